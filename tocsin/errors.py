@@ -1,0 +1,128 @@
+"""The error tree: one vocabulary for every service, and for both ends of a call.
+
+A class stands for one outcome on the wire; `tocsin.mesh.status` maps it to its code. A subclass names a state ("AlarmNotFound") and
+carries its own ``reason``, the stable identifier that a program may compare (google.rpc.ErrorInfo.reason, AIP-193). The docstring of
+a class is its default message.
+"""
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One field that was refused: its path as the client wrote it, and why."""
+
+    field: str
+    description: str
+
+
+class TocsinError(Exception):
+    """Something went wrong."""
+
+    reason: ClassVar[str] = "ERROR"
+
+    def __init_subclass__(cls) -> None:
+        """Gives the subclass its own reason: ``AlarmNotFound`` becomes ``ALARM_NOT_FOUND``."""
+        super().__init_subclass__()
+        if "reason" not in cls.__dict__:
+            cls.reason = _WORD_START.sub("_", cls.__name__).upper()
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        violations: Sequence[FieldViolation] = (),
+        retry_after: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Makes the error.
+
+        Args:
+            message: what happened, for a person; the class's docstring unless given.
+            violations: the fields that were refused.
+            retry_after: seconds after which a new attempt may succeed.
+            metadata: facts for a program (google.rpc.ErrorInfo.metadata).
+            reason: replaces the class's reason; used when an error arrives from another service.
+        """
+        self.message = message or inspect.cleandoc(type(self).__doc__ or "").split("\n", 1)[0]
+        super().__init__(self.message)
+        self.violations = tuple(violations)
+        self.retry_after = retry_after
+        self.metadata = dict(metadata or {})
+        self.error_reason = reason or type(self).reason
+
+
+class InvalidInput(TocsinError):
+    """The request is not valid."""
+
+    @classmethod
+    def at(cls, field: str, description: str) -> "InvalidInput":
+        """The error for one refused ``field``; the message names it."""
+        return cls(f"{field}: {description}", violations=[FieldViolation(field, description)])
+
+
+class OutOfRange(TocsinError):
+    """The value is outside the range that exists."""
+
+
+class FailedPrecondition(TocsinError):
+    """The system is not in the state that this needs."""
+
+
+class NotFound(TocsinError):
+    """There is no such resource."""
+
+
+class AlreadyExists(TocsinError):
+    """The resource exists already."""
+
+
+class Aborted(TocsinError):
+    """A concurrent change got in first."""
+
+
+class Unauthenticated(TocsinError):
+    """A valid token or API key is required."""
+
+
+class PermissionDenied(TocsinError):
+    """The caller may not do this."""
+
+
+class ResourceExhausted(TocsinError):
+    """A limit is reached."""
+
+
+class Cancelled(TocsinError):
+    """The caller went away."""
+
+
+class DeadlineExceeded(TocsinError):
+    """The time for this call is over."""
+
+
+class Unavailable(TocsinError):
+    """The service cannot be reached now."""
+
+
+class CircuitOpen(Unavailable):
+    """The circuit to this dependency is open."""
+
+
+class Unimplemented(TocsinError):
+    """There is no such method."""
+
+
+class DataLoss(TocsinError):
+    """Stored data is damaged."""
+
+
+class Internal(TocsinError):
+    """An internal error."""
