@@ -1,0 +1,374 @@
+"""Telemetry: logs without secrets, trace context that travels, metrics that a scraper reads."""
+
+import asyncio
+import gzip
+import io
+import json
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import Counter
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
+
+from tocsin.telemetry import (
+    Telemetry,
+    bind_tenant,
+    carry,
+    configure_logging,
+    current_traceparent,
+    extract,
+    format_traceparent,
+    get_logger,
+    new_traceparent,
+    parse_traceparent,
+    trace_id_of,
+    unbind_tenant,
+    uncarry,
+)
+
+SAMPLED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+NOT_SAMPLED = SAMPLED[:-1] + "0"
+JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    host: str = "127.0.0.1"
+    metrics_port: int = 0
+    otlp_endpoint: str | None = None
+    trace_sample_ratio: float = 1.0
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """What `configure_logging` writes; the root logger is put back afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    stream = io.StringIO()
+    configure_logging(service="scheduler_svc", level="info", stream=stream)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+
+
+def records(stream: io.StringIO) -> list[dict[str, object]]:
+    """The JSON lines written so far."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+@pytest.fixture
+async def telemetry() -> AsyncIterator[Telemetry]:
+    """A running component without export."""
+    component = Telemetry(service="scheduler_svc", settings=Options())
+    await component.start()
+    yield component
+    await component.stop()
+
+
+def test_a_record_is_one_json_object_with_service_level_logger_and_time(written: io.StringIO) -> None:
+    """Machines can read every line without knowing the program."""
+    get_logger("scheduler_svc.store").info("claimed", count=3)
+    (record,) = records(written)
+    assert record["event"] == "claimed"
+    assert record["count"] == 3
+    assert record["service"] == "scheduler_svc"
+    assert record["level"] == "info"
+    assert record["logger"] == "scheduler_svc.store"
+    assert str(record["time"]).endswith("Z")
+
+
+def test_a_record_of_a_library_takes_the_same_shape(written: io.StringIO) -> None:
+    """The standard library's loggers, as uvicorn and Alembic use them, are routed through the same handler."""
+    logging.getLogger("uvicorn.error").warning("bound to %s", "somewhere", extra={"attempt": 2})
+    (record,) = records(written)
+    assert (record["event"], record["service"], record["attempt"]) == ("bound to somewhere", "scheduler_svc", 2)
+
+
+def test_records_below_the_level_are_not_written(written: io.StringIO) -> None:
+    """The level of the settings holds for Tocsin's own loggers and for libraries."""
+    get_logger("a").debug("unseen")
+    logging.getLogger("b").debug("unseen")
+    logging.getLogger("httpx").info("HTTP Request: GET ...")
+    assert written.getvalue() == ""
+
+
+def test_a_record_names_trace_and_tenant_when_they_are_known(written: io.StringIO) -> None:
+    """A person can follow one request through the logs of every service."""
+    carried, bound = carry(SAMPLED), bind_tenant("acme")
+    get_logger("a").info("inside")
+    uncarry(carried)
+    unbind_tenant(bound)
+    get_logger("a").info("outside")
+    inside, outside = records(written)
+    assert (inside["trace_id"], inside["tenant"]) == ("4bf92f3577b34da6a3ce929d0e0e4736", "acme")
+    assert "trace_id" not in outside
+    assert "tenant" not in outside
+
+
+@pytest.mark.parametrize(
+    ("fields", "secret"),
+    [
+        ({"password": "hunter2hunter2"}, "hunter2"),
+        ({"smtp_password": "hunter2hunter2"}, "hunter2"),
+        ({"api_key": "abcdefgh12345678"}, "abcdefgh"),
+        ({"headers": {"Authorization": "Basic abcdefgh"}}, "abcdefgh"),
+        ({"header": "Bearer abcdefgh12345678"}, "abcdefgh"),
+        ({"detail": f"refused {JWT} at 3"}, JWT),
+        ({"url": "postgresql+asyncpg://tocsin:hunter2@db/tocsin"}, "hunter2"),
+        ({"value": SecretStr("hunter2hunter2")}, "hunter2"),
+        ({"items": ["redis://:hunter2@cache"]}, "hunter2"),
+        ({"pem": "-----BEGIN PRIVATE KEY-----\nMIGHAgEA\n-----END PRIVATE KEY-----"}, "MIGHAgEA"),
+    ],
+)
+def test_secrets_are_never_written(written: io.StringIO, fields: dict[str, object], secret: str) -> None:
+    """A secret is masked by its name or by its shape, wherever it stands in the record."""
+    get_logger("a").warning("refused", **fields)
+    assert written.getvalue()
+    assert secret not in written.getvalue()
+
+
+def test_a_secret_inside_of_a_traceback_is_masked(written: io.StringIO) -> None:
+    """Errors of drivers quote the URL that they could not reach."""
+    try:
+        msg = "cannot connect to postgresql://tocsin:hunter2@db:5432/tocsin"
+        raise ConnectionError(msg)
+    except ConnectionError:
+        get_logger("a").exception("failed")
+    (record,) = records(written)
+    assert "hunter2" not in written.getvalue()
+    assert "ConnectionError" in str(record["exception"])
+    assert "tocsin:[redacted]@db" in str(record["exception"])
+
+
+def test_console_lines_are_for_people(written: io.StringIO) -> None:
+    """The console format tells the same facts without JSON."""
+    stream = io.StringIO()
+    configure_logging(service="gateway", log_format="console", stream=stream)
+    get_logger("a").info("ready", http="http://127.0.0.1:8000")
+    assert "ready" in stream.getvalue()
+    assert "http://127.0.0.1:8000" in stream.getvalue()
+    assert "{" not in stream.getvalue()
+    assert written.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "garbage",
+        SAMPLED[:-1],
+        "ff" + SAMPLED[2:],
+        SAMPLED.upper(),
+        SAMPLED + "-more",  # version 00 has exactly four fields
+        SAMPLED + "0",
+        f"00-{'0' * 32}-00f067aa0ba902b7-01",
+        f"00-4bf92f3577b34da6a3ce929d0e0e4736-{'0' * 16}-01",
+        SAMPLED + "\n",
+    ],
+)
+def test_a_malformed_traceparent_is_ignored(value: str) -> None:
+    """W3C Trace Context: a header that does not parse starts a new trace, it is never passed on."""
+    assert parse_traceparent(value) is None
+    assert extract([("traceparent", value)]) is None
+
+
+@pytest.mark.parametrize("value", [SAMPLED, NOT_SAMPLED, "01" + SAMPLED[2:], "01" + SAMPLED[2:] + "-future"])
+def test_a_wellformed_traceparent_is_found_among_the_headers(value: str) -> None:
+    """Also of a later version, whose first four fields mean the same."""
+    assert extract([("user-agent", "x"), ("traceparent", value)]) == value[:55]
+    assert extract([("traceparent", value.encode())]) == value[:55]
+    assert parse_traceparent(value) is not None
+
+
+def test_no_headers_mean_no_context() -> None:
+    """Absence is not an error."""
+    assert extract(None) is None
+    assert extract([("user-agent", "x")]) is None
+
+
+@given(st.booleans())
+def test_a_new_traceparent_round_trips(sampled: bool) -> None:
+    """What we make is what we read."""
+    made = new_traceparent(sampled=sampled)
+    context = parse_traceparent(made)
+    assert context is not None
+    assert context.trace_flags.sampled is sampled
+    assert format_traceparent(context) == made
+    assert new_traceparent() != new_traceparent()
+
+
+def test_without_export_a_span_only_carries_the_context_on() -> None:
+    """An incoming traceparent travels through a process that exports nothing, and its span records nothing."""
+    telemetry = Telemetry(service="a", settings=Options())
+    assert telemetry.tracing is False
+    with telemetry.span("call", traceparent=SAMPLED) as span:
+        assert current_traceparent() == SAMPLED
+        assert span.is_recording() is False
+        with telemetry.span("inner"):
+            assert current_traceparent() == SAMPLED
+    assert current_traceparent() is None
+
+
+@pytest.fixture
+def exporter() -> InMemorySpanExporter:
+    """Where `tracing` exports to."""
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+async def tracing(exporter: InMemorySpanExporter) -> AsyncIterator[Telemetry]:
+    """A running component that exports to memory and samples no trace of its own."""
+    telemetry = Telemetry(service="a", settings=Options(trace_sample_ratio=0), span_processors=[SimpleSpanProcessor(exporter)])
+    await telemetry.start()
+    yield telemetry
+    await telemetry.stop()
+
+
+async def test_a_span_is_a_child_of_what_came_in_and_parent_of_what_goes_out(tracing: Telemetry, exporter: InMemorySpanExporter) -> None:
+    """One trace runs through the process; the sampled parent decides although the ratio is zero."""
+    with tracing.span("outer", traceparent=SAMPLED, links=[NOT_SAMPLED, "garbage"], attributes={"rpc.method": "m"}) as outer:
+        going_out = current_traceparent()
+        assert going_out == format_traceparent(outer.get_span_context())
+        with tracing.span("inner"):
+            pass
+    assert current_traceparent() is None
+    inner_span, outer_span = exporter.get_finished_spans()
+    assert outer_span.context.trace_id == int(trace_id_of(SAMPLED), 16)
+    assert outer_span.parent is not None
+    assert outer_span.parent.span_id == 0x00F067AA0BA902B7
+    assert inner_span.parent is not None
+    assert inner_span.parent.span_id == outer_span.context.span_id
+    assert [link.context.span_id for link in outer_span.links] == [0x00F067AA0BA902B7]
+    assert outer_span.resource.attributes["service.name"] == "a"
+
+
+@pytest.mark.parametrize("parent", [None, NOT_SAMPLED])
+async def test_the_ratio_and_a_refusing_parent_keep_spans_out(
+    tracing: Telemetry, exporter: InMemorySpanExporter, parent: str | None
+) -> None:
+    """Parent-based ratio sampling: an unsampled trace stays unsampled, and the header says so to the next service."""
+    with tracing.span("call", traceparent=parent):
+        going_out = current_traceparent()
+    assert exporter.get_finished_spans() == ()
+    assert going_out is not None
+    assert going_out.endswith("-00")
+    if parent is not None:
+        assert trace_id_of(going_out) == trace_id_of(parent)
+
+
+async def test_an_absent_collector_neither_blocks_nor_fails_the_service() -> None:
+    """Export is best effort: with nobody at the endpoint spans are dropped and the stop still ends."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        telemetry = Telemetry(service="a", settings=Options(otlp_endpoint=endpoint))
+        assert telemetry.tracing is True
+        await telemetry.start()
+        with telemetry.span("call"):
+            pass
+        await asyncio.wait_for(telemetry.stop(), timeout=20)
+
+
+async def test_metrics_are_shown_per_process_object(telemetry: Telemetry) -> None:
+    """The registry holds what a component registered, memory, CPU and the loop's lag; another service's registry is its own."""
+    other = Telemetry(service="other", settings=Options())
+    Counter("tocsin_test_events", "Events.", registry=telemetry.registry).inc(3)
+    Counter("tocsin_test_events", "Events.", registry=other.registry)
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(telemetry.metrics_url, headers={"accept-encoding": "identity"})
+    assert answer.status_code == 200
+    found = {sample.name: sample.value for family in text_string_to_metric_families(answer.text) for sample in family.samples}
+    assert found["tocsin_test_events_total"] == 3
+    assert found["process_resident_memory_bytes"] > 1_000_000
+    assert found["process_cpu_seconds_total"] > 0
+    assert found["tocsin_event_loop_lag_seconds"] >= 0
+
+
+async def test_metrics_are_compressed_and_negotiated(telemetry: Telemetry) -> None:
+    """A scraper that accepts gzip and OpenMetrics gets them."""
+    headers = {"accept": "application/openmetrics-text; version=1.0.0", "accept-encoding": "gzip"}
+    async with httpx.AsyncClient() as client, client.stream("GET", telemetry.metrics_url, headers=headers) as answer:
+        raw = b"".join([part async for part in answer.aiter_raw()])
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert gzip.decompress(raw).endswith(b"# EOF\n")
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status"),
+    [
+        (b"GET /livez HTTP/1.1\r\n\r\n", b"200"),
+        (b"HEAD /metrics HTTP/1.1\r\n\r\n", b"200"),
+        (b"GET /readyz HTTP/1.1\r\n\r\n", b"503"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"404"),
+        (b"POST /metrics HTTP/1.1\r\n\r\n", b"405"),
+        (b"PRI * HTTP/2.0\r\n\r\n", b"400"),
+        (b"\x16\x03\x01\r\n\r\n", b"400"),
+        (b"GET /metrics HTTP/1.1\r\nx: " + b"y" * 40_000 + b"\r\n\r\n", b"431"),
+    ],
+)
+async def test_the_metrics_server_answers_only_what_it_serves(telemetry: Telemetry, request_head: bytes, status: bytes) -> None:
+    """Whatever arrives on the port gets a well-formed answer with the right status, and the connection ends."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", telemetry.port)
+    writer.write(request_head)
+    answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 " + status + b" ")
+    if request_head.startswith(b"HEAD"):
+        assert answer.endswith(b"\r\n\r\n")
+
+
+async def test_readiness_follows_the_service(telemetry: Telemetry) -> None:
+    """/readyz says whether work is taken, for probes that cannot speak mTLS."""
+    url = telemetry.metrics_url.replace("/metrics", "/readyz")
+    async with httpx.AsyncClient() as client:
+        telemetry.set_ready(True)
+        assert (await client.get(url)).status_code == 200
+        telemetry.set_ready(False)
+        assert (await client.get(url)).status_code == 503
+
+
+async def test_start_and_stop_may_be_called_twice_in_any_order() -> None:
+    """A stopped component gives its port back, lets idle connections go, and can be started again."""
+    telemetry = Telemetry(service="a", settings=Options())
+    await telemetry.stop()
+    await telemetry.start()
+    await telemetry.start()
+    port = telemetry.port
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    await asyncio.wait_for(telemetry.stop(), timeout=10)
+    await telemetry.stop()
+    writer.close()
+    with pytest.raises(ConnectionError):
+        await asyncio.open_connection("127.0.0.1", port)
+    await telemetry.start()
+    await telemetry.stop()
+
+
+async def test_a_metrics_port_in_use_is_an_error(telemetry: Telemetry) -> None:
+    """Nothing is shared silently."""
+    second = Telemetry(service="b", settings=Options(metrics_port=telemetry.port))
+    with pytest.raises(OSError, match="in use"):
+        await second.start()
+    await second.stop()
+
+
+async def test_lag_shows_a_blocked_loop(telemetry: Telemetry) -> None:
+    """A callback that holds the loop is seen by the shedder and by the gauge."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + telemetry.lag.INTERVAL + 0.2
+    while loop.time() < end:
+        pass
+    for _ in range(5):  # turns of the loop in which the late measure runs
+        await asyncio.sleep(0)
+    assert (telemetry.registry.get_sample_value("tocsin_event_loop_lag_seconds") or 0) >= 0.1
+    assert telemetry.lag.seconds >= 0.1

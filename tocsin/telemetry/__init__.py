@@ -1,0 +1,39 @@
+"""Telemetry of one process: structured logs, W3C traces, Prometheus metrics.
+
+`get_logger` may be called anywhere; `configure_logging` is called once a process by `tocsin.lifecycle.run`. `Telemetry` is a component: one
+per service, with its own registry and tracer, so that five services may live in one test process.
+"""
+
+from tocsin.telemetry.component import Telemetry, TelemetryOptions
+from tocsin.telemetry.logs import LogFormat, Logger, bind_tenant, configure_logging, get_logger, unbind_tenant
+from tocsin.telemetry.traces import (
+    TRACEPARENT,
+    carry,
+    current_traceparent,
+    extract,
+    format_traceparent,
+    new_traceparent,
+    parse_traceparent,
+    trace_id_of,
+    uncarry,
+)
+
+__all__ = [
+    "TRACEPARENT",
+    "LogFormat",
+    "Logger",
+    "Telemetry",
+    "TelemetryOptions",
+    "bind_tenant",
+    "carry",
+    "configure_logging",
+    "current_traceparent",
+    "extract",
+    "format_traceparent",
+    "get_logger",
+    "new_traceparent",
+    "parse_traceparent",
+    "trace_id_of",
+    "unbind_tenant",
+    "uncarry",
+]

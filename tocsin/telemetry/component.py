@@ -1,0 +1,173 @@
+"""`Telemetry`: the component that a wiring puts first."""
+
+import asyncio
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final, Protocol
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, Tracer
+from opentelemetry.util.types import AttributeValue
+
+from tocsin.telemetry.metrics import LoopLag, MetricsServer, make_registry
+from tocsin.telemetry.traces import carry, current_traceparent, format_traceparent, parse_traceparent, uncarry
+
+_FLUSH_MILLIS: Final = 2000
+
+
+class TelemetryOptions(Protocol):
+    """What `Telemetry` reads of a service's settings."""
+
+    @property
+    def host(self) -> str:
+        """Address to bind."""
+        ...
+
+    @property
+    def metrics_port(self) -> int:
+        """Port of ``/metrics``; 0 for any free one."""
+        ...
+
+    @property
+    def otlp_endpoint(self) -> str | None:
+        """OTLP gRPC endpoint, such as ``http://127.0.0.1:4317``; None switches the export off."""
+        ...
+
+    @property
+    def trace_sample_ratio(self) -> float:
+        """Share of the traces without a sampled or refused parent that is recorded, 0 to 1."""
+        ...
+
+
+class Telemetry:
+    """Traces and metrics of one service process.
+
+    ``registry`` takes the metrics of every other component. ``tracing`` says whether spans are recorded; when it is false, `span` only
+    carries the context on. ``lag`` is the event loop's. Logging is the process's, see `configure_logging`.
+    """
+
+    def __init__(self, *, service: str, settings: TelemetryOptions, span_processors: Sequence[SpanProcessor] = ()) -> None:
+        """Prepares everything; nothing listens and nothing is exported before `start`.
+
+        Args:
+            service: the name of the service.
+            settings: where to listen and where to export to.
+            span_processors: receive every sampled span besides the exporter; tests pass one around an in-memory exporter.
+        """
+        self.service = service
+        self.registry = make_registry()
+        self.lag = LoopLag(registry=self.registry)
+        self.tracing = settings.otlp_endpoint is not None or bool(span_processors)
+        self.tracer: Tracer = trace.NoOpTracer()
+        self._ready = False
+        self._settings = settings
+        self._processors = tuple(span_processors)
+        self._provider: TracerProvider | None = None
+        self._server = MetricsServer(registry=self.registry, host=settings.host, port=settings.metrics_port, ready=lambda: self._ready)
+
+    @property
+    def port(self) -> int:
+        """The port of ``/metrics``; real once started."""
+        return self._server.port
+
+    @property
+    def metrics_url(self) -> str:
+        """Where Prometheus finds this process."""
+        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        return f"http://{host}:{self.port}/metrics"
+
+    def set_ready(self, ready: bool) -> None:
+        """Says what ``/readyz`` answers: whether this process takes work."""
+        self._ready = ready
+
+    async def start(self) -> None:
+        """Listens for scrapes.
+
+        Raises:
+            OSError: the metrics port is in use.
+        """
+        await self._server.start()
+        await self.lag.start()
+        if self._provider is None and self.tracing:
+            self._provider = _provider(self.service, self._settings, self._processors)
+            self.tracer = self._provider.get_tracer("tocsin")
+
+    async def stop(self) -> None:
+        """Stops listening and hands the last spans to the exporter, for two seconds at most."""
+        self._ready = False
+        await self.lag.stop()
+        await self._server.stop()
+        provider, self._provider = self._provider, None
+        if provider is not None:
+            self.tracer = trace.NoOpTracer()
+            # The exporter's threads block; the loop goes on meanwhile.
+            await asyncio.to_thread(_close, provider)
+
+    @contextmanager
+    def span(
+        self,
+        name: str,
+        *,
+        kind: SpanKind = SpanKind.INTERNAL,
+        traceparent: str | None = None,
+        links: Sequence[str] = (),
+        attributes: Mapping[str, AttributeValue] | None = None,
+    ) -> Generator[Span]:
+        """The current span for the length of a block; without tracing it only carries the context on.
+
+        Args:
+            name: low in variety, such as the RPC's full name.
+            kind: the side of a call.
+            traceparent: the parent that came in; the current context unless given.
+            links: the ``traceparent`` of other traces that led here, such as the request that made an alarm.
+            attributes: facts known at the start.
+        """
+        parent = traceparent or current_traceparent()
+        if not self.tracing:
+            token = carry(parent)
+            try:
+                yield trace.INVALID_SPAN
+            finally:
+                uncarry(token)
+            return
+        with self.tracer.start_as_current_span(name, _context(parent), kind, attributes, _links(links)) as span:
+            context = span.get_span_context()
+            token = carry(format_traceparent(context) if context.is_valid else parent)
+            try:
+                yield span
+            finally:
+                uncarry(token)
+
+
+def _close(provider: TracerProvider) -> None:
+    provider.force_flush(_FLUSH_MILLIS)
+    provider.shutdown()
+
+
+def _context(traceparent: str | None) -> Context:
+    parent = parse_traceparent(traceparent)
+    return trace.set_span_in_context(NonRecordingSpan(parent) if parent else trace.INVALID_SPAN)
+
+
+def _links(traceparents: Sequence[str]) -> list[Link]:
+    return [Link(context) for value in traceparents if (context := parse_traceparent(value)) is not None]
+
+
+def _provider(service: str, settings: TelemetryOptions, processors: Sequence[SpanProcessor]) -> TracerProvider:
+    provider = TracerProvider(
+        sampler=ParentBased(TraceIdRatioBased(settings.trace_sample_ratio)),
+        resource=Resource.create({"service.name": service, "service.namespace": "tocsin"}),
+        shutdown_on_exit=False,
+    )
+    if settings.otlp_endpoint is not None:
+        exporter = OTLPSpanExporter(endpoint=settings.otlp_endpoint, insecure=not settings.otlp_endpoint.startswith("https://"))
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+    for processor in processors:
+        provider.add_span_processor(processor)
+    return provider

@@ -1,0 +1,172 @@
+"""The Prometheus side: a registry of one process and the tiny HTTP server that shows it.
+
+The server speaks just enough HTTP/1.1 for a scraper and for probes (RFC 9112): GET and HEAD of ``/metrics``, ``/livez`` and ``/readyz``,
+one request a connection, a bounded head, a time limit. It runs on the service's own event loop: what it answers proves that the loop turns.
+"""
+
+import asyncio
+import contextlib
+import gzip
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.exposition import choose_encoder, gzip_accepted
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+_HEAD_LIMIT: Final = 16 * 1024
+_REQUEST_SECONDS: Final = 10.0
+_GZIP_FROM: Final = 1024
+_TEXT: Final = "text/plain; charset=utf-8"
+
+
+def make_registry() -> CollectorRegistry:
+    """A registry with the metrics of the process (memory, CPU, descriptors), the interpreter and its garbage collector."""
+    registry = CollectorRegistry(auto_describe=True)
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+class LoopLag:
+    """Measures how late the event loop runs its callbacks.
+
+    ``seconds`` is the newest measure, for load shedding; the gauge shows the worst of the last ten seconds, so that a scrape does not
+    miss a stall.
+    """
+
+    INTERVAL: Final = 0.25
+    _SAMPLES: Final = 40
+
+    def __init__(self, *, registry: CollectorRegistry) -> None:
+        self.seconds = 0.0
+        self._recent: deque[float] = deque(maxlen=self._SAMPLES)
+        self._task: asyncio.Task[None] | None = None
+        gauge = Gauge("tocsin_event_loop_lag_seconds", "Worst delay of an event loop callback in the last 10 s.", registry=registry)
+        gauge.set_function(lambda: max(self._recent, default=0.0))
+
+    async def start(self) -> None:
+        """Begins to measure; nothing when it does already."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._measure(), name="event-loop-lag")
+
+    async def stop(self) -> None:
+        """Stops measuring."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _measure(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + self.INTERVAL
+            await asyncio.sleep(self.INTERVAL)
+            self.seconds = max(0.0, loop.time() - due)
+            self._recent.append(self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: HTTPStatus
+    body: bytes
+    content_type: str = _TEXT
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def encode(self, *, with_body: bool) -> bytes:
+        lines = [
+            f"HTTP/1.1 {self.status.value} {self.status.phrase}",
+            f"Content-Type: {self.content_type}",
+            f"Content-Length: {len(self.body)}",
+            "Connection: close",
+            *(f"{name}: {value}" for name, value in self.headers),
+        ]
+        head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+        return head + self.body if with_body else head
+
+
+class MetricsServer:
+    """Serves ``/metrics``, ``/livez`` (200 while the loop turns) and ``/readyz`` (503 while ``ready()`` is false)."""
+
+    def __init__(self, *, registry: CollectorRegistry, host: str, port: int, ready: Callable[[], bool]) -> None:
+        self.port = port
+        self._host = host
+        self._requested_port = port
+        self._registry = registry
+        self._ready = ready
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listens; ``port`` is the real port afterwards.
+
+        Raises:
+            OSError: the address is in use or cannot be bound.
+        """
+        if self._server is None:
+            self._server = await asyncio.start_server(self._serve, self._host, self._requested_port, limit=_HEAD_LIMIT)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Stops listening and ends open connections."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
+        for task in tuple(self._connections):
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        await server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
+        try:
+            async with asyncio.timeout(_REQUEST_SECONDS):
+                answer, with_body = await self._read(reader)
+                writer.write(answer.encode(with_body=with_body))
+                await writer.drain()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            pass  # the scraper went away or is too slow; it will come again
+        finally:
+            writer.close()
+
+    async def _read(self, reader: asyncio.StreamReader) -> tuple[_Answer, bool]:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.LimitOverrunError:
+            return _Answer(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, b"The head of the request is too large.\n"), True
+        request, *lines = head.decode("latin-1").split("\r\n")
+        method, _, rest = request.partition(" ")
+        target, _, version = rest.partition(" ")
+        if not version.startswith("HTTP/1.") or not target.startswith("/"):
+            return _Answer(HTTPStatus.BAD_REQUEST, b"This is not HTTP/1.1.\n"), True
+        if method not in ("GET", "HEAD"):
+            return _Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"Only GET and HEAD.\n", headers=(("Allow", "GET, HEAD"),)), True
+        fields = (line.partition(":") for line in lines)
+        return self._route(target.partition("?")[0], {name.strip().lower(): value.strip() for name, _, value in fields}), method == "GET"
+
+    def _route(self, path: str, headers: dict[str, str]) -> _Answer:
+        if path == "/metrics":
+            return self._metrics(headers)
+        if path == "/livez":
+            return _Answer(HTTPStatus.OK, b"ok\n")
+        if path == "/readyz":
+            return _Answer(HTTPStatus.OK, b"ok\n") if self._ready() else _Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"not ready\n")
+        return _Answer(HTTPStatus.NOT_FOUND, b"There are /metrics, /livez and /readyz.\n")
+
+    def _metrics(self, headers: dict[str, str]) -> _Answer:
+        encode, content_type = choose_encoder(headers.get("accept", ""))
+        body = encode(self._registry)
+        if len(body) < _GZIP_FROM or not gzip_accepted(headers.get("accept-encoding", "")):
+            return _Answer(HTTPStatus.OK, body, content_type)
+        return _Answer(HTTPStatus.OK, gzip.compress(body, compresslevel=3), content_type, (("Content-Encoding", "gzip"),))

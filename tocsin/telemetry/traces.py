@@ -1,0 +1,81 @@
+"""Trace context across processes: the W3C ``traceparent``, with or without an exporter.
+
+The context of the current task is one string in a contextvar: that of the current span where spans are recorded, else the ``traceparent``
+that came in and is carried on as it is. That is cheap enough for every call even when nothing is exported.
+
+Source: W3C Trace Context, https://www.w3.org/TR/trace-context/ (version 00).
+"""
+
+import re
+import secrets
+from collections.abc import Iterable
+from contextvars import ContextVar, Token
+from typing import Final
+
+from opentelemetry.trace import SpanContext, TraceFlags
+
+TRACEPARENT: Final = "traceparent"
+
+_carried: ContextVar[str | None] = ContextVar("tocsin_traceparent", default=None)
+
+# Version ff is forbidden; a version above 00 may have more fields behind the flags (section 4.3 of the recommendation).
+_VALID: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:\Z|(?<!\A00.{53})-)", re.ASCII)
+_LENGTH: Final = 55
+
+
+def carry(traceparent: str | None) -> Token[str | None]:
+    """Makes ``traceparent`` the context of the current task, for its logs and its outgoing calls; undone by `uncarry`."""
+    return _carried.set(traceparent)
+
+
+def uncarry(token: Token[str | None]) -> None:
+    """Undoes `carry`."""
+    _carried.reset(token)
+
+
+def current_traceparent() -> str | None:
+    """The header for an outgoing call of the current task; None when nothing is carried."""
+    return _carried.get()
+
+
+def extract(metadata: Iterable[tuple[str, str | bytes]] | None) -> str | None:
+    """The ``traceparent`` in the headers of a call (lower-case names); None when there is none or it is malformed."""
+    for key, value in metadata or ():
+        if key == TRACEPARENT:
+            text = value.decode("ascii", "replace") if isinstance(value, bytes) else value
+            return text[:_LENGTH] if _is_valid(text) else None
+    return None
+
+
+def new_traceparent(*, sampled: bool = False) -> str:
+    """A fresh root context with random ids."""
+    return f"00-{_random(16)}-{_random(8)}-{'01' if sampled else '00'}"
+
+
+def parse_traceparent(value: str | None) -> SpanContext | None:
+    """The span context that ``value`` names; None when there is none or it is malformed."""
+    if value is None or not _is_valid(value):
+        return None
+    flags = TraceFlags(int(value[53:55], 16) & TraceFlags.SAMPLED)
+    return SpanContext(trace_id=int(value[3:35], 16), span_id=int(value[36:52], 16), is_remote=True, trace_flags=flags)
+
+
+def format_traceparent(context: SpanContext) -> str:
+    """The header of ``context``, version 00."""
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags & TraceFlags.SAMPLED:02x}"
+
+
+def trace_id_of(traceparent: str) -> str:
+    """The trace id, 32 hexadecimal digits, of a well-formed ``traceparent``."""
+    return traceparent[3:35]
+
+
+def _is_valid(value: str) -> bool:
+    return _VALID.match(value) is not None
+
+
+def _random(size: int) -> str:
+    while True:
+        text = secrets.token_hex(size)
+        if text.strip("0"):  # all zeroes is the one forbidden id
+            return text
