@@ -201,12 +201,23 @@ class Result(_message.Message):
 
         DESCRIPTOR: _descriptor.Descriptor
 
+        RETRY_AFTER_FIELD_NUMBER: _builtins.int
+        MESSAGE_FIELD_NUMBER: _builtins.int
+        message: _builtins.str
+        """Why, such as "mailer_svc cannot be reached"; stored as the firing's error until it ends."""
+        @_builtins.property
+        def retry_after(self) -> _duration_pb2.Duration:
+            """Wait before it is handed out again; at once unless given."""
+
         def __init__(
             self,
+            *,
+            retry_after: _duration_pb2.Duration | None = ...,
+            message: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["retry_after", b"retry_after"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "retry_after", b"retry_after"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -228,7 +239,7 @@ class Result(_message.Message):
 
     @_builtins.property
     def released(self) -> Global___Result.Released:
-        """It was not begun, because the processor stops; costs no attempt."""
+        """It could not be worked on now: the processor stops, or something that it needs is away. Costs no attempt."""
 
     def __init__(
         self,
