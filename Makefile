@@ -1,0 +1,112 @@
+# Everything a developer does, as one word. `make help` lists the words.
+#
+# Needs Python 3.11 or newer with its venv module, and make: no compiler, no root, nothing installed by hand.
+#   PYTHON=python3.12 make setup     another interpreter
+#   UV_DEFAULT_INDEX=https://... make setup     a package mirror (pip's own index settings are taken over when this is unset)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.setup-done
+# The commit whose contract must still be honoured; `make contract BASE=v0.1.0` compares with a release.
+BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main || true)
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
+.PHONY: help setup gen fmt lint types arch test check up bench chaos lock clean contract deps spell lock-check links
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# -- environment ---------------------------------------------------------------------------------------------------------------
+
+setup: $(STAMP) ## create .venv with exactly what requirements/dev.lock pins, and install the project into it (editable)
+
+$(STAMP): requirements/dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Tocsin needs Python 3.11 or newer; $(PYTHON) is older or missing. Name another: PYTHON=python3.12 make setup" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) lacks its venv module (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@if ! $(BIN)/uv --version >/dev/null 2>&1; then \
+	  echo "creating .venv"; \
+	  $(PYTHON) -m venv .venv; \
+	  awk '/^[^ ]/ { on = /^uv==/ } on' requirements/dev.lock | \
+	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement /dev/stdin; \
+	fi
+	@index="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true)}}"; \
+	  if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
+	  export VIRTUAL_ENV="$$PWD/.venv"; \
+	  echo "installing what requirements/dev.lock pins"; \
+	  $(BIN)/uv pip sync --quiet --no-build --require-hashes requirements/dev.lock; \
+	  $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --offline --editable .
+	@touch $@
+
+lock: setup ## refresh requirements/*.lock after a change of the dependencies (UPGRADE=1 takes the newest versions)
+	@digest="$$($(BIN)/python .ci/lock.py digest)"; \
+	  compile() { $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-annotate --no-emit-index-url \
+	    --no-emit-find-links $(if $(UPGRADE),--upgrade) --custom-compile-command "make lock, from the inputs $$digest" "$$@" >/dev/null; }; \
+	  compile --output-file requirements/runtime.lock; \
+	  compile --group dev --constraint requirements/runtime.lock --output-file requirements/dev.lock
+	@echo "requirements/runtime.lock and requirements/dev.lock are fresh; run 'make setup'"
+
+clean: ## remove what the tools leave behind (keeps .venv and var)
+	@rm -rf build dist .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+
+# -- code ----------------------------------------------------------------------------------------------------------------------
+
+gen: setup ## generate tocsin/api from protos/ (offline)
+	@$(BIN)/python protos/gen.py
+
+fmt: setup ## format Python and proto files, and apply the safe fixes of the linter
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/buf format --write protos
+
+lint: setup ## check the format and the lint rules
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; exit 1; }
+	@$(BIN)/ruff check --quiet .
+
+types: setup ## check the types (basedpyright, strict)
+	@$(BIN)/basedpyright --level error
+
+arch: setup ## check who may import whom (import-linter)
+	@$(BIN)/lint-imports --no-logo
+
+contract: setup ## check the .proto files: format, lint, compatibility with BASE, generated code fresh
+	@.ci/contract "$(BASE)"
+
+deps: setup ## check that every import is a declared dependency and every dependency is used (deptry)
+	@$(BIN)/deptry .
+
+spell: setup ## check the spelling
+	@$(BIN)/codespell
+
+lock-check: setup
+	@$(BIN)/python .ci/lock.py check
+
+links: setup
+	@$(BIN)/python .ci/links.py
+
+CHECKS := types lint arch contract deps spell lock-check links
+
+check: setup ## run every check but the tests, offline
+	@$(MAKE) --jobs=$(JOBS) --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(CHECKS)
+	@echo "check: all of $(CHECKS) passed"
+
+# -- running -------------------------------------------------------------------------------------------------------------------
+
+up: setup ## run the five services on this machine: make up ARGS="--port-base 9500"
+	@$(BIN)/tocsin up $(ARGS)
+
+test: setup ## run the tests: make test ARGS="tests/unit -k alarm"
+	@$(BIN)/pytest $(ARGS)
+
+chaos: setup ## run the chaos tests in their full form
+	@CHAOS=full $(BIN)/pytest tests/chaos $(ARGS)
+
+bench: setup ## measure, and write docs/benchmarks.md
+	@$(BIN)/python -m bench $(ARGS)
