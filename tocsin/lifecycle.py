@@ -133,7 +133,7 @@ class App:
                 for part in self._parts:
                     # Before the start: a part that fails halfway is asked to let go of what it took.
                     stack.push_async_callback(part.stop)
-                    await part.start()
+                    await _start(part)
                 self._running = stack.pop_all()
             self._set_ready(True)
             if self._ready is not None:
@@ -150,6 +150,15 @@ class App:
     def _set_ready(self, ready: bool) -> None:
         if self._telemetry is not None:
             self._telemetry.set_ready(ready)
+
+
+async def _start(part: Component) -> None:
+    try:
+        await part.start()
+    except SystemExit as error:
+        # uvicorn exits when it cannot listen; inside of a task that would end the loop before the other parts have stopped.
+        msg = f"{type(part).__name__} gave up"
+        raise RuntimeError(msg) from error
 
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -178,7 +187,7 @@ def run(name: str, settings_type: type[S], build: Callable[[S, Clock], App], env
         app = build(settings, SystemClock())
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(app))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the last frame of the process: a failure becomes words and an exit code
+    except Exception as error:  # noqa: BLE001 - the last frame of the process: every failure becomes words and an exit code
         words, code = _explain(error, settings)
         if code is ExitCode.SOFTWARE:
             _log.critical("failed", exc_info=error)

@@ -1,6 +1,7 @@
 """`Telemetry`: the component that a wiring puts first."""
 
 import asyncio
+import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol
@@ -18,7 +19,7 @@ from opentelemetry.util.types import AttributeValue
 from tocsin.telemetry.metrics import LoopLag, MetricsServer, make_registry
 from tocsin.telemetry.traces import carry, current_traceparent, format_traceparent, parse_traceparent, uncarry
 
-_FLUSH_MILLIS: Final = 2000
+_FLUSH_SECONDS: Final = 2.0
 
 
 class TelemetryOptions(Protocol):
@@ -69,6 +70,7 @@ class Telemetry:
         self._settings = settings
         self._processors = tuple(span_processors)
         self._provider: TracerProvider | None = None
+        self._exporter: OTLPSpanExporter | None = None
         self._server = MetricsServer(registry=self.registry, host=settings.host, port=settings.metrics_port, ready=lambda: self._ready)
 
     @property
@@ -95,7 +97,8 @@ class Telemetry:
         await self._server.start()
         await self.lag.start()
         if self._provider is None and self.tracing:
-            self._provider = _provider(self.service, self._settings, self._processors)
+            self._exporter = _exporter(self._settings.otlp_endpoint)
+            self._provider = _provider(self.service, self._settings.trace_sample_ratio, self._exporter, self._processors)
             self.tracer = self._provider.get_tracer("tocsin")
 
     async def stop(self) -> None:
@@ -106,8 +109,7 @@ class Telemetry:
         provider, self._provider = self._provider, None
         if provider is not None:
             self.tracer = trace.NoOpTracer()
-            # The exporter's threads block; the loop goes on meanwhile.
-            await asyncio.to_thread(_close, provider)
+            await asyncio.to_thread(_close, provider, self._exporter)  # it blocks; the loop goes on meanwhile
 
     @contextmanager
     def span(
@@ -145,9 +147,16 @@ class Telemetry:
                 uncarry(token)
 
 
-def _close(provider: TracerProvider) -> None:
-    provider.force_flush(_FLUSH_MILLIS)
+def _close(provider: TracerProvider, exporter: OTLPSpanExporter | None) -> None:
+    # An exporter that retries against an absent collector would hold the stop for its whole timeout; its own shutdown ends the retries.
+    def give_up() -> None:
+        if exporter is not None:
+            exporter.shutdown()
+
+    limit = threading.Timer(_FLUSH_SECONDS, give_up)
+    limit.start()
     provider.shutdown()
+    limit.cancel()
 
 
 def _context(traceparent: str | None) -> Context:
@@ -159,15 +168,16 @@ def _links(traceparents: Sequence[str]) -> list[Link]:
     return [Link(context) for value in traceparents if (context := parse_traceparent(value)) is not None]
 
 
-def _provider(service: str, settings: TelemetryOptions, processors: Sequence[SpanProcessor]) -> TracerProvider:
+def _exporter(endpoint: str | None) -> OTLPSpanExporter | None:
+    return OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://")) if endpoint else None
+
+
+def _provider(service: str, ratio: float, exporter: OTLPSpanExporter | None, processors: Sequence[SpanProcessor]) -> TracerProvider:
     provider = TracerProvider(
-        sampler=ParentBased(TraceIdRatioBased(settings.trace_sample_ratio)),
+        sampler=ParentBased(TraceIdRatioBased(ratio)),
         resource=Resource.create({"service.name": service, "service.namespace": "tocsin"}),
         shutdown_on_exit=False,
     )
-    if settings.otlp_endpoint is not None:
-        exporter = OTLPSpanExporter(endpoint=settings.otlp_endpoint, insecure=not settings.otlp_endpoint.startswith("https://"))
-        provider.add_span_processor(BatchSpanProcessor(exporter))
-    for processor in processors:
+    for processor in (*([BatchSpanProcessor(exporter)] if exporter else []), *processors):
         provider.add_span_processor(processor)
     return provider

@@ -243,6 +243,7 @@ async def test_a_span_is_a_child_of_what_came_in_and_parent_of_what_goes_out(tra
             pass
     assert current_traceparent() is None
     inner_span, outer_span = exporter.get_finished_spans()
+    assert outer_span.context is not None
     assert outer_span.context.trace_id == int(trace_id_of(SAMPLED), 16)
     assert outer_span.parent is not None
     assert outer_span.parent.span_id == 0x00F067AA0BA902B7
