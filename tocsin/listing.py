@@ -1,0 +1,245 @@
+"""What every List method shares: page tokens (AIP-158) and a small, strict subset of filters (AIP-160).
+
+A page token is the cursor of a keyset query, bound to the query that made it, so that a token cannot continue another list. A filter is
+one or more conditions joined by ``AND``: ``state="ACTIVE" AND due_time>="2026-01-01T00:00:00Z" AND labels.team="core"``. Errors name the
+position in the filter.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, Final, Literal, cast
+
+from tocsin.errors import InvalidInput
+
+DEFAULT_PAGE_SIZE: Final = 50
+MAX_PAGE_SIZE: Final = 1000
+
+Operator = Literal["=", "!=", "<", "<=", ">", ">="]
+Cursor = str | int
+
+_EQUALITY: Final = ("=", "!=")
+_ORDER: Final = ("=", "!=", "<", "<=", ">", ">=")
+_TOKEN: Final = re.compile(
+    r"""\s*(?:
+        (?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
+      | (?P<operator><=|>=|!=|=|<|>|:)
+      | (?P<word>[^\s"'=<>!:()]+)
+      | (?P<other>\S)
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+_INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
+
+
+class FieldKind(Enum):
+    """What values a field of a filter takes."""
+
+    TEXT = "text"
+    CHOICE = "one of its values"
+    TIME = "an RFC 3339 time with its offset"
+    INTEGER = "an integer"
+    BOOLEAN = "true or false"
+    MAP = "a map of text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterField:
+    """A field that a filter may name. ``choices`` are the values of a CHOICE; ``operators`` replaces those that the kind allows."""
+
+    kind: FieldKind = FieldKind.TEXT
+    choices: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The operators that the field may stand with."""
+        if self.operators:
+            return self.operators
+        return _ORDER if self.kind in (FieldKind.TIME, FieldKind.INTEGER) else _EQUALITY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One condition. ``key`` is the map's key for ``labels.key="value"``, otherwise empty."""
+
+    field: str
+    operator: Operator
+    value: str | int | bool | datetime
+    key: str = ""
+
+
+def page_size(requested: int, *, default: int = DEFAULT_PAGE_SIZE, most: int = MAX_PAGE_SIZE) -> int:
+    """The number of rows of a page: ``default`` for zero, never more than ``most`` (AIP-158).
+
+    Raises:
+        InvalidInput: the size is negative.
+    """
+    if requested < 0:
+        raise InvalidInput.at("page_size", "must not be negative")
+    return min(requested or default, most)
+
+
+class PageToken:
+    """Opaque page tokens: the cursor of a keyset query as base64url, with a fingerprint of the query it belongs to."""
+
+    @staticmethod
+    def encode(cursor: Sequence[Cursor], *, query: str) -> str:
+        """The token that continues after ``cursor`` in the list made by ``query``: its method, tenant, filter and order as one text."""
+        body = json.dumps([_fingerprint(query), *cursor], ensure_ascii=False, separators=(",", ":")).encode()
+        return base64.urlsafe_b64encode(body).rstrip(b"=").decode()
+
+    @staticmethod
+    def decode(token: str, *, query: str, shape: Sequence[type[Cursor]]) -> tuple[Any, ...] | None:
+        """The cursor in ``token``, with one value of each type of ``shape``; None for an empty token, which asks for the first page.
+
+        Raises:
+            InvalidInput: the token is damaged, or belongs to another query.
+        """
+        if not token:
+            return None
+        try:
+            padded = token.encode("ascii") + b"=" * (-len(token) % 4)
+            body: object = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        except (binascii.Error, ValueError, RecursionError):
+            raise _broken_token() from None
+        if not isinstance(body, list):
+            raise _broken_token()
+        fingerprint, *cursor = cast("list[Any]", body) or [""]
+        if len(cursor) != len(shape) or not all(map(_is_cursor, cursor, shape)):
+            raise _broken_token()
+        if fingerprint != _fingerprint(query):
+            raise InvalidInput.at("page_token", "belongs to another list; repeat the filter and the order of the page before")
+        return tuple(cursor)
+
+
+def parse_filter(text: str, *, fields: Mapping[str, FilterField]) -> tuple[Condition, ...]:
+    """The conditions of a filter; none for an empty one.
+
+    Raises:
+        InvalidInput: the text is not such a filter, names an unknown field, or compares with a value that the field cannot have.
+    """
+    return _Parser(text, fields).conditions() if text.strip() else ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    column: int
+
+
+class _Parser:
+    """One pass over the tokens of a filter."""
+
+    def __init__(self, text: str, fields: Mapping[str, FilterField]) -> None:
+        # PostgreSQL cannot hold U+0000 in a text.
+        if (nul := text.find("\0")) >= 0:
+            raise InvalidInput.at("filter", f"column {nul + 1}: a filter holds no control characters")
+        self._fields = fields
+        self._tokens = [
+            _Token(match.lastgroup or "", match.group(match.lastgroup or 0), match.start(match.lastgroup or 0) + 1)
+            for match in _TOKEN.finditer(text)
+        ]
+        self._next = 0
+        self._end = _Token("end", "the end", len(text) + 1)
+
+    def conditions(self) -> tuple[Condition, ...]:
+        found = [self._condition()]
+        while (joint := self._take()).kind != "end":
+            if joint.kind != "word" or joint.text != "AND":
+                raise _at(joint, f"expected AND instead of {joint.text}; conditions are joined by AND alone")
+            found.append(self._condition())
+        return tuple(found)
+
+    def _take(self) -> _Token:
+        token = self._tokens[self._next] if self._next < len(self._tokens) else self._end
+        self._next += 1
+        return token
+
+    def _condition(self) -> Condition:
+        name = self._take()
+        if name.kind != "word" or name.text in ("AND", "OR", "NOT"):
+            raise _at(name, f"expected the name of a field instead of {name.text}")
+        field, key = self._field(name)
+        rule = self._fields[field]
+        operator = self._take()
+        if operator.kind != "operator":
+            raise _at(operator, f"expected an operator after {name.text}: {' '.join(rule.allowed)}")
+        if operator.text not in rule.allowed:
+            raise _at(operator, f"{field} cannot be compared by {operator.text}; it allows {' '.join(rule.allowed)}")
+        value = _value(self._take(), field, rule)
+        return Condition(field=field, operator=cast("Operator", operator.text), value=value, key=key)
+
+    def _field(self, name: _Token) -> tuple[str, str]:
+        field, dot, key = name.text.partition(".")
+        rule = self._fields.get(field)
+        if rule is None or (dot and rule.kind is not FieldKind.MAP):
+            raise _at(name, f"unknown field {name.text}; known are {', '.join(sorted(self._fields))}")
+        if rule.kind is not FieldKind.MAP:
+            return field, ""
+        if dot and not key:
+            quoted = self._take()
+            key = _unquote(quoted.text) if quoted.kind == "quoted" else ""
+        if not key:
+            raise _at(name, f'{field} needs a key, as in {field}.key="value"')
+        return field, key
+
+
+def _value(token: _Token, field: str, rule: FilterField) -> str | int | bool | datetime:
+    if token.kind not in ("quoted", "word"):
+        raise _at(token, f"expected a value for {field} instead of {token.text}")
+    text = _unquote(token.text) if token.kind == "quoted" else token.text
+    match rule.kind:
+        case FieldKind.TEXT | FieldKind.MAP:
+            return text
+        case FieldKind.CHOICE if text in rule.choices:
+            return text
+        case FieldKind.CHOICE:
+            raise _at(token, f"{field} is one of {', '.join(rule.choices)}, not {text}")
+        case FieldKind.INTEGER if _INTEGER.fullmatch(text):
+            return int(text)
+        case FieldKind.BOOLEAN if text in ("true", "false"):
+            return text == "true"
+        case FieldKind.TIME if (instant := _instant(text)) is not None:
+            return instant
+        case _:
+            raise _at(token, f"{field} is {rule.kind.value}, not {text}")
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        instant = datetime.fromisoformat(text)
+        return instant.astimezone(UTC) if instant.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _unquote(text: str) -> str:
+    return _ESCAPED.sub(r"\1", text[1:-1])
+
+
+def _is_cursor(value: object, kind: type[Cursor]) -> bool:
+    """Whether ``value`` is a ``kind`` that a database can be asked for: 64 bits, no U+0000."""
+    if type(value) is not kind:
+        return False
+    return -(2**63) <= value < 2**63 if isinstance(value, int) else "\0" not in value
+
+
+def _fingerprint(query: str) -> str:
+    return hashlib.sha256(query.encode()).hexdigest()[:16]
+
+
+def _at(token: _Token, description: str) -> InvalidInput:
+    return InvalidInput.at("filter", f"column {token.column}: {description}")
+
+
+def _broken_token() -> InvalidInput:
+    return InvalidInput.at("page_token", "is not a token that a list answered with")
