@@ -69,6 +69,11 @@ class Settings(BaseSettings):
         """Leaves keyword arguments as the only source."""
         return (init_settings,)
 
+    @property
+    def service_name(self) -> str:
+        """The package's name, which is also the name on certificates and logs: "gateway", "auth_svc", ..."""
+        return _service_name(self.service)
+
 
 class MeshSettings(Settings):
     """How services find, trust and bound one another."""
@@ -123,11 +128,6 @@ class ServiceSettings(MeshSettings, RedisSettings, TelemetrySettings):
     port: int = Field(0, ge=0, le=65535, description="gRPC port; 0 takes any free one.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of the Prometheus endpoint /metrics; 0 takes any free one.")
 
-    @property
-    def service_name(self) -> str:
-        """The package's name, which is also the name on certificates and logs: "gateway", "auth_svc", ..."""
-        return _service_name(self.service)
-
     @model_validator(mode="before")
     @classmethod
     def _fill_paths(cls, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,12 +165,12 @@ class StoreSettings(Settings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         folder = getattr(self, "state_dir", Path("./var"))
-        return f"sqlite+aiosqlite:///{folder / _service_name(self.service)}.db"
+        return f"sqlite+aiosqlite:///{folder / self.service_name}.db"
 
     @property
     def resolved_database_schema(self) -> str:
         """The PostgreSQL schema in force."""
-        return self.database_schema or _service_name(self.service)
+        return self.database_schema or self.service_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,27 @@
+"""A service's own database: SQLite or PostgreSQL, the same to whoever writes queries.
+
+`Database` gives connections, `migrate` brings the schema up to date, `GroupCommit` lets many small writes share one commit, and
+`insert_ignore` and `upsert` are the statements that the two dialects would otherwise spell differently.
+"""
+
+from tocsin.database.batch import GroupCommit
+from tocsin.database.connection import Database, Guard
+from tocsin.database.faults import DatabaseRefused, DatabaseUnavailable
+from tocsin.database.migration import SchemaTooNew, current, downgrade, migrate, run_migrations, schema_differences
+from tocsin.database.statements import insert_ignore, upsert
+
+__all__ = [
+    "Database",
+    "DatabaseRefused",
+    "DatabaseUnavailable",
+    "GroupCommit",
+    "Guard",
+    "SchemaTooNew",
+    "current",
+    "downgrade",
+    "insert_ignore",
+    "migrate",
+    "run_migrations",
+    "schema_differences",
+    "upsert",
+]

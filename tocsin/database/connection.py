@@ -1,0 +1,268 @@
+"""The database of one service process: transactions, reads, health."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from tocsin.clock import Clock
+from tocsin.config import StoreSettings
+from tocsin.database.engine import NO_TRANSACTION, begin, checked_schema, connect, parse_url, postgres_engine, sqlite_engine
+from tocsin.database.faults import DatabaseRefused, DatabaseUnavailable, connecting, translated
+from tocsin.database.migration import migrate
+
+_FIRST_WAIT_SECONDS = 0.1
+_LONGEST_WAIT_SECONDS = 5.0
+
+
+class Guard(Protocol):
+    """What may stand around each use of the database, such as a circuit breaker."""
+
+    def guard(self) -> AbstractAsyncContextManager[None]:
+        """Surrounds one use: may refuse it, and sees how it ends."""
+        ...
+
+
+@dataclass(slots=True)
+class _Writer:
+    """The one connection that writes to a SQLite file.
+
+    It stays open: a checkout for every transaction would cost as much as a small transaction. Only whoever holds the lock has it, so
+    that writers of this process queue here, in order, and not in SQLite's busy handler, which polls.
+    """
+
+    engine: AsyncEngine
+    lock: asyncio.Lock
+    connection: AsyncConnection | None = None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[AsyncConnection]:
+        async with self.lock:
+            with connecting():
+                connection = self.connection = self.connection or await self.engine.connect()
+            try:
+                async with connection.begin():
+                    yield connection
+            except BaseException as error:
+                if not isinstance(error, Exception) or connection.invalidated or connection.in_transaction():
+                    await self._discard(connection)
+                raise
+
+    async def _discard(self, connection: AsyncConnection) -> None:
+        """Drops a connection that may be in the middle of something: closing it rolls that back."""
+        self.connection = None
+        await asyncio.shield(asyncio.ensure_future(_terminate(connection)))
+
+    async def close(self) -> None:
+        async with self.lock:
+            connection, self.connection = self.connection, None
+            if connection is not None:
+                await connection.close()
+        await self.engine.dispose()
+
+
+async def _terminate(connection: AsyncConnection) -> None:
+    if not connection.invalidated:
+        await connection.invalidate()
+    await connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Engines:
+    """What is open between start and stop: one pool, seen in three ways, and the writer that SQLite has beside it."""
+
+    pool: AsyncEngine
+    live: AsyncEngine
+    snapshot: AsyncEngine
+    writer: _Writer | None
+
+    async def close(self) -> None:
+        if self.writer is not None:
+            await self.writer.close()
+        await self.pool.dispose()
+
+
+class Database:
+    """The database of one service process; a component of its `App`.
+
+    Every use raises `DatabaseUnavailable` while the database cannot work, and works again by itself as soon as the database does.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        clock: Clock,
+        schema: str | None = None,
+        pool_size: int = 10,
+        connect_timeout: float = 5.0,
+        command_timeout: float = 30.0,
+        migrations: str | None = None,
+        guard: Guard | None = None,
+    ) -> None:
+        """Opens nothing yet.
+
+        Args:
+            url: ``sqlite:///path`` or ``postgresql://user:password@host/name``.
+            clock: paces the waiting in `start`.
+            schema: the PostgreSQL schema; SQLite has none.
+            pool_size: connections at most (SQLite: that read).
+            connect_timeout: seconds to wait for a connection.
+            command_timeout: seconds that a statement may take (PostgreSQL).
+            migrations: the package whose migrations `start` applies; None: none.
+            guard: stands around every transaction and read.
+
+        Raises:
+            InvalidInput: the URL or the schema cannot be used.
+        """
+        self._url = parse_url(url)
+        self._schema = checked_schema(schema)
+        self._clock = clock
+        self._pool_size = pool_size
+        self._connect_timeout = connect_timeout
+        self._command_timeout = command_timeout
+        self._migrations = migrations
+        self._guard = guard
+        self._engines: _Engines | None = None
+        self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if self._url.get_backend_name() == "sqlite" else "postgresql"
+
+    @classmethod
+    def of(cls, settings: StoreSettings, *, clock: Clock, guard: Guard | None = None) -> "Database":
+        """The database that a service's settings name, migrated at start unless they say otherwise."""
+        return cls(
+            url=settings.resolved_database_url,
+            clock=clock,
+            schema=settings.resolved_database_schema,
+            pool_size=settings.database_pool_size,
+            connect_timeout=settings.database_connect_timeout_seconds,
+            command_timeout=settings.database_command_timeout_seconds,
+            migrations=settings.service_name if settings.database_migrate else None,
+            guard=guard,
+        )
+
+    async def start(self) -> None:
+        """Migrates if asked to, connects, and verifies that the database answers; waits for one that is away.
+
+        A service whose database is down so comes up with it, instead of dying and being restarted again and again.
+
+        Raises:
+            DatabaseRefused: waiting would not help: wrong password, no such database, a path that cannot be opened.
+            SchemaTooNew: the schema is ahead of this code.
+        """
+        wait = _FIRST_WAIT_SECONDS
+        while self._engines is None:
+            try:
+                await self._open()
+            except DatabaseRefused:
+                raise
+            except DatabaseUnavailable as error:
+                structlog.get_logger(__name__).warning("database away", error=error.message, retry_in_seconds=wait)
+                await self._clock.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
+
+    async def _open(self) -> None:
+        if self._migrations is not None:
+            await migrate(
+                url=self._url.render_as_string(hide_password=False),
+                schema=self._schema,
+                package=self._migrations,
+                connect_timeout=self._connect_timeout,
+            )
+        engines = self._make_engines()
+        self._engines = engines
+        try:
+            await self.check()
+        except BaseException:
+            self._engines = None
+            await engines.close()
+            raise
+
+    def _make_engines(self) -> _Engines:
+        return self._make_sqlite() if self.dialect == "sqlite" else self._make_postgres()
+
+    def _make_sqlite(self) -> _Engines:
+        try:
+            writing = sqlite_engine(self._url, mode="BEGIN IMMEDIATE")
+            pool = sqlite_engine(self._url, mode="BEGIN", pool_size=self._pool_size, query_only=True)
+        except OSError as error:
+            raise DatabaseRefused(f"The folder of the database cannot be made: {error}") from error
+        live = pool.execution_options(**{NO_TRANSACTION: True})
+        return _Engines(pool, live=live, snapshot=pool, writer=_Writer(writing, asyncio.Lock()))
+
+    def _make_postgres(self) -> _Engines:
+        pool = postgres_engine(
+            self._url,
+            schema=self._schema,
+            pool_size=self._pool_size,
+            connect_timeout=self._connect_timeout,
+            command_timeout=self._command_timeout,
+        )
+        live = pool.execution_options(isolation_level="AUTOCOMMIT")
+        snapshot = pool.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        return _Engines(pool, live=live, snapshot=snapshot, writer=None)
+
+    async def stop(self) -> None:
+        """Closes every connection, after a running SQLite transaction; may be called twice."""
+        engines, self._engines = self._engines, None
+        if engines is not None:
+            await engines.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[AsyncConnection]:
+        """A transaction that may write: commits at the end, rolls back when an exception leaves it.
+
+        On SQLite there is one at a time. Do not wait for anything but this database inside.
+
+        Raises:
+            DatabaseUnavailable: the database failed; when it did so at the commit, nobody can know whether that took place.
+            Aborted: PostgreSQL broke a deadlock at this transaction's expense.
+        """
+        async with self._guarded():
+            engines = self._opened()
+            with translated():
+                async with engines.writer.transaction() if engines.writer else begin(engines.pool) as connection:
+                    yield connection
+
+    @asynccontextmanager
+    async def read(self, *, snapshot: bool = False) -> AsyncGenerator[AsyncConnection]:
+        """A connection to read with.
+
+        Args:
+            snapshot: every statement sees the same state, and results may be streamed; otherwise each sees the latest one, which
+                saves the round trips of a transaction.
+
+        Raises:
+            DatabaseUnavailable: the database failed.
+        """
+        async with self._guarded(), self._reading(snapshot=snapshot) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _reading(self, *, snapshot: bool) -> AsyncGenerator[AsyncConnection]:
+        engines = self._opened()
+        with translated(writing=False):
+            async with connect(engines.snapshot if snapshot else engines.live) as connection:
+                yield connection
+
+    async def check(self) -> None:
+        """Asks the database for an answer; for health, so it passes by the guard.
+
+        Raises:
+            DatabaseUnavailable: there was none within the connect timeout.
+        """
+        with connecting():
+            async with asyncio.timeout(self._connect_timeout), self._reading(snapshot=False) as connection:
+                await connection.execute(text("SELECT 1"))
+
+    def _guarded(self) -> AbstractAsyncContextManager[None]:
+        return self._guard.guard() if self._guard is not None else nullcontext()
+
+    def _opened(self) -> _Engines:
+        if self._engines is None:
+            raise DatabaseUnavailable("The database is not open: the service is starting or stopping.")
+        return self._engines

@@ -1,0 +1,147 @@
+"""SQLAlchemy engines, set up so that a commit is durable and a lost connection is noticed before it is used."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import Connection, event, exc
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+from tocsin.database.faults import connecting
+from tocsin.errors import InvalidInput
+
+Begin = Literal["BEGIN IMMEDIATE", "BEGIN"]
+NO_TRANSACTION = "tocsin_no_transaction"
+"""Execution option for SQLite: each statement stands alone. SQLAlchemy's AUTOCOMMIT would let the driver begin again afterwards."""
+
+_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_POOL_TIMEOUT_SECONDS = 10.0
+_SQLITE_PRAGMAS = {
+    "journal_mode": "WAL",  # readers and the writer do not wait for each other
+    "synchronous": "FULL",  # a commit is on the disk when it returns
+    "temp_store": "MEMORY",
+    "cache_size": "-16000",  # KiB when negative
+    "journal_size_limit": str(64 * 1024 * 1024),  # bytes: a burst does not leave a huge log behind
+}
+
+
+def parse_url(url: str) -> URL:
+    """Reads a database URL and sets the driver.
+
+    Raises:
+        InvalidInput: it is no URL, of another database, or names no file.
+    """
+    try:
+        parsed = make_url(url)
+        driver = _DRIVERS[parsed.get_backend_name()]
+    except (exc.ArgumentError, KeyError):
+        raise InvalidInput.at("database_url", "must begin with sqlite:// or postgresql://") from None
+    if driver == _DRIVERS["sqlite"] and (parsed.database or ":memory:") == ":memory:":
+        raise InvalidInput.at("database_url", "must name a file: a database in memory would not survive a restart")
+    return parsed.set(drivername=driver)
+
+
+def checked_schema(schema: str | None) -> str | None:
+    """The name of a PostgreSQL schema, if it needs no quoting.
+
+    Raises:
+        InvalidInput: it does.
+    """
+    if schema is not None and not _SCHEMA.fullmatch(schema):
+        raise InvalidInput.at("database_schema", "must be lower-case letters, digits and underscores")
+    return schema
+
+
+def postgres_engine(url: URL, *, schema: str | None, pool_size: int, connect_timeout: float, command_timeout: float | None) -> AsyncEngine:
+    """An engine on PostgreSQL whose unqualified names mean ``schema``.
+
+    Args:
+        url: as `parse_url` returns it.
+        schema: the first of the search path; None: the server's default.
+        pool_size: connections at most.
+        connect_timeout: seconds.
+        command_timeout: seconds that a statement may take; None: as long as it needs.
+    """
+    settings = {"application_name": "tocsin", "jit": "off"}  # compiling a short statement takes longer than running it
+    if schema is not None:
+        settings["search_path"] = schema
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=_POOL_TIMEOUT_SECONDS,
+        pool_use_lifo=True,
+        connect_args={"timeout": connect_timeout, "command_timeout": command_timeout, "server_settings": settings},
+    )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
+
+
+def sqlite_engine(
+    url: URL, *, mode: Begin, pool_size: int = 1, busy_seconds: float = 5.0, query_only: bool = False, foreign_keys: bool = True
+) -> AsyncEngine:
+    """An engine on a SQLite file; its folder is made when it is missing.
+
+    Args:
+        url: as `parse_url` returns it.
+        mode: how a transaction begins; one that will write has to say so, or it can fail half-way (SQLITE_BUSY).
+        pool_size: connections at most.
+        busy_seconds: how long to wait for another process that writes.
+        query_only: refuse to write.
+        foreign_keys: enforce foreign keys.
+    """
+    Path(url.database or "").absolute().parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=_POOL_TIMEOUT_SECONDS,
+        connect_args={"isolation_level": None, "timeout": busy_seconds},  # the driver begins nothing by itself
+    )
+    pragmas = {**_SQLITE_PRAGMAS, "foreign_keys": str(int(foreign_keys)), "query_only": str(int(query_only))}
+
+    def on_connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        for name, value in pragmas.items():
+            cursor.execute(f"PRAGMA {name} = {value}")
+        cursor.close()
+
+    def on_begin(connection: Connection) -> None:
+        if NO_TRANSACTION not in connection.get_execution_options():
+            connection.exec_driver_sql(mode)
+
+    event.listen(engine.sync_engine, "connect", on_connect)
+    event.listen(engine.sync_engine, "begin", on_begin)
+    return engine
+
+
+@asynccontextmanager
+async def connect(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
+    """A connection, given back at the end whatever happens."""
+    with connecting():
+        connection = await engine.connect()
+    try:
+        yield connection
+    finally:
+        await asyncio.shield(asyncio.ensure_future(connection.close()))
+
+
+@asynccontextmanager
+async def begin(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
+    """A connection in a transaction that commits at the end, or rolls back when an exception leaves it."""
+    async with connect(engine) as connection, connection.begin():
+        yield connection
+
+
+def _refuse_closed(connection: DBAPIConnection, _record: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+    """Makes the pool replace a connection that the server has closed; costs no round trip, unlike a ping."""
+    driver: Any = connection.driver_connection
+    if driver is None or driver.is_closed():
+        raise exc.DisconnectionError

@@ -1,0 +1,111 @@
+"""What a database's failures mean: which are the database's own, and which belong to the statement."""
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from sqlalchemy import exc
+
+from tocsin.errors import Aborted, DataLoss, TocsinError, Unavailable
+
+_RETRY_AFTER_SECONDS = 1.0
+_SQLITE_PRIMARY_CODE = 0xFF  # the rest of a result code is detail: https://sqlite.org/rescode.html
+_SQLITE_AWAY = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_PROTOCOL,
+}
+_SQLITE_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+# https://www.postgresql.org/docs/current/errcodes-appendix.html; matched from the left: a class, or one code of a class.
+_POSTGRES_ABORTED = ("40", "55P03")
+_POSTGRES_REFUSED = ("28", "3D")
+_POSTGRES_READ_ONLY = "25006"
+_POSTGRES_DAMAGED = ("XX001", "XX002")
+_POSTGRES_AWAY = ("08", "53", "57", "58")
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be reached now."""
+
+
+class DatabaseRefused(DatabaseUnavailable):
+    """The database refuses to be opened with these settings."""
+
+    reason = DatabaseUnavailable.reason
+
+
+@contextmanager
+def translated(*, writing: bool = True) -> Generator[None]:
+    """Raises the database's own failures as errors of the tree; what a statement did wrong, such as IntegrityError, passes.
+
+    Args:
+        writing: whether a write is allowed here: then a database that refuses one is at fault, otherwise the statement is.
+
+    Raises:
+        DatabaseUnavailable: no connection, no space, an input or output error, a server that is stopping.
+        Aborted: PostgreSQL chose this transaction as the victim of a deadlock or of a serialization conflict.
+        DataLoss: the database is damaged.
+    """
+    try:
+        yield
+    except exc.SQLAlchemyError as error:
+        fault = _fault(error, writing=writing)
+        if fault is None:
+            raise
+        raise fault from error
+    except (ConnectionError, TimeoutError) as error:
+        raise _unavailable(str(error) or "it does not answer") from error
+
+
+@contextmanager
+def connecting() -> Generator[None]:
+    """Like `translated`, and whatever else the operating system says while connecting is the database's failure, too."""
+    try:
+        with translated():
+            yield
+    except OSError as error:
+        raise _unavailable(str(error)) from error
+
+
+def _unavailable(detail: str) -> DatabaseUnavailable:
+    return DatabaseUnavailable(f"The database cannot be reached now: {detail}", retry_after=_RETRY_AFTER_SECONDS)
+
+
+def _fault(error: exc.SQLAlchemyError, *, writing: bool) -> TocsinError | None:
+    """The failure of the database behind ``error``, if it is one."""
+    if isinstance(error, exc.TimeoutError):
+        return _unavailable("every connection is in use")
+    if not isinstance(error, exc.DBAPIError) or isinstance(error, exc.IntegrityError):
+        return None
+    detail = str(error.orig)
+    code: int | None = getattr(error.orig, "sqlite_errorcode", None)
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    if code == sqlite3.SQLITE_READONLY or state == _POSTGRES_READ_ONLY:
+        return _unavailable(detail) if writing else None
+    fault = _sqlite_fault(code & _SQLITE_PRIMARY_CODE, detail) if code is not None else _postgres_fault(state or "", detail)
+    return fault or (_unavailable(detail) if error.connection_invalidated else None)
+
+
+def _sqlite_fault(code: int, detail: str) -> TocsinError | None:
+    if code in _SQLITE_AWAY:
+        return _unavailable(detail)
+    if code in _SQLITE_DAMAGED:
+        return DataLoss(f"The database is damaged: {detail}")
+    return _refused(detail) if code == sqlite3.SQLITE_CANTOPEN else None
+
+
+def _postgres_fault(state: str, detail: str) -> TocsinError | None:
+    if state.startswith(_POSTGRES_ABORTED):
+        return Aborted(f"A concurrent change got in first: {detail}")
+    if state.startswith(_POSTGRES_REFUSED):
+        return _refused(detail)
+    if state.startswith(_POSTGRES_DAMAGED):
+        return DataLoss(f"The database is damaged: {detail}")
+    return _unavailable(detail) if state.startswith(_POSTGRES_AWAY) else None
+
+
+def _refused(detail: str) -> DatabaseRefused:
+    return DatabaseRefused(f"The database refuses to be opened with these settings: {detail}", retry_after=_RETRY_AFTER_SECONDS)
