@@ -188,7 +188,7 @@ Global___TemplateContent: _TypeAlias = TemplateContent  # noqa: Y015
 
 @_typing.final
 class DeliverResponse(_message.Message):
-    """A batch of acknowledgements."""
+    """A batch of acknowledgements. The first one of a stream is empty and comes at once: the mailer takes messages."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
