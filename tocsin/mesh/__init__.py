@@ -1,0 +1,1 @@
+"""What stands between two services: deadlines, retries, breakers, identity, health, all read from the contract's policy options."""

@@ -1,0 +1,24 @@
+"""Circuit breakers: one per (target, method), per database, per provider.
+
+pybreaker is the state machine and the listener surface; the sliding window, the half-open permits and the classification are ours,
+because its own calling convention counts a cancelled coroutine as a failure and lets every probe through.
+"""
+
+from tocsin.mesh.breaker.circuit import Breaker, BreakerSnapshot, Guard, Permit
+from tocsin.mesh.breaker.registry import BreakerRegistry
+from tocsin.mesh.breaker.rule import BreakerRule, Classify, Outcome, State, failing_on
+from tocsin.mesh.breaker.window import Window
+
+__all__ = [
+    "Breaker",
+    "BreakerRegistry",
+    "BreakerRule",
+    "BreakerSnapshot",
+    "Classify",
+    "Guard",
+    "Outcome",
+    "Permit",
+    "State",
+    "Window",
+    "failing_on",
+]

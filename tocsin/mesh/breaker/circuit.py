@@ -1,0 +1,273 @@
+"""One circuit breaker."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+import pybreaker
+
+from tocsin.clock import Clock
+from tocsin.errors import CircuitOpen
+from tocsin.mesh.breaker.rule import BreakerRule, Classify, Outcome, State
+from tocsin.mesh.breaker.window import Window
+
+_FOREVER = float("inf")
+_PROBE_PAUSE = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Permit:
+    """The right to make one attempt. Its result counts only while the breaker is in the generation that gave it."""
+
+    generation: int
+    expires: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerSnapshot:
+    """What a breaker says about itself; ``retry_after`` in seconds, None unless open."""
+
+    id: str
+    target: str
+    state: State
+    failures: int
+    calls: int
+    opened: datetime | None
+    retry_after: float | None
+
+
+class Breaker:
+    """Stops calls to something that fails, and probes it until it answers again.
+
+    All methods are synchronous and belong to one event loop: between two of its awaits a task cannot be interrupted, so no lock is
+    held while a call is under way.
+    """
+
+    __slots__ = (
+        "_backoff",
+        "_calls",
+        "_clock",
+        "_consecutive",
+        "_draw",
+        "_failures",
+        "_generation",
+        "_machine",
+        "_opened",
+        "_probes",
+        "_rule",
+        "_shared",
+        "_state",
+        "_successes",
+        "_until",
+        "_window",
+        "id",
+        "target",
+    )
+
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002 - the contract's own word (CircuitBreaker.id)
+        target: str,
+        rule: BreakerRule,
+        clock: Clock,
+        listeners: Sequence[pybreaker.CircuitBreakerListener] = (),
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        """Makes a closed breaker.
+
+        Args:
+            id: identity, such as "mailer_svc/tocsin.api.mailer.v1.TemplateService/GetTemplate" or "database".
+            target: what it guards; breakers are reset by target.
+            rule: when it trips.
+            clock: source of time.
+            listeners: told about each change of state.
+            draw: source of the jitter; gives a number from 0 to 1.
+        """
+        self.id = id
+        self.target = target
+        self._rule = rule
+        self._clock = clock
+        self._draw = draw
+        self._machine = pybreaker.CircuitBreaker(name=id, listeners=list(listeners))
+        self._window = Window(seconds=rule.window)
+        self._generation = 0
+        self._consecutive = 0
+        self._enter(State.CLOSED)
+
+    @property
+    def state(self) -> State:
+        """The current state. An open breaker becomes half open when the next call asks, not by itself."""
+        return self._state
+
+    def add_listener(self, listener: pybreaker.CircuitBreakerListener) -> None:
+        """Tells ``listener`` about each later change of state."""
+        self._machine.add_listener(listener)
+
+    def admit(self, lifetime: float = _FOREVER) -> Permit:
+        """Gives the right to make one attempt, which must end with ``record``.
+
+        Args:
+            lifetime: seconds after which a probe's permit lapses, because an attempt cannot be under way any more.
+
+        Raises:
+            CircuitOpen: the attempt must not be made; ``retry_after`` says when a probe may pass.
+        """
+        if self._state is State.CLOSED:
+            return self._shared
+        now = self._clock.monotonic()
+        if self._state is State.OPEN:
+            if now < self._until:
+                raise self._rejection(self._until - now)
+            self._enter(State.HALF_OPEN)
+        return self._probe(now, lifetime)
+
+    def _probe(self, now: float, lifetime: float) -> Permit:
+        self._probes = [probe for probe in self._probes if probe.expires > now]
+        if len(self._probes) >= self._rule.half_open_permits:
+            raise self._rejection(_PROBE_PAUSE)
+        permit = Permit(self._generation, now + lifetime)
+        self._probes.append(permit)
+        return permit
+
+    def _rejection(self, retry_after: float) -> CircuitOpen:
+        return CircuitOpen(
+            f"The circuit to {self.target} is open.", retry_after=retry_after, metadata={"target": self.target, "breaker": self.id}
+        )
+
+    def record(self, permit: Permit, outcome: Outcome, *, slow: bool = False) -> None:
+        """Tells how the attempt of ``permit`` ended. Results of an earlier generation, or of a lapsed permit, change nothing.
+
+        Args:
+            permit: what ``admit`` gave.
+            outcome: what the attempt says about the far end.
+            slow: it took more than 80 % of its declared timeout.
+        """
+        if permit.generation != self._generation:
+            return
+        if self._state is State.CLOSED:
+            if outcome is not Outcome.IGNORED:
+                self._count(failed=outcome is Outcome.FAILURE, slow=slow)
+        else:
+            self._probed(permit, outcome)
+
+    def _count(self, *, failed: bool, slow: bool) -> None:
+        window = self._window
+        window.add(self._clock.monotonic(), failed=failed, slow=slow)
+        if not failed:
+            self._consecutive = 0
+            if not slow:
+                return
+        else:
+            self._consecutive += 1
+        rule = self._rule
+        if self._consecutive >= rule.consecutive_failures or (
+            window.calls >= rule.minimum_calls
+            and (window.failures * 100 > rule.failure_percent * window.calls or window.slow * 100 >= rule.slow_percent * window.calls)
+        ):
+            self._failures = max(window.failures, self._consecutive)
+            self._calls = window.calls
+            self._enter(State.OPEN)
+
+    def _probed(self, permit: Permit, outcome: Outcome) -> None:
+        if permit not in self._probes or permit.expires <= self._clock.monotonic():
+            return
+        self._probes.remove(permit)
+        if outcome is Outcome.FAILURE:
+            self._failures += 1
+            self._backoff = min(self._backoff * 2, self._rule.max_open)
+            self._enter(State.OPEN)
+        elif outcome is Outcome.SUCCESS:
+            self._successes += 1
+            if self._successes >= self._rule.half_open_permits:
+                self._enter(State.CLOSED)
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+        self._generation += 1
+        self._shared = Permit(self._generation, _FOREVER)
+        self._probes: list[Permit] = []
+        self._successes = 0
+        if state is State.CLOSED:
+            self._until = 0.0
+            self._opened: datetime | None = None
+            self._backoff = self._rule.open
+            self._failures = self._calls = self._consecutive = 0
+            self._window.clear()
+            self._machine.close()
+        elif state is State.OPEN:
+            self._until = self._clock.monotonic() + self._open_seconds()
+            self._opened = self._opened or self._clock.now()
+            self._machine.open()
+        else:
+            self._machine.half_open()
+
+    def _open_seconds(self) -> float:
+        spread = 1.0 + self._rule.jitter * (2.0 * self._draw() - 1.0)
+        return min(self._backoff * spread, self._rule.max_open)
+
+    def reset(self) -> bool:
+        """Closes the breaker and forgets what it counted; results of attempts under way are dropped.
+
+        Returns:
+            True if it was not closed before.
+        """
+        was_closed = self._state is State.CLOSED
+        self._enter(State.CLOSED)
+        return not was_closed
+
+    def guard(self, classify: Classify, *, timeout: float = _FOREVER) -> "Guard":
+        """An asynchronous context that admits its block, or raises CircuitOpen, and records how the block ends.
+
+        Args:
+            classify: what an exception of the block means.
+            timeout: seconds that the block is given by whoever runs it; more than 80 % of it counts as slow.
+        """
+        return Guard(self, classify, timeout)
+
+    def snapshot(self) -> BreakerSnapshot:
+        """What the breaker says about itself now."""
+        now = self._clock.monotonic()
+        failures, calls = self._failures, self._calls
+        if self._state is State.CLOSED:
+            self._window.advance(now)
+            failures, calls = max(self._window.failures, self._consecutive), self._window.calls
+        return BreakerSnapshot(
+            id=self.id,
+            target=self.target,
+            state=self._state,
+            failures=failures,
+            calls=calls,
+            opened=self._opened,
+            retry_after=max(0.0, self._until - now) if self._state is State.OPEN else None,
+        )
+
+    def now(self) -> float:
+        """Seconds on the breaker's monotonic clock."""
+        return self._clock.monotonic()
+
+
+class Guard:
+    """One guarded block; made by ``Breaker.guard``."""
+
+    __slots__ = ("_breaker", "_classify", "_permit", "_started", "_timeout")
+
+    def __init__(self, breaker: Breaker, classify: Classify, timeout: float) -> None:
+        self._breaker = breaker
+        self._classify = classify
+        self._timeout = timeout
+
+    async def __aenter__(self) -> Self:
+        self._permit = self._breaker.admit(self._timeout)
+        self._started = self._breaker.now()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        outcome = Outcome.SUCCESS
+        if error is not None:
+            outcome = self._classify(error) if isinstance(error, Exception) else Outcome.IGNORED
+        slow = self._breaker.now() - self._started > 0.8 * self._timeout
+        self._breaker.record(self._permit, outcome, slow=slow)

@@ -1,0 +1,65 @@
+"""All circuit breakers of one process."""
+
+from collections.abc import Sequence
+
+import pybreaker
+
+from tocsin.clock import Clock
+from tocsin.mesh.breaker.circuit import Breaker, BreakerSnapshot
+from tocsin.mesh.breaker.rule import BreakerRule, State
+
+
+class BreakerRegistry:
+    """Makes breakers, and shows them to health, to metrics and to operators.
+
+    Args:
+        clock: source of time for every breaker.
+        listeners: told about each change of state of any breaker.
+    """
+
+    def __init__(self, *, clock: Clock, listeners: Sequence[pybreaker.CircuitBreakerListener] = ()) -> None:
+        self._clock = clock
+        self._listeners = list(listeners)
+        self._breakers: dict[str, Breaker] = {}
+        self._exported = False
+
+    def get(self, *, id: str, target: str, rule: BreakerRule | None = None) -> Breaker:  # noqa: A002 - as in Breaker
+        """The breaker ``id``, made at the first request.
+
+        Args:
+            id: its identity in this process.
+            target: what it guards.
+            rule: when it trips; the mesh's defaults unless given. Read only when the breaker is made.
+        """
+        breaker = self._breakers.get(id)
+        if breaker is None:
+            breaker = Breaker(id=id, target=target, rule=rule or BreakerRule(), clock=self._clock, listeners=self._listeners)
+            self._breakers[id] = breaker
+        return breaker
+
+    def add_listener(self, listener: pybreaker.CircuitBreakerListener) -> None:
+        """Tells ``listener`` about changes of every breaker, those made later included."""
+        self._listeners.append(listener)
+        for breaker in self._breakers.values():
+            breaker.add_listener(listener)
+
+    def claim_export(self) -> bool:
+        """True for the first who asks: a process shows its breakers in one registry of metrics."""
+        first, self._exported = not self._exported, True
+        return first
+
+    def snapshot(self) -> list[BreakerSnapshot]:
+        """Every breaker, by identity."""
+        return [breaker.snapshot() for _, breaker in sorted(self._breakers.items())]
+
+    def open_targets(self) -> set[str]:
+        """Targets with at least one breaker that is not closed."""
+        return {breaker.target for breaker in self._breakers.values() if breaker.state is not State.CLOSED}
+
+    def reset(self, target: str = "") -> list[str]:
+        """Closes the breakers of ``target``, or all.
+
+        Returns:
+            Identities of those that were not closed before.
+        """
+        return [name for name, breaker in sorted(self._breakers.items()) if target in ("", breaker.target) and breaker.reset()]

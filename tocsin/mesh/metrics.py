@@ -1,0 +1,97 @@
+"""Metrics of the mesh: rate, errors and duration per method and per attempt, retries, budgets, breakers."""
+
+from collections.abc import Iterator
+
+import grpc
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tocsin.mesh.breaker import BreakerRegistry, State
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_STATES = {State.CLOSED: 0.0, State.HALF_OPEN: 1.0, State.OPEN: 2.0}
+
+
+class Durations:
+    """The durations of one method's calls, by code; the label look-up is paid once per code."""
+
+    __slots__ = ("_children", "_family", "_labels")
+
+    def __init__(self, family: Histogram, *labels: str) -> None:
+        self._family = family
+        self._labels = labels
+        self._children: dict[grpc.StatusCode, Histogram] = {}
+
+    def observe(self, code: grpc.StatusCode, seconds: float) -> None:
+        """Counts a call that ended with ``code`` after ``seconds``."""
+        child = self._children.get(code)
+        if child is None:
+            child = self._children[code] = self._family.labels(*self._labels, code.name)
+        child.observe(seconds)
+
+
+class ServerMetrics:
+    """What a server counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._seconds = Histogram("tocsin_server_seconds", "Time of served calls.", ("method", "code"), buckets=_BUCKETS, registry=registry)
+        self.in_flight = Gauge("tocsin_server_in_flight", "Calls being served.", registry=registry)
+
+    def durations(self, path: str) -> Durations:
+        """The durations of the method ``path``."""
+        return Durations(self._seconds, path)
+
+
+class ClientMetrics:
+    """What a client counts; a call is one attempt or more."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._seconds = Histogram(
+            "tocsin_client_attempt_seconds", "Time of attempts.", ("target", "method", "code"), buckets=_BUCKETS, registry=registry
+        )
+        self._retries = Counter("tocsin_client_retries", "Attempts after the first.", ("target", "method"), registry=registry)
+        self._budget = Gauge("tocsin_client_retry_budget", "Tokens left for retries.", ("target",), registry=registry)
+        self._rejected = Counter(
+            "tocsin_client_rejected", "Attempts that an open circuit did not let pass.", ("target", "method"), registry=registry
+        )
+
+    def durations(self, target: str, path: str) -> Durations:
+        """The durations of attempts at the method ``path`` of ``target``."""
+        return Durations(self._seconds, target, path)
+
+    def retries(self, target: str, path: str) -> Counter:
+        """The retries of a method."""
+        return self._retries.labels(target, path)
+
+    def rejected(self, target: str, path: str) -> Counter:
+        """The rejections of a method by its breaker."""
+        return self._rejected.labels(target, path)
+
+    def budget(self, target: str) -> Gauge:
+        """The retry budget of a target."""
+        return self._budget.labels(target)
+
+
+class BreakerCollector(Collector):
+    """Shows every breaker at the moment of the scrape."""
+
+    def __init__(self, breakers: BreakerRegistry) -> None:
+        self._breakers = breakers
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields the state and the failures of every breaker."""
+        labels = ("breaker", "target")
+        states = GaugeMetricFamily("tocsin_breaker_state", "0 closed, 1 half open, 2 open.", labels=labels)
+        failures = GaugeMetricFamily("tocsin_breaker_failures", "Failures in the window or in a row.", labels=labels)
+        for breaker in self._breakers.snapshot():
+            states.add_metric((breaker.id, breaker.target), _STATES[breaker.state])
+            failures.add_metric((breaker.id, breaker.target), breaker.failures)
+        yield states
+        yield failures
+
+
+def export_breakers(registry: CollectorRegistry, breakers: BreakerRegistry) -> None:
+    """Shows ``breakers`` in ``registry``; further requests change nothing, so that client and server may both ask."""
+    if breakers.claim_export():
+        registry.register(BreakerCollector(breakers))

@@ -1,0 +1,249 @@
+"""The policy of every method, read from the options in the contract.
+
+Source of the words: tocsin/api/mesh/v1/policy.proto. A method's own option wins over its service's defaults, field by field; what
+neither says takes the mesh's defaults.
+"""
+
+import enum
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from google.protobuf import descriptor_pb2, duration_pb2
+
+from tocsin.api.mesh.v1 import policy_pb2
+from tocsin.mesh.breaker import BreakerRule
+from tocsin.mesh.retry import RetryRule
+
+Rule = TypeVar("Rule", RetryRule, BreakerRule)
+
+PACKAGE = "tocsin.api."
+CONTROL = "/tocsin.api.mesh.v1.MeshService/"
+"""Prefix of the methods that look at the mesh itself: they pass no breaker and no health check."""
+
+
+class PolicyError(ValueError):
+    """The contract's policy is incomplete; every problem is a line that names the method."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class Kind(enum.Enum):
+    """The four kinds of methods."""
+
+    UNARY_UNARY = "unary_unary"
+    UNARY_STREAM = "unary_stream"
+    STREAM_UNARY = "stream_unary"
+    STREAM_STREAM = "stream_stream"
+
+
+class Criticality(enum.IntEnum):
+    """What a server refuses first when it has to choose: the highest number."""
+
+    CRITICAL = 1
+    NORMAL = 2
+    SHEDDABLE = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodPolicy:
+    """What the mesh does for one method.
+
+    Attributes:
+        path: "/tocsin.api.scheduler.v1.AlarmService/CreateAlarm".
+        service: "tocsin.api.scheduler.v1.AlarmService".
+        method: "CreateAlarm".
+        kind: which sides stream.
+        request_type: full name of the request message.
+        response_type: full name of the response message.
+        timeout: longest time of one call in seconds, retries included.
+        retry: how often; applies only when ``idempotent``.
+        breaker: when calls stop being attempted.
+        scope: scope that the token must carry; empty when none is needed.
+        rate_class: name of the rate limit.
+        criticality: importance under overload.
+        callers: services that may call; empty unless internal.
+        public: no token is needed.
+        idempotent: marked IDEMPOTENT or NO_SIDE_EFFECTS.
+        side_effect_free: marked NO_SIDE_EFFECTS.
+        comment: the leading comment in the contract; empty when there is none.
+    """
+
+    path: str
+    service: str
+    method: str
+    kind: Kind
+    request_type: str
+    response_type: str
+    timeout: float
+    retry: RetryRule
+    breaker: BreakerRule
+    scope: str
+    rate_class: str
+    criticality: Criticality
+    callers: frozenset[str]
+    public: bool
+    idempotent: bool
+    side_effect_free: bool
+    comment: str
+
+    @property
+    def internal(self) -> bool:
+        """Whether only other services may call it."""
+        return bool(self.callers)
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it looks at the mesh itself."""
+        return self.path.startswith(CONTROL)
+
+    def problems(self) -> Iterable[str]:
+        """Yields what the policy lacks, each line naming the method."""
+        if self.timeout <= 0:
+            yield f"{self.path}: policy.timeout is missing"
+        if not (self.scope or self.public or self.callers):
+            yield f"{self.path}: one of policy.scope, policy.public and policy.callers is needed"
+        if self.public and (self.scope or self.callers):
+            yield f"{self.path}: policy.public excludes scope and callers"
+        if not self.rate_class:
+            yield f"{self.path}: policy.rate_class is missing"
+
+
+@cache
+def contract() -> descriptor_pb2.FileDescriptorSet:
+    """The compiled contract with comments and imports, as ``make gen`` wrote it."""
+    return descriptor_pb2.FileDescriptorSet.FromString(resources.files("tocsin.api").joinpath("descriptors.binpb").read_bytes())
+
+
+@cache
+def policies() -> Mapping[str, MethodPolicy]:
+    """The policy of every method of the contract, by path.
+
+    Raises:
+        PolicyError: a method lacks something that is mandatory.
+    """
+    return checked(read(contract()))
+
+
+def checked(found: Mapping[str, MethodPolicy]) -> Mapping[str, MethodPolicy]:
+    """Returns ``found`` if every policy in it is complete.
+
+    Raises:
+        PolicyError: names every problem of every method.
+    """
+    problems = [problem for policy in found.values() for problem in policy.problems()]
+    if problems:
+        raise PolicyError(problems)
+    return found
+
+
+def read(files: descriptor_pb2.FileDescriptorSet, *, package: str = PACKAGE) -> Mapping[str, MethodPolicy]:
+    """The policies in ``files``, complete or not, by path.
+
+    Args:
+        files: compiled .proto files; comments are read when they carry source info.
+        package: only packages that begin with it.
+
+    Raises:
+        PolicyError: a value makes no sense.
+    """
+    found: dict[str, MethodPolicy] = {}
+    for file in files.file:
+        if not f"{file.package}.".startswith(package):
+            continue
+        comments = {tuple(place.path): place.leading_comments.strip() for place in file.source_code_info.location}
+        for number, service in enumerate(file.service):
+            for index, method in enumerate(service.method):
+                # 6 is FileDescriptorProto.service, 2 is ServiceDescriptorProto.method.
+                policy = _method_policy(file.package, service, method, comments.get((6, number, 2, index), ""))
+                found[policy.path] = policy
+    return MappingProxyType(found)
+
+
+def _method_policy(
+    package: str, service: descriptor_pb2.ServiceDescriptorProto, method: descriptor_pb2.MethodDescriptorProto, comment: str
+) -> MethodPolicy:
+    options = _merged(service, method)
+    level = method.options.idempotency_level
+    name = f"{package}.{service.name}"
+    path = f"/{name}/{method.name}"
+    return MethodPolicy(
+        path=path,
+        service=name,
+        method=method.name,
+        kind=_KINDS[method.client_streaming, method.server_streaming],
+        request_type=method.input_type.removeprefix("."),
+        response_type=method.output_type.removeprefix("."),
+        timeout=_seconds(options.timeout),
+        retry=_build(path, lambda: _retry_rule(options.retry)),
+        breaker=_build(path, lambda: _breaker_rule(options.breaker)),
+        scope=options.scope,
+        rate_class=options.rate_class,
+        criticality=Criticality(options.criticality or Criticality.NORMAL),
+        callers=frozenset(options.callers),
+        public=options.public,
+        idempotent=level in _IDEMPOTENT,
+        side_effect_free=level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
+        comment=comment,
+    )
+
+
+_KINDS = {
+    (False, False): Kind.UNARY_UNARY,
+    (False, True): Kind.UNARY_STREAM,
+    (True, False): Kind.STREAM_UNARY,
+    (True, True): Kind.STREAM_STREAM,
+}
+_IDEMPOTENT = (descriptor_pb2.MethodOptions.IDEMPOTENT, descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS)
+
+
+def _merged(service: descriptor_pb2.ServiceDescriptorProto, method: descriptor_pb2.MethodDescriptorProto) -> policy_pb2.Policy:
+    """The service's defaults overlaid with the method's own option.
+
+    A list given by the method replaces the default list, and ``public`` drops the default's scope and callers, which it excludes.
+    """
+    own = method.options.Extensions[policy_pb2.policy]
+    merged = policy_pb2.Policy()
+    merged.CopyFrom(service.options.Extensions[policy_pb2.defaults])
+    if own.callers or own.public:
+        merged.ClearField("callers")
+    if own.public:
+        merged.ClearField("scope")
+    if own.scope or own.callers:
+        merged.ClearField("public")
+    merged.MergeFrom(own)
+    return merged
+
+
+def _build(path: str, make: Callable[[], Rule]) -> Rule:
+    try:
+        return make()
+    except ValueError as error:
+        raise PolicyError([f"{path}: policy: {error}"]) from error
+
+
+def _retry_rule(option: policy_pb2.Retry) -> RetryRule:
+    return RetryRule(**_given(option, RetryRule))
+
+
+def _breaker_rule(option: policy_pb2.Breaker) -> BreakerRule:
+    return BreakerRule(**_given(option, BreakerRule))
+
+
+def _given(option: policy_pb2.Retry | policy_pb2.Breaker, rule: type[RetryRule] | type[BreakerRule]) -> dict[str, Any]:
+    """The fields that are set, by name; durations in seconds."""
+    names = {field.name for field in fields(rule)}
+    values: dict[str, Any] = {}
+    for field, value in option.ListFields():
+        if field.name in names:
+            values[field.name] = _seconds(value) if isinstance(value, duration_pb2.Duration) else value
+    return values
+
+
+def _seconds(duration: duration_pb2.Duration) -> float:
+    return duration.seconds + duration.nanos / 1e9

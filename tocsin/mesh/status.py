@@ -1,0 +1,190 @@
+"""The one table between `tocsin.errors` and the wire.
+
+On the wire an error is a google.rpc.Status in ``grpc-status-details-bin`` (AIP-193): ErrorInfo with domain "tocsin" always, BadRequest
+when fields were refused, RetryInfo when a time to come back is known. What gRPC itself reports (a refused connection, a reset stream)
+has no such details; its text names addresses, so it stays in the exception's cause and never in the message.
+"""
+
+import math
+from typing import TypeAlias, cast
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from tocsin import errors
+from tocsin.errors import FieldViolation, TocsinError
+from tocsin.mesh.breaker import Outcome
+from tocsin.mesh.retry import PushedBack
+
+Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
+
+DOMAIN = "tocsin"
+DETAILS_KEY = "grpc-status-details-bin"
+PUSHBACK_KEY = "grpc-retry-pushback-ms"
+
+# Trailing metadata is bounded on both sides; a status that outgrew it would arrive as RESOURCE_EXHAUSTED.
+_MAX_TEXT = 500
+_MAX_INFO = 1500
+_MAX_DETAILS = 6000
+
+_TABLE: tuple[tuple[type[TocsinError], grpc.StatusCode], ...] = (
+    (errors.Cancelled, grpc.StatusCode.CANCELLED),
+    (errors.InvalidInput, grpc.StatusCode.INVALID_ARGUMENT),
+    (errors.DeadlineExceeded, grpc.StatusCode.DEADLINE_EXCEEDED),
+    (errors.NotFound, grpc.StatusCode.NOT_FOUND),
+    (errors.AlreadyExists, grpc.StatusCode.ALREADY_EXISTS),
+    (errors.PermissionDenied, grpc.StatusCode.PERMISSION_DENIED),
+    (errors.ResourceExhausted, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (errors.FailedPrecondition, grpc.StatusCode.FAILED_PRECONDITION),
+    (errors.Aborted, grpc.StatusCode.ABORTED),
+    (errors.OutOfRange, grpc.StatusCode.OUT_OF_RANGE),
+    (errors.Unimplemented, grpc.StatusCode.UNIMPLEMENTED),
+    (errors.Internal, grpc.StatusCode.INTERNAL),
+    (errors.Unavailable, grpc.StatusCode.UNAVAILABLE),
+    (errors.DataLoss, grpc.StatusCode.DATA_LOSS),
+    (errors.Unauthenticated, grpc.StatusCode.UNAUTHENTICATED),
+)
+_CODES = dict(_TABLE)
+_CLASSES = {code: kind for kind, code in _TABLE}
+_NUMBERS = {code: cast("int", code.value[0]) for code in grpc.StatusCode}
+
+_FAILURES = (errors.Unavailable, errors.Internal, errors.DataLoss)
+_IGNORED = (errors.Cancelled, errors.CircuitOpen, errors.Unimplemented, errors.ResourceExhausted)
+
+
+def code_of(error: TocsinError) -> grpc.StatusCode:
+    """The code of ``error``: that of the nearest class in the table, INTERNAL when there is none."""
+    for kind in type(error).__mro__:
+        code = _CODES.get(kind)
+        if code is not None:
+            return code
+    return grpc.StatusCode.INTERNAL
+
+
+def to_status(error: TocsinError, *, trace_id: str | None = None) -> status_pb2.Status:
+    """The google.rpc.Status of ``error``, with its details; what is too long for trailing metadata is cut.
+
+    Args:
+        error: what went wrong.
+        trace_id: put into ErrorInfo.metadata, so that a person can be asked for it.
+    """
+    info = error_details_pb2.ErrorInfo(reason=error.error_reason, domain=DOMAIN)
+    for key, value in error.metadata.items():
+        if info.ByteSize() + len(key) + len(value) < _MAX_INFO:
+            info.metadata[key] = value
+    if trace_id is not None:
+        info.metadata["trace_id"] = trace_id
+    status = status_pb2.Status(code=_NUMBERS[code_of(error)], message=error.message[:_MAX_TEXT])
+    status.details.add().Pack(info)
+    if error.retry_after is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromNanoseconds(max(0, math.ceil(error.retry_after * 1e9)))
+        status.details.add().Pack(retry)
+    if error.violations:
+        status.details.add().Pack(_bad_request(error.violations, room=_MAX_DETAILS - status.ByteSize()))
+    return status
+
+
+def _bad_request(violations: tuple[FieldViolation, ...], *, room: int) -> error_details_pb2.BadRequest:
+    bad = error_details_pb2.BadRequest()
+    for item in violations:
+        bad.field_violations.add(field=item.field[:_MAX_TEXT], description=item.description[:_MAX_TEXT])
+        if bad.ByteSize() > room:
+            del bad.field_violations[-1]
+            break
+    return bad
+
+
+def trailing_metadata(error: TocsinError, *, trace_id: str | None = None) -> Metadata:
+    """The trailing metadata that carries ``error``; a rejection by a breaker forbids retries as well."""
+    details = (DETAILS_KEY, to_status(error, trace_id=trace_id).SerializeToString())
+    if isinstance(error, errors.CircuitOpen | PushedBack):
+        return (details, (PUSHBACK_KEY, "-1"))
+    return (details,)
+
+
+def from_rpc(error: grpc.aio.AioRpcError, *, target: str) -> TocsinError:
+    """The error that a call to ``target`` raised at the other end, or that gRPC itself reports."""
+    raw, pushback = _trailers(error)
+    status = _parse(raw)
+    if status is None or status.code != _NUMBERS[error.code()]:
+        kind = _CLASSES.get(error.code(), errors.Internal)
+        found = kind(_plain_message(kind, target), metadata={"target": target})
+        return _pushed_back(found, pushback)
+    return _pushed_back(from_status(status), pushback)
+
+
+def from_status(status: status_pb2.Status) -> TocsinError:
+    """The error that ``status`` carries, as the class of `tocsin.errors` that it was raised as."""
+    kind = next((kind for kind, code in _TABLE if _NUMBERS[code] == status.code), errors.Internal)
+    info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+    retry_after: float | None = None
+    for detail in status.details:
+        if detail.Unpack(retry):
+            retry_after = retry.retry_delay.ToNanoseconds() / 1e9
+        elif not detail.Unpack(info):
+            detail.Unpack(bad)
+    violations = [FieldViolation(item.field, item.description) for item in bad.field_violations]
+    if kind is errors.Unavailable and info.reason == errors.CircuitOpen.reason:
+        kind = errors.CircuitOpen
+    return kind(status.message, violations=violations, retry_after=retry_after, metadata=dict(info.metadata), reason=info.reason or None)
+
+
+def _trailers(error: grpc.aio.AioRpcError) -> tuple[bytes | None, float | None]:
+    """The serialized status and the server's pushback in seconds, negative to forbid retries."""
+    raw, pushback = None, None
+    for key, value in error.trailing_metadata():
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            raw = value
+        elif key == PUSHBACK_KEY:
+            pushback = _pushback_seconds(value)
+    return raw, pushback
+
+
+def _pushback_seconds(value: str | bytes) -> float:
+    """Seconds of a pushback; like gRFC A6, what is not a number forbids retries."""
+    try:
+        return int(value) / 1000
+    except ValueError:
+        return -1.0
+
+
+def _pushed_back(error: TocsinError, pushback: float | None) -> TocsinError:
+    if pushback is None or not isinstance(error, errors.Unavailable):
+        return error
+    if pushback >= 0:
+        error.retry_after = pushback
+        return error
+    if isinstance(error, errors.CircuitOpen):
+        return error
+    return PushedBack(error.message, retry_after=error.retry_after, metadata=error.metadata, reason=error.error_reason)
+
+
+def _parse(raw: bytes | None) -> status_pb2.Status | None:
+    if raw is None:
+        return None
+    try:
+        return status_pb2.Status.FromString(raw)
+    except DecodeError:
+        return None
+
+
+def _plain_message(kind: type[TocsinError], target: str) -> str:
+    if kind is errors.Unavailable:
+        return f"{target} cannot be reached now."
+    return f"{target}: {kind().message}"
+
+
+def outcome_of(error: TocsinError, *, truncated: bool = False) -> Outcome:
+    """What ``error`` says about the health of the far end.
+
+    Args:
+        error: how the attempt ended.
+        truncated: the attempt had less than half of the declared timeout, so that a missed deadline says nothing.
+    """
+    if isinstance(error, errors.DeadlineExceeded):
+        return Outcome.IGNORED if truncated else Outcome.FAILURE
+    if isinstance(error, _IGNORED):
+        return Outcome.IGNORED
+    return Outcome.FAILURE if isinstance(error, _FAILURES) else Outcome.SUCCESS
