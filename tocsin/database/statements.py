@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from sqlalchemy import Table
-from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 
 
 def insert_ignore(table: Table) -> Insert:
     """``INSERT … ON CONFLICT DO NOTHING``: rows that would break a unique constraint are left out; ``returning()`` tells the others.
 
-    Both dialects compile the construct of SQLite: without a target the two grammars are the same.
+    Both dialects compile the construct of PostgreSQL: SQLite took over its grammar (https://sqlite.org/lang_upsert.html).
     """
     return insert(table).on_conflict_do_nothing()
 
