@@ -1,0 +1,224 @@
+"""From the parts of an HTTP request to the wire bytes of an RPC, and from its answer to an HTTP body: one plan per route.
+
+The order is that of google/api/http.proto: body, then query, then path. The path always wins; the query never touches what the path or
+the body owns. Whoever could overwrite ``name`` from the side would reach what the path did not name.
+"""
+
+import base64
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from google.api import field_behavior_pb2
+from google.protobuf.descriptor import Descriptor
+
+from gateway.transcoding.contract import HTTP_BODY, Contract
+from gateway.transcoding.messages import Codec, dump_json, load_json
+from gateway.transcoding.options import behavior, is_uuid
+from gateway.transcoding.query import QueryBinder, convert, parse_query, put
+from gateway.transcoding.shapes import Field, JsonValue, Kind, as_object
+from gateway.transcoding.template import Template, TemplateError
+from tocsin.errors import InvalidInput
+
+JSON_TYPE = "application/json"
+RESUME_FIELD = "resume_token"
+
+_NOT_IN_A_MASK = frozenset({field_behavior_pb2.OUTPUT_ONLY, field_behavior_pb2.IDENTIFIER})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An HTTP body."""
+
+    content_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """The parts of an HTTP request that make up a message."""
+
+    variables: Mapping[str, str]
+    query_string: bytes = b""
+    body: bytes = b""
+    content_type: str = ""
+    last_event_id: str | None = None
+
+
+class RequestBinder:
+    """Makes request messages of one route."""
+
+    def __init__(self, *, contract: Contract, request: Descriptor, template: Template, http_method: str, body: str) -> None:
+        """Compiles the plan.
+
+        Args:
+            contract: where the types are.
+            request: the request type.
+            template: the path template.
+            http_method: the HTTP method.
+            body: the rule's ``body``: empty, "*", or a field of the request.
+
+        Raises:
+            TemplateError: the rule names a field that does not exist or cannot be bound.
+        """
+        self._codec = contract.codec(request)
+        self._variables = {item.field_path: self._bindable(item.field_path, template) for item in template.variables}
+        self._whole = body == "*"
+        self._body_field = self._body(body, template)
+        owned = {*self._variables, *([self._body_field.name] if self._body_field else [])}
+        self._query = QueryBinder(shape=self._codec.shape, owned=owned)
+        self.raw_body = self._is_raw(request)
+        self._mask = self._mask_field(request) if http_method == "PATCH" and self._body_field else None
+        self._mask_exclude = self._not_in_mask(request)
+        self._generated = tuple(self._codec.shape.fields[item.name] for item in request.fields if is_uuid(item))
+        self._resume = self._codec.shape.fields.get(RESUME_FIELD)
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether the rule has a ``body``."""
+        return self._whole or self._body_field is not None
+
+    def bind(self, incoming: Incoming) -> bytes:
+        """Wire bytes of the request message.
+
+        Raises:
+            InvalidInput: something in the request does not fit; the error names the field.
+        """
+        message = self._read_body(incoming)
+        parameters = parse_query(incoming.query_string)
+        if parameters:
+            if self._whole:
+                raise InvalidInput.at(parameters[0][0], "unknown query parameter: this method takes everything in its body")
+            self._query.bind(parameters, message)
+        self._derive_mask(message)
+        for path, fields in self._variables.items():
+            put(message, fields, convert(fields[-1], incoming.variables[path], path))
+        for field in self._generated:
+            if not message.get(field.json_name) and not message.get(field.name):
+                put(message, (field,), str(uuid.uuid4()))
+        if self._resume is not None and incoming.last_event_id:
+            put(message, (self._resume,), incoming.last_event_id)
+        return self._codec.to_wire(message)
+
+    def _read_body(self, incoming: Incoming) -> dict[str, JsonValue]:
+        if not incoming.body:
+            return {}
+        if not self.takes_body:
+            raise InvalidInput("This method takes no body.")
+        if self.raw_body:
+            value: JsonValue = {"contentType": incoming.content_type, "data": base64.b64encode(incoming.body).decode()}
+        else:
+            value = load_json(incoming.body)
+        if self._body_field is not None:
+            return {self._body_field.json_name: value}
+        if (found := as_object(value)) is None:
+            raise InvalidInput("The body must be a JSON object.")
+        return found
+
+    def _derive_mask(self, message: dict[str, JsonValue]) -> None:
+        """Without a mask, PATCH changes the fields that its body names (AIP-134); output-only ones do not count (AIP-203)."""
+        if self._mask is None or self._body_field is None or self._mask.json_name in message:
+            return
+        shape = self._body_field.message
+        body = as_object(message.get(self._body_field.json_name))
+        if shape is None or body is None:
+            return
+        names = [shape.fields[key].json_name for key in body if key in shape.fields and shape.fields[key].name not in self._mask_exclude]
+        put(message, (self._mask,), ",".join(names))
+
+    def _bindable(self, path: str, template: Template) -> tuple[Field, ...]:
+        fields = self._codec.shape.resolve(path)
+        if fields is None:
+            raise TemplateError(f"path template {template.text!r}: {self._codec.shape.type_name} has no field {path!r}")
+        last = fields[-1]
+        if last.repeated or last.map or last.kind in (Kind.MESSAGE, Kind.FREE, Kind.NULL):
+            raise TemplateError(f"path template {template.text!r}: the field {path!r} cannot stand in a path")
+        return fields
+
+    def _body(self, body: str, template: Template) -> Field | None:
+        if body in ("", "*"):
+            return None
+        field = self._codec.shape.fields.get(body)
+        if field is None or field.name != body:
+            raise TemplateError(f"path template {template.text!r}: {self._codec.shape.type_name} has no field {body!r} for the body")
+        if any(path == body for path in self._variables):
+            raise TemplateError(f"path template {template.text!r}: the field {body!r} is both path and body")
+        return field
+
+    def _is_raw(self, request: Descriptor) -> bool:
+        if self._body_field is None:
+            return self._whole and request.full_name == HTTP_BODY
+        found = request.fields_by_name[self._body_field.name].message_type
+        return found is not None and found.full_name == HTTP_BODY and not self._body_field.repeated
+
+    def _mask_field(self, request: Descriptor) -> Field | None:
+        masks = [item.name for item in request.fields if self._codec.shape.fields[item.name].kind is Kind.FIELD_MASK]
+        return self._codec.shape.fields[masks[0]] if masks else None
+
+    def _not_in_mask(self, request: Descriptor) -> frozenset[str]:
+        """Fields of the resource that a derived mask leaves out: those of the path, and those that only the server sets."""
+        resource = request.fields_by_name[self._body_field.name].message_type if self._body_field else None
+        if self._body_field is None or resource is None:
+            return frozenset()
+        prefix = f"{self._body_field.name}."
+        in_path = {path.removeprefix(prefix) for path in self._variables if path.startswith(prefix)}
+        server_set = {item.name for item in resource.fields if _NOT_IN_A_MASK & behavior(item)}
+        return frozenset(in_path | server_set)
+
+
+class ReplyRenderer:
+    """Makes HTTP bodies of the answers of one route."""
+
+    def __init__(self, *, contract: Contract, response: Descriptor, response_body: str) -> None:
+        """Compiles the plan.
+
+        Raises:
+            TemplateError: ``response_body`` names no field.
+        """
+        self._codec: Codec = contract.codec(response)
+        self._field: Field | None = None
+        self._empty: JsonValue = None
+        self.raw = response.full_name == HTTP_BODY
+        if response_body:
+            item = response.fields_by_name.get(response_body)
+            if item is None:
+                raise TemplateError(f"{response.full_name} has no field {response_body!r} for the response body")
+            self._field = self._codec.shape.fields[response_body]
+            self._empty = _empty(self._field)
+            self.raw = item.message_type is not None and item.message_type.full_name == HTTP_BODY and not item.is_repeated
+        self._token = RESUME_FIELD if _is_text(self._codec.shape.fields.get(RESUME_FIELD)) else None
+
+    def render(self, wire: bytes) -> Reply:
+        """The HTTP body of an answer.
+
+        Raises:
+            UnreadableReply: the answer is not what the contract says.
+        """
+        if self._field is None and not self.raw:
+            return Reply(content_type=JSON_TYPE, data=self._codec.to_json(wire))
+        value = self._codec.to_value(wire)
+        part = value if self._field is None else value.get(self._field.json_name, self._empty)
+        if not self.raw:
+            return Reply(content_type=JSON_TYPE, data=dump_json(part))
+        body = as_object(part) or {}
+        return Reply(
+            content_type=str(body.get("contentType") or "application/octet-stream"), data=base64.b64decode(str(body.get("data") or ""))
+        )
+
+    def resume_token(self, wire: bytes) -> str:
+        """The token after which a watch can be resumed; empty if the answer has none."""
+        return str(self._codec.to_value(wire).get("resumeToken") or "") if self._token else ""
+
+
+def _is_text(field: Field | None) -> bool:
+    return field is not None and field.kind is Kind.STRING and not field.repeated
+
+
+def _empty(field: Field) -> JsonValue:
+    """What JSON shows for a field that is not set."""
+    if field.repeated:
+        return []
+    if field.map or field.kind is Kind.MESSAGE:
+        return {}
+    defaults: dict[Kind, JsonValue] = {Kind.STRING: "", Kind.BYTES: "", Kind.BOOL: False, Kind.INTEGER: 0, Kind.FLOAT: 0}
+    return defaults.get(field.kind)

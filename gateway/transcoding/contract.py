@@ -1,0 +1,124 @@
+"""The compiled contract: descriptors with their options, and comments where they stand."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from google.api import http_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
+
+from gateway.transcoding.messages import Codec, Messages
+from gateway.transcoding.options import http_rule
+from gateway.transcoding.shapes import Shapes
+from tocsin.mesh.policy import MethodPolicy, checked, read
+
+HTTP_BODY = "google.api.HttpBody"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rpc:
+    """One method that the outside world may call."""
+
+    descriptor: MethodDescriptor
+    policy: MethodPolicy
+
+    @property
+    def path(self) -> str:
+        """The gRPC path, "/package.Service/Method"."""
+        return self.policy.path
+
+    @property
+    def rule(self) -> http_pb2.HttpRule | None:
+        """Its google.api.http option, if it has one."""
+        return http_rule(self.descriptor)
+
+
+class Contract:
+    """A file descriptor set, ready for use."""
+
+    def __init__(self, *, descriptor_set: bytes, package: str) -> None:
+        """Loads a contract.
+
+        Args:
+            descriptor_set: a serialized google.protobuf.FileDescriptorSet with imports; comments are read from its source info.
+            package: prefix of the packages whose services are served.
+
+        Raises:
+            PolicyError: a method of these packages has no complete policy.
+        """
+        self.files = descriptor_pb2.FileDescriptorSet.FromString(descriptor_set)
+        self._pool = descriptor_pool.DescriptorPool()
+        for file in self.files.file:
+            self._pool.Add(file)
+        self._messages = Messages(descriptor_set=descriptor_set)
+        self._shapes = Shapes()
+        self._codecs: dict[str, Codec] = {}
+        self.policies = checked(read(self.files, package=package))
+        self.comments = {name: text for file in self.files.file for name, text in _comments(file)}
+
+    def rpcs(self) -> list[Rpc]:
+        """Every method that is not internal, in the order of the contract."""
+        found: list[Rpc] = []
+        for policy in self.policies.values():
+            if not policy.internal:
+                descriptor = self.service(policy.service).methods_by_name[policy.method]
+                found.append(Rpc(descriptor=descriptor, policy=policy))
+        return found
+
+    def service(self, name: str) -> ServiceDescriptor:
+        """The service called ``name``.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return self._pool.FindServiceByName(name)
+
+    def codec(self, descriptor: Descriptor) -> Codec:
+        """The JSON converter of a message type."""
+        if (known := self._codecs.get(descriptor.full_name)) is None:
+            known = self._codecs[descriptor.full_name] = self._messages.codec(self._shapes.of(descriptor))
+        return known
+
+    def comment(self, full_name: str) -> str:
+        """The comment above an element; empty if there is none."""
+        return self.comments.get(full_name, "")
+
+
+def _comments(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[str, str]]:
+    """The leading comments of a file by full name (google.protobuf.SourceCodeInfo)."""
+    names = dict(_element_paths(file))
+    for location in file.source_code_info.location:
+        name = names.get(tuple(location.path))
+        if name is not None and location.leading_comments:
+            yield name, "\n".join(line.strip() for line in location.leading_comments.strip().splitlines())
+
+
+def _element_paths(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[tuple[int, ...], str]]:
+    """Full names by their path of field numbers within descriptor.proto."""
+    for index, message in enumerate(file.message_type):
+        yield from _message_paths(message, (4, index), file.package)
+    for index, enum in enumerate(file.enum_type):
+        yield from _enum_paths(enum, (5, index), file.package)
+    for index, service in enumerate(file.service):
+        name = f"{file.package}.{service.name}"
+        yield (6, index), name
+        for number, method in enumerate(service.method):
+            yield (6, index, 2, number), f"{name}.{method.name}"
+
+
+def _message_paths(message: descriptor_pb2.DescriptorProto, path: tuple[int, ...], scope: str) -> Iterator[tuple[tuple[int, ...], str]]:
+    name = f"{scope}.{message.name}"
+    yield path, name
+    for index, field in enumerate(message.field):
+        yield (*path, 2, index), f"{name}.{field.name}"
+    for index, nested in enumerate(message.nested_type):
+        yield from _message_paths(nested, (*path, 3, index), name)
+    for index, enum in enumerate(message.enum_type):
+        yield from _enum_paths(enum, (*path, 4, index), name)
+
+
+def _enum_paths(enum: descriptor_pb2.EnumDescriptorProto, path: tuple[int, ...], scope: str) -> Iterator[tuple[tuple[int, ...], str]]:
+    name = f"{scope}.{enum.name}"
+    yield path, name
+    for index, value in enumerate(enum.value):
+        yield (*path, 2, index), f"{name}.{value.name}"

@@ -1,0 +1,240 @@
+"""JSON to wire bytes and back: the only module that touches protobuf-py.
+
+protobuf-py 0.7.0 converts straight from descriptors, in Rust. Three things about it are handled here and nowhere else. It parses JSON
+text without a limit on nesting and overflows the stack, so that text is parsed by the standard library and protobuf-py gets values
+whose depth has been checked. It takes the last of several members of a oneof, which `Shape.check` refuses. And its errors do not tell
+where the bad value stands, which `_in_object` finds out.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from protobuf import Message, Registry, message_from_json_value, message_to_json_value
+from protobuf.wkt import FileDescriptorSet
+
+from gateway.transcoding.shapes import Field, JsonValue, Kind, Shape, as_object
+from tocsin.errors import Internal, InvalidInput
+
+_FAILURES = (ValueError, TypeError, OverflowError, RecursionError, LookupError)
+
+
+class UnreadableReply(Internal):
+    """A service sent an answer that cannot be read."""
+
+
+def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise InvalidInput.at(key, "given twice in one object")
+            seen.add(key)
+    return found
+
+
+def _no_constant(name: str) -> float:
+    raise InvalidInput(f'The body is not valid JSON: {name} must be written as "{name}", in quotes.')
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+
+
+def load_json(body: bytes) -> JsonValue:
+    """The value of a JSON text.
+
+    Raises:
+        InvalidInput: it is not JSON in UTF-8, it repeats a name within an object, or it is nested too deeply.
+    """
+    try:
+        return cast("JsonValue", _DECODER.decode(body.decode()))
+    except UnicodeDecodeError as error:
+        raise InvalidInput("The body is not UTF-8.") from error
+    except json.JSONDecodeError as error:
+        raise InvalidInput(f"The body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from error
+    except RecursionError as error:
+        raise InvalidInput("The body is nested too deeply.") from error
+    except ValueError as error:
+        raise InvalidInput("The body holds a number that is too long.") from error
+
+
+def dump_json(value: object) -> bytes:
+    """Compact JSON text, in UTF-8."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+class Messages:
+    """The message types of one contract."""
+
+    def __init__(self, *, descriptor_set: bytes) -> None:
+        """Makes the types of a serialized google.protobuf.FileDescriptorSet that holds its imports."""
+        self._registry = FileDescriptorSet.from_binary(descriptor_set).to_registry()
+
+    def codec(self, shape: Shape) -> "Codec":
+        """The converter of one type.
+
+        Raises:
+            LookupError: the contract does not hold the type.
+        """
+        found = self._registry.message(shape.type_name)
+        if found is None:
+            raise LookupError(f"the descriptor set does not hold {shape.type_name}")
+        return Codec(message_type=found.type, shape=shape, registry=self._registry)
+
+
+class Codec:
+    """Converts one message type."""
+
+    __slots__ = ("_pages", "_registry", "_type", "shape")
+
+    def __init__(self, *, message_type: type[Message], shape: Shape, registry: Registry) -> None:
+        """Makes the converter of ``message_type``, whose fields ``shape`` describes."""
+        self.shape = shape
+        self._type = message_type
+        self._registry = registry
+        # A page of a list (AIP-158) always shows its list, so that a client may count on it.
+        paged = "next_page_token" in shape.fields
+        self._pages = tuple(item.json_name for item in set(shape.fields.values()) if item.repeated) if paged else ()
+
+    def to_wire(self, value: Mapping[str, JsonValue]) -> bytes:
+        """Wire bytes of a JSON object.
+
+        Raises:
+            InvalidInput: the object is not one of this type; the error names the field.
+        """
+        self.shape.check(value)
+        try:
+            return message_from_json_value(self._type, cast("Any", value), registry=self._registry).to_binary()
+        except _FAILURES as error:
+            raise self._explain(value) from error
+
+    def to_json(self, wire: bytes) -> bytes:
+        """JSON text of wire bytes: lowerCamelCase names, 64-bit integers as strings, unset fields left out.
+
+        Raises:
+            UnreadableReply: the bytes are not a message of this type, or JSON cannot express it.
+        """
+        try:
+            message = self._type.from_binary(wire)
+            if not self._pages:
+                return message.to_json(registry=self._registry).encode()
+        except _FAILURES as error:
+            raise UnreadableReply from error
+        page = self.to_value(wire)
+        for name in self._pages:
+            page.setdefault(name, [])
+        return dump_json(page)
+
+    def to_value(self, wire: bytes) -> dict[str, JsonValue]:
+        """Like `to_json`, as a value.
+
+        Raises:
+            UnreadableReply: the bytes are not a message of this type, or JSON cannot express it.
+        """
+        try:
+            return cast("dict[str, JsonValue]", message_to_json_value(self._type.from_binary(wire), registry=self._registry))
+        except _FAILURES as error:
+            raise UnreadableReply from error
+
+    def text_field(self, name: str) -> Callable[[bytes], str]:
+        """A reader of the string field called ``name``.
+
+        Raises:
+            UnreadableReply: (the reader) the bytes are not a message of this type.
+        """
+        number = self.shape.fields[name].number
+        descriptor = next(item for item in self._type.desc().fields if item.number == number)
+
+        def read(wire: bytes) -> str:
+            try:
+                return str(self._type.from_binary(wire)[descriptor])
+            except _FAILURES as error:
+                raise UnreadableReply from error
+
+        return read
+
+    def _explain(self, value: Mapping[str, JsonValue]) -> InvalidInput:
+        """Finds the value that protobuf-py refused, by trying ever smaller parts of the whole."""
+        return _in_object(self.shape, value, _Place(accepts=self._accepts)) or InvalidInput("The body is not valid.")
+
+    def _accepts(self, value: JsonValue) -> bool:
+        """Whether ``value`` is taken as a whole message."""
+        try:
+            message_from_json_value(self._type, cast("Any", value), registry=self._registry).to_binary()
+        except _FAILURES:
+            return False
+        return True
+
+
+_EXPLAINED_DEPTH = 16
+"""Levels that an explanation descends: each level converts once more what lies below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place in a message at which a value can be tried alone."""
+
+    accepts: Callable[[JsonValue], bool]
+    path: str = ""
+    depth: int = 0
+
+    def member(self, name: str, key: str) -> "_Place":
+        """The member of an object here; ``key`` is the name as the client wrote it."""
+        path = f"{self.path}.{key}" if self.path else key
+        return _Place(accepts=lambda value: self.accepts({name: value}), path=path, depth=self.depth + 1)
+
+    def element(self, index: int) -> "_Place":
+        """An element of a list here."""
+        return _Place(accepts=lambda value: self.accepts([value]), path=f"{self.path}[{index}]", depth=self.depth)
+
+    def refused(self, reason: str) -> InvalidInput:
+        """The error for this place."""
+        return InvalidInput.at(self.path, reason)
+
+
+def _in_object(shape: Shape, value: Mapping[str, JsonValue], place: _Place) -> InvalidInput | None:
+    """The error for the first refused member of an object; None if each is accepted alone."""
+    for key, item in value.items():
+        found = shape.fields[key]
+        inner = place.member(found.json_name, key)
+        if not inner.accepts(item):
+            return _in_field(found, item, inner)
+    return None
+
+
+def _in_field(found: Field, value: JsonValue, place: _Place) -> InvalidInput:
+    if found.repeated:
+        if not isinstance(value, list):
+            return place.refused(f"must be a list; each element {found.type_name}")
+        index = _first_refused(len(value), lambda low, high: place.accepts(value[low:high]))
+        return _in_value(found, value[index], place.element(index))
+    if found.map:
+        if not isinstance(value, dict):
+            return place.refused("must be an object")
+        items = list(value.items())
+        key, item = items[_first_refused(len(items), lambda low, high: place.accepts(dict(items[low:high])))]
+        return _in_value(found, item, place.member(key, key))
+    return _in_value(found, value, place)
+
+
+def _first_refused(count: int, accepts: Callable[[int, int], bool]) -> int:
+    """The index of a refused item, by halving; ``accepts`` tells whether a range of items is taken."""
+    low, high = 0, count
+    while high - low > 1:
+        middle = (low + high) // 2
+        if accepts(low, middle):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _in_value(found: Field, value: JsonValue, place: _Place) -> InvalidInput:
+    inner = as_object(value)
+    if found.kind is Kind.MESSAGE and found.message is not None and inner is not None and place.depth < _EXPLAINED_DEPTH:
+        return _in_object(found.message, inner, place) or place.refused(f"must be {found.type_name}")
+    if isinstance(value, str) and found.kind is Kind.STRING:
+        return place.refused("must be text that UTF-8 can express")
+    return place.refused(f"must be {found.type_name}")

@@ -1,0 +1,140 @@
+"""Errors as HTTP: RFC 9457 problem details that carry the google.rpc.Status as extension members."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import grpc
+
+from gateway.transcoding.messages import dump_json
+from gateway.transcoding.router import MethodNotAllowed
+from tocsin.errors import InvalidInput, PermissionDenied, ResourceExhausted, TocsinError, Unauthenticated, Unavailable
+from tocsin.mesh.status import DOMAIN, code_of
+
+PROBLEM_TYPE = "application/problem+json"
+
+# google/rpc/code.proto names the HTTP status of every code.
+_STATUS: Mapping[grpc.StatusCode, int] = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.FAILED_PRECONDITION: 400,
+    grpc.StatusCode.OUT_OF_RANGE: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.ABORTED: 409,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.CANCELLED: 499,
+    grpc.StatusCode.UNKNOWN: 500,
+    grpc.StatusCode.INTERNAL: 500,
+    grpc.StatusCode.DATA_LOSS: 500,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+}
+_TYPES = "type.googleapis.com/google.rpc."
+
+
+class UnsupportedMediaType(InvalidInput):
+    """The body must be application/json."""
+
+
+class NotAcceptable(InvalidInput):
+    """The answer cannot be given in a form that the Accept header names."""
+
+
+class BodyTooLarge(InvalidInput):
+    """The body is larger than the gateway takes."""
+
+
+class CredentialRefused(Unauthenticated):
+    """The token or API key is not valid, or no longer."""
+
+
+class ScopeMissing(PermissionDenied):
+    """The token does not carry the scope that this needs."""
+
+    def __init__(self, scope: str) -> None:
+        """Makes the error for the missing ``scope``."""
+        self.scope = scope
+        super().__init__(f"The token does not carry the scope {scope!r}.", metadata={"scope": scope})
+
+
+_HTTP_ONLY: Mapping[type[TocsinError], int] = {MethodNotAllowed: 405, NotAcceptable: 406, BodyTooLarge: 413, UnsupportedMediaType: 415}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """An error, ready to be sent."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+def http_status(error: TocsinError) -> int:
+    """The HTTP status of an error."""
+    return _HTTP_ONLY.get(type(error)) or _STATUS.get(code_of(error), 500)
+
+
+def problem(error: TocsinError, *, trace_id: str = "") -> Problem:
+    """The answer for an error.
+
+    Args:
+        error: what went wrong.
+        trace_id: identity of the trace, by which the operator finds the request in the logs.
+    """
+    status = http_status(error)
+    headers = [(b"content-type", PROBLEM_TYPE.encode()), (b"cache-control", b"no-store"), *_headers(error)]
+    return Problem(status=status, headers=tuple(headers), body=dump_json(members(error, trace_id=trace_id)))
+
+
+def members(error: TocsinError, *, trace_id: str = "") -> dict[str, Any]:
+    """The members of the problem document."""
+    status = http_status(error)
+    found: dict[str, Any] = {
+        "type": f"urn:tocsin:error:{error.error_reason}",
+        "title": _title(status),
+        "status": status,
+        "detail": error.message,
+        "code": code_of(error).name,
+        "message": error.message,
+        "details": _details(error),
+    }
+    if trace_id:
+        found["instance"] = f"urn:tocsin:trace:{trace_id}"
+    return found
+
+
+def _title(status: int) -> str:
+    return "Client Closed Request" if status == 499 else HTTPStatus(status).phrase
+
+
+def _details(error: TocsinError) -> list[dict[str, Any]]:
+    """The google.rpc details in protobuf's JSON form (google/rpc/error_details.proto)."""
+    info: dict[str, Any] = {"@type": f"{_TYPES}ErrorInfo", "reason": error.error_reason, "domain": DOMAIN}
+    if error.metadata:
+        info["metadata"] = error.metadata
+    details = [info]
+    if error.violations:
+        violations = [{"field": item.field, "description": item.description} for item in error.violations]
+        details.append({"@type": f"{_TYPES}BadRequest", "fieldViolations": violations})
+    if error.retry_after is not None:
+        details.append({"@type": f"{_TYPES}RetryInfo", "retryDelay": f"{error.retry_after:.3f}s"})
+    return details
+
+
+def _headers(error: TocsinError) -> list[tuple[bytes, bytes]]:
+    if isinstance(error, MethodNotAllowed):
+        return [(b"allow", ", ".join(error.allowed).encode())]
+    if isinstance(error, Unavailable | ResourceExhausted):
+        return [(b"retry-after", str(max(1, math.ceil(error.retry_after or 1))).encode())]
+    if isinstance(error, ScopeMissing):
+        return [(b"www-authenticate", f'Bearer realm="tocsin", error="insufficient_scope", scope="{error.scope}"'.encode())]
+    if isinstance(error, CredentialRefused):
+        return [(b"www-authenticate", b'Bearer realm="tocsin", error="invalid_token"')]
+    if isinstance(error, Unauthenticated):
+        return [(b"www-authenticate", b'Bearer realm="tocsin"')]
+    return []

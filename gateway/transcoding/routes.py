@@ -1,0 +1,91 @@
+"""The route table, read from the contract."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from google.api import http_pb2
+
+from gateway.transcoding.binding import ReplyRenderer, RequestBinder
+from gateway.transcoding.contract import Contract, Rpc
+from gateway.transcoding.router import Router
+from gateway.transcoding.template import Template, TemplateError, parse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Route:
+    """One binding of an RPC to an HTTP method and a path, with its compiled plan."""
+
+    rpc: Rpc
+    http_method: str
+    template: Template
+    body: str
+    """The rule's ``body``, as written."""
+    response_body: str
+    primary: bool
+    """True for the rule itself, False for an additional binding."""
+    binder: RequestBinder
+    renderer: ReplyRenderer
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer is a stream."""
+        return self.rpc.descriptor.server_streaming
+
+
+def build_routes(contract: Contract) -> list[Route]:
+    """Every HTTP binding of every public RPC with a single request message.
+
+    RPCs whose requests stream have no place in a plain HTTP exchange; the gRPC edge serves them.
+
+    Raises:
+        TemplateError: a rule is malformed, or two rules match the same requests.
+    """
+    routes: list[Route] = []
+    for rpc in contract.rpcs():
+        if rpc.rule is None or rpc.descriptor.client_streaming:
+            continue
+        try:
+            routes.extend(_routes_of(contract, rpc, rpc.rule))
+        except TemplateError as error:
+            raise TemplateError(f"{rpc.path}: {error}") from error
+    return routes
+
+
+def build_router(routes: list[Route]) -> Router[Route]:
+    """The router of ``routes``.
+
+    Raises:
+        TemplateError: two routes match the same requests.
+    """
+    return Router((route.http_method, route.template, route) for route in routes)
+
+
+def _routes_of(contract: Contract, rpc: Rpc, rule: http_pb2.HttpRule) -> Iterator[Route]:
+    for index, binding in enumerate((rule, *rule.additional_bindings)):
+        if index and binding.additional_bindings:
+            raise TemplateError("additional bindings nest one level only")
+        http_method, path = _pattern(binding)
+        template = parse(path)
+        if binding.body and http_method in ("GET", "HEAD"):
+            raise TemplateError(f"{http_method} {path} cannot have a body")
+        yield Route(
+            rpc=rpc,
+            http_method=http_method,
+            template=template,
+            body=binding.body,
+            response_body=binding.response_body,
+            primary=index == 0,
+            binder=RequestBinder(
+                contract=contract, request=rpc.descriptor.input_type, template=template, http_method=http_method, body=binding.body
+            ),
+            renderer=ReplyRenderer(contract=contract, response=rpc.descriptor.output_type, response_body=binding.response_body),
+        )
+
+
+def _pattern(rule: http_pb2.HttpRule) -> tuple[str, str]:
+    kind = rule.WhichOneof("pattern")
+    if kind is None:
+        raise TemplateError("the rule has no path")
+    if kind == "custom":
+        return rule.custom.kind.upper(), rule.custom.path
+    return kind.upper(), getattr(rule, kind)

@@ -1,0 +1,218 @@
+"""What the gateway knows of a message type: its fields by either name, and what JSON each takes.
+
+A shape is compiled once from a descriptor. It checks the structure of a JSON body before the body is converted (unknown and repeated
+names, two members of one oneof, depth), and it turns the text of paths and queries into JSON values.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, TypeAlias, cast
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from tocsin.errors import InvalidInput
+
+JsonValue: TypeAlias = bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"] | None
+
+MAX_DEPTH = 100
+"""Most JSON objects and lists inside one another: protobuf's own limit for messages."""
+
+
+class Kind(Enum):
+    """What JSON a single value of a field takes (https://protobuf.dev/programming-guides/json/)."""
+
+    STRING = auto()
+    BYTES = auto()
+    BOOL = auto()
+    INTEGER = auto()
+    FLOAT = auto()
+    ENUM = auto()
+    MESSAGE = auto()
+    TIMESTAMP = auto()
+    DURATION = auto()
+    FIELD_MASK = auto()
+    NULL = auto()
+    FREE = auto()
+    """JSON of any form: Struct, Value, ListValue, Any."""
+
+
+@dataclass(slots=True, eq=False)
+class Field:
+    """One field of a message."""
+
+    name: str
+    json_name: str
+    number: int
+    kind: Kind
+    type_name: str
+    """What the value is, for people: "an int32", "one of A, B", ..."""
+    repeated: bool
+    map: bool
+    oneof: str | None
+    null_is_value: bool
+    """True if JSON null is a value of its own here (Value, NullValue) instead of "unset"."""
+    message: "Shape | None"
+    """The message type of a single value, of a list's elements, or of a map's values."""
+
+
+@dataclass(slots=True, eq=False)
+class Shape:
+    """The fields of one message type, by proto name and by JSON name."""
+
+    type_name: str
+    fields: dict[str, Field] = field(default_factory=dict[str, Field])
+
+    def check(self, value: Mapping[str, JsonValue], *, path: str = "", depth: int = 1) -> None:
+        """Checks the structure of a JSON object; the types of its values are the converter's business.
+
+        Raises:
+            InvalidInput: a name is unknown or given twice, two members of one oneof are set, or the nesting is too deep.
+        """
+        if depth > MAX_DEPTH:
+            raise InvalidInput.at(path.rstrip("."), f"nested deeper than {MAX_DEPTH} levels")
+        oneofs: dict[str, str] | None = None
+        for key, item in value.items():
+            if (found := self.fields.get(key)) is None:
+                raise InvalidInput.at(f"{path}{key}", "unknown field")
+            if key != found.json_name and found.json_name in value:
+                raise InvalidInput.at(f"{path}{key}", f"given twice, also as {found.json_name!r}")
+            if item is None and not found.null_is_value:
+                continue
+            if found.oneof is not None:
+                oneofs = {} if oneofs is None else oneofs
+                if (other := oneofs.setdefault(found.oneof, key)) != key:
+                    raise InvalidInput.at(f"{path}{key}", f"cannot be set together with {other!r}: only one of {found.oneof!r} is allowed")
+            if isinstance(item, dict | list):
+                _check_nested(found, item, f"{path}{key}", depth + 1)
+
+    def resolve(self, path: str) -> tuple[Field, ...] | None:
+        """The fields along a dotted ``path`` of proto or JSON names; None if there is no such field."""
+        found: list[Field] = []
+        shape: Shape | None = self
+        for name in path.split("."):
+            if shape is None or (step := shape.fields.get(name)) is None:
+                return None
+            found.append(step)
+            shape = None if step.repeated or step.map or step.kind is not Kind.MESSAGE else step.message
+        return tuple(found)
+
+
+def _check_nested(found: Field, item: dict[str, JsonValue] | list[JsonValue], path: str, depth: int) -> None:
+    """Checks an object or a list inside a message."""
+    shape = found.message if found.kind is Kind.MESSAGE else None
+    if found.map and isinstance(item, dict):
+        members = [(f"{path}.{key}", member) for key, member in item.items()]
+    elif found.repeated and isinstance(item, list):
+        members = [(f"{path}[{index}]", member) for index, member in enumerate(item)]
+    elif shape is not None and isinstance(item, dict):
+        shape.check(item, path=f"{path}.", depth=depth)
+        return
+    else:
+        _check_depth(item, path, depth)
+        return
+    if depth > MAX_DEPTH:
+        raise InvalidInput.at(path, f"nested deeper than {MAX_DEPTH} levels")
+    for where, member in members:
+        if shape is not None and isinstance(member, dict):
+            shape.check(member, path=f"{where}.", depth=depth + 1)
+        elif isinstance(member, dict | list):
+            _check_depth(member, where, depth + 1)
+
+
+def _check_depth(value: JsonValue, path: str, depth: int) -> None:
+    """Walks free-form JSON without recursion, so that depth costs no stack."""
+    level: list[JsonValue] = [value]
+    while level:
+        if depth > MAX_DEPTH:
+            raise InvalidInput.at(path, f"nested deeper than {MAX_DEPTH} levels")
+        inner = [
+            member for item in level if isinstance(item, dict | list) for member in (item.values() if isinstance(item, dict) else item)
+        ]
+        level = [item for item in inner if isinstance(item, dict | list)]
+        depth += 1
+
+
+_SCALARS: Mapping[int, tuple[Kind, str]] = {
+    FieldDescriptor.TYPE_STRING: (Kind.STRING, "a string"),
+    FieldDescriptor.TYPE_BYTES: (Kind.BYTES, "bytes in base64"),
+    FieldDescriptor.TYPE_BOOL: (Kind.BOOL, "true or false"),
+    FieldDescriptor.TYPE_DOUBLE: (Kind.FLOAT, "a number"),
+    FieldDescriptor.TYPE_FLOAT: (Kind.FLOAT, "a number"),
+    FieldDescriptor.TYPE_INT32: (Kind.INTEGER, "a 32-bit integer"),
+    FieldDescriptor.TYPE_SINT32: (Kind.INTEGER, "a 32-bit integer"),
+    FieldDescriptor.TYPE_SFIXED32: (Kind.INTEGER, "a 32-bit integer"),
+    FieldDescriptor.TYPE_UINT32: (Kind.INTEGER, "an unsigned 32-bit integer"),
+    FieldDescriptor.TYPE_FIXED32: (Kind.INTEGER, "an unsigned 32-bit integer"),
+    FieldDescriptor.TYPE_INT64: (Kind.INTEGER, "a 64-bit integer"),
+    FieldDescriptor.TYPE_SINT64: (Kind.INTEGER, "a 64-bit integer"),
+    FieldDescriptor.TYPE_SFIXED64: (Kind.INTEGER, "a 64-bit integer"),
+    FieldDescriptor.TYPE_UINT64: (Kind.INTEGER, "an unsigned 64-bit integer"),
+    FieldDescriptor.TYPE_FIXED64: (Kind.INTEGER, "an unsigned 64-bit integer"),
+}
+
+_WELL_KNOWN: Mapping[str, tuple[Kind, str]] = {
+    "google.protobuf.Timestamp": (Kind.TIMESTAMP, "an RFC 3339 time such as 2026-12-01T09:00:00Z"),
+    "google.protobuf.Duration": (Kind.DURATION, 'a duration in seconds such as "1.5s"'),
+    "google.protobuf.FieldMask": (Kind.FIELD_MASK, "a comma-separated list of lowerCamelCase field paths"),
+    "google.protobuf.Struct": (Kind.FREE, "an object"),
+    "google.protobuf.ListValue": (Kind.FREE, "a list"),
+    "google.protobuf.Value": (Kind.FREE, "any JSON"),
+    "google.protobuf.Any": (Kind.FREE, 'an object with "@type"'),
+}
+
+_WRAPPER = re.compile(r"google\.protobuf\.(?:Double|Float|Int64|UInt64|Int32|UInt32|Bool|String|Bytes)Value\Z")
+
+
+class Shapes:
+    """The shapes of a contract, each compiled once."""
+
+    def __init__(self) -> None:
+        """Makes an empty set."""
+        self._shapes: dict[str, Shape] = {}
+
+    def of(self, descriptor: Descriptor) -> Shape:
+        """The shape of a message type."""
+        if (known := self._shapes.get(descriptor.full_name)) is not None:
+            return known
+        shape = self._shapes[descriptor.full_name] = Shape(descriptor.full_name)
+        for item in descriptor.fields:
+            made = self._field(item)
+            shape.fields[made.name] = shape.fields[made.json_name] = made
+        return shape
+
+    def _field(self, item: FieldDescriptor) -> Field:
+        entry = item.message_type if item.message_type is not None and item.message_type.GetOptions().map_entry else None
+        value = item if entry is None else entry.fields_by_name["value"]
+        kind, type_name = self._kind(value)
+        oneof = item.containing_oneof if item.containing_oneof is not None and len(item.containing_oneof.fields) > 1 else None
+        return Field(
+            name=item.name,
+            json_name=item.json_name,
+            number=item.number,
+            kind=kind,
+            type_name=type_name,
+            repeated=item.is_repeated and entry is None,
+            map=entry is not None,
+            oneof=None if oneof is None else oneof.name,
+            null_is_value=kind is Kind.NULL or (value.message_type is not None and value.message_type.full_name == "google.protobuf.Value"),
+            message=self.of(value.message_type) if kind is Kind.MESSAGE and value.message_type is not None else None,
+        )
+
+    def _kind(self, item: FieldDescriptor) -> tuple[Kind, str]:
+        if item.enum_type is not None:
+            if item.enum_type.full_name == "google.protobuf.NullValue":
+                return Kind.NULL, "null"
+            return Kind.ENUM, f"one of {', '.join(value.name for value in item.enum_type.values)}"
+        if item.message_type is None:
+            return _SCALARS[item.type]
+        name = item.message_type.full_name
+        if _WRAPPER.match(name):
+            return _SCALARS[item.message_type.fields_by_name["value"].type]
+        return _WELL_KNOWN.get(name, (Kind.MESSAGE, "an object"))
+
+
+def as_object(value: Any) -> dict[str, JsonValue] | None:
+    """``value`` if it is a JSON object."""
+    return cast("dict[str, JsonValue]", value) if isinstance(value, dict) else None

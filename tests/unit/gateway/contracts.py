@@ -1,0 +1,57 @@
+"""The contract of the tests, compiled from its source."""
+
+import functools
+import importlib.resources
+import tempfile
+from pathlib import Path
+
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.message import Message
+from grpc_tools import protoc
+
+from gateway.transcoding.contract import Contract
+from protos.gen import SOURCE, validate_descriptors
+
+PROTOS = Path(__file__).parent / "protos"
+
+
+@functools.cache
+def descriptor_set() -> bytes:
+    """The descriptor set of shelf.proto, with imports and comments."""
+    with tempfile.TemporaryDirectory() as folder:
+        validate, out = Path(folder) / "validate.binpb", Path(folder) / "out.binpb"
+        validate.write_bytes(validate_descriptors())
+        arguments = [
+            "protoc",
+            f"--proto_path={PROTOS}",
+            f"--proto_path={SOURCE}",
+            f"--proto_path={importlib.resources.files('google.api').joinpath('../..')}",
+            f"--proto_path={importlib.resources.files('grpc_tools') / '_proto'}",
+            f"--descriptor_set_in={validate}",
+            f"--descriptor_set_out={out}",
+            "--include_imports",
+            "--include_source_info",
+            "shelf/v1/shelf.proto",
+        ]
+        assert protoc.main(arguments) == 0
+        return out.read_bytes()
+
+
+@functools.cache
+def contract() -> Contract:
+    """The test contract."""
+    return Contract(descriptor_set=descriptor_set(), package="shelf.")
+
+
+@functools.cache
+def pool() -> descriptor_pool.DescriptorPool:
+    """The descriptors of the test contract for google.protobuf, which is the judge of ours."""
+    made = descriptor_pool.DescriptorPool()
+    for file in contract().files.file:
+        made.Add(file)
+    return made
+
+
+def message_type(name: str) -> type[Message]:
+    """google.protobuf's class of a message of the test contract."""
+    return message_factory.GetMessageClass(pool().FindMessageTypeByName(f"shelf.v1.{name}"))
