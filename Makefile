@@ -46,11 +46,12 @@ $(STAMP): requirements/dev.lock pyproject.toml
 
 lock: setup ## refresh requirements/*.lock after a change of the dependencies (UPGRADE=1 takes the newest versions)
 	@digest="$$($(BIN)/python .ci/lock.py digest)"; \
-	  compile() { $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-annotate --no-emit-index-url \
+	  compile() { $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url \
 	    --no-emit-find-links $(if $(UPGRADE),--upgrade) --custom-compile-command "make lock, from the inputs $$digest" "$$@" >/dev/null; }; \
-	  compile --output-file requirements/runtime.lock; \
-	  compile --group dev --constraint requirements/runtime.lock --output-file requirements/dev.lock
-	@echo "requirements/runtime.lock and requirements/dev.lock are fresh; run 'make setup'"
+	  compile pyproject.toml --output-file requirements/runtime.lock; \
+	  compile pyproject.toml --group dev --constraint requirements/runtime.lock --output-file requirements/dev.lock; \
+	  compile --group build --constraint requirements/dev.lock --output-file requirements/build.lock
+	@echo "requirements/*.lock are fresh; run 'make setup'"
 
 clean: ## remove what the tools leave behind (keeps .venv and var)
 	@rm -rf build dist .ruff_cache .pytest_cache .import_linter_cache .hypothesis

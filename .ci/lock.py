@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = {"runtime": "requirements/runtime.lock", "dev": "requirements/dev.lock"}
+LOCKS = {"runtime": "requirements/runtime.lock", "dev": "requirements/dev.lock", "build": "requirements/build.lock"}
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)(?:\s*;[^\\]*)?\s*\\?$")
 
 
@@ -28,10 +28,11 @@ def digest(project: Mapping[str, Any]) -> str:
 
 
 def declared(project: Mapping[str, Any], lock: str) -> Iterator[str]:
-    """Every requirement that ``lock`` ("runtime" or "dev") must satisfy, groups expanded."""
-    yield from project["project"]["dependencies"]
-    if lock == "dev":
-        yield from _group(project, "dev")
+    """Every requirement that ``lock`` must satisfy: the project's own, unless it is "build", and the group of its name if there is one."""
+    if lock != "build":
+        yield from project["project"]["dependencies"]
+    if lock != "runtime":
+        yield from _group(project, lock)
 
 
 def problems(project: Mapping[str, Any], lock: str, text: str) -> Iterator[str]:
