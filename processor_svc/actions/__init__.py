@@ -1,0 +1,1 @@
+"""The actions: what a firing can do. Each module runs one kind."""

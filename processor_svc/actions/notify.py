@@ -1,0 +1,57 @@
+"""The action `notify`: hands one message for each address and channel to the mailer."""
+
+import random
+from collections.abc import Sequence
+
+from processor_svc.domain import Acceptance, End, Failed, Job, Message, NotifyAction, Released, Succeeded
+from processor_svc.ports import Mailer
+from tocsin.errors import DeadlineExceeded, ResourceExhausted, Unavailable
+
+_SHORTEST_WAIT = 0.2
+_LONGEST_WAIT = 2.0
+
+
+class NotifyRunner:
+    """Runs notify actions. A message that the mailer took once is the same delivery when it is handed over again."""
+
+    def __init__(self, *, mailer: Mailer) -> None:
+        self._mailer = mailer
+
+    async def run(self, job: Job, action: NotifyAction) -> End:
+        """Hands the messages over and reports the deliveries; never raises but for cancellation."""
+        messages = [_message(job, action, to, channel) for to in action.to for channel in action.channels or ("",)]
+        try:
+            answers = await self._mailer.deliver(messages)
+        except (Unavailable, DeadlineExceeded, ResourceExhausted) as error:
+            # The wait is short, because the breaker makes a further try cheap, and spread, so that firings do not return as a herd.
+            wait = error.retry_after or random.uniform(_SHORTEST_WAIT, _LONGEST_WAIT)  # noqa: S311 - spreads load, guards nothing
+            return Released(message=f"mailer_svc: {error.message}", retry_after=min(wait, _LONGEST_WAIT))
+        return _end(messages, answers)
+
+
+def _message(job: Job, action: NotifyAction, to: str, channel: str) -> Message:
+    return Message(
+        tenant=job.tenant,
+        firing=job.lease.firing,
+        alarm=job.alarm,
+        to=to,
+        channel=channel,
+        lane=job.lane,
+        subject=action.subject,
+        text=action.text,
+        html=action.html,
+        template=action.template,
+        variables=action.variables,
+        traceparent=job.traceparent,
+    )
+
+
+def _end(messages: Sequence[Message], answers: Sequence[Acceptance]) -> End:
+    refused = [(message, answer) for message, answer in zip(messages, answers, strict=True) if not answer.delivery]
+    if not refused:
+        return Succeeded({"deliveries": [answer.delivery for answer in answers]})
+    return Failed(
+        reason=refused[0][1].reason,
+        message="; ".join(f"{message.to}: {answer.message}" for message, answer in refused[:10]),
+        retryable=any(answer.retryable for _, answer in refused),
+    )

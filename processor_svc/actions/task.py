@@ -1,0 +1,62 @@
+"""The action `task`: runs a registered handler within its timeout."""
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any
+
+from processor_svc.domain import End, Failed, HandlerNotFound, Job, Json, Succeeded, TaskAction, TaskFailed
+from processor_svc.registry import Handler, Registry, TaskContext
+from tocsin.errors import InvalidInput
+
+
+class TaskRunner:
+    """Runs task actions: async handlers in the loop, others in ``executor``."""
+
+    def __init__(self, *, registry: Registry, executor: Executor) -> None:
+        self._registry = registry
+        self._executor = executor
+
+    async def run(self, job: Job, action: TaskAction) -> End:
+        """Runs the handler once; never raises but for cancellation."""
+        try:
+            handler = self._registry.get(action.handler)
+            arguments = handler.parse(action.input)
+        except HandlerNotFound as error:
+            return Failed(reason=error.error_reason, message=error.message, retryable=False)
+        except InvalidInput as error:
+            return Failed(reason="INPUT_INVALID", message=error.message, retryable=False)
+        if handler.context_parameter:
+            arguments[handler.context_parameter] = TaskContext(firing=job.lease.firing, tenant=job.tenant, attempt=job.attempt)
+        return await self._attempt(handler, arguments)
+
+    async def _attempt(self, handler: Handler, arguments: dict[str, Any]) -> End:
+        limit = asyncio.timeout(handler.timeout_seconds)
+        try:
+            async with limit:
+                output = await self._call(handler, arguments)
+        except asyncio.CancelledError:
+            if (current := asyncio.current_task()) is None or current.cancelling():
+                raise  # the processor stops
+            return Failed(reason="HANDLER_FAILED", message=f"{handler.name} cancelled itself", retryable=True)
+        except TaskFailed as error:
+            return Failed(reason=error.error_reason, message=error.message, retryable=error.retryable, retry_after=error.retry_after)
+        except Exception as error:  # noqa: BLE001 - a handler is foreign code: whatever it raises is the outcome of this attempt
+            if limit.expired():
+                message = f"{handler.name} took more than {handler.timeout_seconds:g} s"
+                return Failed(reason="HANDLER_TIMEOUT", message=message, retryable=True)
+            return Failed(reason="HANDLER_FAILED", message=f"{type(error).__name__}: {error}", retryable=True)
+        return Succeeded(_as_object(output))
+
+    async def _call(self, handler: Handler, arguments: dict[str, Any]) -> Json:
+        if handler.is_async:
+            return await handler.function(**arguments)
+        # A thread cannot be stopped: after a timeout it runs on and holds its place in the pool until it returns.
+        return await asyncio.get_running_loop().run_in_executor(self._executor, partial(handler.function, **arguments))
+
+
+def _as_object(output: Json) -> Mapping[str, Json]:
+    if output is None:
+        return {}
+    return output if isinstance(output, Mapping) else {"value": output}

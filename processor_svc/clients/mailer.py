@@ -1,0 +1,158 @@
+"""The mailer as a port: one Deliver stream to each replica, shared by all jobs."""
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from processor_svc.domain import Acceptance, Message
+from processor_svc.streams import Fleet
+from tocsin.api.mailer.v1 import delivery_service_pb2, delivery_service_pb2_grpc
+from tocsin.clock import Clock
+from tocsin.errors import DeadlineExceeded, Unavailable
+from tocsin.mesh.client import Mesh
+
+MAILER: Final = "mailer_svc"
+_CONNECT_SECONDS: Final = 0.5
+
+
+class MailerStreams:
+    """Hands messages to whichever mailers are there, in turn; a component."""
+
+    def __init__(self, *, mesh: Mesh, clock: Clock, batch_size: int, timeout_seconds: float) -> None:
+        self._mesh = mesh
+        self._batch_size = batch_size
+        self._timeout = timeout_seconds
+        self._fleet = Fleet(name=MAILER, endpoints=lambda: mesh.endpoints(MAILER), session=self._session, clock=clock)
+        self._streams: deque[_Stream] = deque()
+        self._some = asyncio.Event()
+
+    async def start(self) -> None:
+        """Begins to connect."""
+        await self._fleet.start()
+
+    async def stop(self) -> None:
+        """Ends every stream; what they have not acknowledged fails."""
+        await self._fleet.stop()
+
+    async def deliver(self, messages: Sequence[Message]) -> Sequence[Acceptance]:
+        """Hands messages over; returns one answer for each, in order, once they are stored.
+
+        Raises:
+            Unavailable: no mailer is connected, or the stream broke before it had answered for all.
+            DeadlineExceeded: the mailer did not answer in time.
+        """
+        stream = await self._pick()
+        answers = [stream.hand_over(message) for message in messages]
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await asyncio.gather(*answers)
+        except TimeoutError:
+            raise DeadlineExceeded(f"The mailer did not store the message within {self._timeout:g} s.") from None
+
+    async def _pick(self) -> "_Stream":
+        if not self._streams:
+            try:
+                async with asyncio.timeout(_CONNECT_SECONDS):
+                    await self._some.wait()
+            except TimeoutError:
+                raise Unavailable("No mailer can be reached.") from None
+        self._streams.rotate(-1)
+        return self._streams[0]
+
+    async def _session(self, endpoint: str) -> None:
+        stub = delivery_service_pb2_grpc.DeliveryServiceStub(self._mesh.channel(MAILER, endpoint=endpoint))
+        stream = _Stream(batch_size=self._batch_size)
+        call = stub.Deliver(stream.requests())
+        try:
+            # The mailer answers a fresh stream at once with an empty batch: from then on it takes messages.
+            async for response in call:
+                if stream not in self._streams and not response.drain:
+                    self._streams.append(stream)
+                    self._some.set()
+                stream.settle(response.acks)
+                if response.drain:
+                    self._retire(stream)
+                    stream.end()
+        finally:
+            self._retire(stream)
+            stream.fail()
+            call.cancel()
+
+    def _retire(self, stream: "_Stream") -> None:
+        if stream in self._streams:
+            self._streams.remove(stream)
+        if not self._streams:
+            self._some.clear()
+
+
+class _Stream:
+    """What waits on one stream: messages to send, and messages whose answer is due."""
+
+    def __init__(self, *, batch_size: int) -> None:
+        self._batch_size = batch_size
+        self._keys = itertools.count(1)
+        self._queue: deque[delivery_service_pb2.OutgoingMessage] = deque()
+        self._due: dict[int, asyncio.Future[Acceptance]] = {}
+        self._wake = asyncio.Event()
+        self._ended = False
+
+    def hand_over(self, message: Message) -> asyncio.Future[Acceptance]:
+        """Queues a message; the future gets its answer."""
+        key = next(self._keys)
+        answer = self._due[key] = asyncio.get_running_loop().create_future()
+        self._queue.append(_to_proto(key, message))
+        self._wake.set()
+        return answer
+
+    def settle(self, acks: Sequence[delivery_service_pb2.DeliverAck]) -> None:
+        """Gives each answer to whoever waits for it."""
+        for ack in acks:
+            answer = self._due.pop(ack.key, None)
+            if answer is not None and not answer.done():
+                answer.set_result(Acceptance(delivery=ack.delivery, reason=ack.reason, message=ack.message, retryable=ack.retryable))
+
+    def end(self) -> None:
+        """Sends nothing more than what is queued."""
+        self._ended = True
+        self._wake.set()
+
+    def fail(self) -> None:
+        """Fails whatever still waits: the stream is gone."""
+        self.end()
+        for answer in self._due.values():
+            if not answer.done():
+                answer.set_exception(Unavailable("The stream to the mailer broke."))
+                answer.exception()  # whoever waited may be gone, and that is no news
+        self._due.clear()
+
+    async def requests(self) -> AsyncIterator[delivery_service_pb2.DeliverRequest]:
+        """The batches, as they gather."""
+        while True:
+            while self._queue:
+                batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_size))]
+                yield delivery_service_pb2.DeliverRequest(messages=batch)
+            if self._ended:
+                return
+            await self._wake.wait()
+            self._wake.clear()
+
+
+def _to_proto(key: int, message: Message) -> delivery_service_pb2.OutgoingMessage:
+    out = delivery_service_pb2.OutgoingMessage(
+        key=key,
+        tenant=message.tenant,
+        firing=message.firing,
+        alarm=message.alarm,
+        to=message.to,
+        channel=message.channel,
+        lane=message.lane,
+        traceparent=message.traceparent,
+    )
+    if message.template:
+        out.template.template = message.template
+        out.template.variables.update(message.variables)
+    else:
+        out.inline.subject, out.inline.text, out.inline.html = message.subject, message.text, message.html
+    return out

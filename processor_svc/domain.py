@@ -1,0 +1,188 @@
+"""Entities of the processor: jobs and their ends, tasks, records. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Any, TypeAlias
+
+from tocsin.errors import InvalidInput, NotFound, TocsinError
+
+Json: TypeAlias = Any  # a value that JSON can express
+
+
+class RecordNotFound(NotFound):
+    """There is no record with this key."""
+
+
+class TaskNotFound(NotFound):
+    """There is no such task."""
+
+
+class HandlerNotFound(InvalidInput):
+    """There is no handler with this name."""
+
+
+class TaskFailed(TocsinError):
+    """The task failed.
+
+    A handler raises it to say whether another attempt may help; any other exception counts as one that may.
+    """
+
+    def __init__(self, message: str | None = None, *, retryable: bool = True, retry_after: float | None = None) -> None:
+        """Makes the error; ``retry_after`` in seconds overrides the retry policy's wait."""
+        super().__init__(message, retry_after=retry_after)
+        self.retryable = retryable
+
+
+class TaskState(StrEnum):
+    """Where a task stands."""
+
+    QUEUED = "QUEUED"
+    RETRYING = "RETRYING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+class Lane(IntEnum):
+    """Priority lane, the most urgent first."""
+
+    CRITICAL = 1
+    NORMAL = 2
+    BULK = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A value under a key."""
+
+    key: str
+    value: str
+    update_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A run of a handler. ``id`` is the id of the firing behind it."""
+
+    id: str
+    handler: str
+    input: Mapping[str, Json]
+    state: TaskState
+    result: Mapping[str, Json] | None
+    error: str
+    attempts: int
+    create_time: datetime | None
+    complete_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskAction:
+    """Run a handler."""
+
+    handler: str
+    input: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotifyAction:
+    """Send a message to people: a template with variables, or inline text."""
+
+    to: tuple[str, ...]
+    subject: str
+    text: str
+    html: str
+    template: str
+    variables: Mapping[str, str]
+    channels: tuple[str, ...]
+
+
+Action: TypeAlias = TaskAction | NotifyAction
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on one delivery of a firing; ``token`` fences out older deliveries."""
+
+    firing: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One firing to work on. ``lease_seconds`` counts from its arrival."""
+
+    lease: Lease
+    lease_seconds: float
+    tenant: str
+    alarm: str
+    due_time: datetime
+    attempt: int
+    lane: Lane
+    action: Action
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The job is done; ``output`` is stored with the firing."""
+
+    output: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The job failed. Without ``retry_after`` (seconds) the retry policy's wait counts."""
+
+    reason: str
+    message: str
+    retryable: bool
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """The job could not be worked on now and costs no attempt. ``retry_after`` is in seconds."""
+
+    message: str
+    retry_after: float
+
+
+End: TypeAlias = Succeeded | Failed | Released
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkEvent:
+    """What a scheduler says: new jobs, leases whose ends are committed, or that no more jobs come on this stream."""
+
+    jobs: Sequence[Job] = ()
+    confirmed: Sequence[Lease] = ()
+    drain: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message to one address by one channel; an empty channel means the mailer's default."""
+
+    tenant: str
+    firing: str
+    alarm: str
+    to: str
+    channel: str
+    lane: Lane
+    subject: str
+    text: str
+    html: str
+    template: str
+    variables: Mapping[str, str]
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """The mailer's answer to one message: the stored delivery, or why it was refused."""
+
+    delivery: str
+    reason: str = ""
+    message: str = ""
+    retryable: bool = False

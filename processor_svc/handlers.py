@@ -1,0 +1,112 @@
+"""protobuf <-> domain for the processor's RPCs; no logic."""
+
+from datetime import datetime
+from typing import Any
+
+import grpc
+from google.protobuf import empty_pb2, json_format
+
+from processor_svc.domain import Record, Task, TaskState
+from processor_svc.service import RecordService, TaskService
+from tocsin.api.processor.v1 import record_service_pb2, record_service_pb2_grpc, task_service_pb2, task_service_pb2_grpc
+from tocsin.listing import PageToken, page_size
+from tocsin.mesh.context import principal
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+_STATES = {
+    TaskState.QUEUED: task_service_pb2.Task.QUEUED,
+    TaskState.RETRYING: task_service_pb2.Task.RETRYING,
+    TaskState.SUCCEEDED: task_service_pb2.Task.SUCCEEDED,
+    TaskState.FAILED: task_service_pb2.Task.FAILED,
+}
+
+
+class TaskHandlers(task_service_pb2_grpc.TaskServiceServicer):
+    """TaskService."""
+
+    def __init__(self, *, tasks: TaskService) -> None:
+        self._tasks = tasks
+
+    async def SubmitTask(self, request: task_service_pb2.SubmitTaskRequest, context: _Context) -> task_service_pb2.Task:
+        """Queues a task."""
+        arguments = json_format.MessageToDict(request.input)
+        return _task(await self._tasks.submit(handler=request.handler, arguments=arguments, request_id=request.request_id))
+
+    async def GetTask(self, request: task_service_pb2.GetTaskRequest, context: _Context) -> task_service_pb2.Task:
+        """Reads a task."""
+        return _task(await self._tasks.get(task_id=request.name.removeprefix("tasks/")))
+
+    async def ListTasks(self, request: task_service_pb2.ListTasksRequest, context: _Context) -> task_service_pb2.ListTasksResponse:
+        """Lists tasks."""
+        tasks, next_page_token = await self._tasks.page(page_size=request.page_size, page_token=request.page_token)
+        return task_service_pb2.ListTasksResponse(tasks=map(_task, tasks), next_page_token=next_page_token)
+
+    async def ListHandlers(self, request: task_service_pb2.ListHandlersRequest, context: _Context) -> task_service_pb2.ListHandlersResponse:
+        """Lists handlers."""
+        response = task_service_pb2.ListHandlersResponse()
+        for handler in self._tasks.handlers():
+            out = response.handlers.add(name=handler.name, description=handler.description)
+            json_format.ParseDict(dict(handler.input_schema), out.input_schema)
+        return response
+
+
+class RecordHandlers(record_service_pb2_grpc.RecordServiceServicer):
+    """RecordService."""
+
+    def __init__(self, *, records: RecordService) -> None:
+        self._records = records
+
+    async def SetRecord(self, request: record_service_pb2.SetRecordRequest, context: _Context) -> record_service_pb2.Record:
+        """Stores a value."""
+        return _record(await self._records.set(tenant=principal().tenant, key=request.key, value=request.value))
+
+    async def GetRecord(self, request: record_service_pb2.GetRecordRequest, context: _Context) -> record_service_pb2.Record:
+        """Reads a record."""
+        return _record(await self._records.get(tenant=principal().tenant, key=request.key))
+
+    async def ListRecords(
+        self, request: record_service_pb2.ListRecordsRequest, context: _Context
+    ) -> record_service_pb2.ListRecordsResponse:
+        """Lists records."""
+        tenant, limit = principal().tenant, page_size(request.page_size)
+        query = f"records {tenant}"
+        after = PageToken.decode(request.page_token, query=query, shape=(str,))
+        found = await self._records.page(tenant=tenant, after=after[0] if after else "", limit=limit + 1)
+        more = len(found) > limit
+        return record_service_pb2.ListRecordsResponse(
+            records=map(_record, found[:limit]),
+            next_page_token=PageToken.encode((found[limit - 1].key,), query=query) if more else "",
+        )
+
+    async def DeleteRecord(self, request: record_service_pb2.DeleteRecordRequest, context: _Context) -> empty_pb2.Empty:
+        """Removes a record."""
+        await self._records.delete(tenant=principal().tenant, key=request.key)
+        return empty_pb2.Empty()
+
+    async def RunRecord(self, request: record_service_pb2.RunRecordRequest, context: _Context) -> record_service_pb2.RunRecordResponse:
+        """Runs a handler on a record."""
+        task = await self._records.run(tenant=principal().tenant, key=request.key, handler=request.handler, request_id=request.request_id)
+        return record_service_pb2.RunRecordResponse(task_id=task.id, task=f"tasks/{task.id}")
+
+
+def _record(record: Record) -> record_service_pb2.Record:
+    out = record_service_pb2.Record(key=record.key, value=record.value)
+    out.update_time.FromDatetime(record.update_time)
+    return out
+
+
+def _task(task: Task) -> task_service_pb2.Task:
+    out = task_service_pb2.Task(
+        name=f"tasks/{task.id}", handler=task.handler, state=_STATES[task.state], error=task.error, attempts=task.attempts
+    )
+    json_format.ParseDict(dict(task.input), out.input)
+    if task.result is not None:
+        json_format.ParseDict(dict(task.result), out.result)
+    _set_time(out, "create_time", task.create_time)
+    _set_time(out, "complete_time", task.complete_time)
+    return out
+
+
+def _set_time(out: task_service_pb2.Task, field: str, instant: datetime | None) -> None:
+    if instant is not None:
+        getattr(out, field).FromDatetime(instant)

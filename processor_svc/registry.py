@@ -1,0 +1,153 @@
+"""Task handlers: plain typed functions, marked by a decorator, found through entry points.
+
+A package adds handlers by naming a module in the entry-point group ``tocsin.tasks``::
+
+    [project.entry-points."tocsin.tasks"]
+    mine = "my_package.tasks"
+
+Every function of that module that `task` marks becomes a handler. Its parameters are its input: their annotations give the JSON
+Schema. A parameter annotated with `TaskContext` gets the context of the run instead.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from processor_svc.domain import HandlerNotFound, Json
+from tocsin.errors import FieldViolation, InvalidInput
+
+ENTRY_POINT_GROUP = "tocsin.tasks"
+_MARK = "__tocsin_task__"
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskContext:
+    """What a handler may know about its run.
+
+    ``firing`` is the same at every attempt: use it as the idempotency key of effects. ``attempt`` counts from 1.
+    """
+
+    firing: str
+    tenant: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mark:
+    name: str
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handler:
+    """A registered handler. ``timeout_seconds`` bounds one attempt."""
+
+    name: str
+    description: str
+    timeout_seconds: float
+    function: Callable[..., Any]
+    is_async: bool
+    context_parameter: str | None
+    input_model: type[BaseModel]
+    input_schema: Mapping[str, Json] = field(repr=False)
+
+    def parse(self, arguments: Mapping[str, Json]) -> dict[str, Any]:
+        """Checks ``arguments`` against the parameters and converts them.
+
+        Raises:
+            InvalidInput: an argument is missing, unknown, or of the wrong type; each is named below ``input``.
+        """
+        try:
+            parsed = self.input_model.model_validate(dict(arguments))
+        except ValidationError as error:
+            violations = [FieldViolation(".".join(["input", *map(str, each["loc"])]), each["msg"]) for each in error.errors()]
+            message = "; ".join(f"{violation.field}: {violation.description}" for violation in violations)
+            raise InvalidInput(message, violations=violations) from None
+        return {name: getattr(parsed, name) for name in self.input_model.model_fields}
+
+
+def task(name: str, *, timeout_seconds: float = 30.0) -> Callable[[Function], Function]:
+    """Marks a function as the handler ``name``.
+
+    An async function runs in the event loop, any other in a thread. It returns a JSON object, or another JSON value, which is
+    stored as ``{"value": ...}``. It may run again after a crash: make its effects idempotent by `TaskContext.firing`.
+    """
+
+    def mark(function: Function) -> Function:
+        setattr(function, _MARK, _Mark(name=name, timeout_seconds=timeout_seconds))
+        return function
+
+    return mark
+
+
+class Registry:
+    """The handlers of this process, by name."""
+
+    def __init__(self, handlers: Iterable[Handler]) -> None:
+        """Takes the handlers.
+
+        Raises:
+            InvalidInput: two handlers have the same name.
+        """
+        self._handlers: dict[str, Handler] = {}
+        for handler in handlers:
+            if handler.name in self._handlers:
+                raise InvalidInput.at("tocsin.tasks", f"two handlers are named {handler.name!r}")
+            self._handlers[handler.name] = handler
+
+    def __iter__(self) -> Iterator[Handler]:
+        """The handlers, by name."""
+        return iter(sorted(self._handlers.values(), key=lambda handler: handler.name))
+
+    def get(self, name: str) -> Handler:
+        """The handler ``name``.
+
+        Raises:
+            HandlerNotFound: nothing is registered under it.
+        """
+        handler = self._handlers.get(name)
+        if handler is None:
+            known = ", ".join(sorted(self._handlers))
+            message = f"no handler is named {name!r}; there are: {known}"
+            raise HandlerNotFound(f"handler: {message}", violations=[FieldViolation("handler", message)])
+        return handler
+
+
+def discover(points: Iterable[EntryPoint] | None = None) -> Registry:
+    """Loads every entry point of the group ``tocsin.tasks``, or ``points``, into a registry."""
+    modules = [point.load() for point in (entry_points(group=ENTRY_POINT_GROUP) if points is None else points)]
+    return Registry(handler for module in modules for handler in handlers_of(module))
+
+
+def handlers_of(module: ModuleType) -> list[Handler]:
+    """The handlers that ``module`` defines."""
+    functions = [value for value in vars(module).values() if inspect.isfunction(value) and hasattr(value, _MARK)]
+    return [_build(function) for function in functions]
+
+
+def _build(function: Callable[..., Any]) -> Handler:
+    mark: _Mark = getattr(function, _MARK)
+    hints = get_type_hints(function, include_extras=True)
+    context_parameter = next((name for name, hint in hints.items() if hint is TaskContext), None)
+    fields: dict[str, Any] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name != context_parameter:
+            fields[name] = (hints.get(name, Any), ... if parameter.default is inspect.Parameter.empty else parameter.default)
+    model = create_model(f"{mark.name}_input", __config__=ConfigDict(extra="forbid"), **fields)
+    return Handler(
+        name=mark.name,
+        description=inspect.getdoc(function) or "",
+        timeout_seconds=mark.timeout_seconds,
+        function=function,
+        is_async=inspect.iscoroutinefunction(function),
+        context_parameter=context_parameter,
+        input_model=model,
+        input_schema=model.model_json_schema(),
+    )

@@ -1,0 +1,87 @@
+"""Use cases: tasks on demand, records, and handlers run on records."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from processor_svc.domain import Json, Record, Task
+from processor_svc.ports import RecordStore, TaskQueue
+from processor_svc.registry import Handler, Registry
+from tocsin.clock import Clock
+
+DEFAULT_RECORD_HANDLER = "uppercase"
+
+
+class TaskService:
+    """Tasks: submitted here, kept in the scheduler's ledger."""
+
+    def __init__(self, *, queue: TaskQueue, registry: Registry) -> None:
+        self._queue = queue
+        self._registry = registry
+
+    async def submit(self, *, handler: str, arguments: Mapping[str, Json], request_id: str) -> Task:
+        """Checks the input and queues a task.
+
+        Raises:
+            HandlerNotFound: there is no such handler.
+            InvalidInput: the input does not fit the handler.
+        """
+        self._registry.get(handler).parse(arguments)
+        return await self._queue.enqueue(handler=handler, arguments=arguments, request_id=request_id)
+
+    async def get(self, *, task_id: str) -> Task:
+        """Reads a task.
+
+        Raises:
+            TaskNotFound: the tenant has no such task.
+        """
+        return await self._queue.get_task(task_id=task_id)
+
+    async def page(self, *, page_size: int, page_token: str) -> tuple[Sequence[Task], str]:
+        """A page of tasks, the newest first, and the token of the next page."""
+        return await self._queue.list_tasks(page_size=page_size, page_token=page_token)
+
+    def handlers(self) -> Iterable[Handler]:
+        """The registered handlers, by name."""
+        return self._registry
+
+
+class RecordService:
+    """Records of a tenant."""
+
+    def __init__(self, *, store: RecordStore, tasks: TaskService, clock: Clock) -> None:
+        self._store = store
+        self._tasks = tasks
+        self._clock = clock
+
+    async def set(self, *, tenant: str, key: str, value: str) -> Record:
+        """Stores a value; the answer means that it is committed."""
+        return await self._store.set_record(tenant=tenant, key=key, value=value, now=self._clock.now())
+
+    async def get(self, *, tenant: str, key: str) -> Record:
+        """Reads a record.
+
+        Raises:
+            RecordNotFound: the tenant has none under ``key``.
+        """
+        return await self._store.get_record(tenant=tenant, key=key)
+
+    async def page(self, *, tenant: str, after: str, limit: int) -> Sequence[Record]:
+        """At most ``limit`` records whose keys follow ``after``, by key."""
+        return await self._store.list_records(tenant=tenant, after=after, limit=limit)
+
+    async def delete(self, *, tenant: str, key: str) -> None:
+        """Removes a record.
+
+        Raises:
+            RecordNotFound: the tenant has none under ``key``.
+        """
+        await self._store.delete_record(tenant=tenant, key=key)
+
+    async def run(self, *, tenant: str, key: str, handler: str, request_id: str) -> Task:
+        """Queues a task on the value that the record has now.
+
+        Raises:
+            RecordNotFound: the tenant has none under ``key``.
+            HandlerNotFound: there is no such handler.
+        """
+        record = await self._store.get_record(tenant=tenant, key=key)
+        return await self._tasks.submit(handler=handler or DEFAULT_RECORD_HANDLER, arguments={"text": record.value}, request_id=request_id)

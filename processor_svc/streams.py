@@ -1,0 +1,89 @@
+"""One stream to each replica of a neighbour: found through the resolver, opened again when it breaks."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import structlog
+
+from tocsin.clock import Clock
+from tocsin.errors import TocsinError
+
+_FIRST_WAIT: Final = 0.05
+_LONGEST_WAIT: Final = 1.0
+_DISCOVERY_SECONDS: Final = 5.0
+_log = structlog.get_logger(__name__)
+
+
+class Fleet:
+    """Keeps `session(endpoint)` running for each endpoint; a component.
+
+    A session that ends is begun again after a short wait, which doubles with jitter up to a second while it keeps failing.
+    """
+
+    def __init__(
+        self, *, name: str, endpoints: Callable[[], Awaitable[Sequence[str]]], session: Callable[[str], Awaitable[None]], clock: Clock
+    ) -> None:
+        """Prepares; nothing runs.
+
+        Args:
+            name: what the streams are for, in logs.
+            endpoints: the addresses of all replicas.
+            session: one stream's whole life; a `TocsinError` or a plain return ends it.
+            clock: paces waits and discovery.
+        """
+        self._name = name
+        self._endpoints = endpoints
+        self._session = session
+        self._clock = clock
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._discovery: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Begins to look for replicas."""
+        self._stopping = False
+        if self._discovery is None:
+            self._discovery = asyncio.create_task(self._discover(), name=f"{self._name}-discovery")
+
+    async def stop(self, *, grace_seconds: float = 0.0) -> None:
+        """Begins no further session; those that have not ended within ``grace_seconds`` are broken off."""
+        self._stopping = True
+        sessions, self._running = list(self._running.values()), {}
+        discovery, self._discovery = self._discovery, None
+        if discovery is not None:
+            discovery.cancel()
+        if sessions:
+            await asyncio.wait(sessions, timeout=grace_seconds)
+        for each in sessions:
+            each.cancel()
+        await asyncio.gather(*sessions, *([discovery] if discovery else []), return_exceptions=True)
+
+    async def _discover(self) -> None:
+        while True:
+            try:
+                found = set(await self._endpoints())
+            except TocsinError as error:
+                _log.warning("discovery_failed", target=self._name, error=error.message)
+            else:
+                for gone in self._running.keys() - found:
+                    self._running.pop(gone).cancel()
+                for new in found - self._running.keys():
+                    self._running[new] = asyncio.create_task(self._keep(new), name=f"{self._name}-{new}")
+            await self._clock.sleep(_DISCOVERY_SECONDS if self._running else _LONGEST_WAIT)
+
+    async def _keep(self, endpoint: str) -> None:
+        wait = _FIRST_WAIT
+        while not self._stopping:
+            begun = self._clock.monotonic()
+            try:
+                await self._session(endpoint)
+            except TocsinError as error:
+                _log.info("stream_broken", target=self._name, endpoint=endpoint, error=error.message)
+            if self._stopping:
+                return
+            if self._clock.monotonic() - begun > _LONGEST_WAIT:
+                wait = _FIRST_WAIT
+            await self._clock.sleep(random.uniform(wait / 2, wait))  # noqa: S311 - spreads load, guards nothing
+            wait = min(2 * wait, _LONGEST_WAIT)

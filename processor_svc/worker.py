@@ -1,0 +1,234 @@
+"""The worker: takes jobs from every scheduler, runs them, and reports how each ended.
+
+Nothing is reported twice as two things: a firing that comes again while it runs is joined to the running job, and one that had succeeded
+here is answered from memory. An end that no scheduler has confirmed is sent again on the next stream.
+"""
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from processor_svc.domain import Action, End, Failed, Job, Json, Lease, NotifyAction, Released, Succeeded, TaskAction
+from processor_svc.ports import WorkSession, WorkSource
+from processor_svc.streams import Fleet
+from tocsin.clock import Clock
+
+MAX_OUTPUT_BYTES: Final = 16 * 1024
+_REMEMBERED: Final = 2000
+_UNCONFIRMED: Final = 20_000
+_TICK_SECONDS: Final = 1.0
+_CONFIRMATION_SECONDS: Final = 1.0
+
+
+class TaskRuns(Protocol):
+    """Runs task actions."""
+
+    async def run(self, job: Job, action: TaskAction) -> End:
+        """How the job ended."""
+        ...
+
+
+class NotifyRuns(Protocol):
+    """Runs notify actions."""
+
+    async def run(self, job: Job, action: NotifyAction) -> End:
+        """How the job ended."""
+        ...
+
+
+class Observer(Protocol):
+    """Sees each job end."""
+
+    def finished(self, job: Job, end: End, seconds: float) -> None:
+        """``job`` ended after ``seconds`` of work."""
+        ...
+
+
+class Runner:
+    """Chooses who runs an action."""
+
+    def __init__(self, *, task: TaskRuns, notify: NotifyRuns) -> None:
+        self._task = task
+        self._notify = notify
+
+    async def run(self, job: Job) -> End:
+        """Runs the job's action once."""
+        action: Action = job.action
+        if isinstance(action, TaskAction):
+            return _bounded(await self._task.run(job, action))
+        return _bounded(await self._notify.run(job, action))
+
+
+@dataclass(slots=True)
+class _Running:
+    """A job at work, and the latest lease on it: where its end goes."""
+
+    job: Job
+    endpoint: str
+    begun: float
+    extended: float
+    task: "asyncio.Task[None] | None" = None
+
+
+@dataclass(slots=True)
+class _Endpoint:
+    """What one scheduler is owed."""
+
+    unconfirmed: dict[Lease, End] = field(default_factory=dict)
+    session: WorkSession | None = None
+
+
+class Worker:
+    """Runs the jobs of every scheduler; a component.
+
+    At most ``concurrency`` jobs of each scheduler are here at a time: that is the credit it is granted.
+    """
+
+    def __init__(
+        self, *, source: WorkSource, runner: Runner, observer: Observer, clock: Clock, concurrency: int, grace_seconds: float
+    ) -> None:
+        self._source = source
+        self._runner = runner
+        self._observer = observer
+        self._clock = clock
+        self._concurrency = concurrency
+        self._grace = grace_seconds
+        self._fleet = Fleet(name="scheduler_svc", endpoints=source.endpoints, session=self._session, clock=clock)
+        self._endpoints: dict[str, _Endpoint] = {}
+        self._running: dict[str, _Running] = {}
+        self._succeeded: OrderedDict[str, Succeeded] = OrderedDict()
+        self._extending: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    @property
+    def in_flight(self) -> int:
+        """Jobs that run now."""
+        return len(self._running)
+
+    async def start(self) -> None:
+        """Begins to take jobs."""
+        self._stopping = False
+        if self._extending is None:
+            self._extending = asyncio.create_task(self._extend_leases(), name="lease-extension")
+        await self._fleet.start()
+
+    async def stop(self) -> None:
+        """Takes no more jobs, waits for those that run, gives back those that outlast the grace, and sends every end."""
+        self._stopping = True
+        tasks = [running.task for running in self._running.values() if running.task]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=self._grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        if self._extending:
+            self._extending.cancel()
+            self._extending = None
+        for endpoint in self._endpoints.values():
+            if endpoint.session:
+                endpoint.session.end()
+        await self._fleet.stop(grace_seconds=_CONFIRMATION_SECONDS)
+
+    async def _session(self, address: str) -> None:
+        endpoint = self._endpoints.setdefault(address, _Endpoint())
+        session = await self._source.open(address)
+        for lease, end in endpoint.unconfirmed.items():
+            session.finish(lease, end)
+        endpoint.session = session
+        taken = sum(1 for running in self._running.values() if running.endpoint == address)
+        session.grant(max(0, self._concurrency - taken))
+        try:
+            await self._receive(address, endpoint, session)
+        finally:
+            endpoint.session = None
+            session.close()
+
+    async def _receive(self, address: str, endpoint: _Endpoint, session: WorkSession) -> None:
+        while True:
+            event = await session.receive()
+            for lease in event.confirmed:
+                endpoint.unconfirmed.pop(lease, None)
+            for job in event.jobs:
+                self._take(address, job)
+            if event.drain:
+                # Ends of jobs that still run go out on the next stream.
+                endpoint.session = None
+                session.end()
+
+    def _take(self, address: str, job: Job) -> None:
+        running = self._running.get(job.lease.firing)
+        if running is not None:
+            running.job, running.endpoint = job, address
+            return
+        done = self._succeeded.get(job.lease.firing)
+        if done is not None:
+            self._report(address, job.lease, done)
+        elif self._stopping:
+            self._report(address, job.lease, Released(message="the processor stops", retry_after=0.0))
+        else:
+            now = self._clock.monotonic()
+            entry = self._running[job.lease.firing] = _Running(job=job, endpoint=address, begun=now, extended=now)
+            entry.task = asyncio.create_task(self._work(entry))
+
+    async def _work(self, entry: _Running) -> None:
+        end: End = Released(message="the processor stopped before the job was done", retry_after=0.0)
+        try:
+            end = await self._runner.run(entry.job)
+        finally:
+            job = entry.job
+            del self._running[job.lease.firing]
+            if isinstance(end, Succeeded):
+                self._remember(job.lease.firing, end)
+            self._report(entry.endpoint, job.lease, end)
+            self._observer.finished(job, end, self._clock.monotonic() - entry.begun)
+
+    def _remember(self, firing: str, end: Succeeded) -> None:
+        self._succeeded[firing] = end
+        if len(self._succeeded) > _REMEMBERED:
+            self._succeeded.popitem(last=False)
+
+    def _report(self, address: str, lease: Lease, end: End) -> None:
+        endpoint = self._endpoints.setdefault(address, _Endpoint())
+        endpoint.unconfirmed[lease] = end
+        if len(endpoint.unconfirmed) > _UNCONFIRMED:
+            # The lease ran out long ago: the scheduler has given the firing to somebody else.
+            endpoint.unconfirmed.pop(next(iter(endpoint.unconfirmed)))
+        if endpoint.session:
+            endpoint.session.finish(lease, end)
+            if not self._stopping:
+                endpoint.session.grant(1)
+
+    async def _extend_leases(self) -> None:
+        while True:
+            await self._clock.sleep(_TICK_SECONDS)
+            now = self._clock.monotonic()
+            due: dict[str, list[Lease]] = {}
+            for running in self._running.values():
+                if now - running.extended >= running.job.lease_seconds / 3:
+                    running.extended = now
+                    due.setdefault(running.endpoint, []).append(running.job.lease)
+            for address, leases in due.items():
+                session = self._endpoints[address].session
+                if session:
+                    session.extend(leases)
+
+
+def _bounded(end: End) -> End:
+    if not isinstance(end, Succeeded) or not end.output:
+        return end
+    try:
+        size = _size(end.output)
+    except (TypeError, ValueError) as error:
+        return Failed(reason="RESULT_INVALID", message=f"the result is not JSON: {error}", retryable=False)
+    if size > MAX_OUTPUT_BYTES:
+        return Failed(
+            reason="RESULT_TOO_LARGE", message=f"the result has {size} bytes; at most {MAX_OUTPUT_BYTES} are kept", retryable=False
+        )
+    return end
+
+
+def _size(output: Mapping[str, Json]) -> int:
+    return len(json.dumps(output, allow_nan=False).encode())

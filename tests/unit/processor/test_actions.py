@@ -1,0 +1,140 @@
+"""Every end that an action can come to."""
+
+from collections.abc import Generator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from processor_svc.actions.notify import NotifyRunner
+from processor_svc.actions.task import TaskRunner
+from processor_svc.domain import (
+    Acceptance,
+    Action,
+    End,
+    Failed,
+    Job,
+    Lane,
+    Lease,
+    Message,
+    NotifyAction,
+    Released,
+    Succeeded,
+    TaskAction,
+)
+from processor_svc.registry import Registry, handlers_of
+from tests.unit.processor import sample_tasks
+from tocsin.errors import CircuitOpen, DeadlineExceeded, Unavailable
+
+
+def job(action: Action, *, firing: str = "f1", token: int = 1) -> Job:
+    return Job(
+        lease=Lease(firing, token),
+        lease_seconds=30.0,
+        tenant="t1",
+        alarm="alarms/a1",
+        due_time=datetime(2026, 1, 1, tzinfo=UTC),
+        attempt=2,
+        lane=Lane.NORMAL,
+        action=action,
+        traceparent="",
+    )
+
+
+@pytest.fixture
+def executor() -> Generator[Executor]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+async def run_task(executor: Executor, handler: str, arguments: dict[str, Any]) -> End:
+    action = TaskAction(handler=handler, input=arguments)
+    return await TaskRunner(registry=Registry(handlers_of(sample_tasks)), executor=executor).run(job(action), action)
+
+
+@pytest.mark.parametrize(
+    ("handler", "arguments", "reason", "retryable"),
+    [
+        ("nope", {}, "HANDLER_NOT_FOUND", False),
+        ("sample.add", {}, "INPUT_INVALID", False),
+        ("sample.slow", {}, "HANDLER_TIMEOUT", True),
+        ("sample.broken", {}, "HANDLER_FAILED", True),
+        ("sample.cancels", {}, "HANDLER_FAILED", True),
+        ("sample.final", {}, "TASK_FAILED", False),
+        ("sample.later", {}, "TASK_FAILED", True),
+    ],
+)
+async def test_each_failure_of_a_handler_has_its_reason(
+    executor: Executor, handler: str, arguments: dict[str, Any], reason: str, retryable: bool
+) -> None:
+    """A handler's failure is an outcome, never an exception of the worker."""
+    end = await run_task(executor, handler, arguments)
+    assert isinstance(end, Failed)
+    assert (end.reason, end.retryable) == (reason, retryable)
+
+
+async def test_a_handler_says_when_to_try_again(executor: Executor) -> None:
+    """The wait that a handler asks for reaches the scheduler."""
+    end = await run_task(executor, "sample.later", {})
+    assert isinstance(end, Failed)
+    assert end.retry_after == 7.0
+
+
+async def test_a_plain_value_is_stored_as_an_object(executor: Executor) -> None:
+    """A result is always a JSON object."""
+    assert await run_task(executor, "sample.add", {"left": 2.0, "right": 3.0}) == Succeeded({"value": 5})
+
+
+async def test_a_handler_that_is_not_async_runs_in_a_thread_with_its_context(executor: Executor) -> None:
+    """The loop stays free, and the firing's id is there as the idempotency key."""
+    assert await run_task(executor, "sample.sync", {}) == Succeeded({"main": False, "firing": "f1", "attempt": 2})
+
+
+class ScriptedMailer:
+    """Answers as told, and keeps what it was handed."""
+
+    def __init__(self, answer: Exception | Sequence[Acceptance]) -> None:
+        self.answer = answer
+        self.messages: list[Message] = []
+
+    async def deliver(self, messages: Sequence[Message]) -> Sequence[Acceptance]:
+        self.messages.extend(messages)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def notify(*, to: tuple[str, ...] = ("a@example.com",), channels: tuple[str, ...] = ()) -> NotifyAction:
+    return NotifyAction(to=to, subject="s", text="t", html="", template="", variables={}, channels=channels)
+
+
+async def test_each_address_and_channel_gets_one_message() -> None:
+    """Two addresses on two channels make four messages, whose answers become the result."""
+    mailer = ScriptedMailer([Acceptance(delivery=f"deliveries/{n}") for n in range(4)])
+    action = notify(to=("a@example.com", "b@example.com"), channels=("email", "inbox"))
+    end = await NotifyRunner(mailer=mailer).run(job(action), action)
+    assert end == Succeeded({"deliveries": [f"deliveries/{n}" for n in range(4)]})
+    assert len({(message.to, message.channel) for message in mailer.messages}) == 4
+    assert {message.firing for message in mailer.messages} == {"f1"}
+
+
+@pytest.mark.parametrize("error", [Unavailable("away"), CircuitOpen(), DeadlineExceeded(), Unavailable("away", retry_after=60.0)])
+async def test_a_mailer_that_is_away_costs_no_attempt(error: Exception) -> None:
+    """The firing is given back with a short wait, however long the dependency asks for."""
+    action = notify()
+    end = await NotifyRunner(mailer=ScriptedMailer(error)).run(job(action), action)
+    assert isinstance(end, Released)
+    assert 0 < end.retry_after <= 2.0
+
+
+@pytest.mark.parametrize("retryable", [True, False])
+async def test_a_refused_message_fails_the_firing_with_the_reason(retryable: bool) -> None:
+    """What the mailer says of one address is told with that address."""
+    answers = [
+        Acceptance(delivery="deliveries/1"),
+        Acceptance(delivery="", reason="TEMPLATE_NOT_FOUND", message="no such template", retryable=retryable),
+    ]
+    action = notify(to=("a@example.com", "b@example.com"))
+    end = await NotifyRunner(mailer=ScriptedMailer(answers)).run(job(action), action)
+    assert end == Failed(reason="TEMPLATE_NOT_FOUND", message="b@example.com: no such template", retryable=retryable)

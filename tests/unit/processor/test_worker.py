@@ -1,0 +1,254 @@
+"""The worker reports each job once, whatever happens to streams and leases."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from processor_svc.domain import End, Failed, Job, Lane, Lease, Released, Succeeded, TaskAction, WorkEvent
+from processor_svc.worker import Runner, Worker
+from tocsin.errors import Unavailable
+from tocsin.testing.clock import FakeClock
+from tocsin.testing.waiting import eventually
+
+
+def job(firing: str, token: int = 1, lease_seconds: float = 30.0) -> Job:
+    return Job(
+        lease=Lease(firing, token),
+        lease_seconds=lease_seconds,
+        tenant="t1",
+        alarm="",
+        due_time=datetime(2026, 1, 1, tzinfo=UTC),
+        attempt=1,
+        lane=Lane.NORMAL,
+        action=TaskAction(handler="any", input={}),
+        traceparent="",
+    )
+
+
+class Tasks:
+    """Runs each job until the test says how it ends."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.ends: dict[str, asyncio.Future[End]] = {}
+
+    async def run(self, job: Job, action: TaskAction) -> End:
+        self.started.append(job.lease.firing)
+        return await self.ends.setdefault(job.lease.firing, asyncio.get_running_loop().create_future())
+
+    def end(self, firing: str, end: End) -> None:
+        self.ends[firing].set_result(end)
+
+
+class NoNotify:
+    async def run(self, job: Job, action: object) -> End:
+        raise AssertionError("not part of these tests")
+
+
+class Log:
+    def __init__(self) -> None:
+        self.ends: list[End] = []
+
+    def finished(self, job: Job, end: End, seconds: float) -> None:
+        self.ends.append(end)
+
+
+class Stream:
+    """A Work stream in memory."""
+
+    def __init__(self) -> None:
+        self.events: asyncio.Queue[WorkEvent | Exception] = asyncio.Queue()
+        self.credit = 0
+        self.ends: list[tuple[Lease, End]] = []
+        self.extended: list[Lease] = []
+        self.ended = False
+
+    def grant(self, credit: int) -> None:
+        self.credit += credit
+
+    def finish(self, lease: Lease, end: End) -> None:
+        self.ends.append((lease, end))
+
+    def extend(self, leases: Sequence[Lease]) -> None:
+        self.extended.extend(leases)
+
+    async def receive(self) -> WorkEvent:
+        event = await self.events.get()
+        if isinstance(event, Exception):
+            raise event
+        return event
+
+    def end(self) -> None:
+        self.ended = True
+        self.events.put_nowait(Unavailable("end of stream"))
+
+    def close(self) -> None:
+        self.ended = True
+
+
+class Schedulers:
+    """One scheduler; each stream to it is a new `Stream`."""
+
+    def __init__(self) -> None:
+        self.streams: list[Stream] = []
+
+    async def endpoints(self) -> Sequence[str]:
+        return ["a:1"]
+
+    async def open(self, endpoint: str) -> Stream:
+        self.streams.append(Stream())
+        return self.streams[-1]
+
+
+class Bench:
+    """A worker with everything around it in the test's hands."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.tasks, self.log, self.schedulers = Tasks(), Log(), Schedulers()
+        self.worker = Worker(
+            source=self.schedulers,
+            runner=Runner(task=self.tasks, notify=NoNotify()),
+            observer=self.log,
+            clock=clock,
+            concurrency=10,
+            grace_seconds=0.05,
+        )
+
+    async def stream(self, number: int = 0) -> Stream:
+        async def opened() -> bool:
+            await self.clock.advance(1.0)
+            return len(self.schedulers.streams) > number
+
+        while not await opened():
+            pass
+        return self.schedulers.streams[number]
+
+    async def started(self, firing: str) -> None:
+        await eventually(lambda: firing in self.tasks.started)
+
+
+async def test_credit_comes_back_with_each_end(clock: FakeClock) -> None:
+    """The scheduler may send as many jobs as there are places, and one more for each that ended."""
+    bench = Bench(clock)
+    await bench.worker.start()
+    stream = await bench.stream()
+    assert stream.credit == 10
+    stream.events.put_nowait(WorkEvent(jobs=[job("f1")]))
+    await bench.started("f1")
+    assert stream.credit == 10
+    bench.tasks.end("f1", Succeeded({"n": 1}))
+    await eventually(lambda: stream.credit == 11)
+    assert stream.ends == [(Lease("f1", 1), Succeeded({"n": 1}))]
+    await bench.worker.stop()
+
+
+async def test_a_firing_that_comes_again_while_it_runs_is_joined(clock: FakeClock) -> None:
+    """It runs once, and its end goes out under the newest lease."""
+    bench = Bench(clock)
+    await bench.worker.start()
+    first = await bench.stream()
+    first.events.put_nowait(WorkEvent(jobs=[job("f1", 1)]))
+    await bench.started("f1")
+    first.events.put_nowait(Unavailable("cut"))
+    second = await bench.stream(1)
+    second.events.put_nowait(WorkEvent(jobs=[job("f1", 2)]))
+    await eventually(lambda: second.events.empty())
+    await asyncio.sleep(0)
+    bench.tasks.end("f1", Succeeded({}))
+    await eventually(lambda: second.ends == [(Lease("f1", 2), Succeeded({}))])
+    assert bench.tasks.started == ["f1"]
+    await bench.worker.stop()
+
+
+async def test_a_firing_that_succeeded_here_is_not_run_again(clock: FakeClock) -> None:
+    """A redelivery after success is answered from memory."""
+    bench = Bench(clock)
+    await bench.worker.start()
+    stream = await bench.stream()
+    stream.events.put_nowait(WorkEvent(jobs=[job("f1", 1)]))
+    await bench.started("f1")
+    bench.tasks.end("f1", Succeeded({"n": 1}))
+    await eventually(lambda: len(stream.ends) == 1)
+    stream.events.put_nowait(WorkEvent(jobs=[job("f1", 2)]))
+    await eventually(lambda: len(stream.ends) == 2)
+    assert stream.ends[1] == (Lease("f1", 2), Succeeded({"n": 1}))
+    assert bench.tasks.started == ["f1"]
+    await bench.worker.stop()
+
+
+async def test_an_unconfirmed_end_is_sent_again_and_a_confirmed_one_is_not(clock: FakeClock) -> None:
+    """After a broken stream the scheduler hears what it may have missed."""
+    bench = Bench(clock)
+    await bench.worker.start()
+    first = await bench.stream()
+    first.events.put_nowait(WorkEvent(jobs=[job("f1"), job("f2")]))
+    await bench.started("f2")
+    failed = Failed(reason="X", message="x", retryable=True)
+    bench.tasks.end("f1", Succeeded({}))
+    bench.tasks.end("f2", failed)
+    await eventually(lambda: len(first.ends) == 2)
+    first.events.put_nowait(WorkEvent(confirmed=[Lease("f1", 1)]))
+    first.events.put_nowait(Unavailable("cut"))
+    second = await bench.stream(1)
+    await eventually(lambda: second.ends == [(Lease("f2", 1), failed)])
+    await bench.worker.stop()
+
+
+async def test_a_long_job_keeps_its_lease(clock: FakeClock) -> None:
+    """A third into the lease it is extended."""
+    bench = Bench(clock)
+    await bench.worker.start()
+    stream = await bench.stream()
+    stream.events.put_nowait(WorkEvent(jobs=[job("f1", lease_seconds=6.0)]))
+    await bench.started("f1")
+    for _ in range(4):
+        await clock.advance(1.0)
+    assert stream.extended
+    assert set(stream.extended) == {Lease("f1", 1)}
+    bench.tasks.end("f1", Succeeded({}))
+    await bench.worker.stop()
+
+
+async def test_stopping_gives_back_what_does_not_end_in_time(clock: FakeClock) -> None:
+    """A job that outlasts the grace is released, and costs no attempt."""
+    bench = Bench(clock)
+    await bench.worker.start()
+    stream = await bench.stream()
+    stream.events.put_nowait(WorkEvent(jobs=[job("f1")]))
+    await bench.started("f1")
+    await bench.worker.stop()
+    assert stream.ended
+    assert [(lease, type(end)) for lease, end in stream.ends] == [(Lease("f1", 1), Released)]
+    assert bench.worker.in_flight == 0
+
+
+async def test_a_drained_stream_takes_no_more_ends(clock: FakeClock) -> None:
+    """When a scheduler moves on, the end of a running job goes out on the next stream."""
+    bench = Bench(clock)
+    await bench.worker.start()
+    first = await bench.stream()
+    first.events.put_nowait(WorkEvent(jobs=[job("f1")]))
+    await bench.started("f1")
+    first.events.put_nowait(WorkEvent(drain=True))
+    await eventually(lambda: first.ended)
+    bench.tasks.end("f1", Succeeded({}))
+    second = await bench.stream(1)
+    await eventually(lambda: second.ends == [(Lease("f1", 1), Succeeded({}))])
+    assert first.ends == []
+    await bench.worker.stop()
+
+
+async def test_a_result_that_is_too_large_fails_for_good(clock: FakeClock) -> None:
+    """The ledger keeps results bounded."""
+    bench = Bench(clock)
+    await bench.worker.start()
+    stream = await bench.stream()
+    stream.events.put_nowait(WorkEvent(jobs=[job("f1")]))
+    await bench.started("f1")
+    bench.tasks.end("f1", Succeeded({"text": "x" * 20_000}))
+    await eventually(lambda: len(stream.ends) == 1)
+    end = stream.ends[0][1]
+    assert isinstance(end, Failed)
+    assert (end.reason, end.retryable) == ("RESULT_TOO_LARGE", False)
+    await bench.worker.stop()
