@@ -27,15 +27,11 @@ def service_in(command: bytes) -> str | None:
     return next((word for word in words if word in SERVICES), None)
 
 
-def settings_of(service: str) -> ServiceSettings:
-    """The settings in force of ``service``.
-
-    Raises:
-        ConfigError: they are not valid.
-    """
+def settings_kind(service: str) -> type[ServiceSettings]:
+    """The type of the settings of ``service``."""
     module = importlib.import_module(f"{service}.config")
     kinds = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, ServiceSettings) and kind.service]
-    return load(kinds[0])
+    return kinds[0]
 
 
 def ask_grpc(service: str, settings: ServiceSettings, *, host: str = "127.0.0.1") -> str | None:
@@ -74,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"healthcheck: name one of {', '.join(SERVICES)}", file=sys.stderr)
         return 2
     try:
-        settings = settings_of(service)
+        settings = load(settings_kind(service))
         if service == "gateway":
             problem = ask_http(f"http://127.0.0.1:{getattr(settings, 'http_port', settings.port)}/health")
         else:

@@ -1,0 +1,157 @@
+"""compose.yaml, .env.example and the Dockerfile against the code. Docker itself is not needed, and not tried."""
+
+import fnmatch
+import itertools
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.healthcheck import settings_kind
+from tocsin.config import ServiceSettings, load
+
+ROOT = Path(__file__).resolve().parents[3]
+SERVICES = ("gateway", "auth_svc", "scheduler_svc", "processor_svc", "mailer_svc")
+
+
+def settings_in_container(service: str, compose: dict[str, Any], dotenv: dict[str, str], image_env: dict[str, str]) -> ServiceSettings:
+    """What the service would read in its container: the image's, then .env, then compose's variables."""
+    own = {name: re.sub(r"\$\{[^}]*\}", "secret", str(value)) for name, value in compose["services"][service]["environment"].items()}
+    return load(settings_kind(service), {**image_env, **dotenv, **own})
+
+
+def aliases(compose: dict[str, Any], service: str) -> set[str]:
+    """Every name under which the service is reached."""
+    networks = compose["services"][service].get("networks", {})
+    return {service, *(alias for network in networks.values() for alias in network.get("aliases", ()))}
+
+
+def test_the_services_are_the_packages_of_the_project(compose: dict[str, Any]) -> None:
+    """Each of the five runs its own service from one image, and each is a package that is shipped."""
+    shipped = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert set(shipped) == {"tocsin", *SERVICES}
+    for service in SERVICES:
+        assert compose["services"][service]["command"] == ["serve", service]
+        assert compose["services"][service]["image"] == compose["services"]["gateway"]["image"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_setting_exists_and_is_valid(
+    service: str, compose: dict[str, Any], dotenv: dict[str, str], image_env: dict[str, str]
+) -> None:
+    """The service would start with exactly these variables: unknown names and bad values stop it."""
+    settings = settings_in_container(service, compose, dotenv, image_env)
+    assert settings.host == "0.0.0.0"
+    assert str(settings.state_dir) in {
+        volume.split(":")[1] for volume in compose["services"][service]["volumes"] if isinstance(volume, str)
+    }
+
+
+@pytest.mark.parametrize("service", [service for service in SERVICES if service != "gateway"])
+def test_every_target_leads_to_the_port_of_a_service(
+    service: str, compose: dict[str, Any], dotenv: dict[str, str], image_env: dict[str, str]
+) -> None:
+    """Callers watch every replica behind a name that exists, at the port that the service listens on."""
+    own = settings_in_container(service, compose, dotenv, image_env)
+    for caller in SERVICES:
+        target = getattr(settings_in_container(caller, compose, dotenv, image_env), f"{service.removesuffix('_svc')}_target")
+        match = re.fullmatch(r"dns:///([a-z]+):(\d+)", target)
+        assert match is not None
+        assert match[1] in aliases(compose, service)
+        assert int(match[2]) == own.port
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_can_have_replicas(service: str, compose: dict[str, Any]) -> None:
+    """Nothing that only one container can have stands in the way of --scale."""
+    assert not {"container_name", "ports", "hostname"} & compose["services"][service].keys()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_sees_its_own_keys_alone(
+    service: str, compose: dict[str, Any], dotenv: dict[str, str], image_env: dict[str, str]
+) -> None:
+    """The part of the certificates' volume that is mounted is the service's own, and where its settings look."""
+    settings = settings_in_container(service, compose, dotenv, image_env)
+    mounts = [volume for volume in compose["services"][service]["volumes"] if isinstance(volume, dict)]
+    assert [(mount["source"], mount["volume"]["subpath"], mount["read_only"]) for mount in mounts] == [("pki", service, True)]
+    assert settings.tls_key_file == Path(mounts[0]["target"]) / f"{service}-key.pem"
+    assert settings.tls_ca_file == Path(mounts[0]["target"]) / "ca.pem"
+
+
+def test_waiting_for_health_needs_a_health_check(compose: dict[str, Any]) -> None:
+    """A `service_healthy` on a service without a health check would wait for ever; the five wait for none of the five."""
+    for name, service in compose["services"].items():
+        for other, rule in service.get("depends_on", {}).items():
+            if rule["condition"] == "service_healthy":
+                assert "test" in compose["services"][other]["healthcheck"]
+            assert name not in SERVICES or other not in SERVICES
+
+
+def test_every_volume_is_declared_and_used(compose: dict[str, Any]) -> None:
+    """The named volumes at the end are those that are mounted."""
+    used: set[str] = set()
+    for service in compose["services"].values():
+        for volume in service.get("volumes", ()):
+            used.add(volume["source"] if isinstance(volume, dict) else volume.split(":")[0])
+    assert {name for name in used if not name.startswith(".")} == set(compose["volumes"])
+
+
+def test_everything_runs_without_privileges(compose: dict[str, Any]) -> None:
+    """Our containers have no capabilities, a read-only file system, and never run as root."""
+    for name in (*SERVICES, "certificates", "nginx"):
+        service = compose["services"][name]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["read_only"] is True
+        assert service["security_opt"] == ["no-new-privileges:true"]
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", compose["services"]["nginx"]["user"])
+
+
+def test_every_variable_of_the_compose_file_is_documented(dotenv: dict[str, str]) -> None:
+    """.env.example names what compose.yaml asks for, and says above each line what it is."""
+    text = (ROOT / "deploy/compose.yaml").read_text("utf-8")
+    asked = set(re.findall(r"\$\{(\w+)", text))
+    assert asked == {name for name in dotenv if not name.startswith("TOCSIN_")}
+    assert dotenv["POSTGRES_PASSWORD"] == ""
+    lines = (ROOT / "deploy/.env.example").read_text("utf-8").splitlines()
+    for above, line in itertools.pairwise(lines):
+        assert above.startswith("#") or not re.match(r"\w+=", line), line
+
+
+def test_the_image_runs_as_an_ordinary_user() -> None:
+    """The last USER is a number other than 0, so that Kubernetes can check it, and it owns the state folder."""
+    dockerfile = (ROOT / "deploy/Dockerfile").read_text("utf-8")
+    user, group = re.findall(r"^USER (\d+):(\d+)$", dockerfile, re.MULTILINE)[-1]
+    assert int(user) > 0
+    assert f"install -d -o {user} -g {group}" in dockerfile
+    assert dockerfile.rindex("\nUSER ") < dockerfile.rindex("\nENTRYPOINT ")
+
+
+def test_the_image_holds_everything_that_it_needs() -> None:
+    """Each COPY finds its source, each source passes .dockerignore, and every shipped package is copied."""
+    dockerfile = (ROOT / "deploy/Dockerfile").read_text("utf-8")
+    sources = [word for line in re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.MULTILINE) for word in line.split()[:-1]]
+    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")]
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert any(fnmatch.fnmatch(source, pattern) for pattern in allowed), source
+    assert {"tocsin", *SERVICES} <= set(sources)
+
+
+def test_the_image_holds_no_secret(image_env: dict[str, str]) -> None:
+    """No variable of the image and no build argument carries a password, key or token."""
+    arguments = re.findall(r"^ARG (\w+)", (ROOT / "deploy/Dockerfile").read_text("utf-8"), re.MULTILINE)
+    assert not [name for name in [*arguments, *image_env] if re.search("PASSWORD|SECRET|TOKEN|KEY|URL", name)]
+
+
+def test_the_exposed_ports_are_the_default_ports(compose: dict[str, Any], dotenv: dict[str, str], image_env: dict[str, str]) -> None:
+    """EXPOSE lists each port that a service listens on when nothing is set."""
+    line = re.search(r"^EXPOSE (.+)$", (ROOT / "deploy/Dockerfile").read_text("utf-8"), re.MULTILINE)
+    assert line is not None
+    listening: set[int] = set()
+    for service in SERVICES:
+        settings = settings_in_container(service, compose, dotenv, image_env).model_dump()
+        listening |= {settings[name] for name in ("port", "http_port", "grpc_port", "metrics_port") if settings.get(name)}
+    assert {int(port) for port in line[1].split()} == listening
