@@ -1,0 +1,39 @@
+"""One real stack for the end-to-end tests, and tenants of their own for those that count."""
+
+import secrets
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tocsin.testing.stack import RunningStack
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningStack]:
+    """Five services as `tocsin up` runs them."""
+    with RunningStack(state=tmp_path_factory.mktemp("e2e") / "state") as running:
+        yield running
+
+
+@pytest.fixture
+async def client(stack: RunningStack) -> AsyncGenerator[httpx.AsyncClient]:
+    """REST with the development key: every scope."""
+    async with stack.client() as client:
+        yield client
+
+
+@pytest.fixture
+async def stranger(stack: RunningStack) -> AsyncGenerator[httpx.AsyncClient]:
+    """REST as the administrator of a fresh tenant."""
+    async with stack.client() as client:
+        email = f"{secrets.token_hex(6)}@example.com"
+        made = await client.post("/register", json={"email": email, "password": PASSWORD})
+        assert made.status_code == 200, made.text
+        token = await client.post("/token", json={"email": email, "password": PASSWORD})
+        assert token.status_code == 200, token.text
+    async with stack.client(key=token.json()["accessToken"]) as signed_in:
+        yield signed_in

@@ -1,0 +1,113 @@
+"""A whole Tocsin as its users run it: `tocsin up` with five real processes, for end-to-end and chaos tests."""
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+OFFSETS = (0, 1, *range(11, 15), *range(20, 25))
+"""The ports that `tocsin up --port-base N` takes, relative to N."""
+
+_COMMAND_SECONDS = 60
+
+
+def free_port_base() -> int:
+    """A port base below the ephemeral range whose every port is free now."""
+    for base in random.sample(range(12_000, 32_000, 25), 200):
+        if all(_is_free(base + offset) for offset in OFFSETS):
+            return base
+    raise OSError("no free range of ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+class RunningStack:
+    """Five services under `tocsin up --detach`; use it as a context manager."""
+
+    def __init__(self, *, state: Path, env: Mapping[str, str] | None = None, port_base: int | None = None) -> None:
+        """Starts nothing yet.
+
+        Args:
+            state: the state folder.
+            env: settings beside the environment of this process.
+            port_base: the first port; a free one unless given.
+        """
+        self.state = state
+        self.port_base = port_base or free_port_base()
+        self._env = {**{name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}, **(env or {})}
+
+    def command(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        """Runs the `tocsin` command on this stack."""
+        line = [sys.executable, "-m", "tocsin.cli", *arguments, "--state", str(self.state)]
+        done = subprocess.run(line, env=self._env, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False)
+        if check and done.returncode:
+            msg = f"{' '.join(line)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.logs()}"
+            raise RuntimeError(msg)
+        return done
+
+    def start(self) -> None:
+        """Returns once the stack is healthy."""
+        self.command("up", "--port-base", str(self.port_base), "--detach")
+
+    def stop(self) -> None:
+        """Drains and stops the stack."""
+        self.command("down")
+
+    def __enter__(self) -> "RunningStack":
+        """Starts the stack."""
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Stops the stack."""
+        self.stop()
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What `stack.json` says now."""
+        return json.loads((self.state / "stack.json").read_text())
+
+    @property
+    def api_key(self) -> str:
+        """The development key of the first start."""
+        return Path(self.info["api_key_file"]).read_text().strip()
+
+    def client(self, *, key: str | None = None) -> httpx.AsyncClient:
+        """A REST client that is signed in with ``key``, the development key unless given."""
+        headers = {"Authorization": f"Bearer {key or self.api_key}"}
+        return httpx.AsyncClient(base_url=self.info["http"], headers=headers, timeout=10.0, trust_env=False)
+
+    def pid(self, service: str) -> int:
+        """The process that is ``service`` now."""
+        return int(self.info["services"][service]["pid"])
+
+    def kill(self, service: str) -> int:
+        """Kills ``service`` with SIGKILL; returns the pid that it had."""
+        pid = self.pid(service)
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def logs(self) -> str:
+        """The last lines of every log, for a failure's report."""
+        parts = [
+            f"--- {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-15:])
+            for path in sorted((self.state / "logs").glob("*.log"))
+        ]
+        return "\n".join(parts)
