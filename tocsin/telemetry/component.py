@@ -11,7 +11,7 @@ from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, Tracer
 from opentelemetry.util.types import AttributeValue
@@ -147,7 +147,7 @@ class Telemetry:
                 uncarry(token)
 
 
-def _close(provider: TracerProvider, exporter: OTLPSpanExporter | None) -> None:
+def _close(provider: TracerProvider, exporter: SpanExporter | None) -> None:
     # An exporter that retries against an absent collector would hold the stop for its whole timeout; its own shutdown ends the retries.
     def give_up() -> None:
         if exporter is not None:

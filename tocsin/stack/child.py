@@ -1,0 +1,211 @@
+"""One supervised process: spawned, watched, restarted with backoff, stopped."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from tocsin.clock import Clock
+from tocsin.stack import launcher
+
+_LOG_LIMIT: Final = 10 * 1024 * 1024
+_LOGS_KEPT: Final = 3
+_PRIVATE: Final = 0o600
+_STARTING_POLL_SECONDS: Final = 0.1
+_POLL_SECONDS: Final = 1.0
+
+
+class State(StrEnum):
+    """What the supervisor knows of a process."""
+
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "not ready"
+    RESTARTING = "restarting"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildSpec:
+    """What to run and how to look after it."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    log: Path
+
+
+class Backoff:
+    """Waits before restarts: 0.1 s, doubled up to 5 s, from the start again after 10 s of healthy life."""
+
+    FIRST: Final = 0.1
+    LONGEST: Final = 5.0
+    HEALTHY_LIFE: Final = 10.0
+
+    def __init__(self) -> None:
+        self._next = self.FIRST
+
+    def after(self, healthy_seconds: float) -> float:
+        """Seconds to wait after a life of which so much was healthy."""
+        if healthy_seconds >= self.HEALTHY_LIFE:
+            self._next = self.FIRST
+        wait, self._next = self._next, min(self.LONGEST, self._next * 2)
+        return wait
+
+
+class Child:
+    """Keeps one process alive between `start` and `stop`.
+
+    ``on_change`` is called after every change of ``state``, ``pid`` or ``restarts``. ``last_exit`` is the exit code of the last life,
+    negative for a signal; ``was_healthy`` says whether any life ever took work.
+    """
+
+    def __init__(
+        self, *, spec: ChildSpec, is_ready: Callable[[], Awaitable[bool]], clock: Clock, on_change: Callable[["Child"], None]
+    ) -> None:
+        """Prepares; nothing runs.
+
+        Args:
+            spec: what to run.
+            is_ready: asks the running process whether it takes work.
+            clock: for waits and lifetimes.
+            on_change: told of every change.
+        """
+        self.spec = spec
+        self.state = State.STOPPED
+        self.pid: int | None = None
+        self.restarts = 0
+        self.last_exit: int | None = None
+        self.was_healthy = False
+        self._is_ready = is_ready
+        self._clock = clock
+        self._on_change = on_change
+        self._backoff = Backoff()
+        self._stopping = asyncio.Event()
+        self._process: asyncio.subprocess.Process | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._healthy_since: float | None = None
+        self._log_start = 0
+
+    async def start(self) -> None:
+        """Begins to keep the process alive; returns before it is ready."""
+        if self._task is None:
+            self._stopping.clear()
+            self._task = asyncio.create_task(self._keep_alive(), name=f"child-{self.spec.name}")
+
+    async def stop(self, *, patience: float) -> None:
+        """Ends the process: SIGTERM, and SIGKILL after ``patience`` seconds."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        self._stopping.set()
+        if self._process is not None:
+            self._change(State.STOPPING, self.pid)
+            self._signal(signal.SIGTERM)
+        done, _ = await asyncio.wait((task,), timeout=patience)
+        if not done:
+            self._signal(signal.SIGKILL)
+        await task
+
+    def kill(self) -> None:
+        """Ends the process at once, without a restart."""
+        self._stopping.set()
+        self._signal(signal.SIGKILL)
+
+    def output(self) -> str:
+        """What the current or last life wrote, at most its last 4,000 characters."""
+        try:
+            with self.spec.log.open("rb") as file:
+                file.seek(max(self._log_start, file.seek(0, os.SEEK_END) - 4000))
+                return file.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+    async def _keep_alive(self) -> None:
+        while not self._stopping.is_set():
+            healthy_seconds = await self._live()
+            if self._stopping.is_set():
+                break
+            self._change(State.RESTARTING, None)
+            await self._pause(self._backoff.after(healthy_seconds))
+            self.restarts += not self._stopping.is_set()
+        self._change(State.STOPPED, None)
+
+    async def _live(self) -> float:
+        """One life of the process. Returns for how many seconds it was healthy, up to its end."""
+        self._healthy_since = None
+        try:
+            process = await self._spawn()
+        except OSError as error:
+            self.last_exit = error.errno
+            return 0.0
+        self._process = process
+        self._change(State.STARTING, process.pid)
+        if self._stopping.is_set():
+            self._signal(signal.SIGTERM)
+        watching = asyncio.create_task(self._watch(process.pid))
+        self.last_exit = await process.wait()
+        self._process = None
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        return 0.0 if self._healthy_since is None else self._clock.monotonic() - self._healthy_since
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        rotate(self.spec.log)
+        argv = (sys.executable, "-I", "-S", launcher.__file__, str(os.getpid()), *self.spec.argv)
+        descriptor = os.open(self.spec.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _PRIVATE)
+        try:
+            self._log_start = os.fstat(descriptor).st_size
+            # A process group of its own: Ctrl-C in the terminal reaches the supervisor alone, which stops the services in order.
+            return await asyncio.create_subprocess_exec(
+                *argv, stdin=asyncio.subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, env=dict(self.spec.env), process_group=0
+            )
+        finally:
+            os.close(descriptor)
+
+    async def _watch(self, pid: int) -> None:
+        """Asks again and again whether the process takes work; often until it does."""
+        while not self._stopping.is_set():
+            ready = await self._is_ready()
+            if ready and self._healthy_since is None:
+                self._healthy_since, self.was_healthy = self._clock.monotonic(), True
+                self._change(State.HEALTHY, pid)
+            elif not ready and self._healthy_since is not None:
+                self._healthy_since = None
+                self._change(State.UNHEALTHY, pid)
+            await self._clock.sleep(_POLL_SECONDS if ready else _STARTING_POLL_SECONDS)
+
+    async def _pause(self, seconds: float) -> None:
+        stopping = asyncio.create_task(self._stopping.wait())
+        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        await asyncio.wait((stopping, sleeping), return_when=asyncio.FIRST_COMPLETED)
+        for task in (stopping, sleeping):
+            task.cancel()
+        await asyncio.gather(stopping, sleeping, return_exceptions=True)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    def _change(self, state: State, pid: int | None) -> None:
+        self.state, self.pid = state, pid
+        self._on_change(self)
+
+
+def rotate(log: Path) -> None:
+    """Moves a log that has grown past 10 MiB to ``.1``, that one to ``.2``, and so on; three are kept."""
+    if not log.exists() or log.stat().st_size < _LOG_LIMIT:
+        return
+    for number in range(_LOGS_KEPT - 1, 0, -1):
+        older = log.with_name(f"{log.name}.{number}")
+        if older.exists():
+            older.replace(log.with_name(f"{log.name}.{number + 1}"))
+    log.replace(log.with_name(f"{log.name}.1"))

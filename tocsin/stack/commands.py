@@ -1,0 +1,279 @@
+"""`tocsin up`, `down` and `status`, as functions that a program can call."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from tocsin.clock import Clock
+from tocsin.errors import FailedPrecondition, ResourceExhausted, Unavailable
+from tocsin.lifecycle import ExitCode
+from tocsin.mesh.identity import ensure_pki
+from tocsin.stack.layout import SERVICES, Layout, log_folder, plan, ports_in_use
+from tocsin.stack.picture import StackPicture, StackRunning, is_running, locked, read_picture, supervisor_of
+from tocsin.stack.supervisor import ServiceRefused, Supervisor, tail
+from tocsin.stack.view import View, welcome
+
+_PRIVATE_FOLDER: Final = 0o700
+_PRIVATE_FILE: Final = 0o600
+_DYING_SECONDS: Final = 1.0
+_ORPHAN_SECONDS: Final = 3.0
+_POLL_SECONDS: Final = 0.1
+_RENEWAL_SECONDS: Final = 3600.0
+_HEALTH_SECONDS: Final = 5.0
+
+
+class PortsInUse(ResourceExhausted):
+    """A port that the stack needs is in use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """What to run, and where."""
+
+    layout: Layout
+    programs: Mapping[str, Sequence[str]]
+    env: Mapping[str, str]
+    tocsin: str
+    """How to call the command for this state folder; shown to the person."""
+
+
+class Ended(StrEnum):
+    """How `down` found or left the stack."""
+
+    STOPPED = "stopped"
+    KILLED = "killed"
+    NOT_RUNNING = "not running"
+
+
+def stack_of(*, state: Path, base: int | None, env: Mapping[str, str], programs: Mapping[str, Sequence[str]]) -> Stack:
+    """Plans a stack.
+
+    Raises:
+        ConfigError: the ports cannot be laid out.
+    """
+    layout = plan(state=state, base=base, env=env)
+    command = "tocsin" if layout.state == Path("var").resolve() else f"tocsin --state {state}"
+    return Stack(layout=layout, programs=programs, env=env, tocsin=command)
+
+
+async def up(stack: Stack, *, view: View, clock: Clock, show_key: bool) -> int:
+    """Runs the stack until a signal ends it. Returns the exit code.
+
+    The first SIGINT, SIGTERM or SIGHUP drains the services; a second one kills them.
+
+    Args:
+        stack: what to run.
+        view: shows it.
+        clock: the machine's.
+        show_key: whether a new API key may be shown; not where the output is kept.
+
+    Raises:
+        StackRunning: another stack runs on the state folder.
+        PortsInUse: somebody else holds a port.
+        OSError: the state folder cannot be used.
+    """
+    layout = stack.layout
+    _make_folders(layout)
+    await _check_folder(layout, clock)
+    with locked(layout.state):
+        await _check_ports(layout, clock)
+        _make_certificates(stack, clock)
+        new_start = not layout.api_key_file.exists()
+        supervisor = Supervisor(layout=layout, programs=stack.programs, env=stack.env, pid=os.getpid(), clock=clock, on_change=view.changed)
+        with view, _signals(supervisor) as told:
+            view.watch(supervisor.children.values())
+            return await _run(stack, supervisor, view, told, clock, show_key=show_key and new_start)
+
+
+async def detach(stack: Stack, *, argv: Sequence[str], clock: Clock, patience: float) -> str:
+    """Starts the stack in a session of its own and returns once it is healthy: what a newcomer needs next.
+
+    Args:
+        stack: what to run.
+        argv: the command that runs it in the foreground, beginning with the path of the program.
+        clock: the machine's.
+        patience: seconds after which a stack that is not healthy is stopped again.
+
+    Raises:
+        StackRunning, PortsInUse: as `up`.
+        FailedPrecondition: the stack ended at once; the message is what it said.
+        Unavailable: it was not healthy in time.
+    """
+    layout = stack.layout
+    _make_folders(layout)
+    await _check_folder(layout, clock)
+    await _check_ports(layout, clock)
+    new_start = not layout.api_key_file.exists()
+    log = layout.log_file("supervisor")
+    pid = _spawn(argv, stack.env, log)
+    try:
+        async with asyncio.timeout(patience):
+            await _until_healthy(stack, pid, log, clock)
+    except TimeoutError:
+        os.kill(pid, signal.SIGTERM)
+        msg = f"the stack was not healthy after {patience:g} s and is stopped again; see {log_folder(layout.state)}\n{tail(log)}"
+        raise Unavailable(msg) from None
+    return welcome(layout, new_key=_key(layout) if new_start else None, tocsin=stack.tocsin)
+
+
+async def down(state: Path, *, clock: Clock, patience: float) -> Ended:
+    """Drains and stops the stack of a state folder; after ``patience`` seconds it is killed.
+
+    The kernel kills the services of a supervisor that is killed.
+    """
+    pid = supervisor_of(state)
+    if pid is None:
+        return Ended.NOT_RUNNING
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    if await _until(lambda: not is_running(state), clock, patience):
+        return Ended.STOPPED
+    picture = read_picture(state)
+    stragglers = [service.pid for service in picture.services.values() if service.pid] if picture else []
+    for straggler in (pid, *stragglers):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(straggler, signal.SIGKILL)
+    await _until(lambda: not is_running(state), clock, _ORPHAN_SECONDS)
+    return Ended.KILLED
+
+
+async def status(state: Path) -> tuple[StackPicture | None, dict[str, Any] | None]:
+    """The living stack of a state folder with the gateway's own view of its health; None for what is not there."""
+    picture = read_picture(state) if is_running(state) else None
+    return picture, await _health(picture.http) if picture else None
+
+
+async def _health(url: str) -> dict[str, Any] | None:
+    try:
+        async with httpx.AsyncClient(timeout=_HEALTH_SECONDS, trust_env=False) as client:
+            return (await client.get(f"{url}/health")).json()
+    except (httpx.HTTPError, ValueError):
+        return None
+
+
+async def _run(stack: Stack, supervisor: Supervisor, view: View, told: asyncio.Event, clock: Clock, *, show_key: bool) -> int:
+    stopping = asyncio.create_task(told.wait())
+    getting_ready = asyncio.create_task(supervisor.wait_ready())
+    renewing = asyncio.create_task(_renew(stack, clock))
+    try:
+        await supervisor.start()
+        await asyncio.wait((stopping, getting_ready), return_when=asyncio.FIRST_COMPLETED)
+        if getting_ready.done():
+            getting_ready.result()
+            view.say(welcome(stack.layout, new_key=_key(stack.layout) if show_key else None, tocsin=stack.tocsin))
+            await stopping
+    except ServiceRefused as error:
+        view.say(error.message)
+        return ExitCode.CONFIG
+    finally:
+        for task in (stopping, getting_ready, renewing):
+            task.cancel()
+        await asyncio.wait((stopping, getting_ready, renewing))
+        await supervisor.stop()
+    return ExitCode.OK
+
+
+async def _renew(stack: Stack, clock: Clock) -> None:
+    """Replaces certificates before they end; services read them again by themselves."""
+    while True:
+        await clock.sleep(_RENEWAL_SECONDS)
+        _make_certificates(stack, clock)
+
+
+async def _check_folder(layout: Layout, clock: Clock) -> None:
+    """Waits a moment for the folder: a supervisor that was killed may be dying right now."""
+    if not await _until(lambda: not is_running(layout.state), clock, _DYING_SECONDS):
+        raise StackRunning.on(layout.state)
+
+
+async def _check_ports(layout: Layout, clock: Clock) -> None:
+    """Waits a moment for ports: the services of a supervisor that was killed may be dying right now."""
+    if not await _until(lambda: not ports_in_use(layout), clock, _ORPHAN_SECONDS if layout.stack_file.exists() else 0):
+        raise PortsInUse("\n".join(ports_in_use(layout)))
+
+
+def _spawn(argv: Sequence[str], env: Mapping[str, str], log: Path) -> int:
+    """Starts a program in a session of its own, away from this terminal. Returns its process id."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    files = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log), flags, _PRIVATE_FILE),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    return os.posix_spawn(argv[0], list(argv), dict(env), file_actions=files, setsid=True)
+
+
+async def _until_healthy(stack: Stack, pid: int, log: Path, clock: Clock) -> None:
+    while True:
+        exit_code = _exit_code(pid)
+        if exit_code is not None:
+            words = tail(log).strip() or f"the stack ended with exit code {exit_code}"
+            raise FailedPrecondition(words, metadata={"exit_code": str(exit_code)})
+        picture = read_picture(stack.layout.state)
+        if picture is not None and picture.supervisor == pid and picture.healthy:
+            return
+        await clock.sleep(_POLL_SECONDS)
+
+
+def _exit_code(pid: int) -> int | None:
+    """The exit code of a child of this process; None while it runs."""
+    ended, code = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(code) if ended else None
+
+
+async def _until(condition: Callable[[], bool], clock: Clock, patience: float) -> bool:
+    """Whether ``condition`` came true within ``patience`` seconds."""
+    end = clock.monotonic() + patience
+    while not condition():
+        if clock.monotonic() >= end:
+            return False
+        await clock.sleep(_POLL_SECONDS)
+    return True
+
+
+@contextlib.contextmanager
+def _signals(supervisor: Supervisor) -> Generator[asyncio.Event]:
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+
+    def on_signal(number: signal.Signals) -> None:
+        if told.is_set():
+            supervisor.kill()
+        told.set()
+
+    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in handled:
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield told
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)
+
+
+def _make_folders(layout: Layout) -> None:
+    layout.state.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+    log_folder(layout.state).mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+
+
+def _make_certificates(stack: Stack, clock: Clock) -> None:
+    trust_domain = stack.env.get("TOCSIN_TRUST_DOMAIN") or "tocsin.local"
+    ensure_pki(folder=stack.layout.state / "pki", services=SERVICES, trust_domain=trust_domain, clock=clock)
+
+
+def _key(layout: Layout) -> str | None:
+    try:
+        return layout.api_key_file.read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+
+
+__all__ = ["Ended", "PortsInUse", "Stack", "StackRunning", "detach", "down", "stack_of", "status", "up"]

@@ -1,0 +1,168 @@
+"""What a person sees of a running stack: one live table on a terminal, plain lines elsewhere."""
+
+import json
+import shlex
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from tocsin.stack.child import Child, State
+from tocsin.stack.layout import GATEWAY, Layout, log_folder
+
+_STYLES: Final = {
+    State.HEALTHY: "green",
+    State.STARTING: "yellow",
+    State.UNHEALTHY: "yellow",
+    State.RESTARTING: "red",
+    State.STOPPING: "cyan",
+    State.STOPPED: "dim",
+}
+_FIRST_ALARM: Final = {
+    "displayName": "first bell",
+    "trigger": {"every": "5s", "count": 1},
+    "action": {"notify": {"to": ["you@example.com"], "subject": "Ding", "text": "The first bell rings."}},
+}
+
+
+class View(Protocol):
+    """Shows a stack while it runs; a context manager around its whole life."""
+
+    def __enter__(self) -> Self:
+        """Begins to show."""
+        ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Ends."""
+        ...
+
+    def watch(self, children: Iterable[Child]) -> None:
+        """Names what is to be shown."""
+        ...
+
+    def changed(self, child: Child) -> None:
+        """A child is in another state."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Shows lines that stay."""
+        ...
+
+
+class TableView:
+    """One live table below the lines that stay."""
+
+    def __init__(self, *, console: Console, layout: Layout) -> None:
+        self._console = console
+        self._layout = layout
+        self._children: tuple[Child, ...] = ()
+        self._live = Live(console=console, get_renderable=self._table, refresh_per_second=4)
+
+    def __enter__(self) -> Self:
+        """Begins to show."""
+        self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Leaves the last table standing."""
+        self._live.stop()
+
+    def watch(self, children: Iterable[Child]) -> None:
+        """Names the rows."""
+        self._children = tuple(children)
+
+    def changed(self, child: Child) -> None:
+        """The next refresh shows it."""
+
+    def say(self, text: str) -> None:
+        """Prints above the table, in lines that can be copied whole."""
+        self._console.print(Text(text), soft_wrap=True)
+
+    def _table(self) -> Table:
+        table = Table(title="tocsin", title_justify="left", title_style="bold")
+        for heading in ("service", "state", "port"):
+            table.add_column(heading)
+        for heading in ("pid", "restarts"):
+            table.add_column(heading, justify="right")
+        for child in self._children:
+            pid = str(child.pid) if child.pid else "-"
+            state = Text(child.state.value, style=_STYLES[child.state])
+            table.add_row(child.spec.name, state, _ports(self._layout, child.spec.name), pid, str(child.restarts))
+        return table
+
+
+class LineView:
+    """A line for each change; for logs and pipes."""
+
+    def __init__(self, *, console: Console, layout: Layout) -> None:
+        self._console = console
+        self._layout = layout
+
+    def __enter__(self) -> Self:
+        """Begins to show."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Nothing is left to do."""
+
+    def watch(self, children: Iterable[Child]) -> None:
+        """Every child is shown as it changes."""
+
+    def changed(self, child: Child) -> None:
+        """Prints the new state."""
+        name = child.spec.name
+        detail = ""
+        if child.state is State.RESTARTING:
+            detail = f"ended with {_ending(child.last_exit)}, see {child.spec.log}"
+        elif child.state is State.STARTING:
+            detail = f"pid {child.pid}, port {_ports(self._layout, name)}"
+        self.say(f"{name:<14} {child.state.value:<10} {detail}".rstrip())
+
+    def say(self, text: str) -> None:
+        """Prints lines as they are."""
+        self._console.print(Text(text), soft_wrap=True)
+
+
+def view_for(console: Console, layout: Layout) -> View:
+    """The table on a terminal, lines elsewhere."""
+    return TableView(console=console, layout=layout) if console.is_terminal else LineView(console=console, layout=layout)
+
+
+def welcome(layout: Layout, *, new_key: str | None, tocsin: str) -> str:
+    """What a newcomer needs next: addresses, the API key, a first alarm and where its mail appears.
+
+    Args:
+        layout: the running stack.
+        new_key: the API key that was made at this start; it is shown this once.
+        tocsin: how to call the command with this state folder, such as ``tocsin --state x``.
+    """
+    key_file = shlex.quote(str(layout.api_key_file))
+    headers = f"-H 'Content-Type: application/json' -H \"Authorization: Bearer $(cat {key_file})\""
+    lines = [
+        "",
+        f"REST and docs   {layout.http_url}  {layout.http_url}/docs",
+        f"gRPC            {layout.address(GATEWAY)}",
+        f"API key         {layout.api_key_file}",
+        *([f"                {new_key}   (shown this once)"] if new_key else []),
+        f"logs            {log_folder(layout.state)}",
+        "",
+        "An alarm five seconds ahead, and its mail:",
+        "",
+        f"  curl -sS {layout.http_url}/v1/alarms {headers} -d {shlex.quote(json.dumps(_FIRST_ALARM))}",
+        f"  {tocsin} inbox",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _ports(layout: Layout, service: str) -> str:
+    grpc = str(layout.port(service, "grpc"))
+    return f"{layout.port(service, 'http')}, {grpc}" if service == GATEWAY else grpc
+
+
+def _ending(code: int | None) -> str:
+    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
