@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from processor_svc.domain import End, Failed, HandlerNotFound, Job, Json, Succeeded, TaskAction, TaskFailed
 from processor_svc.registry import Handler, Registry, TaskContext
@@ -59,4 +59,4 @@ class TaskRunner:
 def _as_object(output: Json) -> Mapping[str, Json]:
     if output is None:
         return {}
-    return output if isinstance(output, Mapping) else {"value": output}
+    return cast("Mapping[str, Json]", output) if isinstance(output, Mapping) else {"value": output}

@@ -23,7 +23,7 @@ _LONGEST_WAIT_SECONDS = 5.0
 class Guard(Protocol):
     """What may stand around each use of the database, such as a circuit breaker."""
 
-    def guard(self) -> AbstractAsyncContextManager[None]:
+    def guard(self) -> AbstractAsyncContextManager[object]:
         """Surrounds one use: may refuse it, and sees how it ends."""
         ...
 
@@ -259,7 +259,7 @@ class Database:
             async with asyncio.timeout(self._connect_timeout), self._reading(snapshot=False) as connection:
                 await connection.execute(text("SELECT 1"))
 
-    def _guarded(self) -> AbstractAsyncContextManager[None]:
+    def _guarded(self) -> AbstractAsyncContextManager[object]:
         return self._guard.guard() if self._guard is not None else nullcontext()
 
     def _opened(self) -> _Engines:

@@ -1,0 +1,55 @@
+"""Composition root of the processor: a parts list."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from ulid import ULID
+
+from processor_svc.actions.notify import NotifyRunner
+from processor_svc.actions.task import TaskRunner
+from processor_svc.clients import MailerStreams, SchedulerQueue, SchedulerWork
+from processor_svc.config import ProcessorSettings
+from processor_svc.handlers import RecordHandlers, TaskHandlers
+from processor_svc.metrics import JobMetrics
+from processor_svc.registry import discover
+from processor_svc.service import RecordService, TaskService
+from processor_svc.store import SqlRecordStore
+from processor_svc.worker import Runner, Worker
+from tocsin.api.processor.v1 import record_service_pb2_grpc, task_service_pb2_grpc
+from tocsin.clock import Clock
+from tocsin.lifecycle import App
+from tocsin.mesh.jwks import JwksSource
+from tocsin.node import Node
+
+
+def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None = None) -> App:
+    """Puts the processor together; nothing starts. ``jwks`` replaces auth_svc as the source of keys."""
+    node = Node(settings=settings, clock=clock, jwks=jwks)
+    database = node.database(settings)
+    store = SqlRecordStore(database=database)
+    registry = discover()
+    tasks = TaskService(queue=SchedulerQueue(mesh=node.mesh), registry=registry)
+    records = RecordService(store=store, tasks=tasks, clock=clock)
+
+    mailer = MailerStreams(
+        mesh=node.mesh, clock=clock, batch_size=settings.delivery_batch_size, timeout_seconds=settings.delivery_timeout_seconds
+    )
+    executor = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="task")
+    metrics = JobMetrics(node.telemetry.registry)
+    worker = Worker(
+        source=SchedulerWork(mesh=node.mesh, worker=str(ULID())),
+        runner=Runner(task=TaskRunner(registry=registry, executor=executor), notify=NotifyRunner(mailer=mailer)),
+        observer=metrics,
+        clock=clock,
+        concurrency=settings.worker_concurrency,
+        grace_seconds=settings.grace_seconds,
+    )
+    metrics.watch(lambda: worker.in_flight)
+
+    server = node.server(
+        checks={"database": database.check},
+        handlers=[
+            (task_service_pb2_grpc.add_TaskServiceServicer_to_server, TaskHandlers(tasks=tasks)),
+            (record_service_pb2_grpc.add_RecordServiceServicer_to_server, RecordHandlers(records=records)),
+        ],
+    )
+    return App(name=node.name, components=[*node.components, database, store, mailer, worker], server=server)

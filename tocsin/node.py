@@ -1,0 +1,84 @@
+"""The parts that every service process has, put together in one way."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from tocsin.clock import Clock
+from tocsin.config import ServiceSettings, StoreSettings
+from tocsin.database import Database, DatabaseUnavailable
+from tocsin.lifecycle import Component
+from tocsin.mesh.breaker import Breaker, BreakerRegistry, failing_on
+from tocsin.mesh.client import Mesh
+from tocsin.mesh.health import Check
+from tocsin.mesh.jwks import JwksCache, JwksSource, mesh_source
+from tocsin.mesh.server import Handler, MeshServer
+from tocsin.mesh.tokens import TokenVerifier
+from tocsin.telemetry import Telemetry
+
+
+class Node:
+    """Telemetry, breakers, the way to other services, and the verifier of users' tokens, of one process.
+
+    `components` are to be started first, in their order.
+    """
+
+    def __init__(self, *, settings: ServiceSettings, clock: Clock, jwks: JwksSource | None = None) -> None:
+        """Puts the parts together; nothing starts.
+
+        Args:
+            settings: of the service.
+            clock: the source of time.
+            jwks: where the keys that verify tokens come from; auth_svc unless given.
+        """
+        self.name = settings.service_name
+        self._settings = settings
+        self._clock = clock
+        self.telemetry = Telemetry(service=self.name, settings=settings)
+        self.breakers = BreakerRegistry(clock=clock)
+        self.mesh = Mesh(service=self.name, settings=settings, clock=clock, telemetry=self.telemetry, breakers=self.breakers)
+        source = jwks or mesh_source(self.mesh.channel("auth_svc"))
+        self.keys = JwksCache(source=source, file=settings.state_dir / "jwks" / f"{self.name}.json", clock=clock)
+        self.verifier = TokenVerifier(keys=self.keys, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock)
+
+    @property
+    def components(self) -> Sequence[Component]:
+        """What has to run before anything else of the process."""
+        return (self.telemetry, self.mesh, self.keys)
+
+    def database(self, settings: StoreSettings) -> Database:
+        """The service's own database, behind a breaker."""
+        breaker = self.breakers.get(id="database", target="database")
+        return Database.of(settings, clock=self._clock, guard=DatabaseGuard(breaker, settings.database_command_timeout_seconds))
+
+    def server(self, *, checks: Mapping[str, Check], handlers: Sequence[Handler]) -> MeshServer:
+        """The service's gRPC server.
+
+        Args:
+            checks: what the service needs, by name.
+            handlers: pairs of the generated registration function and the servicer.
+        """
+        return MeshServer(
+            service=self.name,
+            settings=self._settings,
+            clock=self._clock,
+            telemetry=self.telemetry,
+            mesh=self.mesh,
+            verifier=self.verifier,
+            breakers=self.breakers,
+            checks=checks,
+            handlers=handlers,
+        )
+
+
+class DatabaseGuard:
+    """Puts a breaker around each use of a database: only a database that cannot work counts as a failure."""
+
+    def __init__(self, breaker: Breaker, timeout_seconds: float) -> None:
+        """Takes the breaker, and the time that one use may take."""
+        self._breaker = breaker
+        self._timeout = timeout_seconds
+        self._classify = failing_on(DatabaseUnavailable)
+
+    def guard(self) -> AbstractAsyncContextManager[object]:
+        """Surrounds one use; raises CircuitOpen instead of it while the circuit is open."""
+        return self._breaker.guard(self._classify, timeout=self._timeout)
