@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import AsyncGenerator, Generator
-from pathlib import Path
 
 import httpx
 import pytest

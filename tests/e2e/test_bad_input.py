@@ -14,6 +14,7 @@ AT = "2030-01-01T00:00:00Z"
 
 
 def alarm(**changes: Any) -> dict[str, Any]:
+    """A good alarm with ``changes``, which make it a bad one."""
     return {"displayName": "bad-input", "trigger": {"at": AT}, "action": {"notify": NOTIFY}} | changes
 
 

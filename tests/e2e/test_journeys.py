@@ -19,10 +19,12 @@ pytestmark = pytest.mark.e2e
 
 
 def soon(seconds: float = 0.5) -> str:
+    """The instant ``seconds`` from now, in RFC 3339."""
     return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
 
 
 def mail(subject: str, **trigger: Any) -> dict[str, Any]:
+    """An alarm that mails ``subject``."""
     return {
         "displayName": subject,
         "labels": {"team": "core"},
@@ -32,6 +34,7 @@ def mail(subject: str, **trigger: Any) -> dict[str, Any]:
 
 
 async def inbox(client: httpx.AsyncClient, subject: str) -> list[dict[str, Any]]:
+    """The mails with this subject."""
     answer = await client.get("/v1/inbox/messages", params={"page_size": 1000})
     assert answer.status_code == 200, answer.text
     return [message for message in answer.json().get("messages", []) if message["subject"] == subject]
