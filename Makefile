@@ -81,7 +81,7 @@ contract: setup ## check the .proto files: format, lint, compatibility with BASE
 	@.ci/contract "$(BASE)"
 
 deps: setup ## check that every import is a declared dependency and every dependency is used (deptry)
-	@$(BIN)/deptry .
+	@$(BIN)/deptry --no-ansi .
 
 spell: setup ## check the spelling
 	@$(BIN)/codespell

@@ -1,0 +1,89 @@
+"""The rules of the code that no linter knows: the same names in every service, and the budget of files and functions."""
+
+import ast
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = ("gateway", "auth_svc", "scheduler_svc", "processor_svc", "mailer_svc")
+PACKAGES = ("tocsin", *SERVICES)
+EVERY_SERVICE = ("__init__", "__main__", "config", "wiring")
+EVERY_STORE = ("domain", "handlers", "migrations", "ports", "service", "store")
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 40
+SAY_NOTHING = {"base", "common", "helpers", "manager", "misc", "util", "utils"}
+
+
+def sources(*folders: str) -> Iterator[Path]:
+    """Every Python file below the folders that a person writes."""
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if "api" not in path.relative_to(ROOT).parts[:2]:
+                yield path
+
+
+def functions(path: Path) -> Iterator[tuple[str, int]]:
+    """Each function of a file, with the lines of its body; the docstring costs nothing."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+            yield node.name, (node.end_lineno or 0) - first.lineno + 1
+
+
+def has(service: str, name: str) -> bool:
+    """Whether the service has a module or a package of that name."""
+    return (ROOT / service / f"{name}.py").exists() or (ROOT / service / name / "__init__.py").exists()
+
+
+@pytest.fixture(scope="module")
+def tool() -> dict[str, Any]:
+    """The tool tables of pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+
+
+def test_every_tool_knows_every_package(tool: dict[str, Any]) -> None:
+    """A package that one tool leaves out would be unchecked, or not shipped."""
+    expected = set(PACKAGES)
+    assert set(tool["hatch"]["build"]["targets"]["wheel"]["packages"]) == expected
+    assert set(tool["importlinter"]["root_packages"]) == expected
+    assert set(tool["deptry"]["known_first_party"]) == expected
+    assert expected <= set(tool["basedpyright"]["include"])
+    assert expected <= set(tool["ruff"]["lint"]["isort"]["known-first-party"])
+
+
+def test_the_layers_of_every_service_are_exhaustive(tool: dict[str, Any]) -> None:
+    """Each service has a contract of layers in which every module has its place."""
+    contracts = {contract["id"]: contract for contract in tool["importlinter"]["contracts"]}
+    for service in SERVICES:
+        assert contracts[service]["containers"] == [service]
+        assert contracts[service]["exhaustive"] is True
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_services_are_alike_inside(service: str) -> None:
+    """Who has seen one service has seen all: the same names hold the same things, and each has a README and says what it owns."""
+    names = EVERY_SERVICE if service == "gateway" else (*EVERY_SERVICE, *EVERY_STORE)
+    assert [name for name in names if not has(service, name)] == []
+    assert (ROOT / service / "README.md").exists()
+    assert ast.get_docstring(ast.parse((ROOT / service / "__init__.py").read_text("utf-8")))
+
+
+def test_files_are_short() -> None:
+    """A file that outgrows the budget becomes a package of the same name."""
+    long = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in sources(*PACKAGES, "bench", "tests")}
+    assert {path: lines for path, lines in long.items() if lines > MAX_FILE_LINES} == {}
+
+
+def test_functions_are_short() -> None:
+    """A function that outgrows the budget does more than one thing."""
+    long = {f"{path.relative_to(ROOT)}:{name}": lines for path in sources(*PACKAGES) for name, lines in functions(path)}
+    assert {name: lines for name, lines in long.items() if lines > MAX_FUNCTION_LINES} == {}
+
+
+def test_modules_are_named_after_things() -> None:
+    """No module has a name that says nothing about what it holds."""
+    assert [str(path.relative_to(ROOT)) for path in sources(*PACKAGES) if SAY_NOTHING & set(path.with_suffix("").parts)] == []
