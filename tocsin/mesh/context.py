@@ -4,12 +4,16 @@ One contextvar holds it all. A task inherits the context of its maker: work that
 """
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 from tocsin.errors import Unauthenticated
 from tocsin.mesh.tokens import Principal
+
+
+def _nobody() -> None:
+    return None
 
 
 class Call:
@@ -18,17 +22,24 @@ class Call:
     Attributes:
         principal: whom the verified token speaks for.
         authorization: the header that the call's own calls carry.
-        peer: the service that called, by its certificate; None when it has none.
+        find_peer: names the service that called, by its certificate; asked only when somebody wants to know, for reading it costs.
         deadline: when the caller stops waiting, in seconds of the event loop's clock. It is not the injected clock: the wire enforces
             deadlines in real time.
     """
 
-    __slots__ = ("authorization", "deadline", "peer", "principal")
+    __slots__ = ("authorization", "deadline", "find_peer", "principal")
 
-    def __init__(self, *, principal: Principal | None, authorization: str | None, peer: str | None, deadline: float | None) -> None:
+    def __init__(
+        self,
+        *,
+        principal: Principal | None = None,
+        authorization: str | None = None,
+        find_peer: Callable[[], str | None] = _nobody,
+        deadline: float | None = None,
+    ) -> None:
         self.principal = principal
         self.authorization = authorization
-        self.peer = peer
+        self.find_peer = find_peer
         self.deadline = deadline
 
 
@@ -60,7 +71,7 @@ def principal() -> Principal:
 def peer() -> str | None:
     """The service that called, as its certificate says; None outside of a call between services."""
     call = _current.get()
-    return None if call is None else call.peer
+    return None if call is None else call.find_peer()
 
 
 def remaining() -> float | None:
@@ -77,9 +88,9 @@ def acting_as(token: str | Principal) -> Generator[None]:
     outer = _current.get()
     who = token if isinstance(token, Principal) else None
     text = token.token if isinstance(token, Principal) else token
-    inner = Call(
-        principal=who, authorization=f"Bearer {text}", peer=outer.peer if outer else None, deadline=outer.deadline if outer else None
-    )
+    inner = Call(principal=who, authorization=f"Bearer {text}")
+    if outer is not None:
+        inner.deadline, inner.find_peer = outer.deadline, outer.find_peer
     restore = _current.set(inner)
     try:
         yield

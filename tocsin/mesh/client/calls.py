@@ -1,0 +1,369 @@
+"""The multi-callables that generated stubs get: one class per kind of method.
+
+They offer what generated asynchronous stubs offer, with two differences: a unary call is a coroutine (``with_call`` returns the metadata
+along with the answer), and errors are those of `tocsin.errors`. A stream begins with the first read or write, not when it is made.
+"""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from typing import Any, NamedTuple, cast
+
+import grpc
+
+from tocsin.errors import DeadlineExceeded, Unavailable
+from tocsin.mesh.breaker import Permit
+from tocsin.mesh.client.method import MINIMUM, Metadata, Method
+from tocsin.mesh.retry import retryable
+from tocsin.telemetry import current_traceparent
+from tocsin.telemetry.traces import TRACEPARENT
+
+Wire = Callable[[], Any]
+"""Gives gRPC's own multi-callable; asked at each attempt, because a mesh that was stopped and started has new channels."""
+
+Extra = Iterable[tuple[str, str | bytes]] | None
+
+
+class Reply(NamedTuple):
+    """An answer with the metadata that came with it."""
+
+    value: Any
+    initial_metadata: Metadata
+    trailing_metadata: Metadata
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
+    """Calls a method with one request and one answer."""
+
+    def __init__(self, method: Method, wire: Wire) -> None:
+        self._method = method
+        self._wire = wire
+
+    def __call__(self, request: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> Any:
+        """A coroutine that returns the answer.
+
+        Args:
+            request: a message, or bytes when the channel was given no serializer.
+            timeout: seconds; more than the declared timeout has no effect.
+            metadata: sent along.
+            options: of gRPC: ``wait_for_ready``, ``compression``.
+
+        Raises:
+            TocsinError: how the call failed.
+        """
+        return self._call(request, timeout, metadata, options, None)
+
+    async def with_call(self, request: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> Reply:
+        """Like a plain call, and returns the metadata as well."""
+        seen: list[Any] = []
+        value = await self._call(request, timeout, metadata, options, seen)
+        return await _reply(value, seen[-1])
+
+    async def _call(self, request: Any, timeout: float | None, metadata: Extra, options: dict[str, Any], seen: list[Any] | None) -> Any:
+        method = self._method
+        deadline = method.deadline(timeout)
+        headers = method.headers(metadata)
+        trace = method.trace()
+        try:
+            return await self._attempt(request, deadline, headers, trace, options, seen)
+        except Unavailable as error:
+            if method.retrier is None or not retryable(error):
+                raise
+            first = error
+        return await method.retrier.after(
+            first,
+            lambda: self._attempt(request, deadline, headers, trace, options, seen),
+            lambda: deadline - _now() - MINIMUM,
+        )
+
+    async def _attempt(
+        self, request: Any, deadline: float, headers: Metadata, trace: str | None, options: dict[str, Any], seen: list[Any] | None
+    ) -> Any:
+        span = self._method.span(trace)
+        if span is None:
+            return await self._send(request, deadline, headers, trace, options, seen)
+        with span:
+            return await self._send(request, deadline, headers, current_traceparent(), options, seen)
+
+    async def _send(
+        self, request: Any, deadline: float, headers: Metadata, trace: str | None, options: dict[str, Any], seen: list[Any] | None
+    ) -> Any:
+        method = self._method
+        started = _now()
+        timeout = deadline - started
+        permit = method.admit(timeout)
+        try:
+            call = self._wire()(request, timeout=timeout, metadata=_traced(headers, trace), **options)
+            if seen is not None:
+                seen.append(call)
+            value = await call
+        except grpc.aio.AioRpcError as error:
+            raise method.failed(permit, error, _now() - started, timeout) from error
+        except BaseException:
+            method.abandoned(permit)
+            raise
+        method.succeeded(permit, _now() - started)
+        return value
+
+
+class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
+    """Calls a method with a stream of requests and one answer; never tried again, because the requests are spent."""
+
+    def __init__(self, method: Method, wire: Wire) -> None:
+        self._method = method
+        self._wire = wire
+
+    def __call__(self, request_iterator: Any = None, timeout: float | None = None, metadata: Extra = None, *_: Any, **options: Any) -> Any:
+        """A coroutine that sends what ``request_iterator`` yields and returns the answer; an error of the iterator is raised here."""
+        return self._call(request_iterator, timeout, metadata, options, [])
+
+    async def with_call(self, request_iterator: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> Reply:
+        """Like a plain call, and returns the metadata as well."""
+        seen: list[Any] = []
+        value = await self._call(request_iterator, timeout, metadata, options, seen)
+        return await _reply(value, seen[-1])
+
+    async def _call(self, requests: Any, timeout: float | None, metadata: Extra, options: dict[str, Any], seen: list[Any]) -> Any:
+        method = self._method
+        deadline, headers, trace = method.deadline(timeout), method.headers(metadata), method.trace()
+        started = _now()
+        permit = method.admit(deadline - started)
+        source = Requests(requests)
+        try:
+            call = self._wire()(aiter(source), timeout=deadline - started, metadata=_traced(headers, trace), **options)
+            seen.append(call)
+            value = await call
+        except grpc.aio.AioRpcError as error:
+            found = method.failed(permit, error, _now() - started, deadline - started)
+            raise found from error
+        except BaseException:
+            method.abandoned(permit)
+            source.reraise()
+            raise
+        method.succeeded(permit, _now() - started, stream=True)
+        return value
+
+
+class UnaryStream(grpc.aio.UnaryStreamMultiCallable[Any, Any]):
+    """Calls a method with one request and a stream of answers; tried again until the first answer came, if it is idempotent."""
+
+    def __init__(self, method: Method, wire: Wire) -> None:
+        self._method = method
+        self._wire = wire
+
+    def __call__(self, request: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> Any:
+        """A `StreamCall`; nothing is sent before its first read."""
+        return StreamCall(self._method, self._wire, request, timeout, metadata, options)
+
+
+class StreamStream(grpc.aio.StreamStreamMultiCallable[Any, Any]):
+    """Calls a method with streams both ways; never tried again."""
+
+    def __init__(self, method: Method, wire: Wire) -> None:
+        self._method = method
+        self._wire = wire
+
+    def __call__(self, request_iterator: Any = None, timeout: float | None = None, metadata: Extra = None, *_: Any, **options: Any) -> Any:
+        """A `StreamCall`; nothing is sent before its first read or write.
+
+        Without ``request_iterator`` the requests are written with ``write`` and ended with ``done_writing``.
+        """
+        source = None if request_iterator is None else Requests(request_iterator)
+        return StreamCall(self._method, self._wire, source, timeout, metadata, options, retried=False)
+
+
+class Requests:
+    """Passes the requests of an iterator on, and keeps the error that it raises: gRPC would turn it into a cancellation."""
+
+    __slots__ = ("_error", "_source")
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self._error: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        try:
+            if isinstance(self._source, AsyncIterable):
+                async for request in cast("AsyncIterable[Any]", self._source):
+                    yield request
+            else:
+                for request in self._source:
+                    yield request
+        except Exception as error:
+            self._error = error
+            raise
+
+    def reraise(self) -> None:
+        """Raises the iterator's error, if it had one."""
+        if self._error is not None:
+            raise self._error
+
+
+class StreamCall:
+    """One call whose answers are a stream: an asynchronous iterator, with gRPC's other methods of such a call."""
+
+    __slots__ = (
+        "_call",
+        "_cancelled",
+        "_deadline",
+        "_headers",
+        "_method",
+        "_options",
+        "_permit",
+        "_retried",
+        "_source",
+        "_started",
+        "_timeout",
+        "_trace",
+        "_unproven",
+        "_wire",
+    )
+
+    def __init__(
+        self,
+        method: Method,
+        wire: Wire,
+        source: Any,
+        timeout: float | None,
+        metadata: Extra,
+        options: dict[str, Any],
+        *,
+        retried: bool = True,
+    ) -> None:
+        self._method = method
+        self._wire = wire
+        self._source = source
+        self._options = options
+        self._deadline = method.deadline(timeout)
+        self._headers = method.headers(metadata)
+        self._trace = method.trace() or None
+        self._retried = retried and method.retrier is not None
+        self._call: Any = None
+        self._permit: Permit | None = None
+        self._unproven = True
+        self._cancelled = False
+        self._started = self._timeout = 0.0
+
+    def __aiter__(self) -> "StreamCall":
+        return self
+
+    async def __anext__(self) -> Any:
+        message = await self.read()
+        if message is grpc.aio.EOF:
+            raise StopAsyncIteration
+        return message
+
+    async def read(self) -> Any:
+        """The next answer; ``grpc.aio.EOF`` at the end.
+
+        Raises:
+            TocsinError: how the stream failed.
+        """
+        if self._call is not None:
+            return await self._read()
+        retrier = self._method.retrier
+        try:
+            return await self._first()
+        except Unavailable as error:
+            if not self._retried or retrier is None or not retryable(error):
+                raise
+            first = error
+        return await retrier.after(first, self._first, lambda: self._deadline - _now() - MINIMUM)
+
+    async def write(self, request: Any) -> None:
+        """Sends one request; waits while the far end takes no more.
+
+        Raises:
+            TocsinError: the stream has failed.
+        """
+        call = self._begun()
+        try:
+            await call.write(request)
+        except grpc.aio.AioRpcError as error:
+            raise self._failed(error) from error
+
+    async def done_writing(self) -> None:
+        """Tells the far end that no more requests come."""
+        await self._begun().done_writing()
+
+    def cancel(self) -> bool:
+        """Ends the call; a read under way raises CancelledError. Returns False if it was over."""
+        self._cancelled = True
+        self._abandon()
+        return bool(self._call.cancel()) if self._call is not None else True
+
+    def done(self) -> bool:
+        """Whether the call is over."""
+        return self._cancelled or (self._call is not None and bool(self._call.done()))
+
+    async def initial_metadata(self) -> Metadata:
+        """The metadata that came before the first answer; begins the call if need be."""
+        return tuple(await self._begun().initial_metadata())
+
+    async def trailing_metadata(self) -> Metadata:
+        """The metadata that came after the last answer; empty when the call never began."""
+        return () if self._call is None else tuple(await self._call.trailing_metadata())
+
+    async def _first(self) -> Any:
+        self._open()
+        return await self._read()
+
+    def _begun(self) -> Any:
+        if self._call is None:
+            self._open()
+        return self._call
+
+    def _open(self) -> None:
+        if self._cancelled:
+            raise asyncio.CancelledError
+        self._started = _now()
+        self._timeout = self._deadline - self._started
+        if self._timeout <= 0:
+            raise DeadlineExceeded
+        self._permit = self._method.admit(self._timeout)
+        self._unproven = True
+        metadata = _traced(self._headers, self._trace)
+        wire = self._wire()
+        if isinstance(self._source, Requests):
+            self._call = wire(aiter(self._source), timeout=self._timeout, metadata=metadata, **self._options)
+        elif self._source is None:
+            self._call = wire(timeout=self._timeout, metadata=metadata, **self._options)
+        else:
+            self._call = wire(self._source, timeout=self._timeout, metadata=metadata, **self._options)
+
+    async def _read(self) -> Any:
+        try:
+            message = await self._call.read()
+        except grpc.aio.AioRpcError as error:
+            raise self._failed(error) from error
+        except BaseException:
+            self._abandon()
+            if isinstance(self._source, Requests):
+                self._source.reraise()
+            raise
+        if self._unproven:
+            self._unproven = False
+            self._method.succeeded(self._permit, _now() - self._started, stream=True)
+        return message
+
+    def _failed(self, error: grpc.aio.AioRpcError) -> Exception:
+        # With the permit gone, a second report of the same end would count nothing twice.
+        permit, self._permit = self._permit, None
+        self._unproven = False
+        return self._method.failed(permit, error, _now() - self._started, self._timeout)
+
+    def _abandon(self) -> None:
+        permit, self._permit = self._permit, None
+        self._unproven = False
+        self._method.abandoned(permit)
+
+
+def _traced(headers: Metadata, trace: str | None) -> Metadata:
+    return headers if trace is None else (*headers, (TRACEPARENT, trace))
+
+
+async def _reply(value: Any, call: Any) -> Reply:
+    return Reply(value, tuple(await call.initial_metadata()), tuple(await call.trailing_metadata()))

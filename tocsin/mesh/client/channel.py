@@ -1,0 +1,109 @@
+"""`MeshChannel`: what generated stubs take for a channel."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import grpc
+
+from tocsin.mesh.client.calls import StreamStream, StreamUnary, UnaryStream, UnaryUnary, Wire
+from tocsin.mesh.client.method import Method, Target
+from tocsin.mesh.policy import Kind, MethodPolicy, PolicyError
+
+Dial = Callable[[bool], grpc.aio.Channel]
+"""Makes gRPC's own channel; the argument says whether endpoints must report SERVING."""
+
+_CALLABLES = {
+    Kind.UNARY_UNARY: UnaryUnary,
+    Kind.UNARY_STREAM: UnaryStream,
+    Kind.STREAM_UNARY: StreamUnary,
+    Kind.STREAM_STREAM: StreamStream,
+}
+
+
+class MeshChannel(grpc.aio.Channel):
+    """Calls one service, or one replica of it, with everything that the policy of each method asks for.
+
+    Connections are made by the first call. Methods that look at the mesh itself use a connection of their own that is not cut when the
+    service reports that it cannot work, so that it can still say why.
+    """
+
+    def __init__(self, *, target: Target, methods: Mapping[str, MethodPolicy], dial: Dial) -> None:
+        self._target = target
+        self._methods = methods
+        self._dial = dial
+        self._wires: dict[bool, grpc.aio.Channel] = {}
+        self._callables: dict[tuple[Any, ...], Any] = {}
+
+    @property
+    def target(self) -> str:
+        """The service, or "service@endpoint"."""
+        return self._target.label
+
+    def unary_unary(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, *_: Any, **__: Any) -> Any:
+        """A `UnaryUnary`; without serializers it carries bytes. The same arguments give the same object."""
+        return self._callable(Kind.UNARY_UNARY, method, request_serializer, response_deserializer)
+
+    def unary_stream(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, *_: Any, **__: Any) -> Any:
+        """A `UnaryStream`."""
+        return self._callable(Kind.UNARY_STREAM, method, request_serializer, response_deserializer)
+
+    def stream_unary(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, *_: Any, **__: Any) -> Any:
+        """A `StreamUnary`."""
+        return self._callable(Kind.STREAM_UNARY, method, request_serializer, response_deserializer)
+
+    def stream_stream(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, *_: Any, **__: Any) -> Any:
+        """A `StreamStream`."""
+        return self._callable(Kind.STREAM_STREAM, method, request_serializer, response_deserializer)
+
+    def _callable(self, kind: Kind, path: str, serializer: Any, deserializer: Any) -> Any:
+        key = (kind, path, serializer, deserializer)
+        found = self._callables.get(key)
+        if found is None:
+            policy = self._methods.get(path)
+            if policy is None:
+                raise PolicyError([f"{path}: the contract has no policy for it"])
+            wire = self._wire_of(kind, path, serializer, deserializer, checked=not policy.is_control)
+            found = self._callables[key] = _CALLABLES[kind](Method(policy=policy, target=self._target), wire)
+        return found
+
+    def _wire_of(self, kind: Kind, path: str, serializer: Any, deserializer: Any, *, checked: bool) -> Wire:
+        made_for: grpc.aio.Channel | None = None
+        made: Any = None
+
+        def wire() -> Any:
+            nonlocal made_for, made
+            channel = self._wires.get(checked) or self._connect(checked)
+            if channel is not made_for:
+                make = getattr(channel, kind.value)
+                made_for, made = channel, make(path, request_serializer=serializer, response_deserializer=deserializer)
+            return made
+
+        return wire
+
+    def _connect(self, checked: bool) -> grpc.aio.Channel:
+        channel = self._wires[checked] = self._dial(checked)
+        return channel
+
+    async def close(self, grace: float | None = None) -> None:
+        """Closes the connections; the next call opens them anew. Calls under way get ``grace`` seconds."""
+        wires, self._wires = self._wires, {}
+        for wire in wires.values():
+            await wire.close(grace)
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        """The state of the connection for calls."""
+        return (self._wires.get(True) or self._connect(True)).get_state(try_to_connect)
+
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        """Returns when the state is another."""
+        await (self._wires.get(True) or self._connect(True)).wait_for_state_change(last_observed_state)
+
+    async def channel_ready(self) -> None:
+        """Returns when an endpoint that reports SERVING is connected."""
+        await (self._wires.get(True) or self._connect(True)).channel_ready()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

@@ -1,0 +1,163 @@
+"""`Mesh`: the client side of one process."""
+
+import asyncio
+import socket
+from collections.abc import Mapping
+
+import grpc
+
+from tocsin.clock import Clock
+from tocsin.config import ServiceSettings
+from tocsin.errors import Unavailable
+from tocsin.mesh.breaker import BreakerRegistry
+from tocsin.mesh.client.channel import MeshChannel
+from tocsin.mesh.client.method import Target
+from tocsin.mesh.client.options import channel_options
+from tocsin.mesh.identity import Identity
+from tocsin.mesh.metrics import ClientMetrics, export_breakers
+from tocsin.mesh.policy import MethodPolicy, policies
+from tocsin.mesh.retry import RetryBudget
+from tocsin.telemetry import Telemetry
+
+_GRACE = 1.0
+
+
+class MeshStopped(Unavailable):
+    """This process is stopping."""
+
+
+class NotResolved(Unavailable):
+    """The address of the service cannot be resolved."""
+
+
+class Mesh:
+    """Channels to the other services. May be used before `start`, which checks that the certificate files can be read."""
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        settings: ServiceSettings,
+        clock: Clock,
+        telemetry: Telemetry,
+        breakers: BreakerRegistry,
+        methods: Mapping[str, MethodPolicy] | None = None,
+        targets: Mapping[str, str] | None = None,
+        plaintext: bool = False,
+    ) -> None:
+        """Prepares everything; nothing connects before the first call.
+
+        Args:
+            service: the name of this service, as on its certificate.
+            settings: targets, bounds, certificates.
+            clock: the breakers' source of time.
+            telemetry: spans and metrics.
+            breakers: of this process.
+            methods: policies beyond those of the contract.
+            targets: gRPC targets by service name; those of the settings unless given.
+            plaintext: for measurements alone: no TLS.
+        """
+        self.service = service
+        self._settings = settings
+        self._clock = clock
+        self._telemetry = telemetry
+        self._breakers = breakers
+        self._methods = policies() if methods is None else {**policies(), **methods}
+        self._targets = targets or {
+            "auth_svc": settings.auth_target,
+            "scheduler_svc": settings.scheduler_target,
+            "processor_svc": settings.processor_target,
+            "mailer_svc": settings.mailer_target,
+        }
+        self._identity = None if plaintext else Identity.of(settings, service=service)
+        self._metrics = ClientMetrics(telemetry.registry)
+        export_breakers(telemetry.registry, breakers)
+        self._budgets: dict[str, RetryBudget] = {}
+        self._channels: dict[tuple[str, str | None], MeshChannel] = {}
+        self._stopped = False
+
+    def channel(self, service: str, *, endpoint: str | None = None) -> MeshChannel:
+        """The channel to ``service``; works with generated stubs.
+
+        Args:
+            service: name of the called service.
+            endpoint: one replica's address, from `endpoints`; all of them unless given.
+
+        Raises:
+            LookupError: there is no target for the service.
+        """
+        found = self._channels.get((service, endpoint))
+        if found is None:
+            found = self._channels[service, endpoint] = self._open(service, endpoint)
+        return found
+
+    def _open(self, service: str, endpoint: str | None) -> MeshChannel:
+        address = endpoint or self._target(service)
+        target = Target(
+            service=service,
+            label=service if endpoint is None else f"{service}@{endpoint}",
+            budget=self._budget(service),
+            breakers=self._breakers,
+            telemetry=self._telemetry,
+            metrics=self._metrics,
+        )
+        return MeshChannel(target=target, methods=self._methods, dial=lambda checked: self._dial(service, address, checked=checked))
+
+    def _target(self, service: str) -> str:
+        try:
+            return self._targets[service]
+        except KeyError:
+            raise LookupError(f"there is no target for {service}; known are {', '.join(sorted(self._targets))}") from None
+
+    def _budget(self, service: str) -> RetryBudget:
+        budget = self._budgets.get(service)
+        if budget is None:
+            budget = self._budgets[service] = RetryBudget()
+            self._metrics.budget(service).set_function(lambda: budget.tokens)
+        return budget
+
+    def _dial(self, service: str, address: str, *, checked: bool) -> grpc.aio.Channel:
+        if self._stopped:
+            raise MeshStopped
+        options = channel_options(self._settings, server_name=service, checked=checked)
+        if self._identity is None:
+            return grpc.aio.insecure_channel(address, options=options)
+        return grpc.aio.secure_channel(address, self._identity.channel_credentials(), options=options)
+
+    async def endpoints(self, service: str) -> list[str]:
+        """The address of every replica of ``service``, in order.
+
+        Raises:
+            LookupError: there is no target for the service.
+            NotResolved: its name has no address now.
+        """
+        target = self._target(service)
+        scheme, separator, rest = target.partition(":")
+        if separator and scheme in ("ipv4", "ipv6"):
+            return sorted({part.strip() for part in rest.removeprefix("//").lstrip("/").split(",") if part.strip()})
+        if separator and scheme in ("unix", "unix-abstract", "xds"):
+            return [target]
+        name = target.removeprefix("dns:").rpartition("/")[2]
+        host, _, port = name.rpartition(":")
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+        except (OSError, ValueError) as error:
+            raise NotResolved(f"{service}: the target {target} cannot be resolved", metadata={"target": service}) from error
+        return sorted(
+            {f"[{address[0]}]:{address[1]}" if family is socket.AF_INET6 else f"{address[0]}:{address[1]}" for family, *_, address in found}
+        )
+
+    async def start(self) -> None:
+        """Checks that this process can say who it is.
+
+        Raises:
+            OSError: a certificate or key cannot be read.
+        """
+        if self._identity is not None:
+            self._identity.read()
+        self._stopped = False
+
+    async def stop(self) -> None:
+        """Closes every connection; calls under way get a second. Later calls fail with MeshStopped until the next start."""
+        self._stopped = True
+        await asyncio.gather(*(channel.close(_GRACE) for channel in self._channels.values()))

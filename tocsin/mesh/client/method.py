@@ -1,0 +1,150 @@
+"""The stages of outgoing calls, compiled for one method of one target.
+
+Order: deadline, identity, retry with budget, breaker, attempt span, wire. The multi-callables of `tocsin.mesh.client.calls` run them.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import grpc
+from opentelemetry.trace import Span, SpanKind
+from prometheus_client import Counter
+
+from tocsin.errors import CircuitOpen, DeadlineExceeded, TocsinError
+from tocsin.mesh import status
+from tocsin.mesh.breaker import Breaker, BreakerRegistry, Outcome, Permit
+from tocsin.mesh.context import current
+from tocsin.mesh.metrics import ClientMetrics, Durations
+from tocsin.mesh.policy import MethodPolicy
+from tocsin.mesh.retry import Retrier, RetryBudget, retryable
+from tocsin.telemetry import Telemetry, current_traceparent, new_traceparent
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+# What the way back of an answer may cost: a callee that used up its deadline must not use up its caller's.
+_MARGIN = 0.02
+# Below this a call has no chance, and would only burden the far end.
+MINIMUM = 0.1
+_SLOW = 0.8
+# A probing stream that stays silent gives its permit back after this many seconds.
+_PROBE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What the methods of one target share.
+
+    Attributes:
+        service: name of the called service.
+        label: the service, or "service@endpoint" for one replica; names the breakers.
+        budget: bounds the retries.
+    """
+
+    service: str
+    label: str
+    budget: RetryBudget
+    breakers: BreakerRegistry
+    telemetry: Telemetry
+    metrics: ClientMetrics
+
+
+class Method:
+    """The stages of one method."""
+
+    __slots__ = ("_breaker", "_budget", "_durations", "_rejected", "_target", "_telemetry", "policy", "retrier")
+
+    def __init__(self, *, policy: MethodPolicy, target: Target) -> None:
+        self.policy = policy
+        self._target = target
+        self._telemetry = target.telemetry
+        self._budget = target.budget
+        self._breaker: Breaker | None = None
+        self._durations: Durations = target.metrics.durations(target.service, policy.path)
+        self._rejected: Counter = target.metrics.rejected(target.service, policy.path)
+        self.retrier: Retrier | None = None
+        if policy.idempotent and policy.retry.max_attempts > 1:
+            retries = target.metrics.retries(target.service, policy.path)
+            self.retrier = Retrier(rule=policy.retry, budget=target.budget, on_retry=retries.inc)
+
+    def deadline(self, timeout: float | None) -> float:
+        """When the call has to be over, on the event loop's clock: the declared timeout, or what the served call leaves, if less.
+
+        Args:
+            timeout: seconds; less than declared, if the caller wants that.
+
+        Raises:
+            DeadlineExceeded: the served call leaves too little.
+        """
+        now = asyncio.get_running_loop().time()
+        limit = self.policy.timeout if timeout is None or timeout > self.policy.timeout else timeout
+        call = current()
+        if call is not None and call.deadline is not None:
+            remaining = call.deadline - now
+            if remaining < MINIMUM:
+                raise DeadlineExceeded(f"Too little time is left to call {self._target.service}.")
+            limit = min(limit, remaining - _MARGIN)
+        return now + limit
+
+    def headers(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
+        """``metadata`` with the authorization of the current call."""
+        call = current()
+        own: Metadata = () if metadata is None else tuple(metadata)
+        if call is None or call.authorization is None:
+            return own
+        return (*own, ("authorization", call.authorization))
+
+    def trace(self) -> str | None:
+        """The trace that an attempt belongs to; None lets the attempt's span begin one."""
+        return current_traceparent() or (None if self._telemetry.tracing else new_traceparent())
+
+    def span(self, trace: str | None) -> AbstractContextManager[Span] | None:
+        """The span of one attempt; None when the trace is not recorded, for then the header says it all."""
+        if not self._telemetry.tracing or (trace is not None and trace.endswith("-00")):
+            return None
+        return self._telemetry.span(self.policy.path[1:], kind=SpanKind.CLIENT, traceparent=trace)
+
+    def admit(self, timeout: float) -> Permit | None:
+        """The breaker's permit for one attempt; None when the method passes none.
+
+        Raises:
+            CircuitOpen: no attempt may be made.
+        """
+        breaker = self._breaker
+        if breaker is None:
+            if self.policy.is_control:
+                return None
+            breaker = self._breaker = self._make_breaker()
+        try:
+            return breaker.admit(min(timeout, _PROBE_SECONDS))
+        except CircuitOpen:
+            self._rejected.inc()
+            raise
+
+    def _make_breaker(self) -> Breaker:
+        target = self._target
+        return target.breakers.get(id=f"{target.label}{self.policy.path}", target=target.service, rule=self.policy.breaker)
+
+    def succeeded(self, permit: Permit | None, seconds: float, *, stream: bool = False) -> None:
+        """Records a successful attempt, or the first message of a stream, after ``seconds``."""
+        if permit is not None and self._breaker is not None:
+            self._breaker.record(permit, Outcome.SUCCESS, slow=not stream and seconds > _SLOW * self.policy.timeout)
+        self._budget.succeeded()
+        self._durations.observe(grpc.StatusCode.OK, seconds)
+
+    def failed(self, permit: Permit | None, error: grpc.aio.AioRpcError, seconds: float, timeout: float) -> TocsinError:
+        """Records an attempt that failed after ``seconds`` of its ``timeout``, and returns the error to raise."""
+        found = status.from_rpc(error, target=self._target.service)
+        if permit is not None and self._breaker is not None:
+            outcome = status.outcome_of(found, truncated=timeout < self.policy.timeout / 2)
+            self._breaker.record(permit, outcome, slow=seconds > _SLOW * self.policy.timeout)
+        if retryable(found):
+            self._budget.failed()
+        self._durations.observe(error.code(), seconds)
+        return found
+
+    def abandoned(self, permit: Permit | None) -> None:
+        """Records an attempt that its caller gave up."""
+        if permit is not None and self._breaker is not None:
+            self._breaker.record(permit, Outcome.IGNORED)

@@ -1,0 +1,7 @@
+"""The serving side of the mesh: the only place that builds ``grpc.aio.server``."""
+
+from tocsin.mesh.server.binding import PortInUse
+from tocsin.mesh.server.edge import EdgeServer
+from tocsin.mesh.server.mesh_server import Handler, MeshServer
+
+__all__ = ["EdgeServer", "Handler", "MeshServer", "PortInUse"]

@@ -1,0 +1,219 @@
+"""The stages that a call passes before and after its handler, compiled for one method.
+
+Order: span, peer identity, deadline, authentication and scope, validation, handler, error mapping. A stage that a method's policy does not
+need is not in its list.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NoReturn, TypeVar, cast
+
+import grpc
+from opentelemetry.trace import SpanKind
+
+from tocsin.errors import DeadlineExceeded, Internal, PermissionDenied, TocsinError, Unauthenticated, Unavailable
+from tocsin.mesh import status
+from tocsin.mesh.context import Call, enter
+from tocsin.mesh.identity import Identity
+from tocsin.mesh.metrics import ServerMetrics
+from tocsin.mesh.policy import MethodPolicy
+from tocsin.mesh.tokens import TokenVerifier
+from tocsin.mesh.validation import RequestValidator
+from tocsin.telemetry import Telemetry, bind_tenant, carry, current_traceparent, get_logger, new_traceparent, trace_id_of
+from tocsin.telemetry.traces import TRACEPARENT, parse_traceparent
+
+_log = get_logger(__name__)
+
+R = TypeVar("R")
+Context = grpc.aio.ServicerContext[Any, Any]
+Body = Callable[[Any, Context], Awaitable[R]]
+
+AUTHORIZATION = "authorization"
+_BEARER = "bearer "
+# gRPC reports the code that a handler set as it was set: as a member, or as its number.
+_CODES: dict[object, grpc.StatusCode] = {key: code for code in grpc.StatusCode for key in (code, code.value[0])}
+# A caller that sends no deadline, or a longer one than declared, gets this much of grace before the server ends the call itself.
+_SLACK = 1.0
+
+
+class CallerRefused(PermissionDenied):
+    """This service may not call the method."""
+
+
+class ScopeMissing(PermissionDenied):
+    """The token lacks the scope that this needs."""
+
+
+class Interrupted(Unavailable):
+    """The call was interrupted at the server."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Parts:
+    """What the chains of one server share."""
+
+    identity: Identity
+    verifier: TokenVerifier
+    validator: RequestValidator
+    telemetry: Telemetry
+    metrics: ServerMetrics
+    in_flight: int = 0
+
+
+class Chain:
+    """The stages of one method."""
+
+    __slots__ = ("_durations", "_parts", "_policy", "_stages", "_telemetry")
+
+    def __init__(self, *, policy: MethodPolicy, parts: Parts) -> None:
+        self._policy = policy
+        self._parts = parts
+        self._telemetry = parts.telemetry
+        self._durations = parts.metrics.durations(policy.path)
+        stages: list[Callable[[Call, Context], None]] = []
+        if policy.callers:
+            stages.append(self._check_caller)
+        stages.append(self._check_deadline)
+        self._stages = tuple(stages)
+
+    def around(self, body: Body[R]) -> Body[R]:
+        """The function that gRPC calls: ``body`` with everything that stands around it."""
+        parts, durations = self._parts, self._durations
+
+        async def serve(first: Any, context: Context) -> R:
+            started = _now()
+            parts.in_flight += 1
+            try:
+                result = await self._traced(body, first, context)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the caller gets a status; cancellation is raised again
+                await self._fail(error, context, started)
+            finally:
+                parts.in_flight -= 1
+            durations.observe(grpc.StatusCode.OK, _now() - started)
+            return result
+
+        return serve
+
+    async def _traced(self, body: Body[R], first: Any, context: Context) -> R:
+        authorization, traceparent = _headers(context)
+        if not self._telemetry.tracing or (traceparent is not None and traceparent.endswith("-00")):
+            carry(traceparent or new_traceparent())
+            return await self._run(body, first, context, authorization)
+        with self._telemetry.span(self._policy.path[1:], kind=SpanKind.SERVER, traceparent=traceparent):
+            return await self._run(body, first, context, authorization)
+
+    async def _run(self, body: Body[R], first: Any, context: Context, authorization: str | None) -> R:
+        call = Call(authorization=authorization, find_peer=partial(self._peer, context))
+        for stage in self._stages:
+            stage(call, context)
+        if not self._policy.public:
+            await self._authenticate(call)
+        enter(call)
+        remaining = _remaining(context)
+        limit = self._policy.timeout
+        if remaining is not None and remaining <= limit + _SLACK:
+            return await body(first, context)
+        bound = asyncio.timeout(limit)
+        try:
+            async with bound:
+                return await body(first, context)
+        except TimeoutError:
+            if bound.expired():
+                raise DeadlineExceeded from None
+            raise
+
+    def _peer(self, context: Context) -> str | None:
+        identities = context.auth_context().get("peer_spiffe_id")
+        # Exactly one, or gRPC leaves the property out (SPIFFE X509-SVID, section 2).
+        return self._parts.identity.service_of(bytes(next(iter(identities))).decode()) if identities else None
+
+    def _check_caller(self, call: Call, _context: Context) -> None:
+        peer = call.find_peer()
+        if peer not in self._policy.callers:
+            raise CallerRefused(metadata={"caller": peer or "unknown"})
+
+    def _check_deadline(self, call: Call, context: Context) -> None:
+        remaining = _remaining(context)
+        limit = self._policy.timeout
+        if remaining is not None:
+            if remaining <= 0:
+                raise DeadlineExceeded
+            limit = min(limit, remaining)
+        call.deadline = _now() + limit
+
+    async def _authenticate(self, call: Call) -> None:
+        header, scope = call.authorization, self._policy.scope
+        if header is None:
+            if self._policy.callers and not scope:
+                return  # the peer's certificate has decided
+            raise Unauthenticated
+        if header[: len(_BEARER)].lower() != _BEARER:
+            raise Unauthenticated("The authorization header must be a Bearer token.")
+        token = header[len(_BEARER) :]
+        principal = self._parts.verifier.known(token) or await self._parts.verifier.verify(token)
+        if scope and scope not in principal.scopes:
+            raise ScopeMissing(metadata={"scope": scope})
+        call.principal = principal
+        bind_tenant(principal.tenant)
+
+    async def _fail(self, error: BaseException, context: Context, started: float) -> NoReturn:
+        if isinstance(error, grpc.aio.AbortError):
+            self._durations.observe(_code(context), _now() - started)
+            raise error
+        found = self._translate(error)
+        if found is None:
+            self._durations.observe(grpc.StatusCode.CANCELLED, _now() - started)
+            raise error
+        code = status.code_of(found)
+        self._durations.observe(code, _now() - started)
+        traceparent = current_traceparent()
+        trace_id = trace_id_of(traceparent) if traceparent else None
+        await context.abort(code, found.message, status.trailing_metadata(found, trace_id=trace_id))
+        raise error
+
+    def _translate(self, error: BaseException) -> TocsinError | None:
+        """What the caller is told; None when it has gone. What is not meant for callers is logged here and does not leave."""
+        if isinstance(error, Internal):
+            _log.error("internal error", method=self._policy.path, exc_info=error)
+            return error
+        if isinstance(error, TocsinError):
+            return error
+        if isinstance(error, asyncio.CancelledError):
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                return None
+            # Something that the handler waited for was cancelled, not the call: without a status the caller would hang.
+            return Interrupted()
+        if not isinstance(error, Exception):
+            return None
+        _log.error("unexpected error", method=self._policy.path, exc_info=error)
+        return Internal()
+
+
+def _now() -> float:
+    """Seconds on the event loop's clock, in which deadlines are kept."""
+    return asyncio.get_running_loop().time()
+
+
+def _remaining(context: Context) -> float | None:
+    """Seconds until the caller stops waiting; None when it sent no deadline, which gRPC's stubs do not say."""
+    return cast("float | None", context.time_remaining())
+
+
+def _code(context: Context) -> grpc.StatusCode:
+    """The code that a handler aborted with."""
+    return _CODES.get(context.code(), grpc.StatusCode.UNKNOWN)
+
+
+def _headers(context: Context) -> tuple[str | None, str | None]:
+    """The authorization and the traceparent of the call; a malformed traceparent counts as none."""
+    authorization: str | None = None
+    traceparent: str | None = None
+    for key, value in context.invocation_metadata() or ():
+        if key == AUTHORIZATION and isinstance(value, str):
+            authorization = value
+        elif key == TRACEPARENT and isinstance(value, str) and parse_traceparent(value) is not None:
+            traceparent = value
+    return authorization, traceparent

@@ -1,0 +1,105 @@
+"""`EdgeServer`: the gateway's public gRPC server, which takes any method as bytes and asks for no client certificate."""
+
+import asyncio
+from collections.abc import Sequence
+
+import grpc
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
+
+from tocsin.clock import Clock
+from tocsin.config import ServiceSettings
+from tocsin.mesh.health import HealthMonitor, HealthServicer
+from tocsin.mesh.server.binding import bind, server_options
+
+
+class EdgeServer:
+    """A gRPC server at the edge of the mesh: generic handlers, health, reflection, the bounds of the settings, drain."""
+
+    def __init__(
+        self,
+        *,
+        settings: ServiceSettings,
+        clock: Clock,
+        generic_handlers: Sequence[grpc.GenericRpcHandler],
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        port: int | None = None,
+        setting: str = "port",
+        credentials: grpc.ServerCredentials | None = None,
+        reflected: Sequence[str] = (),
+        pool: DescriptorPool | None = None,
+    ) -> None:
+        """Puts the parts together; nothing listens before `start`.
+
+        Args:
+            settings: host and bounds.
+            clock: source of time for health.
+            generic_handlers: asked in turn for the handler of a method; they map their own errors.
+            interceptors: gRPC's own.
+            port: where to listen; ``settings.port`` unless given. 0 takes any free one.
+            setting: field of the settings that gave the port; named when it is taken.
+            credentials: TLS; plaintext without.
+            reflected: full names of the services that reflection lists; health and reflection itself come along.
+            pool: where reflection finds their descriptors; the default pool unless given.
+        """
+        self._settings = settings
+        self._generic = tuple(generic_handlers)
+        self._interceptors = tuple(interceptors)
+        self._wanted = settings.port if port is None else port
+        self._setting = setting
+        self._credentials = credentials
+        self._reflected = tuple(reflected)
+        self._pool = pool
+        self._monitor = HealthMonitor(checks={}, clock=clock)
+        self._server: grpc.aio.Server | None = None
+        self._health: HealthServicer | None = None
+        self._port = 0
+
+    @property
+    def port(self) -> int:
+        """The port; real once started."""
+        return self._port
+
+    @property
+    def address(self) -> str:
+        """``host:port``; real once started."""
+        return f"{self._settings.host}:{self._port}"
+
+    async def start(self) -> None:
+        """Listens and reports SERVING.
+
+        Raises:
+            PortInUse: the port is taken.
+        """
+        if self._server is not None:
+            return
+        server = grpc.aio.server(interceptors=self._interceptors, options=server_options(self._settings))
+        health = HealthServicer()
+        # Before the generic handlers: those may take every method there is.
+        health.add_to(server)
+        reflection.enable_server_reflection((*self._reflected, "grpc.health.v1.Health", REFLECTION), server, pool=self._pool)
+        server.add_generic_rpc_handlers(self._generic)
+        self._port = bind(server, settings=self._settings, port=self._wanted, setting=self._setting, credentials=self._credentials)
+        await self._monitor.start(health, self._reflected)
+        await server.start()
+        self._server, self._health = server, health
+
+    def drain(self) -> None:
+        """Reports NOT_SERVING and goes on serving."""
+        if self._health is not None:
+            self._monitor.drain(self._health)
+
+    async def stop(self) -> None:
+        """Drains, and ends after the lame duck and the grace period."""
+        self.drain()
+        server, self._server = self._server, None
+        health, self._health = self._health, None
+        if server is None or health is None:
+            return
+        await asyncio.sleep(self._settings.drain_seconds)
+        await self._monitor.stop()
+        stopping = asyncio.ensure_future(server.stop(self._settings.grace_seconds))
+        await asyncio.sleep(0)
+        health.close()
+        await stopping

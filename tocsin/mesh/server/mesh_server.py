@@ -1,0 +1,175 @@
+"""`MeshServer`: a service's gRPC server, with everything of the mesh around its handlers."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias, cast
+
+import grpc
+from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
+
+from tocsin.api.mesh.v1 import mesh_service_pb2_grpc
+from tocsin.clock import Clock
+from tocsin.config import ServiceSettings
+from tocsin.mesh.breaker import BreakerRegistry
+from tocsin.mesh.client import Mesh
+from tocsin.mesh.health import Check, HealthMonitor, HealthServicer
+from tocsin.mesh.identity import Identity
+from tocsin.mesh.mesh_service import MeshServicer, Start
+from tocsin.mesh.metrics import ServerMetrics, export_breakers
+from tocsin.mesh.policy import Kind, MethodPolicy, policies
+from tocsin.mesh.server.binding import bind, server_options
+from tocsin.mesh.server.chain import Parts
+from tocsin.mesh.server.methods import MethodTable, Registrar, RpcHandler, compile_handlers
+from tocsin.mesh.tokens import TokenVerifier
+from tocsin.mesh.validation import RequestValidator
+from tocsin.telemetry import Telemetry, get_logger
+
+_log = get_logger(__name__)
+
+Handler: TypeAlias = tuple[Callable[[Any, grpc.aio.Server], None], object]
+"""``(add_XServicer_to_server, servicer)``."""
+
+OnDrain: TypeAlias = Callable[[], Awaitable[None] | None]
+
+
+class MeshServer:
+    """A gRPC server that demands client certificates and enforces the contract's policy.
+
+    ``health`` is what it says about itself. Handlers are compiled when it is made: an incomplete policy stops the process early.
+    """
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        settings: ServiceSettings,
+        clock: Clock,
+        telemetry: Telemetry,
+        mesh: Mesh | None,
+        verifier: TokenVerifier,
+        breakers: BreakerRegistry,
+        checks: Mapping[str, Check],
+        handlers: Sequence[Handler],
+        methods: Mapping[str, MethodPolicy] | None = None,
+        plaintext: bool = False,
+    ) -> None:
+        """Compiles the handlers; nothing listens before `start`.
+
+        Args:
+            service: the service's name, as on its certificate.
+            settings: where to listen, bounds, certificates.
+            clock: source of time for health.
+            telemetry: spans and metrics.
+            mesh: the process's client side, if it has one; it uses the same breakers.
+            verifier: verifies users' tokens.
+            breakers: shown and reset by MeshService.
+            checks: what the service needs, by name.
+            handlers: the services; MeshService, health and reflection come by themselves.
+            methods: the policies; those of the contract unless given.
+            plaintext: for measurements alone: no TLS, so that methods with callers refuse everyone.
+
+        Raises:
+            PolicyError: a method has no complete policy or no handler.
+        """
+        self._settings = settings
+        self._mesh = mesh
+        self._identity = None if plaintext else Identity.of(settings, service=service)
+        self.health = HealthMonitor(checks=checks, clock=clock)
+        metrics = ServerMetrics(telemetry.registry)
+        export_breakers(telemetry.registry, breakers)
+        parts = Parts(
+            identity=Identity.of(settings, service=service),
+            verifier=verifier,
+            validator=RequestValidator(),
+            telemetry=telemetry,
+            metrics=metrics,
+        )
+        metrics.in_flight.set_function(lambda: parts.in_flight)
+        servicer = MeshServicer(start=Start.of(service, clock), health=self.health, breakers=breakers)
+        known = policies() if methods is None else {**policies(), **methods}
+        self._handlers = compile_handlers(
+            _registered([*handlers, (mesh_service_pb2_grpc.add_MeshServiceServicer_to_server, servicer)]), methods=known, parts=parts
+        )
+        unary = [known[path].timeout for path in self._handlers if known[path].kind is Kind.UNARY_UNARY]
+        self._grace = min(settings.grace_seconds, max(unary))
+        self._on_drain: list[OnDrain] = []
+        self._server: grpc.aio.Server | None = None
+        self._health_servicer: HealthServicer | None = None
+        self._port = 0
+
+    @property
+    def port(self) -> int:
+        """The port; real once started."""
+        return self._port
+
+    @property
+    def address(self) -> str:
+        """``host:port``; real once started."""
+        return f"{self._settings.host}:{self._port}"
+
+    @property
+    def services(self) -> list[str]:
+        """Full names of the services that are served."""
+        return sorted({path.split("/")[1] for path in self._handlers})
+
+    def on_drain(self, callback: OnDrain) -> None:
+        """Calls ``callback`` when the server begins to drain, so that long streams can tell their clients to move on."""
+        self._on_drain.append(callback)
+
+    async def start(self) -> None:
+        """Listens, and reports SERVING if the checks allow it.
+
+        Raises:
+            PortInUse: the port is taken.
+            OSError: a certificate or key cannot be read.
+        """
+        if self._server is not None:
+            return
+        credentials = self._identity.server_credentials() if self._identity else None
+        server = grpc.aio.server(options=server_options(self._settings))
+        health = HealthServicer()
+        server.add_generic_rpc_handlers((MethodTable(self._handlers),))
+        health.add_to(server)
+        reflection.enable_server_reflection((*self.services, "grpc.health.v1.Health", REFLECTION), server)
+        self._port = bind(server, settings=self._settings, port=self._settings.port, setting="port", credentials=credentials)
+        await self.health.start(health, self.services)
+        await server.start()
+        self._server, self._health_servicer = server, health
+
+    async def stop(self) -> None:
+        """Drains: reports NOT_SERVING, lets callers move on, then ends.
+
+        Calls are served during the lame duck and get a grace period after it, the longest timeout of a unary method at most.
+        """
+        server, self._server = self._server, None
+        health, self._health_servicer = self._health_servicer, None
+        if server is None or health is None:
+            return
+        self.health.drain(health)
+        for callback in self._on_drain:
+            await _call(callback)
+        # The time on the wire is real time: clients need it whatever clock the service lives by.
+        await asyncio.sleep(self._settings.drain_seconds)
+        await self.health.stop()
+        stopping = asyncio.ensure_future(server.stop(self._grace))
+        await asyncio.sleep(0)
+        health.close()
+        await stopping
+
+
+def _registered(handlers: Sequence[Handler]) -> dict[str, RpcHandler]:
+    registrar = Registrar()
+    for add, servicer in handlers:
+        add(servicer, cast("grpc.aio.Server", registrar))
+    return registrar.handlers
+
+
+async def _call(callback: OnDrain) -> None:
+    try:
+        result = callback()
+        if inspect.isawaitable(result):
+            await result
+    except Exception as error:  # noqa: BLE001 - one stream that cannot be told must not keep the server from stopping
+        _log.error("drain callback failed", exc_info=error)

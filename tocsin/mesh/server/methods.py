@@ -1,0 +1,146 @@
+"""From the handlers of a generated servicer to handlers that run the chain.
+
+The chain reads and writes bytes itself, so that a message that cannot be parsed, or an answer that cannot be written, becomes an error like
+any other and never a text of the library's.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import aclosing
+from typing import Any, TypeAlias, cast
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from tocsin.errors import InvalidInput
+from tocsin.mesh.policy import Kind, MethodPolicy, PolicyError
+from tocsin.mesh.server.chain import Chain, Context, Parts
+from tocsin.mesh.validation import RequestValidator
+
+RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Parse = Callable[[bytes], Any]
+Deserialize = Callable[[bytes], Message]
+Serialize = Callable[[Any], bytes]
+
+
+class NotAMessage(InvalidInput):
+    """The request is not a message of the expected type."""
+
+
+class Registrar:
+    """Stands in for a server while generated code adds its handlers, and keeps them by path."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, RpcHandler] = {}
+
+    def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]) -> None:
+        """Ignored: the same handlers come by ``add_registered_method_handlers``."""
+
+    def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, RpcHandler]) -> None:
+        """Keeps the handlers of one service."""
+        for method, handler in method_handlers.items():
+            self.handlers[f"/{service_name}/{method}"] = handler
+
+
+class MethodTable(grpc.GenericRpcHandler):
+    """Finds compiled handlers by path."""
+
+    def __init__(self, handlers: Mapping[str, RpcHandler]) -> None:
+        self._find = handlers.get
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "RpcHandler | None":
+        """The handler of the called method; None when there is none."""
+        return self._find(handler_call_details.method)
+
+
+def compile_handlers(handlers: Mapping[str, RpcHandler], *, methods: Mapping[str, MethodPolicy], parts: Parts) -> dict[str, RpcHandler]:
+    """Compiles every handler with its policy.
+
+    Raises:
+        PolicyError: a method has no policy, or is not implemented; every one is named.
+    """
+    problems = [problem for path, handler in handlers.items() for problem in _problems(path, handler, methods)]
+    if problems:
+        raise PolicyError(problems)
+    return {path: _compile(handler, Chain(policy=methods[path], parts=parts), parts.validator) for path, handler in handlers.items()}
+
+
+def _problems(path: str, handler: RpcHandler, methods: Mapping[str, MethodPolicy]) -> Iterable[str]:
+    policy = methods.get(path)
+    if policy is None:
+        yield f"{path}: the contract has no policy for it"
+    else:
+        yield from policy.problems()
+    if not _is_async(_function(handler)):
+        yield f"{path}: its handler is neither a coroutine function nor an asynchronous generator"
+
+
+def _kind(handler: RpcHandler) -> Kind:
+    if handler.request_streaming:
+        return Kind.STREAM_STREAM if handler.response_streaming else Kind.STREAM_UNARY
+    return Kind.UNARY_STREAM if handler.response_streaming else Kind.UNARY_UNARY
+
+
+def _function(handler: RpcHandler) -> Callable[..., Any]:
+    return getattr(handler, _kind(handler).value)
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def _parser(deserialize: Deserialize, validator: RequestValidator) -> Parse:
+    check = validator.check
+
+    def parse(raw: bytes) -> Message:
+        try:
+            message = deserialize(raw)
+        except DecodeError as error:
+            raise NotAMessage from error
+        check(message)
+        return message
+
+    return parse
+
+
+def _compile(handler: RpcHandler, chain: Chain, validator: RequestValidator) -> RpcHandler:
+    function, kind = _function(handler), _kind(handler)
+    parse = _parser(cast("Deserialize", handler.request_deserializer), validator)
+    serialize = cast("Serialize", handler.response_serializer)
+    # A stream's messages are parsed and validated one by one, where the handler reads them: an error is raised there.
+    reads: Any = parse if handler.request_streaming else None
+    if kind is Kind.UNARY_UNARY:
+        return grpc.unary_unary_rpc_method_handler(chain.around(_unary(function, parse, serialize)))
+    if kind is Kind.STREAM_UNARY:
+        return grpc.stream_unary_rpc_method_handler(chain.around(_unary(function, None, serialize)), request_deserializer=reads)
+    generator = inspect.isasyncgenfunction(function)
+    make = _yielding if generator else _writing
+    body = chain.around(make(function, None if handler.request_streaming else parse, serialize))
+    # A coroutine writes messages itself, so gRPC has to serialize them; what a generator yields is serialized by the body.
+    writes: Any = None if generator else serialize
+    if kind is Kind.UNARY_STREAM:
+        return grpc.unary_stream_rpc_method_handler(body, response_serializer=writes)
+    return grpc.stream_stream_rpc_method_handler(body, request_deserializer=reads, response_serializer=writes)
+
+
+def _unary(function: Callable[..., Any], parse: Parse | None, serialize: Serialize) -> Callable[[Any, Context], Any]:
+    async def body(request: Any, context: Context) -> bytes:
+        return serialize(await function(request if parse is None else parse(request), context))
+
+    return body
+
+
+def _yielding(function: Callable[..., Any], parse: Parse | None, serialize: Serialize) -> Callable[[Any, Context], Any]:
+    async def body(request: Any, context: Context) -> None:
+        async with aclosing(function(request if parse is None else parse(request), context)) as replies:
+            async for reply in replies:
+                await context.write(serialize(reply))
+
+    return body
+
+
+def _writing(function: Callable[..., Any], parse: Parse | None, _serialize: Serialize) -> Callable[[Any, Context], Any]:
+    async def body(request: Any, context: Context) -> None:
+        await function(request if parse is None else parse(request), context)
+
+    return body
