@@ -1,0 +1,53 @@
+"""The settings of auth_svc."""
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from auth_svc.domain import normalize_email
+from tocsin.config import ServiceSettings, StoreSettings
+from tocsin.errors import InvalidInput
+
+
+class AuthSettings(ServiceSettings, StoreSettings):
+    """What auth_svc needs besides the shared settings."""
+
+    service: ClassVar[str] = "auth"
+
+    port: int = Field(9001, ge=0, le=65535, description="gRPC port; 0 takes any free one.")
+    metrics_port: int = Field(9101, ge=0, le=65535, description="Port of the Prometheus endpoint /metrics; 0 takes any free one.")
+
+    signing_key_file: Path = Field(
+        Path("{state_dir}/keys/signing.pem"),
+        description="Ed25519 private key (PEM, mode 0600 or 0640) that signs tokens; made at the first start. Replicas share it.",
+    )
+    retired_key_files: tuple[Path, ...] = Field(
+        (), description="Ed25519 public keys (PEM) that are published beside the signing key: replaced ones, or the next one."
+    )
+    access_token_seconds: int = Field(900, ge=30, le=3600, description="Life of an access token; it cannot be revoked.")
+    refresh_token_seconds: int = Field(30 * 86400, ge=300, description="Life of a refresh token; each use begins it anew.")
+    registration: Literal["open", "closed"] = Field("open", description="Whether strangers may register a tenant of their own.")
+    bootstrap: bool = Field(
+        True, description="Makes a tenant, an administrator and a development API key at the first start; see <state_dir>/dev-api-key."
+    )
+    bootstrap_email: str = Field("admin@example.com", description="Address that the first administrator signs in with.")
+
+    argon2_memory_kib: int = Field(19456, ge=7168, description="Memory that hashing one password takes, in KiB (OWASP: 19456).")
+    argon2_iterations: int = Field(2, ge=1, description="Argon2id's passes over that memory (OWASP: 2).")
+    argon2_parallelism: int = Field(1, ge=1, le=16, description="Argon2id's lanes (OWASP: 1).")
+    password_threads: int = Field(2, ge=1, le=64, description="Passwords that are hashed at a time.")
+    password_queue: int = Field(64, ge=0, description="Passwords that may wait for a thread; more are refused with a time to come back.")
+
+    login_free_failures: int = Field(5, ge=1, description="Failed sign-ins of one account before each further one has to wait.")
+    login_longest_wait_seconds: float = Field(30.0, ge=1, le=300, description="Bound of that wait, which doubles from one second.")
+    login_window_seconds: float = Field(900.0, ge=1, description="Time without an attempt after which failures are forgotten.")
+    login_accounts: int = Field(10_000, ge=1, description="Accounts whose failures one replica remembers.")
+
+    @field_validator("bootstrap_email")
+    @classmethod
+    def _is_email(cls, value: str) -> str:
+        try:
+            return normalize_email(value)
+        except InvalidInput as error:
+            raise ValueError(error.violations[0].description) from None

@@ -1,0 +1,5 @@
+"""Alembic runs this; the runtime does the work."""
+
+from tocsin.database import run_migrations
+
+run_migrations()

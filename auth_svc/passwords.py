@@ -1,0 +1,96 @@
+"""Passwords by Argon2id (RFC 9106), in threads of their own, so that the event loop stays free."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+import argon2
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+
+from auth_svc.ports import Verdict
+from tocsin.errors import DataLoss, ResourceExhausted
+
+T = TypeVar("T")
+
+_SALT_BYTES: Final = 16
+_HASH_BYTES: Final = 32
+_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+class PasswordsBusy(ResourceExhausted):
+    """Too many passwords are being checked; try again in a moment."""
+
+
+class Argon2Passwords:
+    """Implements `auth_svc.ports.PasswordHasher`; a component.
+
+    Threads bound the memory that hashing takes (threads x memory), the queue bounds how long a caller waits.
+    """
+
+    def __init__(
+        self, *, memory_kib: int, iterations: int, parallelism: int, threads: int, queue: int, registry: CollectorRegistry
+    ) -> None:
+        self._argon2 = argon2.PasswordHasher(
+            time_cost=iterations,
+            memory_cost=memory_kib,
+            parallelism=parallelism,
+            hash_len=_HASH_BYTES,
+            salt_len=_SALT_BYTES,
+            type=argon2.Type.ID,
+        )
+        self._threads = threads
+        self._limit = threads + queue
+        self._busy = 0
+        self._pool: ThreadPoolExecutor | None = None
+        self._nobody = ""
+        self._seconds = Histogram("tocsin_auth_password_seconds", "Time that one password takes.", buckets=_BUCKETS, registry=registry)
+        gauge = Gauge("tocsin_auth_passwords_in_progress", "Passwords being hashed, or waiting to be.", registry=registry)
+        gauge.set_function(lambda: self._busy)
+
+    async def start(self) -> None:
+        """Makes the threads, and the hash that stands for accounts that do not exist."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="argon2")
+            self._nobody = await self._run(lambda: self._argon2.hash(secrets.token_urlsafe()))
+
+    async def stop(self) -> None:
+        """Lets go of the threads; what they do comes to its end unseen."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    async def hash(self, password: str) -> str:
+        """The hash, in the PHC string format."""
+        return await self._run(lambda: self._argon2.hash(password))
+
+    async def verify(self, password_hash: str | None, password: str) -> Verdict:
+        """Compares; without a hash, with that of a password which nobody knows."""
+        return await self._run(lambda: self._verify(password_hash or self._nobody, password))
+
+    def _verify(self, password_hash: str, password: str) -> Verdict:
+        try:
+            self._argon2.verify(password_hash, password)
+        except VerifyMismatchError:
+            return Verdict.WRONG
+        except InvalidHashError as error:
+            raise DataLoss("A stored password hash is damaged.") from error
+        return Verdict.OUTDATED if self._argon2.check_needs_rehash(password_hash) else Verdict.RIGHT
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        """Runs ``work`` in a thread. A caller that goes away leaves its place in the queue, but a thread finishes what it began."""
+        if self._pool is None or self._busy >= self._limit:
+            raise PasswordsBusy(retry_after=1.0)
+
+        def timed() -> T:
+            with self._seconds.time():
+                return work()
+
+        future = asyncio.get_running_loop().run_in_executor(self._pool, timed)
+        self._busy += 1
+        try:
+            return await future
+        finally:
+            self._busy -= 1

@@ -1,0 +1,139 @@
+"""The users of a tenant, and the tenant itself."""
+
+from collections.abc import Sequence
+
+from ulid import ULID
+
+from auth_svc.domain import (
+    ApiKeyNotFound,
+    Caller,
+    CallerGone,
+    Role,
+    Scopes,
+    SecurityEvent,
+    Tenant,
+    User,
+    UserNotFound,
+    checked_name,
+    checked_zone,
+    normalize_email,
+    normalize_password,
+    require_held,
+)
+from auth_svc.ports import PasswordHasher, SecurityLog, Store
+from tocsin.clock import Clock
+from tocsin.errors import InvalidInput
+from tocsin.listing import PageToken, page_size
+
+_CHANGEABLE = ("display_name", "time_zone")
+
+
+async def require_alive(store: Store, caller: Caller, clock: Clock) -> None:
+    """Refuses a token that has outlived its user or key, where it could make something that lasts longer than itself.
+
+    Raises:
+        CallerGone: the user or key was removed, or the key has expired.
+    """
+    kind, _, name = caller.subject.partition("/")
+    try:
+        if kind == "users":
+            await store.get_user(caller.tenant, name)
+        elif (await store.get_key(caller.tenant, name)).expired(clock.now()):
+            raise CallerGone
+    except (UserNotFound, ApiKeyNotFound):
+        raise CallerGone from None
+
+
+class People:
+    """Adds, shows and removes users; shows and changes the tenant."""
+
+    def __init__(self, *, store: Store, hasher: PasswordHasher, scopes: Scopes, log: SecurityLog, clock: Clock) -> None:
+        self._store = store
+        self._hasher = hasher
+        self._scopes = scopes
+        self._log = log
+        self._clock = clock
+
+    async def add_user(self, caller: Caller, *, email: str, password: str, display_name: str, role: Role) -> User:
+        """Adds a user to the caller's tenant.
+
+        Raises:
+            InvalidInput: the address, the password or the name cannot be used.
+            ScopeNotHeld: the role has scopes that the caller lacks.
+            EmailTaken: the address is in use.
+            CallerGone: the caller was removed.
+        """
+        await require_alive(self._store, caller, self._clock)
+        tenant = await self._store.get_tenant(caller.tenant)
+        require_held(self._scopes.of(role, tenant), caller.scopes, what="the user")
+        now = self._clock.now()
+        user = User(
+            id=str(ULID.from_datetime(now)),
+            tenant=tenant.id,
+            email=normalize_email(email),
+            display_name=checked_name(display_name, field="display_name"),
+            role=role,
+            created=now,
+        )
+        await self._store.add_user(user, await self._hasher.hash(normalize_password(password)))
+        self._log.record(SecurityEvent.USER_CREATED, tenant=tenant.id, subject=user.name, role=role.value, by=caller.subject)
+        return user
+
+    async def user(self, caller: Caller, user: str) -> User:
+        """One user of the caller's tenant.
+
+        Raises:
+            UserNotFound: it has no such user.
+        """
+        return await self._store.get_user(caller.tenant, user)
+
+    async def users(self, caller: Caller, *, size: int, token: str) -> tuple[Sequence[User], str]:
+        """A page of users, the oldest first, and the token of the next page.
+
+        Raises:
+            InvalidInput: the token or the size is not valid.
+        """
+        query, limit = f"users of {caller.tenant}", page_size(size)
+        cursor = PageToken.decode(token, query=query, shape=(str,))
+        found = await self._store.list_users(caller.tenant, after=cursor[0] if cursor else "", limit=limit + 1)
+        page = found[:limit]
+        return page, PageToken.encode([page[-1].id], query=query) if len(found) > limit else ""
+
+    async def remove_user(self, caller: Caller, user: str) -> None:
+        """Removes a user and ends its sessions; access tokens that it has end by themselves.
+
+        Raises:
+            UserNotFound: the tenant has no such user.
+            LastAdministrator: nobody would administer the tenant.
+        """
+        removed = await self._store.remove_user(caller.tenant, user)
+        self._log.record(SecurityEvent.USER_REMOVED, tenant=caller.tenant, subject=removed.name, by=caller.subject)
+
+    async def tenant(self, caller: Caller) -> Tenant:
+        """The caller's tenant."""
+        return await self._store.get_tenant(caller.tenant)
+
+    async def change_tenant(self, caller: Caller, *, display_name: str, time_zone: str, mask: Sequence[str]) -> Tenant:
+        """Changes the fields that ``mask`` names; without one, those that are not empty (AIP-134).
+
+        Raises:
+            InvalidInput: the mask names another field, the name is empty, or there is no such zone.
+        """
+        fields = _fields(mask, display_name=display_name, time_zone=time_zone)
+        name = checked_name(display_name, field="tenant.display_name") if "display_name" in fields else None
+        if name == "":
+            raise InvalidInput.at("tenant.display_name", "must not be empty")
+        zone = checked_zone(time_zone, field="tenant.time_zone") if "time_zone" in fields else None
+        tenant = await self._store.change_tenant(caller.tenant, display_name=name, time_zone=zone)
+        if fields:
+            self._log.record(SecurityEvent.TENANT_CHANGED, tenant=tenant.id, fields=",".join(sorted(fields)), by=caller.subject)
+        return tenant
+
+
+def _fields(mask: Sequence[str], **values: str) -> set[str]:
+    if not mask:
+        return {name for name, value in values.items() if value}
+    for path in mask:
+        if path not in (*_CHANGEABLE, "*"):
+            raise InvalidInput.at("update_mask", f"{path} cannot be changed; {' and '.join(_CHANGEABLE)} can")
+    return set(_CHANGEABLE) if "*" in mask else set(mask)

@@ -1,0 +1,197 @@
+"""Registering, signing in, and staying signed in."""
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from ulid import ULID
+
+from auth_svc.domain import (
+    PROFILE,
+    Grant,
+    InvalidCredentials,
+    RefreshTokenRefused,
+    RegistrationClosed,
+    Role,
+    Scopes,
+    SecurityEvent,
+    Session,
+    Tenant,
+    TooManyAttempts,
+    User,
+    checked_name,
+    digest,
+    email_key,
+    narrow,
+    new_refresh_token,
+    normalize_email,
+    normalize_password,
+)
+from auth_svc.ports import PasswordHasher, Refusal, Refused, Rotated, SecurityLog, Store, TokenSigner, Verdict
+from auth_svc.throttle import LoginThrottle
+from tocsin.clock import Clock
+from tocsin.errors import InvalidInput
+
+_FINGERPRINT_LENGTH: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPair:
+    """What signing in gives. ``expires_in`` is seconds."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    scopes: frozenset[str]
+
+
+class Sessions:
+    """Registers, signs in, refreshes, signs out."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        hasher: PasswordHasher,
+        signer: TokenSigner,
+        throttle: LoginThrottle,
+        scopes: Scopes,
+        log: SecurityLog,
+        clock: Clock,
+        registration_open: bool,
+        access_lifetime: timedelta,
+        refresh_lifetime: timedelta,
+    ) -> None:
+        self._store = store
+        self._hasher = hasher
+        self._signer = signer
+        self._throttle = throttle
+        self._scopes = scopes
+        self._log = log
+        self._clock = clock
+        self._registration_open = registration_open
+        self._access_lifetime = access_lifetime
+        self._refresh_lifetime = refresh_lifetime
+
+    async def register(self, *, email: str, password: str, display_name: str, tenant_display_name: str) -> User:
+        """Makes a tenant and its administrator.
+
+        Raises:
+            RegistrationClosed: by the settings.
+            InvalidInput: the address, the password or a name cannot be used.
+            EmailTaken: the address is in use. Only a mail could hide that; it is said after the work of hashing, not before.
+        """
+        if not self._registration_open:
+            raise RegistrationClosed
+        address = normalize_email(email)
+        now = self._clock.now()
+        tenant = Tenant(
+            id=str(ULID.from_datetime(now)),
+            display_name=checked_name(tenant_display_name, field="tenant_display_name", default=address[:100]),
+            time_zone="UTC",
+            operator=False,
+            created=now,
+        )
+        admin = User(
+            id=str(ULID.from_datetime(now)),
+            tenant=tenant.id,
+            email=address,
+            display_name=checked_name(display_name, field="display_name"),
+            role=Role.ADMIN,
+            created=now,
+        )
+        await self._store.add_tenant(tenant, admin, await self._hasher.hash(normalize_password(password)))
+        self._log.record(SecurityEvent.REGISTERED, tenant=tenant.id, subject=admin.name)
+        return admin
+
+    async def sign_in(self, *, email: str, password: str, scope: str) -> TokenPair:
+        """Opens a session. An unknown address costs the same work and gives the same answer as a wrong password.
+
+        Raises:
+            InvalidCredentials: the address or the password is wrong.
+            InvalidInput: ``scope`` asks for what the user does not have.
+            TooManyAttempts: too many attempts with this address have failed.
+        """
+        key = _sign_in_key(email)
+        account_hash = digest(key)[:_FINGERPRINT_LENGTH]  # the log tells attempts on one account apart without its address
+        try:
+            self._throttle.attempt(key)
+        except TooManyAttempts:
+            self._log.record(SecurityEvent.LOGIN_DELAYED, account=account_hash)
+            raise
+        try:
+            account = await self._store.find_account(key)
+            password_hash = account.password_hash if account else None
+            typed = unicodedata.normalize("NFKC", password)
+            verdict = await self._hasher.verify(password_hash, typed)
+        except BaseException:
+            self._throttle.excused(key)
+            raise
+        if account is None or verdict is Verdict.WRONG:
+            self._log.record(SecurityEvent.LOGIN_FAILED, account=account_hash)
+            raise InvalidCredentials
+        self._throttle.succeeded(key)
+        if verdict is Verdict.OUTDATED:
+            await self._store.replace_password_hash(account.user.id, old=account.password_hash, new=await self._hasher.hash(typed))
+        asked = narrow(scope, self._scopes.of(account.user.role, account.tenant))
+        return await self._open(account.user, account.tenant, asked)
+
+    async def _open(self, user: User, tenant: Tenant, asked: frozenset[str]) -> TokenPair:
+        now = self._clock.now()
+        session = Session(id=str(ULID.from_datetime(now)), tenant=tenant.id, user=user.id, scopes=asked, created=now)
+        refresh = new_refresh_token()
+        await self._store.open_session(session, token=digest(refresh), expires=now + self._refresh_lifetime)
+        self._log.record(SecurityEvent.LOGIN_SUCCEEDED, tenant=tenant.id, subject=user.name, session=session.id)
+        return self._pair(session, user, tenant, refresh)
+
+    async def refresh(self, refresh_token: str) -> TokenPair:
+        """Continues a session: spends the token and gives the next pair.
+
+        Raises:
+            RefreshTokenRefused: the token is unknown, has expired, or was spent before, which ends the session for both holders.
+        """
+        now = self._clock.now()
+        successor = new_refresh_token()
+        result = await self._store.rotate(old=digest(refresh_token), new=digest(successor), now=now, expires=now + self._refresh_lifetime)
+        if isinstance(result, Refused):
+            self._log_refusal(result)
+            raise RefreshTokenRefused
+        self._log.record(SecurityEvent.SESSION_REFRESHED, tenant=result.tenant.id, subject=result.user.name, session=result.session.id)
+        return self._continue(result, successor)
+
+    def _continue(self, rotated: Rotated, successor: str) -> TokenPair:
+        return self._pair(rotated.session, rotated.user, rotated.tenant, successor)
+
+    def _log_refusal(self, refused: Refused) -> None:
+        event = SecurityEvent.REFRESH_REUSED if refused.why is Refusal.REUSED else SecurityEvent.SESSION_REFUSED
+        session = refused.session
+        facts = {} if session is None else {"tenant": session.tenant, "subject": f"users/{session.user}", "session": session.id}
+        self._log.record(event, why=refused.why.value, **facts)
+
+    async def sign_out(self, refresh_token: str) -> None:
+        """Ends the session of a refresh token, spent or not; an unknown one is no error (RFC 7009, 2.2)."""
+        session = await self._store.close_session(digest(refresh_token))
+        if session is not None:
+            self._log.record(SecurityEvent.SESSION_REVOKED, tenant=session.tenant, subject=f"users/{session.user}", session=session.id)
+
+    def _pair(self, session: Session, user: User, tenant: Tenant, refresh: str) -> TokenPair:
+        """What the user has now, as far as the session asked for it: a role that lost a scope loses it here."""
+        held = self._scopes.of(user.role, tenant)
+        scopes = (session.scopes & held) | {PROFILE} if session.scopes else held
+        now = self._clock.now()
+        grant = Grant.until(subject=user.name, tenant=tenant, scopes=scopes, now=now, lifetime=self._access_lifetime, end=None)
+        return TokenPair(
+            access_token=self._signer.sign(grant),
+            refresh_token=refresh,
+            expires_in=int((grant.expires - grant.issued).total_seconds()),
+            scopes=scopes,
+        )
+
+
+def _sign_in_key(email: str) -> str:
+    """The key to look up; what is no address finds nobody, and is told so after the same work."""
+    try:
+        return email_key(normalize_email(email))
+    except InvalidInput:
+        return email_key(email)

@@ -1,0 +1,175 @@
+"""The signing key: made at the first start, kept in a file, published as JWKS; and the tokens that it signs."""
+
+import asyncio
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from jwt import PyJWK
+from ulid import ULID
+
+from auth_svc.domain import Grant
+from auth_svc.private_files import create_private
+from tocsin.config import ConfigError
+from tocsin.mesh.tokens import TokenRefused
+
+ALGORITHM: Final = "EdDSA"
+# The group may read: Kubernetes gives a mounted secret to the pod's group. Nobody else, and nobody may write but the owner.
+_FORBIDDEN_MODE: Final = 0o037
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFiles:
+    """Where the keys are, and the names of the settings that say so, for errors."""
+
+    signing: Path
+    signing_setting: str
+    retired: Sequence[Path]
+    retired_setting: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    private: Ed25519PrivateKey
+    kid: str
+    published: tuple[dict[str, str], ...]
+    keys: dict[str, PyJWK]
+
+
+class SigningKeys:
+    """Signs tokens (JWT, EdDSA) and verifies them; a component.
+
+    Implements `auth_svc.ports.TokenSigner` and `tocsin.mesh.tokens.KeySource`. Tokens signed by a key that was replaced verify as long as
+    its public half is among the retired ones.
+    """
+
+    def __init__(self, *, files: KeyFiles, issuer: str, audience: str) -> None:
+        self._files = files
+        self._issuer = issuer
+        self._audience = audience
+        self._loaded: _Loaded | None = None
+
+    async def start(self) -> None:
+        """Reads the keys; makes the signing key if its file does not exist.
+
+        Raises:
+            ConfigError: a file cannot be read, holds something else, or may be read by everybody.
+        """
+        if self._loaded is None:
+            self._loaded = await asyncio.to_thread(_load, self._files)
+
+    async def stop(self) -> None:
+        """Nothing to let go of: tokens verify until the process ends."""
+
+    def sign(self, grant: Grant) -> str:
+        """The token that says ``grant``; its claims are those that `tocsin.mesh.tokens` reads."""
+        loaded = self._ready()
+        claims: dict[str, object] = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": grant.subject,
+            "tenant": grant.tenant,
+            "scope": " ".join(sorted(grant.scopes)),
+            "zoneinfo": grant.time_zone,
+            "iat": int(grant.issued.timestamp()),
+            "exp": int(grant.expires.timestamp()),
+            "jti": str(ULID.from_datetime(grant.issued)),
+        }
+        return jwt.encode(claims, loaded.private, algorithm=ALGORITHM, headers={"kid": loaded.kid})
+
+    def published(self) -> Sequence[dict[str, str]]:
+        """The public keys as JSON Web Keys (RFC 7517, RFC 8037), the current one first."""
+        return self._ready().published
+
+    async def key(self, kid: str) -> PyJWK:
+        """The public key ``kid``.
+
+        Raises:
+            TokenRefused: there is no such key.
+        """
+        found = self._ready().keys.get(kid)
+        if found is None:
+            raise TokenRefused("The token is signed with an unknown key.")
+        return found
+
+    def _ready(self) -> _Loaded:
+        if self._loaded is None:
+            msg = "the signing key is used before start"
+            raise RuntimeError(msg)
+        return self._loaded
+
+
+def thumbprint(public: Ed25519PublicKey) -> str:
+    """The key's id: its thumbprint (RFC 7638, 3), the same wherever it is computed."""
+    members = {"crv": "Ed25519", "kty": "OKP", "x": _encoded(public)}
+    canonical = json.dumps(members, separators=(",", ":"), sort_keys=True)
+    return _base64url(hashlib.sha256(canonical.encode()).digest())
+
+
+def _load(files: KeyFiles) -> _Loaded:
+    private = _signing_key(files.signing, files.signing_setting)
+    public = private.public_key()
+    retired = [_retired_key(path, files.retired_setting) for path in files.retired]
+    published = {thumbprint(key): _as_jwk(key) for key in (public, *retired)}
+    keys = {kid: PyJWK.from_dict(item) for kid, item in published.items()}
+    return _Loaded(private, thumbprint(public), tuple(published.values()), keys)
+
+
+def _signing_key(path: Path, setting: str) -> Ed25519PrivateKey:
+    try:
+        if not path.exists():
+            key = Ed25519PrivateKey.generate()
+            create_private(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        # Read even when just made: another replica may have been first.
+        mode = path.stat().st_mode
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError([f"{setting}: cannot use {path}: {error.strerror}"]) from None
+    if mode & _FORBIDDEN_MODE:
+        raise ConfigError([f"{setting}: {path} is open to others (mode {mode & 0o777:04o}); run chmod 600 on it"])
+    try:
+        key = load_pem_private_key(data, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ConfigError([f"{setting}: {path} holds no unencrypted private key in PEM"]) from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigError([f"{setting}: {path} holds a key of another kind; Ed25519 is needed"])
+    return key
+
+
+def _retired_key(path: Path, setting: str) -> Ed25519PublicKey:
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        raise ConfigError([f"{setting}: cannot use {path}: {error.strerror}"]) from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise ConfigError([f"{setting}: {path} holds no public key in PEM"]) from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise ConfigError([f"{setting}: {path} holds a key of another kind; Ed25519 is needed"])
+    return key
+
+
+def _as_jwk(public: Ed25519PublicKey) -> dict[str, str]:
+    return {"kty": "OKP", "crv": "Ed25519", "x": _encoded(public), "kid": thumbprint(public), "alg": ALGORITHM, "use": "sig"}
+
+
+def _encoded(public: Ed25519PublicKey) -> str:
+    return _base64url(public.public_bytes(Encoding.Raw, PublicFormat.Raw))
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")

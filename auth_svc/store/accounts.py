@@ -1,0 +1,145 @@
+"""Tenants and users."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from auth_svc.domain import Account, EmailTaken, LastAdministrator, Role, Tenant, TenantNotFound, User, UserNotFound, email_key
+from auth_svc.ports import Installation
+from auth_svc.store.keys import key_values
+from auth_svc.store.tables import TENANT_COLUMNS, TENANTS, USER_COLUMNS, Queries, api_keys, installation, tenant_of, tenants, user_of, users
+from tocsin.clock import to_micros
+from tocsin.database import insert_ignore
+
+
+class AccountQueries(Queries):
+    """`auth_svc.ports.AccountStore`."""
+
+    async def install(self, first: Installation, *, before_commit: Callable[[], Awaitable[None]]) -> bool:
+        """Claims the one row of the installation: on PostgreSQL other replicas wait at it, on SQLite at the transaction."""
+        async with self._database.transaction() as connection:
+            await _insert_tenant(connection, first.tenant)
+            if not await _claim(connection, first.tenant):
+                await connection.execute(delete(tenants).where(tenants.c.id == first.tenant.id))
+                return False
+            await _insert_user(connection, first.admin, first.password_hash)
+            await connection.execute(insert(api_keys).values(key_values(first.key, first.key_digest)))
+            # Files of this machine, not a call: what they hold must be on the disk before it is valid.
+            await before_commit()
+        return True
+
+    async def installed(self) -> bool:
+        """Whether a tenant exists."""
+        async with self._database.read() as connection:
+            return (await connection.execute(select(installation.c.id))).first() is not None
+
+    async def add_tenant(self, tenant: Tenant, admin: User, password_hash: str) -> None:
+        """Stores a tenant and its administrator, or nothing."""
+        async with self._database.transaction() as connection:
+            await _insert_tenant(connection, tenant)
+            await _insert_user(connection, admin, password_hash)
+            await _claim(connection, tenant)
+
+    async def find_account(self, key: str) -> Account | None:
+        """The account that signs in with this address."""
+        query = (
+            select(*USER_COLUMNS, users.c.password_hash, *TENANT_COLUMNS)
+            .select_from(TENANTS.join(users, users.c.tenant_id == tenants.c.id))
+            .where(users.c.email_key == key)
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).mappings().first()
+        return None if row is None else Account(user=user_of(row), tenant=tenant_of(row), password_hash=row["password_hash"])
+
+    async def replace_password_hash(self, user: str, *, old: str, new: str) -> None:
+        """Replaces the hash if it is still ``old``."""
+        statement = update(users).where(users.c.id == user, users.c.password_hash == old).values(password_hash=new)
+        async with self._database.transaction() as connection:
+            await connection.execute(statement)
+
+    async def get_tenant(self, tenant: str) -> Tenant:
+        """One tenant."""
+        async with self._database.read() as connection:
+            return await _tenant(connection, tenant)
+
+    async def change_tenant(self, tenant: str, *, display_name: str | None, time_zone: str | None) -> Tenant:
+        """Changes what is given."""
+        given = {"display_name": display_name, "time_zone": time_zone}
+        values = {name: value for name, value in given.items() if value is not None}
+        async with self._database.transaction() as connection:
+            if values:
+                await connection.execute(update(tenants).where(tenants.c.id == tenant).values(values))
+            return await _tenant(connection, tenant)
+
+    async def add_user(self, user: User, password_hash: str) -> None:
+        """Stores a user."""
+        async with self._database.transaction() as connection:
+            await _insert_user(connection, user, password_hash)
+
+    async def get_user(self, tenant: str, user: str) -> User:
+        """One user of a tenant."""
+        async with self._database.read() as connection:
+            return await _user(connection, tenant, user)
+
+    async def list_users(self, tenant: str, *, after: str, limit: int) -> Sequence[User]:
+        """Users of a tenant in the order of their ids, which is that of their making."""
+        query = select(*USER_COLUMNS).where(users.c.tenant_id == tenant, users.c.id > after).order_by(users.c.id).limit(limit)
+        async with self._database.read() as connection:
+            return [user_of(row) for row in (await connection.execute(query)).mappings()]
+
+    async def remove_user(self, tenant: str, user: str) -> User:
+        """Removes a user; its sessions go with it."""
+        async with self._database.transaction() as connection:
+            # Two administrators who remove each other at the same moment wait here for one another.
+            await connection.execute(select(tenants.c.id).where(tenants.c.id == tenant).with_for_update())
+            found = await _user(connection, tenant, user)
+            if found.role is Role.ADMIN and await _admins(connection, tenant) <= 1:
+                raise LastAdministrator
+            await connection.execute(delete(users).where(users.c.id == user))
+        return found
+
+
+async def _insert_tenant(connection: AsyncConnection, tenant: Tenant) -> None:
+    values = {"id": tenant.id, "display_name": tenant.display_name, "time_zone": tenant.time_zone, "created_at": to_micros(tenant.created)}
+    await connection.execute(insert(tenants).values(values))
+
+
+async def _claim(connection: AsyncConnection, tenant: Tenant) -> bool:
+    """Makes ``tenant`` the operator's, if it is the first."""
+    statement = insert_ignore(installation).values(id=1, tenant_id=tenant.id).returning(installation.c.id)
+    return (await connection.execute(statement)).first() is not None
+
+
+async def _insert_user(connection: AsyncConnection, user: User, password_hash: str) -> None:
+    values = {
+        "id": user.id,
+        "tenant_id": user.tenant,
+        "email": user.email,
+        "email_key": email_key(user.email),
+        "display_name": user.display_name,
+        "role": user.role.value,
+        "password_hash": password_hash,
+        "created_at": to_micros(user.created),
+    }
+    if (await connection.execute(insert_ignore(users).values(values).returning(users.c.id))).first() is None:
+        raise EmailTaken
+
+
+async def _tenant(connection: AsyncConnection, tenant: str) -> Tenant:
+    row = (await connection.execute(select(*TENANT_COLUMNS).select_from(TENANTS).where(tenants.c.id == tenant))).mappings().first()
+    if row is None:
+        raise TenantNotFound
+    return tenant_of(row)
+
+
+async def _user(connection: AsyncConnection, tenant: str, user: str) -> User:
+    row = (await connection.execute(select(*USER_COLUMNS).where(users.c.tenant_id == tenant, users.c.id == user))).mappings().first()
+    if row is None:
+        raise UserNotFound
+    return user_of(row)
+
+
+async def _admins(connection: AsyncConnection, tenant: str) -> int:
+    query = select(func.count()).select_from(users).where(users.c.tenant_id == tenant, users.c.role == Role.ADMIN.value)
+    return (await connection.execute(query)).scalar_one()

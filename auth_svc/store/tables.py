@@ -1,0 +1,137 @@
+"""The tables. Times are microseconds since the Unix epoch, UTC; ids are ULIDs; scopes are separated by spaces; secrets are digests."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, MetaData, RowMapping, SmallInteger, String, Table, Text
+
+from auth_svc.domain import Role, Tenant, User
+from tocsin.clock import from_micros
+from tocsin.database import Database
+
+metadata = MetaData()
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+# One row at most: whoever inserts it makes the first tenant, which is the operator's.
+installation = Table(
+    "installation",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("tenant_id", String(26), ForeignKey("tenants.id"), nullable=False),
+    CheckConstraint("id = 1", name="installation_once"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("tenant_id", String(26), ForeignKey("tenants.id"), nullable=False),
+    Column("email", Text, nullable=False),
+    Column("email_key", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("users_email_key", "email_key", unique=True),
+    Index("users_tenant", "tenant_id", "id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("tenant_id", String(26), ForeignKey("tenants.id"), nullable=False),
+    Column("user_id", String(26), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("sessions_user", "user_id"),
+)
+
+# A spent token stays until it would have expired: that is how its second use is noticed.
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("session_id", String(26), ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("spent_at", BigInteger),
+    Index("refresh_tokens_session", "session_id"),
+    Index("refresh_tokens_expires", "expires_at"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("tenant_id", String(26), ForeignKey("tenants.id"), nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Index("api_keys_digest", "digest", unique=True),
+    Index("api_keys_tenant", "tenant_id", "id"),
+)
+
+TENANT_COLUMNS = (
+    tenants.c.id.label("t_id"),
+    tenants.c.display_name.label("t_display_name"),
+    tenants.c.time_zone.label("t_time_zone"),
+    tenants.c.created_at.label("t_created_at"),
+    installation.c.tenant_id.label("t_operator"),
+)
+"""A tenant as `tenant_of` reads it; select them from a join with `TENANTS`."""
+
+TENANTS = tenants.outerjoin(installation, installation.c.tenant_id == tenants.c.id)
+"""Tenants, and which of them is the operator's."""
+
+USER_COLUMNS = (users.c.id, users.c.tenant_id, users.c.email, users.c.display_name, users.c.role, users.c.created_at)
+"""A user as `user_of` reads it."""
+
+
+class Queries:
+    """The part of every group of queries: the database that they run on."""
+
+    def __init__(self, *, database: Database) -> None:
+        self._database = database
+
+
+def tenant_of(row: RowMapping) -> Tenant:
+    """The tenant in `TENANT_COLUMNS` of ``row``."""
+    return Tenant(
+        id=row["t_id"],
+        display_name=row["t_display_name"],
+        time_zone=row["t_time_zone"],
+        operator=row["t_operator"] is not None,
+        created=from_micros(row["t_created_at"]),
+    )
+
+
+def user_of(row: RowMapping) -> User:
+    """The user in `USER_COLUMNS` of ``row``."""
+    return User(
+        id=row["id"],
+        tenant=row["tenant_id"],
+        email=row["email"],
+        display_name=row["display_name"],
+        role=Role(row["role"]),
+        created=from_micros(row["created_at"]),
+    )
+
+
+def join_scopes(scopes: Iterable[str]) -> str:
+    """Scopes as they are stored."""
+    return " ".join(sorted(scopes))
+
+
+def split_scopes(text: str) -> frozenset[str]:
+    """Scopes as they were stored."""
+    return frozenset(text.split())

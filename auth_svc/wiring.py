@@ -1,0 +1,108 @@
+"""The parts of auth_svc and how they fit."""
+
+from datetime import timedelta
+
+from auth_svc.config import AuthSettings
+from auth_svc.domain import Scopes
+from auth_svc.handlers import ApiKeyHandlers, AuthHandlers, TenantHandlers, UserHandlers
+from auth_svc.journal import SecurityJournal
+from auth_svc.passwords import Argon2Passwords
+from auth_svc.secret_files import StateFolder
+from auth_svc.service import ApiKeys, Housekeeper, Installer, People, Sessions
+from auth_svc.signing import KeyFiles, SigningKeys
+from auth_svc.store import AuthStore
+from auth_svc.throttle import LoginThrottle, ThrottleRule
+from tocsin.api.auth.v1 import api_key_service_pb2_grpc, auth_service_pb2_grpc, user_service_pb2_grpc
+from tocsin.clock import Clock
+from tocsin.database import Database
+from tocsin.lifecycle import App, setting_name
+from tocsin.mesh.breaker import BreakerRegistry
+from tocsin.mesh.policy import policies
+from tocsin.mesh.server import MeshServer
+from tocsin.mesh.tokens import TokenVerifier
+from tocsin.node import DatabaseGuard
+from tocsin.telemetry import Telemetry
+
+
+def build(settings: AuthSettings, clock: Clock) -> App:
+    """Puts the service together; nothing starts. It calls nobody, and verifies tokens with its own keys."""
+    telemetry = Telemetry(service=settings.service_name, settings=settings)
+    breakers = BreakerRegistry(clock=clock)
+    guard = DatabaseGuard(breakers.get(id="database", target="database"), settings.database_command_timeout_seconds)
+    database = Database.of(settings, clock=clock, guard=guard)
+    store = AuthStore(database=database)
+
+    keys = _signing_keys(settings)
+    passwords = Argon2Passwords(
+        memory_kib=settings.argon2_memory_kib,
+        iterations=settings.argon2_iterations,
+        parallelism=settings.argon2_parallelism,
+        threads=settings.password_threads,
+        queue=settings.password_queue,
+        registry=telemetry.registry,
+    )
+    journal = SecurityJournal(registry=telemetry.registry)
+    scopes = Scopes(every=frozenset(policy.scope for policy in policies().values() if policy.scope))
+    access_lifetime = timedelta(seconds=settings.access_token_seconds)
+
+    sessions = Sessions(
+        store=store,
+        hasher=passwords,
+        signer=keys,
+        throttle=LoginThrottle(clock=clock, rule=_throttle_rule(settings)),
+        scopes=scopes,
+        log=journal,
+        clock=clock,
+        registration_open=settings.registration == "open",
+        access_lifetime=access_lifetime,
+        refresh_lifetime=timedelta(seconds=settings.refresh_token_seconds),
+    )
+    people = People(store=store, hasher=passwords, scopes=scopes, log=journal, clock=clock)
+    api_keys = ApiKeys(store=store, signer=keys, scopes=scopes, log=journal, clock=clock, access_lifetime=access_lifetime)
+    installer = Installer(
+        store=store,
+        hasher=passwords,
+        files=StateFolder(folder=settings.state_dir),
+        log=journal,
+        clock=clock,
+        email=settings.bootstrap_email,
+        enabled=settings.bootstrap,
+    )
+
+    server = MeshServer(
+        service=settings.service_name,
+        settings=settings,
+        clock=clock,
+        telemetry=telemetry,
+        mesh=None,
+        verifier=TokenVerifier(keys=keys, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock),
+        breakers=breakers,
+        checks={"database": database.check},
+        handlers=[
+            (auth_service_pb2_grpc.add_AuthServiceServicer_to_server, AuthHandlers(sessions=sessions, keys=keys)),
+            (user_service_pb2_grpc.add_UserServiceServicer_to_server, UserHandlers(people=people)),
+            (user_service_pb2_grpc.add_TenantServiceServicer_to_server, TenantHandlers(people=people)),
+            (api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server, ApiKeyHandlers(keys=api_keys)),
+        ],
+    )
+    components = [telemetry, keys, database, passwords, installer, Housekeeper(store=store, clock=clock)]
+    return App(name=settings.service_name, components=components, server=server)
+
+
+def _signing_keys(settings: AuthSettings) -> SigningKeys:
+    files = KeyFiles(
+        signing=settings.signing_key_file,
+        signing_setting=setting_name(settings, "signing_key_file"),
+        retired=settings.retired_key_files,
+        retired_setting=setting_name(settings, "retired_key_files"),
+    )
+    return SigningKeys(files=files, issuer=settings.token_issuer, audience=settings.token_audience)
+
+
+def _throttle_rule(settings: AuthSettings) -> ThrottleRule:
+    return ThrottleRule(
+        free=settings.login_free_failures,
+        longest=settings.login_longest_wait_seconds,
+        window=settings.login_window_seconds,
+        capacity=settings.login_accounts,
+    )
