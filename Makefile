@@ -2,7 +2,8 @@
 #
 # Needs Python 3.11 or newer with its venv module, and make: no compiler, no root, nothing installed by hand.
 #   PYTHON=python3.12 make setup     another interpreter
-#   UV_DEFAULT_INDEX=https://... make setup     a package mirror (pip's own index settings are taken over when this is unset)
+#   UV_DEFAULT_INDEX=https://... make setup     a package mirror; uv does not read pip's configuration, so that its `index-url` and
+#                                     `cert` are passed on when nothing else is set
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -36,8 +37,11 @@ $(STAMP): requirements/dev.lock pyproject.toml
 	  awk '/^[^ ]/ { on = /^uv==/ } on' requirements/dev.lock | \
 	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement /dev/stdin; \
 	fi
-	@index="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true)}}"; \
+	@pip_setting() { $(BIN)/python -m pip config list | sed -n "s/^global\.$$1='\(.*\)'$$/\1/p"; }; \
+	  index="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$(pip_setting index-url)}}"; \
+	  cert="$${SSL_CERT_FILE:-$${PIP_CERT:-$$(pip_setting cert)}}"; \
 	  if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
+	  if [ -n "$$cert" ]; then export SSL_CERT_FILE="$$cert"; fi; \
 	  export VIRTUAL_ENV="$$PWD/.venv"; \
 	  echo "installing what requirements/dev.lock pins"; \
 	  $(BIN)/uv pip sync --quiet --no-build --require-hashes requirements/dev.lock; \
