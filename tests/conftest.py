@@ -10,6 +10,7 @@ import pytest
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.redis import RedisServer
+from tocsin.testing.smtp import SmtpSink
 
 _NUMBERS = itertools.count(1)
 
@@ -77,3 +78,12 @@ def own_redis_server() -> Generator[RedisServer]:
     server.start()
     yield server
     server.close()
+
+
+@pytest.fixture
+async def smtp_sink() -> AsyncGenerator[SmtpSink]:
+    """A real SMTP server that takes every message until the test scripts something else."""
+    sink = SmtpSink()
+    await sink.start()
+    yield sink
+    await sink.stop()
