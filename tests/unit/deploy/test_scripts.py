@@ -73,6 +73,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest
     [
         (b"/opt/tocsin/bin/python\0/opt/tocsin/bin/tocsin\0serve\0mailer_svc\0", "mailer_svc"),
         (b"/sbin/docker-init\0--\0tocsin\0serve\0gateway\0", "gateway"),
+        (b"/opt/tocsin/bin/python\0-m\0gateway\0", "gateway"),
         (b"tocsin\0migrate\0", None),
         (b"sh\0-c\0gateway_tool\0", None),
         (b"", None),
