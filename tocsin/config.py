@@ -79,31 +79,35 @@ class MeshSettings(Settings):
     """How services find, trust and bound one another."""
 
     trust_domain: str = Field(
-        "tocsin.local", description="SPIFFE trust domain of the certificates, as in spiffe://<trust-domain>/<service>."
+        default="tocsin.local", description="SPIFFE trust domain of the certificates, as in spiffe://<trust-domain>/<service>."
     )
-    tls_ca_file: Path = Field(Path("{state_dir}/pki/ca.pem"), description="Certificates (PEM) of the authorities that are trusted.")
-    tls_cert_file: Path = Field(Path("{state_dir}/pki/{service}.pem"), description="This service's certificate chain (PEM).")
-    tls_key_file: Path = Field(Path("{state_dir}/pki/{service}-key.pem"), description="This service's private key (PEM).")
-    auth_target: str = Field("127.0.0.1:9001", description="gRPC target of auth_svc, such as host:port or dns:///host:port.")
-    scheduler_target: str = Field("127.0.0.1:9002", description="gRPC target of scheduler_svc.")
-    processor_target: str = Field("127.0.0.1:9003", description="gRPC target of processor_svc.")
-    mailer_target: str = Field("127.0.0.1:9004", description="gRPC target of mailer_svc.")
-    token_issuer: str = Field("https://tocsin.local", description="The issuer (iss) that tokens are signed with and checked for.")
-    token_audience: str = Field("tocsin", description="The audience (aud) that tokens are signed for and checked for.")
-    drain_seconds: float = Field(3.0, ge=0.5, description="Time between reporting NOT_SERVING and refusing new calls, when stopping.")
-    grace_seconds: float = Field(10.0, ge=0, description="Time that running calls get to end, after drain_seconds.")
-    max_message_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="Largest gRPC message sent or accepted.")
-    max_metadata_bytes: int = Field(16 * 1024, ge=1024, description="Largest metadata of a gRPC call.")
-    max_concurrent_streams: int = Field(1000, ge=1, description="Calls that one connection may have open at a time.")
-    keepalive_seconds: float = Field(30.0, ge=1, description="Interval of keepalive pings on idle connections.")
-    faults_enabled: bool = Field(False, description="Allows faults to be injected through MeshService.SetFault; never in production.")
+    tls_ca_file: Path = Field(default=Path("{state_dir}/pki/ca.pem"), description="Certificates (PEM) of the authorities that are trusted.")
+    tls_cert_file: Path = Field(default=Path("{state_dir}/pki/{service}.pem"), description="This service's certificate chain (PEM).")
+    tls_key_file: Path = Field(default=Path("{state_dir}/pki/{service}-key.pem"), description="This service's private key (PEM).")
+    auth_target: str = Field(default="127.0.0.1:9001", description="gRPC target of auth_svc, such as host:port or dns:///host:port.")
+    scheduler_target: str = Field(default="127.0.0.1:9002", description="gRPC target of scheduler_svc.")
+    processor_target: str = Field(default="127.0.0.1:9003", description="gRPC target of processor_svc.")
+    mailer_target: str = Field(default="127.0.0.1:9004", description="gRPC target of mailer_svc.")
+    token_issuer: str = Field(default="https://tocsin.local", description="The issuer (iss) that tokens are signed with and checked for.")
+    token_audience: str = Field(default="tocsin", description="The audience (aud) that tokens are signed for and checked for.")
+    drain_seconds: float = Field(
+        default=3.0, ge=0.5, description="Time between reporting NOT_SERVING and refusing new calls, when stopping."
+    )
+    grace_seconds: float = Field(default=10.0, ge=0, description="Time that running calls get to end, after drain_seconds.")
+    max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, description="Largest gRPC message sent or accepted.")
+    max_metadata_bytes: int = Field(default=16 * 1024, ge=1024, description="Largest metadata of a gRPC call.")
+    max_concurrent_streams: int = Field(default=1000, ge=1, description="Calls that one connection may have open at a time.")
+    keepalive_seconds: float = Field(default=30.0, ge=1, description="Interval of keepalive pings on idle connections.")
+    faults_enabled: bool = Field(
+        default=False, description="Allows faults to be injected through MeshService.SetFault; never in production."
+    )
 
 
 class RedisSettings(Settings):
     """The shared Redis, which is never the only copy of anything."""
 
-    redis_url: SecretStr | None = Field(None, description="Redis URL; without one every limit and live event stays in the process.")
-    redis_timeout_seconds: float = Field(1.0, gt=0, description="Longest wait for Redis to connect or to answer.")
+    redis_url: SecretStr | None = Field(default=None, description="Redis URL; without one every limit and live event stays in the process.")
+    redis_timeout_seconds: float = Field(default=1.0, gt=0, description="Longest wait for Redis to connect or to answer.")
 
     @field_validator("redis_url")
     @classmethod
@@ -114,19 +118,21 @@ class RedisSettings(Settings):
 class TelemetrySettings(Settings):
     """Logs, traces and metrics."""
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe log line written.")
-    log_format: Literal["json", "console"] = Field("json", description="JSON for machines, or colours for a terminal.")
-    otlp_endpoint: str | None = Field(None, description="OTLP/gRPC endpoint for traces, such as http://collector:4317; none: no export.")
-    trace_sample_ratio: float = Field(1.0, ge=0, le=1, description="Share of new traces that are recorded, 0 to 1.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="The least severe log line written.")
+    log_format: Literal["json", "console"] = Field(default="json", description="JSON for machines, or colours for a terminal.")
+    otlp_endpoint: str | None = Field(
+        default=None, description="OTLP/gRPC endpoint for traces, such as http://collector:4317; none: no export."
+    )
+    trace_sample_ratio: float = Field(default=1.0, ge=0, le=1, description="Share of new traces that are recorded, 0 to 1.")
 
 
 class ServiceSettings(MeshSettings, RedisSettings, TelemetrySettings):
     """What every service has. A subclass sets ``service`` to its short name and gives the two ports their defaults."""
 
-    state_dir: Path = Field(Path("./var"), description="Folder for databases, keys, certificates and the development inbox.")
-    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
-    port: int = Field(0, ge=0, le=65535, description="gRPC port; 0 takes any free one.")
-    metrics_port: int = Field(0, ge=0, le=65535, description="Port of the Prometheus endpoint /metrics; 0 takes any free one.")
+    state_dir: Path = Field(default=Path("./var"), description="Folder for databases, keys, certificates and the development inbox.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
+    port: int = Field(default=0, ge=0, le=65535, description="gRPC port; 0 takes any free one.")
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="Port of the Prometheus endpoint /metrics; 0 takes any free one.")
 
     @model_validator(mode="before")
     @classmethod
@@ -144,15 +150,15 @@ class StoreSettings(Settings):
     """A service's own database: a SQLite file, or a schema of a PostgreSQL database."""
 
     database_url: SecretStr | None = Field(
-        None, description="postgresql://user:password@host/name or sqlite:///path; none: <state_dir>/<service>.db (SQLite)."
+        default=None, description="postgresql://user:password@host/name or sqlite:///path; none: <state_dir>/<service>.db (SQLite)."
     )
     database_schema: str = Field(
-        "", pattern="^([a-z_][a-z0-9_]{0,62})?$", description="PostgreSQL schema of the service; empty: the service's name."
+        default="", pattern="^([a-z_][a-z0-9_]{0,62})?$", description="PostgreSQL schema of the service; empty: the service's name."
     )
-    database_pool_size: int = Field(10, ge=1, le=1000, description="Connections that one process may open to the database.")
-    database_connect_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for a connection to the database.")
-    database_command_timeout_seconds: float = Field(30.0, gt=0, description="Longest wait for one statement on PostgreSQL.")
-    database_migrate: bool = Field(True, description="Migrates the schema at start; otherwise `tocsin migrate` does.")
+    database_pool_size: int = Field(default=10, ge=1, le=1000, description="Connections that one process may open to the database.")
+    database_connect_timeout_seconds: float = Field(default=5.0, gt=0, description="Longest wait for a connection to the database.")
+    database_command_timeout_seconds: float = Field(default=30.0, gt=0, description="Longest wait for one statement on PostgreSQL.")
+    database_migrate: bool = Field(default=True, description="Migrates the schema at start; otherwise `tocsin migrate` does.")
 
     @field_validator("database_url")
     @classmethod
@@ -284,8 +290,13 @@ class _Environment(PydanticBaseSettingsSource):
         for name in sorted(self._env):
             if name in known or name.startswith(others):
                 continue
-            near = get_close_matches(name.upper(), known, n=1, cutoff=0.6)
-            yield f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
+            near = self._nearest(name.upper(), known)
+            yield f"{name}: there is no such setting" + (f"; did you mean {near}?" if near else "")
+
+    def _nearest(self, name: str, known: set[str]) -> str | None:
+        prefixed = name.replace(PREFIX, f"{PREFIX}{self._kind.service.upper()}_", 1)
+        exact = [candidate for candidate in (name, prefixed) if candidate in known]
+        return next(iter(exact or get_close_matches(name, known, n=1)), None)
 
     def explain(self, error: ValidationError) -> Iterator[str]:
         """A line for each value that was refused; a secret's value is never shown."""
