@@ -38,6 +38,7 @@ class ExitCode(IntEnum):
     UNAVAILABLE = 69
     SOFTWARE = 70
     TEMPORARY = 75
+    DENIED = 77
     CONFIG = 78
 
 

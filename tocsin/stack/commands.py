@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ import httpx
 from tocsin.clock import Clock
 from tocsin.errors import FailedPrecondition, ResourceExhausted, Unavailable
 from tocsin.lifecycle import ExitCode
-from tocsin.mesh.identity import ensure_pki
 from tocsin.stack.layout import SERVICES, Layout, log_folder, plan, ports_in_use
 from tocsin.stack.picture import StackPicture, StackRunning, is_running, locked, read_picture, supervisor_of
 from tocsin.stack.supervisor import ServiceRefused, Supervisor, tail
@@ -41,8 +41,8 @@ class Stack:
     layout: Layout
     programs: Mapping[str, Sequence[str]]
     env: Mapping[str, str]
-    tocsin: str
-    """How to call the command for this state folder; shown to the person."""
+    state_flag: str
+    """What a further command needs to find this stack; shown to the person."""
 
 
 class Ended(StrEnum):
@@ -60,8 +60,8 @@ def stack_of(*, state: Path, base: int | None, env: Mapping[str, str], programs:
         ConfigError: the ports cannot be laid out.
     """
     layout = plan(state=state, base=base, env=env)
-    command = "tocsin" if layout.state == Path("var").resolve() else f"tocsin --state {state}"
-    return Stack(layout=layout, programs=programs, env=env, tocsin=command)
+    flag = "" if layout.state == Path("var").resolve() else f"--state {shlex.quote(str(state))}"
+    return Stack(layout=layout, programs=programs, env=env, state_flag=flag)
 
 
 async def up(stack: Stack, *, view: View, clock: Clock, show_key: bool) -> int:
@@ -121,7 +121,7 @@ async def detach(stack: Stack, *, argv: Sequence[str], clock: Clock, patience: f
         os.kill(pid, signal.SIGTERM)
         msg = f"the stack was not healthy after {patience:g} s and is stopped again; see {log_folder(layout.state)}\n{tail(log)}"
         raise Unavailable(msg) from None
-    return welcome(layout, new_key=_key(layout) if new_start else None, tocsin=stack.tocsin)
+    return welcome(layout, new_key=_key(layout) if new_start else None, state_flag=stack.state_flag)
 
 
 async def down(state: Path, *, clock: Clock, patience: float) -> Ended:
@@ -168,7 +168,7 @@ async def _run(stack: Stack, supervisor: Supervisor, view: View, told: asyncio.E
         await asyncio.wait((stopping, getting_ready), return_when=asyncio.FIRST_COMPLETED)
         if getting_ready.done():
             getting_ready.result()
-            view.say(welcome(stack.layout, new_key=_key(stack.layout) if show_key else None, tocsin=stack.tocsin))
+            view.say(welcome(stack.layout, new_key=_key(stack.layout) if show_key else None, state_flag=stack.state_flag))
             await stopping
     except ServiceRefused as error:
         view.say(error.message)
@@ -265,6 +265,8 @@ def _make_folders(layout: Layout) -> None:
 
 
 def _make_certificates(stack: Stack, clock: Clock) -> None:
+    from tocsin.mesh.identity import ensure_pki  # gRPC takes long to import, and the commands of every day do without
+
     trust_domain = stack.env.get("TOCSIN_TRUST_DOMAIN") or "tocsin.local"
     ensure_pki(folder=stack.layout.state / "pki", services=SERVICES, trust_domain=trust_domain, clock=clock)
 

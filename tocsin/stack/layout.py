@@ -98,7 +98,7 @@ class Layout:
     @property
     def api_key_file(self) -> Path:
         """The development API key that auth_svc writes at its first start."""
-        return self.state / "api-key"
+        return self.state / "dev-api-key"
 
     def log_file(self, service: str) -> Path:
         """What the service writes."""
@@ -164,6 +164,9 @@ def ports_in_use(layout: Layout) -> list[str]:
 
 
 def _wanted(base: int | None, env: Mapping[str, str]) -> Iterator[Port]:
+    highest = _HIGHEST - max(offset for _, offset in _OFFSETS.values())
+    if base is not None and not 0 <= base <= highest:
+        raise ConfigError([f"--port-base {base}: must be a port between 0 and {highest}, so that the ports behind it exist"])
     problems: list[str] = []
     for (service, kind), (usual, offset) in _OFFSETS.items():
         setting = prefix(service) + _FIELDS[kind]
@@ -171,8 +174,8 @@ def _wanted(base: int | None, env: Mapping[str, str]) -> Iterator[Port]:
             number, source = (base + offset if base else 0), f"--port-base {base}"
         else:
             number, source = _number(env.get(setting) or str(usual), setting, problems), setting
-        if not 0 <= number <= _HIGHEST:
-            problems.append(f"{source}: {service} would need port {number}, which is not between 0 and {_HIGHEST}")
+        if number > _HIGHEST:
+            problems.append(f"{source}: port {number} is not between 0 and {_HIGHEST}")
         yield Port(service=service, kind=kind, number=number, source=source)
     if problems:
         raise ConfigError(problems)

@@ -132,13 +132,13 @@ def view_for(console: Console, layout: Layout) -> View:
     return TableView(console=console, layout=layout) if console.is_terminal else LineView(console=console, layout=layout)
 
 
-def welcome(layout: Layout, *, new_key: str | None, tocsin: str) -> str:
+def welcome(layout: Layout, *, new_key: str | None, state_flag: str) -> str:
     """What a newcomer needs next: addresses, the API key, a first alarm and where its mail appears.
 
     Args:
         layout: the running stack.
         new_key: the API key that was made at this start; it is shown this once.
-        tocsin: how to call the command with this state folder, such as ``tocsin --state x``.
+        state_flag: what a further command needs to find the stack, such as ``--state x``; empty for the usual folder.
     """
     key_file = shlex.quote(str(layout.api_key_file))
     headers = f"-H 'Content-Type: application/json' -H \"Authorization: Bearer $(cat {key_file})\""
@@ -153,7 +153,7 @@ def welcome(layout: Layout, *, new_key: str | None, tocsin: str) -> str:
         "An alarm five seconds ahead, and its mail:",
         "",
         f"  curl -sS {layout.http_url}/v1/alarms {headers} -d {shlex.quote(json.dumps(_FIRST_ALARM))}",
-        f"  {tocsin} inbox",
+        f"  tocsin inbox {state_flag}".rstrip(),
         "",
     ]
     return "\n".join(lines)

@@ -8,7 +8,6 @@ from typing import Final, Protocol
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
@@ -70,7 +69,7 @@ class Telemetry:
         self._settings = settings
         self._processors = tuple(span_processors)
         self._provider: TracerProvider | None = None
-        self._exporter: OTLPSpanExporter | None = None
+        self._exporter: SpanExporter | None = None
         self._server = MetricsServer(registry=self.registry, host=settings.host, port=settings.metrics_port, ready=lambda: self._ready)
 
     @property
@@ -168,11 +167,16 @@ def _links(traceparents: Sequence[str]) -> list[Link]:
     return [Link(context) for value in traceparents if (context := parse_traceparent(value)) is not None]
 
 
-def _exporter(endpoint: str | None) -> OTLPSpanExporter | None:
-    return OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://")) if endpoint else None
+def _exporter(endpoint: str | None) -> SpanExporter | None:
+    if endpoint is None:
+        return None
+    # Most processes export nothing and need neither its memory nor the time that its import takes.
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+    return OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://"))
 
 
-def _provider(service: str, ratio: float, exporter: OTLPSpanExporter | None, processors: Sequence[SpanProcessor]) -> TracerProvider:
+def _provider(service: str, ratio: float, exporter: SpanExporter | None, processors: Sequence[SpanProcessor]) -> TracerProvider:
     provider = TracerProvider(
         sampler=ParentBased(TraceIdRatioBased(ratio)),
         resource=Resource.create({"service.name": service, "service.namespace": "tocsin"}),

@@ -26,10 +26,11 @@ _MASK: Final = "[redacted]"
 _SECRET_KEY: Final = re.compile(
     r"(?:password|passwd|secret|token|api[_-]?key|private[_-]?key|authorization|cookie|credentials?)$", re.IGNORECASE
 )
-# What gives a secret away inside of a text: a bearer header, a JWT, the password of a URL, a PEM private key.
+# What gives a secret away inside of a text: a bearer header, a JWT, an API key, the password of a URL, a PEM private key.
 _SECRET_TEXT: Final = re.compile(
     r"(?P<keep>\bbearer\s+)[\w.~+/=-]{8,}"
     r"|\beyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]*"
+    r"|\btk_[0-9a-z]{16,}"
     r"|(?<=://)(?P<user>[^\s:/@]*:)[^\s/@]+(?=@)"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)",
     re.IGNORECASE | re.DOTALL,

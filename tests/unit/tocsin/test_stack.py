@@ -58,7 +58,7 @@ FAKE = """
 
     signal.signal(signal.SIGTERM, end)
     if name == "auth_svc":
-        with open(os.path.join(os.environ["TOCSIN_STATE_DIR"], "api-key"), "w") as file:
+        with open(os.path.join(os.environ["TOCSIN_STATE_DIR"], "dev-api-key"), "w") as file:
             file.write("tk_secret\\n")
     http.server.HTTPServer(("127.0.0.1", port), Page).serve_forever()
 """
@@ -195,9 +195,9 @@ def test_the_environment_moves_single_ports() -> None:
     [
         (None, {"TOCSIN_AUTH_PORT": "x"}, "TOCSIN_AUTH_PORT: must be a port number (got 'x')"),
         (None, {"TOCSIN_AUTH_PORT": "-1"}, "TOCSIN_AUTH_PORT: must be a port number"),
-        (None, {"TOCSIN_AUTH_PORT": "70000"}, "auth_svc would need port 70000"),
-        (65520, {}, "--port-base 65520: processor_svc would need port 65543"),
-        (-5, {}, "--port-base -5: gateway would need port -5"),
+        (None, {"TOCSIN_AUTH_PORT": "70000"}, "TOCSIN_AUTH_PORT: port 70000 is not between 0 and 65535"),
+        (65520, {}, "--port-base 65520: must be a port between 0 and 65511"),
+        (-5, {}, "--port-base -5: must be a port"),
         (None, {"TOCSIN_AUTH_PORT": "9002"}, "scheduler_svc (gRPC) and auth_svc (gRPC) (TOCSIN_AUTH_PORT) both want port 9002"),
     ],
 )
@@ -329,7 +329,7 @@ async def test_the_picture_says_everything_a_program_needs(run: Callable[..., Ru
     data = json.loads(layout.stack_file.read_text())
     assert data["http"] == layout.http_url
     assert data["grpc"] == layout.address("gateway")
-    assert data["api_key_file"] == str(layout.state / "api-key")
+    assert data["api_key_file"] == str(layout.state / "dev-api-key")
     assert data["supervisor"] == os.getpid()
     assert set(data["services"]) == set(SERVICES)
     for name, service in data["services"].items():
@@ -464,7 +464,7 @@ DRIVER = """
     data = json.loads(sys.argv[1])
     ports = tuple(Port(**port) for port in data["ports"])
     layout = Layout(state=Path(data["state"]), host="127.0.0.1", ports=ports)
-    stack = Stack(layout=layout, programs=data["programs"], env=dict(os.environ), tocsin="tocsin")
+    stack = Stack(layout=layout, programs=data["programs"], env=dict(os.environ), state_flag="")
     sys.exit(asyncio.run(up(stack, view=LineView(console=Console(), layout=layout), clock=SystemClock(), show_key=False)))
 """
 
@@ -569,13 +569,13 @@ def test_the_launcher_refuses_an_absent_supervisor() -> None:
 def test_the_welcome_can_be_pasted(make_stack: Callable[..., Stack]) -> None:
     """The curl line is one line, reads the key from its file and makes an alarm a few seconds ahead."""
     layout = make_stack().layout
-    text = welcome(layout, new_key=None, tocsin="tocsin --state x")
+    text = welcome(layout, new_key=None, state_flag="--state x")
     (line,) = [line for line in text.splitlines() if line.strip().startswith("curl")]
     assert f"{layout.http_url}/v1/alarms" in line
     assert f"$(cat {layout.api_key_file})" in line
     body = json.loads(line.partition("-d '")[2].rstrip("'"))
     assert body["trigger"] == {"every": "5s", "count": 1}
-    assert "tocsin --state x inbox" in text
+    assert "tocsin inbox --state x" in text
 
 
 def test_the_table_shows_every_service(make_stack: Callable[..., Stack]) -> None:

@@ -124,6 +124,7 @@ def test_a_record_names_trace_and_tenant_when_they_are_known(written: io.StringI
         ({"headers": {"Authorization": "Basic abcdefgh"}}, "abcdefgh"),
         ({"header": "Bearer abcdefgh12345678"}, "abcdefgh"),
         ({"detail": f"refused {JWT} at 3"}, JWT),
+        ({"detail": "refused tk_abcdefgh12345678ABCDEFGH"}, "abcdefgh"),
         ({"url": "postgresql+asyncpg://tocsin:hunter2@db/tocsin"}, "hunter2"),
         ({"value": SecretStr("hunter2hunter2")}, "hunter2"),
         ({"items": ["redis://:hunter2@cache"]}, "hunter2"),

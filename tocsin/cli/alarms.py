@@ -1,0 +1,176 @@
+"""`tocsin alarm add` and `tocsin alarm list`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Annotated, Any
+
+import typer
+
+from tocsin.cli.output import write_json, write_line, write_table
+from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
+from tocsin.cli.words import duration, instant, json_object, proto_duration, rfc3339, zone_of
+from tocsin.clock import Clock, SystemClock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class When:
+    """The flags that say when."""
+
+    at: str | None
+    daily: str | None
+    every: str | None
+    once: bool
+    count: int | None
+    time_zone: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class What:
+    """The flags that say what, and whom."""
+
+    to: Sequence[str]
+    subject: str | None
+    text: str | None
+    template: str | None
+    variables: Sequence[str]
+    channels: Sequence[str]
+    task: str | None
+    input: str | None
+
+
+def add(
+    at: Annotated[str | None, typer.Option("--at", help="Once: 2026-12-01T09:00:00Z, or 'in 5s'.")] = None,
+    daily: Annotated[str | None, typer.Option("--daily", help="Every day at a time of day: 14:30 or 14:30:00.")] = None,
+    every: Annotated[str | None, typer.Option("--every", help="At an interval: 30s, 5m, 1h30m.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="With --daily: only the next time.")] = False,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="With --daily or --every: so many times.")] = None,
+    time_zone: Annotated[str | None, typer.Option("--time-zone", help="IANA zone of local times; the tenant's unless given.")] = None,
+    to: Annotated[list[str] | None, typer.Option("--to", help="Address of the mail; may be repeated.")] = None,
+    subject: Annotated[str | None, typer.Option("--subject", help="Subject of the mail.")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="Text of the mail.")] = None,
+    template: Annotated[str | None, typer.Option("--template", help="Code of a stored template, instead of subject and text.")] = None,
+    variable: Annotated[list[str] | None, typer.Option("--var", help="Variable of the template, name=value; may be repeated.")] = None,
+    channel: Annotated[list[str] | None, typer.Option("--channel", help="email or inbox; may be repeated.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Handler to run, instead of a mail.")] = None,
+    task_input: Annotated[str | None, typer.Option("--input", help="JSON object that the handler gets.")] = None,
+    name: Annotated[str, typer.Option("--name", help="Name for people.")] = "",
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Store an alarm: when (one of --at, --daily, --every) and what (--to with --subject and --text, or --task)."""
+    when = When(at=at, daily=daily, every=every, once=once, count=count, time_zone=time_zone)
+    what = What(
+        to=to or [],
+        subject=subject,
+        text=text,
+        template=template,
+        variables=variable or [],
+        channels=channel or [],
+        task=task,
+        input=task_input,
+    )
+    alarm = {"displayName": name, "trigger": trigger_of(when, clock=SystemClock()), "action": action_of(what)}
+    with connect(state=state, url=url, api_key=api_key) as client:
+        made = client.create_alarm(alarm)
+    if as_json:
+        write_json(made)
+    else:
+        write_line(f"{made['name']} fires next at {made.get('nextFireTime', 'no time')}")
+
+
+def show(
+    condition: Annotated[str, typer.Option("--filter", help='Conditions joined by AND, such as state="ACTIVE" (AIP-160).')] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List alarms."""
+    with connect(state=state, url=url, api_key=api_key) as client:
+        alarms = list(islice(client.list_alarms(filter=condition), limit))
+    if as_json:
+        write_json({"alarms": alarms})
+        return
+    rows = [
+        (alarm["name"], alarm.get("displayName", ""), alarm.get("state", ""), alarm.get("nextFireTime", "-"), rule_words(alarm["trigger"]))
+        for alarm in alarms
+    ]
+    write_table(("alarm", "name", "state", "next", "rule"), rows, empty="There are no alarms.")
+
+
+def trigger_of(when: When, *, clock: Clock) -> dict[str, Any]:
+    """The trigger that the flags describe.
+
+    Raises:
+        typer.BadParameter: not exactly one rule is given, or one is malformed.
+    """
+    rules = [flag for flag, value in (("--at", when.at), ("--daily", when.daily), ("--every", when.every)) if value is not None]
+    if len(rules) != 1:
+        msg = f"give one of --at, --daily and --every{'' if not rules else ', not ' + ' and '.join(rules)}"
+        raise typer.BadParameter(msg)
+    if when.once and when.daily is None:
+        msg = "--once goes with --daily"
+        raise typer.BadParameter(msg)
+    if when.time_zone is not None:
+        zone_of(when.time_zone)
+    shared: dict[str, Any] = {"timeZone": when.time_zone} if when.time_zone else {}
+    if when.count is not None:
+        shared["count"] = when.count
+    if when.at is not None:
+        return {"at": rfc3339(instant(when.at, now=clock.now(), zone=when.time_zone, option="--at")), **shared}
+    if when.every is not None:
+        return {"every": proto_duration(duration(when.every, option="--every")), **shared}
+    return {"daily": {"time": when.daily, "recurring": not when.once}, **shared}
+
+
+def action_of(what: What) -> dict[str, Any]:
+    """The action that the flags describe.
+
+    Raises:
+        typer.BadParameter: flags of both kinds are given, or those of neither.
+    """
+    mail = [what.to, what.subject, what.text, what.template, what.variables, what.channels]
+    if what.task is not None:
+        if any(mail):
+            msg = "--task goes without the flags of a mail"
+            raise typer.BadParameter(msg)
+        return {"task": {"handler": what.task, "input": json_object(what.input or "{}", option="--input")}}
+    if what.input is not None:
+        msg = "--input goes with --task"
+        raise typer.BadParameter(msg)
+    if not what.to:
+        msg = "give --to with --subject and --text, or --task"
+        raise typer.BadParameter(msg)
+    notify = {
+        "to": list(what.to),
+        "subject": what.subject,
+        "text": what.text,
+        "template": f"templates/{what.template.removeprefix('templates/')}" if what.template else None,
+        "variables": dict(_variable(item) for item in what.variables),
+        "channels": list(what.channels),
+    }
+    return {"notify": {name: value for name, value in notify.items() if value}}
+
+
+def rule_words(trigger: dict[str, Any]) -> str:
+    """The rule of a trigger in a few words."""
+    zone = f" {trigger['timeZone']}" if trigger.get("timeZone") else ""
+    if "at" in trigger:
+        return f"at {trigger['at']}"
+    if "every" in trigger:
+        return f"every {trigger['every']}"
+    if "daily" in trigger:
+        return f"{'daily' if trigger['daily'].get('recurring', True) else 'once'} {trigger['daily']['time']}{zone}"
+    return ", ".join(sorted(trigger))
+
+
+def _variable(item: str) -> tuple[str, str]:
+    name, found, value = item.partition("=")
+    if not found or not name:
+        msg = f"{item!r} is not name=value"
+        raise typer.BadParameter(msg, param_hint="--var")
+    return name, value

@@ -1,0 +1,46 @@
+"""The command line: which words there are."""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from tocsin.cli.alarms import add, show
+from tocsin.cli.firings import watch
+from tocsin.cli.inbox import inbox
+from tocsin.cli.output import EXIT_CODES, write_line
+from tocsin.cli.services import migrate, serve
+from tocsin.cli.stack import down, status, up
+from tocsin.cli.tasks import run
+
+
+def make_app() -> typer.Typer:
+    """The `tocsin` command."""
+    app = typer.Typer(
+        name="tocsin", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=True, rich_markup_mode="rich", epilog=EXIT_CODES
+    )
+    app.callback(help="Tocsin rings on time, once. `tocsin up` runs it here; the other commands talk to it.")(_root)
+    alarm = typer.Typer(no_args_is_help=True, help="Store and list alarms.", epilog=EXIT_CODES)
+    alarm.command("add", epilog=EXIT_CODES)(add)
+    alarm.command("list", epilog=EXIT_CODES)(show)
+    for command in (up, down, status, serve, migrate):
+        app.command(epilog=EXIT_CODES, rich_help_panel="Run Tocsin")(command)
+    app.add_typer(alarm, name="alarm", rich_help_panel="Use Tocsin")
+    for command in (inbox, watch, run):
+        app.command(epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(command)
+    return app
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        try:
+            write_line(f"tocsin {version('tocsin')}")
+        except PackageNotFoundError:
+            write_line("tocsin, from a source tree that is not installed")
+        raise typer.Exit
+
+
+def _root(
+    show_version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="Show it.")] = False,
+) -> None:
+    """Options of every command."""

@@ -1,0 +1,114 @@
+"""`tocsin up`, `down` and `status`."""
+
+import asyncio
+import dataclasses
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from tocsin.cli.output import write_json, write_line, write_table
+from tocsin.cli.target import STATE, JsonOption, StateOption
+from tocsin.clock import SystemClock
+from tocsin.lifecycle import ExitCode
+from tocsin.stack import commands
+from tocsin.stack.picture import StackPicture, read_picture
+from tocsin.stack.supervisor import programs
+from tocsin.stack.view import view_for
+
+_DETACH_SECONDS: Final = 50.0
+
+
+def up(
+    state: StateOption = STATE,
+    port_base: Annotated[
+        int | None,
+        typer.Option(
+            "--port-base", help="First of the ports: HTTP N, gRPC N+1, services N+11 to N+14, metrics N+20 to N+24; 0 for any free ones."
+        ),
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once everything is healthy; `tocsin down` stops it.")] = False,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=1, help="With --detach: seconds until everything must be healthy.")
+    ] = _DETACH_SECONDS,
+    daemon: Annotated[bool, typer.Option("--daemon", hidden=True)] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the five services on this machine: restart what dies, drain on Ctrl-C. Settings come from TOCSIN_* variables."""
+    if as_json and not detach:
+        msg = "--json goes with --detach"
+        raise typer.BadParameter(msg)
+    stack = commands.stack_of(state=state, base=port_base, env=os.environ, programs=programs(sys.executable))
+    clock = SystemClock()
+    if not detach:
+        view = view_for(Console(highlight=False), stack.layout)
+        raise typer.Exit(asyncio.run(commands.up(stack, view=view, clock=clock, show_key=not daemon)))
+    again = [sys.executable, "-m", "tocsin.cli", "up", "--daemon", "--state", str(stack.layout.state)]
+    if port_base is not None:
+        again += ["--port-base", str(port_base)]
+    text = asyncio.run(commands.detach(stack, argv=again, clock=clock, patience=timeout))
+    if as_json:
+        picture = read_picture(stack.layout.state)
+        write_json(dataclasses.asdict(picture) if picture else {})
+    else:
+        write_line(text)
+
+
+def down(
+    state: StateOption = STATE,
+    timeout: Annotated[float, typer.Option("--timeout", min=0, help="Seconds until what has not ended is killed.")] = 90.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Drain and stop the stack of a state folder. Exit code 0 when nothing runs afterwards, 1 when it had to be killed."""
+    ended = asyncio.run(commands.down(state, clock=SystemClock(), patience=timeout))
+    if as_json:
+        write_json({"result": ended.value})
+    else:
+        words = {
+            commands.Ended.STOPPED: "The stack is stopped.",
+            commands.Ended.NOT_RUNNING: f"No stack runs on {state}.",
+            commands.Ended.KILLED: f"The stack did not end within {timeout:g} s and was killed.",
+        }
+        write_line(words[ended])
+    raise typer.Exit(ExitCode.FAILED if ended is commands.Ended.KILLED else ExitCode.OK)
+
+
+def status(state: StateOption = STATE, as_json: JsonOption = False) -> None:
+    """Show the stack of a state folder. Exit code 0 when every service is healthy, 1 when one is not, 69 when no stack runs."""
+    picture, health = asyncio.run(commands.status(state))
+    if as_json:
+        write_json({"running": picture is not None, **(dataclasses.asdict(picture) if picture else {}), "health": health})
+    elif picture is None:
+        write_line(f"No stack runs on {state}.")
+    else:
+        _show(picture, health, state)
+    if picture is None:
+        raise typer.Exit(ExitCode.UNAVAILABLE)
+    raise typer.Exit(ExitCode.OK if picture.healthy else ExitCode.FAILED)
+
+
+def _show(picture: StackPicture, health: dict[str, Any] | None, state: Path) -> None:
+    rows = [
+        (
+            name,
+            Text(service.state, style="green" if service.state == "healthy" else "red"),
+            service.grpc,
+            str(service.pid or "-"),
+            str(service.restarts),
+        )
+        for name, service in picture.services.items()
+    ]
+    write_table(("service", "state", "gRPC", "pid", "restarts"), rows, empty="")
+    write_line(f"\nREST {picture.http}   gRPC {picture.grpc}   state {state}")
+    if health is None:
+        write_line("The gateway does not answer.")
+        return
+    write_line(f"The gateway says: {health.get('status', 'nothing')}")
+    breakers: dict[str, dict[str, Any]] = health.get("circuitBreakers", {})
+    for name, breaker in breakers.items():
+        if breaker.get("state", "CLOSED") != "CLOSED":
+            write_line(f"circuit breaker {name}: {breaker['state']}")

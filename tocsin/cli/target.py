@@ -1,0 +1,49 @@
+"""Which installation a command talks to, and with which key."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from tocsin.client import Client
+from tocsin.errors import Unauthenticated, Unavailable
+from tocsin.stack.picture import is_running, read_picture
+
+STATE: Final = Path("var")
+
+StateOption = Annotated[Path, typer.Option("--state", envvar="TOCSIN_STATE_DIR", help="State folder of a stack on this machine.")]
+UrlOption = Annotated[
+    str | None, typer.Option("--url", envvar="TOCSIN_CLIENT_URL", help="Gateway of another machine; otherwise that of the state folder.")
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option("--api-key", envvar="TOCSIN_CLIENT_API_KEY", help="API key or token; otherwise the state folder's own.", show_envvar=True),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def connect(*, state: Path, url: str | None, api_key: str | None) -> Client:
+    """A client for the named gateway, or for the stack that runs on the state folder.
+
+    The folder's own key is sent to its own stack alone, never to a URL that was given.
+
+    Raises:
+        Unavailable: no URL is given and no stack runs there.
+        Unauthenticated: the key of the state folder cannot be read.
+    """
+    if url is not None:
+        return Client(url=url, api_key=api_key)
+    picture = read_picture(state) if is_running(state) else None
+    if picture is None:
+        msg = f"no stack runs on {os.fspath(state)}: start one with `tocsin up`, or name a gateway with --url"
+        raise Unavailable(msg)
+    return Client(url=picture.http, api_key=api_key or _read_key(Path(picture.api_key_file)))
+
+
+def _read_key(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        msg = f"cannot read the API key {path}: {error.strerror}; give one with --api-key or TOCSIN_CLIENT_API_KEY"
+        raise Unauthenticated(msg) from error

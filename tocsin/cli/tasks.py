@@ -1,0 +1,40 @@
+"""`tocsin run`: a handler, run now."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from tocsin.cli.output import write_json, write_line
+from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
+from tocsin.cli.words import json_object
+from tocsin.lifecycle import ExitCode
+
+
+def run(
+    handler: Annotated[str, typer.Argument(help="Name of the handler, such as uppercase.")],
+    data: Annotated[str, typer.Argument(metavar="[JSON]", help='Its input: a JSON object, such as \'{"text": "hello"}\'.')] = "{}",
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the result.")] = True,
+    timeout: Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait at most.")] = 60.0,
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a handler in the background and show its result. A task that fails gives exit code 1."""
+    given = json_object(data, option="JSON")
+    with connect(state=state, url=url, api_key=api_key) as client:
+        task = client.submit_task(handler, given)
+        if wait:
+            task = client.wait_task(task["name"], patience=timeout)
+    failed = task.get("state") == "FAILED"
+    if as_json:
+        write_json(task)
+    elif failed:
+        write_line(f"{task['name']} failed after {task.get('attempts', 0)} attempts: {task.get('error', '')}")
+    elif wait:
+        write_line(json.dumps(task.get("result", {}), indent=2, ensure_ascii=False))
+    else:
+        write_line(task["name"])
+    if failed:
+        raise typer.Exit(ExitCode.FAILED)

@@ -1,0 +1,77 @@
+"""What people write for times, durations and inputs, as the contract wants it."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import typer
+
+_PART: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+
+
+def duration(text: str, *, option: str) -> timedelta:
+    """``90``, ``5m``, ``1h30m``, ``2 d``: seconds unless a unit stands there."""
+    compact = text.strip().lower()
+    if re.fullmatch(r"\d+(\.\d+)?", compact):
+        return timedelta(seconds=float(compact))
+    parts = _PART.findall(compact)
+    if not parts or _PART.sub("", compact).strip():
+        msg = f"{text!r} is not a duration such as 30s, 5m, 1h30m or 2d"
+        raise typer.BadParameter(msg, param_hint=option)
+    try:
+        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    except OverflowError:
+        msg = f"{text!r} is too long"
+        raise typer.BadParameter(msg, param_hint=option) from None
+
+
+def instant(text: str, *, now: datetime, zone: str | None, option: str) -> datetime:
+    """``in 5s``, ``2026-12-01T09:00:00Z``, or a local time together with a zone; always in UTC."""
+    if text.strip().lower().startswith("in "):
+        return now + duration(text.strip()[3:], option=option)
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        msg = f"{text!r} is neither a time such as 2026-12-01T09:00:00Z nor one such as 'in 5s'"
+        raise typer.BadParameter(msg, param_hint=option) from None
+    if found.tzinfo is None:
+        if zone is None:
+            msg = f"{text!r} has no offset: write {text.strip()}Z, {text.strip()}+02:00, or give --time-zone"
+            raise typer.BadParameter(msg, param_hint=option)
+        found = found.replace(tzinfo=zone_of(zone))
+    return found.astimezone(UTC)
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """The IANA time zone ``name``."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        msg = f"{name!r} is not an IANA time zone such as Europe/Paris"
+        raise typer.BadParameter(msg, param_hint="--time-zone") from None
+
+
+def rfc3339(moment: datetime) -> str:
+    """The contract's form of an instant."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def proto_duration(length: timedelta) -> str:
+    """The contract's form of a duration, such as ``300s`` or ``1.5s``."""
+    return f"{length.total_seconds():f}".rstrip("0").rstrip(".") + "s"
+
+
+def json_object(text: str, *, option: str) -> dict[str, Any]:
+    """A JSON object written on the command line."""
+    try:
+        value: Any = json.loads(text)
+    except ValueError as error:
+        msg = f"not valid JSON: {error}"
+        raise typer.BadParameter(msg, param_hint=option) from None
+    if not isinstance(value, dict):
+        msg = 'must be a JSON object, such as {"text": "hello"}'
+        raise typer.BadParameter(msg, param_hint=option)
+    return cast("dict[str, Any]", value)
