@@ -1,6 +1,5 @@
 """A small contract of its own, with every kind of method and policy, and servers and clients that speak it over real sockets."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -63,7 +62,7 @@ service {
 """
 
 FILE = text_format.Parse(_CONTRACT, descriptor_pb2.FileDescriptorProto())
-descriptor_pool.Default().Add(FILE)  # pyright: ignore[reportAttributeAccessIssue] - missing in the stubs
+descriptor_pool.Default().Add(FILE)
 Note: Any = message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName("tocsin.test.v1.Note"))
 METHODS = read(descriptor_pb2.FileDescriptorSet(file=[FILE]), package="tocsin.test.")
 
@@ -166,8 +165,15 @@ class Rig:
     def settings(self, service: str, **values: Any) -> RigSettings:
         """Settings with the certificate of ``service``; no lame duck unless asked for."""
         pki = self.folder / "pki"
-        files = {"tls_ca_file": pki / "ca.pem", "tls_cert_file": pki / f"{service}.pem", "tls_key_file": pki / f"{service}-key.pem"}
-        settings = RigSettings(**{"state_dir": self.folder, "grace_seconds": 1.0, **files, **values})
+        given: dict[str, Any] = {
+            "state_dir": self.folder,
+            "grace_seconds": 1.0,
+            "tls_ca_file": pki / "ca.pem",
+            "tls_cert_file": pki / f"{service}.pem",
+            "tls_key_file": pki / f"{service}-key.pem",
+            **values,
+        }
+        settings = RigSettings(**{name: value for name, value in given.items() if name != "drain_seconds"})
         return settings.model_copy(update={"drain_seconds": values.get("drain_seconds", 0.0)})
 
     def verifier(self) -> TokenVerifier:
@@ -224,9 +230,3 @@ class Rig:
         """Stops every client, then every server."""
         for part in sorted(self._parts, key=lambda part: isinstance(part, MeshServer)):
             await part.stop()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Returns when ``condition`` holds; the test's own time limit bounds it."""
-    while not condition():
-        await asyncio.sleep(0.005)

@@ -157,12 +157,9 @@ class Breaker:
     def _count(self, *, failed: bool, slow: bool) -> None:
         window = self._window
         window.add(self._clock.monotonic(), failed=failed, slow=slow)
-        if not failed:
-            self._consecutive = 0
-            if not slow:
-                return
-        else:
-            self._consecutive += 1
+        self._consecutive = self._consecutive + 1 if failed else 0
+        if not (window.failures or window.slow):
+            return
         rule = self._rule
         if self._consecutive >= rule.consecutive_failures or (
             window.calls >= rule.minimum_calls
