@@ -1,0 +1,334 @@
+"""Alarms and firings: what they are, and how a firing's work comes to an end. Pure."""
+
+import base64
+import hashlib
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final
+
+from ulid import ULID
+
+from scheduler_svc.recurrence import Micros, Trigger
+from tocsin.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound
+
+SHARDS: Final = 256
+ON_TIME: Final[Micros] = 1_000_000
+"""A firing let go later than this after its due time is LATE."""
+
+MAX_ERROR: Final = 2000
+MAX_REASON: Final = 100
+MAX_RESULT: Final = 16 * 1024
+_SECOND: Final = 1_000_000
+_HASH_BYTES: Final = 10
+_ULID_BITS: Final = 130
+
+
+class AlarmNotFound(NotFound):
+    """There is no such alarm."""
+
+
+class FiringNotFound(NotFound):
+    """There is no such firing."""
+
+
+class AlarmCompleted(FailedPrecondition):
+    """The alarm's rule has no further due time."""
+
+
+class FiringNotDead(FailedPrecondition):
+    """Only a dead firing can be replayed."""
+
+
+class AlarmChanged(Aborted):
+    """The alarm was changed since it was read: its etag is another one now."""
+
+
+class RequestIdReused(AlreadyExists):
+    """This request_id was used before, for something else."""
+
+
+class RequestedAlarmDeleted(FailedPrecondition):
+    """The alarm that this request_id made was deleted since."""
+
+
+class AlarmState(IntEnum):
+    """Whether an alarm fires; the numbers are stored, and are those of the contract."""
+
+    ACTIVE = 1
+    PAUSED = 2
+    COMPLETED = 3
+
+
+class Priority(IntEnum):
+    """Which lane a firing travels in."""
+
+    CRITICAL = 1
+    NORMAL = 2
+    BULK = 3
+
+
+class Outcome(IntEnum):
+    """How an occurrence ended."""
+
+    FIRED = 1
+    LATE = 2
+    SKIPPED = 3
+    COALESCED = 4
+    FAILED = 5
+
+
+class FiringState(IntEnum):
+    """Where the work of a firing stands."""
+
+    PENDING = 1
+    RETRYING = 2
+    SUCCEEDED = 3
+    DEAD = 4
+    CLOSED = 5
+
+
+OPEN: Final = (FiringState.PENDING, FiringState.RETRYING)
+
+
+class Origin(IntEnum):
+    """Where a firing comes from: a due time of an alarm, somebody's FireAlarm, or an ad-hoc task."""
+
+    SCHEDULE = 0
+    MANUAL = 1
+    ADHOC = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What happens when an alarm fires: to the scheduler, bytes with a kind ("notify", "task")."""
+
+    kind: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How a failed firing is tried again; None and 0 stand for the defaults."""
+
+    max_attempts: int = 0
+    initial_backoff: Micros | None = None
+    max_backoff: Micros | None = None
+
+    @property
+    def attempts(self) -> int:
+        """Attempts in all."""
+        return self.max_attempts or 5
+
+    def wait(self, attempts: int, draw: random.Random) -> Micros:
+        """The wait after ``attempts`` failed ones: doubled each time, capped, and cut by up to a half at random."""
+        first = _SECOND if self.initial_backoff is None else self.initial_backoff
+        longest = 300 * _SECOND if self.max_backoff is None else self.max_backoff
+        full = min(first << min(attempts - 1, 40), longest)
+        return round(full * draw.uniform(0.5, 1.0))
+
+    def encode(self) -> str:
+        """The stored form, such as "3/1000000/"."""
+        parts = (self.max_attempts or None, self.initial_backoff, self.max_backoff)
+        return "/".join("" if part is None else str(part) for part in parts)
+
+    @staticmethod
+    def decode(text: str) -> "RetryPolicy":
+        """The policy that `encode` made ``text`` of; the default for an empty text."""
+        if not text:
+            return DEFAULT_RETRY
+        attempts, initial, longest = (int(part) if part else None for part in text.split("/"))
+        return RetryPolicy(max_attempts=attempts or 0, initial_backoff=initial, max_backoff=longest)
+
+
+DEFAULT_RETRY: Final = RetryPolicy()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """A stored intention.
+
+    Attributes:
+        trigger: when it fires; ``anchor`` is what its intervals count from.
+        due: the first due time that is not in the ledger yet; None when none is left. While the alarm is paused it stays.
+        ordinal: how many due times are in the ledger.
+        skip_before: due times before this instant passed while it was paused; they are closed as skipped.
+        version: changes with every change that somebody asked for.
+        retry: None when none was given.
+    """
+
+    id: str
+    tenant: str
+    shard: int
+    display_name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    priority: Priority = Priority.NORMAL
+    trigger: Trigger
+    anchor: Micros
+    action: Action
+    retry: RetryPolicy | None = None
+    state: AlarmState = AlarmState.ACTIVE
+    due: Micros | None
+    ordinal: int = 0
+    skip_before: Micros | None = None
+    created: Micros
+    updated: Micros
+    version: int = 1
+    traceparent: str = ""
+
+    @property
+    def etag(self) -> str:
+        """The version as clients see it."""
+        return f"{self.version:x}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firing:
+    """An occurrence: its row in the ledger."""
+
+    id: str
+    tenant: str
+    alarm: str
+    shard: int
+    origin: Origin
+    due: Micros
+    fired: Micros | None
+    outcome: Outcome
+    reason: str = ""
+    state: FiringState
+    attempts: int = 0
+    ready: Micros | None = None
+    priority: Priority
+    action: Action
+    retry: str = ""
+    result: bytes = b""
+    error: str = ""
+    completed: Micros | None = None
+    traceparent: str = ""
+    change: int = 0
+
+
+def shard_of(identity: str) -> int:
+    """The shard that an alarm belongs to: the same in every version and every process."""
+    return hashlib.blake2s(identity.encode(), digest_size=1).digest()[0] % SHARDS
+
+
+def new_id(now: Micros) -> str:
+    """A fresh ULID: it sorts by its time of birth."""
+    return str(ULID.from_timestamp(max(now, 0) / _SECOND))
+
+
+def firing_id(alarm: str, due: Micros) -> str:
+    """The id of the occurrence of ``alarm`` at ``due``: the ULID of the due time with 80 bits of a hash in place of randomness.
+
+    The same occurrence so has the same id whoever computes it, and ids still sort by due time, which keeps the ledger's index local.
+    """
+    digest = hashlib.blake2b(f"{alarm}@{due}".encode(), digest_size=_HASH_BYTES).digest()
+    return str(ULID.from_bytes(max(due // 1000, 0).to_bytes(6) + digest))
+
+
+def requested_firing_id(tenant: str, alarm: str, request_id: str) -> str:
+    """The id of the firing that a request asked for, derived from the request alone: asked twice, it is the same firing.
+
+    26 characters of base32 over a hash; ``alarm`` is empty for an ad-hoc task.
+    """
+    digest = hashlib.blake2b(f"{tenant}/{alarm}/{request_id}".encode(), digest_size=17).digest()
+    return base64.b32hexencode(digest).decode()[:26]
+
+
+def let_go(*, due: Micros, now: Micros) -> tuple[Outcome, str]:
+    """The outcome and the reason of an occurrence let go at ``now``."""
+    return (Outcome.FIRED, "") if now - due <= ON_TIME else (Outcome.LATE, "LET_GO_LATE")
+
+
+@dataclass(slots=True, kw_only=True)
+class Parcel:
+    """A firing that waits for a processor, or is with one. Mutable: it is the memory of its deliveries.
+
+    Attributes:
+        ready: when the next attempt may begin.
+        retry: its retry policy, as stored.
+        lost: deliveries that ended without a result since the last attempt that counts.
+        token: fencing token of the newest delivery; 0 before the first.
+    """
+
+    id: str
+    tenant: str
+    alarm: str
+    shard: int
+    due: Micros
+    ready: Micros
+    priority: int
+    action: Action
+    retry: str = ""
+    traceparent: str = ""
+    attempts: int = 0
+    lost: int = 0
+    token: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One delivery of a firing."""
+
+    firing: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The work is done; ``output`` is a serialised answer."""
+
+    output: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The work failed. ``retry_after`` is the wait before the next attempt; None leaves it to the policy."""
+
+    reason: str
+    message: str
+    retryable: bool = True
+    retry_after: Micros | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The work was not begun."""
+
+
+End = Succeeded | Failed | Released
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How one delivery ended."""
+
+    lease: Lease
+    end: End
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setback:
+    """A failed attempt as the ledger keeps it: RETRYING with the next attempt's time, or DEAD without."""
+
+    firing: str
+    state: FiringState
+    attempts: int
+    ready: Micros | None
+    reason: str
+    error: str
+
+
+def setback(parcel: Parcel, failure: Failed, *, now: Micros, draw: random.Random) -> Setback:
+    """What a failed attempt of ``parcel`` leads to, by its retry policy."""
+    policy = RetryPolicy.decode(parcel.retry)
+    attempts = parcel.attempts + 1
+    error = f"{failure.reason}: {failure.message}".replace("\0", "")[:MAX_ERROR]
+    if not failure.retryable or attempts >= policy.attempts:
+        return Setback(
+            firing=parcel.id, state=FiringState.DEAD, attempts=attempts, ready=None, reason=failure.reason[:MAX_REASON], error=error
+        )
+    wait = policy.wait(attempts, draw) if failure.retry_after is None else failure.retry_after
+    return Setback(firing=parcel.id, state=FiringState.RETRYING, attempts=attempts, ready=now + wait, reason="", error=error)

@@ -1,0 +1,5 @@
+"""Runs this service's revisions."""
+
+from tocsin.database import run_migrations
+
+run_migrations()

@@ -1,0 +1,141 @@
+"""What becomes of an alarm's due times that are due: which fire, which are skipped or coalesced, and which one is next. Pure.
+
+Every due time gets its row, and none is passed over: a plan that cannot hold all of them stops, and the next plan goes on from there.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from scheduler_svc.domain import Alarm, FiringState, Outcome, let_go
+from scheduler_svc.recurrence import CatchUp, CatchUpMode, Compiled, Micros, Rule, compiled
+
+_LATEST: Final = CatchUp(mode=CatchUpMode.LATEST)
+_FIRST_LOOK_BACK: Final[Micros] = 60_000_000
+_MOST_PREVIEWED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One row for the ledger."""
+
+    due: Micros
+    state: FiringState
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one transaction does for one alarm: the rows, the next due time (None: the rule is exhausted), and the new ordinal."""
+
+    rows: tuple[Planned, ...]
+    due: Micros | None
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """The part of an alarm that a plan is made from."""
+
+    trigger: Compiled
+    due: Micros
+    ordinal: int
+    skip_before: Micros | None = None
+
+    def after(self, due: Micros, ordinal: int) -> Micros | None:
+        """The due time after ``due``, which is the one with this ordinal, from 0."""
+        limit = self.trigger.limit
+        if limit is not None and ordinal + 1 >= limit:
+            return None
+        found = self.trigger.rule.next_after(due)
+        return found.due if found is not None else None
+
+
+def plan(schedule: Schedule, *, now: Micros, most: int, grace: Micros) -> Plan:
+    """Accounts for the due times up to ``now``, for ``most`` of them at most.
+
+    Args:
+        schedule: an alarm whose next due time has come.
+        now: the instant of the transaction.
+        most: rows at most.
+        grace: with catch-up NONE, a due time that is late by more than this counts as missed.
+    """
+    judge = _Judge(schedule, now=now, grace=grace)
+    rows: list[Planned] = []
+    due, ordinal = schedule.due, schedule.ordinal
+    following: Micros | None = due
+    while following is not None and following <= now and len(rows) < most:
+        due = following
+        following = schedule.after(due, ordinal)
+        rows.append(judge(due, superseded=following is not None and following <= now))
+        ordinal += 1
+    return Plan(tuple(rows), following, ordinal)
+
+
+class _Judge:
+    """Decides about single due times."""
+
+    __slots__ = ("_catch_up", "_cutoff", "_grace", "_now", "_schedule")
+
+    def __init__(self, schedule: Schedule, *, now: Micros, grace: Micros) -> None:
+        self._schedule = schedule
+        self._now = now
+        self._grace = grace
+        self._catch_up = schedule.trigger.trigger.catch_up or _LATEST
+        self._cutoff: Micros | None = None
+
+    def __call__(self, due: Micros, *, superseded: bool) -> Planned:
+        """The row of ``due``; ``superseded`` when a later one is due as well."""
+        reason = self._skipped(due, superseded=superseded)
+        if reason:
+            return Planned(due, FiringState.CLOSED, Outcome.SKIPPED, reason)
+        if superseded and self._catch_up.mode in (CatchUpMode.DEFAULT, CatchUpMode.LATEST):
+            return Planned(due, FiringState.CLOSED, Outcome.COALESCED, "CATCH_UP_LATEST")
+        return Planned(due, FiringState.PENDING, *let_go(due=due, now=self._now))
+
+    def _skipped(self, due: Micros, *, superseded: bool) -> str:
+        rule, age = self._catch_up, self._now - due
+        if self._schedule.skip_before is not None and due < self._schedule.skip_before:
+            return "PAUSED"
+        if rule.window is not None and age > rule.window:
+            return "CATCH_UP_WINDOW"
+        if rule.mode is CatchUpMode.NONE and (superseded or age > self._grace):
+            return "CATCH_UP_NONE"
+        if rule.mode is CatchUpMode.ALL and superseded and due < self._first_that_fires():
+            return "CATCH_UP_LIMIT"
+        return ""
+
+    def _first_that_fires(self) -> Micros:
+        """The oldest of the newest ``limit`` due times up to now."""
+        if self._cutoff is None:
+            rule, since = self._schedule.trigger.rule, self._schedule.due
+            self._cutoff = _newest(rule, since=since, until=self._now, most=self._catch_up.most)
+        return self._cutoff
+
+
+def _newest(rule: Rule, *, since: Micros, until: Micros, most: int) -> Micros:
+    """The oldest of the ``most`` newest due times within [since, until]; looks back ever further, so old ones cost nothing."""
+    back = _FIRST_LOOK_BACK
+    while True:
+        start = max(since, until - back)
+        found = [occurrence.due for occurrence in rule.between(start, until + 1)]
+        if len(found) >= most or start <= since:
+            return found[-most:][0] if found else since
+        back *= 2
+
+
+def upcoming(alarm: Alarm) -> Micros | None:
+    """The next time that ``alarm`` will fire, as far as its rule says: due times of a pause do not count."""
+    due, skip = alarm.due, alarm.skip_before
+    if due is None or skip is None or due >= skip:
+        return due
+    trigger = compiled(alarm.trigger.encode(), alarm.anchor)
+    if trigger.limit is None:
+        found = trigger.rule.next_after(skip - 1)
+        return found.due if found is not None else None
+    schedule = Schedule(trigger=trigger, due=due, ordinal=alarm.ordinal)
+    ordinal, steps, following = alarm.ordinal, 0, alarm.due
+    while following is not None and following < skip and steps < _MOST_PREVIEWED:
+        following = schedule.after(following, ordinal)
+        ordinal, steps = ordinal + 1, steps + 1
+    return following

@@ -1,0 +1,225 @@
+"""What the scheduler needs of the world, by intent: one transaction a method."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from scheduler_svc.domain import Action, Alarm, Firing, Outcome, Parcel, Setback, Succeeded
+from scheduler_svc.planning import Plan
+from scheduler_svc.recurrence import Micros
+from tocsin.errors import TocsinError
+from tocsin.listing import Condition
+
+Held: TypeAlias = Mapping[int, int]
+"""The shards that a replica owns, each with the fencing epoch under which it does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAlarm:
+    """An alarm to be made. ``digest`` tells requests of one ``request_id`` apart; without a request_id both are empty."""
+
+    alarm: Alarm
+    request_id: str = ""
+    digest: str = ""
+
+
+class AlarmStore(Protocol):
+    """Alarms of all tenants."""
+
+    async def create(self, batch: Sequence[NewAlarm]) -> Sequence[Alarm | TocsinError]:
+        """Stores the alarms in one transaction; a repeated request gets the alarm that the first one made."""
+        ...
+
+    async def get(self, tenant: str, alarm_id: str) -> Alarm:
+        """The alarm.
+
+        Raises:
+            AlarmNotFound: the tenant has none of that id.
+        """
+        ...
+
+    async def page(self, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int) -> list[Alarm]:
+        """The newest alarms that meet all conditions, with ids below ``before``."""
+        ...
+
+    async def update(self, alarm: Alarm, *, reschedule: bool) -> Alarm | None:
+        """Replaces the alarm if it is still the version before; None otherwise. Its schedule is left alone unless ``reschedule``."""
+        ...
+
+    async def pause(self, tenant: str, alarm_id: str, *, now: Micros) -> Alarm | None:
+        """Pauses an active alarm; None when it was not active."""
+        ...
+
+    async def resume(self, tenant: str, alarm_id: str, *, now: Micros) -> Alarm | None:
+        """Resumes a paused alarm, whose due times up to ``now`` are skipped; None when it was not paused."""
+        ...
+
+    async def delete(self, tenant: str, alarm_id: str, *, version: int | None) -> bool:
+        """Removes the alarm, if it has that version; whether it did."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """An alarm whose time has come, as the firing transaction reads it."""
+
+    id: str
+    tenant: str
+    shard: int
+    priority: int
+    due: Micros
+    ordinal: int
+    skip_before: Micros | None
+    trigger: str
+    anchor: Micros
+    action: Action
+    retry: str
+    traceparent: str
+
+
+Planner: TypeAlias = Callable[[Due, int], Plan]
+"""Plans an alarm within a number of rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An alarm that is due at a known time."""
+
+    id: str
+    due: Micros
+    priority: int
+    shard: int = -1
+
+
+@dataclass(slots=True)
+class Fired:
+    """What a firing transaction did.
+
+    Attributes:
+        parcels: the firings that were let go.
+        next: alarms with their next due time.
+        lost: shards that this replica does not own any more.
+        outcomes: ledger rows by outcome.
+        lateness: seconds between due and let go, one of each firing.
+    """
+
+    parcels: list[Parcel] = field(default_factory=list[Parcel])
+    next: list[Pending] = field(default_factory=list[Pending])
+    lost: set[int] = field(default_factory=set[int])
+    outcomes: Counter[Outcome] = field(default_factory=Counter[Outcome])
+    tenants: set[str] = field(default_factory=set[str])
+
+
+class DueStore(Protocol):
+    """What the engine reads and writes."""
+
+    async def due(self, shards: Collection[int], *, after: tuple[Micros, str], until: Micros, most: int) -> list[Pending]:
+        """Active alarms of the shards due up to ``until``, the earliest first, behind the cursor (due, id)."""
+        ...
+
+    async def fire(self, batch: Sequence[tuple[str, Micros]], *, owner: str, held: Held, now: Micros, most: int, planner: Planner) -> Fired:
+        """Lets the alarms go that are still due at that very time, in one transaction, fenced by the epochs of their shards."""
+        ...
+
+    async def oldest_overdue(self, shards: Collection[int], *, now: Micros) -> Micros | None:
+        """The earliest due time up to ``now`` that is not in the ledger yet."""
+        ...
+
+
+class Ledger(Protocol):
+    """Firings of all tenants."""
+
+    async def get(self, tenant: str, firing_id: str) -> Firing:
+        """The firing.
+
+        Raises:
+            FiringNotFound: the tenant has none of that id.
+        """
+        ...
+
+    async def page(
+        self, tenant: str, *, conditions: Sequence[Condition], before: tuple[Micros, str] | None, size: int, adhoc: bool = False
+    ) -> list[Firing]:
+        """The firings that meet all conditions, the latest due first, behind the cursor (due, id)."""
+        ...
+
+    async def enqueue(self, batch: Sequence[Firing], *, owner: str, held: Held) -> Sequence[Firing | TocsinError]:
+        """Adds firings that are due now, in one transaction; one that exists already is answered as it is."""
+        ...
+
+    async def replay(self, tenant: str, firing_id: str, *, now: Micros, shard: int) -> Firing | None:
+        """Lets a dead firing go once more, in that shard; None when it was not dead."""
+        ...
+
+    async def record(self, *, done: Mapping[str, Succeeded], setbacks: Iterable[Setback], now: Micros) -> None:
+        """Keeps results, in one transaction; a firing that is over stays as it is."""
+        ...
+
+    async def waiting(self, shards: Collection[int], *, priority: int, after: tuple[Micros, str], until: Micros, most: int) -> list[Parcel]:
+        """Unfinished firings of the shards that are ready up to ``until``, behind the cursor (ready, id)."""
+        ...
+
+    async def now_at(self) -> tuple[int, str]:
+        """The cursor behind every change that is settled now."""
+        ...
+
+    async def changes(self, tenant: str, *, alarm: str, after: tuple[int, str], most: int) -> list[Firing]:
+        """Settled changes behind the cursor (change, id), in order; a change that is settled later never sorts before one that was."""
+        ...
+
+
+class ShardStore(Protocol):
+    """Who owns which shard."""
+
+    async def acquire(self, owner: str, *, now: Micros, until: Micros, steal: bool) -> Held:
+        """Takes every shard that is free or whose lease is over, or simply every one; each gets a new epoch."""
+        ...
+
+    async def renew(self, owner: str, *, until: Micros) -> Held:
+        """Extends the leases; the shards still owned."""
+        ...
+
+    async def release(self, owner: str) -> None:
+        """Gives every shard back."""
+        ...
+
+
+class Upkeep(Protocol):
+    """Housekeeping, in small steps."""
+
+    async def forget_firings(self, *, before: Micros, most: int) -> int:
+        """Removes finished firings due before an instant; how many."""
+        ...
+
+    async def forget_requests(self, *, before: Micros, most: int) -> int:
+        """Removes remembered requests made before an instant; how many."""
+        ...
+
+    async def settle(self) -> None:
+        """Keeps the order of changes across a restore into another PostgreSQL cluster."""
+        ...
+
+    async def count_alarms(self) -> Mapping[str, int]:
+        """Alarms by state."""
+        ...
+
+
+class Hints(Protocol):
+    """Tells the owner of a shard, here or elsewhere, that something changed; a hint may be lost."""
+
+    def scheduled(self, alarm: Alarm) -> None:
+        """The alarm has a new schedule, or none any more."""
+        ...
+
+    def removed(self, alarm_id: str) -> None:
+        """The alarm fires no more."""
+        ...
+
+    def enqueued(self, firing: Firing) -> None:
+        """The firing is ready."""
+        ...
+
+    def changed(self, tenants: Iterable[str]) -> None:
+        """Firings of these tenants changed."""
+        ...

@@ -1,0 +1,216 @@
+"""The ledger: the implementation of `scheduler_svc.ports.Ledger`."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from enum import IntEnum
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Integer, Select, and_, literal_column, or_, select, text, update
+
+from scheduler_svc.domain import ON_TIME, Firing, FiringNotFound, FiringState, Origin, Outcome, Parcel, Setback, Succeeded
+from scheduler_svc.recurrence import Micros
+from scheduler_svc.store.due import owned
+from scheduler_svc.store.firing_rows import INSERT_FIRINGS, PARCEL_FIELDS, firing_of, parcel_of, present, row_of
+from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, begin_change, is_sqlite
+from scheduler_svc.store.tables import firings
+from tocsin.clock import to_micros
+from tocsin.database import Database
+from tocsin.errors import TocsinError, Unavailable
+from tocsin.listing import Condition, Operator
+
+_COLUMN_OF: Final = {"alarm": "alarm", "state": "state", "outcome": "outcome", "due_time": "due_at", "priority": "priority"}
+# A dead firing whose lost delivery succeeded after all has fired, on time or late.
+_OUTCOME: Final = f"CASE WHEN outcome <> 5 THEN outcome WHEN fired_at - due_at <= {ON_TIME} THEN 1 ELSE 2 END"
+_REASON: Final = f"CASE WHEN outcome <> 5 THEN reason WHEN fired_at - due_at <= {ON_TIME} THEN '' ELSE 'LET_GO_LATE' END"
+_DONE: Final = "state = 3, attempts = attempts + 1, error = '', ready_at = NULL"
+_SUCCEED: Final = Statement(
+    sqlite=(
+        f"UPDATE firings SET {_DONE}, outcome = {_OUTCOME}, reason = {_REASON}, result = ?2, completed_at = ?3, "  # noqa: S608  constants
+        f"action = CASE WHEN origin = 2 THEN action ELSE x'' END, change_no = {CHANGE.sqlite} WHERE id = ?1 AND state IN (1, 2, 4)"
+    ),
+    postgresql=(
+        f"UPDATE firings SET {_DONE}, outcome = {_OUTCOME}, reason = {_REASON}, result = v.output, completed_at = v.completed, "  # noqa: S608  constants
+        f"action = CASE WHEN origin = 2 THEN action ELSE ''::bytea END, change_no = {CHANGE.postgresql} "
+        "FROM unnest($1::text[], $2::bytea[], $3::bigint[]) AS v(firing, output, completed) "
+        "WHERE firings.id = v.firing AND state IN (1, 2, 4)"
+    ),
+)
+_SET_BACK: Final = Statement(
+    sqlite=(
+        "UPDATE firings SET state = ?2, attempts = ?3, ready_at = ?4, error = ?6, "  # noqa: S608  constants
+        "outcome = CASE WHEN ?2 = 4 THEN 5 ELSE outcome END, reason = CASE WHEN ?2 = 4 THEN ?5 ELSE reason END, "
+        f"completed_at = CASE WHEN ?2 = 4 THEN ?7 END, change_no = {CHANGE.sqlite} WHERE id = ?1 AND state IN (1, 2)"
+    ),
+    postgresql=(
+        "UPDATE firings SET state = v.state, attempts = v.attempts, ready_at = v.ready, error = v.error, "  # noqa: S608  constants
+        "outcome = CASE WHEN v.state = 4 THEN 5 ELSE outcome END, reason = CASE WHEN v.state = 4 THEN v.reason ELSE firings.reason END, "
+        f"completed_at = CASE WHEN v.state = 4 THEN v.completed END, change_no = {CHANGE.postgresql} "
+        "FROM unnest($1::text[], $2::smallint[], $3::integer[], $4::bigint[], $5::text[], $6::text[], $7::bigint[]) "
+        "AS v(firing, state, attempts, ready, reason, error, completed) WHERE firings.id = v.firing AND firings.state IN (1, 2)"
+    ),
+)
+_WAITING: Final = Statement(
+    sqlite=(
+        f"SELECT {PARCEL_FIELDS} FROM firings WHERE state IN (1, 2) AND priority = ?1 AND ready_at <= ?2 "  # noqa: S608  constants
+        "AND (ready_at, id) > (?3, ?4) AND shard IN (SELECT value FROM json_each(?5)) ORDER BY ready_at, id LIMIT ?6"
+    ),
+    postgresql=(
+        f"SELECT {PARCEL_FIELDS} FROM firings WHERE state IN (1, 2) AND priority = $1 AND ready_at <= $2 "  # noqa: S608  constants
+        "AND (ready_at, id) > ($3::bigint, $4::text) AND shard = ANY($5::smallint[]) ORDER BY ready_at, id LIMIT $6"
+    ),
+)
+_NOW_AT: Final = Statement(sqlite=f"SELECT {SETTLED.sqlite}", postgresql=f"SELECT {SETTLED.postgresql}")
+
+
+class SqlLedger:
+    """Firings of all tenants."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, tenant: str, firing_id: str) -> Firing:
+        """See `scheduler_svc.ports.Ledger`."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(firings).where(firings.c.id == firing_id, firings.c.tenant == tenant))).one_or_none()
+        if row is None:
+            raise FiringNotFound
+        return firing_of(row)
+
+    async def page(
+        self, tenant: str, *, conditions: Sequence[Condition], before: tuple[Micros, str] | None, size: int, adhoc: bool = False
+    ) -> list[Firing]:
+        """See `scheduler_svc.ports.Ledger`."""
+        query: Select[Any] = select(firings).where(firings.c.tenant == tenant, *map(_where, conditions))
+        if adhoc:
+            # Literal, so that the partial index of ad-hoc tasks is seen to fit.
+            query = query.where(firings.c.origin == _literal(Origin.ADHOC))
+        if before is not None:
+            query = query.where(_behind(before))
+        async with self._database.read() as connection:
+            rows = await connection.execute(query.order_by(firings.c.due_at.desc(), firings.c.id.desc()).limit(size))
+            return [firing_of(row) for row in rows]
+
+    async def enqueue(self, batch: Sequence[Firing], *, owner: str, held: Mapping[int, int]) -> Sequence[Firing | TocsinError]:
+        """See `scheduler_svc.ports.Ledger`."""
+        async with self._database.transaction() as connection:
+            # Held until the commit: whoever takes a shard over reads it after this, and so finds the firing.
+            mine = await owned(connection, owner=owner, held=held, wanted={firing.shard for firing in batch})
+            known = {firing.id: firing for firing in reversed(batch)}
+            going = [row_of(firing) for firing in known.values() if firing.shard in mine]
+            await begin_change(connection)
+            if await INSERT_FIRINGS.many(connection, going) == len(known):
+                return [known[firing.id] for firing in batch]
+            fresh = await present(connection, list(known))
+            rows = await connection.execute(select(firings).where(firings.c.id.in_(set(known) - fresh)))
+            stored = {identity: known[identity] for identity in fresh} | {row.id: firing_of(row) for row in rows}
+        return [stored.get(firing.id) or _homeless() for firing in batch]
+
+    async def replay(self, tenant: str, firing_id: str, *, now: Micros, shard: int) -> Firing | None:
+        """See `scheduler_svc.ports.Ledger`."""
+        async with self._database.transaction() as connection:
+            await begin_change(connection)
+            change = CHANGE.of(connection)
+            query = (
+                update(firings)
+                .where(firings.c.id == firing_id, firings.c.tenant == tenant, firings.c.state == FiringState.DEAD)
+                .values(
+                    state=FiringState.PENDING,
+                    shard=shard,
+                    attempts=0,
+                    ready_at=now,
+                    completed_at=None,
+                    error="",
+                    outcome=text(_OUTCOME),
+                    reason=text(_REASON),
+                    change_no=text(change),
+                )
+                .returning(firings)
+            )
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else firing_of(row)
+
+    async def record(self, *, done: Mapping[str, Succeeded], setbacks: Iterable[Setback], now: Micros) -> None:
+        """See `scheduler_svc.ports.Ledger`."""
+        failed = [
+            (back.firing, int(back.state), back.attempts, back.ready, back.reason, back.error, now)
+            for back in sorted(setbacks, key=_by_firing)
+        ]
+        succeeded = [(firing, end.output or None, now) for firing, end in sorted(done.items())]
+        async with self._database.transaction() as connection:
+            await begin_change(connection)
+            await _SUCCEED.many(connection, succeeded)
+            await _SET_BACK.many(connection, failed)
+
+    async def waiting(self, shards: Collection[int], *, priority: int, after: tuple[Micros, str], until: Micros, most: int) -> list[Parcel]:
+        """See `scheduler_svc.ports.Ledger`."""
+        async with self._database.read() as connection:
+            rows = await _WAITING.rows(connection, priority, until, *after, sorted(shards), most)
+        return [parcel_of(row) for row in rows]
+
+    async def now_at(self) -> tuple[int, str]:
+        """See `scheduler_svc.ports.Ledger`."""
+        async with self._database.read() as connection:
+            settled = (await _NOW_AT.rows(connection))[0][0]
+        return settled, ""
+
+    async def changes(self, tenant: str, *, alarm: str, after: tuple[int, str], most: int) -> list[Firing]:
+        """See `scheduler_svc.ports.Ledger`."""
+        change, identity = after
+        query: Select[Any] = select(firings).where(
+            firings.c.tenant == tenant,
+            or_(firings.c.change_no > change, and_(firings.c.change_no == change, firings.c.id > identity)),
+            firings.c.change_no >= change,
+        )
+        if alarm:
+            query = query.where(firings.c.alarm == alarm)
+        async with self._database.read() as connection:
+            settled = text(f"change_no < {(SETTLED.sqlite if is_sqlite(connection) else SETTLED.postgresql)}")
+            rows = await connection.execute(query.where(settled).order_by(firings.c.change_no, firings.c.id).limit(most))
+            return [firing_of(row) for row in rows]
+
+
+def _homeless() -> Unavailable:
+    return Unavailable("No shard is held by this replica now.", retry_after=1.0)
+
+
+def _by_firing(back: Setback) -> str:
+    return back.firing
+
+
+def _behind(cursor: tuple[Micros, str]) -> ColumnElement[bool]:
+    due, identity = cursor
+    same = and_(firings.c.due_at == due, firings.c.id < identity)
+    return and_(firings.c.due_at <= due, or_(firings.c.due_at < due, same))
+
+
+def _where(condition: Condition) -> ColumnElement[bool]:
+    """A condition of a filter as SQL. States and outcomes are literal, so that the partial indexes are seen to fit."""
+    column: ColumnElement[Any] = firings.c[_COLUMN_OF[condition.field]]
+    value: Any = condition.value
+    if condition.field == "state":
+        value = _literal(FiringState[str(value)])
+    elif condition.field == "outcome":
+        value = _literal(Outcome[str(value)])
+    elif condition.field == "due_time":
+        value = to_micros(condition.value)  # pyright: ignore[reportArgumentType]  the parser gives a time for a field of that kind
+    return _compare(column, condition.operator, value)
+
+
+def _literal(number: IntEnum) -> ColumnElement[int]:
+    """A number that stands in the SQL itself."""
+    return literal_column(str(int(number)), Integer)
+
+
+def _compare(column: ColumnElement[Any], operator: Operator, value: Any) -> ColumnElement[bool]:
+    match operator:
+        case "=":
+            return column == value
+        case "!=":
+            return column != value
+        case "<":
+            return column < value
+        case "<=":
+            return column <= value
+        case ">":
+            return column > value
+        case ">=":
+            return column >= value

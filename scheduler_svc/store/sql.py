@@ -1,0 +1,109 @@
+"""Statements for many rows at once, in the words of each dialect: PostgreSQL takes columns as arrays, SQLite takes rows.
+
+The hot path speaks to the driver directly: compiling and binding a statement for each row would cost more than the row.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, cast
+
+from sqlalchemy import BigInteger, Integer, LargeBinary, SmallInteger, Table
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import TypeEngine
+
+Fields: TypeAlias = tuple[Any, ...]
+"""A row as it comes: its values in the order of the query."""
+
+_TYPES: Final[dict[type[TypeEngine[Any]], str]] = {SmallInteger: "smallint", Integer: "integer", BigInteger: "bigint", LargeBinary: "bytea"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """One statement in both dialects."""
+
+    sqlite: str
+    postgresql: str
+
+    def of(self, connection: AsyncConnection) -> str:
+        """The text for the connection's dialect."""
+        return self.sqlite if is_sqlite(connection) else self.postgresql
+
+    async def many(self, connection: AsyncConnection, rows: Sequence[Sequence[Any]]) -> int:
+        """Runs the statement for all rows; how many rows of the table it changed."""
+        if not rows:
+            return 0
+        if is_sqlite(connection):
+            result = await connection.exec_driver_sql(self.sqlite, [tuple(row) for row in rows])
+        else:
+            result = await connection.exec_driver_sql(self.postgresql, tuple(list(column) for column in zip(*rows, strict=True)))
+        return result.rowcount
+
+    async def rows(self, connection: AsyncConnection, *parameters: Any) -> Sequence[Fields]:
+        """Runs the statement once and fetches its rows. A list is an array: SQLite gets it as JSON, for json_each."""
+        if is_sqlite(connection):
+            parameters = tuple(json.dumps(value) if isinstance(value, list) else value for value in parameters)
+        found = (await connection.exec_driver_sql(self.of(connection), parameters)).fetchall()
+        return cast("Sequence[Fields]", found)
+
+    async def run(self, connection: AsyncConnection, *parameters: Any) -> int:
+        """Runs the statement once; how many rows it changed."""
+        if is_sqlite(connection):
+            parameters = tuple(json.dumps(value) if isinstance(value, list) else value for value in parameters)
+        return (await connection.exec_driver_sql(self.of(connection), parameters)).rowcount
+
+
+def is_sqlite(connection: AsyncConnection) -> bool:
+    """Whether the connection speaks to SQLite."""
+    return connection.dialect.name == "sqlite"
+
+
+def both(sql: str) -> Statement:
+    """A statement with ``$1``, ``$2``... that both dialects understand."""
+    return Statement(sqlite=sql.replace("$", "?"), postgresql=sql)
+
+
+def insert(
+    table: Table, columns: Iterable[str], *, extra: str = "", extra_value: Statement | None = None, ignore: bool = False
+) -> Statement:
+    """Inserts rows of ``columns``; one ``extra`` column may come from an expression."""
+    names = list(columns)
+    into = ", ".join([*names, *([extra] if extra else [])])
+    tail = " ON CONFLICT DO NOTHING" if ignore else ""
+    marks = ", ".join(["?"] * len(names) + ([extra_value.sqlite] if extra_value else []))
+    arrays = ", ".join(f"${number}::{_type(table, name)}[]" for number, name in enumerate(names, 1))
+    value = f", {extra_value.postgresql}" if extra_value else ""
+    return Statement(
+        sqlite=f"INSERT INTO {table.name} ({into}) VALUES ({marks}){tail}",  # noqa: S608  names of our own tables
+        postgresql=f"INSERT INTO {table.name} ({into}) SELECT v.*{value} FROM unnest({arrays}) AS v{tail}",  # noqa: S608  likewise
+    )
+
+
+def _type(table: Table, column: str) -> str:
+    return _TYPES.get(type(table.c[column].type), "text")
+
+
+CHANGE = Statement(
+    sqlite="(SELECT value FROM counters WHERE name = 'change')",
+    postgresql="(SELECT pg_current_xact_id()::text::bigint + value FROM counters WHERE name = 'change')",
+)
+"""The number of the current transaction. See `Settled`."""
+
+_COUNT_UP = "UPDATE counters SET value = value + 1 WHERE name = 'change'"
+
+
+async def begin_change(connection: AsyncConnection) -> None:
+    """Gives the transaction its number: SQLite counts, PostgreSQL has one already."""
+    if is_sqlite(connection):
+        await connection.exec_driver_sql(_COUNT_UP)
+
+
+SETTLED = Statement(
+    sqlite="(SELECT value + 1 FROM counters WHERE name = 'change')",
+    postgresql="(SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint + value FROM counters WHERE name = 'change')",
+)
+"""Every change with a smaller number is visible, and none with a smaller one can still come.
+
+On SQLite one transaction writes at a time, so numbers commit in order. PostgreSQL's do not; but below the oldest transaction that runs
+(the snapshot's xmin) all have ended. The counter holds what was added when the data moved to a cluster with younger numbers.
+"""

@@ -1,0 +1,148 @@
+"""The time index: what is due soon, in memory. Pure.
+
+A calendar queue: entries hang in buckets, one a tick; a heap knows which ticks have a bucket. Insert and cancel touch one dictionary entry,
+and a pop takes what is due from the front of a bucket: O(1) an alarm, whatever their number. The heap grows with the number of ticks
+within the horizon, not with the alarms. Within a tick entries leave in the order of their due times, and nothing leaves before its time.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+from scheduler_svc.recurrence import Micros
+
+DEFAULT_TICK: Final[Micros] = 10_000
+
+
+@dataclass(slots=True)
+class _Bucket:
+    entries: dict[str, Micros] = field(default_factory=dict[str, Micros])
+    ordered: bool = True
+
+
+class TimeIndex:
+    """Ids by due time."""
+
+    def __init__(self, *, tick: Micros = DEFAULT_TICK) -> None:
+        self._tick = tick
+        self._due: dict[str, Micros] = {}
+        self._buckets: dict[int, _Bucket] = {}
+        self._ticks: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._due
+
+    def due_of(self, key: str) -> Micros | None:
+        """When ``key`` is due; None when it is not here."""
+        return self._due.get(key)
+
+    def insert(self, key: str, due: Micros) -> None:
+        """Puts ``key`` in at ``due``; one that is here already moves."""
+        if self._due.get(key) == due:
+            return
+        self.cancel(key)
+        self._due[key] = due
+        tick = due // self._tick
+        bucket = self._buckets.get(tick)
+        if bucket is None:
+            bucket = self._buckets[tick] = _Bucket()
+            heapq.heappush(self._ticks, tick)
+        elif bucket.entries:
+            bucket.ordered = False
+        bucket.entries[key] = due
+
+    def cancel(self, key: str) -> bool:
+        """Takes ``key`` out; whether it was here."""
+        due = self._due.pop(key, None)
+        if due is None:
+            return False
+        del self._buckets[due // self._tick].entries[key]
+        return True
+
+    def next_due(self) -> Micros | None:
+        """The earliest due time; None when nothing is here."""
+        while self._ticks:
+            bucket = self._buckets[self._ticks[0]]
+            if bucket.entries:
+                return next(iter(self._ordered(bucket).values()))
+            del self._buckets[heapq.heappop(self._ticks)]
+        return None
+
+    def pop_due(self, now: Micros, most: int) -> list[tuple[str, Micros]]:
+        """Takes out what is due at ``now`` or before, the earliest first, ``most`` at most."""
+        taken: list[tuple[str, Micros]] = []
+        while len(taken) < most and (due := self.next_due()) is not None and due <= now:
+            bucket = self._buckets[self._ticks[0]]
+            ready = list(islice(_until(bucket, now), most - len(taken)))
+            for key, _ in ready:
+                del bucket.entries[key]
+                del self._due[key]
+            taken += ready
+        return taken
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._due)
+
+    @staticmethod
+    def _ordered(bucket: _Bucket) -> dict[str, Micros]:
+        if not bucket.ordered:
+            bucket.entries = dict(sorted(bucket.entries.items(), key=_by_due))
+            bucket.ordered = True
+        return bucket.entries
+
+
+def _until(bucket: _Bucket, now: Micros) -> Iterator[tuple[str, Micros]]:
+    for key, due in bucket.entries.items():
+        if due > now:
+            return
+        yield key, due
+
+
+def _by_due(entry: tuple[str, Micros]) -> Micros:
+    return entry[1]
+
+
+class Timeline:
+    """One time index a priority lane: of what is due at once, the more urgent leaves first."""
+
+    def __init__(self, *, lanes: int = 3, tick: Micros = DEFAULT_TICK) -> None:
+        self._lanes = [TimeIndex(tick=tick) for _ in range(lanes)]
+
+    def __len__(self) -> int:
+        return sum(len(lane) for lane in self._lanes)
+
+    def insert(self, key: str, due: Micros, lane: int) -> None:
+        """Puts ``key`` in at ``due``; one that is here already moves."""
+        for number, index in enumerate(self._lanes):
+            if number == lane:
+                index.insert(key, due)
+            else:
+                index.cancel(key)
+
+    def cancel(self, key: str) -> bool:
+        """Takes ``key`` out; whether it was here."""
+        return any(index.cancel(key) for index in self._lanes)
+
+    def next_due(self) -> Micros | None:
+        """The earliest due time; None when nothing is here."""
+        return min((due for index in self._lanes if (due := index.next_due()) is not None), default=None)
+
+    def pop_due(self, now: Micros, most: int) -> list[tuple[str, Micros]]:
+        """Takes out what is due at ``now`` or before, ``most`` at most."""
+        taken: list[tuple[str, Micros]] = []
+        for index in self._lanes:
+            if len(taken) < most:
+                taken += index.pop_due(now, most - len(taken))
+        return taken
+
+    def __contains__(self, key: object) -> bool:
+        return any(key in index for index in self._lanes)
+
+    def __iter__(self) -> Iterator[str]:
+        for index in self._lanes:
+            yield from index
