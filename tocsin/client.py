@@ -23,6 +23,7 @@ from tocsin.errors import FieldViolation, TocsinError
 Resource = dict[str, Any]
 
 _TIMEOUT_SECONDS: Final = 30.0
+_SILENCE_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
 _LONGEST_POLL_SECONDS: Final = 1.0
 _PAGE_SIZE: Final = 200
@@ -219,8 +220,8 @@ class Client:
         """
         headers = {"Accept": "application/x-ndjson"}
         try:
-            # A watch may be silent for any time: only the connection has a time limit.
-            timeout = httpx.Timeout(_TIMEOUT_SECONDS, read=None)
+            # The gateway gives a sign of life every 15 s by default; a watch that hears none for a minute talks to nobody.
+            timeout = httpx.Timeout(_TIMEOUT_SECONDS, read=_SILENCE_SECONDS)
             with self._http.stream("GET", path, params=params, headers=headers, timeout=timeout) as answer:
                 if answer.is_error:
                     answer.read()

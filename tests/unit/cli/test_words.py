@@ -1,0 +1,206 @@
+"""What people write on the command line becomes what the contract wants."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tocsin.cli.alarms import What, When, action_of, rule_words, trigger_of
+from tocsin.cli.words import duration, instant, json_object, proto_duration, rfc3339
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+class Noon:
+    """A clock that stands at `NOW`."""
+
+    def now(self) -> datetime:
+        return NOW
+
+    def micros(self) -> int:
+        return int(NOW.timestamp()) * 1_000_000
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        pass
+
+
+def when(**given: Any) -> When:
+    """Flags that say when; those not given are absent."""
+    flags: dict[str, Any] = {"at": None, "daily": None, "every": None, "once": False, "count": None, "time_zone": None}
+    return When(**{**flags, **given})
+
+
+def what(**given: Any) -> What:
+    """Flags that say what; those not given are absent."""
+    flags: dict[str, Any] = {
+        "to": [],
+        "subject": None,
+        "text": None,
+        "template": None,
+        "variables": [],
+        "channels": [],
+        "task": None,
+        "input": None,
+    }
+    return What(**{**flags, **given})
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30", 30), ("30s", 30), ("5m", 300), ("1h30m", 5400), ("2 d", 172800), ("1w", 604800), ("500ms", 0.5), ("1.5h", 5400), ("1H", 3600)],
+)
+def test_durations_people_write(text: str, seconds: float) -> None:
+    """Seconds unless a unit stands there; units add up."""
+    assert duration(text, option="--every") == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "5x", "m5", "-5m", "5m later", "1e9999", "99999999999999d"])
+def test_durations_that_are_none(text: str) -> None:
+    """The message names the option and shows what was written."""
+    with pytest.raises(typer.BadParameter) as caught:
+        duration(text, option="--every")
+    assert caught.value.param_hint == "--every"
+    assert repr(text) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "expected"),
+    [
+        ("in 5s", None, "2026-03-01T12:00:05Z"),
+        ("IN 1h30m", None, "2026-03-01T13:30:00Z"),
+        ("2026-12-01T09:00:00Z", None, "2026-12-01T09:00:00Z"),
+        ("2026-12-01 09:00+02:00", None, "2026-12-01T07:00:00Z"),
+        ("2026-12-01T09:00", "Europe/Paris", "2026-12-01T08:00:00Z"),
+        ("2026-07-01T09:00", "Europe/Paris", "2026-07-01T07:00:00Z"),
+        ("2026-12-01T09:00Z", "Europe/Paris", "2026-12-01T09:00:00Z"),
+    ],
+)
+def test_instants_people_write(text: str, zone: str | None, expected: str) -> None:
+    """Relative, absolute, or local together with a zone."""
+    assert rfc3339(instant(text, now=NOW, zone=zone, option="--at")) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "words"),
+    [
+        ("yesterday-ish", None, "neither a time"),
+        ("2026-13-01T00:00Z", None, "neither a time"),
+        ("2026-12-01T09:00", None, "has no offset"),
+        ("2026-12-01T09:00", "Mars/Base", "not an IANA time zone"),
+        ("2026-12-01T09:00", "../../etc/passwd", "not an IANA time zone"),
+        ("in a while", None, "not a duration"),
+    ],
+)
+def test_instants_that_are_none(text: str, zone: str | None, words: str) -> None:
+    """An ambiguous or impossible time is refused, never guessed."""
+    with pytest.raises(typer.BadParameter, match=words):
+        instant(text, now=NOW, zone=zone, option="--at")
+
+
+@given(st.integers(min_value=0, max_value=10**14))
+def test_a_duration_keeps_its_microseconds(micros: int) -> None:
+    """Protobuf's JSON form of a duration, exact to the microsecond."""
+    text = proto_duration(timedelta(microseconds=micros))
+    whole, _, fraction = text.removesuffix("s").partition(".")
+    assert int(whole) * 1_000_000 + int(fraction.ljust(6, "0") or "0") == micros
+
+
+@pytest.mark.parametrize(
+    ("given", "trigger"),
+    [
+        (when(at="in 5s"), {"at": "2026-03-01T12:00:05Z"}),
+        (when(at="2026-12-01T09:00", time_zone="Europe/Paris"), {"at": "2026-12-01T08:00:00Z", "timeZone": "Europe/Paris"}),
+        (when(daily="14:30"), {"daily": {"time": "14:30", "recurring": True}}),
+        (
+            when(daily="14:30", once=True, time_zone="Asia/Tokyo"),
+            {"daily": {"time": "14:30", "recurring": False}, "timeZone": "Asia/Tokyo"},
+        ),
+        (when(every="5m", count=3), {"every": "300s", "count": 3}),
+    ],
+)
+def test_flags_become_a_trigger(given: When, trigger: dict) -> None:
+    """Each rule of the contract has its flag."""
+    assert trigger_of(given, clock=Noon()) == trigger
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (when(), "give one of --at, --daily and --every"),
+        (when(at="in 5s", every="5m"), "not --at and --every"),
+        (when(every="5m", once=True), "--once goes with --daily"),
+        (when(daily="14:30", time_zone="Nowhere"), "not an IANA time zone"),
+    ],
+)
+def test_flags_that_make_no_trigger(given: When, words: str) -> None:
+    """Told before anything is sent."""
+    with pytest.raises(typer.BadParameter, match=words):
+        trigger_of(given, clock=Noon())
+
+
+@pytest.mark.parametrize(
+    ("given", "action"),
+    [
+        (what(to=["a@example.com"], subject="s", text="t"), {"notify": {"to": ["a@example.com"], "subject": "s", "text": "t"}}),
+        (
+            what(to=["a@example.com"], template="hello", variables=["name=Ann", "x=a=b"], channels=["inbox"]),
+            {
+                "notify": {
+                    "to": ["a@example.com"],
+                    "template": "templates/hello",
+                    "variables": {"name": "Ann", "x": "a=b"},
+                    "channels": ["inbox"],
+                }
+            },
+        ),
+        (what(task="uppercase", input='{"text": "hi"}'), {"task": {"handler": "uppercase", "input": {"text": "hi"}}}),
+        (what(task="noop"), {"task": {"handler": "noop", "input": {}}}),
+    ],
+)
+def test_flags_become_an_action(given: What, action: dict) -> None:
+    """A mail, a template, or a task."""
+    assert action_of(given) == action
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (what(), "give --to"),
+        (what(subject="s"), "give --to"),
+        (what(task="noop", to=["a@example.com"]), "--task goes without"),
+        (what(to=["a@example.com"], input="{}"), "--input goes with --task"),
+        (what(task="noop", input="{"), "not valid JSON"),
+        (what(task="noop", input="[]"), "must be a JSON object"),
+        (what(to=["a@example.com"], template="t", variables=["nothing"]), "is not name=value"),
+    ],
+)
+def test_flags_that_make_no_action(given: What, words: str) -> None:
+    """Told before anything is sent."""
+    with pytest.raises(typer.BadParameter, match=words):
+        action_of(given)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "words"),
+    [
+        ({"at": "2026-12-01T09:00:00Z"}, "at 2026-12-01T09:00:00Z"),
+        ({"every": "300s"}, "every 300s"),
+        ({"daily": {"time": "14:30"}, "timeZone": "Asia/Tokyo"}, "daily 14:30 Asia/Tokyo"),
+        ({"daily": {"time": "14:30", "recurring": False}}, "once 14:30"),
+        ({"cron": "0 9 * * *"}, "cron"),
+    ],
+)
+def test_a_rule_in_words(trigger: dict, words: str) -> None:
+    """Also one that this version of the command does not know."""
+    assert rule_words(trigger) == words
+
+
+def test_json_objects_only() -> None:
+    """A handler's input is an object."""
+    assert json_object('{"a": 1}', option="JSON") == {"a": 1}
