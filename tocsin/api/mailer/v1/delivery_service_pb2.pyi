@@ -29,7 +29,9 @@ class DeliverRequest(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutgoingMessage]:
-        """The messages; each has a key that is unique in the stream's life."""
+        """The messages; each has a key that is unique in the stream's life. Their rules are checked one by one: a message that breaks one is
+        refused in its acknowledgement, and spoils neither its batch nor the stream.
+        """
 
     def __init__(
         self,
@@ -117,22 +119,28 @@ class InlineContent(_message.Message):
     SUBJECT_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     HTML_FIELD_NUMBER: _builtins.int
+    RESEND_IF_UNKNOWN_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
     """Subject line; no line break."""
     text: _builtins.str
     """Text body."""
     html: _builtins.str
     """HTML body."""
+    resend_if_unknown: _builtins.bool
+    """What to do when the connection breaks after the message was handed over, so that nobody can know whether it arrived: true sends it
+    again, at the risk of a second copy; otherwise it ends as OUTCOME_UNKNOWN.
+    """
     def __init__(
         self,
         *,
         subject: _builtins.str = ...,
         text: _builtins.str = ...,
         html: _builtins.str = ...,
+        resend_if_unknown: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["html", b"html", "subject", b"subject", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["html", b"html", "resend_if_unknown", b"resend_if_unknown", "subject", b"subject", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -32,6 +32,7 @@ class Template(_message.Message):
     HTML_FIELD_NUMBER: _builtins.int
     VARIABLES_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    RESEND_IF_UNKNOWN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "templates/{code}"; the code is chosen by the client."""
     version: _builtins.int
@@ -42,6 +43,10 @@ class Template(_message.Message):
     """Text body. At least one of text and html."""
     html: _builtins.str
     """HTML body; variables are escaped."""
+    resend_if_unknown: _builtins.bool
+    """What to do when the connection breaks after a message was handed over, so that nobody can know whether it arrived: true sends it
+    again, at the risk of a second copy; otherwise it ends as OUTCOME_UNKNOWN.
+    """
     @_builtins.property
     def variables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the variables that the text uses, in order."""
@@ -60,10 +65,11 @@ class Template(_message.Message):
         html: _builtins.str = ...,
         variables: _abc.Iterable[_builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        resend_if_unknown: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "html", b"html", "name", b"name", "subject", b"subject", "text", b"text", "variables", b"variables", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "html", b"html", "name", b"name", "resend_if_unknown", b"resend_if_unknown", "subject", b"subject", "text", b"text", "variables", b"variables", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
