@@ -1,0 +1,1 @@
+"""How messages leave: one package or module for each kind of provider."""

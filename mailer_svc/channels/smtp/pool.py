@@ -1,0 +1,89 @@
+"""Open connections that wait for their next message."""
+
+import asyncio
+
+from mailer_svc.channels.smtp.connect import SmtpConnector
+from mailer_svc.channels.smtp.session import SmtpSession
+from tocsin.clock import Clock
+
+
+class SmtpPool:
+    """Keeps idle sessions; the one used last is used next, so that the others can grow old and be closed."""
+
+    def __init__(self, *, connector: SmtpConnector, clock: Clock, idle_seconds: float, messages: int) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            connector: opens sessions.
+            clock: tells how long a session was idle.
+            idle_seconds: a session that was idle for so long is closed: servers would close it soon.
+            messages: a session that carried so many messages is closed: servers limit them, and balancers like fresh connections.
+        """
+        self._connector = connector
+        self._clock = clock
+        self._idle_seconds = idle_seconds
+        self._messages = messages
+        self._idle: list[SmtpSession] = []
+        self._busy: set[SmtpSession] = set()
+        self._reaper: asyncio.Task[None] | None = None
+
+    @property
+    def size(self) -> int:
+        """Open connections."""
+        return len(self._idle) + len(self._busy)
+
+    async def start(self) -> None:
+        """Begins to close idle sessions."""
+        await self._connector.prepare()
+        if self._reaper is None:
+            self._reaper = asyncio.create_task(self._reap(), name="smtp-pool")
+
+    async def stop(self) -> None:
+        """Says goodbye on idle sessions and drops busy ones."""
+        reaper, self._reaper = self._reaper, None
+        if reaper is not None:
+            reaper.cancel()
+            await asyncio.wait([reaper])
+        for session in self._busy:
+            session.abort()
+        while self._idle:
+            await self._idle.pop().quit()
+
+    async def acquire(self, *, fresh: bool = False) -> SmtpSession:
+        """A session of one's own; a new one if ``fresh`` or none is idle.
+
+        Raises:
+            SmtpFailure: no connection could be opened.
+        """
+        session = None if fresh else self._pop()
+        session = session or await self._connector.connect()
+        self._busy.add(session)
+        return session
+
+    def _pop(self) -> SmtpSession | None:
+        while self._idle:
+            session = self._idle.pop()
+            if session.usable:
+                return session
+            session.abort()
+        return None
+
+    async def release(self, session: SmtpSession) -> None:
+        """Gives a session back."""
+        self._busy.discard(session)
+        if not session.usable:
+            session.abort()
+        elif session.sent >= self._messages:
+            await session.quit()
+        else:
+            session.idle_since = self._clock.monotonic()
+            self._idle.append(session)
+
+    async def _reap(self) -> None:
+        while True:
+            await self._clock.sleep(self._idle_seconds / 2)
+            limit = self._clock.monotonic() - self._idle_seconds
+            old = [session for session in self._idle if session.idle_since <= limit or not session.usable]
+            self._idle = [session for session in self._idle if session not in old]
+            for session in old:
+                await session.quit()

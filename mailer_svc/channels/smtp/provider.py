@@ -1,0 +1,108 @@
+"""The SMTP server as a provider: a breaker around each attempt, and an outcome for each."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from mailer_svc.channels.mime import MailComposer, Sender
+from mailer_svc.channels.smtp.connect import SmtpConnector
+from mailer_svc.channels.smtp.pool import SmtpPool
+from mailer_svc.channels.smtp.replies import NotHandedOver, Phase, Reply, SmtpFailure, is_providers_fault, outcome_of
+from mailer_svc.channels.smtp.session import Envelope, SmtpSession
+from mailer_svc.domain import Job, Outcome, Result
+from tocsin.clock import Clock
+from tocsin.errors import CircuitOpen, InvalidInput, Unavailable
+from tocsin.mesh.breaker import Breaker, State
+from tocsin.mesh.breaker import Outcome as Health
+
+NAME = "smtp"
+_NO_UTF8 = Outcome(Result.REFUSED, 0, "the address is not ASCII, and the server does not offer SMTPUTF8")
+_BUSY = 421
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmtpRule:
+    """Bounds: connections (each carries one message at a time), seconds before an idle one is closed, messages on one connection."""
+
+    connections: int
+    idle_seconds: float
+    messages: int
+
+
+class SmtpProvider:
+    """Sends mails to one SMTP server."""
+
+    name = NAME
+
+    def __init__(self, *, connector: SmtpConnector, sender: Sender, breaker: Breaker, rule: SmtpRule, clock: Clock) -> None:
+        self.capacity = rule.connections
+        self._sender = sender
+        self._composer = MailComposer(sender=sender)
+        self._breaker = breaker
+        self._pool = SmtpPool(connector=connector, clock=clock, idle_seconds=rule.idle_seconds, messages=rule.messages)
+
+    @property
+    def connections(self) -> int:
+        """Open connections."""
+        return self._pool.size
+
+    async def start(self) -> None:
+        """Gets ready; connects to nothing yet."""
+        await self._pool.start()
+
+    async def stop(self) -> None:
+        """Lets go of every connection."""
+        await self._pool.stop()
+
+    def pause(self) -> float:
+        """Seconds in which an attempt makes no sense; 0: it may be tried now."""
+        if self._breaker.state is not State.OPEN:
+            return 0.0
+        return self._breaker.snapshot().retry_after or 0.0
+
+    async def send(self, job: Job, *, hand_over: Callable[[], Awaitable[bool]]) -> Outcome:
+        """Attempts one mail; never raises for what the server does."""
+        try:
+            content = self._composer.compose(to=job.to, content=job.content, message_id=job.message_id, created=job.created)
+        except InvalidInput as error:
+            return Outcome(Result.REFUSED, 0, error.message)
+        envelope = Envelope(self._sender.address, job.to, not (job.to.isascii() and self._sender.address.isascii()))
+        try:
+            async with self._breaker.guard(_health):
+                reply = await self._attempt(envelope, content, hand_over)
+        except SmtpFailure as failure:
+            return outcome_of(failure)
+        except (CircuitOpen, NotHandedOver, Unavailable) as error:
+            return Outcome(Result.NOT_TRIED, 0, str(error))
+        return _NO_UTF8 if reply is None else Outcome(Result.SENT, reply.code, reply.text[:500])
+
+    async def _attempt(self, envelope: Envelope, content: bytes, hand_over: Callable[[], Awaitable[bool]]) -> Reply | None:
+        session = await self._pool.acquire()
+        used = session.sent > 0
+        try:
+            return await self._send(session, envelope, content, hand_over)
+        except SmtpFailure as failure:
+            if not (used and _went_stale(failure)):
+                raise
+        # The server had closed an idle connection, as servers do; that is nobody's failure.
+        fresh = await self._pool.acquire(fresh=True)
+        return await self._send(fresh, envelope, content, hand_over)
+
+    async def _send(
+        self, session: SmtpSession, envelope: Envelope, content: bytes, hand_over: Callable[[], Awaitable[bool]]
+    ) -> Reply | None:
+        try:
+            if envelope.utf8 and not session.utf8:
+                return None
+            return await session.send(envelope, content, hand_over=hand_over)
+        finally:
+            await self._pool.release(session)
+
+
+def _went_stale(failure: SmtpFailure) -> bool:
+    return failure.phase is Phase.MAIL and (failure.reply is None or failure.reply.code == _BUSY)
+
+
+def _health(error: Exception) -> Health:
+    if isinstance(error, SmtpFailure):
+        return Health.FAILURE if is_providers_fault(error) else Health.SUCCESS
+    return Health.IGNORED

@@ -1,0 +1,8 @@
+"""The gRPC side: messages of the contract to the words of the domain and back."""
+
+from mailer_svc.handlers.deliver import DeliverStreams
+from mailer_svc.handlers.deliveries import DeliveryHandlers
+from mailer_svc.handlers.inbox import InboxHandlers
+from mailer_svc.handlers.templates import TemplateHandlers
+
+__all__ = ["DeliverStreams", "DeliveryHandlers", "InboxHandlers", "TemplateHandlers"]

@@ -1,0 +1,137 @@
+"""The Deliver stream: batches in, acknowledgements out, side by side.
+
+One task reads, one per batch stores, the handler writes. What is read and not yet answered is bounded: beyond that nothing is read, so that
+HTTP/2's flow control holds the sender back, and neither side waits for the other with its hands full.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from mailer_svc.domain import Ack, Content, Submission, TemplateUse
+from mailer_svc.service import Accepting
+from tocsin.api.mailer.v1 import delivery_service_pb2 as pb
+
+_IN_FLIGHT = 16
+_MAX_BATCH = 1000
+
+
+@dataclass(slots=True)
+class _Stream:
+    """The state of one stream. ``answers`` gets None when nothing more will come."""
+
+    answers: "asyncio.Queue[list[Ack] | None]" = field(default_factory=asyncio.Queue)
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_IN_FLIGHT))
+    batches: "set[asyncio.Task[None]]" = field(default_factory=set)
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    failure: BaseException | None = None
+
+
+class DeliverStreams:
+    """Serves every Deliver stream of this process, and can tell them all to move on."""
+
+    def __init__(self, *, accepting: Accepting) -> None:
+        self._accepting = accepting
+        self._streams: set[_Stream] = set()
+        self._draining = False
+
+    def drain(self) -> None:
+        """Stops reading from every stream; each answers what it has taken, says so, and ends."""
+        self._draining = True
+        for stream in self._streams:
+            stream.draining.set()
+
+    async def serve(self, requests: AsyncIterator[pb.DeliverRequest]) -> AsyncIterator[pb.DeliverResponse]:
+        """Serves one stream until the client has finished or the process drains."""
+        stream = _Stream()
+        self._streams.add(stream)
+        if self._draining:
+            stream.draining.set()
+        reader = asyncio.create_task(self._read(stream, requests))
+        try:
+            while (acks := await stream.answers.get()) is not None:
+                yield pb.DeliverResponse(acks=[_ack(ack) for ack in acks])
+                stream.room.release()
+            if stream.failure is not None:
+                raise stream.failure
+            if stream.draining.is_set():
+                yield pb.DeliverResponse(drain=True)
+        finally:
+            self._streams.discard(stream)
+            await _cancel(reader, *stream.batches)
+
+    async def _read(self, stream: _Stream, requests: AsyncIterator[pb.DeliverRequest]) -> None:
+        """Reads until the client has finished, the process drains or the stream breaks; then waits for what is under way."""
+        drained = asyncio.create_task(stream.draining.wait())
+        try:
+            while (request := await _next(requests, stream.room, drained)) is not None:
+                task = asyncio.create_task(self._accept(stream, request))
+                stream.batches.add(task)
+                task.add_done_callback(stream.batches.discard)
+        except Exception as error:  # noqa: BLE001 - whatever ends the reading ends the stream, where it is raised again
+            stream.failure = error
+        finally:
+            drained.cancel()
+        while stream.batches:
+            await asyncio.wait(stream.batches)
+        stream.answers.put_nowait(None)
+
+    async def _accept(self, stream: _Stream, request: pb.DeliverRequest) -> None:
+        try:
+            acks = await self._accepting.accept([_submission(message) for message in request.messages[:_MAX_BATCH]])
+            stream.answers.put_nowait(acks)
+        except Exception as error:  # noqa: BLE001 - see _read
+            stream.failure = error
+            stream.draining.set()
+
+
+async def _next(
+    requests: AsyncIterator[pb.DeliverRequest], room: asyncio.Semaphore, drained: "asyncio.Task[bool]"
+) -> pb.DeliverRequest | None:
+    """The next batch, once there is room for it; None when there is none or the stream drains."""
+    reading = asyncio.ensure_future(_read_one(requests, room))
+    try:
+        await asyncio.wait((reading, drained), return_when=asyncio.FIRST_COMPLETED)
+        # What was read has to be answered, also when the drain began at the same moment.
+        return await reading if reading.done() else None
+    finally:
+        await _cancel(reading)
+
+
+async def _read_one(requests: AsyncIterator[pb.DeliverRequest], room: asyncio.Semaphore) -> pb.DeliverRequest | None:
+    await room.acquire()
+    return await anext(requests, None)
+
+
+async def _cancel(*tasks: "asyncio.Task[None] | asyncio.Future[pb.DeliverRequest | None]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _submission(message: pb.OutgoingMessage) -> Submission:
+    kind = message.WhichOneof("content")
+    content: Content | TemplateUse | None = None
+    resend = False
+    if kind == "inline":
+        inline = message.inline
+        content, resend = Content(inline.subject, inline.text, inline.html), inline.resend_if_unknown
+    elif kind == "template":
+        content = TemplateUse(message.template.template.removeprefix("templates/"), dict(message.template.variables))
+    return Submission(
+        key=message.key,
+        tenant=message.tenant,
+        firing=message.firing.removeprefix("firings/"),
+        alarm=message.alarm,
+        to=message.to,
+        channel=message.channel,
+        lane=message.lane,
+        content=content,
+        resend=resend,
+        traceparent=message.traceparent,
+    )
+
+
+def _ack(ack: Ack) -> pb.DeliverAck:
+    name = f"deliveries/{ack.delivery}" if ack.delivery else ""
+    return pb.DeliverAck(key=ack.key, delivery=name, reason=ack.reason, message=ack.message, retryable=ack.retryable)

@@ -1,0 +1,115 @@
+"""DeliveryService."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from mailer_svc.domain import Delivery, State, TimelineEntry
+from mailer_svc.handlers.deliver import DeliverStreams
+from mailer_svc.ports import DeliveryQuery
+from mailer_svc.service import Deliveries
+from mailer_svc.service.queries import resume_token
+from tocsin.api.mailer.v1 import delivery_service_pb2 as pb
+from tocsin.api.mailer.v1 import delivery_service_pb2_grpc as rpc
+from tocsin.listing import Condition, FieldKind, FilterField, PageToken, page_size, parse_filter
+from tocsin.mesh.context import principal
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+_FILTERS = {
+    "firing": FilterField(),
+    "alarm": FilterField(),
+    "state": FilterField(kind=FieldKind.CHOICE, choices=tuple(state.name for state in State)),
+    "to": FilterField(),
+    "channel": FilterField(kind=FieldKind.CHOICE, choices=("email", "inbox")),
+}
+
+
+class DeliveryHandlers(rpc.DeliveryServiceServicer):
+    """Takes messages, and shows what became of them."""
+
+    def __init__(self, *, streams: DeliverStreams, deliveries: Deliveries) -> None:
+        self._streams = streams
+        self._deliveries = deliveries
+
+    async def Deliver(self, request_iterator: AsyncIterator[pb.DeliverRequest], context: Context) -> AsyncIterator[pb.DeliverResponse]:
+        """Takes batches of messages."""
+        async for response in self._streams.serve(request_iterator):
+            yield response
+
+    async def GetDelivery(self, request: pb.GetDeliveryRequest, context: Context) -> pb.Delivery:
+        """Reads one delivery with its timeline."""
+        return _delivery(await self._deliveries.get(tenant=principal().tenant, id=request.name.removeprefix("deliveries/")))
+
+    async def ListDeliveries(self, request: pb.ListDeliveriesRequest, context: Context) -> pb.ListDeliveriesResponse:
+        """Lists deliveries, the newest first."""
+        tenant = principal().tenant
+        conditions = parse_filter(request.filter, fields=_FILTERS)
+        query = f"deliveries {tenant} {request.filter}"
+        size = page_size(request.page_size)
+        before = PageToken.decode(request.page_token, query=query, shape=(int, str))
+        found = await self._deliveries.page(_query(tenant, conditions), before=before, limit=size + 1)
+        more = len(found) > size
+        token = PageToken.encode((found[size - 1].created, found[size - 1].id), query=query) if more else ""
+        return pb.ListDeliveriesResponse(deliveries=[_delivery(item) for item in found[:size]], next_page_token=token)
+
+    async def WatchDeliveries(self, request: pb.WatchDeliveriesRequest, context: Context) -> AsyncIterator[pb.WatchDeliveriesResponse]:
+        """Streams every change of a delivery."""
+        changes = self._deliveries.watch(
+            tenant=principal().tenant, firing=request.firing.removeprefix("firings/"), token=request.resume_token
+        )
+        async for change in changes:
+            yield pb.WatchDeliveriesResponse(delivery=_delivery(change.delivery), resume_token=resume_token(change.position))
+
+
+def _query(tenant: str, conditions: tuple[Condition, ...]) -> DeliveryQuery:
+    equal: list[tuple[str, str | int]] = []
+    unequal: list[tuple[str, str | int]] = []
+    for condition in conditions:
+        value = str(condition.value)
+        pair: tuple[str, str | int] = (condition.field, value)
+        if condition.field == "firing":
+            pair = ("firing", value.removeprefix("firings/"))
+        elif condition.field == "state":
+            pair = ("state", int(State[value]))
+        (equal if condition.operator == "=" else unequal).append(pair)
+    return DeliveryQuery(tenant=tenant, equal=tuple(equal), unequal=tuple(unequal))
+
+
+def _delivery(item: Delivery) -> pb.Delivery:
+    delivery = pb.Delivery(
+        name=f"deliveries/{item.id}",
+        firing=f"firings/{item.firing}",
+        alarm=item.alarm,
+        channel=item.channel.value,
+        to=item.to,
+        subject=item.subject,
+        state=pb.Delivery.State.ValueType(int(item.state)),
+        attempts=item.attempts,
+        message_id=item.message_id,
+        create_time=timestamp(item.created),
+        update_time=timestamp(item.updated),
+        timeline=[_event(entry) for entry in item.timeline],
+    )
+    if item.next_attempt is not None:
+        delivery.next_attempt_time.CopyFrom(timestamp(item.next_attempt))
+    return delivery
+
+
+def _event(entry: TimelineEntry) -> pb.DeliveryEvent:
+    return pb.DeliveryEvent(
+        time=timestamp(entry.at),
+        state=pb.Delivery.State.ValueType(int(entry.state)),
+        provider=entry.provider,
+        code=entry.code,
+        detail=entry.detail,
+    )
+
+
+def timestamp(micros: int) -> Timestamp:
+    """Microseconds since the epoch as the contract's Timestamp."""
+    found = Timestamp()
+    found.FromMicroseconds(micros)
+    return found

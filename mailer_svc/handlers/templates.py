@@ -1,0 +1,86 @@
+"""TemplateService."""
+
+from typing import Any
+
+import grpc
+from google.protobuf.empty_pb2 import Empty
+
+from mailer_svc.domain import Content, Template
+from mailer_svc.handlers.deliveries import timestamp
+from mailer_svc.service import Templates
+from tocsin.api.mailer.v1 import template_service_pb2 as pb
+from tocsin.api.mailer.v1 import template_service_pb2_grpc as rpc
+from tocsin.listing import PageToken, page_size
+from tocsin.mesh.context import principal
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class TemplateHandlers(rpc.TemplateServiceServicer):
+    """Manages templates of the caller's tenant."""
+
+    def __init__(self, *, templates: Templates) -> None:
+        self._templates = templates
+
+    async def CreateTemplate(self, request: pb.CreateTemplateRequest, context: Context) -> pb.Template:
+        """Makes a template, version 1."""
+        given = request.template
+        return _template(
+            await self._templates.create(
+                tenant=principal().tenant, code=_code(given.name), content=_content(given), resend=given.resend_if_unknown
+            )
+        )
+
+    async def GetTemplate(self, request: pb.GetTemplateRequest, context: Context) -> pb.Template:
+        """Reads the current version, or the one asked for."""
+        return _template(await self._templates.get(tenant=principal().tenant, code=_code(request.name), version=request.version))
+
+    async def ListTemplates(self, request: pb.ListTemplatesRequest, context: Context) -> pb.ListTemplatesResponse:
+        """Lists the current versions, by name."""
+        tenant = principal().tenant
+        query = f"templates {tenant}"
+        size = page_size(request.page_size)
+        cursor = PageToken.decode(request.page_token, query=query, shape=(str,))
+        found = await self._templates.page(tenant=tenant, after=cursor[0] if cursor else "", limit=size + 1)
+        token = PageToken.encode((found[size - 1].code,), query=query) if len(found) > size else ""
+        return pb.ListTemplatesResponse(templates=[_template(item) for item in found[:size]], next_page_token=token)
+
+    async def UpdateTemplate(self, request: pb.UpdateTemplateRequest, context: Context) -> pb.Template:
+        """Adds a version and makes it the current one."""
+        given = request.template
+        return _template(
+            await self._templates.update(
+                tenant=principal().tenant, code=_code(given.name), content=_content(given), resend=given.resend_if_unknown
+            )
+        )
+
+    async def DeleteTemplate(self, request: pb.DeleteTemplateRequest, context: Context) -> Empty:
+        """Removes a template with all its versions."""
+        await self._templates.delete(tenant=principal().tenant, code=_code(request.name))
+        return Empty()
+
+    async def RenderTemplate(self, request: pb.RenderTemplateRequest, context: Context) -> pb.RenderTemplateResponse:
+        """Renders a template without sending anything."""
+        content = await self._templates.render(tenant=principal().tenant, code=_code(request.name), variables=dict(request.variables))
+        return pb.RenderTemplateResponse(subject=content.subject, text=content.text, html=content.html)
+
+
+def _code(name: str) -> str:
+    return name.removeprefix("templates/")
+
+
+def _content(given: pb.Template) -> Content:
+    return Content(given.subject, given.text, given.html)
+
+
+def _template(item: Template) -> pb.Template:
+    return pb.Template(
+        name=f"templates/{item.code}",
+        version=item.version,
+        subject=item.content.subject,
+        text=item.content.text,
+        html=item.content.html,
+        variables=item.variables,
+        create_time=timestamp(item.created),
+        resend_if_unknown=item.resend,
+    )

@@ -1,0 +1,52 @@
+"""What Prometheus sees of deliveries."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from mailer_svc.domain import Lane, State
+
+_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
+
+
+class DeliveryMetrics:
+    """Counts deliveries by channel and outcome, attempts by provider, and the queue by lane."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._deliveries = Counter(
+            "tocsin_deliveries", "Changes of deliveries by channel and new state.", ("channel", "state"), registry=registry
+        )
+        self._refused = Counter("tocsin_deliveries_refused", "Messages that were not accepted, by reason.", ("reason",), registry=registry)
+        self._attempts = Histogram(
+            "tocsin_provider_seconds",
+            "Length of an attempt by provider and result.",
+            ("provider", "result"),
+            registry=registry,
+            buckets=_BUCKETS,
+        )
+        self._depth = Gauge("tocsin_delivery_queue_depth", "Deliveries that wait or are under way, by lane.", ("lane",), registry=registry)
+        self._connections = Gauge("tocsin_smtp_connections", "Open connections to the SMTP server.", registry=registry)
+
+    def watch_connections(self, size: Callable[[], float]) -> None:
+        """Reads the number of connections from ``size`` at every scrape."""
+        self._connections.set_function(size)
+
+    def accepted(self, channel: str, count: int) -> None:
+        """``count`` new deliveries were stored."""
+        self._deliveries.labels(channel, State.ACCEPTED.name).inc(count)
+
+    def refused(self, reason: str) -> None:
+        """A message was refused."""
+        self._refused.labels(reason).inc()
+
+    def settled(self, channel: str, state: State, count: int = 1) -> None:
+        """An attempt made ``count`` deliveries ``state``."""
+        self._deliveries.labels(channel, state.name).inc(count)
+
+    def attempted(self, provider: str, result: str, seconds: float) -> None:
+        """An attempt took ``seconds`` and ended with ``result``."""
+        self._attempts.labels(provider, result).observe(seconds)
+
+    def depth(self, lane: Lane, count: int) -> None:
+        """``count`` deliveries of ``lane`` wait or are under way."""
+        self._depth.labels(lane.name).set(count)

@@ -1,0 +1,9 @@
+"""What mailer_svc does: it accepts messages, sends them, shows them, and keeps templates."""
+
+from mailer_svc.service.accepting import Accepting
+from mailer_svc.service.housekeeping import Housekeeping, Retention
+from mailer_svc.service.queries import Deliveries, Inbox
+from mailer_svc.service.sending import Sender, SendingRule
+from mailer_svc.service.templates import Templates
+
+__all__ = ["Accepting", "Deliveries", "Housekeeping", "Inbox", "Retention", "Sender", "SendingRule", "Templates"]

@@ -1,0 +1,153 @@
+"""Taking messages in: each is checked and rendered by itself, all of a batch are stored together."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from mailer_svc.domain import (
+    Ack,
+    Channel,
+    Content,
+    Lane,
+    NewDelivery,
+    NoProvider,
+    State,
+    Submission,
+    Template,
+    TemplateNotFound,
+    TemplateUse,
+    checked_content,
+    checked_submission,
+    checked_traceparent,
+    delivery_id,
+    message_id,
+    normal_address,
+)
+from mailer_svc.ports import Hints, Journal, Meter, Renderer
+from mailer_svc.service.templates import Templates
+from tocsin.errors import Aborted, DeadlineExceeded, TocsinError, Unavailable
+
+_RETRYABLE = (Unavailable, Aborted, DeadlineExceeded)
+Known = Mapping[tuple[str, str], Template]
+
+
+def topic(tenant: str) -> str:
+    """Where changes of a tenant's deliveries are announced."""
+    return f"deliveries/{tenant}"
+
+
+class Accepting:
+    """Turns submissions into stored deliveries and refusals."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        templates: Templates,
+        renderer: Renderer,
+        hints: Hints,
+        meter: Meter,
+        default_channel: Channel,
+        email: bool,
+        domain: str,
+        wake: Callable[[], None],
+    ) -> None:
+        """Makes it.
+
+        Args:
+            journal: stores deliveries.
+            templates: gives the current versions.
+            renderer: fills them in.
+            hints: tells watchers.
+            meter: counts.
+            default_channel: for messages that name none.
+            email: whether there is a provider for email.
+            domain: the right side of each Message-ID.
+            wake: called when something was stored that waits for a sender.
+        """
+        self._journal = journal
+        self._templates = templates
+        self._renderer = renderer
+        self._hints = hints
+        self._meter = meter
+        self._default = default_channel
+        self._email = email
+        self._domain = domain
+        self._wake = wake
+
+    async def accept(self, batch: Sequence[Submission]) -> list[Ack]:
+        """Stores what is good and returns an acknowledgement for each submission, in order, once all is durable.
+
+        A message that was stored before is acknowledged with the same delivery. When the database fails, everything that was good is
+        refused as retryable; handing it in again makes no second delivery.
+        """
+        try:
+            known = await self._known(batch)
+        except _RETRYABLE as error:
+            return [self._refuse(item.key, error) for item in batch]
+        acks: list[Ack] = []
+        good: list[NewDelivery] = []
+        for item in batch:
+            try:
+                delivery = self._prepare(item, known)
+            except TocsinError as error:
+                acks.append(self._refuse(item.key, error))
+            else:
+                good.append(delivery)
+                acks.append(Ack(key=item.key, delivery=delivery.id))
+        return await self._store(good, acks) if good else acks
+
+    async def _known(self, batch: Sequence[Submission]) -> Known:
+        used = {(item.tenant, item.content.code) for item in batch if isinstance(item.content, TemplateUse)}
+        return await self._templates.current(used) if used else {}
+
+    def _prepare(self, item: Submission, known: Known) -> NewDelivery:
+        checked_submission(item)
+        to = normal_address(item.to)
+        channel = Channel(item.channel) if item.channel else self._default
+        if channel is Channel.EMAIL and not self._email:
+            raise NoProvider("No SMTP server is configured (TOCSIN_MAILER_SMTP_HOST); the inbox channel needs none")
+        content, resend = self._content(item, known)
+        identity = delivery_id(tenant=item.tenant, firing=item.firing, channel=item.channel, address=to)
+        return NewDelivery(
+            id=identity,
+            tenant=item.tenant,
+            firing=item.firing,
+            alarm=item.alarm,
+            channel=channel,
+            to=to,
+            lane=Lane(item.lane),
+            content=content,
+            message_id=message_id(identity, self._domain),
+            resend=resend,
+            traceparent=checked_traceparent(item.traceparent),
+        )
+
+    def _content(self, item: Submission, known: Known) -> tuple[Content, bool]:
+        """What the message says, rendered now so that later changes do not matter, and its resend policy."""
+        if isinstance(item.content, Content):
+            return checked_content(item.content), item.resend
+        code = item.content.code if item.content else ""
+        template = known.get((item.tenant, code))
+        if template is None or item.content is None:
+            raise TemplateNotFound(f"There is no template templates/{code}")
+        return self._renderer.render(template.uid, template.content, item.content.variables), template.resend
+
+    async def _store(self, good: Sequence[NewDelivery], acks: list[Ack]) -> list[Ack]:
+        try:
+            fresh = await self._journal.accept(good)
+        except _RETRYABLE as error:
+            return [self._refuse(ack.key, error) if ack.delivery else ack for ack in acks]
+        new = [delivery for delivery in good if delivery.id in fresh]
+        for channel, count in Counter(delivery.channel for delivery in new).items():
+            self._meter.accepted(channel.value, count)
+            if channel is Channel.INBOX:
+                self._meter.settled(channel.value, State.SENT, count)
+        if any(delivery.channel is not Channel.INBOX for delivery in new):
+            self._wake()
+        for tenant in {delivery.tenant for delivery in new}:
+            await self._hints.publish(topic(tenant))
+        return acks
+
+    def _refuse(self, key: int, error: TocsinError) -> Ack:
+        self._meter.refused(error.error_reason)
+        return Ack(key=key, reason=error.error_reason, message=error.message, retryable=isinstance(error, _RETRYABLE))

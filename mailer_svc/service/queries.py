@@ -1,0 +1,93 @@
+"""Looking at deliveries and at the inbox."""
+
+import re
+from collections.abc import AsyncIterator
+
+from mailer_svc.domain import Delivery, DeliveryNotFound, InboxMessage, MessageNotFound
+from mailer_svc.ports import Change, DeliveryQuery, DeliveryReader, Hints, InboxReader, Position
+from mailer_svc.service.accepting import topic
+from tocsin.errors import InvalidInput
+
+_TOKEN = re.compile(r"([0-9]{1,18})-([0-9]{1,10})")
+_PAGE = 200
+_POLL_SECONDS = 1.0
+
+
+class Deliveries:
+    """Deliveries of a tenant, for whoever asks."""
+
+    def __init__(self, *, reader: DeliveryReader, hints: Hints) -> None:
+        self._reader = reader
+        self._hints = hints
+
+    async def get(self, *, tenant: str, id: str) -> Delivery:  # noqa: A002 - the word of the contract
+        """One delivery with its timeline.
+
+        Raises:
+            DeliveryNotFound: the tenant has none of this id.
+        """
+        delivery = await self._reader.get(tenant=tenant, id=id)
+        if delivery is None:
+            raise DeliveryNotFound(f"There is no delivery deliveries/{id}")
+        return delivery
+
+    async def page(self, query: DeliveryQuery, *, before: tuple[int, str] | None, limit: int) -> list[Delivery]:
+        """Deliveries, the newest first; those older than ``before`` (created, id)."""
+        return await self._reader.page(query, before=before, limit=limit)
+
+    async def watch(self, *, tenant: str, firing: str, token: str) -> AsyncIterator[Change]:
+        """Every change after ``token``, or from now on, as it happens; of one firing unless it is empty. Does not end.
+
+        Raises:
+            InvalidInput: the token is not one of ours.
+        """
+        position = parse_token(token) or await self._reader.end_of_changes()
+        async with self._hints.subscribe(topic(tenant), poll_seconds=_POLL_SECONDS) as hints:
+            while True:
+                changes = await self._reader.changes(tenant=tenant, after=position, firing=firing, limit=_PAGE)
+                for change in changes:
+                    yield change
+                    position = change.position
+                if len(changes) < _PAGE:
+                    await anext(hints)
+
+
+def resume_token(position: Position) -> str:
+    """The token that continues after ``position``."""
+    return f"{position.transaction}-{position.number}"
+
+
+def parse_token(token: str) -> Position | None:
+    """The position in a token; None for an empty one.
+
+    Raises:
+        InvalidInput: it is not one of ours.
+    """
+    if not token:
+        return None
+    found = _TOKEN.fullmatch(token)
+    if found is None or int(found[2]) >= 2**31:
+        raise InvalidInput.at("resume_token", "is not a token that a change came with")
+    return Position(int(found[1]), int(found[2]))
+
+
+class Inbox:
+    """The messages that were shown instead of sent."""
+
+    def __init__(self, *, reader: InboxReader) -> None:
+        self._reader = reader
+
+    async def get(self, *, tenant: str, id: str) -> InboxMessage:  # noqa: A002 - the word of the contract
+        """One message.
+
+        Raises:
+            MessageNotFound: the tenant has none of this id.
+        """
+        message = await self._reader.get(tenant=tenant, id=id)
+        if message is None:
+            raise MessageNotFound(f"There is no message inbox/messages/{id}")
+        return message
+
+    async def page(self, *, tenant: str, before: tuple[int, str] | None, limit: int) -> list[InboxMessage]:
+        """Messages, the newest first; those older than ``before`` (received, id)."""
+        return await self._reader.page(tenant=tenant, before=before, limit=limit)

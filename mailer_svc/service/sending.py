@@ -1,0 +1,256 @@
+"""The engine that sends: claims due messages by lane, attempts them side by side, and stores what came of it.
+
+A message passes three durable points: the claim, which ends by itself; the mark right before its content is sent, after which nobody could
+know what a vanished process did; and the outcome. A process that dies before the mark costs a delay, one that dies after it an
+``OUTCOME_UNKNOWN``, and never a second copy (docs/adr/0007).
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from mailer_svc.domain import Channel, Job, Lane, LaneLimits, Outcome, Result, RetryRule, Step, next_step
+from mailer_svc.ports import DeliveryQueue, Hints, Journal, Meter, Provider, Settlement
+from mailer_svc.service.accepting import topic
+from tocsin.clock import Clock
+from tocsin.errors import TocsinError
+
+_log = structlog.get_logger(__name__)
+_BUFFER = 200
+_SWEEP = 500
+_AWAY_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingRule:
+    """How the engine works; times in seconds.
+
+    Attributes:
+        retry: when and how often a message is tried again.
+        lease: a claim ends after this unless renewed; what a dead replica held is taken over then.
+        poll: how often to look for due messages when nobody says that there are any.
+        drain: how long `Sender.stop` waits for attempts under way.
+        sole: no other process uses the database, so at start whatever is claimed was claimed by a predecessor that is dead.
+    """
+
+    retry: RetryRule
+    lease: float = 30.0
+    poll: float = 1.0
+    drain: float = 10.0
+    sole: bool
+
+
+class Sender:
+    """Sends what waits, through one provider; a component."""
+
+    def __init__(
+        self,
+        *,
+        queue: DeliveryQueue,
+        journal: Journal,
+        provider: Provider,
+        hints: Hints,
+        meter: Meter,
+        clock: Clock,
+        rule: SendingRule,
+        owner: str,
+        draw: Callable[[], float],
+    ) -> None:
+        """Makes it.
+
+        Args:
+            queue: what waits.
+            journal: marks and outcomes.
+            provider: where to.
+            hints: tells watchers.
+            meter: counts.
+            clock: source of time.
+            rule: how it works.
+            owner: names this start of this process, and no other.
+            draw: source of jitter, 0 to 1.
+        """
+        self._queue = queue
+        self._journal = journal
+        self._provider = provider
+        self._hints = hints
+        self._meter = meter
+        self._clock = clock
+        self._rule = rule
+        self._owner = owner
+        self._draw = draw
+        self._ready: dict[Lane, deque[Job]] = {lane: deque() for lane in Lane}
+        self._limits = LaneLimits(provider.capacity)
+        self._held: dict[str, Job] = {}
+        self._wake = asyncio.Event()
+        self._changed = asyncio.Condition()
+        self._stopping = True
+        self._workers: list[asyncio.Task[None]] = []
+        self._loops: list[asyncio.Task[None]] = []
+
+    def wake(self) -> None:
+        """Says that something may be due."""
+        self._wake.set()
+
+    async def start(self) -> None:
+        """Takes up what waits."""
+        if not self._stopping:
+            return
+        self._stopping = False
+        if self._rule.sole:
+            await self._queue.take_over_from_the_dead(owner=self._owner, now=self._clock.micros())
+            await self._sweep()
+        await self._provider.start()
+        self._workers = [asyncio.create_task(self._work()) for _ in range(self._provider.capacity)]
+        self._loops = [asyncio.create_task(self._feed()), asyncio.create_task(self._keep())]
+
+    async def stop(self) -> None:
+        """Claims nothing more, lets attempts under way end, and gives back the rest."""
+        if self._stopping:
+            return
+        self._stopping = True
+        await _end(self._loops)
+        async with self._changed:
+            self._changed.notify_all()
+        await asyncio.wait(self._workers, timeout=self._rule.drain)
+        await _end(self._workers)
+        await self._provider.stop()
+        waiting = [job.id for jobs in self._ready.values() for job in jobs]
+        for jobs in self._ready.values():
+            jobs.clear()
+        self._held.clear()
+        if waiting:
+            with contextlib.suppress(TocsinError):  # the lease ends by itself
+                await self._queue.release(owner=self._owner, ids=waiting, now=self._clock.micros())
+
+    async def _feed(self) -> None:
+        """Keeps the workers supplied."""
+        while True:
+            self._wake.clear()
+            pause = self._provider.pause()
+            full = False if pause else bool(await self._safely(self._claim()))
+            if not full:
+                await self._wait(min(pause or self._rule.poll, self._rule.poll))
+
+    async def _wait(self, seconds: float) -> None:
+        """Until somebody says that something is due, or ``seconds`` have passed."""
+        tasks = [asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(self._clock.sleep(seconds))]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _claim(self) -> bool:
+        """Claims for each lane that has something due and room; True if there may be more right now."""
+        now = self._clock.micros()
+        more = False
+        for lane in await self._queue.due_lanes(now=now):
+            room = _BUFFER - len(self._ready[lane])
+            if room < _BUFFER // 2:
+                continue
+            jobs = await self._queue.claim_due(owner=self._owner, lane=lane, limit=room, now=now, lease=round(self._rule.lease * 1e6))
+            more = more or len(jobs) == room
+            self._held.update((job.id, job) for job in jobs)
+            async with self._changed:
+                self._ready[lane].extend(jobs)
+                self._changed.notify(len(jobs))
+        return more
+
+    async def _work(self) -> None:
+        while (job := await self._next()) is not None:
+            try:
+                await self._attempt(job)
+            except Exception as error:  # noqa: BLE001 - a mistake of ours must cost one message a lease, not the service a worker
+                _log.error("attempt failed", delivery=job.id, exc_info=error)
+            finally:
+                self._held.pop(job.id, None)
+                self._limits.running[job.lane] -= 1
+                async with self._changed:
+                    self._changed.notify()
+
+    async def _next(self) -> Job | None:
+        """The most urgent message that may be sent now; None when the engine stops."""
+        async with self._changed:
+            while not self._stopping:
+                for lane, jobs in self._ready.items():
+                    if jobs and self._limits.admits(lane):
+                        self._limits.running[lane] += 1
+                        if len(jobs) == _BUFFER // 2:
+                            self._wake.set()
+                        return jobs.popleft()
+                await self._changed.wait()
+        return None
+
+    async def _attempt(self, job: Job) -> None:
+        provider = self._provider
+
+        async def hand_over() -> bool:
+            return await self._journal.hand_over(job, provider.name)
+
+        started = self._clock.monotonic()
+        outcome = await provider.send(job, hand_over=hand_over)
+        if outcome.result is Result.NOT_TRIED:
+            later = self._clock.micros() + round(self._rule.poll * 1e6)
+            await self._safely(self._queue.release(owner=self._owner, ids=[job.id], now=later))
+            return
+        self._meter.attempted(provider.name, outcome.result.value, self._clock.monotonic() - started)
+        await self._settle(job, outcome)
+
+    async def _settle(self, job: Job, outcome: Outcome) -> None:
+        step = next_step(job, outcome, rule=self._rule.retry, now=self._clock.micros(), draw=self._draw)
+        settlement = Settlement(job=job, step=step, provider=self._provider.name)
+        while True:
+            try:
+                kept = await self._journal.settle(settlement)
+                break
+            except TocsinError as error:
+                # What happened has happened; it is told to the database as soon as there is one.
+                _log.warning("outcome not stored yet", delivery=job.id, error=error.message)
+                await self._clock.sleep(_AWAY_SECONDS)
+        if kept:
+            self._tell(job, step)
+            await self._hints.publish(topic(job.tenant))
+
+    def _tell(self, job: Job, step: Step) -> None:
+        self._meter.settled(Channel.EMAIL.value, step.state)
+        log = _log.debug if step.wait is None and not step.detail else _log.info
+        log("attempt ended", delivery=job.id, state=step.state.name, attempts=step.attempts, code=step.code, wait=step.wait)
+
+    async def _keep(self) -> None:
+        """Renews claims, and ends those of the dead; in this order, lest it takes itself for one of them after a long stall."""
+        while True:
+            await self._clock.sleep(self._rule.lease / 3)
+            try:
+                if self._held:
+                    until = self._clock.micros() + round(self._rule.lease * 1e6)
+                    await self._queue.renew(owner=self._owner, ids=list(self._held), until=until)
+                await self._sweep()
+            except TocsinError as error:
+                _log.warning("the queue is away", error=error.message)
+
+    async def _sweep(self) -> None:
+        now = self._clock.micros()
+        wait = round(self._rule.retry.wait(1, self._draw) * 1e6)
+        while await self._queue.expire_handed_over(now=now, wait=wait, limit=_SWEEP) == _SWEEP:
+            pass
+        for lane, count in (await self._queue.depths()).items():
+            self._meter.depth(lane, count)
+
+    async def _safely(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """The result of ``work``; None when the database is away."""
+        try:
+            return await work
+        except TocsinError as error:
+            _log.warning("the queue is away", error=error.message)
+            return None
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,117 @@
+"""Templates: made, replaced by new versions, looked up and tried out."""
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
+
+from mailer_svc.domain import Content, Template, TemplateNotFound
+from mailer_svc.ports import Renderer, TemplateStore
+from tocsin.clock import Clock
+from tocsin.errors import InvalidInput
+
+_CODE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+_CACHED = 1000
+
+
+class Templates:
+    """The templates of all tenants."""
+
+    def __init__(self, *, store: TemplateStore, renderer: Renderer, clock: Clock, new_uid: Callable[[], str]) -> None:
+        self._store = store
+        self._renderer = renderer
+        self._clock = clock
+        self._new_uid = new_uid
+        self._cache: OrderedDict[str, Template] = OrderedDict()
+
+    async def create(self, *, tenant: str, code: str, content: Content, resend: bool) -> Template:
+        """Stores version 1 of a new template.
+
+        Raises:
+            InvalidInput: the code or the template is not valid; the field and the line are named.
+            AlreadyExists: the code is in use.
+        """
+        template = self._checked(tenant, code, content, resend=resend)
+        await self._store.create(template)
+        return template
+
+    async def update(self, *, tenant: str, code: str, content: Content, resend: bool) -> Template:
+        """Adds a version and makes it the current one.
+
+        Raises:
+            InvalidInput: the template is not valid.
+            TemplateNotFound: there is no template of this code.
+        """
+        return await self._store.add_version(self._checked(tenant, code, content, resend=resend))
+
+    def _checked(self, tenant: str, code: str, content: Content, *, resend: bool) -> Template:
+        if not _CODE.fullmatch(code):
+            raise InvalidInput.at("template.name", "must be templates/{code}, the code of a-z, 0-9, _ . and -, at most 63 characters")
+        if not content.subject:
+            raise InvalidInput.at("template.subject", "is required")
+        if not (content.text or content.html):
+            raise InvalidInput.at("template.text", "at least one of text and html is required")
+        for name, value in (("subject", content.subject), ("text", content.text), ("html", content.html)):
+            if "\0" in value:
+                raise InvalidInput.at(f"template.{name}", "holds U+0000")
+        variables = self._renderer.compile(content)
+        return Template(
+            tenant=tenant,
+            code=code,
+            version=1,
+            uid=self._new_uid(),
+            content=content,
+            variables=variables,
+            resend=resend,
+            created=self._clock.micros(),
+        )
+
+    async def get(self, *, tenant: str, code: str, version: int = 0) -> Template:
+        """One version; 0: the current one.
+
+        Raises:
+            TemplateNotFound: there is none.
+        """
+        template = await self._store.get(tenant=tenant, code=code, version=version)
+        if template is None:
+            raise TemplateNotFound(f"There is no template templates/{code}" + (f" of version {version}" if version else ""))
+        return template
+
+    async def page(self, *, tenant: str, after: str, limit: int) -> list[Template]:
+        """Current versions, by code, after the code ``after``."""
+        return await self._store.page(tenant=tenant, after=after, limit=limit)
+
+    async def delete(self, *, tenant: str, code: str) -> None:
+        """Removes a template with all its versions.
+
+        Raises:
+            TemplateNotFound: there is none.
+        """
+        if not await self._store.delete(tenant=tenant, code=code):
+            raise TemplateNotFound(f"There is no template templates/{code}")
+
+    async def render(self, *, tenant: str, code: str, variables: Mapping[str, str]) -> Content:
+        """What the current version says with these variables.
+
+        Raises:
+            TemplateNotFound: there is none.
+            InvalidInput: a variable is missing or unknown.
+        """
+        template = await self.get(tenant=tenant, code=code)
+        return self._renderer.render(template.uid, template.content, variables)
+
+    async def current(self, keys: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Template]:
+        """The current version of each (tenant, code) that exists; which version that is comes from the store, its text from memory."""
+        uids = await self._store.current(list(keys))
+        found: dict[tuple[str, str], Template] = {}
+        for (tenant, code), uid in uids.items():
+            template = self._cache.get(uid) or await self._store.get(tenant=tenant, code=code, version=0)
+            if template is not None:
+                found[tenant, code] = self._remember(template)
+        return found
+
+    def _remember(self, template: Template) -> Template:
+        self._cache[template.uid] = template
+        self._cache.move_to_end(template.uid)
+        if len(self._cache) > _CACHED:
+            self._cache.popitem(last=False)
+        return template

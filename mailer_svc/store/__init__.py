@@ -1,0 +1,21 @@
+"""The database of mailer_svc: tables and queries, one transaction a method."""
+
+from mailer_svc.store.changes import ChangeOrder
+from mailer_svc.store.deliveries import SqlDeliveryReader
+from mailer_svc.store.inbox import SqlCleaner, SqlInboxReader
+from mailer_svc.store.journal import SqlJournal
+from mailer_svc.store.queue import SqlDeliveryQueue
+from mailer_svc.store.tables import metadata
+from mailer_svc.store.templates import SqlTemplateStore, TemplateExists
+
+__all__ = [
+    "ChangeOrder",
+    "SqlCleaner",
+    "SqlDeliveryQueue",
+    "SqlDeliveryReader",
+    "SqlInboxReader",
+    "SqlJournal",
+    "SqlTemplateStore",
+    "TemplateExists",
+    "metadata",
+]

@@ -1,0 +1,49 @@
+"""Many rows in one statement, past the work that SQLAlchemy does for every row of an executemany (15 µs each, measured).
+
+SQLite's driver gets plain tuples; PostgreSQL gets one array for each column, which a single INSERT unfolds.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Table, bindparam, func, insert, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.sqlite import dialect
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tocsin.database import insert_ignore
+
+Row = tuple[Any, ...]
+
+
+class BulkInsert:
+    """Inserts tuples in the order of the table's columns."""
+
+    def __init__(self, table: Table, *, sqlite: bool) -> None:
+        self._sqlite = sqlite
+        self._names = [column.name for column in table.columns]
+        self._plain = str(insert(table).compile(dialect=dialect(paramstyle="qmark")))
+        self._key = table.columns[0]
+        arrays = select(*(func.unnest(bindparam(column.name, type_=ARRAY(column.type))) for column in table.columns))
+        self._unfold = insert_ignore(table).from_select(self._names, arrays, include_defaults=False)
+
+    async def insert(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
+        """Inserts ``rows``, of which none exists."""
+        if self._sqlite:
+            await connection.exec_driver_sql(self._plain, list(rows))
+        elif rows:
+            await connection.execute(self._unfold, self._columns(rows))
+
+    async def insert_new(self, connection: AsyncConnection, rows: Sequence[Row]) -> set[str]:
+        """Inserts those of ``rows`` whose first column, the key, does not exist; returns their keys."""
+        if not self._sqlite:
+            return set((await connection.execute(self._unfold.returning(self._key), self._columns(rows))).scalars())
+        # One transaction writes at a time, so what is not there now is not there at the insert.
+        known = set((await connection.execute(select(self._key).where(self._key.in_([row[0] for row in rows])))).scalars())
+        fresh = [row for row in rows if row[0] not in known] if known else rows
+        if fresh:
+            await self.insert(connection, fresh)
+        return {row[0] for row in fresh}
+
+    def _columns(self, rows: Sequence[Row]) -> dict[str, list[Any]]:
+        return {name: list(values) for name, values in zip(self._names, zip(*rows, strict=True), strict=True)}

@@ -1,0 +1,126 @@
+"""Looking deliveries up, and following their changes."""
+
+from typing import Any
+
+from sqlalchemy import Row, and_, func, select, tuple_
+
+from mailer_svc.domain import Channel, Delivery, State, TimelineEntry
+from mailer_svc.ports import Change, DeliveryQuery, Position
+from mailer_svc.store.changes import ChangeOrder
+from mailer_svc.store.tables import deliveries, events
+from tocsin.database import Database
+
+_COLUMNS = {
+    "firing": deliveries.c.firing,
+    "alarm": deliveries.c.alarm,
+    "state": deliveries.c.state,
+    "to": deliveries.c.recipient,
+    "channel": deliveries.c.channel,
+}
+
+
+class SqlDeliveryReader:
+    """Reads deliveries; every query is of one tenant."""
+
+    def __init__(self, *, database: Database, order: ChangeOrder) -> None:
+        self._database = database
+        self._order = order
+
+    async def get(self, *, tenant: str, id: str) -> Delivery | None:  # noqa: A002 - the word of the contract
+        """One delivery with its timeline."""
+        async with self._database.read(snapshot=True) as connection:
+            row = (await connection.execute(select(deliveries).where(deliveries.c.id == id, deliveries.c.tenant == tenant))).first()
+            if row is None:
+                return None
+            history = (
+                await connection.execute(
+                    select(events).where(events.c.delivery == id).order_by(events.c.at, events.c.change, events.c.number)
+                )
+            ).all()
+        return _delivery(row, tuple(_entry(event) for event in history))
+
+    async def page(self, query: DeliveryQuery, *, before: tuple[int, str] | None, limit: int) -> list[Delivery]:
+        """Deliveries, the newest first, without timelines; those older than ``before`` (created, id)."""
+        conditions: list[Any] = [deliveries.c.tenant == query.tenant]
+        conditions += [_same(name, value) for name, value in query.equal]
+        conditions += [~_same(name, value) for name, value in query.unequal]
+        if before is not None:
+            conditions.append(tuple_(deliveries.c.created, deliveries.c.id) < tuple_(*before))
+        statement = select(deliveries).where(and_(*conditions)).order_by(deliveries.c.created.desc(), deliveries.c.id.desc()).limit(limit)
+        async with self._database.read() as connection:
+            return [_delivery(row, ()) for row in await connection.execute(statement)]
+
+    async def end_of_changes(self) -> Position:
+        """The place after all changes so far."""
+        async with self._database.read() as connection:
+            return Position(await self._order.horizon(connection) - 1, 2**31 - 1)
+
+    async def changes(self, *, tenant: str, after: Position, firing: str, limit: int) -> list[Change]:
+        """Changes after a place, in order; of one firing unless it is empty."""
+        async with self._database.read(snapshot=True) as connection:
+            conditions: list[Any] = [
+                events.c.tenant == tenant,
+                events.c.change < await self._order.horizon(connection),
+                tuple_(events.c.change, events.c.number) > tuple_(after.transaction, after.number),
+            ]
+            if firing:
+                conditions.append(deliveries.c.firing == firing)
+            rows = await connection.execute(
+                select(deliveries, *(column.label(f"event_{column.name}") for column in events.c))
+                .join_from(events, deliveries, deliveries.c.id == events.c.delivery)
+                .where(and_(*conditions))
+                .order_by(events.c.change, events.c.number)
+                .limit(limit)
+            )
+            return [_change(row) for row in rows]
+
+
+def _same(name: str, value: str | int) -> Any:
+    if name == "to":
+        return func.lower(deliveries.c.recipient) == str(value).lower()
+    return _COLUMNS[name] == value
+
+
+def _delivery(row: Row[Any], timeline: tuple[TimelineEntry, ...]) -> Delivery:
+    return Delivery(
+        id=row.id,
+        tenant=row.tenant,
+        firing=row.firing,
+        alarm=row.alarm,
+        channel=Channel(row.channel),
+        to=row.recipient,
+        subject=row.subject,
+        state=State(row.state),
+        attempts=row.attempts,
+        message_id=row.message_id,
+        created=row.created,
+        updated=row.updated,
+        next_attempt=row.next_attempt,
+        timeline=timeline,
+    )
+
+
+def _entry(row: Row[Any]) -> TimelineEntry:
+    return TimelineEntry(at=row.at, state=State(row.state), provider=row.provider, code=row.code, detail=row.detail)
+
+
+def _change(row: Row[Any]) -> Change:
+    entry = TimelineEntry(
+        at=row.event_at, state=State(row.event_state), provider=row.event_provider, code=row.event_code, detail=row.event_detail
+    )
+    delivery = Delivery(
+        id=row.id,
+        tenant=row.tenant,
+        firing=row.firing,
+        alarm=row.alarm,
+        channel=Channel(row.channel),
+        to=row.recipient,
+        subject=row.subject,
+        state=entry.state,
+        attempts=row.event_attempts,
+        message_id=row.message_id,
+        created=row.created,
+        updated=entry.at,
+        next_attempt=row.event_next_attempt,
+    )
+    return Change(Position(row.event_change, row.event_number), delivery, entry)

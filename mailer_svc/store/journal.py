@@ -1,0 +1,49 @@
+"""The journal: concurrent batches and marks share transactions."""
+
+from collections.abc import Sequence
+
+from mailer_svc.domain import Job, NewDelivery
+from mailer_svc.ports import Settlement
+from mailer_svc.store.accepting import Acceptance
+from mailer_svc.store.changes import ChangeOrder
+from mailer_svc.store.progress import Mark, Progress, ProgressLog
+from tocsin.clock import Clock
+from tocsin.database import Database, GroupCommit
+
+_BATCHES = 16
+
+
+class SqlJournal:
+    """Writes deliveries and their progress; a component, to be started after the database."""
+
+    def __init__(self, *, database: Database, clock: Clock, order: ChangeOrder) -> None:
+        self._database = database
+        self._order = order
+        acceptance = Acceptance(database=database, clock=clock, order=order)
+        progress = ProgressLog(database=database, clock=clock, order=order)
+        self._accepting: GroupCommit[Sequence[NewDelivery], set[str]] = GroupCommit(flush=acceptance.store, max_batch=_BATCHES)
+        self._progress: GroupCommit[Progress, bool] = GroupCommit(flush=progress.store)
+
+    async def start(self) -> None:
+        """Accepts writes from now on."""
+        async with self._database.transaction() as connection:
+            await self._order.restore(connection)
+        await self._accepting.start()
+        await self._progress.start()
+
+    async def stop(self) -> None:
+        """Writes what it was given, and accepts no more."""
+        await self._accepting.stop()
+        await self._progress.stop()
+
+    async def accept(self, deliveries: Sequence[NewDelivery]) -> set[str]:
+        """Stores what is new among ``deliveries``; those of the inbox are sent by that. Returns the ids that were new."""
+        return await self._accepting.submit(deliveries)
+
+    async def hand_over(self, job: Job, provider: str) -> bool:
+        """Marks that the point of no return is reached. False: the claim is no longer ours."""
+        return await self._progress.submit(Mark(job, provider))
+
+    async def settle(self, settlement: Settlement) -> bool:
+        """Stores how an attempt ended. False: somebody else has the delivery by now."""
+        return await self._progress.submit(settlement)

@@ -1,0 +1,160 @@
+"""The deliveries that wait for a sender, taken by claims that end by themselves."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import and_, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailer_svc.domain import WAITING, Content, Job, Lane, State
+from mailer_svc.store.bulk import BulkInsert, Row
+from mailer_svc.store.changes import ChangeOrder
+from mailer_svc.store.tables import contents, deliveries, events
+from tocsin.database import Database
+
+_WAITING = [int(state) for state in WAITING]
+_JOB = (
+    deliveries.c.id,
+    deliveries.c.epoch,
+    deliveries.c.tenant,
+    deliveries.c.lane,
+    deliveries.c.recipient,
+    deliveries.c.subject,
+    deliveries.c.message_id,
+    deliveries.c.attempts,
+    deliveries.c.deferrals,
+    deliveries.c.created,
+    deliveries.c.resend,
+    deliveries.c.traceparent,
+)
+_VANISHED = "the sender stopped after the message was handed over and before the answer"
+
+
+class SqlDeliveryQueue:
+    """Claims on PostgreSQL or SQLite. A claim is an owner, an end and a number that grows with each claim of the row."""
+
+    def __init__(self, *, database: Database, order: ChangeOrder) -> None:
+        self._database = database
+        self._order = order
+        self._events = BulkInsert(events, sqlite=database.dialect == "sqlite")
+
+    async def claim_due(self, *, owner: str, lane: Lane, limit: int, now: int, lease: int) -> list[Job]:
+        """Takes up to ``limit`` due deliveries for ``owner`` until ``now + lease``, the longest due first."""
+        due = (
+            select(deliveries.c.id)
+            .where(deliveries.c.lane == int(lane), deliveries.c.due <= now, deliveries.c.state.in_(_WAITING))
+            .order_by(deliveries.c.due)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .cte("due_now")
+        )
+        async with self._database.transaction() as connection:
+            claimed = (
+                await connection.execute(
+                    update(deliveries)
+                    .where(deliveries.c.id.in_(select(due.c.id)))
+                    .values(epoch=deliveries.c.epoch + 1, owner=owner, due=now + lease)
+                    .returning(*_JOB)
+                )
+            ).all()
+            bodies = await _bodies(connection, [row.id for row in claimed])
+        return sorted((_job(row, bodies) for row in claimed), key=lambda job: job.created)
+
+    async def renew(self, *, owner: str, ids: Sequence[str], until: int) -> None:
+        """Prolongs the claims of ``owner`` that still stand."""
+        async with self._database.transaction() as connection:
+            await connection.execute(update(deliveries).where(_owned(owner, ids)).values(due=until))
+
+    async def release(self, *, owner: str, ids: Sequence[str], now: int) -> None:
+        """Gives back claims that were not tried."""
+        unmarked = deliveries.c.state.in_(_WAITING)
+        async with self._database.transaction() as connection:
+            await connection.execute(update(deliveries).where(_owned(owner, ids), unmarked).values(due=now, owner=""))
+
+    async def take_over_from_the_dead(self, *, owner: str, now: int) -> None:
+        """Ends the claims of every other owner at once; only for a database that no other process uses.
+
+        What waits for a later attempt has no owner and keeps its time.
+        """
+        claimed = and_(deliveries.c.due.is_not(None), deliveries.c.owner.not_in(["", owner]))
+        async with self._database.transaction() as connection:
+            await connection.execute(update(deliveries).where(claimed).values(due=now))
+
+    async def expire_handed_over(self, *, now: int, wait: int, limit: int) -> int:
+        """Ends deliveries whose sender vanished after the point of no return; those that may be sent again wait until ``now + wait``."""
+        async with self._database.transaction() as connection:
+            query = (
+                select(deliveries.c.id, deliveries.c.tenant, deliveries.c.attempts, deliveries.c.resend)
+                .where(deliveries.c.due <= now, deliveries.c.state == int(State.SENDING))
+                .order_by(deliveries.c.due)
+                .limit(limit)
+                .with_for_update(skip_locked=True)
+            )
+            found = (await connection.execute(query)).all()
+            if found:
+                await self._expire(connection, found, now=now, wait=wait)
+        return len(found)
+
+    async def _expire(self, connection: AsyncConnection, found: Sequence[Any], *, now: int, wait: int) -> None:
+        change = await self._order.begin(connection)
+        entries: list[Row] = []
+        for resend in (False, True):
+            rows = [row for row in found if row.resend == resend]
+            state = State.RETRYING if resend else State.OUTCOME_UNKNOWN
+            following = now + wait if resend else None
+            if rows:
+                changed = update(deliveries).where(deliveries.c.id.in_([row.id for row in rows]))
+                await connection.execute(
+                    changed.values(
+                        state=int(state), attempts=deliveries.c.attempts + 1, updated=now, next_attempt=following, due=following, owner=""
+                    )
+                )
+            entries += [
+                (change, len(entries) + number, row.id, row.tenant, now, int(state), row.attempts + 1, following, "", 0, _VANISHED)
+                for number, row in enumerate(rows)
+            ]
+        await self._events.insert(connection, entries)
+
+    async def due_lanes(self, *, now: int) -> list[Lane]:
+        """The lanes in which something is due, the most urgent first."""
+        waiting = and_(deliveries.c.due <= now, deliveries.c.state.in_(_WAITING))
+        query = select(*(select(deliveries.c.id).where(deliveries.c.lane == int(lane), waiting).exists() for lane in Lane))
+        async with self._database.read() as connection:
+            found = (await connection.execute(query)).one()
+        return [lane for lane, due in zip(Lane, found, strict=True) if due]
+
+    async def depths(self) -> Mapping[Lane, int]:
+        """How many deliveries wait or are under way, by lane."""
+        query = select(deliveries.c.lane, func.count()).where(deliveries.c.due.is_not(None)).group_by(deliveries.c.lane)
+        async with self._database.read() as connection:
+            counted = {Lane(lane): int(count) for lane, count in await connection.execute(query)}
+        return {lane: counted.get(lane, 0) for lane in Lane}
+
+
+def _owned(owner: str, ids: Sequence[str]) -> Any:
+    return and_(deliveries.c.id.in_(ids), deliveries.c.owner == owner, deliveries.c.due.is_not(None))
+
+
+async def _bodies(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    if not ids:
+        return {}
+    rows = await connection.execute(select(contents).where(contents.c.delivery.in_(ids)))
+    return {row.delivery: (row.text, row.html) for row in rows}
+
+
+def _job(row: Any, bodies: Mapping[str, tuple[str, str]]) -> Job:
+    text, html = bodies.get(row.id, ("", ""))
+    return Job(
+        id=row.id,
+        epoch=row.epoch,
+        tenant=row.tenant,
+        lane=Lane(row.lane),
+        to=row.recipient,
+        content=Content(row.subject, text, html),
+        message_id=row.message_id,
+        attempts=row.attempts,
+        deferrals=row.deferrals,
+        created=row.created,
+        resend=row.resend,
+        traceparent=row.traceparent,
+    )

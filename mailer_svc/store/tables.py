@@ -1,0 +1,105 @@
+"""The tables of mailer_svc. Times are microseconds since the epoch."""
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, SmallInteger, Table, Text, text
+
+metadata = MetaData()
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("firing", Text, nullable=False),
+    Column("alarm", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("lane", SmallInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("deferrals", Integer, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("resend", Boolean, nullable=False),
+    Column("traceparent", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    Column("next_attempt", BigInteger),
+    # When a sender may take the row: the time of the next attempt, or the end of the claim that stands; null when nothing is left to do.
+    Column("due", BigInteger),
+    Column("owner", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Index("ix_deliveries_tenant_created", "tenant", "created", "id"),
+    Index("ix_deliveries_tenant_firing", "tenant", "firing"),
+    Index("ix_deliveries_due", "lane", "due", sqlite_where=text("due IS NOT NULL"), postgresql_where=text("due IS NOT NULL")),
+)
+
+contents = Table(
+    "contents",
+    metadata,
+    Column("delivery", Text, primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("html", Text, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    # Together the place in the order of all changes, see store/changes.py.
+    Column("change", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("delivery", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt", BigInteger),
+    Column("provider", Text, nullable=False),
+    Column("code", Integer, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("ix_events_delivery", "delivery"),
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("value", BigInteger, nullable=False),
+)
+
+inbox_messages = Table(
+    "inbox_messages",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("html", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Index("ix_inbox_messages_tenant_received", "tenant", "received", "id"),
+)
+
+templates = Table(
+    "templates",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("code", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("uid", Text, nullable=False),
+)
+
+template_versions = Table(
+    "template_versions",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("code", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("uid", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("html", Text, nullable=False),
+    Column("variables", Text, nullable=False),
+    Column("resend", Boolean, nullable=False),
+    Column("created", BigInteger, nullable=False),
+)

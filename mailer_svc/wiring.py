@@ -1,0 +1,150 @@
+"""Composition root of the mailer: a parts list."""
+
+import secrets
+from dataclasses import dataclass
+
+from ulid import ULID
+
+from mailer_svc.channels.mime import Sender as MailSender
+from mailer_svc.channels.smtp import SmtpConnector, SmtpProvider, SmtpRule, SmtpServer
+from mailer_svc.channels.smtp.connect import TlsMode
+from mailer_svc.channels.smtp.session import Timeouts
+from mailer_svc.config import MailerSettings
+from mailer_svc.domain import Channel, RetryRule
+from mailer_svc.handlers import DeliverStreams, DeliveryHandlers, InboxHandlers, TemplateHandlers
+from mailer_svc.metrics import DeliveryMetrics
+from mailer_svc.rendering import JinjaRenderer
+from mailer_svc.service import Accepting, Deliveries, Housekeeping, Inbox, Retention, Sender, SendingRule, Templates
+from mailer_svc.store import (
+    ChangeOrder,
+    SqlCleaner,
+    SqlDeliveryQueue,
+    SqlDeliveryReader,
+    SqlInboxReader,
+    SqlJournal,
+    SqlTemplateStore,
+)
+from tocsin.api.mailer.v1 import delivery_service_pb2_grpc, inbox_service_pb2_grpc, template_service_pb2_grpc
+from tocsin.clock import Clock
+from tocsin.database import Database
+from tocsin.lifecycle import App
+from tocsin.mesh.jwks import JwksSource
+from tocsin.node import Node
+from tocsin.redis import EventBus, Redis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Store:
+    """The database and everything that reads or writes it."""
+
+    database: Database
+    order: ChangeOrder
+    journal: SqlJournal
+    queue: SqlDeliveryQueue
+
+
+def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = None) -> App:
+    """Puts the mailer together; nothing starts. ``jwks`` replaces auth_svc as the source of keys."""
+    node = Node(settings=settings, clock=clock, jwks=jwks)
+    store = _store(node.database(settings), clock)
+    database = store.database
+    redis = Redis.of(settings, clock=clock)
+    hints = EventBus(redis=redis, clock=clock)
+    meter = DeliveryMetrics(node.telemetry.registry)
+    renderer = JinjaRenderer()
+    templates = Templates(store=SqlTemplateStore(database=database), renderer=renderer, clock=clock, new_uid=lambda: str(ULID()))
+    sender = _sender(settings, node, store, hints, meter, clock)
+    accepting = Accepting(
+        journal=store.journal,
+        templates=templates,
+        renderer=renderer,
+        hints=hints,
+        meter=meter,
+        default_channel=Channel(settings.default_channel or ("email" if sender else "inbox")),
+        email=sender is not None,
+        domain=MailSender.parse(settings.smtp_from).domain,
+        wake=sender.wake if sender else _nothing,
+    )
+    streams = DeliverStreams(accepting=accepting)
+    deliveries = Deliveries(reader=SqlDeliveryReader(database=database, order=store.order), hints=hints)
+    inbox = Inbox(reader=SqlInboxReader(database=database))
+    retention = Retention(
+        inbox=settings.inbox_retention_seconds,
+        deliveries=settings.delivery_retention_seconds,
+        interval=settings.cleanup_interval_seconds,
+    )
+    housekeeping = Housekeeping(cleaner=SqlCleaner(database=database), clock=clock, retention=retention)
+    server = node.server(
+        checks={"database": database.check},
+        handlers=[
+            (delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server, DeliveryHandlers(streams=streams, deliveries=deliveries)),
+            (template_service_pb2_grpc.add_TemplateServiceServicer_to_server, TemplateHandlers(templates=templates)),
+            (inbox_service_pb2_grpc.add_InboxServiceServicer_to_server, InboxHandlers(inbox=inbox)),
+        ],
+    )
+    server.on_drain(streams.drain)
+    sending = [sender] if sender else []
+    return App(name=node.name, components=[*node.components, database, redis, hints, store.journal, *sending, housekeeping], server=server)
+
+
+def _store(database: Database, clock: Clock) -> _Store:
+    order = ChangeOrder(database)
+    return _Store(
+        database=database,
+        order=order,
+        journal=SqlJournal(database=database, clock=clock, order=order),
+        queue=SqlDeliveryQueue(database=database, order=order),
+    )
+
+
+def _sender(settings: MailerSettings, node: Node, store: _Store, hints: EventBus, meter: DeliveryMetrics, clock: Clock) -> Sender | None:
+    """The engine, if there is a provider for it."""
+    if not settings.smtp_host:
+        return None
+    provider = _smtp(settings, node, clock)
+    meter.watch_connections(lambda: provider.connections)
+    retry = RetryRule(
+        max_deferrals=settings.retry_attempts,
+        initial=settings.retry_initial_seconds,
+        longest=settings.retry_longest_seconds,
+        expiry=settings.expiry_seconds,
+    )
+    return Sender(
+        queue=store.queue,
+        journal=store.journal,
+        provider=provider,
+        hints=hints,
+        meter=meter,
+        clock=clock,
+        rule=SendingRule(retry=retry, lease=settings.lease_seconds, sole=store.database.dialect == "sqlite"),
+        owner=str(ULID()),
+        draw=secrets.SystemRandom().random,
+    )
+
+
+def _smtp(settings: MailerSettings, node: Node, clock: Clock) -> SmtpProvider:
+    password = settings.smtp_password
+    server = SmtpServer(
+        host=settings.smtp_host,
+        port=settings.resolved_smtp_port,
+        tls=TlsMode(settings.smtp_tls),
+        ca_file=settings.smtp_ca_file,
+        username=settings.smtp_username,
+        password=password.get_secret_value() if password else "",
+        helo=settings.smtp_helo,
+        connect_seconds=settings.smtp_connect_timeout_seconds,
+        timeouts=Timeouts(command=settings.smtp_command_timeout_seconds, end=settings.smtp_end_timeout_seconds),
+    )
+    return SmtpProvider(
+        connector=SmtpConnector(server=server),
+        sender=MailSender.parse(settings.smtp_from),
+        breaker=node.breakers.get(id="smtp", target="smtp"),
+        rule=SmtpRule(
+            connections=settings.smtp_connections, idle_seconds=settings.smtp_idle_seconds, messages=settings.smtp_connection_messages
+        ),
+        clock=clock,
+    )
+
+
+def _nothing() -> None:
+    """Nobody waits to be woken."""
