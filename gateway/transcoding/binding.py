@@ -18,7 +18,7 @@ from gateway.transcoding.options import behavior, is_uuid
 from gateway.transcoding.query import QueryBinder, convert, parse_query, put
 from gateway.transcoding.shapes import Field, JsonValue, Kind, as_object
 from gateway.transcoding.template import Template, TemplateError
-from tocsin.errors import InvalidInput
+from tocsin.errors import FieldViolation, InvalidInput
 
 JSON_TYPE = "application/json"
 RESUME_FIELD = "resume_token"
@@ -99,6 +99,14 @@ class RequestBinder:
         if self._resume is not None and incoming.last_event_id:
             put(message, (self._resume,), incoming.last_event_id)
         return self._codec.to_wire(message)
+
+    def as_written(self, error: InvalidInput) -> InvalidInput:
+        """``error`` with its paths as the client wrote them: without the field that the rule binds the body to."""
+        if self._body_field is not None:
+            prefix = f"{self._body_field.json_name}."
+            error.violations = tuple(FieldViolation(item.field.removeprefix(prefix), item.description) for item in error.violations)
+            error.message = error.message.removeprefix(prefix)
+        return error
 
     def _read_body(self, incoming: Incoming) -> dict[str, JsonValue]:
         if not incoming.body:

@@ -185,6 +185,10 @@ class _Place:
         path = f"{self.path}.{key}" if self.path else key
         return _Place(accepts=lambda value: self.accepts({name: value}), path=path, depth=self.depth + 1)
 
+    def entry(self, key: str) -> "_Place":
+        """The value under a key of a map here."""
+        return _Place(accepts=lambda value: self.accepts({key: value}), path=f'{self.path}["{key}"]', depth=self.depth)
+
     def element(self, index: int) -> "_Place":
         """An element of a list here."""
         return _Place(accepts=lambda value: self.accepts([value]), path=f"{self.path}[{index}]", depth=self.depth)
@@ -215,7 +219,7 @@ def _in_field(found: Field, value: JsonValue, place: _Place) -> InvalidInput:
             return place.refused("must be an object")
         items = list(value.items())
         key, item = items[_first_refused(len(items), lambda low, high: place.accepts(dict(items[low:high])))]
-        return _in_value(found, item, place.member(key, key))
+        return _in_value(found, item, place.entry(key))
     return _in_value(found, value, place)
 
 

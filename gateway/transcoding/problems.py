@@ -10,7 +10,7 @@ import grpc
 
 from gateway.transcoding.messages import dump_json
 from gateway.transcoding.router import MethodNotAllowed
-from tocsin.errors import InvalidInput, PermissionDenied, ResourceExhausted, TocsinError, Unauthenticated, Unavailable
+from tocsin.errors import DeadlineExceeded, InvalidInput, PermissionDenied, ResourceExhausted, TocsinError, Unauthenticated, Unavailable
 from tocsin.mesh.status import DOMAIN, code_of
 
 PROBLEM_TYPE = "application/problem+json"
@@ -49,8 +49,16 @@ class BodyTooLarge(InvalidInput):
     """The body is larger than the gateway takes."""
 
 
-class CredentialRefused(Unauthenticated):
-    """The token or API key is not valid, or no longer."""
+class BodyTooSlow(DeadlineExceeded):
+    """The body did not arrive in time."""
+
+
+class HeadersInvalid(InvalidInput):
+    """A header is malformed or given twice."""
+
+
+class CredentialMissing(Unauthenticated):
+    """A token or an API key is required."""
 
 
 class ScopeMissing(PermissionDenied):
@@ -62,7 +70,13 @@ class ScopeMissing(PermissionDenied):
         super().__init__(f"The token does not carry the scope {scope!r}.", metadata={"scope": scope})
 
 
-_HTTP_ONLY: Mapping[type[TocsinError], int] = {MethodNotAllowed: 405, NotAcceptable: 406, BodyTooLarge: 413, UnsupportedMediaType: 415}
+_HTTP_ONLY: Mapping[type[TocsinError], int] = {
+    MethodNotAllowed: 405,
+    NotAcceptable: 406,
+    BodyTooSlow: 408,
+    BodyTooLarge: 413,
+    UnsupportedMediaType: 415,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,8 +147,8 @@ def _headers(error: TocsinError) -> list[tuple[bytes, bytes]]:
         return [(b"retry-after", str(max(1, math.ceil(error.retry_after or 1))).encode())]
     if isinstance(error, ScopeMissing):
         return [(b"www-authenticate", f'Bearer realm="tocsin", error="insufficient_scope", scope="{error.scope}"'.encode())]
-    if isinstance(error, CredentialRefused):
-        return [(b"www-authenticate", b'Bearer realm="tocsin", error="invalid_token"')]
-    if isinstance(error, Unauthenticated):
+    if isinstance(error, CredentialMissing):
         return [(b"www-authenticate", b'Bearer realm="tocsin"')]
+    if isinstance(error, Unauthenticated):
+        return [(b"www-authenticate", b'Bearer realm="tocsin", error="invalid_token"')]
     return []

@@ -103,7 +103,7 @@ def _check_nested(found: Field, item: dict[str, JsonValue] | list[JsonValue], pa
     """Checks an object or a list inside a message."""
     shape = found.message if found.kind is Kind.MESSAGE else None
     if found.map and isinstance(item, dict):
-        members = [(f"{path}.{key}", member) for key, member in item.items()]
+        members = [(f'{path}["{key}"]', member) for key, member in item.items()]
     elif found.repeated and isinstance(item, list):
         members = [(f"{path}[{index}]", member) for index, member in enumerate(item)]
     elif shape is not None and isinstance(item, dict):

@@ -1,7 +1,7 @@
 """Path templates: the grammar of ``google.api.http`` (google/api/http.proto).
 
 ``Template = "/" Segments [ Verb ]``, ``Segment = "*" | "**" | LITERAL | Variable``, ``Variable = "{" FieldPath [ "=" Segments ] "}"``.
-One addition: a template may end in a slash, which then belongs to the path; without it a trailing slash matches nothing.
+One addition: a template may end in a slash, which then belongs to the path ("/" is the root); without it a trailing slash matches nothing.
 """
 
 import re
@@ -105,7 +105,7 @@ def _split_segments(body: str, text: str) -> list[str]:
     parts.append(body[start:])
     if depth:
         raise TemplateError(f"path template {text!r} has unbalanced braces")
-    if "" in parts[:-1] or parts == [""]:
+    if "" in parts[:-1]:
         raise TemplateError(f"path template {text!r} has an empty segment")
     return parts
 

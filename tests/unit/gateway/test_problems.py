@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from gateway.transcoding.problems import BodyTooLarge, CredentialRefused, ScopeMissing, UnsupportedMediaType, problem
+from gateway.transcoding.problems import BodyTooLarge, BodyTooSlow, CredentialMissing, ScopeMissing, UnsupportedMediaType, problem
 from gateway.transcoding.router import MethodNotAllowed, RouteNotFound
 from tocsin import errors
 
@@ -18,6 +18,7 @@ from tocsin import errors
         (errors.NotFound(), 404, "NOT_FOUND"),
         (RouteNotFound(), 404, "NOT_FOUND"),
         (MethodNotAllowed(["GET"]), 405, "INVALID_ARGUMENT"),
+        (BodyTooSlow(), 408, "DEADLINE_EXCEEDED"),
         (errors.AlreadyExists(), 409, "ALREADY_EXISTS"),
         (errors.Aborted(), 409, "ABORTED"),
         (BodyTooLarge(), 413, "INVALID_ARGUMENT"),
@@ -68,8 +69,8 @@ def test_the_document_carries_the_details_in_proto_json() -> None:
         (errors.Unavailable(retry_after=4.2), b"retry-after", b"5"),
         (errors.ResourceExhausted(retry_after=0.1), b"retry-after", b"1"),
         (MethodNotAllowed(["POST", "GET"]), b"allow", b"GET, POST"),
-        (errors.Unauthenticated(), b"www-authenticate", b'Bearer realm="tocsin"'),
-        (CredentialRefused(), b"www-authenticate", b'Bearer realm="tocsin", error="invalid_token"'),
+        (CredentialMissing(), b"www-authenticate", b'Bearer realm="tocsin"'),
+        (errors.Unauthenticated(), b"www-authenticate", b'Bearer realm="tocsin", error="invalid_token"'),
         (ScopeMissing("a:b"), b"www-authenticate", b'Bearer realm="tocsin", error="insufficient_scope", scope="a:b"'),
     ],
 )

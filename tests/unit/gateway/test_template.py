@@ -17,6 +17,7 @@ ONE, REST = Wildcard.ONE, Wildcard.REST
         ("/v1/**:run", ("v1", REST), (), "run"),
         ("/v1/*/{x}", ("v1", ONE, ONE), (Variable("x", 2, 3, multi=False),), ""),
         ("/alarms/", ("alarms", ""), (), ""),
+        ("/", ("",), (), ""),
         ("/.well-known/jwks.json", (".well-known", "jwks.json"), (), ""),
         ("/v1/auth:token", ("v1", "auth"), (), "token"),
         ("/v1/{a}/{b}", ("v1", ONE, ONE), (Variable("a", 1, 2, multi=False), Variable("b", 2, 3, multi=False)), ""),
@@ -32,7 +33,7 @@ def test_reads_the_grammar_of_google_api_http(text: str, segments: tuple[object,
 @pytest.mark.parametrize(
     "text",
     [
-        "", "v1", "/", "//", "/a//b", "/{", "/}", "/{}", "/{a", "/a}", "/{a=}", "/{a={b}}", "/{a}{b}", "/{a}x", "/x{a}", "/{a b}", "/{1a}",
+        "", "v1", "//", "/a//b", "/{", "/}", "/{}", "/{a", "/a}", "/{a=}", "/{a={b}}", "/{a}{b}", "/{a}x", "/x{a}", "/{a b}", "/{1a}",
         "/{a.}", "/{.a}", "/{a=x//y}", "/**/a", "/{a=**}/b", "/{a=**/b}", "/***", "/a*", "/a b", "/a?b", "/a#b", "/%", "/%4", "/%zz",
         "/a:", "/a:b:c", "/a:b*", "/{a}/{a}", "/{a}/{a.b}", "/{a.b}/{a}", "/{a=**}/{b=**}", "/ü", "/{ä}", "/{a=*/}", "/a\n", "/{a}\n",
     ],

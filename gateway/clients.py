@@ -1,0 +1,149 @@
+"""The other services, through the mesh."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Any
+
+from gateway.domain import Circuit, CircuitState, Dependency, Health, Replica, ServiceView
+from gateway.ports import ServerStream, Unary
+from tocsin.api.auth.v1 import api_key_service_pb2, api_key_service_pb2_grpc
+from tocsin.api.mesh.v1 import mesh_service_pb2 as mesh_pb2
+from tocsin.api.mesh.v1 import mesh_service_pb2_grpc as mesh_pb2_grpc
+from tocsin.errors import TocsinError
+from tocsin.mesh.breaker import BreakerRegistry, State
+from tocsin.mesh.client import Mesh, MeshChannel
+from tocsin.mesh.context import detached
+
+_HEALTH = {
+    mesh_pb2.Status.HEALTHY: Health.HEALTHY,
+    mesh_pb2.Status.DEGRADED: Health.DEGRADED,
+    mesh_pb2.Status.UNAVAILABLE: Health.UNAVAILABLE,
+}
+_THEIR_CIRCUITS = {
+    mesh_pb2.CircuitBreaker.CLOSED: CircuitState.CLOSED,
+    mesh_pb2.CircuitBreaker.OPEN: CircuitState.OPEN,
+    mesh_pb2.CircuitBreaker.HALF_OPEN: CircuitState.HALF_OPEN,
+}
+_OUR_CIRCUITS = {State.CLOSED: CircuitState.CLOSED, State.OPEN: CircuitState.OPEN, State.HALF_OPEN: CircuitState.HALF_OPEN}
+
+
+def service_of(path: str) -> str:
+    """The service that owns an RPC: "/tocsin.api.scheduler.v1.AlarmService/Get" is of "scheduler_svc"."""
+    return f"{path.split('/')[1].split('.')[-3]}_svc"
+
+
+class MeshBackend:
+    """Forwards calls as bytes. Deadline, breaker, retry and the user's token are the mesh's business."""
+
+    def __init__(self, *, mesh: Mesh) -> None:
+        """Makes the backend of ``mesh``."""
+        self._mesh = mesh
+
+    def unary(self, path: str) -> Unary:
+        """The caller of a unary RPC."""
+        return self._channel(path).unary_unary(path)
+
+    def server_stream(self, path: str) -> ServerStream:
+        """The caller of an RPC whose answers stream."""
+        return self._channel(path).unary_stream(path)
+
+    def client_stream(self, path: str) -> Any:
+        """The caller of an RPC whose requests stream: takes an asynchronous iterator, gives an awaitable."""
+        return self._channel(path).stream_unary(path)
+
+    def both_streams(self, path: str) -> Any:
+        """The caller of an RPC that streams both ways: takes an asynchronous iterator, gives a `Stream`."""
+        return self._channel(path).stream_stream(path)
+
+    def _channel(self, path: str) -> MeshChannel:
+        return self._mesh.channel(service_of(path))
+
+
+class MeshKeyExchange:
+    """Exchanges API keys at auth_svc."""
+
+    def __init__(self, *, mesh: Mesh) -> None:
+        """Makes the client."""
+        self._stub = api_key_service_pb2_grpc.ApiKeyServiceStub(mesh.channel("auth_svc"))
+
+    async def exchange(self, secret: str) -> str:
+        """The access token that stands for an API key.
+
+        Raises:
+            Unauthenticated: there is no such key.
+            Unavailable: auth_svc cannot be asked now.
+        """
+        reply = await self._stub.ExchangeApiKey(api_key_service_pb2.ExchangeApiKeyRequest(secret=secret))
+        return reply.access_token
+
+
+class MeshStatusSource:
+    """Asks MeshService of every replica."""
+
+    def __init__(self, *, mesh: Mesh, breakers: BreakerRegistry, timeout_seconds: float) -> None:
+        """Makes the source.
+
+        Args:
+            mesh: the way to the services.
+            breakers: the gateway's own.
+            timeout_seconds: how long one replica may take to answer.
+        """
+        self._mesh = mesh
+        self._breakers = breakers
+        self._timeout = timeout_seconds
+
+    async def view(self, service: str) -> ServiceView:
+        """What every replica of ``service`` says."""
+        with detached():
+            try:
+                async with asyncio.timeout(self._timeout):
+                    addresses = await self._mesh.endpoints(service)
+            except (TocsinError, TimeoutError):
+                addresses = []
+            if not addresses:
+                return ServiceView(service=service, replicas=[_silent("unresolved")])
+            return ServiceView(service=service, replicas=await asyncio.gather(*(self._ask(service, address) for address in addresses)))
+
+    async def _ask(self, service: str, address: str) -> Replica:
+        stub = mesh_pb2_grpc.MeshServiceStub(self._mesh.channel(service, endpoint=address))
+        try:
+            return _replica(address, await stub.GetStatus(mesh_pb2.GetStatusRequest(), timeout=self._timeout))
+        except TocsinError:
+            return _silent(address)
+
+    def circuits(self) -> Sequence[Circuit]:
+        """The gateway's own circuit breakers."""
+        return [
+            Circuit(id=item.id, target=item.target, state=_OUR_CIRCUITS[item.state], failures=item.failures, opened=item.opened)
+            for item in self._breakers.snapshot()
+        ]
+
+
+def _silent(address: str) -> Replica:
+    return Replica(address=address, health=Health.UNAVAILABLE)
+
+
+def _replica(address: str, status: mesh_pb2.Status) -> Replica:
+    return Replica(
+        address=address,
+        health=_HEALTH.get(status.health, Health.UNAVAILABLE),
+        version=status.version,
+        incarnation=status.incarnation,
+        started=status.start_time.ToDatetime(UTC),
+        dependencies=[
+            Dependency(name=item.name, health=_HEALTH.get(item.health, Health.UNAVAILABLE), detail=item.detail)
+            for item in status.dependencies
+        ],
+        circuits=[_circuit(item) for item in status.circuit_breakers],
+    )
+
+
+def _circuit(item: mesh_pb2.CircuitBreaker) -> Circuit:
+    return Circuit(
+        id=item.id,
+        target=item.target,
+        state=_THEIR_CIRCUITS.get(item.state, CircuitState.OPEN),
+        failures=item.failures,
+        opened=item.opened_time.ToDatetime(UTC) if item.HasField("opened_time") else None,
+    )

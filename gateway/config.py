@@ -1,0 +1,50 @@
+"""The settings of the gateway."""
+
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from tocsin.config import ServiceSettings
+
+
+class GatewaySettings(ServiceSettings):
+    """What the gateway needs besides the shared settings. Its gRPC port is the edge's."""
+
+    service: ClassVar[str] = "gateway"
+
+    port: int = Field(8001, ge=0, le=65535, description="Port of the gRPC edge; 0 takes any free one.")
+    metrics_port: int = Field(9100, ge=0, le=65535, description="Port of the Prometheus endpoint /metrics; 0 takes any free one.")
+    http_port: int = Field(8000, ge=0, le=65535, description="Port of the HTTP server; 0 takes any free one.")
+    http_backlog: int = Field(2048, ge=1, description="Connections that may wait to be accepted.")
+    http_keep_alive_seconds: float = Field(75.0, ge=1, description="How long an idle HTTP connection stays open.")
+    max_body_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="Largest request body over HTTP.")
+    body_timeout_seconds: float = Field(30.0, gt=0, description="How long a request body may take to arrive.")
+    cors_allow_origins: tuple[str, ...] = Field(
+        (), description='Origins whose browsers may read answers, as in https://app.example.com; "*" for any; none unless set.'
+    )
+    stream_hold_seconds: float = Field(
+        1.0, ge=0, description="How long the head of a stream waits for its first message, so that an early error has its own status."
+    )
+    stream_heartbeat_seconds: float = Field(15.0, ge=1, description="Silence on a stream after which a sign of life is sent.")
+    api_key_cache_seconds: float = Field(
+        60.0, ge=0, description="How long a known API key is not asked about again; a revoked one works for that long."
+    )
+    api_key_stale_seconds: float = Field(600.0, ge=0, description="How long a known API key works while auth_svc cannot be asked.")
+    api_key_refused_seconds: float = Field(5.0, ge=0, description="How long the refusal of an API key holds.")
+    api_key_retry_seconds: float = Field(
+        5.0, ge=0, description="Pause between two questions about one known API key while auth_svc cannot be asked."
+    )
+    api_key_capacity: int = Field(10_000, ge=1, description="Most API keys remembered.")
+    health_cache_seconds: float = Field(1.0, ge=0, description="How long GET /health shows the same picture.")
+    health_timeout_seconds: float = Field(1.0, ge=0.2, description="How long a service may take to tell its health.")
+    access_log: bool = Field(True, description="Whether each request is logged, at level info.")
+
+    @field_validator("cors_allow_origins")
+    @classmethod
+    def _known_form(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            scheme, separator, rest = origin.partition("://")
+            if origin != "*" and (scheme not in ("http", "https") or not separator or not rest or "/" in rest.rstrip("/")):
+                msg = f"{origin!r} is not an origin such as https://app.example.com"
+                raise ValueError(msg)
+        return value

@@ -1,0 +1,90 @@
+"""What the gateway knows of the platform's health; pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+
+class Health(IntEnum):
+    """Ability to work; a higher number is worse."""
+
+    HEALTHY = 1
+    DEGRADED = 2
+    UNAVAILABLE = 3
+
+
+class CircuitState(IntEnum):
+    """State of a circuit breaker; a higher number is worse."""
+
+    CLOSED = 1
+    HALF_OPEN = 2
+    OPEN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circuit:
+    """One circuit breaker, as it describes itself."""
+
+    id: str
+    target: str
+    state: CircuitState
+    failures: int
+    opened: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency:
+    """Something that a service needs, as that service sees it."""
+
+    name: str
+    health: Health
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """What one process of a service says about itself."""
+
+    address: str
+    health: Health
+    version: str = ""
+    incarnation: str = ""
+    started: datetime | None = None
+    dependencies: Sequence[Dependency] = ()
+    circuits: Sequence[Circuit] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceView:
+    """A service as the gateway sees it: every replica that the resolver names."""
+
+    service: str
+    replicas: Sequence[Replica]
+
+    @property
+    def health(self) -> Health:
+        """UNAVAILABLE if no replica can work, DEGRADED if one cannot or works with a fallback."""
+        if all(replica.health is Health.UNAVAILABLE for replica in self.replicas):
+            return Health.UNAVAILABLE
+        if all(replica.health is Health.HEALTHY for replica in self.replicas):
+            return Health.HEALTHY
+        return Health.DEGRADED
+
+
+def overall(views: Sequence[ServiceView], circuits: Sequence[Circuit]) -> Health:
+    """The health of the platform: unavailable only when nothing works, degraded when something does not or is cut off."""
+    if all(view.health is Health.UNAVAILABLE for view in views):
+        return Health.UNAVAILABLE
+    if all(view.health is Health.HEALTHY for view in views) and all(item.state is CircuitState.CLOSED for item in circuits):
+        return Health.HEALTHY
+    return Health.DEGRADED
+
+
+def worst_by_target(targets: Sequence[str], circuits: Sequence[Circuit]) -> dict[str, Circuit]:
+    """One circuit for each target: the one in the worst state, with the most failures; a closed one where nothing was called yet."""
+    found = {target: Circuit(id=target, target=target, state=CircuitState.CLOSED, failures=0, opened=None) for target in targets}
+    for circuit in circuits:
+        if circuit.target in found:
+            found[circuit.target] = max(found[circuit.target], circuit, key=lambda item: (item.state, item.failures))
+    return found

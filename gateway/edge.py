@@ -1,0 +1,291 @@
+"""The gRPC edge: takes any public RPC of any service as bytes, knows the caller, forwards. Reflection shows the public contract alone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol, cast
+
+import grpc
+from google.protobuf import descriptor_pb2, descriptor_pool
+from opentelemetry.trace import SpanKind
+from prometheus_client import CollectorRegistry, Histogram
+
+from gateway.credentials import Authenticator
+from gateway.ports import Backend, Stream
+from gateway.transcoding.contract import Contract, Rpc
+from gateway.transcoding.problems import ScopeMissing
+from tocsin.clock import Clock
+from tocsin.config import ServiceSettings
+from tocsin.errors import Internal, TocsinError, Unavailable
+from tocsin.mesh.context import Call, enter
+from tocsin.mesh.policy import Kind, MethodPolicy
+from tocsin.mesh.server import EdgeServer
+from tocsin.mesh.status import code_of, trailing_metadata
+from tocsin.telemetry import Telemetry, current_traceparent, extract, get_logger, new_traceparent, trace_id_of
+
+_log = get_logger(__name__)
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class EdgeBackend(Backend, Protocol):
+    """Forwards calls of all four kinds."""
+
+    def client_stream(self, path: str) -> Any:
+        """The caller of an RPC whose requests stream."""
+        ...
+
+    def both_streams(self, path: str) -> Any:
+        """The caller of an RPC that streams both ways."""
+        ...
+
+
+class GatewayStopping(Unavailable):
+    """This gateway is stopping; another one goes on."""
+
+
+class EdgeMetrics:
+    """Rate, errors and duration of every RPC at the edge (RED)."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Registers the metrics in ``registry``."""
+        self._seconds = Histogram(
+            "tocsin_gateway_grpc_seconds", "Duration of RPCs at the gRPC edge by method and code.", ("method", "code"), registry=registry
+        )
+
+    def observe(self, path: str, code: str, seconds: float) -> None:
+        """Counts one RPC."""
+        self._seconds.labels(path, code).observe(seconds)
+
+
+class EdgeHandlers(grpc.GenericRpcHandler):
+    """Handlers of every public RPC, made once."""
+
+    def __init__(
+        self,
+        *,
+        rpcs: list[Rpc],
+        backend: EdgeBackend,
+        authenticator: Authenticator,
+        telemetry: Telemetry,
+        clock: Clock,
+        access_log: bool,
+    ) -> None:
+        """Makes the handlers.
+
+        Args:
+            rpcs: what is served.
+            backend: where calls go.
+            authenticator: knows callers.
+            telemetry: spans and metrics.
+            clock: measures durations.
+            access_log: whether each RPC is logged.
+        """
+        self._backend = backend
+        self._authenticator = authenticator
+        self._telemetry = telemetry
+        self._clock = clock
+        self._access_log = access_log
+        self._metrics = EdgeMetrics(telemetry.registry)
+        self._streams: set[Stream] = set()
+        self._stopping = False
+        self._handlers = {rpc.path: self._handler(rpc.policy) for rpc in rpcs}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        """The handler of a method; None if the edge does not serve it."""
+        return self._handlers.get(str(handler_call_details.method))
+
+    def end_streams(self) -> None:
+        """Ends every stream with UNAVAILABLE, so that its client goes elsewhere."""
+        self._stopping = True
+        for stream in tuple(self._streams):
+            stream.cancel()
+
+    def resume(self) -> None:
+        """Takes streams again after `end_streams`."""
+        self._stopping = False
+
+    def _handler(self, policy: MethodPolicy) -> "grpc.RpcMethodHandler[Any, Any]":
+        path = policy.path
+        match policy.kind:
+            case Kind.UNARY_UNARY:
+                return grpc.unary_unary_rpc_method_handler(self._one(policy, self._backend.unary(path)))
+            case Kind.STREAM_UNARY:
+                return grpc.stream_unary_rpc_method_handler(self._one(policy, self._backend.client_stream(path)))
+            case Kind.UNARY_STREAM:
+                return grpc.unary_stream_rpc_method_handler(self._many(policy, self._backend.server_stream(path)))
+            case Kind.STREAM_STREAM:
+                return grpc.stream_stream_rpc_method_handler(self._many(policy, self._backend.both_streams(path)))
+
+    def _one(self, policy: MethodPolicy, call: Any) -> Any:
+        """The handler of a kind with one answer."""
+
+        async def handle(request: Any, context: Context) -> bytes:
+            async with _Served(self, policy, context) as served:
+                await self._admit(policy, context, served)
+                return await call(request)
+            raise AssertionError("an error ends the call")
+
+        return handle
+
+    def _many(self, policy: MethodPolicy, call: Any) -> Any:
+        """The handler of a kind whose answers stream."""
+
+        async def handle(request: Any, context: Context) -> AsyncIterator[bytes]:
+            async with _Served(self, policy, context) as served:
+                await self._admit(policy, context, served)
+                if self._stopping:
+                    raise GatewayStopping(retry_after=1)
+                stream: Stream = call(request)
+                self._streams.add(stream)
+                try:
+                    async for message in stream:
+                        yield message
+                except asyncio.CancelledError:
+                    if self._stopping:
+                        raise GatewayStopping(retry_after=1) from None
+                    raise
+                finally:
+                    self._streams.discard(stream)
+                    stream.cancel()
+
+        return handle
+
+    async def _admit(self, policy: MethodPolicy, context: Context, served: "_Served") -> None:
+        """Knows the caller and sets the deadline.
+
+        Raises:
+            TocsinError: the call may not be made.
+        """
+        principal = None
+        if not policy.public:
+            principal = await self._authenticator.authenticate(served.metadata.get("authorization"))
+            served.tenant = principal.tenant
+            if policy.scope and policy.scope not in principal.scopes:
+                raise ScopeMissing(policy.scope)
+        remaining = cast("float | None", context.time_remaining())
+        timeout = policy.timeout if remaining is None else min(policy.timeout, remaining)
+        authorization = f"Bearer {principal.token}" if principal else None
+        enter(Call(principal=principal, authorization=authorization, deadline=asyncio.get_running_loop().time() + timeout))
+
+    def begin(self, policy: MethodPolicy, metadata: Mapping[str, bytes]) -> Any:
+        """The span of one RPC."""
+        given = metadata.get("traceparent")
+        trace = extract([("traceparent", given)]) if given is not None else None
+        parent = trace or (None if self._telemetry.tracing else new_traceparent())
+        return self._telemetry.span(policy.path[1:], kind=SpanKind.SERVER, traceparent=parent)
+
+    def now(self) -> float:
+        """Seconds on the clock that measures durations."""
+        return self._clock.monotonic()
+
+    def record(self, policy: MethodPolicy, code: str, seconds: float, tenant: str | None) -> None:
+        """Counts and logs one RPC."""
+        self._metrics.observe(policy.path, code, seconds)
+        if self._access_log:
+            _log.info("rpc", method=policy.path, code=code, duration_ms=round(seconds * 1000, 3), tenant=tenant)
+
+
+class _Served:
+    """One RPC being served: its span, its record, and its errors as statuses."""
+
+    def __init__(self, edge: EdgeHandlers, policy: MethodPolicy, context: Context) -> None:
+        self._edge = edge
+        self._policy = policy
+        self._context = context
+        self._started = edge.now()
+        self.metadata = _metadata(context)
+        self.tenant: str | None = None
+        self._span = edge.begin(policy, self.metadata)
+
+    async def __aenter__(self) -> "_Served":
+        self._span.__enter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: Any) -> None:
+        code = "OK"
+        try:
+            if isinstance(error, Exception):
+                found = error if isinstance(error, TocsinError) else Internal()
+                if found is not error:
+                    _log.error("RPC failed", exc_info=error)
+                status = code_of(found)
+                code = status.name
+                trace = current_traceparent()
+                trailers = trailing_metadata(found, trace_id=trace_id_of(trace) if trace else None)
+                await self._context.abort(status, found.message, trailers)
+            elif error is not None:
+                code = "CANCELLED"
+        finally:
+            self._edge.record(self._policy, code, self._edge.now() - self._started, self.tenant)
+            self._span.__exit__(None, None, None)
+
+
+def _metadata(context: Context) -> dict[str, bytes]:
+    """The metadata that the edge reads; nothing else of what a client sends goes any further."""
+    found: dict[str, bytes] = {}
+    for key, value in context.invocation_metadata() or ():
+        if key in ("authorization", "traceparent"):
+            found[key] = value.encode("latin-1", "replace") if isinstance(value, str) else bytes(value)
+    return found
+
+
+class Edge:
+    """The gRPC edge as a component of the service."""
+
+    def __init__(self, *, contract: Contract, handlers: EdgeHandlers, settings: ServiceSettings, clock: Clock) -> None:
+        """Makes the edge; nothing listens before `start`.
+
+        Args:
+            contract: what reflection shows the public part of.
+            handlers: serve the RPCs.
+            settings: where to listen, and bounds.
+            clock: source of time for health.
+        """
+        self._handlers = handlers
+        pool, services = public_pool(contract)
+        self._server = EdgeServer(settings=settings, clock=clock, generic_handlers=[handlers], reflected=services, pool=pool)
+
+    @property
+    def port(self) -> int:
+        """The port; real once started."""
+        return self._server.port
+
+    @property
+    def address(self) -> str:
+        """``host:port``; real once started."""
+        return self._server.address
+
+    async def start(self) -> None:
+        """Listens.
+
+        Raises:
+            PortInUse: the port is taken.
+        """
+        self._handlers.resume()
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Reports NOT_SERVING, sends the streams elsewhere, and lets what is under way end."""
+        self._server.drain()
+        self._handlers.end_streams()
+        await self._server.stop()
+
+
+def public_pool(contract: Contract) -> tuple[descriptor_pool.DescriptorPool, list[str]]:
+    """The contract without internal RPCs, as reflection shows it, and the names of its services."""
+    public = {(rpc.policy.service, rpc.policy.method) for rpc in contract.rpcs()}
+    pool = descriptor_pool.DescriptorPool()
+    services: list[str] = []
+    for file in contract.files.file:
+        kept = descriptor_pb2.FileDescriptorProto()
+        kept.CopyFrom(file)
+        kept.ClearField("source_code_info")
+        kept.ClearField("service")
+        for service in file.service:
+            name = f"{file.package}.{service.name}"
+            methods = [method for method in service.method if (name, method.name) in public]
+            if methods:
+                services.append(name)
+                kept.service.add(name=service.name, method=methods, options=service.options)
+        pool.Add(kept)
+    return pool, services

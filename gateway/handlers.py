@@ -1,0 +1,94 @@
+"""The gateway's own pages: health, the picture for operators, and the documentation."""
+
+import gzip
+import hashlib
+
+from gateway.http.endpoints import Answer, PageEndpoint
+from gateway.http.exchange import Exchange
+from gateway.openapi.pages import POLICY, Asset, Pages
+from gateway.service import HealthService
+from gateway.transcoding.binding import JSON_TYPE
+from gateway.transcoding.messages import dump_json
+
+OPERATOR_SCOPE = "mesh:write"
+"""Scope for what the inside looks like (addresses, versions, dependencies): that of the operator who may reset what he sees."""
+
+_NO_STORE = (b"cache-control", b"no-store")
+_REVALIDATE = (b"cache-control", b"no-cache")
+
+
+def pages(*, health: HealthService, document: object, legacy: object) -> list[tuple[str, PageEndpoint]]:
+    """The pages with their HTTP methods.
+
+    Args:
+        health: the picture of the platform.
+        document: the OpenAPI 3.1 document.
+        legacy: the same for Swagger UI, which reads 3.0.
+    """
+    docs = Pages()
+
+    async def show_health(exchange: Exchange) -> Answer:
+        del exchange
+        return _json(await health.health())
+
+    async def show_services(exchange: Exchange) -> Answer:
+        del exchange
+        return _json(await health.debug())
+
+    async def show_index(exchange: Exchange) -> Answer:
+        return _file(exchange, docs.index)
+
+    async def show_asset(exchange: Exchange) -> Answer:
+        return _file(exchange, docs.asset(exchange.variables["name"]))
+
+    async def show_root(exchange: Exchange) -> Answer:
+        del exchange
+        return Answer(status=307, headers=((b"location", b"/docs"),), data=b"")
+
+    found = [
+        PageEndpoint(template="/health", page=show_health),
+        PageEndpoint(template="/debug/services", page=show_services, public=False, scope=OPERATOR_SCOPE),
+        _document("/openapi.json", document),
+        _document("/docs/openapi.json", legacy),
+        PageEndpoint(template="/docs", page=show_index),
+        PageEndpoint(template="/docs/", page=show_index),
+        PageEndpoint(template="/docs/{name}", page=show_asset),
+        PageEndpoint(template="/", page=show_root),
+    ]
+    return [("GET", endpoint) for endpoint in found]
+
+
+def _document(template: str, content: object) -> PageEndpoint:
+    data = dump_json(content)
+    asset = Asset(
+        content_type=JSON_TYPE,
+        data=data,
+        compressed=gzip.compress(data, 6, mtime=0),
+        etag=f'"{hashlib.sha256(data).hexdigest()[:16]}"'.encode(),
+    )
+
+    async def show(exchange: Exchange) -> Answer:
+        return _file(exchange, asset)
+
+    return PageEndpoint(template=template, page=show)
+
+
+def _json(content: object) -> Answer:
+    return Answer(headers=((b"content-type", JSON_TYPE.encode()), _NO_STORE), data=dump_json(content))
+
+
+def _file(exchange: Exchange, asset: Asset) -> Answer:
+    """A file, or 304 if the browser has it (RFC 9110, 13.1.2)."""
+    if exchange.headers.get(b"if-none-match") == asset.etag:
+        return Answer(status=304, headers=((b"etag", asset.etag), _REVALIDATE), data=b"")
+    headers = (
+        (b"content-type", asset.content_type.encode()),
+        (b"etag", asset.etag),
+        _REVALIDATE,
+        (b"vary", b"accept-encoding"),
+        (b"content-security-policy", POLICY),
+        (b"referrer-policy", b"no-referrer"),
+    )
+    if b"gzip" in exchange.headers.get(b"accept-encoding", b""):
+        return Answer(headers=(*headers, (b"content-encoding", b"gzip")), data=asset.compressed)
+    return Answer(headers=headers, data=asset.data)

@@ -1,0 +1,1 @@
+"""The HTTP side: a raw ASGI application over the route table, and the server that runs it."""

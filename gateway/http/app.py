@@ -1,0 +1,202 @@
+"""The ASGI application: finds the route, knows the caller, answers, and tells what it did.
+
+Order: route and CORS, then who calls, then what it may, then the body, then the call. Limits by rate go between scope and body.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from opentelemetry.trace import SpanKind
+from prometheus_client import CollectorRegistry, Histogram
+
+from gateway.credentials import Authenticator
+from gateway.http.cors import Cors
+from gateway.http.endpoints import Endpoint
+from gateway.http.exchange import Disconnected, Exchange, Receive, Scope, Send
+from gateway.http.headers import requested_timeout
+from gateway.transcoding.problems import ScopeMissing, problem
+from gateway.transcoding.router import MethodNotAllowed, RouteNotFound, Router
+from tocsin.clock import Clock
+from tocsin.errors import Internal, TocsinError
+from tocsin.mesh.context import Call, enter
+from tocsin.telemetry import Telemetry, current_traceparent, extract, get_logger, new_traceparent, trace_id_of
+
+_log = get_logger(__name__)
+
+_CLIENT_GONE = 499
+_UNMATCHED = "(none)"
+
+
+class HttpMetrics:
+    """Rate, errors and duration of every route (RED)."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Registers the metrics in ``registry``."""
+        self._seconds = Histogram(
+            "tocsin_gateway_http_seconds",
+            "Duration of HTTP requests by route and status.",
+            ("method", "route", "status"),
+            registry=registry,
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+        )
+        self._children: dict[tuple[str, str, int], Histogram] = {}
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Counts one request."""
+        key = method, route, status
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = self._seconds.labels(method, route, str(status))
+        child.observe(seconds)
+
+
+class HttpApp:
+    """The gateway as an ASGI application."""
+
+    def __init__(
+        self,
+        *,
+        routes: Router[Endpoint],
+        authenticator: Authenticator,
+        cors: Cors,
+        telemetry: Telemetry,
+        clock: Clock,
+        max_body_bytes: int,
+        access_log: bool,
+    ) -> None:
+        """Makes the application.
+
+        Args:
+            routes: what there is.
+            authenticator: knows callers.
+            cors: which browsers may read the answers.
+            telemetry: spans and metrics.
+            clock: measures durations.
+            max_body_bytes: most bytes of a request body.
+            access_log: whether each request is logged.
+        """
+        self._routes = routes
+        self._authenticator = authenticator
+        self._cors = cors
+        self._telemetry = telemetry
+        self._clock = clock
+        self._max_body = max_body_bytes
+        self._access_log = access_log
+        self._metrics = HttpMetrics(telemetry.registry)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request (ASGI 3)."""
+        if scope["type"] != "http":
+            if scope["type"] == "websocket":
+                await receive()
+                await send({"type": "websocket.close", "code": 1000})
+            return
+        started = self._clock.monotonic()
+        exchange = Exchange(scope=scope, receive=receive, send=send, max_body=self._max_body)
+        endpoint, refusal = self._find(exchange, scope["headers"])
+        template = endpoint.template if endpoint else _UNMATCHED
+        with self._telemetry.span(f"{exchange.method} {template}", kind=SpanKind.SERVER, traceparent=self._trace(exchange)):
+            trace_id = trace_id_of(current_traceparent() or new_traceparent())
+            exchange.add_header(b"x-trace-id", trace_id.encode())
+            try:
+                await self._answer(exchange, endpoint, refusal, trace_id)
+            finally:
+                self._record(exchange, scope["method"], template, self._clock.monotonic() - started)
+
+    def _find(self, exchange: Exchange, raw: Sequence[tuple[bytes, bytes]]) -> tuple[Endpoint | None, TocsinError | None]:
+        try:
+            exchange.read_headers(raw)
+            match = self._routes.match(exchange.method, exchange.path)
+        except TocsinError as error:
+            return None, error
+        exchange.variables = dict(match.variables)
+        return match.target, None
+
+    def _trace(self, exchange: Exchange) -> str | None:
+        """The client's trace, or a new one; with tracing on, the span begins it."""
+        given = exchange.headers.get(b"traceparent")
+        found = extract([("traceparent", given)]) if given is not None else None
+        return found or (None if self._telemetry.tracing else new_traceparent())
+
+    async def _answer(self, exchange: Exchange, endpoint: Endpoint | None, refusal: TocsinError | None, trace_id: str) -> None:
+        try:
+            self._cors.mark(exchange)
+            if exchange.method == "OPTIONS":
+                await self._options(exchange)
+            elif endpoint is None:
+                raise _with_derived_methods(refusal or RouteNotFound())
+            else:
+                await self._serve(exchange, endpoint, trace_id)
+        except TocsinError as error:
+            await self._fail(exchange, error, trace_id)
+        except Disconnected:
+            exchange.status = _CLIENT_GONE
+        except asyncio.CancelledError:
+            if not exchange.is_gone():
+                raise
+            exchange.status = _CLIENT_GONE
+        except Exception as error:  # noqa: BLE001 - the last frame of a request: the client learns nothing but that it failed
+            _log.error("request failed", exc_info=error)
+            await self._fail(exchange, Internal(), trace_id)
+        finally:
+            exchange.unwatch()
+
+    async def _serve(self, exchange: Exchange, endpoint: Endpoint, trace_id: str) -> None:
+        principal = None
+        if not endpoint.public:
+            principal = exchange.principal = await self._authenticator.authenticate(exchange.headers.get(b"authorization"))
+            if endpoint.scope and endpoint.scope not in principal.scopes:
+                raise ScopeMissing(endpoint.scope)
+        wanted = requested_timeout(exchange.headers)
+        timeout = endpoint.timeout if wanted is None else min(wanted, endpoint.timeout)
+        enter(
+            Call(
+                principal=principal,
+                authorization=f"Bearer {principal.token}" if principal else None,
+                deadline=asyncio.get_running_loop().time() + timeout,
+            )
+        )
+        await endpoint.serve(exchange, trace_id=trace_id)
+
+    async def _options(self, exchange: Exchange) -> None:
+        """Tells what a path takes, before anybody is asked who they are (RFC 9110, 9.3.7; Fetch, 3.2)."""
+        allowed = _derived(self._routes.allowed(exchange.path))
+        if not allowed:
+            raise RouteNotFound
+        headers = [(b"allow", ", ".join(allowed).encode()), *self._cors.preflight(exchange, allowed)]
+        await exchange.send(204, headers, b"")
+
+    async def _fail(self, exchange: Exchange, error: TocsinError, trace_id: str) -> None:
+        if exchange.sent:
+            # The head is out and says that all is well; only an aborted body can say that it is not.
+            _log.error("answer cut off", error=error.message)
+            return
+        found = problem(error, trace_id=trace_id)
+        await exchange.send(found.status, found.headers, found.body)
+
+    def _record(self, exchange: Exchange, method: str, template: str, seconds: float) -> None:
+        self._metrics.observe(method if method in _KNOWN_METHODS else "OTHER", template, exchange.status, seconds)
+        if self._access_log:
+            tenant = exchange.principal.tenant if exchange.principal else None
+            _log.info(
+                "request",
+                method=method[:16],
+                route=template,
+                status=exchange.status,
+                duration_ms=round(seconds * 1000, 3),
+                tenant=tenant,
+            )
+
+
+_KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _derived(allowed: frozenset[str]) -> list[str]:
+    """``allowed`` with the methods that come along: HEAD with GET, and OPTIONS with any."""
+    if not allowed:
+        return []
+    return sorted({*allowed, *(("HEAD",) if "GET" in allowed else ()), "OPTIONS"})
+
+
+def _with_derived_methods(error: TocsinError) -> TocsinError:
+    return MethodNotAllowed(_derived(frozenset(error.allowed))) if isinstance(error, MethodNotAllowed) else error

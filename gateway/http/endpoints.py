@@ -1,0 +1,187 @@
+"""What a route leads to: an RPC with one answer, an RPC with a stream of answers, or a page of the gateway itself."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.http.exchange import Exchange
+from gateway.http.headers import accepted, is_json
+from gateway.http.streams import OFFERS, EventStream, StreamRule
+from gateway.ports import Backend
+from gateway.transcoding.binding import Incoming
+from gateway.transcoding.problems import NotAcceptable, UnsupportedMediaType
+from gateway.transcoding.routes import Route
+from tocsin.clock import Clock
+from tocsin.errors import InvalidInput
+
+
+class Endpoint(Protocol):
+    """Answers the requests of one route."""
+
+    @property
+    def template(self) -> str:
+        """The path template; names the route in logs and metrics."""
+        ...
+
+    @property
+    def scope(self) -> str:
+        """Scope that the token must carry; empty if a token is enough."""
+        ...
+
+    @property
+    def public(self) -> bool:
+        """Whether no token is needed."""
+        ...
+
+    @property
+    def timeout(self) -> float:
+        """Longest time of one call, in seconds."""
+        ...
+
+    async def serve(self, exchange: Exchange, *, trace_id: str) -> None:
+        """Answers a request that has passed authentication.
+
+        Raises:
+            TocsinError: the answer is an error; nothing has been sent.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyRule:
+    """How request bodies are read.
+
+    Attributes:
+        timeout_seconds: how long a body may take to arrive.
+    """
+
+    timeout_seconds: float
+
+
+async def read_request(exchange: Exchange, route: Route, rule: BodyRule) -> Incoming:
+    """The parts of a request that make up its message.
+
+    Raises:
+        TocsinError: the body is too large, too slow, or not of a type that the route takes.
+    """
+    body = await exchange.body(timeout=rule.timeout_seconds)
+    content_type = exchange.headers.get(b"content-type", b"")
+    if body and route.binder.takes_body:
+        if exchange.headers.get(b"content-encoding", b"identity") != b"identity":
+            raise UnsupportedMediaType("A compressed body is not taken.")
+        if content_type and not route.binder.raw_body and not is_json(content_type):
+            raise UnsupportedMediaType
+    return Incoming(
+        variables=exchange.variables,
+        query_string=exchange.query_string,
+        body=body,
+        content_type=content_type.decode("latin-1"),
+        last_event_id=exchange.headers.get(b"last-event-id", b"").decode("utf-8", "replace") or None,
+    )
+
+
+class _RpcEndpoint:
+    """What the two kinds of RPC have in common."""
+
+    def __init__(self, *, route: Route, rule: BodyRule) -> None:
+        self._route = route
+        self._rule = rule
+        self.template = route.template.text
+        self.scope = route.rpc.policy.scope
+        self.public = route.rpc.policy.public
+        self.timeout = route.rpc.policy.timeout
+
+
+class UnaryEndpoint(_RpcEndpoint):
+    """An RPC with one answer."""
+
+    def __init__(self, *, route: Route, backend: Backend, rule: BodyRule) -> None:
+        """Makes the endpoint of ``route``, whose calls go to ``backend``."""
+        super().__init__(route=route, rule=rule)
+        self._call = backend.unary(route.rpc.path)
+        self._headers = ((b"cache-control", b"no-store"),)
+
+    async def serve(self, exchange: Exchange, *, trace_id: str) -> None:
+        """Converts, calls, converts back."""
+        del trace_id
+        try:
+            request = self._route.binder.bind(await read_request(exchange, self._route, self._rule))
+            exchange.watch()
+            answer = await self._call(request)
+        except InvalidInput as error:
+            raise self._route.binder.as_written(error) from error
+        reply = self._route.renderer.render(answer)
+        await exchange.send(200, ((b"content-type", reply.content_type.encode("latin-1", "replace")), *self._headers), reply.data)
+
+
+class StreamEndpoint(_RpcEndpoint):
+    """An RPC with a stream of answers."""
+
+    def __init__(
+        self, *, route: Route, backend: Backend, rule: BodyRule, clock: Clock, streams: StreamRule, draining: asyncio.Event
+    ) -> None:
+        """Makes the endpoint of ``route``; its streams end when ``draining`` is set."""
+        super().__init__(route=route, rule=rule)
+        self._call = backend.server_stream(route.rpc.path)
+        self._clock = clock
+        self._streams = streams
+        self._draining = draining
+
+    async def serve(self, exchange: Exchange, *, trace_id: str) -> None:
+        """Converts, calls, and shows what comes."""
+        media_type = accepted(exchange.headers.get(b"accept"), OFFERS)
+        if media_type is None:
+            raise NotAcceptable("This stream can be had as text/event-stream or as application/x-ndjson.")
+        request = self._route.binder.bind(await read_request(exchange, self._route, self._rule))
+        if exchange.is_head:
+            await exchange.send(200, [(b"content-type", media_type)], b"")
+            return
+        stream = EventStream(
+            exchange=exchange,
+            renderer=self._route.renderer,
+            media_type=media_type,
+            clock=self._clock,
+            rule=self._streams,
+            draining=self._draining,
+        )
+        exchange.watch()
+        await stream.run(self._call(request), trace_id=trace_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A whole answer."""
+
+    status: int = 200
+    headers: tuple[tuple[bytes, bytes], ...]
+    data: bytes
+
+
+Page = Callable[[Exchange], Awaitable[Answer]]
+"""Makes a page of the gateway itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageEndpoint:
+    """A page of the gateway itself.
+
+    Attributes:
+        template: its path template.
+        page: makes it.
+        public: whether no token is needed.
+        scope: scope that the token must carry.
+        timeout: longest time that it may take, in seconds.
+    """
+
+    template: str
+    page: Page
+    public: bool = True
+    scope: str = ""
+    timeout: float = 10.0
+
+    async def serve(self, exchange: Exchange, *, trace_id: str) -> None:
+        """Answers with the page."""
+        del trace_id
+        answer = await self.page(exchange)
+        await exchange.send(answer.status, answer.headers, answer.data)

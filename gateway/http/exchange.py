@@ -1,0 +1,158 @@
+"""One HTTP request and its answer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any, TypeAlias
+
+from gateway.http.headers import Headers, read_headers
+from gateway.transcoding.problems import BodyTooLarge, BodyTooSlow, HeadersInvalid
+from tocsin.mesh.tokens import Principal
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+HeaderList: TypeAlias = Sequence[tuple[bytes, bytes]]
+
+# An answer that takes longer than this is worth watching whether anybody still waits for it; the quick ones pay nothing.
+_WATCH_AFTER = 0.02
+
+
+class Disconnected(Exception):
+    """The client is gone."""
+
+
+class Exchange:
+    """One request, read as far as needed, and the one answer to it."""
+
+    __slots__ = (
+        "_common", "_gone", "_head", "_max_body", "_receive", "_send", "_watch", "_watched", "headers", "method", "path", "principal",
+        "query_string", "sent", "status", "variables",
+    )  # fmt: skip
+
+    def __init__(self, *, scope: Scope, receive: Receive, send: Send, max_body: int) -> None:
+        """Makes the exchange of an ASGI request.
+
+        Args:
+            scope: of ASGI, type "http".
+            receive: of ASGI.
+            send: of ASGI.
+            max_body: most bytes of a request body.
+        """
+        self._receive = receive
+        self._send = send
+        self._max_body = max_body
+        self._head = scope["method"] == "HEAD"
+        self._common: list[tuple[bytes, bytes]] = [(b"x-content-type-options", b"nosniff")]
+        self._watch: asyncio.TimerHandle | None = None
+        self._watched: asyncio.Task[None] | None = None
+        self._gone = False
+        self.method: str = "GET" if self._head else scope["method"]
+        self.path: str = scope["raw_path"].decode("latin-1")
+        self.query_string: bytes = scope["query_string"]
+        self.headers: Headers = {}
+        self.variables: dict[str, str] = {}
+        self.principal: Principal | None = None
+        self.sent = False
+        self.status = 0
+
+    def read_headers(self, raw: HeaderList) -> None:
+        """Reads the headers.
+
+        Raises:
+            HeadersInvalid: one that must be single is given twice.
+        """
+        self.headers = read_headers(raw)
+
+    @property
+    def is_head(self) -> bool:
+        """Whether only the headers of the answer are wanted."""
+        return self._head
+
+    def add_header(self, name: bytes, value: bytes) -> None:
+        """Adds a header to whatever the answer will be."""
+        self._common.append((name, value))
+
+    async def body(self, *, timeout: float) -> bytes:
+        """The whole body, counted as it comes.
+
+        Raises:
+            BodyTooLarge: it is larger than the limit.
+            BodyTooSlow: it did not arrive within ``timeout`` seconds.
+            Disconnected: the client left.
+        """
+        length = self.headers.get(b"content-length")
+        if length is not None:
+            if not length.isdigit():
+                raise HeadersInvalid.at("content-length", "must be a number")
+            if int(length) > self._max_body:
+                raise BodyTooLarge(f"The body is larger than {self._max_body} bytes.")
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._read()
+        except TimeoutError as error:
+            raise BodyTooSlow from error
+
+    async def _read(self) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            chunk: bytes = message.get("body", b"")
+            size += len(chunk)
+            if size > self._max_body:
+                raise BodyTooLarge(f"The body is larger than {self._max_body} bytes.")
+            if not message.get("more_body", False):
+                return b"".join((*chunks, chunk)) if chunks else chunk
+            chunks.append(chunk)
+
+    def watch(self) -> None:
+        """Cancels the current task when the client leaves, from a moment later until `unwatch`; the body must have been read."""
+        task = asyncio.current_task()
+        if task is not None and self._watch is None:
+            self._watch = asyncio.get_running_loop().call_later(_WATCH_AFTER, self._begin_watch, task)
+
+    def _begin_watch(self, task: "asyncio.Task[Any]") -> None:
+        self._watched = asyncio.create_task(self._await_disconnect(task))
+
+    async def _await_disconnect(self, task: "asyncio.Task[Any]") -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._gone = True
+        task.cancel()
+
+    def unwatch(self) -> None:
+        """Ends `watch`."""
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._watched is not None:
+            self._watched.cancel()
+
+    def is_gone(self) -> bool:
+        """Whether a cancellation of the current task is due to the client having left; takes it back if so."""
+        task = asyncio.current_task()
+        if self._gone and task is not None:
+            task.uncancel()
+        return self._gone
+
+    async def send(self, status: int, headers: HeaderList, body: bytes) -> None:
+        """Sends the whole answer."""
+        bodiless = status in (204, 304)
+        length = [] if bodiless else [(b"content-length", str(len(body)).encode())]
+        await self.begin(status, [*headers, *length])
+        await self._send({"type": "http.response.body", "body": b"" if self._head or bodiless else body})
+
+    async def begin(self, status: int, headers: HeaderList) -> None:
+        """Sends the head of an answer whose body follows by `write`."""
+        self.sent = True
+        self.status = status
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._common]})
+
+    async def write(self, chunk: bytes) -> None:
+        """Sends a part of the body; waits while the client does not take it."""
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def end(self) -> None:
+        """Ends the body."""
+        await self._send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,98 @@
+"""Headers: what is read of a request, and nothing else.
+
+Only the headers named here have any effect, and none of them travels on as it is except ``accept-language``; so a client cannot send what
+only the mesh may say.
+"""
+
+import re
+from collections.abc import Iterable
+
+from gateway.transcoding.problems import HeadersInvalid
+
+Headers = dict[bytes, bytes]
+
+_READ = frozenset(
+    {
+        b"accept", b"accept-encoding", b"access-control-request-method", b"authorization", b"content-encoding", b"content-length",
+        b"content-type", b"grpc-timeout", b"if-none-match", b"last-event-id", b"origin", b"traceparent", b"x-request-timeout",
+    }
+)  # fmt: skip
+# A proxy and the gateway must not read two different ones (RFC 9110, section 5.3).
+_SINGLE = frozenset({b"authorization", b"content-length", b"content-type", b"last-event-id"})
+
+ALLOWED_FROM_BROWSERS = b"accept, accept-language, authorization, content-type, last-event-id, traceparent, x-request-timeout"
+"""Answer to Access-Control-Request-Headers."""
+SHOWN_TO_BROWSERS = b"allow, retry-after, www-authenticate, x-trace-id"
+"""Value of Access-Control-Expose-Headers."""
+
+_GRPC_TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])\Z")
+_UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
+_SECONDS = re.compile(rb"[0-9]{1,6}(?:\.[0-9]{1,6})?s?\Z")
+
+
+def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """The headers that matter, by lower-case name.
+
+    Raises:
+        HeadersInvalid: one that must be single is given twice.
+    """
+    found: Headers = {}
+    for name, value in raw:
+        if name in _READ:
+            if name in found:
+                if name in _SINGLE:
+                    raise HeadersInvalid.at(name.decode(), "given twice")
+                value = found[name] + b"," + value
+            found[name] = value
+    return found
+
+
+def requested_timeout(headers: Headers) -> float | None:
+    """Seconds that the client gives the call: ``x-request-timeout: 2.5`` or, as in gRPC, ``grpc-timeout: 2500m``.
+
+    Raises:
+        HeadersInvalid: the value is malformed.
+    """
+    if (plain := headers.get(b"x-request-timeout")) is not None:
+        if not _SECONDS.match(plain):
+            raise HeadersInvalid.at("x-request-timeout", 'must be a number of seconds such as "2.5"')
+        return float(plain.rstrip(b"s"))
+    if (text := headers.get(b"grpc-timeout")) is not None:
+        if (match := _GRPC_TIMEOUT.match(text)) is None:
+            raise HeadersInvalid.at("grpc-timeout", 'must be a number and a unit such as "2500m"')
+        return int(match[1]) * _UNITS[match[2]]
+    return None
+
+
+def is_json(content_type: bytes) -> bool:
+    """Whether a Content-Type is JSON in UTF-8 (RFC 8259; "+json" by RFC 6839)."""
+    if content_type == b"application/json":
+        return True
+    media, *parameters = (part.strip().lower() for part in content_type.split(b";"))
+    if media != b"application/json" and not (media.startswith(b"application/") and media.endswith(b"+json")):
+        return False
+    return all(not item.startswith(b"charset=") or item[8:].strip(b'"') in (b"utf-8", b"utf8") for item in parameters)
+
+
+def accepted(accept: bytes | None, offers: Iterable[bytes]) -> bytes | None:
+    """The offer that an Accept header likes best (RFC 9110, section 12.5.1); the first of equals; None if it takes none."""
+    ranges = [_range(part) for part in (accept or b"*/*").lower().split(b",") if part.strip()]
+    best: tuple[float, bytes | None] = (0.0, None)
+    for offer in offers:
+        kind = offer.partition(b"/")[0] + b"/*"
+        found = [(quality, (b"*/*", kind, offer).index(media)) for media, quality in ranges if media in (b"*/*", kind, offer)]
+        quality = max(found, key=lambda item: item[1])[0] if found else 0.0
+        if quality > best[0]:
+            best = (quality, offer)
+    return best[1]
+
+
+def _range(part: bytes) -> tuple[bytes, float]:
+    media, *parameters = (item.strip() for item in part.split(b";"))
+    for item in parameters:
+        if item.startswith(b"q="):
+            try:
+                return media, min(1.0, max(0.0, float(item[2:])))
+            except ValueError:
+                return media, 0.0
+    return media, 1.0

@@ -1,0 +1,138 @@
+"""The HTTP server: uvicorn on uvloop and httptools, as a component of the service."""
+
+import asyncio
+import contextlib
+import math
+import socket
+from collections.abc import Callable, Generator
+from typing import Any
+
+import uvicorn
+
+from gateway.http.app import HttpApp
+
+
+class HttpPortInUse(OSError):
+    """The HTTP port is taken."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the lifecycle of the service owns the signals."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+class HttpServer:
+    """Serves an application over HTTP/1.1; its stop drains."""
+
+    def __init__(
+        self,
+        *,
+        app: HttpApp,
+        host: str,
+        port: int,
+        draining: asyncio.Event,
+        keep_alive_seconds: float,
+        drain_seconds: float,
+        grace_seconds: float,
+        backlog: int,
+    ) -> None:
+        """Makes the server; nothing listens before `start`.
+
+        Args:
+            app: what to serve.
+            host: address to listen on.
+            port: port to listen on; 0 takes any free one.
+            draining: set when the server takes no more, so that streams end and their clients go elsewhere.
+            keep_alive_seconds: how long an idle connection stays open.
+            drain_seconds: how long the server goes on serving when it is told to stop, so that load balancers notice first.
+            grace_seconds: how long requests may take to end when the server stops.
+            backlog: connections that may wait to be accepted.
+        """
+        self._app = app
+        self._host = host
+        self._wanted = port
+        self._draining = draining
+        self._keep_alive = keep_alive_seconds
+        self._drain = drain_seconds
+        self._grace = grace_seconds
+        self._backlog = backlog
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._port = 0
+
+    @property
+    def port(self) -> int:
+        """The port; real once started."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """``http://host:port``; real once started."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
+    async def start(self) -> None:
+        """Listens.
+
+        Raises:
+            HttpPortInUse: the port is taken.
+        """
+        if self._server is not None:
+            return
+        self._draining.clear()
+        listener = self._listen()
+        self._port = listener.getsockname()[1]
+        self._server = _Server(self._config())
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]), name="http-server")
+        listening = asyncio.ensure_future(self._server.listening.wait())
+        await asyncio.wait((listening, self._serving), return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
+        if self._serving.done():
+            await self._serving
+
+    async def stop(self) -> None:
+        """Serves on for the lame duck, then ends the streams, takes no more, and lets what is under way end within the grace period."""
+        server, self._server = self._server, None
+        serving, self._serving = self._serving, None
+        if server is None or serving is None:
+            return
+        # The world outside lives by real time, whatever clock the service has.
+        await asyncio.sleep(self._drain)
+        self._draining.set()
+        server.should_exit = True
+        await serving
+
+    def _listen(self) -> socket.socket:
+        try:
+            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+            return socket.create_server((self._host, self._wanted), family=family, backlog=self._backlog)
+        except OSError as error:
+            raise HttpPortInUse(error.errno, f"http_port: cannot listen on {self._host}:{self._wanted}: {error.strerror}") from error
+
+    def _config(self) -> uvicorn.Config:
+        app: Callable[..., Any] = self._app
+        return uvicorn.Config(
+            app,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,
+            backlog=self._backlog,
+            timeout_keep_alive=math.ceil(self._keep_alive),
+            timeout_graceful_shutdown=math.ceil(self._grace),
+        )

@@ -1,0 +1,66 @@
+"""What the gateway needs from the mesh."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol, TypeAlias
+
+from gateway.domain import Circuit, ServiceView
+
+Unary: TypeAlias = Callable[[bytes], Awaitable[bytes]]
+"""One RPC: request bytes to answer bytes. Raises the classes of `tocsin.errors`."""
+
+
+class Stream(Protocol):
+    """The answers of one call, as they come. Raises the classes of `tocsin.errors`."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The stream itself."""
+        ...
+
+    async def __anext__(self) -> bytes:
+        """The next answer."""
+        ...
+
+    def cancel(self) -> bool:
+        """Ends the call; does nothing when it is over."""
+        ...
+
+
+ServerStream: TypeAlias = Callable[[bytes], Stream]
+"""One RPC whose answers stream."""
+
+
+class Backend(Protocol):
+    """Forwards calls, as the user of the current request, within its deadline."""
+
+    def unary(self, path: str) -> Unary:
+        """The caller of the unary RPC ``path``, "/package.Service/Method"."""
+        ...
+
+    def server_stream(self, path: str) -> ServerStream:
+        """The caller of the RPC ``path`` whose answers stream."""
+        ...
+
+
+class KeyExchange(Protocol):
+    """Turns API keys into tokens."""
+
+    async def exchange(self, secret: str) -> str:
+        """The access token that stands for an API key.
+
+        Raises:
+            Unauthenticated: there is no such key.
+            Unavailable: it cannot be known now.
+        """
+        ...
+
+
+class StatusSource(Protocol):
+    """Asks services how they are."""
+
+    async def view(self, service: str) -> ServiceView:
+        """What every replica of ``service`` says; one that does not answer is listed as unavailable. Never raises a TocsinError."""
+        ...
+
+    def circuits(self) -> Sequence[Circuit]:
+        """The gateway's own circuit breakers."""
+        ...

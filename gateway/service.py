@@ -1,0 +1,127 @@
+"""The gateway's own use case: the picture of the whole platform's health."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.domain import Circuit, Replica, ServiceView, overall, worst_by_target
+from gateway.ports import StatusSource
+from tocsin.clock import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """The platform at one moment."""
+
+    views: Sequence[ServiceView]
+    circuits: Sequence[Circuit]
+
+
+class HealthService:
+    """Asks every service at once, and remembers the answers for a moment, so that probes cost next to nothing."""
+
+    def __init__(self, *, source: StatusSource, services: Sequence[str], clock: Clock, max_age_seconds: float) -> None:
+        """Makes the use case.
+
+        Args:
+            source: asks the services.
+            services: names of the services.
+            clock: source of time.
+            max_age_seconds: how long a picture is shown again.
+        """
+        self._source = source
+        self._services = tuple(services)
+        self._clock = clock
+        self._max_age = max_age_seconds
+        self._picture: Picture | None = None
+        self._taken = 0.0
+        self._taking: asyncio.Task[Picture] | None = None
+
+    async def health(self) -> dict[str, Any]:
+        """The document of ``GET /health``."""
+        picture = await self._current()
+        return {
+            "status": overall(picture.views, picture.circuits).name.lower(),
+            "services": {_short(view.service): _service(view) for view in picture.views},
+            "circuitBreakers": {
+                _short(target): _circuit(circuit) for target, circuit in worst_by_target(self._services, picture.circuits).items()
+            },
+        }
+
+    async def debug(self) -> dict[str, Any]:
+        """The document of ``GET /debug/services``: everything that each replica says about itself."""
+        picture = await self._current()
+        now = self._clock.now()
+        return {
+            "services": [
+                {
+                    "service": view.service,
+                    "status": view.health.name.lower(),
+                    "replicas": [_replica(replica, now) for replica in view.replicas],
+                    "circuitBreakers": [{"id": item.id} | _circuit(item) for item in picture.circuits if item.target == view.service],
+                }
+                for view in picture.views
+            ]
+        }
+
+    async def _current(self) -> Picture:
+        """The picture in memory, or a new one; who asks meanwhile waits for the same."""
+        if self._picture is not None and self._clock.monotonic() - self._taken < self._max_age:
+            return Picture(views=self._picture.views, circuits=self._source.circuits())
+        if self._taking is None:
+            self._taking = asyncio.ensure_future(self._take())
+            self._taking.add_done_callback(self._done)
+        return await asyncio.shield(self._taking)
+
+    def _done(self, _: "asyncio.Task[Picture]") -> None:
+        self._taking = None
+
+    async def _take(self) -> Picture:
+        views = await asyncio.gather(*(self._source.view(service) for service in self._services))
+        self._picture = Picture(views=views, circuits=self._source.circuits())
+        self._taken = self._clock.monotonic()
+        return self._picture
+
+
+def _short(service: str) -> str:
+    return service.removesuffix("_svc")
+
+
+def _service(view: ServiceView) -> dict[str, Any]:
+    found: dict[str, Any] = {"status": view.health.name.lower(), "replicas": len(view.replicas)}
+    dependencies = {item.name: item for replica in view.replicas for item in sorted(replica.dependencies, key=lambda item: item.health)}
+    if dependencies:
+        found["dependencies"] = {
+            name: {"status": item.health.name.lower()} | ({"detail": item.detail} if item.detail else {})
+            for name, item in dependencies.items()
+        }
+    return found
+
+
+def _circuit(circuit: Circuit) -> dict[str, Any]:
+    found: dict[str, Any] = {"state": circuit.state.name, "failures": circuit.failures}
+    if circuit.opened is not None:
+        found["openedTime"] = _time(circuit.opened)
+    return found
+
+
+def _replica(replica: Replica, now: datetime) -> dict[str, Any]:
+    found: dict[str, Any] = {"address": replica.address, "status": replica.health.name.lower()}
+    if replica.started is not None:
+        found |= {
+            "version": replica.version,
+            "incarnation": replica.incarnation,
+            "startTime": _time(replica.started),
+            "uptimeSeconds": round((now - replica.started).total_seconds(), 3),
+        }
+    found["dependencies"] = [
+        {"name": item.name, "status": item.health.name.lower(), "detail": item.detail} for item in replica.dependencies
+    ]
+    found["circuitBreakers"] = [{"id": item.id, "target": item.target} | _circuit(item) for item in replica.circuits]
+    return found
+
+
+def _time(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

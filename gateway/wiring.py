@@ -1,0 +1,124 @@
+"""The parts of the gateway and how they fit."""
+
+import asyncio
+from collections.abc import Sequence
+
+from gateway.clients import MeshBackend, MeshKeyExchange, MeshStatusSource
+from gateway.config import GatewaySettings
+from gateway.credentials import Authenticator, KeyCacheRule
+from gateway.edge import Edge, EdgeHandlers
+from gateway.handlers import pages
+from gateway.http.app import HttpApp
+from gateway.http.cors import Cors
+from gateway.http.endpoints import BodyRule, Endpoint, StreamEndpoint, UnaryEndpoint
+from gateway.http.server import HttpServer
+from gateway.http.streams import StreamRule
+from gateway.openapi.document import build_document
+from gateway.openapi.legacy import to_3_0
+from gateway.service import HealthService
+from gateway.transcoding.contract import Contract
+from gateway.transcoding.router import Router
+from gateway.transcoding.routes import Route, build_routes
+from gateway.transcoding.template import parse
+from tocsin.clock import Clock
+from tocsin.lifecycle import App
+from tocsin.mesh.jwks import JwksSource
+from tocsin.mesh.policy import PACKAGE
+from tocsin.mesh.policy import contract as descriptor_set
+from tocsin.node import Node
+
+SERVICES = ("auth_svc", "scheduler_svc", "processor_svc", "mailer_svc")
+
+
+def build(settings: GatewaySettings, clock: Clock, *, jwks: JwksSource | None = None) -> App:
+    """Puts the gateway together; nothing starts.
+
+    Args:
+        settings: of the gateway.
+        clock: source of time.
+        jwks: where the keys that verify tokens come from; auth_svc unless given.
+    """
+    node = Node(settings=settings, clock=clock, jwks=jwks)
+    contract = Contract(descriptor_set=descriptor_set().SerializeToString(), package=PACKAGE)
+    backend = MeshBackend(mesh=node.mesh)
+    authenticator = Authenticator(verifier=node.verifier, keys=MeshKeyExchange(mesh=node.mesh), clock=clock, rule=_key_cache_rule(settings))
+    health = HealthService(
+        source=MeshStatusSource(mesh=node.mesh, breakers=node.breakers, timeout_seconds=settings.health_timeout_seconds),
+        services=SERVICES,
+        clock=clock,
+        max_age_seconds=settings.health_cache_seconds,
+    )
+
+    draining = asyncio.Event()
+    routes = build_routes(contract)
+    router = build_endpoints(
+        routes=routes, contract=contract, backend=backend, health=health, settings=settings, clock=clock, draining=draining
+    )
+    app = HttpApp(
+        routes=router,
+        authenticator=authenticator,
+        cors=Cors(origins=settings.cors_allow_origins),
+        telemetry=node.telemetry,
+        clock=clock,
+        max_body_bytes=settings.max_body_bytes,
+        access_log=settings.access_log,
+    )
+    http = HttpServer(
+        app=app,
+        host=settings.host,
+        port=settings.http_port,
+        draining=draining,
+        keep_alive_seconds=settings.http_keep_alive_seconds,
+        drain_seconds=settings.drain_seconds,
+        grace_seconds=settings.grace_seconds,
+        backlog=settings.http_backlog,
+    )
+    handlers = EdgeHandlers(
+        rpcs=contract.rpcs(),
+        backend=backend,
+        authenticator=authenticator,
+        telemetry=node.telemetry,
+        clock=clock,
+        access_log=settings.access_log,
+    )
+    edge = Edge(contract=contract, handlers=handlers, settings=settings, clock=clock)
+    return App(name=settings.service_name, components=node.components, server=edge, http=http)
+
+
+def build_endpoints(
+    *,
+    routes: Sequence[Route],
+    contract: Contract,
+    backend: MeshBackend,
+    health: HealthService,
+    settings: GatewaySettings,
+    clock: Clock,
+    draining: asyncio.Event,
+) -> Router[Endpoint]:
+    """The router of everything that the HTTP server answers: the routes of the contract and the gateway's own pages."""
+    body = BodyRule(timeout_seconds=settings.body_timeout_seconds)
+    streams = StreamRule(hold_seconds=settings.stream_hold_seconds, heartbeat_seconds=settings.stream_heartbeat_seconds)
+    document = build_document(contract=contract, routes=routes)
+    own = pages(health=health, document=document, legacy=to_3_0(document))
+
+    def endpoint(route: Route) -> Endpoint:
+        if route.streams:
+            return StreamEndpoint(route=route, backend=backend, rule=body, clock=clock, streams=streams, draining=draining)
+        return UnaryEndpoint(route=route, backend=backend, rule=body)
+
+    return Router(
+        [
+            *((route.http_method, route.template, endpoint(route)) for route in routes),
+            *((method, parse(page.template), page) for method, page in own),
+        ]
+    )
+
+
+def _key_cache_rule(settings: GatewaySettings) -> KeyCacheRule:
+    return KeyCacheRule(
+        fresh_seconds=settings.api_key_cache_seconds,
+        stale_seconds=settings.api_key_stale_seconds,
+        refused_seconds=settings.api_key_refused_seconds,
+        retry_seconds=settings.api_key_retry_seconds,
+        capacity=settings.api_key_capacity,
+    )
