@@ -190,7 +190,7 @@ class Database:
             writing = sqlite_engine(self._url, mode="BEGIN IMMEDIATE")
             pool = sqlite_engine(self._url, mode="BEGIN", pool_size=self._pool_size, query_only=True)
         except OSError as error:
-            raise DatabaseRefused(f"The folder of the database cannot be made: {error}") from error
+            raise DatabaseRefused(f"The database file cannot be opened: {error}") from error
         live = pool.execution_options(**{NO_TRANSACTION: True})
         return _Engines(pool, live=live, snapshot=pool, writer=_Writer(writing, asyncio.Lock()))
 

@@ -96,8 +96,13 @@ def sqlite_engine(
         busy_seconds: how long to wait for another process that writes.
         query_only: refuse to write.
         foreign_keys: enforce foreign keys.
+
+    Raises:
+        OSError: the file cannot be written there.
     """
-    Path(url.database or "").absolute().parent.mkdir(parents=True, exist_ok=True)
+    path = Path(url.database or "").absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.open("ab").close()  # the operating system says more clearly than SQLite why a file cannot be written
     engine = create_async_engine(
         url,
         pool_size=pool_size,

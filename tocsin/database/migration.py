@@ -137,7 +137,7 @@ async def _locked(url: str, schema: str | None, connect_timeout: float = 5.0) ->
     try:
         engine = _sqlite(parsed) if sqlite else _postgres(parsed, checked_schema(schema), connect_timeout)
     except OSError as error:
-        raise DatabaseRefused(f"The folder of the database cannot be made: {error}") from error
+        raise DatabaseRefused(f"The database file cannot be opened: {error}") from error
     try:
         with translated():
             async with begin(engine) as connection:

@@ -1,0 +1,224 @@
+"""Group commit: every accepted item is flushed once, in order, whatever happens to the others."""
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tocsin.database import GroupCommit
+from tocsin.errors import Internal, NotFound, TocsinError, Unavailable
+
+Flush = Callable[[Sequence[int]], Awaitable[Sequence[int | TocsinError]]]
+
+
+class Store:
+    """Takes batches, one at a time, and is released by the test."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.gate = asyncio.Event()
+        self.busy = 0
+
+    async def flush(self, items: Sequence[int]) -> list[int | TocsinError]:
+        self.busy += 1
+        assert self.busy == 1
+        self.batches.append(list(items))
+        await self.gate.wait()
+        self.busy -= 1
+        return [10 * item for item in items]
+
+
+async def started(flush: Flush, max_batch: int = 500) -> GroupCommit[int, int]:
+    """A running batcher."""
+    batcher = GroupCommit[int, int](flush=flush, max_batch=max_batch)
+    await batcher.start()
+    return batcher
+
+
+async def submit(batcher: GroupCommit[int, int], *items: int) -> list[asyncio.Task[int]]:
+    """Submits each item in a task of its own, and lets them arrive."""
+    tasks = [asyncio.create_task(batcher.submit(item)) for item in items]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return tasks
+
+
+async def test_what_arrives_during_a_flush_goes_together() -> None:
+    """One flush runs at a time; all that came meanwhile are the next."""
+    store = Store()
+    batcher = await started(store.flush)
+    first = await submit(batcher, 1)
+    rest = await submit(batcher, 2, 3, 4)
+    assert store.batches == [[1]]
+    store.gate.set()
+    assert await asyncio.gather(*first, *rest) == [10, 20, 30, 40]
+    assert store.batches == [[1], [2, 3, 4]]
+
+
+async def test_what_arrives_at_once_goes_together() -> None:
+    """Items that are submitted before the loop turns share the first flush."""
+    store = Store()
+    store.gate.set()
+    batcher = await started(store.flush)
+    assert await asyncio.gather(*(batcher.submit(item) for item in range(5))) == [0, 10, 20, 30, 40]
+    assert store.batches == [[0, 1, 2, 3, 4]]
+
+
+async def test_a_batch_has_a_limit() -> None:
+    """More items than `max_batch` take several flushes, in order."""
+    store = Store()
+    store.gate.set()
+    batcher = await started(store.flush, max_batch=2)
+    await asyncio.gather(*(batcher.submit(item) for item in range(5)))
+    assert store.batches == [[0, 1], [2, 3], [4]]
+
+
+async def test_an_items_error_is_its_own() -> None:
+    """An error in place of a result reaches that item's submitter alone."""
+
+    async def flush(items: Sequence[int]) -> list[int | TocsinError]:
+        return [NotFound(str(item)) if item % 2 else item for item in items]
+
+    batcher = await started(flush)
+    results = await asyncio.gather(*(batcher.submit(item) for item in range(4)), return_exceptions=True)
+    assert [str(result) for result in results] == ["0", "1", "2", "3"]
+    assert [type(result) for result in results] == [int, NotFound, int, NotFound]
+
+
+async def test_a_failed_flush_fails_its_items_and_no_others() -> None:
+    """Everybody in the batch gets the exception; the next batch is not touched by it."""
+    gate = asyncio.Event()
+
+    async def flush(items: Sequence[int]) -> list[int | TocsinError]:
+        await gate.wait()
+        if 1 in items:
+            raise OSError("disk")
+        return list(items)
+
+    batcher = await started(flush, max_batch=2)
+    tasks = await submit(batcher, 1, 2, 3)
+    gate.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [OSError, OSError, int]
+
+
+async def test_a_flush_that_miscounts() -> None:
+    """Results that cannot be matched to items are an internal error for all of them."""
+
+    async def flush(_items: Sequence[int]) -> list[int | TocsinError]:
+        return [1]
+
+    batcher = await started(flush)
+    results = await asyncio.gather(batcher.submit(1), batcher.submit(2), return_exceptions=True)
+    assert [type(result) for result in results] == [Internal, Internal]
+
+
+async def test_who_leaves_while_waiting_is_left_out() -> None:
+    """An item whose submitter was cancelled before its flush is dropped, and its neighbours are not."""
+    store = Store()
+    batcher = await started(store.flush)
+    first = await submit(batcher, 1)
+    rest = await submit(batcher, 2, 3, 4)
+    rest[1].cancel()
+    await asyncio.sleep(0)
+    store.gate.set()
+    assert await asyncio.gather(*first, rest[0], rest[2]) == [10, 20, 40]
+    assert store.batches == [[1], [2, 4]]
+
+
+async def test_who_leaves_during_the_flush_changes_nothing() -> None:
+    """Cancelling a submitter does not cancel the flush that its item is in."""
+    store = Store()
+    batcher = await started(store.flush)
+    tasks = await submit(batcher, 1, 2)
+    tasks[0].cancel()
+    await asyncio.sleep(0)
+    store.gate.set()
+    assert await tasks[1] == 20
+    assert tasks[0].cancelled()
+    assert store.batches == [[1, 2]]
+
+
+async def test_stop_flushes_what_was_accepted() -> None:
+    """Stop waits for accepted items and takes no new ones; a start opens it again."""
+    store = Store()
+    batcher = await started(store.flush)
+    tasks = await submit(batcher, 1)
+    tasks += await submit(batcher, 2)
+    stopping = asyncio.create_task(batcher.stop())
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await batcher.submit(3)
+    store.gate.set()
+    await stopping
+    await batcher.stop()
+    assert [task.result() for task in tasks] == [10, 20]
+    await batcher.start()
+    assert await batcher.submit(4) == 40
+
+
+async def test_nothing_before_the_start() -> None:
+    """A batcher that was not started accepts nothing."""
+    with pytest.raises(Unavailable):
+        await GroupCommit[int, int](flush=Store().flush).submit(1)
+
+
+async def test_a_flush_belongs_to_no_request() -> None:
+    """Context variables of whoever submits, such as a deadline or a principal, are not seen by the flush."""
+    variable = contextvars.ContextVar("variable", default="none")
+    seen: list[str] = []
+
+    async def flush(items: Sequence[int]) -> list[int | TocsinError]:
+        seen.append(variable.get())
+        return list(items)
+
+    batcher = await started(flush)
+    variable.set("request")
+    await batcher.submit(1)
+    assert seen == ["none"]
+
+
+@given(st.data())
+def test_cancel_storms_lose_and_duplicate_nothing(data: st.DataObject) -> None:
+    """Whoever is cancelled when, each other item is flushed exactly once, in order, and gets its own result."""
+    count = data.draw(st.integers(1, 30))
+    limit = data.draw(st.integers(1, 8))
+    cancelled = data.draw(st.sets(st.integers(0, count - 1)))
+    pauses = data.draw(st.lists(st.integers(0, 4), min_size=count, max_size=count))
+    failing = data.draw(st.sets(st.integers(0, 10)))
+    flushed: list[int] = []
+
+    async def run() -> None:
+        turns = iter(range(10_000))
+
+        async def flush(items: Sequence[int]) -> list[int | TocsinError]:
+            turn = next(turns)
+            await asyncio.sleep(0)
+            if turn in failing:
+                raise OSError(turn)
+            flushed.extend(items)
+            return list(items)
+
+        batcher = await started(flush, max_batch=limit)
+        tasks: list[asyncio.Task[int]] = []
+        for item, pause in enumerate(pauses):
+            tasks.append(asyncio.create_task(batcher.submit(item)))
+            for _ in range(pause):
+                await asyncio.sleep(0)
+            for victim in cancelled:
+                if victim < item:
+                    tasks[victim].cancel()
+        await asyncio.wait(tasks)
+        await batcher.stop()
+        for item, task in enumerate(tasks):
+            if task.cancelled():
+                assert item in cancelled
+            elif task.exception() is None:
+                assert task.result() == item
+                assert item in flushed
+
+    asyncio.run(run())
+    assert flushed == sorted(set(flushed))
