@@ -21,7 +21,8 @@ def compose() -> dict[str, Any]:
 def dotenv() -> dict[str, str]:
     """.env.example as name -> value."""
     lines = (ROOT / "deploy/.env.example").read_text("utf-8").splitlines()
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    pairs = (line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    return {name: value.strip('"') for name, value in pairs}
 
 
 @pytest.fixture(scope="session")
