@@ -258,7 +258,7 @@ def normalize_email(text: str, *, field: str = "email") -> str:
         InvalidInput: it is no address that could sign in; reserved domains other than ".test" (RFC 6761) are none.
     """
     try:
-        return validate_email(text, check_deliverability=False, test_environment=True).normalized
+        return validate_email(text, check_deliverability=False, test_environment=True, strict=True).normalized
     except EmailNotValidError as error:
         raise InvalidInput.at(field, str(error)) from None
 

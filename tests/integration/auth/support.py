@@ -1,0 +1,109 @@
+"""auth_svc and a gateway's client side, over mTLS on a free port."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from auth_svc.config import AuthSettings
+from auth_svc.wiring import build
+from tocsin.api.auth.v1 import api_key_service_pb2, api_key_service_pb2_grpc, auth_service_pb2, auth_service_pb2_grpc, user_service_pb2_grpc
+from tocsin.clock import SystemClock
+from tocsin.config import ServiceSettings
+from tocsin.errors import TocsinError
+from tocsin.lifecycle import App
+from tocsin.mesh.breaker import BreakerRegistry
+from tocsin.mesh.client import Mesh
+from tocsin.mesh.identity import ensure_pki
+from tocsin.telemetry import Telemetry
+from tocsin.testing.clock import FakeClock
+
+PASSWORD = "correct horse battery staple"
+
+
+def fields(error: TocsinError) -> set[str]:
+    """The refused fields, in the names of the contract; the mesh's own validation tells them in those of JSON."""
+    return {re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", violation.field) for violation in error.violations}
+
+
+class Caller:
+    """The client side of one service of the mesh."""
+
+    def __init__(self, *, name: str, folder: Path, address: str) -> None:
+        pki = folder / "pki"
+        settings = ServiceSettings(
+            state_dir=folder,
+            tls_ca_file=pki / "ca.pem",
+            tls_cert_file=pki / f"{name}.pem",
+            tls_key_file=pki / f"{name}-key.pem",
+            auth_target=address,
+        )
+        clock = SystemClock()
+        self.mesh = Mesh(
+            service=name,
+            settings=settings,
+            clock=clock,
+            telemetry=Telemetry(service=name, settings=settings),
+            breakers=BreakerRegistry(clock=clock),
+        )
+        channel: Any = self.mesh.channel("auth_svc")
+        self.auth: Any = auth_service_pb2_grpc.AuthServiceStub(channel)
+        self.users: Any = user_service_pb2_grpc.UserServiceStub(channel)
+        self.tenant: Any = user_service_pb2_grpc.TenantServiceStub(channel)
+        self.keys: Any = api_key_service_pb2_grpc.ApiKeyServiceStub(channel)
+
+
+class Rig:
+    """A state folder, auth_svc on it, and callers."""
+
+    def __init__(self, *, folder: Path, clock: FakeClock, **settings: Any) -> None:
+        self.folder = folder
+        self.clock = clock
+        self._settings: dict[str, Any] = {"argon2_memory_kib": 7168, "argon2_iterations": 1, **settings}
+        self.app: App | None = None
+        self._callers: list[Caller] = []
+        ensure_pki(folder=folder / "pki", services=["auth_svc", "gateway", "mailer_svc"], trust_domain="tocsin.local", clock=SystemClock())
+
+    async def start(self, **settings: Any) -> None:
+        """Starts auth_svc; ``settings`` are added to those before."""
+        self._settings |= settings
+        chosen = AuthSettings(state_dir=self.folder, port=0, metrics_port=0, grace_seconds=0, **self._settings)
+        # No caller has to be told to move on: the tests need not wait for the lame duck, which the settings do not let fall to zero.
+        self.app = build(chosen.model_copy(update={"drain_seconds": 0.0}), self.clock)
+        await self.app.start()
+        self.gateway = self.caller("gateway")
+
+    async def stop(self) -> None:
+        """Stops everything."""
+        for caller in self._callers:
+            await caller.mesh.stop()
+        self._callers.clear()
+        if self.app is not None:
+            await self.app.stop()
+
+    def caller(self, name: str) -> Caller:
+        """The client side of service ``name``."""
+        assert self.app is not None
+        made = Caller(name=name, folder=self.folder, address=self.app.address)
+        self._callers.append(made)
+        return made
+
+    def secret(self, name: str) -> str:
+        """What the first start wrote."""
+        return (self.folder / name).read_text()
+
+    async def register(self, email: str = "ann@example.com") -> auth_service_pb2.RegisterResponse:
+        """Registers a tenant."""
+        return await self.gateway.auth.Register(auth_service_pb2.RegisterRequest(email=email, password=PASSWORD))
+
+    async def sign_in(self, email: str = "ann@example.com", password: str = PASSWORD, scope: str = "") -> auth_service_pb2.TokenResponse:
+        """Signs in."""
+        return await self.gateway.auth.IssueToken(auth_service_pb2.IssueTokenRequest(email=email, password=password, scope=scope))
+
+    async def registered(self, email: str = "ann@example.com") -> str:
+        """Registers and signs in; the access token."""
+        await self.register(email)
+        return (await self.sign_in(email)).access_token
+
+    async def exchange(self, secret: str) -> api_key_service_pb2.ExchangeApiKeyResponse:
+        """Exchanges a key, as the gateway does."""
+        return await self.gateway.keys.ExchangeApiKey(api_key_service_pb2.ExchangeApiKeyRequest(secret=secret))

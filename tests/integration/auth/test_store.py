@@ -1,0 +1,326 @@
+"""Accounts, sessions and keys on each database."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from ulid import ULID
+
+from auth_svc.domain import (
+    ApiKey,
+    ApiKeyNotFound,
+    EmailTaken,
+    InvalidCredentials,
+    LastAdministrator,
+    Role,
+    Session,
+    Tenant,
+    TenantNotFound,
+    User,
+    UserNotFound,
+    email_key,
+)
+from auth_svc.ports import Installation, Refusal, Refused, Rotated
+from auth_svc.store import AuthStore
+from tocsin.clock import Clock
+from tocsin.database import Database
+
+NOW = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
+LATER = NOW + timedelta(days=30)
+
+
+@pytest.fixture
+async def store(database_url: str, clock: Clock) -> AsyncGenerator[AuthStore]:
+    """An empty store."""
+    database = Database(url=database_url, clock=clock, schema="auth_svc", migrations="auth_svc")
+    await database.start()
+    yield AuthStore(database=database)
+    await database.stop()
+
+
+def _tenant(name: str = "Acme") -> Tenant:
+    return Tenant(id=str(ULID()), display_name=name, time_zone="UTC", operator=False, created=NOW)
+
+
+def _user(tenant: Tenant, email: str, role: Role = Role.ADMIN) -> User:
+    return User(id=str(ULID()), tenant=tenant.id, email=email, display_name="Ann", role=role, created=NOW)
+
+
+def _key(tenant: Tenant, expires: datetime | None = None) -> ApiKey:
+    scopes = frozenset({"alarms:read", "alarms:write"})
+    return ApiKey(id=str(ULID()), tenant=tenant.id, display_name="ci", scopes=scopes, prefix="tk_12345", created=NOW, expires=expires)
+
+
+def _session(user: User) -> Session:
+    return Session(id=str(ULID()), tenant=user.tenant, user=user.id, scopes=frozenset({"alarms:read"}), created=NOW)
+
+
+async def _acme(store: AuthStore, email: str = "ann@example.com") -> tuple[Tenant, User]:
+    tenant = _tenant()
+    admin = _user(tenant, email)
+    await store.add_tenant(tenant, admin, "hash")
+    return tenant, admin
+
+
+async def _opened(store: AuthStore, user: User, token: str = "a" * 64) -> Session:
+    session = _session(user)
+    await store.open_session(session, token=token, expires=LATER)
+    return session
+
+
+async def test_account_is_found_as_it_was_stored(store: AuthStore) -> None:
+    """Everything that signing in needs comes back exact, by the key of the address."""
+    tenant, admin = await _acme(store, "Ann@example.com")
+    account = await store.find_account(email_key("aNN@EXAMPLE.com"))
+    assert account is not None
+    assert account.user == admin
+    assert account.password_hash == "hash"
+    assert account.tenant.id == tenant.id
+    assert await store.find_account("bob@example.com") is None
+
+
+async def test_first_tenant_is_the_operators(store: AuthStore) -> None:
+    """The first tenant of all runs the platform; later ones do not."""
+    assert not await store.installed()
+    first, _ = await _acme(store)
+    second, _ = await _acme(store, "bob@example.com")
+    assert await store.installed()
+    assert (await store.get_tenant(first.id)).operator
+    assert not (await store.get_tenant(second.id)).operator
+
+
+async def test_address_is_unique_whatever_its_case(store: AuthStore) -> None:
+    """The second one leaves nothing behind, neither tenant nor user."""
+    tenant, _ = await _acme(store)
+    other = _tenant("Other")
+    with pytest.raises(EmailTaken):
+        await store.add_tenant(other, _user(other, "ANN@example.com"), "hash")
+    with pytest.raises(TenantNotFound):
+        await store.get_tenant(other.id)
+    with pytest.raises(EmailTaken):
+        await store.add_user(_user(tenant, "Ann@Example.com"), "hash")
+
+
+async def test_one_of_many_registrations_wins(store: AuthStore) -> None:
+    """Eight at the same moment with one address make one account."""
+    tenants = [_tenant(str(number)) for number in range(8)]
+    results = await asyncio.gather(
+        *(store.add_tenant(tenant, _user(tenant, "ann@example.com"), "hash") for tenant in tenants), return_exceptions=True
+    )
+    assert sum(result is None for result in results) == 1
+    assert sum(isinstance(result, EmailTaken) for result in results) == 7
+
+
+async def test_password_hash_is_replaced_once(store: AuthStore) -> None:
+    """A rehash does not overwrite a hash that changed meanwhile."""
+    _, admin = await _acme(store)
+    await store.replace_password_hash(admin.id, old="hash", new="better")
+    await store.replace_password_hash(admin.id, old="hash", new="stale")
+    account = await store.find_account("ann@example.com")
+    assert account is not None
+    assert account.password_hash == "better"
+
+
+async def test_tenant_changes_what_is_given(store: AuthStore) -> None:
+    """Fields that are not given stay."""
+    tenant, _ = await _acme(store)
+    assert (await store.change_tenant(tenant.id, display_name=None, time_zone="Asia/Tokyo")).time_zone == "Asia/Tokyo"
+    changed = await store.change_tenant(tenant.id, display_name="New", time_zone=None)
+    assert (changed.display_name, changed.time_zone, changed.created) == ("New", "Asia/Tokyo", NOW)
+    assert await store.change_tenant(tenant.id, display_name=None, time_zone=None) == changed
+    with pytest.raises(TenantNotFound):
+        await store.change_tenant("nobody", display_name="x", time_zone=None)
+
+
+async def test_users_are_listed_in_pages(store: AuthStore) -> None:
+    """In the order of their ids, after the cursor, of one tenant alone."""
+    tenant, admin = await _acme(store)
+    await _acme(store, "other@example.com")
+    more = [_user(tenant, f"m{number}@example.com", Role.MEMBER) for number in range(3)]
+    for user in more:
+        await store.add_user(user, "hash")
+    everyone = sorted([admin, *more], key=lambda user: user.id)
+    assert await store.list_users(tenant.id, after="", limit=10) == everyone
+    assert await store.list_users(tenant.id, after=everyone[1].id, limit=1) == everyone[2:3]
+
+
+async def test_tenants_do_not_see_each_other(store: AuthStore) -> None:
+    """Another tenant's user or key can be neither read, listed nor removed."""
+    tenant, admin = await _acme(store)
+    other, _ = await _acme(store, "eve@example.com")
+    key = _key(tenant)
+    await store.add_key(key, digest="d" * 64)
+    with pytest.raises(UserNotFound):
+        await store.get_user(other.id, admin.id)
+    with pytest.raises(UserNotFound):
+        await store.remove_user(other.id, admin.id)
+    with pytest.raises(ApiKeyNotFound):
+        await store.get_key(other.id, key.id)
+    with pytest.raises(ApiKeyNotFound):
+        await store.remove_key(other.id, key.id)
+    assert await store.list_keys(other.id, after="", limit=10) == []
+    assert await store.get_user(tenant.id, admin.id) == admin
+
+
+async def test_last_administrator_stays(store: AuthStore) -> None:
+    """Members do not count; with a second administrator the first may go."""
+    tenant, admin = await _acme(store)
+    await store.add_user(_user(tenant, "m@example.com", Role.MEMBER), "hash")
+    with pytest.raises(LastAdministrator):
+        await store.remove_user(tenant.id, admin.id)
+    await store.add_user(_user(tenant, "b@example.com"), "hash")
+    assert await store.remove_user(tenant.id, admin.id) == admin
+    with pytest.raises(UserNotFound):
+        await store.remove_user(tenant.id, admin.id)
+
+
+async def test_administrators_who_remove_each_other_leave_one(store: AuthStore) -> None:
+    """At the same moment, again and again: somebody always stays."""
+    for number in range(5):
+        tenant, one = await _acme(store, f"one{number}@example.com")
+        other = _user(tenant, f"other{number}@example.com")
+        await store.add_user(other, "hash")
+        results = await asyncio.gather(store.remove_user(tenant.id, one.id), store.remove_user(tenant.id, other.id), return_exceptions=True)
+        assert sum(isinstance(result, LastAdministrator) for result in results) == 1
+        assert len(await store.list_users(tenant.id, after="", limit=10)) == 1
+
+
+async def test_refresh_token_is_spent_and_succeeded(store: AuthStore) -> None:
+    """Each token works once; its successor continues the session with all that a token needs."""
+    tenant, admin = await _acme(store)
+    session = await _opened(store, admin)
+    result = await store.rotate(old="a" * 64, new="b" * 64, now=NOW, expires=LATER)
+    assert isinstance(result, Rotated)
+    assert (result.session, result.user, result.tenant.id) == (session, admin, tenant.id)
+    assert isinstance(await store.rotate(old="b" * 64, new="c" * 64, now=NOW, expires=LATER), Rotated)
+
+
+async def test_second_use_ends_the_family(store: AuthStore) -> None:
+    """Whoever presents a spent token ends the session for the holder of its successor as well; other sessions live."""
+    _, admin = await _acme(store)
+    session = await _opened(store, admin)
+    await _opened(store, admin, "z" * 64)
+    await store.rotate(old="a" * 64, new="b" * 64, now=NOW, expires=LATER)
+    assert await store.rotate(old="a" * 64, new="x" * 64, now=NOW, expires=LATER) == Refused(why=Refusal.REUSED, session=session)
+    assert await store.rotate(old="b" * 64, new="x" * 64, now=NOW, expires=LATER) == Refused(why=Refusal.UNKNOWN, session=None)
+    assert isinstance(await store.rotate(old="z" * 64, new="y" * 64, now=NOW, expires=LATER), Rotated)
+
+
+async def test_concurrent_use_of_one_token_ends_the_family(store: AuthStore) -> None:
+    """Two at the same moment: one is served, the other is reuse, and nothing of the session is left."""
+    _, admin = await _acme(store)
+    await _opened(store, admin)
+    results = await asyncio.gather(*(store.rotate(old="a" * 64, new=new * 64, now=NOW, expires=LATER) for new in "bc"))
+    assert sum(isinstance(result, Rotated) for result in results) == 1
+    assert [result.why for result in results if isinstance(result, Refused)] == [Refusal.REUSED]
+    for token in "bc":
+        assert isinstance(await store.rotate(old=token * 64, new="x" * 64, now=NOW, expires=LATER), Refused)
+
+
+async def test_expired_token_is_refused(store: AuthStore) -> None:
+    """At its time, and without ending anything."""
+    _, admin = await _acme(store)
+    session = await _opened(store, admin)
+    assert await store.rotate(old="a" * 64, new="b" * 64, now=LATER, expires=LATER) == Refused(why=Refusal.EXPIRED, session=session)
+    assert await store.rotate(old="n" * 64, new="b" * 64, now=NOW, expires=LATER) == Refused(why=Refusal.UNKNOWN, session=None)
+
+
+async def test_session_is_closed_by_any_of_its_tokens(store: AuthStore) -> None:
+    """A spent one does as well; the second time there is nothing to close."""
+    _, admin = await _acme(store)
+    session = await _opened(store, admin)
+    await store.rotate(old="a" * 64, new="b" * 64, now=NOW, expires=LATER)
+    assert await store.close_session("a" * 64) == session
+    assert await store.close_session("b" * 64) is None
+
+
+async def test_removed_user_has_no_sessions(store: AuthStore) -> None:
+    """They go with the user, and no new one can be opened."""
+    tenant, admin = await _acme(store)
+    await store.add_user(_user(tenant, "b@example.com"), "hash")
+    await _opened(store, admin)
+    await store.remove_user(tenant.id, admin.id)
+    assert isinstance(await store.rotate(old="a" * 64, new="b" * 64, now=NOW, expires=LATER), Refused)
+    with pytest.raises(InvalidCredentials):
+        await store.open_session(_session(admin), token="c" * 64, expires=LATER)
+
+
+async def test_purge_deletes_what_is_over(store: AuthStore) -> None:
+    """Sessions whose last token has expired go; those with a living one stay."""
+    _, admin = await _acme(store)
+    await _opened(store, admin)
+    living = _session(admin)
+    await store.open_session(living, token="l" * 64, expires=LATER + timedelta(seconds=1))
+    assert await store.purge(NOW) == 0
+    assert await store.purge(LATER) == 1
+    assert await store.close_session("a" * 64) is None
+    assert await store.close_session("l" * 64) == living
+
+
+@pytest.mark.parametrize("expires", [None, LATER])
+async def test_key_is_found_by_its_digest(store: AuthStore, expires: datetime | None) -> None:
+    """With its tenant; once removed, it is found no more."""
+    tenant, _ = await _acme(store)
+    key = _key(tenant, expires)
+    await store.add_key(key, digest="d" * 64)
+    found = await store.find_key("d" * 64)
+    assert found is not None
+    assert (found[0], found[1].id) == (key, tenant.id)
+    assert await store.get_key(tenant.id, key.id) == key
+    assert await store.list_keys(tenant.id, after="", limit=1) == [key]
+    await store.remove_key(tenant.id, key.id)
+    assert await store.find_key("d" * 64) is None
+
+
+def _installation() -> Installation:
+    tenant = _tenant("default")
+    return Installation(
+        tenant=tenant, admin=_user(tenant, "admin@example.com"), password_hash="hash", key=_key(tenant), key_digest="k" * 64
+    )
+
+
+async def test_one_of_many_installs(store: AuthStore) -> None:
+    """Of eight at the same moment one writes its files; the others store nothing."""
+    written: list[int] = []
+
+    async def install(number: int) -> bool:
+        async def write() -> None:
+            written.append(number)
+
+        return await store.install(_installation(), before_commit=write)
+
+    results = await asyncio.gather(*map(install, range(8)))
+    assert sum(results) == 1
+    assert written == [results.index(True)]
+    account = await store.find_account("admin@example.com")
+    assert account is not None
+    assert account.tenant.operator
+    assert len(await store.list_users(account.tenant.id, after="", limit=10)) == 1
+
+
+async def test_failed_files_leave_nothing(store: AuthStore) -> None:
+    """When the files cannot be written, neither tenant nor key exists, and the next attempt may install."""
+
+    async def fail() -> None:
+        raise OSError("no space")
+
+    async def succeed() -> None:
+        pass
+
+    with pytest.raises(OSError, match="no space"):
+        await store.install(_installation(), before_commit=fail)
+    assert not await store.installed()
+    assert await store.find_key("k" * 64) is None
+    assert await store.install(_installation(), before_commit=succeed)
+
+
+async def test_nothing_is_installed_beside_a_tenant(store: AuthStore) -> None:
+    """Somebody registered first: no administrator appears by itself."""
+    await _acme(store)
+
+    async def never() -> None:
+        raise AssertionError
+
+    assert not await store.install(_installation(), before_commit=never)
+    assert await store.find_account("admin@example.com") is None

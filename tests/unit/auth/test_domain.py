@@ -1,0 +1,229 @@
+"""Scopes, addresses, passwords, zones and secrets."""
+
+import string
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth_svc.domain import (
+    EVERY_SCOPE,
+    PROFILE,
+    ApiKey,
+    Grant,
+    Role,
+    ScopeNotHeld,
+    Scopes,
+    Tenant,
+    checked_name,
+    checked_zone,
+    digest,
+    email_key,
+    is_api_key_secret,
+    narrow,
+    new_api_key_secret,
+    new_refresh_token,
+    normalize_email,
+    normalize_password,
+    require_held,
+    shown_prefix,
+)
+from tocsin.errors import InvalidInput
+from tocsin.mesh.policy import policies
+
+NOW = datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+OWN = Tenant(id="T1", display_name="own", time_zone="Europe/Paris", operator=False, created=NOW)
+OPERATOR = Tenant(id="T0", display_name="operator", time_zone="UTC", operator=True, created=NOW)
+CONTRACT = Scopes(every=frozenset(policy.scope for policy in policies().values() if policy.scope))
+
+
+def _key(scopes: set[str], expires: datetime | None = None) -> ApiKey:
+    return ApiKey(id="K1", tenant="T1", display_name="k", scopes=frozenset(scopes), prefix="tk_", created=NOW, expires=expires)
+
+
+def test_administrator_of_the_operator_has_every_scope_of_the_contract() -> None:
+    """Nothing that the contract asks for is out of the operator's reach."""
+    assert CONTRACT.of(Role.ADMIN, OPERATOR) == CONTRACT.every
+
+
+def test_administrator_of_another_tenant_does_not_run_the_mesh() -> None:
+    """Whoever registers has every scope but those of the platform itself."""
+    assert CONTRACT.every - CONTRACT.of(Role.ADMIN, OWN) == {"mesh:write"}
+
+
+def test_member_works_and_manages_nobody() -> None:
+    """A member has the scopes of daily work, and none that touches people, keys, the tenant or the mesh."""
+    scopes = CONTRACT.of(Role.MEMBER, OWN)
+    assert {"alarms:read", "alarms:write", "tasks:write", "records:write", "templates:write", "inbox:read", "firings:write"} <= scopes
+    assert {"tenant:read", PROFILE} <= scopes
+    assert not {scope for scope in scopes if scope.startswith(("users:", "keys:", "mesh:"))}
+    assert "tenant:write" not in scopes
+
+
+@pytest.mark.parametrize("role", Role)
+def test_profile_is_in_every_role(role: Role) -> None:
+    """Whoever has a token may ask who they are, even if no method asks for the scope."""
+    assert PROFILE in Scopes(every=frozenset({"alarms:read"})).of(role, OWN)
+
+
+def test_key_keeps_what_still_exists() -> None:
+    """A scope that the contract dropped is not in the key's token; the profile always is."""
+    assert CONTRACT.of_key(_key({"alarms:read", "gone:read", "mesh:write"}), OWN) == {"alarms:read", PROFILE}
+
+
+def test_key_for_everything_follows_the_contract() -> None:
+    """The development key gets the scopes of later versions as well."""
+    later = Scopes(every=CONTRACT.every | {"forecasts:read"})
+    assert "forecasts:read" in later.of_key(_key({EVERY_SCOPE}), OPERATOR)
+
+
+@pytest.mark.parametrize(("asked", "given_"), [("", set()), ("a:read", {"a:read"}), ("  a:read\tb:read a:read ", {"a:read", "b:read"})])
+def test_scope_narrows(asked: str, given_: set[str]) -> None:
+    """The text is a space-separated set (RFC 6749, 3.3)."""
+    assert narrow(asked, frozenset({"a:read", "b:read", "c:read"})) == given_
+
+
+def test_scope_not_held_is_named() -> None:
+    """invalid_scope: the refusal says which one, at the field that asked."""
+    with pytest.raises(InvalidInput, match="b:read") as refused:
+        narrow("a:read b:read", frozenset({"a:read"}))
+    assert refused.value.violations[0].field == "scope"
+
+
+def test_nobody_gives_what_they_lack() -> None:
+    """The profile may always be given on; other scopes only by those who have them."""
+    require_held({"a:read", PROFILE}, {"a:read"}, what="the key")
+    with pytest.raises(ScopeNotHeld, match="b:read"):
+        require_held({"a:read", "b:read"}, {"a:read"}, what="the key")
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("Ann@EXAMPLE.com", "Ann@example.com"),
+        ("ann@exämple.de", "ann@exämple.de"),
+        ("ann@xn--exmple-cua.de", "ann@exämple.de"),
+        ("a@host.test", "a@host.test"),
+    ],
+)
+def test_address_is_normalized(text: str, stored: str) -> None:
+    """The domain is lower-case Unicode; the part before the @ stays as it was written."""
+    assert normalize_email(text) == stored
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "ann", "ann@", "@example.com", "a b@example.com", "a@b", "a@b..c", "a\r\nBcc: x@example.com", "a@example.com\n", "a@[127.0.0.1]",
+     "a@x.invalid", "a" * 65 + "@example.com", "a,b@example.com", "Ann <ann@example.com>"],
+)  # fmt: skip
+def test_bad_address_is_refused(text: str) -> None:
+    """Every refusal names the field."""
+    with pytest.raises(InvalidInput) as refused:
+        normalize_email(text)
+    assert refused.value.violations[0].field == "email"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Ann@Example.com", "aNN@example.COM"), ("STRASSE@x.de", "straße@x.de"), ("e\u0301@x.de", "é@x.de")]
+)
+def test_addresses_that_differ_in_case_are_the_same(one: str, other: str) -> None:
+    """Case, and the way to write an accent, tell nobody apart."""
+    assert email_key(one) == email_key(other)
+
+
+@pytest.mark.parametrize(("password", "good"), [("1234567", False), ("12345678", True), ("é" * 128, True), ("x" * 129, False)])
+def test_password_length(password: str, good: bool) -> None:
+    """8 to 128 characters."""
+    if good:
+        assert normalize_password(password) == password
+    else:
+        with pytest.raises(InvalidInput, match="8 to 128"):
+            normalize_password(password)
+
+
+def test_password_may_be_typed_either_way() -> None:
+    """Composed and decomposed letters are one password (NFKC)."""
+    assert normalize_password("pa\u0301ssword") == normalize_password("p\u00e1ssword")
+
+
+@pytest.mark.parametrize(
+    ("text", "zone"), [("", "UTC"), ("UTC", "UTC"), ("Europe/Paris", "Europe/Paris"), ("America/Argentina/Ushuaia",) * 2]
+)
+def test_zone_exists(text: str, zone: str) -> None:
+    """IANA names are taken; an empty one is UTC."""
+    assert checked_zone(text, field="tenant.time_zone") == zone
+
+
+@pytest.mark.parametrize(
+    "text", ["Mars/Olympus", "../etc/passwd", "/etc/localtime", "localtime", "posix/UTC", "Europe", "UTC\0", "ü", "Z" * 300]
+)
+def test_zone_does_not_exist(text: str) -> None:
+    """What is no zone is refused at its field, whatever it looks like."""
+    with pytest.raises(InvalidInput) as refused:
+        checked_zone(text, field="tenant.time_zone")
+    assert refused.value.violations[0].field == "tenant.time_zone"
+
+
+@pytest.mark.parametrize(("text", "result"), [("  Ann  ", "Ann"), ("", "nobody"), ("   ", "nobody")])
+def test_name_is_trimmed(text: str, result: str) -> None:
+    """White space around a name is not part of it."""
+    assert checked_name(text, field="display_name", default="nobody") == result
+
+
+@pytest.mark.parametrize("text", ["x" * 101, "a\nb", "a\0b"])
+def test_bad_name_is_refused(text: str) -> None:
+    """Too long, or with characters that would break a line."""
+    with pytest.raises(InvalidInput):
+        checked_name(text, field="display_name")
+
+
+def test_new_secret_has_form_and_checksum() -> None:
+    """tk_, 43 characters of base62 (more than 256 bits), 6 of checksum; never the same twice."""
+    one, other = new_api_key_secret(), new_api_key_secret()
+    assert one != other
+    assert is_api_key_secret(one)
+    assert len(one) == 52
+    assert one.startswith(shown_prefix(one))
+    assert len(shown_prefix(one)) == 8
+
+
+@given(st.integers(0, 51), st.sampled_from(string.ascii_letters + string.digits + "_- é"))
+def test_typing_error_is_noticed(position: int, character: str) -> None:
+    """A secret with one wrong character is no secret: CRC-32 finds every such error."""
+    secret = new_api_key_secret()
+    broken = secret[:position] + character + secret[position + 1 :]
+    assert is_api_key_secret(broken) == (broken == secret)
+
+
+@given(st.text(max_size=80))
+def test_any_text_may_be_asked_about(text: str) -> None:
+    """Arbitrary text is no secret, and nothing fails on it."""
+    assert not is_api_key_secret(text)
+
+
+def test_refresh_tokens_are_long_and_stored_as_digests() -> None:
+    """256 random bits; the digest does not contain them."""
+    token = new_refresh_token()
+    assert len(token) == 3 + 43
+    assert token not in digest(token)
+    assert digest(token) != digest(new_refresh_token())
+
+
+@pytest.mark.parametrize(
+    ("end", "seconds"),
+    [(None, 900), (NOW + timedelta(days=1), 900), (NOW + timedelta(seconds=60.5), 60), (NOW + timedelta(seconds=0.2), 0)],
+)
+def test_grant_does_not_outlive_its_key(end: datetime | None, seconds: int) -> None:
+    """The token ends after its lifetime or with the key, whichever is first, in whole seconds."""
+    grant = Grant.until(subject="apiKeys/K1", tenant=OWN, scopes=frozenset(), now=NOW, lifetime=timedelta(minutes=15), end=end)
+    assert (grant.expires - grant.issued).total_seconds() == seconds
+    assert end is None or grant.expires <= end
+    assert grant.time_zone == "Europe/Paris"
+
+
+@pytest.mark.parametrize(("seconds", "expired"), [(-1, True), (0, True), (1, False)])
+def test_key_expires(seconds: int, expired: bool) -> None:
+    """A key works until its time, not at it."""
+    assert _key(set(), NOW + timedelta(seconds=seconds)).expired(NOW) == expired
+    assert not _key(set()).expired(NOW)
