@@ -1,5 +1,7 @@
 """Every RPC of every package says how it is to be treated."""
 
+from typing import Any
+
 import pytest
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
@@ -20,7 +22,8 @@ def http_rules() -> dict[str, list[str]]:
     for file in contract().file:
         for service in file.service:
             for method in service.method:
-                rule = method.options.Extensions[annotations_pb2.http]
+                extension: Any = annotations_pb2.http  # its stub says less than it is
+                rule = method.options.Extensions[extension]
                 verbs = [item.WhichOneof("pattern") for item in (rule, *rule.additional_bindings)]
                 bound[f"/{file.package}.{service.name}/{method.name}"] = [verb for verb in verbs if verb]
     return bound

@@ -23,7 +23,7 @@ Deserialize = Callable[[bytes], Message]
 Serialize = Callable[[Any], bytes]
 
 
-class NotAMessage(InvalidInput):
+class RequestMalformed(InvalidInput):
     """The request is not a message of the expected type."""
 
 
@@ -96,7 +96,7 @@ def _parser(deserialize: Deserialize, validator: RequestValidator) -> Parse:
         try:
             message = deserialize(raw)
         except DecodeError as error:
-            raise NotAMessage from error
+            raise RequestMalformed from error
         check(message)
         return message
 
