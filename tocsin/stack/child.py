@@ -17,7 +17,7 @@ from tocsin.stack import launcher
 _LOG_LIMIT: Final = 10 * 1024 * 1024
 _LOGS_KEPT: Final = 3
 _PRIVATE: Final = 0o600
-_STARTING_POLL_SECONDS: Final = 0.1
+_STARTING_POLL_SECONDS: Final = 0.25
 _POLL_SECONDS: Final = 1.0
 
 

@@ -109,6 +109,9 @@ class Layout:
         targets = {f"TOCSIN_{name.removesuffix('_svc').upper()}_TARGET": self.address(name) for name in SERVICES if name != GATEWAY}
         defaults = {**targets, "TOCSIN_DRAIN_SECONDS": "0.5", "TOCSIN_HOST": self.host, "PYTHONUNBUFFERED": "1"}
         given = {name: value for name, value in env.items() if value and not name.startswith("TOCSIN_CLIENT_")}
+        if given.pop("PYTHONDONTWRITEBYTECODE", None) and "PYTHONPYCACHEPREFIX" not in given:
+            # Compiling every library anew at each start takes longer than all the rest of a restart.
+            given["PYTHONPYCACHEPREFIX"] = str(self.state / "pycache")
         ports = {port.setting: str(port.number) for port in self.ports if port.service == service}
         return {**defaults, **given, **ports, "TOCSIN_STATE_DIR": str(self.state)}
 

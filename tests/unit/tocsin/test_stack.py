@@ -35,19 +35,13 @@ CLOCK = SystemClock()
 
 # A service reduced to what its supervisor sees: a readiness page on its metrics port, a log, an answer to SIGTERM.
 FAKE = """
-    import http.server, os, signal, sys, time
+    import os, signal, socket, sys
     name = sys.argv[1]
     mode = os.environ.get("FAKE_" + name.upper(), "")
     if mode == "refuse":
         sys.exit(print(name + ": TOCSIN_NONSENSE: there is no such setting", flush=True) or 78)
     if mode == "die":
         sys.exit(3)
-    port = int(os.environ["TOCSIN_" + name.removesuffix("_svc").upper() + "_METRICS_PORT"])
-
-    class Page(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(503 if mode == "never ready" else 200)
-            self.end_headers()
 
     def end(number, frame):
         if mode == "deaf":
@@ -60,7 +54,14 @@ FAKE = """
     if name == "auth_svc":
         with open(os.path.join(os.environ["TOCSIN_STATE_DIR"], "dev-api-key"), "w") as file:
             file.write("tk_secret\\n")
-    http.server.HTTPServer(("127.0.0.1", port), Page).serve_forever()
+    port = int(os.environ["TOCSIN_" + name.removesuffix("_svc").upper() + "_METRICS_PORT"])
+    status = b"503 Service Unavailable" if mode == "never ready" else b"200 OK"
+    page = socket.create_server(("127.0.0.1", port))
+    while True:
+        asking, _ = page.accept()
+        asking.recv(65536)
+        asking.sendall(b"HTTP/1.1 " + status + b"\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n")
+        asking.close()
 """
 
 
@@ -236,6 +237,15 @@ def test_the_environment_of_a_child() -> None:
     assert (env["TOCSIN_AUTH_PORT"], env["TOCSIN_AUTH_METRICS_PORT"]) == ("111", "121")
     assert env["TOCSIN_SCHEDULER_TARGET"] == "127.0.0.1:112"
     assert env["TOCSIN_STATE_DIR"] == str(Path("var").resolve())
+
+
+def test_compiled_code_is_kept_in_the_state_folder_where_the_source_tree_must_stay_clean() -> None:
+    """PYTHONDONTWRITEBYTECODE would make every restart compile every library."""
+    layout = plan(state=Path("var"), base=100, env={})
+    env = layout.environment("auth_svc", {"PYTHONDONTWRITEBYTECODE": "1"})
+    assert "PYTHONDONTWRITEBYTECODE" not in env
+    assert env["PYTHONPYCACHEPREFIX"] == str(Path("var").resolve() / "pycache")
+    assert "PYTHONPYCACHEPREFIX" not in layout.environment("auth_svc", {})
 
 
 @pytest.mark.parametrize(("host", "reached"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]")])
