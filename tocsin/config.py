@@ -286,7 +286,8 @@ class _Environment(PydanticBaseSettingsSource):
     def unknown(self) -> Iterator[str]:
         """A line for each name that nobody reads, with the nearest one that exists."""
         known = _known(self._kind)
-        others = tuple(f"{PREFIX}{service.upper()}_" for service in SERVICES if service != self._kind.service)
+        # What the command and the SDK read (TOCSIN_CLIENT_URL, TOCSIN_CLIENT_API_KEY) may stand in the environment of a service.
+        others = tuple(f"{PREFIX}{owner.upper()}_" for owner in (*SERVICES, "client") if owner != self._kind.service)
         for name in sorted(self._env):
             if name in known or name.startswith(others):
                 continue

@@ -23,7 +23,7 @@ from tocsin.stack.commands import PortsInUse
 
 EXIT_CODES: Final = (
     "Exit codes: 0 done; 1 the request was refused or failed; 2 the command line is wrong; 69 nothing answers, or not in time; "
-    "75 a port is in use; 77 the API key is missing or may not do this; 78 the settings are wrong; 130 interrupted."
+    "70 a defect; 75 a port is in use; 77 the API key is missing or may not do this; 78 the settings are wrong; 130 interrupted."
 )
 
 
