@@ -110,10 +110,17 @@ class Layout:
         defaults = {**targets, "TOCSIN_DRAIN_SECONDS": "0.5", "TOCSIN_HOST": self.host, "PYTHONUNBUFFERED": "1"}
         given = {name: value for name, value in env.items() if value and not name.startswith("TOCSIN_CLIENT_")}
         if given.pop("PYTHONDONTWRITEBYTECODE", None) and "PYTHONPYCACHEPREFIX" not in given:
-            # Compiling every library anew at each start takes longer than all the rest of a restart.
-            given["PYTHONPYCACHEPREFIX"] = str(self.state / "pycache")
+            # The source tree stays clean, but compiling every library at each start would take longer than all the rest of it.
+            given["PYTHONPYCACHEPREFIX"] = str(_cache_folder(env, self.state) / "pycache")
         ports = {port.setting: str(port.number) for port in self.ports if port.service == service}
         return {**defaults, **given, **ports, "TOCSIN_STATE_DIR": str(self.state)}
+
+
+def _cache_folder(env: Mapping[str, str], state: Path) -> Path:
+    """Where this user's programs keep what can be made again (XDG Base Directory Specification)."""
+    if cache := env.get("XDG_CACHE_HOME"):
+        return Path(cache) / "tocsin"
+    return Path(home) / ".cache" / "tocsin" if (home := env.get("HOME")) else state
 
 
 def stack_file(state: Path) -> Path:

@@ -239,13 +239,21 @@ def test_the_environment_of_a_child() -> None:
     assert env["TOCSIN_STATE_DIR"] == str(Path("var").resolve())
 
 
-def test_compiled_code_is_kept_in_the_state_folder_where_the_source_tree_must_stay_clean() -> None:
+@pytest.mark.parametrize(
+    ("user", "cache"),
+    [
+        ({"HOME": "/home/ann"}, "/home/ann/.cache/tocsin/pycache"),
+        ({"HOME": "/home/ann", "XDG_CACHE_HOME": "/cache"}, "/cache/tocsin/pycache"),
+        ({}, str(Path("var").resolve() / "pycache")),
+    ],
+)
+def test_compiled_code_is_cached_where_the_source_tree_must_stay_clean(user: dict[str, str], cache: str) -> None:
     """PYTHONDONTWRITEBYTECODE would make every restart compile every library."""
     layout = plan(state=Path("var"), base=100, env={})
-    env = layout.environment("auth_svc", {"PYTHONDONTWRITEBYTECODE": "1"})
+    env = layout.environment("auth_svc", {"PYTHONDONTWRITEBYTECODE": "1", **user})
     assert "PYTHONDONTWRITEBYTECODE" not in env
-    assert env["PYTHONPYCACHEPREFIX"] == str(Path("var").resolve() / "pycache")
-    assert "PYTHONPYCACHEPREFIX" not in layout.environment("auth_svc", {})
+    assert env["PYTHONPYCACHEPREFIX"] == cache
+    assert "PYTHONPYCACHEPREFIX" not in layout.environment("auth_svc", user)
 
 
 @pytest.mark.parametrize(("host", "reached"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]")])
