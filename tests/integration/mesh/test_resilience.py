@@ -210,8 +210,8 @@ async def test_a_replica_that_stops_is_not_noticed(rig: Rig) -> None:
     assert results["failed"] == 0
 
 
-async def test_a_restarted_service_is_reachable_again(rig: Rig) -> None:
-    """The channel reconnects by itself to the same port."""
+async def test_a_restarted_service_is_reachable_again(rig: Rig, clock: FakeClock) -> None:
+    """The channel reconnects by itself to the same port, and the breaker's pause is over in time."""
     server = await rig.serve(Echo())
     stub = rig.stub()
     await stub.Greet(Note())
@@ -219,12 +219,15 @@ async def test_a_restarted_service_is_reachable_again(rig: Rig) -> None:
     with pytest.raises(Unavailable):
         await stub.Greet(Note())
     await rig.serve(Echo(), port=server.port)
-    await eventually(lambda: _answers(stub))
+    await eventually(lambda: _answers(stub, clock))
 
 
-async def _answers(stub: EchoStub) -> bool:
+async def _answers(stub: EchoStub, clock: FakeClock) -> bool:
     try:
         await stub.Greet(Note())
+    except CircuitOpen as rejected:
+        await clock.advance(rejected.retry_after or 0)
+        return False
     except Unavailable:
         return False
     return True

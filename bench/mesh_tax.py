@@ -1,0 +1,203 @@
+"""What the mesh costs: the same unary call over bare grpc.aio and through both chains, in one run.
+
+Run ``python -m bench.mesh_tax``; it prints one JSON object. Client and server share one process and one event loop, so a rate is the inverse
+of what both sides of a call cost together. The two variants take turns, so that noise of the machine hits both.
+"""
+
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import grpc
+import uvloop
+
+from tocsin.api.auth.v1 import auth_service_pb2 as pb
+from tocsin.api.auth.v1 import auth_service_pb2_grpc as pb_grpc
+from tocsin.clock import SystemClock
+from tocsin.config import ServiceSettings
+from tocsin.mesh.breaker import BreakerRegistry
+from tocsin.mesh.client import Mesh
+from tocsin.mesh.context import acting_as
+from tocsin.mesh.identity import Identity, ensure_pki
+from tocsin.mesh.jwks import JwksCache
+from tocsin.mesh.server import MeshServer
+from tocsin.mesh.tokens import TokenVerifier
+from tocsin.telemetry import Telemetry
+from tocsin.testing.tokens import AUDIENCE, ISSUER, TokenMint
+
+Call = Callable[[], Awaitable[object]]
+
+CONCURRENCY = 32
+REQUEST = pb.VerifyTokenRequest()
+PATH = "/tocsin.api.auth.v1.AuthService/VerifyToken"
+
+
+class Answers(pb_grpc.AuthServiceServicer):
+    """Answers one authenticated method with a small message; the others are there because a server must have them all."""
+
+    async def _answer(self, request: Any, context: Any) -> Any:
+        return pb.VerifyTokenResponse()
+
+    Register = IssueToken = RefreshToken = RevokeToken = VerifyToken = GetJwks = _answer
+
+
+class BenchSettings(ServiceSettings):
+    """Settings of the measured service."""
+
+    service = "auth"
+
+
+def _settings(folder: Path, service: str) -> BenchSettings:
+    pki = folder / "pki"
+    settings = BenchSettings(
+        state_dir=folder, tls_ca_file=pki / "ca.pem", tls_cert_file=pki / f"{service}.pem", tls_key_file=pki / f"{service}-key.pem"
+    )
+    return settings.model_copy(update={"drain_seconds": 0.0, "grace_seconds": 0.1})
+
+
+async def _bare(stack: AsyncExitStack, folder: Path, *, tls: bool) -> Call:
+    """The call over grpc.aio alone; with ``tls`` over the same mutual TLS."""
+    server = grpc.aio.server()
+    pb_grpc.add_AuthServiceServicer_to_server(Answers(), server)
+    identity = Identity.of(_settings(folder, "auth_svc"), service="auth_svc")
+    if tls:
+        port = server.add_secure_port("127.0.0.1:0", identity.server_credentials())
+        options = [("grpc.ssl_target_name_override", "auth_svc")]
+        channel = grpc.aio.secure_channel(f"127.0.0.1:{port}", identity.channel_credentials(), options=options)
+    else:
+        port = server.add_insecure_port("127.0.0.1:0")
+        channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
+    await server.start()
+    stack.push_async_callback(server.stop, 0)
+    stack.push_async_callback(channel.close)
+    stub = pb_grpc.AuthServiceStub(channel)
+    return lambda: stub.VerifyToken(REQUEST, timeout=5)
+
+
+async def _meshed(stack: AsyncExitStack, folder: Path, *, tls: bool) -> Call:
+    """The call through both chains: token, scope, validation, breaker, metrics, trace header."""
+    clock = SystemClock()
+    mint = TokenMint(clock=clock)
+    breakers = BreakerRegistry(clock=clock)
+    settings = _settings(folder, "auth_svc")
+    keys = JwksCache(source=mint.fetch, file=None, clock=clock)
+    server = MeshServer(
+        service="auth_svc",
+        settings=settings,
+        clock=clock,
+        telemetry=Telemetry(service="auth_svc", settings=settings),
+        mesh=None,
+        verifier=TokenVerifier(keys=keys, issuer=ISSUER, audience=AUDIENCE, clock=clock),
+        breakers=breakers,
+        checks={},
+        handlers=[(pb_grpc.add_AuthServiceServicer_to_server, Answers())],
+        plaintext=not tls,
+    )
+    await server.start()
+    stack.push_async_callback(server.stop)
+    caller = _settings(folder, "gateway")
+    mesh = Mesh(
+        service="gateway",
+        settings=caller,
+        clock=clock,
+        telemetry=Telemetry(service="gateway", settings=caller),
+        breakers=breakers,
+        targets={"auth_svc": server.address},
+        plaintext=not tls,
+    )
+    stack.push_async_callback(mesh.stop)
+    stack.enter_context(acting_as(mint.mint(tenant="bench", scopes=["profile:read"])))
+    stub = pb_grpc.AuthServiceStub(mesh.channel("auth_svc"))
+    return lambda: stub.VerifyToken(REQUEST)
+
+
+async def _rate(call: Call, seconds: float) -> tuple[float, list[float]]:
+    """Calls per second with 32 callers, and the latency of each call in microseconds."""
+    clock = time.perf_counter
+    end, latencies = clock() + seconds, list[float]()
+
+    async def caller() -> None:
+        while (started := clock()) < end:
+            await call()
+            latencies.append((clock() - started) * 1e6)
+
+    began = clock()
+    await asyncio.gather(*(caller() for _ in range(CONCURRENCY)))
+    return len(latencies) / (clock() - began), latencies
+
+
+async def _alone(call: Call, count: int) -> float:
+    """The median latency in microseconds of one call after the other."""
+    found: list[float] = []
+    for _ in range(count):
+        started = time.perf_counter()
+        await call()
+        found.append((time.perf_counter() - started) * 1e6)
+    return statistics.median(found)
+
+
+async def measure(*, seconds: float = 1.0, rounds: int = 3) -> dict[str, dict[str, float]]:
+    """Measures bare and meshed calls, with TLS off and on.
+
+    Args:
+        seconds: length of one run.
+        rounds: runs of each variant; they take turns and the median counts.
+
+    Returns:
+        By variant ("plaintext", "mtls"): ``bare_rps``, ``mesh_rps``, ``ratio``, ``bare_p50_us``, ``mesh_p50_us`` (one caller),
+        ``added_p50_us``, ``bare_p99_us``, ``mesh_p99_us`` (32 callers); and under "mtls" ``ratio_to_plaintext``.
+    """
+    results: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory(prefix="mesh-tax-") as name:
+        folder = Path(name)
+        ensure_pki(folder=folder / "pki", services=["auth_svc", "gateway"], trust_domain="tocsin.local", clock=SystemClock())
+        for variant in ("plaintext", "mtls"):
+            results[variant] = await _compare(folder, tls=variant == "mtls", seconds=seconds, rounds=rounds)
+    results["mtls"]["ratio_to_plaintext"] = round(results["mtls"]["mesh_rps"] / results["plaintext"]["bare_rps"], 3)
+    return results
+
+
+async def _compare(folder: Path, *, tls: bool, seconds: float, rounds: int) -> dict[str, float]:
+    async with AsyncExitStack() as stack:
+        calls = {"bare": await _bare(stack, folder, tls=tls), "mesh": await _meshed(stack, folder, tls=tls)}
+        rates: dict[str, list[float]] = {"bare": [], "mesh": []}
+        alone: dict[str, list[float]] = {"bare": [], "mesh": []}
+        tails: dict[str, list[float]] = {"bare": [], "mesh": []}
+        for kind, call in calls.items():
+            await _rate(call, min(seconds, 0.3))  # connections, caches
+            await _alone(calls[kind], 50)
+        for _ in range(rounds):
+            for kind, call in calls.items():
+                rate, latencies = await _rate(call, seconds)
+                rates[kind].append(rate)
+                tails[kind].append(statistics.quantiles(latencies, n=100)[98])
+                alone[kind].append(await _alone(call, 500))
+        middle = statistics.median
+        return {
+            "bare_rps": round(middle(rates["bare"])),
+            "mesh_rps": round(middle(rates["mesh"])),
+            "ratio": round(middle(mesh / bare for mesh, bare in zip(rates["mesh"], rates["bare"], strict=True)), 3),
+            "bare_p50_us": round(middle(alone["bare"])),
+            "mesh_p50_us": round(middle(alone["mesh"])),
+            "added_p50_us": round(middle(alone["mesh"]) - middle(alone["bare"])),
+            "bare_p99_us": round(middle(tails["bare"])),
+            "mesh_p99_us": round(middle(tails["mesh"])),
+        }
+
+
+def main() -> int:
+    """Prints the measures as JSON."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        print(json.dumps(runner.run(measure()), indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
