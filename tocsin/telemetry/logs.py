@@ -72,6 +72,8 @@ def configure_logging(*, service: str, level: str = "INFO", log_format: LogForma
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.captureWarnings(capture=True)
+    # For loggers that were made with structlog.get_logger: their own default would print to stdout.
+    structlog.configure(processors=_EMIT, logger_factory=structlog.stdlib.LoggerFactory(), wrapper_class=structlog.stdlib.BoundLogger)
     for name in _OWN_HANDLERS:
         logger = logging.getLogger(name)
         logger.handlers.clear()

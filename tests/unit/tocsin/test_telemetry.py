@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -59,6 +60,7 @@ def written() -> Iterator[io.StringIO]:
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
 
 
 def records(stream: io.StringIO) -> list[dict[str, object]]:
@@ -92,6 +94,13 @@ def test_a_record_of_a_library_takes_the_same_shape(written: io.StringIO) -> Non
     logging.getLogger("uvicorn.error").warning("bound to %s", "somewhere", extra={"attempt": 2})
     (record,) = records(written)
     assert (record["event"], record["service"], record["attempt"]) == ("bound to somewhere", "scheduler_svc", 2)
+
+
+def test_a_bare_structlog_logger_takes_the_same_shape(written: io.StringIO) -> None:
+    """What was made with structlog.get_logger is routed as well, instead of going to stdout."""
+    structlog.get_logger("scheduler_svc.store").warning("database away", wait=1)
+    (record,) = records(written)
+    assert (record["event"], record["logger"], record["wait"]) == ("database away", "scheduler_svc.store", 1)
 
 
 def test_records_below_the_level_are_not_written(written: io.StringIO) -> None:
