@@ -36,7 +36,7 @@ class User(_message.Message):
         ROLE_UNSPECIFIED: User._Role.ValueType  # 0
         """Never sent."""
         ADMIN: User._Role.ValueType  # 1
-        """Every scope."""
+        """Every scope; those of the platform itself ("mesh:...") in the first tenant alone, which is the operator's."""
         MEMBER: User._Role.ValueType  # 2
         """Works with alarms, tasks, records, templates and the inbox; manages nobody."""
 
@@ -46,7 +46,7 @@ class User(_message.Message):
     ROLE_UNSPECIFIED: User.Role.ValueType  # 0
     """Never sent."""
     ADMIN: User.Role.ValueType  # 1
-    """Every scope."""
+    """Every scope; those of the platform itself ("mesh:...") in the first tenant alone, which is the operator's."""
     MEMBER: User.Role.ValueType  # 2
     """Works with alarms, tasks, records, templates and the inbox; manages nobody."""
 
