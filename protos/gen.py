@@ -56,7 +56,7 @@ def run_protoc(target: Path, workspace: Path) -> None:
         "--include_source_info",
         *sources,
     ]
-    if protoc.main(arguments) != 0:
+    if protoc.main(arguments) != 0:  # pyright: ignore[reportUnknownMemberType] - grpcio-tools has no types
         raise SystemExit("the contract does not compile")
 
 
