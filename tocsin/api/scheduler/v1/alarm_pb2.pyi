@@ -474,7 +474,9 @@ Global___Action: _TypeAlias = Action  # noqa: Y015
 
 @_typing.final
 class Notify(_message.Message):
-    """A message to people: inline text, or a template with its variables."""
+    """A message to people: inline text, or a template with its variables.
+    Example: {"to": ["ann@example.com"], "subject": "Stand-up", "text": "In five minutes."}
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
