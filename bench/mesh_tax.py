@@ -1,7 +1,7 @@
 """What the mesh costs: the same unary call over bare grpc.aio and through both chains, in one run.
 
-Run ``python -m bench.mesh_tax``; it prints one JSON object. Client and server share one process and one event loop, so a rate is the inverse
-of what both sides of a call cost together. The two variants take turns, so that noise of the machine hits both.
+Run ``python -m bench.mesh_tax``; it prints one JSON object. Client and server share one process and one event loop, so a rate is the
+inverse of what both sides of a call cost together. The two variants take turns, so that noise of the machine hits both.
 """
 
 import asyncio

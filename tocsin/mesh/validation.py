@@ -1,5 +1,6 @@
 """The rules of the contract (buf.validate), checked on every request that comes in."""
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from protovalidate import Validator, Violation
 
@@ -29,6 +30,20 @@ class RequestValidator:
             violations = [FieldViolation(json_path(item), item.proto.message or item.proto.rule_id) for item in found]
             first = violations[0]
             raise RequestInvalid(f"{first.field}: {first.description}" if first.field else first.description, violations=violations)
+
+
+def has_rules(descriptor: Descriptor) -> bool:
+    """Whether a message of this type, or one inside of it, can break a rule; one that cannot need not be checked."""
+    seen, waiting = {descriptor.full_name}, [descriptor]
+    while waiting:
+        message = waiting.pop()
+        parts = (message, *message.oneofs, *message.fields)
+        if any(option.full_name.startswith("buf.validate.") for part in parts for option, _ in part.GetOptions().ListFields()):
+            return True
+        inner = [field.message_type for field in message.fields if field.message_type and field.message_type.full_name not in seen]
+        seen.update(item.full_name for item in inner)
+        waiting.extend(inner)
+    return False
 
 
 def json_path(violation: Violation) -> str:

@@ -34,7 +34,7 @@ class Model:
             self.until = now + self.backoff
 
     def admit(self, number: int, now: float, lifetime: float) -> bool:
-        if self.state is State.OPEN and now >= self.until:
+        if self.state is State.OPEN and self.until - now <= 1e-6:
             self.enter(State.HALF_OPEN, now)
         if self.state is State.HALF_OPEN:
             if sum(expires > now for expires in self.probes.values()) >= RULE.half_open_permits:

@@ -16,6 +16,8 @@ from tocsin.mesh.breaker.window import Window
 
 _FOREVER = float("inf")
 _PROBE_PAUSE = 1.0
+# Clocks count microseconds: who waits exactly as long as a rejection says must not be rejected again for a rounding error.
+_RESOLUTION = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +122,7 @@ class Breaker:
             return self._shared
         now = self._clock.monotonic()
         if self._state is State.OPEN:
-            if now < self._until:
+            if self._until - now > _RESOLUTION:
                 raise self._rejection(self._until - now)
             self._enter(State.HALF_OPEN)
         return self._probe(now, lifetime)

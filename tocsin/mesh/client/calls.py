@@ -14,8 +14,7 @@ from tocsin.errors import DeadlineExceeded, Unavailable
 from tocsin.mesh.breaker import Permit
 from tocsin.mesh.client.method import MINIMUM, Metadata, Method
 from tocsin.mesh.retry import retryable
-from tocsin.telemetry import current_traceparent
-from tocsin.telemetry.traces import TRACEPARENT
+from tocsin.telemetry import TRACEPARENT, current_traceparent
 
 Wire = Callable[[], Any]
 """Gives gRPC's own multi-callable; asked at each attempt, because a mesh that was stopped and started has new channels."""
@@ -239,7 +238,7 @@ class StreamCall:
         self._options = options
         self._deadline = method.deadline(timeout)
         self._headers = method.headers(metadata)
-        self._trace = method.trace() or None
+        self._trace = method.trace()
         self._retried = retried and method.retrier is not None
         self._call: Any = None
         self._permit: Permit | None = None

@@ -74,8 +74,9 @@ class MeshChannel(grpc.aio.Channel):
             nonlocal made_for, made
             channel = self._wires.get(checked) or self._connect(checked)
             if channel is not made_for:
-                make = getattr(channel, kind.value)
-                made_for, made = channel, make(path, request_serializer=serializer, response_deserializer=deserializer)
+                # As generated stubs do: a registered method is looked up once, not with every call.
+                options: dict[str, Any] = {"_registered_method": True}
+                made_for, made = channel, getattr(channel, kind.value)(path, serializer, deserializer, **options)
             return made
 
         return wire

@@ -19,7 +19,7 @@ from tocsin.mesh.context import current
 from tocsin.mesh.metrics import ClientMetrics, Durations
 from tocsin.mesh.policy import MethodPolicy
 from tocsin.mesh.retry import Retrier, RetryBudget, retryable
-from tocsin.telemetry import Telemetry, current_traceparent, new_traceparent
+from tocsin.telemetry import Telemetry, current_traceparent
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -96,8 +96,8 @@ class Method:
         return (*own, ("authorization", call.authorization))
 
     def trace(self) -> str | None:
-        """The trace that an attempt belongs to; None lets the attempt's span begin one."""
-        return current_traceparent() or (None if self._telemetry.tracing else new_traceparent())
+        """The trace that an attempt belongs to; None lets the attempt's span, or the far end, begin one."""
+        return current_traceparent()
 
     def span(self, trace: str | None) -> AbstractContextManager[Span] | None:
         """The span of one attempt; None when the trace is not recorded, for then the header says it all."""

@@ -21,8 +21,17 @@ from tocsin.mesh.metrics import ServerMetrics
 from tocsin.mesh.policy import MethodPolicy
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.mesh.validation import RequestValidator
-from tocsin.telemetry import Telemetry, bind_tenant, carry, current_traceparent, get_logger, new_traceparent, trace_id_of
-from tocsin.telemetry.traces import TRACEPARENT, parse_traceparent
+from tocsin.telemetry import (
+    TRACEPARENT,
+    Telemetry,
+    bind_tenant,
+    carry,
+    current_traceparent,
+    extract,
+    get_logger,
+    new_traceparent,
+    trace_id_of,
+)
 
 _log = get_logger(__name__)
 
@@ -214,6 +223,6 @@ def _headers(context: Context) -> tuple[str | None, str | None]:
     for key, value in context.invocation_metadata() or ():
         if key == AUTHORIZATION and isinstance(value, str):
             authorization = value
-        elif key == TRACEPARENT and isinstance(value, str) and parse_traceparent(value) is not None:
-            traceparent = value
+        elif key == TRACEPARENT:
+            traceparent = extract(((key, value),))
     return authorization, traceparent

@@ -10,12 +10,13 @@ from contextlib import aclosing
 from typing import Any, TypeAlias, cast
 
 import grpc
+from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError, Message
 
 from tocsin.errors import InvalidInput
 from tocsin.mesh.policy import Kind, MethodPolicy, PolicyError
 from tocsin.mesh.server.chain import Chain, Context, Parts
-from tocsin.mesh.validation import RequestValidator
+from tocsin.mesh.validation import RequestValidator, has_rules
 
 RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Parse = Callable[[bytes], Any]
@@ -62,7 +63,10 @@ def compile_handlers(handlers: Mapping[str, RpcHandler], *, methods: Mapping[str
     problems = [problem for path, handler in handlers.items() for problem in _problems(path, handler, methods)]
     if problems:
         raise PolicyError(problems)
-    return {path: _compile(handler, Chain(policy=methods[path], parts=parts), parts.validator) for path, handler in handlers.items()}
+    return {
+        path: _compile(handler, Chain(policy=methods[path], parts=parts), methods[path], parts.validator)
+        for path, handler in handlers.items()
+    }
 
 
 def _problems(path: str, handler: RpcHandler, methods: Mapping[str, MethodPolicy]) -> Iterable[str]:
@@ -89,8 +93,13 @@ def _is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
-def _parser(deserialize: Deserialize, validator: RequestValidator) -> Parse:
-    check = validator.check
+def _accept(_: Message) -> None:
+    """A message without rules."""
+
+
+def _parser(deserialize: Deserialize, validator: RequestValidator, policy: MethodPolicy) -> Parse:
+    ruled = has_rules(descriptor_pool.Default().FindMessageTypeByName(policy.request_type))
+    check = validator.check if ruled else _accept
 
     def parse(raw: bytes) -> Message:
         try:
@@ -103,9 +112,9 @@ def _parser(deserialize: Deserialize, validator: RequestValidator) -> Parse:
     return parse
 
 
-def _compile(handler: RpcHandler, chain: Chain, validator: RequestValidator) -> RpcHandler:
+def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, validator: RequestValidator) -> RpcHandler:
     function, kind = _function(handler), _kind(handler)
-    parse = _parser(cast("Deserialize", handler.request_deserializer), validator)
+    parse = _parser(cast("Deserialize", handler.request_deserializer), validator, policy)
     serialize = cast("Serialize", handler.response_serializer)
     # A stream's messages are parsed and validated one by one, where the handler reads them: an error is raised there.
     reads: Any = parse if handler.request_streaming else None
