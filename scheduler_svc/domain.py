@@ -293,9 +293,17 @@ class Failed:
     retry_after: Micros | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
-    """The work was not begun."""
+    """The work could not be done now; costs no attempt.
+
+    Attributes:
+        message: why; empty when there is nothing to tell.
+        wait: before it is handed out again, in microseconds.
+    """
+
+    message: str = ""
+    wait: Micros = 0
 
 
 End = Succeeded | Failed | Released
@@ -311,7 +319,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setback:
-    """A failed attempt as the ledger keeps it: RETRYING with the next attempt's time, or DEAD without."""
+    """A delivery without success, as the ledger keeps it: PENDING or RETRYING with the next attempt's time, or DEAD without."""
 
     firing: str
     state: FiringState
@@ -321,8 +329,16 @@ class Setback:
     error: str
 
 
-def setback(parcel: Parcel, failure: Failed, *, now: Micros, draw: random.Random) -> Setback:
-    """What a failed attempt of ``parcel`` leads to, by its retry policy."""
+def setback(parcel: Parcel, end: Failed | Released, *, now: Micros, draw: random.Random) -> Setback:
+    """What a delivery of ``parcel`` without success leads to: a failed attempt counts, by its retry policy; one given back does not."""
+    if isinstance(end, Failed):
+        return _after_failure(parcel, end, now=now, draw=draw)
+    state = FiringState.RETRYING if end.wait else FiringState.PENDING
+    error = end.message.replace("\0", "")[:MAX_ERROR]
+    return Setback(firing=parcel.id, state=state, attempts=parcel.attempts, ready=now + end.wait, reason="", error=error)
+
+
+def _after_failure(parcel: Parcel, failure: Failed, *, now: Micros, draw: random.Random) -> Setback:
     policy = RetryPolicy.decode(parcel.retry)
     attempts = parcel.attempts + 1
     error = f"{failure.reason}: {failure.message}".replace("\0", "")[:MAX_ERROR]

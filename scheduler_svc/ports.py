@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from scheduler_svc.domain import Action, Alarm, Firing, Outcome, Parcel, Setback, Succeeded
+from scheduler_svc.domain import Action, Alarm, Firing, FiringState, Outcome, Parcel, Setback, Succeeded
 from scheduler_svc.planning import Plan
 from scheduler_svc.recurrence import Micros
 from tocsin.errors import TocsinError
@@ -101,7 +101,7 @@ class Fired:
         next: alarms with their next due time.
         lost: shards that this replica does not own any more.
         outcomes: ledger rows by outcome.
-        lateness: seconds between due and let go, one of each firing.
+        tenants: whose ledger changed.
     """
 
     parcels: list[Parcel] = field(default_factory=list[Parcel])
@@ -208,18 +208,52 @@ class Upkeep(Protocol):
 class Hints(Protocol):
     """Tells the owner of a shard, here or elsewhere, that something changed; a hint may be lost."""
 
-    def scheduled(self, alarm: Alarm) -> None:
-        """The alarm has a new schedule, or none any more."""
+    async def scheduled(self, alarm: Alarm) -> None:
+        """The alarm is new, or has another schedule, or fires no more."""
         ...
 
-    def removed(self, alarm_id: str) -> None:
-        """The alarm fires no more."""
+    async def removed(self, alarm: Alarm) -> None:
+        """The alarm is gone."""
         ...
 
-    def enqueued(self, firing: Firing) -> None:
-        """The firing is ready."""
+    async def enqueued(self, firing: Firing) -> None:
+        """The firing is ready, in a shard of this replica."""
         ...
 
-    def changed(self, tenants: Iterable[str]) -> None:
-        """Firings of these tenants changed."""
+
+class Shards(Protocol):
+    """What this replica owns, at this moment."""
+
+    @property
+    def owner(self) -> str:
+        """The identity of this start of the replica."""
+        ...
+
+    @property
+    def held(self) -> Held:
+        """The shards owned, with their epochs; empty as soon as the lease may have ended."""
+        ...
+
+
+class Changes(Protocol):
+    """Tells watchers that firings changed."""
+
+    async def changed(self, tenants: Iterable[str]) -> None:
+        """Firings of these tenants changed; the telling may get lost."""
+        ...
+
+
+class Observer(Protocol):
+    """Sees what the engine and the dispatcher do, for metrics."""
+
+    def fired(self, fired: Fired, *, now: Micros, seconds: float) -> None:
+        """A firing transaction committed after ``seconds``."""
+        ...
+
+    def recorded(self, states: Mapping[FiringState, int], *, seconds: float) -> None:
+        """A batch of results committed after ``seconds``: how many firings came into which state."""
+        ...
+
+    def lost(self, count: int) -> None:
+        """Deliveries ended without a result."""
         ...

@@ -132,12 +132,12 @@ class Timeline:
         """The earliest due time; None when nothing is here."""
         return min((due for index in self._lanes if (due := index.next_due()) is not None), default=None)
 
-    def pop_due(self, now: Micros, most: int) -> list[tuple[str, Micros]]:
-        """Takes out what is due at ``now`` or before, ``most`` at most."""
-        taken: list[tuple[str, Micros]] = []
-        for index in self._lanes:
+    def pop_due(self, now: Micros, most: int) -> list[tuple[str, Micros, int]]:
+        """Takes out what is due at ``now`` or before, with its lane, ``most`` at most."""
+        taken: list[tuple[str, Micros, int]] = []
+        for lane, index in enumerate(self._lanes):
             if len(taken) < most:
-                taken += index.pop_due(now, most - len(taken))
+                taken += [(key, due, lane) for key, due in index.pop_due(now, most - len(taken))]
         return taken
 
     def __contains__(self, key: object) -> bool:

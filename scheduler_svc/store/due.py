@@ -116,6 +116,8 @@ class _Firing:
             self.fired.next.append(Pending(alarm.id, alarm.due, alarm.priority, alarm.shard))
             return
         plan = self._planner(alarm, room)
+        if not plan.rows:
+            return  # it cannot be planned; the loader brings it again
         for row in plan.rows:
             self._add(alarm, row)
         state = AlarmState.ACTIVE if plan.due is not None else AlarmState.COMPLETED

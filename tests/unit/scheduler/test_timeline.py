@@ -54,10 +54,11 @@ def test_everything_leaves_once_in_time_and_the_urgent_first(entries: dict[str, 
         now = due + 100
         popped = line.pop_due(now, most)
         assert popped
-        assert all(when <= now for _, when in popped)
-        lanes = [entries[key][1] for key, _ in popped]
+        assert all(when <= now for _, when, _ in popped)
+        lanes = [lane for _, _, lane in popped]
         assert lanes == sorted(lanes)
-        seen += [key for key, _ in popped]
+        assert lanes == [entries[key][1] for key, _, _ in popped]
+        seen += [key for key, _, _ in popped]
     assert sorted(seen) == sorted(entries)
 
 

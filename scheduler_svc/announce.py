@@ -1,0 +1,156 @@
+"""Hints: what changed reaches whoever works on it at once, in this process or in another replica."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final, Protocol
+
+from scheduler_svc.background import Background
+from scheduler_svc.domain import Alarm, AlarmState, Firing, Parcel
+from scheduler_svc.ports import Pending, Shards
+from tocsin.clock import Clock
+from tocsin.errors import Unavailable
+
+_ALARMS: Final = "scheduler.alarms"
+_POLL_SECONDS: Final = 1.0
+
+
+class Events(Protocol):
+    """Events between replicas that may get lost."""
+
+    async def publish(self, topic: str, payload: bytes = b"") -> None:
+        """Tells everybody who has subscribed."""
+        ...
+
+    def subscribe(self, topic: str, *, poll_seconds: float | None = None) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The events of a topic; also an empty one when so much time has passed."""
+        ...
+
+
+class Schedules(Protocol):
+    """What the engine takes."""
+
+    def hint(self, pending: Pending) -> None:
+        """The alarm is due at that time now."""
+        ...
+
+    def cancel(self, alarm: str) -> None:
+        """The alarm fires no more."""
+        ...
+
+
+class Outlet(Protocol):
+    """What the dispatcher takes."""
+
+    def offer(self, parcels: Iterable[Parcel]) -> None:
+        """Firings that are in the ledger."""
+        ...
+
+
+def firings_topic(tenant: str) -> str:
+    """The topic that tells of a tenant's firings."""
+    return f"scheduler.firings.{tenant}"
+
+
+class ChangeBell:
+    """Tells watchers that firings changed."""
+
+    def __init__(self, *, events: Events) -> None:
+        self._events = events
+        self._draining = False
+
+    def drain(self) -> None:
+        """Ends every watch within a poll: its client goes on elsewhere from its resume token."""
+        self._draining = True
+
+    @asynccontextmanager
+    async def follow(self, tenant: str) -> AsyncGenerator[AsyncIterator[bytes]]:
+        """Wakes a watcher of the tenant's firings: at every hint, and once a poll.
+
+        Raises:
+            Unavailable: from the iterator, as soon as the service drains.
+        """
+        async with self._events.subscribe(firings_topic(tenant), poll_seconds=_POLL_SECONDS) as hints:
+            yield self._until_drain(hints)
+
+    async def _until_drain(self, hints: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+        async for hint in hints:
+            if self._draining:
+                raise Unavailable("This replica stops; go on from the resume token.", retry_after=0.5)
+            yield hint
+
+    async def changed(self, tenants: Iterable[str]) -> None:
+        """See `scheduler_svc.ports.Changes`."""
+        for tenant in tenants:
+            await self._events.publish(firings_topic(tenant))
+
+
+class Announcer:
+    """Carries hints to the engine and the dispatcher, or to the replica that owns the shard; a component."""
+
+    def __init__(self, *, events: Events, shards: Shards, schedules: Schedules, outlet: Outlet, bell: ChangeBell, clock: Clock) -> None:
+        self._events = events
+        self._shards = shards
+        self._schedules = schedules
+        self._outlet = outlet
+        self._bell = bell
+        self._loops = Background(clock)
+
+    async def start(self) -> None:
+        """Begins to hear other replicas."""
+        if not self._loops.running:
+            self._loops.start("hints", self._listen)
+
+    async def stop(self) -> None:
+        """Hears them no more."""
+        await self._loops.stop()
+
+    async def scheduled(self, alarm: Alarm) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+        due = alarm.due if alarm.state is AlarmState.ACTIVE else None
+        await self._tell(alarm.id, alarm.shard, due, int(alarm.priority))
+
+    async def removed(self, alarm: Alarm) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+        await self._tell(alarm.id, alarm.shard, None, int(alarm.priority))
+
+    async def enqueued(self, firing: Firing) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+        self._outlet.offer([parcel_of(firing)])
+        await self._bell.changed((firing.tenant,))
+
+    async def _tell(self, alarm: str, shard: int, due: int | None, priority: int) -> None:
+        if shard in self._shards.held:
+            self._apply(alarm, due, priority)
+        else:
+            await self._events.publish(_ALARMS, json.dumps([alarm, shard, due, priority]).encode())
+
+    def _apply(self, alarm: str, due: int | None, priority: int) -> None:
+        if due is None:
+            self._schedules.cancel(alarm)
+        else:
+            self._schedules.hint(Pending(alarm, due, priority))
+
+    async def _listen(self) -> None:
+        async with self._events.subscribe(_ALARMS) as events:
+            async for payload in events:
+                alarm, shard, due, priority = json.loads(payload)
+                if shard in self._shards.held:
+                    self._apply(alarm, due, priority)
+
+
+def parcel_of(firing: Firing) -> Parcel:
+    """A stored firing, on its way."""
+    return Parcel(
+        id=firing.id,
+        tenant=firing.tenant,
+        alarm=firing.alarm,
+        shard=firing.shard,
+        due=firing.due,
+        ready=firing.ready or 0,
+        priority=int(firing.priority),
+        action=firing.action,
+        retry=firing.retry,
+        traceparent=firing.traceparent,
+        attempts=firing.attempts,
+    )

@@ -1,0 +1,8 @@
+"""Firings on their way: lanes in memory, leases to processors, results back into the ledger."""
+
+from scheduler_svc.dispatch.backlog import Backlog
+from scheduler_svc.dispatch.dispatcher import Dispatcher, DispatchOptions
+from scheduler_svc.dispatch.lanes import Lanes
+from scheduler_svc.dispatch.session import Confirmed, Drain, Jobs, Message, Session
+
+__all__ = ["Backlog", "Confirmed", "DispatchOptions", "Dispatcher", "Drain", "Jobs", "Lanes", "Message", "Session"]

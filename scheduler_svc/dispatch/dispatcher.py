@@ -1,0 +1,358 @@
+"""The dispatcher: leases firings to processors, takes their results, and commits those in batches.
+
+It runs on one event loop and never waits between reading and changing what it knows, so it needs no lock.
+"""
+
+import asyncio
+import random
+from collections import Counter, defaultdict, deque
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from scheduler_svc.background import Background, Wake
+from scheduler_svc.dispatch.backlog import Backlog
+from scheduler_svc.dispatch.leases import Delivery, Leases
+from scheduler_svc.dispatch.session import Confirmed, Drain, Jobs, Session
+from scheduler_svc.domain import Failed, FiringState, Lease, Parcel, Released, Report, Setback, Succeeded, setback
+from scheduler_svc.ports import Changes, Ledger, Observer, Shards
+from scheduler_svc.recurrence import Micros
+from tocsin.clock import Clock
+from tocsin.errors import Aborted, Unavailable
+
+_SECOND: Final = 1_000_000
+_IDLE_SECONDS: Final = 60.0
+_GIVEN_BACK: Final = Released()
+_RETRY_SECONDS: Final = (0.1, 0.2, 0.5, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispatchOptions:
+    """Bounds of the dispatcher.
+
+    Attributes:
+        batch_size: jobs in one message.
+        result_batch: results in one transaction.
+        queue_limit: firings of one lane in memory; as many again may wait there for their next attempt.
+        lease_seconds: how long a processor may be silent about a firing.
+        lost_deliveries: so many deliveries without a result count as one failed attempt.
+        retry_horizon: a firing whose next attempt is further away, in microseconds, waits in the store.
+    """
+
+    batch_size: int = 500
+    result_batch: int = 2000
+    queue_limit: int = 20_000
+    lease_seconds: float = 30.0
+    lost_deliveries: int = 3
+    retry_horizon: Micros = 60 * _SECOND
+
+
+class Dispatcher:
+    """Hands firings to sessions and brings their results home."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        shards: Shards,
+        changes: Changes,
+        observer: Observer,
+        clock: Clock,
+        options: DispatchOptions,
+        draw: random.Random,
+    ) -> None:
+        self.options = options
+        self.leases = Leases(seconds=options.lease_seconds)
+        self._ending: dict[str, str] = {}
+        self.backlog = Backlog(
+            ledger=ledger,
+            shards=shards,
+            clock=clock,
+            limit=options.queue_limit,
+            horizon=options.retry_horizon,
+            out=lambda firing: firing in self.leases or firing in self._ending,
+        )
+        self._ledger = ledger
+        self._shards = shards
+        self._changes = changes
+        self._observer = observer
+        self._clock = clock
+        self._draw = draw
+        self._sessions: deque[Session] = deque()
+        self._numbers = 0
+        self._reports: deque[tuple[Session | None, Report]] = deque()
+        self._wake = Wake(clock)
+        self._reported = asyncio.Event()
+        self._room = asyncio.Event()
+        self._loops = Background(clock)
+        self._pumping = False
+
+    # -- life --------------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begins to tend leases and to commit results."""
+        if not self._loops.running:
+            self._loops.start("dispatch", self._tend)
+            self._loops.start("results", self._commit_forever)
+
+    async def stop(self) -> None:
+        """Ends every session, and commits the results that have come; what is unfinished stays in the ledger."""
+        await self._loops.stop()
+        while self._sessions:
+            self._sessions.popleft().close()
+        try:
+            while self._reports:
+                await self._commit(self._take_reports())
+        except Unavailable:
+            self._reports.clear()  # nobody was told that they are kept; the firings will be delivered again
+
+    @property
+    def failing(self) -> dict[str, str]:
+        """Loops that do not work, with the reason."""
+        return self._loops.failing
+
+    @property
+    def sessions(self) -> int:
+        """Connected processors."""
+        return len(self._sessions)
+
+    def drain(self) -> None:
+        """Tells every processor to move on; no further jobs are sent."""
+        for session in self._sessions:
+            if not session.draining:
+                session.draining = True
+                session.send(Drain())
+
+    def shards_gained(self, shards: Collection[int]) -> None:
+        """These shards are ours now: whatever is unfinished in them is looked up."""
+        if shards:
+            self.backlog.read_all()
+            self._wake.set()
+
+    def shards_lost(self, shards: Collection[int]) -> None:
+        """These shards are somebody else's now; results of what is on its way still count."""
+        self.backlog.drop_shards(shards)
+
+    # -- firings go out -----------------------------------------------------------------------------------------------------
+
+    def offer(self, parcels: Iterable[Parcel]) -> None:
+        """Takes firings that are in the ledger; those without room in memory are found there later."""
+        for parcel in parcels:
+            if not self.backlog.knows(parcel.id):
+                self.backlog.place(parcel)
+        self._pump_soon()
+
+    def connect(self, worker: str) -> Session:
+        """A new stream of the processor ``worker``."""
+        self._numbers += 1
+        session = Session(worker=worker, number=self._numbers)
+        self._sessions.append(session)
+        return session
+
+    def disconnect(self, session: Session) -> None:
+        """The stream is over: what it worked on, and sent no result of, goes to another at once."""
+        if session.closed:
+            return
+        session.close()
+        self._sessions.remove(session)
+        for firing in tuple(session.leased):
+            delivery = self.leases.get(firing)
+            if delivery is not None and not delivery.reported:
+                self._lose(delivery)
+        self._pump_soon()
+
+    def grant(self, session: Session, credit: int) -> None:
+        """The processor can take ``credit`` more firings."""
+        session.credit += credit
+        self._pump_soon()
+
+    def extend(self, session: Session, leases: Sequence[Lease]) -> None:
+        """The processor still works on these."""
+        for lease in leases:
+            delivery = self.leases.current(lease)
+            if delivery is not None and delivery.session is session:
+                self.leases.extend(delivery, now=self._clock.monotonic())
+
+    def _pump_soon(self) -> None:
+        """Once in this turn of the loop, however many ask: so that one message carries what came together."""
+        if not self._pumping:
+            self._pumping = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pumping = False
+        held = self._shards.held
+        idle = 0
+        while held and len(self.backlog.lanes) and idle < len(self._sessions):
+            session = self._sessions[0]
+            self._sessions.rotate(-1)
+            parcels = self.backlog.lanes.take(min(session.credit, self.options.batch_size)) if session.ready else []
+            mine = [parcel for parcel in parcels if parcel.shard in held]
+            if mine:
+                self._send(session, mine)
+            idle = 0 if parcels else idle + 1
+        if self.backlog.starving:
+            self._wake.set()
+
+    def _send(self, session: Session, parcels: Sequence[Parcel]) -> None:
+        held, now = self._shards.held, self._clock.monotonic()
+        if not self.leases:
+            self._wake.set()  # who tends leases may sleep for longer than they last
+        session.credit -= len(parcels)
+        for parcel in parcels:
+            self.leases.give(parcel, session, epoch=held[parcel.shard], now=now)
+        session.send(Jobs([(parcel, parcel.token) for parcel in parcels]))
+
+    # -- results come in ------------------------------------------------------------------------------------------------------
+
+    async def report(self, session: Session, reports: Sequence[Report]) -> None:
+        """Takes results; each lease is confirmed to the session once its result is committed. Waits while too many are uncommitted."""
+        session.unconfirmed += len(reports)
+        for report in reports:
+            self._take(session, report)
+        self._reported.set()
+        while len(self._reports) > 4 * self.options.result_batch:
+            self._room.clear()
+            await self._room.wait()
+
+    def _take(self, session: Session, report: Report) -> None:
+        delivery = self.leases.current(report.lease)
+        if report.end == _GIVEN_BACK:
+            if delivery is not None and not delivery.reported:
+                self._put_back(delivery)
+            session.send(Confirmed((report.lease,)))
+            return
+        if isinstance(report.end, Succeeded):
+            # Whichever delivery it was, the work is done: the firing goes to nobody else.
+            delivery = delivery or self.leases.get(report.lease.firing)
+            parcel = self.backlog.discard(report.lease.firing)
+            if parcel is not None:
+                self._ending[parcel.id] = parcel.tenant
+        if delivery is not None:
+            delivery.reported = True
+        self._reports.append((session, report))
+
+    def _take_reports(self) -> list[tuple[Session | None, Report]]:
+        most = min(len(self._reports), self.options.result_batch)
+        taken = [self._reports.popleft() for _ in range(most)]
+        self._room.set()
+        return taken
+
+    async def _commit_forever(self) -> None:
+        while True:
+            while not self._reports:
+                self._reported.clear()
+                await self._reported.wait()
+            await self._commit_surely(self._take_reports())
+
+    async def _commit_surely(self, batch: Sequence[tuple[Session | None, Report]]) -> None:
+        """Commits a batch, however long the database is away."""
+        failures = 0
+        while True:
+            try:
+                await self._commit(batch)
+            except (Unavailable, Aborted) as error:
+                self._loops.failing["results"] = error.message
+                await self._clock.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
+                failures += 1
+            except asyncio.CancelledError:
+                self._reports.extendleft(reversed(batch))
+                raise
+            else:
+                self._loops.worked("results")
+                return
+
+    async def _commit(self, batch: Sequence[tuple[Session | None, Report]]) -> None:
+        """Commits one batch; then, and only then, what is over is forgotten and the leases are confirmed."""
+        started, now = self._clock.monotonic(), self._clock.micros()
+        done = {report.lease.firing: report.end for _, report in batch if isinstance(report.end, Succeeded)}
+        failed: dict[str, Setback] = {}
+        for _, report in batch:
+            delivery = self.leases.current(report.lease)
+            if isinstance(report.end, Failed | Released) and delivery is not None and report.lease.firing not in done:
+                failed[report.lease.firing] = setback(delivery.parcel, report.end, now=now, draw=self._draw)
+        if done or failed:
+            await self._ledger.record(done=done, setbacks=failed.values(), now=now)
+        tenants = self._finish(done) | self._step_back(failed)
+        _confirm(batch)
+        self._pump_soon()
+        states = Counter(back.state for back in failed.values()) + Counter({FiringState.SUCCEEDED: len(done)})
+        self._observer.recorded(states, seconds=self._clock.monotonic() - started)
+        await self._changes.changed(tenants)
+
+    def _finish(self, done: Iterable[str]) -> set[str]:
+        tenants: set[str] = set()
+        for firing in done:
+            delivery = self.leases.end(firing)
+            tenant = delivery.parcel.tenant if delivery else self._ending.pop(firing, None)
+            if tenant is not None:
+                tenants.add(tenant)
+            self.backlog.settle(firing)
+        return tenants
+
+    def _step_back(self, failed: dict[str, Setback]) -> set[str]:
+        tenants: set[str] = set()
+        for firing, back in failed.items():
+            self.backlog.settle(firing)
+            delivery = self.leases.end(firing)
+            if delivery is None:
+                continue
+            parcel = delivery.parcel
+            tenants.add(parcel.tenant)
+            parcel.attempts, parcel.lost = back.attempts, 0
+            if back.ready is not None and parcel.shard in self._shards.held:
+                parcel.ready = back.ready
+                self.backlog.place(parcel)
+                self._wake.set()
+        return tenants
+
+    # -- deliveries that bring no result --------------------------------------------------------------------------------------
+
+    def _put_back(self, delivery: Delivery) -> None:
+        """Somebody else gets the firing."""
+        self.leases.end(delivery.parcel.id)
+        self.backlog.put_back(delivery.parcel)
+        self._pump_soon()
+
+    def _lose(self, delivery: Delivery) -> None:
+        """The delivery brought no result: somebody else gets the firing, unless that has happened too often."""
+        parcel = delivery.parcel
+        parcel.lost += 1
+        self._observer.lost(1)
+        if parcel.lost < self.options.lost_deliveries:
+            self._put_back(delivery)
+            return
+        # It may be what kills its processors: it counts as an attempt, and so ends.
+        delivery.reported = True
+        reason = f"{parcel.lost} deliveries in a row ended without a result"
+        self._reports.append((None, Report(Lease(parcel.id, parcel.token), Failed(reason="DELIVERY_LOST", message=reason))))
+        self._reported.set()
+
+    # -- time passes ----------------------------------------------------------------------------------------------------------
+
+    async def _tend(self) -> None:
+        while True:
+            for delivery in self.leases.expired(now=self._clock.monotonic()):
+                self._lose(delivery)
+            self.backlog.ripen()
+            self._pump_soon()
+            read = await self.backlog.refill()
+            self._loops.worked("dispatch")
+            await self._wake.wait(0 if read else self._next_look())
+
+    def _next_look(self) -> float:
+        """Seconds until something is to be done that nobody will ring for."""
+        expiry = self.leases.next_expiry()
+        lease = float("inf") if expiry is None else expiry - self._clock.monotonic()
+        return max(0.0, min(_IDLE_SECONDS, lease, self.backlog.next_look()))
+
+
+def _confirm(batch: Sequence[tuple[Session | None, Report]]) -> None:
+    by_session: defaultdict[int, list[Lease]] = defaultdict(list)
+    sessions: dict[int, Session] = {}
+    for session, report in batch:
+        if session is not None:
+            sessions[session.number] = session
+            by_session[session.number].append(report.lease)
+    for number, leases in by_session.items():
+        sessions[number].send(Confirmed(leases))

@@ -1,0 +1,93 @@
+"""Which firing is with whom, and until when. Pure."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from scheduler_svc.dispatch.session import Session
+from scheduler_svc.domain import Lease, Parcel
+
+_EPOCH_BITS: Final = 40
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One firing with one session.
+
+    Attributes:
+        deadline: monotonic seconds at which the lease ends.
+        reported: its result has come and is about to be committed, so that it can neither expire nor get lost.
+    """
+
+    parcel: Parcel
+    session: Session
+    deadline: float
+    reported: bool = False
+
+
+class Leases:
+    """Deliveries by firing. A firing is with one session at a time."""
+
+    def __init__(self, *, seconds: float) -> None:
+        """Begins empty.
+
+        Args:
+            seconds: how long a lease lasts.
+        """
+        self.seconds = seconds
+        self._deliveries: dict[str, Delivery] = {}
+        self._expiries: deque[tuple[float, Delivery]] = deque()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._deliveries)
+
+    def __contains__(self, firing: object) -> bool:
+        return firing in self._deliveries
+
+    def get(self, firing: str) -> Delivery | None:
+        """The delivery of a firing that is out."""
+        return self._deliveries.get(firing)
+
+    def current(self, lease: Lease) -> Delivery | None:
+        """The delivery that ``lease`` stands for, if it is still the newest one of its firing."""
+        delivery = self._deliveries.get(lease.firing)
+        return delivery if delivery is not None and delivery.parcel.token == lease.token else None
+
+    def give(self, parcel: Parcel, session: Session, *, epoch: int, now: float) -> None:
+        """Leases a firing. Its token grows with each delivery: the shard's epoch above, a counter of this process below."""
+        self._count += 1
+        parcel.token = (epoch << _EPOCH_BITS) | self._count
+        delivery = Delivery(parcel, session, now + self.seconds)
+        self._deliveries[parcel.id] = delivery
+        session.leased.add(parcel.id)
+        self._expiries.append((delivery.deadline, delivery))
+
+    def extend(self, delivery: Delivery, *, now: float) -> None:
+        """Begins the lease anew."""
+        delivery.deadline = now + self.seconds
+        self._expiries.append((delivery.deadline, delivery))
+
+    def end(self, firing: str) -> Delivery | None:
+        """Ends a lease; the delivery, if there was one."""
+        delivery = self._deliveries.pop(firing, None)
+        if delivery is not None:
+            delivery.session.leased.discard(firing)
+        return delivery
+
+    def expired(self, *, now: float) -> Iterator[Delivery]:
+        """The deliveries whose lease is over and whose result has not come."""
+        while self._expiries and self._expiries[0][0] <= now:
+            deadline, delivery = self._expiries.popleft()
+            if self._deliveries.get(delivery.parcel.id) is delivery and delivery.deadline == deadline and not delivery.reported:
+                yield delivery
+
+    def next_expiry(self) -> float | None:
+        """The earliest time at which a lease may end; None when none is out."""
+        while self._expiries:
+            deadline, delivery = self._expiries[0]
+            if self._deliveries.get(delivery.parcel.id) is delivery and delivery.deadline == deadline and not delivery.reported:
+                return deadline
+            self._expiries.popleft()
+        return None

@@ -1,0 +1,122 @@
+"""AlarmService."""
+
+import hashlib
+from typing import Any, Final
+
+import grpc
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import Message
+
+from scheduler_svc import domain
+from scheduler_svc.handlers.caller import caller
+from scheduler_svc.handlers.convert import alarm_id, alarm_message, draft_of, firing_message
+from scheduler_svc.handlers.masks import effective_mask, merged
+from scheduler_svc.service import Alarms, Draft, Firings
+from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2, alarm_service_pb2_grpc, firing_service_pb2
+from tocsin.listing import FieldKind, FilterField, PageToken, page_size, parse_filter
+from tocsin.mesh.validation import RequestValidator
+
+_FILTER: Final = {
+    "state": FilterField(kind=FieldKind.CHOICE, choices=tuple(state.name for state in domain.AlarmState)),
+    "priority": FilterField(kind=FieldKind.CHOICE, choices=tuple(priority.name for priority in domain.Priority)),
+    "display_name": FilterField(),
+    "labels": FilterField(kind=FieldKind.MAP, operators=("=",)),
+}
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
+    """Manages alarms of the caller's tenant."""
+
+    def __init__(self, *, alarms: Alarms, firings: Firings, validator: RequestValidator) -> None:
+        self._alarms = alarms
+        self._firings = firings
+        self._validator = validator
+
+    async def CreateAlarm(self, request: alarm_service_pb2.CreateAlarmRequest, context: Context) -> alarm_pb2.Alarm:
+        """Makes an alarm."""
+        alarm = await self._alarms.create(
+            caller(), draft_of(request.alarm), request_id=request.request_id, digest=_digest(request, "CreateAlarm")
+        )
+        return alarm_message(alarm)
+
+    async def CreateSimpleAlarm(self, request: alarm_service_pb2.CreateSimpleAlarmRequest, context: Context) -> alarm_pb2.Alarm:
+        """Makes an alarm from the short form."""
+        who = caller()
+        draft = _simple(request, who.time_zone)
+        alarm = await self._alarms.create(who, draft, request_id=request.request_id, digest=_digest(request, "CreateSimpleAlarm"))
+        return alarm_message(alarm)
+
+    async def GetAlarm(self, request: alarm_service_pb2.GetAlarmRequest, context: Context) -> alarm_pb2.Alarm:
+        """Reads one alarm."""
+        return alarm_message(await self._alarms.get(caller(), alarm_id(request.name)))
+
+    async def ListAlarms(self, request: alarm_service_pb2.ListAlarmsRequest, context: Context) -> alarm_service_pb2.ListAlarmsResponse:
+        """Lists alarms, the newest first."""
+        who = caller()
+        size = page_size(request.page_size)
+        query = f"alarms/{who.tenant}/{request.filter}"
+        cursor = PageToken.decode(request.page_token, query=query, shape=(str,))
+        conditions = parse_filter(request.filter, fields=_FILTER)
+        found = await self._alarms.page(who, conditions=conditions, before=cursor[0] if cursor else None, size=size + 1)
+        more = PageToken.encode((found[size - 1].id,), query=query) if len(found) > size else ""
+        return alarm_service_pb2.ListAlarmsResponse(alarms=[alarm_message(alarm) for alarm in found[:size]], next_page_token=more)
+
+    async def UpdateAlarm(self, request: alarm_service_pb2.UpdateAlarmRequest, context: Context) -> alarm_pb2.Alarm:
+        """Changes fields of an alarm."""
+        given = request.alarm
+        self._validator.check(alarm_service_pb2.GetAlarmRequest(name=given.name))
+        mask = effective_mask(request.update_mask, given)
+
+        def merge(stored: domain.Alarm) -> Draft:
+            whole = merged(alarm_message(stored), given, mask)
+            self._validator.check(whole)
+            return draft_of(whole)
+
+        return alarm_message(await self._alarms.update(caller(), alarm_id(given.name), etag=given.etag, merge=merge))
+
+    async def DeleteAlarm(self, request: alarm_service_pb2.DeleteAlarmRequest, context: Context) -> Empty:
+        """Removes an alarm."""
+        await self._alarms.delete(caller(), alarm_id(request.name), etag=request.etag)
+        return Empty()
+
+    async def PauseAlarm(self, request: alarm_service_pb2.PauseAlarmRequest, context: Context) -> alarm_pb2.Alarm:
+        """Stops an alarm from firing."""
+        return alarm_message(await self._alarms.pause(caller(), alarm_id(request.name)))
+
+    async def ResumeAlarm(self, request: alarm_service_pb2.ResumeAlarmRequest, context: Context) -> alarm_pb2.Alarm:
+        """Lets a paused alarm fire again."""
+        return alarm_message(await self._alarms.resume(caller(), alarm_id(request.name)))
+
+    async def FireAlarm(self, request: alarm_service_pb2.FireAlarmRequest, context: Context) -> firing_service_pb2.Firing:
+        """Fires an alarm now."""
+        return firing_message(await self._firings.fire(caller(), alarm_id(request.name), request_id=request.request_id))
+
+
+def _digest(request: Message, method: str) -> str:
+    """Tells requests apart; only asked for when there is a request_id."""
+    if not getattr(request, "request_id", ""):
+        return ""
+    return hashlib.blake2b(method.encode() + request.SerializeToString(deterministic=True), digest_size=16).hexdigest()
+
+
+def _simple(request: alarm_service_pb2.CreateSimpleAlarmRequest, time_zone: str) -> Draft:
+    """The short form, in full."""
+    how = "every day" if request.is_recurring else "once"
+    whole = alarm_pb2.Alarm(
+        display_name=request.code_id,
+        labels={"code_id": request.code_id},
+        trigger=alarm_pb2.Trigger(
+            daily=alarm_pb2.Daily(time=request.time, recurring=request.is_recurring),
+            time_zone=time_zone,
+        ),
+        action=alarm_pb2.Action(
+            notify=alarm_pb2.Notify(
+                to=[request.email],
+                subject=f"Alarm {request.code_id}",
+                text=f"Your alarm {request.code_id} is ringing.\n\nIt is set for {request.time} ({time_zone}), {how}.\n",
+            )
+        ),
+    )
+    return draft_of(whole)

@@ -1,0 +1,153 @@
+"""DispatchService."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Any, Final
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+
+from scheduler_svc import domain
+from scheduler_svc.dispatch import Confirmed, Dispatcher, Drain, Jobs, Message, Session
+from scheduler_svc.domain import Failed, Parcel, Released, Report, Succeeded
+from scheduler_svc.handlers.caller import caller
+from scheduler_svc.handlers.convert import action_of, firing_id, firing_message, output_bytes, priority_of, retry_of
+from scheduler_svc.handlers.firings import firing_page
+from scheduler_svc.handlers.times import length_of, set_instant, set_length
+from scheduler_svc.service import Firings
+from tocsin.api.scheduler.v1 import alarm_pb2, dispatch_service_pb2, dispatch_service_pb2_grpc, firing_service_pb2
+from tocsin.errors import InvalidInput
+from tocsin.mesh.context import detached
+
+_MAX_WAIT: Final = 86_400 * 1_000_000
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Requests = AsyncIterator[dispatch_service_pb2.WorkRequest]
+
+
+class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
+    """Hands firings to processors."""
+
+    def __init__(self, *, dispatcher: Dispatcher, firings: Firings) -> None:
+        self._dispatcher = dispatcher
+        self._firings = firings
+        self._lease = round(dispatcher.options.lease_seconds * 1_000_000)
+
+    async def Work(self, request_iterator: Requests, context: Context) -> AsyncGenerator[dispatch_service_pb2.WorkResponse]:
+        """Pulls work: credit and results come in, jobs and confirmations go out."""
+        hello = await anext(aiter(request_iterator), None)
+        if hello is None or hello.WhichOneof("kind") != "hello":
+            raise InvalidInput.at("hello", "must be the first message of the stream")
+        session = self._dispatcher.connect(hello.hello.worker)
+        with detached():
+            reader = asyncio.create_task(self._read(request_iterator, session), name=f"work-{session.number}")
+        reader.add_done_callback(lambda _: session.finish())
+        try:
+            while (message := await session.next()) is not None:
+                yield self._response(message)
+            await _outcome(reader)
+        finally:
+            reader.cancel()
+            self._dispatcher.disconnect(session)
+
+    async def _read(self, requests: Requests, session: Session) -> None:
+        async for request in requests:
+            match request.WhichOneof("kind"):
+                case "credit":
+                    self._dispatcher.grant(session, request.credit)
+                case "results":
+                    await self._dispatcher.report(session, [_report(result) for result in request.results.results])
+                case "extend":
+                    self._dispatcher.extend(session, [_lease(lease) for lease in request.extend.leases])
+                case _:
+                    raise InvalidInput.at("kind", "a stream says hello once, then credit, results or extend")
+
+    def _response(self, message: Message) -> dispatch_service_pb2.WorkResponse:
+        response = dispatch_service_pb2.WorkResponse()
+        match message:
+            case Jobs(deliveries):
+                add = response.jobs.jobs.add
+                for parcel, token in deliveries:
+                    self._fill(add(), parcel, token)
+            case Confirmed(leases):
+                add_lease = response.confirmations.leases.add
+                for lease in leases:
+                    add_lease(firing=lease.firing, token=lease.token)
+            case Drain():
+                response.drain.SetInParent()
+        return response
+
+    def _fill(self, job: dispatch_service_pb2.Job, parcel: Parcel, token: int) -> None:
+        job.lease.firing = parcel.id
+        job.lease.token = token
+        job.tenant = parcel.tenant
+        job.attempt = parcel.attempts + 1
+        job.priority = alarm_pb2.Priority.ValueType(parcel.priority)
+        job.traceparent = parcel.traceparent
+        job.action.ParseFromString(parcel.action.body)
+        set_instant(job.due_time, parcel.due)
+        set_length(job.lease_duration, self._lease)
+        if parcel.alarm:
+            job.alarm = f"alarms/{parcel.alarm}"
+
+    async def Enqueue(self, request: dispatch_service_pb2.EnqueueRequest, context: Context) -> firing_service_pb2.Firing:
+        """Makes a firing that is due now."""
+        firing = await self._firings.enqueue(
+            caller(),
+            action_of(request.action),
+            priority=priority_of(request.priority),
+            retry=retry_of(request.retry) if request.HasField("retry") else None,
+            request_id=request.request_id,
+        )
+        return firing_message(firing)
+
+    async def GetEnqueued(self, request: dispatch_service_pb2.GetEnqueuedRequest, context: Context) -> dispatch_service_pb2.EnqueuedFiring:
+        """Reads an enqueued firing."""
+        return _enqueued(await self._firings.get_enqueued(caller(), firing_id(request.name)))
+
+    async def ListEnqueued(
+        self, request: dispatch_service_pb2.ListEnqueuedRequest, context: Context
+    ) -> dispatch_service_pb2.ListEnqueuedResponse:
+        """Lists enqueued firings, the newest first."""
+        found, more = await firing_page(self._firings, caller(), size=request.page_size, token=request.page_token, query="", adhoc=True)
+        return dispatch_service_pb2.ListEnqueuedResponse(firings=_all_enqueued(found), next_page_token=more)
+
+
+async def _outcome(reader: "asyncio.Task[None]") -> None:
+    """Raises what went wrong while reading, if anything did."""
+    if reader.done() and not reader.cancelled():
+        await reader
+
+
+def _all_enqueued(firings: Sequence[domain.Firing]) -> list[dispatch_service_pb2.EnqueuedFiring]:
+    return [_enqueued(firing) for firing in firings]
+
+
+def _enqueued(firing: domain.Firing) -> dispatch_service_pb2.EnqueuedFiring:
+    message = dispatch_service_pb2.EnqueuedFiring(firing=firing_message(firing))
+    message.action.ParseFromString(firing.action.body)
+    return message
+
+
+def _lease(lease: dispatch_service_pb2.Lease) -> domain.Lease:
+    return domain.Lease(lease.firing, lease.token)
+
+
+def _report(result: dispatch_service_pb2.Result) -> Report:
+    lease = domain.Lease(result.lease.firing, result.lease.token)
+    match result.WhichOneof("end"):
+        case "output":
+            return Report(lease, Succeeded(output_bytes(result.output)))
+        case "failure":
+            failure = result.failure
+            wait = _wait(failure.retry_after) if failure.HasField("retry_after") else None
+            return Report(
+                lease,
+                Failed(reason=failure.reason or "FAILED", message=failure.message, retryable=failure.retryable, retry_after=wait),
+            )
+        case "released" | None:
+            return Report(lease, Released(message=result.released.message, wait=_wait(result.released.retry_after)))
+
+
+def _wait(duration: Duration) -> int:
+    return min(max(0, length_of(duration)), _MAX_WAIT)

@@ -1,0 +1,92 @@
+"""FiringService."""
+
+from collections.abc import AsyncGenerator
+from typing import Any, Final
+
+import grpc
+
+from scheduler_svc import domain
+from scheduler_svc.handlers.caller import caller
+from scheduler_svc.handlers.convert import alarm_id, firing_id, firing_message
+from scheduler_svc.service import Caller, Firings
+from tocsin.api.scheduler.v1 import firing_service_pb2, firing_service_pb2_grpc
+from tocsin.errors import InvalidInput
+from tocsin.listing import Condition, FieldKind, FilterField, PageToken, page_size, parse_filter
+
+_FILTER: Final = {
+    "alarm": FilterField(operators=("=",)),
+    "state": FilterField(kind=FieldKind.CHOICE, choices=tuple(state.name for state in domain.FiringState)),
+    "outcome": FilterField(kind=FieldKind.CHOICE, choices=tuple(outcome.name for outcome in domain.Outcome)),
+    "due_time": FilterField(kind=FieldKind.TIME),
+}
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class FiringHandlers(firing_service_pb2_grpc.FiringServiceServicer):
+    """Reads the ledger of the caller's tenant."""
+
+    def __init__(self, *, firings: Firings) -> None:
+        self._firings = firings
+
+    async def GetFiring(self, request: firing_service_pb2.GetFiringRequest, context: Context) -> firing_service_pb2.Firing:
+        """Reads one firing."""
+        return firing_message(await self._firings.get(caller(), firing_id(request.name)))
+
+    async def ListFirings(self, request: firing_service_pb2.ListFiringsRequest, context: Context) -> firing_service_pb2.ListFiringsResponse:
+        """Lists firings, the latest due time first."""
+        conditions = tuple(_named(condition) for condition in parse_filter(request.filter, fields=_FILTER))
+        found, more = await firing_page(
+            self._firings, caller(), size=request.page_size, token=request.page_token, query=request.filter, conditions=conditions
+        )
+        return firing_service_pb2.ListFiringsResponse(firings=[firing_message(firing) for firing in found], next_page_token=more)
+
+    async def WatchFirings(
+        self, request: firing_service_pb2.WatchFiringsRequest, context: Context
+    ) -> AsyncGenerator[firing_service_pb2.WatchFiringsResponse]:
+        """Streams every change."""
+        who = caller()
+        query = f"watch/{who.tenant}"
+        after = _resumed(request.resume_token, query)
+        async for firing in self._firings.watch(who, alarm=alarm_id(request.alarm), after=after):
+            token = PageToken.encode((firing.change, firing.id), query=query)
+            yield firing_service_pb2.WatchFiringsResponse(firing=firing_message(firing), resume_token=token)
+
+    async def ReplayFiring(self, request: firing_service_pb2.ReplayFiringRequest, context: Context) -> firing_service_pb2.Firing:
+        """Lets a dead firing go once more."""
+        return firing_message(await self._firings.replay(caller(), firing_id(request.name)))
+
+
+async def firing_page(
+    firings: Firings,
+    who: Caller,
+    *,
+    size: int,
+    token: str,
+    query: str,
+    conditions: tuple[Condition, ...] = (),
+    adhoc: bool = False,
+) -> tuple[list[domain.Firing], str]:
+    """A page of firings and the token of the next one."""
+    rows = page_size(size)
+    bound = f"firings/{adhoc}/{who.tenant}/{query}"
+    cursor = PageToken.decode(token, query=bound, shape=(int, str))
+    before = (cursor[0], cursor[1]) if cursor else None
+    found = await firings.page(who, conditions=conditions, before=before, size=rows + 1, adhoc=adhoc)
+    more = PageToken.encode((found[rows - 1].due, found[rows - 1].id), query=bound) if len(found) > rows else ""
+    return found[:rows], more
+
+
+def _named(condition: Condition) -> Condition:
+    """``alarm="alarms/{id}"`` means the id."""
+    if condition.field != "alarm":
+        return condition
+    return Condition(field="alarm", operator=condition.operator, value=alarm_id(str(condition.value)))
+
+
+def _resumed(token: str, query: str) -> tuple[int, str] | None:
+    try:
+        cursor = PageToken.decode(token, query=query, shape=(int, str))
+    except InvalidInput:
+        raise InvalidInput.at("resume_token", "is not a token of this watch") from None
+    return (cursor[0], cursor[1]) if cursor else None

@@ -1,0 +1,36 @@
+"""Which fields an update changes (AIP-134, AIP-161)."""
+
+from typing import Final
+
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from tocsin.api.scheduler.v1 import alarm_pb2
+from tocsin.errors import InvalidInput
+
+_MUTABLE: Final = ("display_name", "labels", "priority", "trigger", "action", "retry")
+# A client that sends back what it has read sends these, too (AIP-203: ignored on input).
+_IGNORED: Final = ("name", "state", "next_fire_time", "create_time", "update_time", "etag")
+
+
+def effective_mask(mask: FieldMask, given: alarm_pb2.Alarm) -> FieldMask:
+    """The fields to change: those of the mask; without one those that are set; with ``*`` all.
+
+    Raises:
+        InvalidInput: the mask names a field that an alarm does not have.
+    """
+    if "*" in mask.paths:
+        return FieldMask(paths=_MUTABLE)
+    if not mask.paths:
+        return FieldMask(paths=[field.name for field, _ in given.ListFields() if field.name in _MUTABLE])
+    for path in mask.paths:
+        if not FieldMask(paths=[path]).IsValidForDescriptor(alarm_pb2.Alarm.DESCRIPTOR):
+            raise InvalidInput.at("update_mask", f"an alarm has no field {path!r}; known are {', '.join(_MUTABLE)}")
+    return FieldMask(paths=[path for path in mask.paths if path.partition(".")[0] not in _IGNORED])
+
+
+def merged(stored: alarm_pb2.Alarm, given: alarm_pb2.Alarm, mask: FieldMask) -> alarm_pb2.Alarm:
+    """``stored`` with the fields of ``mask`` taken from ``given``; a field that is in the mask but not given is cleared."""
+    result = alarm_pb2.Alarm()
+    result.CopyFrom(stored)
+    mask.MergeMessage(given, result, replace_message_field=True, replace_repeated_field=True)
+    return result

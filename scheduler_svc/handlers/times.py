@@ -1,0 +1,43 @@
+"""Instants and lengths of time between protobuf and microseconds."""
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from scheduler_svc.recurrence import END_OF_TIME, Micros
+from tocsin.errors import InvalidInput
+
+_SECOND = 1_000_000
+_FIRST_SECOND = -62_135_596_800
+_NANOS = 1_000_000_000
+
+
+def micros_of(value: Timestamp, *, field: str) -> Micros:
+    """The instant, rounded up to microseconds: what is due must never be early.
+
+    Raises:
+        InvalidInput: it lies outside the years 1 to 9999, or its nanoseconds do not fit.
+    """
+    micros = value.seconds * _SECOND - -value.nanos // 1000
+    if not 0 <= value.nanos < _NANOS or value.seconds < _FIRST_SECOND or micros > END_OF_TIME:
+        raise InvalidInput.at(field, "must be a time of the years 1 to 9999")
+    return micros
+
+
+def length_of(value: Duration) -> Micros:
+    """The length of time, rounded up to microseconds."""
+    return value.seconds * _SECOND - -value.nanos // 1000
+
+
+def set_instant(target: Timestamp, micros: Micros | None) -> None:
+    """Sets a timestamp; None leaves it unset."""
+    if micros is not None:
+        target.seconds, rest = divmod(micros, _SECOND)
+        target.nanos = rest * 1000
+        target.SetInParent()
+
+
+def set_length(target: Duration, micros: Micros) -> None:
+    """Sets a duration."""
+    target.seconds, rest = divmod(micros, _SECOND)
+    target.nanos = rest * 1000
+    target.SetInParent()

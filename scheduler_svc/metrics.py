@@ -1,0 +1,81 @@
+"""What Prometheus sees of the scheduler."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from scheduler_svc.dispatch import Dispatcher
+from scheduler_svc.domain import FiringState, Outcome, Priority
+from scheduler_svc.engine import Engine
+from scheduler_svc.ports import Fired, Shards
+from scheduler_svc.recurrence import Micros
+
+_LATENESS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
+_BATCH: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_SECOND: Final = 1_000_000
+
+
+class SchedulerMetrics:
+    """Counts what the engine and the dispatcher do."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._outcomes = Counter("tocsin_scheduler_occurrences", "Ledger rows by outcome.", ("outcome",), registry=registry)
+        self._by_outcome = {outcome: self._outcomes.labels(outcome.name.lower()) for outcome in Outcome}
+        self._lateness = Histogram(
+            "tocsin_scheduler_lateness_seconds", "From due to let go, of what was let go.", registry=registry, buckets=_LATENESS
+        )
+        self._ends = Counter("tocsin_scheduler_attempts", "Attempts by the state that they led to.", ("state",), registry=registry)
+        self._lost = Counter("tocsin_scheduler_deliveries_lost", "Deliveries that ended without a result.", registry=registry)
+        batch = Histogram("tocsin_scheduler_batch_seconds", "Length of a transaction.", ("kind",), registry=registry, buckets=_BATCH)
+        self._fire_seconds, self._result_seconds = batch.labels("fire"), batch.labels("results")
+        self._alarms = Gauge(
+            "tocsin_scheduler_alarms", "Stored alarms by state, counted once a cleanup interval.", ("state",), registry=registry
+        )
+        self._registry = registry
+
+    def fired(self, fired: Fired, *, now: Micros, seconds: float) -> None:
+        """See `scheduler_svc.ports.Observer`."""
+        for outcome, count in fired.outcomes.items():
+            self._by_outcome[outcome].inc(count)
+        observe = self._lateness.observe
+        for parcel in fired.parcels:
+            observe((now - parcel.due) / _SECOND)
+        self._fire_seconds.observe(seconds)
+
+    def recorded(self, states: Mapping[FiringState, int], *, seconds: float) -> None:
+        """See `scheduler_svc.ports.Observer`."""
+        for state, count in states.items():
+            self._ends.labels(state.name.lower()).inc(count)
+        dead = states.get(FiringState.DEAD, 0)
+        if dead:
+            self._by_outcome[Outcome.FAILED].inc(dead)
+        self._result_seconds.observe(seconds)
+
+    def lost(self, count: int) -> None:
+        """See `scheduler_svc.ports.Observer`."""
+        self._lost.inc(count)
+
+    def counted(self, alarms: Mapping[str, int]) -> None:
+        """Shows the number of alarms by state."""
+        for state, count in alarms.items():
+            self._alarms.labels(state.lower()).set(count)
+
+    def watch(self, *, engine: Engine, dispatcher: Dispatcher, shards: Shards) -> None:
+        """Reads sizes from the parts at every scrape."""
+        depth = Gauge("tocsin_scheduler_queue_depth", "Firings in memory that wait for a processor.", ("lane",), registry=self._registry)
+        for priority in Priority:
+            depth.labels(priority.name.lower()).set_function(_size(dispatcher, int(priority)))
+        self._gauge("tocsin_scheduler_retries_waiting", "Firings in memory that wait for a retry.", lambda: dispatcher.backlog.later)
+        self._gauge("tocsin_scheduler_firings_leased", "Firings that processors work on.", lambda: len(dispatcher.leases))
+        self._gauge("tocsin_scheduler_processors", "Connected processors.", lambda: dispatcher.sessions)
+        self._gauge("tocsin_scheduler_index_alarms", "Alarms in the time index.", lambda: len(engine.timeline))
+        self._gauge("tocsin_scheduler_overdue_seconds", "Age of the oldest due time that is not let go.", lambda: engine.overdue)
+        self._gauge("tocsin_scheduler_shards_owned", "Shards that this replica owns.", lambda: len(shards.held))
+
+    def _gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        Gauge(name, text, registry=self._registry).set_function(read)
+
+
+def _size(dispatcher: Dispatcher, priority: int) -> Callable[[], float]:
+    return lambda: dispatcher.backlog.lanes.size(priority)

@@ -1,0 +1,225 @@
+"""Making, reading, changing and pausing alarms."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from scheduler_svc.domain import (
+    Action,
+    Alarm,
+    AlarmChanged,
+    AlarmCompleted,
+    AlarmNotFound,
+    AlarmState,
+    Priority,
+    RetryPolicy,
+    new_id,
+    shard_of,
+)
+from scheduler_svc.ports import AlarmStore, Hints, NewAlarm
+from scheduler_svc.recurrence import At, CatchUpMode, Daily, Micros, Trigger, anchor_of, first_due, zone
+from tocsin.clock import Clock
+from tocsin.errors import InvalidInput
+from tocsin.listing import Condition
+
+_ATTEMPTS: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks: the tenant, its time zone, and the trace of the request."""
+
+    tenant: str
+    time_zone: str = "UTC"
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What a client says about an alarm. An empty time zone means the tenant's."""
+
+    trigger: Trigger
+    action: Action
+    display_name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    priority: Priority = Priority.NORMAL
+    retry: RetryPolicy | None = None
+
+
+class Alarms:
+    """Alarms of the caller's tenant."""
+
+    def __init__(self, *, store: AlarmStore, create: Callable[[NewAlarm], Awaitable[Alarm]], hints: Hints, clock: Clock) -> None:
+        """Takes what it stands on.
+
+        Args:
+            store: where alarms are kept.
+            create: stores a new alarm together with others that are made at the same time.
+            hints: told about every change that is committed.
+            clock: source of time.
+        """
+        self._store = store
+        self._create = create
+        self._hints = hints
+        self._clock = clock
+
+    async def create(self, caller: Caller, draft: Draft, *, request_id: str = "", digest: str = "") -> Alarm:
+        """Makes an alarm; it is committed when this returns.
+
+        Raises:
+            InvalidInput: the trigger is not valid, or means nothing that is still to come.
+            RequestIdReused: the request_id was used for something else.
+        """
+        now = self._clock.micros()
+        trigger = _in_zone(draft.trigger, caller.time_zone)
+        due = _checked_due(trigger, now=now)
+        identity = new_id(now)
+        alarm = Alarm(
+            id=identity,
+            tenant=caller.tenant,
+            shard=shard_of(identity),
+            display_name=draft.display_name,
+            labels=draft.labels,
+            priority=draft.priority,
+            trigger=trigger,
+            anchor=anchor_of(trigger, now=now),
+            action=draft.action,
+            retry=draft.retry,
+            due=due,
+            created=now,
+            updated=now,
+            traceparent=caller.traceparent,
+        )
+        made = await self._create(NewAlarm(alarm=alarm, request_id=request_id, digest=digest if request_id else ""))
+        if made.id == identity:
+            await self._hints.scheduled(made)
+        return made
+
+    async def get(self, caller: Caller, alarm_id: str) -> Alarm:
+        """The alarm.
+
+        Raises:
+            AlarmNotFound: the tenant has none of that id.
+        """
+        return await self._store.get(caller.tenant, alarm_id)
+
+    async def page(self, caller: Caller, *, conditions: Sequence[Condition], before: str | None, size: int) -> list[Alarm]:
+        """The newest alarms that meet all conditions, with ids below ``before``."""
+        return await self._store.page(caller.tenant, conditions=conditions, before=before, size=size)
+
+    async def update(self, caller: Caller, alarm_id: str, *, etag: str, merge: Callable[[Alarm], Draft]) -> Alarm:
+        """Changes an alarm to what ``merge`` makes of it. A new trigger begins anew; the same one goes on as it was.
+
+        Raises:
+            AlarmNotFound: the tenant has none of that id.
+            AlarmChanged: it is not the version ``etag`` any more, or keeps being changed.
+            InvalidInput: see `create`.
+        """
+        for _ in range(_ATTEMPTS):
+            stored = await self._store.get(caller.tenant, alarm_id)
+            if etag and stored.etag != etag:
+                raise AlarmChanged
+            changed, reschedule = self._changed(caller, stored, merge(stored))
+            after = await self._store.update(changed, reschedule=reschedule)
+            if after is not None:
+                await self._hints.scheduled(after)
+                return after
+        raise AlarmChanged
+
+    def _changed(self, caller: Caller, stored: Alarm, draft: Draft) -> tuple[Alarm, bool]:
+        now = self._clock.micros()
+        trigger = _in_zone(draft.trigger, caller.time_zone)
+        changed = replace(
+            stored,
+            display_name=draft.display_name,
+            labels=draft.labels,
+            priority=draft.priority,
+            action=draft.action,
+            retry=draft.retry,
+            version=stored.version + 1,
+            updated=now,
+        )
+        if trigger == stored.trigger:
+            return changed, False
+        begun = replace(
+            changed,
+            trigger=trigger,
+            due=_checked_due(trigger, now=now),
+            anchor=anchor_of(trigger, now=now),
+            ordinal=0,
+            skip_before=None,
+            state=AlarmState.PAUSED if stored.state is AlarmState.PAUSED else AlarmState.ACTIVE,
+        )
+        return begun, True
+
+    async def delete(self, caller: Caller, alarm_id: str, *, etag: str) -> None:
+        """Removes an alarm.
+
+        Raises:
+            AlarmNotFound: the tenant has none of that id.
+            AlarmChanged: it is not the version ``etag`` any more.
+        """
+        stored = await self._store.get(caller.tenant, alarm_id)
+        if etag and stored.etag != etag:
+            raise AlarmChanged
+        if not await self._store.delete(caller.tenant, alarm_id, version=stored.version if etag else None):
+            raise AlarmChanged if etag else AlarmNotFound
+        await self._hints.removed(stored)
+
+    async def pause(self, caller: Caller, alarm_id: str) -> Alarm:
+        """Stops an alarm from firing; one that is paused stays so.
+
+        Raises:
+            AlarmNotFound: the tenant has none of that id.
+            AlarmCompleted: it has no further due time.
+        """
+        paused = await self._store.pause(caller.tenant, alarm_id, now=self._clock.micros())
+        return await self._told(caller, alarm_id, paused)
+
+    async def resume(self, caller: Caller, alarm_id: str) -> Alarm:
+        """Lets a paused alarm fire again, from its next due time on; one that is active stays so.
+
+        Raises:
+            AlarmNotFound: the tenant has none of that id.
+            AlarmCompleted: it has no further due time.
+        """
+        resumed = await self._store.resume(caller.tenant, alarm_id, now=self._clock.micros())
+        return await self._told(caller, alarm_id, resumed)
+
+    async def _told(self, caller: Caller, alarm_id: str, changed: Alarm | None) -> Alarm:
+        if changed is not None:
+            await self._hints.scheduled(changed)
+            return changed
+        stored = await self._store.get(caller.tenant, alarm_id)
+        if stored.state is AlarmState.COMPLETED:
+            raise AlarmCompleted
+        return stored
+
+
+def _in_zone(trigger: Trigger, time_zone: str) -> Trigger:
+    return trigger if trigger.time_zone else replace(trigger, time_zone=time_zone)
+
+
+def _checked_due(trigger: Trigger, *, now: Micros) -> Micros:
+    """The first due time of a valid trigger."""
+    zone(trigger.time_zone)
+    if trigger.count and trigger.end is not None:
+        raise InvalidInput.at("trigger.count", "cannot stand together with endTime")
+    if trigger.start is not None and trigger.end is not None and trigger.end <= trigger.start:
+        raise InvalidInput.at("trigger.endTime", "must be after startTime")
+    if isinstance(trigger.spec, At) and trigger.spec.instant <= now and _mode(trigger) is CatchUpMode.DEFAULT:
+        raise InvalidInput.at("trigger.at", "is in the past; set catchUp.mode to let it fire all the same")
+    due = first_due(trigger, now=now)
+    if due is None:
+        raise InvalidInput.at(_rule_field(trigger), "has no due time between startTime and endTime that is still to come")
+    return due
+
+
+def _mode(trigger: Trigger) -> CatchUpMode:
+    return trigger.catch_up.mode if trigger.catch_up is not None else CatchUpMode.DEFAULT
+
+
+def _rule_field(trigger: Trigger) -> str:
+    if isinstance(trigger.spec, At):
+        return "trigger.at"
+    return "trigger.daily" if isinstance(trigger.spec, Daily) else "trigger.every"

@@ -1,0 +1,186 @@
+"""Reading the ledger, following it, and firing beside any rule."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Final
+
+from scheduler_svc.domain import (
+    OPEN,
+    Action,
+    Firing,
+    FiringNotDead,
+    FiringNotFound,
+    FiringState,
+    Origin,
+    Outcome,
+    Priority,
+    RequestIdReused,
+    RetryPolicy,
+    new_id,
+    requested_firing_id,
+    shard_of,
+)
+from scheduler_svc.ports import AlarmStore, Hints, Ledger, Shards
+from scheduler_svc.recurrence import Micros
+from scheduler_svc.service.alarms import Caller
+from tocsin.clock import Clock
+from tocsin.errors import Unavailable
+from tocsin.listing import Condition
+
+_PAGE: Final = 500
+
+Cursor = tuple[int, str]
+Follow = Callable[[str], AbstractAsyncContextManager[AsyncIterator[bytes]]]
+"""Subscribes to hints about a tenant's firings; also yields now and then without one."""
+
+
+class Firings:
+    """The ledger of the caller's tenant."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        alarms: AlarmStore,
+        enqueue: Callable[[Firing], Awaitable[Firing]],
+        shards: Shards,
+        hints: Hints,
+        follow: Follow,
+        clock: Clock,
+    ) -> None:
+        """Takes what it stands on.
+
+        Args:
+            ledger: where firings are kept.
+            alarms: where alarms are kept.
+            enqueue: adds a firing together with others that come at the same time; answers with the one that was there before.
+            shards: what this replica owns.
+            hints: told about every firing that is ready.
+            follow: wakes a watcher.
+            clock: source of time.
+        """
+        self._ledger = ledger
+        self._alarms = alarms
+        self._enqueue = enqueue
+        self._shards = shards
+        self._hints = hints
+        self._follow = follow
+        self._clock = clock
+
+    async def get(self, caller: Caller, firing_id: str) -> Firing:
+        """The firing.
+
+        Raises:
+            FiringNotFound: the tenant has none of that id.
+        """
+        return await self._ledger.get(caller.tenant, firing_id)
+
+    async def page(
+        self, caller: Caller, *, conditions: Sequence[Condition], before: tuple[Micros, str] | None, size: int, adhoc: bool = False
+    ) -> list[Firing]:
+        """The firings that meet all conditions, the latest due first; ``adhoc``: only those of no alarm."""
+        return await self._ledger.page(caller.tenant, conditions=conditions, before=before, size=size, adhoc=adhoc)
+
+    async def get_enqueued(self, caller: Caller, firing_id: str) -> Firing:
+        """An ad-hoc firing.
+
+        Raises:
+            FiringNotFound: the tenant has no ad-hoc firing of that id.
+        """
+        firing = await self._ledger.get(caller.tenant, firing_id)
+        if firing.origin is not Origin.ADHOC:
+            raise FiringNotFound
+        return firing
+
+    async def fire(self, caller: Caller, alarm_id: str, *, request_id: str) -> Firing:
+        """Fires an alarm now, beside its rule and whatever its state; the same request fires once.
+
+        Raises:
+            AlarmNotFound: the tenant has none of that id.
+            Unavailable: this replica owns no shard now.
+        """
+        alarm = await self._alarms.get(caller.tenant, alarm_id)
+        retry = "" if alarm.retry is None else alarm.retry.encode()
+        firing = self._due_now(caller, alarm.id, request_id, Origin.MANUAL, alarm.action, alarm.priority, retry)
+        return await self._let_go(firing)
+
+    async def enqueue(self, caller: Caller, action: Action, *, priority: Priority, retry: RetryPolicy | None, request_id: str) -> Firing:
+        """Makes a firing of no alarm that is due now; the same request makes one.
+
+        Raises:
+            RequestIdReused: the request_id was used for something else.
+            Unavailable: this replica owns no shard now.
+        """
+        policy = "" if retry is None else retry.encode()
+        firing = self._due_now(caller, "", request_id, Origin.ADHOC, action, priority, policy)
+        stored = await self._let_go(firing)
+        if (stored.action, stored.priority, stored.retry) != (action, priority, policy):
+            raise RequestIdReused
+        return stored
+
+    def _due_now(
+        self, caller: Caller, alarm: str, request_id: str, origin: Origin, action: Action, priority: Priority, retry: str
+    ) -> Firing:
+        now = self._clock.micros()
+        identity = requested_firing_id(caller.tenant, alarm, request_id) if request_id else new_id(now)
+        return Firing(
+            id=identity,
+            tenant=caller.tenant,
+            alarm=alarm,
+            shard=self._local_shard(identity),
+            origin=origin,
+            due=now,
+            fired=now,
+            outcome=Outcome.FIRED,
+            state=FiringState.PENDING,
+            ready=now,
+            priority=priority,
+            action=action,
+            retry=retry,
+            traceparent=caller.traceparent,
+        )
+
+    def _local_shard(self, identity: str) -> int:
+        """A shard of this replica, whatever the alarm's is: so the firing is let go at once, by whoever was asked."""
+        held = self._shards.held
+        if not held:
+            raise Unavailable("This replica owns no shard now.", retry_after=1.0)
+        return sorted(held)[shard_of(identity) % len(held)]
+
+    async def _let_go(self, firing: Firing) -> Firing:
+        stored = await self._enqueue(firing)
+        if stored is firing:
+            await self._hints.enqueued(stored)
+        return stored
+
+    async def replay(self, caller: Caller, firing_id: str) -> Firing:
+        """Lets a dead firing go once more, with fresh attempts; one that is going already goes on.
+
+        Raises:
+            FiringNotFound: the tenant has none of that id.
+            FiringNotDead: its work is done, or there was none.
+        """
+        shard = self._local_shard(firing_id)
+        replayed = await self._ledger.replay(caller.tenant, firing_id, now=self._clock.micros(), shard=shard)
+        if replayed is not None:
+            await self._hints.enqueued(replayed)
+            return replayed
+        stored = await self._ledger.get(caller.tenant, firing_id)
+        if stored.state not in OPEN:
+            raise FiringNotDead
+        return stored
+
+    async def watch(self, caller: Caller, *, alarm: str, after: Cursor | None) -> AsyncGenerator[Firing]:
+        """Every change from the cursor on, or from now on, as it is settled; never ends.
+
+        It reads page by page from the ledger and holds one page at a time: a slow reader slows its own reading and nothing else.
+        """
+        async with self._follow(caller.tenant) as hints:
+            cursor = after or await self._ledger.now_at()
+            while True:
+                page = await self._ledger.changes(caller.tenant, alarm=alarm, after=cursor, most=_PAGE)
+                for firing in page:
+                    cursor = (firing.change, firing.id)
+                    yield firing
+                if len(page) < _PAGE:
+                    await anext(hints)

@@ -1,0 +1,86 @@
+"""Housekeeping beside the hot path: old ledger rows, remembered requests, counts."""
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from scheduler_svc.background import Background, Wake
+from scheduler_svc.ports import Upkeep
+from scheduler_svc.recurrence import Micros
+from tocsin.clock import Clock
+
+_STEP: Final = 500
+_PAUSE_SECONDS: Final = 0.05
+_MICROS: Final = 1_000_000
+
+
+class CountSink(Protocol):
+    """Shows counts."""
+
+    def counted(self, alarms: Mapping[str, int]) -> None:
+        """Alarms by state."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpkeepOptions:
+    """How long things are kept.
+
+    Attributes:
+        interval_seconds: between two rounds.
+        ledger_days: finished firings; 0 keeps them for ever.
+        request_days: request ids of creates.
+    """
+
+    interval_seconds: float
+    ledger_days: float
+    request_days: float
+
+
+class Housekeeper:
+    """Runs the rounds; a component."""
+
+    def __init__(self, *, upkeep: Upkeep, sink: CountSink, clock: Clock, options: UpkeepOptions) -> None:
+        self._upkeep = upkeep
+        self._sink = sink
+        self._clock = clock
+        self._options = options
+        self._loops = Background(clock)
+        self._wake = Wake(clock)
+
+    async def start(self) -> None:
+        """Puts the order of changes right, then begins."""
+        if not self._loops.running:
+            await self._upkeep.settle()
+            self._loops.start("upkeep", self._rounds)
+
+    async def stop(self) -> None:
+        """Ends."""
+        await self._loops.stop()
+
+    async def _rounds(self) -> None:
+        while True:
+            await self.round()
+            await self._wake.wait(self._options.interval_seconds)
+
+    async def round(self) -> None:
+        """One round."""
+        self._sink.counted(await self._upkeep.count_alarms())
+        await self._upkeep.settle()
+        if self._options.ledger_days:
+            await self._forget(self._upkeep.forget_firings, self._options.ledger_days)
+        await self._forget(self._upkeep.forget_requests, self._options.request_days)
+
+    async def _forget(self, forget: "Forget", days: float) -> None:
+        """In small steps with pauses, so that the hot path is never held up."""
+        before: Micros = self._clock.micros() - round(days * 86_400 * _MICROS)
+        while await forget(before=before, most=_STEP) >= _STEP:
+            await self._clock.sleep(_PAUSE_SECONDS)
+
+
+class Forget(Protocol):
+    """Removes some of what is older."""
+
+    def __call__(self, *, before: Micros, most: int) -> Awaitable[int]:
+        """How many were removed."""
+        ...

@@ -1,0 +1,143 @@
+"""Composition root of the scheduler: a parts list."""
+
+import random
+from collections.abc import Sequence
+
+from ulid import ULID
+
+from scheduler_svc.announce import Announcer, ChangeBell
+from scheduler_svc.config import SchedulerSettings
+from scheduler_svc.dispatch import Dispatcher, DispatchOptions
+from scheduler_svc.domain import Alarm, Firing
+from scheduler_svc.engine import Engine, EngineOptions
+from scheduler_svc.handlers import AlarmHandlers, DispatchHandlers, FiringHandlers
+from scheduler_svc.metrics import SchedulerMetrics
+from scheduler_svc.ports import NewAlarm
+from scheduler_svc.service import Alarms, Firings
+from scheduler_svc.shards import Ownership, ShardKeeper
+from scheduler_svc.store import ProcessLock, SqlAlarmStore, SqlDueStore, SqlLedger, SqlShardStore, SqlUpkeep
+from scheduler_svc.upkeep import Housekeeper, UpkeepOptions
+from tocsin.api.scheduler.v1 import alarm_service_pb2_grpc, dispatch_service_pb2_grpc, firing_service_pb2_grpc
+from tocsin.clock import Clock
+from tocsin.database import GroupCommit
+from tocsin.errors import TocsinError, Unavailable
+from tocsin.lifecycle import App
+from tocsin.mesh.health import optional
+from tocsin.mesh.jwks import JwksSource
+from tocsin.mesh.validation import RequestValidator
+from tocsin.node import Node
+from tocsin.redis import EventBus, Redis
+
+_SECOND = 1_000_000
+
+
+def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None = None) -> App:
+    """Puts the scheduler together; nothing starts. ``jwks`` replaces auth_svc as the source of keys."""
+    node = Node(settings=settings, clock=clock, jwks=jwks)
+    database = node.database(settings)
+    redis = Redis.of(settings, clock=clock)
+    events = EventBus(redis=redis, clock=clock)
+    lock = ProcessLock.of(settings.resolved_database_url, clock=clock)
+
+    alarm_store, ledger = SqlAlarmStore(database), SqlLedger(database)
+    ownership = Ownership(owner=str(ULID()), clock=clock)
+    metrics = SchedulerMetrics(node.telemetry.registry)
+    bell = ChangeBell(events=events)
+    dispatcher = Dispatcher(
+        ledger=ledger,
+        shards=ownership,
+        changes=bell,
+        observer=metrics,
+        clock=clock,
+        options=_dispatch_options(settings),
+        draw=random.Random(),  # noqa: S311  jitter, not a secret
+    )
+    engine = Engine(
+        store=SqlDueStore(database),
+        shards=ownership,
+        outlet=dispatcher,
+        changes=bell,
+        observer=metrics,
+        clock=clock,
+        options=_engine_options(settings),
+    )
+    metrics.watch(engine=engine, dispatcher=dispatcher, shards=ownership)
+    announcer = Announcer(events=events, shards=ownership, schedules=engine, outlet=dispatcher, bell=bell, clock=clock)
+    keeper = ShardKeeper(
+        store=SqlShardStore(database),
+        ownership=ownership,
+        listeners=(engine, dispatcher),
+        clock=clock,
+        lease_seconds=settings.lease_seconds,
+        alone=lock is not None,
+    )
+    housekeeper = Housekeeper(upkeep=SqlUpkeep(database), sink=metrics, clock=clock, options=_upkeep_options(settings))
+
+    async def enqueue_all(batch: Sequence[Firing]) -> Sequence[Firing | TocsinError]:
+        return await ledger.enqueue(batch, owner=ownership.owner, held=ownership.held)
+
+    creates = GroupCommit[NewAlarm, Alarm](flush=alarm_store.create, max_batch=settings.create_batch_size)
+    enqueues = GroupCommit[Firing, Firing](flush=enqueue_all, max_batch=settings.create_batch_size)
+    alarms = Alarms(store=alarm_store, create=creates.submit, hints=announcer, clock=clock)
+    firings = Firings(
+        ledger=ledger,
+        alarms=alarm_store,
+        enqueue=enqueues.submit,
+        shards=ownership,
+        hints=announcer,
+        follow=bell.follow,
+        clock=clock,
+    )
+
+    async def check_loops() -> None:
+        failing = {**engine.failing, **dispatcher.failing, **keeper.failing}
+        if failing:
+            raise Unavailable("; ".join(f"{loop}: {reason}" for loop, reason in failing.items()))
+
+    alarm_handlers = AlarmHandlers(alarms=alarms, firings=firings, validator=RequestValidator())
+    server = node.server(
+        checks={"database": database.check, "engine": optional(check_loops), "redis": optional(redis.check)},
+        handlers=[
+            (alarm_service_pb2_grpc.add_AlarmServiceServicer_to_server, alarm_handlers),
+            (firing_service_pb2_grpc.add_FiringServiceServicer_to_server, FiringHandlers(firings=firings)),
+            (
+                dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server,
+                DispatchHandlers(dispatcher=dispatcher, firings=firings),
+            ),
+        ],
+    )
+    server.on_drain(dispatcher.drain)
+    server.on_drain(bell.drain)
+    parts = (redis, events, creates, enqueues, dispatcher, engine, announcer, keeper, housekeeper)
+    return App(name=node.name, components=[*node.components, *((lock,) if lock else ()), database, *parts], server=server)
+
+
+def _dispatch_options(settings: SchedulerSettings) -> DispatchOptions:
+    return DispatchOptions(
+        batch_size=settings.work_batch_size,
+        result_batch=settings.result_batch_size,
+        queue_limit=settings.queue_limit,
+        lease_seconds=settings.work_lease_seconds,
+        lost_deliveries=settings.lost_deliveries,
+    )
+
+
+def _engine_options(settings: SchedulerSettings) -> EngineOptions:
+    return EngineOptions(
+        batch_size=settings.fire_batch_size,
+        ledger_batch=settings.ledger_batch_size,
+        horizon=round(settings.horizon_seconds * _SECOND),
+        index_limit=settings.index_limit,
+        heal_seconds=settings.heal_seconds,
+        near=round((settings.heal_seconds + 1) * _SECOND),
+        grace=round(settings.missed_after_seconds * _SECOND),
+        tick=round(settings.tick_milliseconds * 1000),
+    )
+
+
+def _upkeep_options(settings: SchedulerSettings) -> UpkeepOptions:
+    return UpkeepOptions(
+        interval_seconds=settings.cleanup_interval_seconds,
+        ledger_days=settings.ledger_retention_days,
+        request_days=settings.request_retention_days,
+    )
