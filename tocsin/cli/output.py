@@ -21,6 +21,7 @@ from tocsin.errors import (
 from tocsin.lifecycle import ExitCode
 from tocsin.stack.commands import PortsInUse
 
+_PIPE_WIDTH: Final = 1000
 EXIT_CODES: Final = (
     "Exit codes: 0 done; 1 the request was refused or failed; 2 the command line is wrong; 69 nothing answers, or not in time; "
     "70 a defect; 75 a port is in use; 77 the API key is missing or may not do this; 78 the settings are wrong; 130 interrupted."
@@ -68,8 +69,11 @@ def write_line(text: str) -> None:
 def write_table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *, empty: str) -> None:
     """A table for people, or the words for an empty one."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, overflow="fold", no_wrap=number == 0)  # the name of a row is what people copy
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
-    Console(highlight=False).print(table if table.row_count else Text(empty))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH  # a program that reads lines wants whole ones
+    console.print(table if table.row_count else Text(empty))
