@@ -55,8 +55,12 @@ class PostgresServer(ServerProcess):
         if self._user is None or _runs(programs / "postgres", self._user):
             return programs
         self.folder.chmod(0o755)
-        copy = self.folder / "programs"
-        shutil.copytree(programs.parent, copy, symlinks=True)
+        install = programs.parent
+        copy = self.folder / "programs" / install.parent.name / install.name
+        shutil.copytree(install, copy, symlinks=True)
+        libraries = install.parent.with_name(f"{install.parent.name}.libs")  # where a wheel keeps them, found by their relative path
+        if libraries.is_dir():
+            shutil.copytree(libraries, self.folder / "programs" / libraries.name)
         return copy / "bin"
 
     def url(self, database: str = "postgres") -> str:

