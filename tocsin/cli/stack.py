@@ -20,7 +20,7 @@ from tocsin.stack.picture import StackPicture, read_picture
 from tocsin.stack.supervisor import programs
 from tocsin.stack.view import view_for
 
-_DETACH_SECONDS: Final = 50.0
+_DETACH_SECONDS: Final = 120.0
 
 
 def up(

@@ -17,7 +17,7 @@ import httpx
 OFFSETS = (0, 1, *range(11, 15), *range(20, 25))
 """The ports that `tocsin up --port-base N` takes, relative to N."""
 
-_COMMAND_SECONDS = 60
+_COMMAND_SECONDS = 150
 
 
 def free_port_base() -> int:
