@@ -9,6 +9,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from opentelemetry.trace import SpanKind
 from prometheus_client import CollectorRegistry, Histogram
 
+from gateway.access_log import AccessLog
 from gateway.credentials import Authenticator
 from gateway.ports import Backend, Stream
 from gateway.transcoding.contract import Contract, Rpc
@@ -68,7 +69,7 @@ class EdgeHandlers(grpc.GenericRpcHandler):
         authenticator: Authenticator,
         telemetry: Telemetry,
         clock: Clock,
-        access_log: bool,
+        access_log: AccessLog,
     ) -> None:
         """Makes the handlers.
 
@@ -78,7 +79,7 @@ class EdgeHandlers(grpc.GenericRpcHandler):
             authenticator: knows callers.
             telemetry: spans and metrics.
             clock: measures durations.
-            access_log: whether each RPC is logged.
+            access_log: gets a line for each RPC.
         """
         self._backend = backend
         self._authenticator = authenticator
@@ -181,8 +182,7 @@ class EdgeHandlers(grpc.GenericRpcHandler):
     def record(self, policy: MethodPolicy, code: str, seconds: float, tenant: str | None) -> None:
         """Counts and logs one RPC."""
         self._metrics.observe(policy.path, code, seconds)
-        if self._access_log:
-            _log.info("rpc", method=policy.path, code=code, duration_ms=round(seconds * 1000, 3), tenant=tenant)
+        self._access_log.write("rpc", method=policy.method, route=policy.path, status=code, seconds=seconds, tenant=tenant)
 
 
 class _Served:

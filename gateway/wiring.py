@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from gateway.access_log import AccessLog
 from gateway.clients import MeshBackend, MeshKeyExchange, MeshStatusSource
 from gateway.config import GatewaySettings
 from gateway.credentials import Authenticator, KeyCacheRule
@@ -21,11 +22,15 @@ from gateway.transcoding.router import Router
 from gateway.transcoding.routes import Route, build_routes
 from gateway.transcoding.template import parse
 from tocsin.clock import Clock
-from tocsin.lifecycle import App
+from tocsin.lifecycle import App, Component
+from tocsin.mesh.breaker import BreakerRegistry
+from tocsin.mesh.client import Mesh
 from tocsin.mesh.jwks import JwksSource
 from tocsin.mesh.policy import PACKAGE
 from tocsin.mesh.policy import contract as descriptor_set
+from tocsin.mesh.tokens import TokenVerifier
 from tocsin.node import Node
+from tocsin.telemetry import Telemetry
 
 SERVICES = ("auth_svc", "scheduler_svc", "processor_svc", "mailer_svc")
 
@@ -40,28 +45,56 @@ def build(settings: GatewaySettings, clock: Clock, *, jwks: JwksSource | None = 
     """
     node = Node(settings=settings, clock=clock, jwks=jwks)
     contract = Contract(descriptor_set=descriptor_set().SerializeToString(), package=PACKAGE)
-    backend = MeshBackend(mesh=node.mesh)
-    authenticator = Authenticator(verifier=node.verifier, keys=MeshKeyExchange(mesh=node.mesh), clock=clock, rule=_key_cache_rule(settings))
-    health = HealthService(
-        source=MeshStatusSource(mesh=node.mesh, breakers=node.breakers, timeout_seconds=settings.health_timeout_seconds),
+    return assemble(
+        settings=settings,
+        clock=clock,
+        contract=contract,
         services=SERVICES,
+        telemetry=node.telemetry,
+        mesh=node.mesh,
+        breakers=node.breakers,
+        verifier=node.verifier,
+        components=node.components,
+    )
+
+
+def assemble(
+    *,
+    settings: GatewaySettings,
+    clock: Clock,
+    contract: Contract,
+    services: Sequence[str],
+    telemetry: Telemetry,
+    mesh: Mesh,
+    breakers: BreakerRegistry,
+    verifier: TokenVerifier,
+    components: Sequence[Component],
+) -> App:
+    """The gateway of ``contract`` in front of ``services``."""
+    backend = MeshBackend(mesh=mesh)
+    authenticator = Authenticator(verifier=verifier, keys=MeshKeyExchange(mesh=mesh), clock=clock, rule=_key_cache_rule(settings))
+    health = HealthService(
+        source=MeshStatusSource(mesh=mesh, breakers=breakers, timeout_seconds=settings.health_timeout_seconds),
+        services=services,
         clock=clock,
         max_age_seconds=settings.health_cache_seconds,
     )
 
-    draining = asyncio.Event()
-    routes = build_routes(contract)
-    router = build_endpoints(
-        routes=routes, contract=contract, backend=backend, health=health, settings=settings, clock=clock, draining=draining
+    access_log = AccessLog(
+        service=settings.service_name,
+        clock=clock,
+        enabled=settings.access_log and settings.log_level in ("debug", "info"),
+        as_json=settings.log_format == "json",
     )
+    draining = asyncio.Event()
     app = HttpApp(
-        routes=router,
+        routes=build_endpoints(contract=contract, backend=backend, health=health, settings=settings, clock=clock, draining=draining),
         authenticator=authenticator,
         cors=Cors(origins=settings.cors_allow_origins),
-        telemetry=node.telemetry,
+        telemetry=telemetry,
         clock=clock,
         max_body_bytes=settings.max_body_bytes,
-        access_log=settings.access_log,
+        access_log=access_log,
     )
     http = HttpServer(
         app=app,
@@ -77,17 +110,16 @@ def build(settings: GatewaySettings, clock: Clock, *, jwks: JwksSource | None = 
         rpcs=contract.rpcs(),
         backend=backend,
         authenticator=authenticator,
-        telemetry=node.telemetry,
+        telemetry=telemetry,
         clock=clock,
-        access_log=settings.access_log,
+        access_log=access_log,
     )
     edge = Edge(contract=contract, handlers=handlers, settings=settings, clock=clock)
-    return App(name=settings.service_name, components=node.components, server=edge, http=http)
+    return App(name=settings.service_name, components=(*components, access_log), server=edge, http=http)
 
 
 def build_endpoints(
     *,
-    routes: Sequence[Route],
     contract: Contract,
     backend: MeshBackend,
     health: HealthService,
@@ -96,6 +128,7 @@ def build_endpoints(
     draining: asyncio.Event,
 ) -> Router[Endpoint]:
     """The router of everything that the HTTP server answers: the routes of the contract and the gateway's own pages."""
+    routes = build_routes(contract)
     body = BodyRule(timeout_seconds=settings.body_timeout_seconds)
     streams = StreamRule(hold_seconds=settings.stream_hold_seconds, heartbeat_seconds=settings.stream_heartbeat_seconds)
     document = build_document(contract=contract, routes=routes)

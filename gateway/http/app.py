@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from opentelemetry.trace import SpanKind
 from prometheus_client import CollectorRegistry, Histogram
 
+from gateway.access_log import AccessLog
 from gateway.credentials import Authenticator
 from gateway.http.cors import Cors
 from gateway.http.endpoints import Endpoint
@@ -62,7 +63,7 @@ class HttpApp:
         telemetry: Telemetry,
         clock: Clock,
         max_body_bytes: int,
-        access_log: bool,
+        access_log: AccessLog,
     ) -> None:
         """Makes the application.
 
@@ -73,7 +74,7 @@ class HttpApp:
             telemetry: spans and metrics.
             clock: measures durations.
             max_body_bytes: most bytes of a request body.
-            access_log: whether each request is logged.
+            access_log: gets a line for each request.
         """
         self._routes = routes
         self._authenticator = authenticator
@@ -176,16 +177,14 @@ class HttpApp:
 
     def _record(self, exchange: Exchange, method: str, template: str, seconds: float) -> None:
         self._metrics.observe(method if method in _KNOWN_METHODS else "OTHER", template, exchange.status, seconds)
-        if self._access_log:
-            tenant = exchange.principal.tenant if exchange.principal else None
-            _log.info(
-                "request",
-                method=method[:16],
-                route=template,
-                status=exchange.status,
-                duration_ms=round(seconds * 1000, 3),
-                tenant=tenant,
-            )
+        self._access_log.write(
+            "request",
+            method=method[:16],
+            route=template,
+            status=exchange.status,
+            seconds=seconds,
+            tenant=exchange.principal.tenant if exchange.principal else None,
+        )
 
 
 _KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -81,6 +81,8 @@ class Exchange:
             Disconnected: the client left.
         """
         length = self.headers.get(b"content-length")
+        if length is None and b"transfer-encoding" not in self.headers:
+            return b""
         if length is not None:
             if not length.isdigit():
                 raise HeadersInvalid.at("content-length", "must be a number")

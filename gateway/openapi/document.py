@@ -83,7 +83,7 @@ class _Operation:
     def build(self) -> Schema:
         route, policy = self._route, self._route.rpc.policy
         comment = self._contract.comment(f"{policy.service}.{policy.method}")
-        suffix = "" if route.primary else f"_{re.sub(r'[^A-Za-z0-9]+', '_', route.template.text).strip('_')}"
+        suffix = "" if route.primary else f"_{_word(route.template)}"
         found: Schema = {
             "operationId": f"{route.rpc.descriptor.containing_service.name}_{policy.method}{suffix}",
             "tags": [route.rpc.descriptor.containing_service.name],
@@ -176,6 +176,12 @@ class _Operation:
             kinds = ("text/event-stream", "application/x-ndjson")
             return {"description": f"A stream. {text}", "content": {kind: {"schema": schema} for kind in kinds}}
         return {"description": text, "content": {JSON_TYPE: {"schema": schema}}}
+
+
+def _word(template: Template) -> str:
+    """A template as a part of an identifier."""
+    text = template.text.removesuffix("/") + ("/slash" if template.text.endswith("/") else "")
+    return re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")
 
 
 def _is_free(message: Descriptor) -> bool:

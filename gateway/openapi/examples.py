@@ -1,5 +1,6 @@
 """Examples of request bodies, made from their schemas: a reader who sends one changed for his needs is close to what works."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -7,6 +8,7 @@ from gateway.openapi.schema import Schema
 from gateway.transcoding.binding import JSON_TYPE
 
 _DEPTH = 6
+_TEXTS = ("example", "14:30:00", "alarms:read", "ann@example.com", "en")
 _BY_FORMAT = {
     "date-time": "2026-12-01T09:00:00Z",
     "email": "ann@example.com",
@@ -59,7 +61,7 @@ class Examples:
             case "boolean":
                 return False
             case "string":
-                return _BY_FORMAT.get(schema.get("format", ""), "text"[: schema.get("maxLength", 4)])
+                return _text(schema)
             case _:
                 return None
 
@@ -75,6 +77,29 @@ class Examples:
         for name, inner in schema.get("properties", {}).items():
             if inner.get("readOnly") or name in others or name in ("requestId", "etag"):
                 continue
-            if name in required or name in chosen or (depth == 1 and inner.get("examples")):
+            telling = depth == 1 and inner.get("examples") and inner.get("format") != "date-time"
+            if name in required or name in chosen or telling or _never_empty(inner):
                 found[name] = self.of(inner, depth)
         return found
+
+
+def _text(schema: Schema) -> str:
+    """A text of the right form: by format, or the first of a few that the pattern takes."""
+    if (known := _BY_FORMAT.get(schema.get("format", ""))) is not None:
+        return known
+    pattern = str(schema.get("pattern", ""))
+    collection = re.match(r"\^(\w+/)", pattern)
+    candidates = [*_TEXTS, f"{collection[1]}example" if collection else "example"]
+    try:
+        return next((text for text in candidates if re.search(pattern, text)), "example")[: schema.get("maxLength", 64)]
+    except re.error:  # RE2 knows things that re does not
+        return "example"
+
+
+def _never_empty(schema: Schema) -> bool:
+    """Whether a text may not be left out, because the empty one breaks its rules."""
+    pattern = schema.get("pattern")
+    try:
+        return "minLength" in schema or (isinstance(pattern, str) and schema.get("format") is None and re.search(pattern, "") is None)
+    except re.error:  # RE2 knows things that re does not
+        return False

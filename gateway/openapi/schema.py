@@ -1,5 +1,6 @@
 """JSON Schemas (draft 2020-12, as in OpenAPI 3.1) of message types in protobuf's JSON form."""
 
+import json
 import re
 from typing import Any
 
@@ -79,8 +80,11 @@ class Schemas:
         fields = [field for field in message.fields if field.name not in without]
         found: Schema = {"type": "object", "properties": {field.json_name: self.field(field) for field in fields}}
         found["additionalProperties"] = False
-        if text := self._contract.comment(message.full_name):
+        text, example = split_example(self._contract.comment(message.full_name))
+        if text:
             found["description"] = text
+        if example is not None:
+            found["examples"] = [example]
         if required := [field.json_name for field in fields if _must(field)]:
             found["required"] = required
         if choices := [
@@ -141,6 +145,15 @@ class Schemas:
 def component_name(full_name: str) -> str:
     """The name of a type among the components."""
     return full_name.removeprefix("tocsin.api.")
+
+
+def split_example(comment: str) -> tuple[str, JsonValue]:
+    """A comment without its last line ``Example: {JSON}``, and the example; None if it has none.
+
+    Rules between fields (CEL) cannot be turned into an example; a message that has some can bring its own.
+    """
+    text, marker, example = comment.rpartition("\nExample: ")
+    return (text.strip(), json.loads(example)) if marker else (comment, None)
 
 
 def example_in(comment: str, schema: Schema) -> JsonValue:

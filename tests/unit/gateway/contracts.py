@@ -4,9 +4,9 @@ import functools
 import importlib.resources
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from google.protobuf import descriptor_pool, message_factory
-from google.protobuf.message import Message
 from grpc_tools import protoc
 
 from gateway.transcoding.contract import Contract
@@ -45,13 +45,17 @@ def contract() -> Contract:
 
 @functools.cache
 def pool() -> descriptor_pool.DescriptorPool:
-    """The descriptors of the test contract for google.protobuf, which is the judge of ours."""
-    made = descriptor_pool.DescriptorPool()
+    """google.protobuf's own pool, with the test contract in it: there the mesh looks for the rules of a method."""
+    made = descriptor_pool.Default()
     for file in contract().files.file:
-        made.Add(file)
+        try:
+            made.FindFileByName(file.name)
+        except KeyError:
+            made.AddSerializedFile(file.SerializeToString())
     return made
 
 
-def message_type(name: str) -> type[Message]:
-    """google.protobuf's class of a message of the test contract."""
-    return message_factory.GetMessageClass(pool().FindMessageTypeByName(f"shelf.v1.{name}"))
+def message_type(name: str) -> Any:
+    """google.protobuf's class of a message of the test contract, by its name in shelf.v1 or by its full name."""
+    full_name = name if "." in name else f"shelf.v1.{name}"
+    return message_factory.GetMessageClass(pool().FindMessageTypeByName(full_name))
