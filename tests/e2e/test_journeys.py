@@ -95,7 +95,7 @@ async def test_a_recurring_alarm_can_be_paused_resumed_fired_and_removed(client:
     changed = await client.patch(f"/v1/{name}", json={"displayName": "new name"})
     assert changed.status_code == 200, changed.text
     assert changed.json()["displayName"] == "new name"
-    assert changed.json()["trigger"]["daily"]["time"] == "09:00"
+    assert changed.json()["trigger"]["daily"]["time"] == "09:00:00"
     fired = await client.post(f"/v1/{name}:fire", json={})
     assert fired.json()["alarm"] == name
 
