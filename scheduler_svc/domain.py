@@ -22,7 +22,9 @@ MAX_REASON: Final = 100
 MAX_RESULT: Final = 16 * 1024
 _SECOND: Final = 1_000_000
 _HASH_BYTES: Final = 10
-_ULID_BITS: Final = 130
+_ULID_LENGTH: Final = 26
+_PADDING: Final = bytes(4)
+_TO_CROCKFORD: Final = bytes.maketrans(b"0123456789ABCDEFGHIJKLMNOPQRSTUV", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 
 
 class AlarmNotFound(NotFound):
@@ -225,16 +227,21 @@ def firing_id(alarm: str, due: Micros) -> str:
     The same occurrence so has the same id whoever computes it, and ids still sort by due time, which keeps the ledger's index local.
     """
     digest = hashlib.blake2b(f"{alarm}@{due}".encode(), digest_size=_HASH_BYTES).digest()
-    return str(ULID.from_bytes(max(due // 1000, 0).to_bytes(6) + digest))
+    return _crockford(max(due // 1000, 0).to_bytes(6) + digest)
 
 
 def requested_firing_id(tenant: str, alarm: str, request_id: str) -> str:
     """The id of the firing that a request asked for, derived from the request alone: asked twice, it is the same firing.
 
-    26 characters of base32 over a hash; ``alarm`` is empty for an ad-hoc task.
+    The form is that of a ULID, all of it a hash; ``alarm`` is empty for an ad-hoc task.
     """
-    digest = hashlib.blake2b(f"{tenant}/{alarm}/{request_id}".encode(), digest_size=17).digest()
-    return base64.b32hexencode(digest).decode()[:26]
+    digest = hashlib.blake2b(f"{tenant}/{alarm}/{request_id}".encode(), digest_size=16).digest()
+    return _crockford(digest)
+
+
+def _crockford(value: bytes) -> str:
+    """16 bytes as the 26 characters of a ULID; the firing transaction does this for every row, so C does it here."""
+    return base64.b32hexencode(_PADDING + value)[-_ULID_LENGTH:].translate(_TO_CROCKFORD).decode()
 
 
 def let_go(*, due: Micros, now: Micros) -> tuple[Outcome, str]:

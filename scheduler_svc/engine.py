@@ -14,7 +14,7 @@ from scheduler_svc.background import Background, Wake
 from scheduler_svc.domain import Parcel
 from scheduler_svc.planning import Plan, Schedule, plan
 from scheduler_svc.ports import Changes, Due, DueStore, Fired, Observer, Pending, Shards
-from scheduler_svc.recurrence import Micros, compiled
+from scheduler_svc.recurrence import END_OF_TIME, Micros, compiled
 from scheduler_svc.timeline import Timeline
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, Unavailable
@@ -83,6 +83,7 @@ class Engine:
         self._loaded = _BEGINNING
         self._in_hand: set[str] = set()
         self._overruled: set[str] = set()
+        self._sleeping_until: Micros = 0
         self._wake = Wake(clock)
         self._load_wake = Wake(clock)
         self._loops = Background(clock)
@@ -131,9 +132,8 @@ class Engine:
         self.timeline.cancel(alarm)
 
     def _insert(self, pending: Pending) -> None:
-        first = self.timeline.next_due()
         self.timeline.insert(pending.id, pending.due, pending.priority - 1)
-        if first is None or pending.due < first:
+        if pending.due < self._sleeping_until:
             self._wake.set()
 
     # -- loading ---------------------------------------------------------------------------------------------------------------
@@ -182,7 +182,9 @@ class Engine:
             now = self._clock.micros()
             due = self.timeline.next_due()
             if due is None or due > now:
+                self._sleeping_until = END_OF_TIME if due is None else due
                 await self._wake.wait(None if due is None else (due - now) / _SECOND)
+                self._sleeping_until = 0
             elif self._shards.held:
                 await self._fire(now)
             else:

@@ -20,6 +20,7 @@ DEFAULT_TICK: Final[Micros] = 10_000
 class _Bucket:
     entries: dict[str, Micros] = field(default_factory=dict[str, Micros])
     ordered: bool = True
+    last: Micros = 0
 
 
 class TimeIndex:
@@ -52,8 +53,9 @@ class TimeIndex:
         if bucket is None:
             bucket = self._buckets[tick] = _Bucket()
             heapq.heappush(self._ticks, tick)
-        elif bucket.entries:
+        elif bucket.entries and due < bucket.last:
             bucket.ordered = False
+        bucket.last = max(bucket.last, due) if bucket.entries else due
         bucket.entries[key] = due
 
     def cancel(self, key: str) -> bool:
@@ -112,21 +114,23 @@ class Timeline:
 
     def __init__(self, *, lanes: int = 3, tick: Micros = DEFAULT_TICK) -> None:
         self._lanes = [TimeIndex(tick=tick) for _ in range(lanes)]
+        self._lane_of: dict[str, int] = {}
 
     def __len__(self) -> int:
-        return sum(len(lane) for lane in self._lanes)
+        return len(self._lane_of)
 
     def insert(self, key: str, due: Micros, lane: int) -> None:
         """Puts ``key`` in at ``due``; one that is here already moves."""
-        for number, index in enumerate(self._lanes):
-            if number == lane:
-                index.insert(key, due)
-            else:
-                index.cancel(key)
+        before = self._lane_of.get(key, lane)
+        if before != lane:
+            self._lanes[before].cancel(key)
+        self._lane_of[key] = lane
+        self._lanes[lane].insert(key, due)
 
     def cancel(self, key: str) -> bool:
         """Takes ``key`` out; whether it was here."""
-        return any(index.cancel(key) for index in self._lanes)
+        lane = self._lane_of.pop(key, None)
+        return lane is not None and self._lanes[lane].cancel(key)
 
     def next_due(self) -> Micros | None:
         """The earliest due time; None when nothing is here."""
@@ -138,11 +142,12 @@ class Timeline:
         for lane, index in enumerate(self._lanes):
             if len(taken) < most:
                 taken += [(key, due, lane) for key, due in index.pop_due(now, most - len(taken))]
+        for key, _, _ in taken:
+            del self._lane_of[key]
         return taken
 
     def __contains__(self, key: object) -> bool:
-        return any(key in index for index in self._lanes)
+        return key in self._lane_of
 
     def __iter__(self) -> Iterator[str]:
-        for index in self._lanes:
-            yield from index
+        return iter(self._lane_of)
