@@ -1,0 +1,100 @@
+"""`make bench`: runs every measurement in turn and writes docs/benchmarks.md. `make bench ARGS="rest drain"` runs those alone."""
+
+import asyncio
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from bench import drain, mesh_tax, rest, smtp_drain
+from tocsin.testing.postgres import PostgresServer
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
+RESULTS = Path(__file__).resolve().parent / "results.json"
+DUE_AT_ONCE = 20_000
+MAILS = 10_000
+
+
+async def _mesh() -> dict[str, Any]:
+    return await mesh_tax.measure()
+
+
+async def _rest() -> dict[str, Any]:
+    return await rest.measure()
+
+
+async def _drain() -> dict[str, Any]:
+    return await _on_both(lambda url: drain.measure(url=url, alarms=DUE_AT_ONCE))
+
+
+async def _smtp() -> dict[str, Any]:
+    return await _on_both(lambda url: smtp_drain.measure(url=url, mails=MAILS))
+
+
+MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {"mesh": _mesh, "rest": _rest, "drain": _drain, "smtp": _smtp}
+
+
+async def _on_both(measure: Callable[[str], Coroutine[Any, Any, dict[str, Any]]]) -> dict[str, Any]:
+    """The same measurement on SQLite and on a private PostgreSQL that flushes each commit."""
+    with tempfile.TemporaryDirectory() as folder:
+        on_sqlite = await measure(f"sqlite:///{folder}/store.db")
+    server = PostgresServer(fsync=True)
+    server.start()
+    try:
+        return {"sqlite": on_sqlite, "postgresql": await measure(server.url())}
+    finally:
+        server.close()
+
+
+def _machine() -> str:
+    models = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    processor = models[0] if models else platform.machine()
+    return f"{os.cpu_count()} cores ({processor}), Linux {platform.release()}, Python {platform.python_version()}"
+
+
+def _rows(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for name, value in values.items():
+        label = f"{prefix}{str(name).replace('_', ' ')}"
+        if isinstance(value, dict):
+            rows += _rows(cast("dict[str, Any]", value), f"{label}: ")
+        else:
+            rows.append((label, f"{value:,}" if isinstance(value, int) else str(value)))
+    return rows
+
+
+def _page(results: dict[str, Any]) -> str:
+    parts = [
+        '# Benchmarks\n\nWritten by `make bench`; `make bench ARGS="rest"` measures one part again. Client and servers share the machine.\n'
+    ]
+    for name, result in results.items():
+        parts.append(f"## {name}\n\n{result['date']}, {result['machine']}. `make bench ARGS={name}`\n\n| figure | value |\n|---|---|\n")
+        parts.append("".join(f"| {label} | {value} |\n" for label, value in _rows(result["figures"])) + "\n")
+    return "\n".join(parts).replace("\n\n\n", "\n\n").rstrip() + "\n"
+
+
+def main() -> int:
+    """Measures what the arguments name, everything without any; returns the exit status."""
+    wanted = sys.argv[1:] or list(MEASUREMENTS)
+    if unknown := set(wanted) - MEASUREMENTS.keys():
+        print(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(MEASUREMENTS)}", file=sys.stderr)
+        return 2
+    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for name in wanted:
+        print(f"measuring {name} ...", flush=True)
+        figures = asyncio.run(MEASUREMENTS[name]())
+        results[name] = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": _machine(), "figures": figures}
+        print(json.dumps(figures, indent=2), flush=True)
+    results = {name: results[name] for name in MEASUREMENTS if name in results}
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    PAGE.write_text(_page(results))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
