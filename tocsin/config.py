@@ -98,9 +98,6 @@ class MeshSettings(Settings):
     max_metadata_bytes: int = Field(default=16 * 1024, ge=1024, description="Largest metadata of a gRPC call.")
     max_concurrent_streams: int = Field(default=1000, ge=1, description="Calls that one connection may have open at a time.")
     keepalive_seconds: float = Field(default=30.0, ge=1, description="Interval of keepalive pings on idle connections.")
-    faults_enabled: bool = Field(
-        default=False, description="Allows faults to be injected through MeshService.SetFault; never in production."
-    )
 
 
 class RedisSettings(Settings):
