@@ -15,6 +15,7 @@ NOW = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 @pytest.fixture
 async def store(database_url: str, clock: FakeClock) -> AsyncGenerator[SqlRecordStore]:
+    """A store on a fresh, migrated database."""
     database = Database(url=database_url, clock=clock, schema="processor_svc", migrations="processor_svc")
     await database.start()
     store = SqlRecordStore(database=database)

@@ -29,6 +29,7 @@ from tocsin.errors import CircuitOpen, DeadlineExceeded, Unavailable
 
 
 def job(action: Action, *, firing: str = "f1", token: int = 1) -> Job:
+    """A job that runs ``action`` at its second attempt."""
     return Job(
         lease=Lease(firing, token),
         lease_seconds=30.0,
@@ -44,11 +45,13 @@ def job(action: Action, *, firing: str = "f1", token: int = 1) -> Job:
 
 @pytest.fixture
 def executor() -> Generator[Executor]:
+    """One thread for handlers that are not async."""
     with ThreadPoolExecutor(1) as pool:
         yield pool
 
 
 async def run_task(executor: Executor, handler: str, arguments: dict[str, Any]) -> End:
+    """How a run of ``handler`` ends."""
     action = TaskAction(handler=handler, input=arguments)
     return await TaskRunner(registry=Registry(handlers_of(sample_tasks)), executor=executor).run(job(action), action)
 
@@ -106,6 +109,7 @@ class ScriptedMailer:
 
 
 def notify(*, to: tuple[str, ...] = ("a@example.com",), channels: tuple[str, ...] = ()) -> NotifyAction:
+    """A short text to ``to``."""
     return NotifyAction(to=to, subject="s", text="t", html="", template="", variables={}, channels=channels)
 
 

@@ -13,6 +13,7 @@ from tocsin.errors import InvalidInput
 
 @pytest.fixture
 def registry() -> Registry:
+    """The handlers of the sample module."""
     return Registry(handlers_of(sample_tasks))
 
 

@@ -12,6 +12,7 @@ from tocsin.testing.waiting import eventually
 
 
 def job(firing: str, token: int = 1, lease_seconds: float = 30.0) -> Job:
+    """A job of the firing ``firing``."""
     return Job(
         lease=Lease(firing, token),
         lease_seconds=lease_seconds,
