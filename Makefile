@@ -44,7 +44,7 @@ $(STAMP): requirements/dev.lock pyproject.toml
 	  if [ -n "$$cert" ]; then export SSL_CERT_FILE="$$cert"; fi; \
 	  export VIRTUAL_ENV="$$PWD/.venv"; \
 	  echo "installing what requirements/dev.lock pins"; \
-	  $(BIN)/uv pip sync --quiet --no-build --require-hashes requirements/dev.lock; \
+	  $(BIN)/uv pip sync --quiet --no-build --require-hashes --compile-bytecode requirements/dev.lock; \
 	  $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --offline --editable .
 	@touch $@
 
