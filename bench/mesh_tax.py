@@ -118,9 +118,9 @@ async def _meshed(stack: AsyncExitStack, folder: Path, *, tls: bool) -> Call:
     return lambda: stub.VerifyToken(REQUEST)
 
 
-async def _rate(call: Call, seconds: float) -> tuple[float, list[float]]:
-    """Calls per second with 32 callers, and the latency of each call in microseconds."""
-    clock = time.perf_counter
+async def _rate(call: Call, seconds: float) -> tuple[float, float, list[float]]:
+    """With 32 callers: calls per second, processor time of one call, and the latency of each call, in microseconds."""
+    clock, worked = time.perf_counter, time.process_time()
     end, latencies = clock() + seconds, list[float]()
 
     async def caller() -> None:
@@ -130,7 +130,7 @@ async def _rate(call: Call, seconds: float) -> tuple[float, list[float]]:
 
     began = clock()
     await asyncio.gather(*(caller() for _ in range(CONCURRENCY)))
-    return len(latencies) / (clock() - began), latencies
+    return len(latencies) / (clock() - began), (time.process_time() - worked) / len(latencies) * 1e6, latencies
 
 
 async def _alone(call: Call, count: int) -> float:
@@ -143,7 +143,7 @@ async def _alone(call: Call, count: int) -> float:
     return statistics.median(found)
 
 
-async def measure(*, seconds: float = 1.0, rounds: int = 3) -> dict[str, dict[str, float]]:
+async def measure(*, seconds: float = 0.4, rounds: int = 9) -> dict[str, dict[str, float]]:
     """Measures bare and meshed calls, with TLS off and on.
 
     Args:
@@ -151,7 +151,8 @@ async def measure(*, seconds: float = 1.0, rounds: int = 3) -> dict[str, dict[st
         rounds: runs of each variant; they take turns and the median counts.
 
     Returns:
-        By variant ("plaintext", "mtls"): ``bare_rps``, ``mesh_rps``, ``ratio``, ``bare_p50_us``, ``mesh_p50_us`` (one caller),
+        By variant ("plaintext", "mtls"): ``bare_rps``, ``mesh_rps``, ``ratio``, ``bare_cpu_us``, ``mesh_cpu_us`` (processor time of a
+        call, both sides together; steadier than rates on a busy machine), ``bare_p50_us``, ``mesh_p50_us`` (one caller),
         ``added_p50_us``, ``bare_p99_us``, ``mesh_p99_us`` (32 callers); and under "mtls" ``ratio_to_plaintext``.
     """
     results: dict[str, dict[str, float]] = {}
@@ -167,29 +168,21 @@ async def measure(*, seconds: float = 1.0, rounds: int = 3) -> dict[str, dict[st
 async def _compare(folder: Path, *, tls: bool, seconds: float, rounds: int) -> dict[str, float]:
     async with AsyncExitStack() as stack:
         calls = {"bare": await _bare(stack, folder, tls=tls), "mesh": await _meshed(stack, folder, tls=tls)}
-        rates: dict[str, list[float]] = {"bare": [], "mesh": []}
-        alone: dict[str, list[float]] = {"bare": [], "mesh": []}
-        tails: dict[str, list[float]] = {"bare": [], "mesh": []}
-        for kind, call in calls.items():
-            await _rate(call, min(seconds, 0.3))  # connections, caches
-            await _alone(calls[kind], 50)
+        found: dict[str, dict[str, list[float]]] = {kind: {"rps": [], "cpu_us": [], "p50_us": [], "p99_us": []} for kind in calls}
+        for call in calls.values():  # connections, caches
+            await _rate(call, min(seconds, 0.3))
+            await _alone(call, 50)
         for _ in range(rounds):
             for kind, call in calls.items():
-                rate, latencies = await _rate(call, seconds)
-                rates[kind].append(rate)
-                tails[kind].append(statistics.quantiles(latencies, n=100)[98])
-                alone[kind].append(await _alone(call, 500))
-        middle = statistics.median
-        return {
-            "bare_rps": round(middle(rates["bare"])),
-            "mesh_rps": round(middle(rates["mesh"])),
-            "ratio": round(middle(mesh / bare for mesh, bare in zip(rates["mesh"], rates["bare"], strict=True)), 3),
-            "bare_p50_us": round(middle(alone["bare"])),
-            "mesh_p50_us": round(middle(alone["mesh"])),
-            "added_p50_us": round(middle(alone["mesh"]) - middle(alone["bare"])),
-            "bare_p99_us": round(middle(tails["bare"])),
-            "mesh_p99_us": round(middle(tails["mesh"])),
+                rate, cpu, latencies = await _rate(call, seconds)
+                measures = (rate, cpu, await _alone(call, 200), statistics.quantiles(latencies, n=100)[98])
+                for values, value in zip(found[kind].values(), measures, strict=True):
+                    values.append(value)
+        result: dict[str, float] = {
+            f"{kind}_{name}": round(statistics.median(values)) for kind, named in found.items() for name, values in named.items()
         }
+        ratios = (mesh / bare for mesh, bare in zip(found["mesh"]["rps"], found["bare"]["rps"], strict=True))
+        return {**result, "ratio": round(statistics.median(ratios), 3), "added_p50_us": result["mesh_p50_us"] - result["bare_p50_us"]}
 
 
 def main() -> int:

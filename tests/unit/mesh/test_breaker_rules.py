@@ -183,6 +183,17 @@ def test_permits_expire_with_their_attempt(clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("late", [OK, FAIL])
+def test_a_lapsed_permit_counts_nothing_even_if_nobody_took_its_place(clock: FakeClock, late: Outcome) -> None:
+    """Its time is over, whether or not another call has asked since."""
+    breaker = half_opened(clock)
+    lost = [breaker.admit(2.0) for _ in range(3)]
+    jump(clock, 2)
+    for permit in lost:
+        breaker.record(permit, late)
+    assert breaker.state is State.HALF_OPEN
+
+
+@pytest.mark.parametrize("late", [OK, FAIL])
 def test_results_of_an_earlier_generation_are_dropped(clock: FakeClock, late: Outcome) -> None:
     """Calls that began before the breaker opened neither close nor reopen it."""
     breaker = make(clock)
