@@ -139,7 +139,7 @@ class _Operation:
 
     def _is_text(self, field: FieldDescriptor) -> bool:
         if field.message_type is None:
-            return True
+            return field.enum_type is None or field.enum_type.full_name != "google.protobuf.NullValue"
         known = self._schemas.reference(field.message_type) if not field.message_type.GetOptions().map_entry else {}
         kind = known.get("type")
         return "$ref" not in known and (kind == "string" or isinstance(kind, list)) and field.message_type.full_name != HTTP_BODY

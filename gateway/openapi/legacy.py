@@ -48,6 +48,8 @@ def _type(value: Schema) -> None:
     if isinstance(value["type"], list):
         value["type"] = next(item for item in cast("list[str]", value["type"]) if item != "null")
         value["nullable"] = True
+    elif value["type"] == "null":
+        value.update({"type": "string", "enum": [None], "nullable": True})
 
 
 def _const(value: Schema) -> None:
