@@ -16,7 +16,7 @@ _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
-    """One field that was refused: its path as the client wrote it, and why."""
+    """One field that was refused: its path in JSON names ("trigger.timeZone", "to[0]"), and why."""
 
     field: str
     description: str

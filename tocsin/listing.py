@@ -83,7 +83,7 @@ def page_size(requested: int, *, default: int = DEFAULT_PAGE_SIZE, most: int = M
         InvalidInput: the size is negative.
     """
     if requested < 0:
-        raise InvalidInput.at("page_size", "must not be negative")
+        raise InvalidInput.at("pageSize", "must not be negative")
     return min(requested or default, most)
 
 
@@ -116,7 +116,7 @@ class PageToken:
         if len(cursor) != len(shape) or not all(map(_is_cursor, cursor, shape)):
             raise _broken_token()
         if fingerprint != _fingerprint(query):
-            raise InvalidInput.at("page_token", "belongs to another list; repeat the filter and the order of the page before")
+            raise InvalidInput.at("pageToken", "belongs to another list; repeat the filter and the order of the page before")
         return tuple(cursor)
 
 
@@ -242,4 +242,4 @@ def _at(token: _Token, description: str) -> InvalidInput:
 
 
 def _broken_token() -> InvalidInput:
-    return InvalidInput.at("page_token", "is not a token that a list answered with")
+    return InvalidInput.at("pageToken", "is not a token that a list answered with")

@@ -70,13 +70,13 @@ class ApiKeys:
 
     async def _check_expiry(self, caller: Caller, expires: datetime | None, now: datetime) -> None:
         if expires is not None and expires <= now:
-            raise InvalidInput.at("expire_time", "must be in the future")
+            raise InvalidInput.at("expireTime", "must be in the future")
         kind, _, name = caller.subject.partition("/")
         if kind != "apiKeys":
             return
         latest = (await self._store.get_key(caller.tenant, name)).expires
         if latest is not None and (expires is None or expires > latest):
-            raise InvalidInput.at("expire_time", "must not be later than that of the key that makes it")
+            raise InvalidInput.at("expireTime", "must not be later than that of the key that makes it")
 
     async def key(self, caller: Caller, key: str) -> ApiKey:
         """One key of the caller's tenant.
@@ -134,7 +134,7 @@ class ApiKeys:
 
 
 def _required_name(text: str) -> str:
-    name = checked_name(text, field="display_name")
+    name = checked_name(text, field="displayName")
     if not name:
-        raise InvalidInput.at("display_name", "must not be empty")
+        raise InvalidInput.at("displayName", "must not be empty")
     return name

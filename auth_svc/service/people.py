@@ -71,7 +71,7 @@ class People:
             id=str(ULID.from_datetime(now)),
             tenant=tenant.id,
             email=normalize_email(email),
-            display_name=checked_name(display_name, field="display_name"),
+            display_name=checked_name(display_name, field="displayName"),
             role=role,
             created=now,
         )
@@ -120,9 +120,9 @@ class People:
             InvalidInput: the mask names another field, the name is empty, or there is no such zone.
         """
         fields = _fields(mask, display_name=display_name, time_zone=time_zone)
-        name = checked_name(display_name, field="tenant.display_name") if "display_name" in fields else None
+        name = checked_name(display_name, field="tenant.displayName") if "display_name" in fields else None
         if name == "":
-            raise InvalidInput.at("tenant.display_name", "must not be empty")
+            raise InvalidInput.at("tenant.displayName", "must not be empty")
         zone = checked_zone(time_zone, field="tenant.time_zone") if "time_zone" in fields else None
         tenant = await self._store.change_tenant(caller.tenant, display_name=name, time_zone=zone)
         if fields:
@@ -135,5 +135,5 @@ def _fields(mask: Sequence[str], **values: str) -> set[str]:
         return {name for name, value in values.items() if value}
     for path in mask:
         if path not in (*_CHANGEABLE, "*"):
-            raise InvalidInput.at("update_mask", f"{path} cannot be changed; {' and '.join(_CHANGEABLE)} can")
+            raise InvalidInput.at("updateMask", f"{path} cannot be changed; {' and '.join(_CHANGEABLE)} can")
     return set(_CHANGEABLE) if "*" in mask else set(mask)

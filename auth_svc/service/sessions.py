@@ -88,7 +88,7 @@ class Sessions:
         now = self._clock.now()
         tenant = Tenant(
             id=str(ULID.from_datetime(now)),
-            display_name=checked_name(tenant_display_name, field="tenant_display_name", default=address[:100]),
+            display_name=checked_name(tenant_display_name, field="tenantDisplayName", default=address[:100]),
             time_zone="UTC",
             operator=False,
             created=now,
@@ -97,7 +97,7 @@ class Sessions:
             id=str(ULID.from_datetime(now)),
             tenant=tenant.id,
             email=address,
-            display_name=checked_name(display_name, field="display_name"),
+            display_name=checked_name(display_name, field="displayName"),
             role=Role.ADMIN,
             created=now,
         )

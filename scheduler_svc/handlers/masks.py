@@ -24,7 +24,7 @@ def effective_mask(mask: FieldMask, given: alarm_pb2.Alarm) -> FieldMask:
         return FieldMask(paths=[field.name for field, _ in given.ListFields() if field.name in _MUTABLE])
     for path in mask.paths:
         if not FieldMask(paths=[path]).IsValidForDescriptor(alarm_pb2.Alarm.DESCRIPTOR):
-            raise InvalidInput.at("update_mask", f"an alarm has no field {path!r}; known are {', '.join(_MUTABLE)}")
+            raise InvalidInput.at("updateMask", f"an alarm has no field {path!r}; known are {', '.join(_MUTABLE)}")
     return FieldMask(paths=[path for path in mask.paths if path.partition(".")[0] not in _IGNORED])
 
 

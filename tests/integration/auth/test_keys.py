@@ -102,7 +102,7 @@ async def test_bad_name_is_refused(rig: Rig, name: str) -> None:
     request = api_key_service_pb2.CreateApiKeyRequest(display_name=name, scopes=["alarms:read"])
     with acting_as(await rig.registered()), pytest.raises(InvalidInput) as refused:
         await rig.gateway.keys.CreateApiKey(request)
-    assert fields(refused.value) == {"display_name"}
+    assert fields(refused.value) == {"displayName"}
 
 
 async def test_token_does_not_outlive_its_key(rig: Rig) -> None:
@@ -124,7 +124,7 @@ async def test_expiry_must_be_in_the_future(rig: Rig) -> None:
     token = await rig.registered()
     with pytest.raises(InvalidInput) as refused:
         await _create(rig, token, expires=rig.clock.now())
-    assert fields(refused.value) == {"expire_time"}
+    assert fields(refused.value) == {"expireTime"}
 
 
 async def test_key_makes_no_key_that_outlives_it(rig: Rig) -> None:
@@ -136,7 +136,7 @@ async def test_key_makes_no_key_that_outlives_it(rig: Rig) -> None:
     for later in (None, end + timedelta(seconds=1)):
         with pytest.raises(InvalidInput) as refused:
             await _create(rig, by_key, expires=later)
-        assert fields(refused.value) == {"expire_time"}
+        assert fields(refused.value) == {"expireTime"}
     assert (await _create(rig, by_key, expires=end)).secret
 
 

@@ -73,7 +73,7 @@ async def test_page_token_belongs_to_its_list(rig: Rig) -> None:
         for bad in (foreign, "garbage", "AAAA"):
             with pytest.raises(InvalidInput) as refused:
                 await rig.gateway.users.ListUsers(user_service_pb2.ListUsersRequest(page_token=bad))
-            assert fields(refused.value) == {"page_token"}
+            assert fields(refused.value) == {"pageToken"}
             with pytest.raises(InvalidInput):
                 await rig.gateway.keys.ListApiKeys(api_key_service_pb2.ListApiKeysRequest(page_token=bad))
         with pytest.raises(InvalidInput):
@@ -186,10 +186,10 @@ async def test_mask_says_what_changes(rig: Rig) -> None:
     [
         ((), {"time_zone": "Mars/Olympus"}, "tenant.time_zone"),
         (("time_zone",), {"time_zone": "../etc/passwd"}, "tenant.time_zone"),
-        (("display_name",), {"display_name": "  "}, "tenant.display_name"),
-        (("name",), {"display_name": "x"}, "update_mask"),
-        (("create_time",), {}, "update_mask"),
-        (("nonsense",), {}, "update_mask"),
+        (("display_name",), {"display_name": "  "}, "tenant.displayName"),
+        (("name",), {"display_name": "x"}, "updateMask"),
+        (("create_time",), {}, "updateMask"),
+        (("nonsense",), {}, "updateMask"),
     ],
 )
 async def test_bad_change_is_refused(rig: Rig, paths: tuple[str, ...], values: dict[str, str], field: str) -> None:
