@@ -72,21 +72,13 @@ def assemble(
 ) -> App:
     """The gateway of ``contract`` in front of ``services``."""
     backend = MeshBackend(mesh=mesh)
-    authenticator = Authenticator(verifier=verifier, keys=MeshKeyExchange(mesh=mesh), clock=clock, rule=_key_cache_rule(settings))
-    health = HealthService(
-        source=MeshStatusSource(mesh=mesh, breakers=breakers, timeout_seconds=settings.health_timeout_seconds),
-        services=services,
-        clock=clock,
-        max_age_seconds=settings.health_cache_seconds,
-    )
-
-    access_log = AccessLog(
-        service=settings.service_name,
-        clock=clock,
-        enabled=settings.access_log and settings.log_level in ("debug", "info"),
-        as_json=settings.log_format == "json",
-    )
+    keys = MeshKeyExchange(mesh=mesh)
+    authenticator = Authenticator(verifier=verifier, keys=keys, clock=clock, rule=_key_cache_rule(settings))
+    source = MeshStatusSource(mesh=mesh, breakers=breakers, timeout_seconds=settings.health_timeout_seconds)
+    health = HealthService(source=source, services=services, clock=clock, max_age_seconds=settings.health_cache_seconds)
+    access_log = _access_log(settings, clock)
     draining = asyncio.Event()
+
     app = HttpApp(
         routes=build_endpoints(contract=contract, backend=backend, health=health, settings=settings, clock=clock, draining=draining),
         authenticator=authenticator,
@@ -96,7 +88,16 @@ def assemble(
         max_body_bytes=settings.max_body_bytes,
         access_log=access_log,
     )
-    http = HttpServer(
+    handlers = EdgeHandlers(
+        rpcs=contract.rpcs(), backend=backend, authenticator=authenticator, telemetry=telemetry, clock=clock, access_log=access_log
+    )
+    edge = Edge(contract=contract, handlers=handlers, settings=settings, clock=clock)
+    http = _http_server(settings, app, draining)
+    return App(name=settings.service_name, components=(*components, access_log), server=edge, http=http)
+
+
+def _http_server(settings: GatewaySettings, app: HttpApp, draining: asyncio.Event) -> HttpServer:
+    return HttpServer(
         app=app,
         host=settings.host,
         port=settings.http_port,
@@ -106,16 +107,15 @@ def assemble(
         grace_seconds=settings.grace_seconds,
         backlog=settings.http_backlog,
     )
-    handlers = EdgeHandlers(
-        rpcs=contract.rpcs(),
-        backend=backend,
-        authenticator=authenticator,
-        telemetry=telemetry,
+
+
+def _access_log(settings: GatewaySettings, clock: Clock) -> AccessLog:
+    return AccessLog(
+        service=settings.service_name,
         clock=clock,
-        access_log=access_log,
+        enabled=settings.access_log and settings.log_level in ("debug", "info"),
+        as_json=settings.log_format == "json",
     )
-    edge = Edge(contract=contract, handlers=handlers, settings=settings, clock=clock)
-    return App(name=settings.service_name, components=(*components, access_log), server=edge, http=http)
 
 
 def build_endpoints(
