@@ -149,7 +149,7 @@ def _check_language(tree: nodes.Template, part: str) -> None:
     for node in _walk(tree):
         reason = _refusal(node)
         if reason:
-            raise TemplateInvalid.at(part, f"line {node.lineno}: {reason}")
+            raise TemplateInvalid.at(part, f"line {node.lineno or 1}: {reason}")
 
 
 def _walk(node: nodes.Node) -> Iterator[nodes.Node]:

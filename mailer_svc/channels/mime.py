@@ -20,7 +20,7 @@ from tocsin.errors import InvalidInput
 # Neither base64 nor quoted-printable can hold "=_" (RFC 2045, 6.7), so no body can hold this.
 _BOUNDARY: Final = "=_tocsin_alternative"
 _LINE: Final = 76  # characters, RFC 2045, 6.7 and 6.8
-_WORD_BYTES: Final = 45  # of text in an encoded word: 60 characters of base64 and 12 around them, of 75 (RFC 2047, 2)
+_WORD_BYTES: Final = 39  # of text in an encoded word: 52 characters of base64, 12 around them and 9 of "Subject: " fit into a line
 _LONGEST_LINE: Final = 998  # RFC 5322, 2.1.1
 _BREAKS: Final = re.compile(r"\r\n|\r|\n")
 _NOT_PLAIN: Final = re.compile(r"[^\t\n\r\x20-\x7e]")

@@ -16,7 +16,7 @@ _IN_FLIGHT = 16
 _MAX_BATCH = 1000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Stream:
     """The state of one stream. ``answers`` gets None when nothing more will come."""
 
@@ -49,6 +49,7 @@ class DeliverStreams:
             stream.draining.set()
         reader = asyncio.create_task(self._read(stream, requests))
         try:
+            yield pb.DeliverResponse()  # the greeting that the contract promises: from now on messages are taken
             while (acks := await stream.answers.get()) is not None:
                 yield pb.DeliverResponse(acks=[_ack(ack) for ack in acks])
                 stream.room.release()

@@ -1,15 +1,14 @@
 """Removing what was kept long enough."""
 
 import asyncio
+import logging
 from dataclasses import dataclass
-
-import structlog
 
 from mailer_svc.ports import Cleaner
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 _BATCH = 500
 
 
@@ -62,6 +61,6 @@ class Housekeeping:
             try:
                 removed = await self.clean()
             except TocsinError as error:
-                _log.warning("not cleaned up", error=error.message)
+                _log.warning("not cleaned up", extra={"error": error.message})
             else:
-                _log.info("cleaned up", removed=removed)
+                _log.info("cleaned up", extra={"removed": removed})

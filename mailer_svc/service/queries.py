@@ -67,7 +67,7 @@ def parse_token(token: str) -> Position | None:
         return None
     found = _TOKEN.fullmatch(token)
     if found is None or int(found[2]) >= 2**31:
-        raise InvalidInput.at("resume_token", "is not a token that a change came with")
+        raise InvalidInput.at("resumeToken", "is not a token that a change came with")
     return Position(int(found[1]), int(found[2]))
 
 

@@ -7,20 +7,19 @@ know what a vanished process did; and the outcome. A process that dies before th
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
-from mailer_svc.domain import Channel, Job, Lane, LaneLimits, Outcome, Result, RetryRule, Step, next_step
+from mailer_svc.domain import Channel, Job, Lane, LaneLimits, Outcome, Result, RetryRule, State, Step, next_step
 from mailer_svc.ports import DeliveryQueue, Hints, Journal, Meter, Provider, Settlement
 from mailer_svc.service.accepting import topic
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 _BUFFER = 200
 _SWEEP = 500
 _AWAY_SECONDS = 0.5
@@ -91,6 +90,7 @@ class Sender:
         self._stopping = True
         self._workers: list[asyncio.Task[None]] = []
         self._loops: list[asyncio.Task[None]] = []
+        self._settling: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
         """Says that something may be due."""
@@ -118,6 +118,9 @@ class Sender:
             self._changed.notify_all()
         await asyncio.wait(self._workers, timeout=self._rule.drain)
         await _end(self._workers)
+        if self._settling:
+            await asyncio.wait(self._settling, timeout=self._rule.drain)
+        await _end(list(self._settling))
         await self._provider.stop()
         waiting = [job.id for jobs in self._ready.values() for job in jobs]
         for jobs in self._ready.values():
@@ -166,9 +169,9 @@ class Sender:
             try:
                 await self._attempt(job)
             except Exception as error:  # noqa: BLE001 - a mistake of ours must cost one message a lease, not the service a worker
-                _log.error("attempt failed", delivery=job.id, exc_info=error)
-            finally:
+                _log.error("attempt failed", extra={"delivery": job.id}, exc_info=error)
                 self._held.pop(job.id, None)
+            finally:
                 self._limits.running[job.lane] -= 1
                 async with self._changed:
                     self._changed.notify()
@@ -197,9 +200,13 @@ class Sender:
         if outcome.result is Result.NOT_TRIED:
             later = self._clock.micros() + round(self._rule.poll * 1e6)
             await self._safely(self._queue.release(owner=self._owner, ids=[job.id], now=later))
+            self._held.pop(job.id, None)
             return
         self._meter.attempted(provider.name, outcome.result.value, self._clock.monotonic() - started)
-        await self._settle(job, outcome)
+        # The connection is free: the outcome shares a transaction with the marks of the mails that follow.
+        task = asyncio.create_task(self._settle(job, outcome))
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
 
     async def _settle(self, job: Job, outcome: Outcome) -> None:
         step = next_step(job, outcome, rule=self._rule.retry, now=self._clock.micros(), draw=self._draw)
@@ -210,16 +217,19 @@ class Sender:
                 break
             except TocsinError as error:
                 # What happened has happened; it is told to the database as soon as there is one.
-                _log.warning("outcome not stored yet", delivery=job.id, error=error.message)
+                _log.warning("outcome not stored yet", extra={"delivery": job.id, "error": error.message})
                 await self._clock.sleep(_AWAY_SECONDS)
+        self._held.pop(job.id, None)
         if kept:
             self._tell(job, step)
             await self._hints.publish(topic(job.tenant))
 
     def _tell(self, job: Job, step: Step) -> None:
         self._meter.settled(Channel.EMAIL.value, step.state)
-        log = _log.debug if step.wait is None and not step.detail else _log.info
-        log("attempt ended", delivery=job.id, state=step.state.name, attempts=step.attempts, code=step.code, wait=step.wait)
+        level = logging.DEBUG if step.state is State.SENT else logging.INFO
+        if _log.isEnabledFor(level):
+            facts = {"delivery": job.id, "state": step.state.name, "attempts": step.attempts, "code": step.code, "wait": step.wait}
+            _log.log(level, "attempt ended", extra=facts)
 
     async def _keep(self) -> None:
         """Renews claims, and ends those of the dead; in this order, lest it takes itself for one of them after a long stall."""
@@ -231,7 +241,7 @@ class Sender:
                     await self._queue.renew(owner=self._owner, ids=list(self._held), until=until)
                 await self._sweep()
             except TocsinError as error:
-                _log.warning("the queue is away", error=error.message)
+                _log.warning("the queue is away", extra={"error": error.message})
 
     async def _sweep(self) -> None:
         now = self._clock.micros()
@@ -246,7 +256,7 @@ class Sender:
         try:
             return await work
         except TocsinError as error:
-            _log.warning("the queue is away", error=error.message)
+            _log.warning("the queue is away", extra={"error": error.message})
             return None
 
 

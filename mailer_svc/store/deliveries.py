@@ -37,7 +37,7 @@ class SqlDeliveryReader:
                     select(events).where(events.c.delivery == id).order_by(events.c.at, events.c.change, events.c.number)
                 )
             ).all()
-        return _delivery(row, tuple(_entry(event) for event in history))
+        return _delivery(row, _timeline(row, tuple(_entry(event) for event in history)))
 
     async def page(self, query: DeliveryQuery, *, before: tuple[int, str] | None, limit: int) -> list[Delivery]:
         """Deliveries, the newest first, without timelines; those older than ``before`` (created, id)."""
@@ -98,6 +98,13 @@ def _delivery(row: Row[Any], timeline: tuple[TimelineEntry, ...]) -> Delivery:
         next_attempt=row.next_attempt,
         timeline=timeline,
     )
+
+
+def _timeline(row: Row[Any], entries: tuple[TimelineEntry, ...]) -> tuple[TimelineEntry, ...]:
+    """The whole timeline. The inbox accepts and sends in one change, stored as one row; people look for both."""
+    if entries and entries[0].state is State.ACCEPTED:
+        return entries
+    return (TimelineEntry(at=row.created, state=State.ACCEPTED), *entries)
 
 
 def _entry(row: Row[Any]) -> TimelineEntry:

@@ -1,5 +1,6 @@
 """The journal: concurrent batches and marks share transactions."""
 
+import contextlib
 from collections.abc import Sequence
 
 from mailer_svc.domain import Job, NewDelivery
@@ -9,6 +10,7 @@ from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.progress import Mark, Progress, ProgressLog
 from tocsin.clock import Clock
 from tocsin.database import Database, GroupCommit
+from tocsin.errors import TocsinError
 
 _BATCHES = 16
 
@@ -20,9 +22,9 @@ class SqlJournal:
         self._database = database
         self._order = order
         acceptance = Acceptance(database=database, clock=clock, order=order)
-        progress = ProgressLog(database=database, clock=clock, order=order)
+        self._log = ProgressLog(database=database, clock=clock, order=order)
         self._accepting: GroupCommit[Sequence[NewDelivery], set[str]] = GroupCommit(flush=acceptance.store, max_batch=_BATCHES)
-        self._progress: GroupCommit[Progress, bool] = GroupCommit(flush=progress.store)
+        self._progress: GroupCommit[Progress, bool] = GroupCommit(flush=self._store_progress)
 
     async def start(self) -> None:
         """Accepts writes from now on."""
@@ -35,6 +37,14 @@ class SqlJournal:
         """Writes what it was given, and accepts no more."""
         await self._accepting.stop()
         await self._progress.stop()
+        with contextlib.suppress(TocsinError):  # what stays is removed with its delivery
+            await self._log.forget(everything=True)
+
+    async def _store_progress(self, items: Sequence[Progress]) -> Sequence[bool]:
+        kept = await self._log.store(items)
+        with contextlib.suppress(TocsinError):
+            await self._log.forget()
+        return kept
 
     async def accept(self, deliveries: Sequence[NewDelivery]) -> set[str]:
         """Stores what is new among ``deliveries``; those of the inbox are sent by that. Returns the ids that were new."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import WAITING, Job, State
@@ -15,11 +15,20 @@ from mailer_svc.store.tables import contents, deliveries, events
 from tocsin.clock import Clock
 from tocsin.database import Database
 
-_MARK = update(deliveries).values(state=int(State.SENDING), next_attempt=None)
-_SENT = update(deliveries).values(state=int(State.SENT), attempts=deliveries.c.attempts + 1, next_attempt=None, due=None, owner="")
+_KEYS = tuple_(deliveries.c.id, deliveries.c.epoch)
+_WAITING = deliveries.c.state.in_([int(state) for state in WAITING])
+# An outcome that comes late corrects a guess, never another outcome.
+_OPEN = deliveries.c.state.not_in([int(State.SENT), int(State.DEAD)])
+_MARK = update(deliveries).where(_WAITING).values(state=int(State.SENDING), next_attempt=None).returning(deliveries.c.id)
+_SENT = (
+    update(deliveries)
+    .where(_OPEN)
+    .values(state=int(State.SENT), attempts=deliveries.c.attempts + 1, next_attempt=None, due=None, owner="")
+    .returning(deliveries.c.id)
+)
 _SETTLE = (
     update(deliveries)
-    .where(deliveries.c.id == bindparam("row"))
+    .where(deliveries.c.id == bindparam("row"), deliveries.c.epoch == bindparam("claim"), _OPEN)
     .values(
         state=bindparam("to_state"),
         attempts=bindparam("to_attempts"),
@@ -29,8 +38,9 @@ _SETTLE = (
         due=bindparam("next"),
         owner="",
     )
+    .returning(deliveries.c.id)
 )
-_CLOSED = (State.SENT, State.DEAD)
+_FORGET_FROM = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,44 +62,42 @@ class ProgressLog:
         self._clock = clock
         self._order = order
         self._events = BulkInsert(events, sqlite=database.dialect == "sqlite")
+        self._sent: list[str] = []
 
     async def store(self, items: Sequence[Progress]) -> list[bool]:
         """Stores ``items`` in one transaction; False for one whose delivery is no longer its claimant's."""
         now = self._clock.micros()
-        async with self._database.transaction() as connection:
-            states = await self._states(connection, {item.job.id for item in items})
-            good = [_stands(item, states.get(item.job.id)) for item in items]
-            await self._write(connection, [item for item, stands in zip(items, good, strict=True) if stands], now)
-        return good
-
-    async def _states(self, connection: AsyncConnection, ids: set[str]) -> dict[str, tuple[int, int]]:
-        query = select(deliveries.c.id, deliveries.c.epoch, deliveries.c.state).where(deliveries.c.id.in_(ids)).order_by(deliveries.c.id)
-        return {row.id: (row.epoch, row.state) for row in await connection.execute(query.with_for_update())}
-
-    async def _write(self, connection: AsyncConnection, items: Sequence[Progress], now: int) -> None:
-        # In the order of the ids, so that two replicas never wait for each other's rows.
-        items = sorted(items, key=lambda item: item.job.id)
-        marks = [item.job.id for item in items if isinstance(item, Mark)]
+        marks = [item for item in items if isinstance(item, Mark)]
         outcomes = [item for item in items if isinstance(item, Settlement)]
-        sent = [item.job.id for item in outcomes if item.step.state is State.SENT]
-        others = [_settle_row(item, now) for item in outcomes if item.step.state is not State.SENT]
-        if marks:
-            await connection.execute(_MARK.where(deliveries.c.id.in_(marks)).values(updated=now))
-        if sent:
-            await connection.execute(_SENT.where(deliveries.c.id.in_(sent)).values(updated=now))
+        async with self._database.transaction() as connection:
+            marked = await self._update(connection, _MARK, marks, now)
+            settled = await self._update(connection, _SENT, [item for item in outcomes if item.step.state is State.SENT], now)
+            for item in outcomes:
+                if item.step.state is not State.SENT:
+                    settled.update((await connection.execute(_SETTLE, _settle_row(item, now))).scalars())
+            kept = [item.job.id in (marked if isinstance(item, Mark) else settled) for item in items]
+            await self._log(connection, [item for item, good in zip(items, kept, strict=True) if good], now)
+        self._sent.extend(item.job.id for item in outcomes if item.step.state is State.SENT and item.job.id in settled)
+        return kept
+
+    async def forget(self, *, everything: bool = False) -> None:
+        """Removes the bodies of mails that were sent, many at a time."""
+        if not self._sent or (len(self._sent) < _FORGET_FROM and not everything):
+            return
+        sent, self._sent = self._sent, []
+        async with self._database.transaction() as connection:
             await connection.execute(delete(contents).where(contents.c.delivery.in_(sent)))
-        if others:
-            await connection.execute(_SETTLE, others)
+
+    async def _update(self, connection: AsyncConnection, statement: Any, items: Sequence[Progress], now: int) -> set[str]:
+        if not items:
+            return set()
+        keys = [(item.job.id, item.job.epoch) for item in items]
+        return set((await connection.execute(statement.where(_KEYS.in_(keys)).values(updated=now))).scalars())
+
+    async def _log(self, connection: AsyncConnection, items: Sequence[Progress], now: int) -> None:
         if items:
             change = await self._order.begin(connection)
             await self._events.insert(connection, [_event_row(item, change, number, now) for number, item in enumerate(items)])
-
-
-def _stands(item: Progress, found: tuple[int, int] | None) -> bool:
-    """Whether the row is still as this claim left it. An outcome that comes late corrects a guess, never another outcome."""
-    if found is None or found[0] != item.job.epoch:
-        return False
-    return found[1] in WAITING if isinstance(item, Mark) else found[1] not in _CLOSED
 
 
 def _next(item: Settlement, now: int) -> int | None:
@@ -99,6 +107,7 @@ def _next(item: Settlement, now: int) -> int | None:
 def _settle_row(item: Settlement, now: int) -> dict[str, Any]:
     return {
         "row": item.job.id,
+        "claim": item.job.epoch,
         "to_state": int(item.step.state),
         "to_attempts": item.step.attempts,
         "to_deferrals": item.step.deferrals,

@@ -10,7 +10,7 @@ from mailer_svc.channels.smtp.replies import NotHandedOver, Phase, Reply, SmtpFa
 from mailer_svc.channels.smtp.session import Envelope, SmtpSession
 from mailer_svc.domain import Job, Outcome, Result
 from tocsin.clock import Clock
-from tocsin.errors import CircuitOpen, InvalidInput, Unavailable
+from tocsin.errors import InvalidInput, TocsinError
 from tocsin.mesh.breaker import Breaker, State
 from tocsin.mesh.breaker import Outcome as Health
 
@@ -71,7 +71,7 @@ class SmtpProvider:
                 reply = await self._attempt(envelope, content, hand_over)
         except SmtpFailure as failure:
             return outcome_of(failure)
-        except (CircuitOpen, NotHandedOver, Unavailable) as error:
+        except (TocsinError, NotHandedOver) as error:  # the circuit is open, or the mark could not be stored
             return Outcome(Result.NOT_TRIED, 0, str(error))
         return _NO_UTF8 if reply is None else Outcome(Result.SENT, reply.code, reply.text[:500])
 

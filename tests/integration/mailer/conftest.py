@@ -1,0 +1,27 @@
+"""Running mailers: on SQLite with the inbox alone, and with an SMTP server."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.mailer.support import Rig, smtp_settings
+from tocsin.testing.smtp import SmtpSink
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    """A mailer without a provider."""
+    made = Rig(folder=tmp_path)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def mailing(tmp_path: Path, smtp_sink: SmtpSink) -> AsyncIterator[Rig]:
+    """A mailer that sends to ``smtp_sink``."""
+    made = Rig(folder=tmp_path, **smtp_settings(smtp_sink))
+    await made.start()
+    yield made
+    await made.stop()

@@ -1,0 +1,192 @@
+"""mailer_svc in this process, a processor's stream to it, and a gateway's client side."""
+
+import asyncio
+import ssl
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mailer_svc.config import MailerSettings
+from mailer_svc.wiring import build
+from tocsin.api.mailer.v1 import (
+    delivery_service_pb2,
+    delivery_service_pb2_grpc,
+    inbox_service_pb2,
+    inbox_service_pb2_grpc,
+    template_service_pb2,
+    template_service_pb2_grpc,
+)
+from tocsin.clock import Clock, SystemClock
+from tocsin.config import ServiceSettings
+from tocsin.lifecycle import App
+from tocsin.mesh.breaker import BreakerRegistry
+from tocsin.mesh.client import Mesh
+from tocsin.mesh.context import acting_as
+from tocsin.mesh.identity import ensure_pki
+from tocsin.telemetry import Telemetry
+from tocsin.testing.smtp import SmtpSink
+from tocsin.testing.tokens import TokenMint
+from tocsin.testing.waiting import eventually
+
+SCOPES = ("deliveries:read", "inbox:read", "templates:read", "templates:write")
+State = delivery_service_pb2.Delivery.State
+
+
+def message(key: int = 1, **fields: Any) -> delivery_service_pb2.OutgoingMessage:
+    """A good message; ``fields`` replace its own."""
+    values: dict[str, Any] = {"key": key, "tenant": "t1", "firing": f"f{key}", "alarm": "alarms/a1", "to": "ann@example.com", "lane": 2}
+    if "template" not in fields:
+        values["inline"] = delivery_service_pb2.InlineContent(subject="Stand-up", text="In five minutes.")
+    return delivery_service_pb2.OutgoingMessage(**{**values, **fields})
+
+
+class Rig:
+    """A state folder, mailer_svc on it, and callers."""
+
+    def __init__(self, *, folder: Path, clock: Clock | None = None, **settings: Any) -> None:
+        self.folder = folder
+        self.clock = clock or SystemClock()
+        self.mint = TokenMint(clock=self.clock)
+        self._settings = settings
+        self._meshes: list[Mesh] = []
+        self.app: App | None = None
+        ensure_pki(
+            folder=folder / "pki", services=["mailer_svc", "processor_svc", "gateway"], trust_domain="tocsin.local", clock=SystemClock()
+        )
+
+    async def start(self, **settings: Any) -> None:
+        """Starts mailer_svc; ``settings`` are added to those before."""
+        self._settings |= settings
+        common: dict[str, Any] = {"state_dir": self.folder, "port": 0, "metrics_port": 0, "drain_seconds": 0.5, "grace_seconds": 0}
+        self.app = build(MailerSettings(**common, **self._settings), self.clock, jwks=self.mint.fetch)
+        await self.app.start()
+        self.connect(self.app.address)
+
+    def connect(self, address: str) -> None:
+        """Makes the stubs for a mailer at ``address``."""
+        self._address = address
+        gateway: Any = self._mesh("gateway").channel("mailer_svc")
+        self.deliveries: Any = delivery_service_pb2_grpc.DeliveryServiceStub(gateway)
+        self.templates: Any = template_service_pb2_grpc.TemplateServiceStub(gateway)
+        self.inbox: Any = inbox_service_pb2_grpc.InboxServiceStub(gateway)
+        processor: Any = self._mesh("processor_svc").channel("mailer_svc")
+        self.processor: Any = delivery_service_pb2_grpc.DeliveryServiceStub(processor)
+
+    async def stop(self) -> None:
+        """Stops everything."""
+        for mesh in self._meshes:
+            await mesh.stop()
+        self._meshes.clear()
+        if self.app is not None:
+            await self.app.stop()
+
+    def _mesh(self, name: str) -> Mesh:
+        pki = self.folder / "pki"
+        settings = ServiceSettings(
+            state_dir=self.folder,
+            tls_ca_file=pki / "ca.pem",
+            tls_cert_file=pki / f"{name}.pem",
+            tls_key_file=pki / f"{name}-key.pem",
+            mailer_target=self._address,
+        )
+        clock = SystemClock()
+        telemetry = Telemetry(service=name, settings=settings)
+        mesh = Mesh(service=name, settings=settings, clock=clock, telemetry=telemetry, breakers=BreakerRegistry(clock=clock))
+        self._meshes.append(mesh)
+        return mesh
+
+    def user(self, tenant: str = "t1", *, scopes: Iterable[str] = SCOPES) -> Any:
+        """The context in which calls are made for a user of ``tenant``."""
+        return acting_as(self.mint.mint(tenant=tenant, scopes=scopes))
+
+    async def deliver(self, *messages: delivery_service_pb2.OutgoingMessage) -> list[delivery_service_pb2.DeliverAck]:
+        """Hands one batch in; the acknowledgements by key."""
+        stream = DeliverStream(self)
+        await stream.send(*messages)
+        acks = await stream.acks(len(messages))
+        await stream.finish()
+        return sorted(acks, key=lambda ack: ack.key)
+
+    async def get(self, name: str, tenant: str = "t1") -> delivery_service_pb2.Delivery:
+        """One delivery."""
+        with self.user(tenant):
+            return await self.deliveries.GetDelivery(delivery_service_pb2.GetDeliveryRequest(name=name))
+
+    async def settled(self, name: str, state: "delivery_service_pb2.Delivery.State.ValueType") -> delivery_service_pb2.Delivery:
+        """The delivery, once it is ``state``."""
+
+        async def there() -> bool:
+            return (await self.get(name)).state == state
+
+        await eventually(there, what=f"{name} in state {State.Name(state)}")
+        return await self.get(name)
+
+    async def messages(self, tenant: str = "t1") -> list[inbox_service_pb2.InboxMessage]:
+        """The inbox, up to 1000 messages."""
+        with self.user(tenant):
+            page = await self.inbox.ListMessages(inbox_service_pb2.ListMessagesRequest(page_size=1000))
+        return list(page.messages)
+
+    async def template(self, name: str = "templates/greeting", **fields: Any) -> template_service_pb2.Template:
+        """Makes a template."""
+        values: dict[str, Any] = {"name": name, "subject": "Hi {{ name }}", "text": "Hello {{ name }}.\n", **fields}
+        given = template_service_pb2.Template(**values)
+        with self.user():
+            return await self.templates.CreateTemplate(template_service_pb2.CreateTemplateRequest(template=given))
+
+
+class DeliverStream:
+    """A Deliver stream, held by hand."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._outgoing: asyncio.Queue[delivery_service_pb2.DeliverRequest | None] = asyncio.Queue()
+        self.call: Any = rig.processor.Deliver(self._requests())
+        self.responses = aiter(self.call)
+        self.drained = False
+
+    async def _requests(self) -> Any:
+        while (request := await self._outgoing.get()) is not None:
+            yield request
+
+    async def send(self, *messages: delivery_service_pb2.OutgoingMessage) -> None:
+        """Sends one batch."""
+        await self._outgoing.put(delivery_service_pb2.DeliverRequest(messages=messages))
+
+    async def acks(self, count: int) -> list[delivery_service_pb2.DeliverAck]:
+        """The next ``count`` acknowledgements or those until the end."""
+        found: list[delivery_service_pb2.DeliverAck] = []
+        while len(found) < count:
+            response = await anext(self.responses, None)
+            if response is None:
+                break
+            found.extend(response.acks)
+            self.drained = self.drained or response.drain
+        return found
+
+    async def finish(self) -> list[delivery_service_pb2.DeliverResponse]:
+        """Ends our side; what came until the end."""
+        await self._outgoing.put(None)
+        return [response async for response in self.responses]
+
+
+def smtp_settings(sink: SmtpSink, **settings: Any) -> dict[str, Any]:
+    """Settings that send mail to ``sink``, quickly."""
+    return {
+        "smtp_host": "127.0.0.1",
+        "smtp_port": sink.port,
+        "smtp_tls": "none",
+        "smtp_from": "Tocsin <tocsin@example.org>",
+        "smtp_helo": "mailer.test",
+        "smtp_connections": 4,
+        "retry_initial_seconds": 0.05,
+        **settings,
+    }
+
+
+def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """The TLS context of a server named localhost, and the authority to trust for it."""
+    pki = folder / "smtp-pki"
+    ensure_pki(folder=pki, services=["sink"], trust_domain="tocsin.local", clock=SystemClock())
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pki / "sink.pem", pki / "sink-key.pem")
+    return context, pki / "ca.pem"

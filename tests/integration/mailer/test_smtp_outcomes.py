@@ -1,0 +1,268 @@
+"""What the SMTP provider makes of every reply and every silence of a real server."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from mailer_svc.channels.mime import Sender
+from mailer_svc.channels.smtp import SmtpConnector, SmtpProvider, SmtpRule, SmtpServer
+from mailer_svc.channels.smtp.connect import TlsMode
+from mailer_svc.channels.smtp.session import Timeouts
+from mailer_svc.domain import Content, Job, Lane, Result
+from tests.integration.mailer.support import certificate
+from tocsin.errors import Unavailable
+from tocsin.mesh.breaker import Breaker, BreakerRule, State
+from tocsin.testing.clock import FakeClock
+from tocsin.testing.smtp import Reply, SmtpSink, Stage, Trouble
+
+BARE = Reply(250, "sink")
+"""An EHLO without extensions: nothing is pipelined."""
+
+
+class Marks:
+    """The mark before the content: counts, and answers as told."""
+
+    def __init__(self, answer: bool | Exception = True) -> None:
+        self.count = 0
+        self.answer = answer
+
+    async def __call__(self) -> bool:
+        self.count += 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def job(to: str = "ann@example.com", text: str = "In five minutes.") -> Job:
+    """A claimed delivery."""
+    return Job(
+        id="d1",
+        epoch=1,
+        tenant="t1",
+        lane=Lane.NORMAL,
+        to=to,
+        content=Content("Stand-up", text),
+        message_id="<d1@example.org>",
+        attempts=0,
+        deferrals=0,
+        created=10**15,
+        resend=False,
+        traceparent="",
+    )
+
+
+def provider_for(
+    sink: SmtpSink,
+    clock: FakeClock,
+    *,
+    tls: TlsMode = TlsMode.NONE,
+    ca: Path | None = None,
+    password: str = "",
+    messages: int = 100,
+    breaker: Breaker | None = None,
+) -> SmtpProvider:
+    """A provider that talks to ``sink``."""
+    server = SmtpServer(
+        host="localhost" if ca else "127.0.0.1",
+        port=sink.port,
+        tls=tls,
+        ca_file=ca,
+        username="tocsin" if password else "",
+        password=password,
+        helo="mailer.test",
+        connect_seconds=5.0,
+        timeouts=Timeouts(command=0.3, end=0.3),
+    )
+    return SmtpProvider(
+        connector=SmtpConnector(server=server),
+        sender=Sender.parse("Tocsin <tocsin@example.org>"),
+        breaker=breaker or Breaker(id="smtp", target="smtp", rule=BreakerRule(), clock=clock),
+        rule=SmtpRule(connections=4, idle_seconds=30.0, messages=messages),
+        clock=clock,
+    )
+
+
+@pytest.fixture
+async def provider(smtp_sink: SmtpSink, clock: FakeClock) -> AsyncIterator[SmtpProvider]:
+    """A provider that talks to the sink in plain text."""
+    made = provider_for(smtp_sink, clock)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+DOWN, DEFERRED, REFUSED, UNKNOWN = Result.PROVIDER_DOWN, Result.DEFERRED, Result.REFUSED, Result.UNKNOWN
+OUTCOMES: list[tuple[Stage, Reply | Trouble, Result, int]] = [
+    (Stage.CONNECT, Reply(421, "busy"), DOWN, 421),
+    (Stage.CONNECT, Reply(554, "go away"), DOWN, 554),
+    (Stage.CONNECT, Trouble.CUT, DOWN, 0),
+    (Stage.EHLO, Trouble.CUT, DOWN, 0),
+    (Stage.MAIL, Reply(451, "later"), DEFERRED, 451),
+    (Stage.MAIL, Reply(421, "closing"), DOWN, 421),
+    (Stage.MAIL, Reply(530, "log in"), DOWN, 530),
+    (Stage.MAIL, Reply(553, "no such sender"), REFUSED, 553),
+    (Stage.MAIL, Reply(503, "lost the thread"), DEFERRED, 503),
+    (Stage.MAIL, Trouble.CUT, DEFERRED, 0),
+    (Stage.MAIL, Trouble.HANG, DEFERRED, 0),
+    (Stage.RCPT, Reply(450, "greylisted"), DEFERRED, 450),
+    (Stage.RCPT, Reply(451, "later"), DEFERRED, 451),
+    (Stage.RCPT, Reply(452, "full"), DEFERRED, 452),
+    (Stage.RCPT, Reply(550, "no such user"), REFUSED, 550),
+    (Stage.RCPT, Reply(553, "not allowed"), REFUSED, 553),
+    (Stage.RCPT, Trouble.CUT, DEFERRED, 0),
+    (Stage.RCPT, Trouble.HANG, DEFERRED, 0),
+    (Stage.DATA, Reply(451, "later"), DEFERRED, 451),
+    (Stage.DATA, Reply(554, "no valid recipients"), REFUSED, 554),
+    (Stage.DATA, Trouble.CUT, DEFERRED, 0),
+    (Stage.DATA, Trouble.HANG, DEFERRED, 0),
+    (Stage.END, Reply(452, "full"), DEFERRED, 452),
+    (Stage.END, Reply(421, "closing"), DOWN, 421),
+    (Stage.END, Reply(554, "looks like spam"), REFUSED, 554),
+    (Stage.END, Trouble.CUT, UNKNOWN, 0),
+    (Stage.END, Trouble.HANG, UNKNOWN, 0),
+]
+
+
+@pytest.mark.parametrize("pipelined", [True, False])
+@pytest.mark.parametrize(
+    ("stage", "action", "result", "code"),
+    OUTCOMES,
+    ids=[f"{stage.value} {action.code if isinstance(action, Reply) else action.name}" for stage, action, _, _ in OUTCOMES],
+)
+async def test_every_reply_and_every_silence_has_an_outcome(
+    provider: SmtpProvider, smtp_sink: SmtpSink, stage: Stage, action: Reply | Trouble, result: Result, code: int, pipelined: bool
+) -> None:
+    """The outcome bears the server's code; the mark is set only when the content was about to go; the next mail goes through."""
+    if stage is Stage.EHLO or not pipelined:
+        smtp_sink.script(Stage.EHLO, action if stage is Stage.EHLO else BARE, times=1 if stage is Stage.EHLO else None)
+    if stage is not Stage.EHLO:
+        smtp_sink.script(stage, action)
+    marks = Marks()
+    outcome = await provider.send(job(), hand_over=marks)
+    assert (outcome.result, outcome.code) == (result, code)
+    assert outcome.detail
+    assert marks.count == (stage is Stage.END)
+    taken = smtp_sink.taken
+    assert (await provider.send(job(), hand_over=Marks())).result is Result.SENT
+    assert smtp_sink.taken == taken + 1
+
+
+async def test_a_refused_connection_is_the_providers_fault(smtp_sink: SmtpSink, clock: FakeClock) -> None:
+    """Nobody listens: the message is not to blame, and after five times the breaker pauses everything."""
+    await smtp_sink.stop()
+    provider = provider_for(smtp_sink, clock)
+    await provider.start()
+    for _ in range(5):
+        assert provider.pause() == 0
+        assert (await provider.send(job(), hand_over=Marks())).result is Result.PROVIDER_DOWN
+    assert provider.pause() > 0
+    assert (await provider.send(job(), hand_over=Marks())).result is Result.NOT_TRIED
+    await clock.advance(60)
+    await smtp_sink.start()
+    assert (await provider.send(job(), hand_over=Marks())).result is Result.SENT
+    await provider.stop()
+
+
+async def test_refused_messages_open_no_breaker(smtp_sink: SmtpSink, clock: FakeClock) -> None:
+    """A server that says no works."""
+    smtp_sink.script(Stage.RCPT, Reply(550, "no such user"), times=None)
+    breaker = Breaker(id="smtp", target="smtp", rule=BreakerRule(), clock=clock)
+    provider = provider_for(smtp_sink, clock, breaker=breaker)
+    await provider.start()
+    for _ in range(30):
+        await provider.send(job(), hand_over=Marks())
+    assert breaker.state is State.CLOSED
+    assert smtp_sink.sessions == 1
+    await provider.stop()
+
+
+@pytest.mark.parametrize("answer", [False, Unavailable("the database is away")], ids=["lost claim", "no database"])
+async def test_without_the_mark_nothing_is_sent(provider: SmtpProvider, smtp_sink: SmtpSink, answer: bool | Exception) -> None:
+    """The server waits for the content and gets none; that is neither an attempt nor the server's fault."""
+    outcome = await provider.send(job(), hand_over=Marks(answer))
+    assert outcome.result is Result.NOT_TRIED
+    assert (await provider.send(job(), hand_over=Marks())).result is Result.SENT
+    assert smtp_sink.taken == 1
+
+
+async def test_a_connection_cut_within_the_content_is_safe_to_repeat(provider: SmtpProvider, smtp_sink: SmtpSink) -> None:
+    """More than the kernel takes at once: the loss is seen before the final dot is sent, so the server cannot have the message."""
+    smtp_sink.script(Stage.BODY, Trouble.CUT)
+    outcome = await provider.send(job(text="x" * 70 + "\n" + ("y" * 75 + "\n") * 400_000), hand_over=Marks())
+    assert outcome.result is Result.DEFERRED
+    assert smtp_sink.taken == 0
+
+
+async def test_one_connection_carries_mail_after_mail(provider: SmtpProvider, smtp_sink: SmtpSink) -> None:
+    """Ten mails, one connection."""
+    for _ in range(10):
+        assert (await provider.send(job(), hand_over=Marks())).result is Result.SENT
+    assert (smtp_sink.sessions, smtp_sink.taken, provider.connections) == (1, 10, 1)
+
+
+async def test_an_idle_connection_that_the_server_closed_is_nobodys_failure(provider: SmtpProvider, smtp_sink: SmtpSink) -> None:
+    """The mail goes over a new connection within the same attempt, whether the server says 421 or nothing."""
+    for action in (Trouble.CUT, Reply(421, "idle for too long")):
+        assert (await provider.send(job(), hand_over=Marks())).result is Result.SENT
+        smtp_sink.script(Stage.MAIL, action)
+        assert (await provider.send(job(), hand_over=Marks())).result is Result.SENT
+    assert smtp_sink.taken == 4
+
+
+async def test_connections_are_closed_when_they_are_old_or_idle(smtp_sink: SmtpSink, clock: FakeClock) -> None:
+    """After as many messages as allowed, and after as much idle time as allowed."""
+    provider = provider_for(smtp_sink, clock, messages=2)
+    await provider.start()
+    for _ in range(3):
+        await provider.send(job(), hand_over=Marks())
+    assert (smtp_sink.sessions, provider.connections) == (2, 1)
+    await clock.advance(50)
+    assert provider.connections == 0
+    await provider.stop()
+
+
+@pytest.mark.parametrize("mode", [TlsMode.STARTTLS, TlsMode.IMPLICIT])
+async def test_mail_travels_encrypted_and_authenticated(tmp_path: Path, clock: FakeClock, mode: TlsMode) -> None:
+    """By STARTTLS and from the first byte; a wrong password is the provider's matter, not the message's."""
+    context, ca = certificate(tmp_path)
+    sink = SmtpSink(user="tocsin", password="right", tls=context, implicit_tls=mode is TlsMode.IMPLICIT)
+    await sink.start()
+    for password, result in (("right", Result.SENT), ("wrong", Result.PROVIDER_DOWN)):
+        provider = provider_for(sink, clock, tls=mode, ca=ca, password=password)
+        await provider.start()
+        outcome = await provider.send(job(), hand_over=Marks())
+        assert (outcome.result, outcome.code) == (result, 250 if result is Result.SENT else 535)
+        await provider.stop()
+    await sink.stop()
+
+
+@pytest.mark.parametrize("offered", [True, False])
+async def test_nothing_is_sent_without_the_encryption_asked_for(tmp_path: Path, clock: FakeClock, offered: bool) -> None:
+    """A server without STARTTLS gets nothing, nor does one with a certificate of nobody we know."""
+    context, ca = certificate(tmp_path)
+    sink = SmtpSink(tls=context if offered else None)
+    await sink.start()
+    provider = provider_for(sink, clock, tls=TlsMode.STARTTLS, ca=None if offered else ca)
+    await provider.start()
+    assert (await provider.send(job(), hand_over=Marks())).result is Result.PROVIDER_DOWN
+    assert sink.taken == 0
+    await provider.stop()
+    await sink.stop()
+
+
+async def test_an_address_that_is_not_ascii_needs_smtputf8(provider: SmtpProvider, smtp_sink: SmtpSink) -> None:
+    """It is used where it is offered; a server without it refuses for good, and was not bothered."""
+    assert (await provider.send(job("jürgen@example.com"), hand_over=Marks())).result is Result.SENT
+    assert smtp_sink.messages[0].recipients == ("jürgen@example.com",)
+    assert smtp_sink.messages[0].message["To"] == "jürgen@example.com"
+    await provider.stop()
+    smtp_sink.script(Stage.EHLO, BARE)
+    await provider.start()
+    assert (await provider.send(job("jürgen@example.com"), hand_over=Marks())).result is Result.REFUSED
+
+
+async def test_dots_at_the_beginning_of_lines_survive(provider: SmtpProvider, smtp_sink: SmtpSink) -> None:
+    """RFC 5321, 4.5.2; a line with a single dot does not end the message."""
+    await provider.send(job(text=".\n..\n.x\n"), hand_over=Marks())
+    assert smtp_sink.messages[0].message.get_content().replace("\r\n", "\n") == ".\n..\n.x\n"

@@ -1,0 +1,365 @@
+"""The store on each database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from mailer_svc.domain import Channel, Content, Lane, NewDelivery, Outcome, Result, RetryRule, State, Template, TemplateNotFound, next_step
+from mailer_svc.ports import DeliveryQuery, Settlement
+from mailer_svc.store import (
+    ChangeOrder,
+    SqlCleaner,
+    SqlDeliveryQueue,
+    SqlDeliveryReader,
+    SqlInboxReader,
+    SqlJournal,
+    SqlTemplateStore,
+    TemplateExists,
+)
+from tocsin.database import Database
+from tocsin.testing.clock import FakeClock
+
+LEASE = 30_000_000
+
+
+@dataclass(frozen=True)
+class Store:
+    """Everything on one database."""
+
+    clock: FakeClock
+    database: Database
+    order: ChangeOrder
+    journal: SqlJournal
+    queue: SqlDeliveryQueue
+    reader: SqlDeliveryReader
+    inbox: SqlInboxReader
+    cleaner: SqlCleaner
+    templates: SqlTemplateStore
+
+    async def claim(self, owner: str = "a", lane: Lane = Lane.NORMAL, limit: int = 10) -> list[Any]:
+        return await self.queue.claim_due(owner=owner, lane=lane, limit=limit, now=self.clock.micros(), lease=LEASE)
+
+    async def state(self, delivery: str) -> State:
+        found = await self.reader.get(tenant="t1", id=delivery)
+        assert found is not None
+        return found.state
+
+
+async def make(url: str, clock: FakeClock) -> Store:
+    """A migrated database with everything on it."""
+    database = Database(url=url, clock=clock, schema="mailer_svc", migrations="mailer_svc")
+    await database.start()
+    order = ChangeOrder(database)
+    journal = SqlJournal(database=database, clock=clock, order=order)
+    await journal.start()
+    return Store(
+        clock=clock,
+        database=database,
+        order=order,
+        journal=journal,
+        queue=SqlDeliveryQueue(database=database, order=order),
+        reader=SqlDeliveryReader(database=database, order=order),
+        inbox=SqlInboxReader(database=database),
+        cleaner=SqlCleaner(database=database),
+        templates=SqlTemplateStore(database=database),
+    )
+
+
+@pytest.fixture
+async def store(database_url: str, clock: FakeClock) -> AsyncIterator[Store]:
+    """A store on each database in turn."""
+    made = await make(database_url, clock)
+    yield made
+    await made.journal.stop()
+    await made.database.stop()
+
+
+def new(number: int = 1, **fields: Any) -> NewDelivery:
+    """A delivery to be stored; ``fields`` replace its own."""
+    values: dict[str, Any] = {
+        "id": f"d{number}",
+        "tenant": "t1",
+        "firing": f"f{number}",
+        "alarm": "alarms/a",
+        "channel": Channel.EMAIL,
+        "to": "ann@example.com",
+        "lane": Lane.NORMAL,
+        "content": Content("Grüße ☎", "Text 'x'", "<p>\U0001f514</p>"),
+        "message_id": f"<d{number}@example.org>",
+        "resend": False,
+        "traceparent": "",
+    }
+    return NewDelivery(**{**values, **fields})
+
+
+def settlement(job: Any, result: Result, clock: FakeClock) -> Settlement:
+    """How an attempt at ``job`` ended, without jitter."""
+    step = next_step(job, Outcome(result, 250, "words"), rule=RetryRule(), now=clock.micros(), draw=lambda: 0.0)
+    return Settlement(job=job, step=step, provider="smtp")
+
+
+async def test_a_delivery_is_stored_once(store: Store) -> None:
+    """Within a batch, across batches at the same time, and later on; the ids that were new are told once."""
+    results = await asyncio.gather(*(store.journal.accept([new(1), new(1), new(number)]) for number in (2, 3, 2)))
+    assert sorted(item for result in results for item in result) == ["d1", "d2", "d3"]
+    assert await store.journal.accept([new(1)]) == set()
+    assert len(await store.reader.page(DeliveryQuery(tenant="t1"), before=None, limit=10)) == 3
+
+
+async def test_a_message_for_the_inbox_is_sent_by_being_stored(store: Store) -> None:
+    """The delivery is SENT, the message is there as it was written, and no sender gets it."""
+    await store.journal.accept([new(1, channel=Channel.INBOX)])
+    message = await store.inbox.get(tenant="t1", id="d1")
+    assert message is not None
+    assert (message.content, message.to, message.received) == (new().content, "ann@example.com", store.clock.micros())
+    assert await store.state("d1") is State.SENT
+    assert await store.claim() == []
+    assert await store.inbox.get(tenant="t2", id="d1") is None
+    assert await store.inbox.page(tenant="t2", before=None, limit=10) == []
+
+
+async def test_a_claim_takes_what_is_due_in_its_lane_and_nobody_else_gets_it(store: Store) -> None:
+    """The oldest first; the content comes along; a second claimant gets the rest."""
+    for number in range(1, 4):
+        await store.journal.accept([new(number)])
+        await store.clock.advance(1)
+    await store.journal.accept([new(9, lane=Lane.CRITICAL)])
+    assert await store.queue.due_lanes(now=store.clock.micros()) == [Lane.CRITICAL, Lane.NORMAL]
+    first = await store.claim("a", limit=2)
+    second = await store.claim("b")
+    assert [job.id for job in first] == ["d1", "d2"]
+    assert [job.id for job in second] == ["d3"]
+    assert first[0].content == new().content
+    assert [job.id for job in await store.claim("a", Lane.CRITICAL)] == ["d9"]
+    assert await store.queue.depths() == {Lane.CRITICAL: 1, Lane.NORMAL: 3, Lane.BULK: 0}
+
+
+async def test_claims_at_the_same_time_share_the_work(store: Store) -> None:
+    """Every delivery goes to exactly one of them."""
+    await store.journal.accept([new(number) for number in range(100)])
+    claims = await asyncio.gather(*(store.claim(f"o{number}", limit=20) for number in range(8)))
+    ids = [job.id for jobs in claims for job in jobs]
+    assert len(ids) == len(set(ids))
+    while more := await store.claim("last", limit=50):
+        ids += [job.id for job in more]
+    assert len(set(ids)) == len(ids) == 100
+
+
+async def test_mark_and_outcome_are_stored_with_their_timeline(store: Store) -> None:
+    """ACCEPTED, SENDING, SENT; the body is removed with the last."""
+    await store.journal.accept([new(1)])
+    (job,) = await store.claim()
+    assert await store.journal.hand_over(job, "smtp")
+    assert await store.state("d1") is State.SENDING
+    assert await store.journal.settle(settlement(job, Result.SENT, store.clock))
+    delivery = await store.reader.get(tenant="t1", id="d1")
+    assert delivery is not None
+    assert [entry.state for entry in delivery.timeline] == [State.ACCEPTED, State.SENDING, State.SENT]
+    assert (delivery.attempts, delivery.timeline[-1].code, delivery.timeline[-1].provider) == (1, 250, "smtp")
+    assert await store.queue.depths() == {Lane.CRITICAL: 0, Lane.NORMAL: 0, Lane.BULK: 0}
+
+
+async def test_a_deferred_delivery_waits_for_its_time(store: Store) -> None:
+    """It is due again when its wait is over, and not before."""
+    await store.journal.accept([new(1)])
+    (job,) = await store.claim()
+    await store.journal.settle(settlement(job, Result.DEFERRED, store.clock))
+    delivery = await store.reader.get(tenant="t1", id="d1")
+    assert delivery is not None
+    assert (delivery.state, delivery.next_attempt) == (State.RETRYING, store.clock.micros() + 2_500_000)
+    assert await store.claim() == []
+    await store.clock.advance(3)
+    (again,) = await store.claim()
+    assert (again.attempts, again.deferrals, again.epoch) == (1, 1, job.epoch + 1)
+
+
+async def test_a_claim_that_ended_before_the_mark_costs_nothing_but_time(store: Store) -> None:
+    """Another sender gets the delivery; the first, should it wake up, can no longer mark or settle it."""
+    await store.journal.accept([new(1)])
+    (old,) = await store.claim("a")
+    await store.clock.advance(31)
+    (job,) = await store.claim("b")
+    assert not await store.journal.hand_over(old, "smtp")
+    assert not await store.journal.settle(settlement(old, Result.SENT, store.clock))
+    assert await store.journal.hand_over(job, "smtp")
+    assert not await store.journal.hand_over(job, "smtp")
+
+
+async def test_a_claim_can_be_renewed_and_released_by_its_owner_alone(store: Store) -> None:
+    """Renewed it stands longer, released it is free at once; strangers change nothing."""
+    await store.journal.accept([new(1)])
+    (job,) = await store.claim("a")
+    await store.clock.advance(20)
+    await store.queue.renew(owner="a", ids=[job.id], until=store.clock.micros() + LEASE)
+    await store.queue.release(owner="b", ids=[job.id], now=store.clock.micros())
+    await store.clock.advance(20)
+    assert await store.claim("b") == []
+    await store.queue.release(owner="a", ids=[job.id], now=store.clock.micros())
+    assert len(await store.claim("b")) == 1
+
+
+@pytest.mark.parametrize(("resend", "expected"), [(False, State.OUTCOME_UNKNOWN), (True, State.RETRYING)])
+async def test_a_sender_that_vanished_after_the_mark_leaves_the_outcome_unknown(store: Store, resend: bool, expected: State) -> None:
+    """Nobody claims such a delivery; when its claim has ended, its resend policy decides."""
+    await store.journal.accept([new(1, resend=resend), new(2)])
+    jobs = {job.id: job for job in await store.claim("a")}
+    await store.journal.hand_over(jobs["d1"], "smtp")
+    assert await store.queue.expire_handed_over(now=store.clock.micros(), wait=1_000_000, limit=10) == 0
+    await store.clock.advance(31)
+    assert [job.id for job in await store.claim("b")] == ["d2"]
+    assert await store.queue.expire_handed_over(now=store.clock.micros(), wait=1_000_000, limit=10) == 1
+    assert await store.state("d1") is expected
+    await store.clock.advance(2)
+    assert [job.id for job in await store.claim("b")] == (["d1"] if resend else [])
+
+
+async def test_an_outcome_that_comes_late_corrects_the_guess(store: Store) -> None:
+    """A sender that only stalled knows better than OUTCOME_UNKNOWN."""
+    await store.journal.accept([new(1)])
+    (job,) = await store.claim("a")
+    await store.journal.hand_over(job, "smtp")
+    await store.clock.advance(31)
+    await store.queue.expire_handed_over(now=store.clock.micros(), wait=0, limit=10)
+    assert await store.journal.settle(settlement(job, Result.SENT, store.clock))
+    assert await store.state("d1") is State.SENT
+    assert not await store.journal.settle(settlement(job, Result.REFUSED, store.clock))
+
+
+async def test_a_start_takes_over_from_the_dead(store: Store) -> None:
+    """Claims of others end at once; what waits for its time keeps it."""
+    await store.journal.accept([new(1), new(2), new(3)])
+    jobs = {job.id: job for job in await store.claim("dead")}
+    await store.journal.hand_over(jobs["d1"], "smtp")
+    await store.journal.settle(settlement(jobs["d3"], Result.DEFERRED, store.clock))
+    await store.queue.take_over_from_the_dead(owner="new", now=store.clock.micros())
+    assert [job.id for job in await store.claim("new")] == ["d2"]
+    assert await store.queue.expire_handed_over(now=store.clock.micros(), wait=0, limit=10) == 1
+    assert await store.state("d1") is State.OUTCOME_UNKNOWN
+
+
+async def test_pages_and_filters(store: Store) -> None:
+    """The newest first, of one tenant; every filter holds."""
+    for number in range(1, 6):
+        await store.journal.accept([new(number, to=f"U{number}@example.com"), new(number + 100, tenant="t2")])
+        await store.clock.advance(1)
+    first = await store.reader.page(DeliveryQuery(tenant="t1"), before=None, limit=2)
+    rest = await store.reader.page(DeliveryQuery(tenant="t1"), before=(first[-1].created, first[-1].id), limit=10)
+    assert [item.id for item in (*first, *rest)] == ["d5", "d4", "d3", "d2", "d1"]
+    for equal, unequal, expected in [
+        ([("to", "u3@EXAMPLE.com")], [], ["d3"]),
+        ([("firing", "f2")], [], ["d2"]),
+        ([("state", int(State.ACCEPTED))], [("firing", "f2"), ("firing", "f3")], ["d5", "d4", "d1"]),
+        ([("channel", "inbox")], [], []),
+    ]:
+        found = await store.reader.page(DeliveryQuery(tenant="t1", equal=tuple(equal), unequal=tuple(unequal)), before=None, limit=10)
+        assert [item.id for item in found] == expected
+
+
+async def test_changes_come_in_order_and_none_is_missed(store: Store) -> None:
+    """From a place on, each change once, with the delivery as it was then; other tenants' are not shown."""
+    await store.journal.accept([new(1)])
+    start = await store.reader.end_of_changes()
+    assert await store.reader.changes(tenant="t1", after=start, firing="", limit=10) == []
+    await store.journal.accept([new(2), new(3, tenant="t2")])
+    (job, _, _) = await store.claim()
+    await store.journal.hand_over(job, "smtp")
+    await store.journal.settle(settlement(job, Result.SENT, store.clock))
+    changes = await store.reader.changes(tenant="t1", after=start, firing="", limit=10)
+    assert [(change.delivery.id, change.delivery.state) for change in changes] == [
+        ("d2", State.ACCEPTED),
+        (job.id, State.SENDING),
+        (job.id, State.SENT),
+    ]
+    rest = await store.reader.changes(tenant="t1", after=changes[0].position, firing="", limit=10)
+    assert rest == changes[1:]
+    assert [c.delivery.id for c in await store.reader.changes(tenant="t1", after=start, firing="f2", limit=10)] == ["d2"]
+
+
+async def test_a_watcher_does_not_pass_a_transaction_under_way(postgres_url: str, clock: FakeClock) -> None:
+    """A later transaction that commits first is shown only when the earlier one has ended: otherwise that one's changes would be missed."""
+    store = await make(postgres_url, clock)
+    start = await store.reader.end_of_changes()
+    async with store.database.transaction() as slow:
+        await store.order.begin(slow)
+        await store.journal.accept([new(1)])
+        assert await store.reader.changes(tenant="t1", after=start, firing="", limit=10) == []
+    changes = await store.reader.changes(tenant="t1", after=start, firing="", limit=10)
+    assert [change.delivery.id for change in changes] == ["d1"]
+    await store.journal.stop()
+    await store.database.stop()
+
+
+async def test_numbers_of_changes_grow_across_restarts(database_url: str, clock: FakeClock) -> None:
+    """A token from before still continues, and nothing gets a number twice."""
+    places: list[int] = []
+    for number in range(3):
+        store = await make(database_url, clock)
+        start = await store.reader.end_of_changes()
+        await store.journal.accept([new(number)])
+        (change,) = await store.reader.changes(tenant="t1", after=start, firing="", limit=10)
+        places.append(change.position.transaction)
+        await store.journal.stop()
+        await store.database.stop()
+    assert places == sorted(set(places))
+
+
+async def test_old_things_are_removed_and_nothing_else(store: Store) -> None:
+    """Messages of the inbox and finished deliveries go by age; what waits stays however old it is."""
+    await store.journal.accept([new(1, channel=Channel.INBOX), new(2)])
+    await store.clock.advance(100)
+    await store.journal.accept([new(3, channel=Channel.INBOX)])
+    before = store.clock.micros() - 50_000_000
+    assert await store.cleaner.clean(inbox_before=before, deliveries_before=0, limit=10) == 1
+    assert [item.id for item in await store.inbox.page(tenant="t1", before=None, limit=10)] == ["d3"]
+    assert await store.cleaner.clean(inbox_before=before, deliveries_before=before, limit=10) == 1
+    remaining = await store.reader.page(DeliveryQuery(tenant="t1"), before=None, limit=10)
+    assert {item.id for item in remaining} == {"d2", "d3"}
+
+
+def template(code: str = "greeting", uid: str = "u1", **fields: Any) -> Template:
+    """A template; ``fields`` replace its own."""
+    values: dict[str, Any] = {
+        "tenant": "t1",
+        "code": code,
+        "version": 1,
+        "uid": uid,
+        "content": Content("Hi {{ name }}", "Hello", ""),
+        "variables": ("name",),
+        "resend": True,
+        "created": 5,
+    }
+    return Template(**{**values, **fields})
+
+
+async def test_versions_of_a_template_stay(store: Store) -> None:
+    """The newest is the current one; the older ones can still be read; another tenant's are another's."""
+    await store.templates.create(template())
+    second = await store.templates.add_version(template(uid="u2", content=Content("Ho", "Hello", "")))
+    assert second.version == 2
+    assert await store.templates.get(tenant="t1", code="greeting", version=1) == template()
+    assert await store.templates.get(tenant="t1", code="greeting", version=0) == second
+    assert await store.templates.get(tenant="t2", code="greeting", version=0) is None
+    assert await store.templates.current([("t1", "greeting"), ("t2", "greeting")]) == {("t1", "greeting"): "u2"}
+    with pytest.raises(TemplateExists):
+        await store.templates.create(template())
+    with pytest.raises(TemplateNotFound):
+        await store.templates.add_version(template("other"))
+
+
+async def test_templates_are_listed_by_code_and_deleted_whole(store: Store) -> None:
+    """One row a code, whatever its versions; a deleted code can be used again."""
+    for code in ("b", "a", "c"):
+        await store.templates.create(template(code, uid=code))
+    await store.templates.add_version(template("a", uid="a2"))
+    first = await store.templates.page(tenant="t1", after="", limit=2)
+    rest = await store.templates.page(tenant="t1", after="b", limit=2)
+    assert [(item.code, item.version) for item in (*first, *rest)] == [("a", 2), ("b", 1), ("c", 1)]
+    assert await store.templates.delete(tenant="t1", code="a")
+    assert not await store.templates.delete(tenant="t1", code="a")
+    assert not await store.templates.delete(tenant="t2", code="b")
+    again = replace(template("a", uid="a3"), version=1)
+    await store.templates.create(again)
+    assert await store.templates.get(tenant="t1", code="a", version=0) == again

@@ -1,0 +1,161 @@
+"""Identity, addresses, subjects, and what follows from an attempt."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailer_svc.domain import (
+    AddressInvalid,
+    Content,
+    Job,
+    Lane,
+    LaneLimits,
+    Outcome,
+    Result,
+    RetryRule,
+    State,
+    checked_subject,
+    checked_traceparent,
+    delivery_id,
+    next_step,
+    normal_address,
+)
+
+RULE = RetryRule(max_deferrals=3, initial=4.0, longest=60.0, expiry=1000.0)
+texts = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30)
+
+
+def job(attempts: int = 0, deferrals: int = 0, *, resend: bool = False) -> Job:
+    """A claimed delivery, accepted at zero."""
+    return Job(
+        id="d",
+        epoch=1,
+        tenant="t",
+        lane=Lane.NORMAL,
+        to="a@b.c",
+        content=Content("s"),
+        message_id="<d@x>",
+        attempts=attempts,
+        deferrals=deferrals,
+        created=0,
+        resend=resend,
+        traceparent="",
+    )
+
+
+@pytest.mark.parametrize(
+    ("given_job", "result", "seconds", "state", "attempts", "deferrals", "wait"),
+    [
+        (job(), Result.SENT, 1, State.SENT, 1, 0, None),
+        (job(4, 2), Result.SENT, 1, State.SENT, 5, 2, None),
+        (job(), Result.REFUSED, 1, State.DEAD, 1, 0, None),
+        (job(), Result.DEFERRED, 1, State.RETRYING, 1, 1, 4.0),
+        (job(1, 1), Result.DEFERRED, 1, State.RETRYING, 2, 2, 8.0),
+        (job(2, 2), Result.DEFERRED, 1, State.DEAD, 3, 3, None),
+        (job(9, 2), Result.PROVIDER_DOWN, 1, State.RETRYING, 10, 2, 60.0),
+        (job(99, 2), Result.PROVIDER_DOWN, 999, State.RETRYING, 100, 2, 60.0),
+        (job(99, 2), Result.PROVIDER_DOWN, 1000, State.DEAD, 100, 2, None),
+        (job(), Result.UNKNOWN, 1, State.OUTCOME_UNKNOWN, 1, 0, None),
+        (job(resend=True), Result.UNKNOWN, 1, State.RETRYING, 1, 0, 4.0),
+        (job(), Result.NOT_TRIED, 1, State.ACCEPTED, 0, 0, 0.0),
+        (job(1, 1), Result.NOT_TRIED, 1, State.RETRYING, 1, 1, 0.0),
+    ],
+)
+def test_what_follows_from_an_attempt(
+    given_job: Job, result: Result, seconds: int, state: State, attempts: int, deferrals: int, wait: float | None
+) -> None:
+    """A provider that is away costs no life, a deferral does, time ends everything, and an unknown outcome obeys the resend policy."""
+    step = next_step(given_job, Outcome(result, 1, "words"), rule=RULE, now=seconds * 1_000_000, draw=lambda: 1.0)
+    assert (step.state, step.attempts, step.deferrals, step.wait) == (state, attempts, deferrals, wait)
+
+
+@given(st.integers(1, 1000), st.floats(0, 1))
+def test_waits_grow_within_their_bounds(attempts: int, draw: float) -> None:
+    """At least half of the bound, never more than the longest."""
+    wait = RULE.wait(attempts, lambda: draw)
+    assert RULE.initial / 2 <= wait <= RULE.longest
+
+
+@given(texts, texts, st.sampled_from(["", "email", "inbox"]), texts)
+def test_the_id_derives_from_what_the_delivery_is(tenant: str, firing: str, channel: str, address: str) -> None:
+    """The same for the same, whatever the case of the address; another for another part."""
+    base = delivery_id(tenant=tenant, firing=firing, channel=channel, address=address)
+    assert base == delivery_id(tenant=tenant, firing=firing, channel=channel, address=address.upper())
+    assert base != delivery_id(tenant=tenant + "x", firing=firing, channel=channel, address=address)
+    assert base != delivery_id(tenant=tenant, firing=firing + "x", channel=channel, address=address)
+    assert base != delivery_id(tenant=tenant, firing=firing, channel=channel + "x", address=address)
+    assert base != delivery_id(tenant=tenant, firing=firing, channel=channel, address=address + "x")
+    assert len(base) <= 64
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("ann@example.com", "ann@example.com"),
+        ("Ann@EXAMPLE.com", "Ann@example.com"),
+        ("o'neil+tag@a-b.example.co.uk", "o'neil+tag@a-b.example.co.uk"),
+        ("me@localhost", "me@localhost"),
+        ("ops@intra.local", "ops@intra.local"),
+        ("a@münchen.de", "a@xn--mnchen-3ya.de"),
+        ("a@xn--mnchen-3ya.de", "a@xn--mnchen-3ya.de"),
+        ("jürgen@example.com", "jürgen@example.com"),
+    ],
+)
+def test_addresses_have_one_spelling(address: str, expected: str) -> None:
+    """The domain is lower-case ASCII; the local part is the receiver's business."""
+    assert normal_address(address) == expected
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "", "ann", "@x.de", "ann@", "a b@x.de", "a@b c", "a@x.de\n", "a@x.de\r\nBcc: b@x.de", "a@x.de\0", "a@x.de,b@x.de", "Ann <a@x.de>",
+        "a..b@x.de", ".a@x.de", "a.@x.de", "a@-x.de", "a@x-.de", "a@x..de", "a@x.de.", "a@1.2.3.4", "a@[1.2.3.4]", '"a b"@x.de', "a@b@c.de",
+        "a" * 65 + "@x.de", "a@" + "b" * 64 + ".de", "a@" + "b." * 130 + "de", "a\u2028@x.de", "a@x\u0085.de",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_is_refused(address: str) -> None:
+    """Lists, names, breaks and broken syntax alike."""
+    with pytest.raises(AddressInvalid):
+        normal_address(address)
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=20))
+def test_a_checked_address_never_breaks_a_line(text: str) -> None:
+    """Whatever passes is one printable word with one at sign."""
+    try:
+        address = normal_address(f"{text}@example.com")
+    except AddressInvalid:
+        return
+    assert address.isprintable()
+    assert " " not in address
+    assert address.count("@") == 1
+    assert "<" not in address
+    assert ">" not in address
+
+
+@given(st.text(st.characters(exclude_categories=("Cc", "Zl", "Zp", "Cs")), max_size=50))
+def test_a_single_line_is_a_subject(subject: str) -> None:
+    """Nothing else is demanded of it."""
+    assert checked_subject(subject) == subject
+
+
+@pytest.mark.parametrize(("value", "kept"), [("00-" + "a" * 32 + "-" + "b" * 16 + "-01", True), ("", False), ("x\r\ny", False)])
+def test_a_broken_traceparent_is_dropped(value: str, kept: bool) -> None:
+    """It is no reason to withhold a message."""
+    assert checked_traceparent(value) == (value if kept else "")
+
+
+@pytest.mark.parametrize(("capacity", "bulk", "normal"), [(1, 1, 1), (2, 1, 2), (4, 3, 4), (16, 12, 14), (100, 75, 88)])
+def test_connections_are_kept_for_the_more_urgent(capacity: int, bulk: int, normal: int) -> None:
+    """Bulk takes three quarters at most, bulk and normal seven eighths; critical takes what is left and, alone, everything."""
+    for lane, most in ((Lane.BULK, bulk), (Lane.NORMAL, normal), (Lane.CRITICAL, capacity)):
+        limits = LaneLimits(capacity)
+        while limits.admits(lane):
+            limits.running[lane] += 1
+        assert limits.running[lane] == most
+    limits = LaneLimits(16)
+    limits.running[Lane.BULK] = 12
+    limits.running[Lane.NORMAL] = 2
+    assert not limits.admits(Lane.NORMAL)
+    assert limits.admits(Lane.CRITICAL)
