@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.scheduler.stores import Stores
 from tests.integration.scheduler.support import Rig
+from tocsin.testing.clock import FakeClock
 
 
 @pytest.fixture
@@ -15,3 +17,12 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     await made.start()
     yield made
     await made.stop()
+
+
+@pytest.fixture
+async def stores(database_url: str, clock: FakeClock) -> AsyncIterator[Stores]:
+    """The stores on each kind of database, with every shard taken."""
+    made = Stores(database_url, clock)
+    await made.start()
+    yield made
+    await made.database.stop()

@@ -1,0 +1,98 @@
+"""The scheduler's stores on a fresh database, and rows to put in."""
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from scheduler_svc.domain import Action, Alarm, Firing, FiringState, Origin, Outcome, Priority, new_id, shard_of
+from scheduler_svc.planning import Plan, Schedule, plan
+from scheduler_svc.ports import Due, NewAlarm
+from scheduler_svc.recurrence import At, Trigger, compiled
+from scheduler_svc.store import SqlAlarmStore, SqlDueStore, SqlLedger, SqlShardStore, SqlUpkeep
+from tocsin.clock import Clock
+from tocsin.database import Database
+from tocsin.errors import TocsinError
+
+SECOND = 1_000_000
+NOW = 1_767_225_600 * SECOND
+ACTION = Action("task", b"\n\x06noop")
+OWNER = "me"
+
+
+class Stores:
+    """All stores on one database."""
+
+    def __init__(self, database_url: str, clock: Clock) -> None:
+        self.database = Database(url=database_url, clock=clock, schema="scheduler_svc", migrations="scheduler_svc")
+        self.alarms = SqlAlarmStore(self.database)
+        self.due = SqlDueStore(self.database)
+        self.ledger = SqlLedger(self.database)
+        self.shards = SqlShardStore(self.database)
+        self.upkeep = SqlUpkeep(self.database)
+        self.held: Mapping[int, int] = {}
+
+    async def start(self) -> None:
+        """Opens the database and takes every shard."""
+        await self.database.start()
+        self.held = await self.shards.acquire(OWNER, now=NOW, until=NOW + 10 * SECOND, steal=False)
+
+    async def add(self, *made: Alarm) -> None:
+        """Stores alarms."""
+        for result in await self.alarms.create([NewAlarm(alarm=alarm) for alarm in made]):
+            assert not isinstance(result, TocsinError), result
+
+    async def fire(self, *batch: tuple[str, int], now: int = NOW, owner: str = OWNER, most: int = 1000, **given: Any) -> Any:
+        """One firing transaction."""
+        values = {"held": self.held, **given}
+        return await self.due.fire(batch, owner=owner, now=now, most=most, planner=planner(now), **values)
+
+    async def all_firings(self, tenant: str = "t1") -> list[Firing]:
+        """The tenant's ledger in order of due time."""
+        return list(reversed(await self.ledger.page(tenant, conditions=(), before=None, size=100_000)))
+
+
+def planner(now: int) -> Any:
+    """Plans as the engine does."""
+
+    def run(due: Due, room: int) -> Plan:
+        schedule = Schedule(trigger=compiled(due.trigger, due.anchor), due=due.due, ordinal=due.ordinal, skip_before=due.skip_before)
+        return plan(schedule, now=now, most=room, grace=30 * SECOND)
+
+    return run
+
+
+def alarm(**fields: Any) -> Alarm:
+    """An alarm due now; ``fields`` replace its own."""
+    identity = fields.pop("id", None) or new_id(NOW)
+    trigger: Trigger = fields.pop("trigger", None) or Trigger(spec=At(fields.get("due", NOW)))
+    values: dict[str, Any] = {
+        "tenant": "t1",
+        "shard": shard_of(identity),
+        "anchor": NOW,
+        "action": ACTION,
+        "due": NOW,
+        "created": NOW,
+        "updated": NOW,
+        **fields,
+    }
+    return Alarm(id=identity, trigger=trigger, **values)
+
+
+def firing(**fields: Any) -> Firing:
+    """An ad-hoc firing due now; ``fields`` replace its own."""
+    values: dict[str, Any] = {
+        "id": new_id(NOW),
+        "tenant": "t1",
+        "alarm": "",
+        "shard": random.randrange(256),
+        "origin": Origin.ADHOC,
+        "due": NOW,
+        "fired": NOW,
+        "outcome": Outcome.FIRED,
+        "state": FiringState.PENDING,
+        "ready": NOW,
+        "priority": Priority.NORMAL,
+        "action": ACTION,
+        **fields,
+    }
+    return Firing(**values)
