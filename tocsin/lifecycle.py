@@ -7,6 +7,7 @@ line and its exit code happens here.
 import asyncio
 import contextlib
 import errno
+import gc
 import os
 import signal
 import socket
@@ -212,6 +213,9 @@ async def _serve(app: App) -> None:
         except BaseException:
             waiting.cancel()
             raise
+        # What stands now (modules, descriptors, compiled handlers) stays: a full collection need not walk over it again and again.
+        gc.collect()
+        gc.freeze()
         _log.info("ready", pid=os.getpid(), **app.addresses())
         await waiting
         _log.info("draining")
