@@ -26,7 +26,7 @@ from tocsin.testing.smtp import SmtpSink
 from tocsin.testing.waiting import eventually
 
 BATCH = 200
-CONNECTIONS = 32
+CONNECTIONS = 64
 _READY = b"GET /readyz HTTP/1.1\r\nHost: mailer\r\n\r\n"
 
 

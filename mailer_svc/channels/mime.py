@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from email.headerregistry import Address
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
+from functools import lru_cache
 from typing import Final
 
 from mailer_svc.domain import Content, checked_subject, normal_address
@@ -78,7 +79,7 @@ class MailComposer:
         """
         if _BREAKS.search(to) or not to.isprintable() or " " in to:
             raise InvalidInput.at("to", "is not an address")
-        date = format_datetime(from_micros(created))
+        date = _date(created // 1_000_000)
         head = f"{self._head}Date: {date}\r\nMessage-ID: {message_id}\r\nTo: {to}\r\n{subject_header(content.subject)}\r\n"
         if content.text and content.html:
             body = _alternative(content)
@@ -87,6 +88,12 @@ class MailComposer:
         else:
             body = _part("plain", content.text)
         return (head + body).encode()
+
+
+@lru_cache(maxsize=256)
+def _date(seconds: int) -> str:
+    """The Date of RFC 5322, 3.3; messages that come together share it."""
+    return format_datetime(from_micros(seconds * 1_000_000))
 
 
 def subject_header(subject: str) -> str:

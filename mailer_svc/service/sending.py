@@ -150,11 +150,12 @@ class Sender:
 
     async def _claim(self) -> bool:
         """Claims for each lane that has something due and room; True if there may be more right now."""
+        rooms = {lane: _BUFFER - len(jobs) for lane, jobs in self._ready.items() if len(jobs) <= _BUFFER // 2}
         now = self._clock.micros()
         more = False
-        for lane in await self._queue.due_lanes(now=now):
-            room = _BUFFER - len(self._ready[lane])
-            if room < _BUFFER // 2:
+        for lane in await self._queue.due_lanes(now=now) if rooms else ():
+            room = rooms.get(lane, 0)
+            if not room:
                 continue
             jobs = await self._queue.claim_due(owner=self._owner, lane=lane, limit=room, now=now, lease=round(self._rule.lease * 1e6))
             more = more or len(jobs) == room

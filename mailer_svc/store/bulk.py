@@ -3,10 +3,11 @@
 SQLite's driver gets plain tuples; PostgreSQL gets one array for each column, which a single INSERT unfolds.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Table, bindparam, func, insert, select
+from sqlalchemy import ColumnElement, Table, bindparam, column, func, insert, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +15,33 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tocsin.database import insert_ignore
 
 Row = tuple[Any, ...]
+_PARAMETER = "rows"
+
+
+class Rows:
+    """Rows that a statement is given as a parameter and uses like a table: JSON on SQLite, arrays on PostgreSQL.
+
+    ``columns`` are what the statement refers to.
+    """
+
+    def __init__(self, types: Mapping[str, Any], *, sqlite: bool) -> None:
+        self._sqlite = sqlite
+        self._names = list(types)
+        if sqlite:
+            each = func.json_each(bindparam(_PARAMETER)).table_valued("value")
+            fields = (func.json_extract(each.c.value, f"$[{number}]").label(name) for number, name in enumerate(types))
+            table: Any = select(*fields).subquery("new")
+        else:
+            arrays = (bindparam(f"{_PARAMETER}_{name}", type_=ARRAY(kind)) for name, kind in types.items())
+            unfolded = func.unnest(*arrays).table_valued(*(column(name, kind) for name, kind in types.items()))
+            table = unfolded.render_derived(name="new")
+        self.columns: Mapping[str, ColumnElement[Any]] = {name: table.c[name] for name in types}
+
+    def bind(self, rows: Sequence[Row]) -> dict[str, Any]:
+        """The parameters for ``rows``."""
+        if self._sqlite:
+            return {_PARAMETER: json.dumps(rows)}
+        return {f"{_PARAMETER}_{name}": list(values) for name, values in zip(self._names, zip(*rows, strict=True), strict=True)}
 
 
 class BulkInsert:

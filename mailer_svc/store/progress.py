@@ -4,42 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BigInteger, ColumnElement, Integer, Text, and_, case, delete, or_, update
 
 from mailer_svc.domain import WAITING, Job, State
 from mailer_svc.ports import Settlement
-from mailer_svc.store.bulk import BulkInsert, Row
+from mailer_svc.store.bulk import BulkInsert, Row, Rows
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.tables import contents, deliveries, events
 from tocsin.clock import Clock
 from tocsin.database import Database
 
-_KEYS = tuple_(deliveries.c.id, deliveries.c.epoch)
-_WAITING = deliveries.c.state.in_([int(state) for state in WAITING])
-# An outcome that comes late corrects a guess, never another outcome.
-_OPEN = deliveries.c.state.not_in([int(State.SENT), int(State.DEAD)])
-_MARK = update(deliveries).where(_WAITING).values(state=int(State.SENDING), next_attempt=None).returning(deliveries.c.id)
-_SENT = (
-    update(deliveries)
-    .where(_OPEN)
-    .values(state=int(State.SENT), attempts=deliveries.c.attempts + 1, next_attempt=None, due=None, owner="")
-    .returning(deliveries.c.id)
-)
-_SETTLE = (
-    update(deliveries)
-    .where(deliveries.c.id == bindparam("row"), deliveries.c.epoch == bindparam("claim"), _OPEN)
-    .values(
-        state=bindparam("to_state"),
-        attempts=bindparam("to_attempts"),
-        deferrals=bindparam("to_deferrals"),
-        updated=bindparam("at"),
-        next_attempt=bindparam("next"),
-        due=bindparam("next"),
-        owner="",
-    )
-    .returning(deliveries.c.id)
-)
+_SENDING = int(State.SENDING)
+_CLOSED = [int(State.SENT), int(State.DEAD)]
+_COLUMNS = {"id": Text, "epoch": Integer, "state": Integer, "attempts": Integer, "deferrals": Integer, "at": BigInteger, "next": BigInteger}
 _FORGET_FROM = 500
 
 
@@ -58,27 +35,28 @@ class ProgressLog:
     """Stores marks and outcomes, if the claim that they come from is still the newest."""
 
     def __init__(self, *, database: Database, clock: Clock, order: ChangeOrder) -> None:
+        sqlite = database.dialect == "sqlite"
         self._database = database
         self._clock = clock
         self._order = order
-        self._events = BulkInsert(events, sqlite=database.dialect == "sqlite")
+        self._events = BulkInsert(events, sqlite=sqlite)
+        self._rows = Rows(_COLUMNS, sqlite=sqlite)
+        self._update = _update(self._rows)
         self._sent: list[str] = []
 
     async def store(self, items: Sequence[Progress]) -> list[bool]:
         """Stores ``items`` in one transaction; False for one whose delivery is no longer its claimant's."""
         now = self._clock.micros()
-        marks = [item for item in items if isinstance(item, Mark)]
-        outcomes = [item for item in items if isinstance(item, Settlement)]
+        # In the order of the ids, so that two replicas do not wait for each other's rows.
+        rows = sorted(_row(item, now) for item in items)
         async with self._database.transaction() as connection:
-            marked = await self._update(connection, _MARK, marks, now)
-            settled = await self._update(connection, _SENT, [item for item in outcomes if item.step.state is State.SENT], now)
-            for item in outcomes:
-                if item.step.state is not State.SENT:
-                    settled.update((await connection.execute(_SETTLE, _settle_row(item, now))).scalars())
-            kept = [item.job.id in (marked if isinstance(item, Mark) else settled) for item in items]
-            await self._log(connection, [item for item, good in zip(items, kept, strict=True) if good], now)
-        self._sent.extend(item.job.id for item in outcomes if item.step.state is State.SENT and item.job.id in settled)
-        return kept
+            kept = {(row.id, row.epoch) for row in await connection.execute(self._update, self._rows.bind(rows))}
+            good = [item for item in items if _key(item) in kept]
+            if good:
+                change = await self._order.begin(connection)
+                await self._events.insert(connection, [_event_row(item, change, number, now) for number, item in enumerate(good)])
+        self._sent += [item.job.id for item in good if isinstance(item, Settlement) and item.step.state is State.SENT]
+        return [_key(item) in kept for item in items]
 
     async def forget(self, *, everything: bool = False) -> None:
         """Removes the bodies of mails that were sent, many at a time."""
@@ -88,39 +66,51 @@ class ProgressLog:
         async with self._database.transaction() as connection:
             await connection.execute(delete(contents).where(contents.c.delivery.in_(sent)))
 
-    async def _update(self, connection: AsyncConnection, statement: Any, items: Sequence[Progress], now: int) -> set[str]:
-        if not items:
-            return set()
-        keys = [(item.job.id, item.job.epoch) for item in items]
-        return set((await connection.execute(statement.where(_KEYS.in_(keys)).values(updated=now))).scalars())
 
-    async def _log(self, connection: AsyncConnection, items: Sequence[Progress], now: int) -> None:
-        if items:
-            change = await self._order.begin(connection)
-            await self._events.insert(connection, [_event_row(item, change, number, now) for number, item in enumerate(items)])
+def _update(rows: Rows) -> Any:
+    """One statement for marks and outcomes: a mark keeps its claim and needs a waiting delivery; a late outcome corrects a guess."""
+    new = rows.columns
+    marks = new["state"] == _SENDING
+    waiting = deliveries.c.state.in_([int(state) for state in WAITING])
+    stands: ColumnElement[bool] = or_(and_(marks, waiting), and_(~marks, deliveries.c.state.not_in(_CLOSED)))
+    return (
+        update(deliveries)
+        .where(deliveries.c.id == new["id"], deliveries.c.epoch == new["epoch"], stands)
+        .values(
+            state=new["state"],
+            attempts=new["attempts"],
+            deferrals=new["deferrals"],
+            updated=new["at"],
+            next_attempt=new["next"],
+            due=case((marks, deliveries.c.due), else_=new["next"]),
+            owner=case((marks, deliveries.c.owner), else_=""),
+        )
+        .returning(deliveries.c.id, deliveries.c.epoch)
+    )
+
+
+def _key(item: Progress) -> tuple[str, int]:
+    return item.job.id, item.job.epoch
+
+
+def _row(item: Progress, now: int) -> Row:
+    """A row of `_COLUMNS`."""
+    job = item.job
+    if isinstance(item, Mark):
+        return (job.id, job.epoch, _SENDING, job.attempts, job.deferrals, now, None)
+    step = item.step
+    return (job.id, job.epoch, int(step.state), step.attempts, step.deferrals, now, _next(item, now))
 
 
 def _next(item: Settlement, now: int) -> int | None:
     return None if item.step.wait is None else now + round(item.step.wait * 1e6)
 
 
-def _settle_row(item: Settlement, now: int) -> dict[str, Any]:
-    return {
-        "row": item.job.id,
-        "claim": item.job.epoch,
-        "to_state": int(item.step.state),
-        "to_attempts": item.step.attempts,
-        "to_deferrals": item.step.deferrals,
-        "at": now,
-        "next": _next(item, now),
-    }
-
-
 def _event_row(item: Progress, change: int, number: int, now: int) -> Row:
     """A row of ``events``."""
     job = item.job
     if isinstance(item, Mark):
-        return (change, number, job.id, job.tenant, now, int(State.SENDING), job.attempts + 1, None, item.provider, 0, "")
+        return (change, number, job.id, job.tenant, now, _SENDING, job.attempts + 1, None, item.provider, 0, "")
     step = item.step
     following = _next(item, now)
     return (change, number, job.id, job.tenant, now, int(step.state), step.attempts, following, item.provider, step.code, step.detail)

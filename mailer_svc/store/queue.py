@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, bindparam, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import WAITING, Content, Job, Lane, State
@@ -37,28 +37,14 @@ class SqlDeliveryQueue:
         self._database = database
         self._order = order
         self._events = BulkInsert(events, sqlite=database.dialect == "sqlite")
+        self._claim = _claim()
 
     async def claim_due(self, *, owner: str, lane: Lane, limit: int, now: int, lease: int) -> list[Job]:
         """Takes up to ``limit`` due deliveries for ``owner`` until ``now + lease``, the longest due first."""
-        due = (
-            select(deliveries.c.id)
-            .where(deliveries.c.lane == int(lane), deliveries.c.due <= now, deliveries.c.state.in_(_WAITING))
-            .order_by(deliveries.c.due)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("due_now")
-        )
+        values = {"claimant": owner, "claim_lane": int(lane), "most": limit, "now": now, "until": now + lease}
         async with self._database.transaction() as connection:
-            claimed = (
-                await connection.execute(
-                    update(deliveries)
-                    .where(deliveries.c.id.in_(select(due.c.id)))
-                    .values(epoch=deliveries.c.epoch + 1, owner=owner, due=now + lease)
-                    .returning(*_JOB)
-                )
-            ).all()
-            bodies = await _bodies(connection, [row.id for row in claimed])
-        return sorted((_job(row, bodies) for row in claimed), key=lambda job: job.created)
+            claimed = (await connection.execute(self._claim, values)).all()
+        return sorted(map(_job, claimed), key=lambda job: job.created)
 
     async def renew(self, *, owner: str, ids: Sequence[str], until: int) -> None:
         """Prolongs the claims of ``owner`` that still stand."""
@@ -131,26 +117,45 @@ class SqlDeliveryQueue:
         return {lane: counted.get(lane, 0) for lane in Lane}
 
 
+def _claim() -> Any:
+    due = (
+        select(deliveries.c.id)
+        .where(
+            deliveries.c.lane == bindparam("claim_lane"),
+            deliveries.c.due <= bindparam("now"),
+            deliveries.c.state.in_([literal_column(str(state)) for state in _WAITING]),
+        )
+        .order_by(deliveries.c.due)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True)
+        .cte("due_now")
+    )
+    return (
+        update(deliveries)
+        .where(deliveries.c.id.in_(select(due.c.id)))
+        .values(epoch=deliveries.c.epoch + 1, owner=bindparam("claimant"), due=bindparam("until"))
+        .returning(*_JOB, _body(contents.c.text), _body(contents.c.html))
+    )
+
+
 def _owned(owner: str, ids: Sequence[str]) -> Any:
     return and_(deliveries.c.id.in_(ids), deliveries.c.owner == owner, deliveries.c.due.is_not(None))
 
 
-async def _bodies(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
-    if not ids:
-        return {}
-    rows = await connection.execute(select(contents).where(contents.c.delivery.in_(ids)))
-    return {row.delivery: (row.text, row.html) for row in rows}
+def _body(column: Any) -> Any:
+    """A column of the row's content, in the same statement: a second one would have to name every row again."""
+    found = select(column).where(contents.c.delivery == deliveries.c.id).correlate(deliveries).scalar_subquery()
+    return func.coalesce(found, "").label(column.name)
 
 
-def _job(row: Any, bodies: Mapping[str, tuple[str, str]]) -> Job:
-    text, html = bodies.get(row.id, ("", ""))
+def _job(row: Any) -> Job:
     return Job(
         id=row.id,
         epoch=row.epoch,
         tenant=row.tenant,
         lane=Lane(row.lane),
         to=row.recipient,
-        content=Content(row.subject, text, html),
+        content=Content(row.subject, row.text, row.html),
         message_id=row.message_id,
         attempts=row.attempts,
         deferrals=row.deferrals,

@@ -1,0 +1,35 @@
+"""The states that this service's errors name."""
+
+from tocsin.errors import FailedPrecondition, InvalidInput, NotFound, ResourceExhausted
+
+
+class DeliveryNotFound(NotFound):
+    """There is no such delivery."""
+
+
+class MessageNotFound(NotFound):
+    """There is no such message in the inbox."""
+
+
+class TemplateNotFound(NotFound):
+    """There is no such template."""
+
+
+class AddressInvalid(InvalidInput):
+    """The address is not an email address."""
+
+
+class SubjectInvalid(InvalidInput):
+    """The subject is not a single line of text."""
+
+
+class MessageInvalid(InvalidInput):
+    """The message is not complete or not well-formed."""
+
+
+class ContentTooLarge(ResourceExhausted):
+    """The content is larger than a message may be."""
+
+
+class NoProvider(FailedPrecondition):
+    """No provider is configured for this channel."""

@@ -1,0 +1,174 @@
+"""The things that mailer_svc knows: messages, deliveries, templates."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class Channel(StrEnum):
+    """How a message travels."""
+
+    EMAIL = "email"
+    INBOX = "inbox"
+
+
+class Lane(IntEnum):
+    """How urgent a message is; the smaller goes first."""
+
+    CRITICAL = 1
+    NORMAL = 2
+    BULK = 3
+
+
+class State(IntEnum):
+    """Where a delivery stands; the numbers are those of the contract."""
+
+    ACCEPTED = 1
+    SENDING = 2
+    SENT = 3
+    RETRYING = 4
+    DEAD = 5
+    OUTCOME_UNKNOWN = 6
+
+
+WAITING = (State.ACCEPTED, State.RETRYING)
+"""States in which a delivery may be claimed by a sender."""
+
+FINAL = (State.SENT, State.DEAD, State.OUTCOME_UNKNOWN)
+"""States that no attempt follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a message says. ``text`` or ``html`` may be empty."""
+
+    subject: str
+    text: str = ""
+    html: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateUse:
+    """A template by its code, and the values of its variables."""
+
+    code: str
+    variables: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A message as a processor hands it in. ``channel`` is empty for the default one; ``key`` correlates the acknowledgement."""
+
+    key: int
+    tenant: str
+    firing: str
+    alarm: str
+    to: str
+    channel: str
+    lane: int
+    content: Content | TemplateUse | None
+    resend: bool = False
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDelivery:
+    """A message that was found good and is to be stored."""
+
+    id: str
+    tenant: str
+    firing: str
+    alarm: str
+    channel: Channel
+    to: str
+    lane: Lane
+    content: Content
+    message_id: str
+    resend: bool
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ack:
+    """What became of a submission: the id of its delivery, or why it was refused."""
+
+    key: int
+    delivery: str = ""
+    reason: str = ""
+    message: str = ""
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineEntry:
+    """One change of a delivery; ``at`` in microseconds since the epoch, ``code`` the provider's."""
+
+    at: int
+    state: State
+    provider: str = ""
+    code: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A stored delivery; times in microseconds since the epoch."""
+
+    id: str
+    tenant: str
+    firing: str
+    alarm: str
+    channel: Channel
+    to: str
+    subject: str
+    state: State
+    attempts: int
+    message_id: str
+    created: int
+    updated: int
+    next_attempt: int | None
+    timeline: tuple[TimelineEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxMessage:
+    """A mail that is shown instead of sent; its id is that of its delivery."""
+
+    id: str
+    tenant: str
+    to: str
+    content: Content
+    message_id: str
+    received: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """One version of a template. ``uid`` names this version for ever, also after the code was deleted and used again."""
+
+    tenant: str
+    code: str
+    version: int
+    uid: str
+    content: Content
+    variables: tuple[str, ...]
+    resend: bool
+    created: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A claimed delivery. ``epoch`` is the fencing number of the claim: it grows with each, and only the newest may change the row."""
+
+    id: str
+    epoch: int
+    tenant: str
+    lane: Lane
+    to: str
+    content: Content
+    message_id: str
+    attempts: int
+    deferrals: int
+    created: int
+    resend: bool
+    traceparent: str

@@ -1,0 +1,45 @@
+"""The mailer's settings."""
+
+from pathlib import Path
+
+import pytest
+
+from mailer_svc.config import MailerSettings
+from tocsin.config import ConfigError, describe, load
+
+README = Path(__file__).parents[3] / "mailer_svc" / "README.md"
+
+
+def test_every_setting_stands_in_the_readme() -> None:
+    """With its default; the page is what an operator reads."""
+    text = README.read_text()
+    for row in describe(MailerSettings):
+        if row.name.startswith("TOCSIN_MAILER_"):
+            assert f"| `{row.name}` | {row.default} | {row.description} |" in text, row.name
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({"TOCSIN_MAILER_SMTP_FROM": "nobody"}, "TOCSIN_MAILER_SMTP_FROM"),
+        ({"TOCSIN_MAILER_SMTP_FROM": "Ann <a@b.c>\nBcc: eve@example.com"}, "TOCSIN_MAILER_SMTP_FROM"),
+        ({"TOCSIN_MAILER_SMTP_TLS": "maybe"}, "TOCSIN_MAILER_SMTP_TLS"),
+        ({"TOCSIN_MAILER_DEFAULT_CHANNEL": "email"}, "TOCSIN_MAILER_SMTP_HOST"),
+        ({"TOCSIN_MAILER_SMTP_PASSWORD": "x"}, "TOCSIN_MAILER_SMTP_USERNAME"),
+        ({"TOCSIN_MAILER_SMTP_HOST": "h", "TOCSIN_MAILER_SMTP_USERNAME": "u", "TOCSIN_MAILER_SMTP_TLS": "none"}, "without TLS"),
+        ({"TOCSIN_MAILER_SMTP_PASSWORD_FILE": "/nowhere"}, "TOCSIN_MAILER_SMTP_PASSWORD_FILE"),
+        ({"TOCSIN_MAILER_SMTP_HELO": "a b"}, "TOCSIN_MAILER_SMTP_HELO"),
+        ({"TOCSIN_MAILER_SMTP_HOTS": "h"}, "did you mean TOCSIN_MAILER_SMTP_HOST"),
+    ],
+)
+def test_a_bad_setting_is_named(env: dict[str, str], words: str) -> None:
+    """A value that makes no sense, or a combination, stops the start; a password never goes out in the clear."""
+    with pytest.raises(ConfigError, match=words):
+        load(MailerSettings, env)
+
+
+@pytest.mark.parametrize(("tls", "port"), [("none", 25), ("starttls", 587), ("implicit", 465)])
+def test_the_port_follows_the_encryption(tls: str, port: int) -> None:
+    """Unless one is set."""
+    assert load(MailerSettings, {"TOCSIN_MAILER_SMTP_TLS": tls}).resolved_smtp_port == port
+    assert load(MailerSettings, {"TOCSIN_MAILER_SMTP_TLS": tls, "TOCSIN_MAILER_SMTP_PORT": "2525"}).resolved_smtp_port == 2525
