@@ -22,6 +22,7 @@ from tocsin.errors import Aborted, Unavailable
 
 _SECOND: Final = 1_000_000
 _IDLE_SECONDS: Final = 60.0
+_SHORTEST_SECONDS: Final = 0.001  # a wait that rounds to nothing would spin
 _GIVEN_BACK: Final = Released()
 _RETRY_SECONDS: Final = (0.1, 0.2, 0.5, 1.0)
 
@@ -344,7 +345,7 @@ class Dispatcher:
         """Seconds until something is to be done that nobody will ring for."""
         expiry = self.leases.next_expiry()
         lease = float("inf") if expiry is None else expiry - self._clock.monotonic()
-        return max(0.0, min(_IDLE_SECONDS, lease, self.backlog.next_look()))
+        return max(_SHORTEST_SECONDS, min(_IDLE_SECONDS, lease, self.backlog.next_look()))
 
 
 def _confirm(batch: Sequence[tuple[Session | None, Report]]) -> None:

@@ -25,6 +25,7 @@ from tocsin.mesh.client import Mesh
 from tocsin.mesh.context import acting_as
 from tocsin.mesh.identity import ensure_pki
 from tocsin.telemetry import Telemetry
+from tocsin.testing.clock import FakeClock
 from tocsin.testing.tokens import TokenMint
 from tocsin.testing.waiting import eventually
 
@@ -143,6 +144,8 @@ class Rig:
 
         async def there() -> bool:
             nonlocal found
+            if isinstance(self.clock, FakeClock):
+                await self.clock.advance(0.05)  # whoever waits on the clock must come to its turn
             found = list(reversed(await self.ledger(f'alarm="{alarm}"')))
             return [firing.state for firing in found] == list(states)
 

@@ -1,0 +1,181 @@
+"""One replica of the scheduler without its RPCs, on a clock that the test moves, and a processor that it talks to directly."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from scheduler_svc.announce import ChangeBell
+from scheduler_svc.dispatch import Dispatcher, DispatchOptions, Jobs, Session
+from scheduler_svc.domain import End, Lease, Parcel, Report, Succeeded
+from scheduler_svc.engine import Engine, EngineOptions
+from scheduler_svc.metrics import SchedulerMetrics
+from scheduler_svc.ports import DueStore, Ledger, Pending, ShardStore
+from scheduler_svc.shards import Ownership, ShardKeeper
+from tests.integration.scheduler.stores import Stores
+from tocsin.errors import Unavailable
+from tocsin.redis import EventBus, Redis
+from tocsin.testing.clock import FakeClock
+from tocsin.testing.waiting import eventually
+
+
+class Mortal:
+    """Another object whose coroutine methods fail from its death on, as if the process or its database were gone.
+
+    Attributes:
+        dead: whether it is.
+        dies_after: name of the method that is its last: it takes effect, and nobody hears of it.
+        held_back: events that the answer of a method waits for, by its name.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.dead = False
+        self.dies_after = ""
+        self.held_back: dict[str, asyncio.Event] = {}
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._inner, name)
+
+        async def call(*args: Any, **given: Any) -> Any:
+            if self.dead:
+                raise Unavailable("dead")
+            result = await method(*args, **given)
+            if name in self.held_back:
+                await self.held_back[name].wait()
+            if name == self.dies_after:
+                self.dead = True
+            if self.dead:
+                raise Unavailable("dead")
+            return result
+
+        return call
+
+
+class Replica:
+    """Engine, dispatcher and shard keeper of one process."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        clock: FakeClock,
+        *,
+        name: str = "a",
+        engine: EngineOptions | None = None,
+        dispatch: DispatchOptions | None = None,
+        alone: bool = False,
+    ) -> None:
+        self.clock = clock
+        self.mortals = [Mortal(stores.due), Mortal(stores.ledger), Mortal(stores.shards)]
+        due: DueStore
+        ledger: Ledger
+        shards: ShardStore
+        due, ledger, shards = self.mortals  # pyright: ignore[reportAssignmentType]  they pass everything on
+        self.ownership = Ownership(owner=name, clock=clock)
+        bell = ChangeBell(events=EventBus(redis=Redis(url=None, clock=clock), clock=clock))
+        observer = SchedulerMetrics(CollectorRegistry())
+        self.dispatcher = Dispatcher(
+            ledger=ledger,
+            shards=self.ownership,
+            changes=bell,
+            observer=observer,
+            clock=clock,
+            options=dispatch or DispatchOptions(),
+            draw=random.Random(1),
+        )
+        self.engine = Engine(
+            store=due,
+            shards=self.ownership,
+            outlet=self.dispatcher,
+            changes=bell,
+            observer=observer,
+            clock=clock,
+            options=engine or EngineOptions(),
+        )
+        self.keeper = ShardKeeper(
+            store=shards, ownership=self.ownership, listeners=(self.engine, self.dispatcher), clock=clock, lease_seconds=10, alone=alone
+        )
+
+    async def start(self) -> "Replica":
+        """Starts as the service does."""
+        for part in (self.dispatcher, self.engine, self.keeper):
+            await part.start()
+        return self
+
+    async def stop(self) -> None:
+        """Stops as the service does; one that is dead lets go of nothing."""
+        for part in (self.keeper, self.engine, self.dispatcher):
+            with suppress(Unavailable):
+                await part.stop()
+
+    async def crash(self) -> None:
+        """Dies: whatever it was doing, nothing of it reaches the database any more."""
+        for mortal in self.mortals:
+            mortal.dead = True
+        await self.stop()
+
+    def hint(self, alarm: str, due: int, priority: int = 2) -> None:
+        """Tells the engine about an alarm."""
+        self.engine.hint(Pending(alarm, due, priority))
+
+
+class Processor:
+    """Takes jobs over a session, and answers each as ``answer`` says; None leaves it unanswered."""
+
+    def __init__(self, replica: Replica, *, credit: int = 1000, answer: Callable[[Parcel], End | None] = lambda _: Succeeded()) -> None:
+        self._replica = replica
+        self._answer = answer
+        self.got: list[tuple[Parcel, int]] = []
+        self.arrived: list[tuple[int, int]] = []
+        self.confirmed: set[Lease] = set()
+        self.session: Session = replica.dispatcher.connect("test")
+        replica.dispatcher.grant(self.session, credit)
+        self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        while (message := await self.session.next()) is not None:
+            if isinstance(message, Jobs):
+                await self._take(message)
+            elif hasattr(message, "leases"):
+                self.confirmed |= set(message.leases)  # pyright: ignore[reportAttributeAccessIssue]  that is what was asked
+
+    async def _take(self, jobs: Jobs) -> None:
+        now = self._replica.clock.micros()
+        for parcel, token in jobs.deliveries:
+            self.got.append((parcel, token))
+            self.arrived.append((now, parcel.due))
+            end = self._answer(parcel)
+            if end is not None:
+                await self.report(parcel.id, token, end)
+
+    async def report(self, firing: str, token: int, end: End, *, credit: int = 1) -> None:
+        """Answers one delivery."""
+        await self._replica.dispatcher.report(self.session, [Report(Lease(firing, token), end)])
+        self._replica.dispatcher.grant(self.session, credit)
+
+    async def delivery(self, number: int = 1) -> tuple[Parcel, int]:
+        """The ``number``-th delivery, once it is there."""
+        await eventually(lambda: len(self.got) >= number, what=f"delivery {number}")
+        return self.got[number - 1]
+
+    async def leave(self) -> None:
+        """Breaks the stream."""
+        self._replica.dispatcher.disconnect(self.session)
+        await self._task
+
+
+async def pass_time(clock: FakeClock, seconds: float, condition: Callable[[], Any], *, step: float = 0.5) -> None:
+    """Moves the clock on in steps by ``seconds`` in all, then waits for the condition while the clock goes on slowly."""
+    while seconds > 0:
+        await clock.advance(min(step, seconds))
+        seconds -= step
+
+    async def holds() -> bool:
+        await clock.advance(0.05)
+        answer = condition()
+        return bool(await answer if asyncio.iscoroutine(answer) else answer)
+
+    await eventually(holds, seconds=20)
