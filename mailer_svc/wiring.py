@@ -116,7 +116,7 @@ def _sender(settings: MailerSettings, node: Node, store: _Store, hints: EventBus
         hints=hints,
         meter=meter,
         clock=clock,
-        rule=SendingRule(retry=retry, lease=settings.lease_seconds, sole=store.database.dialect == "sqlite"),
+        rule=SendingRule(retry=retry, lease=settings.lease_seconds, drain=settings.grace_seconds, sole=store.database.dialect == "sqlite"),
         owner=str(ULID()),
         draw=secrets.SystemRandom().random,
     )

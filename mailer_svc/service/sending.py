@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 _BUFFER = 200
 _SWEEP = 500
 _AWAY_SECONDS = 0.5
+_SETTLE_SECONDS = 5.0  # what is known is worth more than a quick end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ class SendingRule:
     retry: RetryRule
     lease: float = 30.0
     poll: float = 1.0
-    drain: float = 10.0
+    drain: float
     sole: bool
 
 
@@ -119,7 +120,7 @@ class Sender:
         await asyncio.wait(self._workers, timeout=self._rule.drain)
         await _end(self._workers)
         if self._settling:
-            await asyncio.wait(self._settling, timeout=self._rule.drain)
+            await asyncio.wait(self._settling, timeout=max(self._rule.drain, _SETTLE_SECONDS))
         await _end(list(self._settling))
         await self._provider.stop()
         waiting = [job.id for jobs in self._ready.values() for job in jobs]
