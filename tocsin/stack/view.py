@@ -1,8 +1,12 @@
 """What a person sees of a running stack: one live table on a terminal, plain lines elsewhere."""
 
 import json
+import os
 import shlex
+import shutil
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -153,10 +157,17 @@ def welcome(layout: Layout, *, new_key: str | None, state_flag: str) -> str:
         "An alarm five seconds ahead, and its mail:",
         "",
         f"  curl -sS {layout.http_url}/v1/alarms {headers} -d {shlex.quote(json.dumps(_FIRST_ALARM))}",
-        f"  tocsin inbox {state_flag}".rstrip(),
+        f"  {_command()} inbox {state_flag}".rstrip(),
         "",
     ]
     return "\n".join(lines)
+
+
+def _command() -> str:
+    """How to call `tocsin` from this folder: by name where that finds this installation, else by its path."""
+    program = Path(sys.executable).with_name("tocsin")
+    found = shutil.which("tocsin")
+    return "tocsin" if found is not None and Path(found) == program else shlex.quote(os.path.relpath(program))
 
 
 def _ports(layout: Layout, service: str) -> str:
