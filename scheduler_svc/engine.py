@@ -21,6 +21,7 @@ from tocsin.errors import Aborted, Unavailable
 
 _SECOND: Final = 1_000_000
 _PAGE: Final = 5000
+_NEAR_PAGE: Final = 1000
 _BEGINNING: Final = (-1, "")
 _BUSY_SECONDS: Final = 0.2
 
@@ -166,13 +167,19 @@ class Engine:
 
     async def _load_near(self, shards: Collection[int], now: Micros) -> None:
         """Finds what is due very soon, or overdue, and no hint told of."""
-        page = await self._store.due(shards, after=_BEGINNING, until=now + self._options.near, most=_PAGE)
-        for pending in page:
-            self._load_one(pending)
-        self.overdue = max(0.0, (self._clock.micros() - page[0].due) / _SECOND) if page else 0.0
+        after, oldest = _BEGINNING, now
+        while True:
+            page = await self._store.due(shards, after=after, until=now + self._options.near, most=_NEAR_PAGE)
+            for pending in page:
+                self._load_one(pending)
+            oldest = min(oldest, page[0].due) if page else oldest
+            if len(page) < _NEAR_PAGE or page[-1].due <= now:
+                break  # with a backlog that long nothing behind it could be on time
+            after = (page[-1].due, page[-1].id)
+        self.overdue = max(0.0, (now - oldest) / _SECOND)
 
     def _load_one(self, pending: Pending) -> None:
-        if pending.id not in self._in_hand:
+        if self.timeline.due_of(pending.id) != pending.due and pending.id not in self._in_hand:
             self._insert(pending)
 
     # -- firing ------------------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ Every due time gets its row, and none is passed over: a plan that cannot hold al
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from scheduler_svc.domain import Alarm, FiringState, Outcome, let_go
 from scheduler_svc.recurrence import CatchUp, CatchUpMode, Compiled, Micros, Rule, compiled
@@ -14,8 +14,7 @@ _FIRST_LOOK_BACK: Final[Micros] = 60_000_000
 _MOST_PREVIEWED: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(NamedTuple):
     """One row for the ledger."""
 
     due: Micros
@@ -24,8 +23,7 @@ class Planned:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What one transaction does for one alarm: the rows, the next due time (None: the rule is exhausted), and the new ordinal."""
 
     rows: tuple[Planned, ...]

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from scheduler_svc.domain import Action, Alarm, Firing, FiringState, Outcome, Parcel, Setback, Succeeded
 from scheduler_svc.planning import Plan
@@ -60,8 +60,7 @@ class AlarmStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class Due(NamedTuple):
     """An alarm whose time has come, as the firing transaction reads it."""
 
     id: str
@@ -82,8 +81,7 @@ Planner: TypeAlias = Callable[[Due, int], Plan]
 """Plans an alarm within a number of rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """An alarm that is due at a known time."""
 
     id: str

@@ -149,5 +149,10 @@ class Timeline:
     def __contains__(self, key: object) -> bool:
         return key in self._lane_of
 
+    def due_of(self, key: str) -> Micros | None:
+        """When ``key`` is due; None when it is not here."""
+        lane = self._lane_of.get(key)
+        return None if lane is None else self._lanes[lane].due_of(key)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._lane_of)

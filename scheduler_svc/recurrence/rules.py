@@ -1,10 +1,9 @@
 """Rules walk due times. They are functions of the trigger alone: the same question has the same answer in every process, at any time."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from scheduler_svc.recurrence.trigger import (
@@ -162,8 +161,7 @@ def anchor_of(trigger: Trigger, *, now: Micros) -> Micros:
     return now if trigger.start is None else trigger.start
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(NamedTuple):
     """A stored trigger, ready to be asked."""
 
     trigger: Trigger
@@ -171,10 +169,12 @@ class Compiled:
     limit: int | None
 
 
-@lru_cache(maxsize=8192)
+_decoded = lru_cache(maxsize=8192)(Trigger.decode)  # many alarms share a trigger, if not its anchor
+
+
 def compiled(encoded: str, anchor: Micros) -> Compiled:
-    """The trigger that was stored as ``encoded`` with its rule; remembered, for many alarms share one."""
-    trigger = Trigger.decode(encoded)
+    """The trigger that was stored as ``encoded``, with its rule."""
+    trigger = _decoded(encoded)
     return Compiled(trigger, rule_of(trigger, anchor=anchor), trigger.limit)
 
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from enum import IntEnum, StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from tocsin.clock import to_micros
 
@@ -45,8 +45,7 @@ class Label(StrEnum):
     REPEATED = "REPEATED"
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
+class Occurrence(NamedTuple):
     """One due time."""
 
     due: Micros

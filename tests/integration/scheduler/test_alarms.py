@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -145,7 +145,7 @@ async def test_a_bad_trigger_is_refused_with_its_field(rig: Rig, trigger: alarm_
 async def test_a_bad_alarm_is_refused_with_its_field(rig: Rig, fields: dict[str, Any], field: str) -> None:
     """The rules of the contract, and those that it cannot say."""
     with pytest.raises(errors.InvalidInput) as refused:
-        await rig.create(**{"trigger": at(NOON), **fields})
+        await rig.create(**cast("Any", {"trigger": at(NOON), **fields}))
     assert refused.value.violations[0].field.startswith(field)
 
 
