@@ -87,7 +87,7 @@ CHANGE = Statement(
     sqlite="(SELECT value FROM counters WHERE name = 'change')",
     postgresql="(SELECT pg_current_xact_id()::text::bigint + value FROM counters WHERE name = 'change')",
 )
-"""The number of the current transaction. See `Settled`."""
+"""The number of the current transaction. See `SETTLED`."""
 
 _COUNT_UP = "UPDATE counters SET value = value + 1 WHERE name = 'change'"
 
