@@ -1,0 +1,143 @@
+"""Hints between replicas through a real Redis, and housekeeping."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from scheduler_svc.announce import Announcer, ChangeBell, firings_topic
+from scheduler_svc.domain import AlarmState, Parcel, Succeeded
+from scheduler_svc.ports import Pending
+from scheduler_svc.recurrence import At, Trigger
+from scheduler_svc.shards import Ownership
+from scheduler_svc.upkeep import Housekeeper, UpkeepOptions
+from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm, firing
+from tocsin.clock import SystemClock
+from tocsin.redis import EventBus, Redis
+from tocsin.testing.clock import FakeClock
+from tocsin.testing.redis import RedisServer
+from tocsin.testing.waiting import eventually
+
+
+class _Engine:
+    """Remembers its hints."""
+
+    def __init__(self) -> None:
+        self.due: dict[str, int | None] = {}
+
+    def hint(self, pending: Pending) -> None:
+        self.due[pending.id] = pending.due
+
+    def cancel(self, alarm: str) -> None:
+        self.due[alarm] = None
+
+
+class _Dispatcher:
+    """Remembers what it was offered."""
+
+    def __init__(self) -> None:
+        self.got: list[Parcel] = []
+
+    def offer(self, parcels: Iterable[Parcel]) -> None:
+        self.got += parcels
+
+
+class _Node:
+    """One replica's hints."""
+
+    def __init__(self, url: str | None, shards: Mapping[int, int]) -> None:
+        clock = SystemClock()
+        self.redis = Redis(url=url, clock=clock)
+        self.events = EventBus(redis=self.redis, clock=clock)
+        self.engine, self.dispatcher = _Engine(), _Dispatcher()
+        ownership = Ownership(owner="x", clock=clock)
+        ownership.renewed(shards, until=clock.monotonic() + 1000)
+        self.announcer = Announcer(
+            events=self.events,
+            shards=ownership,
+            schedules=self.engine,
+            outlet=self.dispatcher,
+            bell=ChangeBell(events=self.events),
+            clock=clock,
+        )
+
+    async def start(self) -> "_Node":
+        for part in (self.redis, self.events, self.announcer):
+            await part.start()
+        return self
+
+    async def stop(self) -> None:
+        for part in (self.announcer, self.events, self.redis):
+            await part.stop()
+
+
+async def test_a_hint_reaches_the_owner_of_the_shard_at_another_replica(redis_server: RedisServer) -> None:
+    """A new schedule, a pause and a removal; what is ours is told here at once."""
+    a = await _Node(redis_server.url, {1: 1}).start()
+    b = await _Node(redis_server.url, {2: 1}).start()
+    mine, theirs = alarm(shard=1), alarm(shard=2)
+    await a.announcer.scheduled(mine)
+    assert a.engine.due == {mine.id: NOW}
+
+    async def arrived() -> bool:
+        await a.announcer.scheduled(theirs)
+        return theirs.id in b.engine.due
+
+    await eventually(arrived)
+    assert b.engine.due == {theirs.id: NOW}
+    await a.announcer.scheduled(alarm(id=theirs.id, shard=2, state=AlarmState.PAUSED))
+    await eventually(lambda: b.engine.due == {theirs.id: None})
+    assert a.engine.due == {mine.id: NOW}
+    await a.stop()
+    await b.stop()
+
+
+async def test_a_firing_beside_any_rule_is_offered_here_and_told_to_watchers() -> None:
+    """Without Redis, too."""
+    node = await _Node(None, {1: 1}).start()
+    async with node.events.subscribe(firings_topic("t1")) as hints:
+        one = firing(shard=1)
+        await node.announcer.enqueued(one)
+        assert await asyncio.wait_for(anext(hints), 5) == b""
+    assert [parcel.id for parcel in node.dispatcher.got] == [one.id]
+    await node.stop()
+
+
+class _Sink:
+    """Remembers the last counts."""
+
+    def __init__(self) -> None:
+        self.alarms: Mapping[str, int] = {}
+
+    def counted(self, alarms: Mapping[str, int]) -> None:
+        self.alarms = alarms
+
+
+async def test_a_round_of_housekeeping_forgets_what_is_too_old(stores: Stores, clock: FakeClock) -> None:
+    """All of it, in steps; what is younger than the retention stays, and alarms are counted."""
+    day = 86_400 * SECOND
+    old = [firing(due=NOW - 3 * day) for _ in range(1200)]
+    young = [firing(due=NOW - day) for _ in range(3)]
+    await stores.ledger.enqueue([*old, *young], owner=OWNER, held=stores.held)
+    await stores.ledger.record(done={one.id: Succeeded() for one in (*old, *young)}, setbacks=(), now=NOW)
+    await stores.add(alarm(due=NOW + day, trigger=Trigger(spec=At(NOW + day))), alarm(state=AlarmState.PAUSED))
+    sink = _Sink()
+    options = UpkeepOptions(interval_seconds=60, ledger_days=2, request_days=1)
+    keeper = Housekeeper(upkeep=stores.upkeep, sink=sink, clock=clock, options=options)
+    await keeper.start()
+
+    async def done() -> bool:
+        await clock.advance(0.05)
+        return {row.id for row in await stores.all_firings()} == {one.id for one in young}
+
+    await eventually(done)
+    await keeper.stop()
+    assert sink.alarms == {"ACTIVE": 1, "PAUSED": 1, "COMPLETED": 0}
+
+
+async def test_the_ledger_is_kept_for_ever_if_so_set(stores: Stores, clock: FakeClock) -> None:
+    """Zero days means no limit."""
+    one = firing(due=NOW - 10**15)
+    await stores.ledger.enqueue([one], owner=OWNER, held=stores.held)
+    await stores.ledger.record(done={one.id: Succeeded()}, setbacks=(), now=NOW)
+    options = UpkeepOptions(interval_seconds=60, ledger_days=0, request_days=1)
+    await Housekeeper(upkeep=stores.upkeep, sink=_Sink(), clock=clock, options=options).round()
+    assert [row.id for row in await stores.all_firings()] == [one.id]
