@@ -110,7 +110,7 @@ class Shelf:
         try:
             async for change in self.changes(request):
                 yield change
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):  # it was waiting for the next change, or for room to send one
             self.cancelled += 1
             raise
 

@@ -1,5 +1,4 @@
-from datetime import UTC, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 
 import pytest
 from hypothesis import given
@@ -118,7 +117,7 @@ def test_the_next_daily_time_is_later_and_none_lies_between(instant: int, at: ti
     found = rule.next_after(instant)
     assert found is not None
     assert instant < found.due <= instant + 3 * DAY
-    local = from_micros(found.due).astimezone(ZoneInfo(zone_name))
+    local = from_micros(found.due).astimezone(zone(zone_name))
     assert found.label is Label.SHIFTED or local.time() == at
     assert found.label is not Label.SHIFTED or dst.gap is Gap.SHIFT
     assert rule.next_after(found.due - 1) == found
@@ -128,7 +127,7 @@ def test_the_next_daily_time_is_later_and_none_lies_between(instant: int, at: ti
 @given(INSTANTS, TIMES, st.sampled_from(ZONES))
 def test_every_day_that_has_the_local_time_has_one_occurrence(instant: int, at: time, zone_name: str) -> None:
     """With the default policy, ten days in a row give one occurrence for each date whose local time exists, plus one a gap."""
-    key = ZoneInfo(zone_name)
+    key = zone(zone_name)
     rule = rule_of(Trigger(spec=Daily(at), time_zone=zone_name), anchor=0)
     days = [from_micros(instant).date() + timedelta(days=number) for number in range(2, 12)]
     walls = [datetime.combine(day, at) for day in days]
@@ -139,7 +138,7 @@ def test_every_day_that_has_the_local_time_has_one_occurrence(instant: int, at: 
     assert len([o for o in inside if o.label is Label.PLAIN]) == len(expected)
 
 
-def _exists(wall: datetime, key: ZoneInfo) -> bool:
+def _exists(wall: datetime, key: tzinfo) -> bool:
     return wall.replace(tzinfo=key).astimezone(UTC).astimezone(key).replace(tzinfo=None) == wall
 
 
