@@ -1,4 +1,4 @@
-"""The dispatcher on the real ledger, under a clock that the test moves."""
+"""The dispatcher on a real ledger, under a clock that the test moves."""
 
 import asyncio
 import random
@@ -18,6 +18,12 @@ Start = Callable[..., Awaitable[Replica]]
 Add = Callable[..., Awaitable[list[Firing]]]
 FAILED = Failed(reason="BROKEN", message="it broke")
 SILENT: Callable[[Parcel], End | None] = lambda _: None  # noqa: E731  a name for what a processor does
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """One kind of database: what the two do differently is tested with the stores and the engine."""
+    return sqlite_url
 
 
 @pytest.fixture
