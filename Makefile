@@ -107,8 +107,8 @@ check: setup ## run every check but the tests, offline
 up: setup ## run the five services on this machine: make up ARGS="--port-base 9500"
 	@$(BIN)/tocsin up $(ARGS)
 
-test: setup ## run the tests: make test ARGS="tests/unit -k alarm"
-	@$(BIN)/pytest $(ARGS)
+test: setup ## run every test, a worker a core; some of them: make test ARGS="tests/unit -k alarm"
+	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n auto --dist loadfile)
 
 chaos: setup ## run the chaos tests in their full form
 	@CHAOS=full $(BIN)/pytest tests/chaos $(ARGS)
