@@ -93,8 +93,10 @@ def _rows(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 def _page(results: dict[str, Any]) -> str:
     parts = [
         "# Benchmarks",
-        "Written by `make bench`; `make bench ARGS=rest` measures one part again. Clients and servers share the machine, so every rate "
-        "includes the cost of whoever asks. An aim that is not met stays in the table.",
+        (
+            "Written by `make bench`; `make bench ARGS=rest` measures one part again. Clients and servers share the machine, so every rate "
+            "includes the cost of whoever asks. An aim that is not met stays in the table."
+        ),
     ]
     for name, result in results.items():
         rows = [f"| {label} | {value} | {AIMS.get(f'{name}: {label}', '')} |" for label, value in _rows(result["figures"])]
