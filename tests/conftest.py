@@ -87,3 +87,12 @@ async def smtp_sink() -> AsyncGenerator[SmtpSink]:
     await sink.start()
     yield sink
     await sink.stop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints the account of every chaos run, passed or failed, whichever worker it ran in."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, value in getattr(report, "user_properties", ()):
+                if name == "account":
+                    terminalreporter.write_line(f"chaos: {report.nodeid.rpartition('::')[2]}: {value}")

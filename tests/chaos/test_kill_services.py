@@ -3,8 +3,8 @@
 import asyncio
 import os
 import random
-import sys
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -101,7 +101,9 @@ async def settle(client: httpx.AsyncClient, account: Account) -> list[str]:
 @pytest.mark.chaos
 @pytest.mark.e2e
 @pytest.mark.timeout(900 if FULL else 200)
-async def test_killing_each_service_in_turn_loses_and_doubles_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_killing_each_service_in_turn_loses_and_doubles_nothing(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     """500 alarms over 20 s while SIGKILL goes round: none lost, none twice in the inbox, none that nobody asked for."""
     account = Account()
     with RunningStack(state=tmp_path / "state") as stack:
@@ -109,8 +111,7 @@ async def test_killing_each_service_in_turn_loses_and_doubles_nothing(tmp_path: 
             killed, _ = await asyncio.gather(kill_in_turn(stack), load(client, account))
             account.deliver(await settle(client, account))
         logs = stack.logs()
-    with capsys.disabled():
-        sys.stdout.write(f"\nchaos, killed {', '.join(killed)}: {account}\n")
+    record_property("account", f"killed {', '.join(killed)}: {account}")
     assert set(killed) == set(SERVICES)
     assert len(account.attempted) == ALARMS
     assert account.verdict == "valid", f"{account}\nlost {sorted(account.lost)[:20]}\nduplicated {sorted(account.duplicated)[:20]}\n{logs}"
