@@ -13,6 +13,7 @@ import structlog
 from scheduler_svc.background import Background, Wake
 from scheduler_svc.ports import Held, ShardStore
 from tocsin.clock import Clock
+from tocsin.errors import TocsinError
 
 _NOTHING: Final[Held] = {}
 _MARGIN: Final = 0.9
@@ -117,7 +118,10 @@ class ShardKeeper:
             lost = self._ownership.claimed
             self._ownership.renewed({}, until=float("-inf"))
             self._tell(gained=(), lost=lost)
-            await self._store.release(self._ownership.owner)
+            try:
+                await self._store.release(self._ownership.owner)
+            except TocsinError as error:  # a database that is away must not keep the service from stopping; the leases end by themselves
+                structlog.get_logger(__name__).warning("shards not released", error=error.message)
 
     async def _keep(self) -> None:
         while True:
