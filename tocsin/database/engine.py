@@ -2,8 +2,9 @@
 
 import asyncio
 import re
+import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,7 +109,8 @@ def sqlite_engine(
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=_POOL_TIMEOUT_SECONDS,
-        connect_args={"isolation_level": None, "timeout": busy_seconds},  # the driver begins nothing by itself
+        # The driver begins nothing by itself.
+        connect_args={"isolation_level": None, "timeout": busy_seconds, "factory": _SqliteConnection},
     )
     pragmas = {**_SQLITE_PRAGMAS, "foreign_keys": str(int(foreign_keys)), "query_only": str(int(query_only))}
 
@@ -125,6 +127,22 @@ def sqlite_engine(
     event.listen(engine.sync_engine, "connect", on_connect)
     event.listen(engine.sync_engine, "begin", on_begin)
     return engine
+
+
+class _SqliteConnection(sqlite3.Connection):
+    """A connection whose close ends its transaction.
+
+    SQLite puts the end of a connection off until its last statement is finalized (https://sqlite.org/c3ref/close.html), and with it the
+    rollback. A task that is cancelled before it fetched what ``RETURNING`` gives leaves such a statement, kept by its traceback until
+    the garbage collector comes by; so long nobody else could write.
+    """
+
+    def close(self) -> None:
+        """Rolls back, then closes."""
+        with suppress(sqlite3.Error):  # closing is all that is left to do
+            if self.in_transaction:
+                self.rollback()
+        super().close()
 
 
 @asynccontextmanager

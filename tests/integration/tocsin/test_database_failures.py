@@ -1,9 +1,13 @@
 """The database when things go wrong: no space, damage, deadlocks, a server that dies or does not answer."""
 
 import asyncio
+import contextlib
+import gc
 import sqlite3
-from collections.abc import AsyncGenerator
+import threading
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text, update
@@ -24,6 +28,14 @@ async def sqlite(sqlite_url: str) -> AsyncGenerator[Database]:
     """A database on SQLite."""
     async with opened(sqlite_url) as database:
         yield database
+
+
+@pytest.fixture
+def no_collector() -> Generator[None]:
+    """No garbage is collected meanwhile."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 async def test_sqlite_is_durable(sqlite: Database) -> None:
@@ -50,6 +62,34 @@ async def test_sqlite_transactions_take_the_lock_at_once(sqlite: Database, sqlit
         other.execute("BEGIN IMMEDIATE")
         other.execute("ROLLBACK")
     other.close()
+
+
+async def test_sqlite_writer_cancelled_between_a_statement_and_its_rows(sqlite: Database, sqlite_url: str, no_collector: None) -> None:
+    """Nobody has to wait for the garbage collector, though the cancelled task's traceback keeps the statement alive."""
+    await insert(sqlite, 1, 2, 3)
+    begun, gate = threading.Event(), threading.Event()
+
+    def slow(number: int) -> int:
+        begun.set()
+        gate.wait()
+        return number
+
+    async def write() -> None:
+        async with sqlite.transaction() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.create_function("slow", 1, slow)
+            await connection.execute(text("UPDATE rows SET word = 'x' || slow(id) RETURNING word"))
+
+    writing = asyncio.create_task(write())
+    await asyncio.to_thread(begun.wait)
+    writing.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.wait([writing])
+    assert writing.cancelled()
+    with contextlib.closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=2, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert other.execute("SELECT word FROM rows WHERE word LIKE 'x%'").fetchall() == []
 
 
 async def test_sqlite_without_space(sqlite: Database) -> None:
