@@ -29,7 +29,7 @@ _SECRET_LENGTH = 43  # 62 ** 43 > 2 ** 256
 _CHECKSUM_LENGTH = 6  # 62 ** 6 > 2 ** 32
 _KEY_PREFIX = "tk_"
 _SHOWN_LENGTH = 8
-_MEMBER_AREAS = frozenset({"alarms", "firings", "tasks", "records", "templates", "inbox", "deliveries"})
+_MEMBER_AREAS = frozenset({"alarms", "events", "firings", "tasks", "records", "templates", "inbox", "deliveries"})
 _MEMBER_SCOPES = frozenset({"tenant:read", PROFILE})
 _PLATFORM_AREAS = frozenset({"mesh"})
 # Files that zoneinfo finds beside the zones; what they mean depends on the machine.

@@ -153,4 +153,7 @@ def parcel_of(firing: Firing) -> Parcel:
         retry=firing.retry,
         traceparent=firing.traceparent,
         attempts=firing.attempts,
+        origin=int(firing.origin),
+        flags=firing.flags,
+        context=firing.context,
     )

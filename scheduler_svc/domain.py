@@ -54,6 +54,12 @@ class RequestedAlarmDeleted(FailedPrecondition):
     """The alarm that this request_id made was deleted since."""
 
 
+REQUESTED: Final = "REQUESTED"
+"""Reason of a pause that somebody asked for."""
+AUTO_PAUSE: Final = "AUTO_PAUSE"
+"""Reason of a pause after too many failures in a row."""
+
+
 class AlarmState(IntEnum):
     """Whether an alarm fires; the numbers are stored, and are those of the contract."""
 
@@ -93,12 +99,26 @@ class FiringState(IntEnum):
 OPEN: Final = (FiringState.PENDING, FiringState.RETRYING)
 
 
+SERIAL: Final = 1
+"""Flag of a firing: it waits until the one before of its alarm has ended (overlap QUEUE)."""
+COUNTED: Final = 2
+"""Flag of a firing: its alarm counts failures, to pause itself."""
+
+
 class Origin(IntEnum):
-    """Where a firing comes from: a due time of an alarm, somebody's FireAlarm, or an ad-hoc task."""
+    """Where a firing comes from; the numbers are stored, those of the contract are one more.
+
+    A due time of an alarm, somebody's FireAlarm, an ad-hoc task, somebody's BackfillAlarm, an event, a signal that was raised (a metric beyond
+    its limit, a ping that did not come), and one that resolved.
+    """
 
     SCHEDULE = 0
     MANUAL = 1
     ADHOC = 2
+    BACKFILL = 3
+    EVENT = 4
+    RAISED = 5
+    RESOLVED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +177,11 @@ class Alarm:
         skip_before: due times before this instant passed while it was paused; they are closed as skipped.
         version: changes with every change that somebody asked for.
         retry: None when none was given.
+        key: the client's own name of it, unique within the tenant; empty without one.
+        auto_pause_after: it pauses itself when so many firings in a row failed for good; 0 means never.
+        failures: how many did.
+        pause_reason: why it is paused; empty when it is not.
+        rule_since: when it got its trigger.
     """
 
     id: str
@@ -177,6 +202,11 @@ class Alarm:
     updated: Micros
     version: int = 1
     traceparent: str = ""
+    key: str = ""
+    auto_pause_after: int = 0
+    failures: int = 0
+    pause_reason: str = ""
+    rule_since: Micros = 0
 
     @property
     def etag(self) -> str:
@@ -208,6 +238,8 @@ class Firing:
     completed: Micros | None = None
     traceparent: str = ""
     change: int = 0
+    flags: int = 0
+    context: bytes = b""
 
 
 def shard_of(identity: str) -> int:
@@ -258,6 +290,8 @@ class Parcel:
         retry: its retry policy, as stored.
         lost: deliveries that ended without a result since the last attempt that counts.
         token: fencing token of the newest delivery; 0 before the first.
+        flags: `SERIAL` and `COUNTED`.
+        context: a serialised structure, what it is about beside its alarm; empty without one.
     """
 
     id: str
@@ -273,6 +307,9 @@ class Parcel:
     attempts: int = 0
     lost: int = 0
     token: int = 0
+    origin: int = 0
+    flags: int = 0
+    context: bytes = b""
 
 
 class Lease(NamedTuple):

@@ -1,6 +1,7 @@
 """AlarmService."""
 
 import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final
 
 import grpc
@@ -92,6 +93,38 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
     async def FireAlarm(self, request: alarm_service_pb2.FireAlarmRequest, context: Context) -> firing_service_pb2.Firing:
         """Fires an alarm now."""
         return firing_message(await self._firings.fire(caller(), alarm_id(request.name), request_id=request.request_id))
+
+    async def PreviewAlarm(
+        self, request: alarm_service_pb2.PreviewAlarmRequest, context: Context
+    ) -> alarm_service_pb2.PreviewAlarmResponse:
+        """To be built."""
+        raise NotImplementedError
+
+    async def ValidateAlarm(
+        self, request: alarm_service_pb2.ValidateAlarmRequest, context: Context
+    ) -> alarm_service_pb2.ValidateAlarmResponse:
+        """To be built."""
+        raise NotImplementedError
+
+    async def BackfillAlarm(
+        self, request: alarm_service_pb2.BackfillAlarmRequest, context: Context
+    ) -> alarm_service_pb2.BackfillAlarmResponse:
+        """To be built."""
+        raise NotImplementedError
+
+    async def ImportAlarms(
+        self, request_iterator: AsyncIterator[alarm_service_pb2.ImportAlarmsRequest], context: Context
+    ) -> AsyncGenerator[alarm_service_pb2.ImportAlarmsResponse]:
+        """To be built."""
+        raise NotImplementedError
+        yield alarm_service_pb2.ImportAlarmsResponse()
+
+    async def ExportAlarms(
+        self, request: alarm_service_pb2.ExportAlarmsRequest, context: Context
+    ) -> AsyncGenerator[alarm_service_pb2.ExportAlarmsResponse]:
+        """To be built."""
+        raise NotImplementedError
+        yield alarm_service_pb2.ExportAlarmsResponse()
 
 
 def _digest(request: Message, method: str) -> str:

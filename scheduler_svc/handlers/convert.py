@@ -45,6 +45,8 @@ def draft_of(message: alarm_pb2.Alarm) -> Draft:
         trigger=trigger_of(message.trigger),
         action=action_of(message.action),
         retry=retry_of(message.retry) if message.HasField("retry") else None,
+        key=message.key,
+        auto_pause_after=message.auto_pause_after,
     )
 
 
@@ -119,6 +121,9 @@ def alarm_message(alarm: domain.Alarm) -> alarm_pb2.Alarm:
         priority=alarm_pb2.Priority.ValueType(alarm.priority),
         state=alarm_pb2.Alarm.State.ValueType(alarm.state),
         etag=alarm.etag,
+        key=alarm.key,
+        auto_pause_after=alarm.auto_pause_after,
+        pause_reason=alarm.pause_reason,
     )
     _set_trigger(message.trigger, alarm.trigger)
     message.action.ParseFromString(alarm.action.body)
@@ -177,7 +182,10 @@ def firing_message(firing: domain.Firing) -> firing_service_pb2.Firing:
         error=firing.error,
         priority=alarm_pb2.Priority.ValueType(firing.priority),
         trace_id=(trace_id_of(firing.traceparent) or "") if firing.traceparent else "",
+        origin=firing_service_pb2.Firing.Origin.ValueType(firing.origin + 1),
     )
+    if firing.context:
+        message.context.ParseFromString(firing.context)
     set_instant(message.due_time, firing.due)
     set_instant(message.fire_time, firing.fired)
     set_instant(message.complete_time, firing.completed)

@@ -87,8 +87,11 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
         job.action.ParseFromString(parcel.action.body)
         set_instant(job.due_time, parcel.due)
         set_length(job.lease_duration, self._lease)
+        job.origin = firing_service_pb2.Firing.Origin.ValueType(parcel.origin + 1)
         if parcel.alarm:
             job.alarm = f"alarms/{parcel.alarm}"
+        if parcel.context:
+            job.context.ParseFromString(parcel.context)
 
     async def Enqueue(self, request: dispatch_service_pb2.EnqueueRequest, context: Context) -> firing_service_pb2.Firing:
         """Makes a firing that is due now."""

@@ -17,6 +17,7 @@ _FILTER: Final = {
     "alarm": FilterField(operators=("=",)),
     "state": FilterField(kind=FieldKind.CHOICE, choices=tuple(state.name for state in domain.FiringState)),
     "outcome": FilterField(kind=FieldKind.CHOICE, choices=tuple(outcome.name for outcome in domain.Outcome)),
+    "origin": FilterField(kind=FieldKind.CHOICE, choices=tuple(origin.name for origin in domain.Origin)),
     "due_time": FilterField(kind=FieldKind.TIME),
 }
 
@@ -51,6 +52,13 @@ class FiringHandlers(firing_service_pb2_grpc.FiringServiceServicer):
         async for firing in self._firings.watch(who, alarm=alarm_id(request.alarm), after=after):
             token = PageToken.encode((firing.change, firing.id), query=query)
             yield firing_service_pb2.WatchFiringsResponse(firing=firing_message(firing), resume_token=token)
+
+    async def AuditFirings(
+        self, request: firing_service_pb2.AuditFiringsRequest, context: Context
+    ) -> AsyncGenerator[firing_service_pb2.AuditFiringsResponse]:
+        """To be built."""
+        raise NotImplementedError
+        yield firing_service_pb2.AuditFiringsResponse()
 
     async def ReplayFiring(self, request: firing_service_pb2.ReplayFiringRequest, context: Context) -> firing_service_pb2.Firing:
         """Lets a dead firing go once more."""

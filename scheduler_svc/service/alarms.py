@@ -44,6 +44,8 @@ class Draft:
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     priority: Priority = Priority.NORMAL
     retry: RetryPolicy | None = None
+    key: str = ""
+    auto_pause_after: int = 0
 
 
 class Alarms:
@@ -89,6 +91,9 @@ class Alarms:
             created=now,
             updated=now,
             traceparent=caller.traceparent,
+            key=draft.key,
+            auto_pause_after=draft.auto_pause_after,
+            rule_since=now,
         )
         made = await self._create(NewAlarm(alarm=alarm, request_id=request_id, digest=digest if request_id else ""))
         if made.id == identity:
@@ -136,6 +141,8 @@ class Alarms:
             priority=draft.priority,
             action=draft.action,
             retry=draft.retry,
+            key=draft.key,
+            auto_pause_after=draft.auto_pause_after,
             version=stored.version + 1,
             updated=now,
         )
@@ -148,6 +155,7 @@ class Alarms:
             anchor=anchor_of(trigger, now=now),
             ordinal=0,
             skip_before=None,
+            rule_since=now,
             state=AlarmState.PAUSED if stored.state is AlarmState.PAUSED else AlarmState.ACTIVE,
         )
         return begun, True

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, delete, exists, select,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import (
+    REQUESTED,
     Action,
     Alarm,
     AlarmNotFound,
@@ -119,6 +120,7 @@ class SqlAlarmStore:
                 alarm_id,
                 alarms.c.state == AlarmState.ACTIVE,
                 state=AlarmState.PAUSED,
+                pause_reason=REQUESTED,
                 updated_at=now,
                 version=alarms.c.version + 1,
             )
@@ -133,6 +135,8 @@ class SqlAlarmStore:
                 alarms.c.state == AlarmState.PAUSED,
                 state=AlarmState.ACTIVE,
                 skip_before=now,
+                pause_reason="",
+                failures=0,
                 updated_at=now,
                 version=alarms.c.version + 1,
             )
@@ -149,7 +153,7 @@ class SqlAlarmStore:
         return removed
 
 
-_SCHEDULE: Final = ("state", "next_fire_at", "ordinal", "skip_before", "anchor_at")
+_SCHEDULE: Final = ("state", "next_fire_at", "ordinal", "skip_before", "anchor_at", "rule_since", "failures", "pause_reason")
 
 
 async def _change(
@@ -222,6 +226,11 @@ def _row(alarm: Alarm) -> tuple[Any, ...]:
         alarm.version,
         alarm.created,
         alarm.updated,
+        alarm.key,
+        alarm.auto_pause_after,
+        alarm.failures,
+        alarm.pause_reason,
+        alarm.rule_since,
     )
 
 
@@ -245,4 +254,9 @@ def _alarm(row: Row[Any]) -> Alarm:
         version=row.version,
         created=row.created_at,
         updated=row.updated_at,
+        key=row.key,
+        auto_pause_after=row.auto_pause_after,
+        failures=row.failures,
+        pause_reason=row.pause_reason,
+        rule_since=row.rule_since,
     )

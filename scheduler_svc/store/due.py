@@ -135,7 +135,7 @@ class _Firing:
                 *(identity, alarm.tenant, alarm.id, "", alarm.shard, int(Origin.SCHEDULE), alarm.priority, row.due),
                 *(now if going else None, int(row.outcome), row.reason, int(row.state)),
                 *(now if going else None, None if going else now, action.kind, action.body),
-                *(alarm.retry if going else "", alarm.traceparent),
+                *(alarm.retry if going else "", alarm.traceparent, 0, None),
             )
         )
         if going:

@@ -29,6 +29,8 @@ _COLUMNS: Final = (
     "action",
     "retry",
     "traceparent",
+    "flags",
+    "context",
 )
 INSERT_FIRINGS: Final = insert(firings, _COLUMNS, extra="change_no", extra_value=CHANGE, ignore=True)
 """Inserts rows of `_COLUMNS`, and leaves out those whose occurrence is in the ledger."""
@@ -65,6 +67,8 @@ def row_of(firing: Firing) -> tuple[Any, ...]:
         firing.action.body,
         firing.retry,
         firing.traceparent,
+        firing.flags,
+        firing.context or None,
     )
 
 
@@ -91,15 +95,19 @@ def firing_of(row: Row[Any]) -> Firing:
         error=row.error,
         traceparent=row.traceparent,
         change=row.change_no,
+        flags=row.flags,
+        context=row.context or b"",
     )
 
 
-PARCEL_FIELDS: Final = "id, tenant, alarm, shard, due_at, ready_at, priority, kind, action, retry, traceparent, attempts"
+PARCEL_FIELDS: Final = (
+    "id, tenant, alarm, shard, due_at, ready_at, priority, kind, action, retry, traceparent, attempts, origin, flags, context"
+)
 
 
 def parcel_of(row: Fields) -> Parcel:
     """The parcel in a row of `PARCEL_FIELDS`."""
-    identity, tenant, alarm, shard, due, ready, priority, kind, action, retry, traceparent, attempts = row
+    identity, tenant, alarm, shard, due, ready, priority, kind, action, retry, traceparent, attempts, origin, flags, context = row
     return Parcel(
         id=identity,
         tenant=tenant,
@@ -112,4 +120,7 @@ def parcel_of(row: Fields) -> Parcel:
         retry=retry,
         traceparent=traceparent,
         attempts=attempts,
+        origin=origin,
+        flags=flags,
+        context=context or b"",
     )

@@ -4,7 +4,7 @@ An index on firings is paid for with every occurrence, so what is rare in use is
 time, a list of what did not has its own.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text, text
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text, text
 
 metadata = MetaData()
 
@@ -33,6 +33,11 @@ alarms = Table(
     Column("version", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("key", Text, nullable=False, server_default=text("''"), comment="The client's own name of it; empty without one."),
+    Column("auto_pause_after", Integer, nullable=False, server_default=text("0")),
+    Column("failures", Integer, nullable=False, server_default=text("0"), comment="Firings in a row that failed for good."),
+    Column("pause_reason", Text, nullable=False, server_default=text("''")),
+    Column("rule_since", BigInteger, nullable=False, server_default=text("0"), comment="When it got its trigger; see alarm_rules."),
 )
 Index("ix_alarms_due", alarms.c.next_fire_at, alarms.c.id, sqlite_where=text("state = 1"), postgresql_where=text("state = 1"))
 Index("ix_alarms_tenant", alarms.c.tenant, alarms.c.id)
@@ -52,6 +57,109 @@ Index(
     alarms.c.id,
     sqlite_where=text("display_name <> ''"),
     postgresql_where=text("display_name <> ''"),
+)
+
+Index("ux_alarms_key", alarms.c.tenant, alarms.c.key, unique=True, sqlite_where=text("key <> ''"), postgresql_where=text("key <> ''"))
+
+alarm_rules = Table(
+    "alarm_rules",
+    metadata,
+    Column("alarm", _ID, primary_key=True),
+    Column("since", BigInteger, primary_key=True, autoincrement=False),
+    Column("tenant", Text, nullable=False),
+    Column("until", BigInteger, nullable=False, comment="When the alarm got another trigger, or was removed."),
+    Column("trigger_rule", Text, nullable=False),
+    Column("anchor_at", BigInteger, nullable=False),
+    Column("next_fire_at", BigInteger, comment="The first due time that was not in the ledger then."),
+)
+Index("ix_alarm_rules_tenant", alarm_rules.c.tenant, alarm_rules.c.until)
+
+signals = Table(
+    "signals",
+    metadata,
+    Column("alarm", _ID, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("kind", SmallInteger, nullable=False, comment="1 event, 2 threshold, 3 heartbeat."),
+    Column("topic", Text, nullable=False, comment="The pattern of topics, the metric, or the key that a client chose for its pings."),
+    Column("secret", Text, nullable=False, comment="The key that was made for its pings; empty without one."),
+    Column("status", SmallInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("value", Double),
+    Column("seen_at", BigInteger),
+)
+Index("ix_signals_topic", signals.c.tenant, signals.c.kind, signals.c.topic)
+Index(
+    "ux_signals_ping",
+    signals.c.tenant,
+    signals.c.topic,
+    unique=True,
+    sqlite_where=text("kind = 3 AND topic <> ''"),
+    postgresql_where=text("kind = 3 AND topic <> ''"),
+)
+Index("ux_signals_secret", signals.c.secret, unique=True, sqlite_where=text("secret <> ''"), postgresql_where=text("secret <> ''"))
+
+inbound = Table(
+    "inbound",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("kind", SmallInteger, nullable=False, comment="1 event, 2 reading, 3 ping."),
+    Column("event_id", Text, nullable=False, comment="The id that the client gave; empty without one."),
+    Column("topic", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("happened_at", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("data", LargeBinary, comment="Serialised google.protobuf.Struct."),
+    Column("matched", Integer, nullable=False),
+)
+Index("ix_inbound_tenant", inbound.c.tenant, inbound.c.id)
+Index(
+    "ux_inbound_event",
+    inbound.c.tenant,
+    inbound.c.event_id,
+    unique=True,
+    sqlite_where=text("event_id <> ''"),
+    postgresql_where=text("event_id <> ''"),
+)
+
+tenant_counts = Table(
+    "tenant_counts",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("name", Text, primary_key=True, comment="Such as events, readings, topic:orders.paid."),
+    Column("value", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+readings = Table(
+    "readings",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("metric", Text, primary_key=True),
+    Column("value", Double, nullable=False),
+    Column("measured_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+replans = Table(
+    "replans",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("alarm", _ID, nullable=False),
+    Column("replanned_at", BigInteger, nullable=False),
+    Column("tzdata_before", Text, nullable=False),
+    Column("tzdata_after", Text, nullable=False),
+    Column("due_before", BigInteger),
+    Column("due_after", BigInteger),
+)
+Index("ix_replans_tenant", replans.c.tenant, replans.c.id)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", Text, primary_key=True, comment="Such as tzdata: the version that next_fire_at was computed with."),
+    Column("value", Text, nullable=False),
 )
 
 alarm_labels = Table(
@@ -102,6 +210,8 @@ firings = Table(
     Column("error", Text, nullable=False, server_default=text("''")),
     Column("traceparent", Text, nullable=False),
     Column("change_no", BigInteger, nullable=False, comment="Number of the transaction that changed it last."),
+    Column("flags", SmallInteger, nullable=False, server_default=text("0"), comment="1: one after the other; 2: failures are counted."),
+    Column("context", LargeBinary, comment="Serialised google.protobuf.Struct: what it is about, beside its alarm."),
 )
 Index("ux_firings_occurrence", firings.c.alarm, firings.c.due_at, firings.c.slot, unique=True)
 Index("ix_firings_tenant", firings.c.tenant, firings.c.due_at, firings.c.id)
@@ -148,6 +258,15 @@ shards = Table(
     Column("shard", SmallInteger, primary_key=True, autoincrement=False),
     Column("owner", Text, nullable=False, comment="Incarnation of a replica; empty when free."),
     Column("epoch", BigInteger, nullable=False, comment="Grows with every change of the owner: the fencing token."),
+    Column("lease_until", BigInteger, nullable=False),
+)
+
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("owner", Text, primary_key=True, comment="Incarnation of a replica."),
+    Column("address", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
     Column("lease_until", BigInteger, nullable=False),
 )
 

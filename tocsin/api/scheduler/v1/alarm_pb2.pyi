@@ -65,7 +65,7 @@ class Alarm(_message.Message):
         STATE_UNSPECIFIED: Alarm._State.ValueType  # 0
         """Never sent."""
         ACTIVE: Alarm._State.ValueType  # 1
-        """It has a next due time."""
+        """It has a next due time, or waits for an event, a reading or a ping that does not come."""
         PAUSED: Alarm._State.ValueType  # 2
         """It fires nothing until resumed."""
         COMPLETED: Alarm._State.ValueType  # 3
@@ -77,7 +77,7 @@ class Alarm(_message.Message):
     STATE_UNSPECIFIED: Alarm.State.ValueType  # 0
     """Never sent."""
     ACTIVE: Alarm.State.ValueType  # 1
-    """It has a next due time."""
+    """It has a next due time, or waits for an event, a reading or a ping that does not come."""
     PAUSED: Alarm.State.ValueType  # 2
     """It fires nothing until resumed."""
     COMPLETED: Alarm.State.ValueType  # 3
@@ -115,6 +115,10 @@ class Alarm(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    AUTO_PAUSE_AFTER_FIELD_NUMBER: _builtins.int
+    PAUSE_REASON_FIELD_NUMBER: _builtins.int
+    SIGNAL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "alarms/{id}"."""
     display_name: _builtins.str
@@ -125,6 +129,12 @@ class Alarm(_message.Message):
     """Whether it fires."""
     etag: _builtins.str
     """Changes with every change of the alarm (AIP-154). Given in an update or a delete, it must match."""
+    key: _builtins.str
+    """Name of the client's own, unique within the tenant: an import knows an alarm again by it."""
+    auto_pause_after: _builtins.int
+    """The alarm pauses itself when so many firings in a row have failed for good; 0 means never."""
+    pause_reason: _builtins.str
+    """Why it is paused: "REQUESTED" or "AUTO_PAUSE"; empty when it is not."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Free labels; keys and values of at most 63 and 256 characters."""
@@ -153,6 +163,10 @@ class Alarm(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last changed."""
 
+    @_builtins.property
+    def signal(self) -> Global___Signal:
+        """Where a threshold or a heartbeat stands; unset for other triggers."""
+
     def __init__(
         self,
         *,
@@ -168,10 +182,14 @@ class Alarm(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        key: _builtins.str = ...,
+        auto_pause_after: _builtins.int = ...,
+        pause_reason: _builtins.str = ...,
+        signal: Global___Signal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "create_time", b"create_time", "next_fire_time", b"next_fire_time", "retry", b"retry", "trigger", b"trigger", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "create_time", b"create_time", "next_fire_time", b"next_fire_time", "retry", b"retry", "signal", b"signal", "trigger", b"trigger", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "labels", b"labels", "name", b"name", "next_fire_time", b"next_fire_time", "priority", b"priority", "retry", b"retry", "state", b"state", "trigger", b"trigger", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "auto_pause_after", b"auto_pause_after", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "key", b"key", "labels", b"labels", "name", b"name", "next_fire_time", b"next_fire_time", "pause_reason", b"pause_reason", "priority", b"priority", "retry", b"retry", "signal", b"signal", "state", b"state", "trigger", b"trigger", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -183,19 +201,62 @@ class Trigger(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Overlap:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _OverlapEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Trigger._Overlap.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        OVERLAP_UNSPECIFIED: Trigger._Overlap.ValueType  # 0
+        """ALLOW."""
+        ALLOW: Trigger._Overlap.ValueType  # 1
+        """Both run."""
+        SKIP: Trigger._Overlap.ValueType  # 2
+        """The new one is skipped."""
+        QUEUE: Trigger._Overlap.ValueType  # 3
+        """The new one waits until the one before has ended."""
+
+    class Overlap(_Overlap, metaclass=_OverlapEnumTypeWrapper):
+        """What happens at a due time while the firing before still runs."""
+
+    OVERLAP_UNSPECIFIED: Trigger.Overlap.ValueType  # 0
+    """ALLOW."""
+    ALLOW: Trigger.Overlap.ValueType  # 1
+    """Both run."""
+    SKIP: Trigger.Overlap.ValueType  # 2
+    """The new one is skipped."""
+    QUEUE: Trigger.Overlap.ValueType  # 3
+    """The new one waits until the one before has ended."""
+
     AT_FIELD_NUMBER: _builtins.int
     DAILY_FIELD_NUMBER: _builtins.int
     EVERY_FIELD_NUMBER: _builtins.int
+    CRON_FIELD_NUMBER: _builtins.int
+    RRULE_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     DST_FIELD_NUMBER: _builtins.int
     CATCH_UP_FIELD_NUMBER: _builtins.int
+    EXCLUDE_DATES_FIELD_NUMBER: _builtins.int
+    JITTER_FIELD_NUMBER: _builtins.int
+    OVERLAP_FIELD_NUMBER: _builtins.int
+    SPREAD_FIELD_NUMBER: _builtins.int
+    SPREAD_OFFSET_FIELD_NUMBER: _builtins.int
+    cron: _builtins.str
+    """By a cron expression of 5 fields, or 6 with the seconds first, or a macro such as "@daily"."""
+    rrule: _builtins.str
+    """By the lines of an iCalendar recurrence (RFC 5545): RRULE with DTSTART, RDATE and EXDATE as needed."""
     time_zone: _builtins.str
     """IANA time zone of local times; the tenant's zone unless given."""
     count: _builtins.int
     """Number of due times in all; 0 means without end. Not together with end_time."""
+    overlap: Global___Trigger.Overlap.ValueType
+    """What happens at a due time while the firing before still runs."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """Once, at an instant."""
@@ -207,6 +268,18 @@ class Trigger(_message.Message):
     @_builtins.property
     def every(self) -> _duration_pb2.Duration:
         """At a fixed interval from start_time, or from when the alarm was made; at least one second."""
+
+    @_builtins.property
+    def event(self) -> Global___Event:
+        """Whenever a matching event is published."""
+
+    @_builtins.property
+    def threshold(self) -> Global___Threshold:
+        """When a metric is beyond a limit."""
+
+    @_builtins.property
+    def heartbeat(self) -> Global___Heartbeat:
+        """When a ping does not come."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
@@ -224,28 +297,268 @@ class Trigger(_message.Message):
     def catch_up(self) -> Global___CatchUp:
         """What happens with due times that passed while nothing could fire."""
 
+    @_builtins.property
+    def exclude_dates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Due times left out: a local date "2026-12-25", a local time "2026-12-25T09:00:00", or an instant "2026-12-25T09:00:00Z"."""
+
+    @_builtins.property
+    def jitter(self) -> _duration_pb2.Duration:
+        """Each due time moves later by a part of this that is its own; never past the due time after it."""
+
+    @_builtins.property
+    def spread(self) -> _duration_pb2.Duration:
+        """The alarm may fire up to this much later, at a fixed offset where the forecast has room."""
+
+    @_builtins.property
+    def spread_offset(self) -> _duration_pb2.Duration:
+        """The offset that was chosen within spread."""
+
     def __init__(
         self,
         *,
         at: _timestamp_pb2.Timestamp | None = ...,
         daily: Global___Daily | None = ...,
         every: _duration_pb2.Duration | None = ...,
+        cron: _builtins.str = ...,
+        rrule: _builtins.str = ...,
+        event: Global___Event | None = ...,
+        threshold: Global___Threshold | None = ...,
+        heartbeat: Global___Heartbeat | None = ...,
         time_zone: _builtins.str = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         count: _builtins.int = ...,
         dst: Global___DstPolicy | None = ...,
         catch_up: Global___CatchUp | None = ...,
+        exclude_dates: _abc.Iterable[_builtins.str] | None = ...,
+        jitter: _duration_pb2.Duration | None = ...,
+        overlap: Global___Trigger.Overlap.ValueType = ...,
+        spread: _duration_pb2.Duration | None = ...,
+        spread_offset: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "catch_up", b"catch_up", "daily", b"daily", "dst", b"dst", "end_time", b"end_time", "every", b"every", "rule", b"rule", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "catch_up", b"catch_up", "cron", b"cron", "daily", b"daily", "dst", b"dst", "end_time", b"end_time", "event", b"event", "every", b"every", "heartbeat", b"heartbeat", "jitter", b"jitter", "rrule", b"rrule", "rule", b"rule", "spread", b"spread", "spread_offset", b"spread_offset", "start_time", b"start_time", "threshold", b"threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "catch_up", b"catch_up", "count", b"count", "daily", b"daily", "dst", b"dst", "end_time", b"end_time", "every", b"every", "rule", b"rule", "start_time", b"start_time", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "catch_up", b"catch_up", "count", b"count", "cron", b"cron", "daily", b"daily", "dst", b"dst", "end_time", b"end_time", "event", b"event", "every", b"every", "exclude_dates", b"exclude_dates", "heartbeat", b"heartbeat", "jitter", b"jitter", "overlap", b"overlap", "rrule", b"rrule", "rule", b"rule", "spread", b"spread", "spread_offset", b"spread_offset", "start_time", b"start_time", "threshold", b"threshold", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_rule: _TypeAlias = _typing.Literal["at", "daily", "every"]  # noqa: Y015
+    _WhichOneofReturnType_rule: _TypeAlias = _typing.Literal["at", "daily", "every", "cron", "rrule", "event", "threshold", "heartbeat"]  # noqa: Y015
     _WhichOneofArgType_rule: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_rule) -> _WhichOneofReturnType_rule | None: ...
 
 Global___Trigger: _TypeAlias = Trigger  # noqa: Y015
+
+@_typing.final
+class Event(_message.Message):
+    """Whenever a matching event is published."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOPIC_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    topic: _builtins.str
+    """Topic, or a pattern of topics: "*" stands for one segment, a last "**" for any number of them, as in "orders.*.paid" or "orders.**"."""
+    filter: _builtins.str
+    """AIP-160 conditions on the event joined by AND, such as data.total>100 AND data.country="FR"; empty takes every event."""
+    def __init__(
+        self,
+        *,
+        topic: _builtins.str = ...,
+        filter: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "topic", b"topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Event: _TypeAlias = Event  # noqa: Y015
+
+@_typing.final
+class Threshold(_message.Message):
+    """When a metric is beyond a limit, for a while."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Comparison:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ComparisonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Threshold._Comparison.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        COMPARISON_UNSPECIFIED: Threshold._Comparison.ValueType  # 0
+        """Not allowed."""
+        GREATER_THAN: Threshold._Comparison.ValueType  # 1
+        """Above the limit."""
+        GREATER_OR_EQUAL: Threshold._Comparison.ValueType  # 2
+        """At the limit or above."""
+        LESS_THAN: Threshold._Comparison.ValueType  # 3
+        """Below the limit."""
+        LESS_OR_EQUAL: Threshold._Comparison.ValueType  # 4
+        """At the limit or below."""
+
+    class Comparison(_Comparison, metaclass=_ComparisonEnumTypeWrapper):
+        """How a reading compares with the limit."""
+
+    COMPARISON_UNSPECIFIED: Threshold.Comparison.ValueType  # 0
+    """Not allowed."""
+    GREATER_THAN: Threshold.Comparison.ValueType  # 1
+    """Above the limit."""
+    GREATER_OR_EQUAL: Threshold.Comparison.ValueType  # 2
+    """At the limit or above."""
+    LESS_THAN: Threshold.Comparison.ValueType  # 3
+    """Below the limit."""
+    LESS_OR_EQUAL: Threshold.Comparison.ValueType  # 4
+    """At the limit or below."""
+
+    METRIC_FIELD_NUMBER: _builtins.int
+    COMPARISON_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    FOR_DURATION_FIELD_NUMBER: _builtins.int
+    HYSTERESIS_FIELD_NUMBER: _builtins.int
+    NOTIFY_RESOLVED_FIELD_NUMBER: _builtins.int
+    metric: _builtins.str
+    """Name of the metric, such as "cellar.temperature"."""
+    comparison: Global___Threshold.Comparison.ValueType
+    """How a reading compares with the value when it is beyond."""
+    value: _builtins.float
+    """The limit."""
+    hysteresis: _builtins.float
+    """It resolves when the metric has come back behind the limit by this much."""
+    notify_resolved: _builtins.bool
+    """Whether the action also runs when it resolves; true unless given."""
+    @_builtins.property
+    def for_duration(self) -> _duration_pb2.Duration:
+        """It fires when the metric has been beyond the limit for so long; at once unless given."""
+
+    def __init__(
+        self,
+        *,
+        metric: _builtins.str = ...,
+        comparison: Global___Threshold.Comparison.ValueType = ...,
+        value: _builtins.float = ...,
+        for_duration: _duration_pb2.Duration | None = ...,
+        hysteresis: _builtins.float = ...,
+        notify_resolved: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_notify_resolved", b"_notify_resolved", "for_duration", b"for_duration", "notify_resolved", b"notify_resolved"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_notify_resolved", b"_notify_resolved", "comparison", b"comparison", "for_duration", b"for_duration", "hysteresis", b"hysteresis", "metric", b"metric", "notify_resolved", b"notify_resolved", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__notify_resolved: _TypeAlias = _typing.Literal["notify_resolved"]  # noqa: Y015
+    _WhichOneofArgType__notify_resolved: _TypeAlias = _typing.Literal["_notify_resolved", b"_notify_resolved"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__notify_resolved) -> _WhichOneofReturnType__notify_resolved | None: ...
+
+Global___Threshold: _TypeAlias = Threshold  # noqa: Y015
+
+@_typing.final
+class Heartbeat(_message.Message):
+    """When a ping does not come."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVERY_FIELD_NUMBER: _builtins.int
+    GRACE_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    NOTIFY_RESOLVED_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """Key of the pings, unique within the tenant. Without one a secret key is made, and who knows it needs no token to ping."""
+    notify_resolved: _builtins.bool
+    """Whether the action also runs when the ping comes after all; true unless given."""
+    @_builtins.property
+    def every(self) -> _duration_pb2.Duration:
+        """A ping is expected within this of the one before."""
+
+    @_builtins.property
+    def grace(self) -> _duration_pb2.Duration:
+        """It fires when the ping is late by more than this; 60 s unless given."""
+
+    def __init__(
+        self,
+        *,
+        every: _duration_pb2.Duration | None = ...,
+        grace: _duration_pb2.Duration | None = ...,
+        key: _builtins.str = ...,
+        notify_resolved: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_notify_resolved", b"_notify_resolved", "every", b"every", "grace", b"grace", "notify_resolved", b"notify_resolved"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_notify_resolved", b"_notify_resolved", "every", b"every", "grace", b"grace", "key", b"key", "notify_resolved", b"notify_resolved"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__notify_resolved: _TypeAlias = _typing.Literal["notify_resolved"]  # noqa: Y015
+    _WhichOneofArgType__notify_resolved: _TypeAlias = _typing.Literal["_notify_resolved", b"_notify_resolved"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__notify_resolved) -> _WhichOneofReturnType__notify_resolved | None: ...
+
+Global___Heartbeat: _TypeAlias = Heartbeat  # noqa: Y015
+
+@_typing.final
+class Signal(_message.Message):
+    """Where a threshold or a heartbeat stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Status:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Signal._Status.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATUS_UNSPECIFIED: Signal._Status.ValueType  # 0
+        """Never sent."""
+        WAITING: Signal._Status.ValueType  # 1
+        """No reading or ping so far."""
+        OK: Signal._Status.ValueType  # 2
+        """All is well."""
+        PENDING: Signal._Status.ValueType  # 3
+        """Beyond the limit, but not for long enough."""
+        RAISED: Signal._Status.ValueType  # 4
+        """It has fired, and is not resolved."""
+
+    class Status(_Status, metaclass=_StatusEnumTypeWrapper):
+        """Whether it is raised."""
+
+    STATUS_UNSPECIFIED: Signal.Status.ValueType  # 0
+    """Never sent."""
+    WAITING: Signal.Status.ValueType  # 1
+    """No reading or ping so far."""
+    OK: Signal.Status.ValueType  # 2
+    """All is well."""
+    PENDING: Signal.Status.ValueType  # 3
+    """Beyond the limit, but not for long enough."""
+    RAISED: Signal.Status.ValueType  # 4
+    """It has fired, and is not resolved."""
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    SEEN_TIME_FIELD_NUMBER: _builtins.int
+    status: Global___Signal.Status.ValueType
+    """Whether it is raised."""
+    value: _builtins.float
+    """Last reading; unset for a heartbeat, or without one."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Since when."""
+
+    @_builtins.property
+    def seen_time(self) -> _timestamp_pb2.Timestamp:
+        """When the last reading or ping came."""
+
+    def __init__(
+        self,
+        *,
+        status: Global___Signal.Status.ValueType = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        value: _builtins.float | None = ...,
+        seen_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "seen_time", b"seen_time", "since", b"since", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "seen_time", b"seen_time", "since", b"since", "status", b"status", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___Signal: _TypeAlias = Signal  # noqa: Y015
 
 @_typing.final
 class Daily(_message.Message):

@@ -26,14 +26,16 @@ from tocsin.api import validate as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import field_info_pb2 as google_dot_api_dot_field__info__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 from tocsin.api.scheduler.v1 import alarm_pb2 as tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__pb2
 from tocsin.api.scheduler.v1 import firing_service_pb2 as tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+tocsin/api/scheduler/v1/alarm_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\x1a#tocsin/api/scheduler/v1/alarm.proto\x1a,tocsin/api/scheduler/v1/firing_service.proto\"x\n\x12\x43reateAlarmRequest\x12\x39\n\x05\x61larm\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.scheduler.v1.AlarmB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\'\n\nrequest_id\x18\x02 \x01(\tB\x13\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\xf6\x01\n\x18\x43reateSimpleAlarmRequest\x12\x34\n\x07\x63ode_id\x18\x01 \x01(\tB#\xe2\x41\x01\x02\xbaH\x1cr\x1a\x10\x01\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x1d\n\x05\x65mail\x18\x02 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x12\x46\n\x04time\x18\x03 \x01(\tB8\xe2\x41\x01\x02\xbaH1r/2-^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$\x12\x14\n\x0cis_recurring\x18\x04 \x01(\x08\x12\'\n\nrequest_id\x18\x05 \x01(\tB\x13\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"?\n\x0fGetAlarmRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^alarms/[^/]{1,64}$\"j\n\x11ListAlarmsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"]\n\x12ListAlarmsResponse\x12.\n\x06\x61larms\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.scheduler.v1.Alarm\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x80\x01\n\x12UpdateAlarmRequest\x12\x39\n\x05\x61larm\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.scheduler.v1.AlarmB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"Y\n\x12\x44\x65leteAlarmRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^alarms/[^/]{1,64}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"A\n\x11PauseAlarmRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^alarms/[^/]{1,64}$\"B\n\x12ResumeAlarmRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^alarms/[^/]{1,64}$\"i\n\x10\x46ireAlarmRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^alarms/[^/]{1,64}$\x12\'\n\nrequest_id\x18\x02 \x01(\tB\x13\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01\x32\xf5\t\n\x0c\x41larmService\x12x\n\x0b\x43reateAlarm\x12+.tocsin.api.scheduler.v1.CreateAlarmRequest\x1a\x1e.tocsin.api.scheduler.v1.Alarm\"\x1c\x90\x02\x02\x82\xd3\xe4\x93\x02\x13\"\n/v1/alarms:\x05\x61larm\x12\x8c\x01\n\x11\x43reateSimpleAlarm\x12\x31.tocsin.api.scheduler.v1.CreateSimpleAlarmRequest\x1a\x1e.tocsin.api.scheduler.v1.Alarm\"$\x90\x02\x02\x82\xd3\xe4\x93\x02\x1b\"\x08/alarms/:\x01*Z\x0c\"\x07/alarms:\x01*\x12\x8b\x01\n\x08GetAlarm\x12(.tocsin.api.scheduler.v1.GetAlarmRequest\x1a\x1e.tocsin.api.scheduler.v1.Alarm\"5\x90\x02\x01\x8a\xe7\x18\x13\"\x0b\x61larms:read*\x04read\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/{name=alarms/*}\x12\xaa\x01\n\nListAlarms\x12*.tocsin.api.scheduler.v1.ListAlarmsRequest\x1a+.tocsin.api.scheduler.v1.ListAlarmsResponse\"C\x90\x02\x01\x8a\xe7\x18\x13\"\x0b\x61larms:read*\x04read\x82\xd3\xe4\x93\x02#\x12\n/v1/alarmsZ\n\x12\x08/alarms/Z\t\x12\x07/alarms\x12\x84\x01\n\x0bUpdateAlarm\x12+.tocsin.api.scheduler.v1.UpdateAlarmRequest\x1a\x1e.tocsin.api.scheduler.v1.Alarm\"(\x82\xd3\xe4\x93\x02\"2\x19/v1/{alarm.name=alarms/*}:\x05\x61larm\x12o\n\x0b\x44\x65leteAlarm\x12+.tocsin.api.scheduler.v1.DeleteAlarmRequest\x1a\x16.google.protobuf.Empty\"\x1b\x82\xd3\xe4\x93\x02\x15*\x13/v1/{name=alarms/*}\x12\x81\x01\n\nPauseAlarm\x12*.tocsin.api.scheduler.v1.PauseAlarmRequest\x1a\x1e.tocsin.api.scheduler.v1.Alarm\"\'\x90\x02\x02\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/{name=alarms/*}:pause:\x01*\x12\x84\x01\n\x0bResumeAlarm\x12+.tocsin.api.scheduler.v1.ResumeAlarmRequest\x1a\x1e.tocsin.api.scheduler.v1.Alarm\"(\x90\x02\x02\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=alarms/*}:resume:\x01*\x12\x7f\n\tFireAlarm\x12).tocsin.api.scheduler.v1.FireAlarmRequest\x1a\x1f.tocsin.api.scheduler.v1.Firing\"&\x90\x02\x02\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/{name=alarms/*}:fire:\x01*\x1a\x1d\x8a\xe7\x18\x19\n\x02\x08\x05\"\x0c\x61larms:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+tocsin/api/scheduler/v1/alarm_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/httpbody.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\x1a#tocsin/api/scheduler/v1/alarm.proto\x1a,tocsin/api/scheduler/v1/firing_service.proto\"x\n\x12\x43reateAlarmRequest\x12\x39\n\x05\x61larm\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.scheduler.v1.AlarmB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\'\n\nrequest_id\x18\x02 \x01(\tB\x13\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\xf6\x01\n\x18\x43reateSimpleAlarmRequest\x12\x34\n\x07\x63ode_id\x18\x01 \x01(\tB#\xe2\x41\x01\x02\xbaH\x1cr\x1a\x10\x01\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x1d\n\x05\x65mail\x18\x02 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x12\x46\n\x04time\x18\x03 \x01(\tB8\xe2\x41\x01\x02\xbaH1r/2-^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$\x12\x14\n\x0cis_recurring\x18\x04 \x01(\x08\x12\'\n\nrequest_id\x18\x05 \x01(\tB\x13\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"?\n\x0fGetAlarmRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^alarms/[^/]{1,64}$\"j\n\x11ListAlarmsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"]\n\x12ListAlarmsResponse\x12.\n\x06\x61larms\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.scheduler.v1.Alarm\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x80\x01\n\x12UpdateAlarmRequest\x12\x39\n\x05\x61larm\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.scheduler.v1.AlarmB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"Y\n\x12\x44\x65leteAlarmRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^alarms/[^/]{1,64}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"A\n\x11PauseAlarmRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^alarms/[^/]{1,64}$\"B\n\x12ResumeAlarmRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^alarms/[^/]{1,64}$\"i\n\x10\x46ireAlarmRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^alarms/[^/]{1,64}$\x12\'\n\nrequest_id\x18\x02 \x01(\tB\x13\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\x99\x01\n\x13PreviewAlarmRequest\x12=\n\x07trigger\x18\x01 \x01(\x0b\x32 .tocsin.api.scheduler.v1.TriggerB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12(\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x05\x63ount\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"P\n\x14PreviewAlarmResponse\x12\x38\n\x0boccurrences\x18\x01 \x03(\x0b\x32#.tocsin.api.scheduler.v1.Occurrence\"\xe5\x01\n\nOccurrence\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlocal_time\x18\x02 \x01(\t\x12\x38\n\x05label\x18\x03 \x01(\x0e\x32).tocsin.api.scheduler.v1.Occurrence.Label\"_\n\x05Label\x12\x15\n\x11LABEL_UNSPECIFIED\x10\x00\x12\t\n\x05PLAIN\x10\x01\x12\x0b\n\x07SHIFTED\x10\x02\x12\x0b\n\x07SKIPPED\x10\x03\x12\x0c\n\x08REPEATED\x10\x04\x12\x0c\n\x08\x45XCLUDED\x10\x05\"U\n\x14ValidateAlarmRequest\x12=\n\x07trigger\x18\x01 \x01(\x0b\x32 .tocsin.api.scheduler.v1.TriggerB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\"\x8d\x02\n\x15ValidateAlarmResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\x12H\n\x08problems\x18\x02 \x03(\x0b\x32\x36.tocsin.api.scheduler.v1.ValidateAlarmResponse.Problem\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x38\n\x0boccurrences\x18\x04 \x03(\x0b\x32#.tocsin.api.scheduler.v1.Occurrence\x1aL\n\x07Problem\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x15\n\x08position\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x0b\n\t_position\"\xc9\x01\n\x14\x42\x61\x63kfillAlarmRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^alarms/[^/]{1,64}$\x12:\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x05limit\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\"j\n\x15\x42\x61\x63kfillAlarmResponse\x12\r\n\x05\x66ired\x18\x01 \x01(\x05\x12\r\n\x05known\x18\x02 \x01(\x05\x12\x33\n\x0fnext_start_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xdb\x02\n\x13ImportAlarmsRequest\x12G\n\x07options\x18\x01 \x01(\x0b\x32\x34.tocsin.api.scheduler.v1.ImportAlarmsRequest.OptionsH\x00\x12$\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyH\x00\x12\x45\n\x06\x61larms\x18\x03 \x01(\x0b\x32\x33.tocsin.api.scheduler.v1.ImportAlarmsRequest.AlarmsH\x00\x1a=\n\x07Options\x12\x1b\n\nskip_lines\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x1a@\n\x06\x41larms\x12\x36\n\x06\x61larms\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.scheduler.v1.AlarmB\x06\xbaH\x03\xd8\x01\x03\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"\xfa\x01\n\x14ImportAlarmsResponse\x12\r\n\x05lines\x18\x01 \x01(\x03\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x03\x12\x0f\n\x07updated\x18\x03 \x01(\x03\x12\x11\n\tunchanged\x18\x04 \x01(\x03\x12\x0f\n\x07refused\x18\x05 \x01(\x03\x12G\n\x08refusals\x18\x06 \x03(\x0b\x32\x35.tocsin.api.scheduler.v1.ImportAlarmsResponse.Refusal\x12\x0c\n\x04\x64one\x18\x07 \x01(\x08\x1a\x36\n\x07Refusal\x12\x0c\n\x04line\x18\x01 \x01(\x03\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"/\n\x13\x45xportAlarmsRequest\x12\x18\n\x06\x66ilter\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"F\n\x14\x45xportAlarmsResponse\x12.\n\x06\x61larms\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.scheduler.v1.Alarm2\xb4\x10\n\x0c\x41larmService\x12x\n\x0b\x43reateAlarm\x12+.tocsin.api.scheduler.v1.CreateAlarmRequest\x1a\x1e.tocsin.api.scheduler.v1.Alarm\"\x1c\x90\x02\x02\x82\xd3\xe4\x93\x02\x13\"\n/v1/alarms:\x05\x61larm\x12\x8c\x01\n\x11\x43reateSimpleAlarm\x12\x31.tocsin.api.scheduler.v1.CreateSimpleAlarmRequest\x1a\x1e.tocsin.api.scheduler.v1.Alarm\"$\x90\x02\x02\x82\xd3\xe4\x93\x02\x1b\"\x08/alarms/:\x01*Z\x0c\"\x07/alarms:\x01*\x12\x8b\x01\n\x08GetAlarm\x12(.tocsin.api.scheduler.v1.GetAlarmRequest\x1a\x1e.tocsin.api.scheduler.v1.Alarm\"5\x90\x02\x01\x8a\xe7\x18\x13\"\x0b\x61larms:read*\x04read\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/{name=alarms/*}\x12\xaa\x01\n\nListAlarms\x12*.tocsin.api.scheduler.v1.ListAlarmsRequest\x1a+.tocsin.api.scheduler.v1.ListAlarmsResponse\"C\x90\x02\x01\x8a\xe7\x18\x13\"\x0b\x61larms:read*\x04read\x82\xd3\xe4\x93\x02#\x12\n/v1/alarmsZ\n\x12\x08/alarms/Z\t\x12\x07/alarms\x12\x84\x01\n\x0bUpdateAlarm\x12+.tocsin.api.scheduler.v1.UpdateAlarmRequest\x1a\x1e.tocsin.api.scheduler.v1.Alarm\"(\x82\xd3\xe4\x93\x02\"2\x19/v1/{alarm.name=alarms/*}:\x05\x61larm\x12o\n\x0b\x44\x65leteAlarm\x12+.tocsin.api.scheduler.v1.DeleteAlarmRequest\x1a\x16.google.protobuf.Empty\"\x1b\x82\xd3\xe4\x93\x02\x15*\x13/v1/{name=alarms/*}\x12\x81\x01\n\nPauseAlarm\x12*.tocsin.api.scheduler.v1.PauseAlarmRequest\x1a\x1e.tocsin.api.scheduler.v1.Alarm\"\'\x90\x02\x02\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/{name=alarms/*}:pause:\x01*\x12\x84\x01\n\x0bResumeAlarm\x12+.tocsin.api.scheduler.v1.ResumeAlarmRequest\x1a\x1e.tocsin.api.scheduler.v1.Alarm\"(\x90\x02\x02\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=alarms/*}:resume:\x01*\x12\xa4\x01\n\x0cPreviewAlarm\x12,.tocsin.api.scheduler.v1.PreviewAlarmRequest\x1a-.tocsin.api.scheduler.v1.PreviewAlarmResponse\"7\x90\x02\x01\x8a\xe7\x18\x13\"\x0b\x61larms:read*\x04read\x82\xd3\xe4\x93\x02\x17\"\x12/v1/alarms:preview:\x01*\x12\xa8\x01\n\rValidateAlarm\x12-.tocsin.api.scheduler.v1.ValidateAlarmRequest\x1a..tocsin.api.scheduler.v1.ValidateAlarmResponse\"8\x90\x02\x01\x8a\xe7\x18\x13\"\x0b\x61larms:read*\x04read\x82\xd3\xe4\x93\x02\x18\"\x13/v1/alarms:validate:\x01*\x12\x9a\x01\n\rBackfillAlarm\x12-.tocsin.api.scheduler.v1.BackfillAlarmRequest\x1a..tocsin.api.scheduler.v1.BackfillAlarmResponse\"*\x90\x02\x02\x82\xd3\xe4\x93\x02!\"\x1c/v1/{name=alarms/*}:backfill:\x01*\x12\xa1\x01\n\x0cImportAlarms\x12,.tocsin.api.scheduler.v1.ImportAlarmsRequest\x1a-.tocsin.api.scheduler.v1.ImportAlarmsResponse\"0\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x19\"\x11/v1/alarms:import:\x04\x64\x61ta(\x01\x30\x01\x12\xa9\x01\n\x0c\x45xportAlarms\x12,.tocsin.api.scheduler.v1.ExportAlarmsRequest\x1a-.tocsin.api.scheduler.v1.ExportAlarmsResponse\":\x90\x02\x01\x8a\xe7\x18\x1a\n\x03\x08\x90\x1c\"\x0b\x61larms:read*\x06stream\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/alarms:export0\x01\x12\x7f\n\tFireAlarm\x12).tocsin.api.scheduler.v1.FireAlarmRequest\x1a\x1f.tocsin.api.scheduler.v1.Firing\"&\x90\x02\x02\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/{name=alarms/*}:fire:\x01*\x1a\x1d\x8a\xe7\x18\x19\n\x02\x08\x05\"\x0c\x61larms:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -74,6 +76,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FIREALARMREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\027r\0252\023^alarms/[^/]{1,64}$'
   _globals['_FIREALARMREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_FIREALARMREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001\342\214\317\327\010\002\010\001'
+  _globals['_PREVIEWALARMREQUEST'].fields_by_name['trigger']._loaded_options = None
+  _globals['_PREVIEWALARMREQUEST'].fields_by_name['trigger']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_PREVIEWALARMREQUEST'].fields_by_name['count']._loaded_options = None
+  _globals['_PREVIEWALARMREQUEST'].fields_by_name['count']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_VALIDATEALARMREQUEST'].fields_by_name['trigger']._loaded_options = None
+  _globals['_VALIDATEALARMREQUEST'].fields_by_name['trigger']._serialized_options = b'\342A\001\002\272H\003\330\001\003'
+  _globals['_BACKFILLALARMREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_BACKFILLALARMREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\027r\0252\023^alarms/[^/]{1,64}$'
+  _globals['_BACKFILLALARMREQUEST'].fields_by_name['start_time']._loaded_options = None
+  _globals['_BACKFILLALARMREQUEST'].fields_by_name['start_time']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_BACKFILLALARMREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_BACKFILLALARMREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\007\032\005\030\220N(\000'
+  _globals['_IMPORTALARMSREQUEST_OPTIONS'].fields_by_name['skip_lines']._loaded_options = None
+  _globals['_IMPORTALARMSREQUEST_OPTIONS'].fields_by_name['skip_lines']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_IMPORTALARMSREQUEST_ALARMS'].fields_by_name['alarms']._loaded_options = None
+  _globals['_IMPORTALARMSREQUEST_ALARMS'].fields_by_name['alarms']._serialized_options = b'\272H\003\330\001\003'
+  _globals['_IMPORTALARMSREQUEST'].oneofs_by_name['kind']._loaded_options = None
+  _globals['_IMPORTALARMSREQUEST'].oneofs_by_name['kind']._serialized_options = b'\272H\002\010\001'
+  _globals['_EXPORTALARMSREQUEST'].fields_by_name['filter']._loaded_options = None
+  _globals['_EXPORTALARMSREQUEST'].fields_by_name['filter']._serialized_options = b'\272H\005r\003\030\320\017'
   _globals['_ALARMSERVICE']._loaded_options = None
   _globals['_ALARMSERVICE']._serialized_options = b'\212\347\030\031\n\002\010\005\"\014alarms:write*\005write'
   _globals['_ALARMSERVICE'].methods_by_name['CreateAlarm']._loaded_options = None
@@ -92,28 +114,70 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ALARMSERVICE'].methods_by_name['PauseAlarm']._serialized_options = b'\220\002\002\202\323\344\223\002\036\"\031/v1/{name=alarms/*}:pause:\001*'
   _globals['_ALARMSERVICE'].methods_by_name['ResumeAlarm']._loaded_options = None
   _globals['_ALARMSERVICE'].methods_by_name['ResumeAlarm']._serialized_options = b'\220\002\002\202\323\344\223\002\037\"\032/v1/{name=alarms/*}:resume:\001*'
+  _globals['_ALARMSERVICE'].methods_by_name['PreviewAlarm']._loaded_options = None
+  _globals['_ALARMSERVICE'].methods_by_name['PreviewAlarm']._serialized_options = b'\220\002\001\212\347\030\023\"\013alarms:read*\004read\202\323\344\223\002\027\"\022/v1/alarms:preview:\001*'
+  _globals['_ALARMSERVICE'].methods_by_name['ValidateAlarm']._loaded_options = None
+  _globals['_ALARMSERVICE'].methods_by_name['ValidateAlarm']._serialized_options = b'\220\002\001\212\347\030\023\"\013alarms:read*\004read\202\323\344\223\002\030\"\023/v1/alarms:validate:\001*'
+  _globals['_ALARMSERVICE'].methods_by_name['BackfillAlarm']._loaded_options = None
+  _globals['_ALARMSERVICE'].methods_by_name['BackfillAlarm']._serialized_options = b'\220\002\002\202\323\344\223\002!\"\034/v1/{name=alarms/*}:backfill:\001*'
+  _globals['_ALARMSERVICE'].methods_by_name['ImportAlarms']._loaded_options = None
+  _globals['_ALARMSERVICE'].methods_by_name['ImportAlarms']._serialized_options = b'\212\347\030\r\n\003\010\220\034*\006stream\202\323\344\223\002\031\"\021/v1/alarms:import:\004data'
+  _globals['_ALARMSERVICE'].methods_by_name['ExportAlarms']._loaded_options = None
+  _globals['_ALARMSERVICE'].methods_by_name['ExportAlarms']._serialized_options = b'\220\002\001\212\347\030\032\n\003\010\220\034\"\013alarms:read*\006stream\202\323\344\223\002\023\022\021/v1/alarms:export'
   _globals['_ALARMSERVICE'].methods_by_name['FireAlarm']._loaded_options = None
   _globals['_ALARMSERVICE'].methods_by_name['FireAlarm']._serialized_options = b'\220\002\002\202\323\344\223\002\035\"\030/v1/{name=alarms/*}:fire:\001*'
-  _globals['_CREATEALARMREQUEST']._serialized_start=372
-  _globals['_CREATEALARMREQUEST']._serialized_end=492
-  _globals['_CREATESIMPLEALARMREQUEST']._serialized_start=495
-  _globals['_CREATESIMPLEALARMREQUEST']._serialized_end=741
-  _globals['_GETALARMREQUEST']._serialized_start=743
-  _globals['_GETALARMREQUEST']._serialized_end=806
-  _globals['_LISTALARMSREQUEST']._serialized_start=808
-  _globals['_LISTALARMSREQUEST']._serialized_end=914
-  _globals['_LISTALARMSRESPONSE']._serialized_start=916
-  _globals['_LISTALARMSRESPONSE']._serialized_end=1009
-  _globals['_UPDATEALARMREQUEST']._serialized_start=1012
-  _globals['_UPDATEALARMREQUEST']._serialized_end=1140
-  _globals['_DELETEALARMREQUEST']._serialized_start=1142
-  _globals['_DELETEALARMREQUEST']._serialized_end=1231
-  _globals['_PAUSEALARMREQUEST']._serialized_start=1233
-  _globals['_PAUSEALARMREQUEST']._serialized_end=1298
-  _globals['_RESUMEALARMREQUEST']._serialized_start=1300
-  _globals['_RESUMEALARMREQUEST']._serialized_end=1366
-  _globals['_FIREALARMREQUEST']._serialized_start=1368
-  _globals['_FIREALARMREQUEST']._serialized_end=1473
-  _globals['_ALARMSERVICE']._serialized_start=1476
-  _globals['_ALARMSERVICE']._serialized_end=2745
+  _globals['_CREATEALARMREQUEST']._serialized_start=432
+  _globals['_CREATEALARMREQUEST']._serialized_end=552
+  _globals['_CREATESIMPLEALARMREQUEST']._serialized_start=555
+  _globals['_CREATESIMPLEALARMREQUEST']._serialized_end=801
+  _globals['_GETALARMREQUEST']._serialized_start=803
+  _globals['_GETALARMREQUEST']._serialized_end=866
+  _globals['_LISTALARMSREQUEST']._serialized_start=868
+  _globals['_LISTALARMSREQUEST']._serialized_end=974
+  _globals['_LISTALARMSRESPONSE']._serialized_start=976
+  _globals['_LISTALARMSRESPONSE']._serialized_end=1069
+  _globals['_UPDATEALARMREQUEST']._serialized_start=1072
+  _globals['_UPDATEALARMREQUEST']._serialized_end=1200
+  _globals['_DELETEALARMREQUEST']._serialized_start=1202
+  _globals['_DELETEALARMREQUEST']._serialized_end=1291
+  _globals['_PAUSEALARMREQUEST']._serialized_start=1293
+  _globals['_PAUSEALARMREQUEST']._serialized_end=1358
+  _globals['_RESUMEALARMREQUEST']._serialized_start=1360
+  _globals['_RESUMEALARMREQUEST']._serialized_end=1426
+  _globals['_FIREALARMREQUEST']._serialized_start=1428
+  _globals['_FIREALARMREQUEST']._serialized_end=1533
+  _globals['_PREVIEWALARMREQUEST']._serialized_start=1536
+  _globals['_PREVIEWALARMREQUEST']._serialized_end=1689
+  _globals['_PREVIEWALARMRESPONSE']._serialized_start=1691
+  _globals['_PREVIEWALARMRESPONSE']._serialized_end=1771
+  _globals['_OCCURRENCE']._serialized_start=1774
+  _globals['_OCCURRENCE']._serialized_end=2003
+  _globals['_OCCURRENCE_LABEL']._serialized_start=1908
+  _globals['_OCCURRENCE_LABEL']._serialized_end=2003
+  _globals['_VALIDATEALARMREQUEST']._serialized_start=2005
+  _globals['_VALIDATEALARMREQUEST']._serialized_end=2090
+  _globals['_VALIDATEALARMRESPONSE']._serialized_start=2093
+  _globals['_VALIDATEALARMRESPONSE']._serialized_end=2362
+  _globals['_VALIDATEALARMRESPONSE_PROBLEM']._serialized_start=2286
+  _globals['_VALIDATEALARMRESPONSE_PROBLEM']._serialized_end=2362
+  _globals['_BACKFILLALARMREQUEST']._serialized_start=2365
+  _globals['_BACKFILLALARMREQUEST']._serialized_end=2566
+  _globals['_BACKFILLALARMRESPONSE']._serialized_start=2568
+  _globals['_BACKFILLALARMRESPONSE']._serialized_end=2674
+  _globals['_IMPORTALARMSREQUEST']._serialized_start=2677
+  _globals['_IMPORTALARMSREQUEST']._serialized_end=3024
+  _globals['_IMPORTALARMSREQUEST_OPTIONS']._serialized_start=2882
+  _globals['_IMPORTALARMSREQUEST_OPTIONS']._serialized_end=2943
+  _globals['_IMPORTALARMSREQUEST_ALARMS']._serialized_start=2945
+  _globals['_IMPORTALARMSREQUEST_ALARMS']._serialized_end=3009
+  _globals['_IMPORTALARMSRESPONSE']._serialized_start=3027
+  _globals['_IMPORTALARMSRESPONSE']._serialized_end=3277
+  _globals['_IMPORTALARMSRESPONSE_REFUSAL']._serialized_start=3223
+  _globals['_IMPORTALARMSRESPONSE_REFUSAL']._serialized_end=3277
+  _globals['_EXPORTALARMSREQUEST']._serialized_start=3279
+  _globals['_EXPORTALARMSREQUEST']._serialized_end=3326
+  _globals['_EXPORTALARMSRESPONSE']._serialized_start=3328
+  _globals['_EXPORTALARMSRESPONSE']._serialized_end=3398
+  _globals['_ALARMSERVICE']._serialized_start=3401
+  _globals['_ALARMSERVICE']._serialized_end=5501
 # @@protoc_insertion_point(module_scope)

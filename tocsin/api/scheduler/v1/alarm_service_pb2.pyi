@@ -4,10 +4,13 @@ isort:skip_file
 Alarms: making, reading, changing, pausing."""
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from tocsin.api.scheduler.v1 import alarm_pb2 as _alarm_pb2
 import builtins as _builtins
 import sys
@@ -122,7 +125,7 @@ class ListAlarmsRequest(_message.Message):
     page_token: _builtins.str
     """next_page_token of the page before."""
     filter: _builtins.str
-    """AIP-160 conditions joined by AND: state="ACTIVE", priority="NORMAL", labels.team="core", display_name="stand-up"."""
+    """AIP-160 conditions joined by AND: state="ACTIVE", priority="NORMAL", labels.team="core", display_name="stand-up", key="backup-1"."""
     def __init__(
         self,
         *,
@@ -180,7 +183,7 @@ class UpdateAlarmRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Fields to change: "display_name", "labels", "priority", "trigger", "action", "retry"."""
+        """Fields to change: "display_name", "labels", "priority", "trigger", "action", "retry", "key", "auto_pause_after"."""
 
     def __init__(
         self,
@@ -291,3 +294,491 @@ class FireAlarmRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FireAlarmRequest: _TypeAlias = FireAlarmRequest  # noqa: Y015
+
+@_typing.final
+class PreviewAlarmRequest(_message.Message):
+    """Asks for the next due times of a trigger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    FROM_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """How many; 10 unless given."""
+    @_builtins.property
+    def trigger(self) -> _alarm_pb2.Trigger:
+        """The trigger."""
+
+    def __init__(
+        self,
+        *,
+        trigger: _alarm_pb2.Trigger | None = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "trigger", b"trigger"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "from", b"from", "trigger", b"trigger"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewAlarmRequest: _TypeAlias = PreviewAlarmRequest  # noqa: Y015
+
+@_typing.final
+class PreviewAlarmResponse(_message.Message):
+    """The next due times of a trigger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OCCURRENCES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def occurrences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Occurrence]:
+        """In order. Those that would not fire are among them, with their label, and are not counted."""
+
+    def __init__(
+        self,
+        *,
+        occurrences: _abc.Iterable[Global___Occurrence] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["occurrences", b"occurrences"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewAlarmResponse: _TypeAlias = PreviewAlarmResponse  # noqa: Y015
+
+@_typing.final
+class Occurrence(_message.Message):
+    """One due time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Label:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _LabelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Occurrence._Label.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        LABEL_UNSPECIFIED: Occurrence._Label.ValueType  # 0
+        """Never sent."""
+        PLAIN: Occurrence._Label.ValueType  # 1
+        """It is as the rule says."""
+        SHIFTED: Occurrence._Label.ValueType  # 2
+        """Its local time does not exist: it fires at the first instant after."""
+        SKIPPED: Occurrence._Label.ValueType  # 3
+        """Its local time does not exist: it does not fire."""
+        REPEATED: Occurrence._Label.ValueType  # 4
+        """Its local time exists twice: this is the second one."""
+        EXCLUDED: Occurrence._Label.ValueType  # 5
+        """It is left out by excludeDates or EXDATE: it does not fire."""
+
+    class Label(_Label, metaclass=_LabelEnumTypeWrapper):
+        """What became of a due time."""
+
+    LABEL_UNSPECIFIED: Occurrence.Label.ValueType  # 0
+    """Never sent."""
+    PLAIN: Occurrence.Label.ValueType  # 1
+    """It is as the rule says."""
+    SHIFTED: Occurrence.Label.ValueType  # 2
+    """Its local time does not exist: it fires at the first instant after."""
+    SKIPPED: Occurrence.Label.ValueType  # 3
+    """Its local time does not exist: it does not fire."""
+    REPEATED: Occurrence.Label.ValueType  # 4
+    """Its local time exists twice: this is the second one."""
+    EXCLUDED: Occurrence.Label.ValueType  # 5
+    """It is left out by excludeDates or EXDATE: it does not fire."""
+
+    TIME_FIELD_NUMBER: _builtins.int
+    LOCAL_TIME_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    local_time: _builtins.str
+    """The local time in the trigger's zone, with its offset, such as "2026-03-29T03:00:00+02:00"; the one that the rule says when it is skipped."""
+    label: Global___Occurrence.Label.ValueType
+    """What became of it."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """The instant; unset for a local time that does not exist and is skipped."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        local_time: _builtins.str = ...,
+        label: Global___Occurrence.Label.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "local_time", b"local_time", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Occurrence: _TypeAlias = Occurrence  # noqa: Y015
+
+@_typing.final
+class ValidateAlarmRequest(_message.Message):
+    """Asks whether a trigger is good."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def trigger(self) -> _alarm_pb2.Trigger:
+        """The trigger; whatever is wrong with it is answered, not refused."""
+
+    def __init__(
+        self,
+        *,
+        trigger: _alarm_pb2.Trigger | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidateAlarmRequest: _TypeAlias = ValidateAlarmRequest  # noqa: Y015
+
+@_typing.final
+class ValidateAlarmResponse(_message.Message):
+    """What is wrong with a trigger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Problem(_message.Message):
+        """One thing that is wrong."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        FIELD_FIELD_NUMBER: _builtins.int
+        REASON_FIELD_NUMBER: _builtins.int
+        POSITION_FIELD_NUMBER: _builtins.int
+        field: _builtins.str
+        """The field, such as "trigger.cron"."""
+        reason: _builtins.str
+        """What is wrong with it."""
+        position: _builtins.int
+        """Where in the text, from 0; unset when it is not about a place in a text."""
+        def __init__(
+            self,
+            *,
+            field: _builtins.str = ...,
+            reason: _builtins.str = ...,
+            position: _builtins.int | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "position", b"position"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "field", b"field", "position", b"position", "reason", b"reason"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__position: _TypeAlias = _typing.Literal["position"]  # noqa: Y015
+        _WhichOneofArgType__position: _TypeAlias = _typing.Literal["_position", b"_position"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__position) -> _WhichOneofReturnType__position | None: ...
+
+    VALID_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    OCCURRENCES_FIELD_NUMBER: _builtins.int
+    valid: _builtins.bool
+    """Whether an alarm could be made of it."""
+    description: _builtins.str
+    """The rule in words; empty when it is wrong."""
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___ValidateAlarmResponse.Problem]:
+        """What is wrong."""
+
+    @_builtins.property
+    def occurrences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Occurrence]:
+        """The next due times; empty when it is wrong."""
+
+    def __init__(
+        self,
+        *,
+        valid: _builtins.bool = ...,
+        problems: _abc.Iterable[Global___ValidateAlarmResponse.Problem] | None = ...,
+        description: _builtins.str = ...,
+        occurrences: _abc.Iterable[Global___Occurrence] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "occurrences", b"occurrences", "problems", b"problems", "valid", b"valid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidateAlarmResponse: _TypeAlias = ValidateAlarmResponse  # noqa: Y015
+
+@_typing.final
+class BackfillAlarmRequest(_message.Message):
+    """Fires due times of a range."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name."""
+    limit: _builtins.int
+    """At most this many are fired, the oldest first; 1000 unless given."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """First due time."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Due times from here on are left alone; now unless given, and never later than now."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "limit", b"limit", "name", b"name", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BackfillAlarmRequest: _TypeAlias = BackfillAlarmRequest  # noqa: Y015
+
+@_typing.final
+class BackfillAlarmResponse(_message.Message):
+    """What a backfill did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRED_FIELD_NUMBER: _builtins.int
+    KNOWN_FIELD_NUMBER: _builtins.int
+    NEXT_START_TIME_FIELD_NUMBER: _builtins.int
+    fired: _builtins.int
+    """Due times that were fired."""
+    known: _builtins.int
+    """Due times that the ledger has already."""
+    @_builtins.property
+    def next_start_time(self) -> _timestamp_pb2.Timestamp:
+        """When there are more than the limit, the first one that was left; call again with it as start_time."""
+
+    def __init__(
+        self,
+        *,
+        fired: _builtins.int = ...,
+        known: _builtins.int = ...,
+        next_start_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["next_start_time", b"next_start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fired", b"fired", "known", b"known", "next_start_time", b"next_start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BackfillAlarmResponse: _TypeAlias = BackfillAlarmResponse  # noqa: Y015
+
+@_typing.final
+class ImportAlarmsRequest(_message.Message):
+    """Alarms to be made: the options first if there are any, then data or alarms in as many messages as it takes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Options(_message.Message):
+        """How to import."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        SKIP_LINES_FIELD_NUMBER: _builtins.int
+        VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+        skip_lines: _builtins.int
+        """Lines to pass over: those that an earlier import has committed."""
+        validate_only: _builtins.bool
+        """Check everything and make nothing."""
+        def __init__(
+            self,
+            *,
+            skip_lines: _builtins.int = ...,
+            validate_only: _builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["skip_lines", b"skip_lines", "validate_only", b"validate_only"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Alarms(_message.Message):
+        """A batch of alarms."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ALARMS_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def alarms(self) -> _containers.RepeatedCompositeFieldContainer[_alarm_pb2.Alarm]:
+            """The alarms. Each one is checked by itself."""
+
+        def __init__(
+            self,
+            *,
+            alarms: _abc.Iterable[_alarm_pb2.Alarm] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["alarms", b"alarms"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    ALARMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def options(self) -> Global___ImportAlarmsRequest.Options:
+        """How; only in the first message."""
+
+    @_builtins.property
+    def data(self) -> _httpbody_pb2.HttpBody:
+        """A piece of a text of lines, cut anywhere. The content type of the first piece says which: application/x-ndjson or text/csv."""
+
+    @_builtins.property
+    def alarms(self) -> Global___ImportAlarmsRequest.Alarms:
+        """Alarms; each counts as a line."""
+
+    def __init__(
+        self,
+        *,
+        options: Global___ImportAlarmsRequest.Options | None = ...,
+        data: _httpbody_pb2.HttpBody | None = ...,
+        alarms: Global___ImportAlarmsRequest.Alarms | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alarms", b"alarms", "data", b"data", "kind", b"kind", "options", b"options"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarms", b"alarms", "data", b"data", "kind", b"kind", "options", b"options"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["options", "data", "alarms"]  # noqa: Y015
+    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
+
+Global___ImportAlarmsRequest: _TypeAlias = ImportAlarmsRequest  # noqa: Y015
+
+@_typing.final
+class ImportAlarmsResponse(_message.Message):
+    """What became of lines; the counts are of the whole import so far."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Refusal(_message.Message):
+        """A line that was refused."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        LINE_FIELD_NUMBER: _builtins.int
+        FIELD_FIELD_NUMBER: _builtins.int
+        REASON_FIELD_NUMBER: _builtins.int
+        line: _builtins.int
+        """Number of the line, from 1."""
+        field: _builtins.str
+        """Field, such as "trigger.cron"; empty when it is about the whole line."""
+        reason: _builtins.str
+        """What is wrong."""
+        def __init__(
+            self,
+            *,
+            line: _builtins.int = ...,
+            field: _builtins.str = ...,
+            reason: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "line", b"line", "reason", b"reason"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    LINES_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    UPDATED_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    lines: _builtins.int
+    """Every line up to this one is committed or refused: an import that was cut goes on with skip_lines set to it."""
+    created: _builtins.int
+    """Alarms that were made."""
+    updated: _builtins.int
+    """Alarms that had their key already and were changed."""
+    unchanged: _builtins.int
+    """Alarms that had their key already and are the same."""
+    refused: _builtins.int
+    """Lines that were refused."""
+    done: _builtins.bool
+    """True in the last message, when everything was read."""
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportAlarmsResponse.Refusal]:
+        """Lines that were refused since the message before."""
+
+    def __init__(
+        self,
+        *,
+        lines: _builtins.int = ...,
+        created: _builtins.int = ...,
+        updated: _builtins.int = ...,
+        unchanged: _builtins.int = ...,
+        refused: _builtins.int = ...,
+        refusals: _abc.Iterable[Global___ImportAlarmsResponse.Refusal] | None = ...,
+        done: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "done", b"done", "lines", b"lines", "refusals", b"refusals", "refused", b"refused", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportAlarmsResponse: _TypeAlias = ImportAlarmsResponse  # noqa: Y015
+
+@_typing.final
+class ExportAlarmsRequest(_message.Message):
+    """Asks for every alarm."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    filter: _builtins.str
+    """AIP-160 conditions, as in ListAlarms."""
+    def __init__(
+        self,
+        *,
+        filter: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportAlarmsRequest: _TypeAlias = ExportAlarmsRequest  # noqa: Y015
+
+@_typing.final
+class ExportAlarmsResponse(_message.Message):
+    """A batch of alarms."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALARMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def alarms(self) -> _containers.RepeatedCompositeFieldContainer[_alarm_pb2.Alarm]:
+        """The alarms, the oldest first."""
+
+    def __init__(
+        self,
+        *,
+        alarms: _abc.Iterable[_alarm_pb2.Alarm] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarms", b"alarms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportAlarmsResponse: _TypeAlias = ExportAlarmsResponse  # noqa: Y015

@@ -78,6 +78,31 @@ class AlarmServiceStub:
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ResumeAlarmRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__pb2.Alarm.FromString,
                 _registered_method=True)
+        self.PreviewAlarm = channel.unary_unary(
+                '/tocsin.api.scheduler.v1.AlarmService/PreviewAlarm',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PreviewAlarmRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PreviewAlarmResponse.FromString,
+                _registered_method=True)
+        self.ValidateAlarm = channel.unary_unary(
+                '/tocsin.api.scheduler.v1.AlarmService/ValidateAlarm',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ValidateAlarmRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ValidateAlarmResponse.FromString,
+                _registered_method=True)
+        self.BackfillAlarm = channel.unary_unary(
+                '/tocsin.api.scheduler.v1.AlarmService/BackfillAlarm',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.BackfillAlarmRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.BackfillAlarmResponse.FromString,
+                _registered_method=True)
+        self.ImportAlarms = channel.stream_stream(
+                '/tocsin.api.scheduler.v1.AlarmService/ImportAlarms',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ImportAlarmsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ImportAlarmsResponse.FromString,
+                _registered_method=True)
+        self.ExportAlarms = channel.unary_stream(
+                '/tocsin.api.scheduler.v1.AlarmService/ExportAlarms',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ExportAlarmsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ExportAlarmsResponse.FromString,
+                _registered_method=True)
         self.FireAlarm = channel.unary_unary(
                 '/tocsin.api.scheduler.v1.AlarmService/FireAlarm',
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.FireAlarmRequest.SerializeToString,
@@ -145,6 +170,42 @@ class AlarmServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewAlarm(self, request, context):
+        """Tells the next due times of a trigger, without making an alarm.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ValidateAlarm(self, request, context):
+        """Says whether a trigger is good, and explains a bad one: where it is wrong, and why.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BackfillAlarm(self, request, context):
+        """Fires the due times of a range that the ledger does not have, such as those before the alarm was made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportAlarms(self, request_iterator, context):
+        """Makes many alarms. What is broken is told with its line, and the rest goes on; an alarm whose key is known already is replaced by the new one.
+        Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportAlarms(self, request, context):
+        """Sends every alarm, the oldest first, in a form that ImportAlarms takes: the round trip is identity.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FireAlarm(self, request, context):
         """Fires an alarm now, beside its rule, which does not change.
         """
@@ -194,6 +255,31 @@ def add_AlarmServiceServicer_to_server(servicer, server):
                     servicer.ResumeAlarm,
                     request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ResumeAlarmRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__pb2.Alarm.SerializeToString,
+            ),
+            'PreviewAlarm': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewAlarm,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PreviewAlarmRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PreviewAlarmResponse.SerializeToString,
+            ),
+            'ValidateAlarm': grpc.unary_unary_rpc_method_handler(
+                    servicer.ValidateAlarm,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ValidateAlarmRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ValidateAlarmResponse.SerializeToString,
+            ),
+            'BackfillAlarm': grpc.unary_unary_rpc_method_handler(
+                    servicer.BackfillAlarm,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.BackfillAlarmRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.BackfillAlarmResponse.SerializeToString,
+            ),
+            'ImportAlarms': grpc.stream_stream_rpc_method_handler(
+                    servicer.ImportAlarms,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ImportAlarmsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ImportAlarmsResponse.SerializeToString,
+            ),
+            'ExportAlarms': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportAlarms,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ExportAlarmsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ExportAlarmsResponse.SerializeToString,
             ),
             'FireAlarm': grpc.unary_unary_rpc_method_handler(
                     servicer.FireAlarm,
@@ -418,6 +504,141 @@ class AlarmService:
             '/tocsin.api.scheduler.v1.AlarmService/ResumeAlarm',
             tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ResumeAlarmRequest.SerializeToString,
             tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__pb2.Alarm.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewAlarm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.AlarmService/PreviewAlarm',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PreviewAlarmRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PreviewAlarmResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ValidateAlarm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.AlarmService/ValidateAlarm',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ValidateAlarmRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ValidateAlarmResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BackfillAlarm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.AlarmService/BackfillAlarm',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.BackfillAlarmRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.BackfillAlarmResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportAlarms(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/tocsin.api.scheduler.v1.AlarmService/ImportAlarms',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ImportAlarmsRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ImportAlarmsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportAlarms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.AlarmService/ExportAlarms',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ExportAlarmsRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ExportAlarmsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,18 @@ class AlarmServiceStub:
     """Stops an alarm from firing. Pausing a paused alarm changes nothing."""
     ResumeAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.ResumeAlarmRequest, _alarm_pb2.Alarm]
     """Lets a paused alarm fire again, from its next due time on. Due times of the pause are skipped."""
+    PreviewAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.PreviewAlarmRequest, _alarm_service_pb2.PreviewAlarmResponse]
+    """Tells the next due times of a trigger, without making an alarm."""
+    ValidateAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.ValidateAlarmRequest, _alarm_service_pb2.ValidateAlarmResponse]
+    """Says whether a trigger is good, and explains a bad one: where it is wrong, and why."""
+    BackfillAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.BackfillAlarmRequest, _alarm_service_pb2.BackfillAlarmResponse]
+    """Fires the due times of a range that the ledger does not have, such as those before the alarm was made."""
+    ImportAlarms: _grpc.StreamStreamMultiCallable[_alarm_service_pb2.ImportAlarmsRequest, _alarm_service_pb2.ImportAlarmsResponse]
+    """Makes many alarms. What is broken is told with its line, and the rest goes on; an alarm whose key is known already is replaced by the new one.
+    Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+    """
+    ExportAlarms: _grpc.UnaryStreamMultiCallable[_alarm_service_pb2.ExportAlarmsRequest, _alarm_service_pb2.ExportAlarmsResponse]
+    """Sends every alarm, the oldest first, in a form that ImportAlarms takes: the round trip is identity."""
     FireAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.FireAlarmRequest, _firing_service_pb2.Firing]
     """Fires an alarm now, beside its rule, which does not change."""
 
@@ -76,6 +88,18 @@ class AlarmServiceAsyncStub(AlarmServiceStub):
     """Stops an alarm from firing. Pausing a paused alarm changes nothing."""
     ResumeAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.ResumeAlarmRequest, _alarm_pb2.Alarm]  # type: ignore[assignment]
     """Lets a paused alarm fire again, from its next due time on. Due times of the pause are skipped."""
+    PreviewAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.PreviewAlarmRequest, _alarm_service_pb2.PreviewAlarmResponse]  # type: ignore[assignment]
+    """Tells the next due times of a trigger, without making an alarm."""
+    ValidateAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.ValidateAlarmRequest, _alarm_service_pb2.ValidateAlarmResponse]  # type: ignore[assignment]
+    """Says whether a trigger is good, and explains a bad one: where it is wrong, and why."""
+    BackfillAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.BackfillAlarmRequest, _alarm_service_pb2.BackfillAlarmResponse]  # type: ignore[assignment]
+    """Fires the due times of a range that the ledger does not have, such as those before the alarm was made."""
+    ImportAlarms: _aio.StreamStreamMultiCallable[_alarm_service_pb2.ImportAlarmsRequest, _alarm_service_pb2.ImportAlarmsResponse]  # type: ignore[assignment]
+    """Makes many alarms. What is broken is told with its line, and the rest goes on; an alarm whose key is known already is replaced by the new one.
+    Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+    """
+    ExportAlarms: _aio.UnaryStreamMultiCallable[_alarm_service_pb2.ExportAlarmsRequest, _alarm_service_pb2.ExportAlarmsResponse]  # type: ignore[assignment]
+    """Sends every alarm, the oldest first, in a form that ImportAlarms takes: the round trip is identity."""
     FireAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.FireAlarmRequest, _firing_service_pb2.Firing]  # type: ignore[assignment]
     """Fires an alarm now, beside its rule, which does not change."""
 
@@ -145,6 +169,48 @@ class AlarmServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_alarm_pb2.Alarm, _abc.Awaitable[_alarm_pb2.Alarm]]:
         """Lets a paused alarm fire again, from its next due time on. Due times of the pause are skipped."""
+
+    @_abc_1.abstractmethod
+    def PreviewAlarm(
+        self,
+        request: _alarm_service_pb2.PreviewAlarmRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alarm_service_pb2.PreviewAlarmResponse, _abc.Awaitable[_alarm_service_pb2.PreviewAlarmResponse]]:
+        """Tells the next due times of a trigger, without making an alarm."""
+
+    @_abc_1.abstractmethod
+    def ValidateAlarm(
+        self,
+        request: _alarm_service_pb2.ValidateAlarmRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alarm_service_pb2.ValidateAlarmResponse, _abc.Awaitable[_alarm_service_pb2.ValidateAlarmResponse]]:
+        """Says whether a trigger is good, and explains a bad one: where it is wrong, and why."""
+
+    @_abc_1.abstractmethod
+    def BackfillAlarm(
+        self,
+        request: _alarm_service_pb2.BackfillAlarmRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alarm_service_pb2.BackfillAlarmResponse, _abc.Awaitable[_alarm_service_pb2.BackfillAlarmResponse]]:
+        """Fires the due times of a range that the ledger does not have, such as those before the alarm was made."""
+
+    @_abc_1.abstractmethod
+    def ImportAlarms(
+        self,
+        request_iterator: _MaybeAsyncIterator[_alarm_service_pb2.ImportAlarmsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_alarm_service_pb2.ImportAlarmsResponse], _abc.AsyncIterator[_alarm_service_pb2.ImportAlarmsResponse]]:
+        """Makes many alarms. What is broken is told with its line, and the rest goes on; an alarm whose key is known already is replaced by the new one.
+        Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportAlarms(
+        self,
+        request: _alarm_service_pb2.ExportAlarmsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_alarm_service_pb2.ExportAlarmsResponse], _abc.AsyncIterator[_alarm_service_pb2.ExportAlarmsResponse]]:
+        """Sends every alarm, the oldest first, in a form that ImportAlarms takes: the round trip is identity."""
 
     @_abc_1.abstractmethod
     def FireAlarm(

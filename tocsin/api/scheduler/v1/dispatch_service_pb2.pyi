@@ -371,6 +371,8 @@ class Job(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """Id of the tenant."""
     alarm: _builtins.str
@@ -381,6 +383,8 @@ class Job(_message.Message):
     """Lane."""
     traceparent: _builtins.str
     """W3C traceparent of the firing; empty if it is not traced."""
+    origin: _firing_service_pb2.Firing.Origin.ValueType
+    """Where it comes from."""
     @_builtins.property
     def lease(self) -> Global___Lease:
         """Which delivery."""
@@ -397,6 +401,10 @@ class Job(_message.Message):
     def action(self) -> _alarm_pb2.Action:
         """What to do."""
 
+    @_builtins.property
+    def context(self) -> _struct_pb2.Struct:
+        """What it is about, beside its alarm: the event, the reading, or the ping that it answers to."""
+
     def __init__(
         self,
         *,
@@ -409,10 +417,12 @@ class Job(_message.Message):
         priority: _alarm_pb2.Priority.ValueType = ...,
         action: _alarm_pb2.Action | None = ...,
         traceparent: _builtins.str = ...,
+        origin: _firing_service_pb2.Firing.Origin.ValueType = ...,
+        context: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "due_time", b"due_time", "lease", b"lease", "lease_duration", b"lease_duration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "context", b"context", "due_time", b"due_time", "lease", b"lease", "lease_duration", b"lease_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "alarm", b"alarm", "attempt", b"attempt", "due_time", b"due_time", "lease", b"lease", "lease_duration", b"lease_duration", "priority", b"priority", "tenant", b"tenant", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "alarm", b"alarm", "attempt", b"attempt", "context", b"context", "due_time", b"due_time", "lease", b"lease", "lease_duration", b"lease_duration", "origin", b"origin", "priority", b"priority", "tenant", b"tenant", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -31,7 +31,7 @@ from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_
 from tocsin.api.scheduler.v1 import alarm_pb2 as tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,tocsin/api/scheduler/v1/firing_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\x1a#tocsin/api/scheduler/v1/alarm.proto\"\xbe\x05\n\x06\x46iring\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61larm\x18\x02 \x01(\t\x12,\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tfire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x07outcome\x18\x05 \x01(\x0e\x32\'.tocsin.api.scheduler.v1.Firing.Outcome\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x34\n\x05state\x18\x07 \x01(\x0e\x32%.tocsin.api.scheduler.v1.Firing.State\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\x05\x12\x35\n\x11next_attempt_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x06result\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\x12\r\n\x05\x65rror\x18\x0b \x01(\t\x12\x31\n\rcomplete_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x08priority\x18\r \x01(\x0e\x32!.tocsin.api.scheduler.v1.Priority\x12\x10\n\x08trace_id\x18\x0e \x01(\t\"_\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\t\n\x05\x46IRED\x10\x01\x12\x08\n\x04LATE\x10\x02\x12\x0b\n\x07SKIPPED\x10\x03\x12\r\n\tCOALESCED\x10\x04\x12\n\n\x06\x46\x41ILED\x10\x05\"^\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0c\n\x08RETRYING\x10\x02\x12\r\n\tSUCCEEDED\x10\x03\x12\x08\n\x04\x44\x45\x41\x44\x10\x04\x12\n\n\x06\x43LOSED\x10\x05\"A\n\x10GetFiringRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^firings/[^/]{1,64}$\"k\n\x12ListFiringsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"`\n\x13ListFiringsResponse\x12\x30\n\x07\x66irings\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.scheduler.v1.Firing\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"c\n\x13WatchFiringsRequest\x12,\n\x05\x61larm\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x15\x32\x13^alarms/[^/]{1,64}$\xd8\x01\x01\x12\x1e\n\x0cresume_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"]\n\x14WatchFiringsResponse\x12/\n\x06\x66iring\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.Firing\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"D\n\x13ReplayFiringRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^firings/[^/]{1,64}$2\xee\x04\n\rFiringService\x12x\n\tGetFiring\x12).tocsin.api.scheduler.v1.GetFiringRequest\x1a\x1f.tocsin.api.scheduler.v1.Firing\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=firings/*}\x12\x80\x01\n\x0bListFirings\x12+.tocsin.api.scheduler.v1.ListFiringsRequest\x1a,.tocsin.api.scheduler.v1.ListFiringsResponse\"\x16\x90\x02\x01\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/firings\x12\x9c\x01\n\x0cWatchFirings\x12,.tocsin.api.scheduler.v1.WatchFiringsRequest\x1a-.tocsin.api.scheduler.v1.WatchFiringsResponse\"-\x90\x02\x01\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/firings:watch0\x01\x12\xa2\x01\n\x0cReplayFiring\x12,.tocsin.api.scheduler.v1.ReplayFiringRequest\x1a\x1f.tocsin.api.scheduler.v1.Firing\"C\x90\x02\x02\x8a\xe7\x18\x16\"\rfirings:write*\x05write\x82\xd3\xe4\x93\x02 \"\x1b/v1/{name=firings/*}:replay:\x01*\x1a\x1c\x8a\xe7\x18\x18\n\x02\x08\x05\"\x0c\x66irings:read*\x04readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,tocsin/api/scheduler/v1/firing_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\x1a#tocsin/api/scheduler/v1/alarm.proto\"\x9a\x07\n\x06\x46iring\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61larm\x18\x02 \x01(\t\x12,\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tfire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x07outcome\x18\x05 \x01(\x0e\x32\'.tocsin.api.scheduler.v1.Firing.Outcome\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x34\n\x05state\x18\x07 \x01(\x0e\x32%.tocsin.api.scheduler.v1.Firing.State\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\x05\x12\x35\n\x11next_attempt_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x06result\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\x12\r\n\x05\x65rror\x18\x0b \x01(\t\x12\x31\n\rcomplete_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x08priority\x18\r \x01(\x0e\x32!.tocsin.api.scheduler.v1.Priority\x12\x10\n\x08trace_id\x18\x0e \x01(\t\x12\x36\n\x06origin\x18\x0f \x01(\x0e\x32&.tocsin.api.scheduler.v1.Firing.Origin\x12(\n\x07\x63ontext\x18\x10 \x01(\x0b\x32\x17.google.protobuf.Struct\"x\n\x06Origin\x12\x16\n\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x0c\n\x08SCHEDULE\x10\x01\x12\n\n\x06MANUAL\x10\x02\x12\t\n\x05\x41\x44HOC\x10\x03\x12\x0c\n\x08\x42\x41\x43KFILL\x10\x04\x12\t\n\x05\x45VENT\x10\x05\x12\n\n\x06RAISED\x10\x06\x12\x0c\n\x08RESOLVED\x10\x07\"_\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\t\n\x05\x46IRED\x10\x01\x12\x08\n\x04LATE\x10\x02\x12\x0b\n\x07SKIPPED\x10\x03\x12\r\n\tCOALESCED\x10\x04\x12\n\n\x06\x46\x41ILED\x10\x05\"^\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0c\n\x08RETRYING\x10\x02\x12\r\n\tSUCCEEDED\x10\x03\x12\x08\n\x04\x44\x45\x41\x44\x10\x04\x12\n\n\x06\x43LOSED\x10\x05\"A\n\x10GetFiringRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^firings/[^/]{1,64}$\"k\n\x12ListFiringsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"`\n\x13ListFiringsResponse\x12\x30\n\x07\x66irings\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.scheduler.v1.Firing\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"c\n\x13WatchFiringsRequest\x12,\n\x05\x61larm\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x15\x32\x13^alarms/[^/]{1,64}$\xd8\x01\x01\x12\x1e\n\x0cresume_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"]\n\x14WatchFiringsResponse\x12/\n\x06\x66iring\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.Firing\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"D\n\x13ReplayFiringRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^firings/[^/]{1,64}$\"\xad\x01\n\x13\x41uditFiringsRequest\x12:\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x05\x61larm\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x15\x32\x13^alarms/[^/]{1,64}$\xd8\x01\x01\"\xd8\x05\n\x14\x41uditFiringsResponse\x12H\n\x07\x66inding\x18\x01 \x01(\x0b\x32\x35.tocsin.api.scheduler.v1.AuditFiringsResponse.FindingH\x00\x12H\n\x07summary\x18\x02 \x01(\x0b\x32\x35.tocsin.api.scheduler.v1.AuditFiringsResponse.SummaryH\x00\x1a\xdb\x01\n\x07\x46inding\x12H\n\x04kind\x18\x01 \x01(\x0e\x32:.tocsin.api.scheduler.v1.AuditFiringsResponse.Finding.Kind\x12\r\n\x05\x61larm\x18\x02 \x01(\t\x12,\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x66iring\x18\x04 \x01(\t\"9\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0b\n\x07MISSING\x10\x01\x12\x0e\n\nUNEXPECTED\x10\x02\x1a\xc5\x02\n\x07Summary\x12\x0e\n\x06\x61larms\x18\x01 \x01(\x03\x12\x10\n\x08\x65xpected\x18\x02 \x01(\x03\x12\r\n\x05\x66ound\x18\x03 \x01(\x03\x12\x0f\n\x07missing\x18\x04 \x01(\x03\x12\x12\n\nunexpected\x18\x05 \x01(\x03\x12U\n\x08outcomes\x18\x06 \x03(\x0b\x32\x43.tocsin.api.scheduler.v1.AuditFiringsResponse.Summary.OutcomesEntry\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a/\n\rOutcomesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x06\n\x04kind2\x8d\x06\n\rFiringService\x12x\n\tGetFiring\x12).tocsin.api.scheduler.v1.GetFiringRequest\x1a\x1f.tocsin.api.scheduler.v1.Firing\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=firings/*}\x12\x80\x01\n\x0bListFirings\x12+.tocsin.api.scheduler.v1.ListFiringsRequest\x1a,.tocsin.api.scheduler.v1.ListFiringsResponse\"\x16\x90\x02\x01\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/firings\x12\x9c\x01\n\x0cWatchFirings\x12,.tocsin.api.scheduler.v1.WatchFiringsRequest\x1a-.tocsin.api.scheduler.v1.WatchFiringsResponse\"-\x90\x02\x01\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/firings:watch0\x01\x12\x9c\x01\n\x0c\x41uditFirings\x12,.tocsin.api.scheduler.v1.AuditFiringsRequest\x1a-.tocsin.api.scheduler.v1.AuditFiringsResponse\"-\x90\x02\x01\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/firings:audit0\x01\x12\xa2\x01\n\x0cReplayFiring\x12,.tocsin.api.scheduler.v1.ReplayFiringRequest\x1a\x1f.tocsin.api.scheduler.v1.Firing\"C\x90\x02\x02\x8a\xe7\x18\x16\"\rfirings:write*\x05write\x82\xd3\xe4\x93\x02 \"\x1b/v1/{name=firings/*}:replay:\x01*\x1a\x1c\x8a\xe7\x18\x18\n\x02\x08\x05\"\x0c\x66irings:read*\x04readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,6 +52,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHFIRINGSREQUEST'].fields_by_name['resume_token']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_REPLAYFIRINGREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_REPLAYFIRINGREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\030r\0262\024^firings/[^/]{1,64}$'
+  _globals['_AUDITFIRINGSREQUEST'].fields_by_name['start_time']._loaded_options = None
+  _globals['_AUDITFIRINGSREQUEST'].fields_by_name['start_time']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_AUDITFIRINGSREQUEST'].fields_by_name['alarm']._loaded_options = None
+  _globals['_AUDITFIRINGSREQUEST'].fields_by_name['alarm']._serialized_options = b'\272H\032r\0252\023^alarms/[^/]{1,64}$\330\001\001'
+  _globals['_AUDITFIRINGSRESPONSE_SUMMARY_OUTCOMESENTRY']._loaded_options = None
+  _globals['_AUDITFIRINGSRESPONSE_SUMMARY_OUTCOMESENTRY']._serialized_options = b'8\001'
   _globals['_FIRINGSERVICE']._loaded_options = None
   _globals['_FIRINGSERVICE']._serialized_options = b'\212\347\030\030\n\002\010\005\"\014firings:read*\004read'
   _globals['_FIRINGSERVICE'].methods_by_name['GetFiring']._loaded_options = None
@@ -60,26 +66,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FIRINGSERVICE'].methods_by_name['ListFirings']._serialized_options = b'\220\002\001\202\323\344\223\002\r\022\013/v1/firings'
   _globals['_FIRINGSERVICE'].methods_by_name['WatchFirings']._loaded_options = None
   _globals['_FIRINGSERVICE'].methods_by_name['WatchFirings']._serialized_options = b'\220\002\001\212\347\030\r\n\003\010\220\034*\006stream\202\323\344\223\002\023\022\021/v1/firings:watch'
+  _globals['_FIRINGSERVICE'].methods_by_name['AuditFirings']._loaded_options = None
+  _globals['_FIRINGSERVICE'].methods_by_name['AuditFirings']._serialized_options = b'\220\002\001\212\347\030\r\n\003\010\220\034*\006stream\202\323\344\223\002\023\022\021/v1/firings:audit'
   _globals['_FIRINGSERVICE'].methods_by_name['ReplayFiring']._loaded_options = None
   _globals['_FIRINGSERVICE'].methods_by_name['ReplayFiring']._serialized_options = b'\220\002\002\212\347\030\026\"\rfirings:write*\005write\202\323\344\223\002 \"\033/v1/{name=firings/*}:replay:\001*'
   _globals['_FIRING']._serialized_start=299
-  _globals['_FIRING']._serialized_end=1001
-  _globals['_FIRING_OUTCOME']._serialized_start=810
-  _globals['_FIRING_OUTCOME']._serialized_end=905
-  _globals['_FIRING_STATE']._serialized_start=907
-  _globals['_FIRING_STATE']._serialized_end=1001
-  _globals['_GETFIRINGREQUEST']._serialized_start=1003
-  _globals['_GETFIRINGREQUEST']._serialized_end=1068
-  _globals['_LISTFIRINGSREQUEST']._serialized_start=1070
-  _globals['_LISTFIRINGSREQUEST']._serialized_end=1177
-  _globals['_LISTFIRINGSRESPONSE']._serialized_start=1179
-  _globals['_LISTFIRINGSRESPONSE']._serialized_end=1275
-  _globals['_WATCHFIRINGSREQUEST']._serialized_start=1277
-  _globals['_WATCHFIRINGSREQUEST']._serialized_end=1376
-  _globals['_WATCHFIRINGSRESPONSE']._serialized_start=1378
-  _globals['_WATCHFIRINGSRESPONSE']._serialized_end=1471
-  _globals['_REPLAYFIRINGREQUEST']._serialized_start=1473
-  _globals['_REPLAYFIRINGREQUEST']._serialized_end=1541
-  _globals['_FIRINGSERVICE']._serialized_start=1544
-  _globals['_FIRINGSERVICE']._serialized_end=2166
+  _globals['_FIRING']._serialized_end=1221
+  _globals['_FIRING_ORIGIN']._serialized_start=908
+  _globals['_FIRING_ORIGIN']._serialized_end=1028
+  _globals['_FIRING_OUTCOME']._serialized_start=1030
+  _globals['_FIRING_OUTCOME']._serialized_end=1125
+  _globals['_FIRING_STATE']._serialized_start=1127
+  _globals['_FIRING_STATE']._serialized_end=1221
+  _globals['_GETFIRINGREQUEST']._serialized_start=1223
+  _globals['_GETFIRINGREQUEST']._serialized_end=1288
+  _globals['_LISTFIRINGSREQUEST']._serialized_start=1290
+  _globals['_LISTFIRINGSREQUEST']._serialized_end=1397
+  _globals['_LISTFIRINGSRESPONSE']._serialized_start=1399
+  _globals['_LISTFIRINGSRESPONSE']._serialized_end=1495
+  _globals['_WATCHFIRINGSREQUEST']._serialized_start=1497
+  _globals['_WATCHFIRINGSREQUEST']._serialized_end=1596
+  _globals['_WATCHFIRINGSRESPONSE']._serialized_start=1598
+  _globals['_WATCHFIRINGSRESPONSE']._serialized_end=1691
+  _globals['_REPLAYFIRINGREQUEST']._serialized_start=1693
+  _globals['_REPLAYFIRINGREQUEST']._serialized_end=1761
+  _globals['_AUDITFIRINGSREQUEST']._serialized_start=1764
+  _globals['_AUDITFIRINGSREQUEST']._serialized_end=1937
+  _globals['_AUDITFIRINGSRESPONSE']._serialized_start=1940
+  _globals['_AUDITFIRINGSRESPONSE']._serialized_end=2668
+  _globals['_AUDITFIRINGSRESPONSE_FINDING']._serialized_start=2113
+  _globals['_AUDITFIRINGSRESPONSE_FINDING']._serialized_end=2332
+  _globals['_AUDITFIRINGSRESPONSE_FINDING_KIND']._serialized_start=2275
+  _globals['_AUDITFIRINGSRESPONSE_FINDING_KIND']._serialized_end=2332
+  _globals['_AUDITFIRINGSRESPONSE_SUMMARY']._serialized_start=2335
+  _globals['_AUDITFIRINGSRESPONSE_SUMMARY']._serialized_end=2660
+  _globals['_AUDITFIRINGSRESPONSE_SUMMARY_OUTCOMESENTRY']._serialized_start=2613
+  _globals['_AUDITFIRINGSRESPONSE_SUMMARY_OUTCOMESENTRY']._serialized_end=2660
+  _globals['_FIRINGSERVICE']._serialized_start=2671
+  _globals['_FIRINGSERVICE']._serialized_end=3452
 # @@protoc_insertion_point(module_scope)

@@ -28,6 +28,49 @@ class Firing(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Origin:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _OriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Firing._Origin.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ORIGIN_UNSPECIFIED: Firing._Origin.ValueType  # 0
+        """Never sent."""
+        SCHEDULE: Firing._Origin.ValueType  # 1
+        """A due time of its alarm's rule."""
+        MANUAL: Firing._Origin.ValueType  # 2
+        """Somebody's FireAlarm."""
+        ADHOC: Firing._Origin.ValueType  # 3
+        """A task of no alarm."""
+        BACKFILL: Firing._Origin.ValueType  # 4
+        """Somebody's BackfillAlarm."""
+        EVENT: Firing._Origin.ValueType  # 5
+        """An event."""
+        RAISED: Firing._Origin.ValueType  # 6
+        """A metric beyond its limit, or a ping that did not come."""
+        RESOLVED: Firing._Origin.ValueType  # 7
+        """The metric came back, or the ping came after all."""
+
+    class Origin(_Origin, metaclass=_OriginEnumTypeWrapper):
+        """Where a firing comes from."""
+
+    ORIGIN_UNSPECIFIED: Firing.Origin.ValueType  # 0
+    """Never sent."""
+    SCHEDULE: Firing.Origin.ValueType  # 1
+    """A due time of its alarm's rule."""
+    MANUAL: Firing.Origin.ValueType  # 2
+    """Somebody's FireAlarm."""
+    ADHOC: Firing.Origin.ValueType  # 3
+    """A task of no alarm."""
+    BACKFILL: Firing.Origin.ValueType  # 4
+    """Somebody's BackfillAlarm."""
+    EVENT: Firing.Origin.ValueType  # 5
+    """An event."""
+    RAISED: Firing.Origin.ValueType  # 6
+    """A metric beyond its limit, or a ping that did not come."""
+    RESOLVED: Firing.Origin.ValueType  # 7
+    """The metric came back, or the ping came after all."""
+
     class _Outcome:
         ValueType = _typing.NewType("ValueType", _builtins.int)
         V: _TypeAlias = ValueType  # noqa: Y015
@@ -112,6 +155,8 @@ class Firing(_message.Message):
     COMPLETE_TIME_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     TRACE_ID_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "firings/{id}"; the id derives from the alarm and the due time."""
     alarm: _builtins.str
@@ -130,6 +175,8 @@ class Firing(_message.Message):
     """Lane."""
     trace_id: _builtins.str
     """Trace of the firing (W3C trace-context, trace-id); empty if it was not traced."""
+    origin: Global___Firing.Origin.ValueType
+    """Where it comes from."""
     @_builtins.property
     def due_time(self) -> _timestamp_pb2.Timestamp:
         """When it was due."""
@@ -150,6 +197,10 @@ class Firing(_message.Message):
     def complete_time(self) -> _timestamp_pb2.Timestamp:
         """When its work ended; unset before."""
 
+    @_builtins.property
+    def context(self) -> _struct_pb2.Struct:
+        """What it is about, beside its alarm: the event, the reading, or the ping that it answers to; at most 16 KiB."""
+
     def __init__(
         self,
         *,
@@ -167,10 +218,12 @@ class Firing(_message.Message):
         complete_time: _timestamp_pb2.Timestamp | None = ...,
         priority: _alarm_pb2.Priority.ValueType = ...,
         trace_id: _builtins.str = ...,
+        origin: Global___Firing.Origin.ValueType = ...,
+        context: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_time", b"complete_time", "due_time", b"due_time", "fire_time", b"fire_time", "next_attempt_time", b"next_attempt_time", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_time", b"complete_time", "context", b"context", "due_time", b"due_time", "fire_time", b"fire_time", "next_attempt_time", b"next_attempt_time", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "attempts", b"attempts", "complete_time", b"complete_time", "due_time", b"due_time", "error", b"error", "fire_time", b"fire_time", "name", b"name", "next_attempt_time", b"next_attempt_time", "outcome", b"outcome", "priority", b"priority", "reason", b"reason", "result", b"result", "state", b"state", "trace_id", b"trace_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "attempts", b"attempts", "complete_time", b"complete_time", "context", b"context", "due_time", b"due_time", "error", b"error", "fire_time", b"fire_time", "name", b"name", "next_attempt_time", b"next_attempt_time", "origin", b"origin", "outcome", b"outcome", "priority", b"priority", "reason", b"reason", "result", b"result", "state", b"state", "trace_id", b"trace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -212,7 +265,7 @@ class ListFiringsRequest(_message.Message):
     page_token: _builtins.str
     """next_page_token of the page before."""
     filter: _builtins.str
-    """AIP-160 conditions joined by AND: alarm="alarms/01J…", state="DEAD", outcome="LATE", due_time>="2026-01-01T00:00:00Z", due_time<"…"."""
+    """AIP-160 conditions joined by AND: alarm="alarms/01J…", state="DEAD", outcome="LATE", origin="EVENT", due_time>="2026-01-01T00:00:00Z", due_time<"…"."""
     def __init__(
         self,
         *,
@@ -331,3 +384,200 @@ class ReplayFiringRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReplayFiringRequest: _TypeAlias = ReplayFiringRequest  # noqa: Y015
+
+@_typing.final
+class AuditFiringsRequest(_message.Message):
+    """Asks for an audit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    ALARM_FIELD_NUMBER: _builtins.int
+    alarm: _builtins.str
+    """Only this alarm; all unless given."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """First due time looked at."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Due times from here on are not looked at; now unless given, and never later than now."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        alarm: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditFiringsRequest: _TypeAlias = AuditFiringsRequest  # noqa: Y015
+
+@_typing.final
+class AuditFiringsResponse(_message.Message):
+    """One difference, or the end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Finding(_message.Message):
+        """A due time that the rules and the ledger disagree about."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        class _Kind:
+            ValueType = _typing.NewType("ValueType", _builtins.int)
+            V: _TypeAlias = ValueType  # noqa: Y015
+
+        class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AuditFiringsResponse.Finding._Kind.ValueType], _builtins.type):
+            DESCRIPTOR: _descriptor.EnumDescriptor
+            KIND_UNSPECIFIED: AuditFiringsResponse.Finding._Kind.ValueType  # 0
+            """Never sent."""
+            MISSING: AuditFiringsResponse.Finding._Kind.ValueType  # 1
+            """The rule means it, and the ledger has no row."""
+            UNEXPECTED: AuditFiringsResponse.Finding._Kind.ValueType  # 2
+            """The ledger has a row, and no rule meant it."""
+
+        class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+            """What is wrong."""
+
+        KIND_UNSPECIFIED: AuditFiringsResponse.Finding.Kind.ValueType  # 0
+        """Never sent."""
+        MISSING: AuditFiringsResponse.Finding.Kind.ValueType  # 1
+        """The rule means it, and the ledger has no row."""
+        UNEXPECTED: AuditFiringsResponse.Finding.Kind.ValueType  # 2
+        """The ledger has a row, and no rule meant it."""
+
+        KIND_FIELD_NUMBER: _builtins.int
+        ALARM_FIELD_NUMBER: _builtins.int
+        DUE_TIME_FIELD_NUMBER: _builtins.int
+        FIRING_FIELD_NUMBER: _builtins.int
+        kind: Global___AuditFiringsResponse.Finding.Kind.ValueType
+        """What is wrong."""
+        alarm: _builtins.str
+        """The alarm, "alarms/{id}"."""
+        firing: _builtins.str
+        """The row in the ledger, "firings/{id}"; empty when it is missing."""
+        @_builtins.property
+        def due_time(self) -> _timestamp_pb2.Timestamp:
+            """The due time."""
+
+        def __init__(
+            self,
+            *,
+            kind: Global___AuditFiringsResponse.Finding.Kind.ValueType = ...,
+            alarm: _builtins.str = ...,
+            due_time: _timestamp_pb2.Timestamp | None = ...,
+            firing: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "due_time", b"due_time", "firing", b"firing", "kind", b"kind"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Summary(_message.Message):
+        """What was looked at."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        @_typing.final
+        class OutcomesEntry(_message.Message):
+            DESCRIPTOR: _descriptor.Descriptor
+
+            KEY_FIELD_NUMBER: _builtins.int
+            VALUE_FIELD_NUMBER: _builtins.int
+            key: _builtins.str
+            value: _builtins.int
+            def __init__(
+                self,
+                *,
+                key: _builtins.str = ...,
+                value: _builtins.int = ...,
+            ) -> None: ...
+            _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+            def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+            _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+            def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+            def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+        ALARMS_FIELD_NUMBER: _builtins.int
+        EXPECTED_FIELD_NUMBER: _builtins.int
+        FOUND_FIELD_NUMBER: _builtins.int
+        MISSING_FIELD_NUMBER: _builtins.int
+        UNEXPECTED_FIELD_NUMBER: _builtins.int
+        OUTCOMES_FIELD_NUMBER: _builtins.int
+        START_TIME_FIELD_NUMBER: _builtins.int
+        END_TIME_FIELD_NUMBER: _builtins.int
+        alarms: _builtins.int
+        """Alarms whose rules were recomputed, those that are gone included."""
+        expected: _builtins.int
+        """Due times that the rules mean."""
+        found: _builtins.int
+        """Rows in the ledger."""
+        missing: _builtins.int
+        """Due times without a row."""
+        unexpected: _builtins.int
+        """Rows without a due time."""
+        @_builtins.property
+        def outcomes(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+            """Rows by outcome, such as {"FIRED": 10}."""
+
+        @_builtins.property
+        def start_time(self) -> _timestamp_pb2.Timestamp:
+            """The period that was looked at begins here: what is older may have been cleaned up."""
+
+        @_builtins.property
+        def end_time(self) -> _timestamp_pb2.Timestamp:
+            """And ends here."""
+
+        def __init__(
+            self,
+            *,
+            alarms: _builtins.int = ...,
+            expected: _builtins.int = ...,
+            found: _builtins.int = ...,
+            missing: _builtins.int = ...,
+            unexpected: _builtins.int = ...,
+            outcomes: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+            start_time: _timestamp_pb2.Timestamp | None = ...,
+            end_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["alarms", b"alarms", "end_time", b"end_time", "expected", b"expected", "found", b"found", "missing", b"missing", "outcomes", b"outcomes", "start_time", b"start_time", "unexpected", b"unexpected"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    FINDING_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def finding(self) -> Global___AuditFiringsResponse.Finding:
+        """One difference."""
+
+    @_builtins.property
+    def summary(self) -> Global___AuditFiringsResponse.Summary:
+        """What was looked at; the last message."""
+
+    def __init__(
+        self,
+        *,
+        finding: Global___AuditFiringsResponse.Finding | None = ...,
+        summary: Global___AuditFiringsResponse.Summary | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding", "kind", b"kind", "summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding", "kind", b"kind", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["finding", "summary"]  # noqa: Y015
+    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
+
+Global___AuditFiringsResponse: _TypeAlias = AuditFiringsResponse  # noqa: Y015

@@ -50,6 +50,11 @@ class FiringServiceStub:
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.WatchFiringsRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.WatchFiringsResponse.FromString,
                 _registered_method=True)
+        self.AuditFirings = channel.unary_stream(
+                '/tocsin.api.scheduler.v1.FiringService/AuditFirings',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.AuditFiringsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.AuditFiringsResponse.FromString,
+                _registered_method=True)
         self.ReplayFiring = channel.unary_unary(
                 '/tocsin.api.scheduler.v1.FiringService/ReplayFiring',
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.ReplayFiringRequest.SerializeToString,
@@ -82,6 +87,13 @@ class FiringServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AuditFirings(self, request, context):
+        """Recomputes from the rules which due times a period must contain, and compares them with the ledger: sends every difference, then a summary.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReplayFiring(self, request, context):
         """Lets a dead firing go once more, with fresh attempts.
         """
@@ -106,6 +118,11 @@ def add_FiringServiceServicer_to_server(servicer, server):
                     servicer.WatchFirings,
                     request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.WatchFiringsRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.WatchFiringsResponse.SerializeToString,
+            ),
+            'AuditFirings': grpc.unary_stream_rpc_method_handler(
+                    servicer.AuditFirings,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.AuditFiringsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.AuditFiringsResponse.SerializeToString,
             ),
             'ReplayFiring': grpc.unary_unary_rpc_method_handler(
                     servicer.ReplayFiring,
@@ -195,6 +212,33 @@ class FiringService:
             '/tocsin.api.scheduler.v1.FiringService/WatchFirings',
             tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.WatchFiringsRequest.SerializeToString,
             tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.WatchFiringsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AuditFirings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.FiringService/AuditFirings',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.AuditFiringsRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.AuditFiringsResponse.FromString,
             options,
             channel_credentials,
             insecure,
