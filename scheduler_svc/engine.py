@@ -242,7 +242,7 @@ class Engine:
     def _plan(self, alarm: Due, now: Micros, room: int) -> Plan:
         try:
             schedule = Schedule(
-                trigger=compiled(alarm.trigger, alarm.anchor), due=alarm.due, ordinal=alarm.ordinal, skip_before=alarm.skip_before
+                trigger=compiled(alarm.trigger, alarm.anchor, seed=alarm.id), due=alarm.due, ordinal=alarm.ordinal, skip_before=alarm.skip_before
             )
             return plan(schedule, now=now, most=room, grace=self._options.grace)
         except Exception as error:  # noqa: BLE001  one alarm that cannot be read must not hold up the others; it stays due and is told

@@ -127,7 +127,7 @@ def upcoming(alarm: Alarm) -> Micros | None:
     due, skip = alarm.due, alarm.skip_before
     if due is None or skip is None or due >= skip:
         return due
-    trigger = compiled(alarm.trigger.encode(), alarm.anchor)
+    trigger = compiled(alarm.trigger.encode(), alarm.anchor, seed=alarm.id)
     if trigger.limit is None:
         found = trigger.rule.next_after(skip - 1)
         return found.due if found is not None else None

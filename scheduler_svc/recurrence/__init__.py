@@ -5,22 +5,29 @@ the `Rule` that walks its due times. A new kind of trigger is a new spec in `tri
 """
 
 from scheduler_svc.recurrence.rules import Compiled, Rule, anchor_of, compiled, first_due, rule_of
-from scheduler_svc.recurrence.trigger import (
+from scheduler_svc.recurrence.specs import (
     END_OF_TIME,
     At,
     CatchUp,
     CatchUpMode,
+    Comparison,
+    Cron,
     Daily,
     DstPolicy,
+    Event,
     Every,
     Gap,
+    Heartbeat,
     Label,
     Micros,
     Occurrence,
     Overlap,
+    Overlapping,
+    Recurrence,
     Spec,
-    Trigger,
+    Threshold,
 )
+from scheduler_svc.recurrence.trigger import Trigger
 from scheduler_svc.recurrence.zones import TZDATA_VERSION, UnknownZone, zone
 
 __all__ = [
@@ -29,17 +36,24 @@ __all__ = [
     "At",
     "CatchUp",
     "CatchUpMode",
+    "Comparison",
     "Compiled",
+    "Cron",
     "Daily",
     "DstPolicy",
+    "Event",
     "Every",
     "Gap",
+    "Heartbeat",
     "Label",
     "Micros",
     "Occurrence",
     "Overlap",
+    "Overlapping",
+    "Recurrence",
     "Rule",
     "Spec",
+    "Threshold",
     "Trigger",
     "UnknownZone",
     "anchor_of",

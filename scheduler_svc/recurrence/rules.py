@@ -6,18 +6,23 @@ from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
-from scheduler_svc.recurrence.trigger import (
+from scheduler_svc.recurrence.specs import (
     END_OF_TIME,
     At,
+    Cron,
     Daily,
+    Event,
     Every,
     Gap,
+    Heartbeat,
     Label,
     Micros,
     Occurrence,
     Overlap,
-    Trigger,
+    Recurrence,
+    Threshold,
 )
+from scheduler_svc.recurrence.trigger import Trigger
 from scheduler_svc.recurrence.zones import end_of_gap, instants, zone
 from tocsin.clock import from_micros, to_micros
 
@@ -52,6 +57,14 @@ class AtRule(Rule):
     def next_after(self, instant: Micros) -> Occurrence | None:
         """See `Rule`."""
         return Occurrence(self._instant) if instant < self._instant else None
+
+
+class SignalRule(Rule):
+    """No due time of its own: something from outside lets the alarm fire."""
+
+    def next_after(self, instant: Micros) -> Occurrence | None:
+        """See `Rule`."""
+        return None
 
 
 class EveryRule(Rule):
@@ -137,6 +150,10 @@ def rule_of(trigger: Trigger, *, anchor: Micros) -> Rule:
             gap = dst.gap if dst and dst.gap else Gap.SHIFT
             overlap = dst.overlap if dst and dst.overlap else Overlap.FIRST
             rule = DailyRule(at=at, zone=zone(trigger.time_zone), gap=gap, overlap=overlap)
+        case Event() | Threshold() | Heartbeat():
+            return SignalRule()
+        case Cron() | Recurrence():
+            return SignalRule()
     if trigger.start is None and trigger.end is None:
         return rule
     return Bounded(rule, start=trigger.start, end=trigger.end)
@@ -172,8 +189,8 @@ class Compiled(NamedTuple):
 _decoded = lru_cache(maxsize=8192)(Trigger.decode)  # many alarms share a trigger, if not its anchor
 
 
-def compiled(encoded: str, anchor: Micros) -> Compiled:
-    """The trigger that was stored as ``encoded``, with its rule."""
+def compiled(encoded: str, anchor: Micros, *, seed: str) -> Compiled:
+    """The trigger that was stored as ``encoded``, with its rule; ``seed``, the alarm's id, is what its jitter is drawn from."""
     trigger = _decoded(encoded)
     return Compiled(trigger, rule_of(trigger, anchor=anchor), trigger.limit)
 

@@ -1,107 +1,51 @@
-"""A trigger as it is stored: a rule and what all rules share. Instants are microseconds since the Unix epoch, UTC."""
+"""A trigger as it is stored: a rule and what all rules share."""
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
-from enum import IntEnum, StrEnum
-from typing import Any, Final, NamedTuple, TypeAlias
+from datetime import time
+from typing import Any, Final
 
-from tocsin.clock import to_micros
+from scheduler_svc.recurrence.specs import (
+    At,
+    CatchUp,
+    CatchUpMode,
+    Comparison,
+    Cron,
+    Daily,
+    DstPolicy,
+    Event,
+    Every,
+    Gap,
+    Heartbeat,
+    Micros,
+    Overlap,
+    Overlapping,
+    Recurrence,
+    Spec,
+    Threshold,
+)
 
-Micros: TypeAlias = int
-"""An instant, or a length of time, in microseconds."""
-
-END_OF_TIME: Final = to_micros(datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC))
-
-
-class Gap(StrEnum):
-    """What happens to a local time that does not exist: it moves to the first instant after the gap, or it is left out."""
-
-    SHIFT = "SHIFT"
-    SKIP = "SKIP"
-
-
-class Overlap(StrEnum):
-    """Which instants a local time that exists twice means."""
-
-    FIRST = "FIRST"
-    BOTH = "BOTH"
-
-
-class CatchUpMode(IntEnum):
-    """How many due times fire that passed while nothing could."""
-
-    DEFAULT = 0
-    LATEST = 1
-    ALL = 2
-    NONE = 3
-
-
-class Label(StrEnum):
-    """What a change of the clocks did to an occurrence."""
-
-    PLAIN = "PLAIN"
-    SHIFTED = "SHIFTED"
-    REPEATED = "REPEATED"
-
-
-class Occurrence(NamedTuple):
-    """One due time."""
-
-    due: Micros
-    label: Label = Label.PLAIN
-
-
-@dataclass(frozen=True, slots=True)
-class At:
-    """Once, at an instant."""
-
-    instant: Micros
-
-
-@dataclass(frozen=True, slots=True)
-class Daily:
-    """At a time of day in the trigger's zone, every day or once."""
-
-    time: time
-    recurring: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Every:
-    """At a fixed interval, at least a second, from the anchor."""
-
-    interval: Micros
-
-
-Spec: TypeAlias = At | Daily | Every
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DstPolicy:
-    """What a change of the clocks does to a local time; None means SHIFT and FIRST."""
-
-    gap: Gap | None = None
-    overlap: Overlap | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CatchUp:
-    """What happens with due times that passed while nothing could fire. ``limit`` 0 means 100; ``window`` None means any age."""
-
-    mode: CatchUpMode = CatchUpMode.DEFAULT
-    limit: int = 0
-    window: Micros | None = None
-
-    @property
-    def most(self) -> int:
-        """How many missed due times fire with ALL."""
-        return self.limit or 100
+_PLAIN_FIELDS: Final = ("start", "end", "count", "jitter", "spread", "spread_offset")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """When an alarm fires. ``count`` 0 means without end; ``end`` is exclusive."""
+    """When an alarm fires.
+
+    Attributes:
+        spec: the rule.
+        time_zone: zone of local times.
+        start: no due time before it; what intervals count from.
+        end: no due time at or after it.
+        count: due times in all; 0 means without end.
+        dst: what a change of the clocks does to a local time.
+        catch_up: what happens with due times that passed while nothing could fire.
+        exclude: due times left out, as they were given: local dates, local times, or instants.
+        jitter: each due time moves later by a part of this that is its own.
+        overlap: what happens at a due time while the firing before still runs.
+        spread: the alarm may fire up to this much later.
+        spread_offset: what was chosen within the spread.
+    """
 
     spec: Spec
     time_zone: str = "UTC"
@@ -110,6 +54,16 @@ class Trigger:
     count: int = 0
     dst: DstPolicy | None = None
     catch_up: CatchUp | None = None
+    exclude: tuple[str, ...] = ()
+    jitter: Micros = 0
+    overlap: Overlapping = Overlapping.DEFAULT
+    spread: Micros = 0
+    spread_offset: Micros = 0
+
+    @property
+    def calendar(self) -> bool:
+        """Whether the calendar makes it due; otherwise something from outside does."""
+        return not isinstance(self.spec, Event | Threshold | Heartbeat)
 
     @property
     def limit(self) -> int | None:
@@ -121,13 +75,19 @@ class Trigger:
     def encode(self) -> str:
         """The stored form: compact JSON, the same text for equal triggers."""
         stored: dict[str, Any] = {**_encode_spec(self.spec), "tz": self.time_zone}
-        optional = {"start": self.start, "end": self.end, "count": self.count or None}
-        stored.update({key: value for key, value in optional.items() if value is not None})
+        for name in _PLAIN_FIELDS:
+            value = getattr(self, name)
+            if value or (value == 0 and name in ("start", "end")):
+                stored[name] = value
         if self.dst is not None:
             stored["dst"] = [self.dst.gap or "", self.dst.overlap or ""]
         if self.catch_up is not None:
             stored["catch"] = [int(self.catch_up.mode), self.catch_up.limit, self.catch_up.window]
-        return json.dumps(stored, separators=(",", ":"))
+        if self.exclude:
+            stored["exclude"] = self.exclude
+        if self.overlap:
+            stored["overlap"] = int(self.overlap)
+        return json.dumps(stored, separators=(",", ":"), ensure_ascii=False)
 
     @staticmethod
     def decode(text: str) -> "Trigger":
@@ -136,11 +96,11 @@ class Trigger:
         return Trigger(
             spec=_decode_spec(stored),
             time_zone=stored["tz"],
-            start=stored.get("start"),
-            end=stored.get("end"),
-            count=stored.get("count", 0),
             dst=_decode_dst(stored["dst"]) if "dst" in stored else None,
             catch_up=_decode_catch_up(stored["catch"]) if "catch" in stored else None,
+            exclude=tuple(stored.get("exclude", ())),
+            overlap=Overlapping(stored.get("overlap", 0)),
+            **{name: stored[name] for name in _PLAIN_FIELDS if name in stored},
         )
 
 
@@ -152,14 +112,50 @@ def _encode_spec(spec: Spec) -> dict[str, Any]:
             return {"daily": at.isoformat(), "recurring": recurring}
         case Every(interval):
             return {"every": interval}
+        case Cron(expression):
+            return {"cron": expression}
+        case Recurrence(text):
+            return {"rrule": text}
+        case Event(topic, condition):
+            return {"event": [topic, condition]}
+        case Threshold():
+            limit = [spec.metric, int(spec.comparison), spec.value]
+            return {"threshold": [*limit, spec.for_duration, spec.hysteresis, spec.notify_resolved]}
+        case Heartbeat():
+            return {"heartbeat": [spec.every, spec.grace, spec.key, spec.notify_resolved]}
 
 
 def _decode_spec(stored: dict[str, Any]) -> Spec:
-    if "at" in stored:
-        return At(stored["at"])
-    if "every" in stored:
-        return Every(stored["every"])
-    return Daily(time.fromisoformat(stored["daily"]), stored["recurring"])
+    match stored:
+        case {"at": instant}:
+            return At(instant)
+        case {"daily": text, "recurring": recurring}:
+            return Daily(time.fromisoformat(text), recurring)
+        case {"every": interval}:
+            return Every(interval)
+        case {"cron": expression}:
+            return Cron(expression)
+        case {"rrule": text}:
+            return Recurrence(text)
+        case _:
+            return _decode_signal(stored)
+
+
+def _decode_signal(stored: dict[str, Any]) -> Spec:
+    if "event" in stored:
+        return Event(*stored["event"])
+    if "heartbeat" in stored:
+        every, grace, key, notify_resolved = stored["heartbeat"]
+        return Heartbeat(every=every, grace=grace, key=key, notify_resolved=notify_resolved)
+    metric, comparison, value, for_duration, hysteresis, notify_resolved = stored["threshold"]
+    return Threshold(
+        metric=metric,
+        comparison=Comparison(comparison),
+        value=value,
+        for_duration=for_duration,
+        hysteresis=hysteresis,
+        notify_resolved=notify_resolved,
+    )
 
 
 def _decode_dst(stored: list[str]) -> DstPolicy:

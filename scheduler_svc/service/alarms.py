@@ -208,8 +208,8 @@ def _in_zone(trigger: Trigger, time_zone: str) -> Trigger:
     return trigger if trigger.time_zone else replace(trigger, time_zone=time_zone)
 
 
-def _checked_due(trigger: Trigger, *, now: Micros) -> Micros:
-    """The first due time of a valid trigger."""
+def _checked_due(trigger: Trigger, *, now: Micros) -> Micros | None:
+    """The first due time of a valid trigger; None when no calendar makes it due."""
     zone(trigger.time_zone)
     if trigger.count and trigger.end is not None:
         raise InvalidInput.at("trigger.count", "cannot stand together with endTime")
@@ -218,7 +218,7 @@ def _checked_due(trigger: Trigger, *, now: Micros) -> Micros:
     if isinstance(trigger.spec, At) and trigger.spec.instant <= now and _mode(trigger) is CatchUpMode.DEFAULT:
         raise InvalidInput.at("trigger.at", "is in the past; set catchUp.mode to let it fire all the same")
     due = first_due(trigger, now=now)
-    if due is None:
+    if due is None and trigger.calendar:
         raise InvalidInput.at(_rule_field(trigger), "has no due time between startTime and endTime that is still to come")
     return due
 

@@ -55,7 +55,7 @@ def planner(now: int) -> Any:
     """Plans as the engine does."""
 
     def run(due: Due, room: int) -> Plan:
-        schedule = Schedule(trigger=compiled(due.trigger, due.anchor), due=due.due, ordinal=due.ordinal, skip_before=due.skip_before)
+        schedule = Schedule(trigger=compiled(due.trigger, due.anchor, seed=due.id), due=due.due, ordinal=due.ordinal, skip_before=due.skip_before)
         return plan(schedule, now=now, most=room, grace=30 * SECOND)
 
     return run

@@ -26,7 +26,7 @@ def _made(
 ) -> Plan:
     trigger = Trigger(spec=spec or Every(10 * SECOND), count=count, catch_up=catch_up)
     schedule = Schedule(
-        trigger=compiled(trigger.encode(), 0),
+        trigger=compiled(trigger.encode(), 0, seed=""),
         due=due * SECOND,
         ordinal=ordinal,
         skip_before=None if skip_before is None else skip_before * SECOND,
@@ -89,7 +89,7 @@ MODES = st.builds(CatchUp, mode=st.sampled_from(CatchUpMode), limit=st.integers(
 def test_no_due_time_is_lost_or_doubled_however_it_is_cut(now: int, catch_up: CatchUp, count: int, most: int, skip: int | None) -> None:
     """In pieces of any size, every due time up to now gets exactly one row, in order."""
     trigger = Trigger(spec=Every(10 * SECOND), count=count, catch_up=catch_up)
-    found = compiled(trigger.encode(), 0)
+    found = compiled(trigger.encode(), 0, seed="")
     due: int | None = 10 * SECOND
     ordinal, rows = 0, list[int]()
     fired = 0

@@ -1,0 +1,173 @@
+"""What a trigger can be, and the policies beside it. Instants are microseconds since the Unix epoch, UTC."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from enum import IntEnum, StrEnum
+from typing import Final, NamedTuple, TypeAlias
+
+from tocsin.clock import to_micros
+
+Micros: TypeAlias = int
+"""An instant, or a length of time, in microseconds."""
+
+END_OF_TIME: Final = to_micros(datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC))
+
+
+class Gap(StrEnum):
+    """What happens to a local time that does not exist: it moves to the first instant after the gap, or it is left out."""
+
+    SHIFT = "SHIFT"
+    SKIP = "SKIP"
+
+
+class Overlap(StrEnum):
+    """Which instants a local time that exists twice means."""
+
+    FIRST = "FIRST"
+    BOTH = "BOTH"
+
+
+class CatchUpMode(IntEnum):
+    """How many due times fire that passed while nothing could."""
+
+    DEFAULT = 0
+    LATEST = 1
+    ALL = 2
+    NONE = 3
+
+
+class Overlapping(IntEnum):
+    """What happens at a due time while the firing before still runs; DEFAULT means ALLOW."""
+
+    DEFAULT = 0
+    ALLOW = 1
+    SKIP = 2
+    QUEUE = 3
+
+
+class Comparison(IntEnum):
+    """How a reading compares with the value when it is beyond."""
+
+    GREATER_THAN = 1
+    GREATER_OR_EQUAL = 2
+    LESS_THAN = 3
+    LESS_OR_EQUAL = 4
+
+
+class Label(StrEnum):
+    """What became of an occurrence: of SKIPPED and EXCLUDED it is only told, they do not fire."""
+
+    PLAIN = "PLAIN"
+    SHIFTED = "SHIFTED"
+    SKIPPED = "SKIPPED"
+    REPEATED = "REPEATED"
+    EXCLUDED = "EXCLUDED"
+
+    @property
+    def fires(self) -> bool:
+        """Whether an occurrence of this label is a due time."""
+        return self not in (Label.SKIPPED, Label.EXCLUDED)
+
+
+class Occurrence(NamedTuple):
+    """One due time, and the local time that the rule means by it, in seconds since 1970-01-01T00:00; None for a rule of instants."""
+
+    due: Micros
+    label: Label = Label.PLAIN
+    wall: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Once, at an instant."""
+
+    instant: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """At a time of day in the trigger's zone, every day or once."""
+
+    time: time
+    recurring: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """At a fixed interval, at least a second, from the anchor."""
+
+    interval: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """At the local times of a cron expression."""
+
+    expression: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """At the local times of the lines of an iCalendar recurrence (RFC 5545)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Whenever an event of the topic comes that meets the filter."""
+
+    topic: str
+    filter: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """When a metric has been beyond a value for ``for_duration``; it resolves when it comes back behind it by ``hysteresis``."""
+
+    metric: str
+    comparison: Comparison
+    value: float
+    for_duration: Micros = 0
+    hysteresis: float = 0.0
+    notify_resolved: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """When a ping is late: by more than ``grace`` after ``every``. Without a grace it is 60 s; without a key one is made."""
+
+    every: Micros
+    grace: Micros | None = None
+    key: str = ""
+    notify_resolved: bool = True
+
+    @property
+    def patience(self) -> Micros:
+        """The longest silence that is not late."""
+        return self.every + (60_000_000 if self.grace is None else self.grace)
+
+
+Spec: TypeAlias = At | Daily | Every | Cron | Recurrence | Event | Threshold | Heartbeat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DstPolicy:
+    """What a change of the clocks does to a local time; None means what `rule_of` says for the kind of rule."""
+
+    gap: Gap | None = None
+    overlap: Overlap | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatchUp:
+    """What happens with due times that passed while nothing could fire. ``limit`` 0 means 100; ``window`` None means any age."""
+
+    mode: CatchUpMode = CatchUpMode.DEFAULT
+    limit: int = 0
+    window: Micros | None = None
+
+    @property
+    def most(self) -> int:
+        """How many missed due times fire with ALL."""
+        return self.limit or 100
