@@ -17,7 +17,7 @@ STAMP := .venv/.setup-done
 BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main || true)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help setup gen fmt lint types arch test check up bench chaos lock clean contract deps spell lock-check links
+.PHONY: help setup gen fmt lint types arch test check up bench peers chaos lock clean contract deps spell lock-check links
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,7 +54,9 @@ lock: setup ## refresh requirements/*.lock after a change of the dependencies (U
 	    --no-emit-find-links $(if $(UPGRADE),--upgrade) --custom-compile-command "make lock, from the inputs $$digest" "$$@" >/dev/null; }; \
 	  compile pyproject.toml --output-file requirements/runtime.lock; \
 	  compile pyproject.toml --group dev --constraint requirements/runtime.lock --output-file requirements/dev.lock; \
-	  compile --group build --constraint requirements/dev.lock --output-file requirements/build.lock
+	  compile --group build --constraint requirements/dev.lock --output-file requirements/build.lock; \
+	  compile --group peers --output-file requirements/peers.lock; \
+	  compile --group peers-arq --output-file requirements/peers-arq.lock
 	@echo "requirements/*.lock are fresh; run 'make setup'"
 
 clean: ## remove what the tools leave behind (keeps .venv and var)
@@ -112,6 +114,12 @@ test: setup ## run every test, a worker a core; some of them: make test ARGS="te
 
 chaos: setup ## run the chaos tests in their full form
 	@CHAOS=full $(BIN)/pytest tests/chaos $(ARGS)
+
+peers: setup ## install what Tocsin is measured beside: Celery, procrastinate, APScheduler, arq
+	@for group in peers peers-arq; do \
+	  $(PYTHON) -m venv --clear .venv-$$group; \
+	  VIRTUAL_ENV="$$PWD/.venv-$$group" $(BIN)/uv pip sync --quiet --require-hashes requirements/$$group.lock; \
+	done
 
 bench: setup ## measure, and write docs/benchmarks.md
 	@$(BIN)/python -m bench $(ARGS)

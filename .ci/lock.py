@@ -17,7 +17,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = {"runtime": "requirements/runtime.lock", "dev": "requirements/dev.lock", "build": "requirements/build.lock"}
+LOCKS = {name: f"requirements/{name}.lock" for name in ("runtime", "dev", "build", "peers", "peers-arq")}
+WITH_PROJECT = ("runtime", "dev")
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)(?:\s*;[^\\]*)?\s*\\?$")
 
 
@@ -28,8 +29,8 @@ def digest(project: Mapping[str, Any]) -> str:
 
 
 def declared(project: Mapping[str, Any], lock: str) -> Iterator[str]:
-    """Every requirement that ``lock`` must satisfy: the project's own, unless it is "build", and the group of its name if there is one."""
-    if lock != "build":
+    """Every requirement that ``lock`` must satisfy: the project's own, if it is one of those, and the group of its name if there is one."""
+    if lock in WITH_PROJECT:
         yield from project["project"]["dependencies"]
     if lock != "runtime":
         yield from _group(project, lock)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from bench import drain, mesh_tax, rest, smtp_drain
+from bench import drain, mesh_tax, peers, rest, smtp_drain
 from tocsin.testing.postgres import PostgresServer
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -36,13 +36,24 @@ async def _smtp() -> dict[str, Any]:
     return await _on_both(lambda url: smtp_drain.measure(url=url, mails=MAILS))
 
 
-MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {"mesh": _mesh, "rest": _rest, "drain": _drain, "smtp": _smtp}
+async def _peers() -> dict[str, Any]:
+    return await peers.measure()
+
+
+MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
+    "mesh": _mesh,
+    "rest": _rest,
+    "drain": _drain,
+    "peers": _peers,
+    "smtp": _smtp,
+}
 
 
 ABOUT = {
     "mesh": "A unary call through the whole chain (deadline, identity, breaker, retry, validation, metrics) against bare grpc.aio.",
     "rest": "Alarms made over REST with 32 connections on `tocsin up` with SQLite; an even stream of alarms and how late they were let go.",
     "drain": "Alarms due at one instant, action noop: let go, delivered over mTLS, answered and committed.",
+    "peers": "So many empty jobs, all due when the clock starts, on PostgreSQL that flushes each commit or on Redis; `make peers` first.",
     "smtp": "Mails handed to the mailer, stored, and taken by a local SMTP server over 64 connections.",
 }
 AIMS = {
@@ -52,6 +63,8 @@ AIMS = {
     "rest: lateness p99 ms": "under 100",
     "drain: sqlite: drained per second": "5,000",
     "drain: postgresql: drained per second": "5,000",
+    "peers: procrastinate: tocsin is times as fast": "10",
+    "peers: celery: tocsin is times as fast": "5",
     "smtp: sqlite: mails per second": "1,500",
     "smtp: postgresql: mails per second": "1,500",
     "smtp: sqlite: lost": "0",
