@@ -72,20 +72,21 @@ alarm_rules = Table(
     Column("anchor_at", BigInteger, nullable=False),
     Column("next_fire_at", BigInteger, comment="The first due time that was not in the ledger then."),
 )
-Index("ix_alarm_rules_tenant", alarm_rules.c.tenant, alarm_rules.c.until)
+Index("ix_alarm_rules_tenant", alarm_rules.c.tenant, alarm_rules.c.alarm)
+Index("ix_alarm_rules_until", alarm_rules.c.until)
 
 signals = Table(
     "signals",
     metadata,
     Column("alarm", _ID, primary_key=True),
     Column("tenant", Text, nullable=False),
-    Column("kind", SmallInteger, nullable=False, comment="1 event, 2 threshold, 3 heartbeat."),
+    Column("kind", SmallInteger, nullable=False, comment="1 event, 2 threshold, 3 heartbeat, 4 pattern of topics."),
     Column("topic", Text, nullable=False, comment="The pattern of topics, the metric, or the key that a client chose for its pings."),
     Column("secret", Text, nullable=False, comment="The key that was made for its pings; empty without one."),
     Column("status", SmallInteger, nullable=False),
     Column("since", BigInteger, nullable=False),
-    Column("value", Double),
-    Column("seen_at", BigInteger),
+    Column("seen_at", BigInteger, comment="Last ping."),
+    Column("until", BigInteger, comment="The trigger's end, as long as the alarm is not completed."),
 )
 Index("ix_signals_topic", signals.c.tenant, signals.c.kind, signals.c.topic)
 Index(
@@ -97,6 +98,7 @@ Index(
     postgresql_where=text("kind = 3 AND topic <> ''"),
 )
 Index("ux_signals_secret", signals.c.secret, unique=True, sqlite_where=text("secret <> ''"), postgresql_where=text("secret <> ''"))
+Index("ix_signals_until", signals.c.until, sqlite_where=text("until IS NOT NULL"), postgresql_where=text("until IS NOT NULL"))
 
 inbound = Table(
     "inbound",
@@ -104,15 +106,17 @@ inbound = Table(
     Column("id", _ID, primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("kind", SmallInteger, nullable=False, comment="1 event, 2 reading, 3 ping."),
-    Column("event_id", Text, nullable=False, comment="The id that the client gave; empty without one."),
+    Column("event_id", Text, nullable=False, comment="Identity of an event; empty for anything else."),
     Column("topic", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("happened_at", BigInteger, nullable=False),
     Column("received_at", BigInteger, nullable=False),
     Column("data", LargeBinary, comment="Serialised google.protobuf.Struct."),
     Column("matched", Integer, nullable=False),
+    Column("rest", _ID, comment="Alarms behind this one are still to be let go; null when all are."),
 )
 Index("ix_inbound_tenant", inbound.c.tenant, inbound.c.id)
+Index("ix_inbound_rest", inbound.c.id, sqlite_where=text("rest IS NOT NULL"), postgresql_where=text("rest IS NOT NULL"))
 Index(
     "ux_inbound_event",
     inbound.c.tenant,
@@ -158,7 +162,7 @@ Index("ix_replans_tenant", replans.c.tenant, replans.c.id)
 facts = Table(
     "facts",
     metadata,
-    Column("name", Text, primary_key=True, comment="Such as tzdata: the version that next_fire_at was computed with."),
+    Column("name", Text, primary_key=True, comment="Such as tzdata/17: the version that the due times of shard 17 were computed with."),
     Column("value", Text, nullable=False),
 )
 
@@ -268,6 +272,7 @@ replicas = Table(
     Column("address", Text, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("lease_until", BigInteger, nullable=False),
+    Column("lock_key", BigInteger, comment="Key of the advisory lock that its process holds while it lives; null without one."),
 )
 
 counters = Table(

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("address", sa.Text, nullable=False),
         sa.Column("started_at", sa.BigInteger, nullable=False),
         sa.Column("lease_until", sa.BigInteger, nullable=False),
+        sa.Column("lock_key", sa.BigInteger, comment="Key of the advisory lock that its process holds while it lives; null without one."),
     )
 
 
@@ -46,7 +47,8 @@ def _alarms() -> None:
                 comment="When it got its trigger; see alarm_rules.",
             )
         )
-    op.execute("UPDATE alarms SET rule_since = updated_at")
+    # Until now the anchor was when the alarm got its trigger, unless the trigger had a start.
+    op.execute("UPDATE alarms SET rule_since = CASE WHEN trigger_rule LIKE '%\"start\":%' THEN created_at ELSE anchor_at END")
     _partial("ux_alarms_key", "alarms", ["tenant", "key"], "key <> ''", unique=True)
     op.create_table(
         "alarm_rules",
@@ -58,7 +60,8 @@ def _alarms() -> None:
         sa.Column("anchor_at", sa.BigInteger, nullable=False),
         sa.Column("next_fire_at", sa.BigInteger, comment="The first due time that was not in the ledger then."),
     )
-    op.create_index("ix_alarm_rules_tenant", "alarm_rules", ["tenant", "until"])
+    op.create_index("ix_alarm_rules_tenant", "alarm_rules", ["tenant", "alarm"])
+    op.create_index("ix_alarm_rules_until", "alarm_rules", ["until"])
 
 
 def _empty(name: str, *, comment: str | None = None) -> sa.Column[str]:
@@ -90,19 +93,20 @@ def _signals() -> None:
         "signals",
         sa.Column("alarm", _ID, primary_key=True),
         sa.Column("tenant", sa.Text, nullable=False),
-        sa.Column("kind", sa.SmallInteger, nullable=False, comment="1 event, 2 threshold, 3 heartbeat."),
+        sa.Column("kind", sa.SmallInteger, nullable=False, comment="1 event, 2 threshold, 3 heartbeat, 4 pattern of topics."),
         sa.Column(
             "topic", sa.Text, nullable=False, comment="The pattern of topics, the metric, or the key that a client chose for its pings."
         ),
         sa.Column("secret", sa.Text, nullable=False, comment="The key that was made for its pings; empty without one."),
         sa.Column("status", sa.SmallInteger, nullable=False),
         sa.Column("since", sa.BigInteger, nullable=False),
-        sa.Column("value", sa.Double),
-        sa.Column("seen_at", sa.BigInteger),
+        sa.Column("seen_at", sa.BigInteger, comment="Last ping."),
+        sa.Column("until", sa.BigInteger, comment="The trigger's end, as long as the alarm is not completed."),
     )
     op.create_index("ix_signals_topic", "signals", ["tenant", "kind", "topic"])
     _partial("ux_signals_ping", "signals", ["tenant", "topic"], "kind = 3 AND topic <> ''", unique=True)
     _partial("ux_signals_secret", "signals", ["secret"], "secret <> ''", unique=True)
+    _partial("ix_signals_until", "signals", ["until"], "until IS NOT NULL")
     op.create_table(
         "readings",
         sa.Column("tenant", sa.Text, primary_key=True),
@@ -119,15 +123,17 @@ def _inbound() -> None:
         sa.Column("id", _ID, primary_key=True),
         sa.Column("tenant", sa.Text, nullable=False),
         sa.Column("kind", sa.SmallInteger, nullable=False, comment="1 event, 2 reading, 3 ping."),
-        sa.Column("event_id", sa.Text, nullable=False, comment="The id that the client gave; empty without one."),
+        sa.Column("event_id", sa.Text, nullable=False, comment="Identity of an event; empty for anything else."),
         sa.Column("topic", sa.Text, nullable=False),
         sa.Column("source", sa.Text, nullable=False),
         sa.Column("happened_at", sa.BigInteger, nullable=False),
         sa.Column("received_at", sa.BigInteger, nullable=False),
         sa.Column("data", sa.LargeBinary, comment="Serialised google.protobuf.Struct."),
         sa.Column("matched", sa.Integer, nullable=False),
+        sa.Column("rest", _ID, comment="Alarms behind this one are still to be let go; null when all are."),
     )
     op.create_index("ix_inbound_tenant", "inbound", ["tenant", "id"])
+    _partial("ix_inbound_rest", "inbound", ["id"], "rest IS NOT NULL")
     _partial("ux_inbound_event", "inbound", ["tenant", "event_id"], "event_id <> ''", unique=True)
     op.create_table(
         "tenant_counts",
@@ -153,7 +159,7 @@ def _replans() -> None:
     op.create_index("ix_replans_tenant", "replans", ["tenant", "id"])
     op.create_table(
         "facts",
-        sa.Column("name", sa.Text, primary_key=True, comment="Such as tzdata: the version that next_fire_at was computed with."),
+        sa.Column("name", sa.Text, primary_key=True, comment="Such as tzdata/17: the version that the due times of shard 17 were computed with."),
         sa.Column("value", sa.Text, nullable=False),
     )
 
