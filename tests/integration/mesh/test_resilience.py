@@ -210,24 +210,45 @@ async def test_a_replica_that_stops_is_not_noticed(rig: Rig) -> None:
     assert results["failed"] == 0
 
 
-async def test_a_restarted_service_is_reachable_again(rig: Rig, clock: FakeClock) -> None:
-    """The channel reconnects by itself to the same port, and the breaker's pause is over in time."""
+async def test_an_open_circuit_closes_as_soon_as_the_service_is_back(rig: Rig, clock: FakeClock) -> None:
+    """The channel reconnects by itself to the same port, and nobody waits for the breaker's timer: the clock does not move here."""
+    breakers = BreakerRegistry(clock=clock)
     server = await rig.serve(Echo())
-    stub = rig.stub()
+    stub = EchoStub(rig.mesh(breakers=breakers).channel("echo_svc"))
     await stub.Greet(Note())
     await server.stop()
-    with pytest.raises(Unavailable):
+    while not breakers.open_targets():
+        with pytest.raises(Unavailable):
+            await stub.Greet(Note())
+    with pytest.raises(CircuitOpen):
         await stub.Greet(Note())
     await rig.serve(Echo(), port=server.port)
-    await eventually(lambda: _answers(stub, clock))
+    await eventually(lambda: _answers(stub))
+    for _ in range(2):
+        await stub.Greet(Note())
+    assert breakers.open_targets() == set()
 
 
-async def _answers(stub: EchoStub, clock: FakeClock) -> bool:
+async def test_a_circuit_that_answers_opened_waits_for_its_timer(rig: Rig, clock: FakeClock) -> None:
+    """A connection that stands is no news: the far end itself says that it cannot work."""
+    breakers = BreakerRegistry(clock=clock)
+    servicer = flaky(99)
+    await rig.serve(servicer)
+    stub = EchoStub(rig.mesh(breakers=breakers).channel("echo_svc"))
+    while not breakers.open_targets():
+        with pytest.raises(Unavailable):
+            await stub.Greet(Note())
+    made = servicer.calls
+    for _ in range(50):
+        await asyncio.sleep(0)
+        with pytest.raises(CircuitOpen):
+            await stub.Greet(Note())
+    assert servicer.calls == made
+
+
+async def _answers(stub: EchoStub) -> bool:
     try:
         await stub.Greet(Note())
-    except CircuitOpen as rejected:
-        await clock.advance(rejected.retry_after or 0)
-        return False
     except Unavailable:
         return False
     return True

@@ -208,6 +208,12 @@ class Breaker:
         spread = 1.0 + self._rule.jitter * (2.0 * self._draw() - 1.0)
         return min(self._backoff * spread, self._rule.max_open)
 
+    def hasten(self) -> None:
+        """Lets the next call of an open breaker probe, for the far end seems to be back; a failure waits as at first."""
+        if self._state is State.OPEN:
+            self._until = self._clock.monotonic()
+            self._backoff = self._rule.open / 2  # a failed probe doubles it
+
     def reset(self) -> bool:
         """Closes the breaker and forgets what it counted; results of attempts under way are dropped.
 

@@ -7,6 +7,7 @@ import grpc
 
 from tocsin.mesh.client.calls import StreamStream, StreamUnary, UnaryStream, UnaryUnary, Wire
 from tocsin.mesh.client.method import Method, Target
+from tocsin.mesh.client.recovery import Recovery
 from tocsin.mesh.policy import Kind, MethodPolicy, PolicyError
 
 Dial = Callable[[bool], grpc.aio.Channel]
@@ -33,6 +34,7 @@ class MeshChannel(grpc.aio.Channel):
         self._dial = dial
         self._wires: dict[bool, grpc.aio.Channel] = {}
         self._callables: dict[tuple[Any, ...], Any] = {}
+        self._recovery = Recovery(self)
 
     @property
     def target(self) -> str:
@@ -63,7 +65,7 @@ class MeshChannel(grpc.aio.Channel):
             if policy is None:
                 raise PolicyError([f"{path}: the contract has no policy for it"])
             wire = self._wire_of(kind, path, serializer, deserializer, checked=not policy.is_control)
-            found = self._callables[key] = _CALLABLES[kind](Method(policy=policy, target=self._target), wire)
+            found = self._callables[key] = _CALLABLES[kind](Method(policy=policy, target=self._target, recovery=self._recovery), wire)
         return found
 
     def _wire_of(self, kind: Kind, path: str, serializer: Any, deserializer: Any, *, checked: bool) -> Wire:
@@ -87,6 +89,7 @@ class MeshChannel(grpc.aio.Channel):
 
     async def close(self, grace: float | None = None) -> None:
         """Closes the connections; the next call opens them anew. Calls under way get ``grace`` seconds."""
+        await self._recovery.stop()
         wires, self._wires = self._wires, {}
         for wire in wires.values():
             await wire.close(grace)

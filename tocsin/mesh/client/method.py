@@ -14,7 +14,8 @@ from prometheus_client import Counter
 
 from tocsin.errors import CircuitOpen, DeadlineExceeded, TocsinError
 from tocsin.mesh import status
-from tocsin.mesh.breaker import Breaker, BreakerRegistry, Outcome, Permit
+from tocsin.mesh.breaker import Breaker, BreakerRegistry, Outcome, Permit, State
+from tocsin.mesh.client.recovery import Recovery
 from tocsin.mesh.context import current
 from tocsin.mesh.metrics import ClientMetrics, Durations
 from tocsin.mesh.policy import MethodPolicy
@@ -53,10 +54,11 @@ class Target:
 class Method:
     """The stages of one method."""
 
-    __slots__ = ("_breaker", "_budget", "_durations", "_rejected", "_target", "_telemetry", "policy", "retrier")
+    __slots__ = ("_breaker", "_budget", "_durations", "_recovery", "_rejected", "_target", "_telemetry", "policy", "retrier")
 
-    def __init__(self, *, policy: MethodPolicy, target: Target) -> None:
+    def __init__(self, *, policy: MethodPolicy, target: Target, recovery: Recovery) -> None:
         self.policy = policy
+        self._recovery = recovery
         self._target = target
         self._telemetry = target.telemetry
         self._budget = target.budget
@@ -139,6 +141,8 @@ class Method:
         if permit is not None and self._breaker is not None:
             outcome = status.outcome_of(found, truncated=timeout < self.policy.timeout / 2)
             self._breaker.record(permit, outcome, slow=seconds > _SLOW * self.policy.timeout)
+            if self._breaker.state is State.OPEN:
+                self._recovery.opened(self._breaker)
         if retryable(found):
             self._budget.failed()
         self._durations.observe(error.code(), seconds)

@@ -1,0 +1,64 @@
+"""Open circuits probe as soon as the connection is back: a service that was restarted is not kept waiting for a timer."""
+
+import asyncio
+from collections.abc import Awaitable
+from contextvars import Context
+from typing import Protocol
+
+import grpc
+
+from tocsin.mesh.breaker import Breaker, State
+
+
+class Connection(Protocol):
+    """What can be asked about the connection to a target; gRPC's own words."""
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        """The state now."""
+        ...
+
+    def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> Awaitable[None]:
+        """Returns when the state is another."""
+        ...
+
+
+class Recovery:
+    """Watches the connection of one target while circuits to it are open.
+
+    A circuit that opened although the connection stood is left to its timer: there the far end answers, and answers errors.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._open: set[Breaker] = set()
+        self._watch: asyncio.Task[None] | None = None
+
+    def opened(self, breaker: Breaker) -> None:
+        """``breaker`` is open now."""
+        self._open.add(breaker)
+        if self._watch is None or self._watch.done():
+            # Not within the context of the call that failed: the watch outlives it, and belongs to nobody.
+            self._watch = asyncio.get_running_loop().create_task(self._until_back(), context=Context())
+
+    async def _until_back(self) -> None:
+        connection = self._connection
+        state = connection.get_state(try_to_connect=True)
+        was_down = state is not grpc.ChannelConnectivity.READY
+        while self._open and state is not grpc.ChannelConnectivity.SHUTDOWN:
+            if state is grpc.ChannelConnectivity.READY and was_down:
+                break
+            await connection.wait_for_state_change(state)
+            state = connection.get_state(try_to_connect=True)
+            was_down = was_down or state is not grpc.ChannelConnectivity.READY
+            self._open = {breaker for breaker in self._open if breaker.state is State.OPEN}
+        back, self._open = self._open, set()
+        for breaker in back:
+            breaker.hasten()
+
+    async def stop(self) -> None:
+        """Watches no more."""
+        watch, self._watch = self._watch, None
+        self._open.clear()
+        if watch is not None:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
