@@ -4,7 +4,8 @@ The truth of a calendar alarm is wall time, zone and rule; an instant is compute
 the `Rule` that walks its due times. A new kind of trigger is a new spec in `trigger`, a new rule in `rules`, and a case in `rule_of`.
 """
 
-from scheduler_svc.recurrence.rules import Compiled, Rule, anchor_of, compiled, first_due, rule_of
+from scheduler_svc.recurrence.rule import Rule
+from scheduler_svc.recurrence.rules import Compiled, anchor_of, compiled, first_due, rule_of
 from scheduler_svc.recurrence.specs import (
     END_OF_TIME,
     At,

@@ -1,11 +1,16 @@
-"""Rules walk due times. They are functions of the trigger alone: the same question has the same answer in every process, at any time."""
+"""From triggers to rules."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple, Protocol
-from zoneinfo import ZoneInfo
+from typing import Final, NamedTuple
 
+from scheduler_svc.recurrence.cron import cron_pattern
+from scheduler_svc.recurrence.exclusions import Exclusions, read_exclusions
+from scheduler_svc.recurrence.ical import RecurrenceSet, read_recurrence
+from scheduler_svc.recurrence.offsets import offsets
+from scheduler_svc.recurrence.patterns import EveryDay, Pattern
+from scheduler_svc.recurrence.rule import Rule
 from scheduler_svc.recurrence.specs import (
     END_OF_TIME,
     At,
@@ -15,7 +20,6 @@ from scheduler_svc.recurrence.specs import (
     Every,
     Gap,
     Heartbeat,
-    Label,
     Micros,
     Occurrence,
     Overlap,
@@ -23,29 +27,12 @@ from scheduler_svc.recurrence.specs import (
     Threshold,
 )
 from scheduler_svc.recurrence.trigger import Trigger
-from scheduler_svc.recurrence.zones import end_of_gap, instants, zone
-from tocsin.clock import from_micros, to_micros
+from scheduler_svc.recurrence.walls import WallRule
+from scheduler_svc.recurrence.wrappers import AnyOfRules, Bounded, Delayed, Excluding
+from tocsin.errors import InvalidInput
 
-_DAY: Final = timedelta(days=1)
-# Local and UTC dates differ by a day at most, and a change of the date line shifts a local time by another one.
-_DAYS_AROUND: Final = 2
-# No zone has ever left out a local time for longer; the bound keeps a walk finite whatever tzdata says.
-_MOST_DAYS: Final = 400
-
-
-class Rule(Protocol):
-    """The due times of a trigger within its start and end; its count is for whoever counts."""
-
-    def next_after(self, instant: Micros) -> Occurrence | None:
-        """The first due time after ``instant``, exclusive; None when there is none before the year 10000."""
-        ...
-
-    def between(self, start: Micros, end: Micros) -> Iterator[Occurrence]:
-        """Every due time from ``start``, inclusive, to ``end``, exclusive, in order."""
-        found = self.next_after(start - 1)
-        while found is not None and found.due < end:
-            yield found
-            found = self.next_after(found.due)
+_LONG_TEXT: Final = 4096
+_SECOND: Final[Micros] = 1_000_000
 
 
 class AtRule(Rule):
@@ -57,6 +44,18 @@ class AtRule(Rule):
     def next_after(self, instant: Micros) -> Occurrence | None:
         """See `Rule`."""
         return Occurrence(self._instant) if instant < self._instant else None
+
+
+class ListedRule(Rule):
+    """Instants that are given one by one, in order."""
+
+    def __init__(self, instants: Sequence[Micros]) -> None:
+        self._instants = instants
+
+    def next_after(self, instant: Micros) -> Occurrence | None:
+        """See `Rule`."""
+        index = bisect_right(self._instants, instant)
+        return Occurrence(self._instants[index]) if index < len(self._instants) else None
 
 
 class SignalRule(Rule):
@@ -82,94 +81,110 @@ class EveryRule(Rule):
         return Occurrence(due) if due <= END_OF_TIME else None
 
 
-class DailyRule(Rule):
-    """A time of day in a zone."""
+class Recipe:
+    """A trigger, read: what is left is the anchor and the seed, which each alarm has of its own.
 
-    def __init__(self, *, at: time, zone: ZoneInfo, gap: Gap, overlap: Overlap) -> None:
-        self._time = at
-        self._zone = zone
-        self._shift = gap is Gap.SHIFT
-        self._both = overlap is Overlap.BOTH
+    Many alarms share a trigger, and a rule that needs neither is one rule for all of them.
+    """
 
-    def next_after(self, instant: Micros) -> Occurrence | None:
-        """See `Rule`."""
-        try:
-            day = from_micros(max(instant, 0)).astimezone(self._zone).date() - _DAYS_AROUND * _DAY
-            for _ in range(_MOST_DAYS):
-                found = self._first_after(instant, datetime.combine(day, self._time))
-                if found is not None:
-                    return found
-                day += _DAY
-        except OverflowError:
-            pass  # the calendar ends with the year 9999
-        return None
+    def __init__(self, trigger: Trigger) -> None:
+        """Reads the trigger.
 
-    def _first_after(self, instant: Micros, wall: datetime) -> Occurrence | None:
-        return next((found for found in self._on(wall) if found.due > instant), None)
+        Raises:
+            InvalidInput: it is not valid.
+        """
+        self.trigger = trigger
+        self._anchored = isinstance(trigger.spec, Every)
+        self._excluded = read_exclusions(trigger.exclude)
+        self._make = self._maker()
+        self._shared = None if self._anchored else self._undelayed(0)
 
-    def _on(self, wall: datetime) -> tuple[Occurrence, ...]:
-        """The occurrences that the local time ``wall`` means."""
-        pair = instants(wall, self._zone)
-        if pair is None:
-            return (Occurrence(to_micros(end_of_gap(wall, self._zone)), Label.SHIFTED),) if self._shift else ()
-        first, second = pair
-        if first == second or not self._both:
-            return (Occurrence(to_micros(first)),)
-        return (Occurrence(to_micros(first)), Occurrence(to_micros(second), Label.REPEATED))
+    def rule(self, *, anchor: Micros, seed: str) -> Rule:
+        """The rule of an alarm that has this trigger."""
+        trigger = self.trigger
+        rule = self._shared or self._undelayed(anchor)
+        if not trigger.jitter and not trigger.spread_offset:
+            return rule
+        return Delayed(rule, offset=trigger.spread_offset, jitter=trigger.jitter, seed=seed, end=trigger.end)
+
+    def _undelayed(self, anchor: Micros) -> Rule:
+        trigger, rule = self.trigger, self._make(anchor)
+        if self._excluded:
+            rule = Excluding(rule, Exclusions(self._excluded, offsets(trigger.time_zone)))
+        if trigger.start is None and trigger.end is None:
+            return rule
+        return Bounded(rule, start=trigger.start, end=None if trigger.end is None else trigger.end - trigger.spread_offset)
+
+    def _maker(self) -> Callable[[Micros], Rule]:
+        """What makes the rule alone, from an anchor."""
+        spec = self.trigger.spec
+        match spec:
+            case At(instant):
+                return lambda _: AtRule(instant)
+            case Every(interval):
+                return lambda anchor: EveryRule(interval=interval, anchor=anchor)
+            case Daily(at):
+                pattern = EveryDay(at.hour * 3600 + at.minute * 60 + at.second)
+                return lambda _: self._on_walls(pattern, periodic=False)
+            case Cron(expression):
+                cron, periodic = cron_pattern(expression)
+                return lambda _: self._on_walls(cron, periodic=periodic)
+            case Recurrence(text):
+                return self._recurring(read_recurrence(text))
+            case Event() | Threshold() | Heartbeat():
+                return lambda _: SignalRule()
+
+    def _recurring(self, found: RecurrenceSet) -> Callable[[Micros], Rule]:
+        local = offsets(self.trigger.time_zone)
+        if found.zone is not None and found.zone != local.key:
+            raise InvalidInput.at("trigger.timeZone", f"{local.key} is not the zone of DTSTART, {found.zone}; leave one of them out")
+        self._anchored = found.anchored
+        self._excluded |= found.exclusions(local)
+        instants = found.instants(local)
+
+        def made(anchor: Micros) -> Rule:
+            begin = local.local(anchor // _SECOND)
+            rule = self._on_walls(found.pattern(local, begin=begin), periodic=found.periodic)
+            return AnyOfRules((rule, ListedRule(instants))) if instants else rule
+
+        return made
+
+    def _on_walls(self, pattern: Pattern, *, periodic: bool) -> WallRule:
+        """The pattern in the trigger's zone. Unless the trigger says so, a period neither stops in an overlap nor makes up for a gap."""
+        dst = self.trigger.dst
+        gap = dst.gap if dst and dst.gap else None if periodic else Gap.SHIFT
+        overlap = dst.overlap if dst and dst.overlap else Overlap.BOTH if periodic else Overlap.FIRST
+        return WallRule(pattern=pattern, offsets=offsets(self.trigger.time_zone), gap=gap, overlap=overlap)
 
 
-class Bounded(Rule):
-    """Another rule between a start, inclusive, and an end, exclusive."""
+def rule_of(trigger: Trigger, *, anchor: Micros, seed: str = "") -> Rule:
+    """The rule of ``trigger``.
 
-    def __init__(self, rule: Rule, *, start: Micros | None, end: Micros | None) -> None:
-        self._rule = rule
-        self._start = start
-        self._end = END_OF_TIME + 1 if end is None else end
-
-    def next_after(self, instant: Micros) -> Occurrence | None:
-        """See `Rule`."""
-        after = instant if self._start is None else max(instant, self._start - 1)
-        found = self._rule.next_after(after)
-        return found if found is not None and found.due < self._end else None
-
-
-def rule_of(trigger: Trigger, *, anchor: Micros) -> Rule:
-    """The rule of ``trigger``; ``anchor`` is what its intervals count from.
+    Args:
+        trigger: the trigger.
+        anchor: what its intervals count from.
+        seed: what its jitter is drawn from: the alarm's id.
 
     Raises:
-        UnknownZone: the trigger's time zone does not exist.
+        InvalidInput: the rule is not valid, or its time zone does not exist.
     """
-    spec = trigger.spec
-    match spec:
-        case At(instant):
-            rule: Rule = AtRule(instant)
-        case Every(interval):
-            rule = EveryRule(interval=interval, anchor=anchor)
-        case Daily(at):
-            dst = trigger.dst
-            gap = dst.gap if dst and dst.gap else Gap.SHIFT
-            overlap = dst.overlap if dst and dst.overlap else Overlap.FIRST
-            rule = DailyRule(at=at, zone=zone(trigger.time_zone), gap=gap, overlap=overlap)
-        case Event() | Threshold() | Heartbeat():
-            return SignalRule()
-        case Cron() | Recurrence():
-            return SignalRule()
-    if trigger.start is None and trigger.end is None:
-        return rule
-    return Bounded(rule, start=trigger.start, end=trigger.end)
+    return Recipe(trigger).rule(anchor=anchor, seed=seed)
 
 
-def first_due(trigger: Trigger, *, now: Micros) -> Micros | None:
+def first_due(trigger: Trigger, *, now: Micros, seed: str = "") -> Micros | None:
     """The first due time of an alarm that is made, or gets this trigger, at ``now``; None when there is none.
 
     Only `at` can lie in the past: what a repeating rule would have meant before the alarm was made is nobody's occurrence.
+
+    Raises:
+        InvalidInput: the rule is not valid, or its time zone does not exist.
     """
-    rule = rule_of(trigger, anchor=anchor_of(trigger, now=now))
+    rule = rule_of(trigger, anchor=anchor_of(trigger, now=now), seed=seed)
     if isinstance(trigger.spec, At):
         after = trigger.spec.instant - 1
     else:
         after = now if trigger.start is None or trigger.start <= now else trigger.start - 1
-    found = rule.next_after(after)
+    found = rule.first_after(after)
     return found.due if found is not None else None
 
 
@@ -186,15 +201,15 @@ class Compiled(NamedTuple):
     limit: int | None
 
 
-_decoded = lru_cache(maxsize=8192)(Trigger.decode)  # many alarms share a trigger, if not its anchor
-
-
 def compiled(encoded: str, anchor: Micros, *, seed: str) -> Compiled:
     """The trigger that was stored as ``encoded``, with its rule; ``seed``, the alarm's id, is what its jitter is drawn from."""
-    trigger = _decoded(encoded)
-    return Compiled(trigger, rule_of(trigger, anchor=anchor), trigger.limit)
+    recipe = _short_recipe(encoded) if len(encoded) <= _LONG_TEXT else _long_recipe(encoded)
+    return Compiled(recipe.trigger, recipe.rule(anchor=anchor, seed=seed), recipe.trigger.limit)
 
 
-def utc_text(micros: Micros) -> str:
-    """The instant in RFC 3339, for messages."""
-    return from_micros(micros).astimezone(UTC).isoformat().replace("+00:00", "Z")
+def _recipe(encoded: str) -> Recipe:
+    return Recipe(Trigger.decode(encoded))
+
+
+_short_recipe = lru_cache(maxsize=8192)(_recipe)
+_long_recipe = lru_cache(maxsize=64)(_recipe)  # a trigger with ten thousand exclusions takes a few megabytes

@@ -1,0 +1,107 @@
+"""Lines of iCalendar text (RFC 5545, section 3.1): unfolds them, and knows of every piece where in the text it stands."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from scheduler_svc.recurrence.refusal import BadRule
+
+FIELD: Final = "trigger.rrule"
+MOST_VALUES: Final = 20_000
+_NAME: Final = re.compile(r"[A-Za-z0-9-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An unfolded line, and for its pieces where in the whole text they began."""
+
+    line: int
+    starts: Sequence[int]
+    origins: Sequence[int]
+
+    def refused(self, at: int, why: str) -> BadRule:
+        """The error for the character ``at`` of the line."""
+        piece = bisect_right(self.starts, at) - 1
+        return BadRule.at_position(FIELD, self.origins[piece] + at - self.starts[piece], why, line=self.line)
+
+
+class Word(NamedTuple):
+    """A piece of a line."""
+
+    text: str
+    at: int
+    source: Source
+
+    def split(self, separator: str) -> "Iterator[Word]":
+        """The words between separators."""
+        at = self.at
+        for text in self.text.split(separator):
+            yield Word(text, at, self.source)
+            at += len(text) + 1
+
+    def partition(self, separator: str) -> "tuple[Word, bool, Word]":
+        """The words before and after the first separator, and whether there is one."""
+        before, found, after = self.text.partition(separator)
+        return Word(before, self.at, self.source), bool(found), Word(after, self.at + len(before) + len(found), self.source)
+
+    def refused(self, why: str) -> BadRule:
+        """The error for this word."""
+        return self.source.refused(self.at, why)
+
+
+class Property(NamedTuple):
+    """A line: its name in capitals, its parameters by their names in capitals, and its value."""
+
+    name: Word
+    parameters: dict[str, Word]
+    value: Word
+
+
+def properties(text: str) -> Iterator[Property]:
+    """The lines of ``text``; a line that is only a recurrence rule may stand without its name.
+
+    Raises:
+        BadRule: a line has no value.
+    """
+    for word in _unfolded(text):
+        if word.text[:5].upper() == "FREQ=":
+            yield Property(Word("RRULE", word.at, word.source), {}, word)
+            continue
+        head, found, value = word.partition(":")
+        if not found:
+            raise word.refused("a line is NAME:value, as in RRULE:FREQ=DAILY, or just FREQ=DAILY")
+        name, *parameters = head.split(";")
+        if not _NAME.fullmatch(name.text):
+            raise name.refused(f"{name.text!r} is not the name of a property")
+        named: dict[str, Word] = {}
+        for parameter in parameters:
+            key, _, given = parameter.partition("=")
+            named[key.text.upper()] = Word(given.text.strip('"'), given.at, given.source)
+        yield Property(Word(name.text.upper(), name.at, name.source), named, value)
+
+
+def _unfolded(text: str) -> Iterator[Word]:
+    """Each logical line: one that begins with a space or a tab goes on with the one before."""
+    pieces: list[str] = []
+    starts: list[int] = []
+    origins: list[int] = []
+    first = length = position = 0
+    for number, line in enumerate(text.splitlines(keepends=True), 1):
+        content = line.rstrip("\r\n")
+        folded = bool(pieces) and content[:1] in (" ", "\t")
+        if pieces and not folded:
+            yield Word("".join(pieces), 0, Source(first, starts, origins))
+            pieces, starts, origins, length = [], [], [], 0
+        skipped = 1 if folded else len(content) - len(content.lstrip())
+        piece = content[skipped:].rstrip() if not folded else content[skipped:]
+        if piece:
+            first = first if pieces else number
+            pieces.append(piece)
+            starts.append(length)
+            origins.append(position + skipped)
+            length += len(piece)
+        position += len(line)
+    if pieces:
+        yield Word("".join(pieces), 0, Source(first, starts, origins))

@@ -1,0 +1,90 @@
+"""From local times to instants: here our policy for changes of the clocks decides, whatever made the local times.
+
+A wall time is a number of seconds since 1970-01-01T00:00 of a zone's own clock. A pattern knows only those; `WallRule` walks the stretches
+of a zone that have one offset, in which wall times and instants have one order, so that nothing is missed, doubled or out of order.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from scheduler_svc.recurrence.offsets import FIRST_SECOND, LAST_SECOND, Offsets, Stretch
+from scheduler_svc.recurrence.patterns import Pattern
+from scheduler_svc.recurrence.rule import Rule
+from scheduler_svc.recurrence.specs import Gap, Label, Micros, Occurrence, Overlap
+
+DAY: Final = 86_400
+SECOND: Final[Micros] = 1_000_000
+# No zone has ever put its clocks back by more: two days after a change nothing repeats any more.
+_CALM: Final = 2 * DAY
+
+
+class WallRule(Rule):
+    """A pattern in a zone."""
+
+    def __init__(self, *, pattern: Pattern, offsets: Offsets, gap: Gap | None, overlap: Overlap) -> None:
+        """Takes the pattern and the policy.
+
+        Args:
+            pattern: the wall times.
+            offsets: the zone.
+            gap: what becomes of a wall time that does not exist; None: nobody expects it then, so it is not even told of.
+            overlap: which instants a wall time means that exists twice.
+        """
+        self._pattern = pattern
+        self._offsets = offsets
+        self._gap = gap
+        self._both = overlap is Overlap.BOTH
+
+    def next_after(self, instant: Micros) -> Occurrence | None:
+        """See `Rule`."""
+        return next((found for found in self._walk(instant // SECOND + 1) if found.label.fires), None)
+
+    def between(self, start: Micros, end: Micros) -> Iterator[Occurrence]:
+        """See `Rule`."""
+        for found in self._walk((start - 1) // SECOND + 1):
+            if found.due >= end:
+                return
+            if found.label.fires:
+                yield found
+
+    def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
+        """See `Rule`."""
+        return self._walk(instant // SECOND + 1)
+
+    def _walk(self, second: int) -> Iterator[Occurrence]:
+        """Every occurrence from ``second`` on."""
+        at = max(second, FIRST_SECOND)
+        while at <= LAST_SECOND:
+            stretch = self._offsets.at(at)
+            start, offset, before = stretch.start, stretch.offset, stretch.before
+            end = min(stretch.end, LAST_SECOND + 1)
+            if at == start and offset > before:
+                yield from self._in_gap(stretch)
+            wall = self._pattern.next_at(at + offset)
+            seen = start + before
+            if wall is not None and wall < seen and not self._both:
+                wall = self._pattern.next_at(seen)
+            while wall is not None and wall - offset < end:
+                at = wall - offset + 1
+                yield Occurrence((at - 1) * SECOND, Label.REPEATED if wall < seen else Label.PLAIN, wall)
+                wall = self._pattern.next_at(wall + 1)
+            if end - at <= _CALM:
+                at = end  # what the end of this stretch had may come again in the next one
+            elif wall is None:
+                return
+            else:
+                at = max(end, wall - _CALM)
+
+    def _in_gap(self, stretch: Stretch) -> Iterator[Occurrence]:
+        """What becomes of the wall times that the beginning of a stretch leaves out."""
+        if self._gap is None:
+            return
+        first, end = stretch.start + stretch.before, stretch.start + stretch.offset
+        wall = self._pattern.next_at(first)
+        if self._gap is Gap.SHIFT:
+            if wall is not None and wall < end and self._pattern.next_at(end) != end:
+                yield Occurrence(stretch.start * SECOND, Label.SHIFTED, wall)
+            return
+        while wall is not None and wall < end:
+            yield Occurrence(stretch.start * SECOND, Label.SKIPPED, wall)
+            wall = self._pattern.next_at(wall + 1)

@@ -1,0 +1,168 @@
+"""Rules made of rules: bounds, exclusions, delays."""
+
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from typing import Final
+
+from scheduler_svc.recurrence.exclusions import Exclusions
+from scheduler_svc.recurrence.jitter import jitter_of
+from scheduler_svc.recurrence.rule import Rule
+from scheduler_svc.recurrence.specs import END_OF_TIME, Label, Micros, Occurrence
+
+_NEAR_STEPS: Final = 4
+
+
+class AnyOfRules(Rule):
+    """The due times of several rules, each once."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = rules
+
+    def next_after(self, instant: Micros) -> Occurrence | None:
+        """See `Rule`."""
+        found = [occurrence for rule in self._rules if (occurrence := rule.next_after(instant)) is not None]
+        return min(found, key=_due, default=None)
+
+    def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
+        """See `Rule`."""
+        latest = None
+        for found in merge(*(rule.shown_after(instant) for rule in self._rules), key=_due):
+            if found.due != latest or not found.label.fires:
+                yield found
+            latest = found.due if found.label.fires else latest
+
+
+class Bounded(Rule):
+    """Another rule between a start, inclusive, and an end, exclusive."""
+
+    def __init__(self, rule: Rule, *, start: Micros | None, end: Micros | None) -> None:
+        self._rule = rule
+        self._start = start
+        self._end = END_OF_TIME + 1 if end is None else end
+
+    def next_after(self, instant: Micros) -> Occurrence | None:
+        """See `Rule`."""
+        found = self._rule.next_after(self._from(instant))
+        return found if found is not None and found.due < self._end else None
+
+    def between(self, start: Micros, end: Micros) -> Iterator[Occurrence]:
+        """See `Rule`."""
+        return self._rule.between(self._from(start - 1) + 1, min(end, self._end))
+
+    def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
+        """See `Rule`."""
+        for found in self._rule.shown_after(self._from(instant)):
+            if found.due >= self._end:
+                return
+            yield found
+
+    def _from(self, instant: Micros) -> Micros:
+        return instant if self._start is None else max(instant, self._start - 1)
+
+
+class Excluding(Rule):
+    """Another rule without some of its due times."""
+
+    def __init__(self, rule: Rule, exclusions: Exclusions) -> None:
+        self._rule = rule
+        self._exclusions = exclusions
+
+    def next_after(self, instant: Micros) -> Occurrence | None:
+        """See `Rule`.
+
+        Each turn passes an exclusion, or all days in a row that are excluded: there are no more turns than exclusions, but for those
+        that a change of the clocks repeats.
+        """
+        found = self._rule.next_after(instant)
+        while found is not None:
+            after = self._exclusions.passed(found)
+            if after is None:
+                return found
+            found = self._rule.next_after(after)
+        return None
+
+    def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
+        """See `Rule`."""
+        for found in self._rule.shown_after(instant):
+            excluded = found.label.fires and self._exclusions.passed(found) is not None
+            yield found._replace(label=Label.EXCLUDED) if excluded else found
+
+
+class Delayed(Rule):
+    """Another rule whose due times come later: all by the same offset, and each by a jitter of its own that keeps their order."""
+
+    def __init__(self, rule: Rule, *, offset: Micros, jitter: Micros, seed: str, end: Micros | None) -> None:
+        """Takes the rule and its delay.
+
+        Args:
+            rule: the times before the delay; with the offset they lie before ``end``.
+            offset: what is added to all.
+            jitter: less than this is added to each, and less than what lies between it and the next one, or ``end``.
+            seed: what the jitter is drawn from, together with the time before the delay.
+            end: no due time at or after it.
+        """
+        self._rule = rule
+        self._offset = offset
+        self._jitter = jitter
+        self._seed = seed
+        self._end = END_OF_TIME if end is None else end
+
+    def next_after(self, instant: Micros) -> Occurrence | None:
+        """See `Rule`."""
+        asked = instant - self._offset
+        if not self._jitter:
+            return self._delayed(self._rule.next_after(asked))
+        # Only the last time up to the one asked for can have been moved beyond it: each stays before the next.
+        found = self._delayed(self._last_within(asked - self._jitter, asked))
+        if found is not None and found.due > instant:
+            return found
+        return self._delayed(self._rule.next_after(asked))
+
+    def first_after(self, instant: Micros) -> Occurrence | None:
+        """See `Rule`."""
+        return self._delayed(self._rule.first_after(instant))
+
+    def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
+        """See `Rule`."""
+        held: list[Occurrence] = []
+        for found in self._rule.shown_after(instant - self._offset - self._jitter):
+            if found.label.fires:
+                yield from sorted(held, key=_due)
+                held = [occurrence for occurrence in (self._delayed(found),) if occurrence is not None and occurrence.due > instant]
+            elif found.due > instant and held:
+                held.append(found)
+            elif found.due > instant:
+                yield found
+        yield from sorted(held, key=_due)
+
+    def _delayed(self, found: Occurrence | None) -> Occurrence | None:
+        if found is None:
+            return None
+        due = found.due + self._offset
+        room = min(self._jitter, self._end - due)
+        if room > 1:
+            following = self._rule.next_after(found.due)
+            room = room if following is None else min(room, following.due - found.due)
+            due += jitter_of(self._seed, found.due, room)
+        return found._replace(due=due) if due <= END_OF_TIME else None
+
+    def _last_within(self, low: Micros, high: Micros) -> Occurrence | None:
+        """The last time of the rule after ``low`` and up to ``high``: by a few steps, else by halving what lies between."""
+        last: Occurrence | None = None
+        for _ in range(_NEAR_STEPS):
+            found = self._rule.next_after(low if last is None else last.due)
+            if found is None or found.due > high:
+                return last
+            last = found
+        while last is not None and last.due < high:
+            middle = (last.due + high) // 2
+            found = self._rule.next_after(middle)
+            if found is not None and found.due <= high:
+                last = found
+            else:
+                high = middle
+        return last
+
+
+def _due(occurrence: Occurrence) -> Micros:
+    return occurrence.due
