@@ -8,7 +8,7 @@ from gateway.http.exchange import Exchange
 from gateway.openapi.pages import POLICY, Asset, Pages
 from gateway.service import HealthService
 from gateway.transcoding.binding import JSON_TYPE
-from gateway.transcoding.messages import dump_json
+from tocsin.protojson.messages import dump_json
 
 OPERATOR_SCOPE = "mesh:write"
 """Scope for what the inside looks like (addresses, versions, dependencies): that of the operator who may reset what he sees."""

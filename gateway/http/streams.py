@@ -8,10 +8,10 @@ from typing import Any
 from gateway.http.exchange import Exchange
 from gateway.ports import Stream
 from gateway.transcoding.binding import ReplyRenderer
-from gateway.transcoding.messages import dump_json
 from gateway.transcoding.problems import members
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
+from tocsin.protojson.messages import dump_json
 
 SSE = b"text/event-stream"
 NDJSON = b"application/x-ndjson"

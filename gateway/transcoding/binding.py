@@ -13,12 +13,13 @@ from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor
 
 from gateway.transcoding.contract import HTTP_BODY, Contract
-from gateway.transcoding.messages import Codec, dump_json, load_json
 from gateway.transcoding.options import behavior, is_uuid
-from gateway.transcoding.query import QueryBinder, convert, parse_query, put
-from gateway.transcoding.shapes import Field, JsonValue, Kind, as_object
+from gateway.transcoding.query import QueryBinder, parse_query
 from gateway.transcoding.template import Template, TemplateError
 from tocsin.errors import FieldViolation, InvalidInput
+from tocsin.protojson.messages import Codec, dump_json, load_json
+from tocsin.protojson.shapes import Field, JsonValue, Kind, as_object
+from tocsin.protojson.text import convert, put
 
 JSON_TYPE = "application/json"
 RESUME_FIELD = "resume_token"

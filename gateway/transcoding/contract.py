@@ -7,10 +7,10 @@ from google.api import http_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 
-from gateway.transcoding.messages import Codec, Messages
 from gateway.transcoding.options import http_rule
-from gateway.transcoding.shapes import Shapes
 from tocsin.mesh.policy import MethodPolicy, checked, read
+from tocsin.protojson.messages import Codec, Messages
+from tocsin.protojson.shapes import Shapes
 
 HTTP_BODY = "google.api.HttpBody"
 

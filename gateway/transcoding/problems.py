@@ -8,10 +8,10 @@ from typing import Any
 
 import grpc
 
-from gateway.transcoding.messages import dump_json
 from gateway.transcoding.router import MethodNotAllowed
 from tocsin.errors import DeadlineExceeded, InvalidInput, PermissionDenied, ResourceExhausted, TocsinError, Unauthenticated, Unavailable
 from tocsin.mesh.status import DOMAIN, code_of
+from tocsin.protojson.messages import dump_json
 
 PROBLEM_TYPE = "application/problem+json"
 

@@ -1,6 +1,7 @@
 """The contract of the tests, compiled from its source."""
 
 import functools
+import importlib
 import importlib.resources
 import tempfile
 from pathlib import Path
@@ -46,6 +47,7 @@ def contract() -> Contract:
 @functools.cache
 def pool() -> descriptor_pool.DescriptorPool:
     """google.protobuf's own pool, with the test contract in it: there the mesh looks for the rules of a method."""
+    importlib.import_module("google.api.httpbody_pb2")  # the services' contract brings it in as well, and only once
     made = descriptor_pool.Default()
     for file in contract().files.file:
         try:

@@ -10,10 +10,10 @@ from google.protobuf import json_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.transcoding.messages import Codec, UnreadableReply, load_json
-from gateway.transcoding.shapes import MAX_DEPTH
 from tests.unit.gateway.contracts import contract, message_type, pool
 from tocsin.errors import InvalidInput
+from tocsin.protojson.messages import Codec, UnreadableReply, load_json
+from tocsin.protojson.shapes import MAX_DEPTH
 
 
 def codec(name: str = "Everything") -> Codec:

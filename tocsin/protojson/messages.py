@@ -14,8 +14,8 @@ from typing import Any, cast
 from protobuf import Message, Registry, message_from_json_value, message_to_json_value
 from protobuf.wkt import FileDescriptorSet
 
-from gateway.transcoding.shapes import Field, JsonValue, Kind, Shape, as_object
 from tocsin.errors import Internal, InvalidInput
+from tocsin.protojson.shapes import Field, JsonValue, Kind, Shape, as_object
 
 _FAILURES = (ValueError, TypeError, OverflowError, RecursionError, LookupError)
 
