@@ -113,10 +113,12 @@ class Delayed(Rule):
         if not self._jitter:
             return self._delayed(self._rule.next_after(asked))
         # Only the last time up to the one asked for can have been moved beyond it: each stays before the next.
-        found = self._delayed(self._last_within(asked - self._jitter, asked))
-        if found is not None and found.due > instant:
-            return found
-        return self._delayed(self._rule.next_after(asked))
+        last, following = self._around(asked - self._jitter, asked)
+        if last is not None:
+            found = self._moved(last, following)
+            if found is not None and found.due > instant:
+                return found
+        return self._delayed(following)
 
     def first_after(self, instant: Micros) -> Occurrence | None:
         """See `Rule`."""
@@ -124,44 +126,68 @@ class Delayed(Rule):
 
     def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
         """See `Rule`."""
-        held: list[Occurrence] = []
+        waiting: Occurrence | None = None
         for found in self._rule.shown_after(instant - self._offset - self._jitter):
-            if found.label.fires:
-                yield from sorted(held, key=_due)
-                held = [occurrence for occurrence in (self._delayed(found),) if occurrence is not None and occurrence.due > instant]
-            elif found.due > instant and held:
-                held.append(found)
-            elif found.due > instant:
-                yield found
-        yield from sorted(held, key=_due)
+            silent = None if found.label.fires else found._replace(due=found.due + self._offset)
+            if waiting is not None and (silent is None or silent.due >= waiting.due):
+                yield waiting
+                waiting = None
+            if silent is None:
+                moved = self._delayed(found)
+                waiting = moved if moved is not None and moved.due > instant else None
+            elif silent.due > instant:
+                yield silent
+        if waiting is not None:
+            yield waiting
 
     def _delayed(self, found: Occurrence | None) -> Occurrence | None:
         if found is None:
             return None
+        return self._moved(found, self._rule.next_after(found.due) if self._jitter else None)
+
+    def _moved(self, found: Occurrence, following: Occurrence | None) -> Occurrence | None:
+        """A time of the rule with its delay, when the time ``following`` it is known."""
         due = found.due + self._offset
         room = min(self._jitter, self._end - due)
         if room > 1:
-            following = self._rule.next_after(found.due)
-            room = room if following is None else min(room, following.due - found.due)
-            due += jitter_of(self._seed, found.due, room)
+            due += jitter_of(self._seed, found.due, room if following is None else min(room, following.due - found.due))
         return found._replace(due=due) if due <= END_OF_TIME else None
 
-    def _last_within(self, low: Micros, high: Micros) -> Occurrence | None:
-        """The last time of the rule after ``low`` and up to ``high``: by a few steps, else by halving what lies between."""
-        last: Occurrence | None = None
+    def _around(self, low: Micros, high: Micros) -> tuple[Occurrence | None, Occurrence | None]:
+        """The last time of the rule after ``low`` and up to ``high``, and the first one after ``high``.
+
+        By a few steps; else by a guess, for most rules are regular, and a few steps more; else by halving what lies between.
+        """
+        last, following, gap = self._stepped(None, low, high)
+        if last is None or not gap:
+            return last, following
+        near = self._rule.next_after(max(last.due, high - 2 * gap))
+        if near is None or near.due > high:
+            return self._halved(last, high)
+        last, following, gap = self._stepped(near, near.due, high)
+        return self._halved(last or near, high) if gap else (last, following)
+
+    def _stepped(self, last: Occurrence | None, low: Micros, high: Micros) -> tuple[Occurrence | None, Occurrence | None, Micros]:
+        """The last time up to ``high``, the one after it, and 0; or, when they are too many steps away, some time and the gap before it."""
+        gap = 0
         for _ in range(_NEAR_STEPS):
-            found = self._rule.next_after(low if last is None else last.due)
+            found = self._rule.next_after(low)
             if found is None or found.due > high:
-                return last
-            last = found
-        while last is not None and last.due < high:
-            middle = (last.due + high) // 2
+                return last, found, 0
+            gap = found.due - low
+            last, low = found, found.due
+        return last, None, gap
+
+    def _halved(self, last: Occurrence, high: Micros) -> tuple[Occurrence, Occurrence | None]:
+        bound = high
+        while last.due < bound:
+            middle = (last.due + bound) // 2
             found = self._rule.next_after(middle)
-            if found is not None and found.due <= high:
+            if found is not None and found.due <= bound:
                 last = found
             else:
-                high = middle
-        return last
+                bound = middle
+        return last, self._rule.next_after(high)
 
 
 def _due(occurrence: Occurrence) -> Micros:

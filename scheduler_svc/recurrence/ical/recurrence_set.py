@@ -1,9 +1,9 @@
 """Recurrence sets (RFC 5545, section 3.8.5): DTSTART, RRULE, RDATE and EXDATE together.
 
 What the standard leaves open, or what we do otherwise, is decided here. Several RRULE are joined; EXRULE, which is no longer in the
-standard, is refused. DTSTART is the first due time, even when the rule does not mean it, and COUNT counts it. Without DTSTART the rule begins
-when the alarm does, and only what it means counts. COUNT counts before EXDATE takes away. Of a period in RDATE the beginning is a due time,
-and a date in RDATE has the time of DTSTART. A date in EXDATE takes the whole day away, a date in UNTIL ends after it.
+standard, is refused. DTSTART is the first due time, even when the rule does not mean it, and COUNT counts it. Without DTSTART the rule
+begins when the alarm does, and only what it means counts. COUNT counts before EXDATE takes away. Of a period in RDATE the beginning is a
+due time, and a date in RDATE has the time of DTSTART. A date in EXDATE takes the whole day away, a date in UNTIL ends after it.
 """
 
 from collections.abc import Sequence

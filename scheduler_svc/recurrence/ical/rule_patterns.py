@@ -63,6 +63,7 @@ class EveryNthUnit(Pattern):
         self._shared = gcd(interval, self._units)
         self._turns = interval // self._shared
         """After so many days the units of the interval are the same ones again."""
+        self._all = allowed == (1 << self._units) - 1
 
     def next_at(self, wall: int) -> int | None:
         """See `Pattern`."""
@@ -90,6 +91,10 @@ class EveryNthUnit(Pattern):
 
     def _next_unit(self, unit: int) -> int | None:
         day, within = divmod(unit, self._units)
+        if self._all:
+            near = unit + (self._origin - unit) % self._interval
+            if self._days.next(near // self._units) == near // self._units:
+                return near
         for _ in range(_MOST_STEPS):
             found = self._days.next(day)
             if found is None:
