@@ -73,6 +73,10 @@ class SchedulerMetrics:
         self._gauge("tocsin_scheduler_overdue_seconds", "Age of the oldest due time that is not let go.", lambda: engine.overdue)
         self._gauge("tocsin_scheduler_shards_owned", "Shards that this replica owns.", lambda: len(shards.held))
 
+    def watch_replicas(self, count: Callable[[], int]) -> None:
+        """Reads at every scrape how many replicas share the shards."""
+        self._gauge("tocsin_scheduler_replicas", "Replicas that share the shards, as this one sees it.", count)
+
     def _gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         Gauge(name, text, registry=self._registry).set_function(read)
 

@@ -1,5 +1,6 @@
 """Composition root of the scheduler: a parts list."""
 
+import platform
 import random
 from collections.abc import Sequence
 
@@ -15,11 +16,11 @@ from scheduler_svc.metrics import SchedulerMetrics
 from scheduler_svc.ports import NewAlarm
 from scheduler_svc.service import Alarms, Firings
 from scheduler_svc.shards import Ownership, ShardKeeper
-from scheduler_svc.store import ProcessLock, SqlAlarmStore, SqlDueStore, SqlLedger, SqlShardStore, SqlUpkeep
+from scheduler_svc.store import ProcessLock, SessionLock, SqlAlarmStore, SqlDueStore, SqlLedger, SqlShardStore, SqlUpkeep
 from scheduler_svc.upkeep import Housekeeper, UpkeepOptions
 from tocsin.api.scheduler.v1 import alarm_service_pb2_grpc, dispatch_service_pb2_grpc, firing_service_pb2_grpc
 from tocsin.clock import Clock
-from tocsin.database import GroupCommit
+from tocsin.database import Database, GroupCommit
 from tocsin.errors import TocsinError, Unavailable
 from tocsin.lifecycle import App
 from tocsin.mesh.health import optional
@@ -34,7 +35,7 @@ _SECOND = 1_000_000
 def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None = None) -> App:
     """Puts the scheduler together; nothing starts. ``jwks`` replaces auth_svc as the source of keys."""
     node = Node(settings=settings, clock=clock, jwks=jwks)
-    database = node.database(settings)
+    database = node.database(settings, standstill_timeout=settings.lease_seconds)
     redis = Redis.of(settings, clock=clock)
     events = EventBus(redis=redis, clock=clock)
     lock = ProcessLock.of(settings.resolved_database_url, clock=clock)
@@ -63,14 +64,20 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
     )
     metrics.watch(engine=engine, dispatcher=dispatcher, shards=ownership)
     announcer = Announcer(events=events, shards=ownership, schedules=engine, outlet=dispatcher, bell=bell, clock=clock)
+    pulse = _pulse(settings, ownership.owner, clock) if lock is None else None
     keeper = ShardKeeper(
         store=SqlShardStore(database),
         ownership=ownership,
         listeners=(engine, dispatcher),
+        busy=dispatcher.leases.shards,
+        events=events,
+        pulse=pulse,
         clock=clock,
         lease_seconds=settings.lease_seconds,
+        address=f"{platform.node()}:{settings.port}",
         alone=lock is not None,
     )
+    metrics.watch_replicas(lambda: keeper.replicas)
     housekeeper = Housekeeper(upkeep=SqlUpkeep(database), sink=metrics, clock=clock, options=_upkeep_options(settings))
 
     async def enqueue_all(batch: Sequence[Firing]) -> Sequence[Firing | TocsinError]:
@@ -108,8 +115,20 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
     )
     server.on_drain(dispatcher.drain)
     server.on_drain(bell.drain)
+    opened = [part for part in (lock, database, pulse) if part is not None]
     parts = (redis, events, creates, enqueues, dispatcher, engine, announcer, keeper, housekeeper)
-    return App(name=node.name, components=[*node.components, *((lock,) if lock else ()), database, *parts], server=server)
+    return App(name=node.name, components=[*node.components, *opened, *parts], server=server)
+
+
+def _pulse(settings: SchedulerSettings, owner: str, clock: Clock) -> SessionLock:
+    database = Database(
+        url=settings.resolved_database_url,
+        clock=clock,
+        schema=settings.resolved_database_schema,
+        pool_size=1,
+        connect_timeout=settings.database_connect_timeout_seconds,
+    )
+    return SessionLock(database=database, owner=owner)
 
 
 def _dispatch_options(settings: SchedulerSettings) -> DispatchOptions:

@@ -45,10 +45,15 @@ class Node:
         """What has to run before anything else of the process."""
         return (self.telemetry, self.mesh, self.keys)
 
-    def database(self, settings: StoreSettings) -> Database:
-        """The service's own database, behind a breaker."""
-        breaker = self.breakers.get(id="database", target="database")
-        return Database.of(settings, clock=self._clock, guard=DatabaseGuard(breaker, settings.database_command_timeout_seconds))
+    def database(self, settings: StoreSettings, *, standstill_timeout: float = 30.0) -> Database:
+        """The service's own database, behind a breaker.
+
+        Args:
+            settings: name the database.
+            standstill_timeout: seconds after which a transaction in which nothing happens is ended.
+        """
+        guard = DatabaseGuard(self.breakers.get(id="database", target="database"), settings.database_command_timeout_seconds)
+        return Database.of(settings, clock=self._clock, guard=guard, standstill_timeout=standstill_timeout)
 
     def server(self, *, checks: Mapping[str, Check], handlers: Sequence[Handler]) -> MeshServer:
         """The service's gRPC server.

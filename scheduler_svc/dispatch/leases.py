@@ -46,6 +46,10 @@ class Leases:
     def __contains__(self, firing: object) -> bool:
         return firing in self._deliveries
 
+    def shards(self) -> set[int]:
+        """The shards whose firings are out."""
+        return {delivery.parcel.shard for delivery in self._deliveries.values()}
+
     def get(self, firing: str) -> Delivery | None:
         """The delivery of a firing that is out."""
         return self._deliveries.get(firing)

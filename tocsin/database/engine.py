@@ -60,7 +60,15 @@ def checked_schema(schema: str | None) -> str | None:
     return schema
 
 
-def postgres_engine(url: URL, *, schema: str | None, pool_size: int, connect_timeout: float, command_timeout: float | None) -> AsyncEngine:
+def postgres_engine(
+    url: URL,
+    *,
+    schema: str | None,
+    pool_size: int,
+    connect_timeout: float,
+    command_timeout: float | None,
+    standstill_timeout: float | None,
+) -> AsyncEngine:
     """An engine on PostgreSQL whose unqualified names mean ``schema``.
 
     Args:
@@ -69,10 +77,13 @@ def postgres_engine(url: URL, *, schema: str | None, pool_size: int, connect_tim
         pool_size: connections at most.
         connect_timeout: seconds.
         command_timeout: seconds that a statement may take; None: as long as it needs.
+        standstill_timeout: seconds after which the server ends a transaction in which nothing happens; None: never.
     """
     settings = {"application_name": "tocsin", "jit": "off"}  # compiling a short statement takes longer than running it
     if schema is not None:
         settings["search_path"] = schema
+    if standstill_timeout is not None:
+        settings["idle_in_transaction_session_timeout"] = str(round(standstill_timeout * 1000))
     engine = create_async_engine(
         url,
         pool_size=pool_size,

@@ -75,7 +75,8 @@ class Replica:
         shards: ShardStore
         due, ledger, shards = self.mortals  # pyright: ignore[reportAssignmentType]  they pass everything on
         self.ownership = Ownership(owner=name, clock=clock)
-        bell = ChangeBell(events=EventBus(redis=Redis(url=None, clock=clock), clock=clock))
+        events = EventBus(redis=Redis(url=None, clock=clock), clock=clock)
+        bell = ChangeBell(events=events)
         observer = SchedulerMetrics(CollectorRegistry())
         self.dispatcher = Dispatcher(
             ledger=ledger,
@@ -96,7 +97,16 @@ class Replica:
             options=engine or EngineOptions(),
         )
         self.keeper = ShardKeeper(
-            store=shards, ownership=self.ownership, listeners=(self.engine, self.dispatcher), clock=clock, lease_seconds=10, alone=alone
+            store=shards,
+            ownership=self.ownership,
+            listeners=(self.engine, self.dispatcher),
+            busy=self.dispatcher.leases.shards,
+            events=events,
+            pulse=None,
+            clock=clock,
+            lease_seconds=10,
+            address=name,
+            alone=alone,
         )
 
     async def start(self) -> "Replica":

@@ -27,14 +27,14 @@ class Stores:
         self.alarms = SqlAlarmStore(self.database)
         self.due = SqlDueStore(self.database)
         self.ledger = SqlLedger(self.database)
-        self.shards = SqlShardStore(self.database)
+        self.shards = SqlShardStore(self.database, clock=clock)
         self.upkeep = SqlUpkeep(self.database)
         self.held: Mapping[int, int] = {}
 
     async def start(self) -> None:
         """Opens the database and takes every shard."""
         await self.database.start()
-        self.held = await self.shards.acquire(OWNER, now=NOW, until=NOW + 10 * SECOND, steal=False)
+        self.held = await self.shards.acquire(OWNER, lease=10 * SECOND, most=256, dead={}, steal=False)
 
     async def add(self, *made: Alarm) -> None:
         """Stores alarms."""

@@ -10,7 +10,7 @@ import pytest
 from scheduler_svc.dispatch import DispatchOptions
 from scheduler_svc.domain import End, Failed, Firing, FiringState, Lease, Outcome, Parcel, Priority, Released, RetryPolicy, Succeeded
 from tests.integration.scheduler.replica import Processor, Replica, pass_time
-from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, firing
+from tests.integration.scheduler.stores import OWNER, SECOND, Stores, firing
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
 
@@ -47,7 +47,7 @@ def add(stores: Stores) -> Add:
 
     async def enqueue(count: int = 1, **fields: object) -> list[Firing]:
         ones = [firing(**fields) for _ in range(count)]
-        await stores.ledger.enqueue(ones, owner=OWNER, held=await stores.shards.renew(OWNER, until=NOW + 10 * SECOND))
+        await stores.ledger.enqueue(ones, owner=OWNER, held=await stores.shards.renew(OWNER, lease=10 * SECOND))
         return ones
 
     return enqueue

