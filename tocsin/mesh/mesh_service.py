@@ -1,6 +1,8 @@
 """MeshService: what every service tells about itself, and the operator's orders that it takes."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -10,8 +12,12 @@ from ulid import ULID
 from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
 from tocsin.api.mesh.v1 import mesh_service_pb2_grpc as pb_grpc
 from tocsin.clock import Clock
+from tocsin.errors import TocsinError
 from tocsin.mesh.breaker import BreakerRegistry, BreakerSnapshot, State
+from tocsin.mesh.faults import Fault, Faults
 from tocsin.mesh.health import Health, HealthMonitor
+from tocsin.mesh.metrics import BUCKETS, Durations
+from tocsin.mesh.status import error_of_code, number_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -45,7 +51,17 @@ class Start:
 class MeshServicer(pb_grpc.MeshServiceServicer):
     """Serves MeshService from the process's own state; touches no dependency, so that it answers whatever is down."""
 
-    def __init__(self, *, start: Start, health: HealthMonitor, breakers: BreakerRegistry) -> None:
+    def __init__(
+        self,
+        *,
+        start: Start,
+        health: HealthMonitor,
+        breakers: BreakerRegistry,
+        faults: Faults,
+        durations: Callable[[], Iterable[Durations]],
+    ) -> None:
+        self._faults = faults
+        self._durations = durations
         self._start = start
         self._health = health
         self._breakers = breakers
@@ -58,16 +74,73 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
         for item in self._health.dependencies:
             status.dependencies.add(name=item.name, health=_HEALTH[item.health], detail=item.detail)
         status.circuit_breakers.extend(_breaker(snapshot) for snapshot in self._breakers.snapshot())
+        status.faults.extend(_shown_fault(fault) for fault in self._faults.all)
+        status.bucket_bounds.extend(BUCKETS)
+        status.methods.extend(_stats(durations) for durations in self._durations())
         return status
 
     async def ResetBreakers(self, request: pb.ResetBreakersRequest, context: Context) -> pb.ResetBreakersResponse:  # noqa: N802 - the RPC's name
-        """Closes the breakers of one target, or all."""
-        return pb.ResetBreakersResponse(reset=self._breakers.reset(request.target))
+        """Closes the breakers of one target, one breaker, or all."""
+        return pb.ResetBreakersResponse(reset=self._breakers.reset(request.target, id=request.id))
+
+    async def ForceBreakers(self, request: pb.ForceBreakersRequest, context: Context) -> pb.ForceBreakersResponse:  # noqa: N802 - likewise
+        """Keeps the breakers of one target, one breaker, or all, open or closed."""
+        state = State.OPEN if request.state == pb.CircuitBreaker.OPEN else State.CLOSED
+        return pb.ForceBreakersResponse(forced=self._breakers.force(state, target=request.target, id=request.id))
+
+    async def SetFault(self, request: pb.SetFaultRequest, context: Context) -> pb.SetFaultResponse:  # noqa: N802 - likewise
+        """Injects a fault into the calls that this process serves."""
+        self._faults.set(_fault(request.fault))
+        return pb.SetFaultResponse(incarnation=self._start.incarnation)
+
+    async def ClearFaults(self, request: pb.ClearFaultsRequest, context: Context) -> pb.ClearFaultsResponse:  # noqa: N802 - likewise
+        """Takes faults back."""
+        return pb.ClearFaultsResponse(methods=self._faults.clear(request.method))
+
+
+def _fault(message: pb.Fault) -> Fault:
+    return Fault(
+        method=message.method,
+        percent=message.percent,
+        delay=message.delay.ToNanoseconds() / 1e9,
+        abort=partial(_aborted, message.abort) if message.abort else None,
+        drop=message.drop,
+    )
+
+
+def _aborted(code: int) -> TocsinError:
+    return error_of_code(code)("This fault was asked for.", reason="FAULT_INJECTED")
+
+
+def _shown_fault(fault: Fault) -> pb.Fault:
+    shown = pb.Fault(method=fault.method, percent=fault.percent, drop=fault.drop, abort=number_of(fault.abort()) if fault.abort else 0)
+    if fault.delay:
+        shown.delay.FromNanoseconds(round(fault.delay * 1e9))
+    return shown
+
+
+def _stats(durations: Durations) -> pb.MethodStats:
+    *target, method = durations.labels
+    stats = pb.MethodStats(target="".join(target), method=method)
+    buckets = [0.0] * (len(BUCKETS) + 1)
+    for code, cells in durations.codes.items():
+        count = int(sum(cells[:-1]))
+        stats.calls += count
+        stats.errors += 0 if code is grpc.StatusCode.OK else count
+        stats.seconds += cells[-1]
+        buckets = [one + other for one, other in zip(buckets, cells, strict=False)]
+    stats.buckets.extend(int(count) for count in buckets)
+    return stats
 
 
 def _breaker(snapshot: BreakerSnapshot) -> pb.CircuitBreaker:
     shown = pb.CircuitBreaker(
-        id=snapshot.id, target=snapshot.target, state=_STATES[snapshot.state], failures=snapshot.failures, calls=snapshot.calls
+        id=snapshot.id,
+        target=snapshot.target,
+        state=_STATES[snapshot.state],
+        failures=snapshot.failures,
+        calls=snapshot.calls,
+        forced=snapshot.forced,
     )
     if snapshot.opened is not None:
         shown.opened_time.FromDatetime(snapshot.opened)

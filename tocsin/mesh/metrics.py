@@ -1,17 +1,19 @@
 """Metrics of the mesh: rate, errors and duration per method and per attempt, retries, budgets, breakers."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 
 import grpc
 from prometheus_client import CollectorRegistry, Counter, Gauge
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tocsin.mesh.breaker import BreakerRegistry, State
+from tocsin.mesh.faults import Faults
+from tocsin.mesh.shedding import Shedder
 
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _STATES = {State.CLOSED: 0.0, State.HALF_OPEN: 1.0, State.OPEN: 2.0}
 
 
@@ -32,8 +34,8 @@ class Durations:
         cells = self.codes.get(code)
         if cells is None:
             # One cell per bucket, one for what is longer, and the sum.
-            cells = self.codes[code] = [0.0] * (len(_BUCKETS) + 2)
-        cells[bisect_left(_BUCKETS, seconds)] += 1
+            cells = self.codes[code] = [0.0] * (len(BUCKETS) + 2)
+        cells[bisect_left(BUCKETS, seconds)] += 1
         cells[-1] += seconds
 
 
@@ -53,13 +55,16 @@ class DurationCollector(Collector):
             found = self._durations[labels] = Durations(*labels)
         return found
 
+    def __iter__(self) -> Iterator[Durations]:
+        return iter(tuple(self._durations.values()))
+
     def collect(self) -> Iterator[Metric]:
         """Yields the histogram."""
         family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
         for durations in self._durations.values():
             for code, cells in durations.codes.items():
                 counts = list(accumulate(cells[:-1]))
-                bounds = [*map(str, _BUCKETS), "+Inf"]
+                bounds = [*map(str, BUCKETS), "+Inf"]
                 family.add_metric((*durations.labels, code.name), list(zip(bounds, counts, strict=True)), cells[-1])
         yield family
 
@@ -70,11 +75,37 @@ class ServerMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._seconds = DurationCollector("tocsin_server_seconds", "Time of served calls.", ("method",))
         registry.register(self._seconds)
-        self.in_flight = Gauge("tocsin_server_in_flight", "Calls being served.", registry=registry)
+        self._registry = registry
+
+    @property
+    def all(self) -> Iterable[Durations]:
+        """The durations of every method."""
+        return self._seconds
 
     def durations(self, path: str) -> Durations:
         """The durations of the method ``path``."""
         return self._seconds.of(path)
+
+    def watch(self, shedder: Shedder, faults: Faults) -> None:
+        """Reads what is in hand, and what was refused or hit, at every scrape."""
+        Gauge("tocsin_server_in_flight", "Unary calls being served.", registry=self._registry).set_function(lambda: shedder.in_hand)
+        self._registry.register(CountCollector("tocsin_server_shed", "Calls refused for overload.", lambda: shedder.refused))
+        self._registry.register(CountCollector("tocsin_server_faults", "Calls hit by a fault that was asked for.", lambda: faults.injected))
+
+
+class CountCollector(Collector):
+    """Shows a count that somebody else keeps."""
+
+    def __init__(self, name: str, documentation: str, read: Callable[[], int]) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields the count."""
+        family = CounterMetricFamily(self._name, self._documentation)
+        family.add_metric((), self._read())
+        yield family
 
 
 class ClientMetrics:
@@ -88,6 +119,11 @@ class ClientMetrics:
         self._rejected = Counter(
             "tocsin_client_rejected", "Attempts that an open circuit did not let pass.", ("target", "method"), registry=registry
         )
+
+    @property
+    def all(self) -> Iterable[Durations]:
+        """The durations of the attempts at every method."""
+        return self._seconds
 
     def durations(self, target: str, path: str) -> Durations:
         """The durations of attempts at the method ``path`` of ``target``."""

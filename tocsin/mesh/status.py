@@ -62,6 +62,16 @@ def code_of(error: TocsinError) -> grpc.StatusCode:
     return grpc.StatusCode.INTERNAL
 
 
+def number_of(error: TocsinError) -> int:
+    """The code of ``error`` as google.rpc.Code numbers it."""
+    return _NUMBERS[code_of(error)]
+
+
+def error_of_code(number: int) -> type[TocsinError]:
+    """The class of errors with this code; Internal for one that has no class of its own."""
+    return next((kind for kind, code in _TABLE if _NUMBERS[code] == number), errors.Internal)
+
+
 def to_status(error: TocsinError, *, trace_id: str | None = None) -> status_pb2.Status:
     """The google.rpc.Status of ``error``, with its details; what is too long for trailing metadata is cut.
 
@@ -75,7 +85,7 @@ def to_status(error: TocsinError, *, trace_id: str | None = None) -> status_pb2.
             info.metadata[key] = value
     if trace_id is not None:
         info.metadata["trace_id"] = trace_id
-    status = status_pb2.Status(code=_NUMBERS[code_of(error)], message=error.message[:_MAX_TEXT])
+    status = status_pb2.Status(code=number_of(error), message=error.message[:_MAX_TEXT])
     status.details.add().Pack(info)
     if error.retry_after is not None:
         retry = error_details_pb2.RetryInfo()
@@ -117,7 +127,7 @@ def from_rpc(error: grpc.aio.AioRpcError, *, target: str) -> TocsinError:
 
 def from_status(status: status_pb2.Status) -> TocsinError:
     """The error that ``status`` carries, as the class of `tocsin.errors` that it was raised as."""
-    kind = next((kind for kind, code in _TABLE if _NUMBERS[code] == status.code), errors.Internal)
+    kind = error_of_code(status.code)
     info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
     retry_after: float | None = None
     for detail in status.details:

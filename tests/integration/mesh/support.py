@@ -160,7 +160,9 @@ class Rig:
         self.mint = TokenMint(clock=clock)
         self.targets: dict[str, str] = {}
         self._parts: list[Any] = []
-        ensure_pki(folder=folder / "pki", services=["front", "echo_svc", "other"], trust_domain="tocsin.local", clock=SystemClock())
+        ensure_pki(
+            folder=folder / "pki", services=["front", "echo_svc", "gateway", "other"], trust_domain="tocsin.local", clock=SystemClock()
+        )
 
     def settings(self, service: str, **values: Any) -> RigSettings:
         """Settings with the certificate of ``service``; no lame duck unless asked for."""

@@ -321,3 +321,56 @@ async def test_a_guard_rejects_when_open_and_measures_slowness(clock: FakeClock)
     with pytest.raises(CircuitOpen):
         async with breaker.guard(failing_on(Broken)):
             pytest.fail("an open breaker ran its block")
+
+
+@pytest.mark.parametrize("outcomes", [[FAIL] * 50, alternating(50, 1)])
+def test_a_breaker_that_is_kept_closed_never_trips(clock: FakeClock, outcomes: list[Outcome]) -> None:
+    """An operator knows better, until the reset."""
+    breaker = make(clock)
+    breaker.force(State.CLOSED)
+    run(breaker, outcomes)
+    assert (breaker.state, breaker.snapshot().forced) == (State.CLOSED, True)
+    assert breaker.reset()
+    run(breaker, [FAIL] * 5)
+    assert breaker.state is State.OPEN
+
+
+def test_a_breaker_that_is_kept_open_never_probes(clock: FakeClock) -> None:
+    """Neither time nor a connection that is back lets a call pass, and nobody is told when to come again."""
+    breaker = make(clock)
+    breaker.force(State.OPEN)
+    jump(clock, 10_000)
+    breaker.hasten()
+    with pytest.raises(CircuitOpen) as rejected:
+        breaker.admit()
+    assert rejected.value.retry_after is None
+    assert breaker.snapshot().retry_after is None
+    assert breaker.reset()
+    assert breaker.admit()
+
+
+def test_half_open_cannot_be_kept(clock: FakeClock) -> None:
+    """It is a moment, no state to stay in."""
+    with pytest.raises(ValueError, match="half open"):
+        make(clock).force(State.HALF_OPEN)
+
+
+def test_a_hastened_breaker_probes_at_once_and_waits_as_at_first_when_it_fails(clock: FakeClock) -> None:
+    """A connection that is back is a reason to try, and none to give up the pause."""
+    breaker = opened(clock)
+    breaker.hasten()
+    breaker.record(breaker.admit(), FAIL)
+    assert breaker.state is State.OPEN
+    assert breaker.snapshot().retry_after == RULE.open
+
+
+@pytest.mark.parametrize(("target", "identity"), [("t", ""), ("", "t/a"), ("", "")])
+def test_an_order_holds_for_breakers_made_later(clock: FakeClock, target: str, identity: str) -> None:
+    """A process makes its breakers with its first calls; a reset takes the order back."""
+    breakers = BreakerRegistry(clock=clock)
+    assert breakers.force(State.OPEN, target=target, id=identity) == []
+    assert breakers.get(id="t/a", target="t").state is State.OPEN
+    assert breakers.get(id="u/b", target="u").state is (State.CLOSED if target or identity else State.OPEN)
+    breakers.reset(target, id=identity)
+    assert breakers.open_targets() == set()
+    assert breakers.get(id="t/c", target="t").state is State.CLOSED

@@ -39,6 +39,7 @@ class BreakerSnapshot:
     calls: int
     opened: datetime | None
     retry_after: float | None
+    forced: bool = False
 
 
 class Breaker:
@@ -55,6 +56,7 @@ class Breaker:
         "_consecutive",
         "_draw",
         "_failures",
+        "_forced",
         "_generation",
         "_machine",
         "_opened",
@@ -98,6 +100,7 @@ class Breaker:
         self._window = Window(seconds=rule.window)
         self._generation = 0
         self._consecutive = 0
+        self._forced = False
         self._enter(State.CLOSED)
 
     @property
@@ -136,8 +139,9 @@ class Breaker:
         return permit
 
     def _rejection(self, retry_after: float) -> CircuitOpen:
+        after = None if retry_after == _FOREVER else retry_after
         return CircuitOpen(
-            f"The circuit to {self.target} is open.", retry_after=retry_after, metadata={"target": self.target, "breaker": self.id}
+            f"The circuit to {self.target} is open.", retry_after=after, metadata={"target": self.target, "breaker": self.id}
         )
 
     def record(self, permit: Permit, outcome: Outcome, *, slow: bool = False) -> None:
@@ -163,6 +167,8 @@ class Breaker:
         if not (window.failures or window.slow):
             return
         rule = self._rule
+        if self._forced:
+            return
         if self._consecutive >= rule.consecutive_failures or (
             window.calls >= rule.minimum_calls
             and (window.failures * 100 > rule.failure_percent * window.calls or window.slow * 100 >= rule.slow_percent * window.calls)
@@ -210,7 +216,7 @@ class Breaker:
 
     def hasten(self) -> None:
         """Lets the next call of an open breaker probe, for the far end seems to be back; a failure waits as at first."""
-        if self._state is State.OPEN:
+        if self._state is State.OPEN and not self._forced:
             self._until = self._clock.monotonic()
             self._backoff = self._rule.open / 2  # a failed probe doubles it
 
@@ -218,11 +224,27 @@ class Breaker:
         """Closes the breaker and forgets what it counted; results of attempts under way are dropped.
 
         Returns:
-            True if it was not closed before.
+            True if it was not closed before, or was kept so by an order.
         """
-        was_closed = self._state is State.CLOSED
+        changed, self._forced = self._forced or self._state is not State.CLOSED, False
         self._enter(State.CLOSED)
-        return not was_closed
+        return changed
+
+    def force(self, state: State) -> None:
+        """Keeps the breaker open, or closed, whatever happens, until `reset`.
+
+        Args:
+            state: OPEN or CLOSED.
+
+        Raises:
+            ValueError: half open cannot be kept.
+        """
+        if state is State.HALF_OPEN:
+            raise ValueError("a breaker cannot be kept half open")
+        self._forced = True
+        self._enter(state)
+        if state is State.OPEN:
+            self._until = _FOREVER
 
     def guard(self, classify: Classify, *, timeout: float = _FOREVER) -> "Guard":
         """An asynchronous context that admits its block, or raises CircuitOpen, and records how the block ends.
@@ -247,7 +269,8 @@ class Breaker:
             failures=failures,
             calls=calls,
             opened=self._opened,
-            retry_after=max(0.0, self._until - now) if self._state is State.OPEN else None,
+            retry_after=max(0.0, self._until - now) if self._state is State.OPEN and self._until != _FOREVER else None,
+            forced=self._forced,
         )
 
     def now(self) -> float:

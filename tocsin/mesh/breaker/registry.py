@@ -21,6 +21,7 @@ class BreakerRegistry:
         self._clock = clock
         self._listeners = list(listeners)
         self._breakers: dict[str, Breaker] = {}
+        self._orders: dict[tuple[str, str], State] = {}
         self._exported = False
 
     def get(self, *, id: str, target: str, rule: BreakerRule | None = None) -> Breaker:  # noqa: A002 - as in Breaker
@@ -35,6 +36,9 @@ class BreakerRegistry:
         if breaker is None:
             breaker = Breaker(id=id, target=target, rule=rule or BreakerRule(), clock=self._clock, listeners=self._listeners)
             self._breakers[id] = breaker
+            for (wanted, identity), state in self._orders.items():
+                if wanted in ("", target) and identity in ("", id):
+                    breaker.force(state)
         return breaker
 
     def add_listener(self, listener: pybreaker.CircuitBreakerListener) -> None:
@@ -56,10 +60,38 @@ class BreakerRegistry:
         """Targets with at least one breaker that is not closed."""
         return {breaker.target for breaker in self._breakers.values() if breaker.state is not State.CLOSED}
 
-    def reset(self, target: str = "") -> list[str]:
-        """Closes the breakers of ``target``, or all.
+    def reset(self, target: str = "", *, id: str = "") -> list[str]:  # noqa: A002 - as in Breaker
+        """Closes the breakers of ``target``, or the one with that identity, or all.
 
         Returns:
-            Identities of those that were not closed before.
+            Identities of those that were not closed before, or were kept so by an order.
         """
-        return [name for name, breaker in sorted(self._breakers.items()) if target in ("", breaker.target) and breaker.reset()]
+        chosen = self._chosen(target, id)
+        gone = {breaker.id for breaker in chosen}
+        self._orders = {order: state for order, state in self._orders.items() if not self._covered(order, target, id, gone)}
+        return [breaker.id for breaker in chosen if breaker.reset()]
+
+    def force(self, state: State, *, target: str = "", id: str = "") -> list[str]:  # noqa: A002 - as in Breaker
+        """Keeps the breakers of ``target``, or the one with that identity, open or closed until they are reset; their identities.
+
+        The order holds for breakers that are made later as well: a process makes a breaker with its first call.
+        """
+        self._orders[target, id] = state
+        chosen = self._chosen(target, id)
+        for breaker in chosen:
+            breaker.force(state)
+        return [breaker.id for breaker in chosen]
+
+    @staticmethod
+    def _covered(order: tuple[str, str], target: str, identity: str, gone: set[str]) -> bool:
+        """Whether a reset of ``target`` or ``identity`` takes an order back."""
+        wanted, named = order
+        return (
+            order == (target, identity)
+            or not (target or identity)
+            or (not identity and wanted == target)
+            or (bool(named) and named in gone)
+        )
+
+    def _chosen(self, target: str, identity: str) -> list[Breaker]:
+        return [breaker for name, breaker in sorted(self._breakers.items()) if target in ("", breaker.target) and identity in ("", name)]

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import grpc
 
@@ -13,8 +13,9 @@ from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client.channel import MeshChannel
 from tocsin.mesh.client.method import Target
 from tocsin.mesh.client.options import channel_options
+from tocsin.mesh.client.throttle import Throttle
 from tocsin.mesh.identity import Identity
-from tocsin.mesh.metrics import ClientMetrics, export_breakers
+from tocsin.mesh.metrics import ClientMetrics, Durations, export_breakers
 from tocsin.mesh.policy import MethodPolicy, policies
 from tocsin.mesh.retry import RetryBudget
 from tocsin.telemetry import Telemetry
@@ -100,6 +101,7 @@ class Mesh:
             breakers=self._breakers,
             telemetry=self._telemetry,
             metrics=self._metrics,
+            throttle=Throttle(now=self._clock.monotonic),
         )
         return MeshChannel(target=target, methods=self._methods, dial=lambda checked: self._dial(service, address, checked=checked))
 
@@ -146,6 +148,11 @@ class Mesh:
         return sorted(
             {f"[{address[0]}]:{address[1]}" if family is socket.AF_INET6 else f"{address[0]}:{address[1]}" for family, *_, address in found}
         )
+
+    @property
+    def durations(self) -> Iterable[Durations]:
+        """How long the attempts at each method took."""
+        return self._metrics.all
 
     async def start(self) -> None:
         """Checks that this process can say who it is.

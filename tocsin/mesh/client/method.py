@@ -16,6 +16,7 @@ from tocsin.errors import CircuitOpen, DeadlineExceeded, TocsinError
 from tocsin.mesh import status
 from tocsin.mesh.breaker import Breaker, BreakerRegistry, Outcome, Permit, State
 from tocsin.mesh.client.recovery import Recovery
+from tocsin.mesh.client.throttle import Throttle, Throttled
 from tocsin.mesh.context import current
 from tocsin.mesh.metrics import ClientMetrics, Durations
 from tocsin.mesh.policy import MethodPolicy
@@ -49,6 +50,7 @@ class Target:
     breakers: BreakerRegistry
     telemetry: Telemetry
     metrics: ClientMetrics
+    throttle: Throttle
 
 
 class Method:
@@ -112,6 +114,7 @@ class Method:
 
         Raises:
             CircuitOpen: no attempt may be made.
+            Throttled: the far end refuses most calls for overload.
         """
         breaker = self._breaker
         if breaker is None:
@@ -119,8 +122,9 @@ class Method:
                 return None
             breaker = self._breaker = self._make_breaker()
         try:
+            self._target.throttle.admit()
             return breaker.admit(min(timeout, _PROBE_SECONDS))
-        except CircuitOpen:
+        except (CircuitOpen, Throttled):
             self._rejected.inc()
             raise
 
@@ -132,6 +136,7 @@ class Method:
         """Records a successful attempt, or the first message of a stream, after ``seconds``."""
         if permit is not None and self._breaker is not None:
             self._breaker.record(permit, Outcome.SUCCESS, slow=not stream and seconds > _SLOW * self.policy.timeout)
+        self._target.throttle.ended(None)
         self._budget.succeeded()
         self._durations.observe(grpc.StatusCode.OK, seconds)
 
@@ -143,6 +148,7 @@ class Method:
             self._breaker.record(permit, outcome, slow=seconds > _SLOW * self.policy.timeout)
             if self._breaker.state is State.OPEN:
                 self._recovery.opened(self._breaker)
+        self._target.throttle.ended(found)
         if retryable(found):
             self._budget.failed()
         self._durations.observe(error.code(), seconds)

@@ -1,11 +1,12 @@
 """The stages that a call passes before and after its handler, compiled for one method.
 
-Order: span, peer identity, deadline, authentication and scope, validation, handler, error mapping. A stage that a method's policy does not
-need is not in its list.
+Order: span, load shedding, peer identity, deadline, authentication and scope, faults, validation, handler, error mapping. A stage that a
+method's policy does not need is not in its list.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn, TypeVar, cast
@@ -16,9 +17,11 @@ from opentelemetry.trace import SpanKind
 from tocsin.errors import DeadlineExceeded, Internal, PermissionDenied, TocsinError, Unauthenticated, Unavailable
 from tocsin.mesh import status
 from tocsin.mesh.context import Call, enter
+from tocsin.mesh.faults import Faults
 from tocsin.mesh.identity import Identity
 from tocsin.mesh.metrics import ServerMetrics
-from tocsin.mesh.policy import MethodPolicy
+from tocsin.mesh.policy import Kind, MethodPolicy
+from tocsin.mesh.shedding import Shedder
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.mesh.validation import RequestValidator
 from tocsin.telemetry import (
@@ -68,7 +71,8 @@ class Parts:
     validator: RequestValidator
     telemetry: Telemetry
     metrics: ServerMetrics
-    in_flight: int = 0
+    shedder: Shedder
+    faults: Faults
 
 
 class Chain:
@@ -89,21 +93,30 @@ class Chain:
 
     def around(self, body: Body[R]) -> Body[R]:
         """The function that gRPC calls: ``body`` with everything that stands around it."""
-        parts, durations = self._parts, self._durations
+        durations = self._durations
+        # A stream says nothing about how fast the service works, and one that is refused comes back at once.
+        admitted = self._shed if self._policy.kind is Kind.UNARY_UNARY and not self._policy.is_control else self._traced
 
         async def serve(first: Any, context: Context) -> R:
             started = _now()
-            parts.in_flight += 1
             try:
-                result = await self._traced(body, first, context)
+                result = await admitted(body, first, context)
             except BaseException as error:  # noqa: BLE001 - whatever it is, the caller gets a status; cancellation is raised again
                 await self._fail(error, context, started)
-            finally:
-                parts.in_flight -= 1
             durations.observe(grpc.StatusCode.OK, _now() - started)
             return result
 
         return serve
+
+    async def _shed(self, body: Body[R], first: Any, context: Context) -> R:
+        shedder, passed = self._parts.shedder, False
+        begun = shedder.admit(self._policy.criticality)
+        try:
+            result = await self._traced(body, first, context)
+            passed = True
+        finally:
+            shedder.done(begun, passed=passed)
+        return result
 
     async def _traced(self, body: Body[R], first: Any, context: Context) -> R:
         authorization, traceparent = _headers(context)
@@ -119,7 +132,13 @@ class Chain:
             stage(call, context)
         if not self._policy.public:
             await self._authenticate(call)
+        elif call.authorization is not None:
+            # Nobody needs a token here; one that is not valid is as good as none.
+            with suppress(TocsinError):
+                await self._authenticate(call)
         enter(call)
+        if self._parts.faults and not self._policy.is_control:
+            body = _faulty(body, self._parts.faults, self._policy.path)
         remaining = _remaining(context)
         limit = self._policy.timeout
         if remaining is not None and remaining <= limit + _SLACK:
@@ -199,6 +218,14 @@ class Chain:
             return None
         _log.error("unexpected error", method=self._policy.path, exc_info=error)
         return Internal()
+
+
+def _faulty(body: Body[R], faults: Faults, path: str) -> Body[R]:
+    async def run(first: Any, context: Context) -> R:
+        await faults.inject(path)
+        return await body(first, context)
+
+    return run
 
 
 def _now() -> float:

@@ -2,7 +2,9 @@
 
 import asyncio
 import inspect
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any, TypeAlias, cast
 
 import grpc
@@ -14,6 +16,7 @@ from tocsin.clock import Clock
 from tocsin.config import ServiceSettings
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
+from tocsin.mesh.faults import Faults
 from tocsin.mesh.health import Check, HealthMonitor, HealthServicer
 from tocsin.mesh.identity import Identity
 from tocsin.mesh.mesh_service import MeshServicer, Start
@@ -22,6 +25,7 @@ from tocsin.mesh.policy import Kind, MethodPolicy, policies
 from tocsin.mesh.server.binding import bind, server_options
 from tocsin.mesh.server.chain import Parts
 from tocsin.mesh.server.methods import MethodTable, Registrar, RpcHandler, compile_handlers
+from tocsin.mesh.shedding import Shedder
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.mesh.validation import RequestValidator
 from tocsin.telemetry import Telemetry, get_logger
@@ -85,9 +89,17 @@ class MeshServer:
             validator=RequestValidator(),
             telemetry=telemetry,
             metrics=metrics,
+            shedder=Shedder(lag=lambda: telemetry.lag.seconds, threshold=settings.shed_lag_seconds, now=time.monotonic),
+            faults=Faults(enabled=settings.faults_enabled),
         )
-        metrics.in_flight.set_function(lambda: parts.in_flight)
-        servicer = MeshServicer(start=Start.of(service, clock), health=self.health, breakers=breakers)
+        metrics.watch(parts.shedder, parts.faults)
+        servicer = MeshServicer(
+            start=Start.of(service, clock),
+            health=self.health,
+            breakers=breakers,
+            faults=parts.faults,
+            durations=lambda: chain(metrics.all, mesh.durations if mesh else ()),
+        )
         known = policies() if methods is None else {**policies(), **methods}
         self._handlers = compile_handlers(
             _registered([*handlers, (mesh_service_pb2_grpc.add_MeshServiceServicer_to_server, servicer)]), methods=known, parts=parts

@@ -78,6 +78,9 @@ class Status(_message.Message):
     HEALTH_FIELD_NUMBER: _builtins.int
     DEPENDENCIES_FIELD_NUMBER: _builtins.int
     CIRCUIT_BREAKERS_FIELD_NUMBER: _builtins.int
+    FAULTS_FIELD_NUMBER: _builtins.int
+    METHODS_FIELD_NUMBER: _builtins.int
+    BUCKET_BOUNDS_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     """Service name, such as "scheduler_svc"."""
     incarnation: _builtins.str
@@ -98,6 +101,18 @@ class Status(_message.Message):
     def circuit_breakers(self) -> _containers.RepeatedCompositeFieldContainer[Global___CircuitBreaker]:
         """Its circuit breakers."""
 
+    @_builtins.property
+    def faults(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fault]:
+        """Faults that are injected now."""
+
+    @_builtins.property
+    def methods(self) -> _containers.RepeatedCompositeFieldContainer[Global___MethodStats]:
+        """Calls served and made since the start, by method."""
+
+    @_builtins.property
+    def bucket_bounds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Upper bounds in seconds of the buckets of MethodStats; a last bucket is for what took longer."""
+
     def __init__(
         self,
         *,
@@ -108,10 +123,13 @@ class Status(_message.Message):
         health: Global___Status.Health.ValueType = ...,
         dependencies: _abc.Iterable[Global___Dependency] | None = ...,
         circuit_breakers: _abc.Iterable[Global___CircuitBreaker] | None = ...,
+        faults: _abc.Iterable[Global___Fault] | None = ...,
+        methods: _abc.Iterable[Global___MethodStats] | None = ...,
+        bucket_bounds: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["circuit_breakers", b"circuit_breakers", "dependencies", b"dependencies", "health", b"health", "incarnation", b"incarnation", "service", b"service", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket_bounds", b"bucket_bounds", "circuit_breakers", b"circuit_breakers", "dependencies", b"dependencies", "faults", b"faults", "health", b"health", "incarnation", b"incarnation", "methods", b"methods", "service", b"service", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -187,6 +205,7 @@ class CircuitBreaker(_message.Message):
     CALLS_FIELD_NUMBER: _builtins.int
     OPENED_TIME_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_FIELD_NUMBER: _builtins.int
+    FORCED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identity: "<target>/<package>.<Service>/<Method>", "database", or the provider's name."""
     target: _builtins.str
@@ -197,6 +216,8 @@ class CircuitBreaker(_message.Message):
     """Failures in the current window, or in a row, whichever is more."""
     calls: _builtins.int
     """Calls in the current window."""
+    forced: _builtins.bool
+    """True while an order keeps it open or closed."""
     @_builtins.property
     def opened_time(self) -> _timestamp_pb2.Timestamp:
         """Since when it is open; unset when closed."""
@@ -215,10 +236,11 @@ class CircuitBreaker(_message.Message):
         calls: _builtins.int = ...,
         opened_time: _timestamp_pb2.Timestamp | None = ...,
         retry_after: _duration_pb2.Duration | None = ...,
+        forced: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["opened_time", b"opened_time", "retry_after", b"retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "failures", b"failures", "id", b"id", "opened_time", b"opened_time", "retry_after", b"retry_after", "state", b"state", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "failures", b"failures", "forced", b"forced", "id", b"id", "opened_time", b"opened_time", "retry_after", b"retry_after", "state", b"state", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -231,16 +253,20 @@ class ResetBreakersRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGET_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     """Closes the breakers of this target alone; empty closes all."""
+    id: _builtins.str
+    """Closes the breaker with this identity alone."""
     def __init__(
         self,
         *,
         target: _builtins.str = ...,
+        id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -269,3 +295,233 @@ class ResetBreakersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResetBreakersResponse: _TypeAlias = ResetBreakersResponse  # noqa: Y015
+
+@_typing.final
+class ForceBreakersRequest(_message.Message):
+    """Keeps breakers open or closed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """The breakers of this target; empty with an id, or for all."""
+    id: _builtins.str
+    """The breaker with this identity alone."""
+    state: Global___CircuitBreaker.State.ValueType
+    """OPEN or CLOSED."""
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        id: _builtins.str = ...,
+        state: Global___CircuitBreaker.State.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "state", b"state", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForceBreakersRequest: _TypeAlias = ForceBreakersRequest  # noqa: Y015
+
+@_typing.final
+class ForceBreakersResponse(_message.Message):
+    """What is kept so. Breakers that the process makes later are kept as well."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORCED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def forced(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Identities of the breakers."""
+
+    def __init__(
+        self,
+        *,
+        forced: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["forced", b"forced"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForceBreakersResponse: _TypeAlias = ForceBreakersResponse  # noqa: Y015
+
+@_typing.final
+class Fault(_message.Message):
+    """What happens to a share of the calls that a process serves."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    DELAY_FIELD_NUMBER: _builtins.int
+    ABORT_FIELD_NUMBER: _builtins.int
+    DROP_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """Full path of a method, "/package.Service/Method"; with a "/" at its end a whole service, "/package.Service/"; empty for every call."""
+    percent: _builtins.float
+    """Share of the calls, in percent."""
+    abort: _builtins.int
+    """They end with this code, as google.rpc.Code numbers it; 0 lets them pass."""
+    drop: _builtins.bool
+    """They get no answer before their deadline."""
+    @_builtins.property
+    def delay(self) -> _duration_pb2.Duration:
+        """They wait so long first."""
+
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        percent: _builtins.float = ...,
+        delay: _duration_pb2.Duration | None = ...,
+        abort: _builtins.int = ...,
+        drop: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delay", b"delay"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abort", b"abort", "delay", b"delay", "drop", b"drop", "method", b"method", "percent", b"percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Fault: _TypeAlias = Fault  # noqa: Y015
+
+@_typing.final
+class SetFaultRequest(_message.Message):
+    """Injects a fault."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAULT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def fault(self) -> Global___Fault:
+        """The fault; it replaces the one for the same method."""
+
+    def __init__(
+        self,
+        *,
+        fault: Global___Fault | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fault", b"fault"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fault", b"fault"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetFaultRequest: _TypeAlias = SetFaultRequest  # noqa: Y015
+
+@_typing.final
+class SetFaultResponse(_message.Message):
+    """A fault is injected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCARNATION_FIELD_NUMBER: _builtins.int
+    incarnation: _builtins.str
+    """Identity of the process."""
+    def __init__(
+        self,
+        *,
+        incarnation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incarnation", b"incarnation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetFaultResponse: _TypeAlias = SetFaultResponse  # noqa: Y015
+
+@_typing.final
+class ClearFaultsRequest(_message.Message):
+    """Takes faults back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """The fault for exactly this method; empty for all."""
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["method", b"method"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClearFaultsRequest: _TypeAlias = ClearFaultsRequest  # noqa: Y015
+
+@_typing.final
+class ClearFaultsResponse(_message.Message):
+    """Faults that are gone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHODS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def methods(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Their methods."""
+
+    def __init__(
+        self,
+        *,
+        methods: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["methods", b"methods"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClearFaultsResponse: _TypeAlias = ClearFaultsResponse  # noqa: Y015
+
+@_typing.final
+class MethodStats(_message.Message):
+    """The calls of one method since the start of the process."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    BUCKETS_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """The called service; empty for calls that this process served."""
+    method: _builtins.str
+    """Full path of the method."""
+    calls: _builtins.int
+    """Calls, or attempts of calls made."""
+    errors: _builtins.int
+    """Those of them that ended with a code other than OK."""
+    seconds: _builtins.float
+    """Seconds that they took in all."""
+    @_builtins.property
+    def buckets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Calls by how long they took; see Status.bucket_bounds."""
+
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        method: _builtins.str = ...,
+        calls: _builtins.int = ...,
+        errors: _builtins.int = ...,
+        seconds: _builtins.float = ...,
+        buckets: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "calls", b"calls", "errors", b"errors", "method", b"method", "seconds", b"seconds", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MethodStats: _TypeAlias = MethodStats  # noqa: Y015

@@ -45,6 +45,21 @@ class MeshServiceStub:
                 request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ResetBreakersRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ResetBreakersResponse.FromString,
                 _registered_method=True)
+        self.ForceBreakers = channel.unary_unary(
+                '/tocsin.api.mesh.v1.MeshService/ForceBreakers',
+                request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ForceBreakersRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ForceBreakersResponse.FromString,
+                _registered_method=True)
+        self.SetFault = channel.unary_unary(
+                '/tocsin.api.mesh.v1.MeshService/SetFault',
+                request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.SetFaultRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.SetFaultResponse.FromString,
+                _registered_method=True)
+        self.ClearFaults = channel.unary_unary(
+                '/tocsin.api.mesh.v1.MeshService/ClearFaults',
+                request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ClearFaultsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ClearFaultsResponse.FromString,
+                _registered_method=True)
 
 
 class MeshServiceServicer:
@@ -59,7 +74,28 @@ class MeshServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResetBreakers(self, request, context):
-        """Closes circuit breakers of this process.
+        """Closes circuit breakers of this process, and takes orders for them back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForceBreakers(self, request, context):
+        """Keeps circuit breakers of this process open, or closed, until they are reset.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetFault(self, request, context):
+        """Makes this process delay, refuse or never answer a share of the calls that it serves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClearFaults(self, request, context):
+        """Takes faults back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -77,6 +113,21 @@ def add_MeshServiceServicer_to_server(servicer, server):
                     servicer.ResetBreakers,
                     request_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ResetBreakersRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ResetBreakersResponse.SerializeToString,
+            ),
+            'ForceBreakers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForceBreakers,
+                    request_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ForceBreakersRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ForceBreakersResponse.SerializeToString,
+            ),
+            'SetFault': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetFault,
+                    request_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.SetFaultRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.SetFaultResponse.SerializeToString,
+            ),
+            'ClearFaults': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClearFaults,
+                    request_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ClearFaultsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ClearFaultsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +185,87 @@ class MeshService:
             '/tocsin.api.mesh.v1.MeshService/ResetBreakers',
             tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ResetBreakersRequest.SerializeToString,
             tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ResetBreakersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForceBreakers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mesh.v1.MeshService/ForceBreakers',
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ForceBreakersRequest.SerializeToString,
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ForceBreakersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetFault(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mesh.v1.MeshService/SetFault',
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.SetFaultRequest.SerializeToString,
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.SetFaultResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClearFaults(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mesh.v1.MeshService/ClearFaults',
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ClearFaultsRequest.SerializeToString,
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ClearFaultsResponse.FromString,
             options,
             channel_credentials,
             insecure,

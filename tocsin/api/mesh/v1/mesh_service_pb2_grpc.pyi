@@ -36,7 +36,13 @@ class MeshServiceStub:
     GetStatus: _grpc.UnaryUnaryMultiCallable[_mesh_service_pb2.GetStatusRequest, _mesh_service_pb2.Status]
     """Answers with the health, the dependencies and the circuit breakers of this process."""
     ResetBreakers: _grpc.UnaryUnaryMultiCallable[_mesh_service_pb2.ResetBreakersRequest, _mesh_service_pb2.ResetBreakersResponse]
-    """Closes circuit breakers of this process."""
+    """Closes circuit breakers of this process, and takes orders for them back."""
+    ForceBreakers: _grpc.UnaryUnaryMultiCallable[_mesh_service_pb2.ForceBreakersRequest, _mesh_service_pb2.ForceBreakersResponse]
+    """Keeps circuit breakers of this process open, or closed, until they are reset."""
+    SetFault: _grpc.UnaryUnaryMultiCallable[_mesh_service_pb2.SetFaultRequest, _mesh_service_pb2.SetFaultResponse]
+    """Makes this process delay, refuse or never answer a share of the calls that it serves."""
+    ClearFaults: _grpc.UnaryUnaryMultiCallable[_mesh_service_pb2.ClearFaultsRequest, _mesh_service_pb2.ClearFaultsResponse]
+    """Takes faults back."""
 
 @_typing.type_check_only
 class MeshServiceAsyncStub(MeshServiceStub):
@@ -46,7 +52,13 @@ class MeshServiceAsyncStub(MeshServiceStub):
     GetStatus: _aio.UnaryUnaryMultiCallable[_mesh_service_pb2.GetStatusRequest, _mesh_service_pb2.Status]  # type: ignore[assignment]
     """Answers with the health, the dependencies and the circuit breakers of this process."""
     ResetBreakers: _aio.UnaryUnaryMultiCallable[_mesh_service_pb2.ResetBreakersRequest, _mesh_service_pb2.ResetBreakersResponse]  # type: ignore[assignment]
-    """Closes circuit breakers of this process."""
+    """Closes circuit breakers of this process, and takes orders for them back."""
+    ForceBreakers: _aio.UnaryUnaryMultiCallable[_mesh_service_pb2.ForceBreakersRequest, _mesh_service_pb2.ForceBreakersResponse]  # type: ignore[assignment]
+    """Keeps circuit breakers of this process open, or closed, until they are reset."""
+    SetFault: _aio.UnaryUnaryMultiCallable[_mesh_service_pb2.SetFaultRequest, _mesh_service_pb2.SetFaultResponse]  # type: ignore[assignment]
+    """Makes this process delay, refuse or never answer a share of the calls that it serves."""
+    ClearFaults: _aio.UnaryUnaryMultiCallable[_mesh_service_pb2.ClearFaultsRequest, _mesh_service_pb2.ClearFaultsResponse]  # type: ignore[assignment]
+    """Takes faults back."""
 
 class MeshServiceServicer(metaclass=_abc_1.ABCMeta):
     """State and control of one process of the mesh. Served by every service; reached by the gateway and by operators."""
@@ -65,6 +77,30 @@ class MeshServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _mesh_service_pb2.ResetBreakersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_mesh_service_pb2.ResetBreakersResponse, _abc.Awaitable[_mesh_service_pb2.ResetBreakersResponse]]:
-        """Closes circuit breakers of this process."""
+        """Closes circuit breakers of this process, and takes orders for them back."""
+
+    @_abc_1.abstractmethod
+    def ForceBreakers(
+        self,
+        request: _mesh_service_pb2.ForceBreakersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_mesh_service_pb2.ForceBreakersResponse, _abc.Awaitable[_mesh_service_pb2.ForceBreakersResponse]]:
+        """Keeps circuit breakers of this process open, or closed, until they are reset."""
+
+    @_abc_1.abstractmethod
+    def SetFault(
+        self,
+        request: _mesh_service_pb2.SetFaultRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_mesh_service_pb2.SetFaultResponse, _abc.Awaitable[_mesh_service_pb2.SetFaultResponse]]:
+        """Makes this process delay, refuse or never answer a share of the calls that it serves."""
+
+    @_abc_1.abstractmethod
+    def ClearFaults(
+        self,
+        request: _mesh_service_pb2.ClearFaultsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_mesh_service_pb2.ClearFaultsResponse, _abc.Awaitable[_mesh_service_pb2.ClearFaultsResponse]]:
+        """Takes faults back."""
 
 def add_MeshServiceServicer_to_server(servicer: MeshServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
