@@ -4,6 +4,8 @@ The truth of a calendar alarm is wall time, zone and rule; an instant is compute
 the `Rule` that walks its due times. A new kind of trigger is a new spec in `trigger`, a new rule in `rules`, and a case in `rule_of`.
 """
 
+from scheduler_svc.recurrence.checks import checked_due, settled
+from scheduler_svc.recurrence.refusal import BadRule
 from scheduler_svc.recurrence.rule import Rule
 from scheduler_svc.recurrence.rules import Compiled, anchor_of, compiled, first_due, rule_of
 from scheduler_svc.recurrence.specs import (
@@ -35,6 +37,7 @@ __all__ = [
     "END_OF_TIME",
     "TZDATA_VERSION",
     "At",
+    "BadRule",
     "CatchUp",
     "CatchUpMode",
     "Comparison",
@@ -58,8 +61,10 @@ __all__ = [
     "Trigger",
     "UnknownZone",
     "anchor_of",
+    "checked_due",
     "compiled",
     "first_due",
     "rule_of",
+    "settled",
     "zone",
 ]

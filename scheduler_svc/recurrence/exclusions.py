@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Final
 
 from scheduler_svc.recurrence.days import day_of
@@ -73,11 +73,6 @@ def _instant(found: re.Match[str]) -> Micros:
 def wall_of(naive: datetime) -> int:
     """The wall time of a local time, in whole seconds."""
     return day_of(naive.date()) * _DAY + naive.hour * 3600 + naive.minute * 60 + naive.second
-
-
-def local_text(wall: int) -> str:
-    """A wall time as people write it."""
-    return (datetime(1970, 1, 1) + timedelta(seconds=wall)).isoformat()  # noqa: DTZ001  a local time has no zone of its own
 
 
 class Exclusions:

@@ -5,6 +5,7 @@ A wall time is a number of seconds since 1970-01-01T00:00.
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from scheduler_svc.recurrence.days import LAST_YEAR, Days, bits, year_of, year_start
@@ -12,6 +13,11 @@ from scheduler_svc.recurrence.times import Times
 
 DAY: Final = 86_400
 _MOST_COUNTED: Final = 10_000
+
+
+def local_text(wall: int) -> str:
+    """A wall time as people write it."""
+    return (datetime(1970, 1, 1) + timedelta(seconds=wall)).isoformat()  # noqa: DTZ001  a local time has no zone of its own
 
 
 class TooMany(Exception):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from scheduler_svc.recurrence.days import Days, Year, bits, date_of, kind_of, run, weekdays_of, year_of, year_start
+from scheduler_svc.recurrence.days import LAST_YEAR, Days, Year, bits, date_of, kind_of, run, weekdays_of, year_of, year_start
 from scheduler_svc.recurrence.ical.parts import Frequency, Nth, RuleParts
 from scheduler_svc.recurrence.times import Times
 
@@ -62,49 +62,55 @@ class PickedDays(Days):
         self._days = days
         self._times = times
         self._picked: tuple[int, dict[int, list[int]]] = (0, {})
+        self._known: dict[tuple[Year, int], dict[int, list[int]]] = {}
 
     def work_out(self, year: int) -> int:
         """See `Days`."""
-        picked: dict[int, list[int]] = {}
-        start = year_start(year)
-        for days in self._periods(year):
-            for index in self._indexes(len(days) * self._times.count):
-                day, time = divmod(index, self._times.count)
-                picked.setdefault(days[day], []).append(self._times.nth(time))
+        picked = self._pick(year)
         self._picked = (year, picked)
-        return sum(1 << (day - start) for day in picked if 0 <= day - start < kind_of(year).length)
+        return sum(1 << day for day in picked)
 
     def times_on(self, day: int) -> list[int]:
         """The times that are picked on one of the days, in order."""
         year = year_of(day)
         if self._picked[0] != year:
             self.work_out(year)
-        return self._picked[1].get(day, [])
+        return self._picked[1].get(day - year_start(year), [])
+
+    def _pick(self, year: int) -> dict[int, list[int]]:
+        """The days of a year, from 0, and the times that are picked on them."""
+        kind, mask = kind_of(year), self._days.mask(year)
+        if self._parts.frequency is Frequency.WEEKLY:
+            return self._picked_of(self._weeks(year, mask), kind)
+        known = self._known.get((kind, mask))
+        if known is None:
+            periods = [(0, kind.length)] if self._parts.frequency is Frequency.YEARLY else [month[1:] for month in kind.months()]
+            days = ([first + day for day in bits(mask >> first & run(0, length))] for first, length in periods)
+            known = self._known[kind, mask] = self._picked_of(days, kind)
+        return known
+
+    def _picked_of(self, periods: Iterable[list[int]], kind: Year) -> dict[int, list[int]]:
+        picked: dict[int, list[int]] = {}
+        for days in periods:
+            for index in self._indexes(len(days) * self._times.count):
+                day, time = divmod(index, self._times.count)
+                if 0 <= days[day] < kind.length:
+                    picked.setdefault(days[day], []).append(self._times.nth(time))
+        return picked
 
     def _indexes(self, total: int) -> list[int]:
         wanted = {position - 1 if position > 0 else total + position for position in self._parts.positions}
         return sorted(index for index in wanted if 0 <= index < total)
 
-    def _periods(self, year: int) -> Iterator[list[int]]:
-        """The days of each period that has days in the year."""
-        start, mask, kind = year_start(year), self._days.mask(year), kind_of(year)
-        match self._parts.frequency:
-            case Frequency.YEARLY:
-                yield [start + day for day in bits(mask)]
-            case Frequency.MONTHLY:
-                for _, first, length in kind.months():
-                    yield [start + first + day for day in bits(mask >> first & run(0, length))]
-            case _:
-                yield from self._weeks(year, mask)
-
     def _weeks(self, year: int, mask: int) -> Iterator[list[int]]:
+        """The days of each week that has days in the year, from January 1; those of the neighbours are among them."""
         start, length = year_start(year), kind_of(year).length
-        first = start - (start - self._days.week_start) % _WEEK
-        before = self._days.mask(year - 1) >> (first - year_start(year - 1)) if first < start and year > 1 else 0
-        after = self._days.mask(year + 1) if year < 9999 else 0
-        whole = before | (mask | after << length) << (start - first)
-        for week in range(first, start + length, _WEEK):
-            yield [week + day for day in bits(whole >> (week - first) & run(0, _WEEK))]
+        back = (start - self._days.week_start) % _WEEK
+        before = self._days.mask(year - 1) >> (start - back - year_start(year - 1)) if back and year > 1 else 0
+        after = self._days.mask(year + 1) if year < LAST_YEAR else 0
+        whole = before | (mask | after << length) << back
+        for week in range(0, back + length, _WEEK):
+            yield [week - back + day for day in bits(whole >> week & run(0, _WEEK))]
 
 
 class _DayChoice:

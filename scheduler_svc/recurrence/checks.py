@@ -1,0 +1,100 @@
+"""Whether an alarm can be made of a trigger. Every question that is asked here costs a bounded number of steps."""
+
+from dataclasses import replace
+from typing import Final
+
+from scheduler_svc.recurrence.ical import RecurrenceSet, read_recurrence
+from scheduler_svc.recurrence.offsets import offsets
+from scheduler_svc.recurrence.patterns import local_text
+from scheduler_svc.recurrence.rules import first_due
+from scheduler_svc.recurrence.specs import At, CatchUpMode, Cron, Daily, Every, Micros, Recurrence
+from scheduler_svc.recurrence.trigger import Trigger
+from scheduler_svc.recurrence.zones import zone
+from tocsin.errors import InvalidInput
+
+SHORTEST: Final[Micros] = 1_000_000
+"""Due times of one alarm lie at least so far apart, in microseconds."""
+
+
+def settled(trigger: Trigger, *, time_zone: str) -> Trigger:
+    """The trigger with what it leaves open: the zone of its DTSTART, or else ``time_zone``; without a spread there is no offset.
+
+    Raises:
+        BadRule: its recurrence cannot be read.
+    """
+    if not trigger.time_zone:
+        named = read_recurrence(trigger.spec.text).zone if isinstance(trigger.spec, Recurrence) else None
+        trigger = replace(trigger, time_zone=named or time_zone)
+    return trigger if trigger.spread or not trigger.spread_offset else replace(trigger, spread_offset=0)
+
+
+def checked_due(trigger: Trigger, *, now: Micros, seed: str = "") -> Micros:
+    """The first due time of an alarm that is made, or gets this trigger of the calendar, at ``now``.
+
+    Raises:
+        InvalidInput: no alarm can be made of it; the error names the field and the reason.
+    """
+    zone(trigger.time_zone)
+    _check_bounds(trigger)
+    if isinstance(trigger.spec, At) and trigger.spec.instant <= now and _mode(trigger) is CatchUpMode.DEFAULT:
+        raise InvalidInput.at("trigger.at", "is in the past; set catchUp.mode to let it fire all the same")
+    if isinstance(trigger.spec, Every) and trigger.spec.interval < SHORTEST:
+        raise InvalidInput.at("trigger.every", "must be at least one second")
+    if isinstance(trigger.spec, Recurrence):
+        _check_recurrence(trigger, read_recurrence(trigger.spec.text))
+    due = first_due(trigger, now=now, seed=seed)
+    if due is None:
+        raise _never_due(trigger, now=now)
+    return due
+
+
+def _check_bounds(trigger: Trigger) -> None:
+    if trigger.count and trigger.end is not None:
+        raise InvalidInput.at("trigger.count", "cannot stand together with endTime")
+    if trigger.start is not None and trigger.end is not None and trigger.end <= trigger.start:
+        raise InvalidInput.at("trigger.endTime", "must be after startTime")
+    if trigger.spread_offset > trigger.spread:
+        raise InvalidInput.at("trigger.spreadOffset", "cannot be more than spread")
+
+
+def _check_recurrence(trigger: Trigger, found: RecurrenceSet) -> None:
+    if found.ends and (trigger.count or trigger.end is not None):
+        raise InvalidInput.at("trigger.count" if trigger.count else "trigger.endTime", "the rule says its end itself, by COUNT or UNTIL")
+    if found.single and found.start is not None and (trigger.dst is None or trigger.dst.gap is None):
+        local, wall = offsets(trigger.time_zone), found.start.wall
+        if local.local(local.instant(wall)) != wall:
+            raise found.start.word.refused(f"{local_text(wall)} does not exist in {local.key}; set dst.gap to say what happens then")
+
+
+def _never_due(trigger: Trigger, *, now: Micros) -> InvalidInput:
+    """Why a rule has no due time."""
+    field = rule_field(trigger)
+    if trigger.exclude and first_due(replace(trigger, exclude=()), now=now) is not None:
+        return InvalidInput.at("trigger.excludeDates", "leaves no due time")
+    bounded = trigger.start is not None or trigger.end is not None
+    if bounded and first_due(replace(trigger, exclude=(), start=None, end=None, spread_offset=0), now=now) is not None:
+        return InvalidInput.at(field, "has no due time between startTime and endTime that is still to come")
+    return InvalidInput.at(
+        field, "has no due time to come: it means no time that exists, all are excluded, or all have passed"
+    )
+
+
+def rule_field(trigger: Trigger) -> str:
+    """The field of the rule, by its JSON name."""
+    match trigger.spec:
+        case At():
+            return "trigger.at"
+        case Daily():
+            return "trigger.daily"
+        case Every():
+            return "trigger.every"
+        case Cron():
+            return "trigger.cron"
+        case Recurrence():
+            return "trigger.rrule"
+        case _:
+            return "trigger"
+
+
+def _mode(trigger: Trigger) -> CatchUpMode:
+    return trigger.catch_up.mode if trigger.catch_up is not None else CatchUpMode.DEFAULT
