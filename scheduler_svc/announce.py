@@ -1,13 +1,13 @@
 """Hints: what changed reaches whoever works on it at once, in this process or in another replica."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol
 
 from scheduler_svc.background import Background
-from scheduler_svc.domain import Alarm, AlarmState, Firing, Parcel
-from scheduler_svc.ports import Pending, Shards
+from scheduler_svc.domain import Alarm, AlarmState, Firing, FiringState, Parcel
+from scheduler_svc.ports import Moved, Paused, Pending, Shards
 from tocsin.clock import Clock
 from tocsin.errors import Unavailable
 
@@ -84,6 +84,11 @@ class ChangeBell:
         for tenant in tenants:
             await self._events.publish(firings_topic(tenant))
 
+    async def paused(self, alarms: Iterable[Paused]) -> None:
+        """See `scheduler_svc.ports.Changes`; every `Announcer` hears it, that of this replica as well."""
+        for alarm, shard, priority in alarms:
+            await self._events.publish(_ALARMS, _hint(alarm, shard, None, priority))
+
 
 class Announcer:
     """Carries hints to the engine and the dispatcher, or to the replica that owns the shard; a component."""
@@ -119,11 +124,19 @@ class Announcer:
         self._outlet.offer([parcel_of(firing)])
         await self._bell.changed((firing.tenant,))
 
+    async def caused(self, firings: Sequence[Firing], moved: Sequence[Moved]) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+        held = self._shards.held
+        self._outlet.offer([parcel_of(firing) for firing in firings if firing.state is FiringState.PENDING and firing.shard in held])
+        await self._bell.changed({firing.tenant for firing in firings})
+        for alarm, shard, priority, due in moved:
+            await self._tell(alarm, shard, due, priority)
+
     async def _tell(self, alarm: str, shard: int, due: int | None, priority: int) -> None:
         if shard in self._shards.held:
             self._apply(alarm, due, priority)
         else:
-            await self._events.publish(_ALARMS, json.dumps([alarm, shard, due, priority]).encode())
+            await self._events.publish(_ALARMS, _hint(alarm, shard, due, priority))
 
     def _apply(self, alarm: str, due: int | None, priority: int) -> None:
         if due is None:
@@ -137,6 +150,10 @@ class Announcer:
                 alarm, shard, due, priority = json.loads(payload)
                 if shard in self._shards.held:
                     self._apply(alarm, due, priority)
+
+
+def _hint(alarm: str, shard: int, due: int | None, priority: int) -> bytes:
+    return json.dumps([alarm, shard, due, priority]).encode()
 
 
 def parcel_of(firing: Firing) -> Parcel:

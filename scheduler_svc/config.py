@@ -41,4 +41,10 @@ class SchedulerSettings(StoreSettings, ServiceSettings):
     create_batch_size: int = Field(500, ge=1, le=5000, description="Creates that share one transaction, at most.")
     ledger_retention_days: float = Field(90.0, ge=0, description="How long finished firings are kept; 0 keeps them for ever.")
     request_retention_days: float = Field(7.0, gt=0, description="How long the request_id of a create is remembered.")
+    inbound_retention_days: float = Field(
+        7.0, gt=0, description="How long events, readings and pings are kept in the log, and the id of an event is known again."
+    )
+    outage_seconds: float = Field(
+        15.0, ge=3, description="A longer time without any scheduler does not count against a heartbeat whose ping it may have swallowed."
+    )
     cleanup_interval_seconds: float = Field(60.0, ge=1, description="Interval of the rounds that remove what is too old.")

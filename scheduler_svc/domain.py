@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from ulid import ULID
 
 from scheduler_svc.recurrence import Micros, Trigger
+from scheduler_svc.signals import Signal
 from tocsin.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound
 
 SHARDS: Final = 256
@@ -182,6 +183,7 @@ class Alarm:
         failures: how many did.
         pause_reason: why it is paused; empty when it is not.
         rule_since: when it got its trigger.
+        signal: where it stands when it waits for something from outside; None when the calendar makes it due.
     """
 
     id: str
@@ -207,6 +209,7 @@ class Alarm:
     failures: int = 0
     pause_reason: str = ""
     rule_since: Micros = 0
+    signal: Signal | None = None
 
     @property
     def etag(self) -> str:
@@ -250,6 +253,11 @@ def shard_of(identity: str) -> int:
 def new_id(now: Micros) -> str:
     """A fresh ULID: it sorts by its time of birth."""
     return str(ULID.from_timestamp(max(now, 0) / _SECOND))
+
+
+def ulid(number: int) -> str:
+    """The ULID of 128 bits: 48 of milliseconds, 80 that tell apart what is born in one of them."""
+    return _crockford(number.to_bytes(16))
 
 
 def firing_id(alarm: str, due: Micros) -> str:

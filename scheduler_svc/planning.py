@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from scheduler_svc.domain import Alarm, FiringState, Outcome, let_go
 from scheduler_svc.recurrence import CatchUp, CatchUpMode, Compiled, Micros, Rule, compiled
+from scheduler_svc.signals import Deaf, undeaf
 
 _LATEST: Final = CatchUp(mode=CatchUpMode.LATEST)
 _FIRST_LOOK_BACK: Final[Micros] = 60_000_000
@@ -24,11 +25,15 @@ class Planned(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What one transaction does for one alarm: the rows, the next due time (None: the rule is exhausted), and the new ordinal."""
+    """What one transaction does for one alarm: the rows, the next due time (None: the rule is exhausted), and the new ordinal.
+
+    ``signal``: it waits for something from outside, and so stays active; its rows are raised.
+    """
 
     rows: tuple[Planned, ...]
     due: Micros | None
     ordinal: int
+    signal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +73,18 @@ def plan(schedule: Schedule, *, now: Micros, most: int, grace: Micros) -> Plan:
         rows.append(judge(due, superseded=following is not None and following <= now))
         ordinal += 1
     return Plan(tuple(rows), following, ordinal)
+
+
+def signal_plan(schedule: Schedule, *, now: Micros, deaf: Deaf | None) -> Plan:
+    """Raises an alarm that waited for something from outside until now: a threshold, or a heartbeat without its ping.
+
+    A heartbeat whose ping could not be heard, because it was expected while nobody could take it, gets a new deadline instead.
+    """
+    later = undeaf(schedule.trigger.trigger, schedule.due, deaf=deaf)
+    if later is not None and later > now:
+        return Plan((), later, schedule.ordinal, signal=True)
+    row = Planned(schedule.due, FiringState.PENDING, *let_go(due=schedule.due, now=now))
+    return Plan((row,), None, schedule.ordinal + 1, signal=True)
 
 
 class _Judge:

@@ -44,7 +44,10 @@ class AlarmStore(Protocol):
         ...
 
     async def update(self, alarm: Alarm, *, reschedule: bool) -> Alarm | None:
-        """Replaces the alarm if it is still the version before; None otherwise. Its schedule is left alone unless ``reschedule``."""
+        """Replaces the alarm if it is still the version before; None otherwise.
+
+        Its schedule is left alone unless ``reschedule``: then the rule that it had is kept for audits.
+        """
         ...
 
     async def pause(self, tenant: str, alarm_id: str, *, now: Micros) -> Alarm | None:
@@ -55,8 +58,62 @@ class AlarmStore(Protocol):
         """Resumes a paused alarm, whose due times up to ``now`` are skipped; None when it was not paused."""
         ...
 
-    async def delete(self, tenant: str, alarm_id: str, *, version: int | None) -> bool:
-        """Removes the alarm, if it has that version; whether it did."""
+    async def delete(self, tenant: str, alarm_id: str, *, version: int | None, now: Micros) -> bool:
+        """Removes the alarm, if it has that version; whether it did. Its rule is kept for audits."""
+        ...
+
+
+class Candidate(NamedTuple):
+    """The alarm that a line of an import wants.
+
+    Attributes:
+        line: number of the line.
+        alarm: as it is made if nobody has its key; without a due time when ``refusal`` is not None.
+        draft: what the line says.
+        refusal: why it cannot be made; one that is there already may be the same all the same.
+    """
+
+    line: int
+    alarm: Alarm
+    draft: object
+    refusal: TocsinError | None
+
+
+class Put(NamedTuple):
+    """What became of a candidate: the alarm after it, None when it was there and is the same; and whether it was made."""
+
+    alarm: Alarm | None
+    created: bool
+
+
+Reviser: TypeAlias = Callable[[Alarm, Candidate], tuple[Alarm, bool] | None]
+"""What a candidate makes of the alarm that has its key, and whether that gets another schedule; None when nothing changes."""
+
+
+class ImportStore(Protocol):
+    """Alarms by the hundred."""
+
+    async def put(
+        self, tenant: str, batch: Sequence[Candidate], *, revise: Reviser, now: Micros, dry: bool
+    ) -> Sequence[Put | TocsinError]:
+        """Makes and changes alarms in one transaction, by their keys, of which none stands twice in the batch.
+
+        A key "alarms/{id}" also means the alarm of that id that has no key.
+
+        Args:
+            tenant: whose they are.
+            batch: what is wanted.
+            revise: decides about those that are there.
+            now: when.
+            dry: only tell what would become of them.
+
+        Raises:
+            Aborted: somebody else made one of them at the same time; try again.
+        """
+        ...
+
+    async def page_up(self, tenant: str, *, conditions: Sequence[Condition], after: str, size: int) -> list[Alarm]:
+        """The oldest alarms that meet all conditions, with ids above ``after``."""
         ...
 
 
@@ -125,6 +182,14 @@ class DueStore(Protocol):
         ...
 
 
+class Paused(NamedTuple):
+    """An alarm that paused itself after too many failures in a row."""
+
+    alarm: str
+    shard: int
+    priority: int
+
+
 class Ledger(Protocol):
     """Firings of all tenants."""
 
@@ -150,8 +215,26 @@ class Ledger(Protocol):
         """Lets a dead firing go once more, in that shard; None when it was not dead."""
         ...
 
-    async def record(self, *, done: Mapping[str, Succeeded], setbacks: Iterable[Setback], now: Micros) -> None:
-        """Keeps results, in one transaction; a firing that is over stays as it is."""
+    async def record(
+        self, *, done: Mapping[str, Succeeded], setbacks: Iterable[Setback], now: Micros, parcels: Mapping[str, Parcel] | None = None
+    ) -> Sequence[Paused]:
+        """Keeps results, in one transaction; a firing that is over stays as it is.
+
+        The same transaction counts failures in a row for alarms that pause themselves.
+
+        Args:
+            done: what has succeeded, by firing.
+            setbacks: what has not.
+            now: when.
+            parcels: those of the firings that are in memory; what is known of a firing need not be looked for.
+
+        Returns:
+            The alarms that paused themselves.
+        """
+        ...
+
+    async def heads(self, shards: Collection[int], *, alarms: Collection[str]) -> list[Parcel]:
+        """Of each alarm whose firings wait for one another, the unfinished one that was due first, if it is in one of the shards."""
         ...
 
     async def waiting(self, shards: Collection[int], *, priority: int, after: tuple[Micros, str], until: Micros, most: int) -> list[Parcel]:
@@ -235,6 +318,15 @@ class ShardStore(Protocol):
         ...
 
 
+class Moved(NamedTuple):
+    """An alarm whose due time was moved from outside; None: it has none now."""
+
+    alarm: str
+    shard: int
+    priority: int
+    due: Micros | None
+
+
 class Upkeep(Protocol):
     """Housekeeping, in small steps."""
 
@@ -244,6 +336,22 @@ class Upkeep(Protocol):
 
     async def forget_requests(self, *, before: Micros, most: int) -> int:
         """Removes remembered requests made before an instant; how many."""
+        ...
+
+    async def forget_rules(self, *, before: Micros, most: int) -> int:
+        """Removes rules that ended before an instant; how many."""
+        ...
+
+    async def forget_replans(self, *, before: Micros, most: int) -> int:
+        """Removes the reports of replans before an instant; how many."""
+        ...
+
+    async def forget_inbound(self, *, before: Micros, most: int) -> int:
+        """Removes entries of the log of what came before an instant, and counts of rare topics; how many entries."""
+        ...
+
+    async def complete_listeners(self, *, now: Micros, most: int) -> int:
+        """Completes alarms that waited for something from outside until their end; how many."""
         ...
 
     async def settle(self) -> None:
@@ -262,12 +370,20 @@ class Hints(Protocol):
         """The alarm is new, or has another schedule, or fires no more."""
         ...
 
+    async def scheduled_all(self, alarms: Sequence[Alarm]) -> None:
+        """Like `scheduled`, of many; only of those that are due soon must anybody know at once."""
+        ...
+
     async def removed(self, alarm: Alarm) -> None:
         """The alarm is gone."""
         ...
 
     async def enqueued(self, firing: Firing) -> None:
         """The firing is ready, in a shard of this replica."""
+        ...
+
+    async def caused(self, firings: Sequence[Firing], moved: Sequence[Moved]) -> None:
+        """These firings are in the ledger, and these alarms are due at another time, by something from outside."""
         ...
 
 
@@ -290,6 +406,14 @@ class Changes(Protocol):
 
     async def changed(self, tenants: Iterable[str]) -> None:
         """Firings of these tenants changed; the telling may get lost."""
+        ...
+
+
+class Bell(Changes, Protocol):
+    """Tells whoever it concerns what results have led to."""
+
+    async def paused(self, alarms: Iterable[Paused]) -> None:
+        """These alarms fire no more, for the time being; the telling may get lost."""
         ...
 
 

@@ -30,11 +30,13 @@ class UpkeepOptions:
         interval_seconds: between two rounds.
         ledger_days: finished firings; 0 keeps them for ever.
         request_days: request ids of creates.
+        inbound_days: entries of the log of what came from outside.
     """
 
     interval_seconds: float
     ledger_days: float
     request_days: float
+    inbound_days: float
 
 
 class Housekeeper:
@@ -69,7 +71,12 @@ class Housekeeper:
         await self._upkeep.settle()
         if self._options.ledger_days:
             await self._forget(self._upkeep.forget_firings, self._options.ledger_days)
+            await self._forget(self._upkeep.forget_rules, self._options.ledger_days)
+            await self._forget(self._upkeep.forget_replans, self._options.ledger_days)
         await self._forget(self._upkeep.forget_requests, self._options.request_days)
+        await self._forget(self._upkeep.forget_inbound, self._options.inbound_days)
+        while await self._upkeep.complete_listeners(now=self._clock.micros(), most=_STEP) >= _STEP:
+            await self._clock.sleep(_PAUSE_SECONDS)
 
     async def _forget(self, forget: "Forget", days: float) -> None:
         """In small steps with pauses, so that the hot path is never held up."""

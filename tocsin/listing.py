@@ -23,6 +23,7 @@ MAX_PAGE_SIZE: Final = 1000
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">="]
 Cursor = str | int
+Value = str | int | float | bool | datetime | None
 
 _EQUALITY: Final = ("=", "!=")
 _ORDER: Final = ("=", "!=", "<", "<=", ">", ">=")
@@ -37,6 +38,8 @@ _TOKEN: Final = re.compile(
 )
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
+_NUMBER: Final = re.compile(r"[-+]?[0-9]{1,300}(\.[0-9]{1,300})?([eE][-+]?[0-9]{1,3})?")
+_LITERALS: Final[Mapping[str, bool | None]] = {"true": True, "false": False, "null": None}
 
 
 class FieldKind(Enum):
@@ -48,6 +51,7 @@ class FieldKind(Enum):
     INTEGER = "an integer"
     BOOLEAN = "true or false"
     MAP = "a map of text"
+    DOCUMENT = "values of any JSON type, by their path"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,17 +67,26 @@ class FilterField:
         """The operators that the field may stand with."""
         if self.operators:
             return self.operators
-        return _ORDER if self.kind in (FieldKind.TIME, FieldKind.INTEGER) else _EQUALITY
+        return _ORDER if self.kind in (FieldKind.TIME, FieldKind.INTEGER, FieldKind.DOCUMENT) else _EQUALITY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """One condition. ``key`` is the map's key for ``labels.key="value"``, otherwise empty."""
+    """One condition.
+
+    Attributes:
+        field: what is compared.
+        operator: how.
+        value: with what; in a document a word without quotes that reads as a number, true, false or null is one, and all else is text.
+        key: the map's key for ``labels.key="value"``, otherwise empty.
+        path: the segments behind the document's name for ``data.total.gross>100``, otherwise empty.
+    """
 
     field: str
     operator: Operator
-    value: str | int | bool | datetime
+    value: Value
     key: str = ""
+    path: tuple[str, ...] = ()
 
 
 def page_size(requested: int, *, default: int = DEFAULT_PAGE_SIZE, most: int = MAX_PAGE_SIZE) -> int:
@@ -170,18 +183,22 @@ class _Parser:
             raise _at(name, f"expected the name of a field instead of {name.text}")
         field, key = self._field(name)
         rule = self._fields[field]
+        path = self._path(name) if rule.kind is FieldKind.DOCUMENT else ()
         operator = self._take()
         if operator.kind != "operator":
             raise _at(operator, f"expected an operator after {name.text}: {' '.join(rule.allowed)}")
         if operator.text not in rule.allowed:
             raise _at(operator, f"{field} cannot be compared by {operator.text}; it allows {' '.join(rule.allowed)}")
-        value = _value(self._take(), field, rule)
-        return Condition(field=field, operator=cast("Operator", operator.text), value=value, key=key)
+        given = self._take()
+        value = _value(given, field, rule)
+        if path and operator.text not in _EQUALITY and not _is_ordered(value):
+            raise _at(given, f"{given.text} can only be compared by {' '.join(_EQUALITY)}")
+        return Condition(field=field, operator=cast("Operator", operator.text), value=value, key=key, path=path)
 
     def _field(self, name: _Token) -> tuple[str, str]:
         field, dot, key = name.text.partition(".")
         rule = self._fields.get(field)
-        if rule is None or (dot and rule.kind is not FieldKind.MAP):
+        if rule is None or (dot and rule.kind not in (FieldKind.MAP, FieldKind.DOCUMENT)):
             raise _at(name, f"unknown field {name.text}; known are {', '.join(sorted(self._fields))}")
         if rule.kind is not FieldKind.MAP:
             return field, ""
@@ -192,14 +209,33 @@ class _Parser:
             raise _at(name, f'{field} needs a key, as in {field}.key="value"')
         return field, key
 
+    def _path(self, name: _Token) -> tuple[str, ...]:
+        """The path behind a document's name; a segment may stand in quotes, as in data."unit price".gross."""
+        field, _, rest = name.text.partition(".")
+        path, token = rest.split(".") if "." in name.text else [], name
+        while token.text.endswith(".") and self._peek().kind == "quoted":
+            path[-1] = _unquote((token := self._take()).text)
+            if not (follows := self._peek()).text.startswith(".") or follows.kind != "word":
+                break
+            token = self._take()
+            path += token.text[1:].split(".")
+        if not path or not all(path):
+            raise _at(name, f"{field} needs a path, as in {field}.total>100")
+        return tuple(path)
 
-def _value(token: _Token, field: str, rule: FilterField) -> str | int | bool | datetime:
+    def _peek(self) -> _Token:
+        return self._tokens[self._next] if self._next < len(self._tokens) else self._end
+
+
+def _value(token: _Token, field: str, rule: FilterField) -> Value:
     if token.kind not in ("quoted", "word"):
         raise _at(token, f"expected a value for {field} instead of {token.text}")
     text = _unquote(token.text) if token.kind == "quoted" else token.text
     match rule.kind:
         case FieldKind.TEXT | FieldKind.MAP:
             return text
+        case FieldKind.DOCUMENT:
+            return text if token.kind == "quoted" else _literal(text)
         case FieldKind.CHOICE if text in rule.choices:
             return text
         case FieldKind.CHOICE:
@@ -212,6 +248,17 @@ def _value(token: _Token, field: str, rule: FilterField) -> str | int | bool | d
             return instant
         case _:
             raise _at(token, f"{field} is {rule.kind.value}, not {text}")
+
+
+def _literal(text: str) -> Value:
+    if text in _LITERALS:
+        return _LITERALS[text]
+    return float(text) if _NUMBER.fullmatch(text) else text
+
+
+def _is_ordered(value: Value) -> bool:
+    """Whether smaller and larger mean something."""
+    return value is not None and not isinstance(value, bool)
 
 
 def _instant(text: str) -> datetime | None:

@@ -4,6 +4,7 @@ Order: route and CORS, then who calls, then what it may, then the body, then the
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from opentelemetry.trace import SpanKind
@@ -20,6 +21,7 @@ from gateway.transcoding.router import MethodNotAllowed, RouteNotFound, Router
 from tocsin.clock import Clock
 from tocsin.errors import Internal, TocsinError
 from tocsin.mesh.context import Call, enter
+from tocsin.mesh.tokens import Principal
 from tocsin.telemetry import Telemetry, current_traceparent, extract, get_logger, new_traceparent, trace_id_of
 
 _log = get_logger(__name__)
@@ -143,11 +145,7 @@ class HttpApp:
             exchange.unwatch()
 
     async def _serve(self, exchange: Exchange, endpoint: Endpoint, trace_id: str) -> None:
-        principal = None
-        if not endpoint.public:
-            principal = exchange.principal = await self._authenticator.authenticate(exchange.headers.get(b"authorization"))
-            if endpoint.scope and endpoint.scope not in principal.scopes:
-                raise ScopeMissing(endpoint.scope)
+        principal = exchange.principal = await self._caller(exchange.headers.get(b"authorization"), endpoint)
         wanted = requested_timeout(exchange.headers)
         timeout = endpoint.timeout if wanted is None else min(wanted, endpoint.timeout)
         enter(
@@ -158,6 +156,17 @@ class HttpApp:
             )
         )
         await endpoint.serve(exchange, trace_id=trace_id)
+
+    async def _caller(self, authorization: bytes | None, endpoint: Endpoint) -> Principal | None:
+        """Who calls; nobody needs to be known at a public endpoint, where a credential that is not valid is as good as none."""
+        if endpoint.public:
+            with contextlib.suppress(TocsinError):
+                return await self._authenticator.authenticate(authorization)
+            return None
+        principal = await self._authenticator.authenticate(authorization)
+        if endpoint.scope and endpoint.scope not in principal.scopes:
+            raise ScopeMissing(endpoint.scope)
+        return principal
 
     async def _options(self, exchange: Exchange) -> None:
         """Tells what a path takes, before anybody is asked who they are (RFC 9110, 9.3.7; Fetch, 3.2)."""

@@ -7,7 +7,9 @@ from scheduler_svc.domain import Priority, RetryPolicy
 from scheduler_svc.handlers.convert_trigger import set_trigger, trigger_of
 from scheduler_svc.handlers.times import length_of, set_instant, set_length
 from scheduler_svc.planning import upcoming
+from scheduler_svc.recurrence import Event
 from scheduler_svc.service import Draft
+from scheduler_svc.signals import Signal
 from tocsin.api.scheduler.v1 import alarm_pb2, firing_service_pb2
 from tocsin.errors import InvalidInput
 from tocsin.telemetry import trace_id_of
@@ -88,7 +90,17 @@ def alarm_message(alarm: domain.Alarm) -> alarm_pb2.Alarm:
     set_instant(message.update_time, alarm.updated)
     if alarm.state is domain.AlarmState.ACTIVE:
         set_instant(message.next_fire_time, upcoming(alarm))
+    if alarm.signal is not None and not isinstance(alarm.trigger.spec, Event):
+        _set_signal(message.signal, alarm.signal)
     return message
+
+
+def _set_signal(message: alarm_pb2.Signal, signal: Signal) -> None:
+    message.status = alarm_pb2.Signal.Status.ValueType(signal.status)
+    set_instant(message.since, signal.since)
+    set_instant(message.seen_time, signal.seen)
+    if signal.value is not None:
+        message.value = signal.value
 
 
 def _set_retry(message: alarm_pb2.RetryPolicy, retry: RetryPolicy) -> None:

@@ -1,15 +1,18 @@
 """The firing transaction and what feeds it: the implementation of `scheduler_svc.ports.DueStore`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scheduler_svc.domain import Action, AlarmState, FiringState, Origin, Outcome, Parcel, firing_id
-from scheduler_svc.planning import Planned
+from scheduler_svc.domain import Action, AlarmState, Firing, FiringState, Origin, Outcome, Parcel, firing_id
+from scheduler_svc.planning import Plan, Planned
 from scheduler_svc.ports import Due, Fired, Held, Pending, Planner
 from scheduler_svc.recurrence import Micros
-from scheduler_svc.store.firing_rows import INSERT_FIRINGS, present
+from scheduler_svc.store.causes import Causes
+from scheduler_svc.store.fence import owned
+from scheduler_svc.store.firing_rows import INSERT_FIRINGS, parcel_in, present, row_of
+from scheduler_svc.store.raised import raise_signals
 from scheduler_svc.store.sql import Fields, Statement, begin_change
 from tocsin.database import Database
 
@@ -38,13 +41,11 @@ _FIELDS: Final = (
 )
 # The order of the locks is the same in every transaction, so that two of them cannot wait for each other.
 _READ: Final = Statement(
-    sqlite=f"SELECT {_FIELDS} FROM alarms WHERE state = 1 AND id IN (SELECT value FROM json_each(?1))",  # noqa: S608  a constant
-    postgresql=f"SELECT {_FIELDS} FROM alarms WHERE state = 1 AND id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE",  # noqa: S608  a constant
-)
-# A takeover locks the row FOR UPDATE and so waits for this transaction; a renewal does not.
-_FENCE: Final = Statement(
-    sqlite="SELECT shard, epoch FROM shards WHERE owner = ?1 AND shard IN (SELECT value FROM json_each(?2))",
-    postgresql="SELECT shard, epoch FROM shards WHERE owner = $1 AND shard = ANY($2::smallint[]) ORDER BY shard FOR KEY SHARE",
+    sqlite=f"SELECT {_FIELDS} FROM alarms WHERE state = 1 AND next_fire_at IS NOT NULL AND id IN (SELECT value FROM json_each(?1))",  # noqa: S608  a constant
+    postgresql=(
+        f"SELECT {_FIELDS} FROM alarms WHERE state = 1 AND next_fire_at IS NOT NULL AND id = ANY($1::text[]) "  # noqa: S608  a constant
+        "ORDER BY id FOR NO KEY UPDATE"
+    ),
 )
 _ADVANCE: Final = Statement(
     sqlite="UPDATE alarms SET next_fire_at = ?2, ordinal = ?3, state = ?4 WHERE id = ?1",
@@ -53,12 +54,6 @@ _ADVANCE: Final = Statement(
         "FROM unnest($1::text[], $2::bigint[], $3::integer[], $4::smallint[]) AS v(id, due, ordinal, state) WHERE alarms.id = v.id"
     ),
 )
-
-
-async def owned(connection: AsyncConnection, *, owner: str, held: Held, wanted: Collection[int]) -> set[int]:
-    """Those of the wanted shards that ``owner`` still owns under the epochs it holds; they stay so until the transaction ends."""
-    rows = await _FENCE.rows(connection, owner, sorted(wanted))
-    return {shard for shard, epoch in rows if held.get(shard) == epoch}
 
 
 class SqlDueStore:
@@ -91,6 +86,10 @@ class SqlDueStore:
             for alarm in alarms:
                 if alarm.shard in mine:
                     work.take(alarm, expected[alarm.id])
+            if work.raised:
+                causes = Causes(owner=owner, held=held, now=now)
+                await raise_signals(connection, causes, work.raised)
+                work.add_raised(causes.firings)
             await begin_change(connection)
             if await INSERT_FIRINGS.many(connection, work.rows) < len(work.rows):
                 await work.drop_known(connection)
@@ -108,6 +107,7 @@ class _Firing:
         self._now = now
         self._most = most
         self._planner = planner
+        self.raised: list[tuple[str, Micros]] = []
 
     def take(self, alarm: Due, expected: Micros) -> None:
         """Plans one alarm; one that was moved since, or for which there is no room, comes again."""
@@ -116,6 +116,9 @@ class _Firing:
             self.fired.next.append(Pending(alarm.id, alarm.due, alarm.priority, alarm.shard))
             return
         plan = self._planner(alarm, room)
+        if plan.signal:
+            self._take_signal(alarm, plan)
+            return
         if not plan.rows:
             return  # it cannot be planned; the loader brings it again
         for row in plan.rows:
@@ -125,6 +128,22 @@ class _Firing:
         self.fired.tenants.add(alarm.tenant)
         if plan.due is not None:
             self.fired.next.append(Pending(alarm.id, plan.due, alarm.priority, alarm.shard))
+
+    def _take_signal(self, alarm: Due, plan: Plan) -> None:
+        """Plans one that waits for something from outside: it stays active, and is raised or gets another deadline."""
+        self.advances.append((alarm.id, plan.due, plan.ordinal, int(AlarmState.ACTIVE)))
+        self.raised += [(alarm.id, row.due) for row in plan.rows]
+        if plan.due is not None:
+            self.fired.next.append(Pending(alarm.id, plan.due, alarm.priority, alarm.shard))
+
+    def add_raised(self, firings: Iterable[Firing]) -> None:
+        """Takes the firings of signals that are raised."""
+        for firing in firings:
+            self.rows.append(row_of(firing))
+            self.fired.outcomes[firing.outcome] += 1
+            self.fired.tenants.add(firing.tenant)
+            if firing.state is FiringState.PENDING:
+                self.fired.parcels.append(parcel_in(firing))
 
     def _add(self, alarm: Due, row: Planned) -> None:
         identity, going = firing_id(alarm.id, row.due), row.state is FiringState.PENDING

@@ -100,6 +100,25 @@ def firing_of(row: Row[Any]) -> Firing:
     )
 
 
+def parcel_in(firing: Firing) -> Parcel:
+    """The parcel of a firing that is let go for the first time."""
+    return Parcel(
+        id=firing.id,
+        tenant=firing.tenant,
+        alarm=firing.alarm,
+        shard=firing.shard,
+        due=firing.due,
+        ready=firing.ready or 0,
+        priority=int(firing.priority),
+        action=firing.action,
+        retry=firing.retry,
+        traceparent=firing.traceparent,
+        origin=int(firing.origin),
+        flags=firing.flags,
+        context=firing.context,
+    )
+
+
 PARCEL_FIELDS: Final = (
     "id, tenant, alarm, shard, due_at, ready_at, priority, kind, action, retry, traceparent, attempts, origin, flags, context"
 )

@@ -162,7 +162,7 @@ Index("ix_replans_tenant", replans.c.tenant, replans.c.id)
 facts = Table(
     "facts",
     metadata,
-    Column("name", Text, primary_key=True, comment="Such as tzdata/17: the version that the due times of shard 17 were computed with."),
+    Column("name", Text, primary_key=True, comment="Such as tzdata/17: the version that shard 17 was computed with."),
     Column("value", Text, nullable=False),
 )
 
@@ -255,6 +255,14 @@ Index(
     postgresql_where=text("origin = 2"),
 )
 Index("ix_firings_beside", firings.c.due_at, sqlite_where=text("origin <> 0"), postgresql_where=text("origin <> 0"))
+Index(
+    "ix_firings_serial",
+    firings.c.alarm,
+    firings.c.due_at,
+    firings.c.id,
+    sqlite_where=text("state IN (1, 2) AND (flags & 1) = 1"),
+    postgresql_where=text("state IN (1, 2) AND (flags & 1) = 1"),
+)
 
 shards = Table(
     "shards",

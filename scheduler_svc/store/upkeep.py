@@ -7,7 +7,8 @@ from ulid import ULID
 
 from scheduler_svc.domain import AlarmState
 from scheduler_svc.recurrence import Micros
-from scheduler_svc.store.sql import both, is_sqlite
+from scheduler_svc.store.history import forget_rules
+from scheduler_svc.store.sql import Statement, both, is_sqlite
 from tocsin.database import Database
 
 # Ids of occurrences begin with their due time, so the primary key finds the oldest; the others have an index of their own.
@@ -23,6 +24,29 @@ _FORGET: Final = (
 _FORGET_REQUESTS: Final = both(
     "DELETE FROM requests WHERE (tenant, request_id) IN "
     "(SELECT tenant, request_id FROM requests WHERE created_at < $1 ORDER BY created_at LIMIT $2)"
+)
+_FORGET_REPLANS: Final = both("DELETE FROM replans WHERE id IN (SELECT id FROM replans WHERE id < $1 ORDER BY id LIMIT $2)")
+_FORGET_INBOUND: Final = both(
+    "DELETE FROM inbound WHERE id IN (SELECT id FROM inbound WHERE id < $1 AND received_at < $2 AND rest IS NULL ORDER BY id LIMIT $3)"
+)
+# A topic is counted for ever, but not however many there are.
+_FORGET_TOPICS: Final = both(
+    "DELETE FROM tenant_counts WHERE (tenant, name) IN (SELECT tenant, name FROM (SELECT tenant, name, "
+    "row_number() OVER (PARTITION BY tenant ORDER BY value DESC, name) AS place FROM tenant_counts "
+    "WHERE name >= 'topic:' AND name < 'topic;') AS ranked WHERE place > $1)"
+)
+_MOST_TOPICS: Final = 1000
+_OVER: Final = both("SELECT alarm FROM signals WHERE until <= $1 ORDER BY until LIMIT $2")
+_COMPLETE: Final = Statement(
+    sqlite="UPDATE alarms SET state = 3, next_fire_at = NULL WHERE id IN (SELECT value FROM json_each(?1)) AND state IN (1, 2)",
+    postgresql=(
+        "UPDATE alarms SET state = 3, next_fire_at = NULL "
+        "WHERE id IN (SELECT id FROM alarms WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE) AND state IN (1, 2)"
+    ),
+)
+_COMPLETED: Final = Statement(
+    sqlite="UPDATE signals SET until = NULL WHERE alarm IN (SELECT value FROM json_each(?1))",
+    postgresql="UPDATE signals SET until = NULL WHERE alarm = ANY($1::text[])",
 )
 _COUNT: Final = both("SELECT state, count(*) FROM alarms GROUP BY state")
 _TRANSACTIONS: Final = "SELECT pg_current_xact_id()::text::bigint"
@@ -40,7 +64,7 @@ class SqlUpkeep:
 
     async def forget_firings(self, *, before: Micros, most: int) -> int:
         """See `scheduler_svc.ports.Upkeep`."""
-        bound = str(ULID.from_bytes(max(before // 1000, 0).to_bytes(6) + bytes(10)))
+        bound = _oldest_id(before)
         scheduled, beside = _FORGET
         async with self._database.transaction() as connection:
             gone = await scheduled.run(connection, bound, before, most)
@@ -50,6 +74,33 @@ class SqlUpkeep:
         """See `scheduler_svc.ports.Upkeep`."""
         async with self._database.transaction() as connection:
             return await _FORGET_REQUESTS.run(connection, before, most)
+
+    async def forget_rules(self, *, before: Micros, most: int) -> int:
+        """See `scheduler_svc.ports.Upkeep`."""
+        async with self._database.transaction() as connection:
+            return await forget_rules(connection, before=before, most=most)
+
+    async def forget_replans(self, *, before: Micros, most: int) -> int:
+        """See `scheduler_svc.ports.Upkeep`."""
+        async with self._database.transaction() as connection:
+            return await _FORGET_REPLANS.run(connection, str(ULID.from_bytes(max(before // 1000, 0).to_bytes(6) + bytes(10))), most)
+
+    async def forget_inbound(self, *, before: Micros, most: int) -> int:
+        """See `scheduler_svc.ports.Upkeep`."""
+        async with self._database.transaction() as connection:
+            gone = await _FORGET_INBOUND.run(connection, _oldest_id(before), before, most)
+            if gone < most:
+                await _FORGET_TOPICS.run(connection, _MOST_TOPICS)
+            return gone
+
+    async def complete_listeners(self, *, now: Micros, most: int) -> int:
+        """See `scheduler_svc.ports.Upkeep`."""
+        async with self._database.transaction() as connection:
+            over = [row[0] for row in await _OVER.rows(connection, now, most)]
+            if over:
+                await _COMPLETE.run(connection, over)
+                await _COMPLETED.run(connection, over)
+            return len(over)
 
     async def settle(self) -> None:
         """See `scheduler_svc.ports.Upkeep`."""
@@ -68,3 +119,8 @@ class SqlUpkeep:
             rows = await _COUNT.rows(connection)
         counts = dict.fromkeys((state.name for state in AlarmState), 0)
         return counts | {AlarmState(state).name: count for state, count in rows}
+
+
+def _oldest_id(instant: Micros) -> str:
+    """The smallest id that is made at that instant: ids begin with their time."""
+    return str(ULID.from_bytes(max(instant // 1000, 0).to_bytes(6) + bytes(10)))

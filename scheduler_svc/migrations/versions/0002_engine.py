@@ -86,6 +86,7 @@ def _firings() -> None:
         firings.add_column(
             sa.Column("context", sa.LargeBinary, comment="Serialised google.protobuf.Struct: what it is about, beside its alarm.")
         )
+    _partial("ix_firings_serial", "firings", ["alarm", "due_at", "id"], "state IN (1, 2) AND (flags & 1) = 1")
 
 
 def _signals() -> None:
@@ -159,15 +160,25 @@ def _replans() -> None:
     op.create_index("ix_replans_tenant", "replans", ["tenant", "id"])
     op.create_table(
         "facts",
-        sa.Column("name", sa.Text, primary_key=True, comment="Such as tzdata/17: the version that the due times of shard 17 were computed with."),
+        sa.Column("name", sa.Text, primary_key=True, comment="Such as tzdata/17: the version that shard 17 was computed with."),
         sa.Column("value", sa.Text, nullable=False),
     )
+    # What the alarms of before had to do, nobody wrote down when they were changed: audits begin here.
+    op.execute(f"INSERT INTO facts SELECT 'history', {_now()} WHERE EXISTS (SELECT 1 FROM alarms) OR EXISTS (SELECT 1 FROM firings)")
+
+
+def _now() -> str:
+    """The instant, in microseconds, as text: in the words of the dialect."""
+    if op.get_bind().dialect.name == "sqlite":
+        return "CAST(CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER) AS TEXT)"
+    return "CAST(CAST(extract(epoch FROM now()) * 1000000 AS BIGINT) AS TEXT)"
 
 
 def downgrade() -> None:
     for table in _TABLES:
         op.drop_table(table)
     op.drop_index("ux_alarms_key", "alarms")
+    op.drop_index("ix_firings_serial", "firings")
     with op.batch_alter_table("firings") as firings:
         firings.drop_column("context")
         firings.drop_column("flags")

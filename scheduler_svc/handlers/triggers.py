@@ -1,0 +1,217 @@
+"""TriggerService."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import grpc
+
+from scheduler_svc.handlers.caller import caller
+from scheduler_svc.handlers.times import micros_of, set_instant
+from scheduler_svc.service.signals import EventDraft, ReadingDraft, Triggers
+from scheduler_svc.signals import EventAnswer, HeartbeatNotFound, InboundKind, Logged, ReadingAnswer
+from scheduler_svc.structs import depth_of, plain
+from tocsin.api.scheduler.v1 import trigger_service_pb2, trigger_service_pb2_grpc
+from tocsin.errors import InvalidInput, PermissionDenied
+from tocsin.listing import FieldKind, FilterField, PageToken, page_size, parse_filter
+from tocsin.mesh.context import current
+from tocsin.telemetry import current_traceparent
+
+MAX_DATA: Final = 16 * 1024
+MAX_DEPTH: Final = 16
+_ABREAST: Final = 1000
+_PING_SCOPE: Final = "events:write"
+_FILTER: Final = {
+    "kind": FilterField(kind=FieldKind.CHOICE, choices=tuple(kind.name for kind in InboundKind)),
+    "topic": FilterField(),
+    "source": FilterField(),
+    "id": FilterField(),
+}
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+
+class ScopeNeeded(PermissionDenied):
+    """The token lacks the scope events:write, which a key of the client's own choice needs."""
+
+
+class TriggerHandlers(trigger_service_pb2_grpc.TriggerServiceServicer):
+    """Takes what happens outside."""
+
+    def __init__(self, *, triggers: Triggers) -> None:
+        self._triggers = triggers
+
+    async def PublishEvent(
+        self, request: trigger_service_pb2.PublishEventRequest, context: Context
+    ) -> trigger_service_pb2.PublishEventResponse:
+        """Publishes an event."""
+        answer = await self._triggers.publish(caller(), _event_of(request.event))
+        return trigger_service_pb2.PublishEventResponse(
+            id=answer.id,
+            firings=[f"firings/{firing}" for firing in answer.firings],
+            matched=answer.matched,
+            duplicate=answer.duplicate,
+        )
+
+    async def StreamEvents(
+        self, request_iterator: AsyncIterator[trigger_service_pb2.StreamEventsRequest], context: Context
+    ) -> trigger_service_pb2.StreamEventsResponse:
+        """Publishes events one after the other."""
+        response, who = trigger_service_pb2.StreamEventsResponse(), caller()
+
+        async def publish(request: trigger_service_pb2.StreamEventsRequest) -> EventAnswer:
+            return await self._triggers.publish(who, _event_of(request.event))
+
+        async for answer in _in_order(request_iterator, publish):
+            response.accepted += 1
+            response.duplicates += answer.duplicate
+            response.matched += 0 if answer.duplicate else answer.matched
+        return response
+
+    async def RecordReading(
+        self, request: trigger_service_pb2.RecordReadingRequest, context: Context
+    ) -> trigger_service_pb2.RecordReadingResponse:
+        """Records a reading."""
+        answer = await self._triggers.record(caller(), _reading_of(request.reading))
+        return trigger_service_pb2.RecordReadingResponse(
+            raised=[f"alarms/{alarm}" for alarm in answer.raised],
+            resolved=[f"alarms/{alarm}" for alarm in answer.resolved],
+            counted=answer.counted,
+        )
+
+    async def StreamReadings(
+        self, request_iterator: AsyncIterator[trigger_service_pb2.StreamReadingsRequest], context: Context
+    ) -> trigger_service_pb2.StreamReadingsResponse:
+        """Records readings one after the other."""
+        response, who = trigger_service_pb2.StreamReadingsResponse(), caller()
+
+        async def record(request: trigger_service_pb2.StreamReadingsRequest) -> ReadingAnswer:
+            return await self._triggers.record(who, _reading_of(request.reading))
+
+        async for answer in _in_order(request_iterator, record):
+            response.accepted += 1
+            response.stale += not answer.counted
+        return response
+
+    async def Ping(self, request: trigger_service_pb2.PingRequest, context: Context) -> trigger_service_pb2.PingResponse:
+        """Takes a ping."""
+        call = current()
+        who = call.principal if call is not None else None
+        known = who is not None and _PING_SCOPE in who.scopes
+        try:
+            answer = await self._triggers.ping(who.tenant if who and known else "", request.key, traceparent=current_traceparent() or "")
+        except HeartbeatNotFound:
+            if who is None or known:
+                raise
+            raise ScopeNeeded(metadata={"scope": _PING_SCOPE}) from None
+        response = trigger_service_pb2.PingResponse(alarm=f"alarms/{answer.alarm}", resolved=answer.resolved)
+        set_instant(response.deadline, answer.deadline)
+        return response
+
+    async def GetTriggerStats(
+        self, request: trigger_service_pb2.GetTriggerStatsRequest, context: Context
+    ) -> trigger_service_pb2.TriggerStats:
+        """Counts."""
+        counts = await self._triggers.counts(caller())
+        return trigger_service_pb2.TriggerStats(
+            events=counts.events,
+            event_firings=counts.event_firings,
+            readings=counts.readings,
+            pings=counts.pings,
+            raised=counts.raised,
+            resolved=counts.resolved,
+            topics=counts.topics,
+            listening=counts.listening,
+        )
+
+    async def ListTriggerLogs(
+        self, request: trigger_service_pb2.ListTriggerLogsRequest, context: Context
+    ) -> trigger_service_pb2.ListTriggerLogsResponse:
+        """Lists what came, the newest first."""
+        who = caller()
+        size = page_size(request.page_size)
+        query = f"logs/{who.tenant}/{request.filter}"
+        cursor = PageToken.decode(request.page_token, query=query, shape=(str,))
+        conditions = parse_filter(request.filter, fields=_FILTER)
+        found = await self._triggers.page(who, conditions=conditions, before=cursor[0] if cursor else None, size=size + 1)
+        more = PageToken.encode((found[size - 1].log,), query=query) if len(found) > size else ""
+        return trigger_service_pb2.ListTriggerLogsResponse(logs=[_log_message(entry) for entry in found[:size]], next_page_token=more)
+
+
+async def _in_order(requests: AsyncIterator[Request], take: Callable[[Request], Awaitable[Answer]]) -> AsyncIterator[Answer]:
+    """Answers in the order of the requests, of which a thousand are under way at most: so that they share transactions.
+
+    A request that is refused ends the stream, after those before it are committed; the error names its number, from 1.
+    """
+    under_way: asyncio.Queue[asyncio.Future[Answer] | None] = asyncio.Queue(_ABREAST)
+
+    async def read() -> None:
+        try:
+            async for request in requests:
+                await under_way.put(asyncio.ensure_future(take(request)))
+        finally:
+            await under_way.put(None)
+
+    reader = asyncio.ensure_future(read())
+    number = 0
+    try:
+        while (answer := await under_way.get()) is not None:
+            number += 1
+            try:
+                yield await answer
+            except InvalidInput as error:
+                raise InvalidInput(f"item {number}: {error.message}", violations=error.violations) from None
+        await reader
+    finally:
+        _abandon(reader)
+        while not under_way.empty():
+            if (left := under_way.get_nowait()) is not None:
+                _abandon(left)
+
+
+def _abandon(task: "asyncio.Future[Any]") -> None:
+    """Nobody waits for it any more, nor for how it failed."""
+    task.cancel()
+    task.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+
+
+def _event_of(message: trigger_service_pb2.PublishedEvent) -> EventDraft:
+    size = message.data.ByteSize()
+    if size > MAX_DATA:
+        raise InvalidInput.at("event.data", f"is {size} bytes; at most {MAX_DATA} are allowed")
+    if depth_of(message.data) > MAX_DEPTH:
+        raise InvalidInput.at("event.data", f"is nested more than {MAX_DEPTH} deep")
+    return EventDraft(
+        id=message.id,
+        topic=message.topic,
+        source=message.source,
+        happened=micros_of(message.time, field="event.time") if message.HasField("time") else None,
+        data=plain(message.data),
+        body=message.data.SerializeToString(deterministic=True),
+    )
+
+
+def _reading_of(message: trigger_service_pb2.Reading) -> ReadingDraft:
+    return ReadingDraft(
+        metric=message.metric,
+        value=message.value,
+        source=message.source,
+        measured=micros_of(message.time, field="reading.time") if message.HasField("time") else None,
+    )
+
+
+def _log_message(entry: Logged) -> trigger_service_pb2.TriggerLog:
+    message = trigger_service_pb2.TriggerLog(
+        id=entry.id,
+        kind=trigger_service_pb2.TriggerLog.Kind.ValueType(entry.kind),
+        topic=entry.topic,
+        source=entry.source,
+        matched=entry.matched,
+    )
+    set_instant(message.time, entry.happened)
+    set_instant(message.receive_time, entry.received)
+    if entry.body:
+        message.data.ParseFromString(entry.body)
+    return message

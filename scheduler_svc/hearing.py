@@ -1,0 +1,122 @@
+"""Keeps account of when pings could be taken, and finishes events whose taker is gone."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from scheduler_svc.background import Background, Wake
+from scheduler_svc.recurrence import Micros
+from scheduler_svc.signals import Deaf
+from tocsin.clock import Clock
+
+_MICROS: Final = 1_000_000
+_ABANDONED_SECONDS: Final = 10
+_STEP: Final = 10
+
+
+class HearingStore(Protocol):
+    """When the service could take pings: one transaction a method."""
+
+    async def hear(self, *, now: Micros, tolerance: Micros) -> Deaf | None:
+        """Says that this replica can take pings now; the last time, longer than ``tolerance``, in which none could."""
+        ...
+
+
+class Unfinished(Protocol):
+    """Events that were not let go wholly."""
+
+    async def unfinished(self, *, before: Micros, most: int) -> list[str]:
+        """Entries of unfinished events that came before an instant: whoever took them is gone."""
+        ...
+
+
+class Hearing:
+    """Says when the service was deaf; a component, to be started before the engine.
+
+    While no scheduler runs, or none reaches its database, nobody can take a ping. A heartbeat whose ping was expected in such a time
+    is not late for it: it gets a new deadline.
+    """
+
+    def __init__(self, *, store: HearingStore, clock: Clock, outage_seconds: float) -> None:
+        """Has heard nothing yet.
+
+        Args:
+            store: what all replicas know.
+            clock: source of time.
+            outage_seconds: a silence that is longer counts.
+        """
+        self._store = store
+        self._clock = clock
+        self._seconds = outage_seconds / 3
+        self._tolerance: Micros = round(outage_seconds * _MICROS)
+        self._heard: Micros | None = None
+        self._deaf: Deaf | None = None
+        self._wake = Wake(clock)
+        self._loops = Background(clock)
+
+    async def start(self) -> None:
+        """Finds out for how long nobody was there, and goes on saying that somebody is."""
+        if not self._loops.running:
+            await self.hear()
+            self._loops.start("hearing", self._hear_forever)
+
+    async def stop(self) -> None:
+        """Ends."""
+        await self._loops.stop()
+
+    @property
+    def failing(self) -> dict[str, str]:
+        """Loops that do not work, with the reason."""
+        return self._loops.failing
+
+    def deaf(self) -> Deaf | None:
+        """The last time in which nobody could take a ping; until now, as long as the store cannot be reached."""
+        now = self._clock.micros()
+        if self._heard is not None and now - self._heard > self._tolerance:
+            return Deaf(self._heard, now)
+        return self._deaf
+
+    async def hear(self) -> None:
+        """One round."""
+        now = self._clock.micros()
+        self._deaf = await self._store.hear(now=now, tolerance=self._tolerance)
+        self._heard = now
+
+    async def _hear_forever(self) -> None:
+        while True:
+            await self._wake.wait(self._seconds)
+            await self.hear()
+            self._loops.worked("hearing")
+
+
+class Finisher:
+    """Finishes events that let more alarms go than one transaction may, and whose taker is gone; a component."""
+
+    def __init__(self, *, events: Unfinished, finish: Callable[[str], Awaitable[int]], clock: Clock) -> None:
+        """Makes it.
+
+        Args:
+            events: finds them.
+            finish: finishes one, by its entry in the log.
+            clock: source of time.
+        """
+        self._events = events
+        self._finish = finish
+        self._clock = clock
+        self._wake = Wake(clock)
+        self._loops = Background(clock)
+
+    async def start(self) -> None:
+        """Begins to look for them."""
+        if not self._loops.running:
+            self._loops.start("finish", self._finish_forever)
+
+    async def stop(self) -> None:
+        """Ends."""
+        await self._loops.stop()
+
+    async def _finish_forever(self) -> None:
+        while True:
+            await self._wake.wait(_ABANDONED_SECONDS)
+            for log in await self._events.unfinished(before=self._clock.micros() - _ABANDONED_SECONDS * _MICROS, most=_STEP):
+                await self._finish(log)
+            self._loops.worked("finish")

@@ -1,0 +1,256 @@
+"""Taking what comes from outside: events, readings, pings."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, Protocol, TypedDict, TypeVar
+
+from scheduler_svc.domain import Firing, new_id
+from scheduler_svc.ports import Held, Hints, Moved, Shards
+from scheduler_svc.recurrence import Micros
+from scheduler_svc.service.alarms import Caller
+from scheduler_svc.signals import EventAnswer, Logged, Measured, PingAnswer, Pinged, Published, ReadingAnswer, TriggerCounts
+from tocsin.clock import Clock
+from tocsin.errors import InvalidInput, TocsinError
+from tocsin.listing import Condition
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+MOST_FIRINGS: Final = 2000
+"""Firings of events that one transaction lets go."""
+CLOCK_AHEAD: Final[Micros] = 300_000_000
+"""A reading from a clock that is ahead by more is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventDraft:
+    """What a client says about an event; ``data`` and ``body`` are the same, decoded and serialised."""
+
+    topic: str
+    id: str = ""
+    source: str = ""
+    happened: Micros | None = None
+    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingDraft:
+    """What a client says about a reading."""
+
+    metric: str
+    value: float
+    source: str = ""
+    measured: Micros | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Caused(Generic[Answer]):
+    """What a transaction about things from outside did.
+
+    Attributes:
+        answers: one for each of the first items; the others did not fit, and come in another transaction.
+        firings: what it let go, or skipped.
+        moved: alarms whose due time is another one now.
+        unfinished: the entries in the log, by the place of the answer, of events that let more alarms go than one transaction may.
+    """
+
+    answers: list[Answer | TocsinError]
+    firings: list[Firing] = field(default_factory=list[Firing])
+    moved: list[Moved] = field(default_factory=list[Moved])
+    unfinished: dict[int, str] = field(default_factory=dict[int, str])
+
+
+class SignalStore(Protocol):
+    """What comes from outside, and the alarms that wait for it: one transaction a method."""
+
+    async def publish(self, batch: Sequence[Published], *, owner: str, held: Held, now: Micros, most: int) -> Caused[EventAnswer]:
+        """Logs events and lets go what waits for them, ``most`` firings at most; one that is known does nothing."""
+        ...
+
+    async def go_on(self, log: str, *, owner: str, held: Held, now: Micros, most: int) -> tuple[list[Firing], bool]:
+        """Lets go the next of those that wait for an unfinished event; whether more are left."""
+        ...
+
+    async def unfinished(self, *, before: Micros, most: int) -> list[str]:
+        """Entries of unfinished events that came before an instant: whoever took them is gone."""
+        ...
+
+    async def record(self, batch: Sequence[Measured], *, owner: str, held: Held, now: Micros) -> Caused[ReadingAnswer]:
+        """Logs readings, and raises and resolves what watches their metrics."""
+        ...
+
+    async def ping(self, batch: Sequence[Pinged], *, owner: str, held: Held, now: Micros) -> Caused[PingAnswer]:
+        """Logs pings, moves deadlines, and resolves what was raised."""
+        ...
+
+    async def counts(self, tenant: str) -> TriggerCounts:
+        """Counts of what came and what it caused."""
+        ...
+
+    async def page(self, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int) -> list[Logged]:
+        """The newest entries of the log that meet all conditions, with ids below ``before``."""
+        ...
+
+
+class _Here(TypedDict):
+    owner: str
+    held: Held
+    now: Micros
+
+
+class Intake:
+    """Commits what came together, and lets it go: the flushes that concurrent calls share."""
+
+    def __init__(self, *, store: SignalStore, shards: Shards, hints: Hints, clock: Clock) -> None:
+        self._store = store
+        self._shards = shards
+        self._hints = hints
+        self._clock = clock
+
+    def _here(self) -> _Here:
+        return {"owner": self._shards.owner, "held": self._shards.held, "now": self._clock.micros()}
+
+    async def events(self, batch: Sequence[Published]) -> Sequence[EventAnswer | TocsinError]:
+        """Commits events; each is answered when all that it lets go is committed.
+
+        Raises:
+            Unavailable: this replica owns no shard now.
+        """
+        answers: list[EventAnswer | TocsinError] = []
+        while len(answers) < len(batch):
+            begun = len(answers)
+            caused = await self._store.publish(batch[begun:], **self._here(), most=MOST_FIRINGS)
+            await self._hints.caused(caused.firings, caused.moved)
+            answers += caused.answers
+            for place, log in caused.unfinished.items():
+                answers[begun + place] = await self._rest(log, answers[begun + place])
+        return answers
+
+    async def _rest(self, log: str, answer: EventAnswer | TocsinError) -> EventAnswer | TocsinError:
+        more = await self.finish(log)
+        return answer if isinstance(answer, TocsinError) else answer._replace(matched=answer.matched + more)
+
+    async def finish(self, log: str) -> int:
+        """Lets go all that still waits for an event; how many firings."""
+        count, left = 0, True
+        while left:
+            firings, left = await self._store.go_on(log, **self._here(), most=MOST_FIRINGS)
+            await self._hints.caused(firings, ())
+            count += len(firings)
+        return count
+
+    async def readings(self, batch: Sequence[Measured]) -> Sequence[ReadingAnswer | TocsinError]:
+        """Commits readings.
+
+        Raises:
+            Unavailable: this replica owns no shard now.
+        """
+        return await self._told(await self._store.record(batch, **self._here()))
+
+    async def pings(self, batch: Sequence[Pinged]) -> Sequence[PingAnswer | TocsinError]:
+        """Commits pings.
+
+        Raises:
+            Unavailable: this replica owns no shard now.
+        """
+        return await self._told(await self._store.ping(batch, **self._here()))
+
+    async def _told(self, caused: Caused[Answer]) -> Sequence[Answer | TocsinError]:
+        await self._hints.caused(caused.firings, caused.moved)
+        return caused.answers
+
+
+class Triggers:
+    """What the caller's tenant says from outside."""
+
+    def __init__(
+        self,
+        *,
+        store: SignalStore,
+        publish: Callable[[Published], Awaitable[EventAnswer]],
+        record: Callable[[Measured], Awaitable[ReadingAnswer]],
+        ping: Callable[[Pinged], Awaitable[PingAnswer]],
+        clock: Clock,
+    ) -> None:
+        """Takes what it stands on.
+
+        Args:
+            store: reads counts and the log.
+            publish: commits an event together with others that come at the same time.
+            record: likewise for a reading.
+            ping: likewise for a ping.
+            clock: source of time.
+        """
+        self._store = store
+        self._publish = publish
+        self._record = record
+        self._ping = ping
+        self._clock = clock
+
+    async def publish(self, caller: Caller, event: EventDraft) -> EventAnswer:
+        """Publishes an event; it is committed with its firings when this returns.
+
+        Raises:
+            InvalidInput: it says too much, or its time cannot be.
+            Unavailable: this replica owns no shard now.
+        """
+        now = self._clock.micros()
+        log = new_id(now)
+        return await self._publish(
+            Published(
+                log=log,
+                tenant=caller.tenant,
+                id=event.id or log,
+                topic=event.topic,
+                source=event.source,
+                happened=now if event.happened is None else event.happened,
+                received=now,
+                data=event.data,
+                body=event.body,
+                traceparent=caller.traceparent,
+            )
+        )
+
+    async def record(self, caller: Caller, reading: ReadingDraft) -> ReadingAnswer:
+        """Records a reading; it is committed with what it raises and resolves when this returns.
+
+        A clock that is a little ahead is forgiven: the reading counts as measured now.
+
+        Raises:
+            InvalidInput: it was measured in the future.
+            Unavailable: this replica owns no shard now.
+        """
+        now = self._clock.micros()
+        if reading.measured is not None and reading.measured > now + CLOCK_AHEAD:
+            raise InvalidInput.at("reading.time", "is more than five minutes in the future: the clock of whoever measures is wrong")
+        return await self._record(
+            Measured(
+                log=new_id(now),
+                tenant=caller.tenant,
+                metric=reading.metric,
+                value=reading.value,
+                source=reading.source,
+                measured=now if reading.measured is None else min(reading.measured, now),
+                received=now,
+                traceparent=caller.traceparent,
+            )
+        )
+
+    async def ping(self, tenant: str, key: str, *, traceparent: str = "") -> PingAnswer:
+        """Takes a ping; ``tenant`` is empty without a token.
+
+        Raises:
+            HeartbeatNotFound: nobody waits for it, as far as the caller may know.
+            Unavailable: this replica owns no shard now.
+        """
+        now = self._clock.micros()
+        return await self._ping(Pinged(log=new_id(now), tenant=tenant, key=key, received=now, traceparent=traceparent))
+
+    async def counts(self, caller: Caller) -> TriggerCounts:
+        """What came so far, and what it caused."""
+        return await self._store.counts(caller.tenant)
+
+    async def page(self, caller: Caller, *, conditions: Sequence[Condition], before: str | None, size: int) -> list[Logged]:
+        """The newest entries of the log that meet all conditions, with ids below ``before``."""
+        return await self._store.page(caller.tenant, conditions=conditions, before=before, size=size)

@@ -1,0 +1,173 @@
+"""The firings that something from outside causes: rows of the ledger beside any rule, in shards of the replica that took it."""
+
+from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from scheduler_svc.domain import (
+    COUNTED,
+    SERIAL,
+    Action,
+    Firing,
+    FiringState,
+    Origin,
+    Outcome,
+    Priority,
+    let_go,
+    requested_firing_id,
+    shard_of,
+)
+from scheduler_svc.ports import Held
+from scheduler_svc.recurrence import Micros, Overlapping, Trigger
+from scheduler_svc.store.fence import owned
+from scheduler_svc.store.firing_rows import INSERT_FIRINGS, present, row_of
+from scheduler_svc.store.sql import Fields, Statement, begin_change
+from tocsin.errors import Unavailable
+
+_CHUNK: Final = 2000
+STILL_RUNNING: Final = "OVERLAP"
+"""Reason of a firing that is skipped because the one before of its alarm still runs."""
+
+_FIELDS: Final = "id, tenant, shard, state, priority, next_fire_at, rule_since, trigger_rule, kind, action, retry, auto_pause_after"
+_READ: Final = Statement(
+    sqlite=f"SELECT {_FIELDS} FROM alarms WHERE id IN (SELECT value FROM json_each(?1))",  # noqa: S608  a constant
+    postgresql=f"SELECT {_FIELDS} FROM alarms WHERE id = ANY($1::text[]) ORDER BY id",  # noqa: S608  a constant
+)
+# The order of the locks is that of the firing transaction.
+_LOCK: Final = Statement(sqlite=_READ.sqlite, postgresql=f"{_READ.postgresql} FOR NO KEY UPDATE")
+_BUSY: Final = Statement(
+    sqlite="SELECT DISTINCT alarm FROM firings WHERE alarm IN (SELECT value FROM json_each(?1)) AND state IN (1, 2)",
+    postgresql="SELECT DISTINCT alarm FROM firings WHERE alarm = ANY($1::text[]) AND state IN (1, 2)",
+)
+
+trigger_of = lru_cache(maxsize=8192)(Trigger.decode)
+"""A stored trigger; many alarms share one."""
+
+
+class Listener(NamedTuple):
+    """An alarm that something from outside may let go."""
+
+    id: str
+    tenant: str
+    shard: int
+    state: int
+    priority: int
+    due: Micros | None
+    since: Micros
+    trigger: Trigger
+    action: Action
+    retry: str
+    auto_pause_after: int
+
+
+def _listener(row: Fields) -> Listener:
+    identity, tenant, shard, state, priority, due, since, rule, kind, action, retry, auto_pause_after = row
+    return Listener(identity, tenant, shard, state, priority, due, since, trigger_of(rule), Action(kind, action), retry, auto_pause_after)
+
+
+async def read_listeners(connection: AsyncConnection, ids: Iterable[str], *, lock: bool) -> dict[str, Listener]:
+    """The alarms of these ids, in the order of their ids; with ``lock`` nobody changes them until the transaction ends."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    return {row[0]: _listener(row) for row in await (_LOCK if lock else _READ).rows(connection, wanted)}
+
+
+async def busy(connection: AsyncConnection, alarms: Collection[Listener]) -> set[str]:
+    """Those of the alarms whose new firing must be skipped, because one is not over yet; they stay locked."""
+    single = [alarm.id for alarm in alarms if alarm.trigger.overlap is Overlapping.SKIP]
+    if not single:
+        return set()
+    await read_listeners(connection, single, lock=True)
+    return {row[0] for row in await _BUSY.rows(connection, sorted(single))}
+
+
+class Causes:
+    """What one transaction lets go."""
+
+    def __init__(self, *, owner: str, held: Held, now: Micros) -> None:
+        """Begins with nothing.
+
+        Args:
+            owner: this start of the replica.
+            held: its shards.
+            now: the instant of the transaction.
+
+        Raises:
+            Unavailable: it holds none.
+        """
+        if not held:
+            raise _homeless()
+        self.firings: list[Firing] = []
+        """Those that the ledger did not have."""
+        self._owner = owner
+        self._held = held
+        self._home = sorted(held)
+        self._now = now
+        self._single: set[str] = set()
+
+    def skip_while(self, alarms: Iterable[str]) -> None:
+        """Firings of these alarms are skipped: one runs already."""
+        self._single.update(alarms)
+
+    def add(self, alarm: Listener, *, origin: Origin, cause: str, due: Micros, context: bytes, traceparent: str) -> Firing:
+        """Lets an alarm go; ``cause`` is what it never goes twice for."""
+        identity = requested_firing_id(alarm.tenant, alarm.id, cause)
+        single = alarm.trigger.overlap is Overlapping.SKIP and origin is not Origin.RESOLVED
+        going = not (single and alarm.id in self._single)
+        if single:
+            self._single.add(alarm.id)
+        outcome, reason = let_go(due=due, now=self._now) if going else (Outcome.SKIPPED, STILL_RUNNING)
+        flags = (SERIAL if alarm.trigger.overlap is Overlapping.QUEUE else 0) | (COUNTED if alarm.auto_pause_after else 0)
+        firing = Firing(
+            id=identity,
+            tenant=alarm.tenant,
+            alarm=alarm.id,
+            shard=alarm.shard if alarm.shard in self._held else self._home[shard_of(identity) % len(self._home)],
+            origin=origin,
+            due=due,
+            fired=self._now if going else None,
+            outcome=outcome,
+            reason=reason,
+            state=FiringState.PENDING if going else FiringState.CLOSED,
+            ready=self._now if going else None,
+            completed=None if going else self._now,
+            priority=Priority(alarm.priority),
+            action=alarm.action if going else Action("", b""),
+            retry=alarm.retry if going else "",
+            traceparent=traceparent,
+            flags=flags if going else 0,
+            context=context,
+        )
+        self.firings.append(firing)
+        return firing
+
+    async def write(self, connection: AsyncConnection) -> None:
+        """Inserts the rows, fenced by the epochs of their shards; what the ledger has already goes no second time.
+
+        Raises:
+            Unavailable: a shard is another replica's by now.
+        """
+        if not self.firings:
+            return
+        wanted = {firing.shard for firing in self.firings}
+        if await owned(connection, owner=self._owner, held=self._held, wanted=wanted) != wanted:
+            raise _homeless()
+        await begin_change(connection)
+        fresh: list[Firing] = []
+        for start in range(0, len(self.firings), _CHUNK):
+            fresh += await _insert(connection, self.firings[start : start + _CHUNK])
+        self.firings = fresh
+
+
+async def _insert(connection: AsyncConnection, firings: Sequence[Firing]) -> Sequence[Firing]:
+    if await INSERT_FIRINGS.many(connection, [row_of(firing) for firing in firings]) == len(firings):
+        return firings
+    there = await present(connection, [firing.id for firing in firings])
+    return [firing for firing in firings if firing.id in there]
+
+
+def _homeless() -> Unavailable:
+    return Unavailable("No shard is held by this replica now.", retry_after=1.0)

@@ -1,0 +1,170 @@
+"""Events: logged, matched and let go in one transaction; a part of the implementation of `scheduler_svc.service.signals.SignalStore`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from google.protobuf.struct_pb2 import Struct
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from scheduler_svc.domain import AlarmState, Firing, Origin
+from scheduler_svc.ports import Held
+from scheduler_svc.recurrence import Micros
+from scheduler_svc.service.signals import Caused
+from scheduler_svc.signals import EventAnswer, InboundKind, Listening, Published, listens
+from scheduler_svc.store.causes import Causes, Listener, busy, read_listeners
+from scheduler_svc.store.inbound import Stored, Tally, log_events
+from scheduler_svc.store.listeners import Listeners
+from scheduler_svc.store.sql import Fields, Statement, both
+from scheduler_svc.structs import event_context, plain
+from tocsin.database import Database
+
+_SHOWN: Final = 100
+_UNFINISHED: Final = both("SELECT id FROM inbound WHERE rest IS NOT NULL AND received_at < $1 ORDER BY id LIMIT $2")
+_FIELDS: Final = "id, tenant, event_id, topic, source, happened_at, received_at, data, rest"
+_REST: Final = Statement(
+    sqlite=f"SELECT {_FIELDS} FROM inbound WHERE id = ?1 AND rest IS NOT NULL",  # noqa: S608  a constant
+    postgresql=f"SELECT {_FIELDS} FROM inbound WHERE id = $1 AND rest IS NOT NULL FOR UPDATE",  # noqa: S608  a constant
+)
+_GO_ON: Final = both("UPDATE inbound SET matched = matched + $2, rest = $3 WHERE id = $1")
+
+
+@dataclass(slots=True)
+class _Match:
+    """An event with those whom it may let go; ``rest`` is the last of them when there are more."""
+
+    event: Published
+    waiting: Sequence[Listening]
+    rest: str | None
+    alarms: list[Listener] = field(default_factory=list[Listener])
+    firings: list[Firing] = field(default_factory=list[Firing])
+
+    def choose(self, stored: Mapping[str, Listener], *, now: Micros) -> None:
+        """Takes those that still have the trigger that was matched, are active, and listen now."""
+        for listening in self.waiting:
+            alarm = stored.get(listening.alarm)
+            if (
+                alarm is not None
+                and alarm.since == listening.since
+                and alarm.state == AlarmState.ACTIVE
+                and listens(alarm.trigger, now=now)
+            ):
+                self.alarms.append(alarm)
+
+    def let_go(self, causes: Causes, *, now: Micros) -> None:
+        """Lets them go."""
+        if not self.alarms:
+            return
+        event = self.event
+        context = event_context(identity=event.id, topic=event.topic, source=event.source, happened=event.happened, body=event.body)
+        cause = f"event/{event.id}"
+        for alarm in self.alarms:
+            self.firings.append(
+                causes.add(alarm, origin=Origin.EVENT, cause=cause, due=now, context=context, traceparent=event.traceparent)
+            )
+
+    def row(self) -> tuple[Any, ...]:
+        """The entry in the log."""
+        event = self.event
+        return (
+            *(event.log, event.tenant, int(InboundKind.EVENT), event.id, event.topic, event.source, event.happened, event.received),
+            *(event.body or None, len(self.alarms), self.rest),
+        )
+
+    def unfinished(self, known: Stored | None) -> str:
+        """The entry in the log of an event with more to let go; empty without."""
+        if known is not None:
+            return "" if known.finished else known.log
+        return "" if self.rest is None else self.event.log
+
+    def answer(self, known: Stored | None) -> EventAnswer:
+        """What its client is told; ``known`` is the entry of an event that was published before."""
+        if known is not None:
+            return EventAnswer(self.event.id, (), known.matched, duplicate=True)
+        return EventAnswer(self.event.id, tuple(firing.id for firing in self.firings[:_SHOWN]), len(self.firings), duplicate=False)
+
+
+class EventStore:
+    """Takes events."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._listeners = Listeners()
+
+    async def publish(self, batch: Sequence[Published], *, owner: str, held: Held, now: Micros, most: int) -> Caused[EventAnswer]:
+        """See `scheduler_svc.service.signals.SignalStore`."""
+        causes, tally = Causes(owner=owner, held=held, now=now), Tally()
+        async with self._database.transaction() as connection:
+            matches = await self._match(connection, batch, most)
+            alarms = await read_listeners(connection, (one.alarm for match in matches for one in match.waiting), lock=False)
+            for match in matches:
+                match.choose(alarms, now=now)
+            known = await log_events(connection, [match.row() for match in matches])
+            fresh = [match for match in matches if match.event.log not in known]
+            causes.skip_while(await busy(connection, alarms.values()))
+            for match in fresh:
+                match.let_go(causes, now=now)
+                tally.came(match.event.tenant, "events", topic=match.event.topic)
+            await causes.write(connection)
+            tally.caused(causes.firings)
+            await tally.write(connection)
+        left = {place: match.unfinished(known.get(match.event.log)) for place, match in enumerate(matches)}
+        return Caused(
+            answers=[match.answer(known.get(match.event.log)) for match in matches],
+            firings=causes.firings,
+            unfinished={place: log for place, log in left.items() if log},
+        )
+
+    async def _match(self, connection: AsyncConnection, batch: Iterable[Published], most: int) -> list[_Match]:
+        """The first events that fit, with who waits for them; the first one always does, though not all who wait for it may."""
+        versions = await self._listeners.versions(connection, (event.tenant for event in batch))
+        matches: list[_Match] = []
+        room = most
+        for event in batch:
+            waiting = await self._listeners.of(connection, event, versions)
+            if len(waiting) > room and matches:
+                break
+            matches.append(_first(event, waiting, most))
+            room -= len(waiting)
+        return matches
+
+    async def go_on(self, log: str, *, owner: str, held: Held, now: Micros, most: int) -> tuple[list[Firing], bool]:
+        """See `scheduler_svc.service.signals.SignalStore`."""
+        causes, tally = Causes(owner=owner, held=held, now=now), Tally()
+        async with self._database.transaction() as connection:
+            rows = await _REST.rows(connection, log)
+            if not rows:
+                return [], False
+            event, rest = _published(rows[0])
+            versions = await self._listeners.versions(connection, [event.tenant])
+            waiting = [one for one in await self._listeners.of(connection, event, versions) if one.alarm > rest]
+            match = _first(event, waiting, most)
+            alarms = await read_listeners(connection, (one.alarm for one in match.waiting), lock=False)
+            match.choose(alarms, now=now)
+            causes.skip_while(await busy(connection, alarms.values()))
+            match.let_go(causes, now=now)
+            await _GO_ON.run(connection, log, len(match.alarms), match.rest)
+            await causes.write(connection)
+            tally.caused(causes.firings)
+            await tally.write(connection)
+        return causes.firings, match.rest is not None
+
+    async def unfinished(self, *, before: Micros, most: int) -> list[str]:
+        """See `scheduler_svc.service.signals.SignalStore`."""
+        async with self._database.read() as connection:
+            return [row[0] for row in await _UNFINISHED.rows(connection, before, most)]
+
+
+def _first(event: Published, waiting: Sequence[Listening], most: int) -> _Match:
+    first = waiting[:most]
+    return _Match(event, first, first[-1].alarm if len(first) < len(waiting) else None)
+
+
+def _published(row: Fields) -> tuple[Published, str]:
+    """An event as it was logged, and how far it came."""
+    log, tenant, identity, topic, source, happened, received, body, rest = row
+    data = plain(Struct.FromString(body)) if body else {}
+    event = Published(
+        log=log, tenant=tenant, id=identity, topic=topic, source=source, happened=happened, received=received, data=data, body=body or b""
+    )
+    return event, rest

@@ -1,0 +1,137 @@
+"""Pings: logged, with the deadlines that they move, in one transaction; a part of the implementation of `SignalStore`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from scheduler_svc.domain import AlarmState, Origin
+from scheduler_svc.ports import Held, Moved
+from scheduler_svc.recurrence import Heartbeat, Micros
+from scheduler_svc.service.signals import Caused
+from scheduler_svc.signals import HeartbeatNotFound, InboundKind, PingAnswer, Pinged, Standing, Status, deadline, listens
+from scheduler_svc.store.causes import Causes, Listener, read_listeners
+from scheduler_svc.store.inbound import INSERT_INBOUND, Tally
+from scheduler_svc.store.signals import SET_DUE
+from scheduler_svc.store.sql import Fields, Statement, both
+from scheduler_svc.structs import heartbeat_context
+from tocsin.database import Database
+from tocsin.errors import TocsinError
+
+_CHOSEN: Final = Statement(
+    sqlite=(
+        "SELECT s.alarm FROM json_each(?1) t JOIN json_each(?2) k ON k.key = t.key "
+        "JOIN signals s ON s.tenant = t.value AND s.topic = k.value AND s.kind = 3 AND s.topic <> ''"
+    ),
+    postgresql=(
+        "SELECT s.alarm FROM unnest($1::text[], $2::text[]) AS w(tenant, topic) "
+        "JOIN signals s ON s.tenant = w.tenant AND s.topic = w.topic AND s.kind = 3 AND s.topic <> ''"
+    ),
+)
+_MADE: Final = Statement(
+    sqlite="SELECT alarm FROM signals WHERE secret IN (SELECT value FROM json_each(?1)) AND secret <> ''",
+    postgresql="SELECT alarm FROM signals WHERE secret = ANY($1::text[]) AND secret <> ''",
+)
+_STANDING: Final = Statement(
+    sqlite="SELECT alarm, topic, secret, status, since FROM signals WHERE alarm IN (SELECT value FROM json_each(?1))",
+    postgresql="SELECT alarm, topic, secret, status, since FROM signals WHERE alarm = ANY($1::text[])",
+)
+_SEEN: Final = both("UPDATE signals SET status = $2, since = $3, seen_at = $4 WHERE alarm = $1")
+
+
+class PingStore:
+    """Takes pings."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def ping(self, batch: Sequence[Pinged], *, owner: str, held: Held, now: Micros) -> Caused[PingAnswer]:
+        """See `scheduler_svc.service.signals.SignalStore`."""
+        work = _Pinging(Causes(owner=owner, held=held, now=now), now=now)
+        async with self._database.transaction() as connection:
+            await work.find(connection, batch)
+            answers = [work.take(ping) for ping in batch]
+            await work.write(connection)
+        return Caused(answers=answers, firings=work.causes.firings, moved=work.moved)
+
+
+class _Pinging:
+    """One transaction."""
+
+    def __init__(self, causes: Causes, *, now: Micros) -> None:
+        self.causes = causes
+        self._now = now
+        self._alarms: Mapping[str, Listener] = {}
+        self._standings: dict[str, Standing] = {}
+        self._chosen: dict[tuple[str, str], str] = {}
+        self._made: dict[str, str] = {}
+        self._due: dict[str, Micros | None] = {}
+        self._seen: dict[str, Micros] = {}
+        self._log: list[Fields] = []
+        self._tally = Tally()
+
+    @property
+    def moved(self) -> list[Moved]:
+        """Alarms with another deadline."""
+        return [Moved(alarm, self._alarms[alarm].shard, self._alarms[alarm].priority, due) for alarm, due in sorted(self._due.items())]
+
+    async def find(self, connection: AsyncConnection, batch: Iterable[Pinged]) -> None:
+        """Locks the alarms of the keys."""
+        known = [ping for ping in batch if ping.tenant]
+        ids = {row[0] for row in await _MADE.rows(connection, sorted({ping.key for ping in batch}))}
+        if known:
+            ids |= {row[0] for row in await _CHOSEN.rows(connection, [ping.tenant for ping in known], [ping.key for ping in known])}
+        self._alarms = await read_listeners(connection, ids, lock=True)
+        for alarm, topic, secret, status, since in await _STANDING.rows(connection, sorted(self._alarms)):
+            self._standings[alarm] = Standing(Status(status), since)
+            if secret:
+                self._made[secret] = alarm
+            elif alarm in self._alarms:
+                self._chosen[self._alarms[alarm].tenant, topic] = alarm
+
+    def take(self, ping: Pinged) -> PingAnswer | TocsinError:
+        """Takes one ping."""
+        found = self._chosen.get((ping.tenant, ping.key)) or self._made.get(ping.key)
+        alarm = self._alarms.get(found or "")
+        if alarm is None or not isinstance(alarm.trigger.spec, Heartbeat):
+            return HeartbeatNotFound()
+        self._seen[alarm.id] = ping.received
+        active = alarm.state == AlarmState.ACTIVE
+        resolved, due = False, alarm.due if active else None
+        if active and listens(alarm.trigger, now=self._now):
+            due = self._due[alarm.id] = deadline(alarm.trigger, seen=ping.received)
+            resolved = self._resolve(alarm, ping)
+        self._tally.came(alarm.tenant, "pings")
+        topic = "" if ping.key in self._made else ping.key
+        entry = (ping.log, alarm.tenant, int(InboundKind.PING), "", topic, "", ping.received, ping.received, None)
+        self._log.append((*entry, int(resolved and alarm.trigger.spec.notify_resolved), None))
+        return PingAnswer(alarm.id, resolved, due)
+
+    def _resolve(self, alarm: Listener, ping: Pinged) -> bool:
+        """Makes it well; whether it was not."""
+        spec, (status, since) = alarm.trigger.spec, self._standings[alarm.id]
+        if status is Status.OK:
+            return False
+        self._standings[alarm.id] = Standing(Status.OK, ping.received)
+        if status is Status.RAISED and isinstance(spec, Heartbeat) and spec.notify_resolved:
+            self.causes.add(
+                alarm,
+                origin=Origin.RESOLVED,
+                cause=f"RESOLVED/{ping.log}",
+                due=ping.received,
+                context=heartbeat_context("RESOLVED", raised=since, ping=ping.received),
+                traceparent=ping.traceparent,
+            )
+        return status is Status.RAISED
+
+    async def write(self, connection: AsyncConnection) -> None:
+        """Writes everything down."""
+        for alarm, seen in sorted(self._seen.items()):
+            status, since = self._standings[alarm]
+            await _SEEN.run(connection, alarm, int(status), since, seen)
+        for alarm, due in sorted(self._due.items()):
+            await SET_DUE.run(connection, alarm, due)
+        await INSERT_INBOUND.many(connection, self._log)
+        await self.causes.write(connection)
+        self._tally.caused(self.causes.firings)
+        await self._tally.write(connection)

@@ -1,0 +1,243 @@
+"""Readings: logged, and judged by every threshold of their metric, in one transaction; a part of the implementation of `SignalStore`.
+
+The row of the metric is locked first, so that readings of one metric come one after the other. What watches it is read without locks;
+only a threshold that this batch changes is locked and judged once more, by where it stands then.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from scheduler_svc.domain import AlarmState, Origin
+from scheduler_svc.ports import Held, Moved
+from scheduler_svc.recurrence import Micros, Threshold
+from scheduler_svc.service.signals import Caused
+from scheduler_svc.signals import (
+    Change,
+    InboundKind,
+    Measured,
+    ReadingAnswer,
+    Standing,
+    Status,
+    listens,
+    matured,
+    observed,
+    pending_until,
+)
+from scheduler_svc.store.causes import Causes, Listener, busy, read_listeners
+from scheduler_svc.store.inbound import INSERT_INBOUND, Tally
+from scheduler_svc.store.signals import SET_DUE, SET_STANDING
+from scheduler_svc.store.sql import Statement
+from scheduler_svc.structs import packed, reading_context
+from tocsin.database import Database
+
+_SHOWN: Final = 100
+_NEVER: Final[Micros] = -(2**62)
+
+_Metric: TypeAlias = tuple[str, str]
+
+_BEGIN: Final = Statement(
+    sqlite="INSERT INTO readings (tenant, metric, value, measured_at) VALUES (?1, ?2, 0, ?3) ON CONFLICT DO NOTHING",
+    postgresql=(
+        "INSERT INTO readings (tenant, metric, value, measured_at) "
+        "SELECT v.tenant, v.metric, 0, v.measured FROM unnest($1::text[], $2::text[], $3::bigint[]) AS v(tenant, metric, measured) "
+        "ON CONFLICT DO NOTHING"
+    ),
+)
+_LAST: Final = Statement(
+    sqlite=(
+        "SELECT r.tenant, r.metric, r.measured_at FROM json_each(?1) t JOIN json_each(?2) m ON m.key = t.key "
+        "JOIN readings r ON r.tenant = t.value AND r.metric = m.value"
+    ),
+    postgresql=(
+        "SELECT r.tenant, r.metric, r.measured_at FROM readings r WHERE (r.tenant, r.metric) IN "
+        "(SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY r.tenant, r.metric FOR NO KEY UPDATE"
+    ),
+)
+_SEEN: Final = Statement(
+    sqlite="UPDATE readings SET value = ?3, measured_at = ?4 WHERE tenant = ?1 AND metric = ?2",
+    postgresql=(
+        "UPDATE readings SET value = v.value, measured_at = v.measured "
+        "FROM unnest($1::text[], $2::text[], $3::double precision[], $4::bigint[]) AS v(tenant, metric, value, measured) "
+        "WHERE readings.tenant = v.tenant AND readings.metric = v.metric"
+    ),
+)
+_WATCHING: Final = Statement(
+    sqlite=(
+        "SELECT s.alarm, s.tenant, s.topic, s.status, s.since FROM json_each(?1) t JOIN json_each(?2) m ON m.key = t.key "
+        "JOIN signals s ON s.tenant = t.value AND s.kind = 2 AND s.topic = m.value"
+    ),
+    postgresql=(
+        "SELECT s.alarm, s.tenant, s.topic, s.status, s.since FROM unnest($1::text[], $2::text[]) AS w(tenant, metric) "
+        "JOIN signals s ON s.tenant = w.tenant AND s.kind = 2 AND s.topic = w.metric"
+    ),
+)
+_STANDING: Final = Statement(
+    sqlite="SELECT alarm, status, since FROM signals WHERE alarm IN (SELECT value FROM json_each(?1))",
+    postgresql="SELECT alarm, status, since FROM signals WHERE alarm = ANY($1::text[])",
+)
+
+
+class _Watch(NamedTuple):
+    """A threshold, and where it stands."""
+
+    alarm: str
+    metric: _Metric
+    standing: Standing
+
+
+@dataclass(slots=True)
+class _Judged:
+    """What the readings of a batch do to one threshold."""
+
+    standing: Standing
+    changes: list[tuple[Change, Measured]] = field(default_factory=list[tuple[Change, Measured]])
+    began: list[Measured] = field(default_factory=list[Measured])
+
+
+class ReadingStore:
+    """Takes readings."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, batch: Sequence[Measured], *, owner: str, held: Held, now: Micros) -> Caused[ReadingAnswer]:
+        """See `scheduler_svc.service.signals.SignalStore`."""
+        work = _Recording(Causes(owner=owner, held=held, now=now), now=now)
+        async with self._database.transaction() as connection:
+            await work.count(connection, batch)
+            await work.judge(connection)
+            await work.write(connection, batch)
+        return Caused(answers=[work.answer(reading) for reading in batch], firings=work.causes.firings, moved=work.moved)
+
+
+class _Recording:
+    """One transaction."""
+
+    def __init__(self, causes: Causes, *, now: Micros) -> None:
+        self.causes = causes
+        self.moved: list[Moved] = []
+        self._now = now
+        self._counted: dict[_Metric, list[Measured]] = {}
+        self._raised: dict[str, list[str]] = {}
+        self._resolved: dict[str, list[str]] = {}
+        self._matched: dict[str, int] = {}
+        self._fresh: set[str] = set()
+        self._standings: list[tuple[str, int, Micros]] = []
+
+    async def count(self, connection: AsyncConnection, batch: Sequence[Measured]) -> None:
+        """Locks the metrics, and tells the readings that count from those that are older than the last."""
+        metrics = sorted({(reading.tenant, reading.metric) for reading in batch})
+        await _BEGIN.many(connection, [(*metric, _NEVER) for metric in metrics])
+        tenants, names = _columns(metrics)
+        last = {(tenant, metric): measured for tenant, metric, measured in await _LAST.rows(connection, tenants, names)}
+        for reading in batch:
+            metric = (reading.tenant, reading.metric)
+            if reading.measured >= last[metric]:
+                last[metric] = reading.measured
+                self._counted.setdefault(metric, []).append(reading)
+                self._fresh.add(reading.log)
+        await _SEEN.many(connection, [(*metric, found[-1].value, found[-1].measured) for metric, found in sorted(self._counted.items())])
+
+    async def judge(self, connection: AsyncConnection) -> None:
+        """Takes every threshold of the metrics through its readings."""
+        if not self._counted:
+            return
+        tenants, names = _columns(sorted(self._counted))
+        rows = await _WATCHING.rows(connection, tenants, names)
+        watches = {row[0]: _Watch(row[0], (row[1], row[2]), Standing(Status(row[3]), row[4])) for row in rows}
+        alarms = await read_listeners(connection, watches, lock=False)
+        moving = [alarm.id for alarm in alarms.values() if self._moves(alarm, watches[alarm.id])]
+        if not moving:
+            return
+        alarms = await read_listeners(connection, moving, lock=True)
+        for identity, status, since in await _STANDING.rows(connection, moving):
+            watches[identity] = watches[identity]._replace(standing=Standing(Status(status), since))
+        self.causes.skip_while(await busy(connection, alarms.values()))
+        for alarm in alarms.values():
+            self._apply(alarm, watches[alarm.id])
+
+    def _moves(self, alarm: Listener, watch: _Watch) -> bool:
+        judged = self._judge(alarm, watch)
+        return judged is not None and judged.standing != watch.standing
+
+    def _judge(self, alarm: Listener, watch: _Watch) -> _Judged | None:
+        """What the readings lead to; None for an alarm that does not listen."""
+        spec, readings = alarm.trigger.spec, self._counted.get(watch.metric, [])
+        heard = [reading for reading in readings if listens(alarm.trigger, now=reading.measured)]
+        if alarm.state != AlarmState.ACTIVE or not isinstance(spec, Threshold) or spec.metric != watch.metric[1] or not heard:
+            return None
+        judged = _Judged(watch.standing)
+        for reading in heard:
+            before = judged.standing
+            judged.standing, changes = observed(spec, before, value=reading.value, at=reading.measured)
+            judged.changes += [(change, reading) for change in changes]
+            if judged.standing.status is Status.PENDING and before.status is not Status.PENDING:
+                judged.began.append(reading)
+        judged.standing, changes = matured(spec, judged.standing, now=self._now)
+        judged.changes += [(change, heard[-1]) for change in changes]
+        return judged
+
+    def _apply(self, alarm: Listener, watch: _Watch) -> None:
+        judged, spec = self._judge(alarm, watch), alarm.trigger.spec
+        if judged is None or not isinstance(spec, Threshold) or judged.standing == watch.standing:
+            return
+        self._standings.append((alarm.id, int(judged.standing.status), judged.standing.since))
+        due, end = pending_until(spec, judged.standing), alarm.trigger.end
+        due = None if due is not None and end is not None and due >= end else due
+        if due != alarm.due:
+            self.moved.append(Moved(alarm.id, alarm.shard, alarm.priority, due))
+        for change, reading in judged.changes:
+            self._change(alarm, spec, change, reading)
+        for reading in judged.began:
+            self._raised.setdefault(reading.log, []).append(alarm.id)
+
+    def _change(self, alarm: Listener, spec: Threshold, change: Change, reading: Measured) -> None:
+        up = change.status is Status.RAISED
+        said = (self._raised if up else self._resolved).setdefault(reading.log, [])
+        if alarm.id not in said:
+            said.append(alarm.id)
+        if not up and not spec.notify_resolved:
+            return
+        word = "RAISED" if up else "RESOLVED"
+        self._matched[reading.log] = self._matched.get(reading.log, 0) + 1
+        self.causes.add(
+            alarm,
+            origin=Origin.RAISED if up else Origin.RESOLVED,
+            cause=f"{word}/{reading.log}",
+            due=change.at,
+            context=reading_context(word, reading.metric, reading.value, reading.measured, reading.source),
+            traceparent=reading.traceparent,
+        )
+
+    async def write(self, connection: AsyncConnection, batch: Sequence[Measured]) -> None:
+        """Writes everything down."""
+        for standing in sorted(self._standings):
+            await SET_STANDING.run(connection, *standing)
+        for moved in sorted(self.moved):
+            await SET_DUE.run(connection, moved.alarm, moved.due)
+        await INSERT_INBOUND.many(connection, [self._row(reading) for reading in batch])
+        await self.causes.write(connection)
+        tally = Tally()
+        for reading in batch:
+            tally.came(reading.tenant, "readings")
+        tally.caused(self.causes.firings)
+        await tally.write(connection)
+
+    def _row(self, reading: Measured) -> tuple[Any, ...]:
+        return (
+            *(reading.log, reading.tenant, int(InboundKind.READING), "", reading.metric, reading.source),
+            *(reading.measured, reading.received, packed({"value": reading.value}), self._matched.get(reading.log, 0), None),
+        )
+
+    def answer(self, reading: Measured) -> ReadingAnswer:
+        """What the client of a reading is told."""
+        raised, resolved = (tuple(of.get(reading.log, ())[:_SHOWN]) for of in (self._raised, self._resolved))
+        return ReadingAnswer(raised, resolved, counted=reading.log in self._fresh)
+
+
+def _columns(metrics: Iterable[_Metric]) -> tuple[list[str], list[str]]:
+    pairs = list(metrics)
+    return [tenant for tenant, _ in pairs], [metric for _, metric in pairs]

@@ -1,0 +1,82 @@
+"""Structures (google.protobuf.Struct) between their bytes and plain values, and the contexts that firings carry."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
+
+from scheduler_svc.recurrence import Micros
+from tocsin.clock import from_micros
+
+
+def plain(message: Struct) -> dict[str, Any]:
+    """The structure as decoded JSON; every number is a float."""
+    return {name: _plain_value(value) for name, value in message.fields.items()}
+
+
+def _plain_value(value: Value) -> Any:
+    match value.WhichOneof("kind"):
+        case "string_value":
+            return value.string_value
+        case "number_value":
+            return value.number_value
+        case "bool_value":
+            return value.bool_value
+        case "struct_value":
+            return plain(value.struct_value)
+        case "list_value":
+            return [_plain_value(item) for item in value.list_value.values]
+        case _:
+            return None
+
+
+def depth_of(message: Struct | ListValue) -> int:
+    """How deep structures and lists are nested; 1 for one without any inside."""
+    values = message.fields.values() if isinstance(message, Struct) else message.values
+    return 1 + max((_depth_of_value(value) for value in values), default=0)
+
+
+def _depth_of_value(value: Value) -> int:
+    match value.WhichOneof("kind"):
+        case "struct_value":
+            return depth_of(value.struct_value)
+        case "list_value":
+            return depth_of(value.list_value)
+        case _:
+            return 0
+
+
+def packed(values: Mapping[str, Any]) -> bytes:
+    """The bytes of a structure: the same for equal ones."""
+    message = Struct()
+    message.update(values)
+    return message.SerializeToString(deterministic=True)
+
+
+def event_context(*, identity: str, topic: str, source: str, happened: Micros, body: bytes) -> bytes:
+    """What the firings of an event carry: {"event": {...}}, with the event's data in it."""
+    message = Struct()
+    event = message.fields["event"].struct_value
+    event.update({"id": identity, "topic": topic, "time": rfc3339(happened)})
+    if source:
+        event["source"] = source
+    if body:
+        event.fields["data"].struct_value.ParseFromString(body)
+    return message.SerializeToString(deterministic=True)
+
+
+def reading_context(signal: str, metric: str, value: float, measured: Micros, source: str = "") -> bytes:
+    """What the firing of a threshold carries: {"signal": "RAISED", "reading": {...}}; the reading is the one that decided."""
+    about: dict[str, Any] = {"metric": metric, "value": value, "time": rfc3339(measured)}
+    return packed({"signal": signal, "reading": about | ({"source": source} if source else {})})
+
+
+def heartbeat_context(signal: str, *, raised: Micros, ping: Micros | None) -> bytes:
+    """What the firing of a heartbeat carries: {"signal": "RAISED", "heartbeat": {...}}; since when it is raised, and the last ping."""
+    about: dict[str, Any] = {"raisedTime": rfc3339(raised)}
+    return packed({"signal": signal, "heartbeat": about | ({"pingTime": rfc3339(ping)} if ping is not None else {})})
+
+
+def rfc3339(instant: Micros) -> str:
+    """The instant in RFC 3339, in UTC."""
+    return from_micros(instant).isoformat().replace("+00:00", "Z")
