@@ -6,9 +6,11 @@ from typing import Any, Final
 import grpc
 
 from scheduler_svc import domain
+from scheduler_svc.handlers.audit import audit_message
 from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.convert import alarm_id, firing_id, firing_message
-from scheduler_svc.service import Caller, Firings
+from scheduler_svc.handlers.times import micros_of
+from scheduler_svc.service import Audits, Caller, Firings
 from tocsin.api.scheduler.v1 import firing_service_pb2, firing_service_pb2_grpc
 from tocsin.errors import InvalidInput
 from tocsin.listing import Condition, FieldKind, FilterField, PageToken, page_size, parse_filter
@@ -27,8 +29,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class FiringHandlers(firing_service_pb2_grpc.FiringServiceServicer):
     """Reads the ledger of the caller's tenant."""
 
-    def __init__(self, *, firings: Firings) -> None:
+    def __init__(self, *, firings: Firings, audits: Audits) -> None:
         self._firings = firings
+        self._audits = audits
 
     async def GetFiring(self, request: firing_service_pb2.GetFiringRequest, context: Context) -> firing_service_pb2.Firing:
         """Reads one firing."""
@@ -56,9 +59,11 @@ class FiringHandlers(firing_service_pb2_grpc.FiringServiceServicer):
     async def AuditFirings(
         self, request: firing_service_pb2.AuditFiringsRequest, context: Context
     ) -> AsyncGenerator[firing_service_pb2.AuditFiringsResponse]:
-        """To be built."""
-        raise NotImplementedError
-        yield firing_service_pb2.AuditFiringsResponse()
+        """Compares the rules with the ledger."""
+        start = micros_of(request.start_time, field="startTime")
+        end = micros_of(request.end_time, field="endTime") if request.HasField("end_time") else None
+        async for told in self._audits.audit(caller(), start=start, end=end, alarm=alarm_id(request.alarm)):
+            yield audit_message(told)
 
     async def ReplayFiring(self, request: firing_service_pb2.ReplayFiringRequest, context: Context) -> firing_service_pb2.Firing:
         """Lets a dead firing go once more."""

@@ -1,6 +1,8 @@
 """The scheduler's use cases."""
 
 from scheduler_svc.service.alarms import Alarms, Caller, Draft
+from scheduler_svc.service.audit import Audits
 from scheduler_svc.service.firings import Firings
+from scheduler_svc.service.preview import Previews, Shown
 
-__all__ = ["Alarms", "Caller", "Draft", "Firings"]
+__all__ = ["Alarms", "Audits", "Caller", "Draft", "Firings", "Previews", "Shown"]

@@ -9,9 +9,7 @@ from scheduler_svc.recurrence import Micros
 from scheduler_svc.store.sql import Statement, both
 
 _INTO: Final = "INSERT INTO alarm_rules (alarm, since, tenant, until, trigger_rule, anchor_at, next_fire_at)"
-_OF_CALENDAR: Final = (
-    "trigger_rule NOT LIKE '{\"event\":%' AND trigger_rule NOT LIKE '{\"threshold\":%' AND trigger_rule NOT LIKE '{\"heartbeat\":%'"
-)
+_OF_CALENDAR: Final = " AND ".join(f"trigger_rule NOT LIKE '{{\"{kind}\":%'" for kind in ("event", "threshold", "heartbeat"))
 _FIELDS: Final = "id, rule_since, tenant, {until}, trigger_rule, anchor_at, next_fire_at"
 # The rows are locked, so that what is kept as the first due time that is not in the ledger stays so until the rule is gone.
 _KEEP: Final = Statement(

@@ -1,0 +1,31 @@
+"""Audits as clients see them."""
+
+from scheduler_svc.handlers.times import set_instant
+from scheduler_svc.service.audit import Finding, Summary
+from tocsin.api.scheduler.v1 import firing_service_pb2
+
+
+def audit_message(told: Finding | Summary) -> firing_service_pb2.AuditFiringsResponse:
+    """A difference, or the summary."""
+    message = firing_service_pb2.AuditFiringsResponse()
+    if isinstance(told, Finding):
+        finding = message.finding
+        finding.kind = firing_service_pb2.AuditFiringsResponse.Finding.Kind.ValueType(told.kind)
+        finding.alarm = f"alarms/{told.alarm}"
+        finding.firing = f"firings/{told.firing}" if told.firing else ""
+        set_instant(finding.due_time, told.due)
+    else:
+        _set_summary(message.summary, told)
+    return message
+
+
+def _set_summary(message: firing_service_pb2.AuditFiringsResponse.Summary, told: Summary) -> None:
+    message.alarms = told.alarms
+    message.expected = told.expected
+    message.found = told.found
+    message.missing = told.missing
+    message.unexpected = told.unexpected
+    message.outcomes.update({outcome.name: count for outcome, count in told.outcomes.items()})
+    set_instant(message.start_time, told.start)
+    set_instant(message.end_time, told.end)
+    message.SetInParent()

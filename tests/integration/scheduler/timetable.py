@@ -1,0 +1,74 @@
+"""Alarms with a history: made, changed and let go on a clock that the test moves, without the engine's own loops."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from scheduler_svc.domain import Alarm, Firing
+from scheduler_svc.ports import Moved, NewAlarm
+from scheduler_svc.recurrence import Trigger
+from scheduler_svc.service import Alarms, Audits, Caller, Draft
+from scheduler_svc.service.audit import Finding, Summary
+from scheduler_svc.store import SqlAuditStore
+from tests.integration.scheduler.stores import ACTION, NOW, Stores
+from tocsin.errors import TocsinError
+from tocsin.testing.clock import FakeClock
+
+T1 = Caller(tenant="t1")
+
+
+class Deaf:
+    """Hears no hint: whoever fires looks into the store."""
+
+    async def scheduled(self, alarm: Alarm) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+
+    async def removed(self, alarm: Alarm) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+
+    async def enqueued(self, firing: Firing) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+
+    async def caused(self, firings: Sequence[Firing], moved: Sequence[Moved]) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+
+
+class Timetable:
+    """The use cases on a store, and who lets alarms go when the test says so."""
+
+    def __init__(self, stores: Stores, clock: FakeClock, *, ledger_days: float = 0) -> None:
+        self.stores = stores
+        self.clock = clock
+        self.alarms = Alarms(store=stores.alarms, create=self._create, hints=Deaf(), clock=clock)
+        self.audits = Audits(store=SqlAuditStore(stores.database), clock=clock, ledger_days=ledger_days)
+
+    async def _create(self, new: NewAlarm) -> Alarm:
+        made = (await self.stores.alarms.create([new]))[0]
+        assert not isinstance(made, TocsinError), made
+        return made
+
+    async def make(self, trigger: Trigger) -> Alarm:
+        """A new alarm."""
+        return await self.alarms.create(T1, Draft(trigger=trigger, action=ACTION))
+
+    async def change(self, alarm: str, trigger: Trigger) -> Alarm:
+        """Another trigger for an alarm."""
+        merge: Callable[[Alarm], Draft] = lambda _: Draft(trigger=trigger, action=ACTION)  # noqa: E731  typed, for the parameter
+        return await self.alarms.update(T1, alarm, etag="", merge=merge)
+
+    async def let_go(self) -> None:
+        """Lets everything go that is due."""
+        now = self.clock.micros()
+        while due := await self.stores.due.due(self.stores.held, after=(-1, ""), until=now, most=1000):
+            await self.stores.fire(*((pending.id, pending.due) for pending in due), now=now)
+
+    async def pass_time(self, seconds: float) -> None:
+        """Moves on, then lets everything go that is due: due times in between are late."""
+        await self.clock.advance(seconds)
+        await self.let_go()
+
+    async def audit(self, *, start: int = NOW - 1, end: int | None = None, alarm: str = "") -> tuple[list[Finding], Summary]:
+        """The findings and the summary."""
+        told = [item async for item in self.audits.audit(T1, start=start, end=end, alarm=alarm)]
+        *findings, summary = told
+        assert isinstance(summary, Summary)
+        return [finding for finding in findings if isinstance(finding, Finding)], replace(summary)
