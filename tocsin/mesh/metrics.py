@@ -38,6 +38,15 @@ class Durations:
         cells[bisect_left(BUCKETS, seconds)] += 1
         cells[-1] += seconds
 
+    def successes_within(self, share: float, *, least: int) -> float | None:
+        """Seconds that this share of the successful calls did not exceed, rounded up to a bucket; None before ``least`` of them."""
+        counts = self.codes.get(grpc.StatusCode.OK, [0.0])[:-1]
+        total = sum(counts)
+        if total < least or not total:
+            return None
+        place = bisect_left(list(accumulate(counts)), share * total)
+        return BUCKETS[min(place, len(BUCKETS) - 1)]
+
 
 class DurationCollector(Collector):
     """Shows durations as one histogram."""
@@ -115,6 +124,7 @@ class ClientMetrics:
         self._seconds = DurationCollector("tocsin_client_attempt_seconds", "Time of attempts.", ("target", "method"))
         registry.register(self._seconds)
         self._retries = Counter("tocsin_client_retries", "Attempts after the first.", ("target", "method"), registry=registry)
+        self._hedges = Counter("tocsin_client_hedges", "Second attempts beside slow ones.", ("target", "method"), registry=registry)
         self._budget = Gauge("tocsin_client_retry_budget", "Tokens left for retries.", ("target",), registry=registry)
         self._rejected = Counter(
             "tocsin_client_rejected", "Attempts that an open circuit did not let pass.", ("target", "method"), registry=registry
@@ -132,6 +142,10 @@ class ClientMetrics:
     def retries(self, target: str, path: str) -> Counter:
         """The retries of a method."""
         return self._retries.labels(target, path)
+
+    def hedges(self, target: str, path: str) -> Counter:
+        """The second attempts of a method."""
+        return self._hedges.labels(target, path)
 
     def rejected(self, target: str, path: str) -> Counter:
         """The rejections of a method by its breaker."""

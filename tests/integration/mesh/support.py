@@ -46,6 +46,9 @@ service {
            options { idempotency_level: NO_SIDE_EFFECTS [tocsin.api.mesh.v1.policy] { public: true } } }
   method { name: "Inside" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
            options { [tocsin.api.mesh.v1.policy] { callers: "front" } } }
+  method { name: "Look" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
+           options { idempotency_level: NO_SIDE_EFFECTS
+                     [tocsin.api.mesh.v1.policy] { public: true hedge { enabled: true delay { nanos: 50000000 } } } } }
   method { name: "Watch" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note" server_streaming: true
            options { idempotency_level: NO_SIDE_EFFECTS [tocsin.api.mesh.v1.policy] { public: true timeout { seconds: 60 } } } }
   method { name: "Collect" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note" client_streaming: true
@@ -83,6 +86,7 @@ class EchoStub:
         self.Put = channel.unary_unary(path("Put"), **args)
         self.Greet = channel.unary_unary(path("Greet"), **args)
         self.Inside = channel.unary_unary(path("Inside"), **args)
+        self.Look = channel.unary_unary(path("Look"), **args)
         self.Watch = channel.unary_stream(path("Watch"), **args)
         self.Collect = channel.stream_unary(path("Collect"), **args)
         self.Chat = channel.stream_stream(path("Chat"), **args)
@@ -99,7 +103,7 @@ class Echo:
         self.calls += 1
         return request if self.unary is None else await self.unary(request, context)
 
-    Say = Put = Greet = Inside = Hop = _answer
+    Say = Put = Greet = Inside = Hop = Look = _answer
 
     async def Watch(self, request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
         """Counts up to the request's number; what a test gives to ``unary`` runs before each message."""
@@ -132,7 +136,7 @@ def add_echo(servicer: Any, server: grpc.aio.Server) -> None:
         "Collect": grpc.stream_unary_rpc_method_handler,
         "Chat": grpc.stream_stream_rpc_method_handler,
     }
-    names = ("Say", "Put", "Greet", "Inside", "Watch", "Collect", "Chat")
+    names = ("Say", "Put", "Greet", "Inside", "Look", "Watch", "Collect", "Chat")
     handlers = {name: kinds.get(name, grpc.unary_unary_rpc_method_handler)(getattr(servicer, name), **args) for name in names}
     server.add_registered_method_handlers("tocsin.test.v1.EchoService", handlers)
 

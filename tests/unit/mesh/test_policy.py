@@ -116,3 +116,21 @@ def test_the_contract_is_read_once_and_complete() -> None:
     assert found["/tocsin.api.mesh.v1.MeshService/GetStatus"].is_control
     assert not found["/tocsin.api.scheduler.v1.AlarmService/CreateAlarm"].is_control
     assert found["/tocsin.api.scheduler.v1.DispatchService/Work"].internal
+
+
+@pytest.mark.parametrize(
+    ("level", "more", "allowed"),
+    [
+        ("NO_SIDE_EFFECTS", "", True),
+        ("IDEMPOTENT", "", False),
+        ("IDEMPOTENCY_UNKNOWN", "", False),
+        ("NO_SIDE_EFFECTS", "server_streaming: true", False),
+    ],
+)
+def test_only_reading_may_be_hedged(level: str, more: str, allowed: bool) -> None:
+    """A second attempt of anything else would do it twice."""
+    policy = load("hedge { enabled: true delay { nanos: 20000000 } }", level=level, more=more)
+    assert (policy.hedged, policy.hedge_delay) == (True, 0.02)
+    assert [problem for problem in policy.problems() if "hedge" in problem] == (
+        [] if allowed else ["/tocsin.api.x.v1.S/M: policy.hedge is for unary methods with NO_SIDE_EFFECTS"]
+    )

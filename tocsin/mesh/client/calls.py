@@ -67,6 +67,8 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
         headers = method.headers(metadata)
         trace = method.trace()
         try:
+            if method.hedger is not None:
+                return await method.hedger.run(lambda: self._attempt(request, deadline, headers, trace, options, seen))
             return await self._attempt(request, deadline, headers, trace, options, seen)
         except Unavailable as error:
             if method.retrier is None or not retryable(error):

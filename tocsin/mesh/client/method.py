@@ -15,6 +15,7 @@ from prometheus_client import Counter
 from tocsin.errors import CircuitOpen, DeadlineExceeded, TocsinError
 from tocsin.mesh import status
 from tocsin.mesh.breaker import Breaker, BreakerRegistry, Outcome, Permit, State
+from tocsin.mesh.client.hedge import Hedger
 from tocsin.mesh.client.recovery import Recovery
 from tocsin.mesh.client.throttle import Throttle, Throttled
 from tocsin.mesh.context import current
@@ -56,7 +57,7 @@ class Target:
 class Method:
     """The stages of one method."""
 
-    __slots__ = ("_breaker", "_budget", "_durations", "_recovery", "_rejected", "_target", "_telemetry", "policy", "retrier")
+    __slots__ = ("_breaker", "_budget", "_durations", "_recovery", "_rejected", "_target", "_telemetry", "hedger", "policy", "retrier")
 
     def __init__(self, *, policy: MethodPolicy, target: Target, recovery: Recovery) -> None:
         self.policy = policy
@@ -67,6 +68,10 @@ class Method:
         self._breaker: Breaker | None = None
         self._durations: Durations = target.metrics.durations(target.service, policy.path)
         self._rejected: Counter = target.metrics.rejected(target.service, policy.path)
+        self.hedger: Hedger | None = None
+        if policy.hedged:
+            hedges = target.metrics.hedges(target.service, policy.path)
+            self.hedger = Hedger(delay=policy.hedge_delay, durations=self._durations, budget=target.budget, on_hedge=hedges.inc)
         self.retrier: Retrier | None = None
         if policy.idempotent and policy.retry.max_attempts > 1:
             retries = target.metrics.retries(target.service, policy.path)

@@ -26,19 +26,21 @@ from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftocsin/api/mesh/v1/policy.proto\x12\x12tocsin.api.mesh.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\x81\x01\n\x05Retry\x12\x14\n\x0cmax_attempts\x18\x01 \x01(\r\x12\x32\n\x0finitial_backoff\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bmax_backoff\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x89\x02\n\x07\x42reaker\x12)\n\x06window\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rminimum_calls\x18\x02 \x01(\r\x12\x17\n\x0f\x66\x61ilure_percent\x18\x03 \x01(\r\x12\x14\n\x0cslow_percent\x18\x04 \x01(\r\x12\x1c\n\x14\x63onsecutive_failures\x18\x05 \x01(\r\x12\'\n\x04open\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08max_open\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11half_open_permits\x18\x08 \x01(\r\"\x95\x02\n\x06Policy\x12*\n\x07timeout\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05retry\x18\x02 \x01(\x0b\x32\x19.tocsin.api.mesh.v1.Retry\x12,\n\x07\x62reaker\x18\x03 \x01(\x0b\x32\x1b.tocsin.api.mesh.v1.Breaker\x12\x12\n\x05scope\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x12\n\nrate_class\x18\x05 \x01(\t\x12\x34\n\x0b\x63riticality\x18\x06 \x01(\x0e\x32\x1f.tocsin.api.mesh.v1.Criticality\x12\x0f\n\x07\x63\x61llers\x18\x07 \x03(\t\x12\x0e\n\x06public\x18\x08 \x01(\x08\x42\x08\n\x06_scope*w\n\x0b\x43riticality\x12\x1b\n\x17\x43RITICALITY_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43RITICALITY_CRITICAL\x10\x01\x12\x16\n\x12\x43RITICALITY_NORMAL\x10\x02\x12\x19\n\x15\x43RITICALITY_SHEDDABLE\x10\x03:O\n\x08\x64\x65\x66\x61ults\x12\x1f.google.protobuf.ServiceOptions\x18\xf1\x8c\x03 \x01(\x0b\x32\x1a.tocsin.api.mesh.v1.Policy:L\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\xf1\x8c\x03 \x01(\x0b\x32\x1a.tocsin.api.mesh.v1.Policyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftocsin/api/mesh/v1/policy.proto\x12\x12tocsin.api.mesh.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\x81\x01\n\x05Retry\x12\x14\n\x0cmax_attempts\x18\x01 \x01(\r\x12\x32\n\x0finitial_backoff\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bmax_backoff\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x89\x02\n\x07\x42reaker\x12)\n\x06window\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rminimum_calls\x18\x02 \x01(\r\x12\x17\n\x0f\x66\x61ilure_percent\x18\x03 \x01(\r\x12\x14\n\x0cslow_percent\x18\x04 \x01(\r\x12\x1c\n\x14\x63onsecutive_failures\x18\x05 \x01(\r\x12\'\n\x04open\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08max_open\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11half_open_permits\x18\x08 \x01(\r\"B\n\x05Hedge\x12\x0f\n\x07\x65nabled\x18\x01 \x01(\x08\x12(\n\x05\x64\x65lay\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xbf\x02\n\x06Policy\x12*\n\x07timeout\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05retry\x18\x02 \x01(\x0b\x32\x19.tocsin.api.mesh.v1.Retry\x12,\n\x07\x62reaker\x18\x03 \x01(\x0b\x32\x1b.tocsin.api.mesh.v1.Breaker\x12\x12\n\x05scope\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x12\n\nrate_class\x18\x05 \x01(\t\x12\x34\n\x0b\x63riticality\x18\x06 \x01(\x0e\x32\x1f.tocsin.api.mesh.v1.Criticality\x12\x0f\n\x07\x63\x61llers\x18\x07 \x03(\t\x12\x0e\n\x06public\x18\x08 \x01(\x08\x12(\n\x05hedge\x18\t \x01(\x0b\x32\x19.tocsin.api.mesh.v1.HedgeB\x08\n\x06_scope*w\n\x0b\x43riticality\x12\x1b\n\x17\x43RITICALITY_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43RITICALITY_CRITICAL\x10\x01\x12\x16\n\x12\x43RITICALITY_NORMAL\x10\x02\x12\x19\n\x15\x43RITICALITY_SHEDDABLE\x10\x03:O\n\x08\x64\x65\x66\x61ults\x12\x1f.google.protobuf.ServiceOptions\x18\xf1\x8c\x03 \x01(\x0b\x32\x1a.tocsin.api.mesh.v1.Policy:L\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\xf1\x8c\x03 \x01(\x0b\x32\x1a.tocsin.api.mesh.v1.Policyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.api.mesh.v1.policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CRITICALITY']._serialized_start=801
-  _globals['_CRITICALITY']._serialized_end=920
+  _globals['_CRITICALITY']._serialized_start=911
+  _globals['_CRITICALITY']._serialized_end=1030
   _globals['_RETRY']._serialized_start=122
   _globals['_RETRY']._serialized_end=251
   _globals['_BREAKER']._serialized_start=254
   _globals['_BREAKER']._serialized_end=519
-  _globals['_POLICY']._serialized_start=522
-  _globals['_POLICY']._serialized_end=799
+  _globals['_HEDGE']._serialized_start=521
+  _globals['_HEDGE']._serialized_end=587
+  _globals['_POLICY']._serialized_start=590
+  _globals['_POLICY']._serialized_end=909
 # @@protoc_insertion_point(module_scope)

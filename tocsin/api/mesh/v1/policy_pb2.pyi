@@ -143,6 +143,34 @@ class Breaker(_message.Message):
 Global___Breaker: _TypeAlias = Breaker  # noqa: Y015
 
 @_typing.final
+class Hedge(_message.Message):
+    """When a second attempt is made beside the first. For methods with NO_SIDE_EFFECTS alone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENABLED_FIELD_NUMBER: _builtins.int
+    DELAY_FIELD_NUMBER: _builtins.int
+    enabled: _builtins.bool
+    """Whether it is made at all."""
+    @_builtins.property
+    def delay(self) -> _duration_pb2.Duration:
+        """How long the first one gets; unset: what 95 % of the method's successful attempts did not exceed."""
+
+    def __init__(
+        self,
+        *,
+        enabled: _builtins.bool = ...,
+        delay: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delay", b"delay"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delay", b"delay", "enabled", b"enabled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Hedge: _TypeAlias = Hedge  # noqa: Y015
+
+@_typing.final
 class Policy(_message.Message):
     """What the mesh does for one method."""
 
@@ -156,6 +184,7 @@ class Policy(_message.Message):
     CRITICALITY_FIELD_NUMBER: _builtins.int
     CALLERS_FIELD_NUMBER: _builtins.int
     PUBLIC_FIELD_NUMBER: _builtins.int
+    HEDGE_FIELD_NUMBER: _builtins.int
     scope: _builtins.str
     """Scope that the caller's token must carry, such as "alarms:write". Set but empty: none, whatever the service's default."""
     rate_class: _builtins.str
@@ -182,6 +211,10 @@ class Policy(_message.Message):
         the gateway. With a scope as well, the end user's token must travel along.
         """
 
+    @_builtins.property
+    def hedge(self) -> Global___Hedge:
+        """Hedging rule."""
+
     def __init__(
         self,
         *,
@@ -193,10 +226,11 @@ class Policy(_message.Message):
         criticality: Global___Criticality.ValueType = ...,
         callers: _abc.Iterable[_builtins.str] | None = ...,
         public: _builtins.bool = ...,
+        hedge: Global___Hedge | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "hedge", b"hedge", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "callers", b"callers", "criticality", b"criticality", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "callers", b"callers", "criticality", b"criticality", "hedge", b"hedge", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__scope: _TypeAlias = _typing.Literal["scope"]  # noqa: Y015
     _WhichOneofArgType__scope: _TypeAlias = _typing.Literal["_scope", b"_scope"]  # noqa: Y015
