@@ -12,7 +12,8 @@ from scheduler_svc import domain
 from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.convert import alarm_id, alarm_message, draft_of, firing_message
 from scheduler_svc.handlers.masks import effective_mask, merged
-from scheduler_svc.service import Alarms, Draft, Firings
+from scheduler_svc.handlers.previews import previewed, validated
+from scheduler_svc.service import Alarms, Draft, Firings, Previews
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2, alarm_service_pb2_grpc, firing_service_pb2
 from tocsin.listing import FieldKind, FilterField, PageToken, page_size, parse_filter
 from tocsin.mesh.validation import RequestValidator
@@ -30,9 +31,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
     """Manages alarms of the caller's tenant."""
 
-    def __init__(self, *, alarms: Alarms, firings: Firings, validator: RequestValidator) -> None:
+    def __init__(self, *, alarms: Alarms, firings: Firings, previews: Previews, validator: RequestValidator) -> None:
         self._alarms = alarms
         self._firings = firings
+        self._previews = previews
         self._validator = validator
 
     async def CreateAlarm(self, request: alarm_service_pb2.CreateAlarmRequest, context: Context) -> alarm_pb2.Alarm:
@@ -97,14 +99,14 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
     async def PreviewAlarm(
         self, request: alarm_service_pb2.PreviewAlarmRequest, context: Context
     ) -> alarm_service_pb2.PreviewAlarmResponse:
-        """To be built."""
-        raise NotImplementedError
+        """Tells the next due times of a trigger."""
+        return previewed(request, caller(), self._previews)
 
     async def ValidateAlarm(
         self, request: alarm_service_pb2.ValidateAlarmRequest, context: Context
     ) -> alarm_service_pb2.ValidateAlarmResponse:
-        """To be built."""
-        raise NotImplementedError
+        """Says whether a trigger is good, and explains a bad one."""
+        return validated(request, caller(), self._previews, self._validator)
 
     async def BackfillAlarm(
         self, request: alarm_service_pb2.BackfillAlarmRequest, context: Context

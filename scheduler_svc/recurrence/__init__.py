@@ -5,6 +5,8 @@ the `Rule` that walks its due times. A new kind of trigger is a new spec in `tri
 """
 
 from scheduler_svc.recurrence.checks import checked_due, settled
+from scheduler_svc.recurrence.describe import describe
+from scheduler_svc.recurrence.patterns import local_text
 from scheduler_svc.recurrence.refusal import BadRule
 from scheduler_svc.recurrence.rule import Rule
 from scheduler_svc.recurrence.rules import Compiled, anchor_of, compiled, first_due, rule_of
@@ -63,7 +65,9 @@ __all__ = [
     "anchor_of",
     "checked_due",
     "compiled",
+    "describe",
     "first_due",
+    "local_text",
     "rule_of",
     "settled",
     "zone",

@@ -74,9 +74,7 @@ def _never_due(trigger: Trigger, *, now: Micros) -> InvalidInput:
     bounded = trigger.start is not None or trigger.end is not None
     if bounded and first_due(replace(trigger, exclude=(), start=None, end=None, spread_offset=0), now=now) is not None:
         return InvalidInput.at(field, "has no due time between startTime and endTime that is still to come")
-    return InvalidInput.at(
-        field, "has no due time to come: it means no time that exists, all are excluded, or all have passed"
-    )
+    return InvalidInput.at(field, "has no due time to come: it means no time that exists, all are excluded, or all have passed")
 
 
 def rule_field(trigger: Trigger) -> str:

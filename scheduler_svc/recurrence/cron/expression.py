@@ -15,7 +15,7 @@ from scheduler_svc.recurrence.refusal import BadRule
 FIELD: Final = "trigger.cron"
 _MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEKDAYS: Final = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
-_MACROS: Final = {
+MACROS: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
     "@monthly": "0 0 1 * *",
@@ -131,11 +131,11 @@ def _macro(words: Sequence[_Word]) -> str:
     name = words[0]
     if name.text.lower() == "@reboot":
         raise BadRule.at_position(FIELD, name.at, "@reboot: an alarm knows no machine that starts; use a time")
-    if name.text.lower() not in _MACROS:
-        raise BadRule.at_position(FIELD, name.at, f"{name.text} is not known; macros are {', '.join(_MACROS)}")
+    if name.text.lower() not in MACROS:
+        raise BadRule.at_position(FIELD, name.at, f"{name.text} is not known; macros are {', '.join(MACROS)}")
     if len(words) > 1:
         raise BadRule.at_position(FIELD, words[1].at, f"{name.text} stands alone")
-    return _MACROS[name.text.lower()]
+    return MACROS[name.text.lower()]
 
 
 def _values(word: _Word, part: _Part) -> frozenset[int]:

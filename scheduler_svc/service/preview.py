@@ -1,0 +1,103 @@
+"""What a trigger would do, without an alarm."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from scheduler_svc.recurrence import (
+    Every,
+    Label,
+    Micros,
+    Occurrence,
+    Trigger,
+    anchor_of,
+    checked_due,
+    describe,
+    local_text,
+    rule_of,
+    settled,
+    zone,
+)
+from scheduler_svc.service.alarms import Caller
+from tocsin.clock import Clock, from_micros
+from tocsin.errors import InvalidInput
+
+_USUAL: Final = 10
+_FEW: Final = 5
+# Of those that do not fire: a rule of every second whose day is excluded has 86,400 of them.
+_MOST_SILENT: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One due time; ``due`` is None for a local time that does not exist and is skipped."""
+
+    due: Micros | None
+    local: str
+    label: Label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is thought of a trigger: what it means, or else what is wrong with it."""
+
+    description: str = ""
+    occurrences: tuple[Shown, ...] = ()
+    refusal: InvalidInput | None = None
+
+
+class Previews:
+    """Answers about triggers of the caller's tenant."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        self._clock = clock
+
+    def preview(self, caller: Caller, trigger: Trigger, *, start: Micros | None = None, count: int = 0) -> list[Shown]:
+        """The first ``count`` due times, and what lies between them that does not fire, as if the alarm was made at ``start``.
+
+        The jitter is left out: it belongs to an alarm that does not exist yet. A trigger that something from outside lets go has none.
+
+        Args:
+            caller: whose time zone it is unless the trigger says another.
+            trigger: the trigger.
+            start: due times from here on; now unless given.
+            count: how many; 10 unless given.
+
+        Raises:
+            InvalidInput: the trigger is not valid.
+        """
+        trigger = replace(settled(trigger, time_zone=caller.time_zone), jitter=0)
+        zone(trigger.time_zone)
+        return list(self._shown(trigger, start=start, count=count or _USUAL))
+
+    def validate(self, caller: Caller, trigger: Trigger) -> Verdict:
+        """Whether an alarm could be made of the trigger now."""
+        try:
+            trigger = settled(trigger, time_zone=caller.time_zone)
+            zone(trigger.time_zone)
+            if trigger.calendar:
+                checked_due(trigger, now=self._clock.micros())
+            shown = self._shown(replace(trigger, jitter=0), start=None, count=_FEW)
+            return Verdict(description=describe(trigger), occurrences=tuple(shown))
+        except InvalidInput as error:
+            return Verdict(refusal=error)
+
+    def _shown(self, trigger: Trigger, *, start: Micros | None, count: int) -> Iterator[Shown]:
+        begin = self._clock.micros() if start is None else start
+        rule = rule_of(trigger, anchor=anchor_of(trigger, now=begin))
+        counts_from_begin = isinstance(trigger.spec, Every) and trigger.start is None
+        left = count if trigger.limit is None else min(count, trigger.limit)
+        silent = _MOST_SILENT
+        for found in rule.shown_after(begin if start is None or counts_from_begin else begin - 1):
+            yield _shown(found, trigger)
+            left -= found.label.fires
+            silent -= not found.label.fires
+            if left <= 0 or silent <= 0:
+                return
+
+
+def _shown(found: Occurrence, trigger: Trigger) -> Shown:
+    if found.label is Label.SKIPPED and found.wall is not None:
+        return Shown(due=None, local=local_text(found.wall), label=found.label)
+    local = from_micros(found.due).astimezone(zone(trigger.time_zone))
+    return Shown(due=found.due, local=local.isoformat(), label=found.label)
