@@ -2,7 +2,8 @@
 
 from scheduler_svc.service.alarms import Alarms, Caller, Draft
 from scheduler_svc.service.audit import Audits
+from scheduler_svc.service.backfill import Backfills
 from scheduler_svc.service.firings import Firings
 from scheduler_svc.service.preview import Previews, Shown
 
-__all__ = ["Alarms", "Audits", "Caller", "Draft", "Firings", "Previews", "Shown"]
+__all__ = ["Alarms", "Audits", "Backfills", "Caller", "Draft", "Firings", "Previews", "Shown"]

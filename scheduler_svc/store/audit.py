@@ -33,11 +33,13 @@ _ENDED: Final = Statement(
 _ROWS: Final = Statement(
     sqlite=(
         "SELECT alarm, due_at, id, origin, outcome FROM firings WHERE alarm IN (SELECT value FROM json_each(?2)) AND tenant = ?1 "
-        "AND due_at >= ?3 AND due_at < ?4 AND slot = '' AND origin IN (0, 3) AND (alarm, due_at) > (?5, ?6) ORDER BY alarm, due_at LIMIT ?7"
+        "AND due_at >= ?3 AND due_at < ?4 AND slot = '' AND origin IN (0, 3) "
+        "AND (alarm, due_at) > (?5, ?6) ORDER BY alarm, due_at LIMIT ?7"
     ),
     postgresql=(
         "SELECT alarm, due_at, id, origin, outcome FROM firings WHERE alarm = ANY($2::text[]) AND tenant = $1 "
-        "AND due_at >= $3 AND due_at < $4 AND slot = '' AND origin IN (0, 3) AND (alarm, due_at) > ($5::text, $6::bigint) ORDER BY alarm, due_at LIMIT $7"
+        "AND due_at >= $3 AND due_at < $4 AND slot = '' AND origin IN (0, 3) "
+        "AND (alarm, due_at) > ($5::text, $6::bigint) ORDER BY alarm, due_at LIMIT $7"
     ),
 )
 _EDGE: Final = both(

@@ -52,7 +52,7 @@ def row_of(firing: Firing) -> tuple[Any, ...]:
         firing.id,
         firing.tenant,
         firing.alarm,
-        "" if firing.origin is Origin.SCHEDULE else firing.id,
+        "" if firing.origin in (Origin.SCHEDULE, Origin.BACKFILL) else firing.id,
         firing.shard,
         int(firing.origin),
         int(firing.priority),

@@ -1,15 +1,15 @@
 """Alarms with a history: made, changed and let go on a clock that the test moves, without the engine's own loops."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from scheduler_svc.domain import Alarm, Firing
 from scheduler_svc.ports import Moved, NewAlarm
 from scheduler_svc.recurrence import Trigger
-from scheduler_svc.service import Alarms, Audits, Caller, Draft
+from scheduler_svc.service import Alarms, Audits, Backfills, Caller, Draft
 from scheduler_svc.service.audit import Finding, Summary
 from scheduler_svc.store import SqlAuditStore
-from tests.integration.scheduler.stores import ACTION, NOW, Stores
+from tests.integration.scheduler.stores import ACTION, NOW, OWNER, Stores
 from tocsin.errors import TocsinError
 from tocsin.testing.clock import FakeClock
 
@@ -20,6 +20,9 @@ class Deaf:
     """Hears no hint: whoever fires looks into the store."""
 
     async def scheduled(self, alarm: Alarm) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+
+    async def scheduled_all(self, alarms: Sequence[Alarm]) -> None:
         """See `scheduler_svc.ports.Hints`."""
 
     async def removed(self, alarm: Alarm) -> None:
@@ -40,6 +43,20 @@ class Timetable:
         self.clock = clock
         self.alarms = Alarms(store=stores.alarms, create=self._create, hints=Deaf(), clock=clock)
         self.audits = Audits(store=SqlAuditStore(stores.database), clock=clock, ledger_days=ledger_days)
+
+        self.backfills = Backfills(
+            alarms=stores.alarms, enqueue=self._enqueue, shards=self, hints=Deaf(), clock=clock, ledger_days=ledger_days
+        )
+
+    owner = OWNER
+
+    @property
+    def held(self) -> Mapping[int, int]:
+        """See `scheduler_svc.ports.Shards`."""
+        return self.stores.held
+
+    async def _enqueue(self, batch: Sequence[Firing]) -> Sequence[Firing | TocsinError]:
+        return await self.stores.ledger.enqueue(batch, owner=OWNER, held=self.stores.held)
 
     async def _create(self, new: NewAlarm) -> Alarm:
         made = (await self.stores.alarms.create([new]))[0]
