@@ -3,16 +3,22 @@
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from scheduler_svc.background import Background
 from scheduler_svc.domain import Alarm, AlarmState, Firing, FiringState, Parcel
 from scheduler_svc.ports import Moved, Paused, Pending, Shards
+from scheduler_svc.recurrence import Micros
 from tocsin.clock import Clock
 from tocsin.errors import Unavailable
 
 _ALARMS: Final = "scheduler.alarms"
 _POLL_SECONDS: Final = 1.0
+_HINTS_AT_ONCE: Final = 500
+_HORIZON: Final = 60_000_000
+
+Hint: TypeAlias = tuple[str, int, int | None, int]
+"""An alarm, its shard, when it is due, and its priority."""
 
 
 class Events(Protocol):
@@ -93,12 +99,25 @@ class ChangeBell:
 class Announcer:
     """Carries hints to the engine and the dispatcher, or to the replica that owns the shard; a component."""
 
-    def __init__(self, *, events: Events, shards: Shards, schedules: Schedules, outlet: Outlet, bell: ChangeBell, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        events: Events,
+        shards: Shards,
+        schedules: Schedules,
+        outlet: Outlet,
+        bell: ChangeBell,
+        clock: Clock,
+        horizon: Micros = _HORIZON,
+    ) -> None:
+        """Takes what it stands on; ``horizon`` is how far ahead an owner has alarms in memory."""
         self._events = events
         self._shards = shards
         self._schedules = schedules
         self._outlet = outlet
         self._bell = bell
+        self._clock = clock
+        self._horizon = horizon
         self._loops = Background(clock)
 
     async def start(self) -> None:
@@ -114,6 +133,21 @@ class Announcer:
         """See `scheduler_svc.ports.Hints`."""
         due = alarm.due if alarm.state is AlarmState.ACTIVE else None
         await self._tell(alarm.id, alarm.shard, due, int(alarm.priority))
+
+    async def scheduled_all(self, alarms: Sequence[Alarm]) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+        soon, held = self._clock.micros() + self._horizon, self._shards.held
+        elsewhere: list[Hint] = []
+        for alarm in alarms:
+            if alarm.due is None or alarm.due > soon:
+                continue  # its owner finds it in the store in time
+            due = alarm.due if alarm.state is AlarmState.ACTIVE else None
+            if alarm.shard in held:
+                self._apply(alarm.id, due, int(alarm.priority))
+            else:
+                elsewhere.append((alarm.id, alarm.shard, due, int(alarm.priority)))
+        for first in range(0, len(elsewhere), _HINTS_AT_ONCE):
+            await self._events.publish(_ALARMS, json.dumps(elsewhere[first : first + _HINTS_AT_ONCE]).encode())
 
     async def removed(self, alarm: Alarm) -> None:
         """See `scheduler_svc.ports.Hints`."""
@@ -147,9 +181,9 @@ class Announcer:
     async def _listen(self) -> None:
         async with self._events.subscribe(_ALARMS) as events:
             async for payload in events:
-                alarm, shard, due, priority = json.loads(payload)
-                if shard in self._shards.held:
-                    self._apply(alarm, due, priority)
+                for alarm, shard, due, priority in json.loads(payload):
+                    if shard in self._shards.held:
+                        self._apply(alarm, due, priority)
 
 
 def _hint(alarm: str, shard: int, due: int | None, priority: int) -> bytes:

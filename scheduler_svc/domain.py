@@ -47,6 +47,10 @@ class AlarmChanged(Aborted):
     """The alarm was changed since it was read: its etag is another one now."""
 
 
+class AlarmKeyTaken(AlreadyExists):
+    """Another alarm has this key."""
+
+
 class RequestIdReused(AlreadyExists):
     """This request_id was used before, for something else."""
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from scheduler_svc.domain import Action, Alarm, Firing, FiringState, Outcome, Parcel, Setback, Succeeded
 from scheduler_svc.planning import Plan
@@ -75,7 +75,7 @@ class Candidate(NamedTuple):
 
     line: int
     alarm: Alarm
-    draft: object
+    draft: Any
     refusal: TocsinError | None
 
 
@@ -93,9 +93,7 @@ Reviser: TypeAlias = Callable[[Alarm, Candidate], tuple[Alarm, bool] | None]
 class ImportStore(Protocol):
     """Alarms by the hundred."""
 
-    async def put(
-        self, tenant: str, batch: Sequence[Candidate], *, revise: Reviser, now: Micros, dry: bool
-    ) -> Sequence[Put | TocsinError]:
+    async def put(self, tenant: str, batch: Sequence[Candidate], *, revise: Reviser, now: Micros, dry: bool) -> Sequence[Put | TocsinError]:
         """Makes and changes alarms in one transaction, by their keys, of which none stands twice in the batch.
 
         A key "alarms/{id}" also means the alarm of that id that has no key.
@@ -118,7 +116,10 @@ class ImportStore(Protocol):
 
 
 class Due(NamedTuple):
-    """An alarm whose time has come, as the firing transaction reads it."""
+    """An alarm whose time has come, as the firing transaction reads it.
+
+    ``busy``: of one whose due times are skipped while it runs (overlap SKIP), that a firing by its rule is not over.
+    """
 
     id: str
     tenant: str

@@ -11,14 +11,30 @@ from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.dispatch import Dispatcher, DispatchOptions
 from scheduler_svc.domain import Alarm, Firing
 from scheduler_svc.engine import Engine, EngineOptions
-from scheduler_svc.handlers import AlarmHandlers, DispatchHandlers, FiringHandlers
+from scheduler_svc.handlers import AlarmHandlers, DispatchHandlers, FiringHandlers, TriggerHandlers
+from scheduler_svc.handlers.bulk import Bulk
+from scheduler_svc.hearing import Finisher, Hearing
 from scheduler_svc.metrics import SchedulerMetrics
-from scheduler_svc.ports import NewAlarm
-from scheduler_svc.service import Alarms, Firings
+from scheduler_svc.ports import Hints, NewAlarm
+from scheduler_svc.service import Alarms, Audits, Backfills, Exports, Firings, Imports, Previews
+from scheduler_svc.service.signals import Intake, Triggers
 from scheduler_svc.shards import Ownership, ShardKeeper
-from scheduler_svc.store import ProcessLock, SessionLock, SqlAlarmStore, SqlDueStore, SqlLedger, SqlShardStore, SqlUpkeep
+from scheduler_svc.signals import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
+from scheduler_svc.store import (
+    ProcessLock,
+    SessionLock,
+    SqlAlarmStore,
+    SqlAuditStore,
+    SqlDueStore,
+    SqlHearing,
+    SqlImportStore,
+    SqlLedger,
+    SqlShardStore,
+    SqlSignalStore,
+    SqlUpkeep,
+)
 from scheduler_svc.upkeep import Housekeeper, UpkeepOptions
-from tocsin.api.scheduler.v1 import alarm_service_pb2_grpc, dispatch_service_pb2_grpc, firing_service_pb2_grpc
+from tocsin.api.scheduler.v1 import alarm_service_pb2_grpc, dispatch_service_pb2_grpc, firing_service_pb2_grpc, trigger_service_pb2_grpc
 from tocsin.clock import Clock
 from tocsin.database import Database, GroupCommit
 from tocsin.errors import TocsinError, Unavailable
@@ -60,10 +76,19 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
         changes=bell,
         observer=metrics,
         clock=clock,
-        options=_engine_options(settings),
+        options=engine_options(settings),
+        deaf=hearing.deaf,
     )
     metrics.watch(engine=engine, dispatcher=dispatcher, shards=ownership)
-    announcer = Announcer(events=events, shards=ownership, schedules=engine, outlet=dispatcher, bell=bell, clock=clock)
+    announcer = Announcer(
+        events=events,
+        shards=ownership,
+        schedules=engine,
+        outlet=dispatcher,
+        bell=bell,
+        clock=clock,
+        horizon=engine_options(settings).horizon,
+    )
     pulse = _pulse(settings, ownership.owner, clock) if lock is None else None
     keeper = ShardKeeper(
         store=SqlShardStore(database),
@@ -101,7 +126,17 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
         if failing:
             raise Unavailable("; ".join(f"{loop}: {reason}" for loop, reason in failing.items()))
 
-    alarm_handlers = AlarmHandlers(alarms=alarms, firings=firings, validator=RequestValidator())
+    validator = RequestValidator()
+    import_store = SqlImportStore(database)
+    imports = Imports(store=import_store, hints=announcer, clock=clock)
+    alarm_handlers = AlarmHandlers(
+        alarms=alarms,
+        firings=firings,
+        previews=Previews(clock=clock),
+        backfills=backfills,
+        bulk=Bulk(imports=imports, exports=Exports(store=import_store), validator=validator),
+        validator=validator,
+    )
     server = node.server(
         checks={"database": database.check, "engine": optional(check_loops), "redis": optional(redis.check)},
         handlers=[
@@ -115,8 +150,9 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
     )
     server.on_drain(dispatcher.drain)
     server.on_drain(bell.drain)
+    server.on_drain(imports.drain)
     opened = [part for part in (lock, database, pulse) if part is not None]
-    parts = (redis, events, creates, enqueues, dispatcher, engine, announcer, keeper, housekeeper)
+    parts = (redis, events, creates, enqueues, *intake, hearing, dispatcher, engine, announcer, keeper, housekeeper)
     return App(name=node.name, components=[*node.components, *opened, *parts], server=server)
 
 

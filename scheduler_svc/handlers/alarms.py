@@ -2,28 +2,25 @@
 
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any, Final
+from contextlib import aclosing
+from typing import Any
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 from scheduler_svc import domain
+from scheduler_svc.handlers.alarm_filter import ALARM_FILTER
+from scheduler_svc.handlers.bulk import Bulk
 from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.convert import alarm_id, alarm_message, draft_of, firing_message
 from scheduler_svc.handlers.masks import effective_mask, merged
 from scheduler_svc.handlers.previews import previewed, validated
-from scheduler_svc.service import Alarms, Draft, Firings, Previews
+from scheduler_svc.handlers.times import micros_of, set_instant
+from scheduler_svc.service import Alarms, Backfills, Draft, Firings, Previews
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2, alarm_service_pb2_grpc, firing_service_pb2
-from tocsin.listing import FieldKind, FilterField, PageToken, page_size, parse_filter
+from tocsin.listing import PageToken, page_size, parse_filter
 from tocsin.mesh.validation import RequestValidator
-
-_FILTER: Final = {
-    "state": FilterField(kind=FieldKind.CHOICE, choices=tuple(state.name for state in domain.AlarmState)),
-    "priority": FilterField(kind=FieldKind.CHOICE, choices=tuple(priority.name for priority in domain.Priority)),
-    "display_name": FilterField(),
-    "labels": FilterField(kind=FieldKind.MAP, operators=("=",)),
-}
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -31,10 +28,21 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
     """Manages alarms of the caller's tenant."""
 
-    def __init__(self, *, alarms: Alarms, firings: Firings, previews: Previews, validator: RequestValidator) -> None:
+    def __init__(
+        self,
+        *,
+        alarms: Alarms,
+        firings: Firings,
+        previews: Previews,
+        backfills: Backfills,
+        bulk: Bulk,
+        validator: RequestValidator,
+    ) -> None:
         self._alarms = alarms
         self._firings = firings
         self._previews = previews
+        self._backfills = backfills
+        self._bulk = bulk
         self._validator = validator
 
     async def CreateAlarm(self, request: alarm_service_pb2.CreateAlarmRequest, context: Context) -> alarm_pb2.Alarm:
@@ -61,7 +69,7 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
         size = page_size(request.page_size)
         query = f"alarms/{who.tenant}/{request.filter}"
         cursor = PageToken.decode(request.page_token, query=query, shape=(str,))
-        conditions = parse_filter(request.filter, fields=_FILTER)
+        conditions = parse_filter(request.filter, fields=ALARM_FILTER)
         found = await self._alarms.page(who, conditions=conditions, before=cursor[0] if cursor else None, size=size + 1)
         more = PageToken.encode((found[size - 1].id,), query=query) if len(found) > size else ""
         return alarm_service_pb2.ListAlarmsResponse(alarms=[alarm_message(alarm) for alarm in found[:size]], next_page_token=more)
@@ -111,22 +119,29 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
     async def BackfillAlarm(
         self, request: alarm_service_pb2.BackfillAlarmRequest, context: Context
     ) -> alarm_service_pb2.BackfillAlarmResponse:
-        """To be built."""
-        raise NotImplementedError
+        """Fires due times of a range that the ledger does not have."""
+        start = micros_of(request.start_time, field="startTime")
+        end = micros_of(request.end_time, field="endTime") if request.HasField("end_time") else None
+        done = await self._backfills.backfill(caller(), alarm_id(request.name), start=start, end=end, limit=request.limit)
+        response = alarm_service_pb2.BackfillAlarmResponse(fired=done.fired, known=done.known)
+        set_instant(response.next_start_time, done.next)
+        return response
 
     async def ImportAlarms(
         self, request_iterator: AsyncIterator[alarm_service_pb2.ImportAlarmsRequest], context: Context
     ) -> AsyncGenerator[alarm_service_pb2.ImportAlarmsResponse]:
-        """To be built."""
-        raise NotImplementedError
-        yield alarm_service_pb2.ImportAlarmsResponse()
+        """Makes many alarms."""
+        async with aclosing(self._bulk.import_alarms(request_iterator)) as answers:
+            async for answer in answers:
+                yield answer
 
     async def ExportAlarms(
         self, request: alarm_service_pb2.ExportAlarmsRequest, context: Context
     ) -> AsyncGenerator[alarm_service_pb2.ExportAlarmsResponse]:
-        """To be built."""
-        raise NotImplementedError
-        yield alarm_service_pb2.ExportAlarmsResponse()
+        """Sends every alarm."""
+        async with aclosing(self._bulk.export_alarms(request)) as answers:
+            async for answer in answers:
+                yield answer
 
 
 def _digest(request: Message, method: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Protocol
 
 from scheduler_svc.domain import (
     Action,
@@ -17,9 +17,9 @@ from scheduler_svc.domain import (
     shard_of,
 )
 from scheduler_svc.ports import AlarmStore, Hints, NewAlarm
-from scheduler_svc.recurrence import At, CatchUpMode, Daily, Micros, Trigger, anchor_of, first_due, zone
+from scheduler_svc.recurrence import Micros, Trigger, anchor_of, checked_due, settled, zone
+from scheduler_svc.signals import beginning, check_listening, deadline, keyed
 from tocsin.clock import Clock
-from tocsin.errors import InvalidInput
 from tocsin.listing import Condition
 
 _ATTEMPTS: Final = 5
@@ -48,6 +48,14 @@ class Draft:
     auto_pause_after: int = 0
 
 
+class FindDue(Protocol):
+    """Finds the first due time of a trigger, or refuses it."""
+
+    def __call__(self, trigger: Trigger, *, now: Micros, seed: str) -> Micros | None:
+        """The first due time of an alarm that is made at ``now``; ``seed`` is its id."""
+        ...
+
+
 class Alarms:
     """Alarms of the caller's tenant."""
 
@@ -73,30 +81,9 @@ class Alarms:
             RequestIdReused: the request_id was used for something else.
         """
         now = self._clock.micros()
-        trigger = _in_zone(draft.trigger, caller.time_zone)
-        due = _checked_due(trigger, now=now)
-        identity = new_id(now)
-        alarm = Alarm(
-            id=identity,
-            tenant=caller.tenant,
-            shard=shard_of(identity),
-            display_name=draft.display_name,
-            labels=draft.labels,
-            priority=draft.priority,
-            trigger=trigger,
-            anchor=anchor_of(trigger, now=now),
-            action=draft.action,
-            retry=draft.retry,
-            due=due,
-            created=now,
-            updated=now,
-            traceparent=caller.traceparent,
-            key=draft.key,
-            auto_pause_after=draft.auto_pause_after,
-            rule_since=now,
-        )
+        alarm = drawn(caller, draft, now=now, identity=new_id(now))
         made = await self._create(NewAlarm(alarm=alarm, request_id=request_id, digest=digest if request_id else ""))
-        if made.id == identity:
+        if made.id == alarm.id:
             await self._hints.scheduled(made)
         return made
 
@@ -124,41 +111,12 @@ class Alarms:
             stored = await self._store.get(caller.tenant, alarm_id)
             if etag and stored.etag != etag:
                 raise AlarmChanged
-            changed, reschedule = self._changed(caller, stored, merge(stored))
+            changed, reschedule = revised(caller, stored, merge(stored), now=self._clock.micros())
             after = await self._store.update(changed, reschedule=reschedule)
             if after is not None:
                 await self._hints.scheduled(after)
                 return after
         raise AlarmChanged
-
-    def _changed(self, caller: Caller, stored: Alarm, draft: Draft) -> tuple[Alarm, bool]:
-        now = self._clock.micros()
-        trigger = _in_zone(draft.trigger, caller.time_zone)
-        changed = replace(
-            stored,
-            display_name=draft.display_name,
-            labels=draft.labels,
-            priority=draft.priority,
-            action=draft.action,
-            retry=draft.retry,
-            key=draft.key,
-            auto_pause_after=draft.auto_pause_after,
-            version=stored.version + 1,
-            updated=now,
-        )
-        if trigger == stored.trigger:
-            return changed, False
-        begun = replace(
-            changed,
-            trigger=trigger,
-            due=_checked_due(trigger, now=now),
-            anchor=anchor_of(trigger, now=now),
-            ordinal=0,
-            skip_before=None,
-            rule_since=now,
-            state=AlarmState.PAUSED if stored.state is AlarmState.PAUSED else AlarmState.ACTIVE,
-        )
-        return begun, True
 
     async def delete(self, caller: Caller, alarm_id: str, *, etag: str) -> None:
         """Removes an alarm.
@@ -170,7 +128,7 @@ class Alarms:
         stored = await self._store.get(caller.tenant, alarm_id)
         if etag and stored.etag != etag:
             raise AlarmChanged
-        if not await self._store.delete(caller.tenant, alarm_id, version=stored.version if etag else None):
+        if not await self._store.delete(caller.tenant, alarm_id, version=stored.version if etag else None, now=self._clock.micros()):
             raise AlarmChanged if etag else AlarmNotFound
         await self._hints.removed(stored)
 
@@ -204,30 +162,82 @@ class Alarms:
         return stored
 
 
-def _in_zone(trigger: Trigger, time_zone: str) -> Trigger:
-    return trigger if trigger.time_zone else replace(trigger, time_zone=time_zone)
+def drawn(caller: Caller, draft: Draft, *, now: Micros, identity: str, due: FindDue | None = None) -> Alarm:
+    """A new alarm as ``draft`` says it.
+
+    Args:
+        caller: whose it is.
+        draft: what it is.
+        now: when it is made.
+        identity: its id.
+        due: finds the first due time of its trigger; `first_or_none` unless given.
+
+    Raises:
+        InvalidInput: see `Alarms.create`.
+    """
+    trigger, secret = keyed(settled(draft.trigger, time_zone=caller.time_zone))
+    return Alarm(
+        id=identity,
+        tenant=caller.tenant,
+        shard=shard_of(identity),
+        display_name=draft.display_name,
+        labels=draft.labels,
+        priority=draft.priority,
+        trigger=trigger,
+        anchor=anchor_of(trigger, now=now),
+        action=draft.action,
+        retry=draft.retry,
+        due=(due or first_or_none)(trigger, now=now, seed=identity),
+        created=now,
+        updated=now,
+        traceparent=caller.traceparent,
+        key=draft.key,
+        auto_pause_after=draft.auto_pause_after,
+        rule_since=now,
+        signal=beginning(trigger, now=now, secret=secret),
+    )
 
 
-def _checked_due(trigger: Trigger, *, now: Micros) -> Micros | None:
+def revised(caller: Caller, stored: Alarm, draft: Draft, *, now: Micros) -> tuple[Alarm, bool]:
+    """What ``draft`` makes of a stored alarm, and whether it gets another schedule: a new trigger begins anew, the same one goes on.
+
+    Raises:
+        InvalidInput: see `Alarms.create`.
+    """
+    now += now == stored.rule_since  # the rules of an alarm are told apart by when they began
+    trigger, secret = keyed(settled(draft.trigger, time_zone=caller.time_zone), before=stored.signal)
+    changed = replace(
+        stored,
+        display_name=draft.display_name,
+        labels=draft.labels,
+        priority=draft.priority,
+        action=draft.action,
+        retry=draft.retry,
+        key=draft.key,
+        auto_pause_after=draft.auto_pause_after,
+        version=stored.version + 1,
+        updated=now,
+    )
+    if trigger == stored.trigger:
+        return changed, False
+    begun = replace(
+        changed,
+        trigger=trigger,
+        due=first_or_none(trigger, now=now, seed=stored.id),
+        anchor=anchor_of(trigger, now=now),
+        ordinal=0,
+        skip_before=None,
+        rule_since=now,
+        signal=beginning(trigger, now=now, secret=secret),
+        state=AlarmState.PAUSED if stored.state is AlarmState.PAUSED else AlarmState.ACTIVE,
+    )
+    return begun, True
+
+
+def first_or_none(trigger: Trigger, *, now: Micros, seed: str) -> Micros | None:
     """The first due time of a valid trigger; None when no calendar makes it due."""
+    if trigger.calendar:
+        return checked_due(trigger, now=now, seed=seed)
     zone(trigger.time_zone)
-    if trigger.count and trigger.end is not None:
-        raise InvalidInput.at("trigger.count", "cannot stand together with endTime")
-    if trigger.start is not None and trigger.end is not None and trigger.end <= trigger.start:
-        raise InvalidInput.at("trigger.endTime", "must be after startTime")
-    if isinstance(trigger.spec, At) and trigger.spec.instant <= now and _mode(trigger) is CatchUpMode.DEFAULT:
-        raise InvalidInput.at("trigger.at", "is in the past; set catchUp.mode to let it fire all the same")
-    due = first_due(trigger, now=now)
-    if due is None and trigger.calendar:
-        raise InvalidInput.at(_rule_field(trigger), "has no due time between startTime and endTime that is still to come")
-    return due
-
-
-def _mode(trigger: Trigger) -> CatchUpMode:
-    return trigger.catch_up.mode if trigger.catch_up is not None else CatchUpMode.DEFAULT
-
-
-def _rule_field(trigger: Trigger) -> str:
-    if isinstance(trigger.spec, At):
-        return "trigger.at"
-    return "trigger.daily" if isinstance(trigger.spec, Daily) else "trigger.every"
+    check_listening(trigger, now=now)
+    return deadline(trigger, seen=now)

@@ -1,34 +1,38 @@
 """Alarms: the implementation of `scheduler_svc.ports.AlarmStore`."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, exists, select, update
+from sqlalchemy import ColumnElement, Select, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import (
     REQUESTED,
-    Action,
     Alarm,
+    AlarmKeyTaken,
     AlarmNotFound,
     AlarmState,
-    Priority,
     RequestedAlarmDeleted,
     RequestIdReused,
-    RetryPolicy,
 )
 from scheduler_svc.ports import NewAlarm
-from scheduler_svc.recurrence import Micros, Trigger
+from scheduler_svc.recurrence import Micros
+from scheduler_svc.signals import HeartbeatKeyTaken
+from scheduler_svc.store.alarm_rows import COLUMNS, alarm_of, insert_labels, row_of, where
+from scheduler_svc.store.history import keep_rules, locked_version
+from scheduler_svc.store.signals import drop_signal, insert_signals, replace_signal, resume_signal, with_signals
 from scheduler_svc.store.sql import Statement, insert
 from scheduler_svc.store.tables import alarm_labels, alarms, requests
 from tocsin.database import Database
 from tocsin.errors import TocsinError
 from tocsin.listing import Condition
 
-_COLUMNS: Final = tuple(column.name for column in alarms.c)
-_INSERT: Final = insert(alarms, _COLUMNS)
-_INSERT_LABELS: Final = insert(alarm_labels, ("tenant", "name", "value", "alarm"))
+_INSERT: Final = insert(alarms, COLUMNS)
+_INSERT_KEYED: Final = insert(alarms, COLUMNS, ignore=True)
+_THERE: Final = Statement(
+    sqlite="SELECT id FROM alarms WHERE id IN (SELECT value FROM json_each(?1))",
+    postgresql="SELECT id FROM alarms WHERE id = ANY($1::text[])",
+)
 _INSERT_REQUESTS: Final = insert(requests, ("tenant", "request_id", "digest", "alarm", "created_at"), ignore=True)
 _FIND_REQUESTS: Final = Statement(
     sqlite=(
@@ -57,12 +61,16 @@ class SqlAlarmStore:
             first = {(new.alarm.tenant, new.request_id): new for new in reversed(batch) if new.request_id}
             fresh = [new for new in batch if not new.request_id]
             fresh += [new for key, new in first.items() if made[key] == (new.digest, new.alarm.id)]
-            await _INSERT.many(connection, [_row(new.alarm) for new in fresh])
-            await _insert_labels(connection, [new.alarm for new in fresh])
+            refused = await insert_signals(connection, [new.alarm for new in fresh])
+            fresh = await _without(connection, fresh, refused)
+            taken = await _insert(connection, [new.alarm for new in fresh])
+            fresh = await _without(connection, fresh, taken)
+            await insert_labels(connection, [new.alarm for new in fresh])
             known = {new.alarm.id: new.alarm for new in fresh}
-            earlier = [alarm_id for _, alarm_id in made.values() if alarm_id not in known]
+            earlier = [alarm_id for _, alarm_id in made.values() if alarm_id not in known and alarm_id not in refused | taken]
             known |= {alarm.id: alarm for alarm in await _by_ids(connection, earlier)}
-        return [_answer(new, made, known) for new in batch]
+        errors = {**dict.fromkeys(refused, HeartbeatKeyTaken), **dict.fromkeys(taken, AlarmKeyTaken)}
+        return [errors[new.alarm.id]() if new.alarm.id in errors else _answer(new, made, known) for new in batch]
 
     @staticmethod
     async def _claim(connection: AsyncConnection, wanted: Sequence[NewAlarm]) -> dict[_Key, tuple[str, str]]:
@@ -81,24 +89,28 @@ class SqlAlarmStore:
         """See `scheduler_svc.ports.AlarmStore`."""
         async with self._database.read() as connection:
             row = (await connection.execute(select(alarms).where(alarms.c.id == alarm_id, alarms.c.tenant == tenant))).one_or_none()
-        if row is None:
-            raise AlarmNotFound
-        return _alarm(row)
+            if row is None:
+                raise AlarmNotFound
+            return (await with_signals(connection, [alarm_of(row)]))[0]
 
     async def page(self, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int) -> list[Alarm]:
         """See `scheduler_svc.ports.AlarmStore`."""
-        query: Select[Any] = select(alarms).where(alarms.c.tenant == tenant, *(_where(tenant, condition) for condition in conditions))
+        query: Select[Any] = select(alarms).where(alarms.c.tenant == tenant, *(where(tenant, condition) for condition in conditions))
         if before is not None:
             query = query.where(alarms.c.id < before)
         async with self._database.read() as connection:
             rows = await connection.execute(query.order_by(alarms.c.id.desc()).limit(size))
-            return [_alarm(row) for row in rows]
+            return await with_signals(connection, [alarm_of(row) for row in rows])
 
     async def update(self, alarm: Alarm, *, reschedule: bool) -> Alarm | None:
         """See `scheduler_svc.ports.AlarmStore`."""
-        values = dict(zip(_COLUMNS, _row(alarm), strict=True))
+        values = dict(zip(COLUMNS, row_of(alarm), strict=True))
         kept = {"id", "tenant", "shard", "created_at", "traceparent", *(() if reschedule else _SCHEDULE)}
         async with self._database.transaction() as connection:
+            if await _key_taken(connection, alarm):
+                raise AlarmKeyTaken
+            if reschedule:
+                await keep_rules(connection, [(alarm.id, alarm.version - 1)], until=alarm.rule_since)
             changed = await _change(
                 connection,
                 alarm.tenant,
@@ -108,13 +120,16 @@ class SqlAlarmStore:
             )
             if changed is not None:
                 await connection.execute(delete(alarm_labels).where(alarm_labels.c.alarm == alarm.id))
-                await _insert_labels(connection, [alarm])
+                await insert_labels(connection, [alarm])
+                if reschedule and not await replace_signal(connection, alarm):
+                    raise HeartbeatKeyTaken
+                changed = (await with_signals(connection, [changed]))[0]
         return changed
 
     async def pause(self, tenant: str, alarm_id: str, *, now: Micros) -> Alarm | None:
         """See `scheduler_svc.ports.AlarmStore`."""
         async with self._database.transaction() as connection:
-            return await _change(
+            paused = await _change(
                 connection,
                 tenant,
                 alarm_id,
@@ -124,11 +139,12 @@ class SqlAlarmStore:
                 updated_at=now,
                 version=alarms.c.version + 1,
             )
+            return None if paused is None else (await with_signals(connection, [paused]))[0]
 
     async def resume(self, tenant: str, alarm_id: str, *, now: Micros) -> Alarm | None:
         """See `scheduler_svc.ports.AlarmStore`."""
         async with self._database.transaction() as connection:
-            return await _change(
+            again = await _change(
                 connection,
                 tenant,
                 alarm_id,
@@ -140,17 +156,19 @@ class SqlAlarmStore:
                 updated_at=now,
                 version=alarms.c.version + 1,
             )
+            return None if again is None else await resume_signal(connection, again, now=now)
 
-    async def delete(self, tenant: str, alarm_id: str, *, version: int | None) -> bool:
+    async def delete(self, tenant: str, alarm_id: str, *, version: int | None, now: Micros) -> bool:
         """See `scheduler_svc.ports.AlarmStore`."""
-        query = delete(alarms).where(alarms.c.id == alarm_id, alarms.c.tenant == tenant)
-        if version is not None:
-            query = query.where(alarms.c.version == version)
         async with self._database.transaction() as connection:
-            removed = (await connection.execute(query)).rowcount > 0
-            if removed:
-                await connection.execute(delete(alarm_labels).where(alarm_labels.c.alarm == alarm_id))
-        return removed
+            stored = await locked_version(connection, tenant, alarm_id)
+            if stored is None or version not in (None, stored):
+                return False
+            await keep_rules(connection, [(alarm_id, stored)], until=now)
+            await connection.execute(delete(alarms).where(alarms.c.id == alarm_id))
+            await connection.execute(delete(alarm_labels).where(alarm_labels.c.alarm == alarm_id))
+            await drop_signal(connection, alarm_id)
+        return True
 
 
 _SCHEDULE: Final = ("state", "next_fire_at", "ordinal", "skip_before", "anchor_at", "rule_since", "failures", "pause_reason")
@@ -162,17 +180,45 @@ async def _change(
     """The alarm after a conditional change; None when the condition did not hold."""
     query = update(alarms).where(alarms.c.id == alarm_id, alarms.c.tenant == tenant, condition).values(**values).returning(alarms)
     row = (await connection.execute(query)).one_or_none()
-    return None if row is None else _alarm(row)
+    return None if row is None else alarm_of(row)
 
 
 async def _by_ids(connection: AsyncConnection, ids: Sequence[str]) -> list[Alarm]:
     if not ids:
         return []
-    return [_alarm(row) for row in await connection.execute(select(alarms).where(alarms.c.id.in_(ids)))]
+    return await with_signals(connection, [alarm_of(row) for row in await connection.execute(select(alarms).where(alarms.c.id.in_(ids)))])
 
 
-async def _insert_labels(connection: AsyncConnection, made: Sequence[Alarm]) -> None:
-    await _INSERT_LABELS.many(connection, [(alarm.tenant, name, value, alarm.id) for alarm in made for name, value in alarm.labels.items()])
+async def _insert(connection: AsyncConnection, made: Sequence[Alarm]) -> set[str]:
+    """Writes the rows of new alarms; the ids of those whose key another alarm of the tenant has, which are not written."""
+    await _INSERT.many(connection, [row_of(alarm) for alarm in made if not alarm.key])
+    keyed = [alarm for alarm in made if alarm.key]
+    if await _INSERT_KEYED.many(connection, [row_of(alarm) for alarm in keyed]) == len(keyed):
+        return set()
+    ids = [alarm.id for alarm in keyed]
+    taken = set(ids) - {row[0] for row in await _THERE.rows(connection, ids)}
+    for alarm_id in taken:
+        await drop_signal(connection, alarm_id)
+    return taken
+
+
+async def _key_taken(connection: AsyncConnection, alarm: Alarm) -> bool:
+    """Whether another alarm of the tenant has the key."""
+    if not alarm.key:
+        return False
+    others = select(alarms.c.id).where(
+        alarms.c.tenant == alarm.tenant, alarms.c.key == alarm.key, alarms.c.key != "", alarms.c.id != alarm.id
+    )
+    return (await connection.execute(others)).first() is not None
+
+
+async def _without(connection: AsyncConnection, fresh: Sequence[NewAlarm], refused: Collection[str]) -> list[NewAlarm]:
+    """Those that were not refused; the others' requests are forgotten, so that they may be made again."""
+    for new in fresh:
+        if new.alarm.id in refused and new.request_id:
+            mine = requests.c.tenant == new.alarm.tenant, requests.c.request_id == new.request_id
+            await connection.execute(delete(requests).where(*mine))
+    return [new for new in fresh if new.alarm.id not in refused]
 
 
 def _answer(new: NewAlarm, made: Mapping[_Key, tuple[str, str]], known: Mapping[str, Alarm]) -> Alarm | TocsinError:
@@ -182,81 +228,3 @@ def _answer(new: NewAlarm, made: Mapping[_Key, tuple[str, str]], known: Mapping[
     if digest != new.digest:
         return RequestIdReused()
     return known.get(alarm_id) or RequestedAlarmDeleted()
-
-
-def _where(tenant: str, condition: Condition) -> ColumnElement[bool]:
-    """A condition of a filter as SQL."""
-    if condition.field == "labels":
-        return exists().where(
-            and_(
-                alarm_labels.c.tenant == tenant,
-                alarm_labels.c.name == condition.key,
-                alarm_labels.c.value == condition.value,
-                alarm_labels.c.alarm == alarms.c.id,
-            )
-        )
-    column: ColumnElement[Any] = alarms.c[condition.field]
-    value: object = condition.value
-    if condition.field == "state":
-        value = AlarmState[str(value)]
-    elif condition.field == "priority":
-        value = Priority[str(value)]
-    return column == value if condition.operator == "=" else column != value
-
-
-def _row(alarm: Alarm) -> tuple[Any, ...]:
-    """The values of `_COLUMNS`."""
-    return (
-        alarm.id,
-        alarm.tenant,
-        alarm.shard,
-        int(alarm.state),
-        int(alarm.priority),
-        alarm.due,
-        alarm.ordinal,
-        alarm.skip_before,
-        alarm.anchor,
-        alarm.trigger.encode(),
-        alarm.action.kind,
-        alarm.action.body,
-        "" if alarm.retry is None else alarm.retry.encode(),
-        alarm.display_name,
-        json.dumps(dict(alarm.labels), ensure_ascii=False, separators=(",", ":")) if alarm.labels else "",
-        alarm.traceparent,
-        alarm.version,
-        alarm.created,
-        alarm.updated,
-        alarm.key,
-        alarm.auto_pause_after,
-        alarm.failures,
-        alarm.pause_reason,
-        alarm.rule_since,
-    )
-
-
-def _alarm(row: Row[Any]) -> Alarm:
-    return Alarm(
-        id=row.id,
-        tenant=row.tenant,
-        shard=row.shard,
-        state=AlarmState(row.state),
-        priority=Priority(row.priority),
-        due=row.next_fire_at,
-        ordinal=row.ordinal,
-        skip_before=row.skip_before,
-        anchor=row.anchor_at,
-        trigger=Trigger.decode(row.trigger_rule),
-        action=Action(row.kind, row.action),
-        retry=RetryPolicy.decode(row.retry) if row.retry else None,
-        display_name=row.display_name,
-        labels=json.loads(row.labels) if row.labels else {},
-        traceparent=row.traceparent,
-        version=row.version,
-        created=row.created_at,
-        updated=row.updated_at,
-        key=row.key,
-        auto_pause_after=row.auto_pause_after,
-        failures=row.failures,
-        pause_reason=row.pause_reason,
-        rule_since=row.rule_since,
-    )

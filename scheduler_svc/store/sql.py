@@ -71,7 +71,7 @@ def insert(
     into = ", ".join([*names, *([extra] if extra else [])])
     tail = " ON CONFLICT DO NOTHING" if ignore else ""
     marks = ", ".join(["?"] * len(names) + ([extra_value.sqlite] if extra_value else []))
-    arrays = ", ".join(f"${number}::{_type(table, name)}[]" for number, name in enumerate(names, 1))
+    arrays = ", ".join(f"${number}::{column_type(table, name)}[]" for number, name in enumerate(names, 1))
     value = f", {extra_value.postgresql}" if extra_value else ""
     return Statement(
         sqlite=f"INSERT INTO {table.name} ({into}) VALUES ({marks}){tail}",  # noqa: S608  names of our own tables
@@ -79,7 +79,8 @@ def insert(
     )
 
 
-def _type(table: Table, column: str) -> str:
+def column_type(table: Table, column: str) -> str:
+    """PostgreSQL's name of a column's type."""
     return _TYPES.get(type(table.c[column].type), "text")
 
 

@@ -8,7 +8,7 @@ from tocsin.database.batch import GroupCommit
 from tocsin.database.connection import Database, Guard
 from tocsin.database.faults import DatabaseRefused, DatabaseUnavailable
 from tocsin.database.migration import SchemaTooNew, current, downgrade, migrate, run_migrations, schema_differences
-from tocsin.database.statements import insert_ignore, upsert
+from tocsin.database.statements import copy_rows, insert_ignore, upsert
 
 __all__ = [
     "Database",
@@ -17,6 +17,7 @@ __all__ = [
     "GroupCommit",
     "Guard",
     "SchemaTooNew",
+    "copy_rows",
     "current",
     "downgrade",
     "insert_ignore",

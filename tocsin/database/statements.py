@@ -1,9 +1,12 @@
 """Statements that SQLite and PostgreSQL spell alike and SQLAlchemy does not."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Table
+from asyncpg import InterfaceError, PostgresError
+from sqlalchemy import Table, exc
 from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 def insert_ignore(table: Table) -> Insert:
@@ -18,3 +21,40 @@ def upsert(table: Table, *, keys: Sequence[str], update: Sequence[str]) -> Inser
     """``INSERT … ON CONFLICT (keys) DO UPDATE``: a row whose keys exist gets the new values of the ``update`` columns."""
     statement = insert(table)
     return statement.on_conflict_do_update(index_elements=list(keys), set_={name: statement.excluded[name] for name in update})
+
+
+async def copy_rows(connection: AsyncConnection, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Inserts many rows: by COPY on PostgreSQL, which costs a fraction of an INSERT; one by one on SQLite.
+
+    Args:
+        connection: in a transaction.
+        table: where to.
+        columns: of each row, in order.
+        rows: values as the driver takes them.
+
+    Raises:
+        IntegrityError: a row breaks a constraint; none is inserted.
+    """
+    if not rows:
+        return
+    if connection.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(columns))
+        into = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608  names of our own tables
+        await connection.exec_driver_sql(into, [tuple(row) for row in rows])
+        return
+    await connection.exec_driver_sql("SELECT 1")  # SQLAlchemy begins with the first statement that it sees; COPY passes it by
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    try:
+        await driver.copy_records_to_table(table.name, records=rows, columns=columns)
+    except (PostgresError, InterfaceError) as error:
+        broken = driver.is_closed()
+        raised = _fault_of(error)
+        raise raised(f"COPY {table.name}", None, error, connection_invalidated=broken) from error
+
+
+def _fault_of(error: Exception) -> type[exc.DBAPIError]:
+    """The class that SQLAlchemy would have raised (PEP 249)."""
+    state: str = getattr(error, "sqlstate", None) or ""
+    if state.startswith("23"):
+        return exc.IntegrityError
+    return exc.InterfaceError if isinstance(error, InterfaceError) else exc.OperationalError

@@ -36,28 +36,34 @@ def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
 
 
 def _no_constant(name: str) -> float:
-    raise InvalidInput(f'The body is not valid JSON: {name} must be written as "{name}", in quotes.')
+    raise InvalidInput(f'This is not valid JSON: {name} must be written as "{name}", in quotes.')
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
-def load_json(body: bytes) -> JsonValue:
-    """The value of a JSON text.
+class NotJson(InvalidInput):
+    """The text is not JSON."""
+
+
+def load_json(body: bytes, *, name: str = "The body") -> JsonValue:
+    """The value of a JSON text, which errors call ``name``.
 
     Raises:
-        InvalidInput: it is not JSON in UTF-8, it repeats a name within an object, or it is nested too deeply.
+        NotJson: it is not JSON in UTF-8.
+        InvalidInput: it repeats a name within an object, or it is nested too deeply.
     """
     try:
         return cast("JsonValue", _DECODER.decode(body.decode()))
     except UnicodeDecodeError as error:
-        raise InvalidInput("The body is not UTF-8.") from error
+        raise InvalidInput(f"{name} is not UTF-8.") from error
     except json.JSONDecodeError as error:
-        raise InvalidInput(f"The body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from error
+        where = f"column {error.colno}" if name != "The body" else f"line {error.lineno}, column {error.colno}"
+        raise NotJson(f"{name} is not valid JSON: {error.msg} ({where}).", reason=InvalidInput.reason) from error
     except RecursionError as error:
-        raise InvalidInput("The body is nested too deeply.") from error
+        raise InvalidInput(f"{name} is nested too deeply.") from error
     except ValueError as error:
-        raise InvalidInput("The body holds a number that is too long.") from error
+        raise InvalidInput(f"{name} holds a number that is too long.") from error
 
 
 def dump_json(value: object) -> bytes:

@@ -1,0 +1,14 @@
+"""What a filter on alarms may name."""
+
+from typing import Final
+
+from scheduler_svc import domain
+from tocsin.listing import FieldKind, FilterField
+
+ALARM_FILTER: Final = {
+    "state": FilterField(kind=FieldKind.CHOICE, choices=tuple(state.name for state in domain.AlarmState)),
+    "priority": FilterField(kind=FieldKind.CHOICE, choices=tuple(priority.name for priority in domain.Priority)),
+    "display_name": FilterField(),
+    "key": FilterField(),
+    "labels": FilterField(kind=FieldKind.MAP, operators=("=",)),
+}

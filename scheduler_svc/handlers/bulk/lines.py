@@ -1,0 +1,154 @@
+"""Text that comes in pieces, cut anywhere, as lines; of a line that is too long only the fact is kept, so memory is bounded."""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+MAX_LINE: Final = 4 * 1024 * 1024
+"""Most bytes of a line: what a request over HTTP may have at most."""
+
+_BOM: Final = b"\xef\xbb\xbf"
+_TOO_LONG: Final = "is longer than {most} bytes"
+
+
+class Line(NamedTuple):
+    """One line, or one record of several lines.
+
+    Attributes:
+        number: of its first line, from 1.
+        last: number of its last line.
+        text: without the end of the line; empty when ``problem`` is not.
+        problem: what is wrong with it already.
+        whole: whether its end was seen; false for what stands behind the last end of a line.
+    """
+
+    number: int
+    last: int
+    text: bytes
+    problem: str = ""
+    whole: bool = True
+
+
+class LineReader:
+    """Lines that end with LF or CRLF; a byte order mark at the beginning is left out."""
+
+    def __init__(self, *, most: int = MAX_LINE) -> None:
+        self._most = most
+        self._rest = bytearray()
+        self._number = 0
+        self._skipping = False
+
+    def feed(self, piece: bytes) -> Iterator[Line]:
+        """The lines that end in ``piece``; the iterator must be used up before the next piece."""
+        first, *others = piece.split(b"\n")
+        self._keep(first)
+        if not others:
+            return
+        yield self._line(bytes(self._rest))
+        self._rest.clear()
+        self._skipping = False
+        last = others.pop()
+        for text in others:
+            yield self._line(text)
+        self._keep(last)
+
+    def end(self) -> Iterator[Line]:
+        """What stands behind the last end of a line."""
+        if self._rest or self._skipping:
+            yield self._line(bytes(self._rest))._replace(whole=False)
+            self._rest.clear()
+            self._skipping = False
+
+    def _keep(self, text: bytes) -> None:
+        if self._skipping:
+            return
+        self._rest += text
+        # A return before the end of the line does not count.
+        if len(self._rest) > self._most + 1:
+            self._rest.clear()
+            self._skipping = True
+
+    def _line(self, text: bytes) -> Line:
+        self._number += 1
+        number = self._number
+        if number == 1 and text.startswith(_BOM):
+            text = text[3:]
+        if text.endswith(b"\r"):
+            text = text[:-1]
+        if self._skipping or len(text) > self._most:
+            return Line(number, number, b"", _TOO_LONG.format(most=self._most))
+        return Line(number, number, text)
+
+
+class RecordReader:
+    """Records of comma-separated values (RFC 4180): a record goes on over the end of a line inside of quotes.
+
+    A quote that is never closed would take every line behind it along. So a record that grows too long, or that the text ends in, loses
+    its first line alone, and what it had taken is read again as lines of their own.
+    """
+
+    def __init__(self, *, most: int = MAX_LINE) -> None:
+        self._lines = LineReader(most=most)
+        self._most = most
+        self._open: list[Line] = []
+        self._size = 0
+
+    def feed(self, piece: bytes) -> Iterator[Line]:
+        """The records that end in ``piece``; the iterator must be used up before the next piece."""
+        for line in self._lines.feed(piece):
+            yield from self._take(line)
+
+    def end(self) -> Iterator[Line]:
+        """What stands behind the last record."""
+        for line in self._lines.end():
+            yield from self._take(line)
+        while self._open:
+            yield from self._give_up()
+
+    def _take(self, line: Line) -> Iterator[Line]:
+        if not self._open and (line.problem or b'"' not in line.text):
+            yield line
+            return
+        self._open.append(line)
+        self._size += len(line.text) + 1
+        if self._size > self._most + 1 or line.problem:
+            yield from self._give_up()
+        elif ends_inside_quotes(line.text, inside=len(self._open) > 1):
+            return
+        else:
+            yield self._joined()
+
+    def _joined(self) -> Line:
+        first, last = self._open[0], self._open[-1]
+        text = first.text if first is last else b"\n".join(line.text for line in self._open)
+        self._open, self._size = [], 0
+        return Line(first.number, last.last, text, whole=last.whole)
+
+    def _give_up(self) -> Iterator[Line]:
+        first, *taken = self._open
+        self._open, self._size = [], 0
+        yield first._replace(text=b"", problem=first.problem or "has a quote that is not closed")
+        for line in taken:
+            yield from self._take(line)
+
+
+def ends_inside_quotes(text: bytes, *, inside: bool) -> bool:
+    """Whether a quoted field goes on after this line; ``inside`` tells whether one was open before it.
+
+    A quote opens a field only where the field begins; elsewhere in a field without quotes it means nothing.
+    """
+    at, end = 0, len(text)
+    while True:
+        if inside:
+            at = text.find(b'"', at)
+            if at < 0:
+                return True
+            if text[at + 1 : at + 2] == b'"':
+                at += 2
+                continue
+            inside, at = False, at + 1
+        elif text[at : at + 1] == b'"':
+            inside, at = True, at + 1
+            continue
+        at = text.find(b",", at) + 1
+        if at == 0 or at > end:
+            return False

@@ -1,0 +1,78 @@
+"""ImportAlarms and ExportAlarms."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from contextlib import aclosing
+
+from scheduler_svc.domain import Alarm
+from scheduler_svc.handlers.alarm_filter import ALARM_FILTER
+from scheduler_svc.handlers.bulk.session import ImportSession
+from scheduler_svc.handlers.bulk.source import Forms, Source
+from scheduler_svc.handlers.caller import caller
+from scheduler_svc.handlers.convert import alarm_message
+from scheduler_svc.service import Exports, Imports
+from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
+from tocsin.listing import parse_filter
+from tocsin.mesh.validation import RequestValidator
+
+_MOST_BYTES = 1024 * 1024
+# What only the server says: it is made anew wherever the alarm is imported.
+_LEFT_OUT = ("name", "etag", "create_time", "update_time", "next_fire_time", "signal")
+
+
+class Bulk:
+    """Imports and exports of the caller's tenant."""
+
+    def __init__(self, *, imports: Imports, exports: Exports, validator: RequestValidator) -> None:
+        self._imports = imports
+        self._exports = exports
+        self._forms = Forms(validator)
+
+    async def import_alarms(
+        self, requests: AsyncIterator[alarm_service_pb2.ImportAlarmsRequest]
+    ) -> AsyncGenerator[alarm_service_pb2.ImportAlarmsResponse]:
+        """Answers an import as it goes on."""
+        who = caller()
+        first = await anext(requests, None)
+        options = alarm_service_pb2.ImportAlarmsRequest.Options()
+        if first is not None and first.HasField("options"):
+            options, first = first.options, None
+        with self._imports.begin(who, validate_only=options.validate_only) as work:
+            source = Source(forms=self._forms, time_zone=who.time_zone, skip=options.skip_lines)
+            session = ImportSession(work=work, source=source, imports=self._imports)
+            async with aclosing(session.run(first, requests)) as answers:
+                async for answer in answers:
+                    yield answer
+
+    async def export_alarms(self, request: alarm_service_pb2.ExportAlarmsRequest) -> AsyncGenerator[alarm_service_pb2.ExportAlarmsResponse]:
+        """Sends every alarm that meets the filter."""
+        conditions = parse_filter(request.filter, fields=ALARM_FILTER)
+        async for page in self._exports.pages(caller(), conditions=conditions):
+            for alarms in _in_messages(map(exported, page)):
+                yield alarm_service_pb2.ExportAlarmsResponse(alarms=alarms)
+
+
+def exported(alarm: Alarm) -> alarm_pb2.Alarm:
+    """An alarm in the form that an import takes: what a client can set, and that it is paused or completed. Its name becomes its key."""
+    message = alarm_message(alarm)
+    if not message.key:
+        message.key = message.name
+    for name in _LEFT_OUT:
+        message.ClearField(name)
+    message.trigger.ClearField("spread_offset")
+    if message.state == alarm_pb2.Alarm.ACTIVE:
+        message.ClearField("state")
+    return message
+
+
+def _in_messages(alarms: Iterable[alarm_pb2.Alarm]) -> Iterator[list[alarm_pb2.Alarm]]:
+    """The alarms, as many at a time as one answer may hold."""
+    batch: list[alarm_pb2.Alarm] = []
+    size = 0
+    for alarm in alarms:
+        if batch and size + alarm.ByteSize() > _MOST_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(alarm)
+        size += alarm.ByteSize()
+    if batch:
+        yield batch

@@ -1,0 +1,258 @@
+"""What an import brings, line by line, as wishes: the one place that reads lines, whoever sends them."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import Any, Final, TypeAlias
+
+from google.protobuf.message import Message
+
+from scheduler_svc.domain import AUTO_PAUSE, REQUESTED, Action, AlarmState, RetryPolicy
+from scheduler_svc.handlers.bulk.lines import Line, LineReader, RecordReader
+from scheduler_svc.handlers.bulk.quick import UNSURE, compile_fields
+from scheduler_svc.handlers.bulk.refusals import Refusal, refusal
+from scheduler_svc.handlers.bulk.table import Table
+from scheduler_svc.handlers.convert import action_of, draft_of, priority_of, retry_of
+from scheduler_svc.handlers.convert_trigger import trigger_of
+from scheduler_svc.recurrence import Trigger, settled
+from scheduler_svc.service import Draft
+from scheduler_svc.service.imports import Wish
+from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
+from tocsin.errors import InvalidInput, TocsinError
+from tocsin.mesh.policy import contract
+from tocsin.mesh.validation import RequestValidator
+from tocsin.protojson.messages import Codec, Messages, NotJson, load_json
+from tocsin.protojson.shapes import JsonValue, Shapes, as_object
+
+Item: TypeAlias = Wish | Refusal | None
+"""What became of a line: None of an empty one, or of one that is passed over."""
+
+NDJSON: Final = "application/x-ndjson"
+CSV: Final = "text/csv"
+_NDJSON_TYPES: Final = frozenset({NDJSON, "application/jsonl", "application/jsonlines", "application/json", "application/x-jsonlines", ""})
+
+_REMEMBERED: Final = 4096
+_MEMORABLE: Final = 2000
+_NAME: Final = re.compile(r"alarms/[0-9A-Za-z._-]{1,64}")
+_STATES: Final = {alarm_pb2.Alarm.PAUSED: AlarmState.PAUSED, alarm_pb2.Alarm.COMPLETED: AlarmState.COMPLETED}
+
+
+class Forms:
+    """How alarms are written; made once, because compiling the contract takes a moment."""
+
+    def __init__(self, validator: RequestValidator) -> None:
+        """Takes what checks messages; nothing is compiled before the first import."""
+        self.validator = validator
+
+    @cached_property
+    def codec(self) -> Codec:
+        """Converts any alarm, and explains what is wrong with it."""
+        return Messages(descriptor_set=contract().SerializeToString()).codec(Shapes().of(alarm_pb2.Alarm.DESCRIPTOR))
+
+    @cached_property
+    def triggers(self) -> Callable[[Any], Mapping[str, Any]]:
+        """Makes the fields of a trigger that is surely good."""
+        return compile_fields(alarm_pb2.Trigger.DESCRIPTOR)
+
+    @cached_property
+    def actions(self) -> Callable[[Any], Mapping[str, Any]]:
+        """Makes the fields of an action that is surely good."""
+        return compile_fields(alarm_pb2.Action.DESCRIPTOR)
+
+
+class Reader:
+    """Makes wishes of alarms: the quick way if it is sure, otherwise the long one, which explains what is wrong."""
+
+    def __init__(self, *, forms: Forms, time_zone: str) -> None:
+        """Takes the forms, and the zone of who has none."""
+        self._forms = forms
+        self._zone = time_zone
+        self._triggers: dict[str, Trigger] = {}
+        self._actions: dict[str, Action] = {}
+        self._quick = compile_fields(alarm_pb2.Alarm.DESCRIPTOR, {"trigger": self._trigger, "action": self._action})
+
+    def of_value(self, line: int, value: dict[str, JsonValue], text: bytes) -> Wish:
+        """The wish of a JSON object; ``text`` is what it was read from.
+
+        Raises:
+            InvalidInput: it is no alarm, or not a good one.
+        """
+        try:
+            fields = self._quick(value)
+        except (*UNSURE, InvalidInput):
+            return self.of_message(line, alarm_pb2.Alarm.FromString(self._forms.codec.to_wire(value)), text)
+        retry: RetryPolicy | None = retry_of(fields["retry"]) if "retry" in fields else None
+        draft = Draft(
+            display_name=fields.get("display_name", ""),
+            labels=fields.get("labels") or {},
+            priority=priority_of(fields.get("priority", 0)),
+            trigger=fields["trigger"],
+            action=fields["action"],
+            retry=retry,
+            key=fields.get("key") or _key(fields.get("name", ""), line, text),
+            auto_pause_after=fields.get("auto_pause_after", 0),
+        )
+        return _wish(line, draft, fields.get("state", 0), fields.get("pause_reason", ""))
+
+    def of_message(self, line: int, message: alarm_pb2.Alarm, text: bytes) -> Wish:
+        """The wish of a message.
+
+        Raises:
+            InvalidInput: it is not a good alarm.
+        """
+        self._forms.validator.check(message)
+        if not message.key:
+            message.key = _key(message.name, line, text)
+        return _wish(line, draft_of(message), message.state, message.pause_reason)
+
+    def _trigger(self, value: Any) -> Trigger:
+        """A trigger, settled; equal ones are the same object, so that what is computed from them is computed once."""
+        text = repr(value)
+        known = self._triggers.get(text)
+        if known is None:
+            message = alarm_pb2.Trigger(**self._forms.triggers(value))
+            known = settled(trigger_of(message), time_zone=self._zone)
+            _remember(self._triggers, text, known)
+        return known
+
+    def _action(self, value: Any) -> Action:
+        text = repr(value)
+        known = self._actions.get(text)
+        if known is None:
+            known = action_of(alarm_pb2.Action(**self._forms.actions(value)))
+            _remember(self._actions, text, known)
+        return known
+
+
+def _remember(into: dict[str, Any], text: str, value: object) -> None:
+    if len(text) <= _MEMORABLE:
+        if len(into) >= _REMEMBERED:
+            into.clear()
+        into[text] = value
+
+
+def _key(name: str, line: int, text: bytes) -> str:
+    """The key of an alarm that has none: its name, or one made of its line's number and text: the same file means the same alarms."""
+    if name and _NAME.fullmatch(name):
+        return name
+    return f"line/{line}/{hashlib.blake2b(text, digest_size=16).hexdigest()}"
+
+
+def _wish(line: int, draft: Draft, state: int, reason: str) -> Wish:
+    if state not in _STATES:
+        return Wish(line, draft)
+    return Wish(line, draft, _STATES[alarm_pb2.Alarm.State.ValueType(state)], reason if reason in (REQUESTED, AUTO_PAUSE) else "")
+
+
+class Source:
+    """The lines of one import, in order.
+
+    Attributes:
+        line: number of the last line that was read.
+    """
+
+    def __init__(self, *, forms: Forms, time_zone: str, skip: int) -> None:
+        """Begins.
+
+        Args:
+            forms: how alarms are written.
+            time_zone: of triggers that name none.
+            skip: lines to pass over.
+        """
+        self._forms = forms
+        self._reader = Reader(forms=forms, time_zone=time_zone)
+        self._skip = skip
+        self._lines: LineReader | RecordReader | None = None
+        self._table: Table | None = None
+        self._is_table = False
+        self._messages = False
+        self.line = 0
+
+    def feed(self, request: alarm_service_pb2.ImportAlarmsRequest) -> Iterator[Item]:
+        """What becomes of the lines that end in a message; the iterator must be used up before the next one.
+
+        Raises:
+            InvalidInput: nothing more of the import can be read.
+        """
+        if request.WhichOneof("kind") == "alarms":
+            return self._of_messages(request.alarms.alarms)
+        if request.WhichOneof("kind") == "data":
+            return self._of_lines(self._framing(request.data.content_type).feed(request.data.data))
+        raise InvalidInput.at("options", "only stand in the first message")
+
+    def end(self) -> Iterator[Item]:
+        """What becomes of the text behind the last line."""
+        return iter(()) if self._lines is None else self._of_lines(self._lines.end())
+
+    def _framing(self, content_type: str) -> LineReader | RecordReader:
+        if self._messages:
+            raise InvalidInput.at("data", "cannot be mixed with alarms")
+        if self._lines is None:
+            media = content_type.partition(";")[0].strip().lower()
+            if media not in (CSV, *_NDJSON_TYPES):
+                raise InvalidInput.at("data.contentType", f"must be {NDJSON} or {CSV}, not {media}")
+            self._is_table = media == CSV
+            self._lines = RecordReader() if self._is_table else LineReader()
+        return self._lines
+
+    def _of_messages(self, alarms: Any) -> Iterator[Item]:
+        if self._lines is not None:
+            raise InvalidInput.at("alarms", "cannot be mixed with data")
+        self._messages = True
+        for message in alarms:
+            self.line += 1
+            yield None if self.line <= self._skip else self._guarded(self.line, lambda message=message: self._message(message))
+
+    def _message(self, message: alarm_pb2.Alarm) -> Wish:
+        text = b"" if message.key else _text_of(message)
+        return self._reader.of_message(self.line, message, text)
+
+    def _of_lines(self, lines: Iterator[Line]) -> Iterator[Item]:
+        for line in lines:
+            self.line = line.last
+            if self._is_table and self._table is None:
+                self._table = self._header(line)
+                yield None
+            elif line.number <= self._skip or not (line.problem or line.text.strip()):
+                yield None
+            elif line.problem:
+                yield Refusal(line.number, "", line.problem)
+            else:
+                yield self._guarded(line.number, lambda line=line: self._text(line))
+
+    @staticmethod
+    def _guarded(number: int, read: Callable[[], Wish]) -> Item:
+        try:
+            return read()
+        except TocsinError as error:
+            return refusal(number, error)
+
+    def _text(self, line: Line) -> Wish:
+        if self._table is not None:
+            return self._reader.of_value(line.number, self._table.value(_decoded(line.text)), line.text)
+        try:
+            value = as_object(load_json(line.text, name="It"))
+        except NotJson as error:
+            if line.whole:
+                raise
+            raise InvalidInput(f"The data ends in the middle of this line. {error.message}") from error
+        if value is None:
+            raise InvalidInput("It is not a JSON object.")
+        return self._reader.of_value(line.number, value, line.text)
+
+    def _header(self, line: Line) -> Table:
+        if line.problem:
+            raise InvalidInput(f"line {line.number}: the header {line.problem}")
+        return Table(self._forms.codec.shape, _decoded(line.text))
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidInput("It is not UTF-8.") from error
+
+
+def _text_of(message: Message) -> bytes:
+    return message.SerializeToString(deterministic=True)

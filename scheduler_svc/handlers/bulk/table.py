@@ -1,0 +1,159 @@
+"""Tables of alarms: the header names the fields, each record is an alarm.
+
+A column is a field by its path in JSON or proto names ("trigger.cron", "action.notify.to", "labels.team"); what belongs to the trigger, to
+the mail or to the task may be named without its prefix ("cron", "to", "handler"). An empty cell is a field that is not set, and a list
+is parted by semicolons.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+from tocsin.errors import InvalidInput
+from tocsin.protojson.messages import load_json
+from tocsin.protojson.shapes import Field, JsonValue, Kind, Shape, as_object
+from tocsin.protojson.text import convert
+
+Put: TypeAlias = Callable[[dict[str, JsonValue], str], None]
+"""Puts the text of a cell into the JSON object of an alarm."""
+
+_PREFIXES: Final = ("", "trigger.", "action.notify.", "action.task.")
+_SHORTER: Final = {"daily": "trigger.daily.time", "trigger.daily": "trigger.daily.time", "recurring": "trigger.daily.recurring"}
+_QUOTED: Final = re.compile(r'"([^"]*(?:""[^"]*)*)"(,|\Z)')
+_INTEGER: Final = re.compile(r"-?[0-9]{1,9}")
+_WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+class Table:
+    """What the columns of one table mean."""
+
+    def __init__(self, shape: Shape, header: str) -> None:
+        """Reads the header.
+
+        Raises:
+            InvalidInput: a column is no field, or two are the same one.
+        """
+        self._names = [name.strip() for name in cells(header)]
+        self._columns = [_column(shape, name) for name in self._names]
+        seen: dict[str, str] = {}
+        for name, (path, _) in zip(self._names, self._columns, strict=True):
+            if path in seen:
+                raise InvalidInput.at(name, f"is the same field as the column {seen[path]!r}")
+            seen[path] = name
+
+    def value(self, record: str) -> dict[str, JsonValue]:
+        """The JSON object of a record.
+
+        Raises:
+            InvalidInput: it has too many or too few cells, its quotes are broken, or a cell cannot be read.
+        """
+        found = cells(record)
+        if len(found) != len(self._columns):
+            raise InvalidInput(f"has {len(found)} cells, and the header has {len(self._columns)}")
+        made: dict[str, JsonValue] = {}
+        for text, (_, put) in zip(found, self._columns, strict=True):
+            if text:
+                put(made, text)
+        return made
+
+
+def cells(record: str) -> list[str]:
+    """The cells of a record (RFC 4180).
+
+    Raises:
+        InvalidInput: something stands behind a quote that closes.
+    """
+    if '"' not in record:
+        return record.split(",")
+    found: list[str] = []
+    at = 0
+    while True:
+        if record.startswith('"', at):
+            match = _QUOTED.match(record, at)
+            if match is None:
+                raise InvalidInput(f"has a quote that is not closed, or text behind one that is (column {at + 1})")
+            found.append(match[1].replace('""', '"'))
+            at = match.end()
+            if not match[2]:
+                return found
+            continue
+        end = record.find(",", at)
+        if end < 0:
+            return [*found, record[at:]]
+        found.append(record[at:end])
+        at = end + 1
+
+
+def _column(shape: Shape, name: str) -> tuple[str, Put]:
+    """The path of the field that a column names, and what its cells do."""
+    if not name:
+        raise InvalidInput("The header has a column without a name.")
+    wanted = _SHORTER.get(name, name)
+    for prefix in _PREFIXES:
+        found = _resolve(shape, f"{prefix}{wanted}".split("."))
+        if found is not None:
+            fields, keys = found
+            path = ".".join([*(field.name for field in fields), *keys])
+            return path, _put(fields, keys, name)
+    raise InvalidInput.at(name, "is not a field of an alarm")
+
+
+def _resolve(shape: Shape, names: Sequence[str]) -> tuple[list[Field], list[str]] | None:
+    """The fields along a path, and what is left of it inside of a map or of free JSON."""
+    fields: list[Field] = []
+    inner: Shape | None = shape
+    for index, name in enumerate(names):
+        if inner is None or (field := inner.fields.get(name)) is None:
+            return None
+        fields.append(field)
+        rest = list(names[index + 1 :])
+        if field.map:
+            return (fields, [".".join(rest)]) if rest and all(rest) else None
+        if field.kind is Kind.FREE:
+            return (fields, rest) if all(rest) else None
+        inner = None if field.repeated or field.kind is not Kind.MESSAGE else field.message
+    return None if fields[-1].kind is Kind.MESSAGE else (fields, [])
+
+
+def _put(fields: Sequence[Field], keys: Sequence[str], name: str) -> Put:
+    last = fields[-1]
+    path = [field.json_name for field in fields] + list(keys)
+    outer, key = path[:-1], path[-1]
+    read = _reader(last, free=last.kind is Kind.FREE and bool(keys))
+
+    def put(into: dict[str, JsonValue], text: str) -> None:
+        for step in outer:
+            inner = as_object(into.setdefault(step, {}))
+            if inner is None:
+                raise InvalidInput.at(name, f"and another column both say what {step} is")
+            into = inner
+        if key in into:
+            raise InvalidInput.at(name, f"and another column both say what {key} is")
+        into[key] = read(text, name)
+
+    return put
+
+
+def _reader(field: Field, *, free: bool) -> Callable[[str, str], JsonValue]:
+    if free or field.map:
+        return lambda text, _: text
+    if field.kind is Kind.FREE:
+        return lambda text, name: _json(text, name)
+    if field.repeated:
+        return lambda text, name: [_single(field, part.strip(), name) for part in text.split(";") if part.strip()]
+    return lambda text, name: _single(field, text, name)
+
+
+def _single(field: Field, text: str, name: str) -> JsonValue:
+    if field.kind is Kind.BOOL and text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    if field.kind is Kind.INTEGER and _INTEGER.fullmatch(text):
+        return int(text)
+    return convert(field, text, name)
+
+
+def _json(text: str, name: str) -> JsonValue:
+    try:
+        return load_json(text.encode(), name="It")
+    except InvalidInput as error:
+        raise InvalidInput.at(name, error.message) from error

@@ -1,0 +1,218 @@
+"""Many alarms at once, line by line: each is made, changed to what the line says, or left as it is when it says the same."""
+
+import os
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
+
+from scheduler_svc.domain import REQUESTED, Alarm, AlarmState, ulid
+from scheduler_svc.ports import Candidate, Hints, ImportStore, Put
+from scheduler_svc.recurrence import Every, Micros, Trigger
+from scheduler_svc.service.alarms import Caller, Draft, drawn, first_or_none, revised
+from tocsin.clock import Clock
+from tocsin.errors import Aborted, InvalidInput, ResourceExhausted, TocsinError
+
+_ATTEMPTS: Final = 5
+_REMEMBERED: Final = 4096
+_RETRY_SECONDS: Final = 10.0
+_NEARBY_KEYS: Final = 100_000
+
+
+class TooManyImports(ResourceExhausted):
+    """This replica runs as many imports as it may."""
+
+
+class Wish(NamedTuple):
+    """What one line asks for.
+
+    Attributes:
+        line: its number.
+        draft: the alarm; it has a key.
+        state: ACTIVE, PAUSED, or COMPLETED for an alarm whose rule had no further due time where it comes from.
+        pause_reason: why it is paused; empty when it is not, or nobody says.
+    """
+
+    line: int
+    draft: Draft
+    state: AlarmState = AlarmState.ACTIVE
+    pause_reason: str = ""
+
+
+@dataclass(slots=True)
+class Settled:
+    """What became of a batch: counts, and the lines that were refused with the reason."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    refused: list[tuple[int, TocsinError]] = field(default_factory=list[tuple[int, TocsinError]])
+
+
+class Imports:
+    """Imports of all tenants in this replica."""
+
+    def __init__(self, *, store: ImportStore, hints: Hints, clock: Clock, most: int = 4) -> None:
+        """Takes what it stands on.
+
+        Args:
+            store: where alarms are kept.
+            hints: told about what is committed.
+            clock: source of time.
+            most: imports at a time; each one takes a part of this process from whoever is waiting for an alarm.
+        """
+        self._store = store
+        self._hints = hints
+        self._clock = clock
+        self._most = most
+        self._running = 0
+        self.draining = False
+
+    def drain(self) -> None:
+        """Asks every import to go on elsewhere."""
+        self.draining = True
+
+    @contextmanager
+    def begin(self, caller: Caller, *, validate_only: bool) -> Generator["Import"]:
+        """One import, while the context lasts.
+
+        Raises:
+            TooManyImports: come back later.
+        """
+        if self._running >= self._most:
+            raise TooManyImports(retry_after=_RETRY_SECONDS)
+        self._running += 1
+        try:
+            yield Import(store=self._store, hints=self._hints, clock=self._clock, caller=caller, validate_only=validate_only)
+        finally:
+            self._running -= 1
+
+
+class Import:
+    """One import."""
+
+    def __init__(self, *, store: ImportStore, hints: Hints, clock: Clock, caller: Caller, validate_only: bool) -> None:
+        self._store = store
+        self._hints = hints
+        self._clock = clock
+        self._caller = caller
+        self._validate_only = validate_only
+        self._now: Micros = clock.micros()
+        self._identity = 0
+        self._dues: dict[int, tuple[Trigger, Micros]] = {}
+        self._keys = _Nearby(_NEARBY_KEYS)
+
+    def begin_batch(self) -> None:
+        """Sets the time of the alarms that come next."""
+        self._now = self._clock.micros()
+
+    def candidate(self, wish: Wish) -> Candidate:
+        """The alarm that a line wants, as if it were new; a trigger that no new alarm can have is judged when it is known which it is.
+
+        Raises:
+            InvalidInput: a line before it has the same key.
+        """
+        self._keys.add(wish.draft.key, wish.line)
+        identity, refusal = self._new_id(), None
+        try:
+            find = _none_left if wish.state is AlarmState.COMPLETED else self._due
+            alarm = drawn(self._caller, wish.draft, now=self._now, identity=identity, due=find)
+        except InvalidInput as error:
+            refusal = error
+            alarm = drawn(self._caller, wish.draft, now=self._now, identity=identity, due=_none_left)
+        if wish.state is not AlarmState.ACTIVE:
+            reason = (wish.pause_reason or REQUESTED) if wish.state is AlarmState.PAUSED else ""
+            alarm = replace(alarm, state=wish.state, pause_reason=reason)
+        return Candidate(wish.line, alarm, wish.draft, refusal)
+
+    async def commit(self, batch: Sequence[Candidate]) -> Settled:
+        """Makes and changes the alarms in one transaction.
+
+        Raises:
+            DatabaseUnavailable: nothing of the batch is committed, or nobody can know; the same lines may be imported again.
+        """
+        settled = Settled()
+        if not batch:
+            return settled
+        results = await self._put(batch)
+        changed: list[Alarm] = []
+        for candidate, result in zip(batch, results, strict=True):
+            if isinstance(result, TocsinError):
+                settled.refused.append((candidate.line, result))
+            elif result.alarm is None:
+                settled.unchanged += 1
+            else:
+                settled.created += result.created
+                settled.updated += not result.created
+                changed.append(result.alarm)
+        if not self._validate_only:
+            await self._hints.scheduled_all(changed)
+        return settled
+
+    async def _put(self, batch: Sequence[Candidate]) -> Sequence[Put | TocsinError]:
+        attempt = 1
+        while True:
+            try:
+                return await self._store.put(self._caller.tenant, batch, revise=self._revise, now=self._now, dry=self._validate_only)
+            except Aborted:
+                if attempt == _ATTEMPTS:
+                    raise
+                attempt += 1
+
+    def _revise(self, stored: Alarm, candidate: Candidate) -> tuple[Alarm, bool] | None:
+        """What a line makes of the alarm that has its key, and whether it gets another schedule; None when it says the same."""
+        changed, reschedule = revised(self._caller, stored, candidate.draft, now=self._now)
+        changed = replace(changed, key=stored.key)
+        if candidate.alarm.state is AlarmState.PAUSED and changed.state is AlarmState.ACTIVE:
+            changed = replace(changed, state=AlarmState.PAUSED, pause_reason=candidate.alarm.pause_reason)
+        same = replace(changed, version=stored.version, updated=stored.updated) == stored
+        return None if same else (changed, reschedule)
+
+    def _due(self, trigger: Trigger, *, now: Micros, seed: str) -> Micros | None:
+        """The first due time; of one trigger it is the same for all alarms that are made before it, unless it is drawn or counted."""
+        if trigger.jitter or not trigger.calendar or isinstance(trigger.spec, Every):
+            return first_or_none(trigger, now=now, seed=seed)
+        known = self._dues.get(id(trigger))
+        if known is not None and known[1] > now:
+            return known[1]
+        due = first_or_none(trigger, now=now, seed=seed)
+        if due is not None:
+            if len(self._dues) >= _REMEMBERED:
+                self._dues.clear()
+            self._dues[id(trigger)] = trigger, due  # the trigger stays, so that no other can have its identity
+        return due
+
+    def _new_id(self) -> str:
+        """An id behind those before: what is read in the order of ids comes in the order of lines."""
+        floor = (self._now // 1000) << 80
+        if self._identity < floor:
+            self._identity = floor | int.from_bytes(os.urandom(9))
+        self._identity += 1
+        return ulid(self._identity)
+
+
+def _none_left(trigger: Trigger, *, now: Micros, seed: str) -> None:
+    """No due time, of a trigger that is not asked."""
+    del trigger, now, seed
+
+
+class _Nearby:
+    """The keys of the last lines, in two generations: memory is bounded, whatever the length of the import."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._young: dict[str, int] = {}
+        self._old: dict[str, int] = {}
+
+    def add(self, key: str, line: int) -> None:
+        """Remembers a key.
+
+        Raises:
+            InvalidInput: it is remembered already.
+        """
+        before = self._young.get(key) or self._old.get(key)
+        if before is not None:
+            raise InvalidInput.at("key", f"is that of line {before} as well")
+        if len(self._young) >= self._most:
+            self._old, self._young = self._young, {}
+        self._young[key] = line

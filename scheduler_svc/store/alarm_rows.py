@@ -1,0 +1,107 @@
+"""Alarms as rows, and conditions on them."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, and_, exists
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from scheduler_svc.domain import Action, Alarm, AlarmState, Priority, RetryPolicy
+from scheduler_svc.recurrence import Trigger
+from scheduler_svc.store.sql import insert
+from scheduler_svc.store.tables import alarm_labels, alarms
+from tocsin.listing import Condition
+
+COLUMNS: Final = tuple(column.name for column in alarms.c)
+LABEL_COLUMNS: Final = ("tenant", "name", "value", "alarm")
+_INSERT_LABELS: Final = insert(alarm_labels, LABEL_COLUMNS)
+
+
+def label_rows(made: Sequence[Alarm]) -> list[tuple[str, str, str, str]]:
+    """The rows of their labels, in the order of `LABEL_COLUMNS`."""
+    return [(alarm.tenant, name, value, alarm.id) for alarm in made for name, value in alarm.labels.items()]
+
+
+async def insert_labels(connection: AsyncConnection, made: Sequence[Alarm]) -> None:
+    """Writes the labels of new alarms, or of alarms whose labels were removed."""
+    await _INSERT_LABELS.many(connection, label_rows(made))
+
+
+def where(tenant: str, condition: Condition) -> ColumnElement[bool]:
+    """A condition of a filter as SQL."""
+    if condition.field == "labels":
+        return exists().where(
+            and_(
+                alarm_labels.c.tenant == tenant,
+                alarm_labels.c.name == condition.key,
+                alarm_labels.c.value == condition.value,
+                alarm_labels.c.alarm == alarms.c.id,
+            )
+        )
+    column: ColumnElement[Any] = alarms.c[condition.field]
+    value: object = condition.value
+    if condition.field == "state":
+        value = AlarmState[str(value)]
+    elif condition.field == "priority":
+        value = Priority[str(value)]
+    return column == value if condition.operator == "=" else column != value
+
+
+def row_of(alarm: Alarm, *, rule: str | None = None) -> tuple[Any, ...]:
+    """The values of `COLUMNS`; ``rule`` is its trigger as text, if that is known already."""
+    return (
+        alarm.id,
+        alarm.tenant,
+        alarm.shard,
+        int(alarm.state),
+        int(alarm.priority),
+        alarm.due,
+        alarm.ordinal,
+        alarm.skip_before,
+        alarm.anchor,
+        alarm.trigger.encode() if rule is None else rule,
+        alarm.action.kind,
+        alarm.action.body,
+        "" if alarm.retry is None else alarm.retry.encode(),
+        alarm.display_name,
+        json.dumps(dict(alarm.labels), ensure_ascii=False, separators=(",", ":")) if alarm.labels else "",
+        alarm.traceparent,
+        alarm.version,
+        alarm.created,
+        alarm.updated,
+        alarm.key,
+        alarm.auto_pause_after,
+        alarm.failures,
+        alarm.pause_reason,
+        alarm.rule_since,
+    )
+
+
+def alarm_of(row: Row[Any]) -> Alarm:
+    """The alarm in a row of the table."""
+    return Alarm(
+        id=row.id,
+        tenant=row.tenant,
+        shard=row.shard,
+        state=AlarmState(row.state),
+        priority=Priority(row.priority),
+        due=row.next_fire_at,
+        ordinal=row.ordinal,
+        skip_before=row.skip_before,
+        anchor=row.anchor_at,
+        trigger=Trigger.decode(row.trigger_rule),
+        action=Action(row.kind, row.action),
+        retry=RetryPolicy.decode(row.retry) if row.retry else None,
+        display_name=row.display_name,
+        labels=json.loads(row.labels) if row.labels else {},
+        traceparent=row.traceparent,
+        version=row.version,
+        created=row.created_at,
+        updated=row.updated_at,
+        key=row.key,
+        auto_pause_after=row.auto_pause_after,
+        failures=row.failures,
+        pause_reason=row.pause_reason,
+        rule_since=row.rule_since,
+    )
