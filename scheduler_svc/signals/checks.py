@@ -26,6 +26,8 @@ def check_listening(trigger: Trigger, *, now: Micros) -> None:
             )
     if isinstance(trigger.spec, Event):
         conditions_of(trigger.spec.filter)
+    if trigger.start is not None and trigger.end is not None and trigger.end <= trigger.start:
+        raise InvalidInput.at("trigger.endTime", "must be after startTime")
     if trigger.end is not None and trigger.end <= now:
         raise InvalidInput.at("trigger.endTime", "is in the past")
     if kind_of(trigger) is SignalKind.HEARTBEAT and deadline(trigger, seen=now) is None:

@@ -125,7 +125,8 @@ class Stored(NamedTuple):
 
 async def log_events(connection: AsyncConnection, rows: Sequence[Fields]) -> dict[str, Stored]:
     """Adds entries of events; those that were known before, within the same rows as well, by the entry that was not added."""
-    if await INSERT_INBOUND.many(connection, rows) == len(rows):
+    # In one order everywhere: whoever inserts a known event waits for the transaction that did before.
+    if await INSERT_INBOUND.many(connection, sorted(rows, key=lambda row: (row[1], row[3]))) == len(rows):
         return {}
     found = await _KNOWN.rows(connection, [row[1] for row in rows], [row[3] for row in rows])
     stored = {(tenant, identity): Stored(log, matched, rest is None) for tenant, identity, log, matched, rest in found}

@@ -34,11 +34,15 @@ _READ: Final = Statement(
 SET_STANDING: Final = both("UPDATE signals SET status = $2, since = $3 WHERE alarm = $1")
 SET_DUE: Final = both("UPDATE alarms SET next_fire_at = $2 WHERE id = $1")
 _RESUME: Final = both("UPDATE alarms SET next_fire_at = $2, skip_before = NULL WHERE id = $1")
-COUNT_UP: Final = both(
-    "INSERT INTO tenant_counts (tenant, name, value) VALUES ($1, $2, $3) "
-    "ON CONFLICT (tenant, name) DO UPDATE SET value = tenant_counts.value + excluded.value"
+_ADD: Final = "ON CONFLICT (tenant, name) DO UPDATE SET value = tenant_counts.value + excluded.value"
+COUNT_UP: Final = Statement(
+    sqlite=f"INSERT INTO tenant_counts (tenant, name, value) VALUES (?1, ?2, ?3) {_ADD}",  # noqa: S608  a constant
+    postgresql=(
+        "INSERT INTO tenant_counts (tenant, name, value) "  # noqa: S608  a constant
+        f"SELECT v.* FROM unnest($1::text[], $2::text[], $3::bigint[]) AS v {_ADD}"
+    ),
 )
-"""Adds to a count of a tenant."""
+"""Adds to counts of tenants; in the order of tenant and name, so that two transactions never wait for each other."""
 
 
 async def insert_signals(connection: AsyncConnection, made: Sequence[Alarm]) -> set[str]:
@@ -47,7 +51,8 @@ async def insert_signals(connection: AsyncConnection, made: Sequence[Alarm]) -> 
     if not rows:
         return set()
     refused: set[str] = set()
-    if await _INSERT.many(connection, rows) < len(rows):
+    # In one order everywhere: whoever inserts a taken key waits for the transaction that took it.
+    if await _INSERT.many(connection, sorted(rows, key=lambda row: (row[1], row[3], row[0]))) < len(rows):
         ids = [row[0] for row in rows]
         refused = set(ids) - {row[0] for row in await _THERE.rows(connection, ids)}
     await tell_listeners(connection, (alarm for alarm in made if alarm.id not in refused))
@@ -57,8 +62,7 @@ async def insert_signals(connection: AsyncConnection, made: Sequence[Alarm]) -> 
 async def tell_listeners(connection: AsyncConnection, changed: Iterable[Alarm]) -> None:
     """Makes every replica look anew for who waits for events, before it takes the next one."""
     tenants = {alarm.tenant for alarm in changed if kind_of(alarm.trigger) in (SignalKind.EVENT, SignalKind.PATTERN)}
-    for tenant in sorted(tenants):
-        await COUNT_UP.run(connection, tenant, LISTENERS, 1)
+    await COUNT_UP.many(connection, [(tenant, LISTENERS, 1) for tenant in sorted(tenants)])
 
 
 async def replace_signal(connection: AsyncConnection, alarm: Alarm) -> bool:
