@@ -17,7 +17,7 @@ STAMP := .venv/.setup-done
 BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main || true)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help setup gen fmt lint types arch test check up bench peers chaos lock clean contract deps spell lock-check links
+.PHONY: help setup gen fmt lint types arch test check up bench peers chaos simulate lock clean contract deps spell lock-check links
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -120,6 +120,9 @@ peers: setup ## install what Tocsin is measured beside: Celery, procrastinate, A
 	  $(PYTHON) -m venv --clear .venv-$$group; \
 	  VIRTUAL_ENV="$$PWD/.venv-$$group" $(BIN)/uv pip sync --quiet --require-hashes requirements/$$group.lock; \
 	done
+
+simulate: setup ## simulate the engine of time: make simulate SEEDS=1-1000, or to look closer SEEDS=7 ARGS="--trace FILE"
+	@$(BIN)/python -m tests.simulation $(or $(SEEDS),1-20) $(ARGS)
 
 bench: setup ## measure, and write docs/benchmarks.md
 	@$(BIN)/python -m bench $(ARGS)

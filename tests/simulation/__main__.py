@@ -1,0 +1,87 @@
+"""``python -m tests.simulation 1-100 7 --trace FILE``: simulates seeds, a line each, and says how to see a failure again."""
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.run import Verdict, run
+
+_HASH_SEED = "0"
+_SHOWN = ("alarms", "occurrences", "late", "coalesced", "skipped", "failed", "deliveries", "duplicate deliveries", "commits")
+ATTEMPTED = (
+    *("crashes", "freezes", "restarts", "outages", "clocks", "cuts", "processors"),
+    *("refused transactions", "aborted transactions", "lost acknowledgements", "slow transactions", "lost hints"),
+    *("failed jobs", "hanging jobs", "late results", "duplicate results", "stale results", "released jobs", "results sent again"),
+    *("duplicate deliveries", "late", "coalesced", "skipped", "failed"),
+)
+"""What must have happened in a set of runs before its silence says that all is well."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the seeds; the exit code is 1 when one of them is not valid."""
+    options = _options(arguments)
+    if os.environ.get("PYTHONHASHSEED") != _HASH_SEED:
+        # Sets of texts have the same order in each process only if their hashes are the same.
+        command = [sys.executable, "-m", "tests.simulation", *arguments]
+        os.execve(sys.executable, command, {**os.environ, "PYTHONHASHSEED": _HASH_SEED})  # noqa: S606  there is no shell to start
+    words, total = Counter[str](), Counter[str]()
+    for seed in seeds_of(options.seeds):
+        verdict = run(seed, trace=options.trace, days=options.days, change=MUTANTS[options.mutant] if options.mutant else None)
+        _say(line_of(verdict))
+        total += verdict.counts
+        words[verdict.word] += 1
+        if verdict.problems:
+            _say(_problems_of(verdict, options))
+            if options.stop:
+                break
+    _say("total: " + ", ".join(f"{name} {count}" for name, count in sorted(total.items())))
+    never = [name for name in ATTEMPTED if not total[name]]
+    if never:
+        _say(f"never happened, so nothing is known of it: {', '.join(never)}")
+    return 1 if words["invalid"] else 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201  a command talks to its user
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tests.simulation", description=__doc__)
+    parser.add_argument("seeds", nargs="+", help="a seed, or a range such as 1-1000")
+    parser.add_argument("--trace", type=Path, help="file for everything that happens in the last run")
+    parser.add_argument("--days", type=float, help="another length of the runs")
+    parser.add_argument("--mutant", choices=sorted(MUTANTS), help="breaks the scheduler in this way")
+    parser.add_argument("--stop", action="store_true", help="ends at the first run that is not valid")
+    return parser.parse_args(arguments)
+
+
+def seeds_of(words: Sequence[str]) -> Iterator[int]:
+    """The seeds that words such as "7" and "1-100" mean."""
+    for word in words:
+        first, _, last = word.partition("-")
+        yield from range(int(first), int(last or first) + 1)
+
+
+def line_of(verdict: Verdict) -> str:
+    """The account of a run in one line."""
+    shown = ", ".join(f"{verdict.counts[name]} {name}" for name in _SHOWN)
+    return f"seed {verdict.seed}: {verdict.word}, {verdict.days} days in {verdict.seconds:.1f} s, {shown}, trace {verdict.digest}"
+
+
+def _problems_of(verdict: Verdict, options: argparse.Namespace) -> str:
+    shown = [f"  {problem}" for problem in verdict.problems[:10]]
+    more = len(verdict.problems) - len(shown)
+    if more:
+        shown.append(f"  and {more} more")
+    given = f"--days {options.days} " if options.days is not None else ""
+    given += f"--mutant {options.mutant} " if options.mutant else ""
+    shown.append(f"  see it again: make simulate SEEDS={verdict.seed} ARGS='{given}--trace simulation.log'")
+    return "\n".join(shown)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

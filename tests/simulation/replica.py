@@ -1,0 +1,188 @@
+"""One start of scheduler_svc: the parts of its wiring on a simulated database, clock and network."""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from scheduler_svc.announce import Announcer, ChangeBell
+from scheduler_svc.dispatch import Dispatcher, DispatchOptions
+from scheduler_svc.domain import Alarm, Firing, FiringState
+from scheduler_svc.engine import Engine, EngineOptions
+from scheduler_svc.hearing import Finisher, Hearing
+from scheduler_svc.ports import Fired, NewAlarm
+from scheduler_svc.ports import Replica as Member
+from scheduler_svc.service import Alarms, Firings
+from scheduler_svc.service.signals import Intake, Triggers
+from scheduler_svc.shards import Ownership, ShardKeeper
+from scheduler_svc.signals import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
+from scheduler_svc.store import SqlAlarmStore, SqlDueStore, SqlHearing, SqlLedger, SqlShardStore, SqlSignalStore, SqlUpkeep
+from scheduler_svc.upkeep import Housekeeper, UpkeepOptions
+from tests.simulation.loop import Process
+from tests.simulation.machine import SimBus, SimClock
+from tests.simulation.storage import Locks, SimDatabase, Storage
+from tocsin.database import GroupCommit
+from tocsin.errors import TocsinError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaOptions:
+    """Settings that all replicas share."""
+
+    engine: EngineOptions
+    dispatch: DispatchOptions
+    upkeep: UpkeepOptions
+    lease_seconds: float
+    outage_seconds: float
+
+
+class Component(Protocol):
+    """What is started and stopped."""
+
+    async def start(self) -> None:
+        """Begins."""
+        ...
+
+    async def stop(self) -> None:
+        """Ends."""
+        ...
+
+
+class Sight:
+    """What metrics would see."""
+
+    def __init__(self, counts: Counter[str]) -> None:
+        self._counts = counts
+
+    def fired(self, fired: Fired, *, now: int, seconds: float) -> None:
+        """See `scheduler_svc.ports.Observer`."""
+        self._counts["fired"] += len(fired.parcels)
+
+    def recorded(self, states: Mapping[FiringState, int], *, seconds: float) -> None:
+        """See `scheduler_svc.ports.Observer`."""
+
+    def lost(self, count: int) -> None:
+        """See `scheduler_svc.ports.Observer`."""
+        self._counts["lost deliveries"] += count
+
+    def counted(self, alarms: Mapping[str, int]) -> None:
+        """See `scheduler_svc.upkeep.CountSink`."""
+
+
+class SimPulse:
+    """See `scheduler_svc.shards.Pulse`."""
+
+    def __init__(self, locks: Locks, process: Process, key: int) -> None:
+        self._locks = locks
+        self._process = process
+        self._key = key
+
+    async def beat(self) -> int | None:
+        """See `scheduler_svc.shards.Pulse`."""
+        self._locks.holders[self._key] = self._process
+        return self._key
+
+
+class SimShardStore(SqlShardStore):
+    """SQLite has no such locks; what PostgreSQL would say of them is known here."""
+
+    def __init__(self, database: SimDatabase, *, clock: SimClock, locks: Locks) -> None:
+        super().__init__(database, clock=clock)
+        self._locks = locks
+
+    async def replicas(self) -> list[Member]:
+        """See `scheduler_svc.ports.ShardStore`."""
+        return [member._replace(gone=self._free(member.owner)) for member in await super().replicas()]
+
+    def _free(self, owner: str) -> bool:
+        return all(holder.name != owner for holder in self._locks.holders.values())
+
+
+class Replica:
+    """What `scheduler_svc.wiring` puts together, without servers."""
+
+    def __init__(
+        self, *, name: str, process: Process, storage: Storage, bus: SimBus, clock: SimClock, options: ReplicaOptions, draw: random.Random
+    ) -> None:
+        self.name = name
+        self.process = process
+        self.clock = clock
+        database = SimDatabase(storage)
+        alarm_store, ledger = SqlAlarmStore(database), SqlLedger(database)
+        self.ownership = ownership = Ownership(owner=name, clock=clock)
+        sight = Sight(storage.counts)
+        bell = ChangeBell(events=bus)
+        self.dispatcher = Dispatcher(
+            ledger=ledger, shards=ownership, changes=bell, observer=sight, clock=clock, options=options.dispatch, draw=draw
+        )
+        hearing = Hearing(store=SqlHearing(database), clock=clock, outage_seconds=options.outage_seconds)
+        self.engine = Engine(
+            store=SqlDueStore(database),
+            shards=ownership,
+            outlet=self.dispatcher,
+            changes=bell,
+            observer=sight,
+            clock=clock,
+            options=options.engine,
+            deaf=hearing.deaf,
+        )
+        announcer = Announcer(events=bus, shards=ownership, schedules=self.engine, outlet=self.dispatcher, bell=bell, clock=clock)
+        self.keeper = ShardKeeper(
+            store=SimShardStore(database, clock=storage.clock, locks=storage.locks),
+            ownership=ownership,
+            listeners=(self.engine, self.dispatcher),
+            busy=self.dispatcher.leases.shards,
+            events=bus,
+            pulse=SimPulse(storage.locks, process, storage.loop.count()),
+            clock=clock,
+            lease_seconds=options.lease_seconds,
+            address=name,
+            alone=False,
+        )
+        housekeeper = Housekeeper(upkeep=SqlUpkeep(database), sink=sight, clock=clock, options=options.upkeep)
+
+        async def enqueue_all(batch: Sequence[Firing]) -> Sequence[Firing | TocsinError]:
+            return await ledger.enqueue(batch, owner=ownership.owner, held=ownership.held)
+
+        creates = GroupCommit[NewAlarm, Alarm](flush=alarm_store.create, max_batch=50)
+        enqueues = GroupCommit[Firing, Firing](flush=enqueue_all, max_batch=50)
+        self.alarms = Alarms(store=alarm_store, create=creates.submit, hints=announcer, clock=clock)
+        self.firings = Firings(
+            ledger=ledger,
+            alarms=alarm_store,
+            enqueue=enqueues.submit,
+            shards=ownership,
+            hints=announcer,
+            follow=bell.follow,
+            clock=clock,
+        )
+        signals = SqlSignalStore(database)
+        intake = Intake(store=signals, shards=ownership, hints=announcer, clock=clock)
+        events = GroupCommit[Published, EventAnswer](flush=intake.events)
+        readings = GroupCommit[Measured, ReadingAnswer](flush=intake.readings)
+        pings = GroupCommit[Pinged, PingAnswer](flush=intake.pings)
+        self.triggers = Triggers(store=signals, publish=events.submit, record=readings.submit, ping=pings.submit, clock=clock)
+        listening = (events, readings, pings, Finisher(events=signals, finish=intake.finish, clock=clock), hearing)
+        firing = (self.dispatcher, self.engine, announcer, self.keeper, housekeeper)
+        self._parts: Iterable[Component] = (creates, enqueues, *listening, *firing)
+        self.ready = False
+
+    async def start(self) -> None:
+        """Starts every part; one that cannot start is tried again, as a process is."""
+        for part in self._parts:
+            while True:
+                try:
+                    await part.start()
+                    break
+                except TocsinError:
+                    await self.clock.sleep(1.0)
+        self.ready = True
+
+    async def stop(self) -> None:
+        """Stops every part, the last one first, as `tocsin.lifecycle.App` does."""
+        self.ready = False
+        self.dispatcher.drain()
+        await self.clock.sleep(0.5)
+        for part in reversed(tuple(self._parts)):
+            await part.stop()

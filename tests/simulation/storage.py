@@ -1,0 +1,272 @@
+"""The database of the simulation: the service's own SQL on SQLite in memory, behind a network that fails.
+
+The stores are the real ones; only the connection under them is simulated. A transaction's statements run in one go, as transactions that
+are serializable do; what can go wrong lies before and after: it may wait, be refused, be broken off before the commit, or commit while
+the caller hears of a failure, or hears nothing because it is dead.
+"""
+
+import asyncio
+import random
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.pool import StaticPool
+
+from scheduler_svc.domain import SHARDS
+from scheduler_svc.store import metadata
+from tests.simulation.loop import Fate, Process, SimLoop, SimTask
+from tests.simulation.machine import SimClock
+from tocsin.database import Database, DatabaseUnavailable
+from tocsin.errors import Aborted
+
+_JOURNAL: Final = """
+CREATE TEMP TABLE log (
+  seq INTEGER PRIMARY KEY, at REAL, kind TEXT, id TEXT, version INTEGER, state INTEGER, trigger_rule TEXT, anchor INTEGER, due INTEGER,
+  skip_before INTEGER, was INTEGER, owner TEXT
+);
+CREATE TEMP TRIGGER alarm_made AFTER INSERT ON main.alarms BEGIN
+  INSERT INTO log (at, kind, id, version, state, trigger_rule, anchor, due, skip_before)
+  VALUES (sim_time(), 'alarm', NEW.id, NEW.version, NEW.state, NEW.trigger_rule, NEW.anchor_at, NEW.next_fire_at, NEW.skip_before);
+END;
+CREATE TEMP TRIGGER alarm_changed AFTER UPDATE ON main.alarms WHEN NEW.version <> OLD.version BEGIN
+  INSERT INTO log (at, kind, id, version, state, trigger_rule, anchor, due, skip_before, was)
+  VALUES (sim_time(), 'alarm', NEW.id, NEW.version, NEW.state, NEW.trigger_rule, NEW.anchor_at, NEW.next_fire_at, NEW.skip_before,
+    OLD.state);
+END;
+CREATE TEMP TRIGGER alarm_gone AFTER DELETE ON main.alarms BEGIN
+  INSERT INTO log (at, kind, id, version, was) VALUES (sim_time(), 'gone', OLD.id, OLD.version, OLD.state);
+END;
+CREATE TEMP TRIGGER firing_made AFTER INSERT ON main.firings BEGIN
+  INSERT INTO log (at, kind, id, state, owner)
+  VALUES (sim_time(), 'firing', NEW.id, NEW.state, (SELECT owner FROM shards WHERE shard = NEW.shard));
+END;
+CREATE TEMP TRIGGER firing_changed AFTER UPDATE OF state ON main.firings BEGIN
+  INSERT INTO log (at, kind, id, was, state) VALUES (sim_time(), 'change', NEW.id, OLD.state, NEW.state);
+END;
+CREATE TEMP TRIGGER firing_gone AFTER DELETE ON main.firings BEGIN
+  INSERT INTO log (at, kind, id, was) VALUES (sim_time(), 'forgotten', OLD.id, OLD.state);
+END;
+"""
+"""Notes every change that somebody asked for and every change of a firing, in the order of the commits."""
+
+
+@dataclass(slots=True)
+class Weather:
+    """How often the way to the database fails, each a probability of one use.
+
+    Attributes:
+        delay: mean seconds each way.
+        slow: chance of a delay a thousand times as long.
+    """
+
+    delay: float = 0.0
+    slow: float = 0.0
+    refused: float = 0.0
+    aborted: float = 0.0
+    unanswered: float = 0.0
+
+
+class Locks:
+    """The locks that processes hold as long as their connection to the database lasts."""
+
+    def __init__(self) -> None:
+        self.holders: dict[int, Process] = {}
+
+    def release(self, process: Process) -> None:
+        """The connection of a process ended."""
+        self.holders = {key: holder for key, holder in self.holders.items() if holder is not process}
+
+
+class Storage:
+    """The database server: one, shared by all replicas; it survives them."""
+
+    def __init__(self, *, loop: SimLoop, draw: random.Random, clock: SimClock) -> None:
+        """Makes an empty schema.
+
+        Args:
+            loop: source of virtual time.
+            draw: source of delays and failures.
+            clock: decides when a lease is over.
+        """
+        self.loop = loop
+        self.clock = clock
+        self.locks = Locks()
+        self.draw = draw
+        self.weather = Weather()
+        self.away = False
+        self.counts: Counter[str] = Counter()
+        self.on_commit: Callable[[Process, Sequence[str]], None] = _nothing
+        self._read_up_to = 0
+        self.raw = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self.raw.create_function("sim_time", 0, loop.time)
+        self._engine = create_engine("sqlite://", creator=lambda: self.raw, poolclass=StaticPool)
+        metadata.create_all(self._engine)
+        self.raw.executescript(_JOURNAL)
+        self._fill()
+        self.connection: Connection = self._engine.connect()
+        self._server = Process("database")
+        self._waiting: dict[SimTask, Process] = {}
+        self._ghosts: list[asyncio.Future[None]] = []
+
+    def close(self) -> None:
+        """Throws everything away."""
+        self.connection.close()
+        self._engine.dispose()
+        self.raw.close()
+
+    def _fill(self) -> None:
+        """The rows that the first migration makes."""
+        rows = [(shard,) for shard in range(SHARDS)]
+        self.raw.executemany("INSERT INTO shards (shard, owner, epoch, lease_until) VALUES (?, '', 0, 0)", rows)
+        self.raw.execute("INSERT INTO counters (name, value) VALUES ('change', 0), ('transactions', 0)")
+
+    def on_their_way(self, process: Process, chance: float) -> int:
+        """Lets transactions of a process go on that dies or freezes now: they have left it. How many."""
+        found = [task for task, owner in self._waiting.items() if owner is process and self.draw.random() < chance]
+        for task in found:
+            task.process = self._server
+        return len(found)
+
+    @contextmanager
+    def _on_the_way(self) -> Generator[Process]:
+        task = asyncio.current_task()
+        assert isinstance(task, SimTask)
+        self._waiting[task] = owner = task.process
+        try:
+            yield owner
+        finally:
+            self._waiting.pop(task, None)
+
+    async def _travel(self) -> None:
+        weather = self.weather
+        delay = self.draw.expovariate(1 / weather.delay) if weather.delay else 0.0
+        if weather.slow and self.draw.random() < weather.slow:
+            delay *= 1000
+            self.counts["slow transactions"] += 1
+        await asyncio.sleep(delay)
+
+    async def _back(self, owner: Process) -> None:
+        """The answer reaches its process; one that is dead gets none, and one that is frozen gets it later."""
+        task = asyncio.current_task()
+        if isinstance(task, SimTask) and task.process is self._server:
+            if owner.fate is Fate.DEAD:
+                self._ghosts.append(asyncio.get_running_loop().create_future())
+                await self._ghosts[-1]
+            task.process = owner
+        await self._travel()
+
+    def _fails(self, kind: str, chance: float) -> bool:
+        if chance and self.draw.random() < chance:
+            self.counts[kind] += 1
+            return True
+        return False
+
+    async def _arrive(self, owner: Process) -> None:
+        await self._travel()
+        if self.away:
+            self.counts["database away"] += 1
+        elif not self._fails("refused transactions", self.weather.refused):
+            return
+        await self._back(owner)
+        raise DatabaseUnavailable("The simulated database is away.", retry_after=1.0)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[AsyncConnection]:
+        """See `tocsin.database.Database`."""
+        with self._on_the_way() as owner:
+            await self._arrive(owner)
+        self.raw.execute("BEGIN IMMEDIATE")
+        try:
+            yield cast("AsyncConnection", SimConnection(self.connection, self.raw))
+        except BaseException:
+            self.raw.execute("ROLLBACK")
+            await self._back(owner)
+            raise
+        if self._fails("aborted transactions", self.weather.aborted):
+            self.raw.execute("ROLLBACK")
+            await self._back(owner)
+            raise Aborted("The simulated database chose this transaction as a victim.")
+        self.raw.execute("COMMIT")
+        self.counts["commits"] += 1
+        self.on_commit(owner, self._made_by_others(owner))
+        await self._back(owner)
+        if self._fails("lost acknowledgements", self.weather.unanswered):
+            raise DatabaseUnavailable("The simulated database did not answer; nobody knows whether it committed.", retry_after=1.0)
+
+    def _made_by_others(self, owner: Process) -> list[str]:
+        """The firings that this commit made in shards of somebody else."""
+        found = self.raw.execute("SELECT seq, kind, id, owner FROM log WHERE seq > ? ORDER BY seq", (self._read_up_to,)).fetchall()
+        self._read_up_to = found[-1][0] if found else self._read_up_to
+        return [identity for _, kind, identity, whose in found if kind == "firing" and whose != owner.name]
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[AsyncConnection]:
+        """See `tocsin.database.Database`."""
+        with self._on_the_way() as owner:
+            await self._arrive(owner)
+        yield cast("AsyncConnection", SimConnection(self.connection, self.raw))
+        self.counts["reads"] += 1
+        await self._back(owner)
+
+
+def _nothing(process: Process, trespasses: Sequence[str]) -> None:
+    """Nobody looks."""
+
+
+class SimDatabase(Database):
+    """The connection pool of one replica."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self.dialect = "sqlite"
+
+    async def start(self) -> None:
+        """There is nothing to open."""
+
+    async def stop(self) -> None:
+        """There is nothing to close."""
+
+    def transaction(self) -> Any:
+        """See `tocsin.database.Database`."""
+        return self._storage.transaction()
+
+    def read(self, *, snapshot: bool = False) -> Any:
+        """See `tocsin.database.Database`."""
+        return self._storage.read()
+
+
+class SimConnection:
+    """What the stores use of SQLAlchemy's `AsyncConnection`; the statements run at once."""
+
+    def __init__(self, connection: Connection, raw: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._raw = raw
+        self.dialect = connection.dialect
+
+    async def execute(self, statement: Any, parameters: Any = None) -> Any:
+        """See `AsyncConnection`."""
+        return self._connection.execute(statement, parameters)
+
+    async def exec_driver_sql(self, statement: str, parameters: Any = ()) -> Any:
+        """See `AsyncConnection`. The cursor of the driver has what the stores use of SQLAlchemy's, and is several times as fast."""
+        if isinstance(parameters, list):
+            return self._raw.executemany(statement, parameters)
+        return self._raw.execute(statement, parameters)
+
+    async def scalar(self, statement: Any, parameters: Any = None) -> Any:
+        """See `AsyncConnection`."""
+        return self._connection.scalar(statement, parameters)
+
+    async def scalars(self, statement: Any, parameters: Any = None) -> Any:
+        """See `AsyncConnection`."""
+        return self._connection.scalars(statement, parameters)
+
+    async def run_sync(self, function: Callable[..., Any], *given: Any) -> Any:
+        """See `AsyncConnection`."""
+        return function(self._connection, *given)
