@@ -16,7 +16,10 @@ class SchedulerSettings(StoreSettings, ServiceSettings):
     metrics_port: int = Field(9102, ge=0, le=65535, description="Port of the Prometheus endpoint /metrics; 0 takes any free one.")
 
     lease_seconds: float = Field(
-        10.0, ge=1, le=300, description="Length of a shard lease, renewed at a third: how long a dead replica's alarms wait on PostgreSQL."
+        10.0,
+        ge=1,
+        le=300,
+        description="Length of a shard lease, renewed at a third: how long the alarms of a frozen replica wait on PostgreSQL.",
     )
     horizon_seconds: float = Field(60.0, ge=2, le=3600, description="How far ahead alarms are kept in memory.")
     index_limit: int = Field(200_000, ge=1000, description="Alarms in memory, at most; the others wait in the database.")

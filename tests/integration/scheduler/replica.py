@@ -67,6 +67,7 @@ class Replica:
         engine: EngineOptions | None = None,
         dispatch: DispatchOptions | None = None,
         alone: bool = False,
+        events: EventBus | None = None,
     ) -> None:
         self.clock = clock
         self.mortals = [Mortal(stores.due), Mortal(stores.ledger), Mortal(stores.shards)]
@@ -75,7 +76,7 @@ class Replica:
         shards: ShardStore
         due, ledger, shards = self.mortals  # pyright: ignore[reportAssignmentType]  they pass everything on
         self.ownership = Ownership(owner=name, clock=clock)
-        events = EventBus(redis=Redis(url=None, clock=clock), clock=clock)
+        events = events or EventBus(redis=Redis(url=None, clock=clock), clock=clock)
         bell = ChangeBell(events=events)
         observer = SchedulerMetrics(CollectorRegistry())
         self.dispatcher = Dispatcher(
