@@ -10,8 +10,8 @@ from gateway.service import HealthService
 from gateway.transcoding.binding import JSON_TYPE
 from tocsin.protojson.messages import dump_json
 
-OPERATOR_SCOPE = "mesh:write"
-"""Scope for what the inside looks like (addresses, versions, dependencies): that of the operator who may reset what he sees."""
+OPERATOR_SCOPE = "mesh:read"
+"""Scope for what the inside looks like: addresses, versions, dependencies."""
 
 _NO_STORE = (b"cache-control", b"no-store")
 _REVALIDATE = (b"cache-control", b"no-cache")

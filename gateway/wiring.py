@@ -14,8 +14,11 @@ from gateway.http.cors import Cors
 from gateway.http.endpoints import BodyRule, Endpoint, StreamEndpoint, UnaryEndpoint
 from gateway.http.server import HttpServer
 from gateway.http.streams import StreamRule
+from gateway.http.uploads import UploadEndpoint
+from gateway.local import LocalBackend
 from gateway.openapi.document import build_document
 from gateway.openapi.legacy import to_3_0
+from gateway.operations import Operations
 from gateway.service import HealthService
 from gateway.transcoding.contract import Contract
 from gateway.transcoding.router import Router
@@ -25,7 +28,10 @@ from tocsin.clock import Clock
 from tocsin.lifecycle import App, Component
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
+from tocsin.mesh.faults import Faults
+from tocsin.mesh.health import HealthMonitor
 from tocsin.mesh.jwks import JwksSource
+from tocsin.mesh.mesh_service import MeshServicer, Start
 from tocsin.mesh.policy import PACKAGE
 from tocsin.mesh.policy import contract as descriptor_set
 from tocsin.mesh.tokens import TokenVerifier
@@ -71,7 +77,14 @@ def assemble(
     components: Sequence[Component],
 ) -> App:
     """The gateway of ``contract`` in front of ``services``."""
-    backend = MeshBackend(mesh=mesh)
+    operations = Operations(
+        mesh=mesh,
+        own=_own_status(settings, clock, mesh=mesh, breakers=breakers),
+        services=services,
+        clock=clock,
+        timeout_seconds=settings.health_timeout_seconds,
+    )
+    backend = LocalBackend(operations=operations, mesh=mesh)
     keys = MeshKeyExchange(mesh=mesh)
     authenticator = Authenticator(verifier=verifier, keys=keys, clock=clock, rule=_key_cache_rule(settings))
     source = MeshStatusSource(mesh=mesh, breakers=breakers, timeout_seconds=settings.health_timeout_seconds)
@@ -94,6 +107,17 @@ def assemble(
     edge = Edge(contract=contract, handlers=handlers, settings=settings, clock=clock)
     http = _http_server(settings, app, draining)
     return App(name=settings.service_name, components=(*components, access_log), server=edge, http=http)
+
+
+def _own_status(settings: GatewaySettings, clock: Clock, *, mesh: Mesh, breakers: BreakerRegistry) -> MeshServicer:
+    """What the gateway says about itself: it depends on nothing, and takes no faults."""
+    return MeshServicer(
+        start=Start.of(settings.service_name, clock),
+        health=HealthMonitor(checks={}, clock=clock),
+        breakers=breakers,
+        faults=Faults(enabled=False),
+        durations=lambda: mesh.durations,
+    )
 
 
 def _http_server(settings: GatewaySettings, app: HttpApp, draining: asyncio.Event) -> HttpServer:
@@ -135,6 +159,16 @@ def build_endpoints(
     own = pages(health=health, document=document, legacy=to_3_0(document))
 
     def endpoint(route: Route) -> Endpoint:
+        if route.uploads:
+            return UploadEndpoint(
+                route=route,
+                backend=backend,
+                rule=body,
+                clock=clock,
+                streams=streams,
+                draining=draining,
+                max_line_bytes=settings.max_body_bytes,
+            )
         if route.streams:
             return StreamEndpoint(route=route, backend=backend, rule=body, clock=clock, streams=streams, draining=draining)
         return UnaryEndpoint(route=route, backend=backend, rule=body)

@@ -36,7 +36,7 @@ KINDS = {
     (True, False): grpc.stream_unary_rpc_method_handler,
     (True, True): grpc.stream_stream_rpc_method_handler,
 }
-ALL_SCOPES = ("books:read", "books:write", "mesh:write")
+ALL_SCOPES = ("books:read", "books:write", "mesh:read")
 
 
 class Shelf:
@@ -118,6 +118,18 @@ class Shelf:
         titles = [request.title async for request in requests]
         self._note(titles, context)
         return message_type("CountBooksResponse")(count=len(titles))
+
+    async def ScanBooks(self, requests: Any, context: Any) -> AsyncIterator[Any]:
+        self._note(None, context)
+        try:
+            async for request in requests:
+                self.requests.append(request)
+                titles = [request.data.content_type, request.data.data.decode()]
+                yield message_type("ScanBooksResponse")(books=[{"title": title} for title in titles if title])
+            await asyncio.sleep(0.05)  # requests of a call that is cancelled end before it is told so
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled += 1
+            raise
 
     async def CopyBooks(self, requests: Any, context: Any) -> AsyncIterator[Any]:
         self._note(None, context)

@@ -1,0 +1,182 @@
+"""The mesh for its operators: MeshAdminService, which the gateway itself serves. Every order goes to every replica of every service."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from tocsin.api.mesh.v1 import mesh_admin_service_pb2 as admin
+from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
+from tocsin.api.mesh.v1 import mesh_service_pb2_grpc as pb_grpc
+from tocsin.clock import Clock
+from tocsin.errors import NotFound, TocsinError
+from tocsin.mesh.client import Mesh
+from tocsin.mesh.context import detached
+from tocsin.mesh.mesh_service import MeshServicer
+
+_INTERVAL_SECONDS: Final = 1
+_GATEWAY: Final = "gateway"
+
+Stub: TypeAlias = Any
+"""MeshService of one process: a generated stub, or the gateway's own servicer."""
+Order: TypeAlias = Callable[[Stub], Awaitable[Iterable[str]]]
+"""Gives an order to one process; what changed there."""
+
+
+class ServiceUnknown(NotFound):
+    """There is no such service."""
+
+
+class _Process(NamedTuple):
+    service: str
+    address: str
+
+
+class Operations:
+    """Reaches every process of the mesh."""
+
+    def __init__(self, *, mesh: Mesh, own: MeshServicer, services: Sequence[str], clock: Clock, timeout_seconds: float) -> None:
+        """Makes the use case.
+
+        Args:
+            mesh: the way to the services.
+            own: the gateway's own MeshService.
+            services: names of the others.
+            clock: source of time.
+            timeout_seconds: how long one process may take to answer.
+        """
+        self._mesh = mesh
+        self._own = _Own(own)
+        self._services = tuple(services)
+        self._clock = clock
+        self._timeout = timeout_seconds
+
+    # -- seeing ------------------------------------------------------------------------------------------------------------
+
+    async def GetMesh(self, request: admin.GetMeshRequest) -> admin.MeshPicture:  # noqa: N802 - the RPC's name
+        """Every process, as it describes itself."""
+        del request
+        picture = admin.MeshPicture()
+        picture.time.FromDatetime(self._clock.now())
+        with detached():
+            seen = await asyncio.gather(*(self._look(process) for process in await self._processes(self._services)))
+        picture.processes.extend(seen)
+        return picture
+
+    async def WatchMesh(self, request: admin.WatchMeshRequest) -> AsyncGenerator[admin.WatchMeshResponse]:  # noqa: N802 - the RPC's name
+        """The same again and again."""
+        while True:
+            yield admin.WatchMeshResponse(mesh=await self.GetMesh(admin.GetMeshRequest()))
+            await self._clock.sleep(request.interval_seconds or _INTERVAL_SECONDS)
+
+    async def _look(self, process: _Process) -> admin.MeshProcess:
+        try:
+            status = await self._stub(process).GetStatus(pb.GetStatusRequest(), timeout=self._timeout)
+        except TocsinError:
+            return admin.MeshProcess(service=process.service, address=process.address)
+        return admin.MeshProcess(service=process.service, address=process.address, reachable=True, status=status)
+
+    # -- ordering ----------------------------------------------------------------------------------------------------------
+
+    async def ResetServiceBreakers(self, request: admin.ResetServiceBreakersRequest) -> admin.OrderReport:  # noqa: N802 - the RPC's name
+        """Closes the breakers that guard a service, everywhere."""
+        target = self._full_name(request.service)
+        return await self._everywhere(lambda stub: self._reset(stub, target=target))
+
+    async def ResetBreaker(self, request: admin.ResetBreakerRequest) -> admin.OrderReport:  # noqa: N802 - the RPC's name
+        """Closes one breaker, everywhere."""
+        return await self._everywhere(lambda stub: self._reset(stub, id=request.id))
+
+    async def OpenBreaker(self, request: admin.OpenBreakerRequest) -> admin.OrderReport:  # noqa: N802 - the RPC's name
+        """Keeps one breaker open, everywhere."""
+        return await self._everywhere(lambda stub: self._force(stub, request.id, pb.CircuitBreaker.OPEN))
+
+    async def CloseBreaker(self, request: admin.CloseBreakerRequest) -> admin.OrderReport:  # noqa: N802 - the RPC's name
+        """Keeps one breaker closed, everywhere."""
+        return await self._everywhere(lambda stub: self._force(stub, request.id, pb.CircuitBreaker.CLOSED))
+
+    async def InjectFault(self, request: admin.InjectFaultRequest) -> admin.OrderReport:  # noqa: N802 - the RPC's name
+        """Sets a fault at every replica of a service."""
+
+        async def order(stub: Stub) -> Iterable[str]:
+            await stub.SetFault(pb.SetFaultRequest(fault=request.fault), timeout=self._timeout)
+            return (request.fault.method,)
+
+        return await self._ordered(await self._processes((self._known(request.service),)), order)
+
+    async def RemoveFaults(self, request: admin.RemoveFaultsRequest) -> admin.OrderReport:  # noqa: N802 - the RPC's name
+        """Takes faults back."""
+
+        async def order(stub: Stub) -> Iterable[str]:
+            return (await stub.ClearFaults(pb.ClearFaultsRequest(method=request.method), timeout=self._timeout)).methods
+
+        services = (self._known(request.service),) if request.service else self._services
+        return await self._ordered(await self._processes(services), order)
+
+    async def _reset(self, stub: Stub, *, target: str = "", id: str = "") -> Iterable[str]:  # noqa: A002 - the contract's own word
+        return (await stub.ResetBreakers(pb.ResetBreakersRequest(target=target, id=id), timeout=self._timeout)).reset
+
+    async def _force(self, stub: Stub, identity: str, state: pb.CircuitBreaker.State.ValueType) -> Iterable[str]:
+        return (await stub.ForceBreakers(pb.ForceBreakersRequest(id=identity, state=state), timeout=self._timeout)).forced
+
+    async def _everywhere(self, order: Order) -> admin.OrderReport:
+        return await self._ordered(await self._processes(self._services), order)
+
+    async def _ordered(self, processes: Sequence[_Process], order: Order) -> admin.OrderReport:
+        report = admin.OrderReport()
+        answers = await asyncio.gather(*(order(self._stub(process)) for process in processes), return_exceptions=True)
+        for process, answer in zip(processes, answers, strict=True):
+            if isinstance(answer, TocsinError):
+                report.missed.add(service=process.service, address=process.address, reason=answer.message)
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                report.taken.add(service=process.service, address=process.address, changed=answer)
+        return report
+
+    # -- reaching ----------------------------------------------------------------------------------------------------------
+
+    async def _processes(self, services: Iterable[str]) -> list[_Process]:
+        """Every replica of ``services``, and this process when all of them are meant."""
+        found = [_Process(_GATEWAY, _GATEWAY)] if set(services) == set(self._services) else []
+        for service in services:
+            found += [_Process(service, address) for address in await self._addresses(service)]
+        return found
+
+    async def _addresses(self, service: str) -> list[str]:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._mesh.endpoints(service)
+        except (TocsinError, TimeoutError):
+            return ["unresolved"]
+
+    def _stub(self, process: _Process) -> Stub:
+        if process.service == _GATEWAY:
+            return self._own
+        endpoint = None if process.address == "unresolved" else process.address
+        return pb_grpc.MeshServiceStub(self._mesh.channel(process.service, endpoint=endpoint))
+
+    def _full_name(self, service: str) -> str:
+        """The name that "scheduler" stands for, "scheduler_svc"; other targets have no second name."""
+        return f"{service}_svc" if f"{service}_svc" in self._services else service
+
+    def _known(self, service: str) -> str:
+        name = self._full_name(service)
+        if name not in self._services:
+            raise ServiceUnknown(f"there is no service {service!r}; there are {', '.join(self._services)}")
+        return name
+
+
+class _Own:
+    """The gateway's own servicer with the surface of a stub."""
+
+    def __init__(self, servicer: MeshServicer) -> None:
+        self._servicer = servicer
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        method = getattr(self._servicer, name)
+
+        async def call(request: Any, *, timeout: float) -> Any:
+            del timeout
+            return await method(request, None)
+
+        return call
