@@ -29,6 +29,13 @@ ServerStream: TypeAlias = Callable[[bytes], Stream]
 """One RPC whose answers stream."""
 
 
+ClientStream: TypeAlias = Callable[[AsyncIterator[bytes]], Awaitable[bytes]]
+"""One RPC whose requests stream; an error of the iterator is raised."""
+
+BothStreams: TypeAlias = Callable[[AsyncIterator[bytes]], Stream]
+"""One RPC that streams both ways; an error of the iterator is raised by the stream."""
+
+
 class Backend(Protocol):
     """Forwards calls, as the user of the current request, within its deadline."""
 
@@ -38,6 +45,14 @@ class Backend(Protocol):
 
     def server_stream(self, path: str) -> ServerStream:
         """The caller of the RPC ``path`` whose answers stream."""
+        ...
+
+    def client_stream(self, path: str) -> ClientStream:
+        """The caller of the RPC ``path`` whose requests stream."""
+        ...
+
+    def both_streams(self, path: str) -> BothStreams:
+        """The caller of the RPC ``path`` that streams both ways."""
         ...
 
 

@@ -81,8 +81,8 @@ async def read_request(exchange: Exchange, route: Route, rule: BodyRule) -> Inco
     )
 
 
-class _RpcEndpoint:
-    """What the two kinds of RPC have in common."""
+class RpcEndpoint:
+    """What all kinds of RPC have in common."""
 
     def __init__(self, *, route: Route, rule: BodyRule) -> None:
         self._route = route
@@ -93,7 +93,7 @@ class _RpcEndpoint:
         self.timeout = route.rpc.policy.timeout
 
 
-class UnaryEndpoint(_RpcEndpoint):
+class UnaryEndpoint(RpcEndpoint):
     """An RPC with one answer."""
 
     def __init__(self, *, route: Route, backend: Backend, rule: BodyRule) -> None:
@@ -115,7 +115,7 @@ class UnaryEndpoint(_RpcEndpoint):
         await exchange.send(200, ((b"content-type", reply.content_type.encode("latin-1", "replace")), *self._headers), reply.data)
 
 
-class StreamEndpoint(_RpcEndpoint):
+class StreamEndpoint(RpcEndpoint):
     """An RPC with a stream of answers."""
 
     def __init__(

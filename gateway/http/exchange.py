@@ -1,7 +1,7 @@
 """One HTTP request and its answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
 from gateway.http.headers import Headers, read_headers
@@ -109,9 +109,31 @@ class Exchange:
                 return b"".join((*chunks, chunk)) if chunks else chunk
             chunks.append(chunk)
 
-    def watch(self) -> None:
-        """Cancels the current task when the client leaves, from a moment later until `unwatch`; the body must have been read."""
-        task = asyncio.current_task()
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        """The body as it comes, as fast as it is taken.
+
+        Raises:
+            Disconnected: the client left.
+        """
+        if b"content-length" not in self.headers and b"transfer-encoding" not in self.headers:
+            return
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self._gone = True
+                raise Disconnected
+            more = message.get("more_body", False)
+            if chunk := message.get("body", b""):
+                yield chunk
+
+    def watch(self, task: "asyncio.Task[Any] | None" = None) -> None:
+        """Cancels a task when the client leaves, from a moment later until `unwatch`; the body must have been read.
+
+        Args:
+            task: which; the current one unless given.
+        """
+        task = task or asyncio.current_task()
         if task is not None and self._watch is None:
             self._watch = asyncio.get_running_loop().call_later(_WATCH_AFTER, self._begin_watch, task)
 

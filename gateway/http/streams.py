@@ -119,14 +119,15 @@ class EventStream:
             await self._exchange.write(_RECONNECT)
 
     async def _show(self, wire: bytes) -> None:
-        data = self._renderer.render(wire).data
+        elements = self._renderer.elements(wire)
         await self._begin()
         if not self._is_sse:
-            await self._exchange.write(data + b"\n")
+            await self._exchange.write(b"".join([element + b"\n" for element in elements]))
             return
         token = self._renderer.resume_token(wire).replace("\n", "").replace("\r", "").replace("\0", "")
         head = f"id: {token}\n".encode() if token else b""
-        await self._exchange.write(head + b"data: " + data + b"\n\n")
+        for element in elements:
+            await self._exchange.write(head + b"data: " + element + b"\n\n")
 
     def _error(self, error: TocsinError, trace_id: str) -> bytes:
         document = members(error, trace_id=trace_id)

@@ -9,7 +9,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.openapi.examples import Examples
 from gateway.openapi.schema import Schema, Schemas
-from gateway.transcoding.binding import JSON_TYPE, RESUME_FIELD
+from gateway.transcoding.binding import JSON_TYPE, NDJSON_TYPE, RESUME_FIELD
 from gateway.transcoding.contract import HTTP_BODY, Contract
 from gateway.transcoding.problems import PROBLEM_TYPE
 from gateway.transcoding.routes import Route
@@ -152,7 +152,9 @@ class _Operation:
 
     def _body(self) -> Schema:
         if self._route.binder.raw_body:
-            return {"content": {"*/*": {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}}}
+            raw: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
+            text = "The bytes, with their type; they may stream, and be of any length." if self._route.uploads else "The bytes."
+            return {"description": text, "content": {"*/*": {"schema": raw}}}
         if self._route.body != "*":
             field = self._request.fields_by_name[self._route.body]
             whole = field.message_type is not None and not field.is_repeated
@@ -161,6 +163,8 @@ class _Operation:
             schema = self._schemas.object_of(self._request, without=self._in_path)
         else:
             schema = self._schemas.reference(self._request)
+        if self._route.uploads:
+            return {"required": True, "description": "A stream: one JSON object a line.", "content": {NDJSON_TYPE: {"schema": schema}}}
         return {"required": True, "content": {JSON_TYPE: {"schema": schema}}}
 
     def _response(self) -> Schema:
@@ -169,11 +173,13 @@ class _Operation:
             return {"description": "The bytes.", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
         if self._route.response_body:
             schema = self._schemas.field(reply.fields_by_name[self._route.response_body])
+            if self._route.streams and "items" in schema:
+                schema = schema["items"]
         else:
             schema = self._schemas.reference(reply)
         text = self._contract.comment(reply.full_name) or "The answer."
         if self._route.streams:
-            kinds = ("text/event-stream", "application/x-ndjson")
+            kinds = ("text/event-stream", NDJSON_TYPE)
             return {"description": f"A stream. {text}", "content": {kind: {"schema": schema} for kind in kinds}}
         return {"description": text, "content": {JSON_TYPE: {"schema": schema}}}
 

@@ -22,6 +22,7 @@ from tocsin.protojson.shapes import Field, JsonValue, Kind, as_object
 from tocsin.protojson.text import convert, put
 
 JSON_TYPE = "application/json"
+NDJSON_TYPE = "application/x-ndjson"
 RESUME_FIELD = "resume_token"
 
 _NOT_IN_A_MASK = frozenset({field_behavior_pb2.OUTPUT_ONLY, field_behavior_pb2.IDENTIFIER})
@@ -213,6 +214,17 @@ class ReplyRenderer:
         return Reply(
             content_type=str(body.get("contentType") or "application/octet-stream"), data=base64.b64decode(str(body.get("data") or ""))
         )
+
+    def elements(self, wire: bytes) -> list[bytes]:
+        """The JSON texts of an answer of a stream: one, or one for each element when ``response_body`` names a list.
+
+        Raises:
+            UnreadableReply: the answer is not what the contract says.
+        """
+        if self._field is None or not self._field.repeated:
+            return [self.render(wire).data]
+        found = self._codec.to_value(wire).get(self._field.json_name)
+        return [dump_json(item) for item in found] if isinstance(found, list) else []
 
     def resume_token(self, wire: bytes) -> str:
         """The token after which a watch can be resumed; empty if the answer has none."""

@@ -31,18 +31,21 @@ class Route:
         """Whether the answer is a stream."""
         return self.rpc.descriptor.server_streaming
 
+    @property
+    def uploads(self) -> bool:
+        """Whether the body is a stream of messages."""
+        return self.rpc.descriptor.client_streaming
+
 
 def build_routes(contract: Contract) -> list[Route]:
-    """Every HTTP binding of every public RPC with a single request message.
-
-    RPCs whose requests stream have no place in a plain HTTP exchange; the gRPC edge serves them.
+    """Every HTTP binding of every public RPC.
 
     Raises:
         TemplateError: a rule is malformed, or two rules match the same requests.
     """
     routes: list[Route] = []
     for rpc in contract.rpcs():
-        if rpc.rule is None or rpc.descriptor.client_streaming:
+        if rpc.rule is None:
             continue
         try:
             routes.extend(_routes_of(contract, rpc, rpc.rule))
@@ -68,6 +71,8 @@ def _routes_of(contract: Contract, rpc: Rpc, rule: http_pb2.HttpRule) -> Iterato
         template = parse(path)
         if binding.body and http_method in ("GET", "HEAD"):
             raise TemplateError(f"{http_method} {path} cannot have a body")
+        if rpc.descriptor.client_streaming and not binding.body:
+            raise TemplateError(f"{http_method} {path} must have a body: its requests are a stream")
         yield Route(
             rpc=rpc,
             http_method=http_method,

@@ -19,6 +19,7 @@ BATCH: Final = 1000
 _MOST_REFUSALS: Final = 500
 _LINES_AT_ONCE: Final = 50
 _SILENCE_SECONDS: Final = 0.2
+_HINDSIGHT_SECONDS: Final = 0.01
 
 
 @dataclass(slots=True)
@@ -160,6 +161,8 @@ class _Arriving:
                 continue
             found, self._next = self._next.result(), None
             if found is None:
+                # The requests of a call that is cancelled end as well, a moment before the call is; what was cut off is not the last line.
+                await asyncio.sleep(_HINDSIGHT_SECONDS)
                 return
             yield found
 

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeAlias
 from google.protobuf.message import Message
 
 from scheduler_svc.domain import AUTO_PAUSE, REQUESTED, Action, AlarmState, RetryPolicy
-from scheduler_svc.handlers.bulk.lines import Line, LineReader, RecordReader
 from scheduler_svc.handlers.bulk.quick import UNSURE, compile_fields
+from scheduler_svc.handlers.bulk.records import MAX_LINE, RecordReader
 from scheduler_svc.handlers.bulk.refusals import Refusal, refusal
 from scheduler_svc.handlers.bulk.table import Table
 from scheduler_svc.handlers.convert import action_of, draft_of, priority_of, retry_of
@@ -22,6 +22,7 @@ from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
 from tocsin.errors import InvalidInput, TocsinError
 from tocsin.mesh.policy import contract
 from tocsin.mesh.validation import RequestValidator
+from tocsin.protojson.lines import Line, LineReader
 from tocsin.protojson.messages import Codec, Messages, NotJson, load_json
 from tocsin.protojson.shapes import JsonValue, Shapes, as_object
 
@@ -193,7 +194,7 @@ class Source:
             if media not in (CSV, *_NDJSON_TYPES):
                 raise InvalidInput.at("data.contentType", f"must be {NDJSON} or {CSV}, not {media}")
             self._is_table = media == CSV
-            self._lines = RecordReader() if self._is_table else LineReader()
+            self._lines = RecordReader() if self._is_table else LineReader(most=MAX_LINE)
         return self._lines
 
     def _of_messages(self, alarms: Any) -> Iterator[Item]:
