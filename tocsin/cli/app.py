@@ -6,8 +6,11 @@ from typing import Annotated
 import typer
 
 from tocsin.cli.alarms import add, show
+from tocsin.cli.bench import bench
+from tocsin.cli.events import ping, send_event, send_reading
 from tocsin.cli.firings import watch
 from tocsin.cli.inbox import inbox
+from tocsin.cli.mesh import make_mesh
 from tocsin.cli.output import EXIT_CODES, write_line
 from tocsin.cli.services import migrate, serve
 from tocsin.cli.stack import down, status, up
@@ -23,10 +26,17 @@ def make_app() -> typer.Typer:
     alarm = typer.Typer(no_args_is_help=True, help="Store and list alarms.", epilog=EXIT_CODES)
     alarm.command("add", epilog=EXIT_CODES)(add)
     alarm.command("list", epilog=EXIT_CODES)(show)
-    for command in (up, down, status, serve, migrate):
+    for command in (up, down, status, serve, migrate, bench):
         app.command(epilog=EXIT_CODES, rich_help_panel="Run Tocsin")(command)
+    app.add_typer(make_mesh(), name="mesh", rich_help_panel="Run Tocsin")
     app.add_typer(alarm, name="alarm", rich_help_panel="Use Tocsin")
-    for command in (inbox, watch, run):
+    event = typer.Typer(no_args_is_help=True, help="Publish events.", epilog=EXIT_CODES)
+    event.command("send", epilog=EXIT_CODES)(send_event)
+    app.add_typer(event, name="event", rich_help_panel="Use Tocsin")
+    reading = typer.Typer(no_args_is_help=True, help="Record readings.", epilog=EXIT_CODES)
+    reading.command("send", epilog=EXIT_CODES)(send_reading)
+    app.add_typer(reading, name="reading", rich_help_panel="Use Tocsin")
+    for command in (inbox, watch, run, ping):
         app.command(epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(command)
     return app
 

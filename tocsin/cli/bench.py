@@ -1,0 +1,131 @@
+"""`tocsin bench`: a load test."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from tocsin.cli.output import write_json, write_line, write_table
+from tocsin.cli.target import JsonOption
+from tocsin.clock import SystemClock
+from tocsin.errors import Unavailable
+from tocsin.loadtest import Lateness, LoadTest, Phase, Report, lateness_picture
+from tocsin.loadtest.report import MIB, percentile
+from tocsin.stack import commands
+from tocsin.stack.picture import StackPicture, read_picture
+from tocsin.stack.supervisor import programs
+
+_PATIENCE_SECONDS: Final = 120.0
+_PERCENTS: Final = (50, 90, 99, 99.9, 100)
+
+
+def bench(
+    alarms: Annotated[int, typer.Option("--alarms", min=1, max=10_000_000, help="Alarms to store.")] = 10_000,
+    picture: Annotated[Path, typer.Option("--picture", help="Where the lateness is drawn, as SVG.", dir_okay=False)] = Path(
+        "tocsin-lateness.svg"
+    ),
+    as_json: JsonOption = False,
+) -> None:
+    """Start an installation in a temporary folder, load it, print what it took, and draw how late alarms rang.
+
+    Settings come from TOCSIN_* variables, as with `tocsin up`: without any it runs on SQLite; a database that is named should be empty.
+    """
+    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
+        report = asyncio.run(_measure(Path(folder), alarms, told=(lambda _: None) if as_json else write_line))
+    if report.lateness is not None:
+        picture.write_text(lateness_picture(report.lateness, alarms=alarms), encoding="utf-8")
+    if as_json:
+        write_json(_figures(report))
+    else:
+        _show(report)
+        write_line(f"\nlateness drawn in {picture}")
+
+
+async def _measure(folder: Path, alarms: int, *, told: Callable[[str], None]) -> Report:
+    clock = SystemClock()
+    stack = commands.stack_of(state=folder, base=0, env=os.environ, programs=programs(sys.executable))
+    again = [sys.executable, "-m", "tocsin.cli", "up", "--daemon", "--state", str(folder), "--port-base", "0"]
+    told("starting an installation")
+    await commands.detach(stack, argv=again, clock=clock, patience=_PATIENCE_SECONDS)
+    try:
+        picture, key = _running(folder)
+        return await LoadTest(picture=picture, api_key=key, clock=clock, told=told).run(alarms)
+    finally:
+        await commands.down(folder, clock=clock, patience=_PATIENCE_SECONDS)
+
+
+def _running(folder: Path) -> tuple[StackPicture, str]:
+    """The installation and its key."""
+    picture = read_picture(folder)
+    if picture is None:
+        raise Unavailable("the installation that was started for the test is gone")
+    return picture, Path(picture.api_key_file).read_text(encoding="utf-8").strip()
+
+
+def _show(report: Report) -> None:
+    write_line("")
+    write_table(
+        ("phase", "seconds", "rate/s", "memory MiB", "cores", "response p50 ms", "p99 ms", "calls", "errors"),
+        [_row(phase) for phase in report.phases],
+        empty="",
+    )
+    services = list(report.phases[0].memory)
+    write_line("\nresident memory of each service at the end of each phase, MiB")
+    write_table(("phase", *services), [(phase.name, *(_mib(phase.memory[name]) for name in services)) for phase in report.phases], empty="")
+    if report.lateness is not None:
+        told = "  ".join(f"{name} {value:,.1f} ms" for name, value in _late(report.lateness).items())
+        late = report.lateness
+        write_line(f"\nlateness at {late.rate:,}/s: {told}   {len(late.seconds):,} of {late.expected:,} fired, {late.early:,} early")
+
+
+def _row(phase: Phase) -> tuple[str, ...]:
+    return (
+        phase.name,
+        f"{phase.seconds:.1f}",
+        "" if phase.rate is None else f"{phase.rate:,.0f}",
+        _mib(sum(phase.memory.values())),
+        f"{sum(phase.cpu.values()):.2f}",
+        f"{percentile(phase.responses, 50) * 1000:.1f}",
+        f"{percentile(phase.responses, 99) * 1000:.1f}",
+        f"{len(phase.responses):,}",
+        f"{phase.errors:,}",
+    )
+
+
+def _mib(size: float) -> str:
+    return f"{size / MIB:,.0f}"
+
+
+def _late(lateness: Lateness) -> Mapping[str, float]:
+    """Percentiles in milliseconds."""
+    return {"max" if percent == 100 else f"p{percent:g}": percentile(lateness.seconds, percent) * 1000 for percent in _PERCENTS}
+
+
+def _figures(report: Report) -> dict[str, Any]:
+    """The report for programs; seconds unless the name says otherwise."""
+    late = report.lateness
+    return {
+        "alarms": report.alarms,
+        "phases": [
+            {
+                "name": phase.name,
+                "seconds": phase.seconds,
+                "rate_per_second": phase.rate,
+                "memory_bytes": dict(phase.memory),
+                "cpu_cores": dict(phase.cpu),
+                "response_seconds": {f"p{percent:g}": percentile(phase.responses, percent) for percent in _PERCENTS},
+                "calls": len(phase.responses),
+                "errors": phase.errors,
+            }
+            for phase in report.phases
+        ],
+        "lateness_ms": dict(_late(late)) if late else {},
+        "fired": len(late.seconds) if late else 0,
+        "expected": late.expected if late else 0,
+        "early": late.early if late else 0,
+    }

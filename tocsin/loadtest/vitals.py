@@ -1,0 +1,44 @@
+"""What the services of a stack tell Prometheus about themselves."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from tocsin.loadtest.report import ServiceUse
+from tocsin.stack.picture import StackPicture
+
+_MEMORY: Final = "process_resident_memory_bytes"
+_CPU: Final = "process_cpu_seconds_total"
+_DONE: Final = "tocsin_scheduler_attempts_total"
+
+
+class Vitals:
+    """Reads the metrics endpoints of a stack."""
+
+    def __init__(self, picture: StackPicture, http: httpx.AsyncClient) -> None:
+        self._urls = {name: service.metrics for name, service in picture.services.items()}
+        self._http = http
+
+    async def use(self) -> dict[str, ServiceUse]:
+        """What each process uses now."""
+        return {name: _use(await self._samples(url)) for name, url in self._urls.items()}
+
+    async def done(self) -> float:
+        """Firings whose work has succeeded since the scheduler started."""
+        samples = await self._samples(self._urls["scheduler_svc"])
+        return samples.get((_DONE, "succeeded"), 0.0)
+
+    async def _samples(self, url: str) -> Mapping[tuple[str, str], float]:
+        answer = await self._http.get(url)
+        answer.raise_for_status()
+        return {
+            (sample.name, sample.labels.get("state", "")): sample.value
+            for family in text_string_to_metric_families(answer.text)
+            for sample in family.samples
+        }
+
+
+def _use(samples: Mapping[tuple[str, str], float]) -> ServiceUse:
+    return ServiceUse(samples.get((_MEMORY, ""), float("nan")), samples.get((_CPU, ""), float("nan")))
