@@ -1,19 +1,22 @@
 """What Prometheus sees of the scheduler."""
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.samples import Sample
 
 from scheduler_svc.dispatch import Dispatcher
 from scheduler_svc.domain import FiringState, Outcome, Priority
 from scheduler_svc.engine import Engine
 from scheduler_svc.ports import Fired, Shards
 from scheduler_svc.recurrence import Micros
+from scheduler_svc.views import Process
 
 _LATENESS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 _BATCH: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _SECOND: Final = 1_000_000
+_PROCESS: Final = ("process_resident_memory_bytes", "process_cpu_seconds_total", "process_start_time_seconds")
 
 
 class SchedulerMetrics:
@@ -61,6 +64,26 @@ class SchedulerMetrics:
         for state, count in alarms.items():
             self._alarms.labels(state.lower()).set(count)
 
+    def outcomes(self) -> Mapping[Outcome, int]:
+        """See `scheduler_svc.views.Counts`."""
+        counts = {sample.labels["outcome"]: sample.value for sample in _samples(self._outcomes, "_total")}
+        return {outcome: int(counts.get(outcome.name.lower(), 0)) for outcome in Outcome}
+
+    def lateness(self) -> Sequence[tuple[float, int]]:
+        """See `scheduler_svc.views.Counts`."""
+        return [(float(sample.labels["le"]), int(sample.value)) for sample in _samples(self._lateness, "_bucket")]
+
+    def process(self) -> Process:
+        """See `scheduler_svc.views.Counts`; what the platform does not tell is left out."""
+        registry: Any = self._registry.restricted_registry(_PROCESS)  # its stub leaves the result open
+        values: dict[str, float] = {sample.name: sample.value for family in registry.collect() for sample in family.samples}
+        memory, cpu, started = (values.get(name, 0.0) for name in _PROCESS)
+        return Process(memory=int(memory), cpu=cpu, started=round(started * _SECOND) if started else None)
+
+    def watch_redis(self, memory: Callable[[], float]) -> None:
+        """Reads at every scrape what Redis takes."""
+        self._gauge("tocsin_scheduler_redis_memory_bytes", "Memory that the shared Redis uses, when last asked; 0 without one.", memory)
+
     def watch(self, *, engine: Engine, dispatcher: Dispatcher, shards: Shards) -> None:
         """Reads sizes from the parts at every scrape."""
         depth = Gauge("tocsin_scheduler_queue_depth", "Firings in memory that wait for a processor.", ("lane",), registry=self._registry)
@@ -79,6 +102,10 @@ class SchedulerMetrics:
 
     def _gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         Gauge(name, text, registry=self._registry).set_function(read)
+
+
+def _samples(metric: Counter | Histogram, suffix: str) -> list[Sample]:
+    return [sample for family in metric.collect() for sample in family.samples if sample.name.endswith(suffix)]
 
 
 def _size(dispatcher: Dispatcher, priority: int) -> Callable[[], float]:

@@ -6,14 +6,17 @@ within the horizon, not with the alarms. Within a tick entries leave in the orde
 """
 
 import heapq
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from typing import Final, TypeAlias
 
 from scheduler_svc.recurrence import Micros
 
 DEFAULT_TICK: Final[Micros] = 10_000
+Popped: TypeAlias = tuple[str, Micros, int]
+"""A key that left the index, with its due time and its lane."""
 
 
 @dataclass(slots=True)
@@ -90,6 +93,12 @@ class TimeIndex:
     def __iter__(self) -> Iterator[str]:
         return iter(self._due)
 
+    def add_spread(self, spread: Counter[int], now: Micros, *, width: Micros) -> None:
+        """Adds to ``spread`` how many are due in each ``width`` from ``now`` on, by its number; what is overdue is due in the first one."""
+        for tick, bucket in self._buckets.items():
+            if bucket.entries:
+                spread[max(0, (tick * self._tick - now) // width)] += len(bucket.entries)
+
     @staticmethod
     def _ordered(bucket: _Bucket) -> dict[str, Micros]:
         if not bucket.ordered:
@@ -132,19 +141,31 @@ class Timeline:
         lane = self._lane_of.pop(key, None)
         return lane is not None and self._lanes[lane].cancel(key)
 
-    def next_due(self) -> Micros | None:
-        """The earliest due time; None when nothing is here."""
-        return min((due for index in self._lanes if (due := index.next_due()) is not None), default=None)
+    def size(self, lanes: Iterable[int]) -> int:
+        """How many keys are in these lanes."""
+        return sum(len(self._lanes[lane]) for lane in lanes)
 
-    def pop_due(self, now: Micros, most: int) -> list[tuple[str, Micros, int]]:
-        """Takes out what is due at ``now`` or before, with its lane, ``most`` at most."""
-        taken: list[tuple[str, Micros, int]] = []
-        for lane, index in enumerate(self._lanes):
+    def next_due(self, lanes: Iterable[int] | None = None) -> Micros | None:
+        """The earliest due time in these lanes, in all of them without; None when nothing is there."""
+        indexes = self._lanes if lanes is None else [self._lanes[lane] for lane in lanes]
+        return min((due for index in indexes if (due := index.next_due()) is not None), default=None)
+
+    def pop_due(self, now: Micros, most: int, lanes: Iterable[int] | None = None) -> list[Popped]:
+        """Takes out what is due at ``now`` or before in these lanes, the more urgent first, ``most`` at most."""
+        taken: list[Popped] = []
+        for lane in range(len(self._lanes)) if lanes is None else lanes:
             if len(taken) < most:
-                taken += [(key, due, lane) for key, due in index.pop_due(now, most - len(taken))]
+                taken += [(key, due, lane) for key, due in self._lanes[lane].pop_due(now, most - len(taken))]
         for key, _, _ in taken:
             del self._lane_of[key]
         return taken
+
+    def spread(self, now: Micros, *, width: Micros) -> Counter[int]:
+        """How many are due in each ``width`` from ``now`` on, by its number, to the precision of a tick; costs one step a tick."""
+        spread = Counter[int]()
+        for index in self._lanes:
+            index.add_spread(spread, now, width=width)
+        return spread
 
     def __contains__(self, key: object) -> bool:
         return key in self._lane_of

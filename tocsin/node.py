@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
+from prometheus_client import Gauge
+
 from tocsin.clock import Clock
 from tocsin.config import ServiceSettings, StoreSettings
 from tocsin.database import Database, DatabaseUnavailable
@@ -53,7 +55,13 @@ class Node:
             standstill_timeout: seconds after which a transaction in which nothing happens is ended.
         """
         guard = DatabaseGuard(self.breakers.get(id="database", target="database"), settings.database_command_timeout_seconds)
-        return Database.of(settings, clock=self._clock, guard=guard, standstill_timeout=standstill_timeout)
+        database = Database.of(settings, clock=self._clock, guard=guard, standstill_timeout=standstill_timeout)
+        pool = Gauge(
+            "tocsin_database_connections", "Connections of the pool: in use, and at most.", ("which",), registry=self.telemetry.registry
+        )
+        pool.labels("in_use").set_function(lambda: database.pool_use[0])
+        pool.labels("most").set_function(lambda: database.pool_use[1])
+        return database
 
     def server(self, *, checks: Mapping[str, Check], handlers: Sequence[Handler]) -> MeshServer:
         """The service's gRPC server.

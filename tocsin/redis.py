@@ -114,6 +114,15 @@ class Redis:
         if self.configured and not await self._ask():
             raise RedisUnavailable(retry_after=_RETRY_SECONDS)
 
+    async def memory(self) -> int:
+        """The bytes that Redis uses; 0 when there is none, or it is away."""
+
+        async def ask(client: redis_client.Redis) -> int:
+            answer: Any = await client.info("memory")  # pyright: ignore[reportUnknownMemberType]  untyped
+            return int(answer["used_memory"])
+
+        return await self.attempt(ask, lambda: 0)
+
     async def attempt(self, operation: Callable[[redis_client.Redis], Awaitable[Answer]], fallback: Callable[[], Answer]) -> Answer:
         """The answer of ``operation``, or of ``fallback`` when Redis is away; while it is known to be away, nobody waits for it."""
         client = self._client

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import QueuePool
 
 from tocsin.clock import Clock
 from tocsin.config import StoreSettings
@@ -264,6 +265,12 @@ class Database:
         with connecting():
             async with asyncio.timeout(self._connect_timeout), self._reading(snapshot=False) as connection:
                 await connection.execute(text("SELECT 1"))
+
+    @property
+    def pool_use(self) -> tuple[int, int]:
+        """Connections of the pool in use, and how many there may be. On SQLite the pool is that of the readers."""
+        pool = self._engines.pool.pool if self._engines is not None else None
+        return (pool.checkedout() if isinstance(pool, QueuePool) else 0), self._pool_size
 
     def _guarded(self) -> AbstractAsyncContextManager[object]:
         return self._guard.guard() if self._guard is not None else nullcontext()

@@ -1,0 +1,75 @@
+"""SchedulerService."""
+
+from typing import Any
+
+import grpc
+
+from scheduler_svc.handlers.caller import caller
+from scheduler_svc.handlers.times import set_instant
+from scheduler_svc.service.replan import Replan, Replans
+from scheduler_svc.views import Picture, Views
+from tocsin.api.scheduler.v1 import scheduler_service_pb2, scheduler_service_pb2_grpc
+from tocsin.listing import PageToken, page_size
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class SchedulerHandlers(scheduler_service_pb2_grpc.SchedulerServiceServicer):
+    """Shows how the scheduler does."""
+
+    def __init__(self, *, views: Views, replans: Replans) -> None:
+        self._views = views
+        self._replans = replans
+
+    async def GetSchedulerStats(
+        self, request: scheduler_service_pb2.GetSchedulerStatsRequest, context: Context
+    ) -> scheduler_service_pb2.SchedulerStats:
+        """Counts of the whole installation."""
+        return _stats(await self._views.picture())
+
+    async def ListReplans(
+        self, request: scheduler_service_pb2.ListReplansRequest, context: Context
+    ) -> scheduler_service_pb2.ListReplansResponse:
+        """Lists the recomputations that new versions of the time-zone database brought."""
+        who = caller()
+        size, query = page_size(request.page_size), f"replans/{who.tenant}"
+        cursor = PageToken.decode(request.page_token, query=query, shape=(str,))
+        found = await self._replans.page(who, before=cursor[0] if cursor else None, size=size + 1)
+        more = PageToken.encode((found[size - 1].id,), query=query) if len(found) > size else ""
+        return scheduler_service_pb2.ListReplansResponse(replans=[_replan(one) for one in found[:size]], next_page_token=more)
+
+
+def _replan(told: Replan) -> scheduler_service_pb2.Replan:
+    message = scheduler_service_pb2.Replan(alarm=f"alarms/{told.alarm}", tzdata_before=told.tzdata_before, tzdata_after=told.tzdata_after)
+    set_instant(message.time, told.time)
+    set_instant(message.due_before, told.due_before)
+    set_instant(message.due_after, told.due_after)
+    return message
+
+
+def _stats(picture: Picture) -> scheduler_service_pb2.SchedulerStats:
+    stats = scheduler_service_pb2.SchedulerStats(
+        replica=picture.replica,
+        alarms=picture.alarms,
+        outcomes={outcome.name: count for outcome, count in picture.outcomes.items()},
+        queued={priority.name: count for priority, count in picture.queued.items()},
+        leased=picture.leased,
+        processors=picture.processors,
+        index_alarms=picture.index_alarms,
+        horizon_seconds=picture.horizon,
+        oldest_overdue_seconds=picture.oldest_overdue,
+        free_shards=picture.free_shards,
+        memory_bytes=picture.process.memory,
+        cpu_seconds=picture.process.cpu,
+        tzdata_version=picture.tzdata_version,
+    )
+    set_instant(stats.time, picture.time)
+    set_instant(stats.start_time, picture.process.started)
+    for second, alarms in sorted(picture.index_spread.items()):
+        stats.index_spread.add(second=second, alarms=alarms)
+    for at_most, fires in picture.lateness:
+        stats.lateness.add(at_most_seconds=at_most, fires=fires)
+    for replica in picture.replicas:
+        shown = stats.replicas.add(owner=replica.owner, address=replica.address, shards=replica.shards, shard_count=replica.shard_count)
+        set_instant(shown.lease_until, replica.lease_until)
+    return stats

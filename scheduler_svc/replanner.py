@@ -1,0 +1,142 @@
+"""Recomputes the due times of this replica's shards when the time-zone database is another one than they were computed with.
+
+It goes through the alarms in the background, in batches, and notes a shard when it is through with it: killed half-way, it begins again,
+and what has moved already stays. A replica with an older database leaves what a newer one has computed; when it is gone, the newer one
+looks again, because alarms may have been made or let go meanwhile by the older one.
+"""
+
+from collections.abc import Collection
+from typing import Final, Protocol
+
+import structlog
+
+from scheduler_svc.background import Background, Wake
+from scheduler_svc.ports import Held, Pending, Shards
+from scheduler_svc.recurrence import TZDATA_VERSION
+from scheduler_svc.service.breath import Breath
+from scheduler_svc.service.replan import Candidate, Move, ReplanStore, replanned, still_due
+from tocsin.clock import Clock
+from tocsin.errors import TocsinError
+
+_BATCH: Final = 200
+_ROUND_SECONDS: Final = 30.0
+
+
+class Schedules(Protocol):
+    """What the engine takes."""
+
+    def hint(self, pending: Pending) -> None:
+        """The alarm is due at that time now."""
+        ...
+
+    def cancel(self, alarm: str) -> None:
+        """The alarm fires no more."""
+        ...
+
+
+class Replanner:
+    """Keeps due times true to the zones; a component, and a listener of the shards."""
+
+    def __init__(self, *, store: ReplanStore, shards: Shards, schedules: Schedules, clock: Clock, version: str = TZDATA_VERSION) -> None:
+        """Takes what it stands on.
+
+        Args:
+            store: where alarms and reports are.
+            shards: what this replica owns.
+            schedules: told about every alarm that moves.
+            clock: source of time.
+            version: the time-zone database that rules are computed with.
+        """
+        self._store = store
+        self._shards = shards
+        self._schedules = schedules
+        self._clock = clock
+        self._version = version
+        self._breathe = Breath(clock)
+        self._wake = Wake(clock)
+        self._loops = Background(clock)
+
+    @property
+    def failing(self) -> dict[str, str]:
+        """The loop, if it does not work, with the reason."""
+        return self._loops.failing
+
+    async def start(self) -> None:
+        """Begins."""
+        if not self._loops.running:
+            self._loops.start("replan", self._rounds)
+
+    async def stop(self) -> None:
+        """Ends, wherever it is."""
+        await self._loops.stop()
+
+    def shards_gained(self, shards: Collection[int]) -> None:
+        """These shards are ours now."""
+        self._wake.set()
+
+    def shards_lost(self, shards: Collection[int]) -> None:
+        """These shards are not ours any more; the fence of the store keeps us from them."""
+
+    async def _rounds(self) -> None:
+        while True:
+            await self.round()
+            self._loops.worked("replan")
+            await self._wake.wait(_ROUND_SECONDS)
+
+    async def round(self) -> int:
+        """Recomputes what was not computed with our version; how many alarms moved."""
+        held = dict(self._shards.held)
+        if not held:
+            return 0
+        await self._store.meet(self._shards.owner, version=self._version)
+        known = await self._store.versions(held.keys())
+        moved = 0
+        for before in sorted({known.get(shard, "") for shard in held}):
+            if before < self._version:
+                shards = {shard for shard in held if known.get(shard, "") == before}
+                moved += await self._replan(shards, held, before)
+        return moved
+
+    async def _replan(self, shards: Collection[int], held: Held, before: str) -> int:
+        after, looked, moved = "", 0, 0
+        while batch := await self._store.candidates(shards, after=after, most=_BATCH):
+            after, looked = batch[-1].id, looked + len(batch)
+            moves = await self._moves(batch)
+            if moves:
+                moved += await self._move(moves, held, before)
+        await self._store.settle(shards, owner=self._shards.owner, held=held, now=self._clock.micros(), version=self._version)
+        log = structlog.get_logger(__name__)
+        (log.info if looked else log.debug)(
+            "time zones changed", tzdata_before=before, tzdata_after=self._version, shards=len(shards), alarms=looked, moved=moved
+        )
+        return moved
+
+    async def _moves(self, batch: list[Candidate]) -> list[Move]:
+        stale = list[Candidate]()
+        for alarm in batch:
+            await self._breathe(2)
+            if not self._stays(alarm):
+                stale.append(alarm)
+        if not stale:
+            return []
+        last = await self._store.last_due(stale)
+        moves = [Move(alarm, replanned(alarm, last.get(alarm.id))) for alarm in stale]
+        return [move for move in moves if move.due != move.alarm.due]
+
+    @staticmethod
+    def _stays(alarm: Candidate) -> bool:
+        try:
+            return still_due(alarm)
+        except TocsinError as error:  # a zone that is gone; the others must not wait for it
+            structlog.get_logger(__name__).warning("alarm cannot be replanned", alarm=alarm.id, error=error.message)
+            return True
+
+    async def _move(self, moves: list[Move], held: Held, before: str) -> int:
+        now = self._clock.micros()
+        done = await self._store.move(moves, owner=self._shards.owner, held=held, now=now, before=before, after=self._version)
+        for alarm, due in done:
+            if due is None:
+                self._schedules.cancel(alarm.id)
+            elif alarm.active:
+                self._schedules.hint(Pending(alarm.id, due, alarm.priority, alarm.shard))
+        return len(done)
