@@ -15,13 +15,12 @@ from scheduler_svc.dispatch.backlog import Backlog
 from scheduler_svc.dispatch.leases import Delivery, Leases
 from scheduler_svc.dispatch.session import Confirmed, Drain, Jobs, Session
 from scheduler_svc.domain import Failed, FiringState, Lease, Parcel, Released, Report, Setback, Succeeded, setback
-from scheduler_svc.ports import Changes, Ledger, Observer, Shards
+from scheduler_svc.ports import Bell, Ledger, Observer, Paused, Shards
 from scheduler_svc.recurrence import Micros
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, Unavailable
 
 _SECOND: Final = 1_000_000
-_IDLE_SECONDS: Final = 60.0
 _SHORTEST_SECONDS: Final = 0.001  # a wait that rounds to nothing would spin
 _GIVEN_BACK: Final = Released()
 _RETRY_SECONDS: Final = (0.1, 0.2, 0.5, 1.0)
@@ -38,6 +37,7 @@ class DispatchOptions:
         lease_seconds: how long a processor may be silent about a firing.
         lost_deliveries: so many deliveries without a result count as one failed attempt.
         retry_horizon: a firing whose next attempt is further away, in microseconds, waits in the store.
+        heal_seconds: how often firings are looked up that are in the store and that nobody has offered.
     """
 
     batch_size: int = 500
@@ -46,6 +46,7 @@ class DispatchOptions:
     lease_seconds: float = 30.0
     lost_deliveries: int = 3
     retry_horizon: Micros = 60 * _SECOND
+    heal_seconds: float = 30.0
 
 
 class Dispatcher:
@@ -56,7 +57,7 @@ class Dispatcher:
         *,
         ledger: Ledger,
         shards: Shards,
-        changes: Changes,
+        changes: Bell,
         observer: Observer,
         clock: Clock,
         options: DispatchOptions,
@@ -64,7 +65,7 @@ class Dispatcher:
     ) -> None:
         self.options = options
         self.leases = Leases(seconds=options.lease_seconds)
-        self._ending: dict[str, str] = {}
+        self._ending: dict[str, Parcel] = {}
         self.backlog = Backlog(
             ledger=ledger,
             shards=shards,
@@ -87,6 +88,7 @@ class Dispatcher:
         self._room = asyncio.Event()
         self._loops = Background(clock)
         self._pumping = False
+        self._heal_at = 0.0
 
     # -- life --------------------------------------------------------------------------------------------------------------
 
@@ -127,26 +129,33 @@ class Dispatcher:
     def shards_gained(self, shards: Collection[int]) -> None:
         """These shards are ours now: whatever is unfinished in them is looked up."""
         if shards:
-            self.backlog.read_all()
-            self._wake.set()
+            self._look_for_everything()
+
+    def _look_for_everything(self) -> None:
+        self.backlog.read_all()
+        self._wake.set()
 
     def shards_lost(self, shards: Collection[int]) -> None:
         """These shards are somebody else's now; results of what is on its way still count."""
         self.backlog.drop_shards(shards)
+
+    def doubt(self) -> None:
+        """There may be firings in the store that nobody offers: a transaction ended, and nobody knows how. They are looked up."""
+        self.backlog.read_all()
+        self._wake.set()
 
     # -- firings go out -----------------------------------------------------------------------------------------------------
 
     def offer(self, parcels: Iterable[Parcel]) -> None:
         """Takes firings that are in the ledger; those without room in memory are found there later."""
         for parcel in parcels:
-            if not self.backlog.knows(parcel.id):
-                self.backlog.place(parcel)
+            self.backlog.add(parcel)
         self._pump_soon()
 
-    def connect(self, worker: str) -> Session:
-        """A new stream of the processor ``worker``."""
+    def connect(self, worker: str, *, reserve: int = 0) -> Session:
+        """A new stream of the processor ``worker``, which takes so many critical firings beyond its credit."""
         self._numbers += 1
-        session = Session(worker=worker, number=self._numbers)
+        session = Session(worker=worker, number=self._numbers, reserve=reserve, on_ready=self._pump_soon)
         self._sessions.append(session)
         return session
 
@@ -187,13 +196,17 @@ class Dispatcher:
         while held and len(self.backlog.lanes) and idle < len(self._sessions):
             session = self._sessions[0]
             self._sessions.rotate(-1)
-            parcels = self.backlog.lanes.take(min(session.credit, self.options.batch_size)) if session.ready else []
+            parcels = self._take_for(session) if session.ready else []
             mine = [parcel for parcel in parcels if parcel.shard in held]
             if mine:
                 self._send(session, mine)
             idle = 0 if parcels else idle + 1
         if self.backlog.starving:
             self._wake.set()
+
+    def _take_for(self, session: Session) -> list[Parcel]:
+        most = self.options.batch_size
+        return self.backlog.lanes.take(min(session.credit, most), reserve=min(session.reserve, most))
 
     def _send(self, session: Session, parcels: Sequence[Parcel]) -> None:
         held, now = self._shards.held, self._clock.monotonic()
@@ -217,18 +230,19 @@ class Dispatcher:
             await self._room.wait()
 
     def _take(self, session: Session, report: Report) -> None:
-        delivery = self.leases.current(report.lease)
-        if report.end == _GIVEN_BACK:
-            if delivery is not None and not delivery.reported:
-                self._put_back(delivery)
-            session.send(Confirmed((report.lease,)))
-            return
-        if isinstance(report.end, Succeeded):
+        lease, end = report
+        if isinstance(end, Succeeded):
             # Whichever delivery it was, the work is done: the firing goes to nobody else.
-            delivery = delivery or self.leases.get(report.lease.firing)
-            parcel = self.backlog.discard(report.lease.firing)
-            if parcel is not None:
-                self._ending[parcel.id] = parcel.tenant
+            delivery = self.leases.get(lease.firing)
+            if delivery is None and (parcel := self.backlog.discard(lease.firing)) is not None:
+                self._ending[parcel.id] = parcel
+        else:
+            delivery = self.leases.current(lease)
+            if end == _GIVEN_BACK:
+                if delivery is not None and not delivery.reported:
+                    self._put_back(delivery)
+                session.send(Confirmed((lease,)))
+                return
         if delivery is not None:
             delivery.reported = True
         self._reports.append((session, report))
@@ -268,27 +282,38 @@ class Dispatcher:
         started, now = self._clock.monotonic(), self._clock.micros()
         done = {report.lease.firing: report.end for _, report in batch if isinstance(report.end, Succeeded)}
         failed: dict[str, Setback] = {}
-        for _, report in batch:
-            delivery = self.leases.current(report.lease)
-            if isinstance(report.end, Failed | Released) and delivery is not None and report.lease.firing not in done:
-                failed[report.lease.firing] = setback(delivery.parcel, report.end, now=now, draw=self._draw)
+        for _, (lease, end) in batch:
+            if not isinstance(end, Succeeded) and lease.firing not in done and (delivery := self.leases.current(lease)) is not None:
+                failed[lease.firing] = setback(delivery.parcel, end, now=now, draw=self._draw)
+        paused: Sequence[Paused] = ()
         if done or failed:
-            await self._ledger.record(done=done, setbacks=failed.values(), now=now)
+            known = {firing: parcel for firing in (*done, *failed) if (parcel := self._known(firing)) is not None}
+            paused = await self._ledger.record(done=done, setbacks=failed.values(), now=now, parcels=known)
         tenants = self._finish(done) | self._step_back(failed)
         _confirm(batch)
         self._pump_soon()
-        states = Counter(back.state for back in failed.values()) + Counter({FiringState.SUCCEEDED: len(done)})
+        states = Counter(back.state for back in failed.values())
+        states[FiringState.SUCCEEDED] = len(done)
         self._observer.recorded(states, seconds=self._clock.monotonic() - started)
         await self._changes.changed(tenants)
+        await self._changes.paused(paused)
+
+    def _known(self, firing: str) -> Parcel | None:
+        delivery = self.leases.get(firing)
+        return delivery.parcel if delivery is not None else self._ending.get(firing)
 
     def _finish(self, done: Iterable[str]) -> set[str]:
         tenants: set[str] = set()
         for firing in done:
             delivery = self.leases.end(firing)
-            tenant = delivery.parcel.tenant if delivery else self._ending.pop(firing, None)
-            if tenant is not None:
-                tenants.add(tenant)
+            # It may have been read from the store since its result came.
+            parcel = delivery.parcel if delivery else self._ending.pop(firing, None) or self.backlog.discard(firing)
             self.backlog.settle(firing)
+            if parcel is None:
+                self._look_for_everything()  # nobody here knows its alarm, nor what waits for it
+            else:
+                tenants.add(parcel.tenant)
+                self.backlog.chains.end(parcel)
         return tenants
 
     def _step_back(self, failed: dict[str, Setback]) -> set[str]:
@@ -301,10 +326,14 @@ class Dispatcher:
             parcel = delivery.parcel
             tenants.add(parcel.tenant)
             parcel.attempts, parcel.lost = back.attempts, 0
-            if back.ready is not None and parcel.shard in self._shards.held:
+            if back.ready is None:
+                self.backlog.chains.end(parcel)
+            elif parcel.shard in self._shards.held:
                 parcel.ready = back.ready
                 self.backlog.place(parcel)
                 self._wake.set()
+            else:
+                self.backlog.chains.leave(parcel)
         return tenants
 
     # -- deliveries that bring no result --------------------------------------------------------------------------------------
@@ -333,6 +362,7 @@ class Dispatcher:
 
     async def _tend(self) -> None:
         while True:
+            self._heal()
             for delivery in self.leases.expired(now=self._clock.monotonic()):
                 self._lose(delivery)
             self.backlog.ripen()
@@ -341,11 +371,18 @@ class Dispatcher:
             self._loops.worked("dispatch")
             await self._wake.wait(0 if read else self._next_look())
 
+    def _heal(self) -> None:
+        """Now and then looks for what nobody offers: its transaction committed, but whoever began it was cut off before it knew."""
+        now = self._clock.monotonic()
+        if now >= self._heal_at:
+            self._heal_at = now + self.options.heal_seconds
+            self._look_for_everything()
+
     def _next_look(self) -> float:
         """Seconds until something is to be done that nobody will ring for."""
-        expiry = self.leases.next_expiry()
-        lease = float("inf") if expiry is None else expiry - self._clock.monotonic()
-        return max(_SHORTEST_SECONDS, min(_IDLE_SECONDS, lease, self.backlog.next_look()))
+        expiry, now = self.leases.next_expiry(), self._clock.monotonic()
+        lease = float("inf") if expiry is None else expiry - now
+        return max(_SHORTEST_SECONDS, min(self._heal_at - now, lease, self.backlog.next_look()))
 
 
 def _confirm(batch: Sequence[tuple[Session | None, Report]]) -> None:

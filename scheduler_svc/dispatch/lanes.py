@@ -137,15 +137,23 @@ class Lanes:
             self._lanes[parcel.priority].forget(parcel)
         return parcel
 
-    def take(self, most: int) -> list[Parcel]:
-        """The next parcels, ``most`` at most: the most urgent lane first, the tenants of a lane in turn."""
+    def take(self, most: int, *, reserve: int = 0) -> list[Parcel]:
+        """The next parcels: the most urgent lane first, the tenants of a lane in turn.
+
+        Args:
+            most: how many; zero or less for none.
+            reserve: so many more, if they are critical.
+        """
         taken: list[Parcel] = []
-        for lane in self._lanes.values():
-            if len(taken) < most and lane.size:
-                lane.take(self._queued, most, taken)
+        for priority, lane in self._lanes.items():
+            room = most + reserve if priority == Priority.CRITICAL else most
+            if len(taken) < room and lane.size:
+                lane.take(self._queued, room, taken)
         return taken
 
-    def drop_shards(self, shards: Collection[int]) -> None:
-        """Forgets everything of these shards."""
-        for parcel in [parcel for parcel in self._queued.values() if parcel.shard in shards]:
+    def drop_shards(self, shards: Collection[int]) -> list[Parcel]:
+        """Forgets everything of these shards, which is returned."""
+        dropped = [parcel for parcel in self._queued.values() if parcel.shard in shards]
+        for parcel in dropped:
             self.discard(parcel.id)
+        return dropped

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scheduler_svc.domain import Lease, Parcel
@@ -31,22 +31,27 @@ Message = Jobs | Confirmed | Drain
 
 
 class Session:
-    """One connected processor. Never more is sent than it has granted credit for.
+    """One connected processor. Never more is sent than it has granted credit for, but for the reserve.
 
     Attributes:
-        credit: how many more firings it takes.
+        credit: how many more firings it takes; below zero by as much as critical ones have used of the reserve.
+        reserve: how many critical firings it takes beyond its credit.
         draining: it was told to move on.
         leased: ids of the firings that it works on.
         unconfirmed: results of it that are not committed yet.
     """
 
-    def __init__(self, *, worker: str, number: int) -> None:
+    def __init__(self, *, worker: str, number: int, reserve: int, on_ready: Callable[[], None]) -> None:
         """Begins without credit.
 
         Args:
             worker: identity of the processor's start.
             number: tells sessions apart.
+            reserve: how many critical firings it takes beyond its credit.
+            on_ready: called when jobs have left, so that it may take others.
         """
+        self.reserve = reserve
+        self._on_ready = on_ready
         self.worker = worker
         self.number = number
         self.credit = 0
@@ -56,17 +61,19 @@ class Session:
         self.leased: set[str] = set()
         self.unconfirmed = 0
         self._outbox: deque[Message] = deque()
+        self._jobs = 0
         self._filled = asyncio.Event()
 
     @property
     def ready(self) -> bool:
-        """Whether it takes jobs now."""
-        return self.credit > 0 and not (self.draining or self.finished or self.closed)
+        """Whether it takes jobs now. While some have not left yet, it does not: in the lanes the urgent ones still overtake."""
+        return not (self._jobs or self.draining or self.finished or self.closed)
 
     def send(self, message: Message) -> None:
         """Queues a message; jobs are bounded by the credit, confirmations by the results that came."""
         if isinstance(message, Confirmed):
             self.unconfirmed -= len(message.leases)
+        self._jobs += isinstance(message, Jobs)
         if not self.closed:
             self._outbox.append(message)
             self._filled.set()
@@ -86,7 +93,13 @@ class Session:
         while not self._outbox and not self._over:
             self._filled.clear()
             await self._filled.wait()
-        return self._outbox.popleft() if self._outbox and not self.closed else None
+        if self.closed or not self._outbox:
+            return None
+        message = self._outbox.popleft()
+        if isinstance(message, Jobs):
+            self._jobs -= 1
+            self._on_ready()
+        return message
 
     @property
     def _over(self) -> bool:

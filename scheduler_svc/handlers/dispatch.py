@@ -1,7 +1,7 @@
 """DispatchService."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from typing import Any, Final
 
 import grpc
@@ -20,6 +20,8 @@ from tocsin.errors import InvalidInput
 from tocsin.mesh.context import detached
 
 _MAX_WAIT: Final = 86_400 * 1_000_000
+_MOST_BYTES: Final = 1024 * 1024  # of actions and contexts in one message
+_DONE: Final = Succeeded()
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Requests = AsyncIterator[dispatch_service_pb2.WorkRequest]
@@ -31,20 +33,22 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
     def __init__(self, *, dispatcher: Dispatcher, firings: Firings) -> None:
         self._dispatcher = dispatcher
         self._firings = firings
-        self._lease = round(dispatcher.options.lease_seconds * 1_000_000)
+        self._lease = Duration()
+        set_length(self._lease, round(dispatcher.options.lease_seconds * 1_000_000))
 
     async def Work(self, request_iterator: Requests, context: Context) -> AsyncGenerator[dispatch_service_pb2.WorkResponse]:
         """Pulls work: credit and results come in, jobs and confirmations go out."""
         hello = await anext(aiter(request_iterator), None)
         if hello is None or hello.WhichOneof("kind") != "hello":
             raise InvalidInput.at("hello", "must be the first message of the stream")
-        session = self._dispatcher.connect(hello.hello.worker)
+        session = self._dispatcher.connect(hello.hello.worker, reserve=hello.hello.reserve)
         with detached():
             reader = asyncio.create_task(self._read(request_iterator, session), name=f"work-{session.number}")
         reader.add_done_callback(lambda _: session.finish())
         try:
             while (message := await session.next()) is not None:
-                yield self._response(message)
+                for response in self._responses(message):
+                    yield response
             await _outcome(reader)
         finally:
             reader.cancel()
@@ -56,42 +60,45 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
                 case "credit":
                     self._dispatcher.grant(session, request.credit)
                 case "results":
-                    await self._dispatcher.report(session, [_report(result) for result in request.results.results])
+                    await self._dispatcher.report(session, _reports(request.results))
                 case "extend":
                     self._dispatcher.extend(session, [_lease(lease) for lease in request.extend.leases])
                 case _:
                     raise InvalidInput.at("kind", "a stream says hello once, then credit, results or extend")
 
-    def _response(self, message: Message) -> dispatch_service_pb2.WorkResponse:
-        response = dispatch_service_pb2.WorkResponse()
+    def _responses(self, message: Message) -> Iterator[dispatch_service_pb2.WorkResponse]:
         match message:
             case Jobs(deliveries):
-                add = response.jobs.jobs.add
-                for parcel, token in deliveries:
-                    self._fill(add(), parcel, token)
+                while deliveries:
+                    response = dispatch_service_pb2.WorkResponse()
+                    deliveries = deliveries[self._fill(response.jobs, deliveries) :]
+                    yield response
             case Confirmed(leases):
-                add_lease = response.confirmations.leases.add
-                for lease in leases:
-                    add_lease(firing=lease.firing, token=lease.token)
+                response = dispatch_service_pb2.WorkResponse()
+                add = response.confirmations.leases.add
+                for firing, token in leases:
+                    lease = add()
+                    lease.firing, lease.token = firing, token
+                yield response
             case Drain():
-                response.drain.SetInParent()
-        return response
+                yield dispatch_service_pb2.WorkResponse(drain=dispatch_service_pb2.WorkResponse.Drain())
 
-    def _fill(self, job: dispatch_service_pb2.Job, parcel: Parcel, token: int) -> None:
-        job.lease.firing = parcel.id
-        job.lease.token = token
-        job.tenant = parcel.tenant
-        job.attempt = parcel.attempts + 1
-        job.priority = alarm_pb2.Priority.ValueType(parcel.priority)
-        job.traceparent = parcel.traceparent
-        job.action.ParseFromString(parcel.action.body)
-        set_instant(job.due_time, parcel.due)
-        set_length(job.lease_duration, self._lease)
-        job.origin = firing_service_pb2.Firing.Origin.ValueType(parcel.origin + 1)
-        if parcel.alarm:
-            job.alarm = f"alarms/{parcel.alarm}"
-        if parcel.context:
-            job.context.ParseFromString(parcel.context)
+    def _fill(self, jobs: dispatch_service_pb2.WorkResponse.Jobs, deliveries: Sequence[tuple[Parcel, int]]) -> int:
+        """Puts in what one message may hold, but one delivery at least; how many those are. What several jobs do is told once."""
+        jobs.lease_duration.CopyFrom(self._lease)
+        numbers: dict[bytes, int] = {}
+        room, add = _MOST_BYTES, jobs.jobs.add
+        for done, (parcel, token) in enumerate(deliveries):
+            body = parcel.action.body
+            number = numbers.get(body)
+            room -= len(parcel.context) + (len(body) if number is None else 0)
+            if room < 0 and done:
+                return done
+            if number is None:
+                number = numbers[body] = len(numbers) + 1
+                jobs.actions.add().ParseFromString(body)
+            _fill_job(add(), parcel, token, number)
+        return len(deliveries)
 
     async def Enqueue(self, request: dispatch_service_pb2.EnqueueRequest, context: Context) -> firing_service_pb2.Firing:
         """Makes a firing that is due now."""
@@ -136,20 +143,39 @@ def _lease(lease: dispatch_service_pb2.Lease) -> domain.Lease:
     return domain.Lease(lease.firing, lease.token)
 
 
-def _report(result: dispatch_service_pb2.Result) -> Report:
-    lease = domain.Lease(result.lease.firing, result.lease.token)
+def _fill_job(job: dispatch_service_pb2.Job, parcel: Parcel, token: int, action: int) -> None:
+    lease = job.lease
+    lease.firing, lease.token = parcel.id, token
+    job.tenant = parcel.tenant
+    job.attempt = parcel.attempts + 1
+    job.priority = alarm_pb2.Priority.ValueType(parcel.priority)
+    job.action_number = action
+    job.origin = firing_service_pb2.Firing.Origin.ValueType(parcel.origin + 1)
+    set_instant(job.due_time, parcel.due)
+    if parcel.traceparent:
+        job.traceparent = parcel.traceparent
+    if parcel.alarm:
+        job.alarm = f"alarms/{parcel.alarm}"
+    if parcel.context:
+        job.context.ParseFromString(parcel.context)
+
+
+def _reports(results: dispatch_service_pb2.WorkRequest.Results) -> list[Report]:
+    reports = [Report(domain.Lease(lease.firing, lease.token), _DONE) for lease in results.done]
+    reports += [Report(_lease(result.lease), _end(result)) for result in results.results]
+    return reports
+
+
+def _end(result: dispatch_service_pb2.Result) -> domain.End:
     match result.WhichOneof("end"):
         case "output":
-            return Report(lease, Succeeded(output_bytes(result.output)))
+            return Succeeded(output_bytes(result.output))
         case "failure":
             failure = result.failure
             wait = _wait(failure.retry_after) if failure.HasField("retry_after") else None
-            return Report(
-                lease,
-                Failed(reason=failure.reason or "FAILED", message=failure.message, retryable=failure.retryable, retry_after=wait),
-            )
+            return Failed(reason=failure.reason or "FAILED", message=failure.message, retryable=failure.retryable, retry_after=wait)
         case "released" | None:
-            return Report(lease, Released(message=result.released.message, wait=_wait(result.released.retry_after)))
+            return Released(message=result.released.message, wait=_wait(result.released.retry_after))
 
 
 def _wait(duration: Duration) -> int:

@@ -153,6 +153,13 @@ class Rig:
         return found
 
 
+def _whole(job: dispatch_service_pb2.Job, batch: dispatch_service_pb2.WorkResponse.Jobs) -> dispatch_service_pb2.Job:
+    """The job with what its batch says for all."""
+    job.action.CopyFrom(batch.actions[job.action_number - 1])
+    job.lease_duration.CopyFrom(batch.lease_duration)
+    return job
+
+
 class Worker:
     """A Work stream, held by hand."""
 
@@ -175,7 +182,7 @@ class Worker:
     async def _read(self) -> None:
         try:
             async for response in self.call:
-                self.jobs.extend(response.jobs.jobs)
+                self.jobs.extend(_whole(job, response.jobs) for job in response.jobs.jobs)
                 self.confirmed.extend((lease.firing, lease.token) for lease in response.confirmations.leases)
                 self.drained = self.drained or response.HasField("drain")
         except Exception as error:  # noqa: BLE001  the test looks at it
