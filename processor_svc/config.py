@@ -15,6 +15,10 @@ class ProcessorSettings(StoreSettings, ServiceSettings):
     port: int = Field(9003, ge=0, le=65535, description="gRPC port; 0 takes any free one.")
     metrics_port: int = Field(9103, ge=0, le=65535, description="Port of the Prometheus endpoint /metrics; 0 takes any free one.")
     worker_concurrency: int = Field(1000, ge=1, le=100_000, description="Jobs of one scheduler that may be here at a time.")
+    worker_critical_reserve: int = Field(
+        100, ge=0, le=100_000, description="Critical jobs of one scheduler that are taken beyond the concurrency, so that they never wait."
+    )
     worker_threads: int = Field(8, ge=1, le=1000, description="Threads for handlers that are not async.")
+    worker_critical_threads: int = Field(2, ge=1, le=1000, description="Threads beside them that run handlers of critical jobs alone.")
     delivery_batch_size: int = Field(200, ge=1, le=1000, description="Messages handed to the mailer in one batch, at most.")
     delivery_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for the mailer to store a message.")

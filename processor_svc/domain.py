@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Any, TypeAlias
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
 
 from tocsin.errors import InvalidInput, NotFound, TocsinError
 
@@ -100,27 +101,39 @@ class NotifyAction:
 Action: TypeAlias = TaskAction | NotifyAction
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """The right to work on one delivery of a firing; ``token`` fences out older deliveries."""
 
     firing: str
     token: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One firing to work on. ``lease_seconds`` counts from its arrival."""
+class Job(NamedTuple):
+    """One firing to work on.
+
+    Attributes:
+        lease: the right to.
+        lease_seconds: how long it lasts, from its arrival.
+        tenant: id of the tenant.
+        alarm: resource name of the alarm; empty for an ad-hoc task.
+        attempt: from 1.
+        lane: how urgent it is.
+        action: what to do.
+        traceparent: of the firing; empty if it is not traced.
+        origin: where it comes from, as the contract names it: "SCHEDULE", "EVENT", "RAISED", "RESOLVED"...
+        context: what it is about beside its alarm, such as ``{"event": {"topic": …}}``; empty without anything.
+    """
 
     lease: Lease
     lease_seconds: float
     tenant: str
     alarm: str
-    due_time: datetime
     attempt: int
     lane: Lane
     action: Action
-    traceparent: str
+    traceparent: str = ""
+    origin: str = "SCHEDULE"
+    context: Mapping[str, Json] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +175,10 @@ class WorkEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message to one address by one channel; an empty channel means the mailer's default."""
+    """One message to one address by one channel; an empty channel means the mailer's default.
+
+    ``variables`` are the template's, ``offered`` is what it may use beside them.
+    """
 
     tenant: str
     firing: str
@@ -175,6 +191,7 @@ class Message:
     html: str
     template: str
     variables: Mapping[str, str]
+    offered: Mapping[str, str]
     traceparent: str
 
 

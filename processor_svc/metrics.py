@@ -1,29 +1,50 @@
 """What Prometheus sees of the worker."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from processor_svc.domain import End, Failed, Job, Released, TaskAction
+from processor_svc.domain import End, Failed, Job, Released, Succeeded, TaskAction
+from processor_svc.pool import ThreadPool
+from processor_svc.worker import Worker
 
 _BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300)
+_OTHER = "(none)"
+_ENDS: dict[type[End], str] = {Succeeded: "succeeded", Failed: "failed", Released: "released"}
 
 
 class JobMetrics:
-    """Counts and times jobs by kind and end."""
+    """Counts and times jobs by kind and end, tasks by their handler as well."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, *, handlers: Iterable[str]) -> None:
+        """Registers the metrics; a task of no handler is timed with those of none of the ``handlers``."""
         self._jobs = Counter("tocsin_processor_jobs", "Jobs by kind of action and by end.", ("kind", "end"), registry=registry)
-        self._seconds = Histogram("tocsin_processor_job_seconds", "Length of a job.", ("kind",), registry=registry, buckets=_BUCKETS)
-        self._in_flight = Gauge("tocsin_processor_jobs_in_flight", "Jobs that run now.", registry=registry)
+        seconds = Histogram(
+            "tocsin_processor_job_seconds", "Length of a job, by handler.", ("kind", "handler"), registry=registry, buckets=_BUCKETS
+        )
+        # To look a child up by its labels takes longer than to count.
+        self._ends = {(kind, end): self._jobs.labels(kind, name) for kind in ("task", "notify") for end, name in _ENDS.items()}
+        self._task_seconds = {handler: seconds.labels("task", handler) for handler in (*handlers, _OTHER)}
+        self._notify_seconds = seconds.labels("notify", "")
+        self._registry = registry
 
-    def watch(self, in_flight: Callable[[], float]) -> None:
-        """Reads the number of running jobs from ``in_flight`` at every scrape."""
-        self._in_flight.set_function(in_flight)
+    def watch(self, *, worker: Worker, threads: ThreadPool) -> None:
+        """Reads sizes from the parts at every scrape."""
+        self._gauge("tocsin_processor_jobs_in_flight", "Jobs that are here.", lambda: worker.in_flight)
+        self._gauge("tocsin_processor_jobs_waiting", "Jobs that are here and have not begun.", lambda: worker.waiting)
+        self._gauge("tocsin_processor_threads", "Threads for handlers that are not async.", lambda: threads.size)
+        self._gauge("tocsin_processor_threads_busy", "Threads that run a handler.", lambda: threads.busy)
+        self._gauge("tocsin_processor_threads_queue", "Jobs that wait for a thread.", lambda: threads.waiting)
+
+    def _gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        Gauge(name, text, registry=self._registry).set_function(read)
 
     def finished(self, job: Job, end: End, seconds: float) -> None:
         """``job`` ended after ``seconds`` of work."""
-        kind = "task" if isinstance(job.action, TaskAction) else "notify"
-        name = "failed" if isinstance(end, Failed) else "released" if isinstance(end, Released) else "succeeded"
-        self._jobs.labels(kind, name).inc()
-        self._seconds.labels(kind).observe(seconds)
+        action = job.action
+        if isinstance(action, TaskAction):
+            self._ends["task", type(end)].inc()
+            (self._task_seconds.get(action.handler) or self._task_seconds[_OTHER]).observe(seconds)
+        else:
+            self._ends["notify", type(end)].inc()
+            self._notify_seconds.observe(seconds)

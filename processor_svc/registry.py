@@ -32,11 +32,17 @@ class TaskContext:
     """What a handler may know about its run.
 
     ``firing`` is the same at every attempt: use it as the idempotency key of effects. ``attempt`` counts from 1.
+
+    ``origin`` says where the firing comes from ("SCHEDULE", "MANUAL", "ADHOC", "BACKFILL", "EVENT", "RAISED", "RESOLVED"), and ``about``
+    what it answers to: ``{"event": {"id", "topic", "source", "time", "data"}}``, or ``{"signal", "reading"}`` and the like, or nothing.
     """
 
     firing: str
     tenant: str
     attempt: int
+    alarm: str = ""
+    origin: str = "SCHEDULE"
+    about: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +61,7 @@ class Handler:
     function: Callable[..., Any]
     is_async: bool
     context_parameter: str | None
+    parameters: tuple[str, ...]
     input_model: type[BaseModel]
     input_schema: Mapping[str, Json] = field(repr=False)
 
@@ -70,7 +77,7 @@ class Handler:
             violations = [FieldViolation(".".join(["input", *map(str, each["loc"])]), each["msg"]) for each in error.errors()]
             message = "; ".join(f"{violation.field}: {violation.description}" for violation in violations)
             raise InvalidInput(message, violations=violations) from None
-        return {name: getattr(parsed, name) for name in self.input_model.model_fields}
+        return {name: getattr(parsed, name) for name in self.parameters}
 
 
 def task(name: str, *, timeout_seconds: float = 30.0) -> Callable[[Function], Function]:
@@ -148,6 +155,7 @@ def _build(function: Callable[..., Any]) -> Handler:
         function=function,
         is_async=inspect.iscoroutinefunction(function),
         context_parameter=context_parameter,
+        parameters=tuple(fields),
         input_model=model,
         input_schema=model.model_json_schema(),
     )

@@ -1,7 +1,5 @@
 """Composition root of the processor: a parts list."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 from ulid import ULID
 
 from processor_svc.actions.notify import NotifyRunner
@@ -10,6 +8,7 @@ from processor_svc.clients import MailerStreams, SchedulerQueue, SchedulerWork
 from processor_svc.config import ProcessorSettings
 from processor_svc.handlers import RecordHandlers, TaskHandlers
 from processor_svc.metrics import JobMetrics
+from processor_svc.pool import ThreadPool
 from processor_svc.registry import discover
 from processor_svc.service import RecordService, TaskService
 from processor_svc.store import SqlRecordStore
@@ -33,17 +32,17 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
     mailer = MailerStreams(
         mesh=node.mesh, clock=clock, batch_size=settings.delivery_batch_size, timeout_seconds=settings.delivery_timeout_seconds
     )
-    executor = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="task")
-    metrics = JobMetrics(node.telemetry.registry)
+    threads = ThreadPool(threads=settings.worker_threads, reserve=settings.worker_critical_threads)
+    metrics = JobMetrics(node.telemetry.registry, handlers=[handler.name for handler in registry])
     worker = Worker(
-        source=SchedulerWork(mesh=node.mesh, worker=str(ULID())),
-        runner=Runner(task=TaskRunner(registry=registry, executor=executor), notify=NotifyRunner(mailer=mailer)),
+        source=SchedulerWork(mesh=node.mesh, worker=str(ULID()), reserve=settings.worker_critical_reserve),
+        runner=Runner(task=TaskRunner(registry=registry, threads=threads), notify=NotifyRunner(mailer=mailer)),
         observer=metrics,
         clock=clock,
         concurrency=settings.worker_concurrency,
         grace_seconds=settings.grace_seconds,
     )
-    metrics.watch(lambda: worker.in_flight)
+    metrics.watch(worker=worker, threads=threads)
 
     server = node.server(
         checks={"database": database.check},

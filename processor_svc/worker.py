@@ -6,7 +6,7 @@ here is answered from memory. An end that no scheduler has confirmed is sent aga
 
 import asyncio
 import json
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -21,6 +21,7 @@ _REMEMBERED: Final = 2000
 _UNCONFIRMED: Final = 20_000
 _TICK_SECONDS: Final = 1.0
 _CONFIRMATION_SECONDS: Final = 1.0
+_STOPPED: Final = Released(message="the processor stopped before the job was done", retry_after=0.0)
 
 
 class TaskRuns(Protocol):
@@ -70,7 +71,6 @@ class _Running:
     endpoint: str
     begun: float
     extended: float
-    task: "asyncio.Task[None] | None" = None
 
 
 @dataclass(slots=True)
@@ -99,14 +99,22 @@ class Worker:
         self._fleet = Fleet(name="scheduler_svc", endpoints=source.endpoints, session=self._session, clock=clock)
         self._endpoints: dict[str, _Endpoint] = {}
         self._running: dict[str, _Running] = {}
+        self._waiting: deque[_Running] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._relief: asyncio.Handle | None = None
         self._succeeded: OrderedDict[str, Succeeded] = OrderedDict()
         self._extending: asyncio.Task[None] | None = None
         self._stopping = False
 
     @property
     def in_flight(self) -> int:
-        """Jobs that run now."""
+        """Jobs that are here."""
         return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that have not begun."""
+        return len(self._waiting)
 
     async def start(self) -> None:
         """Begins to take jobs."""
@@ -118,9 +126,10 @@ class Worker:
     async def stop(self) -> None:
         """Takes no more jobs, waits for those that run, gives back those that outlast the grace, and sends every end."""
         self._stopping = True
-        tasks = [running.task for running in self._running.values() if running.task]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=self._grace)
+        while self._waiting:
+            self._finish(self._waiting.popleft(), _STOPPED)
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=self._grace)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -153,6 +162,7 @@ class Worker:
                 endpoint.unconfirmed.pop(lease, None)
             for job in event.jobs:
                 self._take(address, job)
+            self._begin()
             if event.drain:
                 # Ends of jobs that still run go out on the next stream.
                 endpoint.session = None
@@ -167,23 +177,42 @@ class Worker:
         if done is not None:
             self._report(address, job.lease, done)
         elif self._stopping:
-            self._report(address, job.lease, Released(message="the processor stops", retry_after=0.0))
+            self._report(address, job.lease, _STOPPED)
         else:
             now = self._clock.monotonic()
             entry = self._running[job.lease.firing] = _Running(job=job, endpoint=address, begun=now, extended=now)
-            entry.task = asyncio.create_task(self._work(entry))
+            self._waiting.append(entry)
+
+    def _begin(self) -> None:
+        """Puts a task to work on the jobs that wait."""
+        self._relief = None
+        if self._waiting:
+            task = asyncio.create_task(self._work_on())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _work_on(self) -> None:
+        """Does one job after the other. As soon as one of them makes it wait, another task takes over: jobs that end at once share one."""
+        while self._waiting:
+            entry = self._waiting.popleft()
+            if self._waiting and self._relief is None:
+                self._relief = asyncio.get_running_loop().call_soon(self._begin)
+            await self._work(entry)
 
     async def _work(self, entry: _Running) -> None:
-        end: End = Released(message="the processor stopped before the job was done", retry_after=0.0)
+        end: End = _STOPPED
         try:
             end = await self._runner.run(entry.job)
         finally:
-            job = entry.job
-            del self._running[job.lease.firing]
-            if isinstance(end, Succeeded):
-                self._remember(job.lease.firing, end)
-            self._report(entry.endpoint, job.lease, end)
-            self._observer.finished(job, end, self._clock.monotonic() - entry.begun)
+            self._finish(entry, end)
+
+    def _finish(self, entry: _Running, end: End) -> None:
+        job = entry.job
+        del self._running[job.lease.firing]
+        if isinstance(end, Succeeded):
+            self._remember(job.lease.firing, end)
+        self._report(entry.endpoint, job.lease, end)
+        self._observer.finished(job, end, self._clock.monotonic() - entry.begun)
 
     def _remember(self, firing: str, end: Succeeded) -> None:
         self._succeeded[firing] = end

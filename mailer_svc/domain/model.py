@@ -1,7 +1,7 @@
 """The things that mailer_svc knows: messages, deliveries, templates."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 
@@ -49,10 +49,15 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class TemplateUse:
-    """A template by its code, and the values of its variables."""
+    """A template by its code, and the values of its variables; what is ``offered`` stands in for those that were given none."""
 
     code: str
     variables: Mapping[str, str]
+    offered: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def values(self, declared: Iterable[str]) -> Mapping[str, str]:
+        """What a template with the ``declared`` variables is rendered with."""
+        return {name: self.offered[name] for name in declared if name in self.offered} | dict(self.variables)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -118,7 +118,8 @@ def _submission(message: pb.OutgoingMessage) -> Submission:
         inline = message.inline
         content, resend = Content(inline.subject, inline.text, inline.html), inline.resend_if_unknown
     elif kind == "template":
-        content = TemplateUse(message.template.template.removeprefix("templates/"), dict(message.template.variables))
+        use = message.template
+        content = TemplateUse(use.template.removeprefix("templates/"), dict(use.variables), dict(use.offered))
     return Submission(
         key=message.key,
         tenant=message.tenant,

@@ -130,7 +130,7 @@ class Accepting:
         template = known.get((item.tenant, code))
         if template is None or item.content is None:
             raise TemplateNotFound(f"There is no template templates/{code}")
-        return self._renderer.render(template.uid, template.content, item.content.variables), template.resend
+        return self._renderer.render(template.uid, template.content, item.content.values(template.variables)), template.resend
 
     async def _store(self, good: Sequence[NewDelivery], acks: list[Ack]) -> list[Ack]:
         try:

@@ -1,14 +1,17 @@
 """The action `notify`: hands one message for each address and channel to the mailer."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from processor_svc.actions.values import template_values
 from processor_svc.domain import Acceptance, End, Failed, Job, Message, NotifyAction, Released, Succeeded
 from processor_svc.ports import Mailer
 from tocsin.errors import DeadlineExceeded, ResourceExhausted, Unavailable
 
 _SHORTEST_WAIT = 0.2
 _LONGEST_WAIT = 2.0
+_RESOLVED = "Resolved: "
+_LONGEST_SUBJECT = 900  # characters, as in the contract
 
 
 class NotifyRunner:
@@ -19,7 +22,8 @@ class NotifyRunner:
 
     async def run(self, job: Job, action: NotifyAction) -> End:
         """Hands the messages over and reports the deliveries; never raises but for cancellation."""
-        messages = [_message(job, action, to, channel) for to in action.to for channel in action.channels or ("",)]
+        offered = template_values(job) if action.template else {}
+        messages = [_message(job, action, offered, to, channel) for to in action.to for channel in action.channels or ("",)]
         try:
             answers = await self._mailer.deliver(messages)
         except (Unavailable, DeadlineExceeded, ResourceExhausted) as error:
@@ -29,7 +33,7 @@ class NotifyRunner:
         return _end(messages, answers)
 
 
-def _message(job: Job, action: NotifyAction, to: str, channel: str) -> Message:
+def _message(job: Job, action: NotifyAction, offered: Mapping[str, str], to: str, channel: str) -> Message:
     return Message(
         tenant=job.tenant,
         firing=job.lease.firing,
@@ -37,13 +41,21 @@ def _message(job: Job, action: NotifyAction, to: str, channel: str) -> Message:
         to=to,
         channel=channel,
         lane=job.lane,
-        subject=action.subject,
+        subject=_subject(job, action),
         text=action.text,
         html=action.html,
         template=action.template,
         variables=action.variables,
+        offered=offered,
         traceparent=job.traceparent,
     )
+
+
+def _subject(job: Job, action: NotifyAction) -> str:
+    """A signal that resolved says so; a template says it in its own words, by the variable ``origin``."""
+    if job.origin != "RESOLVED" or action.template:
+        return action.subject
+    return f"{_RESOLVED}{action.subject}"[:_LONGEST_SUBJECT]
 
 
 def _end(messages: Sequence[Message], answers: Sequence[Acceptance]) -> End:

@@ -2,21 +2,21 @@
 
 import asyncio
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from functools import partial
 from typing import Any, cast
 
-from processor_svc.domain import End, Failed, HandlerNotFound, Job, Json, Succeeded, TaskAction, TaskFailed
+from processor_svc.domain import End, Failed, HandlerNotFound, Job, Json, Lane, Succeeded, TaskAction, TaskFailed
+from processor_svc.pool import ThreadPool
 from processor_svc.registry import Handler, Registry, TaskContext
 from tocsin.errors import InvalidInput
 
 
 class TaskRunner:
-    """Runs task actions: async handlers in the loop, others in ``executor``."""
+    """Runs task actions: async handlers in the loop, others in ``threads``."""
 
-    def __init__(self, *, registry: Registry, executor: Executor) -> None:
+    def __init__(self, *, registry: Registry, threads: ThreadPool) -> None:
         self._registry = registry
-        self._executor = executor
+        self._threads = threads
 
     async def run(self, job: Job, action: TaskAction) -> End:
         """Runs the handler once; never raises but for cancellation."""
@@ -28,14 +28,14 @@ class TaskRunner:
         except InvalidInput as error:
             return Failed(reason="INPUT_INVALID", message=error.message, retryable=False)
         if handler.context_parameter:
-            arguments[handler.context_parameter] = TaskContext(firing=job.lease.firing, tenant=job.tenant, attempt=job.attempt)
-        return await self._attempt(handler, arguments)
+            arguments[handler.context_parameter] = _context(job)
+        return await self._attempt(handler, arguments, critical=job.lane is Lane.CRITICAL)
 
-    async def _attempt(self, handler: Handler, arguments: dict[str, Any]) -> End:
+    async def _attempt(self, handler: Handler, arguments: dict[str, Any], *, critical: bool) -> End:
         limit = asyncio.timeout(handler.timeout_seconds)
         try:
             async with limit:
-                output = await self._call(handler, arguments)
+                output = await self._call(handler, arguments, critical=critical)
         except asyncio.CancelledError:
             if (current := asyncio.current_task()) is None or current.cancelling():
                 raise  # the processor stops
@@ -49,11 +49,16 @@ class TaskRunner:
             return Failed(reason="HANDLER_FAILED", message=f"{type(error).__name__}: {error}", retryable=True)
         return Succeeded(_as_object(output))
 
-    async def _call(self, handler: Handler, arguments: dict[str, Any]) -> Json:
+    async def _call(self, handler: Handler, arguments: dict[str, Any], *, critical: bool) -> Json:
         if handler.is_async:
             return await handler.function(**arguments)
-        # A thread cannot be stopped: after a timeout it runs on and holds its place in the pool until it returns.
-        return await asyncio.get_running_loop().run_in_executor(self._executor, partial(handler.function, **arguments))
+        return await self._threads.run(partial(handler.function, **arguments), critical=critical)
+
+
+def _context(job: Job) -> TaskContext:
+    return TaskContext(
+        firing=job.lease.firing, tenant=job.tenant, attempt=job.attempt, alarm=job.alarm, origin=job.origin, about=job.context
+    )
 
 
 def _as_object(output: Json) -> Mapping[str, Json]:

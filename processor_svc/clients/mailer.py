@@ -153,6 +153,7 @@ def _to_proto(key: int, message: Message) -> delivery_service_pb2.OutgoingMessag
     if message.template:
         out.template.template = message.template
         out.template.variables.update(message.variables)
+        out.template.offered.update(message.offered)
     else:
         out.inline.subject, out.inline.text, out.inline.html = message.subject, message.text, message.html
     return out

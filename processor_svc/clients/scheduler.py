@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, timedelta
+from functools import cache
 from typing import Final
 
 from google.protobuf import json_format, struct_pb2
@@ -29,6 +30,8 @@ from tocsin.mesh.client import Mesh
 
 SCHEDULER: Final = "scheduler_svc"
 _MAX_BATCH: Final = 500
+_LANES: Final = {int(lane): lane for lane in Lane}
+_NOTHING: Final[Mapping[str, Json]] = {}
 _STATES: Final = {
     firing_service_pb2.Firing.PENDING: TaskState.QUEUED,
     firing_service_pb2.Firing.RETRYING: TaskState.RETRYING,
@@ -71,10 +74,16 @@ class SchedulerQueue:
 class SchedulerWork:
     """Opens Work streams to schedulers."""
 
-    def __init__(self, *, mesh: Mesh, worker: str) -> None:
-        """Takes the identity of this start of the process, ``worker``."""
+    def __init__(self, *, mesh: Mesh, worker: str, reserve: int) -> None:
+        """Prepares.
+
+        Args:
+            mesh: the way to other services.
+            worker: the identity of this start of the process.
+            reserve: so many critical jobs are taken beyond what is granted.
+        """
         self._mesh = mesh
-        self._worker = worker
+        self._hello = dispatch_service_pb2.WorkRequest.Hello(worker=worker, reserve=reserve)
 
     async def endpoints(self) -> Sequence[str]:
         """Address of every scheduler replica."""
@@ -83,14 +92,16 @@ class SchedulerWork:
     async def open(self, endpoint: str) -> "Session":
         """Opens a Work stream."""
         stub = dispatch_service_pb2_grpc.DispatchServiceStub(self._mesh.channel(SCHEDULER, endpoint=endpoint))
-        return Session(stub=stub, worker=self._worker)
+        return Session(stub=stub, hello=self._hello)
 
 
 class Session:
     """One Work stream. What is said goes out in batches: everything that gathered while the last message was on its way."""
 
-    def __init__(self, *, stub: "dispatch_service_pb2_grpc.DispatchServiceAsyncStub", worker: str) -> None:
-        self._worker = worker
+    def __init__(
+        self, *, stub: "dispatch_service_pb2_grpc.DispatchServiceAsyncStub", hello: dispatch_service_pb2.WorkRequest.Hello
+    ) -> None:
+        self._hello = hello
         self._credit = 0
         self._ends: dict[Lease, End] = {}
         self._extensions: list[Lease] = []
@@ -127,7 +138,7 @@ class Session:
             raise Unavailable("The scheduler ended the stream.") from None
         match response.WhichOneof("kind"):
             case "jobs":
-                return WorkEvent(jobs=[_to_job(job) for job in response.jobs.jobs])
+                return WorkEvent(jobs=_to_jobs(response.jobs))
             case "confirmations":
                 return WorkEvent(confirmed=[Lease(lease.firing, lease.token) for lease in response.confirmations.leases])
             case "drain":
@@ -145,14 +156,13 @@ class Session:
         self._call.cancel()
 
     async def _requests(self) -> AsyncIterator[dispatch_service_pb2.WorkRequest]:
-        yield dispatch_service_pb2.WorkRequest(hello=dispatch_service_pb2.WorkRequest.Hello(worker=self._worker))
+        yield dispatch_service_pb2.WorkRequest(hello=self._hello)
         while self._ends or not self._ending:
             await self._wake.wait()
             self._wake.clear()
             ends, self._ends = list(self._ends.items()), {}
             for start in range(0, len(ends), _MAX_BATCH):
-                results = [_to_result(lease, end) for lease, end in ends[start : start + _MAX_BATCH]]
-                yield dispatch_service_pb2.WorkRequest(results=dispatch_service_pb2.WorkRequest.Results(results=results))
+                yield _to_results(ends[start : start + _MAX_BATCH])
             if self._extensions:
                 leases, self._extensions = self._extensions, []
                 extend = dispatch_service_pb2.WorkRequest.Extend(leases=[_to_lease(lease) for lease in leases])
@@ -166,8 +176,23 @@ def _to_lease(lease: Lease) -> dispatch_service_pb2.Lease:
     return dispatch_service_pb2.Lease(firing=lease.firing, token=lease.token)
 
 
-def _to_result(lease: Lease, end: End) -> dispatch_service_pb2.Result:
-    result = dispatch_service_pb2.Result(lease=_to_lease(lease))
+def _to_results(ends: Sequence[tuple[Lease, End]]) -> dispatch_service_pb2.WorkRequest:
+    """One message; what succeeded with nothing to tell is a lease in it and no more."""
+    request = dispatch_service_pb2.WorkRequest()
+    results = request.results
+    results.SetInParent()
+    add, add_done = results.results.add, results.done.add
+    for lease, end in ends:
+        if isinstance(end, Succeeded) and not end.output:
+            done = add_done()
+            done.firing, done.token = lease
+        else:
+            _fill_result(add(), lease, end)
+    return request
+
+
+def _fill_result(result: dispatch_service_pb2.Result, lease: Lease, end: End) -> None:
+    result.lease.firing, result.lease.token = lease
     if isinstance(end, Succeeded):
         result.output.CopyFrom(_to_struct(end.output))
     elif isinstance(end, Failed):
@@ -177,21 +202,33 @@ def _to_result(lease: Lease, end: End) -> dispatch_service_pb2.Result:
     else:
         result.released.message = end.message
         result.released.retry_after.FromTimedelta(timedelta(seconds=end.retry_after))
-    return result
 
 
-def _to_job(job: dispatch_service_pb2.Job) -> Job:
-    return Job(
-        lease=Lease(job.lease.firing, job.lease.token),
-        lease_seconds=job.lease_duration.ToTimedelta().total_seconds(),
-        tenant=job.tenant,
-        alarm=job.alarm,
-        due_time=job.due_time.ToDatetime(tzinfo=UTC),
-        attempt=job.attempt,
-        lane=Lane(job.priority or Lane.NORMAL),
-        action=_to_action(job.action),
-        traceparent=job.traceparent,
-    )
+def _to_jobs(batch: dispatch_service_pb2.WorkResponse.Jobs) -> list[Job]:
+    """The jobs of a batch; what many of them do is read once."""
+    actions = [_to_action(action) for action in batch.actions]
+    seconds = batch.lease_duration.ToTimedelta().total_seconds()
+    return [
+        Job(
+            Lease(job.lease.firing, job.lease.token),
+            seconds or job.lease_duration.ToTimedelta().total_seconds(),
+            job.tenant,
+            job.alarm,
+            job.attempt,
+            _LANES.get(job.priority, Lane.NORMAL),
+            actions[number - 1] if (number := job.action_number) else _to_action(job.action),
+            job.traceparent,
+            _origin(job.origin),
+            _from_struct(job.context) if job.HasField("context") else _NOTHING,
+        )
+        for job in batch.jobs
+    ]
+
+
+@cache
+def _origin(number: "firing_service_pb2.Firing.Origin.ValueType") -> str:
+    names = firing_service_pb2.Firing.Origin
+    return names.Name(number) if number in names.values() else str(number)  # one of a newer scheduler
 
 
 def _to_action(action: alarm_pb2.Action) -> Action:

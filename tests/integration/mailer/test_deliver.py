@@ -101,6 +101,16 @@ async def test_a_template_is_rendered_when_the_message_is_accepted(rig: Rig) -> 
     assert (mail.subject, mail.text, mail.html) == ("Hi <Ann>", "Hello <Ann>.\n", "<p>Hello &lt;Ann&gt;</p>")
 
 
+async def test_a_template_uses_what_it_is_offered(rig: Rig) -> None:
+    """A variable that was given no value takes the offered one; what the template does not use is no error."""
+    await rig.template(text="{{ name }}: {{ reading_value }}.")
+    for variables, expected in (({"name": "Ann"}, "Ann: 21.5."), ({"name": "Ann", "reading_value": "own"}, "Ann: own.")):
+        offered = {"name": "nobody", "reading_value": "21.5", "origin": "RAISED"}
+        use = delivery_service_pb2.TemplateContent(template="templates/greeting", variables=variables, offered=offered)
+        await rig.deliver(message(len(variables), template=use))
+        assert expected in {mail.text.strip() for mail in await rig.messages()}
+
+
 async def test_many_batches_in_flight_do_not_deadlock(rig: Rig) -> None:
     """A client that sends everything before it reads anything gets every acknowledgement."""
     stream = DeliverStream(rig)

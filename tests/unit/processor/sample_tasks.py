@@ -20,6 +20,12 @@ def in_thread(context: TaskContext) -> dict[str, Any]:
     return {"main": threading.current_thread() is threading.main_thread(), "firing": context.firing, "attempt": context.attempt}
 
 
+@task("sample.about")
+async def about(context: TaskContext) -> dict[str, Any]:
+    """Tells what its firing is about."""
+    return {"alarm": context.alarm, "origin": context.origin, "topic": context.about["event"]["topic"]}
+
+
 @task("sample.slow", timeout_seconds=0.01)
 async def slow() -> None:
     """Never ends by itself."""

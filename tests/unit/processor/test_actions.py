@@ -1,8 +1,7 @@
 """Every end that an action can come to."""
 
-from collections.abc import Generator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,37 +22,38 @@ from processor_svc.domain import (
     Succeeded,
     TaskAction,
 )
+from processor_svc.pool import ThreadPool
 from processor_svc.registry import Registry, handlers_of
 from tests.unit.processor import sample_tasks
 from tocsin.errors import CircuitOpen, DeadlineExceeded, Unavailable
 
 
-def job(action: Action, *, firing: str = "f1", token: int = 1) -> Job:
+def job(action: Action, *, firing: str = "f1", token: int = 1, origin: str = "SCHEDULE", context: Mapping[str, Any] | None = None) -> Job:
     """A job that runs ``action`` at its second attempt."""
     return Job(
         lease=Lease(firing, token),
         lease_seconds=30.0,
         tenant="t1",
         alarm="alarms/a1",
-        due_time=datetime(2026, 1, 1, tzinfo=UTC),
         attempt=2,
         lane=Lane.NORMAL,
         action=action,
         traceparent="",
+        origin=origin,
+        context=context or {},
     )
 
 
 @pytest.fixture
-def executor() -> Generator[Executor]:
-    """One thread for handlers that are not async."""
-    with ThreadPoolExecutor(1) as pool:
-        yield pool
+def threads() -> ThreadPool:
+    """One thread for handlers that are not async, and one for critical jobs."""
+    return ThreadPool(threads=1, reserve=1)
 
 
-async def run_task(executor: Executor, handler: str, arguments: dict[str, Any]) -> End:
+async def run_task(threads: ThreadPool, handler: str, arguments: dict[str, Any]) -> End:
     """How a run of ``handler`` ends."""
     action = TaskAction(handler=handler, input=arguments)
-    return await TaskRunner(registry=Registry(handlers_of(sample_tasks)), executor=executor).run(job(action), action)
+    return await TaskRunner(registry=Registry(handlers_of(sample_tasks)), threads=threads).run(job(action), action)
 
 
 @pytest.mark.parametrize(
@@ -69,29 +69,29 @@ async def run_task(executor: Executor, handler: str, arguments: dict[str, Any]) 
     ],
 )
 async def test_each_failure_of_a_handler_has_its_reason(
-    executor: Executor, handler: str, arguments: dict[str, Any], reason: str, retryable: bool
+    threads: ThreadPool, handler: str, arguments: dict[str, Any], reason: str, retryable: bool
 ) -> None:
     """A handler's failure is an outcome, never an exception of the worker."""
-    end = await run_task(executor, handler, arguments)
+    end = await run_task(threads, handler, arguments)
     assert isinstance(end, Failed)
     assert (end.reason, end.retryable) == (reason, retryable)
 
 
-async def test_a_handler_says_when_to_try_again(executor: Executor) -> None:
+async def test_a_handler_says_when_to_try_again(threads: ThreadPool) -> None:
     """The wait that a handler asks for reaches the scheduler."""
-    end = await run_task(executor, "sample.later", {})
+    end = await run_task(threads, "sample.later", {})
     assert isinstance(end, Failed)
     assert end.retry_after == 7.0
 
 
-async def test_a_plain_value_is_stored_as_an_object(executor: Executor) -> None:
+async def test_a_plain_value_is_stored_as_an_object(threads: ThreadPool) -> None:
     """A result is always a JSON object."""
-    assert await run_task(executor, "sample.add", {"left": 2.0, "right": 3.0}) == Succeeded({"value": 5})
+    assert await run_task(threads, "sample.add", {"left": 2.0, "right": 3.0}) == Succeeded({"value": 5})
 
 
-async def test_a_handler_that_is_not_async_runs_in_a_thread_with_its_context(executor: Executor) -> None:
+async def test_a_handler_that_is_not_async_runs_in_a_thread_with_its_context(threads: ThreadPool) -> None:
     """The loop stays free, and the firing's id is there as the idempotency key."""
-    assert await run_task(executor, "sample.sync", {}) == Succeeded({"main": False, "firing": "f1", "attempt": 2})
+    assert await run_task(threads, "sample.sync", {}) == Succeeded({"main": False, "firing": "f1", "attempt": 2})
 
 
 class ScriptedMailer:
@@ -142,3 +142,77 @@ async def test_a_refused_message_fails_the_firing_with_the_reason(retryable: boo
     action = notify(to=("a@example.com", "b@example.com"))
     end = await NotifyRunner(mailer=ScriptedMailer(answers)).run(job(action), action)
     assert end == Failed(reason="TEMPLATE_NOT_FOUND", message="b@example.com: no such template", retryable=retryable)
+
+
+EVENT = {"event": {"id": "e1", "topic": "orders.paid", "data": {"amount": 12.0, "order-id": "x", "lines": [1.0, 2.5], "note": None}}}
+
+
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [
+        ({}, {}),
+        (
+            {"signal": "RAISED", "reading": {"metric": "temperature", "value": 21.5}},
+            {
+                "signal": "RAISED",
+                "reading": '{"metric":"temperature","value":21.5}',
+                "reading_metric": "temperature",
+                "reading_value": "21.5",
+            },
+        ),
+        (
+            EVENT,
+            {
+                "event": '{"id":"e1","topic":"orders.paid","data":{"amount":12,"order-id":"x","lines":[1,2.5],"note":null}}',
+                "event_id": "e1",
+                "event_topic": "orders.paid",
+                "event_data": '{"amount":12,"order-id":"x","lines":[1,2.5],"note":null}',
+                "event_data_amount": "12",
+                "event_data_lines": "[1,2.5]",
+                "event_data_note": "null",
+            },
+        ),
+    ],
+)
+async def test_a_template_may_say_what_the_firing_is_about(context: Mapping[str, Any], expected: dict[str, str]) -> None:
+    """Each part of the context under its path, and where the firing comes from; inline text needs none of it."""
+    action = replace(notify(), template="templates/t", variables={"name": "Ann"}, subject="", text="")
+    for chosen, offered in ((action, {"origin": "EVENT", **expected}), (notify(), {})):
+        mailer = ScriptedMailer([Acceptance(delivery="deliveries/1")])
+        await NotifyRunner(mailer=mailer).run(job(chosen, origin="EVENT", context=context), chosen)
+        (message,) = mailer.messages
+        assert (message.offered, message.variables) == (offered, chosen.variables)
+
+
+async def test_what_a_template_is_offered_is_bounded() -> None:
+    """A wide context is cut off after a hundred values."""
+    action = replace(notify(), template="templates/t", subject="", text="")
+    mailer = ScriptedMailer([Acceptance(delivery="deliveries/1")])
+    context = {"event": {"data": {f"n{number}": "x" for number in range(500)}}}
+    await NotifyRunner(mailer=mailer).run(job(action, origin="EVENT", context=context), action)
+    assert len(mailer.messages[0].offered) == 100
+
+
+@pytest.mark.parametrize(
+    ("origin", "subject", "template", "expected"),
+    [
+        ("RAISED", "Too hot", "", "Too hot"),
+        ("RESOLVED", "Too hot", "", "Resolved: Too hot"),
+        ("RESOLVED", "x" * 900, "", "Resolved: " + "x" * 890),
+        ("RESOLVED", "", "templates/t", ""),
+    ],
+)
+async def test_a_signal_that_resolved_says_so_in_its_subject(origin: str, subject: str, template: str, expected: str) -> None:
+    """A template has the variable ``origin`` for it."""
+    action = replace(notify(), subject=subject, template=template)
+    mailer = ScriptedMailer([Acceptance(delivery="deliveries/1")])
+    await NotifyRunner(mailer=mailer).run(job(action, origin=origin), action)
+    assert mailer.messages[0].subject == expected
+
+
+async def test_a_handler_that_asks_for_its_context_learns_what_the_firing_is_about(threads: ThreadPool) -> None:
+    """Where it comes from, and the event or reading it answers to."""
+    action = TaskAction(handler="sample.about", input={})
+    runner = TaskRunner(registry=Registry(handlers_of(sample_tasks)), threads=threads)
+    end = await runner.run(job(action, origin="EVENT", context=EVENT), action)
+    assert end == Succeeded({"alarm": "alarms/a1", "origin": "EVENT", "topic": "orders.paid"})

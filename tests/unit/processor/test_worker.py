@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from processor_svc.domain import End, Failed, Job, Lane, Lease, Released, Succeeded, TaskAction, WorkEvent
 from processor_svc.worker import Runner, Worker
@@ -18,7 +17,6 @@ def job(firing: str, token: int = 1, lease_seconds: float = 30.0) -> Job:
         lease_seconds=lease_seconds,
         tenant="t1",
         alarm="",
-        due_time=datetime(2026, 1, 1, tzinfo=UTC),
         attempt=1,
         lane=Lane.NORMAL,
         action=TaskAction(handler="any", input={}),
@@ -252,4 +250,26 @@ async def test_a_result_that_is_too_large_fails_for_good(clock: FakeClock) -> No
     end = stream.ends[0][1]
     assert isinstance(end, Failed)
     assert (end.reason, end.retryable) == ("RESULT_TOO_LARGE", False)
+    await bench.worker.stop()
+
+
+async def test_jobs_that_end_at_once_do_not_hold_up_those_that_wait(clock: FakeClock) -> None:
+    """Every job of a batch begins, however many before it wait; one that waited goes on, and what comes later begins as well."""
+    bench = Bench(clock)
+    await bench.worker.start()
+    stream = await bench.stream()
+    names = [f"f{number}" for number in range(9)]
+    for name in names[::2]:
+        bench.tasks.ends[name] = done = asyncio.get_running_loop().create_future()
+        done.set_result(Succeeded({}))
+    stream.events.put_nowait(WorkEvent(jobs=[job(name) for name in names]))
+    await eventually(lambda: len(stream.ends) == 5)
+    assert bench.tasks.started == names
+    assert (bench.worker.in_flight, bench.worker.waiting) == (4, 0)
+    stream.events.put_nowait(WorkEvent(jobs=[job("g1"), job("g2")]))
+    await bench.started("g2")
+    for name in (*names[1::2], "g1", "g2"):
+        bench.tasks.end(name, Succeeded({}))
+    await eventually(lambda: len(stream.ends) == 11)
+    assert bench.worker.in_flight == 0
     await bench.worker.stop()

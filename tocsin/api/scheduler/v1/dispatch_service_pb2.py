@@ -33,7 +33,7 @@ from tocsin.api.scheduler.v1 import alarm_pb2 as tocsin_dot_api_dot_scheduler_do
 from tocsin.api.scheduler.v1 import firing_service_pb2 as tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.tocsin/api/scheduler/v1/dispatch_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\x1a#tocsin/api/scheduler/v1/alarm.proto\x1a,tocsin/api/scheduler/v1/firing_service.proto\"\x86\x03\n\x0bWorkRequest\x12;\n\x05hello\x18\x01 \x01(\x0b\x32*.tocsin.api.scheduler.v1.WorkRequest.HelloH\x00\x12\x10\n\x06\x63redit\x18\x02 \x01(\rH\x00\x12?\n\x07results\x18\x03 \x01(\x0b\x32,.tocsin.api.scheduler.v1.WorkRequest.ResultsH\x00\x12=\n\x06\x65xtend\x18\x04 \x01(\x0b\x32+.tocsin.api.scheduler.v1.WorkRequest.ExtendH\x00\x1a\"\n\x05Hello\x12\x19\n\x06worker\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x1a;\n\x07Results\x12\x30\n\x07results\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.scheduler.v1.Result\x1a\x38\n\x06\x45xtend\x12.\n\x06leases\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.scheduler.v1.LeaseB\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"&\n\x05Lease\x12\x0e\n\x06\x66iring\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x04\"\xa6\x03\n\x06Result\x12-\n\x05lease\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.scheduler.v1.Lease\x12)\n\x06output\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x12:\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\'.tocsin.api.scheduler.v1.Result.FailureH\x00\x12<\n\x08released\x18\x04 \x01(\x0b\x32(.tocsin.api.scheduler.v1.Result.ReleasedH\x00\x1am\n\x07\x46\x61ilure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x1aK\n\x08Released\x12.\n\x0bretry_after\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07message\x18\x02 \x01(\tB\x0c\n\x03\x65nd\x12\x05\xbaH\x02\x08\x01\"\xdc\x02\n\x0cWorkResponse\x12:\n\x04jobs\x18\x01 \x01(\x0b\x32*.tocsin.api.scheduler.v1.WorkResponse.JobsH\x00\x12L\n\rconfirmations\x18\x02 \x01(\x0b\x32\x33.tocsin.api.scheduler.v1.WorkResponse.ConfirmationsH\x00\x12<\n\x05\x64rain\x18\x03 \x01(\x0b\x32+.tocsin.api.scheduler.v1.WorkResponse.DrainH\x00\x1a\x32\n\x04Jobs\x12*\n\x04jobs\x18\x01 \x03(\x0b\x32\x1c.tocsin.api.scheduler.v1.Job\x1a?\n\rConfirmations\x12.\n\x06leases\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.scheduler.v1.Lease\x1a\x07\n\x05\x44rainB\x06\n\x04kind\"\xa2\x03\n\x03Job\x12-\n\x05lease\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.scheduler.v1.Lease\x12\x31\n\x0elease_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\r\n\x05\x61larm\x18\x04 \x01(\t\x12,\n\x08\x64ue_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\x05\x12\x33\n\x08priority\x18\x07 \x01(\x0e\x32!.tocsin.api.scheduler.v1.Priority\x12/\n\x06\x61\x63tion\x18\x08 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.Action\x12\x13\n\x0btraceparent\x18\t \x01(\t\x12\x36\n\x06origin\x18\n \x01(\x0e\x32&.tocsin.api.scheduler.v1.Firing.Origin\x12(\n\x07\x63ontext\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\"\xea\x01\n\x0e\x45nqueueRequest\x12;\n\x06\x61\x63tion\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.ActionB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12=\n\x08priority\x18\x02 \x01(\x0e\x32!.tocsin.api.scheduler.v1.PriorityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x05retry\x18\x03 \x01(\x0b\x32$.tocsin.api.scheduler.v1.RetryPolicy\x12\'\n\nrequest_id\x18\x04 \x01(\tB\x13\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"r\n\x0e\x45nqueuedFiring\x12/\n\x06\x66iring\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.Firing\x12/\n\x06\x61\x63tion\x18\x02 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.Action\"C\n\x12GetEnqueuedRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^firings/[^/]{1,64}$\"R\n\x13ListEnqueuedRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"i\n\x14ListEnqueuedResponse\x12\x38\n\x07\x66irings\x18\x01 \x03(\x0b\x32\'.tocsin.api.scheduler.v1.EnqueuedFiring\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x90\x04\n\x0f\x44ispatchService\x12r\n\x04Work\x12$.tocsin.api.scheduler.v1.WorkRequest\x1a%.tocsin.api.scheduler.v1.WorkResponse\"\x19\x8a\xe7\x18\x15\n\x04\x08\x80\xa3\x05\x1a\x0b\x32\x05\x10\x80\xe5\x9aw:\x02\x08\x01\x30\x01(\x01\x30\x01\x12i\n\x07\x45nqueue\x12\'.tocsin.api.scheduler.v1.EnqueueRequest\x1a\x1f.tocsin.api.scheduler.v1.Firing\"\x14\x90\x02\x02\x8a\xe7\x18\r\"\x0btasks:write\x12x\n\x0bGetEnqueued\x12+.tocsin.api.scheduler.v1.GetEnqueuedRequest\x1a\'.tocsin.api.scheduler.v1.EnqueuedFiring\"\x13\x90\x02\x01\x8a\xe7\x18\x0c\"\ntasks:read\x12\x80\x01\n\x0cListEnqueued\x12,.tocsin.api.scheduler.v1.ListEnqueuedRequest\x1a-.tocsin.api.scheduler.v1.ListEnqueuedResponse\"\x13\x90\x02\x01\x8a\xe7\x18\x0c\"\ntasks:read\x1a!\x8a\xe7\x18\x1d\n\x02\x08\x05*\x08internal:\rprocessor_svcb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.tocsin/api/scheduler/v1/dispatch_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\x1a#tocsin/api/scheduler/v1/alarm.proto\x1a,tocsin/api/scheduler/v1/firing_service.proto\"\xd0\x03\n\x0bWorkRequest\x12;\n\x05hello\x18\x01 \x01(\x0b\x32*.tocsin.api.scheduler.v1.WorkRequest.HelloH\x00\x12\x10\n\x06\x63redit\x18\x02 \x01(\rH\x00\x12?\n\x07results\x18\x03 \x01(\x0b\x32,.tocsin.api.scheduler.v1.WorkRequest.ResultsH\x00\x12=\n\x06\x65xtend\x18\x04 \x01(\x0b\x32+.tocsin.api.scheduler.v1.WorkRequest.ExtendH\x00\x1a>\n\x05Hello\x12\x19\n\x06worker\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\x07reserve\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06\x1ai\n\x07Results\x12\x30\n\x07results\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.scheduler.v1.Result\x12,\n\x04\x64one\x18\x02 \x03(\x0b\x32\x1e.tocsin.api.scheduler.v1.Lease\x1a\x38\n\x06\x45xtend\x12.\n\x06leases\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.scheduler.v1.LeaseB\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"&\n\x05Lease\x12\x0e\n\x06\x66iring\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x04\"\xa6\x03\n\x06Result\x12-\n\x05lease\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.scheduler.v1.Lease\x12)\n\x06output\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x12:\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\'.tocsin.api.scheduler.v1.Result.FailureH\x00\x12<\n\x08released\x18\x04 \x01(\x0b\x32(.tocsin.api.scheduler.v1.Result.ReleasedH\x00\x1am\n\x07\x46\x61ilure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x1aK\n\x08Released\x12.\n\x0bretry_after\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07message\x18\x02 \x01(\tB\x0c\n\x03\x65nd\x12\x05\xbaH\x02\x08\x01\"\xc2\x03\n\x0cWorkResponse\x12:\n\x04jobs\x18\x01 \x01(\x0b\x32*.tocsin.api.scheduler.v1.WorkResponse.JobsH\x00\x12L\n\rconfirmations\x18\x02 \x01(\x0b\x32\x33.tocsin.api.scheduler.v1.WorkResponse.ConfirmationsH\x00\x12<\n\x05\x64rain\x18\x03 \x01(\x0b\x32+.tocsin.api.scheduler.v1.WorkResponse.DrainH\x00\x1a\x97\x01\n\x04Jobs\x12*\n\x04jobs\x18\x01 \x03(\x0b\x32\x1c.tocsin.api.scheduler.v1.Job\x12\x30\n\x07\x61\x63tions\x18\x02 \x03(\x0b\x32\x1f.tocsin.api.scheduler.v1.Action\x12\x31\n\x0elease_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a?\n\rConfirmations\x12.\n\x06leases\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.scheduler.v1.Lease\x1a\x07\n\x05\x44rainB\x06\n\x04kind\"\xb9\x03\n\x03Job\x12-\n\x05lease\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.scheduler.v1.Lease\x12\x31\n\x0elease_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\r\n\x05\x61larm\x18\x04 \x01(\t\x12,\n\x08\x64ue_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\x05\x12\x33\n\x08priority\x18\x07 \x01(\x0e\x32!.tocsin.api.scheduler.v1.Priority\x12/\n\x06\x61\x63tion\x18\x08 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.Action\x12\x13\n\x0btraceparent\x18\t \x01(\t\x12\x36\n\x06origin\x18\n \x01(\x0e\x32&.tocsin.api.scheduler.v1.Firing.Origin\x12(\n\x07\x63ontext\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x15\n\raction_number\x18\x0c \x01(\r\"\xea\x01\n\x0e\x45nqueueRequest\x12;\n\x06\x61\x63tion\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.ActionB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12=\n\x08priority\x18\x02 \x01(\x0e\x32!.tocsin.api.scheduler.v1.PriorityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x05retry\x18\x03 \x01(\x0b\x32$.tocsin.api.scheduler.v1.RetryPolicy\x12\'\n\nrequest_id\x18\x04 \x01(\tB\x13\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"r\n\x0e\x45nqueuedFiring\x12/\n\x06\x66iring\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.Firing\x12/\n\x06\x61\x63tion\x18\x02 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.Action\"C\n\x12GetEnqueuedRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^firings/[^/]{1,64}$\"R\n\x13ListEnqueuedRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"i\n\x14ListEnqueuedResponse\x12\x38\n\x07\x66irings\x18\x01 \x03(\x0b\x32\'.tocsin.api.scheduler.v1.EnqueuedFiring\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x90\x04\n\x0f\x44ispatchService\x12r\n\x04Work\x12$.tocsin.api.scheduler.v1.WorkRequest\x1a%.tocsin.api.scheduler.v1.WorkResponse\"\x19\x8a\xe7\x18\x15\n\x04\x08\x80\xa3\x05\x1a\x0b\x32\x05\x10\x80\xe5\x9aw:\x02\x08\x01\x30\x01(\x01\x30\x01\x12i\n\x07\x45nqueue\x12\'.tocsin.api.scheduler.v1.EnqueueRequest\x1a\x1f.tocsin.api.scheduler.v1.Firing\"\x14\x90\x02\x02\x8a\xe7\x18\r\"\x0btasks:write\x12x\n\x0bGetEnqueued\x12+.tocsin.api.scheduler.v1.GetEnqueuedRequest\x1a\'.tocsin.api.scheduler.v1.EnqueuedFiring\"\x13\x90\x02\x01\x8a\xe7\x18\x0c\"\ntasks:read\x12\x80\x01\n\x0cListEnqueued\x12,.tocsin.api.scheduler.v1.ListEnqueuedRequest\x1a-.tocsin.api.scheduler.v1.ListEnqueuedResponse\"\x13\x90\x02\x01\x8a\xe7\x18\x0c\"\ntasks:read\x1a!\x8a\xe7\x18\x1d\n\x02\x08\x05*\x08internal:\rprocessor_svcb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,6 +42,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WORKREQUEST_HELLO'].fields_by_name['worker']._loaded_options = None
   _globals['_WORKREQUEST_HELLO'].fields_by_name['worker']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_WORKREQUEST_HELLO'].fields_by_name['reserve']._loaded_options = None
+  _globals['_WORKREQUEST_HELLO'].fields_by_name['reserve']._serialized_options = b'\272H\006*\004\030\240\215\006'
   _globals['_WORKREQUEST'].oneofs_by_name['kind']._loaded_options = None
   _globals['_WORKREQUEST'].oneofs_by_name['kind']._serialized_options = b'\272H\002\010\001'
   _globals['_RESULT'].oneofs_by_name['end']._loaded_options = None
@@ -69,41 +71,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISPATCHSERVICE'].methods_by_name['ListEnqueued']._loaded_options = None
   _globals['_DISPATCHSERVICE'].methods_by_name['ListEnqueued']._serialized_options = b'\220\002\001\212\347\030\014\"\ntasks:read'
   _globals['_WORKREQUEST']._serialized_start=378
-  _globals['_WORKREQUEST']._serialized_end=768
+  _globals['_WORKREQUEST']._serialized_end=842
   _globals['_WORKREQUEST_HELLO']._serialized_start=600
-  _globals['_WORKREQUEST_HELLO']._serialized_end=634
-  _globals['_WORKREQUEST_RESULTS']._serialized_start=636
-  _globals['_WORKREQUEST_RESULTS']._serialized_end=695
-  _globals['_WORKREQUEST_EXTEND']._serialized_start=697
-  _globals['_WORKREQUEST_EXTEND']._serialized_end=753
-  _globals['_LEASE']._serialized_start=770
-  _globals['_LEASE']._serialized_end=808
-  _globals['_RESULT']._serialized_start=811
-  _globals['_RESULT']._serialized_end=1233
-  _globals['_RESULT_FAILURE']._serialized_start=1033
-  _globals['_RESULT_FAILURE']._serialized_end=1142
-  _globals['_RESULT_RELEASED']._serialized_start=1144
-  _globals['_RESULT_RELEASED']._serialized_end=1219
-  _globals['_WORKRESPONSE']._serialized_start=1236
-  _globals['_WORKRESPONSE']._serialized_end=1584
-  _globals['_WORKRESPONSE_JOBS']._serialized_start=1452
-  _globals['_WORKRESPONSE_JOBS']._serialized_end=1502
-  _globals['_WORKRESPONSE_CONFIRMATIONS']._serialized_start=1504
-  _globals['_WORKRESPONSE_CONFIRMATIONS']._serialized_end=1567
-  _globals['_WORKRESPONSE_DRAIN']._serialized_start=1569
-  _globals['_WORKRESPONSE_DRAIN']._serialized_end=1576
-  _globals['_JOB']._serialized_start=1587
-  _globals['_JOB']._serialized_end=2005
-  _globals['_ENQUEUEREQUEST']._serialized_start=2008
-  _globals['_ENQUEUEREQUEST']._serialized_end=2242
-  _globals['_ENQUEUEDFIRING']._serialized_start=2244
-  _globals['_ENQUEUEDFIRING']._serialized_end=2358
-  _globals['_GETENQUEUEDREQUEST']._serialized_start=2360
-  _globals['_GETENQUEUEDREQUEST']._serialized_end=2427
-  _globals['_LISTENQUEUEDREQUEST']._serialized_start=2429
-  _globals['_LISTENQUEUEDREQUEST']._serialized_end=2511
-  _globals['_LISTENQUEUEDRESPONSE']._serialized_start=2513
-  _globals['_LISTENQUEUEDRESPONSE']._serialized_end=2618
-  _globals['_DISPATCHSERVICE']._serialized_start=2621
-  _globals['_DISPATCHSERVICE']._serialized_end=3149
+  _globals['_WORKREQUEST_HELLO']._serialized_end=662
+  _globals['_WORKREQUEST_RESULTS']._serialized_start=664
+  _globals['_WORKREQUEST_RESULTS']._serialized_end=769
+  _globals['_WORKREQUEST_EXTEND']._serialized_start=771
+  _globals['_WORKREQUEST_EXTEND']._serialized_end=827
+  _globals['_LEASE']._serialized_start=844
+  _globals['_LEASE']._serialized_end=882
+  _globals['_RESULT']._serialized_start=885
+  _globals['_RESULT']._serialized_end=1307
+  _globals['_RESULT_FAILURE']._serialized_start=1107
+  _globals['_RESULT_FAILURE']._serialized_end=1216
+  _globals['_RESULT_RELEASED']._serialized_start=1218
+  _globals['_RESULT_RELEASED']._serialized_end=1293
+  _globals['_WORKRESPONSE']._serialized_start=1310
+  _globals['_WORKRESPONSE']._serialized_end=1760
+  _globals['_WORKRESPONSE_JOBS']._serialized_start=1527
+  _globals['_WORKRESPONSE_JOBS']._serialized_end=1678
+  _globals['_WORKRESPONSE_CONFIRMATIONS']._serialized_start=1680
+  _globals['_WORKRESPONSE_CONFIRMATIONS']._serialized_end=1743
+  _globals['_WORKRESPONSE_DRAIN']._serialized_start=1745
+  _globals['_WORKRESPONSE_DRAIN']._serialized_end=1752
+  _globals['_JOB']._serialized_start=1763
+  _globals['_JOB']._serialized_end=2204
+  _globals['_ENQUEUEREQUEST']._serialized_start=2207
+  _globals['_ENQUEUEREQUEST']._serialized_end=2441
+  _globals['_ENQUEUEDFIRING']._serialized_start=2443
+  _globals['_ENQUEUEDFIRING']._serialized_end=2557
+  _globals['_GETENQUEUEDREQUEST']._serialized_start=2559
+  _globals['_GETENQUEUEDREQUEST']._serialized_end=2626
+  _globals['_LISTENQUEUEDREQUEST']._serialized_start=2628
+  _globals['_LISTENQUEUEDREQUEST']._serialized_end=2710
+  _globals['_LISTENQUEUEDRESPONSE']._serialized_start=2712
+  _globals['_LISTENQUEUEDRESPONSE']._serialized_end=2817
+  _globals['_DISPATCHSERVICE']._serialized_start=2820
+  _globals['_DISPATCHSERVICE']._serialized_end=3348
 # @@protoc_insertion_point(module_scope)

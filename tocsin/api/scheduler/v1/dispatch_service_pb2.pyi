@@ -36,16 +36,20 @@ class WorkRequest(_message.Message):
         DESCRIPTOR: _descriptor.Descriptor
 
         WORKER_FIELD_NUMBER: _builtins.int
+        RESERVE_FIELD_NUMBER: _builtins.int
         worker: _builtins.str
         """Identity of this start of the process."""
+        reserve: _builtins.int
+        """It takes this many critical firings beyond its credit, so that they never wait for others to end."""
         def __init__(
             self,
             *,
             worker: _builtins.str = ...,
+            reserve: _builtins.int = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["worker", b"worker"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["reserve", b"reserve", "worker", b"worker"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -56,18 +60,24 @@ class WorkRequest(_message.Message):
         DESCRIPTOR: _descriptor.Descriptor
 
         RESULTS_FIELD_NUMBER: _builtins.int
+        DONE_FIELD_NUMBER: _builtins.int
         @_builtins.property
         def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___Result]:
             """The results."""
+
+        @_builtins.property
+        def done(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lease]:
+            """Deliveries that succeeded with an empty answer."""
 
         def __init__(
             self,
             *,
             results: _abc.Iterable[Global___Result] | None = ...,
+            done: _abc.Iterable[Global___Lease] | None = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "results", b"results"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -272,18 +282,30 @@ class WorkResponse(_message.Message):
         DESCRIPTOR: _descriptor.Descriptor
 
         JOBS_FIELD_NUMBER: _builtins.int
+        ACTIONS_FIELD_NUMBER: _builtins.int
+        LEASE_DURATION_FIELD_NUMBER: _builtins.int
         @_builtins.property
         def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Job]:
             """The jobs, the most urgent first."""
+
+        @_builtins.property
+        def actions(self) -> _containers.RepeatedCompositeFieldContainer[_alarm_pb2.Action]:
+            """What the jobs do; each thing once, however many jobs do it."""
+
+        @_builtins.property
+        def lease_duration(self) -> _duration_pb2.Duration:
+            """How long the leases last from their arrival."""
 
         def __init__(
             self,
             *,
             jobs: _abc.Iterable[Global___Job] | None = ...,
+            actions: _abc.Iterable[_alarm_pb2.Action] | None = ...,
+            lease_duration: _duration_pb2.Duration | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["lease_duration", b"lease_duration"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "jobs", b"jobs", "lease_duration", b"lease_duration"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -373,6 +395,7 @@ class Job(_message.Message):
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
+    ACTION_NUMBER_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """Id of the tenant."""
     alarm: _builtins.str
@@ -385,13 +408,15 @@ class Job(_message.Message):
     """W3C traceparent of the firing; empty if it is not traced."""
     origin: _firing_service_pb2.Firing.Origin.ValueType
     """Where it comes from."""
+    action_number: _builtins.int
+    """What to do is the batch's action of this number, counted from 1; 0: it is told here."""
     @_builtins.property
     def lease(self) -> Global___Lease:
         """Which delivery."""
 
     @_builtins.property
     def lease_duration(self) -> _duration_pb2.Duration:
-        """How long the lease lasts from its arrival; extend it in time."""
+        """How long the lease lasts from its arrival, unless the batch says it; extend it in time."""
 
     @_builtins.property
     def due_time(self) -> _timestamp_pb2.Timestamp:
@@ -399,7 +424,7 @@ class Job(_message.Message):
 
     @_builtins.property
     def action(self) -> _alarm_pb2.Action:
-        """What to do."""
+        """What to do, unless the batch says it."""
 
     @_builtins.property
     def context(self) -> _struct_pb2.Struct:
@@ -419,10 +444,11 @@ class Job(_message.Message):
         traceparent: _builtins.str = ...,
         origin: _firing_service_pb2.Firing.Origin.ValueType = ...,
         context: _struct_pb2.Struct | None = ...,
+        action_number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "context", b"context", "due_time", b"due_time", "lease", b"lease", "lease_duration", b"lease_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "alarm", b"alarm", "attempt", b"attempt", "context", b"context", "due_time", b"due_time", "lease", b"lease", "lease_duration", b"lease_duration", "origin", b"origin", "priority", b"priority", "tenant", b"tenant", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "action_number", b"action_number", "alarm", b"alarm", "attempt", b"attempt", "context", b"context", "due_time", b"due_time", "lease", b"lease", "lease_duration", b"lease_duration", "origin", b"origin", "priority", b"priority", "tenant", b"tenant", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
