@@ -1,115 +1,122 @@
-"""Alarms due at one instant, drained: the scheduler in this process, and a processor that answers every job at once, over the real mesh."""
+"""Alarms due at one instant, drained to the last committed result: by the real services, and by a bare consumer of the scheduler."""
 
 import argparse
 import asyncio
 import json
 import resource
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import uvloop
-from ulid import ULID
 
+from bench.herd import SECOND, Herd, Watcher, store
+from bench.services import seconds_of, seconds_of_server, service
 from scheduler_svc.config import SchedulerSettings
-from scheduler_svc.domain import Action, Alarm, Priority, shard_of
-from scheduler_svc.ports import NewAlarm
-from scheduler_svc.recurrence import At, Trigger
-from scheduler_svc.store import SqlAlarmStore
 from scheduler_svc.wiring import build
-from tocsin.api.scheduler.v1 import alarm_pb2, dispatch_service_pb2, dispatch_service_pb2_grpc
+from tocsin.api.scheduler.v1 import dispatch_service_pb2, dispatch_service_pb2_grpc
 from tocsin.clock import SystemClock
 from tocsin.config import ServiceSettings
-from tocsin.database import Database
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.identity import ensure_pki
 from tocsin.telemetry import Telemetry
+from tocsin.testing.postgres import PostgresServer
+from tocsin.testing.process import free_port
 from tocsin.testing.tokens import TokenMint
 
-_SECOND = 1_000_000
-_CHUNK = 5000
-_TENANTS = 10
+_STARTING_SECONDS: Final = 8
+_STORED_PER_SECOND: Final = 5000
 
 
-async def measure(*, url: str, alarms: int, credit: int = 5000) -> dict[str, Any]:
-    """How fast ``alarms`` due at one instant are let go, delivered, answered and committed.
+async def measure(*, url: str, alarms: int, credit: int = 5000, critical: int = 0, in_process: bool = True) -> dict[str, Any]:
+    """How fast ``alarms`` due at one instant are let go, delivered over mTLS, worked on, answered and committed.
+
+    The first figures are those of scheduler_svc and processor_svc as processes of their own; those below "in process" are of the
+    scheduler in this process with a consumer that answers every job without looking at it.
 
     Args:
         url: a database of its own.
         alarms: how many.
-        credit: firings that the processor takes at a time.
+        credit: firings that the consumer in this process takes at a time.
+        critical: so many critical alarms, one each tenth of a second, are due while the others, which then are bulk, drain.
+        in_process: whether to measure the second way as well.
     """
     with tempfile.TemporaryDirectory() as folder:
-        return await _measure(url=url, alarms=alarms, credit=credit, folder=Path(folder))
+        ensure_pki(
+            folder=Path(folder) / "pki", services=["scheduler_svc", "processor_svc"], trust_domain="tocsin.local", clock=SystemClock()
+        )
+        figures = await _with_services(Path(folder), url=url, alarms=alarms, critical=critical)
+        if in_process:
+            figures["in_process"] = await _with_consumer(Path(folder), url=url, alarms=alarms, credit=credit)
+    return figures
 
 
-async def _measure(*, url: str, alarms: int, credit: int, folder: Path) -> dict[str, Any]:
-    clock = SystemClock()
-    ensure_pki(folder=folder / "pki", services=["scheduler_svc", "processor_svc"], trust_domain="tocsin.local", clock=clock)
-    values: dict[str, Any] = {"state_dir": folder, "database_url": url, "port": 0, "metrics_port": 0, "drain_seconds": 0.5}
-    settings = SchedulerSettings(**values)
-    due = clock.micros() + (4 + alarms // 8000) * _SECOND
-    created = await _store(settings, clock, alarms, due)
+async def _herd(settings: SchedulerSettings, *, alarms: int, urgent: int = 0) -> Herd:
+    due = SystemClock().micros() + (_STARTING_SECONDS + alarms // _STORED_PER_SECOND) * SECOND
+    return await store(settings, alarms=alarms, urgent=urgent, due=due)
+
+
+async def _with_services(folder: Path, *, url: str, alarms: int, critical: int) -> dict[str, Any]:
+    clock, port = SystemClock(), str(free_port())
+    settings = _settings(folder, url)
+    herd = await _herd(settings, alarms=alarms, urgent=critical)
+    async with AsyncExitStack() as stack:
+        start, parts = stack.enter_async_context, dict[str, Callable[[], float]]()
+        watcher = await start(Watcher(settings))
+        scheduler = await start(service("scheduler", folder=folder, settings={"DATABASE_URL": url, "PORT": port}))
+        processor = await start(service("processor", folder=folder, settings={"PORT": "0", "SCHEDULER_TARGET": f"127.0.0.1:{port}"}))
+        parts |= {"scheduler": lambda: seconds_of(scheduler), "processor": lambda: seconds_of(processor)}
+        if (backend := await watcher.server()) is not None:
+            parts["postgresql"] = lambda: seconds_of_server(backend)
+        await clock.sleep(max(0, (herd.due - clock.micros()) / SECOND))
+        begun, before = clock.micros(), {name: used() for name, used in parts.items()}
+        await watcher.drained(herd)
+        seconds, after = (clock.micros() - begun) / SECOND, {name: used() for name, used in parts.items()}
+        found = await watcher.figures(herd)
+    return {
+        "alarms": alarms,
+        "created_per_second": round(alarms / herd.created),
+        "drained_per_second": round(alarms / seconds),
+        "seconds": round(seconds, 2),
+        "cpu_microseconds_per_firing": {name: round((after[name] - before[name]) * SECOND / alarms) for name in parts},
+        **found,
+    }
+
+
+async def _with_consumer(folder: Path, *, url: str, alarms: int, credit: int) -> dict[str, Any]:
+    clock, settings = SystemClock(), _settings(folder, url)
+    herd = await _herd(settings, alarms=alarms)
     app = build(settings, clock, jwks=TokenMint(clock=clock).fetch)
     await app.start()
     mesh = _mesh(folder, app.address)
     try:
         consumer = _Consumer(dispatch_service_pb2_grpc.DispatchServiceStub(mesh.channel("scheduler_svc")), alarms, credit)
-        begun = max(due, clock.micros())
+        begun = max(herd.due, clock.micros())
         used = _cpu()
         await consumer.run()
-        seconds = (clock.micros() - begun) / _SECOND
+        seconds = (clock.micros() - begun) / SECOND
         used = _cpu() - used
     finally:
         await mesh.stop()
         await app.stop()
     return {
-        "alarms": alarms,
-        "created_per_second": round(alarms / created),
         "drained_per_second": round(alarms / seconds),
         "seconds": round(seconds, 2),
-        "cpu_microseconds_per_firing": round(used * _SECOND / alarms),
+        "cpu_microseconds_per_firing": round(used * SECOND / alarms),
     }
+
+
+def _settings(folder: Path, url: str) -> SchedulerSettings:
+    values: dict[str, Any] = {"state_dir": folder, "database_url": url, "port": 0, "metrics_port": 0, "drain_seconds": 0.5}
+    return SchedulerSettings(**values)
 
 
 def _cpu() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
-
-
-async def _store(settings: SchedulerSettings, clock: SystemClock, count: int, due: int) -> float:
-    """Puts the alarms in, in batches of the size that a group commit has under load; seconds that it took."""
-    database = Database.of(settings, clock=clock)
-    await database.start()
-    store, action = SqlAlarmStore(database), alarm_pb2.Action(task=alarm_pb2.Task(handler="noop"))
-    body = action.SerializeToString(deterministic=True)
-    begun = clock.monotonic()
-    for start in range(0, count, _CHUNK):
-        batch = [_alarm(number, due, body, clock.micros()) for number in range(start, min(start + _CHUNK, count))]
-        await store.create(batch)
-    seconds = clock.monotonic() - begun
-    await database.stop()
-    return seconds
-
-
-def _alarm(number: int, due: int, body: bytes, now: int) -> NewAlarm:
-    identity = str(ULID())
-    return NewAlarm(
-        alarm=Alarm(
-            id=identity,
-            tenant=f"tenant-{number % _TENANTS}",
-            shard=shard_of(identity),
-            priority=Priority.NORMAL,
-            trigger=Trigger(spec=At(due)),
-            anchor=now,
-            action=Action("task", body),
-            due=due,
-            created=now,
-            updated=now,
-        )
-    )
 
 
 def _mesh(folder: Path, address: str) -> Mesh:
@@ -144,13 +151,8 @@ class _Consumer:
         async for response in self._stub.Work(self._requests()):
             jobs = response.jobs.jobs
             if jobs:
-                results = dispatch_service_pb2.WorkRequest()
-                add = results.results.results.add
-                for job in jobs:
-                    result = add()
-                    result.lease.CopyFrom(job.lease)
-                    result.output.SetInParent()
-                self._outgoing.put_nowait(results)
+                results = dispatch_service_pb2.WorkRequest.Results(done=[job.lease for job in jobs])
+                self._outgoing.put_nowait(dispatch_service_pb2.WorkRequest(results=results))
                 self._outgoing.put_nowait(dispatch_service_pb2.WorkRequest(credit=len(jobs)))
             confirmed += len(response.confirmations.leases)
             if confirmed >= self._wanted:
@@ -158,14 +160,26 @@ class _Consumer:
                 return
 
 
+async def _by_hand(options: argparse.Namespace) -> dict[str, Any]:
+    wanted: dict[str, Any] = {"alarms": options.alarms, "critical": options.critical, "in_process": options.in_process}
+    if options.url:
+        return await measure(url=options.url, **wanted)
+    server = PostgresServer(fsync=True)
+    server.start()
+    try:
+        return await measure(url=server.url(), **wanted)
+    finally:
+        server.close()
+
+
 def main() -> None:
     """Runs one measurement by hand."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", required=True, help="database URL")
+    parser.add_argument("--url", default="", help="database URL; a private PostgreSQL that flushes each commit unless given")
     parser.add_argument("--alarms", type=int, default=20_000)
-    options = parser.parse_args()
-    result = uvloop.run(measure(url=options.url, alarms=options.alarms))
-    print(json.dumps(result, indent=2))
+    parser.add_argument("--critical", type=int, default=0, help="critical alarms that are due while the others drain")
+    parser.add_argument("--in-process", action="store_true", help="measure the scheduler with a bare consumer, too")
+    print(json.dumps(uvloop.run(_by_hand(parser.parse_args())), indent=2))
 
 
 if __name__ == "__main__":

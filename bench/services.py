@@ -1,0 +1,55 @@
+"""Services as child processes of a measurement, and what they use of the processor."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from tocsin.testing.process import accepts, free_port
+from tocsin.testing.waiting import eventually
+
+_READY: Final = b"GET /readyz HTTP/1.1\r\nHost: service\r\n\r\n"
+
+
+@asynccontextmanager
+async def service(name: str, *, folder: Path, settings: Mapping[str, str]) -> AsyncGenerator[int]:
+    """Runs ``python -m {name}_svc`` until the context ends; gives its process id once it is ready.
+
+    Args:
+        name: such as "scheduler".
+        folder: its state.
+        settings: of its own, without prefix: ``{"PORT": "9002"}``.
+    """
+    metrics_port = free_port()
+    own = {"METRICS_PORT": str(metrics_port), "LOG_LEVEL": "warning", "DRAIN_SECONDS": "0.5", **settings}
+    env = {**os.environ, "TOCSIN_STATE_DIR": str(folder), **{f"TOCSIN_{name.upper()}_{key}": value for key, value in own.items()}}
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", f"{name}_svc", env=env)
+    try:
+        await eventually(lambda: accepts(metrics_port, _READY, b"HTTP/1.1 200"), seconds=60, what=f"a {name} that is ready")
+        yield process.pid
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+def seconds_of(pid: int) -> float:
+    """What a process has used so far, in user and in system mode (proc(5))."""
+    fields = _stat(pid)
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def seconds_of_server(backend: int) -> float:
+    """What all processes of a PostgreSQL server have used, those that have ended as well; named by any of its backends."""
+    parent = int(_stat(backend)[1])
+    ended = sum(int(value) for value in _stat(parent)[13:15]) / os.sysconf("SC_CLK_TCK")
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return ended + seconds_of(parent) + sum(seconds_of(int(child)) for child in children)
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields behind the name of the program: the state, the parent, ..."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
