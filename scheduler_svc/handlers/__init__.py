@@ -3,7 +3,8 @@
 from scheduler_svc.handlers.alarms import AlarmHandlers
 from scheduler_svc.handlers.dispatch import DispatchHandlers
 from scheduler_svc.handlers.firings import FiringHandlers
+from scheduler_svc.handlers.forecast import ForecastHandlers
 from scheduler_svc.handlers.scheduler import SchedulerHandlers
 from scheduler_svc.handlers.triggers import TriggerHandlers
 
-__all__ = ["AlarmHandlers", "DispatchHandlers", "FiringHandlers", "SchedulerHandlers", "TriggerHandlers"]
+__all__ = ["AlarmHandlers", "DispatchHandlers", "FiringHandlers", "ForecastHandlers", "SchedulerHandlers", "TriggerHandlers"]

@@ -56,10 +56,26 @@ class FindDue(Protocol):
         ...
 
 
+class Place(Protocol):
+    """Chooses the offset of a trigger that may be spread."""
+
+    def __call__(self, trigger: Trigger, *, now: Micros, seed: str) -> Trigger:
+        """The trigger with its offset, of an alarm that gets it at ``now``; ``seed`` is its id."""
+        ...
+
+
 class Alarms:
     """Alarms of the caller's tenant."""
 
-    def __init__(self, *, store: AlarmStore, create: Callable[[NewAlarm], Awaitable[Alarm]], hints: Hints, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        store: AlarmStore,
+        create: Callable[[NewAlarm], Awaitable[Alarm]],
+        hints: Hints,
+        clock: Clock,
+        places: Callable[[str], Awaitable[Place]] | None = None,
+    ) -> None:
         """Takes what it stands on.
 
         Args:
@@ -67,7 +83,9 @@ class Alarms:
             create: stores a new alarm together with others that are made at the same time.
             hints: told about every change that is committed.
             clock: source of time.
+            places: what chooses offsets for a tenant's alarms; None: all have none.
         """
+        self._places = places
         self._store = store
         self._create = create
         self._hints = hints
@@ -81,7 +99,7 @@ class Alarms:
             RequestIdReused: the request_id was used for something else.
         """
         now = self._clock.micros()
-        alarm = drawn(caller, draft, now=now, identity=new_id(now))
+        alarm = drawn(caller, draft, now=now, identity=new_id(now), place=await self._place(caller, draft))
         made = await self._create(NewAlarm(alarm=alarm, request_id=request_id, digest=digest if request_id else ""))
         if made.id == alarm.id:
             await self._hints.scheduled(made)
@@ -111,7 +129,9 @@ class Alarms:
             stored = await self._store.get(caller.tenant, alarm_id)
             if etag and stored.etag != etag:
                 raise AlarmChanged
-            changed, reschedule = revised(caller, stored, merge(stored), now=self._clock.micros())
+            draft = merge(stored)
+            place = await self._place(caller, draft)
+            changed, reschedule = revised(caller, stored, draft, now=self._clock.micros(), place=place)
             after = await self._store.update(changed, reschedule=reschedule)
             if after is not None:
                 await self._hints.scheduled(after)
@@ -152,6 +172,11 @@ class Alarms:
         resumed = await self._store.resume(caller.tenant, alarm_id, now=self._clock.micros())
         return await self._told(caller, alarm_id, resumed)
 
+    async def _place(self, caller: Caller, draft: Draft) -> Place:
+        if self._places is None or not draft.trigger.spread or not draft.trigger.calendar:
+            return not_moved
+        return await self._places(caller.tenant)
+
     async def _told(self, caller: Caller, alarm_id: str, changed: Alarm | None) -> Alarm:
         if changed is not None:
             await self._hints.scheduled(changed)
@@ -162,7 +187,13 @@ class Alarms:
         return stored
 
 
-def drawn(caller: Caller, draft: Draft, *, now: Micros, identity: str, due: FindDue | None = None) -> Alarm:
+def not_moved(trigger: Trigger, *, now: Micros, seed: str) -> Trigger:
+    """The trigger without an offset: a client cannot choose one."""
+    del now, seed
+    return replace(trigger, spread_offset=0) if trigger.spread_offset else trigger
+
+
+def drawn(caller: Caller, draft: Draft, *, now: Micros, identity: str, due: FindDue | None = None, place: Place = not_moved) -> Alarm:
     """A new alarm as ``draft`` says it.
 
     Args:
@@ -171,11 +202,12 @@ def drawn(caller: Caller, draft: Draft, *, now: Micros, identity: str, due: Find
         now: when it is made.
         identity: its id.
         due: finds the first due time of its trigger; `first_or_none` unless given.
+        place: chooses its offset.
 
     Raises:
         InvalidInput: see `Alarms.create`.
     """
-    trigger, secret = keyed(settled(draft.trigger, time_zone=caller.time_zone))
+    trigger, secret = keyed(place(settled(draft.trigger, time_zone=caller.time_zone), now=now, seed=identity))
     return Alarm(
         id=identity,
         tenant=caller.tenant,
@@ -198,14 +230,17 @@ def drawn(caller: Caller, draft: Draft, *, now: Micros, identity: str, due: Find
     )
 
 
-def revised(caller: Caller, stored: Alarm, draft: Draft, *, now: Micros) -> tuple[Alarm, bool]:
+def revised(caller: Caller, stored: Alarm, draft: Draft, *, now: Micros, place: Place = not_moved) -> tuple[Alarm, bool]:
     """What ``draft`` makes of a stored alarm, and whether it gets another schedule: a new trigger begins anew, the same one goes on.
+
+    ``place`` chooses the offset of a new one; the same one keeps its own.
 
     Raises:
         InvalidInput: see `Alarms.create`.
     """
     now += now == stored.rule_since  # the rules of an alarm are told apart by when they began
-    trigger, secret = keyed(settled(draft.trigger, time_zone=caller.time_zone), before=stored.signal)
+    asked = replace(settled(draft.trigger, time_zone=caller.time_zone), spread_offset=stored.trigger.spread_offset)
+    trigger, secret = keyed(asked if asked == stored.trigger else place(asked, now=now, seed=stored.id), before=stored.signal)
     changed = replace(
         stored,
         display_name=draft.display_name,

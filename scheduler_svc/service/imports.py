@@ -1,7 +1,7 @@
 """Many alarms at once, line by line: each is made, changed to what the line says, or left as it is when it says the same."""
 
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
@@ -9,9 +9,12 @@ from typing import Final, NamedTuple
 from scheduler_svc.domain import REQUESTED, Alarm, AlarmState, ulid
 from scheduler_svc.ports import Candidate, Hints, ImportStore, Put
 from scheduler_svc.recurrence import Every, Micros, Trigger
-from scheduler_svc.service.alarms import Caller, Draft, drawn, first_or_none, revised
+from scheduler_svc.service.alarms import Caller, Draft, Place, drawn, first_or_none, revised
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, InvalidInput, ResourceExhausted, TocsinError
+
+Places = Callable[[str], Awaitable[Place]]
+"""What chooses offsets for the alarms of a tenant."""
 
 _ATTEMPTS: Final = 5
 _REMEMBERED: Final = 4096
@@ -52,7 +55,7 @@ class Settled:
 class Imports:
     """Imports of all tenants in this replica."""
 
-    def __init__(self, *, store: ImportStore, hints: Hints, clock: Clock, most: int = 4) -> None:
+    def __init__(self, *, store: ImportStore, hints: Hints, clock: Clock, most: int = 4, places: Places | None = None) -> None:
         """Takes what it stands on.
 
         Args:
@@ -60,7 +63,9 @@ class Imports:
             hints: told about what is committed.
             clock: source of time.
             most: imports at a time; each one takes a part of this process from whoever is waiting for an alarm.
+            places: what chooses offsets for a tenant's alarms; None: all have none.
         """
+        self._places = places
         self._store = store
         self._hints = hints
         self._clock = clock
@@ -83,7 +88,9 @@ class Imports:
             raise TooManyImports(retry_after=_RETRY_SECONDS)
         self._running += 1
         try:
-            yield Import(store=self._store, hints=self._hints, clock=self._clock, caller=caller, validate_only=validate_only)
+            yield Import(
+                store=self._store, hints=self._hints, clock=self._clock, caller=caller, validate_only=validate_only, places=self._places
+            )
         finally:
             self._running -= 1
 
@@ -91,7 +98,17 @@ class Imports:
 class Import:
     """One import."""
 
-    def __init__(self, *, store: ImportStore, hints: Hints, clock: Clock, caller: Caller, validate_only: bool) -> None:
+    def __init__(
+        self,
+        *,
+        store: ImportStore,
+        hints: Hints,
+        clock: Clock,
+        caller: Caller,
+        validate_only: bool,
+        places: Places | None = None,
+    ) -> None:
+        self._places = places
         self._store = store
         self._hints = hints
         self._clock = clock
@@ -134,6 +151,7 @@ class Import:
         settled = Settled()
         if not batch:
             return settled
+        batch = await self._placed(batch)
         results = await self._put(batch)
         changed: list[Alarm] = []
         for candidate, result in zip(batch, results, strict=True):
@@ -149,6 +167,20 @@ class Import:
             await self._hints.scheduled_all(changed)
         return settled
 
+    async def _placed(self, batch: Sequence[Candidate]) -> Sequence[Candidate]:
+        """The batch with an offset for each alarm that may be spread."""
+        if self._places is None or not any(candidate.alarm.trigger.spread for candidate in batch):
+            return batch
+        place, placed = await self._places(self._caller.tenant), list[Candidate]()
+        for candidate in batch:
+            alarm = candidate.alarm
+            if alarm.trigger.spread and alarm.due is not None and candidate.refusal is None:
+                trigger = place(alarm.trigger, now=self._now, seed=alarm.id)
+                alarm = replace(alarm, trigger=trigger, due=first_or_none(trigger, now=self._now, seed=alarm.id))
+                await self._clock.sleep(0)
+            placed.append(candidate._replace(alarm=alarm))
+        return placed
+
     async def _put(self, batch: Sequence[Candidate]) -> Sequence[Put | TocsinError]:
         attempt = 1
         while True:
@@ -161,7 +193,13 @@ class Import:
 
     def _revise(self, stored: Alarm, candidate: Candidate) -> tuple[Alarm, bool] | None:
         """What a line makes of the alarm that has its key, and whether it gets another schedule; None when it says the same."""
-        changed, reschedule = revised(self._caller, stored, candidate.draft, now=self._now)
+        offset = candidate.alarm.trigger.spread_offset
+
+        def place(trigger: Trigger, *, now: Micros, seed: str) -> Trigger:
+            del now, seed
+            return replace(trigger, spread_offset=offset)
+
+        changed, reschedule = revised(self._caller, stored, candidate.draft, now=self._now, place=place)
         changed = replace(changed, key=stored.key)
         if candidate.alarm.state is AlarmState.PAUSED and changed.state is AlarmState.ACTIVE:
             changed = replace(changed, state=AlarmState.PAUSED, pause_reason=candidate.alarm.pause_reason)

@@ -3,6 +3,7 @@
 from scheduler_svc.store.alarms import SqlAlarmStore
 from scheduler_svc.store.audit import SqlAuditStore
 from scheduler_svc.store.due import SqlDueStore
+from scheduler_svc.store.forecast import SqlForecastStore
 from scheduler_svc.store.hearing import SqlHearing
 from scheduler_svc.store.imports import SqlImportStore
 from scheduler_svc.store.ledger import SqlLedger
@@ -21,6 +22,7 @@ __all__ = [
     "SqlAlarmStore",
     "SqlAuditStore",
     "SqlDueStore",
+    "SqlForecastStore",
     "SqlHearing",
     "SqlImportStore",
     "SqlLedger",

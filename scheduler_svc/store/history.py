@@ -9,19 +9,19 @@ from scheduler_svc.recurrence import Micros
 from scheduler_svc.store.sql import Statement, both
 
 _INTO: Final = "INSERT INTO alarm_rules (alarm, since, tenant, until, trigger_rule, anchor_at, next_fire_at)"
-_OF_CALENDAR: Final = " AND ".join(f"trigger_rule NOT LIKE '{{\"{kind}\":%'" for kind in ("event", "threshold", "heartbeat"))
+OF_CALENDAR: Final = " AND ".join(f"trigger_rule NOT LIKE '{{\"{kind}\":%'" for kind in ("event", "threshold", "heartbeat"))
 _FIELDS: Final = "id, rule_since, tenant, {until}, trigger_rule, anchor_at, next_fire_at"
 # The rows are locked, so that what is kept as the first due time that is not in the ledger stays so until the rule is gone.
 _KEEP: Final = Statement(
     sqlite=(
         f"{_INTO} SELECT {_FIELDS.format(until='?3')} FROM alarms WHERE (id, version) IN "  # noqa: S608  constants
-        f"(SELECT i.value, v.value FROM json_each(?1) AS i JOIN json_each(?2) AS v ON i.key = v.key) AND {_OF_CALENDAR} "
+        f"(SELECT i.value, v.value FROM json_each(?1) AS i JOIN json_each(?2) AS v ON i.key = v.key) AND {OF_CALENDAR} "
         "ON CONFLICT DO NOTHING"
     ),
     postgresql=(
         f"{_INTO} SELECT {_FIELDS.format(until='$3::bigint')} FROM (SELECT alarms.* FROM alarms "  # noqa: S608  constants
         "JOIN unnest($1::text[], $2::bigint[]) AS w(alarm, expected) ON id = w.alarm AND version = w.expected "
-        f"WHERE {_OF_CALENDAR} ORDER BY id FOR NO KEY UPDATE OF alarms) AS a ON CONFLICT DO NOTHING"
+        f"WHERE {OF_CALENDAR} ORDER BY id FOR NO KEY UPDATE OF alarms) AS a ON CONFLICT DO NOTHING"
     ),
 )
 _LOCK: Final = Statement(

@@ -1,12 +1,13 @@
 """Alarms with a history: made, changed and let go on a clock that the test moves, without the engine's own loops."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from scheduler_svc.domain import Alarm, Firing
 from scheduler_svc.ports import Moved, NewAlarm
 from scheduler_svc.recurrence import Trigger
 from scheduler_svc.service import Alarms, Audits, Backfills, Caller, Draft
+from scheduler_svc.service.alarms import Place
 from scheduler_svc.service.audit import Finding, Summary
 from scheduler_svc.store import SqlAuditStore
 from tests.integration.scheduler.stores import ACTION, NOW, OWNER, Stores
@@ -62,6 +63,10 @@ class Timetable:
         made = (await self.stores.alarms.create([new]))[0]
         assert not isinstance(made, TocsinError), made
         return made
+
+    def with_places(self, places: Callable[[str], Awaitable[Place]]) -> Alarms:
+        """The use cases, with offsets for what may be spread."""
+        return Alarms(store=self.stores.alarms, create=self._create, hints=Deaf(), clock=self.clock, places=places)
 
     async def make(self, trigger: Trigger) -> Alarm:
         """A new alarm."""
