@@ -1,0 +1,119 @@
+"""`tocsin audit`: the ledger against the rules; `tocsin alarm backfill`: what the ledger lacks."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import typer
+
+from tocsin.cli.output import write_json, write_line, write_table
+from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
+from tocsin.cli.words import duration, instant, rfc3339
+from tocsin.client import Client
+from tocsin.clock import SystemClock
+from tocsin.errors import Internal
+from tocsin.lifecycle import ExitCode
+
+_AGO: Final = " ago"
+_SHOWN: Final = 100
+
+FromOption = Annotated[str, typer.Option("--from", help="First due time: 2026-12-01T09:00:00Z, or '24h ago'.")]
+ToOption = Annotated[str | None, typer.Option("--to", help="Due times from here on are left out; now unless given.")]
+
+
+def audit(
+    since: FromOption = "24h ago",
+    until: ToOption = None,
+    alarm: Annotated[str, typer.Option("--alarm", help="Only this alarm.")] = "",
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Recompute from the rules which due times a period must contain, and compare with the ledger. Any difference gives exit code 1."""
+    params = {"startTime": rfc3339(past(since, option="--from"))}
+    if until is not None:
+        params["endTime"] = rfc3339(past(until, option="--to"))
+    if alarm:
+        params["alarm"] = alarm if "/" in alarm else f"alarms/{alarm}"
+    with connect(state=state, url=url, api_key=api_key) as client:
+        summary = _audit(client, params, as_json=as_json)
+    if int(summary.get("missing", 0)) or int(summary.get("unexpected", 0)):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def backfill(
+    alarm: Annotated[str, typer.Argument(help="The alarm: its name, or the last part of it.")],
+    since: FromOption,
+    until: ToOption = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Fire so many at most.")] = 1_000_000,
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fire the due times of a period that the ledger does not have, such as those before the alarm was made; again does nothing twice."""
+    name = alarm if "/" in alarm else f"alarms/{alarm}"
+    body: dict[str, Any] = {"startTime": rfc3339(past(since, option="--from"))}
+    if until is not None:
+        body["endTime"] = rfc3339(past(until, option="--to"))
+    fired = known = 0
+    with connect(state=state, url=url, api_key=api_key) as client:
+        while fired < limit:
+            done = client.call("POST", f"/v1/{name}:backfill", body={**body, "limit": min(limit - fired, 1000)})
+            fired, known = fired + int(done.get("fired", 0)), known + int(done.get("known", 0))
+            left = done.get("nextStartTime")
+            if left is None:
+                break
+            body["startTime"] = left
+        else:
+            left = body["startTime"]
+    if as_json:
+        write_json({"fired": fired, "known": known, **({"nextStartTime": left} if left else {})})
+    else:
+        write_line(f"{fired} fired, {known} in the ledger already" + (f"; more from {left} on" if left else ""))
+
+
+def past(text: str, *, option: str) -> datetime:
+    """``24h ago``, or an instant."""
+    now, stripped = SystemClock().now(), text.strip()
+    if stripped.lower().endswith(_AGO):
+        return now - duration(stripped[: -len(_AGO)], option=option)
+    return instant(stripped, now=now, zone=None, option=option)
+
+
+def _audit(client: Client, params: dict[str, str], *, as_json: bool) -> dict[str, Any]:
+    shown, summary = 0, dict[str, Any]()
+    for told in client.stream("/v1/firings:audit", params):
+        summary = told.get("summary", summary)
+        if as_json:
+            write_json(told)
+        elif "finding" in told:
+            shown += 1
+            if shown <= _SHOWN:
+                write_line(_line(told["finding"]))
+    if not summary:
+        msg = "the audit ended without its summary"
+        raise Internal(msg)
+    if not as_json:
+        if shown > _SHOWN:
+            write_line(f"... and {shown - _SHOWN} more; --json shows all")
+        _account(summary)
+    return summary
+
+
+def _line(finding: dict[str, Any]) -> str:
+    return "  ".join(part for part in (finding["kind"], finding["dueTime"], finding["alarm"], finding.get("firing", "")) if part)
+
+
+def _account(summary: dict[str, Any]) -> None:
+    outcomes = sorted(summary.get("outcomes", {}).items())
+    rows = [
+        ("period", f"{summary['startTime']} to {summary['endTime']}"),
+        ("alarms", summary.get("alarms", 0)),
+        ("due times", summary.get("expected", 0)),
+        ("rows", summary.get("found", 0)),
+        *((f"  {outcome.lower()}", count) for outcome, count in outcomes),
+        ("missing", summary.get("missing", 0)),
+        ("unexpected", summary.get("unexpected", 0)),
+    ]
+    write_table(("audit", ""), [(name, str(value)) for name, value in rows], empty="")
