@@ -6,17 +6,19 @@ from functools import lru_cache
 from math import gcd
 from typing import Final
 
-from scheduler_svc.recurrence.days import Days
+from scheduler_svc.recurrence.days import Days, year_start
 from scheduler_svc.recurrence.ical.parts import Frequency, RuleParts
 from scheduler_svc.recurrence.ical.rule_days import PickedDays, RuleDays
 from scheduler_svc.recurrence.patterns import DAY, OnDays, Pattern, nth_on_days
 from scheduler_svc.recurrence.times import ListedTimes, Times, TimesOfDay
 
+_YEAR: Final = 366
 _HOUR: Final = 3600
 _MINUTE: Final = 60
 _LENGTHS: Final = {Frequency.HOURLY: _HOUR, Frequency.MINUTELY: _MINUTE, Frequency.SECONDLY: 1}
-# Days and an interval that never meet within 400 years take 20,871 steps at most: a step is a week, or longer.
-_MOST_STEPS: Final = 25_000
+# Turns up to so many days are looked through by years; longer ones by the days that have units, of which 400 years have few.
+_LONG_TURN: Final = 100_000
+_MOST_STEPS: Final = 5_000
 
 
 class PickedTimes(Pattern):
@@ -59,7 +61,7 @@ class EveryNthUnit(Pattern):
         self._days = days
         self._allowed = allowed
         self._inner = inner
-        self._good_days: Sequence[int] | None = None
+        self._good: _GoodDays | None = None
         self._shared = gcd(interval, self._units)
         self._turns = interval // self._shared
         """After so many days the units of the interval are the same ones again."""
@@ -95,18 +97,23 @@ class EveryNthUnit(Pattern):
             near = unit + (self._origin - unit) % self._interval
             if self._days.next(near // self._units) == near // self._units:
                 return near
-        for _ in range(_MOST_STEPS):
-            found = self._days.next(day)
-            if found is None:
-                return None
-            rest = self._units_on(found) >> (within if found == day else 0)
-            if rest:
-                return unit - within + (found - day) * self._units + (within if found == day else 0) + (rest & -rest).bit_length() - 1
-            later = self._day_with_units(found + 1)
-            if later is None:
-                return None
-            unit, day, within = later * self._units, later, 0
-        return None
+        found = self._days.next(day)
+        if found is None:
+            return None
+        rest = self._units_on(found) >> (within if found == day else 0)
+        if rest:
+            return found * self._units + (within if found == day else 0) + (rest & -rest).bit_length() - 1
+        later = self._good_day(found + 1)
+        if later is None:
+            return None
+        rest = self._units_on(later)
+        return later * self._units + (rest & -rest).bit_length() - 1
+
+    def _good_day(self, day: int) -> int | None:
+        """The first of the days, from ``day`` on, that has units."""
+        if self._good is None:
+            self._good = _GoodDays(self._days, self._residues(), self._turns)
+        return self._good.next(day)
 
     def _units_on(self, day: int) -> int:
         """The units of a day that are allowed and lie in the interval, as bits."""
@@ -114,18 +121,6 @@ class EveryNthUnit(Pattern):
         if begin >= self._units:
             return 0
         return self._allowed & _every(self._interval, self._units) << begin
-
-    def _day_with_units(self, day: int) -> int | None:
-        """The first day from ``day`` on that has any units, whatever the days are."""
-        if self._good_days is None:
-            self._good_days = self._residues()
-        if not self._good_days:
-            return None
-        residue = day % self._turns
-        index = bisect_left(self._good_days, residue)
-        if index < len(self._good_days):
-            return day - residue + self._good_days[index]
-        return day - residue + self._turns + self._good_days[0]
 
     def _residues(self) -> list[int]:
         """The days that have units, modulo the turns: a unit of the day belongs to just one of them (Chinese remainder theorem)."""
@@ -135,6 +130,41 @@ class EveryNthUnit(Pattern):
         inverse = pow(self._units // self._shared, -1, self._turns)
         units = (unit for unit, bit in enumerate(reversed(format(allowed, "b"))) if bit == "1")
         return sorted({(self._origin - unit) // self._shared * inverse % self._turns for unit in units})
+
+
+class _GoodDays(Days):
+    """Those of some days that have one of some residues, modulo a number of days."""
+
+    def __init__(self, days: Days, residues: Sequence[int], turns: int) -> None:
+        super().__init__()
+        self._days = days
+        self._residues = residues
+        self._turns = turns
+        short = turns <= _LONG_TURN
+        # A turn again and again, until a year fits behind every residue.
+        self._repeated = _bits_of(residues) * _every(turns, turns * (2 + _YEAR // turns)) if short else 0
+
+    def work_out(self, year: int) -> int:
+        """See `Days`."""
+        return self._days.mask(year) & self._repeated >> year_start(year) % self._turns
+
+    def next(self, day: int) -> int | None:
+        """See `Days`."""
+        if self._turns <= _LONG_TURN or not self._residues:
+            return super().next(day) if self._residues else None
+        found: int | None = day
+        for _ in range(_MOST_STEPS):
+            found = self._days.next(self._with_residue(found))
+            if found is None or self._with_residue(found) == found:
+                return found
+        return None
+
+    def _with_residue(self, day: int) -> int:
+        residue = day % self._turns
+        index = bisect_left(self._residues, residue)
+        if index < len(self._residues):
+            return day - residue + self._residues[index]
+        return day - residue + self._turns + self._residues[0]
 
 
 class _UnitTimes(Times):
@@ -229,6 +259,14 @@ def _possible(parts: RuleParts, times: int) -> bool:
     """Whether a period can have as many occurrences as BYSETPOS counts."""
     longest = {Frequency.YEARLY: 366, Frequency.MONTHLY: 31, Frequency.WEEKLY: len({nth.weekday for nth in parts.weekdays}) or 1}
     return min(abs(position) for position in parts.positions) <= longest[parts.frequency] * times
+
+
+def _bits_of(numbers: Sequence[int]) -> int:
+    """The bits with these numbers; by way of a text, for one by one a long number would be copied for each."""
+    digits = bytearray(b"0") * ((numbers[-1] if numbers else 0) + 1)
+    for number in numbers:
+        digits[-1 - number] = ord("1")
+    return int(digits, 2)
 
 
 @lru_cache(maxsize=256)
