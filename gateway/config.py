@@ -1,5 +1,6 @@
 """The settings of the gateway."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field, field_validator
@@ -37,6 +38,10 @@ class GatewaySettings(ServiceSettings):
     api_key_capacity: int = Field(10_000, ge=1, description="Most API keys remembered.")
     health_cache_seconds: float = Field(1.0, ge=0, description="How long GET /health shows the same picture.")
     health_timeout_seconds: float = Field(1.0, ge=0.2, description="How long a service may take to tell its health.")
+    spool_file: Path = Field(
+        Path("{state_dir}/gateway-spool.db"), description="SQLite file of events, readings and pings that wait for the scheduler."
+    )
+    spool_limit: int = Field(100_000, ge=1, description="How many may wait; more are refused with 503.")
     access_log: bool = Field(True, description="Whether each request is logged, at level info.")
 
     @field_validator("cors_allow_origins")

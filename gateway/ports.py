@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol, TypeAlias
 
 from gateway.domain import Circuit, ServiceView
+from tocsin.mesh.tokens import Principal
 
 Unary: TypeAlias = Callable[[bytes], Awaitable[bytes]]
 """One RPC: request bytes to answer bytes. Raises the classes of `tocsin.errors`."""
@@ -53,6 +54,28 @@ class Backend(Protocol):
 
     def both_streams(self, path: str) -> BothStreams:
         """The caller of the RPC ``path`` that streams both ways."""
+        ...
+
+
+class Keeper(Protocol):
+    """Takes on calls of one RPC whose service is away."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether calls wait already: a new one must not overtake them."""
+        ...
+
+    def mark(self, request: bytes) -> bytes:
+        """The request with an identity and a time of its own, so that calling twice is the same as once."""
+        ...
+
+    async def keep(self, request: bytes, principal: Principal | None) -> bytes:
+        """Keeps a marked request for later; the answer that its caller gets now.
+
+        Raises:
+            InvalidInput: its service would refuse it.
+            Unavailable: too many wait.
+        """
         ...
 
 

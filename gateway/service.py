@@ -1,7 +1,7 @@
 """The gateway's own use case: the picture of the whole platform's health."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,9 @@ class Picture:
 class HealthService:
     """Asks every service at once, and remembers the answers for a moment, so that probes cost next to nothing."""
 
-    def __init__(self, *, source: StatusSource, services: Sequence[str], clock: Clock, max_age_seconds: float) -> None:
+    def __init__(
+        self, *, source: StatusSource, services: Sequence[str], clock: Clock, max_age_seconds: float, spooled: Callable[[], int]
+    ) -> None:
         """Makes the use case.
 
         Args:
@@ -30,11 +32,13 @@ class HealthService:
             services: names of the services.
             clock: source of time.
             max_age_seconds: how long a picture is shown again.
+            spooled: how many calls wait for a service that is away.
         """
         self._source = source
         self._services = tuple(services)
         self._clock = clock
         self._max_age = max_age_seconds
+        self._spooled = spooled
         self._picture: Picture | None = None
         self._taken = 0.0
         self._taking: asyncio.Task[Picture] | None = None
@@ -48,6 +52,7 @@ class HealthService:
             "circuitBreakers": {
                 _short(target): _circuit(circuit) for target, circuit in worst_by_target(self._services, picture.circuits).items()
             },
+            "spool": {"waiting": self._spooled()},
         }
 
     async def debug(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The parts of the gateway and how they fit."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.access_log import AccessLog
 from gateway.clients import MeshBackend, MeshKeyExchange, MeshStatusSource
@@ -11,7 +11,7 @@ from gateway.edge import Edge, EdgeHandlers
 from gateway.handlers import pages
 from gateway.http.app import HttpApp
 from gateway.http.cors import Cors
-from gateway.http.endpoints import BodyRule, Endpoint, StreamEndpoint, UnaryEndpoint
+from gateway.http.endpoints import BodyRule, Endpoint, SpooledEndpoint, StreamEndpoint, UnaryEndpoint
 from gateway.http.server import HttpServer
 from gateway.http.streams import StreamRule
 from gateway.http.uploads import UploadEndpoint
@@ -19,12 +19,15 @@ from gateway.local import LocalBackend
 from gateway.openapi.document import build_document
 from gateway.openapi.legacy import to_3_0
 from gateway.operations import Operations
+from gateway.ports import Keeper
 from gateway.service import HealthService
+from gateway.spool import CallKeeper, Forwarder, Spool, SpoolStore, stamps
 from gateway.transcoding.contract import Contract
 from gateway.transcoding.router import Router
 from gateway.transcoding.routes import Route, build_routes
 from gateway.transcoding.template import parse
 from tocsin.clock import Clock
+from tocsin.database import Database
 from tocsin.lifecycle import App, Component
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
@@ -88,12 +91,26 @@ def assemble(
     keys = MeshKeyExchange(mesh=mesh)
     authenticator = Authenticator(verifier=verifier, keys=keys, clock=clock, rule=_key_cache_rule(settings))
     source = MeshStatusSource(mesh=mesh, breakers=breakers, timeout_seconds=settings.health_timeout_seconds)
-    health = HealthService(source=source, services=services, clock=clock, max_age_seconds=settings.health_cache_seconds)
+    database = Database(url=f"sqlite:///{settings.spool_file}", clock=clock, schema="gateway", migrations="gateway")
+    spool = Spool(store=SpoolStore(database), limit=settings.spool_limit)
+    forwarder = Forwarder(spool=spool, unary=backend.unary, clock=clock, registry=telemetry.registry)
+    keepers: dict[str, Keeper] = {
+        path: CallKeeper(path=path, stamp=stamp, spool=spool, ring=forwarder.ring, clock=clock) for path, stamp in stamps(clock).items()
+    }
+    health = HealthService(
+        source=source,
+        services=services,
+        clock=clock,
+        max_age_seconds=settings.health_cache_seconds,
+        spooled=lambda: spool.depth,
+    )
     access_log = _access_log(settings, clock)
     draining = asyncio.Event()
 
     app = HttpApp(
-        routes=build_endpoints(contract=contract, backend=backend, health=health, settings=settings, clock=clock, draining=draining),
+        routes=build_endpoints(
+            contract=contract, backend=backend, keepers=keepers, health=health, settings=settings, clock=clock, draining=draining
+        ),
         authenticator=authenticator,
         cors=Cors(origins=settings.cors_allow_origins),
         telemetry=telemetry,
@@ -106,7 +123,7 @@ def assemble(
     )
     edge = Edge(contract=contract, handlers=handlers, settings=settings, clock=clock)
     http = _http_server(settings, app, draining)
-    return App(name=settings.service_name, components=(*components, access_log), server=edge, http=http)
+    return App(name=settings.service_name, components=(*components, access_log, database, spool, forwarder), server=edge, http=http)
 
 
 def _own_status(settings: GatewaySettings, clock: Clock, *, mesh: Mesh, breakers: BreakerRegistry) -> MeshServicer:
@@ -146,6 +163,7 @@ def build_endpoints(
     *,
     contract: Contract,
     backend: MeshBackend,
+    keepers: Mapping[str, Keeper],
     health: HealthService,
     settings: GatewaySettings,
     clock: Clock,
@@ -171,6 +189,8 @@ def build_endpoints(
             )
         if route.streams:
             return StreamEndpoint(route=route, backend=backend, rule=body, clock=clock, streams=streams, draining=draining)
+        if (keeper := keepers.get(route.rpc.path)) is not None:
+            return SpooledEndpoint(route=route, backend=backend, rule=body, keeper=keeper)
         return UnaryEndpoint(route=route, backend=backend, rule=body)
 
     return Router(

@@ -8,12 +8,12 @@ from typing import Protocol
 from gateway.http.exchange import Exchange
 from gateway.http.headers import accepted, is_json
 from gateway.http.streams import OFFERS, EventStream, StreamRule
-from gateway.ports import Backend
+from gateway.ports import Backend, Keeper
 from gateway.transcoding.binding import Incoming
 from gateway.transcoding.problems import NotAcceptable, UnsupportedMediaType
 from gateway.transcoding.routes import Route
 from tocsin.clock import Clock
-from tocsin.errors import InvalidInput
+from tocsin.errors import DeadlineExceeded, InvalidInput, Unavailable
 
 
 class Endpoint(Protocol):
@@ -113,6 +113,35 @@ class UnaryEndpoint(RpcEndpoint):
             raise self._route.binder.as_written(error) from error
         reply = self._route.renderer.render(answer)
         await exchange.send(200, ((b"content-type", reply.content_type.encode("latin-1", "replace")), *self._headers), reply.data)
+
+
+class SpooledEndpoint(UnaryEndpoint):
+    """An RPC that is taken on and answered with 202 when its service is away; while others wait, new ones wait behind them."""
+
+    def __init__(self, *, route: Route, backend: Backend, rule: BodyRule, keeper: Keeper) -> None:
+        """Makes the endpoint of ``route``; ``keeper`` takes on what cannot be forwarded."""
+        super().__init__(route=route, backend=backend, rule=rule)
+        self._keeper = keeper
+
+    async def serve(self, exchange: Exchange, *, trace_id: str) -> None:
+        """Converts, calls or keeps, converts back."""
+        del trace_id
+        try:
+            request = self._keeper.mark(self._route.binder.bind(await read_request(exchange, self._route, self._rule)))
+            exchange.watch()
+            status, answer = await self._answer(exchange, request)
+        except InvalidInput as error:
+            raise self._route.binder.as_written(error) from error
+        reply = self._route.renderer.render(answer)
+        await exchange.send(status, ((b"content-type", reply.content_type.encode("latin-1", "replace")), *self._headers), reply.data)
+
+    async def _answer(self, exchange: Exchange, request: bytes) -> tuple[int, bytes]:
+        if not self._keeper.waiting:
+            try:
+                return 200, await self._call(request)
+            except (Unavailable, DeadlineExceeded):
+                pass  # whether it got there or not: its identity makes a second time harmless
+        return 202, await self._keeper.keep(request, exchange.principal)
 
 
 class StreamEndpoint(RpcEndpoint):

@@ -7,9 +7,13 @@ import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Final
 
 from tocsin.errors import Unauthenticated
 from tocsin.mesh.tokens import Principal
+
+TENANT: Final = "x-tocsin-tenant"
+"""Header of a call that a service makes for a tenant; it counts only from a delegate of the method, by its certificate."""
 
 
 def _nobody() -> None:
@@ -23,11 +27,12 @@ class Call:
         principal: whom the verified token speaks for.
         authorization: the header that the call's own calls carry.
         find_peer: names the service that called, by its certificate; asked only when somebody wants to know, for reading it costs.
+        tenant: for whom the call's own calls are made when there is no token: see `acting_for`.
         deadline: when the caller stops waiting, in seconds of the event loop's clock. It is not the injected clock: the wire enforces
             deadlines in real time.
     """
 
-    __slots__ = ("authorization", "deadline", "find_peer", "principal")
+    __slots__ = ("authorization", "deadline", "find_peer", "principal", "tenant")
 
     def __init__(
         self,
@@ -41,6 +46,7 @@ class Call:
         self.authorization = authorization
         self.find_peer = find_peer
         self.deadline = deadline
+        self.tenant = ""
 
 
 _current: ContextVar[Call | None] = ContextVar("tocsin_call", default=None)
@@ -91,6 +97,18 @@ def acting_as(token: str | Principal) -> Generator[None]:
     inner = Call(principal=who, authorization=f"Bearer {text}")
     if outer is not None:
         inner.deadline, inner.find_peer = outer.deadline, outer.find_peer
+    restore = _current.set(inner)
+    try:
+        yield
+    finally:
+        _current.reset(restore)
+
+
+@contextmanager
+def acting_for(tenant: str) -> Generator[None]:
+    """Calls inside of this block are made for ``tenant`` by the service itself, which is a delegate of their methods."""
+    inner = Call()
+    inner.tenant = tenant
     restore = _current.set(inner)
     try:
         yield

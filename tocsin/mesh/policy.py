@@ -70,6 +70,7 @@ class MethodPolicy:
         criticality: importance under overload.
         callers: services that may call; empty unless internal.
         public: no token is needed.
+        delegates: services that may call for a tenant without its token.
         hedged: a second attempt is made beside a slow one.
         hedge_delay: seconds before it; None for what most calls take.
         idempotent: marked IDEMPOTENT or NO_SIDE_EFFECTS.
@@ -91,6 +92,7 @@ class MethodPolicy:
     criticality: Criticality
     callers: frozenset[str]
     public: bool
+    delegates: frozenset[str]
     hedged: bool
     hedge_delay: float | None
     idempotent: bool
@@ -135,6 +137,12 @@ def policies() -> Mapping[str, MethodPolicy]:
         PolicyError: a method lacks something that is mandatory.
     """
     return checked(read(contract()))
+
+
+@cache
+def every_scope() -> frozenset[str]:
+    """Every scope that the contract asks for."""
+    return frozenset(policy.scope for policy in policies().values() if policy.scope)
 
 
 def checked(found: Mapping[str, MethodPolicy]) -> Mapping[str, MethodPolicy]:
@@ -194,6 +202,7 @@ def _method_policy(
         criticality=Criticality(options.criticality or Criticality.NORMAL),
         callers=frozenset(options.callers),
         public=options.public,
+        delegates=frozenset(options.delegates),
         hedged=options.hedge.enabled,
         hedge_delay=_seconds(options.hedge.delay) if options.hedge.HasField("delay") else None,
         idempotent=level in _IDEMPOTENT,

@@ -100,6 +100,7 @@ async def test_health_tells_the_whole_picture(rig: Rig) -> None:
             "status": "healthy",
             "services": {"shelf": {"status": "healthy", "replicas": 1}, "auth": {"status": "healthy", "replicas": 1}},
             "circuitBreakers": {"shelf": {"state": "CLOSED", "failures": 0}, "auth": {"state": "CLOSED", "failures": 0}},
+            "spool": {"waiting": 0},
         }
 
 

@@ -84,7 +84,7 @@ async def test_the_picture_is_taken_once_a_second_for_everybody(clock: FakeClock
     """A burst of probes asks each service once; the gateway's own circuits are always current."""
     source = Source()
     source.gate.clear()
-    health = HealthService(source=source, services=["mailer_svc"], clock=clock, max_age_seconds=1)
+    health = HealthService(source=source, services=["mailer_svc"], clock=clock, max_age_seconds=1, spooled=lambda: 0)
     burst = [asyncio.create_task(health.health()) for _ in range(5)]
     await asyncio.sleep(0)
     source.gate.set()
@@ -96,6 +96,7 @@ async def test_the_picture_is_taken_once_a_second_for_everybody(clock: FakeClock
             "mailer": {"status": "degraded", "replicas": 1, "dependencies": {"redis": {"status": "degraded", "detail": "it is away"}}}
         },
         "circuitBreakers": {"mailer": {"state": "OPEN", "failures": 1}},
+        "spool": {"waiting": 0},
     }
     await clock.advance(0.9)
     await health.health()

@@ -18,7 +18,7 @@ from tocsin.mesh.breaker import Breaker, BreakerRegistry, Outcome, Permit, State
 from tocsin.mesh.client.hedge import Hedger
 from tocsin.mesh.client.recovery import Recovery
 from tocsin.mesh.client.throttle import Throttle, Throttled
-from tocsin.mesh.context import current
+from tocsin.mesh.context import TENANT, current
 from tocsin.mesh.metrics import ClientMetrics, Durations
 from tocsin.mesh.policy import MethodPolicy
 from tocsin.mesh.retry import Retrier, RetryBudget, retryable
@@ -100,9 +100,11 @@ class Method:
         """``metadata`` with the authorization of the current call."""
         call = current()
         own: Metadata = () if metadata is None else tuple(metadata)
-        if call is None or call.authorization is None:
+        if call is None:
             return own
-        return (*own, ("authorization", call.authorization))
+        if call.authorization is not None:
+            return (*own, ("authorization", call.authorization))
+        return (*own, (TENANT, call.tenant)) if call.tenant else own
 
     def trace(self) -> str | None:
         """The trace that an attempt belongs to; None lets the attempt's span, or the far end, begin one."""

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NoReturn, TypeVar, cast
 
@@ -16,13 +17,13 @@ from opentelemetry.trace import SpanKind
 
 from tocsin.errors import DeadlineExceeded, Internal, PermissionDenied, TocsinError, Unauthenticated, Unavailable
 from tocsin.mesh import status
-from tocsin.mesh.context import Call, enter
+from tocsin.mesh.context import TENANT, Call, enter
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.identity import Identity
 from tocsin.mesh.metrics import ServerMetrics
-from tocsin.mesh.policy import Kind, MethodPolicy
+from tocsin.mesh.policy import Kind, MethodPolicy, every_scope
 from tocsin.mesh.shedding import Shedder
-from tocsin.mesh.tokens import TokenVerifier
+from tocsin.mesh.tokens import Principal, TokenVerifier
 from tocsin.mesh.validation import RequestValidator
 from tocsin.telemetry import (
     TRACEPARENT,
@@ -48,6 +49,7 @@ _BEARER = "bearer "
 _CODES: dict[object, grpc.StatusCode] = {key: code for code in grpc.StatusCode for key in (code, code.value[0])}
 # A caller that sends no deadline, or a longer one than declared, gets this much of grace before the server ends the call itself.
 _SLACK = 1.0
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class CallerRefused(PermissionDenied):
@@ -130,7 +132,11 @@ class Chain:
         call = Call(authorization=authorization, find_peer=partial(self._peer, context))
         for stage in self._stages:
             stage(call, context)
-        if not self._policy.public:
+        if authorization is None and self._policy.delegates:
+            call.principal = self._delegated(call, context)
+        if call.principal is not None:
+            bind_tenant(call.principal.tenant)
+        elif not self._policy.public:
             await self._authenticate(call)
         elif call.authorization is not None:
             # Nobody needs a token here; one that is not valid is as good as none.
@@ -170,6 +176,16 @@ class Chain:
                 raise DeadlineExceeded
             limit = min(limit, remaining)
         call.deadline = _now() + limit
+
+    def _delegated(self, call: Call, context: Context) -> Principal | None:
+        """Whom a delegate of the method calls for; None when it is no such call."""
+        tenant = next((value for key, value in context.invocation_metadata() or () if key == TENANT), None)
+        if not isinstance(tenant, str) or not tenant or call.find_peer() not in self._policy.delegates:
+            return None
+        # Its certificate stands for the token, whose scopes it has checked; the zone is UTC, for no local time comes this way.
+        return Principal(
+            tenant=tenant, subject=f"services/{call.find_peer()}", scopes=every_scope(), time_zone="UTC", token="", expires=_NEVER
+        )
 
     async def _authenticate(self, call: Call) -> None:
         header, scope = call.authorization, self._policy.scope

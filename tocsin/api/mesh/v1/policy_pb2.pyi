@@ -185,6 +185,7 @@ class Policy(_message.Message):
     CALLERS_FIELD_NUMBER: _builtins.int
     PUBLIC_FIELD_NUMBER: _builtins.int
     HEDGE_FIELD_NUMBER: _builtins.int
+    DELEGATES_FIELD_NUMBER: _builtins.int
     scope: _builtins.str
     """Scope that the caller's token must carry, such as "alarms:write". Set but empty: none, whatever the service's default."""
     rate_class: _builtins.str
@@ -215,6 +216,12 @@ class Policy(_message.Message):
     def hedge(self) -> Global___Hedge:
         """Hedging rule."""
 
+    @_builtins.property
+    def delegates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Services that may call this method for a tenant without a token of its own, such as "gateway" for what it took on while the service
+        was away.
+        """
+
     def __init__(
         self,
         *,
@@ -227,10 +234,11 @@ class Policy(_message.Message):
         callers: _abc.Iterable[_builtins.str] | None = ...,
         public: _builtins.bool = ...,
         hedge: Global___Hedge | None = ...,
+        delegates: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "hedge", b"hedge", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "callers", b"callers", "criticality", b"criticality", "hedge", b"hedge", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "callers", b"callers", "criticality", b"criticality", "delegates", b"delegates", "hedge", b"hedge", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__scope: _TypeAlias = _typing.Literal["scope"]  # noqa: Y015
     _WhichOneofArgType__scope: _TypeAlias = _typing.Literal["_scope", b"_scope"]  # noqa: Y015

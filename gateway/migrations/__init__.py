@@ -1,0 +1,1 @@
+"""The schema of mailer_svc, revision by revision."""
