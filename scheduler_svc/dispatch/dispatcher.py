@@ -13,17 +13,16 @@ from typing import Final
 from scheduler_svc.background import Background, Wake
 from scheduler_svc.dispatch.backlog import Backlog
 from scheduler_svc.dispatch.leases import Delivery, Leases
+from scheduler_svc.dispatch.results import Entry, Results
 from scheduler_svc.dispatch.session import Confirmed, Drain, Jobs, Session
-from scheduler_svc.domain import Failed, FiringState, Lease, Parcel, Released, Report, Setback, Succeeded, setback
+from scheduler_svc.domain import Failed, FiringState, Lease, Parcel, Priority, Released, Report, Setback, Succeeded, setback
 from scheduler_svc.ports import Bell, Ledger, Observer, Paused, Shards
 from scheduler_svc.recurrence import Micros
 from tocsin.clock import Clock
-from tocsin.errors import Aborted, Unavailable
 
 _SECOND: Final = 1_000_000
 _SHORTEST_SECONDS: Final = 0.001  # a wait that rounds to nothing would spin
 _GIVEN_BACK: Final = Released()
-_RETRY_SECONDS: Final = (0.1, 0.2, 0.5, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +41,7 @@ class DispatchOptions:
 
     batch_size: int = 500
     result_batch: int = 2000
-    queue_limit: int = 20_000
+    queue_limit: int = 50_000
     lease_seconds: float = 30.0
     lost_deliveries: int = 3
     retry_horizon: Micros = 60 * _SECOND
@@ -82,11 +81,9 @@ class Dispatcher:
         self._draw = draw
         self._sessions: deque[Session] = deque()
         self._numbers = 0
-        self._reports: deque[tuple[Session | None, Report]] = deque()
         self._wake = Wake(clock)
-        self._reported = asyncio.Event()
-        self._room = asyncio.Event()
         self._loops = Background(clock)
+        self._results = Results(commit=self._commit, most=options.result_batch, loops=self._loops, clock=clock)
         self._pumping = False
         self._heal_at = 0.0
 
@@ -96,18 +93,14 @@ class Dispatcher:
         """Begins to tend leases and to commit results."""
         if not self._loops.running:
             self._loops.start("dispatch", self._tend)
-            self._loops.start("results", self._commit_forever)
+            self._results.start()
 
     async def stop(self) -> None:
         """Ends every session, and commits the results that have come; what is unfinished stays in the ledger."""
         await self._loops.stop()
         while self._sessions:
             self._sessions.popleft().close()
-        try:
-            while self._reports:
-                await self._commit(self._take_reports())
-        except Unavailable:
-            self._reports.clear()  # nobody was told that they are kept; the firings will be delivered again
+        await self._results.finish()
 
     @property
     def failing(self) -> dict[str, str]:
@@ -129,11 +122,7 @@ class Dispatcher:
     def shards_gained(self, shards: Collection[int]) -> None:
         """These shards are ours now: whatever is unfinished in them is looked up."""
         if shards:
-            self._look_for_everything()
-
-    def _look_for_everything(self) -> None:
-        self.backlog.read_all()
-        self._wake.set()
+            self.doubt()
 
     def shards_lost(self, shards: Collection[int]) -> None:
         """These shards are somebody else's now; results of what is on its way still count."""
@@ -224,20 +213,19 @@ class Dispatcher:
         session.unconfirmed += len(reports)
         for report in reports:
             self._take(session, report)
-        self._reported.set()
-        while len(self._reports) > 4 * self.options.result_batch:
-            self._room.clear()
-            await self._room.wait()
+        await self._results.room()
 
     def _take(self, session: Session, report: Report) -> None:
         lease, end = report
         if isinstance(end, Succeeded):
             # Whichever delivery it was, the work is done: the firing goes to nobody else.
             delivery = self.leases.get(lease.firing)
-            if delivery is None and (parcel := self.backlog.discard(lease.firing)) is not None:
+            parcel = self.backlog.discard(lease.firing) if delivery is None else delivery.parcel
+            if delivery is None and parcel is not None:
                 self._ending[parcel.id] = parcel
         else:
             delivery = self.leases.current(lease)
+            parcel = None if delivery is None else delivery.parcel
             if end == _GIVEN_BACK:
                 if delivery is not None and not delivery.reported:
                     self._put_back(delivery)
@@ -245,39 +233,9 @@ class Dispatcher:
                 return
         if delivery is not None:
             delivery.reported = True
-        self._reports.append((session, report))
+        self._results.add((session, report), critical=parcel is not None and parcel.priority == Priority.CRITICAL)
 
-    def _take_reports(self) -> list[tuple[Session | None, Report]]:
-        most = min(len(self._reports), self.options.result_batch)
-        taken = [self._reports.popleft() for _ in range(most)]
-        self._room.set()
-        return taken
-
-    async def _commit_forever(self) -> None:
-        while True:
-            while not self._reports:
-                self._reported.clear()
-                await self._reported.wait()
-            await self._commit_surely(self._take_reports())
-
-    async def _commit_surely(self, batch: Sequence[tuple[Session | None, Report]]) -> None:
-        """Commits a batch, however long the database is away."""
-        failures = 0
-        while True:
-            try:
-                await self._commit(batch)
-            except (Unavailable, Aborted) as error:
-                self._loops.failing["results"] = error.message
-                await self._clock.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
-                failures += 1
-            except asyncio.CancelledError:
-                self._reports.extendleft(reversed(batch))
-                raise
-            else:
-                self._loops.worked("results")
-                return
-
-    async def _commit(self, batch: Sequence[tuple[Session | None, Report]]) -> None:
+    async def _commit(self, batch: Sequence[Entry]) -> None:
         """Commits one batch; then, and only then, what is over is forgotten and the leases are confirmed."""
         started, now = self._clock.monotonic(), self._clock.micros()
         done = {report.lease.firing: report.end for _, report in batch if isinstance(report.end, Succeeded)}
@@ -310,7 +268,7 @@ class Dispatcher:
             parcel = delivery.parcel if delivery else self._ending.pop(firing, None) or self.backlog.discard(firing)
             self.backlog.settle(firing)
             if parcel is None:
-                self._look_for_everything()  # nobody here knows its alarm, nor what waits for it
+                self.doubt()  # nobody here knows its alarm, nor what waits for it
             else:
                 tenants.add(parcel.tenant)
                 self.backlog.chains.end(parcel)
@@ -355,8 +313,8 @@ class Dispatcher:
         # It may be what kills its processors: it counts as an attempt, and so ends.
         delivery.reported = True
         reason = f"{parcel.lost} deliveries in a row ended without a result"
-        self._reports.append((None, Report(Lease(parcel.id, parcel.token), Failed(reason="DELIVERY_LOST", message=reason))))
-        self._reported.set()
+        report = Report(Lease(parcel.id, parcel.token), Failed(reason="DELIVERY_LOST", message=reason))
+        self._results.add((None, report), critical=parcel.priority == Priority.CRITICAL)
 
     # -- time passes ----------------------------------------------------------------------------------------------------------
 
@@ -376,7 +334,7 @@ class Dispatcher:
         now = self._clock.monotonic()
         if now >= self._heal_at:
             self._heal_at = now + self.options.heal_seconds
-            self._look_for_everything()
+            self.doubt()
 
     def _next_look(self) -> float:
         """Seconds until something is to be done that nobody will ring for."""
@@ -385,7 +343,7 @@ class Dispatcher:
         return max(_SHORTEST_SECONDS, min(self._heal_at - now, lease, self.backlog.next_look()))
 
 
-def _confirm(batch: Sequence[tuple[Session | None, Report]]) -> None:
+def _confirm(batch: Sequence[Entry]) -> None:
     by_session: defaultdict[int, list[Lease]] = defaultdict(list)
     sessions: dict[int, Session] = {}
     for session, report in batch:

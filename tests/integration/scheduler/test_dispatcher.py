@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from scheduler_svc.dispatch import DispatchOptions
+from scheduler_svc.dispatch import DispatchOptions, Jobs
 from scheduler_svc.domain import End, Failed, Firing, FiringState, Lease, Outcome, Parcel, Priority, Released, RetryPolicy, Succeeded
 from tests.integration.scheduler.replica import Processor, Replica, pass_time
 from tests.integration.scheduler.stores import OWNER, SECOND, Stores, firing
@@ -227,6 +227,39 @@ async def test_urgent_work_is_not_behind_a_full_bulk_lane(start: Start, add: Add
     processor = Processor(replica, credit=1, answer=SILENT)
     parcel, _ = await processor.delivery()
     assert parcel.id == urgent.id
+
+
+async def test_urgent_work_goes_beyond_the_credit(start: Start, add: Add) -> None:
+    """A processor whose places are all taken by bulk work still takes critical firings, as many as it said, and pays them back."""
+    await add(20, priority=Priority.BULK)
+    replica = await start()
+    processor = Processor(replica, credit=5, reserve=2, answer=SILENT)
+    await processor.delivery(5)
+    urgent = [_parcel(one) for one in await add(3, priority=Priority.CRITICAL)]
+    replica.dispatcher.offer(urgent)
+    await processor.delivery(7)
+    assert {parcel.id for parcel, _ in processor.got[5:]} <= {parcel.id for parcel in urgent}
+    assert processor.session.credit == -2
+    for parcel, token in processor.got[:3]:
+        await processor.report(parcel.id, token, Succeeded())
+    await processor.delivery(8)
+    assert {parcel.id for parcel, _ in processor.got[5:]} == {parcel.id for parcel in urgent}
+
+
+async def test_urgent_work_overtakes_jobs_that_have_not_left(start: Start, add: Add) -> None:
+    """While a slow processor has not read one message, what is urgent gets into the next."""
+    await add(20, priority=Priority.BULK)
+    replica = await start(batch_size=5)
+    session = replica.dispatcher.connect("slow")
+    replica.dispatcher.grant(session, 100)
+    await eventually(lambda: replica.dispatcher.backlog.lanes.size(3) == 15)
+    (urgent,) = await add(priority=Priority.CRITICAL)
+    replica.dispatcher.offer([_parcel(urgent)])
+    first, second = await session.next(), await session.next()
+    assert isinstance(first, Jobs)
+    assert isinstance(second, Jobs)
+    assert urgent.id not in [parcel.id for parcel, _ in first.deliveries]
+    assert second.deliveries[0][0].id == urgent.id
 
 
 def _parcel(one: Firing) -> Parcel:

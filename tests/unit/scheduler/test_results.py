@@ -1,0 +1,124 @@
+"""Results wait for their commit in lines."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from scheduler_svc.background import Background
+from scheduler_svc.dispatch.results import Entry, Results
+from scheduler_svc.domain import Lease, Report, Succeeded
+from tocsin.errors import Unavailable
+from tocsin.testing.clock import FakeClock
+from tocsin.testing.waiting import eventually
+
+
+def entry(name: str) -> Entry:
+    """A success that nobody waits for."""
+    return None, Report(Lease(name, 1), Succeeded())
+
+
+def names(batch: Sequence[Entry]) -> list[str]:
+    """The firings of a batch."""
+    return [report.lease.firing for _, report in batch]
+
+
+class Store:
+    """Keeps batches, unless it is away, or holds those back that contain a firing."""
+
+    def __init__(self) -> None:
+        self.kept: list[list[str]] = []
+        self.away = False
+        self.slow = ""
+        self.gate = asyncio.Event()
+
+    async def commit(self, batch: Sequence[Entry]) -> None:
+        if self.slow in names(batch):
+            await self.gate.wait()
+        if self.away:
+            raise Unavailable("away")
+        self.kept.append(names(batch))
+
+
+class Bench:
+    """Results in front of a store."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.store, self.loops = Store(), Background(clock)
+        self.results = Results(commit=self.store.commit, most=2, loops=self.loops, clock=clock)
+
+    def add(self, *firings: str, critical: bool = False) -> None:
+        for name in firings:
+            self.results.add(entry(name), critical=critical)
+
+
+@pytest.fixture
+async def bench(clock: FakeClock) -> AsyncIterator[Bench]:
+    """Commits from the start."""
+    made = Bench(clock)
+    made.results.start()
+    yield made
+    await made.loops.stop()
+
+
+async def test_results_are_committed_in_order_and_in_batches(bench: Bench) -> None:
+    """Of the size that was asked for."""
+    bench.add("a", "b", "c")
+    await eventually(lambda: bench.store.kept == [["a", "b"], ["c"]])
+
+
+async def test_a_critical_result_waits_for_no_other(bench: Bench) -> None:
+    """It is committed while a batch of others still is."""
+    bench.store.slow = "a"
+    bench.add("a", "b", "c")
+    await asyncio.sleep(0)
+    bench.add("x", critical=True)
+    await eventually(lambda: bench.store.kept == [["x"]])
+    bench.store.gate.set()
+    await eventually(lambda: bench.store.kept == [["x"], ["a", "b"], ["c"]])
+
+
+async def test_a_batch_is_tried_until_it_is_kept(bench: Bench, clock: FakeClock) -> None:
+    """While the store is away its line says so, and nothing overtakes."""
+    bench.store.away = True
+    bench.add("a", "b", "c")
+    await eventually(lambda: bench.loops.failing == {"results": "away"})
+    await clock.advance(5)
+    bench.store.away = False
+
+    async def kept() -> bool:
+        await clock.advance(0.1)
+        return bench.store.kept == [["a", "b"], ["c"]]
+
+    await eventually(kept)
+    assert bench.loops.failing == {}
+
+
+async def test_whoever_reports_too_much_waits(bench: Bench) -> None:
+    """Until the store has caught up."""
+    bench.store.slow = "0"
+    bench.add(*map(str, range(12)))
+    waiting = asyncio.create_task(bench.results.room())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    bench.store.gate.set()
+    await waiting
+    await eventually(lambda: [name for batch in bench.store.kept for name in batch] == list(map(str, range(12))))
+
+
+async def test_what_is_left_is_committed_in_the_end(bench: Bench) -> None:
+    """A batch whose commit was cut off goes first; when the store is away, what is left is let go: nobody was told that it is kept."""
+    bench.store.slow = "a"
+    bench.add("a", "b", "c")
+    bench.add("x", critical=True)
+    await eventually(lambda: bench.store.kept == [["x"]])
+    await bench.loops.stop()
+    bench.store.slow = ""
+    await bench.results.finish()
+    assert bench.store.kept == [["x"], ["a", "b"], ["c"]]
+    bench.store.away = True
+    bench.add("d")
+    await bench.results.finish()
+    bench.store.away = False
+    await bench.results.finish()
+    assert bench.store.kept == [["x"], ["a", "b"], ["c"]]
