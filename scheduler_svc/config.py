@@ -36,7 +36,7 @@ class SchedulerSettings(StoreSettings, ServiceSettings):
     work_lease_seconds: float = Field(30.0, ge=1, le=3600, description="How long a processor may be silent about a firing.")
     result_batch_size: int = Field(2000, ge=1, le=20_000, description="Results that one transaction commits, at most.")
     queue_limit: int = Field(
-        20_000, ge=100, description="Firings of one lane in memory, and as many that wait for a retry; the others wait in the database."
+        50_000, ge=100, description="Firings of one lane in memory, and as many that wait for a retry; the others wait in the database."
     )
     lost_deliveries: int = Field(
         3, ge=1, le=100, description="Deliveries in a row without a result that count as one failed attempt of a firing."
