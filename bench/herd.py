@@ -115,13 +115,15 @@ class Watcher:
     async def figures(self, herd: Herd) -> dict[str, Any]:
         """What the ledger says: how many are done, how often they were tried, and how long the critical ones took."""
         rows = await self._ask(_ROWS, since=herd.due, until=herd.until)
-        took = [(row.completed_at - row.due_at) / 1000 for row in rows if row.priority == Priority.CRITICAL]
+        critical = [row for row in rows if row.priority == Priority.CRITICAL]
         found: dict[str, Any] = {
             "missing": herd.alarms + herd.urgent - len(rows),
             "attempts_beyond_one": sum(row.attempts - 1 for row in rows),
             "early": sum(row.fired_at < row.due_at for row in rows),
         }
         if herd.urgent:
-            percentiles = statistics.quantiles(took, n=100, method="inclusive")
-            found |= {"critical_p50_ms": round(percentiles[49], 1), "critical_p99_ms": round(percentiles[98], 1)}
+            for name, since in (("let_go", "fired_at"), ("done", "completed_at")):
+                took = [(getattr(row, since) - row.due_at) / 1000 for row in critical]
+                percentiles = statistics.quantiles(took, n=100, method="inclusive")
+                found |= {f"critical_{name}_p50_ms": round(percentiles[49], 1), f"critical_{name}_p99_ms": round(percentiles[98], 1)}
         return found
