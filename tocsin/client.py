@@ -166,6 +166,22 @@ class Client:
         params = {name: value for name, value in (("alarm", alarm), ("resumeToken", resume_token)) if value}
         return self.stream("/v1/firings:watch", params)
 
+    def publish_event(
+        self, topic: str, data: Resource | None = None, *, event_id: str = "", source: str = "", time: str | None = None
+    ) -> Resource:
+        """Publishes an event; one with a known ``event_id`` does nothing. ``time`` is in RFC 3339."""
+        return self.call(
+            "POST", "/v1/events", body=_given(topic=topic, data=data, id=event_id or str(uuid.uuid4()), source=source, time=time)
+        )
+
+    def record_reading(self, metric: str, value: float, *, source: str = "", time: str | None = None) -> Resource:
+        """Records a reading of a metric. ``time`` is in RFC 3339."""
+        return self.call("POST", "/v1/readings", body={"value": value, **_given(metric=metric, source=source, time=time)})
+
+    def ping(self, key: str) -> Resource:
+        """Says that the heartbeat of this key is alive."""
+        return self.call("POST", f"/v1/pings/{quote(key, safe='')}", body={})
+
     def list_messages(self) -> Iterator[Resource]:
         """The mails of the dev inbox, the newest first."""
         return self.pages("/v1/inbox/messages", "messages", {})
@@ -226,11 +242,16 @@ class Client:
                 if answer.is_error:
                     answer.read()
                     raise error_of(answer)
-                for line in answer.iter_lines():
+                for line in _lines(answer.iter_bytes()):
                     if line.strip():
                         yield _item(json.loads(line))
         except httpx.HTTPError as error:
             raise errors.Unavailable(f"the stream from {self._http.base_url} broke: {error}") from error
+
+
+def _given(**fields: object) -> Resource:
+    """The fields that say something."""
+    return {name: value for name, value in fields.items() if value}
 
 
 def error_of(answer: httpx.Response) -> TocsinError:
@@ -257,6 +278,15 @@ def problem_error(problem: Mapping[str, Any], *, retry_after: float | None = Non
         metadata=info.get("metadata"),
         reason=info.get("reason"),
     )
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The lines of a text that comes in pieces. Only LF ends one: JSON may hold what else Python takes for the end of a line."""
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+    yield rest
 
 
 def _item(line: Resource) -> Resource:

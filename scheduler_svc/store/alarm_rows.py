@@ -15,6 +15,7 @@ from tocsin.listing import Condition
 
 COLUMNS: Final = tuple(column.name for column in alarms.c)
 LABEL_COLUMNS: Final = ("tenant", "name", "value", "alarm")
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _INSERT_LABELS: Final = insert(alarm_labels, LABEL_COLUMNS)
 
 
@@ -65,7 +66,7 @@ def row_of(alarm: Alarm, *, rule: str | None = None) -> tuple[Any, ...]:
         alarm.action.body,
         "" if alarm.retry is None else alarm.retry.encode(),
         alarm.display_name,
-        json.dumps(dict(alarm.labels), ensure_ascii=False, separators=(",", ":")) if alarm.labels else "",
+        _encode(dict(alarm.labels)) if alarm.labels else "",
         alarm.traceparent,
         alarm.version,
         alarm.created,

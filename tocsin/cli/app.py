@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from tocsin.cli.alarms import add, show
+from tocsin.cli.audit import audit, backfill
 from tocsin.cli.bench import bench
+from tocsin.cli.bulk import export_file, import_file
 from tocsin.cli.events import ping, send_event, send_reading
 from tocsin.cli.firings import watch
 from tocsin.cli.inbox import inbox
@@ -36,7 +38,9 @@ def make_app() -> typer.Typer:
     reading = typer.Typer(no_args_is_help=True, help="Record readings.", epilog=EXIT_CODES)
     reading.command("send", epilog=EXIT_CODES)(send_reading)
     app.add_typer(reading, name="reading", rich_help_panel="Use Tocsin")
-    for command in (inbox, watch, run, ping):
+    app.command("import", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(import_file)
+    app.command("export", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(export_file)
+    for command in (inbox, watch, run, ping, audit, forecast, stats, replans):
         app.command(epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(command)
     return app
 

@@ -26,6 +26,17 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable outpu
 def connect(*, state: Path, url: str | None, api_key: str | None) -> Client:
     """A client for the named gateway, or for the stack that runs on the state folder.
 
+    Raises:
+        Unavailable: no URL is given and no stack runs there.
+        Unauthenticated: the key of the state folder cannot be read.
+    """
+    address, key = target_of(state=state, url=url, api_key=api_key)
+    return Client(url=address, api_key=key)
+
+
+def target_of(*, state: Path, url: str | None, api_key: str | None) -> tuple[str, str | None]:
+    """The gateway and the key for it.
+
     The folder's own key is sent to its own stack alone, never to a URL that was given.
 
     Raises:
@@ -33,12 +44,12 @@ def connect(*, state: Path, url: str | None, api_key: str | None) -> Client:
         Unauthenticated: the key of the state folder cannot be read.
     """
     if url is not None:
-        return Client(url=url, api_key=api_key)
+        return url, api_key
     picture = read_picture(state) if is_running(state) else None
     if picture is None:
         msg = f"no stack runs on {os.fspath(state)}: start one with `tocsin up`, or name a gateway with --url"
         raise Unavailable(msg)
-    return Client(url=picture.http, api_key=api_key or _read_key(Path(picture.api_key_file)))
+    return picture.http, api_key or _read_key(Path(picture.api_key_file))
 
 
 def _read_key(path: Path) -> str:

@@ -16,7 +16,15 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from scheduler_svc.handlers.bulk.rules import Check, UnknownRule, container_rules, message_checks, rules_of, scalar_checks
+from scheduler_svc.handlers.bulk.rules import (
+    Check,
+    UnknownRule,
+    container_rules,
+    message_checks,
+    rules_of,
+    scalar_checks,
+    text_bounds,
+)
 
 Maker: TypeAlias = Callable[[Any], Any]
 """Makes the value of a field; raises `Unsure`, or anything that a wrong type leads to."""
@@ -28,6 +36,7 @@ UNSURE: Final = (ValueError, TypeError, OverflowError, LookupError, AttributeErr
 _IGNORE_IF_ZERO: Final = 1
 _IGNORE_ALWAYS: Final = 3
 _DEEPEST: Final = 32
+_MOST_PLANS: Final = 256
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3}|\.\d{6})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -65,18 +74,27 @@ def _compile(descriptor: Descriptor, replaced: Mapping[str, Maker]) -> Callable[
     wanted = [rules_of(oneof, kind="oneof") is not None for oneof in descriptor.oneofs if len(oneof.fields) > 1]
     checks = message_checks(rules_of(descriptor, kind="message"))
 
+    def plan(keys: tuple[str, ...]) -> list[tuple[str, Maker]]:
+        """What is done with the values of these names, in their order; whatever the values are, they may stand together."""
+        found = [table[key] for key in keys]
+        names = {name for name, _ in found}
+        alone = all(one <= len(group & names) <= 1 for group, one in zip(groups, wanted, strict=True))
+        if len(names) < len(found) or not alone or not names.issuperset(needed):
+            raise Unsure
+        return found
+
+    plans: dict[tuple[str, ...], list[tuple[str, Maker]]] = {}
+
     def make(value: Any) -> Fields:
-        made: Fields = {}
-        for key, item in value.items():
-            name, maker = table[key]
-            if name in made:
-                raise Unsure
-            made[name] = maker(item)
+        keys = tuple(value)
+        known = plans.get(keys)
+        if known is None:
+            known = plan(keys)
+            if len(plans) < _MOST_PLANS:
+                plans[keys] = known
+        made = {name: maker(item) for (name, maker), item in zip(known, value.values(), strict=True)}
         for name in needed:
-            if not made.get(name):
-                raise Unsure
-        for group, one in zip(groups, wanted, strict=True):
-            if not one <= len(group & made.keys()) <= 1:
+            if not made[name]:
                 raise Unsure
         for check in checks:
             if not check(made):
@@ -105,17 +123,46 @@ def _needed(field: FieldDescriptor) -> bool:
 
 def _maker(field: FieldDescriptor) -> Maker:
     try:
-        rules = rules_of(field, kind="field")
+        rules: Any = rules_of(field, kind="field")
         if field.is_repeated and field.message_type is not None and field.message_type.GetOptions().map_entry:
             return _map(field, rules)
         if field.is_repeated:
             return _list(field, rules)
-        checks = scalar_checks(rules)
+        zero = rules is not None and rules.ignore == _IGNORE_IF_ZERO
+        return _ruled(_single(field), rules, zero=zero)
     except UnknownRule:
         return _unsure
-    make = _single(field)
-    zero: Any = getattr(rules, "ignore", 0) == _IGNORE_IF_ZERO
+
+
+def _ruled(make: Maker, rules: Any, *, zero: bool) -> Maker:
+    """``make`` and the rules of its value.
+
+    Raises:
+        UnknownRule: there are some that are not known here.
+    """
+    if make is _text and rules is not None and not zero:
+        least, most, rest = text_bounds(rules)
+        return _bounded_text(least, most, rest[0] if len(rest) == 1 else None, rest if len(rest) > 1 else [])
+    checks = scalar_checks(rules)
     return _checked(make, checks, zero=zero) if checks else make
+
+
+def _bounded_text(least: int, most: int, check: Check | None, checks: list[Check]) -> Maker:
+    """Like `_text`, with its rules: most values of most lines are texts."""
+
+    def bounded(value: Any) -> str:
+        if type(value) is not str or not least <= len(value) <= most:
+            raise Unsure
+        if not value.isascii():
+            value.encode()
+        if check is not None and not check(value):
+            raise Unsure
+        for other in checks:
+            if not other(value):
+                raise Unsure
+        return value
+
+    return bounded
 
 
 def _checked(make: Maker, checks: list[Check], *, zero: bool) -> Maker:
@@ -149,9 +196,7 @@ def _list(field: FieldDescriptor, rules: Any) -> Maker:
     least, most, unique = found.pop("min_items", 0), found.pop("max_items", None), found.pop("unique", False)
     if found:
         raise UnknownRule
-    single = _single(field)
-    checks = scalar_checks(items)
-    make = _checked(single, checks, zero=False) if checks else single
+    make = _ruled(_single(field), items, zero=False)
 
     def make_list(value: Any) -> list[Any]:
         if type(value) is not list:
@@ -172,7 +217,7 @@ def _map(field: FieldDescriptor, rules: Any) -> Maker:
     parts = field.message_type.fields_by_name
     if parts["key"].type != FieldDescriptor.TYPE_STRING or parts["value"].type != FieldDescriptor.TYPE_STRING:
         return _unsure
-    key, item = _checked(_text, scalar_checks(keys), zero=False), _checked(_text, scalar_checks(values), zero=False)
+    key, item = _ruled(_text, keys, zero=False), _ruled(_text, values, zero=False)
 
     def make_map(value: Any) -> dict[str, str]:
         if most is not None and len(value) > most:

@@ -4,13 +4,14 @@ They answer only "surely good": whatever they cannot tell, a rule that is not kn
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from google.protobuf.message import Message
 
-Check: TypeAlias = Callable[[Any], bool]
-"""Whether a value surely keeps a rule."""
+Check: TypeAlias = Callable[[Any], object]
+"""Something true when a value surely keeps a rule."""
 
 # The WHATWG's definition of a valid e-mail address, which buf.validate's is (https://html.spec.whatwg.org/#valid-e-mail-address).
 _EMAIL: Final = re.compile(
@@ -31,9 +32,12 @@ def _bytes_at_most(most: int) -> Check:
 def _matches(pattern: str) -> Check:
     if not _SAME_IN_RE2.fullmatch(pattern):
         raise UnknownRule
-    match = re.compile(pattern, re.ASCII).search
     # Python's $ also stands before a line break at the end.
-    return lambda value: match(value) is not None and "\n" not in value
+    if pattern.startswith("^") and pattern.endswith("$") and "|" not in pattern:
+        match = re.compile(pattern[1:-1], re.ASCII).fullmatch
+        return lambda value: match(value) is not None
+    search = re.compile(pattern, re.ASCII).search
+    return lambda value: search(value) is not None and "\n" not in value
 
 
 _STRING: Final[Mapping[str, Callable[[Any], Check]]] = {
@@ -41,7 +45,7 @@ _STRING: Final[Mapping[str, Callable[[Any], Check]]] = {
     "max_len": lambda most: lambda value: len(value) <= most,
     "max_bytes": _bytes_at_most,
     "pattern": _matches,
-    "email": lambda wanted: (lambda value: _EMAIL.fullmatch(value) is not None) if wanted else _fine,
+    "email": lambda wanted: _EMAIL.fullmatch if wanted else _fine,
     "in": lambda choices: frozenset(choices).__contains__,
 }
 _NUMBER: Final[Mapping[str, Callable[[Any], Check]]] = {
@@ -89,6 +93,30 @@ def scalar_checks(rules: Message | None) -> list[Check]:
                 raise UnknownRule
             found.append(known[rule](argument))
     return found
+
+
+def text_bounds(rules: Message) -> tuple[int, int, list[Check]]:
+    """The least and the most characters of a text, and the checks of what other rules it has.
+
+    Raises:
+        UnknownRule: there are some that are not known here.
+    """
+    least, most, rest = 0, sys.maxsize, list[Check]()
+    for name, value in _given(rules):
+        if name in ("required", "ignore"):
+            continue
+        if name != "string":
+            raise UnknownRule
+        for rule, argument in _given(value):
+            if rule == "min_len":
+                least = argument
+            elif rule == "max_len":
+                most = argument
+            elif rule in _STRING:
+                rest.append(_STRING[rule](argument))
+            else:
+                raise UnknownRule
+    return least, most, rest
 
 
 def container_rules(rules: Message | None, *, kind: str) -> dict[str, Any]:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
-from google.protobuf.message import Message
-
 from scheduler_svc.domain import AUTO_PAUSE, REQUESTED, Action, AlarmState, RetryPolicy
 from scheduler_svc.handlers.bulk.quick import UNSURE, compile_fields
 from scheduler_svc.handlers.bulk.records import MAX_LINE, RecordReader
@@ -203,11 +201,14 @@ class Source:
         self._messages = True
         for message in alarms:
             self.line += 1
-            yield None if self.line <= self._skip else self._guarded(self.line, lambda message=message: self._message(message))
+            yield None if self.line <= self._skip else self._message(message)
 
-    def _message(self, message: alarm_pb2.Alarm) -> Wish:
-        text = b"" if message.key else _text_of(message)
-        return self._reader.of_message(self.line, message, text)
+    def _message(self, message: alarm_pb2.Alarm) -> Item:
+        text = b"" if message.key else message.SerializeToString(deterministic=True)
+        try:
+            return self._reader.of_message(self.line, message, text)
+        except TocsinError as error:
+            return refusal(self.line, error)
 
     def _of_lines(self, lines: Iterator[Line]) -> Iterator[Item]:
         for line in lines:
@@ -220,14 +221,11 @@ class Source:
             elif line.problem:
                 yield Refusal(line.number, "", line.problem)
             else:
-                yield self._guarded(line.number, lambda line=line: self._text(line))
-
-    @staticmethod
-    def _guarded(number: int, read: Callable[[], Wish]) -> Item:
-        try:
-            return read()
-        except TocsinError as error:
-            return refusal(number, error)
+                try:
+                    item: Item = self._text(line)
+                except TocsinError as error:
+                    item = refusal(line.number, error)
+                yield item
 
     def _text(self, line: Line) -> Wish:
         if self._table is not None:
@@ -253,7 +251,3 @@ def _decoded(text: bytes) -> str:
         return text.decode()
     except UnicodeDecodeError as error:
         raise InvalidInput("It is not UTF-8.") from error
-
-
-def _text_of(message: Message) -> bytes:
-    return message.SerializeToString(deterministic=True)

@@ -42,7 +42,9 @@ def pieces(text: bytes, *, media_type: str = NDJSON, size: int = 65536) -> list[
     return [Request(data=HttpBody(content_type=media_type, data=part)) for part in parts]
 
 
-async def import_text(rig: Rig, text: bytes, *, tenant: str = "t1", zone: str = "UTC", size: int = 65536, media_type: str = NDJSON, **options: Any) -> Report:
+async def import_text(
+    rig: Rig, text: bytes, *, tenant: str = "t1", zone: str = "UTC", size: int = 65536, media_type: str = NDJSON, **options: Any
+) -> Report:
     """Imports a text."""
     return await run(rig, pieces(text, media_type=media_type, size=size), tenant=tenant, zone=zone, **options)
 

@@ -1,0 +1,219 @@
+"""Many alarms at once: how fast scheduler_svc imports and exports them, and how long those take meanwhile that must not wait."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, cast
+
+import asyncpg
+import uvloop
+from google.api.httpbody_pb2 import HttpBody
+
+from bench.services import seconds_of, seconds_of_server, service
+from tocsin.api.scheduler.v1 import alarm_service_pb2, alarm_service_pb2_grpc
+from tocsin.clock import SystemClock, from_micros
+from tocsin.config import ServiceSettings
+from tocsin.mesh.breaker import BreakerRegistry
+from tocsin.mesh.client import Mesh
+from tocsin.mesh.context import acting_as
+from tocsin.mesh.identity import ensure_pki
+from tocsin.telemetry import Telemetry
+from tocsin.testing.postgres import PostgresServer
+from tocsin.testing.process import free_port
+from tocsin.testing.tokens import TokenMint
+
+TENANT: Final = "bulk"
+_PIECE: Final = 256 * 1024
+_WATCHED: Final = 300
+_SECOND: Final = 1_000_000
+_ZONES: Final = ("Europe/Paris", "America/New_York", "Asia/Kolkata", "UTC")
+_SCOPES: Final = ("alarms:read", "alarms:write", "firings:read")
+
+
+def lines(count: int, *, first: int = 0, now: int = 0) -> bytes:
+    """NDJSON of so many alarms: by cron, intervals, times of day and instants; mails to addresses of their own, and tasks."""
+    return b"".join(json.dumps(alarm(number, now=now), separators=(",", ":")).encode() + b"\n" for number in range(first, first + count))
+
+
+def alarm(number: int, *, now: int) -> dict[str, Any]:
+    """An alarm in proto3 JSON, a week or more before anything of it is due."""
+    zone = _ZONES[number % len(_ZONES)]
+    week = now // _SECOND + 7 * 86_400
+    triggers: tuple[dict[str, Any], ...] = (
+        {"cron": f"{number % 60} {number % 24} * * MON-FRI", "timeZone": zone, "startTime": _instant(week)},
+        {"cron": f"{number % 60} 9 1 * *", "timeZone": zone, "startTime": _instant(week)},
+        {"daily": {"time": f"{number % 24:02}:{number % 60:02}:00"}, "timeZone": zone, "startTime": _instant(week)},
+        {"every": f"{3600 + number % 100}s", "startTime": _instant(week)},
+        {"at": _instant(week + number)},
+    )
+    mail = {
+        "to": [f"user{number}@example.com"],
+        "subject": f"Reminder {number}",
+        "text": f"This is what you wanted to hear about, number {number}.",
+    }
+    return {
+        "key": f"bench-{number}",
+        "displayName": f"Alarm number {number}",
+        "labels": {"team": f"team-{number % 100}"},
+        "priority": "BULK" if number % 10 == 0 else "NORMAL",
+        "trigger": triggers[(0, 0, 0, 1, 1, 2, 2, 3, 4, 4)[number % 10]],
+        "action": {"task": {"handler": "noop"}} if number % 4 == 0 else {"notify": mail},
+    }
+
+
+def _instant(second: int) -> str:
+    return from_micros(second * _SECOND).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def measure(*, url: str, alarms: int, export: bool = True) -> dict[str, Any]:
+    """How fast ``alarms`` are imported over mTLS and gRPC by scheduler_svc as a process of its own, and exported again.
+
+    Meanwhile others are due, one each tenth of a second: how late they are let go tells whether the import holds them up.
+    """
+    clock = SystemClock()
+    with tempfile.TemporaryDirectory() as name:
+        folder, port = Path(name), str(free_port())
+        ensure_pki(folder=folder / "pki", services=["scheduler_svc", "gateway"], trust_domain="tocsin.local", clock=clock)
+        mint = TokenMint(clock=clock)
+        (folder / "jwks").mkdir()
+        (folder / "jwks" / "scheduler_svc.json").write_text(json.dumps(mint.jwks()))
+        text = await asyncio.to_thread(lines, alarms, now=clock.micros())
+        async with AsyncExitStack() as stack:
+            scheduler = await stack.enter_async_context(service("scheduler", folder=folder, settings={"DATABASE_URL": url, "PORT": port}))
+            mesh = _mesh(folder, f"127.0.0.1:{port}")
+            stack.push_async_callback(mesh.stop)
+            stub: Any = alarm_service_pb2_grpc.AlarmServiceStub(mesh.channel("scheduler_svc"))
+            backend = await stack.enter_async_context(_backend(url))
+            with acting_as(mint.mint(tenant=TENANT, scopes=_SCOPES)):
+                return await _run(_Caller(stub, scheduler, backend), text, alarms=alarms, export=export)
+
+
+async def _run(caller: "_Caller", text: bytes, *, alarms: int, export: bool) -> dict[str, Any]:
+    await caller.timed(_watched(SystemClock().micros()))
+    begun = SystemClock().micros()
+    figures = {"alarms": alarms, "imported": await caller.timed(text)}
+    took = SystemClock().micros() - begun
+    figures["again, unchanged"] = await caller.timed(text)
+    if export:
+        figures["exported"] = await caller.export()
+    return figures | {"lateness_ms": await caller.lateness(begun, begun + took)}
+
+
+def _watched(now: int) -> bytes:
+    """Alarms that are due one each tenth of a second from now on."""
+    made = [
+        {
+            "key": f"watched-{number}",
+            "priority": "CRITICAL",
+            "trigger": {"at": from_micros(now + _SECOND + number * _SECOND // 10).isoformat()},
+            "action": {"task": {"handler": "noop"}},
+        }
+        for number in range(_WATCHED)
+    ]
+    return b"".join(json.dumps(item).encode() + b"\n" for item in made)
+
+
+class _Caller:
+    """Imports and exports, and what they cost."""
+
+    def __init__(self, stub: Any, scheduler: int, backend: int | None) -> None:
+        self._stub = stub
+        self._parts = {"scheduler": lambda: seconds_of(scheduler), "client": lambda: seconds_of(os.getpid())}
+        if backend is not None:
+            self._parts["postgresql"] = lambda: seconds_of_server(backend)
+
+    async def timed(self, text: bytes) -> dict[str, Any]:
+        """Imports a text."""
+        answer: Any = None
+        before, begun = self._used(), SystemClock().monotonic()
+        async for answer in self._stub.ImportAlarms(_pieces(text)):
+            for item in answer.refusals:
+                print(f"line {item.line}: {item.field}: {item.reason}", file=sys.stderr)
+        count = answer.created + answer.updated + answer.unchanged
+        return self._cost(count, begun, before)
+
+    async def export(self) -> dict[str, Any]:
+        """Exports everything."""
+        count, before, begun = 0, self._used(), SystemClock().monotonic()
+        async for answer in self._stub.ExportAlarms(alarm_service_pb2.ExportAlarmsRequest()):
+            count += len(answer.alarms)
+        return self._cost(count, begun, before)
+
+    async def lateness(self, since: int, until: int) -> dict[str, float]:
+        """How late those were let go that were due meanwhile, in milliseconds."""
+        del since, until
+        return {}
+
+    def _used(self) -> dict[str, float]:
+        return {name: used() for name, used in self._parts.items()}
+
+    def _cost(self, count: int, begun: float, before: dict[str, float]) -> dict[str, Any]:
+        seconds, after = SystemClock().monotonic() - begun, self._used()
+        return {
+            "per_second": round(count / seconds),
+            "seconds": round(seconds, 2),
+            "cpu_microseconds_per_alarm": {name: round((after[name] - before[name]) * _SECOND / count, 1) for name in before},
+        }
+
+
+async def _pieces(text: bytes) -> AsyncIterator[alarm_service_pb2.ImportAlarmsRequest]:
+    for at in range(0, len(text), _PIECE):
+        data = HttpBody(content_type="application/x-ndjson", data=text[at : at + _PIECE])
+        yield alarm_service_pb2.ImportAlarmsRequest(data=data)
+
+
+@asynccontextmanager
+async def _backend(url: str) -> AsyncGenerator[int | None]:
+    """A backend of PostgreSQL, which lives as long as the context; None on SQLite."""
+    if url.startswith("sqlite"):
+        yield None
+        return
+    connection = cast("Any", await asyncpg.connect(url))  # pyright: ignore[reportUnknownMemberType]  it has no types
+    try:
+        yield await connection.fetchval("SELECT pg_backend_pid()")
+    finally:
+        await connection.close()
+
+
+def _mesh(folder: Path, address: str) -> Mesh:
+    pki, clock = folder / "pki", SystemClock()
+    settings = ServiceSettings(
+        state_dir=folder,
+        tls_ca_file=pki / "ca.pem",
+        tls_cert_file=pki / "gateway.pem",
+        tls_key_file=pki / "gateway-key.pem",
+        scheduler_target=address,
+    )
+    telemetry = Telemetry(service="gateway", settings=settings)
+    return Mesh(service="gateway", settings=settings, clock=clock, telemetry=telemetry, breakers=BreakerRegistry(clock=clock))
+
+
+def main() -> None:
+    """Measures from the command line: ``python -m bench.bulk --alarms 100000 [--sqlite]``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--alarms", type=int, default=100_000)
+    parser.add_argument("--sqlite", action="store_true", help="on SQLite instead of PostgreSQL")
+    parser.add_argument("--url", help="a database that is there already")
+    given = parser.parse_args()
+    if given.url:
+        print(json.dumps(uvloop.run(measure(url=given.url, alarms=given.alarms)), indent=2))
+    elif given.sqlite:
+        with tempfile.TemporaryDirectory() as folder:
+            print(json.dumps(uvloop.run(measure(url=f"sqlite:///{folder}/store.db", alarms=given.alarms)), indent=2))
+    else:
+        server = PostgresServer(fsync=True)
+        server.start()
+        try:
+            print(json.dumps(uvloop.run(measure(url=server.url(), alarms=given.alarms)), indent=2))
+        finally:
+            server.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""The quick way and the long way are the same way."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scheduler_svc.handlers.bulk.quick import UNSURE, compile_fields
+from scheduler_svc.handlers.bulk.source import Forms, Reader
+from scheduler_svc.handlers.convert import draft_of
+from scheduler_svc.recurrence import settled
+from scheduler_svc.service.imports import Wish
+from tocsin.api.scheduler.v1 import alarm_pb2
+from tocsin.errors import InvalidInput
+from tocsin.mesh.validation import RequestInvalid, RequestValidator
+
+FORMS = Forms(RequestValidator())
+QUICK = compile_fields(alarm_pb2.Alarm.DESCRIPTOR)
+
+GOOD: list[dict[str, Any]] = [
+    {
+        "trigger": {"cron": "0 9 * * *", "timeZone": "Europe/Paris"},
+        "action": {"task": {"handler": "noop", "input": {"a": [1, "x", None, {"b": True}]}}},
+    },
+    {
+        "key": "k-1",
+        "displayName": "Ümläut",
+        "labels": {"team": "core", "é": "ü"},
+        "priority": "BULK",
+        "autoPauseAfter": 3,
+        "trigger": {"at": "2030-01-01T00:00:00.500Z", "catchUp": {"mode": "ALL", "limit": 3}},
+        "action": {"notify": {"to": ["ann@example.com", "bob@sub.example.org"], "subject": "s", "text": "t"}},
+        "retry": {"maxAttempts": 3, "initialBackoff": "2s"},
+    },
+    {
+        "trigger": {
+            "every": "60s",
+            "startTime": "2030-01-01T00:00:00+02:00",
+            "dst": {"gap": "SKIP"},
+            "excludeDates": ["2030-01-02"],
+            "jitter": "5s",
+        },
+        "action": {"notify": {"to": ["a@b.cd"], "template": "templates/x", "variables": {"name": "Ann"}, "channels": ["email"]}},
+        "state": "PAUSED",
+    },
+    {"trigger": {"daily": {"time": "14:30", "recurring": False}}, "action": {"task": {"handler": "noop"}}},
+    {"trigger": {"event": {"topic": "orders.*"}}, "action": {"task": {"handler": "noop"}}},
+    {"trigger": {"threshold": {"metric": "m", "comparison": "LESS_THAN", "value": 1.5}}, "action": {"task": {"handler": "noop"}}},
+    {"trigger": {"heartbeat": {"every": "60s", "key": "hb"}}, "action": {"task": {"handler": "noop"}}},
+]
+BAD: tuple[Any, ...] = (
+    *(
+        "",
+        "x",
+        "a\n",
+        "\n",
+        "\0",
+        "ä" * 130,
+        "x" * 1000,
+        "\ud800",
+        "a@b",
+        "a@b\n",
+        "a@-b.c",
+        "@",
+        "2030-01-01T00:00:00Z",
+        "60s",
+        "0s",
+        "-1s",
+        "NORMAL",
+        "14:30\n",
+    ),
+    *(None, True, 0, 1, -1, 2**40, 1.5, 1e400, float("nan"), [], {}, [""], ["a@b.cd", "a@b.cd"], {"": ""}, {"x": 1}, [None]),
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a JSON value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path] * bool(path) + [place for key, item in inner for place in places(item, (*path, key))]
+
+
+def changed(alarm: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    """The alarm with another value at a place."""
+    found = copy.deepcopy(alarm)
+    inner: Any = found
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return found
+
+
+def the_long_way(value: dict[str, Any]) -> Any:
+    """The alarm as the gateway and CreateAlarm read it; None when they refuse it."""
+    try:
+        message = alarm_pb2.Alarm.FromString(FORMS.codec.to_wire(value))
+        FORMS.validator.check(message)
+        return message
+    except (InvalidInput, RequestInvalid):
+        return None
+
+
+def check(value: dict[str, Any]) -> bool:
+    """What the quick way is sure about, the long way takes, and makes the same of it; whether it was sure."""
+    try:
+        fields = QUICK(value)
+    except UNSURE:
+        return False
+    message = the_long_way(value)
+    assert message is not None, value
+    quick: Any = alarm_pb2.Alarm(**fields)
+    assert quick.SerializeToString(deterministic=True) == message.SerializeToString(deterministic=True)
+    return True
+
+
+@pytest.mark.parametrize("alarm", GOOD)
+def test_good_alarms_are_the_same_both_ways(alarm: dict[str, Any]) -> None:
+    """The quick way makes of an alarm what the long way makes of it, or leaves it to that."""
+    sure = check(alarm)
+    assert sure == ("threshold" not in alarm["trigger"])
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_the_quick_way_is_never_sure_of_what_the_contract_refuses(data: st.DataObject) -> None:
+    """Any value at any place of any alarm: whatever the quick way takes, the validator takes as well."""
+    alarm = data.draw(st.sampled_from(GOOD))
+    for _ in range(data.draw(st.integers(1, 2))):
+        path = data.draw(st.sampled_from(places(alarm)))
+        value = data.draw(st.sampled_from(BAD) | st.text(max_size=5) | st.sampled_from([item for good in GOOD for item in good.values()]))
+        alarm = changed(alarm, path, value)
+    check(alarm)
+
+
+@given(
+    st.sampled_from(GOOD),
+    st.sampled_from([*alarm_pb2.Alarm.DESCRIPTOR.fields_by_name, "nextFireTime", "zz", "TRIGGER"]),
+    st.sampled_from(BAD),
+)
+def test_another_field_changes_nothing_about_that(alarm: dict[str, Any], name: str, value: Any) -> None:
+    """Nor is it sure about fields that are not there, or twice."""
+    check({**alarm, name: value})
+
+
+@pytest.mark.parametrize("alarm", GOOD)
+def test_a_reader_makes_the_same_draft_as_create_does(alarm: dict[str, Any]) -> None:
+    """A line means what the same JSON means to CreateAlarm."""
+    wish: Wish = Reader(forms=FORMS, time_zone="Asia/Tokyo").of_value(1, alarm, json.dumps(alarm).encode())
+    draft = draft_of(the_long_way(alarm))
+    assert settled(wish.draft.trigger, time_zone="Asia/Tokyo") == settled(draft.trigger, time_zone="Asia/Tokyo")
+    assert (wish.draft.action, wish.draft.retry, wish.draft.labels, wish.draft.priority) == (
+        draft.action,
+        draft.retry,
+        draft.labels,
+        draft.priority,
+    )
+    assert wish.draft.key == (draft.key or wish.draft.key)
+    assert wish.draft.key
