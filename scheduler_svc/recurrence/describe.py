@@ -48,11 +48,19 @@ def describe(trigger: Trigger) -> str:
 def _cron_words(expression: str) -> str:
     options = Options()
     options.use_24hour_time_format = True
-    expression = expression.strip()
+    expression = MACROS.get(expression.strip().lower(), expression.strip())
     try:
-        return get_description(MACROS.get(expression.lower(), expression), options)
+        return get_description(expression, options) if _has_words(expression) else ""
     except (FormatError, MissingFieldError, WrongArgumentError):
-        return ""  # the library does not know every form that we do
+        return ""
+
+
+def _has_words(expression: str) -> bool:
+    """Whether cron-descriptor tells it right: it drops parts of lists with L, W or #, and joins a stepped star by "or"."""
+    month_day, _, weekday = expression.upper().split()[-3:]
+    listed = ("," in month_day and set(month_day) & set("LW")) or ("," in weekday and set(weekday) & set("L#"))
+    stepped = (month_day.startswith("*/") and weekday not in "*?") or (weekday.startswith("*/") and month_day not in "*?")
+    return not listed and not stepped and not (month_day.startswith("L-") and month_day.endswith("W"))
 
 
 def _length(micros: Micros) -> str:

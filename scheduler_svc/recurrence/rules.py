@@ -109,7 +109,7 @@ class Recipe:
 
     def _undelayed(self, anchor: Micros) -> Rule:
         trigger, rule = self.trigger, self._make(anchor)
-        if self._excluded:
+        if self._excluded and trigger.calendar:
             rule = Excluding(rule, Exclusions(self._excluded, offsets(trigger.time_zone)))
         if trigger.start is None and trigger.end is None:
             return rule
