@@ -56,6 +56,9 @@ def test_a_call_carries_the_key_and_the_query() -> None:
         (lambda client: client.get_message("inbox/messages/1"), "GET", "/v1/inbox/messages/1"),
         (lambda client: client.submit_task("noop"), "POST", "/v1/tasks"),
         (lambda client: client.get_task("tasks/1"), "GET", "/v1/tasks/1"),
+        (lambda client: client.publish_event("a.b", {"n": 1}), "POST", "/v1/events"),
+        (lambda client: client.record_reading("m", 0), "POST", "/v1/readings"),
+        (lambda client: client.ping("a/b"), "POST", "/v1/pings/a%2Fb"),
         (lambda client: client.get_alarm("alarms/a?b#c"), "GET", "/v1/alarms/a%3Fb%23c"),
     ],
 )
