@@ -1,0 +1,94 @@
+"""Dashboards and alerts ask for metrics that exist: a name that nobody exports would show an empty panel, and never alert."""
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+DASHBOARDS = sorted((ROOT / "deploy" / "grafana").glob("*.json"))
+PACKAGES = ("tocsin", "gateway", "auth_svc", "scheduler_svc", "processor_svc", "mailer_svc")
+NAME = re.compile(r"\b((?:tocsin|process|python)_[a-z_0-9]+)\b")
+OF_THE_PROCESS = {"process_resident_memory_bytes", "process_cpu_seconds_total"}
+COUNTERS = {"Counter", "CountCollector"}
+HISTOGRAMS = {"Histogram", "DurationCollector"}
+
+
+def exported() -> set[str]:
+    """The names of all samples that the code exports."""
+    names = set(OF_THE_PROCESS)
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                match node:
+                    case ast.Call(func=ast.Name(id=kind) | ast.Attribute(attr=kind), args=[ast.Constant(value=str(name)), *_]):
+                        names |= samples(kind, name) if name.startswith("tocsin_") else set()
+                    case _:
+                        pass
+    return names
+
+
+def samples(kind: str, name: str) -> set[str]:
+    """What a metric of a kind is called on the wire."""
+    if kind in COUNTERS:
+        return {f"{name}_total"}
+    if kind in HISTOGRAMS:
+        return {f"{name}_bucket", f"{name}_count", f"{name}_sum"}
+    return {name}
+
+
+EXPORTED = exported()
+
+
+def expressions(dashboard: Path) -> list[str]:
+    """Every query of a dashboard."""
+    panels: list[dict[str, Any]] = json.loads(dashboard.read_text("utf-8"))["panels"]
+    return [target["expr"] for panel in panels for target in panel["targets"]]
+
+
+def rules() -> list[dict[str, Any]]:
+    """Every alert."""
+    groups = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yaml").read_text("utf-8"))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def test_the_four_dashboards_are_there() -> None:
+    """Each question has its page, and no two share an identity."""
+    assert [path.stem for path in DASHBOARDS] == ["delivery", "mesh", "overview", "scheduler"]
+    assert len({json.loads(path.read_text("utf-8"))["uid"] for path in DASHBOARDS}) == 4
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_panels_ask_for_what_is_exported(path: Path) -> None:
+    """Every metric of every query is one that the code exports, in the form that its kind has."""
+    asked = {name for expression in expressions(path) for name in NAME.findall(expression)}
+    assert asked
+    assert asked - EXPORTED == set()
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
+def test_alerts_ask_for_what_is_exported(rule: dict[str, Any]) -> None:
+    """An alert on a name that is not exported never fires; each says in words what is wrong."""
+    asked = set(NAME.findall(rule["expr"]))
+    assert asked
+    assert asked - EXPORTED == set()
+    assert rule["annotations"]["summary"].endswith(".")
+
+
+def test_the_oldest_overdue_has_an_alert() -> None:
+    """A due time that nobody lets go is the one thing that must wake somebody."""
+    assert any("tocsin_scheduler_overdue_seconds" in rule["expr"] for rule in rules())
+
+
+def test_the_names_of_compose_are_scraped() -> None:
+    """Each service of compose.yaml is found by its name in the network, at its metrics port."""
+    scraped = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yaml").read_text("utf-8"))["scrape_configs"]
+    compose = (ROOT / "deploy" / "compose.yaml").read_text("utf-8")
+    for job in scraped:
+        (found,) = job["dns_sd_configs"]
+        assert f"{found['names'][0]}:" in compose or f"[{found['names'][0]}" in compose or f"- {found['names'][0]}" in compose
+    assert [job["dns_sd_configs"][0]["port"] for job in scraped] == [9100, 9101, 9102, 9103, 9104]
