@@ -23,6 +23,19 @@ class When:
     once: bool
     count: int | None
     time_zone: str | None
+    cron: str | None = None
+    rrule: str | None = None
+    exclude: Sequence[str] = ()
+    jitter: str | None = None
+
+
+CronOption = Annotated[str | None, typer.Option("--cron", help="At the times of a cron expression: '0 9 * * MON-FRI', '@hourly'.")]
+RruleOption = Annotated[str | None, typer.Option("--rrule", help="By RFC 5545: 'FREQ=DAILY;BYHOUR=9', or lines joined by \\n.")]
+CountOption = Annotated[int | None, typer.Option("--count", min=1, help="With a rule that repeats: so many times.")]
+ZoneOption = Annotated[str | None, typer.Option("--time-zone", help="IANA zone of local times; the tenant's unless given.")]
+ExcludeOption = Annotated[
+    list[str] | None, typer.Option("--exclude", help="Left out: 2026-12-25, 2026-12-25T09:00:00, or with Z an instant; may be repeated.")
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +56,13 @@ def add(
     at: Annotated[str | None, typer.Option("--at", help="Once: 2026-12-01T09:00:00Z, or 'in 5s'.")] = None,
     daily: Annotated[str | None, typer.Option("--daily", help="Every day at a time of day: 14:30 or 14:30:00.")] = None,
     every: Annotated[str | None, typer.Option("--every", help="At an interval: 30s, 5m, 1h30m.")] = None,
+    cron: CronOption = None,
+    rrule: RruleOption = None,
     once: Annotated[bool, typer.Option("--once", help="With --daily: only the next time.")] = False,
-    count: Annotated[int | None, typer.Option("--count", min=1, help="With --daily or --every: so many times.")] = None,
-    time_zone: Annotated[str | None, typer.Option("--time-zone", help="IANA zone of local times; the tenant's unless given.")] = None,
+    count: CountOption = None,
+    time_zone: ZoneOption = None,
+    exclude: ExcludeOption = None,
+    jitter: Annotated[str | None, typer.Option("--jitter", help="Moves each due time later by a part of this: 30s, 5m.")] = None,
     to: Annotated[list[str] | None, typer.Option("--to", help="Address of the mail; may be repeated.")] = None,
     subject: Annotated[str | None, typer.Option("--subject", help="Subject of the mail.")] = None,
     text: Annotated[str | None, typer.Option("--text", help="Text of the mail.")] = None,
@@ -60,8 +77,19 @@ def add(
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Store an alarm: when (one of --at, --daily, --every) and what (--to with --subject and --text, or --task)."""
-    when = When(at=at, daily=daily, every=every, once=once, count=count, time_zone=time_zone)
+    """Store an alarm: when (one of --at, --daily, --every, --cron, --rrule) and what (--to with --subject and --text, or --task)."""
+    when = When(
+        at=at,
+        daily=daily,
+        every=every,
+        cron=cron,
+        rrule=rrule,
+        once=once,
+        count=count,
+        time_zone=time_zone,
+        exclude=exclude or (),
+        jitter=jitter,
+    )
     what = What(
         to=to or [],
         subject=subject,
@@ -108,9 +136,10 @@ def trigger_of(when: When, *, clock: Clock) -> dict[str, Any]:
     Raises:
         typer.BadParameter: not exactly one rule is given, or one is malformed.
     """
-    rules = [flag for flag, value in (("--at", when.at), ("--daily", when.daily), ("--every", when.every)) if value is not None]
+    flags = {"--at": when.at, "--daily": when.daily, "--every": when.every, "--cron": when.cron, "--rrule": when.rrule}
+    rules = [flag for flag, value in flags.items() if value is not None]
     if len(rules) != 1:
-        msg = f"give one of --at, --daily and --every{'' if not rules else ', not ' + ' and '.join(rules)}"
+        msg = f"give one of --at, --daily, --every, --cron and --rrule{'' if not rules else ', not ' + ' and '.join(rules)}"
         raise typer.BadParameter(msg)
     if when.once and when.daily is None:
         msg = "--once goes with --daily"
@@ -120,10 +149,18 @@ def trigger_of(when: When, *, clock: Clock) -> dict[str, Any]:
     shared: dict[str, Any] = {"timeZone": when.time_zone} if when.time_zone else {}
     if when.count is not None:
         shared["count"] = when.count
+    if when.exclude:
+        shared["excludeDates"] = list(when.exclude)
+    if when.jitter is not None:
+        shared["jitter"] = proto_duration(duration(when.jitter, option="--jitter"))
     if when.at is not None:
         return {"at": rfc3339(instant(when.at, now=clock.now(), zone=when.time_zone, option="--at")), **shared}
     if when.every is not None:
         return {"every": proto_duration(duration(when.every, option="--every")), **shared}
+    if when.cron is not None:
+        return {"cron": when.cron, **shared}
+    if when.rrule is not None:
+        return {"rrule": when.rrule.replace("\\n", "\n"), **shared}
     return {"daily": {"time": when.daily, "recurring": not when.once}, **shared}
 
 
@@ -163,6 +200,10 @@ def rule_words(trigger: dict[str, Any]) -> str:
         return f"at {trigger['at']}"
     if "every" in trigger:
         return f"every {trigger['every']}"
+    if "cron" in trigger:
+        return f"cron {trigger['cron']}{zone}"
+    if "rrule" in trigger:
+        return f"{' '.join(trigger['rrule'].split())}{zone}"
     if "daily" in trigger:
         return f"{'daily' if trigger['daily'].get('recurring', True) else 'once'} {trigger['daily']['time']}{zone}"
     return ", ".join(sorted(trigger))

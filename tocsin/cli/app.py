@@ -14,9 +14,11 @@ from tocsin.cli.firings import watch
 from tocsin.cli.inbox import inbox
 from tocsin.cli.mesh import make_mesh
 from tocsin.cli.output import EXIT_CODES, write_line
+from tocsin.cli.previews import preview
 from tocsin.cli.services import migrate, serve
 from tocsin.cli.stack import down, status, up
 from tocsin.cli.tasks import run
+from tocsin.cli.views import forecast, replans, stats
 
 
 def make_app() -> typer.Typer:
@@ -28,6 +30,8 @@ def make_app() -> typer.Typer:
     alarm = typer.Typer(no_args_is_help=True, help="Store and list alarms.", epilog=EXIT_CODES)
     alarm.command("add", epilog=EXIT_CODES)(add)
     alarm.command("list", epilog=EXIT_CODES)(show)
+    alarm.command("preview", epilog=EXIT_CODES)(preview)
+    alarm.command("backfill", epilog=EXIT_CODES)(backfill)
     for command in (up, down, status, serve, migrate, bench):
         app.command(epilog=EXIT_CODES, rich_help_panel="Run Tocsin")(command)
     app.add_typer(make_mesh(), name="mesh", rich_help_panel="Run Tocsin")

@@ -123,6 +123,41 @@ def test_alarm_add_sends_what_the_flags_say(gateway: Gateway, state: Path) -> No
     assert body == {"displayName": "tea", "trigger": {"every": "300s"}, "action": {"notify": notify}}
 
 
+@pytest.mark.parametrize(
+    ("flags", "trigger"),
+    [
+        (("--cron", "0 9 * * MON-FRI", "--time-zone", "Europe/Paris"), {"cron": "0 9 * * MON-FRI", "timeZone": "Europe/Paris"}),
+        (("--rrule", "DTSTART:20260101T090000\\nRRULE:FREQ=DAILY"), {"rrule": "DTSTART:20260101T090000\nRRULE:FREQ=DAILY"}),
+        (
+            ("--cron", "@hourly", "--exclude", "2026-12-25", "--exclude", "2026-12-26", "--jitter", "5m", "--count", "3"),
+            {"cron": "@hourly", "excludeDates": ["2026-12-25", "2026-12-26"], "jitter": "300s", "count": 3},
+        ),
+    ],
+)
+def test_alarm_add_takes_every_rule_of_the_calendar(gateway: Gateway, state: Path, flags: tuple[str, ...], trigger: object) -> None:
+    """With what all of them share."""
+    gateway.answers["POST", "/v1/alarms"] = (200, ALARM)
+    done = tocsin("alarm", "add", *flags, "--task", "noop", "--state", str(state))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert gateway.asked[0][3]["trigger"] == trigger
+
+
+def test_alarm_preview_shows_what_becomes_of_each_time(gateway: Gateway, state: Path) -> None:
+    """A time that is skipped has no instant; nothing is stored."""
+    occurrences = [
+        {"localTime": "2026-03-29T02:30:00", "label": "SKIPPED"},
+        {"time": "2026-03-30T00:30:00Z", "localTime": "2026-03-30T02:30:00+02:00", "label": "PLAIN"},
+    ]
+    gateway.answers["POST", "/v1/alarms:preview"] = (200, {"occurrences": occurrences})
+    flags = ("--cron", "30 2 * * *", "--time-zone", "Europe/Paris", "--gap", "skip", "--from", "2026-03-29T00:00:00Z", "--number", "2")
+    done = tocsin("alarm", "preview", *flags, "--state", str(state))
+    for word in ("2026-03-29T02:30:00", "skipped", "2026-03-30T00:30:00Z", "plain"):
+        assert word in done.stdout
+    trigger = {"cron": "30 2 * * *", "timeZone": "Europe/Paris", "dst": {"gap": "SKIP"}}
+    assert gateway.asked[0][3] == {"trigger": trigger, "count": 2, "from": "2026-03-29T00:00:00Z"}
+    assert json.loads(tocsin("alarm", "preview", "--every", "5m", "--json", "--state", str(state)).stdout) == {"occurrences": occurrences}
+
+
 def test_json_is_the_only_thing_on_stdout(gateway: Gateway, state: Path) -> None:
     """A script pipes it on."""
     gateway.answers["POST", "/v1/alarms"] = (200, ALARM)

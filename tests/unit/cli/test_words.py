@@ -132,7 +132,7 @@ def test_flags_become_a_trigger(given: When, trigger: dict) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (when(), "give one of --at, --daily and --every"),
+        (when(), "give one of --at, --daily, --every, --cron and --rrule"),
         (when(at="in 5s", every="5m"), "not --at and --every"),
         (when(every="5m", once=True), "--once goes with --daily"),
         (when(daily="14:30", time_zone="Nowhere"), "not an IANA time zone"),
@@ -193,7 +193,9 @@ def test_flags_that_make_no_action(given: What, words: str) -> None:
         ({"every": "300s"}, "every 300s"),
         ({"daily": {"time": "14:30"}, "timeZone": "Asia/Tokyo"}, "daily 14:30 Asia/Tokyo"),
         ({"daily": {"time": "14:30", "recurring": False}}, "once 14:30"),
-        ({"cron": "0 9 * * *"}, "cron"),
+        ({"cron": "0 9 * * *", "timeZone": "Asia/Tokyo"}, "cron 0 9 * * * Asia/Tokyo"),
+        ({"rrule": "DTSTART:20260101T090000\nRRULE:FREQ=DAILY"}, "DTSTART:20260101T090000 RRULE:FREQ=DAILY"),
+        ({"moon": "full"}, "moon"),
     ],
 )
 def test_a_rule_in_words(trigger: dict, words: str) -> None:
