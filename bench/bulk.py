@@ -36,9 +36,10 @@ _ZONES: Final = ("Europe/Paris", "America/New_York", "Asia/Kolkata", "UTC")
 _SCOPES: Final = ("alarms:read", "alarms:write", "firings:read")
 
 
-def lines(count: int, *, first: int = 0, now: int = 0) -> bytes:
+def lines(count: int, *, first: int = 0, now: int = 0, skewed: bool = False) -> bytes:
     """NDJSON of so many alarms: by cron, intervals, times of day and instants; mails to addresses of their own, and tasks."""
-    return b"".join(json.dumps(alarm(number, now=now), separators=(",", ":")).encode() + b"\n" for number in range(first, first + count))
+    made = (alarm(number, now=now) | (_skew(number) if skewed else {}) for number in range(first, first + count))
+    return b"".join(json.dumps(item, separators=(",", ":")).encode() + b"\n" for item in made)
 
 
 def alarm(number: int, *, now: int) -> dict[str, Any]:
@@ -67,6 +68,15 @@ def alarm(number: int, *, now: int) -> dict[str, Any]:
     }
 
 
+def _skew(number: int) -> dict[str, Any]:
+    """Labels that most alarms have and that seldom meet, alarms that are paused or completed, and a few that are critical."""
+    meets = number % 50_000 == 17
+    env = "prod" if number % 2 or meets else "test"
+    labels = {"team": f"team-{number % 100}", "env": env, **({"half": "a"} if number % 2 == 0 or meets else {})}
+    state = "PAUSED" if number % 20 == 0 else "COMPLETED" if number % 1000 == 1 else "ACTIVE"
+    return {"labels": labels, "state": state, "priority": "CRITICAL" if number % 5000 == 2 else ("NORMAL", "BULK")[number % 10 == 0]}
+
+
 def _instant(second: int) -> str:
     return from_micros(second * _SECOND).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -78,20 +88,44 @@ async def measure(*, url: str, alarms: int, export: bool = True) -> dict[str, An
     """
     clock = SystemClock()
     with tempfile.TemporaryDirectory() as name:
-        folder, port = Path(name), str(free_port())
-        ensure_pki(folder=folder / "pki", services=["scheduler_svc", "gateway"], trust_domain="tocsin.local", clock=clock)
-        mint = TokenMint(clock=clock)
-        (folder / "jwks").mkdir()
-        (folder / "jwks" / "scheduler_svc.json").write_text(json.dumps(mint.jwks()))
         text = await asyncio.to_thread(lines, alarms, now=clock.micros())
         async with AsyncExitStack() as stack:
-            scheduler = await stack.enter_async_context(service("scheduler", folder=folder, settings={"DATABASE_URL": url, "PORT": port}))
-            mesh = _mesh(folder, f"127.0.0.1:{port}")
-            stack.push_async_callback(mesh.stop)
-            stub: Any = alarm_service_pb2_grpc.AlarmServiceStub(mesh.channel("scheduler_svc"))
+            stub, scheduler = await stack.enter_async_context(_scheduler(Path(name), url, clock))
             backend = await stack.enter_async_context(_backend(url))
+            return await _run(_Caller(stub, scheduler, backend), text, alarms=alarms, export=export)
+
+
+async def fill(*, url: str, alarms: int) -> None:
+    """Imports as many alarms as the database lacks."""
+    clock = SystemClock()
+    with tempfile.TemporaryDirectory() as name:
+        async with AsyncExitStack() as stack:
+            stub, _ = await stack.enter_async_context(_scheduler(Path(name), url, clock))
+            answer = [item async for item in stub.ImportAlarms(_stream(alarms, now=clock.micros()))][-1]
+            print(f"filled: {answer.created} made, {answer.unchanged} there, {answer.refused} refused", file=sys.stderr)
+
+
+@asynccontextmanager
+async def _scheduler(folder: Path, url: str, clock: SystemClock) -> AsyncGenerator[tuple[Any, int]]:
+    """scheduler_svc as a process of its own, as the user of a tenant: its stub and its process id."""
+    port = str(free_port())
+    ensure_pki(folder=folder / "pki", services=["scheduler_svc", "gateway"], trust_domain="tocsin.local", clock=clock)
+    mint = TokenMint(clock=clock)
+    (folder / "jwks").mkdir()
+    (folder / "jwks" / "scheduler_svc.json").write_text(json.dumps(mint.jwks()))
+    async with service("scheduler", folder=folder, settings={"DATABASE_URL": url, "PORT": port, "LOG_LEVEL": "error"}) as scheduler:
+        mesh = _mesh(folder, f"127.0.0.1:{port}")
+        try:
             with acting_as(mint.mint(tenant=TENANT, scopes=_SCOPES)):
-                return await _run(_Caller(stub, scheduler, backend), text, alarms=alarms, export=export)
+                yield alarm_service_pb2_grpc.AlarmServiceStub(mesh.channel("scheduler_svc")), scheduler
+        finally:
+            await mesh.stop()
+
+
+async def _stream(alarms: int, *, now: int) -> AsyncIterator[alarm_service_pb2.ImportAlarmsRequest]:
+    for first in range(0, alarms, 1000):
+        data = HttpBody(content_type="application/x-ndjson", data=lines(min(1000, alarms - first), first=first, now=now, skewed=True))
+        yield alarm_service_pb2.ImportAlarmsRequest(data=data)
 
 
 async def _run(caller: "_Caller", text: bytes, *, alarms: int, export: bool) -> dict[str, Any]:

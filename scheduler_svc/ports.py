@@ -24,6 +24,13 @@ class NewAlarm:
     digest: str = ""
 
 
+class Page(NamedTuple):
+    """A page of a list, which may hold fewer than were asked for, and what the next one begins behind; None on the last one."""
+
+    alarms: list[Alarm]
+    next: str | None
+
+
 class AlarmStore(Protocol):
     """Alarms of all tenants."""
 
@@ -39,8 +46,8 @@ class AlarmStore(Protocol):
         """
         ...
 
-    async def page(self, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int) -> list[Alarm]:
-        """The newest alarms that meet all conditions, with ids below ``before``."""
+    async def page(self, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int) -> Page:
+        """The newest alarms that meet all conditions, with ids below ``before``; ``size`` at most, and fewer when they are far between."""
         ...
 
     async def update(self, alarm: Alarm, *, reschedule: bool) -> Alarm | None:

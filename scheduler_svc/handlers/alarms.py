@@ -70,9 +70,9 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
         query = f"alarms/{who.tenant}/{request.filter}"
         cursor = PageToken.decode(request.page_token, query=query, shape=(str,))
         conditions = parse_filter(request.filter, fields=ALARM_FILTER)
-        found = await self._alarms.page(who, conditions=conditions, before=cursor[0] if cursor else None, size=size + 1)
-        more = PageToken.encode((found[size - 1].id,), query=query) if len(found) > size else ""
-        return alarm_service_pb2.ListAlarmsResponse(alarms=[alarm_message(alarm) for alarm in found[:size]], next_page_token=more)
+        page = await self._alarms.page(who, conditions=conditions, before=cursor[0] if cursor else None, size=size)
+        more = PageToken.encode((page.next,), query=query) if page.next else ""
+        return alarm_service_pb2.ListAlarmsResponse(alarms=[alarm_message(alarm) for alarm in page.alarms], next_page_token=more)
 
     async def UpdateAlarm(self, request: alarm_service_pb2.UpdateAlarmRequest, context: Context) -> alarm_pb2.Alarm:
         """Changes fields of an alarm."""

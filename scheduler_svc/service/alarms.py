@@ -16,7 +16,7 @@ from scheduler_svc.domain import (
     new_id,
     shard_of,
 )
-from scheduler_svc.ports import AlarmStore, Hints, NewAlarm
+from scheduler_svc.ports import AlarmStore, Hints, NewAlarm, Page
 from scheduler_svc.recurrence import Micros, Trigger, anchor_of, checked_due, settled, zone
 from scheduler_svc.signals import beginning, check_listening, deadline, keyed
 from tocsin.clock import Clock
@@ -113,7 +113,7 @@ class Alarms:
         """
         return await self._store.get(caller.tenant, alarm_id)
 
-    async def page(self, caller: Caller, *, conditions: Sequence[Condition], before: str | None, size: int) -> list[Alarm]:
+    async def page(self, caller: Caller, *, conditions: Sequence[Condition], before: str | None, size: int) -> Page:
         """The newest alarms that meet all conditions, with ids below ``before``."""
         return await self._store.page(caller.tenant, conditions=conditions, before=before, size=size)
 

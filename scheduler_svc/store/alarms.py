@@ -1,9 +1,9 @@
 """Alarms: the implementation of `scheduler_svc.ports.AlarmStore`."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Select, delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import (
@@ -15,10 +15,11 @@ from scheduler_svc.domain import (
     RequestedAlarmDeleted,
     RequestIdReused,
 )
-from scheduler_svc.ports import NewAlarm
+from scheduler_svc.ports import NewAlarm, Page
 from scheduler_svc.recurrence import Micros
 from scheduler_svc.signals import HeartbeatKeyTaken
-from scheduler_svc.store.alarm_rows import COLUMNS, alarm_of, insert_labels, row_of, where
+from scheduler_svc.store.alarm_pages import find_page
+from scheduler_svc.store.alarm_rows import COLUMNS, alarm_of, insert_labels, row_of
 from scheduler_svc.store.history import keep_rules, locked_version
 from scheduler_svc.store.signals import drop_signal, insert_signals, replace_signal, resume_signal, with_signals
 from scheduler_svc.store.sql import Statement, insert
@@ -93,14 +94,11 @@ class SqlAlarmStore:
                 raise AlarmNotFound
             return (await with_signals(connection, [alarm_of(row)]))[0]
 
-    async def page(self, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int) -> list[Alarm]:
+    async def page(self, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int) -> Page:
         """See `scheduler_svc.ports.AlarmStore`."""
-        query: Select[Any] = select(alarms).where(alarms.c.tenant == tenant, *(where(tenant, condition) for condition in conditions))
-        if before is not None:
-            query = query.where(alarms.c.id < before)
         async with self._database.read() as connection:
-            rows = await connection.execute(query.order_by(alarms.c.id.desc()).limit(size))
-            return await with_signals(connection, [alarm_of(row) for row in rows])
+            page = await find_page(connection, tenant, conditions=conditions, before=before, size=size)
+            return page._replace(alarms=await with_signals(connection, page.alarms))
 
     async def update(self, alarm: Alarm, *, reschedule: bool) -> Alarm | None:
         """See `scheduler_svc.ports.AlarmStore`."""

@@ -41,10 +41,10 @@ async def test_tenants_do_not_see_each_other(stores: Stores) -> None:
     await stores.add(made)
     with pytest.raises(AlarmNotFound):
         await stores.alarms.get("t2", made.id)
-    assert await stores.alarms.page("t2", conditions=(), before=None, size=10) == []
+    assert await stores.alarms.page("t2", conditions=(), before=None, size=10) == ([], None)
     assert await stores.alarms.update(replace(made, tenant="t2", version=2), reschedule=True) is None
     assert await stores.alarms.pause("t2", made.id, now=NOW) is None
-    assert not await stores.alarms.delete("t2", made.id, version=None)
+    assert not await stores.alarms.delete("t2", made.id, version=None, now=NOW)
     assert await stores.alarms.get("t1", made.id) == made
 
 
@@ -68,7 +68,7 @@ async def test_a_list_meets_its_filter(stores: Stores, field: str, value: str, k
     ]
     await stores.add(*made)
     found = await stores.alarms.page("t1", conditions=[Condition(field=field, operator="=", value=value, key=key)], before=None, size=10)
-    assert {one.id for one in found} == {made[number].id for number in expected}
+    assert {one.id for one in found.alarms} == {made[number].id for number in expected}
 
 
 async def test_pages_go_from_the_newest_on(stores: Stores) -> None:
@@ -76,8 +76,12 @@ async def test_pages_go_from_the_newest_on(stores: Stores) -> None:
     made = [alarm() for _ in range(7)]
     await stores.add(*made)
     found: list[Alarm] = []
-    while page := await stores.alarms.page("t1", conditions=(), before=found[-1].id if found else None, size=3):
-        found += page
+    page = await stores.alarms.page("t1", conditions=(), before=None, size=3)
+    while True:
+        found += page.alarms
+        if page.next is None:
+            break
+        page = await stores.alarms.page("t1", conditions=(), before=page.next, size=3)
     assert [one.id for one in found] == sorted((one.id for one in made), reverse=True)
 
 
@@ -95,7 +99,7 @@ async def test_a_repeated_request_gets_the_first_alarm(stores: Stores) -> None:
     racing = [[NewAlarm(alarm=alarm(), request_id=f"r{number}", digest="d") for number in range(20, 0, -1)] for _ in range(4)]
     batches = await asyncio.gather(*(stores.alarms.create(batch) for batch in racing))
     assert all(batch[:-1] == batches[0][:-1] for batch in batches)
-    assert len(await stores.alarms.page("t1", conditions=(), before=None, size=100)) == 1 + 19
+    assert len((await stores.alarms.page("t1", conditions=(), before=None, size=100)).alarms) == 1 + 19
     assert all(isinstance(batch[-1], RequestIdReused) for batch in batches)
 
 
@@ -103,7 +107,7 @@ async def test_a_repeated_request_whose_alarm_is_gone_says_so(stores: Stores) ->
     """It does not make another one."""
     new = NewAlarm(alarm=alarm(), request_id="r", digest="d")
     await stores.alarms.create([new])
-    assert await stores.alarms.delete("t1", new.alarm.id, version=None)
+    assert await stores.alarms.delete("t1", new.alarm.id, version=None, now=NOW)
     (result,) = await stores.alarms.create([NewAlarm(alarm=alarm(), request_id="r", digest="d")])
     assert isinstance(result, RequestedAlarmDeleted)
 
@@ -118,7 +122,7 @@ async def test_a_change_needs_the_version_before(stores: Stores) -> None:
     assert await stores.alarms.update(replace(made, version=2, display_name="y"), reschedule=False) is None
     for key, value, count in (("a", "1", 0), ("b", "2", 1)):
         where = [Condition(field="labels", operator="=", value=value, key=key)]
-        assert len(await stores.alarms.page("t1", conditions=where, before=None, size=5)) == count
+        assert len((await stores.alarms.page("t1", conditions=where, before=None, size=5)).alarms) == count
 
 
 async def test_a_change_without_reschedule_leaves_the_schedule_alone(stores: Stores) -> None:

@@ -1,0 +1,106 @@
+"""Pages of a tenant's alarms: found by one index, checked against the rest, in a bounded number of steps.
+
+A filter of several conditions has no index of its own. It is answered from the index of the condition that fewest alarms meet, and what
+that gives is checked against the others. Where many alarms meet each condition and few meet all, that could read the whole table; so a page
+looks at so many alarms at most, and may be short, or empty, with a token to go on (AIP-158).
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from scheduler_svc.domain import Alarm, AlarmState, Priority
+from scheduler_svc.ports import Page
+from scheduler_svc.store.alarm_rows import alarm_of, where
+from scheduler_svc.store.tables import alarm_labels, alarms
+from tocsin.listing import Condition
+
+EXAMINED: Final = 4000
+"""Alarms that one page looks at, at most."""
+
+_UNIQUE: Final = ("key", "display_name")
+
+
+async def find_page(connection: AsyncConnection, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int) -> Page:
+    """The newest alarms that meet all conditions, with ids below ``before``."""
+    driver, rest = await _driver(connection, tenant, conditions, before)
+    if not rest:
+        return _cut(await _alarms(connection, driver.limit(size + 1), (), size + 1), size)
+    looked_at = driver.limit(EXAMINED)
+    found = await _alarms(connection, looked_at, [where(tenant, condition) for condition in rest], size + 1)
+    if len(found) > size:
+        return _cut(found, size)
+    inner = looked_at.subquery()
+    count, last = (await connection.execute(select(func.count(), func.min(inner.c.id)).select_from(inner))).one()
+    return Page(found, last if count == EXAMINED else None)
+
+
+def _cut(found: list[Alarm], size: int) -> Page:
+    return Page(found[:size], found[size - 1].id if len(found) > size else None)
+
+
+async def _alarms(connection: AsyncConnection, ids: Select[Any], rest: Sequence[ColumnElement[bool]], most: int) -> list[Alarm]:
+    inner = ids.subquery()
+    query = select(alarms).join(inner, alarms.c.id == inner.c.id).where(*rest).order_by(inner.c.id.desc()).limit(most)
+    return [alarm_of(row) for row in await connection.execute(query)]
+
+
+async def _driver(
+    connection: AsyncConnection, tenant: str, conditions: Sequence[Condition], before: str | None
+) -> tuple[Select[Any], list[Condition]]:
+    """The ids by the index that gives the fewest, the newest first, and the conditions that it does not answer."""
+    indexed = [condition for condition in conditions if _is_indexed(condition)]
+    if not indexed:
+        return _ids(tenant, None, before), list(conditions)
+    best = indexed[0]
+    if len(indexed) > 1 and not any(condition.field in _UNIQUE for condition in indexed):
+        counts = [await _count(connection, _ids(tenant, condition, before)) for condition in indexed]
+        best = indexed[counts.index(min(counts))]
+    else:
+        best = next((condition for name in _UNIQUE for condition in indexed if condition.field == name), best)
+    return _ids(tenant, best, before), [condition for condition in conditions if condition is not best]
+
+
+def _is_indexed(condition: Condition) -> bool:
+    if condition.operator != "=":
+        return False
+    if condition.field in _UNIQUE:
+        return condition.value != ""  # those indexes leave out what has no value
+    return condition.field in ("labels", "state") or (condition.field == "priority" and condition.value != Priority.NORMAL.name)
+
+
+async def _count(connection: AsyncConnection, ids: Select[Any]) -> int:
+    """How many there are, up to what a page looks at."""
+    inner = ids.limit(EXAMINED).subquery()
+    return (await connection.execute(select(func.count()).select_from(inner))).scalar_one()
+
+
+def _ids(tenant: str, condition: Condition | None, before: str | None) -> Select[Any]:
+    """The ids of alarms that meet a condition, the newest first, from an index alone."""
+    if condition is not None and condition.field == "labels":
+        column = alarm_labels.c.alarm
+        found = select(column.label("id")).where(
+            alarm_labels.c.tenant == tenant, alarm_labels.c.name == condition.key, alarm_labels.c.value == condition.value
+        )
+    else:
+        column = alarms.c.id
+        found = select(column).where(alarms.c.tenant == tenant, *_indexed(condition))
+    if before is not None:
+        found = found.where(column < before)
+    return found.order_by(column.desc())
+
+
+def _indexed(condition: Condition | None) -> list[ColumnElement[bool]]:
+    """The condition in the words of its index: a partial one is only used when the query says what it leaves out."""
+    if condition is None:
+        return []
+    column: ColumnElement[Any] = alarms.c[condition.field]
+    match condition.field:
+        case "state":
+            return [column == AlarmState[str(condition.value)]]
+        case "priority":
+            return [column == Priority[str(condition.value)], column != Priority.NORMAL]
+        case _:
+            return [column == condition.value, column != ""]
