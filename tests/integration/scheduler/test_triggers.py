@@ -1,23 +1,19 @@
 """Events, readings and pings over the mesh: scheduler_svc as it runs, with its engine and a processor."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from datetime import timedelta
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict
-from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tests.integration.scheduler.support import SCOPES, Rig, State, Worker, noop
+from tests.integration.scheduler.support import Rig, State, Worker
+from tests.integration.scheduler.triggers import Outside, above, beating, made, on
 from tocsin.api.scheduler.v1 import (
     alarm_pb2,
     alarm_service_pb2,
     firing_service_pb2,
     trigger_service_pb2,
-    trigger_service_pb2_grpc,
 )
 from tocsin.errors import (
     AlreadyExists,
@@ -30,51 +26,8 @@ from tocsin.errors import (
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
 
-ALL = (*SCOPES, "events:read", "events:write")
 Signal = alarm_pb2.Signal
 Origin = firing_service_pb2.Firing.Origin
-
-
-class Outside:
-    """Callers of TriggerService."""
-
-    def __init__(self, rig: Rig) -> None:
-        self.rig = rig
-        channel: Any = rig.mesh("gateway").channel("scheduler_svc")
-        self.stub: Any = trigger_service_pb2_grpc.TriggerServiceStub(channel)
-
-    def user(self, tenant: str = "t1") -> Any:
-        """The context in which a user of the tenant calls."""
-        return self.rig.user(tenant, scopes=ALL)
-
-    async def publish(self, topic: str = "a.b", *, id: str = "", tenant: str = "t1", **data: Any) -> Any:  # noqa: A002  the contract's word
-        """Publishes an event."""
-        with self.user(tenant):
-            return await self.stub.PublishEvent(trigger_service_pb2.PublishEventRequest(event=made(topic, id=id, **data)))
-
-    async def record(self, value: float, *, metric: str = "m", **fields: Any) -> Any:
-        """Records a reading."""
-        reading = trigger_service_pb2.Reading(metric=metric, value=value, **fields)
-        with self.user():
-            return await self.stub.RecordReading(trigger_service_pb2.RecordReadingRequest(reading=reading))
-
-    async def ping(self, key: str, *, tenant: str | None = None, scopes: Iterable[str] = ALL) -> Any:
-        """Pings, without a token unless a tenant is given."""
-        request = trigger_service_pb2.PingRequest(key=key)
-        if tenant is None:
-            return await self.stub.Ping(request)
-        with self.rig.user(tenant, scopes=scopes):
-            return await self.stub.Ping(request)
-
-    async def logs(self, **query: Any) -> Any:
-        """A page of the log."""
-        with self.user():
-            return await self.stub.ListTriggerLogs(trigger_service_pb2.ListTriggerLogsRequest(**query))
-
-    async def stats(self, tenant: str = "t1") -> Any:
-        """The counts."""
-        with self.user(tenant):
-            return await self.stub.GetTriggerStats(trigger_service_pb2.GetTriggerStatsRequest())
 
 
 @pytest.fixture
@@ -90,34 +43,6 @@ async def still(tmp_path: Path, clock: FakeClock) -> AsyncGenerator[Outside]:
     await rig.start()
     yield Outside(rig)
     await rig.stop()
-
-
-def made(topic: str = "a.b", *, id: str = "", **data: Any) -> trigger_service_pb2.PublishedEvent:  # noqa: A002  the contract's word
-    """An event."""
-    event = trigger_service_pb2.PublishedEvent(topic=topic, id=id)
-    if data:
-        event.data.update(data)
-    return event
-
-
-def on(topic: str, condition: str = "", **fields: Any) -> alarm_pb2.Trigger:
-    """A trigger by events."""
-    return alarm_pb2.Trigger(event=alarm_pb2.Event(topic=topic, filter=condition), **fields)
-
-
-def above(value: float, *, seconds: float = 0, **fields: Any) -> alarm_pb2.Trigger:
-    """A trigger by readings of the metric m."""
-    threshold = alarm_pb2.Threshold(metric="m", comparison=alarm_pb2.Threshold.GREATER_THAN, value=value, **fields)
-    threshold.for_duration.FromTimedelta(timedelta(seconds=seconds))
-    return alarm_pb2.Trigger(threshold=threshold)
-
-
-def beating(seconds: float, *, key: str = "", grace: float = 0, **fields: Any) -> alarm_pb2.Trigger:
-    """A trigger by missing pings."""
-    heartbeat = alarm_pb2.Heartbeat(key=key, **fields)
-    heartbeat.every.FromTimedelta(timedelta(seconds=seconds))
-    heartbeat.grace.FromTimedelta(timedelta(seconds=grace))
-    return alarm_pb2.Trigger(heartbeat=heartbeat)
 
 
 async def passes(outside: Outside, seconds: float, alarm: str, status: "Signal.Status.ValueType") -> alarm_pb2.Alarm:
@@ -367,85 +292,12 @@ async def test_an_alarm_from_outside_can_be_fired_by_hand(outside: Outside) -> N
         assert (firing.origin, firing.HasField("context")) == (Origin.MANUAL, False)
 
 
-def deep(levels: int) -> Struct:
-    """Structures within structures."""
-    outer = Struct()
-    inner = outer
-    for _ in range(levels - 1):
-        inner = inner.fields["x"].struct_value
-    inner.update({"x": 1})
-    return outer
-
-
-BAD_EVENTS = [
-    (trigger_service_pb2.PublishedEvent(), "event.topic"),
-    (trigger_service_pb2.PublishedEvent(topic="a..b"), "event.topic"),
-    (trigger_service_pb2.PublishedEvent(topic="a.*"), "event.topic"),
-    (trigger_service_pb2.PublishedEvent(topic="a", id="x\x00y"), "event.id"),
-    (trigger_service_pb2.PublishedEvent(topic="a", id="x" * 129), "event.id"),
-    (trigger_service_pb2.PublishedEvent(topic="a", time=Timestamp(seconds=10**12)), "event.time"),
-    (made(big="x" * 16_400), "event.data"),
-    (trigger_service_pb2.PublishedEvent(topic="a", data=deep(17)), "event.data"),
-]
-
-
-async def test_a_bad_event_is_refused(outside: Outside) -> None:
-    """The error names the field; nothing is logged."""
-    for event, field in BAD_EVENTS:
-        with outside.user(), pytest.raises(InvalidInput) as caught:
-            await outside.stub.PublishEvent(trigger_service_pb2.PublishEventRequest(event=event))
-        assert [violation.field for violation in caught.value.violations] == [field], event
-    assert len((await outside.logs()).logs) == 0
-
-
-BAD_READINGS: list[tuple[dict[str, Any], str]] = [
-    ({"metric": ""}, "reading.metric"),
-    ({"metric": "a b"}, "reading.metric"),
-    ({"value": float("nan")}, "reading.value"),
-    ({"value": float("inf")}, "reading.value"),
-    ({"time": Timestamp(seconds=4_000_000_000)}, "reading.time"),
-]
-
-
-async def test_a_bad_reading_is_refused(outside: Outside) -> None:
-    """What is no number, or was measured in the future, is an error."""
-    for fields, field in BAD_READINGS:
-        with pytest.raises(InvalidInput) as caught:
-            await outside.record(**({"value": 1} | fields))  # pyright: ignore[reportArgumentType]  that is what is tested
-        assert [violation.field for violation in caught.value.violations] == [field], fields
-
-
 async def test_a_clock_that_is_a_little_ahead_is_forgiven(outside: Outside) -> None:
     """Its reading counts as measured now, and a right clock's next reading counts as well."""
     time = Timestamp()
     time.FromMicroseconds(outside.rig.clock.micros() + 60_000_000)
     assert (await outside.record(1, time=time)).counted
     assert (await outside.record(2)).counted
-
-
-BAD_TRIGGERS = [
-    (on("a b"), "alarm.trigger.event.topic"),
-    (on("a.**.b"), "alarm.trigger.event.topic"),
-    (on("a", "data.x>"), "trigger.event.filter"),
-    (on("a", count=3), "trigger.count"),
-    (on("a", jitter=Duration(seconds=1)), "trigger.jitter"),
-    (on("a", exclude_dates=["2026-01-01"]), "trigger.excludeDates"),
-    (on("a", catch_up=alarm_pb2.CatchUp(mode=alarm_pb2.CatchUp.ALL)), "trigger.catchUp"),
-    (on("a", end_time=Timestamp(seconds=1)), "trigger.endTime"),
-    (on("a", time_zone="Mars/Olympus"), "trigger.timeZone"),
-    (above(float("inf")), "alarm.trigger.threshold.value"),
-    (above(1, hysteresis=-1), "alarm.trigger.threshold.hysteresis"),
-    (beating(0.5), "alarm.trigger.heartbeat.every"),
-    (beating(60, key="with blank"), "alarm.trigger.heartbeat.key"),
-]
-
-
-async def test_an_alarm_that_cannot_listen_is_refused(outside: Outside) -> None:
-    """The error names the field."""
-    for trigger, field in BAD_TRIGGERS:
-        with pytest.raises(InvalidInput) as caught:
-            await outside.rig.create(trigger=trigger, action=noop())
-        assert [violation.field for violation in caught.value.violations] == [field], trigger
 
 
 async def test_only_pings_need_no_token(outside: Outside) -> None:

@@ -1,0 +1,97 @@
+"""What TriggerService and alarms from outside refuse."""
+
+from typing import Any
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from tests.integration.scheduler.support import Rig, noop
+from tests.integration.scheduler.triggers import Outside, above, beating, made, on
+from tocsin.api.scheduler.v1 import (
+    alarm_pb2,
+    trigger_service_pb2,
+)
+from tocsin.errors import (
+    InvalidInput,
+)
+
+
+@pytest.fixture
+def outside(rig: Rig) -> Outside:
+    """Callers of a scheduler on the system's clock."""
+    return Outside(rig)
+
+
+def deep(levels: int) -> Struct:
+    """Structures within structures."""
+    outer = Struct()
+    inner = outer
+    for _ in range(levels - 1):
+        inner = inner.fields["x"].struct_value
+    inner.update({"x": 1})
+    return outer
+
+
+BAD_EVENTS = [
+    (trigger_service_pb2.PublishedEvent(), "event.topic"),
+    (trigger_service_pb2.PublishedEvent(topic="a..b"), "event.topic"),
+    (trigger_service_pb2.PublishedEvent(topic="a.*"), "event.topic"),
+    (trigger_service_pb2.PublishedEvent(topic="a", id="x\x00y"), "event.id"),
+    (trigger_service_pb2.PublishedEvent(topic="a", id="x" * 129), "event.id"),
+    (trigger_service_pb2.PublishedEvent(topic="a", time=Timestamp(seconds=10**12)), "event.time"),
+    (made(big="x" * 16_400), "event.data"),
+    (trigger_service_pb2.PublishedEvent(topic="a", data=deep(17)), "event.data"),
+]
+
+
+async def test_a_bad_event_is_refused(outside: Outside) -> None:
+    """The error names the field; nothing is logged."""
+    for event, field in BAD_EVENTS:
+        with outside.user(), pytest.raises(InvalidInput) as caught:
+            await outside.stub.PublishEvent(trigger_service_pb2.PublishEventRequest(event=event))
+        assert [violation.field for violation in caught.value.violations] == [field], event
+    assert len((await outside.logs()).logs) == 0
+
+
+BAD_READINGS: list[tuple[dict[str, Any], str]] = [
+    ({"metric": ""}, "reading.metric"),
+    ({"metric": "a b"}, "reading.metric"),
+    ({"value": float("nan")}, "reading.value"),
+    ({"value": float("inf")}, "reading.value"),
+    ({"time": Timestamp(seconds=4_000_000_000)}, "reading.time"),
+]
+
+
+async def test_a_bad_reading_is_refused(outside: Outside) -> None:
+    """What is no number, or was measured in the future, is an error."""
+    for fields, field in BAD_READINGS:
+        with pytest.raises(InvalidInput) as caught:
+            await outside.record(**({"value": 1} | fields))  # pyright: ignore[reportArgumentType]  that is what is tested
+        assert [violation.field for violation in caught.value.violations] == [field], fields
+
+
+BAD_TRIGGERS = [
+    (on("a b"), "alarm.trigger.event.topic"),
+    (on("a.**.b"), "alarm.trigger.event.topic"),
+    (on("a", "data.x>"), "trigger.event.filter"),
+    (on("a", count=3), "trigger.count"),
+    (on("a", jitter=Duration(seconds=1)), "trigger.jitter"),
+    (on("a", exclude_dates=["2026-01-01"]), "trigger.excludeDates"),
+    (on("a", catch_up=alarm_pb2.CatchUp(mode=alarm_pb2.CatchUp.ALL)), "trigger.catchUp"),
+    (on("a", end_time=Timestamp(seconds=1)), "trigger.endTime"),
+    (on("a", time_zone="Mars/Olympus"), "trigger.timeZone"),
+    (above(float("inf")), "alarm.trigger.threshold.value"),
+    (above(1, hysteresis=-1), "alarm.trigger.threshold.hysteresis"),
+    (beating(0.5), "alarm.trigger.heartbeat.every"),
+    (beating(60, key="with blank"), "alarm.trigger.heartbeat.key"),
+]
+
+
+async def test_an_alarm_that_cannot_listen_is_refused(outside: Outside) -> None:
+    """The error names the field."""
+    for trigger, field in BAD_TRIGGERS:
+        with pytest.raises(InvalidInput) as caught:
+            await outside.rig.create(trigger=trigger, action=noop())
+        assert [violation.field for violation in caught.value.violations] == [field], trigger
