@@ -153,7 +153,7 @@ class ListAlarmsResponse(_message.Message):
     """Token for the next page; empty on the last one."""
     @_builtins.property
     def alarms(self) -> _containers.RepeatedCompositeFieldContainer[_alarm_pb2.Alarm]:
-        """The alarms."""
+        """The alarms. When those that meet a filter are far between, a page may hold fewer than were asked for, even none, and not be the last one."""
 
     def __init__(
         self,
