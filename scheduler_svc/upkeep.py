@@ -1,16 +1,20 @@
 """Housekeeping beside the hot path: old ledger rows, remembered requests, counts."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
+
+import structlog
 
 from scheduler_svc.background import Background, Wake
 from scheduler_svc.ports import Upkeep
 from scheduler_svc.recurrence import Micros
 from tocsin.clock import Clock
+from tocsin.errors import Aborted, Unavailable
 
 _STEP: Final = 500
 _PAUSE_SECONDS: Final = 0.05
+_MONTH_DAYS: Final = 31
 _MICROS: Final = 1_000_000
 
 
@@ -54,6 +58,7 @@ class Housekeeper:
         """Puts the order of changes right, then begins."""
         if not self._loops.running:
             await self._upkeep.settle()
+            await self._unless_held_up(self._make_room)
             self._loops.start("upkeep", self._rounds)
 
     async def stop(self) -> None:
@@ -69,8 +74,10 @@ class Housekeeper:
         """One round."""
         self._sink.counted(await self._upkeep.count_alarms())
         await self._upkeep.settle()
+        await self._unless_held_up(self._make_room)
         if self._options.ledger_days:
-            await self._forget(self._upkeep.forget_firings, self._options.ledger_days)
+            await self._unless_held_up(self._forget_ledger)
+            await self._forget(self._upkeep.forget_changes, self._options.ledger_days)
             await self._forget(self._upkeep.forget_rules, self._options.ledger_days)
             await self._forget(self._upkeep.forget_replans, self._options.ledger_days)
         await self._forget(self._upkeep.forget_requests, self._options.request_days)
@@ -78,9 +85,30 @@ class Housekeeper:
         while await self._upkeep.complete_listeners(now=self._clock.micros(), most=_STEP) >= _STEP:
             await self._clock.sleep(_PAUSE_SECONDS)
 
+    async def _make_room(self) -> None:
+        await self._upkeep.make_room(now=self._clock.micros())
+
+    async def _forget_ledger(self) -> None:
+        """Whole months at once; in steps what is left over of them. What is kept for less than a month does not wait for the end of one."""
+        before = self._before(self._options.ledger_days)
+        left = await self._upkeep.forget_months(before=before)
+        await self._steps(self._upkeep.forget_firings, before if self._options.ledger_days < _MONTH_DAYS else left)
+
+    async def _unless_held_up(self, step: Callable[[], Awaitable[None]]) -> None:
+        """What waits for nobody gives up when others are at work, and is done in a later round."""
+        try:
+            await step()
+        except (Aborted, Unavailable) as error:
+            structlog.get_logger(__name__).warning("upkeep held up", error=error.message)
+
+    def _before(self, days: float) -> Micros:
+        return self._clock.micros() - round(days * 86_400 * _MICROS)
+
     async def _forget(self, forget: "Forget", days: float) -> None:
+        await self._steps(forget, self._before(days))
+
+    async def _steps(self, forget: "Forget", before: Micros) -> None:
         """In small steps with pauses, so that the hot path is never held up."""
-        before: Micros = self._clock.micros() - round(days * 86_400 * _MICROS)
         while await forget(before=before, most=_STEP) >= _STEP:
             await self._clock.sleep(_PAUSE_SECONDS)
 

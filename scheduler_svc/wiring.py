@@ -11,12 +11,16 @@ from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.dispatch import Dispatcher, DispatchOptions
 from scheduler_svc.domain import Alarm, Firing
 from scheduler_svc.engine import Engine, EngineOptions
-from scheduler_svc.handlers import AlarmHandlers, DispatchHandlers, FiringHandlers, TriggerHandlers
+from scheduler_svc.handlers import AlarmHandlers, DispatchHandlers, FiringHandlers, ForecastHandlers, SchedulerHandlers, TriggerHandlers
 from scheduler_svc.handlers.bulk import Bulk
 from scheduler_svc.hearing import Finisher, Hearing
 from scheduler_svc.metrics import SchedulerMetrics
 from scheduler_svc.ports import Hints, NewAlarm
+from scheduler_svc.replanner import Replanner
 from scheduler_svc.service import Alarms, Audits, Backfills, Exports, Firings, Imports, Previews
+from scheduler_svc.service.forecast import Forecasts
+from scheduler_svc.service.noticing import Noticing
+from scheduler_svc.service.replan import Replans
 from scheduler_svc.service.signals import Intake, Triggers
 from scheduler_svc.shards import Ownership, ShardKeeper
 from scheduler_svc.signals import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
@@ -26,19 +30,29 @@ from scheduler_svc.store import (
     SqlAlarmStore,
     SqlAuditStore,
     SqlDueStore,
+    SqlForecastStore,
     SqlHearing,
     SqlImportStore,
     SqlLedger,
+    SqlReplanStore,
     SqlShardStore,
     SqlSignalStore,
     SqlUpkeep,
 )
 from scheduler_svc.upkeep import Housekeeper, UpkeepOptions
-from tocsin.api.scheduler.v1 import alarm_service_pb2_grpc, dispatch_service_pb2_grpc, firing_service_pb2_grpc, trigger_service_pb2_grpc
+from scheduler_svc.views import RedisMemory, Views
+from tocsin.api.scheduler.v1 import (
+    alarm_service_pb2_grpc,
+    dispatch_service_pb2_grpc,
+    firing_service_pb2_grpc,
+    forecast_service_pb2_grpc,
+    scheduler_service_pb2_grpc,
+    trigger_service_pb2_grpc,
+)
 from tocsin.clock import Clock
 from tocsin.database import Database, GroupCommit
 from tocsin.errors import TocsinError, Unavailable
-from tocsin.lifecycle import App
+from tocsin.lifecycle import App, Component
 from tocsin.mesh.health import optional
 from tocsin.mesh.jwks import JwksSource
 from tocsin.mesh.validation import RequestValidator
@@ -69,8 +83,10 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
         options=_dispatch_options(settings),
         draw=random.Random(),  # noqa: S311  jitter, not a secret
     )
+    hearing = Hearing(store=SqlHearing(database), clock=clock, outage_seconds=settings.outage_seconds)
+    due_store = SqlDueStore(database)
     engine = Engine(
-        store=SqlDueStore(database),
+        store=due_store,
         shards=ownership,
         outlet=dispatcher,
         changes=bell,
@@ -89,11 +105,14 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
         clock=clock,
         horizon=engine_options(settings).horizon,
     )
+    replans = SqlReplanStore(database)
+    replanner = Replanner(store=replans, shards=ownership, schedules=engine, clock=clock)
     pulse = _pulse(settings, ownership.owner, clock) if lock is None else None
+    shard_store = SqlShardStore(database)
     keeper = ShardKeeper(
-        store=SqlShardStore(database),
+        store=shard_store,
         ownership=ownership,
-        listeners=(engine, dispatcher),
+        listeners=(engine, dispatcher, replanner),
         busy=dispatcher.leases.shards,
         events=events,
         pulse=pulse,
@@ -103,14 +122,17 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
         alone=lock is not None,
     )
     metrics.watch_replicas(lambda: keeper.replicas)
-    housekeeper = Housekeeper(upkeep=SqlUpkeep(database), sink=metrics, clock=clock, options=_upkeep_options(settings))
+    upkeep = SqlUpkeep(database)
+    housekeeper = Housekeeper(upkeep=upkeep, sink=metrics, clock=clock, options=_upkeep_options(settings))
 
     async def enqueue_all(batch: Sequence[Firing]) -> Sequence[Firing | TocsinError]:
         return await ledger.enqueue(batch, owner=ownership.owner, held=ownership.held)
 
     creates = GroupCommit[NewAlarm, Alarm](flush=alarm_store.create, max_batch=settings.create_batch_size)
     enqueues = GroupCommit[Firing, Firing](flush=enqueue_all, max_batch=settings.create_batch_size)
-    alarms = Alarms(store=alarm_store, create=creates.submit, hints=announcer, clock=clock)
+    forecasts = Forecasts(store=SqlForecastStore(database), clock=clock)
+    hints = Noticing(hints=announcer, forecasts=forecasts)
+    alarms = Alarms(store=alarm_store, create=creates.submit, hints=hints, clock=clock, places=forecasts.placing)
     firings = Firings(
         ledger=ledger,
         alarms=alarm_store,
@@ -120,15 +142,40 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
         follow=bell.follow,
         clock=clock,
     )
+    audits = Audits(store=SqlAuditStore(database), clock=clock, ledger_days=settings.ledger_retention_days)
+    backfills = Backfills(
+        alarms=alarm_store,
+        enqueue=enqueue_all,
+        shards=ownership,
+        hints=announcer,
+        clock=clock,
+        ledger_days=settings.ledger_retention_days,
+    )
+
+    triggers, intake = _triggers(database, ownership, announcer, clock)
+
+    redis_memory = RedisMemory(redis=redis, clock=clock)
+    metrics.watch_redis(lambda: redis_memory.bytes)
+    views = Views(
+        engine=engine,
+        dispatcher=dispatcher,
+        shards=ownership,
+        ownership=shard_store,
+        due=due_store,
+        upkeep=upkeep,
+        counts=metrics,
+        clock=clock,
+        horizon_seconds=settings.horizon_seconds,
+    )
 
     async def check_loops() -> None:
-        failing = {**engine.failing, **dispatcher.failing, **keeper.failing}
+        failing = {**hearing.failing, **engine.failing, **dispatcher.failing, **replanner.failing, **keeper.failing}
         if failing:
             raise Unavailable("; ".join(f"{loop}: {reason}" for loop, reason in failing.items()))
 
     validator = RequestValidator()
     import_store = SqlImportStore(database)
-    imports = Imports(store=import_store, hints=announcer, clock=clock)
+    imports = Imports(store=import_store, hints=hints, clock=clock, places=forecasts.placing)
     alarm_handlers = AlarmHandlers(
         alarms=alarms,
         firings=firings,
@@ -141,7 +188,13 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
         checks={"database": database.check, "engine": optional(check_loops), "redis": optional(redis.check)},
         handlers=[
             (alarm_service_pb2_grpc.add_AlarmServiceServicer_to_server, alarm_handlers),
-            (firing_service_pb2_grpc.add_FiringServiceServicer_to_server, FiringHandlers(firings=firings)),
+            (trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server, TriggerHandlers(triggers=triggers)),
+            (firing_service_pb2_grpc.add_FiringServiceServicer_to_server, FiringHandlers(firings=firings, audits=audits)),
+            (forecast_service_pb2_grpc.add_ForecastServiceServicer_to_server, ForecastHandlers(forecasts=forecasts)),
+            (
+                scheduler_service_pb2_grpc.add_SchedulerServiceServicer_to_server,
+                SchedulerHandlers(views=views, replans=Replans(store=replans)),
+            ),
             (
                 dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server,
                 DispatchHandlers(dispatcher=dispatcher, firings=firings),
@@ -152,8 +205,21 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
     server.on_drain(bell.drain)
     server.on_drain(imports.drain)
     opened = [part for part in (lock, database, pulse) if part is not None]
-    parts = (redis, events, creates, enqueues, *intake, hearing, dispatcher, engine, announcer, keeper, housekeeper)
+    parts = (
+        *(redis, events, creates, enqueues, *intake, hearing, housekeeper, dispatcher, engine, announcer, replanner, keeper, redis_memory),
+    )
     return App(name=node.name, components=[*node.components, *opened, *parts], server=server)
+
+
+def _triggers(database: Database, shards: Ownership, hints: Hints, clock: Clock) -> tuple[Triggers, Sequence[Component]]:
+    """What takes events, readings and pings, and the parts of it that run."""
+    store = SqlSignalStore(database)
+    intake = Intake(store=store, shards=shards, hints=hints, clock=clock)
+    events = GroupCommit[Published, EventAnswer](flush=intake.events)
+    readings = GroupCommit[Measured, ReadingAnswer](flush=intake.readings)
+    pings = GroupCommit[Pinged, PingAnswer](flush=intake.pings)
+    triggers = Triggers(store=store, publish=events.submit, record=readings.submit, ping=pings.submit, clock=clock)
+    return triggers, (events, readings, pings, Finisher(events=store, finish=intake.finish, clock=clock))
 
 
 def _pulse(settings: SchedulerSettings, owner: str, clock: Clock) -> SessionLock:
@@ -177,7 +243,8 @@ def _dispatch_options(settings: SchedulerSettings) -> DispatchOptions:
     )
 
 
-def _engine_options(settings: SchedulerSettings) -> EngineOptions:
+def engine_options(settings: SchedulerSettings) -> EngineOptions:
+    """The bounds of the engine that the settings name."""
     return EngineOptions(
         batch_size=settings.fire_batch_size,
         ledger_batch=settings.ledger_batch_size,
@@ -195,4 +262,5 @@ def _upkeep_options(settings: SchedulerSettings) -> UpkeepOptions:
         interval_seconds=settings.cleanup_interval_seconds,
         ledger_days=settings.ledger_retention_days,
         request_days=settings.request_retention_days,
+        inbound_days=settings.inbound_retention_days,
     )

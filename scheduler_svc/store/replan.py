@@ -48,7 +48,13 @@ _SHARD: Final = "tzdata/"
 _REPLICA: Final = "tzdata/replica/"
 _CHANGED: Final = "tzdata/changed"
 _FACTS: Final = both("SELECT name, value FROM facts WHERE name LIKE 'tzdata/%'")
-_PUT: Final = both("INSERT INTO facts (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+_PUT: Final = Statement(
+    sqlite="INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    postgresql=(
+        "INSERT INTO facts (name, value) SELECT * FROM unnest($1::text[], $2::text[]) AS v(name, value) ORDER BY v.name "
+        "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+    ),
+)
 _DROP: Final = both("DELETE FROM facts WHERE name = $1")
 _LIVE: Final = both("SELECT owner FROM replicas")
 
@@ -98,10 +104,10 @@ class SqlReplanStore:
         async with self._database.transaction() as connection:
             mine = await owned(connection, owner=owner, held=held, wanted=shards)
             known = {_shard(name) for name, _ in await _FACTS.rows(connection)}
-            for shard in sorted(mine):
-                await _PUT.run(connection, f"{_SHARD}{shard}", version)
+            rows = [(f"{_SHARD}{shard}", version) for shard in mine]
             if known & mine:  # otherwise this is the beginning of the installation, not a change
-                await _PUT.run(connection, _CHANGED, str(now))
+                rows.append((_CHANGED, str(now)))
+            await _PUT.many(connection, sorted(rows))
 
     async def meet(self, owner: str, *, version: str) -> None:
         """See `scheduler_svc.service.replan.ReplanStore`."""
@@ -110,11 +116,11 @@ class SqlReplanStore:
             live = {row[0] for row in await _LIVE.rows(connection)} | {owner}
             gone = {name: value for name, value in facts.items() if name.startswith(_REPLICA) and name.removeprefix(_REPLICA) not in live}
             if facts.get(_REPLICA + owner) != version:
-                await _PUT.run(connection, _REPLICA + owner, version)
+                await _PUT.many(connection, [(_REPLICA + owner, version)])
             for name, theirs in sorted(gone.items()):
                 await _DROP.run(connection, name)
-                for shard in sorted(fact for fact in facts if _shard(fact) is not None and theirs < facts[fact]):
-                    await _PUT.run(connection, shard, theirs)
+                stale = sorted(fact for fact, value in facts.items() if _shard(fact) is not None and theirs < value)
+                await _PUT.many(connection, [(fact, theirs) for fact in stale])
 
     async def page(self, tenant: str, *, before: str | None, size: int) -> list[Replan]:
         """See `scheduler_svc.service.replan.ReplanStore`."""

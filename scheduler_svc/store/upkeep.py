@@ -7,19 +7,28 @@ from ulid import ULID
 
 from scheduler_svc.domain import AlarmState
 from scheduler_svc.recurrence import Micros
+from scheduler_svc.store.changes import forget_changes
 from scheduler_svc.store.history import forget_rules
+from scheduler_svc.store.partitions import drop_before, make_ahead, month_of
 from scheduler_svc.store.sql import Statement, both, is_sqlite
 from tocsin.database import Database
 
-# Ids of occurrences begin with their due time, so the primary key finds the oldest; the others have an index of their own.
-_FORGET: Final = (
-    both(
-        "DELETE FROM firings WHERE id IN (SELECT id FROM firings WHERE id < $1 AND due_at < $2 AND origin = 0 AND state >= 3 "
-        "ORDER BY id LIMIT $3)"
-    ),
-    both(
-        "DELETE FROM firings WHERE id IN (SELECT id FROM firings WHERE origin <> 0 AND due_at < $1 AND state >= 3 ORDER BY due_at LIMIT $2)"
-    ),
+# Ids of occurrences begin with their due time, so the primary key finds the oldest; the others have a table of their own.
+_FORGET: Final = both(
+    "DELETE FROM firings WHERE due_at < $2 AND id IN (SELECT id FROM firings WHERE id < $1 AND due_at < $2 AND origin = 0 AND state >= 3 "
+    "ORDER BY id LIMIT $3)"
+)
+_BESIDE: Final = both(
+    "SELECT i.id FROM firing_ids AS i LEFT JOIN firings AS f ON f.id = i.id AND f.due_at = i.due_at "
+    "WHERE i.due_at < $1 AND (f.id IS NULL OR f.state >= 3) ORDER BY i.due_at LIMIT $2"
+)
+_FORGET_BESIDE: Final = Statement(
+    sqlite="DELETE FROM firings WHERE due_at < ?1 AND id IN (SELECT value FROM json_each(?2))",
+    postgresql="DELETE FROM firings WHERE due_at < $1 AND id = ANY($2::text[])",
+)
+_FORGET_IDS: Final = Statement(
+    sqlite="DELETE FROM firing_ids WHERE id IN (SELECT value FROM json_each(?1))",
+    postgresql="DELETE FROM firing_ids WHERE id = ANY($1::text[])",
 )
 _FORGET_REQUESTS: Final = both(
     "DELETE FROM requests WHERE (tenant, request_id) IN "
@@ -64,11 +73,30 @@ class SqlUpkeep:
 
     async def forget_firings(self, *, before: Micros, most: int) -> int:
         """See `scheduler_svc.ports.Upkeep`."""
-        bound = _oldest_id(before)
-        scheduled, beside = _FORGET
         async with self._database.transaction() as connection:
-            gone = await scheduled.run(connection, bound, before, most)
-            return gone + await beside.run(connection, before, most)
+            gone = await _FORGET.run(connection, _oldest_id(before), before, most)
+            beside = [row[0] for row in await _BESIDE.rows(connection, before, most)]
+            if beside:
+                await _FORGET_BESIDE.run(connection, before, beside)
+                await _FORGET_IDS.run(connection, beside)
+            return gone + len(beside)
+
+    async def forget_changes(self, *, before: Micros, most: int) -> int:
+        """See `scheduler_svc.ports.Upkeep`."""
+        async with self._database.transaction() as connection:
+            return await forget_changes(connection, before=before, most=most)
+
+    async def make_room(self, *, now: Micros) -> None:
+        """See `scheduler_svc.ports.Upkeep`."""
+        if self._database.dialect == "postgresql":
+            await make_ahead(self._database, now=now)
+
+    async def forget_months(self, *, before: Micros) -> Micros:
+        """See `scheduler_svc.ports.Upkeep`."""
+        if self._database.dialect == "sqlite":
+            return before
+        await drop_before(self._database, before=before)
+        return month_of(before).first
 
     async def forget_requests(self, *, before: Micros, most: int) -> int:
         """See `scheduler_svc.ports.Upkeep`."""

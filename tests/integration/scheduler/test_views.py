@@ -1,18 +1,19 @@
 """What the scheduler shows of itself, over its RPCs."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import create_engine, insert
+from sqlalchemy import Executable, create_engine, delete, insert
 
 from scheduler_svc.recurrence import TZDATA_VERSION
-from scheduler_svc.store.tables import replans
+from scheduler_svc.store.tables import firings, replans
 from scheduler_svc.timeline import Timeline
 from scheduler_svc.views import ranges
 from tests.integration.scheduler.stores import NOW, SECOND
-from tests.integration.scheduler.support import Rig, State, Worker, at
+from tests.integration.scheduler.support import LATEST, Rig, State, Worker, at
 from tocsin.api.scheduler.v1 import alarm_service_pb2, firing_service_pb2, scheduler_service_pb2, scheduler_service_pb2_grpc
 from tocsin.errors import InvalidInput, NotFound, PermissionDenied
 
@@ -27,6 +28,18 @@ async def stats(rig: Rig) -> scheduler_service_pb2.SchedulerStats:
     """The numbers, as an operator sees them."""
     with rig.user(scopes=["mesh:read"]):
         return await scheduler(rig).GetSchedulerStats(scheduler_service_pb2.GetSchedulerStatsRequest())
+
+
+async def behind(rig: Rig, statement: Executable) -> None:
+    """Changes the database behind the service's back; in a thread, because the service may be writing at this moment."""
+
+    def change() -> None:
+        database = create_engine(f"sqlite:///{rig.folder / 'scheduler_svc.db'}")
+        with database.begin() as connection:
+            connection.execute(statement)
+        database.dispose()
+
+    await asyncio.to_thread(change)
 
 
 async def test_the_numbers_are_those_of_what_happened(rig: Rig) -> None:
@@ -94,10 +107,7 @@ async def test_replans_are_listed_by_tenant_and_page(rig: Rig) -> None:
     """The newest come first; another tenant's are not seen."""
     row = {"replanned_at": NOW, "tzdata_before": "2026a", "tzdata_after": "2026b", "due_before": NOW + SECOND, "due_after": None}
     rows = [{**row, "id": f"0{number}", "tenant": "t2" if number == 3 else "t1", "alarm": f"a{number}"} for number in range(5)]
-    database = create_engine(f"sqlite:///{rig.folder / 'scheduler_svc.db'}")
-    with database.begin() as connection:
-        connection.execute(insert(replans), rows)
-    database.dispose()
+    await behind(rig, insert(replans).values(rows))
     with rig.user():
         first = await scheduler(rig).ListReplans(scheduler_service_pb2.ListReplansRequest(page_size=3))
         rest = await scheduler(rig).ListReplans(scheduler_service_pb2.ListReplansRequest(page_size=3, page_token=first.next_page_token))
@@ -122,10 +132,7 @@ async def test_an_audit_streams_findings_and_a_summary(rig: Rig) -> None:
     request.start_time.FromDatetime(rig.soon(-3600))
     (only,) = await audited(rig, request)
     assert (only.summary.alarms, only.summary.expected, only.summary.found) == (2, 2, 2)
-    database = create_engine(f"sqlite:///{rig.folder / 'scheduler_svc.db'}")
-    with database.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM firings WHERE alarm = ?", (made[0].name.removeprefix("alarms/"),))
-    database.dispose()
+    await behind(rig, delete(firings).where(firings.c.alarm == made[0].name.removeprefix("alarms/")))
     found, last = await audited(rig, request)
     assert (found.finding.kind, found.finding.alarm, found.finding.firing) == (1, made[0].name, "")
     assert found.finding.due_time == made[0].trigger.at
@@ -172,3 +179,22 @@ def test_the_spread_counts_by_second() -> None:
         index.insert(str(number), due, number % 3)
     index.cancel("4")
     assert index.spread(NOW, width=SECOND) == {0: 2, 1: 2}
+
+
+async def test_an_audit_beside_a_busy_engine_finds_nothing(rig: Rig) -> None:
+    """While alarms fire, are made, changed and removed, no audit sees a difference: it never takes what is on its way for lost."""
+    worker = Worker(rig, credit=10_000)
+    request = firing_service_pb2.AuditFiringsRequest()
+    request.start_time.FromDatetime(rig.soon(-60))
+    for number in range(8):
+        made = [await rig.create(trigger=at(rig.soon(0.02 * part), catch_up=LATEST)) for part in range(12)]
+        changed = alarm_service_pb2.UpdateAlarmRequest(alarm=made[number])
+        changed.alarm.etag = ""
+        changed.alarm.trigger.at.FromDatetime(rig.soon(0.1))
+        with rig.user():
+            await rig.alarms.UpdateAlarm(changed)
+            await rig.alarms.DeleteAlarm(alarm_service_pb2.DeleteAlarmRequest(name=made[-1].name))
+        *findings, last = await audited(rig, request)
+        assert findings == []
+        assert last.summary.found == last.summary.expected
+    await worker.close()
