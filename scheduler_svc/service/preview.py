@@ -19,6 +19,7 @@ from scheduler_svc.recurrence import (
     zone,
 )
 from scheduler_svc.service.alarms import Caller
+from scheduler_svc.signals import check_listening
 from tocsin.clock import Clock, from_micros
 from tocsin.errors import InvalidInput
 
@@ -68,6 +69,8 @@ class Previews:
         """
         trigger = replace(settled(trigger, time_zone=caller.time_zone), jitter=0)
         zone(trigger.time_zone)
+        if not trigger.calendar:
+            check_listening(trigger, now=self._clock.micros())
         return list(self._shown(trigger, start=start, count=count or _USUAL))
 
     def validate(self, caller: Caller, trigger: Trigger) -> Verdict:
@@ -77,6 +80,8 @@ class Previews:
             zone(trigger.time_zone)
             if trigger.calendar:
                 checked_due(trigger, now=self._clock.micros())
+            else:
+                check_listening(trigger, now=self._clock.micros())
             shown = self._shown(replace(trigger, jitter=0), start=None, count=_FEW)
             return Verdict(description=describe(trigger), occurrences=tuple(shown))
         except InvalidInput as error:

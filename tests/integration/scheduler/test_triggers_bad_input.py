@@ -11,6 +11,7 @@ from tests.integration.scheduler.support import Rig, noop
 from tests.integration.scheduler.triggers import Outside, above, beating, made, on
 from tocsin.api.scheduler.v1 import (
     alarm_pb2,
+    alarm_service_pb2,
     trigger_service_pb2,
 )
 from tocsin.errors import (
@@ -95,3 +96,27 @@ async def test_an_alarm_that_cannot_listen_is_refused(outside: Outside) -> None:
         with pytest.raises(InvalidInput) as caught:
             await outside.rig.create(trigger=trigger, action=noop())
         assert [violation.field for violation in caught.value.violations] == [field], trigger
+
+
+async def test_a_trigger_is_validated_without_an_alarm(outside: Outside) -> None:
+    """Nothing of the calendar is shown, and what no alarm could be made of is refused with its place."""
+    with outside.user():
+        for trigger in (on("a", "data.x>1"), above(1), beating(60)):
+            seen = await outside.rig.alarms.PreviewAlarm(alarm_service_pb2.PreviewAlarmRequest(trigger=trigger))
+            assert list(seen.occurrences) == []
+            verdict = await outside.rig.alarms.ValidateAlarm(alarm_service_pb2.ValidateAlarmRequest(trigger=trigger))
+            assert (verdict.valid, list(verdict.occurrences)) == (True, [])
+        for trigger in (on("a", "data.x>"), on("a", count=1)):
+            verdict = await outside.rig.alarms.ValidateAlarm(alarm_service_pb2.ValidateAlarmRequest(trigger=trigger))
+            assert not verdict.valid
+            with pytest.raises(InvalidInput):
+                await outside.rig.alarms.PreviewAlarm(alarm_service_pb2.PreviewAlarmRequest(trigger=trigger))
+
+
+async def test_the_ledger_is_listed_by_origin(outside: Outside) -> None:
+    """What came from outside is told from what was asked for."""
+    alarm = await outside.rig.create(trigger=on("a.b"))
+    await outside.publish("a.b")
+    with outside.user():
+        await outside.rig.alarms.FireAlarm(alarm_service_pb2.FireAlarmRequest(name=alarm.name))
+    assert [len(await outside.rig.ledger(text)) for text in ("origin=EVENT", "origin!=EVENT", "origin=RAISED")] == [1, 1, 0]
