@@ -146,3 +146,42 @@ def test_a_negative_page_size_is_refused() -> None:
     """AIP-158: negative sizes are an error."""
     with pytest.raises(InvalidInput, match="pageSize"):
         page_size(-1)
+
+
+DOCUMENT = {"data": FilterField(kind=FieldKind.DOCUMENT)}
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "value"),
+    [
+        ("data.total>100", ("total",), 100.0),
+        ("data.a.b.c=-1.5e3", ("a", "b", "c"), -1500.0),
+        ("data.a=true", ("a",), True),
+        ('data.a="true"', ("a",), "true"),
+        ("data.a!=null", ("a",), None),
+        ("data.a=FR", ("a",), "FR"),
+        ('data."unit price".gross=1', ("unit price", "gross"), 1.0),
+        ('data.a."b.c"=1', ("a", "b.c"), 1.0),
+    ],
+)
+def test_a_document_is_asked_by_path(text: str, path: tuple[str, ...], value: object) -> None:
+    """A word without quotes is what JSON would take it for."""
+    (condition,) = parse_filter(text, fields=DOCUMENT)
+    assert (condition.field, condition.path, condition.value, type(condition.value)) == ("data", path, value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("data=1", "column 1: data needs a path"),
+        ("data.=1", "column 1: data needs a path"),
+        ("data.a..b=1", "column 1: data needs a path"),
+        ('data.a."b', "column 1: data needs a path"),
+        ("data.a<false", "column 8: false can only be compared by = !="),
+        ("data.a:1", "column 7: data cannot be compared by :"),
+    ],
+)
+def test_a_path_that_is_none_is_told(text: str, told: str) -> None:
+    """The error names its column."""
+    with pytest.raises(InvalidInput, match=told):
+        parse_filter(text, fields=DOCUMENT)
