@@ -5,6 +5,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from ulid import ULID
@@ -25,6 +26,7 @@ _HASH_BYTES: Final = 10
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = tuple(first + second for first in _CROCKFORD for second in _CROCKFORD)
 _SHIFTS: Final = tuple(range(120, -1, -10))
+_LOW: Final = (1 << 40) - 1
 
 
 class AlarmNotFound(NotFound):
@@ -108,13 +110,15 @@ SERIAL: Final = 1
 """Flag of a firing: it waits until the one before of its alarm has ended (overlap QUEUE)."""
 COUNTED: Final = 2
 """Flag of a firing: its alarm counts failures, to pause itself."""
+SINGLE: Final = 4
+"""Flag of a firing: while it is not over, due times of its alarm are skipped (overlap SKIP)."""
 
 
 class Origin(IntEnum):
     """Where a firing comes from; the numbers are stored, those of the contract are one more.
 
-    A due time of an alarm, somebody's FireAlarm, an ad-hoc task, somebody's BackfillAlarm, an event, a signal that was raised (a metric beyond
-    its limit, a ping that did not come), and one that resolved.
+    A due time of an alarm, somebody's FireAlarm, an ad-hoc task, somebody's BackfillAlarm, an event, a signal that was raised (a metric
+    beyond its limit, a ping that did not come), and one that resolved.
     """
 
     SCHEDULE = 0
@@ -269,8 +273,21 @@ def firing_id(alarm: str, due: Micros) -> str:
 
     The same occurrence so has the same id whoever computes it, and ids still sort by due time, which keeps the ledger's index local.
     """
-    digest = hashlib.blake2b(f"{alarm}@{due}".encode(), digest_size=_HASH_BYTES).digest()
-    return _crockford(max(due // 1000, 0).to_bytes(6) + digest)
+    # The firing transaction does this for every row: the part that a herd shares is made once, the other two characters at a time.
+    digest = int.from_bytes(hashlib.blake2b(f"{alarm}@{due}".encode(), digest_size=_HASH_BYTES).digest())
+    high, low = digest >> 40, digest & _LOW
+    return _time_prefix(due // 1000) + "".join(
+        (
+            *(_PAIRS[high >> 30], _PAIRS[high >> 20 & 1023], _PAIRS[high >> 10 & 1023], _PAIRS[high & 1023]),
+            *(_PAIRS[low >> 30], _PAIRS[low >> 20 & 1023], _PAIRS[low >> 10 & 1023], _PAIRS[low & 1023]),
+        )
+    )
+
+
+@lru_cache(maxsize=64)
+def _time_prefix(milliseconds: int) -> str:
+    """The first ten characters of a ULID."""
+    return _crockford(max(milliseconds, 0).to_bytes(6) + bytes(_HASH_BYTES))[:10]
 
 
 def requested_firing_id(tenant: str, alarm: str, request_id: str) -> str:
@@ -283,7 +300,7 @@ def requested_firing_id(tenant: str, alarm: str, request_id: str) -> str:
 
 
 def _crockford(value: bytes) -> str:
-    """16 bytes as the 26 characters of a ULID, two at a time: the firing transaction does this for every row."""
+    """16 bytes as the 26 characters of a ULID, two at a time."""
     number = int.from_bytes(value)
     return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
 

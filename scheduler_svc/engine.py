@@ -4,18 +4,20 @@ Far alarms stay in the store. The loader brings those due within the horizon int
 through one transaction of the store. A hint about a change reaches the index at once, and when one is lost the loader finds the alarm.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
 
 from scheduler_svc.background import Background, Wake
-from scheduler_svc.domain import Parcel
-from scheduler_svc.planning import Plan, Schedule, plan
+from scheduler_svc.domain import Parcel, Priority
+from scheduler_svc.planning import Plan, Schedule, flags_of, plan, plan_once
 from scheduler_svc.ports import Changes, Due, DueStore, Fired, Observer, Pending, Shards
 from scheduler_svc.recurrence import END_OF_TIME, Micros, compiled
-from scheduler_svc.timeline import Timeline
+from scheduler_svc.signals import Deaf
+from scheduler_svc.timeline import Popped, Timeline
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, Unavailable
 
@@ -24,6 +26,10 @@ _PAGE: Final = 5000
 _NEAR_PAGE: Final = 1000
 _BEGINNING: Final = (-1, "")
 _BUSY_SECONDS: Final = 0.2
+_LONGEST_SLEEP: Final = 1.0  # seconds: should the wall clock be set forward, what it passes over must not wait for the monotonic one
+_URGENT: Final = (0,)
+_OTHERS: Final = (1, 2)
+_ALL: Final = (0, 1, 2)
 
 
 class Outlet(Protocol):
@@ -31,6 +37,10 @@ class Outlet(Protocol):
 
     def offer(self, parcels: Iterable[Parcel]) -> None:
         """Takes firings that are in the ledger."""
+        ...
+
+    def doubt(self) -> None:
+        """There may be firings in the ledger that nobody offers."""
         ...
 
 
@@ -59,6 +69,23 @@ class EngineOptions:
     tick: Micros = 10_000
 
 
+@dataclass(slots=True)
+class _Reach:
+    """How far the loader has come. Critical alarms have a reach of their own, so that no number of others keeps them out of the index."""
+
+    urgent: bool
+    end: tuple[Micros, str] = _BEGINNING
+
+
+@dataclass(slots=True)
+class _Shift:
+    """A loop that lets the alarms of some lanes go, and until when it sleeps. Critical ones have their own, so they wait for no other."""
+
+    lanes: tuple[int, ...]
+    wake: Wake
+    sleeping_until: Micros = 0
+
+
 class Engine:
     """Lets alarms go when they are due; a component."""
 
@@ -72,8 +99,11 @@ class Engine:
         observer: Observer,
         clock: Clock,
         options: EngineOptions,
+        deaf: Callable[[], Deaf | None] = lambda: None,
     ) -> None:
+        """Takes what it stands on; ``deaf`` says when no ping could be taken lately."""
         self._store = store
+        self._deaf = deaf
         self._shards = shards
         self._outlet = outlet
         self._changes = changes
@@ -81,11 +111,11 @@ class Engine:
         self._clock = clock
         self._options = options
         self.timeline = Timeline(tick=options.tick)
-        self._loaded = _BEGINNING
+        self._reaches = (_Reach(urgent=True), _Reach(urgent=False))
         self._in_hand: set[str] = set()
         self._overruled: set[str] = set()
-        self._sleeping_until: Micros = 0
-        self._wake = Wake(clock)
+        self._shifts = (_Shift(_URGENT, Wake(clock)), _Shift(_OTHERS, Wake(clock)))
+        self._help = Wake(clock)
         self._load_wake = Wake(clock)
         self._loops = Background(clock)
         self.overdue: float = 0.0
@@ -97,7 +127,9 @@ class Engine:
         """Begins to load and to fire."""
         if not self._loops.running:
             self._loops.start("load", self._load_forever)
-            self._loops.start("fire", self._fire_forever)
+            for shift in self._shifts:
+                self._loops.start("fire", partial(self._fire_forever, shift))
+            self._loops.start("fire", self._help_forever)
 
     async def stop(self) -> None:
         """Ends; a transaction that runs is given up, and so took place or did not."""
@@ -113,7 +145,8 @@ class Engine:
     def shards_gained(self, shards: Collection[int]) -> None:
         """These shards are ours now: everything is loaded anew, from the oldest overdue on."""
         if shards:
-            self._loaded = _BEGINNING
+            for reach in self._reaches:
+                reach.end = _BEGINNING
             self._load_wake.set()
 
     def shards_lost(self, shards: Collection[int]) -> None:
@@ -122,7 +155,7 @@ class Engine:
     def hint(self, pending: Pending) -> None:
         """The alarm is due at that time now."""
         self._overruled.add(pending.id) if pending.id in self._in_hand else None
-        if pending.due <= self._loaded[0]:
+        if self._within_reach(pending):
             self._insert(pending)
         else:
             self.timeline.cancel(pending.id)
@@ -132,10 +165,19 @@ class Engine:
         self._overruled.add(alarm) if alarm in self._in_hand else None
         self.timeline.cancel(alarm)
 
+    def _within_reach(self, pending: Pending) -> bool:
+        """Whether nobody else will bring it in time: the loader has passed by, or comes again only when it is due."""
+        if pending.due <= self._clock.micros() + self._options.near:
+            return True
+        urgent, others = self._reaches
+        return pending.due <= (max(urgent.end, others.end) if pending.priority == Priority.CRITICAL else others.end)[0]
+
     def _insert(self, pending: Pending) -> None:
-        self.timeline.insert(pending.id, pending.due, pending.priority - 1)
-        if pending.due < self._sleeping_until:
-            self._wake.set()
+        lane = pending.priority - 1
+        self.timeline.insert(pending.id, pending.due, lane)
+        for shift in self._shifts:
+            if lane in shift.lanes and pending.due < shift.sleeping_until:
+                shift.wake.set()
 
     # -- loading ---------------------------------------------------------------------------------------------------------------
 
@@ -150,33 +192,36 @@ class Engine:
         now = self._clock.micros()
         if not shards:
             return
-        await self._load_far(shards, now)
-        await self._load_near(shards, now)
+        oldest = now
+        for reach in self._reaches:
+            oldest = min(oldest, await self._load_near(shards, now, urgent=reach.urgent))
+            await self._load_far(reach, shards, now)
+        self.overdue = (now - oldest) / _SECOND
 
-    async def _load_far(self, shards: Collection[int], now: Micros) -> None:
+    async def _load_far(self, reach: "_Reach", shards: Collection[int], now: Micros) -> None:
         """Extends the index to the horizon, in pages, from where the last one ended."""
-        until = now + self._options.horizon
-        while self._loaded[0] < now + self._options.horizon // 2 and len(self.timeline) < self._options.index_limit:
-            after = self._loaded
-            page = await self._store.due(shards, after=after, until=until, most=_PAGE)
-            if self._loaded != after:
+        until, limit = now + self._options.horizon, self._options.index_limit
+        lanes = _URGENT if reach.urgent else _ALL
+        while reach.end[0] < now + self._options.horizon // 2 and self.timeline.size(lanes) < limit:
+            after = reach.end
+            page = await self._store.due(shards, after=after, until=until, most=_PAGE, urgent=reach.urgent)
+            if reach.end != after:
                 continue  # a shard was gained meanwhile: begin again
             for pending in page:
                 self._load_one(pending)
-            self._loaded = (until + 1, "") if len(page) < _PAGE else (page[-1].due, page[-1].id)
+            reach.end = (until + 1, "") if len(page) < _PAGE else (page[-1].due, page[-1].id)
 
-    async def _load_near(self, shards: Collection[int], now: Micros) -> None:
-        """Finds what is due very soon, or overdue, and no hint told of."""
+    async def _load_near(self, shards: Collection[int], now: Micros, *, urgent: bool) -> Micros:
+        """Finds what is due very soon, or overdue, and no hint told of; when the oldest was due."""
         after, oldest = _BEGINNING, now
         while True:
-            page = await self._store.due(shards, after=after, until=now + self._options.near, most=_NEAR_PAGE)
+            page = await self._store.due(shards, after=after, until=now + self._options.near, most=_NEAR_PAGE, urgent=urgent)
             for pending in page:
                 self._load_one(pending)
             oldest = min(oldest, page[0].due) if page else oldest
             if len(page) < _NEAR_PAGE or page[-1].due <= now:
-                break  # with a backlog that long nothing behind it could be on time
+                return oldest  # with a backlog that long nothing behind it could be on time
             after = (page[-1].due, page[-1].id)
-        self.overdue = max(0.0, (now - oldest) / _SECOND)
 
     def _load_one(self, pending: Pending) -> None:
         if self.timeline.due_of(pending.id) != pending.due and pending.id not in self._in_hand:
@@ -184,23 +229,32 @@ class Engine:
 
     # -- firing ------------------------------------------------------------------------------------------------------------------
 
-    async def _fire_forever(self) -> None:
+    async def _fire_forever(self, shift: "_Shift") -> None:
         while True:
             now = self._clock.micros()
-            due = self.timeline.next_due()
+            due = self.timeline.next_due(shift.lanes)
             if due is None or due > now:
-                self._sleeping_until = END_OF_TIME if due is None else due
-                await self._wake.wait(None if due is None else (due - now) / _SECOND)
-                self._sleeping_until = 0
+                shift.sleeping_until = END_OF_TIME if due is None else due
+                await shift.wake.wait(None if due is None else min((due - now) / _SECOND, _LONGEST_SLEEP))
+                shift.sleeping_until = 0
             elif self._shards.held:
-                await self._fire(now)
+                await self._fire(now, shift.lanes)
             else:
-                await self._wake.wait(_BUSY_SECONDS)
+                await shift.wake.wait(_BUSY_SECONDS)
 
-    async def _fire(self, now: Micros) -> None:
+    async def _help_forever(self) -> None:
+        """With more due than one batch holds, the next is read and planned while the one before commits."""
+        while True:
+            await self._help.wait(None)
+            while self._shards.held and (due := self.timeline.next_due()) is not None and due <= (now := self._clock.micros()):
+                await self._fire(now, _ALL)
+
+    async def _fire(self, now: Micros, lanes: Sequence[int]) -> None:
         """Lets one batch go."""
-        batch = self.timeline.pop_due(now, self._options.batch_size)
-        self._in_hand = {alarm for alarm, _, _ in batch}
+        batch = self.timeline.pop_due(now, self._options.batch_size, lanes)
+        if len(batch) == self._options.batch_size:
+            self._help.set()
+        self._in_hand.update(alarm for alarm, _, _ in batch)
         started = self._clock.monotonic()
         try:
             fired = await self._store.fire(
@@ -213,6 +267,7 @@ class Engine:
             )
         except (Unavailable, Aborted) as error:
             self._put_back(batch)
+            self._outlet.doubt()  # it may have committed all the same
             self._loops.failing["fire"] = error.message
             await self._clock.sleep(_BUSY_SECONDS)
             return
@@ -220,31 +275,47 @@ class Engine:
             self._put_back(batch)
             raise
         self._loops.worked("fire")
-        self._settle(fired)
+        self._settle(batch, fired)
         self._observer.fired(fired, now=now, seconds=self._clock.monotonic() - started)
         await self._changes.changed(fired.tenants)
 
-    def _settle(self, fired: Fired) -> None:
+    def _settle(self, batch: Sequence[Popped], fired: Fired) -> None:
         self._outlet.offer(fired.parcels)
         for pending in fired.next:
-            if pending.id not in self._overruled and pending.due <= self._loaded[0]:
+            if pending.id not in self._overruled and self._within_reach(pending):
                 self._insert(pending)
-        self._in_hand.clear()
-        self._overruled.clear()
+        self._let_out(batch)
 
-    def _put_back(self, batch: Iterable[tuple[str, Micros, int]]) -> None:
+    def _put_back(self, batch: Sequence[Popped]) -> None:
         for alarm, due, lane in batch:
             if alarm not in self._overruled:
                 self.timeline.insert(alarm, due, lane)
-        self._in_hand.clear()
-        self._overruled.clear()
+        self._let_out(batch)
+
+    def _let_out(self, batch: Sequence[Popped]) -> None:
+        ids = {alarm for alarm, _, _ in batch}
+        self._in_hand -= ids
+        self._overruled -= ids
 
     def _plan(self, alarm: Due, now: Micros, room: int) -> Plan:
         try:
-            schedule = Schedule(
-                trigger=compiled(alarm.trigger, alarm.anchor, seed=alarm.id), due=alarm.due, ordinal=alarm.ordinal, skip_before=alarm.skip_before
-            )
-            return plan(schedule, now=now, most=room, grace=self._options.grace)
+            return plan_due(alarm, now=now, most=room, grace=self._options.grace, deaf=self._deaf())
         except Exception as error:  # noqa: BLE001  one alarm that cannot be read must not hold up the others; it stays due and is told
             structlog.get_logger(__name__).error("alarm cannot be planned", alarm=alarm.id, exc_info=error)
             return Plan((), alarm.due, alarm.ordinal)
+
+
+def plan_due(alarm: Due, *, now: Micros, most: int, grace: Micros, deaf: Deaf | None = None) -> Plan:
+    """What becomes of an alarm that the firing transaction has read; see `scheduler_svc.planning.plan`."""
+    flags = flags_of(alarm.trigger, auto_pause_after=alarm.auto_pause_after)
+    simple = plan_once(alarm.trigger, due=alarm.due, ordinal=alarm.ordinal, now=now) if alarm.skip_before is None else None
+    if simple is not None:
+        return simple._replace(flags=flags) if flags else simple
+    schedule = Schedule(
+        trigger=compiled(alarm.trigger, alarm.anchor, seed=alarm.id),
+        due=alarm.due,
+        ordinal=alarm.ordinal,
+        skip_before=alarm.skip_before,
+        busy=alarm.busy,
+    )
+    return plan(schedule, now=now, most=most, grace=grace, deaf=deaf)._replace(flags=flags)

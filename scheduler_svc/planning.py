@@ -6,13 +6,16 @@ Every due time gets its row, and none is passed over: a plan that cannot hold al
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from scheduler_svc.domain import Alarm, FiringState, Outcome, let_go
-from scheduler_svc.recurrence import CatchUp, CatchUpMode, Compiled, Micros, Rule, compiled
+from scheduler_svc.domain import COUNTED, SERIAL, SINGLE, Alarm, FiringState, Outcome, let_go
+from scheduler_svc.recurrence import CatchUp, CatchUpMode, Compiled, Micros, Overlapping, Rule, compiled
 from scheduler_svc.signals import Deaf, undeaf
 
 _LATEST: Final = CatchUp(mode=CatchUpMode.LATEST)
 _FIRST_LOOK_BACK: Final[Micros] = 60_000_000
 _MOST_PREVIEWED: Final = 10_000
+_FLAGS: Final = {Overlapping.SKIP: SINGLE, Overlapping.QUEUE: SERIAL}
+STILL_RUNNING: Final = "OVERLAP"
+"""Reason of a due time that is skipped because the firing before still runs."""
 
 
 class Planned(NamedTuple):
@@ -27,23 +30,25 @@ class Planned(NamedTuple):
 class Plan(NamedTuple):
     """What one transaction does for one alarm: the rows, the next due time (None: the rule is exhausted), and the new ordinal.
 
-    ``signal``: it waits for something from outside, and so stays active; its rows are raised.
+    ``signal``: it waits for something from outside, and so stays active; its rows are raised. ``flags`` are those of the firings.
     """
 
     rows: tuple[Planned, ...]
     due: Micros | None
     ordinal: int
     signal: bool = False
+    flags: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """The part of an alarm that a plan is made from."""
+    """The part of an alarm that a plan is made from; ``busy``: a firing by its rule is not over."""
 
     trigger: Compiled
     due: Micros
     ordinal: int
     skip_before: Micros | None = None
+    busy: bool = False
 
     def after(self, due: Micros, ordinal: int) -> Micros | None:
         """The due time after ``due``, which is the one with this ordinal, from 0."""
@@ -54,7 +59,7 @@ class Schedule:
         return found.due if found is not None else None
 
 
-def plan(schedule: Schedule, *, now: Micros, most: int, grace: Micros) -> Plan:
+def plan(schedule: Schedule, *, now: Micros, most: int, grace: Micros, deaf: Deaf | None = None) -> Plan:
     """Accounts for the due times up to ``now``, for ``most`` of them at most.
 
     Args:
@@ -62,20 +67,48 @@ def plan(schedule: Schedule, *, now: Micros, most: int, grace: Micros) -> Plan:
         now: the instant of the transaction.
         most: rows at most.
         grace: with catch-up NONE, a due time that is late by more than this counts as missed.
+        deaf: when nobody could take a ping.
     """
+    if not schedule.trigger.trigger.calendar:
+        return _signal_plan(schedule, now=now, deaf=deaf)
     judge = _Judge(schedule, now=now, grace=grace)
+    single = schedule.trigger.trigger.overlap is Overlapping.SKIP
+    busy = single and schedule.busy
     rows: list[Planned] = []
     due, ordinal = schedule.due, schedule.ordinal
     following: Micros | None = due
     while following is not None and following <= now and len(rows) < most:
         due = following
         following = schedule.after(due, ordinal)
-        rows.append(judge(due, superseded=following is not None and following <= now))
+        row = judge(due, superseded=following is not None and following <= now)
+        if busy and row.state is FiringState.PENDING:
+            row = Planned(due, FiringState.CLOSED, Outcome.SKIPPED, STILL_RUNNING)
+        busy = busy or (single and row.state is FiringState.PENDING)
+        rows.append(row)
         ordinal += 1
     return Plan(tuple(rows), following, ordinal)
 
 
-def signal_plan(schedule: Schedule, *, now: Micros, deaf: Deaf | None) -> Plan:
+def overlapping(encoded: str) -> Overlapping:
+    """What a stored trigger says about overlaps, without reading all of it: a quote within a text of it is escaped."""
+    _, found, rest = encoded.partition('"overlap":')
+    return Overlapping(int(rest[0])) if found else Overlapping.DEFAULT
+
+
+def flags_of(encoded: str, *, auto_pause_after: int) -> int:
+    """The flags of a firing by the rule that is stored as ``encoded``."""
+    return _FLAGS.get(overlapping(encoded), 0) | (COUNTED if auto_pause_after else 0)
+
+
+def plan_once(encoded: str, *, due: Micros, ordinal: int, now: Micros) -> Plan | None:
+    """The plan of an instant to which no policy applies: it fires. Most alarms of a herd are such; None for any other."""
+    if not encoded.startswith('{"at":') or '"catch":' in encoded or '"overlap":' in encoded or due > now:
+        return None
+    outcome, reason = let_go(due=due, now=now)
+    return Plan((Planned(due, FiringState.PENDING, outcome, reason),), None, ordinal + 1)
+
+
+def _signal_plan(schedule: Schedule, *, now: Micros, deaf: Deaf | None) -> Plan:
     """Raises an alarm that waited for something from outside until now: a threshold, or a heartbeat without its ping.
 
     A heartbeat whose ping could not be heard, because it was expected while nobody could take it, gets a new deadline instead.

@@ -140,6 +140,9 @@ class Due(NamedTuple):
     action: Action
     retry: str
     traceparent: str
+    version: int = 1
+    auto_pause_after: int = 0
+    busy: bool = False
 
 
 Planner: TypeAlias = Callable[[Due, int], Plan]
@@ -177,12 +180,21 @@ class Fired:
 class DueStore(Protocol):
     """What the engine reads and writes."""
 
-    async def due(self, shards: Collection[int], *, after: tuple[Micros, str], until: Micros, most: int) -> list[Pending]:
-        """Active alarms of the shards due up to ``until``, the earliest first, behind the cursor (due, id)."""
+    async def due(
+        self, shards: Collection[int], *, after: tuple[Micros, str], until: Micros, most: int, urgent: bool = False
+    ) -> list[Pending]:
+        """Active alarms of the shards due up to ``until``, the earliest first, behind the cursor (due, id).
+
+        With ``urgent`` critical ones alone.
+        """
         ...
 
     async def fire(self, batch: Sequence[tuple[str, Micros]], *, owner: str, held: Held, now: Micros, most: int, planner: Planner) -> Fired:
-        """Lets the alarms go that are still due at that very time, in one transaction, fenced by the epochs of their shards."""
+        """Lets the alarms go that are still due at that very time, in one transaction, fenced by the epochs of their shards.
+
+        Several may run at once, with different alarms. An alarm that somebody changed between the reading and the writing is left alone
+        and comes again in `Fired.next`, as the store has it now.
+        """
         ...
 
     async def oldest_overdue(self, shards: Collection[int], *, now: Micros) -> Micros | None:
@@ -338,8 +350,24 @@ class Moved(NamedTuple):
 class Upkeep(Protocol):
     """Housekeeping, in small steps."""
 
+    async def make_room(self, *, now: Micros) -> None:
+        """Prepares the ledger for this month and those to come; without it nothing fails, but old firings are forgotten slowly."""
+        ...
+
+    async def forget_months(self, *, before: Micros) -> Micros:
+        """Removes whole months of the ledger that are over before an instant and in which everything is finished, at once.
+
+        Returns:
+            The instant before which what is left of the ledger is to be forgotten in steps: the rest waits until its month is over.
+        """
+        ...
+
     async def forget_firings(self, *, before: Micros, most: int) -> int:
         """Removes finished firings due before an instant; how many."""
+        ...
+
+    async def forget_changes(self, *, before: Micros, most: int) -> int:
+        """Removes what watchers of firings could go on from that was before an instant; how many entries."""
         ...
 
     async def forget_requests(self, *, before: Micros, most: int) -> int:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from scheduler_svc.domain import (
     COUNTED,
     SERIAL,
+    SINGLE,
     Action,
     Firing,
     FiringState,
@@ -19,17 +20,15 @@ from scheduler_svc.domain import (
     requested_firing_id,
     shard_of,
 )
+from scheduler_svc.planning import STILL_RUNNING
 from scheduler_svc.ports import Held
 from scheduler_svc.recurrence import Micros, Overlapping, Trigger
+from scheduler_svc.store.beside import insert_beside
 from scheduler_svc.store.fence import owned
-from scheduler_svc.store.firing_rows import INSERT_FIRINGS, present, row_of
 from scheduler_svc.store.sql import Fields, Statement, begin_change
 from tocsin.errors import Unavailable
 
 _CHUNK: Final = 2000
-STILL_RUNNING: Final = "OVERLAP"
-"""Reason of a firing that is skipped because the one before of its alarm still runs."""
-
 _FIELDS: Final = "id, tenant, shard, state, priority, next_fire_at, rule_since, trigger_rule, kind, action, retry, auto_pause_after"
 _READ: Final = Statement(
     sqlite=f"SELECT {_FIELDS} FROM alarms WHERE id IN (SELECT value FROM json_each(?1))",  # noqa: S608  a constant
@@ -38,8 +37,8 @@ _READ: Final = Statement(
 # The order of the locks is that of the firing transaction.
 _LOCK: Final = Statement(sqlite=_READ.sqlite, postgresql=f"{_READ.postgresql} FOR NO KEY UPDATE")
 _BUSY: Final = Statement(
-    sqlite="SELECT DISTINCT alarm FROM firings WHERE alarm IN (SELECT value FROM json_each(?1)) AND state IN (1, 2)",
-    postgresql="SELECT DISTINCT alarm FROM firings WHERE alarm = ANY($1::text[]) AND state IN (1, 2)",
+    sqlite="SELECT DISTINCT alarm FROM firings WHERE alarm IN (SELECT value FROM json_each(?1)) AND state IN (1, 2) AND (flags & 4) = 4",
+    postgresql="SELECT DISTINCT alarm FROM firings WHERE alarm = ANY($1::text[]) AND state IN (1, 2) AND (flags & 4) = 4",
 )
 
 trigger_of = lru_cache(maxsize=8192)(Trigger.decode)
@@ -120,7 +119,8 @@ class Causes:
         if single:
             self._single.add(alarm.id)
         outcome, reason = let_go(due=due, now=self._now) if going else (Outcome.SKIPPED, STILL_RUNNING)
-        flags = (SERIAL if alarm.trigger.overlap is Overlapping.QUEUE else 0) | (COUNTED if alarm.auto_pause_after else 0)
+        serial = SERIAL if alarm.trigger.overlap is Overlapping.QUEUE else 0
+        flags = serial | (SINGLE if single else 0) | (COUNTED if alarm.auto_pause_after else 0)
         firing = Firing(
             id=identity,
             tenant=alarm.tenant,
@@ -163,10 +163,8 @@ class Causes:
 
 
 async def _insert(connection: AsyncConnection, firings: Sequence[Firing]) -> Sequence[Firing]:
-    if await INSERT_FIRINGS.many(connection, [row_of(firing) for firing in firings]) == len(firings):
-        return firings
-    there = await present(connection, [firing.id for firing in firings])
-    return [firing for firing in firings if firing.id in there]
+    fresh = await insert_beside(connection, firings)
+    return [firing for firing in firings if firing.id in fresh]
 
 
 def _homeless() -> Unavailable:

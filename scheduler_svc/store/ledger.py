@@ -5,48 +5,62 @@ from enum import IntEnum
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Integer, Select, and_, literal_column, or_, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scheduler_svc.domain import ON_TIME, Firing, FiringNotFound, FiringState, Origin, Outcome, Parcel, Setback, Succeeded
+from scheduler_svc.domain import COUNTED, ON_TIME, Firing, FiringNotFound, FiringState, Origin, Outcome, Parcel, Setback, Succeeded
+from scheduler_svc.ports import Paused
 from scheduler_svc.recurrence import Micros
-from scheduler_svc.store.due import owned
-from scheduler_svc.store.firing_rows import INSERT_FIRINGS, PARCEL_FIELDS, firing_of, parcel_of, present, row_of
-from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, begin_change, is_sqlite
+from scheduler_svc.store.beside import insert_beside
+from scheduler_svc.store.changes import note, note_updated, noting, read_changes
+from scheduler_svc.store.failures import count_failures
+from scheduler_svc.store.fence import owned
+from scheduler_svc.store.firing_rows import PARCEL_FIELDS, firing_of, parcel_of
+from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, begin_change
 from scheduler_svc.store.tables import firings
 from tocsin.clock import to_micros
 from tocsin.database import Database
 from tocsin.errors import TocsinError, Unavailable
 from tocsin.listing import Condition, Operator
 
-_COLUMN_OF: Final = {"alarm": "alarm", "state": "state", "outcome": "outcome", "due_time": "due_at", "priority": "priority"}
+_COLUMN_OF: Final = {"alarm": "alarm", "state": "state", "outcome": "outcome", "origin": "origin", "due_time": "due_at"}
 # A dead firing whose lost delivery succeeded after all has fired, on time or late.
 _OUTCOME: Final = f"CASE WHEN outcome <> 5 THEN outcome WHEN fired_at - due_at <= {ON_TIME} THEN 1 ELSE 2 END"
 _REASON: Final = f"CASE WHEN outcome <> 5 THEN reason WHEN fired_at - due_at <= {ON_TIME} THEN '' ELSE 'LET_GO_LATE' END"
 _DONE: Final = "state = 3, attempts = attempts + 1, error = '', ready_at = NULL"
 _SUCCEED: Final = Statement(
     sqlite=(
-        f"UPDATE firings SET {_DONE}, outcome = {_OUTCOME}, reason = {_REASON}, result = ?2, completed_at = ?3, "  # noqa: S608  constants
-        f"action = CASE WHEN origin = 2 THEN action ELSE x'' END, change_no = {CHANGE.sqlite} WHERE id = ?1 AND state IN (1, 2, 4)"
+        f"UPDATE firings SET {_DONE}, outcome = {_OUTCOME}, reason = {_REASON}, result = ?3, completed_at = ?4, "  # noqa: S608  constants
+        f"action = CASE WHEN origin = 2 THEN action ELSE x'' END, change_no = {CHANGE.sqlite} "
+        "WHERE id = ?1 AND due_at = ?2 AND state IN (1, 2, 4)"
     ),
-    postgresql=(
+    postgresql=noting(
         f"UPDATE firings SET {_DONE}, outcome = {_OUTCOME}, reason = {_REASON}, result = v.output, completed_at = v.completed, "  # noqa: S608  constants
         f"action = CASE WHEN origin = 2 THEN action ELSE ''::bytea END, change_no = {CHANGE.postgresql} "
-        "FROM unnest($1::text[], $2::bytea[], $3::bigint[]) AS v(firing, output, completed) "
-        "WHERE firings.id = v.firing AND state IN (1, 2, 4)"
+        "FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::bigint[]) AS v(firing, due, output, completed) "
+        "WHERE firings.id = v.firing AND firings.due_at = v.due AND state IN (1, 2, 4)",
+        now="v.completed",
     ),
 )
 _SET_BACK: Final = Statement(
     sqlite=(
-        "UPDATE firings SET state = ?2, attempts = ?3, ready_at = ?4, error = ?6, "  # noqa: S608  constants
-        "outcome = CASE WHEN ?2 = 4 THEN 5 ELSE outcome END, reason = CASE WHEN ?2 = 4 THEN ?5 ELSE reason END, "
-        f"completed_at = CASE WHEN ?2 = 4 THEN ?7 END, change_no = {CHANGE.sqlite} WHERE id = ?1 AND state IN (1, 2)"
+        "UPDATE firings SET state = ?3, attempts = ?4, ready_at = ?5, error = ?7, "  # noqa: S608  constants
+        "outcome = CASE WHEN ?3 = 4 THEN 5 ELSE outcome END, reason = CASE WHEN ?3 = 4 THEN ?6 ELSE reason END, "
+        f"completed_at = CASE WHEN ?3 = 4 THEN ?8 END, change_no = {CHANGE.sqlite} "
+        "WHERE id = ?1 AND due_at = ?2 AND state IN (1, 2)"
     ),
-    postgresql=(
+    postgresql=noting(
         "UPDATE firings SET state = v.state, attempts = v.attempts, ready_at = v.ready, error = v.error, "  # noqa: S608  constants
         "outcome = CASE WHEN v.state = 4 THEN 5 ELSE outcome END, reason = CASE WHEN v.state = 4 THEN v.reason ELSE firings.reason END, "
         f"completed_at = CASE WHEN v.state = 4 THEN v.completed END, change_no = {CHANGE.postgresql} "
-        "FROM unnest($1::text[], $2::smallint[], $3::integer[], $4::bigint[], $5::text[], $6::text[], $7::bigint[]) "
-        "AS v(firing, state, attempts, ready, reason, error, completed) WHERE firings.id = v.firing AND firings.state IN (1, 2)"
+        "FROM unnest($1::text[], $2::bigint[], $3::smallint[], $4::integer[], $5::bigint[], $6::text[], $7::text[], $8::bigint[]) "
+        "AS v(firing, due, state, attempts, ready, reason, error, completed) "
+        "WHERE firings.id = v.firing AND firings.due_at = v.due AND firings.state IN (1, 2)",
+        now="v.completed",
     ),
+)
+_DUE: Final = Statement(
+    sqlite="SELECT id, due_at FROM firings WHERE id IN (SELECT value FROM json_each(?1))",
+    postgresql="SELECT id, due_at FROM firings WHERE id = ANY($1::text[])",
 )
 _WAITING: Final = Statement(
     sqlite=(
@@ -56,6 +70,18 @@ _WAITING: Final = Statement(
     postgresql=(
         f"SELECT {PARCEL_FIELDS} FROM firings WHERE state IN (1, 2) AND priority = $1 AND ready_at <= $2 "  # noqa: S608  constants
         "AND (ready_at, id) > ($3::bigint, $4::text) AND shard = ANY($5::smallint[]) ORDER BY ready_at, id LIMIT $6"
+    ),
+)
+_HEADS: Final = Statement(
+    sqlite=(
+        f"SELECT {PARCEL_FIELDS} FROM firings WHERE id IN (SELECT (SELECT id FROM firings WHERE firings.alarm = wanted.value "  # noqa: S608  constants
+        "AND state IN (1, 2) AND (flags & 1) = 1 AND shard IN (SELECT value FROM json_each(?2)) ORDER BY due_at, id LIMIT 1) "
+        "FROM json_each(?1) AS wanted)"
+    ),
+    postgresql=(
+        f"SELECT head.* FROM unnest($1::text[]) AS wanted(alarm) CROSS JOIN LATERAL (SELECT {PARCEL_FIELDS} FROM firings "  # noqa: S608  constants
+        "WHERE firings.alarm = wanted.alarm AND state IN (1, 2) AND (flags & 1) = 1 AND shard = ANY($2::smallint[]) "
+        "ORDER BY due_at, id LIMIT 1) AS head"
     ),
 )
 _NOW_AT: Final = Statement(sqlite=f"SELECT {SETTLED.sqlite}", postgresql=f"SELECT {SETTLED.postgresql}")
@@ -95,12 +121,11 @@ class SqlLedger:
             # Held until the commit: whoever takes a shard over reads it after this, and so finds the firing.
             mine = await owned(connection, owner=owner, held=held, wanted={firing.shard for firing in batch})
             known = {firing.id: firing for firing in reversed(batch)}
-            going = [row_of(firing) for firing in known.values() if firing.shard in mine]
             await begin_change(connection)
-            if await INSERT_FIRINGS.many(connection, going) == len(known):
+            fresh = await insert_beside(connection, [firing for firing in known.values() if firing.shard in mine])
+            if len(fresh) == len(known):
                 return [known[firing.id] for firing in batch]
-            fresh = await present(connection, list(known))
-            rows = await connection.execute(select(firings).where(firings.c.id.in_(set(known) - fresh)))
+            rows = await connection.execute(select(firings).where(firings.c.id.in_(known.keys() - fresh)))
             stored = {identity: known[identity] for identity in fresh} | {row.id: firing_of(row) for row in rows}
         return [stored.get(firing.id) or _homeless() for firing in batch]
 
@@ -126,19 +151,36 @@ class SqlLedger:
                 .returning(firings)
             )
             row = (await connection.execute(query)).one_or_none()
+            if row is not None:
+                await note(connection, {tenant: [firing_id]}, now=now)
         return None if row is None else firing_of(row)
 
-    async def record(self, *, done: Mapping[str, Succeeded], setbacks: Iterable[Setback], now: Micros) -> None:
+    async def record(
+        self, *, done: Mapping[str, Succeeded], setbacks: Iterable[Setback], now: Micros, parcels: Mapping[str, Parcel] | None = None
+    ) -> Sequence[Paused]:
         """See `scheduler_svc.ports.Ledger`."""
-        failed = [
-            (back.firing, int(back.state), back.attempts, back.ready, back.reason, back.error, now)
-            for back in sorted(setbacks, key=_by_firing)
-        ]
-        succeeded = [(firing, end.output or None, now) for firing, end in sorted(done.items())]
+        failed = {back.firing: back for back in setbacks}
+        known = parcels or {}
         async with self._database.transaction() as connection:
+            due = {firing: parcel.due for firing, parcel in known.items()}
+            due |= await self._dues(connection, [firing for firing in (*done, *failed) if firing not in due])
             await begin_change(connection)
-            await _SUCCEED.many(connection, succeeded)
-            await _SET_BACK.many(connection, failed)
+            await _SUCCEED.many(connection, _successes(done, due, now))
+            await _SET_BACK.many(connection, _setbacks(failed, due, now))
+            await note_updated(connection, list(due), now=now)
+            counted = [firing for firing in due if firing not in known or known[firing].flags & COUNTED]
+            return await count_failures(connection, counted, dues=due, now=now) if counted else ()
+
+    @staticmethod
+    async def _dues(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Micros]:
+        """When the firings were due: on PostgreSQL a firing is found fastest where the due time says that it is."""
+        return dict(await _DUE.rows(connection, list(ids))) if ids else {}
+
+    async def heads(self, shards: Collection[int], *, alarms: Collection[str]) -> list[Parcel]:
+        """See `scheduler_svc.ports.Ledger`."""
+        async with self._database.read() as connection:
+            rows = await _HEADS.rows(connection, list(alarms), sorted(shards))
+        return [parcel_of(row) for row in rows]
 
     async def waiting(self, shards: Collection[int], *, priority: int, after: tuple[Micros, str], until: Micros, most: int) -> list[Parcel]:
         """See `scheduler_svc.ports.Ledger`."""
@@ -154,26 +196,23 @@ class SqlLedger:
 
     async def changes(self, tenant: str, *, alarm: str, after: tuple[int, str], most: int) -> list[Firing]:
         """See `scheduler_svc.ports.Ledger`."""
-        change, identity = after
-        query: Select[Any] = select(firings).where(
-            firings.c.tenant == tenant,
-            or_(firings.c.change_no > change, and_(firings.c.change_no == change, firings.c.id > identity)),
-            firings.c.change_no >= change,
-        )
-        if alarm:
-            query = query.where(firings.c.alarm == alarm)
         async with self._database.read() as connection:
-            settled = text(f"change_no < {(SETTLED.sqlite if is_sqlite(connection) else SETTLED.postgresql)}")
-            rows = await connection.execute(query.where(settled).order_by(firings.c.change_no, firings.c.id).limit(most))
-            return [firing_of(row) for row in rows]
+            return await read_changes(connection, tenant, alarm=alarm, after=after, most=most)
 
 
 def _homeless() -> Unavailable:
     return Unavailable("No shard is held by this replica now.", retry_after=1.0)
 
 
-def _by_firing(back: Setback) -> str:
-    return back.firing
+def _successes(done: Mapping[str, Succeeded], due: Mapping[str, Micros], now: Micros) -> list[tuple[Any, ...]]:
+    """Rows for `_SUCCEED`, in the order in which every transaction locks them."""
+    return [(firing, due[firing], done[firing].output or None, now) for firing in sorted(done.keys() & due.keys())]
+
+
+def _setbacks(failed: Mapping[str, Setback], due: Mapping[str, Micros], now: Micros) -> list[tuple[Any, ...]]:
+    """Rows for `_SET_BACK`, likewise."""
+    backs = [failed[firing] for firing in sorted(failed.keys() & due.keys())]
+    return [(back.firing, due[back.firing], int(back.state), back.attempts, back.ready, back.reason, back.error, now) for back in backs]
 
 
 def _behind(cursor: tuple[Micros, str]) -> ColumnElement[bool]:
@@ -190,6 +229,8 @@ def _where(condition: Condition) -> ColumnElement[bool]:
         value = _literal(FiringState[str(value)])
     elif condition.field == "outcome":
         value = _literal(Outcome[str(value)])
+    elif condition.field == "origin":
+        value = _literal(Origin[str(value)])
     elif condition.field == "due_time":
         value = to_micros(condition.value)  # pyright: ignore[reportArgumentType]  the parser gives a time for a field of that kind
     return _compare(column, condition.operator, value)

@@ -39,7 +39,23 @@ alarms = Table(
     Column("pause_reason", Text, nullable=False, server_default=text("''")),
     Column("rule_since", BigInteger, nullable=False, server_default=text("0"), comment="When it got its trigger; see alarm_rules."),
 )
-Index("ix_alarms_due", alarms.c.next_fire_at, alarms.c.id, sqlite_where=text("state = 1"), postgresql_where=text("state = 1"))
+Index(
+    "ix_alarms_due",
+    alarms.c.next_fire_at,
+    alarms.c.id,
+    alarms.c.shard,
+    alarms.c.priority,
+    sqlite_where=text("state = 1"),
+    postgresql_where=text("state = 1"),
+)
+Index(
+    "ix_alarms_urgent",
+    alarms.c.next_fire_at,
+    alarms.c.id,
+    alarms.c.shard,
+    sqlite_where=text("state = 1 AND priority = 1"),
+    postgresql_where=text("state = 1 AND priority = 1"),
+)
 Index("ix_alarms_tenant", alarms.c.tenant, alarms.c.id)
 Index("ix_alarms_state", alarms.c.tenant, alarms.c.state, alarms.c.id)
 Index(
@@ -189,6 +205,7 @@ requests = Table(
 )
 Index("ix_requests_created_at", requests.c.created_at)
 
+# On PostgreSQL each month has its partition, so every unique index contains the due time; `firing_ids` makes ids unique beside the rules.
 firings = Table(
     "firings",
     metadata,
@@ -199,7 +216,7 @@ firings = Table(
     Column("shard", SmallInteger, nullable=False),
     Column("origin", SmallInteger, nullable=False),
     Column("priority", SmallInteger, nullable=False),
-    Column("due_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, primary_key=True, autoincrement=False),
     Column("fired_at", BigInteger),
     Column("outcome", SmallInteger, nullable=False),
     Column("reason", Text, nullable=False),
@@ -214,12 +231,18 @@ firings = Table(
     Column("error", Text, nullable=False, server_default=text("''")),
     Column("traceparent", Text, nullable=False),
     Column("change_no", BigInteger, nullable=False, comment="Number of the transaction that changed it last."),
-    Column("flags", SmallInteger, nullable=False, server_default=text("0"), comment="1: one after the other; 2: failures are counted."),
+    Column(
+        "flags",
+        SmallInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="1: one after the other; 2: failures are counted; 4: one at a time.",
+    ),
     Column("context", LargeBinary, comment="Serialised google.protobuf.Struct: what it is about, beside its alarm."),
+    postgresql_partition_by="RANGE (due_at)",
 )
 Index("ux_firings_occurrence", firings.c.alarm, firings.c.due_at, firings.c.slot, unique=True)
 Index("ix_firings_tenant", firings.c.tenant, firings.c.due_at, firings.c.id)
-Index("ix_firings_change", firings.c.tenant, firings.c.change_no, firings.c.id)
 Index(
     "ix_firings_open",
     firings.c.priority,
@@ -254,7 +277,6 @@ Index(
     sqlite_where=text("origin = 2"),
     postgresql_where=text("origin = 2"),
 )
-Index("ix_firings_beside", firings.c.due_at, sqlite_where=text("origin <> 0"), postgresql_where=text("origin <> 0"))
 Index(
     "ix_firings_serial",
     firings.c.alarm,
@@ -263,6 +285,30 @@ Index(
     sqlite_where=text("state IN (1, 2) AND (flags & 1) = 1"),
     postgresql_where=text("state IN (1, 2) AND (flags & 1) = 1"),
 )
+Index(
+    "ix_firings_single",
+    firings.c.alarm,
+    sqlite_where=text("state IN (1, 2) AND (flags & 4) = 4"),
+    postgresql_where=text("state IN (1, 2) AND (flags & 4) = 4"),
+)
+
+firing_ids = Table(
+    "firing_ids",
+    metadata,
+    Column("id", _ID, primary_key=True, comment="A firing beside the rule of its alarm: there is one of this id in all partitions."),
+    Column("due_at", BigInteger, nullable=False),
+)
+Index("ix_firing_ids_due", firing_ids.c.due_at)
+
+firing_changes = Table(
+    "firing_changes",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("change_no", BigInteger, primary_key=True, autoincrement=False, comment="Number of the transaction."),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("ids", Text, nullable=False, comment="The firings that it changed, with blanks between."),
+)
+Index("ix_firing_changes_changed_at", firing_changes.c.changed_at)
 
 shards = Table(
     "shards",

@@ -79,12 +79,27 @@ async def schema_differences(*, url: str, schema: str | None, metadata: MetaData
     """Where the migrated database and the tables in the code differ, a line for each; for tests."""
 
     def run(connection: Connection) -> list[str]:
-        configured = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        partitions = _partitions(connection)
+
+        def include(name: str | None, kind: str, _parents: object) -> bool:
+            return kind != "table" or name not in partitions
+
+        configured = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True, "include_name": include}
+        )
         differences: list[Any] = compare_metadata(configured, metadata)
         return [repr(difference) for difference in differences]
 
     async with _locked(url, schema) as connection:
         return await connection.run_sync(run)
+
+
+def _partitions(connection: Connection) -> set[str]:
+    """The tables that are part of another one, which alone stands in the code."""
+    if connection.dialect.name == "sqlite":
+        return set()
+    query = "SELECT relname FROM pg_class WHERE relispartition AND relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace"
+    return set(connection.scalars(text(query)))
 
 
 def run_migrations() -> None:
@@ -156,9 +171,7 @@ def _sqlite(url: URL) -> AsyncEngine:
 
 
 def _postgres(url: URL, schema: str | None, connect_timeout: float) -> AsyncEngine:
-    return postgres_engine(
-        url, schema=schema, pool_size=1, connect_timeout=connect_timeout, command_timeout=None, standstill_timeout=None
-    )
+    return postgres_engine(url, schema=schema, pool_size=1, connect_timeout=connect_timeout, command_timeout=None, standstill_timeout=None)
 
 
 async def _take_lock(connection: AsyncConnection, schema: str | None) -> None:

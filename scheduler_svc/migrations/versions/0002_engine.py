@@ -1,4 +1,6 @@
-"""Keys, the history of rules, signals from outside, replans, replicas."""
+"""Keys, the history of rules, a ledger of months, signals from outside, replans, replicas."""
+
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,7 +11,9 @@ branch_labels = None
 depends_on = None
 
 _ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-_TABLES = ("replicas", "facts", "replans", "readings", "tenant_counts", "inbound", "signals", "alarm_rules")
+_MICROS = 1_000_000
+_MONTHS = 36
+_TABLES = ("firing_changes", "firing_ids", "replicas", "facts", "replans", "readings", "tenant_counts", "inbound", "signals", "alarm_rules")
 
 
 def upgrade() -> None:
@@ -50,6 +54,10 @@ def _alarms() -> None:
     # Until now the anchor was when the alarm got its trigger, unless the trigger had a start.
     op.execute("UPDATE alarms SET rule_since = CASE WHEN trigger_rule LIKE '%\"start\":%' THEN created_at ELSE anchor_at END")
     _partial("ux_alarms_key", "alarms", ["tenant", "key"], "key <> ''", unique=True)
+    # Whoever looks for what is due reads the index alone; a scheduler among several passes over what is due in the shards of the others.
+    op.drop_index("ix_alarms_due", "alarms")
+    _partial("ix_alarms_due", "alarms", ["next_fire_at", "id", "shard", "priority"], "state = 1")
+    _partial("ix_alarms_urgent", "alarms", ["next_fire_at", "id", "shard"], "state = 1 AND priority = 1")
     op.create_table(
         "alarm_rules",
         sa.Column("alarm", _ID, primary_key=True),
@@ -80,13 +88,84 @@ def _firings() -> None:
                 sa.SmallInteger,
                 nullable=False,
                 server_default=sa.text("0"),
-                comment="1: one after the other; 2: failures are counted.",
+                comment="1: one after the other; 2: failures are counted; 4: one at a time.",
             )
         )
         firings.add_column(
             sa.Column("context", sa.LargeBinary, comment="Serialised google.protobuf.Struct: what it is about, beside its alarm.")
         )
+    op.drop_index("ix_firings_change", "firings")
+    op.drop_index("ix_firings_beside", "firings")
     _partial("ix_firings_serial", "firings", ["alarm", "due_at", "id"], "state IN (1, 2) AND (flags & 1) = 1")
+    _partial("ix_firings_single", "firings", ["alarm"], "state IN (1, 2) AND (flags & 4) = 4")
+    op.create_table(
+        "firing_ids",
+        sa.Column("id", _ID, primary_key=True, comment="A firing beside the rule of its alarm: there is one of this id in all partitions."),
+        sa.Column("due_at", sa.BigInteger, nullable=False),
+    )
+    op.execute("INSERT INTO firing_ids SELECT id, due_at FROM firings WHERE origin <> 0")
+    op.create_index("ix_firing_ids_due", "firing_ids", ["due_at"])
+    op.create_table(
+        "firing_changes",
+        sa.Column("tenant", sa.Text, primary_key=True),
+        sa.Column("change_no", sa.BigInteger, primary_key=True, autoincrement=False, comment="Number of the transaction."),
+        sa.Column("changed_at", sa.BigInteger, nullable=False),
+        sa.Column("ids", sa.Text, nullable=False, comment="The firings that it changed, with blanks between."),
+    )
+    together = "string_agg" if _on_postgresql() else "group_concat"
+    op.execute(f"INSERT INTO firing_changes SELECT tenant, change_no, max(due_at), {together}(id, ' ') FROM firings GROUP BY 1, 2")  # noqa: S608  constants
+    op.create_index("ix_firing_changes_changed_at", "firing_changes", ["changed_at"])
+    if _on_postgresql():
+        # Compressing what is written once and read by hardly anybody would cost more than the space.
+        op.execute("ALTER TABLE firing_changes ALTER COLUMN ids SET STORAGE EXTERNAL")
+        _rebuild("PARTITION BY RANGE (due_at)", key="id, due_at")
+
+
+def _on_postgresql() -> bool:
+    return op.get_bind().dialect.name == "postgresql"
+
+
+def _rebuild(kind: str, *, key: str) -> None:
+    """Makes firings another kind of table, with the same columns, indexes and rows: PostgreSQL cannot turn one into the other."""
+    connection = op.get_bind()
+    indexes = connection.exec_driver_sql(
+        "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema() AND tablename = 'firings' "
+        "AND indexname <> 'firings_pkey'"
+    ).all()
+    op.execute("ALTER TABLE firings RENAME TO firings_before")
+    op.execute("ALTER TABLE firings_before DROP CONSTRAINT firings_pkey")
+    for name, _ in indexes:
+        op.execute(f"DROP INDEX {name}")
+    op.execute(f"CREATE TABLE firings (LIKE firings_before INCLUDING DEFAULTS INCLUDING COMMENTS) {kind}")
+    if kind:
+        _make_partitions(connection)
+    op.execute("INSERT INTO firings SELECT * FROM firings_before")
+    op.execute("DROP TABLE firings_before")
+    op.execute(f"ALTER TABLE firings ADD CONSTRAINT firings_pkey PRIMARY KEY ({key})")
+    for _, definition in indexes:
+        # The definition may name the table alone (ON ONLY), which would leave its partitions without the index.
+        op.execute(definition.replace(" ON ONLY ", " ON "))
+
+
+def _make_partitions(connection: sa.Connection) -> None:
+    """One for each month that has rows, the newest `_MONTHS` of them; what is older, and what comes too early, has the default one.
+
+    Months to come are made by the service.
+    """
+    op.execute("CREATE TABLE firings_default PARTITION OF firings DEFAULT")
+    oldest, newest = connection.exec_driver_sql("SELECT min(due_at), max(due_at) FROM firings_before").one()
+    month = None if newest is None else datetime.fromtimestamp(newest // _MICROS, UTC).replace(day=1)
+    for _ in range(_MONTHS):
+        if month is None or _start(month + timedelta(days=32)) <= oldest:
+            return
+        name = f"firings_{month:%Y_%m}"
+        op.execute(f"CREATE TABLE {name} PARTITION OF firings FOR VALUES FROM ({_start(month)}) TO ({_start(month + timedelta(days=32))})")
+        month = (month - timedelta(days=1)).replace(day=1)
+
+
+def _start(within: datetime) -> int:
+    """The first microsecond of the month."""
+    return int(within.replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp()) * _MICROS
 
 
 def _signals() -> None:
@@ -178,7 +257,15 @@ def downgrade() -> None:
     for table in _TABLES:
         op.drop_table(table)
     op.drop_index("ux_alarms_key", "alarms")
-    op.drop_index("ix_firings_serial", "firings")
+    if _on_postgresql():
+        _rebuild("", key="id")
+    for index in ("ix_firings_serial", "ix_firings_single"):
+        op.drop_index(index, "firings")
+    op.create_index("ix_firings_change", "firings", ["tenant", "change_no", "id"])
+    _partial("ix_firings_beside", "firings", ["due_at"], "origin <> 0")
+    op.drop_index("ix_alarms_urgent", "alarms")
+    op.drop_index("ix_alarms_due", "alarms")
+    _partial("ix_alarms_due", "alarms", ["next_fire_at", "id"], "state = 1")
     with op.batch_alter_table("firings") as firings:
         firings.drop_column("context")
         firings.drop_column("flags")

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from scheduler_svc.domain import Action, Alarm, Firing, FiringState, Origin, Outcome, Priority, new_id, shard_of
-from scheduler_svc.planning import Plan, Schedule, plan
+from scheduler_svc.engine import plan_due
+from scheduler_svc.planning import Plan
 from scheduler_svc.ports import Due, NewAlarm
-from scheduler_svc.recurrence import At, Trigger, compiled
+from scheduler_svc.recurrence import At, Trigger
 from scheduler_svc.store import SqlAlarmStore, SqlDueStore, SqlLedger, SqlShardStore, SqlUpkeep
 from tocsin.clock import Clock
 from tocsin.database import Database
@@ -55,8 +56,7 @@ def planner(now: int) -> Any:
     """Plans as the engine does."""
 
     def run(due: Due, room: int) -> Plan:
-        schedule = Schedule(trigger=compiled(due.trigger, due.anchor, seed=due.id), due=due.due, ordinal=due.ordinal, skip_before=due.skip_before)
-        return plan(schedule, now=now, most=room, grace=30 * SECOND)
+        return plan_due(due, now=now, most=room, grace=30 * SECOND)
 
     return run
 

@@ -1,0 +1,100 @@
+"""The log of changes: which firings each transaction changed. Watchers of firings read it.
+
+An index on the number of the last change would be rewritten with every result; a row for each transaction and tenant costs next to nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from scheduler_svc.domain import Firing
+from scheduler_svc.recurrence import Micros
+from scheduler_svc.store.firing_rows import firing_of
+from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, both, is_sqlite
+from scheduler_svc.store.tables import firings
+
+_PAGE: Final = 10
+_INTO: Final = "INSERT INTO firing_changes (tenant, change_no, changed_at, ids)"
+_AGAIN: Final = "ON CONFLICT (tenant, change_no) DO UPDATE SET ids = firing_changes.ids || ' ' || excluded.ids"
+_NOTE: Final = Statement(
+    sqlite=f"{_INTO} VALUES (?1, {CHANGE.sqlite}, ?2, ?3) {_AGAIN}",
+    postgresql=(
+        f"{_INTO} SELECT v.tenant, {CHANGE.postgresql}, v.at, v.ids "  # noqa: S608  constants
+        f"FROM unnest($1::text[], $2::bigint[], $3::text[]) AS v(tenant, at, ids) {_AGAIN}"
+    ),
+)
+_CHANGED: Final = f"SELECT tenant, id FROM firings WHERE id IN (SELECT value FROM json_each(?1)) AND change_no = {CHANGE.sqlite}"  # noqa: S608  constants
+_READ: Final = Statement(
+    sqlite=(
+        "SELECT change_no, ids FROM firing_changes WHERE tenant = ?1 AND change_no >= ?2 "  # noqa: S608  constants
+        f"AND change_no < {SETTLED.sqlite} ORDER BY change_no LIMIT {_PAGE}"
+    ),
+    postgresql=(
+        "SELECT change_no, ids FROM firing_changes WHERE tenant = $1 AND change_no >= $2 "  # noqa: S608  constants
+        f"AND change_no < {SETTLED.postgresql} ORDER BY change_no LIMIT {_PAGE}"
+    ),
+)
+_FORGET: Final = both(
+    "DELETE FROM firing_changes WHERE (tenant, change_no) IN "
+    "(SELECT tenant, change_no FROM firing_changes WHERE changed_at < $1 ORDER BY changed_at LIMIT $2)"
+)
+
+
+async def note(connection: AsyncConnection, changed: Mapping[str, Iterable[str]], *, now: Micros) -> None:
+    """Notes that the current transaction changed these firings, by tenant."""
+    await _NOTE.many(connection, [(tenant, now, " ".join(ids)) for tenant, ids in sorted(changed.items())])
+
+
+def noting(update: str, *, now: str) -> str:
+    """An UPDATE of firings on PostgreSQL that notes by itself what it changed; on SQLite `note_updated` follows it.
+
+    Args:
+        update: the statement.
+        now: an expression of the instant, the same for every row.
+    """
+    return (
+        f"WITH changed AS ({update} RETURNING firings.tenant, firings.id, {now} AS at) {_INTO} "  # noqa: S608  constants
+        f"SELECT tenant, {CHANGE.postgresql}, max(at), string_agg(id, ' ') FROM changed GROUP BY tenant {_AGAIN}"
+    )
+
+
+async def note_updated(connection: AsyncConnection, ids: Sequence[str], *, now: Micros) -> None:
+    """Notes on SQLite those of the firings that the current transaction has updated."""
+    if not is_sqlite(connection) or not ids:
+        return
+    changed: defaultdict[str, list[str]] = defaultdict(list)
+    for tenant, identity in await both(_CHANGED).rows(connection, list(ids)):
+        changed[tenant].append(identity)
+    await note(connection, changed, now=now)
+
+
+async def read_changes(connection: AsyncConnection, tenant: str, *, alarm: str, after: tuple[int, str], most: int) -> list[Firing]:
+    """Settled changes behind the cursor (change, id) in order; of several changes of a firing the last."""
+    found: list[Firing] = []
+    while len(found) < most:
+        log = await _READ.rows(connection, tenant, after[0])
+        keys = ((change, identity) for change, ids in log for identity in sorted(set(ids.split())))
+        behind = (key for key in keys if key > after)
+        while len(found) < most and (page := list(islice(behind, most))):
+            rows = await _firings(connection, [identity for _, identity in page])
+            # A firing that was changed again since comes at that place.
+            current = (rows[key[1]] for key in page if key[1] in rows and rows[key[1]].change == key[0])
+            found += [row for row in current if not alarm or row.alarm == alarm]
+            after = page[-1]
+        if len(log) < _PAGE:
+            break
+    return found[:most]
+
+
+async def _firings(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Firing]:
+    rows = await connection.execute(select(firings).where(firings.c.id.in_(ids)))
+    return {row.id: firing_of(row) for row in rows}
+
+
+async def forget_changes(connection: AsyncConnection, *, before: Micros, most: int) -> int:
+    """Removes what was noted before an instant; how many rows."""
+    return await _FORGET.run(connection, before, most)

@@ -1,0 +1,242 @@
+"""The firing transaction: what it reads, what it is about to write, and the one statement that writes it.
+
+Alarms are read and planned before the transaction begins, and are moved on only if they are still what was read. So nothing is locked
+while plans are made, and what one batch reads does not wait for what another one commits.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from scheduler_svc.domain import Action, AlarmState, Firing, FiringState, Outcome, Parcel, firing_id
+from scheduler_svc.planning import Plan, overlapping
+from scheduler_svc.ports import Due, Fired, Pending, Planner
+from scheduler_svc.recurrence import Micros, Overlapping
+from scheduler_svc.store.changes import note
+from scheduler_svc.store.firing_rows import parcel_in, present
+from scheduler_svc.store.sql import CHANGE, Fields, Statement, is_sqlite
+
+_FIELDS: Final = (
+    "id, tenant, shard, priority, next_fire_at, ordinal, skip_before, trigger_rule, anchor_at, kind, action, retry, traceparent, version, "
+    "auto_pause_after"
+)
+_READ: Final = Statement(
+    sqlite=f"SELECT {_FIELDS} FROM alarms WHERE state = 1 AND next_fire_at IS NOT NULL AND id IN (SELECT value FROM json_each(?1))",  # noqa: S608  a constant
+    postgresql=f"SELECT {_FIELDS} FROM alarms WHERE state = 1 AND next_fire_at IS NOT NULL AND id = ANY($1::text[])",  # noqa: S608  a constant
+)
+_RUNNING: Final = Statement(
+    sqlite=("SELECT DISTINCT alarm FROM firings WHERE alarm IN (SELECT value FROM json_each(?1)) AND state IN (1, 2) AND (flags & 4) = 4"),
+    postgresql="SELECT DISTINCT alarm FROM firings WHERE alarm = ANY($1::text[]) AND state IN (1, 2) AND (flags & 4) = 4",
+)
+_STILL: Final = Statement(
+    sqlite="SELECT id, next_fire_at, priority, shard FROM alarms WHERE state = 1 AND id IN (SELECT value FROM json_each(?1))",
+    postgresql="SELECT id, next_fire_at, priority, shard FROM alarms WHERE state = 1 AND id = ANY($1::text[])",
+)
+# The order of the locks is the same in every transaction, so that two of them cannot wait for each other.
+_LOCK: Final = Statement(
+    sqlite="SELECT id, next_fire_at, version FROM alarms WHERE state = 1 AND id IN (SELECT value FROM json_each(?1))",
+    postgresql="SELECT id, next_fire_at, version FROM alarms WHERE state = 1 AND id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE",
+)
+_INTO: Final = (
+    "INSERT INTO firings (id, tenant, alarm, slot, shard, origin, priority, due_at, fired_at, outcome, reason, state, ready_at, "
+    "completed_at, kind, action, retry, traceparent, flags, change_no)"
+)
+_MOVE: Final = (
+    "UPDATE alarms SET next_fire_at = ?4, ordinal = ?5, state = ?6 WHERE id = ?1 AND state = 1 AND next_fire_at = ?2 AND version = ?3"
+)
+_INSERT: Final = (
+    f"{_INTO} SELECT ?2, tenant, id, '', shard, 0, priority, ?3, CASE ?4 WHEN 1 THEN ?8 END, ?5, ?6, ?4, CASE ?4 WHEN 1 THEN ?8 END, "  # noqa: S608  constants
+    "CASE ?4 WHEN 1 THEN NULL ELSE ?8 END, CASE ?4 WHEN 1 THEN kind ELSE '' END, CASE ?4 WHEN 1 THEN action ELSE x'' END, "
+    f"CASE ?4 WHEN 1 THEN retry ELSE '' END, traceparent, ?7, {CHANGE.sqlite} FROM alarms WHERE id = ?1 ON CONFLICT DO NOTHING"
+)
+# One statement moves the alarms and writes their rows, so that what the rows need of an alarm never travels to us and back.
+_FIRE: Final = (
+    "WITH moved AS (UPDATE alarms AS a SET next_fire_at = v.following, ordinal = v.ordinal, state = v.state "  # noqa: S608  constants
+    "FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::integer[], $6::smallint[]) "
+    "AS v(alarm, due, version, following, ordinal, state) "
+    "WHERE a.id = v.alarm AND a.state = 1 AND a.next_fire_at = v.due AND a.version = v.version "
+    "RETURNING a.id, a.tenant, a.shard, a.priority, a.kind, a.action, a.retry, a.traceparent) "
+    f"{_INTO} SELECT r.id, m.tenant, m.id, '', m.shard, 0, m.priority, r.due, CASE r.state WHEN 1 THEN $14::bigint END, r.outcome, "
+    "r.reason, r.state, CASE r.state WHEN 1 THEN $14::bigint END, CASE r.state WHEN 1 THEN NULL ELSE $14::bigint END, "
+    "CASE r.state WHEN 1 THEN m.kind ELSE '' END, CASE r.state WHEN 1 THEN m.action ELSE ''::bytea END, "
+    f"CASE r.state WHEN 1 THEN m.retry ELSE '' END, m.traceparent, r.flags, {CHANGE.postgresql} "
+    "FROM unnest($7::text[], $8::text[], $9::bigint[], $10::smallint[], $11::smallint[], $12::text[], $13::smallint[]) "
+    "AS r(alarm, id, due, state, outcome, reason, flags) JOIN moved AS m ON m.id = r.alarm"
+)
+_MOVES: Final = 6
+_ROWS: Final = 7
+
+
+async def read_due(connection: AsyncConnection, batch: Sequence[tuple[str, Micros]]) -> list[Due]:
+    """The alarms of the batch that are active, in order of their ids."""
+    actions: dict[tuple[str, bytes], Action] = {}
+    found: list[Due] = []
+    single: list[str] = []
+    for row in await _READ.rows(connection, [alarm for alarm, _ in batch]):
+        due = _due(row, actions)
+        found.append(due)
+        if overlapping(due.trigger) is Overlapping.SKIP:
+            single.append(due.id)
+    found.sort()
+    if single:
+        running = {row[0] for row in await _RUNNING.rows(connection, single)}
+        found = [due._replace(busy=due.id in running) for due in found]
+    return found
+
+
+def _due(row: Fields, actions: dict[tuple[str, bytes], Action]) -> Due:
+    """The alarm in a row; alarms with equal actions share one."""
+    identity, tenant, shard, priority, due, ordinal, skip, trigger, anchor, kind, body, retry, traceparent, version, auto_pause = row
+    action = actions.get((kind, body)) or actions.setdefault((kind, body), Action(kind, body))
+    return Due(identity, tenant, shard, priority, due, ordinal, skip, trigger, anchor, action, retry, traceparent, version, auto_pause)
+
+
+class Batch:
+    """What one firing transaction is about to write.
+
+    Attributes:
+        fired: what it did, in the end.
+        signals: alarms that wait for something from outside: when they were due, and what was read of them.
+        raised: those of them that are raised, with the due time.
+    """
+
+    def __init__(self, *, now: Micros, most: int, planner: Planner) -> None:
+        """Begins with nothing.
+
+        Args:
+            now: the instant of the transaction.
+            most: rows at most.
+            planner: plans an alarm.
+        """
+        self.fired = Fired()
+        self.signals: dict[str, tuple[Micros, int]] = {}
+        self.raised: list[tuple[str, Micros]] = []
+        self._now = now
+        self._most = most
+        self._planner = planner
+        self._moves: list[tuple[str, Micros, int, Micros | None, int, int]] = []
+        self._rows: list[tuple[str, str, Micros, int, int, str, int]] = []
+        self._changed: defaultdict[str, list[str]] = defaultdict(list)
+
+    def take(self, alarm: Due, expected: Micros) -> None:
+        """Plans one alarm; one that was moved since, or for which there is no room, comes again."""
+        room = self._most - len(self._rows)
+        if alarm.due != expected or room <= 0:
+            self.fired.next.append(Pending(alarm.id, alarm.due, alarm.priority, alarm.shard))
+            return
+        plan = self._planner(alarm, room)
+        if plan.signal:
+            self.signals[alarm.id] = (alarm.due, alarm.version)
+            self.raised += [(alarm.id, row.due) for row in plan.rows]
+        elif not plan.rows:
+            return  # it cannot be planned; the loader brings it again
+        else:
+            self._plan_rows(alarm, plan)
+        active = plan.signal or plan.due is not None
+        state = AlarmState.ACTIVE if active else AlarmState.COMPLETED
+        self._moves.append((alarm.id, alarm.due, alarm.version, plan.due, plan.ordinal, int(state)))
+        if plan.due is not None:
+            self.fired.next.append(Pending(alarm.id, plan.due, alarm.priority, alarm.shard))
+
+    def _plan_rows(self, alarm: Due, plan: Plan) -> None:
+        changed, parcels, now = self._changed[alarm.tenant], self.fired.parcels, self._now
+        for due, state, outcome, reason in plan.rows:
+            identity = firing_id(alarm.id, due)
+            going = state is FiringState.PENDING
+            flags = plan.flags if going else 0
+            self._rows.append((alarm.id, identity, due, int(state), int(outcome), reason, flags))
+            changed.append(identity)
+            if going:
+                parcels.append(
+                    Parcel(
+                        id=identity,
+                        tenant=alarm.tenant,
+                        alarm=alarm.id,
+                        shard=alarm.shard,
+                        due=due,
+                        ready=now,
+                        priority=alarm.priority,
+                        action=alarm.action,
+                        retry=alarm.retry,
+                        traceparent=alarm.traceparent,
+                        flags=flags,
+                    )
+                )
+
+    def leave_out(self, alarms: set[str]) -> None:
+        """Forgets what was planned for these alarms."""
+        self.fired.next = [pending for pending in self.fired.next if pending.id not in alarms]
+        self.fired.parcels = [parcel for parcel in self.fired.parcels if parcel.alarm not in alarms]
+        self.raised = [(alarm, due) for alarm, due in self.raised if alarm not in alarms]
+        self._moves = [move for move in self._moves if move[0] not in alarms]
+        self._keep_rows({row[1] for row in self._rows if row[0] not in alarms})
+
+    async def lock_signals(self, connection: AsyncConnection) -> None:
+        """Locks the alarms that wait for something from outside; what came for one since it was read wins."""
+        if not self.signals:
+            return
+        same = {alarm: (due, version) for alarm, due, version in await _LOCK.rows(connection, sorted(self.signals))}
+        other = {alarm for alarm, read in self.signals.items() if same.get(alarm) != read}
+        self.leave_out(other)
+        await self._come_again(connection, other)
+
+    async def write(self, connection: AsyncConnection, *, again: bool) -> None:
+        """Moves the alarms, and writes their rows.
+
+        Args:
+            connection: in a transaction that `begin_change` began.
+            again: leave out rows whose occurrence is in the ledger. It costs a look at every unique index, and the case is rare.
+
+        Raises:
+            IntegrityError: an occurrence is in the ledger, and it is not ``again``.
+        """
+        if is_sqlite(connection):
+            written = await self._write_rows(connection)
+        else:
+            moves, rows = _columns(self._moves, _MOVES), _columns(self._rows, _ROWS)
+            text = f"{_FIRE} ON CONFLICT DO NOTHING" if again else _FIRE
+            written = (await connection.exec_driver_sql(text, (*moves, *rows, self._now))).rowcount if self._moves else 0
+        if written < len(self._rows):
+            await self._keep_written(connection)
+        self.fired.outcomes = Counter({Outcome(number): count for number, count in Counter(row[4] for row in self._rows).items()})
+        self.fired.tenants = {tenant for tenant, ids in self._changed.items() if ids}
+        await note(connection, {tenant: self._changed[tenant] for tenant in self.fired.tenants}, now=self._now)
+
+    async def _write_rows(self, connection: AsyncConnection) -> int:
+        """On SQLite what was read cannot have changed: one transaction writes at a time, and this one read it."""
+        if self._moves:
+            await connection.exec_driver_sql(_MOVE, list(self._moves))
+        if not self._rows:
+            return 0
+        return (await connection.exec_driver_sql(_INSERT, [(*row, self._now) for row in self._rows])).rowcount
+
+    async def _keep_written(self, connection: AsyncConnection) -> None:
+        """Lets go only what was written: not what was changed meanwhile, and not twice what a rule means again that was changed back."""
+        there = await present(connection, [row[1] for row in self._rows])
+        missing = {row[0] for row in self._rows if row[1] not in there}
+        self._keep_rows(there)
+        await self._come_again(connection, missing)
+
+    async def _come_again(self, connection: AsyncConnection, alarms: set[str]) -> None:
+        """These alarms come when the store says that they are due."""
+        self.fired.next = [pending for pending in self.fired.next if pending.id not in alarms]
+        rows = await _STILL.rows(connection, sorted(alarms))
+        self.fired.next += [Pending(*row) for row in rows if row[1] is not None]
+
+    def _keep_rows(self, ids: set[str]) -> None:
+        self._rows = [row for row in self._rows if row[1] in ids]
+        self.fired.parcels = [parcel for parcel in self.fired.parcels if parcel.id in ids]
+        for tenant, changed in self._changed.items():
+            self._changed[tenant] = [identity for identity in changed if identity in ids]
+
+    def add_raised(self, firings: Sequence[Firing]) -> None:
+        """Adds the firings of signals that were raised, which are in the ledger already."""
+        self.fired.outcomes.update(firing.outcome for firing in firings)
+        self.fired.tenants.update(firing.tenant for firing in firings)
+        self.fired.parcels += [parcel_in(firing) for firing in firings if firing.state is FiringState.PENDING]
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> Sequence[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
