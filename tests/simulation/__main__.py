@@ -5,10 +5,13 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.run import Verdict, run
+from tests.simulation.scenario import FAULTS, scenario_of
 
 _HASH_SEED = "0"
 _SHOWN = ("alarms", "occurrences", "late", "coalesced", "skipped", "failed", "deliveries", "duplicate deliveries", "commits")
@@ -30,7 +33,8 @@ def main(arguments: Sequence[str]) -> int:
         os.execve(sys.executable, command, {**os.environ, "PYTHONHASHSEED": _HASH_SEED})  # noqa: S606  there is no shell to start
     words, total = Counter[str](), Counter[str]()
     for seed in seeds_of(options.seeds):
-        verdict = run(seed, trace=options.trace, days=options.days, change=MUTANTS[options.mutant] if options.mutant else None)
+        scenario = replace(scenario_of(seed), **_changes(options))
+        verdict = run(scenario, trace=options.trace, change=MUTANTS[options.mutant] if options.mutant else None)
         _say(line_of(verdict))
         total += verdict.counts
         words[verdict.word] += 1
@@ -54,9 +58,20 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("seeds", nargs="+", help="a seed, or a range such as 1-1000")
     parser.add_argument("--trace", type=Path, help="file for everything that happens in the last run")
     parser.add_argument("--days", type=float, help="another length of the runs")
+    parser.add_argument("--faults", help="only these classes, with commas between")
+    parser.add_argument("--replicas", type=int, help="another number of replicas")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="breaks the scheduler in this way")
     parser.add_argument("--stop", action="store_true", help="ends at the first run that is not valid")
     return parser.parse_args(arguments)
+
+
+def _changes(options: argparse.Namespace) -> dict[str, Any]:
+    """What of the scenarios is to be different."""
+    faults = None if options.faults is None else frozenset(options.faults.split(",")) - {""}
+    if faults is not None and not faults <= set(FAULTS):
+        sys.exit(f"the classes of faults are {', '.join(FAULTS)}")
+    changes = {"days": options.days, "faults": faults, "replicas": options.replicas}
+    return {name: value for name, value in changes.items() if value is not None}
 
 
 def seeds_of(words: Sequence[str]) -> Iterator[int]:
@@ -77,8 +92,8 @@ def _problems_of(verdict: Verdict, options: argparse.Namespace) -> str:
     more = len(verdict.problems) - len(shown)
     if more:
         shown.append(f"  and {more} more")
-    given = f"--days {options.days} " if options.days is not None else ""
-    given += f"--mutant {options.mutant} " if options.mutant else ""
+    names = ("days", "faults", "replicas", "mutant")
+    given = "".join(f"--{name} {getattr(options, name)} " for name in names if getattr(options, name) is not None)
     shown.append(f"  see it again: make simulate SEEDS={verdict.seed} ARGS='{given}--trace simulation.log'")
     return "\n".join(shown)
 

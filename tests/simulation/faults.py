@@ -94,7 +94,10 @@ class Injector:
         clocks = [self._world.storage.clock, *(host.clock for host in self._world.hosts)]
         clock = self._draw.choice(clocks)
         step = self._draw.choice([1, -1]) * self._draw.choice([SECOND // 10, SECOND, 10 * SECOND, 90 * SECOND])
+        before = clock.micros()
         clock.error = max(-_MOST_WRONG, min(_MOST_WRONG, clock.error + step))
+        if clock is not self._world.storage.clock:
+            self._world.jumps.append((before, clock.micros()))
         self._world.note("a clock jumps by", step)
 
     async def _cut(self) -> None:

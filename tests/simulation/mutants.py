@@ -11,6 +11,9 @@ from scheduler_svc.engine import Engine
 from scheduler_svc.planning import Plan, plan
 from scheduler_svc.store.due import owned
 from scheduler_svc.store.tables import firings
+from tests.simulation.machine import SimClock
+
+_OVERDUE: Final = 5_000_000
 
 
 def _everywhere(before: object, after: object) -> None:
@@ -41,17 +44,13 @@ def _without_uniqueness() -> None:
 
 
 def _forgetting_what_is_overdue() -> None:
-    """What passed while nobody looked is not looked for."""
+    """What passed while nobody looked gets no row."""
 
-    async def load_near(self: Any, shards: object, now: int) -> None:
-        self.overdue = 0.0
+    def forgetful(*given: Any, now: int, **named: Any) -> Plan:
+        made = plan(*given, now=now, **named)
+        return made._replace(rows=tuple(row for row in made.rows if now - row.due < _OVERDUE))
 
-    def gained(self: Any, shards: Sequence[int]) -> None:
-        self._loaded = (self._clock.micros(), "")
-        self._load_wake.set()
-
-    _replace(Engine, "_load_near", load_near)
-    _replace(Engine, "shards_gained", gained)
+    _everywhere(plan, forgetful)
 
 
 def _dropping_an_occurrence() -> None:
@@ -65,17 +64,24 @@ def _dropping_an_occurrence() -> None:
 
 
 def _in_haste() -> None:
-    """Alarms go two seconds before their time."""
+    """The engine's clock is two seconds ahead of everybody else's."""
+    before = Engine.__init__
 
-    async def fire_forever(self: Any) -> None:
-        while True:
-            now = self._clock.micros()
-            first = self.timeline.next_due()
-            if first is not None and first <= now + 2_000_000 and self._shards.held:
-                await self._fire(now + 2_000_000)
-            await self._clock.sleep(0.5)
+    def hasty(self: Engine, *, clock: SimClock, **named: Any) -> None:
+        before(self, clock=_Ahead(clock), **named)
 
-    _replace(Engine, "_fire_forever", fire_forever)
+    _replace(Engine, "__init__", hasty)
+
+
+class _Ahead(SimClock):
+    def __init__(self, clock: SimClock) -> None:
+        self._clock = clock
+
+    def micros(self) -> int:
+        return self._clock.micros() + 2_000_000
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
 
 
 def _confirming_too_soon() -> None:

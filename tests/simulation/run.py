@@ -10,7 +10,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Generator, MutableMapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn, TextIO
 
@@ -21,7 +21,7 @@ from scheduler_svc.shards import keeper
 from tests.simulation.checker import Checker
 from tests.simulation.faults import Injector
 from tests.simulation.loop import Livelock, SimLoop
-from tests.simulation.scenario import Scenario, scenario_of
+from tests.simulation.scenario import Scenario
 from tests.simulation.users import Users
 from tests.simulation.world import World
 
@@ -56,26 +56,24 @@ class Verdict:
         return "valid" if self.counts["occurrences"] else "unknown"
 
 
-def run(seed: int, *, trace: Path | None = None, days: float | None = None, change: Callable[[], None] | None = None) -> Verdict:
-    """Simulates a seed in a process of its own, which dies with all that is unfinished in it.
+def run(scenario: Scenario, *, trace: Path | None = None, change: Callable[[], None] | None = None) -> Verdict:
+    """Simulates a scenario in a process of its own, which dies with all that is unfinished in it.
 
     Args:
-        seed: of the run.
+        scenario: what happens.
         trace: file for everything that happens.
-        days: another length of the run.
         change: called in that process before the run; tests break the code with it.
     """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        scenario = scenario_of(seed)
-        _be_the_child(scenario if days is None else replace(scenario, days=days), writing, trace, change)
+        _be_the_child(scenario, writing, trace, change)
     os.close(writing)
     with os.fdopen(reading, "rb") as answer:
         told = answer.read()
     os.waitpid(child, 0)
     if not told:
-        msg = f"the simulation of seed {seed} died"
+        msg = f"the simulation of seed {scenario.seed} died"
         raise RuntimeError(msg)
     return pickle.loads(told)  # noqa: S301  our own child wrote it
 

@@ -1,20 +1,33 @@
 """What happens in a run, all of it drawn from the seed: sizes, settings, alarms, and how much goes wrong."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from typing import Final
 
 from scheduler_svc.dispatch import DispatchOptions
 from scheduler_svc.domain import Action, Priority, RetryPolicy
 from scheduler_svc.engine import EngineOptions
-from scheduler_svc.recurrence import At, CatchUp, CatchUpMode, Daily, DstPolicy, Every, Gap, Overlap, Trigger
+from scheduler_svc.recurrence import (
+    At,
+    CatchUp,
+    CatchUpMode,
+    Cron,
+    Daily,
+    DstPolicy,
+    Every,
+    Gap,
+    Overlap,
+    Overlapping,
+    Recurrence,
+    Trigger,
+)
 from scheduler_svc.service import Draft
 from scheduler_svc.upkeep import UpkeepOptions
 from tests.simulation.processor import Manners
 from tests.simulation.replica import ReplicaOptions
 from tests.simulation.storage import Weather
-from tocsin.clock import to_micros
+from tocsin.clock import from_micros, to_micros
 
 SECOND: Final = 1_000_000
 DAY: Final = 86_400
@@ -101,8 +114,8 @@ def scenario_of(seed: int) -> Scenario:
         concurrency=draw.choice([1, 4, 20]),
         faults=faults,
         pace=draw.choice([600.0, 1800.0, 7200.0]),
-        weather=_weather(draw) if "weather" in faults else Weather(delay=0.001),
-        manners=_manners(draw) if "manners" in faults else Manners(work=draw.choice([0.05, 5.0, 60.0])),
+        weather=_weather(draw),
+        manners=_manners(draw),
         options=_options(draw),
     )
 
@@ -174,14 +187,23 @@ def draft(draw: random.Random, *, now: int, left: int) -> Draft:
         trigger=trigger(draw, now=now, left=left),
         action=Action("task", b"x" * draw.choice([0, 10, 10_000])),
         priority=draw.choice(list(Priority)),
+        auto_pause_after=draw.choice([0, 0, 0, 2]),
         retry=draw.choice([None, RetryPolicy(max_attempts=draw.randrange(1, 6), initial_backoff=SECOND, max_backoff=60 * SECOND)]),
     )
 
 
 def trigger(draw: random.Random, *, now: int, left: int) -> Trigger:
     """A rule that means something before the end of the run, most of the time."""
-    make = draw.choice([_at, _every, _every, _daily, _daily])
-    return make(draw, now, left)
+    make = draw.choice([_at, _every, _every, _daily, _daily, _cron, _cron, _recurrence])
+    made = make(draw, now, left)
+    if draw.random() < 0.3:
+        made = replace(made, overlap=draw.choice(list(Overlapping)))
+    if draw.random() < 0.2 and not isinstance(made.spec, At):
+        made = replace(made, jitter=draw.randrange(1, 240) * SECOND)
+    if draw.random() < 0.2 and not isinstance(made.spec, At | Every):
+        day = from_micros(now + draw.randrange(3) * DAY * SECOND).date()
+        made = replace(made, exclude=(day.isoformat(),))
+    return made
 
 
 def _at(draw: random.Random, now: int, left: int) -> Trigger:
@@ -201,16 +223,52 @@ def _every(draw: random.Random, now: int, left: int) -> Trigger:
 
 
 def _daily(draw: random.Random, now: int, left: int) -> Trigger:
-    dst = None
-    if draw.random() < 0.7:
-        dst = DstPolicy(gap=draw.choice([None, *Gap]), overlap=draw.choice([None, *Overlap]))
     hour = draw.choice([1, 2, 2, 2, 3, draw.randrange(24)])
     return Trigger(
         spec=Daily(time(hour, draw.randrange(60)), recurring=draw.random() < 0.8),
         time_zone=draw.choice(_ZONES),
-        dst=dst,
+        dst=_dst(draw),
         catch_up=_catch_up(draw),
     )
+
+
+def _cron(draw: random.Random, now: int, left: int) -> Trigger:
+    hour = draw.choice([1, 2, 2, 3, draw.randrange(24)])
+    expression = draw.choice(
+        [
+            f"{draw.randrange(60)} {hour} * * *",
+            f"*/{draw.choice([7, 10, 15, 20, 30])} * * * *",
+            f"{draw.randrange(60)} {draw.randrange(30)} * * * *",
+            f"*/20 */{draw.choice([1, 5])} {hour} * * *",
+            "0 12 L * *",
+            f"{draw.randrange(60)} {hour} * * {draw.choice(['MON-FRI', 'SUN', 'SAT#1,SUNL', '0,7'])}",
+            "@hourly",
+        ]
+    )
+    return Trigger(spec=Cron(expression), time_zone=draw.choice(_ZONES), dst=_dst(draw), catch_up=_catch_up(draw))
+
+
+def _recurrence(draw: random.Random, now: int, left: int) -> Trigger:
+    first = from_micros(now - draw.randrange(3 * DAY) * SECOND).strftime("%Y%m%dT%H%M%S")
+    rule = draw.choice(
+        [
+            "FREQ=DAILY",
+            f"FREQ=HOURLY;INTERVAL={draw.choice([1, 2, 5])}",
+            f"FREQ=MINUTELY;INTERVAL={draw.choice([7, 45])};COUNT={draw.choice([20, 500])}",
+            "FREQ=DAILY;BYHOUR=1,2,3;BYMINUTE=0,30",
+            "FREQ=MONTHLY;BYMONTHDAY=-1,1,29;BYHOUR=2;BYMINUTE=30",
+            "FREQ=WEEKLY;BYDAY=SU,MO;BYHOUR=2;BYSETPOS=-1",
+        ]
+    )
+    return Trigger(
+        spec=Recurrence(f"DTSTART:{first}\nRRULE:{rule}"), time_zone=draw.choice(_ZONES), dst=_dst(draw), catch_up=_catch_up(draw)
+    )
+
+
+def _dst(draw: random.Random) -> DstPolicy | None:
+    if draw.random() < 0.3:
+        return None
+    return DstPolicy(gap=draw.choice([None, *Gap]), overlap=draw.choice([None, *Overlap]))
 
 
 def _catch_up(draw: random.Random) -> CatchUp | None:

@@ -30,6 +30,7 @@ CREATE TEMP TABLE log (
   seq INTEGER PRIMARY KEY, at REAL, kind TEXT, id TEXT, version INTEGER, state INTEGER, trigger_rule TEXT, anchor INTEGER, due INTEGER,
   skip_before INTEGER, was INTEGER, owner TEXT
 );
+CREATE INDEX temp.log_id ON log (id);
 CREATE TEMP TRIGGER alarm_made AFTER INSERT ON main.alarms BEGIN
   INSERT INTO log (at, kind, id, version, state, trigger_rule, anchor, due, skip_before)
   VALUES (sim_time(), 'alarm', NEW.id, NEW.version, NEW.state, NEW.trigger_rule, NEW.anchor_at, NEW.next_fire_at, NEW.skip_before);
@@ -43,8 +44,13 @@ CREATE TEMP TRIGGER alarm_gone AFTER DELETE ON main.alarms BEGIN
   INSERT INTO log (at, kind, id, version, was) VALUES (sim_time(), 'gone', OLD.id, OLD.version, OLD.state);
 END;
 CREATE TEMP TRIGGER firing_made AFTER INSERT ON main.firings BEGIN
-  INSERT INTO log (at, kind, id, state, owner)
-  VALUES (sim_time(), 'firing', NEW.id, NEW.state, (SELECT owner FROM shards WHERE shard = NEW.shard));
+  INSERT INTO log (at, kind, id, state, owner, was)
+  VALUES (
+    sim_time(), 'firing', NEW.id, NEW.state, (SELECT owner FROM shards WHERE shard = NEW.shard),
+    CASE WHEN NEW.state = 1 AND (NEW.flags & 4) = 4 AND NEW.origin = 0 THEN (
+      SELECT count(*) FROM firings WHERE alarm = NEW.alarm AND id <> NEW.id AND state IN (1, 2) AND (flags & 4) = 4 AND origin = 0
+    ) END
+  );
 END;
 CREATE TEMP TRIGGER firing_changed AFTER UPDATE OF state ON main.firings BEGIN
   INSERT INTO log (at, kind, id, was, state) VALUES (sim_time(), 'change', NEW.id, OLD.state, NEW.state);

@@ -53,3 +53,4 @@ def test_the_checker_notices_a_broken_scheduler(name: str) -> None:
     done = simulate("1-40", "--days", "0.1", "--mutant", name, "--stop")
     assert done.returncode == 1, done.stdout + done.stderr
     assert ": invalid," in done.stdout
+    assert "Error(" not in done.stdout, "the variant itself is broken, and not its behaviour"

@@ -50,15 +50,17 @@ class World:
         clock = SimClock(loop=loop, epoch=scenario.epoch, started=0.0)
         self.storage = Storage(loop=loop, draw=random.Random(f"storage {scenario.seed}"), clock=clock)
         self.storage.on_commit = self._committed
-        self.storage.weather = scenario.weather
+        self.storage.weather = scenario.weather if "weather" in scenario.faults else Weather(delay=0.001)
         self.counts = self.storage.counts
         self.bus = SimBus(loop=loop, draw=random.Random(f"bus {scenario.seed}"), counts=self.counts)
         self.promises = Promises()
         self.far_end = FarEnd()
         self.seen = Seen()
         self.problems: list[str] = []
+        self.jumps: list[tuple[int, int]] = []
+        """Jumps of the clocks of hosts: wall times before and after."""
         self.ending = scenario.days * DAY
-        self.manners = scenario.manners
+        self.manners = scenario.manners if "manners" in scenario.faults else Manners(work=scenario.manners.work)
         self.graveyard: list[Process] = []
         self.streams: list[Stream] = []
         self.doomed: dict[Process, Callable[[], None]] = {}
@@ -282,6 +284,7 @@ class World:
         self.manners = Manners()
         self.storage.clock.error = 0
         for host in self.hosts:
+            self.jumps.append((host.clock.micros(), host.clock.micros() - host.clock.error))
             host.clock.error = 0
             if host.process is not None:
                 host.process.forgive()
