@@ -38,10 +38,14 @@ class Offsets:
         self._zone = zone(key)
         self._starts: list[int] = [-_FOREVER]
         self._offsets: list[int] = [_offset(self._zone, FIRST_SECOND)]
-        for second in _listed(zone_file(key)):
+        data = zone_file(key)
+        listed = _listed(data)
+        for second in listed:
             self._add(second)
-        last = _EPOCH + timedelta(seconds=max(self._starts[-1], 0))
-        self._year = last.year + 1
+        last = _EPOCH + timedelta(seconds=max(listed, default=0))
+        # Without daylight time in the closing rule (section 3.3) nothing changes any more.
+        self._rules = b"," in data.rstrip(b"\n").rpartition(b"\n")[2]
+        self._year = last.year  # the closing rule begins right behind the last change that is listed
         self._base = _year_start(last.year + 2)
 
     def at(self, second: int) -> Stretch:
@@ -68,22 +72,26 @@ class Offsets:
 
     def _reach(self, second: int) -> None:
         """Sees to it that the end of the stretch of ``second`` is known."""
-        while self._year < 9998 and _year_start(self._year) <= second + 400 * 86_400:
+        while self._rules and self._year < 9998 and _year_start(self._year) <= second + 400 * 86_400:
             self._add_year(self._year)
             self._year += 1
 
     def _add_year(self, year: int) -> None:
         # No closing rule has two changes within a month; those that differ by Ramadan are listed, not ruled.
-        for month in range(1, 13):
-            low = int((datetime(year, month, 1, tzinfo=UTC) - _EPOCH).total_seconds())
-            high = int((datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC) - _EPOCH).total_seconds())
-            old = _offset(self._zone, low)
-            if _offset(self._zone, high) == old:
-                continue
-            while high - low > 1:
-                middle = (low + high) // 2
-                low, high = (middle, high) if _offset(self._zone, middle) == old else (low, middle)
-            self._add(high)
+        starts = [datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC) for month in range(13)]
+        seconds = [int((start - _EPOCH).total_seconds()) for start in starts]
+        known = [_offset(self._zone, second) for second in seconds]
+        for index in range(12):
+            if known[index] != known[index + 1]:
+                self._add(self._change(seconds[index], seconds[index + 1]))
+
+    def _change(self, low: int, high: int) -> int:
+        """The first second after ``low`` that has another offset than it, at most ``high``, which has."""
+        old = _offset(self._zone, low)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if _offset(self._zone, middle) == old else (low, middle)
+        return high
 
     def _add(self, second: int) -> None:
         offset = _offset(self._zone, second)

@@ -41,7 +41,11 @@ def instant(text: str, *, now: datetime, zone: str | None, option: str) -> datet
         if zone is None:
             msg = f"{text!r} has no offset: write {text.strip()}Z, {text.strip()}+02:00, or give --time-zone"
             raise typer.BadParameter(msg, param_hint=option)
-        found = found.replace(tzinfo=zone_of(zone))
+        local = found.replace(tzinfo=zone_of(zone))
+        if local.astimezone(UTC).astimezone(local.tzinfo).replace(tzinfo=None) != found:
+            msg = f"{text!r} does not exist in {zone}: the clocks are put forward then"
+            raise typer.BadParameter(msg, param_hint=option)
+        found = local
     return found.astimezone(UTC)
 
 

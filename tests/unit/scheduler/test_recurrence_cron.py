@@ -1,6 +1,7 @@
 """Cron expressions: what they say, where they are wrong, and which times they mean."""
 
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from itertools import islice
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from scheduler_svc.recurrence import BadRule, Cron, Gap, Label, Overlap, Trigger, local_text, rule_of, zone
 from scheduler_svc.recurrence.cron import cron_pattern, parse_cron
+from scheduler_svc.recurrence.offsets import offsets
 from scheduler_svc.recurrence.specs import DstPolicy
 from tocsin.clock import from_micros, to_micros
 
@@ -279,3 +281,20 @@ def _scanned(trigger: Trigger, expression: str, start: datetime, *, minutes: int
             if wall > before and missed is not None and missed < wall and shift:
                 found.append((to_micros(at), Label.SHIFTED))
     return found
+
+
+def test_every_zone_has_the_offsets_that_python_knows() -> None:
+    """Over the history, where the closing rule takes over, and in the far future, where it repeats."""
+    names = files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
+    known, far = (1890, 1945, 1976, 1993, 2005, 2008, 2011, 2026, 2037), (2038, 2087, 2400, 2406, 2439, 5000, 9990)
+    assert len(names) > 400
+    for years, some in ((known, names), (far, ["Antarctica/Troll", "Australia/Lord_Howe", "Asia/Gaza", *names[::50]])):
+        instants = [datetime(year, month, 9, 5, tzinfo=UTC) for year in years for month in range(1, 13)]
+        wrong = [(name, at) for name in some for at in instants if offsets(name).at(to_micros(at) // 10**6).offset != _offset(name, at)]
+        assert wrong == []
+
+
+def _offset(name: str, at: datetime) -> float:
+    offset = at.astimezone(zone(name)).utcoffset()
+    assert offset is not None
+    return offset.total_seconds()
