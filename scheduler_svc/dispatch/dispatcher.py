@@ -202,8 +202,7 @@ class Dispatcher:
         if not self.leases:
             self._wake.set()  # who tends leases may sleep for longer than they last
         session.credit -= len(parcels)
-        for parcel in parcels:
-            self.leases.give(parcel, session, epoch=held[parcel.shard], now=now)
+        self.leases.give(parcels, session, epochs=held, now=now)
         session.send(Jobs([(parcel, parcel.token) for parcel in parcels]))
 
     # -- results come in ------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Which firing is with whom, and until when. Pure."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,7 +37,7 @@ class Leases:
         """
         self.seconds = seconds
         self._deliveries: dict[str, Delivery] = {}
-        self._expiries: deque[tuple[float, Delivery]] = deque()
+        self._expiries: deque[tuple[float, Sequence[Delivery]]] = deque()
         self._count = 0
 
     def __len__(self) -> int:
@@ -59,19 +59,22 @@ class Leases:
         delivery = self._deliveries.get(lease.firing)
         return delivery if delivery is not None and delivery.parcel.token == lease.token else None
 
-    def give(self, parcel: Parcel, session: Session, *, epoch: int, now: float) -> None:
-        """Leases a firing. Its token grows with each delivery: the shard's epoch above, a counter of this process below."""
-        self._count += 1
-        parcel.token = (epoch << _EPOCH_BITS) | self._count
-        delivery = Delivery(parcel, session, now + self.seconds)
-        self._deliveries[parcel.id] = delivery
-        session.leased.add(parcel.id)
-        self._expiries.append((delivery.deadline, delivery))
+    def give(self, parcels: Iterable[Parcel], session: Session, *, epochs: Mapping[int, int], now: float) -> None:
+        """Leases firings together. A token grows with each delivery: the shard's epoch above, a counter of this process below."""
+        deadline = now + self.seconds
+        given = [Delivery(parcel, session, deadline) for parcel in parcels]
+        for count, delivery in enumerate(given, self._count + 1):
+            parcel = delivery.parcel
+            parcel.token = (epochs[parcel.shard] << _EPOCH_BITS) | count
+            self._deliveries[parcel.id] = delivery
+            session.leased.add(parcel.id)
+        self._count += len(given)
+        self._expiries.append((deadline, given))
 
     def extend(self, delivery: Delivery, *, now: float) -> None:
         """Begins the lease anew."""
         delivery.deadline = now + self.seconds
-        self._expiries.append((delivery.deadline, delivery))
+        self._expiries.append((delivery.deadline, (delivery,)))
 
     def end(self, firing: str) -> Delivery | None:
         """Ends a lease; the delivery, if there was one."""
@@ -83,15 +86,20 @@ class Leases:
     def expired(self, *, now: float) -> Iterator[Delivery]:
         """The deliveries whose lease is over and whose result has not come."""
         while self._expiries and self._expiries[0][0] <= now:
-            deadline, delivery = self._expiries.popleft()
-            if self._deliveries.get(delivery.parcel.id) is delivery and delivery.deadline == deadline and not delivery.reported:
-                yield delivery
+            deadline, given = self._expiries.popleft()
+            for delivery in given:
+                if self._runs(delivery, deadline):
+                    yield delivery
 
     def next_expiry(self) -> float | None:
         """The earliest time at which a lease may end; None when none is out."""
         while self._expiries:
-            deadline, delivery = self._expiries[0]
-            if self._deliveries.get(delivery.parcel.id) is delivery and delivery.deadline == deadline and not delivery.reported:
+            deadline, given = self._expiries[0]
+            if any(self._runs(delivery, deadline) for delivery in given):
                 return deadline
             self._expiries.popleft()
         return None
+
+    def _runs(self, delivery: Delivery, deadline: float) -> bool:
+        """Whether the lease is one that ends at ``deadline``, unless its result comes."""
+        return self._deliveries.get(delivery.parcel.id) is delivery and delivery.deadline == deadline and not delivery.reported
