@@ -11,13 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from bench import drain, mesh_tax, peers, rest, smtp_drain
+from bench import bulk, drain, lists, mesh_tax, peers, rest, smtp_drain
 from tocsin.testing.postgres import PostgresServer
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 RESULTS = Path(__file__).resolve().parent / "results.json"
 DUE_AT_ONCE = 20_000
 MAILS = 10_000
+IMPORTED = 200_000
+LISTED = 1_000_000
 
 
 async def _mesh() -> dict[str, Any]:
@@ -40,16 +42,28 @@ async def _peers() -> dict[str, Any]:
     return await peers.measure()
 
 
+async def _bulk() -> dict[str, Any]:
+    return await _on_both(lambda url: bulk.measure(url=url, alarms=IMPORTED))
+
+
+async def _lists() -> dict[str, Any]:
+    return await _on_both(lambda url: lists.measure(url=url, alarms=LISTED))
+
+
 MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
     "mesh": _mesh,
     "rest": _rest,
     "drain": _drain,
     "peers": _peers,
     "smtp": _smtp,
+    "bulk": _bulk,
+    "lists": _lists,
 }
 
 
 ABOUT = {
+    "bulk": "Alarms imported as NDJSON over gRPC and mTLS by scheduler_svc as a process of its own; once more, unchanged; and exported.",
+    "lists": "A page of 50 alarms of a million by each filter, the first page and one in the middle; milliseconds.",
     "mesh": "A unary call through the whole chain (deadline, identity, breaker, retry, validation, metrics) against bare grpc.aio.",
     "rest": "Alarms made over REST with 32 connections on `tocsin up` with SQLite; an even stream of alarms and how late they were let go.",
     "drain": "Alarms due at one instant, action noop: let go, delivered over mTLS, answered and committed.",
@@ -57,6 +71,7 @@ ABOUT = {
     "smtp": "Mails handed to the mailer, stored, and taken by a local SMTP server over 64 connections.",
 }
 AIMS = {
+    "bulk: postgresql: imported: per second": "25,000",
     "mesh: plaintext: ratio": "over 0.60",
     "rest: creates per second": "2,000",
     "rest: early": "0",

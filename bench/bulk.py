@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import os
+import statistics
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -16,7 +17,7 @@ import uvloop
 from google.api.httpbody_pb2 import HttpBody
 
 from bench.services import seconds_of, seconds_of_server, service
-from tocsin.api.scheduler.v1 import alarm_service_pb2, alarm_service_pb2_grpc
+from tocsin.api.scheduler.v1 import alarm_service_pb2, alarm_service_pb2_grpc, firing_service_pb2, firing_service_pb2_grpc
 from tocsin.clock import SystemClock, from_micros
 from tocsin.config import ServiceSettings
 from tocsin.mesh.breaker import BreakerRegistry
@@ -31,6 +32,7 @@ from tocsin.testing.tokens import TokenMint
 TENANT: Final = "bulk"
 _PIECE: Final = 256 * 1024
 _WATCHED: Final = 300
+_FEWEST: Final = 10
 _SECOND: Final = 1_000_000
 _ZONES: Final = ("Europe/Paris", "America/New_York", "Asia/Kolkata", "UTC")
 _SCOPES: Final = ("alarms:read", "alarms:write", "firings:read")
@@ -90,9 +92,11 @@ async def measure(*, url: str, alarms: int, export: bool = True) -> dict[str, An
     with tempfile.TemporaryDirectory() as name:
         text = await asyncio.to_thread(lines, alarms, now=clock.micros())
         async with AsyncExitStack() as stack:
-            stub, scheduler = await stack.enter_async_context(_scheduler(Path(name), url, clock))
+            channel, scheduler = await stack.enter_async_context(_scheduler(Path(name), url, clock))
+            stub: Any = alarm_service_pb2_grpc.AlarmServiceStub(channel)
+            firings: Any = firing_service_pb2_grpc.FiringServiceStub(channel)
             backend = await stack.enter_async_context(_backend(url))
-            return await _run(_Caller(stub, scheduler, backend), text, alarms=alarms, export=export)
+            return await _run(_Caller(stub, firings, scheduler, backend), text, alarms=alarms, export=export)
 
 
 async def fill(*, url: str, alarms: int) -> None:
@@ -100,14 +104,15 @@ async def fill(*, url: str, alarms: int) -> None:
     clock = SystemClock()
     with tempfile.TemporaryDirectory() as name:
         async with AsyncExitStack() as stack:
-            stub, _ = await stack.enter_async_context(_scheduler(Path(name), url, clock))
+            channel, _ = await stack.enter_async_context(_scheduler(Path(name), url, clock))
+            stub: Any = alarm_service_pb2_grpc.AlarmServiceStub(channel)
             answer = [item async for item in stub.ImportAlarms(_stream(alarms, now=clock.micros()))][-1]
             print(f"filled: {answer.created} made, {answer.unchanged} there, {answer.refused} refused", file=sys.stderr)
 
 
 @asynccontextmanager
 async def _scheduler(folder: Path, url: str, clock: SystemClock) -> AsyncGenerator[tuple[Any, int]]:
-    """scheduler_svc as a process of its own, as the user of a tenant: its stub and its process id."""
+    """scheduler_svc as a process of its own, as the user of a tenant: the channel to it and its process id."""
     port = str(free_port())
     ensure_pki(folder=folder / "pki", services=["scheduler_svc", "gateway"], trust_domain="tocsin.local", clock=clock)
     mint = TokenMint(clock=clock)
@@ -117,7 +122,7 @@ async def _scheduler(folder: Path, url: str, clock: SystemClock) -> AsyncGenerat
         mesh = _mesh(folder, f"127.0.0.1:{port}")
         try:
             with acting_as(mint.mint(tenant=TENANT, scopes=_SCOPES)):
-                yield alarm_service_pb2_grpc.AlarmServiceStub(mesh.channel("scheduler_svc")), scheduler
+                yield mesh.channel("scheduler_svc"), scheduler
         finally:
             await mesh.stop()
 
@@ -156,8 +161,9 @@ def _watched(now: int) -> bytes:
 class _Caller:
     """Imports and exports, and what they cost."""
 
-    def __init__(self, stub: Any, scheduler: int, backend: int | None) -> None:
+    def __init__(self, stub: Any, firings: Any, scheduler: int, backend: int | None) -> None:
         self._stub = stub
+        self._firings = firings
         self._parts = {"scheduler": lambda: seconds_of(scheduler), "client": lambda: seconds_of(os.getpid())}
         if backend is not None:
             self._parts["postgresql"] = lambda: seconds_of_server(backend)
@@ -181,8 +187,13 @@ class _Caller:
 
     async def lateness(self, since: int, until: int) -> dict[str, float]:
         """How late those were let go that were due meanwhile, in milliseconds."""
-        del since, until
-        return {}
+        request = firing_service_pb2.ListFiringsRequest(page_size=1000)
+        found = (await self._firings.ListFirings(request)).firings
+        late = [_micros(firing.fire_time) - _micros(firing.due_time) for firing in found if since <= _micros(firing.due_time) < until]
+        if len(late) < _FEWEST:
+            return {"watched": len(late)}
+        percentiles = statistics.quantiles(late, n=100, method="inclusive")
+        return {"watched": len(late), "p50": round(percentiles[49] / 1000, 1), "p99": round(percentiles[98] / 1000, 1)}
 
     def _used(self) -> dict[str, float]:
         return {name: used() for name, used in self._parts.items()}
@@ -194,6 +205,10 @@ class _Caller:
             "seconds": round(seconds, 2),
             "cpu_microseconds_per_alarm": {name: round((after[name] - before[name]) * _SECOND / count, 1) for name in before},
         }
+
+
+def _micros(time: Any) -> int:
+    return time.seconds * _SECOND + time.nanos // 1000
 
 
 async def _pieces(text: bytes) -> AsyncIterator[alarm_service_pb2.ImportAlarmsRequest]:

@@ -46,9 +46,10 @@ FILTERS: Final = (
 """Common ones, rare ones, those without any, and pairs of common ones that seldom meet."""
 
 
-async def measure(*, url: str, alarms: int) -> dict[str, Any]:
-    """Fills the database by an import and asks for pages, the first ones and ones far behind, until the first result or the end."""
-    await fill(url=url, alarms=alarms)
+async def measure(*, url: str, alarms: int, filled: bool = False) -> dict[str, Any]:
+    """Fills the database by an import, unless it is ``filled``, and asks for the first page and for one from the middle on."""
+    if not filled:
+        await fill(url=url, alarms=alarms)
     database = Database(url=url, clock=SystemClock(), schema="scheduler_svc", pool_size=2)
     await database.start()
     try:
@@ -85,10 +86,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--alarms", type=int, default=1_000_000)
     parser.add_argument("--sqlite", action="store_true", help="on SQLite instead of PostgreSQL")
-    parser.add_argument("--url", help="a database that is there already, filled or not")
+    parser.add_argument("--url", help="a database that was filled before")
     given = parser.parse_args()
     if given.url:
-        print(json.dumps(uvloop.run(measure(url=given.url, alarms=given.alarms)), indent=2))
+        print(json.dumps(uvloop.run(measure(url=given.url, alarms=given.alarms, filled=True)), indent=2))
     elif given.sqlite:
         with tempfile.TemporaryDirectory() as folder:
             print(json.dumps(uvloop.run(measure(url=f"sqlite:///{folder}/store.db", alarms=given.alarms)), indent=2))
