@@ -1,0 +1,156 @@
+"""Alarms: what is stored. Pure."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final
+
+from scheduler_svc.recurrence import Micros, Trigger
+from scheduler_svc.signals import Signal
+from tocsin.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound
+
+
+class AlarmNotFound(NotFound):
+    """There is no such alarm."""
+
+
+class AlarmCompleted(FailedPrecondition):
+    """The alarm's rule has no further due time."""
+
+
+class AlarmChanged(Aborted):
+    """The alarm was changed since it was read: its etag is another one now."""
+
+
+class AlarmKeyTaken(AlreadyExists):
+    """Another alarm has this key."""
+
+
+class RequestIdReused(AlreadyExists):
+    """This request_id was used before, for something else."""
+
+
+class RequestedAlarmDeleted(FailedPrecondition):
+    """The alarm that this request_id made was deleted since."""
+
+
+_SECOND: Final = 1_000_000
+
+REQUESTED: Final = "REQUESTED"
+"""Reason of a pause that somebody asked for."""
+
+
+AUTO_PAUSE: Final = "AUTO_PAUSE"
+"""Reason of a pause after too many failures in a row."""
+
+
+class AlarmState(IntEnum):
+    """Whether an alarm fires; the numbers are stored, and are those of the contract."""
+
+    ACTIVE = 1
+    PAUSED = 2
+    COMPLETED = 3
+
+
+class Priority(IntEnum):
+    """Which lane a firing travels in."""
+
+    CRITICAL = 1
+    NORMAL = 2
+    BULK = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What happens when an alarm fires: to the scheduler, bytes with a kind ("notify", "task")."""
+
+    kind: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How a failed firing is tried again; None and 0 stand for the defaults."""
+
+    max_attempts: int = 0
+    initial_backoff: Micros | None = None
+    max_backoff: Micros | None = None
+
+    @property
+    def attempts(self) -> int:
+        """Attempts in all."""
+        return self.max_attempts or 5
+
+    def wait(self, attempts: int, draw: random.Random) -> Micros:
+        """The wait after ``attempts`` failed ones: doubled each time, capped, and cut by up to a half at random."""
+        first = _SECOND if self.initial_backoff is None else self.initial_backoff
+        longest = 300 * _SECOND if self.max_backoff is None else self.max_backoff
+        full = min(first << min(attempts - 1, 40), longest)
+        return round(full * draw.uniform(0.5, 1.0))
+
+    def encode(self) -> str:
+        """The stored form, such as "3/1000000/"."""
+        parts = (self.max_attempts or None, self.initial_backoff, self.max_backoff)
+        return "/".join("" if part is None else str(part) for part in parts)
+
+    @staticmethod
+    def decode(text: str) -> "RetryPolicy":
+        """The policy that `encode` made ``text`` of; the default for an empty text."""
+        if not text:
+            return DEFAULT_RETRY
+        attempts, initial, longest = (int(part) if part else None for part in text.split("/"))
+        return RetryPolicy(max_attempts=attempts or 0, initial_backoff=initial, max_backoff=longest)
+
+
+DEFAULT_RETRY: Final = RetryPolicy()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """A stored intention.
+
+    Attributes:
+        trigger: when it fires; ``anchor`` is what its intervals count from.
+        due: the first due time that is not in the ledger yet; None when none is left. While the alarm is paused it stays.
+        ordinal: how many due times are in the ledger.
+        skip_before: due times before this instant passed while it was paused; they are closed as skipped.
+        version: changes with every change that somebody asked for.
+        retry: None when none was given.
+        key: the client's own name of it, unique within the tenant; empty without one.
+        auto_pause_after: it pauses itself when so many firings in a row failed for good; 0 means never.
+        failures: how many did.
+        pause_reason: why it is paused; empty when it is not.
+        rule_since: when it got its trigger.
+        signal: where it stands when it waits for something from outside; None when the calendar makes it due.
+    """
+
+    id: str
+    tenant: str
+    shard: int
+    display_name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    priority: Priority = Priority.NORMAL
+    trigger: Trigger
+    anchor: Micros
+    action: Action
+    retry: RetryPolicy | None = None
+    state: AlarmState = AlarmState.ACTIVE
+    due: Micros | None
+    ordinal: int = 0
+    skip_before: Micros | None = None
+    created: Micros
+    updated: Micros
+    version: int = 1
+    traceparent: str = ""
+    key: str = ""
+    auto_pause_after: int = 0
+    failures: int = 0
+    pause_reason: str = ""
+    rule_since: Micros = 0
+    signal: Signal | None = None
+
+    @property
+    def etag(self) -> str:
+        """The version as clients see it."""
+        return f"{self.version:x}"

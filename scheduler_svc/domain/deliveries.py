@@ -1,0 +1,123 @@
+"""Deliveries: how a firing's work comes to an end. Pure."""
+
+import random
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from scheduler_svc.domain.alarms import (
+    Action,
+    RetryPolicy,
+)
+from scheduler_svc.domain.firings import MAX_ERROR, MAX_REASON, FiringState
+from scheduler_svc.recurrence import Micros
+
+
+@dataclass(slots=True, kw_only=True)
+class Parcel:
+    """A firing that waits for a processor, or is with one. Mutable: it is the memory of its deliveries.
+
+    Attributes:
+        ready: when the next attempt may begin.
+        retry: its retry policy, as stored.
+        lost: deliveries that ended without a result since the last attempt that counts.
+        token: fencing token of the newest delivery; 0 before the first.
+        flags: `SERIAL` and `COUNTED`.
+        context: a serialised structure, what it is about beside its alarm; empty without one.
+    """
+
+    id: str
+    tenant: str
+    alarm: str
+    shard: int
+    due: Micros
+    ready: Micros
+    priority: int
+    action: Action
+    retry: str = ""
+    traceparent: str = ""
+    attempts: int = 0
+    lost: int = 0
+    token: int = 0
+    origin: int = 0
+    flags: int = 0
+    context: bytes = b""
+
+
+class Lease(NamedTuple):
+    """One delivery of a firing."""
+
+    firing: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The work is done; ``output`` is a serialised answer."""
+
+    output: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The work failed. ``retry_after`` is the wait before the next attempt; None leaves it to the policy."""
+
+    reason: str
+    message: str
+    retryable: bool = True
+    retry_after: Micros | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """The work could not be done now; costs no attempt.
+
+    Attributes:
+        message: why; empty when there is nothing to tell.
+        wait: before it is handed out again, in microseconds.
+    """
+
+    message: str = ""
+    wait: Micros = 0
+
+
+End = Succeeded | Failed | Released
+
+
+class Report(NamedTuple):
+    """How one delivery ended."""
+
+    lease: Lease
+    end: End
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setback:
+    """A delivery without success, as the ledger keeps it: PENDING or RETRYING with the next attempt's time, or DEAD without."""
+
+    firing: str
+    state: FiringState
+    attempts: int
+    ready: Micros | None
+    reason: str
+    error: str
+
+
+def setback(parcel: Parcel, end: Failed | Released, *, now: Micros, draw: random.Random) -> Setback:
+    """What a delivery of ``parcel`` without success leads to: a failed attempt counts, by its retry policy; one given back does not."""
+    if isinstance(end, Failed):
+        return _after_failure(parcel, end, now=now, draw=draw)
+    state = FiringState.RETRYING if end.wait else FiringState.PENDING
+    error = end.message.replace("\0", "")[:MAX_ERROR]
+    return Setback(firing=parcel.id, state=state, attempts=parcel.attempts, ready=now + end.wait, reason="", error=error)
+
+
+def _after_failure(parcel: Parcel, failure: Failed, *, now: Micros, draw: random.Random) -> Setback:
+    policy = RetryPolicy.decode(parcel.retry)
+    attempts = parcel.attempts + 1
+    error = f"{failure.reason}: {failure.message}".replace("\0", "")[:MAX_ERROR]
+    if not failure.retryable or attempts >= policy.attempts:
+        return Setback(
+            firing=parcel.id, state=FiringState.DEAD, attempts=attempts, ready=None, reason=failure.reason[:MAX_REASON], error=error
+        )
+    wait = policy.wait(attempts, draw) if failure.retry_after is None else failure.retry_after
+    return Setback(firing=parcel.id, state=FiringState.RETRYING, attempts=attempts, ready=now + wait, reason="", error=error)

@@ -1,0 +1,113 @@
+"""Firings: rows of the ledger. Pure."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from scheduler_svc.domain.alarms import Action, Priority
+from scheduler_svc.recurrence import Micros
+from tocsin.errors import FailedPrecondition, NotFound
+
+ON_TIME: Final[Micros] = 1_000_000
+"""A firing let go later than this after its due time is LATE."""
+
+
+MAX_ERROR: Final = 2000
+
+
+MAX_REASON: Final = 100
+
+
+MAX_RESULT: Final = 16 * 1024
+
+
+class FiringNotFound(NotFound):
+    """There is no such firing."""
+
+
+class FiringNotDead(FailedPrecondition):
+    """Only a dead firing can be replayed."""
+
+
+class Outcome(IntEnum):
+    """How an occurrence ended."""
+
+    FIRED = 1
+    LATE = 2
+    SKIPPED = 3
+    COALESCED = 4
+    FAILED = 5
+
+
+class FiringState(IntEnum):
+    """Where the work of a firing stands."""
+
+    PENDING = 1
+    RETRYING = 2
+    SUCCEEDED = 3
+    DEAD = 4
+    CLOSED = 5
+
+
+OPEN: Final = (FiringState.PENDING, FiringState.RETRYING)
+
+
+SERIAL: Final = 1
+"""Flag of a firing: it waits until the one before of its alarm has ended (overlap QUEUE)."""
+
+
+COUNTED: Final = 2
+"""Flag of a firing: its alarm counts failures, to pause itself."""
+
+
+SINGLE: Final = 4
+"""Flag of a firing: while it is not over, due times of its alarm are skipped (overlap SKIP)."""
+
+
+class Origin(IntEnum):
+    """Where a firing comes from; the numbers are stored, those of the contract are one more.
+
+    A due time of an alarm, somebody's FireAlarm, an ad-hoc task, somebody's BackfillAlarm, an event, a signal that was raised (a metric
+    beyond its limit, a ping that did not come), and one that resolved.
+    """
+
+    SCHEDULE = 0
+    MANUAL = 1
+    ADHOC = 2
+    BACKFILL = 3
+    EVENT = 4
+    RAISED = 5
+    RESOLVED = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firing:
+    """An occurrence: its row in the ledger."""
+
+    id: str
+    tenant: str
+    alarm: str
+    shard: int
+    origin: Origin
+    due: Micros
+    fired: Micros | None
+    outcome: Outcome
+    reason: str = ""
+    state: FiringState
+    attempts: int = 0
+    ready: Micros | None = None
+    priority: Priority
+    action: Action
+    retry: str = ""
+    result: bytes = b""
+    error: str = ""
+    completed: Micros | None = None
+    traceparent: str = ""
+    change: int = 0
+    flags: int = 0
+    context: bytes = b""
+
+
+def let_go(*, due: Micros, now: Micros) -> tuple[Outcome, str]:
+    """The outcome and the reason of an occurrence let go at ``now``."""
+    return (Outcome.FIRED, "") if now - due <= ON_TIME else (Outcome.LATE, "LET_GO_LATE")

@@ -1,0 +1,34 @@
+"""What the scheduler needs of the world, by intent: one transaction a method."""
+
+from scheduler_svc.ports.alarms import AlarmStore, Candidate, ImportStore, NewAlarm, Page, Put, Reviser
+from scheduler_svc.ports.ledger import Due, DueStore, Fired, Ledger, Paused, Pending, Planner
+from scheduler_svc.ports.shards import Held, Replica, ShardOwner, Shards, ShardStore
+from scheduler_svc.ports.upkeep import Bell, Changes, Hints, Moved, Observer, Upkeep
+
+__all__ = [
+    "AlarmStore",
+    "Bell",
+    "Candidate",
+    "Changes",
+    "Due",
+    "DueStore",
+    "Fired",
+    "Held",
+    "Hints",
+    "ImportStore",
+    "Ledger",
+    "Moved",
+    "NewAlarm",
+    "Observer",
+    "Page",
+    "Paused",
+    "Pending",
+    "Planner",
+    "Put",
+    "Replica",
+    "Reviser",
+    "ShardOwner",
+    "ShardStore",
+    "Shards",
+    "Upkeep",
+]

@@ -1,0 +1,161 @@
+"""What is due, and what became of it."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeAlias
+
+from scheduler_svc.domain import Action, Firing, Outcome, Parcel, Setback, Succeeded
+from scheduler_svc.planning import Plan
+from scheduler_svc.ports.shards import Held
+from scheduler_svc.recurrence import Micros
+from tocsin.errors import TocsinError
+from tocsin.listing import Condition
+
+
+class Due(NamedTuple):
+    """An alarm whose time has come, as the firing transaction reads it.
+
+    ``busy``: of one whose due times are skipped while it runs (overlap SKIP), that a firing by its rule is not over.
+    """
+
+    id: str
+    tenant: str
+    shard: int
+    priority: int
+    due: Micros
+    ordinal: int
+    skip_before: Micros | None
+    trigger: str
+    anchor: Micros
+    action: Action
+    retry: str
+    traceparent: str
+    version: int = 1
+    auto_pause_after: int = 0
+    busy: bool = False
+
+
+Planner: TypeAlias = Callable[[Due, int], Plan]
+"""Plans an alarm within a number of rows."""
+
+
+class Pending(NamedTuple):
+    """An alarm that is due at a known time."""
+
+    id: str
+    due: Micros
+    priority: int
+    shard: int = -1
+
+
+@dataclass(slots=True)
+class Fired:
+    """What a firing transaction did.
+
+    Attributes:
+        parcels: the firings that were let go.
+        next: alarms with their next due time.
+        lost: shards that this replica does not own any more.
+        outcomes: ledger rows by outcome.
+        tenants: whose ledger changed.
+    """
+
+    parcels: list[Parcel] = field(default_factory=list[Parcel])
+    next: list[Pending] = field(default_factory=list[Pending])
+    lost: set[int] = field(default_factory=set[int])
+    outcomes: Counter[Outcome] = field(default_factory=Counter[Outcome])
+    tenants: set[str] = field(default_factory=set[str])
+
+
+class DueStore(Protocol):
+    """What the engine reads and writes."""
+
+    async def due(
+        self, shards: Collection[int], *, after: tuple[Micros, str], until: Micros, most: int, urgent: bool = False
+    ) -> list[Pending]:
+        """Active alarms of the shards due up to ``until``, the earliest first, behind the cursor (due, id).
+
+        With ``urgent`` critical ones alone.
+        """
+        ...
+
+    async def fire(self, batch: Sequence[tuple[str, Micros]], *, owner: str, held: Held, now: Micros, most: int, planner: Planner) -> Fired:
+        """Lets the alarms go that are still due at that very time, in one transaction, fenced by the epochs of their shards.
+
+        Several may run at once, with different alarms. An alarm that somebody changed between the reading and the writing is left alone
+        and comes again in `Fired.next`, as the store has it now.
+        """
+        ...
+
+    async def oldest_overdue(self, shards: Collection[int], *, now: Micros) -> Micros | None:
+        """The earliest due time up to ``now`` that is not in the ledger yet."""
+        ...
+
+
+class Paused(NamedTuple):
+    """An alarm that paused itself after too many failures in a row."""
+
+    alarm: str
+    shard: int
+    priority: int
+
+
+class Ledger(Protocol):
+    """Firings of all tenants."""
+
+    async def get(self, tenant: str, firing_id: str) -> Firing:
+        """The firing.
+
+        Raises:
+            FiringNotFound: the tenant has none of that id.
+        """
+        ...
+
+    async def page(
+        self, tenant: str, *, conditions: Sequence[Condition], before: tuple[Micros, str] | None, size: int, adhoc: bool = False
+    ) -> list[Firing]:
+        """The firings that meet all conditions, the latest due first, behind the cursor (due, id)."""
+        ...
+
+    async def enqueue(self, batch: Sequence[Firing], *, owner: str, held: Held) -> Sequence[Firing | TocsinError]:
+        """Adds firings that are due now, in one transaction; one that exists already is answered as it is."""
+        ...
+
+    async def replay(self, tenant: str, firing_id: str, *, now: Micros, shard: int) -> Firing | None:
+        """Lets a dead firing go once more, in that shard; None when it was not dead."""
+        ...
+
+    async def record(
+        self, *, done: Mapping[str, Succeeded], setbacks: Iterable[Setback], now: Micros, parcels: Mapping[str, Parcel] | None = None
+    ) -> Sequence[Paused]:
+        """Keeps results, in one transaction; a firing that is over stays as it is.
+
+        The same transaction counts failures in a row for alarms that pause themselves.
+
+        Args:
+            done: what has succeeded, by firing.
+            setbacks: what has not.
+            now: when.
+            parcels: those of the firings that are in memory; what is known of a firing need not be looked for.
+
+        Returns:
+            The alarms that paused themselves.
+        """
+        ...
+
+    async def heads(self, shards: Collection[int], *, alarms: Collection[str]) -> list[Parcel]:
+        """Of each alarm whose firings wait for one another, the unfinished one that was due first, if it is in one of the shards."""
+        ...
+
+    async def waiting(self, shards: Collection[int], *, priority: int, after: tuple[Micros, str], until: Micros, most: int) -> list[Parcel]:
+        """Unfinished firings of the shards that are ready up to ``until``, behind the cursor (ready, id)."""
+        ...
+
+    async def now_at(self) -> tuple[int, str]:
+        """The cursor behind every change that is settled now."""
+        ...
+
+    async def changes(self, tenant: str, *, alarm: str, after: tuple[int, str], most: int) -> list[Firing]:
+        """Settled changes behind the cursor (change, id), in order; a change that is settled later never sorts before one that was."""
+        ...
