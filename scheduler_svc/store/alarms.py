@@ -37,8 +37,8 @@ _THERE: Final = Statement(
 _INSERT_REQUESTS: Final = insert(requests, ("tenant", "request_id", "digest", "alarm", "created_at"), ignore=True)
 _FIND_REQUESTS: Final = Statement(
     sqlite=(
-        "SELECT r.tenant, r.request_id, r.digest, r.alarm FROM json_each(?1) t JOIN json_each(?2) i ON i.key = t.key "
-        "JOIN requests r ON r.tenant = t.value AND r.request_id = i.value"
+        "SELECT r.tenant, r.request_id, r.digest, r.alarm FROM json_each(?1) w "
+        "CROSS JOIN requests r ON r.tenant = w.value ->> 0 AND r.request_id = w.value ->> 1"
     ),
     postgresql=(
         "SELECT r.tenant, r.request_id, r.digest, r.alarm FROM unnest($1::text[], $2::text[]) AS w(tenant, request_id) "
@@ -82,8 +82,7 @@ class SqlAlarmStore:
         rows = [(*key, new.digest, new.alarm.id, new.alarm.created) for key, new in sorted(first.items())]
         if await _INSERT_REQUESTS.many(connection, rows) == len(rows):
             return {key: (new.digest, new.alarm.id) for key, new in first.items()}
-        tenants, ids = ([key[part] for key in first] for part in (0, 1))
-        found = await _FIND_REQUESTS.rows(connection, tenants, ids)
+        found = await _FIND_REQUESTS.pairs(connection, first)
         return {(tenant, request_id): (digest, alarm) for tenant, request_id, digest, alarm in found}
 
     async def get(self, tenant: str, alarm_id: str) -> Alarm:

@@ -21,8 +21,8 @@ INSERT_INBOUND: Final = insert(inbound, _COLUMNS, ignore=True)
 
 _KNOWN: Final = Statement(
     sqlite=(
-        "SELECT i.tenant, i.event_id, i.id, i.matched, i.rest FROM json_each(?1) t JOIN json_each(?2) e ON e.key = t.key "
-        "JOIN inbound i ON i.tenant = t.value AND i.event_id = e.value AND i.event_id <> ''"
+        "SELECT i.tenant, i.event_id, i.id, i.matched, i.rest FROM json_each(?1) w "
+        "CROSS JOIN inbound i ON i.tenant = w.value ->> 0 AND i.event_id = w.value ->> 1 AND i.event_id <> ''"
     ),
     postgresql=(
         "SELECT i.tenant, i.event_id, i.id, i.matched, i.rest FROM unnest($1::text[], $2::text[]) AS w(tenant, event_id) "
@@ -128,6 +128,6 @@ async def log_events(connection: AsyncConnection, rows: Sequence[Fields]) -> dic
     # In one order everywhere: whoever inserts a known event waits for the transaction that did before.
     if await INSERT_INBOUND.many(connection, sorted(rows, key=lambda row: (row[1], row[3]))) == len(rows):
         return {}
-    found = await _KNOWN.rows(connection, [row[1] for row in rows], [row[3] for row in rows])
+    found = await _KNOWN.pairs(connection, ((row[1], row[3]) for row in rows))
     stored = {(tenant, identity): Stored(log, matched, rest is None) for tenant, identity, log, matched, rest in found}
     return {row[0]: known for row in rows if (known := stored[row[1], row[3]]).log != row[0]}

@@ -20,8 +20,8 @@ from tocsin.errors import TocsinError
 
 _CHOSEN: Final = Statement(
     sqlite=(
-        "SELECT s.alarm FROM json_each(?1) t JOIN json_each(?2) k ON k.key = t.key "
-        "JOIN signals s ON s.tenant = t.value AND s.topic = k.value AND s.kind = 3 AND s.topic <> ''"
+        "SELECT s.alarm FROM json_each(?1) w "
+        "CROSS JOIN signals s ON s.tenant = w.value ->> 0 AND s.topic = w.value ->> 1 AND s.kind = 3 AND s.topic <> ''"
     ),
     postgresql=(
         "SELECT s.alarm FROM unnest($1::text[], $2::text[]) AS w(tenant, topic) "
@@ -80,7 +80,7 @@ class _Pinging:
         known = [ping for ping in batch if ping.tenant]
         ids = {row[0] for row in await _MADE.rows(connection, sorted({ping.key for ping in batch}))}
         if known:
-            ids |= {row[0] for row in await _CHOSEN.rows(connection, [ping.tenant for ping in known], [ping.key for ping in known])}
+            ids |= {row[0] for row in await _CHOSEN.pairs(connection, [(ping.tenant, ping.key) for ping in known])}
         self._alarms = await read_listeners(connection, ids, lock=True)
         for alarm, topic, secret, status, since in await _STANDING.rows(connection, sorted(self._alarms)):
             self._standings[alarm] = Standing(Status(status), since)

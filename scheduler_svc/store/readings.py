@@ -4,7 +4,7 @@ The row of the metric is locked first, so that readings of one metric come one a
 only a threshold that this batch changes is locked and judged once more, by where it stands then.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -48,8 +48,8 @@ _BEGIN: Final = Statement(
 )
 _LAST: Final = Statement(
     sqlite=(
-        "SELECT r.tenant, r.metric, r.measured_at FROM json_each(?1) t JOIN json_each(?2) m ON m.key = t.key "
-        "JOIN readings r ON r.tenant = t.value AND r.metric = m.value"
+        "SELECT r.tenant, r.metric, r.measured_at FROM json_each(?1) w "
+        "CROSS JOIN readings r ON r.tenant = w.value ->> 0 AND r.metric = w.value ->> 1"
     ),
     postgresql=(
         "SELECT r.tenant, r.metric, r.measured_at FROM readings r WHERE (r.tenant, r.metric) IN "
@@ -66,8 +66,8 @@ _SEEN: Final = Statement(
 )
 _WATCHING: Final = Statement(
     sqlite=(
-        "SELECT s.alarm, s.tenant, s.topic, s.status, s.since FROM json_each(?1) t JOIN json_each(?2) m ON m.key = t.key "
-        "JOIN signals s ON s.tenant = t.value AND s.kind = 2 AND s.topic = m.value"
+        "SELECT s.alarm, s.tenant, s.topic, s.status, s.since FROM json_each(?1) w "
+        "CROSS JOIN signals s ON s.tenant = w.value ->> 0 AND s.kind = 2 AND s.topic = w.value ->> 1"
     ),
     postgresql=(
         "SELECT s.alarm, s.tenant, s.topic, s.status, s.since FROM unnest($1::text[], $2::text[]) AS w(tenant, metric) "
@@ -131,8 +131,7 @@ class _Recording:
         """Locks the metrics, and tells the readings that count from those that are older than the last."""
         metrics = sorted({(reading.tenant, reading.metric) for reading in batch})
         await _BEGIN.many(connection, [(*metric, _NEVER) for metric in metrics])
-        tenants, names = _columns(metrics)
-        last = {(tenant, metric): measured for tenant, metric, measured in await _LAST.rows(connection, tenants, names)}
+        last = {(tenant, metric): measured for tenant, metric, measured in await _LAST.pairs(connection, metrics)}
         for reading in batch:
             metric = (reading.tenant, reading.metric)
             if reading.measured >= last[metric]:
@@ -145,8 +144,7 @@ class _Recording:
         """Takes every threshold of the metrics through its readings."""
         if not self._counted:
             return
-        tenants, names = _columns(sorted(self._counted))
-        rows = await _WATCHING.rows(connection, tenants, names)
+        rows = await _WATCHING.pairs(connection, sorted(self._counted))
         watches = {row[0]: _Watch(row[0], (row[1], row[2]), Standing(Status(row[3]), row[4])) for row in rows}
         alarms = await read_listeners(connection, watches, lock=False)
         moving = [alarm.id for alarm in alarms.values() if self._moves(alarm, watches[alarm.id])]
@@ -236,8 +234,3 @@ class _Recording:
         """What the client of a reading is told."""
         raised, resolved = (tuple(of.get(reading.log, ())[:_SHOWN]) for of in (self._raised, self._resolved))
         return ReadingAnswer(raised, resolved, counted=reading.log in self._fresh)
-
-
-def _columns(metrics: Iterable[_Metric]) -> tuple[list[str], list[str]]:
-    pairs = list(metrics)
-    return [tenant for tenant, _ in pairs], [metric for _, metric in pairs]

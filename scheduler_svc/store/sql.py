@@ -46,6 +46,16 @@ class Statement:
         found = (await connection.exec_driver_sql(self.of(connection), parameters)).fetchall()
         return cast("Sequence[Fields]", found)
 
+    async def pairs(self, connection: AsyncConnection, pairs: Iterable[tuple[str, str]]) -> Sequence[Fields]:
+        """Runs the statement once for many pairs of texts: PostgreSQL gets two arrays, SQLite one of pairs, for json_each.
+
+        On SQLite join it by CROSS JOIN, which keeps the order: what the planner makes of two tables of unknown size can be quadratic.
+        """
+        wanted = list(pairs)
+        if is_sqlite(connection):
+            return await self.rows(connection, wanted)
+        return await self.rows(connection, [first for first, _ in wanted], [second for _, second in wanted])
+
     async def run(self, connection: AsyncConnection, *parameters: Any) -> int:
         """Runs the statement once; how many rows it changed."""
         if is_sqlite(connection):
@@ -93,10 +103,13 @@ CHANGE = Statement(
 _COUNT_UP = "UPDATE counters SET value = value + 1 WHERE name = 'change'"
 
 
+# What a batch names is looked up row by row: in a table of moderate size PostgreSQL would rather read all of it, once a batch.
+_BY_INDEX = "SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"
+
+
 async def begin_change(connection: AsyncConnection) -> None:
-    """Gives the transaction its number: SQLite counts, PostgreSQL has one already."""
-    if is_sqlite(connection):
-        await connection.exec_driver_sql(_COUNT_UP)
+    """Gives the transaction its number: SQLite counts, PostgreSQL has one already. From here on joins go by index."""
+    await connection.exec_driver_sql(_COUNT_UP if is_sqlite(connection) else _BY_INDEX)
 
 
 SETTLED = Statement(

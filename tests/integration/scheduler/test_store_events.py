@@ -175,3 +175,13 @@ async def test_the_log_is_forgotten_in_small_steps(stores: Stores, outside: Outs
     assert [entry.id for entry in await outside.store.page("t1", conditions=(), before=None, size=9)] == ["new"]
     assert [answer.duplicate for answer in await outside.publish(event(id="new"), event(id="old1"))] == [True, False]
     assert (await outside.store.counts("t1")).topics == {"a.b": 7}
+
+
+async def test_knowing_events_again_costs_what_there_are(stores: Stores, outside: Outside) -> None:
+    """Thousands that are known cost no more than thousands that are new; were each compared with each, this would never end."""
+    await stores.add(on("a.b", "data.n=1"))
+    for duplicate in (False, True):
+        for begin in range(0, 4000, 500):
+            answers = await outside.publish(*(event(id=f"e{begin + n}", n=n) for n in range(500)))
+            assert {answer.duplicate for answer in answers} == {duplicate}
+    assert (await outside.store.counts("t1")).event_firings == 8
