@@ -14,6 +14,10 @@ from tests.simulation.mutants import MUTANTS
 ROOT = Path(__file__).resolve().parents[2]
 DAYS = "0.05"
 FIXED = "1-12"
+INJECTED = (
+    *("crashes", "freezes", "restarts", "outages", "clocks", "cuts", "processors", "lost hints"),
+    *("refused transactions", "aborted transactions", "lost acknowledgements", "failed jobs", "late results", "duplicate results"),
+)
 
 
 def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -29,14 +33,15 @@ def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.timeout(600)
-def test_the_ledger_holds_whatever_goes_wrong(record_property: pytest.FixtureRequest) -> None:
+def test_the_ledger_holds_whatever_goes_wrong() -> None:
     """Every due time is in the ledger once, in order, and ended; promises are kept; and every class of faults has been there."""
-    drawn = [str(random.SystemRandom().randrange(1_000_000)) for _ in range(3)]
+    drawn = [str(random.SystemRandom().randrange(1_000_000)) for _ in range(2)]
     done = simulate(FIXED, *drawn, "--days", DAYS)
     print(done.stdout)  # noqa: T201  the seeds, for whoever reads the failure
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count(": valid,") > len(drawn)
-    assert "never happened" not in done.stdout, done.stdout
+    unknown = done.stdout.partition("nothing is known of it: ")[2]
+    assert [fault for fault in INJECTED if fault in unknown] == []
 
 
 def test_a_seed_is_the_same_run_each_time() -> None:
@@ -50,7 +55,7 @@ def test_a_seed_is_the_same_run_each_time() -> None:
 @pytest.mark.parametrize("name", sorted(MUTANTS))
 def test_the_checker_notices_a_broken_scheduler(name: str) -> None:
     """Each of the broken variants is found by some seed."""
-    done = simulate("1-40", "--days", "0.1", "--mutant", name, "--stop")
+    done = simulate("4", "5", "1-40", "--days", "0.1", "--mutant", name, "--stop")
     assert done.returncode == 1, done.stdout + done.stderr
     assert ": invalid," in done.stdout
     assert "Error(" not in done.stdout, "the variant itself is broken, and not its behaviour"
