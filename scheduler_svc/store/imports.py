@@ -1,5 +1,6 @@
 """Alarms by the hundred: the implementation of `scheduler_svc.ports.ImportStore`."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -21,6 +22,7 @@ from tocsin.errors import Aborted, TocsinError
 from tocsin.listing import Condition
 
 _NAMED: Final = "alarms/"
+_ROWS_AT_ONCE: Final = 100
 _FIXED: Final = frozenset({"id", "tenant", "shard", "created_at", "traceparent"})
 _CHANGED: Final = tuple(name for name in COLUMNS if name not in _FIXED)
 _FIELDS: Final = ", ".join(f"a.{name}" for name in COLUMNS)
@@ -127,11 +129,16 @@ async def _insert(connection: AsyncConnection, found: _Sorted) -> None:
                 found.results[index] = HeartbeatKeyTaken()
         found.created = [item for item in found.created if item[1].id not in refused]
     made = [alarm for _, alarm in found.created]
+    rows: list[Sequence[Any]] = []
     rules: dict[int, str] = {}
-    for alarm in made:
-        if id(alarm.trigger) not in rules:
-            rules[id(alarm.trigger)] = alarm.trigger.encode()
-    await copy_rows(connection, alarms, COLUMNS, [row_of(alarm, rule=rules[id(alarm.trigger)]) for alarm in made])
+    for number, alarm in enumerate(made, 1):
+        rule = rules.get(id(alarm.trigger))
+        if rule is None:
+            rule = rules[id(alarm.trigger)] = alarm.trigger.encode()
+        rows.append(row_of(alarm, rule=rule))
+        if number % _ROWS_AT_ONCE == 0:
+            await asyncio.sleep(0)  # whoever waits for an alarm must not wait for this
+    await copy_rows(connection, alarms, COLUMNS, rows)
     await copy_rows(connection, alarm_labels, LABEL_COLUMNS, label_rows(made))
 
 

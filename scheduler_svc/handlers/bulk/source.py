@@ -33,6 +33,8 @@ _NDJSON_TYPES: Final = frozenset({NDJSON, "application/jsonl", "application/json
 
 _REMEMBERED: Final = 4096
 _MEMORABLE: Final = 2000
+_TRIED: Final = 2000
+_WORTH_IT: Final = 8
 _NAME: Final = re.compile(r"alarms/[0-9A-Za-z._-]{1,64}")
 _STATES: Final = {alarm_pb2.Alarm.PAUSED: AlarmState.PAUSED, alarm_pb2.Alarm.COMPLETED: AlarmState.COMPLETED}
 
@@ -69,6 +71,7 @@ class Reader:
         self._zone = time_zone
         self._triggers: dict[str, Trigger] = {}
         self._actions: dict[str, Action] = {}
+        self._seen = self._known = 0
         self._quick = compile_fields(alarm_pb2.Alarm.DESCRIPTOR, {"trigger": self._trigger, "action": self._action})
 
     def of_value(self, line: int, value: dict[str, JsonValue], text: bytes) -> Wish:
@@ -116,8 +119,13 @@ class Reader:
         return known
 
     def _action(self, value: Any) -> Action:
+        """An action; where hardly any is that of another line, none is remembered."""
+        if self._seen > _TRIED and self._known < self._seen // _WORTH_IT:
+            return action_of(alarm_pb2.Action(**self._forms.actions(value)))
         text = repr(value)
         known = self._actions.get(text)
+        self._seen += 1
+        self._known += known is not None
         if known is None:
             known = action_of(alarm_pb2.Action(**self._forms.actions(value)))
             _remember(self._actions, text, known)
