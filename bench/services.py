@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -47,7 +47,11 @@ def seconds_of_server(backend: int) -> float:
     parent = int(_stat(backend)[1])
     ended = sum(int(value) for value in _stat(parent)[13:15]) / os.sysconf("SC_CLK_TCK")
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return ended + seconds_of(parent) + sum(seconds_of(int(child)) for child in children)
+    used = 0.0
+    for child in children:
+        with suppress(FileNotFoundError):  # it has ended since
+            used += seconds_of(int(child))
+    return ended + seconds_of(parent) + used
 
 
 def _stat(pid: int) -> list[str]:

@@ -16,7 +16,7 @@ from scheduler_svc.ports import Due, Fired, Pending, Planner
 from scheduler_svc.recurrence import Micros, Overlapping
 from scheduler_svc.store.changes import note
 from scheduler_svc.store.firing_rows import parcel_in, present
-from scheduler_svc.store.sql import CHANGE, Fields, Statement, is_sqlite
+from scheduler_svc.store.sql import CHANGE, Fields, Statement, by_index, is_sqlite
 
 _FIELDS: Final = (
     "id, tenant, shard, priority, next_fire_at, ordinal, skip_before, trigger_rule, anchor_at, kind, action, retry, traceparent, version, "
@@ -51,22 +51,34 @@ _INSERT: Final = (
     "CASE ?4 WHEN 1 THEN NULL ELSE ?8 END, CASE ?4 WHEN 1 THEN kind ELSE '' END, CASE ?4 WHEN 1 THEN action ELSE x'' END, "
     f"CASE ?4 WHEN 1 THEN retry ELSE '' END, traceparent, ?7, {CHANGE.sqlite} FROM alarms WHERE id = ?1 ON CONFLICT DO NOTHING"
 )
-# One statement moves the alarms and writes their rows, so that what the rows need of an alarm never travels to us and back.
+_GUARD: Final = "a.id = v.alarm AND a.state = 1 AND a.next_fire_at = v.due AND a.version = v.version"
+_OF_ALARM: Final = (
+    "{firing}, {a}.tenant, {a}.id, '', {a}.shard, 0, {a}.priority, {r}.due, CASE {r}.going WHEN 1 THEN {now} END, {r}.outcome, "
+    "{r}.reason, {r}.going, CASE {r}.going WHEN 1 THEN {now} END, CASE {r}.going WHEN 1 THEN NULL ELSE {now} END, "
+    "CASE {r}.going WHEN 1 THEN {a}.kind ELSE '' END, CASE {r}.going WHEN 1 THEN {a}.action ELSE ''::bytea END, "
+    f"CASE {{r}}.going WHEN 1 THEN {{a}}.retry ELSE '' END, {{a}}.traceparent, {{r}}.flags, {CHANGE.postgresql}"
+)
+# One statement moves the alarms and writes a row of each, so that what the rows need of an alarm never travels to us and back.
 _FIRE: Final = (
     "WITH moved AS (UPDATE alarms AS a SET next_fire_at = v.following, ordinal = v.ordinal, state = v.state "  # noqa: S608  constants
-    "FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::integer[], $6::smallint[]) "
-    "AS v(alarm, due, version, following, ordinal, state) "
-    "WHERE a.id = v.alarm AND a.state = 1 AND a.next_fire_at = v.due AND a.version = v.version "
-    "RETURNING a.id, a.tenant, a.shard, a.priority, a.kind, a.action, a.retry, a.traceparent) "
-    f"{_INTO} SELECT r.id, m.tenant, m.id, '', m.shard, 0, m.priority, r.due, CASE r.state WHEN 1 THEN $14::bigint END, r.outcome, "
-    "r.reason, r.state, CASE r.state WHEN 1 THEN $14::bigint END, CASE r.state WHEN 1 THEN NULL ELSE $14::bigint END, "
-    "CASE r.state WHEN 1 THEN m.kind ELSE '' END, CASE r.state WHEN 1 THEN m.action ELSE ''::bytea END, "
-    f"CASE r.state WHEN 1 THEN m.retry ELSE '' END, m.traceparent, r.flags, {CHANGE.postgresql} "
-    "FROM unnest($7::text[], $8::text[], $9::bigint[], $10::smallint[], $11::smallint[], $12::text[], $13::smallint[]) "
-    "AS r(alarm, id, due, state, outcome, reason, flags) JOIN moved AS m ON m.id = r.alarm"
+    "FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::integer[], $6::smallint[], $7::text[], $8::smallint[], "
+    "$9::smallint[], $10::text[], $11::smallint[]) "
+    "AS v(alarm, due, version, following, ordinal, state, firing, going, outcome, reason, flags) "
+    f"WHERE {_GUARD} RETURNING a.id, a.tenant, a.shard, a.priority, a.kind, a.action, a.retry, a.traceparent, "
+    "v.firing, v.due, v.going, v.outcome, v.reason, v.flags) "
+    f"{_INTO} SELECT {_OF_ALARM.format(firing='m.firing', a='m', r='m', now='$12::bigint')} FROM moved AS m"
 )
-_MOVES: Final = 6
-_ROWS: Final = 7
+_MOVE_SOME: Final = (
+    "UPDATE alarms AS a SET next_fire_at = v.following, ordinal = v.ordinal, state = v.state "  # noqa: S608  constants
+    "FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::integer[], $6::smallint[]) "
+    f"AS v(alarm, due, version, following, ordinal, state) WHERE {_GUARD} RETURNING a.id"
+)
+_INSERT_SOME: Final = (
+    f"{_INTO} SELECT {_OF_ALARM.format(firing='r.id', a='a', r='r', now='$8::bigint')} "  # noqa: S608  constants
+    "FROM unnest($1::text[], $2::text[], $3::bigint[], $4::smallint[], $5::smallint[], $6::text[], $7::smallint[]) "
+    "AS r(alarm, id, due, going, outcome, reason, flags) JOIN alarms AS a ON a.id = r.alarm"
+)
+_AGAIN: Final = " ON CONFLICT DO NOTHING"
 
 
 async def read_due(connection: AsyncConnection, batch: Sequence[tuple[str, Micros]]) -> list[Due]:
@@ -193,24 +205,40 @@ class Batch:
             IntegrityError: an occurrence is in the ledger, and it is not ``again``.
         """
         if is_sqlite(connection):
-            written = await self._write_rows(connection)
+            written = await self._write_each(connection)
+        elif len(self._moves) == len(self._rows):
+            written = await self._write_pairs(connection, _AGAIN if again else "")
         else:
-            moves, rows = _columns(self._moves, _MOVES), _columns(self._rows, _ROWS)
-            text = f"{_FIRE} ON CONFLICT DO NOTHING" if again else _FIRE
-            written = (await connection.exec_driver_sql(text, (*moves, *rows, self._now))).rowcount if self._moves else 0
+            written = await self._write_some(connection, _AGAIN if again else "")
         if written < len(self._rows):
             await self._keep_written(connection)
         self.fired.outcomes = Counter({Outcome(number): count for number, count in Counter(row[4] for row in self._rows).items()})
         self.fired.tenants = {tenant for tenant, ids in self._changed.items() if ids}
         await note(connection, {tenant: self._changed[tenant] for tenant in self.fired.tenants}, now=self._now)
 
-    async def _write_rows(self, connection: AsyncConnection) -> int:
+    async def _write_each(self, connection: AsyncConnection) -> int:
         """On SQLite what was read cannot have changed: one transaction writes at a time, and this one read it."""
         if self._moves:
             await connection.exec_driver_sql(_MOVE, list(self._moves))
         if not self._rows:
             return 0
         return (await connection.exec_driver_sql(_INSERT, [(*row, self._now) for row in self._rows])).rowcount
+
+    async def _write_pairs(self, connection: AsyncConnection, tail: str) -> int:
+        """Each alarm has one row, as nearly always."""
+        if not self._moves:
+            return 0
+        await by_index(connection)
+        _, firings, _, *rest = _columns(self._rows)
+        return (await connection.exec_driver_sql(_FIRE + tail, (*_columns(self._moves), firings, *rest, self._now))).rowcount
+
+    async def _write_some(self, connection: AsyncConnection, tail: str) -> int:
+        """An alarm that catches up has several rows, and one that waits for something from outside has none here."""
+        moved = {row[0] for row in (await connection.exec_driver_sql(_MOVE_SOME, _columns(self._moves))).fetchall()}
+        rows = [row for row in self._rows if row[0] in moved]
+        if not rows:
+            return 0
+        return (await connection.exec_driver_sql(_INSERT_SOME + tail, (*_columns(rows), self._now))).rowcount
 
     async def _keep_written(self, connection: AsyncConnection) -> None:
         """Lets go only what was written: not what was changed meanwhile, and not twice what a rule means again that was changed back."""
@@ -238,5 +266,5 @@ class Batch:
         self.fired.parcels += [parcel_in(firing) for firing in firings if firing.state is FiringState.PENDING]
 
 
-def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> Sequence[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:
+    return tuple(map(list, zip(*rows, strict=True)))

@@ -46,15 +46,15 @@ class Statement:
         found = (await connection.exec_driver_sql(self.of(connection), parameters)).fetchall()
         return cast("Sequence[Fields]", found)
 
-    async def pairs(self, connection: AsyncConnection, pairs: Iterable[tuple[str, str]]) -> Sequence[Fields]:
-        """Runs the statement once for many pairs of texts: PostgreSQL gets two arrays, SQLite one of pairs, for json_each.
+    async def pairs(self, connection: AsyncConnection, pairs: Iterable[tuple[Any, Any]], *more: Any) -> Sequence[Fields]:
+        """Runs the statement once for many pairs: PostgreSQL gets two arrays, SQLite one of pairs, for json_each; then come ``more``.
 
         On SQLite join it by CROSS JOIN, which keeps the order: what the planner makes of two tables of unknown size can be quadratic.
         """
         wanted = list(pairs)
         if is_sqlite(connection):
-            return await self.rows(connection, wanted)
-        return await self.rows(connection, [first for first, _ in wanted], [second for _, second in wanted])
+            return await self.rows(connection, wanted, *more)
+        return await self.rows(connection, [first for first, _ in wanted], [second for _, second in wanted], *more)
 
     async def run(self, connection: AsyncConnection, *parameters: Any) -> int:
         """Runs the statement once; how many rows it changed."""
@@ -103,13 +103,24 @@ CHANGE = Statement(
 _COUNT_UP = "UPDATE counters SET value = value + 1 WHERE name = 'change'"
 
 
-# What a batch names is looked up row by row: in a table of moderate size PostgreSQL would rather read all of it, once a batch.
-_BY_INDEX = "SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"
-
-
 async def begin_change(connection: AsyncConnection) -> None:
-    """Gives the transaction its number: SQLite counts, PostgreSQL has one already. From here on joins go by index."""
-    await connection.exec_driver_sql(_COUNT_UP if is_sqlite(connection) else _BY_INDEX)
+    """Gives the transaction its number: SQLite counts, PostgreSQL has one already."""
+    if is_sqlite(connection):
+        await connection.exec_driver_sql(_COUNT_UP)
+
+
+_OTHER_WAYS = ("seqscan", "bitmapscan", "hashjoin", "mergejoin", "material")
+_BY_INDEX = "SELECT " + ", ".join(f"set_config('enable_{way}', 'off', true)" for way in _OTHER_WAYS)
+
+
+async def by_index(connection: AsyncConnection) -> None:
+    """What follows in this transaction finds its rows by index; for statements that name every row they touch.
+
+    PostgreSQL knows next to nothing of a table that has just filled, such as the ledger of a new month or alarms that were imported. Until
+    it has been analyzed a batch of a thousand would be joined to all of it, which is quadratic.
+    """
+    if not is_sqlite(connection):
+        await connection.exec_driver_sql(_BY_INDEX)
 
 
 SETTLED = Statement(

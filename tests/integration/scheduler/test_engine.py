@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -166,18 +167,47 @@ async def test_a_change_at_the_due_moment_wins_or_loses_as_a_whole(
             assert one.id in rows
 
 
-async def test_a_critical_alarm_is_not_behind_bulk_ones_of_the_same_instant(stores: Stores, start: Start, clock: FakeClock) -> None:
-    """It waits for no batch of theirs: at most those that are on their way at that moment reach the processor before it."""
-    due = NOW + SECOND
-    bulk = [at(due, priority=Priority.BULK) for _ in range(50)]
-    urgent = at(due, priority=Priority.CRITICAL)
+class Standing(asyncio.Event):
+    """Counts who waits for it."""
+
+    waiting = 0
+
+    async def wait(self) -> Literal[True]:
+        """As an event does."""
+        self.waiting += 1
+        return await super().wait()
+
+
+async def test_a_critical_alarm_waits_for_no_batch_of_others(stores: Stores, start: Start, clock: FakeClock) -> None:
+    """While the transactions of bulk alarms stand still, it is let go and reaches the processor."""
+    bulk = [at(NOW + SECOND, priority=Priority.BULK) for _ in range(50)]
+    urgent = at(NOW + 2 * SECOND, priority=Priority.CRITICAL)
     await stores.add(*bulk, urgent)
     replica = await start(engine=EngineOptions(batch_size=5))
     await eventually(lambda: len(replica.engine.timeline) == 51)
     processor = Processor(replica)
+    standing = replica.mortals[0].held_back["fire"] = Standing()
     await clock.advance(1)
+    await eventually(lambda: standing.waiting == 2, what="two batches that stand still")
+    del replica.mortals[0].held_back["fire"]
+    await clock.advance(1)
+    await eventually(lambda: [parcel.alarm for parcel, _ in processor.got] == [urgent.id])
+    standing.set()
     await eventually(lambda: len(processor.got) == 51)
-    assert urgent.id in {parcel.alarm for parcel, _ in processor.got[:11]}
+
+
+async def test_a_critical_alarm_is_found_behind_more_others_than_memory_holds(stores: Stores, start: Start, clock: FakeClock) -> None:
+    """Nobody told of it, the index is full of others due at the same instant, and in their order it is the last."""
+    due = NOW + 30 * SECOND
+    bulk = [at(due, priority=Priority.BULK) for _ in range(60)]
+    await stores.add(*bulk)
+    replica = await start(engine=EngineOptions(batch_size=5, index_limit=20))
+    await eventually(lambda: len(replica.engine.timeline) >= 20)
+    urgent = at(due, id="7" + "Z" * 25, priority=Priority.CRITICAL)
+    await stores.add(urgent)
+    processor = Processor(replica)
+    await pass_time(clock, 29.5, lambda: urgent.id in replica.engine.timeline)
+    await pass_time(clock, 0.5, lambda: len(processor.got) == 61)
 
 
 async def test_a_crash_between_the_transaction_and_the_handing_out_loses_nothing(stores: Stores, start: Start, clock: FakeClock) -> None:
