@@ -146,7 +146,9 @@ async def test_the_schema_is_the_one_in_the_code_and_goes_down(tmp_path: Path) -
 async def test_a_marked_event_keeps_its_identity_and_time(rig: Rig) -> None:
     """Forwarded twice it is the same event; what the client gave stays."""
     keeper = CallKeeper(path=EVENT, stamp=stamps(CLOCK)[EVENT], spool=rig.spool, ring=rig.forwarder.ring, clock=CLOCK)
-    marked = pb.PublishEventRequest.FromString(keeper.mark(pb.PublishEventRequest(event={"topic": "a.b"}).SerializeToString()))
+    marked = pb.PublishEventRequest.FromString(
+        keeper.mark(pb.PublishEventRequest(event=pb.PublishedEvent(topic="a.b")).SerializeToString())
+    )
     assert marked.event.id
     assert marked.event.HasField("time")
     again = keeper.mark(marked.SerializeToString())
@@ -158,5 +160,5 @@ async def test_what_its_service_would_refuse_is_not_taken_on(rig: Rig) -> None:
     """A client learns at once that its event is wrong, though nobody is there to say so."""
     keeper = CallKeeper(path=EVENT, stamp=stamps(CLOCK)[EVENT], spool=rig.spool, ring=rig.forwarder.ring, clock=CLOCK)
     with pytest.raises(InvalidInput, match="topic"):
-        await keeper.keep(pb.PublishEventRequest(event={"topic": "no spaces, please"}).SerializeToString(), None)
+        await keeper.keep(pb.PublishEventRequest(event=pb.PublishedEvent(topic="no spaces, please")).SerializeToString(), None)
     assert rig.spool.depth == 0

@@ -71,7 +71,7 @@ async def test_a_line_that_is_too_long_is_a_413(client: httpx.AsyncClient) -> No
 
 @pytest.mark.parametrize(
     ("line", "field", "detail"),
-    [(b'{"titel":"a"}', ["titel"], "line 2: titel"), (b"{", [], "line 2: "), (b'{"title":1}', ["title"], "line 2: title")],
+    [(b'{"heading":"a"}', ["heading"], "line 2: heading"), (b"{", [], "line 2: "), (b'{"title":1}', ["title"], "line 2: title")],
 )
 async def test_a_broken_line_is_named(client: httpx.AsyncClient, line: bytes, field: list[str], detail: str) -> None:
     """The error says which line, and what is wrong with it."""

@@ -250,11 +250,14 @@ async def test_what_cannot_be_an_import_is_refused(rig: Rig) -> None:
     """Another type, a mix of both forms, options in the middle."""
     with pytest.raises(InvalidInput, match="contentType"):
         await import_text(rig, b"x", media_type="image/png")
-    for requests in ([*pieces(text(line("a"))), Request(alarms={})], [Request(alarms={}), *pieces(b"x", media_type=NDJSON)]):
+    for requests in (
+        [*pieces(text(line("a"))), Request(alarms=Request.Alarms())],
+        [Request(alarms=Request.Alarms()), *pieces(b"x", media_type=NDJSON)],
+    ):
         with pytest.raises(InvalidInput, match="mixed"):
             await _run(rig, requests)
     with pytest.raises(InvalidInput, match="first message"):
-        await _run(rig, [*pieces(text(line("b"))), Request(options={})])
+        await _run(rig, [*pieces(text(line("b"))), Request(options=Request.Options())])
 
 
 async def test_too_many_imports_at_once_are_told_to_come_back(rig: Rig) -> None:
@@ -262,7 +265,7 @@ async def test_too_many_imports_at_once_are_told_to_come_back(rig: Rig) -> None:
     gate = asyncio.Event()
 
     async def open_end() -> AsyncIterator[Any]:
-        yield Request(alarms={})
+        yield Request(alarms=Request.Alarms())
         await gate.wait()
 
     with rig.user():

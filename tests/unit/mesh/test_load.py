@@ -19,7 +19,7 @@ class Machine:
 
     def shedder(self) -> Shedder:
         """A shedder of this machine that refuses from a lag of 0.1 s on."""
-        return Shedder(lag=lambda: self.lag, threshold=0.1, now=lambda: self.now)
+        return Shedder(lag=lambda: self.lag, threshold=0.1, now=lambda: self.now, least=8)
 
 
 @pytest.fixture
