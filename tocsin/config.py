@@ -98,7 +98,7 @@ class MeshSettings(Settings):
     max_metadata_bytes: int = Field(default=16 * 1024, ge=1024, description="Largest metadata of a gRPC call.")
     max_concurrent_streams: int = Field(default=1000, ge=1, description="Calls that one connection may have open at a time.")
     shed_lag_seconds: float = Field(
-        default=0.1, gt=0, description="While the event loop lags by more than this, calls beyond what the service can do are refused."
+        default=0.5, gt=0, description="While the event loop lags by more than this, calls beyond what the service can do are refused."
     )
     faults_enabled: bool = Field(default=False, description="Lets operators inject faults (delay, abort, drop) into calls; for tests.")
     keepalive_seconds: float = Field(default=30.0, ge=1, description="Interval of keepalive pings on idle connections.")

@@ -14,8 +14,8 @@ from tocsin.mesh.policy import Criticality
 
 _BUCKETS: Final = 50
 _SECONDS: Final = 5.0
-_LEAST: Final = 8
-"""Calls in hand that are never too many: below that the window has seen too little to know a limit."""
+_LEAST: Final = 64
+"""Calls in hand that are never too many: calls that wait together, for one commit or for another service, are no overload."""
 _RETRY_SECONDS: Final = 0.5
 _SHARES: Final[Mapping[Criticality, float]] = {Criticality.SHEDDABLE: 0.5, Criticality.NORMAL: 1.0, Criticality.CRITICAL: 2.0}
 """How much of the limit each may fill: what matters less is refused first."""
@@ -35,16 +35,18 @@ class _Bucket:
 class Shedder:
     """Decides which calls a server takes on. Belongs to one event loop."""
 
-    __slots__ = ("_buckets", "_lag", "_now", "_threshold", "in_hand", "refused")
+    __slots__ = ("_buckets", "_lag", "_least", "_now", "_threshold", "in_hand", "refused")
 
-    def __init__(self, *, lag: Callable[[], float], threshold: float, now: Callable[[], float]) -> None:
+    def __init__(self, *, lag: Callable[[], float], threshold: float, now: Callable[[], float], least: int = _LEAST) -> None:
         """Takes everything at first.
 
         Args:
             lag: how late the event loop runs its callbacks now, in seconds.
             threshold: the lag from which on calls may be refused.
             now: monotonic seconds.
+            least: calls in hand that are never too many.
         """
+        self._least = least
         self._lag = lag
         self._threshold = threshold
         self._now = now
@@ -81,7 +83,7 @@ class Shedder:
             return float("inf")
         rate = max(bucket.passes for bucket in seen) * _BUCKETS / _SECONDS
         seconds = min(bucket.seconds / bucket.passes for bucket in seen)
-        return max(_LEAST, rate * seconds)
+        return max(self._least, rate * seconds)
 
     def _bucket(self, now: float) -> _Bucket:
         number = self._number(now)
