@@ -14,14 +14,13 @@ _FIELDS: Final = "id, rule_since, tenant, {until}, trigger_rule, anchor_at, next
 # The rows are locked, so that what is kept as the first due time that is not in the ledger stays so until the rule is gone.
 _KEEP: Final = Statement(
     sqlite=(
-        f"{_INTO} SELECT {_FIELDS.format(until='?3')} FROM alarms WHERE (id, version) IN "  # noqa: S608  constants
-        f"(SELECT i.value, v.value FROM json_each(?1) AS i JOIN json_each(?2) AS v ON i.key = v.key) AND {OF_CALENDAR} "
-        "ON CONFLICT DO NOTHING"
+        f"{_INTO} SELECT {_FIELDS.format(until='?2')} FROM alarms WHERE (id, version) IN "  # noqa: S608  constants
+        f"(SELECT value ->> 0, value ->> 1 FROM json_each(?1)) AND {OF_CALENDAR} ON CONFLICT DO NOTHING RETURNING alarm"
     ),
     postgresql=(
         f"{_INTO} SELECT {_FIELDS.format(until='$3::bigint')} FROM (SELECT alarms.* FROM alarms "  # noqa: S608  constants
         "JOIN unnest($1::text[], $2::bigint[]) AS w(alarm, expected) ON id = w.alarm AND version = w.expected "
-        f"WHERE {OF_CALENDAR} ORDER BY id FOR NO KEY UPDATE OF alarms) AS a ON CONFLICT DO NOTHING"
+        f"WHERE {OF_CALENDAR} ORDER BY id FOR NO KEY UPDATE OF alarms) AS a ON CONFLICT DO NOTHING RETURNING alarm"
     ),
 )
 _LOCK: Final = Statement(
@@ -40,7 +39,7 @@ async def keep_rules(connection: AsyncConnection, ended: Sequence[tuple[str, int
     only something from outside makes due.
     """
     if ended:
-        await _KEEP.run(connection, [alarm for alarm, _ in ended], [version for _, version in ended], until)
+        await _KEEP.pairs(connection, ended, until)
 
 
 async def locked_version(connection: AsyncConnection, tenant: str, alarm: str) -> int | None:

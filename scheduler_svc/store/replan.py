@@ -31,8 +31,8 @@ _CANDIDATES: Final = Statement(
 )
 _LAST: Final = Statement(
     sqlite=(
-        "SELECT i.value, (SELECT max(due_at) FROM firings WHERE alarm = i.value AND due_at < d.value AND slot = '') "
-        "FROM json_each(?1) AS i JOIN json_each(?2) AS d ON i.key = d.key"
+        "SELECT w.value ->> 0, (SELECT max(due_at) FROM firings WHERE alarm = w.value ->> 0 AND due_at < w.value ->> 1 AND slot = '') "
+        "FROM json_each(?1) AS w"
     ),
     postgresql=(
         "SELECT w.alarm, (SELECT max(due_at) FROM firings WHERE firings.alarm = w.alarm AND due_at < w.due AND slot = '') "
@@ -80,7 +80,7 @@ class SqlReplanStore:
     async def last_due(self, alarms: Sequence[Candidate]) -> Mapping[str, Micros]:
         """See `scheduler_svc.service.replan.ReplanStore`."""
         async with self._database.read() as connection:
-            rows = await _LAST.rows(connection, [alarm.id for alarm in alarms], [alarm.due for alarm in alarms])
+            rows = await _LAST.pairs(connection, ((alarm.id, alarm.due) for alarm in alarms))
         return {alarm: due for alarm, due in rows if due is not None}
 
     async def move(self, moves: Sequence[Move], *, owner: str, held: Held, now: Micros, before: str, after: str) -> list[Move]:
