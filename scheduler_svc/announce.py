@@ -187,7 +187,7 @@ class Announcer:
 
 
 def _hint(alarm: str, shard: int, due: int | None, priority: int) -> bytes:
-    return json.dumps([alarm, shard, due, priority]).encode()
+    return json.dumps([(alarm, shard, due, priority)]).encode()
 
 
 def parcel_of(firing: Firing) -> Parcel:
