@@ -15,7 +15,7 @@ from scheduler_svc.store.changes import note, note_updated, noting, read_changes
 from scheduler_svc.store.failures import count_failures
 from scheduler_svc.store.fence import owned
 from scheduler_svc.store.firing_rows import PARCEL_FIELDS, firing_of, parcel_of
-from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, begin_change
+from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, begin_change, plan_anew
 from scheduler_svc.store.tables import firings
 from tocsin.clock import to_micros
 from tocsin.database import Database
@@ -165,6 +165,7 @@ class SqlLedger:
             due = {firing: parcel.due for firing, parcel in known.items()}
             due |= await self._dues(connection, [firing for firing in (*done, *failed) if firing not in due])
             await begin_change(connection)
+            await plan_anew(connection)
             await _SUCCEED.many(connection, _successes(done, due, now))
             await _SET_BACK.many(connection, _setbacks(failed, due, now))
             await note_updated(connection, list(due), now=now)
