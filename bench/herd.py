@@ -58,6 +58,8 @@ async def store(settings: SchedulerSettings, *, alarms: int, urgent: int, due: i
         batch = [_alarm(number, when, priority, body, now) for number, (when, priority) in enumerate(dues[start : start + _CHUNK])]
         await target.create(batch)
     created = clock.monotonic() - begun
+    async with database.transaction() as connection:
+        await connection.execute(text("ANALYZE alarms"))  # autovacuum does so within a minute
     await database.stop()
     return Herd(alarms=alarms, urgent=urgent, due=due, created=created)
 
