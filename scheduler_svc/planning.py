@@ -13,6 +13,7 @@ from scheduler_svc.signals import Deaf, undeaf
 _LATEST: Final = CatchUp(mode=CatchUpMode.LATEST)
 _FIRST_LOOK_BACK: Final[Micros] = 60_000_000
 _MOST_PREVIEWED: Final = 10_000
+_OVERLAP: Final = '"overlap":'
 _FLAGS: Final = {Overlapping.SKIP: SINGLE, Overlapping.QUEUE: SERIAL}
 STILL_RUNNING: Final = "OVERLAP"
 """Reason of a due time that is skipped because the firing before still runs."""
@@ -91,18 +92,19 @@ def plan(schedule: Schedule, *, now: Micros, most: int, grace: Micros, deaf: Dea
 
 def overlapping(encoded: str) -> Overlapping:
     """What a stored trigger says about overlaps, without reading all of it: a quote within a text of it is escaped."""
-    _, found, rest = encoded.partition('"overlap":')
-    return Overlapping(int(rest[0])) if found else Overlapping.DEFAULT
+    at = encoded.find(_OVERLAP)
+    return Overlapping.DEFAULT if at < 0 else Overlapping(int(encoded[at + len(_OVERLAP)]))
 
 
 def flags_of(encoded: str, *, auto_pause_after: int) -> int:
     """The flags of a firing by the rule that is stored as ``encoded``."""
-    return _FLAGS.get(overlapping(encoded), 0) | (COUNTED if auto_pause_after else 0)
+    counted = COUNTED if auto_pause_after else 0
+    return counted if _OVERLAP not in encoded else counted | _FLAGS.get(overlapping(encoded), 0)
 
 
 def plan_once(encoded: str, *, due: Micros, ordinal: int, now: Micros) -> Plan | None:
     """The plan of an instant to which no policy applies: it fires. Most alarms of a herd are such; None for any other."""
-    if not encoded.startswith('{"at":') or '"catch":' in encoded or '"overlap":' in encoded or due > now:
+    if not encoded.startswith('{"at":') or '"catch":' in encoded or _OVERLAP in encoded or due > now:
         return None
     outcome, reason = let_go(due=due, now=now)
     return Plan((Planned(due, FiringState.PENDING, outcome, reason),), None, ordinal + 1)

@@ -13,7 +13,7 @@ from scheduler_svc.store.causes import Causes
 from scheduler_svc.store.fence import owned
 from scheduler_svc.store.firing import Batch, read_due
 from scheduler_svc.store.raised import raise_signals
-from scheduler_svc.store.sql import Statement, begin_change
+from scheduler_svc.store.sql import Statement, begin_change, join_by_index
 from tocsin.database import Database
 
 
@@ -58,7 +58,7 @@ class SqlDueStore:
         """See `scheduler_svc.ports.DueStore`."""
         async with self._database.read() as connection:
             rows = await (_URGENT if urgent else _DUE).rows(connection, until, *after, sorted(shards), most)
-        return [Pending(alarm, due, priority, shard) for alarm, due, priority, shard in rows]
+        return list(map(Pending._make, rows))
 
     async def oldest_overdue(self, shards: Collection[int], *, now: Micros) -> Micros | None:
         """See `scheduler_svc.ports.DueStore`."""
@@ -102,6 +102,7 @@ async def _write(
         work.leave_out({alarm.id for alarm in alarms if alarm.shard in lost})
     await work.lock_signals(connection)
     await begin_change(connection)
+    await join_by_index(connection)
     await work.write(connection, again=again)
     if work.raised:
         causes = Causes(owner=owner, held=held, now=now)

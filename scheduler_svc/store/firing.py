@@ -16,7 +16,7 @@ from scheduler_svc.ports import Due, Fired, Pending, Planner
 from scheduler_svc.recurrence import Micros, Overlapping
 from scheduler_svc.store.changes import note
 from scheduler_svc.store.firing_rows import parcel_in, present
-from scheduler_svc.store.sql import CHANGE, Fields, Statement, by_index, is_sqlite
+from scheduler_svc.store.sql import CHANGE, Fields, Statement, is_sqlite, plan_anew
 
 _FIELDS: Final = (
     "id, tenant, shard, priority, next_fire_at, ordinal, skip_before, trigger_rule, anchor_at, kind, action, retry, traceparent, version, "
@@ -228,7 +228,7 @@ class Batch:
         """Each alarm has one row, as nearly always."""
         if not self._moves:
             return 0
-        await by_index(connection)
+        await plan_anew(connection)
         _, firings, _, *rest = _columns(self._rows)
         return (await connection.exec_driver_sql(_FIRE + tail, (*_columns(self._moves), firings, *rest, self._now))).rowcount
 
@@ -266,5 +266,5 @@ class Batch:
         self.fired.parcels += [parcel_in(firing) for firing in firings if firing.state is FiringState.PENDING]
 
 
-def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:
-    return tuple(map(list, zip(*rows, strict=True)))
+def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[tuple[Any, ...], ...]:
+    return tuple(zip(*rows, strict=True))
