@@ -42,7 +42,11 @@ class SchedulerSettings(StoreSettings, ServiceSettings):
         3, ge=1, le=100, description="Deliveries in a row without a result that count as one failed attempt of a firing."
     )
     create_batch_size: int = Field(500, ge=1, le=5000, description="Creates that share one transaction, at most.")
-    ledger_retention_days: float = Field(90.0, ge=0, description="How long finished firings are kept; 0 keeps them for ever.")
+    ledger_retention_days: float = Field(
+        90.0,
+        ge=0,
+        description="How long finished firings are kept; 0 keeps them for ever. On PostgreSQL a month goes when all of it is over.",
+    )
     request_retention_days: float = Field(7.0, gt=0, description="How long the request_id of a create is remembered.")
     inbound_retention_days: float = Field(
         7.0, gt=0, description="How long events, readings and pings are kept in the log, and the id of an event is known again."

@@ -178,9 +178,11 @@ class Firings:
         async with self._follow(caller.tenant) as hints:
             cursor = after or await self._ledger.now_at()
             while True:
+                settled = await self._ledger.now_at()
                 page = await self._ledger.changes(caller.tenant, alarm=alarm, after=cursor, most=_PAGE)
                 for firing in page:
                     cursor = (firing.change, firing.id)
                     yield firing
                 if len(page) < _PAGE:
+                    cursor = max(cursor, settled)  # what is not of this alarm need not be looked at again
                     await anext(hints)
