@@ -122,7 +122,7 @@ async def test_far_alarms_stay_in_the_store(stores: Stores, start: Start, clock:
         await clock.advance(1)
         largest = max(largest, len(replica.engine.timeline))
         await pass_time(clock, 0, lambda wanted=number: len(processor.got) >= wanted)
-    assert largest < 20
+    assert largest < 40  # a horizon of ten, and what the clock runs ahead while a busy machine waits
 
 
 @pytest.mark.parametrize("change", ["pause", "delete", "move"])
