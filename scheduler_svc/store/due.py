@@ -44,6 +44,8 @@ _OLDEST: Final = Statement(
         "ORDER BY next_fire_at, id LIMIT 1"
     ),
 )
+# So few are looked up by index anyway; the round trip would cost more than it can save.
+_FEW: Final = 50
 
 
 class SqlDueStore:
@@ -102,7 +104,8 @@ async def _write(
         work.leave_out({alarm.id for alarm in alarms if alarm.shard in lost})
     await work.lock_signals(connection)
     await begin_change(connection)
-    await join_by_index(connection)
+    if len(alarms) > _FEW:
+        await join_by_index(connection)
     await work.write(connection, again=again)
     if work.raised:
         causes = Causes(owner=owner, held=held, now=now)
