@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import Executable, create_engine, delete, insert
+from ulid import ULID
 
 from scheduler_svc.recurrence import TZDATA_VERSION
 from scheduler_svc.store.tables import firings, replans
@@ -106,7 +107,8 @@ async def test_the_metrics_show_the_same(rig: Rig) -> None:
 async def test_replans_are_listed_by_tenant_and_page(rig: Rig) -> None:
     """The newest come first; another tenant's are not seen."""
     row = {"replanned_at": NOW, "tzdata_before": "2026a", "tzdata_after": "2026b", "due_before": NOW + SECOND, "due_after": None}
-    rows = [{**row, "id": f"0{number}", "tenant": "t2" if number == 3 else "t1", "alarm": f"a{number}"} for number in range(5)]
+    fresh = str(ULID.from_datetime(rig.clock.now()))[:10]  # an older id would be forgotten by the upkeep at some moment of the test
+    rows = [{**row, "id": f"{fresh}{n:016}", "tenant": "t2" if n == 3 else "t1", "alarm": f"a{n}"} for n in range(5)]
     await behind(rig, insert(replans).values(rows))
     with rig.user():
         first = await scheduler(rig).ListReplans(scheduler_service_pb2.ListReplansRequest(page_size=3))
