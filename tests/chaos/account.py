@@ -1,8 +1,9 @@
 """The account of a chaos run, after Jepsen's total-queue checker: what was asked, what was promised, and what came out.
 
 An attempt is *accepted* when the client saw a 2xx. It is *lost* if it was accepted and never came out, *unexpected* if it came out and was
-never attempted, *duplicated* if it came out more than once, and *recovered* if it came out although the client saw no 2xx. A run without
-attempts proves nothing and is not valid.
+never attempted, *duplicated* if it came out more than once, and *recovered* if it came out although the client saw no 2xx. Where the far
+end cannot tell whether it took a message (RFC 1047), the product has to say so: such a one is *unknown*; it may be missing or there twice,
+and is then neither lost nor duplicated. A run without attempts proves nothing and is not valid.
 """
 
 from collections import Counter
@@ -12,11 +13,19 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Account:
-    """Collects a run's facts by id."""
+    """Collects a run's facts by id.
+
+    Attributes:
+        attempted: what was asked for.
+        accepted: what was promised.
+        delivered: what came out, and how often.
+        unknown: what the product itself says it cannot know the outcome of (OUTCOME_UNKNOWN in the delivery or in its timeline).
+    """
 
     attempted: set[str] = field(default_factory=set)
     accepted: set[str] = field(default_factory=set)
     delivered: Counter[str] = field(default_factory=Counter)
+    unknown: set[str] = field(default_factory=set)
 
     def deliver(self, ids: Iterable[str]) -> None:
         """Adds what came out."""
@@ -24,8 +33,8 @@ class Account:
 
     @property
     def lost(self) -> set[str]:
-        """Promised, and never came out."""
-        return self.accepted - self.delivered.keys()
+        """Promised, and never came out, and nobody said that this might be."""
+        return self.accepted - self.delivered.keys() - self.unknown
 
     @property
     def unexpected(self) -> set[str]:
@@ -33,9 +42,14 @@ class Account:
         return self.delivered.keys() - self.attempted
 
     @property
-    def duplicated(self) -> set[str]:
-        """Came out more than once."""
+    def twice(self) -> set[str]:
+        """Came out more than once, allowed or not."""
         return {each for each, times in self.delivered.items() if times > 1}
+
+    @property
+    def duplicated(self) -> set[str]:
+        """Came out more than once, although its outcome was known."""
+        return self.twice - self.unknown
 
     @property
     def recovered(self) -> set[str]:
@@ -59,5 +73,10 @@ class Account:
             "duplicated": len(self.duplicated),
             "unexpected": len(self.unexpected),
             "recovered": len(self.recovered),
+            "outcome unknown": len(self.unknown),
         }
         return f"{self.verdict}: " + ", ".join(f"{name} {count}" for name, count in counts.items())
+
+    def faults(self, most: int = 20) -> str:
+        """The ids that make it invalid, for a failure's report."""
+        return "\n".join(f"{name} {sorted(getattr(self, name))[:most]}" for name in ("lost", "duplicated", "unexpected"))

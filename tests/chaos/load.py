@@ -1,0 +1,195 @@
+"""Load on a running stack, as a careful client makes it, and the account of what came of it.
+
+A scenario begins with `Load.steady`, which shows that the stack works, then makes alarms (`Load.run`) while it breaks something, and ends
+with `Load.settle`, which waits for what was promised and gives the account.
+"""
+
+import asyncio
+import os
+import random
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from tests.chaos.account import Account
+
+FULL = os.environ.get("CHAOS") == "full"
+SERVICES = ("auth_svc", "scheduler_svc", "processor_svc", "mailer_svc", "gateway")
+"""What `RunningStack.kill` takes."""
+Note = Callable[[str, object], None]
+"""The fixture ``record_property``; what is noted as "account" is printed at the end of a run."""
+NOT_NOW = frozenset({429, 503, 504})
+"""What a good request may be answered with while something is broken."""
+NO_ANSWER = 0
+
+_PAGE = 1000
+_STEADY = 10
+
+
+class Load:
+    """Alarms that ring once, and mails that they are to become.
+
+    Attributes:
+        account: what was attempted and accepted; complete after `settle`.
+        answers: attempts by status; `NO_ANSWER` for a connection that broke or an answer that took too long.
+    """
+
+    def __init__(
+        self,
+        *clients: httpx.AsyncClient,
+        mails: Callable[[], Awaitable[Sequence[str]]] | None = None,
+        ahead: tuple[float, float] = (0.5, 5.0 if FULL else 2.5),
+        patience: float = 120.0,
+        notify: dict[str, Any] | None = None,
+    ) -> None:
+        """Makes nothing yet.
+
+        Args:
+            clients: signed in, one a gateway; attempts take them in turn.
+            mails: tells the subjects of everything that has arrived; the development inbox unless given.
+            ahead: seconds between the attempt and the due time, drawn evenly.
+            patience: seconds for which the client tries to place one alarm.
+            notify: the action beside its ``subject`` (`Load` sets that); a text to one address unless given.
+        """
+        self._clients = clients
+        self._mails = mails or self.inbox
+        self._ahead = ahead
+        self._patience = patience
+        self._notify = notify or {"to": ["ann@example.com"], "text": "Rings once."}
+        self._turn = 0
+        self.account = Account()
+        self.answers: Counter[int] = Counter()
+
+    @property
+    def refused(self) -> int:
+        """Attempts that were answered with "not now"."""
+        return sum(count for status, count in self.answers.items() if status in NOT_NOW)
+
+    async def steady(self, alarms: int = _STEADY) -> None:
+        """The steady state: some alarms become mails at once.
+
+        Raises:
+            AssertionError: they do not, and whatever follows would prove nothing.
+        """
+        await asyncio.gather(*(self.create(f"steady-{number}", ahead=0.1) for number in range(alarms)))
+        assert await self.arrived(seconds=30), f"the stack was broken before it was touched: {self.account}"
+
+    async def run(self, *, alarms: int, seconds: float, first: int = 0) -> None:
+        """Makes alarms at an even pace; returns when each was accepted or given up.
+
+        Args:
+            alarms: how many.
+            seconds: for how long.
+            first: the number of the first one; a second run needs another.
+        """
+        async with asyncio.TaskGroup() as group:
+            for number in range(first, first + alarms):
+                group.create_task(self.create(f"chaos-{number}"))
+                await asyncio.sleep(seconds / alarms)
+
+    async def create(self, mark: str, *, ahead: float | None = None) -> bool:
+        """Makes one alarm as a careful client does: the same request id until there is an answer. Returns whether it was accepted."""
+        due = datetime.now(UTC) + timedelta(seconds=random.uniform(*self._ahead) if ahead is None else ahead)
+        body = {
+            "displayName": mark,
+            "trigger": {"at": due.isoformat(), "catchUp": {"mode": "LATEST"}},
+            "action": {"notify": {**self._notify, "subject": mark}},
+        }
+        parameters = {"requestId": str(uuid.uuid4())}
+        self.account.attempted.add(mark)
+        end, wait = asyncio.get_running_loop().time() + self._patience, 0.1
+        while asyncio.get_running_loop().time() < end:
+            if await self._attempt(body, parameters):
+                self.account.accepted.add(mark)
+                return True
+            await asyncio.sleep(wait * random.uniform(0.5, 1.0))
+            wait = min(2.0, 2 * wait)
+        return False
+
+    async def _attempt(self, body: dict[str, Any], parameters: dict[str, str]) -> bool:
+        self._turn += 1
+        try:
+            answer = await self._clients[self._turn % len(self._clients)].post("/v1/alarms", json=body, params=parameters)
+        except httpx.HTTPError:
+            self.answers[NO_ANSWER] += 1
+            return False
+        self.answers[answer.status_code] += 1
+        # Anything else but "not now" would be a defect: the request is a good one.
+        assert answer.is_success or answer.status_code in NOT_NOW, f"{answer.status_code} {answer.text}"
+        return answer.is_success
+
+    async def settle(self, *, seconds: float = 60.0, quiet: float = 3.0 if FULL else 1.0) -> Account:
+        """Waits until everything accepted has arrived, or time is up, and then a little longer for what must not arrive.
+
+        Args:
+            seconds: how long to wait for what was promised.
+            quiet: how long to wait for a second copy.
+        """
+        await self.arrived(seconds=seconds)
+        await asyncio.sleep(quiet)
+        found = await self._mails()
+        await self.ask_for_unknown(found)
+        self.account.delivered.clear()
+        self.account.deliver(found)
+        return self.account
+
+    async def arrived(self, *, seconds: float) -> bool:
+        """Whether all that was accepted has arrived, or is known to be unknown, within so many seconds."""
+        end = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < end:
+            try:
+                found = set(await self._mails())
+                missing = self.account.accepted - found
+                if missing:
+                    await self.ask_for_unknown(())
+                    missing -= self.account.unknown
+            except httpx.HTTPError:
+                missing = self.account.accepted
+            if not missing:
+                return True
+            await asyncio.sleep(1.0 if FULL else 0.25)
+        return False
+
+    async def inbox(self) -> list[str]:
+        """The subject of every mail in the development inbox."""
+        return [message["subject"] for message in await self.pages("/v1/inbox/messages", "messages")]
+
+    async def ask_for_unknown(self, found: Sequence[str]) -> None:
+        """Adds to the account what the mailer calls unknown.
+
+        Args:
+            found: subjects of what arrived: of those that did so twice, the timeline is read, for one whose resend policy wants it is sent
+                again after an unknown outcome.
+        """
+        ended = await self.pages("/v1/deliveries", "deliveries", filter='state="OUTCOME_UNKNOWN"')
+        self.account.unknown |= {delivery["subject"] for delivery in ended}
+        twice = {subject for subject, times in Counter(found).items() if times > 1}
+        for delivery in await self.pages("/v1/deliveries", "deliveries") if twice else ():
+            if delivery["subject"] in twice and await self._was_unknown(delivery["name"]):
+                self.account.unknown.add(delivery["subject"])
+
+    async def _was_unknown(self, delivery: str) -> bool:
+        answer = await self._clients[0].get(f"/v1/{delivery}")
+        answer.raise_for_status()
+        return any("unknown" in event.get("detail", "") for event in answer.json()["timeline"])
+
+    async def pages(self, path: str, field: str, **params: str) -> list[dict[str, Any]]:
+        """Everything that a list has, page by page.
+
+        Raises:
+            httpx.HTTPError: there is no answer, or not a good one.
+        """
+        found: list[dict[str, Any]] = []
+        token = ""
+        while True:
+            answer = await self._clients[0].get(path, params={**params, "page_size": _PAGE, "page_token": token})
+            answer.raise_for_status()
+            page = answer.json()
+            found += page.get(field, [])
+            token = page.get("nextPageToken", "")
+            if not token:
+                return found
