@@ -21,6 +21,7 @@ from tocsin.errors import Internal, TocsinError, Unavailable
 from tocsin.mesh.context import Call, enter
 from tocsin.mesh.policy import Kind, MethodPolicy
 from tocsin.mesh.server import EdgeServer
+from tocsin.mesh.spans import rpc_span
 from tocsin.mesh.status import code_of, trailing_metadata
 from tocsin.mesh.tokens import Principal
 from tocsin.telemetry import Telemetry, current_traceparent, extract, get_logger, new_traceparent, trace_id_of
@@ -182,7 +183,7 @@ class EdgeHandlers(grpc.GenericRpcHandler):
         given = metadata.get("traceparent")
         trace = extract([("traceparent", given)]) if given is not None else None
         parent = trace or (None if self._telemetry.tracing else new_traceparent())
-        return self._telemetry.span(policy.path[1:], kind=SpanKind.SERVER, traceparent=parent)
+        return rpc_span(self._telemetry, policy.path, kind=SpanKind.SERVER, traceparent=parent)
 
     def now(self) -> float:
         """Seconds on the clock that measures durations."""
@@ -226,7 +227,7 @@ class _Served:
                 code = "CANCELLED"
         finally:
             self._edge.record(self._policy, code, self._edge.now() - self._started, self.tenant)
-            self._span.__exit__(None, None, None)
+            self._span.__exit__(kind, error, traceback)
 
 
 def _metadata(context: Context) -> dict[str, bytes]:

@@ -24,6 +24,7 @@ from mailer_svc.store import (
     SqlJournal,
     SqlTemplateStore,
 )
+from mailer_svc.tracing import TracedJournal, TracedProvider
 from tocsin.api.mailer.v1 import delivery_service_pb2_grpc, inbox_service_pb2_grpc, template_service_pb2_grpc
 from tocsin.clock import Clock
 from tocsin.database import Database
@@ -55,7 +56,7 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
     templates = Templates(store=SqlTemplateStore(database=database), renderer=renderer, clock=clock, new_uid=lambda: str(ULID()))
     sender = _sender(settings, node, store, hints, meter, clock)
     accepting = Accepting(
-        journal=store.journal,
+        journal=TracedJournal(journal=store.journal, telemetry=node.telemetry),
         templates=templates,
         renderer=renderer,
         hints=hints,
@@ -112,7 +113,7 @@ def _sender(settings: MailerSettings, node: Node, store: _Store, hints: EventBus
     return Sender(
         queue=store.queue,
         journal=store.journal,
-        provider=provider,
+        provider=TracedProvider(provider=provider, telemetry=node.telemetry),
         hints=hints,
         meter=meter,
         clock=clock,

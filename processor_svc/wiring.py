@@ -12,6 +12,7 @@ from processor_svc.pool import ThreadPool
 from processor_svc.registry import discover
 from processor_svc.service import RecordService, TaskService
 from processor_svc.store import SqlRecordStore
+from processor_svc.tracing import TracedRunner
 from processor_svc.worker import Runner, Worker
 from tocsin.api.processor.v1 import record_service_pb2_grpc, task_service_pb2_grpc
 from tocsin.clock import Clock
@@ -34,9 +35,10 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
     )
     threads = ThreadPool(threads=settings.worker_threads, reserve=settings.worker_critical_threads)
     metrics = JobMetrics(node.telemetry.registry, handlers=[handler.name for handler in registry])
+    runner = Runner(task=TaskRunner(registry=registry, threads=threads), notify=NotifyRunner(mailer=mailer))
     worker = Worker(
         source=SchedulerWork(mesh=node.mesh, worker=str(ULID()), reserve=settings.worker_critical_reserve),
-        runner=Runner(task=TaskRunner(registry=registry, threads=threads), notify=NotifyRunner(mailer=mailer)),
+        runner=TracedRunner(runner=runner, telemetry=node.telemetry),
         observer=metrics,
         clock=clock,
         concurrency=settings.worker_concurrency,

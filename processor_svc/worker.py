@@ -40,6 +40,14 @@ class NotifyRuns(Protocol):
         ...
 
 
+class Runs(Protocol):
+    """Runs jobs of any action."""
+
+    async def run(self, job: Job) -> End:
+        """How the job ended."""
+        ...
+
+
 class Observer(Protocol):
     """Sees each job end."""
 
@@ -88,7 +96,7 @@ class Worker:
     """
 
     def __init__(
-        self, *, source: WorkSource, runner: Runner, observer: Observer, clock: Clock, concurrency: int, grace_seconds: float
+        self, *, source: WorkSource, runner: Runs, observer: Observer, clock: Clock, concurrency: int, grace_seconds: float
     ) -> None:
         self._source = source
         self._runner = runner

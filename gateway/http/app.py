@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client import CollectorRegistry, Histogram
 
 from gateway.access_log import AccessLog
@@ -27,6 +27,7 @@ from tocsin.telemetry import Telemetry, current_traceparent, extract, get_logger
 _log = get_logger(__name__)
 
 _CLIENT_GONE = 499
+_FAULT = 500
 _UNMATCHED = "(none)"
 
 
@@ -98,13 +99,18 @@ class HttpApp:
         exchange = Exchange(scope=scope, receive=receive, send=send, max_body=self._max_body)
         endpoint, refusal = self._find(exchange, scope["headers"])
         template = endpoint.template if endpoint else _UNMATCHED
-        with self._telemetry.span(f"{exchange.method} {template}", kind=SpanKind.SERVER, traceparent=self._trace(exchange)):
+        attributes = {"http.request.method": exchange.method, "http.route": template}
+        name = f"{exchange.method} {template}"
+        with self._telemetry.span(name, kind=SpanKind.SERVER, traceparent=self._trace(exchange), attributes=attributes) as span:
             trace_id = trace_id_of(current_traceparent() or new_traceparent())
             exchange.add_header(b"x-trace-id", trace_id.encode())
             try:
                 await self._answer(exchange, endpoint, refusal, trace_id)
             finally:
                 self._record(exchange, scope["method"], template, self._clock.monotonic() - started)
+                span.set_attribute("http.response.status_code", exchange.status)
+                if exchange.status >= _FAULT:
+                    span.set_status(StatusCode.ERROR)
 
     def _find(self, exchange: Exchange, raw: Sequence[tuple[bytes, bytes]]) -> tuple[Endpoint | None, TocsinError | None]:
         try:

@@ -7,6 +7,7 @@ from processor_svc.actions.values import template_values
 from processor_svc.domain import Acceptance, End, Failed, Job, Message, NotifyAction, Released, Succeeded
 from processor_svc.ports import Mailer
 from tocsin.errors import DeadlineExceeded, ResourceExhausted, Unavailable
+from tocsin.telemetry import current_traceparent
 
 _SHORTEST_WAIT = 0.2
 _LONGEST_WAIT = 2.0
@@ -47,7 +48,7 @@ def _message(job: Job, action: NotifyAction, offered: Mapping[str, str], to: str
         template=action.template,
         variables=action.variables,
         offered=offered,
-        traceparent=job.traceparent,
+        traceparent=current_traceparent() or job.traceparent,
     )
 
 

@@ -137,7 +137,10 @@ class Telemetry:
             finally:
                 uncarry(token)
             return
-        with self.tracer.start_as_current_span(name, _context(parent), kind, attributes, _links(links)) as span:
+        # What failed is for whoever knows how it failed; a stack trace may quote what is nobody's business.
+        with self.tracer.start_as_current_span(
+            name, _context(parent), kind, attributes, _links(links), record_exception=False, set_status_on_exception=False
+        ) as span:
             context = span.get_span_context()
             token = carry(format_traceparent(context) if context.is_valid else parent)
             try:

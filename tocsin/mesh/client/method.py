@@ -22,6 +22,7 @@ from tocsin.mesh.context import TENANT, current
 from tocsin.mesh.metrics import ClientMetrics, Durations
 from tocsin.mesh.policy import MethodPolicy
 from tocsin.mesh.retry import Retrier, RetryBudget, retryable
+from tocsin.mesh.spans import rpc_span
 from tocsin.telemetry import Telemetry, current_traceparent
 
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -114,7 +115,7 @@ class Method:
         """The span of one attempt; None when the trace is not recorded, for then the header says it all."""
         if not self._telemetry.tracing or (trace is not None and trace.endswith("-00")):
             return None
-        return self._telemetry.span(self.policy.path[1:], kind=SpanKind.CLIENT, traceparent=trace)
+        return rpc_span(self._telemetry, self.policy.path, kind=SpanKind.CLIENT, traceparent=trace)
 
     def admit(self, timeout: float) -> Permit | None:
         """The breaker's permit for one attempt; None when the method passes none.

@@ -23,6 +23,7 @@ from tocsin.mesh.identity import Identity
 from tocsin.mesh.metrics import ServerMetrics
 from tocsin.mesh.policy import Kind, MethodPolicy, every_scope
 from tocsin.mesh.shedding import Shedder
+from tocsin.mesh.spans import rpc_span
 from tocsin.mesh.tokens import Principal, TokenVerifier
 from tocsin.mesh.validation import RequestValidator
 from tocsin.telemetry import (
@@ -125,7 +126,7 @@ class Chain:
         if not self._telemetry.tracing or (traceparent is not None and traceparent.endswith("-00")):
             carry(traceparent or new_traceparent())
             return await self._run(body, first, context, authorization)
-        with self._telemetry.span(self._policy.path[1:], kind=SpanKind.SERVER, traceparent=traceparent):
+        with rpc_span(self._telemetry, self._policy.path, kind=SpanKind.SERVER, traceparent=traceparent):
             return await self._run(body, first, context, authorization)
 
     async def _run(self, body: Body[R], first: Any, context: Context, authorization: str | None) -> R:

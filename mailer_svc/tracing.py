@@ -1,0 +1,67 @@
+"""Spans for each delivery that is stored, and for each attempt to send it, on the trace of the firing that asked for it.
+
+What is stored waits, so both link to that trace besides, as OpenTelemetry's conventions for messaging ask.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+
+from opentelemetry.trace import Span, SpanKind, StatusCode
+
+from mailer_svc.domain import Job, NewDelivery, Outcome, Result
+from mailer_svc.ports import Journal, Provider, Settlement
+from tocsin.telemetry import Telemetry
+
+
+class TracedJournal:
+    """A journal that leaves a span for each delivery that it stored."""
+
+    def __init__(self, *, journal: Journal, telemetry: Telemetry) -> None:
+        self._journal = journal
+        self._telemetry = telemetry
+
+    async def accept(self, deliveries: Sequence[NewDelivery]) -> set[str]:
+        """See `Journal.accept`."""
+        fresh = await self._journal.accept(deliveries)
+        if self._telemetry.tracing:
+            for delivery in deliveries:
+                if delivery.id in fresh:
+                    with _span(self._telemetry, f"store {delivery.channel.value}", SpanKind.CONSUMER, delivery.traceparent) as span:
+                        span.set_attribute("tocsin.delivery", delivery.id)
+        return fresh
+
+    async def hand_over(self, job: Job, provider: str) -> bool:
+        """See `Journal.hand_over`."""
+        return await self._journal.hand_over(job, provider)
+
+    async def settle(self, settlement: Settlement) -> bool:
+        """See `Journal.settle`."""
+        return await self._journal.settle(settlement)
+
+
+class TracedProvider:
+    """A provider whose every attempt has a span."""
+
+    def __init__(self, *, provider: Provider, telemetry: Telemetry) -> None:
+        self._provider = provider
+        self._telemetry = telemetry
+        self.name = provider.name
+        self.capacity = provider.capacity
+        self.pause = provider.pause
+        self.start = provider.start
+        self.stop = provider.stop
+
+    async def send(self, job: Job, *, hand_over: Callable[[], Awaitable[bool]]) -> Outcome:
+        """See `Provider.send`."""
+        with _span(self._telemetry, f"send {self.name}", SpanKind.CLIENT, job.traceparent) as span:
+            outcome = await self._provider.send(job, hand_over=hand_over)
+            if span.is_recording():
+                span.set_attributes({"tocsin.delivery": job.id, "tocsin.attempt": job.attempts + 1, "tocsin.result": outcome.result.value})
+                if outcome.result is not Result.SENT:
+                    span.set_attribute("error.type", str(outcome.code or outcome.result.value))
+                    span.set_status(StatusCode.ERROR)
+        return outcome
+
+
+def _span(telemetry: Telemetry, name: str, kind: SpanKind, given: str) -> AbstractContextManager[Span]:
+    return telemetry.span(name, kind=kind, traceparent=given or None, links=(given,))
