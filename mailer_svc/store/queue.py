@@ -28,6 +28,7 @@ _JOB = (
     deliveries.c.traceparent,
 )
 _VANISHED = "the sender stopped after the message was handed over and before the answer"
+_AGAIN = f"outcome unknown, sent again as its resend policy says: {_VANISHED}"
 
 
 class SqlDeliveryQueue:
@@ -87,7 +88,7 @@ class SqlDeliveryQueue:
         for resend in (False, True):
             rows = [row for row in found if row.resend == resend]
             state = State.RETRYING if resend else State.OUTCOME_UNKNOWN
-            following = now + wait if resend else None
+            following, detail = (now + wait, _AGAIN) if resend else (None, _VANISHED)
             if rows:
                 changed = update(deliveries).where(deliveries.c.id.in_([row.id for row in rows]))
                 await connection.execute(
@@ -96,7 +97,7 @@ class SqlDeliveryQueue:
                     )
                 )
             entries += [
-                (change, len(entries) + number, row.id, row.tenant, now, int(state), row.attempts + 1, following, "", 0, _VANISHED)
+                (change, len(entries) + number, row.id, row.tenant, now, int(state), row.attempts + 1, following, "", 0, detail)
                 for number, row in enumerate(rows)
             ]
         await self._events.insert(connection, entries)

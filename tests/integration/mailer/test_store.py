@@ -212,6 +212,9 @@ async def test_a_sender_that_vanished_after_the_mark_leaves_the_outcome_unknown(
     assert [job.id for job in await store.claim("b")] == ["d2"]
     assert await store.queue.expire_handed_over(now=store.clock.micros(), wait=1_000_000, limit=10) == 1
     assert await store.state("d1") is expected
+    found = await store.reader.get(tenant="t1", id="d1")
+    assert found is not None
+    assert found.timeline[-1].detail.startswith("outcome unknown, sent again") is resend
     await store.clock.advance(2)
     assert [job.id for job in await store.claim("b")] == (["d1"] if resend else [])
 
