@@ -98,6 +98,10 @@ class RunningStack:
         """The process that is ``service`` now."""
         return int(self.info["services"][service]["pid"])
 
+    def restarts(self, service: str) -> int:
+        """How often ``service`` was started again."""
+        return int(self.info["services"][service]["restarts"])
+
     def kill(self, service: str) -> int:
         """Kills ``service`` with SIGKILL; returns the pid that it had."""
         pid = self.pid(service)
