@@ -1,13 +1,19 @@
 """What operators see and do, through the gateway, on a real stack."""
 
+import asyncio
 import json
+from collections import Counter
 from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.e2e.collector import CLIENT, CONSUMER, SERVER, Collector, Seen, listening
+from tocsin.telemetry import new_traceparent, trace_id_of
 from tocsin.testing.stack import RunningStack
+from tocsin.testing.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -17,9 +23,20 @@ METHOD = "/tocsin.api.scheduler.v1.AlarmService/ListAlarms"
 
 
 @pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningStack]:
-    """A stack whose scheduler takes faults, and nobody else."""
-    env = {"TOCSIN_SCHEDULER_FAULTS_ENABLED": "true"}
+def collector() -> Generator[Collector]:
+    """Where the stack exports its traces to."""
+    with listening() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Generator[RunningStack]:
+    """A stack whose scheduler takes faults, and nobody else, and whose every trace is recorded."""
+    env = {
+        "TOCSIN_SCHEDULER_FAULTS_ENABLED": "true",
+        "TOCSIN_OTLP_ENDPOINT": collector.endpoint,
+        "OTEL_BSP_SCHEDULE_DELAY": "100",  # ms; OpenTelemetry's own setting
+    }
     with RunningStack(state=tmp_path_factory.mktemp("faulty") / "state", env=env) as running:
         yield running
 
@@ -103,3 +120,72 @@ def test_the_command_shows_processes_breakers_and_methods(faulty: RunningStack) 
     assert all(service in shown for service in SERVICES)
     assert "circuit breaker" in shown
     assert "ListAlarms" in shown
+
+
+def traced(collector: Collector, traceparent: str, *names: str) -> list[Seen]:
+    """The spans of a trace, as soon as these, as often as they are named, are among them."""
+    trace = trace_id_of(traceparent)
+
+    def missing() -> Counter[str]:
+        return Counter(names) - Counter(span.name for span in collector.trace(trace))
+
+    asyncio.run(eventually(lambda: not missing(), seconds=20, what=f"a trace with {names}"))
+    return collector.trace(trace)
+
+
+def only(spans: list[Seen], service: str, name: str) -> Seen:
+    """The one span of a service with this name."""
+    (found,) = [span for span in spans if (span.service, span.name) == (service, name)]
+    return found
+
+
+def test_one_trace_leads_from_the_request_to_the_delivery(operator: httpx.Client, collector: Collector) -> None:
+    """Each call is the child of what made it; across what is stored the trace goes on, and links say where it came from."""
+    traceparent, name = new_traceparent(sampled=True), METHOD[1:].replace("ListAlarms", "CreateAlarm")
+    body = {
+        "trigger": {"at": (datetime.now(UTC) + timedelta(seconds=0.3)).isoformat()},
+        "action": {"notify": {"to": ["ann@example.com"], "subject": "traced", "text": "Rings once."}},
+    }
+    made = operator.post("/v1/alarms", json=body, headers={"traceparent": traceparent})
+    assert made.status_code == 200, made.text
+    spans = traced(collector, traceparent, "POST /v1/alarms", *[name] * 2, "store inbox", "fire notify")
+    door = only(spans, "gateway", "POST /v1/alarms")
+    assert (door.kind, door.parent, door.attributes["http.response.status_code"]) == (SERVER, traceparent[36:52], 200)
+    attempt, served = only(spans, "gateway", name), only(spans, "scheduler_svc", name)
+    assert (attempt.kind, attempt.parent, served.kind, served.parent) == (CLIENT, door.id, SERVER, attempt.id)
+    fired = only(spans, "processor_svc", "fire notify")
+    assert (fired.kind, fired.parent, fired.links) == (CONSUMER, served.id, {served.id})
+    assert (fired.attributes["tocsin.alarm"], fired.attributes["tocsin.end"]) == (made.json()["name"], "succeeded")
+    stored = only(spans, "mailer_svc", "store inbox")
+    assert (stored.kind, stored.parent, stored.links) == (CONSUMER, fired.id, {fired.id})
+    assert not any(span.failed for span in spans)
+
+
+def test_each_attempt_of_a_call_that_is_retried_is_seen(operator: httpx.Client, collector: Collector) -> None:
+    """Three attempts beside each other, each with its error, and so is the request."""
+    get = METHOD.replace("ListAlarms", "GetAlarm")
+    order(operator, "POST", "/v1/mesh/faults", {"service": "scheduler", "fault": {"method": get, "percent": 100, "abort": 14}})
+    traceparent = new_traceparent(sampled=True)
+    answer = operator.get("/v1/alarms/01J00000000000000000000000", headers={"traceparent": traceparent})
+    order(operator, "DELETE", "/v1/mesh/faults?service=scheduler")
+    assert answer.status_code == 503
+    door_name = "GET /v1/{name=alarms/*}"
+    spans = traced(collector, traceparent, door_name, *[get[1:]] * 6)
+    door = only(spans, "gateway", door_name)
+    attempts = [span for span in spans if span.kind == CLIENT]
+    assert [(span.parent, span.failed, span.attributes["rpc.grpc.status_code"]) for span in attempts] == [(door.id, True, 14)] * 3
+    assert {span.parent for span in spans if span.service == "scheduler_svc"} == {span.id for span in attempts}
+    assert (door.failed, door.attributes["http.response.status_code"]) == (True, 503)
+
+
+def test_a_call_that_an_open_circuit_refused_says_so(operator: httpx.Client, collector: Collector) -> None:
+    """One attempt that never left: its span names the circuit, and nobody else saw it."""
+    order(operator, "POST", f"/v1/mesh/breakers/{LIST}:open", {})
+    traceparent = new_traceparent(sampled=True)
+    answer = operator.get("/v1/alarms", headers={"traceparent": traceparent})
+    order(operator, "POST", "/circuit-breaker/reset/scheduler", {})
+    assert answer.status_code == 503
+    spans = traced(collector, traceparent, "GET /v1/alarms", METHOD[1:])
+    attempt = only(spans, "gateway", METHOD[1:])
+    assert (attempt.failed, attempt.attributes["error.type"]) == (True, "CIRCUIT_OPEN")
+    assert {span.service for span in spans} == {"gateway"}
