@@ -15,12 +15,15 @@ from pathlib import Path
 
 import grpc
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from tocsin.clock import Clock
-from tocsin.config import ServiceSettings
+from tocsin.clock import Clock, SystemClock
+from tocsin.config import ConfigError, ServiceSettings
+from tocsin.errors import Unavailable
+from tocsin.mesh.health import Degraded
 
 CA_FILE = "ca.pem"
 CA_KEY_FILE = "ca-key.pem"
@@ -29,6 +32,16 @@ LIFETIME = timedelta(days=365)
 
 # Machines of one mesh do not agree on the time to the minute.
 _SKEW = timedelta(minutes=5)
+# Whoever renews does so with a third of the life left.
+_OVERDUE = 1 / 6
+
+
+class CertificateExpired(Unavailable):
+    """The certificate of this process has expired."""
+
+
+class RenewalOverdue(Degraded):
+    """The certificate of this process expires soon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,45 +224,153 @@ class Identity:
             key_file=settings.tls_key_file,
         )
 
-    def read(self) -> tuple[bytes, bytes, bytes]:
-        """(authority, certificate, private key), each in PEM.
+    def read(self) -> "Material":
+        """What the files hold now.
 
         Raises:
             OSError: a file cannot be read; its name is in the error.
+            ConfigError: they are no certificates, or do not fit together.
         """
-        return self.ca_file.read_bytes(), self.cert_file.read_bytes(), self.key_file.read_bytes()
+        authorities, certificate, key = self.ca_file.read_bytes(), self.cert_file.read_bytes(), self.key_file.read_bytes()
+        try:
+            x509.load_pem_x509_certificates(authorities)
+        except ValueError:
+            raise ConfigError([f"{self.ca_file} holds no certificates in PEM"]) from None
+        try:
+            leaf = x509.load_pem_x509_certificate(certificate)
+        except ValueError:
+            raise ConfigError([f"{self.cert_file} holds no certificate in PEM"]) from None
+        if not _fits(key, leaf):
+            raise ConfigError([f"{self.key_file} is not the private key of {self.cert_file}"])
+        return Material(
+            authorities=authorities,
+            certificate=certificate,
+            key=key,
+            begins=leaf.not_valid_before_utc,
+            expires=leaf.not_valid_after_utc,
+        )
+
+    def stamp(self) -> tuple[int, ...]:
+        """Differs after a change of the files, links included.
+
+        Raises:
+            OSError: a file is not there.
+        """
+        found = [path.stat() for path in (self.ca_file, self.cert_file, self.key_file)]
+        return tuple(number for stat in found for number in (stat.st_mtime_ns, stat.st_ino, stat.st_size))
 
     def channel_credentials(self) -> grpc.ChannelCredentials:
         """Presents the certificate, and accepts servers of the same authority alone."""
-        ca, certificate, key = self.read()
-        return grpc.ssl_channel_credentials(root_certificates=ca, private_key=key, certificate_chain=certificate)
+        return self.read().channel_credentials()
 
     def server_credentials(self) -> grpc.ServerCredentials:
         """Requires a certificate of the same authority of every client.
 
         The files are read again when they change, at the next handshake: a rotated certificate needs no restart.
         """
-        seen, current = self._stamp(), self._server_configuration()
-
-        def reread() -> grpc.ServerCertificateConfiguration:
-            nonlocal seen, current
-            # Called by gRPC in each handshake, where an error would refuse the peer: what cannot be read leaves what was there.
-            with contextlib.suppress(OSError):
-                stamp = self._stamp()
-                if stamp != seen:
-                    seen, current = stamp, self._server_configuration()
-            return current
-
-        return grpc.dynamic_ssl_server_credentials(current, reread, require_client_authentication=True)
-
-    def _server_configuration(self) -> grpc.ServerCertificateConfiguration:
-        ca, certificate, key = self.read()
-        return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=ca)
-
-    def _stamp(self) -> tuple[int, ...]:
-        return tuple(path.stat().st_mtime_ns for path in (self.ca_file, self.cert_file, self.key_file))
+        return Keyring(self).server_credentials()
 
     def service_of(self, uri: str) -> str | None:
         """The service that a peer's SPIFFE ``uri`` names; None when it is of another trust domain."""
         prefix = f"spiffe://{self.trust_domain}/"
         return uri.removeprefix(prefix) if uri.startswith(prefix) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """One reading of an identity's files: authorities to trust, certificate and private key in PEM, and the certificate's life."""
+
+    authorities: bytes
+    certificate: bytes
+    key: bytes
+    begins: datetime
+    expires: datetime
+
+    def channel_credentials(self) -> grpc.ChannelCredentials:
+        """What a client presents and trusts."""
+        return grpc.ssl_channel_credentials(root_certificates=self.authorities, private_key=self.key, certificate_chain=self.certificate)
+
+    def server_configuration(self) -> grpc.ServerCertificateConfiguration:
+        """What a server presents and trusts."""
+        return grpc.ssl_server_certificate_configuration([(self.key, self.certificate)], root_certificates=self.authorities)
+
+
+class Keyring:
+    """The files of an identity as they are now: read again when they change.
+
+    While they cannot be read, or do not fit together because somebody is just replacing them, what was there before stays in force.
+    """
+
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+        self._seen: tuple[int, ...] = ()
+        self._material: Material | None = None
+
+    def current(self) -> Material:
+        """The newest material that is whole; the same object as long as the files do not change.
+
+        Raises:
+            OSError, ConfigError: there never was any, as `Identity.read`.
+        """
+        if self._material is None:
+            return self._load()
+        with contextlib.suppress(OSError, ConfigError):
+            if self.identity.stamp() != self._seen:
+                return self._load()
+        return self._material
+
+    def valid(self) -> Material:
+        """Like `current`, and it can be presented.
+
+        Raises:
+            CertificateExpired: it cannot.
+        """
+        material = self.current()
+        # Peers compare certificates with the machine's clock, whatever clock this process lives by.
+        if material.expires <= SystemClock().now():
+            raise CertificateExpired(
+                f"The certificate of {self.identity.service} has expired at {material.expires:%Y-%m-%dT%H:%M:%SZ} and nobody renewed it."
+            )
+        return material
+
+    async def check(self) -> None:
+        """A health check: the certificate is valid, and is renewed in time.
+
+        Raises:
+            CertificateExpired: it is not valid any more.
+            RenewalOverdue: little of its life is left.
+        """
+        material = self.valid()
+        if material.expires - SystemClock().now() < (material.expires - material.begins) * _OVERDUE:
+            raise RenewalOverdue(
+                f"The certificate of {self.identity.service} expires at {material.expires:%Y-%m-%dT%H:%M:%SZ} and was not renewed."
+            )
+
+    def server_credentials(self) -> grpc.ServerCredentials:
+        """For a server that requires certificates of its clients; gRPC asks for the newest ones at each handshake."""
+        material = self.current()
+        configuration = material.server_configuration()
+
+        def reread() -> grpc.ServerCertificateConfiguration:
+            nonlocal material, configuration
+            newest = self.current()
+            if newest is not material:
+                material, configuration = newest, newest.server_configuration()
+            return configuration
+
+        return grpc.dynamic_ssl_server_credentials(configuration, reread, require_client_authentication=True)
+
+    def _load(self) -> Material:
+        seen = self.identity.stamp()
+        self._material = self.identity.read()
+        self._seen = seen
+        return self._material
+
+
+def _fits(key: bytes, certificate: x509.Certificate) -> bool:
+    try:
+        public = serialization.load_pem_private_key(key, password=None).public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return public.public_bytes(*form) == certificate.public_key().public_bytes(*form)

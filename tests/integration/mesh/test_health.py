@@ -69,7 +69,8 @@ async def test_health_follows_the_dependencies(rig: Rig, clock: FakeClock, servi
         await clock.advance(1)
         assert (await call.read()).status == NOT_SERVING
         assert [(item.name, item.health, item.detail) for item in server.health.dependencies] == [
-            ("database", Health.UNAVAILABLE, "no connection")
+            ("database", Health.UNAVAILABLE, "no connection"),
+            ("certificate", Health.HEALTHY, ""),
         ]
         database.error = None
         await clock.advance(1)
@@ -142,7 +143,10 @@ async def test_mesh_service_tells_health_dependencies_and_breakers(rig: Rig, clo
     status = await stub.GetStatus(pb.GetStatusRequest())
     assert (status.service, status.health) == ("echo_svc", pb.Status.UNAVAILABLE)
     assert (len(status.incarnation), status.start_time.ToMicroseconds()) == (26, clock.micros())
-    assert [(item.name, item.health, item.detail) for item in status.dependencies] == [("database", pb.Status.UNAVAILABLE, "disk full")]
+    assert [(item.name, item.health, item.detail) for item in status.dependencies] == [
+        ("database", pb.Status.UNAVAILABLE, "disk full"),
+        ("certificate", pb.Status.HEALTHY, ""),
+    ]
     shown = status.circuit_breakers[0]
     assert (shown.id, shown.state, shown.failures) == ("database", pb.CircuitBreaker.OPEN, 5)
     assert shown.HasField("opened_time")

@@ -41,6 +41,11 @@ class BreakerRegistry:
                     breaker.force(state)
         return breaker
 
+    def forget(self, prefix: str) -> None:
+        """Drops the breakers whose identity begins with ``prefix``: what they guard is gone."""
+        for name in [name for name in self._breakers if name.startswith(prefix)]:
+            del self._breakers[name]
+
     def add_listener(self, listener: pybreaker.CircuitBreakerListener) -> None:
         """Tells ``listener`` about changes of every breaker, those made later included."""
         self._listeners.append(listener)

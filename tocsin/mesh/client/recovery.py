@@ -55,6 +55,13 @@ class Recovery:
         for breaker in back:
             breaker.hasten()
 
+    async def moved(self) -> None:
+        """The connection is another one, which is watched from now on."""
+        breakers = set(self._open)
+        await self.stop()
+        for breaker in breakers:
+            self.opened(breaker)
+
     async def stop(self) -> None:
         """Watches no more."""
         watch, self._watch = self._watch, None

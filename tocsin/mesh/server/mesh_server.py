@@ -18,7 +18,7 @@ from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.health import Check, HealthMonitor, HealthServicer
-from tocsin.mesh.identity import Identity
+from tocsin.mesh.identity import Identity, Keyring
 from tocsin.mesh.mesh_service import MeshServicer, Start
 from tocsin.mesh.metrics import ServerMetrics, export_breakers
 from tocsin.mesh.policy import Kind, MethodPolicy, policies
@@ -79,12 +79,14 @@ class MeshServer:
         """
         self._settings = settings
         self._mesh = mesh
-        self._identity = None if plaintext else Identity.of(settings, service=service)
-        self.health = HealthMonitor(checks=checks, clock=clock)
+        identity = Identity.of(settings, service=service)
+        self._keyring = None if plaintext else Keyring(identity)
+        own = {} if self._keyring is None else {"certificate": self._keyring.check}
+        self.health = HealthMonitor(checks={**checks, **own}, clock=clock)
         metrics = ServerMetrics(telemetry.registry)
         export_breakers(telemetry.registry, breakers)
         parts = Parts(
-            identity=Identity.of(settings, service=service),
+            identity=identity,
             verifier=verifier,
             validator=RequestValidator(),
             telemetry=telemetry,
@@ -135,11 +137,11 @@ class MeshServer:
 
         Raises:
             PortInUse: the port is taken.
-            OSError: a certificate or key cannot be read.
+            OSError, ConfigError: a certificate or key cannot be read.
         """
         if self._server is not None:
             return
-        credentials = self._identity.server_credentials() if self._identity else None
+        credentials = self._keyring.server_credentials() if self._keyring else None
         server = grpc.aio.server(options=server_options(self._settings))
         health = HealthServicer()
         server.add_generic_rpc_handlers((MethodTable(self._handlers),))

@@ -1,0 +1,151 @@
+"""What the client side does by itself: it takes new certificates into use, and lets go of replicas that are gone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from contextvars import Context
+from typing import Final, Generic, Protocol, TypeVar
+
+from tocsin.clock import Clock
+from tocsin.errors import Unavailable
+from tocsin.mesh.identity import CertificateExpired, Keyring, Material
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
+
+LOOK_SECONDS: Final = 2.0
+"""Between two looks at the files; only their stamps are read."""
+RESOLVE_SECONDS: Final = 20.0
+"""Between two looks at the addresses of services whose replicas have channels of their own."""
+GONE_SECONDS: Final = 60.0
+"""A replica is let go of when its address was missing for so long: it may only have been restarted."""
+
+Key = tuple[str, str | None]
+"""A service, and the address of one replica of it."""
+
+
+class Channel(Protocol):
+    """A `MeshChannel`."""
+
+    async def renew(self, *, patience: float) -> bool:
+        """Dials anew; False when the new connection is worse than the old one, which then stays."""
+        ...
+
+    def drop(self, *, patience: float) -> None:
+        """Takes no more calls on the connections that there are."""
+        ...
+
+
+C = TypeVar("C", bound=Channel)
+
+
+class Upkeep(Generic[C]):
+    """Looks after the channels of a mesh, by the clock.
+
+    Calls under way end on the connection that they have: when a connection was replaced, or its replica is gone, it is closed after the
+    last of them, or after ``patience`` seconds, when all of them are past their deadlines.
+    """
+
+    def __init__(
+        self,
+        *,
+        keyring: Keyring | None,
+        channels: MutableMapping[Key, C],
+        endpoints: Callable[[str], Awaitable[list[str]]],
+        on_gone: Callable[[Key], None],
+        clock: Clock,
+        patience: float,
+    ) -> None:
+        """Does nothing yet.
+
+        Args:
+            keyring: this process's certificate; None without TLS.
+            channels: of the mesh, by service and replica.
+            endpoints: the addresses of a service now.
+            on_gone: called when the channel of a replica was let go of.
+            clock: source of the time between two looks.
+            patience: the longest timeout of any method, in seconds.
+        """
+        self._keyring = keyring
+        self._channels = channels
+        self._endpoints = endpoints
+        self._on_gone = on_gone
+        self._clock = clock
+        self._patience = patience
+        self._used: Material | None = None
+        self._stale: set[Key] = set()
+        self._missing: dict[Key, float] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begins to look."""
+        if self._task is None:
+            self._used = self._usable()
+            # What it dials belongs to no call.
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="mesh-upkeep", context=Context())
+
+    async def stop(self) -> None:
+        """Looks no more."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        resolved = self._clock.monotonic()
+        while True:
+            await self._clock.sleep(LOOK_SECONDS)
+            try:
+                await self.renew()
+                if self._clock.monotonic() - resolved >= RESOLVE_SECONDS:
+                    resolved = self._clock.monotonic()
+                    await self.forget_gone()
+            except Exception as error:  # noqa: BLE001 - one look that failed must not be the last one
+                _log.error("upkeep_failed", exc_info=error)
+
+    async def renew(self) -> None:
+        """Moves channels to the newest certificate and authorities; without a valid certificate they take no more calls."""
+        usable = self._usable()
+        if usable is not self._used:
+            self._used, self._stale = usable, set(self._channels)
+        stale = [key for key in self._stale if key in self._channels]
+        if not stale:
+            return
+        if usable is None:
+            _log.error("certificate_expired", channels=len(stale))
+            for key in stale:
+                self._channels[key].drop(patience=self._patience)
+            self._stale.clear()
+            return
+        done = await asyncio.gather(*(self._channels[key].renew(patience=self._patience) for key in stale))
+        self._stale = {key for key, renewed in zip(stale, done, strict=True) if not renewed}
+        _log.info("certificate_renewed", expires=usable.expires.isoformat(), channels=len(stale), waiting=len(self._stale))
+
+    def _usable(self) -> Material | None:
+        if self._keyring is None:
+            return None
+        with suppress(CertificateExpired):
+            return self._keyring.valid()
+        return None
+
+    async def forget_gone(self) -> None:
+        """Lets go of replicas whose address has been missing for a minute."""
+        now = self._clock.monotonic()
+        replicas = [key for key in self._channels if key[1] is not None]
+        there = {service: await self._resolve(service) for service in {service for service, _ in replicas}}
+        for key in replicas:
+            service, endpoint = key
+            if endpoint in there[service]:
+                self._missing.pop(key, None)
+            elif now - self._missing.setdefault(key, now) >= GONE_SECONDS:
+                self._channels.pop(key).drop(patience=self._patience)
+                self._missing.pop(key)
+                self._on_gone(key)
+                _log.info("replica_gone", target=service, endpoint=endpoint)
+
+    async def _resolve(self, service: str) -> list[str]:
+        """The addresses of ``service``; none when its name has none, as is the case when it was scaled to nothing."""
+        try:
+            return await self._endpoints(service)
+        except Unavailable:
+            return []
