@@ -12,7 +12,7 @@ from tocsin.api.mesh.v1 import policy_pb2
 from tocsin.clock import Clock, SystemClock
 from tocsin.config import ServiceSettings
 from tocsin.mesh.breaker import BreakerRegistry
-from tocsin.mesh.client import Mesh
+from tocsin.mesh.client import Ejection, Mesh
 from tocsin.mesh.identity import ensure_pki
 from tocsin.mesh.jwks import JwksCache
 from tocsin.mesh.policy import read
@@ -213,7 +213,15 @@ class Rig:
         self.targets.setdefault(service, server.address)
         return server
 
-    def mesh(self, service: str = "front", *, telemetry: Any = None, breakers: BreakerRegistry | None = None, **values: Any) -> Mesh:
+    def mesh(
+        self,
+        service: str = "front",
+        *,
+        telemetry: Any = None,
+        breakers: BreakerRegistry | None = None,
+        ejection: Ejection | None = None,
+        **values: Any,
+    ) -> Mesh:
         """The client side of ``service``."""
         settings = self.settings(service, **values)
         mesh = Mesh(
@@ -224,6 +232,7 @@ class Rig:
             breakers=breakers or BreakerRegistry(clock=self.clock),
             methods=METHODS,
             targets=self.targets,
+            ejection=ejection,
         )
         self._parts.append(mesh)
         return mesh

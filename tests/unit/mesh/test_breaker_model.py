@@ -66,7 +66,8 @@ class Model:
         held = self.window(now)
         failures, slow = sum(call[1] for call in held), sum(call[2] for call in held)
         full = len(held) >= RULE.minimum_calls
-        if self.row >= RULE.consecutive_failures or (full and (failures / len(held) > 0.5 or slow / len(held) >= 0.8)):
+        row = max(RULE.minimum_calls, RULE.consecutive_failures) if full else RULE.consecutive_failures
+        if self.row >= row or (full and (failures / len(held) > 0.5 or slow / len(held) >= 0.8)):
             self.enter(State.OPEN, now)
 
 

@@ -58,7 +58,9 @@ def opened(clock: FakeClock, rule: BreakerRule = RULE, draw: float = 0.5) -> Bre
     ("outcomes", "slow", "expected"),
     [
         pytest.param([FAIL] * 4, False, State.CLOSED, id="four in a row are too few"),
-        pytest.param([FAIL] * 5, False, State.OPEN, id="five in a row trip, whatever the window holds"),
+        pytest.param([FAIL] * 5, False, State.OPEN, id="five in a row trip while calls are few"),
+        pytest.param([OK] * 40 + [FAIL] * 19, False, State.CLOSED, id="among many calls 19 in a row are too few"),
+        pytest.param([OK] * 40 + [FAIL] * 20, False, State.OPEN, id="20 in a row trip, whatever the window holds"),
         pytest.param([FAIL] * 4 + [OK] + [FAIL] * 4, False, State.CLOSED, id="a success starts the row anew"),
         pytest.param([FAIL] * 4 + [SKIP] * 9 + [FAIL], False, State.OPEN, id="what is ignored does not end a row"),
         pytest.param([SKIP] * 100, False, State.CLOSED, id="what is ignored never trips"),

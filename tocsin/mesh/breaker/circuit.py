@@ -169,9 +169,10 @@ class Breaker:
         rule = self._rule
         if self._forced:
             return
-        if self._consecutive >= rule.consecutive_failures or (
-            window.calls >= rule.minimum_calls
-            and (window.failures * 100 > rule.failure_percent * window.calls or window.slow * 100 >= rule.slow_percent * window.calls)
+        full = window.calls >= rule.minimum_calls
+        # Among many calls a short row means little: one bad replica of three fails five in a row soon, when many are under way.
+        if self._consecutive >= (max(rule.minimum_calls, rule.consecutive_failures) if full else rule.consecutive_failures) or (
+            full and (window.failures * 100 > rule.failure_percent * window.calls or window.slow * 100 >= rule.slow_percent * window.calls)
         ):
             self._failures = max(window.failures, self._consecutive)
             self._calls = window.calls

@@ -34,7 +34,7 @@ class BreakerRule:
         minimum_calls: calls that the window must hold before a share can trip the breaker.
         failure_percent: trips when the share of failures is strictly greater.
         slow_percent: trips when the share of slow calls is at least this.
-        consecutive_failures: trips after so many failures in a row, whatever the window holds.
+        consecutive_failures: trips after so many failures in a row, while the window holds fewer than ``minimum_calls``; then that many.
         open: how long the breaker stays open the first time; doubles with every reopening.
         max_open: upper bound of the time it stays open, jitter included.
         half_open_permits: probes admitted at once, and successes in a row that close it.

@@ -5,7 +5,7 @@ along with the answer), and errors are those of `tocsin.errors`. A stream begins
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, NamedTuple, cast
 
 import grpc
@@ -18,6 +18,9 @@ from tocsin.telemetry import TRACEPARENT, current_traceparent
 
 Wire = Callable[[], Any]
 """Gives gRPC's own multi-callable; asked at each attempt, because a mesh that was stopped and started has new channels."""
+
+Detour = Callable[[set[str]], Awaitable[Wire | None]]
+"""Gives the wire to a replica that is not in the set and adds it there; None when the common wire must do."""
 
 Extra = Iterable[tuple[str, str | bytes]] | None
 
@@ -37,9 +40,10 @@ def _now() -> float:
 class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
     """Calls a method with one request and one answer."""
 
-    def __init__(self, method: Method, wire: Wire) -> None:
+    def __init__(self, method: Method, wire: Wire, detour: Detour) -> None:
         self._method = method
         self._wire = wire
+        self._detour = detour
 
     def __call__(self, request: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> Any:
         """A coroutine that returns the answer.
@@ -66,38 +70,54 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
         deadline = method.deadline(timeout)
         headers = method.headers(metadata)
         trace = method.trace()
+        tried: set[str] = set()
+
+        async def elsewhere() -> Any:
+            wire = await self._detour(tried) or self._wire
+            return await self._attempt(wire, request, deadline, headers, trace, options, seen)
+
         try:
             if method.hedger is not None:
-                return await method.hedger.run(lambda: self._attempt(request, deadline, headers, trace, options, seen))
-            return await self._attempt(request, deadline, headers, trace, options, seen)
+                return await method.hedger.run(elsewhere)
+            return await self._attempt(self._wire, request, deadline, headers, trace, options, seen)
         except Unavailable as error:
             if method.retrier is None or not retryable(error):
                 raise
             first = error
-        return await method.retrier.after(
-            first,
-            lambda: self._attempt(request, deadline, headers, trace, options, seen),
-            lambda: deadline - _now() - MINIMUM,
-        )
+        return await method.retrier.after(first, elsewhere, lambda: deadline - _now() - MINIMUM)
 
     async def _attempt(
-        self, request: Any, deadline: float, headers: Metadata, trace: str | None, options: dict[str, Any], seen: list[Any] | None
+        self,
+        wire: Wire,
+        request: Any,
+        deadline: float,
+        headers: Metadata,
+        trace: str | None,
+        options: dict[str, Any],
+        seen: list[Any] | None,
     ) -> Any:
         span = self._method.span(trace)
         if span is None:
-            return await self._send(request, deadline, headers, trace, options, seen)
+            return await self._send(wire, request, deadline, headers, trace, options, seen)
         with span:
-            return await self._send(request, deadline, headers, current_traceparent(), options, seen)
+            return await self._send(wire, request, deadline, headers, current_traceparent(), options, seen)
 
     async def _send(
-        self, request: Any, deadline: float, headers: Metadata, trace: str | None, options: dict[str, Any], seen: list[Any] | None
+        self,
+        wire: Wire,
+        request: Any,
+        deadline: float,
+        headers: Metadata,
+        trace: str | None,
+        options: dict[str, Any],
+        seen: list[Any] | None,
     ) -> Any:
         method = self._method
         started = _now()
         timeout = deadline - started
         permit = method.admit(timeout)
         try:
-            call = self._wire()(request, timeout=timeout, metadata=_traced(headers, trace), **options)
+            call = wire()(request, timeout=timeout, metadata=_traced(headers, trace), **options)
             if seen is not None:
                 seen.append(call)
             value = await call
@@ -151,13 +171,14 @@ class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
 class UnaryStream(grpc.aio.UnaryStreamMultiCallable[Any, Any]):
     """Calls a method with one request and a stream of answers; tried again until the first answer came, if it is idempotent."""
 
-    def __init__(self, method: Method, wire: Wire) -> None:
+    def __init__(self, method: Method, wire: Wire, detour: Detour) -> None:
         self._method = method
         self._wire = wire
+        self._detour = detour
 
     def __call__(self, request: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> Any:
         """A `StreamCall`; nothing is sent before its first read."""
-        return StreamCall(self._method, self._wire, request, timeout, metadata, options)
+        return StreamCall(self._method, self._wire, request, timeout, metadata, options, detour=self._detour)
 
 
 class StreamStream(grpc.aio.StreamStreamMultiCallable[Any, Any]):
@@ -173,7 +194,7 @@ class StreamStream(grpc.aio.StreamStreamMultiCallable[Any, Any]):
         Without ``request_iterator`` the requests are written with ``write`` and ended with ``done_writing``.
         """
         source = None if request_iterator is None else Requests(request_iterator)
-        return StreamCall(self._method, self._wire, source, timeout, metadata, options, retried=False)
+        return StreamCall(self._method, self._wire, source, timeout, metadata, options)
 
 
 class Requests:
@@ -210,15 +231,16 @@ class StreamCall:
         "_call",
         "_cancelled",
         "_deadline",
+        "_detour",
         "_headers",
         "_method",
         "_options",
         "_permit",
-        "_retried",
         "_source",
         "_started",
         "_timeout",
         "_trace",
+        "_tried",
         "_unproven",
         "_wire",
     )
@@ -232,7 +254,7 @@ class StreamCall:
         metadata: Extra,
         options: dict[str, Any],
         *,
-        retried: bool = True,
+        detour: Detour | None = None,
     ) -> None:
         self._method = method
         self._wire = wire
@@ -241,7 +263,8 @@ class StreamCall:
         self._deadline = method.deadline(timeout)
         self._headers = method.headers(metadata)
         self._trace = method.trace()
-        self._retried = retried and method.retrier is not None
+        self._detour = detour
+        self._tried: set[str] = set()
         self._call: Any = None
         self._permit: Permit | None = None
         self._unproven = True
@@ -269,10 +292,10 @@ class StreamCall:
         try:
             return await self._first()
         except Unavailable as error:
-            if not self._retried or retrier is None or not retryable(error):
+            if self._detour is None or retrier is None or not retryable(error):
                 raise
             first = error
-        return await retrier.after(first, self._first, lambda: self._deadline - _now() - MINIMUM)
+        return await retrier.after(first, self._again, lambda: self._deadline - _now() - MINIMUM)
 
     async def write(self, request: Any) -> None:
         """Sends one request; waits while the far end takes no more.
@@ -311,6 +334,11 @@ class StreamCall:
     async def _first(self) -> Any:
         self._open()
         return await self._read()
+
+    async def _again(self) -> Any:
+        if self._detour is not None:
+            self._wire = await self._detour(self._tried) or self._wire
+        return await self._first()
 
     def _begun(self) -> Any:
         if self._call is None:

@@ -5,7 +5,8 @@ from typing import Any, Self
 
 import grpc
 
-from tocsin.mesh.client.calls import StreamStream, StreamUnary, UnaryStream, UnaryUnary, Wire
+from tocsin.mesh.client.calls import Detour, StreamStream, StreamUnary, UnaryStream, UnaryUnary, Wire
+from tocsin.mesh.client.detours import Detours
 from tocsin.mesh.client.method import Method, Target
 from tocsin.mesh.client.recovery import Recovery
 from tocsin.mesh.policy import Kind, MethodPolicy, PolicyError
@@ -13,12 +14,9 @@ from tocsin.mesh.policy import Kind, MethodPolicy, PolicyError
 Dial = Callable[[bool], grpc.aio.Channel]
 """Makes gRPC's own channel; the argument says whether endpoints must report SERVING."""
 
-_CALLABLES = {
-    Kind.UNARY_UNARY: UnaryUnary,
-    Kind.UNARY_STREAM: UnaryStream,
-    Kind.STREAM_UNARY: StreamUnary,
-    Kind.STREAM_STREAM: StreamStream,
-}
+Replica = Callable[[str], "MeshChannel"]
+"""The channel to one replica, by its address."""
+
 
 
 class MeshChannel(grpc.aio.Channel):
@@ -28,8 +26,19 @@ class MeshChannel(grpc.aio.Channel):
     service reports that it cannot work, so that it can still say why.
     """
 
-    def __init__(self, *, target: Target, methods: Mapping[str, MethodPolicy], dial: Dial) -> None:
+    def __init__(self, *, target: Target, methods: Mapping[str, MethodPolicy], dial: Dial, detours: Detours, replica: Replica) -> None:
+        """Connects nothing.
+
+        Args:
+            target: what is called.
+            methods: the policies.
+            dial: makes connections.
+            detours: where further attempts go.
+            replica: the channel to one replica that they name.
+        """
         self._target = target
+        self._detours = detours
+        self._replica = replica
         self._methods = methods
         self._dial = dial
         self._wires: dict[bool, grpc.aio.Channel] = {}
@@ -64,11 +73,27 @@ class MeshChannel(grpc.aio.Channel):
             policy = self._methods.get(path)
             if policy is None:
                 raise PolicyError([f"{path}: the contract has no policy for it"])
-            wire = self._wire_of(kind, path, serializer, deserializer, checked=not policy.is_control)
-            found = self._callables[key] = _CALLABLES[kind](Method(policy=policy, target=self._target, recovery=self._recovery), wire)
+            wire = self.wire_of(kind, path, serializer, deserializer, checked=not policy.is_control)
+            method = Method(policy=policy, target=self._target, recovery=self._recovery)
+            if kind is Kind.STREAM_UNARY:
+                found = StreamUnary(method, wire)
+            elif kind is Kind.STREAM_STREAM:
+                found = StreamStream(method, wire)
+            else:
+                detour = self._detour_of(kind, path, serializer, deserializer)
+                found = (UnaryUnary if kind is Kind.UNARY_UNARY else UnaryStream)(method, wire, detour)
+            self._callables[key] = found
         return found
 
-    def _wire_of(self, kind: Kind, path: str, serializer: Any, deserializer: Any, *, checked: bool) -> Wire:
+    def _detour_of(self, kind: Kind, path: str, serializer: Any, deserializer: Any) -> Detour:
+        async def detour(tried: set[str]) -> Wire | None:
+            name = await self._detours.next(tried)
+            return None if name is None else self._replica(name).wire_of(kind, path, serializer, deserializer)
+
+        return detour
+
+    def wire_of(self, kind: Kind, path: str, serializer: Any, deserializer: Any, *, checked: bool = True) -> Wire:
+        """gRPC's own multi-callable on this connection, without the stages of the policy."""
         made_for: grpc.aio.Channel | None = None
         made: Any = None
 
