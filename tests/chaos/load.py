@@ -5,11 +5,13 @@ with `Load.settle`, which waits for what was promised and gives the account.
 """
 
 import asyncio
+import itertools
 import os
 import random
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -90,6 +92,29 @@ class Load:
             for number in range(first, first + alarms):
                 group.create_task(self.create(f"chaos-{number}"))
                 await asyncio.sleep(seconds / alarms)
+
+    @asynccontextmanager
+    async def during(self, *, rate: float) -> AsyncGenerator[None]:
+        """Makes alarms at an even pace for as long as the body runs, then waits until each was accepted or given up.
+
+        Args:
+            rate: alarms a second.
+        """
+        ending = asyncio.Event()
+        making = asyncio.create_task(self._make(rate, ending))
+        try:
+            yield
+        finally:
+            ending.set()
+            await making
+
+    async def _make(self, rate: float, ending: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            for number in itertools.count():
+                if ending.is_set():
+                    break
+                group.create_task(self.create(f"during-{number}"))
+                await asyncio.sleep(1 / rate)
 
     async def create(self, mark: str, *, ahead: float | None = None) -> bool:
         """Makes one alarm as a careful client does: the same request id until there is an answer. Returns whether it was accepted."""

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -41,21 +41,25 @@ def _is_free(port: int) -> bool:
 class RunningStack:
     """Five services under `tocsin up --detach`; use it as a context manager."""
 
-    def __init__(self, *, state: Path, env: Mapping[str, str] | None = None, port_base: int | None = None) -> None:
+    def __init__(
+        self, *, state: Path, env: Mapping[str, str] | None = None, port_base: int | None = None, wrapper: Sequence[str] = ()
+    ) -> None:
         """Starts nothing yet.
 
         Args:
             state: the state folder.
             env: settings beside the environment of this process.
             port_base: the first port; a free one unless given.
+            wrapper: begins the command line that starts the stack, such as that of a `FaultyDisk`.
         """
         self.state = state
         self.port_base = port_base or free_port_base()
+        self._wrapper = tuple(wrapper)
         self._env = {**{name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}, **(env or {})}
 
-    def command(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-        """Runs the `tocsin` command on this stack."""
-        line = [sys.executable, "-m", "tocsin.cli", *arguments, "--state", str(self.state)]
+    def command(self, *arguments: str, check: bool = True, wrapper: Sequence[str] = ()) -> "subprocess.CompletedProcess[str]":
+        """Runs the `tocsin` command on this stack, behind ``wrapper`` if there is one."""
+        line = [*wrapper, sys.executable, "-m", "tocsin.cli", *arguments, "--state", str(self.state)]
         done = subprocess.run(line, env=self._env, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False)
         if check and done.returncode:
             msg = f"{' '.join(line)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.logs()}"
@@ -64,7 +68,7 @@ class RunningStack:
 
     def start(self) -> None:
         """Returns once the stack is healthy."""
-        self.command("up", "--port-base", str(self.port_base), "--detach")
+        self.command("up", "--port-base", str(self.port_base), "--detach", wrapper=self._wrapper)
 
     def stop(self) -> None:
         """Drains and stops the stack."""

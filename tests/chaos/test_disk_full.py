@@ -1,0 +1,99 @@
+"""A full disk under a store, or one that cannot be flushed: what cannot be kept is refused, and what was accepted is kept."""
+
+import asyncio
+import itertools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.chaos.load import FULL, NOT_NOW, SERVICES, Load, Note
+from tocsin.testing.disk import FaultyDisk
+from tocsin.testing.stack import RunningStack
+from tocsin.testing.waiting import eventually
+
+pytestmark = [
+    pytest.mark.chaos,
+    pytest.mark.e2e,
+    pytest.mark.timeout(900 if FULL else 200),
+    pytest.mark.skipif(sys.platform != "linux", reason="the disk that fails on demand is made with seccomp(2), which Linux alone has"),
+]
+
+STORES = ("auth_svc.db", "scheduler_svc.db", "processor_svc.db", "mailer_svc.db")
+TARGETS = STORES if FULL else ("_svc.db",)
+"""Parts of the paths of the files concerned: one service after the other in the full form, all four at once in the short one."""
+BROKEN_SECONDS = 10.0 if FULL else 0.5
+RATE = 25
+NUMBERS = itertools.count(1)
+
+
+class Writes:
+    """A call for each store that ends in a write to it."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def write(self, store: str) -> httpx.Response:
+        """Changes something in ``store``."""
+        number = next(NUMBERS)
+        if store == "auth_svc.db":
+            return await self._client.post("/v1/apiKeys", json={"displayName": f"key {number}", "scopes": ["alarms:read"]})
+        if store == "scheduler_svc.db":
+            alarm = {"trigger": {"event": {"topic": "never"}}, "action": {"task": {"handler": "noop"}}}
+            return await self._client.post("/v1/alarms", json=alarm)
+        if store == "processor_svc.db":
+            return await self._client.post("/add", json={"key": f"key-{number}", "value": "x"})
+        return await self._client.post("/v1/templates", json={"name": f"templates/t{number}", "subject": "x", "text": "y"})
+
+    async def refused(self, store: str) -> httpx.Response:
+        """The answer of a store that cannot write."""
+        answer = await self.write(store)
+        assert answer.status_code in NOT_NOW, f"{store}: {answer.status_code} {answer.text}"
+        assert "retry-after" in answer.headers, f"{store}: nobody says when to come again"
+        return answer
+
+    async def work(self, *stores: str) -> bool:
+        """Whether all of ``stores`` take a write."""
+        return all([(await self.write(store)).is_success for store in stores])
+
+
+async def break_in_turn(disk: FaultyDisk, writes: Writes) -> tuple[dict[str, int], set[str]]:
+    """Breaks the disk under each target in both ways; how many calls failed by it, and what the refused were told."""
+    failed: dict[str, int] = {}
+    told: set[str] = set()
+    faults: dict[str, Callable[[str], None]] = {"full": disk.fill, "no flush": disk.break_flush}
+    for target, (name, fault) in itertools.product(TARGETS, faults.items()):
+        stores = [store for store in STORES if target in store]
+        before = disk.failed
+        fault(target)
+        for store in stores:
+            told.add((await writes.refused(store)).json()["detail"])
+        await asyncio.sleep(BROKEN_SECONDS)
+        disk.heal()
+        failed[f"{target} {name}"] = disk.failed - before
+        await eventually(lambda stores=stores: writes.work(*stores), what=f"{stores} to write again", seconds=30)
+    return failed, told
+
+
+async def test_a_broken_disk_loses_and_doubles_nothing(tmp_path: Path, record_property: Note) -> None:
+    """ENOSPC and EIO under every store while alarms are made and go off: refusals with a reason, no end of a process, nothing lost."""
+    disk = FaultyDisk(folder=tmp_path / "disk")
+    with RunningStack(state=tmp_path / "state", wrapper=disk.wrapper) as stack:
+        async with stack.client() as client:
+            load = Load(client)
+            await load.steady()
+            assert await Writes(client).work(*STORES)
+            async with load.during(rate=RATE):
+                failed, told = await break_in_turn(disk, Writes(client))
+            account = await load.settle()
+            restarts = {service: stack.restarts(service) for service in SERVICES}
+        logs = stack.logs()
+    record_property("account", f"failed calls {failed}, answers {dict(load.answers)}: {account}")
+    assert min(failed.values()) > 0, "nothing failed: this run says nothing"
+    assert any("disk is full" in detail for detail in told), told
+    assert any("I/O error" in detail for detail in told), told
+    assert load.refused > 0
+    assert restarts == dict.fromkeys(SERVICES, 0), "a disk that is full is no reason to end"
+    assert account.verdict == "valid", f"{account}\n{account.faults()}\n{logs}"
