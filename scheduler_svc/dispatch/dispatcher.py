@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from scheduler_svc.background import Background, Wake
 from scheduler_svc.dispatch.backlog import Backlog
 from scheduler_svc.dispatch.leases import Delivery, Leases
@@ -83,7 +85,7 @@ class Dispatcher:
         self._numbers = 0
         self._wake = Wake(clock)
         self._loops = Background(clock)
-        self._results = Results(commit=self._commit, most=options.result_batch, loops=self._loops, clock=clock)
+        self._results = Results(commit=self._commit, refuse=self._refuse, most=options.result_batch, loops=self._loops, clock=clock)
         self._pumping = False
         self._heal_at = 0.0
 
@@ -252,8 +254,26 @@ class Dispatcher:
         states = Counter(back.state for back in failed.values())
         states[FiringState.SUCCEEDED] = len(done)
         self._observer.recorded(states, seconds=self._clock.monotonic() - started)
-        await self._changes.changed(tenants)
-        await self._changes.paused(paused)
+        await self._tell(tenants, paused)
+
+    async def _tell(self, tenants: Iterable[str], paused: Sequence[Paused]) -> None:
+        try:
+            await self._changes.changed(tenants)
+            await self._changes.paused(paused)
+        except Exception as error:  # noqa: BLE001  the results are kept and confirmed: to keep them again would count twice
+            structlog.get_logger(__name__).warning("results are not told of", exc_info=error)
+
+    def _refuse(self, entry: Entry) -> None:
+        """A result that cannot be kept was as good as none: the firing is delivered again, and not for ever."""
+        lease = entry[1].lease
+        _confirm([entry])
+        delivery = self.leases.get(lease.firing)
+        if delivery is not None:
+            delivery.reported = False  # unless it is lost here, its own result is to come
+        if self.leases.current(lease) is not None and delivery is not None:
+            self._lose(delivery)
+        self._ending.pop(lease.firing, None)
+        self.doubt()
 
     def _known(self, firing: str) -> Parcel | None:
         delivery = self.leases.get(firing)

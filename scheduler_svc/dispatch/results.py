@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeAlias
 
+import structlog
+
 from scheduler_svc.background import Background
 from scheduler_svc.dispatch.session import Session
 from scheduler_svc.domain import Report
@@ -20,43 +22,69 @@ Entry: TypeAlias = tuple[Session | None, Report]
 """A report with the session that waits for its confirmation, if one does."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Line:
-    """What waits for a commit, in order."""
+    """What waits for a commit, in order.
+
+    Attributes:
+        limit: entries in the next batch.
+        failures: in a row.
+    """
 
     name: str
+    limit: int
     entries: deque[Entry] = field(default_factory=deque[Entry])
     filled: asyncio.Event = field(default_factory=asyncio.Event)
     room: asyncio.Event = field(default_factory=asyncio.Event)
+    failures: int = 0
 
     def add(self, entry: Entry) -> None:
         self.entries.append(entry)
         self.filled.set()
 
-    def take(self, most: int) -> list[Entry]:
-        taken = [self.entries.popleft() for _ in range(min(len(self.entries), most))]
+    async def next(self) -> list[Entry]:
+        while not self.entries:
+            self.filled.clear()
+            await self.filled.wait()
+        return self.take()
+
+    def take(self) -> list[Entry]:
+        taken = [self.entries.popleft() for _ in range(min(len(self.entries), self.limit))]
         self.room.set()
         return taken
 
+    def put_back(self, batch: Sequence[Entry]) -> None:
+        self.entries.extendleft(reversed(batch))
+
 
 class Results:
-    """Collects results while a batch of them is committed."""
+    """Collects results while a batch of them is committed. None is lost: it is committed, or refused."""
 
-    def __init__(self, *, commit: Callable[[Sequence[Entry]], Awaitable[None]], most: int, loops: Background, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        commit: Callable[[Sequence[Entry]], Awaitable[None]],
+        refuse: Callable[[Entry], None],
+        most: int,
+        loops: Background,
+        clock: Clock,
+    ) -> None:
         """Begins empty.
 
         Args:
             commit: keeps a batch; Unavailable and Aborted mean that it has to be tried again.
+            refuse: takes a result that cannot be kept, for another reason: it failed alone, again and again.
             most: results in a batch.
             loops: run the committing, and tell what fails.
             clock: paces new tries.
         """
         self._commit = commit
+        self._refuse = refuse
         self._most = most
         self._loops = loops
         self._clock = clock
-        self._others = _Line("results")
-        self._critical = _Line("critical results")
+        self._others = _Line("results", most)
+        self._critical = _Line("critical results", most)
 
     def start(self) -> None:
         """Begins to commit."""
@@ -79,30 +107,44 @@ class Results:
         for line in (self._critical, self._others):
             try:
                 while line.entries:
-                    await self._commit(line.take(self._most))
-            except Unavailable:
+                    await self._commit(line.take())
+            except Exception as error:  # noqa: BLE001  whatever keeps one line from its end must not keep the other
+                structlog.get_logger(__name__).warning("results are not kept", line=line.name, exc_info=error)
                 line.entries.clear()
 
     async def _commit_forever(self, line: _Line) -> None:
         while True:
-            while not line.entries:
-                line.filled.clear()
-                await line.filled.wait()
-            await self._commit_surely(line, line.take(self._most))
-
-    async def _commit_surely(self, line: _Line, batch: Sequence[Entry]) -> None:
-        """Commits a batch, however long the database is away."""
-        failures = 0
-        while True:
+            batch = await line.next()
             try:
                 await self._commit(batch)
-            except (Unavailable, Aborted) as error:
-                self._loops.failing[line.name] = error.message
-                await self._clock.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
-                failures += 1
             except asyncio.CancelledError:
-                line.entries.extendleft(reversed(batch))
+                line.put_back(batch)
                 raise
+            except Exception as error:  # noqa: BLE001  a batch that is dropped would be with nobody, and not done
+                self._fail(line, batch, error)
+                await self._clock.sleep(_RETRY_SECONDS[min(line.failures, len(_RETRY_SECONDS)) - 1])
             else:
                 self._loops.worked(line.name)
-                return
+                line.limit, line.failures = min(self._most, 2 * line.limit), 0
+
+    def _fail(self, line: _Line, batch: Sequence[Entry], error: Exception) -> None:
+        """Sees to it that the batch is tried again, however long the database is away.
+
+        A failure of another kind may come of one result. Then smaller batches follow, until that one is alone and, at last, refused.
+        """
+        line.failures += 1
+        if isinstance(error, Unavailable | Aborted):
+            self._loops.failing[line.name] = error.message
+            line.put_back(batch)
+            return
+        self._loops.failing[line.name] = type(error).__name__
+        if len(batch) == 1 and line.failures < len(_RETRY_SECONDS):
+            line.put_back(batch)
+            return
+        structlog.get_logger(__name__).error("results cannot be kept", line=line.name, results=len(batch), exc_info=error)
+        line.failures = 1
+        if len(batch) > 1:
+            line.limit = len(batch) // 2
+            line.put_back(batch)
+        else:
+            self._refuse(batch[0])

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from scheduler_svc.dispatch import DispatchOptions, Jobs
 from scheduler_svc.domain import End, Failed, Firing, FiringState, Lease, Outcome, Parcel, Priority, Released, RetryPolicy, Succeeded
@@ -347,3 +348,21 @@ async def test_an_old_reading_of_the_store_brings_nothing_back(stores: Stores, c
     await pass_time(clock, 1, lambda: not replica.dispatcher.backlog.starving)
     await replica.stop()
     assert len(processor.got) == 10
+
+
+async def test_a_result_that_cannot_be_kept_is_a_delivery_without_one(stores: Stores, start: Start, add: Add, clock: FakeClock) -> None:
+    """It holds up nobody else's result, and the firing goes to a processor again."""
+    poisoned = (await add(3))[1]
+    replica = await start()
+    unstorable = Failed(reason="BROKEN", message="\ud800")  # half of a character: no database takes it
+    answers = {poisoned.id: [unstorable]}
+    processor = Processor(replica, answer=lambda parcel: (answers.get(parcel.id) or [Succeeded()]).pop())
+
+    async def succeeded() -> bool:
+        await clock.advance(0.5)
+        return await _all(stores, FiringState.SUCCEEDED)
+
+    with capture_logs():  # tracebacks, long ones
+        await eventually(succeeded)
+    assert Counter(parcel.id for parcel, _ in processor.got)[poisoned.id] == 2
+    assert replica.dispatcher.failing == {}

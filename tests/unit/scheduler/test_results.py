@@ -30,6 +30,7 @@ class Store:
         self.kept: list[list[str]] = []
         self.away = False
         self.slow = ""
+        self.poison = ""
         self.gate = asyncio.Event()
 
     async def commit(self, batch: Sequence[Entry]) -> None:
@@ -37,6 +38,8 @@ class Store:
             await self.gate.wait()
         if self.away:
             raise Unavailable("away")
+        if self.poison in names(batch):
+            raise ValueError(self.poison)
         self.kept.append(names(batch))
 
 
@@ -45,7 +48,9 @@ class Bench:
 
     def __init__(self, clock: FakeClock) -> None:
         self.store, self.loops = Store(), Background(clock)
-        self.results = Results(commit=self.store.commit, most=2, loops=self.loops, clock=clock)
+        self.refused: list[str] = []
+        refuse = lambda entry: self.refused.extend(names([entry]))  # noqa: E731  one line of a fixture
+        self.results = Results(commit=self.store.commit, refuse=refuse, most=2, loops=self.loops, clock=clock)
 
     def add(self, *firings: str, critical: bool = False) -> None:
         for name in firings:
@@ -94,6 +99,34 @@ async def test_a_batch_is_tried_until_it_is_kept(bench: Bench, clock: FakeClock)
     assert bench.loops.failing == {}
 
 
+async def test_a_batch_that_fails_for_an_unknown_reason_is_tried_again(bench: Bench, clock: FakeClock) -> None:
+    """Nothing of it is lost, and nothing of it is refused."""
+    bench.store.poison = "a"
+    bench.add("a", "b", "c")
+    await eventually(lambda: bench.loops.failing == {"results": "ValueError"})
+    bench.store.poison = ""
+
+    async def kept() -> bool:
+        await clock.advance(0.1)
+        return [name for batch in bench.store.kept for name in batch] == ["a", "b", "c"]
+
+    await eventually(kept)
+    assert (bench.loops.failing, bench.refused) == ({}, [])
+
+
+async def test_a_result_that_cannot_be_kept_holds_up_no_other(bench: Bench, clock: FakeClock) -> None:
+    """It is found in its batch, refused after some tries, and all others are kept."""
+    bench.store.poison = "b"
+    bench.add("a", "b", "c", "d")
+
+    async def kept() -> bool:
+        await clock.advance(0.5)
+        return [name for batch in bench.store.kept for name in batch] == ["a", "c", "d"]
+
+    await eventually(kept)
+    assert (bench.loops.failing, bench.refused) == ({}, ["b"])
+
+
 async def test_whoever_reports_too_much_waits(bench: Bench) -> None:
     """Until the store has caught up."""
     bench.store.slow = "0"
@@ -107,7 +140,7 @@ async def test_whoever_reports_too_much_waits(bench: Bench) -> None:
 
 
 async def test_what_is_left_is_committed_in_the_end(bench: Bench) -> None:
-    """A batch whose commit was cut off goes first; when the store is away, what is left is let go: nobody was told that it is kept."""
+    """A batch whose commit was cut off goes first; what cannot be kept is let go: nobody was told that it is kept."""
     bench.store.slow = "a"
     bench.add("a", "b", "c")
     bench.add("x", critical=True)
@@ -119,6 +152,11 @@ async def test_what_is_left_is_committed_in_the_end(bench: Bench) -> None:
     bench.store.away = True
     bench.add("d")
     await bench.results.finish()
-    bench.store.away = False
+    bench.store.away, bench.store.poison = False, "x"
+    bench.add("x", critical=True)
+    bench.add("e")
+    await bench.results.finish()
+    assert bench.store.kept.pop() == ["e"]
+    bench.store.poison = ""
     await bench.results.finish()
     assert bench.store.kept == [["x"], ["a", "b"], ["c"]]
