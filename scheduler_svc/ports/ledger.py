@@ -122,8 +122,14 @@ class Ledger(Protocol):
         """Adds firings that are due now, in one transaction; one that exists already is answered as it is."""
         ...
 
-    async def replay(self, tenant: str, firing_id: str, *, now: Micros, shard: int) -> Firing | None:
-        """Lets a dead firing go once more, in that shard; None when it was not dead."""
+    async def replay(self, tenant: str, firing_id: str, *, now: Micros, shard: int, owner: str, held: Held) -> Firing | None:
+        """Lets a dead firing go once more, in that shard; None when it was not dead.
+
+        Fenced by the shard's epoch: whoever takes the shard over reads it after this, and so finds the firing.
+
+        Raises:
+            Unavailable: ``owner`` does not own the shard any more.
+        """
         ...
 
     async def record(

@@ -159,9 +159,10 @@ class Firings:
         Raises:
             FiringNotFound: the tenant has none of that id.
             FiringNotDead: its work is done, or there was none.
+            Unavailable: this replica owns no shard now.
         """
-        shard = self._local_shard(firing_id)
-        replayed = await self._ledger.replay(caller.tenant, firing_id, now=self._clock.micros(), shard=shard)
+        shard, owner, held = self._local_shard(firing_id), self._shards.owner, self._shards.held
+        replayed = await self._ledger.replay(caller.tenant, firing_id, now=self._clock.micros(), shard=shard, owner=owner, held=held)
         if replayed is not None:
             await self._hints.enqueued(replayed)
             return replayed

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Integer, Select, and_, literal_column, or_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import COUNTED, ON_TIME, Firing, FiringNotFound, FiringState, Origin, Outcome, Parcel, Setback, Succeeded
-from scheduler_svc.ports import Paused
+from scheduler_svc.ports import Held, Paused
 from scheduler_svc.recurrence import Micros
 from scheduler_svc.store.beside import insert_beside
 from scheduler_svc.store.changes import note, note_updated, noting, read_changes
@@ -115,7 +115,7 @@ class SqlLedger:
             rows = await connection.execute(query.order_by(firings.c.due_at.desc(), firings.c.id.desc()).limit(size))
             return [firing_of(row) for row in rows]
 
-    async def enqueue(self, batch: Sequence[Firing], *, owner: str, held: Mapping[int, int]) -> Sequence[Firing | TocsinError]:
+    async def enqueue(self, batch: Sequence[Firing], *, owner: str, held: Held) -> Sequence[Firing | TocsinError]:
         """See `scheduler_svc.ports.Ledger`."""
         async with self._database.transaction() as connection:
             # Held until the commit: whoever takes a shard over reads it after this, and so finds the firing.
@@ -129,9 +129,11 @@ class SqlLedger:
             stored = {identity: known[identity] for identity in fresh} | {row.id: firing_of(row) for row in rows}
         return [stored.get(firing.id) or _homeless() for firing in batch]
 
-    async def replay(self, tenant: str, firing_id: str, *, now: Micros, shard: int) -> Firing | None:
+    async def replay(self, tenant: str, firing_id: str, *, now: Micros, shard: int, owner: str, held: Held) -> Firing | None:
         """See `scheduler_svc.ports.Ledger`."""
         async with self._database.transaction() as connection:
+            if not await owned(connection, owner=owner, held=held, wanted={shard}):
+                raise _homeless()
             await begin_change(connection)
             change = CHANGE.of(connection)
             query = (

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -20,7 +21,7 @@ from scheduler_svc.ports import Pending
 from scheduler_svc.recurrence import At, CatchUp, CatchUpMode, Every, Trigger
 from tests.integration.scheduler.stores import ACTION, NOW, OWNER, SECOND, Stores, alarm, firing
 from tocsin.clock import from_micros
-from tocsin.errors import TocsinError
+from tocsin.errors import TocsinError, Unavailable
 from tocsin.listing import Condition
 
 
@@ -199,14 +200,27 @@ async def test_a_dead_firing_is_replayed_with_fresh_attempts(stores: Stores) -> 
     """Only a dead one, and only by its tenant."""
     one = firing()
     await stores.ledger.enqueue([one], owner=OWNER, held=stores.held)
-    assert await stores.ledger.replay("t1", one.id, now=NOW, shard=3) is None
+    replay = partial(stores.ledger.replay, shard=3, owner=OWNER, held=stores.held)
+    assert await replay("t1", one.id, now=NOW) is None
     back = Setback(firing=one.id, state=FiringState.DEAD, attempts=5, ready=None, reason="R", error="R: r")
     await stores.ledger.record(done={}, setbacks=[back], now=NOW)
-    assert await stores.ledger.replay("t2", one.id, now=NOW, shard=3) is None
-    replayed = await stores.ledger.replay("t1", one.id, now=NOW + 2, shard=3)
+    assert await replay("t2", one.id, now=NOW) is None
+    replayed = await replay("t1", one.id, now=NOW + 2)
     assert replayed is not None
     assert (replayed.state, replayed.attempts, replayed.ready, replayed.shard) == (FiringState.PENDING, 0, NOW + 2, 3)
     assert (replayed.outcome, replayed.reason, replayed.error, replayed.completed) == (Outcome.FIRED, "", "", None)
+
+
+async def test_a_dead_firing_is_not_replayed_into_a_shard_of_another_replica(stores: Stores) -> None:
+    """It would wait there for whoever owns the shard to look; so it stays dead, and the caller asks again."""
+    one = firing()
+    await stores.ledger.enqueue([one], owner=OWNER, held=stores.held)
+    back = Setback(firing=one.id, state=FiringState.DEAD, attempts=5, ready=None, reason="R", error="R: r")
+    await stores.ledger.record(done={}, setbacks=[back], now=NOW)
+    for owner, held in (("other", stores.held), (OWNER, {**stores.held, 3: stores.held[3] - 1}), (OWNER, {})):
+        with pytest.raises(Unavailable):
+            await stores.ledger.replay("t1", one.id, now=NOW, shard=3, owner=owner, held=held)
+    assert (await stores.ledger.get("t1", one.id)).state is FiringState.DEAD
 
 
 @pytest.mark.parametrize(
