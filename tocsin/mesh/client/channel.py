@@ -1,6 +1,8 @@
 """`MeshChannel`: what generated stubs take for a channel."""
 
+import asyncio
 from collections.abc import Callable, Mapping
+from contextvars import Context
 from typing import Any, Self
 
 import grpc
@@ -17,6 +19,9 @@ Dial = Callable[[bool], grpc.aio.Channel]
 Replica = Callable[[str], "MeshChannel"]
 """The channel to one replica, by its address."""
 
+
+# A new connection that does not stand after so many seconds is not better than the old one.
+_READY_SECONDS = 5.0
 
 
 class MeshChannel(grpc.aio.Channel):
@@ -42,6 +47,7 @@ class MeshChannel(grpc.aio.Channel):
         self._methods = methods
         self._dial = dial
         self._wires: dict[bool, grpc.aio.Channel] = {}
+        self._retiring: dict[asyncio.Task[None], grpc.aio.Channel] = {}
         self._callables: dict[tuple[Any, ...], Any] = {}
         self._recovery = Recovery(self)
 
@@ -115,9 +121,47 @@ class MeshChannel(grpc.aio.Channel):
     async def close(self, grace: float | None = None) -> None:
         """Closes the connections; the next call opens them anew. Calls under way get ``grace`` seconds."""
         await self._recovery.stop()
+        retiring, self._retiring = self._retiring, {}
+        for task in retiring:
+            task.cancel()
+        await asyncio.gather(*retiring, return_exceptions=True)
+        wires, self._wires = self._wires, {}
+        for wire in (*wires.values(), *retiring.values()):
+            await wire.close(grace)
+
+    async def renew(self, *, patience: float) -> bool:
+        """Dials anew, and moves to the new connections as soon as they stand; no call fails by that.
+
+        Args:
+            patience: seconds that calls under way have to end on the old ones.
+
+        Returns:
+            False when an old connection stands and the new one does not: the old one stays.
+        """
+        done = True
+        for checked, old in tuple(self._wires.items()):
+            new = self._dial(checked)
+            stands = await _stands(new)
+            if self._wires.get(checked) is old and (stands or old.get_state() is not grpc.ChannelConnectivity.READY):
+                self._wires[checked] = new
+                self._retire(old, patience)
+                await self._recovery.moved()
+            else:
+                done = done and self._wires.get(checked) is not old
+                await new.close()
+        return done
+
+    def drop(self, *, patience: float) -> None:
+        """Takes no more calls on the connections that there are; those under way get ``patience`` seconds."""
         wires, self._wires = self._wires, {}
         for wire in wires.values():
-            await wire.close(grace)
+            self._retire(wire, patience)
+
+    def _retire(self, wire: grpc.aio.Channel, patience: float) -> None:
+        # Waits for the calls under way, and cancels what is left of them.
+        task = asyncio.get_running_loop().create_task(wire.close(patience), context=Context())
+        self._retiring[task] = wire
+        task.add_done_callback(lambda ended: self._retiring.pop(ended, None))
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
         """The state of the connection for calls."""
@@ -136,3 +180,12 @@ class MeshChannel(grpc.aio.Channel):
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+async def _stands(channel: grpc.aio.Channel) -> bool:
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            await channel.channel_ready()
+    except TimeoutError:
+        return False
+    return True

@@ -17,7 +17,8 @@ from tocsin.mesh.client.method import Target
 from tocsin.mesh.client.options import Ejection, channel_options
 from tocsin.mesh.client.targets import problems
 from tocsin.mesh.client.throttle import Throttle
-from tocsin.mesh.identity import Identity
+from tocsin.mesh.client.upkeep import Key, Upkeep
+from tocsin.mesh.identity import Identity, Keyring
 from tocsin.mesh.metrics import ClientMetrics, Durations, export_breakers
 from tocsin.mesh.policy import MethodPolicy, policies
 from tocsin.mesh.retry import RetryBudget
@@ -79,11 +80,19 @@ class Mesh:
             "processor_svc": settings.processor_target,
             "mailer_svc": settings.mailer_target,
         }
-        self._identity = None if plaintext else Identity.of(settings, service=service)
+        self._keyring = None if plaintext else Keyring(Identity.of(settings, service=service))
         self._metrics = ClientMetrics(telemetry.registry)
         export_breakers(telemetry.registry, breakers)
         self._budgets: dict[str, RetryBudget] = {}
-        self._channels: dict[tuple[str, str | None], MeshChannel] = {}
+        self._channels: dict[Key, MeshChannel] = {}
+        self._upkeep = Upkeep(
+            keyring=self._keyring,
+            channels=self._channels,
+            endpoints=self.endpoints,
+            on_gone=lambda key: breakers.forget(f"{key[0]}@{key[1]}/"),
+            clock=clock,
+            patience=max(policy.timeout for policy in self._methods.values()),
+        )
         self._stopped = False
 
     def channel(self, service: str, *, endpoint: str | None = None) -> MeshChannel:
@@ -145,9 +154,9 @@ class Mesh:
         if self._stopped:
             raise MeshStopped
         options = channel_options(self._settings, server_name=service, checked=checked, ejection=self._ejection)
-        if self._identity is None:
+        if self._keyring is None:
             return grpc.aio.insecure_channel(address, options=options)
-        return grpc.aio.secure_channel(address, self._identity.channel_credentials(), options=options)
+        return grpc.aio.secure_channel(address, self._keyring.valid().channel_credentials(), options=options)
 
     async def endpoints(self, service: str) -> list[str]:
         """The address of every replica of ``service``, in order.
@@ -178,19 +187,20 @@ class Mesh:
         return self._metrics.all
 
     async def start(self) -> None:
-        """Checks that this process can say who it is, and that its targets can be dialled.
+        """Checks that this process can say who it is, and that its targets can be dialled; renewed certificates are used from now on.
 
         Raises:
-            ConfigError: a target is none.
-            OSError: a certificate or key cannot be read.
+            OSError, ConfigError: a certificate or key cannot be read, or a target cannot be dialled.
         """
         if wrong := list(problems(self._targets, os.environ)):
             raise ConfigError(wrong)
-        if self._identity is not None:
-            self._identity.read()
+        if self._keyring is not None:
+            self._keyring.current()
         self._stopped = False
+        await self._upkeep.start()
 
     async def stop(self) -> None:
         """Closes every connection; calls under way get a second. Later calls fail with MeshStopped until the next start."""
         self._stopped = True
+        await self._upkeep.stop()
         await asyncio.gather(*(channel.close(_GRACE) for channel in self._channels.values()))
