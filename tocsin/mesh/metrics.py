@@ -23,18 +23,29 @@ class Durations:
     Plain counters of the event loop's thread: prometheus_client's own take a lock three times for each observation.
     """
 
-    __slots__ = ("codes", "labels")
+    __slots__ = ("_successes", "codes", "labels")
 
     def __init__(self, *labels: str) -> None:
         self.labels = labels
         self.codes: dict[grpc.StatusCode, list[float]] = {}
+        self._successes: list[float] | None = None
 
     def observe(self, code: grpc.StatusCode, seconds: float) -> None:
         """Counts a call that ended with ``code`` after ``seconds``."""
-        cells = self.codes.get(code)
-        if cells is None:
-            # One cell per bucket, one for what is longer, and the sum.
-            cells = self.codes[code] = [0.0] * (len(BUCKETS) + 2)
+        self._count(self.codes.get(code) or self._begin(code), seconds)
+
+    def succeeded(self, seconds: float) -> None:
+        """Counts a call that ended with OK, without looking the code up: an enumeration's hash is a function call."""
+        if self._successes is None:
+            self._successes = self._begin(grpc.StatusCode.OK)
+        self._count(self._successes, seconds)
+
+    def _begin(self, code: grpc.StatusCode) -> list[float]:
+        """One cell per bucket, one for what is longer, and the sum."""
+        return self.codes.setdefault(code, [0.0] * (len(BUCKETS) + 2))
+
+    @staticmethod
+    def _count(cells: list[float], seconds: float) -> None:
         cells[bisect_left(BUCKETS, seconds)] += 1
         cells[-1] += seconds
 

@@ -1,6 +1,7 @@
 """`Telemetry`: the component that a wiring puts first."""
 
 import asyncio
+import random
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,12 +12,12 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, Tracer
 from opentelemetry.util.types import AttributeValue
 
 from tocsin.telemetry.metrics import LoopLag, MetricsServer, make_registry
-from tocsin.telemetry.traces import carry, current_traceparent, format_traceparent, parse_traceparent, uncarry
+from tocsin.telemetry.traces import carry, current_traceparent, format_traceparent, is_sampled, new_traceparent, parse_traceparent, uncarry
 
 _FLUSH_SECONDS: Final = 2.0
 
@@ -97,7 +98,7 @@ class Telemetry:
         await self.lag.start()
         if self._provider is None and self.tracing:
             self._exporter = _exporter(self._settings.otlp_endpoint)
-            self._provider = _provider(self.service, self._settings.trace_sample_ratio, self._exporter, self._processors)
+            self._provider = _provider(self.service, self._exporter, self._processors)
             self.tracer = self._provider.get_tracer("tocsin")
 
     async def stop(self) -> None:
@@ -130,8 +131,8 @@ class Telemetry:
             attributes: facts known at the start.
         """
         parent = traceparent or current_traceparent()
-        if not self.tracing:
-            token = carry(parent)
+        if not self._records(parent):
+            token = carry(parent or (new_traceparent() if self.tracing else None))
             try:
                 yield trace.INVALID_SPAN
             finally:
@@ -147,6 +148,14 @@ class Telemetry:
                 yield span
             finally:
                 uncarry(token)
+
+    def _records(self, parent: str | None) -> bool:
+        """Whether a span is recorded: as its parent is, or by lot at the root. What is not recorded never reaches the SDK: it is dear."""
+        if not self.tracing:
+            return False
+        if parent is None:
+            return random.random() < self._settings.trace_sample_ratio  # noqa: S311  a sample guards nothing
+        return is_sampled(parent)
 
 
 def _close(provider: TracerProvider, exporter: SpanExporter | None) -> None:
@@ -179,9 +188,9 @@ def _exporter(endpoint: str | None) -> SpanExporter | None:
     return OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://"))
 
 
-def _provider(service: str, ratio: float, exporter: SpanExporter | None, processors: Sequence[SpanProcessor]) -> TracerProvider:
+def _provider(service: str, exporter: SpanExporter | None, processors: Sequence[SpanProcessor]) -> TracerProvider:
     provider = TracerProvider(
-        sampler=ParentBased(TraceIdRatioBased(ratio)),
+        sampler=ALWAYS_ON,  # `Telemetry.span` has decided
         resource=Resource.create({"service.name": service, "service.namespace": "tocsin"}),
         shutdown_on_exit=False,
     )

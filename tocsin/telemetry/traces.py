@@ -6,8 +6,8 @@ that came in and is carried on as it is. That is cheap enough for every call eve
 Source: W3C Trace Context, https://www.w3.org/TR/trace-context/ (version 00).
 """
 
+import os
 import re
-import secrets
 from collections.abc import Iterable
 from contextvars import ContextVar, Token
 from typing import Final
@@ -21,6 +21,10 @@ _carried: ContextVar[str | None] = ContextVar("tocsin_traceparent", default=None
 # Version ff is forbidden; a version above 00 may have more fields behind the flags (section 4.3 of the recommendation).
 _VALID: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:\Z|(?<!\A00.{53})-)", re.ASCII)
 _LENGTH: Final = 55
+_ODD: Final = frozenset("13579bdf")
+# All zeroes is the one forbidden id of either kind.
+_NO_TRACE: Final = "0" * 32
+_NO_SPAN: Final = "0" * 16
 
 
 def carry(traceparent: str | None) -> Token[str | None]:
@@ -49,7 +53,16 @@ def extract(metadata: Iterable[tuple[str, str | bytes]] | None) -> str | None:
 
 def new_traceparent(*, sampled: bool = False) -> str:
     """A fresh root context with random ids."""
-    return f"00-{_random(16)}-{_random(8)}-{'01' if sampled else '00'}"
+    while True:
+        ids = os.urandom(24).hex()
+        trace, span = ids[:32], ids[32:]
+        if trace != _NO_TRACE and span != _NO_SPAN:
+            return f"00-{trace}-{span}-{'01' if sampled else '00'}"
+
+
+def is_sampled(traceparent: str) -> bool:
+    """Whether the spans of a well-formed ``traceparent`` are recorded."""
+    return traceparent[54] in _ODD  # the flags are hexadecimal, and the last bit is the one
 
 
 def parse_traceparent(value: str | None) -> SpanContext | None:
@@ -72,10 +85,3 @@ def trace_id_of(traceparent: str) -> str:
 
 def _is_valid(value: str) -> bool:
     return _VALID.match(value) is not None
-
-
-def _random(size: int) -> str:
-    while True:
-        text = secrets.token_hex(size)
-        if text.strip("0"):  # all zeroes is the one forbidden id
-            return text

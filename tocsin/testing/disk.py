@@ -1,7 +1,7 @@
 """A disk that fails on demand, without root and without touching the disk: the kernel asks us before each write or flush.
 
-``python -m tocsin.testing.disk FOLDER PROGRAM ARGUMENT...`` becomes the program, under a seccomp filter that it and its children keep
-(seccomp(2), SECCOMP_RET_USER_NOTIF; Linux 5.5 or newer). Every pwrite, fallocate, fsync and fdatasync of theirs is put before a small
+``python -m tocsin.testing.disk FOLDER USER PROGRAM ARGUMENT...`` becomes the program, under a seccomp filter that it and its children keep
+(seccomp(2), SECCOMP_RET_USER_NOTIF; Linux 5.5 or newer). USER is whom root shall run it as, or ``-``. Every pwrite, fallocate, fsync and fdatasync of theirs is put before a small
 process beside them, which lets it pass or fails it as `FaultyDisk` in the test says at that moment. Plain write(2), which sockets and logs
 use, is left alone; SQLite and PostgreSQL write their files by the other calls.
 """
@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import platform
+import pwd
 import select
 import socket
 import struct
@@ -63,8 +64,12 @@ class FaultyDisk:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self.wrapper = (sys.executable, "-m", "tocsin.testing.disk", str(folder))
+        self.wrapper = self.wrapper_as(None)
         self.heal()
+
+    def wrapper_as(self, user: str | None) -> tuple[str, ...]:
+        """The wrapper of a program that shall run as ``user``; None: as we do."""
+        return (sys.executable, "-m", "tocsin.testing.disk", str(self._folder), user or "-")
 
     def fill(self, part: str) -> None:
         """From now on there is no room for files whose path contains ``part``: ENOSPC."""
@@ -188,9 +193,17 @@ def _judge(link: socket.socket, folder: Path, machine: _Machine) -> None:
     _Judge(machine=machine, folder=folder, notices=notices).run()
 
 
+def _become(user: str) -> None:
+    """Gives root's rights up for those of ``user``."""
+    entry = pwd.getpwnam(user)
+    os.setgroups([])
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)
+
+
 def main(argv: Sequence[str]) -> None:
     """Starts the judge, and becomes the program."""
-    folder, program = Path(argv[0]), list(argv[1:])
+    folder, user, program = Path(argv[0]), argv[1], list(argv[2:])
     machine = _MACHINES.get(platform.machine()) if sys.platform == "linux" else None
     if machine is None:
         sys.exit(f"a disk that fails on demand needs Linux on one of {', '.join(_MACHINES)}")
@@ -209,6 +222,8 @@ def main(argv: Sequence[str]) -> None:
     ours.recv(1)
     os.close(notices)
     ours.close()
+    if user != "-":
+        _become(user)
     os.execvp(program[0], program)  # noqa: S606  there is no shell to want
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+from tocsin.testing.disk import FaultyDisk
 from tocsin.testing.process import ServerProcess, group_of, missing, packaged, unprivileged
 
 _USER = "tocsin"
@@ -23,11 +24,12 @@ class PostgresServer(ServerProcess):
     PostgreSQL refuses to run as root; then it runs as an unprivileged user.
     """
 
-    def __init__(self, *, fsync: bool = False) -> None:
+    def __init__(self, *, fsync: bool = False, disk: FaultyDisk | None = None) -> None:
         """Finds the programs and makes the cluster's files.
 
         Args:
             fsync: flush commits to the disk. Without, a commit survives the death of the server, not that of the machine.
+            disk: what its files lie on; the usual one unless given.
 
         Raises:
             MissingServer: there are no programs.
@@ -35,6 +37,7 @@ class PostgresServer(ServerProcess):
         programs = _find()
         super().__init__(prefix="postgres")
         self._fsync = fsync
+        self._disk = disk
         self._user = unprivileged()
         self._programs = self._reachable(programs)
         self._data = self.folder / "data"
@@ -68,8 +71,8 @@ class PostgresServer(ServerProcess):
         return f"postgresql://{_USER}@127.0.0.1:{self.port}/{database}"
 
     def user(self) -> str | None:
-        """The unprivileged user, when we are root."""
-        return self._user
+        """The unprivileged user, when we are root; a disk's wrapper becomes that user by itself."""
+        return self._user if self._disk is None else None
 
     @property
     def stop_signal(self) -> signal.Signals:
@@ -82,7 +85,8 @@ class PostgresServer(ServerProcess):
         if not self._fsync:
             settings |= {"fsync": "off", "full_page_writes": "off"}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        return [str(self._programs / "postgres"), "-D", str(self._data), *options]
+        wrapper = () if self._disk is None else self._disk.wrapper_as(self._user)
+        return [*wrapper, str(self._programs / "postgres"), "-D", str(self._data), *options]
 
     def answers(self) -> bool:
         """Whether it accepts sessions."""

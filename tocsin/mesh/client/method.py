@@ -23,7 +23,7 @@ from tocsin.mesh.metrics import ClientMetrics, Durations
 from tocsin.mesh.policy import MethodPolicy
 from tocsin.mesh.retry import Retrier, RetryBudget, retryable
 from tocsin.mesh.spans import rpc_span
-from tocsin.telemetry import Telemetry, current_traceparent
+from tocsin.telemetry import Telemetry, current_traceparent, is_sampled
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -113,7 +113,7 @@ class Method:
 
     def span(self, trace: str | None) -> AbstractContextManager[Span] | None:
         """The span of one attempt; None when the trace is not recorded, for then the header says it all."""
-        if not self._telemetry.tracing or (trace is not None and trace.endswith("-00")):
+        if not self._telemetry.tracing or (trace is not None and not is_sampled(trace)):
             return None
         return rpc_span(self._telemetry, self.policy.path, kind=SpanKind.CLIENT, traceparent=trace)
 
@@ -146,7 +146,7 @@ class Method:
             self._breaker.record(permit, Outcome.SUCCESS, slow=not stream and seconds > _SLOW * self.policy.timeout)
         self._target.throttle.ended(None)
         self._budget.succeeded()
-        self._durations.observe(grpc.StatusCode.OK, seconds)
+        self._durations.succeeded(seconds)
 
     def failed(self, permit: Permit | None, error: grpc.aio.AioRpcError, seconds: float, timeout: float) -> TocsinError:
         """Records an attempt that failed after ``seconds`` of its ``timeout``, and returns the error to raise."""

@@ -34,6 +34,7 @@ from tocsin.telemetry import (
     current_traceparent,
     extract,
     get_logger,
+    is_sampled,
     new_traceparent,
     trace_id_of,
 )
@@ -81,18 +82,13 @@ class Parts:
 class Chain:
     """The stages of one method."""
 
-    __slots__ = ("_durations", "_parts", "_policy", "_stages", "_telemetry")
+    __slots__ = ("_durations", "_parts", "_policy", "_telemetry")
 
     def __init__(self, *, policy: MethodPolicy, parts: Parts) -> None:
         self._policy = policy
         self._parts = parts
         self._telemetry = parts.telemetry
         self._durations = parts.metrics.durations(policy.path)
-        stages: list[Callable[[Call, Context], None]] = []
-        if policy.callers:
-            stages.append(self._check_caller)
-        stages.append(self._check_deadline)
-        self._stages = tuple(stages)
 
     def around(self, body: Body[R]) -> Body[R]:
         """The function that gRPC calls: ``body`` with everything that stands around it."""
@@ -106,7 +102,7 @@ class Chain:
                 result = await admitted(body, first, context)
             except BaseException as error:  # noqa: BLE001 - whatever it is, the caller gets a status; cancellation is raised again
                 await self._fail(error, context, started)
-            durations.observe(grpc.StatusCode.OK, _now() - started)
+            durations.succeeded(_now() - started)
             return result
 
         return serve
@@ -123,7 +119,7 @@ class Chain:
 
     async def _traced(self, body: Body[R], first: Any, context: Context) -> R:
         authorization, traceparent = _headers(context)
-        if not self._telemetry.tracing or (traceparent is not None and traceparent.endswith("-00")):
+        if not self._telemetry.tracing or (traceparent is not None and not is_sampled(traceparent)):
             carry(traceparent or new_traceparent())
             return await self._run(body, first, context, authorization)
         with rpc_span(self._telemetry, self._policy.path, kind=SpanKind.SERVER, traceparent=traceparent):
@@ -131,8 +127,10 @@ class Chain:
 
     async def _run(self, body: Body[R], first: Any, context: Context, authorization: str | None) -> R:
         call = Call(authorization=authorization, find_peer=partial(self._peer, context))
-        for stage in self._stages:
-            stage(call, context)
+        if self._policy.callers:
+            self._check_caller(call)
+        remaining = _remaining(context)
+        call.deadline = self._deadline(remaining)
         if authorization is None and self._policy.delegates:
             call.principal = self._delegated(call, context)
         if call.principal is not None:
@@ -146,7 +144,6 @@ class Chain:
         enter(call)
         if self._parts.faults and not self._policy.is_control:
             body = _faulty(body, self._parts.faults, self._policy.path)
-        remaining = _remaining(context)
         limit = self._policy.timeout
         if remaining is not None and remaining <= limit + _SLACK:
             return await body(first, context)
@@ -164,19 +161,18 @@ class Chain:
         # Exactly one, or gRPC leaves the property out (SPIFFE X509-SVID, section 2).
         return self._parts.identity.service_of(bytes(next(iter(identities))).decode()) if identities else None
 
-    def _check_caller(self, call: Call, _context: Context) -> None:
+    def _check_caller(self, call: Call) -> None:
         peer = call.find_peer()
         if peer not in self._policy.callers:
             raise CallerRefused(metadata={"caller": peer or "unknown"})
 
-    def _check_deadline(self, call: Call, context: Context) -> None:
-        remaining = _remaining(context)
+    def _deadline(self, remaining: float | None) -> float:
         limit = self._policy.timeout
         if remaining is not None:
             if remaining <= 0:
                 raise DeadlineExceeded
             limit = min(limit, remaining)
-        call.deadline = _now() + limit
+        return _now() + limit
 
     def _delegated(self, call: Call, context: Context) -> Principal | None:
         """Whom a delegate of the method calls for; None when it is no such call."""
