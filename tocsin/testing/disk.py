@@ -2,8 +2,8 @@
 
 ``python -m tocsin.testing.disk FOLDER USER PROGRAM ARGUMENT...`` becomes the program, under a seccomp filter that it and its children keep
 (seccomp(2), SECCOMP_RET_USER_NOTIF; Linux 5.5 or newer). USER is whom root shall run it as, or ``-``. Every pwrite, fallocate, fsync and
-fdatasync of theirs is put before a small process beside them, which lets it pass or fails it as `FaultyDisk` in the test says at that moment.
-Plain write(2), which sockets and logs use, is left alone; SQLite and PostgreSQL write their files by the other calls.
+fdatasync of theirs is put before a small process beside them, which lets it pass or fails it as `FaultyDisk` in the test says then. Plain
+write(2), which sockets and logs use, is left alone; SQLite and PostgreSQL write their files by the other calls.
 """
 
 import ctypes
