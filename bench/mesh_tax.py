@@ -1,4 +1,4 @@
-"""What the mesh costs: the same unary call over bare grpc.aio and through both chains, in one run.
+"""What the mesh costs: the same unary call, and the same stream, over bare grpc.aio and through both chains, in one run.
 
 Run ``python -m bench.mesh_tax``; it prints one JSON object. Client and server share one process and one event loop, so a rate is the
 inverse of what both sides of a call cost together. The two variants take turns, so that noise of the machine hits both.
@@ -10,16 +10,22 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc
 import uvloop
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from tocsin.api.auth.v1 import auth_service_pb2 as pb
 from tocsin.api.auth.v1 import auth_service_pb2_grpc as pb_grpc
+from tocsin.api.mailer.v1 import delivery_service_pb2 as delivery
+from tocsin.api.mailer.v1 import delivery_service_pb2_grpc as delivery_grpc
 from tocsin.clock import SystemClock
 from tocsin.config import ServiceSettings
 from tocsin.mesh.breaker import BreakerRegistry
@@ -35,6 +41,8 @@ from tocsin.testing.tokens import AUDIENCE, ISSUER, TokenMint
 Call = Callable[[], Awaitable[object]]
 
 CONCURRENCY = 32
+MESSAGES = 2000
+SAMPLED = 0.01
 REQUEST = pb.VerifyTokenRequest()
 PATH = "/tocsin.api.auth.v1.AuthService/VerifyToken"
 
@@ -48,6 +56,61 @@ class Answers(pb_grpc.AuthServiceServicer):
     Register = IssueToken = RefreshToken = RevokeToken = VerifyToken = GetJwks = _answer
 
 
+class Streams(delivery_grpc.DeliveryServiceServicer):
+    """Streams many small messages for one request."""
+
+    async def _stream(self, request: Any, context: Any) -> AsyncGenerator[Any]:
+        for _ in range(MESSAGES):
+            yield delivery.WatchDeliveriesResponse()
+
+    async def _answer(self, request: Any, context: Any) -> Any:
+        return delivery.ListDeliveriesResponse()
+
+    async def _echo(self, request_iterator: Any, context: Any) -> AsyncGenerator[Any]:
+        async for _ in request_iterator:
+            yield delivery.DeliverResponse()
+
+    GetDelivery = ListDeliveries = _answer
+    WatchDeliveries = _stream
+    Deliver = _echo
+
+
+class Discard(SpanExporter):
+    """Takes spans, and forgets them."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Forgets."""
+        return SpanExportResult.SUCCESS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """One way to call.
+
+    Attributes:
+        unary: makes one call.
+        stream: reads one stream of `MESSAGES` messages.
+    """
+
+    unary: Call
+    stream: Call
+
+    @classmethod
+    def on(cls, channel: Any, **options: Any) -> "Calls":
+        """The calls over a channel."""
+        auth, deliveries = pb_grpc.AuthServiceStub(channel), delivery_grpc.DeliveryServiceStub(channel)
+
+        async def stream() -> None:
+            count = 0
+            call: Any = deliveries.WatchDeliveries(delivery.WatchDeliveriesRequest(), **options)
+            async for _ in call:
+                count += 1
+            assert count == MESSAGES
+
+        unary: Any = partial(auth.VerifyToken, REQUEST, **options)
+        return cls(unary=unary, stream=stream)
+
+
 class BenchSettings(ServiceSettings):
     """Settings of the measured service."""
 
@@ -59,13 +122,14 @@ def _settings(folder: Path, service: str) -> BenchSettings:
     settings = BenchSettings(
         state_dir=folder, tls_ca_file=pki / "ca.pem", tls_cert_file=pki / f"{service}.pem", tls_key_file=pki / f"{service}-key.pem"
     )
-    return settings.model_copy(update={"drain_seconds": 0.0, "grace_seconds": 0.1})
+    return settings.model_copy(update={"drain_seconds": 0.0, "grace_seconds": 0.1, "trace_sample_ratio": SAMPLED})
 
 
-async def _bare(stack: AsyncExitStack, folder: Path, *, tls: bool) -> Call:
-    """The call over grpc.aio alone; with ``tls`` over the same mutual TLS."""
+async def _bare(stack: AsyncExitStack, folder: Path, *, tls: bool) -> Calls:
+    """The calls over grpc.aio alone; with ``tls`` over the same mutual TLS."""
     server = grpc.aio.server()
     pb_grpc.add_AuthServiceServicer_to_server(Answers(), server)
+    delivery_grpc.add_DeliveryServiceServicer_to_server(Streams(), server)
     identity = Identity.of(_settings(folder, "auth_svc"), service="auth_svc")
     if tls:
         port = server.add_secure_port("127.0.0.1:0", identity.server_credentials())
@@ -77,12 +141,19 @@ async def _bare(stack: AsyncExitStack, folder: Path, *, tls: bool) -> Call:
     await server.start()
     stack.push_async_callback(server.stop, 0)
     stack.push_async_callback(channel.close)
-    stub = pb_grpc.AuthServiceStub(channel)
-    return lambda: stub.VerifyToken(REQUEST, timeout=5)
+    return Calls.on(channel, timeout=5)
 
 
-async def _meshed(stack: AsyncExitStack, folder: Path, *, tls: bool) -> Call:
-    """The call through both chains: token, scope, validation, breaker, metrics, trace header."""
+async def _telemetry(stack: AsyncExitStack, settings: BenchSettings, service: str) -> Telemetry:
+    """Telemetry that traces one call of a hundred."""
+    telemetry = Telemetry(service=service, settings=settings, span_processors=[BatchSpanProcessor(Discard())])
+    await telemetry.start()
+    stack.push_async_callback(telemetry.stop)
+    return telemetry
+
+
+async def _meshed(stack: AsyncExitStack, folder: Path, *, tls: bool) -> Calls:
+    """The calls through both chains: token, scope, validation, breaker, metrics, traces of which one in a hundred is recorded."""
     clock = SystemClock()
     mint = TokenMint(clock=clock)
     breakers = BreakerRegistry(clock=clock)
@@ -92,12 +163,15 @@ async def _meshed(stack: AsyncExitStack, folder: Path, *, tls: bool) -> Call:
         service="auth_svc",
         settings=settings,
         clock=clock,
-        telemetry=Telemetry(service="auth_svc", settings=settings),
+        telemetry=await _telemetry(stack, settings, "auth_svc"),
         mesh=None,
         verifier=TokenVerifier(keys=keys, issuer=ISSUER, audience=AUDIENCE, clock=clock),
         breakers=breakers,
         checks={},
-        handlers=[(pb_grpc.add_AuthServiceServicer_to_server, Answers())],
+        handlers=[
+            (pb_grpc.add_AuthServiceServicer_to_server, Answers()),
+            (delivery_grpc.add_DeliveryServiceServicer_to_server, Streams()),
+        ],
         plaintext=not tls,
     )
     await server.start()
@@ -107,15 +181,14 @@ async def _meshed(stack: AsyncExitStack, folder: Path, *, tls: bool) -> Call:
         service="gateway",
         settings=caller,
         clock=clock,
-        telemetry=Telemetry(service="gateway", settings=caller),
+        telemetry=await _telemetry(stack, caller, "gateway"),
         breakers=breakers,
         targets={"auth_svc": server.address},
         plaintext=not tls,
     )
     stack.push_async_callback(mesh.stop)
-    stack.enter_context(acting_as(mint.mint(tenant="bench", scopes=["profile:read"])))
-    stub = pb_grpc.AuthServiceStub(mesh.channel("auth_svc"))
-    return lambda: stub.VerifyToken(REQUEST)
+    stack.enter_context(acting_as(mint.mint(tenant="bench", scopes=["profile:read", "deliveries:read"])))
+    return Calls.on(mesh.channel("auth_svc"))
 
 
 async def _rate(call: Call, seconds: float) -> tuple[float, float, list[float]]:
@@ -143,6 +216,14 @@ async def _alone(call: Call, count: int) -> float:
     return statistics.median(found)
 
 
+async def _streamed(call: Call, count: int) -> float:
+    """Messages per second of one stream after the other."""
+    began = time.perf_counter()
+    for _ in range(count):
+        await call()
+    return count * MESSAGES / (time.perf_counter() - began)
+
+
 async def measure(*, seconds: float = 0.4, rounds: int = 9) -> dict[str, dict[str, float]]:
     """Measures bare and meshed calls, with TLS off and on.
 
@@ -153,7 +234,8 @@ async def measure(*, seconds: float = 0.4, rounds: int = 9) -> dict[str, dict[st
     Returns:
         By variant ("plaintext", "mtls"): ``bare_rps``, ``mesh_rps``, ``ratio``, ``bare_cpu_us``, ``mesh_cpu_us`` (processor time of a
         call, both sides together; steadier than rates on a busy machine), ``bare_p50_us``, ``mesh_p50_us`` (one caller),
-        ``added_p50_us``, ``bare_p99_us``, ``mesh_p99_us`` (32 callers); and under "mtls" ``ratio_to_plaintext``.
+        ``added_p50_us``, ``bare_p99_us``, ``mesh_p99_us`` (32 callers), ``bare_stream_mps``, ``mesh_stream_mps`` (messages a second),
+        ``stream_ratio``; and under "mtls" ``ratio_to_plaintext``.
     """
     results: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="mesh-tax-") as name:
@@ -168,21 +250,26 @@ async def measure(*, seconds: float = 0.4, rounds: int = 9) -> dict[str, dict[st
 async def _compare(folder: Path, *, tls: bool, seconds: float, rounds: int) -> dict[str, float]:
     async with AsyncExitStack() as stack:
         calls = {"bare": await _bare(stack, folder, tls=tls), "mesh": await _meshed(stack, folder, tls=tls)}
-        found: dict[str, dict[str, list[float]]] = {kind: {"rps": [], "cpu_us": [], "p50_us": [], "p99_us": []} for kind in calls}
+        names = ("rps", "cpu_us", "p50_us", "p99_us", "stream_mps")
+        found: dict[str, dict[str, list[float]]] = {kind: {name: [] for name in names} for kind in calls}
         for call in calls.values():  # connections, caches
-            await _rate(call, min(seconds, 0.3))
-            await _alone(call, 50)
+            await _rate(call.unary, min(seconds, 0.3))
+            await _alone(call.unary, 50)
+            await _streamed(call.stream, 1)
         for _ in range(rounds):
             for kind, call in calls.items():
-                rate, cpu, latencies = await _rate(call, seconds)
-                measures = (rate, cpu, await _alone(call, 200), statistics.quantiles(latencies, n=100)[98])
+                rate, cpu, latencies = await _rate(call.unary, seconds)
+                alone, streamed = await _alone(call.unary, 200), await _streamed(call.stream, 2)
+                measures = (rate, cpu, alone, statistics.quantiles(latencies, n=100)[98], streamed)
                 for values, value in zip(found[kind].values(), measures, strict=True):
                     values.append(value)
         result: dict[str, float] = {
             f"{kind}_{name}": round(statistics.median(values)) for kind, named in found.items() for name, values in named.items()
         }
-        ratios = (mesh / bare for mesh, bare in zip(found["mesh"]["rps"], found["bare"]["rps"], strict=True))
-        return {**result, "ratio": round(statistics.median(ratios), 3), "added_p50_us": result["mesh_p50_us"] - result["bare_p50_us"]}
+        for name, ratio in (("rps", "ratio"), ("stream_mps", "stream_ratio")):
+            pairs = zip(found["mesh"][name], found["bare"][name], strict=True)
+            result[ratio] = round(statistics.median(mesh / bare for mesh, bare in pairs), 3)
+        return {**result, "added_p50_us": result["mesh_p50_us"] - result["bare_p50_us"]}
 
 
 def main() -> int:
