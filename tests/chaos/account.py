@@ -20,12 +20,14 @@ class Account:
         accepted: what was promised.
         delivered: what came out, and how often.
         unknown: what the product itself says it cannot know the outcome of (OUTCOME_UNKNOWN in the delivery or in its timeline).
+        unaccounted: due times that the ledger lacks, and rows of the ledger that no rule asked for (`tocsin audit`).
     """
 
     attempted: set[str] = field(default_factory=set)
     accepted: set[str] = field(default_factory=set)
     delivered: Counter[str] = field(default_factory=Counter)
     unknown: set[str] = field(default_factory=set)
+    unaccounted: int = 0
 
     def deliver(self, ids: Iterable[str]) -> None:
         """Adds what came out."""
@@ -61,7 +63,7 @@ class Account:
         """Is "valid", "invalid", or "unknown" for a run that tried nothing."""
         if not self.attempted or not self.accepted:
             return "unknown"
-        return "invalid" if self.lost or self.unexpected or self.duplicated else "valid"
+        return "invalid" if self.lost or self.unexpected or self.duplicated or self.unaccounted else "valid"
 
     def __str__(self) -> str:
         """The account in one line."""
@@ -74,6 +76,7 @@ class Account:
             "unexpected": len(self.unexpected),
             "recovered": len(self.recovered),
             "outcome unknown": len(self.unknown),
+            "unaccounted": self.unaccounted,
         }
         return f"{self.verdict}: " + ", ".join(f"{name} {count}" for name, count in counts.items())
 

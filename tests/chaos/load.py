@@ -6,6 +6,7 @@ with `Load.settle`, which waits for what was promised and gives the account.
 
 import asyncio
 import itertools
+import json
 import os
 import random
 import uuid
@@ -63,6 +64,7 @@ class Load:
         self._patience = patience
         self._notify = notify or {"to": ["ann@example.com"], "text": "Rings once."}
         self._turn = 0
+        self._begun = datetime.now(UTC)
         self.account = Account()
         self.answers: Counter[int] = Counter()
 
@@ -160,7 +162,15 @@ class Load:
         await self.ask_for_unknown(found)
         self.account.delivered.clear()
         self.account.deliver(found)
+        self.account.unaccounted = await self.audit()
         return self.account
+
+    async def audit(self) -> int:
+        """Due times without a row in the ledger, and rows without a due time, as the scheduler recomputes them from the rules."""
+        answer = await self._clients[0].get("/v1/firings:audit", params={"startTime": self._begun.isoformat()})
+        answer.raise_for_status()
+        summary = json.loads(answer.text.splitlines()[-1])["summary"]
+        return int(summary.get("missing", 0)) + int(summary.get("unexpected", 0))
 
     async def arrived(self, *, seconds: float) -> bool:
         """Whether all that was accepted has arrived, or is known to be unknown, within so many seconds."""

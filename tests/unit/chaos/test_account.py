@@ -31,3 +31,18 @@ def test_an_answer_that_never_came_is_recovered_by_its_mail() -> None:
     account.deliver("ab")
     assert account.recovered == {"b"}
     assert account.verdict == "valid"
+
+
+@pytest.mark.parametrize(("delivered", "unknown", "verdict"), [("ab", "c", "valid"), ("abcc", "c", "valid"), ("abbc", "c", "invalid")])
+def test_an_unknown_outcome_excuses_itself_alone(delivered: str, unknown: str, verdict: str) -> None:
+    """It may be missing or there twice; any other one may not."""
+    account = Account(attempted=set("abc"), accepted=set("abc"), unknown=set(unknown))
+    account.deliver(delivered)
+    assert account.verdict == verdict
+
+
+def test_a_ledger_that_differs_from_the_rules_is_invalid() -> None:
+    """Every due time has its row, even if every mail has arrived."""
+    account = Account(attempted={"a"}, accepted={"a"}, unaccounted=1)
+    account.deliver("a")
+    assert account.verdict == "invalid"
