@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from gateway.spool import CallKeeper, Entry, Forwarder, Spool, SpoolFull, SpoolStore, metadata, stamps
 from tocsin.api.scheduler.v1 import trigger_service_pb2 as pb
 from tocsin.clock import SystemClock
-from tocsin.database import Database, current, downgrade, migrate, schema_differences
+from tocsin.database import Database, DatabaseUnavailable, current, downgrade, migrate, schema_differences
 from tocsin.errors import InvalidInput, NotFound, Unavailable
 from tocsin.mesh.context import current as current_call
 from tocsin.testing.waiting import eventually
@@ -132,6 +132,28 @@ async def test_the_spool_is_bounded(tmp_path: Path, far: Far) -> None:
     assert refused.value.retry_after
     assert rig.spool.depth == 3
     await rig.stop()
+
+
+async def pages(rig: Rig, most: int) -> int:
+    """Bounds the file: to the pages that it has if ``most`` is 0. Returns the bound."""
+    async with rig.database.transaction() as connection:
+        bound = most or (await connection.exec_driver_sql("PRAGMA page_count")).scalar_one()
+        return (await connection.exec_driver_sql(f"PRAGMA max_page_count = {bound}")).scalar_one()
+
+
+async def test_a_call_that_finds_no_room_on_the_disk_is_refused(rig: Rig, far: Far) -> None:
+    """It is not counted as waiting; what was taken on stays, and room again is enough."""
+    await rig.put("before")
+    await pages(rig, 0)
+    with pytest.raises(DatabaseUnavailable, match="full") as refused:
+        await rig.put("x" * 10_000)
+    assert refused.value.retry_after
+    assert rig.spool.depth == 1
+    await pages(rig, 1_000_000)
+    await rig.put("after")
+    far.away = False
+    await eventually(lambda: rig.spool.depth == 0)
+    assert [topic for _, topic in far.seen] == ["before", "after"]
 
 
 async def test_the_schema_is_the_one_in_the_code_and_goes_down(tmp_path: Path) -> None:
