@@ -125,8 +125,8 @@ def _settings(folder: Path, service: str) -> BenchSettings:
     return settings.model_copy(update={"drain_seconds": 0.0, "grace_seconds": 0.1, "trace_sample_ratio": SAMPLED})
 
 
-async def _bare(stack: AsyncExitStack, folder: Path, *, tls: bool) -> Calls:
-    """The calls over grpc.aio alone; with ``tls`` over the same mutual TLS."""
+async def bare(stack: AsyncExitStack, folder: Path, *, tls: bool) -> tuple[Calls, int]:
+    """The calls over grpc.aio alone, and the server's port; with ``tls`` over the same mutual TLS."""
     server = grpc.aio.server()
     pb_grpc.add_AuthServiceServicer_to_server(Answers(), server)
     delivery_grpc.add_DeliveryServiceServicer_to_server(Streams(), server)
@@ -141,7 +141,7 @@ async def _bare(stack: AsyncExitStack, folder: Path, *, tls: bool) -> Calls:
     await server.start()
     stack.push_async_callback(server.stop, 0)
     stack.push_async_callback(channel.close)
-    return Calls.on(channel, timeout=5)
+    return Calls.on(channel, timeout=5), port
 
 
 async def _telemetry(stack: AsyncExitStack, settings: BenchSettings, service: str) -> Telemetry:
@@ -152,7 +152,7 @@ async def _telemetry(stack: AsyncExitStack, settings: BenchSettings, service: st
     return telemetry
 
 
-async def _meshed(stack: AsyncExitStack, folder: Path, *, tls: bool) -> Calls:
+async def meshed(stack: AsyncExitStack, folder: Path, *, tls: bool) -> Calls:
     """The calls through both chains: token, scope, validation, breaker, metrics, traces of which one in a hundred is recorded."""
     clock = SystemClock()
     mint = TokenMint(clock=clock)
@@ -191,7 +191,7 @@ async def _meshed(stack: AsyncExitStack, folder: Path, *, tls: bool) -> Calls:
     return Calls.on(mesh.channel("auth_svc"))
 
 
-async def _rate(call: Call, seconds: float) -> tuple[float, float, list[float]]:
+async def rate(call: Call, seconds: float) -> tuple[float, float, list[float]]:
     """With 32 callers: calls per second, processor time of one call, and the latency of each call, in microseconds."""
     clock, worked = time.perf_counter, time.process_time()
     end, latencies = clock() + seconds, list[float]()
@@ -206,7 +206,7 @@ async def _rate(call: Call, seconds: float) -> tuple[float, float, list[float]]:
     return len(latencies) / (clock() - began), (time.process_time() - worked) / len(latencies) * 1e6, latencies
 
 
-async def _alone(call: Call, count: int) -> float:
+async def alone(call: Call, count: int) -> float:
     """The median latency in microseconds of one call after the other."""
     found: list[float] = []
     for _ in range(count):
@@ -249,18 +249,19 @@ async def measure(*, seconds: float = 0.4, rounds: int = 9) -> dict[str, dict[st
 
 async def _compare(folder: Path, *, tls: bool, seconds: float, rounds: int) -> dict[str, float]:
     async with AsyncExitStack() as stack:
-        calls = {"bare": await _bare(stack, folder, tls=tls), "mesh": await _meshed(stack, folder, tls=tls)}
+        direct, _ = await bare(stack, folder, tls=tls)
+        calls = {"bare": direct, "mesh": await meshed(stack, folder, tls=tls)}
         names = ("rps", "cpu_us", "p50_us", "p99_us", "stream_mps")
         found: dict[str, dict[str, list[float]]] = {kind: {name: [] for name in names} for kind in calls}
         for call in calls.values():  # connections, caches
-            await _rate(call.unary, min(seconds, 0.3))
-            await _alone(call.unary, 50)
+            await rate(call.unary, min(seconds, 0.3))
+            await alone(call.unary, 50)
             await _streamed(call.stream, 1)
         for _ in range(rounds):
             for kind, call in calls.items():
-                rate, cpu, latencies = await _rate(call.unary, seconds)
-                alone, streamed = await _alone(call.unary, 200), await _streamed(call.stream, 2)
-                measures = (rate, cpu, alone, statistics.quantiles(latencies, n=100)[98], streamed)
+                per_second, cpu, latencies = await rate(call.unary, seconds)
+                p50, p99 = await alone(call.unary, 200), statistics.quantiles(latencies, n=100)[98]
+                measures = (per_second, cpu, p50, p99, await _streamed(call.stream, 2))
                 for values, value in zip(found[kind].values(), measures, strict=True):
                     values.append(value)
         result: dict[str, float] = {
