@@ -16,8 +16,9 @@ import httpx
 from tocsin.clock import Clock
 from tocsin.errors import FailedPrecondition, ResourceExhausted, Unavailable
 from tocsin.lifecycle import ExitCode
-from tocsin.stack.layout import SERVICES, Layout, log_folder, plan, ports_in_use
+from tocsin.stack.layout import Layout, log_folder, plan, ports_in_use
 from tocsin.stack.picture import StackPicture, StackRunning, is_running, locked, read_picture, supervisor_of
+from tocsin.stack.renewal import Certificates
 from tocsin.stack.supervisor import ServiceRefused, Supervisor, tail
 from tocsin.stack.view import View, welcome
 
@@ -26,7 +27,6 @@ _PRIVATE_FILE: Final = 0o600
 _DYING_SECONDS: Final = 1.0
 _ORPHAN_SECONDS: Final = 3.0
 _POLL_SECONDS: Final = 0.1
-_RENEWAL_SECONDS: Final = 3600.0
 _HEALTH_SECONDS: Final = 5.0
 
 
@@ -85,7 +85,7 @@ async def up(stack: Stack, *, view: View, clock: Clock, show_key: bool) -> int:
     await _check_folder(layout, clock)
     with locked(layout.state):
         await _check_ports(layout, clock)
-        _make_certificates(stack, clock)
+        _certificates(stack, clock).ensure()
         new_start = not layout.api_key_file.exists()
         supervisor = Supervisor(layout=layout, programs=stack.programs, env=stack.env, pid=os.getpid(), clock=clock, on_change=view.changed)
         with view, _signals(supervisor) as told:
@@ -162,7 +162,7 @@ async def _health(url: str) -> dict[str, Any] | None:
 async def _run(stack: Stack, supervisor: Supervisor, view: View, told: asyncio.Event, clock: Clock, *, show_key: bool) -> int:
     stopping = asyncio.create_task(told.wait())
     getting_ready = asyncio.create_task(supervisor.wait_ready())
-    renewing = asyncio.create_task(_renew(stack, clock))
+    renewing = asyncio.create_task(_certificates(stack, clock).keep(view.say))
     try:
         await supervisor.start()
         await asyncio.wait((stopping, getting_ready), return_when=asyncio.FIRST_COMPLETED)
@@ -179,13 +179,6 @@ async def _run(stack: Stack, supervisor: Supervisor, view: View, told: asyncio.E
         await asyncio.wait((stopping, getting_ready, renewing))
         await supervisor.stop()
     return ExitCode.OK
-
-
-async def _renew(stack: Stack, clock: Clock) -> None:
-    """Replaces certificates before they end; services read them again by themselves."""
-    while True:
-        await clock.sleep(_RENEWAL_SECONDS)
-        _make_certificates(stack, clock)
 
 
 async def _check_folder(layout: Layout, clock: Clock) -> None:
@@ -264,11 +257,8 @@ def _make_folders(layout: Layout) -> None:
     log_folder(layout.state).mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
 
 
-def _make_certificates(stack: Stack, clock: Clock) -> None:
-    from tocsin.mesh.identity import ensure_pki  # gRPC takes long to import, and the commands of every day do without
-
-    trust_domain = stack.env.get("TOCSIN_TRUST_DOMAIN") or "tocsin.local"
-    ensure_pki(folder=stack.layout.state / "pki", services=SERVICES, trust_domain=trust_domain, clock=clock)
+def _certificates(stack: Stack, clock: Clock) -> Certificates:
+    return Certificates(state=stack.layout.state, trust_domain=stack.env.get("TOCSIN_TRUST_DOMAIN") or "tocsin.local", clock=clock)
 
 
 def _key(layout: Layout) -> str | None:

@@ -1,0 +1,60 @@
+"""Certificates of a stack are renewed while it runs."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from tocsin.mesh.identity import LIFETIME
+from tocsin.stack.layout import SERVICES
+from tocsin.stack.renewal import LOOK_SECONDS, Certificates
+from tocsin.testing.clock import FakeClock
+
+
+@pytest.fixture
+async def told(tmp_path: Path, clock: FakeClock) -> AsyncGenerator[list[str]]:
+    """A stack's certificates are kept; what it is told of them."""
+    words: list[str] = []
+    certificates = Certificates(state=tmp_path, trust_domain="tocsin.local", clock=clock)
+    certificates.ensure()
+    keeping = asyncio.create_task(certificates.keep(words.append))
+    await clock.advance(1)
+    yield words
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+
+
+def expiry(state: Path, service: str) -> timedelta:
+    """When a certificate ends, counted from the first day of the clock."""
+    pem = (state / "pki" / f"{service}.pem").read_bytes()
+    return x509.load_pem_x509_certificate(pem).not_valid_after_utc - FakeClock().now()
+
+
+async def test_every_certificate_is_renewed_with_a_third_of_its_life_left(tmp_path: Path, clock: FakeClock, told: list[str]) -> None:
+    """Not before, and without anybody's word."""
+    first = LIFETIME
+    clock.set(clock.now() + LIFETIME * 0.6)
+    await clock.advance(LOOK_SECONDS)
+    assert {expiry(tmp_path, service) for service in SERVICES} == {first}
+    clock.set(clock.now() + LIFETIME * 0.1)
+    await clock.advance(LOOK_SECONDS)
+    assert all(expiry(tmp_path, service) > first for service in SERVICES)
+    assert told == []
+
+
+async def test_a_folder_that_cannot_be_used_is_told_and_tried_again(tmp_path: Path, clock: FakeClock, told: list[str]) -> None:
+    """A full disk must not end the renewal."""
+    folder, away = tmp_path / "pki", tmp_path / "away"
+    folder.rename(away)
+    folder.write_text("in the way")
+    clock.set(clock.now() + LIFETIME * 0.7)
+    await clock.advance(LOOK_SECONDS)
+    assert told
+    assert all("certificates cannot be renewed" in words for words in told)
+    folder.unlink()
+    away.rename(folder)
+    await clock.advance(LOOK_SECONDS)
+    assert all(expiry(tmp_path, service) > LIFETIME for service in SERVICES)
