@@ -5,7 +5,7 @@ while plans are made, and what one batch reads does not wait for what another on
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,7 +16,7 @@ from scheduler_svc.ports import Due, Fired, Pending, Planner
 from scheduler_svc.recurrence import Micros, Overlapping
 from scheduler_svc.store.changes import note
 from scheduler_svc.store.firing_rows import parcel_in, present
-from scheduler_svc.store.sql import CHANGE, Fields, Statement, is_sqlite, plan_anew
+from scheduler_svc.store.sql import CHANGE, Fields, Statement, is_sqlite, numbers, plan_anew
 
 _FIELDS: Final = (
     "id, tenant, shard, priority, next_fire_at, ordinal, skip_before, trigger_rule, anchor_at, kind, action, retry, traceparent, version, "
@@ -61,8 +61,8 @@ _OF_ALARM: Final = (
 # One statement moves the alarms and writes a row of each, so that what the rows need of an alarm never travels to us and back.
 _FIRE: Final = (
     "WITH moved AS (UPDATE alarms AS a SET next_fire_at = v.following, ordinal = v.ordinal, state = v.state "  # noqa: S608  constants
-    "FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::integer[], $6::smallint[], $7::text[], $8::smallint[], "
-    "$9::smallint[], $10::text[], $11::smallint[]) "
+    "FROM unnest($1::text[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::integer[], $6::text::smallint[], "
+    "$7::text[], $8::text::smallint[], $9::text::smallint[], $10::text[], $11::text::smallint[]) "
     "AS v(alarm, due, version, following, ordinal, state, firing, going, outcome, reason, flags) "
     f"WHERE {_GUARD} RETURNING a.id, a.tenant, a.shard, a.priority, a.kind, a.action, a.retry, a.traceparent, "
     "v.firing, v.due, v.going, v.outcome, v.reason, v.flags) "
@@ -70,12 +70,12 @@ _FIRE: Final = (
 )
 _MOVE_SOME: Final = (
     "UPDATE alarms AS a SET next_fire_at = v.following, ordinal = v.ordinal, state = v.state "  # noqa: S608  constants
-    "FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::integer[], $6::smallint[]) "
+    "FROM unnest($1::text[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::integer[], $6::text::smallint[]) "
     f"AS v(alarm, due, version, following, ordinal, state) WHERE {_GUARD} RETURNING a.id"
 )
 _INSERT_SOME: Final = (
     f"{_INTO} SELECT {_OF_ALARM.format(firing='r.id', a='a', r='r', now='$8::bigint')} "  # noqa: S608  constants
-    "FROM unnest($1::text[], $2::text[], $3::bigint[], $4::smallint[], $5::smallint[], $6::text[], $7::smallint[]) "
+    "FROM unnest($1::text[], $2::text[], $3::text::bigint[], $4::text::smallint[], $5::text::smallint[], $6::text[], $7::text::smallint[]) "
     "AS r(alarm, id, due, going, outcome, reason, flags) JOIN alarms AS a ON a.id = r.alarm"
 )
 _AGAIN: Final = " ON CONFLICT DO NOTHING"
@@ -229,16 +229,18 @@ class Batch:
         if not self._moves:
             return 0
         await plan_anew(connection)
-        _, firings, _, *rest = _columns(self._rows)
-        return (await connection.exec_driver_sql(_FIRE + tail, (*_columns(self._moves), firings, *rest, self._now))).rowcount
+        _, firings, _, *rest = _columns(self._rows, texts=(0, 1, 5))
+        moves = _columns(self._moves, texts=(0,))
+        return (await connection.exec_driver_sql(_FIRE + tail, (*moves, firings, *rest, self._now))).rowcount
 
     async def _write_some(self, connection: AsyncConnection, tail: str) -> int:
         """An alarm that catches up has several rows, and one that waits for something from outside has none here."""
-        moved = {row[0] for row in (await connection.exec_driver_sql(_MOVE_SOME, _columns(self._moves))).fetchall()}
+        moves = _columns(self._moves, texts=(0,))
+        moved = {row[0] for row in (await connection.exec_driver_sql(_MOVE_SOME, moves)).fetchall()}
         rows = [row for row in self._rows if row[0] in moved]
         if not rows:
             return 0
-        return (await connection.exec_driver_sql(_INSERT_SOME + tail, (*_columns(rows), self._now))).rowcount
+        return (await connection.exec_driver_sql(_INSERT_SOME + tail, (*_columns(rows, texts=(0, 1, 5)), self._now))).rowcount
 
     async def _keep_written(self, connection: AsyncConnection) -> None:
         """Lets go only what was written: not what was changed meanwhile, and not twice what a rule means again that was changed back."""
@@ -266,5 +268,7 @@ class Batch:
         self.fired.parcels += [parcel_in(firing) for firing in firings if firing.state is FiringState.PENDING]
 
 
-def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[tuple[Any, ...], ...]:
-    return tuple(zip(*rows, strict=True))
+def _columns(rows: Sequence[tuple[Any, ...]], *, texts: Collection[int]) -> tuple[Sequence[str] | str, ...]:
+    """The columns of rows, those of ``texts`` as they are and the others, which are numbers, as `numbers`."""
+    columns: Iterable[tuple[Any, ...]] = zip(*rows, strict=True)
+    return tuple(column if place in texts else numbers(column) for place, column in enumerate(columns))

@@ -15,7 +15,7 @@ from scheduler_svc.store.changes import note, note_updated, noting, read_changes
 from scheduler_svc.store.failures import count_failures
 from scheduler_svc.store.fence import owned
 from scheduler_svc.store.firing_rows import PARCEL_FIELDS, firing_of, parcel_of
-from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, begin_change, plan_anew
+from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, begin_change, is_sqlite, numbers, plan_anew
 from scheduler_svc.store.tables import firings
 from tocsin.clock import to_micros
 from tocsin.database import Database
@@ -27,6 +27,8 @@ _COLUMN_OF: Final = {"alarm": "alarm", "state": "state", "outcome": "outcome", "
 _OUTCOME: Final = f"CASE WHEN outcome <> 5 THEN outcome WHEN fired_at - due_at <= {ON_TIME} THEN 1 ELSE 2 END"
 _REASON: Final = f"CASE WHEN outcome <> 5 THEN reason WHEN fired_at - due_at <= {ON_TIME} THEN '' ELSE 'LET_GO_LATE' END"
 _DONE: Final = "state = 3, attempts = attempts + 1, error = '', ready_at = NULL"
+# With both ends of the due times PostgreSQL leaves out the partitions in which none of the rows can be, once for all of them.
+_WITHIN: Final = "AND firings.due_at BETWEEN $5 AND $6"
 _SUCCEED: Final = Statement(
     sqlite=(
         f"UPDATE firings SET {_DONE}, outcome = {_OUTCOME}, reason = {_REASON}, result = ?3, completed_at = ?4, "  # noqa: S608  constants
@@ -34,11 +36,11 @@ _SUCCEED: Final = Statement(
         "WHERE id = ?1 AND due_at = ?2 AND state IN (1, 2, 4)"
     ),
     postgresql=noting(
-        f"UPDATE firings SET {_DONE}, outcome = {_OUTCOME}, reason = {_REASON}, result = v.output, completed_at = v.completed, "  # noqa: S608  constants
+        f"UPDATE firings SET {_DONE}, outcome = {_OUTCOME}, reason = {_REASON}, result = v.output, completed_at = $4::bigint, "  # noqa: S608  constants
         f"action = CASE WHEN origin = 2 THEN action ELSE ''::bytea END, change_no = {CHANGE.postgresql} "
-        "FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::bigint[]) AS v(firing, due, output, completed) "
-        "WHERE firings.id = v.firing AND firings.due_at = v.due AND state IN (1, 2, 4)",
-        now="v.completed",
+        "FROM unnest($1::text[], $2::text::bigint[], $3::bytea[]) AS v(firing, due, output) "
+        f"WHERE firings.id = v.firing AND firings.due_at = v.due AND state IN (1, 2, 4) {_WITHIN}",
+        now="$4::bigint",
     ),
 )
 _SET_BACK: Final = Statement(
@@ -168,7 +170,7 @@ class SqlLedger:
             due |= await self._dues(connection, [firing for firing in (*done, *failed) if firing not in due])
             await begin_change(connection)
             await plan_anew(connection)
-            await _SUCCEED.many(connection, _successes(done, due, now))
+            await _succeed(connection, _successes(done, due), now)
             await _SET_BACK.many(connection, _setbacks(failed, due, now))
             await note_updated(connection, list(due), now=now)
             counted = [firing for firing in due if firing not in known or known[firing].flags & COUNTED]
@@ -207,9 +209,19 @@ def _homeless() -> Unavailable:
     return Unavailable("No shard is held by this replica now.", retry_after=1.0)
 
 
-def _successes(done: Mapping[str, Succeeded], due: Mapping[str, Micros], now: Micros) -> list[tuple[Any, ...]]:
-    """Rows for `_SUCCEED`, in the order in which every transaction locks them."""
-    return [(firing, due[firing], done[firing].output or None, now) for firing in sorted(done.keys() & due.keys())]
+async def _succeed(connection: AsyncConnection, rows: Sequence[tuple[str, Micros, bytes | None]], now: Micros) -> None:
+    if not rows:
+        return
+    if is_sqlite(connection):
+        await connection.exec_driver_sql(_SUCCEED.sqlite, [(*row, now) for row in rows])
+        return
+    firings, dues, outputs = map(list, zip(*rows, strict=True))
+    await connection.exec_driver_sql(_SUCCEED.postgresql, (firings, numbers(dues), outputs, now, min(dues), max(dues)))
+
+
+def _successes(done: Mapping[str, Succeeded], due: Mapping[str, Micros]) -> list[tuple[str, Micros, bytes | None]]:
+    """Rows for `_succeed`, in the order in which every transaction locks them."""
+    return [(firing, due[firing], done[firing].output or None) for firing in sorted(done.keys() & due.keys())]
 
 
 def _setbacks(failed: Mapping[str, Setback], due: Mapping[str, Micros], now: Micros) -> list[tuple[Any, ...]]:

@@ -63,6 +63,14 @@ class Statement:
         return (await connection.exec_driver_sql(self.of(connection), parameters)).rowcount
 
 
+def numbers(values: Iterable[int | None]) -> str:
+    """Integers as PostgreSQL reads an array of them, for a parameter such as ``$1::text::bigint[]``.
+
+    asyncpg asks of every element of an array whether it is an array itself, which takes longer than to write and to read a text.
+    """
+    return "{" + ",".join(map(str, values)).replace("None", "NULL") + "}"
+
+
 def is_sqlite(connection: AsyncConnection) -> bool:
     """Whether the connection speaks to SQLite."""
     return connection.dialect.name == "sqlite"
