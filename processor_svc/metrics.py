@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from processor_svc.domain import End, Failed, Job, Released, Succeeded, TaskAction
 from processor_svc.pool import ThreadPool
 from processor_svc.worker import Worker
+from tocsin.telemetry.distribution import Distribution
 
 _BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300)
 _OTHER = "(none)"
@@ -19,13 +20,13 @@ class JobMetrics:
     def __init__(self, registry: CollectorRegistry, *, handlers: Iterable[str]) -> None:
         """Registers the metrics; a task of no handler is timed with those of none of the ``handlers``."""
         self._jobs = Counter("tocsin_processor_jobs", "Jobs by kind of action and by end.", ("kind", "end"), registry=registry)
-        seconds = Histogram(
-            "tocsin_processor_job_seconds", "Length of a job, by handler.", ("kind", "handler"), registry=registry, buckets=_BUCKETS
+        seconds = Distribution(
+            "tocsin_processor_job_seconds", "Length of a job, by handler.", ("kind", "handler"), registry=registry, bounds=_BUCKETS
         )
         # To look a child up by its labels takes longer than to count.
         self._ends = {(kind, end): self._jobs.labels(kind, name) for kind in ("task", "notify") for end, name in _ENDS.items()}
-        self._task_seconds = {handler: seconds.labels("task", handler) for handler in (*handlers, _OTHER)}
-        self._notify_seconds = seconds.labels("notify", "")
+        self._task_seconds = {handler: seconds.series("task", handler) for handler in (*handlers, _OTHER)}
+        self._notify_seconds = seconds.series("notify", "")
         self._registry = registry
 
     def watch(self, *, worker: Worker, threads: ThreadPool) -> None:
@@ -44,7 +45,7 @@ class JobMetrics:
         action = job.action
         if isinstance(action, TaskAction):
             self._ends["task", type(end)].inc()
-            (self._task_seconds.get(action.handler) or self._task_seconds[_OTHER]).observe(seconds)
+            (self._task_seconds.get(action.handler) or self._task_seconds[_OTHER]).add(seconds)
         else:
             self._ends["notify", type(end)].inc()
-            self._notify_seconds.observe(seconds)
+            self._notify_seconds.add(seconds)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from processor_svc.domain import Action, End, Failed, Job, Json, Lease, NotifyAction, Released, Succeeded, TaskAction
+from processor_svc.domain import Action, End, Failed, Job, Json, Lane, Lease, NotifyAction, Released, Succeeded, TaskAction
 from processor_svc.ports import WorkSession, WorkSource
 from processor_svc.streams import Fleet
 from tocsin.clock import Clock
@@ -19,6 +19,7 @@ from tocsin.clock import Clock
 MAX_OUTPUT_BYTES: Final = 16 * 1024
 _REMEMBERED: Final = 2000
 _UNCONFIRMED: Final = 20_000
+_STRETCH: Final = 100
 _TICK_SECONDS: Final = 1.0
 _CONFIRMATION_SECONDS: Final = 1.0
 _STOPPED: Final = Released(message="the processor stopped before the job was done", retry_after=0.0)
@@ -107,6 +108,7 @@ class Worker:
         self._fleet = Fleet(name="scheduler_svc", endpoints=source.endpoints, session=self._session, clock=clock)
         self._endpoints: dict[str, _Endpoint] = {}
         self._running: dict[str, _Running] = {}
+        self._urgent: deque[_Running] = deque()
         self._waiting: deque[_Running] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._relief: asyncio.Handle | None = None
@@ -122,7 +124,7 @@ class Worker:
     @property
     def waiting(self) -> int:
         """Jobs that have not begun."""
-        return len(self._waiting)
+        return len(self._urgent) + len(self._waiting)
 
     async def start(self) -> None:
         """Begins to take jobs."""
@@ -134,8 +136,8 @@ class Worker:
     async def stop(self) -> None:
         """Takes no more jobs, waits for those that run, gives back those that outlast the grace, and sends every end."""
         self._stopping = True
-        while self._waiting:
-            self._finish(self._waiting.popleft(), _STOPPED)
+        while self.waiting:
+            self._finish(self._next(), _STOPPED)
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=self._grace)
             for task in late:
@@ -189,23 +191,31 @@ class Worker:
         else:
             now = self._clock.monotonic()
             entry = self._running[job.lease.firing] = _Running(job=job, endpoint=address, begun=now, extended=now)
-            self._waiting.append(entry)
+            (self._urgent if job.lane is Lane.CRITICAL else self._waiting).append(entry)
 
     def _begin(self) -> None:
         """Puts a task to work on the jobs that wait."""
         self._relief = None
-        if self._waiting:
+        if self.waiting:
             task = asyncio.create_task(self._work_on())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _work_on(self) -> None:
-        """Does one job after the other. As soon as one of them makes it wait, another task takes over: jobs that end at once share one."""
-        while self._waiting:
-            entry = self._waiting.popleft()
-            if self._waiting and self._relief is None:
+        """Does one job after the other. As soon as one of them makes it wait, another task takes over: jobs that end at once share one.
+
+        After a stretch it leaves the rest to another one in any case: between the two, streams are read and written.
+        """
+        for _ in range(_STRETCH):
+            if not self.waiting:
+                return
+            entry = self._next()
+            if self.waiting and self._relief is None:
                 self._relief = asyncio.get_running_loop().call_soon(self._begin)
             await self._work(entry)
+
+    def _next(self) -> _Running:
+        return (self._urgent or self._waiting).popleft()
 
     async def _work(self, entry: _Running) -> None:
         end: End = _STOPPED

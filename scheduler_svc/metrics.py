@@ -1,9 +1,11 @@
 """What Prometheus sees of the scheduler."""
 
+from collections import Counter as CountOf
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from scheduler_svc.dispatch import Dispatcher
@@ -12,6 +14,7 @@ from scheduler_svc.engine import Engine
 from scheduler_svc.ports import Fired, Shards
 from scheduler_svc.recurrence import Micros
 from scheduler_svc.views import Process
+from tocsin.telemetry.distribution import Distribution
 
 _LATENESS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 _BATCH: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -25,9 +28,10 @@ class SchedulerMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._outcomes = Counter("tocsin_scheduler_occurrences", "Ledger rows by outcome.", ("outcome",), registry=registry)
         self._by_outcome = {outcome: self._outcomes.labels(outcome.name.lower()) for outcome in Outcome}
-        self._lateness = Histogram(
-            "tocsin_scheduler_lateness_seconds", "From due to let go, of what was let go.", registry=registry, buckets=_LATENESS
+        self._lateness = Distribution(
+            "tocsin_scheduler_lateness_seconds", "From due to let go, of what was let go.", registry=registry, bounds=_LATENESS
         )
+        self._late = self._lateness.series()
         self._ends = Counter("tocsin_scheduler_attempts", "Attempts by the state that they led to.", ("state",), registry=registry)
         self._lost = Counter("tocsin_scheduler_deliveries_lost", "Deliveries that ended without a result.", registry=registry)
         batch = Histogram("tocsin_scheduler_batch_seconds", "Length of a transaction.", ("kind",), registry=registry, buckets=_BATCH)
@@ -41,9 +45,8 @@ class SchedulerMetrics:
         """See `scheduler_svc.ports.Observer`."""
         for outcome, count in fired.outcomes.items():
             self._by_outcome[outcome].inc(count)
-        observe = self._lateness.observe
-        for parcel in fired.parcels:
-            observe((now - parcel.due) / _SECOND)
+        for late, count in CountOf(now - parcel.due for parcel in fired.parcels).items():
+            self._late.add(late / _SECOND, count)
         self._fire_seconds.observe(seconds)
 
     def recorded(self, states: Mapping[FiringState, int], *, seconds: float) -> None:
@@ -104,7 +107,7 @@ class SchedulerMetrics:
         Gauge(name, text, registry=self._registry).set_function(read)
 
 
-def _samples(metric: Counter | Histogram, suffix: str) -> list[Sample]:
+def _samples(metric: Collector, suffix: str) -> list[Sample]:
     return [sample for family in metric.collect() for sample in family.samples if sample.name.endswith(suffix)]
 
 

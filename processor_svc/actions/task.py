@@ -1,14 +1,17 @@
 """The action `task`: runs a registered handler within its timeout."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Generator, Mapping
 from functools import partial
-from typing import Any, cast
+from types import coroutine
+from typing import Any, Final, cast
 
 from processor_svc.domain import End, Failed, HandlerNotFound, Job, Json, Lane, Succeeded, TaskAction, TaskFailed
 from processor_svc.pool import ThreadPool
 from processor_svc.registry import Handler, Registry, TaskContext
 from tocsin.errors import InvalidInput
+
+_UNCHANGING: Final = (str, int, float, bool, type(None))
 
 
 class TaskRunner:
@@ -17,12 +20,13 @@ class TaskRunner:
     def __init__(self, *, registry: Registry, threads: ThreadPool) -> None:
         self._registry = registry
         self._threads = threads
+        self._last: tuple[TaskAction, Mapping[str, Any]] | None = None
 
     async def run(self, job: Job, action: TaskAction) -> End:
         """Runs the handler once; never raises but for cancellation."""
         try:
             handler = self._registry.get(action.handler)
-            arguments = handler.parse(action.input)
+            arguments = self._arguments(handler, action)
         except HandlerNotFound as error:
             return Failed(reason=error.error_reason, message=error.message, retryable=False)
         except InvalidInput as error:
@@ -31,11 +35,19 @@ class TaskRunner:
             arguments[handler.context_parameter] = _context(job)
         return await self._attempt(handler, arguments, critical=job.lane is Lane.CRITICAL)
 
+    def _arguments(self, handler: Handler, action: TaskAction) -> dict[str, Any]:
+        """The input as arguments. Jobs of a herd share one action, so it is read once, unless a handler could change what it got."""
+        if self._last is None or self._last[0] is not action:
+            arguments = handler.parse(action.input)
+            if not all(isinstance(value, _UNCHANGING) for value in arguments.values()):
+                return arguments
+            self._last = (action, arguments)
+        return dict(self._last[1])
+
     async def _attempt(self, handler: Handler, arguments: dict[str, Any], *, critical: bool) -> End:
         limit = asyncio.timeout(handler.timeout_seconds)
         try:
-            async with limit:
-                output = await self._call(handler, arguments, critical=critical)
+            output = await _within(limit, self._call(handler, arguments, critical=critical))
         except asyncio.CancelledError:
             if (current := asyncio.current_task()) is None or current.cancelling():
                 raise  # the processor stops
@@ -53,6 +65,34 @@ class TaskRunner:
         if handler.is_async:
             return await handler.function(**arguments)
         return await self._threads.run(partial(handler.function, **arguments), critical=critical)
+
+
+async def _within(limit: asyncio.Timeout, work: Coroutine[Any, Any, Json]) -> Json:
+    """What ``work`` returns. The limit applies from its first wait on: to arm a timer costs more than many handlers do without one."""
+    try:
+        first = work.send(None)
+    except StopIteration as end:
+        return end.value
+    async with limit:
+        return await _go_on(work, first)
+
+
+@coroutine
+def _go_on(work: Coroutine[Any, Any, Json], waits_for: Any) -> Generator[Any, Any, Json]:
+    """Awaits work that has begun and waits, as ``yield from`` does with what has not (PEP 380)."""
+    try:
+        while True:
+            try:
+                value = yield waits_for
+            except GeneratorExit:
+                work.close()
+                raise
+            except BaseException as error:  # noqa: BLE001  whatever it is, it is for the work to handle
+                waits_for = work.throw(error)
+            else:
+                waits_for = work.send(value)
+    except StopIteration as end:
+        return end.value
 
 
 def _context(job: Job) -> TaskContext:

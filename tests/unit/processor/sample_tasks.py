@@ -56,5 +56,26 @@ async def cancels() -> None:
     raise asyncio.CancelledError
 
 
+@task("sample.steps")
+async def steps() -> list[str]:
+    """Waits again and again, and handles what goes wrong meanwhile."""
+    seen = ["begun"]
+    await asyncio.sleep(0)
+    try:
+        await asyncio.wait_for(asyncio.Event().wait(), 0.001)
+    except TimeoutError:
+        seen.append("late")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(asyncio.sleep(0))
+    return [*seen, "done"]
+
+
+@task("sample.grow")
+async def grow(items: list[int]) -> list[int]:
+    """Changes what it was given."""
+    items.append(0)
+    return items
+
+
 def not_a_task() -> None:
     """Stays out of the registry."""

@@ -1,5 +1,6 @@
 """Every end that an action can come to."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -82,6 +83,29 @@ async def test_a_handler_says_when_to_try_again(threads: ThreadPool) -> None:
     end = await run_task(threads, "sample.later", {})
     assert isinstance(end, Failed)
     assert end.retry_after == 7.0
+
+
+async def test_a_handler_may_wait_as_often_as_it_likes(threads: ThreadPool) -> None:
+    """It runs on from each of its waits, with what they bring: values, errors, tasks of its own."""
+    assert await run_task(threads, "sample.steps", {}) == Succeeded({"value": ["begun", "late", "done"]})
+
+
+async def test_a_cancelled_run_cancels_its_handler(threads: ThreadPool) -> None:
+    """A processor that stops does not report an end of what it cut off."""
+    running = asyncio.create_task(run_task(threads, "sample.slow", {}))
+    await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_jobs_of_one_action_share_nothing_that_a_handler_can_change(threads: ThreadPool) -> None:
+    """Each gets the arguments of the action, whatever the one before did to its own."""
+    runner = TaskRunner(registry=Registry(handlers_of(sample_tasks)), threads=threads)
+    grow, add = TaskAction(handler="sample.grow", input={"items": [1]}), TaskAction(handler="sample.add", input={"left": 1, "right": 2})
+    for _ in range(2):
+        assert await runner.run(job(grow), grow) == Succeeded({"value": [1, 0]})
+        assert await runner.run(job(add), add) == Succeeded({"value": 3})
 
 
 async def test_a_plain_value_is_stored_as_an_object(threads: ThreadPool) -> None:

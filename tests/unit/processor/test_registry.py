@@ -22,7 +22,7 @@ def test_marked_functions_alone_become_handlers(registry: Registry) -> None:
     names = [handler.name for handler in registry]
     assert names == sorted(names)
     assert "sample.add" in names
-    assert len(names) == 8
+    assert len(names) == 10
 
 
 def test_built_in_handlers_are_found_through_the_entry_point() -> None:

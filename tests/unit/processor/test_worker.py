@@ -10,7 +10,7 @@ from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
 
 
-def job(firing: str, token: int = 1, lease_seconds: float = 30.0) -> Job:
+def job(firing: str, token: int = 1, lease_seconds: float = 30.0, lane: Lane = Lane.NORMAL) -> Job:
     """A job of the firing ``firing``."""
     return Job(
         lease=Lease(firing, token),
@@ -18,7 +18,7 @@ def job(firing: str, token: int = 1, lease_seconds: float = 30.0) -> Job:
         tenant="t1",
         alarm="",
         attempt=1,
-        lane=Lane.NORMAL,
+        lane=lane,
         action=TaskAction(handler="any", input={}),
         traceparent="",
     )
@@ -272,4 +272,21 @@ async def test_jobs_that_end_at_once_do_not_hold_up_those_that_wait(clock: FakeC
         bench.tasks.end(name, Succeeded({}))
     await eventually(lambda: len(stream.ends) == 11)
     assert bench.worker.in_flight == 0
+    await bench.worker.stop()
+
+
+async def test_a_critical_job_goes_before_those_that_wait(clock: FakeClock) -> None:
+    """However many came before it: between two stretches of jobs the streams are read, and it is next."""
+    bench = Bench(clock)
+    await bench.worker.start()
+    stream = await bench.stream()
+    names = [f"f{number}" for number in range(1000)]
+    for name in (*names, "urgent"):
+        bench.tasks.ends[name] = done = asyncio.get_running_loop().create_future()
+        done.set_result(Succeeded({}))
+    stream.events.put_nowait(WorkEvent(jobs=[job(name) for name in names]))
+    stream.events.put_nowait(WorkEvent(jobs=[job("urgent", lane=Lane.CRITICAL)]))
+    await eventually(lambda: len(stream.ends) == 1001)
+    assert bench.tasks.started.index("urgent") < 500
+    assert [name for name in bench.tasks.started if name != "urgent"] == names
     await bench.worker.stop()
