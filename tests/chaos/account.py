@@ -20,6 +20,7 @@ class Account:
         accepted: what was promised.
         delivered: what came out, and how often.
         unknown: what the product itself says it cannot know the outcome of (OUTCOME_UNKNOWN in the delivery or in its timeline).
+        dead: what the far end refused for good, as the product itself says (DEAD); filled by scenarios that make far ends do so.
         unaccounted: due times that the ledger lacks, and rows of the ledger that no rule asked for (`tocsin audit`).
     """
 
@@ -27,6 +28,7 @@ class Account:
     accepted: set[str] = field(default_factory=set)
     delivered: Counter[str] = field(default_factory=Counter)
     unknown: set[str] = field(default_factory=set)
+    dead: set[str] = field(default_factory=set)
     unaccounted: int = 0
 
     def deliver(self, ids: Iterable[str]) -> None:
@@ -36,12 +38,12 @@ class Account:
     @property
     def lost(self) -> set[str]:
         """Promised, and never came out, and nobody said that this might be."""
-        return self.accepted - self.delivered.keys() - self.unknown
+        return self.accepted - self.delivered.keys() - self.unknown - self.dead
 
     @property
     def unexpected(self) -> set[str]:
-        """Came out, and nobody had asked."""
-        return self.delivered.keys() - self.attempted
+        """Came out, and nobody had asked, or it had been given up."""
+        return (self.delivered.keys() - self.attempted) | (self.delivered.keys() & self.dead)
 
     @property
     def twice(self) -> set[str]:
@@ -76,6 +78,7 @@ class Account:
             "unexpected": len(self.unexpected),
             "recovered": len(self.recovered),
             "outcome unknown": len(self.unknown),
+            "dead": len(self.dead),
             "unaccounted": self.unaccounted,
         }
         return f"{self.verdict}: " + ", ".join(f"{name} {count}" for name, count in counts.items())

@@ -10,6 +10,7 @@ import binascii
 import email
 import email.policy
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -88,16 +89,17 @@ class _State:
     taken: int = 0
     keep: bool = True
     sessions: int = 0
+    injected: Counter[str] = field(default_factory=Counter[str])
     open: "set[_Session]" = field(default_factory=lambda: set[_Session]())
 
     def action(self, stage: Stage, line: str = "") -> Reply | Trouble | None:
         """What the script says, once it is asked."""
         for rule in self.rules:
             if rule.stage is stage and rule.when(line):
-                if rule.times is not None:
-                    rule.times -= 1
-                    if rule.times <= 0:
-                        self.rules.remove(rule)
+                rule.times = None if rule.times is None else rule.times - 1
+                if rule.times is not None and rule.times <= 0:
+                    self.rules.remove(rule)
+                self.injected[_label(stage, rule.action)] += 1
                 return rule.action
         return None
 
@@ -105,6 +107,10 @@ class _State:
         self.taken += 1
         if self.keep:
             self.messages.append(received)
+
+
+def _label(stage: Stage, action: Reply | Trouble) -> str:
+    return f"{stage.value} {action.code if isinstance(action, Reply) else action.name}"
 
 
 class SmtpSink:
@@ -149,6 +155,16 @@ class SmtpSink:
         """How many connections there were."""
         return self._state.sessions
 
+    @property
+    def injected(self) -> Counter[str]:
+        """How often scripts stepped in, by stage and action, such as "RCPT 450" or "END CUT"."""
+        return self._state.injected
+
+    @property
+    def pending(self) -> int:
+        """Scripts that have not stepped in as often as they are to."""
+        return len(self._state.rules)
+
     async def start(self) -> None:
         """Listens; ``port`` is real from now on, and stays the same after a stop."""
         if self._server is None:
@@ -162,10 +178,14 @@ class SmtpSink:
         server, self._server = self._server, None
         if server is not None:
             server.close()
-            for session in tuple(self._state.open):
-                session.cut()
+            await eventually(self._cut_all, what="the end of every session")
             await server.wait_closed()
-            await eventually(lambda: not self._state.open, what="the end of every session")
+
+    def _cut_all(self) -> bool:
+        """Whether no connection is left; asked again, because one that was just accepted begins after the listening has ended."""
+        for session in tuple(self._state.open):
+            session.cut()
+        return not self._state.open
 
     def script(
         self, stage: Stage, action: Reply | Trouble, *, times: int | None = 1, when: Callable[[str], bool] = lambda _line: True
@@ -182,8 +202,8 @@ class SmtpSink:
 
     def clear(self) -> None:
         """Forgets scripts and messages."""
-        self._state.rules.clear()
-        self._state.messages.clear()
+        for each in (self._state.rules, self._state.messages, self._state.injected):
+            each.clear()
         self._state.taken = 0
 
     async def received(self, count: int, *, seconds: float = 30.0) -> list[Received]:

@@ -95,6 +95,22 @@ async def test_it_checks_passwords() -> None:
         await sink.stop()
 
 
+async def test_it_counts_what_its_scripts_did() -> None:
+    """By stage and action; what has yet to happen is pending."""
+    sink = SmtpSink()
+    await sink.start()
+    try:
+        sink.script(Stage.RCPT, Reply(450, "later"), times=2)
+        with pytest.raises(aiosmtplib.SMTPRecipientsRefused):
+            await send(sink)
+        assert (sink.pending, dict(sink.injected)) == (1, {"RCPT 450": 1})
+        with pytest.raises(aiosmtplib.SMTPRecipientsRefused):
+            await send(sink)
+        assert (sink.pending, dict(sink.injected)) == (0, {"RCPT 450": 2})
+    finally:
+        await sink.stop()
+
+
 def make_certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
     """A self-signed certificate for 127.0.0.1, and a server's context with it."""
     key = ec.generate_private_key(ec.SECP256R1())

@@ -41,6 +41,14 @@ def test_an_unknown_outcome_excuses_itself_alone(delivered: str, unknown: str, v
     assert account.verdict == verdict
 
 
+@pytest.mark.parametrize(("delivered", "dead", "verdict"), [("ab", "c", "valid"), ("ab", "", "invalid"), ("abc", "c", "invalid")])
+def test_what_was_refused_for_good_is_not_lost(delivered: str, dead: str, verdict: str) -> None:
+    """It may be missing, and must not come out after all."""
+    account = Account(attempted=set("abc"), accepted=set("abc"), dead=set(dead))
+    account.deliver(delivered)
+    assert account.verdict == verdict
+
+
 def test_a_ledger_that_differs_from_the_rules_is_invalid() -> None:
     """Every due time has its row, even if every mail has arrived."""
     account = Account(attempted={"a"}, accepted={"a"}, unaccounted=1)
