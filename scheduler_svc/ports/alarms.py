@@ -73,12 +73,14 @@ class Candidate(NamedTuple):
         alarm: as it is made if nobody has its key; without a due time when ``refusal`` is not None.
         draft: what the line says.
         refusal: why it cannot be made; one that is there already may be the same all the same.
+        rule: the alarm's trigger as it is stored.
     """
 
     line: int
     alarm: Alarm
     draft: Any
     refusal: TocsinError | None
+    rule: str
 
 
 class Put(NamedTuple):

@@ -25,6 +25,7 @@ from scheduler_svc.recurrence.specs import (
     Threshold,
 )
 
+_dump: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _PLAIN_FIELDS: Final = ("start", "end", "count", "jitter", "spread", "spread_offset")
 
 
@@ -87,7 +88,7 @@ class Trigger:
             stored["exclude"] = self.exclude
         if self.overlap:
             stored["overlap"] = int(self.overlap)
-        return json.dumps(stored, separators=(",", ":"), ensure_ascii=False)
+        return _dump(stored)
 
     @staticmethod
     def decode(text: str) -> "Trigger":

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from scheduler_svc.domain import REQUESTED, Alarm, AlarmState, ulid
+from scheduler_svc.domain import REQUESTED, Alarm, AlarmState, shard_of, ulid
 from scheduler_svc.ports import Candidate, Hints, ImportStore, Put
-from scheduler_svc.recurrence import Every, Micros, Trigger
-from scheduler_svc.service.alarms import Caller, Draft, Place, drawn, first_or_none, revised
+from scheduler_svc.recurrence import Every, Micros, Trigger, anchor_of, settled
+from scheduler_svc.service.alarms import Caller, Draft, Place, drawn, first_or_none, not_moved, revised
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, InvalidInput, ResourceExhausted, TocsinError
 
@@ -118,7 +118,7 @@ class Import:
         self._now: Micros = clock.micros()
         self._identity = 0
         self._run, self._beginning = -1, ""
-        self._dues: dict[int, tuple[Trigger, Micros]] = {}
+        self._plans: dict[int, _Plan] = {}
         self._keys = _Nearby(_NEARBY_KEYS)
 
     def begin_batch(self) -> None:
@@ -131,18 +131,51 @@ class Import:
         Raises:
             InvalidInput: a line before it has the same key.
         """
-        self._keys.add(wish.draft.key, wish.line)
+        draft = wish.draft
+        self._keys.add(draft.key, wish.line)
+        plan = self._plan(draft.trigger)
+        if plan is None:
+            return self._long_candidate(wish)
+        now, identity, refusal, due = self._now, self._new_id(), None, None
+        if wish.state is not AlarmState.COMPLETED:
+            try:
+                due = self._due(plan, seed=identity)
+            except InvalidInput as error:
+                refusal = error
+        alarm = Alarm(
+            id=identity,
+            tenant=self._caller.tenant,
+            shard=shard_of(identity),
+            display_name=draft.display_name,
+            labels=draft.labels,
+            priority=draft.priority,
+            trigger=plan.trigger,
+            anchor=anchor_of(plan.trigger, now=now),
+            action=draft.action,
+            retry=draft.retry,
+            state=wish.state,
+            due=due,
+            created=now,
+            updated=now,
+            traceparent=self._caller.traceparent,
+            key=draft.key,
+            auto_pause_after=draft.auto_pause_after,
+            pause_reason=_pause_reason(wish),
+            rule_since=now,
+        )
+        return Candidate(wish.line, alarm, draft, refusal, plan.rule)
+
+    def _long_candidate(self, wish: Wish) -> Candidate:
+        """The alarm of a trigger that the calendar does not make due; it may get a key of its own."""
         identity, refusal = self._new_id(), None
         try:
-            find = _none_left if wish.state is AlarmState.COMPLETED else self._due
+            find = _none_left if wish.state is AlarmState.COMPLETED else first_or_none
             alarm = drawn(self._caller, wish.draft, now=self._now, identity=identity, due=find)
         except InvalidInput as error:
             refusal = error
             alarm = drawn(self._caller, wish.draft, now=self._now, identity=identity, due=_none_left)
-        if wish.state is not AlarmState.ACTIVE:
-            reason = (wish.pause_reason or REQUESTED) if wish.state is AlarmState.PAUSED else ""
-            alarm = replace(alarm, state=wish.state, pause_reason=reason)
-        return Candidate(wish.line, alarm, wish.draft, refusal)
+        alarm = replace(alarm, state=wish.state, pause_reason=_pause_reason(wish))
+        return Candidate(wish.line, alarm, wish.draft, refusal, alarm.trigger.encode())
 
     async def commit(self, batch: Sequence[Candidate]) -> Settled:
         """Makes and changes the alarms in one transaction.
@@ -180,7 +213,8 @@ class Import:
                 trigger = place(alarm.trigger, now=self._now, seed=alarm.id)
                 alarm = replace(alarm, trigger=trigger, due=first_or_none(trigger, now=self._now, seed=alarm.id))
                 await self._clock.sleep(0)
-            placed.append(candidate._replace(alarm=alarm))
+                candidate = candidate._replace(alarm=alarm, rule=trigger.encode())
+            placed.append(candidate)
         return placed
 
     async def _put(self, batch: Sequence[Candidate]) -> Sequence[Put | TocsinError]:
@@ -208,19 +242,24 @@ class Import:
         same = replace(changed, version=stored.version, updated=stored.updated) == stored
         return None if same else (changed, reschedule)
 
-    def _due(self, trigger: Trigger, *, now: Micros, seed: str) -> Micros | None:
-        """The first due time; of one trigger it is the same for all alarms that are made before it, unless it is drawn or counted."""
-        if trigger.jitter or not trigger.calendar or isinstance(trigger.spec, Every):
-            return first_or_none(trigger, now=now, seed=seed)
-        known = self._dues.get(id(trigger))
-        if known is not None and known[1] > now:
-            return known[1]
-        due = first_or_none(trigger, now=now, seed=seed)
-        if due is not None:
-            if len(self._dues) >= _REMEMBERED:
-                self._dues.clear()
-            self._dues[id(trigger)] = trigger, due  # the trigger stays, so that no other can have its identity
-        return due
+    def _plan(self, asked: Trigger) -> "_Plan | None":
+        """What alarms of this trigger share; None when something from outside makes them due."""
+        known = self._plans.get(id(asked))
+        if known is None:
+            if not asked.calendar:
+                return None
+            trigger = not_moved(settled(asked, time_zone=self._caller.time_zone), now=self._now, seed="")
+            own_due = bool(trigger.jitter) or (isinstance(trigger.spec, Every) and trigger.start is None)
+            if len(self._plans) >= _REMEMBERED:
+                self._plans.clear()
+            known = self._plans[id(asked)] = _Plan(asked, trigger, trigger.encode(), own_due)
+        return known
+
+    def _due(self, plan: "_Plan", *, seed: str) -> Micros | None:
+        """The first due time; it is the same for all alarms that are made before it, unless it is drawn or counts from now."""
+        if plan.due is None or plan.due <= self._now or plan.own_due:
+            plan.due = first_or_none(plan.trigger, now=self._now, seed=seed)
+        return plan.due
 
     def _new_id(self) -> str:
         """An id behind those before: what is read in the order of ids comes in the order of lines.
@@ -235,6 +274,29 @@ class Import:
         if run != self._run:
             self._run, self._beginning = run, ulid(self._identity)[:-2]
         return self._beginning + _ENDINGS[self._identity & 1023]
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What alarms of one trigger share.
+
+    Attributes:
+        asked: the trigger as the lines have it; it stays, so that no other can have its identity.
+        trigger: the one that the alarms get.
+        rule: as it is stored.
+        own_due: each alarm has a first due time of its own.
+        due: the first due time that was found last.
+    """
+
+    asked: Trigger
+    trigger: Trigger
+    rule: str
+    own_due: bool
+    due: Micros | None = None
+
+
+def _pause_reason(wish: Wish) -> str:
+    return (wish.pause_reason or REQUESTED) if wish.state is AlarmState.PAUSED else ""
 
 
 def _none_left(trigger: Trigger, *, now: Micros, seed: str) -> None:

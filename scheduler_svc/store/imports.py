@@ -1,21 +1,22 @@
 """Alarms by the hundred: the implementation of `scheduler_svc.ports.ImportStore`."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final, cast
 
 from sqlalchemy import Row, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scheduler_svc.domain import Alarm
+from scheduler_svc.domain import Alarm, AlarmState
 from scheduler_svc.ports import Candidate, Put, Reviser
 from scheduler_svc.recurrence import Micros
 from scheduler_svc.signals import HeartbeatKeyTaken
 from scheduler_svc.store.alarm_rows import COLUMNS, LABEL_COLUMNS, alarm_of, insert_labels, label_rows, row_of, where
 from scheduler_svc.store.history import keep_rules
 from scheduler_svc.store.signals import insert_signals, replace_signal, with_signals
-from scheduler_svc.store.sql import Statement, column_type
+from scheduler_svc.store.sql import Fields, Statement, column_type
 from scheduler_svc.store.tables import alarm_labels, alarms
 from tocsin.database import Database, copy_rows
 from tocsin.errors import Aborted, TocsinError
@@ -26,16 +27,33 @@ _ROWS_AT_ONCE: Final = 100
 _FIXED: Final = frozenset({"id", "tenant", "shard", "created_at", "traceparent"})
 _CHANGED: Final = tuple(name for name in COLUMNS if name not in _FIXED)
 _FIELDS: Final = ", ".join(f"a.{name}" for name in COLUMNS)
-_BY_KEY: Final = Statement(
-    sqlite=(
-        f"SELECT {_FIELDS} FROM json_each(?2) AS w CROSS JOIN alarms a ON a.tenant = ?1 AND a.key = w.value AND a.key <> ''"  # noqa: S608  constants
-    ),
-    postgresql=f"SELECT {_FIELDS} FROM alarms a WHERE a.tenant = $1 AND a.key = ANY($2::text[]) AND a.key <> '' ORDER BY a.id",  # noqa: S608  constants
-)
-_BY_ID: Final = Statement(
-    sqlite=f"SELECT {_FIELDS} FROM json_each(?2) AS w CROSS JOIN alarms a ON a.id = w.value AND a.tenant = ?1 AND a.key = ''",  # noqa: S608  constants
-    postgresql=f"SELECT {_FIELDS} FROM alarms a WHERE a.tenant = $1 AND a.id = ANY($2::text[]) AND a.key = '' ORDER BY a.id",  # noqa: S608  constants
-)
+_SAID: Final = ("priority", "trigger_rule", "kind", "action", "retry", "display_name", "labels", "auto_pause_after")
+"""What a line says about an alarm, as it is stored."""
+
+_said_of: Final = itemgetter(*(COLUMNS.index(name) for name in _SAID))
+
+
+def _by_key(fields: str) -> Statement:
+    return Statement(
+        sqlite=(
+            f"SELECT {fields} FROM json_each(?2) AS w CROSS JOIN alarms a ON a.tenant = ?1 AND a.key = w.value AND a.key <> ''"  # noqa: S608  constants
+        ),
+        postgresql=f"SELECT {fields} FROM alarms a WHERE a.tenant = $1 AND a.key = ANY($2::text[]) AND a.key <> '' ORDER BY a.id",  # noqa: S608  likewise
+    )
+
+
+def _by_id(fields: str) -> Statement:
+    return Statement(
+        sqlite=f"SELECT {fields} FROM json_each(?2) AS w CROSS JOIN alarms a ON a.id = w.value AND a.tenant = ?1 AND a.key = ''",  # noqa: S608  constants
+        postgresql=f"SELECT {fields} FROM alarms a WHERE a.tenant = $1 AND a.id = ANY($2::text[]) AND a.key = '' ORDER BY a.id",  # noqa: S608  likewise
+    )
+
+
+_BY_KEY: Final = _by_key(_FIELDS)
+_BY_ID: Final = _by_id(_FIELDS)
+_STANDING: Final = ", ".join(f"a.{name}" for name in ("key", "id", "state", *_SAID))
+_STANDING_BY_KEY: Final = _by_key(_STANDING)
+_STANDING_BY_ID: Final = _by_id(_STANDING)
 # Found alarms stay as they were read until the transaction ends; SQLite has one writer anyway.
 _LOCKED: Final = {found: Statement(sqlite=found.sqlite, postgresql=f"{found.postgresql} FOR NO KEY UPDATE") for found in (_BY_KEY, _BY_ID)}
 _UPDATE: Final = Statement(
@@ -60,13 +78,13 @@ class SqlImportStore:
 
     async def put(self, tenant: str, batch: Sequence[Candidate], *, revise: Reviser, now: Micros, dry: bool) -> Sequence[Put | TocsinError]:
         """See `scheduler_svc.ports.ImportStore`."""
+        rows = await _rows(batch)
         if dry:
             async with self._database.read() as connection:
-                known = await _known(connection, tenant, batch, locked=False)
-            return _Sorted(batch, known, revise).results
+                return (await _sorted(connection, tenant, batch, rows, revise, locked=False)).results
         try:
             async with self._database.transaction() as connection:
-                found = _Sorted(batch, await _known(connection, tenant, batch, locked=True), revise)
+                found = await _sorted(connection, tenant, batch, rows, revise, locked=True)
                 await _insert(connection, found)
                 await _change(connection, found, now=now)
         except IntegrityError as error:
@@ -81,21 +99,59 @@ class SqlImportStore:
             return await with_signals(connection, [alarm_of(row) for row in rows])
 
 
+_UNCHANGED: Final = Put(None, created=False)
+
+
+async def _rows(batch: Sequence[Candidate]) -> list[Fields]:
+    """The alarms of a batch as rows of the table."""
+    rows: list[Fields] = []
+    for first in range(0, len(batch), _ROWS_AT_ONCE):
+        rows += [row_of(candidate.alarm, rule=candidate.rule) for candidate in batch[first : first + _ROWS_AT_ONCE]]
+        await asyncio.sleep(0)  # whoever waits for an alarm must not wait for this
+    return rows
+
+
+async def _sorted(
+    connection: AsyncConnection, tenant: str, batch: Sequence[Candidate], rows: Sequence[Fields], revise: Reviser, *, locked: bool
+) -> "_Sorted":
+    """Sorts a batch: most alarms are new, or are there and the same; the others are read as a whole, and locked if it is said so."""
+    standing = await _standing(connection, tenant, batch)
+    same = {candidate.alarm.key for candidate, row in zip(batch, rows, strict=True) if _is_same(candidate, row, standing)}
+    changed = standing.keys() - same
+    known = await _known(connection, tenant, sorted(changed), locked=locked) if changed else {}
+    return _Sorted(batch, rows, same, known, revise)
+
+
+def _is_same(candidate: Candidate, row: Fields, standing: Mapping[str, Fields]) -> bool:
+    """Whether an alarm is there and is surely what the line says."""
+    found = standing.get(candidate.alarm.key)
+    if found is None or _said_of(row) != tuple(found[3:]):
+        return False
+    return candidate.alarm.state is not AlarmState.PAUSED or found[2] != AlarmState.ACTIVE
+
+
 class _Sorted:
     """A batch, by what is to be done about each alarm of it."""
 
-    def __init__(self, batch: Sequence[Candidate], known: Mapping[str, Alarm], revise: Reviser) -> None:
+    def __init__(
+        self, batch: Sequence[Candidate], rows: Sequence[Fields], same: Collection[str], known: Mapping[str, Alarm], revise: Reviser
+    ) -> None:
         self.results: list[Put | TocsinError] = []
-        self.created: list[tuple[int, Alarm]] = []
+        self.created: list[tuple[int, Alarm, Fields]] = []
         self.changed: list[tuple[int, Alarm, Alarm, bool]] = []
         for index, candidate in enumerate(batch):
-            stored = known.get(candidate.alarm.key)
-            self.results.append(self._new(index, candidate) if stored is None else self._old(index, candidate, stored, revise))
+            key = candidate.alarm.key
+            if key in same:
+                self.results.append(_UNCHANGED)
+            elif (stored := known.get(key)) is None:
+                self.results.append(self._new(index, candidate, rows[index]))
+            else:
+                self.results.append(self._old(index, candidate, stored, revise))
 
-    def _new(self, index: int, candidate: Candidate) -> Put | TocsinError:
+    def _new(self, index: int, candidate: Candidate, row: Fields) -> Put | TocsinError:
         if candidate.refusal is not None:
             return candidate.refusal
-        self.created.append((index, candidate.alarm))
+        self.created.append((index, candidate.alarm, row))
         return Put(candidate.alarm, created=True)
 
     def _old(self, index: int, candidate: Candidate, stored: Alarm, revise: Reviser) -> Put | TocsinError:
@@ -104,42 +160,45 @@ class _Sorted:
         except TocsinError as error:
             return error
         if found is None:
-            return Put(None, created=False)
+            return _UNCHANGED
         self.changed.append((index, stored, *found))
         return Put(found[0], created=False)
 
 
-async def _known(connection: AsyncConnection, tenant: str, batch: Sequence[Candidate], *, locked: bool) -> dict[str, Alarm]:
-    """The alarms that are there, by the keys of the batch."""
+async def _standing(connection: AsyncConnection, tenant: str, batch: Sequence[Candidate]) -> dict[str, Fields]:
+    """What is said about the alarms that are there, by the keys of the batch."""
     keys = [candidate.alarm.key for candidate in batch]
+    rows = await _STANDING_BY_KEY.rows(connection, tenant, keys)
+    found = {row[0]: row for row in rows}
+    if ids := _ids(keys):
+        found = {f"{_NAMED}{row[1]}": row for row in await _STANDING_BY_ID.rows(connection, tenant, ids)} | found
+    return found
+
+
+async def _known(connection: AsyncConnection, tenant: str, keys: list[str], *, locked: bool) -> dict[str, Alarm]:
+    """The alarms of these keys."""
     rows = list(await (_LOCKED[_BY_KEY] if locked else _BY_KEY).rows(connection, tenant, keys))
-    ids = [key.removeprefix(_NAMED) for key in keys if key.startswith(_NAMED)]
-    if ids:
+    if ids := _ids(keys):
         rows += await (_LOCKED[_BY_ID] if locked else _BY_ID).rows(connection, tenant, ids)
     found = await with_signals(connection, [alarm_of(cast("Row[Any]", row)) for row in rows])
     return {alarm.key or f"{_NAMED}{alarm.id}": alarm for alarm in reversed(found)}
 
 
+def _ids(keys: Sequence[str]) -> list[str]:
+    """The ids in those keys that may be names."""
+    return [key.removeprefix(_NAMED) for key in keys if key.startswith(_NAMED)]
+
+
 async def _insert(connection: AsyncConnection, found: _Sorted) -> None:
     """Writes new alarms; heartbeats whose key another one has are refused."""
-    refused = await insert_signals(connection, [alarm for _, alarm in found.created if alarm.signal is not None])
+    refused = await insert_signals(connection, [alarm for _, alarm, _ in found.created if alarm.signal is not None])
     if refused:
-        for index, alarm in found.created:
+        for index, alarm, _ in found.created:
             if alarm.id in refused:
                 found.results[index] = HeartbeatKeyTaken()
         found.created = [item for item in found.created if item[1].id not in refused]
-    made = [alarm for _, alarm in found.created]
-    rows: list[Sequence[Any]] = []
-    rules: dict[int, str] = {}
-    for number, alarm in enumerate(made, 1):
-        rule = rules.get(id(alarm.trigger))
-        if rule is None:
-            rule = rules[id(alarm.trigger)] = alarm.trigger.encode()
-        rows.append(row_of(alarm, rule=rule))
-        if number % _ROWS_AT_ONCE == 0:
-            await asyncio.sleep(0)  # whoever waits for an alarm must not wait for this
-    await copy_rows(connection, alarms, COLUMNS, rows)
-    await copy_rows(connection, alarm_labels, LABEL_COLUMNS, label_rows(made))
+    await copy_rows(connection, alarms, COLUMNS, [row for _, _, row in found.created])
+    await copy_rows(connection, alarm_labels, LABEL_COLUMNS, label_rows([alarm for _, alarm, _ in found.created]))
 
 
 async def _change(connection: AsyncConnection, found: _Sorted, *, now: Micros) -> None:

@@ -1,70 +1,50 @@
-"""The rules of the contract (buf.validate) as plain functions, for those rules that are known here.
+"""The rules of the contract (buf.validate) as constraints of msgspec, for those rules that are known here.
 
 They answer only "surely good": whatever they cannot tell, a rule that is not known here among it, is for the validator to decide.
 """
 
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from google.protobuf.message import Message
+from msgspec import Meta
 
-Check: TypeAlias = Callable[[Any], object]
-"""Something true when a value surely keeps a rule."""
+Constraint: TypeAlias = dict[str, Any]
+"""Arguments of `msgspec.Meta`."""
 
 # The WHATWG's definition of a valid e-mail address, which buf.validate's is (https://html.spec.whatwg.org/#valid-e-mail-address).
-_EMAIL: Final = re.compile(
-    r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
+_EMAIL: Final = (
+    r"^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+    r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*\Z"
 )
 # Where RE2 and Python could differ, the validator decides.
 _SAME_IN_RE2: Final = re.compile(r"(?:[^\\(?$]|\\[.*x+-]|\((?!\?)|\(\?:|\?|\$(?=\Z|\|))*")
+_NO_CONTROL: Final = re.compile(r"\^\[\^(?:\\x(?:[01][0-9a-f]|7f)(?:-\\x[01][0-9a-f])?)+\]\*\$")
 
 
 class UnknownRule(Exception):
     """A rule that is not known here."""
 
 
-def _bytes_at_most(most: int) -> Check:
-    return lambda value: len(value) * 4 <= most or len(value.encode()) <= most
-
-
-def _matches(pattern: str) -> Check:
+def _pattern(pattern: str) -> Constraint:
     if not _SAME_IN_RE2.fullmatch(pattern):
         raise UnknownRule
     # Python's $ also stands before a line break at the end.
-    if pattern.startswith("^") and pattern.endswith("$") and "|" not in pattern:
-        match = re.compile(pattern[1:-1], re.ASCII).fullmatch
-        return lambda value: match(value) is not None
-    search = re.compile(pattern, re.ASCII).search
-    return lambda value: search(value) is not None and "\n" not in value
+    return {"pattern": f"(?a){pattern}".replace("$", r"\Z")}
 
 
-_STRING: Final[Mapping[str, Callable[[Any], Check]]] = {
-    "min_len": lambda least: lambda value: len(value) >= least,
-    "max_len": lambda most: lambda value: len(value) <= most,
-    "max_bytes": _bytes_at_most,
-    "pattern": _matches,
-    "email": lambda wanted: _EMAIL.fullmatch if wanted else _fine,
-    "in": lambda choices: frozenset(choices).__contains__,
+_STRING: Final[Mapping[str, Callable[[Any], Constraint]]] = {
+    "min_len": lambda least: {"min_length": least},
+    "max_len": lambda most: {"max_length": most},
+    "max_bytes": lambda most: {"max_length": most // 4},
+    "pattern": _pattern,
+    "email": lambda wanted: {"pattern": _EMAIL} if wanted else {},
 }
-_NUMBER: Final[Mapping[str, Callable[[Any], Check]]] = {
-    "gte": lambda least: lambda value: value >= least,
-    "lte": lambda most: lambda value: value <= most,
+_NUMBER: Final[Mapping[str, Callable[[Any], Constraint]]] = {
+    "gte": lambda least: {"ge": least},
+    "lte": lambda most: {"le": most},
 }
-_DURATION: Final[Mapping[str, Callable[[Any], Check]]] = {
-    "gte": lambda least: lambda value: (value.seconds, value.nanos) >= (least.seconds, least.nanos),
-    "lte": lambda most: lambda value: (value.seconds, value.nanos) <= (most.seconds, most.nanos),
-}
-_ENUM: Final[Mapping[str, Callable[[Any], Check]]] = {
-    "defined_only": lambda _: _fine,  # a name stands for a number that is defined
-    "not_in": lambda refused: lambda value: value not in refused,
-}
-_KINDS: Final = {"string": _STRING, "int32": _NUMBER, "duration": _DURATION, "enum": _ENUM}
-
-
-def _fine(_: Any) -> bool:
-    return True
 
 
 def rules_of(element: Any, *, kind: str) -> Message | None:
@@ -75,48 +55,74 @@ def rules_of(element: Any, *, kind: str) -> Message | None:
     return None
 
 
-def scalar_checks(rules: Message | None) -> list[Check]:
-    """The checks of a single value.
+def text_type(rules: Message | None, *, plain: bool) -> Any:
+    """The type of a text; one that is ``plain`` has no control characters, so that rules against them need not be asked.
 
     Raises:
-        UnknownRule: there are others.
+        UnknownRule: there are rules that are not known here.
     """
-    found: list[Check] = []
-    for name, value in _given(rules):
-        if name in ("required", "ignore"):
+    found: Constraint = {}
+    for rule, argument in _scalar(rules, "string"):
+        if rule == "in":
+            return Literal[tuple(argument)]
+        if plain and rule == "pattern" and _NO_CONTROL.fullmatch(argument):
             continue
-        known = _KINDS.get(name)
-        if known is None:
-            raise UnknownRule
-        for rule, argument in _given(value):
-            if rule not in known:
-                raise UnknownRule
-            found.append(known[rule](argument))
-    return found
+        _merge(found, _STRING, rule, argument)
+    return Annotated[str, Meta(**found)] if found else str
 
 
-def text_bounds(rules: Message) -> tuple[int, int, list[Check]]:
-    """The least and the most characters of a text, and the checks of what other rules it has.
+def integer_type(rules: Message | None) -> Any:
+    """The type of an integer of 32 bits.
 
     Raises:
-        UnknownRule: there are some that are not known here.
+        UnknownRule: there are rules that are not known here.
     """
-    least, most, rest = 0, sys.maxsize, list[Check]()
-    for name, value in _given(rules):
-        if name in ("required", "ignore"):
-            continue
-        if name != "string":
+    given: Constraint = {}
+    for rule, argument in _scalar(rules, "int32"):
+        _merge(given, _NUMBER, rule, argument)
+    return Annotated[int, Meta(ge=given.get("ge", -(2**31)), le=given.get("le", 2**31 - 1))]
+
+
+def enum_names(rules: Message | None, numbers: Mapping[str, int]) -> list[str]:
+    """The names of the values that are allowed.
+
+    Raises:
+        UnknownRule: there are rules that are not known here.
+    """
+    refused: set[int] = set()
+    for rule, argument in _scalar(rules, "enum"):
+        if rule == "not_in":
+            refused.update(argument)
+        elif rule != "defined_only":  # a name stands for a number that is defined
             raise UnknownRule
-        for rule, argument in _given(value):
-            if rule == "min_len":
-                least = argument
-            elif rule == "max_len":
-                most = argument
-            elif rule in _STRING:
-                rest.append(_STRING[rule](argument))
-            else:
-                raise UnknownRule
-    return least, most, rest
+    return [name for name, number in numbers.items() if number not in refused]
+
+
+def duration_bounds(rules: Message | None) -> tuple[int, int | None]:
+    """The least and the most whole seconds of a duration; None without a limit.
+
+    Raises:
+        UnknownRule: there are rules that are not known here.
+    """
+    least, most = 0, None
+    for rule, argument in _scalar(rules, "duration"):
+        if rule == "gte" and not argument.nanos:
+            least = argument.seconds
+        elif rule == "lte" and not argument.nanos:
+            most = argument.seconds
+        else:
+            raise UnknownRule
+    return least, most
+
+
+def no_rules(rules: Message | None, kind: str) -> None:
+    """Checks that a value has no rules of its own.
+
+    Raises:
+        UnknownRule: it has.
+    """
+    for _ in _scalar(rules, kind):
+        raise UnknownRule
 
 
 def container_rules(rules: Message | None, *, kind: str) -> dict[str, Any]:
@@ -129,9 +135,26 @@ def container_rules(rules: Message | None, *, kind: str) -> dict[str, Any]:
     for name, value in _given(rules):
         if name == kind:
             found = dict(_given(value))
-        elif name != "ignore":
+        elif name not in ("required", "ignore"):
             raise UnknownRule
     return found
+
+
+def _scalar(rules: Message | None, kind: str) -> Iterator[tuple[str, Any]]:
+    """The rules of a single value of a kind."""
+    for name, value in _given(rules):
+        if name == kind:
+            yield from _given(value)
+        elif name not in ("required", "ignore"):
+            raise UnknownRule
+
+
+def _merge(into: Constraint, known: Mapping[str, Callable[[Any], Constraint]], rule: str, argument: Any) -> None:
+    make = known.get(rule)
+    made = {} if make is None else make(argument)
+    if make is None or into.keys() & made.keys():
+        raise UnknownRule
+    into.update(made)
 
 
 def _given(rules: Message | None) -> Iterator[tuple[str, Any]]:

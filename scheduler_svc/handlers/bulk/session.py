@@ -15,7 +15,7 @@ from tocsin.errors import TocsinError, Unavailable
 Request = alarm_service_pb2.ImportAlarmsRequest
 Response = alarm_service_pb2.ImportAlarmsResponse
 
-BATCH: Final = 1000
+BATCH: Final = 2000
 _MOST_REFUSALS: Final = 500
 _LINES_AT_ONCE: Final = 25
 _SILENCE_SECONDS: Final = 0.2

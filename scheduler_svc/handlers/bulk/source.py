@@ -2,12 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
+import msgspec
+
 from scheduler_svc.domain import AUTO_PAUSE, REQUESTED, Action, AlarmState, RetryPolicy
-from scheduler_svc.handlers.bulk.quick import UNSURE, compile_fields
+from scheduler_svc.handlers.bulk.quick import UNSURE, Quick
 from scheduler_svc.handlers.bulk.records import MAX_LINE, RecordReader
 from scheduler_svc.handlers.bulk.refusals import Refusal, refusal
 from scheduler_svc.handlers.bulk.table import Table
@@ -34,7 +36,7 @@ _NDJSON_TYPES: Final = frozenset({NDJSON, "application/jsonl", "application/json
 _REMEMBERED: Final = 4096
 _MEMORABLE: Final = 2000
 _TRIED: Final = 2000
-_WORTH_IT: Final = 8
+_WORTH_IT: Final = 2
 _NAME: Final = re.compile(r"alarms/[0-9A-Za-z._-]{1,64}")
 _STATES: Final = {alarm_pb2.Alarm.PAUSED: AlarmState.PAUSED, alarm_pb2.Alarm.COMPLETED: AlarmState.COMPLETED}
 
@@ -52,14 +54,19 @@ class Forms:
         return Messages(descriptor_set=contract().SerializeToString()).codec(Shapes().of(alarm_pb2.Alarm.DESCRIPTOR))
 
     @cached_property
-    def triggers(self) -> Callable[[Any], Mapping[str, Any]]:
-        """Makes the fields of a trigger that is surely good."""
-        return compile_fields(alarm_pb2.Trigger.DESCRIPTOR)
+    def alarms(self) -> Quick:
+        """Reads alarms that are surely good, and leaves their triggers and actions as they are."""
+        return Quick(alarm_pb2.Alarm.DESCRIPTOR, raw=("trigger", "action"))
 
     @cached_property
-    def actions(self) -> Callable[[Any], Mapping[str, Any]]:
-        """Makes the fields of an action that is surely good."""
-        return compile_fields(alarm_pb2.Action.DESCRIPTOR)
+    def triggers(self) -> Quick:
+        """Reads triggers that are surely good."""
+        return Quick(alarm_pb2.Trigger.DESCRIPTOR)
+
+    @cached_property
+    def actions(self) -> Quick:
+        """Reads actions that are surely good."""
+        return Quick(alarm_pb2.Action.DESCRIPTOR)
 
 
 class Reader:
@@ -69,10 +76,20 @@ class Reader:
         """Takes the forms, and the zone of who has none."""
         self._forms = forms
         self._zone = time_zone
-        self._triggers: dict[str, Trigger] = {}
-        self._actions: dict[str, Action] = {}
+        self._triggers: dict[bytes, Trigger] = {}
+        self._actions: dict[bytes, Action] = {}
         self._seen = self._known = 0
-        self._quick = compile_fields(alarm_pb2.Alarm.DESCRIPTOR, {"trigger": self._trigger, "action": self._action})
+
+    def of_text(self, line: int, text: bytes, *, whole: bool = True) -> Wish:
+        """The wish of a line of JSON; it may have been cut off unless it is ``whole``.
+
+        Raises:
+            InvalidInput: it is no alarm, or not a good one.
+        """
+        try:
+            return self._quick(line, text, text)
+        except (*UNSURE, InvalidInput):
+            return self._explained(line, _object(text, whole=whole), text)
 
     def of_value(self, line: int, value: dict[str, JsonValue], text: bytes) -> Wish:
         """The wish of a JSON object; ``text`` is what it was read from.
@@ -81,21 +98,27 @@ class Reader:
             InvalidInput: it is no alarm, or not a good one.
         """
         try:
-            fields = self._quick(value)
+            return self._quick(line, msgspec.json.encode(value), text)
         except (*UNSURE, InvalidInput):
-            return self.of_message(line, alarm_pb2.Alarm.FromString(self._forms.codec.to_wire(value)), text)
+            return self._explained(line, value, text)
+
+    def _quick(self, line: int, alarm: bytes, text: bytes) -> Wish:
+        fields = self._forms.alarms.fields(alarm)
         retry: RetryPolicy | None = retry_of(fields["retry"]) if "retry" in fields else None
         draft = Draft(
             display_name=fields.get("display_name", ""),
             labels=fields.get("labels") or {},
             priority=priority_of(fields.get("priority", 0)),
-            trigger=fields["trigger"],
-            action=fields["action"],
+            trigger=self._trigger(fields["trigger"]),
+            action=self._action(fields["action"]),
             retry=retry,
             key=fields.get("key") or _key(fields.get("name", ""), line, text),
             auto_pause_after=fields.get("auto_pause_after", 0),
         )
         return _wish(line, draft, fields.get("state", 0), fields.get("pause_reason", ""))
+
+    def _explained(self, line: int, value: dict[str, JsonValue], text: bytes) -> Wish:
+        return self.of_message(line, alarm_pb2.Alarm.FromString(self._forms.codec.to_wire(value)), text)
 
     def of_message(self, line: int, message: alarm_pb2.Alarm, text: bytes) -> Wish:
         """The wish of a message.
@@ -108,31 +131,43 @@ class Reader:
             message.key = _key(message.name, line, text)
         return _wish(line, draft_of(message), message.state, message.pause_reason)
 
-    def _trigger(self, value: Any) -> Trigger:
+    def _trigger(self, text: bytes) -> Trigger:
         """A trigger, settled; equal ones are the same object, so that what is computed from them is computed once."""
-        text = repr(value)
         known = self._triggers.get(text)
         if known is None:
-            message = alarm_pb2.Trigger(**self._forms.triggers(value))
-            known = settled(trigger_of(message), time_zone=self._zone)
+            known = settled(trigger_of(alarm_pb2.Trigger(**self._forms.triggers.fields(text))), time_zone=self._zone)
             _remember(self._triggers, text, known)
         return known
 
-    def _action(self, value: Any) -> Action:
+    def _action(self, text: bytes) -> Action:
         """An action; where hardly any is that of another line, none is remembered."""
         if self._seen > _TRIED and self._known < self._seen // _WORTH_IT:
-            return action_of(alarm_pb2.Action(**self._forms.actions(value)))
-        text = repr(value)
+            return self._new_action(text)
         known = self._actions.get(text)
         self._seen += 1
         self._known += known is not None
         if known is None:
-            known = action_of(alarm_pb2.Action(**self._forms.actions(value)))
+            known = self._new_action(text)
             _remember(self._actions, text, known)
         return known
 
+    def _new_action(self, text: bytes) -> Action:
+        return action_of(alarm_pb2.Action(**self._forms.actions.fields(text)))
 
-def _remember(into: dict[str, Any], text: str, value: object) -> None:
+
+def _object(text: bytes, *, whole: bool) -> dict[str, JsonValue]:
+    try:
+        value = as_object(load_json(text, name="It"))
+    except NotJson as error:
+        if whole:
+            raise
+        raise InvalidInput(f"The data ends in the middle of this line. {error.message}") from error
+    if value is None:
+        raise InvalidInput("It is not a JSON object.")
+    return value
+
+
+def _remember(into: dict[bytes, Any], text: bytes, value: object) -> None:
     if len(text) <= _MEMORABLE:
         if len(into) >= _REMEMBERED:
             into.clear()
@@ -238,15 +273,7 @@ class Source:
     def _text(self, line: Line) -> Wish:
         if self._table is not None:
             return self._reader.of_value(line.number, self._table.value(_decoded(line.text)), line.text)
-        try:
-            value = as_object(load_json(line.text, name="It"))
-        except NotJson as error:
-            if line.whole:
-                raise
-            raise InvalidInput(f"The data ends in the middle of this line. {error.message}") from error
-        if value is None:
-            raise InvalidInput("It is not a JSON object.")
-        return self._reader.of_value(line.number, value, line.text)
+        return self._reader.of_text(line.number, line.text, whole=line.whole)
 
     def _header(self, line: Line) -> Table:
         if line.problem:

@@ -5,10 +5,11 @@ import json
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler_svc.handlers.bulk.quick import UNSURE, compile_fields
+from scheduler_svc.handlers.bulk.quick import UNSURE, Quick
 from scheduler_svc.handlers.bulk.source import Forms, Reader
 from scheduler_svc.handlers.convert import draft_of
 from scheduler_svc.recurrence import settled
@@ -18,7 +19,7 @@ from tocsin.errors import InvalidInput
 from tocsin.mesh.validation import RequestInvalid, RequestValidator
 
 FORMS = Forms(RequestValidator())
-QUICK = compile_fields(alarm_pb2.Alarm.DESCRIPTOR)
+QUICK = Quick(alarm_pb2.Alarm.DESCRIPTOR)
 
 GOOD: list[dict[str, Any]] = [
     {
@@ -102,10 +103,10 @@ def the_long_way(value: dict[str, Any]) -> Any:
         return None
 
 
-def check(value: dict[str, Any]) -> bool:
+def check(value: dict[str, Any], *, ascii_only: bool = False) -> bool:
     """What the quick way is sure about, the long way takes, and makes the same of it; whether it was sure."""
     try:
-        fields = QUICK(value)
+        fields = QUICK.fields(json.dumps(value, ensure_ascii=ascii_only).encode())
     except UNSURE:
         return False
     message = the_long_way(value)
@@ -131,7 +132,7 @@ def test_the_quick_way_is_never_sure_of_what_the_contract_refuses(data: st.DataO
         path = data.draw(st.sampled_from(places(alarm)))
         value = data.draw(st.sampled_from(BAD) | st.text(max_size=5) | st.sampled_from([item for good in GOOD for item in good.values()]))
         alarm = changed(alarm, path, value)
-    check(alarm)
+    check(alarm, ascii_only=data.draw(st.booleans()))
 
 
 @given(
@@ -142,6 +143,34 @@ def test_the_quick_way_is_never_sure_of_what_the_contract_refuses(data: st.DataO
 def test_another_field_changes_nothing_about_that(alarm: dict[str, Any], name: str, value: Any) -> None:
     """Nor is it sure about fields that are not there, or twice."""
     check({**alarm, name: value})
+
+
+@pytest.mark.parametrize("alarm", GOOD)
+def test_the_names_of_the_contract_are_as_good(alarm: dict[str, Any]) -> None:
+    """Fields may have the names of the contract instead of those of JSON."""
+    found: Any = alarm_pb2.Alarm.FromString(FORMS.codec.to_wire(alarm))
+    text = json_format.MessageToJson(found, preserving_proto_field_name=True)
+    if "threshold" not in alarm["trigger"]:
+        assert alarm_pb2.Alarm(**QUICK.fields(text.encode())) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"key": "a", "key": "b", "trigger": {"cron": "@daily"}, "action": {"task": {"handler": "noop"}}}',
+        '{"trigger": {"cron": "@daily", "cron": "@daily"}, "action": {"task": {"handler": "noop"}}}',
+        '{"trigger": {"cron": "@daily"}, "action": {"task": {"handler": "noop", "input": {"a": "x", "a": "y"}}}}',
+        r'{"key": "\u0022\u0022", "labels": {"a": "b", "a": "c"}, "trigger": {"every": "9s"}, "action": {"task": {"handler": "noop"}}}',
+        '{"trigger": {"cron": "@daily"}, "trigger": {"cron": "@daily"}, "action": {"task": {"handler": "noop"}}}',
+        '{"trigger": {"cron": "@daily"}, "action": {"task": {"handler": "noop"}}} x',
+    ],
+)
+def test_a_name_that_is_given_twice_is_never_sure(text: str) -> None:
+    """Which of the two is meant nobody can say, at any depth."""
+    with pytest.raises(UNSURE):
+        QUICK.fields(text.encode())
+    with pytest.raises(InvalidInput):
+        Reader(forms=FORMS, time_zone="UTC").of_text(1, text.encode())
 
 
 @pytest.mark.parametrize("alarm", GOOD)
