@@ -22,6 +22,7 @@ class Account:
         unknown: what the product itself says it cannot know the outcome of (OUTCOME_UNKNOWN in the delivery or in its timeline).
         dead: what the far end refused for good, as the product itself says (DEAD); filled by scenarios that make far ends do so.
         unaccounted: due times that the ledger lacks, and rows of the ledger that no rule asked for (`tocsin audit`).
+        whereabouts: where what is lost was last seen.
     """
 
     attempted: set[str] = field(default_factory=set)
@@ -30,6 +31,7 @@ class Account:
     unknown: set[str] = field(default_factory=set)
     dead: set[str] = field(default_factory=set)
     unaccounted: int = 0
+    whereabouts: str = ""
 
     def deliver(self, ids: Iterable[str]) -> None:
         """Adds what came out."""
@@ -85,4 +87,5 @@ class Account:
 
     def faults(self, most: int = 20) -> str:
         """The ids that make it invalid, for a failure's report."""
-        return "\n".join(f"{name} {sorted(getattr(self, name))[:most]}" for name in ("lost", "duplicated", "unexpected"))
+        ids = [f"{name} {sorted(getattr(self, name))[:most]}" for name in ("lost", "duplicated", "unexpected")]
+        return "\n".join([*ids, self.whereabouts])

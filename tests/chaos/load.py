@@ -39,6 +39,7 @@ class Load:
     Attributes:
         account: what was attempted and accepted; complete after `settle`.
         answers: attempts by status; `NO_ANSWER` for a connection that broke or an answer that took too long.
+        told: the reasons that refusals gave.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Load:
         self._begun = datetime.now(UTC)
         self.account = Account()
         self.answers: Counter[int] = Counter()
+        self.told: set[str] = set()
 
     @property
     def refused(self) -> int:
@@ -106,9 +108,12 @@ class Load:
         making = asyncio.create_task(self._make(rate, ending))
         try:
             yield
-        finally:
-            ending.set()
-            await making
+        except BaseException:
+            making.cancel()
+            await asyncio.wait([making])
+            raise
+        ending.set()
+        await making
 
     async def _make(self, rate: float, ending: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
@@ -145,6 +150,8 @@ class Load:
             self.answers[NO_ANSWER] += 1
             return False
         self.answers[answer.status_code] += 1
+        if not answer.is_success:
+            self.told.add(answer.json().get("detail", ""))
         # Anything else but "not now" would be a defect: the request is a good one.
         assert answer.is_success or answer.status_code in NOT_NOW, f"{answer.status_code} {answer.text}"
         return answer.is_success
@@ -163,7 +170,17 @@ class Load:
         self.account.delivered.clear()
         self.account.deliver(found)
         self.account.unaccounted = await self.audit()
+        if self.account.lost:
+            self.account.whereabouts = await self.look_for_lost()
         return self.account
+
+    async def look_for_lost(self) -> str:
+        """How far everything came, for a failure's report: deliveries and firings by state, and the firings that are not over."""
+        deliveries = Counter(delivery["state"] for delivery in await self.pages("/v1/deliveries", "deliveries"))
+        firings = await self.pages("/v1/firings", "firings")
+        open_firings = [firing for firing in firings if "completeTime" not in firing]
+        states = Counter(str(firing.get("state")) for firing in firings)
+        return f"deliveries {dict(deliveries)}, firings {dict(states)}, such as {open_firings[:3]}"
 
     async def audit(self) -> int:
         """Due times without a row in the ledger, and rows without a due time, as the scheduler recomputes them from the rules."""

@@ -40,11 +40,11 @@ def postgres(disk: FaultyDisk) -> Generator[PostgresServer]:
 
 
 async def break_in_turn(disk: FaultyDisk, postgres: PostgresServer, load: Load) -> dict[str, int]:
-    """No room for tables, then no room for the log, then no flush of the log; how many calls failed by each."""
+    """No room for tables, then no flush of the log, then, in the full form, no room for it; how many calls failed by each."""
     faults: dict[str, tuple[Callable[[str], None], str]] = {
         "tables full": (disk.fill, "/base/"),
-        "log full": (disk.fill, "/pg_wal/"),
         "log not flushed": (disk.break_flush, "/pg_wal/"),
+        **({"log full": (disk.fill, "/pg_wal/")} if FULL else {}),
     }
     failed: dict[str, int] = dict.fromkeys(faults, 0)
     for _ in range(ROUNDS):

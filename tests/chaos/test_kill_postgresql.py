@@ -46,10 +46,12 @@ async def test_killing_postgresql_loses_and_doubles_nothing(
 ) -> None:
     """While it is away calls are refused with "not now"; no service ends, and all of them go on by themselves."""
     with RunningStack(state=tmp_path / "state", env={"TOCSIN_DATABASE_URL": own_postgres_server.url()}) as stack:
-        async with stack.client() as client:
+        async with stack.client() as client, stack.client() as another:
             load = Load(client)
             await load.steady()
-            told, _ = await asyncio.gather(kill_in_turn(own_postgres_server, client), load.run(alarms=int(RATE * SECONDS), seconds=SECONDS))
+            told, _ = await asyncio.gather(
+                kill_in_turn(own_postgres_server, another), load.run(alarms=int(RATE * SECONDS), seconds=SECONDS)
+            )
             account = await load.settle()
             restarts = {service: stack.restarts(service) for service in SERVICES}
         logs = stack.logs()

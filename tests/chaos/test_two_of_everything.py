@@ -16,7 +16,7 @@ from tocsin.testing.stack import OFFSETS, RunningStack, free_port_base
 
 pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 240)]
 
-ROUNDS, PAUSE = (8, 6.0) if FULL else (1, 1.0)
+ROUNDS, PAUSE = (5, 6.0) if FULL else (1, 1.0)
 """How often each service loses one of its two processes, and seconds between two kills."""
 SECONDS = ROUNDS * PAUSE * len(SERVICES)
 RATE = 25

@@ -20,7 +20,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 _PR_SET_NO_NEW_PRIVS = 38
 _SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 1, 1 << 3, 1 << 5
@@ -49,6 +49,14 @@ _MACHINES: Final = {
 }
 
 
+class _Order(NamedTuple):
+    """What shall fail."""
+
+    part: str
+    what: str
+    error: int
+
+
 class FaultyDisk:
     """The test's end: makes writes or flushes of matching files fail until `heal`.
 
@@ -64,6 +72,7 @@ class FaultyDisk:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self._orders: list[_Order] = []
         self.wrapper = self.wrapper_as(None)
         self.heal()
 
@@ -73,15 +82,16 @@ class FaultyDisk:
 
     def fill(self, part: str) -> None:
         """From now on there is no room for files whose path contains ``part``: ENOSPC."""
-        self._tell(part=part, what="writes", error=errno.ENOSPC)
+        self._tell(_Order(part, "writes", errno.ENOSPC))
 
     def break_flush(self, part: str) -> None:
         """From now on what is written to such files cannot be flushed: EIO of fsync(2)."""
-        self._tell(part=part, what="flushes", error=errno.EIO)
+        self._tell(_Order(part, "flushes", errno.EIO))
 
     def heal(self) -> None:
         """From now on everything works."""
-        self._tell(part="", what="", error=0)
+        self._orders.clear()
+        self._tell()
 
     @property
     def failed(self) -> int:
@@ -91,9 +101,10 @@ class FaultyDisk:
         except FileNotFoundError:
             return 0
 
-    def _tell(self, **order: str | int) -> None:
+    def _tell(self, *orders: "_Order") -> None:
+        self._orders += orders
         fresh = self._folder / f"{_TOLD}.new"
-        fresh.write_text(json.dumps(order))
+        fresh.write_text(json.dumps(self._orders))
         fresh.replace(self._folder / _TOLD)
 
 
@@ -145,8 +156,6 @@ class _Judge:
         self._count = os.open(folder / _COUNT, os.O_RDWR | os.O_CREAT, 0o600)
         self._failed = int(os.pread(self._count, 20, 0) or b"0")
         self._notices = notices
-        self._stamp = 0
-        self._order: dict[str, Any] = {"error": 0}
 
     def run(self) -> None:
         """Returns when nobody is left under the filter."""
@@ -168,15 +177,13 @@ class _Judge:
 
     def _error(self, call: int, pid: int, descriptor: int) -> int:
         """What the call fails with; 0: it passes."""
-        stamp = self._told.stat().st_mtime_ns
-        if stamp != self._stamp:
-            self._stamp, self._order = stamp, json.loads(self._told.read_text())
-        if not self._order["error"]:
+        try:
+            orders = [_Order(*order) for order in json.loads(self._told.read_bytes())]
+            path = str(Path(f"/proc/{pid}/fd/{descriptor}").readlink()) if orders else ""
+        except FileNotFoundError:  # the test is over, or the file was closed: the kernel knows better what to say
             return 0
-        calls = self._machine.writes if self._order["what"] == "writes" else self._machine.flushes
-        if call not in calls:
-            return 0
-        return int(self._order["error"]) if self._order["part"] in os.readlink(f"/proc/{pid}/fd/{descriptor}") else 0  # noqa: PTH115  half the time of Path
+        kind = "writes" if call in self._machine.writes else "flushes"
+        return next((order.error for order in orders if order.what == kind and order.part in path), 0)
 
 
 def _judge(link: socket.socket, folder: Path, machine: _Machine) -> None:

@@ -68,13 +68,16 @@ def writer(disk: FaultyDisk, tmp_path: Path) -> Generator[Writer]:
 
 
 def test_it_fails_as_it_is_told_and_counts(disk: FaultyDisk, writer: Writer) -> None:
-    """No room, then no flush, then neither; a file that is not meant does not notice."""
+    """No room, then no flush, then both for different files, then neither; a file that is not meant does not notice."""
     assert (writer.write(0), writer.write(1), disk.failed) == ("1", "1", 0)
     disk.fill("first.db")
     assert (writer.write(0), writer.write(1)) == ("SQLITE_FULL", "2")
     assert disk.failed == 1
+    disk.heal()
     disk.break_flush("first.db")
     assert (writer.write(0), writer.write(1)) == ("SQLITE_IOERR_FSYNC", "3")
     assert disk.failed == 2
+    disk.fill("second.db")
+    assert (writer.write(0), writer.write(1)) == ("SQLITE_IOERR_FSYNC", "SQLITE_FULL")
     disk.heal()
-    assert (writer.write(0), writer.write(1), disk.failed) == ("2", "4", 2)
+    assert (writer.write(0), writer.write(1), disk.failed) == ("2", "4", 4)
