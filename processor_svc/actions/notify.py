@@ -28,9 +28,7 @@ class NotifyRunner:
         try:
             answers = await self._mailer.deliver(messages)
         except (Unavailable, DeadlineExceeded, ResourceExhausted) as error:
-            # The wait is short, because the breaker makes a further try cheap, and spread, so that firings do not return as a herd.
-            wait = error.retry_after or random.uniform(_SHORTEST_WAIT, _LONGEST_WAIT)  # noqa: S311 - spreads load, guards nothing
-            return Released(message=f"mailer_svc: {error.message}", retry_after=min(wait, _LONGEST_WAIT))
+            return _released(error.message, error.retry_after)
         return _end(messages, answers)
 
 
@@ -63,8 +61,18 @@ def _end(messages: Sequence[Message], answers: Sequence[Acceptance]) -> End:
     refused = [(message, answer) for message, answer in zip(messages, answers, strict=True) if not answer.delivery]
     if not refused:
         return Succeeded({"deliveries": [answer.delivery for answer in answers]})
+    # What the mailer could not store says nothing about the message: an outage of its database is to cost no more than its own.
+    put_off = next((answer for _, answer in refused if answer.retryable), None)
+    if put_off is not None:
+        return _released(put_off.message)
     return Failed(
         reason=refused[0][1].reason,
         message="; ".join(f"{message.to}: {answer.message}" for message, answer in refused[:10]),
-        retryable=any(answer.retryable for _, answer in refused),
+        retryable=False,
     )
+
+
+def _released(message: str, retry_after: float | None = None) -> Released:
+    """Given back for a moment: short, because the breaker makes a further try cheap, and spread, so that firings are no herd."""
+    wait = retry_after or random.uniform(_SHORTEST_WAIT, _LONGEST_WAIT)  # noqa: S311 - spreads load, guards nothing
+    return Released(message=f"mailer_svc: {message}", retry_after=min(wait, _LONGEST_WAIT))

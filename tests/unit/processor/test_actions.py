@@ -156,16 +156,28 @@ async def test_a_mailer_that_is_away_costs_no_attempt(error: Exception) -> None:
     assert 0 < end.retry_after <= 2.0
 
 
-@pytest.mark.parametrize("retryable", [True, False])
-async def test_a_refused_message_fails_the_firing_with_the_reason(retryable: bool) -> None:
+async def test_a_refused_message_fails_the_firing_with_the_reason() -> None:
     """What the mailer says of one address is told with that address."""
     answers = [
         Acceptance(delivery="deliveries/1"),
-        Acceptance(delivery="", reason="TEMPLATE_NOT_FOUND", message="no such template", retryable=retryable),
+        Acceptance(delivery="", reason="TEMPLATE_NOT_FOUND", message="no such template"),
     ]
     action = notify(to=("a@example.com", "b@example.com"))
     end = await NotifyRunner(mailer=ScriptedMailer(answers)).run(job(action), action)
-    assert end == Failed(reason="TEMPLATE_NOT_FOUND", message="b@example.com: no such template", retryable=retryable)
+    assert end == Failed(reason="TEMPLATE_NOT_FOUND", message="b@example.com: no such template", retryable=False)
+
+
+async def test_a_mailer_that_cannot_store_costs_no_attempt() -> None:
+    """While its database is away the firing waits, also beside a message that will never be taken: that is told when the rest is stored."""
+    answers = [
+        Acceptance(delivery="", reason="TEMPLATE_NOT_FOUND", message="no such template"),
+        Acceptance(delivery="", reason="UNAVAILABLE", message="the disk is full", retryable=True),
+    ]
+    action = notify(to=("a@example.com", "b@example.com"))
+    end = await NotifyRunner(mailer=ScriptedMailer(answers)).run(job(action), action)
+    assert isinstance(end, Released)
+    assert end.message == "mailer_svc: the disk is full"
+    assert 0 < end.retry_after <= 2.0
 
 
 EVENT = {"event": {"id": "e1", "topic": "orders.paid", "data": {"amount": 12.0, "order-id": "x", "lines": [1.0, 2.5], "note": None}}}
