@@ -23,7 +23,7 @@ class AuthSettings(ServiceSettings, StoreSettings):
         description="Ed25519 private key (PEM, mode 0600 or 0640) that signs tokens; made at the first start. Replicas share it.",
     )
     retired_key_files: tuple[Path, ...] = Field(
-        (), description="Ed25519 public keys (PEM) that are published beside the signing key: replaced ones, or the next one."
+        (), description="Ed25519 public keys (PEM), or folders of them, published beside the signing key: replaced ones, or the next one."
     )
     access_token_seconds: int = Field(900, ge=30, le=3600, description="Life of an access token; it cannot be revoked.")
     refresh_token_seconds: int = Field(30 * 86400, ge=300, description="Life of a refresh token; each use begins it anew.")

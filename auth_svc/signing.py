@@ -1,4 +1,7 @@
-"""The signing key: made at the first start, kept in a file, published as JWKS; and the tokens that it signs."""
+"""The signing key: made at the first start, kept in a file, published as JWKS; and the tokens that it signs.
+
+The files are read again when they change, so that keys rotate without a restart.
+"""
 
 import asyncio
 import base64
@@ -7,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -25,17 +28,25 @@ from ulid import ULID
 
 from auth_svc.domain import Grant
 from auth_svc.private_files import create_private
+from tocsin.clock import Clock
 from tocsin.config import ConfigError
 from tocsin.mesh.tokens import TokenRefused
+from tocsin.telemetry import get_logger
 
 ALGORITHM: Final = "EdDSA"
 # The group may read: Kubernetes gives a mounted secret to the pod's group. Nobody else, and nobody may write but the owner.
 _FORBIDDEN_MODE: Final = 0o037
+_LOOK_SECONDS: Final = 2.0
+
+_log = get_logger(__name__)
+
+_Stamp: TypeAlias = tuple[tuple[str, int, int], ...]
+"""Path, time of change and inode of each file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFiles:
-    """Where the keys are, and the names of the settings that say so, for errors."""
+    """Where the keys are, and the names of the settings that say so, for errors. A retired path may be a folder of PEM files."""
 
     signing: Path
     signing_setting: str
@@ -58,23 +69,49 @@ class SigningKeys:
     its public half is among the retired ones.
     """
 
-    def __init__(self, *, files: KeyFiles, issuer: str, audience: str) -> None:
+    def __init__(self, *, files: KeyFiles, issuer: str, audience: str, clock: Clock) -> None:
         self._files = files
+        self._clock = clock
         self._issuer = issuer
         self._audience = audience
         self._loaded: _Loaded | None = None
+        self._stamp: _Stamp = ()
+        self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Reads the keys; makes the signing key if its file does not exist.
+        """Reads the keys, and again whenever they change; makes the signing key if its file does not exist.
 
         Raises:
             ConfigError: a file cannot be read, holds something else, or may be read by everybody.
         """
         if self._loaded is None:
-            self._loaded = await asyncio.to_thread(_load, self._files)
+            await asyncio.to_thread(_make_missing, self._files)
+            self._stamp, self._loaded = await asyncio.to_thread(_load, self._files)
+        if self._watch is None:
+            self._watch = asyncio.create_task(self._keep_fresh(), name="signing-keys")
 
     async def stop(self) -> None:
-        """Nothing to let go of: tokens verify until the process ends."""
+        """Looks at the files no more; tokens verify until the process ends."""
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            await self._clock.sleep(_LOOK_SECONDS)
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        """Reads the files if they have changed; what is not valid leaves the keys that were there in force."""
+        if _stamp(self._files) == self._stamp:
+            return
+        try:
+            self._stamp, self._loaded = await asyncio.to_thread(_load, self._files)
+        except ConfigError as error:
+            _log.error("signing keys stay as they were", problems=list(error.problems))
+        else:
+            _log.info("signing keys changed", kid=self._loaded.kid, published=len(self._loaded.published))
 
     def sign(self, grant: Grant) -> str:
         """The token that says ``grant``; its claims are those that `tocsin.mesh.tokens` reads."""
@@ -104,6 +141,10 @@ class SigningKeys:
         """
         found = self._ready().keys.get(kid)
         if found is None:
+            # Another replica may have seen the new key before this one did.
+            await self._refresh()
+            found = self._ready().keys.get(kid)
+        if found is None:
             raise TokenRefused("The token is signed with an unknown key.")
         return found
 
@@ -121,21 +162,45 @@ def thumbprint(public: Ed25519PublicKey) -> str:
     return _base64url(hashlib.sha256(canonical.encode()).digest())
 
 
-def _load(files: KeyFiles) -> _Loaded:
+def _stamp(files: KeyFiles) -> _Stamp:
+    """Differs after a change of the files."""
+    found: list[tuple[str, int, int]] = []
+    for path in (files.signing, *_retired_files(files)):
+        try:
+            stat = path.stat()
+        except OSError:
+            found.append((str(path), 0, 0))
+        else:
+            found.append((str(path), stat.st_mtime_ns, stat.st_ino))
+    return tuple(found)
+
+
+def _retired_files(files: KeyFiles) -> list[Path]:
+    return [file for path in files.retired for file in (sorted(path.glob("*.pem")) if path.is_dir() else (path,))]
+
+
+def _load(files: KeyFiles) -> tuple[_Stamp, _Loaded]:
+    stamp = _stamp(files)
     private = _signing_key(files.signing, files.signing_setting)
     public = private.public_key()
-    retired = [_retired_key(path, files.retired_setting) for path in files.retired]
+    retired = [_retired_key(path, files.retired_setting) for path in _retired_files(files)]
     published = {thumbprint(key): _as_jwk(key) for key in (public, *retired)}
     keys = {kid: PyJWK.from_dict(item) for kid, item in published.items()}
-    return _Loaded(private, thumbprint(public), tuple(published.values()), keys)
+    return stamp, _Loaded(private, thumbprint(public), tuple(published.values()), keys)
+
+
+def _make_missing(files: KeyFiles) -> None:
+    """Makes a signing key if there is none; another replica may be first."""
+    try:
+        if not files.signing.exists():
+            key = Ed25519PrivateKey.generate()
+            create_private(files.signing, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    except OSError as error:
+        raise ConfigError([f"{files.signing_setting}: cannot use {files.signing}: {error.strerror}"]) from None
 
 
 def _signing_key(path: Path, setting: str) -> Ed25519PrivateKey:
     try:
-        if not path.exists():
-            key = Ed25519PrivateKey.generate()
-            create_private(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        # Read even when just made: another replica may have been first.
         mode = path.stat().st_mode
         data = path.read_bytes()
     except OSError as error:

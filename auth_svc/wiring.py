@@ -32,7 +32,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     database = Database.of(settings, clock=clock, guard=guard)
     store = AuthStore(database=database)
 
-    keys = _signing_keys(settings)
+    keys = _signing_keys(settings, clock)
     passwords = Argon2Passwords(
         memory_kib=settings.argon2_memory_kib,
         iterations=settings.argon2_iterations,
@@ -89,14 +89,14 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     return App(name=settings.service_name, components=components, server=server)
 
 
-def _signing_keys(settings: AuthSettings) -> SigningKeys:
+def _signing_keys(settings: AuthSettings, clock: Clock) -> SigningKeys:
     files = KeyFiles(
         signing=settings.signing_key_file,
         signing_setting=setting_name(settings, "signing_key_file"),
         retired=settings.retired_key_files,
         retired_setting=setting_name(settings, "retired_key_files"),
     )
-    return SigningKeys(files=files, issuer=settings.token_issuer, audience=settings.token_audience)
+    return SigningKeys(files=files, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock)
 
 
 def _throttle_rule(settings: AuthSettings) -> ThrottleRule:

@@ -14,6 +14,7 @@ from tocsin.errors import TocsinError
 from tocsin.mesh.breaker import BreakerRegistry, State
 from tocsin.mesh.client import Mesh, MeshChannel
 from tocsin.mesh.context import detached
+from tocsin.mesh.identity import CertificateExpired
 
 _HEALTH = {
     mesh_pb2.Status.HEALTHY: Health.HEALTHY,
@@ -109,6 +110,9 @@ class MeshStatusSource:
         stub = mesh_pb2_grpc.MeshServiceStub(self._mesh.channel(service, endpoint=address))
         try:
             return _replica(address, await stub.GetStatus(mesh_pb2.GetStatusRequest(), timeout=self._timeout))
+        except CertificateExpired as error:
+            # It is the gateway's own; what the services would say of theirs cannot be heard.
+            return _silent(address, Dependency(name="certificate", health=Health.UNAVAILABLE, detail=error.message))
         except TocsinError:
             return _silent(address)
 
@@ -120,8 +124,8 @@ class MeshStatusSource:
         ]
 
 
-def _silent(address: str) -> Replica:
-    return Replica(address=address, health=Health.UNAVAILABLE)
+def _silent(address: str, *reasons: Dependency) -> Replica:
+    return Replica(address=address, health=Health.UNAVAILABLE, dependencies=list(reasons))
 
 
 def _replica(address: str, status: mesh_pb2.Status) -> Replica:

@@ -90,6 +90,11 @@ class MeshSettings(Settings):
     mailer_target: str = Field(default="127.0.0.1:9004", description="gRPC target of mailer_svc.")
     token_issuer: str = Field(default="https://tocsin.local", description="The issuer (iss) that tokens are signed with and checked for.")
     token_audience: str = Field(default="tocsin", description="The audience (aud) that tokens are signed for and checked for.")
+    jwks_max_age_seconds: float = Field(
+        default=300.0,
+        ge=1,
+        description="Published signing keys are fetched again after so long; one that was withdrawn then counts no more.",
+    )
     drain_seconds: float = Field(
         default=3.0, ge=0.5, description="Time between reporting NOT_SERVING and refusing new calls, when stopping."
     )

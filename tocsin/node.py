@@ -39,7 +39,8 @@ class Node:
         self.breakers = BreakerRegistry(clock=clock)
         self.mesh = Mesh(service=self.name, settings=settings, clock=clock, telemetry=self.telemetry, breakers=self.breakers)
         source = jwks or mesh_source(self.mesh.channel("auth_svc"))
-        self.keys = JwksCache(source=source, file=settings.state_dir / "jwks" / f"{self.name}.json", clock=clock)
+        file, max_age = settings.state_dir / "jwks" / f"{self.name}.json", settings.jwks_max_age_seconds
+        self.keys = JwksCache(source=source, file=file, clock=clock, max_age=max_age)
         self.verifier = TokenVerifier(keys=self.keys, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock)
 
     @property

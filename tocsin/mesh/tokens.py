@@ -67,7 +67,7 @@ class TokenExpired(Unauthenticated):
 
 
 class TokenVerifier:
-    """Verifies tokens, and remembers those that it verified until they end: a signature costs a hundred times as much as a look-up.
+    """Verifies tokens, and remembers those that it verified for a while: a signature costs a hundred times as much as a look-up.
 
     Args:
         keys: finds public keys.
@@ -75,19 +75,23 @@ class TokenVerifier:
         audience: what ``aud`` must contain.
         clock: source of time.
         capacity: how many verified tokens are remembered.
+        remembered: for how many seconds at most; so long after its withdrawal a key may still count.
     """
 
-    def __init__(self, *, keys: KeySource, issuer: str, audience: str, clock: Clock, capacity: int = 10_000) -> None:
+    def __init__(
+        self, *, keys: KeySource, issuer: str, audience: str, clock: Clock, capacity: int = 10_000, remembered: float = 60.0
+    ) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
         self._capacity = capacity
-        # With the microsecond at which each ends, leeway included: comparing whole numbers is the cheapest check there is.
+        self._remembered = round(remembered * 1_000_000)
+        # With the microsecond until which each is good: comparing whole numbers is the cheapest check there is.
         self._known: OrderedDict[str, tuple[Principal, int]] = OrderedDict()
 
     def known(self, token: str) -> Principal | None:
-        """The principal of a token that was verified before and has not ended."""
+        """The principal of a token that was verified a moment ago and has not ended."""
         found = self._known.get(token)
         if found is None:
             return None
@@ -113,7 +117,7 @@ class TokenVerifier:
         principal = self.known(token)
         if principal is None:
             principal = _principal(token, await self._claims(token), self._clock.now())
-            self._known[token] = (principal, to_micros(principal.expires + _LEEWAY))
+            self._known[token] = (principal, min(to_micros(principal.expires + _LEEWAY), self._clock.micros() + self._remembered))
             if len(self._known) > self._capacity:
                 self._known.popitem(last=False)
         return principal

@@ -1,5 +1,6 @@
 """The key file, the published keys, and tokens that must not verify."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -29,18 +30,19 @@ from tocsin.config import ConfigError
 from tocsin.errors import Unauthenticated
 from tocsin.mesh.tokens import TokenExpired, TokenVerifier
 from tocsin.testing.clock import FakeClock
+from tocsin.testing.waiting import eventually
 
 ISSUER, AUDIENCE = "https://tocsin.local", "tocsin"
 
 
-def _keys(folder: Path, retired: tuple[Path, ...] = ()) -> SigningKeys:
+def _keys(folder: Path, retired: tuple[Path, ...] = (), clock: FakeClock | None = None) -> SigningKeys:
     files = KeyFiles(
         signing=folder / "keys" / "signing.pem",
         signing_setting="TOCSIN_AUTH_SIGNING_KEY_FILE",
         retired=retired,
         retired_setting="TOCSIN_AUTH_RETIRED_KEY_FILES",
     )
-    return SigningKeys(files=files, issuer=ISSUER, audience=AUDIENCE)
+    return SigningKeys(files=files, issuer=ISSUER, audience=AUDIENCE, clock=clock or FakeClock())
 
 
 async def _started(folder: Path, retired: tuple[Path, ...] = ()) -> SigningKeys:
@@ -279,3 +281,88 @@ async def test_expired_token_is_refused(tmp_path: Path, clock: FakeClock) -> Non
     await clock.advance(66)
     with pytest.raises(TokenExpired):
         await verifier.verify(token)
+
+
+def _public(private: Path, path: Path) -> Path:
+    """Writes the public half of a private key."""
+    key = load_pem_private_key(private.read_bytes(), None)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return path
+
+
+async def test_keys_rotate_without_a_restart(tmp_path: Path, clock: FakeClock) -> None:
+    """The next key is published before it signs, the old one verifies until its file is gone, and then no more."""
+    retired, signing = tmp_path / "retired", tmp_path / "keys" / "signing.pem"
+    retired.mkdir()
+    keys = _keys(tmp_path, (retired,), clock)
+    await keys.start()
+    verifier, old = _verifier(keys, clock), keys.sign(_grant(clock))
+    following = _pem(Ed25519PrivateKey.generate(), path=tmp_path / "next.pem")
+    published = _public(following, retired / "next.pem")
+    await _seen(keys, clock, 2)
+    _public(signing, retired / "old.pem")
+    published.unlink()
+    following.replace(signing)
+    await _changed(keys, old, clock)
+    await verifier.verify(old)
+    await verifier.verify(keys.sign(_grant(clock)))
+    (retired / "old.pem").unlink()
+    await _seen(keys, clock, 1)
+    await clock.advance(60)
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(old)
+    await keys.stop()
+
+
+async def _seen(keys: SigningKeys, clock: FakeClock, count: int) -> None:
+    """Waits until so many keys are published."""
+
+    async def so_many() -> bool:
+        await clock.advance(2)
+        return len(keys.published()) == count
+
+    await eventually(so_many)
+
+
+async def _changed(keys: SigningKeys, token: str, clock: FakeClock) -> None:
+    """Waits until another key signs than that of ``token``."""
+
+    async def another() -> bool:
+        await clock.advance(2)
+        return jwt.get_unverified_header(keys.sign(_grant(clock)))["kid"] != jwt.get_unverified_header(token)["kid"]
+
+    await eventually(another)
+
+
+@pytest.mark.parametrize("damage", ["gone", "open to others", "garbage"])
+async def test_damaged_files_leave_the_keys_in_force(tmp_path: Path, clock: FakeClock, damage: str) -> None:
+    """Whoever rotates by hand may be half done; a key that is missing is not made anew under way."""
+    keys = _keys(tmp_path, clock=clock)
+    await keys.start()
+    signing = tmp_path / "keys" / "signing.pem"
+    before = keys.published()
+    if damage == "gone":
+        signing.unlink()
+    elif damage == "open to others":
+        signing.chmod(0o644)
+        signing.touch()
+    else:
+        signing.write_text("garbage")
+    for _ in range(3):
+        await clock.advance(2)
+        await asyncio.sleep(0.01)
+    assert keys.published() == before
+    assert signing.exists() is (damage != "gone")
+    await keys.stop()
+
+
+async def test_a_key_that_another_replica_has_seen_first_is_known_at_once(tmp_path: Path, clock: FakeClock) -> None:
+    """Its token comes before the own look at the files."""
+    keys = _keys(tmp_path, clock=clock)
+    await keys.start()
+    _pem(Ed25519PrivateKey.generate(), path=tmp_path / "keys" / "signing.pem")
+    other = await _started(tmp_path)
+    await _verifier(keys, clock).verify(other.sign(_grant(clock)))
+    await keys.stop()
+    await other.stop()

@@ -206,10 +206,11 @@ async def test_without_any_key_it_is_unavailable_not_refused(clock: FakeClock, m
 
 
 async def test_a_withdrawn_key_ends_within_minutes(clock: FakeClock, mint: TokenMint) -> None:
-    """Old keys are fetched again in the background; a key that is gone verifies no more."""
+    """Old keys are fetched again in the background; a key that is gone verifies no more, not even a token that it verified before."""
     keys = Keys(mint)
     verifier, _ = make(keys, clock)
-    await verifier.verify(mint.mint(tenant="a"))
+    used = mint.mint(tenant="a")
+    await verifier.verify(used)
     keys.mints[:] = [TokenMint(clock=clock)]
     clock.set(clock.now() + timedelta(seconds=301))
     await verifier.verify(mint.mint(tenant="b"))
@@ -217,6 +218,8 @@ async def test_a_withdrawn_key_ends_within_minutes(clock: FakeClock, mint: Token
     await asyncio.sleep(0)
     with pytest.raises(Unauthenticated):
         await verifier.verify(mint.mint(tenant="c"))
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(used)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"keys": 5}', '{"keys": [{"kty": "nope"}]}'])

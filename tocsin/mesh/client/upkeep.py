@@ -6,7 +6,7 @@ from contextlib import suppress
 from contextvars import Context
 from typing import Final, Generic, Protocol, TypeVar
 
-from tocsin.clock import Clock
+from tocsin.clock import Clock, SystemClock
 from tocsin.errors import Unavailable
 from tocsin.mesh.identity import CertificateExpired, Keyring, Material
 from tocsin.telemetry import get_logger
@@ -19,6 +19,8 @@ RESOLVE_SECONDS: Final = 20.0
 """Between two looks at the addresses of services whose replicas have channels of their own."""
 GONE_SECONDS: Final = 60.0
 """A replica is let go of when its address was missing for so long: it may only have been restarted."""
+
+_SHORTEST_SECONDS: Final = 0.01
 
 Key = tuple[str, str | None]
 """A service, and the address of one replica of it."""
@@ -94,7 +96,7 @@ class Upkeep(Generic[C]):
     async def _run(self) -> None:
         resolved = self._clock.monotonic()
         while True:
-            await self._clock.sleep(LOOK_SECONDS)
+            await self._clock.sleep(self._pause())
             try:
                 await self.renew()
                 if self._clock.monotonic() - resolved >= RESOLVE_SECONDS:
@@ -102,6 +104,13 @@ class Upkeep(Generic[C]):
                     await self.forget_gone()
             except Exception as error:  # noqa: BLE001 - one look that failed must not be the last one
                 _log.error("upkeep_failed", exc_info=error)
+
+    def _pause(self) -> float:
+        """Until the next look, or until the certificate ends: the first call after that is to hear why it fails."""
+        if self._used is None:
+            return LOOK_SECONDS
+        left = (self._used.expires - SystemClock().now()).total_seconds()
+        return min(LOOK_SECONDS, max(left, _SHORTEST_SECONDS))
 
     async def renew(self) -> None:
         """Moves channels to the newest certificate and authorities; without a valid certificate they take no more calls."""
