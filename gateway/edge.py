@@ -61,7 +61,7 @@ class EdgeMetrics:
         self._seconds.labels(path, code).observe(seconds)
 
 
-class EdgeHandlers(grpc.GenericRpcHandler):
+class EdgeHandlers:
     """Handlers of every public RPC, made once."""
 
     def __init__(
@@ -94,9 +94,10 @@ class EdgeHandlers(grpc.GenericRpcHandler):
         self._stopping = False
         self._handlers = {rpc.path: self._handler(rpc.policy) for rpc in rpcs}
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        """The handler of a method; None if the edge does not serve it."""
-        return self._handlers.get(str(handler_call_details.method))
+    @property
+    def all(self) -> "Mapping[str, grpc.RpcMethodHandler[Any, Any]]":
+        """The handlers by path."""
+        return self._handlers
 
     def end_streams(self) -> None:
         """Ends every stream with UNAVAILABLE, so that its client goes elsewhere."""
@@ -253,7 +254,7 @@ class Edge:
         """
         self._handlers = handlers
         pool, services = public_pool(contract)
-        self._server = EdgeServer(settings=settings, clock=clock, generic_handlers=[handlers], reflected=services, pool=pool)
+        self._server = EdgeServer(settings=settings, clock=clock, handlers=handlers.all, reflected=services, pool=pool)
 
     @property
     def port(self) -> int:

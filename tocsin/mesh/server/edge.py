@@ -1,7 +1,7 @@
-"""`EdgeServer`: the gateway's public gRPC server, which takes any method as bytes and asks for no client certificate."""
+"""`EdgeServer`: the gateway's public gRPC server, which carries bytes and asks for no client certificate."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -11,19 +11,19 @@ from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
 from tocsin.clock import Clock
 from tocsin.config import ServiceSettings
 from tocsin.mesh.health import HealthMonitor, HealthServicer
+from tocsin.mesh.server.acceptor import AcceptingServer, RpcHandler
 from tocsin.mesh.server.binding import bind, server_options
 
 
 class EdgeServer:
-    """A gRPC server at the edge of the mesh: generic handlers, health, reflection, the bounds of the settings, drain."""
+    """A gRPC server at the edge of the mesh: handlers of bytes, health, reflection, the bounds of the settings, drain."""
 
     def __init__(
         self,
         *,
         settings: ServiceSettings,
         clock: Clock,
-        generic_handlers: Sequence[grpc.GenericRpcHandler],
-        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        handlers: Mapping[str, RpcHandler],
         port: int | None = None,
         setting: str = "port",
         credentials: grpc.ServerCredentials | None = None,
@@ -35,8 +35,7 @@ class EdgeServer:
         Args:
             settings: host and bounds.
             clock: source of time for health.
-            generic_handlers: asked in turn for the handler of a method; they map their own errors.
-            interceptors: gRPC's own.
+            handlers: by full path; they map their own errors.
             port: where to listen; ``settings.port`` unless given. 0 takes any free one.
             setting: field of the settings that gave the port; named when it is taken.
             credentials: TLS; plaintext without.
@@ -44,8 +43,7 @@ class EdgeServer:
             pool: where reflection finds their descriptors; the default pool unless given.
         """
         self._settings = settings
-        self._generic = tuple(generic_handlers)
-        self._interceptors = tuple(interceptors)
+        self._handlers = dict(handlers)
         self._wanted = settings.port if port is None else port
         self._setting = setting
         self._credentials = credentials
@@ -74,12 +72,11 @@ class EdgeServer:
         """
         if self._server is not None:
             return
-        server = grpc.aio.server(interceptors=self._interceptors, options=server_options(self._settings))
+        server = AcceptingServer(options=server_options(self._settings))
         health = HealthServicer()
-        # Before the generic handlers: those may take every method there is.
         health.add_to(server)
         reflection.enable_server_reflection((*self._reflected, "grpc.health.v1.Health", REFLECTION), server, pool=self._pool)
-        server.add_generic_rpc_handlers(self._generic)
+        server.add_handlers(self._handlers)
         self._port = bind(server, settings=self._settings, port=self._wanted, setting=self._setting, credentials=self._credentials)
         await self._monitor.start(health, self._reflected)
         await server.start()

@@ -22,9 +22,10 @@ from tocsin.mesh.identity import Identity, Keyring
 from tocsin.mesh.mesh_service import MeshServicer, Start
 from tocsin.mesh.metrics import ServerMetrics, export_breakers
 from tocsin.mesh.policy import Kind, MethodPolicy, policies
+from tocsin.mesh.server.acceptor import AcceptingServer
 from tocsin.mesh.server.binding import bind, server_options
 from tocsin.mesh.server.chain import Parts
-from tocsin.mesh.server.methods import MethodTable, Registrar, RpcHandler, compile_handlers
+from tocsin.mesh.server.methods import Registrar, RpcHandler, compile_handlers
 from tocsin.mesh.shedding import Shedder
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.mesh.validation import RequestValidator
@@ -142,9 +143,9 @@ class MeshServer:
         if self._server is not None:
             return
         credentials = self._keyring.server_credentials() if self._keyring else None
-        server = grpc.aio.server(options=server_options(self._settings))
+        server = AcceptingServer(options=server_options(self._settings))
         health = HealthServicer()
-        server.add_generic_rpc_handlers((MethodTable(self._handlers),))
+        server.add_handlers(self._handlers)
         health.add_to(server)
         reflection.enable_server_reflection((*self.services, "grpc.health.v1.Health", REFLECTION), server)
         self._port = bind(server, settings=self._settings, port=self._settings.port, setting="port", credentials=credentials)

@@ -43,17 +43,6 @@ class Registrar:
             self.handlers[f"/{service_name}/{method}"] = handler
 
 
-class MethodTable(grpc.GenericRpcHandler):
-    """Finds compiled handlers by path."""
-
-    def __init__(self, handlers: Mapping[str, RpcHandler]) -> None:
-        self._find = handlers.get
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "RpcHandler | None":
-        """The handler of the called method; None when there is none."""
-        return self._find(handler_call_details.method)
-
-
 def compile_handlers(handlers: Mapping[str, RpcHandler], *, methods: Mapping[str, MethodPolicy], parts: Parts) -> dict[str, RpcHandler]:
     """Compiles every handler with its policy.
 
