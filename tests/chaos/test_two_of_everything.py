@@ -11,6 +11,7 @@ import pytest
 
 from tests.chaos.load import FULL, NO_ANSWER, SERVICES, Load, Note
 from tocsin.testing.postgres import PostgresServer
+from tocsin.testing.process import FIRST_PORT
 from tocsin.testing.redis import RedisServer
 from tocsin.testing.stack import OFFSETS, RunningStack, free_port_base
 
@@ -26,14 +27,18 @@ SHARED = ("pki", "keys", "dev-api-key", "admin-password")
 """What replicas have in common beside the databases: one authority, one signing key, one first tenant."""
 
 
+def port_bases() -> tuple[int, int]:
+    """Two free ranges of ports. The second one waits until the first stack is up, so both are below those that `free_port` gives away."""
+    first, second = (next(base for base in iter(free_port_base, 0) if base + max(OFFSETS) < FIRST_PORT) for _ in range(2))
+    return (first, second) if first != second else port_bases()
+
+
 @pytest.fixture
 def pair(
     tmp_path: Path, own_postgres_server: PostgresServer, own_redis_server: RedisServer
 ) -> Generator[tuple[RunningStack, RunningStack]]:
     """Two stacks whose services know both of each: together they are one Tocsin."""
-    bases = (free_port_base(), free_port_base())
-    while abs(bases[0] - bases[1]) <= max(OFFSETS):
-        bases = (bases[0], free_port_base())
+    bases = port_bases()
     env = {
         "TOCSIN_DATABASE_URL": own_postgres_server.url(),
         "TOCSIN_REDIS_URL": own_redis_server.url,

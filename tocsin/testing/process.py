@@ -14,7 +14,8 @@ from abc import ABC, abstractmethod
 from importlib.util import find_spec
 from pathlib import Path
 
-_FIRST_PORT, _LAST_PORT = 20_000, 31_999  # below the ephemeral ports, which any outgoing connection may take
+FIRST_PORT, _LAST_PORT = 20_000, 31_999
+"""Whence `free_port` draws: below the ephemeral ports, which any outgoing connection may take."""
 _POLL_SECONDS = 0.02
 
 
@@ -134,7 +135,7 @@ class ServerProcess(ABC):
 def free_port() -> int:
     """A port on 127.0.0.1 that nobody listens on now, below the ephemeral range."""
     while True:
-        port = random.randint(_FIRST_PORT, _LAST_PORT)  # noqa: S311  no secret: it only spreads parallel runs
+        port = random.randint(FIRST_PORT, _LAST_PORT)  # noqa: S311  no secret: it only spreads parallel runs
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
