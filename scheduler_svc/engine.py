@@ -26,6 +26,8 @@ _PAGE: Final = 5000
 _NEAR_PAGE: Final = 1000
 _BEGINNING: Final = (-1, "")
 _BUSY_SECONDS: Final = 0.2
+_SOON: Final = _SECOND // 2
+_HURRIED_SHARE: Final = 4
 _LONGEST_SLEEP: Final = 1.0  # seconds: should the wall clock be set forward, what it passes over must not wait for the monotonic one
 _URGENT: Final = (0,)
 _OTHERS: Final = (1, 2)
@@ -249,10 +251,18 @@ class Engine:
             while self._shards.held and (due := self.timeline.next_due()) is not None and due <= (now := self._clock.micros()):
                 await self._fire(now, _ALL)
 
+    def _hurried(self, now: Micros) -> bool:
+        """Whether critical alarms are due soon. Batches are small then: all that is let go shares the processors."""
+        due = self.timeline.next_due(_URGENT)
+        return due is not None and due <= now + _SOON
+
     async def _fire(self, now: Micros, lanes: Sequence[int]) -> None:
         """Lets one batch go."""
-        batch = self.timeline.pop_due(now, self._options.batch_size, lanes)
-        if len(batch) == self._options.batch_size:
+        most = self._options.batch_size
+        if self._hurried(now):
+            most = max(1, most // _HURRIED_SHARE)
+        batch = self.timeline.pop_due(now, most, lanes)
+        if len(batch) == most:
             self._help.set()
         self._in_hand.update(alarm for alarm, _, _ in batch)
         started = self._clock.monotonic()

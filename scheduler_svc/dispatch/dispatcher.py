@@ -25,6 +25,7 @@ from tocsin.clock import Clock
 _SECOND: Final = 1_000_000
 _SHORTEST_SECONDS: Final = 0.001  # a wait that rounds to nothing would spin
 _GIVEN_BACK: Final = Released()
+_HURRIED_SHARE: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,9 @@ class Dispatcher:
         self._numbers = 0
         self._wake = Wake(clock)
         self._loops = Background(clock)
-        self._results = Results(commit=self._commit, refuse=self._refuse, most=options.result_batch, loops=self._loops, clock=clock)
+        self._results = Results(
+            commit=self._commit, refuse=self._refuse, hurried=self._hurried, most=options.result_batch, loops=self._loops, clock=clock
+        )
         self._pumping = False
         self._heal_at = 0.0
 
@@ -196,8 +199,12 @@ class Dispatcher:
             self._wake.set()
 
     def _take_for(self, session: Session) -> list[Parcel]:
-        most = self.options.batch_size
+        most = max(1, self.options.batch_size // _HURRIED_SHARE) if self._hurried() else self.options.batch_size
         return self.backlog.lanes.take(min(session.credit, most), reserve=min(session.reserve, most))
+
+    def _hurried(self) -> bool:
+        """Whether something critical is under way: then whatever else is done is done in smaller pieces."""
+        return bool(self.leases.critical or self.backlog.lanes.size(Priority.CRITICAL))
 
     def _send(self, session: Session, parcels: Sequence[Parcel]) -> None:
         held, now = self._shards.held, self._clock.monotonic()
@@ -234,20 +241,23 @@ class Dispatcher:
                 return
         if delivery is not None:
             delivery.reported = True
-        self._results.add((session, report), critical=parcel is not None and parcel.priority == Priority.CRITICAL)
+        self._results.add(
+            Entry(session, report, self._clock.micros()), critical=parcel is not None and parcel.priority == Priority.CRITICAL
+        )
 
     async def _commit(self, batch: Sequence[Entry]) -> None:
         """Commits one batch; then, and only then, what is over is forgotten and the leases are confirmed."""
         started, now = self._clock.monotonic(), self._clock.micros()
-        done = {report.lease.firing: report.end for _, report in batch if isinstance(report.end, Succeeded)}
+        done = {report.lease.firing: report.end for _, report, _ in batch if isinstance(report.end, Succeeded)}
+        ended = {report.lease.firing: at for _, report, at in batch}
         failed: dict[str, Setback] = {}
-        for _, (lease, end) in batch:
+        for _, (lease, end), _ in batch:
             if not isinstance(end, Succeeded) and lease.firing not in done and (delivery := self.leases.current(lease)) is not None:
                 failed[lease.firing] = setback(delivery.parcel, end, now=now, draw=self._draw)
         paused: Sequence[Paused] = ()
         if done or failed:
             known = {firing: parcel for firing in (*done, *failed) if (parcel := self._known(firing)) is not None}
-            paused = await self._ledger.record(done=done, setbacks=failed.values(), now=now, parcels=known)
+            paused = await self._ledger.record(done=done, setbacks=failed.values(), now=now, parcels=known, ended=ended)
         tenants = self._finish(done) | self._step_back(failed)
         _confirm(batch)
         self._pump_soon()
@@ -265,7 +275,7 @@ class Dispatcher:
 
     def _refuse(self, entry: Entry) -> None:
         """A result that cannot be kept was as good as none: the firing is delivered again, and not for ever."""
-        lease = entry[1].lease
+        lease = entry.report.lease
         _confirm([entry])
         delivery = self.leases.get(lease.firing)
         if delivery is not None:
@@ -333,7 +343,7 @@ class Dispatcher:
         delivery.reported = True
         reason = f"{parcel.lost} deliveries in a row ended without a result"
         report = Report(Lease(parcel.id, parcel.token), Failed(reason="DELIVERY_LOST", message=reason))
-        self._results.add((None, report), critical=parcel.priority == Priority.CRITICAL)
+        self._results.add(Entry(None, report, self._clock.micros()), critical=parcel.priority == Priority.CRITICAL)
 
     # -- time passes ----------------------------------------------------------------------------------------------------------
 
@@ -365,7 +375,7 @@ class Dispatcher:
 def _confirm(batch: Sequence[Entry]) -> None:
     by_session: defaultdict[int, list[Lease]] = defaultdict(list)
     sessions: dict[int, Session] = {}
-    for session, report in batch:
+    for session, report, _ in batch:
         if session is not None:
             sessions[session.number] = session
             by_session[session.number].append(report.lease)

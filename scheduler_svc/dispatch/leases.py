@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from scheduler_svc.dispatch.session import Session
-from scheduler_svc.domain import Lease, Parcel
+from scheduler_svc.domain import Lease, Parcel, Priority
 
 _EPOCH_BITS: Final = 40
 
@@ -39,6 +39,8 @@ class Leases:
         self._deliveries: dict[str, Delivery] = {}
         self._expiries: deque[tuple[float, Sequence[Delivery]]] = deque()
         self._count = 0
+        self.critical = 0
+        """Critical firings that are out."""
 
     def __len__(self) -> int:
         return len(self._deliveries)
@@ -67,6 +69,7 @@ class Leases:
             parcel = delivery.parcel
             parcel.token = (epochs[parcel.shard] << _EPOCH_BITS) | count
             self._deliveries[parcel.id] = delivery
+            self.critical += parcel.priority == Priority.CRITICAL
             session.leased.add(parcel.id)
         self._count += len(given)
         self._expiries.append((deadline, given))
@@ -81,6 +84,7 @@ class Leases:
         delivery = self._deliveries.pop(firing, None)
         if delivery is not None:
             delivery.session.leased.discard(firing)
+            self.critical -= delivery.parcel.priority == Priority.CRITICAL
         return delivery
 
     def expired(self, *, now: float) -> Iterator[Delivery]:

@@ -5,21 +5,28 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple
 
 import structlog
 
 from scheduler_svc.background import Background
 from scheduler_svc.dispatch.session import Session
 from scheduler_svc.domain import Report
+from scheduler_svc.recurrence import Micros
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, Unavailable
 
 _RETRY_SECONDS: Final = (0.1, 0.2, 0.5, 1.0)
 _BATCHES: Final = 4
+_HURRIED_SHARE: Final = 8
 
-Entry: TypeAlias = tuple[Session | None, Report]
-"""A report with the session that waits for its confirmation, if one does."""
+
+class Entry(NamedTuple):
+    """A report with the session that waits for its confirmation, if one does, and when it came."""
+
+    session: Session | None
+    report: Report
+    at: Micros = 0
 
 
 @dataclass(slots=True)
@@ -42,14 +49,13 @@ class _Line:
         self.entries.append(entry)
         self.filled.set()
 
-    async def next(self) -> list[Entry]:
+    async def wait(self) -> None:
         while not self.entries:
             self.filled.clear()
             await self.filled.wait()
-        return self.take()
 
-    def take(self) -> list[Entry]:
-        taken = [self.entries.popleft() for _ in range(min(len(self.entries), self.limit))]
+    def take(self, most: int) -> list[Entry]:
+        taken = [self.entries.popleft() for _ in range(min(len(self.entries), self.limit, most))]
         self.room.set()
         return taken
 
@@ -65,6 +71,7 @@ class Results:
         *,
         commit: Callable[[Sequence[Entry]], Awaitable[None]],
         refuse: Callable[[Entry], None],
+        hurried: Callable[[], bool],
         most: int,
         loops: Background,
         clock: Clock,
@@ -74,12 +81,14 @@ class Results:
         Args:
             commit: keeps a batch; Unavailable and Aborted mean that it has to be tried again.
             refuse: takes a result that cannot be kept, for another reason: it failed alone, again and again.
+            hurried: whether something critical is under way. Batches of others are small then: it runs on the same processors.
             most: results in a batch.
             loops: run the committing, and tell what fails.
             clock: paces new tries.
         """
         self._commit = commit
         self._refuse = refuse
+        self._hurried = hurried
         self._most = most
         self._loops = loops
         self._clock = clock
@@ -107,14 +116,15 @@ class Results:
         for line in (self._critical, self._others):
             try:
                 while line.entries:
-                    await self._commit(line.take())
+                    await self._commit(line.take(self._most))
             except Exception as error:  # noqa: BLE001  whatever keeps one line from its end must not keep the other
                 structlog.get_logger(__name__).warning("results are not kept", line=line.name, exc_info=error)
                 line.entries.clear()
 
     async def _commit_forever(self, line: _Line) -> None:
         while True:
-            batch = await line.next()
+            await line.wait()
+            batch = line.take(max(1, self._most // _HURRIED_SHARE) if line is self._others and self._hurried() else self._most)
             try:
                 await self._commit(batch)
             except asyncio.CancelledError:

@@ -133,7 +133,13 @@ class Ledger(Protocol):
         ...
 
     async def record(
-        self, *, done: Mapping[str, Succeeded], setbacks: Iterable[Setback], now: Micros, parcels: Mapping[str, Parcel] | None = None
+        self,
+        *,
+        done: Mapping[str, Succeeded],
+        setbacks: Iterable[Setback],
+        now: Micros,
+        parcels: Mapping[str, Parcel] | None = None,
+        ended: Mapping[str, Micros] | None = None,
     ) -> Sequence[Paused]:
         """Keeps results, in one transaction; a firing that is over stays as it is.
 
@@ -144,6 +150,7 @@ class Ledger(Protocol):
             setbacks: what has not.
             now: when.
             parcels: those of the firings that are in memory; what is known of a firing need not be looked for.
+            ended: when the work was over, by firing; ``now`` unless it is known.
 
         Returns:
             The alarms that paused themselves.

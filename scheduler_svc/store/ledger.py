@@ -28,7 +28,7 @@ _OUTCOME: Final = f"CASE WHEN outcome <> 5 THEN outcome WHEN fired_at - due_at <
 _REASON: Final = f"CASE WHEN outcome <> 5 THEN reason WHEN fired_at - due_at <= {ON_TIME} THEN '' ELSE 'LET_GO_LATE' END"
 _DONE: Final = "state = 3, attempts = attempts + 1, error = '', ready_at = NULL"
 # With both ends of the due times PostgreSQL leaves out the partitions in which none of the rows can be, once for all of them.
-_WITHIN: Final = "AND firings.due_at BETWEEN $5 AND $6"
+_WITHIN: Final = "AND firings.due_at BETWEEN $6 AND $7"
 _SUCCEED: Final = Statement(
     sqlite=(
         f"UPDATE firings SET {_DONE}, outcome = {_OUTCOME}, reason = {_REASON}, result = ?3, completed_at = ?4, "  # noqa: S608  constants
@@ -36,11 +36,11 @@ _SUCCEED: Final = Statement(
         "WHERE id = ?1 AND due_at = ?2 AND state IN (1, 2, 4)"
     ),
     postgresql=noting(
-        f"UPDATE firings SET {_DONE}, outcome = {_OUTCOME}, reason = {_REASON}, result = v.output, completed_at = $4::bigint, "  # noqa: S608  constants
+        f"UPDATE firings SET {_DONE}, outcome = {_OUTCOME}, reason = {_REASON}, result = v.output, completed_at = v.ended, "  # noqa: S608  constants
         f"action = CASE WHEN origin = 2 THEN action ELSE ''::bytea END, change_no = {CHANGE.postgresql} "
-        "FROM unnest($1::text[], $2::text::bigint[], $3::bytea[]) AS v(firing, due, output) "
+        "FROM unnest($1::text[], $2::text::bigint[], $3::bytea[], $4::text::bigint[]) AS v(firing, due, output, ended) "
         f"WHERE firings.id = v.firing AND firings.due_at = v.due AND state IN (1, 2, 4) {_WITHIN}",
-        now="$4::bigint",
+        now="$5::bigint",
     ),
 )
 _SET_BACK: Final = Statement(
@@ -160,7 +160,13 @@ class SqlLedger:
         return None if row is None else firing_of(row)
 
     async def record(
-        self, *, done: Mapping[str, Succeeded], setbacks: Iterable[Setback], now: Micros, parcels: Mapping[str, Parcel] | None = None
+        self,
+        *,
+        done: Mapping[str, Succeeded],
+        setbacks: Iterable[Setback],
+        now: Micros,
+        parcels: Mapping[str, Parcel] | None = None,
+        ended: Mapping[str, Micros] | None = None,
     ) -> Sequence[Paused]:
         """See `scheduler_svc.ports.Ledger`."""
         failed = {back.firing: back for back in setbacks}
@@ -170,7 +176,7 @@ class SqlLedger:
             due |= await self._dues(connection, [firing for firing in (*done, *failed) if firing not in due])
             await begin_change(connection)
             await plan_anew(connection)
-            await _succeed(connection, _successes(done, due), now)
+            await _succeed(connection, _successes(done, due, ended or {}, now), now)
             await _SET_BACK.many(connection, _setbacks(failed, due, now))
             await note_updated(connection, list(due), now=now)
             counted = [firing for firing in due if firing not in known or known[firing].flags & COUNTED]
@@ -209,19 +215,23 @@ def _homeless() -> Unavailable:
     return Unavailable("No shard is held by this replica now.", retry_after=1.0)
 
 
-async def _succeed(connection: AsyncConnection, rows: Sequence[tuple[str, Micros, bytes | None]], now: Micros) -> None:
+async def _succeed(connection: AsyncConnection, rows: Sequence[tuple[str, Micros, bytes | None, Micros]], now: Micros) -> None:
     if not rows:
         return
     if is_sqlite(connection):
-        await connection.exec_driver_sql(_SUCCEED.sqlite, [(*row, now) for row in rows])
+        await connection.exec_driver_sql(_SUCCEED.sqlite, list(rows))
         return
-    firings, dues, outputs = map(list, zip(*rows, strict=True))
-    await connection.exec_driver_sql(_SUCCEED.postgresql, (firings, numbers(dues), outputs, now, min(dues), max(dues)))
+    firings, dues, outputs, ends = map(list, zip(*rows, strict=True))
+    values = (firings, numbers(dues), outputs, numbers(ends), now, min(dues), max(dues))
+    await connection.exec_driver_sql(_SUCCEED.postgresql, values)
 
 
-def _successes(done: Mapping[str, Succeeded], due: Mapping[str, Micros]) -> list[tuple[str, Micros, bytes | None]]:
+def _successes(
+    done: Mapping[str, Succeeded], due: Mapping[str, Micros], ended: Mapping[str, Micros], now: Micros
+) -> list[tuple[str, Micros, bytes | None, Micros]]:
     """Rows for `_succeed`, in the order in which every transaction locks them."""
-    return [(firing, due[firing], done[firing].output or None) for firing in sorted(done.keys() & due.keys())]
+    known = sorted(done.keys() & due.keys())
+    return [(firing, due[firing], done[firing].output or None, ended.get(firing, now)) for firing in known]
 
 
 def _setbacks(failed: Mapping[str, Setback], due: Mapping[str, Micros], now: Micros) -> list[tuple[Any, ...]]:

@@ -350,3 +350,12 @@ async def test_a_restore_into_a_younger_cluster_keeps_the_order_of_changes(store
         await connection.exec_driver_sql("UPDATE counters SET value = value + 1000000000 WHERE name = 'transactions'")
     await stores.upkeep.settle()
     assert (await stores.ledger.now_at())[0] > before[0] + 1_000_000_000
+
+
+async def test_a_firing_is_complete_when_its_work_was_over(stores: Stores) -> None:
+    """Not when that was kept; of work whose end is not known it is all that is."""
+    known, other = firing(), firing()
+    await stores.ledger.enqueue([known, other], owner=OWNER, held=stores.held)
+    done = {known.id: Succeeded(), other.id: Succeeded()}
+    await stores.ledger.record(done=done, setbacks=(), now=NOW + 9, ended={known.id: NOW + 2})
+    assert {row.id: row.completed for row in await stores.all_firings()} == {known.id: NOW + 2, other.id: NOW + 9}

@@ -15,12 +15,12 @@ from tocsin.testing.waiting import eventually
 
 def entry(name: str) -> Entry:
     """A success that nobody waits for."""
-    return None, Report(Lease(name, 1), Succeeded())
+    return Entry(None, Report(Lease(name, 1), Succeeded()))
 
 
 def names(batch: Sequence[Entry]) -> list[str]:
     """The firings of a batch."""
-    return [report.lease.firing for _, report in batch]
+    return [entry.report.lease.firing for entry in batch]
 
 
 class Store:
@@ -50,7 +50,8 @@ class Bench:
         self.store, self.loops = Store(), Background(clock)
         self.refused: list[str] = []
         refuse = lambda entry: self.refused.extend(names([entry]))  # noqa: E731  one line of a fixture
-        self.results = Results(commit=self.store.commit, refuse=refuse, most=2, loops=self.loops, clock=clock)
+        self.hurried = False
+        self.results = Results(commit=self.store.commit, refuse=refuse, hurried=lambda: self.hurried, most=2, loops=self.loops, clock=clock)
 
     def add(self, *firings: str, critical: bool = False) -> None:
         for name in firings:
@@ -81,6 +82,14 @@ async def test_a_critical_result_waits_for_no_other(bench: Bench) -> None:
     await eventually(lambda: bench.store.kept == [["x"]])
     bench.store.gate.set()
     await eventually(lambda: bench.store.kept == [["x"], ["a", "b"], ["c"]])
+
+
+async def test_batches_of_others_are_small_while_something_critical_is_under_way(bench: Bench) -> None:
+    """The critical ones are not: they are what everybody waits for."""
+    bench.hurried = True
+    bench.add("a", "b")
+    bench.add("x", "y", critical=True)
+    await eventually(lambda: sorted(bench.store.kept) == [["a"], ["b"], ["x", "y"]])
 
 
 async def test_a_batch_is_tried_until_it_is_kept(bench: Bench, clock: FakeClock) -> None:
