@@ -17,7 +17,7 @@ from scheduler_svc.store.alarm_rows import alarm_of, where
 from scheduler_svc.store.tables import alarm_labels, alarms
 from tocsin.listing import Condition
 
-EXAMINED: Final = 2000
+EXAMINED: Final = 1000
 """Alarms that one page looks at, at most."""
 
 _UNIQUE: Final = ("key", "display_name")
@@ -56,7 +56,7 @@ async def _driver(
         return _ids(tenant, None, before), list(conditions)
     best = indexed[0]
     if len(indexed) > 1 and not any(condition.field in _UNIQUE for condition in indexed):
-        counts = [await _count(connection, _ids(tenant, condition, before)) for condition in indexed]
+        counts = await _counts(connection, [_ids(tenant, condition, before) for condition in indexed])
         best = indexed[counts.index(min(counts))]
     else:
         best = next((condition for name in _UNIQUE for condition in indexed if condition.field == name), best)
@@ -76,10 +76,11 @@ def _is_indexed(condition: Condition) -> bool:
     return condition.field in ("labels", "state") or (condition.field == "priority" and condition.value != Priority.NORMAL.name)
 
 
-async def _count(connection: AsyncConnection, ids: Select[Any]) -> int:
-    """How many there are, up to what a page looks at."""
-    inner = ids.limit(_most(EXAMINED)).subquery()
-    return (await connection.execute(select(func.count()).select_from(inner))).scalar_one()
+async def _counts(connection: AsyncConnection, candidates: Sequence[Select[Any]]) -> list[int]:
+    """How many there are of each, up to what a page looks at."""
+    inner = [ids.limit(_most(EXAMINED)).subquery() for ids in candidates]
+    counts = [select(func.count()).select_from(found).scalar_subquery() for found in inner]
+    return list((await connection.execute(select(*counts))).one())
 
 
 def _ids(tenant: str, condition: Condition | None, before: str | None) -> Select[Any]:

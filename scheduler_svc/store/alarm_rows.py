@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Action, Alarm, AlarmState, Priority, RetryPolicy
 from scheduler_svc.recurrence import Trigger
-from scheduler_svc.store.sql import insert
+from scheduler_svc.store.sql import Statement, insert
 from scheduler_svc.store.tables import alarm_labels, alarms
 from tocsin.listing import Condition
 
@@ -17,11 +17,30 @@ COLUMNS: Final = tuple(column.name for column in alarms.c)
 LABEL_COLUMNS: Final = ("tenant", "name", "value", "alarm")
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _INSERT_LABELS: Final = insert(alarm_labels, LABEL_COLUMNS)
+# The alarm says which labels it has: an index by alarm would be paid for with every label.
+_DROP_LABELS: Final = Statement(
+    sqlite=(
+        "DELETE FROM alarm_labels WHERE (tenant, name, value, alarm) IN (SELECT a.tenant, t.key, t.value, a.id FROM json_each(?1) AS w "
+        "CROSS JOIN alarms a ON a.id = w.value ->> 0 AND a.version = w.value ->> 1 "
+        "CROSS JOIN json_each(CASE a.labels WHEN '' THEN '{}' ELSE a.labels END) AS t) RETURNING alarm"
+    ),
+    postgresql=(
+        "DELETE FROM alarm_labels AS l USING (SELECT a.tenant, t.key, t.value, a.id "
+        "FROM unnest($1::text[], $2::bigint[]) AS w(id, version) JOIN alarms a ON a.id = w.id AND a.version = w.version "
+        "CROSS JOIN json_each_text(CAST(CASE a.labels WHEN '' THEN '{}' ELSE a.labels END AS json)) AS t) AS k "
+        "WHERE l.tenant = k.tenant AND l.name = k.key AND l.value = k.value AND l.alarm = k.id RETURNING l.alarm"
+    ),
+)
 
 
 def label_rows(made: Sequence[Alarm]) -> list[tuple[str, str, str, str]]:
     """The rows of their labels, in the order of `LABEL_COLUMNS`."""
     return [(alarm.tenant, name, value, alarm.id) for alarm in made for name, value in alarm.labels.items()]
+
+
+async def drop_labels(connection: AsyncConnection, changing: Sequence[tuple[str, int]]) -> None:
+    """Removes the labels of the alarms of these (id, version), before those are changed or removed."""
+    await _DROP_LABELS.pairs(connection, changing)
 
 
 async def insert_labels(connection: AsyncConnection, made: Sequence[Alarm]) -> None:

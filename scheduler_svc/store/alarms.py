@@ -19,11 +19,11 @@ from scheduler_svc.ports import NewAlarm, Page
 from scheduler_svc.recurrence import Micros
 from scheduler_svc.signals import HeartbeatKeyTaken
 from scheduler_svc.store.alarm_pages import find_page
-from scheduler_svc.store.alarm_rows import COLUMNS, alarm_of, insert_labels, row_of
+from scheduler_svc.store.alarm_rows import COLUMNS, alarm_of, drop_labels, insert_labels, row_of
 from scheduler_svc.store.history import keep_rules, locked_version
 from scheduler_svc.store.signals import drop_signal, insert_signals, replace_signal, resume_signal, with_signals
 from scheduler_svc.store.sql import Statement, insert
-from scheduler_svc.store.tables import alarm_labels, alarms, requests
+from scheduler_svc.store.tables import alarms, requests
 from tocsin.database import Database
 from tocsin.errors import TocsinError
 from tocsin.listing import Condition
@@ -108,6 +108,7 @@ class SqlAlarmStore:
                 raise AlarmKeyTaken
             if reschedule:
                 await keep_rules(connection, [(alarm.id, alarm.version - 1)], until=alarm.rule_since)
+            await drop_labels(connection, [(alarm.id, alarm.version - 1)])
             changed = await _change(
                 connection,
                 alarm.tenant,
@@ -116,7 +117,6 @@ class SqlAlarmStore:
                 **{name: value for name, value in values.items() if name not in kept},
             )
             if changed is not None:
-                await connection.execute(delete(alarm_labels).where(alarm_labels.c.alarm == alarm.id))
                 await insert_labels(connection, [alarm])
                 if reschedule and not await replace_signal(connection, alarm):
                     raise HeartbeatKeyTaken
@@ -162,8 +162,8 @@ class SqlAlarmStore:
             if stored is None or version not in (None, stored):
                 return False
             await keep_rules(connection, [(alarm_id, stored)], until=now)
+            await drop_labels(connection, [(alarm_id, stored)])
             await connection.execute(delete(alarms).where(alarms.c.id == alarm_id))
-            await connection.execute(delete(alarm_labels).where(alarm_labels.c.alarm == alarm_id))
             await drop_signal(connection, alarm_id)
         return True
 

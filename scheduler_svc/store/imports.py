@@ -13,10 +13,10 @@ from scheduler_svc.domain import Alarm, AlarmState
 from scheduler_svc.ports import Candidate, Put, Reviser
 from scheduler_svc.recurrence import Micros
 from scheduler_svc.signals import HeartbeatKeyTaken
-from scheduler_svc.store.alarm_rows import COLUMNS, LABEL_COLUMNS, alarm_of, insert_labels, label_rows, row_of, where
+from scheduler_svc.store.alarm_rows import COLUMNS, LABEL_COLUMNS, alarm_of, drop_labels, insert_labels, label_rows, row_of, where
 from scheduler_svc.store.history import keep_rules
 from scheduler_svc.store.signals import insert_signals, replace_signal, with_signals
-from scheduler_svc.store.sql import Fields, Statement, column_type
+from scheduler_svc.store.sql import Fields, Statement, column_type, join_by_index
 from scheduler_svc.store.tables import alarm_labels, alarms
 from tocsin.database import Database, copy_rows
 from tocsin.errors import Aborted, TocsinError
@@ -63,10 +63,6 @@ _UPDATE: Final = Statement(
         + ", ".join(f"${number}::{column_type(alarms, name)}[]" for number, name in enumerate((*_CHANGED, "id"), 1))
         + f") AS v({', '.join(_CHANGED)}, id) WHERE alarms.id = v.id"
     ),
-)
-_DROP_LABELS: Final = Statement(
-    sqlite="DELETE FROM alarm_labels WHERE alarm IN (SELECT value FROM json_each(?1))",
-    postgresql="DELETE FROM alarm_labels WHERE alarm = ANY($1::text[])",
 )
 
 
@@ -212,12 +208,13 @@ async def _change(connection: AsyncConnection, found: _Sorted, *, now: Micros) -
             found.changed.remove(item)
     if not found.changed:
         return
+    relabelled = [(stored, alarm) for _, stored, alarm, _ in found.changed if stored.labels != alarm.labels]
+    if relabelled:
+        await join_by_index(connection)
+        await drop_labels(connection, [(stored.id, stored.version) for stored, _ in relabelled])
     named = [dict(zip(COLUMNS, row_of(alarm), strict=True)) for _, _, alarm, _ in found.changed]
     await _UPDATE.many(connection, [[*(row[name] for name in _CHANGED), row["id"]] for row in named])
-    relabelled = [alarm for _, stored, alarm, _ in found.changed if stored.labels != alarm.labels]
-    if relabelled:
-        await _DROP_LABELS.run(connection, [alarm.id for alarm in relabelled])
-        await insert_labels(connection, relabelled)
+    await insert_labels(connection, [alarm for _, alarm in relabelled])
 
 
 async def _replaced(connection: AsyncConnection, alarm: Alarm) -> bool:

@@ -191,7 +191,6 @@ alarm_labels = Table(
     Column("alarm", _ID, primary_key=True),
     sqlite_with_rowid=False,
 )
-Index("ix_alarm_labels_alarm", alarm_labels.c.alarm)
 
 requests = Table(
     "requests",

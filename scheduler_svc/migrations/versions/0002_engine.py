@@ -54,6 +54,7 @@ def _alarms() -> None:
     # Until now the anchor was when the alarm got its trigger, unless the trigger had a start.
     op.execute("UPDATE alarms SET rule_since = CASE WHEN trigger_rule LIKE '%\"start\":%' THEN created_at ELSE anchor_at END")
     _partial("ux_alarms_key", "alarms", ["tenant", "key"], "key <> ''", unique=True)
+    op.drop_index("ix_alarm_labels_alarm", "alarm_labels")  # the alarm itself says which labels it has
     # Whoever looks for what is due reads the index alone; a scheduler among several passes over what is due in the shards of the others.
     op.drop_index("ix_alarms_due", "alarms")
     _partial("ix_alarms_due", "alarms", ["next_fire_at", "id", "shard", "priority"], "state = 1")
@@ -266,6 +267,7 @@ def downgrade() -> None:
         op.drop_index(index, "firings")
     op.create_index("ix_firings_change", "firings", ["tenant", "change_no", "id"])
     _partial("ix_firings_beside", "firings", ["due_at"], "origin <> 0")
+    op.create_index("ix_alarm_labels_alarm", "alarm_labels", ["alarm"])
     op.drop_index("ix_alarms_urgent", "alarms")
     op.drop_index("ix_alarms_due", "alarms")
     _partial("ix_alarms_due", "alarms", ["next_fire_at", "id"], "state = 1")
