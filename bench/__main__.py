@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from bench import bulk, drain, lists, mesh_tax, peers, rest, smtp_drain
+from bench import bulk, drain, lists, mesh_tax, peers, rejected, rest, smtp_drain
 from tocsin.testing.postgres import PostgresServer
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -24,6 +24,10 @@ LISTED = 1_000_000
 
 async def _mesh() -> dict[str, Any]:
     return await mesh_tax.measure()
+
+
+async def _rejected() -> dict[str, Any]:
+    return dict(await rejected.measure())
 
 
 async def _rest() -> dict[str, Any]:
@@ -52,6 +56,7 @@ async def _lists() -> dict[str, Any]:
 
 MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
     "mesh": _mesh,
+    "rejected": _rejected,
     "rest": _rest,
     "drain": _drain,
     "peers": _peers,
@@ -65,6 +70,7 @@ ABOUT = {
     "bulk": "Alarms imported as NDJSON over gRPC and mTLS by scheduler_svc as a process of its own; once more, unchanged; and exported.",
     "lists": "A page of 50 alarms of a million by each filter, the first page and one in the middle; milliseconds.",
     "mesh": "A unary call through the whole chain (deadline, identity, breaker, retry, validation, metrics) against bare grpc.aio.",
+    "rejected": "A call to a dead service whose circuit is open, through the whole chain; microseconds, one call after the other.",
     "rest": "Alarms made over REST with 32 connections on `tocsin up` with SQLite; an even stream of alarms and how late they were let go.",
     "drain": "Alarms due at one instant, action noop: let go, delivered over mTLS, answered and committed.",
     "peers": "So many empty jobs, all due when the clock starts, on PostgreSQL that flushes each commit or on Redis; `make peers` first.",
@@ -73,6 +79,9 @@ ABOUT = {
 AIMS = {
     "bulk: postgresql: imported: per second": "25,000",
     "mesh: plaintext: ratio": "over 0.60",
+    "rejected: us a call": "under 100",
+    "rejected: tasks left": "0",
+    "rejected: threads left": "0",
     "rest: creates per second": "2,000",
     "rest: early": "0",
     "rest: lateness p99 ms": "under 100",
