@@ -41,7 +41,13 @@ class Node:
         source = jwks or mesh_source(self.mesh.channel("auth_svc"))
         file, max_age = settings.state_dir / "jwks" / f"{self.name}.json", settings.jwks_max_age_seconds
         self.keys = JwksCache(source=source, file=file, clock=clock, max_age=max_age)
-        self.verifier = TokenVerifier(keys=self.keys, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock)
+        self.verifier = TokenVerifier(
+            keys=self.keys,
+            issuer=settings.token_issuer,
+            audience=settings.token_audience,
+            clock=clock,
+            remembered=min(60.0, settings.jwks_max_age_seconds),
+        )
 
     @property
     def components(self) -> Sequence[Component]:

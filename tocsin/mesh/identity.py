@@ -128,8 +128,12 @@ def _load_ca(folder: Path, clock: Clock) -> Authority | None:
     loaded = serialization.load_pem_private_key(key.read_bytes(), password=None)
     if not isinstance(loaded, ec.EllipticCurvePrivateKey):
         raise ValueError(f"{key}: not an elliptic curve key")
-    authority = Authority(certificate=x509.load_pem_x509_certificate(certificate.read_bytes()), key=loaded)
-    return authority if authority.certificate.not_valid_after_utc > clock.now() else None
+    # A bundle, while authorities change, in whatever order: the one that issues is the one whose key is here.
+    bundle = x509.load_pem_x509_certificates(certificate.read_bytes())
+    own = next((each for each in bundle if each.public_key() == loaded.public_key()), None)
+    if own is None:
+        raise ValueError(f"{key}: not the key of an authority in {certificate}")
+    return Authority(certificate=own, key=loaded) if own.not_valid_after_utc > clock.now() else None
 
 
 def _new_ca(folder: Path, trust_domain: str, clock: Clock) -> Authority:

@@ -121,7 +121,8 @@ async def test_a_service_is_as_healthy_as_it_says(pki: Path, status: ServingStat
 async def test_another_service_in_its_place_is_not_healthy(pki: Path) -> None:
     """A server with another service's certificate does not pass."""
     async with grpc_service(pki, "processor_svc", ServingStatus.SERVING) as settings:
-        stranger = settings.model_copy(update={"tls_cert_file": pki / "mailer_svc/mailer_svc.pem"})
+        own = pki / "mailer_svc"
+        stranger = settings.model_copy(update={"tls_cert_file": own / "mailer_svc.pem", "tls_key_file": own / "mailer_svc-key.pem"})
         assert await asyncio.to_thread(healthcheck.ask_grpc, "mailer_svc", stranger) is not None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from tocsin.clock import SystemClock
 from tocsin.mesh.identity import Identity, ensure_pki, make_ca
@@ -69,6 +70,19 @@ def test_certificates_of_another_authority_or_domain_are_replaced(tmp_path: Path
     assert ensure(tmp_path, clock)["gateway.pem"] != foreign
     before = ensure(tmp_path, clock)
     assert ensure(tmp_path, clock, "other.example")["gateway.pem"] != before["gateway.pem"]
+
+
+def test_a_bundle_of_authorities_stays_and_its_issuer_is_found(tmp_path: Path, clock: FakeClock) -> None:
+    """While authorities change, the one whose key is there issues, wherever it stands in the bundle."""
+    before = ensure(tmp_path, clock)
+    other = make_ca(trust_domain="tocsin.local", clock=clock).certificate.public_bytes(Encoding.PEM)
+    for bundle in (other + before["ca.pem"], before["ca.pem"] + other):
+        (tmp_path / "ca.pem").write_bytes(bundle)
+        after = ensure(tmp_path, clock)
+        assert after == {**before, "ca.pem": bundle}
+    (tmp_path / "ca.pem").write_bytes(other)
+    with pytest.raises(ValueError, match=r"ca-key\.pem: not the key of an authority in .*ca\.pem"):
+        ensure(tmp_path, clock)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
