@@ -21,12 +21,12 @@ _INSERT_LABELS: Final = insert(alarm_labels, LABEL_COLUMNS)
 _DROP_LABELS: Final = Statement(
     sqlite=(
         "DELETE FROM alarm_labels WHERE (tenant, name, value, alarm) IN (SELECT a.tenant, t.key, t.value, a.id FROM json_each(?1) AS w "
-        "CROSS JOIN alarms a ON a.id = w.value ->> 0 AND a.version = w.value ->> 1 "
+        "CROSS JOIN alarms a ON a.id = w.value ->> 0 AND a.version = w.value ->> 1 AND a.tenant = ?2 "
         "CROSS JOIN json_each(CASE a.labels WHEN '' THEN '{}' ELSE a.labels END) AS t) RETURNING alarm"
     ),
     postgresql=(
         "DELETE FROM alarm_labels AS l USING (SELECT a.tenant, t.key, t.value, a.id "
-        "FROM unnest($1::text[], $2::bigint[]) AS w(id, version) JOIN alarms a ON a.id = w.id AND a.version = w.version "
+        "FROM unnest($1::text[], $2::bigint[]) AS w(id, version) JOIN alarms a ON a.id = w.id AND a.version = w.version AND a.tenant = $3 "
         "CROSS JOIN json_each_text(CAST(CASE a.labels WHEN '' THEN '{}' ELSE a.labels END AS json)) AS t) AS k "
         "WHERE l.tenant = k.tenant AND l.name = k.key AND l.value = k.value AND l.alarm = k.id RETURNING l.alarm"
     ),
@@ -38,9 +38,9 @@ def label_rows(made: Sequence[Alarm]) -> list[tuple[str, str, str, str]]:
     return [(alarm.tenant, name, value, alarm.id) for alarm in made for name, value in alarm.labels.items()]
 
 
-async def drop_labels(connection: AsyncConnection, changing: Sequence[tuple[str, int]]) -> None:
-    """Removes the labels of the alarms of these (id, version), before those are changed or removed."""
-    await _DROP_LABELS.pairs(connection, changing)
+async def drop_labels(connection: AsyncConnection, tenant: str, changing: Sequence[tuple[str, int]]) -> None:
+    """Removes the labels of a tenant's alarms of these (id, version), before those are changed or removed."""
+    await _DROP_LABELS.pairs(connection, changing, tenant)
 
 
 async def insert_labels(connection: AsyncConnection, made: Sequence[Alarm]) -> None:

@@ -108,7 +108,7 @@ class SqlAlarmStore:
                 raise AlarmKeyTaken
             if reschedule:
                 await keep_rules(connection, [(alarm.id, alarm.version - 1)], until=alarm.rule_since)
-            await drop_labels(connection, [(alarm.id, alarm.version - 1)])
+            await drop_labels(connection, alarm.tenant, [(alarm.id, alarm.version - 1)])
             changed = await _change(
                 connection,
                 alarm.tenant,
@@ -162,7 +162,7 @@ class SqlAlarmStore:
             if stored is None or version not in (None, stored):
                 return False
             await keep_rules(connection, [(alarm_id, stored)], until=now)
-            await drop_labels(connection, [(alarm_id, stored)])
+            await drop_labels(connection, tenant, [(alarm_id, stored)])
             await connection.execute(delete(alarms).where(alarms.c.id == alarm_id))
             await drop_signal(connection, alarm_id)
         return True

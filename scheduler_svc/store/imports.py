@@ -211,7 +211,7 @@ async def _change(connection: AsyncConnection, found: _Sorted, *, now: Micros) -
     relabelled = [(stored, alarm) for _, stored, alarm, _ in found.changed if stored.labels != alarm.labels]
     if relabelled:
         await join_by_index(connection)
-        await drop_labels(connection, [(stored.id, stored.version) for stored, _ in relabelled])
+        await drop_labels(connection, relabelled[0][0].tenant, [(stored.id, stored.version) for stored, _ in relabelled])
     named = [dict(zip(COLUMNS, row_of(alarm), strict=True)) for _, _, alarm, _ in found.changed]
     await _UPDATE.many(connection, [[*(row[name] for name in _CHANGED), row["id"]] for row in named])
     await insert_labels(connection, [alarm for _, alarm in relabelled])

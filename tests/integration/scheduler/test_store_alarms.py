@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from scheduler_svc.domain import (
     Alarm,
@@ -16,6 +17,7 @@ from scheduler_svc.domain import (
 )
 from scheduler_svc.ports import NewAlarm
 from scheduler_svc.recurrence import CatchUp, CatchUpMode, Every, Trigger
+from scheduler_svc.store.tables import alarm_labels
 from tests.integration.scheduler.stores import NOW, SECOND, Stores, alarm
 from tocsin.listing import Condition
 
@@ -33,6 +35,26 @@ async def test_an_alarm_is_read_back_as_it_was_stored(stores: Stores) -> None:
     )
     await stores.add(made)
     assert await stores.alarms.get("t1", made.id) == made
+
+
+async def test_labels_are_found_by_what_the_alarm_has_now(stores: Stores) -> None:
+    """The index of labels follows each change, but none that did not come about, and is empty when the alarm is gone."""
+    made = alarm(labels={"team": "core", "ünï": 'c"ø\\dé'})
+    await stores.add(made, alarm(labels={"team": "core"}))
+    kept = await _labels(stores)
+    for stale in (replace(made, labels={}, version=7), replace(made, labels={}, tenant="t2", version=2)):
+        assert await stores.alarms.update(stale, reschedule=False) is None
+    assert await _labels(stores) == kept
+    assert await stores.alarms.update(replace(made, labels={"team": "edge"}, version=2), reschedule=False) is not None
+    assert [value for _, value in await _labels(stores)] == ["core", "edge"]
+    assert await stores.alarms.delete("t1", made.id, version=None, now=NOW)
+    assert [value for _, value in await _labels(stores)] == ["core"]
+
+
+async def _labels(stores: Stores) -> list[tuple[str, str]]:
+    async with stores.database.read() as connection:
+        found = await connection.execute(select(alarm_labels.c.name, alarm_labels.c.value).order_by(alarm_labels.c.value))
+        return [(row.name, row.value) for row in found]
 
 
 async def test_tenants_do_not_see_each_other(stores: Stores) -> None:
