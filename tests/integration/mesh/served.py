@@ -1,6 +1,10 @@
-"""The test service as a process: ``python -m tests.integration.mesh.served FOLDER`` prints its address and serves until SIGTERM."""
+"""The test service as a process, which prints its address and serves until SIGTERM.
+
+``python -m tests.integration.mesh.served FOLDER [PORT DRAIN_SECONDS]``
+"""
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -8,23 +12,26 @@ from typing import Any
 
 import uvloop
 
-from tests.integration.mesh.support import Echo, Rig
+from tests.integration.mesh.support import Echo, Note, Rig
 from tocsin.clock import SystemClock
 
 
 async def answer(request: Any, _: Any) -> Any:
-    """Says the same, at once; to "wait" never."""
+    """Says the same, at once; to "wait" never; to "who" after a moment which process it is."""
     if request.text == "wait":
         await asyncio.Event().wait()
+    if request.text == "who":
+        await asyncio.sleep(0.005)
+        return Note(number=os.getpid())
     return request
 
 
-async def serve(folder: Path) -> None:
+async def serve(folder: Path, port: int, drain_seconds: float) -> None:
     """Serves with the certificates in ``folder``/pki, which it makes."""
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     rig = Rig(folder, SystemClock())
-    server = await rig.serve(Echo(answer))
+    server = await rig.serve(Echo(answer), port=port, drain_seconds=drain_seconds)
     sys.stdout.write(f"{server.address}\n")
     sys.stdout.flush()
     await told.wait()
@@ -33,4 +40,5 @@ async def serve(folder: Path) -> None:
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(Path(sys.argv[1])))
+        folder, port, drain_seconds = (*sys.argv[1:], "0", "0")[:3]
+        runner.run(serve(Path(folder), int(port), float(drain_seconds)))
