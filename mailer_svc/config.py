@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from mailer_svc.domain import normal_address
+from mailer_svc.smtp_urls import parse_urls
 from tocsin.config import ServiceSettings, StoreSettings
 from tocsin.errors import InvalidInput
 
@@ -30,6 +31,11 @@ class MailerSettings(StoreSettings, ServiceSettings):
     smtp_ca_file: Path | None = Field(None, description="Certificates (PEM) to trust for the SMTP server instead of the system's.")
     smtp_username: str = Field("", description="User for AUTH; empty: no AUTH.")
     smtp_password: SecretStr | None = Field(None, description="The user's password.")
+    smtp_fallbacks: SecretStr | None = Field(
+        None,
+        description="Further SMTP servers, each used while those before it do not work: URLs with blanks between, "
+        "smtps://user:password@host:465, smtp+starttls://user:password@host:587 or smtp://host:25.",
+    )
     smtp_from: str = Field("Tocsin <tocsin@localhost>", description='Sender: "ann@example.com" or "Ann <ann@example.com>".')
     smtp_helo: str = Field("", pattern=r"^[A-Za-z0-9.:\[\]-]*$", description="Name given with EHLO; empty: this host's.")
     smtp_connections: int = Field(16, ge=1, le=1000, description="Connections to the SMTP server at most; each carries one mail at a time.")
@@ -51,6 +57,12 @@ class MailerSettings(StoreSettings, ServiceSettings):
     )
     cleanup_interval_seconds: float = Field(3600.0, gt=0, description="How often what is too old is removed.")
 
+    @field_validator("smtp_fallbacks")
+    @classmethod
+    def _servers(cls, value: SecretStr | None) -> SecretStr | None:
+        parse_urls(value.get_secret_value() if value else "")
+        return value
+
     @field_validator("smtp_from")
     @classmethod
     def _one_sender(cls, value: str) -> str:
@@ -68,6 +80,8 @@ class MailerSettings(StoreSettings, ServiceSettings):
             raise ValueError("TOCSIN_MAILER_DEFAULT_CHANNEL: email needs TOCSIN_MAILER_SMTP_HOST")
         if self.smtp_password is not None and not self.smtp_username:
             raise ValueError("TOCSIN_MAILER_SMTP_PASSWORD needs TOCSIN_MAILER_SMTP_USERNAME")
+        if self.smtp_fallbacks is not None and not self.smtp_host:
+            raise ValueError("TOCSIN_MAILER_SMTP_FALLBACKS needs TOCSIN_MAILER_SMTP_HOST, the server to use first")
         if self.smtp_username and self.smtp_tls == "none":
             raise ValueError("TOCSIN_MAILER_SMTP_USERNAME: a password is not sent without TLS; set TOCSIN_MAILER_SMTP_TLS")
         return self

@@ -7,14 +7,14 @@ from ulid import ULID
 
 from mailer_svc.channels.mime import Sender as MailSender
 from mailer_svc.channels.smtp import SmtpConnector, SmtpProvider, SmtpRule, SmtpServer
-from mailer_svc.channels.smtp.connect import TlsMode
 from mailer_svc.channels.smtp.session import Timeouts
 from mailer_svc.config import MailerSettings
 from mailer_svc.domain import Channel, RetryRule
 from mailer_svc.handlers import DeliverStreams, DeliveryHandlers, InboxHandlers, TemplateHandlers
 from mailer_svc.metrics import DeliveryMetrics
 from mailer_svc.rendering import JinjaRenderer
-from mailer_svc.service import Accepting, Deliveries, Housekeeping, Inbox, Retention, Sender, SendingRule, Templates
+from mailer_svc.service import Accepting, Deliveries, Housekeeping, Inbox, ProviderLane, Retention, Sender, SendingRule, Templates
+from mailer_svc.smtp_urls import SmtpUrl, TlsMode, parse_urls
 from mailer_svc.store import (
     ChangeOrder,
     SqlCleaner,
@@ -102,8 +102,8 @@ def _sender(settings: MailerSettings, node: Node, store: _Store, hints: EventBus
     """The engine, if there is a provider for it."""
     if not settings.smtp_host:
         return None
-    provider = _smtp(settings, node, clock)
-    meter.watch_connections(lambda: provider.connections)
+    providers = _smtp(settings, node, clock)
+    meter.watch_connections(lambda: sum(provider.connections for provider in providers))
     retry = RetryRule(
         max_deferrals=settings.retry_attempts,
         initial=settings.retry_initial_seconds,
@@ -113,7 +113,7 @@ def _sender(settings: MailerSettings, node: Node, store: _Store, hints: EventBus
     return Sender(
         queue=store.queue,
         journal=store.journal,
-        provider=TracedProvider(provider=provider, telemetry=node.telemetry),
+        providers=ProviderLane([TracedProvider(provider=provider, telemetry=node.telemetry) for provider in providers]),
         hints=hints,
         meter=meter,
         clock=clock,
@@ -123,27 +123,44 @@ def _sender(settings: MailerSettings, node: Node, store: _Store, hints: EventBus
     )
 
 
-def _smtp(settings: MailerSettings, node: Node, clock: Clock) -> SmtpProvider:
+def _smtp(settings: MailerSettings, node: Node, clock: Clock) -> list[SmtpProvider]:
+    """A provider for each server, the preferred one first; each with a breaker of its own."""
     password = settings.smtp_password
-    server = SmtpServer(
-        host=settings.smtp_host,
-        port=settings.resolved_smtp_port,
-        tls=TlsMode(settings.smtp_tls),
+    first = SmtpUrl(
+        settings.smtp_host,
+        settings.resolved_smtp_port,
+        TlsMode(settings.smtp_tls),
+        settings.smtp_username,
+        password.get_secret_value() if password else "",
+    )
+    further = parse_urls(settings.smtp_fallbacks.get_secret_value()) if settings.smtp_fallbacks else []
+    names = ["smtp", *(f"smtp-{place}" for place, _ in enumerate(further, start=2))]
+    return [
+        SmtpProvider(
+            connector=SmtpConnector(server=_server(settings, url)),
+            sender=MailSender.parse(settings.smtp_from),
+            breaker=node.breakers.get(id=name, target="smtp"),
+            rule=SmtpRule(
+                connections=settings.smtp_connections, idle_seconds=settings.smtp_idle_seconds, messages=settings.smtp_connection_messages
+            ),
+            clock=clock,
+            name=name,
+        )
+        for name, url in zip(names, [first, *further], strict=True)
+    ]
+
+
+def _server(settings: MailerSettings, url: SmtpUrl) -> SmtpServer:
+    return SmtpServer(
+        host=url.host,
+        port=url.port,
+        tls=url.tls,
         ca_file=settings.smtp_ca_file,
-        username=settings.smtp_username,
-        password=password.get_secret_value() if password else "",
+        username=url.username,
+        password=url.password,
         helo=settings.smtp_helo,
         connect_seconds=settings.smtp_connect_timeout_seconds,
         timeouts=Timeouts(command=settings.smtp_command_timeout_seconds, end=settings.smtp_end_timeout_seconds),
-    )
-    return SmtpProvider(
-        connector=SmtpConnector(server=server),
-        sender=MailSender.parse(settings.smtp_from),
-        breaker=node.breakers.get(id="smtp", target="smtp"),
-        rule=SmtpRule(
-            connections=settings.smtp_connections, idle_seconds=settings.smtp_idle_seconds, messages=settings.smtp_connection_messages
-        ),
-        clock=clock,
     )
 
 

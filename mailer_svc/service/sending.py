@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailer_svc.domain import Channel, Job, Lane, LaneLimits, Outcome, Result, RetryRule, State, Step, next_step
-from mailer_svc.ports import DeliveryQueue, Hints, Journal, Meter, Provider, Settlement
+from mailer_svc.ports import DeliveryQueue, Hints, Journal, Meter, Settlement
 from mailer_svc.service.accepting import topic
+from mailer_svc.service.lane import ProviderLane
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 
@@ -46,14 +47,14 @@ class SendingRule:
 
 
 class Sender:
-    """Sends what waits, through one provider; a component."""
+    """Sends what waits; a component."""
 
     def __init__(
         self,
         *,
         queue: DeliveryQueue,
         journal: Journal,
-        provider: Provider,
+        providers: ProviderLane,
         hints: Hints,
         meter: Meter,
         clock: Clock,
@@ -66,7 +67,7 @@ class Sender:
         Args:
             queue: what waits.
             journal: marks and outcomes.
-            provider: where to.
+            providers: where to.
             hints: tells watchers.
             meter: counts.
             clock: source of time.
@@ -76,7 +77,7 @@ class Sender:
         """
         self._queue = queue
         self._journal = journal
-        self._provider = provider
+        self._providers = providers
         self._hints = hints
         self._meter = meter
         self._clock = clock
@@ -84,7 +85,7 @@ class Sender:
         self._owner = owner
         self._draw = draw
         self._ready: dict[Lane, deque[Job]] = {lane: deque() for lane in Lane}
-        self._limits = LaneLimits(provider.capacity)
+        self._limits = LaneLimits(providers.capacity)
         self._held: dict[str, Job] = {}
         self._wake = asyncio.Event()
         self._changed = asyncio.Condition()
@@ -105,8 +106,8 @@ class Sender:
         if self._rule.sole:
             await self._queue.take_over_from_the_dead(owner=self._owner, now=self._clock.micros())
             await self._sweep()
-        await self._provider.start()
-        self._workers = [asyncio.create_task(self._work()) for _ in range(self._provider.capacity)]
+        await self._providers.start()
+        self._workers = [asyncio.create_task(self._work()) for _ in range(self._providers.capacity)]
         self._loops = [asyncio.create_task(self._feed()), asyncio.create_task(self._keep())]
 
     async def stop(self) -> None:
@@ -122,7 +123,7 @@ class Sender:
         if self._settling:
             await asyncio.wait(self._settling, timeout=max(self._rule.drain, _SETTLE_SECONDS))
         await _end(list(self._settling))
-        await self._provider.stop()
+        await self._providers.stop()
         waiting = [job.id for jobs in self._ready.values() for job in jobs]
         for jobs in self._ready.values():
             jobs.clear()
@@ -135,7 +136,7 @@ class Sender:
         """Keeps the workers supplied."""
         while True:
             self._wake.clear()
-            pause = self._provider.pause()
+            pause = self._providers.pause()
             full = False if pause else bool(await self._safely(self._claim()))
             if not full:
                 await self._wait(min(pause or self._rule.poll, self._rule.poll))
@@ -192,27 +193,25 @@ class Sender:
         return None
 
     async def _attempt(self, job: Job) -> None:
-        provider = self._provider
-
-        async def hand_over() -> bool:
-            return await self._journal.hand_over(job, provider.name)
+        async def hand_over(provider: str) -> bool:
+            return await self._journal.hand_over(job, provider)
 
         started = self._clock.monotonic()
-        outcome = await provider.send(job, hand_over=hand_over)
+        provider, outcome = await self._providers.send(job, hand_over=hand_over)
         if outcome.result is Result.NOT_TRIED:
             later = self._clock.micros() + round(self._rule.poll * 1e6)
             await self._safely(self._queue.release(owner=self._owner, ids=[job.id], now=later))
             self._held.pop(job.id, None)
             return
-        self._meter.attempted(provider.name, outcome.result.value, self._clock.monotonic() - started)
+        self._meter.attempted(provider, outcome.result.value, self._clock.monotonic() - started)
         # The connection is free: the outcome shares a transaction with the marks of the mails that follow.
-        task = asyncio.create_task(self._settle(job, outcome))
+        task = asyncio.create_task(self._settle(job, outcome, provider))
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)
 
-    async def _settle(self, job: Job, outcome: Outcome) -> None:
+    async def _settle(self, job: Job, outcome: Outcome, provider: str) -> None:
         step = next_step(job, outcome, rule=self._rule.retry, now=self._clock.micros(), draw=self._draw)
-        settlement = Settlement(job=job, step=step, provider=self._provider.name)
+        settlement = Settlement(job=job, step=step, provider=provider)
         while True:
             try:
                 kept = await self._journal.settle(settlement)

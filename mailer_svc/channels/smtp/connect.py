@@ -7,21 +7,13 @@ sending has neither pipelining nor a place for the mark before the content (docs
 import asyncio
 import ssl
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import aiosmtplib
 
 from mailer_svc.channels.smtp.replies import Phase, Reply, SmtpFailure
 from mailer_svc.channels.smtp.session import SmtpSession, Timeouts, transport_of
-
-
-class TlsMode(StrEnum):
-    """How the connection is encrypted: not at all, by STARTTLS (mandatory then), or from the first byte."""
-
-    NONE = "none"
-    STARTTLS = "starttls"
-    IMPLICIT = "implicit"
+from mailer_svc.smtp_urls import TlsMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,9 +31,10 @@ class SmtpRule:
 class SmtpProvider:
     """Sends mails to one SMTP server."""
 
-    name = NAME
-
-    def __init__(self, *, connector: SmtpConnector, sender: Sender, breaker: Breaker, rule: SmtpRule, clock: Clock) -> None:
+    def __init__(
+        self, *, connector: SmtpConnector, sender: Sender, breaker: Breaker, rule: SmtpRule, clock: Clock, name: str = NAME
+    ) -> None:
+        self.name = name
         self.capacity = rule.connections
         self._sender = sender
         self._composer = MailComposer(sender=sender)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mailer_svc.config import MailerSettings
+from mailer_svc.smtp_urls import SmtpUrl, TlsMode, parse_urls
 from tocsin.config import ConfigError, describe, load
 
 README = Path(__file__).parents[3] / "mailer_svc" / "README.md"
@@ -26,6 +27,12 @@ def test_every_setting_stands_in_the_readme() -> None:
         ({"TOCSIN_MAILER_SMTP_TLS": "maybe"}, "TOCSIN_MAILER_SMTP_TLS"),
         ({"TOCSIN_MAILER_DEFAULT_CHANNEL": "email"}, "TOCSIN_MAILER_SMTP_HOST"),
         ({"TOCSIN_MAILER_SMTP_PASSWORD": "x"}, "TOCSIN_MAILER_SMTP_USERNAME"),
+        ({"TOCSIN_MAILER_SMTP_FALLBACKS": "smtps://mx.example.com"}, "TOCSIN_MAILER_SMTP_HOST"),
+        ({"TOCSIN_MAILER_SMTP_FALLBACKS": "http://mx.example.com"}, "URL 1 must begin with smtp://"),
+        ({"TOCSIN_MAILER_SMTP_FALLBACKS": "smtp://a smtps://b:high"}, "URL 2 is malformed"),
+        ({"TOCSIN_MAILER_SMTP_FALLBACKS": "smtps://"}, "URL 1 must be a host"),
+        ({"TOCSIN_MAILER_SMTP_FALLBACKS": "smtps://b/path"}, "URL 1 must be a host"),
+        ({"TOCSIN_MAILER_SMTP_FALLBACKS": "smtp://ann:secret@b"}, "URL 1 has a user"),
         ({"TOCSIN_MAILER_SMTP_HOST": "h", "TOCSIN_MAILER_SMTP_USERNAME": "u", "TOCSIN_MAILER_SMTP_TLS": "none"}, "without TLS"),
         ({"TOCSIN_MAILER_SMTP_PASSWORD_FILE": "/nowhere"}, "TOCSIN_MAILER_SMTP_PASSWORD_FILE"),
         ({"TOCSIN_MAILER_SMTP_HELO": "a b"}, "TOCSIN_MAILER_SMTP_HELO"),
@@ -43,3 +50,19 @@ def test_the_port_follows_the_encryption(tls: str, port: int) -> None:
     """Unless one is set."""
     assert load(MailerSettings, {"TOCSIN_MAILER_SMTP_TLS": tls}).resolved_smtp_port == port
     assert load(MailerSettings, {"TOCSIN_MAILER_SMTP_TLS": tls, "TOCSIN_MAILER_SMTP_PORT": "2525"}).resolved_smtp_port == 2525
+
+
+def test_further_servers_are_read_from_urls() -> None:
+    """Scheme, port, and a user and a password with any characters."""
+    assert parse_urls("smtps://ann%40x:p%2Fw@mx.example.com smtp+starttls://[::1]:2587\n smtp://10.0.0.1") == [
+        SmtpUrl("mx.example.com", 465, TlsMode.IMPLICIT, "ann@x", "p/w"),
+        SmtpUrl("::1", 2587, TlsMode.STARTTLS, "", ""),
+        SmtpUrl("10.0.0.1", 25, TlsMode.NONE, "", ""),
+    ]
+
+
+def test_a_bad_url_does_not_give_its_password_away() -> None:
+    """Messages go to logs."""
+    with pytest.raises(ValueError, match="URL 1") as raised:
+        parse_urls("ftp://ann:secret@mx.example.com")
+    assert "secret" not in str(raised.value)
