@@ -25,7 +25,7 @@ from tocsin.clock import Clock
 _SECOND: Final = 1_000_000
 _SHORTEST_SECONDS: Final = 0.001  # a wait that rounds to nothing would spin
 _GIVEN_BACK: Final = Released()
-_HURRIED_SHARE: Final = 4
+_HURRIED_SHARE: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from tocsin.errors import Aborted, Unavailable
 
 _RETRY_SECONDS: Final = (0.1, 0.2, 0.5, 1.0)
 _BATCHES: Final = 4
-_HURRIED_SHARE: Final = 8
+_HURRIED_SHARE: Final = 4
 
 
 class Entry(NamedTuple):
