@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from bench import bulk, drain, lists, mesh_tax, peers, rejected, rest, smtp_drain
+from bench import bulk, drain, fire, lists, mesh_tax, peers, recovery, rejected, rest, sidecars, smtp_drain
 from tocsin.testing.postgres import PostgresServer
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -20,6 +20,7 @@ DUE_AT_ONCE = 20_000
 MAILS = 10_000
 IMPORTED = 200_000
 LISTED = 1_000_000
+STEADY = 50_000
 
 
 async def _mesh() -> dict[str, Any]:
@@ -54,11 +55,35 @@ async def _lists() -> dict[str, Any]:
     return await _on_both(lambda url: lists.measure(url=url, alarms=LISTED))
 
 
+async def _critical() -> dict[str, Any]:
+    return await _on_postgresql(lambda url: drain.measure(url=url, alarms=100_000, critical=60, in_process=False))
+
+
+async def _fire() -> dict[str, Any]:
+    return {
+        "steady": await _on_postgresql(lambda url: fire.measure(url=url, alarms=STEADY, per_second=1000)),
+        "among ten thousand": await _on_postgresql(lambda url: fire.measure(url=url, alarms=STEADY, stored=10_000)),
+        "among a million": await _on_postgresql(lambda url: fire.measure(url=url, alarms=STEADY, stored=LISTED)),
+    }
+
+
+async def _sidecars() -> dict[str, Any]:
+    return await sidecars.measure()
+
+
+async def _recovery() -> dict[str, Any]:
+    return {"sqlite": await recovery.measure(), "postgresql": await _on_postgresql(lambda url: recovery.measure(postgresql=url))}
+
+
 MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
     "mesh": _mesh,
+    "sidecars": _sidecars,
     "rejected": _rejected,
     "rest": _rest,
     "drain": _drain,
+    "critical": _critical,
+    "fire": _fire,
+    "recovery": _recovery,
     "peers": _peers,
     "smtp": _smtp,
     "bulk": _bulk,
@@ -68,6 +93,10 @@ MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
 
 ABOUT = {
     "bulk": "Alarms imported as NDJSON over gRPC and mTLS by scheduler_svc as a process of its own; once more, unchanged; and exported.",
+    "critical": "60 critical alarms due while 100,000 others, due at one instant, drain: when they were let go, and done; milliseconds.",
+    "fire": "The firing path alone, from the time index into the ledger: an even stream, and all at once among few and many stored alarms.",
+    "recovery": "Each service is killed once while 500 alarms a second become mails; seconds until the rate, and REST, are back.",
+    "sidecars": "The same unary call bare, through two Envoy sidecars, and through Tocsin's mesh, both with mutual TLS; `make peers` first.",
     "lists": "A page of 50 alarms of a million by each filter, the first page and one in the middle; milliseconds.",
     "mesh": "A unary call through the whole chain (deadline, identity, breaker, retry, validation, metrics) against bare grpc.aio.",
     "rejected": "A call to a dead service whose circuit is open, through the whole chain; microseconds, one call after the other.",
@@ -78,7 +107,19 @@ ABOUT = {
 }
 AIMS = {
     "bulk: postgresql: imported: per second": "25,000",
-    "mesh: plaintext: ratio": "over 0.60",
+    "critical: critical done p99 ms": "under 200",
+    "fire: steady: late p99 ms": "under 50",
+    "fire: steady: early": "0",
+    "mesh: plaintext: ratio": "over 0.75",
+    "mesh: plaintext: added p50 us": "under 80",
+    "mesh: mtls: ratio to plaintext": "over 0.65",
+    **{
+        f"recovery: {store}: {service}: rings again s": "under 3"
+        for store in ("sqlite", "postgresql")
+        for service in ("processor svc", "mailer svc", "scheduler svc", "gateway", "auth svc")
+    },
+    "recovery: sqlite: lost": "0",
+    "recovery: postgresql: lost": "0",
     "rejected: us a call": "under 100",
     "rejected: tasks left": "0",
     "rejected: threads left": "0",
@@ -102,10 +143,15 @@ async def _on_both(measure: Callable[[str], Coroutine[Any, Any, dict[str, Any]]]
     """The same measurement on SQLite and on a private PostgreSQL that flushes each commit."""
     with tempfile.TemporaryDirectory() as folder:
         on_sqlite = await measure(f"sqlite:///{folder}/store.db")
+    return {"sqlite": on_sqlite, "postgresql": await _on_postgresql(measure)}
+
+
+async def _on_postgresql(measure: Callable[[str], Coroutine[Any, Any, dict[str, Any]]]) -> dict[str, Any]:
+    """The measurement on a private PostgreSQL that flushes each commit."""
     server = PostgresServer(fsync=True)
     server.start()
     try:
-        return {"sqlite": on_sqlite, "postgresql": await measure(server.url())}
+        return await measure(server.url())
     finally:
         server.close()
 
