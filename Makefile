@@ -115,7 +115,7 @@ test: setup ## run every test, a worker a core; some of them: make test ARGS="te
 chaos: setup ## run the chaos tests in their full form
 	@CHAOS=full $(BIN)/pytest tests/chaos $(ARGS)
 
-peers: setup ## install what Tocsin is measured beside: Celery, procrastinate, APScheduler, arq
+peers: setup ## install what Tocsin is measured beside: Celery, procrastinate, APScheduler, arq, Envoy
 	@for group in peers peers-arq; do \
 	  $(PYTHON) -m venv --clear .venv-$$group; \
 	  VIRTUAL_ENV="$$PWD/.venv-$$group" $(BIN)/uv pip sync --quiet --require-hashes requirements/$$group.lock; \

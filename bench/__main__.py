@@ -96,7 +96,7 @@ ABOUT = {
     "critical": "60 critical alarms due while 100,000 others, due at one instant, drain: when they were let go, and done; milliseconds.",
     "fire": "The firing path alone, from the time index into the ledger: an even stream, and all at once among few and many stored alarms.",
     "recovery": "Each service is killed once while 500 alarms a second become mails; seconds until the rate, and REST, are back.",
-    "sidecars": "The same unary call bare, through two Envoy sidecars, and through Tocsin's mesh, both with mutual TLS; `make peers` first.",
+    "sidecars": "A unary call bare, through two Envoy sidecars, and through the mesh, both with mutual TLS; `make peers` first.",
     "lists": "A page of 50 alarms of a million by each filter, the first page and one in the middle; milliseconds.",
     "mesh": "A unary call through the whole chain (deadline, identity, breaker, retry, validation, metrics) against bare grpc.aio.",
     "rejected": "A call to a dead service whose circuit is open, through the whole chain; microseconds, one call after the other.",
