@@ -192,7 +192,15 @@ class Rig:
         return self.mint.mint(tenant="acme", scopes=scopes or ("echo:read",), **claims)
 
     async def serve(
-        self, servicer: Any, *, service: str = "echo_svc", add: Any = add_echo, checks: Any = None, telemetry: Any = None, **values: Any
+        self,
+        servicer: Any,
+        *,
+        service: str = "echo_svc",
+        add: Any = add_echo,
+        checks: Any = None,
+        telemetry: Any = None,
+        breakers: BreakerRegistry | None = None,
+        **values: Any,
     ) -> MeshServer:
         """A running server; ``values`` are settings. The first one of a service becomes its target."""
         settings = self.settings(service, **values)
@@ -203,7 +211,7 @@ class Rig:
             telemetry=telemetry or Telemetry(service=service, settings=settings),
             mesh=None,
             verifier=self.verifier(),
-            breakers=BreakerRegistry(clock=self.clock),
+            breakers=breakers or BreakerRegistry(clock=self.clock),
             checks=checks or {},
             handlers=[(add, servicer)],
             methods=METHODS,

@@ -1,5 +1,8 @@
 """Faults on demand: which calls they hit, and how."""
 
+import asyncio
+import random
+
 import pytest
 
 from tocsin.errors import DataLoss, NotFound, Unavailable
@@ -62,3 +65,35 @@ async def test_a_share_of_the_calls_is_hit(draw: float, hit: bool) -> None:
             await faults.inject(PATH)
     else:
         await faults.inject(PATH)
+
+
+@pytest.mark.parametrize("percent", [1, 10, 50, 99])
+async def test_the_share_is_kept_over_many_calls(percent: float) -> None:
+    """Of 4,000 calls so many end with the error, within four standard deviations."""
+    faults, calls, hit = Faults(enabled=True, draw=random.Random(7).random), 4_000, 0
+    faults.set(Fault(method=PATH, percent=percent, abort=NotFound))
+    for _ in range(calls):
+        try:
+            await faults.inject(PATH)
+        except NotFound:
+            hit += 1
+    expected = calls * percent / 100
+    assert abs(hit - expected) <= 4 * (expected * (1 - percent / 100)) ** 0.5
+    assert faults.injected == hit
+
+
+@pytest.mark.parametrize("drop", [False, True])
+async def test_a_share_waits_or_is_dropped_and_the_rest_passes_at_once(drop: bool) -> None:
+    """Who is not hit waits for nobody; who is delayed goes on after the delay, who is dropped never does."""
+    faults = Faults(enabled=True, draw=random.Random(7).random)
+    faults.set(Fault(method=PATH, percent=25, delay=0.0 if drop else 0.05, drop=drop))
+    tasks = [asyncio.create_task(faults.inject(PATH)) for _ in range(1000)]
+    await asyncio.sleep(0)
+    held = [task for task in tasks if not task.done()]
+    assert len(held) == faults.injected
+    assert 195 <= len(held) <= 305
+    done, _ = await asyncio.wait(held, timeout=0.1 if drop else None)
+    assert len(done) == (0 if drop else len(held))
+    for task in held:
+        task.cancel()
+    await asyncio.gather(*held, return_exceptions=True)
