@@ -36,7 +36,7 @@ from tocsin.telemetry import get_logger
 ALGORITHM: Final = "EdDSA"
 # The group may read: Kubernetes gives a mounted secret to the pod's group. Nobody else, and nobody may write but the owner.
 _FORBIDDEN_MODE: Final = 0o037
-_LOOK_SECONDS: Final = 2.0
+_LOOK_SECONDS: Final = 1.0
 
 _log = get_logger(__name__)
 

@@ -1,6 +1,7 @@
 """Who calls: a token that is verified on the spot, or an API key that auth_svc turns into one."""
 
 import asyncio
+import contextlib
 import contextvars
 import hashlib
 from collections import OrderedDict
@@ -10,7 +11,7 @@ from gateway.ports import KeyExchange
 from gateway.transcoding.problems import CredentialMissing
 from tocsin.clock import Clock
 from tocsin.errors import DeadlineExceeded, TocsinError, Unauthenticated, Unavailable
-from tocsin.mesh.tokens import Principal, TokenVerifier
+from tocsin.mesh.tokens import Principal, TokenRefused, TokenVerifier
 
 KEY_PREFIX = "tk_"
 _LONGEST_KEY = 256
@@ -103,7 +104,9 @@ class Authenticator:
                 if now - entry.answered < self._rule.refused_seconds:
                     raise KeyRefused
             elif now - entry.answered < self._rule.fresh_seconds and self._alive(entry.principal):
-                return entry.principal
+                # Its token's signing key may have been withdrawn meanwhile; the API key is good all the same.
+                with contextlib.suppress(TokenRefused):
+                    return await self._verifier.verify(entry.principal.token)
             elif now - entry.asked < self._rule.retry_seconds and (stale := self._stale(entry, now)) is not None:
                 return stale
         try:

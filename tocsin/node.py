@@ -40,7 +40,7 @@ class Node:
         self.mesh = Mesh(service=self.name, settings=settings, clock=clock, telemetry=self.telemetry, breakers=self.breakers)
         source = jwks or mesh_source(self.mesh.channel("auth_svc"))
         file, max_age = settings.state_dir / "jwks" / f"{self.name}.json", settings.jwks_max_age_seconds
-        self.keys = JwksCache(source=source, file=file, clock=clock, max_age=max_age)
+        self.keys = JwksCache(source=source, file=file, clock=clock, max_age=max_age, pause=min(5.0, max_age))
         self.verifier = TokenVerifier(
             keys=self.keys,
             issuer=settings.token_issuer,

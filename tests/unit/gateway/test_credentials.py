@@ -88,6 +88,22 @@ async def test_a_key_is_asked_about_once_a_minute(authenticator: Authenticator, 
         await authenticator.authenticate(KEY)
 
 
+async def test_a_key_outlives_the_signing_key_of_its_token(clock: FakeClock, keys: Keys) -> None:
+    """When the signing key is withdrawn, the API key is exchanged anew instead of being refused with its old token."""
+    cache = JwksCache(source=lambda: keys.mint.fetch(), file=None, clock=clock, max_age=1, pause=0)
+    verifier = TokenVerifier(keys=cache, issuer=ISSUER, audience=AUDIENCE, clock=clock, remembered=1)
+    authenticator = Authenticator(verifier=verifier, keys=keys, clock=clock, rule=RULE)
+    old = await authenticator.authenticate(KEY)
+    keys.mint = TokenMint(clock=clock)
+
+    async def exchanged() -> bool:
+        await clock.advance(1.5)
+        return (await authenticator.authenticate(KEY)).token != old.token
+
+    await eventually(exchanged)
+    assert len(keys.asked) == 2
+
+
 async def test_a_known_key_outlives_auth_svc_for_ten_minutes(authenticator: Authenticator, keys: Keys, clock: FakeClock) -> None:
     """While auth_svc cannot be asked the last answer counts, and it is asked again only now and then."""
     await authenticator.authenticate(KEY)
