@@ -14,7 +14,6 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -73,7 +72,7 @@ class Quick:
         self._plain = _ways(descriptor, raw, plain=True)
 
     def fields(self, text: bytes) -> Fields:
-        """The fields of a message that are given in a JSON object, by their names, with the values that the message takes.
+        """The fields of a message that are given in a JSON object, by their names, with the values that its constructor takes.
 
         Raises:
             UNSURE: only the long way can tell what this is.
@@ -209,8 +208,7 @@ class _Compiler:
             case name if name.startswith("google.protobuf."):
                 raise UnknownRule
             case _:
-                make, fields = GetMessageClass(descriptor), self.fields(descriptor)
-                return _Type(self.struct(descriptor), lambda value: make(**fields(value)))
+                return _Type(self.struct(descriptor), self.fields(descriptor))
 
     def _list(self, field: FieldDescriptor, rules: dict[str, Any]) -> _Type:
         item = self._single(field, rules.pop("items", None))

@@ -104,7 +104,7 @@ class Reader:
 
     def _quick(self, line: int, alarm: bytes, text: bytes) -> Wish:
         fields = self._forms.alarms.fields(alarm)
-        retry: RetryPolicy | None = retry_of(fields["retry"]) if "retry" in fields else None
+        retry: RetryPolicy | None = retry_of(alarm_pb2.RetryPolicy(**fields["retry"])) if "retry" in fields else None
         draft = Draft(
             display_name=fields.get("display_name", ""),
             labels=fields.get("labels") or {},
