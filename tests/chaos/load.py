@@ -41,7 +41,6 @@ class Load:
     Attributes:
         account: what was attempted and accepted; complete after `settle`.
         answers: attempts by status; `NO_ANSWER` for a connection that broke or an answer that took too long.
-        told: the reasons that refusals gave.
     """
 
     def __init__(
@@ -71,7 +70,6 @@ class Load:
         self._begun = datetime.now(UTC)
         self.account = Account()
         self.answers: Counter[int] = Counter()
-        self.told: set[str] = set()
 
     @property
     def refused(self) -> int:
@@ -155,8 +153,6 @@ class Load:
             self.answers[NO_ANSWER] += 1
             return False
         self.answers[answer.status_code] += 1
-        if not answer.is_success:
-            self.told.add(answer.json().get("detail", ""))
         # Anything else but "not now" would be a defect: the request is a good one.
         assert answer.is_success or answer.status_code in NOT_NOW, f"{answer.status_code} {answer.text}"
         return answer.is_success
