@@ -195,5 +195,5 @@ async def restart(stack: RunningStack, service: str, other: httpx.AsyncClient) -
         return answer.status_code == 200 and answer.json()["status"] == "healthy"
 
     await eventually(whole, seconds=START_SECONDS, what="a healthy mesh")
-    await asyncio.sleep(2.0)  # as a roll-out waits between two replicas: until every client has found the new one
+    await asyncio.sleep(1.5)  # as a roll-out waits between two replicas: until every client has found the new one
     return service

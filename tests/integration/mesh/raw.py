@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from hpack import Encoder
 from hyperframe.frame import ContinuationFrame, DataFrame, Frame, HeadersFrame, PingFrame, RstStreamFrame, SettingsFrame
@@ -56,7 +57,8 @@ def _length(number: int) -> bytes:
 class RawPeer:
     """One connection; frames go out as they are given, and nothing is read unless asked for."""
 
-    def __init__(self, *, address: str, pki: Path) -> None:
+    def __init__(self, *, address: str, pki: Path | None) -> None:
+        """Connects to nothing yet; without ``pki`` it will be in plaintext."""
         host, _, port = address.rpartition(":")
         self._address = (host, int(port))
         self._pki = pki
@@ -64,9 +66,8 @@ class RawPeer:
         self.cut = False
 
     async def __aenter__(self) -> "RawPeer":
-        self._reader, self._writer = await asyncio.open_connection(
-            *self._address, ssl=client_context(self._pki), server_hostname="echo_svc", limit=1024
-        )
+        tls: dict[str, Any] = {} if self._pki is None else {"ssl": client_context(self._pki), "server_hostname": "echo_svc"}
+        self._reader, self._writer = await asyncio.open_connection(*self._address, limit=1024, **tls)
         self._writer.write(PREFACE + SettingsFrame(0).serialize())
         return self
 
