@@ -96,9 +96,10 @@ async def test_health_tells_the_whole_picture(rig: Rig) -> None:
     """Healthy with everything, degraded with a part, and always an answer."""
     async with rig.client(None) as client:
         healthy = await client.get("/health")
+        service = {"status": "healthy", "replicas": 1, "dependencies": {"certificate": {"status": "healthy"}}}
         assert healthy.json() == {
             "status": "healthy",
-            "services": {"shelf": {"status": "healthy", "replicas": 1}, "auth": {"status": "healthy", "replicas": 1}},
+            "services": {"shelf": service, "auth": service},
             "circuitBreakers": {"shelf": {"state": "CLOSED", "failures": 0}, "auth": {"state": "CLOSED", "failures": 0}},
             "spool": {"waiting": 0},
         }

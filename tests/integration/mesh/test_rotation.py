@@ -234,8 +234,6 @@ async def test_an_overdue_renewal_shows_in_health(rig: Rig, first: Authority) ->
 async def test_a_replica_that_is_gone_for_a_minute_is_let_go_of(rig: Rig, clock: FakeClock, first: Authority) -> None:
     """Its connection and its breakers go; a call that is under way on it ends in its time; one that is back stays."""
     del first
-    for _ in range(3):
-        await rig.serve(Echo())
     breakers = BreakerRegistry(clock=clock)
     servers = [await rig.serve(Echo()) for _ in range(3)]
     rig.targets["echo_svc"] = "ipv4:" + ",".join(server.address for server in servers)
