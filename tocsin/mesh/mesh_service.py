@@ -122,14 +122,14 @@ def _shown_fault(fault: Fault) -> pb.Fault:
 def _stats(durations: Durations) -> pb.MethodStats:
     *target, method = durations.labels
     stats = pb.MethodStats(target="".join(target), method=method)
-    buckets = [0.0] * (len(BUCKETS) + 1)
-    for code, cells in durations.codes.items():
-        count = int(sum(cells[:-1]))
+    buckets = [0] * (len(BUCKETS) + 1)
+    for code, series in durations.codes.items():
+        count = sum(series.counts)
         stats.calls += count
         stats.errors += 0 if code is grpc.StatusCode.OK else count
-        stats.seconds += cells[-1]
-        buckets = [one + other for one, other in zip(buckets, cells, strict=False)]
-    stats.buckets.extend(int(count) for count in buckets)
+        stats.seconds += series.sum
+        buckets = [one + other for one, other in zip(buckets, series.counts, strict=True)]
+    stats.buckets.extend(buckets)
     return stats
 
 

@@ -2,56 +2,53 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 
 import grpc
 from prometheus_client import CollectorRegistry, Counter, Gauge
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tocsin.mesh.breaker import BreakerRegistry, State
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.shedding import Shedder
+from tocsin.telemetry.distribution import Distribution, Series
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _STATES = {State.CLOSED: 0.0, State.HALF_OPEN: 1.0, State.OPEN: 2.0}
 
 
 class Durations:
-    """The durations of one method's calls, by code.
+    """The durations of one method's calls, by code."""
 
-    Plain counters of the event loop's thread: prometheus_client's own take a lock three times for each observation.
-    """
+    __slots__ = ("_of_code", "_successes", "codes", "labels")
 
-    __slots__ = ("_successes", "codes", "labels")
-
-    def __init__(self, *labels: str) -> None:
+    def __init__(self, *labels: str, of_code: Callable[[str], Series] = lambda _: Series(BUCKETS)) -> None:
         self.labels = labels
-        self.codes: dict[grpc.StatusCode, list[float]] = {}
-        self._successes: list[float] | None = None
+        self.codes: dict[grpc.StatusCode, Series] = {}
+        self._of_code = of_code
+        self._successes: Series | None = None
 
     def observe(self, code: grpc.StatusCode, seconds: float) -> None:
         """Counts a call that ended with ``code`` after ``seconds``."""
-        self._count(self.codes.get(code) or self._begin(code), seconds)
+        self._series(code).add(seconds)
 
     def succeeded(self, seconds: float) -> None:
         """Counts a call that ended with OK, without looking the code up: an enumeration's hash is a function call."""
         if self._successes is None:
-            self._successes = self._begin(grpc.StatusCode.OK)
-        self._count(self._successes, seconds)
+            self._successes = self._series(grpc.StatusCode.OK)
+        self._successes.add(seconds)
 
-    def _begin(self, code: grpc.StatusCode) -> list[float]:
-        """One cell per bucket, one for what is longer, and the sum."""
-        return self.codes.setdefault(code, [0.0] * (len(BUCKETS) + 2))
-
-    @staticmethod
-    def _count(cells: list[float], seconds: float) -> None:
-        cells[bisect_left(BUCKETS, seconds)] += 1
-        cells[-1] += seconds
+    def _series(self, code: grpc.StatusCode) -> Series:
+        found = self.codes.get(code)
+        if found is None:
+            found = self.codes[code] = self._of_code(code.name)
+        return found
 
     def successes_within(self, share: float, *, least: int) -> float | None:
         """Seconds that this share of the successful calls did not exceed, rounded up to a bucket; None before ``least`` of them."""
-        counts = self.codes.get(grpc.StatusCode.OK, [0.0])[:-1]
+        counts = self.codes[grpc.StatusCode.OK].counts if grpc.StatusCode.OK in self.codes else []
         total = sum(counts)
         if total < least or not total:
             return None
@@ -59,42 +56,29 @@ class Durations:
         return BUCKETS[min(place, len(BUCKETS) - 1)]
 
 
-class DurationCollector(Collector):
-    """Shows durations as one histogram."""
+class CallDurations:
+    """The durations of many methods' calls, shown as one histogram."""
 
-    def __init__(self, name: str, documentation: str, labels: Sequence[str]) -> None:
-        self._name = name
-        self._documentation = documentation
-        self._labels = (*labels, "code")
+    def __init__(self, name: str, documentation: str, labels: Sequence[str], *, registry: CollectorRegistry) -> None:
+        self._all = Distribution(name, documentation, (*labels, "code"), registry=registry, bounds=BUCKETS)
         self._durations: dict[tuple[str, ...], Durations] = {}
 
     def of(self, *labels: str) -> Durations:
         """The durations with these labels."""
         found = self._durations.get(labels)
         if found is None:
-            found = self._durations[labels] = Durations(*labels)
+            found = self._durations[labels] = Durations(*labels, of_code=partial(self._all.series, *labels))
         return found
 
     def __iter__(self) -> Iterator[Durations]:
         return iter(tuple(self._durations.values()))
-
-    def collect(self) -> Iterator[Metric]:
-        """Yields the histogram."""
-        family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
-        for durations in self._durations.values():
-            for code, cells in durations.codes.items():
-                counts = list(accumulate(cells[:-1]))
-                bounds = [*map(str, BUCKETS), "+Inf"]
-                family.add_metric((*durations.labels, code.name), list(zip(bounds, counts, strict=True)), cells[-1])
-        yield family
 
 
 class ServerMetrics:
     """What a server counts."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._seconds = DurationCollector("tocsin_server_seconds", "Time of served calls.", ("method",))
-        registry.register(self._seconds)
+        self._seconds = CallDurations("tocsin_server_seconds", "Time of served calls.", ("method",), registry=registry)
         self._registry = registry
 
     @property
@@ -132,8 +116,7 @@ class ClientMetrics:
     """What a client counts; a call is one attempt or more."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._seconds = DurationCollector("tocsin_client_attempt_seconds", "Time of attempts.", ("target", "method"))
-        registry.register(self._seconds)
+        self._seconds = CallDurations("tocsin_client_attempt_seconds", "Time of attempts.", ("target", "method"), registry=registry)
         self._retries = Counter("tocsin_client_retries", "Attempts after the first.", ("target", "method"), registry=registry)
         self._hedges = Counter("tocsin_client_hedges", "Second attempts beside slow ones.", ("target", "method"), registry=registry)
         self._budget = Gauge("tocsin_client_retry_budget", "Tokens left for retries.", ("target",), registry=registry)

@@ -11,24 +11,29 @@ from prometheus_client.registry import Collector
 
 
 class Series:
-    """The values of one set of labels."""
+    """The values of one set of labels.
 
-    __slots__ = ("_bounds", "_counts", "_sum")
+    Attributes:
+        counts: how many were not above each bound and above the one before it; last, how many were above all.
+        sum: of all values.
+    """
+
+    __slots__ = ("_bounds", "counts", "sum")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
 
     def add(self, value: float, count: int = 1) -> None:
         """Adds ``count`` values that are equal."""
-        self._counts[bisect_left(self._bounds, value)] += count
-        self._sum += value * count
+        self.counts[bisect_left(self._bounds, value)] += count
+        self.sum += value * count
 
     def read(self) -> tuple[list[tuple[str, float]], float]:
         """For each bound, and for infinity, how many values were not above it; and the sum of all."""
-        counts = accumulate(self._counts[:])
-        return [(_written(bound), count) for bound, count in zip((*self._bounds, inf), counts, strict=True)], self._sum
+        counts = accumulate(self.counts[:])
+        return [(_written(bound), count) for bound, count in zip((*self._bounds, inf), counts, strict=True)], self.sum
 
 
 class Distribution(Collector):

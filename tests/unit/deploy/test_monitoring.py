@@ -15,7 +15,7 @@ PACKAGES = ("tocsin", "gateway", "auth_svc", "scheduler_svc", "processor_svc", "
 NAME = re.compile(r"\b((?:tocsin|process|python)_[a-z_0-9]+)\b")
 OF_THE_PROCESS = {"process_resident_memory_bytes", "process_cpu_seconds_total"}
 COUNTERS = {"Counter", "CountCollector"}
-HISTOGRAMS = {"Histogram", "DurationCollector"}
+HISTOGRAMS = {"Histogram", "Distribution", "CallDurations"}
 
 
 def exported() -> set[str]:
