@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -163,9 +163,11 @@ async def test_every_service_is_restarted_unnoticed(request: pytest.FixtureReque
 
         load = Load(call, least=CALLS)
         running = asyncio.create_task(load.run())
-        restarted = [await restart(stack, service, one if stack is stacks[1] else two) for service in SERVICES for stack in stacks]
-        load.end()
-        await running
+        try:
+            restarted = [await restart(stack, service, (one, two)) for service in SERVICES for stack in stacks]
+        finally:
+            load.end()
+            await running
     record_property(
         "account", f"restarted {len(restarted)} of 10: calls {load.made}, failed {load.failed.total()}, hung up {dict(retried)}"
     )
@@ -183,16 +185,19 @@ async def ask(client: httpx.AsyncClient, number: int) -> httpx.Response:
     return await client.get(("/v1/alarms", "/v1/handlers", "/v1/templates", "/v1/firings")[number % 4], params={"pageSize": 5})
 
 
-async def restart(stack: RunningStack, service: str, other: httpx.AsyncClient) -> str:
-    """Ends one process in good order, and returns when its successor serves and is seen by the other stack's gateway."""
+async def restart(stack: RunningStack, service: str, doors: Sequence[httpx.AsyncClient]) -> str:
+    """Ends one process in good order, and returns when its successor serves and is seen through every gateway."""
     pid = stack.pid(service)
     os.kill(pid, signal.SIGTERM)
     # Without a process it has no pid at all.
     await eventually(lambda: stack.info["services"][service]["pid"] not in (None, pid), seconds=START_SECONDS, what=f"another {service}")
 
     async def whole() -> bool:
-        answer = await other.get("/health")
-        return answer.status_code == 200 and answer.json()["status"] == "healthy"
+        try:
+            answers = [await door.get("/health") for door in doors]
+        except httpx.TransportError:
+            return False
+        return all(answer.status_code == 200 and answer.json()["status"] == "healthy" for answer in answers)
 
     await eventually(whole, seconds=START_SECONDS, what="a healthy mesh")
     await asyncio.sleep(1.5)  # as a roll-out waits between two replicas: until every client has found the new one

@@ -138,20 +138,20 @@ async def test_an_abandoned_stream_gives_its_probe_back(rig: Rig, clock: FakeClo
     """Streams count at their first message; one that is cancelled before proves nothing and holds nothing."""
     breakers, servicer = BreakerRegistry(clock=clock), Echo()
 
-    async def answer(_: Any, __: Any) -> None:
-        if servicer.calls <= 15:
-            raise Unavailable
-        if servicer.calls <= 20:
-            await asyncio.sleep(60)
+    async def fail(_: Any, __: Any) -> None:
+        raise Unavailable
 
-    servicer.unary = answer
+    async def hang(_: Any, __: Any) -> None:
+        await asyncio.sleep(60)
+
+    servicer.unary = fail
     await rig.serve(servicer)
     stub = EchoStub(rig.mesh(breakers=breakers).channel("echo_svc"))
     while not breakers.open_targets():
         with pytest.raises(Unavailable):
             await stub.Watch(Note(number=1)).read()
     await clock.advance(7.5)
-    servicer.calls = 15
+    servicer.unary = hang
     for _ in range(5):
         call = stub.Watch(Note(number=1))
         reading = asyncio.ensure_future(call.read())
@@ -160,6 +160,7 @@ async def test_an_abandoned_stream_gives_its_probe_back(rig: Rig, clock: FakeClo
         with pytest.raises(asyncio.CancelledError):
             await reading
     assert breakers.open_targets() == {"echo_svc"}
+    servicer.unary = None
     for _ in range(3):
         assert (await stub.Watch(Note(number=1)).read()).number == 0
     assert breakers.open_targets() == set()
