@@ -48,7 +48,7 @@ class Load:
         *clients: httpx.AsyncClient,
         mails: Callable[[], Awaitable[Sequence[str]]] | None = None,
         ahead: tuple[float, float] = (0.5, 5.0 if FULL else 2.5),
-        patience: float = 120.0,
+        patience: float = 300.0 if FULL else 120.0,
         notify: dict[str, Any] | None = None,
     ) -> None:
         """Makes nothing yet.
