@@ -109,11 +109,11 @@ check: setup ## run every check but the tests, offline
 up: setup ## run the five services on this machine: make up ARGS="--port-base 9500"
 	@$(BIN)/tocsin up $(ARGS)
 
-test: setup ## run every test, a worker a core; some of them: make test ARGS="tests/unit -k alarm"
-	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n auto --dist loadfile)
+test: setup ## run the tests, a worker a core; some of them: make test ARGS="tests/unit -k alarm"
+	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n auto --dist loadfile -m "not thorough" --durations 15)
 
-chaos: setup ## run the chaos tests in their full form
-	@CHAOS=full $(BIN)/pytest tests/chaos $(ARGS)
+chaos: setup ## run all chaos tests, minutes each; in their short form, seconds each: make chaos CHAOS=short
+	@CHAOS=$(or $(CHAOS),full) $(BIN)/pytest tests/chaos $(ARGS)
 
 peers: setup ## install what Tocsin is measured beside: Celery, procrastinate, APScheduler, arq, Envoy
 	@for group in peers peers-arq; do \

@@ -17,7 +17,7 @@ from tocsin.mesh.identity import Authority
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 
-pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.timeout(600 if FULL else 200)]
+pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(600 if FULL else 200)]
 
 TIMES, LIFE, AWAY = (5, 6.0, 5.0) if FULL else (1, 1.5, 0.5)
 RATE = 20

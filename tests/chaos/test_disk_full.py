@@ -16,6 +16,7 @@ from tocsin.testing.waiting import eventually
 
 pytestmark = [
     pytest.mark.chaos,
+    pytest.mark.thorough,
     pytest.mark.e2e,
     pytest.mark.timeout(900 if FULL else 200),
     pytest.mark.skipif(sys.platform != "linux", reason="the disk that fails on demand is made with seccomp(2), which Linux alone has"),

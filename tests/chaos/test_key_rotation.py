@@ -16,7 +16,7 @@ from tests.chaos.load import FULL, SERVICES, Load, Note
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 
-pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.timeout(600 if FULL else 200)]
+pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(600 if FULL else 200)]
 
 TIMES = 5 if FULL else 1
 RATE = 20

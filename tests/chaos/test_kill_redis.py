@@ -11,7 +11,7 @@ from tocsin.testing.redis import RedisServer
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 
-pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 200)]
+pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 200)]
 
 KILLS, LIFE, AWAY = (8, 5.0, 10.0) if FULL else (2, 1.0, 1.5)
 """Kills, seconds between them, and for how many seconds it stays away."""

@@ -15,7 +15,7 @@ from tocsin.testing.process import FIRST_PORT
 from tocsin.testing.redis import RedisServer
 from tocsin.testing.stack import OFFSETS, RunningStack, free_port_base
 
-pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 240)]
+pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 240)]
 
 ROUNDS, PAUSE = (5, 6.0) if FULL else (1, 1.0)
 """How often each service loses one of its two processes, and seconds between two kills."""

@@ -13,7 +13,7 @@ from tests.simulation.mutants import MUTANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 DAYS = "0.05"
-FIXED = "1-12"
+FIXED = "1-8"
 INJECTED = (
     *("crashes", "freezes", "restarts", "outages", "clocks", "cuts", "processors", "lost hints"),
     *("refused transactions", "aborted transactions", "lost acknowledgements", "failed jobs", "late results", "duplicate results"),
