@@ -95,7 +95,7 @@ ABOUT = {
     "bulk": "Alarms imported as NDJSON over gRPC and mTLS by scheduler_svc as a process of its own; once more, unchanged; and exported.",
     "critical": "60 critical alarms due while 100,000 others, due at one instant, drain: when they were let go, and done; milliseconds.",
     "fire": "The firing path alone, from the time index into the ledger: an even stream, and all at once among few and many stored alarms.",
-    "recovery": "Each service is killed once while 500 alarms a second become mails; seconds until the rate, and REST, are back.",
+    "recovery": "Each service is killed once while 500 alarms a second become mails; seconds until the rate is back.",
     "sidecars": "A unary call bare, through two Envoy sidecars, and through the mesh, both with mutual TLS; `make peers` first.",
     "lists": "A page of 50 alarms of a million by each filter, the first page and one in the middle; milliseconds.",
     "mesh": "A unary call through the whole chain (deadline, identity, breaker, retry, validation, metrics) against bare grpc.aio.",

@@ -14,12 +14,10 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, cast
 
 import asyncpg
-import httpx
 
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.stack import RunningStack
@@ -43,7 +41,7 @@ async def measure(*, rate: int = 500, apart: float = 12.0, postgresql: str | Non
 
     Returns:
         For each service the seconds from its kill until a second begins in which at least 95 % of the rate is done again (0: no second had
-        less), of the gateway and auth_svc until REST answers as well; and how many alarms were lost or rang twice.
+        less); and how many alarms were lost or rang twice.
     """
     total = round(rate * apart * (len(SERVICES) + 1))
     with tempfile.TemporaryDirectory(prefix="recovery-") as name:
@@ -51,14 +49,11 @@ async def measure(*, rate: int = 500, apart: float = 12.0, postgresql: str | Non
         with RunningStack(state=folder / "state", env={"TOCSIN_DATABASE_URL": postgresql} if postgresql else None) as stack:
             first = time.time() + _LEAD + total / 4000
             await asyncio.to_thread(_import, stack, folder / "alarms.ndjson", first, rate, total)
-            kills, answers = await _kill_in_turn(stack, first, apart)
+            kills = await _kill_in_turn(stack, first, apart)
             await asyncio.sleep(max(0.0, first + total / rate + 2.0 - time.time()))
             done, rows, alarms = await _completions(folder / "state", postgresql)
             mails = await _mails(stack)
-    result: dict[str, Any] = {
-        service: {"rings_again_s": _recovery(done, killed, rate), "answers_again_s": _next(answers, killed)}
-        for service, killed in kills.items()
-    }
+    result: dict[str, Any] = {service: {"rings_again_s": _recovery(done, killed, rate)} for service, killed in kills.items()}
     lost = total - len(done)
     return {"alarms": total, **result, "lost": lost, "rang_twice": rows - alarms, "mails": mails, "mails_expected": total}
 
@@ -75,30 +70,14 @@ def _import(stack: RunningStack, file: Path, first: float, rate: int, total: int
         raise RuntimeError(msg)
 
 
-async def _kill_in_turn(stack: RunningStack, first: float, apart: float) -> tuple[dict[str, float], list[float]]:
-    """When each was killed, and when REST answered, in seconds since the epoch."""
+async def _kill_in_turn(stack: RunningStack, first: float, apart: float) -> dict[str, float]:
+    """When each was killed, in seconds since the epoch."""
     kills: dict[str, float] = {}
-    answers: list[float] = []
-    probing = asyncio.create_task(_probe(stack, answers))
     for number, service in enumerate(SERVICES):
         await asyncio.sleep(first + (number + 0.5) * apart - time.time())
         kills[service] = time.time()
         stack.kill(service)
-    await asyncio.sleep(apart / 2)
-    probing.cancel()
-    return kills, answers
-
-
-async def _probe(stack: RunningStack, answers: list[float]) -> None:
-    while True:
-        async with stack.client() as client:
-            try:
-                answer = await client.get("/v1/alarms", params={"pageSize": 1})
-                if answer.is_success:
-                    answers.append(time.time())
-            except httpx.TransportError:
-                pass
-        await asyncio.sleep(0.1)
+    return kills
 
 
 async def _completions(state: Path, postgresql: str | None) -> tuple[list[float], int, int]:
@@ -110,6 +89,7 @@ async def _completions(state: Path, postgresql: str | None) -> tuple[list[float]
 async def _read_postgresql(url: str) -> tuple[list[Any], list[Any]]:
     connection: Any = await cast("Any", asyncpg).connect(url.replace("+asyncpg", ""))
     try:
+        await connection.execute("SET search_path TO scheduler_svc")
         return await connection.fetch(_DONE), await connection.fetch(_ROWS)
     finally:
         await connection.close()
@@ -130,14 +110,6 @@ def _recovery(done: Sequence[float], killed: float, rate: int) -> float:
     begins = [killed + step / 20 for step in range(200)]
     dip = next((begin for begin in begins[:60] if not enough(begin)), None)
     return 0.0 if dip is None else round(next((begin for begin in begins if begin > dip and enough(begin)), float("inf")) - killed, 2)
-
-
-def _next(answers: Sequence[float], killed: float) -> float:
-    """Seconds until REST answers again; 0: it was never away for half a second."""
-    found = [each for each in answers if killed - 0.5 < each < killed + 10]
-    gaps = [(later - earlier, later) for earlier, later in pairwise(found) if later > killed]
-    longest, end = max(gaps, default=(float("inf"), float("inf")))
-    return round(end - killed, 2) if longest > 0.5 else 0.0
 
 
 async def _mails(stack: RunningStack) -> int:
