@@ -6,7 +6,8 @@ along with the answer), and errors are those of `tocsin.errors`. A stream begins
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any, NamedTuple, cast
+from contextlib import nullcontext
+from typing import Any, Final, NamedTuple, cast
 
 import grpc
 
@@ -21,6 +22,8 @@ Wire = Callable[[], Any]
 
 Detour = Callable[[set[str]], Awaitable[Wire | None]]
 """Gives the wire to a replica that is not in the set and adds it there; None when the common wire must do."""
+
+_NO_SPAN: Final = nullcontext()
 
 Extra = Iterable[tuple[str, str | bytes]] | None
 
@@ -96,38 +99,25 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
         options: dict[str, Any],
         seen: list[Any] | None,
     ) -> Any:
-        span = self._method.span(trace)
-        if span is None:
-            return await self._send(wire, request, deadline, headers, trace, options, seen)
-        with span:
-            return await self._send(wire, request, deadline, headers, current_traceparent(), options, seen)
-
-    async def _send(
-        self,
-        wire: Wire,
-        request: Any,
-        deadline: float,
-        headers: Metadata,
-        trace: str | None,
-        options: dict[str, Any],
-        seen: list[Any] | None,
-    ) -> Any:
         method = self._method
-        started = _now()
-        timeout = deadline - started
-        permit = method.admit(timeout)
-        try:
-            call = wire()(request, timeout=timeout, metadata=_traced(headers, trace), **options)
-            if seen is not None:
-                seen.append(call)
-            value = await call
-        except grpc.aio.AioRpcError as error:
-            raise method.failed(permit, error, _now() - started, timeout) from error
-        except BaseException:
-            method.abandoned(permit)
-            raise
-        method.succeeded(permit, _now() - started)
-        return value
+        span = method.span(trace)
+        with span or _NO_SPAN:
+            started = _now()
+            timeout = deadline - started
+            permit = method.admit(timeout)
+            sent = _traced(headers, trace if span is None else current_traceparent())
+            try:
+                call = wire()(request, timeout=timeout, metadata=sent, **options)
+                if seen is not None:
+                    seen.append(call)
+                value = await call
+            except grpc.aio.AioRpcError as error:
+                raise method.failed(permit, error, _now() - started, timeout) from error
+            except BaseException:
+                method.abandoned(permit)
+                raise
+            method.succeeded(permit, _now() - started)
+            return value
 
 
 class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
