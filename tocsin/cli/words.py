@@ -39,7 +39,7 @@ def instant(text: str, *, now: datetime, zone: str | None, option: str) -> datet
         raise typer.BadParameter(msg, param_hint=option) from None
     if found.tzinfo is None:
         if zone is None:
-            msg = f"{text!r} has no offset: write {text.strip()}Z, {text.strip()}+02:00, or give --time-zone"
+            msg = f"{text!r} has no offset: write {found.isoformat()}Z, {found.isoformat()}+02:00, or give --time-zone"
             raise typer.BadParameter(msg, param_hint=option)
         local = found.replace(tzinfo=zone_of(zone))
         if local.astimezone(UTC).astimezone(local.tzinfo).replace(tzinfo=None) != found:

@@ -92,6 +92,7 @@ def test_instants_people_write(text: str, zone: str | None, expected: str) -> No
         ("yesterday-ish", None, "neither a time"),
         ("2026-13-01T00:00Z", None, "neither a time"),
         ("2026-12-01T09:00", None, "has no offset"),
+        ("2026-12-01", None, "has no offset: write 2026-12-01T00:00:00Z"),
         ("2026-03-29T02:30", "Europe/Paris", "does not exist in Europe/Paris"),
         ("2026-12-01T09:00", "Mars/Base", "not an IANA time zone"),
         ("2026-12-01T09:00", "../../etc/passwd", "not an IANA time zone"),
