@@ -141,7 +141,7 @@ async def down(state: Path, *, clock: Clock, patience: float) -> Ended:
     for straggler in (pid, *stragglers):
         with contextlib.suppress(ProcessLookupError):
             os.kill(straggler, signal.SIGKILL)
-    await _until(lambda: not is_running(state), clock, _ORPHAN_SECONDS)
+    await _until(lambda: not is_running(state) and not any(map(_exists, stragglers)), clock, _ORPHAN_SECONDS)
     return Ended.KILLED
 
 
@@ -220,6 +220,15 @@ def _exit_code(pid: int) -> int | None:
     """The exit code of a child of this process; None while it runs."""
     ended, code = os.waitpid(pid, os.WNOHANG)
     return os.waitstatus_to_exitcode(code) if ended else None
+
+
+def _exists(pid: int) -> bool:
+    """Whether there is such a process; a killed one holds its ports until it is gone."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 async def _until(condition: Callable[[], bool], clock: Clock, patience: float) -> bool:
