@@ -1,22 +1,18 @@
-"""From JSON text to fields of messages in a fraction of the time, for what is surely good; all else goes the long way.
+"""From JSON text to values and bytes of messages in a fraction of the time, for what is surely good; all else goes the long way.
 
 A large import is lines of the same few forms, and the long way (parse, convert, validate) costs more than all that comes behind it. So the
 types of the contract are compiled, once, to types of msgspec, which parses a text and checks it in one go. They take the usual values and
 are unsure about the rest: unknown names, null, numbers in quotes, anything that a rule might refuse. Whoever is unsure decides nothing.
 """
 
-import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.struct_pb2 import ListValue, Struct, Value
-from google.protobuf.timestamp_pb2 import Timestamp
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, OneofDescriptor
 
+from scheduler_svc.handlers.bulk import wire
 from scheduler_svc.handlers.bulk.rules import (
     UnknownRule,
     container_rules,
@@ -28,33 +24,35 @@ from scheduler_svc.handlers.bulk.rules import (
     rules_of,
     text_type,
 )
+from scheduler_svc.handlers.bulk.wire import Payload, Unsure
 
-Fields: TypeAlias = dict[str, Any]
 Maker: TypeAlias = Callable[[Any], Any]
-"""Makes the value of a field; raises `Unsure`, or anything that a wrong value leads to."""
+"""Makes what a field is of what the text says; raises `Unsure`, or anything that a wrong value leads to."""
+
+Check: TypeAlias = Callable[[Any], bool]
+"""Whether the fields of a value go together."""
 
 UNSURE: Final = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, LookupError, RecursionError)
 """What may be raised: `Unsure`, or what happens when a value is not what was expected."""
 
 _IGNORE_IF_ZERO: Final = 1
 _IGNORE_ALWAYS: Final = 3
-_DEEPEST: Final = 32
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3}|\.\d{6})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
-_SECONDS: Final = re.compile(r"([0-9]{1,9})s")
+_UNSET: Final = msgspec.UNSET
 _encode: Final = msgspec.json.Encoder().encode
-
-
-class Unsure(ValueError):
-    """The long way has to decide."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Type:
-    """A type of msgspec, and what turns its values into those that a message takes; None when they are the same."""
+    """A type of msgspec.
+
+    Attributes:
+        type: the type.
+        payload: writes what is made of a value, or of several: those of a list or a map have a tag each.
+        make: makes a value of what the text says; None when they are the same. A message is made as bytes, an enum as its number.
+    """
 
     type: Any
+    payload: Callable[[Any], Any]
     make: Maker | None = None
 
 
@@ -71,12 +69,28 @@ class Quick:
         self._rough = _ways(descriptor, raw, plain=False)
         self._plain = _ways(descriptor, raw, plain=True)
 
-    def fields(self, text: bytes) -> Fields:
-        """The fields of a message that are given in a JSON object, by their names, with the values that its constructor takes.
+    def value(self, text: bytes) -> Any:
+        """The fields of a JSON object as attributes, by the names of the contract; what is not given is false.
+
+        Messages in it are bytes as they stand on the wire, and enums are numbers.
 
         Raises:
             UNSURE: only the long way can tell what this is.
         """
+        way, found = self._read(text)
+        way.make(found)
+        return found
+
+    def wire(self, text: bytes) -> bytes:
+        """A JSON object as a message on the wire, the same bytes for equal ones.
+
+        Raises:
+            UNSURE: only the long way can tell what this is.
+        """
+        way, found = self._read(text)
+        return way.write(found)
+
+    def _read(self, text: bytes) -> "tuple[_Way, Any]":
         # JSON has no control characters in its strings but behind a backslash, and but for DEL.
         if b"\\" not in text and b"\x7f" not in text:
             return _first(self._plain, text)
@@ -85,7 +99,7 @@ class Quick:
         return _first(self._rough, text)
 
 
-def _first(ways: "tuple[_Way, ...]", text: bytes) -> Fields:
+def _first(ways: "tuple[_Way, ...]", text: bytes) -> "tuple[_Way, Any]":
     for way in ways:
         try:
             made = way.decode(text)
@@ -94,7 +108,7 @@ def _first(ways: "tuple[_Way, ...]", text: bytes) -> Fields:
         # A name that is given twice is given once in what is written again.
         if _encode(made).count(b'"') != text.count(b'"'):
             raise Unsure
-        return way.fields(made)
+        return way, made
     raise Unsure
 
 
@@ -103,66 +117,75 @@ class _Way:
     """One way to read a type: with the names of JSON, or those of the contract."""
 
     decode: Callable[[bytes], Any]
-    fields: Callable[[Any], Fields]
+    make: Callable[[Any], None]
+    write: Payload
 
 
 def _ways(descriptor: Descriptor, raw: Collection[str], *, plain: bool) -> tuple[_Way, ...]:
     try:
-        compilers = [_Compiler(plain=plain, json_names=json_names) for json_names in (True, False)]
-        made = [(compiler, compiler.struct(descriptor, raw)) for compiler in compilers]
-        return tuple(_Way(msgspec.json.Decoder(struct).decode, compiler.fields(descriptor, raw)) for compiler, struct in made)
+        return tuple(_Compiler(plain=plain, json_names=json_names).way(descriptor, raw) for json_names in (True, False))
     except UnknownRule:
         return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Compiler:
-    """Compiles types for texts of one kind."""
+    """Compiles types for texts of one kind; `UnknownRule` is raised where it cannot be known whether a message is good."""
 
     plain: bool
     json_names: bool
 
-    def struct(self, descriptor: Descriptor, raw: Collection[str] = ()) -> type[msgspec.Struct]:
-        """The type of a message.
+    def way(self, descriptor: Descriptor, raw: Collection[str]) -> _Way:
+        """How to read a type."""
+        decode = msgspec.json.Decoder(self.struct(descriptor, raw)).decode
+        return _Way(decode, self.maker(descriptor, raw), self.writer(descriptor, raw))
 
-        Raises:
-            UnknownRule: whether such a message is good cannot be known here.
-        """
+    def struct(self, descriptor: Descriptor, raw: Collection[str] = ()) -> type[msgspec.Struct]:
+        """The type of a message."""
         named = list[Any]()
         for field, found, needed in self._known(descriptor, raw):
-            named.append((field.name, found.type) if needed else (field.name, found.type | msgspec.UnsetType, msgspec.UNSET))
+            named.append((field.name, found.type) if needed else (field.name, found.type | msgspec.UnsetType, _UNSET))
         rename = {field.name: field.json_name for field in descriptor.fields} if self.json_names else None
         return msgspec.defstruct(descriptor.name, named, rename=rename, forbid_unknown_fields=True, kw_only=True, gc=False)
 
-    def fields(self, descriptor: Descriptor, raw: Collection[str] = ()) -> Callable[[Any], Fields]:
-        """A function from a value of that type to the fields that are given.
+    def maker(self, descriptor: Descriptor, raw: Collection[str] = ()) -> Callable[[Any], None]:
+        """A function that makes the fields of a value of that type, in place."""
+        known = self._known(descriptor, raw)
+        makers = [(field.name, found.make) for field, found, _ in known if found.make is not None]
+        checks, unset = _checks(descriptor, [field for field, _, _ in known]), _UNSET
 
-        Raises:
-            UnknownRule: see `struct`.
-        """
-        makers = [(field.name, found.make) for field, found, _ in self._known(descriptor, raw) if found.make is not None]
-        checks = [*_oneofs(descriptor), *message_checks(rules_of(descriptor, kind="message"))]
-        all_fields, unset = msgspec.structs.asdict, msgspec.UNSET
-
-        def fields(value: Any) -> Fields:
-            found = {name: item for name, item in all_fields(value).items() if item is not unset}
-            for name, make in makers:
-                if name in found:
-                    found[name] = make(found[name])
+        def make(value: Any) -> None:
             for check in checks:
-                if not check(found):
+                if not check(value):
                     raise Unsure
-            return found
+            for name, maker in makers:
+                if (item := getattr(value, name)) is not unset:
+                    setattr(value, name, maker(item))
 
-        return fields
+        return make
+
+    def writer(self, descriptor: Descriptor, raw: Collection[str] = ()) -> Payload:
+        """A function that writes a value of that type as a message."""
+        known = self._known(descriptor, raw)
+        puts = [_put(field, found) for field, found, _ in known]
+        checks = _checks(descriptor, [field for field, _, _ in known])
+        fields, unset = msgspec.structs.astuple, _UNSET
+
+        def write(value: Any) -> bytes:
+            for check in checks:
+                if not check(value):
+                    raise Unsure
+            return b"".join([put(item) for put, item in zip(puts, fields(value), strict=True) if item is not unset])
+
+        return write
 
     def _known(self, descriptor: Descriptor, raw: Collection[str]) -> list[tuple[FieldDescriptor, _Type, bool]]:
         """The fields that are known here, and whether each must be given. Whoever gives another one goes the long way."""
         found: list[tuple[FieldDescriptor, _Type, bool]] = []
-        for field in descriptor.fields:
+        for field in sorted(descriptor.fields, key=lambda field: field.number):
             rules: Any = rules_of(field, kind="field")
             try:
-                known = _Type(msgspec.Raw, bytes) if field.name in raw else self._field(field, rules)
+                known = _Type(msgspec.Raw, _unsure, bytes) if field.name in raw else self._field(field, rules)
             except UnknownRule:
                 if rules is not None and (rules.required or not field.has_presence):
                     raise
@@ -184,31 +207,31 @@ class _Compiler:
             return self._message(field.message_type, rules)
         if field.enum_type is not None:
             numbers = {name: value.number for name, value in field.enum_type.values_by_name.items()}
-            return _Type(Literal[tuple(enum_names(rules, numbers))], numbers.__getitem__)
+            return _Type(Literal[tuple(enum_names(rules, numbers))], wire.varint, numbers.__getitem__)
         match field.type:
             case FieldDescriptor.TYPE_STRING:
-                return _Type(text_type(rules, plain=self.plain))
+                return _Type(text_type(rules, plain=self.plain), wire.text)
             case FieldDescriptor.TYPE_INT32:
-                return _Type(integer_type(rules))
+                return _Type(integer_type(rules), wire.varint)
             case FieldDescriptor.TYPE_BOOL:
                 no_rules(rules, "bool")
-                return _Type(bool)
+                return _Type(bool, wire.varint)
             case _:
                 raise UnknownRule
 
     def _message(self, descriptor: Descriptor, rules: Any) -> _Type:
         match descriptor.full_name:
             case "google.protobuf.Duration":
-                return _Type(str, _duration(*duration_bounds(rules)))
+                return _Type(str, wire.sized, wire.duration(*duration_bounds(rules)))
             case "google.protobuf.Timestamp":
                 no_rules(rules, "timestamp")
-                return _Type(str, _timestamp)
+                return _Type(str, wire.sized, wire.timestamp)
             case "google.protobuf.Struct":
-                return _Type(dict[str, Any], _struct)
+                return _Type(dict[str, Any], wire.sized, wire.free)
             case name if name.startswith("google.protobuf."):
                 raise UnknownRule
             case _:
-                return _Type(self.struct(descriptor), self.fields(descriptor))
+                return _Type(self.struct(descriptor), wire.sized, self.writer(descriptor))
 
     def _list(self, field: FieldDescriptor, rules: dict[str, Any]) -> _Type:
         item = self._single(field, rules.pop("items", None))
@@ -217,9 +240,8 @@ class _Compiler:
         if rules:
             raise UnknownRule
         made = Annotated[list[item.type], msgspec.Meta(**bounds)] if bounds else list[item.type]
-        if item.make is None and not unique:
-            return _Type(made)
-        return _Type(made, lambda value: _listed(value, item.make, unique=unique))
+        payload = item.payload if item.make is None else _made(item.payload, item.make)
+        return _Type(made, lambda value: map(payload, value), _only_unique if unique else None)
 
     def _map(self, entry: Descriptor, rules: dict[str, Any]) -> _Type:
         types = [
@@ -231,7 +253,7 @@ class _Compiler:
         if rules or len(types) < len(entry.fields):
             raise UnknownRule
         key, value = types
-        return _Type(dict[key, value] if most is None else Annotated[dict[key, value], msgspec.Meta(max_length=most)])
+        return _Type(dict[key, value] if most is None else Annotated[dict[key, value], msgspec.Meta(max_length=most)], wire.entries)
 
 
 def _needed(field: FieldDescriptor, rules: Any, known: _Type) -> bool:
@@ -254,61 +276,41 @@ def _absent(field: FieldDescriptor) -> Any:
     return field.default_value if field.enum_type is None else field.enum_type.values_by_number[0].name
 
 
-def _oneofs(descriptor: Descriptor) -> list[Callable[[Fields], bool]]:
-    """Checks of how many fields of each group are given."""
+def _checks(descriptor: Descriptor, known: list[FieldDescriptor]) -> list[Check]:
+    """What the fields of a message have to meet together: rules of the message, and how many of each group may be given."""
+    groups = [oneof for oneof in descriptor.oneofs if len(oneof.fields) > 1]
     return [
-        _group(frozenset(field.name for field in oneof.fields), needed=rules_of(oneof, kind="oneof") is not None)
-        for oneof in descriptor.oneofs
-        if len(oneof.fields) > 1
+        *(_group([field.name for field in known if field.containing_oneof is oneof], oneof) for oneof in groups),
+        *message_checks(rules_of(descriptor, kind="message")),
     ]
 
 
-def _group(names: frozenset[str], *, needed: bool) -> Callable[[Fields], bool]:
-    return lambda fields: needed <= len(names & fields.keys()) <= 1
+def _group(names: list[str], oneof: OneofDescriptor) -> Check:
+    least = len(names) - 1
+    most = least if rules_of(oneof, kind="oneof") is not None else len(names)
+    return lambda value: least <= [getattr(value, name) for name in names].count(_UNSET) <= most
 
 
-def _listed(value: list[Any], make: Maker | None, *, unique: bool) -> list[Any]:
-    made = value if make is None else [make(item) for item in value]
-    if unique and len(set(made)) != len(made):
+def _put(field: FieldDescriptor, known: _Type) -> Payload:
+    """Writes a field that is given, with its tag."""
+    tag, payload = wire.tag(field), known.payload if known.make is None else _made(known.payload, known.make)
+    if field.is_repeated:
+        return lambda value: b"".join([tag + item for item in payload(value)])
+    if field.has_presence:
+        return lambda value: tag + payload(value)
+    zero = payload(_absent(field))
+    return lambda value: b"" if (made := payload(value)) == zero else tag + made
+
+
+def _made(payload: Callable[[Any], Any], make: Maker) -> Callable[[Any], Any]:
+    return lambda value: payload(make(value))
+
+
+def _only_unique(value: list[Any]) -> list[Any]:
+    if len(value) > 1 and len(set(value)) != len(value):
         raise Unsure
-    return made
+    return value
 
 
-def _timestamp(value: str) -> Timestamp:
-    if not _TIME.fullmatch(value):
-        raise Unsure
-    micros = (datetime.fromisoformat(value) - _EPOCH) // _MICROSECOND
-    return Timestamp(seconds=micros // 1_000_000, nanos=micros % 1_000_000 * 1000)
-
-
-def _duration(least: int, most: int | None) -> Callable[[str], Duration]:
-    def make(value: str) -> Duration:
-        match = _SECONDS.fullmatch(value)
-        seconds = int(match[1]) if match else -1
-        if seconds < least or (most is not None and seconds > most):
-            raise Unsure
-        return Duration(seconds=seconds)
-
-    return make
-
-
-def _struct(value: dict[str, Any], depth: int = 0) -> Struct:
-    if depth > _DEEPEST:
-        raise Unsure
-    return Struct(fields={name: _value(item, depth + 1) for name, item in value.items()})
-
-
-def _value(value: Any, depth: int) -> Value:
-    if isinstance(value, str):
-        return Value(string_value=value)
-    if isinstance(value, bool):
-        return Value(bool_value=value)
-    if isinstance(value, int | float):
-        return Value(number_value=float(value))
-    if value is None:
-        return Value(null_value=0)  # pyright: ignore[reportArgumentType]  the one number of NullValue
-    if isinstance(value, dict):
-        return Value(struct_value=_struct(value, depth))  # pyright: ignore[reportUnknownArgumentType]  JSON
-    if depth > _DEEPEST:
-        raise Unsure
-    return Value(list_value=ListValue(values=[_value(item, depth + 1) for item in value]))
+def _unsure(_: Any) -> bytes:
+    raise Unsure

@@ -162,26 +162,22 @@ def _given(rules: Message | None) -> Iterator[tuple[str, Any]]:
 
 
 # Rules of whole messages are programs in CEL. Those that are known are known by their text: one that is changed is not known any more.
-MESSAGE_CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
+MESSAGE_CHECKS: Final[Mapping[str, Callable[[Any], bool]]] = {
     (
         "this.template != '' ? this.subject == '' && this.text == '' && this.html == '' : "
         "this.subject != '' && (this.text != '' || this.html != '')"
-    ): lambda this: (
-        not (this.get("subject") or this.get("text") or this.get("html"))
-        if this.get("template")
-        else bool(this.get("subject") and (this.get("text") or this.get("html")))
-    ),
-    "this.template != '' || size(this.variables) == 0": lambda this: bool(this.get("template") or not this.get("variables")),
+    ): lambda this: not (this.subject or this.text or this.html) if this.template else bool(this.subject and (this.text or this.html)),
+    "this.template != '' || size(this.variables) == 0": lambda this: bool(this.template or not this.variables),
 }
 
 
-def message_checks(rules: Message | None) -> list[Callable[[Mapping[str, Any]], bool]]:
-    """The checks of a whole message, which get its fields by their names.
+def message_checks(rules: Message | None) -> list[Callable[[Any], bool]]:
+    """The checks of a whole message, whose fields are attributes; one that is not given is false.
 
     Raises:
         UnknownRule: there are others.
     """
-    found: list[Callable[[Mapping[str, Any]], bool]] = []
+    found: list[Callable[[Any], bool]] = []
     for name, value in _given(rules):
         if name != "cel":
             raise UnknownRule

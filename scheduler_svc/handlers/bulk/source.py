@@ -7,13 +7,15 @@ from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 import msgspec
+from msgspec import UNSET
 
-from scheduler_svc.domain import AUTO_PAUSE, REQUESTED, Action, AlarmState, RetryPolicy
+from scheduler_svc.domain import AUTO_PAUSE, REQUESTED, Action, AlarmState
+from scheduler_svc.handlers.bulk import wire
 from scheduler_svc.handlers.bulk.quick import UNSURE, Quick
 from scheduler_svc.handlers.bulk.records import MAX_LINE, RecordReader
 from scheduler_svc.handlers.bulk.refusals import Refusal, refusal
 from scheduler_svc.handlers.bulk.table import Table
-from scheduler_svc.handlers.convert import action_of, draft_of, priority_of, retry_of
+from scheduler_svc.handlers.convert import draft_of, priority_of, retry_of
 from scheduler_svc.handlers.convert_trigger import trigger_of
 from scheduler_svc.recurrence import Trigger, settled
 from scheduler_svc.service import Draft
@@ -35,9 +37,9 @@ _NDJSON_TYPES: Final = frozenset({NDJSON, "application/jsonl", "application/json
 
 _REMEMBERED: Final = 4096
 _MEMORABLE: Final = 2000
-_TRIED: Final = 2000
-_WORTH_IT: Final = 2
 _NAME: Final = re.compile(r"alarms/[0-9A-Za-z._-]{1,64}")
+_KINDS: Final = {wire.tag(field)[0]: field.name for field in alarm_pb2.Action.DESCRIPTOR.fields}
+"""The kinds of actions, by the first byte of their messages."""
 _STATES: Final = {alarm_pb2.Alarm.PAUSED: AlarmState.PAUSED, alarm_pb2.Alarm.COMPLETED: AlarmState.COMPLETED}
 
 
@@ -55,18 +57,13 @@ class Forms:
 
     @cached_property
     def alarms(self) -> Quick:
-        """Reads alarms that are surely good, and leaves their triggers and actions as they are."""
-        return Quick(alarm_pb2.Alarm.DESCRIPTOR, raw=("trigger", "action"))
+        """Reads alarms that are surely good, and leaves their triggers as they are."""
+        return Quick(alarm_pb2.Alarm.DESCRIPTOR, raw=("trigger",))
 
     @cached_property
     def triggers(self) -> Quick:
         """Reads triggers that are surely good."""
         return Quick(alarm_pb2.Trigger.DESCRIPTOR)
-
-    @cached_property
-    def actions(self) -> Quick:
-        """Reads actions that are surely good."""
-        return Quick(alarm_pb2.Action.DESCRIPTOR)
 
 
 class Reader:
@@ -77,8 +74,6 @@ class Reader:
         self._forms = forms
         self._zone = time_zone
         self._triggers: dict[bytes, Trigger] = {}
-        self._actions: dict[bytes, Action] = {}
-        self._seen = self._known = 0
 
     def of_text(self, line: int, text: bytes, *, whole: bool = True) -> Wish:
         """The wish of a line of JSON; it may have been cut off unless it is ``whole``.
@@ -103,19 +98,18 @@ class Reader:
             return self._explained(line, value, text)
 
     def _quick(self, line: int, alarm: bytes, text: bytes) -> Wish:
-        fields = self._forms.alarms.fields(alarm)
-        retry: RetryPolicy | None = retry_of(alarm_pb2.RetryPolicy(**fields["retry"])) if "retry" in fields else None
+        found = self._forms.alarms.value(alarm)
         draft = Draft(
-            display_name=fields.get("display_name", ""),
-            labels=fields.get("labels") or {},
-            priority=priority_of(fields.get("priority", 0)),
-            trigger=self._trigger(fields["trigger"]),
-            action=self._action(fields["action"]),
-            retry=retry,
-            key=fields.get("key") or _key(fields.get("name", ""), line, text),
-            auto_pause_after=fields.get("auto_pause_after", 0),
+            display_name=found.display_name or "",
+            labels=found.labels or {},
+            priority=priority_of(found.priority or 0),
+            trigger=self._trigger(found.trigger),
+            action=Action(_KINDS[found.action[0]], found.action),
+            retry=retry_of(alarm_pb2.RetryPolicy.FromString(found.retry)) if found.retry is not UNSET else None,
+            key=found.key or _key(found.name or "", line, text),
+            auto_pause_after=found.auto_pause_after or 0,
         )
-        return _wish(line, draft, fields.get("state", 0), fields.get("pause_reason", ""))
+        return _wish(line, draft, found.state or 0, found.pause_reason or "")
 
     def _explained(self, line: int, value: dict[str, JsonValue], text: bytes) -> Wish:
         return self.of_message(line, alarm_pb2.Alarm.FromString(self._forms.codec.to_wire(value)), text)
@@ -135,24 +129,9 @@ class Reader:
         """A trigger, settled; equal ones are the same object, so that what is computed from them is computed once."""
         known = self._triggers.get(text)
         if known is None:
-            known = settled(trigger_of(alarm_pb2.Trigger(**self._forms.triggers.fields(text))), time_zone=self._zone)
+            known = settled(trigger_of(alarm_pb2.Trigger.FromString(self._forms.triggers.wire(text))), time_zone=self._zone)
             _remember(self._triggers, text, known)
         return known
-
-    def _action(self, text: bytes) -> Action:
-        """An action; where hardly any is that of another line, none is remembered."""
-        if self._seen > _TRIED and self._known < self._seen // _WORTH_IT:
-            return self._new_action(text)
-        known = self._actions.get(text)
-        self._seen += 1
-        self._known += known is not None
-        if known is None:
-            known = self._new_action(text)
-            _remember(self._actions, text, known)
-        return known
-
-    def _new_action(self, text: bytes) -> Action:
-        return action_of(alarm_pb2.Action(**self._forms.actions.fields(text)))
 
 
 def _object(text: bytes, *, whole: bool) -> dict[str, JsonValue]:
