@@ -27,7 +27,7 @@ _NEAR_PAGE: Final = 1000
 _BEGINNING: Final = (-1, "")
 _BUSY_SECONDS: Final = 0.2
 _SOON: Final = _SECOND // 2
-_HURRIED_SHARE: Final = 2
+_HURRIED_SHARE: Final = 3
 _LONGEST_SLEEP: Final = 1.0  # seconds: should the wall clock be set forward, what it passes over must not wait for the monotonic one
 _URGENT: Final = (0,)
 _OTHERS: Final = (1, 2)
@@ -245,10 +245,12 @@ class Engine:
                 await shift.wake.wait(_BUSY_SECONDS)
 
     async def _help_forever(self) -> None:
-        """With more due than one batch holds, the next is read and planned while the one before commits."""
+        """With more due than one batch holds, the next is read and planned while the one before commits; but not beside critical ones."""
         while True:
             await self._help.wait(None)
             while self._shards.held and (due := self.timeline.next_due()) is not None and due <= (now := self._clock.micros()):
+                if self._hurried(now):
+                    break
                 await self._fire(now, _ALL)
 
     def _hurried(self, now: Micros) -> bool:

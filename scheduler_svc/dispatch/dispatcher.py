@@ -200,7 +200,8 @@ class Dispatcher:
 
     def _take_for(self, session: Session) -> list[Parcel]:
         most = max(1, self.options.batch_size // _HURRIED_SHARE) if self._hurried() else self.options.batch_size
-        return self.backlog.lanes.take(min(session.credit, most), reserve=min(session.reserve, most))
+        credit = 0 if self._results.crowded else session.credit
+        return self.backlog.lanes.take(min(credit, most), reserve=min(session.reserve, most))
 
     def _hurried(self) -> bool:
         """Whether something critical is under way: then whatever else is done is done in smaller pieces."""

@@ -17,7 +17,8 @@ from tocsin.clock import Clock
 from tocsin.errors import Aborted, Unavailable
 
 _RETRY_SECONDS: Final = (0.1, 0.2, 0.5, 1.0)
-_BATCHES: Final = 4
+_CROWDED: Final = 1
+_FLOODED: Final = 16
 _HURRIED_SHARE: Final = 4
 
 
@@ -104,10 +105,18 @@ class Results:
         """Takes a result."""
         (self._critical if critical else self._others).add(entry)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether results that are not critical wait for the batches after the next: then nothing is gained by more of them."""
+        return len(self._others.entries) > _CROWDED * self._most
+
     async def room(self) -> None:
-        """Waits while too many are not committed."""
+        """Waits while far too many are not committed: more than processors send that take no jobs while it is `crowded`.
+
+        A reader that waits here does not see the critical results either that are behind the others in its stream.
+        """
         for line in (self._critical, self._others):
-            while len(line.entries) > _BATCHES * self._most:
+            while len(line.entries) > _FLOODED * self._most:
                 line.room.clear()
                 await line.room.wait()
 

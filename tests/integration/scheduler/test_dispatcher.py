@@ -9,7 +9,20 @@ import pytest
 from structlog.testing import capture_logs
 
 from scheduler_svc.dispatch import DispatchOptions, Jobs
-from scheduler_svc.domain import End, Failed, Firing, FiringState, Lease, Outcome, Parcel, Priority, Released, RetryPolicy, Succeeded
+from scheduler_svc.domain import (
+    End,
+    Failed,
+    Firing,
+    FiringState,
+    Lease,
+    Outcome,
+    Parcel,
+    Priority,
+    Released,
+    Report,
+    RetryPolicy,
+    Succeeded,
+)
 from tests.integration.scheduler.replica import Processor, Replica, pass_time
 from tests.integration.scheduler.stores import OWNER, SECOND, Stores, firing
 from tocsin.testing.clock import FakeClock
@@ -261,6 +274,25 @@ async def test_urgent_work_overtakes_jobs_that_have_not_left(start: Start, add: 
     assert isinstance(second, Jobs)
     assert urgent.id not in [parcel.id for parcel, _ in first.deliveries]
     assert second.deliveries[0][0].id == urgent.id
+
+
+async def test_uncommitted_results_hold_up_other_work_but_nothing_urgent(start: Start, add: Add, clock: FakeClock) -> None:
+    """While the store is behind, a processor gets critical firings alone, and their results are read behind those of the others."""
+    await add(10, priority=Priority.BULK)
+    replica = await start(result_batch=2)
+    processor = Processor(replica, credit=5, reserve=1, answer=SILENT)
+    await processor.delivery(5)
+    urgent = _parcel((await add(priority=Priority.CRITICAL))[0])
+    replica.mortals[1].dead = True
+    await replica.dispatcher.report(processor.session, [Report(Lease(parcel.id, token), Succeeded()) for parcel, token in processor.got])
+    replica.dispatcher.grant(processor.session, 5)
+    replica.dispatcher.offer([urgent])
+    parcel, token = await processor.delivery(6)
+    assert parcel.id == urgent.id
+    await processor.report(urgent.id, token, Succeeded())
+    assert len(processor.got) == 6
+    replica.mortals[1].dead = False
+    await pass_time(clock, 2, lambda: len(processor.got) == 11)
 
 
 def _parcel(one: Firing) -> Parcel:

@@ -137,15 +137,19 @@ async def test_a_result_that_cannot_be_kept_holds_up_no_other(bench: Bench, cloc
 
 
 async def test_whoever_reports_too_much_waits(bench: Bench) -> None:
-    """Until the store has caught up."""
+    """Until the store has caught up; long before, it is told that more would only wait."""
     bench.store.slow = "0"
-    bench.add(*map(str, range(12)))
+    bench.add("0", "1", "2")
+    assert bench.results.crowded
+    await bench.results.room()
+    bench.add(*map(str, range(3, 40)))
     waiting = asyncio.create_task(bench.results.room())
     await asyncio.sleep(0)
     assert not waiting.done()
     bench.store.gate.set()
     await waiting
-    await eventually(lambda: [name for batch in bench.store.kept for name in batch] == list(map(str, range(12))))
+    await eventually(lambda: [name for batch in bench.store.kept for name in batch] == list(map(str, range(40))))
+    assert not bench.results.crowded
 
 
 async def test_what_is_left_is_committed_in_the_end(bench: Bench) -> None:
