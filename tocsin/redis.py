@@ -11,24 +11,22 @@ from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import Context
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import redis.asyncio as redis_client
 import structlog
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from tocsin.clock import Clock
 from tocsin.config import RedisSettings
 from tocsin.errors import Unavailable
+
+if TYPE_CHECKING:
+    import redis.asyncio as redis_client
 
 Answer = TypeVar("Answer")
 
 NAMESPACE = "tocsin:"
 """Begins the name of every key and channel, so that a Redis may be shared with other systems."""
 
-_FAILURES = (RedisError, OSError)  # TimeoutError is an OSError
 _EVENTS = f"{NAMESPACE}events:"
 _ORIGIN_BYTES = 8
 _RETRY_SECONDS = 1.0
@@ -36,6 +34,13 @@ _HEARTBEAT_SECONDS = 5.0
 _CANCEL_AGAIN_SECONDS = 0.05
 _OUTBOX = 1_000
 _BACKLOG = 256
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What a Redis that is away raises; see `Redis.connect` for why the library is not imported above."""
+    from redis.exceptions import RedisError
+
+    return RedisError, OSError  # TimeoutError is an OSError
 
 
 class RedisUnavailable(Unavailable):
@@ -93,7 +98,7 @@ class Redis:
         if client is not None:
             await client.aclose()
 
-    def connect(self) -> redis_client.Redis:
+    def connect(self) -> "redis_client.Redis":
         """A new client that fails at once instead of trying again: who calls it has a fallback.
 
         Raises:
@@ -101,6 +106,11 @@ class Redis:
         """
         if self._url is None:
             raise RedisUnavailable("No Redis is configured.")
+        # The library takes a tenth of a second to import: only who has a Redis pays for it.
+        import redis.asyncio as redis_client
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
         return redis_client.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  its keyword arguments are untyped
             self._url, socket_timeout=self._timeout, socket_connect_timeout=self._timeout, retry=Retry(NoBackoff(), 0)
         )
@@ -117,13 +127,13 @@ class Redis:
     async def memory(self) -> int:
         """The bytes that Redis uses; 0 when there is none, or it is away."""
 
-        async def ask(client: redis_client.Redis) -> int:
+        async def ask(client: "redis_client.Redis") -> int:
             answer: Any = await client.info("memory")  # pyright: ignore[reportUnknownMemberType]  untyped
             return int(answer["used_memory"])
 
         return await self.attempt(ask, lambda: 0)
 
-    async def attempt(self, operation: Callable[[redis_client.Redis], Awaitable[Answer]], fallback: Callable[[], Answer]) -> Answer:
+    async def attempt(self, operation: "Callable[[redis_client.Redis], Awaitable[Answer]]", fallback: Callable[[], Answer]) -> Answer:
         """The answer of ``operation``, or of ``fallback`` when Redis is away; while it is known to be away, nobody waits for it."""
         client = self._client
         if client is None or not self._available:
@@ -131,7 +141,7 @@ class Redis:
         try:
             async with asyncio.timeout(self._timeout):
                 return await operation(client)
-        except _FAILURES as error:
+        except _failures() as error:
             self._note(error)
             return fallback()
 
@@ -147,7 +157,7 @@ class Redis:
         try:
             async with asyncio.timeout(self._timeout):
                 await client.execute_command("PING")  # pyright: ignore[reportUnknownMemberType]  untyped
-        except _FAILURES as error:
+        except _failures() as error:
             self._note(error)
         else:
             self._note(None)
@@ -266,7 +276,7 @@ class EventBus:
         while True:
             try:
                 await self._exchange()
-            except _FAILURES as error:
+            except _failures() as error:
                 structlog.get_logger(__name__).debug("event link lost", error=str(error))
             await self._clock.sleep(_RETRY_SECONDS)
 
@@ -314,7 +324,7 @@ class EventBus:
         if not data.startswith(self._origin):
             self._deliver(channel.decode(errors="replace").removeprefix(_EVENTS), data[_ORIGIN_BYTES:])
 
-    async def _send(self, client: redis_client.Redis) -> None:
+    async def _send(self, client: "redis_client.Redis") -> None:
         while True:
             await self._outbox_filled.wait()
             self._outbox_filled.clear()
@@ -327,7 +337,7 @@ class EventBus:
                 await pipeline.execute()
 
 
-def _pubsub(client: redis_client.Redis) -> Any:
+def _pubsub(client: "redis_client.Redis") -> Any:
     """The library's pub/sub object, most of which it leaves untyped."""
     return client.pubsub()  # pyright: ignore[reportUnknownMemberType]  see above
 

@@ -6,8 +6,8 @@
 
 from tocsin.database.batch import GroupCommit
 from tocsin.database.connection import Database, Guard
-from tocsin.database.faults import DatabaseRefused, DatabaseUnavailable
-from tocsin.database.migration import SchemaTooNew, current, downgrade, migrate, run_migrations, schema_differences
+from tocsin.database.faults import DatabaseRefused, DatabaseUnavailable, SchemaTooNew
+from tocsin.database.migration import current, downgrade, migrate, run_migrations, schema_differences
 from tocsin.database.statements import copy_rows, insert_ignore, upsert
 
 __all__ = [

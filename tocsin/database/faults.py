@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import exc
 
-from tocsin.errors import Aborted, DataLoss, TocsinError, Unavailable
+from tocsin.errors import Aborted, DataLoss, FailedPrecondition, TocsinError, Unavailable
 
 _RETRY_AFTER_SECONDS = 1.0
 _SQLITE_PRIMARY_CODE = 0xFF  # the rest of a result code is detail: https://sqlite.org/rescode.html
@@ -35,6 +35,10 @@ class DatabaseRefused(DatabaseUnavailable):
     """The database refuses to be opened with these settings."""
 
     reason = DatabaseUnavailable.reason
+
+
+class SchemaTooNew(FailedPrecondition):
+    """The database was migrated by a newer version of this program."""
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from asyncpg import InterfaceError, PostgresError
 from sqlalchemy import Table, exc
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -42,13 +41,15 @@ async def copy_rows(connection: AsyncConnection, table: Table, columns: Sequence
         into = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608  names of our own tables
         await connection.exec_driver_sql(into, [tuple(row) for row in rows])
         return
+    from asyncpg import InterfaceError, PostgresError  # loaded with the connection; a process on SQLite does without it
+
     await connection.exec_driver_sql("SELECT 1")  # SQLAlchemy begins with the first statement that it sees; COPY passes it by
     driver: Any = (await connection.get_raw_connection()).driver_connection
     try:
         await driver.copy_records_to_table(table.name, records=rows, columns=columns)
     except (PostgresError, InterfaceError) as error:
         broken = driver.is_closed()
-        raised = _fault_of(error)
+        raised = exc.InterfaceError if isinstance(error, InterfaceError) else _fault_of(error)
         raise raised(f"COPY {table.name}", None, error, connection_invalidated=broken) from error
 
 
@@ -57,4 +58,4 @@ def _fault_of(error: Exception) -> type[exc.DBAPIError]:
     state: str = getattr(error, "sqlstate", None) or ""
     if state.startswith("23"):
         return exc.IntegrityError
-    return exc.InterfaceError if isinstance(error, InterfaceError) else exc.OperationalError
+    return exc.OperationalError

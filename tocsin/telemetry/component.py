@@ -2,24 +2,22 @@
 
 import asyncio
 import random
-import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, Tracer
 from opentelemetry.util.types import AttributeValue
 
 from tocsin.telemetry.metrics import LoopLag, MetricsServer, make_registry
 from tocsin.telemetry.traces import carry, current_traceparent, format_traceparent, is_sampled, new_traceparent, parse_traceparent, uncarry
 
-_FLUSH_SECONDS: Final = 2.0
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import SpanProcessor
+
+    from tocsin.telemetry.export import SpanExport
 
 
 class TelemetryOptions(Protocol):
@@ -53,7 +51,7 @@ class Telemetry:
     carries the context on. ``lag`` is the event loop's. Logging is the process's, see `configure_logging`.
     """
 
-    def __init__(self, *, service: str, settings: TelemetryOptions, span_processors: Sequence[SpanProcessor] = ()) -> None:
+    def __init__(self, *, service: str, settings: TelemetryOptions, span_processors: "Sequence[SpanProcessor]" = ()) -> None:
         """Prepares everything; nothing listens and nothing is exported before `start`.
 
         Args:
@@ -69,8 +67,7 @@ class Telemetry:
         self._ready = False
         self._settings = settings
         self._processors = tuple(span_processors)
-        self._provider: TracerProvider | None = None
-        self._exporter: SpanExporter | None = None
+        self._export: SpanExport | None = None
         self._server = MetricsServer(registry=self.registry, host=settings.host, port=settings.metrics_port, ready=lambda: self._ready)
 
     @property
@@ -96,20 +93,22 @@ class Telemetry:
         """
         await self._server.start()
         await self.lag.start()
-        if self._provider is None and self.tracing:
-            self._exporter = _exporter(self._settings.otlp_endpoint)
-            self._provider = _provider(self.service, self._exporter, self._processors)
-            self.tracer = self._provider.get_tracer("tocsin")
+        if self._export is None and self.tracing:
+            # The SDK takes a twentieth of a second to import, and a process that records nothing does without it.
+            from tocsin.telemetry.export import SpanExport
+
+            self._export = SpanExport(service=self.service, endpoint=self._settings.otlp_endpoint, processors=self._processors)
+            self.tracer = self._export.tracer
 
     async def stop(self) -> None:
         """Stops listening and hands the last spans to the exporter, for two seconds at most."""
         self._ready = False
         await self.lag.stop()
         await self._server.stop()
-        provider, self._provider = self._provider, None
-        if provider is not None:
+        export, self._export = self._export, None
+        if export is not None:
             self.tracer = trace.NoOpTracer()
-            await asyncio.to_thread(_close, provider, self._exporter)  # it blocks; the loop goes on meanwhile
+            await asyncio.to_thread(export.close)  # it blocks; the loop goes on meanwhile
 
     @contextmanager
     def span(
@@ -158,18 +157,6 @@ class Telemetry:
         return is_sampled(parent)
 
 
-def _close(provider: TracerProvider, exporter: SpanExporter | None) -> None:
-    # An exporter that retries against an absent collector would hold the stop for its whole timeout; its own shutdown ends the retries.
-    def give_up() -> None:
-        if exporter is not None:
-            exporter.shutdown()
-
-    limit = threading.Timer(_FLUSH_SECONDS, give_up)
-    limit.start()
-    provider.shutdown()
-    limit.cancel()
-
-
 def _context(traceparent: str | None) -> Context:
     parent = parse_traceparent(traceparent)
     return trace.set_span_in_context(NonRecordingSpan(parent) if parent else trace.INVALID_SPAN)
@@ -177,23 +164,3 @@ def _context(traceparent: str | None) -> Context:
 
 def _links(traceparents: Sequence[str]) -> list[Link]:
     return [Link(context) for value in traceparents if (context := parse_traceparent(value)) is not None]
-
-
-def _exporter(endpoint: str | None) -> SpanExporter | None:
-    if endpoint is None:
-        return None
-    # Most processes export nothing and need neither its memory nor the time that its import takes.
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-
-    return OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://"))
-
-
-def _provider(service: str, exporter: SpanExporter | None, processors: Sequence[SpanProcessor]) -> TracerProvider:
-    provider = TracerProvider(
-        sampler=ALWAYS_ON,  # `Telemetry.span` has decided
-        resource=Resource.create({"service.name": service, "service.namespace": "tocsin"}),
-        shutdown_on_exit=False,
-    )
-    for processor in (*([BatchSpanProcessor(exporter)] if exporter else []), *processors):
-        provider.add_span_processor(processor)
-    return provider

@@ -69,6 +69,9 @@ class Package:
     def add(self, revision: str, source: str) -> None:
         (self._versions / f"{revision}.py").write_text(source)
 
+    def break_environment(self) -> None:
+        (self._versions.parent / "env.py").write_text('raise RuntimeError("Alembic runs")\n')
+
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
@@ -95,6 +98,16 @@ async def test_a_new_database_is_made(database_url: str, package: Package) -> No
         await migrate(url=database_url, schema=SCHEMA, package=package.name)
         assert await current(url=database_url, schema=SCHEMA) == "0001"
     assert await tables(database_url) == {"alembic_version", "parents", "children"}
+
+
+async def test_a_database_that_is_up_to_date_is_left_alone(database_url: str, package: Package) -> None:
+    """Alembic does not run at all: every restart would wait for it."""
+    await migrate(url=database_url, schema=SCHEMA, package=package.name)
+    package.break_environment()
+    await migrate(url=database_url, schema=SCHEMA, package=package.name)
+    package.add("0002", _SECOND.format(more="pass"))
+    with pytest.raises(RuntimeError, match="Alembic runs"):
+        await migrate(url=database_url, schema=SCHEMA, package=package.name)
 
 
 async def test_start_migrates(database_url: str, package: Package) -> None:

@@ -258,6 +258,24 @@ def test_listeners_hear_of_every_change(clock: FakeClock) -> None:
     assert heard == ["b: open", "b: half-open", "b: closed"]
 
 
+def test_a_listener_that_comes_late_hears_what_changes_from_then_on(clock: FakeClock) -> None:
+    """It is told nothing of the past, and each change with the state that was before it."""
+    heard: list[tuple[str, str]] = []
+
+    class Listener(pybreaker.CircuitBreakerListener):
+        def state_change(
+            self, cb: pybreaker.CircuitBreaker, old_state: pybreaker.CircuitBreakerState | None, new_state: pybreaker.CircuitBreakerState
+        ) -> None:
+            heard.append((old_state.name if old_state else "", new_state.name))
+
+    breaker = opened(clock)
+    breaker.add_listener(Listener())
+    assert heard == []
+    jump(clock, 60)
+    run(breaker, [OK] * 3)
+    assert heard == [("open", "half-open"), ("half-open", "closed")]
+
+
 def test_the_registry_gives_one_breaker_per_id_and_resets_by_target(clock: FakeClock) -> None:
     """Two methods of one target are closed together; other targets stay open."""
     registry = BreakerRegistry(clock=clock)

@@ -5,14 +5,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Self
-
-import pybreaker
+from typing import TYPE_CHECKING, Self
 
 from tocsin.clock import Clock
 from tocsin.errors import CircuitOpen
 from tocsin.mesh.breaker.rule import BreakerRule, Classify, Outcome, State
 from tocsin.mesh.breaker.window import Window
+
+if TYPE_CHECKING:
+    import pybreaker
 
 _FOREVER = float("inf")
 _PROBE_PAUSE = 1.0
@@ -78,7 +79,7 @@ class Breaker:
         target: str,
         rule: BreakerRule,
         clock: Clock,
-        listeners: Sequence[pybreaker.CircuitBreakerListener] = (),
+        listeners: "Sequence[pybreaker.CircuitBreakerListener]" = (),
         draw: Callable[[], float] = random.random,
     ) -> None:
         """Makes a closed breaker.
@@ -96,20 +97,28 @@ class Breaker:
         self._rule = rule
         self._clock = clock
         self._draw = draw
-        self._machine = pybreaker.CircuitBreaker(name=id, listeners=list(listeners))
+        self._machine: pybreaker.CircuitBreaker | None = None
         self._window = Window(seconds=rule.window)
         self._generation = 0
         self._consecutive = 0
         self._forced = False
         self._enter(State.CLOSED)
+        for listener in listeners:
+            self.add_listener(listener)
 
     @property
     def state(self) -> State:
         """The current state. An open breaker becomes half open when the next call asks, not by itself."""
         return self._state
 
-    def add_listener(self, listener: pybreaker.CircuitBreakerListener) -> None:
+    def add_listener(self, listener: "pybreaker.CircuitBreakerListener") -> None:
         """Tells ``listener`` about each later change of state."""
+        if self._machine is None:
+            # With pybreaker come redis and the SDK of OpenTelemetry: a tenth of a second of every start, for what only a listener needs.
+            from pybreaker import CircuitBreaker
+
+            self._machine = CircuitBreaker(name=self.id)
+            self._tell()
         self._machine.add_listener(listener)
 
     def admit(self, lifetime: float = _FOREVER) -> Permit:
@@ -203,10 +212,18 @@ class Breaker:
             self._backoff = self._rule.open
             self._failures = self._calls = self._consecutive = 0
             self._window.clear()
-            self._machine.close()
         elif state is State.OPEN:
             self._until = self._clock.monotonic() + self._open_seconds()
             self._opened = self._opened or self._clock.now()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Brings the machine of the listeners to the present state, if there is one."""
+        if self._machine is None:
+            return
+        if self._state is State.CLOSED:
+            self._machine.close()
+        elif self._state is State.OPEN:
             self._machine.open()
         else:
             self._machine.half_open()

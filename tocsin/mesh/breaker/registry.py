@@ -1,12 +1,14 @@
 """All circuit breakers of one process."""
 
 from collections.abc import Sequence
-
-import pybreaker
+from typing import TYPE_CHECKING
 
 from tocsin.clock import Clock
 from tocsin.mesh.breaker.circuit import Breaker, BreakerSnapshot
 from tocsin.mesh.breaker.rule import BreakerRule, State
+
+if TYPE_CHECKING:
+    import pybreaker
 
 
 class BreakerRegistry:
@@ -17,7 +19,7 @@ class BreakerRegistry:
         listeners: told about each change of state of any breaker.
     """
 
-    def __init__(self, *, clock: Clock, listeners: Sequence[pybreaker.CircuitBreakerListener] = ()) -> None:
+    def __init__(self, *, clock: Clock, listeners: "Sequence[pybreaker.CircuitBreakerListener]" = ()) -> None:
         self._clock = clock
         self._listeners = list(listeners)
         self._breakers: dict[str, Breaker] = {}
@@ -46,7 +48,7 @@ class BreakerRegistry:
         for name in [name for name in self._breakers if name.startswith(prefix)]:
             del self._breakers[name]
 
-    def add_listener(self, listener: pybreaker.CircuitBreakerListener) -> None:
+    def add_listener(self, listener: "pybreaker.CircuitBreakerListener") -> None:
         """Tells ``listener`` about changes of every breaker, those made later included."""
         self._listeners.append(listener)
         for breaker in self._breakers.values():

@@ -1,0 +1,103 @@
+"""The part of the migrations that needs Alembic, on a connection that `tocsin.database.migration` holds in its transaction.
+
+Only `tocsin.database.migration` imports it, and only when there is something to do.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command, context
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, MetaData, text
+
+from tocsin.database.faults import SchemaTooNew
+from tocsin.errors import FailedPrecondition
+
+
+def upgrade(connection: Connection, folder: Path) -> None:
+    """Applies what is missing of the revisions in ``folder``.
+
+    Raises:
+        SchemaTooNew: the database is at a revision that is not there.
+        FailedPrecondition: a row refers to one that is not there any more.
+    """
+    config = _config(connection, folder)
+    _refuse_unknown(config, connection)
+    command.upgrade(config, "head")
+    _check_foreign_keys(connection)
+
+
+def downgrade(connection: Connection, folder: Path, revision: str) -> None:
+    """Goes back to ``revision``.
+
+    Raises:
+        SchemaTooNew, FailedPrecondition: as `upgrade`.
+    """
+    config = _config(connection, folder)
+    _refuse_unknown(config, connection)
+    command.downgrade(config, revision)
+    _check_foreign_keys(connection)
+
+
+def differences(connection: Connection, metadata: MetaData) -> list[str]:
+    """Where the database and ``metadata`` differ."""
+    partitions = _partitions(connection)
+
+    def include(name: str | None, kind: str, _parents: object) -> bool:
+        return kind != "table" or name not in partitions
+
+    options = {"compare_type": True, "compare_server_default": True, "include_name": include}
+    found: list[Any] = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+    return [repr(difference) for difference in found]
+
+
+def run() -> None:
+    """Runs the revisions that Alembic has chosen; called from ``env.py``, which Alembic executes."""
+    connection: Connection = context.config.attributes["connection"]
+    context.configure(connection=connection, transactional_ddl=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _config(connection: Connection, folder: Path) -> Config:
+    """Alembic's configuration without its file, which would also set up logging."""
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _refuse_unknown(config: Config, connection: Connection) -> None:
+    scripts = ScriptDirectory.from_config(config)
+    for revision in MigrationContext.configure(connection).get_current_heads():
+        try:
+            scripts.get_revision(revision)
+        except CommandError:
+            newest = scripts.get_current_head() or "none"
+            raise SchemaTooNew(
+                f"The database is at revision {revision}, which this version does not know; its newest is {newest}. "
+                "Start the newer version, or restore a backup.",
+                metadata={"database_revision": revision, "newest_known_revision": newest},
+            ) from None
+
+
+def _partitions(connection: Connection) -> set[str]:
+    """The tables that are part of another one, which alone stands in the code."""
+    if connection.dialect.name == "sqlite":
+        return set()
+    query = "SELECT relname FROM pg_class WHERE relispartition AND relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace"
+    return set(connection.scalars(text(query)))
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    """SQLite checks none while tables are rebuilt."""
+    if connection.dialect.name != "sqlite":
+        return
+    broken = connection.execute(text("PRAGMA foreign_key_check")).all()
+    if broken:
+        raise FailedPrecondition(f"{len(broken)} rows refer to rows that are not there, the first in table {broken[0][0]}")
