@@ -7,7 +7,7 @@ from typing import Final, Protocol, TypeAlias
 
 from scheduler_svc.background import Background
 from scheduler_svc.domain import Alarm, AlarmState, Firing, FiringState, Parcel
-from scheduler_svc.ports import Moved, Paused, Pending, Shards
+from scheduler_svc.ports import Moved, Paused, Pending, Scheduled, Shards
 from scheduler_svc.recurrence import Micros
 from tocsin.clock import Clock
 from tocsin.errors import Unavailable
@@ -134,7 +134,7 @@ class Announcer:
         due = alarm.due if alarm.state is AlarmState.ACTIVE else None
         await self._tell(alarm.id, alarm.shard, due, int(alarm.priority))
 
-    async def scheduled_all(self, alarms: Sequence[Alarm]) -> None:
+    async def scheduled_all(self, alarms: Sequence[Scheduled]) -> None:
         """See `scheduler_svc.ports.Hints`."""
         soon, held = self._clock.micros() + self._horizon, self._shards.held
         elsewhere: list[Hint] = []

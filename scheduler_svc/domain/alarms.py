@@ -4,7 +4,8 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from scheduler_svc.recurrence import Micros, Trigger
 from scheduler_svc.signals import Signal
@@ -104,6 +105,19 @@ class RetryPolicy:
 
 
 DEFAULT_RETRY: Final = RetryPolicy()
+
+
+class Draft(NamedTuple):
+    """What a client says about an alarm. An empty time zone means the tenant's. A tuple: an import makes one of every line."""
+
+    trigger: Trigger
+    action: Action
+    display_name: str = ""
+    labels: Mapping[str, str] = MappingProxyType({})
+    priority: Priority = Priority.NORMAL
+    retry: RetryPolicy | None = None
+    key: str = ""
+    auto_pause_after: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """What the scheduler needs of the world, by intent: one transaction a method."""
 
-from scheduler_svc.ports.alarms import AlarmStore, Candidate, ImportStore, NewAlarm, Page, Put, Reviser
+from scheduler_svc.ports.alarms import AlarmStore, Birth, Candidate, ImportStore, NewAlarm, Page, Put, Reviser, Scheduled
 from scheduler_svc.ports.ledger import Due, DueStore, Fired, Ledger, Paused, Pending, Planner
 from scheduler_svc.ports.shards import Held, Replica, ShardOwner, Shards, ShardStore
 from scheduler_svc.ports.upkeep import Bell, Changes, Hints, Moved, Observer, Upkeep
@@ -8,6 +8,7 @@ from scheduler_svc.ports.upkeep import Bell, Changes, Hints, Moved, Observer, Up
 __all__ = [
     "AlarmStore",
     "Bell",
+    "Birth",
     "Candidate",
     "Changes",
     "Due",
@@ -27,6 +28,7 @@ __all__ = [
     "Put",
     "Replica",
     "Reviser",
+    "Scheduled",
     "ShardOwner",
     "ShardStore",
     "Shards",

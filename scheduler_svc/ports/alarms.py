@@ -1,11 +1,12 @@
 """Alarms, one by one and many at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
-from scheduler_svc.domain import Alarm
-from scheduler_svc.recurrence import Micros
+from scheduler_svc.domain import Alarm, AlarmState, Draft, Priority
+from scheduler_svc.recurrence import Micros, Trigger
+from scheduler_svc.signals import Signal
 from tocsin.errors import TocsinError
 from tocsin.listing import Condition
 
@@ -66,27 +67,89 @@ class AlarmStore(Protocol):
 
 
 class Candidate(NamedTuple):
-    """The alarm that a line of an import wants.
+    """The alarm that a line of an import wants; its attributes are those of the `Alarm`, which is made when somebody asks for all of it.
 
     Attributes:
         line: number of the line.
-        alarm: as it is made if nobody has its key; without a due time when ``refusal`` is not None.
+        birth: what the alarms of a batch share.
         draft: what the line says.
-        refusal: why it cannot be made; one that is there already may be the same all the same.
         rule: the alarm's trigger as it is stored.
+        refusal: why it cannot be made, and so has no due time; one that is there already may be the same all the same.
     """
 
     line: int
-    alarm: Alarm
-    draft: Any
-    refusal: TocsinError | None
+    birth: "Birth"
+    draft: Draft
+    id: str
+    shard: int
+    state: AlarmState
+    pause_reason: str
+    due: Micros | None
+    anchor: Micros
+    trigger: Trigger
     rule: str
+    signal: Signal | None = None
+    refusal: TocsinError | None = None
+
+    @property
+    def tenant(self) -> str:
+        """Whose alarm it is."""
+        return self.birth.tenant
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Its labels."""
+        return self.draft.labels
+
+    @property
+    def priority(self) -> Priority:
+        """Which lane its firings travel in."""
+        return self.draft.priority
+
+    @property
+    def alarm(self) -> Alarm:
+        """The alarm as it is made if nobody has its key."""
+        draft, now = self.draft, self.birth.now
+        return Alarm(
+            id=self.id,
+            tenant=self.birth.tenant,
+            shard=self.shard,
+            display_name=draft.display_name,
+            labels=draft.labels,
+            priority=draft.priority,
+            trigger=self.trigger,
+            anchor=self.anchor,
+            action=draft.action,
+            retry=draft.retry,
+            state=self.state,
+            due=self.due,
+            created=now,
+            updated=now,
+            traceparent=self.birth.traceparent,
+            key=draft.key,
+            auto_pause_after=draft.auto_pause_after,
+            pause_reason=self.pause_reason,
+            rule_since=now,
+            signal=self.signal,
+        )
+
+
+class Birth(NamedTuple):
+    """What the alarms of a batch have in common: whose they are, the trace of the request that makes them, and when."""
+
+    tenant: str
+    traceparent: str
+    now: Micros
+
+
+Scheduled: TypeAlias = Alarm | Candidate
+"""What is known of an alarm that fires, by the same names."""
 
 
 class Put(NamedTuple):
     """What became of a candidate: the alarm after it, None when it was there and is the same; and whether it was made."""
 
-    alarm: Alarm | None
+    alarm: Scheduled | None
     created: bool
 
 

@@ -1,6 +1,7 @@
 """The scheduler's use cases."""
 
-from scheduler_svc.service.alarms import Alarms, Caller, Draft
+from scheduler_svc.domain import Draft
+from scheduler_svc.service.alarms import Alarms, Caller
 from scheduler_svc.service.audit import Audits
 from scheduler_svc.service.backfill import Backfills
 from scheduler_svc.service.exports import Exports

@@ -1,18 +1,16 @@
 """Making, reading, changing and pausing alarms."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from scheduler_svc.domain import (
-    Action,
     Alarm,
     AlarmChanged,
     AlarmCompleted,
     AlarmNotFound,
     AlarmState,
-    Priority,
-    RetryPolicy,
+    Draft,
     new_id,
     shard_of,
 )
@@ -32,20 +30,6 @@ class Caller:
     tenant: str
     time_zone: str = "UTC"
     traceparent: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """What a client says about an alarm. An empty time zone means the tenant's."""
-
-    trigger: Trigger
-    action: Action
-    display_name: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict[str, str])
-    priority: Priority = Priority.NORMAL
-    retry: RetryPolicy | None = None
-    key: str = ""
-    auto_pause_after: int = 0
 
 
 class FindDue(Protocol):

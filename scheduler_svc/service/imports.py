@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from scheduler_svc.domain import REQUESTED, Alarm, AlarmState, shard_of, ulid
-from scheduler_svc.ports import Candidate, Hints, ImportStore, Put
+from scheduler_svc.domain import REQUESTED, Alarm, AlarmState, Draft, shard_of, ulid
+from scheduler_svc.ports import Birth, Candidate, Hints, ImportStore, Put, Scheduled
 from scheduler_svc.recurrence import Every, Micros, Trigger, anchor_of, settled
-from scheduler_svc.service.alarms import Caller, Draft, Place, drawn, first_or_none, not_moved, revised
+from scheduler_svc.service.alarms import Caller, Place, drawn, first_or_none, not_moved, revised
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, InvalidInput, ResourceExhausted, TocsinError
 
@@ -116,6 +116,7 @@ class Import:
         self._caller = caller
         self._validate_only = validate_only
         self._now: Micros = clock.micros()
+        self._birth = Birth(caller.tenant, caller.traceparent, self._now)
         self._identity = 0
         self._run, self._beginning = -1, ""
         self._plans: dict[int, _Plan] = {}
@@ -124,6 +125,7 @@ class Import:
     def begin_batch(self) -> None:
         """Sets the time of the alarms that come next."""
         self._now = self._clock.micros()
+        self._birth = self._birth._replace(now=self._now)
 
     def candidate(self, wish: Wish) -> Candidate:
         """The alarm that a line wants, as if it were new; a trigger that no new alarm can have is judged when it is known which it is.
@@ -136,34 +138,27 @@ class Import:
         plan = self._plan(draft.trigger)
         if plan is None:
             return self._long_candidate(wish)
-        now, identity, refusal, due = self._now, self._new_id(), None, None
+        identity, refusal, due = self._new_id(), None, None
         if wish.state is not AlarmState.COMPLETED:
             try:
                 due = self._due(plan, seed=identity)
             except InvalidInput as error:
                 refusal = error
-        alarm = Alarm(
-            id=identity,
-            tenant=self._caller.tenant,
-            shard=shard_of(identity),
-            display_name=draft.display_name,
-            labels=draft.labels,
-            priority=draft.priority,
-            trigger=plan.trigger,
-            anchor=anchor_of(plan.trigger, now=now),
-            action=draft.action,
-            retry=draft.retry,
-            state=wish.state,
-            due=due,
-            created=now,
-            updated=now,
-            traceparent=self._caller.traceparent,
-            key=draft.key,
-            auto_pause_after=draft.auto_pause_after,
-            pause_reason=_pause_reason(wish),
-            rule_since=now,
+        return Candidate(
+            wish.line,
+            self._birth,
+            draft,
+            identity,
+            shard_of(identity),
+            wish.state,
+            _pause_reason(wish),
+            due,
+            anchor_of(plan.trigger, now=self._now),
+            plan.trigger,
+            plan.rule,
+            None,
+            refusal,
         )
-        return Candidate(wish.line, alarm, draft, refusal, plan.rule)
 
     def _long_candidate(self, wish: Wish) -> Candidate:
         """The alarm of a trigger that the calendar does not make due; it may get a key of its own."""
@@ -174,8 +169,21 @@ class Import:
         except InvalidInput as error:
             refusal = error
             alarm = drawn(self._caller, wish.draft, now=self._now, identity=identity, due=_none_left)
-        alarm = replace(alarm, state=wish.state, pause_reason=_pause_reason(wish))
-        return Candidate(wish.line, alarm, wish.draft, refusal, alarm.trigger.encode())
+        return Candidate(
+            line=wish.line,
+            birth=self._birth,
+            draft=wish.draft,
+            id=identity,
+            shard=alarm.shard,
+            state=wish.state,
+            pause_reason=_pause_reason(wish),
+            due=alarm.due,
+            anchor=alarm.anchor,
+            trigger=alarm.trigger,
+            rule=alarm.trigger.encode(),
+            signal=alarm.signal,
+            refusal=refusal,
+        )
 
     async def commit(self, batch: Sequence[Candidate]) -> Settled:
         """Makes and changes the alarms in one transaction.
@@ -188,7 +196,7 @@ class Import:
             return settled
         batch = await self._placed(batch)
         results = await self._put(batch)
-        changed: list[Alarm] = []
+        changed: list[Scheduled] = []
         for candidate, result in zip(batch, results, strict=True):
             if isinstance(result, TocsinError):
                 settled.refused.append((candidate.line, result))
@@ -204,16 +212,15 @@ class Import:
 
     async def _placed(self, batch: Sequence[Candidate]) -> Sequence[Candidate]:
         """The batch with an offset for each alarm that may be spread."""
-        if self._places is None or not any(candidate.alarm.trigger.spread for candidate in batch):
+        if self._places is None or not any(candidate.trigger.spread for candidate in batch):
             return batch
         place, placed = await self._places(self._caller.tenant), list[Candidate]()
         for candidate in batch:
-            alarm = candidate.alarm
-            if alarm.trigger.spread and alarm.due is not None and candidate.refusal is None:
-                trigger = place(alarm.trigger, now=self._now, seed=alarm.id)
-                alarm = replace(alarm, trigger=trigger, due=first_or_none(trigger, now=self._now, seed=alarm.id))
+            if candidate.trigger.spread and candidate.due is not None and candidate.refusal is None:
+                trigger = place(candidate.trigger, now=self._now, seed=candidate.id)
+                due = first_or_none(trigger, now=self._now, seed=candidate.id)
                 await self._clock.sleep(0)
-                candidate = candidate._replace(alarm=alarm, rule=trigger.encode())
+                candidate = candidate._replace(trigger=trigger, due=due, rule=trigger.encode())
             placed.append(candidate)
         return placed
 
@@ -229,7 +236,7 @@ class Import:
 
     def _revise(self, stored: Alarm, candidate: Candidate) -> tuple[Alarm, bool] | None:
         """What a line makes of the alarm that has its key, and whether it gets another schedule; None when it says the same."""
-        offset = candidate.alarm.trigger.spread_offset
+        offset = candidate.trigger.spread_offset
 
         def place(trigger: Trigger, *, now: Micros, seed: str) -> Trigger:
             del now, seed
@@ -237,8 +244,8 @@ class Import:
 
         changed, reschedule = revised(self._caller, stored, candidate.draft, now=self._now, place=place)
         changed = replace(changed, key=stored.key)
-        if candidate.alarm.state is AlarmState.PAUSED and changed.state is AlarmState.ACTIVE:
-            changed = replace(changed, state=AlarmState.PAUSED, pause_reason=candidate.alarm.pause_reason)
+        if candidate.state is AlarmState.PAUSED and changed.state is AlarmState.ACTIVE:
+            changed = replace(changed, state=AlarmState.PAUSED, pause_reason=candidate.pause_reason)
         same = replace(changed, version=stored.version, updated=stored.updated) == stored
         return None if same else (changed, reschedule)
 

@@ -1,13 +1,15 @@
 """Alarms as rows, and conditions on them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import ColumnElement, Row, and_, exists
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Action, Alarm, AlarmState, Priority, RetryPolicy
+from scheduler_svc.ports import Candidate
 from scheduler_svc.recurrence import Trigger
 from scheduler_svc.store.sql import Statement, insert
 from scheduler_svc.store.tables import alarm_labels, alarms
@@ -15,7 +17,6 @@ from tocsin.listing import Condition
 
 COLUMNS: Final = tuple(column.name for column in alarms.c)
 LABEL_COLUMNS: Final = ("tenant", "name", "value", "alarm")
-_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _INSERT_LABELS: Final = insert(alarm_labels, LABEL_COLUMNS)
 # The alarm says which labels it has: an index by alarm would be paid for with every label.
 _DROP_LABELS: Final = Statement(
@@ -33,7 +34,11 @@ _DROP_LABELS: Final = Statement(
 )
 
 
-def label_rows(made: Sequence[Alarm]) -> list[tuple[str, str, str, str]]:
+def _labels(labels: Mapping[str, str]) -> str:
+    return msgspec.json.encode(labels).decode() if labels else ""
+
+
+def label_rows(made: Sequence[Alarm | Candidate]) -> list[tuple[str, str, str, str]]:
     """The rows of their labels, in the order of `LABEL_COLUMNS`."""
     return [(alarm.tenant, name, value, alarm.id) for alarm in made for name, value in alarm.labels.items()]
 
@@ -85,7 +90,7 @@ def row_of(alarm: Alarm, *, rule: str | None = None) -> tuple[Any, ...]:
         alarm.action.body,
         "" if alarm.retry is None else alarm.retry.encode(),
         alarm.display_name,
-        _encode(dict(alarm.labels)) if alarm.labels else "",
+        _labels(alarm.labels),
         alarm.traceparent,
         alarm.version,
         alarm.created,
@@ -95,6 +100,37 @@ def row_of(alarm: Alarm, *, rule: str | None = None) -> tuple[Any, ...]:
         alarm.failures,
         alarm.pause_reason,
         alarm.rule_since,
+    )
+
+
+def new_row(made: Candidate) -> tuple[Any, ...]:
+    """What `row_of` makes of an alarm of an import, without the alarm."""
+    draft, (tenant, traceparent, now) = made.draft, made.birth
+    return (
+        made.id,
+        tenant,
+        made.shard,
+        made.state,
+        draft.priority,
+        made.due,
+        0,
+        None,
+        made.anchor,
+        made.rule,
+        draft.action.kind,
+        draft.action.body,
+        "" if draft.retry is None else draft.retry.encode(),
+        draft.display_name,
+        _labels(draft.labels),
+        traceparent,
+        1,
+        now,
+        now,
+        draft.key,
+        draft.auto_pause_after,
+        0,
+        made.pause_reason,
+        now,
     )
 
 

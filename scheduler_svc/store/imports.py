@@ -13,7 +13,7 @@ from scheduler_svc.domain import Alarm, AlarmState
 from scheduler_svc.ports import Candidate, Put, Reviser
 from scheduler_svc.recurrence import Micros
 from scheduler_svc.signals import HeartbeatKeyTaken
-from scheduler_svc.store.alarm_rows import COLUMNS, LABEL_COLUMNS, alarm_of, drop_labels, insert_labels, label_rows, row_of, where
+from scheduler_svc.store.alarm_rows import COLUMNS, LABEL_COLUMNS, alarm_of, drop_labels, insert_labels, label_rows, new_row, row_of, where
 from scheduler_svc.store.history import keep_rules
 from scheduler_svc.store.signals import insert_signals, replace_signal, with_signals
 from scheduler_svc.store.sql import Fields, Statement, column_type, join_by_index
@@ -102,7 +102,7 @@ async def _rows(batch: Sequence[Candidate]) -> list[Fields]:
     """The alarms of a batch as rows of the table."""
     rows: list[Fields] = []
     for first in range(0, len(batch), _ROWS_AT_ONCE):
-        rows += [row_of(candidate.alarm, rule=candidate.rule) for candidate in batch[first : first + _ROWS_AT_ONCE]]
+        rows += [new_row(candidate) for candidate in batch[first : first + _ROWS_AT_ONCE]]
         await asyncio.sleep(0)  # whoever waits for an alarm must not wait for this
     return rows
 
@@ -112,7 +112,7 @@ async def _sorted(
 ) -> "_Sorted":
     """Sorts a batch: most alarms are new, or are there and the same; the others are read as a whole, and locked if it is said so."""
     standing = await _standing(connection, tenant, batch)
-    same = {candidate.alarm.key for candidate, row in zip(batch, rows, strict=True) if _is_same(candidate, row, standing)}
+    same = {candidate.draft.key for candidate, row in zip(batch, rows, strict=True) if _is_same(candidate, row, standing)}
     changed = standing.keys() - same
     known = await _known(connection, tenant, sorted(changed), locked=locked) if changed else {}
     return _Sorted(batch, rows, same, known, revise)
@@ -120,10 +120,10 @@ async def _sorted(
 
 def _is_same(candidate: Candidate, row: Fields, standing: Mapping[str, Fields]) -> bool:
     """Whether an alarm is there and is surely what the line says."""
-    found = standing.get(candidate.alarm.key)
+    found = standing.get(candidate.draft.key)
     if found is None or _said_of(row) != tuple(found[3:]):
         return False
-    return candidate.alarm.state is not AlarmState.PAUSED or found[2] != AlarmState.ACTIVE
+    return candidate.state is not AlarmState.PAUSED or found[2] != AlarmState.ACTIVE
 
 
 class _Sorted:
@@ -133,10 +133,10 @@ class _Sorted:
         self, batch: Sequence[Candidate], rows: Sequence[Fields], same: Collection[str], known: Mapping[str, Alarm], revise: Reviser
     ) -> None:
         self.results: list[Put | TocsinError] = []
-        self.created: list[tuple[int, Alarm, Fields]] = []
+        self.created: list[tuple[int, Candidate, Fields]] = []
         self.changed: list[tuple[int, Alarm, Alarm, bool]] = []
         for index, candidate in enumerate(batch):
-            key = candidate.alarm.key
+            key = candidate.draft.key
             if key in same:
                 self.results.append(_UNCHANGED)
             elif (stored := known.get(key)) is None:
@@ -147,8 +147,8 @@ class _Sorted:
     def _new(self, index: int, candidate: Candidate, row: Fields) -> Put | TocsinError:
         if candidate.refusal is not None:
             return candidate.refusal
-        self.created.append((index, candidate.alarm, row))
-        return Put(candidate.alarm, created=True)
+        self.created.append((index, candidate, row))
+        return Put(candidate, created=True)
 
     def _old(self, index: int, candidate: Candidate, stored: Alarm, revise: Reviser) -> Put | TocsinError:
         try:
@@ -163,7 +163,7 @@ class _Sorted:
 
 async def _standing(connection: AsyncConnection, tenant: str, batch: Sequence[Candidate]) -> dict[str, Fields]:
     """What is said about the alarms that are there, by the keys of the batch."""
-    keys = [candidate.alarm.key for candidate in batch]
+    keys = [candidate.draft.key for candidate in batch]
     rows = await _STANDING_BY_KEY.rows(connection, tenant, keys)
     found = {row[0]: row for row in rows}
     if ids := _ids(keys):
@@ -187,14 +187,14 @@ def _ids(keys: Sequence[str]) -> list[str]:
 
 async def _insert(connection: AsyncConnection, found: _Sorted) -> None:
     """Writes new alarms; heartbeats whose key another one has are refused."""
-    refused = await insert_signals(connection, [alarm for _, alarm, _ in found.created if alarm.signal is not None])
+    refused = await insert_signals(connection, [made.alarm for _, made, _ in found.created if made.signal is not None])
     if refused:
-        for index, alarm, _ in found.created:
-            if alarm.id in refused:
+        for index, made, _ in found.created:
+            if made.id in refused:
                 found.results[index] = HeartbeatKeyTaken()
         found.created = [item for item in found.created if item[1].id not in refused]
     await copy_rows(connection, alarms, COLUMNS, [row for _, _, row in found.created])
-    await copy_rows(connection, alarm_labels, LABEL_COLUMNS, label_rows([alarm for _, alarm, _ in found.created]))
+    await copy_rows(connection, alarm_labels, LABEL_COLUMNS, label_rows([made for _, made, _ in found.created]))
 
 
 async def _change(connection: AsyncConnection, found: _Sorted, *, now: Micros) -> None:

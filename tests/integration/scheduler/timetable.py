@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from scheduler_svc.domain import Alarm, Firing
-from scheduler_svc.ports import Moved, NewAlarm
+from scheduler_svc.ports import Moved, NewAlarm, Scheduled
 from scheduler_svc.recurrence import Trigger
 from scheduler_svc.service import Alarms, Audits, Backfills, Caller, Draft
 from scheduler_svc.service.alarms import Place
@@ -23,7 +23,7 @@ class Deaf:
     async def scheduled(self, alarm: Alarm) -> None:
         """See `scheduler_svc.ports.Hints`."""
 
-    async def scheduled_all(self, alarms: Sequence[Alarm]) -> None:
+    async def scheduled_all(self, alarms: Sequence[Scheduled]) -> None:
         """See `scheduler_svc.ports.Hints`."""
 
     async def removed(self, alarm: Alarm) -> None:

@@ -13,10 +13,13 @@ from scheduler_svc.handlers.bulk.quick import UNSURE, Quick
 from scheduler_svc.handlers.bulk.source import Forms, Reader
 from scheduler_svc.handlers.convert import draft_of
 from scheduler_svc.recurrence import settled
-from scheduler_svc.service.imports import Wish
+from scheduler_svc.service import Caller
+from scheduler_svc.service.imports import Import, Wish
+from scheduler_svc.store.alarm_rows import label_rows, new_row, row_of
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.errors import InvalidInput
 from tocsin.mesh.validation import RequestInvalid, RequestValidator
+from tocsin.testing.clock import FakeClock
 
 FORMS = Forms(RequestValidator())
 QUICK = Quick(alarm_pb2.Alarm.DESCRIPTOR)
@@ -187,3 +190,19 @@ def test_a_reader_makes_the_same_draft_as_create_does(alarm: dict[str, Any]) -> 
     )
     assert wish.draft.key == (draft.key or wish.draft.key)
     assert wish.draft.key
+
+
+NOWHERE: Any = None
+"""What an import stands on that is never committed."""
+
+
+@pytest.mark.parametrize("state", [{}, {"state": "PAUSED", "pauseReason": "REQUESTED"}, {"state": "COMPLETED"}])
+@pytest.mark.parametrize("alarm", GOOD)
+def test_a_new_alarm_is_the_same_row_whether_or_not_it_is_made_first(alarm: dict[str, Any], state: dict[str, Any]) -> None:
+    """An import writes rows of its own; they are those that every other alarm gets."""
+    clock = FakeClock()
+    caller = Caller(tenant="t1", time_zone="Asia/Tokyo", traceparent="00-1")
+    work = Import(store=NOWHERE, hints=NOWHERE, clock=clock, caller=caller, validate_only=False)
+    made = work.candidate(Reader(forms=FORMS, time_zone="Asia/Tokyo").of_value(1, alarm | state, json.dumps(alarm).encode()))
+    assert new_row(made) == row_of(made.alarm)
+    assert label_rows([made]) == label_rows([made.alarm])
