@@ -2,9 +2,18 @@
 
 import sys
 
-from auth_svc.config import AuthSettings
-from auth_svc.wiring import build
-from tocsin.lifecycle import run
+from tocsin.collection import look_rarely
+
+
+def main() -> int:
+    """Imports the service and runs it; returns the exit code."""
+    look_rarely()
+    from auth_svc.config import AuthSettings
+    from auth_svc.wiring import build
+    from tocsin.lifecycle import run
+
+    return run("auth_svc", AuthSettings, build)
+
 
 if __name__ == "__main__":
-    sys.exit(run("auth_svc", AuthSettings, build))
+    sys.exit(main())

@@ -2,9 +2,18 @@
 
 import sys
 
-from mailer_svc.config import MailerSettings
-from mailer_svc.wiring import build
-from tocsin.lifecycle import run
+from tocsin.collection import look_rarely
+
+
+def main() -> int:
+    """Imports the service and runs it; returns the exit code."""
+    look_rarely()
+    from mailer_svc.config import MailerSettings
+    from mailer_svc.wiring import build
+    from tocsin.lifecycle import run
+
+    return run("mailer_svc", MailerSettings, build)
+
 
 if __name__ == "__main__":
-    sys.exit(run("mailer_svc", MailerSettings, build))
+    sys.exit(main())

@@ -2,9 +2,18 @@
 
 import sys
 
-from processor_svc.config import ProcessorSettings
-from processor_svc.wiring import build
-from tocsin.lifecycle import run
+from tocsin.collection import look_rarely
+
+
+def main() -> int:
+    """Imports the service and runs it; returns the exit code."""
+    look_rarely()
+    from processor_svc.config import ProcessorSettings
+    from processor_svc.wiring import build
+    from tocsin.lifecycle import run
+
+    return run("processor_svc", ProcessorSettings, build)
+
 
 if __name__ == "__main__":
-    sys.exit(run("processor_svc", ProcessorSettings, build))
+    sys.exit(main())

@@ -2,9 +2,18 @@
 
 import sys
 
-from scheduler_svc.config import SchedulerSettings
-from scheduler_svc.wiring import build
-from tocsin.lifecycle import run
+from tocsin.collection import look_rarely
+
+
+def main() -> int:
+    """Imports the service and runs it; returns the exit code."""
+    look_rarely()
+    from scheduler_svc.config import SchedulerSettings
+    from scheduler_svc.wiring import build
+    from tocsin.lifecycle import run
+
+    return run("scheduler_svc", SchedulerSettings, build)
+
 
 if __name__ == "__main__":
-    sys.exit(run("scheduler_svc", SchedulerSettings, build))
+    sys.exit(main())

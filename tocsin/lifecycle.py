@@ -7,7 +7,6 @@ line and its exit code happens here.
 import asyncio
 import contextlib
 import errno
-import gc
 import os
 import signal
 import socket
@@ -21,6 +20,7 @@ from typing import Final, Protocol, TypeVar
 import uvloop
 
 from tocsin.clock import Clock, SystemClock
+from tocsin.collection import keep_what_is_there
 from tocsin.config import PREFIX, ConfigError, ServiceSettings, load
 from tocsin.telemetry import Telemetry, configure_logging, get_logger
 
@@ -28,9 +28,6 @@ _log = get_logger(__name__)
 
 # The settings that name a port which a service listens on, in the order in which they are reported.
 _LISTENING: Final = ("port", "http_port", "grpc_port", "metrics_port")
-_GC_THRESHOLDS: Final = (50_000, 20, 50)
-"""When cycles are looked for. A service has many thousand objects in hand, hardly any in a cycle: with the defaults, which suit a small
-script, a busy one spent a sixth of its time on looking (docs of the module gc: `set_threshold`)."""
 
 
 class ExitCode(IntEnum):
@@ -216,10 +213,7 @@ async def _serve(app: App) -> None:
         except BaseException:
             waiting.cancel()
             raise
-        # What stands now (modules, descriptors, compiled handlers) stays: a full collection need not walk over it again and again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*_GC_THRESHOLDS)
+        keep_what_is_there()
         _log.info("ready", pid=os.getpid(), **app.addresses())
         await waiting
         _log.info("draining")
