@@ -106,6 +106,10 @@ class WorkSource(Protocol):
         """Address of every scheduler replica."""
         ...
 
+    def connected(self, endpoint: str) -> bool:
+        """Whether the connection to that scheduler stands; asks for one if not."""
+        ...
+
     async def open(self, endpoint: str) -> WorkSession:
         """Opens a Work stream.
 

@@ -1,6 +1,7 @@
 """One stream to each replica of a neighbour: found through the resolver, opened again when it breaks."""
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -12,6 +13,7 @@ from tocsin.errors import TocsinError
 
 _FIRST_WAIT: Final = 0.05
 _LONGEST_WAIT: Final = 1.0
+_LOOK_SECONDS: Final = 0.05
 _DISCOVERY_SECONDS: Final = 5.0
 _log = structlog.get_logger(__name__)
 
@@ -19,11 +21,18 @@ _log = structlog.get_logger(__name__)
 class Fleet:
     """Keeps `session(endpoint)` running for each endpoint; a component.
 
-    A session that ends is begun again after a short wait, which doubles with jitter up to a second while it keeps failing.
+    A session that ends is begun again after a short wait, which doubles with jitter up to a second while it keeps failing. Whoever was away
+    and can be reached again is not kept waiting.
     """
 
     def __init__(
-        self, *, name: str, endpoints: Callable[[], Awaitable[Sequence[str]]], session: Callable[[str], Awaitable[None]], clock: Clock
+        self,
+        *,
+        name: str,
+        endpoints: Callable[[], Awaitable[Sequence[str]]],
+        session: Callable[[str], Awaitable[None]],
+        connected: Callable[[str], bool],
+        clock: Clock,
     ) -> None:
         """Prepares; nothing runs.
 
@@ -31,11 +40,13 @@ class Fleet:
             name: what the streams are for, in logs.
             endpoints: the addresses of all replicas.
             session: one stream's whole life; a `TocsinError` or a plain return ends it.
+            connected: whether the connection to an address stands; asks for one if not.
             clock: paces waits and discovery.
         """
         self._name = name
         self._endpoints = endpoints
         self._session = session
+        self._connected = connected
         self._clock = clock
         self._running: dict[str, asyncio.Task[None]] = {}
         self._discovery: asyncio.Task[None] | None = None
@@ -85,5 +96,17 @@ class Fleet:
                 return
             if self._clock.monotonic() - begun > _LONGEST_WAIT:
                 wait = _FIRST_WAIT
-            await self._clock.sleep(random.uniform(wait / 2, wait))  # noqa: S311 - spreads load, guards nothing
-            wait = min(2 * wait, _LONGEST_WAIT)
+            back = await self._pause(endpoint, random.uniform(wait / 2, wait))  # noqa: S311 - spreads load, guards nothing
+            wait = _FIRST_WAIT if back else min(2 * wait, _LONGEST_WAIT)
+
+    async def _pause(self, endpoint: str, seconds: float) -> bool:
+        """Waits, but no longer than until a connection that was lost stands again; whether it does."""
+        lost = not self._connected(endpoint)
+        looks = math.ceil(seconds / _LOOK_SECONDS)
+        for _ in range(looks):
+            await self._clock.sleep(seconds / looks)
+            standing = self._connected(endpoint)
+            if lost and standing:
+                return True
+            lost = lost or not standing
+        return False

@@ -105,7 +105,9 @@ class Worker:
         self._clock = clock
         self._concurrency = concurrency
         self._grace = grace_seconds
-        self._fleet = Fleet(name="scheduler_svc", endpoints=source.endpoints, session=self._session, clock=clock)
+        self._fleet = Fleet(
+            name="scheduler_svc", endpoints=source.endpoints, session=self._session, connected=source.connected, clock=clock
+        )
         self._endpoints: dict[str, _Endpoint] = {}
         self._running: dict[str, _Running] = {}
         self._urgent: deque[_Running] = deque()

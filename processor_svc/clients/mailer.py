@@ -24,7 +24,13 @@ class MailerStreams:
         self._mesh = mesh
         self._batch_size = batch_size
         self._timeout = timeout_seconds
-        self._fleet = Fleet(name=MAILER, endpoints=lambda: mesh.endpoints(MAILER), session=self._session, clock=clock)
+        self._fleet = Fleet(
+            name=MAILER,
+            endpoints=lambda: mesh.endpoints(MAILER),
+            session=self._session,
+            connected=lambda endpoint: mesh.channel(MAILER, endpoint=endpoint).stands(),
+            clock=clock,
+        )
         self._streams: deque[_Stream] = deque()
         self._some = asyncio.Event()
 

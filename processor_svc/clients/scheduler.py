@@ -89,6 +89,10 @@ class SchedulerWork:
         """Address of every scheduler replica."""
         return await self._mesh.endpoints(SCHEDULER)
 
+    def connected(self, endpoint: str) -> bool:
+        """Whether the connection to that scheduler stands; asks for one if not."""
+        return self._mesh.channel(SCHEDULER, endpoint=endpoint).stands()
+
     async def open(self, endpoint: str) -> "Session":
         """Opens a Work stream."""
         stub = dispatch_service_pb2_grpc.DispatchServiceStub(self._mesh.channel(SCHEDULER, endpoint=endpoint))

@@ -94,6 +94,9 @@ class Schedulers:
     async def endpoints(self) -> Sequence[str]:
         return ["a:1"]
 
+    def connected(self, endpoint: str) -> bool:
+        return bool(endpoint)
+
     async def open(self, endpoint: str) -> Stream:
         self.streams.append(Stream())
         return self.streams[-1]

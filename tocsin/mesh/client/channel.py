@@ -167,6 +167,10 @@ class MeshChannel(grpc.aio.Channel):
         """The state of the connection for calls."""
         return (self._wires.get(True) or self._connect(True)).get_state(try_to_connect)
 
+    def stands(self) -> bool:
+        """Whether an endpoint that reports SERVING is connected; asks for a connection if not."""
+        return self.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
+
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
         """Returns when the state is another."""
         await (self._wires.get(True) or self._connect(True)).wait_for_state_change(last_observed_state)

@@ -1,0 +1,58 @@
+"""Streams to the replicas of a neighbour: when one that broke is opened again."""
+
+from collections.abc import Sequence
+
+from processor_svc.streams import Fleet
+from tocsin.errors import Unavailable
+from tocsin.testing.clock import FakeClock
+
+STEP = 0.05
+
+
+class Neighbour:
+    """One replica that refuses every stream; whether its connection stands is in the test's hands."""
+
+    def __init__(self) -> None:
+        self.stands = True
+        self.sessions: list[float] = []
+
+    def fleet(self, clock: FakeClock) -> Fleet:
+        async def endpoints() -> Sequence[str]:
+            return ["a:1"]
+
+        async def session(_endpoint: str) -> None:
+            self.sessions.append(clock.monotonic())
+            raise Unavailable("refused")
+
+        return Fleet(name="neighbour", endpoints=endpoints, session=session, connected=lambda _: self.stands, clock=clock)
+
+
+async def test_who_can_be_reached_again_is_not_kept_waiting(clock: FakeClock) -> None:
+    """However long the waits have become: the next stream is opened as soon as the connection stands, and the waits are short again."""
+    neighbour = Neighbour()
+    fleet = neighbour.fleet(clock)
+    neighbour.stands = False
+    await fleet.start()
+    while len(neighbour.sessions) < 8:
+        await clock.advance(STEP)
+    assert neighbour.sessions[-1] - neighbour.sessions[-2] >= 0.5
+    neighbour.stands = True
+    back = clock.monotonic()
+    while len(neighbour.sessions) < 10:
+        await clock.advance(STEP)
+    assert neighbour.sessions[8] - back <= 2 * STEP
+    assert neighbour.sessions[9] - neighbour.sessions[8] <= 2 * STEP
+    await fleet.stop()
+
+
+async def test_who_refuses_over_a_standing_connection_is_asked_ever_more_rarely(clock: FakeClock) -> None:
+    """There the connection says nothing about when it will work again."""
+    neighbour = Neighbour()
+    fleet = neighbour.fleet(clock)
+    await fleet.start()
+    while clock.monotonic() < 10.0 + (neighbour.sessions or [clock.monotonic()])[0]:
+        await clock.advance(STEP)
+    waits = [later - earlier for earlier, later in zip(neighbour.sessions, neighbour.sessions[1:], strict=False)]
+    assert all(wait >= 0.5 for wait in waits[5:])
+    assert 10 <= len(waits) <= 25
+    await fleet.stop()
