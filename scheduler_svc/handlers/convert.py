@@ -16,6 +16,7 @@ from tocsin.telemetry import trace_id_of
 
 _ALARMS = "alarms/"
 _FIRINGS = "firings/"
+_LANES = {0: Priority.NORMAL, **{int(lane): lane for lane in Priority}}
 
 
 def alarm_id(name: str) -> str:
@@ -53,7 +54,7 @@ def action_of(message: alarm_pb2.Action) -> domain.Action:
 
 def priority_of(value: int) -> Priority:
     """The lane; NORMAL when none is given."""
-    return Priority(value) if value else Priority.NORMAL
+    return _LANES[value]
 
 
 def retry_of(message: alarm_pb2.RetryPolicy) -> RetryPolicy:

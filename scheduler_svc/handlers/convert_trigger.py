@@ -31,25 +31,25 @@ _GAP_NUMBERS = {gap: number for number, gap in _GAPS.items()}
 _OVERLAP_NUMBERS = {overlap: number for number, overlap in _OVERLAPS.items()}
 
 
-def trigger_of(message: alarm_pb2.Trigger) -> Trigger:
-    """The trigger.
+def trigger_of(message: alarm_pb2.Trigger, *, time_zone: str = "") -> Trigger:
+    """The trigger; one that names no zone is in ``time_zone``, unless it is a recurrence, which may name one in its text.
 
     Raises:
         InvalidInput: a time cannot be used, or there is no rule.
     """
     return Trigger(
         spec=_spec_of(message),
-        time_zone=message.time_zone,
+        time_zone=message.time_zone or ("" if message.HasField("rrule") else time_zone),
         start=micros_of(message.start_time, field="trigger.startTime") if message.HasField("start_time") else None,
         end=micros_of(message.end_time, field="trigger.endTime") if message.HasField("end_time") else None,
         count=message.count,
         dst=_dst_of(message.dst) if message.HasField("dst") else None,
         catch_up=_catch_up_of(message.catch_up) if message.HasField("catch_up") else None,
         exclude=tuple(message.exclude_dates),
-        jitter=length_of(message.jitter),
-        overlap=Overlapping(message.overlap),
-        spread=length_of(message.spread),
-        spread_offset=length_of(message.spread_offset),
+        jitter=length_of(message.jitter) if message.HasField("jitter") else 0,
+        overlap=Overlapping(message.overlap) if message.overlap else Overlapping.DEFAULT,
+        spread=length_of(message.spread) if message.HasField("spread") else 0,
+        spread_offset=length_of(message.spread_offset) if message.HasField("spread_offset") else 0,
     )
 
 

@@ -129,7 +129,8 @@ class Reader:
         """A trigger, settled; equal ones are the same object, so that what is computed from them is computed once."""
         known = self._triggers.get(text)
         if known is None:
-            known = settled(trigger_of(alarm_pb2.Trigger.FromString(self._forms.triggers.wire(text))), time_zone=self._zone)
+            message = alarm_pb2.Trigger.FromString(self._forms.triggers.wire(text))
+            known = settled(trigger_of(message, time_zone=self._zone), time_zone=self._zone)
             _remember(self._triggers, text, known)
         return known
 

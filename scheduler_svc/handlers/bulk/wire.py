@@ -56,6 +56,27 @@ def text(value: str) -> bytes:
     return varint(len(body)) + body
 
 
+def text_field(tag: bytes) -> Payload:
+    """Writes a text with its tag, unless it is empty; what most of an alarm is."""
+
+    def write(value: str) -> bytes:
+        body = value.encode()
+        size = len(body)
+        return tag + (_SMALL[size] if size < 128 else varint(size)) + body if size else b""
+
+    return write
+
+
+def behind_size(write: Payload) -> Payload:
+    """Writes what ``write`` writes behind its length."""
+
+    def written(value: Any) -> bytes:
+        body = write(value)
+        return varint(len(body)) + body
+
+    return written
+
+
 def entries(value: dict[str, str]) -> list[bytes]:
     """The entries of a map from texts to texts, in the order of their keys."""
     made = sorted((name.encode(), item) for name, item in value.items())
