@@ -24,7 +24,7 @@ from tocsin.mesh.server import EdgeServer
 from tocsin.mesh.spans import rpc_span
 from tocsin.mesh.status import code_of, trailing_metadata
 from tocsin.mesh.tokens import Principal
-from tocsin.telemetry import Telemetry, current_traceparent, extract, get_logger, new_traceparent, trace_id_of
+from tocsin.telemetry import Telemetry, current_traceparent, extract, get_logger, trace_id_of
 
 _log = get_logger(__name__)
 
@@ -182,8 +182,7 @@ class EdgeHandlers:
     def begin(self, policy: MethodPolicy, metadata: Mapping[str, bytes]) -> Any:
         """The span of one RPC."""
         given = metadata.get("traceparent")
-        trace = extract([("traceparent", given)]) if given is not None else None
-        parent = trace or (None if self._telemetry.tracing else new_traceparent())
+        parent = (extract([("traceparent", given)]) if given is not None else None) or self._telemetry.root()
         return rpc_span(self._telemetry, policy.path, kind=SpanKind.SERVER, traceparent=parent)
 
     def now(self) -> float:

@@ -26,7 +26,9 @@ class TracedRunner:
         """Runs the job once."""
         given = job.traceparent
         name = "task" if isinstance(job.action, TaskAction) else "notify"
-        with self._telemetry.span(f"fire {name}", kind=SpanKind.CONSUMER, traceparent=given or None, links=(given,)) as span:
+        with self._telemetry.span(
+            f"fire {name}", kind=SpanKind.CONSUMER, traceparent=given or self._telemetry.root(), links=(given,)
+        ) as span:
             end = await self._runner.run(job)
             if span.is_recording():
                 span.set_attributes(

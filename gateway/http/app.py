@@ -122,10 +122,10 @@ class HttpApp:
         return match.target, None
 
     def _trace(self, exchange: Exchange) -> str | None:
-        """The client's trace, or a new one; with tracing on, the span begins it."""
+        """The client's trace, or a new one; one that is recorded begins with the span."""
         given = exchange.headers.get(b"traceparent")
         found = extract([("traceparent", given)]) if given is not None else None
-        return found or (None if self._telemetry.tracing else new_traceparent())
+        return found or self._telemetry.root()
 
     async def _answer(self, exchange: Exchange, endpoint: Endpoint | None, refusal: TocsinError | None, trace_id: str) -> None:
         try:

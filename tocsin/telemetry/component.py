@@ -110,6 +110,15 @@ class Telemetry:
             self.tracer = trace.NoOpTracer()
             await asyncio.to_thread(export.close)  # it blocks; the loop goes on meanwhile
 
+    def root(self) -> str | None:
+        """The context of a trace that begins here and is not recorded; None when it is, by lot: then its first span begins it.
+
+        What is not recorded never reaches the SDK, which is dear.
+        """
+        if self.tracing and random.random() < self._settings.trace_sample_ratio:  # noqa: S311  a sample guards nothing
+            return None
+        return new_traceparent()
+
     @contextmanager
     def span(
         self,
@@ -125,13 +134,14 @@ class Telemetry:
         Args:
             name: low in variety, such as the RPC's full name.
             kind: the side of a call.
-            traceparent: the parent that came in; the current context unless given.
+            traceparent: the parent that came in, or what `root` gave; the current context unless given. Without either, a trace begins
+                that is recorded.
             links: the ``traceparent`` of other traces that led here, such as the request that made an alarm.
             attributes: facts known at the start.
         """
         parent = traceparent or current_traceparent()
-        if not self._records(parent):
-            token = carry(parent or (new_traceparent() if self.tracing else None))
+        if not self.tracing or (parent is not None and not is_sampled(parent)):
+            token = carry(parent)
             try:
                 yield trace.INVALID_SPAN
             finally:
@@ -147,14 +157,6 @@ class Telemetry:
                 yield span
             finally:
                 uncarry(token)
-
-    def _records(self, parent: str | None) -> bool:
-        """Whether a span is recorded: as its parent is, or by lot at the root. What is not recorded never reaches the SDK: it is dear."""
-        if not self.tracing:
-            return False
-        if parent is None:
-            return random.random() < self._settings.trace_sample_ratio  # noqa: S311  a sample guards nothing
-        return is_sampled(parent)
 
 
 def _context(traceparent: str | None) -> Context:

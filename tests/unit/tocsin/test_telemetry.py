@@ -268,7 +268,7 @@ async def test_the_ratio_and_a_refusing_parent_keep_spans_out(
     tracing: Telemetry, exporter: InMemorySpanExporter, parent: str | None
 ) -> None:
     """Parent-based ratio sampling: an unsampled trace stays unsampled, and the header says so to the next service."""
-    with tracing.span("call", traceparent=parent):
+    with tracing.span("call", traceparent=parent or tracing.root()):
         going_out = current_traceparent()
     assert exporter.get_finished_spans() == ()
     assert going_out is not None

@@ -108,8 +108,9 @@ class Method:
         return (*own, (TENANT, call.tenant)) if call.tenant else own
 
     def trace(self) -> str | None:
-        """The trace that an attempt belongs to; None lets the attempt's span, or the far end, begin one."""
-        return current_traceparent()
+        """The trace that the attempts belong to; None lets an attempt's span, or the far end, begin one."""
+        found = current_traceparent()
+        return self._telemetry.root() if found is None and self._telemetry.tracing else found
 
     def span(self, trace: str | None) -> AbstractContextManager[Span] | None:
         """The span of one attempt; None when the trace is not recorded, for then the header says it all."""

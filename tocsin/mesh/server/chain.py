@@ -35,7 +35,6 @@ from tocsin.telemetry import (
     extract,
     get_logger,
     is_sampled,
-    new_traceparent,
     trace_id_of,
 )
 
@@ -118,9 +117,10 @@ class Chain:
         return result
 
     async def _traced(self, body: Body[R], first: Any, context: Context) -> R:
-        authorization, traceparent = _headers(context)
-        if not self._telemetry.tracing or (traceparent is not None and not is_sampled(traceparent)):
-            carry(traceparent or new_traceparent())
+        authorization, given = _headers(context)
+        traceparent = given or self._telemetry.root()
+        if traceparent is not None and not (self._telemetry.tracing and is_sampled(traceparent)):
+            carry(traceparent)
             return await self._run(body, first, context, authorization)
         with rpc_span(self._telemetry, self._policy.path, kind=SpanKind.SERVER, traceparent=traceparent):
             return await self._run(body, first, context, authorization)
