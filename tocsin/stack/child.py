@@ -43,7 +43,7 @@ class ChildSpec:
 
 
 class Backoff:
-    """Waits before restarts: 0.1 s, doubled up to 5 s, from the start again after 10 s of healthy life."""
+    """Waits before restarts: none after 10 s of healthy life, for somebody waits for the service; then 0.1 s, doubled up to 5 s."""
 
     FIRST: Final = 0.1
     LONGEST: Final = 5.0
@@ -56,6 +56,7 @@ class Backoff:
         """Seconds to wait after a life of which so much was healthy."""
         if healthy_seconds >= self.HEALTHY_LIFE:
             self._next = self.FIRST
+            return 0.0
         wait, self._next = self._next, min(self.LONGEST, self._next * 2)
         return wait
 
