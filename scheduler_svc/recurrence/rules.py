@@ -179,6 +179,11 @@ def first_due(trigger: Trigger, *, now: Micros, seed: str = "") -> Micros | None
     Raises:
         InvalidInput: the rule is not valid, or its time zone does not exist.
     """
+    match trigger:
+        case Trigger(spec=At(instant), start=None, end=None, exclude=(), jitter=0, spread_offset=0):
+            return instant  # what an import may hold a million of
+        case _:
+            pass
     rule = rule_of(trigger, anchor=anchor_of(trigger, now=now), seed=seed)
     if isinstance(trigger.spec, At):
         after = trigger.spec.instant - 1

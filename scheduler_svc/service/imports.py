@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from scheduler_svc.domain import REQUESTED, Alarm, AlarmState, Draft, shard_of, ulid
 from scheduler_svc.ports import Birth, Candidate, Hints, ImportStore, Put, Scheduled
-from scheduler_svc.recurrence import Every, Micros, Trigger, anchor_of, settled
+from scheduler_svc.recurrence import At, Every, Micros, Trigger, anchor_of, settled
 from scheduler_svc.service.alarms import Caller, Place, drawn, first_or_none, not_moved, revised
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, InvalidInput, ResourceExhausted, TocsinError
@@ -257,9 +257,11 @@ class Import:
                 return None
             trigger = not_moved(settled(asked, time_zone=self._caller.time_zone), now=self._now, seed="")
             own_due = bool(trigger.jitter) or (isinstance(trigger.spec, Every) and trigger.start is None)
-            if len(self._plans) >= _REMEMBERED:
-                self._plans.clear()
-            known = self._plans[id(asked)] = _Plan(asked, trigger, trigger.encode(), own_due)
+            known = _Plan(asked, trigger, trigger.encode(), own_due)
+            if not isinstance(asked.spec, At):  # hardly any two of those are the same
+                if len(self._plans) >= _REMEMBERED:
+                    self._plans.clear()
+                self._plans[id(asked)] = known
         return known
 
     def _due(self, plan: "_Plan", *, seed: str) -> Micros | None:

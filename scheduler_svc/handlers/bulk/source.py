@@ -17,7 +17,7 @@ from scheduler_svc.handlers.bulk.refusals import Refusal, refusal
 from scheduler_svc.handlers.bulk.table import Table
 from scheduler_svc.handlers.convert import draft_of, priority_of, retry_of
 from scheduler_svc.handlers.convert_trigger import trigger_of
-from scheduler_svc.recurrence import Trigger, settled
+from scheduler_svc.recurrence import END_OF_TIME, At, Trigger, settled
 from scheduler_svc.service import Draft
 from scheduler_svc.service.imports import Wish
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
@@ -38,6 +38,7 @@ _NDJSON_TYPES: Final = frozenset({NDJSON, "application/jsonl", "application/json
 _REMEMBERED: Final = 4096
 _MEMORABLE: Final = 2000
 _NAME: Final = re.compile(r"alarms/[0-9A-Za-z._-]{1,64}")
+_INSTANT: Final = re.compile(rb'\{"at": ?"([0-9T:.Z+-]{20,32})"(?:, ?"timeZone": ?"([A-Za-z0-9_+/-]{1,64})")?\}')
 _KINDS: Final = {wire.tag(field)[0]: field.name for field in alarm_pb2.Action.DESCRIPTOR.fields}
 """The kinds of actions, by the first byte of their messages."""
 _STATES: Final = {alarm_pb2.Alarm.PAUSED: AlarmState.PAUSED, alarm_pb2.Alarm.COMPLETED: AlarmState.COMPLETED}
@@ -127,12 +128,21 @@ class Reader:
 
     def _trigger(self, text: bytes) -> Trigger:
         """A trigger, settled; equal ones are the same object, so that what is computed from them is computed once."""
+        if match := _INSTANT.fullmatch(text):
+            return self._instant(*match.groups())
         known = self._triggers.get(text)
         if known is None:
             message = alarm_pb2.Trigger.FromString(self._forms.triggers.wire(text))
             known = settled(trigger_of(message, time_zone=self._zone), time_zone=self._zone)
             _remember(self._triggers, text, known)
         return known
+
+    def _instant(self, at: bytes, time_zone: bytes | None) -> Trigger:
+        """An instant and nothing else: hardly any two are equal, and a file may hold a million of them."""
+        due = wire.instant(at.decode())
+        if not 0 <= due <= END_OF_TIME:
+            raise wire.Unsure
+        return Trigger(spec=At(due), time_zone=time_zone.decode() if time_zone else self._zone)
 
 
 def _object(text: bytes, *, whole: bool) -> dict[str, JsonValue]:

@@ -83,15 +83,24 @@ def entries(value: dict[str, str]) -> list[bytes]:
     return [sized(b"\x0a" + sized(name) + b"\x12" + text(item)) for name, item in made]
 
 
-def timestamp(value: str) -> bytes:
-    """A google.protobuf.Timestamp.
+def instant(value: str) -> int:
+    """The microseconds since 1970 of a timestamp in JSON.
 
     Raises:
         Unsure: it is not of the usual form.
     """
     if not _TIME.fullmatch(value):
         raise Unsure
-    seconds, micros = divmod((datetime.fromisoformat(value) - _EPOCH) // _MICROSECOND, 1_000_000)
+    return (datetime.fromisoformat(value) - _EPOCH) // _MICROSECOND
+
+
+def timestamp(value: str) -> bytes:
+    """A google.protobuf.Timestamp.
+
+    Raises:
+        Unsure: it is not of the usual form.
+    """
+    seconds, micros = divmod(instant(value), 1_000_000)
     return (b"\x08" + varint(seconds) if seconds else b"") + (b"\x10" + varint(micros * 1000) if micros else b"")
 
 

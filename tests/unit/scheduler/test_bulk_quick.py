@@ -2,6 +2,7 @@
 
 import copy
 import json
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -190,6 +191,35 @@ def test_a_reader_makes_the_same_draft_as_create_does(alarm: dict[str, Any]) -> 
     )
     assert wish.draft.key == (draft.key or wish.draft.key)
     assert wish.draft.key
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-10)), timezone(timedelta(hours=14))]))
+    | st.sampled_from(["2030-02-30T00:00:00Z", "2030-01-01T00:00:00", "2030-01-01T24:00:00Z", "9999-12-31T23:59:59-10:00", "", None, 5]),
+    st.sampled_from([None, "Europe/Paris", "No/Zone", "", "x" * 65, "ü", 5]),
+    st.sampled_from([(",", ":"), (", ", ": "), (" ,", " : ")]),
+)
+def test_an_instant_is_the_same_trigger_on_the_shortest_way(at: Any, zone: Any, separators: tuple[str, str]) -> None:
+    """A trigger that is an instant alone is read without its message; it is the trigger that the message makes."""
+    trigger = {"at": at.isoformat() if isinstance(at, datetime) else at} | ({} if zone is None else {"timeZone": zone})
+    alarm = {"trigger": trigger, "action": {"task": {"handler": "noop"}}}
+    message = the_long_way(alarm)
+    try:
+        wish = Reader(forms=FORMS, time_zone="Asia/Tokyo").of_text(1, json.dumps(alarm, separators=separators).encode())
+    except (InvalidInput, RequestInvalid):
+        assert message is None or refused(message)
+    else:
+        assert settled(wish.draft.trigger, time_zone="Asia/Tokyo") == settled(draft_of(message).trigger, time_zone="Asia/Tokyo")
+
+
+def refused(message: Any) -> bool:
+    """Whether a message that meets the contract is no alarm all the same."""
+    try:
+        draft_of(message)
+    except InvalidInput:
+        return True
+    return False
 
 
 NOWHERE: Any = None
