@@ -14,6 +14,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -41,7 +42,7 @@ async def measure(*, rate: int = 500, apart: float = 12.0, postgresql: str | Non
 
     Returns:
         For each service the seconds from its kill until a second begins in which at least 95 % of the rate is done again (0: no second had
-        less); and how many alarms were lost or rang twice.
+        less), and the longest time in which nothing rang; and how many alarms were lost or rang twice.
     """
     total = round(rate * apart * (len(SERVICES) + 1))
     with tempfile.TemporaryDirectory(prefix="recovery-") as name:
@@ -50,10 +51,13 @@ async def measure(*, rate: int = 500, apart: float = 12.0, postgresql: str | Non
             first = time.time() + _LEAD + total / 4000
             await asyncio.to_thread(_import, stack, folder / "alarms.ndjson", first, rate, total)
             kills = await _kill_in_turn(stack, first, apart)
-            await asyncio.sleep(max(0.0, first + total / rate + 2.0 - time.time()))
-            done, rows, alarms = await _completions(folder / "state", postgresql)
+            await asyncio.sleep(max(0.0, first + total / rate - time.time()))
+            done, rows, alarms = await _all_completions(folder / "state", postgresql, total)
             mails = await _mails(stack)
-    result: dict[str, Any] = {service: {"rings_again_s": _recovery(done, killed, rate)} for service, killed in kills.items()}
+    result: dict[str, Any] = {
+        service: {"rings_again_s": _recovery(done, killed, rate), "silent_s": _silence(done, killed, apart)}
+        for service, killed in kills.items()
+    }
     lost = total - len(done)
     return {"alarms": total, **result, "lost": lost, "rang_twice": rows - alarms, "mails": mails, "mails_expected": total}
 
@@ -78,6 +82,17 @@ async def _kill_in_turn(stack: RunningStack, first: float, apart: float) -> dict
         kills[service] = time.time()
         stack.kill(service)
     return kills
+
+
+async def _all_completions(state: Path, postgresql: str | None, total: int) -> tuple[list[float], int, int]:
+    """The completions once there are ``total``, or after half a minute: what is missing then is lost."""
+    found = await _completions(state, postgresql)
+    for _ in range(30):
+        if len(found[0]) >= total:
+            break
+        await asyncio.sleep(1.0)
+        found = await _completions(state, postgresql)
+    return found
 
 
 async def _completions(state: Path, postgresql: str | None) -> tuple[list[float], int, int]:
@@ -110,6 +125,12 @@ def _recovery(done: Sequence[float], killed: float, rate: int) -> float:
     begins = [killed + step / 20 for step in range(200)]
     dip = next((begin for begin in begins[:60] if not enough(begin)), None)
     return 0.0 if dip is None else round(next((begin for begin in begins if begin > dip and enough(begin)), float("inf")) - killed, 2)
+
+
+def _silence(done: Sequence[float], killed: float, apart: float) -> float:
+    """The longest pause between two that were done, before the next kill."""
+    there = done[bisect_left(done, killed) - 1 : bisect_left(done, killed + apart)]
+    return round(max((later - earlier for earlier, later in pairwise(there)), default=apart), 2)
 
 
 async def _mails(stack: RunningStack) -> int:
