@@ -23,7 +23,7 @@ from tocsin.errors import Aborted, TocsinError
 from tocsin.listing import Condition
 
 _NAMED: Final = "alarms/"
-_ROWS_AT_ONCE: Final = 100
+_ROWS_AT_ONCE: Final = 500
 _FIXED: Final = frozenset({"id", "tenant", "shard", "created_at", "traceparent"})
 _CHANGED: Final = tuple(name for name in COLUMNS if name not in _FIXED)
 _FIELDS: Final = ", ".join(f"a.{name}" for name in COLUMNS)
@@ -112,6 +112,8 @@ async def _sorted(
 ) -> "_Sorted":
     """Sorts a batch: most alarms are new, or are there and the same; the others are read as a whole, and locked if it is said so."""
     standing = await _standing(connection, tenant, batch)
+    if not standing:
+        return _Sorted(batch, rows, (), {}, revise)
     same = {candidate.draft.key for candidate, row in zip(batch, rows, strict=True) if _is_same(candidate, row, standing)}
     changed = standing.keys() - same
     known = await _known(connection, tenant, sorted(changed), locked=locked) if changed else {}

@@ -17,7 +17,7 @@ Response = alarm_service_pb2.ImportAlarmsResponse
 
 BATCH: Final = 2000
 _MOST_REFUSALS: Final = 500
-_LINES_AT_ONCE: Final = 25
+_LINES_AT_ONCE: Final = 50
 _SILENCE_SECONDS: Final = 0.2
 _HINDSIGHT_SECONDS: Final = 0.01
 
