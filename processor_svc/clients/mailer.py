@@ -14,7 +14,17 @@ from tocsin.errors import DeadlineExceeded, Unavailable
 from tocsin.mesh.client import Mesh
 
 MAILER: Final = "mailer_svc"
+_RESTART_SECONDS: Final = 2.0
 _CONNECT_SECONDS: Final = 0.5
+
+
+def patience(gone: float) -> float:
+    """How long a job waits for a mailer when there has been none for ``gone`` seconds.
+
+    A restart takes about two: whoever waits that long spends no attempt, and his message goes out the moment it is over. Later a job hears
+    soon that there is none, and makes room for others.
+    """
+    return max(_CONNECT_SECONDS, _RESTART_SECONDS - gone)
 
 
 class MailerStreams:
@@ -24,6 +34,8 @@ class MailerStreams:
         self._mesh = mesh
         self._batch_size = batch_size
         self._timeout = timeout_seconds
+        self._clock = clock
+        self._gone_since = clock.monotonic()
         self._fleet = Fleet(
             name=MAILER,
             endpoints=lambda: mesh.endpoints(MAILER),
@@ -60,7 +72,7 @@ class MailerStreams:
     async def _pick(self) -> "_Stream":
         if not self._streams:
             try:
-                async with asyncio.timeout(_CONNECT_SECONDS):
+                async with asyncio.timeout(patience(self._clock.monotonic() - self._gone_since)):
                     await self._some.wait()
             except TimeoutError:
                 raise Unavailable("No mailer can be reached.") from None
@@ -87,10 +99,12 @@ class MailerStreams:
             call.cancel()
 
     def _retire(self, stream: "_Stream") -> None:
-        if stream in self._streams:
-            self._streams.remove(stream)
+        if stream not in self._streams:
+            return
+        self._streams.remove(stream)
         if not self._streams:
             self._some.clear()
+            self._gone_since = self._clock.monotonic()
 
 
 class _Stream:

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import pytest
+
+from processor_svc.clients.mailer import patience
 from processor_svc.streams import Fleet
 from tocsin.errors import Unavailable
 from tocsin.testing.clock import FakeClock
@@ -56,3 +59,9 @@ async def test_who_refuses_over_a_standing_connection_is_asked_ever_more_rarely(
     assert all(wait >= 0.5 for wait in waits[5:])
     assert 10 <= len(waits) <= 25
     await fleet.stop()
+
+
+@pytest.mark.parametrize(("gone", "seconds"), [(0.0, 2.0), (1.25, 0.75), (1.75, 0.5), (60.0, 0.5)])
+def test_a_mailer_that_has_just_gone_is_awaited_as_long_as_a_restart_takes(gone: float, seconds: float) -> None:
+    """One that has been away for long is not: its jobs would keep others from their places."""
+    assert patience(gone) == seconds
