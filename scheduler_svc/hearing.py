@@ -50,6 +50,7 @@ class Hearing:
         self._tolerance: Micros = round(outage_seconds * _MICROS)
         self._heard: Micros | None = None
         self._deaf: Deaf | None = None
+        self._well = True
         self._wake = Wake(clock)
         self._loops = Background(clock)
 
@@ -83,8 +84,11 @@ class Hearing:
 
     async def _hear_forever(self) -> None:
         while True:
-            await self._wake.wait(self._seconds)
+            # One that failed is tried again at once: a few of them in a row must not look like an outage.
+            await self._wake.wait(self._seconds if self._well else 0)
+            self._well = False
             await self.hear()
+            self._well = True
             self._loops.worked("hearing")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.run import Verdict, run
+from tests.simulation.run import PARTS, Verdict, run
 from tests.simulation.scenario import FAULTS, scenario_of
 
 _HASH_SEED = "0"
@@ -20,6 +20,9 @@ ATTEMPTED = (
     *("refused transactions", "aborted transactions", "lost acknowledgements", "slow transactions", "lost hints"),
     *("failed jobs", "hanging jobs", "late results", "duplicate results", "stale results", "released jobs", "results sent again"),
     *("duplicate deliveries", "late", "coalesced", "skipped", "failed"),
+    *("events accepted", "events tried again", "event firings", "readings accepted", "readings tried again", "thresholds raised"),
+    *("pings accepted", "pings tried again", "heartbeats raised", "resolved", "deadlines postponed"),
+    *("imports accepted", "imports tried again", "keyed alarms made"),
 )
 """What must have happened in a set of runs before its silence says that all is well."""
 
@@ -84,7 +87,16 @@ def seeds_of(words: Sequence[str]) -> Iterator[int]:
 def line_of(verdict: Verdict) -> str:
     """The account of a run in one line."""
     shown = ", ".join(f"{verdict.counts[name]} {name}" for name in _SHOWN)
-    return f"seed {verdict.seed}: {verdict.word}, {verdict.days} days in {verdict.seconds:.1f} s, {shown}, trace {verdict.digest}"
+    outside = "; ".join(_part(verdict, name, counted) for name, counted in PARTS.items())
+    return (
+        f"seed {verdict.seed}: {verdict.word}, {verdict.days} days in {verdict.seconds:.1f} s, {shown}; {outside}, trace {verdict.digest}"
+    )
+
+
+def _part(verdict: Verdict, name: str, counted: Sequence[str]) -> str:
+    """What was attempted, accepted and let go; a part in which one of them is nothing says nothing about the scheduler."""
+    counts = [verdict.counts[each] for each in counted]
+    return f"{name} {'/'.join(map(str, counts))}{'' if all(counts) else ' (unknown)'}"
 
 
 def _problems_of(verdict: Verdict, options: argparse.Namespace) -> str:

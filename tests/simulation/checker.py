@@ -13,7 +13,7 @@ from typing import Final
 
 from scheduler_svc.domain import ON_TIME, SERIAL, AlarmState, FiringState, Origin, Outcome
 from scheduler_svc.planning import STILL_RUNNING
-from scheduler_svc.recurrence import CatchUp, CatchUpMode, Compiled, Overlapping, compiled
+from scheduler_svc.recurrence import CatchUp, CatchUpMode, Compiled, Overlapping, Trigger, compiled
 from tests.simulation.processor import Job
 from tests.simulation.scenario import SECOND
 from tests.simulation.world import World
@@ -70,6 +70,11 @@ class Reign:
     anchor: int
     first: int | None
     rows: list[Row] = field(default_factory=list)
+
+    @property
+    def calendar(self) -> bool:
+        """Whether the calendar makes it due."""
+        return Trigger.decode(self.trigger).calendar
 
     @property
     def rule(self) -> Compiled:
@@ -204,9 +209,11 @@ class Checker:
     def _judge(self, identity: str, life: Life, until: int) -> None:
         before: set[int] = set()
         for reign in life.reigns:
+            if not reign.calendar:
+                continue  # see `tests.simulation.outside_checker`
             self._judge_order(identity, reign, before)
             before |= {row.due for row in reign.rows}
-        if not life.gone and life.state != AlarmState.PAUSED:
+        if not life.gone and life.state != AlarmState.PAUSED and life.reigns[-1].calendar:
             self._judge_end(identity, life.reigns[-1], before, until)
         for reign in life.reigns:
             for row in reign.rows:

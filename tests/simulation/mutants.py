@@ -1,7 +1,6 @@
 """Broken variants of the scheduler. The checker must notice each of them, or its silence about the real one means nothing."""
 
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -11,16 +10,11 @@ from scheduler_svc.engine import Engine
 from scheduler_svc.planning import Plan, plan
 from scheduler_svc.store.due import owned
 from scheduler_svc.store.tables import firings
+from tests.simulation.broken import everywhere, replaced
 from tests.simulation.machine import SimClock
+from tests.simulation.outside_mutants import OUTSIDE
 
 _OVERDUE: Final = 5_000_000
-
-
-def _everywhere(before: object, after: object) -> None:
-    """Replaces a function in every module of the scheduler that has it."""
-    for module in [module for name, module in sys.modules.items() if name.startswith("scheduler_svc.")]:
-        for name in [name for name, value in vars(module).items() if value is before]:
-            setattr(module, name, after)
 
 
 def _without_fence() -> None:
@@ -29,7 +23,7 @@ def _without_fence() -> None:
     async def everything(connection: object, *, owner: str, held: object, wanted: Any) -> set[int]:
         return set(wanted)
 
-    _everywhere(owned, everything)
+    everywhere(owned, everything)
 
 
 def _without_uniqueness() -> None:
@@ -38,7 +32,7 @@ def _without_uniqueness() -> None:
     def salted(alarm: str, instant: int) -> str:
         return firing_id(alarm + os.urandom(4).hex(), instant)
 
-    _everywhere(firing_id, salted)
+    everywhere(firing_id, salted)
     for index in [index for index in firings.indexes if index.unique]:
         firings.indexes.discard(index)
 
@@ -50,7 +44,7 @@ def _forgetting_what_is_overdue() -> None:
         made = plan(*given, now=now, **named)
         return made._replace(rows=tuple(row for row in made.rows if now - row.due < _OVERDUE))
 
-    _everywhere(plan, forgetful)
+    everywhere(plan, forgetful)
 
 
 def _dropping_an_occurrence() -> None:
@@ -60,7 +54,7 @@ def _dropping_an_occurrence() -> None:
         made = plan(*given, **named)
         return made._replace(rows=made.rows[1:]) if len(made.rows) > 1 else made
 
-    _everywhere(plan, careless)
+    everywhere(plan, careless)
 
 
 def _in_haste() -> None:
@@ -70,7 +64,7 @@ def _in_haste() -> None:
     def hasty(self: Engine, *, clock: SimClock, **named: Any) -> None:
         before(self, clock=_Ahead(clock), **named)
 
-    _replace(Engine, "__init__", hasty)
+    replaced(Engine, "__init__", hasty)
 
 
 class _Ahead(SimClock):
@@ -94,18 +88,13 @@ def _confirming_too_soon() -> None:
         session.send(Confirmed([each.lease for each in reports]))
         self._reported.set()
 
-    _replace(Dispatcher, "report", report)
+    replaced(Dispatcher, "report", report)
 
 
 def _without_doubt() -> None:
     """A firing whose transaction committed unseen is not looked for."""
-    _replace(Dispatcher, "doubt", lambda self: None)
-    _replace(Dispatcher, "_heal", lambda self: setattr(self, "_heal_at", self._clock.monotonic() + 60))
-
-
-def _replace(owner: type, name: str, value: object) -> None:
-    assert hasattr(owner, name), f"{owner.__name__} has no {name} any more"
-    setattr(owner, name, value)
+    replaced(Dispatcher, "doubt", lambda self: None)
+    replaced(Dispatcher, "_heal", lambda self: setattr(self, "_heal_at", self._clock.monotonic() + 60))
 
 
 MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
@@ -116,4 +105,5 @@ MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     "in-haste": _in_haste,
     "confirming-too-soon": _confirming_too_soon,
     "without-doubt": _without_doubt,
+    **OUTSIDE,
 }

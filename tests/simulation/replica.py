@@ -13,11 +13,20 @@ from scheduler_svc.engine import Engine, EngineOptions
 from scheduler_svc.hearing import Finisher, Hearing
 from scheduler_svc.ports import Fired, NewAlarm
 from scheduler_svc.ports import Replica as Member
-from scheduler_svc.service import Alarms, Firings
+from scheduler_svc.service import Alarms, Firings, Imports
 from scheduler_svc.service.signals import Intake, Triggers
 from scheduler_svc.shards import Ownership, ShardKeeper
 from scheduler_svc.signals import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
-from scheduler_svc.store import SqlAlarmStore, SqlDueStore, SqlHearing, SqlLedger, SqlShardStore, SqlSignalStore, SqlUpkeep
+from scheduler_svc.store import (
+    SqlAlarmStore,
+    SqlDueStore,
+    SqlHearing,
+    SqlImportStore,
+    SqlLedger,
+    SqlShardStore,
+    SqlSignalStore,
+    SqlUpkeep,
+)
 from scheduler_svc.upkeep import Housekeeper, UpkeepOptions
 from tests.simulation.loop import Process
 from tests.simulation.machine import SimBus, SimClock
@@ -127,7 +136,15 @@ class Replica:
             options=options.engine,
             deaf=hearing.deaf,
         )
-        announcer = Announcer(events=bus, shards=ownership, schedules=self.engine, outlet=self.dispatcher, bell=bell, clock=clock)
+        announcer = Announcer(
+            events=bus,
+            shards=ownership,
+            schedules=self.engine,
+            outlet=self.dispatcher,
+            bell=bell,
+            clock=clock,
+            horizon=options.engine.horizon,
+        )
         self.keeper = ShardKeeper(
             store=SimShardStore(database, clock=storage.clock, locks=storage.locks),
             ownership=ownership,
@@ -157,6 +174,7 @@ class Replica:
             follow=bell.follow,
             clock=clock,
         )
+        self.imports = Imports(store=SqlImportStore(database), hints=announcer, clock=clock)
         signals = SqlSignalStore(database)
         intake = Intake(store=signals, shards=ownership, hints=announcer, clock=clock)
         events = GroupCommit[Published, EventAnswer](flush=intake.events)

@@ -17,17 +17,31 @@ from typing import Any, Final, NoReturn, TextIO
 import structlog
 from ulid import ULID
 
+from scheduler_svc.service import signals
 from scheduler_svc.shards import keeper
 from tests.simulation.checker import Checker
 from tests.simulation.faults import Injector
 from tests.simulation.loop import Livelock, SimLoop
+from tests.simulation.outside_checker import OutsideChecker
+from tests.simulation.outsiders import Outsiders
 from tests.simulation.scenario import Scenario
 from tests.simulation.users import Users
 from tests.simulation.world import World
 
 _GLANCE: Final = "_GLANCE_SECONDS"
+_MOST: Final = "MOST_FIRINGS"
+_URANDOM: Final = "_urandom"
 _QUIET_SECONDS: Final = 2400.0
 """From the end of the faults to the check: the longest lease that a wrong clock can have written, and the longest wait for a retry."""
+
+
+PARTS: Final = {
+    "events": ("events attempted", "events accepted", "event firings"),
+    "thresholds": ("readings attempted", "readings accepted", "thresholds raised"),
+    "heartbeats": ("pings attempted", "pings accepted", "heartbeats raised"),
+    "imports": ("imports attempted", "imports accepted", "keyed alarms made"),
+}
+"""What comes from outside: the counts of what was attempted, what was accepted, and what came of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +115,7 @@ def simulate(scenario: Scenario, *, trace: TextIO | None = None) -> Verdict:
     begun = time.process_time()
     gc.disable()
     try:
-        with _deterministic(scenario.seed):
+        with _deterministic(scenario.seed), _in_small_steps(scenario.chatter.most):
             world = World(scenario, loop=loop, trace=trace)
             _log_into(world)
             loop.set_exception_handler(lambda _, context: world.problem(f"a callback failed: {_words(context)}"))
@@ -123,7 +137,16 @@ def simulate(scenario: Scenario, *, trace: TextIO | None = None) -> Verdict:
 
 
 async def _life(world: World) -> None:
-    scenario, users = world.scenario, Users(desk=world, draw=random.Random(f"users {world.scenario.seed}"), promises=world.promises)
+    scenario, chatter = world.scenario, world.scenario.chatter
+    users = Users(desk=world, draw=random.Random(f"users {scenario.seed}"), promises=world.promises, share=chatter.waiting)
+    outsiders = Outsiders(
+        desk=world,
+        draw=random.Random(f"outsiders {scenario.seed}"),
+        promises=world.promises,
+        chatter=chatter,
+        now=world.loop.time,
+        counts=world.counts,
+    )
     checker = Checker(world)
     for host in world.hosts:
         world.start_host(host)
@@ -131,7 +154,8 @@ async def _life(world: World) -> None:
         world.start_bench(bench)
     injector = Injector(world)
     injector.start()
-    crowd = [asyncio.ensure_future(each) for each in (world.keep_connected(), _make_alarms(world, users), _edit(world, users))]
+    busy = (world.keep_connected(), _make_alarms(world, users), _edit(world, users), *outsiders.begin())
+    crowd = [asyncio.ensure_future(each) for each in busy]
     await asyncio.sleep(scenario.days * 86_400)
     injector.stop()
     for task in crowd[1:]:
@@ -139,6 +163,7 @@ async def _life(world: World) -> None:
     world.heal()
     await asyncio.sleep(_QUIET_SECONDS)
     checker.check()
+    OutsideChecker(world, outsiders.accepted).check()
 
 
 async def _make_alarms(world: World, users: Users) -> None:
@@ -167,14 +192,28 @@ def _deterministic(seed: int) -> Generator[None]:
     ULID.provider = type(provider)()
     random.seed(f"global {seed}")
     os.urandom = draw.randbytes
+    secret: object = vars(random)[_URANDOM]
+    setattr(random, _URANDOM, draw.randbytes)  # what `secrets` draws from
     glance: float = vars(keeper)[_GLANCE]
     setattr(keeper, _GLANCE, 3600.0)  # a sixth of a lease then: days would be long otherwise
     try:
         yield
     finally:
         setattr(keeper, _GLANCE, glance)
+        setattr(random, _URANDOM, secret)
         os.urandom, ULID.provider = urandom, provider
         random.setstate(before)
+
+
+@contextlib.contextmanager
+def _in_small_steps(most: int) -> Generator[None]:
+    """Lets so few firings of an event go at once, that the rest must come later, and somebody may die in between."""
+    before: int = vars(signals)[_MOST]
+    setattr(signals, _MOST, most)
+    try:
+        yield
+    finally:
+        setattr(signals, _MOST, before)
 
 
 def _log_into(world: World) -> None:

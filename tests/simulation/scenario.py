@@ -68,6 +68,25 @@ FAULTS: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chatter:
+    """How much comes from outside.
+
+    Attributes:
+        waiting: share of the alarms that wait for something from outside; with 0 nobody says anything.
+        events: mean seconds between two events.
+        readings: mean seconds between two readings of a metric.
+        imports: mean seconds between two imports.
+        most: firings of an event that one transaction lets go.
+    """
+
+    waiting: float
+    events: float
+    readings: float
+    imports: float
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """One run.
 
@@ -94,6 +113,7 @@ class Scenario:
     pace: float
     weather: Weather
     manners: Manners
+    chatter: Chatter
     options: ReplicaOptions
 
 
@@ -116,6 +136,7 @@ def scenario_of(seed: int) -> Scenario:
         pace=draw.choice([600.0, 1800.0, 7200.0]),
         weather=_weather(draw),
         manners=_manners(draw),
+        chatter=_chatter(random.Random(f"chatter {seed}")),
         options=_options(draw),
     )
 
@@ -142,6 +163,16 @@ def _manners(draw: random.Random) -> Manners:
         released=draw.uniform(0, most),
         doubled=draw.uniform(0, most),
         stale=draw.uniform(0, most),
+    )
+
+
+def _chatter(draw: random.Random) -> Chatter:
+    return Chatter(
+        waiting=draw.choice([0.0, 0.3, 0.5, 0.8]),
+        events=draw.choice([30.0, 120.0, 300.0]),
+        readings=draw.choice([30.0, 120.0, 300.0]),
+        imports=draw.choice([300.0, 900.0]),
+        most=draw.choice([1, 2, 2000]),
     )
 
 

@@ -20,46 +20,13 @@ from sqlalchemy.pool import StaticPool
 
 from scheduler_svc.domain import SHARDS
 from scheduler_svc.store import metadata
+from tests.simulation.journal import JOURNAL
 from tests.simulation.loop import Fate, Process, SimLoop, SimTask
 from tests.simulation.machine import SimClock
 from tocsin.database import Database, DatabaseUnavailable
 from tocsin.errors import Aborted
 
-_JOURNAL: Final = """
-CREATE TEMP TABLE log (
-  seq INTEGER PRIMARY KEY, at REAL, kind TEXT, id TEXT, version INTEGER, state INTEGER, trigger_rule TEXT, anchor INTEGER, due INTEGER,
-  skip_before INTEGER, was INTEGER, owner TEXT
-);
-CREATE INDEX temp.log_id ON log (id);
-CREATE TEMP TRIGGER alarm_made AFTER INSERT ON main.alarms BEGIN
-  INSERT INTO log (at, kind, id, version, state, trigger_rule, anchor, due, skip_before)
-  VALUES (sim_time(), 'alarm', NEW.id, NEW.version, NEW.state, NEW.trigger_rule, NEW.anchor_at, NEW.next_fire_at, NEW.skip_before);
-END;
-CREATE TEMP TRIGGER alarm_changed AFTER UPDATE ON main.alarms WHEN NEW.version <> OLD.version BEGIN
-  INSERT INTO log (at, kind, id, version, state, trigger_rule, anchor, due, skip_before, was)
-  VALUES (sim_time(), 'alarm', NEW.id, NEW.version, NEW.state, NEW.trigger_rule, NEW.anchor_at, NEW.next_fire_at, NEW.skip_before,
-    OLD.state);
-END;
-CREATE TEMP TRIGGER alarm_gone AFTER DELETE ON main.alarms BEGIN
-  INSERT INTO log (at, kind, id, version, was) VALUES (sim_time(), 'gone', OLD.id, OLD.version, OLD.state);
-END;
-CREATE TEMP TRIGGER firing_made AFTER INSERT ON main.firings BEGIN
-  INSERT INTO log (at, kind, id, state, owner, was)
-  VALUES (
-    sim_time(), 'firing', NEW.id, NEW.state, (SELECT owner FROM shards WHERE shard = NEW.shard),
-    CASE WHEN NEW.state = 1 AND (NEW.flags & 4) = 4 AND NEW.origin = 0 THEN (
-      SELECT count(*) FROM firings WHERE alarm = NEW.alarm AND id <> NEW.id AND state IN (1, 2) AND (flags & 4) = 4 AND origin = 0
-    ) END
-  );
-END;
-CREATE TEMP TRIGGER firing_changed AFTER UPDATE OF state ON main.firings BEGIN
-  INSERT INTO log (at, kind, id, was, state) VALUES (sim_time(), 'change', NEW.id, OLD.state, NEW.state);
-END;
-CREATE TEMP TRIGGER firing_gone AFTER DELETE ON main.firings BEGIN
-  INSERT INTO log (at, kind, id, was) VALUES (sim_time(), 'forgotten', OLD.id, OLD.state);
-END;
-"""
-"""Notes every change that somebody asked for and every change of a firing, in the order of the commits."""
+_WIDE: Final = 20
 
 
 @dataclass(slots=True)
@@ -109,11 +76,14 @@ class Storage:
         self.counts: Counter[str] = Counter()
         self.on_commit: Callable[[Process, Sequence[str]], None] = _nothing
         self._read_up_to = 0
+        self._transactions = 0
         self.raw = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self.raw.create_function("sim_time", 0, loop.time)
+        self.raw.create_function("sim_transaction", 0, lambda: self._transactions)
+        self.raw.row_factory = _row
         self._engine = create_engine("sqlite://", creator=lambda: self.raw, poolclass=StaticPool)
         metadata.create_all(self._engine)
-        self.raw.executescript(_JOURNAL)
+        self.raw.executescript(JOURNAL)
         self._fill()
         self.connection: Connection = self._engine.connect()
         self._server = Process("database")
@@ -187,6 +157,7 @@ class Storage:
         """See `tocsin.database.Database`."""
         with self._on_the_way() as owner:
             await self._arrive(owner)
+        self._transactions += 1
         self.raw.execute("BEGIN IMMEDIATE")
         try:
             yield cast("AsyncConnection", SimConnection(self.connection, self.raw))
@@ -219,6 +190,23 @@ class Storage:
         yield cast("AsyncConnection", SimConnection(self.connection, self.raw))
         self.counts["reads"] += 1
         await self._back(owner)
+
+
+class _Wide(tuple[Any, ...]):
+    """A row of a whole alarm, which has names as SQLAlchemy's have: the stores read such rows by name."""
+
+    names: tuple[str, ...]
+
+    def __getattr__(self, name: str) -> Any:
+        return self[self.names.index(name)]
+
+
+def _row(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(values) < _WIDE:
+        return values
+    row = _Wide(values)
+    row.names = tuple(column[0] for column in cursor.description)
+    return row
 
 
 def _nothing(process: Process, trespasses: Sequence[str]) -> None:
@@ -273,6 +261,27 @@ class SimConnection:
         """See `AsyncConnection`."""
         return self._connection.scalars(statement, parameters)
 
+    async def begin_nested(self) -> "SimSavepoint":
+        """See `AsyncConnection`."""
+        self._raw.execute("SAVEPOINT nested")
+        return SimSavepoint(self._raw)
+
     async def run_sync(self, function: Callable[..., Any], *given: Any) -> Any:
         """See `AsyncConnection`."""
         return function(self._connection, *given)
+
+
+class SimSavepoint:
+    """What the stores use of a nested transaction."""
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self._raw = raw
+
+    async def commit(self) -> None:
+        """Keeps what was done since."""
+        self._raw.execute("RELEASE nested")
+
+    async def rollback(self) -> None:
+        """Forgets it."""
+        self._raw.execute("ROLLBACK TO nested")
+        self._raw.execute("RELEASE nested")

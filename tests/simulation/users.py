@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
@@ -11,6 +11,7 @@ from scheduler_svc.recurrence import CatchUp, CatchUpMode, Trigger
 from scheduler_svc.service import Caller, Draft
 from tests.simulation.replica import Replica
 from tests.simulation.scenario import draft, trigger
+from tests.simulation.waiting import waiting
 from tocsin.errors import FailedPrecondition, NotFound, TocsinError, Unavailable
 
 Result = TypeVar("Result")
@@ -27,6 +28,10 @@ class Desk(Protocol):
             TocsinError: what the replica answers.
             Unavailable: nobody knows whether it took place.
         """
+        ...
+
+    def spawn(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        """Lets something happen meanwhile."""
         ...
 
     def note(self, *words: object) -> None:
@@ -47,6 +52,7 @@ class Promises:
 
     def __init__(self) -> None:
         self.alarms: dict[str, str] = {}
+        self.rules: dict[str, Trigger] = {}
         self.removed: set[str] = set()
         self.firings: set[str] = set()
         self.asked: int = 0
@@ -56,7 +62,9 @@ class Promises:
 class Users:
     """All of them, of two tenants."""
 
-    def __init__(self, *, desk: Desk, draw: random.Random, promises: Promises) -> None:
+    def __init__(self, *, desk: Desk, draw: random.Random, promises: Promises, share: float) -> None:
+        """Know nothing yet; ``share`` of the triggers that they draw wait for something from outside."""
+        self._share = share
         self._desk = desk
         self._draw = draw
         self._promises = promises
@@ -67,11 +75,14 @@ class Users:
         """Makes an alarm; asks again with the same request until somebody answers."""
         caller = self._caller()
         drafted = draft(self._draw, now=self._desk.micros(), left=self._desk.left())
+        if self._share and self._draw.random() < self._share:
+            drafted = drafted._replace(trigger=waiting(self._draw, now=self._desk.micros(), left=self._desk.left()))
         request = self._request()
         made = await self._surely(lambda replica: replica.alarms.create(caller, drafted, request_id=request, digest="d"))
         if made is not None:
             self._promises.alarms[made.id] = caller.tenant
             self._rules[made.id] = [made.trigger]
+            self._promises.rules[made.id] = made.trigger
             self._desk.note("made", made.id, made.due)
 
     async def act(self) -> None:
@@ -123,6 +134,8 @@ class Users:
         before = self._rules.setdefault(identity, [])
         if before and self._draw.random() < 0.4:
             fresh = self._draw.choice(before)  # changed back: it means due times that are in the ledger
+        elif self._share and self._draw.random() < self._share:
+            fresh = waiting(self._draw, now=self._desk.micros(), left=self._desk.left())
         else:
             fresh = trigger(self._draw, now=self._desk.micros(), left=self._desk.left())
         changed = await self._once(
@@ -130,6 +143,7 @@ class Users:
         )
         if changed is not None:
             before.append(changed.trigger)
+            self._promises.rules[identity] = changed.trigger
 
     async def _catch_up(self, caller: Caller, identity: str) -> None:
         """Changes how the same rule catches up: it begins anew, and can mean due times that are in the ledger."""
@@ -206,5 +220,6 @@ def _with(alarm: Alarm, **fields: Any) -> Draft:
         "labels": alarm.labels,
         "priority": alarm.priority,
         "retry": alarm.retry,
+        "key": alarm.key,
     }
     return Draft(**values | fields)
