@@ -21,8 +21,8 @@ _CONNECT_SECONDS: Final = 0.5
 def patience(gone: float) -> float:
     """How long a job waits for a mailer when there has been none for ``gone`` seconds.
 
-    A restart takes about two: whoever waits that long goes out the moment it is over, and is not given back and handed out again, which costs
-    the machine what the mailer needs to start. Later a job hears soon that there is none, and makes room for others.
+    A restart takes about two. Whoever waits that long goes out the moment it is over, and is not given back and handed out again, which
+    costs the machine what the mailer needs to start. Later a job hears soon that there is none, and makes room for others.
     """
     return max(_CONNECT_SECONDS, _RESTART_SECONDS - gone)
 
