@@ -6,10 +6,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutants import MUTANTS, soon
 from tests.simulation.run import PARTS, Verdict, run
 from tests.simulation.scenario import FAULTS, scenario_of
 
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
         # Sets of texts have the same order in each process only if their hashes are the same.
         command = [sys.executable, "-m", "tests.simulation", *arguments]
         os.execve(sys.executable, command, {**os.environ, "PYTHONHASHSEED": _HASH_SEED})  # noqa: S606  there is no shell to start
+    if options.mutants:
+        return _try_mutants(options)
     words, total = Counter[str](), Counter[str]()
     for seed in seeds_of(options.seeds):
         scenario = replace(scenario_of(seed), **_changes(options))
@@ -52,6 +55,19 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if words["invalid"] else 0
 
 
+def _try_mutants(options: argparse.Namespace) -> int:
+    """Says of each broken variant which of the seeds is the first to notice it; the exit code is 1 when one is not noticed."""
+    unnoticed = 0
+    for name, change in sorted(MUTANTS.items()):
+        seed, days = soon(name)
+        others = (replace(scenario_of(seed), **_changes(options)) for seed in seeds_of(options.seeds))
+        verdicts = (run(scenario, change=change) for scenario in chain([replace(scenario_of(seed), days=days)], others))
+        found = next((verdict for verdict in verdicts if verdict.problems), None)
+        unnoticed += found is None
+        _say(f"{name}: " + ("nobody noticed" if found is None else f"noticed by seed {found.seed}: {found.problems[0]}"))
+    return 1 if unnoticed else 0
+
+
 def _say(text: str) -> None:
     print(text, flush=True)  # noqa: T201  a command talks to its user
 
@@ -64,6 +80,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--faults", help="only these classes, with commas between")
     parser.add_argument("--replicas", type=int, help="another number of replicas")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="breaks the scheduler in this way")
+    parser.add_argument("--mutants", action="store_true", help="breaks it in each way, until somebody notices")
     parser.add_argument("--stop", action="store_true", help="ends at the first run that is not valid")
     return parser.parse_args(arguments)
 

@@ -107,3 +107,16 @@ MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     "without-doubt": _without_doubt,
     **OUTSIDE,
 }
+_SOON: Final = {
+    "dropping-an-occurrence": (3, 0.03),
+    "forgetting-what-is-overdue": (10, 0.03),
+    "in-haste": (4, 0.03),
+    "without-fence": (7, 0.03),
+    "without-hysteresis": (10, 0.03),
+    "without-uniqueness": (3, 0.1),
+}
+
+
+def soon(name: str) -> tuple[int, float]:
+    """A seed, and a length in days, with which a variant was noticed last time; when it is not, others will do."""
+    return _SOON.get(name, (22, 0.03))

@@ -145,6 +145,8 @@ class OutsideChecker:
                 self._problem(f"the deadline {before} of alarm {alarm.id} was taken away")
             return
         end = after - spec.patience
+        if end > self._wall(entry.at) + self._skew:
+            self._problem(f"alarm {alarm.id} waits until {after} instead of {before}, and nobody can know that none can ping until {end}")
         if end < before - spec.patience + spec.every:
             self._problem(f"alarm {alarm.id} waits until {after} instead of {before}, and its ping was expected after {end}")
         outage = round(self._world.scenario.options.outage_seconds * SECOND)

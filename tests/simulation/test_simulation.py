@@ -12,11 +12,13 @@ import pytest
 from tests.simulation.mutants import MUTANTS
 
 ROOT = Path(__file__).resolve().parents[2]
-DAYS = "0.05"
-FIXED = "1-8"
+DAYS = "0.03"
+FIXED = ("3", "4", "10", "12", "14", "22", "26")
 INJECTED = (
     *("crashes", "freezes", "restarts", "outages", "clocks", "cuts", "processors", "lost hints"),
     *("refused transactions", "aborted transactions", "lost acknowledgements", "failed jobs", "late results", "duplicate results"),
+    *("event firings", "thresholds raised", "heartbeats raised", "resolved", "keyed alarms made"),
+    *("events tried again", "readings tried again", "pings tried again", "imports tried again"),
 )
 
 
@@ -36,7 +38,7 @@ def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_ledger_holds_whatever_goes_wrong() -> None:
     """Every due time is in the ledger once, in order, and ended; promises are kept; and every class of faults has been there."""
     drawn = [str(random.SystemRandom().randrange(1_000_000)) for _ in range(2)]
-    done = simulate(FIXED, *drawn, "--days", DAYS)
+    done = simulate(*FIXED, *drawn, "--days", DAYS)
     print(done.stdout)  # noqa: T201  the seeds, for whoever reads the failure
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count(": valid,") > len(drawn)
@@ -51,11 +53,17 @@ def test_a_seed_is_the_same_run_each_time() -> None:
     assert first == second
 
 
+@pytest.fixture(scope="module")
+def noticed() -> dict[str, str]:
+    """What was noticed of each of the broken variants: one process tries all, for starting it costs as much as a run."""
+    done = simulate("1-40", "--days", "0.1", "--mutants")
+    assert not done.stderr, done.stderr
+    return dict(line.split(": ", 1) for line in done.stdout.splitlines())
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", sorted(MUTANTS))
-def test_the_checker_notices_a_broken_scheduler(name: str) -> None:
+def test_the_checker_notices_a_broken_scheduler(name: str, noticed: dict[str, str]) -> None:
     """Each of the broken variants is found by some seed."""
-    done = simulate("4", "5", "1-40", "--days", "0.1", "--mutant", name, "--stop")
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert ": invalid," in done.stdout
-    assert "Error(" not in done.stdout, "the variant itself is broken, and not its behaviour"
+    assert noticed[name].startswith("noticed by seed "), noticed[name]
+    assert "Error(" not in noticed[name], "the variant itself is broken, and not its behaviour"

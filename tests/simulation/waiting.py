@@ -66,7 +66,7 @@ def _threshold(draw: random.Random) -> Threshold:
         comparison=draw.choice(list(Comparison)),
         value=draw.choice(LEVELS),
         for_duration=draw.choice([0, 0, 30, 120, 600]) * _SECOND,
-        hysteresis=draw.choice([0.0, 0.0, 1.0, 5.0]),
+        hysteresis=draw.choice([0.0, 2.0, 10.0]),
         notify_resolved=draw.random() < 0.8,
     )
 
