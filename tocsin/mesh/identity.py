@@ -351,18 +351,22 @@ class Keyring:
             )
 
     def server_credentials(self) -> grpc.ServerCredentials:
-        """For a server that requires certificates of its clients; gRPC asks for the newest ones at each handshake."""
+        """For a server that requires certificates of its clients; gRPC asks for the newest ones at each handshake.
+
+        An answer other than None replaces what the handshakes under way use, and gRPC does that without a lock (grpc/grpc issue 36693):
+        given at each handshake, it ends the process as soon as two are made at once. So it is given once for each rotation.
+        """
         material = self.current()
-        configuration = material.server_configuration()
 
-        def reread() -> grpc.ServerCertificateConfiguration:
-            nonlocal material, configuration
+        def reread() -> grpc.ServerCertificateConfiguration | None:
+            nonlocal material
             newest = self.current()
-            if newest is not material:
-                material, configuration = newest, newest.server_configuration()
-            return configuration
+            if newest is material:
+                return None
+            material = newest
+            return newest.server_configuration()
 
-        return grpc.dynamic_ssl_server_credentials(configuration, reread, require_client_authentication=True)
+        return grpc.dynamic_ssl_server_credentials(material.server_configuration(), reread, require_client_authentication=True)
 
     def _load(self) -> Material:
         seen = self.identity.stamp()

@@ -270,19 +270,21 @@ async def test_settings_without_pause(served: Served) -> None:
 
 
 async def test_connections_that_say_nothing(served: Served) -> None:
-    """Three hundred of them, in plaintext and silent: none of them keeps anybody out."""
+    """Three hundred of them, in plaintext and silent, again and again, beside handshakes: none of them keeps anybody out."""
     host, _, port = served.address.rpartition(":")
-    before = served.sockets()
-    writers = [(await asyncio.open_connection(host, int(port)))[1] for _ in range(300)]
-    try:
-        async with served.channel() as channel:
-            assert await code_of(channel.unary_unary(path("Greet"))(b"", timeout=5)) is Codes.OK
-        assert served.sockets() >= before + 300
-    finally:
-        for writer in writers:
-            writer.transport.abort()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+    for _ in range(4):
+        writers = [(await asyncio.open_connection(host, int(port)))[1] for _ in range(300)]
+        try:
+            channels = [served.channel() for _ in range(8)]
+            codes = await asyncio.gather(*(code_of(channel.unary_unary(path("Greet"))(b"", timeout=5)) for channel in channels))
+            assert set(codes) == {Codes.OK}
+            assert served.sockets() >= 300
+            await asyncio.gather(*(channel.close() for channel in channels))
+        finally:
+            for writer in writers:
+                writer.transport.abort()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
 
 
 @pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"\0" * 4096, b"\0" * 100_000])
