@@ -274,6 +274,10 @@ class Edge:
         self._handlers.resume()
         await self._server.start()
 
+    async def wait(self) -> None:
+        """See `tocsin.mesh.server.EdgeServer.wait`."""
+        await self._server.wait()
+
     async def stop(self) -> None:
         """Reports NOT_SERVING, sends the streams elsewhere, and lets what is under way end."""
         self._server.drain()

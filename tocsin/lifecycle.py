@@ -63,6 +63,14 @@ class Listener(Component, Protocol):
         """``host:port``; real once started."""
         ...
 
+    async def wait(self) -> None:
+        """Returns when it takes no more calls.
+
+        Raises:
+            Exception: what ended it, when nobody stopped it.
+        """
+        ...
+
 
 class HttpListener(Component, Protocol):
     """An HTTP server; its stop drains."""
@@ -149,6 +157,10 @@ class App:
                 self._set_ready(False)
                 await stack.aclose()
 
+    async def wait(self) -> None:
+        """Returns when the gRPC server takes no more calls, and raises what ended it when nobody stopped it; without one, never."""
+        await (self._server.wait() if self._server is not None else asyncio.Event().wait())
+
     def _set_ready(self, ready: bool) -> None:
         if self._telemetry is not None:
             self._telemetry.set_ready(ready)
@@ -215,10 +227,15 @@ async def _serve(app: App) -> None:
             raise
         keep_what_is_there()
         _log.info("ready", pid=os.getpid(), **app.addresses())
-        await waiting
+        ending = asyncio.ensure_future(app.wait())
+        await asyncio.wait((waiting, ending), return_when=asyncio.FIRST_COMPLETED)
         _log.info("draining")
         await app.stop()
         _log.info("stopped")
+        if not told.is_set():
+            waiting.cancel()
+            await ending
+            raise RuntimeError("the gRPC server has ended by itself")
 
 
 @contextlib.contextmanager

@@ -7,11 +7,12 @@ reads from its peer, and as the DNS name ``<service>``, which a client expects o
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
+from typing import cast
 
 import grpc
 from cryptography import x509
@@ -366,7 +367,8 @@ class Keyring:
             material = newest
             return newest.server_configuration()
 
-        return grpc.dynamic_ssl_server_credentials(material.server_configuration(), reread, require_client_authentication=True)
+        fetcher = cast("Callable[[], grpc.ServerCertificateConfiguration]", reread)  # None is "no change", which the stubs do not know
+        return grpc.dynamic_ssl_server_credentials(material.server_configuration(), fetcher, require_client_authentication=True)
 
     def _load(self) -> Material:
         seen = self.identity.stamp()

@@ -7,9 +7,10 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.integration.mesh.support import Echo, EchoStub, Note, Rig, path
+from tests.integration.mesh.support import Echo, EchoStub, Note, Rig, add_echo, path
 from tocsin import errors
 from tocsin.errors import FieldViolation, Internal, InvalidInput, NotFound, TocsinError, Unavailable
+from tocsin.mesh.server.acceptor import AcceptingServer
 from tocsin.testing.clock import FakeClock
 
 
@@ -176,3 +177,21 @@ async def test_metadata_over_the_bound_is_refused(rig: Rig) -> None:
         await stub.Greet(Note(), metadata=[("x-flood", "y" * 10_000)])
     assert servicer.calls == 0
     await stub.Greet(Note())
+
+
+async def test_a_server_whose_loop_of_acceptance_failed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not stay behind deaf: whoever waits for its end hears why."""
+
+    def fail(*_: Any) -> None:
+        raise MemoryError("no room for a call")
+
+    server = AcceptingServer(options=[])
+    add_echo(raising(Unavailable()), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    monkeypatch.setattr("tocsin.mesh.server.acceptor._Acceptor._begin", fail)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await channel.unary_unary(path("Greet"))(b"", timeout=5)
+    with pytest.raises(MemoryError, match="no room for a call"):
+        await asyncio.wait_for(server.wait_for_termination(), 5)

@@ -38,6 +38,9 @@ class Part:
         if self.fail_on == "start":
             raise ConnectionError(self.name)
 
+    async def wait(self) -> None:
+        await self.entered.wait()
+
     async def stop(self) -> None:
         self.log.append(f"stop {self.name}")
         if self.fail_on == "stop":
@@ -131,7 +134,7 @@ PROGRAM = """
         '''A listener of the simplest kind; what it does at stop is chosen by the test.'''
 
         def __init__(self, settings):
-            self.settings, self.server = settings, None
+            self.settings, self.server, self.over = settings, None, asyncio.Event()
 
         @property
         def address(self):
@@ -154,7 +157,14 @@ PROGRAM = """
                     sys.exit(1)
                 raise
 
+        async def wait(self):
+            if MODE == "deaf":
+                raise ConnectionError("nobody accepts any more")
+            if MODE != "gone":
+                await self.over.wait()
+
         async def stop(self):
+            self.over.set()
             if self.server:
                 self.server.close()
             if MODE == "slow stop":
@@ -294,6 +304,17 @@ def test_an_unexpected_failure_is_told_with_its_traceback(program: Program) -> N
     assert code == ExitCode.SOFTWARE
     assert "Traceback" in stderr
     assert stderr.strip().splitlines()[-1] == "scheduler_svc: it cannot run: ValueError: the frobnicator is bent"
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"), [("deaf", "ConnectionError: nobody accepts any more"), ("gone", "RuntimeError: the gRPC server")]
+)
+def test_a_service_whose_server_ended_ends(program: Program, mode: str, words: str) -> None:
+    """It lets go of everything and fails, so that whoever supervises it starts another: a process that takes no calls is of no use."""
+    code, stderr = program.run(mode)
+    assert code == ExitCode.SOFTWARE
+    assert '"event": "stopped"' in stderr
+    assert f"scheduler_svc: it cannot run: {words}" in stderr.strip().splitlines()[-1]
 
 
 def test_can_listen_tells_a_taken_port_from_a_free_one(taken: int) -> None:

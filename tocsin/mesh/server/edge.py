@@ -87,6 +87,15 @@ class EdgeServer:
         if self._health is not None:
             self._monitor.drain(self._health)
 
+    async def wait(self) -> None:
+        """Returns when the server that runs now takes no more calls.
+
+        Raises:
+            Exception: what ended it, when nobody stopped it; then the process is of no more use.
+        """
+        if self._server is not None:
+            await self._server.wait_for_termination()
+
     async def stop(self) -> None:
         """Drains, and ends after the lame duck and the grace period."""
         self.drain()

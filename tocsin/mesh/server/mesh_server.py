@@ -153,6 +153,15 @@ class MeshServer:
         await server.start()
         self._server, self._health_servicer = server, health
 
+    async def wait(self) -> None:
+        """Returns when the server that runs now takes no more calls.
+
+        Raises:
+            Exception: what ended it, when nobody stopped it; then the process is of no more use.
+        """
+        if self._server is not None:
+            await self._server.wait_for_termination()
+
     async def stop(self) -> None:
         """Drains: reports NOT_SERVING, lets callers move on, then ends.
 
