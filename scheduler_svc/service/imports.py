@@ -9,14 +9,14 @@ from typing import Final, NamedTuple
 from scheduler_svc.domain import REQUESTED, Alarm, AlarmState, Draft, shard_of, ulid
 from scheduler_svc.ports import Birth, Candidate, Hints, ImportStore, Put, Scheduled
 from scheduler_svc.recurrence import At, Every, Micros, Trigger, anchor_of, settled
+from scheduler_svc.service.again import again
 from scheduler_svc.service.alarms import Caller, Place, drawn, first_or_none, not_moved, revised
 from tocsin.clock import Clock
-from tocsin.errors import Aborted, InvalidInput, ResourceExhausted, TocsinError
+from tocsin.errors import InvalidInput, ResourceExhausted, TocsinError
 
 Places = Callable[[str], Awaitable[Place]]
 """What chooses offsets for the alarms of a tenant."""
 
-_ATTEMPTS: Final = 5
 _REMEMBERED: Final = 4096
 _RETRY_SECONDS: Final = 10.0
 _NEARBY_KEYS: Final = 100_000
@@ -225,14 +225,8 @@ class Import:
         return placed
 
     async def _put(self, batch: Sequence[Candidate]) -> Sequence[Put | TocsinError]:
-        attempt = 1
-        while True:
-            try:
-                return await self._store.put(self._caller.tenant, batch, revise=self._revise, now=self._now, dry=self._validate_only)
-            except Aborted:
-                if attempt == _ATTEMPTS:
-                    raise
-                attempt += 1
+        put = self._store.put
+        return await again(lambda: put(self._caller.tenant, batch, revise=self._revise, now=self._now, dry=self._validate_only))
 
     def _revise(self, stored: Alarm, candidate: Candidate) -> tuple[Alarm, bool] | None:
         """What a line makes of the alarm that has its key, and whether it gets another schedule; None when it says the same."""

@@ -7,6 +7,7 @@ from typing import Any, Final, Generic, Protocol, TypedDict, TypeVar
 from scheduler_svc.domain import Firing, new_id
 from scheduler_svc.ports import Held, Hints, Moved, Shards
 from scheduler_svc.recurrence import Micros
+from scheduler_svc.service.again import again
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.signals import EventAnswer, Logged, Measured, PingAnswer, Pinged, Published, ReadingAnswer, TriggerCounts
 from tocsin.clock import Clock
@@ -100,7 +101,10 @@ class _Here(TypedDict):
 
 
 class Intake:
-    """Commits what came together, and lets it go: the flushes that concurrent calls share."""
+    """Commits what came together, and lets it go: the flushes that concurrent calls share.
+
+    A transaction that lost a conflict is made again here: a cron job that pings does so once.
+    """
 
     def __init__(self, *, store: SignalStore, shards: Shards, hints: Hints, clock: Clock) -> None:
         self._store = store
@@ -120,7 +124,8 @@ class Intake:
         answers: list[EventAnswer | TocsinError] = []
         while len(answers) < len(batch):
             begun = len(answers)
-            caused = await self._store.publish(batch[begun:], **self._here(), most=MOST_FIRINGS)
+            rest = batch[begun:]
+            caused = await again(lambda rest=rest: self._store.publish(rest, **self._here(), most=MOST_FIRINGS))
             await self._hints.caused(caused.firings, caused.moved)
             answers += caused.answers
             for place, log in caused.unfinished.items():
@@ -135,7 +140,7 @@ class Intake:
         """Lets go all that still waits for an event; how many firings."""
         count, left = 0, True
         while left:
-            firings, left = await self._store.go_on(log, **self._here(), most=MOST_FIRINGS)
+            firings, left = await again(lambda: self._store.go_on(log, **self._here(), most=MOST_FIRINGS))
             await self._hints.caused(firings, ())
             count += len(firings)
         return count
@@ -146,7 +151,7 @@ class Intake:
         Raises:
             Unavailable: this replica owns no shard now.
         """
-        return await self._told(await self._store.record(batch, **self._here()))
+        return await self._told(await again(lambda: self._store.record(batch, **self._here())))
 
     async def pings(self, batch: Sequence[Pinged]) -> Sequence[PingAnswer | TocsinError]:
         """Commits pings.
@@ -154,7 +159,7 @@ class Intake:
         Raises:
             Unavailable: this replica owns no shard now.
         """
-        return await self._told(await self._store.ping(batch, **self._here()))
+        return await self._told(await again(lambda: self._store.ping(batch, **self._here())))
 
     async def _told(self, caused: Caused[Answer]) -> Sequence[Answer | TocsinError]:
         await self._hints.caused(caused.firings, caused.moved)
