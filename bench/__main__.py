@@ -1,6 +1,5 @@
 """`make bench`: runs every measurement in turn and writes docs/benchmarks.md. `make bench ARGS="rest drain"` runs those alone."""
 
-import asyncio
 import json
 import os
 import platform
@@ -10,6 +9,8 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
+
+import uvloop
 
 from bench import bulk, drain, fire, lists, mesh_tax, peers, recovery, rejected, rest, sidecars, smtp_drain
 from tocsin.testing.postgres import PostgresServer
@@ -197,7 +198,7 @@ def main() -> int:
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in wanted:
         print(f"measuring {name} ...", flush=True)
-        figures = asyncio.run(MEASUREMENTS[name]())
+        figures = uvloop.run(MEASUREMENTS[name]())  # as the services do
         results[name] = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": _machine(), "figures": figures}
         print(json.dumps(figures, indent=2), flush=True)
     results = {name: results[name] for name in MEASUREMENTS if name in results}

@@ -27,6 +27,7 @@ from tocsin.api.auth.v1 import auth_service_pb2_grpc as pb_grpc
 from tocsin.api.mailer.v1 import delivery_service_pb2 as delivery
 from tocsin.api.mailer.v1 import delivery_service_pb2_grpc as delivery_grpc
 from tocsin.clock import SystemClock
+from tocsin.collection import keep_what_is_there, look_rarely
 from tocsin.config import ServiceSettings
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
@@ -152,10 +153,9 @@ async def _telemetry(stack: AsyncExitStack, settings: BenchSettings, service: st
     return telemetry
 
 
-async def meshed(stack: AsyncExitStack, folder: Path, *, tls: bool) -> Calls:
+async def meshed(stack: AsyncExitStack, folder: Path, *, tls: bool, mint: TokenMint) -> Calls:
     """The calls through both chains: token, scope, validation, breaker, metrics, traces of which one in a hundred is recorded."""
     clock = SystemClock()
-    mint = TokenMint(clock=clock)
     breakers = BreakerRegistry(clock=clock)
     settings = _settings(folder, "auth_svc")
     keys = JwksCache(source=mint.fetch, file=None, clock=clock)
@@ -224,53 +224,59 @@ async def _streamed(call: Call, count: int) -> float:
     return count * MESSAGES / (time.perf_counter() - began)
 
 
-async def measure(*, seconds: float = 0.4, rounds: int = 9) -> dict[str, dict[str, float]]:
+async def measure(*, seconds: float = 0.25, rounds: int = 15) -> dict[str, dict[str, float]]:
     """Measures bare and meshed calls, with TLS off and on.
 
     Args:
         seconds: length of one run.
-        rounds: runs of each variant; they take turns and the median counts.
+        rounds: runs of each of the four; they take turns, because the speed of a machine changes by the minute.
 
     Returns:
-        By variant ("plaintext", "mtls"): ``bare_rps``, ``mesh_rps``, ``ratio``, ``bare_cpu_us``, ``mesh_cpu_us`` (processor time of a
+        By variant ("plaintext", "mtls") the medians: ``bare_rps``, ``mesh_rps``, ``bare_cpu_us``, ``mesh_cpu_us`` (processor time of a
         call, both sides together; steadier than rates on a busy machine), ``bare_p50_us``, ``mesh_p50_us`` (one caller),
-        ``added_p50_us``, ``bare_p99_us``, ``mesh_p99_us`` (32 callers), ``bare_stream_mps``, ``mesh_stream_mps`` (messages a second),
-        ``stream_ratio``; and under "mtls" ``ratio_to_plaintext``.
+        ``bare_p99_us``, ``mesh_p99_us`` (32 callers), ``bare_stream_mps``, ``mesh_stream_mps`` (messages a second); and of the pairs of a
+        round ``ratio``, ``stream_ratio``, ``added_p50_us``, under "mtls" ``ratio_to_plaintext`` too.
     """
-    results: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="mesh-tax-") as name:
         folder = Path(name)
         ensure_pki(folder=folder / "pki", services=["auth_svc", "gateway"], trust_domain="tocsin.local", clock=SystemClock())
-        for variant in ("plaintext", "mtls"):
-            results[variant] = await _compare(folder, tls=variant == "mtls", seconds=seconds, rounds=rounds)
-    results["mtls"]["ratio_to_plaintext"] = round(results["mtls"]["mesh_rps"] / results["plaintext"]["bare_rps"], 3)
+        async with AsyncExitStack() as stack:
+            calls, mint = dict[tuple[str, str], Calls](), TokenMint(clock=SystemClock())
+            for variant, tls in (("plaintext", False), ("mtls", True)):
+                calls[variant, "bare"], _ = await bare(stack, folder, tls=tls)
+                calls[variant, "mesh"] = await meshed(stack, folder, tls=tls, mint=mint)
+            for call in calls.values():  # connections, caches
+                await _look(call, min(seconds, 0.3))
+            look_rarely()  # as every service does at its start
+            keep_what_is_there()
+            found = [{key: await _look(call, seconds) for key, call in calls.items()} for _ in range(rounds)]
+    results = {variant: _summary(found, variant) for variant in ("plaintext", "mtls")}
+    pairs = ((each["mtls", "mesh"]["rps"], each["plaintext", "bare"]["rps"]) for each in found)
+    results["mtls"]["ratio_to_plaintext"] = round(statistics.median(mesh / direct for mesh, direct in pairs), 3)
     return results
 
 
-async def _compare(folder: Path, *, tls: bool, seconds: float, rounds: int) -> dict[str, float]:
-    async with AsyncExitStack() as stack:
-        direct, _ = await bare(stack, folder, tls=tls)
-        calls = {"bare": direct, "mesh": await meshed(stack, folder, tls=tls)}
-        names = ("rps", "cpu_us", "p50_us", "p99_us", "stream_mps")
-        found: dict[str, dict[str, list[float]]] = {kind: {name: [] for name in names} for kind in calls}
-        for call in calls.values():  # connections, caches
-            await rate(call.unary, min(seconds, 0.3))
-            await alone(call.unary, 50)
-            await _streamed(call.stream, 1)
-        for _ in range(rounds):
-            for kind, call in calls.items():
-                per_second, cpu, latencies = await rate(call.unary, seconds)
-                p50, p99 = await alone(call.unary, 200), statistics.quantiles(latencies, n=100)[98]
-                measures = (per_second, cpu, p50, p99, await _streamed(call.stream, 2))
-                for values, value in zip(found[kind].values(), measures, strict=True):
-                    values.append(value)
-        result: dict[str, float] = {
-            f"{kind}_{name}": round(statistics.median(values)) for kind, named in found.items() for name, values in named.items()
-        }
-        for name, ratio in (("rps", "ratio"), ("stream_mps", "stream_ratio")):
-            pairs = zip(found["mesh"][name], found["bare"][name], strict=True)
-            result[ratio] = round(statistics.median(mesh / bare for mesh, bare in pairs), 3)
-        return {**result, "added_p50_us": result["mesh_p50_us"] - result["bare_p50_us"]}
+async def _look(call: Calls, seconds: float) -> dict[str, float]:
+    """One run of each kind."""
+    per_second, cpu, latencies = await rate(call.unary, seconds)
+    return {
+        "rps": per_second,
+        "cpu_us": cpu,
+        "p50_us": await alone(call.unary, 200),
+        "p99_us": statistics.quantiles(latencies, n=100)[98],
+        "stream_mps": await _streamed(call.stream, 2),
+    }
+
+
+def _summary(found: Sequence[dict[tuple[str, str], dict[str, float]]], variant: str) -> dict[str, float]:
+    pairs = [(each[variant, "bare"], each[variant, "mesh"]) for each in found]
+    result: dict[str, float] = {}
+    for place, kind in enumerate(("bare", "mesh")):
+        result |= {f"{kind}_{name}": round(statistics.median(pair[place][name] for pair in pairs)) for name in pairs[0][place]}
+    result["ratio"] = round(statistics.median(mesh["rps"] / direct["rps"] for direct, mesh in pairs), 3)
+    result["stream_ratio"] = round(statistics.median(mesh["stream_mps"] / direct["stream_mps"] for direct, mesh in pairs), 3)
+    result["added_p50_us"] = round(statistics.median(mesh["p50_us"] - direct["p50_us"] for direct, mesh in pairs))
+    return result
 
 
 def main() -> int:

@@ -184,7 +184,7 @@ async def measure(*, seconds: float = 1.0, rounds: int = 9) -> dict[str, Any]:
         async with AsyncExitStack() as stack:
             direct, _ = await bare(stack, folder, tls=False)
             through, envoys = await _sidecars(stack, folder)
-            ways = {"bare": direct, "sidecars": through, "mesh": await meshed(stack, folder, tls=True)}
+            ways = {"bare": direct, "sidecars": through, "mesh": await meshed(stack, folder, tls=True, mint=TokenMint(clock=SystemClock()))}
             found: dict[str, list[tuple[float, float, float]]] = {way: [] for way in ways}
             for calls in ways.values():
                 await alone(calls.unary, 200)

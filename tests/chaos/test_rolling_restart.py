@@ -139,7 +139,7 @@ async def test_replicas_of_a_mesh_service_are_restarted_unnoticed(tmp_path: Path
 
 
 @pytest.mark.e2e
-@pytest.mark.skipif(not FULL, reason="two of each of five services take a minute: the full form, `make chaos`")
+@pytest.mark.thorough
 async def test_every_service_is_restarted_unnoticed(request: pytest.FixtureRequest, record_property: Record) -> None:
     """SIGTERM to each of the ten processes in turn; reads and writes over REST through both gateways, as a load balancer spreads them."""
     stacks: tuple[RunningStack, RunningStack] = request.getfixturevalue("pair")
