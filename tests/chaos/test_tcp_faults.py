@@ -1,11 +1,13 @@
 """Bad networks between any two services: whatever one connection suffers, every mail arrives once."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.chaos.load import FULL, Load, Note
@@ -83,11 +85,20 @@ async def network(state: Path, pairs: list[Pair]) -> AsyncGenerator[Network]:
     async with AsyncExitStack() as exits:
         proxies = {pair: await exits.enter_async_context(Proxy(target_port=base + PORTS[pair[1]])) for pair in pairs}
         env = {f"TOCSIN_{caller.upper()}_{called.upper()}_TARGET": proxy.address for (caller, called), proxy in proxies.items()}
+        env["TOCSIN_JWKS_MAX_AGE_SECONDS"] = "1"  # so that everybody goes on asking for the keys
         stack = RunningStack(state=state, port_base=base, env=env)
         # The proxies live in this loop, which must not stand still while the stack starts.
         await asyncio.to_thread(stack.start)
         exits.push_async_callback(asyncio.to_thread, stack.stop)
         yield Network(stack, proxies)
+
+
+async def look_at_tasks(client: httpx.AsyncClient) -> None:
+    """Until it is cancelled: nobody else calls processor_svc, nor makes it ask for keys. What comes of it depends on the weather."""
+    while True:
+        with contextlib.suppress(httpx.HTTPError):
+            await client.get("/v1/tasks", timeout=SECONDS)
+        await asyncio.sleep(0.1)
 
 
 async def break_in_turn(proxies: dict[Pair, Proxy], told: list[tuple[str, Pair]]) -> None:
@@ -108,7 +119,9 @@ async def test_bad_networks_lose_and_double_nothing(tmp_path: Path, record_prope
         load = Load(client, ahead=(0.1, 1.0))
         await load.steady()
         seconds = len(pairs) * len(FAULTS) * SECONDS
+        looking = asyncio.create_task(look_at_tasks(client))
         await asyncio.gather(break_in_turn(made.proxies, told), load.run(alarms=int(RATE * seconds), seconds=seconds))
+        looking.cancel()
         account = await load.settle()
         restarts = {service: made.stack.restarts(service) for service in ("gateway", "scheduler_svc", "processor_svc", "mailer_svc")}
         logs = made.stack.logs()
