@@ -17,7 +17,6 @@ from tocsin.clock import Clock
 from tocsin.errors import Aborted, Unavailable
 
 _RETRY_SECONDS: Final = (0.1, 0.2, 0.5, 1.0)
-_CROWDED: Final = 1
 _FLOODED: Final = 16
 _HURRIED_SHARE: Final = 4
 
@@ -108,7 +107,7 @@ class Results:
     @property
     def crowded(self) -> bool:
         """Whether results that are not critical wait for the batches after the next: then nothing is gained by more of them."""
-        return len(self._others.entries) > _CROWDED * self._most
+        return len(self._others.entries) > self._most
 
     async def room(self) -> None:
         """Waits while far too many are not committed: more than processors send that take no jobs while it is `crowded`.
