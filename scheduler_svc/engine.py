@@ -29,6 +29,7 @@ _BUSY_SECONDS: Final = 0.2
 _SOON: Final = _SECOND // 2
 _HURRIED_SHARE: Final = 3
 _LONGEST_SLEEP: Final = 1.0  # seconds: should the wall clock be set forward, what it passes over must not wait for the monotonic one
+_SPOILT: Final = 60 * _SECOND
 _URGENT: Final = (0,)
 _OTHERS: Final = (1, 2)
 _ALL: Final = (0, 1, 2)
@@ -116,6 +117,7 @@ class Engine:
         self._reaches = (_Reach(urgent=True), _Reach(urgent=False))
         self._in_hand: set[str] = set()
         self._overruled: set[str] = set()
+        self._spoilt: dict[str, Micros] = {}
         self._shifts = (_Shift(_URGENT, Wake(clock)), _Shift(_OTHERS, Wake(clock)))
         self._help = Wake(clock)
         self._load_wake = Wake(clock)
@@ -226,7 +228,8 @@ class Engine:
             after = (page[-1].due, page[-1].id)
 
     def _load_one(self, pending: Pending) -> None:
-        if self.timeline.due_of(pending.id) != pending.due and pending.id not in self._in_hand:
+        known = self.timeline.due_of(pending.id) == pending.due or pending.id in self._in_hand
+        if not known and self._spoilt.get(pending.id, 0) <= self._clock.micros():
             self._insert(pending)
 
     # -- firing ------------------------------------------------------------------------------------------------------------------
@@ -267,6 +270,9 @@ class Engine:
         if len(batch) == most:
             self._help.set()
         self._in_hand.update(alarm for alarm, _, _ in batch)
+        await self._fire_batch(batch, now)
+
+    async def _fire_batch(self, batch: Sequence[Popped], now: Micros) -> None:
         started = self._clock.monotonic()
         try:
             fired = await self._store.fire(
@@ -283,6 +289,9 @@ class Engine:
             self._loops.failing["fire"] = error.message
             await self._clock.sleep(_BUSY_SECONDS)
             return
+        except Exception as error:  # noqa: BLE001  what one alarm says must not hold up the others: it is found, and stays due
+            await self._fire_apart(batch, now, error)
+            return
         except BaseException:
             self._put_back(batch)
             raise
@@ -290,6 +299,23 @@ class Engine:
         self._settle(batch, fired)
         self._observer.fired(fired, now=now, seconds=self._clock.monotonic() - started)
         await self._changes.changed(fired.tenants)
+
+    async def _fire_apart(self, batch: Sequence[Popped], now: Micros, error: Exception) -> None:
+        """Lets the halves of a batch go that failed as one. An alarm that fails alone is told of, and tried again a minute later."""
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            try:
+                await self._fire_batch(batch[:middle], now)
+            except BaseException:
+                self._put_back(batch[middle:])
+                raise
+            await self._fire_batch(batch[middle:], now)
+            return
+        alarm = batch[0][0]
+        self._loops.failing["fire"] = f"the alarm {alarm} cannot be fired: {type(error).__name__}"
+        structlog.get_logger(__name__).error("alarm cannot be fired", alarm=alarm, exc_info=error)
+        self._spoilt = {other: until for other, until in self._spoilt.items() if until > now} | {alarm: now + _SPOILT}
+        self._let_out(batch)
 
     def _settle(self, batch: Sequence[Popped], fired: Fired) -> None:
         self._outlet.offer(fired.parcels)

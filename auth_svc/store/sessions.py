@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from sqlalchemy import RowMapping, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_svc.domain import InvalidCredentials, Session
@@ -23,6 +22,7 @@ from auth_svc.store.tables import (
     users,
 )
 from tocsin.clock import from_micros, to_micros
+from tocsin.database import ConstraintBroken
 
 _SESSION_COLUMNS = (
     sessions.c.id.label("s_id"),
@@ -49,7 +49,7 @@ class SessionQueries(Queries):
             async with self._database.transaction() as connection:
                 await connection.execute(insert(sessions).values(values))
                 await _insert_token(connection, session.id, token, expires)
-        except IntegrityError:  # the user, which the session refers to, is gone
+        except ConstraintBroken:  # the user, which the session refers to, is gone
             raise InvalidCredentials from None
 
     async def rotate(self, *, old: str, new: str, now: datetime, expires: datetime) -> Rotated | Refused:

@@ -12,7 +12,7 @@ from mailer_svc.store.bulk import BulkInsert, Row, Rows
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.tables import contents, deliveries, events
 from tocsin.clock import Clock
-from tocsin.database import Database
+from tocsin.database import Database, storable
 
 _SENDING = int(State.SENDING)
 _CLOSED = [int(State.SENT), int(State.DEAD)]
@@ -113,4 +113,5 @@ def _event_row(item: Progress, change: int, number: int, now: int) -> Row:
         return (change, number, job.id, job.tenant, now, _SENDING, job.attempts + 1, None, item.provider, 0, "")
     step = item.step
     following = _next(item, now)
-    return (change, number, job.id, job.tenant, now, int(step.state), step.attempts, following, item.provider, step.code, step.detail)
+    said = (item.provider, step.code, storable(step.detail))
+    return (change, number, job.id, job.tenant, now, int(step.state), step.attempts, following, *said)

@@ -12,11 +12,13 @@ from scheduler_svc.recurrence import At, Every, Micros, Trigger, anchor_of, sett
 from scheduler_svc.service.again import again
 from scheduler_svc.service.alarms import Caller, Place, drawn, first_or_none, not_moved, revised
 from tocsin.clock import Clock
-from tocsin.errors import InvalidInput, ResourceExhausted, TocsinError
+from tocsin.errors import Aborted, DataLoss, Internal, InvalidInput, ResourceExhausted, TocsinError, Unavailable
+from tocsin.halves import in_halves
 
 Places = Callable[[str], Awaitable[Place]]
 """What chooses offsets for the alarms of a tenant."""
 
+_NOT_OF_A_LINE: Final = (Unavailable, Aborted, DataLoss, Internal)
 _REMEMBERED: Final = 4096
 _RETRY_SECONDS: Final = 10.0
 _NEARBY_KEYS: Final = 100_000
@@ -226,7 +228,11 @@ class Import:
 
     async def _put(self, batch: Sequence[Candidate]) -> Sequence[Put | TocsinError]:
         put = self._store.put
-        return await again(lambda: put(self._caller.tenant, batch, revise=self._revise, now=self._now, dry=self._validate_only))
+
+        async def transact(part: Sequence[Candidate]) -> Sequence[Put | TocsinError]:
+            return await again(lambda: put(self._caller.tenant, part, revise=self._revise, now=self._now, dry=self._validate_only))
+
+        return [_own(result) for result in await in_halves(transact, batch)]
 
     def _revise(self, stored: Alarm, candidate: Candidate) -> tuple[Alarm, bool] | None:
         """What a line makes of the alarm that has its key, and whether it gets another schedule; None when it says the same."""
@@ -296,6 +302,17 @@ class _Plan:
     rule: str
     own_due: bool
     due: Micros | None = None
+
+
+def _own(result: Put | Exception) -> Put | TocsinError:
+    """The result of a line.
+
+    Raises:
+        Exception: the line is not to blame; the import ends.
+    """
+    if isinstance(result, Exception) and (not isinstance(result, TocsinError) or isinstance(result, _NOT_OF_A_LINE)):
+        raise result
+    return result
 
 
 def _pause_reason(wish: Wish) -> str:

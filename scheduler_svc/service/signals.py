@@ -12,6 +12,7 @@ from scheduler_svc.service.alarms import Caller
 from scheduler_svc.signals import EventAnswer, Logged, Measured, PingAnswer, Pinged, Published, ReadingAnswer, TriggerCounts
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput, TocsinError
+from tocsin.halves import in_halves
 from tocsin.listing import Condition
 
 Item = TypeVar("Item")
@@ -115,26 +116,31 @@ class Intake:
     def _here(self) -> _Here:
         return {"owner": self._shards.owner, "held": self._shards.held, "now": self._clock.micros()}
 
-    async def events(self, batch: Sequence[Published]) -> Sequence[EventAnswer | TocsinError]:
+    async def events(self, batch: Sequence[Published]) -> Sequence[EventAnswer | Exception]:
         """Commits events; each is answered when all that it lets go is committed.
 
         Raises:
             Unavailable: this replica owns no shard now.
         """
-        answers: list[EventAnswer | TocsinError] = []
+        answers: list[EventAnswer | Exception] = []
         while len(answers) < len(batch):
             begun = len(answers)
             rest = batch[begun:]
-            caused = await again(lambda rest=rest: self._store.publish(rest, **self._here(), most=MOST_FIRINGS))
+            try:
+                caused = await again(lambda rest=rest: self._store.publish(rest, **self._here(), most=MOST_FIRINGS))
+            except Exception:  # those before are committed; only of the rest may one be to blame
+                if not begun:
+                    raise
+                return [*answers, *await in_halves(self.events, rest)]
             await self._hints.caused(caused.firings, caused.moved)
             answers += caused.answers
             for place, log in caused.unfinished.items():
                 answers[begun + place] = await self._rest(log, answers[begun + place])
         return answers
 
-    async def _rest(self, log: str, answer: EventAnswer | TocsinError) -> EventAnswer | TocsinError:
+    async def _rest(self, log: str, answer: EventAnswer | Exception) -> EventAnswer | Exception:
         more = await self.finish(log)
-        return answer if isinstance(answer, TocsinError) else answer._replace(matched=answer.matched + more)
+        return answer if isinstance(answer, Exception) else answer._replace(matched=answer.matched + more)
 
     async def finish(self, log: str) -> int:
         """Lets go all that still waits for an event; how many firings."""

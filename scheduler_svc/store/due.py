@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.ports import Due, Fired, Held, Pending, Planner
@@ -14,7 +13,7 @@ from scheduler_svc.store.fence import owned
 from scheduler_svc.store.firing import Batch, read_due
 from scheduler_svc.store.raised import raise_signals
 from scheduler_svc.store.sql import Statement, begin_change, join_by_index
-from tocsin.database import Database
+from tocsin.database import ConstraintBroken, Database
 
 
 def _due(condition: str) -> Statement:
@@ -82,7 +81,7 @@ class SqlDueStore:
         try:
             async with self._database.transaction() as connection:
                 return await _write(connection, planned(alarms), alarms, owner=owner, held=held, now=now, again=False)
-        except IntegrityError:
+        except ConstraintBroken:
             async with self._database.transaction() as connection:
                 return await _write(connection, planned(alarms), alarms, owner=owner, held=held, now=now, again=True)
 

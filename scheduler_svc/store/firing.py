@@ -202,7 +202,7 @@ class Batch:
             again: leave out rows whose occurrence is in the ledger. It costs a look at every unique index, and the case is rare.
 
         Raises:
-            IntegrityError: an occurrence is in the ledger, and it is not ``again``.
+            IntegrityError: an occurrence is in the ledger, and it is not ``again``; it leaves the transaction as ConstraintBroken.
         """
         if is_sqlite(connection):
             written = await self._write_each(connection)

@@ -6,7 +6,6 @@ from operator import itemgetter
 from typing import Any, Final, cast
 
 from sqlalchemy import Row, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Alarm, AlarmState
@@ -18,7 +17,7 @@ from scheduler_svc.store.history import keep_rules
 from scheduler_svc.store.signals import insert_signals, replace_signal, with_signals
 from scheduler_svc.store.sql import Fields, Statement, column_type, join_by_index
 from scheduler_svc.store.tables import alarm_labels, alarms
-from tocsin.database import Database, copy_rows
+from tocsin.database import ConstraintBroken, Database, copy_rows
 from tocsin.errors import Aborted, TocsinError
 from tocsin.listing import Condition
 
@@ -83,7 +82,7 @@ class SqlImportStore:
                 found = await _sorted(connection, tenant, batch, rows, revise, locked=True)
                 await _insert(connection, found)
                 await _change(connection, found, now=now)
-        except IntegrityError as error:
+        except ConstraintBroken as error:
             raise Aborted("Somebody else made an alarm of the same key at the same time.") from error
         return found.results
 

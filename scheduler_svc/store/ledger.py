@@ -18,7 +18,7 @@ from scheduler_svc.store.firing_rows import PARCEL_FIELDS, firing_of, parcel_of
 from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, begin_change, is_sqlite, numbers, plan_anew
 from scheduler_svc.store.tables import firings
 from tocsin.clock import to_micros
-from tocsin.database import Database
+from tocsin.database import Database, storable
 from tocsin.errors import TocsinError, Unavailable
 from tocsin.listing import Condition, Operator
 
@@ -237,7 +237,10 @@ def _successes(
 def _setbacks(failed: Mapping[str, Setback], due: Mapping[str, Micros], now: Micros) -> list[tuple[Any, ...]]:
     """Rows for `_SET_BACK`, likewise."""
     backs = [failed[firing] for firing in sorted(failed.keys() & due.keys())]
-    return [(back.firing, due[back.firing], int(back.state), back.attempts, back.ready, back.reason, back.error, now) for back in backs]
+    return [
+        (back.firing, due[back.firing], int(back.state), back.attempts, back.ready, storable(back.reason), storable(back.error), now)
+        for back in backs
+    ]
 
 
 def _behind(cursor: tuple[Micros, str]) -> ColumnElement[bool]:

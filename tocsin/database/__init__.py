@@ -6,11 +6,13 @@
 
 from tocsin.database.batch import GroupCommit
 from tocsin.database.connection import Database, Guard
-from tocsin.database.faults import DatabaseRefused, DatabaseUnavailable, SchemaTooNew
+from tocsin.database.faults import ConstraintBroken, DatabaseRefused, DatabaseUnavailable, DataRefused, SchemaTooNew
 from tocsin.database.migration import current, downgrade, migrate, run_migrations, schema_differences
-from tocsin.database.statements import copy_rows, insert_ignore, upsert
+from tocsin.database.statements import copy_rows, insert_ignore, storable, upsert
 
 __all__ = [
+    "ConstraintBroken",
+    "DataRefused",
     "Database",
     "DatabaseRefused",
     "DatabaseUnavailable",
@@ -24,5 +26,6 @@ __all__ = [
     "migrate",
     "run_migrations",
     "schema_differences",
+    "storable",
     "upsert",
 ]

@@ -7,7 +7,8 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from tocsin.errors import Internal, TocsinError, Unavailable
+from tocsin.errors import Unavailable
+from tocsin.halves import in_halves
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -25,14 +26,18 @@ class GroupCommit(Generic[Item, Result]):
     An idle batcher flushes at once, a busy one in batches as large as the load makes them: there is no timer to tune. Items are
     flushed in the order of their `submit`. An item whose submitter was cancelled before its flush began is dropped; one that is
     being flushed takes its course, unseen.
+
+    A flush that fails for what one item says is made again in halves, until that item is alone with its error: its neighbours, who
+    share nothing with it but the moment, are committed.
     """
 
-    def __init__(self, *, flush: Callable[[Sequence[Item]], Awaitable[Sequence[Result | TocsinError]]], max_batch: int = 500) -> None:
+    def __init__(self, *, flush: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]], max_batch: int = 500) -> None:
         """Makes a batcher that accepts nothing until it is started.
 
         Args:
-            flush: commits the items and returns one result for each, in their order; a `TocsinError` in place of a result is raised
-                to that item's submitter alone, an exception is raised to all of them.
+            flush: commits the items or none of them, and returns one result for each, in their order; an exception in place of a
+                result is raised to that item's submitter alone. `Unavailable`, `Aborted` and `DataLoss` are raised to all of
+                them; after any other exception parts of the batch are flushed again.
             max_batch: items in one flush at most.
         """
         self._flush = flush
@@ -55,7 +60,7 @@ class GroupCommit(Generic[Item, Result]):
         """Returns the item's result once it is durably committed.
 
         Raises:
-            TocsinError: the item's own error.
+            Exception: the item's own error.
             Unavailable: the batcher is not running.
         """
         if not self._open:
@@ -87,28 +92,19 @@ class GroupCommit(Generic[Item, Result]):
                 batch.append(entry)
         return batch
 
-    async def _commit(self, batch: list[_Entry[Item, Result]]) -> None:
+    async def _commit(self, batch: Sequence[_Entry[Item, Result]]) -> None:
         try:
-            results = await self._flush([entry.item for entry in batch])
-            if len(results) != len(batch):
-                results = [Internal(f"a flush of {len(batch)} items gave {len(results)} results")] * len(batch)
+            results = await in_halves(self._flush, [entry.item for entry in batch])
         except Exception as error:  # noqa: BLE001  whatever it is, the submitters get it
-            _fail(batch, error)
-        else:
-            for entry, result in zip(batch, results, strict=True):
-                _settle(entry, result)
+            results = [error] * len(batch)
+        for entry, result in zip(batch, results, strict=True):
+            _settle(entry, result)
 
 
-def _settle(entry: _Entry[Item, Result], result: Result | TocsinError) -> None:
+def _settle(entry: _Entry[Item, Result], result: Result | Exception) -> None:
     if entry.future.done():
         return
-    if isinstance(result, TocsinError):
+    if isinstance(result, Exception):
         entry.future.set_exception(result)
     else:
         entry.future.set_result(result)
-
-
-def _fail(batch: Sequence[_Entry[Item, Result]], error: Exception) -> None:
-    for entry in batch:
-        if not entry.future.done():
-            entry.future.set_exception(error)

@@ -4,9 +4,10 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 
+import structlog
 from sqlalchemy import exc
 
-from tocsin.errors import Aborted, DataLoss, FailedPrecondition, TocsinError, Unavailable
+from tocsin.errors import Aborted, DataLoss, FailedPrecondition, InvalidInput, TocsinError, Unavailable
 
 _RETRY_AFTER_SECONDS = 1.0
 _SQLITE_PRIMARY_CODE = 0xFF  # the rest of a result code is detail: https://sqlite.org/rescode.html
@@ -25,6 +26,15 @@ _POSTGRES_REFUSED = ("28", "3D")
 _POSTGRES_READ_ONLY = "25006"
 _POSTGRES_DAMAGED = ("XX001", "XX002")
 _POSTGRES_AWAY = ("08", "53", "57", "58")
+_POSTGRES_DATA = ("22", "54")
+_SQLITE_DATA = {sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH}
+_WHY = {
+    "22001": "a text is too long",
+    "22003": "a number is out of range",
+    "22021": "a text has a character that it cannot hold, such as U+0000",
+    "22P05": "a text has a character that it cannot hold, such as U+0000",
+    "54000": "a value is too large",
+}
 
 
 class DatabaseUnavailable(Unavailable):
@@ -41,9 +51,17 @@ class SchemaTooNew(FailedPrecondition):
     """The database was migrated by a newer version of this program."""
 
 
+class DataRefused(InvalidInput):
+    """The database cannot hold a value of this request."""
+
+
+class ConstraintBroken(DataRefused):
+    """A value of this request contradicts what is stored."""
+
+
 @contextmanager
 def translated(*, writing: bool = True) -> Generator[None]:
-    """Raises the database's own failures as errors of the tree; what a statement did wrong, such as IntegrityError, passes.
+    """Raises the database's failures as errors of the tree, and those of the data as its caller's; a statement that is wrong passes.
 
     Args:
         writing: whether a write is allowed here: then a database that refuses one is at fault, otherwise the statement is.
@@ -52,6 +70,8 @@ def translated(*, writing: bool = True) -> Generator[None]:
         DatabaseUnavailable: no connection, no space, an input or output error, a server that is stopping.
         Aborted: PostgreSQL chose this transaction as the victim of a deadlock or of a serialization conflict.
         DataLoss: the database is damaged.
+        DataRefused: it cannot hold a value: an odd character, a number out of range, a text that is too long.
+        ConstraintBroken: a value breaks a constraint.
     """
     try:
         yield
@@ -60,6 +80,8 @@ def translated(*, writing: bool = True) -> Generator[None]:
         if fault is None:
             raise
         raise fault from error
+    except (OverflowError, UnicodeEncodeError) as error:  # drivers encode values themselves, and raise what Python raises
+        raise _refused_data(error) from error
     except (ConnectionError, TimeoutError) as error:
         raise _unavailable(str(error) or "it does not answer") from error
 
@@ -82,13 +104,17 @@ def _fault(error: exc.SQLAlchemyError, *, writing: bool) -> TocsinError | None:
     """The failure of the database behind ``error``, if it is one."""
     if isinstance(error, exc.TimeoutError):
         return _unavailable("every connection is in use")
-    if not isinstance(error, exc.DBAPIError) or isinstance(error, exc.IntegrityError):
+    if isinstance(error, exc.IntegrityError):
+        return ConstraintBroken()
+    if not isinstance(error, exc.DBAPIError):
         return None
     detail = str(error.orig)
     code: int | None = getattr(error.orig, "sqlite_errorcode", None)
     state: str | None = getattr(error.orig, "sqlstate", None)
     if code == sqlite3.SQLITE_READONLY or state == _POSTGRES_READ_ONLY:
         return _unavailable(detail) if writing else None
+    if (state or "").startswith(_POSTGRES_DATA) or (code is not None and code & _SQLITE_PRIMARY_CODE in _SQLITE_DATA):
+        return _refused_data(error, state=state or "")
     fault = _sqlite_fault(code & _SQLITE_PRIMARY_CODE, detail) if code is not None else _postgres_fault(state or "", detail)
     return fault or (_unavailable(detail) if error.connection_invalidated else None)
 
@@ -113,3 +139,13 @@ def _postgres_fault(state: str, detail: str) -> TocsinError | None:
 
 def _refused(detail: str) -> DatabaseRefused:
     return DatabaseRefused(f"The database refuses to be opened with these settings: {detail}", retry_after=_RETRY_AFTER_SECONDS)
+
+
+def _refused_data(error: Exception, *, state: str = "") -> DataRefused:
+    """The refusal of a value. What the driver says of it may quote data of others, so it is for the log alone."""
+    statement = error.statement if isinstance(error, exc.StatementError) else None
+    why = _WHY.get(state) or (_WHY["22003"] if isinstance(error, OverflowError) else "")
+    if isinstance(error, UnicodeEncodeError):
+        why = _WHY["22021"]
+    structlog.get_logger(__name__).warning("the database refused a value", statement=statement, sqlstate=state, error=type(error).__name__)
+    return DataRefused(f"The database cannot hold a value of this request: {why}." if why else None)

@@ -22,6 +22,15 @@ def upsert(table: Table, *, keys: Sequence[str], update: Sequence[str]) -> Inser
     return statement.on_conflict_do_update(index_elements=list(keys), set_={name: statement.excluded[name] for name in update})
 
 
+def storable(text: str) -> str:
+    """A text that somebody else wrote, such as a server's reply or an error, as every database can hold it.
+
+    PostgreSQL takes no U+0000, and neither database a lone surrogate; where such a text only informs, U+FFFD stands for them. What a
+    caller wants back as it was is refused instead.
+    """
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode() if not text.isprintable() else text
+
+
 async def copy_rows(connection: AsyncConnection, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Inserts many rows: by COPY on PostgreSQL, which costs a fraction of an INSERT; one by one on SQLite.
 
@@ -32,7 +41,7 @@ async def copy_rows(connection: AsyncConnection, table: Table, columns: Sequence
         rows: values as the driver takes them.
 
     Raises:
-        IntegrityError: a row breaks a constraint; none is inserted.
+        DBAPIError: a row cannot be stored, or breaks a constraint; none is inserted.
     """
     if not rows:
         return

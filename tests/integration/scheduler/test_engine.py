@@ -326,3 +326,23 @@ async def test_a_replica_that_was_frozen_past_its_lease_writes_nothing(stores: S
     rows = await stores.all_firings()
     assert [row.due for row in rows] == dues
     assert sorted(parcel.due for parcel, _ in [*old.got, *jump.got, *new.got]) == dues
+
+
+@pytest.mark.parametrize("others", [0, 30])
+async def test_an_alarm_that_no_transaction_takes_holds_up_no_other(stores: Stores, start: Start, clock: FakeClock, others: int) -> None:
+    """A stored row that spoils its transaction: every other alarm of the batch goes, and it itself stays due and is tried again."""
+    good = [at(NOW + SECOND, priority=Priority.CRITICAL if number % 2 else Priority.NORMAL) for number in range(others)]
+    bad = every(3600, NOW + SECOND)
+    often = every(1, NOW + SECOND, count=10, catch_up=CatchUp(mode=CatchUpMode.ALL))
+    await stores.add(*good[:17], bad, *good[17:], often)
+    largest = 2**31 - 1 if stores.database.dialect == "postgresql" else 2**63 - 1
+    async with stores.database.transaction() as connection:
+        await connection.exec_driver_sql(f"UPDATE alarms SET ordinal = {largest} WHERE id = '{bad.id}'")  # noqa: S608  our own
+    processor = Processor(await start())
+    await pass_time(clock, 12, lambda: _finished(stores, others + 10))
+    assert {row.alarm for row in await stores.all_firings()} == {one.id for one in (*good, often)}
+    assert len(processor.got) == others + 10
+    assert (await stores.alarms.get("t1", bad.id)).due == NOW + SECOND
+    async with stores.database.transaction() as connection:
+        await connection.exec_driver_sql(f"UPDATE alarms SET ordinal = 0 WHERE id = '{bad.id}'")  # noqa: S608  our own
+    await pass_time(clock, 65, lambda: _finished(stores, others + 11))

@@ -13,7 +13,8 @@ from scheduler_svc.recurrence import Event, Overlapping, Trigger
 from scheduler_svc.service import signals as service
 from tests.integration.scheduler.outside import Outside, event, neighbour, on
 from tests.integration.scheduler.stores import ACTION, NOW, SECOND, Stores
-from tocsin.errors import Unavailable
+from tocsin.database import GroupCommit
+from tocsin.errors import InvalidInput, Unavailable
 from tocsin.testing.clock import FakeClock
 
 
@@ -185,3 +186,19 @@ async def test_knowing_events_again_costs_what_there_are(stores: Stores, outside
             answers = await outside.publish(*(event(id=f"e{begin + n}", n=n) for n in range(500)))
             assert {answer.duplicate for answer in answers} == {duplicate}
     assert (await outside.store.counts("t1")).event_firings == 8
+
+
+async def test_an_event_that_no_database_takes_fails_alone(stores: Stores, outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Concurrent callers share transactions and no fault, also when the batch takes several; each good event lets go once."""
+    monkeypatch.setattr(service, "MOST_FIRINGS", 4)
+    await stores.add(on("a.b"), on("a.*"))
+    publish = GroupCommit(flush=outside.intake.events)
+    await publish.start()
+    events = [event(id=f"e{number}") for number in range(21)]
+    events[13] = replace(events[13], source="\ud800")
+    answers = await asyncio.gather(*(publish.submit(one) for one in events), return_exceptions=True)
+    await publish.stop()
+    assert isinstance(answers.pop(13), InvalidInput)
+    assert [(answer.matched, answer.duplicate) for answer in answers if not isinstance(answer, BaseException)] == [(2, False)] * 20
+    assert len(await stores.all_firings()) == 40
+    assert (await outside.store.counts("t1")).events == 20

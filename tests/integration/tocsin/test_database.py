@@ -1,16 +1,15 @@
 """The database, on SQLite and on a real PostgreSQL: transactions and reads."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy import func, select, text, update
-from sqlalchemy.exc import IntegrityError
 
 from tests.integration.tocsin.databases import ROWS, ids, insert, opened
 from tocsin.clock import SystemClock
-from tocsin.database import Database, DatabaseUnavailable, insert_ignore, upsert
+from tocsin.database import ConstraintBroken, Database, DatabaseUnavailable, DataRefused, GroupCommit, copy_rows, insert_ignore, upsert
 from tocsin.errors import InvalidInput
 
 
@@ -67,12 +66,66 @@ async def test_a_snapshot_streams(database: Database) -> None:
 
 
 async def test_a_constraint_is_the_statements_fault(database: Database) -> None:
-    """A violated constraint reaches the store as IntegrityError, and the next transaction works."""
+    """A violated constraint is the caller's, quotes nothing that is stored, and the next transaction works."""
     await insert(database, 1)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(ConstraintBroken) as refused:
         await insert(database, 2, 1)
+    assert isinstance(refused.value, InvalidInput)
+    assert "w1" not in refused.value.message
     await insert(database, 2)
     assert await ids(database) == [1, 2]
+
+
+POISON = [
+    {"id": 2**63, "word": "a number out of range"},
+    {"id": 2**80, "word": "a number out of any range"},
+    {"id": 2, "word": "\ud800"},
+    {"id": 2, "word": "\udcff in the middle"},
+    {"id": 2, "word": None},
+]
+"""Rows that neither database takes."""
+
+
+@pytest.mark.parametrize("row", [*POISON, {"id": 2, "word": "U+0000: \0"}], ids=range(6))
+@pytest.mark.parametrize("copied", [False, True], ids=["insert", "copy"])
+async def test_what_a_database_cannot_hold_is_the_callers_fault(database: Database, row: dict[str, object], copied: bool) -> None:
+    """Whatever the driver or the server says of a value: a refusal without details, and the next transaction works."""
+
+    async def write() -> None:
+        async with database.transaction() as connection:
+            if copied:
+                await copy_rows(connection, ROWS, list(row), [tuple(row.values())])
+            else:
+                await connection.execute(ROWS.insert(), [row])
+
+    if database.dialect == "sqlite" and row not in POISON:
+        await write()
+        return
+    with pytest.raises(DataRefused) as refused:
+        await write()
+    assert isinstance(refused.value, InvalidInput)
+    assert "asyncpg" not in refused.value.message
+    await insert(database, 1)
+    assert await ids(database) == [1]
+
+
+@pytest.mark.parametrize("bad", POISON, ids=range(5))
+async def test_one_bad_item_of_a_shared_transaction_is_refused_alone(database: Database, bad: dict[str, object]) -> None:
+    """Writers that share a transaction share no fault: all but the bad one are committed."""
+
+    async def flush(rows: Sequence[dict[str, object]]) -> Sequence[None]:
+        async with database.transaction() as connection:
+            await connection.execute(ROWS.insert(), rows)
+        return [None] * len(rows)
+
+    commits = GroupCommit[dict[str, object], None](flush=flush)
+    await commits.start()
+    rows: list[dict[str, object]] = [{"id": number, "word": f"w{number}"} for number in range(10, 40)]
+    results = await asyncio.gather(*(commits.submit(row) for row in [*rows[:17], bad, *rows[17:]]), return_exceptions=True)
+    await commits.stop()
+    assert [type(result) for result in results if result is not None] == [type(results[17])]
+    assert isinstance(results[17], DataRefused)
+    assert await ids(database) == list(range(10, 40))
 
 
 async def test_concurrent_writers_all_commit(database: Database) -> None:

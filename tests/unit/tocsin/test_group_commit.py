@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.database import GroupCommit
-from tocsin.errors import Internal, NotFound, TocsinError, Unavailable
+from tocsin.errors import Aborted, DataLoss, Internal, NotFound, TocsinError, Unavailable
 
 Flush = Callable[[Sequence[int]], Awaitable[Sequence[int | TocsinError]]]
 
@@ -88,21 +88,46 @@ async def test_an_items_error_is_its_own() -> None:
     assert [type(result) for result in results] == [int, NotFound, int, NotFound]
 
 
-async def test_a_failed_flush_fails_its_items_and_no_others() -> None:
-    """Everybody in the batch gets the exception; the next batch is not touched by it."""
-    gate = asyncio.Event()
+async def test_what_one_item_says_fails_that_item_alone() -> None:
+    """A flush that fails is made again in halves: two bad ones among a hundred are found, and the others are flushed once."""
+    flushed: list[int] = []
+    attempts = 0
 
     async def flush(items: Sequence[int]) -> list[int | TocsinError]:
+        nonlocal attempts
+        attempts += 1
+        if 13 in items or 77 in items:
+            raise ValueError(items)
+        flushed.extend(items)
+        return list(items)
+
+    batcher = await started(flush)
+    results = await asyncio.gather(*(batcher.submit(item) for item in range(100)), return_exceptions=True)
+    assert [item for item, result in enumerate(results) if result != item] == [13, 77]
+    assert {type(results[13]), type(results[77])} == {ValueError}
+    assert flushed == [item for item in range(100) if item not in (13, 77)]
+    assert attempts <= 2 * 2 * 7 + 1  # two ways down a tree of a hundred leaves
+
+
+@pytest.mark.parametrize("error", [Unavailable, Aborted, DataLoss])
+async def test_what_no_item_is_to_blame_for_fails_them_all(error: type[TocsinError]) -> None:
+    """While the database is away nothing is flushed again in parts; the next batch is not touched by it."""
+    gate, attempts = asyncio.Event(), 0
+
+    async def flush(items: Sequence[int]) -> list[int | TocsinError]:
+        nonlocal attempts
+        attempts += 1
         await gate.wait()
         if 1 in items:
-            raise OSError("disk")
+            raise error
         return list(items)
 
     batcher = await started(flush, max_batch=2)
     tasks = await submit(batcher, 1, 2, 3)
     gate.set()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(result) for result in results] == [OSError, OSError, int]
+    assert [type(result) for result in results] == [error, error, int]
+    assert attempts == 2
 
 
 async def test_a_flush_that_miscounts() -> None:
