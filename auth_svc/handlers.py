@@ -1,5 +1,6 @@
 """The RPCs: from messages to use cases and back."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from tocsin.api.auth.v1 import (
 )
 from tocsin.errors import InvalidInput
 from tocsin.mesh.context import principal
+from tocsin.pages import Listing, list_page
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 _ROLES = {Role.ADMIN: user_service_pb2.User.ADMIN, Role.MEMBER: user_service_pb2.User.MEMBER}
@@ -94,8 +96,14 @@ class UserHandlers(user_service_pb2_grpc.UserServiceServicer):
 
     async def ListUsers(self, request: user_service_pb2.ListUsersRequest, context: _Context) -> user_service_pb2.ListUsersResponse:
         """Lists users."""
-        users, token = await self._people.users(_caller(), size=request.page_size, token=request.page_token)
-        return user_service_pb2.ListUsersResponse(users=map(_user, users), next_page_token=token)
+        who = _caller()
+
+        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[User], None]:
+            return await self._people.users(who, after=behind[0] if behind else "", limit=most), None
+
+        listing = Listing(f"users of {who.tenant}", (str,))
+        users, token = await list_page(request, listing, read=read, show=_user, place=lambda user: (user.id,))
+        return user_service_pb2.ListUsersResponse(users=users, next_page_token=token)
 
     async def DeleteUser(self, request: user_service_pb2.DeleteUserRequest, context: _Context) -> empty_pb2.Empty:
         """Removes a user."""
@@ -146,8 +154,14 @@ class ApiKeyHandlers(api_key_service_pb2_grpc.ApiKeyServiceServicer):
         self, request: api_key_service_pb2.ListApiKeysRequest, context: _Context
     ) -> api_key_service_pb2.ListApiKeysResponse:
         """Lists keys."""
-        keys, token = await self._keys.keys(_caller(), size=request.page_size, token=request.page_token)
-        return api_key_service_pb2.ListApiKeysResponse(api_keys=map(_key, keys), next_page_token=token)
+        who = _caller()
+
+        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[ApiKey], None]:
+            return await self._keys.keys(who, after=behind[0] if behind else "", limit=most), None
+
+        listing = Listing(f"apiKeys of {who.tenant}", (str,))
+        keys, token = await list_page(request, listing, read=read, show=_key, place=lambda key: (key.id,))
+        return api_key_service_pb2.ListApiKeysResponse(api_keys=keys, next_page_token=token)
 
     async def DeleteApiKey(self, request: api_key_service_pb2.DeleteApiKeyRequest, context: _Context) -> empty_pb2.Empty:
         """Revokes a key."""

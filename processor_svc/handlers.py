@@ -1,5 +1,6 @@
 """protobuf <-> domain for the processor's RPCs; no logic."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,8 +10,8 @@ from google.protobuf import empty_pb2, json_format
 from processor_svc.domain import Record, Task, TaskState
 from processor_svc.service import RecordService, TaskService
 from tocsin.api.processor.v1 import record_service_pb2, record_service_pb2_grpc, task_service_pb2, task_service_pb2_grpc
-from tocsin.listing import PageToken, page_size
 from tocsin.mesh.context import principal
+from tocsin.pages import Listing, list_page
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 _STATES = {
@@ -68,15 +69,14 @@ class RecordHandlers(record_service_pb2_grpc.RecordServiceServicer):
         self, request: record_service_pb2.ListRecordsRequest, context: _Context
     ) -> record_service_pb2.ListRecordsResponse:
         """Lists records."""
-        tenant, limit = principal().tenant, page_size(request.page_size)
-        query = f"records {tenant}"
-        after = PageToken.decode(request.page_token, query=query, shape=(str,))
-        found = await self._records.page(tenant=tenant, after=after[0] if after else "", limit=limit + 1)
-        more = len(found) > limit
-        return record_service_pb2.ListRecordsResponse(
-            records=map(_record, found[:limit]),
-            next_page_token=PageToken.encode((found[limit - 1].key,), query=query) if more else "",
-        )
+        tenant = principal().tenant
+
+        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[Record], None]:
+            return await self._records.page(tenant=tenant, after=behind[0] if behind else "", limit=most), None
+
+        listing = Listing(f"records {tenant}", (str,))
+        records, token = await list_page(request, listing, read=read, show=_record, place=lambda record: (record.key,))
+        return record_service_pb2.ListRecordsResponse(records=records, next_page_token=token)
 
     async def DeleteRecord(self, request: record_service_pb2.DeleteRecordRequest, context: _Context) -> empty_pb2.Empty:
         """Removes a record."""

@@ -23,7 +23,6 @@ from auth_svc.ports import SecurityLog, Store, TokenSigner
 from auth_svc.service.people import require_alive
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
-from tocsin.listing import PageToken, page_size
 
 
 class ApiKeys:
@@ -86,17 +85,9 @@ class ApiKeys:
         """
         return await self._store.get_key(caller.tenant, key)
 
-    async def keys(self, caller: Caller, *, size: int, token: str) -> tuple[Sequence[ApiKey], str]:
-        """A page of keys, the oldest first, and the token of the next page.
-
-        Raises:
-            InvalidInput: the token or the size is not valid.
-        """
-        query, limit = f"apiKeys of {caller.tenant}", page_size(size)
-        cursor = PageToken.decode(token, query=query, shape=(str,))
-        found = await self._store.list_keys(caller.tenant, after=cursor[0] if cursor else "", limit=limit + 1)
-        page = found[:limit]
-        return page, PageToken.encode([page[-1].id], query=query) if len(found) > limit else ""
+    async def keys(self, caller: Caller, *, after: str, limit: int) -> Sequence[ApiKey]:
+        """At most ``limit`` keys, the oldest first; those whose ids follow ``after``."""
+        return await self._store.list_keys(caller.tenant, after=after, limit=limit)
 
     async def revoke(self, caller: Caller, key: str) -> None:
         """Revokes a key; tokens that it was exchanged for end by themselves.

@@ -23,7 +23,6 @@ from auth_svc.domain import (
 from auth_svc.ports import PasswordHasher, SecurityLog, Store
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
-from tocsin.listing import PageToken, page_size
 
 _CHANGEABLE = ("display_name", "time_zone")
 
@@ -87,17 +86,9 @@ class People:
         """
         return await self._store.get_user(caller.tenant, user)
 
-    async def users(self, caller: Caller, *, size: int, token: str) -> tuple[Sequence[User], str]:
-        """A page of users, the oldest first, and the token of the next page.
-
-        Raises:
-            InvalidInput: the token or the size is not valid.
-        """
-        query, limit = f"users of {caller.tenant}", page_size(size)
-        cursor = PageToken.decode(token, query=query, shape=(str,))
-        found = await self._store.list_users(caller.tenant, after=cursor[0] if cursor else "", limit=limit + 1)
-        page = found[:limit]
-        return page, PageToken.encode([page[-1].id], query=query) if len(found) > limit else ""
+    async def users(self, caller: Caller, *, after: str, limit: int) -> Sequence[User]:
+        """At most ``limit`` users, the oldest first; those whose ids follow ``after``."""
+        return await self._store.list_users(caller.tenant, after=after, limit=limit)
 
     async def remove_user(self, caller: Caller, user: str) -> None:
         """Removes a user and ends its sessions; access tokens that it has end by themselves.

@@ -1,6 +1,6 @@
 """DeliveryService."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
@@ -13,8 +13,9 @@ from mailer_svc.service import Deliveries
 from mailer_svc.service.queries import resume_token
 from tocsin.api.mailer.v1 import delivery_service_pb2 as pb
 from tocsin.api.mailer.v1 import delivery_service_pb2_grpc as rpc
-from tocsin.listing import Condition, FieldKind, FilterField, PageToken, page_size, parse_filter
+from tocsin.listing import Condition, FieldKind, FilterField, parse_filter
 from tocsin.mesh.context import principal
+from tocsin.pages import Listing, Step, list_page
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -46,22 +47,28 @@ class DeliveryHandlers(rpc.DeliveryServiceServicer):
     async def ListDeliveries(self, request: pb.ListDeliveriesRequest, context: Context) -> pb.ListDeliveriesResponse:
         """Lists deliveries, the newest first."""
         tenant = principal().tenant
-        conditions = parse_filter(request.filter, fields=_FILTERS)
-        query = f"deliveries {tenant} {request.filter}"
-        size = page_size(request.page_size)
-        before = PageToken.decode(request.page_token, query=query, shape=(int, str))
-        found = await self._deliveries.page(_query(tenant, conditions), before=before, limit=size + 1)
-        more = len(found) > size
-        token = PageToken.encode((found[size - 1].created, found[size - 1].id), query=query) if more else ""
-        return pb.ListDeliveriesResponse(deliveries=[_delivery(item) for item in found[:size]], next_page_token=token)
+        wanted = _query(tenant, parse_filter(request.filter, fields=_FILTERS))
+
+        async def read(behind: tuple[int, str] | None, most: int) -> tuple[Sequence[Delivery], None]:
+            return await self._deliveries.page(wanted, before=behind, limit=most), None
+
+        listing = Listing(f"deliveries {tenant} {request.filter}", (int, str))
+        deliveries, token = await list_page(request, listing, read=read, show=_delivery, place=lambda item: (item.created, item.id))
+        return pb.ListDeliveriesResponse(deliveries=deliveries, next_page_token=token)
 
     async def WatchDeliveries(self, request: pb.WatchDeliveriesRequest, context: Context) -> AsyncIterator[pb.WatchDeliveriesResponse]:
         """Streams every change of a delivery."""
+        step = Step()
         changes = self._deliveries.watch(
-            tenant=principal().tenant, firing=request.firing.removeprefix("firings/"), token=request.resume_token
+            tenant=principal().tenant,
+            firing=request.firing.removeprefix("firings/"),
+            token=request.resume_token,
+            most=step.take,
         )
         async for change in changes:
-            yield pb.WatchDeliveriesResponse(delivery=_delivery(change.delivery), resume_token=resume_token(change.position))
+            message = _delivery(change.delivery)
+            step.saw(message.ByteSize())
+            yield pb.WatchDeliveriesResponse(delivery=message, resume_token=resume_token(change.position))
 
 
 def _query(tenant: str, conditions: tuple[Condition, ...]) -> DeliveryQuery:

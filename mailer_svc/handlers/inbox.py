@@ -1,5 +1,6 @@
 """InboxService."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -9,8 +10,8 @@ from mailer_svc.handlers.deliveries import timestamp
 from mailer_svc.service import Inbox
 from tocsin.api.mailer.v1 import inbox_service_pb2 as pb
 from tocsin.api.mailer.v1 import inbox_service_pb2_grpc as rpc
-from tocsin.listing import PageToken, page_size
 from tocsin.mesh.context import principal
+from tocsin.pages import Listing, list_page
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -24,13 +25,13 @@ class InboxHandlers(rpc.InboxServiceServicer):
     async def ListMessages(self, request: pb.ListMessagesRequest, context: Context) -> pb.ListMessagesResponse:
         """Lists messages, the newest first."""
         tenant = principal().tenant
-        query = f"inbox {tenant}"
-        size = page_size(request.page_size)
-        before = PageToken.decode(request.page_token, query=query, shape=(int, str))
-        found = await self._inbox.page(tenant=tenant, before=before, limit=size + 1)
-        more = len(found) > size
-        token = PageToken.encode((found[size - 1].received, found[size - 1].id), query=query) if more else ""
-        return pb.ListMessagesResponse(messages=[_message(item) for item in found[:size]], next_page_token=token)
+
+        async def read(behind: tuple[int, str] | None, most: int) -> tuple[Sequence[InboxMessage], None]:
+            return await self._inbox.page(tenant=tenant, before=behind, limit=most), None
+
+        listing = Listing(f"inbox {tenant}", (int, str))
+        messages, token = await list_page(request, listing, read=read, show=_message, place=lambda item: (item.received, item.id))
+        return pb.ListMessagesResponse(messages=messages, next_page_token=token)
 
     async def GetMessage(self, request: pb.GetMessageRequest, context: Context) -> pb.InboxMessage:
         """Reads one message."""

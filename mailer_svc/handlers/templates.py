@@ -1,5 +1,6 @@
 """TemplateService."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -10,8 +11,8 @@ from mailer_svc.handlers.deliveries import timestamp
 from mailer_svc.service import Templates
 from tocsin.api.mailer.v1 import template_service_pb2 as pb
 from tocsin.api.mailer.v1 import template_service_pb2_grpc as rpc
-from tocsin.listing import PageToken, page_size
 from tocsin.mesh.context import principal
+from tocsin.pages import Listing, list_page
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -38,12 +39,13 @@ class TemplateHandlers(rpc.TemplateServiceServicer):
     async def ListTemplates(self, request: pb.ListTemplatesRequest, context: Context) -> pb.ListTemplatesResponse:
         """Lists the current versions, by name."""
         tenant = principal().tenant
-        query = f"templates {tenant}"
-        size = page_size(request.page_size)
-        cursor = PageToken.decode(request.page_token, query=query, shape=(str,))
-        found = await self._templates.page(tenant=tenant, after=cursor[0] if cursor else "", limit=size + 1)
-        token = PageToken.encode((found[size - 1].code,), query=query) if len(found) > size else ""
-        return pb.ListTemplatesResponse(templates=[_template(item) for item in found[:size]], next_page_token=token)
+
+        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[Template], None]:
+            return await self._templates.page(tenant=tenant, after=behind[0] if behind else "", limit=most), None
+
+        listing = Listing(f"templates {tenant}", (str,))
+        templates, token = await list_page(request, listing, read=read, show=_template, place=lambda item: (item.code,))
+        return pb.ListTemplatesResponse(templates=templates, next_page_token=token)
 
     async def UpdateTemplate(self, request: pb.UpdateTemplateRequest, context: Context) -> pb.Template:
         """Adds a version and makes it the current one."""

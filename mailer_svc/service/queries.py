@@ -1,7 +1,7 @@
 """Looking at deliveries and at the inbox."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from mailer_svc.domain import Delivery, DeliveryNotFound, InboxMessage, MessageNotFound
 from mailer_svc.ports import Change, DeliveryQuery, DeliveryReader, Hints, InboxReader, Position
@@ -9,7 +9,6 @@ from mailer_svc.service.accepting import topic
 from tocsin.errors import InvalidInput
 
 _TOKEN = re.compile(r"([0-9]{1,18})-([0-9]{1,10})")
-_PAGE = 200
 _POLL_SECONDS = 1.0
 
 
@@ -35,8 +34,10 @@ class Deliveries:
         """Deliveries, the newest first; those older than ``before`` (created, id)."""
         return await self._reader.page(query, before=before, limit=limit)
 
-    async def watch(self, *, tenant: str, firing: str, token: str) -> AsyncIterator[Change]:
+    async def watch(self, *, tenant: str, firing: str, token: str, most: Callable[[], int]) -> AsyncIterator[Change]:
         """Every change after ``token``, or from now on, as it happens; of one firing unless it is empty. Does not end.
+
+        As many are read at once as ``most`` then says.
 
         Raises:
             InvalidInput: the token is not one of ours.
@@ -44,11 +45,12 @@ class Deliveries:
         position = parse_token(token) or await self._reader.end_of_changes()
         async with self._hints.subscribe(topic(tenant), poll_seconds=_POLL_SECONDS) as hints:
             while True:
-                changes = await self._reader.changes(tenant=tenant, after=position, firing=firing, limit=_PAGE)
+                rows = most()
+                changes = await self._reader.changes(tenant=tenant, after=position, firing=firing, limit=rows)
                 for change in changes:
                     yield change
                     position = change.position
-                if len(changes) < _PAGE:
+                if len(changes) < rows:
                     await anext(hints)
 
 

@@ -1,7 +1,7 @@
 """AlarmService."""
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -19,8 +19,9 @@ from scheduler_svc.handlers.previews import previewed, validated
 from scheduler_svc.handlers.times import micros_of, set_instant
 from scheduler_svc.service import Alarms, Backfills, Draft, Firings, Previews
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2, alarm_service_pb2_grpc, firing_service_pb2
-from tocsin.listing import PageToken, page_size, parse_filter
+from tocsin.listing import parse_filter
 from tocsin.mesh.validation import RequestValidator
+from tocsin.pages import Listing, list_page
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -66,13 +67,15 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
     async def ListAlarms(self, request: alarm_service_pb2.ListAlarmsRequest, context: Context) -> alarm_service_pb2.ListAlarmsResponse:
         """Lists alarms, the newest first."""
         who = caller()
-        size = page_size(request.page_size)
-        query = f"alarms/{who.tenant}/{request.filter}"
-        cursor = PageToken.decode(request.page_token, query=query, shape=(str,))
         conditions = parse_filter(request.filter, fields=ALARM_FILTER)
-        page = await self._alarms.page(who, conditions=conditions, before=cursor[0] if cursor else None, size=size)
-        more = PageToken.encode((page.next,), query=query) if page.next else ""
-        return alarm_service_pb2.ListAlarmsResponse(alarms=[alarm_message(alarm) for alarm in page.alarms], next_page_token=more)
+
+        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[domain.Alarm], tuple[str] | None]:
+            page = await self._alarms.page(who, conditions=conditions, before=behind[0] if behind else None, size=most)
+            return page.alarms, (page.next,) if page.next else None
+
+        listing = Listing(f"alarms/{who.tenant}/{request.filter}", (str,))
+        alarms, more = await list_page(request, listing, read=read, show=alarm_message, place=lambda alarm: (alarm.id,))
+        return alarm_service_pb2.ListAlarmsResponse(alarms=alarms, next_page_token=more)
 
     async def UpdateAlarm(self, request: alarm_service_pb2.UpdateAlarmRequest, context: Context) -> alarm_pb2.Alarm:
         """Changes fields of an alarm."""

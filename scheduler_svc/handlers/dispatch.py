@@ -119,18 +119,14 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
         self, request: dispatch_service_pb2.ListEnqueuedRequest, context: Context
     ) -> dispatch_service_pb2.ListEnqueuedResponse:
         """Lists enqueued firings, the newest first."""
-        found, more = await firing_page(self._firings, caller(), size=request.page_size, token=request.page_token, query="", adhoc=True)
-        return dispatch_service_pb2.ListEnqueuedResponse(firings=_all_enqueued(found), next_page_token=more)
+        found, more = await firing_page(request, self._firings, caller(), show=_enqueued, adhoc=True)
+        return dispatch_service_pb2.ListEnqueuedResponse(firings=found, next_page_token=more)
 
 
 async def _outcome(reader: "asyncio.Task[None]") -> None:
     """Raises what went wrong while reading, if anything did."""
     if reader.done() and not reader.cancelled():
         await reader
-
-
-def _all_enqueued(firings: Sequence[domain.Firing]) -> list[dispatch_service_pb2.EnqueuedFiring]:
-    return [_enqueued(firing) for firing in firings]
 
 
 def _enqueued(firing: domain.Firing) -> dispatch_service_pb2.EnqueuedFiring:

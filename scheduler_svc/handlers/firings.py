@@ -1,9 +1,10 @@
 """FiringService."""
 
-from collections.abc import AsyncGenerator
-from typing import Any, Final
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any, Final, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
 from scheduler_svc import domain
 from scheduler_svc.handlers.audit import audit_message
@@ -13,7 +14,8 @@ from scheduler_svc.handlers.times import micros_of
 from scheduler_svc.service import Audits, Caller, Firings
 from tocsin.api.scheduler.v1 import firing_service_pb2, firing_service_pb2_grpc
 from tocsin.errors import InvalidInput
-from tocsin.listing import Condition, FieldKind, FilterField, PageToken, page_size, parse_filter
+from tocsin.listing import Condition, FieldKind, FilterField, PageToken, parse_filter
+from tocsin.pages import Listing, ListRequest, Step, list_page
 
 _FILTER: Final = {
     "alarm": FilterField(operators=("=",)),
@@ -23,6 +25,7 @@ _FILTER: Final = {
     "due_time": FilterField(kind=FieldKind.TIME),
 }
 
+Shown = TypeVar("Shown", bound=Message)
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -40,10 +43,8 @@ class FiringHandlers(firing_service_pb2_grpc.FiringServiceServicer):
     async def ListFirings(self, request: firing_service_pb2.ListFiringsRequest, context: Context) -> firing_service_pb2.ListFiringsResponse:
         """Lists firings, the latest due time first."""
         conditions = tuple(_named(condition) for condition in parse_filter(request.filter, fields=_FILTER))
-        found, more = await firing_page(
-            self._firings, caller(), size=request.page_size, token=request.page_token, query=request.filter, conditions=conditions
-        )
-        return firing_service_pb2.ListFiringsResponse(firings=[firing_message(firing) for firing in found], next_page_token=more)
+        found, more = await firing_page(request, self._firings, caller(), show=firing_message, query=request.filter, conditions=conditions)
+        return firing_service_pb2.ListFiringsResponse(firings=found, next_page_token=more)
 
     async def WatchFirings(
         self, request: firing_service_pb2.WatchFiringsRequest, context: Context
@@ -52,9 +53,12 @@ class FiringHandlers(firing_service_pb2_grpc.FiringServiceServicer):
         who = caller()
         query = f"watch/{who.tenant}"
         after = _resumed(request.resume_token, query)
-        async for firing in self._firings.watch(who, alarm=alarm_id(request.alarm), after=after):
+        step = Step()
+        async for firing in self._firings.watch(who, alarm=alarm_id(request.alarm), after=after, most=step.take):
+            message = firing_message(firing)
+            step.saw(message.ByteSize() + _hidden(firing))
             token = PageToken.encode((firing.change, firing.id), query=query)
-            yield firing_service_pb2.WatchFiringsResponse(firing=firing_message(firing), resume_token=token)
+            yield firing_service_pb2.WatchFiringsResponse(firing=message, resume_token=token)
 
     async def AuditFirings(
         self, request: firing_service_pb2.AuditFiringsRequest, context: Context
@@ -71,23 +75,27 @@ class FiringHandlers(firing_service_pb2_grpc.FiringServiceServicer):
 
 
 async def firing_page(
+    request: ListRequest,
     firings: Firings,
     who: Caller,
     *,
-    size: int,
-    token: str,
-    query: str,
+    show: Callable[[domain.Firing], Shown],
+    query: str = "",
     conditions: tuple[Condition, ...] = (),
     adhoc: bool = False,
-) -> tuple[list[domain.Firing], str]:
-    """A page of firings and the token of the next one."""
-    rows = page_size(size)
-    bound = f"firings/{adhoc}/{who.tenant}/{query}"
-    cursor = PageToken.decode(token, query=bound, shape=(int, str))
-    before = (cursor[0], cursor[1]) if cursor else None
-    found = await firings.page(who, conditions=conditions, before=before, size=rows + 1, adhoc=adhoc)
-    more = PageToken.encode((found[rows - 1].due, found[rows - 1].id), query=bound) if len(found) > rows else ""
-    return found[:rows], more
+) -> tuple[list[Shown], str]:
+    """A page of firings as ``show`` shows them, and the token of the next one."""
+
+    async def read(behind: tuple[int, str] | None, most: int) -> tuple[Sequence[domain.Firing], None]:
+        return await firings.page(who, conditions=conditions, before=behind, size=most, adhoc=adhoc), None
+
+    listing = Listing(f"firings/{adhoc}/{who.tenant}/{query}", (int, str))
+    return await list_page(request, listing, read=read, show=show, place=lambda firing: (firing.due, firing.id), hidden=_hidden)
+
+
+def _hidden(firing: domain.Firing) -> int:
+    """What a firing does is read with it and not shown."""
+    return len(firing.action.body)
 
 
 def _named(condition: Condition) -> Condition:

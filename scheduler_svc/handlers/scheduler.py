@@ -1,5 +1,6 @@
 """SchedulerService."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -9,7 +10,7 @@ from scheduler_svc.handlers.times import set_instant
 from scheduler_svc.service.replan import Replan, Replans
 from scheduler_svc.views import Picture, Views
 from tocsin.api.scheduler.v1 import scheduler_service_pb2, scheduler_service_pb2_grpc
-from tocsin.listing import PageToken, page_size
+from tocsin.pages import Listing, list_page
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -32,11 +33,13 @@ class SchedulerHandlers(scheduler_service_pb2_grpc.SchedulerServiceServicer):
     ) -> scheduler_service_pb2.ListReplansResponse:
         """Lists the recomputations that new versions of the time-zone database brought."""
         who = caller()
-        size, query = page_size(request.page_size), f"replans/{who.tenant}"
-        cursor = PageToken.decode(request.page_token, query=query, shape=(str,))
-        found = await self._replans.page(who, before=cursor[0] if cursor else None, size=size + 1)
-        more = PageToken.encode((found[size - 1].id,), query=query) if len(found) > size else ""
-        return scheduler_service_pb2.ListReplansResponse(replans=[_replan(one) for one in found[:size]], next_page_token=more)
+
+        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[Replan], None]:
+            return await self._replans.page(who, before=behind[0] if behind else None, size=most), None
+
+        listing = Listing(f"replans/{who.tenant}", (str,))
+        replans, more = await list_page(request, listing, read=read, show=_replan, place=lambda one: (one.id,))
+        return scheduler_service_pb2.ListReplansResponse(replans=replans, next_page_token=more)
 
 
 def _replan(told: Replan) -> scheduler_service_pb2.Replan:

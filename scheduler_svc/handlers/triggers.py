@@ -1,7 +1,7 @@
 """TriggerService."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -13,8 +13,9 @@ from scheduler_svc.signals import EventAnswer, HeartbeatNotFound, InboundKind, L
 from scheduler_svc.structs import depth_of, plain
 from tocsin.api.scheduler.v1 import trigger_service_pb2, trigger_service_pb2_grpc
 from tocsin.errors import InvalidInput, PermissionDenied
-from tocsin.listing import FieldKind, FilterField, PageToken, page_size, parse_filter
+from tocsin.listing import FieldKind, FilterField, parse_filter
 from tocsin.mesh.context import current
+from tocsin.pages import Listing, list_page
 from tocsin.telemetry import current_traceparent
 
 MAX_DATA: Final = 16 * 1024
@@ -131,13 +132,14 @@ class TriggerHandlers(trigger_service_pb2_grpc.TriggerServiceServicer):
     ) -> trigger_service_pb2.ListTriggerLogsResponse:
         """Lists what came, the newest first."""
         who = caller()
-        size = page_size(request.page_size)
-        query = f"logs/{who.tenant}/{request.filter}"
-        cursor = PageToken.decode(request.page_token, query=query, shape=(str,))
         conditions = parse_filter(request.filter, fields=_FILTER)
-        found = await self._triggers.page(who, conditions=conditions, before=cursor[0] if cursor else None, size=size + 1)
-        more = PageToken.encode((found[size - 1].log,), query=query) if len(found) > size else ""
-        return trigger_service_pb2.ListTriggerLogsResponse(logs=[_log_message(entry) for entry in found[:size]], next_page_token=more)
+
+        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[Logged], None]:
+            return await self._triggers.page(who, conditions=conditions, before=behind[0] if behind else None, size=most), None
+
+        listing = Listing(f"logs/{who.tenant}/{request.filter}", (str,))
+        logs, more = await list_page(request, listing, read=read, show=_log_message, place=lambda entry: (entry.log,))
+        return trigger_service_pb2.ListTriggerLogsResponse(logs=logs, next_page_token=more)
 
 
 async def _in_order(requests: AsyncIterator[Request], take: Callable[[Request], Awaitable[Answer]]) -> AsyncIterator[Answer]:

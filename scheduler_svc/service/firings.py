@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Final
 
 from scheduler_svc.domain import (
     OPEN,
@@ -26,8 +25,6 @@ from scheduler_svc.service.alarms import Caller
 from tocsin.clock import Clock
 from tocsin.errors import Unavailable
 from tocsin.listing import Condition
-
-_PAGE: Final = 500
 
 Cursor = tuple[int, str]
 Follow = Callable[[str], AbstractAsyncContextManager[AsyncIterator[bytes]]]
@@ -171,19 +168,21 @@ class Firings:
             raise FiringNotDead
         return stored
 
-    async def watch(self, caller: Caller, *, alarm: str, after: Cursor | None) -> AsyncGenerator[Firing]:
+    async def watch(self, caller: Caller, *, alarm: str, after: Cursor | None, most: Callable[[], int]) -> AsyncGenerator[Firing]:
         """Every change from the cursor on, or from now on, as it is settled; never ends.
 
-        It reads page by page from the ledger and holds one page at a time: a slow reader slows its own reading and nothing else.
+        It reads page by page from the ledger, each of as many rows as ``most`` then says, and holds one page at a time: a slow reader
+        slows its own reading and nothing else.
         """
         async with self._follow(caller.tenant) as hints:
             cursor = after or await self._ledger.now_at()
             while True:
                 settled = await self._ledger.now_at()
-                page = await self._ledger.changes(caller.tenant, alarm=alarm, after=cursor, most=_PAGE)
+                rows = most()
+                page = await self._ledger.changes(caller.tenant, alarm=alarm, after=cursor, most=rows)
                 for firing in page:
                     cursor = (firing.change, firing.id)
                     yield firing
-                if len(page) < _PAGE:
+                if len(page) < rows:
                     cursor = max(cursor, settled)  # what is not of this alarm need not be looked at again
                     await anext(hints)

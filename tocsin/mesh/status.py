@@ -28,6 +28,14 @@ _MAX_TEXT = 500
 _MAX_INFO = 1500
 _MAX_DETAILS = 6000
 
+# gRPC's own words, whichever end refused it: "CLIENT: Sent message larger than max (5000000 vs. 4194304)".
+_TOO_LARGE = "message larger than max"
+
+
+class MessageTooLarge(errors.FailedPrecondition):
+    """The message is larger than one may be."""
+
+
 _TABLE: tuple[tuple[type[TocsinError], grpc.StatusCode], ...] = (
     (errors.Cancelled, grpc.StatusCode.CANCELLED),
     (errors.InvalidInput, grpc.StatusCode.INVALID_ARGUMENT),
@@ -50,7 +58,7 @@ _CLASSES = {code: kind for kind, code in _TABLE}
 _NUMBERS = {code: cast("int", code.value[0]) for code in grpc.StatusCode}
 
 _FAILURES = (errors.Unavailable, errors.Internal, errors.DataLoss)
-_IGNORED = (errors.Cancelled, errors.CircuitOpen, errors.Unimplemented, errors.ResourceExhausted)
+_IGNORED = (errors.Cancelled, errors.CircuitOpen, errors.Unimplemented, errors.ResourceExhausted, MessageTooLarge)
 
 
 def code_of(error: TocsinError) -> grpc.StatusCode:
@@ -120,6 +128,8 @@ def from_rpc(error: grpc.aio.AioRpcError, *, target: str) -> TocsinError:
     status = _parse(raw)
     if status is None or status.code != _NUMBERS[error.code()]:
         kind = _CLASSES.get(error.code(), errors.Internal)
+        if kind is errors.ResourceExhausted and _TOO_LARGE in (error.details() or ""):
+            kind = MessageTooLarge  # no limit that passes: the same call never succeeds
         found = kind(_plain_message(kind, target), metadata={"target": target})
         return _pushed_back(found, pushback)
     return _pushed_back(from_status(status), pushback)

@@ -1,6 +1,6 @@
 """ImportAlarms and ExportAlarms."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from scheduler_svc.domain import Alarm
@@ -13,8 +13,8 @@ from scheduler_svc.service import Exports, Imports
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
 from tocsin.listing import parse_filter
 from tocsin.mesh.validation import RequestValidator
+from tocsin.pages import Step, in_messages
 
-_MOST_BYTES = 1024 * 1024
 # What only the server says: it is made anew wherever the alarm is imported.
 _LEFT_OUT = ("name", "etag", "create_time", "update_time", "next_fire_time", "signal")
 
@@ -46,8 +46,9 @@ class Bulk:
     async def export_alarms(self, request: alarm_service_pb2.ExportAlarmsRequest) -> AsyncGenerator[alarm_service_pb2.ExportAlarmsResponse]:
         """Sends every alarm that meets the filter."""
         conditions = parse_filter(request.filter, fields=ALARM_FILTER)
-        async for page in self._exports.pages(caller(), conditions=conditions):
-            for alarms in _in_messages(map(exported, page)):
+        step = Step()
+        async for page in self._exports.pages(caller(), conditions=conditions, most=step.take):
+            for alarms in in_messages(map(exported, page), step=step):
                 yield alarm_service_pb2.ExportAlarmsResponse(alarms=alarms)
 
 
@@ -62,17 +63,3 @@ def exported(alarm: Alarm) -> alarm_pb2.Alarm:
     if message.state == alarm_pb2.Alarm.ACTIVE:
         message.ClearField("state")
     return message
-
-
-def _in_messages(alarms: Iterable[alarm_pb2.Alarm]) -> Iterator[list[alarm_pb2.Alarm]]:
-    """The alarms, as many at a time as one answer may hold."""
-    batch: list[alarm_pb2.Alarm] = []
-    size = 0
-    for alarm in alarms:
-        if batch and size + alarm.ByteSize() > _MOST_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append(alarm)
-        size += alarm.ByteSize()
-    if batch:
-        yield batch

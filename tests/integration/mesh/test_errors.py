@@ -163,7 +163,7 @@ async def test_messages_over_the_bound_are_refused(rig: Rig, clock: FakeClock, s
     if size < 100_000:
         assert (await call).inner_note.copy_to
     else:
-        with pytest.raises(errors.ResourceExhausted):
+        with pytest.raises(errors.FailedPrecondition):
             await call
     await stub.Greet(Note())
 
@@ -195,3 +195,19 @@ async def test_a_server_whose_loop_of_acceptance_failed_says_so(monkeypatch: pyt
             await channel.unary_unary(path("Greet"))(b"", timeout=5)
     with pytest.raises(MemoryError, match="no room for a call"):
         await asyncio.wait_for(server.wait_for_termination(), 5)
+
+
+async def test_a_message_that_is_too_large_is_no_rate_limit(rig: Rig) -> None:
+    """Which end finds it does not matter: it is said that the message is too large, and no call like it will ever succeed."""
+
+    async def answer(_: Any, __: Any) -> Any:
+        return Note(text="x" * 50_000)
+
+    await rig.serve(Echo(answer), max_message_bytes=20_000)
+    with pytest.raises(errors.FailedPrecondition, match="50004 bytes; a message may have 20000") as large_answer:
+        await rig.stub().Greet(Note())
+    with pytest.raises(errors.FailedPrecondition) as large_request:
+        await rig.stub().Greet(Note(text="x" * 50_000))
+    with pytest.raises(errors.FailedPrecondition) as never_sent:
+        await EchoStub(rig.mesh(max_message_bytes=20_000).channel("echo_svc")).Greet(Note(text="x" * 50_000))
+    assert {found.value.error_reason for found in (large_answer, large_request, never_sent)} == {"MESSAGE_TOO_LARGE"}

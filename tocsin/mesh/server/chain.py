@@ -76,6 +76,7 @@ class Parts:
     metrics: ServerMetrics
     shedder: Shedder
     faults: Faults
+    max_message_bytes: int
 
 
 class Chain:

@@ -94,6 +94,7 @@ class MeshServer:
             metrics=metrics,
             shedder=Shedder(lag=lambda: telemetry.lag.seconds, threshold=settings.shed_lag_seconds, now=time.monotonic),
             faults=Faults(enabled=settings.faults_enabled),
+            max_message_bytes=settings.max_message_bytes,
         )
         metrics.watch(parts.shedder, parts.faults)
         servicer = MeshServicer(

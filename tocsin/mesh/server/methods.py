@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError, Message
 from tocsin.errors import InvalidInput
 from tocsin.mesh.policy import Kind, MethodPolicy, PolicyError
 from tocsin.mesh.server.chain import Chain, Context, Parts
+from tocsin.mesh.status import MessageTooLarge
 from tocsin.mesh.validation import RequestValidator, has_rules
 
 RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -52,10 +53,7 @@ def compile_handlers(handlers: Mapping[str, RpcHandler], *, methods: Mapping[str
     problems = [problem for path, handler in handlers.items() for problem in _problems(path, handler, methods)]
     if problems:
         raise PolicyError(problems)
-    return {
-        path: _compile(handler, Chain(policy=methods[path], parts=parts), methods[path], parts.validator)
-        for path, handler in handlers.items()
-    }
+    return {path: _compile(handler, Chain(policy=methods[path], parts=parts), methods[path], parts) for path, handler in handlers.items()}
 
 
 def _problems(path: str, handler: RpcHandler, methods: Mapping[str, MethodPolicy]) -> Iterable[str]:
@@ -101,10 +99,20 @@ def _parser(deserialize: Deserialize, validator: RequestValidator, policy: Metho
     return parse
 
 
-def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, validator: RequestValidator) -> RpcHandler:
+def _writer(serialize: Serialize, most: int) -> Serialize:
+    def write(message: Any) -> bytes:
+        raw = serialize(message)
+        if len(raw) > most:
+            raise MessageTooLarge(f"The answer has {len(raw)} bytes; a message may have {most}.")
+        return raw
+
+    return write
+
+
+def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, parts: Parts) -> RpcHandler:
     function, kind = _function(handler), _kind(handler)
-    parse = _parser(cast("Deserialize", handler.request_deserializer), validator, policy)
-    serialize = cast("Serialize", handler.response_serializer)
+    parse = _parser(cast("Deserialize", handler.request_deserializer), parts.validator, policy)
+    serialize = _writer(cast("Serialize", handler.response_serializer), parts.max_message_bytes)
     # A stream's messages are parsed and validated one by one, where the handler reads them: an error is raised there.
     reads: Any = parse if handler.request_streaming else None
     if kind is Kind.UNARY_UNARY:
