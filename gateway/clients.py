@@ -119,7 +119,15 @@ class MeshStatusSource:
     def circuits(self) -> Sequence[Circuit]:
         """The gateway's own circuit breakers."""
         return [
-            Circuit(id=item.id, target=item.target, state=_OUR_CIRCUITS[item.state], failures=item.failures, opened=item.opened)
+            Circuit(
+                id=item.id,
+                target=item.target,
+                state=_OUR_CIRCUITS[item.state],
+                failures=item.failures,
+                opened=item.opened,
+                idle=item.idle,
+                last_failure=item.last_failure,
+            )
             for item in self._breakers.snapshot()
         ]
 
@@ -150,4 +158,6 @@ def _circuit(item: mesh_pb2.CircuitBreaker) -> Circuit:
         state=_THEIR_CIRCUITS.get(item.state, CircuitState.OPEN),
         failures=item.failures,
         opened=item.opened_time.ToDatetime(UTC) if item.HasField("opened_time") else None,
+        idle=item.idle,
+        last_failure=item.last_failure_time.ToDatetime(UTC) if item.HasField("last_failure_time") else None,
     )

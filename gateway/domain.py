@@ -31,6 +31,13 @@ class Circuit:
     state: CircuitState
     failures: int
     opened: datetime | None
+    idle: bool = False
+    last_failure: datetime | None = None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nobody is refused by it: closed, or idle since the last failure."""
+        return self.idle or self.state is CircuitState.CLOSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +83,15 @@ def overall(views: Sequence[ServiceView], circuits: Sequence[Circuit]) -> Health
     """The health of the platform: unavailable only when nothing works, degraded when something does not or is cut off."""
     if all(view.health is Health.UNAVAILABLE for view in views):
         return Health.UNAVAILABLE
-    if all(view.health is Health.HEALTHY for view in views) and all(item.state is CircuitState.CLOSED for item in circuits):
+    if all(view.health is Health.HEALTHY for view in views) and all(item.healthy for item in circuits):
         return Health.HEALTHY
     return Health.DEGRADED
 
 
 def worst_by_target(targets: Sequence[str], circuits: Sequence[Circuit]) -> dict[str, Circuit]:
-    """One circuit for each target: the one in the worst state, with the most failures; a closed one where nothing was called yet."""
+    """One circuit for each target: one that refuses calls before an idle one, then the one in the worst state, with the most failures."""
     found = {target: Circuit(id=target, target=target, state=CircuitState.CLOSED, failures=0, opened=None) for target in targets}
     for circuit in circuits:
         if circuit.target in found:
-            found[circuit.target] = max(found[circuit.target], circuit, key=lambda item: (item.state, item.failures))
+            found[circuit.target] = max(found[circuit.target], circuit, key=lambda item: (not item.healthy, item.state, item.failures))
     return found

@@ -140,6 +140,8 @@ class EdgeHandlers:
                 await self._admit(policy, context, served)
                 if self._stopping:
                     raise GatewayStopping(retry_after=1)
+                # As the services do: a quiet stream has no message for minutes, and its client has to know that it was accepted.
+                await context.send_initial_metadata(())
                 stream: Stream = call(request)
                 self._streams.add(stream)
                 try:

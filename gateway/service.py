@@ -109,6 +109,10 @@ def _circuit(circuit: Circuit) -> dict[str, Any]:
     found: dict[str, Any] = {"state": circuit.state.name, "failures": circuit.failures}
     if circuit.opened is not None:
         found["openedTime"] = _time(circuit.opened)
+    if circuit.idle:
+        found["idle"] = True
+    if circuit.last_failure is not None:
+        found["lastFailureTime"] = _time(circuit.last_failure)
     return found
 
 

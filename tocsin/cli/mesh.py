@@ -149,7 +149,7 @@ def _breakers(picture: Mapping[str, Any]) -> Table:
         for breaker in process.get("status", {}).get("circuitBreakers", ()):
             if breaker.get("state") == "CLOSED" and not breaker.get("failures") and not breaker.get("forced"):
                 continue
-            state = breaker.get("state", "").lower() + (" by order" if breaker.get("forced") else "")
+            state = breaker.get("state", "").lower() + (" by order" if breaker.get("forced") else ", idle" if breaker.get("idle") else "")
             style = _STYLES.get(breaker.get("state", ""), "red")
             table.add_row(
                 process["service"], breaker["id"], Text(state, style=style), str(breaker.get("failures", 0)), breaker.get("retryAfter", "")

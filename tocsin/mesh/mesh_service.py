@@ -141,7 +141,10 @@ def _breaker(snapshot: BreakerSnapshot) -> pb.CircuitBreaker:
         failures=snapshot.failures,
         calls=snapshot.calls,
         forced=snapshot.forced,
+        idle=snapshot.idle,
     )
+    if snapshot.last_failure is not None:
+        shown.last_failure_time.FromDatetime(snapshot.last_failure)
     if snapshot.opened is not None:
         shown.opened_time.FromDatetime(snapshot.opened)
     if snapshot.retry_after is not None:

@@ -159,10 +159,10 @@ class BreakerCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yields the state and the failures of every breaker."""
         labels = ("breaker", "target")
-        states = GaugeMetricFamily("tocsin_breaker_state", "0 closed, 1 half open, 2 open.", labels=labels)
+        states = GaugeMetricFamily("tocsin_breaker_state", "0 closed or idle, 1 half open, 2 open.", labels=labels)
         failures = GaugeMetricFamily("tocsin_breaker_failures", "Failures in the window or in a row.", labels=labels)
         for breaker in self._breakers.snapshot():
-            states.add_metric((breaker.id, breaker.target), _STATES[breaker.state])
+            states.add_metric((breaker.id, breaker.target), 0 if breaker.idle else _STATES[breaker.state])
             failures.add_metric((breaker.id, breaker.target), breaker.failures)
         yield states
         yield failures

@@ -135,6 +135,11 @@ def from_rpc(error: grpc.aio.AioRpcError, *, target: str) -> TocsinError:
     return _pushed_back(from_status(status), pushback)
 
 
+def is_lost(error: grpc.aio.AioRpcError) -> bool:
+    """Whether gRPC itself reports that the far end could not be reached or that the connection broke; no server has said so."""
+    return error.code() is grpc.StatusCode.UNAVAILABLE and _trailers(error)[0] is None
+
+
 def from_status(status: status_pb2.Status) -> TocsinError:
     """The error that ``status`` carries, as the class of `tocsin.errors` that it was raised as."""
     kind = error_of_code(status.code)

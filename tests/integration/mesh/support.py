@@ -12,7 +12,7 @@ from tocsin.api.mesh.v1 import policy_pb2
 from tocsin.clock import Clock, SystemClock
 from tocsin.config import ServiceSettings
 from tocsin.mesh.breaker import BreakerRegistry
-from tocsin.mesh.client import Ejection, Mesh
+from tocsin.mesh.client import Mesh
 from tocsin.mesh.identity import ensure_pki
 from tocsin.mesh.jwks import JwksCache
 from tocsin.mesh.policy import read
@@ -51,6 +51,8 @@ service {
                      [tocsin.api.mesh.v1.policy] { public: true hedge { enabled: true delay { nanos: 50000000 } } } } }
   method { name: "Watch" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note" server_streaming: true
            options { idempotency_level: NO_SIDE_EFFECTS [tocsin.api.mesh.v1.policy] { public: true timeout { seconds: 60 } } } }
+  method { name: "Glance" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note" server_streaming: true
+           options { idempotency_level: NO_SIDE_EFFECTS [tocsin.api.mesh.v1.policy] { public: true timeout { nanos: 300000000 } } } }
   method { name: "Collect" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note" client_streaming: true
            options { [tocsin.api.mesh.v1.policy] { public: true timeout { seconds: 60 } } } }
   method { name: "Chat" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
@@ -88,6 +90,7 @@ class EchoStub:
         self.Inside = channel.unary_unary(path("Inside"), **args)
         self.Look = channel.unary_unary(path("Look"), **args)
         self.Watch = channel.unary_stream(path("Watch"), **args)
+        self.Glance = channel.unary_stream(path("Glance"), **args)
         self.Collect = channel.stream_unary(path("Collect"), **args)
         self.Chat = channel.stream_stream(path("Chat"), **args)
 
@@ -113,6 +116,8 @@ class Echo:
                 await self.unary(Note(number=number), context)
             yield Note(number=number)
 
+    Glance = Watch
+
     async def Collect(self, requests: AsyncIterator[Any], context: grpc.aio.ServicerContext) -> Any:
         """Adds up the numbers."""
         total = 0
@@ -133,10 +138,11 @@ def add_echo(servicer: Any, server: grpc.aio.Server) -> None:
     args = {"request_deserializer": Note.FromString, "response_serializer": Note.SerializeToString}
     kinds = {
         "Watch": grpc.unary_stream_rpc_method_handler,
+        "Glance": grpc.unary_stream_rpc_method_handler,
         "Collect": grpc.stream_unary_rpc_method_handler,
         "Chat": grpc.stream_stream_rpc_method_handler,
     }
-    names = ("Say", "Put", "Greet", "Inside", "Look", "Watch", "Collect", "Chat")
+    names = ("Say", "Put", "Greet", "Inside", "Look", "Watch", "Glance", "Collect", "Chat")
     handlers = {name: kinds.get(name, grpc.unary_unary_rpc_method_handler)(getattr(servicer, name), **args) for name in names}
     server.add_registered_method_handlers("tocsin.test.v1.EchoService", handlers)
 
@@ -227,7 +233,6 @@ class Rig:
         *,
         telemetry: Any = None,
         breakers: BreakerRegistry | None = None,
-        ejection: Ejection | None = None,
         **values: Any,
     ) -> Mesh:
         """The client side of ``service``."""
@@ -240,7 +245,6 @@ class Rig:
             breakers=breakers or BreakerRegistry(clock=self.clock),
             methods=METHODS,
             targets=self.targets,
-            ejection=ejection,
         )
         self._parts.append(mesh)
         return mesh

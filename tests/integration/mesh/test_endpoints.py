@@ -11,12 +11,12 @@ import pytest
 from tests.integration.mesh.support import Echo, EchoStub, Note, Rig
 from tocsin.config import ConfigError
 from tocsin.errors import NotFound, TocsinError, Unavailable
-from tocsin.mesh.client import Ejection
+from tocsin.mesh.breaker import BreakerRegistry, State
+from tocsin.mesh.context import acting_as
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
 
 CALLERS = 8
-QUICK = Ejection(interval_seconds=0.2, seconds=0.4)
 
 
 class Cable:
@@ -70,8 +70,8 @@ async def cables() -> AsyncGenerator[list[Cable]]:
         await cable.cut()
 
 
-async def call_often(method: Any, count: int, *, during: Callable[[int], Any] | None = None) -> Counter[str]:
-    """Makes ``count`` calls by eight callers at once; how they ended. ``during`` is awaited with each number of calls begun."""
+async def call_often(method: Any, count: int, *, during: Callable[[int], Any] | None = None, callers: int = CALLERS) -> Counter[str]:
+    """Makes ``count`` calls by several callers at once; how they ended. ``during`` is awaited with each number of calls begun."""
     results, numbers = Counter[str](), iter(range(count))
 
     async def caller() -> None:
@@ -85,8 +85,13 @@ async def call_often(method: Any, count: int, *, during: Callable[[int], Any] | 
             else:
                 results["ok"] += 1
 
-    await asyncio.gather(*(caller() for _ in range(CALLERS)))
+    await asyncio.gather(*(caller() for _ in range(callers)))
     return results
+
+
+def states(breakers: BreakerRegistry) -> dict[str, State]:
+    """The state of each replica's breaker."""
+    return {item.id.partition("/")[0]: item.state for item in breakers.snapshot()}
 
 
 async def three(rig: Rig, replicas: Sequence[Echo]) -> list[str]:
@@ -167,35 +172,139 @@ async def test_a_replica_that_hangs_is_not_noticed_by_hedged_calls(rig: Rig) -> 
     assert replicas[0].calls >= 50
 
 
-async def test_a_replica_that_errs_is_not_noticed_and_is_left_out_until_it_heals(rig: Rig) -> None:
-    """Every call to one of three fails: no caller sees it, it is ejected within an interval, and it comes back when it works again."""
+async def test_a_replica_that_errs_is_not_noticed_and_is_left_out_until_it_heals(rig: Rig, clock: FakeClock) -> None:
+    """Every call to one of two fails: no caller sees it, its circuit opens, and it comes back when it works again."""
 
     async def err(_: Any, __: Any) -> Any:
-        failed.append(None)
         raise Unavailable("not here")
 
-    replicas, failed = [Echo() for _ in range(3)], list[None]()
-    await three(rig, replicas)
-    stub = EchoStub(rig.mesh(ejection=QUICK).channel("echo_svc"))
+    replicas = [Echo() for _ in range(2)]
+    addresses = await three(rig, replicas)
+    breakers = BreakerRegistry(clock=clock)
+    stub = EchoStub(rig.mesh(breakers=breakers).channel("echo_svc"))
     await connected(stub, replicas)
     bad, results = replicas[0], Counter[str]()
     bad.unary = err
-
-    async def ejected() -> bool:
-        before = bad.calls
-        results.update(await call_often(stub.Greet, 60))
-        return len(failed) > 20 and bad.calls == before
-
-    async def back() -> bool:
-        before = bad.calls
-        results.update(await call_often(stub.Greet, 60))
-        return bad.calls - before >= 15
-
-    await eventually(ejected)
+    results.update(await call_often(stub.Greet, 200))
+    assert states(breakers) == {f"echo_svc@{addresses[0]}": State.OPEN, f"echo_svc@{addresses[1]}": State.CLOSED}
+    failed = bad.calls
+    results.update(await call_often(stub.Greet, 200))
+    assert bad.calls == failed, "nobody calls it while its circuit is open"
+    await clock.advance(7.5)
+    results.update(await call_often(stub.Greet, 200))
+    assert bad.calls - failed <= 3, "probes alone"
     bad.unary = None
-    await eventually(back)
-    assert results == {"ok": results.total()}
-    assert results.total() >= 200
+    await clock.advance(60)
+    before = bad.calls
+    results.update(await call_often(stub.Greet, 200))
+    assert bad.calls - before >= 90
+    assert results == {"ok": 800}
+
+
+async def test_a_replica_that_errs_is_not_noticed_by_calls_that_are_made_once(rig: Rig) -> None:
+    """What was answered by the bad one before its circuit opened is lost; all later calls go to the good one."""
+
+    async def err(_: Any, __: Any) -> Any:
+        raise Unavailable("not here")
+
+    replicas = [Echo(), Echo()]
+    await three(rig, replicas)
+    stub = rig.stub()
+    await connected(stub, replicas)
+    replicas[0].unary = err
+    with acting_as(rig.token()):
+        first = await call_often(stub.Put, 100)
+        assert first["UNAVAILABLE"] + first["ok"] == 100
+        assert first["UNAVAILABLE"] <= 20 + CALLERS
+        assert await call_often(stub.Put, 200) == {"ok": 200}
+
+
+async def test_a_call_is_refused_only_when_every_circuit_is_open(rig: Rig, clock: FakeClock) -> None:
+    """Both fail: then both circuits are open, and nothing is sent."""
+
+    async def err(_: Any, __: Any) -> Any:
+        raise Unavailable("not here")
+
+    replicas = [Echo(), Echo()]
+    await three(rig, replicas)
+    breakers = BreakerRegistry(clock=clock)
+    stub = EchoStub(rig.mesh(breakers=breakers).channel("echo_svc"))
+    await connected(stub, replicas)
+    for replica in replicas:
+        replica.unary = err
+    with acting_as(rig.token()):
+        await call_often(stub.Put, 100)
+        sent = sum(replica.calls for replica in replicas)
+        assert await call_often(stub.Put, 50) == {"CIRCUIT_OPEN": 50}
+    assert sum(replica.calls for replica in replicas) == sent
+
+
+async def test_calls_lost_with_one_connection_count_once(rig: Rig, cables: list[Cable], clock: FakeClock) -> None:
+    """32 calls are under way at the only replica when its connection is reset: its circuit stays closed."""
+    held = asyncio.Event()
+
+    async def hold(request: Any, _: Any) -> Any:
+        await held.wait()
+        return request
+
+    servicer = Echo(hold)
+    server = await rig.serve(servicer)
+    cables.append(Cable(server.address))
+    rig.targets["echo_svc"] = await cables[0].listen()
+    breakers = BreakerRegistry(clock=clock)
+    stub = EchoStub(rig.mesh(breakers=breakers).channel("echo_svc"))
+    with acting_as(rig.token()):
+        calls = [asyncio.ensure_future(stub.Put(Note())) for _ in range(32)]
+        await eventually(lambda: servicer.calls == 32)
+        await cables[0].cut()
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+    held.set()
+    assert [type(error) for error in ended] == [Unavailable] * 32
+    assert [(item.state, item.failures) for item in breakers.snapshot()] == [(State.CLOSED, 1)]
+
+
+async def test_one_of_two_that_is_killed_costs_the_calls_that_were_under_way_there(rig: Rig, cables: list[Cable]) -> None:
+    """32 callers of a method that is not idempotent, one of two replicas cut off in the middle: no call is refused by a circuit."""
+
+    async def busy(request: Any, _: Any) -> Any:
+        await asyncio.sleep(0.005)
+        return request
+
+    replicas = [Echo(busy), Echo(busy)]
+    addresses = await three(rig, replicas)
+    cables.append(Cable(addresses[0]))
+    rig.targets["echo_svc"] = f"ipv4:{await cables[0].listen()},{addresses[1]}"
+    stub = rig.stub()
+    await connected(stub, replicas)
+
+    async def cut(number: int) -> None:
+        if number == 300:
+            await cables[0].cut()
+
+    with acting_as(rig.token()):
+        results = await call_often(stub.Put, 1200, during=cut, callers=32)
+    assert results["ok"] >= 1200 - 32
+    assert results["CIRCUIT_OPEN"] == 0
+
+
+async def test_answers_of_any_kind_take_no_replica_out(rig: Rig) -> None:
+    """A client that asks for what is not there goes on being answered by all of them."""
+
+    async def missing(_: Any, __: Any) -> Any:
+        raise NotFound
+
+    replicas = [Echo(missing) for _ in range(3)]
+    await three(rig, replicas)
+    stub = rig.stub()
+    await eventually(lambda: _all_asked(stub, replicas))
+    before = [replica.calls for replica in replicas]
+    assert (await call_often(stub.Greet, 90))["NOT_FOUND"] == 90
+    assert all(replica.calls - calls >= 20 for replica, calls in zip(replicas, before, strict=True))
+
+
+async def _all_asked(stub: EchoStub, replicas: Sequence[Echo]) -> bool:
+    await call_often(stub.Greet, 6)
+    return all(replica.calls for replica in replicas)
 
 
 async def test_a_stream_is_begun_again_at_another_replica(rig: Rig) -> None:
@@ -216,28 +325,7 @@ async def test_a_stream_is_begun_again_at_another_replica(rig: Rig) -> None:
         call.cancel()
 
     assert await call_often(first, 200) == {"ok": 200}
-    assert replicas[0].calls - before > 20
-
-
-async def test_errors_of_all_replicas_eject_one_at_most(rig: Rig) -> None:
-    """A client that asks for what is not there gets the same answer everywhere, and takes a third of the service away at worst."""
-
-    async def missing(_: Any, __: Any) -> Any:
-        raise NotFound
-
-    replicas = [Echo(missing) for _ in range(3)]
-    await three(rig, replicas)
-    stub = EchoStub(rig.mesh(ejection=Ejection(interval_seconds=0.1, seconds=60)).channel("echo_svc"))
-
-    async def one_out() -> bool:
-        before = [replica.calls for replica in replicas]
-        assert (await call_often(stub.Greet, 90))["NOT_FOUND"] == 90
-        return [replica.calls == calls for replica, calls in zip(replicas, before, strict=True)].count(True) == 1
-
-    await eventually(one_out)
-    for _ in range(10):  # more looks: nothing further is ejected
-        assert await one_out()
-        await asyncio.sleep(0.05)
+    assert replicas[0].calls - before >= 5, "until its circuit opened"
 
 
 async def test_a_replica_that_reports_not_serving_gets_no_calls(rig: Rig, clock: FakeClock) -> None:

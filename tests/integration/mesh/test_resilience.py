@@ -134,38 +134,6 @@ async def test_truncated_deadlines_and_cancellations_do_not_open_the_circuit(rig
     assert [item.failures for item in breakers.snapshot()] == [0]
 
 
-async def test_an_abandoned_stream_gives_its_probe_back(rig: Rig, clock: FakeClock) -> None:
-    """Streams count at their first message; one that is cancelled before proves nothing and holds nothing."""
-    breakers, servicer = BreakerRegistry(clock=clock), Echo()
-
-    async def fail(_: Any, __: Any) -> None:
-        raise Unavailable
-
-    async def hang(_: Any, __: Any) -> None:
-        await asyncio.sleep(60)
-
-    servicer.unary = fail
-    await rig.serve(servicer)
-    stub = EchoStub(rig.mesh(breakers=breakers).channel("echo_svc"))
-    while not breakers.open_targets():
-        with pytest.raises(Unavailable):
-            await stub.Watch(Note(number=1)).read()
-    await clock.advance(7.5)
-    servicer.unary = hang
-    for _ in range(5):
-        call = stub.Watch(Note(number=1))
-        reading = asyncio.ensure_future(call.read())
-        await asyncio.sleep(0.02)
-        call.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await reading
-    assert breakers.open_targets() == {"echo_svc"}
-    servicer.unary = None
-    for _ in range(3):
-        assert (await stub.Watch(Note(number=1)).read()).number == 0
-    assert breakers.open_targets() == set()
-
-
 async def test_calls_go_round_the_replicas(rig: Rig) -> None:
     """Three replicas behind one target share the calls, and each can be addressed alone."""
     replicas = [Echo() for _ in range(3)]

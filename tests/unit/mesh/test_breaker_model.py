@@ -51,7 +51,7 @@ class Model:
             self.row = self.row + 1 if failed else 0
             self.trip(now)
         elif self.state is State.HALF_OPEN and self.probes.pop(number, -1.0) > now:
-            if outcome is Outcome.FAILURE:
+            if outcome is Outcome.FAILURE or (slow and outcome is Outcome.SUCCESS):
                 self.backoff = min(self.backoff * 2, RULE.max_open)
                 self.enter(State.OPEN, now)
             elif outcome is Outcome.SUCCESS:

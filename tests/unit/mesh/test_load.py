@@ -143,3 +143,23 @@ def test_a_throttle_lets_everything_pass_again_after_its_window() -> None:
     assert throttle.chance() > 0.9
     now[0] += 61
     assert sent(throttle, rounds=1, calls=100, capacity=100) == 100
+
+
+def test_an_outage_followed_by_one_refusal_throttles_nothing() -> None:
+    """500 calls that were rejected by an open circuit or lost never reached the far end: only its own refusals count."""
+    now = [0.0]
+    throttle = Throttle(now=lambda: now[0], draw=random.Random(3).random)
+    for _ in range(500):
+        now[0] += 0.008
+        throttle.admit()  # then an open circuit refuses it, or the connection is lost: `ended` is not called
+    throttle.admit()
+    throttle.ended(Overloaded())
+    refused = 0
+    for _ in range(500):
+        try:
+            throttle.admit()
+        except Throttled:
+            refused += 1
+        else:
+            throttle.ended(None)
+    assert refused == 0

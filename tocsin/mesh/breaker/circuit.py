@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _FOREVER = float("inf")
 _PROBE_PAUSE = 1.0
+# A circuit that nobody has called for so long after it would have let a probe pass is idle: nobody knows whether the far end works.
+_IDLE_SECONDS = 60.0
 # Clocks count microseconds: who waits exactly as long as a rejection says must not be rejected again for a rounding error.
 _RESOLUTION = 1e-6
 
@@ -31,7 +33,20 @@ class Permit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerSnapshot:
-    """What a breaker says about itself; ``retry_after`` in seconds, None unless open."""
+    """What a breaker says about itself.
+
+    Attributes:
+        id: its identity in this process.
+        target: what it guards.
+        state: its state.
+        failures: in the window, or in a row, whichever is more.
+        calls: in the window.
+        opened: since when it is open; None when closed.
+        retry_after: seconds until a probe may pass; None unless open.
+        forced: an order keeps it open or closed.
+        idle: it is not closed only because nobody has called since it would let a probe pass. That is no fault.
+        last_failure: when the last failure was recorded; None when there was none.
+    """
 
     id: str
     target: str
@@ -41,6 +56,8 @@ class BreakerSnapshot:
     opened: datetime | None
     retry_after: float | None
     forced: bool = False
+    idle: bool = False
+    last_failure: datetime | None = None
 
 
 class Breaker:
@@ -59,6 +76,7 @@ class Breaker:
         "_failures",
         "_forced",
         "_generation",
+        "_last_failure",
         "_machine",
         "_opened",
         "_probes",
@@ -66,6 +84,7 @@ class Breaker:
         "_shared",
         "_state",
         "_successes",
+        "_touched",
         "_until",
         "_window",
         "id",
@@ -102,6 +121,8 @@ class Breaker:
         self._generation = 0
         self._consecutive = 0
         self._forced = False
+        self._touched = float("-inf")
+        self._last_failure: datetime | None = None
         self._enter(State.CLOSED)
         for listener in listeners:
             self.add_listener(listener)
@@ -110,6 +131,16 @@ class Breaker:
     def state(self) -> State:
         """The current state. An open breaker becomes half open when the next call asks, not by itself."""
         return self._state
+
+    @property
+    def admits(self) -> bool:
+        """Whether `admit` would give a permit now; asking changes nothing."""
+        if self._state is State.CLOSED:
+            return True
+        now = self._clock.monotonic()
+        if self._state is State.OPEN:
+            return self._until - now <= _RESOLUTION
+        return sum(probe.expires > now for probe in self._probes) < self._rule.half_open_permits
 
     def add_listener(self, listener: "pybreaker.CircuitBreakerListener") -> None:
         """Tells ``listener`` about each later change of state."""
@@ -132,7 +163,7 @@ class Breaker:
         """
         if self._state is State.CLOSED:
             return self._shared
-        now = self._clock.monotonic()
+        now = self._touched = self._clock.monotonic()
         if self._state is State.OPEN:
             if self._until - now > _RESOLUTION:
                 raise self._rejection(self._until - now)
@@ -159,15 +190,31 @@ class Breaker:
         Args:
             permit: what ``admit`` gave.
             outcome: what the attempt says about the far end.
-            slow: it took more than 80 % of its declared timeout.
+            slow: it took more than 80 % of its declared timeout; a slow probe is a failed probe.
         """
+        if outcome is Outcome.FAILURE:
+            self._last_failure = self._clock.now()
         if permit.generation != self._generation:
             return
         if self._state is State.CLOSED:
             if outcome is not Outcome.IGNORED:
                 self._count(failed=outcome is Outcome.FAILURE, slow=slow)
         else:
-            self._probed(permit, outcome)
+            self._probed(permit, Outcome.FAILURE if slow and outcome is Outcome.SUCCESS else outcome)
+
+    def proved(self, permit: Permit) -> Permit:
+        """Tells that a stream was accepted: its far end sent the initial metadata.
+
+        One such proof closes a half-open breaker, for a stream may last for hours and be the only call. While the breaker is closed it
+        counts nothing, so that a stream that ends at once in an error, again and again, opens it.
+
+        Returns:
+            The permit for the rest of the stream: a later failure counts in the generation that the proof began.
+        """
+        if permit.generation == self._generation and self._state is State.HALF_OPEN and permit in self._probes:
+            self._enter(State.CLOSED)
+            return self._shared
+        return permit
 
     def _count(self, *, failed: bool, slow: bool) -> None:
         window = self._window
@@ -213,7 +260,7 @@ class Breaker:
             self._failures = self._calls = self._consecutive = 0
             self._window.clear()
         elif state is State.OPEN:
-            self._until = self._clock.monotonic() + self._open_seconds()
+            self._until = self._touched = self._clock.monotonic() + self._open_seconds()
             self._opened = self._opened or self._clock.now()
         self._tell()
 
@@ -233,9 +280,13 @@ class Breaker:
         return min(self._backoff * spread, self._rule.max_open)
 
     def hasten(self) -> None:
-        """Lets the next call of an open breaker probe, for the far end seems to be back; a failure waits as at first."""
+        """Lets the next call of an open breaker probe, for the far end seems to be back; a failure waits as at first.
+
+        Until that call the breaker is idle, for what opened it is over.
+        """
         if self._state is State.OPEN and not self._forced:
             self._until = self._clock.monotonic()
+            self._touched = float("-inf")
             self._backoff = self._rule.open / 2  # a failed probe doubles it
 
     def reset(self) -> bool:
@@ -289,6 +340,8 @@ class Breaker:
             opened=self._opened,
             retry_after=max(0.0, self._until - now) if self._state is State.OPEN and self._until != _FOREVER else None,
             forced=self._forced,
+            idle=self._state is not State.CLOSED and not self._forced and self.admits and now - self._touched > _IDLE_SECONDS,
+            last_failure=self._last_failure,
         )
 
     def now(self) -> float:

@@ -5,7 +5,7 @@ along with the answer), and errors are those of `tocsin.errors`. A stream begins
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import nullcontext
 from typing import Any, Final, NamedTuple, cast
 
@@ -13,15 +13,10 @@ import grpc
 
 from tocsin.errors import DeadlineExceeded, Unavailable
 from tocsin.mesh.breaker import Permit
-from tocsin.mesh.client.method import MINIMUM, Metadata, Method
+from tocsin.mesh.client.method import MINIMUM, Metadata
+from tocsin.mesh.client.ways import Way, Ways
 from tocsin.mesh.retry import retryable
 from tocsin.telemetry import TRACEPARENT, current_traceparent
-
-Wire = Callable[[], Any]
-"""Gives gRPC's own multi-callable; asked at each attempt, because a mesh that was stopped and started has new channels."""
-
-Detour = Callable[[set[str]], Awaitable[Wire | None]]
-"""Gives the wire to a replica that is not in the set and adds it there; None when the common wire must do."""
 
 _NO_SPAN: Final = nullcontext()
 
@@ -43,10 +38,9 @@ def _now() -> float:
 class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
     """Calls a method with one request and one answer."""
 
-    def __init__(self, method: Method, wire: Wire, detour: Detour) -> None:
-        self._method = method
-        self._wire = wire
-        self._detour = detour
+    def __init__(self, ways: Ways) -> None:
+        self._ways = ways
+        self._method = ways.common.method
 
     def __call__(self, request: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> Any:
         """A coroutine that returns the answer.
@@ -73,25 +67,27 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
         deadline = method.deadline(timeout)
         headers = method.headers(metadata)
         trace = method.trace()
-        tried: set[str] = set()
+        ways, tried = self._ways, set[str]()
 
-        async def elsewhere() -> Any:
-            wire = await self._detour(tried) or self._wire
-            return await self._attempt(wire, request, deadline, headers, trace, options, seen)
+        async def attempt() -> Any:
+            way = await ways.next(tried) if ways.many else ways.common
+            return await self._attempt(way, request, deadline, headers, trace, options, seen)
 
         try:
             if method.hedger is not None:
-                return await method.hedger.run(elsewhere)
-            return await self._attempt(self._wire, request, deadline, headers, trace, options, seen)
+                return await method.hedger.run(attempt)
+            if ways.many:
+                return await attempt()
+            return await self._attempt(ways.common, request, deadline, headers, trace, options, seen)
         except Unavailable as error:
             if method.retrier is None or not retryable(error):
                 raise
             first = error
-        return await method.retrier.after(first, elsewhere, lambda: deadline - _now() - MINIMUM)
+        return await method.retrier.after(first, attempt, lambda: deadline - _now() - MINIMUM)
 
     async def _attempt(
         self,
-        wire: Wire,
+        way: Way,
         request: Any,
         deadline: float,
         headers: Metadata,
@@ -99,7 +95,7 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
         options: dict[str, Any],
         seen: list[Any] | None,
     ) -> Any:
-        method = self._method
+        method, wire = way
         span = method.span(trace)
         with span or _NO_SPAN:
             started = _now()
@@ -123,9 +119,8 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
 class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
     """Calls a method with a stream of requests and one answer; never tried again, because the requests are spent."""
 
-    def __init__(self, method: Method, wire: Wire) -> None:
-        self._method = method
-        self._wire = wire
+    def __init__(self, ways: Ways) -> None:
+        self._ways = ways
 
     def __call__(self, request_iterator: Any = None, timeout: float | None = None, metadata: Extra = None, *_: Any, **options: Any) -> Any:
         """A coroutine that sends what ``request_iterator`` yields and returns the answer; an error of the iterator is raised here."""
@@ -138,13 +133,14 @@ class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
         return await _reply(value, seen[-1])
 
     async def _call(self, requests: Any, timeout: float | None, metadata: Extra, options: dict[str, Any], seen: list[Any]) -> Any:
-        method = self._method
+        ways = self._ways
+        method, wire = await ways.next(set()) if ways.many else ways.common
         deadline, headers, trace = method.deadline(timeout), method.headers(metadata), method.trace()
         started = _now()
         permit = method.admit(deadline - started)
         source = Requests(requests)
         try:
-            call = self._wire()(aiter(source), timeout=deadline - started, metadata=_traced(headers, trace), **options)
+            call = wire()(aiter(source), timeout=deadline - started, metadata=_traced(headers, trace), **options)
             seen.append(call)
             value = await call
         except grpc.aio.AioRpcError as error:
@@ -161,22 +157,19 @@ class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
 class UnaryStream(grpc.aio.UnaryStreamMultiCallable[Any, Any]):
     """Calls a method with one request and a stream of answers; tried again until the first answer came, if it is idempotent."""
 
-    def __init__(self, method: Method, wire: Wire, detour: Detour) -> None:
-        self._method = method
-        self._wire = wire
-        self._detour = detour
+    def __init__(self, ways: Ways) -> None:
+        self._ways = ways
 
     def __call__(self, request: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> Any:
         """A `StreamCall`; nothing is sent before its first read."""
-        return StreamCall(self._method, self._wire, request, timeout, metadata, options, detour=self._detour)
+        return StreamCall(self._ways, request, timeout, metadata, options, again=True)
 
 
 class StreamStream(grpc.aio.StreamStreamMultiCallable[Any, Any]):
     """Calls a method with streams both ways; never tried again."""
 
-    def __init__(self, method: Method, wire: Wire) -> None:
-        self._method = method
-        self._wire = wire
+    def __init__(self, ways: Ways) -> None:
+        self._ways = ways
 
     def __call__(self, request_iterator: Any = None, timeout: float | None = None, metadata: Extra = None, *_: Any, **options: Any) -> Any:
         """A `StreamCall`; nothing is sent before its first read or write.
@@ -184,7 +177,7 @@ class StreamStream(grpc.aio.StreamStreamMultiCallable[Any, Any]):
         Without ``request_iterator`` the requests are written with ``write`` and ended with ``done_writing``.
         """
         source = None if request_iterator is None else Requests(request_iterator)
-        return StreamCall(self._method, self._wire, source, timeout, metadata, options)
+        return StreamCall(self._ways, source, timeout, metadata, options, again=False)
 
 
 class Requests:
@@ -218,46 +211,40 @@ class StreamCall:
     """One call whose answers are a stream: an asynchronous iterator, with gRPC's other methods of such a call."""
 
     __slots__ = (
+        "_answered",
+        "_beginning",
         "_call",
         "_cancelled",
         "_deadline",
-        "_detour",
         "_headers",
         "_method",
         "_options",
         "_permit",
+        "_proved",
+        "_retrier",
         "_source",
         "_started",
         "_timeout",
         "_trace",
         "_tried",
-        "_unproven",
-        "_wire",
+        "_ways",
     )
 
-    def __init__(
-        self,
-        method: Method,
-        wire: Wire,
-        source: Any,
-        timeout: float | None,
-        metadata: Extra,
-        options: dict[str, Any],
-        *,
-        detour: Detour | None = None,
-    ) -> None:
+    def __init__(self, ways: Ways, source: Any, timeout: float | None, metadata: Extra, options: dict[str, Any], *, again: bool) -> None:
+        method = ways.common.method
+        self._ways = ways
         self._method = method
-        self._wire = wire
+        self._retrier = method.retrier if again else None
         self._source = source
         self._options = options
         self._deadline = method.deadline(timeout)
         self._headers = method.headers(metadata)
         self._trace = method.trace()
-        self._detour = detour
         self._tried: set[str] = set()
         self._call: Any = None
+        self._beginning = asyncio.Lock()
         self._permit: Permit | None = None
-        self._unproven = True
+        self._proved = self._answered = False
         self._cancelled = False
         self._started = self._timeout = 0.0
 
@@ -278,11 +265,12 @@ class StreamCall:
         """
         if self._call is not None:
             return await self._read()
-        retrier = self._method.retrier
+        retrier = self._retrier
         try:
-            return await self._first()
+            await self._begun()
+            return await self._read()
         except Unavailable as error:
-            if self._detour is None or retrier is None or not retryable(error):
+            if retrier is None or not retryable(error):
                 raise
             first = error
         return await retrier.after(first, self._again, lambda: self._deadline - _now() - MINIMUM)
@@ -293,7 +281,7 @@ class StreamCall:
         Raises:
             TocsinError: the stream has failed.
         """
-        call = self._begun()
+        call = await self._begun()
         try:
             await call.write(request)
         except grpc.aio.AioRpcError as error:
@@ -301,7 +289,7 @@ class StreamCall:
 
     async def done_writing(self) -> None:
         """Tells the far end that no more requests come."""
-        await self._begun().done_writing()
+        await (await self._begun()).done_writing()
 
     def cancel(self) -> bool:
         """Ends the call; a read under way raises CancelledError. Returns False if it was over."""
@@ -315,27 +303,27 @@ class StreamCall:
 
     async def initial_metadata(self) -> Metadata:
         """The metadata that came before the first answer; begins the call if need be."""
-        return tuple(await self._begun().initial_metadata())
+        return tuple(await (await self._begun()).initial_metadata())
 
     async def trailing_metadata(self) -> Metadata:
         """The metadata that came after the last answer; empty when the call never began."""
         return () if self._call is None else tuple(await self._call.trailing_metadata())
 
-    async def _first(self) -> Any:
-        self._open()
+    async def _again(self) -> Any:
+        await self._open()
         return await self._read()
 
-    async def _again(self) -> Any:
-        if self._detour is not None:
-            self._wire = await self._detour(self._tried) or self._wire
-        return await self._first()
-
-    def _begun(self) -> Any:
+    async def _begun(self) -> Any:
+        """The call, which the first read or write begins; both may come at once."""
         if self._call is None:
-            self._open()
+            async with self._beginning:
+                if self._call is None:
+                    await self._open()
         return self._call
 
-    def _open(self) -> None:
+    async def _open(self) -> None:
+        ways = self._ways
+        self._method, dial = await ways.next(self._tried) if ways.many else ways.common
         if self._cancelled:
             raise asyncio.CancelledError
         self._started = _now()
@@ -343,9 +331,9 @@ class StreamCall:
         if self._timeout <= 0:
             raise DeadlineExceeded
         self._permit = self._method.admit(self._timeout)
-        self._unproven = True
+        self._proved = self._answered = False
         metadata = _traced(self._headers, self._trace)
-        wire = self._wire()
+        wire = dial()
         if isinstance(self._source, Requests):
             self._call = wire(aiter(self._source), timeout=self._timeout, metadata=metadata, **self._options)
         elif self._source is None:
@@ -354,8 +342,14 @@ class StreamCall:
             self._call = wire(self._source, timeout=self._timeout, metadata=metadata, **self._options)
 
     async def _read(self) -> Any:
+        call = self._call
         try:
-            message = await self._call.read()
+            if not self._proved:
+                # A server sends its initial metadata as soon as it has accepted the call; the first message may take minutes.
+                await call.initial_metadata()
+                if not call.done():
+                    self._proved, self._permit = True, self._method.proved(self._permit)
+            message = await call.read()
         except grpc.aio.AioRpcError as error:
             raise self._failed(error) from error
         except BaseException:
@@ -363,20 +357,18 @@ class StreamCall:
             if isinstance(self._source, Requests):
                 self._source.reraise()
             raise
-        if self._unproven:
-            self._unproven = False
+        if not self._answered:
+            self._answered = True
             self._method.succeeded(self._permit, _now() - self._started, stream=True)
         return message
 
     def _failed(self, error: grpc.aio.AioRpcError) -> Exception:
         # With the permit gone, a second report of the same end would count nothing twice.
         permit, self._permit = self._permit, None
-        self._unproven = False
-        return self._method.failed(permit, error, _now() - self._started, self._timeout)
+        return self._method.failed(permit, error, _now() - self._started, self._timeout, proved=self._proved)
 
     def _abandon(self) -> None:
         permit, self._permit = self._permit, None
-        self._unproven = False
         self._method.abandoned(permit)
 
 

@@ -3,22 +3,26 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextvars import Context
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import grpc
 
-from tocsin.mesh.client.calls import Detour, StreamStream, StreamUnary, UnaryStream, UnaryUnary, Wire
-from tocsin.mesh.client.detours import Detours
+from tocsin.mesh.client.calls import StreamStream, StreamUnary, UnaryStream, UnaryUnary
 from tocsin.mesh.client.method import Method, Target
 from tocsin.mesh.client.recovery import Recovery
+from tocsin.mesh.client.replicas import Replicas
+from tocsin.mesh.client.ways import Way, Ways, Wire
 from tocsin.mesh.policy import Kind, MethodPolicy, PolicyError
 
 Dial = Callable[[bool], grpc.aio.Channel]
 """Makes gRPC's own channel; the argument says whether endpoints must report SERVING."""
 
-Replica = Callable[[str], "MeshChannel"]
-"""The channel to one replica, by its address."""
-
+_CALLS: Final = {
+    Kind.UNARY_UNARY: UnaryUnary,
+    Kind.UNARY_STREAM: UnaryStream,
+    Kind.STREAM_UNARY: StreamUnary,
+    Kind.STREAM_STREAM: StreamStream,
+}
 
 # A new connection that does not stand after so many seconds is not better than the old one.
 _READY_SECONDS = 5.0
@@ -31,24 +35,25 @@ class MeshChannel(grpc.aio.Channel):
     service reports that it cannot work, so that it can still say why.
     """
 
-    def __init__(self, *, target: Target, methods: Mapping[str, MethodPolicy], dial: Dial, detours: Detours, replica: Replica) -> None:
+    def __init__(
+        self, *, target: Target, methods: Mapping[str, MethodPolicy], dial: Dial, replicas: "Replicas[MeshChannel] | None"
+    ) -> None:
         """Connects nothing.
 
         Args:
             target: what is called.
             methods: the policies.
             dial: makes connections.
-            detours: where further attempts go.
-            replica: the channel to one replica that they name.
+            replicas: of the service, with a channel each; None for a channel to one of them.
         """
         self._target = target
-        self._detours = detours
-        self._replica = replica
+        self._replicas = replicas
         self._methods = methods
         self._dial = dial
         self._wires: dict[bool, grpc.aio.Channel] = {}
         self._retiring: dict[asyncio.Task[None], grpc.aio.Channel] = {}
         self._callables: dict[tuple[Any, ...], Any] = {}
+        self._ways: dict[tuple[Any, ...], Way] = {}
         self._recovery = Recovery(self)
 
     @property
@@ -76,30 +81,31 @@ class MeshChannel(grpc.aio.Channel):
         key = (kind, path, serializer, deserializer)
         found = self._callables.get(key)
         if found is None:
-            policy = self._methods.get(path)
-            if policy is None:
-                raise PolicyError([f"{path}: the contract has no policy for it"])
-            wire = self.wire_of(kind, path, serializer, deserializer, checked=not policy.is_control)
-            method = Method(policy=policy, target=self._target, recovery=self._recovery)
-            if kind is Kind.STREAM_UNARY:
-                found = StreamUnary(method, wire)
-            elif kind is Kind.STREAM_STREAM:
-                found = StreamStream(method, wire)
-            else:
-                detour = self._detour_of(kind, path, serializer, deserializer)
-                found = (UnaryUnary if kind is Kind.UNARY_UNARY else UnaryStream)(method, wire, detour)
-            self._callables[key] = found
+            common = self.way(key)
+            replicated = self._replicas is not None and not common.method.policy.is_control
+            ways = _ReplicaWays(common, self._replicas, key) if self._replicas is not None and replicated else Ways(common)
+            found = self._callables[key] = _CALLS[kind](ways)
         return found
 
-    def _detour_of(self, kind: Kind, path: str, serializer: Any, deserializer: Any) -> Detour:
-        async def detour(tried: set[str]) -> Wire | None:
-            name = await self._detours.next(tried)
-            return None if name is None else self._replica(name).wire_of(kind, path, serializer, deserializer)
+    def way(self, key: tuple[Kind, str, Any, Any]) -> Way:
+        """The stages of one method and gRPC's own multi-callable, on this connection; made once.
 
-        return detour
+        Args:
+            key: kind, path, serializer and deserializer.
 
-    def wire_of(self, kind: Kind, path: str, serializer: Any, deserializer: Any, *, checked: bool = True) -> Wire:
-        """gRPC's own multi-callable on this connection, without the stages of the policy."""
+        Raises:
+            PolicyError: the contract has no policy for the method.
+        """
+        found = self._ways.get(key)
+        if found is None:
+            policy = self._methods.get(key[1])
+            if policy is None:
+                raise PolicyError([f"{key[1]}: the contract has no policy for it"])
+            method = Method(policy=policy, target=self._target, recovery=self._recovery)
+            found = self._ways[key] = Way(method, self._wire_of(*key, checked=not policy.is_control))
+        return found
+
+    def _wire_of(self, kind: Kind, path: str, serializer: Any, deserializer: Any, *, checked: bool) -> Wire:
         made_for: grpc.aio.Channel | None = None
         made: Any = None
 
@@ -184,6 +190,28 @@ class MeshChannel(grpc.aio.Channel):
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+class _ReplicaWays(Ways):
+    """The ways of one method to the replicas of a service."""
+
+    __slots__ = ("_key", "_replicas")
+
+    def __init__(self, common: Way, replicas: Replicas[MeshChannel], key: tuple[Kind, str, Any, Any]) -> None:
+        super().__init__(common)
+        self._replicas = replicas
+        self._key = key
+
+    @property
+    def many(self) -> bool:
+        return self._replicas.many
+
+    async def next(self, tried: set[str]) -> Way:
+        found = await self._replicas.next(tried, admits=self._admits)
+        return self.common if found is None else found.way(self._key)
+
+    def _admits(self, replica: MeshChannel) -> bool:
+        return replica.way(self._key).method.admits
 
 
 async def _stands(channel: grpc.aio.Channel) -> bool:

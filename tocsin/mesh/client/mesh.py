@@ -12,10 +12,10 @@ from tocsin.config import ConfigError, ServiceSettings
 from tocsin.errors import Unavailable
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client.channel import MeshChannel
-from tocsin.mesh.client.detours import Detours
 from tocsin.mesh.client.method import Target
-from tocsin.mesh.client.options import Ejection, channel_options
-from tocsin.mesh.client.targets import problems
+from tocsin.mesh.client.options import channel_options
+from tocsin.mesh.client.replicas import Replicas
+from tocsin.mesh.client.targets import fixed_endpoints, problems
 from tocsin.mesh.client.throttle import Throttle
 from tocsin.mesh.client.upkeep import Key, Upkeep
 from tocsin.mesh.identity import Identity, Keyring
@@ -25,8 +25,8 @@ from tocsin.mesh.retry import RetryBudget
 from tocsin.telemetry import Telemetry
 
 _GRACE = 1.0
-# A replica of three that fails every call must be covered until it is ejected, after five seconds: 40 % of a token a call at 500 calls a
-# second. Half of the budget is ever spent. What protects a service that fails altogether is the breaker.
+# A replica of three that fails every call must be covered until its breakers are open, and again at each probe: 40 % of a token a call.
+# Half of the budget is ever spent. What protects a service that fails altogether is the breaker.
 _RETRIES = 2000.0
 
 
@@ -52,7 +52,6 @@ class Mesh:
         methods: Mapping[str, MethodPolicy] | None = None,
         targets: Mapping[str, str] | None = None,
         plaintext: bool = False,
-        ejection: Ejection | None = None,
     ) -> None:
         """Prepares everything; nothing connects before the first call.
 
@@ -65,12 +64,10 @@ class Mesh:
             methods: policies beyond those of the contract.
             targets: gRPC targets by service name; those of the settings unless given.
             plaintext: for measurements alone: no TLS.
-            ejection: when replicas that fail get no more calls; the usual rule unless given.
         """
         self.service = service
         self._settings = settings
         self._clock = clock
-        self._ejection = ejection or Ejection()
         self._telemetry = telemetry
         self._breakers = breakers
         self._methods = policies() if methods is None else {**policies(), **methods}
@@ -122,19 +119,21 @@ class Mesh:
             throttle=Throttle(now=self._clock.monotonic),
         )
 
-        async def endpoints() -> Sequence[str]:
-            # One replica has no others to turn to.
-            return await self.endpoints(service) if endpoint is None else ()
-
-        def replica(name: str) -> MeshChannel:
-            return self.channel(service, endpoint=name)
-
         return MeshChannel(
             target=target,
             methods=self._methods,
             dial=lambda checked: self._dial(service, address, checked=checked),
-            detours=Detours(endpoints=endpoints, replica=replica),
-            replica=replica,
+            replicas=self._replicas(service) if endpoint is None else None,
+        )
+
+    def _replicas(self, service: str) -> Replicas[MeshChannel]:
+        async def endpoints() -> Sequence[str]:
+            return await self.endpoints(service)
+
+        return Replicas(
+            endpoints=endpoints,
+            channel=lambda address: self.channel(service, endpoint=address),
+            fixed=fixed_endpoints(self._target(service)),
         )
 
     def _target(self, service: str) -> str:
@@ -153,7 +152,7 @@ class Mesh:
     def _dial(self, service: str, address: str, *, checked: bool) -> grpc.aio.Channel:
         if self._stopped:
             raise MeshStopped
-        options = channel_options(self._settings, server_name=service, checked=checked, ejection=self._ejection)
+        options = channel_options(self._settings, server_name=service, checked=checked)
         if self._keyring is None:
             return grpc.aio.insecure_channel(address, options=options)
         return grpc.aio.secure_channel(address, self._keyring.valid().channel_credentials(), options=options)
@@ -166,11 +165,9 @@ class Mesh:
             NotResolved: its name has no address now.
         """
         target = self._target(service)
-        scheme, separator, rest = target.partition(":")
-        if separator and scheme in ("ipv4", "ipv6"):
-            return sorted({part.strip() for part in rest.removeprefix("//").lstrip("/").split(",") if part.strip()})
-        if separator and scheme in ("unix", "unix-abstract", "xds"):
-            return [target]
+        fixed = fixed_endpoints(target)
+        if fixed is not None:
+            return fixed
         name = target.removeprefix("dns:").rpartition("/")[2]
         host, _, port = name.rpartition(":")
         try:

@@ -137,9 +137,18 @@ class Method:
             self._rejected.inc()
             raise
 
+    @property
+    def admits(self) -> bool:
+        """Whether the breaker would let an attempt pass now."""
+        return self._breaker is None or self._breaker.admits
+
     def _make_breaker(self) -> Breaker:
         target = self._target
         return target.breakers.get(id=f"{target.label}{self.policy.path}", target=target.service, rule=self.policy.breaker)
+
+    def proved(self, permit: Permit | None) -> Permit | None:
+        """Records that a stream was accepted, by its initial metadata; the permit for the rest of the stream."""
+        return permit if permit is None or self._breaker is None else self._breaker.proved(permit)
 
     def succeeded(self, permit: Permit | None, seconds: float, *, stream: bool = False) -> None:
         """Records a successful attempt, or the first message of a stream, after ``seconds``."""
@@ -149,15 +158,31 @@ class Method:
         self._budget.succeeded()
         self._durations.succeeded(seconds)
 
-    def failed(self, permit: Permit | None, error: grpc.aio.AioRpcError, seconds: float, timeout: float) -> TocsinError:
-        """Records an attempt that failed after ``seconds`` of its ``timeout``, and returns the error to raise."""
+    def failed(
+        self, permit: Permit | None, error: grpc.aio.AioRpcError, seconds: float, timeout: float, *, proved: bool = False
+    ) -> TocsinError:
+        """Records how an attempt failed, and returns the error to raise.
+
+        Args:
+            permit: what `admit` gave.
+            error: gRPC's own.
+            seconds: how long the attempt took.
+            timeout: how long it might have taken.
+            proved: it is a stream that was accepted; that it ends at its declared time is no failure.
+        """
         found = status.from_rpc(error, target=self._target.service)
+        lost = status.is_lost(error)
+        now = asyncio.get_running_loop().time()
+        counts = not lost or self._recovery.lost(now - seconds, now)
         if permit is not None and self._breaker is not None:
             outcome = status.outcome_of(found, truncated=timeout < self.policy.timeout / 2)
-            self._breaker.record(permit, outcome, slow=seconds > _SLOW * self.policy.timeout)
+            if not counts or (proved and isinstance(found, DeadlineExceeded)):
+                outcome = Outcome.IGNORED
+            self._breaker.record(permit, outcome, slow=not proved and seconds > _SLOW * self.policy.timeout)
             if self._breaker.state is State.OPEN:
                 self._recovery.opened(self._breaker)
-        self._target.throttle.ended(found)
+        if not lost:
+            self._target.throttle.ended(found)
         if retryable(found):
             self._budget.failed()
         self._durations.observe(error.code(), seconds)

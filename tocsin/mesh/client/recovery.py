@@ -1,4 +1,8 @@
-"""Open circuits probe as soon as the connection is back: a service that was restarted is not kept waiting for a timer."""
+"""What the connection to a target says about its circuits.
+
+Open circuits probe as soon as the connection is back: a service that was restarted is not kept waiting for a timer. And the calls that end
+together with one connection are one failure.
+"""
 
 import asyncio
 from collections.abc import Awaitable
@@ -31,7 +35,23 @@ class Recovery:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._open: set[Breaker] = set()
+        self._lost = float("-inf")
         self._watch: asyncio.Task[None] | None = None
+
+    def lost(self, started: float, now: float) -> bool:
+        """Takes note of a call that ended because the connection broke or could not be made.
+
+        Args:
+            started: when the call began, on the event loop's clock.
+            now: when it ended.
+
+        Returns:
+            False when the call was under way at the last loss already: it was lost with the same connection.
+        """
+        if started <= self._lost:
+            return False
+        self._lost = now
+        return True
 
     def opened(self, breaker: Breaker) -> None:
         """``breaker`` is open now."""

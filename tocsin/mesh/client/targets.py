@@ -21,6 +21,22 @@ def problems(targets: Mapping[str, str], env: Mapping[str, str]) -> Iterator[str
             yield f"the target of {service}, {target!r}: {reason}"
 
 
+def fixed_endpoints(target: str) -> list[str] | None:
+    """The addresses that a target names itself, in order; None when its name has to be resolved."""
+    scheme, separator, rest = target.partition(":")
+    if separator and scheme in _ADDRESSES:
+        return sorted({part.strip() for part in rest.removeprefix("//").lstrip("/").split(",") if part.strip()})
+    if separator and scheme in (*_PATHS, "xds"):
+        return [target]
+    name = target.removeprefix("dns:").rpartition("/")[2]
+    host = name.rpartition(":")[0].strip("[]")
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return [name]
+
+
 def _problem(target: str, env: Mapping[str, str]) -> str:
     scheme, separator, rest = target.partition(":")
     if separator and scheme in _ADDRESSES:

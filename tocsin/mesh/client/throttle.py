@@ -15,6 +15,8 @@ from tocsin.mesh.shedding import Overloaded
 _BUCKETS: Final = 10
 _SECONDS: Final = 30.0
 _K: Final = 2.0
+_LEAST: Final = 20
+"""So few requests in a window tell nothing: after an idle time a single refusal would throttle half of the calls."""
 _RETRY_SECONDS: Final = 1.0
 
 
@@ -42,31 +44,35 @@ class Throttle:
         self._accepts = [0] * _BUCKETS
 
     def admit(self) -> None:
-        """Counts a call.
+        """Lets a call pass, or refuses it.
 
         Raises:
-            Throttled: it must not be made.
+            Throttled: it must not be made. A call that is refused here counts as a request, as the book has it.
         """
         now = self._now()
-        chance = self.chance() if now < self._until else 0.0
-        self._requests[self._bucket(now)] += 1
-        if chance and self._draw() < chance:
+        if now < self._until and self._draw() < self.chance():
+            self._requests[self._bucket(now)] += 1
             raise Throttled(retry_after=_RETRY_SECONDS)
 
     def ended(self, error: TocsinError | None) -> None:
-        """Counts how a call ended that was made: only `Overloaded` says that it was not accepted."""
+        """Counts a call that the far end answered; only `Overloaded` says that it was not accepted.
+
+        What never reached the far end (an open circuit, a lost connection, a call given up) says nothing of its load and is not counted.
+        """
         now = self._now()
+        bucket = self._bucket(now)
+        self._requests[bucket] += 1
         if error is not None and error.error_reason == Overloaded.reason:
             self._until = now + _SECONDS  # until then a chance is worth computing
         else:
-            self._accepts[self._bucket(now)] += 1
+            self._accepts[bucket] += 1
 
     def chance(self) -> float:
         """The probability that a call is refused now."""
         oldest = int(self._now() * _BUCKETS / _SECONDS) - _BUCKETS
         live = [index for index, number in enumerate(self._numbers) if number > oldest]
         requests, accepts = sum(self._requests[index] for index in live), sum(self._accepts[index] for index in live)
-        return max(0.0, (requests - _K * accepts) / (requests + 1))
+        return max(0.0, (requests - _K * accepts) / (requests + 1)) if requests >= _LEAST else 0.0
 
     def _bucket(self, now: float) -> int:
         number = int(now * _BUCKETS / _SECONDS)

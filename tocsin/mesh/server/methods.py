@@ -129,6 +129,11 @@ def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, parts: Par
     return grpc.stream_stream_rpc_method_handler(body, request_deserializer=reads, response_serializer=writes)
 
 
+async def _accept_stream(context: Context) -> None:
+    """Tells the caller of a stream at once that it was accepted: a quiet one has no message for minutes."""
+    await context.send_initial_metadata(())
+
+
 def _unary(function: Callable[..., Any], parse: Parse | None, serialize: Serialize) -> Callable[[Any, Context], Any]:
     async def body(request: Any, context: Context) -> bytes:
         return serialize(await function(request if parse is None else parse(request), context))
@@ -138,7 +143,9 @@ def _unary(function: Callable[..., Any], parse: Parse | None, serialize: Seriali
 
 def _yielding(function: Callable[..., Any], parse: Parse | None, serialize: Serialize) -> Callable[[Any, Context], Any]:
     async def body(request: Any, context: Context) -> None:
-        async with aclosing(function(request if parse is None else parse(request), context)) as replies:
+        parsed = request if parse is None else parse(request)
+        await _accept_stream(context)
+        async with aclosing(function(parsed, context)) as replies:
             async for reply in replies:
                 await context.write(serialize(reply))
 
@@ -147,6 +154,8 @@ def _yielding(function: Callable[..., Any], parse: Parse | None, serialize: Seri
 
 def _writing(function: Callable[..., Any], parse: Parse | None, _serialize: Serialize) -> Callable[[Any, Context], Any]:
     async def body(request: Any, context: Context) -> None:
-        await function(request if parse is None else parse(request), context)
+        parsed = request if parse is None else parse(request)
+        await _accept_stream(context)
+        await function(parsed, context)
 
     return body

@@ -29,7 +29,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tocsin/api/mesh/v1/mesh_service.proto\x12\x12tocsin.api.mesh.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x12\n\x10GetStatusRequest\"\xd8\x03\n\x06Status\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x06health\x18\x05 \x01(\x0e\x32!.tocsin.api.mesh.v1.Status.Health\x12\x34\n\x0c\x64\x65pendencies\x18\x06 \x03(\x0b\x32\x1e.tocsin.api.mesh.v1.Dependency\x12<\n\x10\x63ircuit_breakers\x18\x07 \x03(\x0b\x32\".tocsin.api.mesh.v1.CircuitBreaker\x12)\n\x06\x66\x61ults\x18\x08 \x03(\x0b\x32\x19.tocsin.api.mesh.v1.Fault\x12\x30\n\x07methods\x18\t \x03(\x0b\x32\x1f.tocsin.api.mesh.v1.MethodStats\x12\x15\n\rbucket_bounds\x18\n \x03(\x01\"L\n\x06Health\x12\x16\n\x12HEALTH_UNSPECIFIED\x10\x00\x12\x0b\n\x07HEALTHY\x10\x01\x12\x0c\n\x08\x44\x45GRADED\x10\x02\x12\x0f\n\x0bUNAVAILABLE\x10\x03\"]\n\nDependency\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\x06health\x18\x02 \x01(\x0e\x32!.tocsin.api.mesh.v1.Status.Health\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xbc\x02\n\x0e\x43ircuitBreaker\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32(.tocsin.api.mesh.v1.CircuitBreaker.State\x12\x10\n\x08\x66\x61ilures\x18\x04 \x01(\r\x12\r\n\x05\x63\x61lls\x18\x05 \x01(\r\x12/\n\x0bopened_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x0bretry_after\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x66orced\x18\x08 \x01(\x08\"C\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06\x43LOSED\x10\x01\x12\x08\n\x04OPEN\x10\x02\x12\r\n\tHALF_OPEN\x10\x03\"E\n\x14ResetBreakersRequest\x12\x17\n\x06target\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x14\n\x02id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"&\n\x15ResetBreakersResponse\x12\r\n\x05reset\x18\x01 \x03(\t\"\x8a\x01\n\x14\x46orceBreakersRequest\x12\x17\n\x06target\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x14\n\x02id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x43\n\x05state\x18\x03 \x01(\x0e\x32(.tocsin.api.mesh.v1.CircuitBreaker.StateB\n\xbaH\x07\x82\x01\x04\x18\x01\x18\x02\"\'\n\x15\x46orceBreakersResponse\x12\x0e\n\x06\x66orced\x18\x01 \x03(\t\"\xd4\x01\n\x05\x46\x61ult\x12<\n\x06method\x18\x01 \x01(\tB,\xbaH)r\'\x18\x80\x02\x32\"^(/[A-Za-z0-9_.]+/[A-Za-z0-9_]*)?$\x12,\n\x07percent\x18\x02 \x01(\x01\x42\x1b\xe2\x41\x01\x02\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@!\x00\x00\x00\x00\x00\x00\x00\x00\x12\x37\n\x05\x64\x65lay\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\r\xbaH\n\xaa\x01\x07\"\x03\x08\x90\x1c\x32\x00\x12\x18\n\x05\x61\x62ort\x18\x04 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x10(\x00\x12\x0c\n\x04\x64rop\x18\x05 \x01(\x08\"C\n\x0fSetFaultRequest\x12\x30\n\x05\x66\x61ult\x18\x01 \x01(\x0b\x32\x19.tocsin.api.mesh.v1.FaultB\x06\xbaH\x03\xc8\x01\x01\"\'\n\x10SetFaultResponse\x12\x13\n\x0bincarnation\x18\x01 \x01(\t\".\n\x12\x43learFaultsRequest\x12\x18\n\x06method\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"&\n\x13\x43learFaultsResponse\x12\x0f\n\x07methods\x18\x01 \x03(\t\"n\n\x0bMethodStats\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\x03\x12\x0e\n\x06\x65rrors\x18\x04 \x01(\x03\x12\x0f\n\x07seconds\x18\x05 \x01(\x01\x12\x0f\n\x07\x62uckets\x18\x06 \x03(\x03\x32\xd7\x04\n\x0bMeshService\x12R\n\tGetStatus\x12$.tocsin.api.mesh.v1.GetStatusRequest\x1a\x1a.tocsin.api.mesh.v1.Status\"\x03\x90\x02\x01\x12y\n\rResetBreakers\x12(.tocsin.api.mesh.v1.ResetBreakersRequest\x1a).tocsin.api.mesh.v1.ResetBreakersResponse\"\x13\x90\x02\x02\x8a\xe7\x18\x0c\"\nmesh:write\x12y\n\rForceBreakers\x12(.tocsin.api.mesh.v1.ForceBreakersRequest\x1a).tocsin.api.mesh.v1.ForceBreakersResponse\"\x13\x90\x02\x02\x8a\xe7\x18\x0c\"\nmesh:write\x12j\n\x08SetFault\x12#.tocsin.api.mesh.v1.SetFaultRequest\x1a$.tocsin.api.mesh.v1.SetFaultResponse\"\x13\x90\x02\x02\x8a\xe7\x18\x0c\"\nmesh:write\x12s\n\x0b\x43learFaults\x12&.tocsin.api.mesh.v1.ClearFaultsRequest\x1a\'.tocsin.api.mesh.v1.ClearFaultsResponse\"\x13\x90\x02\x02\x8a\xe7\x18\x0c\"\nmesh:write\x1a\x1d\x8a\xe7\x18\x19\n\x02\x08\x02*\x08internal0\x01:\x07gatewayb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tocsin/api/mesh/v1/mesh_service.proto\x12\x12tocsin.api.mesh.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x12\n\x10GetStatusRequest\"\xd8\x03\n\x06Status\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x06health\x18\x05 \x01(\x0e\x32!.tocsin.api.mesh.v1.Status.Health\x12\x34\n\x0c\x64\x65pendencies\x18\x06 \x03(\x0b\x32\x1e.tocsin.api.mesh.v1.Dependency\x12<\n\x10\x63ircuit_breakers\x18\x07 \x03(\x0b\x32\".tocsin.api.mesh.v1.CircuitBreaker\x12)\n\x06\x66\x61ults\x18\x08 \x03(\x0b\x32\x19.tocsin.api.mesh.v1.Fault\x12\x30\n\x07methods\x18\t \x03(\x0b\x32\x1f.tocsin.api.mesh.v1.MethodStats\x12\x15\n\rbucket_bounds\x18\n \x03(\x01\"L\n\x06Health\x12\x16\n\x12HEALTH_UNSPECIFIED\x10\x00\x12\x0b\n\x07HEALTHY\x10\x01\x12\x0c\n\x08\x44\x45GRADED\x10\x02\x12\x0f\n\x0bUNAVAILABLE\x10\x03\"]\n\nDependency\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\x06health\x18\x02 \x01(\x0e\x32!.tocsin.api.mesh.v1.Status.Health\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\x81\x03\n\x0e\x43ircuitBreaker\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32(.tocsin.api.mesh.v1.CircuitBreaker.State\x12\x10\n\x08\x66\x61ilures\x18\x04 \x01(\r\x12\r\n\x05\x63\x61lls\x18\x05 \x01(\r\x12/\n\x0bopened_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x0bretry_after\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x66orced\x18\x08 \x01(\x08\x12\x0c\n\x04idle\x18\t \x01(\x08\x12\x35\n\x11last_failure_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"C\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06\x43LOSED\x10\x01\x12\x08\n\x04OPEN\x10\x02\x12\r\n\tHALF_OPEN\x10\x03\"E\n\x14ResetBreakersRequest\x12\x17\n\x06target\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x14\n\x02id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"&\n\x15ResetBreakersResponse\x12\r\n\x05reset\x18\x01 \x03(\t\"\x8a\x01\n\x14\x46orceBreakersRequest\x12\x17\n\x06target\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x14\n\x02id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x43\n\x05state\x18\x03 \x01(\x0e\x32(.tocsin.api.mesh.v1.CircuitBreaker.StateB\n\xbaH\x07\x82\x01\x04\x18\x01\x18\x02\"\'\n\x15\x46orceBreakersResponse\x12\x0e\n\x06\x66orced\x18\x01 \x03(\t\"\xd4\x01\n\x05\x46\x61ult\x12<\n\x06method\x18\x01 \x01(\tB,\xbaH)r\'\x18\x80\x02\x32\"^(/[A-Za-z0-9_.]+/[A-Za-z0-9_]*)?$\x12,\n\x07percent\x18\x02 \x01(\x01\x42\x1b\xe2\x41\x01\x02\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@!\x00\x00\x00\x00\x00\x00\x00\x00\x12\x37\n\x05\x64\x65lay\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\r\xbaH\n\xaa\x01\x07\"\x03\x08\x90\x1c\x32\x00\x12\x18\n\x05\x61\x62ort\x18\x04 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x10(\x00\x12\x0c\n\x04\x64rop\x18\x05 \x01(\x08\"C\n\x0fSetFaultRequest\x12\x30\n\x05\x66\x61ult\x18\x01 \x01(\x0b\x32\x19.tocsin.api.mesh.v1.FaultB\x06\xbaH\x03\xc8\x01\x01\"\'\n\x10SetFaultResponse\x12\x13\n\x0bincarnation\x18\x01 \x01(\t\".\n\x12\x43learFaultsRequest\x12\x18\n\x06method\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"&\n\x13\x43learFaultsResponse\x12\x0f\n\x07methods\x18\x01 \x03(\t\"n\n\x0bMethodStats\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\x03\x12\x0e\n\x06\x65rrors\x18\x04 \x01(\x03\x12\x0f\n\x07seconds\x18\x05 \x01(\x01\x12\x0f\n\x07\x62uckets\x18\x06 \x03(\x03\x32\xd7\x04\n\x0bMeshService\x12R\n\tGetStatus\x12$.tocsin.api.mesh.v1.GetStatusRequest\x1a\x1a.tocsin.api.mesh.v1.Status\"\x03\x90\x02\x01\x12y\n\rResetBreakers\x12(.tocsin.api.mesh.v1.ResetBreakersRequest\x1a).tocsin.api.mesh.v1.ResetBreakersResponse\"\x13\x90\x02\x02\x8a\xe7\x18\x0c\"\nmesh:write\x12y\n\rForceBreakers\x12(.tocsin.api.mesh.v1.ForceBreakersRequest\x1a).tocsin.api.mesh.v1.ForceBreakersResponse\"\x13\x90\x02\x02\x8a\xe7\x18\x0c\"\nmesh:write\x12j\n\x08SetFault\x12#.tocsin.api.mesh.v1.SetFaultRequest\x1a$.tocsin.api.mesh.v1.SetFaultResponse\"\x13\x90\x02\x02\x8a\xe7\x18\x0c\"\nmesh:write\x12s\n\x0b\x43learFaults\x12&.tocsin.api.mesh.v1.ClearFaultsRequest\x1a\'.tocsin.api.mesh.v1.ClearFaultsResponse\"\x13\x90\x02\x02\x8a\xe7\x18\x0c\"\nmesh:write\x1a\x1d\x8a\xe7\x18\x19\n\x02\x08\x02*\x08internal0\x01:\x07gatewayb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -79,29 +79,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEPENDENCY']._serialized_start=716
   _globals['_DEPENDENCY']._serialized_end=809
   _globals['_CIRCUITBREAKER']._serialized_start=812
-  _globals['_CIRCUITBREAKER']._serialized_end=1128
-  _globals['_CIRCUITBREAKER_STATE']._serialized_start=1061
-  _globals['_CIRCUITBREAKER_STATE']._serialized_end=1128
-  _globals['_RESETBREAKERSREQUEST']._serialized_start=1130
-  _globals['_RESETBREAKERSREQUEST']._serialized_end=1199
-  _globals['_RESETBREAKERSRESPONSE']._serialized_start=1201
-  _globals['_RESETBREAKERSRESPONSE']._serialized_end=1239
-  _globals['_FORCEBREAKERSREQUEST']._serialized_start=1242
-  _globals['_FORCEBREAKERSREQUEST']._serialized_end=1380
-  _globals['_FORCEBREAKERSRESPONSE']._serialized_start=1382
-  _globals['_FORCEBREAKERSRESPONSE']._serialized_end=1421
-  _globals['_FAULT']._serialized_start=1424
-  _globals['_FAULT']._serialized_end=1636
-  _globals['_SETFAULTREQUEST']._serialized_start=1638
-  _globals['_SETFAULTREQUEST']._serialized_end=1705
-  _globals['_SETFAULTRESPONSE']._serialized_start=1707
-  _globals['_SETFAULTRESPONSE']._serialized_end=1746
-  _globals['_CLEARFAULTSREQUEST']._serialized_start=1748
-  _globals['_CLEARFAULTSREQUEST']._serialized_end=1794
-  _globals['_CLEARFAULTSRESPONSE']._serialized_start=1796
-  _globals['_CLEARFAULTSRESPONSE']._serialized_end=1834
-  _globals['_METHODSTATS']._serialized_start=1836
-  _globals['_METHODSTATS']._serialized_end=1946
-  _globals['_MESHSERVICE']._serialized_start=1949
-  _globals['_MESHSERVICE']._serialized_end=2548
+  _globals['_CIRCUITBREAKER']._serialized_end=1197
+  _globals['_CIRCUITBREAKER_STATE']._serialized_start=1130
+  _globals['_CIRCUITBREAKER_STATE']._serialized_end=1197
+  _globals['_RESETBREAKERSREQUEST']._serialized_start=1199
+  _globals['_RESETBREAKERSREQUEST']._serialized_end=1268
+  _globals['_RESETBREAKERSRESPONSE']._serialized_start=1270
+  _globals['_RESETBREAKERSRESPONSE']._serialized_end=1308
+  _globals['_FORCEBREAKERSREQUEST']._serialized_start=1311
+  _globals['_FORCEBREAKERSREQUEST']._serialized_end=1449
+  _globals['_FORCEBREAKERSRESPONSE']._serialized_start=1451
+  _globals['_FORCEBREAKERSRESPONSE']._serialized_end=1490
+  _globals['_FAULT']._serialized_start=1493
+  _globals['_FAULT']._serialized_end=1705
+  _globals['_SETFAULTREQUEST']._serialized_start=1707
+  _globals['_SETFAULTREQUEST']._serialized_end=1774
+  _globals['_SETFAULTRESPONSE']._serialized_start=1776
+  _globals['_SETFAULTRESPONSE']._serialized_end=1815
+  _globals['_CLEARFAULTSREQUEST']._serialized_start=1817
+  _globals['_CLEARFAULTSREQUEST']._serialized_end=1863
+  _globals['_CLEARFAULTSRESPONSE']._serialized_start=1865
+  _globals['_CLEARFAULTSRESPONSE']._serialized_end=1903
+  _globals['_METHODSTATS']._serialized_start=1905
+  _globals['_METHODSTATS']._serialized_end=2015
+  _globals['_MESHSERVICE']._serialized_start=2018
+  _globals['_MESHSERVICE']._serialized_end=2617
 # @@protoc_insertion_point(module_scope)

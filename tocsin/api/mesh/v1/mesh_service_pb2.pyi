@@ -206,6 +206,8 @@ class CircuitBreaker(_message.Message):
     OPENED_TIME_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_FIELD_NUMBER: _builtins.int
     FORCED_FIELD_NUMBER: _builtins.int
+    IDLE_FIELD_NUMBER: _builtins.int
+    LAST_FAILURE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identity: "<target>/<package>.<Service>/<Method>", "database", or the provider's name."""
     target: _builtins.str
@@ -218,6 +220,8 @@ class CircuitBreaker(_message.Message):
     """Calls in the current window."""
     forced: _builtins.bool
     """True while an order keeps it open or closed."""
+    idle: _builtins.bool
+    """True when it is not closed only because nobody has called since it would let a probe pass. That is no fault: nobody is refused."""
     @_builtins.property
     def opened_time(self) -> _timestamp_pb2.Timestamp:
         """Since when it is open; unset when closed."""
@@ -225,6 +229,10 @@ class CircuitBreaker(_message.Message):
     @_builtins.property
     def retry_after(self) -> _duration_pb2.Duration:
         """How long until the next probe is admitted; unset unless open."""
+
+    @_builtins.property
+    def last_failure_time(self) -> _timestamp_pb2.Timestamp:
+        """When the last failure was seen; unset when there was none since the process started."""
 
     def __init__(
         self,
@@ -237,10 +245,12 @@ class CircuitBreaker(_message.Message):
         opened_time: _timestamp_pb2.Timestamp | None = ...,
         retry_after: _duration_pb2.Duration | None = ...,
         forced: _builtins.bool = ...,
+        idle: _builtins.bool = ...,
+        last_failure_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["opened_time", b"opened_time", "retry_after", b"retry_after"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_failure_time", b"last_failure_time", "opened_time", b"opened_time", "retry_after", b"retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "failures", b"failures", "forced", b"forced", "id", b"id", "opened_time", b"opened_time", "retry_after", b"retry_after", "state", b"state", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "failures", b"failures", "forced", b"forced", "id", b"id", "idle", b"idle", "last_failure_time", b"last_failure_time", "opened_time", b"opened_time", "retry_after", b"retry_after", "state", b"state", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,119 @@
+"""The replicas of one service, and which of them gets the next attempt.
+
+Each replica has a connection and breakers of its own, so that a bad one of two closes no way to the good one. An attempt goes to the next
+replica in turn that serves and whose breaker lets it pass; a further attempt of the same call goes to another replica.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Final, Generic, Protocol, TypeVar
+
+import grpc
+
+from tocsin.errors import TocsinError
+
+_KNOWN_SECONDS: Final = 5.0
+# An attempt waits so long for a connection to a single replica; after that gRPC takes whichever it has.
+_CONNECT_SECONDS: Final = 0.1
+_READY: Final = grpc.ChannelConnectivity.READY
+_COMING: Final = (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING)
+
+
+class Replica(Protocol):
+    """The connection to one replica; gRPC's own words."""
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        """The state now."""
+        ...
+
+    async def channel_ready(self) -> None:
+        """Returns when it is connected and reports SERVING."""
+        ...
+
+
+R = TypeVar("R", bound=Replica)
+
+
+class Replicas(Generic[R]):
+    """Chooses a replica for each attempt. Nothing is connected before the first."""
+
+    def __init__(
+        self, *, endpoints: Callable[[], Awaitable[Sequence[str]]], channel: Callable[[str], R], fixed: Sequence[str] | None
+    ) -> None:
+        """Connects nothing.
+
+        Args:
+            endpoints: resolves the addresses of the replicas; asked every few seconds.
+            channel: the connection to one of them.
+            fixed: the addresses, when they never change.
+        """
+        self._endpoints = endpoints
+        self._channel = channel
+        self._known: Sequence[str] = fixed or ()
+        self._until = float("-inf") if fixed is None else float("inf")
+        self._turn = 0
+
+    @property
+    def many(self) -> bool:
+        """Whether there is a choice, or the addresses have to be resolved again before anybody can say."""
+        return len(self._known) > 1 or (self._until != float("inf") and self._now() >= self._until)
+
+    async def next(self, tried: set[str], *, admits: Callable[[R], bool]) -> R | None:
+        """The replica for one attempt.
+
+        Args:
+            tried: addresses that the call has tried; the chosen one is added.
+            admits: whether the breaker of a replica lets the attempt pass.
+
+        Returns:
+            A replica that serves; one that ``admits`` refuses only when no other serves. None when there is no choice, or none serves yet:
+            then the way that all replicas share must do.
+        """
+        known = await self._resolve()
+        if len(known) < 2:
+            return None
+        self._turn += 1
+        start = self._turn % len(known)
+        left = [name for name in (*known[start:], *known[:start]) if name not in tried]
+        found = self._serving(left, admits)
+        if found is None and (coming := [name for name in left if self._channel(name).get_state() in _COMING]):
+            await self._wait(coming)
+            found = self._serving(left, admits)
+        if found is None:
+            return None
+        tried.add(found)
+        return self._channel(found)
+
+    def _serving(self, names: Sequence[str], admits: Callable[[R], bool]) -> str | None:
+        refused: str | None = None
+        for name in names:
+            replica = self._channel(name)
+            # One that is not connected begins to connect by being asked.
+            if replica.get_state(try_to_connect=True) is _READY:
+                if admits(replica):
+                    return name
+                refused = refused or name
+        return refused
+
+    async def _wait(self, names: Sequence[str]) -> None:
+        waits = [asyncio.ensure_future(self._channel(name).channel_ready()) for name in names]
+        try:
+            await asyncio.wait(waits, timeout=_CONNECT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    async def _resolve(self) -> Sequence[str]:
+        now = self._now()
+        if now >= self._until:
+            self._until = now + _KNOWN_SECONDS
+            # A name that has no address now may still stand for the replicas that it had.
+            with suppress(TocsinError):
+                self._known = await self._endpoints()
+        return self._known
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
