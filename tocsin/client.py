@@ -12,13 +12,13 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, Self, cast
-from urllib.parse import quote
 
 import httpx
 
 from tocsin import errors
 from tocsin.clock import Clock, SystemClock
 from tocsin.errors import FieldViolation, TocsinError
+from tocsin.names import resource_path, segment
 
 Resource = dict[str, Any]
 
@@ -135,7 +135,7 @@ class Client:
 
     def get_alarm(self, name: str) -> Resource:
         """Reads ``alarms/{id}``."""
-        return self.call("GET", _path(name))
+        return self.call("GET", resource_path(name, "alarms"))
 
     def list_alarms(self, *, filter: str = "") -> Iterator[Resource]:  # noqa: A002 - the contract's own word (AIP-160)
         """All alarms, page by page as they are consumed."""
@@ -143,19 +143,19 @@ class Client:
 
     def delete_alarm(self, name: str) -> None:
         """Removes ``alarms/{id}``."""
-        self.call("DELETE", _path(name))
+        self.call("DELETE", resource_path(name, "alarms"))
 
     def pause_alarm(self, name: str) -> Resource:
         """Lets ``alarms/{id}`` fire nothing until it is resumed."""
-        return self.call("POST", f"{_path(name)}:pause", body={})
+        return self.call("POST", resource_path(name, "alarms") + ":pause", body={})
 
     def resume_alarm(self, name: str) -> Resource:
         """Lets ``alarms/{id}`` fire again."""
-        return self.call("POST", f"{_path(name)}:resume", body={})
+        return self.call("POST", resource_path(name, "alarms") + ":resume", body={})
 
     def fire_alarm(self, name: str, *, request_id: str | None = None) -> Resource:
         """Fires ``alarms/{id}`` now, beside its schedule."""
-        return self.call("POST", f"{_path(name)}:fire", body={"requestId": request_id or str(uuid.uuid4())})
+        return self.call("POST", resource_path(name, "alarms") + ":fire", body={"requestId": request_id or str(uuid.uuid4())})
 
     def list_firings(self, *, filter: str = "") -> Iterator[Resource]:  # noqa: A002 - the contract's own word (AIP-160)
         """The ledger, the latest due time first."""
@@ -180,7 +180,7 @@ class Client:
 
     def ping(self, key: str) -> Resource:
         """Says that the heartbeat of this key is alive."""
-        return self.call("POST", f"/v1/pings/{quote(key, safe='')}", body={})
+        return self.call("POST", f"/v1/pings/{segment(key)}", body={})
 
     def list_messages(self) -> Iterator[Resource]:
         """The mails of the dev inbox, the newest first."""
@@ -188,7 +188,7 @@ class Client:
 
     def get_message(self, name: str) -> Resource:
         """Reads ``inbox/messages/{id}``."""
-        return self.call("GET", _path(name))
+        return self.call("GET", resource_path(name, "inbox/messages"))
 
     def submit_task(self, handler: str, data: Resource | None = None, *, request_id: str | None = None) -> Resource:
         """Queues a task and returns at once."""
@@ -197,7 +197,7 @@ class Client:
 
     def get_task(self, name: str) -> Resource:
         """Reads ``tasks/{id}``, with its result once it has one."""
-        return self.call("GET", _path(name))
+        return self.call("GET", resource_path(name, "tasks"))
 
     def wait_task(self, name: str, *, patience: float) -> Resource:
         """The task ``tasks/{id}`` once it SUCCEEDED or FAILED; an installation that is away for a while is waited for.
@@ -307,10 +307,6 @@ def _json(answer: httpx.Response) -> Resource:
         return answer.json()
     except ValueError as error:
         raise errors.Internal(f"{answer.request.url.host} did not answer with JSON; is it a Tocsin gateway?") from error
-
-
-def _path(name: str) -> str:
-    return f"/v1/{quote(name)}"
 
 
 def _seconds(value: str | None) -> float | None:

@@ -12,6 +12,7 @@ from tocsin.client import Client
 from tocsin.clock import SystemClock
 from tocsin.errors import Internal
 from tocsin.lifecycle import ExitCode
+from tocsin.names import resource_path
 
 _AGO: Final = " ago"
 _SHOWN: Final = 100
@@ -52,14 +53,14 @@ def backfill(
     as_json: JsonOption = False,
 ) -> None:
     """Fire the due times of a period that the ledger does not have, such as those before the alarm was made; again does nothing twice."""
-    name = alarm if "/" in alarm else f"alarms/{alarm}"
+    path = resource_path(alarm if "/" in alarm else f"alarms/{alarm}", "alarms", field="alarm")
     body: dict[str, Any] = {"startTime": rfc3339(past(since, option="--from"))}
     if until is not None:
         body["endTime"] = rfc3339(past(until, option="--to"))
     fired = known = 0
     with connect(state=state, url=url, api_key=api_key) as client:
         while fired < limit:
-            done = client.call("POST", f"/v1/{name}:backfill", body={**body, "limit": min(limit - fired, 1000)})
+            done = client.call("POST", f"{path}:backfill", body={**body, "limit": min(limit - fired, 1000)})
             fired, known = fired + int(done.get("fired", 0)), known + int(done.get("known", 0))
             left = done.get("nextStartTime")
             if left is None:

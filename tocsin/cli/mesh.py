@@ -16,6 +16,7 @@ from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOpti
 from tocsin.cli.words import duration, proto_duration
 from tocsin.client import Client
 from tocsin.errors import Unavailable
+from tocsin.names import path_segments, segment
 
 _STYLES: Final = {"HEALTHY": "green", "DEGRADED": "yellow", "CLOSED": "green", "HALF_OPEN": "yellow"}
 _CODES: Final = {name.lower(): number for name, number in Code.items() if number}
@@ -187,7 +188,7 @@ def reset(
     as_json: JsonOption = False,
 ) -> None:
     """Close the circuit breakers that guard a service, or one breaker, in every process."""
-    path = f"/v1/mesh/breakers/{target}:reset" if "/" in target else f"/circuit-breaker/reset/{target}"
+    path = f"/v1/mesh/breakers/{path_segments(target)}:reset" if "/" in target else f"/circuit-breaker/reset/{segment(target)}"
     _order("POST", path, {}, state=state, url=url, api_key=api_key, as_json=as_json)
 
 
@@ -199,7 +200,7 @@ def keep_open(
     as_json: JsonOption = False,
 ) -> None:
     """Keep a circuit breaker open in every process, until it is reset."""
-    _order("POST", f"/v1/mesh/breakers/{breaker}:open", {}, state=state, url=url, api_key=api_key, as_json=as_json)
+    _order("POST", f"/v1/mesh/breakers/{path_segments(breaker)}:open", {}, state=state, url=url, api_key=api_key, as_json=as_json)
 
 
 def keep_closed(
@@ -210,7 +211,7 @@ def keep_closed(
     as_json: JsonOption = False,
 ) -> None:
     """Keep a circuit breaker closed in every process, until it is reset."""
-    _order("POST", f"/v1/mesh/breakers/{breaker}:close", {}, state=state, url=url, api_key=api_key, as_json=as_json)
+    _order("POST", f"/v1/mesh/breakers/{path_segments(breaker)}:close", {}, state=state, url=url, api_key=api_key, as_json=as_json)
 
 
 def fault(
@@ -248,7 +249,7 @@ def heal(
     as_json: JsonOption = False,
 ) -> None:
     """Take faults back."""
-    path = f"/v1/mesh/faults?service={service}" if service else "/v1/mesh/faults"
+    path = f"/v1/mesh/faults?service={segment(service)}" if service else "/v1/mesh/faults"
     _order("DELETE", path, None, state=state, url=url, api_key=api_key, as_json=as_json)
 
 
