@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from tocsin.errors import InvalidInput, NotFound, TocsinError
 
@@ -81,6 +81,8 @@ class Task:
 class TaskAction:
     """Run a handler."""
 
+    kind: ClassVar[str] = "task"
+
     handler: str
     input: Mapping[str, Json]
 
@@ -88,6 +90,8 @@ class TaskAction:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifyAction:
     """Send a message to people: a template with variables, or inline text."""
+
+    kind: ClassVar[str] = "notify"
 
     to: tuple[str, ...]
     subject: str
@@ -98,7 +102,14 @@ class NotifyAction:
     channels: tuple[str, ...]
 
 
-Action: TypeAlias = TaskAction | NotifyAction
+@dataclass(frozen=True, slots=True)
+class UnknownAction:
+    """Something that this processor does not know: a newer scheduler asks for it."""
+
+    kind: ClassVar[str] = ""
+
+
+Action: TypeAlias = TaskAction | NotifyAction | UnknownAction
 
 
 class Lease(NamedTuple):
@@ -166,9 +177,13 @@ End: TypeAlias = Succeeded | Failed | Released
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkEvent:
-    """What a scheduler says: new jobs, leases whose ends are committed, or that no more jobs come on this stream."""
+    """What a scheduler says: new jobs, leases whose ends are committed, or that no more jobs come on this stream.
+
+    ``refused``: jobs that could not be read, each with its end.
+    """
 
     jobs: Sequence[Job] = ()
+    refused: Sequence[tuple[Lease, End]] = ()
     confirmed: Sequence[Lease] = ()
     drain: bool = False
 

@@ -1,32 +1,35 @@
 """What Prometheus sees of the worker."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from processor_svc.domain import End, Failed, Job, Released, Succeeded, TaskAction
+from processor_svc.actions.kinds import Actions
+from processor_svc.domain import End, Failed, Job, Released, Succeeded
 from processor_svc.pool import ThreadPool
 from processor_svc.worker import Worker
 from tocsin.telemetry.distribution import Distribution
 
 _BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300)
-_OTHER = "(none)"
 _ENDS: dict[type[End], str] = {Succeeded: "succeeded", Failed: "failed", Released: "released"}
+_UNKNOWN = "unknown"
 
 
 class JobMetrics:
-    """Counts and times jobs by kind and end, tasks by their handler as well."""
+    """Counts and times jobs by kind and end, and by what tells jobs of their kind apart."""
 
-    def __init__(self, registry: CollectorRegistry, *, handlers: Iterable[str]) -> None:
-        """Registers the metrics; a task of no handler is timed with those of none of the ``handlers``."""
+    def __init__(self, registry: CollectorRegistry, *, actions: Actions) -> None:
+        """Registers the metrics of the kinds in ``actions``, and of those that nobody knows."""
+        self._describe = actions.describe
         self._jobs = Counter("tocsin_processor_jobs", "Jobs by kind of action and by end.", ("kind", "end"), registry=registry)
-        seconds = Distribution(
+        self._seconds = Distribution(
             "tocsin_processor_job_seconds", "Length of a job, by handler.", ("kind", "handler"), registry=registry, bounds=_BUCKETS
         )
         # To look a child up by its labels takes longer than to count.
-        self._ends = {(kind, end): self._jobs.labels(kind, name) for kind in ("task", "notify") for end, name in _ENDS.items()}
-        self._task_seconds = {handler: seconds.series("task", handler) for handler in (*handlers, _OTHER)}
-        self._notify_seconds = seconds.series("notify", "")
+        self._ends = {
+            (kind, end): self._jobs.labels(kind or _UNKNOWN, name) for kind in (*actions.names, "") for end, name in _ENDS.items()
+        }
+        self._series = {(kind, ""): self._seconds.series(kind or _UNKNOWN, "") for kind in (*actions.names, "")}
         self._registry = registry
 
     def watch(self, *, worker: Worker, threads: ThreadPool) -> None:
@@ -42,10 +45,9 @@ class JobMetrics:
 
     def finished(self, job: Job, end: End, seconds: float) -> None:
         """``job`` ended after ``seconds`` of work."""
-        action = job.action
-        if isinstance(action, TaskAction):
-            self._ends["task", type(end)].inc()
-            (self._task_seconds.get(action.handler) or self._task_seconds[_OTHER]).add(seconds)
-        else:
-            self._ends["notify", type(end)].inc()
-            self._notify_seconds.add(seconds)
+        kind, what = job.action.kind, self._describe(job.action)
+        self._ends[kind, type(end)].inc()
+        series = self._series.get((kind, what))
+        if series is None:
+            series = self._series[kind, what] = self._seconds.series(kind, what)
+        series.add(seconds)

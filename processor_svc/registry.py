@@ -113,6 +113,10 @@ class Registry:
         """The handlers, by name."""
         return iter(sorted(self._handlers.values(), key=lambda handler: handler.name))
 
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a handler of that name."""
+        return name in self._handlers
+
     def get(self, name: str) -> Handler:
         """The handler ``name``.
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from opentelemetry.trace import SpanKind, StatusCode
 
-from processor_svc.domain import End, Failed, Job, Released, Succeeded, TaskAction
+from processor_svc.domain import End, Failed, Job, Released, Succeeded
 from processor_svc.worker import Runs
 from tocsin.telemetry import Telemetry
 
@@ -25,7 +25,7 @@ class TracedRunner:
     async def run(self, job: Job) -> End:
         """Runs the job once."""
         given = job.traceparent
-        name = "task" if isinstance(job.action, TaskAction) else "notify"
+        name = job.action.kind or "unknown"
         with self._telemetry.span(
             f"fire {name}", kind=SpanKind.CONSUMER, traceparent=given or self._telemetry.root(), links=(given,)
         ) as span:

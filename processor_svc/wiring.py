@@ -2,8 +2,9 @@
 
 from ulid import ULID
 
-from processor_svc.actions.notify import NotifyRunner
-from processor_svc.actions.task import TaskRunner
+from processor_svc.actions.kinds import Actions
+from processor_svc.actions.notify import NotifyKind
+from processor_svc.actions.task import TaskKind
 from processor_svc.clients import MailerStreams, SchedulerQueue, SchedulerWork
 from processor_svc.config import ProcessorSettings
 from processor_svc.handlers import RecordHandlers, TaskHandlers
@@ -13,10 +14,12 @@ from processor_svc.registry import discover
 from processor_svc.service import RecordService, TaskService
 from processor_svc.store import SqlRecordStore
 from processor_svc.tracing import TracedRunner
-from processor_svc.worker import Runner, Worker
+from processor_svc.worker import Worker
 from tocsin.api.processor.v1 import record_service_pb2_grpc, task_service_pb2_grpc
 from tocsin.clock import Clock
+from tocsin.errors import Unavailable
 from tocsin.lifecycle import App
+from tocsin.mesh.health import optional
 from tocsin.mesh.jwks import JwksSource
 from tocsin.node import Node
 
@@ -34,11 +37,11 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
         mesh=node.mesh, clock=clock, batch_size=settings.delivery_batch_size, timeout_seconds=settings.delivery_timeout_seconds
     )
     threads = ThreadPool(threads=settings.worker_threads, reserve=settings.worker_critical_threads)
-    metrics = JobMetrics(node.telemetry.registry, handlers=[handler.name for handler in registry])
-    runner = Runner(task=TaskRunner(registry=registry, threads=threads), notify=NotifyRunner(mailer=mailer))
+    actions = Actions([NotifyKind(mailer=mailer), TaskKind(registry=registry, threads=threads)])
+    metrics = JobMetrics(node.telemetry.registry, actions=actions)
     worker = Worker(
-        source=SchedulerWork(mesh=node.mesh, worker=str(ULID()), reserve=settings.worker_critical_reserve),
-        runner=TracedRunner(runner=runner, telemetry=node.telemetry),
+        source=SchedulerWork(mesh=node.mesh, worker=str(ULID()), reserve=settings.worker_critical_reserve, actions=actions),
+        runner=TracedRunner(runner=actions, telemetry=node.telemetry),
         observer=metrics,
         clock=clock,
         concurrency=settings.worker_concurrency,
@@ -46,8 +49,12 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
     )
     metrics.watch(worker=worker, threads=threads)
 
+    async def check_work() -> None:
+        if not worker.standing:
+            raise Unavailable("no Work stream to a scheduler stands: nothing is taken to run")
+
     server = node.server(
-        checks={"database": database.check},
+        checks={"database": database.check, "work": optional(check_work)},
         handlers=[
             (task_service_pb2_grpc.add_TaskServiceServicer_to_server, TaskHandlers(tasks=tasks)),
             (record_service_pb2_grpc.add_RecordServiceServicer_to_server, RecordHandlers(records=records)),

@@ -5,18 +5,17 @@ here is answered from memory. An end that no scheduler has confirmed is sent aga
 """
 
 import asyncio
-import json
 from collections import OrderedDict, deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from processor_svc.domain import Action, End, Failed, Job, Json, Lane, Lease, NotifyAction, Released, Succeeded, TaskAction
+from processor_svc.domain import End, Failed, Job, Lane, Lease, Released, Succeeded
 from processor_svc.ports import WorkSession, WorkSource
+from processor_svc.results import settled, told
 from processor_svc.streams import Fleet
 from tocsin.clock import Clock
+from tocsin.telemetry import get_logger
 
-MAX_OUTPUT_BYTES: Final = 16 * 1024
 _REMEMBERED: Final = 2000
 _UNCONFIRMED: Final = 20_000
 _STRETCH: Final = 100
@@ -25,20 +24,7 @@ _CONFIRMATION_SECONDS: Final = 1.0
 _STOPPED: Final = Released(message="the processor stopped before the job was done", retry_after=0.0)
 
 
-class TaskRuns(Protocol):
-    """Runs task actions."""
-
-    async def run(self, job: Job, action: TaskAction) -> End:
-        """How the job ended."""
-        ...
-
-
-class NotifyRuns(Protocol):
-    """Runs notify actions."""
-
-    async def run(self, job: Job, action: NotifyAction) -> End:
-        """How the job ended."""
-        ...
+_log = get_logger(__name__)
 
 
 class Runs(Protocol):
@@ -57,21 +43,6 @@ class Observer(Protocol):
         ...
 
 
-class Runner:
-    """Chooses who runs an action."""
-
-    def __init__(self, *, task: TaskRuns, notify: NotifyRuns) -> None:
-        self._task = task
-        self._notify = notify
-
-    async def run(self, job: Job) -> End:
-        """Runs the job's action once."""
-        action: Action = job.action
-        if isinstance(action, TaskAction):
-            return _bounded(await self._task.run(job, action))
-        return _bounded(await self._notify.run(job, action))
-
-
 @dataclass(slots=True)
 class _Running:
     """A job at work, and the latest lease on it: where its end goes."""
@@ -88,6 +59,8 @@ class _Endpoint:
 
     unconfirmed: dict[Lease, End] = field(default_factory=dict)
     session: WorkSession | None = None
+    standing: bool = False
+    """The scheduler has said something on the stream."""
 
 
 class Worker:
@@ -128,6 +101,11 @@ class Worker:
         """Jobs that have not begun."""
         return len(self._urgent) + len(self._waiting)
 
+    @property
+    def standing(self) -> int:
+        """Work streams that stand."""
+        return sum(endpoint.standing for endpoint in self._endpoints.values())
+
     async def start(self) -> None:
         """Begins to take jobs."""
         self._stopping = False
@@ -164,14 +142,17 @@ class Worker:
         try:
             await self._receive(address, endpoint, session)
         finally:
-            endpoint.session = None
+            endpoint.session, endpoint.standing = None, False
             session.close()
 
     async def _receive(self, address: str, endpoint: _Endpoint, session: WorkSession) -> None:
         while True:
             event = await session.receive()
+            endpoint.standing = True
             for lease in event.confirmed:
                 endpoint.unconfirmed.pop(lease, None)
+            for lease, end in event.refused:
+                self._report(address, lease, end)
             for job in event.jobs:
                 self._take(address, job)
             self._begin()
@@ -220,11 +201,19 @@ class Worker:
         return (self._urgent or self._waiting).popleft()
 
     async def _work(self, entry: _Running) -> None:
-        end: End = _STOPPED
+        """Runs one job. Whatever is raised is the job's failure, unless the processor stops."""
         try:
             end = await self._runner.run(entry.job)
-        finally:
-            self._finish(entry, end)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                self._finish(entry, _STOPPED)
+                raise
+            end = Failed(reason="JOB_FAILED", message="the job cancelled itself", retryable=True)
+        except BaseException as error:  # noqa: BLE001  an action is foreign code: not even SystemExit is more than its own failure
+            _log.error("a job failed unexpectedly", firing=entry.job.lease.firing, exc_info=error)
+            end = Failed(reason="JOB_FAILED", message=told(error), retryable=True)
+        self._finish(entry, settled(end))
 
     def _finish(self, entry: _Running, end: End) -> None:
         job = entry.job
@@ -263,21 +252,3 @@ class Worker:
                 session = self._endpoints[address].session
                 if session:
                     session.extend(leases)
-
-
-def _bounded(end: End) -> End:
-    if not isinstance(end, Succeeded) or not end.output:
-        return end
-    try:
-        size = _size(end.output)
-    except (TypeError, ValueError) as error:
-        return Failed(reason="RESULT_INVALID", message=f"the result is not JSON: {error}", retryable=False)
-    if size > MAX_OUTPUT_BYTES:
-        return Failed(
-            reason="RESULT_TOO_LARGE", message=f"the result has {size} bytes; at most {MAX_OUTPUT_BYTES} are kept", retryable=False
-        )
-    return end
-
-
-def _size(output: Mapping[str, Json]) -> int:
-    return len(json.dumps(output, allow_nan=False).encode())

@@ -93,7 +93,12 @@ def plan(schedule: Schedule, *, now: Micros, most: int, grace: Micros, deaf: Dea
 def overlapping(encoded: str) -> Overlapping:
     """What a stored trigger says about overlaps, without reading all of it: a quote within a text of it is escaped."""
     at = encoded.find(_OVERLAP)
-    return Overlapping.DEFAULT if at < 0 else Overlapping(int(encoded[at + len(_OVERLAP)]))
+    if at < 0:
+        return Overlapping.DEFAULT
+    try:
+        return Overlapping(int(encoded[at + len(_OVERLAP)]))
+    except (ValueError, IndexError):
+        return Overlapping.DEFAULT  # nobody can read it; it is told when it is planned
 
 
 def flags_of(encoded: str, *, auto_pause_after: int) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from processor_svc.actions.values import template_values
 from processor_svc.domain import Acceptance, End, Failed, Job, Message, NotifyAction, Released, Succeeded
 from processor_svc.ports import Mailer
-from tocsin.errors import DeadlineExceeded, ResourceExhausted, Unavailable
+from tocsin.api.scheduler.v1 import alarm_pb2
+from tocsin.errors import DeadlineExceeded, FieldViolation, ResourceExhausted, Unavailable
 from tocsin.telemetry import current_traceparent
 
 _SHORTEST_WAIT = 0.2
@@ -15,11 +16,35 @@ _RESOLVED = "Resolved: "
 _LONGEST_SUBJECT = 900  # characters, as in the contract
 
 
-class NotifyRunner:
-    """Runs notify actions. A message that the mailer took once is the same delivery when it is handed over again."""
+class NotifyKind:
+    """Notify actions. A message that the mailer took once is the same delivery when it is handed over again."""
+
+    name = NotifyAction.kind
 
     def __init__(self, *, mailer: Mailer) -> None:
         self._mailer = mailer
+
+    def decode(self, message: alarm_pb2.Notify) -> NotifyAction:
+        """The action."""
+        return NotifyAction(
+            to=tuple(message.to),
+            subject=message.subject,
+            text=message.text,
+            html=message.html,
+            template=message.template,
+            variables=dict(message.variables),
+            channels=tuple(message.channels),
+        )
+
+    async def check(self, action: NotifyAction) -> Sequence[FieldViolation]:
+        """Nothing is known of it here: templates and channels are the mailer's."""
+        del action
+        return ()
+
+    def describe(self, action: NotifyAction) -> str:
+        """Nothing."""
+        del action
+        return ""
 
     async def run(self, job: Job, action: NotifyAction) -> End:
         """Hands the messages over and reports the deliveries; never raises but for cancellation."""

@@ -1,26 +1,48 @@
 """The action `task`: runs a registered handler within its timeout."""
 
 import asyncio
-from collections.abc import Coroutine, Generator, Mapping
+from collections.abc import Coroutine, Generator, Mapping, Sequence
 from functools import partial
 from types import coroutine
 from typing import Any, Final, cast
 
+from google.protobuf import json_format
+
 from processor_svc.domain import End, Failed, HandlerNotFound, Job, Json, Lane, Succeeded, TaskAction, TaskFailed
 from processor_svc.pool import ThreadPool
 from processor_svc.registry import Handler, Registry, TaskContext
-from tocsin.errors import InvalidInput
+from tocsin.api.scheduler.v1 import alarm_pb2
+from tocsin.errors import FieldViolation, InvalidInput
 
+_NONE: Final = "(none)"
 _UNCHANGING: Final = (str, int, float, bool, type(None))
 
 
-class TaskRunner:
-    """Runs task actions: async handlers in the loop, others in ``threads``."""
+class TaskKind:
+    """Task actions: async handlers run in the loop, others in ``threads``."""
+
+    name = TaskAction.kind
 
     def __init__(self, *, registry: Registry, threads: ThreadPool) -> None:
         self._registry = registry
         self._threads = threads
         self._last: tuple[TaskAction, Mapping[str, Any]] | None = None
+
+    def decode(self, message: alarm_pb2.Task) -> TaskAction:
+        """The action; raises ValueError for an input that JSON cannot express."""
+        return TaskAction(handler=message.handler, input=json_format.MessageToDict(message.input) if message.input.fields else {})
+
+    async def check(self, action: TaskAction) -> Sequence[FieldViolation]:
+        """Whether there is such a handler, and the input fits."""
+        try:
+            self._registry.get(action.handler).parse(action.input)
+        except InvalidInput as error:
+            return error.violations
+        return ()
+
+    def describe(self, action: TaskAction) -> str:
+        """The handler, if there is one."""
+        return action.handler if action.handler in self._registry else _NONE
 
     async def run(self, job: Job, action: TaskAction) -> End:
         """Runs the handler once; never raises but for cancellation."""

@@ -12,6 +12,7 @@ from tocsin.api.mailer.v1 import delivery_service_pb2, delivery_service_pb2_grpc
 from tocsin.clock import Clock
 from tocsin.errors import DeadlineExceeded, Unavailable
 from tocsin.mesh.client import Mesh
+from tocsin.pages import PAGE_BYTES
 
 MAILER: Final = "mailer_svc"
 _RESTART_SECONDS: Final = 2.0
@@ -151,12 +152,19 @@ class _Stream:
         """The batches, as they gather."""
         while True:
             while self._queue:
-                batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_size))]
-                yield delivery_service_pb2.DeliverRequest(messages=batch)
+                yield delivery_service_pb2.DeliverRequest(messages=self._batch())
             if self._ended:
                 return
             await self._wake.wait()
             self._wake.clear()
+
+    def _batch(self) -> list[delivery_service_pb2.OutgoingMessage]:
+        """What is next in the queue, within what a message may hold."""
+        batch = [self._queue.popleft()]
+        size = batch[0].ByteSize()
+        while self._queue and len(batch) < self._batch_size and (size := size + self._queue[0].ByteSize()) <= PAGE_BYTES:
+            batch.append(self._queue.popleft())
+        return batch
 
 
 def _to_proto(key: int, message: Message) -> delivery_service_pb2.OutgoingMessage:

@@ -246,6 +246,21 @@ class Dispatcher:
             Entry(session, report, self._clock.micros()), critical=parcel is not None and parcel.priority == Priority.CRITICAL
         )
 
+    def fail(self, session: Session, lease: Lease, failure: Failed) -> None:
+        """This delivery cannot be told to the processor: the firing has failed, and its place there is free again."""
+        session.credit += 1
+        delivery = self.leases.current(lease)
+        if delivery is not None and not delivery.reported:
+            self._end(delivery, failure)
+            self._pump_soon()
+
+    def _end(self, delivery: Delivery, end: Failed | Released) -> None:
+        """Ends a delivery without its processor."""
+        parcel = delivery.parcel
+        delivery.reported = True
+        report = Report(Lease(parcel.id, parcel.token), end)
+        self._results.add(Entry(None, report, self._clock.micros()), critical=parcel.priority == Priority.CRITICAL)
+
     async def _commit(self, batch: Sequence[Entry]) -> None:
         """Commits one batch; then, and only then, what is over is forgotten and the leases are confirmed."""
         started, now = self._clock.monotonic(), self._clock.micros()
@@ -341,10 +356,8 @@ class Dispatcher:
             self._put_back(delivery)
             return
         # It may be what kills its processors: it counts as an attempt, and so ends.
-        delivery.reported = True
         reason = f"{parcel.lost} deliveries in a row ended without a result"
-        report = Report(Lease(parcel.id, parcel.token), Failed(reason="DELIVERY_LOST", message=reason))
-        self._results.add(Entry(None, report, self._clock.micros()), critical=parcel.priority == Priority.CRITICAL)
+        self._end(delivery, Failed(reason="DELIVERY_LOST", message=reason))
 
     # -- time passes ----------------------------------------------------------------------------------------------------------
 

@@ -97,10 +97,13 @@ class RetryPolicy:
 
     @staticmethod
     def decode(text: str) -> "RetryPolicy":
-        """The policy that `encode` made ``text`` of; the default for an empty text."""
+        """The policy that `encode` made ``text`` of; the default for an empty text, and for one that nobody can read."""
         if not text:
             return DEFAULT_RETRY
-        attempts, initial, longest = (int(part) if part else None for part in text.split("/"))
+        try:
+            attempts, initial, longest = (int(part) if part else None for part in text.split("/"))
+        except ValueError:
+            return DEFAULT_RETRY
         return RetryPolicy(max_attempts=attempts or 0, initial_backoff=initial, max_backoff=longest)
 
 
@@ -136,6 +139,7 @@ class Alarm:
         failures: how many did.
         pause_reason: why it is paused; empty when it is not.
         rule_since: when it got its trigger.
+        damaged: parts that are stored and that nobody can read, such as "trigger"; what stands in their place means nothing.
         signal: where it stands when it waits for something from outside; None when the calendar makes it due.
     """
 
@@ -163,6 +167,7 @@ class Alarm:
     pause_reason: str = ""
     rule_since: Micros = 0
     signal: Signal | None = None
+    damaged: tuple[str, ...] = ()
 
     @property
     def etag(self) -> str:

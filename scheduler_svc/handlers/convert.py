@@ -5,6 +5,7 @@ from google.protobuf.struct_pb2 import Struct
 from scheduler_svc import domain
 from scheduler_svc.domain import Priority, RetryPolicy
 from scheduler_svc.handlers.convert_trigger import set_trigger, trigger_of
+from scheduler_svc.handlers.stored import show
 from scheduler_svc.handlers.times import length_of, set_instant, set_length
 from scheduler_svc.planning import upcoming
 from scheduler_svc.recurrence import Event
@@ -83,17 +84,29 @@ def alarm_message(alarm: domain.Alarm) -> alarm_pb2.Alarm:
         auto_pause_after=alarm.auto_pause_after,
         pause_reason=alarm.pause_reason,
     )
-    set_trigger(message.trigger, alarm.trigger)
-    message.action.ParseFromString(alarm.action.body)
+    message.damaged.extend(alarm.damaged)
+    if "trigger" not in alarm.damaged:
+        _set_trigger(message, alarm)
+    if not show(message.action, alarm.action.body):
+        message.ClearField("action")
+        message.damaged.append("action")
     if alarm.retry is not None:
         _set_retry(message.retry, alarm.retry)
     set_instant(message.create_time, alarm.created)
     set_instant(message.update_time, alarm.updated)
     if alarm.state is domain.AlarmState.ACTIVE:
-        set_instant(message.next_fire_time, upcoming(alarm))
+        set_instant(message.next_fire_time, alarm.due if alarm.damaged else upcoming(alarm))
     if alarm.signal is not None and not isinstance(alarm.trigger.spec, Event):
         _set_signal(message.signal, alarm.signal)
     return message
+
+
+def _set_trigger(message: alarm_pb2.Alarm, alarm: domain.Alarm) -> None:
+    try:
+        set_trigger(message.trigger, alarm.trigger)
+    except (ValueError, TypeError, ArithmeticError):  # it was read, and yet holds what no trigger can
+        message.ClearField("trigger")
+        message.damaged.append("trigger")
 
 
 def _set_signal(message: alarm_pb2.Signal, signal: Signal) -> None:
@@ -127,15 +140,17 @@ def firing_message(firing: domain.Firing) -> firing_service_pb2.Firing:
         trace_id=(trace_id_of(firing.traceparent) or "") if firing.traceparent else "",
         origin=firing_service_pb2.Firing.Origin.ValueType(firing.origin + 1),
     )
-    if firing.context:
-        message.context.ParseFromString(firing.context)
+    if firing.context and not show(message.context, firing.context):
+        message.ClearField("context")
+        message.damaged.append("context")
     set_instant(message.due_time, firing.due)
     set_instant(message.fire_time, firing.fired)
     set_instant(message.complete_time, firing.completed)
     if firing.state is domain.FiringState.RETRYING:
         set_instant(message.next_attempt_time, firing.ready)
-    if firing.result:
-        message.result.ParseFromString(firing.result)
+    if firing.result and not show(message.result, firing.result):
+        message.ClearField("result")
+        message.damaged.append("result")
     return message
 
 

@@ -1,7 +1,7 @@
 """DispatchService."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any, Final
 
 import grpc
@@ -9,18 +9,19 @@ from google.protobuf.duration_pb2 import Duration
 
 from scheduler_svc import domain
 from scheduler_svc.dispatch import Confirmed, Dispatcher, Drain, Jobs, Message, Session
-from scheduler_svc.domain import Failed, Parcel, Released, Report, Succeeded
+from scheduler_svc.domain import Failed, Released, Report, Succeeded
 from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.convert import action_of, firing_id, firing_message, output_bytes, priority_of, retry_of
 from scheduler_svc.handlers.firings import firing_page
-from scheduler_svc.handlers.times import length_of, set_instant, set_length
+from scheduler_svc.handlers.jobs import batches
+from scheduler_svc.handlers.stored import show
+from scheduler_svc.handlers.times import length_of, set_length
 from scheduler_svc.service import Firings
-from tocsin.api.scheduler.v1 import alarm_pb2, dispatch_service_pb2, dispatch_service_pb2_grpc, firing_service_pb2
+from tocsin.api.scheduler.v1 import dispatch_service_pb2, dispatch_service_pb2_grpc, firing_service_pb2
 from tocsin.errors import InvalidInput
 from tocsin.mesh.context import detached
 
 _MAX_WAIT: Final = 86_400 * 1_000_000
-_MOST_BYTES: Final = 1024 * 1024  # of actions and contexts in one message
 _DONE: Final = Succeeded()
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -46,8 +47,9 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
             reader = asyncio.create_task(self._read(request_iterator, session), name=f"work-{session.number}")
         reader.add_done_callback(lambda _: session.finish())
         try:
+            yield dispatch_service_pb2.WorkResponse(welcome=dispatch_service_pb2.WorkResponse.Welcome())
             while (message := await session.next()) is not None:
-                for response in self._responses(message):
+                for response in self._responses(message, session):
                     yield response
             await _outcome(reader)
         finally:
@@ -66,13 +68,14 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
                 case _:
                     raise InvalidInput.at("kind", "a stream says hello once, then credit, results or extend")
 
-    def _responses(self, message: Message) -> Iterator[dispatch_service_pb2.WorkResponse]:
+    def _responses(self, message: Message, session: Session) -> Iterator[dispatch_service_pb2.WorkResponse]:
         match message:
             case Jobs(deliveries):
-                while deliveries:
-                    response = dispatch_service_pb2.WorkResponse()
-                    deliveries = deliveries[self._fill(response.jobs, deliveries) :]
-                    yield response
+                for response, refused in batches(deliveries, self._lease):
+                    for lease, failure in refused:
+                        self._dispatcher.fail(session, lease, failure)
+                    if response.jobs.jobs:
+                        yield response
             case Confirmed(leases):
                 response = dispatch_service_pb2.WorkResponse()
                 add = response.confirmations.leases.add
@@ -82,23 +85,6 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
                 yield response
             case Drain():
                 yield dispatch_service_pb2.WorkResponse(drain=dispatch_service_pb2.WorkResponse.Drain())
-
-    def _fill(self, jobs: dispatch_service_pb2.WorkResponse.Jobs, deliveries: Sequence[tuple[Parcel, int]]) -> int:
-        """Puts in what one message may hold, but one delivery at least; how many those are. What several jobs do is told once."""
-        jobs.lease_duration.CopyFrom(self._lease)
-        numbers: dict[bytes, int] = {}
-        room, add = _MOST_BYTES, jobs.jobs.add
-        for done, (parcel, token) in enumerate(deliveries):
-            body = parcel.action.body
-            number = numbers.get(body)
-            room -= len(parcel.context) + (len(body) if number is None else 0)
-            if room < 0 and done:
-                return done
-            if number is None:
-                number = numbers[body] = len(numbers) + 1
-                jobs.actions.add().ParseFromString(body)
-            _fill_job(add(), parcel, token, number)
-        return len(deliveries)
 
     async def Enqueue(self, request: dispatch_service_pb2.EnqueueRequest, context: Context) -> firing_service_pb2.Firing:
         """Makes a firing that is due now."""
@@ -131,29 +117,14 @@ async def _outcome(reader: "asyncio.Task[None]") -> None:
 
 def _enqueued(firing: domain.Firing) -> dispatch_service_pb2.EnqueuedFiring:
     message = dispatch_service_pb2.EnqueuedFiring(firing=firing_message(firing))
-    message.action.ParseFromString(firing.action.body)
+    if not show(message.action, firing.action.body):
+        message.ClearField("action")
+        message.firing.damaged.append("action")
     return message
 
 
 def _lease(lease: dispatch_service_pb2.Lease) -> domain.Lease:
     return domain.Lease(lease.firing, lease.token)
-
-
-def _fill_job(job: dispatch_service_pb2.Job, parcel: Parcel, token: int, action: int) -> None:
-    lease = job.lease
-    lease.firing, lease.token = parcel.id, token
-    job.tenant = parcel.tenant
-    job.attempt = parcel.attempts + 1
-    job.priority = alarm_pb2.Priority.ValueType(parcel.priority)
-    job.action_number = action
-    job.origin = firing_service_pb2.Firing.Origin.ValueType(parcel.origin + 1)
-    set_instant(job.due_time, parcel.due)
-    if parcel.traceparent:
-        job.traceparent = parcel.traceparent
-    if parcel.alarm:
-        job.alarm = f"alarms/{parcel.alarm}"
-    if parcel.context:
-        job.context.ParseFromString(parcel.context)
 
 
 def _reports(results: dispatch_service_pb2.WorkRequest.Results) -> list[Report]:
@@ -169,7 +140,9 @@ def _end(result: dispatch_service_pb2.Result) -> domain.End:
         case "failure":
             failure = result.failure
             wait = _wait(failure.retry_after) if failure.HasField("retry_after") else None
-            return Failed(reason=failure.reason or "FAILED", message=failure.message, retryable=failure.retryable, retry_after=wait)
+            return Failed(
+                reason=failure.reason.replace("\0", "") or "FAILED", message=failure.message, retryable=failure.retryable, retry_after=wait
+            )
         case "released" | None:
             return Released(message=result.released.message, wait=_wait(result.released.retry_after))
 

@@ -9,7 +9,7 @@ from tocsin.errors import InvalidInput
 
 _MUTABLE: Final = ("display_name", "labels", "priority", "trigger", "action", "retry", "key", "auto_pause_after")
 # A client that sends back what it has read sends these, too (AIP-203: ignored on input).
-_IGNORED: Final = ("name", "state", "next_fire_time", "create_time", "update_time", "etag", "pause_reason", "signal")
+_IGNORED: Final = ("name", "state", "next_fire_time", "create_time", "update_time", "etag", "pause_reason", "signal", "damaged", "warnings")
 
 
 def effective_mask(mask: FieldMask, given: alarm_pb2.Alarm) -> FieldMask:

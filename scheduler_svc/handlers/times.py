@@ -29,8 +29,8 @@ def length_of(value: Duration) -> Micros:
 
 
 def set_instant(target: Timestamp, micros: Micros | None) -> None:
-    """Sets a timestamp; None leaves it unset."""
-    if micros is not None:
+    """Sets a timestamp; None leaves it unset, and so does what lies outside the years 1 to 9999, which JSON cannot say."""
+    if micros is not None and _FIRST_SECOND * _SECOND <= micros <= END_OF_TIME:
         target.seconds, rest = divmod(micros, _SECOND)
         target.nanos = rest * 1000
         target.SetInParent()

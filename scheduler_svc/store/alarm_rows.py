@@ -1,8 +1,8 @@
 """Alarms as rows, and conditions on them."""
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import msgspec
 from sqlalchemy import ColumnElement, Row, and_, exists
@@ -10,12 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Action, Alarm, AlarmState, Priority, RetryPolicy
 from scheduler_svc.ports import Candidate
-from scheduler_svc.recurrence import Trigger
-from scheduler_svc.store.sql import Statement, insert
+from scheduler_svc.recurrence import At, Trigger
+from scheduler_svc.store.sql import Statement, insert, known
 from scheduler_svc.store.tables import alarm_labels, alarms
 from tocsin.listing import Condition
 
 COLUMNS: Final = tuple(column.name for column in alarms.c)
+UNREADABLE: Final = Trigger(spec=At(0))
+"""Stands in the place of a trigger that nobody can read."""
+
+Read = TypeVar("Read")
 LABEL_COLUMNS: Final = ("tenant", "name", "value", "alarm")
 _INSERT_LABELS: Final = insert(alarm_labels, LABEL_COLUMNS)
 # The alarm says which labels it has: an index by alarm would be paid for with every label.
@@ -23,12 +27,12 @@ _DROP_LABELS: Final = Statement(
     sqlite=(
         "DELETE FROM alarm_labels WHERE (tenant, name, value, alarm) IN (SELECT a.tenant, t.key, t.value, a.id FROM json_each(?1) AS w "
         "CROSS JOIN alarms a ON a.id = w.value ->> 0 AND a.version = w.value ->> 1 AND a.tenant = ?2 "
-        "CROSS JOIN json_each(CASE a.labels WHEN '' THEN '{}' ELSE a.labels END) AS t) RETURNING alarm"
+        "CROSS JOIN json_each(CASE WHEN a.labels LIKE '{%' THEN a.labels ELSE '{}' END) AS t) RETURNING alarm"
     ),
     postgresql=(
         "DELETE FROM alarm_labels AS l USING (SELECT a.tenant, t.key, t.value, a.id "
         "FROM unnest($1::text[], $2::bigint[]) AS w(id, version) JOIN alarms a ON a.id = w.id AND a.version = w.version AND a.tenant = $3 "
-        "CROSS JOIN json_each_text(CAST(CASE a.labels WHEN '' THEN '{}' ELSE a.labels END AS json)) AS t) AS k "
+        "CROSS JOIN json_each_text(CAST(CASE WHEN a.labels LIKE '{%' THEN a.labels ELSE '{}' END AS json)) AS t) AS k "
         "WHERE l.tenant = k.tenant AND l.name = k.key AND l.value = k.value AND l.alarm = k.id RETURNING l.alarm"
     ),
 )
@@ -135,22 +139,25 @@ def new_row(made: Candidate) -> tuple[Any, ...]:
 
 
 def alarm_of(row: Row[Any]) -> Alarm:
-    """The alarm in a row of the table."""
+    """The alarm in a row of the table; what of it nobody can read is named in ``damaged``."""
+    damaged: list[str] = []
+    trigger = _read("trigger", Trigger.decode, row.trigger_rule, UNREADABLE, damaged)
+    labels = _read("labels", _labels_of, row.labels, {}, damaged)
     return Alarm(
         id=row.id,
         tenant=row.tenant,
         shard=row.shard,
-        state=AlarmState(row.state),
-        priority=Priority(row.priority),
+        state=known(AlarmState, row.state),
+        priority=known(Priority, row.priority),
         due=row.next_fire_at,
         ordinal=row.ordinal,
         skip_before=row.skip_before,
         anchor=row.anchor_at,
-        trigger=Trigger.decode(row.trigger_rule),
+        trigger=trigger,
         action=Action(row.kind, row.action),
         retry=RetryPolicy.decode(row.retry) if row.retry else None,
         display_name=row.display_name,
-        labels=json.loads(row.labels) if row.labels else {},
+        labels=labels,
         traceparent=row.traceparent,
         version=row.version,
         created=row.created_at,
@@ -160,4 +167,17 @@ def alarm_of(row: Row[Any]) -> Alarm:
         failures=row.failures,
         pause_reason=row.pause_reason,
         rule_since=row.rule_since,
+        damaged=tuple(damaged),
     )
+
+
+def _read(name: str, decode: Callable[[str], Read], text: str, otherwise: Read, damaged: list[str]) -> Read:
+    try:
+        return decode(text)
+    except Exception:  # noqa: BLE001  whatever somebody stored: the row is told of, and holds up no page
+        damaged.append(name)
+        return otherwise
+
+
+def _labels_of(text: str) -> Mapping[str, str]:
+    return {str(name): str(value) for name, value in json.loads(text).items()} if text else {}

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import (
@@ -45,6 +46,15 @@ trigger_of = lru_cache(maxsize=8192)(Trigger.decode)
 """A stored trigger; many alarms share one."""
 
 
+def readable(rule: str, *, alarm: str) -> Trigger | None:
+    """The stored trigger of an alarm; None when nobody can read it: the others that wait for the same must not wait for it."""
+    try:
+        return trigger_of(rule)
+    except Exception as error:  # noqa: BLE001  whatever somebody stored
+        structlog.get_logger(__name__).error("a stored trigger cannot be read", alarm=alarm, exc_info=error)
+        return None
+
+
 class Listener(NamedTuple):
     """An alarm that something from outside may let go."""
 
@@ -61,9 +71,13 @@ class Listener(NamedTuple):
     auto_pause_after: int
 
 
-def _listener(row: Fields) -> Listener:
+def _listener(row: Fields) -> Listener | None:
+    """The alarm in a row; None when nobody can read its trigger."""
     identity, tenant, shard, state, priority, due, since, rule, kind, action, retry, auto_pause_after = row
-    return Listener(identity, tenant, shard, state, priority, due, since, trigger_of(rule), Action(kind, action), retry, auto_pause_after)
+    trigger = readable(rule, alarm=identity)
+    if trigger is None:
+        return None
+    return Listener(identity, tenant, shard, state, priority, due, since, trigger, Action(kind, action), retry, auto_pause_after)
 
 
 async def read_listeners(connection: AsyncConnection, ids: Iterable[str], *, lock: bool) -> dict[str, Listener]:
@@ -71,7 +85,8 @@ async def read_listeners(connection: AsyncConnection, ids: Iterable[str], *, loc
     wanted = sorted(set(ids))
     if not wanted:
         return {}
-    return {row[0]: _listener(row) for row in await (_LOCK if lock else _READ).rows(connection, wanted)}
+    found = [_listener(row) for row in await (_LOCK if lock else _READ).rows(connection, wanted)]
+    return {alarm.id: alarm for alarm in found if alarm is not None}
 
 
 async def busy(connection: AsyncConnection, alarms: Collection[Listener]) -> set[str]:

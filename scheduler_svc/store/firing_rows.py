@@ -7,7 +7,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Action, Firing, FiringState, Origin, Outcome, Parcel, Priority
-from scheduler_svc.store.sql import CHANGE, Fields, Statement, insert
+from scheduler_svc.store.sql import CHANGE, Fields, Statement, insert, known
 from scheduler_svc.store.tables import firings
 
 _COLUMNS: Final = (
@@ -79,13 +79,13 @@ def firing_of(row: Row[Any]) -> Firing:
         tenant=row.tenant,
         alarm=row.alarm,
         shard=row.shard,
-        origin=Origin(row.origin),
-        priority=Priority(row.priority),
+        origin=known(Origin, row.origin),
+        priority=known(Priority, row.priority),
         due=row.due_at,
         fired=row.fired_at,
-        outcome=Outcome(row.outcome),
+        outcome=known(Outcome, row.outcome),
         reason=row.reason,
-        state=FiringState(row.state),
+        state=known(FiringState, row.state),
         attempts=row.attempts,
         ready=row.ready_at,
         completed=row.completed_at,

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.recurrence import Event, Trigger
 from scheduler_svc.signals import Listening, Published, conditions_of, topic_matches
-from scheduler_svc.store.causes import trigger_of
+from scheduler_svc.store.causes import readable
 from scheduler_svc.store.signals import LISTENERS
 from scheduler_svc.store.sql import Statement, both
 
@@ -75,7 +75,8 @@ class Listeners:
 async def _find(connection: AsyncConnection, tenant: str, topic: str) -> tuple[Listening, ...]:
     patterns = [pattern for (pattern,) in await _PATTERNS.rows(connection, tenant) if topic_matches(pattern, topic)]
     rows = await _FIND.rows(connection, tenant, topic, patterns)
-    return tuple(Listening(alarm, since, conditions_of(_filter_of(trigger_of(rule)))) for alarm, since, rule in rows)
+    triggers = [(alarm, since, readable(rule, alarm=alarm)) for alarm, since, rule in rows]
+    return tuple(Listening(alarm, since, conditions_of(_filter_of(trigger))) for alarm, since, trigger in triggers if trigger is not None)
 
 
 def _filter_of(trigger: Trigger) -> str:

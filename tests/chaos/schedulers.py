@@ -6,13 +6,15 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-from processor_svc.clients.scheduler import SchedulerWork
-from processor_svc.domain import Lease, Succeeded
+from processor_svc.actions.kinds import Actions
+from processor_svc.clients.work import SchedulerWork
+from processor_svc.domain import End, Job, Lease, Succeeded, TaskAction
 from tocsin.clock import SystemClock
 from tocsin.config import ServiceSettings
-from tocsin.errors import TocsinError
+from tocsin.errors import FieldViolation, TocsinError
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
 from tocsin.telemetry import Telemetry
@@ -68,6 +70,33 @@ class Scheduler:
         return self._log.read_text(errors="replace")[-4000:] if self._log.exists() else ""
 
 
+class _Anything:
+    """A kind of action whose work is nothing."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def decode(self, message: object) -> TaskAction:
+        """Whatever it is."""
+        del message
+        return TaskAction(handler="any", input={})
+
+    async def check(self, action: TaskAction) -> Sequence[FieldViolation]:
+        """Nothing is wrong with it."""
+        del action
+        return ()
+
+    async def run(self, job: Job, action: TaskAction) -> End:
+        """Done."""
+        del job, action
+        return Succeeded({})
+
+    def describe(self, action: TaskAction) -> str:
+        """Nothing."""
+        del action
+        return ""
+
+
 class Consumer:
     """Works on the firings of every scheduler: each takes a moment.
 
@@ -91,7 +120,7 @@ class Consumer:
         self._mesh = Mesh(
             service="processor_svc", settings=settings, clock=clock, telemetry=telemetry, breakers=BreakerRegistry(clock=clock)
         )
-        self._work = SchedulerWork(mesh=self._mesh, worker="consumer", reserve=0)
+        self._work = SchedulerWork(mesh=self._mesh, worker="consumer", reserve=0, actions=Actions([_Anything("task"), _Anything("notify")]))
         self._schedulers = schedulers
         self._seconds = work_seconds
         self._tasks: set[asyncio.Task[None]] = set()

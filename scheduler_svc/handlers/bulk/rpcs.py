@@ -16,7 +16,7 @@ from tocsin.mesh.validation import RequestValidator
 from tocsin.pages import Step, in_messages
 
 # What only the server says: it is made anew wherever the alarm is imported.
-_LEFT_OUT = ("name", "etag", "create_time", "update_time", "next_fire_time", "signal")
+_LEFT_OUT = ("name", "etag", "create_time", "update_time", "next_fire_time", "signal", "damaged", "warnings")
 
 
 class Bulk:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from processor_svc.actions.notify import NotifyRunner
-from processor_svc.actions.task import TaskRunner
+from processor_svc.actions.notify import NotifyKind
+from processor_svc.actions.task import TaskKind
 from processor_svc.domain import (
     Acceptance,
     Action,
@@ -54,7 +54,7 @@ def threads() -> ThreadPool:
 async def run_task(threads: ThreadPool, handler: str, arguments: dict[str, Any]) -> End:
     """How a run of ``handler`` ends."""
     action = TaskAction(handler=handler, input=arguments)
-    return await TaskRunner(registry=Registry(handlers_of(sample_tasks)), threads=threads).run(job(action), action)
+    return await TaskKind(registry=Registry(handlers_of(sample_tasks)), threads=threads).run(job(action), action)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ async def test_a_cancelled_run_cancels_its_handler(threads: ThreadPool) -> None:
 
 async def test_jobs_of_one_action_share_nothing_that_a_handler_can_change(threads: ThreadPool) -> None:
     """Each gets the arguments of the action, whatever the one before did to its own."""
-    runner = TaskRunner(registry=Registry(handlers_of(sample_tasks)), threads=threads)
+    runner = TaskKind(registry=Registry(handlers_of(sample_tasks)), threads=threads)
     grow, add = TaskAction(handler="sample.grow", input={"items": [1]}), TaskAction(handler="sample.add", input={"left": 1, "right": 2})
     for _ in range(2):
         assert await runner.run(job(grow), grow) == Succeeded({"value": [1, 0]})
@@ -141,7 +141,7 @@ async def test_each_address_and_channel_gets_one_message() -> None:
     """Two addresses on two channels make four messages, whose answers become the result."""
     mailer = ScriptedMailer([Acceptance(delivery=f"deliveries/{n}") for n in range(4)])
     action = notify(to=("a@example.com", "b@example.com"), channels=("email", "inbox"))
-    end = await NotifyRunner(mailer=mailer).run(job(action), action)
+    end = await NotifyKind(mailer=mailer).run(job(action), action)
     assert end == Succeeded({"deliveries": [f"deliveries/{n}" for n in range(4)]})
     assert len({(message.to, message.channel) for message in mailer.messages}) == 4
     assert {message.firing for message in mailer.messages} == {"f1"}
@@ -151,7 +151,7 @@ async def test_each_address_and_channel_gets_one_message() -> None:
 async def test_a_mailer_that_is_away_costs_no_attempt(error: Exception) -> None:
     """The firing is given back with a short wait, however long the dependency asks for."""
     action = notify()
-    end = await NotifyRunner(mailer=ScriptedMailer(error)).run(job(action), action)
+    end = await NotifyKind(mailer=ScriptedMailer(error)).run(job(action), action)
     assert isinstance(end, Released)
     assert 0 < end.retry_after <= 2.0
 
@@ -163,7 +163,7 @@ async def test_a_refused_message_fails_the_firing_with_the_reason() -> None:
         Acceptance(delivery="", reason="TEMPLATE_NOT_FOUND", message="no such template"),
     ]
     action = notify(to=("a@example.com", "b@example.com"))
-    end = await NotifyRunner(mailer=ScriptedMailer(answers)).run(job(action), action)
+    end = await NotifyKind(mailer=ScriptedMailer(answers)).run(job(action), action)
     assert end == Failed(reason="TEMPLATE_NOT_FOUND", message="b@example.com: no such template", retryable=False)
 
 
@@ -174,7 +174,7 @@ async def test_a_mailer_that_cannot_store_costs_no_attempt() -> None:
         Acceptance(delivery="", reason="UNAVAILABLE", message="the disk is full", retryable=True),
     ]
     action = notify(to=("a@example.com", "b@example.com"))
-    end = await NotifyRunner(mailer=ScriptedMailer(answers)).run(job(action), action)
+    end = await NotifyKind(mailer=ScriptedMailer(answers)).run(job(action), action)
     assert isinstance(end, Released)
     assert end.message == "mailer_svc: the disk is full"
     assert 0 < end.retry_after <= 2.0
@@ -215,7 +215,7 @@ async def test_a_template_may_say_what_the_firing_is_about(context: Mapping[str,
     action = replace(notify(), template="templates/t", variables={"name": "Ann"}, subject="", text="")
     for chosen, offered in ((action, {"origin": "EVENT", **expected}), (notify(), {})):
         mailer = ScriptedMailer([Acceptance(delivery="deliveries/1")])
-        await NotifyRunner(mailer=mailer).run(job(chosen, origin="EVENT", context=context), chosen)
+        await NotifyKind(mailer=mailer).run(job(chosen, origin="EVENT", context=context), chosen)
         (message,) = mailer.messages
         assert (message.offered, message.variables) == (offered, chosen.variables)
 
@@ -225,7 +225,7 @@ async def test_what_a_template_is_offered_is_bounded() -> None:
     action = replace(notify(), template="templates/t", subject="", text="")
     mailer = ScriptedMailer([Acceptance(delivery="deliveries/1")])
     context = {"event": {"data": {f"n{number}": "x" for number in range(500)}}}
-    await NotifyRunner(mailer=mailer).run(job(action, origin="EVENT", context=context), action)
+    await NotifyKind(mailer=mailer).run(job(action, origin="EVENT", context=context), action)
     assert len(mailer.messages[0].offered) == 100
 
 
@@ -242,13 +242,13 @@ async def test_a_signal_that_resolved_says_so_in_its_subject(origin: str, subjec
     """A template has the variable ``origin`` for it."""
     action = replace(notify(), subject=subject, template=template)
     mailer = ScriptedMailer([Acceptance(delivery="deliveries/1")])
-    await NotifyRunner(mailer=mailer).run(job(action, origin=origin), action)
+    await NotifyKind(mailer=mailer).run(job(action, origin=origin), action)
     assert mailer.messages[0].subject == expected
 
 
 async def test_a_handler_that_asks_for_its_context_learns_what_the_firing_is_about(threads: ThreadPool) -> None:
     """Where it comes from, and the event or reading it answers to."""
     action = TaskAction(handler="sample.about", input={})
-    runner = TaskRunner(registry=Registry(handlers_of(sample_tasks)), threads=threads)
+    runner = TaskKind(registry=Registry(handlers_of(sample_tasks)), threads=threads)
     end = await runner.run(job(action, origin="EVENT", context=EVENT), action)
     assert end == Succeeded({"alarm": "alarms/a1", "origin": "EVENT", "topic": "orders.paid"})

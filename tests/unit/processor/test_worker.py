@@ -1,10 +1,12 @@
 """The worker reports each job once, whatever happens to streams and leases."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+
+import pytest
 
 from processor_svc.domain import End, Failed, Job, Lane, Lease, Released, Succeeded, TaskAction, WorkEvent
-from processor_svc.worker import Runner, Worker
+from processor_svc.worker import Worker
 from tocsin.errors import Unavailable
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
@@ -31,17 +33,12 @@ class Tasks:
         self.started: list[str] = []
         self.ends: dict[str, asyncio.Future[End]] = {}
 
-    async def run(self, job: Job, action: TaskAction) -> End:
+    async def run(self, job: Job) -> End:
         self.started.append(job.lease.firing)
         return await self.ends.setdefault(job.lease.firing, asyncio.get_running_loop().create_future())
 
     def end(self, firing: str, end: End) -> None:
         self.ends[firing].set_result(end)
-
-
-class NoNotify:
-    async def run(self, job: Job, action: object) -> End:
-        raise AssertionError("not part of these tests")
 
 
 class Log:
@@ -110,7 +107,7 @@ class Bench:
         self.tasks, self.log, self.schedulers = Tasks(), Log(), Schedulers()
         self.worker = Worker(
             source=self.schedulers,
-            runner=Runner(task=self.tasks, notify=NoNotify()),
+            runner=self.tasks,
             observer=self.log,
             clock=clock,
             concurrency=10,
@@ -292,4 +289,53 @@ async def test_a_critical_job_goes_before_those_that_wait(clock: FakeClock) -> N
     await eventually(lambda: len(stream.ends) == 1001)
     assert bench.tasks.started.index("urgent") < 500
     assert [name for name in bench.tasks.started if name != "urgent"] == names
+    await bench.worker.stop()
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("x"), SystemExit(3), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError(), MemoryError()]
+)
+async def test_whatever_a_job_raises_is_its_own_failure(clock: FakeClock, error: BaseException) -> None:
+    """The jobs behind it run, and credit comes back for each."""
+    bench = Bench(clock)
+    await bench.worker.start()
+    stream = await bench.stream()
+    bench.tasks.ends["bad"] = _Raises(error)  # type: ignore[assignment]  anything that can be awaited
+    bench.tasks.ends["good"] = done = asyncio.get_running_loop().create_future()
+    done.set_result(Succeeded({}))
+    stream.events.put_nowait(WorkEvent(jobs=[job("bad"), job("good")]))
+    await eventually(lambda: len(stream.ends) == 2)
+    ends = dict(stream.ends)
+    bad = ends[Lease("bad", 1)]
+    assert isinstance(bad, Failed)
+    assert (bad.reason, bad.retryable) == ("JOB_FAILED", True)
+    assert ends[Lease("good", 1)] == Succeeded({})
+    assert stream.credit == 12
+    await bench.worker.stop()
+
+
+class _Raises:
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __await__(self) -> Generator[None, None, End]:
+        yield
+        raise self._error
+
+
+async def test_a_job_that_could_not_be_read_is_reported_and_gives_its_place_back(clock: FakeClock) -> None:
+    """It fails by itself, and a scheduler hears of it again until it confirms."""
+    bench = Bench(clock)
+    await bench.worker.start()
+    first = await bench.stream()
+    assert bench.worker.standing == 0
+    failed = Failed(reason="CONTEXT_UNREADABLE", message="x", retryable=False)
+    first.events.put_nowait(WorkEvent(jobs=[job("f1")], refused=[(Lease("f0", 1), failed)]))
+    await bench.started("f1")
+    assert bench.worker.standing == 1
+    assert (first.ends, first.credit) == ([(Lease("f0", 1), failed)], 11)
+    first.events.put_nowait(Unavailable("cut"))
+    second = await bench.stream(1)
+    assert second.ends == [(Lease("f0", 1), failed)]
+    assert bench.worker.standing == 0
     await bench.worker.stop()

@@ -119,6 +119,8 @@ class Alarm(_message.Message):
     AUTO_PAUSE_AFTER_FIELD_NUMBER: _builtins.int
     PAUSE_REASON_FIELD_NUMBER: _builtins.int
     SIGNAL_FIELD_NUMBER: _builtins.int
+    DAMAGED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "alarms/{id}"."""
     display_name: _builtins.str
@@ -167,6 +169,14 @@ class Alarm(_message.Message):
     def signal(self) -> Global___Signal:
         """Where a threshold or a heartbeat stands; unset for other triggers."""
 
+    @_builtins.property
+    def damaged(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields that are stored and that cannot be read, such as "trigger" or "action": they are left out. Give them anew to mend the alarm."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]:
+        """What to know about it, although it was taken: only in the answer to a create or an update."""
+
     def __init__(
         self,
         *,
@@ -186,14 +196,42 @@ class Alarm(_message.Message):
         auto_pause_after: _builtins.int = ...,
         pause_reason: _builtins.str = ...,
         signal: Global___Signal | None = ...,
+        damaged: _abc.Iterable[_builtins.str] | None = ...,
+        warnings: _abc.Iterable[Global___Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "create_time", b"create_time", "next_fire_time", b"next_fire_time", "retry", b"retry", "signal", b"signal", "trigger", b"trigger", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "auto_pause_after", b"auto_pause_after", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "key", b"key", "labels", b"labels", "name", b"name", "next_fire_time", b"next_fire_time", "pause_reason", b"pause_reason", "priority", b"priority", "retry", b"retry", "signal", b"signal", "state", b"state", "trigger", b"trigger", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "auto_pause_after", b"auto_pause_after", "create_time", b"create_time", "damaged", b"damaged", "display_name", b"display_name", "etag", b"etag", "key", b"key", "labels", b"labels", "name", b"name", "next_fire_time", b"next_fire_time", "pause_reason", b"pause_reason", "priority", b"priority", "retry", b"retry", "signal", b"signal", "state", b"state", "trigger", b"trigger", "update_time", b"update_time", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Alarm: _TypeAlias = Alarm  # noqa: Y015
+
+@_typing.final
+class Warning(_message.Message):
+    """Something that may keep an alarm from doing what it shall, and that may be right later."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """The field, such as "action.task.handler"."""
+    reason: _builtins.str
+    """What is doubtful about it."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Warning: _TypeAlias = Warning  # noqa: Y015
 
 @_typing.final
 class Trigger(_message.Message):

@@ -33,7 +33,7 @@ from tocsin.api.scheduler.v1 import alarm_pb2 as tocsin_dot_api_dot_scheduler_do
 from tocsin.api.scheduler.v1 import firing_service_pb2 as tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.tocsin/api/scheduler/v1/dispatch_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\x1a#tocsin/api/scheduler/v1/alarm.proto\x1a,tocsin/api/scheduler/v1/firing_service.proto\"\xd0\x03\n\x0bWorkRequest\x12;\n\x05hello\x18\x01 \x01(\x0b\x32*.tocsin.api.scheduler.v1.WorkRequest.HelloH\x00\x12\x10\n\x06\x63redit\x18\x02 \x01(\rH\x00\x12?\n\x07results\x18\x03 \x01(\x0b\x32,.tocsin.api.scheduler.v1.WorkRequest.ResultsH\x00\x12=\n\x06\x65xtend\x18\x04 \x01(\x0b\x32+.tocsin.api.scheduler.v1.WorkRequest.ExtendH\x00\x1a>\n\x05Hello\x12\x19\n\x06worker\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\x07reserve\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06\x1ai\n\x07Results\x12\x30\n\x07results\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.scheduler.v1.Result\x12,\n\x04\x64one\x18\x02 \x03(\x0b\x32\x1e.tocsin.api.scheduler.v1.Lease\x1a\x38\n\x06\x45xtend\x12.\n\x06leases\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.scheduler.v1.LeaseB\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"&\n\x05Lease\x12\x0e\n\x06\x66iring\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x04\"\xa6\x03\n\x06Result\x12-\n\x05lease\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.scheduler.v1.Lease\x12)\n\x06output\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x12:\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\'.tocsin.api.scheduler.v1.Result.FailureH\x00\x12<\n\x08released\x18\x04 \x01(\x0b\x32(.tocsin.api.scheduler.v1.Result.ReleasedH\x00\x1am\n\x07\x46\x61ilure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x1aK\n\x08Released\x12.\n\x0bretry_after\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07message\x18\x02 \x01(\tB\x0c\n\x03\x65nd\x12\x05\xbaH\x02\x08\x01\"\xc2\x03\n\x0cWorkResponse\x12:\n\x04jobs\x18\x01 \x01(\x0b\x32*.tocsin.api.scheduler.v1.WorkResponse.JobsH\x00\x12L\n\rconfirmations\x18\x02 \x01(\x0b\x32\x33.tocsin.api.scheduler.v1.WorkResponse.ConfirmationsH\x00\x12<\n\x05\x64rain\x18\x03 \x01(\x0b\x32+.tocsin.api.scheduler.v1.WorkResponse.DrainH\x00\x1a\x97\x01\n\x04Jobs\x12*\n\x04jobs\x18\x01 \x03(\x0b\x32\x1c.tocsin.api.scheduler.v1.Job\x12\x30\n\x07\x61\x63tions\x18\x02 \x03(\x0b\x32\x1f.tocsin.api.scheduler.v1.Action\x12\x31\n\x0elease_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a?\n\rConfirmations\x12.\n\x06leases\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.scheduler.v1.Lease\x1a\x07\n\x05\x44rainB\x06\n\x04kind\"\xb9\x03\n\x03Job\x12-\n\x05lease\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.scheduler.v1.Lease\x12\x31\n\x0elease_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\r\n\x05\x61larm\x18\x04 \x01(\t\x12,\n\x08\x64ue_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\x05\x12\x33\n\x08priority\x18\x07 \x01(\x0e\x32!.tocsin.api.scheduler.v1.Priority\x12/\n\x06\x61\x63tion\x18\x08 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.Action\x12\x13\n\x0btraceparent\x18\t \x01(\t\x12\x36\n\x06origin\x18\n \x01(\x0e\x32&.tocsin.api.scheduler.v1.Firing.Origin\x12(\n\x07\x63ontext\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x15\n\raction_number\x18\x0c \x01(\r\"\xea\x01\n\x0e\x45nqueueRequest\x12;\n\x06\x61\x63tion\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.ActionB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12=\n\x08priority\x18\x02 \x01(\x0e\x32!.tocsin.api.scheduler.v1.PriorityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x05retry\x18\x03 \x01(\x0b\x32$.tocsin.api.scheduler.v1.RetryPolicy\x12\'\n\nrequest_id\x18\x04 \x01(\tB\x13\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"r\n\x0e\x45nqueuedFiring\x12/\n\x06\x66iring\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.Firing\x12/\n\x06\x61\x63tion\x18\x02 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.Action\"C\n\x12GetEnqueuedRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^firings/[^/]{1,64}$\"R\n\x13ListEnqueuedRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"i\n\x14ListEnqueuedResponse\x12\x38\n\x07\x66irings\x18\x01 \x03(\x0b\x32\'.tocsin.api.scheduler.v1.EnqueuedFiring\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x90\x04\n\x0f\x44ispatchService\x12r\n\x04Work\x12$.tocsin.api.scheduler.v1.WorkRequest\x1a%.tocsin.api.scheduler.v1.WorkResponse\"\x19\x8a\xe7\x18\x15\n\x04\x08\x80\xa3\x05\x1a\x0b\x32\x05\x10\x80\xe5\x9aw:\x02\x08\x01\x30\x01(\x01\x30\x01\x12i\n\x07\x45nqueue\x12\'.tocsin.api.scheduler.v1.EnqueueRequest\x1a\x1f.tocsin.api.scheduler.v1.Firing\"\x14\x90\x02\x02\x8a\xe7\x18\r\"\x0btasks:write\x12x\n\x0bGetEnqueued\x12+.tocsin.api.scheduler.v1.GetEnqueuedRequest\x1a\'.tocsin.api.scheduler.v1.EnqueuedFiring\"\x13\x90\x02\x01\x8a\xe7\x18\x0c\"\ntasks:read\x12\x80\x01\n\x0cListEnqueued\x12,.tocsin.api.scheduler.v1.ListEnqueuedRequest\x1a-.tocsin.api.scheduler.v1.ListEnqueuedResponse\"\x13\x90\x02\x01\x8a\xe7\x18\x0c\"\ntasks:read\x1a!\x8a\xe7\x18\x1d\n\x02\x08\x05*\x08internal:\rprocessor_svcb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.tocsin/api/scheduler/v1/dispatch_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\x1a#tocsin/api/scheduler/v1/alarm.proto\x1a,tocsin/api/scheduler/v1/firing_service.proto\"\x91\x07\n\x0bWorkRequest\x12;\n\x05hello\x18\x01 \x01(\x0b\x32*.tocsin.api.scheduler.v1.WorkRequest.HelloH\x00\x12\x10\n\x06\x63redit\x18\x02 \x01(\rH\x00\x12?\n\x07results\x18\x03 \x01(\x0b\x32,.tocsin.api.scheduler.v1.WorkRequest.ResultsH\x00\x12=\n\x06\x65xtend\x18\x04 \x01(\x0b\x32+.tocsin.api.scheduler.v1.WorkRequest.ExtendH\x00\x12\x41\n\x08handlers\x18\x05 \x01(\x0b\x32-.tocsin.api.scheduler.v1.WorkRequest.HandlersH\x00\x12?\n\x07\x63hecked\x18\x06 \x01(\x0b\x32,.tocsin.api.scheduler.v1.WorkRequest.CheckedH\x00\x1a]\n\x05Hello\x12\x19\n\x06worker\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\x07reserve\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06\x12\x1d\n\x05kinds\x18\x03 \x03(\tB\x0e\xbaH\x0b\x92\x01\x08\x10\x64\"\x04r\x02\x18@\x1a;\n\x08Handlers\x12\x1e\n\x05names\x18\x01 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x90N\"\x04r\x02\x18@\x12\x0f\n\x07partial\x18\x02 \x01(\x08\x1aY\n\x07\x43hecked\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12>\n\x08verdicts\x18\x02 \x03(\x0b\x32,.tocsin.api.scheduler.v1.WorkRequest.Verdict\x1aZ\n\x07Verdict\x12>\n\x08problems\x18\x01 \x03(\x0b\x32,.tocsin.api.scheduler.v1.WorkRequest.Problem\x12\x0f\n\x07unknown\x18\x02 \x01(\x08\x1a(\n\x07Problem\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x1ai\n\x07Results\x12\x30\n\x07results\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.scheduler.v1.Result\x12,\n\x04\x64one\x18\x02 \x03(\x0b\x32\x1e.tocsin.api.scheduler.v1.Lease\x1a\x38\n\x06\x45xtend\x12.\n\x06leases\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.scheduler.v1.LeaseB\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"&\n\x05Lease\x12\x0e\n\x06\x66iring\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x04\"\xa6\x03\n\x06Result\x12-\n\x05lease\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.scheduler.v1.Lease\x12)\n\x06output\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x12:\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\'.tocsin.api.scheduler.v1.Result.FailureH\x00\x12<\n\x08released\x18\x04 \x01(\x0b\x32(.tocsin.api.scheduler.v1.Result.ReleasedH\x00\x1am\n\x07\x46\x61ilure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x1aK\n\x08Released\x12.\n\x0bretry_after\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07message\x18\x02 \x01(\tB\x0c\n\x03\x65nd\x12\x05\xbaH\x02\x08\x01\"\x94\x05\n\x0cWorkResponse\x12:\n\x04jobs\x18\x01 \x01(\x0b\x32*.tocsin.api.scheduler.v1.WorkResponse.JobsH\x00\x12L\n\rconfirmations\x18\x02 \x01(\x0b\x32\x33.tocsin.api.scheduler.v1.WorkResponse.ConfirmationsH\x00\x12<\n\x05\x64rain\x18\x03 \x01(\x0b\x32+.tocsin.api.scheduler.v1.WorkResponse.DrainH\x00\x12@\n\x07welcome\x18\x04 \x01(\x0b\x32-.tocsin.api.scheduler.v1.WorkResponse.WelcomeH\x00\x12<\n\x05\x63heck\x18\x05 \x01(\x0b\x32+.tocsin.api.scheduler.v1.WorkResponse.CheckH\x00\x1a\x97\x01\n\x04Jobs\x12*\n\x04jobs\x18\x01 \x03(\x0b\x32\x1c.tocsin.api.scheduler.v1.Job\x12\x30\n\x07\x61\x63tions\x18\x02 \x03(\x0b\x32\x1f.tocsin.api.scheduler.v1.Action\x12\x31\n\x0elease_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a?\n\rConfirmations\x12.\n\x06leases\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.scheduler.v1.Lease\x1a\x07\n\x05\x44rain\x1a\t\n\x07Welcome\x1a\x45\n\x05\x43heck\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12,\n\x05tasks\x18\x02 \x03(\x0b\x32\x1d.tocsin.api.scheduler.v1.TaskB\x06\n\x04kind\"\xb9\x03\n\x03Job\x12-\n\x05lease\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.scheduler.v1.Lease\x12\x31\n\x0elease_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\r\n\x05\x61larm\x18\x04 \x01(\t\x12,\n\x08\x64ue_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\x05\x12\x33\n\x08priority\x18\x07 \x01(\x0e\x32!.tocsin.api.scheduler.v1.Priority\x12/\n\x06\x61\x63tion\x18\x08 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.Action\x12\x13\n\x0btraceparent\x18\t \x01(\t\x12\x36\n\x06origin\x18\n \x01(\x0e\x32&.tocsin.api.scheduler.v1.Firing.Origin\x12(\n\x07\x63ontext\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x15\n\raction_number\x18\x0c \x01(\r\"\xea\x01\n\x0e\x45nqueueRequest\x12;\n\x06\x61\x63tion\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.ActionB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12=\n\x08priority\x18\x02 \x01(\x0e\x32!.tocsin.api.scheduler.v1.PriorityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x05retry\x18\x03 \x01(\x0b\x32$.tocsin.api.scheduler.v1.RetryPolicy\x12\'\n\nrequest_id\x18\x04 \x01(\tB\x13\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"r\n\x0e\x45nqueuedFiring\x12/\n\x06\x66iring\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.Firing\x12/\n\x06\x61\x63tion\x18\x02 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.Action\"C\n\x12GetEnqueuedRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^firings/[^/]{1,64}$\"R\n\x13ListEnqueuedRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"i\n\x14ListEnqueuedResponse\x12\x38\n\x07\x66irings\x18\x01 \x03(\x0b\x32\'.tocsin.api.scheduler.v1.EnqueuedFiring\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x90\x04\n\x0f\x44ispatchService\x12r\n\x04Work\x12$.tocsin.api.scheduler.v1.WorkRequest\x1a%.tocsin.api.scheduler.v1.WorkResponse\"\x19\x8a\xe7\x18\x15\n\x04\x08\x80\xa3\x05\x1a\x0b\x32\x05\x10\x80\xe5\x9aw:\x02\x08\x01\x30\x01(\x01\x30\x01\x12i\n\x07\x45nqueue\x12\'.tocsin.api.scheduler.v1.EnqueueRequest\x1a\x1f.tocsin.api.scheduler.v1.Firing\"\x14\x90\x02\x02\x8a\xe7\x18\r\"\x0btasks:write\x12x\n\x0bGetEnqueued\x12+.tocsin.api.scheduler.v1.GetEnqueuedRequest\x1a\'.tocsin.api.scheduler.v1.EnqueuedFiring\"\x13\x90\x02\x01\x8a\xe7\x18\x0c\"\ntasks:read\x12\x80\x01\n\x0cListEnqueued\x12,.tocsin.api.scheduler.v1.ListEnqueuedRequest\x1a-.tocsin.api.scheduler.v1.ListEnqueuedResponse\"\x13\x90\x02\x01\x8a\xe7\x18\x0c\"\ntasks:read\x1a!\x8a\xe7\x18\x1d\n\x02\x08\x05*\x08internal:\rprocessor_svcb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +44,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WORKREQUEST_HELLO'].fields_by_name['worker']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_WORKREQUEST_HELLO'].fields_by_name['reserve']._loaded_options = None
   _globals['_WORKREQUEST_HELLO'].fields_by_name['reserve']._serialized_options = b'\272H\006*\004\030\240\215\006'
+  _globals['_WORKREQUEST_HELLO'].fields_by_name['kinds']._loaded_options = None
+  _globals['_WORKREQUEST_HELLO'].fields_by_name['kinds']._serialized_options = b'\272H\013\222\001\010\020d\"\004r\002\030@'
+  _globals['_WORKREQUEST_HANDLERS'].fields_by_name['names']._loaded_options = None
+  _globals['_WORKREQUEST_HANDLERS'].fields_by_name['names']._serialized_options = b'\272H\014\222\001\t\020\220N\"\004r\002\030@'
   _globals['_WORKREQUEST'].oneofs_by_name['kind']._loaded_options = None
   _globals['_WORKREQUEST'].oneofs_by_name['kind']._serialized_options = b'\272H\002\010\001'
   _globals['_RESULT'].oneofs_by_name['end']._loaded_options = None
@@ -71,41 +75,53 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISPATCHSERVICE'].methods_by_name['ListEnqueued']._loaded_options = None
   _globals['_DISPATCHSERVICE'].methods_by_name['ListEnqueued']._serialized_options = b'\220\002\001\212\347\030\014\"\ntasks:read'
   _globals['_WORKREQUEST']._serialized_start=378
-  _globals['_WORKREQUEST']._serialized_end=842
-  _globals['_WORKREQUEST_HELLO']._serialized_start=600
-  _globals['_WORKREQUEST_HELLO']._serialized_end=662
-  _globals['_WORKREQUEST_RESULTS']._serialized_start=664
-  _globals['_WORKREQUEST_RESULTS']._serialized_end=769
-  _globals['_WORKREQUEST_EXTEND']._serialized_start=771
-  _globals['_WORKREQUEST_EXTEND']._serialized_end=827
-  _globals['_LEASE']._serialized_start=844
-  _globals['_LEASE']._serialized_end=882
-  _globals['_RESULT']._serialized_start=885
-  _globals['_RESULT']._serialized_end=1307
-  _globals['_RESULT_FAILURE']._serialized_start=1107
-  _globals['_RESULT_FAILURE']._serialized_end=1216
-  _globals['_RESULT_RELEASED']._serialized_start=1218
-  _globals['_RESULT_RELEASED']._serialized_end=1293
-  _globals['_WORKRESPONSE']._serialized_start=1310
-  _globals['_WORKRESPONSE']._serialized_end=1760
-  _globals['_WORKRESPONSE_JOBS']._serialized_start=1527
-  _globals['_WORKRESPONSE_JOBS']._serialized_end=1678
-  _globals['_WORKRESPONSE_CONFIRMATIONS']._serialized_start=1680
-  _globals['_WORKRESPONSE_CONFIRMATIONS']._serialized_end=1743
-  _globals['_WORKRESPONSE_DRAIN']._serialized_start=1745
-  _globals['_WORKRESPONSE_DRAIN']._serialized_end=1752
-  _globals['_JOB']._serialized_start=1763
-  _globals['_JOB']._serialized_end=2204
-  _globals['_ENQUEUEREQUEST']._serialized_start=2207
-  _globals['_ENQUEUEREQUEST']._serialized_end=2441
-  _globals['_ENQUEUEDFIRING']._serialized_start=2443
-  _globals['_ENQUEUEDFIRING']._serialized_end=2557
-  _globals['_GETENQUEUEDREQUEST']._serialized_start=2559
-  _globals['_GETENQUEUEDREQUEST']._serialized_end=2626
-  _globals['_LISTENQUEUEDREQUEST']._serialized_start=2628
-  _globals['_LISTENQUEUEDREQUEST']._serialized_end=2710
-  _globals['_LISTENQUEUEDRESPONSE']._serialized_start=2712
-  _globals['_LISTENQUEUEDRESPONSE']._serialized_end=2817
-  _globals['_DISPATCHSERVICE']._serialized_start=2820
-  _globals['_DISPATCHSERVICE']._serialized_end=3348
+  _globals['_WORKREQUEST']._serialized_end=1291
+  _globals['_WORKREQUEST_HELLO']._serialized_start=732
+  _globals['_WORKREQUEST_HELLO']._serialized_end=825
+  _globals['_WORKREQUEST_HANDLERS']._serialized_start=827
+  _globals['_WORKREQUEST_HANDLERS']._serialized_end=886
+  _globals['_WORKREQUEST_CHECKED']._serialized_start=888
+  _globals['_WORKREQUEST_CHECKED']._serialized_end=977
+  _globals['_WORKREQUEST_VERDICT']._serialized_start=979
+  _globals['_WORKREQUEST_VERDICT']._serialized_end=1069
+  _globals['_WORKREQUEST_PROBLEM']._serialized_start=1071
+  _globals['_WORKREQUEST_PROBLEM']._serialized_end=1111
+  _globals['_WORKREQUEST_RESULTS']._serialized_start=1113
+  _globals['_WORKREQUEST_RESULTS']._serialized_end=1218
+  _globals['_WORKREQUEST_EXTEND']._serialized_start=1220
+  _globals['_WORKREQUEST_EXTEND']._serialized_end=1276
+  _globals['_LEASE']._serialized_start=1293
+  _globals['_LEASE']._serialized_end=1331
+  _globals['_RESULT']._serialized_start=1334
+  _globals['_RESULT']._serialized_end=1756
+  _globals['_RESULT_FAILURE']._serialized_start=1556
+  _globals['_RESULT_FAILURE']._serialized_end=1665
+  _globals['_RESULT_RELEASED']._serialized_start=1667
+  _globals['_RESULT_RELEASED']._serialized_end=1742
+  _globals['_WORKRESPONSE']._serialized_start=1759
+  _globals['_WORKRESPONSE']._serialized_end=2419
+  _globals['_WORKRESPONSE_JOBS']._serialized_start=2104
+  _globals['_WORKRESPONSE_JOBS']._serialized_end=2255
+  _globals['_WORKRESPONSE_CONFIRMATIONS']._serialized_start=2257
+  _globals['_WORKRESPONSE_CONFIRMATIONS']._serialized_end=2320
+  _globals['_WORKRESPONSE_DRAIN']._serialized_start=2322
+  _globals['_WORKRESPONSE_DRAIN']._serialized_end=2329
+  _globals['_WORKRESPONSE_WELCOME']._serialized_start=2331
+  _globals['_WORKRESPONSE_WELCOME']._serialized_end=2340
+  _globals['_WORKRESPONSE_CHECK']._serialized_start=2342
+  _globals['_WORKRESPONSE_CHECK']._serialized_end=2411
+  _globals['_JOB']._serialized_start=2422
+  _globals['_JOB']._serialized_end=2863
+  _globals['_ENQUEUEREQUEST']._serialized_start=2866
+  _globals['_ENQUEUEREQUEST']._serialized_end=3100
+  _globals['_ENQUEUEDFIRING']._serialized_start=3102
+  _globals['_ENQUEUEDFIRING']._serialized_end=3216
+  _globals['_GETENQUEUEDREQUEST']._serialized_start=3218
+  _globals['_GETENQUEUEDREQUEST']._serialized_end=3285
+  _globals['_LISTENQUEUEDREQUEST']._serialized_start=3287
+  _globals['_LISTENQUEUEDREQUEST']._serialized_end=3369
+  _globals['_LISTENQUEUEDRESPONSE']._serialized_start=3371
+  _globals['_LISTENQUEUEDRESPONSE']._serialized_end=3476
+  _globals['_DISPATCHSERVICE']._serialized_start=3479
+  _globals['_DISPATCHSERVICE']._serialized_end=4007
 # @@protoc_insertion_point(module_scope)

@@ -37,19 +37,127 @@ class WorkRequest(_message.Message):
 
         WORKER_FIELD_NUMBER: _builtins.int
         RESERVE_FIELD_NUMBER: _builtins.int
+        KINDS_FIELD_NUMBER: _builtins.int
         worker: _builtins.str
         """Identity of this start of the process."""
         reserve: _builtins.int
         """It takes this many critical firings beyond its credit, so that they never wait for others to end."""
+        @_builtins.property
+        def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """The kinds of action that it knows, as Action names them, such as "task". None given: it is an older one, which knows notify and task."""
+
         def __init__(
             self,
             *,
             worker: _builtins.str = ...,
             reserve: _builtins.int = ...,
+            kinds: _abc.Iterable[_builtins.str] | None = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["reserve", b"reserve", "worker", b"worker"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["kinds", b"kinds", "reserve", b"reserve", "worker", b"worker"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Handlers(_message.Message):
+        """The handlers of a processor."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        NAMES_FIELD_NUMBER: _builtins.int
+        PARTIAL_FIELD_NUMBER: _builtins.int
+        partial: _builtins.bool
+        """Whether there may be more: a package of handlers loads still, or did not load."""
+        @_builtins.property
+        def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """Their names."""
+
+        def __init__(
+            self,
+            *,
+            names: _abc.Iterable[_builtins.str] | None = ...,
+            partial: _builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names", "partial", b"partial"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Checked(_message.Message):
+        """Answers to the questions of one message, in their order."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        NUMBER_FIELD_NUMBER: _builtins.int
+        VERDICTS_FIELD_NUMBER: _builtins.int
+        number: _builtins.int
+        """Number of the question."""
+        @_builtins.property
+        def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkRequest.Verdict]:
+            """One verdict for each task."""
+
+        def __init__(
+            self,
+            *,
+            number: _builtins.int = ...,
+            verdicts: _abc.Iterable[Global___WorkRequest.Verdict] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "verdicts", b"verdicts"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Verdict(_message.Message):
+        """What is wrong with a task; nothing when it has no problems."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        PROBLEMS_FIELD_NUMBER: _builtins.int
+        UNKNOWN_FIELD_NUMBER: _builtins.int
+        unknown: _builtins.bool
+        """Whether it could not be checked: its handler does not answer now."""
+        @_builtins.property
+        def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkRequest.Problem]:
+            """What is wrong."""
+
+        def __init__(
+            self,
+            *,
+            problems: _abc.Iterable[Global___WorkRequest.Problem] | None = ...,
+            unknown: _builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["problems", b"problems", "unknown", b"unknown"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Problem(_message.Message):
+        """One thing that is wrong with a task."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        FIELD_FIELD_NUMBER: _builtins.int
+        REASON_FIELD_NUMBER: _builtins.int
+        field: _builtins.str
+        """The field of the task, such as "handler" or "input.text"."""
+        reason: _builtins.str
+        """What is wrong with it."""
+        def __init__(
+            self,
+            *,
+            field: _builtins.str = ...,
+            reason: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "reason", b"reason"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -107,6 +215,8 @@ class WorkRequest(_message.Message):
     CREDIT_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
     EXTEND_FIELD_NUMBER: _builtins.int
+    HANDLERS_FIELD_NUMBER: _builtins.int
+    CHECKED_FIELD_NUMBER: _builtins.int
     credit: _builtins.int
     """It can take this many more firings than granted so far."""
     @_builtins.property
@@ -121,6 +231,14 @@ class WorkRequest(_message.Message):
     def extend(self) -> Global___WorkRequest.Extend:
         """Firings that still run and need a longer lease."""
 
+    @_builtins.property
+    def handlers(self) -> Global___WorkRequest.Handlers:
+        """The handlers that it has from now on; sent only to a scheduler that has said welcome."""
+
+    @_builtins.property
+    def checked(self) -> Global___WorkRequest.Checked:
+        """What it thinks of tasks that it was asked about."""
+
     def __init__(
         self,
         *,
@@ -128,12 +246,14 @@ class WorkRequest(_message.Message):
         credit: _builtins.int = ...,
         results: Global___WorkRequest.Results | None = ...,
         extend: Global___WorkRequest.Extend | None = ...,
+        handlers: Global___WorkRequest.Handlers | None = ...,
+        checked: Global___WorkRequest.Checked | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["credit", b"credit", "extend", b"extend", "hello", b"hello", "kind", b"kind", "results", b"results"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checked", b"checked", "credit", b"credit", "extend", b"extend", "handlers", b"handlers", "hello", b"hello", "kind", b"kind", "results", b"results"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit", b"credit", "extend", b"extend", "hello", b"hello", "kind", b"kind", "results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked", b"checked", "credit", b"credit", "extend", b"extend", "handlers", b"handlers", "hello", b"hello", "kind", b"kind", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["hello", "credit", "results", "extend"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["hello", "credit", "results", "extend", "handlers", "checked"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -346,9 +466,52 @@ class WorkResponse(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class Welcome(_message.Message):
+        """The stream stands."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        def __init__(
+            self,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Check(_message.Message):
+        """Tasks to check."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        NUMBER_FIELD_NUMBER: _builtins.int
+        TASKS_FIELD_NUMBER: _builtins.int
+        number: _builtins.int
+        """Number of the question; the answer names it."""
+        @_builtins.property
+        def tasks(self) -> _containers.RepeatedCompositeFieldContainer[_alarm_pb2.Task]:
+            """The tasks."""
+
+        def __init__(
+            self,
+            *,
+            number: _builtins.int = ...,
+            tasks: _abc.Iterable[_alarm_pb2.Task] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "tasks", b"tasks"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     JOBS_FIELD_NUMBER: _builtins.int
     CONFIRMATIONS_FIELD_NUMBER: _builtins.int
     DRAIN_FIELD_NUMBER: _builtins.int
+    WELCOME_FIELD_NUMBER: _builtins.int
+    CHECK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def jobs(self) -> Global___WorkResponse.Jobs:
         """Firings to work on, never more than the credit granted."""
@@ -361,18 +524,28 @@ class WorkResponse(_message.Message):
     def drain(self) -> Global___WorkResponse.Drain:
         """No further jobs come on this stream: finish, send results, and connect anew."""
 
+    @_builtins.property
+    def welcome(self) -> Global___WorkResponse.Welcome:
+        """The stream stands; the first message of a scheduler that takes handlers and asks questions."""
+
+    @_builtins.property
+    def check(self) -> Global___WorkResponse.Check:
+        """Tasks to check: nothing is run."""
+
     def __init__(
         self,
         *,
         jobs: Global___WorkResponse.Jobs | None = ...,
         confirmations: Global___WorkResponse.Confirmations | None = ...,
         drain: Global___WorkResponse.Drain | None = ...,
+        welcome: Global___WorkResponse.Welcome | None = ...,
+        check: Global___WorkResponse.Check | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["confirmations", b"confirmations", "drain", b"drain", "jobs", b"jobs", "kind", b"kind"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "confirmations", b"confirmations", "drain", b"drain", "jobs", b"jobs", "kind", b"kind", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmations", b"confirmations", "drain", b"drain", "jobs", b"jobs", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "confirmations", b"confirmations", "drain", b"drain", "jobs", b"jobs", "kind", b"kind", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["jobs", "confirmations", "drain"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["jobs", "confirmations", "drain", "welcome", "check"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 

@@ -157,6 +157,7 @@ class Firing(_message.Message):
     TRACE_ID_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
+    DAMAGED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "firings/{id}"; the id derives from the alarm and the due time."""
     alarm: _builtins.str
@@ -201,6 +202,10 @@ class Firing(_message.Message):
     def context(self) -> _struct_pb2.Struct:
         """What it is about, beside its alarm: the event, the reading, or the ping that it answers to; at most 16 KiB."""
 
+    @_builtins.property
+    def damaged(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields that are stored and that cannot be shown, such as "context" or "result": they are left out."""
+
     def __init__(
         self,
         *,
@@ -220,10 +225,11 @@ class Firing(_message.Message):
         trace_id: _builtins.str = ...,
         origin: Global___Firing.Origin.ValueType = ...,
         context: _struct_pb2.Struct | None = ...,
+        damaged: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["complete_time", b"complete_time", "context", b"context", "due_time", b"due_time", "fire_time", b"fire_time", "next_attempt_time", b"next_attempt_time", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "attempts", b"attempts", "complete_time", b"complete_time", "context", b"context", "due_time", b"due_time", "error", b"error", "fire_time", b"fire_time", "name", b"name", "next_attempt_time", b"next_attempt_time", "origin", b"origin", "outcome", b"outcome", "priority", b"priority", "reason", b"reason", "result", b"result", "state", b"state", "trace_id", b"trace_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "attempts", b"attempts", "complete_time", b"complete_time", "context", b"context", "damaged", b"damaged", "due_time", b"due_time", "error", b"error", "fire_time", b"fire_time", "name", b"name", "next_attempt_time", b"next_attempt_time", "origin", b"origin", "outcome", b"outcome", "priority", b"priority", "reason", b"reason", "result", b"result", "state", b"state", "trace_id", b"trace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

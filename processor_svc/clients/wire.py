@@ -1,0 +1,147 @@
+"""Jobs and their ends, between protobuf and the domain."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from functools import cache
+from typing import Final
+
+from google.protobuf import json_format, struct_pb2
+
+from processor_svc.actions.kinds import Actions
+from processor_svc.domain import Action, End, Failed, Job, Json, Lane, Lease, Succeeded, WorkEvent
+from processor_svc.results import settled, told
+from tocsin.api.scheduler.v1 import alarm_pb2, dispatch_service_pb2, firing_service_pb2
+from tocsin.pages import PAGE_BYTES
+from tocsin.telemetry import get_logger
+
+_MAX_BATCH: Final = 500
+_LANES: Final = {int(lane): lane for lane in Lane}
+_NOTHING: Final[Mapping[str, Json]] = {}
+_log = get_logger(__name__)
+
+Sayable = dispatch_service_pb2.Result | None
+"""An end on the wire; None for one that succeeded with nothing to tell."""
+
+
+def to_result(lease: Lease, end: End) -> Sayable:
+    """The end of a job on the wire. One that cannot be said, although its bounds were checked, is a failure that says why."""
+    if isinstance(end, Succeeded) and not end.output:
+        return None
+    try:
+        return _to_result(lease, end)
+    except Exception as error:  # noqa: BLE001  what is raised here would end the stream, and with it everybody's work
+        _log.error("a result cannot be said", firing=lease.firing, exc_info=error)
+        return _to_result(lease, settled(Failed(reason="RESULT_INVALID", message=told(error), retryable=False)))
+
+
+def _to_result(lease: Lease, end: End) -> dispatch_service_pb2.Result:
+    result = dispatch_service_pb2.Result()
+    result.lease.firing, result.lease.token = lease
+    if isinstance(end, Succeeded):
+        result.output.CopyFrom(to_struct(end.output))
+    elif isinstance(end, Failed):
+        result.failure.reason, result.failure.message, result.failure.retryable = end.reason, end.message, end.retryable
+        if end.retry_after is not None:
+            result.failure.retry_after.FromTimedelta(timedelta(seconds=end.retry_after))
+    else:
+        result.released.message = end.message
+        result.released.retry_after.FromTimedelta(timedelta(seconds=end.retry_after))
+    return result
+
+
+def result_batches(ends: Sequence[tuple[Lease, Sayable]]) -> Iterator[dispatch_service_pb2.WorkRequest]:
+    """Messages with all ends, each within what a message may hold."""
+    request, count, size = dispatch_service_pb2.WorkRequest(), 0, 0
+    for lease, result in ends:
+        if count == _MAX_BATCH or size > PAGE_BYTES:
+            yield request
+            request, count, size = dispatch_service_pb2.WorkRequest(), 0, 0
+        count += 1
+        if result is None:
+            done = request.results.done.add()
+            done.firing, done.token = lease
+        else:
+            size += result.ByteSize()
+            request.results.results.append(result)
+    if count:
+        yield request
+
+
+def to_lease(lease: Lease) -> dispatch_service_pb2.Lease:
+    """The lease on the wire."""
+    return dispatch_service_pb2.Lease(firing=lease.firing, token=lease.token)
+
+
+def to_jobs(batch: dispatch_service_pb2.WorkResponse.Jobs, actions: Actions) -> WorkEvent:
+    """The jobs of a batch, and the ends of those that cannot be read; what many of them do is read once."""
+    reader = _Reader(batch, actions)
+    jobs: list[Job] = []
+    refused: list[tuple[Lease, End]] = []
+    for job in batch.jobs:
+        read = reader.job(job)
+        if isinstance(read, Job):
+            jobs.append(read)
+        else:
+            refused.append((Lease(job.lease.firing, job.lease.token), read))
+    return WorkEvent(jobs=jobs, refused=refused)
+
+
+class _Reader:
+    """Reads the jobs of one batch; an error is the job's own."""
+
+    def __init__(self, batch: dispatch_service_pb2.WorkResponse.Jobs, actions: Actions) -> None:
+        self._kinds = actions
+        self._actions = [self._action(action) for action in batch.actions]
+        self._seconds = batch.lease_duration.ToTimedelta().total_seconds()
+
+    def job(self, job: dispatch_service_pb2.Job) -> Job | Failed:
+        number = job.action_number
+        action = self._actions[number - 1] if 0 < number <= len(self._actions) else self._action(job.action)
+        if isinstance(action, Failed):
+            return action
+        try:
+            context = from_struct(job.context) if job.HasField("context") else _NOTHING
+        except Exception as error:  # noqa: BLE001  whatever it is, it is this firing's
+            return _unreadable("CONTEXT_UNREADABLE", "what the firing is about cannot be read", error)
+        return Job(
+            Lease(job.lease.firing, job.lease.token),
+            self._seconds or job.lease_duration.ToTimedelta().total_seconds(),
+            job.tenant,
+            job.alarm,
+            job.attempt,
+            _LANES.get(job.priority, Lane.NORMAL),
+            action,
+            job.traceparent,
+            _origin(job.origin),
+            context,
+        )
+
+    def _action(self, message: alarm_pb2.Action) -> Action | Failed:
+        try:
+            return self._kinds.decode(message)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is the failure of the firings with this action
+            return _unreadable("ACTION_UNREADABLE", "the action cannot be read", error)
+
+
+def _unreadable(reason: str, what: str, error: Exception) -> Failed:
+    return Failed(reason=reason, message=f"{what}: {told(error)}", retryable=False)
+
+
+@cache
+def _origin(number: "firing_service_pb2.Firing.Origin.ValueType") -> str:
+    names = firing_service_pb2.Firing.Origin
+    return names.Name(number) if number in names.values() else str(number)  # one of a newer scheduler
+
+
+def to_struct(value: Mapping[str, Json]) -> struct_pb2.Struct:
+    """The JSON object on the wire."""
+    return json_format.ParseDict(dict(value), struct_pb2.Struct()) if value else struct_pb2.Struct()
+
+
+def from_struct(struct: struct_pb2.Struct) -> dict[str, Json]:
+    """The JSON object.
+
+    Raises:
+        ValueError: a number in it is not finite.
+    """
+    return json_format.MessageToDict(struct) if struct.fields else {}

@@ -1,0 +1,126 @@
+"""The schedulers as a source of work: one Work stream to each replica."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from processor_svc.actions.kinds import Actions
+from processor_svc.clients.wire import Sayable, result_batches, to_jobs, to_lease, to_result
+from processor_svc.domain import End, Lease, WorkEvent
+from tocsin.api.scheduler.v1 import dispatch_service_pb2, dispatch_service_pb2_grpc
+from tocsin.errors import Unavailable
+from tocsin.mesh.client import Mesh
+
+SCHEDULER: Final = "scheduler_svc"
+
+
+class SchedulerWork:
+    """Opens Work streams to schedulers."""
+
+    def __init__(self, *, mesh: Mesh, worker: str, reserve: int, actions: Actions) -> None:
+        """Prepares.
+
+        Args:
+            mesh: the way to other services.
+            worker: the identity of this start of the process.
+            reserve: so many critical jobs are taken beyond what is granted.
+            actions: the kinds of action that are known here.
+        """
+        self._mesh = mesh
+        self._actions = actions
+        self._hello = dispatch_service_pb2.WorkRequest.Hello(worker=worker, reserve=reserve, kinds=actions.names)
+
+    async def endpoints(self) -> Sequence[str]:
+        """Address of every scheduler replica."""
+        return await self._mesh.endpoints(SCHEDULER)
+
+    def connected(self, endpoint: str) -> bool:
+        """Whether the connection to that scheduler stands; asks for one if not."""
+        return self._mesh.channel(SCHEDULER, endpoint=endpoint).stands()
+
+    async def open(self, endpoint: str) -> "Session":
+        """Opens a Work stream."""
+        stub = dispatch_service_pb2_grpc.DispatchServiceStub(self._mesh.channel(SCHEDULER, endpoint=endpoint))
+        return Session(stub=stub, hello=self._hello, actions=self._actions)
+
+
+class Session:
+    """One Work stream. What is said goes out in batches: everything that gathered while the last message was on its way."""
+
+    def __init__(
+        self,
+        *,
+        stub: "dispatch_service_pb2_grpc.DispatchServiceAsyncStub",
+        hello: dispatch_service_pb2.WorkRequest.Hello,
+        actions: Actions,
+    ) -> None:
+        self._hello = hello
+        self._actions = actions
+        self._credit = 0
+        self._ends: dict[Lease, Sayable] = {}
+        self._extensions: list[Lease] = []
+        self._wake = asyncio.Event()
+        self._ending = False
+        self._call = stub.Work(self._requests())
+        self._responses = aiter(self._call)
+
+    def grant(self, credit: int) -> None:
+        """Lets the scheduler send ``credit`` more jobs."""
+        if credit:
+            self._credit += credit
+            self._wake.set()
+
+    def finish(self, lease: Lease, end: End) -> None:
+        """Queues the end of a job for the next batch, as it stands on the wire: what is raised while requests are sent ends the stream."""
+        self._ends[lease] = to_result(lease, end)
+        self._wake.set()
+
+    def extend(self, leases: Sequence[Lease]) -> None:
+        """Queues a longer lease for jobs that still run."""
+        self._extensions.extend(leases)
+        self._wake.set()
+
+    async def receive(self) -> WorkEvent:
+        """The next event.
+
+        Raises:
+            Unavailable: the stream is broken.
+        """
+        try:
+            response = await anext(self._responses)
+        except StopAsyncIteration:
+            raise Unavailable("The scheduler ended the stream.") from None
+        match response.WhichOneof("kind"):
+            case "jobs":
+                return to_jobs(response.jobs, self._actions)
+            case "confirmations":
+                return WorkEvent(confirmed=[Lease(lease.firing, lease.token) for lease in response.confirmations.leases])
+            case "drain":
+                return WorkEvent(drain=True)
+            case _:  # a kind of a newer scheduler
+                return WorkEvent()
+
+    def end(self) -> None:
+        """Sends what is queued and then nothing more; the scheduler confirms and ends the stream."""
+        self._ending = True
+        self._wake.set()
+
+    def close(self) -> None:
+        """Breaks the stream off."""
+        self._call.cancel()
+
+    async def _requests(self) -> AsyncIterator[dispatch_service_pb2.WorkRequest]:
+        yield dispatch_service_pb2.WorkRequest(hello=self._hello)
+        while self._ends or not self._ending:
+            await self._wake.wait()
+            self._wake.clear()
+            ends, self._ends = list(self._ends.items()), {}
+            for request in result_batches(ends):
+                yield request
+            if self._extensions:
+                leases, self._extensions = self._extensions, []
+                extend = dispatch_service_pb2.WorkRequest.Extend(leases=[to_lease(lease) for lease in leases])
+                yield dispatch_service_pb2.WorkRequest(extend=extend)
+            if self._credit:
+                credit, self._credit = self._credit, 0
+                yield dispatch_service_pb2.WorkRequest(credit=credit)

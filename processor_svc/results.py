@@ -1,0 +1,141 @@
+"""Ends of jobs, made ready for the wire. Pure.
+
+What a handler returns or raises is foreign: it may be no JSON, never end, or break whoever looks at it. It is looked at here, once, before
+it is queued; from then on an end is something that can be said.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from processor_svc.domain import End, Failed, Json, Released, Succeeded
+
+MAX_OUTPUT_BYTES: Final = 16 * 1024
+_MOST_LEVELS: Final = 20
+_MOST_INTEGER: Final = 2**53  # beyond, a number of google.protobuf.Struct is not exact (RFC 8259, section 6)
+_MOST_MESSAGE: Final = 2000  # characters, as the ledger keeps them
+_MOST_REASON: Final = 100
+_LONGEST_WAIT: Final = 86_400.0
+
+
+class ResultInvalid(Exception):
+    """A result that cannot be said; the text names the place in it."""
+
+
+class ResultTooLarge(Exception):
+    """A result that has too many bytes."""
+
+
+def as_output(value: Json) -> Mapping[str, Json]:
+    """What a handler returned as a JSON object of exact types: None as an empty one, what is no object below "value".
+
+    Raises:
+        ResultInvalid: it is no JSON value, or nested too deep, or has a number that would be rounded.
+        ResultTooLarge: it has more than `MAX_OUTPUT_BYTES`.
+    """
+    if value is None:
+        return {}
+    walk = _Walk()
+    if isinstance(value, Mapping):
+        return walk.members(cast("Mapping[Any, Any]", value), "result", 1)
+    return {"value": walk.value(value, "result", 1)}
+
+
+def settled(end: End) -> End:
+    """The end in bounds, and certain to be said: a result that cannot be is a failure with the reason."""
+    try:
+        return _settled(end)
+    except ResultInvalid as error:
+        return Failed(reason="RESULT_INVALID", message=str(error), retryable=False)
+    except ResultTooLarge as error:
+        return Failed(reason="RESULT_TOO_LARGE", message=str(error), retryable=False)
+    except BaseException as error:  # noqa: BLE001  a foreign object may raise anything when it is looked at
+        return Failed(reason="RESULT_INVALID", message=f"the result cannot be read: {told(error)}", retryable=False)
+
+
+def told(error: BaseException) -> str:
+    """The error in words; one that cannot say them is told by its type."""
+    name = type(error).__name__
+    try:
+        words = f"{error}"
+    except BaseException:  # noqa: BLE001  the error itself is foreign
+        words = ""
+    return _text(f"{name}: {words}" if words else name, _MOST_MESSAGE)
+
+
+def _settled(end: End) -> End:
+    if isinstance(end, Succeeded):
+        return Succeeded(as_output(end.output)) if end.output else end
+    message, wait = _text(end.message, _MOST_MESSAGE), _wait(end.retry_after)
+    if isinstance(end, Released):
+        return Released(message=message, retry_after=wait or 0.0)
+    return Failed(reason=_text(end.reason, _MOST_REASON) or "FAILED", message=message, retryable=bool(end.retryable), retry_after=wait)
+
+
+def _text(value: object, most: int) -> str:
+    return f"{value}"[:most].encode("utf-8", "replace").decode().replace("\0", "")
+
+
+def _wait(seconds: float | None) -> float | None:
+    if seconds is None or not math.isfinite(seconds):
+        return None
+    return min(max(0.0, float(seconds)), _LONGEST_WAIT)
+
+
+class _Walk:
+    """Copies a value, and counts the bytes of its JSON as far as they are allowed."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    def value(self, value: Any, path: str, level: int) -> Json:
+        match value:
+            case None | bool():
+                return self._counted(value, 4)
+            case str():
+                return self._string(value, path)
+            case int():
+                if not -_MOST_INTEGER <= value <= _MOST_INTEGER:
+                    raise ResultInvalid(f"{path}: an integer beyond 2^53 would be rounded; return it as text")
+                return self._counted(int(value), 8)
+            case float():
+                if not math.isfinite(value):
+                    raise ResultInvalid(f"{path}: {value!r} is no JSON number")
+                return self._counted(float(value), 8)
+            case Mapping():
+                return self.members(cast("Mapping[Any, Any]", value), path, level + 1)
+            case list() | tuple():
+                _check_level(path, level + 1)
+                self._counted(None, 2)
+                items = cast("list[Any] | tuple[Any, ...]", value)
+                return [self.value(item, f"{path}[{number}]", level + 1) for number, item in enumerate(items)]
+            case _:
+                raise ResultInvalid(f"{path}: a value of type {type(value).__name__} is no JSON")
+
+    def members(self, value: Mapping[Any, Any], path: str, level: int) -> dict[str, Json]:
+        _check_level(path, level)
+        self._counted(None, 2)
+        made: dict[str, Json] = {}
+        for name, item in value.items():
+            if not isinstance(name, str):
+                raise ResultInvalid(f"{path}: the key {_text(repr(name), 50)} is no text")
+            made[self._string(name, path)] = self.value(item, f"{path}.{name[:50]}", level)
+        return made
+
+    def _string(self, value: str, path: str) -> str:
+        try:
+            size = len(value.encode())
+        except UnicodeEncodeError:
+            raise ResultInvalid(f"{path}: a text has a lone surrogate") from None
+        return self._counted(str.__str__(value), size + 3)
+
+    def _counted(self, value: Any, size: int) -> Any:
+        self._bytes += size
+        if self._bytes > MAX_OUTPUT_BYTES:
+            raise ResultTooLarge(f"the result has more than {MAX_OUTPUT_BYTES} bytes")
+        return value
+
+
+def _check_level(path: str, level: int) -> None:
+    if level > _MOST_LEVELS:
+        raise ResultInvalid(f"{path[:100]}: it is nested deeper than {_MOST_LEVELS} levels, or in itself")
