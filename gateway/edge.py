@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, cast
 
 import grpc
@@ -18,9 +19,10 @@ from gateway.transcoding.problems import ScopeMissing
 from tocsin.clock import Clock
 from tocsin.config import ServiceSettings
 from tocsin.errors import Internal, TocsinError, Unavailable
+from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.context import Call, enter
 from tocsin.mesh.policy import Kind, MethodPolicy
-from tocsin.mesh.server import EdgeServer
+from tocsin.mesh.server import EdgeServer, write_within
 from tocsin.mesh.spans import rpc_span
 from tocsin.mesh.status import code_of, trailing_metadata
 from tocsin.mesh.tokens import Principal
@@ -73,6 +75,8 @@ class EdgeHandlers:
         telemetry: Telemetry,
         clock: Clock,
         access_log: AccessLog,
+        bulkheads: Bulkheads,
+        stall_seconds: float,
     ) -> None:
         """Makes the handlers.
 
@@ -83,12 +87,16 @@ class EdgeHandlers:
             telemetry: spans and metrics.
             clock: measures durations.
             access_log: gets a line for each RPC.
+            bulkheads: how much one tenant may have under way.
+            stall_seconds: how long a reader may take nothing.
         """
         self._backend = backend
         self._authenticator = authenticator
         self._telemetry = telemetry
         self._clock = clock
         self._access_log = access_log
+        self._bulkheads = bulkheads
+        self._stall_seconds = stall_seconds
         self._metrics = EdgeMetrics(telemetry.registry)
         self._streams: set[Stream] = set()
         self._stopping = False
@@ -127,7 +135,8 @@ class EdgeHandlers:
         async def handle(request: Any, context: Context) -> bytes:
             async with _Served(self, policy, context) as served:
                 await self._admit(policy, context, served)
-                return await call(request)
+                async with self._place(policy, served):
+                    return await call(request)
             raise AssertionError("an error ends the call")
 
         return handle
@@ -135,25 +144,29 @@ class EdgeHandlers:
     def _many(self, policy: MethodPolicy, call: Any) -> Any:
         """The handler of a kind whose answers stream."""
 
-        async def handle(request: Any, context: Context) -> AsyncIterator[bytes]:
+        async def handle(request: Any, context: Context) -> None:
             async with _Served(self, policy, context) as served:
                 await self._admit(policy, context, served)
+                async with self._place(policy, served):
+                    await forward(request, context)
+
+        async def forward(request: Any, context: Context) -> None:
+            if self._stopping:
+                raise GatewayStopping(retry_after=1)
+            # As the services do: a quiet stream has no message for minutes, and its client has to know that it was accepted.
+            await context.send_initial_metadata(())
+            stream: Stream = call(request)
+            self._streams.add(stream)
+            try:
+                async for message in stream:
+                    await write_within(self._stall_seconds, context, message)
+            except asyncio.CancelledError:
                 if self._stopping:
-                    raise GatewayStopping(retry_after=1)
-                # As the services do: a quiet stream has no message for minutes, and its client has to know that it was accepted.
-                await context.send_initial_metadata(())
-                stream: Stream = call(request)
-                self._streams.add(stream)
-                try:
-                    async for message in stream:
-                        yield message
-                except asyncio.CancelledError:
-                    if self._stopping:
-                        raise GatewayStopping(retry_after=1) from None
-                    raise
-                finally:
-                    self._streams.discard(stream)
-                    stream.cancel()
+                    raise GatewayStopping(retry_after=1) from None
+                raise
+            finally:
+                self._streams.discard(stream)
+                stream.cancel()
 
         return handle
 
@@ -169,6 +182,9 @@ class EdgeHandlers:
         timeout = policy.timeout if remaining is None else min(policy.timeout, remaining)
         authorization = f"Bearer {principal.token}" if principal else None
         enter(Call(principal=principal, authorization=authorization, deadline=asyncio.get_running_loop().time() + timeout))
+
+    def _place(self, policy: MethodPolicy, served: "_Served") -> AbstractAsyncContextManager[None]:
+        return contextlib.nullcontext() if served.tenant is None else self._bulkheads.place(policy, served.tenant)
 
     async def _caller(self, policy: MethodPolicy, authorization: bytes | None) -> Principal | None:
         """Who calls; nobody needs to be known at a public method, where a credential that is not valid is as good as none."""

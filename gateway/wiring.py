@@ -30,11 +30,13 @@ from tocsin.clock import Clock
 from tocsin.database import Database
 from tocsin.lifecycle import App, Component
 from tocsin.mesh.breaker import BreakerRegistry
+from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.health import HealthMonitor
 from tocsin.mesh.jwks import JwksSource
 from tocsin.mesh.mesh_service import MeshServicer, Start
+from tocsin.mesh.metrics import export_bulkheads
 from tocsin.mesh.policy import PACKAGE
 from tocsin.mesh.policy import contract as descriptor_set
 from tocsin.mesh.tokens import TokenVerifier
@@ -106,6 +108,8 @@ def assemble(
     )
     access_log = _access_log(settings, clock)
     draining = asyncio.Event()
+    bulkheads = Bulkheads(settings)
+    export_bulkheads(telemetry.registry, bulkheads)
 
     app = HttpApp(
         routes=build_endpoints(
@@ -117,9 +121,17 @@ def assemble(
         clock=clock,
         max_body_bytes=settings.max_body_bytes,
         access_log=access_log,
+        bulkheads=bulkheads,
     )
     handlers = EdgeHandlers(
-        rpcs=contract.rpcs(), backend=backend, authenticator=authenticator, telemetry=telemetry, clock=clock, access_log=access_log
+        rpcs=contract.rpcs(),
+        backend=backend,
+        authenticator=authenticator,
+        telemetry=telemetry,
+        clock=clock,
+        access_log=access_log,
+        bulkheads=bulkheads,
+        stall_seconds=settings.stream_stall_seconds,
     )
     edge = Edge(contract=contract, handlers=handlers, settings=settings, clock=clock)
     http = _http_server(settings, app, draining)
@@ -147,6 +159,7 @@ def _http_server(settings: GatewaySettings, app: HttpApp, draining: asyncio.Even
         drain_seconds=settings.drain_seconds,
         grace_seconds=settings.grace_seconds,
         backlog=settings.http_backlog,
+        stall_seconds=settings.stream_stall_seconds,
     )
 
 

@@ -102,6 +102,14 @@ class MeshSettings(Settings):
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, description="Largest gRPC message sent or accepted.")
     max_metadata_bytes: int = Field(default=16 * 1024, ge=1024, description="Largest metadata of a gRPC call.")
     max_concurrent_streams: int = Field(default=1000, ge=1, description="Calls that one connection may have open at a time.")
+    max_streams: int = Field(default=800, ge=1, description="Streams of all tenants at one process; keep it below max_concurrent_streams.")
+    tenant_streams: int = Field(default=50, ge=1, description="Watches and uploads of one tenant at one process.")
+    tenant_bulk_streams: int = Field(default=4, ge=1, description="Imports, exports and audits of one tenant at one process.")
+    tenant_compute_calls: int = Field(
+        default=2, ge=1, description="Previews and the like of one tenant at a time; eight times as many wait."
+    )
+    tenant_list_calls: int = Field(default=4, ge=1, description="Lists of one tenant at a time at one process; eight times as many wait.")
+    stream_stall_seconds: float = Field(default=60.0, gt=0, description="A stream whose reader takes nothing for so long is ended.")
     shed_lag_seconds: float = Field(
         default=0.5, gt=0, description="While the event loop lags by more than this, calls beyond what the service can do are refused."
     )

@@ -20,6 +20,7 @@ from gateway.transcoding.problems import ScopeMissing, problem
 from gateway.transcoding.router import MethodNotAllowed, RouteNotFound, Router
 from tocsin.clock import Clock
 from tocsin.errors import Internal, TocsinError
+from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.context import Call, enter
 from tocsin.mesh.tokens import Principal
 from tocsin.telemetry import Telemetry, current_traceparent, extract, get_logger, new_traceparent, trace_id_of
@@ -67,6 +68,7 @@ class HttpApp:
         clock: Clock,
         max_body_bytes: int,
         access_log: AccessLog,
+        bulkheads: Bulkheads,
     ) -> None:
         """Makes the application.
 
@@ -78,6 +80,7 @@ class HttpApp:
             clock: measures durations.
             max_body_bytes: most bytes of a request body.
             access_log: gets a line for each request.
+            bulkheads: how much one tenant may have under way.
         """
         self._routes = routes
         self._authenticator = authenticator
@@ -86,6 +89,7 @@ class HttpApp:
         self._clock = clock
         self._max_body = max_body_bytes
         self._access_log = access_log
+        self._bulkheads = bulkheads
         self._metrics = HttpMetrics(telemetry.registry)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -161,7 +165,11 @@ class HttpApp:
                 deadline=asyncio.get_running_loop().time() + timeout,
             )
         )
-        await endpoint.serve(exchange, trace_id=trace_id)
+        if principal is None or endpoint.policy is None:
+            await endpoint.serve(exchange, trace_id=trace_id)
+            return
+        async with self._bulkheads.place(endpoint.policy, principal.tenant):
+            await endpoint.serve(exchange, trace_id=trace_id)
 
     async def _caller(self, authorization: bytes | None, endpoint: Endpoint) -> Principal | None:
         """Who calls; nobody needs to be known at a public endpoint, where a credential that is not valid is as good as none."""

@@ -14,6 +14,7 @@ from gateway.transcoding.problems import NotAcceptable, UnsupportedMediaType
 from gateway.transcoding.routes import Route
 from tocsin.clock import Clock
 from tocsin.errors import DeadlineExceeded, InvalidInput, Unavailable
+from tocsin.mesh.policy import MethodPolicy
 
 
 class Endpoint(Protocol):
@@ -32,6 +33,11 @@ class Endpoint(Protocol):
     @property
     def public(self) -> bool:
         """Whether no token is needed."""
+        ...
+
+    @property
+    def policy(self) -> MethodPolicy | None:
+        """That of the RPC; None of a page."""
         ...
 
     @property
@@ -88,6 +94,7 @@ class RpcEndpoint:
         self._route = route
         self._rule = rule
         self.template = route.template.text
+        self.policy: MethodPolicy | None = route.rpc.policy
         self.scope = route.rpc.policy.scope
         self.public = route.rpc.policy.public
         self.timeout = route.rpc.policy.timeout
@@ -201,6 +208,7 @@ class PageEndpoint:
         public: whether no token is needed.
         scope: scope that the token must carry.
         timeout: longest time that it may take, in seconds.
+        policy: none.
     """
 
     template: str
@@ -208,6 +216,7 @@ class PageEndpoint:
     public: bool = True
     scope: str = ""
     timeout: float = 10.0
+    policy: MethodPolicy | None = None
 
     async def serve(self, exchange: Exchange, *, trace_id: str) -> None:
         """Answers with the page."""

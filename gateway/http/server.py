@@ -46,6 +46,7 @@ class HttpServer:
         drain_seconds: float,
         grace_seconds: float,
         backlog: int,
+        stall_seconds: float,
     ) -> None:
         """Makes the server; nothing listens before `start`.
 
@@ -58,6 +59,7 @@ class HttpServer:
             drain_seconds: how long the server goes on serving when it is told to stop, so that load balancers notice first.
             grace_seconds: how long requests may take to end when the server stops.
             backlog: connections that may wait to be accepted.
+            stall_seconds: how long a client may take nothing of its answer.
         """
         self._app = app
         self._host = host
@@ -67,6 +69,7 @@ class HttpServer:
         self._drain = drain_seconds
         self._grace = grace_seconds
         self._backlog = backlog
+        self._stall_milliseconds = round(stall_seconds * 1000)
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
         self._port = 0
@@ -116,9 +119,13 @@ class HttpServer:
     def _listen(self) -> socket.socket:
         try:
             family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-            return socket.create_server((self._host, self._wanted), family=family, backlog=self._backlog)
+            listener = socket.create_server((self._host, self._wanted), family=family, backlog=self._backlog)
         except OSError as error:
             raise HttpPortInUse(error.errno, f"http_port: cannot listen on {self._host}:{self._wanted}: {error.strerror}") from error
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # The kernel ends a connection whose client takes nothing for so long, whatever is being sent; every connection inherits it.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._stall_milliseconds)
+        return listener
 
     def _config(self) -> uvicorn.Config:
         app: Callable[..., Any] = self._app

@@ -9,7 +9,7 @@ from google.protobuf import descriptor_pb2
 from tocsin.mesh.policy import Kind, MethodPolicy, contract, read
 
 SERVICES = {"gateway", "auth_svc", "scheduler_svc", "processor_svc", "mailer_svc"}
-RATE_CLASSES = {"auth", "read", "write", "stream", "internal"}
+RATE_CLASSES = {"auth", "read", "write", "list", "compute", "stream", "bulk", "internal"}
 POLICIES = read(contract())
 
 

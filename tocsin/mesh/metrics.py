@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from tocsin.mesh.breaker import BreakerRegistry, State
+from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.shedding import Shedder
 from tocsin.telemetry.distribution import Distribution, Series
@@ -166,6 +167,13 @@ class BreakerCollector(Collector):
             failures.add_metric((breaker.id, breaker.target), breaker.failures)
         yield states
         yield failures
+
+
+def export_bulkheads(registry: CollectorRegistry, bulkheads: Bulkheads) -> None:
+    """Shows the open streams, and what was refused for its tenant's sake."""
+    Gauge("tocsin_server_streams", "Streams of tenants being served.", registry=registry).set_function(lambda: bulkheads.streams)
+    text = "Calls refused because their tenant had too many under way, or all of them too many streams."
+    registry.register(CountCollector("tocsin_server_bulkhead_refused", text, lambda: bulkheads.refused))
 
 
 def export_breakers(registry: CollectorRegistry, breakers: BreakerRegistry) -> None:

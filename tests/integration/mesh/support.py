@@ -42,6 +42,8 @@ service {
   method { name: "Say" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
            options { idempotency_level: IDEMPOTENT } }
   method { name: "Put" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note" }
+  method { name: "Weigh" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
+           options { [tocsin.api.mesh.v1.policy] { rate_class: "compute" } } }
   method { name: "Greet" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
            options { idempotency_level: NO_SIDE_EFFECTS [tocsin.api.mesh.v1.policy] { public: true } } }
   method { name: "Inside" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
@@ -50,7 +52,8 @@ service {
            options { idempotency_level: NO_SIDE_EFFECTS
                      [tocsin.api.mesh.v1.policy] { public: true hedge { enabled: true delay { nanos: 50000000 } } } } }
   method { name: "Watch" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note" server_streaming: true
-           options { idempotency_level: NO_SIDE_EFFECTS [tocsin.api.mesh.v1.policy] { public: true timeout { seconds: 60 } } } }
+           options { idempotency_level: NO_SIDE_EFFECTS
+                     [tocsin.api.mesh.v1.policy] { public: true rate_class: "stream" timeout { seconds: 60 } } } }
   method { name: "Glance" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note" server_streaming: true
            options { idempotency_level: NO_SIDE_EFFECTS [tocsin.api.mesh.v1.policy] { public: true timeout { nanos: 300000000 } } } }
   method { name: "Collect" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note" client_streaming: true
@@ -86,6 +89,7 @@ class EchoStub:
         args = {"request_serializer": Note.SerializeToString, "response_deserializer": Note.FromString, "_registered_method": True}
         self.Say = channel.unary_unary(path("Say"), **args)
         self.Put = channel.unary_unary(path("Put"), **args)
+        self.Weigh = channel.unary_unary(path("Weigh"), **args)
         self.Greet = channel.unary_unary(path("Greet"), **args)
         self.Inside = channel.unary_unary(path("Inside"), **args)
         self.Look = channel.unary_unary(path("Look"), **args)
@@ -106,7 +110,7 @@ class Echo:
         self.calls += 1
         return request if self.unary is None else await self.unary(request, context)
 
-    Say = Put = Greet = Inside = Hop = Look = _answer
+    Say = Put = Weigh = Greet = Inside = Hop = Look = _answer
 
     async def Watch(self, request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
         """Counts up to the request's number; what a test gives to ``unary`` runs before each message."""
@@ -142,7 +146,7 @@ def add_echo(servicer: Any, server: grpc.aio.Server) -> None:
         "Collect": grpc.stream_unary_rpc_method_handler,
         "Chat": grpc.stream_stream_rpc_method_handler,
     }
-    names = ("Say", "Put", "Greet", "Inside", "Look", "Watch", "Glance", "Collect", "Chat")
+    names = ("Say", "Put", "Weigh", "Greet", "Inside", "Look", "Watch", "Glance", "Collect", "Chat")
     handlers = {name: kinds.get(name, grpc.unary_unary_rpc_method_handler)(getattr(servicer, name), **args) for name in names}
     server.add_registered_method_handlers("tocsin.test.v1.EchoService", handlers)
 

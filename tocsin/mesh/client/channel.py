@@ -1,6 +1,7 @@
 """`MeshChannel`: what generated stubs take for a channel."""
 
 import asyncio
+import enum
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import Any, Final, Self
@@ -24,6 +25,15 @@ _CALLS: Final = {
     Kind.STREAM_STREAM: StreamStream,
 }
 
+
+class _Use(enum.Enum):
+    """What a connection is for."""
+
+    CALLS = enum.auto()
+    STREAMS = enum.auto()
+    CONTROL = enum.auto()
+
+
 # A new connection that does not stand after so many seconds is not better than the old one.
 _READY_SECONDS = 5.0
 
@@ -31,8 +41,9 @@ _READY_SECONDS = 5.0
 class MeshChannel(grpc.aio.Channel):
     """Calls one service, or one replica of it, with everything that the policy of each method asks for.
 
-    Connections are made by the first call. Methods that look at the mesh itself use a connection of their own that is not cut when the
-    service reports that it cannot work, so that it can still say why.
+    Connections are made by the first call. Streams have connections of their own: a connection carries so many calls at a time and lets
+    the others wait, and no number of streams may keep a call of another tenant waiting. Methods that look at the mesh itself use a third
+    one that is not cut when the service reports that it cannot work, so that it can still say why.
     """
 
     def __init__(
@@ -50,7 +61,7 @@ class MeshChannel(grpc.aio.Channel):
         self._replicas = replicas
         self._methods = methods
         self._dial = dial
-        self._wires: dict[bool, grpc.aio.Channel] = {}
+        self._wires: dict[_Use, grpc.aio.Channel] = {}
         self._retiring: dict[asyncio.Task[None], grpc.aio.Channel] = {}
         self._callables: dict[tuple[Any, ...], Any] = {}
         self._ways: dict[tuple[Any, ...], Way] = {}
@@ -109,9 +120,12 @@ class MeshChannel(grpc.aio.Channel):
         made_for: grpc.aio.Channel | None = None
         made: Any = None
 
+        use = _Use.CALLS if kind is Kind.UNARY_UNARY else _Use.STREAMS
+        use = use if checked else _Use.CONTROL
+
         def wire() -> Any:
             nonlocal made_for, made
-            channel = self._wires.get(checked) or self._connect(checked)
+            channel = self._wires.get(use) or self._connect(use)
             if channel is not made_for:
                 # As generated stubs do: a registered method is looked up once, not with every call.
                 options: dict[str, Any] = {"_registered_method": True}
@@ -120,8 +134,8 @@ class MeshChannel(grpc.aio.Channel):
 
         return wire
 
-    def _connect(self, checked: bool) -> grpc.aio.Channel:
-        channel = self._wires[checked] = self._dial(checked)
+    def _connect(self, use: _Use) -> grpc.aio.Channel:
+        channel = self._wires[use] = self._dial(use is not _Use.CONTROL)
         return channel
 
     async def close(self, grace: float | None = None) -> None:
@@ -145,15 +159,15 @@ class MeshChannel(grpc.aio.Channel):
             False when an old connection stands and the new one does not: the old one stays.
         """
         done = True
-        for checked, old in tuple(self._wires.items()):
-            new = self._dial(checked)
+        for use, old in tuple(self._wires.items()):
+            new = self._dial(use is not _Use.CONTROL)
             stands = await _stands(new)
-            if self._wires.get(checked) is old and (stands or old.get_state() is not grpc.ChannelConnectivity.READY):
-                self._wires[checked] = new
+            if self._wires.get(use) is old and (stands or old.get_state() is not grpc.ChannelConnectivity.READY):
+                self._wires[use] = new
                 self._retire(old, patience)
                 await self._recovery.moved()
             else:
-                done = done and self._wires.get(checked) is not old
+                done = done and self._wires.get(use) is not old
                 await new.close()
         return done
 
@@ -171,7 +185,7 @@ class MeshChannel(grpc.aio.Channel):
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
         """The state of the connection for calls."""
-        return (self._wires.get(True) or self._connect(True)).get_state(try_to_connect)
+        return self._main().get_state(try_to_connect)
 
     def stands(self) -> bool:
         """Whether an endpoint that reports SERVING is connected; asks for a connection if not."""
@@ -179,11 +193,14 @@ class MeshChannel(grpc.aio.Channel):
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
         """Returns when the state is another."""
-        await (self._wires.get(True) or self._connect(True)).wait_for_state_change(last_observed_state)
+        await self._main().wait_for_state_change(last_observed_state)
 
     async def channel_ready(self) -> None:
         """Returns when an endpoint that reports SERVING is connected."""
-        await (self._wires.get(True) or self._connect(True)).channel_ready()
+        await self._main().channel_ready()
+
+    def _main(self) -> grpc.aio.Channel:
+        return self._wires.get(_Use.CALLS) or self._connect(_Use.CALLS)
 
     async def __aenter__(self) -> Self:
         return self

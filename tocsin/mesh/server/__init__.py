@@ -3,5 +3,6 @@
 from tocsin.mesh.server.binding import PortInUse
 from tocsin.mesh.server.edge import EdgeServer
 from tocsin.mesh.server.mesh_server import Handler, MeshServer
+from tocsin.mesh.server.methods import ReaderTooSlow, write_within
 
-__all__ = ["EdgeServer", "Handler", "MeshServer", "PortInUse"]
+__all__ = ["EdgeServer", "Handler", "MeshServer", "PortInUse", "ReaderTooSlow", "write_within"]

@@ -1,12 +1,12 @@
 """The stages that a call passes before and after its handler, compiled for one method.
 
-Order: span, load shedding, peer identity, deadline, authentication and scope, faults, validation, handler, error mapping. A stage that a
-method's policy does not need is not in its list.
+Order: span, load shedding, peer identity, deadline, authentication and scope, bulkhead, faults, validation, handler, error mapping. A stage
+that a method's policy does not need is not in its list.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +17,7 @@ from opentelemetry.trace import SpanKind
 
 from tocsin.errors import DeadlineExceeded, Internal, PermissionDenied, TocsinError, Unauthenticated, Unavailable
 from tocsin.mesh import status
+from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.context import TENANT, Call, enter
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.identity import Identity
@@ -76,19 +77,22 @@ class Parts:
     metrics: ServerMetrics
     shedder: Shedder
     faults: Faults
+    bulkheads: Bulkheads
     max_message_bytes: int
+    stall_seconds: float
 
 
 class Chain:
     """The stages of one method."""
 
-    __slots__ = ("_durations", "_parts", "_policy", "_telemetry")
+    __slots__ = ("_bounded", "_durations", "_parts", "_policy", "_telemetry")
 
     def __init__(self, *, policy: MethodPolicy, parts: Parts) -> None:
         self._policy = policy
         self._parts = parts
         self._telemetry = parts.telemetry
         self._durations = parts.metrics.durations(policy.path)
+        self._bounded = parts.bulkheads.bounds(policy)
 
     def around(self, body: Body[R]) -> Body[R]:
         """The function that gRPC calls: ``body`` with everything that stands around it."""
@@ -145,6 +149,8 @@ class Chain:
         enter(call)
         if self._parts.faults and not self._policy.is_control:
             body = _faulty(body, self._parts.faults, self._policy.path)
+        if self._bounded and call.principal is not None:
+            body = _placed(body, self._parts.bulkheads.place(self._policy, call.principal.tenant))
         limit = self._policy.timeout
         if remaining is not None and remaining <= limit + _SLACK:
             return await body(first, context)
@@ -238,6 +244,14 @@ def _faulty(body: Body[R], faults: Faults, path: str) -> Body[R]:
     async def run(first: Any, context: Context) -> R:
         await faults.inject(path)
         return await body(first, context)
+
+    return run
+
+
+def _placed(body: Body[R], place: AbstractAsyncContextManager[None]) -> Body[R]:
+    async def run(first: Any, context: Context) -> R:
+        async with place:
+            return await body(first, context)
 
     return run
 

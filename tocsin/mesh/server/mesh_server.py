@@ -15,12 +15,13 @@ from tocsin.api.mesh.v1 import mesh_service_pb2_grpc
 from tocsin.clock import Clock
 from tocsin.config import ServiceSettings
 from tocsin.mesh.breaker import BreakerRegistry
+from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.health import Check, HealthMonitor, HealthServicer
 from tocsin.mesh.identity import Identity, Keyring
 from tocsin.mesh.mesh_service import MeshServicer, Start
-from tocsin.mesh.metrics import ServerMetrics, export_breakers
+from tocsin.mesh.metrics import ServerMetrics, export_breakers, export_bulkheads
 from tocsin.mesh.policy import Kind, MethodPolicy, policies
 from tocsin.mesh.server.acceptor import AcceptingServer
 from tocsin.mesh.server.binding import bind, server_options
@@ -94,9 +95,12 @@ class MeshServer:
             metrics=metrics,
             shedder=Shedder(lag=lambda: telemetry.lag.seconds, threshold=settings.shed_lag_seconds, now=time.monotonic),
             faults=Faults(enabled=settings.faults_enabled),
+            bulkheads=Bulkheads(settings),
             max_message_bytes=settings.max_message_bytes,
+            stall_seconds=settings.stream_stall_seconds,
         )
         metrics.watch(parts.shedder, parts.faults)
+        export_bulkheads(telemetry.registry, parts.bulkheads)
         servicer = MeshServicer(
             start=Start.of(service, clock),
             health=self.health,

@@ -4,6 +4,7 @@ The chain reads and writes bytes itself, so that a message that cannot be parsed
 any other and never a text of the library's.
 """
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
@@ -13,7 +14,7 @@ import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError, Message
 
-from tocsin.errors import InvalidInput
+from tocsin.errors import InvalidInput, ResourceExhausted
 from tocsin.mesh.policy import Kind, MethodPolicy, PolicyError
 from tocsin.mesh.server.chain import Chain, Context, Parts
 from tocsin.mesh.status import MessageTooLarge
@@ -27,6 +28,10 @@ Serialize = Callable[[Any], bytes]
 
 class RequestMalformed(InvalidInput):
     """The request is not a message of the expected type."""
+
+
+class ReaderTooSlow(ResourceExhausted):
+    """The reader of the stream takes nothing."""
 
 
 class Registrar:
@@ -121,7 +126,8 @@ def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, parts: Par
         return grpc.stream_unary_rpc_method_handler(chain.around(_unary(function, None, serialize)), request_deserializer=reads)
     generator = inspect.isasyncgenfunction(function)
     make = _yielding if generator else _writing
-    body = chain.around(make(function, None if handler.request_streaming else parse, serialize))
+    patience = None if policy.internal else parts.stall_seconds
+    body = chain.around(make(function, None if handler.request_streaming else parse, serialize, patience))
     # A coroutine writes messages itself, so gRPC has to serialize them; what a generator yields is serialized by the body.
     writes: Any = None if generator else serialize
     if kind is Kind.UNARY_STREAM:
@@ -141,18 +147,38 @@ def _unary(function: Callable[..., Any], parse: Parse | None, serialize: Seriali
     return body
 
 
-def _yielding(function: Callable[..., Any], parse: Parse | None, serialize: Serialize) -> Callable[[Any, Context], Any]:
+def _yielding(
+    function: Callable[..., Any], parse: Parse | None, serialize: Serialize, patience: float | None
+) -> Callable[[Any, Context], Any]:
     async def body(request: Any, context: Context) -> None:
         parsed = request if parse is None else parse(request)
         await _accept_stream(context)
         async with aclosing(function(parsed, context)) as replies:
             async for reply in replies:
-                await context.write(serialize(reply))
+                await write_within(patience, context, serialize(reply))
 
     return body
 
 
-def _writing(function: Callable[..., Any], parse: Parse | None, _serialize: Serialize) -> Callable[[Any, Context], Any]:
+async def write_within(patience: float | None, context: Context, message: bytes) -> None:
+    """Writes a message, and waits while the reader takes none; ``patience`` seconds at most, for ever without.
+
+    Raises:
+        ReaderTooSlow: it took none for so long.
+    """
+    if patience is None:
+        await context.write(message)
+        return
+    try:
+        async with asyncio.timeout(patience):
+            await context.write(message)
+    except TimeoutError:
+        raise ReaderTooSlow(f"The reader has taken nothing for {patience:g} s.") from None
+
+
+def _writing(
+    function: Callable[..., Any], parse: Parse | None, _serialize: Serialize, _patience: float | None
+) -> Callable[[Any, Context], Any]:
     async def body(request: Any, context: Context) -> None:
         parsed = request if parse is None else parse(request)
         await _accept_stream(context)

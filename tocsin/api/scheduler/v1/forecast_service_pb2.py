@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.tocsin/api/scheduler/v1/forecast_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"a\n\x12GetForecastRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x07minutes\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xa0\x0b(\x00\"\x8a\x02\n\x08\x46orecast\x12\x30\n\x0c\x63ompute_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x07minutes\x18\x02 \x03(\x0b\x32(.tocsin.api.scheduler.v1.Forecast.Minute\x12\r\n\x05total\x18\x03 \x01(\x03\x12\x39\n\x07\x62usiest\x18\x04 \x01(\x0b\x32(.tocsin.api.scheduler.v1.Forecast.Minute\x1aG\n\x06Minute\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x66ires\x18\x02 \x01(\x03\x32\xa6\x01\n\x0f\x46orecastService\x12v\n\x0bGetForecast\x12+.tocsin.api.scheduler.v1.GetForecastRequest\x1a!.tocsin.api.scheduler.v1.Forecast\"\x17\x90\x02\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/forecast\x1a\x1b\x8a\xe7\x18\x17\n\x02\x08\x05\"\x0b\x61larms:read*\x04readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.tocsin/api/scheduler/v1/forecast_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"a\n\x12GetForecastRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x07minutes\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xa0\x0b(\x00\"\x8a\x02\n\x08\x46orecast\x12\x30\n\x0c\x63ompute_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x07minutes\x18\x02 \x03(\x0b\x32(.tocsin.api.scheduler.v1.Forecast.Minute\x12\r\n\x05total\x18\x03 \x01(\x03\x12\x39\n\x07\x62usiest\x18\x04 \x01(\x0b\x32(.tocsin.api.scheduler.v1.Forecast.Minute\x1aG\n\x06Minute\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x66ires\x18\x02 \x01(\x03\x32\xb4\x01\n\x0f\x46orecastService\x12\x83\x01\n\x0bGetForecast\x12+.tocsin.api.scheduler.v1.GetForecastRequest\x1a!.tocsin.api.scheduler.v1.Forecast\"$\x90\x02\x01\x8a\xe7\x18\t*\x07\x63ompute\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/forecast\x1a\x1b\x8a\xe7\x18\x17\n\x02\x08\x05\"\x0b\x61larms:read*\x04readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,7 +40,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FORECASTSERVICE']._loaded_options = None
   _globals['_FORECASTSERVICE']._serialized_options = b'\212\347\030\027\n\002\010\005\"\013alarms:read*\004read'
   _globals['_FORECASTSERVICE'].methods_by_name['GetForecast']._loaded_options = None
-  _globals['_FORECASTSERVICE'].methods_by_name['GetForecast']._serialized_options = b'\220\002\001\202\323\344\223\002\016\022\014/v1/forecast'
+  _globals['_FORECASTSERVICE'].methods_by_name['GetForecast']._serialized_options = b'\220\002\001\212\347\030\t*\007compute\202\323\344\223\002\016\022\014/v1/forecast'
   _globals['_GETFORECASTREQUEST']._serialized_start=200
   _globals['_GETFORECASTREQUEST']._serialized_end=297
   _globals['_FORECAST']._serialized_start=300
@@ -48,5 +48,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FORECAST_MINUTE']._serialized_start=495
   _globals['_FORECAST_MINUTE']._serialized_end=566
   _globals['_FORECASTSERVICE']._serialized_start=569
-  _globals['_FORECASTSERVICE']._serialized_end=735
+  _globals['_FORECASTSERVICE']._serialized_end=749
 # @@protoc_insertion_point(module_scope)

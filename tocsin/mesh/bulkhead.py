@@ -1,0 +1,132 @@
+"""Bulkheads: how much of one process a single tenant may take up at a time, so that its flood is its own.
+
+Calls are counted by tenant and rate class. Streams hold a place as long as they last, and one that is not free is refused at once; calls
+that compute or list wait for one in turn, as long as few others wait. What is refused says when to come back (RetryInfo). Calls between
+services have no bulkhead: they carry the work of all tenants.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Final
+
+from tocsin.config import MeshSettings
+from tocsin.errors import ResourceExhausted
+from tocsin.mesh.policy import Criticality, Kind, MethodPolicy
+
+RETRY_SECONDS: Final = 1.0
+_QUEUE: Final = 8
+"""Calls that may wait for each place."""
+_FREE: Final[AbstractAsyncContextManager[None]] = nullcontext()
+
+
+class TooManyCalls(ResourceExhausted):
+    """The tenant has as many calls of this kind under way as it may."""
+
+
+class TooManyStreams(ResourceExhausted):
+    """The service has as many streams open as it can."""
+
+
+@dataclass(slots=True)
+class _Places:
+    """What one tenant has taken of one rate class."""
+
+    taken: int = 0
+    waiting: "deque[asyncio.Future[None]]" = field(default_factory=deque["asyncio.Future[None]"])
+
+
+class Bulkheads:
+    """The places of every tenant and rate class. Belongs to one event loop."""
+
+    def __init__(self, settings: MeshSettings) -> None:
+        """All places are free.
+
+        Args:
+            settings: how many there are.
+        """
+        self._limits: Mapping[str, int] = {
+            "stream": settings.tenant_streams,
+            "bulk": settings.tenant_bulk_streams,
+            "compute": settings.tenant_compute_calls,
+            "list": settings.tenant_list_calls,
+        }
+        self._max_streams = settings.max_streams
+        self._places: dict[tuple[str, str], _Places] = {}
+        self.streams = 0
+        self.refused = 0
+
+    def bounds(self, policy: MethodPolicy) -> bool:
+        """Whether calls of the method need a place."""
+        return policy.rate_class in self._limits and not policy.internal
+
+    def place(self, policy: MethodPolicy, tenant: str) -> AbstractAsyncContextManager[None]:
+        """A place for one call of the method, from enter to exit.
+
+        Raises on enter:
+            TooManyCalls: the tenant has none left.
+            TooManyStreams: nobody has.
+        """
+        if not self.bounds(policy):
+            return _FREE
+        if policy.kind is Kind.UNARY_UNARY:
+            return self._call(policy.rate_class, tenant)
+        return self._stream(policy, tenant)
+
+    @asynccontextmanager
+    async def _stream(self, policy: MethodPolicy, tenant: str) -> AsyncGenerator[None]:
+        # Operators look at the mesh when it is full, too.
+        if self.streams >= self._max_streams and policy.criticality is not Criticality.CRITICAL:
+            self.refused += 1
+            raise TooManyStreams(retry_after=RETRY_SECONDS, metadata={"limit": str(self._max_streams)})
+        await self._take(policy.rate_class, tenant, queue=0)
+        self.streams += 1
+        try:
+            yield
+        finally:
+            self.streams -= 1
+            self._leave(policy.rate_class, tenant)
+
+    @asynccontextmanager
+    async def _call(self, rate_class: str, tenant: str) -> AsyncGenerator[None]:
+        await self._take(rate_class, tenant, queue=_QUEUE * self._limits[rate_class])
+        try:
+            yield
+        finally:
+            self._leave(rate_class, tenant)
+
+    async def _take(self, rate_class: str, tenant: str, *, queue: int) -> None:
+        limit = self._limits[rate_class]
+        places = self._places.setdefault((rate_class, tenant), _Places())
+        if places.taken < limit:
+            places.taken += 1
+            return
+        if len(places.waiting) >= queue:
+            self.refused += 1
+            raise TooManyCalls(
+                f"The tenant has {limit} calls of this kind under way, and may have no more.",
+                retry_after=RETRY_SECONDS,
+                metadata={"rate_class": rate_class, "limit": str(limit)},
+            )
+        turn = asyncio.get_running_loop().create_future()
+        places.waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                places.waiting.remove(turn)
+            else:
+                self._leave(rate_class, tenant)  # the place came just as nobody wanted it any more
+            raise
+
+    def _leave(self, rate_class: str, tenant: str) -> None:
+        """Gives the place to whoever has waited longest."""
+        places = self._places[rate_class, tenant]
+        if places.waiting:
+            places.waiting.popleft().set_result(None)
+            return
+        places.taken -= 1
+        if not places.taken:
+            del self._places[rate_class, tenant]
