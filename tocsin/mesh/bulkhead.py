@@ -115,18 +115,20 @@ class Bulkheads:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.cancelled():
-                places.waiting.remove(turn)
-            else:
+            if not turn.cancelled():
                 self._leave(rate_class, tenant)  # the place came just as nobody wanted it any more
+            elif turn in places.waiting:
+                places.waiting.remove(turn)
             raise
 
     def _leave(self, rate_class: str, tenant: str) -> None:
         """Gives the place to whoever has waited longest."""
         places = self._places[rate_class, tenant]
-        if places.waiting:
-            places.waiting.popleft().set_result(None)
-            return
+        while places.waiting:
+            turn = places.waiting.popleft()
+            if not turn.done():  # one that was cancelled may not have left the queue yet
+                turn.set_result(None)
+                return
         places.taken -= 1
         if not places.taken:
             del self._places[rate_class, tenant]

@@ -89,6 +89,27 @@ async def test_a_place_that_comes_as_its_caller_leaves_goes_to_the_next() -> Non
         served.append("free again")
 
 
+async def test_a_caller_that_left_a_moment_ago_is_passed_over() -> None:
+    """The cancellation comes first, and the place before the caller has noticed."""
+    found, served = bulkheads(), list[str]()
+
+    async def compute(name: str) -> None:
+        async with found.place(WEIGH, "a"):
+            served.append(name)
+
+    first = found.place(WEIGH, "a")
+    await first.__aenter__()
+    leaving, staying = asyncio.create_task(compute("leaving")), asyncio.create_task(compute("staying"))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await first.__aexit__(None, None, None)
+    await asyncio.gather(leaving, staying, return_exceptions=True)
+    assert served == ["staying"]
+    async with found.place(WEIGH, "a"):
+        served.append("free again")
+    assert served == ["staying", "free again"]
+
+
 async def test_calls_between_services_and_cheap_calls_need_no_place() -> None:
     """What carries the work of all tenants has no bulkhead."""
     found = bulkheads()
