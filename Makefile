@@ -17,7 +17,7 @@ STAMP := .venv/.setup-done
 BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main || true)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help setup gen fmt lint types arch test check up bench peers chaos simulate lock clean contract deps spell lock-check links
+.PHONY: help setup gen fmt lint types arch test check up bench peers chaos simulate lock clean contract deps spell lock-check links workflows
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,7 +98,10 @@ lock-check: setup
 links: setup
 	@$(BIN)/python .ci/links.py
 
-CHECKS := types lint arch contract deps spell lock-check links
+workflows: setup
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+CHECKS := types lint arch contract deps spell lock-check links workflows
 
 check: setup ## run every check but the tests, offline
 	@$(MAKE) --jobs=$(JOBS) --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(CHECKS)

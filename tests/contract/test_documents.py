@@ -1,0 +1,102 @@
+"""What people read says what the code does: settings, commands, decisions. Each check is shown to fail on what it guards."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import typer.main
+
+from auth_svc.config import AuthSettings
+from gateway.config import GatewaySettings
+from mailer_svc.config import MailerSettings
+from processor_svc.config import ProcessorSettings
+from scheduler_svc.config import SchedulerSettings
+from tocsin.cli.app import make_app
+from tocsin.config import ServiceSettings, describe
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+SETTINGS: Final[dict[str, type[ServiceSettings]]] = {
+    "auth_svc": AuthSettings,
+    "gateway": GatewaySettings,
+    "mailer_svc": MailerSettings,
+    "processor_svc": ProcessorSettings,
+    "scheduler_svc": SchedulerSettings,
+}
+_ROW: Final = re.compile(r"^\| `([A-Z0-9_]+)` \| (.*?) \| (.*) \|$", re.MULTILINE)
+
+
+def undocumented_settings(service: str, readme: str) -> Iterator[str]:
+    """Settings of the service whose row in its README is missing, or tells another default or meaning."""
+    kind = SETTINGS[service]
+    prefix = f"TOCSIN_{service.removesuffix('_svc').upper()}_"
+    rows = {name.removeprefix(prefix): (default, meaning) for name, default, meaning in _ROW.findall(readme)}
+    for row in describe(kind):
+        if not row.name.startswith(prefix) or row.name == f"{prefix}TARGET":
+            continue  # shared by every service, or what others call this one: both stand in deploy/.env.example
+        found = rows.get(row.name.removeprefix(prefix))
+        if found is None:
+            yield f"{row.name}: no row"
+        elif (_plain(found[0]), _plain(found[1])) != (_plain(row.default), _plain(row.description)):
+            yield f"{row.name}: the row says {found}, the code {(row.default, row.description)}"
+
+
+def _plain(text: str) -> str:
+    """Without marks, and with numbers as people write them."""
+    return re.sub(r"(\d)\.0\b", r"\1", text.replace("`", "").replace("\\|", "|")).strip()
+
+
+def commands(group: Any, prefix: str = "tocsin") -> Iterator[str]:
+    """Every command of the command line that is not hidden."""
+    for name, command in group.commands.items():
+        inner = hasattr(command, "commands")
+        if not command.hidden and (not inner or command.invoke_without_command):
+            yield f"{prefix} {name}"
+        if inner:
+            yield from commands(command, f"{prefix} {name}")
+
+
+def undocumented_commands(page: str) -> list[str]:
+    """Commands that the page does not name."""
+    return [command for command in commands(typer.main.get_command(make_app())) if not re.search(rf"`{re.escape(command)}[` ]", page)]
+
+
+@pytest.mark.parametrize("service", sorted(SETTINGS))
+def test_every_setting_has_its_row(service: str) -> None:
+    """With its default and its meaning, in the README of the service that reads it."""
+    assert list(undocumented_settings(service, (ROOT / service / "README.md").read_text("utf-8"))) == []
+
+
+@pytest.mark.parametrize("service", sorted(SETTINGS))
+def test_a_missing_or_stale_row_is_found(service: str) -> None:
+    """Each row is taken out, and then changed."""
+    readme = (ROOT / service / "README.md").read_text("utf-8")
+    prefix = f"TOCSIN_{service.removesuffix('_svc').upper()}_"
+    rows = [match for match in _ROW.finditer(readme) if match[1].removeprefix(prefix) not in ("TARGET",)]
+    own = {row.name.removeprefix(prefix) for row in describe(SETTINGS[service]) if row.name.startswith(prefix)}
+    guarded = [match for match in rows if match[1].removeprefix(prefix) in own]
+    assert guarded
+    for match in guarded:
+        name = prefix + match[1].removeprefix(prefix)
+        assert f"{name}: no row" in undocumented_settings(service, readme.replace(match[0], ""))
+        changed = readme.replace(match[0], match[0].replace(f"| {match[2]} |", "| another default |", 1))
+        assert any(finding.startswith(f"{name}: the row says") for finding in undocumented_settings(service, changed))
+
+
+def test_every_command_is_documented() -> None:
+    """docs/cli.md names each."""
+    assert undocumented_commands((ROOT / "docs/cli.md").read_text("utf-8")) == []
+
+
+def test_a_missing_command_is_found() -> None:
+    """Each is taken out of the page."""
+    page = (ROOT / "docs/cli.md").read_text("utf-8")
+    for command in commands(typer.main.get_command(make_app())):
+        assert command in undocumented_commands(re.sub(rf"`{re.escape(command)}[` ]", "` ", page))
+
+
+def test_installed_packages_say_that_they_are_typed() -> None:
+    """PEP 561: without the marker, a checker takes everything of a wheel for unknown."""
+    for package in ("tocsin", *SETTINGS):
+        assert (ROOT / package / "py.typed").exists(), package
