@@ -28,6 +28,7 @@ from ulid import ULID
 
 from auth_svc.domain import Grant
 from auth_svc.private_files import create_private
+from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.config import ConfigError
 from tocsin.mesh.tokens import TokenRefused
@@ -76,7 +77,7 @@ class SigningKeys:
         self._audience = audience
         self._loaded: _Loaded | None = None
         self._stamp: _Stamp = ()
-        self._watch: asyncio.Task[None] | None = None
+        self._watch = Background(clock)
 
     async def start(self) -> None:
         """Reads the keys, and again whenever they change; makes the signing key if its file does not exist.
@@ -87,20 +88,12 @@ class SigningKeys:
         if self._loaded is None:
             await asyncio.to_thread(_make_missing, self._files)
             self._stamp, self._loaded = await asyncio.to_thread(_load, self._files)
-        if self._watch is None:
-            self._watch = asyncio.create_task(self._keep_fresh(), name="signing-keys")
+        if not self._watch.running:
+            self._watch.periodic("signing-keys", _LOOK_SECONDS, self._refresh, at_once=False)
 
     async def stop(self) -> None:
         """Looks at the files no more; tokens verify until the process ends."""
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
-
-    async def _keep_fresh(self) -> None:
-        while True:
-            await self._clock.sleep(_LOOK_SECONDS)
-            await self._refresh()
+        await self._watch.stop()
 
     async def _refresh(self) -> None:
         """Reads the files if they have changed; what is not valid leaves the keys that were there in force."""

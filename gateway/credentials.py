@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-import contextvars
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import partial
 
 from gateway.ports import KeyExchange
 from gateway.transcoding.problems import CredentialMissing
+from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.errors import DeadlineExceeded, TocsinError, Unauthenticated, Unavailable
 from tocsin.mesh.tokens import Principal, TokenRefused, TokenVerifier
@@ -68,6 +69,7 @@ class Authenticator:
         self._verifier = verifier
         self._keys = keys
         self._clock = clock
+        self._background = Background(clock)
         self._rule = rule
         self._known: OrderedDict[bytes, _Entry] = OrderedDict()
         self._asking: dict[bytes, asyncio.Task[Principal]] = {}
@@ -130,7 +132,7 @@ class Authenticator:
         """The question that is under way, or a new one; it outlives the request that asked first."""
         task = self._asking.get(digest)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._exchange(digest, secret), context=contextvars.Context())
+            task = self._background.once("key-exchange", partial(self._exchange, digest, secret))
             self._asking[digest] = task
             task.add_done_callback(lambda done: self._answered(digest, done))
         return task

@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.domain import Circuit, Replica, ServiceView, overall, worst_by_target
 from gateway.ports import StatusSource
+from tocsin.background import Background
 from tocsin.clock import Clock
 
 
@@ -37,6 +38,7 @@ class HealthService:
         self._source = source
         self._services = tuple(services)
         self._clock = clock
+        self._background = Background(clock)
         self._max_age = max_age_seconds
         self._spooled = spooled
         self._picture: Picture | None = None
@@ -76,7 +78,7 @@ class HealthService:
         if self._picture is not None and self._clock.monotonic() - self._taken < self._max_age:
             return Picture(views=self._picture.views, circuits=self._source.circuits())
         if self._taking is None:
-            self._taking = asyncio.ensure_future(self._take())
+            self._taking = self._background.once("health", self._take)
             self._taking.add_done_callback(self._done)
         return await asyncio.shield(self._taking)
 

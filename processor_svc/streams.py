@@ -4,10 +4,12 @@ import asyncio
 import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
 
+from tocsin.background import Background, worked
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 
@@ -48,41 +50,33 @@ class Fleet:
         self._session = session
         self._connected = connected
         self._clock = clock
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._discovery: asyncio.Task[None] | None = None
+        self._streams: dict[str, Background] = {}
+        self._discovery = Background(clock)
         self._stopping = False
 
     async def start(self) -> None:
         """Begins to look for replicas."""
         self._stopping = False
-        if self._discovery is None:
-            self._discovery = asyncio.create_task(self._discover(), name=f"{self._name}-discovery")
+        if not self._discovery.running:
+            self._discovery.periodic(f"{self._name}-discovery", self._until_look, self._discover)
 
     async def stop(self, *, grace_seconds: float = 0.0) -> None:
         """Begins no further session; those that have not ended within ``grace_seconds`` are broken off."""
         self._stopping = True
-        sessions, self._running = list(self._running.values()), {}
-        discovery, self._discovery = self._discovery, None
-        if discovery is not None:
-            discovery.cancel()
-        if sessions:
-            await asyncio.wait(sessions, timeout=grace_seconds)
-        for each in sessions:
-            each.cancel()
-        await asyncio.gather(*sessions, *([discovery] if discovery else []), return_exceptions=True)
+        await self._discovery.stop()
+        streams, self._streams = self._streams, {}
+        await asyncio.gather(*(stream.stop(grace_seconds=grace_seconds) for stream in streams.values()))
 
     async def _discover(self) -> None:
-        while True:
-            try:
-                found = set(await self._endpoints())
-            except TocsinError as error:
-                _log.warning("discovery_failed", target=self._name, error=error.message)
-            else:
-                for gone in self._running.keys() - found:
-                    self._running.pop(gone).cancel()
-                for new in found - self._running.keys():
-                    self._running[new] = asyncio.create_task(self._keep(new), name=f"{self._name}-{new}")
-            await self._clock.sleep(_DISCOVERY_SECONDS if self._running else _LONGEST_WAIT)
+        found = set(await self._endpoints())
+        for gone in self._streams.keys() - found:
+            await self._streams.pop(gone).stop()
+        for new in found - self._streams.keys():
+            self._streams[new] = Background(self._clock)
+            self._streams[new].supervised(self._name, partial(self._keep, new))
+
+    def _until_look(self) -> float:
+        return _DISCOVERY_SECONDS if self._streams else _LONGEST_WAIT
 
     async def _keep(self, endpoint: str) -> None:
         wait = _FIRST_WAIT
@@ -94,6 +88,7 @@ class Fleet:
                 _log.info("stream_broken", target=self._name, endpoint=endpoint, error=error.message)
             if self._stopping:
                 return
+            worked()  # however it ended, it was dealt with
             if self._clock.monotonic() - begun > _LONGEST_WAIT:
                 wait = _FIRST_WAIT
             back = await self._pause(endpoint, random.uniform(wait / 2, wait))  # noqa: S311 - spreads load, guards nothing

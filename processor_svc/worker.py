@@ -13,6 +13,7 @@ from processor_svc.domain import End, Failed, Job, Lane, Lease, Released, Succee
 from processor_svc.ports import WorkSession, WorkSource
 from processor_svc.results import settled, told
 from processor_svc.streams import Fleet
+from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
 
@@ -88,7 +89,8 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._relief: asyncio.Handle | None = None
         self._succeeded: OrderedDict[str, Succeeded] = OrderedDict()
-        self._extending: asyncio.Task[None] | None = None
+        self._extending = Background(clock)
+        self._jobs = Background(clock)
         self._stopping = False
 
     @property
@@ -109,8 +111,8 @@ class Worker:
     async def start(self) -> None:
         """Begins to take jobs."""
         self._stopping = False
-        if self._extending is None:
-            self._extending = asyncio.create_task(self._extend_leases(), name="lease-extension")
+        if not self._extending.running:
+            self._extending.periodic("lease-extension", _TICK_SECONDS, self._extend_leases, at_once=False)
         await self._fleet.start()
 
     async def stop(self) -> None:
@@ -123,9 +125,7 @@ class Worker:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        if self._extending:
-            self._extending.cancel()
-            self._extending = None
+        await self._extending.stop()
         for endpoint in self._endpoints.values():
             if endpoint.session:
                 endpoint.session.end()
@@ -180,7 +180,7 @@ class Worker:
         """Puts a task to work on the jobs that wait."""
         self._relief = None
         if self.waiting:
-            task = asyncio.create_task(self._work_on())
+            task = self._jobs.once("job", self._work_on)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -240,15 +240,13 @@ class Worker:
                 endpoint.session.grant(1)
 
     async def _extend_leases(self) -> None:
-        while True:
-            await self._clock.sleep(_TICK_SECONDS)
-            now = self._clock.monotonic()
-            due: dict[str, list[Lease]] = {}
-            for running in self._running.values():
-                if now - running.extended >= running.job.lease_seconds / 3:
-                    running.extended = now
-                    due.setdefault(running.endpoint, []).append(running.job.lease)
-            for address, leases in due.items():
-                session = self._endpoints[address].session
-                if session:
-                    session.extend(leases)
+        now = self._clock.monotonic()
+        due: dict[str, list[Lease]] = {}
+        for running in self._running.values():
+            if now - running.extended >= running.job.lease_seconds / 3:
+                running.extended = now
+                due.setdefault(running.endpoint, []).append(running.job.lease)
+        for address, leases in due.items():
+            session = self._endpoints[address].session
+            if session:
+                session.extend(leases)

@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol, TypeAlias
 
-from scheduler_svc.background import Background
 from scheduler_svc.domain import Alarm, AlarmState, Firing, FiringState, Parcel
 from scheduler_svc.ports import Moved, Paused, Pending, Scheduled, Shards
 from scheduler_svc.recurrence import Micros
+from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.errors import Unavailable
 
@@ -123,7 +123,7 @@ class Announcer:
     async def start(self) -> None:
         """Begins to hear other replicas."""
         if not self._loops.running:
-            self._loops.start("hints", self._listen)
+            self._loops.supervised("hints", self._listen)
 
     async def stop(self) -> None:
         """Hears them no more."""

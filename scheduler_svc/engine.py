@@ -11,13 +11,13 @@ from typing import Final, Protocol
 
 import structlog
 
-from scheduler_svc.background import Background, Wake
 from scheduler_svc.domain import Parcel, Priority
 from scheduler_svc.planning import Plan, Schedule, flags_of, plan, plan_once
 from scheduler_svc.ports import Changes, Due, DueStore, Fired, Observer, Pending, Shards
 from scheduler_svc.recurrence import END_OF_TIME, Micros, compiled
 from scheduler_svc.signals import Deaf
 from scheduler_svc.timeline import Popped, Timeline
+from tocsin.background import Background, Wake, faltered, worked
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, Unavailable
 
@@ -130,10 +130,10 @@ class Engine:
     async def start(self) -> None:
         """Begins to load and to fire."""
         if not self._loops.running:
-            self._loops.start("load", self._load_forever)
-            for shift in self._shifts:
-                self._loops.start("fire", partial(self._fire_forever, shift))
-            self._loops.start("fire", self._help_forever)
+            self._loops.periodic("load", self._options.heal_seconds, self._load, wake=self._load_wake)
+            for name, shift in zip(("fire-critical", "fire"), self._shifts, strict=True):
+                self._loops.supervised(name, partial(self._fire_forever, shift))
+            self._loops.supervised("fire-more", self._help_forever)
 
     async def stop(self) -> None:
         """Ends; a transaction that runs is given up, and so took place or did not."""
@@ -184,12 +184,6 @@ class Engine:
                 shift.wake.set()
 
     # -- loading ---------------------------------------------------------------------------------------------------------------
-
-    async def _load_forever(self) -> None:
-        while True:
-            await self._load()
-            self._loops.worked("load")
-            await self._load_wake.wait(self._options.heal_seconds)
 
     async def _load(self) -> None:
         shards = self._shards.held.keys()
@@ -283,19 +277,17 @@ class Engine:
                 most=self._options.ledger_batch,
                 planner=lambda alarm, room: self._plan(alarm, now, room),
             )
-        except (Unavailable, Aborted) as error:
+        except Exception as error:
+            if not isinstance(error, Unavailable | Aborted):
+                await self._fire_apart(batch, now, error)  # what one alarm says must not hold up the others: it is found, and stays due
+                return
             self._put_back(batch)
             self._outlet.doubt()  # it may have committed all the same
-            self._loops.failing["fire"] = error.message
-            await self._clock.sleep(_BUSY_SECONDS)
-            return
-        except Exception as error:  # noqa: BLE001  what one alarm says must not hold up the others: it is found, and stays due
-            await self._fire_apart(batch, now, error)
-            return
+            raise
         except BaseException:
             self._put_back(batch)
             raise
-        self._loops.worked("fire")
+        worked()
         self._settle(batch, fired)
         self._observer.fired(fired, now=now, seconds=self._clock.monotonic() - started)
         await self._changes.changed(fired.tenants)
@@ -312,7 +304,7 @@ class Engine:
             await self._fire_batch(batch[middle:], now)
             return
         alarm = batch[0][0]
-        self._loops.failing["fire"] = f"the alarm {alarm} cannot be fired: {type(error).__name__}"
+        faltered(f"the alarm {alarm} cannot be fired: {type(error).__name__}", self._clock)
         structlog.get_logger(__name__).error("alarm cannot be fired", alarm=alarm, exc_info=error)
         self._spoilt = {other: until for other, until in self._spoilt.items() if until > now} | {alarm: now + _SPOILT}
         self._let_out(batch)

@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from scheduler_svc.background import Background, Wake
 from scheduler_svc.recurrence import Micros
 from scheduler_svc.signals import Deaf
+from tocsin.background import Background
 from tocsin.clock import Clock
 
 _MICROS: Final = 1_000_000
@@ -50,15 +50,14 @@ class Hearing:
         self._tolerance: Micros = round(outage_seconds * _MICROS)
         self._heard: Micros | None = None
         self._deaf: Deaf | None = None
-        self._well = True
-        self._wake = Wake(clock)
         self._loops = Background(clock)
 
     async def start(self) -> None:
         """Finds out for how long nobody was there, and goes on saying that somebody is."""
         if not self._loops.running:
             await self.hear()
-            self._loops.start("hearing", self._hear_forever)
+            # A round that failed is made again soon: a few of them in a row must not look like an outage.
+            self._loops.periodic("hearing", self._seconds, self.hear, at_once=False)
 
     async def stop(self) -> None:
         """Ends."""
@@ -82,15 +81,6 @@ class Hearing:
         self._deaf = await self._store.hear(now=now, tolerance=self._tolerance)
         self._heard = now
 
-    async def _hear_forever(self) -> None:
-        while True:
-            # One that failed is tried again at once: a few of them in a row must not look like an outage.
-            await self._wake.wait(self._seconds if self._well else 0)
-            self._well = False
-            await self.hear()
-            self._well = True
-            self._loops.worked("hearing")
-
 
 class Finisher:
     """Finishes events that let more alarms go than one transaction may, and whose taker is gone; a component."""
@@ -106,21 +96,17 @@ class Finisher:
         self._events = events
         self._finish = finish
         self._clock = clock
-        self._wake = Wake(clock)
         self._loops = Background(clock)
 
     async def start(self) -> None:
         """Begins to look for them."""
         if not self._loops.running:
-            self._loops.start("finish", self._finish_forever)
+            self._loops.periodic("finish", _ABANDONED_SECONDS, self._finish_all, at_once=False)
 
     async def stop(self) -> None:
         """Ends."""
         await self._loops.stop()
 
-    async def _finish_forever(self) -> None:
-        while True:
-            await self._wake.wait(_ABANDONED_SECONDS)
-            for log in await self._events.unfinished(before=self._clock.micros() - _ABANDONED_SECONDS * _MICROS, most=_STEP):
-                await self._finish(log)
-            self._loops.worked("finish")
+    async def _finish_all(self) -> None:
+        for log in await self._events.unfinished(before=self._clock.micros() - _ABANDONED_SECONDS * _MICROS, most=_STEP):
+            await self._finish(log)

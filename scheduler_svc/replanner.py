@@ -10,11 +10,11 @@ from typing import Final, Protocol
 
 import structlog
 
-from scheduler_svc.background import Background, Wake
 from scheduler_svc.ports import Held, Pending, Shards
 from scheduler_svc.recurrence import TZDATA_VERSION
 from scheduler_svc.service.breath import Breath
 from scheduler_svc.service.replan import Candidate, Move, ReplanStore, replanned, still_due
+from tocsin.background import Background, Wake
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 
@@ -64,7 +64,7 @@ class Replanner:
     async def start(self) -> None:
         """Begins."""
         if not self._loops.running:
-            self._loops.start("replan", self._rounds)
+            self._loops.periodic("replan", _ROUND_SECONDS, self.round, wake=self._wake)
 
     async def stop(self) -> None:
         """Ends, wherever it is."""
@@ -76,12 +76,6 @@ class Replanner:
 
     def shards_lost(self, shards: Collection[int]) -> None:
         """These shards are not ours any more; the fence of the store keeps us from them."""
-
-    async def _rounds(self) -> None:
-        while True:
-            await self.round()
-            self._loops.worked("replan")
-            await self._wake.wait(_ROUND_SECONDS)
 
     async def round(self) -> int:
         """Recomputes what was not computed with our version; how many alarms moved."""

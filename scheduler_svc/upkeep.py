@@ -6,9 +6,9 @@ from typing import Final, Protocol
 
 import structlog
 
-from scheduler_svc.background import Background, Wake
 from scheduler_svc.ports import Upkeep
 from scheduler_svc.recurrence import Micros
+from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, Unavailable
 
@@ -53,7 +53,6 @@ class Housekeeper:
         self._clock = clock
         self._options = options
         self._loops = Background(clock)
-        self._wake = Wake(clock)
         self._count_again = float("-inf")
 
     async def start(self) -> None:
@@ -61,16 +60,11 @@ class Housekeeper:
         if not self._loops.running:
             await self._upkeep.settle()
             await self._unless_held_up(self._make_room)
-            self._loops.start("upkeep", self._rounds)
+            self._loops.periodic("upkeep", self._options.interval_seconds, self.round, vital=False)
 
     async def stop(self) -> None:
         """Ends."""
         await self._loops.stop()
-
-    async def _rounds(self) -> None:
-        while True:
-            await self.round()
-            await self._wake.wait(self._options.interval_seconds)
 
     async def round(self) -> None:
         """One round."""

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from scheduler_svc.background import Background, Wake
 from scheduler_svc.dispatch import Dispatcher
 from scheduler_svc.domain import SHARDS, Outcome, Priority
 from scheduler_svc.engine import Engine
 from scheduler_svc.ports import DueStore, Shards, ShardStore, Upkeep
 from scheduler_svc.recurrence import TZDATA_VERSION, Micros
+from tocsin.background import Background
 from tocsin.clock import Clock
 
 _SECOND: Final[Micros] = 1_000_000
@@ -182,22 +182,19 @@ class RedisMemory:
     def __init__(self, *, redis: Sized, clock: Clock) -> None:
         self.bytes = 0
         self._redis = redis
-        self._wake = Wake(clock)
         self._loops = Background(clock)
 
     async def start(self) -> None:
         """Begins to ask."""
         if not self._loops.running:
-            self._loops.start("redis-memory", self._ask)
+            self._loops.periodic("redis-memory", _ASK_SECONDS, self._ask, vital=False)
 
     async def stop(self) -> None:
         """Asks no more."""
         await self._loops.stop()
 
     async def _ask(self) -> None:
-        while True:
-            self.bytes = await self._redis.memory()
-            await self._wake.wait(_ASK_SECONDS)
+        self.bytes = await self._redis.memory()
 
 
 def ranges(numbers: Sequence[int]) -> str:

@@ -168,11 +168,6 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
         horizon_seconds=settings.horizon_seconds,
     )
 
-    async def check_loops() -> None:
-        failing = {**hearing.failing, **engine.failing, **dispatcher.failing, **replanner.failing, **keeper.failing}
-        if failing:
-            raise Unavailable("; ".join(f"{loop}: {reason}" for loop, reason in failing.items()))
-
     async def check_work() -> None:
         if not dispatcher.sessions:
             raise Unavailable("no processor is connected: what is let go waits")
@@ -189,7 +184,7 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
         validator=validator,
     )
     server = node.server(
-        checks={"database": database.check, "engine": optional(check_loops), "work": optional(check_work), "redis": optional(redis.check)},
+        checks={"database": database.check, "work": optional(check_work), "redis": optional(redis.check)},
         handlers=[
             (alarm_service_pb2_grpc.add_AlarmServiceServicer_to_server, alarm_handlers),
             (trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server, TriggerHandlers(triggers=triggers)),

@@ -19,6 +19,7 @@ from typing import Final, Protocol, TypeVar
 
 import uvloop
 
+from tocsin.background import Backgrounds
 from tocsin.clock import Clock, SystemClock
 from tocsin.collection import keep_what_is_there
 from tocsin.config import PREFIX, ConfigError, ServiceSettings, load
@@ -107,6 +108,7 @@ class App:
         self._http = http
         self._ready = ready
         self._telemetry = next((part for part in components if isinstance(part, Telemetry)), None)
+        self.backgrounds = self._telemetry.backgrounds if self._telemetry else Backgrounds()
         self._parts: tuple[Component, ...] = (*components, *(part for part in (server, http) if part is not None))
         self._running: AsyncExitStack | None = None
         self._turn = asyncio.Lock()
@@ -140,10 +142,11 @@ class App:
             if self._running is not None:
                 return
             async with AsyncExitStack() as stack:
-                for part in self._parts:
-                    # Before the start: a part that fails halfway is asked to let go of what it took.
-                    stack.push_async_callback(part.stop)
-                    await _start(part)
+                with self.backgrounds.gathering():
+                    for part in self._parts:
+                        # Before the start: a part that fails halfway is asked to let go of what it took.
+                        stack.push_async_callback(part.stop)
+                        await _start(part)
                 self._running = stack.pop_all()
             self._set_ready(True)
             if self._ready is not None:
@@ -158,8 +161,21 @@ class App:
                 await stack.aclose()
 
     async def wait(self) -> None:
-        """Returns when the gRPC server takes no more calls, and raises what ended it when nobody stopped it; without one, never."""
-        await (self._server.wait() if self._server is not None else asyncio.Event().wait())
+        """Returns when the gRPC server takes no more calls; without one, never.
+
+        Raises:
+            BackgroundFailed: a work that the service needs has failed too often.
+            Exception: what ended the server, when nobody stopped it.
+        """
+        server = self._server.wait() if self._server is not None else asyncio.Event().wait()
+        waits = [asyncio.ensure_future(server), asyncio.ensure_future(self.backgrounds.ended())]
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        for wait in done:
+            wait.result()
 
     def _set_ready(self, ready: bool) -> None:
         if self._telemetry is not None:

@@ -10,11 +10,11 @@ import secrets
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
+from tocsin.background import Background, end
 from tocsin.clock import Clock
 from tocsin.config import RedisSettings
 from tocsin.errors import Unavailable
@@ -31,7 +31,6 @@ _EVENTS = f"{NAMESPACE}events:"
 _ORIGIN_BYTES = 8
 _RETRY_SECONDS = 1.0
 _HEARTBEAT_SECONDS = 5.0
-_CANCEL_AGAIN_SECONDS = 0.05
 _OUTBOX = 1_000
 _BACKLOG = 256
 
@@ -62,7 +61,7 @@ class Redis:
         self._clock = clock
         self._timeout = timeout
         self._client: redis_client.Redis | None = None
-        self._watcher: asyncio.Task[None] | None = None
+        self._watcher = Background(clock)
         self._available = False
 
     @classmethod
@@ -87,14 +86,13 @@ class Redis:
             return
         self._client = self.connect()
         await self._ask()
-        self._watcher = asyncio.get_running_loop().create_task(self._watch(), context=Context())
+        self._watcher.periodic("redis", _RETRY_SECONDS, self._ask, at_once=False, vital=False)
 
     async def stop(self) -> None:
         """Closes the connections; may be called twice."""
-        watcher, self._watcher = self._watcher, None
         client, self._client = self._client, None
         self._available = False
-        await _end(watcher)
+        await self._watcher.stop()
         if client is not None:
             await client.aclose()
 
@@ -144,11 +142,6 @@ class Redis:
         except _failures() as error:
             self._note(error)
             return fallback()
-
-    async def _watch(self) -> None:
-        while True:
-            await self._clock.sleep(_RETRY_SECONDS)
-            await self._ask()
 
     async def _ask(self) -> bool:
         client = self._client
@@ -220,22 +213,21 @@ class EventBus:
         self._topics_changed = asyncio.Event()
         self._outbox: deque[tuple[str, bytes]] = deque(maxlen=_OUTBOX)
         self._outbox_filled = asyncio.Event()
-        self._link: asyncio.Task[None] | None = None
+        self._link = Background(clock)
 
     async def start(self) -> None:
         """Begins to exchange events with other replicas, now or as soon as Redis is there."""
-        if self._redis.configured and self._link is None:
-            self._link = asyncio.get_running_loop().create_task(self._keep_linked(), context=Context())
+        if self._redis.configured and not self._link.running:
+            self._link.supervised("events", self._keep_linked, vital=False)
 
     async def stop(self) -> None:
         """Ends the exchange; local delivery goes on. May be called twice."""
-        link, self._link = self._link, None
-        await _end(link)
+        await self._link.stop()
 
     async def publish(self, topic: str, payload: bytes = b"") -> None:
         """Tells everybody who has subscribed to ``topic``. Never waits for Redis or a subscriber, and never fails."""
         self._deliver(topic, payload)
-        if self._link is not None:
+        if self._link.running:
             self._outbox.append((topic, payload))
             self._outbox_filled.set()
 
@@ -261,7 +253,7 @@ class EventBus:
             if not self._topics[topic]:
                 del self._topics[topic]
                 self._topics_changed.set()
-            await _end(ticker)
+            await end(ticker)
 
     async def _tick(self, subscription: _Subscription, seconds: float) -> None:
         while True:
@@ -289,7 +281,7 @@ class EventBus:
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                await _end(*tasks)
+                await end(*tasks)
             for task in done:
                 task.result()
 
@@ -340,11 +332,3 @@ class EventBus:
 def _pubsub(client: "redis_client.Redis") -> Any:
     """The library's pub/sub object, most of which it leaves untyped."""
     return client.pubsub()  # pyright: ignore[reportUnknownMemberType]  see above
-
-
-async def _end(*tasks: asyncio.Task[None] | None) -> None:
-    """Cancels the tasks until they have ended: the library waits by `asyncio.wait_for`, which can lose a cancellation."""
-    while pending := [task for task in tasks if task is not None and not task.done()]:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=_CANCEL_AGAIN_SECONDS)

@@ -1,12 +1,10 @@
 """Deletes what time has made useless."""
 
-import asyncio
-import contextlib
 from datetime import timedelta
 
 from auth_svc.ports import SessionStore
+from tocsin.background import Background
 from tocsin.clock import Clock
-from tocsin.errors import TocsinError
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -19,26 +17,16 @@ class Housekeeper:
         self._store = store
         self._clock = clock
         self._interval = interval
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Background(clock)
 
     async def start(self) -> None:
         """Begins."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._work(), name="auth-housekeeping")
+        if not self._rounds.running:
+            self._rounds.periodic("housekeeping", self._interval.total_seconds(), self._purge, vital=False)
 
     async def stop(self) -> None:
         """Ends."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self._rounds.stop()
 
-    async def _work(self) -> None:
-        while True:
-            try:
-                ended = await self._store.purge(self._clock.now())
-                _log.debug("sessions purged", sessions=ended)
-            except TocsinError as error:
-                _log.warning("sessions cannot be purged", error=error.message)
-            await self._clock.sleep(self._interval.total_seconds())
+    async def _purge(self) -> None:
+        _log.debug("sessions purged", sessions=await self._store.purge(self._clock.now()))

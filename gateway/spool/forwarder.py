@@ -1,7 +1,6 @@
 """Carries what waits to its service, one call after the other, in the order in which they came."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import Final
 
@@ -10,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from gateway.ports import Unary
 from gateway.spool.spool import Spool
 from gateway.spool.store import Entry
+from tocsin.background import Background, Wake, worked
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, DeadlineExceeded, Internal, ResourceExhausted, TocsinError, Unavailable
 from tocsin.mesh.context import acting_for, detached
@@ -39,8 +39,8 @@ class Forwarder:
         self._spool = spool
         self._unary = unary
         self._clock = clock
-        self._news = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._news = Wake(clock)
+        self._background = Background(clock)
         Gauge("tocsin_gateway_spool_depth", "Calls that wait for a service that is away.", registry=registry).set_function(
             lambda: spool.depth
         )
@@ -52,23 +52,17 @@ class Forwarder:
 
     async def start(self) -> None:
         """Begins with what an earlier start has left."""
-        if self._task is None:
+        if not self._background.running:
             self._news.set()
-            self._task = asyncio.create_task(self._run(), name="spool")
+            self._background.supervised("spool", self._run)
 
     async def stop(self) -> None:
         """Ends; what waits stays, and a call under way is made again: its identity makes that harmless."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self._background.stop()
 
     async def _run(self) -> None:
         wait = _FIRST_WAIT
         while True:
-            await self._news.wait()
-            self._news.clear()
             while self._spool.depth:
                 try:
                     gone = await self._forward(await self._spool.oldest(_BATCH))
@@ -78,6 +72,8 @@ class Forwarder:
                 wait = _FIRST_WAIT if gone else min(wait * 2, _LONGEST_WAIT)
                 if not gone:
                     await self._clock.sleep(wait)
+            worked()
+            await self._news.wait(None)
 
     async def _forward(self, entries: list[Entry]) -> bool:
         """Makes the calls until one has to wait; whether any is gone."""

@@ -5,8 +5,8 @@ import logging
 from dataclasses import dataclass
 
 from mailer_svc.ports import Cleaner
+from tocsin.background import Background
 from tocsin.clock import Clock
-from tocsin.errors import TocsinError
 
 _log = logging.getLogger(__name__)
 _BATCH = 500
@@ -28,19 +28,16 @@ class Housekeeping:
         self._cleaner = cleaner
         self._clock = clock
         self._retention = retention
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Background(clock)
 
     async def start(self) -> None:
         """Begins to clean up."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="housekeeping")
+        if not self._rounds.running:
+            self._rounds.periodic("housekeeping", self._retention.interval, self._round, at_once=False, vital=False)
 
     async def stop(self) -> None:
         """Stops cleaning up."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        await self._rounds.stop()
 
     async def clean(self) -> int:
         """Removes everything that is too old now, a little at a time so that nobody waits for it. Returns how much it was."""
@@ -55,12 +52,5 @@ class Housekeeping:
             await asyncio.sleep(0)
         return total
 
-    async def _run(self) -> None:
-        while True:
-            await self._clock.sleep(self._retention.interval)
-            try:
-                removed = await self.clean()
-            except TocsinError as error:
-                _log.warning("not cleaned up", extra={"error": error.message})
-            else:
-                _log.info("cleaned up", extra={"removed": removed})
+    async def _round(self) -> None:
+        _log.info("cleaned up", extra={"removed": await self.clean()})

@@ -11,12 +11,14 @@ import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from mailer_svc.domain import Channel, Job, Lane, LaneLimits, Outcome, Result, RetryRule, State, Step, next_step
 from mailer_svc.ports import DeliveryQueue, Hints, Journal, Meter, Settlement
 from mailer_svc.service.accepting import topic
 from mailer_svc.service.lane import ProviderLane
+from tocsin.background import Background, Wake, worked
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 
@@ -87,12 +89,12 @@ class Sender:
         self._ready: dict[Lane, deque[Job]] = {lane: deque() for lane in Lane}
         self._limits = LaneLimits(providers.capacity)
         self._held: dict[str, Job] = {}
-        self._wake = asyncio.Event()
+        self._wake = Wake(clock)
         self._changed = asyncio.Condition()
         self._stopping = True
-        self._workers: list[asyncio.Task[None]] = []
-        self._loops: list[asyncio.Task[None]] = []
-        self._settling: set[asyncio.Task[None]] = set()
+        self._workers = Background(clock)
+        self._loops = Background(clock)
+        self._outcomes = Background(clock)
 
     def wake(self) -> None:
         """Says that something may be due."""
@@ -107,22 +109,21 @@ class Sender:
             await self._queue.take_over_from_the_dead(owner=self._owner, now=self._clock.micros())
             await self._sweep()
         await self._providers.start()
-        self._workers = [asyncio.create_task(self._work()) for _ in range(self._providers.capacity)]
-        self._loops = [asyncio.create_task(self._feed()), asyncio.create_task(self._keep())]
+        for _ in range(self._providers.capacity):
+            self._workers.supervised("sending", self._work)
+        self._loops.supervised("feed", self._feed)
+        self._loops.periodic("claims", self._rule.lease / 3, self._keep, at_once=False)
 
     async def stop(self) -> None:
         """Claims nothing more, lets attempts under way end, and gives back the rest."""
         if self._stopping:
             return
         self._stopping = True
-        await _end(self._loops)
+        await self._loops.stop()
         async with self._changed:
             self._changed.notify_all()
-        await asyncio.wait(self._workers, timeout=self._rule.drain)
-        await _end(self._workers)
-        if self._settling:
-            await asyncio.wait(self._settling, timeout=max(self._rule.drain, _SETTLE_SECONDS))
-        await _end(list(self._settling))
+        await self._workers.stop(grace_seconds=self._rule.drain)
+        await self._outcomes.stop(grace_seconds=max(self._rule.drain, _SETTLE_SECONDS))
         await self._providers.stop()
         waiting = [job.id for jobs in self._ready.values() for job in jobs]
         for jobs in self._ready.values():
@@ -135,20 +136,11 @@ class Sender:
     async def _feed(self) -> None:
         """Keeps the workers supplied."""
         while True:
-            self._wake.clear()
             pause = self._providers.pause()
-            full = False if pause else bool(await self._safely(self._claim()))
+            full = False if pause else await self._claim()
+            worked()
             if not full:
-                await self._wait(min(pause or self._rule.poll, self._rule.poll))
-
-    async def _wait(self, seconds: float) -> None:
-        """Until somebody says that something is due, or ``seconds`` have passed."""
-        tasks = [asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(self._clock.sleep(seconds))]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
+                await self._wake.wait(min(pause or self._rule.poll, self._rule.poll))
 
     async def _claim(self) -> bool:
         """Claims for each lane that has something due and room; True if there may be more right now."""
@@ -205,11 +197,15 @@ class Sender:
             return
         self._meter.attempted(provider, outcome.result.value, self._clock.monotonic() - started)
         # The connection is free: the outcome shares a transaction with the marks of the mails that follow.
-        task = asyncio.create_task(self._settle(job, outcome, provider))
-        self._settling.add(task)
-        task.add_done_callback(self._settling.discard)
+        self._outcomes.once("outcome", partial(self._settle, job, outcome, provider))
 
     async def _settle(self, job: Job, outcome: Outcome, provider: str) -> None:
+        try:
+            await self._store(job, outcome, provider)
+        finally:
+            self._held.pop(job.id, None)  # what could not be stored is told by its lease, which nobody renews any more
+
+    async def _store(self, job: Job, outcome: Outcome, provider: str) -> None:
         step = next_step(job, outcome, rule=self._rule.retry, now=self._clock.micros(), draw=self._draw)
         settlement = Settlement(job=job, step=step, provider=provider)
         while True:
@@ -220,7 +216,6 @@ class Sender:
                 # What happened has happened; it is told to the database as soon as there is one.
                 _log.warning("outcome not stored yet", extra={"delivery": job.id, "error": error.message})
                 await self._clock.sleep(_AWAY_SECONDS)
-        self._held.pop(job.id, None)
         if kept:
             self._tell(job, step)
             await self._hints.publish(topic(job.tenant))
@@ -234,15 +229,10 @@ class Sender:
 
     async def _keep(self) -> None:
         """Renews claims, and ends those of the dead; in this order, lest it takes itself for one of them after a long stall."""
-        while True:
-            await self._clock.sleep(self._rule.lease / 3)
-            try:
-                if self._held:
-                    until = self._clock.micros() + round(self._rule.lease * 1e6)
-                    await self._queue.renew(owner=self._owner, ids=list(self._held), until=until)
-                await self._sweep()
-            except TocsinError as error:
-                _log.warning("the queue is away", extra={"error": error.message})
+        if self._held:
+            until = self._clock.micros() + round(self._rule.lease * 1e6)
+            await self._queue.renew(owner=self._owner, ids=list(self._held), until=until)
+        await self._sweep()
 
     async def _sweep(self) -> None:
         now = self._clock.micros()
@@ -259,9 +249,3 @@ class Sender:
         except TocsinError as error:
             _log.warning("the queue is away", extra={"error": error.message})
             return None
-
-
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

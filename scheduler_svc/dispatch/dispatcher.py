@@ -12,7 +12,6 @@ from typing import Final
 
 import structlog
 
-from scheduler_svc.background import Background, Wake
 from scheduler_svc.dispatch.backlog import Backlog
 from scheduler_svc.dispatch.leases import Delivery, Leases
 from scheduler_svc.dispatch.results import Entry, Results
@@ -20,6 +19,7 @@ from scheduler_svc.dispatch.session import Confirmed, Drain, Jobs, Session
 from scheduler_svc.domain import Failed, FiringState, Lease, Parcel, Priority, Released, Report, Setback, Succeeded, setback
 from scheduler_svc.ports import Bell, Ledger, Observer, Paused, Shards
 from scheduler_svc.recurrence import Micros
+from tocsin.background import Background, Wake, worked
 from tocsin.clock import Clock
 
 _SECOND: Final = 1_000_000
@@ -97,7 +97,7 @@ class Dispatcher:
     async def start(self) -> None:
         """Begins to tend leases and to commit results."""
         if not self._loops.running:
-            self._loops.start("dispatch", self._tend)
+            self._loops.supervised("dispatch", self._tend)
             self._results.start()
 
     async def stop(self) -> None:
@@ -369,7 +369,7 @@ class Dispatcher:
             self.backlog.ripen()
             self._pump_soon()
             read = await self.backlog.refill()
-            self._loops.worked("dispatch")
+            worked()
             await self._wake.wait(0 if read else self._next_look())
 
     def _heal(self) -> None:

@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from scheduler_svc.background import Background
 from scheduler_svc.dispatch.session import Session
 from scheduler_svc.domain import Report
 from scheduler_svc.recurrence import Micros
+from tocsin.background import Background, faltered, worked
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, Unavailable
 
@@ -93,12 +93,12 @@ class Results:
         self._loops = loops
         self._clock = clock
         self._others = _Line("results", most)
-        self._critical = _Line("critical results", most)
+        self._critical = _Line("results-critical", most)
 
     def start(self) -> None:
         """Begins to commit."""
         for line in (self._critical, self._others):
-            self._loops.start(line.name, partial(self._commit_forever, line))
+            self._loops.supervised(line.name, partial(self._commit_forever, line))
 
     def add(self, entry: Entry, *, critical: bool) -> None:
         """Takes a result."""
@@ -142,7 +142,7 @@ class Results:
                 self._fail(line, batch, error)
                 await self._clock.sleep(_RETRY_SECONDS[min(line.failures, len(_RETRY_SECONDS)) - 1])
             else:
-                self._loops.worked(line.name)
+                worked()
                 line.limit, line.failures = min(self._most, 2 * line.limit), 0
 
     def _fail(self, line: _Line, batch: Sequence[Entry], error: Exception) -> None:
@@ -152,10 +152,10 @@ class Results:
         """
         line.failures += 1
         if isinstance(error, Unavailable | Aborted):
-            self._loops.failing[line.name] = error.message
+            faltered(error.message, self._clock)
             line.put_back(batch)
             return
-        self._loops.failing[line.name] = type(error).__name__
+        faltered(type(error).__name__, self._clock)
         if len(batch) == 1 and line.failures < len(_RETRY_SECONDS):
             line.put_back(batch)
             return

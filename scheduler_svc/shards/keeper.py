@@ -6,11 +6,11 @@ from typing import Final, Protocol
 
 import structlog
 
-from scheduler_svc.background import Background, Wake
 from scheduler_svc.domain import SHARDS
 from scheduler_svc.ports import Held, ShardStore
 from scheduler_svc.shards.ownership import Ownership
 from scheduler_svc.shards.roll import Roll
+from tocsin.background import Background, Wake, worked
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 
@@ -130,10 +130,10 @@ class ShardKeeper:
             self._lock = await self._pulse.beat()
         await self._turn()
         await self._tell_others()
-        self._loops.start("shards", self._keep)
+        self._loops.supervised("shards", self._keep)
         if not self._alone:
-            self._loops.start("replicas", self._glance)
-            self._loops.start("shard hints", self._listen)
+            self._loops.periodic("replicas", min(_GLANCE_SECONDS, self._lease / 6), self._glance, at_once=False)
+            self._loops.supervised("shard-hints", self._listen)
 
     async def stop(self) -> None:
         """Gives everything back, so that another replica, or the next start, need not wait for the leases to end."""
@@ -165,18 +165,15 @@ class ShardKeeper:
             if self._asked or self._clock.monotonic() >= self._next_turn:
                 self._asked = False
                 await self._turn()
-            self._loops.worked("shards")
+            worked()
 
     async def _glance(self) -> None:
         """Notices who came, who went, and who died."""
-        while True:
-            await self._clock.sleep(min(_GLANCE_SECONDS, self._lease / 6))
-            lock = await self._pulse.beat() if self._pulse is not None else None
-            self._roll.see(await self._store.replicas(), now=self._clock.monotonic())
-            if lock != self._lock or tuple(self._roll.live) != tuple(self._balanced_for) or self._hungry:
-                self._lock = lock
-                self.look()
-            self._loops.worked("replicas")
+        lock = await self._pulse.beat() if self._pulse is not None else None
+        self._roll.see(await self._store.replicas(), now=self._clock.monotonic())
+        if lock != self._lock or tuple(self._roll.live) != tuple(self._balanced_for) or self._hungry:
+            self._lock = lock
+            self.look()
 
     async def _listen(self) -> None:
         mine = self._ownership.owner.encode()

@@ -4,15 +4,16 @@ Source: grpc.health.v1 (gRPC Health Checking Protocol). The overall status ("") 
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tocsin.background import Background, Backgrounds
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError, Unavailable
 from tocsin.telemetry import get_logger
@@ -52,6 +53,16 @@ def optional(check: Check) -> Check:
     return run
 
 
+def working(backgrounds: Backgrounds) -> Check:
+    """A check of the process's own works: one that fails again and again degrades the service."""
+
+    async def run() -> None:
+        if failing := backgrounds.failing:
+            raise Degraded("; ".join(f"{name}: {reason}" for name, reason in failing.items()))
+
+    return run
+
+
 @dataclass(frozen=True, slots=True)
 class DependencyHealth:
     """The health of one dependency, and why it is not healthy."""
@@ -66,7 +77,6 @@ class _State:
     dependencies: tuple[DependencyHealth, ...] = ()
     draining: bool = False
     serving: bool | None = None
-    task: asyncio.Task[None] | None = None
 
 
 class HealthServicer:
@@ -149,6 +159,7 @@ class HealthMonitor:
         self._checks = dict(checks)
         self._clock = clock
         self._interval = interval
+        self._polling = Background(clock)
         self._state = _State()
 
     @property
@@ -169,7 +180,7 @@ class HealthMonitor:
         every = ("", *names)
         self._state = _State()
         await self._poll(servicer, every)
-        self._state.task = asyncio.create_task(self._watch(servicer, every), name="health")
+        self._polling.periodic("health", self._interval, partial(self._poll, servicer, every), at_once=False)
 
     def drain(self, servicer: HealthServicer) -> None:
         """Publishes NOT_SERVING for good."""
@@ -178,16 +189,7 @@ class HealthMonitor:
 
     async def stop(self) -> None:
         """Ends the polling."""
-        task, self._state.task = self._state.task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-    async def _watch(self, servicer: HealthServicer, names: tuple[str, ...]) -> None:
-        while True:
-            await self._clock.sleep(self._interval)
-            await self._poll(servicer, names)
+        await self._polling.stop()
 
     async def _poll(self, servicer: HealthServicer, names: tuple[str, ...]) -> None:
         self._state.dependencies = tuple(await asyncio.gather(*(self._ask(name, check) for name, check in self._checks.items())))

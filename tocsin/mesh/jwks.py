@@ -1,8 +1,6 @@
 """The published keys, kept at hand: in memory and on disk, so that tokens verify while auth_svc is down, and after a restart too."""
 
 import asyncio
-import contextlib
-import contextvars
 import json
 import os
 import tempfile
@@ -16,6 +14,7 @@ from google.protobuf import json_format
 from jwt import PyJWK
 
 from tocsin.api.auth.v1 import auth_service_pb2, auth_service_pb2_grpc
+from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError, Unavailable
 from tocsin.mesh.tokens import ALGORITHMS, TokenRefused
@@ -61,6 +60,7 @@ class JwksCache:
         self._keys: dict[str, PyJWK] = {}
         self._fetched = float("-inf")
         self._tried = float("-inf")
+        self._background = Background(clock)
         self._fetching: asyncio.Task[bool] | None = None
 
     async def start(self) -> None:
@@ -73,10 +73,7 @@ class JwksCache:
 
     async def stop(self) -> None:
         """Ends a fetch that is under way."""
-        if self._fetching is not None:
-            self._fetching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._fetching
+        await self._background.stop()
 
     async def key(self, kid: str) -> PyJWK:
         """The key ``kid``, fetched if it is unknown; a key at hand never waits.
@@ -104,7 +101,7 @@ class JwksCache:
         """The fetch under way, begun if there is none. It belongs to no request, so it carries neither deadline nor user."""
         if self._fetching is None:
             self._tried = self._clock.monotonic()
-            self._fetching = asyncio.get_running_loop().create_task(self._refresh(), context=contextvars.Context())
+            self._fetching = self._background.once("keys", self._refresh)
             self._fetching.add_done_callback(self._done)
         return self._fetching
 

@@ -11,7 +11,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, Tracer
 from opentelemetry.util.types import AttributeValue
 
-from tocsin.telemetry.metrics import LoopLag, MetricsServer, make_registry
+from tocsin.background import Backgrounds
+from tocsin.telemetry.metrics import BackgroundFailures, LoopLag, MetricsServer, make_registry
 from tocsin.telemetry.traces import carry, current_traceparent, format_traceparent, is_sampled, new_traceparent, parse_traceparent, uncarry
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class Telemetry:
     """Traces and metrics of one service process.
 
     ``registry`` takes the metrics of every other component. ``tracing`` says whether spans are recorded; when it is false, `span` only
-    carries the context on. ``lag`` is the event loop's. Logging is the process's, see `configure_logging`.
+    carries the context on. ``lag`` is the event loop's. ``backgrounds`` are the works of the process that live longer than a call. Logging
+    is the process's, see `configure_logging`.
     """
 
     def __init__(self, *, service: str, settings: TelemetryOptions, span_processors: "Sequence[SpanProcessor]" = ()) -> None:
@@ -62,6 +64,7 @@ class Telemetry:
         self.service = service
         self.registry = make_registry()
         self.lag = LoopLag(registry=self.registry)
+        self.backgrounds = Backgrounds(BackgroundFailures(self.registry))
         self.tracing = settings.otlp_endpoint is not None or bool(span_processors)
         self.tracer: Tracer = trace.NoOpTracer()
         self._ready = False

@@ -5,7 +5,6 @@ one request a connection, a bounded head, a time limit. It runs on the service's
 """
 
 import asyncio
-import contextlib
 import gzip
 from collections import deque
 from collections.abc import Callable
@@ -13,11 +12,14 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+
+from tocsin.background import Background
+from tocsin.clock import SystemClock
 
 _HEAD_LIMIT: Final = 16 * 1024
 _REQUEST_SECONDS: Final = 10.0
@@ -34,6 +36,23 @@ def make_registry() -> CollectorRegistry:
     return registry
 
 
+class BackgroundFailures:
+    """Counts unexpected failures of works; a `tocsin.background.FailureMeter`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._failures = Counter(
+            "tocsin_background_failures", "Unexpected failures of work that lives longer than a call.", ("background",), registry=registry
+        )
+
+    def known(self, name: str) -> None:
+        """There is such a work: its count is 0 from now on."""
+        self._failures.labels(name)
+
+    def failed(self, name: str) -> None:
+        """One more."""
+        self._failures.labels(name).inc()
+
+
 class LoopLag:
     """Measures how late the event loop runs its callbacks.
 
@@ -47,22 +66,18 @@ class LoopLag:
     def __init__(self, *, registry: CollectorRegistry) -> None:
         self.seconds = 0.0
         self._recent: deque[float] = deque(maxlen=self._SAMPLES)
-        self._task: asyncio.Task[None] | None = None
+        self._measuring = Background(SystemClock())
         gauge = Gauge("tocsin_event_loop_lag_seconds", "Worst delay of an event loop callback in the last 10 s.", registry=registry)
         gauge.set_function(lambda: max(self._recent, default=0.0))
 
     async def start(self) -> None:
         """Begins to measure; nothing when it does already."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._measure(), name="event-loop-lag")
+        if not self._measuring.running:
+            self._measuring.supervised("event-loop-lag", self._measure, vital=False)
 
     async def stop(self) -> None:
         """Stops measuring."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self._measuring.stop()
 
     async def _measure(self) -> None:
         loop = asyncio.get_running_loop()

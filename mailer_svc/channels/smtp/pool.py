@@ -1,9 +1,8 @@
 """Open connections that wait for their next message."""
 
-import asyncio
-
 from mailer_svc.channels.smtp.connect import SmtpConnector
 from mailer_svc.channels.smtp.session import SmtpSession
+from tocsin.background import Background
 from tocsin.clock import Clock
 
 
@@ -25,7 +24,7 @@ class SmtpPool:
         self._messages = messages
         self._idle: list[SmtpSession] = []
         self._busy: set[SmtpSession] = set()
-        self._reaper: asyncio.Task[None] | None = None
+        self._reaper = Background(clock)
 
     @property
     def size(self) -> int:
@@ -35,15 +34,12 @@ class SmtpPool:
     async def start(self) -> None:
         """Begins to close idle sessions."""
         await self._connector.prepare()
-        if self._reaper is None:
-            self._reaper = asyncio.create_task(self._reap(), name="smtp-pool")
+        if not self._reaper.running:
+            self._reaper.periodic("smtp-pool", self._idle_seconds / 2, self._reap, at_once=False, vital=False)
 
     async def stop(self) -> None:
         """Says goodbye on idle sessions and drops busy ones."""
-        reaper, self._reaper = self._reaper, None
-        if reaper is not None:
-            reaper.cancel()
-            await asyncio.wait([reaper])
+        await self._reaper.stop()
         for session in self._busy:
             session.abort()
         while self._idle:
@@ -80,10 +76,8 @@ class SmtpPool:
             self._idle.append(session)
 
     async def _reap(self) -> None:
-        while True:
-            await self._clock.sleep(self._idle_seconds / 2)
-            limit = self._clock.monotonic() - self._idle_seconds
-            old = [session for session in self._idle if session.idle_since <= limit or not session.usable]
-            self._idle = [session for session in self._idle if session not in old]
-            for session in old:
-                await session.quit()
+        limit = self._clock.monotonic() - self._idle_seconds
+        old = [session for session in self._idle if session.idle_since <= limit or not session.usable]
+        self._idle = [session for session in self._idle if session not in old]
+        for session in old:
+            await session.quit()

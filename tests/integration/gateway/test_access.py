@@ -96,7 +96,11 @@ async def test_health_tells_the_whole_picture(rig: Rig) -> None:
     """Healthy with everything, degraded with a part, and always an answer."""
     async with rig.client(None) as client:
         healthy = await client.get("/health")
-        service = {"status": "healthy", "replicas": 1, "dependencies": {"certificate": {"status": "healthy"}}}
+        service = {
+            "status": "healthy",
+            "replicas": 1,
+            "dependencies": {"certificate": {"status": "healthy"}, "background": {"status": "healthy"}},
+        }
         assert healthy.json() == {
             "status": "healthy",
             "services": {"shelf": service, "auth": service},

@@ -71,6 +71,7 @@ async def test_health_follows_the_dependencies(rig: Rig, clock: FakeClock, servi
         assert [(item.name, item.health, item.detail) for item in server.health.dependencies] == [
             ("database", Health.UNAVAILABLE, "no connection"),
             ("certificate", Health.HEALTHY, ""),
+            ("background", Health.HEALTHY, ""),
         ]
         database.error = None
         await clock.advance(1)
@@ -146,6 +147,7 @@ async def test_mesh_service_tells_health_dependencies_and_breakers(rig: Rig, clo
     assert [(item.name, item.health, item.detail) for item in status.dependencies] == [
         ("database", pb.Status.UNAVAILABLE, "disk full"),
         ("certificate", pb.Status.HEALTHY, ""),
+        ("background", pb.Status.HEALTHY, ""),
     ]
     shown = status.circuit_breakers[0]
     assert (shown.id, shown.state, shown.failures) == ("database", pb.CircuitBreaker.OPEN, 5)

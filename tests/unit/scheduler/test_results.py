@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from scheduler_svc.background import Background
 from scheduler_svc.dispatch.results import Entry, Results
 from scheduler_svc.domain import Lease, Report, Succeeded
+from tocsin.background import Background
 from tocsin.errors import Unavailable
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually

@@ -6,11 +6,12 @@ together with one connection are one failure.
 
 import asyncio
 from collections.abc import Awaitable
-from contextvars import Context
 from typing import Protocol
 
 import grpc
 
+from tocsin.background import Background
+from tocsin.clock import SystemClock
 from tocsin.mesh.breaker import Breaker, State
 
 
@@ -36,6 +37,7 @@ class Recovery:
         self._connection = connection
         self._open: set[Breaker] = set()
         self._lost = float("-inf")
+        self._background = Background(SystemClock())
         self._watch: asyncio.Task[None] | None = None
 
     def lost(self, started: float, now: float) -> bool:
@@ -57,8 +59,7 @@ class Recovery:
         """``breaker`` is open now."""
         self._open.add(breaker)
         if self._watch is None or self._watch.done():
-            # Not within the context of the call that failed: the watch outlives it, and belongs to nobody.
-            self._watch = asyncio.get_running_loop().create_task(self._until_back(), context=Context())
+            self._watch = self._background.once("recovery", self._until_back)
 
     async def _until_back(self) -> None:
         connection = self._connection
@@ -84,8 +85,6 @@ class Recovery:
 
     async def stop(self) -> None:
         """Watches no more."""
-        watch, self._watch = self._watch, None
+        self._watch = None
         self._open.clear()
-        if watch is not None:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+        await self._background.stop()

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from contextvars import Context
 from typing import Final, Generic, Protocol, TypeVar
 
+from tocsin.background import Background
 from tocsin.clock import Clock, SystemClock
 from tocsin.errors import Unavailable
 from tocsin.mesh.identity import CertificateExpired, Keyring, Material
@@ -77,33 +77,25 @@ class Upkeep(Generic[C]):
         self._used: Material | None = None
         self._stale: set[Key] = set()
         self._missing: dict[Key, float] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._resolved = 0.0
+        self._looks = Background(clock)
 
     async def start(self) -> None:
         """Begins to look."""
-        if self._task is None:
+        if not self._looks.running:
             self._used = self._usable()
-            # What it dials belongs to no call.
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="mesh-upkeep", context=Context())
+            self._resolved = self._clock.monotonic()
+            self._looks.periodic("mesh-upkeep", self._pause, self._look, at_once=False)
 
     async def stop(self) -> None:
         """Looks no more."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await self._looks.stop()
 
-    async def _run(self) -> None:
-        resolved = self._clock.monotonic()
-        while True:
-            await self._clock.sleep(self._pause())
-            try:
-                await self.renew()
-                if self._clock.monotonic() - resolved >= RESOLVE_SECONDS:
-                    resolved = self._clock.monotonic()
-                    await self.forget_gone()
-            except Exception as error:  # noqa: BLE001 - one look that failed must not be the last one
-                _log.error("upkeep_failed", exc_info=error)
+    async def _look(self) -> None:
+        await self.renew()
+        if self._clock.monotonic() - self._resolved >= RESOLVE_SECONDS:
+            self._resolved = self._clock.monotonic()
+            await self.forget_gone()
 
     def _pause(self) -> float:
         """Until the next look, or until the certificate ends: the first call after that is to hear why it fails."""

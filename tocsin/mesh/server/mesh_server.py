@@ -18,7 +18,7 @@ from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.faults import Faults
-from tocsin.mesh.health import Check, HealthMonitor, HealthServicer
+from tocsin.mesh.health import Check, HealthMonitor, HealthServicer, working
 from tocsin.mesh.identity import Identity, Keyring
 from tocsin.mesh.mesh_service import MeshServicer, Start
 from tocsin.mesh.metrics import ServerMetrics, export_breakers, export_bulkheads
@@ -84,7 +84,7 @@ class MeshServer:
         identity = Identity.of(settings, service=service)
         self._keyring = None if plaintext else Keyring(identity)
         own = {} if self._keyring is None else {"certificate": self._keyring.check}
-        self.health = HealthMonitor(checks={**checks, **own}, clock=clock)
+        self.health = HealthMonitor(checks={**checks, **own, "background": working(telemetry.backgrounds)}, clock=clock)
         metrics = ServerMetrics(telemetry.registry)
         export_breakers(telemetry.registry, breakers)
         parts = Parts(
