@@ -51,6 +51,13 @@ class MailerSettings(StoreSettings, ServiceSettings):
     )
     expiry_seconds: float = Field(3 * 86400.0, gt=0, description="A mail that still waits this long after it was accepted is dead.")
     lease_seconds: float = Field(30.0, ge=3, description="Mails that a dead replica had claimed are taken over after this long.")
+    render_processes: int = Field(
+        2, ge=1, le=64, description="Processes that render templates which take long, at most; one tenant never has all of several."
+    )
+    render_cpu_seconds: float = Field(
+        2.0, ge=1, le=60, description="Processor time of one rendering; what takes more is killed, and the message is dead."
+    )
+    render_megabytes: int = Field(256, ge=128, le=4096, description="Memory of a process that renders templates (its address space).")
     inbox_retention_seconds: float = Field(7 * 86400.0, gt=0, description="Messages of the inbox are kept this long.")
     delivery_retention_seconds: float = Field(
         30 * 86400.0, gt=0, description="Finished deliveries are kept this long; until then a repeated message is recognised."

@@ -5,7 +5,21 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailer_svc.domain import Content, Delivery, InboxMessage, Job, Lane, NewDelivery, Outcome, State, Step, Template, TimelineEntry
+from mailer_svc.domain import (
+    Content,
+    Delivery,
+    InboxMessage,
+    Job,
+    Lane,
+    NewDelivery,
+    Outcome,
+    State,
+    Step,
+    Template,
+    TemplateUse,
+    TimelineEntry,
+    Variables,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,18 +271,28 @@ class Meter(Protocol):
 class Renderer(Protocol):
     """Fills in templates."""
 
-    def compile(self, content: Content) -> tuple[str, ...]:
-        """The variables that the template uses, in the order in which they appear.
+    async def compile(self, tenant: str, content: Content) -> Variables:
+        """The variables of a template that is to be saved.
 
         Raises:
-            InvalidInput: it is not a template; the line is named.
+            InvalidInput: it is not a template, or larger than one may be; the line is named.
+            Unavailable: not now.
         """
         ...
 
-    def render(self, uid: str, content: Content, variables: Mapping[str, str]) -> Content:
-        """What the template ``content``, known as ``uid``, says with these ``variables``.
+    def quick(self, uid: str, use: TemplateUse) -> Content | None:
+        """What the template known as ``uid`` says, if that takes next to no time; otherwise None.
 
         Raises:
-            InvalidInput: a variable is missing or unknown, or the result is not a message.
+            InvalidInput: a variable that it requires is missing, or the result is too large.
+        """
+        ...
+
+    async def render(self, tenant: str, uid: str, content: Content, use: TemplateUse) -> Content:
+        """What the template ``content``, known as ``uid``, says.
+
+        Raises:
+            InvalidInput: a variable that it requires is missing, the result is too large, or to render it takes more than it may.
+            Unavailable: not now.
         """
         ...

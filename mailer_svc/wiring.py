@@ -12,7 +12,7 @@ from mailer_svc.config import MailerSettings
 from mailer_svc.domain import Channel, RetryRule
 from mailer_svc.handlers import DeliverStreams, DeliveryHandlers, InboxHandlers, TemplateHandlers
 from mailer_svc.metrics import DeliveryMetrics
-from mailer_svc.rendering import JinjaRenderer
+from mailer_svc.rendering import RenderLimits, RenderPool, TemplateRenderer
 from mailer_svc.service import Accepting, Deliveries, Housekeeping, Inbox, ProviderLane, Retention, Sender, SendingRule, Templates
 from mailer_svc.smtp_urls import SmtpUrl, TlsMode, parse_urls
 from mailer_svc.store import (
@@ -52,7 +52,12 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
     redis = Redis.of(settings, clock=clock)
     hints = EventBus(redis=redis, clock=clock)
     meter = DeliveryMetrics(node.telemetry.registry)
-    renderer = JinjaRenderer()
+    pool = RenderPool(
+        limits=RenderLimits(
+            processes=settings.render_processes, cpu_seconds=settings.render_cpu_seconds, megabytes=settings.render_megabytes
+        )
+    )
+    renderer = TemplateRenderer(pool=pool)
     templates = Templates(store=SqlTemplateStore(database=database), renderer=renderer, clock=clock, new_uid=lambda: str(ULID()))
     sender = _sender(settings, node, store, hints, meter, clock)
     accepting = Accepting(
@@ -84,8 +89,9 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
         ],
     )
     server.on_drain(streams.drain)
-    sending = [sender] if sender else []
-    return App(name=node.name, components=[*node.components, database, redis, hints, store.journal, *sending, housekeeping], server=server)
+    server.on_drain(pool.drain)
+    working = [pool, *([sender] if sender else []), housekeeping]
+    return App(name=node.name, components=[*node.components, database, redis, hints, store.journal, *working], server=server)
 
 
 def _store(database: Database, clock: Clock) -> _Store:

@@ -4,10 +4,11 @@ from mailer_svc.domain.attempts import LaneLimits, Outcome, Result, RetryRule, S
 from mailer_svc.domain.checks import (
     MAX_BODY_BYTES,
     MAX_SUBJECT_CHARS,
-    checked_content,
     checked_subject,
     checked_submission,
     checked_traceparent,
+    repaired_content,
+    repaired_subject,
 )
 from mailer_svc.domain.errors import (
     AddressInvalid,
@@ -17,6 +18,7 @@ from mailer_svc.domain.errors import (
     MessageNotFound,
     NoProvider,
     SubjectInvalid,
+    TemplateBreaks,
     TemplateNotFound,
 )
 from mailer_svc.domain.identity import delivery_id, message_id, normal_address
@@ -36,6 +38,7 @@ from mailer_svc.domain.model import (
     Template,
     TemplateUse,
     TimelineEntry,
+    Variables,
 )
 
 __all__ = [
@@ -66,10 +69,11 @@ __all__ = [
     "SubjectInvalid",
     "Submission",
     "Template",
+    "TemplateBreaks",
     "TemplateNotFound",
     "TemplateUse",
     "TimelineEntry",
-    "checked_content",
+    "Variables",
     "checked_subject",
     "checked_submission",
     "checked_traceparent",
@@ -77,4 +81,6 @@ __all__ = [
     "message_id",
     "next_step",
     "normal_address",
+    "repaired_content",
+    "repaired_subject",
 ]

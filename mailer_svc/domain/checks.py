@@ -8,7 +8,10 @@ from mailer_svc.domain.model import Content, Submission
 
 MAX_SUBJECT_CHARS = 900
 MAX_BODY_BYTES = 512 * 1024
+NO_SUBJECT = "(no subject)"
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
+_NOT_IN_A_LINE = ("Cc", "Zl", "Zp", "Cs")  # controls, the separators U+2028 and U+2029, halves of characters
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -38,27 +41,37 @@ def checked_traceparent(value: str) -> str:
     return value if _TRACEPARENT.fullmatch(value) else ""
 
 
-def checked_content(content: Content) -> Content:
-    """``content``, if it can be sent and stored.
+def repaired_content(content: Content) -> Content:
+    """``content`` as it can be sent and stored: an alert with an odd character in it is still an alert.
+
+    The subject becomes one line, see `repaired_subject`. In the bodies U+0000 and halves of characters (lone surrogates) become U+FFFD.
 
     Raises:
-        SubjectInvalid: the subject could break out of its header line, or is too long.
-        MessageInvalid: there is nothing to say, or a body holds what no database or mail can.
         ContentTooLarge: a body is too large.
     """
-    checked_subject(content.subject)
-    if not (content.subject or content.text or content.html):
-        raise MessageInvalid.at("content", "is empty")
-    for name, body in (("text", content.text), ("html", content.html)):
-        if "\0" in body:
-            raise MessageInvalid.at(name, "holds U+0000")
-        try:
-            size = len(body) if body.isascii() else len(body.encode())
-        except UnicodeEncodeError:
-            raise MessageInvalid.at(name, "holds half of a character (a lone surrogate)") from None
-        if size > MAX_BODY_BYTES:
+    repaired = Content(repaired_subject(content.subject), _storable(content.text), _storable(content.html))
+    for name, body in (("text", repaired.text), ("html", repaired.html)):
+        if len(body) > MAX_BODY_BYTES or (not body.isascii() and len(body.encode()) > MAX_BODY_BYTES):
             raise ContentTooLarge(f"{name} is larger than {MAX_BODY_BYTES} bytes")
-    return content
+    return repaired
+
+
+def repaired_subject(subject: str) -> str:
+    """``subject`` as one line of up to 900 characters that says something.
+
+    Line breaks of every kind and other control characters become blanks, and one who has nothing to say gets a stand-in.
+    """
+    if not subject.isprintable():
+        subject = "".join(" " if unicodedata.category(character) in _NOT_IN_A_LINE else character for character in subject)
+    if len(subject) > MAX_SUBJECT_CHARS:
+        subject = subject[: MAX_SUBJECT_CHARS - 1] + "…"
+    return subject if subject and not subject.isspace() else NO_SUBJECT
+
+
+def _storable(body: str) -> str:
+    if "\0" in body:
+        body = body.replace("\0", "\ufffd")
+    return body if body.isascii() else _SURROGATES.sub("\ufffd", body)
 
 
 def checked_subject(subject: str) -> str:
@@ -74,6 +87,6 @@ def checked_subject(subject: str) -> str:
         raise SubjectInvalid.at("subject", f"longer than {MAX_SUBJECT_CHARS} characters")
     if not subject.isprintable():
         for character in subject:
-            if character != "\t" and unicodedata.category(character) in ("Cc", "Zl", "Zp", "Cs"):
+            if character != "\t" and unicodedata.category(character) in _NOT_IN_A_LINE:
                 raise SubjectInvalid.at("subject", f"must be a single line; it holds U+{ord(character):04X}")
     return subject

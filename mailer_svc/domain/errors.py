@@ -15,6 +15,10 @@ class TemplateNotFound(NotFound):
     """There is no such template."""
 
 
+class TemplateBreaks(FailedPrecondition):
+    """The new version of the template requires a variable that alarms do not give."""
+
+
 class AddressInvalid(InvalidInput):
     """The address is not an email address."""
 

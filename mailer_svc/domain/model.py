@@ -1,7 +1,7 @@
 """The things that mailer_svc knows: messages, deliveries, templates."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 
@@ -49,15 +49,25 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class TemplateUse:
-    """A template by its code, and the values of its variables; what is ``offered`` stands in for those that were given none."""
+    """A template by its code, and what it is filled in with; what it does not use is no error.
+
+    Attributes:
+        code: of the template.
+        variables: values by name.
+        context: what the firing is about, a JSON object or empty; see `mailer_svc.language.program.Run`.
+    """
 
     code: str
     variables: Mapping[str, str]
-    offered: Mapping[str, str] = field(default_factory=dict[str, str])
+    context: str = ""
 
-    def values(self, declared: Iterable[str]) -> Mapping[str, str]:
-        """What a template with the ``declared`` variables is rendered with."""
-        return {name: self.offered[name] for name in declared if name in self.offered} | dict(self.variables)
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """The names that a template uses, in the order of their appearance, and those of them that have to be given a value."""
+
+    used: tuple[str, ...]
+    required: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +166,7 @@ class Template:
     version: int
     uid: str
     content: Content
-    variables: tuple[str, ...]
+    variables: Variables
     resend: bool
     created: int
 

@@ -1,11 +1,13 @@
 """The Deliver stream: batches in, acknowledgements out, side by side.
 
 One task reads, one per batch stores, the handler writes. What is read and not yet answered is bounded: beyond that nothing is read, so that
-HTTP/2's flow control holds the sender back, and neither side waits for the other with its hands full.
+HTTP/2's flow control holds the sender back, and neither side waits for the other with its hands full. A message that takes long to render
+does not count: how many of these a tenant has is bounded by the renderer, and they keep nobody's messages from being read.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from mailer_svc.domain import Ack, Content, Submission, TemplateUse
@@ -16,11 +18,19 @@ _IN_FLIGHT = 16
 _MAX_BATCH = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Acknowledgements of a batch; the ``first`` ones make room for another."""
+
+    acks: list[Ack]
+    first: bool
+
+
 @dataclass(slots=True, eq=False)
 class _Stream:
     """The state of one stream. ``answers`` gets None when nothing more will come."""
 
-    answers: "asyncio.Queue[list[Ack] | None]" = field(default_factory=asyncio.Queue)
+    answers: "asyncio.Queue[_Answer | None]" = field(default_factory=asyncio.Queue)
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_IN_FLIGHT))
     batches: "set[asyncio.Task[None]]" = field(default_factory=set)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
@@ -50,9 +60,11 @@ class DeliverStreams:
         reader = asyncio.create_task(self._read(stream, requests))
         try:
             yield pb.DeliverResponse()  # the greeting that the contract promises: from now on messages are taken
-            while (acks := await stream.answers.get()) is not None:
-                yield pb.DeliverResponse(acks=[_ack(ack) for ack in acks])
-                stream.room.release()
+            while (answer := await stream.answers.get()) is not None:
+                if answer.acks:
+                    yield pb.DeliverResponse(acks=[_ack(ack) for ack in answer.acks])
+                if answer.first:
+                    stream.room.release()
             if stream.failure is not None:
                 raise stream.failure
             if stream.draining.is_set():
@@ -79,8 +91,12 @@ class DeliverStreams:
 
     async def _accept(self, stream: _Stream, request: pb.DeliverRequest) -> None:
         try:
-            acks = await self._accepting.accept([_submission(message) for message in request.messages[:_MAX_BATCH]])
-            stream.answers.put_nowait(acks)
+            batch = [_submission(message, request.contexts) for message in request.messages[:_MAX_BATCH]]
+            first = True
+            async with aclosing(self._accepting.accept(batch)) as answers:
+                async for acks in answers:
+                    stream.answers.put_nowait(_Answer(acks, first))
+                    first = False
         except Exception as error:  # noqa: BLE001 - see _read
             stream.failure = error
             stream.draining.set()
@@ -110,7 +126,7 @@ async def _cancel(*tasks: "asyncio.Task[None] | asyncio.Future[pb.DeliverRequest
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _submission(message: pb.OutgoingMessage) -> Submission:
+def _submission(message: pb.OutgoingMessage, contexts: Sequence[str]) -> Submission:
     kind = message.WhichOneof("content")
     content: Content | TemplateUse | None = None
     resend = False
@@ -119,7 +135,8 @@ def _submission(message: pb.OutgoingMessage) -> Submission:
         content, resend = Content(inline.subject, inline.text, inline.html), inline.resend_if_unknown
     elif kind == "template":
         use = message.template
-        content = TemplateUse(use.template.removeprefix("templates/"), dict(use.variables), dict(use.offered))
+        context = contexts[use.context_number - 1] if 0 < use.context_number <= len(contexts) else ""
+        content = TemplateUse(use.template.removeprefix("templates/"), {**use.offered, **use.variables}, context)
     return Submission(
         key=message.key,
         tenant=message.tenant,

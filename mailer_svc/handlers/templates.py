@@ -52,7 +52,11 @@ class TemplateHandlers(rpc.TemplateServiceServicer):
         given = request.template
         return _template(
             await self._templates.update(
-                tenant=principal().tenant, code=_code(given.name), content=_content(given), resend=given.resend_if_unknown
+                tenant=principal().tenant,
+                code=_code(given.name),
+                content=_content(given),
+                resend=given.resend_if_unknown,
+                force=request.force,
             )
         )
 
@@ -82,7 +86,8 @@ def _template(item: Template) -> pb.Template:
         subject=item.content.subject,
         text=item.content.text,
         html=item.content.html,
-        variables=item.variables,
+        variables=item.variables.used,
+        required_variables=item.variables.required,
         create_time=timestamp(item.created),
         resend_if_unknown=item.resend,
     )

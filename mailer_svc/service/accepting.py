@@ -1,13 +1,15 @@
-"""Taking messages in: each is checked and rendered by itself, all of a batch are stored together."""
+"""Taking messages in: each is checked and rendered by itself, and what of a batch is ready at once is stored together."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 from mailer_svc.domain import (
     Ack,
     Channel,
     Content,
     Lane,
+    MessageInvalid,
     NewDelivery,
     NoProvider,
     State,
@@ -15,12 +17,12 @@ from mailer_svc.domain import (
     Template,
     TemplateNotFound,
     TemplateUse,
-    checked_content,
     checked_submission,
     checked_traceparent,
     delivery_id,
     message_id,
     normal_address,
+    repaired_content,
 )
 from mailer_svc.ports import Hints, Journal, Meter, Renderer
 from mailer_svc.service.templates import Templates
@@ -74,39 +76,78 @@ class Accepting:
         self._domain = domain
         self._wake = wake
 
-    async def accept(self, batch: Sequence[Submission]) -> list[Ack]:
-        """Stores what is good and returns an acknowledgement for each submission, in order, once all is durable.
+    async def accept(self, batch: Sequence[Submission]) -> AsyncGenerator[list[Ack]]:
+        """Stores what is good and gives an acknowledgement for each submission once it is durable.
 
-        A message that was stored before is acknowledged with the same delivery. When the database fails, everything that was good is
-        refused as retryable; handing it in again makes no second delivery.
+        The first list comes as soon as can be, though it may be empty. A message that takes long to render has its acknowledgement in a
+        later one: it keeps nobody waiting. One that was stored before is acknowledged with the same delivery. When the database fails,
+        everything that was good is refused as retryable; handing it in again makes no second delivery.
         """
         try:
             known = await self._known(batch)
         except _RETRYABLE as error:
-            return [self._refuse(item.key, error) for item in batch]
+            yield [self._refuse(item.key, error) for item in batch]
+            return
         acks: list[Ack] = []
         good: list[NewDelivery] = []
+        slow: list[Submission] = []
         for item in batch:
             try:
-                delivery = self._prepare(item, known)
+                delivery = await self._prepare(item, known)
             except TocsinError as error:
                 acks.append(self._refuse(item.key, error))
+                continue
+            if delivery is None:
+                slow.append(item)
             else:
                 good.append(delivery)
                 acks.append(Ack(key=item.key, delivery=delivery.id))
-        return await self._store(good, acks) if good else acks
+        yield await self._store(good, acks) if good else acks
+        if slow:
+            async for answer in self._accept_slow(slow, known):
+                yield answer
+
+    async def _accept_slow(self, batch: Sequence[Submission], known: Known) -> AsyncGenerator[list[Ack]]:
+        """Renders what takes long side by side, and stores each message as soon as it is there."""
+        tasks = [asyncio.create_task(self._render(item, known)) for item in batch]
+        try:
+            for task in asyncio.as_completed(tasks):
+                yield await task
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _render(self, item: Submission, known: Known) -> list[Ack]:
+        try:
+            template, use = _template(item, known)
+            content = await self._renderer.render(item.tenant, template.uid, template.content, use)
+            delivery = self._delivery(item, content, resend=template.resend)
+        except TocsinError as error:
+            return [self._refuse(item.key, error)]
+        return await self._store([delivery], [Ack(key=item.key, delivery=delivery.id)])
 
     async def _known(self, batch: Sequence[Submission]) -> Known:
         used = {(item.tenant, item.content.code) for item in batch if isinstance(item.content, TemplateUse)}
         return await self._templates.current(used) if used else {}
 
-    def _prepare(self, item: Submission, known: Known) -> NewDelivery:
+    async def _prepare(self, item: Submission, known: Known) -> NewDelivery | None:
+        """The delivery, rendered now so that later changes do not matter; None if rendering takes long."""
         checked_submission(item)
+        if isinstance(item.content, Content):
+            if item.content == Content(""):
+                raise MessageInvalid.at("content", "is empty")
+            return self._delivery(item, repaired_content(item.content), resend=item.resend)
+        template, use = _template(item, known)
+        content = self._renderer.quick(template.uid, use)
+        await asyncio.sleep(0)  # each may take a few milliseconds
+        return self._delivery(item, content, resend=template.resend) if content else None
+
+    def _delivery(self, item: Submission, content: Content, *, resend: bool) -> NewDelivery:
         to = normal_address(item.to)
         channel = Channel(item.channel) if item.channel else self._default
         if channel is Channel.EMAIL and not self._email:
             raise NoProvider("No SMTP server is configured (TOCSIN_MAILER_SMTP_HOST); the inbox channel needs none")
-        content, resend = self._content(item, known)
         identity = delivery_id(tenant=item.tenant, firing=item.firing, channel=item.channel, address=to)
         return NewDelivery(
             id=identity,
@@ -121,16 +162,6 @@ class Accepting:
             resend=resend,
             traceparent=checked_traceparent(item.traceparent),
         )
-
-    def _content(self, item: Submission, known: Known) -> tuple[Content, bool]:
-        """What the message says, rendered now so that later changes do not matter, and its resend policy."""
-        if isinstance(item.content, Content):
-            return checked_content(item.content), item.resend
-        code = item.content.code if item.content else ""
-        template = known.get((item.tenant, code))
-        if template is None or item.content is None:
-            raise TemplateNotFound(f"There is no template templates/{code}")
-        return self._renderer.render(template.uid, template.content, item.content.values(template.variables)), template.resend
 
     async def _store(self, good: Sequence[NewDelivery], acks: list[Ack]) -> list[Ack]:
         try:
@@ -151,3 +182,11 @@ class Accepting:
     def _refuse(self, key: int, error: TocsinError) -> Ack:
         self._meter.refused(error.error_reason)
         return Ack(key=key, reason=error.error_reason, message=error.message, retryable=isinstance(error, _RETRYABLE))
+
+
+def _template(item: Submission, known: Known) -> tuple[Template, TemplateUse]:
+    use = item.content if isinstance(item.content, TemplateUse) else TemplateUse("", {})
+    template = known.get((item.tenant, use.code))
+    if template is None:
+        raise TemplateNotFound(f"There is no template templates/{use.code}")
+    return template, use

@@ -1,16 +1,16 @@
 """Templates: made, replaced by new versions, looked up and tried out."""
 
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 
-from mailer_svc.domain import Content, Template, TemplateNotFound
+from mailer_svc.cache import WeightedCache
+from mailer_svc.domain import Content, Template, TemplateBreaks, TemplateNotFound, TemplateUse
 from mailer_svc.ports import Renderer, TemplateStore
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
 
 _CODE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
-_CACHED = 1000
+_CACHE_BYTES = 64 << 20
 
 
 class Templates:
@@ -21,7 +21,7 @@ class Templates:
         self._renderer = renderer
         self._clock = clock
         self._new_uid = new_uid
-        self._cache: OrderedDict[str, Template] = OrderedDict()
+        self._cache = WeightedCache[str, Template](bytes=_CACHE_BYTES)
 
     async def create(self, *, tenant: str, code: str, content: Content, resend: bool) -> Template:
         """Stores version 1 of a new template.
@@ -30,20 +30,30 @@ class Templates:
             InvalidInput: the code or the template is not valid; the field and the line are named.
             AlreadyExists: the code is in use.
         """
-        template = self._checked(tenant, code, content, resend=resend)
+        template = await self._checked(tenant, code, content, resend=resend)
         await self._store.create(template)
         return template
 
-    async def update(self, *, tenant: str, code: str, content: Content, resend: bool) -> Template:
+    async def update(self, *, tenant: str, code: str, content: Content, resend: bool, force: bool = False) -> Template:
         """Adds a version and makes it the current one.
 
         Raises:
             InvalidInput: the template is not valid.
             TemplateNotFound: there is no template of this code.
+            TemplateBreaks: it requires a variable that the current version does not, so that alarms may not give it; not with ``force``.
         """
-        return await self._store.add_version(self._checked(tenant, code, content, resend=resend))
+        template = await self._checked(tenant, code, content, resend=resend)
+        current = await self.get(tenant=tenant, code=code)
+        added = [name for name in template.variables.required if name not in current.variables.used]
+        if added and not force:
+            raise TemplateBreaks(
+                f"This version requires {', '.join(added)}, which version {current.version} does not use: alarms that use "
+                f"templates/{code} give it no value, and would not be sent. Write {{{{ {added[0]}|default('-') }}}} to do without, "
+                "or change the alarms and then repeat this with force."
+            )
+        return await self._store.add_version(template)
 
-    def _checked(self, tenant: str, code: str, content: Content, *, resend: bool) -> Template:
+    async def _checked(self, tenant: str, code: str, content: Content, *, resend: bool) -> Template:
         if not _CODE.fullmatch(code):
             raise InvalidInput.at("template.name", "must be templates/{code}, the code of a-z, 0-9, _ . and -, at most 63 characters")
         if not content.subject:
@@ -53,14 +63,13 @@ class Templates:
         for name, value in (("subject", content.subject), ("text", content.text), ("html", content.html)):
             if "\0" in value:
                 raise InvalidInput.at(f"template.{name}", "holds U+0000")
-        variables = self._renderer.compile(content)
         return Template(
             tenant=tenant,
             code=code,
             version=1,
             uid=self._new_uid(),
             content=content,
-            variables=variables,
+            variables=await self._renderer.compile(tenant, content),
             resend=resend,
             created=self._clock.micros(),
         )
@@ -94,10 +103,10 @@ class Templates:
 
         Raises:
             TemplateNotFound: there is none.
-            InvalidInput: a variable is missing or unknown.
+            InvalidInput: a variable that it requires is missing, the result is too large, or to render it takes more than it may.
         """
         template = await self.get(tenant=tenant, code=code)
-        return self._renderer.render(template.uid, template.content, variables)
+        return await self._renderer.render(tenant, template.uid, template.content, TemplateUse(code, variables))
 
     async def current(self, keys: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Template]:
         """The current version of each (tenant, code) that exists; which version that is comes from the store, its text from memory."""
@@ -110,8 +119,6 @@ class Templates:
         return found
 
     def _remember(self, template: Template) -> Template:
-        self._cache[template.uid] = template
-        self._cache.move_to_end(template.uid)
-        if len(self._cache) > _CACHED:
-            self._cache.popitem(last=False)
+        content = template.content
+        self._cache.put(template.uid, template, weight=1000 + 4 * (len(content.subject) + len(content.text) + len(content.html)))
         return template

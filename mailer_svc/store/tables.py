@@ -100,6 +100,7 @@ template_versions = Table(
     Column("text", Text, nullable=False),
     Column("html", Text, nullable=False),
     Column("variables", Text, nullable=False),
+    Column("required", Text, comment="Those of the variables that have to be given a value; null in rows of before 2026-12."),
     Column("resend", Boolean, nullable=False),
     Column("created", BigInteger, nullable=False),
 )

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import Content, Template, TemplateNotFound
+from mailer_svc.domain import Content, Template, TemplateNotFound, Variables
 from mailer_svc.store.tables import template_versions, templates
 from tocsin.database import Database, insert_ignore
 from tocsin.errors import AlreadyExists
@@ -108,7 +108,8 @@ async def _insert_version(connection: AsyncConnection, template: Template) -> No
             subject=template.content.subject,
             text=template.content.text,
             html=template.content.html,
-            variables=json.dumps(template.variables),
+            variables=json.dumps(template.variables.used),
+            required=json.dumps(template.variables.required),
             resend=template.resend,
             created=template.created,
         )
@@ -122,7 +123,12 @@ def _template(row: Row[Any]) -> Template:
         version=row.version,
         uid=row.uid,
         content=Content(row.subject, row.text, row.html),
-        variables=tuple(json.loads(row.variables)),
+        variables=_variables(row.variables, row.required),
         resend=row.resend,
         created=row.created,
     )
+
+
+def _variables(used: str, required: str | None) -> Variables:
+    """Of a version from before there was a difference, all are required."""
+    return Variables(tuple(json.loads(used)), tuple(json.loads(used if required is None else required)))

@@ -27,20 +27,26 @@ class DeliverRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MESSAGES_FIELD_NUMBER: _builtins.int
+    CONTEXTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutgoingMessage]:
         """The messages; each has a key that is unique in the stream's life. Their rules are checked one by one: a message that breaks one is
         refused in its acknowledgement, and spoils neither its batch nor the stream.
         """
 
+    @_builtins.property
+    def contexts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the firings are about: JSON objects, such as {"origin": "EVENT", "event": {…}}. Messages refer to them by number."""
+
     def __init__(
         self,
         *,
         messages: _abc.Iterable[Global___OutgoingMessage] | None = ...,
+        contexts: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contexts", b"contexts", "messages", b"messages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -195,8 +201,13 @@ class TemplateContent(_message.Message):
     TEMPLATE_FIELD_NUMBER: _builtins.int
     VARIABLES_FIELD_NUMBER: _builtins.int
     OFFERED_FIELD_NUMBER: _builtins.int
+    CONTEXT_NUMBER_FIELD_NUMBER: _builtins.int
     template: _builtins.str
     """Template, "templates/{code}"."""
+    context_number: _builtins.int
+    """Number of the context in the batch, from 1; 0 means none. Its members are variables that were given no value, and so are the paths into
+    it, joined by underscores: event.data.alerts[0].name is also event_data_alerts_0_name.
+    """
     @_builtins.property
     def variables(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Values of the variables."""
@@ -211,10 +222,11 @@ class TemplateContent(_message.Message):
         template: _builtins.str = ...,
         variables: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         offered: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        context_number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["offered", b"offered", "template", b"template", "variables", b"variables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_number", b"context_number", "offered", b"offered", "template", b"template", "variables", b"variables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

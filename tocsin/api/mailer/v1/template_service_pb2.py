@@ -30,7 +30,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+tocsin/api/mailer/v1/template_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x9f\x02\n\x08Template\x12>\n\x04name\x18\x01 \x01(\tB0\xe2\x41\x01\x08\xbaH)r\'2%^templates/[a-z0-9][a-z0-9_.-]{0,62}$\x12\x15\n\x07version\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1f\n\x07subject\x18\x03 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\x12\x17\n\x04text\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x10\x12\x17\n\x04html\x18\x05 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x10\x12\x17\n\tvariables\x18\x06 \x03(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x11resend_if_unknown\x18\x08 \x01(\x08\"U\n\x15\x43reateTemplateRequest\x12<\n\x08template\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.TemplateB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"_\n\x12GetTemplateRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^templates/[^/]{1,64}$\x12\x18\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"S\n\x14ListTemplatesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"c\n\x15ListTemplatesResponse\x12\x31\n\ttemplates\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.mailer.v1.Template\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"U\n\x15UpdateTemplateRequest\x12<\n\x08template\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.TemplateB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"H\n\x15\x44\x65leteTemplateRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^templates/[^/]{1,64}$\"\xc9\x01\n\x15RenderTemplateRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^templates/[^/]{1,64}$\x12M\n\tvariables\x18\x02 \x03(\x0b\x32:.tocsin.api.mailer.v1.RenderTemplateRequest.VariablesEntry\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"E\n\x16RenderTemplateResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0c\n\x04html\x18\x03 \x01(\t2\xab\x07\n\x0fTemplateService\x12~\n\x0e\x43reateTemplate\x12+.tocsin.api.mailer.v1.CreateTemplateRequest\x1a\x1e.tocsin.api.mailer.v1.Template\"\x1f\x82\xd3\xe4\x93\x02\x19\"\r/v1/templates:\x08template\x12\x94\x01\n\x0bGetTemplate\x12(.tocsin.api.mailer.v1.GetTemplateRequest\x1a\x1e.tocsin.api.mailer.v1.Template\";\x90\x02\x01\x8a\xe7\x18\x16\"\x0etemplates:read*\x04read\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/{name=templates/*}\x12\x9c\x01\n\rListTemplates\x12*.tocsin.api.mailer.v1.ListTemplatesRequest\x1a+.tocsin.api.mailer.v1.ListTemplatesResponse\"2\x90\x02\x01\x8a\xe7\x18\x16\"\x0etemplates:read*\x04list\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/templates\x12\x90\x01\n\x0eUpdateTemplate\x12+.tocsin.api.mailer.v1.UpdateTemplateRequest\x1a\x1e.tocsin.api.mailer.v1.Template\"1\x82\xd3\xe4\x93\x02+\x1a\x1f/v1/{template.name=templates/*}:\x08template\x12u\n\x0e\x44\x65leteTemplate\x12+.tocsin.api.mailer.v1.DeleteTemplateRequest\x1a\x16.google.protobuf.Empty\"\x1e\x82\xd3\xe4\x93\x02\x18*\x16/v1/{name=templates/*}\x12\xb5\x01\n\x0eRenderTemplate\x12+.tocsin.api.mailer.v1.RenderTemplateRequest\x1a,.tocsin.api.mailer.v1.RenderTemplateResponse\"H\x90\x02\x01\x8a\xe7\x18\x19\"\x0etemplates:read*\x07\x63ompute\x82\xd3\xe4\x93\x02\"\"\x1d/v1/{name=templates/*}:render:\x01*\x1a \x8a\xe7\x18\x1c\n\x02\x08\x05\"\x0ftemplates:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+tocsin/api/mailer/v1/template_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xc1\x02\n\x08Template\x12>\n\x04name\x18\x01 \x01(\tB0\xe2\x41\x01\x08\xbaH)r\'2%^templates/[a-z0-9][a-z0-9_.-]{0,62}$\x12\x15\n\x07version\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1f\n\x07subject\x18\x03 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\x12\x17\n\x04text\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x10\x12\x17\n\x04html\x18\x05 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x10\x12\x17\n\tvariables\x18\x06 \x03(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x11resend_if_unknown\x18\x08 \x01(\x08\x12 \n\x12required_variables\x18\t \x03(\tB\x04\xe2\x41\x01\x03\"U\n\x15\x43reateTemplateRequest\x12<\n\x08template\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.TemplateB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"_\n\x12GetTemplateRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^templates/[^/]{1,64}$\x12\x18\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"S\n\x14ListTemplatesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"c\n\x15ListTemplatesResponse\x12\x31\n\ttemplates\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.mailer.v1.Template\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x15UpdateTemplateRequest\x12<\n\x08template\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.TemplateB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"H\n\x15\x44\x65leteTemplateRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^templates/[^/]{1,64}$\"\xc9\x01\n\x15RenderTemplateRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^templates/[^/]{1,64}$\x12M\n\tvariables\x18\x02 \x03(\x0b\x32:.tocsin.api.mailer.v1.RenderTemplateRequest.VariablesEntry\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"E\n\x16RenderTemplateResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0c\n\x04html\x18\x03 \x01(\t2\xab\x07\n\x0fTemplateService\x12~\n\x0e\x43reateTemplate\x12+.tocsin.api.mailer.v1.CreateTemplateRequest\x1a\x1e.tocsin.api.mailer.v1.Template\"\x1f\x82\xd3\xe4\x93\x02\x19\"\r/v1/templates:\x08template\x12\x94\x01\n\x0bGetTemplate\x12(.tocsin.api.mailer.v1.GetTemplateRequest\x1a\x1e.tocsin.api.mailer.v1.Template\";\x90\x02\x01\x8a\xe7\x18\x16\"\x0etemplates:read*\x04read\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/{name=templates/*}\x12\x9c\x01\n\rListTemplates\x12*.tocsin.api.mailer.v1.ListTemplatesRequest\x1a+.tocsin.api.mailer.v1.ListTemplatesResponse\"2\x90\x02\x01\x8a\xe7\x18\x16\"\x0etemplates:read*\x04list\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/templates\x12\x90\x01\n\x0eUpdateTemplate\x12+.tocsin.api.mailer.v1.UpdateTemplateRequest\x1a\x1e.tocsin.api.mailer.v1.Template\"1\x82\xd3\xe4\x93\x02+\x1a\x1f/v1/{template.name=templates/*}:\x08template\x12u\n\x0e\x44\x65leteTemplate\x12+.tocsin.api.mailer.v1.DeleteTemplateRequest\x1a\x16.google.protobuf.Empty\"\x1e\x82\xd3\xe4\x93\x02\x18*\x16/v1/{name=templates/*}\x12\xb5\x01\n\x0eRenderTemplate\x12+.tocsin.api.mailer.v1.RenderTemplateRequest\x1a,.tocsin.api.mailer.v1.RenderTemplateResponse\"H\x90\x02\x01\x8a\xe7\x18\x19\"\x0etemplates:read*\x07\x63ompute\x82\xd3\xe4\x93\x02\"\"\x1d/v1/{name=templates/*}:render:\x01*\x1a \x8a\xe7\x18\x1c\n\x02\x08\x05\"\x0ftemplates:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,6 +51,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TEMPLATE'].fields_by_name['variables']._serialized_options = b'\342A\001\003'
   _globals['_TEMPLATE'].fields_by_name['create_time']._loaded_options = None
   _globals['_TEMPLATE'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
+  _globals['_TEMPLATE'].fields_by_name['required_variables']._loaded_options = None
+  _globals['_TEMPLATE'].fields_by_name['required_variables']._serialized_options = b'\342A\001\003'
   _globals['_CREATETEMPLATEREQUEST'].fields_by_name['template']._loaded_options = None
   _globals['_CREATETEMPLATEREQUEST'].fields_by_name['template']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_GETTEMPLATEREQUEST'].fields_by_name['name']._loaded_options = None
@@ -84,25 +86,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TEMPLATESERVICE'].methods_by_name['RenderTemplate']._loaded_options = None
   _globals['_TEMPLATESERVICE'].methods_by_name['RenderTemplate']._serialized_options = b'\220\002\001\212\347\030\031\"\016templates:read*\007compute\202\323\344\223\002\"\"\035/v1/{name=templates/*}:render:\001*'
   _globals['_TEMPLATE']._serialized_start=257
-  _globals['_TEMPLATE']._serialized_end=544
-  _globals['_CREATETEMPLATEREQUEST']._serialized_start=546
-  _globals['_CREATETEMPLATEREQUEST']._serialized_end=631
-  _globals['_GETTEMPLATEREQUEST']._serialized_start=633
-  _globals['_GETTEMPLATEREQUEST']._serialized_end=728
-  _globals['_LISTTEMPLATESREQUEST']._serialized_start=730
-  _globals['_LISTTEMPLATESREQUEST']._serialized_end=813
-  _globals['_LISTTEMPLATESRESPONSE']._serialized_start=815
-  _globals['_LISTTEMPLATESRESPONSE']._serialized_end=914
-  _globals['_UPDATETEMPLATEREQUEST']._serialized_start=916
-  _globals['_UPDATETEMPLATEREQUEST']._serialized_end=1001
-  _globals['_DELETETEMPLATEREQUEST']._serialized_start=1003
-  _globals['_DELETETEMPLATEREQUEST']._serialized_end=1075
-  _globals['_RENDERTEMPLATEREQUEST']._serialized_start=1078
-  _globals['_RENDERTEMPLATEREQUEST']._serialized_end=1279
-  _globals['_RENDERTEMPLATEREQUEST_VARIABLESENTRY']._serialized_start=1231
-  _globals['_RENDERTEMPLATEREQUEST_VARIABLESENTRY']._serialized_end=1279
-  _globals['_RENDERTEMPLATERESPONSE']._serialized_start=1281
-  _globals['_RENDERTEMPLATERESPONSE']._serialized_end=1350
-  _globals['_TEMPLATESERVICE']._serialized_start=1353
-  _globals['_TEMPLATESERVICE']._serialized_end=2292
+  _globals['_TEMPLATE']._serialized_end=578
+  _globals['_CREATETEMPLATEREQUEST']._serialized_start=580
+  _globals['_CREATETEMPLATEREQUEST']._serialized_end=665
+  _globals['_GETTEMPLATEREQUEST']._serialized_start=667
+  _globals['_GETTEMPLATEREQUEST']._serialized_end=762
+  _globals['_LISTTEMPLATESREQUEST']._serialized_start=764
+  _globals['_LISTTEMPLATESREQUEST']._serialized_end=847
+  _globals['_LISTTEMPLATESRESPONSE']._serialized_start=849
+  _globals['_LISTTEMPLATESRESPONSE']._serialized_end=948
+  _globals['_UPDATETEMPLATEREQUEST']._serialized_start=950
+  _globals['_UPDATETEMPLATEREQUEST']._serialized_end=1050
+  _globals['_DELETETEMPLATEREQUEST']._serialized_start=1052
+  _globals['_DELETETEMPLATEREQUEST']._serialized_end=1124
+  _globals['_RENDERTEMPLATEREQUEST']._serialized_start=1127
+  _globals['_RENDERTEMPLATEREQUEST']._serialized_end=1328
+  _globals['_RENDERTEMPLATEREQUEST_VARIABLESENTRY']._serialized_start=1280
+  _globals['_RENDERTEMPLATEREQUEST_VARIABLESENTRY']._serialized_end=1328
+  _globals['_RENDERTEMPLATERESPONSE']._serialized_start=1330
+  _globals['_RENDERTEMPLATERESPONSE']._serialized_end=1399
+  _globals['_TEMPLATESERVICE']._serialized_start=1402
+  _globals['_TEMPLATESERVICE']._serialized_end=2341
 # @@protoc_insertion_point(module_scope)

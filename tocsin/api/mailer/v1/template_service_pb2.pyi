@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Template(_message.Message):
-    """Text with variables, in Jinja's syntax."""
+    """Text with variables, in Jinja's syntax. A template that is too large, too deep, or too expensive to render is refused with its measure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -33,6 +33,7 @@ class Template(_message.Message):
     VARIABLES_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     RESEND_IF_UNKNOWN_FIELD_NUMBER: _builtins.int
+    REQUIRED_VARIABLES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "templates/{code}"; the code is chosen by the client."""
     version: _builtins.int
@@ -49,11 +50,17 @@ class Template(_message.Message):
     """
     @_builtins.property
     def variables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the variables that the text uses, in order."""
+        """Names of the variables that the template uses, in order."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When this version was made."""
+
+    @_builtins.property
+    def required_variables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the variables that have to be given a value. The others are empty without one: those that the template asks for with
+        "default", "is defined" or a condition, and what a firing brings by itself (event, reading, heartbeat, signal, origin).
+        """
 
     def __init__(
         self,
@@ -66,10 +73,11 @@ class Template(_message.Message):
         variables: _abc.Iterable[_builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         resend_if_unknown: _builtins.bool = ...,
+        required_variables: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "html", b"html", "name", b"name", "resend_if_unknown", b"resend_if_unknown", "subject", b"subject", "text", b"text", "variables", b"variables", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "html", b"html", "name", b"name", "required_variables", b"required_variables", "resend_if_unknown", b"resend_if_unknown", "subject", b"subject", "text", b"text", "variables", b"variables", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -186,6 +194,9 @@ class UpdateTemplateRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEMPLATE_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    force: _builtins.bool
+    """Takes the version although it requires variables that the current one does not use, so that alarms may not give them."""
     @_builtins.property
     def template(self) -> Global___Template:
         """The whole new version."""
@@ -194,10 +205,11 @@ class UpdateTemplateRequest(_message.Message):
         self,
         *,
         template: Global___Template | None = ...,
+        force: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "template", b"template"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -257,7 +269,7 @@ class RenderTemplateRequest(_message.Message):
     """Resource name."""
     @_builtins.property
     def variables(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Values of the variables; every one that the template uses, and no other."""
+        """Values of the variables; at least of those that the template requires."""
 
     def __init__(
         self,
