@@ -100,6 +100,9 @@ class NotifyAction:
     template: str
     variables: Mapping[str, str]
     channels: tuple[str, ...]
+    resolved_subject: str = ""
+    resolved_text: str = ""
+    resolved_html: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,7 @@ class WorkEvent:
 class Message:
     """One message to one address by one channel; an empty channel means the mailer's default.
 
-    ``variables`` are the template's, ``offered`` is what it may use beside them.
+    ``variables`` are the template's, ``context`` is what it may use beside them: a JSON object, or empty.
     """
 
     tenant: str
@@ -206,7 +209,7 @@ class Message:
     html: str
     template: str
     variables: Mapping[str, str]
-    offered: Mapping[str, str]
+    context: str
     traceparent: str
 
 

@@ -1,9 +1,9 @@
 """The action `notify`: hands one message for each address and channel to the mailer."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from processor_svc.actions.values import template_values
+from processor_svc.actions.about import context_text, resolution
 from processor_svc.domain import Acceptance, End, Failed, Job, Message, NotifyAction, Released, Succeeded
 from processor_svc.ports import Mailer
 from tocsin.api.scheduler.v1 import alarm_pb2
@@ -12,8 +12,6 @@ from tocsin.telemetry import current_traceparent
 
 _SHORTEST_WAIT = 0.2
 _LONGEST_WAIT = 2.0
-_RESOLVED = "Resolved: "
-_LONGEST_SUBJECT = 900  # characters, as in the contract
 
 
 class NotifyKind:
@@ -34,6 +32,9 @@ class NotifyKind:
             template=message.template,
             variables=dict(message.variables),
             channels=tuple(message.channels),
+            resolved_subject=message.resolved_subject,
+            resolved_text=message.resolved_text,
+            resolved_html=message.resolved_html,
         )
 
     async def check(self, action: NotifyAction) -> Sequence[FieldViolation]:
@@ -48,8 +49,9 @@ class NotifyKind:
 
     async def run(self, job: Job, action: NotifyAction) -> End:
         """Hands the messages over and reports the deliveries; never raises but for cancellation."""
-        offered = template_values(job) if action.template else {}
-        messages = [_message(job, action, offered, to, channel) for to in action.to for channel in action.channels or ("",)]
+        context = context_text(job) if action.template else ""
+        said = resolution(job, action) if job.origin == "RESOLVED" and not action.template else action
+        messages = [_message(job, said, context, to, channel) for to in action.to for channel in action.channels or ("",)]
         try:
             answers = await self._mailer.deliver(messages)
         except (Unavailable, DeadlineExceeded, ResourceExhausted) as error:
@@ -57,7 +59,7 @@ class NotifyKind:
         return _end(messages, answers)
 
 
-def _message(job: Job, action: NotifyAction, offered: Mapping[str, str], to: str, channel: str) -> Message:
+def _message(job: Job, action: NotifyAction, context: str, to: str, channel: str) -> Message:
     return Message(
         tenant=job.tenant,
         firing=job.lease.firing,
@@ -65,21 +67,14 @@ def _message(job: Job, action: NotifyAction, offered: Mapping[str, str], to: str
         to=to,
         channel=channel,
         lane=job.lane,
-        subject=_subject(job, action),
+        subject=action.subject,
         text=action.text,
         html=action.html,
         template=action.template,
         variables=action.variables,
-        offered=offered,
+        context=context,
         traceparent=current_traceparent() or job.traceparent,
     )
-
-
-def _subject(job: Job, action: NotifyAction) -> str:
-    """A signal that resolved says so; a template says it in its own words, by the variable ``origin``."""
-    if job.origin != "RESOLVED" or action.template:
-        return action.subject
-    return f"{_RESOLVED}{action.subject}"[:_LONGEST_SUBJECT]
 
 
 def _end(messages: Sequence[Message], answers: Sequence[Acceptance]) -> End:

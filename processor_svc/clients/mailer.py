@@ -114,7 +114,7 @@ class _Stream:
     def __init__(self, *, batch_size: int) -> None:
         self._batch_size = batch_size
         self._keys = itertools.count(1)
-        self._queue: deque[delivery_service_pb2.OutgoingMessage] = deque()
+        self._queue: deque[tuple[str, delivery_service_pb2.OutgoingMessage]] = deque()
         self._due: dict[int, asyncio.Future[Acceptance]] = {}
         self._wake = asyncio.Event()
         self._ended = False
@@ -123,7 +123,7 @@ class _Stream:
         """Queues a message; the future gets its answer."""
         key = next(self._keys)
         answer = self._due[key] = asyncio.get_running_loop().create_future()
-        self._queue.append(_to_proto(key, message))
+        self._queue.append((message.context if message.template else "", _to_proto(key, message)))
         self._wake.set()
         return answer
 
@@ -152,19 +152,30 @@ class _Stream:
         """The batches, as they gather."""
         while True:
             while self._queue:
-                yield delivery_service_pb2.DeliverRequest(messages=self._batch())
+                yield self._batch()
             if self._ended:
                 return
             await self._wake.wait()
             self._wake.clear()
 
-    def _batch(self) -> list[delivery_service_pb2.OutgoingMessage]:
-        """What is next in the queue, within what a message may hold."""
-        batch = [self._queue.popleft()]
-        size = batch[0].ByteSize()
-        while self._queue and len(batch) < self._batch_size and (size := size + self._queue[0].ByteSize()) <= PAGE_BYTES:
-            batch.append(self._queue.popleft())
-        return batch
+    def _batch(self) -> delivery_service_pb2.DeliverRequest:
+        """What is next in the queue, within what a message may hold; what several messages are about is in it once."""
+        numbers: dict[str, int] = {"": 0}
+        request = delivery_service_pb2.DeliverRequest()
+        size = 0
+        while self._queue and len(request.messages) < self._batch_size:
+            context, message = self._queue[0]
+            size += message.ByteSize() + (0 if context in numbers else 4 * len(context))
+            if request.messages and size > PAGE_BYTES:
+                break
+            self._queue.popleft()
+            if context not in numbers:
+                request.contexts.append(context)
+                numbers[context] = len(request.contexts)
+            if context:
+                message.template.context_number = numbers[context]
+            request.messages.append(message)
+        return request
 
 
 def _to_proto(key: int, message: Message) -> delivery_service_pb2.OutgoingMessage:
@@ -181,7 +192,6 @@ def _to_proto(key: int, message: Message) -> delivery_service_pb2.OutgoingMessag
     if message.template:
         out.template.template = message.template
         out.template.variables.update(message.variables)
-        out.template.offered.update(message.offered)
     else:
         out.inline.subject, out.inline.text, out.inline.html = message.subject, message.text, message.html
     return out

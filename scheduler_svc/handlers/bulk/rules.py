@@ -168,6 +168,9 @@ MESSAGE_CHECKS: Final[Mapping[str, Callable[[Any], bool]]] = {
         "this.subject != '' && (this.text != '' || this.html != '')"
     ): lambda this: not (this.subject or this.text or this.html) if this.template else bool(this.subject and (this.text or this.html)),
     "this.template != '' || size(this.variables) == 0": lambda this: bool(this.template or not this.variables),
+    "this.template == '' || (this.resolved_subject == '' && this.resolved_text == '' && this.resolved_html == '')": (
+        lambda this: not (this.template and (this.resolved_subject or this.resolved_text or this.resolved_html))
+    ),
 }
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +99,12 @@ class Rig:
         """The context in which calls are made for a user of ``tenant``."""
         return acting_as(self.mint.mint(tenant=tenant, scopes=scopes))
 
-    async def deliver(self, *messages: delivery_service_pb2.OutgoingMessage) -> list[delivery_service_pb2.DeliverAck]:
+    async def deliver(
+        self, *messages: delivery_service_pb2.OutgoingMessage, contexts: Sequence[str] = ()
+    ) -> list[delivery_service_pb2.DeliverAck]:
         """Hands one batch in; the acknowledgements by key."""
         stream = DeliverStream(self)
-        await stream.send(*messages)
+        await stream.send(*messages, contexts=contexts)
         acks = await stream.acks(len(messages))
         await stream.finish()
         return sorted(acks, key=lambda ack: ack.key)
@@ -148,9 +150,9 @@ class DeliverStream:
         while (request := await self._outgoing.get()) is not None:
             yield request
 
-    async def send(self, *messages: delivery_service_pb2.OutgoingMessage) -> None:
+    async def send(self, *messages: delivery_service_pb2.OutgoingMessage, contexts: Sequence[str] = ()) -> None:
         """Sends one batch."""
-        await self._outgoing.put(delivery_service_pb2.DeliverRequest(messages=messages))
+        await self._outgoing.put(delivery_service_pb2.DeliverRequest(messages=messages, contexts=contexts))
 
     async def acks(self, count: int) -> list[delivery_service_pb2.DeliverAck]:
         """The next ``count`` acknowledgements or those until the end."""

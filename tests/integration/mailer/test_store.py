@@ -7,7 +7,20 @@ from typing import Any
 
 import pytest
 
-from mailer_svc.domain import Channel, Content, Lane, NewDelivery, Outcome, Result, RetryRule, State, Template, TemplateNotFound, next_step
+from mailer_svc.domain import (
+    Channel,
+    Content,
+    Lane,
+    NewDelivery,
+    Outcome,
+    Result,
+    RetryRule,
+    State,
+    Template,
+    TemplateNotFound,
+    Variables,
+    next_step,
+)
 from mailer_svc.ports import DeliveryQuery, Settlement
 from mailer_svc.store import (
     ChangeOrder,
@@ -330,7 +343,7 @@ def template(code: str = "greeting", uid: str = "u1", **fields: Any) -> Template
         "version": 1,
         "uid": uid,
         "content": Content("Hi {{ name }}", "Hello", ""),
-        "variables": ("name",),
+        "variables": Variables(("name", "b"), ("name",)),
         "resend": True,
         "created": 5,
     }

@@ -52,7 +52,7 @@ def said(
 )
 def test_what_templates_say(text: str, variables: dict[str, str], expected: str) -> None:
     """Variables, conditions, loops over parts, filters; a value is never a template."""
-    assert said(text, **variables)[1] == expected
+    assert said(text, None, **variables)[1] == expected
 
 
 EVENT = {
@@ -237,7 +237,7 @@ def test_a_run_ends_soon_whatever_it_says(text: str) -> None:
 def test_a_message_stays_small(text: str, variables: dict[str, str]) -> None:
     """Output and intermediate texts are bounded; reaching a bound is an error."""
     with pytest.raises(RenderingTooLarge):
-        said(text, **variables)
+        said(text, None, **variables)
 
 
 @given(

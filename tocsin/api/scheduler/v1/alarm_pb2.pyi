@@ -858,14 +858,23 @@ class Notify(_message.Message):
     TEMPLATE_FIELD_NUMBER: _builtins.int
     VARIABLES_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
+    RESOLVED_SUBJECT_FIELD_NUMBER: _builtins.int
+    RESOLVED_TEXT_FIELD_NUMBER: _builtins.int
+    RESOLVED_HTML_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
-    """Subject line; no line break."""
+    """Subject line; no line break of any kind, and no control character but the tab."""
     text: _builtins.str
     """Text body."""
     html: _builtins.str
     """HTML body."""
     template: _builtins.str
     """Template, "templates/{code}"."""
+    resolved_subject: _builtins.str
+    """Subject when the signal has resolved; "Resolved: " and the subject unless given."""
+    resolved_text: _builtins.str
+    """Text body when the signal has resolved. Unless this or resolved_html is given, a few lines say what resolved and when."""
+    resolved_html: _builtins.str
+    """HTML body when the signal has resolved."""
     @_builtins.property
     def to(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Email addresses."""
@@ -888,10 +897,13 @@ class Notify(_message.Message):
         template: _builtins.str = ...,
         variables: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         channels: _abc.Iterable[_builtins.str] | None = ...,
+        resolved_subject: _builtins.str = ...,
+        resolved_text: _builtins.str = ...,
+        resolved_html: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "html", b"html", "subject", b"subject", "template", b"template", "text", b"text", "to", b"to", "variables", b"variables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "html", b"html", "resolved_html", b"resolved_html", "resolved_subject", b"resolved_subject", "resolved_text", b"resolved_text", "subject", b"subject", "template", b"template", "text", b"text", "to", b"to", "variables", b"variables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
