@@ -18,7 +18,9 @@ class GatewaySettings(ServiceSettings):
     http_port: int = Field(8000, ge=0, le=65535, description="Port of the HTTP server; 0 takes any free one.")
     http_backlog: int = Field(2048, ge=1, description="Connections that may wait to be accepted.")
     http_keep_alive_seconds: float = Field(75.0, ge=1, description="How long an idle HTTP connection stays open.")
-    max_body_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="Largest request body over HTTP.")
+    max_body_bytes: int = Field(
+        4 * 1024 * 1024, ge=1024, description="Largest request body over HTTP, whatever the contract allows a method."
+    )
     body_timeout_seconds: float = Field(30.0, gt=0, description="How long a request body may take to arrive.")
     cors_allow_origins: tuple[str, ...] = Field(
         (), description='Origins whose browsers may read answers, as in https://app.example.com; "*" for any; none unless set.'

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, cast
 
@@ -18,7 +18,7 @@ from gateway.transcoding.contract import Contract, Rpc
 from gateway.transcoding.problems import ScopeMissing
 from tocsin.clock import Clock
 from tocsin.config import ServiceSettings
-from tocsin.errors import Internal, TocsinError, Unavailable
+from tocsin.errors import Internal, MessageTooLarge, TocsinError, Unavailable
 from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.context import Call, enter
 from tocsin.mesh.policy import Kind, MethodPolicy
@@ -136,7 +136,7 @@ class EdgeHandlers:
             async with _Served(self, policy, context) as served:
                 await self._admit(policy, context, served)
                 async with self._place(policy, served):
-                    return await call(request)
+                    return await call(_bounded(policy, request))
             raise AssertionError("an error ends the call")
 
         return handle
@@ -155,7 +155,7 @@ class EdgeHandlers:
                 raise GatewayStopping(retry_after=1)
             # As the services do: a quiet stream has no message for minutes, and its client has to know that it was accepted.
             await context.send_initial_metadata(())
-            stream: Stream = call(request)
+            stream: Stream = call(_bounded(policy, request))
             self._streams.add(stream)
             try:
                 async for message in stream:
@@ -211,6 +211,26 @@ class EdgeHandlers:
         """Counts and logs one RPC."""
         self._metrics.observe(policy.path, code, seconds)
         self._access_log.write("rpc", method=policy.method, route=policy.path, status=code, seconds=seconds, tenant=tenant)
+
+
+def _bounded(policy: MethodPolicy, request: Any) -> Any:
+    """``request``, or the stream of them, no message of which is larger than the contract allows.
+
+    Raises:
+        MessageTooLarge: the request is; of a stream, where the message is read.
+    """
+    if isinstance(request, bytes):
+        if len(request) > policy.max_request_bytes:
+            raise MessageTooLarge(
+                f"The request is larger than {policy.max_request_bytes:,} bytes.", metadata={"most_bytes": str(policy.max_request_bytes)}
+            )
+        return request
+    return _each_bounded(policy, request)
+
+
+async def _each_bounded(policy: MethodPolicy, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for request in requests:
+        yield _bounded(policy, request)
 
 
 class _Served:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from google.protobuf.struct_pb2 import ListValue, Struct, Value
+from google.protobuf.struct_pb2 import Struct, Value
 
 from scheduler_svc.recurrence import Micros
 from tocsin.clock import from_micros
@@ -28,22 +28,6 @@ def _plain_value(value: Value) -> Any:
             return [_plain_value(item) for item in value.list_value.values]
         case _:
             return None
-
-
-def depth_of(message: Struct | ListValue) -> int:
-    """How deep structures and lists are nested; 1 for one without any inside."""
-    values = message.fields.values() if isinstance(message, Struct) else message.values
-    return 1 + max((_depth_of_value(value) for value in values), default=0)
-
-
-def _depth_of_value(value: Value) -> int:
-    match value.WhichOneof("kind"):
-        case "struct_value":
-            return depth_of(value.struct_value)
-        case "list_value":
-            return depth_of(value.list_value)
-        case _:
-            return 0
 
 
 def packed(values: Mapping[str, Any]) -> bytes:

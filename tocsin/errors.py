@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+_LONGEST_TEXT = 1000
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -20,6 +21,13 @@ class FieldViolation:
 
     field: str
     description: str
+
+
+def sayable(text: str) -> str:
+    """``text`` as an error may quote it: what UTF-8 cannot express is escaped, and what is too long is cut."""
+    if len(text) > _LONGEST_TEXT:
+        text = f"{text[:_LONGEST_TEXT]}…"
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 class TocsinError(Exception):
@@ -51,9 +59,9 @@ class TocsinError(Exception):
             metadata: facts for a program (google.rpc.ErrorInfo.metadata).
             reason: replaces the class's reason; used when an error arrives from another service.
         """
-        self.message = message or inspect.cleandoc(type(self).__doc__ or "").split("\n", 1)[0]
+        self.message = sayable(message) if message else inspect.cleandoc(type(self).__doc__ or "").split("\n", 1)[0]
         super().__init__(self.message)
-        self.violations = tuple(violations)
+        self.violations = tuple(FieldViolation(sayable(item.field), sayable(item.description)) for item in violations)
         self.retry_after = retry_after
         self.metadata = dict(metadata or {})
         self.error_reason = reason or type(self).reason
@@ -68,12 +76,20 @@ class InvalidInput(TocsinError):
         return cls(f"{field}: {description}", violations=[FieldViolation(field, description)])
 
 
+class MessageTooLarge(InvalidInput):
+    """The request is larger than its method takes."""
+
+
 class OutOfRange(TocsinError):
     """The value is outside the range that exists."""
 
 
 class FailedPrecondition(TocsinError):
     """The system is not in the state that this needs."""
+
+
+class AnswerTooLarge(FailedPrecondition):
+    """The answer is larger than a message may be; ask for less."""
 
 
 class NotFound(TocsinError):

@@ -5,7 +5,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping,
 from typing import Any, TypeAlias
 
 from gateway.http.headers import Headers, read_headers
-from gateway.transcoding.problems import BodyTooLarge, BodyTooSlow, HeadersInvalid
+from gateway.transcoding.problems import BodyTooSlow, HeadersInvalid
+from tocsin.errors import MessageTooLarge
 from tocsin.mesh.tokens import Principal
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -15,6 +16,10 @@ HeaderList: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 # An answer that takes longer than this is worth watching whether anybody still waits for it; the quick ones pay nothing.
 _WATCH_AFTER = 0.02
+
+
+def _too_large(most: int) -> MessageTooLarge:
+    return MessageTooLarge(f"The body is larger than {most:,} bytes.", metadata={"most_bytes": str(most)})
 
 
 class Disconnected(Exception):
@@ -72,29 +77,34 @@ class Exchange:
         """Adds a header to whatever the answer will be."""
         self._common.append((name, value))
 
-    async def body(self, *, timeout: float) -> bytes:
+    async def body(self, *, timeout: float, most: int) -> bytes:
         """The whole body, counted as it comes.
 
+        Args:
+            timeout: seconds that it may take.
+            most: bytes that it may have; the server's own limit stands as well.
+
         Raises:
-            BodyTooLarge: it is larger than the limit.
+            MessageTooLarge: it is larger than the limit.
             BodyTooSlow: it did not arrive within ``timeout`` seconds.
             Disconnected: the client left.
         """
         length = self.headers.get(b"content-length")
         if length is None and b"transfer-encoding" not in self.headers:
             return b""
+        most = min(most, self._max_body)
         if length is not None:
             if not length.isdigit():
                 raise HeadersInvalid.at("content-length", "must be a number")
-            if int(length) > self._max_body:
-                raise BodyTooLarge(f"The body is larger than {self._max_body} bytes.")
+            if int(length) > most:
+                raise _too_large(most)
         try:
             async with asyncio.timeout(timeout):
-                return await self._read()
+                return await self._read(most)
         except TimeoutError as error:
             raise BodyTooSlow from error
 
-    async def _read(self) -> bytes:
+    async def _read(self, most: int) -> bytes:
         chunks: list[bytes] = []
         size = 0
         while True:
@@ -103,8 +113,8 @@ class Exchange:
                 raise Disconnected
             chunk: bytes = message.get("body", b"")
             size += len(chunk)
-            if size > self._max_body:
-                raise BodyTooLarge(f"The body is larger than {self._max_body} bytes.")
+            if size > most:
+                raise _too_large(most)
             if not message.get("more_body", False):
                 return b"".join((*chunks, chunk)) if chunks else chunk
             chunks.append(chunk)

@@ -3,16 +3,16 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
-from gateway.http.endpoints import BodyRule, RpcEndpoint
+from gateway.http.endpoints import BodyRule, RpcEndpoint, bound
 from gateway.http.exchange import Exchange
 from gateway.http.headers import accepted
 from gateway.http.streams import OFFERS, EventStream, StreamRule
 from gateway.ports import Backend
 from gateway.transcoding.binding import Incoming
-from gateway.transcoding.problems import BodyTooLarge, NotAcceptable, UnsupportedMediaType
+from gateway.transcoding.problems import NotAcceptable, UnsupportedMediaType
 from gateway.transcoding.routes import Route
 from tocsin.clock import Clock
-from tocsin.errors import InvalidInput
+from tocsin.errors import InvalidInput, MessageTooLarge
 from tocsin.protojson.lines import Line, LineReader
 
 _LINES = frozenset({b"application/x-ndjson", b"application/jsonl", b"application/jsonlines", b"application/x-jsonlines"})
@@ -43,7 +43,7 @@ class UploadEndpoint(RpcEndpoint):
         self._clock = clock
         self._streams = streams
         self._draining = draining
-        self._max_line = max_line_bytes
+        self._max_line = min(max_line_bytes, route.rpc.policy.max_request_bytes)
 
     async def serve(self, exchange: Exchange, *, trace_id: str) -> None:
         """Converts and sends what comes, and shows what is answered."""
@@ -103,26 +103,26 @@ class UploadEndpoint(RpcEndpoint):
         reader = LineReader(most=self._max_line)
         async for piece in exchange.chunks():
             for number, line in enumerate(reader.feed(piece), 1):
-                if (message := self._message(exchange, line)) is not None:
+                if (message := await self._message(exchange, line)) is not None:
                     yield message
                 if number % _LINES_AT_ONCE == 0:
                     await asyncio.sleep(0)
         for line in reader.end():
-            if (message := self._message(exchange, line)) is not None:
+            if (message := await self._message(exchange, line)) is not None:
                 yield message
 
-    def _message(self, exchange: Exchange, line: Line) -> bytes | None:
+    async def _message(self, exchange: Exchange, line: Line) -> bytes | None:
         """The message of a line; None of an empty one.
 
         Raises:
             InvalidInput: the line is not one; the error names its number.
         """
         if line.problem:
-            raise BodyTooLarge(f"Line {line.number} {line.problem}.", metadata={"line": str(line.number)})
+            raise MessageTooLarge(f"Line {line.number} {line.problem}.", metadata={"line": str(line.number)})
         if not line.text.strip():
             return None
         try:
-            return self._route.binder.bind(Incoming(variables=exchange.variables, query_string=exchange.query_string, body=line.text))
+            return await bound(self._route, Incoming(variables=exchange.variables, query_string=exchange.query_string, body=line.text))
         except InvalidInput as error:
             error.message = f"line {line.number}: {error.message}"
             error.metadata["line"] = str(line.number)

@@ -9,7 +9,16 @@ from typing import Any
 import grpc
 
 from gateway.transcoding.router import MethodNotAllowed
-from tocsin.errors import DeadlineExceeded, InvalidInput, PermissionDenied, ResourceExhausted, TocsinError, Unauthenticated, Unavailable
+from tocsin.errors import (
+    DeadlineExceeded,
+    InvalidInput,
+    MessageTooLarge,
+    PermissionDenied,
+    ResourceExhausted,
+    TocsinError,
+    Unauthenticated,
+    Unavailable,
+)
 from tocsin.mesh.status import DOMAIN, code_of
 from tocsin.protojson.messages import dump_json
 
@@ -45,10 +54,6 @@ class NotAcceptable(InvalidInput):
     """The answer cannot be given in a form that the Accept header names."""
 
 
-class BodyTooLarge(InvalidInput):
-    """The body is larger than the gateway takes."""
-
-
 class BodyTooSlow(DeadlineExceeded):
     """The body did not arrive in time."""
 
@@ -74,9 +79,10 @@ _HTTP_ONLY: Mapping[type[TocsinError], int] = {
     MethodNotAllowed: 405,
     NotAcceptable: 406,
     BodyTooSlow: 408,
-    BodyTooLarge: 413,
     UnsupportedMediaType: 415,
 }
+# By reason, for a service or gRPC itself may have found it.
+_BY_REASON: Mapping[str, int] = {MessageTooLarge.reason: 413}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +96,7 @@ class Problem:
 
 def http_status(error: TocsinError) -> int:
     """The HTTP status of an error."""
-    return _HTTP_ONLY.get(type(error)) or _STATUS.get(code_of(error), 500)
+    return _HTTP_ONLY.get(type(error)) or _BY_REASON.get(error.error_reason) or _STATUS.get(code_of(error), 500)
 
 
 def problem(error: TocsinError, *, trace_id: str = "") -> Problem:

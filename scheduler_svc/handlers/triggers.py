@@ -10,7 +10,7 @@ from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.times import micros_of, set_instant
 from scheduler_svc.service.signals import EventDraft, ReadingDraft, Triggers
 from scheduler_svc.signals import EventAnswer, HeartbeatNotFound, InboundKind, Logged, ReadingAnswer
-from scheduler_svc.structs import depth_of, plain
+from scheduler_svc.structs import plain
 from tocsin.api.scheduler.v1 import trigger_service_pb2, trigger_service_pb2_grpc
 from tocsin.errors import InvalidInput, PermissionDenied
 from tocsin.listing import FieldKind, FilterField, parse_filter
@@ -18,8 +18,6 @@ from tocsin.mesh.context import current
 from tocsin.pages import Listing, list_page
 from tocsin.telemetry import current_traceparent
 
-MAX_DATA: Final = 16 * 1024
-MAX_DEPTH: Final = 16
 _ABREAST: Final = 1000
 _PING_SCOPE: Final = "events:write"
 _FILTER: Final = {
@@ -180,11 +178,6 @@ def _abandon(task: "asyncio.Future[Any]") -> None:
 
 
 def _event_of(message: trigger_service_pb2.PublishedEvent) -> EventDraft:
-    size = message.data.ByteSize()
-    if size > MAX_DATA:
-        raise InvalidInput.at("event.data", f"is {size} bytes; at most {MAX_DATA} are allowed")
-    if depth_of(message.data) > MAX_DEPTH:
-        raise InvalidInput.at("event.data", f"is nested more than {MAX_DEPTH} deep")
     return EventDraft(
         id=message.id,
         topic=message.topic,

@@ -22,6 +22,8 @@ from tocsin.mesh.retry import RetryRule
 Rule = TypeVar("Rule", RetryRule, BreakerRule)
 
 PACKAGE = "tocsin.api."
+MAX_REQUEST_BYTES = 256 * 1024
+"""Most bytes of a request from outside, unless its method says otherwise."""
 CONTROL = "/tocsin.api.mesh.v1.MeshService/"
 """Prefix of the methods that look at the mesh itself: they pass no breaker and no health check."""
 
@@ -75,6 +77,7 @@ class MethodPolicy:
         hedge_delay: seconds before it; None for what most calls take.
         idempotent: marked IDEMPOTENT or NO_SIDE_EFFECTS.
         side_effect_free: marked NO_SIDE_EFFECTS.
+        max_request_bytes: most bytes of a request from outside, as it is sent; of each message, when requests stream.
         comment: the leading comment in the contract; empty when there is none.
     """
 
@@ -97,6 +100,7 @@ class MethodPolicy:
     hedge_delay: float | None
     idempotent: bool
     side_effect_free: bool
+    max_request_bytes: int
     comment: str
 
     @property
@@ -207,6 +211,7 @@ def _method_policy(
         hedge_delay=_seconds(options.hedge.delay) if options.hedge.HasField("delay") else None,
         idempotent=level in _IDEMPOTENT,
         side_effect_free=level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
+        max_request_bytes=options.max_request_bytes or MAX_REQUEST_BYTES,
         comment=comment,
     )
 

@@ -32,10 +32,6 @@ _MAX_DETAILS = 6000
 _TOO_LARGE = "message larger than max"
 
 
-class MessageTooLarge(errors.FailedPrecondition):
-    """The message is larger than one may be."""
-
-
 _TABLE: tuple[tuple[type[TocsinError], grpc.StatusCode], ...] = (
     (errors.Cancelled, grpc.StatusCode.CANCELLED),
     (errors.InvalidInput, grpc.StatusCode.INVALID_ARGUMENT),
@@ -58,7 +54,7 @@ _CLASSES = {code: kind for kind, code in _TABLE}
 _NUMBERS = {code: cast("int", code.value[0]) for code in grpc.StatusCode}
 
 _FAILURES = (errors.Unavailable, errors.Internal, errors.DataLoss)
-_IGNORED = (errors.Cancelled, errors.CircuitOpen, errors.Unimplemented, errors.ResourceExhausted, MessageTooLarge)
+_IGNORED = (errors.Cancelled, errors.CircuitOpen, errors.Unimplemented, errors.ResourceExhausted, errors.AnswerTooLarge)
 
 
 def code_of(error: TocsinError) -> grpc.StatusCode:
@@ -127,9 +123,7 @@ def from_rpc(error: grpc.aio.AioRpcError, *, target: str) -> TocsinError:
     raw, pushback = _trailers(error)
     status = _parse(raw)
     if status is None or status.code != _NUMBERS[error.code()]:
-        kind = _CLASSES.get(error.code(), errors.Internal)
-        if kind is errors.ResourceExhausted and _TOO_LARGE in (error.details() or ""):
-            kind = MessageTooLarge  # no limit that passes: the same call never succeeds
+        kind = _too_large(error) or _CLASSES.get(error.code(), errors.Internal)
         found = kind(_plain_message(kind, target), metadata={"target": target})
         return _pushed_back(found, pushback)
     return _pushed_back(from_status(status), pushback)
@@ -138,6 +132,14 @@ def from_rpc(error: grpc.aio.AioRpcError, *, target: str) -> TocsinError:
 def is_lost(error: grpc.aio.AioRpcError) -> bool:
     """Whether gRPC itself reports that the far end could not be reached or that the connection broke; no server has said so."""
     return error.code() is grpc.StatusCode.UNAVAILABLE and _trailers(error)[0] is None
+
+
+def _too_large(error: grpc.aio.AioRpcError) -> type[TocsinError] | None:
+    """The class of a message that gRPC found too large: it has the code of an exhausted resource, and waiting would not help."""
+    words = error.details() or ""
+    if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED or _TOO_LARGE not in words:
+        return None
+    return errors.AnswerTooLarge if words.startswith("CLIENT: Received") else errors.MessageTooLarge
 
 
 def from_status(status: status_pb2.Status) -> TocsinError:

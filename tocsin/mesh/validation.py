@@ -1,10 +1,16 @@
-"""The rules of the contract (buf.validate), checked on every request that comes in."""
+"""What every request that comes in must keep: the rule for values (`tocsin.mesh.values`) and the rules of the contract (buf.validate)."""
+
+from collections.abc import Callable
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from protovalidate import Validator, Violation
 
 from tocsin.errors import FieldViolation, InvalidInput
+from tocsin.mesh.values import ValueRules
+from tocsin.values import subscript
+
+_MOST_VIOLATIONS = 20
 
 
 class RequestInvalid(InvalidInput):
@@ -12,24 +18,51 @@ class RequestInvalid(InvalidInput):
 
 
 class RequestValidator:
-    """Checks messages; one for the process, because it keeps the rules that it compiled."""
+    """Checks messages; one for the process, because it keeps what it compiled."""
 
-    __slots__ = ("_validator",)
+    __slots__ = ("_validator", "_values")
 
     def __init__(self) -> None:
         self._validator = Validator()
+        self._values = ValueRules()
 
     def check(self, message: Message) -> None:
-        """Returns if ``message`` keeps all rules.
+        """Returns if ``message`` keeps the rule for values and all rules of the contract.
 
         Raises:
-            RequestInvalid: names every field that breaks one, as its JSON path ("trigger.timeZone", "to[0]").
+            InvalidInput: names the fields that break one, as their JSON paths ("trigger.timeZone", "to[0]").
+        """
+        self._values.check(message)
+        self.check_rules(message)
+
+    def check_rules(self, message: Message) -> None:
+        """Returns if ``message`` keeps all rules of the contract.
+
+        Raises:
+            RequestInvalid: names the fields that break one, the first twenty.
         """
         found = self._validator.collect_violations(message)
         if found:
-            violations = [FieldViolation(json_path(item), item.proto.message or item.proto.rule_id) for item in found]
+            first_found = found[:_MOST_VIOLATIONS]
+            violations = [FieldViolation(json_path(item), item.proto.message or item.proto.rule_id) for item in first_found]
             first = violations[0]
             raise RequestInvalid(f"{first.field}: {first.description}" if first.field else first.description, violations=violations)
+
+    def checker(self, descriptor: Descriptor, *, values: bool) -> Callable[[Message], None]:
+        """What checks messages of one type: only what they can break.
+
+        Args:
+            descriptor: the type.
+            values: whether the rule for values is applied.
+        """
+        values = values and self._values.concern(descriptor)
+        if has_rules(descriptor):
+            return self.check if values else self.check_rules
+        return self._values.check if values else _accept
+
+
+def _accept(_: Message) -> None:
+    """A message without rules."""
 
 
 def has_rules(descriptor: Descriptor) -> bool:
@@ -52,9 +85,8 @@ def json_path(violation: Violation) -> str:
     field = violation.proto.field
     for element in field.elements if field else ():
         path = f"{path}.{_camel(element.field_name)}" if path else _camel(element.field_name)
-        subscript = element.subscript
-        if subscript is not None:
-            path += f'["{subscript.value}"]' if isinstance(subscript.value, str) else f"[{subscript.value}]"
+        if (key := element.subscript) is not None:
+            path += subscript(key.value) if isinstance(key.value, str) else f"[{key.value}]"
     return path
 
 

@@ -7,15 +7,17 @@ where the bad value stands, which `_in_object` finds out.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from protobuf import Message, Registry, message_from_json_value, message_to_json_value
 from protobuf.wkt import FileDescriptorSet
 
 from tocsin.errors import Internal, InvalidInput
 from tocsin.protojson.shapes import Field, JsonValue, Kind, Shape, as_object
+from tocsin.values import MAX_MEMBERS, TOO_MANY, ValueRefused, check_text
 
 _FAILURES = (ValueError, TypeError, OverflowError, RecursionError, LookupError)
 
@@ -36,8 +38,12 @@ def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
 
 
 def _no_constant(name: str) -> float:
-    raise InvalidInput(f'This is not valid JSON: {name} must be written as "{name}", in quotes.')
+    raise InvalidInput(f"This is not valid JSON, which has no {name}.")
 
+
+_ESCAPED_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+# Neither goes back, nor begins twice at one quote: what is not closed ends with the text.
+_JSON_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\(?:.|\Z))*+(?:"|\Z)', re.DOTALL)
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
 
@@ -51,10 +57,12 @@ def load_json(body: bytes, *, name: str = "The body") -> JsonValue:
 
     Raises:
         NotJson: it is not JSON in UTF-8.
-        InvalidInput: it repeats a name within an object, or it is nested too deeply.
+        InvalidInput: it repeats a name within an object, is nested too deeply, has too many members, or holds text that is not Unicode.
     """
+    if _has_too_many(body):
+        raise InvalidInput(f"{name} {TOO_MANY}.")
     try:
-        return cast("JsonValue", _DECODER.decode(body.decode()))
+        value = cast("JsonValue", _DECODER.decode(body.decode()))
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{name} is not UTF-8.") from error
     except json.JSONDecodeError as error:
@@ -64,6 +72,24 @@ def load_json(body: bytes, *, name: str = "The body") -> JsonValue:
         raise InvalidInput(f"{name} is nested too deeply.") from error
     except ValueError as error:
         raise InvalidInput(f"{name} holds a number that is too long.") from error
+    if _ESCAPED_SURROGATE.search(body):
+        try:
+            check_text(value)
+        except ValueRefused as refused:
+            raise InvalidInput.at(refused.path, refused.reason) from None
+    return value
+
+
+def _has_too_many(body: bytes) -> bool:
+    """Whether a JSON text has more members and elements than a message may, counted before anything is made of it."""
+    if _marks(body) <= MAX_MEMBERS:
+        return False
+    return _marks(_JSON_STRING.sub(b"", body)) > MAX_MEMBERS
+
+
+def _marks(body: bytes) -> int:
+    """How many objects and lists begin, and how many of their members follow another one."""
+    return body.count(b",") + body.count(b"{") + body.count(b"[")
 
 
 def dump_json(value: object) -> bytes:

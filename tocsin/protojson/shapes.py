@@ -1,7 +1,8 @@
 """What the gateway knows of a message type: its fields by either name, and what JSON each takes.
 
 A shape is compiled once from a descriptor. It checks the structure of a JSON body before the body is converted (unknown and repeated
-names, two members of one oneof, depth), and it turns the text of paths and queries into JSON values.
+names, two members of one oneof, depth, and the rule of `tocsin.values` for free-form JSON), and it turns the text of paths and queries
+into JSON values.
 """
 
 import re
@@ -13,6 +14,7 @@ from typing import Any, TypeAlias, cast
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from tocsin.errors import InvalidInput
+from tocsin.values import ValueRefused, check_free, join, subscript
 
 JsonValue: TypeAlias = bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"] | None
 
@@ -86,6 +88,8 @@ class Shape:
                     raise InvalidInput.at(f"{path}{key}", f"cannot be set together with {other!r}: only one of {found.oneof!r} is allowed")
             if isinstance(item, dict | list):
                 _check_nested(found, item, f"{path}{key}", depth + 1)
+            elif found.kind is Kind.FREE:
+                _check_free(item, f"{path}{key}")
 
     def resolve(self, path: str) -> tuple[Field, ...] | None:
         """The fields along a dotted ``path`` of proto or JSON names; None if there is no such field."""
@@ -103,35 +107,30 @@ def _check_nested(found: Field, item: dict[str, JsonValue] | list[JsonValue], pa
     """Checks an object or a list inside a message."""
     shape = found.message if found.kind is Kind.MESSAGE else None
     if found.map and isinstance(item, dict):
-        members = [(f'{path}["{key}"]', member) for key, member in item.items()]
+        members = [(f"{path}{subscript(key)}", member) for key, member in item.items()]
     elif found.repeated and isinstance(item, list):
         members = [(f"{path}[{index}]", member) for index, member in enumerate(item)]
     elif shape is not None and isinstance(item, dict):
         shape.check(item, path=f"{path}.", depth=depth)
         return
     else:
-        _check_depth(item, path, depth)
+        _check_free(item, path)
         return
     if depth > MAX_DEPTH:
         raise InvalidInput.at(path, f"nested deeper than {MAX_DEPTH} levels")
     for where, member in members:
         if shape is not None and isinstance(member, dict):
             shape.check(member, path=f"{where}.", depth=depth + 1)
-        elif isinstance(member, dict | list):
-            _check_depth(member, where, depth + 1)
+        elif isinstance(member, dict | list) or found.kind is Kind.FREE:
+            _check_free(member, where)
 
 
-def _check_depth(value: JsonValue, path: str, depth: int) -> None:
-    """Walks free-form JSON without recursion, so that depth costs no stack."""
-    level: list[JsonValue] = [value]
-    while level:
-        if depth > MAX_DEPTH:
-            raise InvalidInput.at(path, f"nested deeper than {MAX_DEPTH} levels")
-        inner = [
-            member for item in level if isinstance(item, dict | list) for member in (item.values() if isinstance(item, dict) else item)
-        ]
-        level = [item for item in inner if isinstance(item, dict | list)]
-        depth += 1
+def _check_free(value: JsonValue, path: str) -> None:
+    """Checks JSON that no shape describes, by the rule of `tocsin.values`."""
+    try:
+        check_free(value)
+    except ValueRefused as refused:
+        raise InvalidInput.at(join(path, refused.path), refused.reason) from None
 
 
 _SCALARS: Mapping[int, tuple[Kind, str]] = {

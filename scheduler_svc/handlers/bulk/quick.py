@@ -35,6 +35,7 @@ Check: TypeAlias = Callable[[Any], bool]
 UNSURE: Final = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, LookupError, RecursionError)
 """What may be raised: `Unsure`, or what happens when a value is not what was expected."""
 
+_LONGEST: Final = 8 * 1024
 _IGNORE_IF_ZERO: Final = 1
 _IGNORE_ALWAYS: Final = 3
 _BACKSLASH, _DELETE, _QUOTE = b'\\\x7f"'
@@ -92,10 +93,12 @@ class Quick:
         return way.write(found)
 
     def _read(self, text: bytes) -> "tuple[_Way, Any]":
+        if len(text) > _LONGEST:
+            raise Unsure  # it may break a bound on what a message holds in all
         # JSON has no control characters in its strings but behind a backslash, and but for DEL. A byte is looked for faster than bytes.
         if _BACKSLASH not in text and _DELETE not in text:
             return _first(self._plain, text)
-        if b"\\u0022" in text:
+        if b"\\u0022" in text or b"\\u0000" in text:
             raise Unsure
         return _first(self._rough, text)
 
@@ -228,7 +231,7 @@ class _Compiler:
                 no_rules(rules, "timestamp")
                 return _Type(str, wire.sized, wire.timestamp)
             case "google.protobuf.Struct":
-                return _Type(dict[str, Any], wire.sized, wire.free)
+                return _Type(dict[str, Any], wire.sized, wire.structure)
             case name if name.startswith("google.protobuf."):
                 raise UnknownRule
             case _:

@@ -11,10 +11,11 @@ from typing import Any, Final, TypeAlias
 
 from google.protobuf.descriptor import FieldDescriptor
 
+from tocsin.values import ValueRefused, check_free
+
 Payload: TypeAlias = Callable[[Any], bytes]
 """Writes a value: what stands behind its tag."""
 
-_DEEPEST: Final = 32
 _MASK: Final = 2**64 - 1
 _SMALL: Final = tuple(bytes((number,)) for number in range(128))
 _LENGTHS: Final = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_MESSAGE)
@@ -117,19 +118,25 @@ def duration(least: int, most: int | None) -> Payload:
     return write
 
 
-def free(value: dict[str, Any], depth: int = 0) -> bytes:
+def structure(value: dict[str, Any]) -> bytes:
     """A google.protobuf.Struct.
 
     Raises:
-        Unsure: it is nested too deep.
+        Unsure: the rule of `tocsin.values` refuses it.
     """
-    if depth > _DEEPEST:
-        raise Unsure
+    try:
+        check_free(value)
+    except ValueRefused as refused:
+        raise Unsure from refused
+    return _free(value)
+
+
+def _free(value: dict[str, Any]) -> bytes:
     made = sorted((name.encode(), item) for name, item in value.items())
-    return b"".join([b"\x0a" + sized(b"\x0a" + sized(name) + b"\x12" + sized(_free_value(item, depth + 1))) for name, item in made])
+    return b"".join([b"\x0a" + sized(b"\x0a" + sized(name) + b"\x12" + sized(_free_value(item))) for name, item in made])
 
 
-def _free_value(value: Any, depth: int) -> bytes:
+def _free_value(value: Any) -> bytes:
     if isinstance(value, str):
         return b"\x1a" + text(value)
     if isinstance(value, bool):
@@ -139,7 +146,5 @@ def _free_value(value: Any, depth: int) -> bytes:
     if value is None:
         return b"\x08\x00"
     if isinstance(value, dict):
-        return b"\x2a" + sized(free(value, depth))  # pyright: ignore[reportUnknownArgumentType]  JSON
-    if depth > _DEEPEST:
-        raise Unsure
-    return b"\x32" + sized(b"".join([b"\x0a" + sized(_free_value(item, depth + 1)) for item in value]))
+        return b"\x2a" + sized(_free(value))  # pyright: ignore[reportUnknownArgumentType]  JSON
+    return b"\x32" + sized(b"".join([b"\x0a" + sized(_free_value(item)) for item in value]))

@@ -1,13 +1,16 @@
 """Calls of every kind through both chains, over mTLS."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
 import pytest
 
 from tests.integration.mesh.support import Echo, Note, Rig, path
-from tocsin.errors import NotFound
+from tocsin.clock import SystemClock
+from tocsin.errors import InvalidInput, NotFound
+from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.context import acting_as, peer, principal
 
 
@@ -118,3 +121,34 @@ async def test_a_stream_of_bytes_reports_errors_like_a_unary_call(rig: Rig) -> N
     assert Note.FromString(await call.read()).number == 0
     with pytest.raises(NotFound, match="gone"):
         await call.read()
+
+
+@pytest.mark.parametrize("kind", ["Collect", "Chat", "written"])
+async def test_a_refusal_while_requests_are_written_is_not_masked(rig: Rig, kind: str) -> None:
+    """A service that ends a call early is heard each time, and no breaker counts it: grpc.aio alone says INTERNAL in most cases."""
+    await rig.serve(Echo())
+    breakers = BreakerRegistry(clock=SystemClock())
+    stub = rig.stub(breakers=breakers)
+
+    async def requests() -> AsyncIterator[Any]:
+        yield Note(number=-1)
+        for number in range(30):
+            yield Note(number=number, text="x" * 1000)
+            await asyncio.sleep(0)
+
+    async def write() -> None:
+        call = stub.Chat()
+        async for request in requests():
+            await call.write(request)
+        await call.read()
+
+    async def chat() -> None:
+        call: Any = stub.Chat(requests())
+        async for _ in call:
+            pass
+
+    calls: dict[str, Any] = {"Collect": lambda: stub.Collect(requests()), "Chat": chat, "written": write}
+    for _ in range(200):
+        with pytest.raises(InvalidInput, match="number"):
+            await calls[kind]()
+    assert [breaker.failures for breaker in breakers.snapshot()] == [0]

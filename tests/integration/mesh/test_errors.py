@@ -163,7 +163,7 @@ async def test_messages_over_the_bound_are_refused(rig: Rig, clock: FakeClock, s
     if size < 100_000:
         assert (await call).inner_note.copy_to
     else:
-        with pytest.raises(errors.FailedPrecondition):
+        with pytest.raises(errors.MessageTooLarge):
             await call
     await stub.Greet(Note())
 
@@ -206,8 +206,9 @@ async def test_a_message_that_is_too_large_is_no_rate_limit(rig: Rig) -> None:
     await rig.serve(Echo(answer), max_message_bytes=20_000)
     with pytest.raises(errors.FailedPrecondition, match="50004 bytes; a message may have 20000") as large_answer:
         await rig.stub().Greet(Note())
-    with pytest.raises(errors.FailedPrecondition) as large_request:
+    with pytest.raises(errors.MessageTooLarge) as large_request:
         await rig.stub().Greet(Note(text="x" * 50_000))
-    with pytest.raises(errors.FailedPrecondition) as never_sent:
+    with pytest.raises(errors.MessageTooLarge) as never_sent:
         await EchoStub(rig.mesh(max_message_bytes=20_000).channel("echo_svc")).Greet(Note(text="x" * 50_000))
-    assert {found.value.error_reason for found in (large_answer, large_request, never_sent)} == {"MESSAGE_TOO_LARGE"}
+    assert large_answer.value.error_reason == "ANSWER_TOO_LARGE"
+    assert {found.value.error_reason for found in (large_request, never_sent)} == {"MESSAGE_TOO_LARGE"}

@@ -42,8 +42,11 @@ BAD_EVENTS = [
     (trigger_service_pb2.PublishedEvent(topic="a", id="x\x00y"), "event.id"),
     (trigger_service_pb2.PublishedEvent(topic="a", id="x" * 129), "event.id"),
     (trigger_service_pb2.PublishedEvent(topic="a", time=Timestamp(seconds=10**12)), "event.time"),
-    (made(big="x" * 16_400), "event.data"),
-    (trigger_service_pb2.PublishedEvent(topic="a", data=deep(17)), "event.data"),
+    (made(big="x" * 65_536), "event.data"),
+    (trigger_service_pb2.PublishedEvent(topic="a", data=deep(25)), "event.data" + ".x" * 24),
+    (made(nan=float("nan")), "event.data.nan"),
+    (made(text="a\0b"), "event.data.text"),
+    (trigger_service_pb2.PublishedEvent(topic="a", source="\0"), "event.source"),
 ]
 
 

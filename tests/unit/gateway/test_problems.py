@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from gateway.transcoding.problems import BodyTooLarge, BodyTooSlow, CredentialMissing, ScopeMissing, UnsupportedMediaType, problem
+from gateway.transcoding.problems import BodyTooSlow, CredentialMissing, ScopeMissing, UnsupportedMediaType, problem
 from gateway.transcoding.router import MethodNotAllowed, RouteNotFound
 from tocsin import errors
 
@@ -21,7 +21,7 @@ from tocsin import errors
         (BodyTooSlow(), 408, "DEADLINE_EXCEEDED"),
         (errors.AlreadyExists(), 409, "ALREADY_EXISTS"),
         (errors.Aborted(), 409, "ABORTED"),
-        (BodyTooLarge(), 413, "INVALID_ARGUMENT"),
+        (errors.MessageTooLarge(), 413, "INVALID_ARGUMENT"),
         (UnsupportedMediaType(), 415, "INVALID_ARGUMENT"),
         (errors.ResourceExhausted(), 429, "RESOURCE_EXHAUSTED"),
         (errors.Cancelled(), 499, "CANCELLED"),

@@ -14,6 +14,7 @@ import grpc
 from tocsin.errors import DeadlineExceeded, Unavailable
 from tocsin.mesh.breaker import Permit
 from tocsin.mesh.client.method import MINIMUM, Metadata
+from tocsin.mesh.client.unmasked import unmasked
 from tocsin.mesh.client.ways import Way, Ways
 from tocsin.mesh.retry import retryable
 from tocsin.telemetry import TRACEPARENT, current_traceparent
@@ -140,7 +141,7 @@ class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
         permit = method.admit(deadline - started)
         source = Requests(requests)
         try:
-            call = wire()(aiter(source), timeout=deadline - started, metadata=_traced(headers, trace), **options)
+            call = unmasked(wire()(aiter(source), timeout=deadline - started, metadata=_traced(headers, trace), **options))
             seen.append(call)
             value = await call
         except grpc.aio.AioRpcError as error:
@@ -286,6 +287,10 @@ class StreamCall:
             await call.write(request)
         except grpc.aio.AioRpcError as error:
             raise self._failed(error) from error
+        except asyncio.InvalidStateError:
+            if call.done():
+                await self._read()  # tells how it ended
+            raise
 
     async def done_writing(self) -> None:
         """Tells the far end that no more requests come."""
@@ -335,9 +340,9 @@ class StreamCall:
         metadata = _traced(self._headers, self._trace)
         wire = dial()
         if isinstance(self._source, Requests):
-            self._call = wire(aiter(self._source), timeout=self._timeout, metadata=metadata, **self._options)
+            self._call = unmasked(wire(aiter(self._source), timeout=self._timeout, metadata=metadata, **self._options))
         elif self._source is None:
-            self._call = wire(timeout=self._timeout, metadata=metadata, **self._options)
+            self._call = unmasked(wire(timeout=self._timeout, metadata=metadata, **self._options))
         else:
             self._call = wire(self._source, timeout=self._timeout, metadata=metadata, **self._options)
 

@@ -14,11 +14,10 @@ import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError, Message
 
-from tocsin.errors import InvalidInput, ResourceExhausted
+from tocsin.errors import AnswerTooLarge, InvalidInput, ResourceExhausted
 from tocsin.mesh.policy import Kind, MethodPolicy, PolicyError
 from tocsin.mesh.server.chain import Chain, Context, Parts
-from tocsin.mesh.status import MessageTooLarge
-from tocsin.mesh.validation import RequestValidator, has_rules
+from tocsin.mesh.validation import RequestValidator
 
 RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Parse = Callable[[bytes], Any]
@@ -85,13 +84,10 @@ def _is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
-def _accept(_: Message) -> None:
-    """A message without rules."""
-
-
 def _parser(deserialize: Deserialize, validator: RequestValidator, policy: MethodPolicy) -> Parse:
-    ruled = has_rules(descriptor_pool.Default().FindMessageTypeByName(policy.request_type))
-    check = validator.check if ruled else _accept
+    # A stream between services carries the work of many: one value in it must not end it, so its handler judges each message.
+    carries_many = policy.internal and policy.kind in (Kind.STREAM_UNARY, Kind.STREAM_STREAM)
+    check = validator.checker(descriptor_pool.Default().FindMessageTypeByName(policy.request_type), values=not carries_many)
 
     def parse(raw: bytes) -> Message:
         try:
@@ -108,7 +104,7 @@ def _writer(serialize: Serialize, most: int) -> Serialize:
     def write(message: Any) -> bytes:
         raw = serialize(message)
         if len(raw) > most:
-            raise MessageTooLarge(f"The answer has {len(raw)} bytes; a message may have {most}.")
+            raise AnswerTooLarge(f"The answer has {len(raw)} bytes; a message may have {most}.")
         return raw
 
     return write

@@ -186,6 +186,7 @@ class Policy(_message.Message):
     PUBLIC_FIELD_NUMBER: _builtins.int
     HEDGE_FIELD_NUMBER: _builtins.int
     DELEGATES_FIELD_NUMBER: _builtins.int
+    MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
     scope: _builtins.str
     """Scope that the caller's token must carry, such as "alarms:write". Set but empty: none, whatever the service's default."""
     rate_class: _builtins.str
@@ -194,6 +195,8 @@ class Policy(_message.Message):
     """Importance under overload."""
     public: _builtins.bool
     """True if the method may be called without a token."""
+    max_request_bytes: _builtins.int
+    """Most bytes of a request as it is sent from outside, in JSON or as a message; of each message, when requests stream. 256 KiB unless set."""
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
         """Longest time that one call may take, retries included. Mandatory."""
@@ -235,10 +238,11 @@ class Policy(_message.Message):
         public: _builtins.bool = ...,
         hedge: Global___Hedge | None = ...,
         delegates: _abc.Iterable[_builtins.str] | None = ...,
+        max_request_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "hedge", b"hedge", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "callers", b"callers", "criticality", b"criticality", "delegates", b"delegates", "hedge", b"hedge", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "callers", b"callers", "criticality", b"criticality", "delegates", b"delegates", "hedge", b"hedge", "max_request_bytes", b"max_request_bytes", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__scope: _TypeAlias = _typing.Literal["scope"]  # noqa: Y015
     _WhichOneofArgType__scope: _TypeAlias = _typing.Literal["_scope", b"_scope"]  # noqa: Y015
@@ -248,7 +252,10 @@ Global___Policy: _TypeAlias = Policy  # noqa: Y015
 
 DEFAULTS_FIELD_NUMBER: _builtins.int
 POLICY_FIELD_NUMBER: _builtins.int
+MAX_JSON_BYTES_FIELD_NUMBER: _builtins.int
 defaults: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.ServiceOptions, Global___Policy]
 """Defaults for every method of the service."""
 policy: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Policy]
 """Policy of this method; fields set here win over the service's defaults."""
+max_json_bytes: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.int]
+"""Most bytes of a field of free-form JSON (google.protobuf.Struct), counted as JSON in UTF-8 without spaces: as it is usually sent."""

@@ -31,7 +31,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*tocsin/api/processor/v1/task_service.proto\x12\x17tocsin.api.processor.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x84\x03\n\x04Task\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07handler\x18\x02 \x01(\t\x12&\n\x05input\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32#.tocsin.api.processor.v1.Task.State\x12\'\n\x06result\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\r\n\x05\x65rror\x18\x06 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcomplete_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"S\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06QUEUED\x10\x01\x12\x0c\n\x08RETRYING\x10\x02\x12\r\n\tSUCCEEDED\x10\x03\x12\n\n\x06\x46\x41ILED\x10\x04\"\x99\x01\n\x11SubmitTaskRequest\x12\x33\n\x07handler\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x32\x17^[a-z][a-z0-9_.]{0,62}$\x12&\n\x05input\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\'\n\nrequest_id\x18\x03 \x01(\tB\x13\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"=\n\x0eGetTaskRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^tasks/[^/]{1,64}$\"O\n\x10ListTasksRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"Z\n\x11ListTasksResponse\x12,\n\x05tasks\x18\x01 \x03(\x0b\x32\x1d.tocsin.api.processor.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x15\n\x13ListHandlersRequest\"J\n\x14ListHandlersResponse\x12\x32\n\x08handlers\x18\x01 \x03(\x0b\x32 .tocsin.api.processor.v1.Handler\"[\n\x07Handler\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12-\n\x0cinput_schema\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct2\xd4\x04\n\x0bTaskService\x12p\n\nSubmitTask\x12*.tocsin.api.processor.v1.SubmitTaskRequest\x1a\x1d.tocsin.api.processor.v1.Task\"\x17\x90\x02\x02\x82\xd3\xe4\x93\x02\x0e\"\t/v1/tasks:\x01*\x12\x86\x01\n\x07GetTask\x12\'.tocsin.api.processor.v1.GetTaskRequest\x1a\x1d.tocsin.api.processor.v1.Task\"3\x90\x02\x01\x8a\xe7\x18\x12\"\ntasks:read*\x04read\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/{name=tasks/*}\x12\x8e\x01\n\tListTasks\x12).tocsin.api.processor.v1.ListTasksRequest\x1a*.tocsin.api.processor.v1.ListTasksResponse\"*\x90\x02\x01\x8a\xe7\x18\x12\"\ntasks:read*\x04list\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/tasks\x12\x9a\x01\n\x0cListHandlers\x12,.tocsin.api.processor.v1.ListHandlersRequest\x1a-.tocsin.api.processor.v1.ListHandlersResponse\"-\x90\x02\x01\x8a\xe7\x18\x12\"\ntasks:read*\x04list\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/handlers\x1a\x1c\x8a\xe7\x18\x18\n\x02\x08\x05\"\x0btasks:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*tocsin/api/processor/v1/task_service.proto\x12\x17tocsin.api.processor.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x84\x03\n\x04Task\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07handler\x18\x02 \x01(\t\x12&\n\x05input\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32#.tocsin.api.processor.v1.Task.State\x12\'\n\x06result\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\r\n\x05\x65rror\x18\x06 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcomplete_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"S\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06QUEUED\x10\x01\x12\x0c\n\x08RETRYING\x10\x02\x12\r\n\tSUCCEEDED\x10\x03\x12\n\n\x06\x46\x41ILED\x10\x04\"\xa1\x01\n\x11SubmitTaskRequest\x12\x33\n\x07handler\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x32\x17^[a-z][a-z0-9_.]{0,62}$\x12.\n\x05input\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\x88\xe7\x18\x80\x80\x10\x12\'\n\nrequest_id\x18\x03 \x01(\tB\x13\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"=\n\x0eGetTaskRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^tasks/[^/]{1,64}$\"O\n\x10ListTasksRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"Z\n\x11ListTasksResponse\x12,\n\x05tasks\x18\x01 \x03(\x0b\x32\x1d.tocsin.api.processor.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x15\n\x13ListHandlersRequest\"J\n\x14ListHandlersResponse\x12\x32\n\x08handlers\x18\x01 \x03(\x0b\x32 .tocsin.api.processor.v1.Handler\"[\n\x07Handler\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12-\n\x0cinput_schema\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct2\xd4\x04\n\x0bTaskService\x12p\n\nSubmitTask\x12*.tocsin.api.processor.v1.SubmitTaskRequest\x1a\x1d.tocsin.api.processor.v1.Task\"\x17\x90\x02\x02\x82\xd3\xe4\x93\x02\x0e\"\t/v1/tasks:\x01*\x12\x86\x01\n\x07GetTask\x12\'.tocsin.api.processor.v1.GetTaskRequest\x1a\x1d.tocsin.api.processor.v1.Task\"3\x90\x02\x01\x8a\xe7\x18\x12\"\ntasks:read*\x04read\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/{name=tasks/*}\x12\x8e\x01\n\tListTasks\x12).tocsin.api.processor.v1.ListTasksRequest\x1a*.tocsin.api.processor.v1.ListTasksResponse\"*\x90\x02\x01\x8a\xe7\x18\x12\"\ntasks:read*\x04list\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/tasks\x12\x9a\x01\n\x0cListHandlers\x12,.tocsin.api.processor.v1.ListHandlersRequest\x1a-.tocsin.api.processor.v1.ListHandlersResponse\"-\x90\x02\x01\x8a\xe7\x18\x12\"\ntasks:read*\x04list\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/handlers\x1a\x1c\x8a\xe7\x18\x18\n\x02\x08\x05\"\x0btasks:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,6 +40,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SUBMITTASKREQUEST'].fields_by_name['handler']._loaded_options = None
   _globals['_SUBMITTASKREQUEST'].fields_by_name['handler']._serialized_options = b'\342A\001\002\272H\033r\0312\027^[a-z][a-z0-9_.]{0,62}$'
+  _globals['_SUBMITTASKREQUEST'].fields_by_name['input']._loaded_options = None
+  _globals['_SUBMITTASKREQUEST'].fields_by_name['input']._serialized_options = b'\210\347\030\200\200\020'
   _globals['_SUBMITTASKREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_SUBMITTASKREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001\342\214\317\327\010\002\010\001'
   _globals['_GETTASKREQUEST'].fields_by_name['name']._loaded_options = None
@@ -63,19 +65,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TASK_STATE']._serialized_start=594
   _globals['_TASK_STATE']._serialized_end=677
   _globals['_SUBMITTASKREQUEST']._serialized_start=680
-  _globals['_SUBMITTASKREQUEST']._serialized_end=833
-  _globals['_GETTASKREQUEST']._serialized_start=835
-  _globals['_GETTASKREQUEST']._serialized_end=896
-  _globals['_LISTTASKSREQUEST']._serialized_start=898
-  _globals['_LISTTASKSREQUEST']._serialized_end=977
-  _globals['_LISTTASKSRESPONSE']._serialized_start=979
-  _globals['_LISTTASKSRESPONSE']._serialized_end=1069
-  _globals['_LISTHANDLERSREQUEST']._serialized_start=1071
-  _globals['_LISTHANDLERSREQUEST']._serialized_end=1092
-  _globals['_LISTHANDLERSRESPONSE']._serialized_start=1094
-  _globals['_LISTHANDLERSRESPONSE']._serialized_end=1168
-  _globals['_HANDLER']._serialized_start=1170
-  _globals['_HANDLER']._serialized_end=1261
-  _globals['_TASKSERVICE']._serialized_start=1264
-  _globals['_TASKSERVICE']._serialized_end=1860
+  _globals['_SUBMITTASKREQUEST']._serialized_end=841
+  _globals['_GETTASKREQUEST']._serialized_start=843
+  _globals['_GETTASKREQUEST']._serialized_end=904
+  _globals['_LISTTASKSREQUEST']._serialized_start=906
+  _globals['_LISTTASKSREQUEST']._serialized_end=985
+  _globals['_LISTTASKSRESPONSE']._serialized_start=987
+  _globals['_LISTTASKSRESPONSE']._serialized_end=1077
+  _globals['_LISTHANDLERSREQUEST']._serialized_start=1079
+  _globals['_LISTHANDLERSREQUEST']._serialized_end=1100
+  _globals['_LISTHANDLERSRESPONSE']._serialized_start=1102
+  _globals['_LISTHANDLERSRESPONSE']._serialized_end=1176
+  _globals['_HANDLER']._serialized_start=1178
+  _globals['_HANDLER']._serialized_end=1269
+  _globals['_TASKSERVICE']._serialized_start=1272
+  _globals['_TASKSERVICE']._serialized_end=1868
 # @@protoc_insertion_point(module_scope)

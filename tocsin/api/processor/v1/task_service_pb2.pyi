@@ -129,7 +129,7 @@ class SubmitTaskRequest(_message.Message):
     """Makes the call idempotent (AIP-155)."""
     @_builtins.property
     def input(self) -> _struct_pb2.Struct:
-        """Its input; checked against the handler's schema before the task is queued."""
+        """Its input; checked against the handler's schema before the task is queued. At most 256 KiB of JSON."""
 
     def __init__(
         self,

@@ -921,7 +921,7 @@ class Task(_message.Message):
     """Name of the handler, such as "uppercase"."""
     @_builtins.property
     def input(self) -> _struct_pb2.Struct:
-        """Input of the handler."""
+        """Input of the handler; at most 256 KiB of JSON."""
 
     def __init__(
         self,

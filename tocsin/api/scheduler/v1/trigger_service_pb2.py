@@ -30,7 +30,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-tocsin/api/scheduler/v1/trigger_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xe8\x01\n\x0ePublishedEvent\x12)\n\x02id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12@\n\x05topic\x18\x02 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(\x18\xc8\x01\x32#^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$\x12%\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x06source\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"Y\n\x13PublishEventRequest\x12\x42\n\x05\x65vent\x18\x01 \x01(\x0b\x32\'.tocsin.api.scheduler.v1.PublishedEventB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"W\n\x14PublishEventResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x66irings\x18\x02 \x03(\t\x12\x0f\n\x07matched\x18\x03 \x01(\x05\x12\x11\n\tduplicate\x18\x04 \x01(\x08\"Y\n\x13StreamEventsRequest\x12\x42\n\x05\x65vent\x18\x01 \x01(\x0b\x32\'.tocsin.api.scheduler.v1.PublishedEventB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"M\n\x14StreamEventsResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\x12\n\nduplicates\x18\x02 \x01(\x03\x12\x0f\n\x07matched\x18\x03 \x01(\x03\"\xa7\x01\n\x07Reading\x12@\n\x06metric\x18\x01 \x01(\tB0\xe2\x41\x01\x02\xbaH)r\'2%^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,199}$\x12\x16\n\x05value\x18\x02 \x01(\x01\x42\x07\xbaH\x04\x12\x02@\x01\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x06source\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"U\n\x14RecordReadingRequest\x12=\n\x07reading\x18\x01 \x01(\x0b\x32 .tocsin.api.scheduler.v1.ReadingB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"J\n\x15RecordReadingResponse\x12\x0e\n\x06raised\x18\x01 \x03(\t\x12\x10\n\x08resolved\x18\x02 \x03(\t\x12\x0f\n\x07\x63ounted\x18\x03 \x01(\x08\"V\n\x15StreamReadingsRequest\x12=\n\x07reading\x18\x01 \x01(\x0b\x32 .tocsin.api.scheduler.v1.ReadingB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"9\n\x16StreamReadingsResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\r\n\x05stale\x18\x02 \x01(\x03\"H\n\x0bPingRequest\x12\x39\n\x03key\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$\"]\n\x0cPingResponse\x12\r\n\x05\x61larm\x18\x01 \x01(\t\x12\x10\n\x08resolved\x18\x02 \x01(\x08\x12,\n\x08\x64\x65\x61\x64line\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x18\n\x16GetTriggerStatsRequest\"\xfd\x01\n\x0cTriggerStats\x12\x0e\n\x06\x65vents\x18\x01 \x01(\x03\x12\x15\n\revent_firings\x18\x02 \x01(\x03\x12\x10\n\x08readings\x18\x03 \x01(\x03\x12\r\n\x05pings\x18\x04 \x01(\x03\x12\x0e\n\x06raised\x18\x05 \x01(\x03\x12\x10\n\x08resolved\x18\x06 \x01(\x03\x12\x41\n\x06topics\x18\x07 \x03(\x0b\x32\x31.tocsin.api.scheduler.v1.TriggerStats.TopicsEntry\x12\x11\n\tlistening\x18\x08 \x01(\x03\x1a-\n\x0bTopicsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"o\n\x16ListTriggerLogsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"e\n\x17ListTriggerLogsResponse\x12\x31\n\x04logs\x18\x01 \x03(\x0b\x32#.tocsin.api.scheduler.v1.TriggerLog\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc3\x02\n\nTriggerLog\x12\n\n\x02id\x18\x01 \x01(\t\x12\x36\n\x04kind\x18\x02 \x01(\x0e\x32(.tocsin.api.scheduler.v1.TriggerLog.Kind\x12\r\n\x05topic\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0creceive_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x04\x64\x61ta\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06source\x18\x07 \x01(\t\x12\x0f\n\x07matched\x18\x08 \x01(\x05\">\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\t\n\x05\x45VENT\x10\x01\x12\x0b\n\x07READING\x10\x02\x12\x08\n\x04PING\x10\x03\x32\x96\t\n\x0eTriggerService\x12\xac\x01\n\x0cPublishEvent\x12,.tocsin.api.scheduler.v1.PublishEventRequest\x1a-.tocsin.api.scheduler.v1.PublishEventResponse\"?\x90\x02\x02\x8a\xe7\x18\tR\x07gateway\x82\xd3\xe4\x93\x02)\"\n/v1/events:\x05\x65ventZ\x14\"\x0b/send-event:\x05\x65vent\x12\x9c\x01\n\x0cStreamEvents\x12,.tocsin.api.scheduler.v1.StreamEventsRequest\x1a-.tocsin.api.scheduler.v1.StreamEventsResponse\"-\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x16\"\x11/v1/events:stream:\x01*(\x01\x12\x9d\x01\n\rRecordReading\x12-.tocsin.api.scheduler.v1.RecordReadingRequest\x1a..tocsin.api.scheduler.v1.RecordReadingResponse\"-\x90\x02\x02\x8a\xe7\x18\tR\x07gateway\x82\xd3\xe4\x93\x02\x17\"\x0c/v1/readings:\x07reading\x12\xa4\x01\n\x0eStreamReadings\x12..tocsin.api.scheduler.v1.StreamReadingsRequest\x1a/.tocsin.api.scheduler.v1.StreamReadingsResponse\"/\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x18\"\x13/v1/readings:stream:\x01*(\x01\x12\x96\x01\n\x04Ping\x12$.tocsin.api.scheduler.v1.PingRequest\x1a%.tocsin.api.scheduler.v1.PingResponse\"A\x90\x02\x02\x8a\xe7\x18\r\"\x00@\x01R\x07gateway\x82\xd3\xe4\x93\x02\'\"\x0f/v1/pings/{key}:\x01*Z\x11\x12\x0f/v1/pings/{key}\x12\x96\x01\n\x0fGetTriggerStats\x12/.tocsin.api.scheduler.v1.GetTriggerStatsRequest\x1a%.tocsin.api.scheduler.v1.TriggerStats\"+\x90\x02\x01\x8a\xe7\x18\x16\"\x0b\x65vents:read*\x07\x63ompute\x82\xd3\xe4\x93\x02\x08\x12\x06/stats\x12\x9d\x01\n\x0fListTriggerLogs\x12/.tocsin.api.scheduler.v1.ListTriggerLogsRequest\x1a\x30.tocsin.api.scheduler.v1.ListTriggerLogsResponse\"\'\x90\x02\x01\x8a\xe7\x18\x13\"\x0b\x65vents:read*\x04list\x82\xd3\xe4\x93\x02\x07\x12\x05/logs\x1a\x1d\x8a\xe7\x18\x19\n\x02\x08\x05\"\x0c\x65vents:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-tocsin/api/scheduler/v1/trigger_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xf0\x01\n\x0ePublishedEvent\x12)\n\x02id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12@\n\x05topic\x18\x02 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(\x18\xc8\x01\x32#^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$\x12-\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\x88\xe7\x18\x80\x80\x04\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x06source\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"Y\n\x13PublishEventRequest\x12\x42\n\x05\x65vent\x18\x01 \x01(\x0b\x32\'.tocsin.api.scheduler.v1.PublishedEventB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"W\n\x14PublishEventResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x66irings\x18\x02 \x03(\t\x12\x0f\n\x07matched\x18\x03 \x01(\x05\x12\x11\n\tduplicate\x18\x04 \x01(\x08\"Y\n\x13StreamEventsRequest\x12\x42\n\x05\x65vent\x18\x01 \x01(\x0b\x32\'.tocsin.api.scheduler.v1.PublishedEventB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"M\n\x14StreamEventsResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\x12\n\nduplicates\x18\x02 \x01(\x03\x12\x0f\n\x07matched\x18\x03 \x01(\x03\"\xa7\x01\n\x07Reading\x12@\n\x06metric\x18\x01 \x01(\tB0\xe2\x41\x01\x02\xbaH)r\'2%^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,199}$\x12\x16\n\x05value\x18\x02 \x01(\x01\x42\x07\xbaH\x04\x12\x02@\x01\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x06source\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"U\n\x14RecordReadingRequest\x12=\n\x07reading\x18\x01 \x01(\x0b\x32 .tocsin.api.scheduler.v1.ReadingB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"J\n\x15RecordReadingResponse\x12\x0e\n\x06raised\x18\x01 \x03(\t\x12\x10\n\x08resolved\x18\x02 \x03(\t\x12\x0f\n\x07\x63ounted\x18\x03 \x01(\x08\"V\n\x15StreamReadingsRequest\x12=\n\x07reading\x18\x01 \x01(\x0b\x32 .tocsin.api.scheduler.v1.ReadingB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"9\n\x16StreamReadingsResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\r\n\x05stale\x18\x02 \x01(\x03\"H\n\x0bPingRequest\x12\x39\n\x03key\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$\"]\n\x0cPingResponse\x12\r\n\x05\x61larm\x18\x01 \x01(\t\x12\x10\n\x08resolved\x18\x02 \x01(\x08\x12,\n\x08\x64\x65\x61\x64line\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x18\n\x16GetTriggerStatsRequest\"\xfd\x01\n\x0cTriggerStats\x12\x0e\n\x06\x65vents\x18\x01 \x01(\x03\x12\x15\n\revent_firings\x18\x02 \x01(\x03\x12\x10\n\x08readings\x18\x03 \x01(\x03\x12\r\n\x05pings\x18\x04 \x01(\x03\x12\x0e\n\x06raised\x18\x05 \x01(\x03\x12\x10\n\x08resolved\x18\x06 \x01(\x03\x12\x41\n\x06topics\x18\x07 \x03(\x0b\x32\x31.tocsin.api.scheduler.v1.TriggerStats.TopicsEntry\x12\x11\n\tlistening\x18\x08 \x01(\x03\x1a-\n\x0bTopicsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"o\n\x16ListTriggerLogsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"e\n\x17ListTriggerLogsResponse\x12\x31\n\x04logs\x18\x01 \x03(\x0b\x32#.tocsin.api.scheduler.v1.TriggerLog\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc3\x02\n\nTriggerLog\x12\n\n\x02id\x18\x01 \x01(\t\x12\x36\n\x04kind\x18\x02 \x01(\x0e\x32(.tocsin.api.scheduler.v1.TriggerLog.Kind\x12\r\n\x05topic\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0creceive_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x04\x64\x61ta\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06source\x18\x07 \x01(\t\x12\x0f\n\x07matched\x18\x08 \x01(\x05\">\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\t\n\x05\x45VENT\x10\x01\x12\x0b\n\x07READING\x10\x02\x12\x08\n\x04PING\x10\x03\x32\x96\t\n\x0eTriggerService\x12\xac\x01\n\x0cPublishEvent\x12,.tocsin.api.scheduler.v1.PublishEventRequest\x1a-.tocsin.api.scheduler.v1.PublishEventResponse\"?\x90\x02\x02\x8a\xe7\x18\tR\x07gateway\x82\xd3\xe4\x93\x02)\"\n/v1/events:\x05\x65ventZ\x14\"\x0b/send-event:\x05\x65vent\x12\x9c\x01\n\x0cStreamEvents\x12,.tocsin.api.scheduler.v1.StreamEventsRequest\x1a-.tocsin.api.scheduler.v1.StreamEventsResponse\"-\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x16\"\x11/v1/events:stream:\x01*(\x01\x12\x9d\x01\n\rRecordReading\x12-.tocsin.api.scheduler.v1.RecordReadingRequest\x1a..tocsin.api.scheduler.v1.RecordReadingResponse\"-\x90\x02\x02\x8a\xe7\x18\tR\x07gateway\x82\xd3\xe4\x93\x02\x17\"\x0c/v1/readings:\x07reading\x12\xa4\x01\n\x0eStreamReadings\x12..tocsin.api.scheduler.v1.StreamReadingsRequest\x1a/.tocsin.api.scheduler.v1.StreamReadingsResponse\"/\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x18\"\x13/v1/readings:stream:\x01*(\x01\x12\x96\x01\n\x04Ping\x12$.tocsin.api.scheduler.v1.PingRequest\x1a%.tocsin.api.scheduler.v1.PingResponse\"A\x90\x02\x02\x8a\xe7\x18\r\"\x00@\x01R\x07gateway\x82\xd3\xe4\x93\x02\'\"\x0f/v1/pings/{key}:\x01*Z\x11\x12\x0f/v1/pings/{key}\x12\x96\x01\n\x0fGetTriggerStats\x12/.tocsin.api.scheduler.v1.GetTriggerStatsRequest\x1a%.tocsin.api.scheduler.v1.TriggerStats\"+\x90\x02\x01\x8a\xe7\x18\x16\"\x0b\x65vents:read*\x07\x63ompute\x82\xd3\xe4\x93\x02\x08\x12\x06/stats\x12\x9d\x01\n\x0fListTriggerLogs\x12/.tocsin.api.scheduler.v1.ListTriggerLogsRequest\x1a\x30.tocsin.api.scheduler.v1.ListTriggerLogsResponse\"\'\x90\x02\x01\x8a\xe7\x18\x13\"\x0b\x65vents:read*\x04list\x82\xd3\xe4\x93\x02\x07\x12\x05/logs\x1a\x1d\x8a\xe7\x18\x19\n\x02\x08\x05\"\x0c\x65vents:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUBLISHEDEVENT'].fields_by_name['id']._serialized_options = b'\272H\032r\030\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
   _globals['_PUBLISHEDEVENT'].fields_by_name['topic']._loaded_options = None
   _globals['_PUBLISHEDEVENT'].fields_by_name['topic']._serialized_options = b'\342A\001\002\272H*r(\030\310\0012#^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$'
+  _globals['_PUBLISHEDEVENT'].fields_by_name['data']._loaded_options = None
+  _globals['_PUBLISHEDEVENT'].fields_by_name['data']._serialized_options = b'\210\347\030\200\200\004'
   _globals['_PUBLISHEDEVENT'].fields_by_name['source']._loaded_options = None
   _globals['_PUBLISHEDEVENT'].fields_by_name['source']._serialized_options = b'\272H\005r\003\030\310\001'
   _globals['_PUBLISHEVENTREQUEST'].fields_by_name['event']._loaded_options = None
@@ -84,43 +86,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRIGGERSERVICE'].methods_by_name['ListTriggerLogs']._loaded_options = None
   _globals['_TRIGGERSERVICE'].methods_by_name['ListTriggerLogs']._serialized_options = b'\220\002\001\212\347\030\023\"\013events:read*\004list\202\323\344\223\002\007\022\005/logs'
   _globals['_PUBLISHEDEVENT']._serialized_start=263
-  _globals['_PUBLISHEDEVENT']._serialized_end=495
-  _globals['_PUBLISHEVENTREQUEST']._serialized_start=497
-  _globals['_PUBLISHEVENTREQUEST']._serialized_end=586
-  _globals['_PUBLISHEVENTRESPONSE']._serialized_start=588
-  _globals['_PUBLISHEVENTRESPONSE']._serialized_end=675
-  _globals['_STREAMEVENTSREQUEST']._serialized_start=677
-  _globals['_STREAMEVENTSREQUEST']._serialized_end=766
-  _globals['_STREAMEVENTSRESPONSE']._serialized_start=768
-  _globals['_STREAMEVENTSRESPONSE']._serialized_end=845
-  _globals['_READING']._serialized_start=848
-  _globals['_READING']._serialized_end=1015
-  _globals['_RECORDREADINGREQUEST']._serialized_start=1017
-  _globals['_RECORDREADINGREQUEST']._serialized_end=1102
-  _globals['_RECORDREADINGRESPONSE']._serialized_start=1104
-  _globals['_RECORDREADINGRESPONSE']._serialized_end=1178
-  _globals['_STREAMREADINGSREQUEST']._serialized_start=1180
-  _globals['_STREAMREADINGSREQUEST']._serialized_end=1266
-  _globals['_STREAMREADINGSRESPONSE']._serialized_start=1268
-  _globals['_STREAMREADINGSRESPONSE']._serialized_end=1325
-  _globals['_PINGREQUEST']._serialized_start=1327
-  _globals['_PINGREQUEST']._serialized_end=1399
-  _globals['_PINGRESPONSE']._serialized_start=1401
-  _globals['_PINGRESPONSE']._serialized_end=1494
-  _globals['_GETTRIGGERSTATSREQUEST']._serialized_start=1496
-  _globals['_GETTRIGGERSTATSREQUEST']._serialized_end=1520
-  _globals['_TRIGGERSTATS']._serialized_start=1523
-  _globals['_TRIGGERSTATS']._serialized_end=1776
-  _globals['_TRIGGERSTATS_TOPICSENTRY']._serialized_start=1731
-  _globals['_TRIGGERSTATS_TOPICSENTRY']._serialized_end=1776
-  _globals['_LISTTRIGGERLOGSREQUEST']._serialized_start=1778
-  _globals['_LISTTRIGGERLOGSREQUEST']._serialized_end=1889
-  _globals['_LISTTRIGGERLOGSRESPONSE']._serialized_start=1891
-  _globals['_LISTTRIGGERLOGSRESPONSE']._serialized_end=1992
-  _globals['_TRIGGERLOG']._serialized_start=1995
-  _globals['_TRIGGERLOG']._serialized_end=2318
-  _globals['_TRIGGERLOG_KIND']._serialized_start=2256
-  _globals['_TRIGGERLOG_KIND']._serialized_end=2318
-  _globals['_TRIGGERSERVICE']._serialized_start=2321
-  _globals['_TRIGGERSERVICE']._serialized_end=3495
+  _globals['_PUBLISHEDEVENT']._serialized_end=503
+  _globals['_PUBLISHEVENTREQUEST']._serialized_start=505
+  _globals['_PUBLISHEVENTREQUEST']._serialized_end=594
+  _globals['_PUBLISHEVENTRESPONSE']._serialized_start=596
+  _globals['_PUBLISHEVENTRESPONSE']._serialized_end=683
+  _globals['_STREAMEVENTSREQUEST']._serialized_start=685
+  _globals['_STREAMEVENTSREQUEST']._serialized_end=774
+  _globals['_STREAMEVENTSRESPONSE']._serialized_start=776
+  _globals['_STREAMEVENTSRESPONSE']._serialized_end=853
+  _globals['_READING']._serialized_start=856
+  _globals['_READING']._serialized_end=1023
+  _globals['_RECORDREADINGREQUEST']._serialized_start=1025
+  _globals['_RECORDREADINGREQUEST']._serialized_end=1110
+  _globals['_RECORDREADINGRESPONSE']._serialized_start=1112
+  _globals['_RECORDREADINGRESPONSE']._serialized_end=1186
+  _globals['_STREAMREADINGSREQUEST']._serialized_start=1188
+  _globals['_STREAMREADINGSREQUEST']._serialized_end=1274
+  _globals['_STREAMREADINGSRESPONSE']._serialized_start=1276
+  _globals['_STREAMREADINGSRESPONSE']._serialized_end=1333
+  _globals['_PINGREQUEST']._serialized_start=1335
+  _globals['_PINGREQUEST']._serialized_end=1407
+  _globals['_PINGRESPONSE']._serialized_start=1409
+  _globals['_PINGRESPONSE']._serialized_end=1502
+  _globals['_GETTRIGGERSTATSREQUEST']._serialized_start=1504
+  _globals['_GETTRIGGERSTATSREQUEST']._serialized_end=1528
+  _globals['_TRIGGERSTATS']._serialized_start=1531
+  _globals['_TRIGGERSTATS']._serialized_end=1784
+  _globals['_TRIGGERSTATS_TOPICSENTRY']._serialized_start=1739
+  _globals['_TRIGGERSTATS_TOPICSENTRY']._serialized_end=1784
+  _globals['_LISTTRIGGERLOGSREQUEST']._serialized_start=1786
+  _globals['_LISTTRIGGERLOGSREQUEST']._serialized_end=1897
+  _globals['_LISTTRIGGERLOGSRESPONSE']._serialized_start=1899
+  _globals['_LISTTRIGGERLOGSRESPONSE']._serialized_end=2000
+  _globals['_TRIGGERLOG']._serialized_start=2003
+  _globals['_TRIGGERLOG']._serialized_end=2326
+  _globals['_TRIGGERLOG_KIND']._serialized_start=2264
+  _globals['_TRIGGERLOG_KIND']._serialized_end=2326
+  _globals['_TRIGGERSERVICE']._serialized_start=2329
+  _globals['_TRIGGERSERVICE']._serialized_end=3503
 # @@protoc_insertion_point(module_scope)

@@ -40,7 +40,7 @@ class PublishedEvent(_message.Message):
     """Who says so."""
     @_builtins.property
     def data(self) -> _struct_pb2.Struct:
-        """What it says; at most 16 KiB."""
+        """What it says; at most 64 KiB of JSON."""
 
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
