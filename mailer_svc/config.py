@@ -44,12 +44,16 @@ class MailerSettings(StoreSettings, ServiceSettings):
     smtp_connect_timeout_seconds: float = Field(15.0, gt=0, description="Longest wait for a connection that is ready for mail.")
     smtp_command_timeout_seconds: float = Field(30.0, gt=0, description="Longest wait for the reply to a command.")
     smtp_end_timeout_seconds: float = Field(120.0, gt=0, description="Longest wait for the reply to a complete mail.")
-    retry_initial_seconds: float = Field(5.0, gt=0, description="Upper bound of the wait before the second attempt; doubles each time.")
-    retry_longest_seconds: float = Field(3600.0, gt=0, description="Upper bound of the wait between attempts.")
-    retry_attempts: int = Field(
-        8, ge=1, description="Attempts at a mail that the server puts off before it is dead; a server that is away does not count."
+    retry_initial_seconds: float = Field(
+        60.0, gt=0, description="Upper bound of the wait before a mail is tried again that the server put off; doubles each time."
     )
-    expiry_seconds: float = Field(3 * 86400.0, gt=0, description="A mail that still waits this long after it was accepted is dead.")
+    retry_longest_seconds: float = Field(1800.0, gt=0, description="Upper bound of the wait between attempts.")
+    retry_critical_factor: float = Field(0.5, gt=0, description="Critical mails wait so many times as long between attempts.")
+    retry_bulk_factor: float = Field(4.0, gt=0, description="Bulk mails wait so many times as long between attempts.")
+    retry_attempts: int = Field(
+        0, ge=0, description="Attempts at a mail that the server puts off before it is dead; 0: as many as fit before it expires."
+    )
+    expiry_seconds: float = Field(5 * 86400.0, gt=0, description="A mail that still waits this long after it was accepted is dead.")
     lease_seconds: float = Field(30.0, ge=3, description="Mails that a dead replica had claimed are taken over after this long.")
     render_processes: int = Field(
         2, ge=1, le=64, description="Processes that render templates which take long, at most; one tenant never has all of several."

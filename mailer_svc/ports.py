@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mailer_svc.domain import (
     Content,
@@ -20,6 +20,10 @@ from mailer_svc.domain import (
     TimelineEntry,
     Variables,
 )
+from tocsin.errors import Aborted, DeadlineExceeded, Unavailable
+
+AWAY = (Unavailable, Aborted, DeadlineExceeded)
+"""What says that something else does not work now, and nothing of what it was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +89,25 @@ class Journal(Protocol):
         ...
 
 
+class Claim(NamedTuple):
+    """What was claimed, and how many deliveries were found that cannot be read and are DEAD now."""
+
+    jobs: list[Job]
+    unreadable: int = 0
+
+
 class DeliveryQueue(Protocol):
     """The deliveries that wait for a sender. Times in microseconds since the epoch."""
 
-    async def claim_due(self, *, owner: str, lane: Lane, limit: int, now: int, lease: int) -> list[Job]:
-        """Takes up to ``limit`` due deliveries for ``owner`` until ``now + lease``, the longest due first."""
+    async def claim_due(self, *, owner: str, lane: Lane, limit: int, now: int, lease: int, fresh: bool = False) -> Claim:
+        """Takes up to ``limit`` due deliveries for ``owner`` until ``now + lease``, the longest due first.
+
+        One that cannot be read is ended as DEAD, with the reason in its timeline. With ``fresh`` only those that were never attempted.
+        """
+        ...
+
+    async def bury(self, identity: str, *, state: State, now: int, detail: str) -> None:
+        """Ends a delivery as ``state``, one of `FINAL`, whatever its row holds."""
         ...
 
     async def renew(self, *, owner: str, ids: Sequence[str], until: int) -> None:
@@ -111,12 +129,16 @@ class DeliveryQueue(Protocol):
         """
         ...
 
-    async def due_lanes(self, *, now: int) -> list[Lane]:
-        """The lanes in which something is due, the most urgent first."""
+    async def due_lanes(self, *, now: int, fresh: bool = False) -> list[Lane]:
+        """The lanes in which something is due, the most urgent first; with ``fresh`` something that was never attempted."""
         ...
 
     async def depths(self) -> Mapping[Lane, int]:
         """How many deliveries wait or are under way, by lane."""
+        ...
+
+    async def head(self) -> int | None:
+        """When the delivery was or is due that comes first; None when none waits."""
         ...
 
 
@@ -211,6 +233,14 @@ class Provider(Protocol):
 
     def pause(self) -> float:
         """Seconds in which an attempt makes no sense; 0: it may be tried now."""
+        ...
+
+    def probing(self) -> bool:
+        """Whether it has failed and is not known to work again: an attempt is a probe, for which a message is best that is new."""
+        ...
+
+    def trouble(self) -> str:
+        """What is wrong with it, for an operator; empty while it works."""
         ...
 
     async def send(self, job: Job, *, hand_over: Callable[[], Awaitable[bool]]) -> Outcome:

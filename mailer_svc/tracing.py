@@ -48,6 +48,8 @@ class TracedProvider:
         self.name = provider.name
         self.capacity = provider.capacity
         self.pause = provider.pause
+        self.probing = provider.probing
+        self.trouble = provider.trouble
         self.start = provider.start
         self.stop = provider.stop
 

@@ -9,7 +9,7 @@ from mailer_svc.channels.mime import Sender as MailSender
 from mailer_svc.channels.smtp import SmtpConnector, SmtpProvider, SmtpRule, SmtpServer
 from mailer_svc.channels.smtp.session import Timeouts
 from mailer_svc.config import MailerSettings
-from mailer_svc.domain import Channel, RetryRule
+from mailer_svc.domain import Channel, Lane, RetryRule
 from mailer_svc.handlers import DeliverStreams, DeliveryHandlers, InboxHandlers, TemplateHandlers
 from mailer_svc.metrics import DeliveryMetrics
 from mailer_svc.rendering import RenderLimits, RenderPool, TemplateRenderer
@@ -29,9 +29,12 @@ from tocsin.api.mailer.v1 import delivery_service_pb2_grpc, inbox_service_pb2_gr
 from tocsin.clock import Clock
 from tocsin.database import Database
 from tocsin.lifecycle import App
+from tocsin.mesh.health import Check, Degraded, optional
 from tocsin.mesh.jwks import JwksSource
 from tocsin.node import Node
 from tocsin.redis import EventBus, Redis
+
+_LONG_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,7 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
     )
     housekeeping = Housekeeping(cleaner=SqlCleaner(database=database), clock=clock, retention=retention)
     server = node.server(
-        checks={"database": database.check},
+        checks={"database": database.check, **(_checks(sender) if sender else {})},
         handlers=[
             (delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server, DeliveryHandlers(streams=streams, deliveries=deliveries)),
             (template_service_pb2_grpc.add_TemplateServiceServicer_to_server, TemplateHandlers(templates=templates)),
@@ -116,6 +119,11 @@ def _sender(settings: MailerSettings, node: Node, store: _Store, hints: EventBus
         longest=settings.retry_longest_seconds,
         expiry=settings.expiry_seconds,
     )
+    by_lane = {
+        Lane.CRITICAL: retry.times(settings.retry_critical_factor),
+        Lane.NORMAL: retry,
+        Lane.BULK: retry.times(settings.retry_bulk_factor),
+    }
     return Sender(
         queue=store.queue,
         journal=store.journal,
@@ -123,7 +131,9 @@ def _sender(settings: MailerSettings, node: Node, store: _Store, hints: EventBus
         hints=hints,
         meter=meter,
         clock=clock,
-        rule=SendingRule(retry=retry, lease=settings.lease_seconds, drain=settings.grace_seconds, sole=store.database.dialect == "sqlite"),
+        rule=SendingRule(
+            retry=by_lane, lease=settings.lease_seconds, drain=settings.grace_seconds, sole=store.database.dialect == "sqlite"
+        ),
         owner=str(ULID()),
         draw=secrets.SystemRandom().random,
     )
@@ -168,6 +178,27 @@ def _server(settings: MailerSettings, url: SmtpUrl) -> SmtpServer:
         connect_seconds=settings.smtp_connect_timeout_seconds,
         timeouts=Timeouts(command=settings.smtp_command_timeout_seconds, end=settings.smtp_end_timeout_seconds),
     )
+
+
+def _checks(sender: Sender) -> dict[str, Check]:
+    """What health tells of sending: the providers' circuits, and how long the first of the queue has waited."""
+
+    async def providers() -> str:
+        trouble = sender.trouble()
+        if trouble and await sender.waiting() is not None:
+            raise Degraded(trouble)
+        return f"{trouble}; no mail waits" if trouble else ""
+
+    async def queue() -> str:
+        seconds = await sender.waiting()
+        if seconds is None:
+            return "no mail waits"
+        words = f"the first mail of the queue has been due for {seconds:.0f} s"
+        if seconds > _LONG_SECONDS:
+            raise Degraded(words)
+        return words
+
+    return {"providers": optional(providers), "queue": optional(queue)}
 
 
 def _nothing() -> None:

@@ -7,6 +7,7 @@ from mailer_svc.domain.checks import (
     checked_subject,
     checked_submission,
     checked_traceparent,
+    printable,
     repaired_content,
     repaired_subject,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "message_id",
     "next_step",
     "normal_address",
+    "printable",
     "repaired_content",
     "repaired_subject",
 ]

@@ -1,21 +1,24 @@
 """What follows from an attempt, and how many may run."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from mailer_svc.domain.checks import printable
 from mailer_svc.domain.model import Job, Lane, State
 
 
 class Result(Enum):
     """How an attempt ended.
 
-    ``PROVIDER_DOWN``: the provider could not be used at all, which says nothing about the message. ``DEFERRED``: this message was not taken
-    now. ``REFUSED``: it never will be. ``UNKNOWN``: it was handed over and no answer came. ``NOT_TRIED``: nothing was attempted.
+    ``PROVIDER_DOWN``: the provider could not be used at all, which says nothing about the message. ``LOST``: the connection broke before
+    the message was handed over. ``DEFERRED``: this message was not taken now. ``REFUSED``: it never will be. ``UNKNOWN``: it was handed
+    over and no answer came. ``NOT_TRIED``: nothing was attempted.
     """
 
     SENT = "sent"
     PROVIDER_DOWN = "provider_down"
+    LOST = "lost"
     DEFERRED = "deferred"
     REFUSED = "refused"
     UNKNOWN = "unknown"
@@ -43,25 +46,39 @@ class Step:
     detail: str = ""
 
 
+_AWAY_INITIAL = 5.0
+_AWAY_LONGEST = 60.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRule:
-    """When and how often a message is tried again.
+    """When and how often a message is tried again, after RFC 5321, 4.5.4.1: for days, soon at first and then every half hour or so.
+
+    A provider that does not work says nothing of the message: it is tried again within a minute, and the breaker bounds how many are. A
+    connection that broke is tried again soon, and then like what was put off.
 
     Attributes:
-        max_deferrals: a message that was deferred so often is dead; failures of the provider as such do not count.
-        initial: upper bound of the first wait, in seconds; doubles with every attempt.
+        initial: upper bound of the first wait of a message that was put off, in seconds; doubles with every attempt.
         longest: upper bound of every wait, in seconds.
-        expiry: seconds after its acceptance a message that still waits is dead (RFC 5321, 4.5.4.1 suggests 4 to 5 days).
+        expiry: seconds after its acceptance, or after somebody asked for it again, a message that still waits is dead.
+        max_deferrals: a message that was put off so often is dead; 0: only time ends it.
     """
 
-    max_deferrals: int = 8
-    initial: float = 5.0
-    longest: float = 3600.0
-    expiry: float = 3 * 86400.0
+    initial: float = 60.0
+    longest: float = 1800.0
+    expiry: float = 5 * 86400.0
+    max_deferrals: int = 0
 
-    def wait(self, attempts: int, draw: Callable[[], float]) -> float:
-        """Seconds to wait after the given number of attempts: exponential, the upper half of it at random."""
-        bound = min(self.initial * 2.0 ** min(attempts - 1, 32), self.longest)
+    def times(self, factor: float) -> "RetryRule":
+        """The same with waits that are ``factor`` times as long."""
+        return replace(self, initial=self.initial * factor, longest=self.longest * factor)
+
+    def wait(self, attempts: int, draw: Callable[[], float], *, result: Result = Result.DEFERRED) -> float:
+        """Seconds to wait after ``attempts`` attempts that ended with ``result``: exponential, the upper half at random."""
+        soon = result in (Result.PROVIDER_DOWN, Result.LOST)
+        initial = min(self.initial, _AWAY_INITIAL) if soon else self.initial
+        longest = min(self.longest, _AWAY_LONGEST) if result is Result.PROVIDER_DOWN else self.longest
+        bound = min(initial * 2.0 ** min(attempts - 1, 32), longest)
         return bound * (0.5 + 0.5 * draw())
 
 
@@ -77,14 +94,16 @@ def next_step(job: Job, outcome: Outcome, *, rule: RetryRule, now: int, draw: Ca
     detail = outcome.detail
     if result is Result.UNKNOWN and not job.resend:
         final = State.OUTCOME_UNKNOWN
-    elif final is None and deferrals >= rule.max_deferrals:
+    elif final is None and rule.max_deferrals and deferrals >= rule.max_deferrals:
         final, detail = State.DEAD, f"gave up after {attempts} attempts: {detail}"
-    elif final is None and (now - job.created) / 1e6 >= rule.expiry:
+    elif final is None and (now - job.since) / 1e6 >= rule.expiry:
         final, detail = State.DEAD, f"expired after {attempts} attempts: {detail}"
     elif final is None and result is Result.UNKNOWN:
         detail = f"outcome unknown, sent again as its resend policy says: {detail}"
-    wait = None if final else rule.wait(attempts, draw)
-    return Step(state=final or State.RETRYING, attempts=attempts, deferrals=deferrals, wait=wait, code=outcome.code, detail=detail)
+    wait = None if final else rule.wait(deferrals if result is Result.DEFERRED else attempts, draw, result=result)
+    return Step(
+        state=final or State.RETRYING, attempts=attempts, deferrals=deferrals, wait=wait, code=outcome.code, detail=printable(detail)
+    )
 
 
 @dataclass(slots=True)

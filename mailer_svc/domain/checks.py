@@ -12,6 +12,7 @@ NO_SUBJECT = "(no subject)"
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 _NOT_IN_A_LINE = ("Cc", "Zl", "Zp", "Cs")  # controls, the separators U+2028 and U+2029, halves of characters
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_NOT_PRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -90,3 +91,8 @@ def checked_subject(subject: str) -> str:
             if character != "\t" and unicodedata.category(character) in _NOT_IN_A_LINE:
                 raise SubjectInvalid.at("subject", f"must be a single line; it holds U+{ord(character):04X}")
     return subject
+
+
+def printable(text: str) -> str:
+    """``text`` with U+FFFD for whatever a database, a log or a terminal cannot hold: control characters, line ends, lone surrogates."""
+    return text if text.isprintable() else _NOT_PRINTABLE.sub("\ufffd", text)

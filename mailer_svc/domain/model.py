@@ -173,7 +173,11 @@ class Template:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A claimed delivery. ``epoch`` is the fencing number of the claim: it grows with each, and only the newest may change the row."""
+    """A claimed delivery.
+
+    ``epoch`` is the fencing number of the claim: it grows with each, and only the newest may change the row. Attempts go on until so long
+    after ``since``: when it was accepted, or asked for again. ``created`` and ``since`` are microseconds since the epoch.
+    """
 
     id: str
     epoch: int
@@ -185,5 +189,11 @@ class Job:
     attempts: int
     deferrals: int
     created: int
+    since: int
     resend: bool
     traceparent: str
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it was never attempted."""
+        return self.attempts == 0

@@ -24,11 +24,10 @@ from mailer_svc.domain import (
     normal_address,
     repaired_content,
 )
-from mailer_svc.ports import Hints, Journal, Meter, Renderer
+from mailer_svc.ports import AWAY, Hints, Journal, Meter, Renderer
 from mailer_svc.service.templates import Templates
-from tocsin.errors import Aborted, DeadlineExceeded, TocsinError, Unavailable
+from tocsin.errors import TocsinError
 
-_RETRYABLE = (Unavailable, Aborted, DeadlineExceeded)
 Known = Mapping[tuple[str, str], Template]
 
 
@@ -85,7 +84,7 @@ class Accepting:
         """
         try:
             known = await self._known(batch)
-        except _RETRYABLE as error:
+        except AWAY as error:
             yield [self._refuse(item.key, error) for item in batch]
             return
         acks: list[Ack] = []
@@ -166,7 +165,7 @@ class Accepting:
     async def _store(self, good: Sequence[NewDelivery], acks: list[Ack]) -> list[Ack]:
         try:
             fresh = await self._journal.accept(good)
-        except _RETRYABLE as error:
+        except AWAY as error:
             return [self._refuse(ack.key, error) if ack.delivery else ack for ack in acks]
         new = [delivery for delivery in good if delivery.id in fresh]
         for channel, count in Counter(delivery.channel for delivery in new).items():
@@ -181,7 +180,7 @@ class Accepting:
 
     def _refuse(self, key: int, error: TocsinError) -> Ack:
         self._meter.refused(error.error_reason)
-        return Ack(key=key, reason=error.error_reason, message=error.message, retryable=isinstance(error, _RETRYABLE))
+        return Ack(key=key, reason=error.error_reason, message=error.message, retryable=isinstance(error, AWAY))
 
 
 def _template(item: Submission, known: Known) -> tuple[Template, TemplateUse]:

@@ -1,9 +1,13 @@
 """Providers in the order in which they are preferred: while one does not work, the next one sends."""
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from mailer_svc.domain import Job, Outcome, Result
 from mailer_svc.ports import Provider
+
+_log = logging.getLogger(__name__)
+_NOT_THE_MESSAGE = (Result.PROVIDER_DOWN, Result.LOST, Result.NOT_TRIED)
 
 HandOver = Callable[[str], Awaitable[bool]]
 """Marks that the point of no return is reached at the provider of this name."""
@@ -39,7 +43,8 @@ class ProviderLane:
         """Attempts one message, and returns who tried last and what came of it.
 
         A provider that turns out not to work says nothing about the message, which goes to the next one at once; not so once it was
-        marked as handed over, for then another attempt needs a claim of its own.
+        marked as handed over, for then another attempt needs a claim of its own. Nothing that a provider does raises: what nobody has
+        thought of is an outcome as well.
         """
         marked = False
 
@@ -49,13 +54,30 @@ class ProviderLane:
             return await hand_over(name)
 
         name, outcome = self._providers[0].name, Outcome(Result.NOT_TRIED)
-        for provider in self._working():
+        for provider in self._working(job):
             name = provider.name
-            outcome = await provider.send(job, hand_over=lambda name=name: mark(name))
-            if marked or outcome.result not in (Result.PROVIDER_DOWN, Result.NOT_TRIED):
+            try:
+                outcome = await provider.send(job, hand_over=lambda name=name: mark(name))
+            except Exception as error:  # noqa: BLE001 - it must cost this message an attempt, and nobody else anything
+                _log.error("attempt failed", extra={"delivery": job.id, "provider": name}, exc_info=error)
+                outcome = Outcome(Result.UNKNOWN if marked else Result.DEFERRED, 0, f"unexpected: {type(error).__name__}: {error}"[:500])
+            if marked or outcome.result not in _NOT_THE_MESSAGE:
                 break
         return name, outcome
 
-    def _working(self) -> list[Provider]:
-        """The providers to try; when all of them rest, each still says for itself why not."""
-        return [provider for provider in self._providers if not provider.pause()] or list(self._providers)
+    def probing(self) -> bool:
+        """Whether every provider that may be tried has failed before and is not known to work again."""
+        awake = [provider for provider in self._providers if not provider.pause()]
+        return bool(awake) and all(provider.probing() for provider in awake)
+
+    def trouble(self) -> str:
+        """What is wrong with the providers, for an operator; empty while all of them work."""
+        return "; ".join(f"{provider.name}: {words}" for provider in self._providers if (words := provider.trouble()))
+
+    def _working(self, job: Job) -> list[Provider]:
+        """The providers to try, those last that a message which failed before had better not probe.
+
+        When all of them rest, each still says for itself why not.
+        """
+        awake = [provider for provider in self._providers if not provider.pause()] or list(self._providers)
+        return sorted(awake, key=lambda provider: not job.fresh and provider.probing())

@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from mailer_svc.domain import Channel, Job, Lane, LaneLimits, Outcome, Result, RetryRule, State, Step, next_step
-from mailer_svc.ports import DeliveryQueue, Hints, Journal, Meter, Settlement
+from mailer_svc.ports import AWAY, DeliveryQueue, Hints, Journal, Meter, Settlement
 from mailer_svc.service.accepting import topic
 from mailer_svc.service.lane import ProviderLane
 from tocsin.background import Background, Wake, worked
@@ -25,6 +25,7 @@ from tocsin.errors import TocsinError
 _log = logging.getLogger(__name__)
 _BUFFER = 200
 _SWEEP = 500
+_PROBES = 3  # as many as a half-open circuit lets pass
 _AWAY_SECONDS = 0.5
 _SETTLE_SECONDS = 5.0  # what is known is worth more than a quick end
 
@@ -34,14 +35,14 @@ class SendingRule:
     """How the engine works; times in seconds.
 
     Attributes:
-        retry: when and how often a message is tried again.
+        retry: when and how often a message is tried again, by lane.
         lease: a claim ends after this unless renewed; what a dead replica held is taken over then.
         poll: how often to look for due messages when nobody says that there are any.
         drain: how long `Sender.stop` waits for attempts under way.
         sole: no other process uses the database, so at start whatever is claimed was claimed by a predecessor that is dead.
     """
 
-    retry: RetryRule
+    retry: Mapping[Lane, RetryRule]
     lease: float = 30.0
     poll: float = 1.0
     drain: float
@@ -100,6 +101,15 @@ class Sender:
         """Says that something may be due."""
         self._wake.set()
 
+    async def waiting(self) -> float | None:
+        """For how many seconds the first of the queue has been due; 0: it is not yet; None: none waits."""
+        head = await self._queue.head()
+        return None if head is None else max(0.0, (self._clock.micros() - head) / 1e6)
+
+    def trouble(self) -> str:
+        """What is wrong with the providers, for an operator; empty while all of them work."""
+        return self._providers.trouble()
+
     async def start(self) -> None:
         """Takes up what waits."""
         if not self._stopping:
@@ -143,16 +153,28 @@ class Sender:
                 await self._wake.wait(min(pause or self._rule.poll, self._rule.poll))
 
     async def _claim(self) -> bool:
-        """Claims for each lane that has something due and room; True if there may be more right now."""
-        rooms = {lane: _BUFFER - len(jobs) for lane, jobs in self._ready.items() if len(jobs) <= _BUFFER // 2}
-        now = self._clock.micros()
+        """Claims for each lane that has something due and room; True if there may be more right now.
+
+        While no provider is known to work, a few at a time, and those first that were not refused before.
+        """
+        if not self._providers.probing():
+            return await self._claim_some(_BUFFER)
+        if not await self._claim_some(_PROBES, fresh=True):
+            await self._claim_some(_PROBES)
+        return False
+
+    async def _claim_some(self, most: int, *, fresh: bool = False) -> bool:
+        """Claims up to ``most`` for each lane; True if one of them gave as many as it could take, or a probe was found."""
+        rooms = {lane: min(most, _BUFFER - len(jobs)) for lane, jobs in self._ready.items() if len(jobs) <= _BUFFER // 2}
+        now, lease = self._clock.micros(), round(self._rule.lease * 1e6)
         more = False
-        for lane in await self._queue.due_lanes(now=now) if rooms else ():
+        for lane in await self._queue.due_lanes(now=now, fresh=fresh) if rooms else ():
             room = rooms.get(lane, 0)
             if not room:
                 continue
-            jobs = await self._queue.claim_due(owner=self._owner, lane=lane, limit=room, now=now, lease=round(self._rule.lease * 1e6))
-            more = more or len(jobs) == room
+            jobs, unreadable = await self._queue.claim_due(owner=self._owner, lane=lane, limit=room, now=now, lease=lease, fresh=fresh)
+            self._meter.settled(Channel.EMAIL.value, State.DEAD, unreadable)
+            more = more or (bool(jobs) if fresh else len(jobs) == room)
             self._held.update((job.id, job) for job in jobs)
             async with self._changed:
                 self._ready[lane].extend(jobs)
@@ -206,16 +228,24 @@ class Sender:
             self._held.pop(job.id, None)  # what could not be stored is told by its lease, which nobody renews any more
 
     async def _store(self, job: Job, outcome: Outcome, provider: str) -> None:
-        step = next_step(job, outcome, rule=self._rule.retry, now=self._clock.micros(), draw=self._draw)
+        step = next_step(job, outcome, rule=self._rule.retry[job.lane], now=self._clock.micros(), draw=self._draw)
         settlement = Settlement(job=job, step=step, provider=provider)
         while True:
             try:
                 kept = await self._journal.settle(settlement)
                 break
-            except TocsinError as error:
+            except AWAY as error:
                 # What happened has happened; it is told to the database as soon as there is one.
                 _log.warning("outcome not stored yet", extra={"delivery": job.id, "error": error.message})
                 await self._clock.sleep(_AWAY_SECONDS)
+            except Exception as error:  # noqa: BLE001 - what can never be stored must not be attempted for ever
+                _log.error("outcome cannot be stored", extra={"delivery": job.id}, exc_info=error)
+                handed_over = outcome.result in (Result.SENT, Result.UNKNOWN)
+                step = replace(step, state=State.OUTCOME_UNKNOWN if handed_over else State.DEAD, wait=None)
+                detail = f"its outcome cannot be stored: {type(error).__name__}: {error}"
+                await self._safely(self._queue.bury(job.id, state=step.state, now=self._clock.micros(), detail=detail))
+                kept = True
+                break
         if kept:
             self._tell(job, step)
             await self._hints.publish(topic(job.tenant))
@@ -236,7 +266,7 @@ class Sender:
 
     async def _sweep(self) -> None:
         now = self._clock.micros()
-        wait = round(self._rule.retry.wait(1, self._draw) * 1e6)
+        wait = round(self._rule.retry[Lane.NORMAL].wait(1, self._draw, result=Result.LOST) * 1e6)
         while await self._queue.expire_handed_over(now=now, wait=wait, limit=_SWEEP) == _SWEEP:
             pass
         for lane, count in (await self._queue.depths()).items():

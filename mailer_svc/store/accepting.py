@@ -65,7 +65,7 @@ def _delivery_row(item: NewDelivery, now: int) -> Row:
     identity = (item.id, item.tenant, item.firing, item.alarm, item.channel.value, item.to, item.content.subject, int(item.lane))
     state = (int(State.SENT if sent else State.ACCEPTED), int(sent), 0)  # state, attempts, deferrals
     times = (now, now, None, None if sent else now)  # created, updated, next_attempt, due
-    return (*identity, *state, item.message_id, item.resend, item.traceparent, *times, "", 0)  # ... owner, epoch
+    return (*identity, *state, item.message_id, item.resend, item.traceparent, *times, "", 0, 0)  # ... owner, epoch, since
 
 
 def _event_row(item: NewDelivery, change: int, number: int, now: int) -> Row:

@@ -1,17 +1,21 @@
 """The deliveries that wait for a sender, taken by claims that end by themselves."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, insert, literal, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import WAITING, Content, Job, Lane, State
+from mailer_svc.domain import WAITING, Content, Job, Lane, State, printable
+from mailer_svc.ports import AWAY, Claim
 from mailer_svc.store.bulk import BulkInsert, Row
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.tables import contents, deliveries, events
 from tocsin.database import Database
 
+_log = logging.getLogger(__name__)
+_DETAIL = 500
 _WAITING = [int(state) for state in WAITING]
 _JOB = (
     deliveries.c.id,
@@ -24,6 +28,7 @@ _JOB = (
     deliveries.c.attempts,
     deliveries.c.deferrals,
     deliveries.c.created,
+    deliveries.c.since,
     deliveries.c.resend,
     deliveries.c.traceparent,
 )
@@ -38,14 +43,50 @@ class SqlDeliveryQueue:
         self._database = database
         self._order = order
         self._events = BulkInsert(events, sqlite=database.dialect == "sqlite")
-        self._claim = _claim()
+        due, new = (_due_ids(fresh=fresh).with_for_update(skip_locked=True).cte("due_now") for fresh in (False, True))
+        self._claim = _claim(deliveries.c.id.in_(select(due.c.id)))
+        self._claim_fresh = _claim(deliveries.c.id.in_(select(new.c.id)))
+        self._claim_one = _claim(_one_due())
 
-    async def claim_due(self, *, owner: str, lane: Lane, limit: int, now: int, lease: int) -> list[Job]:
+    async def claim_due(self, *, owner: str, lane: Lane, limit: int, now: int, lease: int, fresh: bool = False) -> Claim:
         """Takes up to ``limit`` due deliveries for ``owner`` until ``now + lease``, the longest due first."""
         values = {"claimant": owner, "claim_lane": int(lane), "most": limit, "now": now, "until": now + lease}
+        statement = self._claim_fresh if fresh else self._claim
+        try:
+            return Claim(await self._take(statement, values))
+        except AWAY:
+            raise
+        except Exception as error:  # noqa: BLE001 - a row that cannot be read is found and ended; the others are taken
+            _log.error("deliveries not readable, taken one by one", exc_info=error)
+        async with self._database.read() as connection:
+            ids = list((await connection.execute(_due_ids(fresh=fresh), values)).scalars())
+        jobs, unreadable = list[Job](), 0
+        for identity in ids:
+            try:
+                jobs += await self._take(self._claim_one, {"one": identity, **values})
+            except AWAY:
+                raise
+            except Exception as error:  # noqa: BLE001 - see above
+                unreadable += 1
+                await self.bury(identity, state=State.DEAD, now=now, detail=f"its row cannot be read: {type(error).__name__}: {error}")
+        return Claim(jobs, unreadable)
+
+    async def _take(self, statement: Any, values: Mapping[str, Any]) -> list[Job]:
         async with self._database.transaction() as connection:
-            claimed = (await connection.execute(self._claim, values)).all()
-        return sorted(map(_job, claimed), key=lambda job: job.created)
+            claimed = (await connection.execute(statement, values)).all()
+            return sorted(map(_job, claimed), key=lambda job: job.created)
+
+    async def bury(self, identity: str, *, state: State, now: int, detail: str) -> None:
+        """Ends a delivery as ``state`` whatever its row holds; nothing of it is read."""
+        ended = {"state": int(state), "updated": now, "next_attempt": None, "due": None, "owner": "", "epoch": deliveries.c.epoch + 1}
+        texts = {"provider": "", "detail": printable(detail)[:_DETAIL]}
+        async with self._database.transaction() as connection:
+            numbers = {"change": await self._order.begin(connection), "number": 0, "at": now, "state": int(state), "attempts": 0, "code": 0}
+            await connection.execute(update(deliveries).where(deliveries.c.id == identity).values(ended))
+            fixed = {name: literal(value) for name, value in (*numbers.items(), *texts.items())}
+            copied = {"delivery": deliveries.c.id, "tenant": deliveries.c.tenant, **fixed}
+            row = select(*copied.values()).where(deliveries.c.id == identity)
+            await connection.execute(insert(events).from_select(list(copied), row))
 
     async def renew(self, *, owner: str, ids: Sequence[str], until: int) -> None:
         """Prolongs the claims of ``owner`` that still stand."""
@@ -69,10 +110,29 @@ class SqlDeliveryQueue:
 
     async def expire_handed_over(self, *, now: int, wait: int, limit: int) -> int:
         """Ends deliveries whose sender vanished after the point of no return; those that may be sent again wait until ``now + wait``."""
+        vanished = and_(deliveries.c.due <= now, deliveries.c.state == int(State.SENDING))
+        try:
+            return await self._expire_some(vanished, now=now, wait=wait, limit=limit)
+        except AWAY:
+            raise
+        except Exception as error:  # noqa: BLE001 - as in `claim_due`
+            _log.error("deliveries not readable, ended one by one", exc_info=error)
+        async with self._database.read() as connection:
+            ids = list((await connection.execute(select(deliveries.c.id).where(vanished).limit(limit))).scalars())
+        for identity in ids:
+            try:
+                await self._expire_some(and_(vanished, deliveries.c.id == identity), now=now, wait=wait, limit=1)
+            except AWAY:
+                raise
+            except Exception as error:  # noqa: BLE001 - as in `claim_due`
+                await self.bury(identity, state=State.OUTCOME_UNKNOWN, now=now, detail=f"{_VANISHED}; its row cannot be read: {error}")
+        return len(ids)
+
+    async def _expire_some(self, vanished: ColumnElement[bool], *, now: int, wait: int, limit: int) -> int:
         async with self._database.transaction() as connection:
             query = (
                 select(deliveries.c.id, deliveries.c.tenant, deliveries.c.attempts, deliveries.c.resend)
-                .where(deliveries.c.due <= now, deliveries.c.state == int(State.SENDING))
+                .where(vanished)
                 .order_by(deliveries.c.due)
                 .limit(limit)
                 .with_for_update(skip_locked=True)
@@ -102,9 +162,9 @@ class SqlDeliveryQueue:
             ]
         await self._events.insert(connection, entries)
 
-    async def due_lanes(self, *, now: int) -> list[Lane]:
-        """The lanes in which something is due, the most urgent first."""
-        waiting = and_(deliveries.c.due <= now, deliveries.c.state.in_(_WAITING))
+    async def due_lanes(self, *, now: int, fresh: bool = False) -> list[Lane]:
+        """The lanes in which something is due, the most urgent first; with ``fresh`` something that was never attempted."""
+        waiting = and_(deliveries.c.due <= now, deliveries.c.state.in_(_WAITING), *_only(fresh=fresh))
         query = select(*(select(deliveries.c.id).where(deliveries.c.lane == int(lane), waiting).exists() for lane in Lane))
         async with self._database.read() as connection:
             found = (await connection.execute(query)).one()
@@ -114,26 +174,44 @@ class SqlDeliveryQueue:
         """How many deliveries wait or are under way, by lane."""
         query = select(deliveries.c.lane, func.count()).where(deliveries.c.due.is_not(None)).group_by(deliveries.c.lane)
         async with self._database.read() as connection:
-            counted = {Lane(lane): int(count) for lane, count in await connection.execute(query)}
+            counted = {int(lane): int(count) for lane, count in await connection.execute(query)}
         return {lane: counted.get(lane, 0) for lane in Lane}
 
+    async def head(self) -> int | None:
+        """When the delivery was or is due that comes first; None when none waits."""
+        waiting = deliveries.c.state.in_(_WAITING)
+        oldest = (select(func.min(deliveries.c.due)).where(deliveries.c.lane == int(lane), waiting) for lane in Lane)
+        async with self._database.read() as connection:
+            found = [due for due in (await connection.execute(select(*(query.scalar_subquery() for query in oldest)))).one() if due]
+        return min(found, default=None)
 
-def _claim() -> Any:
-    due = (
+
+def _only(*, fresh: bool) -> tuple[ColumnElement[bool], ...]:
+    return (deliveries.c.attempts == 0,) if fresh else ()
+
+
+def _due_ids(*, fresh: bool) -> Select[Any]:
+    return (
         select(deliveries.c.id)
         .where(
             deliveries.c.lane == bindparam("claim_lane"),
             deliveries.c.due <= bindparam("now"),
             deliveries.c.state.in_([literal_column(str(state)) for state in _WAITING]),
+            *_only(fresh=fresh),
         )
         .order_by(deliveries.c.due)
         .limit(bindparam("most"))
-        .with_for_update(skip_locked=True)
-        .cte("due_now")
     )
+
+
+def _one_due() -> Any:
+    return deliveries.c.id.in_([bindparam("one")]) & (deliveries.c.due <= bindparam("now")) & deliveries.c.state.in_(_WAITING)
+
+
+def _claim(chosen: Any) -> Any:
     return (
         update(deliveries)
-        .where(deliveries.c.id.in_(select(due.c.id)))
+        .where(chosen)
         .values(epoch=deliveries.c.epoch + 1, owner=bindparam("claimant"), due=bindparam("until"))
         .returning(*_JOB, _body(contents.c.text), _body(contents.c.html))
     )
@@ -158,9 +236,10 @@ def _job(row: Any) -> Job:
         to=row.recipient,
         content=Content(row.subject, row.text, row.html),
         message_id=row.message_id,
-        attempts=row.attempts,
-        deferrals=row.deferrals,
-        created=row.created,
-        resend=row.resend,
+        attempts=int(row.attempts),
+        deferrals=int(row.deferrals),
+        created=int(row.created),
+        since=int(row.since or row.created),
+        resend=bool(row.resend),
         traceparent=row.traceparent,
     )

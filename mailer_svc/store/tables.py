@@ -28,6 +28,8 @@ deliveries = Table(
     Column("due", BigInteger),
     Column("owner", Text, nullable=False),
     Column("epoch", Integer, nullable=False),
+    # Attempts go on until so long after this; 0: after ``created``.
+    Column("since", BigInteger, nullable=False, server_default=text("0")),
     Index("ix_deliveries_tenant_created", "tenant", "created", "id"),
     Index("ix_deliveries_tenant_firing", "tenant", "firing"),
     Index("ix_deliveries_due", "lane", "due", sqlite_where=text("due IS NOT NULL"), postgresql_where=text("due IS NOT NULL")),

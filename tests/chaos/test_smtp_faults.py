@@ -25,8 +25,8 @@ SETTINGS = {
     "COMMAND_TIMEOUT_SECONDS": "0.5",
     "END_TIMEOUT_SECONDS": "1",
 }
-NOT_NOW = [(Stage.CONNECT, 421), (Stage.MAIL, 451), (Stage.RCPT, 450), (Stage.DATA, 451), (Stage.END, 452)]
-NEVER = [(Stage.MAIL, 553), (Stage.RCPT, 550), (Stage.DATA, 554), (Stage.END, 554)]
+NOT_NOW = [(Stage.CONNECT, 421), (Stage.MAIL, 451), (Stage.MAIL, 553), (Stage.RCPT, 450), (Stage.DATA, 451), (Stage.END, 452)]
+NEVER = [(Stage.RCPT, 550), (Stage.DATA, 554), (Stage.END, 554)]
 SILENCE = [Stage.CONNECT, Stage.MAIL, Stage.DATA, Stage.BODY, Stage.END]
 # Before, during and after DATA.
 CUTS = [Stage.CONNECT, Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.BODY, Stage.END]

@@ -20,8 +20,9 @@ from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
 
-Check = Callable[[], Awaitable[None]]
-"""Returns when the dependency works; raises `Degraded` when something optional does not, anything else when work is impossible."""
+Check = Callable[[], Awaitable[str | None]]
+"""Returns when the dependency works, with what there is to tell of it all the same; raises `Degraded` when something optional does not
+work, anything else when work is impossible."""
 
 _CHECK_SECONDS = 5.0
 # Numbers of HealthCheckResponse.ServingStatus, which the stubs leave untyped.
@@ -44,9 +45,9 @@ class Degraded(Unavailable):
 def optional(check: Check) -> Check:
     """A check of something that the service can do without: its failure degrades, and does not stop, the service."""
 
-    async def run() -> None:
+    async def run() -> str | None:
         try:
-            await check()
+            return await check()
         except TocsinError as error:
             raise Degraded(error.message) from error
 
@@ -65,7 +66,7 @@ def working(backgrounds: Backgrounds) -> Check:
 
 @dataclass(frozen=True, slots=True)
 class DependencyHealth:
-    """The health of one dependency, and why it is not healthy."""
+    """The health of one dependency, and why it is not healthy, or what else there is to tell."""
 
     name: str
     health: Health
@@ -207,7 +208,7 @@ class HealthMonitor:
     async def _ask(self, name: str, check: Check) -> DependencyHealth:
         try:
             async with asyncio.timeout(_CHECK_SECONDS):
-                await check()
+                detail = await check()
         except Degraded as error:
             return DependencyHealth(name, Health.DEGRADED, error.message)
         except TocsinError as error:
@@ -217,4 +218,4 @@ class HealthMonitor:
         except Exception as error:  # noqa: BLE001 - a check that breaks says that the dependency does not work, never that polling ends
             _log.error("health check failed", dependency=name, exc_info=error)
             return DependencyHealth(name, Health.UNAVAILABLE, type(error).__name__)
-        return DependencyHealth(name, Health.HEALTHY)
+        return DependencyHealth(name, Health.HEALTHY, detail or "")

@@ -14,45 +14,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
-from enum import Enum, StrEnum
 from typing import cast
 
+from tocsin.testing.smtp_script import Action, Raw, Reply, Rule, Stage, Trouble, label
 from tocsin.testing.waiting import eventually
 
 _MAX_LINE_BYTES = 4096
 _END = b"\r\n.\r\n"
 
-
-class Stage(StrEnum):
-    """The points of a session at which a script can step in; BODY is the first part of the content, END the final dot."""
-
-    CONNECT = "CONNECT"
-    EHLO = "EHLO"
-    AUTH = "AUTH"
-    MAIL = "MAIL"
-    RCPT = "RCPT"
-    DATA = "DATA"
-    BODY = "BODY"
-    END = "END"
-
-
-class Trouble(Enum):
-    """What a server can do instead of replying. At END it has taken the message all the same: the client cannot know."""
-
-    HANG = "say nothing more"
-    CUT = "close the connection"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A reply line; at CONNECT and END, and for every command, a code from 400 on means that nothing was taken."""
-
-    code: int
-    text: str
-
-    def encode(self) -> bytes:
-        """The line on the wire."""
-        return f"{self.code} {self.text}\r\n".encode()
+__all__ = ["Raw", "Received", "Reply", "SmtpSink", "Stage", "Trouble"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +40,13 @@ class Received:
 
 
 @dataclass(slots=True)
-class _Rule:
-    stage: Stage
-    action: Reply | Trouble
-    times: int | None
-    when: Callable[[str], bool]
-
-
-@dataclass(slots=True)
 class _State:
     """What the sessions of one server share."""
 
     credentials: str
     tls: ssl.SSLContext | None
     implicit: bool
-    rules: list[_Rule] = field(default_factory=list[_Rule])
+    rules: list[Rule] = field(default_factory=list[Rule])
     messages: list[Received] = field(default_factory=list[Received])
     taken: int = 0
     keep: bool = True
@@ -92,14 +54,14 @@ class _State:
     injected: Counter[str] = field(default_factory=Counter[str])
     open: "set[_Session]" = field(default_factory=lambda: set[_Session]())
 
-    def action(self, stage: Stage, line: str = "") -> Reply | Trouble | None:
+    def action(self, stage: Stage, line: str = "") -> Action | None:
         """What the script says, once it is asked."""
         for rule in self.rules:
             if rule.stage is stage and rule.when(line):
                 rule.times = None if rule.times is None else rule.times - 1
                 if rule.times is not None and rule.times <= 0:
                     self.rules.remove(rule)
-                self.injected[_label(stage, rule.action)] += 1
+                self.injected[label(stage, rule.action)] += 1
                 return rule.action
         return None
 
@@ -107,10 +69,6 @@ class _State:
         self.taken += 1
         if self.keep:
             self.messages.append(received)
-
-
-def _label(stage: Stage, action: Reply | Trouble) -> str:
-    return f"{stage.value} {action.code if isinstance(action, Reply) else action.name}"
 
 
 class SmtpSink:
@@ -187,9 +145,7 @@ class SmtpSink:
             session.cut()
         return not self._state.open
 
-    def script(
-        self, stage: Stage, action: Reply | Trouble, *, times: int | None = 1, when: Callable[[str], bool] = lambda _line: True
-    ) -> None:
+    def script(self, stage: Stage, action: Action, *, times: int | None = 1, when: Callable[[str], bool] = lambda _line: True) -> None:
         """Does ``action`` at a stage instead of what it would do; earlier scripts come first.
 
         Args:
@@ -198,7 +154,7 @@ class SmtpSink:
             times: how often; None: for ever.
             when: looks at the command line (empty at CONNECT, BODY and END) and says whether this script applies.
         """
-        self._state.rules.append(_Rule(stage, action, times, when))
+        self._state.rules.append(Rule(stage, action, times, when))
 
     def clear(self) -> None:
         """Forgets scripts and messages."""
@@ -231,6 +187,7 @@ class _Session(asyncio.Protocol):
         self._sender: str | None = None
         self._recipients: list[str] = []
         self._upgrade: asyncio.Task[None] | None = None
+        self._speech: asyncio.Task[None] | None = None
         self._commands: dict[str, Callable[[str], Reply | bytes]] = {
             "MAIL": self._mail,
             "RCPT": self._rcpt,
@@ -253,6 +210,8 @@ class _Session(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._state.open.discard(self)
+        if self._speech is not None:
+            self._speech.cancel()
 
     def data_received(self, data: bytes) -> None:
         if self._hung:
@@ -270,11 +229,15 @@ class _Session(asyncio.Protocol):
         """Closes the connection without a word."""
         self._transport.abort()
 
-    def _do(self, action: Reply | Trouble | bytes) -> None:
+    def _do(self, action: Action | bytes) -> None:
         if action is Trouble.CUT:
             self._transport.close()
         elif action is Trouble.HANG:
             self._hung = True
+        elif isinstance(action, Raw):
+            self._hung = not action.goes_on
+            if not action.say(self._transport):
+                self._speech = asyncio.get_running_loop().create_task(action.speak(self._transport))
         else:
             self._transport.write(action if isinstance(action, bytes) else action.encode())
             if isinstance(action, Reply) and action.code in {221, 421}:
@@ -318,7 +281,7 @@ class _Session(asyncio.Protocol):
         del self._buffer[: end + (len(_END) if end else 3)]
         self._in_body = False
         action = self._state.action(Stage.END) or Reply(250, "2.0.0 taken")
-        if isinstance(action, Trouble) or action.code < 400:
+        if not isinstance(action, Reply) or action.code < 400:
             content = content.removeprefix(b".") if content.startswith(b"..") else content
             self._state.take(Received(self._sender or "", tuple(self._recipients), content.replace(b"\r\n..", b"\r\n.")))
         self._forget()

@@ -88,6 +88,12 @@ class SmtpConnector:
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             client.close()
             raise SmtpFailure(Phase.CONNECT, str(error) or f"not connected within {server.connect_seconds:g} s") from error
+        except Exception as error:
+            client.close()  # the library stumbled over what the server says
+            raise SmtpFailure(Phase.CONNECT, f"not understood: {type(error).__name__}: {error}") from error
+        except BaseException:
+            client.close()
+            raise
         return self._take_over(client)
 
     def _take_over(self, client: aiosmtplib.SMTP) -> SmtpSession:

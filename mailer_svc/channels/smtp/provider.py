@@ -1,12 +1,14 @@
 """The SMTP server as a provider: a breaker around each attempt, and an outcome for each."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from mailer_svc.channels.mime import MailComposer, Sender
 from mailer_svc.channels.smtp.connect import SmtpConnector
 from mailer_svc.channels.smtp.pool import SmtpPool
-from mailer_svc.channels.smtp.replies import NotHandedOver, Phase, Reply, SmtpFailure, is_providers_fault, outcome_of
+from mailer_svc.channels.smtp.replies import NotHandedOver, Phase, Reply, SmtpFailure, counts_against_provider, outcome_of
 from mailer_svc.channels.smtp.session import Envelope, SmtpSession
 from mailer_svc.domain import Job, Outcome, Result
 from tocsin.clock import Clock
@@ -16,7 +18,7 @@ from tocsin.mesh.breaker import Outcome as Health
 
 NAME = "smtp"
 _NO_UTF8 = Outcome(Result.REFUSED, 0, "the address is not ASCII, and the server does not offer SMTPUTF8")
-_BUSY = 421
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class SmtpProvider:
         self._sender = sender
         self._composer = MailComposer(sender=sender)
         self._breaker = breaker
+        self._last_failure = "ordered by an operator"
         self._pool = SmtpPool(connector=connector, clock=clock, idle_seconds=rule.idle_seconds, messages=rule.messages)
 
     @property
@@ -60,21 +63,50 @@ class SmtpProvider:
             return 0.0
         return self._breaker.snapshot().retry_after or 0.0
 
+    def probing(self) -> bool:
+        """Whether it has failed and is not known to work again, so that an attempt is a probe."""
+        return self._breaker.state is not State.CLOSED
+
+    def trouble(self) -> str:
+        """What is wrong with it; empty while it works."""
+        circuit = self._breaker.snapshot()
+        if circuit.state is State.CLOSED:
+            return ""
+        since = f" since {circuit.opened:%Y-%m-%dT%H:%M:%SZ}" if circuit.opened else ""
+        following = f", tried again in {circuit.retry_after:.0f} s" if circuit.retry_after else ""
+        return f"the circuit is {circuit.state.value}{since}{following}; last: {self._last_failure}"
+
     async def send(self, job: Job, *, hand_over: Callable[[], Awaitable[bool]]) -> Outcome:
         """Attempts one mail; never raises for what the server does."""
         try:
             content = self._composer.compose(to=job.to, content=job.content, message_id=job.message_id, created=job.created)
         except InvalidInput as error:
             return Outcome(Result.REFUSED, 0, error.message)
+        except Exception as error:  # noqa: BLE001 - what cannot be written now can never be, and is no reason to stop for the others
+            _log.error("not written as a mail", extra={"delivery": job.id}, exc_info=error)
+            return Outcome(Result.REFUSED, 0, f"cannot be written as a mail: {type(error).__name__}: {error}"[:500])
         envelope = Envelope(self._sender.address, job.to, not (job.to.isascii() and self._sender.address.isascii()))
+        # A probe that is lost in the middle leaves the circuit half open, for another message to try: this one may be why.
+        telling = job.fresh and not self.probing()
         try:
-            async with self._breaker.guard(_health):
+            async with self._breaker.guard(partial(self._health, telling=telling)):
                 reply = await self._attempt(envelope, content, hand_over)
         except SmtpFailure as failure:
             return outcome_of(failure)
         except (TocsinError, NotHandedOver) as error:  # the circuit is open, or the mark could not be stored
             return Outcome(Result.NOT_TRIED, 0, str(error))
         return _NO_UTF8 if reply is None else Outcome(Result.SENT, reply.code, reply.text[:500])
+
+    def _health(self, error: Exception, *, telling: bool) -> Health:
+        """What an attempt that failed says of the server."""
+        counts = counts_against_provider(error, telling=telling) if isinstance(error, SmtpFailure) else None
+        if counts is None:
+            return Health.IGNORED
+        if counts:
+            # Without the words that follow on a recipient: health is shown to people who may not see addresses.
+            early = isinstance(error, SmtpFailure) and error.phase in (Phase.CONNECT, Phase.MAIL)
+            self._last_failure = str(error) if early else "the connection was lost in the middle of a mail"
+        return Health.FAILURE if counts else Health.SUCCESS
 
     async def _attempt(self, envelope: Envelope, content: bytes, hand_over: Callable[[], Awaitable[bool]]) -> Reply | None:
         session = await self._pool.acquire()
@@ -95,15 +127,15 @@ class SmtpProvider:
             if envelope.utf8 and not session.utf8:
                 return None
             return await session.send(envelope, content, hand_over=hand_over)
+        except (SmtpFailure, NotHandedOver):
+            raise
+        except BaseException:
+            session.abort()  # nobody knows where it stands
+            raise
         finally:
             await self._pool.release(session)
 
 
 def _went_stale(failure: SmtpFailure) -> bool:
-    return failure.phase is Phase.MAIL and (failure.reply is None or failure.reply.code == _BUSY)
-
-
-def _health(error: Exception) -> Health:
-    if isinstance(error, SmtpFailure):
-        return Health.FAILURE if is_providers_fault(error) else Health.SUCCESS
-    return Health.IGNORED
+    """Only the sender was named: what stands against it on a connection that was used before may not on a new one."""
+    return failure.phase is Phase.MAIL

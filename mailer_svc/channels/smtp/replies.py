@@ -1,11 +1,14 @@
 """What a server's reply, or its silence, means for the message and for the provider (pure)."""
 
+import re
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
-from mailer_svc.domain import Outcome, Result
+from mailer_svc.domain import Outcome, Result, printable
 
-_DETAIL = 500
+_DETAIL: Final = 500
+_ENHANCED: Final = re.compile(r"[245]\.(\d{1,3})\.\d{1,3}(?!\d)")
 
 
 class Phase(Enum):
@@ -17,6 +20,19 @@ class Phase(Enum):
     DATA = "DATA"
     CONTENT = "sending the content"
     END = "waiting for the answer to the message"
+
+
+class Subject(Enum):
+    """What an enhanced status code is about (RFC 3463, 3): the second of its numbers."""
+
+    OTHER = 0
+    ADDRESS = 1
+    MAILBOX = 2
+    SYSTEM = 3
+    NETWORK = 4
+    PROTOCOL = 5
+    CONTENT = 6
+    POLICY = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +47,13 @@ class Reply:
         """2yz: done."""
         return 200 <= self.code < 300
 
+    @property
+    def subject(self) -> Subject:
+        """What its enhanced status code is about; OTHER without one."""
+        found = _ENHANCED.match(self.text)
+        number = int(found[1]) if found else 0
+        return Subject(number) if number <= Subject.POLICY.value else Subject.OTHER
+
 
 class SmtpFailure(Exception):
     """An attempt that did not end with 250. ``reply`` is the server's; None when the connection broke or timed out."""
@@ -38,8 +61,8 @@ class SmtpFailure(Exception):
     def __init__(self, phase: Phase, detail: str, *, reply: Reply | None = None) -> None:
         self.phase = phase
         self.reply = reply
-        self.detail = detail[:_DETAIL]
-        super().__init__(f"{phase.value}: {detail}")
+        self.detail = printable(detail[:_DETAIL])
+        super().__init__(f"{phase.value}: {self.detail}")
 
     @classmethod
     def refused(cls, phase: Phase, reply: Reply) -> "SmtpFailure":
@@ -51,26 +74,31 @@ class NotHandedOver(Exception):
     """The message is no longer ours to send, or that cannot be known; nothing was sent."""
 
 
-# 421: the service is closing. 454, 530, 534, 535, 538: it wants other credentials or another connection (RFC 4954, 6; RFC 3207, 4).
-_PROVIDER_CODES = frozenset({421, 454, 530, 534, 535, 538})
-# 503: the server lost the thread. That is between it and us; the message deserves another connection.
-_CONFUSED = 503
+_CLOSING: Final = 421
+_PARAMETERS: Final = 555  # RFC 5321, 4.1.1.11: of MAIL, such as SMTPUTF8, which only some messages need
+# 503: the server lost the thread. 530, 534, 535, 538: it wants other credentials (RFC 4954, 6), which only the operator has; asked for at
+# RCPT it means this recipient, as servers do that take mail for their own people from anybody. None of it is the message's fault.
+_NOT_FOR_GOOD: Final = frozenset({503, 530, 534, 535, 538})
+_ABOUT_THE_MESSAGE: Final = frozenset({Subject.ADDRESS, Subject.MAILBOX, Subject.CONTENT})
 
 
 def outcome_of(failure: SmtpFailure) -> Outcome:
     """What a failure means for the message.
 
-    ============================================  ==================================================================
-    before MAIL, whatever it was                  PROVIDER_DOWN: it says nothing about the message, however permanent
-    421, or credentials demanded, at any command  PROVIDER_DOWN
-    4yz at MAIL, RCPT, DATA or after the dot      DEFERRED
-    5yz there                                     REFUSED
-    connection lost or silent before the dot      DEFERRED: without the dot the server has no message (RFC 5321, 4.1.1.4)
-    connection lost or silent after the dot       UNKNOWN (RFC 5321, 4.5.3.2.6 and RFC 1047)
-    ============================================  ==================================================================
+    ==============================================  =================================================================================
+    before MAIL, whatever it was                    PROVIDER_DOWN: it says nothing about the message, however permanent
+    any refusal of MAIL                             PROVIDER_DOWN: only the sender was named, which all messages share
+    5yz at MAIL about its parameters or content     REFUSED (555, x.6.z): this message needed them
+    421 at RCPT or later                            LOST: the server closes; DEFERRED if it is about the address, mailbox or content
+    4yz at RCPT, DATA or after the dot              DEFERRED, whatever else it says: "454 4.7.1 Relay access denied" is one recipient's
+    5yz there                                       REFUSED; DEFERRED where it asks for credentials or lost the thread
+    anything else there                             LOST; UNKNOWN after the dot
+    connection lost or silent before the dot        LOST: without the dot the server has no message (RFC 5321, 4.1.1.4)
+    connection lost or silent after the dot         UNKNOWN (RFC 5321, 4.5.3.2.6 and RFC 1047)
+    ==============================================  =================================================================================
     """
     reply = failure.reply
-    code = reply.code if reply else 0
+    code = reply.code if reply and 0 < reply.code < 1000 else 0
     return Outcome(_result(failure.phase, reply), code, f"{failure.phase.value}: {failure.detail}"[:_DETAIL])
 
 
@@ -78,16 +106,33 @@ def _result(phase: Phase, reply: Reply | None) -> Result:
     if phase is Phase.CONNECT:
         return Result.PROVIDER_DOWN
     if reply is None:
-        return Result.UNKNOWN if phase is Phase.END else Result.DEFERRED
-    if reply.code in _PROVIDER_CODES:
-        return Result.PROVIDER_DOWN
-    if 500 <= reply.code < 600 and reply.code != _CONFUSED:
-        return Result.REFUSED
-    if 400 <= reply.code < 500 or phase is not Phase.END or reply.code == _CONFUSED:
+        return Result.UNKNOWN if phase is Phase.END else Result.LOST
+    permanent = 500 <= reply.code < 600
+    if phase is Phase.MAIL:
+        needed = reply.code == _PARAMETERS or reply.subject is Subject.CONTENT
+        return Result.REFUSED if permanent and needed else Result.PROVIDER_DOWN
+    if reply.code == _CLOSING:
+        return Result.DEFERRED if reply.subject in _ABOUT_THE_MESSAGE else Result.LOST
+    if permanent:
+        return Result.DEFERRED if reply.code in _NOT_FOR_GOOD else Result.REFUSED
+    if 400 <= reply.code < 500:
         return Result.DEFERRED
-    return Result.UNKNOWN  # neither yes nor no to the message itself
+    return Result.UNKNOWN if phase is Phase.END else Result.LOST  # neither yes nor no to the message itself
 
 
-def is_providers_fault(failure: SmtpFailure) -> bool:
-    """Whether a failure says that the provider does not work, so that its breaker has to count it."""
-    return failure.reply is None or _result(failure.phase, failure.reply) in (Result.PROVIDER_DOWN, Result.UNKNOWN)
+def counts_against_provider(failure: SmtpFailure, *, telling: bool) -> bool | None:
+    """Whether a failure says that the provider does not work, so that its breaker has to count it; None: it says nothing of that.
+
+    What a server says of a recipient or of a message never counts. A connection that is lost in the middle counts once for each message:
+    the message may be why.
+
+    Args:
+        failure: how the attempt ended.
+        telling: whether a loss in the middle says something: it was the first attempt at this message, and no probe.
+    """
+    result = _result(failure.phase, failure.reply)
+    if result is Result.PROVIDER_DOWN:
+        return True
+    if result in (Result.LOST, Result.UNKNOWN):
+        return True if telling else None
+    return False

@@ -11,10 +11,12 @@ from mailer_svc.channels.smtp.replies import NotHandedOver, Phase, Reply, SmtpFa
 
 _LINE: Final = re.compile(rb"(\d{3})([ -]?)([^\r\n]*)\r?\n")
 _MAX_REPLY: Final = 64 * 1024
+_MAX_UNREAD: Final = 16  # replies that nobody waits for: more than any pipeline of ours asks for
 # Up to this size the content and its final dot are one packet to the kernel, and nothing could be learned between the two.
 _WHOLE: Final = 64 * 1024
 _STEPS: Final = (Phase.MAIL, Phase.RCPT, Phase.DATA)
 _DATA_OK: Final = 354
+_CLOSING: Final = 421
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,9 @@ class SmtpSession(asyncio.Protocol):
             NotHandedOver: ``hand_over`` said no; the connection is closed, which takes the message back.
         """
         self.sent += 1
+        self._expect_silence(Phase.MAIL)
         await self._open(envelope)
+        self._expect_silence(Phase.DATA)
         try:
             allowed = await hand_over()
         except BaseException:
@@ -83,6 +87,7 @@ class SmtpSession(asyncio.Protocol):
         if not allowed:
             self.abort()
             raise NotHandedOver
+        self._expect_silence(Phase.CONTENT)
         return await self._content(content.replace(b"\r\n.", b"\r\n.."))
 
     async def quit(self) -> None:
@@ -140,9 +145,24 @@ class SmtpSession(asyncio.Protocol):
         return failure
 
     def _refusal(self, phase: Phase, reply: Reply) -> SmtpFailure:
-        if reply.code == 421:
-            self.abort()  # RFC 5321, 3.8: the server is closing, too
+        # RFC 5321, 3.8: with 421 the server is closing, too. A reply that is no refusal means that the two of us are not in step.
+        if reply.code == _CLOSING or not 400 <= reply.code < 600:
+            self.abort()
         return SmtpFailure.refused(phase, reply)
+
+    def _expect_silence(self, phase: Phase) -> None:
+        """Nothing was asked, so a reply would be taken for the answer to what is said next.
+
+        Raises:
+            SmtpFailure: the server speaks unasked, or is gone.
+        """
+        if self.usable:
+            return
+        early = self._replies.popleft() if self._replies else None
+        self._violate("the server spoke before it was asked")
+        if early is not None and 400 <= early.code < 600:
+            raise SmtpFailure.refused(phase, early)
+        raise SmtpFailure(phase, self._broken)
 
     async def _content(self, content: bytes) -> Reply:
         if len(content) <= _WHOLE:
@@ -150,6 +170,7 @@ class SmtpSession(asyncio.Protocol):
         else:
             self._write(content, Phase.CONTENT)
             await self._drained()
+            self._expect_silence(Phase.CONTENT)
             self._write(b".\r\n", Phase.CONTENT)
         reply = await self._reply(Phase.END, self._timeouts.end)
         self._in_transaction = False
@@ -195,6 +216,8 @@ class SmtpSession(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parses complete lines into replies."""
+        if self._broken:
+            return
         self._buffer += data
         while (end := self._buffer.find(b"\n")) >= 0:
             line = _LINE.fullmatch(self._buffer[: end + 1])
@@ -205,8 +228,11 @@ class SmtpSession(asyncio.Protocol):
             if line[2] != b"-":
                 self._replies.append(Reply(int(line[1]), " ".join(self._text)))
                 self._text.clear()
+                if len(self._replies) > _MAX_UNREAD:
+                    self._violate("the server speaks unasked")
+                    return
             del self._buffer[: end + 1]
-        if len(self._buffer) + sum(map(len, self._text)) > _MAX_REPLY:
+        if len(self._buffer) + sum(len(line) + 1 for line in self._text) > _MAX_REPLY:
             self._violate("the server's reply is too long")
         elif self._replies:
             self._wake()
@@ -226,6 +252,8 @@ class SmtpSession(asyncio.Protocol):
             writable.set_result(None)
 
     def _violate(self, reason: str) -> None:
+        self._buffer.clear()
+        self._text.clear()
         self._break(reason)
         self._transport.abort()
 

@@ -16,6 +16,7 @@ from tocsin.api.mailer.v1 import (
     template_service_pb2,
     template_service_pb2_grpc,
 )
+from tocsin.api.mesh.v1 import mesh_service_pb2, mesh_service_pb2_grpc
 from tocsin.clock import Clock, SystemClock
 from tocsin.config import ServiceSettings
 from tocsin.lifecycle import App
@@ -68,6 +69,7 @@ class Rig:
         gateway: Any = self._mesh("gateway").channel("mailer_svc")
         self.deliveries: Any = delivery_service_pb2_grpc.DeliveryServiceStub(gateway)
         self.templates: Any = template_service_pb2_grpc.TemplateServiceStub(gateway)
+        self.mesh: Any = mesh_service_pb2_grpc.MeshServiceStub(gateway)
         self.inbox: Any = inbox_service_pb2_grpc.InboxServiceStub(gateway)
         processor: Any = self._mesh("processor_svc").channel("mailer_svc")
         self.processor: Any = delivery_service_pb2_grpc.DeliveryServiceStub(processor)
@@ -113,6 +115,12 @@ class Rig:
         """One delivery."""
         with self.user(tenant):
             return await self.deliveries.GetDelivery(delivery_service_pb2.GetDeliveryRequest(name=name))
+
+    async def health(self) -> dict[str, tuple[str, str]]:
+        """What the mailer says of what it needs: health and detail, by name."""
+        status = await self.mesh.GetStatus(mesh_service_pb2.GetStatusRequest())
+        names = mesh_service_pb2.Status.Health
+        return {item.name: (names.Name(item.health), item.detail) for item in status.dependencies}
 
     async def settled(self, name: str, state: "delivery_service_pb2.Delivery.State.ValueType") -> delivery_service_pb2.Delivery:
         """The delivery, once it is ``state``."""

@@ -1,5 +1,7 @@
 """Identity, addresses, subjects, and what follows from an attempt."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +23,7 @@ from mailer_svc.domain import (
     normal_address,
 )
 
-RULE = RetryRule(max_deferrals=3, initial=4.0, longest=60.0, expiry=1000.0)
+RULE = RetryRule(max_deferrals=3, initial=4.0, longest=90.0, expiry=1000.0)
 texts = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30)
 
 
@@ -38,6 +40,7 @@ def job(attempts: int = 0, deferrals: int = 0, *, resend: bool = False) -> Job:
         attempts=attempts,
         deferrals=deferrals,
         created=0,
+        since=0,
         resend=resend,
         traceparent="",
     )
@@ -52,6 +55,9 @@ def job(attempts: int = 0, deferrals: int = 0, *, resend: bool = False) -> Job:
         (job(), Result.DEFERRED, 1, State.RETRYING, 1, 1, 4.0),
         (job(1, 1), Result.DEFERRED, 1, State.RETRYING, 2, 2, 8.0),
         (job(2, 2), Result.DEFERRED, 1, State.DEAD, 3, 3, None),
+        (job(9, 0), Result.DEFERRED, 1, State.RETRYING, 10, 1, 4.0),
+        (job(2, 0), Result.LOST, 1, State.RETRYING, 3, 0, 16.0),
+        (job(9, 2), Result.LOST, 1, State.RETRYING, 10, 2, 90.0),
         (job(9, 2), Result.PROVIDER_DOWN, 1, State.RETRYING, 10, 2, 60.0),
         (job(99, 2), Result.PROVIDER_DOWN, 999, State.RETRYING, 100, 2, 60.0),
         (job(99, 2), Result.PROVIDER_DOWN, 1000, State.DEAD, 100, 2, None),
@@ -67,6 +73,21 @@ def test_what_follows_from_an_attempt(
     """A provider that is away costs no life, a deferral does, time ends everything, and an unknown outcome obeys the resend policy."""
     step = next_step(given_job, Outcome(result, 1, "words"), rule=RULE, now=seconds * 1_000_000, draw=lambda: 1.0)
     assert (step.state, step.attempts, step.deferrals, step.wait) == (state, attempts, deferrals, wait)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 4.0], ids=["critical", "normal", "bulk"])
+def test_by_default_a_mail_that_is_put_off_lives_for_days(factor: float) -> None:
+    """RFC 5321, 4.5.4.1: a greylisted mail is tried again soon, then every half hour or so, and is dead after four days at the earliest."""
+    rule, now, waits, mail = RetryRule().times(factor), 0.0, list[float](), job()
+    while (step := next_step(mail, Outcome(Result.DEFERRED, 450), rule=rule, now=round(now * 1e6), draw=lambda: 1.0)).wait is not None:
+        waits.append(step.wait)
+        now += step.wait
+        mail = replace(mail, attempts=step.attempts, deferrals=step.deferrals)
+    assert step.state is State.DEAD
+    assert now >= 4 * 86400
+    assert waits[0] <= 300
+    assert max(waits) <= 7200
+    assert waits == sorted(waits)
 
 
 @given(st.integers(1, 1000), st.floats(0, 1))
