@@ -18,7 +18,8 @@ class ProcessorSettings(StoreSettings, ServiceSettings):
     worker_critical_reserve: int = Field(
         100, ge=0, le=100_000, description="Critical jobs of one scheduler that are taken beyond the concurrency, so that they never wait."
     )
-    worker_threads: int = Field(8, ge=1, le=1000, description="Threads for handlers that are not async.")
-    worker_critical_threads: int = Field(2, ge=1, le=1000, description="Threads beside them that run handlers of critical jobs alone.")
+    worker_processes: int = Field(8, ge=1, le=1000, description="Processes for handlers of packages that are not async; each runs one.")
+    worker_critical_processes: int = Field(2, ge=1, le=1000, description="Processes beside them that run handlers of critical jobs alone.")
+    package_load_seconds: float = Field(30.0, gt=0, le=600, description="Longest time that a package of handlers may take to load.")
     delivery_batch_size: int = Field(200, ge=1, le=1000, description="Messages handed to the mailer in one batch, at most.")
     delivery_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for the mailer to store a message.")

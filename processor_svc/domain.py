@@ -191,6 +191,14 @@ class WorkEvent:
     drain: bool = False
 
 
+class Problem(NamedTuple):
+    """Something that is wrong with an action; ``tentative``: it may be right later, or elsewhere."""
+
+    field: str
+    reason: str
+    tentative: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One message to one address by one channel; an empty channel means the mailer's default.

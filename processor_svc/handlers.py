@@ -8,6 +8,8 @@ import grpc
 from google.protobuf import empty_pb2, json_format
 
 from processor_svc.domain import Record, Task, TaskState
+from processor_svc.hosting import Hosted, Packages, PackageState
+from processor_svc.registry import Handler, Registry
 from processor_svc.service import RecordService, TaskService
 from tocsin.api.processor.v1 import record_service_pb2, record_service_pb2_grpc, task_service_pb2, task_service_pb2_grpc
 from tocsin.mesh.context import principal
@@ -21,12 +23,20 @@ _STATES = {
     TaskState.FAILED: task_service_pb2.Task.FAILED,
 }
 
+_PACKAGE_STATES = {
+    PackageState.LOADING: task_service_pb2.Package.LOADING,
+    PackageState.READY: task_service_pb2.Package.READY,
+    PackageState.FAILED: task_service_pb2.Package.FAILED,
+}
+
 
 class TaskHandlers(task_service_pb2_grpc.TaskServiceServicer):
     """TaskService."""
 
-    def __init__(self, *, tasks: TaskService) -> None:
+    def __init__(self, *, tasks: TaskService, registry: Registry, packages: Packages) -> None:
         self._tasks = tasks
+        self._registry = registry
+        self._packages = packages
 
     async def SubmitTask(self, request: task_service_pb2.SubmitTaskRequest, context: _Context) -> task_service_pb2.Task:
         """Queues a task."""
@@ -45,9 +55,13 @@ class TaskHandlers(task_service_pb2_grpc.TaskServiceServicer):
     async def ListHandlers(self, request: task_service_pb2.ListHandlersRequest, context: _Context) -> task_service_pb2.ListHandlersResponse:
         """Lists handlers."""
         response = task_service_pb2.ListHandlersResponse()
-        for handler in self._tasks.handlers():
+        known: list[Handler | Hosted] = [*self._registry, *self._packages.handlers()]
+        for handler in sorted(known, key=lambda each: each.name):
             out = response.handlers.add(name=handler.name, description=handler.description)
             json_format.ParseDict(dict(handler.input_schema), out.input_schema)
+        for package in self._packages:
+            state = _PACKAGE_STATES[package.state]
+            response.packages.add(name=package.name, module=package.value, state=state, error=package.error, handlers=package.handlers)
         return response
 
 

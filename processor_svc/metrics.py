@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from processor_svc.actions.kinds import Actions
 from processor_svc.domain import End, Failed, Job, Released, Succeeded
-from processor_svc.pool import ThreadPool
+from processor_svc.hosting import Packages
 from processor_svc.worker import Worker
 from tocsin.telemetry.distribution import Distribution
 
@@ -32,13 +32,18 @@ class JobMetrics:
         self._series = {(kind, ""): self._seconds.series(kind or _UNKNOWN, "") for kind in (*actions.names, "")}
         self._registry = registry
 
-    def watch(self, *, worker: Worker, threads: ThreadPool) -> None:
+    def watch(self, *, worker: Worker, packages: Packages) -> None:
         """Reads sizes from the parts at every scrape."""
         self._gauge("tocsin_processor_jobs_in_flight", "Jobs that are here.", lambda: worker.in_flight)
         self._gauge("tocsin_processor_jobs_waiting", "Jobs that are here and have not begun.", lambda: worker.waiting)
-        self._gauge("tocsin_processor_threads", "Threads for handlers that are not async.", lambda: threads.size)
-        self._gauge("tocsin_processor_threads_busy", "Threads that run a handler.", lambda: threads.busy)
-        self._gauge("tocsin_processor_threads_queue", "Jobs that wait for a thread.", lambda: threads.waiting)
+        slots = packages.slots
+        self._gauge("tocsin_processor_processes", "Processes for handlers that are not async.", lambda: slots.size)
+        self._gauge("tocsin_processor_processes_busy", "Processes that run such a handler.", lambda: slots.busy)
+        self._gauge("tocsin_processor_processes_queue", "Jobs that wait for such a process.", lambda: slots.waiting)
+        self._gauge("tocsin_processor_packages_failed", "Packages of handlers that did not load.", lambda: len(packages.failed()))
+        deaths = "Processes of handlers that died or were killed while something ran in them."
+        self._gauge("tocsin_processor_process_deaths", deaths, lambda: packages.deaths)
+        self._gauge("tocsin_processor_work_streams", "Work streams that stand.", lambda: worker.standing)
 
     def _gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         Gauge(name, text, registry=self._registry).set_function(read)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from processor_svc.domain import Acceptance, End, Json, Lease, Message, Record, Task, WorkEvent
+from processor_svc.domain import Acceptance, End, Json, Lease, Message, Problem, Record, Task, TaskAction, WorkEvent
 
 
 class RecordStore(Protocol):
@@ -52,6 +52,14 @@ class TaskQueue(Protocol):
 
     async def list_tasks(self, *, page_size: int, page_token: str) -> tuple[Sequence[Task], str]:
         """A page of tasks, the newest first, and the token of the next page."""
+        ...
+
+
+class TaskChecks(Protocol):
+    """Knows the handlers."""
+
+    async def check(self, action: TaskAction) -> Sequence[Problem]:
+        """What is wrong with a task before it is run: with its "handler", or below "input"."""
         ...
 
 

@@ -12,7 +12,6 @@ Schema. A parameter annotated with `TaskContext` gets the context of the run ins
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any, TypeVar, get_type_hints
 
@@ -83,7 +82,8 @@ class Handler:
 def task(name: str, *, timeout_seconds: float = 30.0) -> Callable[[Function], Function]:
     """Marks a function as the handler ``name``.
 
-    An async function runs in the event loop, any other in a thread. It returns a JSON object, or another JSON value, which is
+    Handlers run in processes beside the processor: async ones share one, any other has one to itself.
+    It returns a JSON object, or another JSON value, which is
     stored as ``{"value": ...}``. It may run again after a crash: make its effects idempotent by `TaskContext.firing`.
     """
 
@@ -129,12 +129,6 @@ class Registry:
             message = f"no handler is named {name!r}; there are: {known}"
             raise HandlerNotFound(f"handler: {message}", violations=[FieldViolation("handler", message)])
         return handler
-
-
-def discover(points: Iterable[EntryPoint] | None = None) -> Registry:
-    """Loads every entry point of the group ``tocsin.tasks``, or ``points``, into a registry."""
-    modules = [point.load() for point in (entry_points(group=ENTRY_POINT_GROUP) if points is None else points)]
-    return Registry(handler for module in modules for handler in handlers_of(module))
 
 
 def handlers_of(module: ModuleType) -> list[Handler]:

@@ -41,16 +41,31 @@ def as_output(value: Json) -> Mapping[str, Json]:
     return {"value": walk.value(value, "result", 1)}
 
 
-def settled(end: End) -> End:
-    """The end in bounds, and certain to be said: a result that cannot be is a failure with the reason."""
+def outcome(value: Json) -> End:
+    """The end of a job that returned ``value``: what cannot be said is a failure with the reason."""
     try:
-        return _settled(end)
+        return Succeeded(as_output(value))
     except ResultInvalid as error:
-        return Failed(reason="RESULT_INVALID", message=str(error), retryable=False)
+        return Failed(reason="RESULT_INVALID", message=f"{error}", retryable=False)
     except ResultTooLarge as error:
-        return Failed(reason="RESULT_TOO_LARGE", message=str(error), retryable=False)
+        return Failed(reason="RESULT_TOO_LARGE", message=f"{error}", retryable=False)
     except BaseException as error:  # noqa: BLE001  a foreign object may raise anything when it is looked at
         return Failed(reason="RESULT_INVALID", message=f"the result cannot be read: {told(error)}", retryable=False)
+
+
+def settled(end: End) -> End:
+    """The end in bounds, and certain to be said."""
+    if isinstance(end, Succeeded):
+        return outcome(end.output) if end.output else end
+    message, wait = _text(end.message, _MOST_MESSAGE), _wait(end.retry_after)
+    if isinstance(end, Released):
+        return Released(message=message, retry_after=wait or 0.0)
+    return Failed(reason=_text(end.reason, _MOST_REASON) or "FAILED", message=message, retryable=bool(end.retryable), retry_after=wait)
+
+
+def sayable(words: str) -> str:
+    """The words in bounds, without what a text on the wire cannot hold."""
+    return _text(words, _MOST_MESSAGE)
 
 
 def told(error: BaseException) -> str:
@@ -61,15 +76,6 @@ def told(error: BaseException) -> str:
     except BaseException:  # noqa: BLE001  the error itself is foreign
         words = ""
     return _text(f"{name}: {words}" if words else name, _MOST_MESSAGE)
-
-
-def _settled(end: End) -> End:
-    if isinstance(end, Succeeded):
-        return Succeeded(as_output(end.output)) if end.output else end
-    message, wait = _text(end.message, _MOST_MESSAGE), _wait(end.retry_after)
-    if isinstance(end, Released):
-        return Released(message=message, retry_after=wait or 0.0)
-    return Failed(reason=_text(end.reason, _MOST_REASON) or "FAILED", message=message, retryable=bool(end.retryable), retry_after=wait)
 
 
 def _text(value: object, most: int) -> str:

@@ -1,11 +1,11 @@
 """Use cases: tasks on demand, records, and handlers run on records."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from processor_svc.domain import Json, Record, Task
-from processor_svc.ports import RecordStore, TaskQueue
-from processor_svc.registry import Handler, Registry
+from processor_svc.domain import HandlerNotFound, Json, Record, Task, TaskAction
+from processor_svc.ports import RecordStore, TaskChecks, TaskQueue
 from tocsin.clock import Clock
+from tocsin.errors import FieldViolation, InvalidInput
 
 DEFAULT_RECORD_HANDLER = "uppercase"
 
@@ -13,9 +13,9 @@ DEFAULT_RECORD_HANDLER = "uppercase"
 class TaskService:
     """Tasks: submitted here, kept in the scheduler's ledger."""
 
-    def __init__(self, *, queue: TaskQueue, registry: Registry) -> None:
+    def __init__(self, *, queue: TaskQueue, checks: TaskChecks) -> None:
         self._queue = queue
-        self._registry = registry
+        self._checks = checks
 
     async def submit(self, *, handler: str, arguments: Mapping[str, Json], request_id: str) -> Task:
         """Checks the input and queues a task.
@@ -24,7 +24,12 @@ class TaskService:
             HandlerNotFound: there is no such handler.
             InvalidInput: the input does not fit the handler.
         """
-        self._registry.get(handler).parse(arguments)
+        problems = await self._checks.check(TaskAction(handler=handler, input=arguments))
+        unknown = [problem for problem in problems if problem.field == "handler"]
+        refused = unknown or [problem for problem in problems if not problem.tentative]
+        if refused:
+            words = "; ".join(f"{problem.field}: {problem.reason}" for problem in refused)
+            raise (HandlerNotFound if unknown else InvalidInput)(words, violations=[FieldViolation(*problem[:2]) for problem in refused])
         return await self._queue.enqueue(handler=handler, arguments=arguments, request_id=request_id)
 
     async def get(self, *, task_id: str) -> Task:
@@ -38,10 +43,6 @@ class TaskService:
     async def page(self, *, page_size: int, page_token: str) -> tuple[Sequence[Task], str]:
         """A page of tasks, the newest first, and the token of the next page."""
         return await self._queue.list_tasks(page_size=page_size, page_token=page_token)
-
-    def handlers(self) -> Iterable[Handler]:
-        """The registered handlers, by name."""
-        return self._registry
 
 
 class RecordService:

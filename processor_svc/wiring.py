@@ -2,15 +2,16 @@
 
 from ulid import ULID
 
+from processor_svc.actions import builtin
 from processor_svc.actions.kinds import Actions
 from processor_svc.actions.notify import NotifyKind
 from processor_svc.actions.task import TaskKind
 from processor_svc.clients import MailerStreams, SchedulerQueue, SchedulerWork
 from processor_svc.config import ProcessorSettings
 from processor_svc.handlers import RecordHandlers, TaskHandlers
+from processor_svc.hosting import HostOptions, Packages, plugins
 from processor_svc.metrics import JobMetrics
-from processor_svc.pool import ThreadPool
-from processor_svc.registry import discover
+from processor_svc.registry import Registry, handlers_of
 from processor_svc.service import RecordService, TaskService
 from processor_svc.store import SqlRecordStore
 from processor_svc.tracing import TracedRunner
@@ -29,15 +30,19 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
     node = Node(settings=settings, clock=clock, jwks=jwks)
     database = node.database(settings)
     store = SqlRecordStore(database=database)
-    registry = discover()
-    tasks = TaskService(queue=SchedulerQueue(mesh=node.mesh), registry=registry)
+    registry = Registry(handlers_of(builtin))
+    options = HostOptions(
+        processes=settings.worker_processes, reserve=settings.worker_critical_processes, load_seconds=settings.package_load_seconds
+    )
+    packages = Packages(plugins(), options=options, clock=clock)
+    task_kind = TaskKind(registry=registry, packages=packages)
+    tasks = TaskService(queue=SchedulerQueue(mesh=node.mesh), checks=task_kind)
     records = RecordService(store=store, tasks=tasks, clock=clock)
 
     mailer = MailerStreams(
         mesh=node.mesh, clock=clock, batch_size=settings.delivery_batch_size, timeout_seconds=settings.delivery_timeout_seconds
     )
-    threads = ThreadPool(threads=settings.worker_threads, reserve=settings.worker_critical_threads)
-    actions = Actions([NotifyKind(mailer=mailer), TaskKind(registry=registry, threads=threads)])
+    actions = Actions([NotifyKind(mailer=mailer), task_kind])
     metrics = JobMetrics(node.telemetry.registry, actions=actions)
     worker = Worker(
         source=SchedulerWork(mesh=node.mesh, worker=str(ULID()), reserve=settings.worker_critical_reserve, actions=actions),
@@ -47,17 +52,21 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
         concurrency=settings.worker_concurrency,
         grace_seconds=settings.grace_seconds,
     )
-    metrics.watch(worker=worker, threads=threads)
+    metrics.watch(worker=worker, packages=packages)
 
     async def check_work() -> None:
         if not worker.standing:
             raise Unavailable("no Work stream to a scheduler stands: nothing is taken to run")
 
+    async def check_packages() -> None:
+        if failed := packages.failed():
+            raise Unavailable("; ".join(f"the package {package.name} did not load: {package.error}" for package in failed))
+
     server = node.server(
-        checks={"database": database.check, "work": optional(check_work)},
+        checks={"database": database.check, "work": optional(check_work), "packages": optional(check_packages)},
         handlers=[
-            (task_service_pb2_grpc.add_TaskServiceServicer_to_server, TaskHandlers(tasks=tasks)),
+            (task_service_pb2_grpc.add_TaskServiceServicer_to_server, TaskHandlers(tasks=tasks, registry=registry, packages=packages)),
             (record_service_pb2_grpc.add_RecordServiceServicer_to_server, RecordHandlers(records=records)),
         ],
     )
-    return App(name=node.name, components=[*node.components, database, store, mailer, worker], server=server)
+    return App(name=node.name, components=[*node.components, database, store, mailer, packages, worker], server=server)

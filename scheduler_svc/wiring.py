@@ -8,7 +8,7 @@ from ulid import ULID
 
 from scheduler_svc.announce import Announcer, ChangeBell
 from scheduler_svc.config import SchedulerSettings
-from scheduler_svc.dispatch import Dispatcher, DispatchOptions
+from scheduler_svc.dispatch import Dispatcher, DispatchOptions, ProcessorChecks
 from scheduler_svc.domain import Alarm, Firing
 from scheduler_svc.engine import Engine, EngineOptions
 from scheduler_svc.handlers import AlarmHandlers, DispatchHandlers, FiringHandlers, ForecastHandlers, SchedulerHandlers, TriggerHandlers
@@ -18,6 +18,7 @@ from scheduler_svc.metrics import SchedulerMetrics
 from scheduler_svc.ports import Hints, NewAlarm
 from scheduler_svc.replanner import Replanner
 from scheduler_svc.service import Alarms, Audits, Backfills, Exports, Firings, Imports, Previews
+from scheduler_svc.service.checks import ActionChecks
 from scheduler_svc.service.forecast import Forecasts
 from scheduler_svc.service.noticing import Noticing
 from scheduler_svc.service.replan import Replans
@@ -132,7 +133,8 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
     enqueues = GroupCommit[Firing, Firing](flush=enqueue_all, max_batch=settings.create_batch_size)
     forecasts = Forecasts(store=SqlForecastStore(database), clock=clock)
     hints = Noticing(hints=announcer, forecasts=forecasts)
-    alarms = Alarms(store=alarm_store, create=creates.submit, hints=hints, clock=clock, places=forecasts.placing)
+    checks = ActionChecks(kinds={"task": ProcessorChecks(kind="task", sessions=dispatcher.connected)}, clock=clock)
+    alarms = Alarms(store=alarm_store, create=creates.submit, hints=hints, clock=clock, places=forecasts.placing, checks=checks)
     firings = Firings(
         ledger=ledger,
         alarms=alarm_store,
@@ -174,11 +176,12 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
 
     validator = RequestValidator()
     import_store = SqlImportStore(database)
-    imports = Imports(store=import_store, hints=hints, clock=clock, places=forecasts.placing)
+    imports = Imports(store=import_store, hints=hints, checks=checks, clock=clock, places=forecasts.placing)
     alarm_handlers = AlarmHandlers(
         alarms=alarms,
         firings=firings,
         previews=Previews(clock=clock),
+        checks=checks,
         backfills=backfills,
         bulk=Bulk(imports=imports, exports=Exports(store=import_store), validator=validator),
         validator=validator,

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from processor_svc.domain import Action, End, Failed, Job, UnknownAction
+from processor_svc.domain import Action, End, Failed, Job, Problem, UnknownAction
+from processor_svc.results import told
 from tocsin.api.scheduler.v1 import alarm_pb2
-from tocsin.errors import FieldViolation
 
 
 class Kind(Protocol):
@@ -20,12 +20,8 @@ class Kind(Protocol):
         """The action in that field; raises whatever a message that cannot be read leads to."""
         ...
 
-    async def check(self, action: Any) -> Sequence[FieldViolation]:
-        """What is wrong with the action, before anything is run; fields by their path below the action's own.
-
-        Raises:
-            Unavailable: it cannot be known now.
-        """
+    async def check(self, action: Any) -> Sequence[Problem]:
+        """What is wrong with the action, before anything is run; fields by their path below the action's own."""
         ...
 
     async def run(self, job: Job, action: Any) -> End:
@@ -53,16 +49,16 @@ class Actions:
         name = message.WhichOneof("kind")
         return UnknownAction() if name is None or name not in self._kinds else self._kinds[name].decode(getattr(message, name))
 
-    async def check(self, message: alarm_pb2.Action) -> Sequence[FieldViolation]:
-        """What is wrong with an action.
-
-        Raises:
-            Unavailable: it cannot be known now.
-        """
-        action = self.decode(message)
+    async def check(self, message: alarm_pb2.Action) -> Sequence[Problem]:
+        """What is wrong with an action; fields by their path in it."""
+        try:
+            action = self.decode(message)
+        except Exception as error:  # noqa: BLE001  whatever it is, the action cannot be read
+            return [Problem("", f"cannot be read: {told(error)}")]
         if isinstance(action, UnknownAction):
-            return [FieldViolation("", "the processor does not know this kind of action")]
-        return await self._kinds[action.kind].check(action)
+            return [Problem("", "this processor does not know the kind of action", tentative=True)]
+        found = await self._kinds[action.kind].check(action)
+        return [Problem(f"{action.kind}.{each.field}" if each.field else action.kind, each.reason, each.tentative) for each in found]
 
     async def run(self, job: Job) -> End:
         """Runs the job's action once."""

@@ -4,10 +4,10 @@ import random
 from collections.abc import Sequence
 
 from processor_svc.actions.about import context_text, resolution
-from processor_svc.domain import Acceptance, End, Failed, Job, Message, NotifyAction, Released, Succeeded
+from processor_svc.domain import Acceptance, End, Failed, Job, Message, NotifyAction, Problem, Released, Succeeded
 from processor_svc.ports import Mailer
 from tocsin.api.scheduler.v1 import alarm_pb2
-from tocsin.errors import DeadlineExceeded, FieldViolation, ResourceExhausted, Unavailable
+from tocsin.errors import DeadlineExceeded, ResourceExhausted, Unavailable
 from tocsin.telemetry import current_traceparent
 
 _SHORTEST_WAIT = 0.2
@@ -37,7 +37,7 @@ class NotifyKind:
             resolved_html=message.resolved_html,
         )
 
-    async def check(self, action: NotifyAction) -> Sequence[FieldViolation]:
+    async def check(self, action: NotifyAction) -> Sequence[Problem]:
         """Nothing is known of it here: templates and channels are the mailer's."""
         del action
         return ()

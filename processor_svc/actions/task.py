@@ -1,61 +1,97 @@
-"""The action `task`: runs a registered handler within its timeout."""
+"""The action `task`: runs a registered handler within its timeout: our own handlers here, those of other packages in processes of theirs."""
 
 import asyncio
 from collections.abc import Coroutine, Generator, Mapping, Sequence
-from functools import partial
 from types import coroutine
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from google.protobuf import json_format
 
-from processor_svc.domain import End, Failed, HandlerNotFound, Job, Json, Lane, Succeeded, TaskAction, TaskFailed
-from processor_svc.pool import ThreadPool
+from processor_svc.domain import End, Failed, HandlerNotFound, Job, Json, Lane, Problem, TaskAction, TaskFailed
+from processor_svc.hosting import Packages
 from processor_svc.registry import Handler, Registry, TaskContext
+from processor_svc.results import outcome, told
 from tocsin.api.scheduler.v1 import alarm_pb2
-from tocsin.errors import FieldViolation, InvalidInput
+from tocsin.errors import InvalidInput
 
 _NONE: Final = "(none)"
 _UNCHANGING: Final = (str, int, float, bool, type(None))
 
 
 class TaskKind:
-    """Task actions: async handlers run in the loop, others in ``threads``."""
+    """Task actions: our own handlers run in the loop, those of other packages in processes of theirs."""
 
     name = TaskAction.kind
 
-    def __init__(self, *, registry: Registry, threads: ThreadPool) -> None:
+    def __init__(self, *, registry: Registry, packages: Packages) -> None:
+        """Takes the handlers.
+
+        Args:
+            registry: our own; all of them are async.
+            packages: those of others.
+        """
         self._registry = registry
-        self._threads = threads
+        self._packages = packages
         self._last: tuple[TaskAction, Mapping[str, Any]] | None = None
 
     def decode(self, message: alarm_pb2.Task) -> TaskAction:
         """The action; raises ValueError for an input that JSON cannot express."""
         return TaskAction(handler=message.handler, input=json_format.MessageToDict(message.input) if message.input.fields else {})
 
-    async def check(self, action: TaskAction) -> Sequence[FieldViolation]:
-        """Whether there is such a handler, and the input fits."""
-        try:
-            self._registry.get(action.handler).parse(action.input)
-        except InvalidInput as error:
-            return error.violations
-        return ()
+    async def check(self, action: TaskAction) -> Sequence[Problem]:
+        """Whether there is such a handler, and the input fits. A handler that is not here may come with a package later."""
+        if action.handler in self._registry:
+            return self._check_own(action)
+        known = self._packages.known(action.handler)
+        if known is None:
+            return [Problem("handler", self._missing(action.handler), tentative=True)]
+        package, handler = known
+        found = await package.check(handler.name, dict(action.input))
+        if found is None:
+            return [Problem("input", "could not be checked: the handler's process does not answer now", tentative=True)]
+        return [Problem(field, reason) for field, reason in found]
 
     def describe(self, action: TaskAction) -> str:
         """The handler, if there is one."""
-        return action.handler if action.handler in self._registry else _NONE
+        known = action.handler in self._registry or self._packages.known(action.handler) is not None
+        return action.handler if known else _NONE
 
     async def run(self, job: Job, action: TaskAction) -> End:
         """Runs the handler once; never raises but for cancellation."""
+        if action.handler not in self._registry:
+            return await self._run_foreign(job, action)
+        handler = self._registry.get(action.handler)
         try:
-            handler = self._registry.get(action.handler)
             arguments = self._arguments(handler, action)
-        except HandlerNotFound as error:
-            return Failed(reason=error.error_reason, message=error.message, retryable=False)
         except InvalidInput as error:
             return Failed(reason="INPUT_INVALID", message=error.message, retryable=False)
         if handler.context_parameter:
-            arguments[handler.context_parameter] = _context(job)
-        return await self._attempt(handler, arguments, critical=job.lane is Lane.CRITICAL)
+            arguments[handler.context_parameter] = TaskContext(**_context(job))
+        return await self._attempt(handler, arguments)
+
+    def _check_own(self, action: TaskAction) -> Sequence[Problem]:
+        try:
+            self._registry.get(action.handler).parse(action.input)
+        except InvalidInput as error:
+            return [Problem(each.field, each.description) for each in error.violations]
+        return ()
+
+    async def _run_foreign(self, job: Job, action: TaskAction) -> End:
+        known = await self._packages.find(action.handler)
+        if known is None:
+            # A package that did not load may load with another attempt, here or elsewhere.
+            failed = bool(self._packages.failed())
+            reason = "HANDLER_NOT_LOADED" if failed else HandlerNotFound().error_reason
+            return Failed(reason=reason, message=self._missing(action.handler), retryable=failed)
+        package, handler = known
+        what = {"handler": handler.name, "input": dict(action.input), "context": _context(job)}
+        return await package.run(handler, what, critical=job.lane is Lane.CRITICAL)
+
+    def _missing(self, name: str) -> str:
+        names = sorted({*(each.name for each in self._registry), *(each.name for each in self._packages.handlers())})
+        failed = [f"{package.name} ({package.error})" for package in self._packages.failed()]
+        words = f"no handler is named {name!r}; there are: {', '.join(names)}"
+        return f"{words}; packages that did not load: {', '.join(failed)}" if failed else words
 
     def _arguments(self, handler: Handler, action: TaskAction) -> dict[str, Any]:
         """The input as arguments. Jobs of a herd share one action, so it is read once, unless a handler could change what it got."""
@@ -66,27 +102,21 @@ class TaskKind:
             self._last = (action, arguments)
         return dict(self._last[1])
 
-    async def _attempt(self, handler: Handler, arguments: dict[str, Any], *, critical: bool) -> End:
+    async def _attempt(self, handler: Handler, arguments: dict[str, Any]) -> End:
         limit = asyncio.timeout(handler.timeout_seconds)
         try:
-            output = await _within(limit, self._call(handler, arguments, critical=critical))
+            return outcome(await _within(limit, handler.function(**arguments)))
         except asyncio.CancelledError:
             if (current := asyncio.current_task()) is None or current.cancelling():
                 raise  # the processor stops
             return Failed(reason="HANDLER_FAILED", message=f"{handler.name} cancelled itself", retryable=True)
         except TaskFailed as error:
             return Failed(reason=error.error_reason, message=error.message, retryable=error.retryable, retry_after=error.retry_after)
-        except Exception as error:  # noqa: BLE001 - a handler is foreign code: whatever it raises is the outcome of this attempt
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is the outcome of this attempt
             if limit.expired():
                 message = f"{handler.name} took more than {handler.timeout_seconds:g} s"
                 return Failed(reason="HANDLER_TIMEOUT", message=message, retryable=True)
-            return Failed(reason="HANDLER_FAILED", message=f"{type(error).__name__}: {error}", retryable=True)
-        return Succeeded(_as_object(output))
-
-    async def _call(self, handler: Handler, arguments: dict[str, Any], *, critical: bool) -> Json:
-        if handler.is_async:
-            return await handler.function(**arguments)
-        return await self._threads.run(partial(handler.function, **arguments), critical=critical)
+            return Failed(reason="HANDLER_FAILED", message=told(error), retryable=True)
 
 
 async def _within(limit: asyncio.Timeout, work: Coroutine[Any, Any, Json]) -> Json:
@@ -117,13 +147,12 @@ def _go_on(work: Coroutine[Any, Any, Json], waits_for: Any) -> Generator[Any, An
         return end.value
 
 
-def _context(job: Job) -> TaskContext:
-    return TaskContext(
-        firing=job.lease.firing, tenant=job.tenant, attempt=job.attempt, alarm=job.alarm, origin=job.origin, about=job.context
-    )
-
-
-def _as_object(output: Json) -> Mapping[str, Json]:
-    if output is None:
-        return {}
-    return cast("Mapping[str, Json]", output) if isinstance(output, Mapping) else {"value": output}
+def _context(job: Job) -> dict[str, Any]:
+    return {
+        "firing": job.lease.firing,
+        "tenant": job.tenant,
+        "attempt": job.attempt,
+        "alarm": job.alarm,
+        "origin": job.origin,
+        "about": dict(job.context),
+    }

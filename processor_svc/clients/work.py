@@ -7,6 +7,7 @@ from typing import Final
 from processor_svc.actions.kinds import Actions
 from processor_svc.clients.wire import Sayable, result_batches, to_jobs, to_lease, to_result
 from processor_svc.domain import End, Lease, WorkEvent
+from processor_svc.results import sayable
 from tocsin.api.scheduler.v1 import dispatch_service_pb2, dispatch_service_pb2_grpc
 from tocsin.errors import Unavailable
 from tocsin.mesh.client import Mesh
@@ -59,6 +60,8 @@ class Session:
         self._credit = 0
         self._ends: dict[Lease, Sayable] = {}
         self._extensions: list[Lease] = []
+        self._answers: list[dispatch_service_pb2.WorkRequest] = []
+        self._checks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._ending = False
         self._call = stub.Work(self._requests())
@@ -97,8 +100,25 @@ class Session:
                 return WorkEvent(confirmed=[Lease(lease.firing, lease.token) for lease in response.confirmations.leases])
             case "drain":
                 return WorkEvent(drain=True)
+            case "check":
+                self._answer(response.check)
+                return WorkEvent()
             case _:  # a kind of a newer scheduler
                 return WorkEvent()
+
+    def _answer(self, check: dispatch_service_pb2.WorkResponse.Check) -> None:
+        task = asyncio.create_task(self._check(check), name=f"check-{check.number}")
+        self._checks.add(task)
+        task.add_done_callback(self._checks.discard)
+
+    async def _check(self, check: dispatch_service_pb2.WorkResponse.Check) -> None:
+        checked = dispatch_service_pb2.WorkRequest.Checked(number=check.number)
+        for action in check.actions:
+            verdict = checked.verdicts.add()
+            for field, reason, tentative in await self._actions.check(action):
+                verdict.problems.add(field=field, reason=sayable(reason), tentative=tentative)
+        self._answers.append(dispatch_service_pb2.WorkRequest(checked=checked))
+        self._wake.set()
 
     def end(self) -> None:
         """Sends what is queued and then nothing more; the scheduler confirms and ends the stream."""
@@ -107,6 +127,8 @@ class Session:
 
     def close(self) -> None:
         """Breaks the stream off."""
+        for task in self._checks:
+            task.cancel()
         self._call.cancel()
 
     async def _requests(self) -> AsyncIterator[dispatch_service_pb2.WorkRequest]:
@@ -117,6 +139,8 @@ class Session:
             ends, self._ends = list(self._ends.items()), {}
             for request in result_batches(ends):
                 yield request
+            while self._answers:
+                yield self._answers.pop()
             if self._extensions:
                 leases, self._extensions = self._extensions, []
                 extend = dispatch_service_pb2.WorkRequest.Extend(leases=[to_lease(lease) for lease in leases])

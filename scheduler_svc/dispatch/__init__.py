@@ -1,8 +1,21 @@
 """Firings on their way: lanes in memory, leases to processors, results back into the ledger."""
 
+from scheduler_svc.dispatch.asking import ProcessorChecks
 from scheduler_svc.dispatch.backlog import Backlog
 from scheduler_svc.dispatch.dispatcher import Dispatcher, DispatchOptions
 from scheduler_svc.dispatch.lanes import Lanes
-from scheduler_svc.dispatch.session import Confirmed, Drain, Jobs, Message, Session
+from scheduler_svc.dispatch.session import Confirmed, Drain, Jobs, Message, Question, Session
 
-__all__ = ["Backlog", "Confirmed", "DispatchOptions", "Dispatcher", "Drain", "Jobs", "Lanes", "Message", "Session"]
+__all__ = [
+    "Backlog",
+    "Confirmed",
+    "DispatchOptions",
+    "Dispatcher",
+    "Drain",
+    "Jobs",
+    "Lanes",
+    "Message",
+    "ProcessorChecks",
+    "Question",
+    "Session",
+]

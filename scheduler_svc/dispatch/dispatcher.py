@@ -26,6 +26,8 @@ _SECOND: Final = 1_000_000
 _SHORTEST_SECONDS: Final = 0.001  # a wait that rounds to nothing would spin
 _GIVEN_BACK: Final = Released()
 _HURRIED_SHARE: Final = 2
+_STRANGE_SECONDS: Final = (1, 2, 4, 8, 15, 30)
+"""Waits of a firing whose kind of action no processor knows: a minute in all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,10 @@ class Dispatcher:
         """Connected processors."""
         return len(self._sessions)
 
+    def connected(self) -> Sequence[Session]:
+        """Every stream to a processor."""
+        return tuple(self._sessions)
+
     def drain(self) -> None:
         """Tells every processor to move on; no further jobs are sent."""
         for session in self._sessions:
@@ -146,10 +152,10 @@ class Dispatcher:
             self.backlog.add(parcel)
         self._pump_soon()
 
-    def connect(self, worker: str, *, reserve: int = 0) -> Session:
-        """A new stream of the processor ``worker``, which takes so many critical firings beyond its credit."""
+    def connect(self, worker: str, *, reserve: int = 0, kinds: Collection[str] = ()) -> Session:
+        """A new stream of the processor ``worker``, which takes so many critical firings beyond its credit, and knows these kinds."""
         self._numbers += 1
-        session = Session(worker=worker, number=self._numbers, reserve=reserve, on_ready=self._pump_soon)
+        session = Session(worker=worker, number=self._numbers, reserve=reserve, kinds=kinds, on_ready=self._pump_soon)
         self._sessions.append(session)
         return session
 
@@ -192,8 +198,9 @@ class Dispatcher:
             self._sessions.rotate(-1)
             parcels = self._take_for(session) if session.ready else []
             mine = [parcel for parcel in parcels if parcel.shard in held]
-            if mine:
-                self._send(session, mine)
+            known = self._known_to(session, mine)
+            if known:
+                self._send(session, known)
             idle = 0 if parcels else idle + 1
         if self.backlog.starving:
             self._wake.set()
@@ -202,6 +209,27 @@ class Dispatcher:
         most = max(1, self.options.batch_size // _HURRIED_SHARE) if self._hurried() else self.options.batch_size
         credit = 0 if self._results.crowded else session.credit
         return self.backlog.lanes.take(min(credit, most), reserve=min(session.reserve, most))
+
+    def _known_to(self, session: Session, parcels: Sequence[Parcel]) -> Sequence[Parcel]:
+        """Those whose kind of action the processor knows; each other one goes to one that knows it and has room, or waits."""
+        known = [parcel for parcel in parcels if parcel.action.kind in session.kinds]
+        if len(known) < len(parcels):
+            for parcel in parcels:
+                if parcel.action.kind not in session.kinds:
+                    self._pass_on(session, parcel)
+        return known
+
+    def _pass_on(self, session: Session, parcel: Parcel) -> None:
+        able = [other for other in self._sessions if other.takes(parcel.action.kind)]
+        free = next((other for other in able if other.credit > 0), None)
+        if free is not None:
+            parcel.strange = 0
+            self._send(free, [parcel])
+            return
+        self.leases.give([parcel], session, epochs=self._shards.held, now=self._clock.monotonic())
+        delivery = self.leases.get(parcel.id)
+        if delivery is not None:
+            self._end(delivery, _busy() if able else _unsupported(parcel))
 
     def _hurried(self) -> bool:
         """Whether something critical is under way: then whatever else is done is done in smaller pieces."""
@@ -384,6 +412,20 @@ class Dispatcher:
         expiry, now = self.leases.next_expiry(), self._clock.monotonic()
         lease = float("inf") if expiry is None else expiry - now
         return max(_SHORTEST_SECONDS, min(self._heal_at - now, lease, self.backlog.next_look()))
+
+
+def _busy() -> Released:
+    return Released(message="the processors that know this kind of action are busy", wait=_SECOND)
+
+
+def _unsupported(parcel: Parcel) -> Failed | Released:
+    """A processor that knows the kind may be on its way: what waits for it costs nobody anything, and not for ever."""
+    words = f"no connected processor knows actions of the kind {parcel.action.kind[:64]!r}"
+    if parcel.strange == len(_STRANGE_SECONDS):
+        parcel.strange = 0
+        return Failed(reason="UNSUPPORTED_ACTION", message=words, retryable=False)
+    parcel.strange += 1
+    return Released(message=words, wait=_STRANGE_SECONDS[parcel.strange - 1] * _SECOND)
 
 
 def _confirm(batch: Sequence[Entry]) -> None:

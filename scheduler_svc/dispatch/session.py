@@ -2,10 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from scheduler_svc.domain import Lease, Parcel
+from scheduler_svc.service.checks import Findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,18 @@ class Drain:
     """The processor shall move on."""
 
 
-Message = Jobs | Confirmed | Drain
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Actions that the processor shall check; its answer names the number."""
+
+    number: int
+    bodies: Sequence[bytes]
+
+
+Message = Jobs | Confirmed | Drain | Question
+
+OLD_KINDS: Final = frozenset(("notify", "task"))
+"""What a processor knows that does not say what it knows."""
 
 
 class Session:
@@ -36,21 +49,26 @@ class Session:
     Attributes:
         credit: how many more firings it takes; below zero by as much as critical ones have used of the reserve.
         reserve: how many critical firings it takes beyond its credit.
+        kinds: the kinds of action that it knows.
         draining: it was told to move on.
         leased: ids of the firings that it works on.
         unconfirmed: results of it that are not committed yet.
     """
 
-    def __init__(self, *, worker: str, number: int, reserve: int, on_ready: Callable[[], None]) -> None:
+    def __init__(self, *, worker: str, number: int, reserve: int, kinds: Collection[str], on_ready: Callable[[], None]) -> None:
         """Begins without credit.
 
         Args:
             worker: identity of the processor's start.
             number: tells sessions apart.
             reserve: how many critical firings it takes beyond its credit.
+            kinds: the kinds of action that it knows; none when it is an older one, which does not say.
             on_ready: called when jobs have left, so that it may take others.
         """
         self.reserve = reserve
+        self.kinds = frozenset(kinds) or OLD_KINDS
+        self._asked = bool(kinds)
+        self._questions: dict[int, asyncio.Future[Sequence[Findings] | None]] = {}
         self._on_ready = on_ready
         self.worker = worker
         self.number = number
@@ -62,6 +80,7 @@ class Session:
         self.unconfirmed = 0
         self._outbox: deque[Message] = deque()
         self._jobs = 0
+        self._count = 0
         self._filled = asyncio.Event()
 
     @property
@@ -78,6 +97,28 @@ class Session:
             self._outbox.append(message)
             self._filled.set()
 
+    def takes(self, kind: str) -> bool:
+        """Whether jobs of this kind of action may be sent to it."""
+        return kind in self.kinds and not (self.draining or self.finished or self.closed)
+
+    def answers(self, kind: str) -> bool:
+        """Whether it can be asked about actions of this kind, and has not left a question open."""
+        return self._asked and not self._questions and self.takes(kind)
+
+    async def ask(self, bodies: Sequence[bytes]) -> Sequence[Findings] | None:
+        """What it finds wrong with each of the actions; None when the stream ends before. A question that nobody waits for stays open."""
+        self._count += 1
+        number, answer = self._count, asyncio.get_running_loop().create_future()
+        self._questions[number] = answer
+        self.send(Question(number, bodies))
+        return await asyncio.shield(answer)
+
+    def answer(self, number: int, findings: Sequence[Findings]) -> None:
+        """Its answer to a question."""
+        waiting = self._questions.pop(number, None)
+        if waiting is not None:
+            waiting.set_result(findings)
+
     def finish(self) -> None:
         """The processor says no more: it gets no jobs, but still the confirmations of what it has reported."""
         self.finished = True
@@ -86,6 +127,8 @@ class Session:
     def close(self) -> None:
         """Ends the session: what is queued is not sent any more."""
         self.closed = True
+        for number in tuple(self._questions):
+            self._questions.pop(number).set_result(None)
         self._filled.set()
 
     async def next(self) -> Message | None:

@@ -70,6 +70,20 @@ class Action:
     body: bytes
 
 
+class Finding(NamedTuple):
+    """Something that is wrong with an action.
+
+    Attributes:
+        field: the place in it, such as "task.input.text"; empty for the whole.
+        reason: what is wrong.
+        tentative: it may be right later, or could not be known now: the alarm is taken all the same, with a warning.
+    """
+
+    field: str
+    reason: str
+    tentative: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """How a failed firing is tried again; None and 0 stand for the defaults."""
@@ -140,6 +154,7 @@ class Alarm:
         pause_reason: why it is paused; empty when it is not.
         rule_since: when it got its trigger.
         damaged: parts that are stored and that nobody can read, such as "trigger"; what stands in their place means nothing.
+        warnings: what to know about its action; only in the answer to a create or an update, never stored.
         signal: where it stands when it waits for something from outside; None when the calendar makes it due.
     """
 
@@ -168,6 +183,7 @@ class Alarm:
     rule_since: Micros = 0
     signal: Signal | None = None
     damaged: tuple[str, ...] = ()
+    warnings: tuple[Finding, ...] = ()
 
     @property
     def etag(self) -> str:

@@ -20,6 +20,7 @@ class Parcel:
         ready: when the next attempt may begin.
         retry: its retry policy, as stored.
         lost: deliveries that ended without a result since the last attempt that counts.
+        strange: how often in a row no processor knew its kind of action.
         token: fencing token of the newest delivery; 0 before the first.
         flags: `SERIAL` and `COUNTED`.
         context: a serialised structure, what it is about beside its alarm; empty without one.
@@ -37,6 +38,7 @@ class Parcel:
     traceparent: str = ""
     attempts: int = 0
     lost: int = 0
+    strange: int = 0
     token: int = 0
     origin: int = 0
     flags: int = 0

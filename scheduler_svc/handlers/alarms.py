@@ -18,6 +18,7 @@ from scheduler_svc.handlers.masks import effective_mask, merged
 from scheduler_svc.handlers.previews import previewed, validated
 from scheduler_svc.handlers.times import micros_of, set_instant
 from scheduler_svc.service import Alarms, Backfills, Draft, Firings, Previews
+from scheduler_svc.service.checks import ActionChecks
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2, alarm_service_pb2_grpc, firing_service_pb2
 from tocsin.listing import parse_filter
 from tocsin.mesh.validation import RequestValidator
@@ -35,6 +36,7 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
         alarms: Alarms,
         firings: Firings,
         previews: Previews,
+        checks: ActionChecks,
         backfills: Backfills,
         bulk: Bulk,
         validator: RequestValidator,
@@ -42,6 +44,7 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
         self._alarms = alarms
         self._firings = firings
         self._previews = previews
+        self._checks = checks
         self._backfills = backfills
         self._bulk = bulk
         self._validator = validator
@@ -116,8 +119,8 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
     async def ValidateAlarm(
         self, request: alarm_service_pb2.ValidateAlarmRequest, context: Context
     ) -> alarm_service_pb2.ValidateAlarmResponse:
-        """Says whether a trigger is good, and explains a bad one."""
-        return validated(request, caller(), self._previews, self._validator)
+        """Says whether a trigger, and an action, is good, and explains a bad one."""
+        return await validated(request, caller(), previews=self._previews, checks=self._checks, validator=self._validator)
 
     async def BackfillAlarm(
         self, request: alarm_service_pb2.BackfillAlarmRequest, context: Context

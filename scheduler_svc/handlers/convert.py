@@ -10,6 +10,7 @@ from scheduler_svc.handlers.times import length_of, set_instant, set_length
 from scheduler_svc.planning import upcoming
 from scheduler_svc.recurrence import Event
 from scheduler_svc.service import Draft
+from scheduler_svc.service.checks import path_of
 from scheduler_svc.signals import Signal
 from tocsin.api.scheduler.v1 import alarm_pb2, firing_service_pb2
 from tocsin.errors import InvalidInput
@@ -85,6 +86,8 @@ def alarm_message(alarm: domain.Alarm) -> alarm_pb2.Alarm:
         pause_reason=alarm.pause_reason,
     )
     message.damaged.extend(alarm.damaged)
+    for finding in alarm.warnings:
+        message.warnings.add(field=path_of(finding), reason=finding.reason)
     if "trigger" not in alarm.damaged:
         _set_trigger(message, alarm)
     if not show(message.action, alarm.action.body):

@@ -8,8 +8,8 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from scheduler_svc import domain
-from scheduler_svc.dispatch import Confirmed, Dispatcher, Drain, Jobs, Message, Session
-from scheduler_svc.domain import Failed, Released, Report, Succeeded
+from scheduler_svc.dispatch import Confirmed, Dispatcher, Drain, Jobs, Message, Question, Session
+from scheduler_svc.domain import Failed, Finding, Released, Report, Succeeded
 from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.convert import action_of, firing_id, firing_message, output_bytes, priority_of, retry_of
 from scheduler_svc.handlers.firings import firing_page
@@ -22,6 +22,8 @@ from tocsin.errors import InvalidInput
 from tocsin.mesh.context import detached
 
 _MAX_WAIT: Final = 86_400 * 1_000_000
+_MOST_REASON: Final = 500
+_MOST_PROBLEMS: Final = 20
 _DONE: Final = Succeeded()
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -42,7 +44,7 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
         hello = await anext(aiter(request_iterator), None)
         if hello is None or hello.WhichOneof("kind") != "hello":
             raise InvalidInput.at("hello", "must be the first message of the stream")
-        session = self._dispatcher.connect(hello.hello.worker, reserve=hello.hello.reserve)
+        session = self._dispatcher.connect(hello.hello.worker, reserve=hello.hello.reserve, kinds=hello.hello.kinds)
         with detached():
             reader = asyncio.create_task(self._read(request_iterator, session), name=f"work-{session.number}")
         reader.add_done_callback(lambda _: session.finish())
@@ -65,8 +67,12 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
                     await self._dispatcher.report(session, _reports(request.results))
                 case "extend":
                     self._dispatcher.extend(session, [_lease(lease) for lease in request.extend.leases])
+                case "checked":
+                    session.answer(request.checked.number, [_findings(verdict) for verdict in request.checked.verdicts])
+                case "hello":
+                    raise InvalidInput.at("hello", "must be said once, in the first message of the stream")
                 case _:
-                    raise InvalidInput.at("kind", "a stream says hello once, then credit, results or extend")
+                    pass  # something that a newer processor says
 
     def _responses(self, message: Message, session: Session) -> Iterator[dispatch_service_pb2.WorkResponse]:
         match message:
@@ -82,6 +88,12 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
                 for firing, token in leases:
                     lease = add()
                     lease.firing, lease.token = firing, token
+                yield response
+            case Question(number, bodies):
+                response = dispatch_service_pb2.WorkResponse()
+                response.check.number = number
+                for body in bodies:
+                    response.check.actions.add().ParseFromString(body)
                 yield response
             case Drain():
                 yield dispatch_service_pb2.WorkResponse(drain=dispatch_service_pb2.WorkResponse.Drain())
@@ -145,6 +157,10 @@ def _end(result: dispatch_service_pb2.Result) -> domain.End:
             )
         case "released" | None:
             return Released(message=result.released.message, wait=_wait(result.released.retry_after))
+
+
+def _findings(verdict: dispatch_service_pb2.WorkRequest.Verdict) -> tuple[Finding, ...]:
+    return tuple(Finding(each.field, each.reason[:_MOST_REASON], each.tentative) for each in verdict.problems[:_MOST_PROBLEMS])
 
 
 def _wait(duration: Duration) -> int:

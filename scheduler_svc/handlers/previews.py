@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from typing import Final
 
+from scheduler_svc.handlers.convert import action_of
 from scheduler_svc.handlers.convert_trigger import trigger_of
 from scheduler_svc.handlers.times import micros_of, set_instant
 from scheduler_svc.service import Caller, Previews, Shown
-from tocsin.api.scheduler.v1 import alarm_service_pb2
+from scheduler_svc.service.checks import ActionChecks, path_of
+from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
 from tocsin.errors import InvalidInput
 from tocsin.mesh.validation import RequestValidator
 
@@ -25,10 +27,24 @@ def previewed(request: alarm_service_pb2.PreviewAlarmRequest, caller: Caller, pr
     return alarm_service_pb2.PreviewAlarmResponse(occurrences=_occurrences(shown))
 
 
-def validated(
+async def validated(
+    request: alarm_service_pb2.ValidateAlarmRequest,
+    caller: Caller,
+    *,
+    previews: Previews,
+    checks: ActionChecks,
+    validator: RequestValidator,
+) -> alarm_service_pb2.ValidateAlarmResponse:
+    """What is thought of a trigger, and of an action if one is given; whatever is wrong with them is answered, not refused."""
+    response = _judged(request, caller, previews, validator)
+    if request.HasField("action"):
+        await _judge_action(request.action, caller, response, checks, validator)
+    return response
+
+
+def _judged(
     request: alarm_service_pb2.ValidateAlarmRequest, caller: Caller, previews: Previews, validator: RequestValidator
 ) -> alarm_service_pb2.ValidateAlarmResponse:
-    """What is thought of a trigger; whatever is wrong with it is answered, not refused."""
     try:
         validator.check(request.trigger)
     except InvalidInput as error:
@@ -42,6 +58,24 @@ def validated(
     return alarm_service_pb2.ValidateAlarmResponse(
         valid=True, description=verdict.description, occurrences=_occurrences(verdict.occurrences)
     )
+
+
+async def _judge_action(
+    action: alarm_pb2.Action,
+    caller: Caller,
+    response: alarm_service_pb2.ValidateAlarmResponse,
+    checks: ActionChecks,
+    validator: RequestValidator,
+) -> None:
+    try:
+        validator.check(action)
+    except InvalidInput as error:
+        response.problems.extend(_refused(error, within="action").problems)
+    else:
+        (findings,) = await checks.check(caller.tenant, [action_of(action)])
+        for finding in findings:
+            (response.warnings if finding.tentative else response.problems).add(field=path_of(finding), reason=finding.reason)
+    response.valid = response.valid and not response.problems
 
 
 def _refused(error: InvalidInput, *, within: str = "") -> alarm_service_pb2.ValidateAlarmResponse:

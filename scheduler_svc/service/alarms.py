@@ -16,6 +16,7 @@ from scheduler_svc.domain import (
 )
 from scheduler_svc.ports import AlarmStore, Hints, NewAlarm, Page
 from scheduler_svc.recurrence import Micros, Trigger, anchor_of, checked_due, settled, zone
+from scheduler_svc.service.checks import ActionChecks
 from scheduler_svc.signals import beginning, check_listening, deadline, keyed
 from tocsin.clock import Clock
 from tocsin.listing import Condition
@@ -59,6 +60,7 @@ class Alarms:
         hints: Hints,
         clock: Clock,
         places: Callable[[str], Awaitable[Place]] | None = None,
+        checks: ActionChecks,
     ) -> None:
         """Takes what it stands on.
 
@@ -68,7 +70,9 @@ class Alarms:
             hints: told about every change that is committed.
             clock: source of time.
             places: what chooses offsets for a tenant's alarms; None: all have none.
+            checks: judges actions.
         """
+        self._checks = checks
         self._places = places
         self._store = store
         self._create = create
@@ -79,15 +83,16 @@ class Alarms:
         """Makes an alarm; it is committed when this returns.
 
         Raises:
-            InvalidInput: the trigger is not valid, or means nothing that is still to come.
+            InvalidInput: the trigger is not valid, or means nothing that is still to come; or the action cannot do what it shall.
             RequestIdReused: the request_id was used for something else.
         """
         now = self._clock.micros()
         alarm = drawn(caller, draft, now=now, identity=new_id(now), place=await self._place(caller, draft))
+        warnings = await self._checks.require(caller.tenant, draft.action)
         made = await self._create(NewAlarm(alarm=alarm, request_id=request_id, digest=digest if request_id else ""))
         if made.id == alarm.id:
             await self._hints.scheduled(made)
-        return made
+        return replace(made, warnings=warnings) if warnings else made
 
     async def get(self, caller: Caller, alarm_id: str) -> Alarm:
         """The alarm.
@@ -114,12 +119,14 @@ class Alarms:
             if etag and stored.etag != etag:
                 raise AlarmChanged
             draft = merge(stored)
+            same = draft.action == stored.action and "action" not in stored.damaged
+            warnings = () if same else await self._checks.require(caller.tenant, draft.action)
             place = await self._place(caller, draft)
             changed, reschedule = revised(caller, stored, draft, now=self._clock.micros(), place=place)
             after = await self._store.update(changed, reschedule=reschedule)
             if after is not None:
                 await self._hints.scheduled(after)
-                return after
+                return replace(after, warnings=warnings) if warnings else after
         raise AlarmChanged
 
     async def delete(self, caller: Caller, alarm_id: str, *, etag: str) -> None:

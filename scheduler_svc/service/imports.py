@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from scheduler_svc.domain import REQUESTED, Alarm, AlarmState, Draft, shard_of, ulid
+from scheduler_svc.domain import REQUESTED, Alarm, AlarmState, Draft, Finding, shard_of, ulid
 from scheduler_svc.ports import Birth, Candidate, Hints, ImportStore, Put, Scheduled
 from scheduler_svc.recurrence import At, Every, Micros, Trigger, anchor_of, settled
 from scheduler_svc.service.again import again
 from scheduler_svc.service.alarms import Caller, Place, drawn, first_or_none, not_moved, revised
+from scheduler_svc.service.checks import ActionChecks, refuse
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, DataLoss, Internal, InvalidInput, ResourceExhausted, TocsinError, Unavailable
 from tocsin.halves import in_halves
@@ -47,23 +48,27 @@ class Wish(NamedTuple):
 
 @dataclass(slots=True)
 class Settled:
-    """What became of a batch: counts, and the lines that were refused with the reason."""
+    """What became of a batch: counts, the lines that were refused with the reason, and what to know about those that were taken."""
 
     created: int = 0
     updated: int = 0
     unchanged: int = 0
     refused: list[tuple[int, TocsinError]] = field(default_factory=list[tuple[int, TocsinError]])
+    warnings: list[tuple[int, Finding]] = field(default_factory=list[tuple[int, Finding]])
 
 
 class Imports:
     """Imports of all tenants in this replica."""
 
-    def __init__(self, *, store: ImportStore, hints: Hints, clock: Clock, most: int = 4, places: Places | None = None) -> None:
+    def __init__(
+        self, *, store: ImportStore, hints: Hints, checks: ActionChecks, clock: Clock, most: int = 4, places: Places | None = None
+    ) -> None:
         """Takes what it stands on.
 
         Args:
             store: where alarms are kept.
             hints: told about what is committed.
+            checks: judges actions.
             clock: source of time.
             most: imports at a time; each one takes a part of this process from whoever is waiting for an alarm.
             places: what chooses offsets for a tenant's alarms; None: all have none.
@@ -72,6 +77,7 @@ class Imports:
         self._store = store
         self._hints = hints
         self._clock = clock
+        self._checks = checks
         self._most = most
         self._running = 0
         self.draining = False
@@ -92,7 +98,13 @@ class Imports:
         self._running += 1
         try:
             yield Import(
-                store=self._store, hints=self._hints, clock=self._clock, caller=caller, validate_only=validate_only, places=self._places
+                store=self._store,
+                hints=self._hints,
+                checks=self._checks,
+                clock=self._clock,
+                caller=caller,
+                validate_only=validate_only,
+                places=self._places,
             )
         finally:
             self._running -= 1
@@ -106,6 +118,7 @@ class Import:
         *,
         store: ImportStore,
         hints: Hints,
+        checks: ActionChecks,
         clock: Clock,
         caller: Caller,
         validate_only: bool,
@@ -114,6 +127,7 @@ class Import:
         self._places = places
         self._store = store
         self._hints = hints
+        self._checks = checks
         self._clock = clock
         self._caller = caller
         self._validate_only = validate_only
@@ -196,7 +210,7 @@ class Import:
         settled = Settled()
         if not batch:
             return settled
-        batch = await self._placed(batch)
+        batch = await self._placed(await self._checked(batch, settled))
         results = await self._put(batch)
         changed: list[Scheduled] = []
         for candidate, result in zip(batch, results, strict=True):
@@ -211,6 +225,20 @@ class Import:
         if not self._validate_only:
             await self._hints.scheduled_all(changed)
         return settled
+
+    async def _checked(self, batch: Sequence[Candidate], settled: Settled) -> Sequence[Candidate]:
+        """The batch without the lines whose action cannot do what it shall."""
+        good = list[Candidate]()
+        findings = await self._checks.check(self._caller.tenant, [candidate.draft.action for candidate in batch])
+        for candidate, found in zip(batch, findings, strict=True):
+            try:
+                refuse(found)
+            except InvalidInput as error:
+                settled.refused.append((candidate.line, error))
+            else:
+                settled.warnings += [(candidate.line, finding) for finding in found[:1]]
+                good.append(candidate)
+        return good
 
     async def _placed(self, batch: Sequence[Candidate]) -> Sequence[Candidate]:
         """The batch with an offset for each alarm that may be spread."""

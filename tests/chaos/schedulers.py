@@ -11,10 +11,10 @@ from pathlib import Path
 
 from processor_svc.actions.kinds import Actions
 from processor_svc.clients.work import SchedulerWork
-from processor_svc.domain import End, Job, Lease, Succeeded, TaskAction
+from processor_svc.domain import End, Job, Lease, Problem, Succeeded, TaskAction
 from tocsin.clock import SystemClock
 from tocsin.config import ServiceSettings
-from tocsin.errors import FieldViolation, TocsinError
+from tocsin.errors import TocsinError
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
 from tocsin.telemetry import Telemetry
@@ -81,7 +81,7 @@ class _Anything:
         del message
         return TaskAction(handler="any", input={})
 
-    async def check(self, action: TaskAction) -> Sequence[FieldViolation]:
+    async def check(self, action: TaskAction) -> Sequence[Problem]:
         """Nothing is wrong with it."""
         del action
         return ()

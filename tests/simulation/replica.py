@@ -14,6 +14,7 @@ from scheduler_svc.hearing import Finisher, Hearing
 from scheduler_svc.ports import Fired, NewAlarm
 from scheduler_svc.ports import Replica as Member
 from scheduler_svc.service import Alarms, Firings, Imports
+from scheduler_svc.service.checks import ActionChecks
 from scheduler_svc.service.signals import Intake, Triggers
 from scheduler_svc.shards import Ownership, ShardKeeper
 from scheduler_svc.signals import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
@@ -164,7 +165,8 @@ class Replica:
 
         creates = GroupCommit[NewAlarm, Alarm](flush=alarm_store.create, max_batch=50)
         enqueues = GroupCommit[Firing, Firing](flush=enqueue_all, max_batch=50)
-        self.alarms = Alarms(store=alarm_store, create=creates.submit, hints=announcer, clock=clock)
+        checks = ActionChecks(kinds={}, clock=clock)
+        self.alarms = Alarms(store=alarm_store, create=creates.submit, hints=announcer, clock=clock, checks=checks)
         self.firings = Firings(
             ledger=ledger,
             alarms=alarm_store,
@@ -174,7 +176,7 @@ class Replica:
             follow=bell.follow,
             clock=clock,
         )
-        self.imports = Imports(store=SqlImportStore(database), hints=announcer, clock=clock)
+        self.imports = Imports(store=SqlImportStore(database), hints=announcer, checks=checks, clock=clock)
         signals = SqlSignalStore(database)
         intake = Intake(store=signals, shards=ownership, hints=announcer, clock=clock)
         events = GroupCommit[Published, EventAnswer](flush=intake.events)

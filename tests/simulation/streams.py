@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from scheduler_svc.dispatch import Confirmed, Dispatcher, Drain, Jobs, Message, Session
+from scheduler_svc.dispatch import Confirmed, Dispatcher, Drain, Jobs, Message, Question, Session
 from scheduler_svc.domain import Lease, Report
 from tests.simulation.loop import Fate, Process, SimLoop
 
@@ -174,4 +174,5 @@ def _on_the_wire(message: Message) -> Answer:
             Job(lease=Lease(parcel.id, token), alarm=parcel.alarm, due=parcel.due, attempt=parcel.attempts + 1)
             for parcel, token in message.deliveries
         ]
+    assert not isinstance(message, Question)  # nobody checks actions here
     return message

@@ -1,13 +1,15 @@
 """One import: reads ahead while the batch before is committed, and answers what is."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from scheduler_svc.domain import Finding
 from scheduler_svc.handlers.bulk.refusals import Refusal, refusal
 from scheduler_svc.handlers.bulk.source import Item, Source
 from scheduler_svc.ports import Candidate
+from scheduler_svc.service.checks import path_of
 from scheduler_svc.service.imports import Import, Imports
 from tocsin.api.scheduler.v1 import alarm_service_pb2
 from tocsin.errors import TocsinError, Unavailable
@@ -124,16 +126,18 @@ class ImportSession:
         self._total.unchanged += settled.unchanged
         self._total.refused += len(refusals)
         self._total.lines = batch.through
-        return self._answer(refusals=refusals)
+        return self._answer(refusals=refusals, warnings=settled.warnings)
 
-    def _answer(self, *, refusals: list[Refusal] | None = None, done: bool = False) -> Response:
+    def _answer(self, *, refusals: Sequence[Refusal] = (), warnings: Sequence[tuple[int, Finding]] = (), done: bool = False) -> Response:
         answer = Response()
         answer.CopyFrom(self._total)
         answer.done = done
         if done:
             answer.lines = self._source.line
-        for line, name, reason in refusals or ():
+        for line, name, reason in refusals:
             answer.refusals.add(line=line, field=name, reason=reason)
+        for line, finding in warnings[:_MOST_REFUSALS]:
+            answer.warnings.add(line=line, field=path_of(finding), reason=finding.reason)
         return answer
 
     async def _abandon(self) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
@@ -137,14 +137,20 @@ class Processor:
     """Takes jobs over a session, and answers each as ``answer`` says; None leaves it unanswered."""
 
     def __init__(
-        self, replica: Replica, *, credit: int = 1000, reserve: int = 0, answer: Callable[[Parcel], End | None] = lambda _: Succeeded()
+        self,
+        replica: Replica,
+        *,
+        credit: int = 1000,
+        reserve: int = 0,
+        kinds: Collection[str] = (),
+        answer: Callable[[Parcel], End | None] = lambda _: Succeeded(),
     ) -> None:
         self._replica = replica
         self._answer = answer
         self.got: list[tuple[Parcel, int]] = []
         self.arrived: list[tuple[int, int]] = []
         self.confirmed: set[Lease] = set()
-        self.session: Session = replica.dispatcher.connect("test", reserve=reserve)
+        self.session: Session = replica.dispatcher.connect("test", reserve=reserve, kinds=kinds)
         replica.dispatcher.grant(self.session, credit)
         self._task = asyncio.create_task(self._run())
 

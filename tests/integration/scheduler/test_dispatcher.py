@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from scheduler_svc.dispatch import DispatchOptions, Jobs
 from scheduler_svc.domain import (
+    Action,
     End,
     Failed,
     Firing,
@@ -398,3 +399,49 @@ async def test_a_result_that_cannot_be_kept_is_a_delivery_without_one(stores: St
         await eventually(succeeded)
     assert Counter(parcel.id for parcel, _ in processor.got)[poisoned.id] == 2
     assert replica.dispatcher.failing == {}
+
+
+async def test_a_kind_goes_to_a_processor_that_knows_it(stores: Stores, start: Start, add: Add) -> None:
+    """However much credit another one has, which gets the others; critical ones as well."""
+    await add(5, action=Action("webhook", b""))
+    await add(5, action=Action("webhook", b""), priority=Priority.CRITICAL)
+    await add(5)
+    replica = await start()
+    old = Processor(replica, credit=100)
+    new = Processor(replica, credit=100, kinds=("notify", "task", "webhook"))
+    await eventually(lambda: _all(stores, FiringState.SUCCEEDED))
+    assert {parcel.action.kind for parcel, _ in old.got} <= {"task"}
+    assert sum(parcel.action.kind == "webhook" for parcel, _ in new.got) == 10
+    assert not replica.dispatcher.leases
+
+
+async def test_a_kind_that_nobody_knows_waits_and_then_fails(stores: Stores, start: Start, add: Add, clock: FakeClock) -> None:
+    """For a minute a processor may come that knows it; it costs no attempt meanwhile, and holds up nobody."""
+    (strange,) = await add(action=Action("webhook", b""))
+    await add(3)
+    old = Processor(await start(), credit=1)
+    await eventually(lambda: _ended(stores, 3))
+    await pass_time(clock, 29, lambda: True)
+    assert (await stores.ledger.get("t1", strange.id)).attempts == 0
+    assert "webhook" in (await stores.ledger.get("t1", strange.id)).error
+    await pass_time(clock, 60, lambda: _ended(stores, 4))
+    row = await stores.ledger.get("t1", strange.id)
+    assert (row.state, row.reason, row.attempts) == (FiringState.DEAD, "UNSUPPORTED_ACTION", 1)
+    assert {parcel.action.kind for parcel, _ in old.got} == {"task"}
+
+
+async def test_a_processor_that_knows_it_comes_in_time(stores: Stores, start: Start, add: Add, clock: FakeClock) -> None:
+    """What has waited for it runs."""
+    await add(3, action=Action("webhook", b""))
+    replica = await start()
+    Processor(replica, credit=10)
+    await pass_time(clock, 10, lambda: True)
+    new = Processor(replica, credit=10, kinds=("webhook",))
+    await pass_time(clock, 30, lambda: _ended(stores, 3))
+    assert len(new.got) == 3
+    assert await _all(stores, FiringState.SUCCEEDED)
+
+
+async def _ended(stores: Stores, count: int) -> bool:
+    states = await _states(stores)
+    return states[FiringState.SUCCEEDED] + states[FiringState.DEAD] == count

@@ -6,6 +6,7 @@ import pytest
 
 from scheduler_svc.domain import Draft
 from scheduler_svc.service.alarms import Caller
+from scheduler_svc.service.checks import ActionChecks
 from scheduler_svc.service.imports import Imports, Wish
 from scheduler_svc.store import SqlImportStore
 from tests.integration.scheduler.outside import on
@@ -24,7 +25,7 @@ class _Deaf:
 @pytest.mark.parametrize("bad", [0, 17, 39])
 async def test_a_line_that_no_database_takes_is_refused_alone(stores: Stores, clock: FakeClock, bad: int) -> None:
     """The others of its batch are imported, once; the refusal names the line."""
-    imports = Imports(store=SqlImportStore(stores.database), hints=_Deaf(), clock=clock)  # pyright: ignore[reportArgumentType]  what it calls
+    imports = Imports(store=SqlImportStore(stores.database), hints=_Deaf(), checks=ActionChecks(kinds={}, clock=clock), clock=clock)  # pyright: ignore[reportArgumentType]  what it calls
     trigger = on("a.b").trigger
     drafts = [Draft(key=f"k{n}", display_name="\ud800" if n == bad else "", trigger=trigger, action=ACTION) for n in range(40)]
     with imports.begin(Caller(tenant="t1"), validate_only=False) as running:

@@ -9,6 +9,7 @@ from scheduler_svc.recurrence import Trigger
 from scheduler_svc.service import Alarms, Audits, Backfills, Caller, Draft
 from scheduler_svc.service.alarms import Place
 from scheduler_svc.service.audit import Finding, Summary
+from scheduler_svc.service.checks import ActionChecks
 from scheduler_svc.store import SqlAuditStore
 from tests.integration.scheduler.stores import ACTION, NOW, OWNER, Stores
 from tocsin.errors import TocsinError
@@ -42,7 +43,8 @@ class Timetable:
     def __init__(self, stores: Stores, clock: FakeClock, *, ledger_days: float = 0) -> None:
         self.stores = stores
         self.clock = clock
-        self.alarms = Alarms(store=stores.alarms, create=self._create, hints=Deaf(), clock=clock)
+        self._checks = ActionChecks(kinds={}, clock=clock)
+        self.alarms = Alarms(store=stores.alarms, create=self._create, hints=Deaf(), clock=clock, checks=self._checks)
         self.audits = Audits(store=SqlAuditStore(stores.database), clock=clock, ledger_days=ledger_days)
 
         self.backfills = Backfills(
@@ -66,7 +68,7 @@ class Timetable:
 
     def with_places(self, places: Callable[[str], Awaitable[Place]]) -> Alarms:
         """The use cases, with offsets for what may be spread."""
-        return Alarms(store=self.stores.alarms, create=self._create, hints=Deaf(), clock=self.clock, places=places)
+        return Alarms(store=self.stores.alarms, create=self._create, hints=Deaf(), clock=self.clock, places=places, checks=self._checks)
 
     async def make(self, trigger: Trigger) -> Alarm:
         """A new alarm."""

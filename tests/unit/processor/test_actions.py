@@ -24,10 +24,11 @@ from processor_svc.domain import (
     Succeeded,
     TaskAction,
 )
-from processor_svc.pool import ThreadPool
+from processor_svc.hosting import HostOptions, Packages
 from processor_svc.registry import Registry, handlers_of
 from tests.unit.processor import sample_tasks
 from tocsin.errors import CircuitOpen, DeadlineExceeded, Unavailable
+from tocsin.testing.clock import FakeClock
 
 
 def job(action: Action, *, firing: str = "f1", token: int = 1, origin: str = "SCHEDULE", context: Mapping[str, Any] | None = None) -> Job:
@@ -47,15 +48,15 @@ def job(action: Action, *, firing: str = "f1", token: int = 1, origin: str = "SC
 
 
 @pytest.fixture
-def threads() -> ThreadPool:
-    """One thread for handlers that are not async, and one for critical jobs."""
-    return ThreadPool(threads=1, reserve=1)
+def packages(clock: FakeClock) -> Packages:
+    """None but our own."""
+    return Packages([], options=HostOptions(), clock=clock)
 
 
-async def run_task(threads: ThreadPool, handler: str, arguments: dict[str, Any]) -> End:
+async def run_task(packages: Packages, handler: str, arguments: dict[str, Any]) -> End:
     """How a run of ``handler`` ends."""
     action = TaskAction(handler=handler, input=arguments)
-    return await TaskKind(registry=Registry(handlers_of(sample_tasks)), threads=threads).run(job(action), action)
+    return await TaskKind(registry=Registry(handlers_of(sample_tasks)), packages=packages).run(job(action), action)
 
 
 @pytest.mark.parametrize(
@@ -71,52 +72,47 @@ async def run_task(threads: ThreadPool, handler: str, arguments: dict[str, Any])
     ],
 )
 async def test_each_failure_of_a_handler_has_its_reason(
-    threads: ThreadPool, handler: str, arguments: dict[str, Any], reason: str, retryable: bool
+    packages: Packages, handler: str, arguments: dict[str, Any], reason: str, retryable: bool
 ) -> None:
     """A handler's failure is an outcome, never an exception of the worker."""
-    end = await run_task(threads, handler, arguments)
+    end = await run_task(packages, handler, arguments)
     assert isinstance(end, Failed)
     assert (end.reason, end.retryable) == (reason, retryable)
 
 
-async def test_a_handler_says_when_to_try_again(threads: ThreadPool) -> None:
+async def test_a_handler_says_when_to_try_again(packages: Packages) -> None:
     """The wait that a handler asks for reaches the scheduler."""
-    end = await run_task(threads, "sample.later", {})
+    end = await run_task(packages, "sample.later", {})
     assert isinstance(end, Failed)
     assert end.retry_after == 7.0
 
 
-async def test_a_handler_may_wait_as_often_as_it_likes(threads: ThreadPool) -> None:
+async def test_a_handler_may_wait_as_often_as_it_likes(packages: Packages) -> None:
     """It runs on from each of its waits, with what they bring: values, errors, tasks of its own."""
-    assert await run_task(threads, "sample.steps", {}) == Succeeded({"value": ["begun", "late", "done"]})
+    assert await run_task(packages, "sample.steps", {}) == Succeeded({"value": ["begun", "late", "done"]})
 
 
-async def test_a_cancelled_run_cancels_its_handler(threads: ThreadPool) -> None:
+async def test_a_cancelled_run_cancels_its_handler(packages: Packages) -> None:
     """A processor that stops does not report an end of what it cut off."""
-    running = asyncio.create_task(run_task(threads, "sample.slow", {}))
+    running = asyncio.create_task(run_task(packages, "sample.slow", {}))
     await asyncio.sleep(0)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
 
 
-async def test_jobs_of_one_action_share_nothing_that_a_handler_can_change(threads: ThreadPool) -> None:
+async def test_jobs_of_one_action_share_nothing_that_a_handler_can_change(packages: Packages) -> None:
     """Each gets the arguments of the action, whatever the one before did to its own."""
-    runner = TaskKind(registry=Registry(handlers_of(sample_tasks)), threads=threads)
+    runner = TaskKind(registry=Registry(handlers_of(sample_tasks)), packages=packages)
     grow, add = TaskAction(handler="sample.grow", input={"items": [1]}), TaskAction(handler="sample.add", input={"left": 1, "right": 2})
     for _ in range(2):
         assert await runner.run(job(grow), grow) == Succeeded({"value": [1, 0]})
         assert await runner.run(job(add), add) == Succeeded({"value": 3})
 
 
-async def test_a_plain_value_is_stored_as_an_object(threads: ThreadPool) -> None:
+async def test_a_plain_value_is_stored_as_an_object(packages: Packages) -> None:
     """A result is always a JSON object."""
-    assert await run_task(threads, "sample.add", {"left": 2.0, "right": 3.0}) == Succeeded({"value": 5})
-
-
-async def test_a_handler_that_is_not_async_runs_in_a_thread_with_its_context(threads: ThreadPool) -> None:
-    """The loop stays free, and the firing's id is there as the idempotency key."""
-    assert await run_task(threads, "sample.sync", {}) == Succeeded({"main": False, "firing": "f1", "attempt": 2})
+    assert await run_task(packages, "sample.add", {"left": 2.0, "right": 3.0}) == Succeeded({"value": 5})
 
 
 class ScriptedMailer:
@@ -237,9 +233,9 @@ async def test_a_signal_that_resolved_says_so(
     assert (message.subject, message.text, message.html) == expected
 
 
-async def test_a_handler_that_asks_for_its_context_learns_what_the_firing_is_about(threads: ThreadPool) -> None:
+async def test_a_handler_that_asks_for_its_context_learns_what_the_firing_is_about(packages: Packages) -> None:
     """Where it comes from, and the event or reading it answers to."""
     action = TaskAction(handler="sample.about", input={})
-    runner = TaskKind(registry=Registry(handlers_of(sample_tasks)), threads=threads)
+    runner = TaskKind(registry=Registry(handlers_of(sample_tasks)), packages=packages)
     end = await runner.run(job(action, origin="EVENT", context=EVENT), action)
     assert end == Succeeded({"alarm": "alarms/a1", "origin": "EVENT", "topic": "orders.paid"})

@@ -1,12 +1,12 @@
 """Handlers are found, described and checked."""
 
-from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
 
+from processor_svc.actions import builtin
 from processor_svc.domain import HandlerNotFound
-from processor_svc.registry import Registry, discover, handlers_of
+from processor_svc.registry import Registry, handlers_of
 from tests.unit.processor import sample_tasks
 from tocsin.errors import InvalidInput
 
@@ -25,15 +25,11 @@ def test_marked_functions_alone_become_handlers(registry: Registry) -> None:
     assert len(names) == 10
 
 
-def test_built_in_handlers_are_found_through_the_entry_point() -> None:
-    """The installed project brings uppercase, noop and log."""
-    assert {"uppercase", "noop", "log"} <= {handler.name for handler in discover()}
-
-
-def test_a_package_of_a_user_is_found_through_its_entry_point() -> None:
-    """A further module in the group adds its handlers."""
-    registry = discover([EntryPoint("mine", "tests.unit.processor.sample_tasks", "tocsin.tasks")])
-    assert registry.get("sample.add").description == "Adds two integers."
+def test_our_own_handlers_are_async() -> None:
+    """They run in the processor's loop."""
+    own = handlers_of(builtin)
+    assert {handler.name for handler in own} == {"uppercase", "noop", "log"}
+    assert all(handler.is_async for handler in own)
 
 
 def test_two_handlers_of_one_name_stop_the_start() -> None:

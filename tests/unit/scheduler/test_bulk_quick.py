@@ -232,7 +232,7 @@ def test_a_new_alarm_is_the_same_row_whether_or_not_it_is_made_first(alarm: dict
     """An import writes rows of its own; they are those that every other alarm gets."""
     clock = FakeClock()
     caller = Caller(tenant="t1", time_zone="Asia/Tokyo", traceparent="00-1")
-    work = Import(store=NOWHERE, hints=NOWHERE, clock=clock, caller=caller, validate_only=False)
+    work = Import(store=NOWHERE, hints=NOWHERE, checks=NOWHERE, clock=clock, caller=caller, validate_only=False)
     made = work.candidate(Reader(forms=FORMS, time_zone="Asia/Tokyo").of_value(1, alarm | state, json.dumps(alarm).encode()))
     assert new_row(made) == row_of(made.alarm)
     assert label_rows([made]) == label_rows([made.alarm])

@@ -246,22 +246,95 @@ class ListHandlersResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     HANDLERS_FIELD_NUMBER: _builtins.int
+    PACKAGES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def handlers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Handler]:
         """The handlers, by name."""
+
+    @_builtins.property
+    def packages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Package]:
+        """The packages that bring handlers of their own, by name."""
 
     def __init__(
         self,
         *,
         handlers: _abc.Iterable[Global___Handler] | None = ...,
+        packages: _abc.Iterable[Global___Package] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["handlers", b"handlers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handlers", b"handlers", "packages", b"packages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListHandlersResponse: _TypeAlias = ListHandlersResponse  # noqa: Y015
+
+@_typing.final
+class Package(_message.Message):
+    """An installed package that brings handlers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Package._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: Package._State.ValueType  # 0
+        """Never sent."""
+        LOADING: Package._State.ValueType  # 1
+        """It loads."""
+        READY: Package._State.ValueType  # 2
+        """They can."""
+        FAILED: Package._State.ValueType  # 3
+        """It did not load."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """Whether the handlers of a package can be used."""
+
+    STATE_UNSPECIFIED: Package.State.ValueType  # 0
+    """Never sent."""
+    LOADING: Package.State.ValueType  # 1
+    """It loads."""
+    READY: Package.State.ValueType  # 2
+    """They can."""
+    FAILED: Package.State.ValueType  # 3
+    """It did not load."""
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MODULE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    HANDLERS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of its entry point."""
+    module: _builtins.str
+    """The module that it names."""
+    state: Global___Package.State.ValueType
+    """Whether its handlers can be used."""
+    error: _builtins.str
+    """Why it did not load; empty otherwise. It is tried again every minute."""
+    @_builtins.property
+    def handlers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of its handlers."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        module: _builtins.str = ...,
+        state: Global___Package.State.ValueType = ...,
+        error: _builtins.str = ...,
+        handlers: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "handlers", b"handlers", "module", b"module", "name", b"name", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Package: _TypeAlias = Package  # noqa: Y015
 
 @_typing.final
 class Handler(_message.Message):

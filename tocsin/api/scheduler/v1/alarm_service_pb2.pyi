@@ -422,18 +422,24 @@ class ValidateAlarmRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TRIGGER_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def trigger(self) -> _alarm_pb2.Trigger:
         """The trigger; whatever is wrong with it is answered, not refused."""
+
+    @_builtins.property
+    def action(self) -> _alarm_pb2.Action:
+        """What would happen then, if that is to be judged as well."""
 
     def __init__(
         self,
         *,
         trigger: _alarm_pb2.Trigger | None = ...,
+        action: _alarm_pb2.Action | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "trigger", b"trigger"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "trigger", b"trigger"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -479,6 +485,7 @@ class ValidateAlarmResponse(_message.Message):
     PROBLEMS_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     OCCURRENCES_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     valid: _builtins.bool
     """Whether an alarm could be made of it."""
     description: _builtins.str
@@ -491,6 +498,10 @@ class ValidateAlarmResponse(_message.Message):
     def occurrences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Occurrence]:
         """The next due times; empty when it is wrong."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_alarm_pb2.Warning]:
+        """What to know about it, although an alarm could be made of it."""
+
     def __init__(
         self,
         *,
@@ -498,10 +509,11 @@ class ValidateAlarmResponse(_message.Message):
         problems: _abc.Iterable[Global___ValidateAlarmResponse.Problem] | None = ...,
         description: _builtins.str = ...,
         occurrences: _abc.Iterable[Global___Occurrence] | None = ...,
+        warnings: _abc.Iterable[_alarm_pb2.Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "occurrences", b"occurrences", "problems", b"problems", "valid", b"valid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "occurrences", b"occurrences", "problems", b"problems", "valid", b"valid", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -702,6 +714,7 @@ class ImportAlarmsResponse(_message.Message):
     REFUSED_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
     DONE_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     lines: _builtins.int
     """Every line up to this one is committed or refused: an import that was cut goes on with skip_lines set to it."""
     created: _builtins.int
@@ -718,6 +731,10 @@ class ImportAlarmsResponse(_message.Message):
     def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportAlarmsResponse.Refusal]:
         """Lines that were refused since the message before."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportAlarmsResponse.Refusal]:
+        """What to know about lines that were taken, since the message before; at most one for each line."""
+
     def __init__(
         self,
         *,
@@ -728,10 +745,11 @@ class ImportAlarmsResponse(_message.Message):
         refused: _builtins.int = ...,
         refusals: _abc.Iterable[Global___ImportAlarmsResponse.Refusal] | None = ...,
         done: _builtins.bool = ...,
+        warnings: _abc.Iterable[Global___ImportAlarmsResponse.Refusal] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "done", b"done", "lines", b"lines", "refusals", b"refusals", "refused", b"refused", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "done", b"done", "lines", b"lines", "refusals", b"refusals", "refused", b"refused", "unchanged", b"unchanged", "updated", b"updated", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

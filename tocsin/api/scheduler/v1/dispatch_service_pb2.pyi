@@ -60,108 +60,6 @@ class WorkRequest(_message.Message):
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     @_typing.final
-    class Handlers(_message.Message):
-        """The handlers of a processor."""
-
-        DESCRIPTOR: _descriptor.Descriptor
-
-        NAMES_FIELD_NUMBER: _builtins.int
-        PARTIAL_FIELD_NUMBER: _builtins.int
-        partial: _builtins.bool
-        """Whether there may be more: a package of handlers loads still, or did not load."""
-        @_builtins.property
-        def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-            """Their names."""
-
-        def __init__(
-            self,
-            *,
-            names: _abc.Iterable[_builtins.str] | None = ...,
-            partial: _builtins.bool = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names", "partial", b"partial"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    @_typing.final
-    class Checked(_message.Message):
-        """Answers to the questions of one message, in their order."""
-
-        DESCRIPTOR: _descriptor.Descriptor
-
-        NUMBER_FIELD_NUMBER: _builtins.int
-        VERDICTS_FIELD_NUMBER: _builtins.int
-        number: _builtins.int
-        """Number of the question."""
-        @_builtins.property
-        def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkRequest.Verdict]:
-            """One verdict for each task."""
-
-        def __init__(
-            self,
-            *,
-            number: _builtins.int = ...,
-            verdicts: _abc.Iterable[Global___WorkRequest.Verdict] | None = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "verdicts", b"verdicts"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    @_typing.final
-    class Verdict(_message.Message):
-        """What is wrong with a task; nothing when it has no problems."""
-
-        DESCRIPTOR: _descriptor.Descriptor
-
-        PROBLEMS_FIELD_NUMBER: _builtins.int
-        UNKNOWN_FIELD_NUMBER: _builtins.int
-        unknown: _builtins.bool
-        """Whether it could not be checked: its handler does not answer now."""
-        @_builtins.property
-        def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkRequest.Problem]:
-            """What is wrong."""
-
-        def __init__(
-            self,
-            *,
-            problems: _abc.Iterable[Global___WorkRequest.Problem] | None = ...,
-            unknown: _builtins.bool = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["problems", b"problems", "unknown", b"unknown"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    @_typing.final
-    class Problem(_message.Message):
-        """One thing that is wrong with a task."""
-
-        DESCRIPTOR: _descriptor.Descriptor
-
-        FIELD_FIELD_NUMBER: _builtins.int
-        REASON_FIELD_NUMBER: _builtins.int
-        field: _builtins.str
-        """The field of the task, such as "handler" or "input.text"."""
-        reason: _builtins.str
-        """What is wrong with it."""
-        def __init__(
-            self,
-            *,
-            field: _builtins.str = ...,
-            reason: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "reason", b"reason"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    @_typing.final
     class Results(_message.Message):
         """A batch of results."""
 
@@ -211,11 +109,86 @@ class WorkRequest(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class Checked(_message.Message):
+        """The answer to a Check."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        NUMBER_FIELD_NUMBER: _builtins.int
+        VERDICTS_FIELD_NUMBER: _builtins.int
+        number: _builtins.int
+        """Its number."""
+        @_builtins.property
+        def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkRequest.Verdict]:
+            """One verdict for each action, in order."""
+
+        def __init__(
+            self,
+            *,
+            number: _builtins.int = ...,
+            verdicts: _abc.Iterable[Global___WorkRequest.Verdict] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "verdicts", b"verdicts"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Verdict(_message.Message):
+        """What is wrong with an action; nothing without problems."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        PROBLEMS_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkRequest.Problem]:
+            """What is wrong."""
+
+        def __init__(
+            self,
+            *,
+            problems: _abc.Iterable[Global___WorkRequest.Problem] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["problems", b"problems"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Problem(_message.Message):
+        """One thing that is wrong with an action."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        FIELD_FIELD_NUMBER: _builtins.int
+        REASON_FIELD_NUMBER: _builtins.int
+        TENTATIVE_FIELD_NUMBER: _builtins.int
+        field: _builtins.str
+        """The field of the action, such as "task.handler" or "task.input.text"."""
+        reason: _builtins.str
+        """What is wrong with it."""
+        tentative: _builtins.bool
+        """It may be right later, or elsewhere: a handler that this processor does not have, or that cannot be asked now."""
+        def __init__(
+            self,
+            *,
+            field: _builtins.str = ...,
+            reason: _builtins.str = ...,
+            tentative: _builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "reason", b"reason", "tentative", b"tentative"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     HELLO_FIELD_NUMBER: _builtins.int
     CREDIT_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
     EXTEND_FIELD_NUMBER: _builtins.int
-    HANDLERS_FIELD_NUMBER: _builtins.int
     CHECKED_FIELD_NUMBER: _builtins.int
     credit: _builtins.int
     """It can take this many more firings than granted so far."""
@@ -232,12 +205,8 @@ class WorkRequest(_message.Message):
         """Firings that still run and need a longer lease."""
 
     @_builtins.property
-    def handlers(self) -> Global___WorkRequest.Handlers:
-        """The handlers that it has from now on; sent only to a scheduler that has said welcome."""
-
-    @_builtins.property
     def checked(self) -> Global___WorkRequest.Checked:
-        """What it thinks of tasks that it was asked about."""
+        """What it thinks of actions that it was asked about."""
 
     def __init__(
         self,
@@ -246,14 +215,13 @@ class WorkRequest(_message.Message):
         credit: _builtins.int = ...,
         results: Global___WorkRequest.Results | None = ...,
         extend: Global___WorkRequest.Extend | None = ...,
-        handlers: Global___WorkRequest.Handlers | None = ...,
         checked: Global___WorkRequest.Checked | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["checked", b"checked", "credit", b"credit", "extend", b"extend", "handlers", b"handlers", "hello", b"hello", "kind", b"kind", "results", b"results"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checked", b"checked", "credit", b"credit", "extend", b"extend", "hello", b"hello", "kind", b"kind", "results", b"results"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked", b"checked", "credit", b"credit", "extend", b"extend", "handlers", b"handlers", "hello", b"hello", "kind", b"kind", "results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked", b"checked", "credit", b"credit", "extend", b"extend", "hello", b"hello", "kind", b"kind", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["hello", "credit", "results", "extend", "handlers", "checked"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["hello", "credit", "results", "extend", "checked"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -483,27 +451,27 @@ class WorkResponse(_message.Message):
 
     @_typing.final
     class Check(_message.Message):
-        """Tasks to check."""
+        """Actions to check."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
         NUMBER_FIELD_NUMBER: _builtins.int
-        TASKS_FIELD_NUMBER: _builtins.int
+        ACTIONS_FIELD_NUMBER: _builtins.int
         number: _builtins.int
         """Number of the question; the answer names it."""
         @_builtins.property
-        def tasks(self) -> _containers.RepeatedCompositeFieldContainer[_alarm_pb2.Task]:
-            """The tasks."""
+        def actions(self) -> _containers.RepeatedCompositeFieldContainer[_alarm_pb2.Action]:
+            """The actions."""
 
         def __init__(
             self,
             *,
             number: _builtins.int = ...,
-            tasks: _abc.Iterable[_alarm_pb2.Task] | None = ...,
+            actions: _abc.Iterable[_alarm_pb2.Action] | None = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "tasks", b"tasks"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "number", b"number"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -526,11 +494,11 @@ class WorkResponse(_message.Message):
 
     @_builtins.property
     def welcome(self) -> Global___WorkResponse.Welcome:
-        """The stream stands; the first message of a scheduler that takes handlers and asks questions."""
+        """The stream stands; the first message."""
 
     @_builtins.property
     def check(self) -> Global___WorkResponse.Check:
-        """Tasks to check: nothing is run."""
+        """Actions to check: nothing is run."""
 
     def __init__(
         self,

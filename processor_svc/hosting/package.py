@@ -1,0 +1,209 @@
+"""One package of handlers: its child processes, and which of them runs what.
+
+Async handlers share a child. Those that are not async have a child each while they run, so that one that hangs can be killed by itself.
+When a child dies with several handlers in it, nobody knows whose fault it was: they are suspects, and run once more, each alone. Only the
+one that ends its child again has failed; the others never notice.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, cast
+
+from processor_svc.domain import End, Failed, Json, Succeeded
+from processor_svc.hosting.process import Died, Late, LoadFailed, Process
+from tocsin.clock import Clock
+from tocsin.telemetry import get_logger
+
+_CHECK_SECONDS: Final = 0.8
+_AGAIN_SECONDS: Final = 60.0
+_log = get_logger(__name__)
+
+
+class PackageState(StrEnum):
+    """Whether a package can be used."""
+
+    LOADING = "LOADING"
+    READY = "READY"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hosted:
+    """A handler of a package, as its child describes it."""
+
+    name: str
+    description: str
+    timeout_seconds: float
+    is_async: bool
+    input_schema: dict[str, Json]
+
+
+class Slots:
+    """Children that run one handler at a time: so many for every job, and some beside them for critical jobs alone."""
+
+    def __init__(self, *, processes: int, reserve: int) -> None:
+        self.size = processes + reserve
+        self.busy = 0
+        self.waiting = 0
+        self._free = {False: asyncio.Semaphore(processes), True: asyncio.Semaphore(reserve)}
+
+    async def take(self, *, critical: bool) -> None:
+        """Waits for a place."""
+        self.waiting += 1
+        try:
+            await self._free[critical].acquire()
+        finally:
+            self.waiting -= 1
+        self.busy += 1
+
+    def give(self, *, critical: bool) -> None:
+        """Gives a place back."""
+        self.busy -= 1
+        self._free[critical].release()
+
+
+class Package:
+    """A package of handlers."""
+
+    def __init__(self, *, name: str, value: str, slots: Slots, load_seconds: float, clock: Clock) -> None:
+        """Starts nothing.
+
+        Args:
+            name: of its entry point.
+            value: the module, as the entry point names it.
+            slots: places for handlers that run alone; shared by all packages.
+            load_seconds: longest time that it may take to load.
+            clock: says when it is tried again.
+        """
+        self.name = name
+        self.value = value
+        self.state = PackageState.LOADING
+        self.error = ""
+        self.handlers: dict[str, Hosted] = {}
+        self.deaths = 0
+        self._slots = slots
+        self._load_seconds = load_seconds
+        self._clock = clock
+        self._shared: Process | None = None
+        self._idle: list[Process] = []
+        self._processes: set[Process] = set()
+        self._turn = asyncio.Lock()
+        self._loading: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to load it, again and again until it does."""
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load(), name=f"load {self.name}")
+
+    async def stop(self) -> None:
+        """Ends every process of it."""
+        loading, self._loading = self._loading, None
+        if loading is not None:
+            loading.cancel()
+            await asyncio.gather(loading, return_exceptions=True)
+        await asyncio.gather(*(process.kill() for process in tuple(self._processes)))
+        self._processes.clear()
+        self._idle.clear()
+        self._shared = None
+
+    async def check(self, handler: str, arguments: dict[str, Json]) -> list[tuple[str, str]] | None:
+        """What is wrong with an input: fields and reasons; None when it cannot be known now."""
+        try:
+            process = await self._for_many()
+            return await process.check({"handler": handler, "input": arguments}, seconds=_CHECK_SECONDS)
+        except (LoadFailed, TimeoutError, Died):
+            return None
+
+    async def run(self, handler: Hosted, what: dict[str, Any], *, critical: bool) -> End:
+        """Runs a handler once; never raises but for cancellation."""
+        try:
+            if handler.is_async:
+                try:
+                    return await self._attempt(await self._for_many(), handler, what)
+                except Died as death:
+                    self.deaths += 1
+                    if death.alone:
+                        return _end_of(death, handler)
+                    _log.warning("a suspect runs alone", handler=handler.name, firing=what["context"]["firing"], error=f"{death}")
+            return await self._alone(handler, what, critical=critical)
+        except LoadFailed as error:
+            return Failed(reason="HANDLER_NOT_LOADED", message=f"{self.name}: {error}", retryable=True)
+
+    async def _alone(self, handler: Hosted, what: dict[str, Any], *, critical: bool) -> End:
+        await self._slots.take(critical=critical)
+        process: Process | None = None
+        try:
+            process = await self._for_one()
+            return await self._attempt(process, handler, what)
+        except Died as death:
+            self.deaths += 1
+            return _end_of(death, handler)
+        finally:
+            self._slots.give(critical=critical)
+            if process is not None:
+                self._release(process)
+
+    async def _attempt(self, process: Process, handler: Hosted, what: dict[str, Any]) -> End:
+        try:
+            answer = await process.run(what, seconds=handler.timeout_seconds, cancellable=handler.is_async)
+        except Late:
+            return _late(handler)
+        output: Any = answer.get("output")
+        if isinstance(output, dict):
+            return Succeeded(cast("dict[str, Json]", output))
+        failed: dict[str, Any] = answer.get("failed") or {}
+        return Failed(
+            reason=str(failed.get("reason") or "HANDLER_FAILED"),
+            message=str(failed.get("message") or ""),
+            retryable=bool(failed.get("retryable", True)),
+            retry_after=failed.get("retry_after"),
+        )
+
+    async def _for_many(self) -> Process:
+        """The child that async handlers share."""
+        async with self._turn:
+            if self._shared is None or not self._shared.alive:
+                self._shared = await self._spawn()
+            return self._shared
+
+    async def _for_one(self) -> Process:
+        """A child in which nothing runs."""
+        while self._idle:
+            process = self._idle.pop()
+            if process.alive:
+                return process
+        return await self._spawn()
+
+    def _release(self, process: Process) -> None:
+        if process.alive and not process.running:
+            self._idle.append(process)
+
+    async def _spawn(self) -> Process:
+        self._processes = {process for process in self._processes if process.alive}
+        process = await Process.start(self.name, self.value, seconds=self._load_seconds)
+        self._processes.add(process)
+        return process
+
+    async def _load(self) -> None:
+        while True:
+            try:
+                process = await self._for_many()
+                self.handlers = {each.name: each for each in (Hosted(**item) for item in process.catalogue)}
+            except (LoadFailed, OSError, TypeError) as error:
+                self.state, self.error = PackageState.FAILED, f"{error}"[:500]
+                _log.error("a package of handlers did not load", package=self.name, module=self.value, error=self.error)
+                await self._clock.sleep(_AGAIN_SECONDS)
+            else:
+                self.state, self.error = PackageState.READY, ""
+                return
+
+
+def _end_of(death: Died, handler: Hosted) -> Failed:
+    if death.late:
+        return _late(handler)
+    return Failed(reason="HANDLER_CRASHED", message=f"{handler.name}: {death}", retryable=True)
+
+
+def _late(handler: Hosted) -> Failed:
+    return Failed(reason="HANDLER_TIMEOUT", message=f"{handler.name} took more than {handler.timeout_seconds:g} s", retryable=True)

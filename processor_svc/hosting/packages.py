@@ -1,0 +1,96 @@
+"""Every package of handlers that is installed."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Final
+
+from processor_svc.hosting.package import Hosted, Package, PackageState, Slots
+from processor_svc.registry import ENTRY_POINT_GROUP
+from tocsin.clock import Clock
+
+_OWN: Final = "processor_svc."
+_MOST: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostOptions:
+    """Bounds of what runs in processes of its own.
+
+    Attributes:
+        processes: handlers that are not async, and suspects, that run at a time.
+        reserve: places beside those for critical jobs alone.
+        load_seconds: longest time that a package may take to load.
+    """
+
+    processes: int = 8
+    reserve: int = 2
+    load_seconds: float = 30.0
+
+
+def plugins() -> list[EntryPoint]:
+    """The entry points of the group ``tocsin.tasks``, but for our own."""
+    found = [point for point in entry_points(group=ENTRY_POINT_GROUP) if not point.value.startswith(_OWN)]
+    return sorted(set(found), key=lambda point: (point.name, point.value))[:_MOST]
+
+
+class Packages:
+    """The packages; a component. It starts at once, and they load beside it: whoever needs one that loads still waits for it."""
+
+    def __init__(self, points: Iterable[EntryPoint], *, options: HostOptions, clock: Clock) -> None:
+        self.slots = Slots(processes=options.processes, reserve=options.reserve)
+        self._load_seconds = options.load_seconds
+        self._packages = [
+            Package(name=point.name, value=point.value, slots=self.slots, load_seconds=options.load_seconds, clock=clock)
+            for point in points
+        ]
+
+    def __iter__(self) -> Iterator[Package]:
+        """The packages, by name."""
+        return iter(self._packages)
+
+    @property
+    def deaths(self) -> int:
+        """Processes that died, or were killed, while handlers ran in them."""
+        return sum(package.deaths for package in self._packages)
+
+    async def start(self) -> None:
+        """Begins to load them."""
+        for package in self._packages:
+            package.start()
+
+    async def stop(self) -> None:
+        """Ends every process."""
+        await asyncio.gather(*(package.stop() for package in self._packages))
+
+    def failed(self) -> Sequence[Package]:
+        """Those that did not load."""
+        return [package for package in self._packages if package.state is PackageState.FAILED]
+
+    def handlers(self) -> Sequence[Hosted]:
+        """The handlers of all packages; of two with one name, that of the package that comes first by name."""
+        found: dict[str, Hosted] = {}
+        for package in self._packages:
+            for handler in package.handlers.values():
+                found.setdefault(handler.name, handler)
+        return list(found.values())
+
+    async def find(self, name: str) -> tuple[Package, Hosted] | None:
+        """The package with that handler. Packages that load still are waited for, as long as they may take."""
+        found = self.known(name)
+        end = asyncio.get_running_loop().time() + self._load_seconds
+        while found is None and any(package.state is PackageState.LOADING for package in self._packages):
+            if asyncio.get_running_loop().time() > end:
+                break
+            await asyncio.sleep(0.02)
+            found = self.known(name)
+        return found
+
+    def known(self, name: str) -> tuple[Package, Hosted] | None:
+        """The package with that handler, if it has loaded."""
+        for package in self._packages:
+            handler = package.handlers.get(name)
+            if handler is not None:
+                return package, handler
+        return None

@@ -1,0 +1,237 @@
+"""One child process, from the side of the parent."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import Any, Final
+
+from processor_svc.hosting.frames import HEAD, FrameInvalid, frame, length, message
+from tocsin.telemetry import get_logger
+
+_CANCEL_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 0.25
+_log = get_logger(__name__)
+
+
+class Died(Exception):
+    """The process ended while something ran in it.
+
+    Attributes:
+        alone: nothing else ran in it.
+        late: it was killed, because something in it did not end in time.
+    """
+
+    def __init__(self, words: str, *, alone: bool, late: bool) -> None:
+        super().__init__(words)
+        self.alone = alone
+        self.late = late
+
+
+class LoadFailed(Exception):
+    """The package did not load; the text says why."""
+
+
+class Late(Exception):
+    """What was asked for did not end in time, and was cancelled."""
+
+
+class Process:
+    """A running child. What runs in it ends by an answer, or by `Died`."""
+
+    def __init__(self, popen: "subprocess.Popen[bytes]", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._popen = popen
+        self._reader = reader
+        self._writer = writer
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._runs: set[int] = set()
+        self._late = False
+        self._reading: asyncio.Task[None] | None = None
+        self.catalogue: list[dict[str, Any]] = []
+
+    @classmethod
+    async def start(cls, name: str, value: str, *, seconds: float) -> "Process":
+        """Starts a child and lets it load a package within ``seconds``.
+
+        Raises:
+            LoadFailed: it did not load.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # Of a session of its own: a Ctrl-C is for the parent, and whatever it started can be killed with it.
+            popen = subprocess.Popen(  # noqa: ASYNC220  our own module; a fork that waits for nothing
+                [sys.executable, "-m", "processor_svc.hosting.child", str(theirs.fileno()), name, value],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            )
+        ours.setblocking(False)
+        process = cls(popen, *await asyncio.open_unix_connection(sock=ours))
+        try:
+            async with asyncio.timeout(seconds):
+                first = await process._read()
+        except TimeoutError:
+            await process.kill()
+            raise LoadFailed(f"it did not load within {seconds:g} s") from None
+        except (OSError, EOFError, FrameInvalid):
+            await process.kill()
+            raise LoadFailed(f"its process {process.ending} while it loaded") from None
+        except asyncio.CancelledError:
+            await process.kill()
+            raise
+        if "broken" in first:
+            await process.kill()
+            raise LoadFailed(str(first["broken"]))
+        process.catalogue = first["loaded"]
+        process._reading = asyncio.create_task(process._listen(), name=f"handlers of {name}")
+        return process
+
+    @property
+    def alive(self) -> bool:
+        """Whether it may be given work."""
+        return self._reading is not None and not self._reading.done() and not self._late
+
+    @property
+    def running(self) -> int:
+        """How many handlers run in it."""
+        return len(self._runs)
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words."""
+        code = self._popen.poll()
+        if code is None:
+            return "stopped answering"
+        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with the code {code}"
+
+    async def run(self, what: dict[str, Any], *, seconds: float, cancellable: bool) -> dict[str, Any]:
+        """Runs a handler; its answer.
+
+        Args:
+            what: the handler, its input and its context.
+            seconds: its timeout.
+            cancellable: whether it can be told to end; otherwise the process is killed.
+
+        Raises:
+            Late: it did not end in time, and was cancelled.
+            Died: the process ended.
+        """
+        number = next(self._numbers)
+        self._runs.add(number)
+        answer = self._ask(number, {"run": what})
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(answer)
+        except TimeoutError:
+            if cancellable and await self._cancelled(number, answer):
+                raise Late from None
+            self._late = True
+            await self.kill()
+            return await answer
+        except asyncio.CancelledError:
+            await self._abandon(number, answer, cancellable=cancellable)
+            raise
+        finally:
+            self._runs.discard(number)
+
+    async def check(self, what: dict[str, Any], *, seconds: float) -> list[tuple[str, str]]:
+        """What is wrong with an input: fields and reasons.
+
+        Raises:
+            TimeoutError: it does not answer now.
+            Died: the process ended.
+        """
+        async with asyncio.timeout(seconds):
+            answer = await self._ask(next(self._numbers), {"check": what})
+        return [(str(field), str(reason)) for field, reason in answer.get("violations", ())]
+
+    async def kill(self) -> None:
+        """Ends it and whatever it started; what runs in it ends by `Died`."""
+        await self._reap()
+        self._writer.close()
+        if self._reading is None:
+            return
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+
+    async def _reap(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._popen.pid, signal.SIGKILL)
+        while self._popen.poll() is None:
+            await asyncio.sleep(0.002)
+
+    async def _cancelled(self, number: int, answer: "asyncio.Future[dict[str, Any]]") -> bool:
+        """Asks a handler to end; whether it did."""
+        self._write({"id": 0, "cancel": number})
+        done, _ = await asyncio.wait((answer,), timeout=_CANCEL_SECONDS)
+        return bool(done) and not answer.cancelled() and answer.exception() is None
+
+    async def _abandon(self, number: int, answer: "asyncio.Future[dict[str, Any]]", *, cancellable: bool) -> None:
+        """Nobody waits for the handler any more."""
+        answer.cancel()
+        self._waiting.pop(number, None)
+        if cancellable:
+            self._write({"id": 0, "cancel": number})
+        else:
+            self._late = True
+            await asyncio.shield(self.kill())
+
+    def _ask(self, number: int, words: dict[str, Any]) -> "asyncio.Future[dict[str, Any]]":
+        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # who asked may be gone, and that is no news
+        if self.alive:
+            self._write({"id": number, **words})
+        else:
+            self._fail()
+        return answer
+
+    def _write(self, words: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError, RuntimeError):  # its end is told by whoever reads
+            self._writer.write(frame(words))
+
+    async def _listen(self) -> None:
+        try:
+            while True:
+                answer = await self._read()
+                waiting = self._waiting.pop(int(answer.get("id", 0)), None)
+                if waiting is not None and not waiting.done():
+                    self._runs.discard(int(answer["id"]))
+                    waiting.set_result(answer)
+        except (OSError, EOFError, FrameInvalid, ValueError, TypeError) as error:
+            _log.info("a process of handlers ended", error=f"{error}")
+            await self._reap()
+        finally:
+            self._writer.close()
+            self._fail()
+
+    async def _read(self) -> dict[str, Any]:
+        """The next message; EOFError when the process has ended, even while a grandchild of it holds the socket open."""
+        reading = asyncio.ensure_future(self._frame())
+        try:
+            while not reading.done():
+                await asyncio.wait((reading,), timeout=_LOOK_SECONDS)
+                if not reading.done() and self._popen.poll() is not None:
+                    await asyncio.wait((reading,), timeout=_LOOK_SECONDS)  # what it said before
+                    if not reading.done():
+                        raise EOFError
+            return reading.result()
+        finally:
+            reading.cancel()
+
+    async def _frame(self) -> dict[str, Any]:
+        head = await self._reader.readexactly(HEAD.size)
+        return message(await self._reader.readexactly(length(head)))
+
+    def _fail(self) -> None:
+        """Everything that waits ends by the process's end."""
+        alone = len(self._runs) <= 1
+        waiting, self._waiting = self._waiting, {}
+        for answer in waiting.values():
+            if not answer.done():
+                answer.set_exception(Died(f"the process of the handler {self.ending}", alone=alone, late=self._late))
