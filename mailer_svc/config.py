@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from mailer_svc.domain import normal_address
 from mailer_svc.smtp_urls import parse_urls
+from tocsin.addresses import parse_mailbox
 from tocsin.config import ServiceSettings, StoreSettings
 from tocsin.errors import InvalidInput
 
@@ -78,11 +78,9 @@ class MailerSettings(StoreSettings, ServiceSettings):
     @classmethod
     def _one_sender(cls, value: str) -> str:
         try:
-            normal_address(value.rpartition("<")[2].removesuffix(">") if value.endswith(">") else value)
+            parse_mailbox(value, field="it")
         except InvalidInput as error:
             raise ValueError(error.message) from None
-        if not value.isprintable():
-            raise ValueError("must be a single line")
         return value
 
     @model_validator(mode="after")

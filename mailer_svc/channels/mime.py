@@ -9,12 +9,13 @@ import binascii
 import re
 from dataclasses import dataclass
 from email.headerregistry import Address
-from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
+from email.policy import SMTP, SMTPUTF8
+from email.utils import format_datetime
 from functools import lru_cache
 from typing import Final
 
-from mailer_svc.domain import Content, checked_subject, normal_address
+from mailer_svc.domain import Content, checked_subject
+from tocsin.addresses import parse_mailbox
 from tocsin.clock import from_micros
 from tocsin.errors import InvalidInput
 
@@ -43,14 +44,11 @@ class Sender:
         Raises:
             InvalidInput: it is neither.
         """
-        checked_subject(text)
-        name, address = parseaddr(text)
-        if not address:
-            raise InvalidInput.at("from", "must be an address, or a name and an address in angle brackets")
-        address = normal_address(address)
-        local, _, domain = address.rpartition("@")
-        folded = SMTP.header_factory("From", str(Address(display_name=name, username=local, domain=domain))).fold(policy=SMTP)
-        return cls(address, folded)
+        mailbox = parse_mailbox(text, field="from")
+        local, _, domain = mailbox.address.rpartition("@")
+        policy = SMTP if mailbox.address.isascii() else SMTPUTF8
+        written = str(Address(display_name=mailbox.name, username=local, domain=domain))
+        return cls(mailbox.address, policy.header_factory("From", written).fold(policy=policy))
 
     @property
     def domain(self) -> str:
@@ -69,7 +67,7 @@ class MailComposer:
         """The mail, with CRLF line ends; the same bytes for the same arguments, so that every attempt sends the same mail.
 
         Args:
-            to: address, as `normal_address` gives it.
+            to: address, as `tocsin.addresses` gives it.
             content: what it says; a body that is empty is left out, unless both are.
             message_id: with its angle brackets.
             created: when the message was accepted, in microseconds since the epoch; its Date.

@@ -12,7 +12,6 @@ from mailer_svc.domain.checks import (
     repaired_subject,
 )
 from mailer_svc.domain.errors import (
-    AddressInvalid,
     ContentTooLarge,
     DeliveryNotFound,
     MessageInvalid,
@@ -22,7 +21,7 @@ from mailer_svc.domain.errors import (
     TemplateBreaks,
     TemplateNotFound,
 )
-from mailer_svc.domain.identity import delivery_id, message_id, normal_address
+from mailer_svc.domain.identity import delivery_id, message_id
 from mailer_svc.domain.model import (
     FINAL,
     WAITING,
@@ -48,7 +47,6 @@ __all__ = [
     "MAX_SUBJECT_CHARS",
     "WAITING",
     "Ack",
-    "AddressInvalid",
     "Channel",
     "Content",
     "ContentTooLarge",
@@ -81,7 +79,6 @@ __all__ = [
     "delivery_id",
     "message_id",
     "next_step",
-    "normal_address",
     "printable",
     "repaired_content",
     "repaired_subject",

@@ -19,10 +19,6 @@ class TemplateBreaks(FailedPrecondition):
     """The new version of the template requires a variable that alarms do not give."""
 
 
-class AddressInvalid(InvalidInput):
-    """The address is not an email address."""
-
-
 class SubjectInvalid(InvalidInput):
     """The subject is not a single line of text."""
 

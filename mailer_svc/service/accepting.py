@@ -21,11 +21,11 @@ from mailer_svc.domain import (
     checked_traceparent,
     delivery_id,
     message_id,
-    normal_address,
     repaired_content,
 )
 from mailer_svc.ports import AWAY, Hints, Journal, Meter, Renderer
 from mailer_svc.service.templates import Templates
+from tocsin.addresses import normal_address
 from tocsin.errors import TocsinError
 
 Known = Mapping[tuple[str, str], Template]

@@ -19,6 +19,7 @@ from scheduler_svc.handlers.previews import previewed, validated
 from scheduler_svc.handlers.times import micros_of, set_instant
 from scheduler_svc.service import Alarms, Backfills, Draft, Firings, Previews
 from scheduler_svc.service.checks import ActionChecks
+from tocsin.addresses import normal_address
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2, alarm_service_pb2_grpc, firing_service_pb2
 from tocsin.listing import parse_filter
 from tocsin.mesh.validation import RequestValidator
@@ -159,6 +160,7 @@ def _digest(request: Message, method: str) -> str:
 
 def _simple(request: alarm_service_pb2.CreateSimpleAlarmRequest, time_zone: str) -> Draft:
     """The short form, in full."""
+    normal_address(request.email, field="email")
     how = "every day" if request.is_recurring else "once"
     whole = alarm_pb2.Alarm(
         display_name=request.code_id,

@@ -12,6 +12,7 @@ from scheduler_svc.recurrence import Event
 from scheduler_svc.service import Draft
 from scheduler_svc.service.checks import path_of
 from scheduler_svc.signals import Signal
+from tocsin.addresses import normal_address
 from tocsin.api.scheduler.v1 import alarm_pb2, firing_service_pb2
 from tocsin.errors import InvalidInput
 from tocsin.telemetry import trace_id_of
@@ -50,7 +51,13 @@ def draft_of(message: alarm_pb2.Alarm) -> Draft:
 
 
 def action_of(message: alarm_pb2.Action) -> domain.Action:
-    """The action as bytes that are the same for equal actions."""
+    """The action as bytes that are the same for equal actions.
+
+    Raises:
+        AddressInvalid: nothing can be delivered to one of its addresses.
+    """
+    for place, address in enumerate(message.notify.to if message.WhichOneof("kind") == "notify" else ()):
+        normal_address(address, field=f"action.notify.to[{place}]")
     return domain.Action(message.WhichOneof("kind") or "", message.SerializeToString(deterministic=True))
 
 

@@ -7,10 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from tocsin.addresses import normal_address
 from tocsin.cli.output import write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.cli.words import duration, instant, json_object, proto_duration, rfc3339, zone_of
 from tocsin.clock import Clock, SystemClock
+from tocsin.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +184,11 @@ def action_of(what: What) -> dict[str, Any]:
     if not what.to:
         msg = "give --to with --subject and --text, or --task"
         raise typer.BadParameter(msg)
+    try:
+        for address in what.to:
+            normal_address(address, field=address)
+    except InvalidInput as error:
+        raise typer.BadParameter(error.message, param_hint="--to") from None
     notify = {
         "to": list(what.to),
         "subject": what.subject,

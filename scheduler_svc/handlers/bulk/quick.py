@@ -214,7 +214,7 @@ class _Compiler:
             return _Type(Literal[tuple(enum_names(rules, numbers))], wire.varint, numbers.__getitem__)
         match field.type:
             case FieldDescriptor.TYPE_STRING:
-                return _Type(text_type(rules, plain=self.plain), wire.text)
+                return _Type(text_type(rules, plain=self.plain, field=field.full_name), wire.text)
             case FieldDescriptor.TYPE_INT32:
                 return _Type(integer_type(rules), wire.varint)
             case FieldDescriptor.TYPE_BOOL:

@@ -10,14 +10,11 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from google.protobuf.message import Message
 from msgspec import Meta
 
+from tocsin.addresses import PLAIN
+
 Constraint: TypeAlias = dict[str, Any]
 """Arguments of `msgspec.Meta`."""
 
-# The WHATWG's definition of a valid e-mail address, which buf.validate's is (https://html.spec.whatwg.org/#valid-e-mail-address).
-_EMAIL: Final = (
-    r"^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
-    r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*\Z"
-)
 # Where RE2 and Python could differ, the validator decides.
 _SAME_IN_RE2: Final = re.compile(r"(?:[^\\(?$]|\\[.*x+-]|\((?!\?)|\(\?:|\?|\$(?=\Z|\|))*")
 _NO_CONTROL: Final = re.compile(r"\^\[\^(?:\\x(?:[01][0-9a-f]|7f)(?:-\\x[01][0-9a-f])?)+\]\*\$")
@@ -39,7 +36,6 @@ _STRING: Final[Mapping[str, Callable[[Any], Constraint]]] = {
     "max_len": lambda most: {"max_length": most},
     "max_bytes": lambda most: {"max_length": most // 4},
     "pattern": _pattern,
-    "email": lambda wanted: {"pattern": _EMAIL} if wanted else {},
 }
 _NUMBER: Final[Mapping[str, Callable[[Any], Constraint]]] = {
     "gte": lambda least: {"ge": least},
@@ -55,13 +51,22 @@ def rules_of(element: Any, *, kind: str) -> Message | None:
     return None
 
 
-def text_type(rules: Message | None, *, plain: bool) -> Any:
+BEYOND_THE_CONTRACT: Final[Mapping[str, Constraint]] = {"tocsin.api.scheduler.v1.Notify.to": {"pattern": f"^{PLAIN}"}}
+"""What a text has to be to be surely good, by the full name of its field, where code asks for more than the contract can say."""
+
+
+def text_type(rules: Message | None, *, plain: bool, field: str = "") -> Any:
     """The type of a text; one that is ``plain`` has no control characters, so that rules against them need not be asked.
+
+    Args:
+        rules: of the contract.
+        plain: see above.
+        field: the full name of the field, for `BEYOND_THE_CONTRACT`.
 
     Raises:
         UnknownRule: there are rules that are not known here.
     """
-    found: Constraint = {}
+    found: Constraint = dict(BEYOND_THE_CONTRACT.get(field, {}))
     for rule, argument in _scalar(rules, "string"):
         if rule == "in":
             return Literal[tuple(argument)]

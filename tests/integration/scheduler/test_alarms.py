@@ -133,7 +133,7 @@ async def test_a_bad_trigger_is_refused_with_its_field(rig: Rig, trigger: alarm_
     ("fields", "field"),
     [
         ({"action": alarm_pb2.Action()}, "alarm.action"),
-        ({"action": alarm_pb2.Action(notify=alarm_pb2.Notify(to=["not an address"], subject="s", text="t"))}, "alarm.action.notify.to"),
+        ({"action": alarm_pb2.Action(notify=alarm_pb2.Notify(to=["not an address"], subject="s", text="t"))}, "action.notify.to[0]"),
         (
             {"action": alarm_pb2.Action(notify=alarm_pb2.Notify(to=["a@b.de"], subject="s\nBcc: x", text="t"))},
             "alarm.action.notify.subject",
@@ -147,6 +147,38 @@ async def test_a_bad_alarm_is_refused_with_its_field(rig: Rig, fields: dict[str,
     with pytest.raises(errors.InvalidInput) as refused:
         await rig.create(**cast("Any", {"trigger": at(NOON), **fields}))
     assert refused.value.violations[0].field.startswith(field)
+
+
+def _mail(*to: str) -> alarm_pb2.Action:
+    return alarm_pb2.Action(notify=alarm_pb2.Notify(to=to, subject="s", text="t"))
+
+
+async def test_only_what_can_be_delivered_is_taken(rig: Rig) -> None:
+    """At create, update and the short form; with the field, and what was written is what is read."""
+    good = ["Ann <ann@example.com>", "übung@Bücher.example", "Acme, Inc. <a@example.com>"]
+    made = await rig.create(trigger=at(NOON), action=_mail(*good))
+    assert list((await rig.get(made.name)).action.notify.to) == good
+    for bad in (
+        "a..b@x.example",
+        ".a@x.example",
+        "a" * 65 + "@x.example",
+        "a@" + "b" * 64 + ".example",
+        "a@" + "b." * 127 + "c",
+        "a@b\u2028",
+    ):
+        short = alarm_service_pb2.CreateSimpleAlarmRequest(code_id="x", email=bad, time="09:00")
+        for call, request, field in (
+            (rig.alarms.CreateAlarm, _creation(_mail("a@b.de", bad)), "action.notify.to[1]"),
+            (rig.alarms.UpdateAlarm, _change(made.name, "action", action=_mail("a@b.de", bad)), "action.notify.to[1]"),
+            (rig.alarms.CreateSimpleAlarm, short, "email"),
+        ):
+            with rig.user(), pytest.raises(errors.InvalidInput) as refused:
+                await call(request)
+            assert refused.value.violations[0].field == field
+
+
+def _creation(action: alarm_pb2.Action) -> alarm_service_pb2.CreateAlarmRequest:
+    return alarm_service_pb2.CreateAlarmRequest(alarm=Alarm(trigger=at(NOON), action=action))
 
 
 async def test_an_alarm_of_the_past_fires_at_once_when_it_says_so(rig: Rig) -> None:

@@ -295,3 +295,15 @@ async def listed(rig: Rig, filter: str = "") -> list[alarm_pb2.Alarm]:  # noqa: 
     """The alarms that ListAlarms finds."""
     with rig.user():
         return list((await rig.alarms.ListAlarms(alarm_service_pb2.ListAlarmsRequest(page_size=1000, filter=filter))).alarms)
+
+
+async def test_addresses_are_judged_as_by_create(rig: Rig) -> None:
+    """On the quick way and on the long one, in NDJSON and in a table."""
+    good, bad = ("a@example.com", "Ann <ann@example.com>", "übung@example.com"), ("a..b@x.example", "a" * 65 + "@x.de", "nobody")
+    lines = [line(f"k{place}", action={"notify": {"to": [to], "subject": "s", "text": "t"}}) for place, to in enumerate((*good, *bad))]
+    report = await import_text(rig, text(*lines))
+    assert report.counts == (3, 0, 0, 3)
+    assert [(number, field) for number, field, _ in report.refusals] == [(number, "action.notify.to[0]") for number in (4, 5, 6)]
+    table = ["key,cron,to,subject,text", *(f'"r{place}",0 9 * * *,"{to}",s,t' for place, to in enumerate((*good, *bad)))]
+    report = await import_text(rig, text(*table), media_type=CSV)
+    assert report.counts == (3, 0, 0, 3)

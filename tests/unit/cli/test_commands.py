@@ -224,7 +224,7 @@ def test_a_refusal_is_told_field_by_field(gateway: Gateway, state: Path) -> None
     violations = [{"field": "alarm.action.notify.to", "description": "must be an email address"}]
     details = [{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations}]
     gateway.answers["POST", "/v1/alarms"] = (400, {"code": "INVALID_ARGUMENT", "detail": "the alarm is not valid", "details": details})
-    done = tocsin("alarm", "add", "--every", "5m", "--to", "nobody", "--subject", "s", "--text", "t", "--state", str(state))
+    done = tocsin("alarm", "add", "--every", "5m", "--to", "nobody@example.com", "--subject", "s", "--text", "t", "--state", str(state))
     assert (done.returncode, done.stdout) == (1, "")
     assert "tocsin: the alarm is not valid" in done.stderr
     assert "alarm.action.notify.to: must be an email address" in done.stderr

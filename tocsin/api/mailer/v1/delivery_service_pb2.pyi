@@ -77,7 +77,7 @@ class OutgoingMessage(_message.Message):
     alarm: _builtins.str
     """Resource name of the alarm; empty for an ad-hoc task."""
     to: _builtins.str
-    """Email address."""
+    """Email address, such as "ann@example.com" or "Ann Example <ann@example.com>"."""
     channel: _builtins.str
     """"email" or "inbox"; empty means the default channel."""
     lane: _builtins.int

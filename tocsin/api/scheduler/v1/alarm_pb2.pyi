@@ -877,7 +877,7 @@ class Notify(_message.Message):
     """HTML body when the signal has resolved."""
     @_builtins.property
     def to(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Email addresses."""
+        """Email addresses, such as "ann@example.com" or "Ann Example <ann@example.com>". Refused is what no server could deliver to."""
 
     @_builtins.property
     def variables(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
