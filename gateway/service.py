@@ -1,12 +1,12 @@
 """The gateway's own use case: the picture of the whole platform's health."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.domain import Circuit, Replica, ServiceView, overall, worst_by_target
+from gateway.domain import Circuit, Health, Replica, ServiceView, overall, worst_by_target
 from gateway.ports import StatusSource
 from tocsin.background import Background
 from tocsin.clock import Clock
@@ -24,7 +24,14 @@ class HealthService:
     """Asks every service at once, and remembers the answers for a moment, so that probes cost next to nothing."""
 
     def __init__(
-        self, *, source: StatusSource, services: Sequence[str], clock: Clock, max_age_seconds: float, spooled: Callable[[], int]
+        self,
+        *,
+        source: StatusSource,
+        services: Sequence[str],
+        clock: Clock,
+        max_age_seconds: float,
+        spooled: Callable[[], int],
+        failing: Callable[[], Mapping[str, str]],
     ) -> None:
         """Makes the use case.
 
@@ -34,6 +41,7 @@ class HealthService:
             clock: source of time.
             max_age_seconds: how long a picture is shown again.
             spooled: how many calls wait for a service that is away.
+            failing: why works of the gateway itself do not work, by name.
         """
         self._source = source
         self._services = tuple(services)
@@ -41,6 +49,7 @@ class HealthService:
         self._background = Background(clock)
         self._max_age = max_age_seconds
         self._spooled = spooled
+        self._failing = failing
         self._picture: Picture | None = None
         self._taken = 0.0
         self._taking: asyncio.Task[Picture] | None = None
@@ -48,14 +57,16 @@ class HealthService:
     async def health(self) -> dict[str, Any]:
         """The document of ``GET /health``."""
         picture = await self._current()
+        failing = dict(self._failing())
+        health = overall(picture.views, picture.circuits)
         return {
-            "status": overall(picture.views, picture.circuits).name.lower(),
+            "status": (Health.DEGRADED if failing and health is Health.HEALTHY else health).name.lower(),
             "services": {_short(view.service): _service(view) for view in picture.views},
             "circuitBreakers": {
                 _short(target): _circuit(circuit) for target, circuit in worst_by_target(self._services, picture.circuits).items()
             },
             "spool": {"waiting": self._spooled()},
-        }
+        } | ({"background": failing} if failing else {})
 
     async def debug(self) -> dict[str, Any]:
         """The document of ``GET /debug/services``: everything that each replica says about itself."""

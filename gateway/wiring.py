@@ -105,6 +105,7 @@ def assemble(
         clock=clock,
         max_age_seconds=settings.health_cache_seconds,
         spooled=lambda: spool.depth,
+        failing=lambda: telemetry.backgrounds.failing,
     )
     access_log = _access_log(settings, clock)
     draining = asyncio.Event()

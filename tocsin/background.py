@@ -32,6 +32,7 @@ _LONGEST_OPTIONAL_SECONDS: Final = 60.0
 _CANCEL_AGAIN_SECONDS: Final = 0.5
 
 T = TypeVar("T")
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class WorkEnded(RuntimeError):
@@ -241,14 +242,14 @@ class Background:
             vital: as in `supervised`.
         """
         bell = wake or Wake(self._clock)
-        waits = not at_once
+        first = not at_once
 
         async def rounds() -> None:
-            nonlocal waits
+            nonlocal first
+            waits, first = first, False  # what begins anew has waited already: the pause after a failure
             while True:
                 if waits:
                     await bell.wait(seconds() if callable(seconds) else seconds)
-                waits = False  # a round that failed is made again after the pause for failures alone
                 await run()
                 worked()
                 waits = True
@@ -266,6 +267,11 @@ class Background:
         self._passing.add(task)
         task.add_done_callback(self._passed)
         return task
+
+    def give_up(self, words: str) -> None:
+        """Ends the process: what ended here cannot be begun again."""
+        if self._house is not None:
+            self._house.give_up(words)
 
     async def stop(self, *, grace_seconds: float = 0.0) -> None:
         """Ends all works, one that loses its cancellation as well; those that return within the grace are not cut off. May be repeated."""
@@ -285,11 +291,8 @@ class Background:
         self._works[task] = work
         if self._house is not None:
             self._house.add(self, work.name)
-        task.add_done_callback(self._forget)
+        task.add_done_callback(lambda ended: self._works.pop(ended, None))
         return task
-
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        self._works.pop(task, None)
 
     def _context(self, work: Work) -> Context:
         """An empty one: what it does belongs to no call. Works that it starts belong where it belongs."""
@@ -338,7 +341,7 @@ class Background:
     def _interrupted(self, work: Work, error: TocsinError) -> float:
         """Notes that something else is away; seconds until the next beginning."""
         if not work.reason:
-            _log().warning("background interrupted", background=work.name, error=error.message)
+            _log.warning("background interrupted", background=work.name, error=error.message)
         work.reason = error.message or type(error).__name__
         return _INTERRUPTED_SECONDS
 
@@ -348,14 +351,14 @@ class Background:
         work.failures = 1 if not work.patient and lasted >= STEADY_SECONDS else work.failures + 1
         work.reason = type(error).__name__
         self._tell(work.name, error, failures=work.failures)
-        if work.vital and work.failures >= FAILURES_IN_A_ROW and self._house is not None:
-            self._house.give_up(f"background {work.name!r} failed {work.failures} times in a row, at last with {work.reason}")
+        if work.vital and work.failures >= FAILURES_IN_A_ROW:
+            self.give_up(f"background {work.name!r} failed {work.failures} times in a row, at last with {work.reason}")
         longest = _LONGEST_SECONDS if work.vital else _LONGEST_OPTIONAL_SECONDS
         pause = min(longest, _FIRST_SECONDS * 2.0 ** min(work.failures - 1, 20))
         return random.uniform(pause / 2, pause)  # noqa: S311  spreads load, guards nothing
 
     def _tell(self, name: str, error: BaseException, *, failures: int) -> None:
-        _log().error("background failed", background=name, failures=failures, exc_info=error)
+        _log.error("background failed", background=name, failures=failures, exc_info=error)
         if self._house is not None:
             self._house.count(name)
 
@@ -393,7 +396,3 @@ async def _awaited(run: Callable[[], Awaitable[object]]) -> None:
 def _asked_to_end() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def _log() -> structlog.stdlib.BoundLogger:
-    return structlog.get_logger(__name__)

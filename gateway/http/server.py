@@ -5,11 +5,14 @@ import contextlib
 import math
 import socket
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any
 
 import uvicorn
 
 from gateway.http.app import HttpApp
+from tocsin.background import Background
+from tocsin.clock import SystemClock
 
 
 class HttpPortInUse(OSError):
@@ -71,6 +74,7 @@ class HttpServer:
         self._backlog = backlog
         self._stall_milliseconds = round(stall_seconds * 1000)
         self._server: _Server | None = None
+        self._background = Background(SystemClock())
         self._serving: asyncio.Task[None] | None = None
         self._port = 0
 
@@ -97,12 +101,13 @@ class HttpServer:
         listener = self._listen()
         self._port = listener.getsockname()[1]
         self._server = _Server(self._config())
-        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]), name="http-server")
+        self._serving = self._background.once("http-server", partial(self._server.serve, sockets=[listener]))
         listening = asyncio.ensure_future(self._server.listening.wait())
         await asyncio.wait((listening, self._serving), return_when=asyncio.FIRST_COMPLETED)
         listening.cancel()
         if self._serving.done():
             await self._serving
+        self._serving.add_done_callback(self._ended)
 
     async def stop(self) -> None:
         """Serves on for the lame duck, then ends the streams, takes no more, and lets what is under way end within the grace period."""
@@ -115,6 +120,10 @@ class HttpServer:
         self._draining.set()
         server.should_exit = True
         await serving
+
+    def _ended(self, _: "asyncio.Task[None]") -> None:
+        if self._server is not None:  # nobody stopped it; what listened is gone with it
+            self._background.give_up("the HTTP server has ended by itself")
 
     def _listen(self) -> socket.socket:
         try:

@@ -84,7 +84,7 @@ async def test_the_picture_is_taken_once_a_second_for_everybody(clock: FakeClock
     """A burst of probes asks each service once; the gateway's own circuits are always current."""
     source = Source()
     source.gate.clear()
-    health = HealthService(source=source, services=["mailer_svc"], clock=clock, max_age_seconds=1, spooled=lambda: 0)
+    health = HealthService(source=source, services=["mailer_svc"], clock=clock, max_age_seconds=1, spooled=lambda: 0, failing=dict)
     burst = [asyncio.create_task(health.health()) for _ in range(5)]
     await asyncio.sleep(0)
     source.gate.set()

@@ -1,0 +1,122 @@
+"""Every work of every real service survives an error that nobody expected."""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+import tocsin.background as mechanism
+from auth_svc.config import AuthSettings
+from auth_svc.wiring import build as build_auth
+from gateway.config import GatewaySettings
+from gateway.wiring import build as build_gateway
+from mailer_svc.config import MailerSettings
+from mailer_svc.wiring import build as build_mailer
+from processor_svc.config import ProcessorSettings
+from processor_svc.wiring import build as build_processor
+from scheduler_svc.config import SchedulerSettings
+from scheduler_svc.wiring import build as build_scheduler
+from tocsin.background import Work
+from tocsin.clock import SystemClock
+from tocsin.lifecycle import App
+from tocsin.mesh.health import Degraded, working
+from tocsin.mesh.identity import ensure_pki
+from tocsin.testing.redis import RedisServer
+from tocsin.testing.waiting import eventually
+
+SERVICES: dict[str, tuple[Any, Callable[..., App], set[str]]] = {
+    "gateway": (GatewaySettings, build_gateway, {"spool", "mesh-upkeep", "event-loop-lag"}),
+    "auth_svc": (AuthSettings, build_auth, {"housekeeping", "signing-keys", "health"}),
+    "scheduler_svc": (
+        SchedulerSettings,
+        build_scheduler,
+        {"load", "fire", "fire-critical", "fire-more", "dispatch", "results", "results-critical", "shards", "replicas", "shard-hints"}
+        | {"hints", "hearing", "finish", "upkeep", "replan", "redis", "redis-memory", "events", "health", "mesh-upkeep"},
+    ),
+    "processor_svc": (ProcessorSettings, build_processor, {"scheduler_svc", "mailer_svc", "lease-extension", "health"}),
+    "mailer_svc": (MailerSettings, build_mailer, {"feed", "claims", "sending", "housekeeping", "redis", "events", "health"}),
+}
+
+
+class Planted(Exception):
+    """Thrown into a work."""
+
+
+@pytest.fixture(params=SERVICES)
+async def app(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres_url: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[App]:
+    """One real service, with its neighbours away, on PostgreSQL and Redis."""
+    monkeypatch.setattr(mechanism, "STEADY_SECONDS", 0.5)
+    kind, build, _ = SERVICES[request.param]
+    ensure_pki(folder=tmp_path / "pki", services=tuple(SERVICES), trust_domain="tocsin.local", clock=SystemClock())
+    known = kind.model_fields
+    stores = {"database_url": postgres_url, "redis_url": redis_server.url}
+    ports = dict.fromkeys(("port", "metrics_port", "http_port", "grpc_port"), 0)
+    mail = {"smtp_host": "127.0.0.1", "smtp_port": 9, "smtp_tls": "none"}
+    waits = {"drain_seconds": 0.5, "grace_seconds": 0.5}
+    made = build(
+        kind(state_dir=tmp_path, **{name: value for name, value in (stores | ports | mail | waits).items() if name in known}), SystemClock()
+    )
+    await made.start()
+    yield made
+    await made.stop()
+
+
+def poison(work: Work, error: BaseException) -> None:
+    """Makes the run under way, and the next one, fail."""
+    run = work.run
+
+    async def fail_once() -> None:
+        work.run = run
+        raise error
+
+    work.run = fail_once
+    assert work.task is not None
+    work.task.cancel()
+
+
+async def counts(app: App) -> dict[str, float]:
+    """Failures by work, as the process's own metrics tell them."""
+    async with httpx.AsyncClient() as client:
+        text = (await client.get(app.addresses()["metrics"])).text
+    lines = re.findall(r'^tocsin_background_failures_total\{background="(.+?)"\} (\S+)$', text, re.MULTILINE)
+    return {name: float(count) for name, count in lines}
+
+
+async def test_an_error_in_any_work_is_seen_and_survived(app: App) -> None:
+    """Found by name in the real wiring: each is logged, counted, failing in health, begun again, and well again; the process lives."""
+    works = app.backgrounds.works
+    assert SERVICES[app.name][2] <= {work.name for work in works}
+    before = await counts(app)
+    for work in works:
+        poison(work, Planted())
+    seen = set[str]()
+
+    async def failing() -> bool:
+        seen.update(name for name, reason in app.backgrounds.failing.items() if reason == "Planted")
+        return seen >= {work.name for work in works}
+
+    check = working(app.backgrounds)
+    with capture_logs() as logs:
+        await eventually(failing, what="every work failing")
+    assert {work.name for work in works} <= {line["background"] for line in logs if line["event"] == "background failed"}
+    after = await counts(app)
+    assert [work.name for work in works if after[work.name] < before[work.name] + 2] == []
+    await eventually(lambda: "Planted" not in app.backgrounds.failing.values(), what="every work well again")
+    assert {work.name for work in app.backgrounds.works} == {work.name for work in works}
+    assert await _lives(app, check)
+
+
+async def _lives(app: App, check: Callable[[], Awaitable[None]]) -> bool:
+    """Whether the check says what is so: a failing work degrades."""
+    work = app.backgrounds.works[0]
+    work.reason, work.since = "planted", float("inf")
+    with pytest.raises(Degraded, match=f"{work.name}: planted"):
+        await check()
+    work.worked()
+    return True
