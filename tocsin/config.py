@@ -113,6 +113,9 @@ class MeshSettings(Settings):
     shed_lag_seconds: float = Field(
         default=0.5, gt=0, description="While the event loop lags by more than this, calls beyond what the service can do are refused."
     )
+    loop_lag_warning_seconds: float = Field(
+        default=0.1, ge=0.01, description="An event loop that stands for longer is told in the log, with the stack of what keeps it."
+    )
     faults_enabled: bool = Field(default=False, description="Lets operators inject faults (delay, abort, drop) into calls; for tests.")
     keepalive_seconds: float = Field(default=30.0, ge=1, description="Interval of keepalive pings on idle connections.")
 

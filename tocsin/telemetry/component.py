@@ -12,8 +12,9 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, Tracer
 from opentelemetry.util.types import AttributeValue
 
 from tocsin.background import Backgrounds
-from tocsin.telemetry.metrics import BackgroundFailures, LoopLag, MetricsServer, make_registry
+from tocsin.telemetry.metrics import BackgroundFailures, MetricsServer, make_registry
 from tocsin.telemetry.traces import carry, current_traceparent, format_traceparent, is_sampled, new_traceparent, parse_traceparent, uncarry
+from tocsin.telemetry.watchdog import LoopWatchdog
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
@@ -32,6 +33,11 @@ class TelemetryOptions(Protocol):
     @property
     def metrics_port(self) -> int:
         """Port of ``/metrics``; 0 for any free one."""
+        ...
+
+    @property
+    def loop_lag_warning_seconds(self) -> float:
+        """How late the event loop may be without a warning."""
         ...
 
     @property
@@ -63,7 +69,7 @@ class Telemetry:
         """
         self.service = service
         self.registry = make_registry()
-        self.lag = LoopLag(registry=self.registry)
+        self.lag = LoopWatchdog(registry=self.registry, bound=settings.loop_lag_warning_seconds)
         self.backgrounds = Backgrounds(BackgroundFailures(self.registry))
         self.tracing = settings.otlp_endpoint is not None or bool(span_processors)
         self.tracer: Tracer = trace.NoOpTracer()

@@ -6,20 +6,16 @@ one request a connection, a bounded head, a time limit. It runs on the service's
 
 import asyncio
 import gzip
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
-
-from tocsin.background import Background
-from tocsin.clock import SystemClock
 
 _HEAD_LIMIT: Final = 16 * 1024
 _REQUEST_SECONDS: Final = 10.0
@@ -51,41 +47,6 @@ class BackgroundFailures:
     def failed(self, name: str) -> None:
         """One more."""
         self._failures.labels(name).inc()
-
-
-class LoopLag:
-    """Measures how late the event loop runs its callbacks.
-
-    ``seconds`` is the newest measure, for load shedding; the gauge shows the worst of the last ten seconds, so that a scrape does not
-    miss a stall.
-    """
-
-    INTERVAL: Final = 0.25
-    _SAMPLES: Final = 40
-
-    def __init__(self, *, registry: CollectorRegistry) -> None:
-        self.seconds = 0.0
-        self._recent: deque[float] = deque(maxlen=self._SAMPLES)
-        self._measuring = Background(SystemClock())
-        gauge = Gauge("tocsin_event_loop_lag_seconds", "Worst delay of an event loop callback in the last 10 s.", registry=registry)
-        gauge.set_function(lambda: max(self._recent, default=0.0))
-
-    async def start(self) -> None:
-        """Begins to measure; nothing when it does already."""
-        if not self._measuring.running:
-            self._measuring.supervised("event-loop-lag", self._measure, vital=False)
-
-    async def stop(self) -> None:
-        """Stops measuring."""
-        await self._measuring.stop()
-
-    async def _measure(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + self.INTERVAL
-            await asyncio.sleep(self.INTERVAL)
-            self.seconds = max(0.0, loop.time() - due)
-            self._recent.append(self.seconds)
 
 
 @dataclass(frozen=True, slots=True)

