@@ -113,7 +113,7 @@ class LoopWatchdog:
         if now - self._told < _QUIET_SECONDS:
             self._untold += 1
             return
-        frame = sys._current_frames().get(ident)  # noqa: SLF001  the documented way to another thread's stack
+        frame = sys._current_frames().get(ident)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  documented: another thread's stack
         stack = [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_stack(frame)[-_DEEPEST:]] if frame else []
         _log.warning("event loop stands", seconds=round(now - due, 3), untold=self._untold, stack=stack)
         self._told, self._untold = now, 0

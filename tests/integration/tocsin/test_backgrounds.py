@@ -1,7 +1,7 @@
 """Every work of every real service survives an error that nobody expected."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from scheduler_svc.wiring import build as build_scheduler
 from tocsin.background import Work
 from tocsin.clock import SystemClock
 from tocsin.lifecycle import App
-from tocsin.mesh.health import Degraded, working
+from tocsin.mesh.health import Check, Degraded, working
 from tocsin.mesh.identity import ensure_pki
 from tocsin.testing.redis import RedisServer
 from tocsin.testing.waiting import eventually
@@ -112,7 +112,7 @@ async def test_an_error_in_any_work_is_seen_and_survived(app: App) -> None:
     assert await _lives(app, check)
 
 
-async def _lives(app: App, check: Callable[[], Awaitable[None]]) -> bool:
+async def _lives(app: App, check: Check) -> bool:
     """Whether the check says what is so: a failing work degrades."""
     work = app.backgrounds.works[0]
     work.reason, work.since = "planted", float("inf")
