@@ -19,6 +19,7 @@ from tocsin.api.auth.v1 import (
     user_service_pb2_grpc,
 )
 from tocsin.errors import InvalidInput
+from tocsin.listing import snake_case
 from tocsin.mesh.context import principal
 from tocsin.pages import Listing, list_page
 
@@ -127,7 +128,7 @@ class TenantHandlers(user_service_pb2_grpc.TenantServiceServicer):
             _caller(),
             display_name=request.tenant.display_name,
             time_zone=request.tenant.time_zone,
-            mask=list(request.update_mask.paths),
+            mask=[snake_case(path) for path in request.update_mask.paths],
         )
         return _tenant(tenant)
 

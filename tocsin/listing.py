@@ -1,8 +1,8 @@
 """What every List method shares: page tokens (AIP-158) and a small, strict subset of filters (AIP-160).
 
 A page token is the cursor of a keyset query, bound to the query that made it, so that a token cannot continue another list. A filter is
-one or more conditions joined by ``AND``: ``state="ACTIVE" AND due_time>="2026-01-01T00:00:00Z" AND labels.team="core"``. Errors name the
-position in the filter.
+one or more conditions joined by ``AND``: ``state="ACTIVE" AND due_time>="2026-01-01T00:00:00Z" AND labels.team="core"``. Fields go by
+either of their names, that of the contract or that of JSON. Errors name the position in the filter.
 """
 
 import base64
@@ -29,13 +29,16 @@ _EQUALITY: Final = ("=", "!=")
 _ORDER: Final = ("=", "!=", "<", "<=", ">", ">=")
 _TOKEN: Final = re.compile(
     r"""\s*(?:
-        (?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
+        (?P<quoted>"(?:[^"\\]++|\\.)*+"|'(?:[^'\\]++|\\.)*+')
+      | (?P<open>["'].*)
       | (?P<operator><=|>=|!=|=|<|>|:)
       | (?P<word>[^\s"'=<>!:()]+)
       | (?P<other>\S)
+      | (?P<end>\Z)
     )""",
     re.VERBOSE | re.DOTALL,
 )
+_CAPITAL: Final = re.compile(r"(?<=[a-z0-9])[A-Z]")
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _NUMBER: Final = re.compile(r"[-+]?[0-9]{1,300}(\.[0-9]{1,300})?([eE][-+]?[0-9]{1,3})?")
@@ -133,6 +136,11 @@ class PageToken:
         return tuple(cursor)
 
 
+def snake_case(name: str) -> str:
+    """The contract's name of a field for the one that JSON has: "displayName" is "display_name"."""
+    return _CAPITAL.sub(lambda match: f"_{match[0].lower()}", name)
+
+
 def parse_filter(text: str, *, fields: Mapping[str, FilterField]) -> tuple[Condition, ...]:
     """The conditions of a filter; none for an empty one.
 
@@ -160,6 +168,7 @@ class _Parser:
         self._tokens = [
             _Token(match.lastgroup or "", match.group(match.lastgroup or 0), match.start(match.lastgroup or 0) + 1)
             for match in _TOKEN.finditer(text)
+            if match.lastgroup != "end"
         ]
         self._next = 0
         self._end = _Token("end", "the end", len(text) + 1)
@@ -174,6 +183,8 @@ class _Parser:
 
     def _take(self) -> _Token:
         token = self._tokens[self._next] if self._next < len(self._tokens) else self._end
+        if token.kind == "open":
+            raise _at(token, "this quote is not closed")
         self._next += 1
         return token
 
@@ -197,6 +208,7 @@ class _Parser:
 
     def _field(self, name: _Token) -> tuple[str, str]:
         field, dot, key = name.text.partition(".")
+        field = field if field in self._fields else snake_case(field)
         rule = self._fields.get(field)
         if rule is None or (dot and rule.kind not in (FieldKind.MAP, FieldKind.DOCUMENT)):
             raise _at(name, f"unknown field {name.text}; known are {', '.join(sorted(self._fields))}")

@@ -74,6 +74,8 @@ async def read_request(exchange: Exchange, route: Route, rule: BodyRule) -> Inco
     Raises:
         TocsinError: the body is too large, too slow, or not of a type that the route takes.
     """
+    if route.rpc.policy.path_only:
+        return Incoming(variables=exchange.variables)  # the server passes over a body that nobody reads
     body = await exchange.body(timeout=rule.timeout_seconds, most=route.rpc.policy.max_request_bytes)
     content_type = exchange.headers.get(b"content-type", b"")
     if body and route.binder.takes_body:

@@ -100,6 +100,8 @@ class _Operation:
             found["parameters"] = parameters
         if route.body:
             found["requestBody"] = self._body()
+        elif policy.path_only and route.http_method == "POST":
+            found["requestBody"] = {"description": "Ignored, whatever it is.", "required": False, "content": {"*/*": {}}}
         if route.rpc.descriptor.GetOptions().deprecated:
             found["deprecated"] = True
         return found

@@ -37,7 +37,12 @@ _SCALARS: dict[int, Schema] = {
 }
 _WELL_KNOWN: dict[str, Schema] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time", "examples": ["2026-12-01T09:00:00Z"]},
-    "google.protobuf.Duration": {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]{1,9})?s$", "examples": ["300s"]},
+    "google.protobuf.Duration": {
+        "type": "string",
+        "pattern": r"^-?[0-9]+(\.[0-9]+)?$|^-?( *[0-9]+(\.[0-9]+)? *(ms|[smhdwSMHDW]))+$",
+        "description": 'A duration: "300s", "5m", "1h30m", or "90" for seconds. Answers say "300s".',
+        "examples": ["300s", "5m"],
+    },
     "google.protobuf.FieldMask": {"type": "string", "description": "Comma-separated field paths."},
     "google.protobuf.Struct": {"type": "object", "additionalProperties": True},
     "google.protobuf.Value": {},

@@ -6,6 +6,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.errors import InvalidInput
+from tocsin.listing import snake_case
 
 _MUTABLE: Final = ("display_name", "labels", "priority", "trigger", "action", "retry", "key", "auto_pause_after")
 # A client that sends back what it has read sends these, too (AIP-203: ignored on input).
@@ -18,6 +19,7 @@ def effective_mask(mask: FieldMask, given: alarm_pb2.Alarm) -> FieldMask:
     Raises:
         InvalidInput: the mask names a field that an alarm does not have.
     """
+    mask = FieldMask(paths=[_path(path) for path in mask.paths])
     if "*" in mask.paths:
         return FieldMask(paths=_MUTABLE)
     if not mask.paths:
@@ -26,6 +28,12 @@ def effective_mask(mask: FieldMask, given: alarm_pb2.Alarm) -> FieldMask:
         if not FieldMask(paths=[path]).IsValidForDescriptor(alarm_pb2.Alarm.DESCRIPTOR):
             raise InvalidInput.at("updateMask", f"an alarm has no field {path!r}; known are {', '.join(_MUTABLE)}")
     return FieldMask(paths=[path for path in mask.paths if path.partition(".")[0] not in _IGNORED])
+
+
+def _path(path: str) -> str:
+    """The path by the contract's name of its field; JSON's is taken as well, as everywhere."""
+    head, dot, rest = path.partition(".")
+    return f"{snake_case(head)}{dot}{rest}"
 
 
 def merged(stored: alarm_pb2.Alarm, given: alarm_pb2.Alarm, mask: FieldMask) -> alarm_pb2.Alarm:

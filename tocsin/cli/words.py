@@ -1,28 +1,23 @@
 """What people write for times, durations and inputs, as the contract wants it."""
 
 import json
-import re
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, cast
+from typing import Any, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+from tocsin.durations import seconds_of
 
 
 def duration(text: str, *, option: str) -> timedelta:
     """``90``, ``5m``, ``1h30m``, ``2 d``: seconds unless a unit stands there."""
-    compact = text.strip().lower()
-    if re.fullmatch(r"\d+(\.\d+)?", compact):
-        return timedelta(seconds=float(compact))
-    parts = _PART.findall(compact)
-    if not parts or _PART.sub("", compact).strip():
+    seconds = seconds_of(text)
+    if seconds is None or seconds < 0:
         msg = f"{text!r} is not a duration such as 30s, 5m, 1h30m or 2d"
         raise typer.BadParameter(msg, param_hint=option)
     try:
-        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+        return timedelta(seconds=float(seconds))
     except OverflowError:
         msg = f"{text!r} is too long"
         raise typer.BadParameter(msg, param_hint=option) from None

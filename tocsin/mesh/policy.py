@@ -78,6 +78,7 @@ class MethodPolicy:
         idempotent: marked IDEMPOTENT or NO_SIDE_EFFECTS.
         side_effect_free: marked NO_SIDE_EFFECTS.
         max_request_bytes: most bytes of a request from outside, as it is sent; of each message, when requests stream.
+        path_only: over HTTP, a body and a query are ignored.
         comment: the leading comment in the contract; empty when there is none.
     """
 
@@ -101,6 +102,7 @@ class MethodPolicy:
     idempotent: bool
     side_effect_free: bool
     max_request_bytes: int
+    path_only: bool
     comment: str
 
     @property
@@ -212,6 +214,7 @@ def _method_policy(
         idempotent=level in _IDEMPOTENT,
         side_effect_free=level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
         max_request_bytes=options.max_request_bytes or MAX_REQUEST_BYTES,
+        path_only=options.path_only,
         comment=comment,
     )
 

@@ -130,8 +130,8 @@ class Codec:
         paged = "next_page_token" in shape.fields
         self._pages = tuple(item.json_name for item in set(shape.fields.values()) if item.repeated) if paged else ()
 
-    def to_wire(self, value: Mapping[str, JsonValue]) -> bytes:
-        """Wire bytes of a JSON object.
+    def to_wire(self, value: dict[str, JsonValue]) -> bytes:
+        """Wire bytes of a JSON object, which is changed where it is written in another form than the converter's.
 
         Raises:
             InvalidInput: the object is not one of this type; the error names the field.

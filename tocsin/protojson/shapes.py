@@ -6,13 +6,14 @@ into JSON values.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, TypeAlias, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from tocsin.durations import FORMS, canonical
 from tocsin.errors import InvalidInput
 from tocsin.values import ValueRefused, check_free, join, subscript
 
@@ -66,8 +67,10 @@ class Shape:
     type_name: str
     fields: dict[str, Field] = field(default_factory=dict[str, Field])
 
-    def check(self, value: Mapping[str, JsonValue], *, path: str = "", depth: int = 1) -> None:
+    def check(self, value: dict[str, JsonValue], *, path: str = "", depth: int = 1) -> None:
         """Checks the structure of a JSON object; the types of its values are the converter's business.
+
+        Durations and masks that are written as people write them are put into the form that the converter takes.
 
         Raises:
             InvalidInput: a name is unknown or given twice, two members of one oneof are set, or the nesting is too deep.
@@ -88,8 +91,8 @@ class Shape:
                     raise InvalidInput.at(f"{path}{key}", f"cannot be set together with {other!r}: only one of {found.oneof!r} is allowed")
             if isinstance(item, dict | list):
                 _check_nested(found, item, f"{path}{key}", depth + 1)
-            elif found.kind is Kind.FREE:
-                _check_free(item, f"{path}{key}")
+            elif (settle := _SETTLED.get(found.kind)) is not None:
+                value[key] = settle(item, f"{path}{key}")
 
     def resolve(self, path: str) -> tuple[Field, ...] | None:
         """The fields along a dotted ``path`` of proto or JSON names; None if there is no such field."""
@@ -107,9 +110,9 @@ def _check_nested(found: Field, item: dict[str, JsonValue] | list[JsonValue], pa
     """Checks an object or a list inside a message."""
     shape = found.message if found.kind is Kind.MESSAGE else None
     if found.map and isinstance(item, dict):
-        members = [(f"{path}{subscript(key)}", member) for key, member in item.items()]
+        members = [(key, f"{path}{subscript(key)}", member) for key, member in item.items()]
     elif found.repeated and isinstance(item, list):
-        members = [(f"{path}[{index}]", member) for index, member in enumerate(item)]
+        members = [(index, f"{path}[{index}]", member) for index, member in enumerate(item)]
     elif shape is not None and isinstance(item, dict):
         shape.check(item, path=f"{path}.", depth=depth)
         return
@@ -118,11 +121,13 @@ def _check_nested(found: Field, item: dict[str, JsonValue] | list[JsonValue], pa
         return
     if depth > MAX_DEPTH:
         raise InvalidInput.at(path, f"nested deeper than {MAX_DEPTH} levels")
-    for where, member in members:
+    for index, where, member in members:
         if shape is not None and isinstance(member, dict):
             shape.check(member, path=f"{where}.", depth=depth + 1)
-        elif isinstance(member, dict | list) or found.kind is Kind.FREE:
+        elif isinstance(member, dict | list):
             _check_free(member, where)
+        elif (settle := _SETTLED.get(found.kind)) is not None:
+            item[index] = settle(member, where)  # pyright: ignore[reportArgumentType, reportCallIssue]  a key of its own kind
 
 
 def _check_free(value: JsonValue, path: str) -> None:
@@ -132,6 +137,33 @@ def _check_free(value: JsonValue, path: str) -> None:
     except ValueRefused as refused:
         raise InvalidInput.at(join(path, refused.path), refused.reason) from None
 
+
+def _settled_free(value: JsonValue, path: str) -> JsonValue:
+    _check_free(value, path)
+    return value
+
+
+def _settled_duration(value: JsonValue, path: str) -> JsonValue:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return value
+    if (made := canonical(value)) is None:
+        raise InvalidInput.at(path, f"must be {FORMS}")
+    return made
+
+
+def _settled_mask(value: JsonValue, _: str) -> JsonValue:
+    """A mask may name fields as the contract does, and as JSON does."""
+    return _SNAKE.sub(lambda match: match[1].upper(), value) if isinstance(value, str) else value
+
+
+_SNAKE = re.compile(r"_([a-z0-9])")
+
+_SETTLED: Mapping[Kind, Callable[[JsonValue, str], JsonValue]] = {
+    Kind.FREE: _settled_free,
+    Kind.DURATION: _settled_duration,
+    Kind.FIELD_MASK: _settled_mask,
+}
+"""What becomes of single values of these kinds before they are converted."""
 
 _SCALARS: Mapping[int, tuple[Kind, str]] = {
     FieldDescriptor.TYPE_STRING: (Kind.STRING, "a string"),
@@ -153,8 +185,8 @@ _SCALARS: Mapping[int, tuple[Kind, str]] = {
 
 _WELL_KNOWN: Mapping[str, tuple[Kind, str]] = {
     "google.protobuf.Timestamp": (Kind.TIMESTAMP, "an RFC 3339 time such as 2026-12-01T09:00:00Z"),
-    "google.protobuf.Duration": (Kind.DURATION, 'a duration in seconds such as "1.5s"'),
-    "google.protobuf.FieldMask": (Kind.FIELD_MASK, "a comma-separated list of lowerCamelCase field paths"),
+    "google.protobuf.Duration": (Kind.DURATION, FORMS),
+    "google.protobuf.FieldMask": (Kind.FIELD_MASK, "a comma-separated list of field paths"),
     "google.protobuf.Struct": (Kind.FREE, "an object"),
     "google.protobuf.ListValue": (Kind.FREE, "a list"),
     "google.protobuf.Value": (Kind.FREE, "any JSON"),

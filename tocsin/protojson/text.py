@@ -6,8 +6,6 @@ from collections.abc import Callable
 from tocsin.errors import InvalidInput
 from tocsin.protojson.shapes import Field, JsonValue, Kind, as_object
 
-_SNAKE = re.compile(r"_([a-z0-9])")
-
 
 def put(into: dict[str, JsonValue], fields: tuple[Field, ...], value: JsonValue) -> None:
     """Sets the field at the end of ``fields``, replacing whatever stood there under either of its names."""
@@ -56,10 +54,6 @@ def _as_enum(text: str) -> JsonValue:
     return int(text) if re.fullmatch(r"-?[0-9]{1,10}", text) else text
 
 
-def _as_mask(text: str) -> JsonValue:
-    return _SNAKE.sub(lambda match: match[1].upper(), text)
-
-
 _CONVERTERS: dict[Kind, Callable[[str], JsonValue]] = {
     Kind.STRING: _as_text,
     Kind.BYTES: _as_text,
@@ -69,5 +63,5 @@ _CONVERTERS: dict[Kind, Callable[[str], JsonValue]] = {
     Kind.ENUM: _as_enum,
     Kind.TIMESTAMP: _as_text,
     Kind.DURATION: _as_text,
-    Kind.FIELD_MASK: _as_mask,
+    Kind.FIELD_MASK: _as_text,
 }

@@ -26,15 +26,19 @@ _MASK: Final = "[redacted]"
 _SECRET_KEY: Final = re.compile(
     r"(?:password|passwd|secret|token|api[_-]?key|private[_-]?key|authorization|cookie|credentials?)$", re.IGNORECASE
 )
-# What gives a secret away inside of a text: a bearer header, a JWT, an API key, the password of a URL, a PEM private key.
+# A text is cut before it is searched, and every expression here takes time that grows with its length alone.
+_LONGEST_TEXT: Final = 16 * 1024
+# What gives a secret away inside of a text: a bearer header, an API key, the password of a URL, a PEM private key.
 _SECRET_TEXT: Final = re.compile(
     r"(?P<keep>\bbearer\s+)[\w.~+/=-]{8,}"
-    r"|\beyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]*"
     r"|\btk_[0-9a-z]{16,}"
     r"|(?<=://)(?P<user>[^\s:/@]*:)[^\s/@]+(?=@)"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)",
     re.IGNORECASE | re.DOTALL,
 )
+# A JWT begins with the base64url of a brace and a quote; it is looked for in words joined by dots.
+_JWT_START: Final = "eyJ"
+_DOTTED: Final = re.compile(r"(?<![\w.-])[\w-]++(?:\.[\w-]*+)++")
 # Libraries that tell of every request at INFO; Tocsin's own records say it better.
 _CHATTY: Final = ("httpx", "httpcore", "asyncio", "aiosqlite", "hpack")
 # Loggers that arrive with handlers of their own.
@@ -128,13 +132,26 @@ def _clean(key: str, value: object) -> object:
     if _SECRET_KEY.search(key):
         return _MASK
     if isinstance(value, str):
-        return _SECRET_TEXT.sub(_mask, value)
+        return _clean_text(value)
     if isinstance(value, Mapping):
         items = cast("Mapping[object, object]", value).items()
         return {str(name): _clean(str(name), inner) for name, inner in items}
     if isinstance(value, list | tuple | set | frozenset):
         return [_clean("", inner) for inner in cast("list[object]", value)]
-    return _SECRET_TEXT.sub(_mask, str(value))
+    return _clean_text(str(value))
+
+
+def _clean_text(text: str) -> str:
+    if len(text) > _LONGEST_TEXT:
+        text = f"{text[:_LONGEST_TEXT]}… ({len(text) - _LONGEST_TEXT} more)"
+    if _JWT_START in text:
+        text = _DOTTED.sub(_mask_jwt, text)
+    return _SECRET_TEXT.sub(_mask, text)
+
+
+def _mask_jwt(found: re.Match[str]) -> str:
+    before, start, _ = found[0].partition(_JWT_START)
+    return before + _MASK if start else before
 
 
 def _mask(found: re.Match[str]) -> str:

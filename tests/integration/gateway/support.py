@@ -98,6 +98,9 @@ class Shelf:
     async def Hello(self, request: Any, context: Any) -> Any:
         return await self._answer(request, context, Book(title="hello"))
 
+    async def Knock(self, request: Any, context: Any) -> Any:
+        return await self._answer(request, context, Book(name=request.name))
+
     async def Echo(self, request: Any, context: Any) -> Any:
         return await self._answer(request, context, request)
 

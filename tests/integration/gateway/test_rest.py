@@ -260,3 +260,32 @@ async def test_the_log_line_holds_no_secret(rig: Rig, client: httpx.AsyncClient,
     }
     assert "ann-the-reader" not in text
     assert "eyJ" not in text
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"done", "application/x-www-form-urlencoded"),  # curl --data, wget --post-data
+        (b"\x00\xff" * 100, "application/octet-stream"),
+        (b"done", ""),
+        (b"{", "application/json"),
+        (b'{"name": "other"}', "application/json"),
+        (b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--\r\n', "multipart/form-data; boundary=x"),
+        (b"x" * 200_000, "text/plain"),
+    ],
+)
+async def test_a_request_that_is_all_in_its_path_takes_any_body(rig: Rig, body: bytes, content_type: str) -> None:
+    """What a job sends along with a ping is no reason to refuse it, however long it is, by each method that it may have."""
+    headers = {"content-type": content_type} if content_type else {}
+    async with rig.client(None) as client:
+        for method in ("POST", "GET", "HEAD"):
+            answer = await client.request(method, "/v1/knocks/door?_=123&x", content=body, headers=headers)
+            assert answer.status_code == 200, answer.text
+            assert method == "HEAD" or answer.json() == {"name": "door"}
+        chunked = await client.post("/v1/knocks/door", content=_pieces(body), headers={**headers, "content-encoding": "gzip"})
+        assert chunked.status_code == 200, chunked.text
+    assert [request.name for request in rig.shelf.requests] == ["door"] * 4
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    yield body

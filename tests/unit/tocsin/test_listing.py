@@ -63,7 +63,7 @@ def test_a_filter_becomes_its_conditions(text: str, expected: tuple[Condition, .
         ('due_time<"0001-01-01T00:00:00+14:00"', "due_time is an RFC 3339 time"),
         ("name", "column 5: expected an operator after name"),
         ("name=", "column 6: expected a value for name instead of the end"),
-        ('name="a', "column 6: expected a value"),
+        ('name="a', "column 6: this quote is not closed"),
         ("name=a OR name=b", "column 8: expected AND instead of OR"),
         ("name=a AND", "column 11: expected the name of a field instead of the end"),
         ("NOT name=a", "column 1: expected the name of a field instead of NOT"),
@@ -185,3 +185,13 @@ def test_a_path_that_is_none_is_told(text: str, told: str) -> None:
     """The error names its column."""
     with pytest.raises(InvalidInput, match=told):
         parse_filter(text, fields=DOCUMENT)
+
+
+@pytest.mark.parametrize("name", ["display_name", "displayName"])
+def test_a_field_goes_by_either_name(name: str) -> None:
+    """A filter may say what JSON shows."""
+    fields = {"display_name": FilterField(), "labels": FilterField(kind=FieldKind.MAP)}
+    (found,) = parse_filter(f'{name}="x"', fields=fields)
+    assert (found.field, found.value) == ("display_name", "x")
+    (label,) = parse_filter('labels.teamName="x"', fields=fields)
+    assert label.key == "teamName"

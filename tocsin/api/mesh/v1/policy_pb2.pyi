@@ -187,6 +187,7 @@ class Policy(_message.Message):
     HEDGE_FIELD_NUMBER: _builtins.int
     DELEGATES_FIELD_NUMBER: _builtins.int
     MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
+    PATH_ONLY_FIELD_NUMBER: _builtins.int
     scope: _builtins.str
     """Scope that the caller's token must carry, such as "alarms:write". Set but empty: none, whatever the service's default."""
     rate_class: _builtins.str
@@ -197,6 +198,10 @@ class Policy(_message.Message):
     """True if the method may be called without a token."""
     max_request_bytes: _builtins.int
     """Most bytes of a request as it is sent from outside, in JSON or as a message; of each message, when requests stream. 256 KiB unless set."""
+    path_only: _builtins.bool
+    """True if the path says all of a request over HTTP: a body of any type and a query are taken and ignored, for callers that cannot help
+    sending one.
+    """
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
         """Longest time that one call may take, retries included. Mandatory."""
@@ -239,10 +244,11 @@ class Policy(_message.Message):
         hedge: Global___Hedge | None = ...,
         delegates: _abc.Iterable[_builtins.str] | None = ...,
         max_request_bytes: _builtins.int = ...,
+        path_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "hedge", b"hedge", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "callers", b"callers", "criticality", b"criticality", "delegates", b"delegates", "hedge", b"hedge", "max_request_bytes", b"max_request_bytes", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "callers", b"callers", "criticality", b"criticality", "delegates", b"delegates", "hedge", b"hedge", "max_request_bytes", b"max_request_bytes", "path_only", b"path_only", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__scope: _TypeAlias = _typing.Literal["scope"]  # noqa: Y015
     _WhichOneofArgType__scope: _TypeAlias = _typing.Literal["_scope", b"_scope"]  # noqa: Y015

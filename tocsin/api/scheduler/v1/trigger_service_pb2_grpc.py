@@ -106,6 +106,7 @@ class TriggerServiceServicer:
 
     def Ping(self, request, context):
         """Says that a heartbeat is alive. A key that was made for an alarm needs no token; one that a client chose needs the tenant's.
+        Over HTTP by GET, HEAD or POST; a body of any type and a query are ignored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,7 +42,9 @@ class TriggerServiceStub:
     StreamReadings: _grpc.StreamUnaryMultiCallable[_trigger_service_pb2.StreamReadingsRequest, _trigger_service_pb2.StreamReadingsResponse]
     """Records readings one after the other; answers when the stream has ended and all are committed."""
     Ping: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.PingRequest, _trigger_service_pb2.PingResponse]
-    """Says that a heartbeat is alive. A key that was made for an alarm needs no token; one that a client chose needs the tenant's."""
+    """Says that a heartbeat is alive. A key that was made for an alarm needs no token; one that a client chose needs the tenant's.
+    Over HTTP by GET, HEAD or POST; a body of any type and a query are ignored.
+    """
     GetTriggerStats: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.GetTriggerStatsRequest, _trigger_service_pb2.TriggerStats]
     """Counts of the tenant's events, readings, pings and what they caused."""
     ListTriggerLogs: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.ListTriggerLogsRequest, _trigger_service_pb2.ListTriggerLogsResponse]
@@ -62,7 +64,9 @@ class TriggerServiceAsyncStub(TriggerServiceStub):
     StreamReadings: _aio.StreamUnaryMultiCallable[_trigger_service_pb2.StreamReadingsRequest, _trigger_service_pb2.StreamReadingsResponse]  # type: ignore[assignment]
     """Records readings one after the other; answers when the stream has ended and all are committed."""
     Ping: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.PingRequest, _trigger_service_pb2.PingResponse]  # type: ignore[assignment]
-    """Says that a heartbeat is alive. A key that was made for an alarm needs no token; one that a client chose needs the tenant's."""
+    """Says that a heartbeat is alive. A key that was made for an alarm needs no token; one that a client chose needs the tenant's.
+    Over HTTP by GET, HEAD or POST; a body of any type and a query are ignored.
+    """
     GetTriggerStats: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.GetTriggerStatsRequest, _trigger_service_pb2.TriggerStats]  # type: ignore[assignment]
     """Counts of the tenant's events, readings, pings and what they caused."""
     ListTriggerLogs: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.ListTriggerLogsRequest, _trigger_service_pb2.ListTriggerLogsResponse]  # type: ignore[assignment]
@@ -109,7 +113,9 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _trigger_service_pb2.PingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trigger_service_pb2.PingResponse, _abc.Awaitable[_trigger_service_pb2.PingResponse]]:
-        """Says that a heartbeat is alive. A key that was made for an alarm needs no token; one that a client chose needs the tenant's."""
+        """Says that a heartbeat is alive. A key that was made for an alarm needs no token; one that a client chose needs the tenant's.
+        Over HTTP by GET, HEAD or POST; a body of any type and a query are ignored.
+        """
 
     @_abc_1.abstractmethod
     def GetTriggerStats(
