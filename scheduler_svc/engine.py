@@ -12,9 +12,9 @@ from typing import Final, Protocol
 import structlog
 
 from scheduler_svc.domain import Parcel, Priority
-from scheduler_svc.planning import Plan, Schedule, flags_of, plan, plan_once
+from scheduler_svc.planning import Plan, Schedule, flags_of, plan, plan_once, plan_too_costly
 from scheduler_svc.ports import Changes, Due, DueStore, Fired, Observer, Pending, Shards
-from scheduler_svc.recurrence import END_OF_TIME, Micros, compiled
+from scheduler_svc.recurrence import END_OF_TIME, Micros, TooCostly, compiled
 from scheduler_svc.signals import Deaf
 from scheduler_svc.timeline import Popped, Timeline
 from tocsin.background import Background, Wake, faltered, worked
@@ -329,10 +329,13 @@ class Engine:
 
     def _plan(self, alarm: Due, now: Micros, room: int) -> Plan:
         try:
-            return plan_due(alarm, now=now, most=room, grace=self._options.grace, deaf=self._deaf())
+            plan = plan_due(alarm, now=now, most=room, grace=self._options.grace, deaf=self._deaf())
         except Exception as error:  # noqa: BLE001  one alarm that cannot be read must not hold up the others; it stays due and is told
             structlog.get_logger(__name__).error("alarm cannot be planned", alarm=alarm.id, exc_info=error)
             return Plan((), alarm.due, alarm.ordinal)
+        if plan.pause:
+            structlog.get_logger(__name__).warning("alarm is paused", alarm=alarm.id, reason=plan.pause)
+        return plan
 
 
 def plan_due(alarm: Due, *, now: Micros, most: int, grace: Micros, deaf: Deaf | None = None) -> Plan:
@@ -341,11 +344,15 @@ def plan_due(alarm: Due, *, now: Micros, most: int, grace: Micros, deaf: Deaf | 
     simple = plan_once(alarm.trigger, due=alarm.due, ordinal=alarm.ordinal, now=now) if alarm.skip_before is None else None
     if simple is not None:
         return simple._replace(flags=flags) if flags else simple
-    schedule = Schedule(
-        trigger=compiled(alarm.trigger, alarm.anchor, seed=alarm.id),
-        due=alarm.due,
-        ordinal=alarm.ordinal,
-        skip_before=alarm.skip_before,
-        busy=alarm.busy,
-    )
-    return plan(schedule, now=now, most=most, grace=grace, deaf=deaf)._replace(flags=flags)
+    try:
+        schedule = Schedule(
+            trigger=compiled(alarm.trigger, alarm.anchor, seed=alarm.id),
+            due=alarm.due,
+            ordinal=alarm.ordinal,
+            skip_before=alarm.skip_before,
+            busy=alarm.busy,
+        )
+        made = plan(schedule, now=now, most=most, grace=grace, deaf=deaf)
+    except TooCostly:
+        made = plan_too_costly(due=alarm.due, ordinal=alarm.ordinal, now=now, skip_before=alarm.skip_before)
+    return made._replace(flags=flags)

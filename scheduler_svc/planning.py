@@ -6,7 +6,7 @@ Every due time gets its row, and none is passed over: a plan that cannot hold al
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from scheduler_svc.domain import COUNTED, SERIAL, SINGLE, Alarm, FiringState, Outcome, let_go
+from scheduler_svc.domain import COUNTED, RULE_TOO_COSTLY, SERIAL, SINGLE, Alarm, FiringState, Outcome, let_go
 from scheduler_svc.recurrence import CatchUp, CatchUpMode, Compiled, Micros, Overlapping, Rule, compiled
 from scheduler_svc.signals import Deaf, undeaf
 
@@ -32,6 +32,7 @@ class Plan(NamedTuple):
     """What one transaction does for one alarm: the rows, the next due time (None: the rule is exhausted), and the new ordinal.
 
     ``signal``: it waits for something from outside, and so stays active; its rows are raised. ``flags`` are those of the firings.
+    ``pause``: why it is paused.
     """
 
     rows: tuple[Planned, ...]
@@ -39,6 +40,7 @@ class Plan(NamedTuple):
     ordinal: int
     signal: bool = False
     flags: int = 0
+    pause: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,15 @@ def plan_once(encoded: str, *, due: Micros, ordinal: int, now: Micros) -> Plan |
         return None
     outcome, reason = let_go(due=due, now=now)
     return Plan((Planned(due, FiringState.PENDING, outcome, reason),), None, ordinal + 1)
+
+
+def plan_too_costly(*, due: Micros, ordinal: int, now: Micros, skip_before: Micros | None) -> Plan:
+    """The plan of an alarm whose next due time takes too many steps to find: this one has its row, and then it is paused."""
+    if skip_before is not None and due < skip_before:
+        row = Planned(due, FiringState.CLOSED, Outcome.SKIPPED, "PAUSED")
+    else:
+        row = Planned(due, FiringState.PENDING, *let_go(due=due, now=now))
+    return Plan((row,), due, ordinal + 1, pause=RULE_TOO_COSTLY)
 
 
 def _signal_plan(schedule: Schedule, *, now: Micros, deaf: Deaf | None) -> Plan:

@@ -45,6 +45,9 @@ REQUESTED: Final = "REQUESTED"
 AUTO_PAUSE: Final = "AUTO_PAUSE"
 """Reason of a pause after too many failures in a row."""
 
+RULE_TOO_COSTLY: Final = "RULE_TOO_COSTLY"
+"""Reason of a pause because the rule takes too many steps to find its next due time."""
+
 
 class AlarmState(IntEnum):
     """Whether an alarm fires; the numbers are stored, and are those of the contract."""

@@ -115,7 +115,7 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
         self, request: alarm_service_pb2.PreviewAlarmRequest, context: Context
     ) -> alarm_service_pb2.PreviewAlarmResponse:
         """Tells the next due times of a trigger."""
-        return previewed(request, caller(), self._previews)
+        return await previewed(request, caller(), self._previews)
 
     async def ValidateAlarm(
         self, request: alarm_service_pb2.ValidateAlarmRequest, context: Context

@@ -25,7 +25,7 @@ from scheduler_svc.recurrence import (
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.errors import InvalidInput
 
-_GAPS = {alarm_pb2.DstPolicy.SHIFT: Gap.SHIFT, alarm_pb2.DstPolicy.SKIP: Gap.SKIP}
+_GAPS = {alarm_pb2.DstPolicy.SHIFT: Gap.SHIFT, alarm_pb2.DstPolicy.SKIP: Gap.SKIP, alarm_pb2.DstPolicy.OFFSET: Gap.OFFSET}
 _OVERLAPS = {alarm_pb2.DstPolicy.FIRST: Overlap.FIRST, alarm_pb2.DstPolicy.BOTH: Overlap.BOTH}
 _GAP_NUMBERS = {gap: number for number, gap in _GAPS.items()}
 _OVERLAP_NUMBERS = {overlap: number for number, overlap in _OVERLAPS.items()}

@@ -15,7 +15,9 @@ from tocsin.mesh.validation import RequestValidator
 _FIELD: Final = "trigger"
 
 
-def previewed(request: alarm_service_pb2.PreviewAlarmRequest, caller: Caller, previews: Previews) -> alarm_service_pb2.PreviewAlarmResponse:
+async def previewed(
+    request: alarm_service_pb2.PreviewAlarmRequest, caller: Caller, previews: Previews
+) -> alarm_service_pb2.PreviewAlarmResponse:
     """The next due times of a trigger.
 
     Raises:
@@ -23,7 +25,7 @@ def previewed(request: alarm_service_pb2.PreviewAlarmRequest, caller: Caller, pr
     """
     start = getattr(request, "from")  # a keyword of Python
     since = micros_of(start, field="from") if request.HasField("from") else None
-    shown = previews.preview(caller, trigger_of(request.trigger), start=since, count=request.count)
+    shown = await previews.preview(caller, trigger_of(request.trigger), start=since, count=request.count)
     return alarm_service_pb2.PreviewAlarmResponse(occurrences=_occurrences(shown))
 
 
@@ -36,13 +38,13 @@ async def validated(
     validator: RequestValidator,
 ) -> alarm_service_pb2.ValidateAlarmResponse:
     """What is thought of a trigger, and of an action if one is given; whatever is wrong with them is answered, not refused."""
-    response = _judged(request, caller, previews, validator)
+    response = await _judged(request, caller, previews, validator)
     if request.HasField("action"):
         await _judge_action(request.action, caller, response, checks, validator)
     return response
 
 
-def _judged(
+async def _judged(
     request: alarm_service_pb2.ValidateAlarmRequest, caller: Caller, previews: Previews, validator: RequestValidator
 ) -> alarm_service_pb2.ValidateAlarmResponse:
     try:
@@ -50,7 +52,7 @@ def _judged(
     except InvalidInput as error:
         return _refused(error, within=_FIELD)
     try:
-        verdict = previews.validate(caller, trigger_of(request.trigger))
+        verdict = await previews.validate(caller, trigger_of(request.trigger))
     except InvalidInput as error:
         return _refused(error)
     if verdict.refusal is not None:

@@ -32,11 +32,13 @@ from scheduler_svc.recurrence.specs import (
     Spec,
     Threshold,
 )
+from scheduler_svc.recurrence.steps import MOST_STEPS, TooCostly, spent
 from scheduler_svc.recurrence.trigger import Trigger
 from scheduler_svc.recurrence.zones import TZDATA_VERSION, UnknownZone, zone
 
 __all__ = [
     "END_OF_TIME",
+    "MOST_STEPS",
     "TZDATA_VERSION",
     "At",
     "BadRule",
@@ -60,6 +62,7 @@ __all__ = [
     "Rule",
     "Spec",
     "Threshold",
+    "TooCostly",
     "Trigger",
     "UnknownZone",
     "anchor_of",
@@ -70,5 +73,6 @@ __all__ = [
     "local_text",
     "rule_of",
     "settled",
+    "spent",
     "zone",
 ]

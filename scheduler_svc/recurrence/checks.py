@@ -6,12 +6,14 @@ from typing import Final
 from scheduler_svc.recurrence.ical import RecurrenceSet, read_recurrence
 from scheduler_svc.recurrence.offsets import offsets
 from scheduler_svc.recurrence.patterns import local_text
-from scheduler_svc.recurrence.rules import first_due
+from scheduler_svc.recurrence.rules import anchor_of, first_due, rule_of
 from scheduler_svc.recurrence.specs import At, CatchUpMode, Cron, Daily, Every, Micros, Recurrence
+from scheduler_svc.recurrence.steps import MOST_NEW_STEPS, TooCostly, asked
 from scheduler_svc.recurrence.trigger import Trigger
 from scheduler_svc.recurrence.zones import zone
 from tocsin.errors import InvalidInput
 
+_SECOND: Final[Micros] = 1_000_000
 SHORTEST: Final[Micros] = 1_000_000
 """Due times of one alarm lie at least so far apart, in microseconds."""
 
@@ -42,10 +44,37 @@ def checked_due(trigger: Trigger, *, now: Micros, seed: str = "") -> Micros:
         raise InvalidInput.at("trigger.every", "must be at least one second")
     if isinstance(trigger.spec, Recurrence):
         _check_recurrence(trigger, read_recurrence(trigger.spec.text))
-    due = first_due(trigger, now=now, seed=seed)
+    if not trigger.exclude and not isinstance(trigger.spec, Recurrence):
+        due = first_due(trigger, now=now, seed=seed)  # no trigger of the kind costs much
+    else:
+        due = _measured_due(trigger, now=now, seed=seed)
     if due is None:
         raise _never_due(trigger, now=now)
     return due
+
+
+def _measured_due(trigger: Trigger, *, now: Micros, seed: str) -> Micros | None:
+    """The first due time of a trigger that may cost much.
+
+    Raises:
+        TooCostly: to find it, and the next one from there, takes too many steps.
+        BadRule: one of several rules has no due time.
+    """
+
+    def ask() -> Micros | None:
+        if isinstance(trigger.spec, Recurrence):
+            local = offsets(trigger.time_zone)
+            read_recurrence(trigger.spec.text).check_parts(local, begin=local.begin(anchor_of(trigger, now=now) // _SECOND))
+        due = first_due(trigger, now=now, seed=seed)
+        if due is not None:
+            # Read once more: a rule that has been asked remembers something.
+            rule_of(trigger, anchor=anchor_of(trigger, now=now), seed=seed).next_after(due)
+        return due
+
+    try:
+        return asked(ask, most=MOST_NEW_STEPS)
+    except TooCostly as error:
+        raise TooCostly.at(rule_field(trigger), error.violations[0].description) from None
 
 
 def _check_bounds(trigger: Trigger) -> None:

@@ -10,10 +10,14 @@ from datetime import date
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from scheduler_svc.recurrence.steps import spend
+
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _LENGTHS: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 LAST_YEAR: Final = 9999
 CYCLE_YEARS: Final = 400
+CYCLE_DAYS: Final = 146_097
+_FIRST_DAY: Final = 1 - _EPOCH
 _LAST_DAY: Final = date(LAST_YEAR, 12, 31).toordinal() - _EPOCH
 
 
@@ -83,6 +87,13 @@ def run(first: int, length: int) -> int:
     return ((1 << length) - 1) << first
 
 
+def every(interval: int, length: int) -> int:
+    """A mask of every n-th of ``length`` bits, from the first one."""
+    if interval >= length:
+        return 1 if length > 0 else 0
+    return ((1 << interval * (1 + (length - 1) // interval)) - 1) // ((1 << interval) - 1)
+
+
 @lru_cache(maxsize=64)
 def weekdays_of(kind: Year, weekdays: frozenset[int]) -> int:
     """The days of a year that are one of the weekdays (Monday is 0)."""
@@ -112,11 +123,13 @@ class Days(ABC):
         """The first day at or after ``day``; None when there is none within 400 years."""
         if day > _LAST_DAY:
             return None
+        day = max(day, _FIRST_DAY)
         year = year_of(day)
         rest = self.mask(year) >> (day - year_start(year))
         if rest:
             return day + (rest & -rest).bit_length() - 1
         for later in range(year + 1, min(year + CYCLE_YEARS, LAST_YEAR) + 1):
+            spend(1)
             mask = self.mask(later)
             if mask:
                 return year_start(later) + (mask & -mask).bit_length() - 1

@@ -63,6 +63,10 @@ class Offsets:
         """The local time of an instant."""
         return second + self.at(second).offset
 
+    def begin(self, second: int) -> int:
+        """The local time of an instant from which a rule counts: one that the calendar has, in every zone."""
+        return self.local(min(max(second, FIRST_SECOND), LAST_SECOND))
+
     def instant(self, wall: int) -> int:
         """The first instant at which the local time is ``wall`` or, in a gap, later."""
         stretch = self.at(wall - 2 * 86_400)

@@ -9,10 +9,13 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from scheduler_svc.recurrence.days import LAST_YEAR, Days, bits, year_of, year_start
+from scheduler_svc.recurrence.steps import spend
 from scheduler_svc.recurrence.times import Times
 
 DAY: Final = 86_400
-_MOST_COUNTED: Final = 10_000
+MOST_COUNTED: Final = 10_000
+# Where none is found within 400 years, it is looked for again a year later.
+_SURELY_NONE: Final = 366 * DAY
 
 
 def local_text(wall: int) -> str:
@@ -38,8 +41,9 @@ class Pattern(Protocol):
             TooMany: it cannot be found in a bounded number of steps.
         """
         found = self.next_at(wall)
-        if number > _MOST_COUNTED:
+        if number > MOST_COUNTED:
             raise TooMany
+        spend(number)
         for _ in range(number - 1):
             found = None if found is None else self.next_at(found + 1)
         return found
@@ -66,6 +70,27 @@ class Listed(Pattern):
         """See `Pattern`."""
         index = bisect_left(self._walls, wall)
         return self._walls[index] if index < len(self._walls) else None
+
+
+class Remembered(Pattern):
+    """A pattern that remembers its next time: merged with others, it is asked again only when that one has passed."""
+
+    def __init__(self, pattern: Pattern) -> None:
+        self._pattern = pattern
+        self._asked, self._until = 0, -1
+        self._found: int | None = None
+
+    def next_at(self, wall: int) -> int | None:
+        """See `Pattern`."""
+        if not self._asked <= wall <= self._until:
+            spend(1)
+            found = self._found = self._pattern.next_at(wall)
+            self._asked, self._until = wall, wall + _SURELY_NONE if found is None else found
+        return self._found
+
+    def nth_from(self, wall: int, number: int) -> int | None:
+        """See `Pattern`."""
+        return self._pattern.nth_from(wall, number)
 
 
 class AnyOf(Pattern):
@@ -124,8 +149,11 @@ class OnDays(Pattern):
 def nth_on_days(days: Days, day: int, times: Times, number: int) -> int | None:
     """The ``number``-th wall time, from 1, from the beginning of ``day`` on; counts by years."""
     year = year_of(day)
+    if number > (LAST_YEAR + 1 - year) * 366 * times.count:
+        return None
     rest = days.mask(year) >> (day - year_start(year))
     while rest.bit_count() * times.count < number:
+        spend(1)
         number -= rest.bit_count() * times.count
         day = year_start(min(year + 1, LAST_YEAR))
         found = days.next(day) if year < LAST_YEAR else None

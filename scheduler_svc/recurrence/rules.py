@@ -1,8 +1,9 @@
 """From triggers to rules."""
 
 from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
 from scheduler_svc.recurrence.cron import cron_pattern
@@ -26,9 +27,10 @@ from scheduler_svc.recurrence.specs import (
     Recurrence,
     Threshold,
 )
+from scheduler_svc.recurrence.steps import asked
 from scheduler_svc.recurrence.trigger import Trigger
 from scheduler_svc.recurrence.walls import WallRule
-from scheduler_svc.recurrence.wrappers import AnyOfRules, Bounded, Delayed, Excluding
+from scheduler_svc.recurrence.wrappers import AnyOfRules, Bounded, Delayed, Excluding, Questioned
 from tocsin.errors import InvalidInput
 
 _LONG_TEXT: Final = 4096
@@ -97,23 +99,26 @@ class Recipe:
         self._anchored = isinstance(trigger.spec, Every)
         self._excluded = read_exclusions(trigger.exclude)
         self._make = self._maker()
-        self._shared = None if self._anchored else self._undelayed(0)
+        self._bounded = bool(trigger.exclude) or isinstance(trigger.spec, Cron | Recurrence)
+        self._shared = None if self._anchored else self.undelayed(0)
 
     def rule(self, *, anchor: Micros, seed: str) -> Rule:
         """The rule of an alarm that has this trigger."""
         trigger = self.trigger
-        rule = self._shared or self._undelayed(anchor)
+        rule = self._shared or (self.undelayed(anchor) if isinstance(trigger.spec, Every) else _anchored_rule(self, anchor))
         if not trigger.jitter and not trigger.spread_offset:
             return rule
-        return Delayed(rule, offset=trigger.spread_offset, jitter=trigger.jitter, seed=seed, end=trigger.end)
+        delayed = Delayed(rule, offset=trigger.spread_offset, jitter=trigger.jitter, seed=seed, end=trigger.end)
+        return Questioned(delayed) if self._bounded else delayed
 
-    def _undelayed(self, anchor: Micros) -> Rule:
-        trigger, rule = self.trigger, self._make(anchor)
+    def undelayed(self, anchor: Micros) -> Rule:
+        """The rule from an anchor, before any delay; reading a COUNT from there on costs steps."""
+        trigger, rule = self.trigger, asked(partial(self._make, anchor))
         if self._excluded and trigger.calendar:
             rule = Excluding(rule, Exclusions(self._excluded, offsets(trigger.time_zone)))
-        if trigger.start is None and trigger.end is None:
-            return rule
-        return Bounded(rule, start=trigger.start, end=None if trigger.end is None else trigger.end - trigger.spread_offset)
+        if trigger.start is not None or trigger.end is not None:
+            rule = Bounded(rule, start=trigger.start, end=None if trigger.end is None else trigger.end - trigger.spread_offset)
+        return Questioned(rule) if self._bounded else rule
 
     def _maker(self) -> Callable[[Micros], Rule]:
         """What makes the rule alone, from an anchor."""
@@ -143,7 +148,7 @@ class Recipe:
         instants = found.instants(local)
 
         def made(anchor: Micros) -> Rule:
-            begin = local.local(anchor // _SECOND)
+            begin = local.begin(anchor // _SECOND)
             rule = self._on_walls(found.pattern(local, begin=begin), periodic=found.periodic)
             return AnyOfRules((rule, ListedRule(instants))) if instants else rule
 
@@ -207,8 +212,12 @@ class Compiled(NamedTuple):
 
 
 def compiled(encoded: str, anchor: Micros, *, seed: str) -> Compiled:
-    """The trigger that was stored as ``encoded``, with its rule; ``seed``, the alarm's id, is what its jitter is drawn from."""
-    recipe = _short_recipe(encoded) if len(encoded) <= _LONG_TEXT else _long_recipe(encoded)
+    """The trigger that was stored as ``encoded``, with its rule; ``seed``, the alarm's id, is what its jitter is drawn from.
+
+    Raises:
+        TooCostly: reading it takes too many steps; it was stored when nobody counted them.
+    """
+    recipe = _short_recipe(encoded) if len(encoded) <= _LONG_TEXT else _LONG_RECIPES.get(encoded)
     return Compiled(recipe.trigger, recipe.rule(anchor=anchor, seed=seed), recipe.trigger.limit)
 
 
@@ -217,4 +226,32 @@ def _recipe(encoded: str) -> Recipe:
 
 
 _short_recipe = lru_cache(maxsize=8192)(_recipe)
-_long_recipe = lru_cache(maxsize=64)(_recipe)  # a trigger with ten thousand exclusions takes a few megabytes
+
+
+@lru_cache(maxsize=2048)
+def _anchored_rule(recipe: Recipe, anchor: Micros) -> Rule:
+    """A recurrence without DTSTART begins with its alarm: each has its own."""
+    return recipe.undelayed(anchor)
+
+
+class _LongRecipes:
+    """The long triggers that were asked for last, bounded by their length in all: one of ten thousand exclusions takes megabytes."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._length = 0
+        self._kept = OrderedDict[str, Recipe]()
+
+    def get(self, encoded: str) -> Recipe:
+        """The recipe of a stored trigger."""
+        found = self._kept.get(encoded)
+        if found is None:
+            found = self._kept[encoded] = _recipe(encoded)
+            self._length += len(encoded)
+            while self._length > self._most and len(self._kept) > 1:
+                self._length -= len(self._kept.popitem(last=False)[0])
+        self._kept.move_to_end(encoded)
+        return found
+
+
+_LONG_RECIPES: Final = _LongRecipes(8_000_000)

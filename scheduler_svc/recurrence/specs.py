@@ -14,10 +14,14 @@ END_OF_TIME: Final = to_micros(datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo
 
 
 class Gap(StrEnum):
-    """What happens to a local time that does not exist: it moves to the first instant after the gap, or it is left out."""
+    """What happens to a local time that does not exist.
+
+    SHIFT moves it to the first instant after the gap, OFFSET by the length of the gap (RFC 5545, section 3.3.5), SKIP leaves it out.
+    """
 
     SHIFT = "SHIFT"
     SKIP = "SKIP"
+    OFFSET = "OFFSET"
 
 
 class Overlap(StrEnum):
@@ -55,18 +59,19 @@ class Comparison(IntEnum):
 
 
 class Label(StrEnum):
-    """What became of an occurrence: of SKIPPED and EXCLUDED it is only told, they do not fire."""
+    """What became of an occurrence: of SKIPPED, EXCLUDED and SWALLOWED it is only told, they do not fire."""
 
     PLAIN = "PLAIN"
     SHIFTED = "SHIFTED"
     SKIPPED = "SKIPPED"
     REPEATED = "REPEATED"
     EXCLUDED = "EXCLUDED"
+    SWALLOWED = "SWALLOWED"
 
     @property
     def fires(self) -> bool:
         """Whether an occurrence of this label is a due time."""
-        return self not in (Label.SKIPPED, Label.EXCLUDED)
+        return self in (Label.PLAIN, Label.SHIFTED, Label.REPEATED)
 
 
 class Occurrence(NamedTuple):

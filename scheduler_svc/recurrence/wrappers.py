@@ -1,6 +1,7 @@
 """Rules made of rules: bounds, exclusions, delays."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from heapq import merge
 from typing import Final
 
@@ -8,6 +9,7 @@ from scheduler_svc.recurrence.exclusions import Exclusions
 from scheduler_svc.recurrence.jitter import jitter_of
 from scheduler_svc.recurrence.rule import Rule
 from scheduler_svc.recurrence.specs import END_OF_TIME, Label, Micros, Occurrence
+from scheduler_svc.recurrence.steps import asked, spend
 
 _NEAR_STEPS: Final = 4
 
@@ -30,6 +32,33 @@ class AnyOfRules(Rule):
             if found.due != latest or not found.label.fires:
                 yield found
             latest = found.due if found.label.fires else latest
+
+
+class Questioned(Rule):
+    """Another rule, each of whose answers costs a bounded number of steps.
+
+    Raises:
+        TooCostly: by any question, when that is not enough.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+
+    def next_after(self, instant: Micros) -> Occurrence | None:
+        """See `Rule`."""
+        return asked(partial(self._rule.next_after, instant))
+
+    def first_after(self, instant: Micros) -> Occurrence | None:
+        """See `Rule`."""
+        return asked(partial(self._rule.first_after, instant))
+
+    def between(self, start: Micros, end: Micros) -> Iterator[Occurrence]:
+        """See `Rule`."""
+        return _each_a_question(self._rule.between(start, end))
+
+    def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
+        """See `Rule`."""
+        return _each_a_question(self._rule.shown_after(instant))
 
 
 class Bounded(Rule):
@@ -73,13 +102,18 @@ class Excluding(Rule):
         Each turn passes an exclusion, or all days in a row that are excluded: there are no more turns than exclusions, but for those
         that a change of the clocks repeats.
         """
-        found = self._rule.next_after(instant)
-        while found is not None:
-            after = self._exclusions.passed(found)
-            if after is None:
-                return found
-            found = self._rule.next_after(after)
-        return None
+        start = instant + 1
+        while True:
+            for found in self._rule.between(start, END_OF_TIME + 1):
+                spend(1)
+                after = self._exclusions.passed(found)
+                if after is None:
+                    return found
+                if after > found.due:
+                    start = after + 1
+                    break
+            else:
+                return None
 
     def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
         """See `Rule`."""
@@ -109,11 +143,11 @@ class Delayed(Rule):
 
     def next_after(self, instant: Micros) -> Occurrence | None:
         """See `Rule`."""
-        asked = instant - self._offset
+        before = instant - self._offset
         if not self._jitter:
-            return self._delayed(self._rule.next_after(asked))
+            return self._delayed(self._rule.next_after(before))
         # Only the last time up to the one asked for can have been moved beyond it: each stays before the next.
-        last, following = self._around(asked - self._jitter, asked)
+        last, following = self._around(before - self._jitter, before)
         if last is not None:
             found = self._moved(last, following)
             if found is not None and found.due > instant:
@@ -126,8 +160,9 @@ class Delayed(Rule):
 
     def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
         """See `Rule`."""
-        waiting: Occurrence | None = None
-        for found in self._rule.shown_after(instant - self._offset - self._jitter):
+        before, waiting = instant - self._offset, None
+        last = self._around(before - self._jitter, before)[0] if self._jitter else None
+        for found in self._rule.shown_after(before if last is None else last.due - 1):
             silent = None if found.label.fires else found._replace(due=found.due + self._offset)
             if waiting is not None and (silent is None or silent.due >= waiting.due):
                 yield waiting
@@ -188,6 +223,12 @@ class Delayed(Rule):
             else:
                 bound = middle
         return last, self._rule.next_after(high)
+
+
+def _each_a_question(found: Iterator[Occurrence]) -> Iterator[Occurrence]:
+    question = partial(next, found, None)
+    while (occurrence := asked(question)) is not None:
+        yield occurrence
 
 
 def _due(occurrence: Occurrence) -> Micros:

@@ -1,10 +1,11 @@
 """What a trigger would do, without an alarm."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import Final
 
 from scheduler_svc.recurrence import (
+    At,
     Every,
     Label,
     Micros,
@@ -19,6 +20,7 @@ from scheduler_svc.recurrence import (
     zone,
 )
 from scheduler_svc.service.alarms import Caller
+from scheduler_svc.service.breath import Breath
 from scheduler_svc.signals import check_listening
 from tocsin.clock import Clock, from_micros
 from tocsin.errors import InvalidInput
@@ -27,11 +29,13 @@ _USUAL: Final = 10
 _FEW: Final = 5
 # Of those that do not fire: a rule of every second whose day is excluded has 86,400 of them.
 _MOST_SILENT: Final = 1000
+# Of one call, whatever it asks for: about a quarter of a second, in turns with whoever else has something to do.
+_MOST_STEPS: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """One due time; ``due`` is None for a local time that does not exist and is skipped."""
+    """One due time; ``due`` is None for a local time that does not exist and is skipped or swallowed."""
 
     due: Micros | None
     local: str
@@ -53,7 +57,7 @@ class Previews:
     def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
 
-    def preview(self, caller: Caller, trigger: Trigger, *, start: Micros | None = None, count: int = 0) -> list[Shown]:
+    async def preview(self, caller: Caller, trigger: Trigger, *, start: Micros | None = None, count: int = 0) -> list[Shown]:
         """The first ``count`` due times, and what lies between them that does not fire, as if the alarm was made at ``start``.
 
         The jitter is left out: it belongs to an alarm that does not exist yet. A trigger that something from outside lets go has none.
@@ -65,15 +69,18 @@ class Previews:
             count: how many; 10 unless given.
 
         Raises:
-            InvalidInput: the trigger is not valid.
+            InvalidInput: the trigger is not valid, means no due time at all, or takes too many steps.
         """
         trigger = replace(settled(trigger, time_zone=caller.time_zone), jitter=0)
         zone(trigger.time_zone)
         if not trigger.calendar:
             check_listening(trigger, now=self._clock.micros())
-        return list(self._shown(trigger, start=start, count=count or _USUAL))
+        shown = [item async for item in self._shown(trigger, start=start, count=count or _USUAL)]
+        if not shown and trigger.calendar and (start is None or not isinstance(trigger.spec, At)):
+            checked_due(trigger, now=self._clock.micros() if start is None else start)
+        return shown
 
-    def validate(self, caller: Caller, trigger: Trigger) -> Verdict:
+    async def validate(self, caller: Caller, trigger: Trigger) -> Verdict:
         """Whether an alarm could be made of the trigger now."""
         try:
             trigger = settled(trigger, time_zone=caller.time_zone)
@@ -82,18 +89,20 @@ class Previews:
                 checked_due(trigger, now=self._clock.micros())
             else:
                 check_listening(trigger, now=self._clock.micros())
-            shown = self._shown(replace(trigger, jitter=0), start=None, count=_FEW)
+            shown = [item async for item in self._shown(replace(trigger, jitter=0), start=None, count=_FEW)]
             return Verdict(description=describe(trigger), occurrences=tuple(shown))
         except InvalidInput as error:
             return Verdict(refusal=error)
 
-    def _shown(self, trigger: Trigger, *, start: Micros | None, count: int) -> Iterator[Shown]:
+    async def _shown(self, trigger: Trigger, *, start: Micros | None, count: int) -> AsyncGenerator[Shown]:
         begin = self._clock.micros() if start is None else start
+        breathe = Breath(self._clock, most=_MOST_STEPS)
         rule = rule_of(trigger, anchor=anchor_of(trigger, now=begin))
         counts_from_begin = isinstance(trigger.spec, Every) and trigger.start is None
         left = count if trigger.limit is None else min(count, trigger.limit)
         silent = _MOST_SILENT
         for found in rule.shown_after(begin if start is None or counts_from_begin else begin - 1):
+            await breathe()
             yield _shown(found, trigger)
             left -= found.label.fires
             silent -= not found.label.fires
@@ -102,7 +111,14 @@ class Previews:
 
 
 def _shown(found: Occurrence, trigger: Trigger) -> Shown:
-    if found.label is Label.SKIPPED and found.wall is not None:
+    if found.label in (Label.SKIPPED, Label.SWALLOWED) and found.wall is not None:
         return Shown(due=None, local=local_text(found.wall), label=found.label)
-    local = from_micros(found.due).astimezone(zone(trigger.time_zone))
-    return Shown(due=found.due, local=local.isoformat(), label=found.label)
+    return Shown(due=found.due, local=_local(found.due, trigger.time_zone), label=found.label)
+
+
+def _local(instant: Micros, key: str) -> str:
+    """The local time with its offset; at the ends of the calendar, where a zone has none, the one of UTC."""
+    try:
+        return from_micros(instant).astimezone(zone(key)).isoformat()
+    except OverflowError:
+        return from_micros(instant).isoformat()

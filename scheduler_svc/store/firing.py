@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from scheduler_svc.domain import Action, AlarmState, Firing, FiringState, Outcome, Parcel, firing_id
 from scheduler_svc.planning import Plan, overlapping
 from scheduler_svc.ports import Due, Fired, Pending, Planner
-from scheduler_svc.recurrence import Micros, Overlapping
+from scheduler_svc.recurrence import Micros, Overlapping, spent
 from scheduler_svc.store.changes import note
 from scheduler_svc.store.firing_rows import parcel_in, present
 from scheduler_svc.store.sql import CHANGE, Fields, Statement, is_sqlite, numbers, plan_anew
@@ -78,6 +78,15 @@ _INSERT_SOME: Final = (
     "FROM unnest($1::text[], $2::text[], $3::text::bigint[], $4::text::smallint[], $5::text::smallint[], $6::text[], $7::text::smallint[]) "
     "AS r(alarm, id, due, going, outcome, reason, flags) JOIN alarms AS a ON a.id = r.alarm"
 )
+_PAUSE: Final = Statement(
+    sqlite="UPDATE alarms SET pause_reason = ?2, updated_at = ?3, version = version + 1 WHERE id = ?1 AND state = 2 AND pause_reason = ''",
+    postgresql=(
+        "UPDATE alarms SET pause_reason = v.reason, updated_at = v.now, version = version + 1 "
+        "FROM unnest($1::text[], $2::text[], $3::bigint[]) AS v(alarm, reason, now) WHERE id = v.alarm AND state = 2 AND pause_reason = ''"
+    ),
+)
+# Of planning one batch, while nobody else runs; what is left comes with the next one.
+_MOST_STEPS: Final = 4000
 _AGAIN: Final = " ON CONFLICT DO NOTHING"
 
 
@@ -131,11 +140,13 @@ class Batch:
         self._moves: list[tuple[str, Micros, int, Micros | None, int, int]] = []
         self._rows: list[tuple[str, str, Micros, int, int, str, int]] = []
         self._changed: defaultdict[str, list[str]] = defaultdict(list)
+        self._paused: list[tuple[str, str]] = []
+        self._begun = spent()
 
     def take(self, alarm: Due, expected: Micros) -> None:
         """Plans one alarm; one that was moved since, or for which there is no room, comes again."""
         room = self._most - len(self._rows)
-        if alarm.due != expected or room <= 0:
+        if alarm.due != expected or room <= 0 or spent() - self._begun > _MOST_STEPS:
             self.fired.next.append(Pending(alarm.id, alarm.due, alarm.priority, alarm.shard))
             return
         plan = self._planner(alarm, room)
@@ -147,9 +158,11 @@ class Batch:
         else:
             self._plan_rows(alarm, plan)
         active = plan.signal or plan.due is not None
-        state = AlarmState.ACTIVE if active else AlarmState.COMPLETED
+        state = AlarmState.PAUSED if plan.pause else AlarmState.ACTIVE if active else AlarmState.COMPLETED
         self._moves.append((alarm.id, alarm.due, alarm.version, plan.due, plan.ordinal, int(state)))
-        if plan.due is not None:
+        if plan.pause:
+            self._paused.append((alarm.id, plan.pause))
+        elif plan.due is not None:
             self.fired.next.append(Pending(alarm.id, plan.due, alarm.priority, alarm.shard))
 
     def _plan_rows(self, alarm: Due, plan: Plan) -> None:
@@ -183,6 +196,7 @@ class Batch:
         self.fired.parcels = [parcel for parcel in self.fired.parcels if parcel.alarm not in alarms]
         self.raised = [(alarm, due) for alarm, due in self.raised if alarm not in alarms]
         self._moves = [move for move in self._moves if move[0] not in alarms]
+        self._paused = [paused for paused in self._paused if paused[0] not in alarms]
         self._keep_rows({row[1] for row in self._rows if row[0] not in alarms})
 
     async def lock_signals(self, connection: AsyncConnection) -> None:
@@ -210,6 +224,8 @@ class Batch:
             written = await self._write_pairs(connection, _AGAIN if again else "")
         else:
             written = await self._write_some(connection, _AGAIN if again else "")
+        if self._paused:
+            await _PAUSE.many(connection, [(alarm, reason, self._now) for alarm, reason in self._paused])
         if written < len(self._rows):
             await self._keep_written(connection)
         self.fired.outcomes = Counter({Outcome(number): count for number, count in Counter(row[4] for row in self._rows).items()})

@@ -19,7 +19,7 @@ def preview(
     count: CountOption = None,
     time_zone: ZoneOption = None,
     exclude: ExcludeOption = None,
-    gap: Annotated[str | None, typer.Option("--gap", help="SHIFT or SKIP: for local times that do not exist.")] = None,
+    gap: Annotated[str | None, typer.Option("--gap", help="SHIFT, OFFSET or SKIP: for local times that do not exist.")] = None,
     overlap: Annotated[str | None, typer.Option("--overlap", help="FIRST or BOTH: for local times that exist twice.")] = None,
     since: Annotated[str | None, typer.Option("--from", help="Due times from here on; now unless given.")] = None,
     number: Annotated[int, typer.Option("--number", min=1, max=1000, help="How many are shown.")] = 10,

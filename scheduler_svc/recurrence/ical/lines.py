@@ -10,7 +10,12 @@ from scheduler_svc.recurrence.refusal import BadRule
 
 FIELD: Final = "trigger.rrule"
 MOST_VALUES: Final = 20_000
+MOST_LINES: Final = 1000
+MOST_PARTS: Final = 1000
 _NAME: Final = re.compile(r"[A-Za-z0-9-]+")
+# A value in quotes may have colons and semicolons (section 3.1). What repeats never gives back, so that no line takes long.
+_LINE: Final = re.compile(r'(?P<name>[^;:]*+)(?:;(?:"[^"]*+"|[^;:"]++)*+)*+:')
+_PARAMETER: Final = re.compile(r';(?P<key>[^=;:"]*+)=?(?P<given>(?:"[^"]*+"|[^;:"]++)*+)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +39,15 @@ class Word(NamedTuple):
     at: int
     source: Source
 
-    def split(self, separator: str) -> "Iterator[Word]":
-        """The words between separators."""
+    def split(self, separator: str, *, most: int = MOST_PARTS) -> "Iterator[Word]":
+        """The words between separators.
+
+        Raises:
+            BadRule: there are more than ``most``.
+        """
         at = self.at
+        if self.text.count(separator) >= most:
+            raise self.refused(f"more than {most} values with {separator!r} between them")
         for text in self.text.split(separator):
             yield Word(text, at, self.source)
             at += len(text) + 1
@@ -65,21 +76,23 @@ def properties(text: str) -> Iterator[Property]:
     Raises:
         BadRule: a line has no value.
     """
-    for word in _unfolded(text):
+    for number, word in enumerate(_unfolded(text)):
+        if number >= MOST_LINES:
+            raise word.refused(f"more than {MOST_LINES} lines")
         if word.text[:5].upper() == "FREQ=":
             yield Property(Word("RRULE", word.at, word.source), {}, word)
             continue
-        head, found, value = word.partition(":")
-        if not found:
+        found = _LINE.match(word.text)
+        if found is None:
             raise word.refused("a line is NAME:value, as in RRULE:FREQ=DAILY, or just FREQ=DAILY")
-        name, *parameters = head.split(";")
-        if not _NAME.fullmatch(name.text):
-            raise name.refused(f"{name.text!r} is not the name of a property")
-        named: dict[str, Word] = {}
-        for parameter in parameters:
-            key, _, given = parameter.partition("=")
-            named[key.text.upper()] = Word(given.text.strip('"'), given.at, given.source)
-        yield Property(Word(name.text.upper(), name.at, name.source), named, value)
+        name, begin = found["name"], word.at + found.end()
+        if not _NAME.fullmatch(name):
+            raise word.refused(f"{name!r} is not the name of a property")
+        named = {
+            parameter["key"].upper(): Word(parameter["given"].strip('"'), word.at + parameter.start("given"), word.source)
+            for parameter in _PARAMETER.finditer(word.text, found.end("name"), found.end() - 1)
+        }
+        yield Property(Word(name.upper(), word.at, word.source), named, Word(word.text[found.end() :], begin, word.source))
 
 
 def _unfolded(text: str) -> Iterator[Word]:

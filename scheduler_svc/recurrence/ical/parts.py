@@ -11,6 +11,7 @@ from scheduler_svc.recurrence.ical.values import Moment, moment_of
 
 WEEKDAYS: Final = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 _MOST_INTERVAL: Final = 2**31 - 1
+_MOST_PARTS: Final = 50
 _ORDINAL: Final = re.compile(r"([+-]?)(\d{0,3})([A-Z]{2})", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[+-]?\d{1,9}")
 
@@ -98,7 +99,7 @@ def parse_parts(value: Word) -> RuleParts:
 
 def _given(value: Word) -> dict[str, Word]:
     given: dict[str, Word] = {}
-    for part in value.split(";"):
+    for part in value.split(";", most=_MOST_PARTS):
         if not part.text:
             continue  # many programs end the value with a semicolon
         name, found, content = part.partition("=")

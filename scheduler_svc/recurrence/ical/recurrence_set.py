@@ -12,12 +12,12 @@ from functools import lru_cache
 from typing import Final
 
 from scheduler_svc.recurrence.exclusions import ExcludedTimes
-from scheduler_svc.recurrence.ical.lines import FIELD, Property, properties
+from scheduler_svc.recurrence.ical.lines import FIELD, MOST_VALUES, Property, properties
 from scheduler_svc.recurrence.ical.parts import Frequency, RuleParts, parse_parts
 from scheduler_svc.recurrence.ical.rule_patterns import rule_pattern
 from scheduler_svc.recurrence.ical.values import Moment, moments
 from scheduler_svc.recurrence.offsets import Offsets, offsets
-from scheduler_svc.recurrence.patterns import DAY, AnyOf, Listed, Pattern, TooMany, Within
+from scheduler_svc.recurrence.patterns import DAY, AnyOf, Listed, Pattern, Remembered, TooMany, Within
 from scheduler_svc.recurrence.refusal import BadRule
 from scheduler_svc.recurrence.specs import Micros
 from scheduler_svc.recurrence.zones import UnknownZone, zone
@@ -81,6 +81,18 @@ class RecurrenceSet:
         patterns = [found for rule in self.rules if (found := self._bounded(rule, first, local)) is not None]
         return AnyOf([Listed(sorted(walls)), *patterns]) if walls or len(patterns) != 1 else patterns[0]
 
+    def check_parts(self, local: Offsets, *, begin: int) -> None:
+        """Checks that each of several rules means a time; a single one is refused with what all triggers are refused with.
+
+        Raises:
+            BadRule: one means none.
+        """
+        first = begin if self.start is None else self.start.wall
+        for rule in self.rules if len(self.rules) > 1 else ():
+            pattern = self._bounded(rule, first, local)
+            if pattern is None or pattern.next_at(first) is None:
+                raise rule.word.refused("this rule means no time that exists")
+
     def instants(self, local: Offsets) -> list[Micros]:
         """Due times beside the wall times: those of RDATE in another zone than its own."""
         return sorted({_instant(moment) for moment in self.added if not self._is_local(moment, local)})
@@ -103,9 +115,10 @@ class RecurrenceSet:
 
     def _bounded(self, rule: RuleParts, first: int, local: Offsets) -> Pattern | None:
         """The wall times of a rule, to its end."""
-        pattern = rule_pattern(self._on_dates(rule), first=first, implied=self.start is None)
-        if pattern is None:
+        found = rule_pattern(self._on_dates(rule), first=first, implied=self.start is None)
+        if found is None:
             return None
+        pattern = Remembered(found)
         if rule.until is not None:
             return Within(pattern, first=first, last=self._last(rule, rule.until, first, local))
         count = rule.count
@@ -134,7 +147,7 @@ class RecurrenceSet:
         return wall
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=16)
 def read_recurrence(text: str) -> RecurrenceSet:
     """What a text says.
 
@@ -152,11 +165,13 @@ def read_recurrence(text: str) -> RecurrenceSet:
                     raise line.name.refused("DTSTART stands there twice")
                 start = _start_of(line)
             case "RRULE":
+                if len(rules) == _MOST_RULES:
+                    raise line.value.refused(f"more than {_MOST_RULES} rules")
                 rules.append(parse_parts(line.value))
             case "RDATE":
-                added.extend(_checked(line))
+                added.extend(_checked(line, before=len(added)))
             case "EXDATE":
-                excluded.extend(_checked(line))
+                excluded.extend(_checked(line, before=len(excluded)))
             case "EXRULE":
                 raise line.name.refused("EXRULE was removed from iCalendar by RFC 5545; write what is left out as EXDATE")
             case other:
@@ -168,8 +183,6 @@ def read_recurrence(text: str) -> RecurrenceSet:
 
 
 def _check_rules(rules: Sequence[RuleParts], start: Moment | None) -> None:
-    if len(rules) > _MOST_RULES:
-        raise rules[_MOST_RULES].word.refused(f"more than {_MOST_RULES} rules")
     for rule in rules:
         if start is not None and start.dated and rule.frequency >= Frequency.HOURLY:
             raise rule.word.refused(f"FREQ={rule.frequency.name} needs a DTSTART with a time")
@@ -182,8 +195,10 @@ def _start_of(line: Property) -> Moment:
     return found[0]
 
 
-def _checked(line: Property) -> list[Moment]:
-    """The moments of a line whose zone exists."""
+def _checked(line: Property, *, before: int = 0) -> list[Moment]:
+    """The moments of a line whose zone exists; ``before`` is how many there are of its kind already."""
+    if before + line.value.text.count(",") >= MOST_VALUES:
+        raise line.value.refused(f"{line.name.text}: more than {MOST_VALUES} values")
     named = line.parameters.get("TZID")
     if named is not None:
         try:

@@ -1,13 +1,15 @@
 """The days of a recurrence rule (RFC 5545, section 3.3.10): its periods of a day or longer, and the BY parts that choose days."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
-from scheduler_svc.recurrence.days import LAST_YEAR, Days, Year, bits, date_of, kind_of, run, weekdays_of, year_of, year_start
+from scheduler_svc.recurrence.days import LAST_YEAR, Days, Year, bits, date_of, every, kind_of, run, weekdays_of, year_of, year_start
 from scheduler_svc.recurrence.ical.parts import Frequency, Nth, RuleParts
+from scheduler_svc.recurrence.steps import spend
 from scheduler_svc.recurrence.times import Times
 
 _WEEK: Final = 7
+_MOST_KNOWN: Final = 64
 
 
 class RuleDays(Days):
@@ -45,10 +47,11 @@ class RuleDays(Days):
             case Frequency.WEEKLY:
                 step = _WEEK * parts.interval
                 week = (self.week_start - start) % step
-                weeks = sum(run(first, _WEEK) for first in range(week, kind.length, step))
-                return weeks | run(0, _WEEK) >> (step - week)
+                weeks = every(step, kind.length - week) << week if week < kind.length else 0
+                return (weeks * run(0, _WEEK) | run(0, _WEEK) >> (step - week)) & run(0, kind.length)
             case Frequency.DAILY:
-                return sum(1 << day for day in range((self._first - start) % parts.interval, kind.length, parts.interval))
+                day = (self._first - start) % parts.interval
+                return every(parts.interval, kind.length - day) << day if day < kind.length else 0
             case _:
                 return run(0, kind.length)
 
@@ -79,19 +82,31 @@ class PickedDays(Days):
 
     def _pick(self, year: int) -> dict[int, list[int]]:
         """The days of a year, from 0, and the times that are picked on them."""
-        kind, mask = kind_of(year), self._days.mask(year)
+        kind, mask, back = kind_of(year), self._days.mask(year), 0
         if self._parts.frequency is Frequency.WEEKLY:
-            return self._picked_of(self._weeks(year, mask), kind)
+            mask, back = self._whole_weeks(year, mask)
         known = self._known.get((kind, mask))
         if known is None:
-            periods = [(0, kind.length)] if self._parts.frequency is Frequency.YEARLY else [month[1:] for month in kind.months()]
-            days = ([first + day for day in bits(mask >> first & run(0, length))] for first, length in periods)
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            days = ([first - back + day for day in bits(mask >> first & run(0, length))] for first, length in self._periods(kind, back))
             known = self._known[kind, mask] = self._picked_of(days, kind)
         return known
+
+    def _periods(self, kind: Year, back: int) -> list[tuple[int, int]]:
+        """The first day and the length of each period; weeks begin ``back`` days before the year."""
+        match self._parts.frequency:
+            case Frequency.YEARLY:
+                return [(0, kind.length)]
+            case Frequency.WEEKLY:
+                return [(week, _WEEK) for week in range(0, back + kind.length, _WEEK)]
+            case _:
+                return [month[1:] for month in kind.months()]
 
     def _picked_of(self, periods: Iterable[list[int]], kind: Year) -> dict[int, list[int]]:
         picked: dict[int, list[int]] = {}
         for days in periods:
+            spend(len(self._parts.positions) if days else 0)
             for index in self._indexes(len(days) * self._times.count):
                 day, time = divmod(index, self._times.count)
                 if 0 <= days[day] < kind.length:
@@ -102,15 +117,13 @@ class PickedDays(Days):
         wanted = {position - 1 if position > 0 else total + position for position in self._parts.positions}
         return sorted(index for index in wanted if 0 <= index < total)
 
-    def _weeks(self, year: int, mask: int) -> Iterator[list[int]]:
-        """The days of each week that has days in the year, from January 1; those of the neighbours are among them."""
+    def _whole_weeks(self, year: int, mask: int) -> tuple[int, int]:
+        """The days of each week that has days in the year, those of the neighbours among them, and how many lie before January 1."""
         start, length = year_start(year), kind_of(year).length
         back = (start - self._days.week_start) % _WEEK
         before = self._days.mask(year - 1) >> (start - back - year_start(year - 1)) if back and year > 1 else 0
-        after = self._days.mask(year + 1) if year < LAST_YEAR else 0
-        whole = before | (mask | after << length) << back
-        for week in range(0, back + length, _WEEK):
-            yield [week - back + day for day in bits(whole >> week & run(0, _WEEK))]
+        after = self._days.mask(year + 1) & run(0, _WEEK) if year < LAST_YEAR else 0
+        return before | (mask | after << length) << back, back
 
 
 class _DayChoice:

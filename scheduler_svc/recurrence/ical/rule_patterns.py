@@ -1,15 +1,17 @@
 """The wall times of a recurrence rule (RFC 5545, section 3.3.10)."""
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 from math import gcd
 from typing import Final
 
-from scheduler_svc.recurrence.days import Days, year_start
+from scheduler_svc.recurrence.days import CYCLE_DAYS, Days, every, year_start
 from scheduler_svc.recurrence.ical.parts import Frequency, RuleParts
 from scheduler_svc.recurrence.ical.rule_days import PickedDays, RuleDays
-from scheduler_svc.recurrence.patterns import DAY, OnDays, Pattern, nth_on_days
+from scheduler_svc.recurrence.patterns import DAY, MOST_COUNTED, OnDays, Pattern, TooMany, nth_on_days
+from scheduler_svc.recurrence.steps import spend
 from scheduler_svc.recurrence.times import ListedTimes, Times, TimesOfDay
 
 _YEAR: Final = 366
@@ -18,7 +20,11 @@ _MINUTE: Final = 60
 _LENGTHS: Final = {Frequency.HOURLY: _HOUR, Frequency.MINUTELY: _MINUTE, Frequency.SECONDLY: 1}
 # Turns up to so many days are looked through by years; longer ones by the days that have units, of which 400 years have few.
 _LONG_TURN: Final = 100_000
-_MOST_STEPS: Final = 5_000
+# Of so many units in a day nearly every interval finds one soon; of fewer, the days that have one are worked out.
+_MANY_UNITS: Final = 5_000
+_BIG_MASK: Final = 2
+
+_every: Final = lru_cache(maxsize=256)(every)
 
 
 class PickedTimes(Pattern):
@@ -38,6 +44,20 @@ class PickedTimes(Pattern):
                 return wall - time + times[index]
             found = self._days.next(day + 1)
         return None if found is None else found * DAY + self._days.times_on(found)[0]
+
+    def nth_from(self, wall: int, number: int) -> int | None:
+        """See `Pattern`."""
+        found = self.next_at(wall)
+        while found is not None:
+            day, time = divmod(found, DAY)
+            times = self._days.times_on(day)
+            index = bisect_left(times, time) + number - 1
+            if index < len(times):
+                return day * DAY + times[index]
+            spend(1)
+            number = index - len(times) + 1
+            found = self.next_at((day + 1) * DAY)
+        return None
 
 
 class EveryNthUnit(Pattern):
@@ -62,6 +82,7 @@ class EveryNthUnit(Pattern):
         self._allowed = allowed
         self._inner = inner
         self._good: _GoodDays | None = None
+        self._looked = False
         self._shared = gcd(interval, self._units)
         self._turns = interval // self._shared
         """After so many days the units of the interval are the same ones again."""
@@ -81,15 +102,42 @@ class EveryNthUnit(Pattern):
     def nth_from(self, wall: int, number: int) -> int | None:
         """See `Pattern`."""
         if self._turns > 1:
-            return super().nth_from(wall, number)
+            return self._counted(wall, number)
         day, time = divmod(wall, DAY)
-        units = [unit for unit, bit in enumerate(reversed(format(self._units_on(day), "b"))) if bit == "1"]
-        if not units:
+        if not self._units_on(day):
             return None
-        times = _UnitTimes(units, self._length, self._inner)
+        times = self._times_on(day)
         if self._days.next(day) == day:
             number += times.before(time)
         return nth_on_days(self._days, day, times, number)
+
+    def _counted(self, wall: int, number: int) -> int | None:
+        """The ``number``-th wall time at or after ``wall``, found by counting days, which after some turns have the same units again."""
+        if number > MOST_COUNTED:
+            raise TooMany
+        found = self.next_at(wall)
+        if found is None:
+            return None
+        day: int | None = found // DAY
+        number += self._times_on(found // DAY).before(found % DAY)
+        good = self._worked_out()
+        if good is not None and self._interval >= self._units and self._turns <= _LONG_TURN:
+            at = nth_on_days(good, found // DAY, self._inner, number)  # each of the days has one unit
+            return None if at is None else at + _places(self._units_on(at // DAY))[0] * self._length
+        counts: dict[int, int] = {}
+        while day is not None:
+            spend(1)
+            here = counts.get(day % self._turns)
+            if here is None:
+                here = counts[day % self._turns] = self._units_on(day).bit_count() * self._inner.count
+            if number <= here:
+                return day * DAY + self._times_on(day).nth(number - 1)
+            number -= here
+            day = self._good_day(day + 1)
+        return None
+
+    def _times_on(self, day: int) -> Times:
+        return _UnitTimes(_places(self._units_on(day)), self._length, self._inner)
 
     def _next_unit(self, unit: int) -> int | None:
         day, within = divmod(unit, self._units)
@@ -111,25 +159,51 @@ class EveryNthUnit(Pattern):
 
     def _good_day(self, day: int) -> int | None:
         """The first of the days, from ``day`` on, that has units."""
-        if self._good is None:
-            self._good = _GoodDays(self._days, self._residues(), self._turns)
-        return self._good.next(day)
+        good = self._worked_out()
+        return self._good_of_many(day) if good is None else good.next(day)
+
+    def _worked_out(self) -> "_GoodDays | None":
+        """The days that have units; None when they are so many that working them out does not pay."""
+        if not self._looked:
+            self._looked = True
+            residues = self._residues()
+            self._good = None if residues is None else _GoodDays(self._days, residues, self._turns)
+        return self._good
+
+    def _good_of_many(self, day: int) -> int | None:
+        """Likewise, when most units are allowed: goes from one unit of the interval to the next that lies on one of the days."""
+        last = day + CYCLE_DAYS
+        while day <= last:
+            spend(1)
+            unit = day * self._units
+            near = (unit + (self._origin - unit) % self._interval) // self._units
+            found = self._days.next(near)
+            if found is None or (found == near and self._units_on(found)):
+                return found
+            day = found + (found == near)
+        return None
 
     def _units_on(self, day: int) -> int:
         """The units of a day that are allowed and lie in the interval, as bits."""
+        spend(_BIG_MASK if self._length == 1 else 1)
         begin = (self._origin - day * self._units) % self._interval
         if begin >= self._units:
             return 0
         return self._allowed & _every(self._interval, self._units) << begin
 
-    def _residues(self) -> list[int]:
-        """The days that have units, modulo the turns: a unit of the day belongs to just one of them (Chinese remainder theorem)."""
+    def _residues(self) -> list[int] | None:
+        """The days that have units, modulo the turns: a unit of the day belongs to just one of them (Chinese remainder theorem).
+
+        None when there are too many to be worth it.
+        """
         if self._turns == 1:
             return [0] if self._units_on(0) else []
         allowed = self._allowed & _every(self._shared, self._units) << self._origin % self._shared
+        if allowed.bit_count() > _MANY_UNITS:
+            return None
+        spend(allowed.bit_count() + self._units // 64)
         inverse = pow(self._units // self._shared, -1, self._turns)
-        units = (unit for unit, bit in enumerate(reversed(format(allowed, "b"))) if bit == "1")
-        return sorted({(self._origin - unit) // self._shared * inverse % self._turns for unit in units})
+        return sorted({(self._origin - unit) // self._shared * inverse % self._turns for unit in _places(allowed)})
 
 
 class _GoodDays(Days):
@@ -153,11 +227,11 @@ class _GoodDays(Days):
         if self._turns <= _LONG_TURN or not self._residues:
             return super().next(day) if self._residues else None
         found: int | None = day
-        for _ in range(_MOST_STEPS):
+        while True:
+            spend(3)
             found = self._days.next(self._with_residue(found))
             if found is None or self._with_residue(found) == found:
                 return found
-        return None
 
     def _with_residue(self, day: int) -> int:
         residue = day % self._turns
@@ -261,20 +335,17 @@ def _possible(parts: RuleParts, times: int) -> bool:
     return min(abs(position) for position in parts.positions) <= longest[parts.frequency] * times
 
 
+def _places(mask: int) -> list[int]:
+    """The numbers of the bits that are set, in order; of a long mask sooner than `bits`, which copies it for each of them."""
+    return [found.start() for found in re.finditer("1", format(mask, "b")[::-1])]
+
+
 def _bits_of(numbers: Sequence[int]) -> int:
     """The bits with these numbers; by way of a text, for one by one a long number would be copied for each."""
     digits = bytearray(b"0") * ((numbers[-1] if numbers else 0) + 1)
     for number in numbers:
         digits[-1 - number] = ord("1")
     return int(digits, 2)
-
-
-@lru_cache(maxsize=256)
-def _every(interval: int, units: int) -> int:
-    """Every n-th of some bits, from the first one."""
-    if interval >= units:
-        return 1
-    return ((1 << interval * (1 + (units - 1) // interval)) - 1) // ((1 << interval) - 1)
 
 
 @lru_cache(maxsize=256)

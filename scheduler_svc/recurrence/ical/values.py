@@ -70,9 +70,7 @@ def moments(line: Property) -> Iterator[Moment]:
     allowed = ("", "DATE", "DATE-TIME", "PERIOD") if line.name.text == "RDATE" else ("", "DATE", "DATE-TIME")
     if kind is not None and wanted not in allowed:
         raise kind.refused(f"VALUE={kind.text}: {line.name.text} has values of {', '.join(allowed[1:])}")
-    for number, word in enumerate(line.value.split(",")):
-        if number >= MOST_VALUES:
-            raise word.refused(f"{line.name.text}: more than {MOST_VALUES} values")
+    for word in line.value.split(",", most=MOST_VALUES):
         begin, period, _ = word.partition("/")
         if period != (wanted == "PERIOD"):
             raise word.refused(f"{word.text[:40]!r}: a period needs VALUE=PERIOD, and only a period has a /")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,75 @@ async def test_a_preview_tells_what_becomes_of_each_time(rig: Rig) -> None:
         ("10-25T00:30", "2026-10-25T02:30:00+02:00", "PLAIN"),
         ("10-25T01:30", "2026-10-25T02:30:00+01:00", "REPEATED"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "gap", "expected"),
+    [
+        ("*/30 2 * * *", None, [("", "T02:00:00", "SWALLOWED"), ("", "T02:30:00", "SWALLOWED")]),
+        ("0,30 2 * * *", None, [("01:00", "T03:00:00+02:00", "SHIFTED"), ("", "T02:30:00", "SWALLOWED")]),
+        (
+            "0 1,2,3 * * *",
+            None,
+            [("00:00", "T01:00:00+01:00", "PLAIN"), ("", "T02:00:00", "SWALLOWED"), ("01:00", "T03:00:00+02:00", "PLAIN")],
+        ),
+        ("30 2 * * *", "OFFSET", [("01:30", "T03:30:00+02:00", "SHIFTED")]),
+        ("30 2,3 * * *", "OFFSET", [("", "T02:30:00", "SWALLOWED"), ("01:30", "T03:30:00+02:00", "PLAIN")]),
+        ("0,30 2 * * *", "SKIP", [("", "T02:00:00", "SKIPPED"), ("", "T02:30:00", "SKIPPED")]),
+    ],
+)
+async def test_a_preview_is_not_silent_about_what_a_gap_swallows(
+    rig: Rig, rule: str, gap: str | None, expected: list[tuple[str, str, str]]
+) -> None:
+    """On the day when Paris has no 02:00 to 03:00."""
+    dst = alarm_pb2.DstPolicy(gap=alarm_pb2.DstPolicy.Gap.Value(gap)) if gap else None
+    shown = await _preview(rig, Trigger(cron=rule, time_zone=PARIS, dst=dst), start="2026-03-28T23:00Z", count=4)
+    told = [(time.removeprefix("03-29T"), local.removeprefix("2026-03-29"), label) for time, local, label in shown if "03-29T" in local]
+    assert told == expected
+
+
+async def test_a_preview_of_nothing_is_refused_as_create_refuses_it(rig: Rig) -> None:
+    """Whether it begins now or another day."""
+    for start in ("", "2026-03-28T23:00Z"):
+        with pytest.raises(errors.InvalidInput) as refused:
+            await _preview(rig, Trigger(cron="0 9 30 2 *"), start=start)
+        assert refused.value.violations[0].field == "trigger.cron"
+        assert "no due time" in refused.value.violations[0].description
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati", "UTC"])
+async def test_the_ends_of_the_calendar_are_answered_or_refused(rig: Rig, zone: str) -> None:
+    """Years 1 and 9999 in a zone ahead of UTC and one behind: no time overflows."""
+    first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    rules: list[dict[str, Any]] = [
+        {"cron": "0 9 * * *"},
+        {"rrule": "FREQ=HOURLY;COUNT=3"},
+        {"rrule": "DTSTART:00010101T000000\nRRULE:FREQ=DAILY"},
+        {"rrule": "DTSTART:99991231T235959\nRRULE:FREQ=DAILY"},
+        {"rrule": "DTSTART:00010101T000000Z\nRRULE:FREQ=YEARLY;UNTIL=99991231T235959Z"},
+        {"rrule": "RDATE:00010101T000000,99991231T235959"},
+        {"daily": alarm_pb2.Daily(time="23:59:59")},
+        {"every": Duration(seconds=3600)},
+        {"at": first},
+        {"at": last},
+    ]
+    for rule in rules:
+        bounds: list[dict[str, Any]] = [
+            {},
+            {"start_time": first},
+            {"start_time": last},
+            {"end_time": last},
+            {"end_time": first},
+            {"exclude_dates": ["0001-01-01", "9999-12-31", "9999-12-31T23:59:59", "0001-01-01T00:00:00Z"]},
+        ]
+        for more in bounds:
+            trigger = Trigger(time_zone=zone, **rule, **more)
+            await _validate(rig, trigger)
+            for start in ("", "0001-01-01T00:00Z", "9999-12-31T23:59:59Z"):
+                with suppress(errors.InvalidInput):
+                    await _preview(rig, trigger, start=start, count=3)
+            with suppress(errors.InvalidInput):
+                await rig.create(trigger=trigger)
 
 
 async def test_a_preview_begins_now_in_the_tenants_zone(rig: Rig) -> None:

@@ -280,6 +280,12 @@ def _scanned(trigger: Trigger, expression: str, start: datetime, *, minutes: int
             missed = pattern.next_at(before)
             if wall > before and missed is not None and missed < wall and shift:
                 found.append((to_micros(at), Label.SHIFTED))
+            elif dst.gap is Gap.OFFSET:
+                old = (at - timedelta(days=1)).astimezone(key).utcoffset() or timedelta()
+                naive = (at + old).replace(tzinfo=None)
+                exists = naive.replace(tzinfo=key).astimezone(UTC).astimezone(key).replace(tzinfo=None) == naive
+                if not exists and pattern.next_at(_wall(naive.isoformat())) == _wall(naive.isoformat()):
+                    found.append((to_micros(at), Label.SHIFTED))
     return found
 
 

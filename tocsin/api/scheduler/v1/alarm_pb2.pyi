@@ -136,7 +136,7 @@ class Alarm(_message.Message):
     auto_pause_after: _builtins.int
     """The alarm pauses itself when so many firings in a row have failed for good; 0 means never."""
     pause_reason: _builtins.str
-    """Why it is paused: "REQUESTED" or "AUTO_PAUSE"; empty when it is not."""
+    """Why it is paused: "REQUESTED", "AUTO_PAUSE", or "RULE_TOO_COSTLY" when its next due time takes too many steps to find; empty when it is not."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Free labels; keys and values of at most 63 and 256 characters."""
@@ -644,6 +644,8 @@ class DstPolicy(_message.Message):
         """Fires at the first instant after the gap."""
         SKIP: DstPolicy._Gap.ValueType  # 2
         """Does not fire that day."""
+        OFFSET: DstPolicy._Gap.ValueType  # 3
+        """Fires later by the length of the gap: 02:30 becomes 03:30 (RFC 5545, section 3.3.5)."""
 
     class Gap(_Gap, metaclass=_GapEnumTypeWrapper):
         """For a local time that does not exist."""
@@ -654,6 +656,8 @@ class DstPolicy(_message.Message):
     """Fires at the first instant after the gap."""
     SKIP: DstPolicy.Gap.ValueType  # 2
     """Does not fire that day."""
+    OFFSET: DstPolicy.Gap.ValueType  # 3
+    """Fires later by the length of the gap: 02:30 becomes 03:30 (RFC 5545, section 3.3.5)."""
 
     class _Overlap:
         ValueType = _typing.NewType("ValueType", _builtins.int)

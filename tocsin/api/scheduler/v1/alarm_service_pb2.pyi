@@ -365,13 +365,17 @@ class Occurrence(_message.Message):
         PLAIN: Occurrence._Label.ValueType  # 1
         """It is as the rule says."""
         SHIFTED: Occurrence._Label.ValueType  # 2
-        """Its local time does not exist: it fires at the first instant after."""
+        """Its local time does not exist: it fires later, as dst.gap says."""
         SKIPPED: Occurrence._Label.ValueType  # 3
         """Its local time does not exist: it does not fire."""
         REPEATED: Occurrence._Label.ValueType  # 4
         """Its local time exists twice: this is the second one."""
         EXCLUDED: Occurrence._Label.ValueType  # 5
         """It is left out by excludeDates or EXDATE: it does not fire."""
+        SWALLOWED: Occurrence._Label.ValueType  # 6
+        """Its local time does not exist, and nothing fires for it: the rule is a period that does not make up for a gap, or another due time
+        fires at the instant to which it would move.
+        """
 
     class Label(_Label, metaclass=_LabelEnumTypeWrapper):
         """What became of a due time."""
@@ -381,24 +385,28 @@ class Occurrence(_message.Message):
     PLAIN: Occurrence.Label.ValueType  # 1
     """It is as the rule says."""
     SHIFTED: Occurrence.Label.ValueType  # 2
-    """Its local time does not exist: it fires at the first instant after."""
+    """Its local time does not exist: it fires later, as dst.gap says."""
     SKIPPED: Occurrence.Label.ValueType  # 3
     """Its local time does not exist: it does not fire."""
     REPEATED: Occurrence.Label.ValueType  # 4
     """Its local time exists twice: this is the second one."""
     EXCLUDED: Occurrence.Label.ValueType  # 5
     """It is left out by excludeDates or EXDATE: it does not fire."""
+    SWALLOWED: Occurrence.Label.ValueType  # 6
+    """Its local time does not exist, and nothing fires for it: the rule is a period that does not make up for a gap, or another due time
+    fires at the instant to which it would move.
+    """
 
     TIME_FIELD_NUMBER: _builtins.int
     LOCAL_TIME_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
     local_time: _builtins.str
-    """The local time in the trigger's zone, with its offset, such as "2026-03-29T03:00:00+02:00"; the one that the rule says when it is skipped."""
+    """The local time in the trigger's zone, with its offset, such as "2026-03-29T03:00:00+02:00"; the one that the rule says when it does not fire."""
     label: Global___Occurrence.Label.ValueType
     """What became of it."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
-        """The instant; unset for a local time that does not exist and is skipped."""
+        """The instant; unset for a local time that does not exist and is skipped or swallowed."""
 
     def __init__(
         self,
