@@ -190,7 +190,7 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
         checks={"database": database.check, "work": optional(check_work), "redis": optional(redis.check)},
         handlers=[
             (alarm_service_pb2_grpc.add_AlarmServiceServicer_to_server, alarm_handlers),
-            (trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server, TriggerHandlers(triggers=triggers)),
+            (trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server, TriggerHandlers(triggers=triggers, clock=clock)),
             (firing_service_pb2_grpc.add_FiringServiceServicer_to_server, FiringHandlers(firings=firings, audits=audits)),
             (forecast_service_pb2_grpc.add_ForecastServiceServicer_to_server, ForecastHandlers(forecasts=forecasts)),
             (

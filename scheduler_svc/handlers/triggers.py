@@ -8,11 +8,14 @@ import grpc
 
 from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.times import micros_of, set_instant
+from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.signals import EventDraft, ReadingDraft, Triggers
 from scheduler_svc.signals import EventAnswer, HeartbeatNotFound, InboundKind, Logged, ReadingAnswer
 from scheduler_svc.structs import plain
 from tocsin.api.scheduler.v1 import trigger_service_pb2, trigger_service_pb2_grpc
+from tocsin.clock import Clock
 from tocsin.errors import InvalidInput, PermissionDenied
+from tocsin.intake import check_reading
 from tocsin.listing import FieldKind, FilterField, parse_filter
 from tocsin.mesh.context import current
 from tocsin.pages import Listing, list_page
@@ -39,8 +42,9 @@ class ScopeNeeded(PermissionDenied):
 class TriggerHandlers(trigger_service_pb2_grpc.TriggerServiceServicer):
     """Takes what happens outside."""
 
-    def __init__(self, *, triggers: Triggers) -> None:
+    def __init__(self, *, triggers: Triggers, clock: Clock) -> None:
         self._triggers = triggers
+        self._clock = clock
 
     async def PublishEvent(
         self, request: trigger_service_pb2.PublishEventRequest, context: Context
@@ -73,12 +77,18 @@ class TriggerHandlers(trigger_service_pb2_grpc.TriggerServiceServicer):
         self, request: trigger_service_pb2.RecordReadingRequest, context: Context
     ) -> trigger_service_pb2.RecordReadingResponse:
         """Records a reading."""
-        answer = await self._triggers.record(caller(), _reading_of(request.reading))
+        answer = await self._record(caller(), request.reading)
         return trigger_service_pb2.RecordReadingResponse(
             raised=[f"alarms/{alarm}" for alarm in answer.raised],
             resolved=[f"alarms/{alarm}" for alarm in answer.resolved],
+            pending=[f"alarms/{alarm}" for alarm in answer.pending],
             counted=answer.counted,
+            duplicate=answer.duplicate,
         )
+
+    async def _record(self, who: Caller, reading: trigger_service_pb2.Reading) -> ReadingAnswer:
+        check_reading(reading, now=self._clock.micros())
+        return await self._triggers.record(who, _reading_of(reading))
 
     async def StreamReadings(
         self, request_iterator: AsyncIterator[trigger_service_pb2.StreamReadingsRequest], context: Context
@@ -87,11 +97,12 @@ class TriggerHandlers(trigger_service_pb2_grpc.TriggerServiceServicer):
         response, who = trigger_service_pb2.StreamReadingsResponse(), caller()
 
         async def record(request: trigger_service_pb2.StreamReadingsRequest) -> ReadingAnswer:
-            return await self._triggers.record(who, _reading_of(request.reading))
+            return await self._record(who, request.reading)
 
         async for answer in _in_order(request_iterator, record):
             response.accepted += 1
-            response.stale += not answer.counted
+            response.stale += not (answer.counted or answer.duplicate)
+            response.duplicates += answer.duplicate
         return response
 
     async def Ping(self, request: trigger_service_pb2.PingRequest, context: Context) -> trigger_service_pb2.PingResponse:
@@ -192,6 +203,7 @@ def _reading_of(message: trigger_service_pb2.Reading) -> ReadingDraft:
     return ReadingDraft(
         metric=message.metric,
         value=message.value,
+        id=message.id,
         source=message.source,
         measured=micros_of(message.time, field="reading.time") if message.HasField("time") else None,
     )

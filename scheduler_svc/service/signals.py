@@ -11,7 +11,7 @@ from scheduler_svc.service.again import again
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.signals import EventAnswer, Logged, Measured, PingAnswer, Pinged, Published, ReadingAnswer, TriggerCounts
 from tocsin.clock import Clock
-from tocsin.errors import InvalidInput, TocsinError
+from tocsin.errors import TocsinError
 from tocsin.halves import in_halves
 from tocsin.listing import Condition
 
@@ -20,8 +20,6 @@ Answer = TypeVar("Answer")
 
 MOST_FIRINGS: Final = 2000
 """Firings of events that one transaction lets go."""
-CLOCK_AHEAD: Final[Micros] = 300_000_000
-"""A reading from a clock that is ahead by more is refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +40,7 @@ class ReadingDraft:
 
     metric: str
     value: float
+    id: str = ""
     source: str = ""
     measured: Micros | None = None
 
@@ -203,7 +202,7 @@ class Triggers:
         """Publishes an event; it is committed with its firings when this returns.
 
         Raises:
-            InvalidInput: it says too much, or its time cannot be.
+            InvalidInput: the database cannot hold it.
             Unavailable: this replica owns no shard now.
         """
         now = self._clock.micros()
@@ -229,16 +228,14 @@ class Triggers:
         A clock that is a little ahead is forgiven: the reading counts as measured now.
 
         Raises:
-            InvalidInput: it was measured in the future.
             Unavailable: this replica owns no shard now.
         """
         now = self._clock.micros()
-        if reading.measured is not None and reading.measured > now + CLOCK_AHEAD:
-            raise InvalidInput.at("reading.time", "is more than five minutes in the future: the clock of whoever measures is wrong")
         return await self._record(
             Measured(
                 log=new_id(now),
                 tenant=caller.tenant,
+                id=reading.id,
                 metric=reading.metric,
                 value=reading.value,
                 source=reading.source,

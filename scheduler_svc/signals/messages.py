@@ -61,10 +61,11 @@ class EventAnswer(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """A reading; ``measured`` is never later than ``received``."""
+    """A reading; ``measured`` is never later than ``received``. One whose ``id``, if it has any, is known was recorded before."""
 
     log: str
     tenant: str
+    id: str = ""
     metric: str
     value: float
     source: str
@@ -74,11 +75,13 @@ class Measured:
 
 
 class ReadingAnswer(NamedTuple):
-    """What a reading did: the ids of alarms; one that is older than a known one is not counted."""
+    """What a reading did: the ids of alarms; one that is older than a known one is not counted, nor is one that was recorded before."""
 
     raised: tuple[str, ...]
     resolved: tuple[str, ...]
+    pending: tuple[str, ...]
     counted: bool
+    duplicate: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

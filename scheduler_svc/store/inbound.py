@@ -22,11 +22,11 @@ INSERT_INBOUND: Final = insert(inbound, _COLUMNS, ignore=True)
 _KNOWN: Final = Statement(
     sqlite=(
         "SELECT i.tenant, i.event_id, i.id, i.matched, i.rest FROM json_each(?1) w "
-        "CROSS JOIN inbound i ON i.tenant = w.value ->> 0 AND i.event_id = w.value ->> 1 AND i.event_id <> ''"
+        "CROSS JOIN inbound i ON i.tenant = w.value ->> 0 AND i.kind = 1 AND i.event_id = w.value ->> 1 AND i.event_id <> ''"
     ),
     postgresql=(
         "SELECT i.tenant, i.event_id, i.id, i.matched, i.rest FROM unnest($1::text[], $2::text[]) AS w(tenant, event_id) "
-        "JOIN inbound i ON i.tenant = w.tenant AND i.event_id = w.event_id AND i.event_id <> ''"
+        "JOIN inbound i ON i.tenant = w.tenant AND i.kind = 1 AND i.event_id = w.event_id AND i.event_id <> ''"
     ),
 )
 

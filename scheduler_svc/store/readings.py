@@ -74,6 +74,16 @@ _WATCHING: Final = Statement(
         "JOIN signals s ON s.tenant = w.tenant AND s.kind = 2 AND s.topic = w.metric"
     ),
 )
+_RECORDED: Final = Statement(
+    sqlite=(
+        "SELECT i.tenant, i.event_id FROM json_each(?1) w "
+        "CROSS JOIN inbound i ON i.tenant = w.value ->> 0 AND i.kind = 2 AND i.event_id = w.value ->> 1 AND i.event_id <> ''"
+    ),
+    postgresql=(
+        "SELECT i.tenant, i.event_id FROM unnest($1::text[], $2::text[]) AS w(tenant, event_id) "
+        "JOIN inbound i ON i.tenant = w.tenant AND i.kind = 2 AND i.event_id = w.event_id AND i.event_id <> ''"
+    ),
+)
 _STANDING: Final = Statement(
     sqlite="SELECT alarm, status, since FROM signals WHERE alarm IN (SELECT value FROM json_each(?1))",
     postgresql="SELECT alarm, status, since FROM signals WHERE alarm = ANY($1::text[])",
@@ -121,7 +131,9 @@ class _Recording:
         self.moved: list[Moved] = []
         self._now = now
         self._counted: dict[_Metric, list[Measured]] = {}
+        self._known: set[str] = set()
         self._raised: dict[str, list[str]] = {}
+        self._pending: dict[str, list[str]] = {}
         self._resolved: dict[str, list[str]] = {}
         self._matched: dict[str, int] = {}
         self._fresh: set[str] = set()
@@ -132,8 +144,11 @@ class _Recording:
         metrics = sorted({(reading.tenant, reading.metric) for reading in batch})
         await _BEGIN.many(connection, [(*metric, _NEVER) for metric in metrics])
         last = {(tenant, metric): measured for tenant, metric, measured in await _LAST.pairs(connection, metrics)}
+        self._known = await _known(connection, batch)
         for reading in batch:
             metric = (reading.tenant, reading.metric)
+            if reading.log in self._known:
+                continue
             if reading.measured >= last[metric]:
                 last[metric] = reading.measured
                 self._counted.setdefault(metric, []).append(reading)
@@ -190,7 +205,7 @@ class _Recording:
         for change, reading in judged.changes:
             self._change(alarm, spec, change, reading)
         for reading in judged.began:
-            self._raised.setdefault(reading.log, []).append(alarm.id)
+            self._pending.setdefault(reading.log, []).append(alarm.id)
 
     def _change(self, alarm: Listener, spec: Threshold, change: Change, reading: Measured) -> None:
         up = change.status is Status.RAISED
@@ -216,21 +231,41 @@ class _Recording:
             await SET_STANDING.run(connection, *standing)
         for moved in sorted(self.moved):
             await SET_DUE.run(connection, moved.alarm, moved.due)
-        await INSERT_INBOUND.many(connection, [self._row(reading) for reading in batch])
+        fresh = [reading for reading in batch if reading.log not in self._known]
+        await INSERT_INBOUND.many(connection, [self._row(reading) for reading in fresh])
         await self.causes.write(connection)
         tally = Tally()
-        for reading in batch:
+        for reading in fresh:
             tally.came(reading.tenant, "readings")
         tally.caused(self.causes.firings)
         await tally.write(connection)
 
     def _row(self, reading: Measured) -> tuple[Any, ...]:
         return (
-            *(reading.log, reading.tenant, int(InboundKind.READING), "", reading.metric, reading.source),
+            *(reading.log, reading.tenant, int(InboundKind.READING), reading.id, reading.metric, reading.source),
             *(reading.measured, reading.received, packed({"value": reading.value}), self._matched.get(reading.log, 0), None),
         )
 
     def answer(self, reading: Measured) -> ReadingAnswer:
         """What the client of a reading is told."""
-        raised, resolved = (tuple(of.get(reading.log, ())[:_SHOWN]) for of in (self._raised, self._resolved))
-        return ReadingAnswer(raised, resolved, counted=reading.log in self._fresh)
+        changed = (self._raised, self._resolved, self._pending)
+        raised, resolved, pending = (tuple(of.get(reading.log, ())[:_SHOWN]) for of in changed)
+        return ReadingAnswer(raised, resolved, pending, counted=reading.log in self._fresh, duplicate=reading.log in self._known)
+
+
+async def _known(connection: AsyncConnection, batch: Sequence[Measured]) -> set[str]:
+    """The entries of readings that were recorded before, earlier in the batch as well.
+
+    The metrics are locked: the same reading waits in another replica until this transaction ends.
+    """
+    identified = [reading for reading in batch if reading.id]
+    if not identified:
+        return set()
+    pairs = sorted({(reading.tenant, reading.id) for reading in identified})
+    stored = {(tenant, identity) for tenant, identity in await _RECORDED.pairs(connection, pairs)}
+    known: set[str] = set()
+    for reading in identified:
+        if (reading.tenant, reading.id) in stored:
+            known.add(reading.log)
+        stored.add((reading.tenant, reading.id))
+    return known

@@ -122,7 +122,7 @@ inbound = Table(
     Column("id", _ID, primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("kind", SmallInteger, nullable=False, comment="1 event, 2 reading, 3 ping."),
-    Column("event_id", Text, nullable=False, comment="Identity of an event; empty for anything else."),
+    Column("event_id", Text, nullable=False, comment="Identity of an event or a reading; empty without one."),
     Column("topic", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("happened_at", BigInteger, nullable=False),
@@ -134,8 +134,9 @@ inbound = Table(
 Index("ix_inbound_tenant", inbound.c.tenant, inbound.c.id)
 Index("ix_inbound_rest", inbound.c.id, sqlite_where=text("rest IS NOT NULL"), postgresql_where=text("rest IS NOT NULL"))
 Index(
-    "ux_inbound_event",
+    "ux_inbound_identity",
     inbound.c.tenant,
+    inbound.c.kind,
     inbound.c.event_id,
     unique=True,
     sqlite_where=text("event_id <> ''"),

@@ -53,11 +53,13 @@ def send_reading(
         answer = client.record_reading(metric, value, source=source, time=when)
     if as_json:
         write_json(answer)
+    elif answer.get("duplicate"):
+        write_line("recorded before: nothing happened")
     elif not answer.get("counted"):
         write_line("older than the last reading: it decides nothing")
     else:
-        raised, resolved = (len(answer.get(name, ())) for name in ("raised", "resolved"))
-        write_line(f"recorded; {_count(raised, 'alarm')} raised or about to be, {resolved} resolved")
+        raised, pending, resolved = (len(answer.get(name, ())) for name in ("raised", "pending", "resolved"))
+        write_line(f"recorded; {_count(raised, 'alarm')} raised, {pending} pending, {resolved} resolved")
 
 
 def ping(

@@ -63,10 +63,11 @@ def event(topic: str = "a.b", *, id: str = "", tenant: str = "t1", now: int = NO
     )  # fmt: skip
 
 
-def reading(value: float, *, at: float = 0, metric: str = "m", tenant: str = "t1") -> Measured:
+def reading(value: float, *, at: float = 0, metric: str = "m", tenant: str = "t1", id: str = "") -> Measured:  # noqa: A002  the contract's word
     """A reading, measured ``at`` seconds from the beginning."""
     measured = NOW + round(at * SECOND)
-    return Measured(log=new_id(measured), tenant=tenant, metric=metric, value=value, source="", measured=measured, received=measured)
+    log = new_id(measured)
+    return Measured(log=log, tenant=tenant, id=id, metric=metric, value=value, source="", measured=measured, received=measured)
 
 
 def ping(key: str, *, at: float = 0, tenant: str = "") -> Pinged:

@@ -7,10 +7,10 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
-from scheduler_svc.domain import Alarm, Firing, Origin, Outcome
+from scheduler_svc.domain import Alarm, Firing, Origin, Outcome, new_id
 from scheduler_svc.ports import Moved, NewAlarm
 from scheduler_svc.signals import HeartbeatKeyTaken, HeartbeatNotFound, Status
-from tests.integration.scheduler.outside import Outside, above, beating, neighbour, ping, reading
+from tests.integration.scheduler.outside import Outside, above, beating, event, neighbour, ping, reading
 from tests.integration.scheduler.stores import NOW, SECOND, Stores
 from tocsin.testing.clock import FakeClock
 
@@ -70,7 +70,7 @@ async def test_a_wait_is_a_due_time_that_a_reading_can_take_back(stores: Stores,
     alarm = above(10, seconds=30)
     await stores.add(alarm)
     (answer,) = await outside.record(reading(11, at=1))
-    assert (answer.raised, answer.resolved) == ((alarm.id,), ())
+    assert (answer.raised, answer.pending, answer.resolved) == ((), (alarm.id,), ())
     assert await standing(stores, alarm) == (Status.PENDING, 1.0, 31.0)
     await outside.record(reading(12, at=20))
     assert await standing(stores, alarm) == (Status.PENDING, 1.0, 31.0)
@@ -258,3 +258,31 @@ async def test_two_replicas_resolve_a_heartbeat_once(stores: Stores, clock: Fake
         answers = await asyncio.gather(*(sides[n % 2].ping(ping("backup", at=2, tenant="t1")) for n in range(20)))
     assert sum(answer.resolved for (answer,) in answers) == 1
     assert await fired(stores, alarm) == [("RAISED", 1.0), ("RESOLVED", 2.0)]
+
+
+async def test_a_known_reading_does_nothing(stores: Stores, outside: Outside) -> None:
+    """Recorded again, in the same batch or later, it is not counted; an event of that id, and another tenant's reading, are others."""
+    alarm = above(10)
+    await stores.add(alarm)
+    answers = await outside.record(reading(11, at=1, id="r1"), reading(11, at=1, id="r1"), reading(9, at=2))
+    answers += await outside.record(reading(11, at=3, id="r1"))
+    assert [(answer.counted, answer.duplicate) for answer in answers] == [(True, False), (False, True), (True, False), (False, True)]
+    assert await fired(stores, alarm) == [("RAISED", 1.0), ("RESOLVED", 2.0)]
+    assert not (await outside.publish(event(id="r1")))[0].duplicate
+    (other,) = await outside.record(reading(11, at=3, id="r1", tenant="t2"))
+    assert (other.counted, other.duplicate) == (True, False)
+    assert (await outside.store.counts("t1")).readings == 2
+
+
+async def test_two_replicas_record_a_reading_once(stores: Stores, clock: FakeClock, database_url: str) -> None:
+    """The same readings come to two replicas at the same time, over and over: each is counted once."""
+    async with neighbour(stores, clock, database_url) as other:
+        mine = Outside(stores)
+        batch = [reading(number, at=number, id=f"r{number}") for number in range(20)]
+        answers = await asyncio.gather(
+            *(side.record(*(replace(one, log=new_id(NOW)) for one in batch), now=100) for _ in range(4) for side in (mine, other))
+        )
+    assert sum(not answer.duplicate for some in answers for answer in some) == 20
+    assert (await mine.store.counts("t1")).readings == 20
+    page = await mine.store.page("t1", conditions=(), before=None, size=1000)
+    assert sorted(entry.id for entry in page) == sorted(f"r{number}" for number in range(20))

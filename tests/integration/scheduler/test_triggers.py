@@ -116,7 +116,7 @@ async def test_readings_raise_and_resolve_in_time(still: Outside) -> None:
     assert (alarm.signal.status, alarm.signal.HasField("value")) == (Signal.WAITING, False)
     begun = still.rig.clock.micros()
     answer = await still.record(11)
-    assert (list(answer.raised), answer.counted) == ([alarm.name], True)
+    assert (list(answer.raised), list(answer.pending), answer.counted) == ([], [alarm.name], True)
     shown = await still.rig.get(alarm.name)
     assert (shown.signal.status, shown.signal.value) == (Signal.PENDING, 11)
     assert shown.next_fire_time.ToMicroseconds() == begun + 3_000_000

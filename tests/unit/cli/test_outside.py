@@ -31,8 +31,10 @@ def test_an_event_is_sent_as_the_flags_say(gateway: Gateway, state: Path, answer
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        ({"counted": True, "raised": ["alarms/1"]}, "recorded; 1 alarm raised or about to be, 0 resolved"),
-        ({"counted": True, "resolved": ["alarms/1", "alarms/2"]}, "recorded; 0 alarms raised or about to be, 2 resolved"),
+        ({"counted": True, "raised": ["alarms/1"]}, "recorded; 1 alarm raised, 0 pending, 0 resolved"),
+        ({"counted": True, "pending": ["alarms/1"]}, "recorded; 0 alarms raised, 1 pending, 0 resolved"),
+        ({"duplicate": True}, "recorded before: nothing happened"),
+        ({"counted": True, "resolved": ["alarms/1", "alarms/2"]}, "recorded; 0 alarms raised, 0 pending, 2 resolved"),
         ({}, "older than the last reading: it decides nothing"),
     ],
 )

@@ -187,12 +187,15 @@ class Reading(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
     metric: _builtins.str
     """Name of the metric, such as "cellar.temperature"."""
     value: _builtins.float
     """The value."""
     source: _builtins.str
     """Who measured."""
+    id: _builtins.str
+    """Identity: a reading with a known id is not recorded again. Made when it is empty."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it was measured; now unless given. One that is older than the last reading of its metric is logged and decides nothing."""
@@ -204,10 +207,11 @@ class Reading(_message.Message):
         value: _builtins.float = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
         source: _builtins.str = ...,
+        id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metric", b"metric", "source", b"source", "time", b"time", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "metric", b"metric", "source", b"source", "time", b"time", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -246,15 +250,23 @@ class RecordReadingResponse(_message.Message):
     RAISED_FIELD_NUMBER: _builtins.int
     RESOLVED_FIELD_NUMBER: _builtins.int
     COUNTED_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
+    DUPLICATE_FIELD_NUMBER: _builtins.int
     counted: _builtins.bool
-    """False when a newer reading was known: it decides nothing."""
+    """False when a newer reading was known, or this one: it decides nothing."""
+    duplicate: _builtins.bool
+    """True when a reading of this id was recorded before: nothing happened."""
     @_builtins.property
     def raised(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Alarms of its metric, "alarms/{id}", that it raised or began to; at most the first hundred."""
+        """Alarms of its metric, "alarms/{id}", that are raised now by this reading; at most the first hundred."""
 
     @_builtins.property
     def resolved(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Those that it resolved; at most the first hundred."""
+
+    @_builtins.property
+    def pending(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those that it made pending: beyond their limit, and raised if that is so for as long as they ask; at most the first hundred."""
 
     def __init__(
         self,
@@ -262,10 +274,12 @@ class RecordReadingResponse(_message.Message):
         raised: _abc.Iterable[_builtins.str] | None = ...,
         resolved: _abc.Iterable[_builtins.str] | None = ...,
         counted: _builtins.bool = ...,
+        pending: _abc.Iterable[_builtins.str] | None = ...,
+        duplicate: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted", b"counted", "raised", b"raised", "resolved", b"resolved"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted", b"counted", "duplicate", b"duplicate", "pending", b"pending", "raised", b"raised", "resolved", b"resolved"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -303,19 +317,23 @@ class StreamReadingsResponse(_message.Message):
 
     ACCEPTED_FIELD_NUMBER: _builtins.int
     STALE_FIELD_NUMBER: _builtins.int
+    DUPLICATES_FIELD_NUMBER: _builtins.int
     accepted: _builtins.int
     """Readings that are committed."""
     stale: _builtins.int
     """Of them, those that were older than a known one."""
+    duplicates: _builtins.int
+    """Of them, those that were known already."""
     def __init__(
         self,
         *,
         accepted: _builtins.int = ...,
         stale: _builtins.int = ...,
+        duplicates: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "stale", b"stale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "duplicates", b"duplicates", "stale", b"stale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
