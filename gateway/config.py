@@ -41,9 +41,15 @@ class GatewaySettings(ServiceSettings):
     health_cache_seconds: float = Field(1.0, ge=0, description="How long GET /health shows the same picture.")
     health_timeout_seconds: float = Field(1.0, ge=0.2, description="How long a service may take to tell its health.")
     spool_file: Path = Field(
-        Path("{state_dir}/gateway-spool.db"), description="SQLite file of events, readings and pings that wait for the scheduler."
+        Path("{state_dir}/gateway-spool.db"),
+        description="SQLite file of events, readings and pings that wait for the scheduler; a second gateway takes <name>-2.db.",
     )
-    spool_limit: int = Field(100_000, ge=1, description="How many may wait; more are refused with 503.")
+    spool_limit: int = Field(100_000, ge=1, description="How many may wait; more are refused with 503. A quarter as many may be set aside.")
+    spool_max_bytes: int = Field(256 * 1024 * 1024, ge=1024, description="Bytes of the requests that may wait.")
+    spool_tenant_limit: int = Field(25_000, ge=1, description="How many calls of one tenant may wait.")
+    spool_tenant_max_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="Bytes of the requests of one tenant that may wait.")
+    spool_stranger_limit: int = Field(2000, ge=0, description="How many pings without a token may wait; they take no place of tenants.")
+    spool_address_limit: int = Field(200, ge=0, description="How many of those may come from one address (IPv6: from one /64).")
     access_log: bool = Field(True, description="Whether each request is logged, at level info.")
 
     @field_validator("cors_allow_origins")

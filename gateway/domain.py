@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
+STUCK_SECONDS = 60.0
+"""A call in the spool that waits for longer is told as a fault."""
+
 
 class Health(IntEnum):
     """Ability to work; a higher number is worse."""
@@ -77,6 +80,28 @@ class ServiceView:
         if all(replica.health is Health.HEALTHY for replica in self.replicas):
             return Health.HEALTHY
         return Health.DEGRADED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spooled:
+    """What this gateway has taken on while a service was away.
+
+    Attributes:
+        waiting: calls that wait to be forwarded.
+        bytes: of their requests.
+        age_seconds: of the oldest of them.
+        set_aside: calls that failed for good, and wait for an operator.
+    """
+
+    waiting: int
+    bytes: int
+    age_seconds: float
+    set_aside: int
+
+    @property
+    def stuck(self) -> bool:
+        """Whether somebody has to look: a call failed for good, or waits for longer than a service is away for a moment."""
+        return self.set_aside > 0 or self.age_seconds > STUCK_SECONDS
 
 
 def overall(views: Sequence[ServiceView], circuits: Sequence[Circuit]) -> Health:

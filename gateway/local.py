@@ -8,53 +8,60 @@ from google.protobuf import message_factory
 from google.protobuf.message import DecodeError, Message
 
 from gateway.clients import MeshBackend
-from gateway.operations import Operations
 from gateway.ports import ServerStream, Stream, Unary
-from tocsin.api.mesh.v1 import mesh_admin_service_pb2
+from tocsin.api.mesh.v1 import mesh_admin_service_pb2, spool_admin_service_pb2
 from tocsin.errors import InvalidInput
 from tocsin.mesh.validation import RequestValidator
 
-_SERVICE: Final = mesh_admin_service_pb2.DESCRIPTOR.services_by_name["MeshAdminService"]
-_PREFIX: Final = f"/{_SERVICE.full_name}/"
+_METHODS: Final = {
+    f"/{service.full_name}/{method.name}": method
+    for service in (
+        mesh_admin_service_pb2.DESCRIPTOR.services_by_name["MeshAdminService"],
+        spool_admin_service_pb2.DESCRIPTOR.services_by_name["SpoolAdminService"],
+    )
+    for method in service.methods
+}
 
 
 class LocalBackend(MeshBackend):
-    """Answers MeshAdminService here and forwards everything else."""
+    """Answers MeshAdminService and SpoolAdminService here, and forwards everything else."""
 
-    def __init__(self, *, operations: Operations, mesh: Any) -> None:
-        """Makes the backend of ``mesh``; ``operations`` answers the local RPCs."""
+    def __init__(self, *, operations: object, desk: object, mesh: Any) -> None:
+        """Makes the backend of ``mesh``; ``operations`` and ``desk`` have the local RPCs as methods of their names."""
         super().__init__(mesh=mesh)
-        self._operations = operations
+        self._local: dict[str, Any] = {"MeshAdminService": operations, "SpoolAdminService": desk}
         self._validator = RequestValidator()
 
     def unary(self, path: str) -> Unary:
         """See `MeshBackend`."""
-        if not path.startswith(_PREFIX):
+        if path not in _METHODS:
             return super().unary(path)
-        name = path.removeprefix(_PREFIX)
-        method = getattr(self._operations, name)
+        method = self._method(path)
 
         async def call(raw: bytes) -> bytes:
-            answer: Message = await method(self._request(name, raw))
+            answer: Message = await method(self._request(path, raw))
             return answer.SerializeToString()
 
         return call
 
     def server_stream(self, path: str) -> ServerStream:
         """See `MeshBackend`."""
-        if not path.startswith(_PREFIX):
+        if path not in _METHODS:
             return super().server_stream(path)
-        name = path.removeprefix(_PREFIX)
-        method = getattr(self._operations, name)
+        method = self._method(path)
 
         def call(raw: bytes) -> Stream:
-            return _LocalStream(method(self._request(name, raw)))
+            return _LocalStream(method(self._request(path, raw)))
 
         return call
 
-    def _request(self, method: str, raw: bytes) -> Any:
+    def _method(self, path: str) -> Any:
+        method = _METHODS[path]
+        return getattr(self._local[method.containing_service.name], method.name)
+
+    def _request(self, path: str, raw: bytes) -> Any:
         try:
-            request = message_factory.GetMessageClass(_SERVICE.methods_by_name[method].input_type).FromString(raw)
+            request = message_factory.GetMessageClass(_METHODS[path].input_type).FromString(raw)
         except DecodeError as error:
             raise InvalidInput("The request is not a message of the expected type.") from error
         self._validator.check(request)

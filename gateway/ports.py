@@ -58,23 +58,25 @@ class Backend(Protocol):
 
 
 class Keeper(Protocol):
-    """Takes on calls of one RPC whose service is away."""
+    """Takes on calls of one RPC whose service is away.
 
-    @property
-    def waiting(self) -> bool:
-        """Whether calls wait already: a new one must not overtake them."""
+    A caller is a principal, or, without a token, an address.
+    """
+
+    def waiting(self, principal: Principal | None, address: str) -> bool:
+        """Whether calls of the caller wait already: a new one must not overtake them."""
         ...
 
     def mark(self, request: bytes) -> bytes:
         """The request with an identity and a time of its own, so that calling twice is the same as once."""
         ...
 
-    async def keep(self, request: bytes, principal: Principal | None) -> bytes:
+    async def keep(self, request: bytes, principal: Principal | None, address: str) -> bytes:
         """Keeps a marked request for later; the answer that its caller gets now.
 
         Raises:
             InvalidInput: its service would refuse it.
-            Unavailable: too many wait.
+            Unavailable: too many wait, in all or of the caller's.
         """
         ...
 

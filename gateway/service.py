@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.domain import Circuit, Health, Replica, ServiceView, overall, worst_by_target
+from gateway.domain import Circuit, Health, Replica, ServiceView, Spooled, overall, worst_by_target
 from gateway.ports import StatusSource
 from tocsin.background import Background
 from tocsin.clock import Clock
@@ -30,7 +30,7 @@ class HealthService:
         services: Sequence[str],
         clock: Clock,
         max_age_seconds: float,
-        spooled: Callable[[], int],
+        spooled: Callable[[], Spooled],
         failing: Callable[[], Mapping[str, str]],
     ) -> None:
         """Makes the use case.
@@ -40,7 +40,7 @@ class HealthService:
             services: names of the services.
             clock: source of time.
             max_age_seconds: how long a picture is shown again.
-            spooled: how many calls wait for a service that is away.
+            spooled: tells what waits for a service that is away.
             failing: why works of the gateway itself do not work, by name.
         """
         self._source = source
@@ -57,15 +57,20 @@ class HealthService:
     async def health(self) -> dict[str, Any]:
         """The document of ``GET /health``."""
         picture = await self._current()
-        failing = dict(self._failing())
+        failing, spooled = dict(self._failing()), self._spooled()
         health = overall(picture.views, picture.circuits)
         return {
-            "status": (Health.DEGRADED if failing and health is Health.HEALTHY else health).name.lower(),
+            "status": (max(health, Health.DEGRADED) if failing or spooled.stuck else health).name.lower(),
             "services": {_short(view.service): _service(view) for view in picture.views},
             "circuitBreakers": {
                 _short(target): _circuit(circuit) for target, circuit in worst_by_target(self._services, picture.circuits).items()
             },
-            "spool": {"waiting": self._spooled()},
+            "spool": {
+                "waiting": spooled.waiting,
+                "bytes": spooled.bytes,
+                "oldestSeconds": round(spooled.age_seconds, 3),
+                "setAside": spooled.set_aside,
+            },
         } | ({"background": failing} if failing else {})
 
     async def debug(self) -> dict[str, Any]:

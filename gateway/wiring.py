@@ -7,6 +7,7 @@ from gateway.access_log import AccessLog
 from gateway.clients import MeshBackend, MeshKeyExchange, MeshStatusSource
 from gateway.config import GatewaySettings
 from gateway.credentials import Authenticator, KeyCacheRule
+from gateway.domain import Spooled
 from gateway.edge import Edge, EdgeHandlers
 from gateway.handlers import pages
 from gateway.http.app import HttpApp
@@ -21,13 +22,12 @@ from gateway.openapi.legacy import to_3_0
 from gateway.operations import Operations
 from gateway.ports import Keeper
 from gateway.service import HealthService
-from gateway.spool import CallKeeper, Forwarder, Spool, SpoolStore, stamps
+from gateway.spool import CallKeeper, Forwarder, Heir, Spool, SpoolDesk, SpoolFile, SpoolRule, SpoolStore, Tally, stamps
 from gateway.transcoding.contract import Contract
 from gateway.transcoding.router import Router
 from gateway.transcoding.routes import Route, build_routes
 from gateway.transcoding.template import parse
 from tocsin.clock import Clock
-from tocsin.database import Database
 from tocsin.lifecycle import App, Component
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.bulkhead import Bulkheads
@@ -89,22 +89,22 @@ def assemble(
         clock=clock,
         timeout_seconds=settings.health_timeout_seconds,
     )
-    backend = LocalBackend(operations=operations, mesh=mesh)
+    file = SpoolFile(path=settings.spool_file, clock=clock)
+    spool = Spool(store=SpoolStore(file), rule=_spool_rule(settings), clock=clock)
+    backend = LocalBackend(operations=operations, desk=SpoolDesk(spool=spool, file=file), mesh=mesh)
     keys = MeshKeyExchange(mesh=mesh)
     authenticator = Authenticator(verifier=verifier, keys=keys, clock=clock, rule=_key_cache_rule(settings))
     source = MeshStatusSource(mesh=mesh, breakers=breakers, timeout_seconds=settings.health_timeout_seconds)
-    database = Database(url=f"sqlite:///{settings.spool_file}", clock=clock, schema="gateway", migrations="gateway")
-    spool = Spool(store=SpoolStore(database), limit=settings.spool_limit)
     forwarder = Forwarder(spool=spool, unary=backend.unary, clock=clock, registry=telemetry.registry)
     keepers: dict[str, Keeper] = {
-        path: CallKeeper(path=path, stamp=stamp, spool=spool, ring=forwarder.ring, clock=clock) for path, stamp in stamps(clock).items()
+        path: CallKeeper(path=path, stamp=stamp, spool=spool, clock=clock) for path, stamp in stamps(clock).items()
     }
     health = HealthService(
         source=source,
         services=services,
         clock=clock,
         max_age_seconds=settings.health_cache_seconds,
-        spooled=lambda: spool.depth,
+        spooled=lambda: _spooled(spool),
         failing=lambda: telemetry.backgrounds.failing,
     )
     access_log = _access_log(settings, clock)
@@ -136,7 +136,26 @@ def assemble(
     )
     edge = Edge(contract=contract, handlers=handlers, settings=settings, clock=clock)
     http = _http_server(settings, app, draining)
-    return App(name=settings.service_name, components=(*components, access_log, database, spool, forwarder), server=edge, http=http)
+    return App(
+        name=settings.service_name,
+        components=(*components, access_log, file, spool, forwarder, Heir(file=file, spool=spool, clock=clock)),
+        server=edge,
+        http=http,
+    )
+
+
+def _spool_rule(settings: GatewaySettings) -> SpoolRule:
+    return SpoolRule(
+        all=Tally(settings.spool_limit, settings.spool_max_bytes),
+        tenant=Tally(settings.spool_tenant_limit, settings.spool_tenant_max_bytes),
+        strangers=settings.spool_stranger_limit,
+        address=settings.spool_address_limit,
+    )
+
+
+def _spooled(spool: Spool) -> Spooled:
+    state = spool.state
+    return Spooled(waiting=state.waiting.calls, bytes=state.waiting.bytes, age_seconds=state.age, set_aside=state.aside.calls)
 
 
 def _own_status(settings: GatewaySettings, clock: Clock, *, mesh: Mesh, breakers: BreakerRegistry) -> MeshServicer:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gateway.http.exchange import Exchange
-from gateway.http.headers import accepted, is_json
+from gateway.http.headers import accepted, is_json, requested_timeout
 from gateway.http.streams import OFFERS, EventStream, StreamRule
 from gateway.ports import Backend, Keeper
 from gateway.transcoding.binding import Incoming
@@ -139,7 +139,10 @@ class UnaryEndpoint(RpcEndpoint):
 
 
 class SpooledEndpoint(UnaryEndpoint):
-    """An RPC that is taken on and answered with 202 when its service is away; while others wait, new ones wait behind them."""
+    """An RPC that is taken on and answered with 202 when its service is away; behind calls of its caller that wait it waits, too.
+
+    An answer that is late says that the service is away only if it had the time that the contract declares, not what a client chose.
+    """
 
     def __init__(self, *, route: Route, backend: Backend, rule: BodyRule, keeper: Keeper) -> None:
         """Makes the endpoint of ``route``; ``keeper`` takes on what cannot be forwarded."""
@@ -159,12 +162,16 @@ class SpooledEndpoint(UnaryEndpoint):
         await exchange.send(status, ((b"content-type", reply.content_type.encode("latin-1", "replace")), *self._headers), reply.data)
 
     async def _answer(self, exchange: Exchange, request: bytes) -> tuple[int, bytes]:
-        if not self._keeper.waiting:
+        principal, address = exchange.principal, exchange.address
+        if not self._keeper.waiting(principal, address):
             try:
                 return 200, await self._call(request)
-            except (Unavailable, DeadlineExceeded):
+            except Unavailable:
                 pass  # whether it got there or not: its identity makes a second time harmless
-        return 202, await self._keeper.keep(request, exchange.principal)
+            except DeadlineExceeded:
+                if (requested_timeout(exchange.headers) or self.timeout) < self.timeout:
+                    raise
+        return 202, await self._keeper.keep(request, principal, address)
 
 
 class StreamEndpoint(RpcEndpoint):

@@ -30,8 +30,8 @@ class Exchange:
     """One request, read as far as needed, and the one answer to it."""
 
     __slots__ = (
-        "_common", "_gone", "_head", "_max_body", "_receive", "_send", "_watch", "_watched", "headers", "method", "path", "principal",
-        "query_string", "sent", "status", "variables",
+        "_common", "_gone", "_head", "_max_body", "_receive", "_send", "_watch", "_watched", "address", "headers", "method",
+        "path", "principal", "query_string", "sent", "status", "variables",
     )  # fmt: skip
 
     def __init__(self, *, scope: Scope, receive: Receive, send: Send, max_body: int) -> None:
@@ -51,6 +51,7 @@ class Exchange:
         self._watch: asyncio.TimerHandle | None = None
         self._watched: asyncio.Task[None] | None = None
         self._gone = False
+        self.address: str = (scope.get("client") or ("",))[0]
         self.method: str = "GET" if self._head else scope["method"]
         self.path: str = scope["raw_path"].decode("latin-1")
         self.query_string: bytes = scope["query_string"]

@@ -1,27 +1,51 @@
-"""Carries what waits to its service, one call after the other, in the order in which they came."""
+"""Carries what waits to its service: one call after the other within a lane, several lanes beside each other."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from gateway.ports import Unary
-from gateway.spool.spool import Spool
-from gateway.spool.store import Entry
-from tocsin.background import Background, Wake, worked
+from gateway.spool.endings import TRIES, Ending, ending_of
+from gateway.spool.spool import Spool, is_stranger
+from gateway.spool.store import Aside, Entry
+from tocsin.background import Background, end, faltered, worked
 from tocsin.clock import Clock
-from tocsin.errors import Aborted, DeadlineExceeded, Internal, ResourceExhausted, TocsinError, Unavailable
+from tocsin.errors import TocsinError, Unimplemented
 from tocsin.mesh.context import acting_for, detached
 from tocsin.telemetry import carry, get_logger
 
 _log = get_logger(__name__)
 
-_BATCH: Final = 200
-_FIRST_WAIT: Final = 0.1
-_LONGEST_WAIT: Final = 2.0
-_LATER: Final = (Unavailable, DeadlineExceeded, ResourceExhausted, Aborted, Internal)
-"""Errors after which the same call may succeed; any other is the call's own, and would be the same for ever."""
+_ABREAST: Final = 8
+_FIRST_WAIT: Final = 0.5
+_LONGEST_WAIT: Final = 30.0
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 2.0
+_NOT_STORED_YET: Final = 0.05
+
+
+class MethodUnknown(Unimplemented):
+    """The contract has no such method: another version of the gateway has taken the call on."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """How the first call of a lane fares.
+
+    Attributes:
+        number: of the call.
+        tries: that ended in a way that may be its own fault.
+        wait: seconds until the next try, doubled with each.
+        ready: when that may be, on the monotonic clock.
+    """
+
+    number: int = 0
+    tries: int = 0
+    wait: float = _FIRST_WAIT
+    ready: float = 0.0
 
 
 class Forwarder:
@@ -39,64 +63,161 @@ class Forwarder:
         self._spool = spool
         self._unary = unary
         self._clock = clock
-        self._news = Wake(clock)
         self._background = Background(clock)
-        Gauge("tocsin_gateway_spool_depth", "Calls that wait for a service that is away.", registry=registry).set_function(
-            lambda: spool.depth
-        )
-        self._ends = Counter("tocsin_gateway_spool_forwarded", "Calls forwarded later, by how they ended.", ("end",), registry=registry)
-
-    def ring(self) -> None:
-        """Something waits."""
-        self._news.set()
+        self._lanes: dict[str, _Lane] = {}
+        self._turn: list[str] = []
+        self._running: dict[str, asyncio.Task[Ending | None]] = {}
+        self._writes: set[asyncio.Task[None]] = set()
+        self._pause = 0.0
+        self._away_until = 0.0
+        self._ends = _export(spool, registry)
 
     async def start(self) -> None:
         """Begins with what an earlier start has left."""
         if not self._background.running:
-            self._news.set()
             self._background.supervised("spool", self._run)
 
     async def stop(self) -> None:
         """Ends; what waits stays, and a call under way is made again: its identity makes that harmless."""
         await self._background.stop()
+        await asyncio.gather(*self._writes, return_exceptions=True)
 
     async def _run(self) -> None:
-        wait = _FIRST_WAIT
-        while True:
-            while self._spool.depth:
-                try:
-                    gone = await self._forward(await self._spool.oldest(_BATCH))
-                except _LATER as error:
-                    _log.info("spool waits", depth=self._spool.depth, error=error.message)
-                    gone = False
-                wait = _FIRST_WAIT if gone else min(wait * 2, _LONGEST_WAIT)
-                if not gone:
-                    await self._clock.sleep(wait)
-            worked()
-            await self._news.wait(None)
+        try:
+            while True:
+                self._begin()
+                await self._spool.news.wait(self._soonest())
+                self._reap()
+        finally:
+            running, self._running = self._running, {}
+            await end(*running.values())
 
-    async def _forward(self, entries: list[Entry]) -> bool:
-        """Makes the calls until one has to wait; whether any is gone."""
-        over = 0
+    def _begin(self) -> None:
+        """Begins with the lanes whose turn it is; while the service is away with one, to see whether it still is."""
+        waiting, now = set(self._spool.lanes), self._clock.monotonic()
+        self._lanes = {name: self._lanes.get(name) or _Lane() for name in waiting.union(self._running)}
+        self._turn = [name for name in self._turn if name in waiting]
+        self._turn += sorted(waiting.difference(self._turn))
+        if now < self._away_until:
+            return
+        for name in tuple(self._turn):
+            if len(self._running) >= (1 if self._pause else _ABREAST):
+                return
+            if name not in self._running and self._lanes[name].ready <= now:
+                self._turn.remove(name)
+                self._turn.append(name)
+                task = self._running[name] = asyncio.get_running_loop().create_task(self._forward(name), name=f"spool {name}")
+                task.add_done_callback(lambda _: self._spool.news.set())
+
+    def _soonest(self) -> float | None:
+        """Seconds until a lane may begin; None when only news can change that."""
+        ready = [lane.ready for name, lane in self._lanes.items() if name not in self._running]
+        if not ready or len(self._running) >= (1 if self._pause else _ABREAST):
+            return None
+        return max(0.0, max(self._away_until, min(ready)) - self._clock.monotonic())
+
+    def _reap(self) -> None:
+        """Looks at the lanes that have come to an end for now.
+
+        Raises:
+            Exception: the spool itself cannot be read or written.
+        """
+        over = [(name, task) for name, task in self._running.items() if task.done()]
+        for name, _ in over:
+            del self._running[name]
+        for _, task in over:
+            if task.result() is Ending.AWAY:
+                self._pause = min(max(_FIRST_PAUSE, 2 * self._pause), _LONGEST_PAUSE)
+                self._away_until = self._clock.monotonic() + self._pause
+                faltered("the service of spooled calls is away", self._clock)
+            else:
+                self._pause = self._away_until = 0.0
+                worked()
+
+    async def _forward(self, name: str) -> Ending | None:
+        """Makes the calls of a lane until one has to wait; how that ended, None when all are over."""
+        lane, over = self._lanes[name], list[Entry]()
+        entries = await self._spool.oldest(name)
+        if not entries:
+            lane.ready = self._clock.monotonic() + _NOT_STORED_YET
         try:
             for entry in entries:
-                await self._call(entry)
-                over += 1
+                error = await self._call(entry)
+                if error is None:
+                    self._ends.labels("done").inc()
+                    over.append(entry)
+                elif not self._blames(lane, entry, error):
+                    return ending_of(error)
+                elif is_stranger(name):
+                    self._ends.labels("refused").inc()  # what nobody answers for is not kept
+                    over.append(entry)
+                else:
+                    await self._set_aside(entry, error, tries=max(1, lane.tries))
         finally:
             if over:
-                await asyncio.shield(self._spool.done(entries[:over]))
-        return over > 0
+                await self._written(self._spool.done(over))
+        return None
 
-    async def _call(self, entry: Entry) -> None:
+    def _blames(self, lane: _Lane, entry: Entry, error: Exception) -> bool:
+        """Whether the call has failed for good, so that the next one can go; otherwise its lane waits."""
+        ending = ending_of(error)
+        if ending is Ending.AWAY:
+            return False
+        if lane.number != entry.number:
+            lane.number, lane.tries, lane.wait = entry.number, 0, _FIRST_WAIT
+        lane.tries += ending in TRIES
+        if ending is Ending.REFUSED or (ending in TRIES and lane.tries >= TRIES[ending]):
+            lane.number = 0
+            return True
+        _log.info("spooled call waits", path=entry.path, tenant=entry.tenant, tries=lane.tries, error=type(error).__name__)
+        lane.ready = self._clock.monotonic() + lane.wait
+        lane.wait = min(2 * lane.wait, _LONGEST_WAIT)
+        return False
+
+    async def _set_aside(self, entry: Entry, error: Exception, *, tries: int) -> None:
+        reason = error.error_reason if isinstance(error, TocsinError) else type(error).__name__
+        message = error.message if isinstance(error, TocsinError) else "An internal error."
+        _log.warning("spooled call set aside", path=entry.path, tenant=entry.tenant, number=entry.number, reason=reason, error=message)
+        self._ends.labels("set_aside").inc()
+        aside = Aside(entry, at=self._clock.micros(), tries=tries, reason=reason, message=message)
+        await self._written(self._spool.set_aside(aside))
+
+    async def _written(self, write: Coroutine[None, None, None]) -> None:
+        """Waits for what is written about calls that are over; a stop waits for it, too."""
+        task = asyncio.ensure_future(write)
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+        await asyncio.shield(task)
+
+    async def _call(self, entry: Entry) -> Exception | None:
+        """Makes one call; how it failed, if it did."""
         if entry.traceparent:
             carry(entry.traceparent)
         try:
+            unary = self._unary(entry.path)
+        except (LookupError, ValueError):
+            return MethodUnknown(f"There is no method {entry.path}.")
+        try:
             with acting_for(entry.tenant) if entry.tenant else detached():
-                await self._unary(entry.path)(entry.request)
-        except _LATER:
-            raise
+                await unary(entry.request)
         except TocsinError as error:
-            self._ends.labels("refused").inc()
-            _log.warning("spooled call refused", path=entry.path, tenant=entry.tenant, error=error.message)
-        else:
-            self._ends.labels("done").inc()
+            return error
+        except Exception as error:  # noqa: BLE001  whatever one call does, those behind it go on
+            _log.error("spooled call failed", path=entry.path, tenant=entry.tenant, exc_info=error)
+            return error
+        return None
+
+
+def _export(spool: Spool, registry: CollectorRegistry) -> Counter:
+    """Shows what is in the spool; the counter of how calls end."""
+    Gauge("tocsin_gateway_spool_depth", "Calls that wait for a service that is away.", registry=registry).set_function(lambda: spool.depth)
+    Gauge("tocsin_gateway_spool_bytes", "Bytes of the requests that wait.", registry=registry).set_function(
+        lambda: spool.state.waiting.bytes
+    )
+    Gauge("tocsin_gateway_spool_oldest_seconds", "Age of the oldest call that waits.", registry=registry).set_function(
+        lambda: spool.state.age
+    )
+    Gauge("tocsin_gateway_spool_set_aside", "Calls that failed for good, and wait for an operator.", registry=registry).set_function(
+        lambda: spool.state.aside.calls
+    )
+    return Counter("tocsin_gateway_spool_forwarded", "Calls forwarded later, by how they ended.", ("end",), registry=registry)

@@ -2,16 +2,26 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from google.protobuf.message import Message
 from ulid import ULID
 
 from tocsin.api.scheduler.v1 import trigger_service_pb2 as pb
 from tocsin.clock import Clock
+from tocsin.intake import check_event, check_reading
 from tocsin.mesh.validation import RequestValidator
 
+M = TypeVar("M", bound=Message)
+
 _SERVICE: Final = "/tocsin.api.scheduler.v1.TriggerService"
+
+REQUESTS: Final[Mapping[str, type[Message]]] = {
+    f"{_SERVICE}/PublishEvent": pb.PublishEventRequest,
+    f"{_SERVICE}/RecordReading": pb.RecordReadingRequest,
+    f"{_SERVICE}/Ping": pb.PingRequest,
+}
+"""The request types of the RPCs that may be taken on, by path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +30,7 @@ class Stamp:
 
     Attributes:
         mark: the request with its identity and time.
-        check: refuses a request that its service would refuse for its form alone.
+        check: refuses a request that its service would refuse for its form or its size.
         taken: the answer when it was taken on.
     """
 
@@ -33,37 +43,50 @@ def stamps(clock: Clock) -> Mapping[str, Stamp]:
     """The stamps of every RPC that may be taken on, by path."""
     validator = RequestValidator()
 
-    def event(raw: bytes) -> bytes:
-        request = pb.PublishEventRequest.FromString(raw)
-        if not request.event.id:
-            request.event.id = str(ULID())
-        _set_time(request.event)
-        return request.SerializeToString()
+    def mark_event(request: pb.PublishEventRequest) -> None:
+        _identify(request.event, clock)
 
-    def reading(raw: bytes) -> bytes:
-        request = pb.RecordReadingRequest.FromString(raw)
-        _set_time(request.reading)
-        return request.SerializeToString()
+    def mark_reading(request: pb.RecordReadingRequest) -> None:
+        _identify(request.reading, clock)
 
-    def _set_time(message: Any) -> None:
-        if not message.HasField("time"):
-            message.time.FromMicroseconds(clock.micros())
+    def check_bounds(request: pb.PublishEventRequest) -> None:
+        check_event(request.event)
 
-    def published(raw: bytes) -> bytes:
-        return pb.PublishEventResponse(id=pb.PublishEventRequest.FromString(raw).event.id).SerializeToString()
+    def check_time(request: pb.RecordReadingRequest) -> None:
+        check_reading(request.reading, now=clock.micros())
 
-    def nothing(raw: bytes) -> bytes:
-        del raw
-        return b""
+    def published(request: pb.PublishEventRequest) -> Message:
+        return pb.PublishEventResponse(id=request.event.id)
 
-    def same(raw: bytes) -> bytes:
-        return raw
+    def stamp(kind: type[M], *, mark: Callable[[M], None], check: Callable[[M], None], taken: Callable[[M], Message]) -> Stamp:
+        def marked(raw: bytes) -> bytes:
+            request = kind.FromString(raw)
+            mark(request)
+            return request.SerializeToString()
 
-    def checks(kind: type[Message]) -> Callable[[bytes], None]:
-        return lambda raw: validator.check(kind.FromString(raw))
+        def checked(raw: bytes) -> None:
+            request = kind.FromString(raw)
+            validator.check(request)
+            check(request)
+
+        return Stamp(mark=marked, check=checked, taken=lambda raw: taken(kind.FromString(raw)).SerializeToString())
 
     return {
-        f"{_SERVICE}/PublishEvent": Stamp(mark=event, check=checks(pb.PublishEventRequest), taken=published),
-        f"{_SERVICE}/RecordReading": Stamp(mark=reading, check=checks(pb.RecordReadingRequest), taken=nothing),
-        f"{_SERVICE}/Ping": Stamp(mark=same, check=checks(pb.PingRequest), taken=nothing),
+        f"{_SERVICE}/PublishEvent": stamp(pb.PublishEventRequest, mark=mark_event, check=check_bounds, taken=published),
+        f"{_SERVICE}/RecordReading": stamp(
+            pb.RecordReadingRequest, mark=mark_reading, check=check_time, taken=lambda _: pb.RecordReadingResponse()
+        ),
+        f"{_SERVICE}/Ping": stamp(pb.PingRequest, mark=_nothing, check=_nothing, taken=lambda _: pb.PingResponse()),
     }
+
+
+def _identify(said: pb.PublishedEvent | pb.Reading, clock: Clock) -> None:
+    if not said.id:
+        said.id = str(ULID())
+    if not said.HasField("time"):
+        said.time.FromMicroseconds(clock.micros())
+
+
+def _nothing(request: Message) -> None:
+    """Forwarding a ping twice is the same as once."""
+    del request

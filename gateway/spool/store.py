@@ -1,11 +1,11 @@
-"""The spool's one table, in a SQLite file beside the gateway: the same in every installation, for it is no state that is shared."""
+"""The spool's tables, in a SQLite file of this gateway: the same in every installation, for it is no state that is shared."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text, delete, func, insert, select
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Row, Table, Text, delete, func, insert, select, text
 
-from tocsin.database import Database
+from tocsin.database import Database, storable
 
 metadata: Final = MetaData()
 
@@ -18,8 +18,26 @@ calls: Final = Table(
     Column("request", LargeBinary, nullable=False),
     Column("traceparent", Text, nullable=False),
     Column("accepted_at", BigInteger, nullable=False, comment="Microseconds since the Unix epoch, UTC."),
+    Column("lane", Text, nullable=False, server_default=text("''"), comment="Calls of one keep their order; a tenant, or @address."),
+    Index("calls_by_lane", "lane", "number"),
     sqlite_autoincrement=True,  # a number is never used again, so a late delete cannot hit a younger call
 )
+set_aside: Final = Table(
+    "set_aside",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False, comment="As it was in calls."),
+    Column("path", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("request", LargeBinary, nullable=False),
+    Column("traceparent", Text, nullable=False),
+    Column("accepted_at", BigInteger, nullable=False),
+    Column("set_aside_at", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("reason", Text, nullable=False, comment="The class of the error."),
+    Column("message", Text, nullable=False),
+)
+_SHARED: Final = ("number", "path", "tenant", "lane", "request", "traceparent", "accepted_at")
 
 
 class Entry(NamedTuple):
@@ -30,43 +48,144 @@ class Entry(NamedTuple):
     request: bytes
     traceparent: str
     accepted: int
+    lane: str
     number: int = 0
 
 
-class SpoolStore:
-    """Calls that wait; one transaction a method."""
+class Aside(NamedTuple):
+    """A call that was set aside: when, after how many tries, and why."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    entry: Entry
+    at: int
+    tries: int
+    reason: str
+    message: str
+
+
+class Tally(NamedTuple):
+    """Calls, and the bytes of their requests."""
+
+    calls: int = 0
+    bytes: int = 0
+
+
+class Opened(Protocol):
+    """What has the database while it is open."""
+
+    @property
+    def database(self) -> Database:
+        """The database."""
+        ...
+
+
+class SpoolStore:
+    """Calls that wait, and calls that were set aside; one transaction a method."""
+
+    def __init__(self, file: Opened) -> None:
+        self._file = file
 
     async def add(self, entries: Sequence[Entry]) -> None:
         """Keeps calls, behind those that are there."""
-        rows = [
-            {
-                "path": entry.path,
-                "tenant": entry.tenant,
-                "request": entry.request,
-                "traceparent": entry.traceparent,
-                "accepted_at": entry.accepted,
-            }
-            for entry in entries
-        ]
-        async with self._database.transaction() as connection:
+        rows = [_row(entry) for entry in entries]
+        async with self._file.database.transaction() as connection:
             await connection.execute(insert(calls), rows)
 
-    async def oldest(self, most: int) -> list[Entry]:
-        """The calls that came first, in order."""
-        query = select(calls).order_by(calls.c.number).limit(most)
-        async with self._database.read() as connection:
-            rows = await connection.execute(query)
-            return [Entry(row.path, row.tenant, row.request, row.traceparent, row.accepted_at, row.number) for row in rows]
+    async def oldest(self, lane: str, *, most: int, most_bytes: int) -> list[Entry]:
+        """The calls of a lane that came first, in order; those after the one that passes the bound of bytes come later."""
+        size = func.length(calls.c.request)
+        before = (func.sum(size).over(order_by=calls.c.number) - size).label("before")
+        first = select(calls, before).where(calls.c.lane == lane).order_by(calls.c.number).limit(most).subquery()
+        query = select(first).where(first.c.before <= most_bytes).order_by(first.c.number)
+        async with self._file.database.read() as connection:
+            return [_entry(row) for row in await connection.execute(query)]
 
-    async def remove(self, up_to: int) -> None:
-        """Forgets the calls up to a number."""
-        async with self._database.transaction() as connection:
-            await connection.execute(delete(calls).where(calls.c.number <= up_to))
+    async def remove(self, numbers: Sequence[int]) -> None:
+        """Forgets calls that are over."""
+        async with self._file.database.transaction() as connection:
+            await connection.execute(delete(calls).where(calls.c.number.in_(numbers)))
 
-    async def count(self) -> int:
-        """How many wait."""
-        async with self._database.read() as connection:
-            return (await connection.execute(select(func.count()).select_from(calls))).scalar_one()
+    async def tallies(self) -> dict[str, Tally]:
+        """What waits, by lane."""
+        query = select(calls.c.lane, func.count(), func.sum(func.length(calls.c.request))).group_by(calls.c.lane)
+        async with self._file.database.read() as connection:
+            return {lane: Tally(count, size) for lane, count, size in await connection.execute(query)}
+
+    async def first_accepted(self) -> int | None:
+        """When the oldest call was taken on, in microseconds since the Unix epoch."""
+        query = select(calls.c.accepted_at).order_by(calls.c.number).limit(1)
+        async with self._file.database.read() as connection:
+            return await connection.scalar(query)
+
+    async def put_aside(self, aside: Aside, *, most: Tally) -> int:
+        """Sets a call aside, and drops the oldest of those beyond ``most``; how many were dropped."""
+        values = _row(aside.entry) | {
+            "number": aside.entry.number,
+            "set_aside_at": aside.at,
+            "tries": aside.tries,
+            "reason": aside.reason,
+            "message": storable(aside.message),
+        }
+        size = func.length(set_aside.c.request)
+        newest_first = set_aside.c.number.desc()
+        ranked = select(
+            set_aside.c.number,
+            func.row_number().over(order_by=newest_first).label("place"),
+            func.sum(size).over(order_by=newest_first).label("bytes"),
+        ).subquery()
+        beyond = select(ranked.c.number).where((ranked.c.place > most.calls) | (ranked.c.bytes > most.bytes))
+        async with self._file.database.transaction() as connection:
+            await connection.execute(delete(calls).where(calls.c.number == aside.entry.number))
+            await connection.execute(insert(set_aside).prefix_with("OR REPLACE"), values)
+            return (await connection.execute(delete(set_aside).where(set_aside.c.number.in_(beyond)))).rowcount
+
+    async def aside_tally(self) -> Tally:
+        """What is set aside."""
+        query = select(func.count(), func.coalesce(func.sum(func.length(set_aside.c.request)), 0))
+        async with self._file.database.read() as connection:
+            return Tally(*(await connection.execute(query)).one())
+
+    async def aside_page(self, *, after: int, most: int, tenant: str = "") -> list[Aside]:
+        """Calls that were set aside, by their number, behind a number."""
+        query = select(set_aside).where(set_aside.c.number > after).order_by(set_aside.c.number).limit(most)
+        if tenant:
+            query = query.where(set_aside.c.tenant == tenant)
+        async with self._file.database.read() as connection:
+            return [_aside(row) for row in await connection.execute(query)]
+
+    async def aside(self, number: int) -> Aside | None:
+        """One of them."""
+        async with self._file.database.read() as connection:
+            row = (await connection.execute(select(set_aside).where(set_aside.c.number == number))).one_or_none()
+        return None if row is None else _aside(row)
+
+    async def restore(self, number: int) -> bool:
+        """Lets a call wait again, at its old place; whether it was set aside."""
+        columns = [set_aside.c[name] for name in _SHARED]
+        async with self._file.database.transaction() as connection:
+            back = insert(calls).from_select(list(_SHARED), select(*columns).where(set_aside.c.number == number))
+            await connection.execute(back)
+            return (await connection.execute(delete(set_aside).where(set_aside.c.number == number))).rowcount > 0
+
+    async def drop(self, number: int) -> bool:
+        """Forgets a call that was set aside; whether it was."""
+        async with self._file.database.transaction() as connection:
+            return (await connection.execute(delete(set_aside).where(set_aside.c.number == number))).rowcount > 0
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    return {
+        "path": entry.path,
+        "tenant": entry.tenant,
+        "lane": entry.lane,
+        "request": entry.request,
+        "traceparent": entry.traceparent,
+        "accepted_at": entry.accepted,
+    }
+
+
+def _entry(row: Row[Any]) -> Entry:
+    return Entry(row.path, row.tenant, row.request, row.traceparent, row.accepted_at, row.lane, row.number)
+
+
+def _aside(row: Row[Any]) -> Aside:
+    return Aside(_entry(row), row.set_aside_at, row.tries, row.reason, row.message)

@@ -16,6 +16,7 @@ from tocsin.cli.mesh import make_mesh
 from tocsin.cli.output import EXIT_CODES, write_line
 from tocsin.cli.previews import preview
 from tocsin.cli.services import migrate, serve
+from tocsin.cli.spool import make_spool
 from tocsin.cli.stack import down, status, up
 from tocsin.cli.tasks import run
 from tocsin.cli.views import forecast, replans, stats
@@ -35,6 +36,7 @@ def make_app() -> typer.Typer:
     for command in (up, down, status, serve, migrate, bench):
         app.command(epilog=EXIT_CODES, rich_help_panel="Run Tocsin")(command)
     app.add_typer(make_mesh(), name="mesh", rich_help_panel="Run Tocsin")
+    app.add_typer(make_spool(), name="spool", rich_help_panel="Run Tocsin")
     app.add_typer(alarm, name="alarm", rich_help_panel="Use Tocsin")
     event = typer.Typer(no_args_is_help=True, help="Publish events.", epilog=EXIT_CODES)
     event.command("send", epilog=EXIT_CODES)(send_event)

@@ -1,73 +1,22 @@
 """The spool: what is taken on is durable, stays in order, is bounded, and is forwarded once its service is back."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from gateway.spool import CallKeeper, Entry, Forwarder, Spool, SpoolFull, SpoolStore, metadata, stamps
+from gateway.spool import Aside, SpoolFull, SpoolStore, Tally, metadata
+from gateway.spool.endings import TRIES, Ending
+from tests.integration.gateway.spools import CLOCK, EVENT, PING, READING, Far, SpoolRig, rule
+from tocsin.api.mesh.v1 import spool_admin_service_pb2 as admin
 from tocsin.api.scheduler.v1 import trigger_service_pb2 as pb
-from tocsin.clock import SystemClock
-from tocsin.database import Database, DatabaseUnavailable, current, downgrade, migrate, schema_differences
-from tocsin.errors import InvalidInput, NotFound, Unavailable
-from tocsin.mesh.context import current as current_call
+from tocsin.clock import from_micros
+from tocsin.database import DatabaseUnavailable, current, downgrade, migrate, schema_differences
+from tocsin.errors import DeadlineExceeded, Internal, InvalidInput, NotFound, ResourceExhausted, TocsinError, Unimplemented
+from tocsin.mesh.tokens import Principal
+from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
-
-EVENT = "/tocsin.api.scheduler.v1.TriggerService/PublishEvent"
-CLOCK = SystemClock()
-
-
-class Far:
-    """The service behind: away until a test says that it is back."""
-
-    def __init__(self) -> None:
-        self.away = True
-        self.refuses: set[str] = set()
-        self.seen: list[tuple[str, str]] = []
-
-    def unary(self, path: str) -> Callable[[bytes], Awaitable[bytes]]:
-        """What a backend gives."""
-        assert path == EVENT
-
-        async def call(raw: bytes) -> bytes:
-            await asyncio.sleep(0)
-            if self.away:
-                raise Unavailable
-            event = pb.PublishEventRequest.FromString(raw).event
-            if event.topic in self.refuses:
-                raise NotFound
-            served = current_call()
-            self.seen.append((served.tenant if served else "", event.topic))
-            return b""
-
-        return call
-
-
-class Rig:
-    """A spool over one file, with a forwarder to one service; it can be stopped and opened again."""
-
-    def __init__(self, file: Path, far: Far, *, limit: int = 10_000) -> None:
-        self.database = Database(url=f"sqlite:///{file}", clock=CLOCK, schema="gateway", migrations="gateway")
-        self.spool = Spool(store=SpoolStore(self.database), limit=limit)
-        self.forwarder = Forwarder(spool=self.spool, unary=far.unary, clock=CLOCK, registry=CollectorRegistry())
-
-    async def start(self) -> None:
-        """Opens it."""
-        for part in (self.database, self.spool, self.forwarder):
-            await part.start()
-
-    async def stop(self) -> None:
-        """Closes it; what waits stays."""
-        for part in (self.forwarder, self.spool, self.database):
-            await part.stop()
-
-    async def put(self, topic: str, tenant: str = "acme") -> None:
-        """Takes an event on."""
-        request = pb.PublishEventRequest(event=pb.PublishedEvent(id=topic, topic=topic))
-        await self.spool.put(Entry(EVENT, tenant, request.SerializeToString(), "", CLOCK.micros()))
-        self.forwarder.ring()
 
 
 @pytest.fixture
@@ -77,71 +26,259 @@ def far() -> Far:
 
 
 @pytest.fixture
-async def rig(tmp_path: Path, far: Far) -> AsyncGenerator[Rig]:
+async def rig(tmp_path: Path, far: Far) -> AsyncGenerator[SpoolRig]:
     """A running spool."""
-    rig = Rig(tmp_path / "spool.db", far)
+    rig = SpoolRig(tmp_path / "spool.db", far)
     await rig.start()
     yield rig
     await rig.stop()
 
 
-async def test_what_waits_is_forwarded_in_order_for_its_tenant(rig: Rig, far: Far) -> None:
-    """A hundred calls of two tenants arrive as they came, and nothing is left."""
+@pytest.fixture
+async def still(tmp_path: Path, far: Far, clock: FakeClock) -> AsyncGenerator[SpoolRig]:
+    """A running spool whose clock the test moves."""
+    rig = SpoolRig(tmp_path / "spool.db", far, clock=clock)
+    await rig.start()
+    yield rig
+    await rig.stop()
+
+
+async def passes(rig: SpoolRig, condition: Callable[[], bool], seconds: float = 0.2) -> None:
+    """Moves the clock on until something is true."""
+
+    async def holds() -> bool:
+        assert isinstance(rig.clock, FakeClock)
+        await rig.clock.advance(seconds)
+        return condition()
+
+    await eventually(holds)
+
+
+def principal(tenant: str = "acme", *scopes: str) -> Principal:
+    """Somebody with a token."""
+    return Principal(
+        tenant=tenant,
+        subject="users/1",
+        scopes=frozenset(scopes or ("events:write",)),
+        time_zone="UTC",
+        token="",
+        expires=from_micros(2**50),
+    )
+
+
+async def asides(rig: SpoolRig) -> list[Aside]:
+    """What is set aside."""
+    return await rig.spool.page(after=0, most=100, tenant="")
+
+
+# -- forwarding ------------------------------------------------------------------------------------------------------------------
+
+
+async def test_what_waits_is_forwarded_in_order_for_its_tenant(rig: SpoolRig, far: Far) -> None:
+    """A hundred calls of two tenants arrive as they came, tenant by tenant, and nothing is left."""
     expected = [("acme" if number % 2 else "other", f"t{number}") for number in range(100)]
     for tenant, topic in expected:
         await rig.put(topic, tenant)
     assert (rig.spool.depth, far.seen) == (100, [])
     far.away = False
     await eventually(lambda: rig.spool.depth == 0)
-    assert far.seen == expected
+    for tenant in ("acme", "other"):
+        assert [item for item in far.seen if item[0] == tenant] == [item for item in expected if item[0] == tenant]
+    assert len(far.seen) == 100
 
 
 async def test_what_waits_survives_a_restart(tmp_path: Path, far: Far) -> None:
     """A new start forwards what an earlier one has taken on, and knows how much it is."""
-    first = Rig(tmp_path / "spool.db", far)
+    first = SpoolRig(tmp_path / "spool.db", far)
     await first.start()
     await asyncio.gather(*(first.put(f"t{number}") for number in range(20)))
+    before = first.spool.state
     await first.stop()
-    second = Rig(tmp_path / "spool.db", far)
+    second = SpoolRig(tmp_path / "spool.db", far)
     await second.start()
-    assert second.spool.depth == 20
+    assert second.spool.state.waiting == before.waiting == Tally(20, before.waiting.bytes)
+    assert second.spool.state.first == before.first
     far.away = False
     await eventually(lambda: second.spool.depth == 0)
     await second.stop()
-    assert sorted(topic for _, topic in far.seen) == sorted(f"t{number}" for number in range(20))
+    assert sorted(far.topics) == sorted(f"t{number}" for number in range(20))
 
 
-async def test_a_call_that_is_refused_does_not_hold_up_the_others(rig: Rig, far: Far) -> None:
-    """It would be refused for ever; it is told, counted, and gone."""
-    far.refuses = {"bad"}
+async def test_while_the_service_is_away_nothing_is_to_blame(still: SpoolRig, far: Far) -> None:
+    """However long it takes, no call is set aside; all go when it is back."""
+    for number in range(10):
+        await still.put(f"t{number}", f"tenant{number % 3}")
+    await passes(still, lambda: still.clock.micros() - (still.spool.state.first or 0) > 3600 * 1_000_000, seconds=30)
+    assert (still.spool.depth, still.spool.state.aside) == (10, Tally())
+    far.away = False
+    await passes(still, lambda: still.spool.depth == 0)
+    assert len(far.seen) == 10
+
+
+@pytest.mark.parametrize(
+    "error",
+    [InvalidInput(), NotFound(), ResourceExhausted(), Unimplemented(), TocsinError()],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_call_that_is_refused_is_set_aside_at_once(rig: SpoolRig, far: Far, error: TocsinError) -> None:
+    """It would be refused for ever; it is kept with the reason, and those behind it go on."""
+    far.errors = {"bad": error}
     for topic in ("good", "bad", "better"):
         await rig.put(topic)
     far.away = False
     await eventually(lambda: rig.spool.depth == 0)
-    assert [topic for _, topic in far.seen] == ["good", "better"]
+    assert far.tried == ["good", "bad", "better"]
+    (aside,) = await asides(rig)
+    assert (aside.reason, aside.tries, aside.entry.tenant) == (error.error_reason, 1, "acme")
+    assert rig.spool.state.aside == Tally(1, len(aside.entry.request))
 
 
-async def test_the_spool_is_bounded(tmp_path: Path, far: Far) -> None:
-    """The call after the last is refused with a hint when to come again, and the others stay."""
-    rig = Rig(tmp_path / "spool.db", far, limit=3)
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [(Internal(), TRIES[Ending.FAILED]), (ValueError("?"), TRIES[Ending.FAILED]), (DeadlineExceeded(), TRIES[Ending.SLOW])],
+    ids=["internal", "unexpected", "slow"],
+)
+async def test_a_call_that_fails_again_and_again_is_set_aside(still: SpoolRig, far: Far, error: Exception, tries: int) -> None:
+    """After some tries; meanwhile other tenants' calls go, and after it its own tenant's, in order."""
+    far.errors = {"bad": error}
+    for topic in ("bad", "next", "last"):
+        await still.put(topic)
+    for number in range(5):
+        await still.put(f"o{number}", "other")
+    far.away = False
+    await passes(still, lambda: len(far.seen) == 5)
+    assert far.topics == [f"o{number}" for number in range(5)]
+    await passes(still, lambda: still.spool.depth == 0, seconds=5)
+    assert far.tried.count("bad") == tries
+    assert far.topics[5:] == ["next", "last"]
+    assert [(aside.entry.tenant, aside.tries) for aside in await asides(still)] == [("acme", tries)]
+
+
+async def test_a_limit_of_the_service_blames_no_call(still: SpoolRig, far: Far) -> None:
+    """RESOURCE_EXHAUSTED with a time to come back is load: the lane waits, however long."""
+    far.errors = {"slow": ResourceExhausted(retry_after=1.0)}
+    await still.put("slow")
+    await still.put("other", "other")
+    far.away = False
+    await passes(still, lambda: far.tried.count("slow") > 2 * TRIES[Ending.FAILED], seconds=20)
+    assert (far.topics, still.spool.state.aside) == (["other"], Tally())
+    far.errors.clear()
+    await passes(still, lambda: still.spool.depth == 0)
+
+
+async def test_a_method_that_is_gone_holds_up_nothing(rig: SpoolRig, far: Far) -> None:
+    """After a roll-back the contract lacks it: the call is set aside, also one whose name is none, and the loop lives."""
+    await rig.put("old", path="/tocsin.api.scheduler.v1.TriggerService/PublishPicture")
+    await rig.put("odd", path="nonsense")
+    await rig.put("good")
+    far.away = False
+    await eventually(lambda: rig.spool.depth == 0)
+    assert far.topics == ["good"]
+    assert [aside.reason for aside in await asides(rig)] == ["METHOD_UNKNOWN", "METHOD_UNKNOWN"]
+
+
+async def test_a_call_that_never_ends_keeps_its_own_tenant_waiting(rig: SpoolRig, far: Far) -> None:
+    """Forty tenants; one call gives no answer for now: all the others' calls go."""
+    far.gate = asyncio.Event()
+    await rig.put("stuck", "acme")
+    far.away = False
+    await eventually(lambda: far.tried == ["stuck"])
+    gate, far.gate = far.gate, None
+    for number in range(40):
+        await rig.put(f"t{number}", f"tenant{number}")
+    await rig.put("behind", "acme")
+    await eventually(lambda: len(far.seen) == 40)
+    await eventually(lambda: rig.spool.depth == 2)
+    gate.set()
+    await eventually(lambda: rig.spool.depth == 0)
+    assert far.topics[-2:] == ["stuck", "behind"]
+
+
+async def test_what_is_set_aside_is_bounded(tmp_path: Path, far: Far) -> None:
+    """A quarter of what may wait; beyond it the oldest is dropped."""
+    rig = SpoolRig(tmp_path / "spool.db", far, bounds=rule(all=Tally(40, 1 << 20)))
     await rig.start()
-    for number in range(3):
+    far.away = False
+    for number in range(15):
+        far.errors[f"t{number}"] = InvalidInput()
         await rig.put(f"t{number}")
-    with pytest.raises(SpoolFull) as refused:
-        await rig.put("t3")
-    assert refused.value.retry_after
-    assert rig.spool.depth == 3
+        await eventually(lambda: rig.spool.depth == 0)
+    assert rig.spool.state.aside.calls == 10
+    topics = [pb.PublishEventRequest.FromString(aside.entry.request).event.topic for aside in await asides(rig)]
+    assert topics == [f"t{number}" for number in range(5, 15)]
     await rig.stop()
 
 
-async def pages(rig: Rig, most: int) -> int:
+# -- bounds ----------------------------------------------------------------------------------------------------------------------
+
+
+async def full(rig: SpoolRig, topic: str, tenant: str = "acme") -> bool:
+    """Whether a call is refused for want of room."""
+    before = rig.spool.state
+    try:
+        await rig.put(topic, tenant)
+    except SpoolFull as refused:
+        told = refused.retry_after is not None
+    else:
+        return False
+    assert told
+    assert rig.spool.state.waiting == before.waiting
+    return True
+
+
+async def test_the_spool_is_bounded(tmp_path: Path, far: Far) -> None:
+    """In calls and in bytes, of a tenant and in all; what was taken on stays."""
+    rig = SpoolRig(tmp_path / "spool.db", far, bounds=rule(all=Tally(6, 3000), tenant=Tally(3, 1500)))
+    await rig.start()
+    assert [await full(rig, f"t{number}") for number in range(4)] == [False, False, False, True]
+    assert not await full(rig, "x" * 500, "other")
+    assert await full(rig, "x" * 1400, "other")
+    assert [await full(rig, f"t{number}", "third") for number in range(3)] == [False, False, True]
+    assert rig.spool.depth == 6
+    far.away = False
+    await eventually(lambda: rig.spool.depth == 0)
+    assert rig.spool.state.waiting == Tally()
+    assert not await full(rig, "again")
+    await rig.stop()
+
+
+async def test_strangers_have_a_small_place_of_their_own(tmp_path: Path, far: Far) -> None:
+    """Three hundred pings without a token from one address, and as many from others, take no place of tenants."""
+    rig = SpoolRig(tmp_path / "spool.db", far, bounds=rule(all=Tally(5, 1 << 20), strangers=30, address=20))
+    await rig.start()
+    keeper = rig.keeper(PING)
+
+    async def ping(key: str, address: str, who: Principal | None = None) -> bool:
+        try:
+            await keeper.keep(pb.PingRequest(key=key).SerializeToString(), who, address)
+        except SpoolFull:
+            return False
+        return True
+
+    assert sum([await ping(f"a{number}", "192.0.2.1") for number in range(300)]) == 20
+    assert sum([await ping(f"b{number}", f"2001:db8::{number:x}") for number in range(300)]) == 10
+    assert not await ping("c", "198.51.100.7", principal("acme", "alarms:read"))
+    for number in range(5):
+        await rig.put(f"t{number}")
+    assert await full(rig, "t5")
+    far.errors = {f"a{number}": NotFound() for number in range(300)}
+    far.away = False
+    await eventually(lambda: rig.spool.depth == 0)
+    assert [topic for tenant, topic in far.seen if tenant == "acme"] == [f"t{number}" for number in range(5)]
+    assert len([topic for tenant, topic in far.seen if not tenant]) == 10
+    assert rig.spool.state.aside == Tally()
+    assert await ping("a0", "192.0.2.1")
+    await rig.stop()
+
+
+async def pages(rig: SpoolRig, most: int) -> int:
     """Bounds the file: to the pages that it has if ``most`` is 0. Returns the bound."""
-    async with rig.database.transaction() as connection:
+    async with rig.file.database.transaction() as connection:
         bound = most or (await connection.exec_driver_sql("PRAGMA page_count")).scalar_one()
         return (await connection.exec_driver_sql(f"PRAGMA max_page_count = {bound}")).scalar_one()
 
 
-async def test_a_call_that_finds_no_room_on_the_disk_is_refused(rig: Rig, far: Far) -> None:
+async def test_a_call_that_finds_no_room_on_the_disk_is_refused(rig: SpoolRig, far: Far) -> None:
     """It is not counted as waiting; what was taken on stays, and room again is enough."""
     await rig.put("before")
     await pages(rig, 0)
@@ -153,7 +290,161 @@ async def test_a_call_that_finds_no_room_on_the_disk_is_refused(rig: Rig, far: F
     await rig.put("after")
     far.away = False
     await eventually(lambda: rig.spool.depth == 0)
-    assert [topic for _, topic in far.seen] == ["before", "after"]
+    assert far.topics == ["before", "after"]
+
+
+async def test_a_caller_that_leaves_leaves_nothing_uncounted(rig: SpoolRig, far: Far) -> None:
+    """Cancelled while it is stored, a call is there and counted, or neither."""
+    for number in range(20):
+        task = asyncio.create_task(rig.put(f"t{number}"))
+        for _ in range(number):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+    await rig.put("last")
+    far.away = False
+    await eventually(lambda: rig.spool.depth == 0)
+    assert await SpoolStore(rig.file).tallies() == {}
+    assert far.topics[-1] == "last"
+
+
+# -- what is taken on ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_marked_event_keeps_its_identity_and_time(rig: SpoolRig) -> None:
+    """Forwarded twice it is the same event; what the client gave stays."""
+    keeper = rig.keeper()
+    marked = pb.PublishEventRequest.FromString(
+        keeper.mark(pb.PublishEventRequest(event=pb.PublishedEvent(topic="a.b")).SerializeToString())
+    )
+    assert marked.event.id
+    assert marked.event.HasField("time")
+    again = keeper.mark(marked.SerializeToString())
+    assert pb.PublishEventRequest.FromString(again) == marked
+    assert pb.PublishEventResponse.FromString(await keeper.keep(again, principal(), "")).id == marked.event.id
+
+
+async def test_a_marked_reading_has_an_identity(rig: SpoolRig) -> None:
+    """Forwarded twice it is one reading."""
+    keeper = rig.keeper(READING)
+    raw = keeper.mark(pb.RecordReadingRequest(reading=pb.Reading(metric="m", value=1)).SerializeToString())
+    marked = pb.RecordReadingRequest.FromString(raw).reading
+    assert marked.id
+    assert keeper.mark(raw) == raw
+
+
+def event(**fields: object) -> bytes:  # noqa: D103  a shorthand
+    made = pb.PublishedEvent(id="e", topic=str(fields.get("topic", "a.b")))
+    made.data.update(fields.get("data", {}))  # pyright: ignore[reportArgumentType]  a structure
+    return pb.PublishEventRequest(event=made).SerializeToString()
+
+
+def nested(levels: int) -> dict[str, object]:  # noqa: D103  likewise
+    found: dict[str, object] = {}
+    for _ in range(levels):
+        found = {"a": found}
+    return found
+
+
+def ahead() -> bytes:  # noqa: D103  likewise
+    reading = pb.Reading(metric="m", value=1)
+    reading.time.FromMicroseconds(CLOCK.micros() + 3600 * 1_000_000)
+    return pb.RecordReadingRequest(reading=reading).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "field"),
+    [
+        (EVENT, lambda: event(topic="no spaces, please"), "topic"),
+        (EVENT, lambda: event(data={"a": "x" * 20_000}), "event.data"),
+        (EVENT, lambda: event(data={f"k{number}": 1 for number in range(4000)}), "event.data"),
+        (EVENT, lambda: event(data=nested(20)), "event.data"),
+        (READING, ahead, "reading.time"),
+        (READING, lambda: pb.RecordReadingRequest(reading=pb.Reading(metric="m", value=float("nan"))).SerializeToString(), "value"),
+        (PING, lambda: pb.PingRequest(key="?").SerializeToString(), "key"),
+    ],
+    ids=["rule", "size", "members", "depth", "future", "nan", "key"],
+)
+async def test_what_its_service_would_refuse_is_not_taken_on(rig: SpoolRig, path: str, said: Callable[[], bytes], field: str) -> None:
+    """A client learns at once that its call is wrong, though nobody is there to say so."""
+    with pytest.raises(InvalidInput, match=field):
+        await rig.keeper(path).keep(said(), principal(), "")
+    assert rig.spool.depth == 0
+
+
+# -- two gateways ----------------------------------------------------------------------------------------------------------------
+
+
+async def test_two_gateways_have_two_files(tmp_path: Path, far: Far) -> None:
+    """The second takes the next one, and each forwards its own once; a third finds the place of one that has ended."""
+    first, second, third = (SpoolRig(tmp_path / "spool.db", far) for _ in range(3))
+    await first.start()
+    await second.start()
+    assert [rig.file.place for rig in (first, second)] == [1, 2]
+    for number in range(60):
+        await (first, second)[number % 2].put(f"t{number}", f"tenant{number % 5}")
+    far.away = False
+    await eventually(lambda: first.spool.depth == second.spool.depth == 0)
+    assert sorted(far.topics) == sorted(f"t{number}" for number in range(60))
+    await first.stop()
+    await third.start()
+    assert third.file.place == 1
+    await third.stop()
+    await second.stop()
+
+
+async def test_what_a_gateway_leaves_is_taken_over(tmp_path: Path, far: Far) -> None:
+    """By one that lives: what waits and what is set aside; a file that is in use is left alone, and one that is empty is removed."""
+    gone, other, heir = (SpoolRig(tmp_path / "spool.db", far) for _ in range(3))
+    for rig in (other, gone, heir):
+        await rig.start()
+    for number in range(300):
+        await gone.put(f"t{number:03}")
+    await other.put("other")
+    far.errors = {"t000": InvalidInput()}
+    await gone.stop()
+    await heir.heir.look()
+    assert (heir.spool.depth, other.spool.depth) == (300, 1)
+    assert not (tmp_path / "spool-2.db").exists()
+    assert (tmp_path / "spool.db").exists()
+    far.away = False
+    await eventually(lambda: heir.spool.depth == other.spool.depth == 0)
+    assert [topic for topic in far.topics if topic != "other"] == [f"t{number:03}" for number in range(1, 300)]
+    assert heir.spool.state.aside.calls == 1
+    await heir.stop()
+    far.errors.clear()
+    await other.heir.look()
+    await eventually(lambda: far.topics[-1] == "t000")
+    await other.stop()
+
+
+# -- for operators ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_operators_see_retry_and_drop(rig: SpoolRig, far: Far) -> None:
+    """Listed in pages, shown with the request, retried at its old place, dropped; each once."""
+    far.errors = {f"t{number}": InvalidInput("no") for number in range(5)}
+    far.away = False
+    for number in range(5):
+        await rig.put(f"t{number}", f"tenant{number % 2}")
+    await eventually(lambda: rig.spool.state.aside.calls == 5)
+    page = await rig.desk.ListSpooledCalls(admin.ListSpooledCallsRequest(page_size=3))
+    rest = await rig.desk.ListSpooledCalls(admin.ListSpooledCallsRequest(page_size=3, page_token=page.next_page_token))
+    assert (len(page.spooled_calls), len(rest.spooled_calls), rest.next_page_token, rest.set_aside, rest.spool) == (3, 2, "", 5, 1)
+    assert len((await rig.desk.ListSpooledCalls(admin.ListSpooledCallsRequest(tenant="tenant1"))).spooled_calls) == 2
+    name = page.spooled_calls[0].name
+    shown = await rig.desk.GetSpooledCall(admin.GetSpooledCallRequest(name=name))
+    assert (shown.method, shown.reason, shown.message, shown.tries) == (EVENT, "INVALID_INPUT", "no", 1)
+    assert '"topic": "' in shown.request_json
+    assert len(shown.request) == shown.request_bytes
+    far.errors.clear()
+    await rig.desk.RetrySpooledCall(admin.RetrySpooledCallRequest(name=name))
+    await eventually(lambda: rig.spool.depth == 0 and len(far.seen) == 1)
+    await rig.desk.DropSpooledCall(admin.DropSpooledCallRequest(name=page.spooled_calls[1].name))
+    assert rig.spool.state.aside.calls == 3
+    for gone in (name, page.spooled_calls[1].name, "spooledCalls/9-1"):
+        with pytest.raises(NotFound):
+            await rig.desk.RetrySpooledCall(admin.RetrySpooledCallRequest(name=gone))
 
 
 async def test_the_schema_is_the_one_in_the_code_and_goes_down(tmp_path: Path) -> None:
@@ -165,22 +456,14 @@ async def test_the_schema_is_the_one_in_the_code_and_goes_down(tmp_path: Path) -
     assert await current(url=url, schema="gateway") is None
 
 
-async def test_a_marked_event_keeps_its_identity_and_time(rig: Rig) -> None:
-    """Forwarded twice it is the same event; what the client gave stays."""
-    keeper = CallKeeper(path=EVENT, stamp=stamps(CLOCK)[EVENT], spool=rig.spool, ring=rig.forwarder.ring, clock=CLOCK)
-    marked = pb.PublishEventRequest.FromString(
-        keeper.mark(pb.PublishEventRequest(event=pb.PublishedEvent(topic="a.b")).SerializeToString())
-    )
-    assert marked.event.id
-    assert marked.event.HasField("time")
-    again = keeper.mark(marked.SerializeToString())
-    assert pb.PublishEventRequest.FromString(again) == marked
-    assert pb.PublishEventResponse.FromString(await keeper.keep(again, None)).id == marked.event.id
-
-
-async def test_what_its_service_would_refuse_is_not_taken_on(rig: Rig) -> None:
-    """A client learns at once that its event is wrong, though nobody is there to say so."""
-    keeper = CallKeeper(path=EVENT, stamp=stamps(CLOCK)[EVENT], spool=rig.spool, ring=rig.forwarder.ring, clock=CLOCK)
-    with pytest.raises(InvalidInput, match="topic"):
-        await keeper.keep(pb.PublishEventRequest(event=pb.PublishedEvent(topic="no spaces, please")).SerializeToString(), None)
-    assert rig.spool.depth == 0
+async def test_the_age_of_the_oldest_is_told(still: SpoolRig, far: Far) -> None:
+    """It grows while nothing goes, and ends with the last call."""
+    assert still.spool.state.age == 0
+    await still.put("first")
+    assert isinstance(still.clock, FakeClock)
+    await still.clock.advance(90)
+    await still.put("second")
+    assert still.spool.state.age >= 90
+    far.away = False
+    await passes(still, lambda: still.spool.depth == 0)
+    assert still.spool.state.age == 0

@@ -3,10 +3,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from gateway.domain import Circuit, CircuitState, Dependency, Health, Replica, ServiceView, overall, worst_by_target
+from gateway.domain import Circuit, CircuitState, Dependency, Health, Replica, ServiceView, Spooled, overall, worst_by_target
 from gateway.service import HealthService
 from tocsin.testing.clock import FakeClock
 
+NOTHING = Spooled(waiting=0, bytes=0, age_seconds=0, set_aside=0)
 GOOD, WEAK, DEAD = Health.HEALTHY, Health.DEGRADED, Health.UNAVAILABLE
 
 
@@ -84,7 +85,7 @@ async def test_the_picture_is_taken_once_a_second_for_everybody(clock: FakeClock
     """A burst of probes asks each service once; the gateway's own circuits are always current."""
     source = Source()
     source.gate.clear()
-    health = HealthService(source=source, services=["mailer_svc"], clock=clock, max_age_seconds=1, spooled=lambda: 0, failing=dict)
+    health = HealthService(source=source, services=["mailer_svc"], clock=clock, max_age_seconds=1, spooled=lambda: NOTHING, failing=dict)
     burst = [asyncio.create_task(health.health()) for _ in range(5)]
     await asyncio.sleep(0)
     source.gate.set()
@@ -96,10 +97,33 @@ async def test_the_picture_is_taken_once_a_second_for_everybody(clock: FakeClock
             "mailer": {"status": "degraded", "replicas": 1, "dependencies": {"redis": {"status": "degraded", "detail": "it is away"}}}
         },
         "circuitBreakers": {"mailer": {"state": "OPEN", "failures": 1}},
-        "spool": {"waiting": 0},
+        "spool": {"waiting": 0, "bytes": 0, "oldestSeconds": 0, "setAside": 0},
     }
     await clock.advance(0.9)
     await health.health()
     assert source.asked == 1
     await clock.advance(0.2)
     assert (await health.health())["circuitBreakers"]["mailer"]["failures"] == 2
+
+
+@pytest.mark.parametrize(
+    ("spooled", "status"),
+    [
+        (NOTHING, "healthy"),
+        (Spooled(waiting=9, bytes=99, age_seconds=59, set_aside=0), "healthy"),
+        (Spooled(waiting=9, bytes=99, age_seconds=61, set_aside=0), "degraded"),
+        (Spooled(waiting=0, bytes=0, age_seconds=0, set_aside=1), "degraded"),
+    ],
+)
+async def test_a_call_that_is_stuck_degrades(clock: FakeClock, spooled: Spooled, status: str) -> None:
+    """All services well, and a call in the spool that was set aside or waits for too long: somebody has to look."""
+
+    class Well(Source):
+        async def view(self, service: str) -> ServiceView:
+            return view(service, GOOD)
+
+        def circuits(self) -> Sequence[Circuit]:
+            return ()
+
+    health = HealthService(source=Well(), services=["mailer_svc"], clock=clock, max_age_seconds=1, spooled=lambda: spooled, failing=dict)
+    assert (await health.health())["status"] == status

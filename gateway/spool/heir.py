@@ -1,0 +1,67 @@
+"""Takes over what a gateway has left that is gone."""
+
+from typing import Final
+
+from gateway.spool.file import SpoolFile, SpoolTaken
+from gateway.spool.spool import Spool
+from gateway.spool.store import SpoolStore
+from tocsin.background import Background
+from tocsin.clock import Clock
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
+
+_LOOK_SECONDS: Final = 30.0
+_PAGE: Final = 200
+_PAGE_BYTES: Final = 1 << 20
+
+
+class Heir:
+    """Looks for spools that nobody has, and takes what waits in them into its own; a component.
+
+    A call is in both files for a moment, and after a kill in that moment it is forwarded twice: its identity makes that harmless.
+    """
+
+    def __init__(self, *, file: SpoolFile, spool: Spool, clock: Clock) -> None:
+        """Takes its own file and spool."""
+        self._file = file
+        self._spool = spool
+        self._background = Background(clock)
+
+    async def start(self) -> None:
+        """Begins to look."""
+        if not self._background.running:
+            self._background.periodic("spool heir", _LOOK_SECONDS, self.look)
+
+    async def stop(self) -> None:
+        """Looks no more."""
+        await self._background.stop()
+
+    async def look(self) -> None:
+        """Takes over what is in every file that nobody has."""
+        for place in self._file.others():
+            other = self._file.at(place)
+            try:
+                await other.start()
+            except SpoolTaken:
+                continue
+            try:
+                await self._take_over(SpoolStore(other), place)
+                await other.discard()
+            finally:
+                await other.stop()
+
+    async def _take_over(self, left: SpoolStore, place: int) -> None:
+        """Moves all calls; those that were set aside are tried once more."""
+        count = 0
+        for lane in await left.tallies():
+            while entries := await left.oldest(lane, most=_PAGE, most_bytes=_PAGE_BYTES):
+                await self._spool.take_over(entries)
+                await left.remove([entry.number for entry in entries])
+                count += len(entries)
+        while asides := await left.aside_page(after=0, most=1):
+            await self._spool.take_over([aside.entry for aside in asides])
+            await left.drop(asides[0].entry.number)
+            count += 1
+        if count:
+            _log.info("spool taken over from a gateway that is gone", spool=place, calls=count)

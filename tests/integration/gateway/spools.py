@@ -1,0 +1,102 @@
+"""Spools on files, with a service behind them that a test lets fail."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from gateway.spool import CallKeeper, Entry, Forwarder, Heir, Spool, SpoolDesk, SpoolFile, SpoolRule, SpoolStore, Tally, stamps
+from tocsin.api.scheduler.v1 import trigger_service_pb2 as pb
+from tocsin.clock import Clock, SystemClock
+from tocsin.errors import Unavailable
+from tocsin.mesh.context import current as current_call
+
+EVENT = "/tocsin.api.scheduler.v1.TriggerService/PublishEvent"
+PING = "/tocsin.api.scheduler.v1.TriggerService/Ping"
+READING = "/tocsin.api.scheduler.v1.TriggerService/RecordReading"
+CLOCK = SystemClock()
+ROOM = Tally(10_000, 1 << 30)
+
+
+def rule(*, all: Tally = ROOM, tenant: Tally = ROOM, strangers: int = 100, address: int = 10) -> SpoolRule:  # noqa: A002  the rule's word
+    """A rule with much room."""
+    return SpoolRule(all=all, tenant=tenant, strangers=strangers, address=address)
+
+
+class Far:
+    """The service behind: away until a test says that it is back.
+
+    Attributes:
+        errors: how it fails for topics, for ever or by turns.
+        tried: topics in the order in which they came, the failed ones as well.
+        seen: tenants and topics of the calls that succeeded.
+    """
+
+    def __init__(self) -> None:
+        self.away = True
+        self.errors: dict[str, Exception] = {}
+        self.tried: list[str] = []
+        self.seen: list[tuple[str, str]] = []
+        self.gate: asyncio.Event | None = None
+
+    def unary(self, path: str) -> Callable[[bytes], Awaitable[bytes]]:
+        """What a backend gives.
+
+        Raises:
+            LookupError: there is no such method.
+        """
+        if path not in (EVENT, PING):
+            raise LookupError(path)
+
+        async def call(raw: bytes) -> bytes:
+            await asyncio.sleep(0)
+            if self.away:
+                raise Unavailable
+            topic = pb.PublishEventRequest.FromString(raw).event.topic if path == EVENT else pb.PingRequest.FromString(raw).key
+            self.tried.append(topic)
+            if topic in self.errors:
+                raise self.errors[topic]
+            if self.gate is not None:
+                await self.gate.wait()
+            served = current_call()
+            self.seen.append((served.tenant if served else "", topic))
+            return b""
+
+        return call
+
+    @property
+    def topics(self) -> list[str]:
+        """What succeeded, in order."""
+        return [topic for _, topic in self.seen]
+
+
+class SpoolRig:
+    """A spool over one file, with a forwarder to one service; it can be stopped and opened again."""
+
+    def __init__(self, path: Path, far: Far, *, bounds: SpoolRule | None = None, clock: Clock = CLOCK) -> None:
+        self.clock = clock
+        self.file = SpoolFile(path=path, clock=clock)
+        self.spool = Spool(store=SpoolStore(self.file), rule=bounds or rule(), clock=clock)
+        self.forwarder = Forwarder(spool=self.spool, unary=far.unary, clock=clock, registry=CollectorRegistry())
+        self.heir = Heir(file=self.file, spool=self.spool, clock=clock)
+        self.desk = SpoolDesk(spool=self.spool, file=self.file)
+
+    def keeper(self, path: str = EVENT) -> CallKeeper:
+        """What stands behind the route of an RPC."""
+        return CallKeeper(path=path, stamp=stamps(self.clock)[path], spool=self.spool, clock=self.clock)
+
+    async def start(self) -> None:
+        """Opens it."""
+        for part in (self.file, self.spool, self.forwarder):
+            await part.start()
+
+    async def stop(self) -> None:
+        """Closes it; what waits stays."""
+        for part in (self.heir, self.forwarder, self.spool, self.file):
+            await part.stop()
+
+    async def put(self, topic: str, tenant: str = "acme", *, path: str = EVENT) -> None:
+        """Takes an event on."""
+        request = pb.PublishEventRequest(event=pb.PublishedEvent(id=topic[:100], topic=topic))
+        await self.spool.put(Entry(path, tenant, request.SerializeToString(), "", self.clock.micros(), tenant))
