@@ -38,7 +38,9 @@ class SecondGateway:
     async def start(self) -> None:
         """Returns once it listens."""
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen([sys.executable, "-m", "tocsin.cli", "serve", "gateway"], env=self._env, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tocsin.cli", "serve", "gateway"], env=self._env, stdout=log, stderr=log
+            )
         await eventually(lambda: accepts(self.port), seconds=60, what="the second gateway")
 
     def kill(self) -> None:

@@ -1,16 +1,21 @@
 """Every RPC of every package says how it is to be treated."""
 
+import uuid
 from typing import Any
 
 import pytest
 from google.api import annotations_pb2
-from google.protobuf import descriptor_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import Message
 
 from tocsin.mesh.policy import Kind, MethodPolicy, contract, read
 
 SERVICES = {"gateway", "auth_svc", "scheduler_svc", "processor_svc", "mailer_svc"}
 RATE_CLASSES = {"auth", "read", "write", "list", "compute", "stream", "bulk", "internal"}
 POLICIES = read(contract())
+POOL = descriptor_pool.DescriptorPool()
+for _file in contract().file:
+    POOL.Add(_file)
 
 
 EACH = [pytest.param(policy, id=path.removeprefix("/tocsin.api.")) for path, policy in POLICIES.items()]
@@ -94,3 +99,62 @@ def test_the_descriptors_carry_comments() -> None:
     own = [file for file in contract().file if file.package.startswith("tocsin.api.")]
     assert own
     assert all(isinstance(file, descriptor_pb2.FileDescriptorProto) and file.source_code_info.location for file in own)
+
+
+NATURALLY = {
+    f"/tocsin.api.{name}"
+    for name in (
+        "auth.v1.AuthService/RevokeToken",
+        "auth.v1.TenantService/UpdateTenant",
+        "processor.v1.RecordService/SetRecord",
+        "scheduler.v1.AlarmService/BackfillAlarm",
+        "scheduler.v1.AlarmService/PauseAlarm",
+        "scheduler.v1.AlarmService/ResumeAlarm",
+        "scheduler.v1.FiringService/ReplayFiring",
+        "scheduler.v1.TriggerService/Ping",
+        *(f"mesh.v1.MeshService/{name}" for name in ("ResetBreakers", "ForceBreakers", "SetFault", "ClearFaults")),
+        *(f"mesh.v1.MeshAdminService/{name}" for name in ("ResetServiceBreakers", "ResetBreaker", "OpenBreaker", "CloseBreaker")),
+        *(f"mesh.v1.MeshAdminService/{name}" for name in ("InjectFault", "RemoveFaults")),
+        "mesh.v1.SpoolAdminService/RetrySpooledCall",
+    )
+}
+"""RPCs that do the same when they are called twice, by what they do; a new one is put here after a thought."""
+
+REQUESTS = {f".{file.package}.{message.name}": message for file in contract().file for message in file.message_type}
+
+
+@pytest.mark.parametrize("policy", EACH)
+def test_what_is_tried_again_has_an_identity(policy: MethodPolicy) -> None:
+    """The mesh repeats IDEMPOTENT calls; one that makes something new each time has to say which call it is."""
+    if policy.idempotent and not policy.side_effect_free and policy.kind is Kind.UNARY_UNARY:
+        assert (policy.identity is not None) != (policy.path in NATURALLY)
+    fields = {field.name for field in REQUESTS[f".{policy.request_type}"].field}
+    if "request_id" in fields:
+        assert policy.identity is not None
+        assert policy.identity.names == ("request_id",)
+        assert policy.idempotent, "a request_id promises that a second call does nothing"
+
+
+@pytest.mark.parametrize("policy", [pytest.param(policy, id=policy.method) for policy in POLICIES.values() if policy.identity])
+@pytest.mark.parametrize("serialised", [False, True], ids=["message", "bytes"])
+def test_an_identity_is_filled_in_and_kept(policy: MethodPolicy, serialised: bool) -> None:
+    """For every RPC that has one: made where it is empty, in a form that the contract allows; nothing else is touched."""
+    assert policy.identity is not None
+    kind = message_factory.GetMessageClass(POOL.FindMessageTypeByName(policy.request_type))
+
+    def ensured(request: Message) -> Message:
+        assert policy.identity is not None
+        return kind.FromString(policy.identity.ensured(request.SerializeToString())) if serialised else policy.identity.ensured(request)
+
+    def identity(request: Any) -> str:
+        assert policy.identity is not None
+        for name in policy.identity.names:
+            request = getattr(request, name)
+        return request
+
+    empty = kind()
+    first, second = ensured(empty), ensured(empty)
+    assert identity(empty) == ""
+    assert uuid.UUID(identity(first)).version == 4
+    assert identity(first) != identity(second)
+    assert ensured(first) == first

@@ -10,16 +10,23 @@ from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
+from google.api import field_info_pb2
 from google.protobuf import descriptor_pb2, duration_pb2
 from google.protobuf.message import Message
 
 from tocsin.api.mesh.v1 import policy_pb2
 from tocsin.mesh.breaker import BreakerRule
+from tocsin.mesh.identified import Identity
 from tocsin.mesh.retry import RetryRule
 
 Rule = TypeVar("Rule", RetryRule, BreakerRule)
+
+Messages: TypeAlias = Mapping[str, descriptor_pb2.DescriptorProto]
+"""Message types by ".package.Name"."""
+
+_FIELD_INFO = cast("Any", field_info_pb2.field_info)  # its published stub is no key of extensions
 
 PACKAGE = "tocsin.api."
 MAX_REQUEST_BYTES = 256 * 1024
@@ -79,6 +86,7 @@ class MethodPolicy:
         side_effect_free: marked NO_SIDE_EFFECTS.
         max_request_bytes: most bytes of a request from outside, as it is sent; of each message, when requests stream.
         path_only: over HTTP, a body and a query are ignored.
+        identity: the field of its request that makes a repeated call the same one; None when it has none.
         comment: the leading comment in the contract; empty when there is none.
     """
 
@@ -103,6 +111,7 @@ class MethodPolicy:
     side_effect_free: bool
     max_request_bytes: int
     path_only: bool
+    identity: Identity | None
     comment: str
 
     @property
@@ -174,6 +183,7 @@ def read(files: descriptor_pb2.FileDescriptorSet, *, package: str = PACKAGE) -> 
         PolicyError: a value makes no sense.
     """
     found: dict[str, MethodPolicy] = {}
+    messages = {f".{file.package}.{message.name}": message for file in files.file for message in file.message_type}
     for file in files.file:
         if not f"{file.package}.".startswith(package):
             continue
@@ -181,13 +191,17 @@ def read(files: descriptor_pb2.FileDescriptorSet, *, package: str = PACKAGE) -> 
         for number, service in enumerate(file.service):
             for index, method in enumerate(service.method):
                 # 6 is FileDescriptorProto.service, 2 is ServiceDescriptorProto.method.
-                policy = _method_policy(file.package, service, method, comments.get((6, number, 2, index), ""))
+                policy = _method_policy(file.package, service, method, comments.get((6, number, 2, index), ""), messages)
                 found[policy.path] = policy
     return MappingProxyType(found)
 
 
 def _method_policy(
-    package: str, service: descriptor_pb2.ServiceDescriptorProto, method: descriptor_pb2.MethodDescriptorProto, comment: str
+    package: str,
+    service: descriptor_pb2.ServiceDescriptorProto,
+    method: descriptor_pb2.MethodDescriptorProto,
+    comment: str,
+    messages: Messages,
 ) -> MethodPolicy:
     options = _merged(service, method)
     level = method.options.idempotency_level
@@ -215,8 +229,28 @@ def _method_policy(
         side_effect_free=level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
         max_request_bytes=options.max_request_bytes or MAX_REQUEST_BYTES,
         path_only=options.path_only,
+        identity=_identity(path, options.identity, method.input_type, messages),
         comment=comment,
     )
+
+
+def _identity(path: str, declared: str, request: str, messages: Messages) -> Identity | None:
+    """The field that the policy names, or the one that is an identity by its format (AIP-4235)."""
+    if not declared:
+        fields = messages[request].field if request in messages else ()
+        made = [field for field in fields if field.options.Extensions[_FIELD_INFO].format == field_info_pb2.FieldInfo.UUID4]
+        return Identity((made[0].name,), (made[0].number,)) if made else None
+    numbers: list[int] = []
+    kind, field = request, None
+    for name in declared.split("."):
+        field = next((one for one in messages[kind].field if one.name == name), None) if kind in messages else None
+        if field is None:
+            raise PolicyError([f"{path}: policy.identity: there is no field {declared!r}"])
+        numbers.append(field.number)
+        kind = field.type_name
+    if field is None or field.type != field.TYPE_STRING or field.label == field.LABEL_REPEATED:
+        raise PolicyError([f"{path}: policy.identity: {declared!r} is no text"])
+    return Identity(tuple(declared.split(".")), tuple(numbers))
 
 
 _KINDS = {

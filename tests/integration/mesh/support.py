@@ -41,6 +41,8 @@ service {
   options { [tocsin.api.mesh.v1.defaults] { timeout { seconds: 2 } rate_class: "read" scope: "echo:read" } }
   method { name: "Say" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
            options { idempotency_level: IDEMPOTENT } }
+  method { name: "Make" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
+           options { idempotency_level: IDEMPOTENT [tocsin.api.mesh.v1.policy] { public: true identity: "inner_note.text" } } }
   method { name: "Put" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note" }
   method { name: "Weigh" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
            options { [tocsin.api.mesh.v1.policy] { rate_class: "compute" } } }
@@ -88,6 +90,7 @@ class EchoStub:
     def __init__(self, channel: Any) -> None:
         args = {"request_serializer": Note.SerializeToString, "response_deserializer": Note.FromString, "_registered_method": True}
         self.Say = channel.unary_unary(path("Say"), **args)
+        self.Make = channel.unary_unary(path("Make"), **args)
         self.Put = channel.unary_unary(path("Put"), **args)
         self.Weigh = channel.unary_unary(path("Weigh"), **args)
         self.Greet = channel.unary_unary(path("Greet"), **args)
@@ -110,7 +113,7 @@ class Echo:
         self.calls += 1
         return request if self.unary is None else await self.unary(request, context)
 
-    Say = Put = Weigh = Greet = Inside = Hop = Look = _answer
+    Say = Make = Put = Weigh = Greet = Inside = Hop = Look = _answer
 
     async def Watch(self, request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
         """Counts up to the request's number; what a test gives to ``unary`` runs before each message."""
@@ -146,7 +149,7 @@ def add_echo(servicer: Any, server: grpc.aio.Server) -> None:
         "Collect": grpc.stream_unary_rpc_method_handler,
         "Chat": grpc.stream_stream_rpc_method_handler,
     }
-    names = ("Say", "Put", "Weigh", "Greet", "Inside", "Look", "Watch", "Glance", "Collect", "Chat")
+    names = ("Say", "Make", "Put", "Weigh", "Greet", "Inside", "Look", "Watch", "Glance", "Collect", "Chat")
     handlers = {name: kinds.get(name, grpc.unary_unary_rpc_method_handler)(getattr(servicer, name), **args) for name in names}
     server.add_registered_method_handlers("tocsin.test.v1.EchoService", handlers)
 

@@ -1,6 +1,7 @@
 """Retries, breakers, replicas, restarts: what a caller does not notice."""
 
 import asyncio
+import uuid
 from collections import Counter
 from typing import Any
 
@@ -51,6 +52,31 @@ async def test_a_call_that_is_not_idempotent_is_made_once(rig: Rig) -> None:
     with acting_as(rig.token()), pytest.raises(Unavailable):
         await rig.stub().Put(Note())
     assert servicer.calls == 1
+
+
+@pytest.mark.parametrize("raw", [False, True], ids=["message", "bytes"])
+@pytest.mark.parametrize("given", ["", "mine"])
+async def test_every_attempt_has_the_same_identity(rig: Rig, given: str, raw: bool) -> None:
+    """A call without one gets it before the first attempt, so that a far end that did it, and could not say so, does it once."""
+    seen: list[str] = []
+
+    async def answer(request: Any, _: Any) -> Any:
+        seen.append(request.inner_note.text)
+        if len(seen) < 3:
+            raise Unavailable("done, but who knows")
+        return request
+
+    await rig.serve(Echo(answer))
+    request = Note(text="a", inner_note=Note(number=7, text=given))
+    if raw:
+        call = rig.mesh().channel("echo_svc").unary_unary(path("Make"))
+        reply = Note.FromString(await call(request.SerializeToString()))
+    else:
+        reply = await rig.stub().Make(request)
+    assert len(seen) == 3
+    assert len(set(seen)) == 1
+    assert seen[0] == given if given else uuid.UUID(seen[0]).version == 4
+    assert (reply.text, reply.inner_note.number, request.inner_note.text) == ("a", 7, given)
 
 
 async def test_retries_stay_inside_the_deadline(rig: Rig) -> None:

@@ -68,6 +68,9 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
         deadline = method.deadline(timeout)
         headers = method.headers(metadata)
         trace = method.trace()
+        identity = method.policy.identity
+        if identity is not None:
+            request = identity.ensured(request)
         ways, tried = self._ways, set[str]()
 
         async def attempt() -> Any:

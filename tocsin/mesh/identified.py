@@ -1,0 +1,116 @@
+"""The field that makes a repeated call the same one, such as ``request_id``: filled in before the first attempt, so that a retry is none.
+
+A connection may be lost after the far end has committed. Without an identity the next attempt would do it all once more.
+"""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+Request = TypeVar("Request", bound=Message | bytes)
+
+_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Where a request says which call it is.
+
+    Attributes:
+        names: the path of the field, ("event", "id").
+        numbers: the same in field numbers.
+    """
+
+    names: tuple[str, ...]
+    numbers: tuple[int, ...]
+
+    def ensured(self, request: Request) -> Request:
+        """The request, with a new identity (a UUID) if it has none; a message that is the caller's is not changed.
+
+        Args:
+            request: a message, or its wire bytes.
+        """
+        if isinstance(request, bytes):
+            return request if _says(request, self.numbers) else request + _encoded(self.numbers, str(uuid.uuid4()))
+        if _last(request, self.names[:-1], self.names[-1])[1]:
+            return request
+        copy = type(request)()
+        copy.CopyFrom(request)
+        target, _ = _last(copy, self.names[:-1], self.names[-1])
+        setattr(target, self.names[-1], str(uuid.uuid4()))
+        return copy
+
+
+def _last(message: Any, way: tuple[str, ...], name: str) -> tuple[Any, str]:
+    """The message that has the field, and the field's value."""
+    for step in way:
+        message = getattr(message, step)
+    return message, getattr(message, name)
+
+
+def _says(raw: bytes, numbers: tuple[int, ...]) -> bool:
+    """Whether the field is set in a serialised message; what cannot be read is left for the far end to refuse."""
+    try:
+        found = [value for number, value in _fields(raw) if number == numbers[0]]
+    except ValueError:
+        return True
+    if len(numbers) == 1:
+        return bool(found and found[-1])  # of several values the last one counts
+    return any(_says(value, numbers[1:]) for value in found)  # parts of a message are merged
+
+
+def _fields(raw: bytes) -> Iterator[tuple[int, bytes]]:
+    """The fields that have a length, in order (https://protobuf.dev/programming-guides/encoding/).
+
+    Raises:
+        ValueError: these are no fields.
+    """
+    at = 0
+    while at < len(raw):
+        tag, at = _varint(raw, at)
+        kind = tag & 7
+        if kind == _LENGTH:
+            length, at = _varint(raw, at)
+            if at + length > len(raw):
+                raise ValueError("the message is cut off")
+            yield tag >> 3, raw[at : at + length]
+            at += length
+        elif kind == _VARINT:
+            _, at = _varint(raw, at)
+        elif kind in (_FIXED64, _FIXED32):
+            at += 8 if kind == _FIXED64 else 4
+        else:
+            raise ValueError("an unknown kind of field")
+
+
+def _varint(raw: bytes, at: int) -> tuple[int, int]:
+    """A number, and where it ends."""
+    value = shift = 0
+    while True:
+        if at >= len(raw) or shift > 63:
+            raise ValueError("the message is cut off")
+        byte = raw[at]
+        value |= (byte & 0x7F) << shift
+        at += 1
+        if byte < 0x80:
+            return value, at
+        shift += 7
+
+
+def _encoded(numbers: tuple[int, ...], text: str) -> bytes:
+    """The field alone; behind a message it is merged into it."""
+    part = text.encode()
+    for number in reversed(numbers):
+        part = _number(number << 3 | _LENGTH) + _number(len(part)) + part
+    return part
+
+
+def _number(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*out, value))
