@@ -50,6 +50,10 @@ class TaskQueue(Protocol):
         """
         ...
 
+    async def find_task(self, *, request_id: str) -> Task | None:
+        """The task that a request has made before; None when it has made none."""
+        ...
+
     async def list_tasks(self, *, page_size: int, page_token: str) -> tuple[Sequence[Task], str]:
         """A page of tasks, the newest first, and the token of the next page."""
         ...

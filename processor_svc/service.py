@@ -5,9 +5,12 @@ from collections.abc import Mapping, Sequence
 from processor_svc.domain import HandlerNotFound, Json, Record, Task, TaskAction
 from processor_svc.ports import RecordStore, TaskChecks, TaskQueue
 from tocsin.clock import Clock
-from tocsin.errors import FieldViolation, InvalidInput
+from tocsin.errors import AlreadyExists, FailedPrecondition, FieldViolation, InvalidInput, NotFound, ResourceExhausted
 
 DEFAULT_RECORD_HANDLER = "uppercase"
+
+_JUDGED = (InvalidInput, NotFound, AlreadyExists, FailedPrecondition, ResourceExhausted)
+"""What may be said of a request; one that is known has been answered, and is not judged once more."""
 
 
 class TaskService:
@@ -24,13 +27,27 @@ class TaskService:
             HandlerNotFound: there is no such handler.
             InvalidInput: the input does not fit the handler.
         """
-        problems = await self._checks.check(TaskAction(handler=handler, input=arguments))
+        try:
+            await self._check(TaskAction(handler=handler, input=arguments))
+            return await self._queue.enqueue(handler=handler, arguments=arguments, request_id=request_id)
+        except _JUDGED:
+            known = await self.requested(handler=handler, request_id=request_id)
+            if known is None or known.input != arguments:
+                raise
+            return known
+
+    async def _check(self, action: TaskAction) -> None:
+        problems = await self._checks.check(action)
         unknown = [problem for problem in problems if problem.field == "handler"]
         refused = unknown or [problem for problem in problems if not problem.tentative]
         if refused:
             words = "; ".join(f"{problem.field}: {problem.reason}" for problem in refused)
             raise (HandlerNotFound if unknown else InvalidInput)(words, violations=[FieldViolation(*problem[:2]) for problem in refused])
-        return await self._queue.enqueue(handler=handler, arguments=arguments, request_id=request_id)
+
+    async def requested(self, *, handler: str, request_id: str) -> Task | None:
+        """The task of a handler that a request has made before, whatever would be said of that request now."""
+        known = await self._queue.find_task(request_id=request_id) if request_id else None
+        return known if known is not None and known.handler == handler else None
 
     async def get(self, *, task_id: str) -> Task:
         """Reads a task.
@@ -84,5 +101,12 @@ class RecordService:
             RecordNotFound: the tenant has none under ``key``.
             HandlerNotFound: there is no such handler.
         """
-        record = await self._store.get_record(tenant=tenant, key=key)
-        return await self._tasks.submit(handler=handler or DEFAULT_RECORD_HANDLER, arguments={"text": record.value}, request_id=request_id)
+        chosen = handler or DEFAULT_RECORD_HANDLER
+        try:
+            record = await self._store.get_record(tenant=tenant, key=key)
+            return await self._tasks.submit(handler=chosen, arguments={"text": record.value}, request_id=request_id)
+        except _JUDGED:  # the record may be another one now, or none
+            known = await self._tasks.requested(handler=chosen, request_id=request_id)
+            if known is None:
+                raise
+            return known

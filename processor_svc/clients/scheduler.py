@@ -43,6 +43,14 @@ class SchedulerQueue:
             raise TaskNotFound from None
         return _to_task(enqueued.firing, enqueued.action)
 
+    async def find_task(self, *, request_id: str) -> Task | None:
+        """The task that a request has made before; None when it has made none."""
+        try:
+            enqueued = await self._dispatch.GetEnqueued(dispatch_service_pb2.GetEnqueuedRequest(request_id=request_id))
+        except NotFound:
+            return None
+        return _to_task(enqueued.firing, enqueued.action)
+
     async def list_tasks(self, *, page_size: int, page_token: str) -> tuple[Sequence[Task], str]:
         """A page of tasks, the newest first, and the token of the next page."""
         request = dispatch_service_pb2.ListEnqueuedRequest(page_size=page_size, page_token=page_token)

@@ -1,9 +1,9 @@
 """AlarmService."""
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
@@ -18,14 +18,19 @@ from scheduler_svc.handlers.masks import effective_mask, merged
 from scheduler_svc.handlers.previews import previewed, validated
 from scheduler_svc.handlers.times import micros_of, set_instant
 from scheduler_svc.service import Alarms, Backfills, Draft, Firings, Previews
+from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.checks import ActionChecks
 from tocsin.addresses import normal_address
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2, alarm_service_pb2_grpc, firing_service_pb2
+from tocsin.errors import AlreadyExists, FailedPrecondition, InvalidInput, NotFound, OutOfRange, ResourceExhausted
 from tocsin.listing import parse_filter
 from tocsin.mesh.validation import RequestValidator
 from tocsin.pages import Listing, list_page
 
 Context = grpc.aio.ServicerContext[Any, Any]
+
+_JUDGED: Final = (InvalidInput, OutOfRange, FailedPrecondition, NotFound, AlreadyExists, ResourceExhausted)
+"""What may be said of a request: by its form, by the clock, by the state, by limits."""
 
 
 class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
@@ -52,17 +57,29 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
 
     async def CreateAlarm(self, request: alarm_service_pb2.CreateAlarmRequest, context: Context) -> alarm_pb2.Alarm:
         """Makes an alarm."""
-        alarm = await self._alarms.create(
-            caller(), draft_of(request.alarm), request_id=request.request_id, digest=_digest(request, "CreateAlarm")
-        )
-        return alarm_message(alarm)
+        return await self._created(request, caller(), lambda: draft_of(request.alarm), "CreateAlarm")
 
     async def CreateSimpleAlarm(self, request: alarm_service_pb2.CreateSimpleAlarmRequest, context: Context) -> alarm_pb2.Alarm:
         """Makes an alarm from the short form."""
         who = caller()
-        draft = _simple(request, who.time_zone)
-        alarm = await self._alarms.create(who, draft, request_id=request.request_id, digest=_digest(request, "CreateSimpleAlarm"))
-        return alarm_message(alarm)
+        return await self._created(request, who, lambda: _simple(request, who.time_zone), "CreateSimpleAlarm")
+
+    async def _created(
+        self,
+        request: alarm_service_pb2.CreateAlarmRequest | alarm_service_pb2.CreateSimpleAlarmRequest,
+        who: Caller,
+        draft: Callable[[], Draft],
+        method: str,
+    ) -> alarm_pb2.Alarm:
+        """The alarm that the request makes, or has made: a request that is known is not judged once more, by a later clock say."""
+        digest, shown = _digest(request, method), _Shown()
+        try:
+            return shown.of(await self._alarms.create(who, draft(), request_id=request.request_id, digest=digest, check=shown.check))
+        except _JUDGED:
+            known = await self._alarms.requested(who, request_id=request.request_id, digest=digest)
+            if known is None:
+                raise
+            return alarm_message(known)
 
     async def GetAlarm(self, request: alarm_service_pb2.GetAlarmRequest, context: Context) -> alarm_pb2.Alarm:
         """Reads one alarm."""
@@ -92,7 +109,8 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
             self._validator.check(whole)
             return draft_of(whole)
 
-        return alarm_message(await self._alarms.update(caller(), alarm_id(given.name), etag=given.etag, merge=merge))
+        changed = await self._alarms.update(caller(), alarm_id(given.name), etag=given.etag, merge=merge, check=_Shown().check)
+        return alarm_message(changed)
 
     async def DeleteAlarm(self, request: alarm_service_pb2.DeleteAlarmRequest, context: Context) -> Empty:
         """Removes an alarm."""
@@ -149,6 +167,21 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
         async with aclosing(self._bulk.export_alarms(request)) as answers:
             async for answer in answers:
                 yield answer
+
+
+class _Shown:
+    """The answer, made before the commit: what cannot be shown must not be stored."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, alarm_pb2.Alarm] = {}
+
+    def check(self, alarm: domain.Alarm) -> None:
+        """Makes the answer for an alarm that is to be stored."""
+        self._made[alarm.id] = alarm_message(alarm)
+
+    def of(self, alarm: domain.Alarm) -> alarm_pb2.Alarm:
+        """The answer for the alarm that is stored, which an earlier request may have made."""
+        return self._made.get(alarm.id) or alarm_message(alarm)
 
 
 def _digest(request: Message, method: str) -> str:

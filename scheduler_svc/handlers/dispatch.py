@@ -111,7 +111,12 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
 
     async def GetEnqueued(self, request: dispatch_service_pb2.GetEnqueuedRequest, context: Context) -> dispatch_service_pb2.EnqueuedFiring:
         """Reads an enqueued firing."""
-        return _enqueued(await self._firings.get_enqueued(caller(), firing_id(request.name)))
+        if not request.request_id:
+            return _enqueued(await self._firings.get_enqueued(caller(), firing_id(request.name)))
+        known = await self._firings.requested(caller(), "", request_id=request.request_id)
+        if known is None:
+            raise domain.FiringNotFound
+        return _enqueued(known)
 
     async def ListEnqueued(
         self, request: dispatch_service_pb2.ListEnqueuedRequest, context: Context

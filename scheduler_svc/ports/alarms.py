@@ -34,6 +34,15 @@ class AlarmStore(Protocol):
         """Stores the alarms in one transaction; a repeated request gets the alarm that the first one made."""
         ...
 
+    async def requested(self, tenant: str, request_id: str, *, digest: str) -> Alarm | None:
+        """The alarm that a request has made before; None when it has made none.
+
+        Raises:
+            RequestIdReused: the request_id was used for something else.
+            RequestedAlarmDeleted: the alarm is gone.
+        """
+        ...
+
     async def get(self, tenant: str, alarm_id: str) -> Alarm:
         """The alarm.
 

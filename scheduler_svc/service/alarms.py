@@ -49,6 +49,14 @@ class Place(Protocol):
         ...
 
 
+Check = Callable[[Alarm], None]
+"""Refuses an alarm by an error."""
+
+
+def _unchecked(alarm: Alarm) -> None:
+    del alarm
+
+
 class Alarms:
     """Alarms of the caller's tenant."""
 
@@ -79,8 +87,15 @@ class Alarms:
         self._hints = hints
         self._clock = clock
 
-    async def create(self, caller: Caller, draft: Draft, *, request_id: str = "", digest: str = "") -> Alarm:
+    async def create(self, caller: Caller, draft: Draft, *, request_id: str = "", digest: str = "", check: Check = _unchecked) -> Alarm:
         """Makes an alarm; it is committed when this returns.
+
+        Args:
+            caller: whose it is.
+            draft: what it is.
+            request_id: of the request; the same one makes one alarm.
+            digest: tells requests of one request_id apart.
+            check: may refuse it before it is committed.
 
         Raises:
             InvalidInput: the trigger is not valid, or means nothing that is still to come; or the action cannot do what it shall.
@@ -89,10 +104,20 @@ class Alarms:
         now = self._clock.micros()
         alarm = drawn(caller, draft, now=now, identity=new_id(now), place=await self._place(caller, draft))
         warnings = await self._checks.require(caller.tenant, draft.action)
+        check(replace(alarm, warnings=warnings) if warnings else alarm)
         made = await self._create(NewAlarm(alarm=alarm, request_id=request_id, digest=digest if request_id else ""))
         if made.id == alarm.id:
             await self._hints.scheduled(made)
         return replace(made, warnings=warnings) if warnings else made
+
+    async def requested(self, caller: Caller, *, request_id: str, digest: str) -> Alarm | None:
+        """The alarm that a request has made before, whatever would be said of that request now; None when it has made none.
+
+        Raises:
+            RequestIdReused: the request_id was used for something else.
+            RequestedAlarmDeleted: the alarm is gone.
+        """
+        return await self._store.requested(caller.tenant, request_id, digest=digest) if request_id else None
 
     async def get(self, caller: Caller, alarm_id: str) -> Alarm:
         """The alarm.
@@ -106,7 +131,9 @@ class Alarms:
         """The newest alarms that meet all conditions, with ids below ``before``."""
         return await self._store.page(caller.tenant, conditions=conditions, before=before, size=size)
 
-    async def update(self, caller: Caller, alarm_id: str, *, etag: str, merge: Callable[[Alarm], Draft]) -> Alarm:
+    async def update(
+        self, caller: Caller, alarm_id: str, *, etag: str, merge: Callable[[Alarm], Draft], check: Check = _unchecked
+    ) -> Alarm:
         """Changes an alarm to what ``merge`` makes of it. A new trigger begins anew; the same one goes on as it was.
 
         Raises:
@@ -123,6 +150,7 @@ class Alarms:
             warnings = () if same else await self._checks.require(caller.tenant, draft.action)
             place = await self._place(caller, draft)
             changed, reschedule = revised(caller, stored, draft, now=self._clock.micros(), place=place)
+            check(changed)
             after = await self._store.update(changed, reschedule=reschedule)
             if after is not None:
                 await self._hints.scheduled(after)

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from scheduler_svc.domain import (
     OPEN,
     Action,
+    AlarmNotFound,
     Firing,
     FiringNotDead,
     FiringNotFound,
@@ -96,10 +97,25 @@ class Firings:
             AlarmNotFound: the tenant has none of that id.
             Unavailable: this replica owns no shard now.
         """
-        alarm = await self._alarms.get(caller.tenant, alarm_id)
+        try:
+            alarm = await self._alarms.get(caller.tenant, alarm_id)
+        except AlarmNotFound:
+            known = await self.requested(caller, alarm_id, request_id=request_id)
+            if known is None:
+                raise
+            return known
         retry = "" if alarm.retry is None else alarm.retry.encode()
         firing = self._due_now(caller, alarm.id, request_id, Origin.MANUAL, alarm.action, alarm.priority, retry)
         return await self._let_go(firing)
+
+    async def requested(self, caller: Caller, alarm_id: str, *, request_id: str) -> Firing | None:
+        """The firing that a request has made before, of an alarm or, without one, ad hoc; None when it has made none."""
+        if not request_id:
+            return None
+        try:
+            return await self._ledger.get(caller.tenant, requested_firing_id(caller.tenant, alarm_id, request_id))
+        except FiringNotFound:
+            return None
 
     async def enqueue(self, caller: Caller, action: Action, *, priority: Priority, retry: RetryPolicy | None, request_id: str) -> Firing:
         """Makes a firing of no alarm that is due now; the same request makes one.

@@ -85,6 +85,20 @@ class SqlAlarmStore:
         found = await _FIND_REQUESTS.pairs(connection, first)
         return {(tenant, request_id): (digest, alarm) for tenant, request_id, digest, alarm in found}
 
+    async def requested(self, tenant: str, request_id: str, *, digest: str) -> Alarm | None:
+        """See `scheduler_svc.ports.AlarmStore`."""
+        async with self._database.read() as connection:
+            found = await _FIND_REQUESTS.pairs(connection, [(tenant, request_id)])
+            if not found:
+                return None
+            _, _, known, alarm_id = found[0]
+            if known != digest:
+                raise RequestIdReused
+            stored = await _by_ids(connection, [alarm_id])
+        if not stored:
+            raise RequestedAlarmDeleted
+        return stored[0]
+
     async def get(self, tenant: str, alarm_id: str) -> Alarm:
         """See `scheduler_svc.ports.AlarmStore`."""
         async with self._database.read() as connection:
