@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,13 @@ class SecondGateway:
 
     async def start(self) -> None:
         """Returns once it listens."""
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tocsin.cli", "serve", "gateway"], env=self._env, stdout=log, stderr=log
-            )
+        self._spawn()
         await eventually(lambda: accepts(self.port), seconds=60, what="the second gateway")
+
+    def _spawn(self) -> None:
+        line = [sys.executable, "-m", "tocsin.cli", "serve", "gateway"]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(line, env=self._env, stdout=log, stderr=log)
 
     def kill(self) -> None:
         """Ends it by SIGKILL."""
@@ -56,7 +58,7 @@ class SecondGateway:
 
 
 @asynccontextmanager
-async def second_gateway(stack: RunningStack) -> AsyncIterator[SecondGateway]:
+async def second_gateway(stack: RunningStack) -> AsyncGenerator[SecondGateway]:
     """One that runs while the context lasts."""
     gateway = SecondGateway(stack)
     await gateway.start()

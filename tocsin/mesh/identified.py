@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
-Request = TypeVar("Request", bound=Message | bytes)
+Request = TypeVar("Request", Message, bytes)
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 

@@ -1,6 +1,7 @@
 """A processor between a real scheduler and a real mailer, all in this process, over mTLS."""
 
 import asyncio
+import uuid
 from contextlib import suppress
 
 import pytest
@@ -132,3 +133,24 @@ async def test_records_go_by_tenant_and_page(neighbours: Neighbours) -> None:
             await records.ListRecords(record_service_pb2.ListRecordsRequest(page_token=first.next_page_token))
         with pytest.raises(NotFound):
             await records.RunRecord(record_service_pb2.RunRecordRequest(key="k0"))
+
+
+async def test_a_known_request_is_answered_whatever_became_of_its_record(neighbours: Neighbours) -> None:
+    """Run on a record that is another one, or gone, when the request comes again: the task of the first time, and no second one."""
+    await neighbours.start("scheduler_svc", "processor_svc")
+    records = neighbours.stub(record_service_pb2_grpc.RecordServiceStub, "processor_svc")
+    tasks = neighbours.stub(task_service_pb2_grpc.TaskServiceStub, "processor_svc")
+    again = {"request_id": str(uuid.uuid4())}
+    with acting_as(neighbours.mint.mint(tenant="t1", scopes=SCOPES)):
+        await records.SetRecord(record_service_pb2.SetRecordRequest(key="k", value="one"))
+        first = await records.RunRecord(record_service_pb2.RunRecordRequest(key="k", **again))
+        await records.SetRecord(record_service_pb2.SetRecordRequest(key="k", value="two"))
+        second = await records.RunRecord(record_service_pb2.RunRecordRequest(key="k", **again))
+        await records.DeleteRecord(record_service_pb2.DeleteRecordRequest(key="k"))
+        third = await records.RunRecord(record_service_pb2.RunRecordRequest(key="k", **again))
+        assert first.task == second.task == third.task
+        with pytest.raises(NotFound):
+            await records.RunRecord(record_service_pb2.RunRecordRequest(key="k", request_id=str(uuid.uuid4())))
+        with pytest.raises(TocsinError):
+            await records.RunRecord(record_service_pb2.RunRecordRequest(key="k", handler="noop", **again))
+        assert len((await tasks.ListTasks(task_service_pb2.ListTasksRequest())).tasks) == 1
