@@ -14,6 +14,7 @@ from tocsin.database import DatabaseUnavailable
 from tocsin.errors import InvalidInput, NotFound
 from tocsin.mesh.tokens import Principal
 from tocsin.testing.waiting import eventually
+from tocsin.values import MAX_LEVELS
 
 
 @pytest.fixture
@@ -190,9 +191,9 @@ def ahead() -> bytes:  # noqa: D103  likewise
     ("path", "said", "field"),
     [
         (EVENT, lambda: event(topic="no spaces, please"), "topic"),
-        (EVENT, lambda: event(data={"a": "x" * 20_000}), "event.data"),
-        (EVENT, lambda: event(data={f"k{number}": 1 for number in range(4000)}), "event.data"),
-        (EVENT, lambda: event(data=nested(20)), "event.data"),
+        (EVENT, lambda: event(data={"a": "x" * 70_000}), "event.data"),
+        (EVENT, lambda: event(data={f"k{number}": 1 for number in range(9000)}), "event.data"),
+        (EVENT, lambda: event(data=nested(MAX_LEVELS)), "event.data"),
         (READING, ahead, "reading.time"),
         (READING, lambda: pb.RecordReadingRequest(reading=pb.Reading(metric="m", value=float("nan"))).SerializeToString(), "value"),
         (PING, lambda: pb.PingRequest(key="?").SerializeToString(), "key"),
