@@ -74,8 +74,6 @@ def _fields(raw: bytes) -> Iterator[tuple[int, bytes]]:
         kind = tag & 7
         if kind == _LENGTH:
             length, at = _varint(raw, at)
-            if at + length > len(raw):
-                raise ValueError("the message is cut off")
             yield tag >> 3, raw[at : at + length]
             at += length
         elif kind == _VARINT:
@@ -84,6 +82,8 @@ def _fields(raw: bytes) -> Iterator[tuple[int, bytes]]:
             at += 8 if kind == _FIXED64 else 4
         else:
             raise ValueError("an unknown kind of field")
+        if at > len(raw):
+            raise ValueError("the message is cut off")
 
 
 def _varint(raw: bytes, at: int) -> tuple[int, int]:
