@@ -110,6 +110,10 @@ class DeliveryQueue(Protocol):
         """Ends a delivery as ``state``, one of `FINAL`, whatever its row holds."""
         ...
 
+    async def retry(self, query: DeliveryQuery, *, now: int, limit: int) -> list[str]:
+        """Lets deliveries be attempted again that are DEAD or OUTCOME_UNKNOWN and match, the oldest first; returns their ids."""
+        ...
+
     async def renew(self, *, owner: str, ids: Sequence[str], until: int) -> None:
         """Prolongs the claims of ``owner`` that still stand."""
         ...

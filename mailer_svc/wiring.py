@@ -75,7 +75,13 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
         wake=sender.wake if sender else _nothing,
     )
     streams = DeliverStreams(accepting=accepting)
-    deliveries = Deliveries(reader=SqlDeliveryReader(database=database, order=store.order), hints=hints)
+    deliveries = Deliveries(
+        reader=SqlDeliveryReader(database=database, order=store.order),
+        queue=store.queue,
+        hints=hints,
+        clock=clock,
+        wake=sender.wake if sender else None,
+    )
     inbox = Inbox(reader=SqlInboxReader(database=database))
     retention = Retention(
         inbox=settings.inbox_retention_seconds,

@@ -182,6 +182,22 @@ class Client:
         """Says that the heartbeat of this key is alive."""
         return self.call("POST", f"/v1/pings/{segment(key)}", body={})
 
+    def list_deliveries(self, *, filter: str = "") -> Iterator[Resource]:  # noqa: A002 - the contract's own word (AIP-160)
+        """Deliveries, the newest first, without their timelines."""
+        return self.pages("/v1/deliveries", "deliveries", {"filter": filter})
+
+    def get_delivery(self, name: str) -> Resource:
+        """Reads ``deliveries/{id}`` with its timeline."""
+        return self.call("GET", resource_path(name, "deliveries"))
+
+    def retry_delivery(self, name: str) -> Resource:
+        """Sends a delivery again that is DEAD or whose outcome is unknown; another one is answered as it is."""
+        return self.call("POST", f"{resource_path(name, 'deliveries')}:retry", body={})
+
+    def retry_deliveries(self, *, filter: str = "", limit: int = 100) -> Resource:  # noqa: A002 - likewise
+        """Sends DEAD deliveries again that meet a filter (or ``state="OUTCOME_UNKNOWN"``); tells which, and whether more are left."""
+        return self.call("POST", "/v1/deliveries:retry", body={"filter": filter, "limit": limit})
+
     def list_messages(self) -> Iterator[Resource]:
         """The mails of the dev inbox, the newest first."""
         return self.pages("/v1/inbox/messages", "messages", {})

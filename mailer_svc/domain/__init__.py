@@ -12,6 +12,7 @@ from mailer_svc.domain.checks import (
     repaired_subject,
 )
 from mailer_svc.domain.errors import (
+    NO_PROVIDER,
     ContentTooLarge,
     DeliveryNotFound,
     MessageInvalid,
@@ -45,6 +46,7 @@ __all__ = [
     "FINAL",
     "MAX_BODY_BYTES",
     "MAX_SUBJECT_CHARS",
+    "NO_PROVIDER",
     "WAITING",
     "Ack",
     "Channel",

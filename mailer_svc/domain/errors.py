@@ -31,5 +31,8 @@ class ContentTooLarge(ResourceExhausted):
     """The content is larger than a message may be."""
 
 
+NO_PROVIDER = "No SMTP server is configured (TOCSIN_MAILER_SMTP_HOST); the inbox channel needs none"
+
+
 class NoProvider(FailedPrecondition):
     """No provider is configured for this channel."""

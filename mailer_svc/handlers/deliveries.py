@@ -1,6 +1,7 @@
 """DeliveryService."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -13,12 +14,15 @@ from mailer_svc.service import Deliveries
 from mailer_svc.service.queries import resume_token
 from tocsin.api.mailer.v1 import delivery_service_pb2 as pb
 from tocsin.api.mailer.v1 import delivery_service_pb2_grpc as rpc
+from tocsin.errors import InvalidInput
 from tocsin.listing import Condition, FieldKind, FilterField, parse_filter
 from tocsin.mesh.context import principal
 from tocsin.pages import Listing, Step, list_page
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
+_RETRIED = (State.DEAD.name, State.OUTCOME_UNKNOWN.name)
+_RETRIES = 100
 _FILTERS = {
     "firing": FilterField(),
     "alarm": FilterField(),
@@ -55,6 +59,28 @@ class DeliveryHandlers(rpc.DeliveryServiceServicer):
         listing = Listing(f"deliveries {tenant} {request.filter}", (int, str))
         deliveries, token = await list_page(request, listing, read=read, show=_delivery, place=lambda item: (item.created, item.id))
         return pb.ListDeliveriesResponse(deliveries=deliveries, next_page_token=token)
+
+    async def RetryDelivery(self, request: pb.RetryDeliveryRequest, context: Context) -> pb.Delivery:
+        """Sends a delivery again."""
+        tenant, identity = principal().tenant, request.name.removeprefix("deliveries/")
+        found = await self._deliveries.get(tenant=tenant, id=identity)
+        if found.state in (State.DEAD, State.OUTCOME_UNKNOWN):
+            await self._deliveries.retry(DeliveryQuery(tenant=tenant, equal=(("id", identity),)), limit=1)
+            found = await self._deliveries.get(tenant=tenant, id=identity)
+        return _delivery(found)
+
+    async def RetryDeliveries(self, request: pb.RetryDeliveriesRequest, context: Context) -> pb.RetryDeliveriesResponse:
+        """Sends deliveries again that meet a filter."""
+        conditions = parse_filter(request.filter, fields=_FILTERS)
+        states = [condition for condition in conditions if condition.field == "state"]
+        if any(condition.operator != "=" or condition.value not in _RETRIED for condition in states):
+            raise InvalidInput.at("filter", f"state must be {' or '.join(_RETRIED)}")
+        wanted = _query(principal().tenant, conditions)
+        if not states:
+            wanted = replace(wanted, equal=(*wanted.equal, ("state", int(State.DEAD))))
+        limit = request.limit or _RETRIES
+        ids = await self._deliveries.retry(wanted, limit=limit)
+        return pb.RetryDeliveriesResponse(deliveries=[f"deliveries/{identity}" for identity in ids], more=len(ids) == limit)
 
     async def WatchDeliveries(self, request: pb.WatchDeliveriesRequest, context: Context) -> AsyncIterator[pb.WatchDeliveriesResponse]:
         """Streams every change of a delivery."""

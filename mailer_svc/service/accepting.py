@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 from mailer_svc.domain import (
+    NO_PROVIDER,
     Ack,
     Channel,
     Content,
@@ -146,7 +147,7 @@ class Accepting:
         to = normal_address(item.to)
         channel = Channel(item.channel) if item.channel else self._default
         if channel is Channel.EMAIL and not self._email:
-            raise NoProvider("No SMTP server is configured (TOCSIN_MAILER_SMTP_HOST); the inbox channel needs none")
+            raise NoProvider(NO_PROVIDER)
         identity = delivery_id(tenant=item.tenant, firing=item.firing, channel=item.channel, address=to)
         return NewDelivery(
             id=identity,

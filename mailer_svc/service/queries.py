@@ -3,9 +3,10 @@
 import re
 from collections.abc import AsyncIterator, Callable
 
-from mailer_svc.domain import Delivery, DeliveryNotFound, InboxMessage, MessageNotFound
-from mailer_svc.ports import Change, DeliveryQuery, DeliveryReader, Hints, InboxReader, Position
+from mailer_svc.domain import NO_PROVIDER, Delivery, DeliveryNotFound, InboxMessage, MessageNotFound, NoProvider
+from mailer_svc.ports import Change, DeliveryQuery, DeliveryQueue, DeliveryReader, Hints, InboxReader, Position
 from mailer_svc.service.accepting import topic
+from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
 
 _TOKEN = re.compile(r"([0-9]{1,18})-([0-9]{1,10})")
@@ -15,9 +16,15 @@ _POLL_SECONDS = 1.0
 class Deliveries:
     """Deliveries of a tenant, for whoever asks."""
 
-    def __init__(self, *, reader: DeliveryReader, hints: Hints) -> None:
+    def __init__(
+        self, *, reader: DeliveryReader, queue: DeliveryQueue, hints: Hints, clock: Clock, wake: Callable[[], None] | None
+    ) -> None:
+        """Takes what it stands on; ``wake`` is called when something waits for a sender, None if there is no sender."""
         self._reader = reader
+        self._queue = queue
         self._hints = hints
+        self._clock = clock
+        self._wake = wake
 
     async def get(self, *, tenant: str, id: str) -> Delivery:  # noqa: A002 - the word of the contract
         """One delivery with its timeline.
@@ -29,6 +36,20 @@ class Deliveries:
         if delivery is None:
             raise DeliveryNotFound(f"There is no delivery deliveries/{id}")
         return delivery
+
+    async def retry(self, query: DeliveryQuery, *, limit: int) -> list[str]:
+        """Sends deliveries again that are DEAD or OUTCOME_UNKNOWN and match, ``limit`` at most; returns their ids.
+
+        Raises:
+            NoProvider: nothing can be sent.
+        """
+        if self._wake is None:
+            raise NoProvider(NO_PROVIDER)
+        ids = await self._queue.retry(query, now=self._clock.micros(), limit=limit)
+        if ids:
+            self._wake()
+            await self._hints.publish(topic(query.tenant))
+        return ids
 
     async def page(self, query: DeliveryQuery, *, before: tuple[int, str] | None, limit: int) -> list[Delivery]:
         """Deliveries, the newest first; those older than ``before`` (created, id)."""

@@ -11,6 +11,7 @@ from mailer_svc.store.tables import deliveries, events
 from tocsin.database import Database
 
 _COLUMNS = {
+    "id": deliveries.c.id,
     "firing": deliveries.c.firing,
     "alarm": deliveries.c.alarm,
     "state": deliveries.c.state,
@@ -41,9 +42,7 @@ class SqlDeliveryReader:
 
     async def page(self, query: DeliveryQuery, *, before: tuple[int, str] | None, limit: int) -> list[Delivery]:
         """Deliveries, the newest first, without timelines; those older than ``before`` (created, id)."""
-        conditions: list[Any] = [deliveries.c.tenant == query.tenant]
-        conditions += [_same(name, value) for name, value in query.equal]
-        conditions += [~_same(name, value) for name, value in query.unequal]
+        conditions = matching(query)
         if before is not None:
             conditions.append(tuple_(deliveries.c.created, deliveries.c.id) < tuple_(*before))
         statement = select(deliveries).where(and_(*conditions)).order_by(deliveries.c.created.desc(), deliveries.c.id.desc()).limit(limit)
@@ -73,6 +72,14 @@ class SqlDeliveryReader:
                 .limit(limit)
             )
             return [_change(row) for row in rows]
+
+
+def matching(query: DeliveryQuery) -> list[Any]:
+    """What a delivery has to meet, as SQL."""
+    conditions: list[Any] = [deliveries.c.tenant == query.tenant]
+    conditions += [_same(name, value) for name, value in query.equal]
+    conditions += [~_same(name, value) for name, value in query.unequal]
+    return conditions
 
 
 def _same(name: str, value: str | int) -> Any:

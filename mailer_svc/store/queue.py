@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, insert, literal, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import WAITING, Content, Job, Lane, State, printable
-from mailer_svc.ports import AWAY, Claim
+from mailer_svc.domain import WAITING, Channel, Content, Job, Lane, State, printable
+from mailer_svc.ports import AWAY, Claim, DeliveryQuery
 from mailer_svc.store.bulk import BulkInsert, Row
 from mailer_svc.store.changes import ChangeOrder
+from mailer_svc.store.deliveries import matching
 from mailer_svc.store.tables import contents, deliveries, events
 from tocsin.database import Database
 
@@ -33,6 +34,7 @@ _JOB = (
     deliveries.c.traceparent,
 )
 _VANISHED = "the sender stopped after the message was handed over and before the answer"
+_ASKED = "somebody asked for another attempt"
 _AGAIN = f"outcome unknown, sent again as its resend policy says: {_VANISHED}"
 
 
@@ -161,6 +163,30 @@ class SqlDeliveryQueue:
                 for number, row in enumerate(rows)
             ]
         await self._events.insert(connection, entries)
+
+    async def retry(self, query: DeliveryQuery, *, now: int, limit: int) -> list[str]:
+        """Lets deliveries that ended without success be attempted again, the oldest first; a claim that still stands loses its right."""
+        ended = deliveries.c.state.in_([int(State.DEAD), int(State.OUTCOME_UNKNOWN)])
+        wanted = (
+            select(deliveries.c.id, deliveries.c.tenant, deliveries.c.attempts)
+            .where(ended, deliveries.c.channel != Channel.INBOX.value, *matching(query))
+            .order_by(deliveries.c.created, deliveries.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        state = int(State.RETRYING)
+        again = {"state": state, "deferrals": 0, "next_attempt": now, "due": now, "since": now, "updated": now, "owner": ""}
+        async with self._database.transaction() as connection:
+            found = (await connection.execute(wanted)).all()
+            if found:
+                change = await self._order.begin(connection)
+                chosen = deliveries.c.id.in_([row.id for row in found])
+                await connection.execute(update(deliveries).where(chosen).values(again | {"epoch": deliveries.c.epoch + 1}))
+                rows = [
+                    (change, number, row.id, row.tenant, now, state, row.attempts, now, "", 0, _ASKED) for number, row in enumerate(found)
+                ]
+                await self._events.insert(connection, rows)
+        return [row.id for row in found]
 
     async def due_lanes(self, *, now: int, fresh: bool = False) -> list[Lane]:
         """The lanes in which something is due, the most urgent first; with ``fresh`` something that was never attempted."""

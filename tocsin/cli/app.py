@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tocsin.cli import deliveries
 from tocsin.cli.alarms import add, show
 from tocsin.cli.audit import audit, backfill
 from tocsin.cli.bench import bench
@@ -44,6 +45,11 @@ def make_app() -> typer.Typer:
     reading = typer.Typer(no_args_is_help=True, help="Record readings.", epilog=EXIT_CODES)
     reading.command("send", epilog=EXIT_CODES)(send_reading)
     app.add_typer(reading, name="reading", rich_help_panel="Use Tocsin")
+    delivery = typer.Typer(no_args_is_help=True, help="What became of mails.", epilog=EXIT_CODES)
+    delivery.command("list", epilog=EXIT_CODES)(deliveries.show_all)
+    delivery.command("show", epilog=EXIT_CODES)(deliveries.show)
+    delivery.command("retry", epilog=EXIT_CODES)(deliveries.retry)
+    app.add_typer(delivery, name="delivery", rich_help_panel="Use Tocsin")
     app.command("import", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(import_file)
     app.command("export", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(export_file)
     for command in (inbox, watch, run, ping, audit, forecast, stats, replans):

@@ -29,7 +29,7 @@ from tocsin.testing.smtp import SmtpSink
 from tocsin.testing.tokens import TokenMint
 from tocsin.testing.waiting import eventually
 
-SCOPES = ("deliveries:read", "inbox:read", "templates:read", "templates:write")
+SCOPES = ("deliveries:read", "deliveries:write", "inbox:read", "templates:read", "templates:write")
 State = delivery_service_pb2.Delivery.State
 
 

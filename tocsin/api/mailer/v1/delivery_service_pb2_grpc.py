@@ -50,6 +50,16 @@ class DeliveryServiceStub:
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ListDeliveriesRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ListDeliveriesResponse.FromString,
                 _registered_method=True)
+        self.RetryDelivery = channel.unary_unary(
+                '/tocsin.api.mailer.v1.DeliveryService/RetryDelivery',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.RetryDeliveryRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.Delivery.FromString,
+                _registered_method=True)
+        self.RetryDeliveries = channel.unary_unary(
+                '/tocsin.api.mailer.v1.DeliveryService/RetryDeliveries',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.RetryDeliveriesRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.RetryDeliveriesResponse.FromString,
+                _registered_method=True)
         self.WatchDeliveries = channel.unary_stream(
                 '/tocsin.api.mailer.v1.DeliveryService/WatchDeliveries',
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.WatchDeliveriesRequest.SerializeToString,
@@ -83,6 +93,20 @@ class DeliveryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetryDelivery(self, request, context):
+        """Sends a delivery again that is DEAD or whose outcome is unknown, with fresh time; one that is on its way or sent is answered as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryDeliveries(self, request, context):
+        """Sends deliveries again that meet a filter: DEAD ones, or with state="OUTCOME_UNKNOWN" those. The oldest come first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchDeliveries(self, request, context):
         """Streams every change of a delivery from now on, or from a resume token on.
         """
@@ -107,6 +131,16 @@ def add_DeliveryServiceServicer_to_server(servicer, server):
                     servicer.ListDeliveries,
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ListDeliveriesRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ListDeliveriesResponse.SerializeToString,
+            ),
+            'RetryDelivery': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryDelivery,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.RetryDeliveryRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.Delivery.SerializeToString,
+            ),
+            'RetryDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryDeliveries,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.RetryDeliveriesRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.RetryDeliveriesResponse.SerializeToString,
             ),
             'WatchDeliveries': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchDeliveries,
@@ -196,6 +230,60 @@ class DeliveryService:
             '/tocsin.api.mailer.v1.DeliveryService/ListDeliveries',
             tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ListDeliveriesRequest.SerializeToString,
             tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ListDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryDelivery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.DeliveryService/RetryDelivery',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.RetryDeliveryRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.Delivery.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.DeliveryService/RetryDeliveries',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.RetryDeliveriesRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.RetryDeliveriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,10 @@ class DeliveryServiceStub:
     """Reads one delivery with its timeline."""
     ListDeliveries: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.ListDeliveriesRequest, _delivery_service_pb2.ListDeliveriesResponse]
     """Lists deliveries, the newest first, without their timelines."""
+    RetryDelivery: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.RetryDeliveryRequest, _delivery_service_pb2.Delivery]
+    """Sends a delivery again that is DEAD or whose outcome is unknown, with fresh time; one that is on its way or sent is answered as it is."""
+    RetryDeliveries: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.RetryDeliveriesRequest, _delivery_service_pb2.RetryDeliveriesResponse]
+    """Sends deliveries again that meet a filter: DEAD ones, or with state="OUTCOME_UNKNOWN" those. The oldest come first."""
     WatchDeliveries: _grpc.UnaryStreamMultiCallable[_delivery_service_pb2.WatchDeliveriesRequest, _delivery_service_pb2.WatchDeliveriesResponse]
     """Streams every change of a delivery from now on, or from a resume token on."""
 
@@ -57,6 +61,10 @@ class DeliveryServiceAsyncStub(DeliveryServiceStub):
     """Reads one delivery with its timeline."""
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.ListDeliveriesRequest, _delivery_service_pb2.ListDeliveriesResponse]  # type: ignore[assignment]
     """Lists deliveries, the newest first, without their timelines."""
+    RetryDelivery: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.RetryDeliveryRequest, _delivery_service_pb2.Delivery]  # type: ignore[assignment]
+    """Sends a delivery again that is DEAD or whose outcome is unknown, with fresh time; one that is on its way or sent is answered as it is."""
+    RetryDeliveries: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.RetryDeliveriesRequest, _delivery_service_pb2.RetryDeliveriesResponse]  # type: ignore[assignment]
+    """Sends deliveries again that meet a filter: DEAD ones, or with state="OUTCOME_UNKNOWN" those. The oldest come first."""
     WatchDeliveries: _aio.UnaryStreamMultiCallable[_delivery_service_pb2.WatchDeliveriesRequest, _delivery_service_pb2.WatchDeliveriesResponse]  # type: ignore[assignment]
     """Streams every change of a delivery from now on, or from a resume token on."""
 
@@ -88,6 +96,22 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_service_pb2.ListDeliveriesResponse, _abc.Awaitable[_delivery_service_pb2.ListDeliveriesResponse]]:
         """Lists deliveries, the newest first, without their timelines."""
+
+    @_abc_1.abstractmethod
+    def RetryDelivery(
+        self,
+        request: _delivery_service_pb2.RetryDeliveryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_delivery_service_pb2.Delivery, _abc.Awaitable[_delivery_service_pb2.Delivery]]:
+        """Sends a delivery again that is DEAD or whose outcome is unknown, with fresh time; one that is on its way or sent is answered as it is."""
+
+    @_abc_1.abstractmethod
+    def RetryDeliveries(
+        self,
+        request: _delivery_service_pb2.RetryDeliveriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_delivery_service_pb2.RetryDeliveriesResponse, _abc.Awaitable[_delivery_service_pb2.RetryDeliveriesResponse]]:
+        """Sends deliveries again that meet a filter: DEAD ones, or with state="OUTCOME_UNKNOWN" those. The oldest come first."""
 
     @_abc_1.abstractmethod
     def WatchDeliveries(
