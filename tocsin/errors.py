@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 _LONGEST_TEXT = 1000
+_MOST_VIOLATIONS = 20
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -54,16 +55,16 @@ class TocsinError(Exception):
 
         Args:
             message: what happened, for a person; the class's docstring unless given.
-            violations: the fields that were refused.
+            violations: the fields that were refused; the first twenty are kept.
             retry_after: seconds after which a new attempt may succeed.
             metadata: facts for a program (google.rpc.ErrorInfo.metadata).
             reason: replaces the class's reason; used when an error arrives from another service.
         """
         self.message = sayable(message) if message else inspect.cleandoc(type(self).__doc__ or "").split("\n", 1)[0]
         super().__init__(self.message)
-        self.violations = tuple(FieldViolation(sayable(item.field), sayable(item.description)) for item in violations)
+        self.violations = tuple(FieldViolation(sayable(item.field), sayable(item.description)) for item in violations[:_MOST_VIOLATIONS])
         self.retry_after = retry_after
-        self.metadata = dict(metadata or {})
+        self.metadata = {key: sayable(value) for key, value in (metadata or {}).items()}
         self.error_reason = reason or type(self).reason
 
 

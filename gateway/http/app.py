@@ -122,6 +122,9 @@ class HttpApp:
             match = self._routes.match(exchange.method, exchange.path)
         except TocsinError as error:
             return None, error
+        except Exception as error:  # noqa: BLE001 - as in `_answer`, but there is no answer yet
+            _log.error("request cannot be read", exc_info=error)
+            return None, Internal()
         exchange.variables = dict(match.variables)
         return match.target, None
 
@@ -195,7 +198,11 @@ class HttpApp:
             # The head is out and says that all is well; only an aborted body can say that it is not.
             _log.error("answer cut off", error=error.message)
             return
-        found = problem(error, trace_id=trace_id)
+        try:
+            found = problem(error, trace_id=trace_id)
+        except Exception as broken:  # noqa: BLE001 - an error that cannot be shown is shown as one
+            _log.error("error cannot be shown", exc_info=broken)
+            found = problem(Internal(), trace_id=trace_id)
         await exchange.send(found.status, found.headers, found.body)
 
     def _record(self, exchange: Exchange, method: str, template: str, seconds: float) -> None:

@@ -10,8 +10,6 @@ from tocsin.errors import FieldViolation, InvalidInput
 from tocsin.mesh.values import ValueRules
 from tocsin.values import subscript
 
-_MOST_VIOLATIONS = 20
-
 
 class RequestInvalid(InvalidInput):
     """The request breaks a rule of the contract."""
@@ -39,12 +37,11 @@ class RequestValidator:
         """Returns if ``message`` keeps all rules of the contract.
 
         Raises:
-            RequestInvalid: names the fields that break one, the first twenty.
+            RequestInvalid: names the fields that break one.
         """
         found = self._validator.collect_violations(message)
         if found:
-            first_found = found[:_MOST_VIOLATIONS]
-            violations = [FieldViolation(json_path(item), item.proto.message or item.proto.rule_id) for item in first_found]
+            violations = [FieldViolation(json_path(item), item.proto.message or item.proto.rule_id) for item in found]
             first = violations[0]
             raise RequestInvalid(f"{first.field}: {first.description}" if first.field else first.description, violations=violations)
 
