@@ -1,6 +1,6 @@
 """What the use cases need from the outside, by intent."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -69,6 +69,14 @@ class Journal(Protocol):
 
         Raises:
             Unavailable: nothing of this batch is stored.
+        """
+        ...
+
+    async def known(self, ids: Collection[str]) -> set[str]:
+        """Those of the deliveries that are stored.
+
+        Raises:
+            Unavailable: nobody can know.
         """
         ...
 

@@ -3,7 +3,7 @@
 What is stored waits, so both link to that trace besides, as OpenTelemetry's conventions for messaging ask.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 
 from opentelemetry.trace import Span, SpanKind, StatusCode
@@ -29,6 +29,10 @@ class TracedJournal:
                     with _span(self._telemetry, f"store {delivery.channel.value}", SpanKind.CONSUMER, delivery.traceparent) as span:
                         span.set_attribute("tocsin.delivery", delivery.id)
         return fresh
+
+    async def known(self, ids: Collection[str]) -> set[str]:
+        """See `Journal.known`."""
+        return await self._journal.known(ids)
 
     async def hand_over(self, job: Job, provider: str) -> bool:
         """See `Journal.hand_over`."""

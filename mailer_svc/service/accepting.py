@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
+import structlog
+
 from mailer_svc.domain import (
     NO_PROVIDER,
     Ack,
@@ -27,7 +29,8 @@ from mailer_svc.domain import (
 from mailer_svc.ports import AWAY, Hints, Journal, Meter, Renderer
 from mailer_svc.service.templates import Templates
 from tocsin.addresses import normal_address
-from tocsin.errors import TocsinError
+from tocsin.errors import Internal, TocsinError
+from tocsin.halves import in_halves
 
 Known = Mapping[tuple[str, str], Template]
 
@@ -88,21 +91,20 @@ class Accepting:
         except AWAY as error:
             yield [self._refuse(item.key, error) for item in batch]
             return
-        acks: list[Ack] = []
-        good: list[NewDelivery] = []
+        good: list[tuple[int, NewDelivery]] = []
         slow: list[Submission] = []
+        refused: list[tuple[Submission, TocsinError]] = []
         for item in batch:
             try:
                 delivery = await self._prepare(item, known)
             except TocsinError as error:
-                acks.append(self._refuse(item.key, error))
+                refused.append((item, error))
                 continue
             if delivery is None:
                 slow.append(item)
             else:
-                good.append(delivery)
-                acks.append(Ack(key=item.key, delivery=delivery.id))
-        yield await self._store(good, acks) if good else acks
+                good.append((item.key, delivery))
+        yield [*await self._store(good), *await self._refusals(refused)]
         if slow:
             async for answer in self._accept_slow(slow, known):
                 yield answer
@@ -124,8 +126,8 @@ class Accepting:
             content = await self._renderer.render(item.tenant, template.uid, template.content, use)
             delivery = self._delivery(item, content, resend=template.resend)
         except TocsinError as error:
-            return [self._refuse(item.key, error)]
-        return await self._store([delivery], [Ack(key=item.key, delivery=delivery.id)])
+            return await self._refusals([(item, error)])
+        return await self._store([(item.key, delivery)])
 
     async def _known(self, batch: Sequence[Submission]) -> Known:
         used = {(item.tenant, item.content.code) for item in batch if isinstance(item.content, TemplateUse)}
@@ -163,12 +165,26 @@ class Accepting:
             traceparent=checked_traceparent(item.traceparent),
         )
 
-    async def _store(self, good: Sequence[NewDelivery], acks: list[Ack]) -> list[Ack]:
+    async def _store(self, good: Sequence[tuple[int, NewDelivery]]) -> list[Ack]:
+        """Stores deliveries, each with the key of its acknowledgement; one that cannot be stored is refused alone."""
+
+        async def write(part: Sequence[tuple[int, NewDelivery]]) -> Sequence[bool]:
+            fresh = await self._journal.accept([delivery for _, delivery in part])
+            return [delivery.id in fresh for _, delivery in part]
+
+        if not good:
+            return []
         try:
-            fresh = await self._journal.accept(good)
+            results = await in_halves(write, good)
         except AWAY as error:
-            return [self._refuse(ack.key, error) if ack.delivery else ack for ack in acks]
-        new = [delivery for delivery in good if delivery.id in fresh]
+            return [self._refuse(key, error) for key, _ in good]
+        await self._tell([delivery for (_, delivery), fresh in zip(good, results, strict=True) if fresh is True])
+        return [
+            self._refuse(key, _said(result)) if isinstance(result, Exception) else Ack(key=key, delivery=delivery.id)
+            for (key, delivery), result in zip(good, results, strict=True)
+        ]
+
+    async def _tell(self, new: Sequence[NewDelivery]) -> None:
         for channel, count in Counter(delivery.channel for delivery in new).items():
             self._meter.accepted(channel.value, count)
             if channel is Channel.INBOX:
@@ -177,11 +193,42 @@ class Accepting:
             self._wake()
         for tenant in {delivery.tenant for delivery in new}:
             await self._hints.publish(topic(tenant))
-        return acks
+
+    async def _refusals(self, refused: Sequence[tuple[Submission, TocsinError]]) -> list[Ack]:
+        """Acknowledgements of messages that would be refused now; one that was stored before keeps its delivery.
+
+        Since then its template may be gone, say; the message is handed in again because its first acknowledgement was lost.
+        """
+        identities = {item.key: _identity(item) for item, _ in refused}
+        try:
+            known = await self._journal.known({one for one in identities.values() if one}) if refused else set[str]()
+        except AWAY as error:
+            return [self._refuse(item.key, error) for item, _ in refused]
+        return [
+            Ack(key=item.key, delivery=identities[item.key]) if identities[item.key] in known else self._refuse(item.key, error)
+            for item, error in refused
+        ]
 
     def _refuse(self, key: int, error: TocsinError) -> Ack:
         self._meter.refused(error.error_reason)
         return Ack(key=key, reason=error.error_reason, message=error.message, retryable=isinstance(error, AWAY))
+
+
+def _identity(item: Submission) -> str:
+    """The id of a message's delivery; empty if it can have none."""
+    try:
+        to = normal_address(item.to)
+    except TocsinError:
+        return ""
+    return delivery_id(tenant=item.tenant, firing=item.firing, channel=item.channel, address=to)
+
+
+def _said(error: Exception) -> TocsinError:
+    """The error as it may be told."""
+    if isinstance(error, TocsinError):
+        return error
+    structlog.get_logger(__name__).error("delivery cannot be stored", exc_info=error)
+    return Internal()
 
 
 def _template(item: Submission, known: Known) -> tuple[Template, TemplateUse]:

@@ -1,13 +1,16 @@
 """The journal: concurrent batches and marks share transactions."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import select
 
 from mailer_svc.domain import Job, NewDelivery
 from mailer_svc.ports import Settlement
 from mailer_svc.store.accepting import Acceptance
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.progress import Mark, Progress, ProgressLog
+from mailer_svc.store.tables import deliveries
 from tocsin.clock import Clock
 from tocsin.database import Database, GroupCommit
 from tocsin.errors import TocsinError
@@ -49,6 +52,11 @@ class SqlJournal:
     async def accept(self, deliveries: Sequence[NewDelivery]) -> set[str]:
         """Stores what is new among ``deliveries``; those of the inbox are sent by that. Returns the ids that were new."""
         return await self._accepting.submit(deliveries)
+
+    async def known(self, ids: Collection[str]) -> set[str]:
+        """Those of the deliveries that are stored."""
+        async with self._database.read() as connection:
+            return set(await connection.scalars(select(deliveries.c.id).where(deliveries.c.id.in_(ids))))
 
     async def hand_over(self, job: Job, provider: str) -> bool:
         """Marks that the point of no return is reached. False: the claim is no longer ours."""
