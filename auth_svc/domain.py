@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from email_validator import EmailNotValidError, validate_email
 
 from tocsin.errors import AlreadyExists, FailedPrecondition, InvalidInput, NotFound, PermissionDenied, ResourceExhausted, Unauthenticated
+from tocsin.zones import NoSuchZone, zone
 
 PROFILE = "profile:read"
 """The scope that every token has: whoever has a token may ask who they are."""
@@ -32,8 +32,6 @@ _SHOWN_LENGTH = 8
 _MEMBER_AREAS = frozenset({"alarms", "events", "firings", "tasks", "records", "templates", "inbox", "deliveries"})
 _MEMBER_SCOPES = frozenset({"tenant:read", PROFILE})
 _PLATFORM_AREAS = frozenset({"mesh"})
-# Files that zoneinfo finds beside the zones; what they mean depends on the machine.
-_NOT_ZONES = ("localtime", "posixrules", "Factory", "posix/", "right/")
 
 
 class EmailTaken(AlreadyExists):
@@ -288,11 +286,9 @@ def checked_zone(text: str, *, field: str) -> str:
     if not text:
         return "UTC"
     try:
-        if text.startswith(_NOT_ZONES):
-            raise ZoneInfoNotFoundError(text)
-        ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidInput.at(field, 'is not an IANA time zone, such as "Europe/Paris"') from None
+        zone(text)
+    except NoSuchZone as error:
+        raise InvalidInput.at(field, str(error)) from None
     return text
 
 

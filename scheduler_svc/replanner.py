@@ -1,8 +1,9 @@
 """Recomputes the due times of this replica's shards when the time-zone database is another one than they were computed with.
 
 It goes through the alarms in the background, in batches, and notes a shard when it is through with it: killed half-way, it begins again,
-and what has moved already stays. A replica with an older database leaves what a newer one has computed; when it is gone, the newer one
-looks again, because alarms may have been made or let go meanwhile by the older one.
+and what has moved already stays. A replica with an older database leaves what a newer one has computed that lives; when it is gone, the
+newer one looks again, because alarms may have been made or let go meanwhile by the older one. When no newer one lives any more, the database was
+rolled back, and the older one computes all anew.
 """
 
 from collections.abc import Collection
@@ -11,7 +12,7 @@ from typing import Final, Protocol
 import structlog
 
 from scheduler_svc.ports import Held, Pending, Shards
-from scheduler_svc.recurrence import TZDATA_VERSION
+from scheduler_svc.recurrence import RULES_VERSION
 from scheduler_svc.service.breath import Breath
 from scheduler_svc.service.replan import Candidate, Move, ReplanStore, replanned, still_due
 from tocsin.background import Background, Wake
@@ -37,7 +38,7 @@ class Schedules(Protocol):
 class Replanner:
     """Keeps due times true to the zones; a component, and a listener of the shards."""
 
-    def __init__(self, *, store: ReplanStore, shards: Shards, schedules: Schedules, clock: Clock, version: str = TZDATA_VERSION) -> None:
+    def __init__(self, *, store: ReplanStore, shards: Shards, schedules: Schedules, clock: Clock, version: str = RULES_VERSION) -> None:
         """Takes what it stands on.
 
         Args:
@@ -45,7 +46,7 @@ class Replanner:
             shards: what this replica owns.
             schedules: told about every alarm that moves.
             clock: source of time.
-            version: the time-zone database that rules are computed with.
+            version: what rules are computed with.
         """
         self._store = store
         self._shards = shards
@@ -82,11 +83,11 @@ class Replanner:
         held = dict(self._shards.held)
         if not held:
             return 0
-        await self._store.meet(self._shards.owner, version=self._version)
+        living = await self._store.meet(self._shards.owner, version=self._version)
         known = await self._store.versions(held.keys())
         moved = 0
         for before in sorted({known.get(shard, "") for shard in held}):
-            if before < self._version:
+            if before < self._version or before not in living:
                 shards = {shard for shard in held if known.get(shard, "") == before}
                 moved += await self._replan(shards, held, before)
         return moved

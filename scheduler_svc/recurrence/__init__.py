@@ -4,6 +4,8 @@ The truth of a calendar alarm is wall time, zone and rule; an instant is compute
 the `Rule` that walks its due times. A new kind of trigger is a new spec in `trigger`, a new rule in `rules`, and a case in `rule_of`.
 """
 
+from typing import Final
+
 from scheduler_svc.recurrence.checks import checked_due, settled
 from scheduler_svc.recurrence.describe import describe
 from scheduler_svc.recurrence.patterns import local_text
@@ -34,11 +36,16 @@ from scheduler_svc.recurrence.specs import (
 )
 from scheduler_svc.recurrence.steps import MOST_STEPS, TooCostly, spent
 from scheduler_svc.recurrence.trigger import Trigger
-from scheduler_svc.recurrence.zones import TZDATA_VERSION, UnknownZone, zone
+from scheduler_svc.recurrence.zones import UnknownZone, zone
+from tocsin.zones import TZDATA_VERSION
+
+RULES_VERSION: Final = f"{TZDATA_VERSION}-r2"
+"""What due times are computed with: the time-zone database, and the revision of our reading of rules. In order of time."""
 
 __all__ = [
     "END_OF_TIME",
     "MOST_STEPS",
+    "RULES_VERSION",
     "TZDATA_VERSION",
     "At",
     "BadRule",

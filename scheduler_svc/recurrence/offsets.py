@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from scheduler_svc.recurrence.zones import zone, zone_file
+from scheduler_svc.recurrence.zones import zone
+from tocsin.zones import zone_file
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_SECOND: Final = int((datetime(1, 1, 2, tzinfo=UTC) - _EPOCH).total_seconds())
@@ -58,6 +59,10 @@ class Offsets:
         end = self._starts[index] + shift if index < len(self._starts) else _FOREVER
         before = self._offsets[index - 2] if index > 1 else self._offsets[0]
         return Stretch(self._starts[index - 1] + shift, end, self._offsets[index - 1], before)
+
+    def after(self, stretch: Stretch) -> Stretch | None:
+        """The next stretch; None when nothing changes any more."""
+        return None if stretch.end >= _FOREVER or stretch.end > LAST_SECOND else self.at(stretch.end)
 
     def local(self, second: int) -> int:
         """The local time of an instant."""

@@ -108,16 +108,20 @@ class Within(Pattern):
     """The wall times of a pattern from ``first`` to ``last``, both inclusive; None means without end."""
 
     def __init__(self, pattern: Pattern, *, first: int, last: int | None) -> None:
-        self._pattern = pattern
+        self.pattern = pattern
         self._first = first
-        self._last = last
+        self.last = last
+
+    def to(self, last: int | None) -> "Within":
+        """The same, to another last wall time."""
+        return Within(self.pattern, first=self._first, last=last)
 
     def next_at(self, wall: int) -> int | None:
         """See `Pattern`."""
-        if self._last is not None and wall > self._last:
+        if self.last is not None and wall > self.last:
             return None
-        found = self._pattern.next_at(max(wall, self._first))
-        return found if found is not None and (self._last is None or found <= self._last) else None
+        found = self.pattern.next_at(max(wall, self._first))
+        return found if found is not None and (self.last is None or found <= self.last) else None
 
 
 class OnDays(Pattern):

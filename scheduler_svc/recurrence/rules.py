@@ -17,6 +17,7 @@ from scheduler_svc.recurrence.specs import (
     At,
     Cron,
     Daily,
+    DstPolicy,
     Event,
     Every,
     Gap,
@@ -114,10 +115,10 @@ class Recipe:
     def undelayed(self, anchor: Micros) -> Rule:
         """The rule from an anchor, before any delay; reading a COUNT from there on costs steps."""
         trigger, rule = self.trigger, asked(partial(self._make, anchor))
-        if self._excluded and trigger.calendar:
-            rule = Excluding(rule, Exclusions(self._excluded, offsets(trigger.time_zone)))
         if trigger.start is not None or trigger.end is not None:
             rule = Bounded(rule, start=trigger.start, end=None if trigger.end is None else trigger.end - trigger.spread_offset)
+        if self._excluded and trigger.calendar:
+            rule = Excluding(rule, Exclusions(self._excluded, offsets(trigger.time_zone)))
         return Questioned(rule) if self._bounded else rule
 
     def _maker(self) -> Callable[[Micros], Rule]:
@@ -130,10 +131,10 @@ class Recipe:
                 return lambda anchor: EveryRule(interval=interval, anchor=anchor)
             case Daily(at):
                 pattern = EveryDay(at.hour * 3600 + at.minute * 60 + at.second)
-                return lambda _: self._on_walls(pattern, periodic=False)
+                return lambda _: self._on_walls(pattern, self._policy(periodic=False))
             case Cron(expression):
                 cron, periodic = cron_pattern(expression)
-                return lambda _: self._on_walls(cron, periodic=periodic)
+                return lambda _: self._on_walls(cron, self._policy(periodic=periodic))
             case Recurrence(text):
                 return self._recurring(read_recurrence(text))
             case Event() | Threshold() | Heartbeat():
@@ -149,17 +150,25 @@ class Recipe:
 
         def made(anchor: Micros) -> Rule:
             begin = local.begin(anchor // _SECOND)
-            rule = self._on_walls(found.pattern(local, begin=begin), periodic=found.periodic)
-            return AnyOfRules((rule, ListedRule(instants))) if instants else rule
+            policy = self._policy(periodic=found.periodic)
+            pattern, ended = found.patterns(local, begin=begin, policy=policy)
+            rules: list[Rule] = [self._on_walls(pattern, policy)]
+            rules += [Bounded(self._on_walls(rest, policy), start=None, end=last * _SECOND + 1) for rest, last in ended]
+            rules += [ListedRule(instants)] if instants else []
+            return AnyOfRules(rules) if len(rules) > 1 else rules[0]
 
         return made
 
-    def _on_walls(self, pattern: Pattern, *, periodic: bool) -> WallRule:
-        """The pattern in the trigger's zone. Unless the trigger says so, a period neither stops in an overlap nor makes up for a gap."""
+    def _policy(self, *, periodic: bool) -> DstPolicy:
+        """The policy of the trigger. Unless it says so, a period neither stops in an overlap nor makes up for a gap."""
         dst = self.trigger.dst
         gap = dst.gap if dst and dst.gap else None if periodic else Gap.SHIFT
         overlap = dst.overlap if dst and dst.overlap else Overlap.BOTH if periodic else Overlap.FIRST
-        return WallRule(pattern=pattern, offsets=offsets(self.trigger.time_zone), gap=gap, overlap=overlap)
+        return DstPolicy(gap=gap, overlap=overlap)
+
+    def _on_walls(self, pattern: Pattern, policy: DstPolicy) -> WallRule:
+        """The pattern in the trigger's zone."""
+        return WallRule(pattern=pattern, offsets=offsets(self.trigger.time_zone), gap=policy.gap, overlap=policy.overlap or Overlap.FIRST)
 
 
 def rule_of(trigger: Trigger, *, anchor: Micros, seed: str = "") -> Rule:

@@ -11,7 +11,7 @@ from tocsin.errors import InvalidInput
 
 MOST_STEPS: Final = 12_000
 """Of one question to a rule that is stored already; also of reading it."""
-MOST_NEW_STEPS: Final = 8_000
+MOST_NEW_STEPS: Final = 9_500
 """Of all that is asked of a trigger that is to be stored: reading it, its first due time, and the one after it."""
 _Answer = TypeVar("_Answer")
 

@@ -1,44 +1,22 @@
-"""Time zones, always from the tzdata package: the machine's own database may be older, and nobody could say which one was used."""
+"""Time zones of triggers."""
 
-from functools import lru_cache
-from importlib.resources import files
-from io import BytesIO
-from typing import Final
 from zoneinfo import ZoneInfo
 
-import tzdata
-
+from tocsin import zones
 from tocsin.errors import InvalidInput
-
-TZDATA_VERSION: Final[str] = tzdata.IANA_VERSION
-"""Version of the IANA database that local times are computed with, such as "2025b"."""
 
 
 class UnknownZone(InvalidInput):
     """There is no such time zone."""
 
 
-@lru_cache(maxsize=1)
-def _names() -> frozenset[str]:
-    return frozenset(files("tzdata").joinpath("zones").read_text(encoding="utf-8").split())
-
-
-@lru_cache(maxsize=1024)
 def zone(key: str) -> ZoneInfo:
     """The zone of an IANA name.
 
     Raises:
-        UnknownZone: tzdata has none of that name; the spelling counts.
+        UnknownZone: there is none.
     """
-    return ZoneInfo.from_file(BytesIO(zone_file(key)), key=key)
-
-
-def zone_file(key: str) -> bytes:
-    """The compiled zone (RFC 9636) of an IANA name.
-
-    Raises:
-        UnknownZone: tzdata has none of that name; the spelling counts.
-    """
-    if key not in _names():
-        raise UnknownZone.at("trigger.timeZone", f"{key!r} is not a time zone of the IANA database {TZDATA_VERSION}")
-    return files("tzdata").joinpath("zoneinfo", *key.split("/")).read_bytes()
+    try:
+        return zones.zone(key)
+    except zones.NoSuchZone as error:
+        raise UnknownZone.at("trigger.timeZone", str(error)) from None

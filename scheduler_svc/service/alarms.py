@@ -249,10 +249,12 @@ def drawn(caller: Caller, draft: Draft, *, now: Micros, identity: str, due: Find
     )
 
 
-def revised(caller: Caller, stored: Alarm, draft: Draft, *, now: Micros, place: Place = not_moved) -> tuple[Alarm, bool]:
+def revised(
+    caller: Caller, stored: Alarm, draft: Draft, *, now: Micros, place: Place = not_moved, due: FindDue | None = None
+) -> tuple[Alarm, bool]:
     """What ``draft`` makes of a stored alarm, and whether it gets another schedule: a new trigger begins anew, the same one goes on.
 
-    ``place`` chooses the offset of a new one; the same one keeps its own.
+    ``place`` chooses the offset of a new one; the same one keeps its own. ``due`` finds its first due time.
 
     Raises:
         InvalidInput: see `Alarms.create`.
@@ -277,7 +279,7 @@ def revised(caller: Caller, stored: Alarm, draft: Draft, *, now: Micros, place: 
     begun = replace(
         changed,
         trigger=trigger,
-        due=first_or_none(trigger, now=now, seed=stored.id),
+        due=(due or first_or_none)(trigger, now=now, seed=stored.id),
         anchor=anchor_of(trigger, now=now),
         ordinal=0,
         skip_before=None,

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from scheduler_svc.domain import REQUESTED, Alarm, AlarmState, Draft, Finding, shard_of, ulid
 from scheduler_svc.ports import Birth, Candidate, Hints, ImportStore, Put, Scheduled
-from scheduler_svc.recurrence import At, Every, Micros, Trigger, anchor_of, settled
+from scheduler_svc.recurrence import At, Every, Micros, Recurrence, Trigger, anchor_of, settled
 from scheduler_svc.service.again import again
 from scheduler_svc.service.alarms import Caller, Place, drawn, first_or_none, not_moved, revised
 from scheduler_svc.service.checks import ActionChecks, refuse
@@ -270,7 +270,14 @@ class Import:
             del now, seed
             return replace(trigger, spread_offset=offset)
 
-        changed, reschedule = revised(self._caller, stored, candidate.draft, now=self._now, place=place)
+        def due(trigger: Trigger, *, now: Micros, seed: str) -> Micros | None:
+            if trigger.jitter or candidate.state is AlarmState.COMPLETED or not isinstance(trigger.spec, Recurrence):
+                return first_or_none(trigger, now=now, seed=seed)
+            if candidate.refusal is not None:
+                raise candidate.refusal
+            return candidate.due  # it was found when the line was read: a transaction is no place to look for it
+
+        changed, reschedule = revised(self._caller, stored, candidate.draft, now=self._now, place=place, due=due)
         changed = replace(changed, key=stored.key)
         if candidate.state is AlarmState.PAUSED and changed.state is AlarmState.ACTIVE:
             changed = replace(changed, state=AlarmState.PAUSED, pause_reason=candidate.pause_reason)

@@ -85,8 +85,11 @@ class ReplanStore(Protocol):
         """Notes that the shards are computed with the version, as far as they are still owned."""
         ...
 
-    async def meet(self, owner: str, *, version: str) -> None:
-        """Notes the version of a replica; when one of an older version is gone, what it may have left is to be computed anew."""
+    async def meet(self, owner: str, *, version: str) -> Collection[str]:
+        """Notes the version of a replica; the versions of those that live.
+
+        When one of an older version is gone, what it may have left is to be computed anew.
+        """
         ...
 
     async def page(self, tenant: str, *, before: str | None, size: int) -> list[Replan]:

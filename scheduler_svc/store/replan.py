@@ -109,7 +109,7 @@ class SqlReplanStore:
                 rows.append((_CHANGED, str(now)))
             await _PUT.many(connection, sorted(rows))
 
-    async def meet(self, owner: str, *, version: str) -> None:
+    async def meet(self, owner: str, *, version: str) -> Collection[str]:
         """See `scheduler_svc.service.replan.ReplanStore`."""
         async with self._database.transaction() as connection:
             facts = dict(await _FACTS.rows(connection))
@@ -121,6 +121,8 @@ class SqlReplanStore:
                 await _DROP.run(connection, name)
                 stale = sorted(fact for fact, value in facts.items() if _shard(fact) is not None and theirs < value)
                 await _PUT.many(connection, [(fact, theirs) for fact in stale])
+        others = {name: value for name, value in facts.items() if name.startswith(_REPLICA) and name != _REPLICA + owner}
+        return {version, *(value for name, value in others.items() if name not in gone)}
 
     async def page(self, tenant: str, *, before: str | None, size: int) -> list[Replan]:
         """See `scheduler_svc.service.replan.ReplanStore`."""

@@ -3,10 +3,11 @@
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import typer
 
+from tocsin import zones
 from tocsin.durations import seconds_of
 
 
@@ -47,10 +48,9 @@ def instant(text: str, *, now: datetime, zone: str | None, option: str) -> datet
 def zone_of(name: str) -> ZoneInfo:
     """The IANA time zone ``name``."""
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        msg = f"{name!r} is not an IANA time zone such as Europe/Paris"
-        raise typer.BadParameter(msg, param_hint="--time-zone") from None
+        return zones.zone(name)
+    except zones.NoSuchZone as error:
+        raise typer.BadParameter(str(error), param_hint="--time-zone") from None
 
 
 def rfc3339(moment: datetime) -> str:

@@ -9,6 +9,7 @@ from scheduler_svc.domain import Finding
 from scheduler_svc.handlers.bulk.refusals import Refusal, refusal
 from scheduler_svc.handlers.bulk.source import Item, Source
 from scheduler_svc.ports import Candidate
+from scheduler_svc.recurrence import spent
 from scheduler_svc.service.checks import path_of
 from scheduler_svc.service.imports import Import, Imports
 from tocsin.api.scheduler.v1 import alarm_service_pb2
@@ -20,6 +21,7 @@ Response = alarm_service_pb2.ImportAlarmsResponse
 BATCH: Final = 2000
 _MOST_REFUSALS: Final = 500
 _LINES_AT_ONCE: Final = 50
+_STEPS_AT_ONCE: Final = 1000
 _SILENCE_SECONDS: Final = 0.2
 _HINDSIGHT_SECONDS: Final = 0.01
 
@@ -80,13 +82,15 @@ class ImportSession:
             await self._abandon()
 
     async def _read(self, items: Iterator[Item]) -> AsyncGenerator[Response]:
+        seen = spent()
         for number, item in enumerate(items, 1):
             self._take(item)
             self._batch.through = self._source.line
             if self._batch.is_full and (answer := await self._commit()):
                 yield answer
-            if number % _LINES_AT_ONCE == 0:
+            if number % _LINES_AT_ONCE == 0 or spent() - seen > _STEPS_AT_ONCE:
                 await asyncio.sleep(0)  # whoever waits for an alarm must not wait for this
+                seen = spent()
 
     def _take(self, item: Item) -> None:
         if item is None:

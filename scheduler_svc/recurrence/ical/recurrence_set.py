@@ -2,7 +2,8 @@
 
 What the standard leaves open, or what we do otherwise, is decided here. Several RRULE are joined; EXRULE, which is no longer in the
 standard, is refused. DTSTART is the first due time, even when the rule does not mean it, and COUNT counts it. Without DTSTART the rule
-begins when the alarm does, and only what it means counts. COUNT counts before EXDATE takes away. Of a period in RDATE the beginning is a
+begins when the alarm does, and only what it means counts. COUNT counts due times, before EXDATE takes away: what a gap swallows does not
+count, what an overlap repeats counts twice. Of a period in RDATE the beginning is a
 due time, and a date in RDATE has the time of DTSTART. A date in EXDATE takes the whole day away, a date in UNTIL ends after it.
 """
 
@@ -12,6 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from scheduler_svc.recurrence.exclusions import ExcludedTimes
+from scheduler_svc.recurrence.ical.counting import last_second
 from scheduler_svc.recurrence.ical.lines import FIELD, MOST_VALUES, Property, properties
 from scheduler_svc.recurrence.ical.parts import Frequency, RuleParts, parse_parts
 from scheduler_svc.recurrence.ical.rule_patterns import rule_pattern
@@ -19,7 +21,7 @@ from scheduler_svc.recurrence.ical.values import Moment, moments
 from scheduler_svc.recurrence.offsets import Offsets, offsets
 from scheduler_svc.recurrence.patterns import DAY, AnyOf, Listed, Pattern, Remembered, TooMany, Within
 from scheduler_svc.recurrence.refusal import BadRule
-from scheduler_svc.recurrence.specs import Micros
+from scheduler_svc.recurrence.specs import DstPolicy, Micros
 from scheduler_svc.recurrence.zones import UnknownZone, zone
 from tocsin.errors import InvalidInput
 
@@ -69,17 +71,37 @@ class RecurrenceSet:
         """Whether it is one local time, and nothing else."""
         return self.start is not None and not self.rules and not self.added
 
-    def pattern(self, local: Offsets, *, begin: int) -> Pattern:
-        """Its wall times in a zone; ``begin`` is the wall time of the beginning when it has none of its own.
+    def patterns(self, local: Offsets, *, begin: int, policy: DstPolicy) -> tuple[Pattern, list[tuple[Pattern, int]]]:
+        """Its wall times in a zone, and beside them those of rules that end at an instant, in seconds, rather than at a wall time.
+
+        Args:
+            local: the zone.
+            begin: the wall time of the beginning when it has none of its own.
+            policy: what becomes of wall times that do not exist, or exist twice.
 
         Raises:
             BadRule: a rule ends before it begins, or its COUNT is beyond counting.
         """
         first = begin if self.start is None else self.start.wall
-        walls = {first} if self.start is not None else set[int]()
-        walls.update(self._wall_of(moment) for moment in self.added if self._is_local(moment, local))
-        patterns = [found for rule in self.rules if (found := self._bounded(rule, first, local)) is not None]
-        return AnyOf([Listed(sorted(walls)), *patterns]) if walls or len(patterns) != 1 else patterns[0]
+        walls = {self._wall_of(moment) for moment in self.added if self._is_local(moment, local)}
+        meant = self.start is None
+        patterns, ended = list[Pattern](), list[tuple[Pattern, int]]()
+        for rule in self.rules:
+            bounded = self._bounded(rule, first, local)
+            if bounded is None:
+                continue
+            meant = meant or bounded.next_at(first) == first
+            count = self._count(rule, bounded, first)
+            wall, last = bounded.last, None
+            if count is not None and wall is not None:
+                last = last_second(bounded.pattern, first=first, count=count, last=wall, local=local, policy=policy)
+            if last is None:
+                patterns.append(bounded)
+            else:
+                ended.append((Within(bounded.pattern, first=first, last=None), last))
+        if not meant:
+            walls.add(first)  # DTSTART is the first due time all the same
+        return (AnyOf([Listed(sorted(walls)), *patterns]) if walls or len(patterns) != 1 else patterns[0]), ended
 
     def check_parts(self, local: Offsets, *, begin: int) -> None:
         """Checks that each of several rules means a time; a single one is refused with what all triggers are refused with.
@@ -113,23 +135,27 @@ class RecurrenceSet:
     def _wall_of(self, added: Moment) -> int:
         return added.wall + self.start.wall % DAY if added.dated and self.start is not None else added.wall
 
-    def _bounded(self, rule: RuleParts, first: int, local: Offsets) -> Pattern | None:
+    def _bounded(self, rule: RuleParts, first: int, local: Offsets) -> Within | None:
         """The wall times of a rule, to its end."""
         found = rule_pattern(self._on_dates(rule), first=first, implied=self.start is None)
         if found is None:
             return None
-        pattern = Remembered(found)
+        pattern = Within(Remembered(found), first=first, last=None)
         if rule.until is not None:
-            return Within(pattern, first=first, last=self._last(rule, rule.until, first, local))
-        count = rule.count
-        if count is not None and self.start is not None and pattern.next_at(first) != first:
-            count -= 1  # DTSTART is the first one
+            return pattern.to(self._last(rule, rule.until, first, local))
+        count = self._count(rule, pattern, first)
         if count == 0:
             return None
         try:
-            return Within(pattern, first=first, last=None if count is None else pattern.nth_from(first, count))
+            return pattern.to(None if count is None else pattern.pattern.nth_from(first, count))
         except TooMany:
-            raise rule.word.refused(f"COUNT={count} is beyond counting for this rule; give UNTIL instead") from None
+            raise rule.word.refused(f"COUNT={rule.count} is beyond counting for this rule; give UNTIL instead") from None
+
+    def _count(self, rule: RuleParts, pattern: Within, first: int) -> int | None:
+        """How many times of a rule there are; DTSTART, if the rule does not mean it, is the first one, beside them."""
+        if rule.count is None:
+            return None
+        return rule.count - (self.start is not None and pattern.pattern.next_at(first) != first)
 
     def _on_dates(self, rule: RuleParts) -> RuleParts:
         """With a date as DTSTART the parts for times MUST be ignored (section 3.3.10)."""

@@ -1,6 +1,7 @@
 """The days of a recurrence rule (RFC 5545, section 3.3.10): its periods of a day or longer, and the BY parts that choose days."""
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Final
 
 from scheduler_svc.recurrence.days import LAST_YEAR, Days, Year, bits, date_of, every, kind_of, run, weekdays_of, year_of, year_start
@@ -139,8 +140,14 @@ class _DayChoice:
                 self._weekdays = (Nth(0, first.weekday()),)
             else:
                 self._month_days = (first.day,)
-                if parts.frequency is Frequency.YEARLY and not parts.months:
-                    self._months = (first.month,)
+                self._month_of(first)
+        elif parts.month_days and not (parts.weekdays or parts.year_days or parts.weeks):
+            self._month_of(first)
+
+    def _month_of(self, first: date) -> None:
+        """The month in which the rule begins, if it is a yearly one that names none; so libical and lib-recur have it."""
+        if self._parts.frequency is Frequency.YEARLY and not self._parts.months:
+            self._months = (first.month,)
 
     def days_in(self, kind: Year) -> int:
         """The days of a kind of year."""

@@ -5,7 +5,7 @@ from datetime import time
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from scheduler_svc.domain import AlarmState
 from scheduler_svc.ports import NewAlarm, Pending
@@ -13,7 +13,7 @@ from scheduler_svc.recurrence import At, Cron, Daily, Every, Trigger
 from scheduler_svc.replanner import Replanner
 from scheduler_svc.service.replan import Candidate, Move, Replan, replanned, still_due
 from scheduler_svc.store import SqlReplanStore
-from scheduler_svc.store.tables import alarms, facts
+from scheduler_svc.store.tables import alarms, facts, replicas
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm
 from tests.integration.scheduler.timetable import Timetable
 from tocsin.testing.clock import FakeClock
@@ -69,6 +69,12 @@ class World:
         """When an alarm is due."""
         return (await self.stores.alarms.get("t1", name)).due
 
+    async def lives(self, owner: str, *, version: str) -> None:
+        """Another replica, with its version."""
+        async with self.stores.database.transaction() as connection:
+            await connection.execute(insert(replicas).values(owner=owner, address="", started_at=NOW, lease_until=NOW + HOUR))
+        await self.store.meet(owner, version=version)
+
     async def reports(self) -> list[Replan]:
         """What was told, the oldest first."""
         return (await self.store.page("t1", before=None, size=100))[::-1]
@@ -104,13 +110,24 @@ async def test_what_is_due_moves_with_its_zone(world: World) -> None:
 
 
 async def test_it_is_done_once(world: World) -> None:
-    """With the same version nothing is looked at again; an older one leaves what a newer has computed."""
+    """With the same version nothing is looked at again; an older one leaves what a newer one has computed that lives."""
     await world.add(NINE, due=DUE - HOUR)
     assert await world.replanner().round() == 1
     stale = await world.add(NINE, due=DUE - HOUR)
     assert await world.replanner().round() == 0
+    await world.lives("newer", version="2026b")
     assert await world.replanner("2026a").round() == 0
     assert await world.due(stale) == DUE - HOUR
+
+
+async def test_a_database_that_was_rolled_back_is_computed_with(world: World) -> None:
+    """When no replica with the newer one lives any more; what had moved moves back, and is told."""
+    assert await world.replanner().round() == 0
+    name = await world.add(NINE, due=DUE - HOUR)
+    assert await world.replanner("2026a").round() == 1
+    assert await world.due(name) == DUE
+    assert [(report.tzdata_before, report.tzdata_after) for report in await world.reports()] == [("2026b", "2026a")]
+    assert await world.replanner("2026a").round() == 0
 
 
 async def test_killed_half_way_it_begins_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,15 @@
 """Recurrences of iCalendar: their forms, their errors, and what the standard leaves open."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice, pairwise
+from itertools import islice, pairwise, product
 
 import pytest
 from dateutil.rrule import rrulestr
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scheduler_svc.recurrence import BadRule, Label, Recurrence, Trigger, UnknownZone, local_text, rule_of
+from scheduler_svc.recurrence import END_OF_TIME, BadRule, Label, Recurrence, Trigger, UnknownZone, local_text, rule_of
 from scheduler_svc.recurrence.ical import read_recurrence
 from scheduler_svc.recurrence.ical.parts import WEEKDAYS
 from scheduler_svc.recurrence.ical.rule_patterns import rule_pattern
@@ -75,7 +76,9 @@ START = "DTSTART;TZID=Europe/Paris:20260105T090000\n"
         (START + "RRULE:FREQ=DAILY;BYSECOND=60;COUNT=2", ["01-05T08:00", "01-05T08:00:59"]),
         # What the standard does not say of weeks, DTSTART does: its weekday.
         (START + "RRULE:FREQ=YEARLY;BYWEEKNO=20;COUNT=2", ["01-05T08:00", "05-11T07:00"]),
-        (START + "RRULE:FREQ=YEARLY;BYMONTHDAY=1;COUNT=3", ["01-05T08:00", "02-01T08:00", "03-01T08:00"]),
+        (START + "RRULE:FREQ=YEARLY;BYMONTHDAY=1;COUNT=3", ["01-05T08:00", "01-01T08:00", "01-01T08:00"]),
+        (START + "RRULE:FREQ=YEARLY;BYMONTHDAY=6,7;COUNT=4", ["01-05T08:00", "01-06T08:00", "01-07T08:00", "01-06T08:00"]),
+        ('DTSTART;X="a:b;c";TZID="Europe/Paris":20260105T090000', ["01-05T08:00"]),
     ],
 )
 def test_a_recurrence_means_these_times(text: str, expected: list[str]) -> None:
@@ -119,6 +122,8 @@ def test_a_recurrence_means_these_times(text: str, expected: list[str]) -> None:
         (START + START + "RRULE:FREQ=DAILY", 2, 42, "DTSTART stands there twice"),
         (START + "RRULE:FREQ=DAILY;UNTIL=20250101", 2, 65, "UNTIL lies before DTSTART"),
         ("DTSTART;TZID=Mars/Olympus:20260105T090000", 1, 13, "'Mars/Olympus' is not a time zone"),
+        ('DTSTART;TZID="(UTC+01:00) Paris; Rome":20260105T090000', 1, 13, "'(UTC+01:00) Paris; Rome' is not a time zone"),
+        ('DTSTART;TZID="Europe/Paris:20260105T090000', 1, 0, "a line is NAME:value"),
         ("DTSTART;TZID=Europe/Paris:20260105T090000Z", 1, 13, "a time with a Z has no other zone"),
         ("DTSTART:20260105T250000", 1, 8, "does not exist"),
         ("DTSTART:20260105T090000,20260106T090000", 1, 8, "DTSTART has one value"),
@@ -163,6 +168,7 @@ NIGHT = "DTSTART;TZID=Europe/Paris:20260101T023000\nRRULE:"
         (NIGHT + "FREQ=DAILY", "2026-10-24T12:00Z", None, ["10-25T00:30", "10-26T01:30"]),
         (NIGHT + "FREQ=DAILY", "2026-10-24T12:00Z", BOTH, ["10-25T00:30", "10-25T01:30 REPEATED"]),
         (NIGHT + "FREQ=HOURLY", "2026-10-25T00:00Z", None, ["10-25T00:30", "10-25T01:30 REPEATED"]),
+        (NIGHT + "FREQ=DAILY", "2026-03-28T12:00Z", DstPolicy(gap=Gap.OFFSET), ["03-29T01:30 SHIFTED", "03-30T00:30"]),
         (NIGHT + "FREQ=HOURLY", "2026-10-25T00:00Z", FIRST, ["10-25T00:30", "10-25T02:30"]),
         (NIGHT + "FREQ=HOURLY", "2026-03-29T00:00Z", None, ["03-29T00:30", "03-29T01:30"]),
         # An end within the hour that comes twice.
@@ -224,6 +230,8 @@ def _theirs(text: str, start: datetime) -> list[datetime] | None:
     """The first times of dateutil within some years; None when it finds fewer than four, for it would search to the year 9999."""
     end = start + timedelta(days=730 if text.startswith("FREQ=HOURLY") else 11_000)
     try:
+        if text.startswith("FREQ=YEARLY") and "BYMONTHDAY" in text and not re.search("BYDAY|BYYEARDAY|BYWEEKNO|BYMONTH=", text):
+            text += f";BYMONTH={start.month}"  # as libical and lib-recur; dateutil means every month
         found = rrulestr(f"{text};UNTIL={end:%Y%m%dT%H%M%S}", dtstart=start)
     except (ValueError, IndexError):
         return None
@@ -304,3 +312,20 @@ def test_a_day_of_an_overlap_is_found_from_any_instant() -> None:
     for earlier, later in pairwise(walked):
         assert rule.next_after(earlier.due) == rule.next_after((earlier.due + later.due) // 2) == later
     assert datetime(2026, 10, 25, 0, 30, tzinfo=UTC) > from_micros(walked[0].due)
+
+
+ZONES = ["Europe/Paris", "Australia/Lord_Howe", "America/New_York"]
+
+
+@pytest.mark.parametrize("rule", ["HOURLY", "MINUTELY;INTERVAL=30", "MINUTELY;INTERVAL=7", "DAILY;BYHOUR=1,2,3;BYMINUTE=0,30", "DAILY"])
+@pytest.mark.parametrize("dst", [None, BOTH, FIRST, *(DstPolicy(gap=gap) for gap in Gap)])
+def test_a_count_counts_due_times(rule: str, dst: DstPolicy | None) -> None:
+    """Across the changes of the clocks as anywhere else: as many as without an end, and not one more."""
+    begin = to_micros(datetime(2026, 1, 1, tzinfo=UTC))
+    for zone_name, day, hour in product(ZONES, ("20260307", "20260328", "20260329", "20261024", "20261025", "20261101"), (1, 2, 3, 22)):
+        text = f"DTSTART:{day}T{hour:02}0000\nRRULE:FREQ={rule}"
+        endless = rule_of(Trigger(spec=Recurrence(text), time_zone=zone_name, dst=dst), anchor=begin)
+        expected = [found.due for found in islice(endless.between(begin, END_OF_TIME), 40)]
+        for count in (1, 2, 5, 40):
+            counted = rule_of(Trigger(spec=Recurrence(f"{text};COUNT={count}"), time_zone=zone_name, dst=dst), anchor=begin)
+            assert [found.due for found in counted.between(begin, END_OF_TIME)] == expected[:count], (zone_name, day, hour, count)

@@ -357,9 +357,9 @@ class Replan(_message.Message):
     alarm: _builtins.str
     """The alarm, "alarms/{id}"."""
     tzdata_before: _builtins.str
-    """The version before."""
+    """What it was computed with before: the version of the time-zone database, and the revision of our reading of rules, such as "2026f-r2"."""
     tzdata_after: _builtins.str
-    """The version since."""
+    """And since."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it was recomputed."""
