@@ -5,6 +5,7 @@ import hashlib
 
 from gateway.http.endpoints import Answer, PageEndpoint
 from gateway.http.exchange import Exchange
+from gateway.http.headers import has_etag, takes_gzip
 from gateway.openapi.pages import POLICY, Asset, Pages
 from gateway.service import HealthService
 from gateway.transcoding.binding import JSON_TYPE
@@ -79,7 +80,7 @@ def _json(content: object) -> Answer:
 
 def _file(exchange: Exchange, asset: Asset) -> Answer:
     """A file, or 304 if the browser has it (RFC 9110, 13.1.2)."""
-    if exchange.headers.get(b"if-none-match") == asset.etag:
+    if has_etag(exchange.headers.get(b"if-none-match"), asset.etag):
         return Answer(status=304, headers=((b"etag", asset.etag), _REVALIDATE), data=b"")
     headers = (
         (b"content-type", asset.content_type.encode()),
@@ -89,6 +90,6 @@ def _file(exchange: Exchange, asset: Asset) -> Answer:
         (b"content-security-policy", POLICY),
         (b"referrer-policy", b"no-referrer"),
     )
-    if b"gzip" in exchange.headers.get(b"accept-encoding", b""):
+    if takes_gzip(exchange.headers):
         return Answer(headers=(*headers, (b"content-encoding", b"gzip")), data=asset.compressed)
     return Answer(headers=headers, data=asset.data)

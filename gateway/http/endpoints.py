@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gateway.http.exchange import Exchange
-from gateway.http.headers import accepted, is_json, requested_timeout
+from gateway.http.headers import accepted, is_json, is_plain, requested_timeout
 from gateway.http.streams import OFFERS, EventStream, StreamRule
 from gateway.ports import Backend, Keeper
 from gateway.transcoding.binding import Incoming
@@ -79,7 +79,7 @@ async def read_request(exchange: Exchange, route: Route, rule: BodyRule) -> Inco
     body = await exchange.body(timeout=rule.timeout_seconds, most=route.rpc.policy.max_request_bytes)
     content_type = exchange.headers.get(b"content-type", b"")
     if body and route.binder.takes_body:
-        if exchange.headers.get(b"content-encoding", b"identity") != b"identity":
+        if not is_plain(exchange.headers):
             raise UnsupportedMediaType("A compressed body is not taken.")
         if content_type and not route.binder.raw_body and not is_json(content_type):
             raise UnsupportedMediaType

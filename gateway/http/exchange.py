@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
-from gateway.http.headers import Headers, read_headers
+from gateway.http.headers import Headers, check_host, read_headers
 from gateway.transcoding.problems import BodyTooSlow, HeadersInvalid
 from tocsin.errors import MessageTooLarge
 from tocsin.mesh.tokens import Principal
@@ -30,8 +30,8 @@ class Exchange:
     """One request, read as far as needed, and the one answer to it."""
 
     __slots__ = (
-        "_common", "_gone", "_head", "_max_body", "_receive", "_send", "_watch", "_watched", "address", "headers", "method",
-        "path", "principal", "query_string", "sent", "status", "variables",
+        "_common", "_gone", "_head", "_http_version", "_max_body", "_receive", "_send", "_watch", "_watched", "address",
+        "headers", "method", "path", "principal", "query_string", "sent", "status", "variables",
     )  # fmt: skip
 
     def __init__(self, *, scope: Scope, receive: Receive, send: Send, max_body: int) -> None:
@@ -47,6 +47,7 @@ class Exchange:
         self._send = send
         self._max_body = max_body
         self._head = scope["method"] == "HEAD"
+        self._http_version: str = scope["http_version"]
         self._common: list[tuple[bytes, bytes]] = [(b"x-content-type-options", b"nosniff")]
         self._watch: asyncio.TimerHandle | None = None
         self._watched: asyncio.Task[None] | None = None
@@ -65,9 +66,10 @@ class Exchange:
         """Reads the headers.
 
         Raises:
-            HeadersInvalid: one that must be single is given twice.
+            HeadersInvalid: one that must be single is given twice, or the host is missing.
         """
         self.headers = read_headers(raw)
+        check_host(self.headers, self._http_version)
 
     @property
     def is_head(self) -> bool:

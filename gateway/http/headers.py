@@ -14,12 +14,14 @@ Headers = dict[bytes, bytes]
 _READ = frozenset(
     {
         b"accept", b"accept-encoding", b"access-control-request-method", b"authorization", b"content-encoding", b"content-length",
-        b"content-type", b"grpc-timeout", b"if-none-match", b"last-event-id", b"origin", b"traceparent", b"transfer-encoding",
+        b"content-type", b"grpc-timeout", b"host", b"if-none-match", b"last-event-id", b"origin", b"traceparent", b"transfer-encoding",
         b"x-request-timeout",
     }
 )  # fmt: skip
 # A proxy and the gateway must not read two different ones (RFC 9110, section 5.3).
-_SINGLE = frozenset({b"authorization", b"content-length", b"content-type", b"last-event-id"})
+_SINGLE = frozenset({b"authorization", b"content-length", b"content-type", b"host", b"last-event-id"})
+# Optional whitespace around a value is no part of it (RFC 9110, section 5.5).
+_OWS = b" \t"
 
 ALLOWED_FROM_BROWSERS = b"accept, accept-language, authorization, content-type, last-event-id, traceparent, x-request-timeout"
 """Answer to Access-Control-Request-Headers."""
@@ -32,7 +34,7 @@ _SECONDS = re.compile(rb"[0-9]{1,6}(?:\.[0-9]{1,6})?s?\Z")
 
 
 def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """The headers that matter, by lower-case name.
+    """The headers that matter, by lower-case name, without the whitespace around their values.
 
     Raises:
         HeadersInvalid: one that must be single is given twice.
@@ -40,6 +42,7 @@ def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> Headers:
     found: Headers = {}
     for name, value in raw:
         if name in _READ:
+            value = value.strip(_OWS)
             if name in found:
                 if name in _SINGLE:
                     raise HeadersInvalid.at(name.decode(), "given twice")
@@ -63,6 +66,35 @@ def requested_timeout(headers: Headers) -> float | None:
             raise HeadersInvalid.at("grpc-timeout", 'must be a number and a unit such as "2500m"')
         return int(match[1]) * _UNITS[match[2]]
     return None
+
+
+def check_host(headers: Headers, http_version: str) -> None:
+    """Returns if the request names its host, as it must from HTTP/1.1 on (RFC 9112, section 3.2).
+
+    Raises:
+        HeadersInvalid: it does not.
+    """
+    if b"host" not in headers and http_version != "1.0":
+        raise HeadersInvalid.at("host", "is missing")
+
+
+def is_plain(headers: Headers) -> bool:
+    """Whether the body has no coding; names of codings have no case (RFC 9110, section 8.4.1)."""
+    codings = headers.get(b"content-encoding", b"").lower().split(b",")
+    return all(coding.strip(_OWS) in (b"", b"identity") for coding in codings)
+
+
+def takes_gzip(headers: Headers) -> bool:
+    """Whether the client takes gzip: named, or by ``*``, with a quality above zero (RFC 9110, section 12.5.3)."""
+    ranges = dict(_range(part) for part in headers.get(b"accept-encoding", b"").lower().split(b",") if part.strip(_OWS))
+    return ranges.get(b"gzip", ranges.get(b"*", 0.0)) > 0
+
+
+def has_etag(if_none_match: bytes | None, etag: bytes) -> bool:
+    """Whether the client has what ``etag`` names: one of a list, weak or not, or anything at all (RFC 9110, section 13.1.2)."""
+    if if_none_match is None:
+        return False
+    return any(tag.strip(_OWS).removeprefix(b"W/") in (b"*", etag) for tag in if_none_match.split(b","))
 
 
 def is_json(content_type: bytes) -> bool:

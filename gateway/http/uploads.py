@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 from gateway.http.endpoints import BodyRule, RpcEndpoint, bound
 from gateway.http.exchange import Exchange
-from gateway.http.headers import accepted
+from gateway.http.headers import accepted, is_plain
 from gateway.http.streams import OFFERS, EventStream, StreamRule
 from gateway.ports import Backend
 from gateway.transcoding.binding import Incoming
@@ -58,7 +58,7 @@ class UploadEndpoint(RpcEndpoint):
             raise self._route.binder.as_written(error) from error
 
     def _check_type(self, exchange: Exchange) -> None:
-        if exchange.headers.get(b"content-encoding", b"identity") != b"identity":
+        if not is_plain(exchange.headers):
             raise UnsupportedMediaType("A compressed body is not taken.")
         media = exchange.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if not self._route.binder.raw_body and media not in _LINES:
