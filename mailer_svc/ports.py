@@ -222,6 +222,25 @@ class TemplateStore(Protocol):
         ...
 
 
+class Uses(NamedTuple):
+    """Alarms by their resource names, not all of them if there are ``more``."""
+
+    alarms: Sequence[str]
+    more: bool
+
+
+class AlarmUses(Protocol):
+    """Knows which alarms use a template."""
+
+    async def breaking(self, *, tenant: str, code: str, required: Sequence[str]) -> Uses:
+        """Alarms that use the template and do not give all ``required`` variables; every one that uses it if none is required.
+
+        Raises:
+            TocsinError: they could not be asked for.
+        """
+        ...
+
+
 class Cleaner(Protocol):
     """Removes what was kept long enough."""
 
@@ -318,6 +337,15 @@ class Renderer(Protocol):
 
         Raises:
             InvalidInput: it is not a template, or larger than one may be; the line is named.
+            Unavailable: not now.
+        """
+        ...
+
+    async def variables(self, tenant: str, uid: str, content: Content) -> Variables:
+        """The variables of a template that was saved, known as ``uid``.
+
+        Raises:
+            InvalidInput: it is an old one, of a language that is no more.
             Unavailable: not now.
         """
         ...

@@ -8,6 +8,7 @@ from ulid import ULID
 from mailer_svc.channels.mime import Sender as MailSender
 from mailer_svc.channels.smtp import SmtpConnector, SmtpProvider, SmtpRule, SmtpServer
 from mailer_svc.channels.smtp.session import Timeouts
+from mailer_svc.clients import SchedulerUses
 from mailer_svc.config import MailerSettings
 from mailer_svc.domain import Channel, Lane, RetryRule
 from mailer_svc.handlers import DeliverStreams, DeliveryHandlers, InboxHandlers, TemplateHandlers
@@ -61,8 +62,15 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
         )
     )
     renderer = TemplateRenderer(pool=pool)
-    templates = Templates(store=SqlTemplateStore(database=database), renderer=renderer, clock=clock, new_uid=lambda: str(ULID()))
+    templates = Templates(
+        store=SqlTemplateStore(database=database),
+        uses=SchedulerUses(mesh=node.mesh),
+        renderer=renderer,
+        clock=clock,
+        new_uid=lambda: str(ULID()),
+    )
     sender = _sender(settings, node, store, hints, meter, clock)
+    channels = frozenset(Channel) if sender else frozenset({Channel.INBOX})
     accepting = Accepting(
         journal=TracedJournal(journal=store.journal, telemetry=node.telemetry),
         templates=templates,
@@ -93,7 +101,7 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
         checks={"database": database.check, **(_checks(sender) if sender else {})},
         handlers=[
             (delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server, DeliveryHandlers(streams=streams, deliveries=deliveries)),
-            (template_service_pb2_grpc.add_TemplateServiceServicer_to_server, TemplateHandlers(templates=templates)),
+            (template_service_pb2_grpc.add_TemplateServiceServicer_to_server, TemplateHandlers(templates=templates, channels=channels)),
             (inbox_service_pb2_grpc.add_InboxServiceServicer_to_server, InboxHandlers(inbox=inbox)),
         ],
     )

@@ -38,6 +38,7 @@ from scheduler_svc.store import (
     SqlReplanStore,
     SqlShardStore,
     SqlSignalStore,
+    SqlTemplateUses,
     SqlUpkeep,
 )
 from scheduler_svc.upkeep import Housekeeper, UpkeepOptions
@@ -195,7 +196,7 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
             (forecast_service_pb2_grpc.add_ForecastServiceServicer_to_server, ForecastHandlers(forecasts=forecasts)),
             (
                 scheduler_service_pb2_grpc.add_SchedulerServiceServicer_to_server,
-                SchedulerHandlers(views=views, replans=Replans(store=replans)),
+                SchedulerHandlers(views=views, replans=Replans(store=replans), uses=SqlTemplateUses(database)),
             ),
             (
                 dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server,

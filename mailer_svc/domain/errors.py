@@ -16,7 +16,7 @@ class TemplateNotFound(NotFound):
 
 
 class TemplateBreaks(FailedPrecondition):
-    """The new version of the template requires a variable that alarms do not give."""
+    """Alarms that use the template could not be sent after this change."""
 
 
 class SubjectInvalid(InvalidInput):

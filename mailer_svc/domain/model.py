@@ -64,10 +64,15 @@ class TemplateUse:
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """The names that a template uses, in the order of their appearance, and those of them that have to be given a value."""
+    """The variables of a template.
+
+    Attributes:
+        used: their names, in the order of their appearance.
+        required: those that have to be given a value; None in versions from before there was a difference: only the text tells.
+    """
 
     used: tuple[str, ...]
-    required: tuple[str, ...]
+    required: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,12 @@
 """TemplateService."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
 
-from mailer_svc.domain import Content, Template
+from mailer_svc.domain import Channel, Content, Template
 from mailer_svc.handlers.deliveries import timestamp
 from mailer_svc.service import Templates
 from tocsin.api.mailer.v1 import template_service_pb2 as pb
@@ -20,8 +20,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class TemplateHandlers(rpc.TemplateServiceServicer):
     """Manages templates of the caller's tenant."""
 
-    def __init__(self, *, templates: Templates) -> None:
+    def __init__(self, *, templates: Templates, channels: Collection[Channel]) -> None:
         self._templates = templates
+        self._channels = sorted(channel.value for channel in channels)
 
     async def CreateTemplate(self, request: pb.CreateTemplateRequest, context: Context) -> pb.Template:
         """Makes a template, version 1."""
@@ -62,13 +63,18 @@ class TemplateHandlers(rpc.TemplateServiceServicer):
 
     async def DeleteTemplate(self, request: pb.DeleteTemplateRequest, context: Context) -> Empty:
         """Removes a template with all its versions."""
-        await self._templates.delete(tenant=principal().tenant, code=_code(request.name))
+        await self._templates.delete(tenant=principal().tenant, code=_code(request.name), force=request.force)
         return Empty()
 
     async def RenderTemplate(self, request: pb.RenderTemplateRequest, context: Context) -> pb.RenderTemplateResponse:
         """Renders a template without sending anything."""
         content = await self._templates.render(tenant=principal().tenant, code=_code(request.name), variables=dict(request.variables))
         return pb.RenderTemplateResponse(subject=content.subject, text=content.text, html=content.html)
+
+    async def DescribeContent(self, request: pb.DescribeContentRequest, context: Context) -> pb.DescribeContentResponse:
+        """Tells a scheduler which templates and channels there are."""
+        found = await self._templates.described(tenant=request.tenant, codes={_code(name) for name in request.templates})
+        return pb.DescribeContentResponse(templates=[_described(item) for item in found], channels=self._channels)
 
 
 def _code(name: str) -> str:
@@ -77,6 +83,12 @@ def _code(name: str) -> str:
 
 def _content(given: pb.Template) -> Content:
     return Content(given.subject, given.text, given.html)
+
+
+def _described(item: Template) -> pb.Template:
+    return pb.Template(
+        name=f"templates/{item.code}", version=item.version, variables=item.variables.used, required_variables=item.variables.required
+    )
 
 
 def _template(item: Template) -> pb.Template:

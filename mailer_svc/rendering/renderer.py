@@ -56,6 +56,11 @@ class TemplateRenderer:
         parsed = cast("Parsed", await self._pool.run(tenant, Parse(_parts(content), stored=False)))
         return Variables(parsed.variables, parsed.required)
 
+    async def variables(self, tenant: str, uid: str, content: Content) -> Variables:
+        """The variables of a template that was saved; see `render`."""
+        parsed = (await self._get(tenant, uid, content)).parsed
+        return Variables(parsed.variables, parsed.required)
+
     def quick(self, uid: str, use: TemplateUse) -> Content | None:
         """What the template known as ``uid`` says; None if it takes `render` to say it.
 
@@ -89,8 +94,11 @@ class TemplateRenderer:
             TemplateInvalid: it is an old one, of a language that is no more.
             RendererBusy: not now.
         """
-        known = self._known.get(uid) or await self._once(uid, self._learn(tenant, uid, content))
+        known = await self._get(tenant, uid, content)
         return self.quick(uid, use) or await self._slowly(tenant, uid, known.parsed, use)
+
+    async def _get(self, tenant: str, uid: str, content: Content) -> _Known:
+        return self._known.get(uid) or await self._once(uid, self._learn(tenant, uid, content))
 
     async def _learn(self, tenant: str, uid: str, content: Content) -> _Known:
         parsed = cast("Parsed", await self._pool.run(tenant, Parse(_parts(content), stored=True)))

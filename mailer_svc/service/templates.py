@@ -1,13 +1,14 @@
 """Templates: made, replaced by new versions, looked up and tried out."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 from mailer_svc.cache import WeightedCache
-from mailer_svc.domain import Content, Template, TemplateBreaks, TemplateNotFound, TemplateUse
-from mailer_svc.ports import Renderer, TemplateStore
+from mailer_svc.domain import Content, Template, TemplateBreaks, TemplateNotFound, TemplateUse, Variables
+from mailer_svc.ports import AlarmUses, Renderer, TemplateStore
 from tocsin.clock import Clock
-from tocsin.errors import InvalidInput
+from tocsin.errors import InvalidInput, TocsinError
 
 _CODE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 _CACHE_BYTES = 64 << 20
@@ -16,8 +17,9 @@ _CACHE_BYTES = 64 << 20
 class Templates:
     """The templates of all tenants."""
 
-    def __init__(self, *, store: TemplateStore, renderer: Renderer, clock: Clock, new_uid: Callable[[], str]) -> None:
+    def __init__(self, *, store: TemplateStore, uses: AlarmUses, renderer: Renderer, clock: Clock, new_uid: Callable[[], str]) -> None:
         self._store = store
+        self._uses = uses
         self._renderer = renderer
         self._clock = clock
         self._new_uid = new_uid
@@ -40,18 +42,34 @@ class Templates:
         Raises:
             InvalidInput: the template is not valid.
             TemplateNotFound: there is no template of this code.
-            TemplateBreaks: it requires a variable that the current version does not, so that alarms may not give it; not with ``force``.
+            TemplateBreaks: it requires a variable that alarms do not give; not with ``force``.
         """
         template = await self._checked(tenant, code, content, resend=resend)
         current = await self.get(tenant=tenant, code=code)
-        added = [name for name in template.variables.required if name not in current.variables.used]
+        added = [name for name in template.variables.required or () if name not in current.variables.used]
         if added and not force:
-            raise TemplateBreaks(
-                f"This version requires {', '.join(added)}, which version {current.version} does not use: alarms that use "
-                f"templates/{code} give it no value, and would not be sent. Write {{{{ {added[0]}|default('-') }}}} to do without, "
-                "or change the alarms and then repeat this with force."
-            )
+            await self._refuse_to_break(tenant, code, added, f"would require {', '.join(added)}")
         return await self._store.add_version(template)
+
+    async def _refuse_to_break(self, tenant: str, code: str, required: Sequence[str], change: str) -> None:
+        """Refuses a change of a template that alarms would not survive.
+
+        Raises:
+            TemplateBreaks: there are such alarms, or nobody could tell.
+        """
+        try:
+            uses = await self._uses.breaking(tenant=tenant, code=code, required=required)
+        except TocsinError as error:
+            raise TemplateBreaks(
+                f"templates/{code} {change}. Which alarms that breaks could not be found out: {error.message} "
+                "Try again later, or do it all the same with force=true."
+            ) from error
+        if uses.alarms:
+            alarms = ", ".join(uses.alarms) + (" and others" if uses.more else "")
+            raise TemplateBreaks(
+                f"templates/{code} {change}, and messages of {alarms} could not be sent. Change these first, "
+                "or do it all the same with force=true."
+            )
 
     async def _checked(self, tenant: str, code: str, content: Content, *, resend: bool) -> Template:
         if not _CODE.fullmatch(code):
@@ -89,12 +107,16 @@ class Templates:
         """Current versions, by code, after the code ``after``."""
         return await self._store.page(tenant=tenant, after=after, limit=limit)
 
-    async def delete(self, *, tenant: str, code: str) -> None:
+    async def delete(self, *, tenant: str, code: str, force: bool = False) -> None:
         """Removes a template with all its versions.
 
         Raises:
             TemplateNotFound: there is none.
+            TemplateBreaks: alarms use it; not with ``force``.
         """
+        await self.get(tenant=tenant, code=code)
+        if not force:
+            await self._refuse_to_break(tenant, code, (), "is in use")
         if not await self._store.delete(tenant=tenant, code=code):
             raise TemplateNotFound(f"There is no template templates/{code}")
 
@@ -117,6 +139,24 @@ class Templates:
             if template is not None:
                 found[tenant, code] = self._remember(template)
         return found
+
+    async def described(self, *, tenant: str, codes: Collection[str]) -> list[Template]:
+        """The current versions of those that exist; all know which variables they require.
+
+        Raises:
+            Unavailable: the database or the renderer is away.
+        """
+        found = await self.current({(tenant, code) for code in codes})
+        return [await self._told(template) for template in found.values()]
+
+    async def _told(self, template: Template) -> Template:
+        if template.variables.required is not None:
+            return template
+        try:
+            variables = await self._renderer.variables(template.tenant, template.uid, template.content)
+        except InvalidInput:  # an old one, of a language that is no more: whoever uses it learns that from the message
+            variables = Variables(template.variables.used, ())
+        return self._remember(replace(template, variables=variables))
 
     def _remember(self, template: Template) -> Template:
         content = template.content

@@ -109,7 +109,7 @@ async def _insert_version(connection: AsyncConnection, template: Template) -> No
             text=template.content.text,
             html=template.content.html,
             variables=json.dumps(template.variables.used),
-            required=json.dumps(template.variables.required),
+            required=json.dumps(template.variables.required) if template.variables.required is not None else None,
             resend=template.resend,
             created=template.created,
         )
@@ -130,5 +130,4 @@ def _template(row: Row[Any]) -> Template:
 
 
 def _variables(used: str, required: str | None) -> Variables:
-    """Of a version from before there was a difference, all are required."""
-    return Variables(tuple(json.loads(used)), tuple(json.loads(used if required is None else required)))
+    return Variables(tuple(json.loads(used)), None if required is None else tuple(json.loads(required)))

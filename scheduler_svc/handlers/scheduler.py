@@ -6,7 +6,9 @@ from typing import Any
 import grpc
 
 from scheduler_svc.handlers.caller import caller
+from scheduler_svc.handlers.template_uses import template_uses
 from scheduler_svc.handlers.times import set_instant
+from scheduler_svc.ports import TemplateUses
 from scheduler_svc.service.replan import Replan, Replans
 from scheduler_svc.views import Picture, Views
 from tocsin.api.scheduler.v1 import scheduler_service_pb2, scheduler_service_pb2_grpc
@@ -18,9 +20,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class SchedulerHandlers(scheduler_service_pb2_grpc.SchedulerServiceServicer):
     """Shows how the scheduler does."""
 
-    def __init__(self, *, views: Views, replans: Replans) -> None:
+    def __init__(self, *, views: Views, replans: Replans, uses: TemplateUses) -> None:
         self._views = views
         self._replans = replans
+        self._uses = uses
 
     async def GetSchedulerStats(
         self, request: scheduler_service_pb2.GetSchedulerStatsRequest, context: Context
@@ -40,6 +43,12 @@ class SchedulerHandlers(scheduler_service_pb2_grpc.SchedulerServiceServicer):
         listing = Listing(f"replans/{who.tenant}", (str,))
         replans, more = await list_page(request, listing, read=read, show=_replan, place=lambda one: (one.id,))
         return scheduler_service_pb2.ListReplansResponse(replans=replans, next_page_token=more)
+
+    async def FindTemplateUses(
+        self, request: scheduler_service_pb2.FindTemplateUsesRequest, context: Context
+    ) -> scheduler_service_pb2.FindTemplateUsesResponse:
+        """Finds alarms that use a template."""
+        return await template_uses(request, self._uses)
 
 
 def _replan(told: Replan) -> scheduler_service_pb2.Replan:

@@ -1,6 +1,6 @@
 """What the scheduler needs of the world, by intent: one transaction a method."""
 
-from scheduler_svc.ports.alarms import AlarmStore, Birth, Candidate, ImportStore, NewAlarm, Page, Put, Reviser, Scheduled
+from scheduler_svc.ports.alarms import AlarmStore, Birth, Candidate, ImportStore, NewAlarm, Page, Put, Reviser, Scheduled, TemplateUses
 from scheduler_svc.ports.ledger import Due, DueStore, Fired, Ledger, Paused, Pending, Planner
 from scheduler_svc.ports.shards import Held, Replica, ShardOwner, Shards, ShardStore
 from scheduler_svc.ports.upkeep import Bell, Changes, Hints, Moved, Observer, Upkeep
@@ -32,5 +32,6 @@ __all__ = [
     "ShardOwner",
     "ShardStore",
     "Shards",
+    "TemplateUses",
     "Upkeep",
 ]

@@ -189,3 +189,11 @@ class ImportStore(Protocol):
     async def page_up(self, tenant: str, *, conditions: Sequence[Condition], after: str, size: int) -> list[Alarm]:
         """The oldest alarms that meet all conditions, with ids above ``after``."""
         ...
+
+
+class TemplateUses(Protocol):
+    """Finds alarms by the template that they use."""
+
+    async def naming(self, tenant: str, name: str, *, after: str, size: int) -> Sequence[tuple[str, bytes]]:
+        """Ids and actions of alarms that still may fire and in whose notify action ``name`` stands anywhere; ids above ``after``."""
+        ...

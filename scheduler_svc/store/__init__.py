@@ -13,6 +13,7 @@ from scheduler_svc.store.pulse import SessionLock
 from scheduler_svc.store.replan import SqlReplanStore
 from scheduler_svc.store.shards import SqlShardStore
 from scheduler_svc.store.tables import metadata
+from scheduler_svc.store.template_uses import SqlTemplateUses
 from scheduler_svc.store.upkeep import SqlUpkeep
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "SqlReplanStore",
     "SqlShardStore",
     "SqlSignalStore",
+    "SqlTemplateUses",
     "SqlUpkeep",
     "metadata",
 ]

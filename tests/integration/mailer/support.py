@@ -52,7 +52,10 @@ class Rig:
         self._meshes: list[Mesh] = []
         self.app: App | None = None
         ensure_pki(
-            folder=folder / "pki", services=["mailer_svc", "processor_svc", "gateway"], trust_domain="tocsin.local", clock=SystemClock()
+            folder=folder / "pki",
+            services=["mailer_svc", "processor_svc", "scheduler_svc", "gateway"],
+            trust_domain="tocsin.local",
+            clock=SystemClock(),
         )
 
     async def start(self, **settings: Any) -> None:
@@ -66,12 +69,12 @@ class Rig:
     def connect(self, address: str) -> None:
         """Makes the stubs for a mailer at ``address``."""
         self._address = address
-        gateway: Any = self._mesh("gateway").channel("mailer_svc")
+        gateway: Any = self.mesh("gateway").channel("mailer_svc")
         self.deliveries: Any = delivery_service_pb2_grpc.DeliveryServiceStub(gateway)
         self.templates: Any = template_service_pb2_grpc.TemplateServiceStub(gateway)
         self.mesh: Any = mesh_service_pb2_grpc.MeshServiceStub(gateway)
         self.inbox: Any = inbox_service_pb2_grpc.InboxServiceStub(gateway)
-        processor: Any = self._mesh("processor_svc").channel("mailer_svc")
+        processor: Any = self.mesh("processor_svc").channel("mailer_svc")
         self.processor: Any = delivery_service_pb2_grpc.DeliveryServiceStub(processor)
 
     async def stop(self) -> None:
@@ -82,7 +85,8 @@ class Rig:
         if self.app is not None:
             await self.app.stop()
 
-    def _mesh(self, name: str) -> Mesh:
+    def mesh(self, name: str) -> Mesh:
+        """The client side of a service."""
         pki = self.folder / "pki"
         settings = ServiceSettings(
             state_dir=self.folder,

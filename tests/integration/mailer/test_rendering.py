@@ -17,7 +17,7 @@ from mailer_svc.rendering import RenderLimits, RenderPool, TemplateRenderer
 from mailer_svc.rendering.pool import RendererBusy
 from tests.integration.mailer.support import DeliverStream, Rig, message
 from tocsin.api.mailer.v1 import delivery_service_pb2, template_service_pb2
-from tocsin.errors import FailedPrecondition, InvalidInput
+from tocsin.errors import InvalidInput
 from tocsin.testing.waiting import eventually
 
 TEXT = Parse(("s", "{{ a|upper }}", ""), stored=False)
@@ -279,20 +279,3 @@ async def test_a_preview_that_takes_too_much_is_the_callers_fault(rig: Rig) -> N
     with rig.user(), pytest.raises(InvalidInput) as caught:
         await rig.templates.RenderTemplate(request)
     assert caught.value.error_reason == "RENDER_TOO_EXPENSIVE"
-
-
-async def test_a_version_that_alarms_cannot_fill_in_is_refused_unless_it_is_forced(rig: Rig) -> None:
-    """It requires what the current one does not use; a variable that the template asks for is no harm."""
-    made = await rig.template(text="{{ name }} {{ place|default('here') }}")
-    assert (list(made.variables), list(made.required_variables)) == (["name", "place"], ["name"])
-
-    async def update(text: str, *, force: bool = False) -> template_service_pb2.Template:
-        given = template_service_pb2.Template(name="templates/greeting", subject="Hi", text=text)
-        with rig.user():
-            return await rig.templates.UpdateTemplate(template_service_pb2.UpdateTemplateRequest(template=given, force=force))
-
-    assert (await update("{{ name }} {{ place }} {{ time|default('now') }} {{ event_data_x }}")).version == 2
-    with pytest.raises(FailedPrecondition, match="requires sum, unit, which version 2 does not use") as caught:
-        await update("{{ name }} {{ sum }} {{ unit }}")
-    assert caught.value.error_reason == "TEMPLATE_BREAKS"
-    assert (await update("{{ name }} {{ sum }} {{ unit }}", force=True)).version == 3

@@ -66,6 +66,11 @@ class TemplateServiceStub:
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.RenderTemplateRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.RenderTemplateResponse.FromString,
                 _registered_method=True)
+        self.DescribeContent = channel.unary_unary(
+                '/tocsin.api.mailer.v1.TemplateService/DescribeContent',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.DescribeContentRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.DescribeContentResponse.FromString,
+                _registered_method=True)
 
 
 class TemplateServiceServicer:
@@ -114,6 +119,13 @@ class TemplateServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DescribeContent(self, request, context):
+        """Tells what messages can be made of, so that an alarm is refused when it is made and not when it should ring. Internal.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TemplateServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -146,6 +158,11 @@ def add_TemplateServiceServicer_to_server(servicer, server):
                     servicer.RenderTemplate,
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.RenderTemplateRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.RenderTemplateResponse.SerializeToString,
+            ),
+            'DescribeContent': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeContent,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.DescribeContentRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.DescribeContentResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -311,6 +328,33 @@ class TemplateService:
             '/tocsin.api.mailer.v1.TemplateService/RenderTemplate',
             tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.RenderTemplateRequest.SerializeToString,
             tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.RenderTemplateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeContent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.TemplateService/DescribeContent',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.DescribeContentRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.DescribeContentResponse.FromString,
             options,
             channel_credentials,
             insecure,

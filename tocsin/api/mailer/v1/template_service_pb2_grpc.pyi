@@ -46,6 +46,8 @@ class TemplateServiceStub:
     """Removes a template with all its versions. Deliveries that were accepted go on."""
     RenderTemplate: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.RenderTemplateRequest, _template_service_pb2.RenderTemplateResponse]
     """Renders a template without sending anything."""
+    DescribeContent: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.DescribeContentRequest, _template_service_pb2.DescribeContentResponse]
+    """Tells what messages can be made of, so that an alarm is refused when it is made and not when it should ring. Internal."""
 
 @_typing.type_check_only
 class TemplateServiceAsyncStub(TemplateServiceStub):
@@ -64,6 +66,8 @@ class TemplateServiceAsyncStub(TemplateServiceStub):
     """Removes a template with all its versions. Deliveries that were accepted go on."""
     RenderTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.RenderTemplateRequest, _template_service_pb2.RenderTemplateResponse]  # type: ignore[assignment]
     """Renders a template without sending anything."""
+    DescribeContent: _aio.UnaryUnaryMultiCallable[_template_service_pb2.DescribeContentRequest, _template_service_pb2.DescribeContentResponse]  # type: ignore[assignment]
+    """Tells what messages can be made of, so that an alarm is refused when it is made and not when it should ring. Internal."""
 
 class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
     """Manages templates of the caller's tenant."""
@@ -115,5 +119,13 @@ class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_template_service_pb2.RenderTemplateResponse, _abc.Awaitable[_template_service_pb2.RenderTemplateResponse]]:
         """Renders a template without sending anything."""
+
+    @_abc_1.abstractmethod
+    def DescribeContent(
+        self,
+        request: _template_service_pb2.DescribeContentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_template_service_pb2.DescribeContentResponse, _abc.Awaitable[_template_service_pb2.DescribeContentResponse]]:
+        """Tells what messages can be made of, so that an alarm is refused when it is made and not when it should ring. Internal."""
 
 def add_TemplateServiceServicer_to_server(servicer: TemplateServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

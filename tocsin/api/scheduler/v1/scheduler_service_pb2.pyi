@@ -20,6 +20,66 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class FindTemplateUsesRequest(_message.Message):
+    """Asks who uses a template."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    """Id of the tenant."""
+    template: _builtins.str
+    """Template, "templates/{code}"."""
+    @_builtins.property
+    def required(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Variables that it requires: alarms that give them all are left out. None means: every alarm that uses it."""
+
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        template: _builtins.str = ...,
+        required: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["required", b"required", "template", b"template", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindTemplateUsesRequest: _TypeAlias = FindTemplateUsesRequest  # noqa: Y015
+
+@_typing.final
+class FindTemplateUsesResponse(_message.Message):
+    """Who uses a template."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALARMS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    more: _builtins.bool
+    """Whether there are more."""
+    @_builtins.property
+    def alarms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Resource names of the alarms, the oldest first; the first twenty. Those that are completed are left out."""
+
+    def __init__(
+        self,
+        *,
+        alarms: _abc.Iterable[_builtins.str] | None = ...,
+        more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarms", b"alarms", "more", b"more"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindTemplateUsesResponse: _TypeAlias = FindTemplateUsesResponse  # noqa: Y015
+
+@_typing.final
 class GetSchedulerStatsRequest(_message.Message):
     """Asks for the numbers."""
 

@@ -45,6 +45,11 @@ class SchedulerServiceStub:
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.ListReplansRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.ListReplansResponse.FromString,
                 _registered_method=True)
+        self.FindTemplateUses = channel.unary_unary(
+                '/tocsin.api.scheduler.v1.SchedulerService/FindTemplateUses',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.FindTemplateUsesRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.FindTemplateUsesResponse.FromString,
+                _registered_method=True)
 
 
 class SchedulerServiceServicer:
@@ -65,6 +70,13 @@ class SchedulerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FindTemplateUses(self, request, context):
+        """Finds alarms that use a template and could not fill it in, so that nobody breaks them unknowingly. Internal.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SchedulerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +89,11 @@ def add_SchedulerServiceServicer_to_server(servicer, server):
                     servicer.ListReplans,
                     request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.ListReplansRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.ListReplansResponse.SerializeToString,
+            ),
+            'FindTemplateUses': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindTemplateUses,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.FindTemplateUsesRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.FindTemplateUsesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +151,33 @@ class SchedulerService:
             '/tocsin.api.scheduler.v1.SchedulerService/ListReplans',
             tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.ListReplansRequest.SerializeToString,
             tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.ListReplansResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindTemplateUses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.SchedulerService/FindTemplateUses',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.FindTemplateUsesRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.FindTemplateUsesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,8 @@ class SchedulerServiceStub:
     """Counts of the whole installation: totals, the time index, lateness, what is overdue, and who owns which shards."""
     ListReplans: _grpc.UnaryUnaryMultiCallable[_scheduler_service_pb2.ListReplansRequest, _scheduler_service_pb2.ListReplansResponse]
     """Lists the recomputations that a new version of the time-zone database brought, the newest first."""
+    FindTemplateUses: _grpc.UnaryUnaryMultiCallable[_scheduler_service_pb2.FindTemplateUsesRequest, _scheduler_service_pb2.FindTemplateUsesResponse]
+    """Finds alarms that use a template and could not fill it in, so that nobody breaks them unknowingly. Internal."""
 
 @_typing.type_check_only
 class SchedulerServiceAsyncStub(SchedulerServiceStub):
@@ -47,6 +49,8 @@ class SchedulerServiceAsyncStub(SchedulerServiceStub):
     """Counts of the whole installation: totals, the time index, lateness, what is overdue, and who owns which shards."""
     ListReplans: _aio.UnaryUnaryMultiCallable[_scheduler_service_pb2.ListReplansRequest, _scheduler_service_pb2.ListReplansResponse]  # type: ignore[assignment]
     """Lists the recomputations that a new version of the time-zone database brought, the newest first."""
+    FindTemplateUses: _aio.UnaryUnaryMultiCallable[_scheduler_service_pb2.FindTemplateUsesRequest, _scheduler_service_pb2.FindTemplateUsesResponse]  # type: ignore[assignment]
+    """Finds alarms that use a template and could not fill it in, so that nobody breaks them unknowingly. Internal."""
 
 class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Shows how the scheduler does."""
@@ -66,5 +70,13 @@ class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_service_pb2.ListReplansResponse, _abc.Awaitable[_scheduler_service_pb2.ListReplansResponse]]:
         """Lists the recomputations that a new version of the time-zone database brought, the newest first."""
+
+    @_abc_1.abstractmethod
+    def FindTemplateUses(
+        self,
+        request: _scheduler_service_pb2.FindTemplateUsesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_service_pb2.FindTemplateUsesResponse, _abc.Awaitable[_scheduler_service_pb2.FindTemplateUsesResponse]]:
+        """Finds alarms that use a template and could not fill it in, so that nobody breaks them unknowingly. Internal."""
 
 def add_SchedulerServiceServicer_to_server(servicer: SchedulerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
