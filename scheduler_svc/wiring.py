@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ulid import ULID
 
 from scheduler_svc.announce import Announcer, ChangeBell
+from scheduler_svc.clients import NotifyChecks
 from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.dispatch import Dispatcher, DispatchOptions, ProcessorChecks
 from scheduler_svc.domain import Alarm, Firing
@@ -134,7 +135,11 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
     enqueues = GroupCommit[Firing, Firing](flush=enqueue_all, max_batch=settings.create_batch_size)
     forecasts = Forecasts(store=SqlForecastStore(database), clock=clock)
     hints = Noticing(hints=announcer, forecasts=forecasts)
-    checks = ActionChecks(kinds={"task": ProcessorChecks(kind="task", sessions=dispatcher.connected)}, clock=clock)
+    kinds = {
+        "task": ProcessorChecks(kind="task", sessions=dispatcher.connected),
+        "notify": NotifyChecks(mesh=node.mesh, clock=clock),
+    }
+    checks = ActionChecks(kinds=kinds, clock=clock)
     alarms = Alarms(store=alarm_store, create=creates.submit, hints=hints, clock=clock, places=forecasts.placing, checks=checks)
     firings = Firings(
         ledger=ledger,

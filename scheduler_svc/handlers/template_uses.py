@@ -6,7 +6,7 @@ from typing import Final
 from scheduler_svc.ports import TemplateUses
 from tocsin.api.scheduler.v1 import alarm_pb2, scheduler_service_pb2
 
-_NAMED: Final = 20
+_NAMED: Final = 10
 _PAGE: Final = 200
 
 

@@ -31,7 +31,7 @@ class KindChecks(Protocol):
 
 
 class ActionChecks:
-    """Checks actions of every kind. What was found is remembered for a moment: imports and herds bring the same action again and again."""
+    """Checks actions of every kind. A good one is remembered for a moment: imports and herds bring the same action again and again."""
 
     def __init__(self, *, kinds: Mapping[str, KindChecks], clock: Clock) -> None:
         """Takes who checks.
@@ -73,8 +73,8 @@ class ActionChecks:
         return findings
 
     def _remember(self, tenant: str, action: Action, findings: Findings) -> None:
-        if any(finding.tentative for finding in findings):
-            return  # it may be right with the next look
+        if findings:
+            return  # it may be right with the next look, for somebody mends it
         self._known[tenant, action] = (self._clock.monotonic(), findings)
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)

@@ -62,19 +62,19 @@ class Rig:
         """Starts mailer_svc; ``settings`` are added to those before."""
         self._settings |= settings
         common: dict[str, Any] = {"state_dir": self.folder, "port": 0, "metrics_port": 0, "drain_seconds": 0.5, "grace_seconds": 0}
-        self.app = build(MailerSettings(**common, **self._settings), self.clock, jwks=self.mint.fetch)
+        self.app = build(MailerSettings(**common | self._settings), self.clock, jwks=self.mint.fetch)
         await self.app.start()
         self.connect(self.app.address)
 
     def connect(self, address: str) -> None:
         """Makes the stubs for a mailer at ``address``."""
         self._address = address
-        gateway: Any = self.mesh("gateway").channel("mailer_svc")
+        gateway: Any = self.mesh_of("gateway").channel("mailer_svc")
         self.deliveries: Any = delivery_service_pb2_grpc.DeliveryServiceStub(gateway)
         self.templates: Any = template_service_pb2_grpc.TemplateServiceStub(gateway)
         self.mesh: Any = mesh_service_pb2_grpc.MeshServiceStub(gateway)
         self.inbox: Any = inbox_service_pb2_grpc.InboxServiceStub(gateway)
-        processor: Any = self.mesh("processor_svc").channel("mailer_svc")
+        processor: Any = self.mesh_of("processor_svc").channel("mailer_svc")
         self.processor: Any = delivery_service_pb2_grpc.DeliveryServiceStub(processor)
 
     async def stop(self) -> None:
@@ -85,7 +85,7 @@ class Rig:
         if self.app is not None:
             await self.app.stop()
 
-    def mesh(self, name: str) -> Mesh:
+    def mesh_of(self, name: str) -> Mesh:
         """The client side of a service."""
         pki = self.folder / "pki"
         settings = ServiceSettings(
@@ -141,11 +141,11 @@ class Rig:
             page = await self.inbox.ListMessages(inbox_service_pb2.ListMessagesRequest(page_size=1000))
         return list(page.messages)
 
-    async def template(self, name: str = "templates/greeting", **fields: Any) -> template_service_pb2.Template:
+    async def template(self, name: str = "templates/greeting", *, tenant: str = "t1", **fields: Any) -> template_service_pb2.Template:
         """Makes a template."""
         values: dict[str, Any] = {"name": name, "subject": "Hi {{ name }}", "text": "Hello {{ name }}.\n", **fields}
         given = template_service_pb2.Template(**values)
-        with self.user():
+        with self.user(tenant):
             return await self.templates.CreateTemplate(template_service_pb2.CreateTemplateRequest(template=given))
 
 

@@ -63,7 +63,7 @@ class FindTemplateUsesResponse(_message.Message):
     """Whether there are more."""
     @_builtins.property
     def alarms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Resource names of the alarms, the oldest first; the first twenty. Those that are completed are left out."""
+        """Resource names of the alarms, the oldest first; the first ten. Those that are completed are left out."""
 
     def __init__(
         self,

@@ -1,0 +1,92 @@
+"""The mailer as a check of `notify` actions: whether their templates, variables and channels are there."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from scheduler_svc.domain import Finding
+from scheduler_svc.service.checks import Findings
+from tocsin.api.mailer.v1 import template_service_pb2, template_service_pb2_grpc
+from tocsin.api.scheduler.v1 import alarm_pb2
+from tocsin.clock import Clock
+from tocsin.errors import TocsinError
+from tocsin.mesh.client import Mesh
+
+_SECONDS: Final = 5.0
+_REMEMBERED: Final = 4096
+_ASKED: Final = 1000  # templates in one question, as in the contract
+
+
+class _Facts(NamedTuple):
+    """What the mailer says of the templates and channels that some actions use."""
+
+    required: dict[str, Sequence[str]]
+    channels: Sequence[str]
+
+
+class NotifyChecks:
+    """Checks notify actions; see `scheduler_svc.service.checks.KindChecks`.
+
+    What the mailer has is remembered for a moment: an import brings the same template in every line. What it does not have is asked for
+    again, so that a template is there as soon as it is made. While the mailer is away, that is a tentative finding.
+    """
+
+    def __init__(self, *, mesh: Mesh, clock: Clock) -> None:
+        self._stub = template_service_pb2_grpc.TemplateServiceStub(mesh.channel("mailer_svc"))
+        self._clock = clock
+        self._templates: OrderedDict[tuple[str, str], tuple[float, Sequence[str]]] = OrderedDict()
+        self._channels: tuple[float, Sequence[str]] = (0.0, ())
+
+    async def check(self, tenant: str, bodies: Sequence[bytes]) -> Sequence[Findings]:
+        """What is wrong with each of the actions."""
+        actions = [alarm_pb2.Action.FromString(body).notify for body in bodies]
+        templates = {action.template: None for action in actions if action.template}
+        if not templates and not any(action.channels for action in actions):
+            return [()] * len(actions)
+        try:
+            facts = await self._facts(tenant, templates)
+        except TocsinError as error:
+            asked = Finding("notify", f"not checked, for mailer_svc could not be asked: {error.message}", tentative=True)
+            return [(asked,) if action.template or action.channels else () for action in actions]
+        return [tuple(_findings(action, facts)) for action in actions]
+
+    async def _facts(self, tenant: str, templates: Iterable[str]) -> _Facts:
+        fresh = self._clock.monotonic() - _SECONDS
+        required: dict[str, Sequence[str]] = {}
+        unknown: list[str] = []
+        for name in templates:
+            known = self._templates.get((tenant, name))
+            if known is not None and known[0] > fresh:
+                required[name] = known[1]
+            else:
+                unknown.append(name)
+        old = self._channels[0] <= fresh or not self._channels[1]
+        for start in range(0, len(unknown) or int(old), _ASKED):
+            await self._ask(tenant, unknown[start : start + _ASKED], required)
+        return _Facts(required, self._channels[1])
+
+    async def _ask(self, tenant: str, names: Sequence[str], required: dict[str, Sequence[str]]) -> None:
+        request = template_service_pb2.DescribeContentRequest(tenant=tenant, templates=names)
+        answer = await self._stub.DescribeContent(request)
+        now = self._clock.monotonic()
+        self._channels = (now, tuple(answer.channels))
+        for template in answer.templates:
+            required[template.name] = tuple(template.required_variables)
+            self._templates[tenant, template.name] = (now, required[template.name])
+            self._templates.move_to_end((tenant, template.name))
+        while len(self._templates) > _REMEMBERED:
+            self._templates.popitem(last=False)
+
+
+def _findings(action: alarm_pb2.Notify, facts: _Facts) -> Iterator[Finding]:
+    for place, channel in enumerate(action.channels):
+        if channel not in facts.channels:
+            yield Finding(f"notify.channels[{place}]", f"there is no provider for {channel}: the mailer has {', '.join(facts.channels)}")
+    if not action.template:
+        return
+    if action.template not in facts.required:
+        yield Finding("notify.template", f"there is no template {action.template}")
+        return
+    missing = [name for name in facts.required[action.template] if name not in action.variables]
+    if missing:
+        yield Finding("notify.variables", f"{action.template} requires {', '.join(missing)}")
