@@ -103,6 +103,10 @@ class SchedulerMetrics:
         """Reads at every scrape how many replicas share the shards."""
         self._gauge("tocsin_scheduler_replicas", "Replicas that share the shards, as this one sees it.", count)
 
+    def watch_clock(self, offset: Callable[[], float]) -> None:
+        """Reads at every scrape how far this machine's clock is ahead of the database's."""
+        self._gauge("tocsin_clock_offset_seconds", "How far this machine's clock is ahead of the database's.", offset)
+
     def _gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         Gauge(name, text, registry=self._registry).set_function(read)
 

@@ -125,6 +125,7 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
         alone=lock is not None,
     )
     metrics.watch_replicas(lambda: keeper.replicas)
+    metrics.watch_clock(lambda: keeper.clocks.offset)
     upkeep = SqlUpkeep(database)
     housekeeper = Housekeeper(upkeep=upkeep, sink=metrics, clock=clock, options=_upkeep_options(settings))
 
@@ -193,7 +194,7 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
         validator=validator,
     )
     server = node.server(
-        checks={"database": database.check, "work": optional(check_work), "redis": optional(redis.check)},
+        checks={"database": database.check, "work": optional(check_work), "clock": keeper.clocks.check, "redis": optional(redis.check)},
         handlers=[
             (alarm_service_pb2_grpc.add_AlarmServiceServicer_to_server, alarm_handlers),
             (trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server, TriggerHandlers(triggers=triggers, clock=clock)),

@@ -72,6 +72,10 @@ class ShardStore(Protocol):
         """Everybody who takes part, or did until the lease ended, in order of identity."""
         ...
 
+    async def time(self) -> Micros:
+        """Now, by the clock that decides about leases."""
+        ...
+
     async def owners(self) -> list[ShardOwner]:
         """Every shard in order of its number."""
         ...

@@ -8,6 +8,7 @@ import structlog
 
 from scheduler_svc.domain import SHARDS
 from scheduler_svc.ports import Held, ShardStore
+from scheduler_svc.shards.clocks import ClockWatch
 from scheduler_svc.shards.ownership import Ownership
 from scheduler_svc.shards.roll import Roll
 from tocsin.background import Background, Wake, worked
@@ -100,6 +101,8 @@ class ShardKeeper:
         self._lease = lease_seconds
         self._address = address
         self._alone = alone
+        self.clocks = ClockWatch(source=store, clock=clock)
+        """This machine's clock beside the database's; one that is alone shares the machine with its database."""
         self._roll = Roll(owner=ownership.owner, lease_seconds=lease_seconds)
         self._loops = Background(clock)
         self._wake = Wake(clock)
@@ -140,12 +143,8 @@ class ShardKeeper:
         if not self._loops.running:
             return
         await self._loops.stop()
-        self._leaving.clear()
-        self._ownership.renewed({}, until=float("-inf"))
-        self._tell(late=False)
         try:
-            await self._store.release(self._ownership.owner)
-            await self._tell_others()
+            await self._stand_down()
         except TocsinError as error:  # a database that is away must not keep the service from stopping; the leases end by themselves
             structlog.get_logger(__name__).warning("shards not released", error=error.message)
 
@@ -170,6 +169,12 @@ class ShardKeeper:
     async def _glance(self) -> None:
         """Notices who came, who went, and who died."""
         lock = await self._pulse.beat() if self._pulse is not None else None
+        was_wrong = self.clocks.wrong
+        await self.clocks.measure()
+        if self.clocks.wrong != was_wrong:
+            self.look()
+        if self.clocks.wrong:
+            return
         self._roll.see(await self._store.replicas(), now=self._clock.monotonic())
         if lock != self._lock or tuple(self._roll.live) != tuple(self._balanced_for) or self._hungry:
             self._lock = lock
@@ -194,11 +199,19 @@ class ShardKeeper:
     @property
     def _hungry(self) -> bool:
         """Whether shards are missing that we may take now."""
+        if self.clocks.wrong:
+            return False
         return len(self._ownership.claimed) < self._share and self._clock.monotonic() >= self._patient_until
 
     async def _turn(self) -> None:
         """Renews, then takes what is free, or chooses what to give back."""
         begun = self._clock.monotonic()
+        if not self._alone:
+            await self.clocks.measure()
+        if self.clocks.wrong:
+            await self._stand_down()
+            self._next_turn = begun + self._lease / 3
+            return
         lease = round(self._lease * _MICROS)
         owner = self._ownership.owner
         held = dict(await self._store.renew(owner, lease=lease, address=self._address, lock=self._lock))
@@ -216,6 +229,14 @@ class ShardKeeper:
         else:
             self._shed(len(held) - len(self._leaving) - self._share)
         self._next_turn = begun + self._lease / 3
+
+    async def _stand_down(self) -> None:
+        """Takes no part, and lets nothing go."""
+        self._leaving.clear()
+        self._ownership.renewed({}, until=float("-inf"))
+        self._tell(late=False)
+        await self._store.release(self._ownership.owner)
+        await self._tell_others()
 
     def _claim(self, held: Held, *, begun: float) -> None:
         late = self._ownership.expired  # what was dropped meanwhile, because nothing was held, must be read again

@@ -127,6 +127,11 @@ class SqlShardStore:
             rows = await _REPLICAS.rows(connection)
         return [Replica(owner, address, started, until, until > now, bool(gone)) for owner, address, started, until, gone in rows]
 
+    async def time(self) -> Micros:
+        """See `scheduler_svc.ports.ShardStore`."""
+        async with self._database.read() as connection:
+            return await self._now(connection)
+
     async def owners(self) -> list[ShardOwner]:
         """See `scheduler_svc.ports.ShardStore`."""
         async with self._database.read() as connection:

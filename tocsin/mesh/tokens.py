@@ -21,6 +21,8 @@ ALGORITHMS = frozenset({"EdDSA", "ES256"})
 
 _MAX_TOKEN = 8192
 _LEEWAY = timedelta(seconds=5)
+_EARLY = timedelta(seconds=60)
+"""By how much a token may come from the future: the clock of who issued it may be ahead of ours."""
 _REQUIRED = ["exp", "iat", "iss", "aud", "sub"]
 
 
@@ -148,7 +150,7 @@ def _principal(token: str, claims: Mapping[str, Any], now: datetime) -> Principa
     expires = _instant(claims["exp"])
     if expires + _LEEWAY <= now:
         raise TokenExpired
-    if max(_instant(claims["iat"]), _instant(claims.get("nbf", 0))) > now + _LEEWAY:
+    if max(_instant(claims["iat"]), _instant(claims.get("nbf", 0))) > now + _EARLY:
         raise TokenRefused("The token is not valid yet.")
     return Principal(
         tenant=cast("str", tenant), subject=subject, scopes=frozenset(scope.split()), time_zone=zone, token=token, expires=expires

@@ -5,7 +5,7 @@ import heapq
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from tocsin.clock import from_micros, to_micros
+from tocsin.clock import Clock, from_micros, to_micros
 
 _MICROS = 1_000_000
 _ROUNDS = 20
@@ -84,6 +84,31 @@ class FakeClock:
             sleeper = heapq.heappop(self._sleepers)
             if not sleeper.future.done():
                 sleeper.future.set_result(None)
+
+
+class SkewedClock:
+    """The clock of a machine whose wall clock is off by ``seconds``; time passes on it as on the clock beneath."""
+
+    def __init__(self, clock: Clock, seconds: float = 0.0) -> None:
+        """Positive ``seconds`` are ahead; they may be changed at any time."""
+        self.seconds = seconds
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """The current instant, aware, in UTC, as this machine has it."""
+        return from_micros(self.micros())
+
+    def micros(self) -> int:
+        """The current instant in microseconds since the Unix epoch, as this machine has it."""
+        return self._clock.micros() + round(self.seconds * _MICROS)
+
+    def monotonic(self) -> float:
+        """That of the clock beneath."""
+        return self._clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Returns after ``seconds``."""
+        await self._clock.sleep(seconds)
 
 
 async def _settle() -> None:

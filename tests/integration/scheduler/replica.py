@@ -16,6 +16,7 @@ from scheduler_svc.metrics import SchedulerMetrics
 from scheduler_svc.ports import DueStore, Ledger, Pending, ShardStore
 from scheduler_svc.shards import Ownership, ShardKeeper
 from tests.integration.scheduler.stores import Stores
+from tocsin.clock import Clock
 from tocsin.errors import Unavailable
 from tocsin.redis import EventBus, Redis
 from tocsin.testing.clock import FakeClock
@@ -61,7 +62,7 @@ class Replica:
     def __init__(
         self,
         stores: Stores,
-        clock: FakeClock,
+        clock: Clock,
         *,
         name: str = "a",
         engine: EngineOptions | None = None,

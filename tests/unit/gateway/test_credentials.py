@@ -7,7 +7,7 @@ from gateway.transcoding.problems import CredentialMissing
 from tocsin.errors import TocsinError, Unauthenticated, Unavailable
 from tocsin.mesh.jwks import JwksCache
 from tocsin.mesh.tokens import TokenRefused, TokenVerifier
-from tocsin.testing.clock import FakeClock
+from tocsin.testing.clock import FakeClock, SkewedClock
 from tocsin.testing.tokens import AUDIENCE, ISSUER, TokenMint
 from tocsin.testing.waiting import eventually
 
@@ -164,3 +164,18 @@ async def test_memory_is_bounded(authenticator: Authenticator, keys: Keys) -> No
     for number in (1, 2, 3, 1, 4, 1, 2):
         await authenticator.authenticate(f"{KEY.decode()}{number}".encode())
     assert keys.asked == [f"tk_good{number}" for number in (1, 2, 3, 4, 2)]
+
+
+async def test_a_refusal_for_time_is_not_remembered(keys: Keys, clock: FakeClock) -> None:
+    """A machine whose clock is ahead gives tokens from the future: up to a minute they count, beyond that the key is asked about again."""
+    issuer = SkewedClock(clock, 59.0)
+    keys.mint = TokenMint(clock=issuer)
+    cache = JwksCache(source=keys.mint.fetch, file=None, clock=clock)
+    verifier = TokenVerifier(keys=cache, issuer=ISSUER, audience=AUDIENCE, clock=clock)
+    authenticator = Authenticator(verifier=verifier, keys=keys, clock=clock, rule=RULE)
+    assert (await authenticator.authenticate(KEY)).tenant == "acme"
+    issuer.seconds = 90.0
+    with pytest.raises(TokenRefused, match="not valid yet"):
+        await authenticator.authenticate(b"Bearer tk_good_other")
+    issuer.seconds = 0.0
+    assert (await authenticator.authenticate(b"Bearer tk_good_other")).tenant == "acme"
