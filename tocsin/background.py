@@ -10,7 +10,7 @@ import asyncio
 import math
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
@@ -341,7 +341,8 @@ class Background:
     def _interrupted(self, work: Work, error: TocsinError) -> float:
         """Notes that something else is away; seconds until the next beginning."""
         if not work.reason:
-            _log.warning("background interrupted", background=work.name, error=error.message)
+            with suppress(Exception):  # a log that cannot be written ends nothing
+                _log.warning("background interrupted", background=work.name, error=error.message)
         work.reason = error.message or type(error).__name__
         return _INTERRUPTED_SECONDS
 
@@ -358,7 +359,8 @@ class Background:
         return random.uniform(pause / 2, pause)  # noqa: S311  spreads load, guards nothing
 
     def _tell(self, name: str, error: BaseException, *, failures: int) -> None:
-        _log.error("background failed", background=name, failures=failures, exc_info=error)
+        with suppress(Exception):  # as above
+            _log.error("background failed", background=name, failures=failures, exc_info=error)
         if self._house is not None:
             self._house.count(name)
 

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.stack import launcher
 
@@ -91,29 +93,34 @@ class Child:
         self._backoff = Backoff()
         self._stopping = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._keeping = Background(clock)
+        self._watching = Background(clock)
+        self._ended = asyncio.Event()
         self._healthy_since: float | None = None
         self._log_start = 0
 
     async def start(self) -> None:
         """Begins to keep the process alive; returns before it is ready."""
-        if self._task is None:
+        if not self._keeping.running:
             self._stopping.clear()
-            self._task = asyncio.create_task(self._keep_alive(), name=f"child-{self.spec.name}")
+            self._ended.clear()
+            self._keeping.supervised(f"child-{self.spec.name}", self._keep_alive)
 
     async def stop(self, *, patience: float) -> None:
         """Ends the process: SIGTERM, and SIGKILL after ``patience`` seconds."""
-        task, self._task = self._task, None
-        if task is None:
+        if not self._keeping.running:
             return
         self._stopping.set()
         if self._process is not None:
             self._change(State.STOPPING, self.pid)
             self._signal(signal.SIGTERM)
-        done, _ = await asyncio.wait((task,), timeout=patience)
-        if not done:
+        try:
+            async with asyncio.timeout(patience):
+                await self._ended.wait()
+        except TimeoutError:
             self._signal(signal.SIGKILL)
-        await task
+            await self._ended.wait()
+        await self._keeping.stop()
 
     def kill(self) -> None:
         """Ends the process at once, without a restart."""
@@ -130,7 +137,7 @@ class Child:
             return ""
 
     async def _keep_alive(self) -> None:
-        while not self._stopping.is_set():
+        while self._process is not None or not self._stopping.is_set():
             healthy_seconds = await self._live()
             if self._stopping.is_set():
                 break
@@ -138,12 +145,15 @@ class Child:
             await self._pause(self._backoff.after(healthy_seconds))
             self.restarts += not self._stopping.is_set()
         self._change(State.STOPPED, None)
+        self._ended.set()
+        await asyncio.Event().wait()  # until `stop` ends it
 
     async def _live(self) -> float:
         """One life of the process. Returns for how many seconds it was healthy, up to its end."""
         self._healthy_since = None
         try:
-            process = await self._spawn()
+            # One that still lives was left by a failure of this supervision: it is looked after, and not started twice.
+            process = self._process or await self._spawn()
         except OSError as error:
             self.last_exit = error.errno
             return 0.0
@@ -151,17 +161,17 @@ class Child:
         self._change(State.STARTING, process.pid)
         if self._stopping.is_set():
             self._signal(signal.SIGTERM)
-        watching = asyncio.create_task(self._watch(process.pid))
-        self.last_exit = await process.wait()
-        self._process = None
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        self._watching.supervised(f"watch-{self.spec.name}", partial(self._watch, process.pid))
+        try:
+            self.last_exit = await process.wait()
+            self._process = None
+        finally:
+            await self._watching.stop()
         return 0.0 if self._healthy_since is None else self._clock.monotonic() - self._healthy_since
 
     async def _spawn(self) -> asyncio.subprocess.Process:
-        rotate(self.spec.log)
         argv = (sys.executable, "-I", "-S", launcher.__file__, str(os.getpid()), *self.spec.argv)
-        descriptor = os.open(self.spec.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _PRIVATE)
+        descriptor = _opened(self.spec.log)
         try:
             self._log_start = os.fstat(descriptor).st_size
             # A process group of its own: Ctrl-C in the terminal reaches the supervisor alone, which stops the services in order.
@@ -173,15 +183,19 @@ class Child:
 
     async def _watch(self, pid: int) -> None:
         """Asks again and again whether the process takes work; often until it does."""
-        while not self._stopping.is_set():
+        while True:
             ready = await self._is_ready()
-            if ready and self._healthy_since is None:
-                self._healthy_since, self.was_healthy = self._clock.monotonic(), True
-                self._change(State.HEALTHY, pid)
-            elif not ready and self._healthy_since is not None:
-                self._healthy_since = None
-                self._change(State.UNHEALTHY, pid)
+            if not self._stopping.is_set():
+                self._notice(ready, pid)
             await self._clock.sleep(_POLL_SECONDS if ready else _STARTING_POLL_SECONDS)
+
+    def _notice(self, ready: bool, pid: int) -> None:
+        if ready and self._healthy_since is None:
+            self._healthy_since, self.was_healthy = self._clock.monotonic(), True
+            self._change(State.HEALTHY, pid)
+        elif not ready and self._healthy_since is not None:
+            self._healthy_since = None
+            self._change(State.UNHEALTHY, pid)
 
     async def _pause(self, seconds: float) -> None:
         stopping = asyncio.create_task(self._stopping.wait())
@@ -199,6 +213,15 @@ class Child:
     def _change(self, state: State, pid: int | None) -> None:
         self.state, self.pid = state, pid
         self._on_change(self)
+
+
+def _opened(log: Path) -> int:
+    """The descriptor of a log to append to; of nothing when it cannot be written: a service without a log is better than none."""
+    try:
+        rotate(log)
+        return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _PRIVATE)
+    except OSError:
+        return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
 
 def rotate(log: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -16,11 +16,12 @@ import httpx
 from tocsin.clock import Clock
 from tocsin.errors import FailedPrecondition, ResourceExhausted, Unavailable
 from tocsin.lifecycle import ExitCode
+from tocsin.stack.child import State
 from tocsin.stack.layout import Layout, log_folder, plan, ports_in_use
-from tocsin.stack.picture import StackPicture, StackRunning, is_running, locked, read_picture, supervisor_of
+from tocsin.stack.picture import ServicePicture, StackPicture, StackRunning, is_running, locked, read_picture, supervisor_of
 from tocsin.stack.renewal import Certificates
 from tocsin.stack.supervisor import ServiceRefused, Supervisor, tail
-from tocsin.stack.view import View, welcome
+from tocsin.stack.view import SteadyView, View, welcome
 
 _PRIVATE_FOLDER: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
@@ -86,7 +87,7 @@ async def up(stack: Stack, *, view: View, clock: Clock, show_key: bool) -> int:
     with locked(layout.state):
         await _check_ports(layout, clock)
         _certificates(stack, clock).ensure()
-        new_start = not layout.api_key_file.exists()
+        new_start, view = not layout.api_key_file.exists(), SteadyView(view)
         supervisor = Supervisor(layout=layout, programs=stack.programs, env=stack.env, pid=os.getpid(), clock=clock, on_change=view.changed)
         with view, _signals(supervisor) as told:
             view.watch(supervisor.children.values())
@@ -148,7 +149,25 @@ async def down(state: Path, *, clock: Clock, patience: float) -> Ended:
 async def status(state: Path) -> tuple[StackPicture | None, dict[str, Any] | None]:
     """The living stack of a state folder with the gateway's own view of its health; None for what is not there."""
     picture = read_picture(state) if is_running(state) else None
-    return picture, await _health(picture.http) if picture else None
+    if picture is None:
+        return None, None
+    async with httpx.AsyncClient(timeout=_HEALTH_SECONDS, trust_env=False) as client:
+        seen = await asyncio.gather(*(_seen(service, client) for service in picture.services.values()))
+    return replace(picture, services=dict(zip(picture.services, seen, strict=True))), await _health(picture.http)
+
+
+async def _seen(service: ServicePicture, client: httpx.AsyncClient) -> ServicePicture:
+    """The service as it is, whatever the picture says: the process and its port are asked, for the file may be old."""
+    alive = service.pid is not None and _exists(service.pid)
+    try:
+        ready = (await client.get(service.metrics.replace("/metrics", "/readyz"))).is_success
+    except (httpx.HTTPError, OSError):
+        ready = False
+    if ready:
+        return replace(service, state=State.HEALTHY.value, pid=service.pid if alive else None)
+    if not alive:
+        return replace(service, state=State.RESTARTING.value if service.pid is None else "dead", pid=None)
+    return replace(service, state=State.UNHEALTHY.value if service.state == State.HEALTHY.value else service.state)
 
 
 async def _health(url: str) -> dict[str, Any] | None:
@@ -162,7 +181,8 @@ async def _health(url: str) -> dict[str, Any] | None:
 async def _run(stack: Stack, supervisor: Supervisor, view: View, told: asyncio.Event, clock: Clock, *, show_key: bool) -> int:
     stopping = asyncio.create_task(told.wait())
     getting_ready = asyncio.create_task(supervisor.wait_ready())
-    renewing = asyncio.create_task(_certificates(stack, clock).keep(view.say))
+    certificates = _certificates(stack, clock)
+    certificates.keep(view.say)
     try:
         await supervisor.start()
         await asyncio.wait((stopping, getting_ready), return_when=asyncio.FIRST_COMPLETED)
@@ -172,11 +192,13 @@ async def _run(stack: Stack, supervisor: Supervisor, view: View, told: asyncio.E
             await stopping
     except ServiceRefused as error:
         view.say(error.message)
+        supervisor.kill()  # nothing was taken yet: whoever waits for the reason need not wait for a drain
         return ExitCode.CONFIG
     finally:
-        for task in (stopping, getting_ready, renewing):
+        for task in (stopping, getting_ready):
             task.cancel()
-        await asyncio.wait((stopping, getting_ready, renewing))
+        await asyncio.wait((stopping, getting_ready))
+        await certificates.stop()
         await supervisor.stop()
     return ExitCode.OK
 

@@ -82,7 +82,8 @@ class Supervisor:
         http, self._http = self._http, None
         if http is not None:
             await http.aclose()
-        self.layout.stack_file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a file that stays is known to be stale: nobody holds the lock
+            self.layout.stack_file.unlink(missing_ok=True)
 
     def kill(self) -> None:
         """Ends every process at once; accepted work is durable."""
@@ -129,16 +130,16 @@ class Supervisor:
                 return False
             try:
                 return (await self._http.get(url)).is_success
-            except httpx.HTTPError:
+            except (httpx.HTTPError, OSError):
                 return False
 
         return is_ready
 
     def _child_changed(self, child: Child) -> None:
+        self._changed.set()
         # A full disk must not end the supervision; the next change tries again.
         with contextlib.suppress(OSError):
             write_picture(self.layout.stack_file, self.picture())
-        self._changed.set()
         self._on_change(child)
 
 

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -31,6 +32,9 @@ _FIRST_ALARM: Final = {
     "trigger": {"every": "5s", "count": 1},
     "action": {"notify": {"to": ["you@example.com"], "subject": "Ding", "text": "The first bell rings."}},
 }
+
+
+_UNSHOWN: Final = (OSError, ValueError)  # a ValueError is a file that was closed
 
 
 class View(Protocol):
@@ -129,6 +133,38 @@ class LineView:
     def say(self, text: str) -> None:
         """Prints lines as they are."""
         self._console.print(Text(text), soft_wrap=True)
+
+
+class SteadyView:
+    """Shows what can be shown: a disk that is full, or a terminal that is gone, must not end what is shown."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def __enter__(self) -> Self:
+        """Begins to show."""
+        with suppress(*_UNSHOWN):
+            self._view.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Ends."""
+        with suppress(*_UNSHOWN):
+            self._view.__exit__(kind, error, trace)
+
+    def watch(self, children: Iterable[Child]) -> None:
+        """Names what is to be shown."""
+        self._view.watch(children)
+
+    def changed(self, child: Child) -> None:
+        """A child is in another state."""
+        with suppress(*_UNSHOWN):
+            self._view.changed(child)
+
+    def say(self, text: str) -> None:
+        """Shows lines that stay."""
+        with suppress(*_UNSHOWN):
+            self._view.say(text)
 
 
 def view_for(console: Console, layout: Layout) -> View:

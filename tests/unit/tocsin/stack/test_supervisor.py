@@ -6,18 +6,21 @@ import os
 import signal
 import socket
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.unit.tocsin.stack.support import CLOCK, Running, alive
 from tocsin.lifecycle import ExitCode
 from tocsin.stack.child import Backoff, State
-from tocsin.stack.commands import PortsInUse, Stack, detach
+from tocsin.stack.commands import PortsInUse, Stack, detach, status
 from tocsin.stack.layout import SERVICES, STOP_ORDER
 from tocsin.stack.picture import ServicePicture, StackPicture, StackRunning, is_running, locked, read_picture, write_picture
 from tocsin.stack.supervisor import ServiceRefused, Supervisor
+from tocsin.testing.waiting import eventually
 
 # -- restarts ------------------------------------------------------------------------------------------------------------------
 
@@ -60,12 +63,78 @@ async def test_a_service_that_keeps_dying_is_shown_with_its_restarts(run: Callab
     assert "ended with exit code 3" in running.output.getvalue()
 
 
+@pytest.mark.parametrize("fault", ["logs", "picture", "screen"])
+async def test_nothing_that_cannot_be_written_ends_the_supervision(run: Callable[..., Running], fault: str) -> None:
+    """Its logs, its picture, its own output: a service that is killed meanwhile is started again, and status asks the processes."""
+    running = run()
+    picture = await running.healthy()
+    state = running.stack.layout.state
+    if fault == "logs":
+        (state / "logs").rename(state / "away")
+        (state / "logs").write_text("in the way")
+    elif fault == "picture":
+        running.stack.layout.stack_file.unlink()
+        running.stack.layout.stack_file.mkdir()
+    else:
+        running.output.close()
+    pid = picture.services["mailer_svc"].pid
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    os.kill(picture.services["gateway"].pid or 0, signal.SIGKILL)
+    async with httpx.AsyncClient(trust_env=False) as client:
+
+        async def answers(name: str) -> bool:
+            try:
+                return (await client.get(running.stack.layout.ready_url(name))).is_success
+            except httpx.HTTPError:
+                return False
+
+        for name in ("mailer_svc", "gateway"):
+            await eventually(lambda name=name: answers(name), seconds=30)
+    if fault == "picture":
+        running.stack.layout.stack_file.rmdir()
+        write_picture(running.stack.layout.stack_file, picture)  # as old as can be
+    seen, _ = await status(state)
+    assert seen is not None
+    assert [service.state for service in seen.services.values()] == ["healthy"] * 5
+    assert (seen.services["mailer_svc"].pid is None) == (fault == "picture")
+    if fault == "logs":
+        (state / "logs").unlink()
+        (state / "away").rename(state / "logs")
+    assert await running.end() == ExitCode.OK
+
+
+async def test_status_asks_the_processes(run: Callable[..., Running]) -> None:
+    """A picture that says healthy of a frozen service is corrected."""
+    running = run()
+    picture = await running.healthy()
+    pid = picture.services["processor_svc"].pid or 0
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        write_picture(running.stack.layout.stack_file, picture)
+        seen, _ = await status(running.stack.layout.state)
+        assert seen is not None
+        assert seen.services["processor_svc"].state == "not ready"
+        assert not seen.healthy
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert await running.end() == ExitCode.OK
+
+
 async def test_a_service_that_refuses_its_settings_ends_the_start(run: Callable[..., Running]) -> None:
     """No restart mends a setting: the stack stops again and shows the service's own words."""
     running = run(scheduler_svc="refuse")
     assert await running.task == ExitCode.CONFIG
     assert "scheduler_svc: TOCSIN_NONSENSE: there is no such setting" in running.output.getvalue()
     assert not is_running(running.stack.layout.state)
+
+
+async def test_a_refusal_waits_for_no_drain(run: Callable[..., Running]) -> None:
+    """A service that would drain for twenty seconds does not hold up the reason."""
+    running = run(scheduler_svc="refuse", gateway="deaf")
+    begun = time.monotonic()
+    assert await running.task == ExitCode.CONFIG
+    assert time.monotonic() - begun < 15
 
 
 async def test_wait_ready_raises_the_words_of_the_service(make_stack: Callable[..., Stack]) -> None:
