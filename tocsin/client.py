@@ -17,6 +17,7 @@ import httpx
 
 from tocsin import errors
 from tocsin.clock import Clock, SystemClock
+from tocsin.credential import authorization
 from tocsin.errors import FieldViolation, TocsinError
 from tocsin.names import resource_path, segment
 
@@ -77,13 +78,16 @@ class Client:
 
         Args:
             url: the gateway, such as ``http://127.0.0.1:8000``.
-            api_key: an API key, or an access token.
+            api_key: an API key, or an access token; white space around it is left out.
             timeout: seconds for one answer.
             clock: measures waits; the machine's unless given.
             sleep: waits, in seconds.
             transport: replaces the network in tests.
+
+        Raises:
+            Unauthenticated: the key has a character that no key has; it is not shown.
         """
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        headers = {"Authorization": authorization(api_key)} if api_key else {}
         self._clock = clock or SystemClock()
         self._sleep = sleep
         self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)

@@ -54,7 +54,7 @@ def target_of(*, state: Path, url: str | None, api_key: str | None) -> tuple[str
 
 def _read_key(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError as error:
         msg = f"cannot read the API key {path}: {error.strerror}; give one with --api-key or TOCSIN_CLIENT_API_KEY"
         raise Unauthenticated(msg) from error

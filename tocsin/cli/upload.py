@@ -13,6 +13,7 @@ import h11
 
 from tocsin import __name__ as _agent
 from tocsin.client import problem_error
+from tocsin.credential import authorization
 from tocsin.errors import Internal, TocsinError, Unavailable
 
 _CONNECT_SECONDS: Final = 10.0
@@ -81,7 +82,7 @@ class Upload:
             ("content-type", self.content_type),
             ("accept", "application/x-ndjson"),
             ("transfer-encoding", "chunked"),
-            *([("authorization", f"Bearer {self.api_key}")] if self.api_key else []),
+            *([("authorization", authorization(self.api_key))] if self.api_key else []),
         ]
         target = urlsplit(self.url).path.rstrip("/") + self.target
         writer.write(self._connection.send(h11.Request(method="POST", target=target, headers=headers)) or b"")

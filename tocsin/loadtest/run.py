@@ -12,6 +12,7 @@ from typing import Any, Final
 import httpx
 
 from tocsin.clock import Clock, from_micros, to_micros
+from tocsin.credential import authorization
 from tocsin.errors import DeadlineExceeded, Internal
 from tocsin.loadtest.report import Lateness, Phase, Report
 from tocsin.loadtest.vitals import Vitals
@@ -67,7 +68,7 @@ class LoadTest:
             TocsinError: the installation refused something, or did not come to an end.
         """
         report = Report(alarms=alarms)
-        headers = {"Authorization": f"Bearer {self._key}"}
+        headers = {"Authorization": authorization(self._key)}
         async with (
             httpx.AsyncClient(base_url=self._picture.http, headers=headers, timeout=60.0, trust_env=False) as http,
             httpx.AsyncClient(timeout=10.0, trust_env=False) as metrics,

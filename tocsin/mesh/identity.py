@@ -45,6 +45,10 @@ class RenewalOverdue(Degraded):
     """The certificate of this process expires soon."""
 
 
+class CertificateMissing(Degraded):
+    """A file of this process's certificate is gone."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
     """A certificate authority: its certificate and its private key."""
@@ -343,9 +347,13 @@ class Keyring:
 
         Raises:
             CertificateExpired: it is not valid any more.
+            CertificateMissing: a file is gone; what was read of it stays in force.
             RenewalOverdue: little of its life is left.
         """
         material = self.valid()
+        missing = [path.name for path in (self.identity.ca_file, self.identity.cert_file, self.identity.key_file) if not path.exists()]
+        if missing:
+            raise CertificateMissing(f"Files of this process's certificate are gone, and it could not start again: {', '.join(missing)}")
         if material.expires - SystemClock().now() < (material.expires - material.begins) * _OVERDUE:
             raise RenewalOverdue(
                 f"The certificate of {self.identity.service} expires at {material.expires:%Y-%m-%dT%H:%M:%SZ} and was not renewed."

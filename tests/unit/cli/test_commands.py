@@ -98,7 +98,7 @@ def state(tmp_path: Path, gateway: Gateway) -> Iterator[Path]:
     """A state folder whose stack runs and whose gateway is the test's."""
     key = tmp_path / "dev-api-key"
     key.write_text("tk_dev\n")
-    service = ServicePicture(pid=os.getpid(), state="healthy", restarts=2, grpc="127.0.0.1:9002", metrics="http://127.0.0.1:9102/metrics")
+    service = ServicePicture(pid=os.getpid(), state="healthy", restarts=2, grpc="127.0.0.1:9002", metrics=f"{gateway.url}/metrics")
     picture = StackPicture(
         supervisor=os.getpid(), http=gateway.url, grpc="127.0.0.1:8001", api_key_file=str(key), services={"scheduler_svc": service}
     )
@@ -300,6 +300,7 @@ def test_status_shows_services_and_the_gateways_view(gateway: Gateway, state: Pa
     """States, pids, restarts, and an open breaker; exit code 0 when all is well."""
     breakers = {"mailer": {"state": "OPEN", "failures": 5}, "auth": {"state": "CLOSED"}}
     gateway.answers["GET", "/health"] = (200, {"status": "degraded", "circuitBreakers": breakers})
+    gateway.answers["GET", "/readyz"] = (200, {})
     done = tocsin("status", "--state", str(state))
     assert done.returncode == 0
     for word in ("scheduler_svc", "healthy", str(os.getpid()), "2", "degraded", "mailer: OPEN"):
