@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Final
 
 from processor_svc.actions.kinds import Actions
@@ -9,6 +10,8 @@ from processor_svc.clients.wire import Sayable, result_batches, to_jobs, to_leas
 from processor_svc.domain import End, Lease, WorkEvent
 from processor_svc.results import sayable
 from tocsin.api.scheduler.v1 import dispatch_service_pb2, dispatch_service_pb2_grpc
+from tocsin.background import Background
+from tocsin.clock import SystemClock
 from tocsin.errors import Unavailable
 from tocsin.mesh.client import Mesh
 
@@ -61,6 +64,7 @@ class Session:
         self._ends: dict[Lease, Sayable] = {}
         self._extensions: list[Lease] = []
         self._answers: list[dispatch_service_pb2.WorkRequest] = []
+        self._background = Background(SystemClock())
         self._checks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._ending = False
@@ -107,7 +111,7 @@ class Session:
                 return WorkEvent()
 
     def _answer(self, check: dispatch_service_pb2.WorkResponse.Check) -> None:
-        task = asyncio.create_task(self._check(check), name=f"check-{check.number}")
+        task = self._background.once("check", partial(self._check, check))
         self._checks.add(task)
         task.add_done_callback(self._checks.discard)
 

@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 
 from processor_svc.domain import End, Failed, Json, Succeeded
 from processor_svc.hosting.process import Died, Late, LoadFailed, Process
+from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
 
@@ -89,12 +90,13 @@ class Package:
         self._idle: list[Process] = []
         self._processes: set[Process] = set()
         self._turn = asyncio.Lock()
+        self._background = Background(clock)
         self._loading: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begins to load it, again and again until it does."""
         if self._loading is None:
-            self._loading = asyncio.create_task(self._load(), name=f"load {self.name}")
+            self._loading = self._background.once("package", self._load)
 
     async def stop(self) -> None:
         """Ends every process of it."""
