@@ -19,7 +19,10 @@ and for the pages and batches around it.
 """
 
 MAX_MEMBERS: Final = 5_000
-"""Most members, elements, objects and lists of one JSON text or of free-form JSON in a message: converted in a few milliseconds."""
+"""Most members and elements of free-form JSON in a message: what is converted in a few milliseconds."""
+
+MAX_ITEMS: Final = 20_000
+"""Most members, elements, objects and lists of one JSON text, and most elements of one list of a message; twice what any method can use."""
 
 NUL: Final = "must not contain U+0000, which databases cannot hold"
 SURROGATE: Final = "must be text that UTF-8 can express: it contains a lone surrogate"
@@ -28,6 +31,7 @@ INEXACT: Final = "is an integer that a JSON number cannot carry exactly; send it
 NO_KIND: Final = "must be null, a boolean, a number, a string, an object or a list"
 TOO_DEEP: Final = f"is nested deeper than {MAX_LEVELS} levels"
 TOO_MANY: Final = f"holds more than {MAX_MEMBERS:,} members and elements"
+TOO_MANY_ITEMS: Final = f"holds more than {MAX_ITEMS:,} members and elements"
 
 _EXACT: Final = 2**53
 

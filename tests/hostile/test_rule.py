@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.hostile.values import JSON, VALUES, Hostile, Kind, Place, nested, places, public_rpcs, request_type
 from tocsin.api.processor.v1.task_service_pb2 import SubmitTaskRequest as _SubmitTaskRequest
+from tocsin.api.scheduler.v1.alarm_service_pb2 import CreateAlarmRequest as _CreateAlarmRequest
 from tocsin.api.scheduler.v1.dispatch_service_pb2 import WorkResponse as _WorkResponse
 from tocsin.api.scheduler.v1.firing_service_pb2 import ListFiringsResponse as _ListFiringsResponse
 from tocsin.api.scheduler.v1.trigger_service_pb2 import PublishEventRequest as _PublishEventRequest
@@ -26,6 +27,7 @@ from tocsin.values import MAX_LEVELS
 
 # The constructors take dictionaries for messages, which the stubs do not say.
 SubmitTaskRequest: Any = _SubmitTaskRequest
+CreateAlarmRequest: Any = _CreateAlarmRequest
 WorkResponse: Any = _WorkResponse
 ListFiringsResponse: Any = _ListFiringsResponse
 PublishEventRequest: Any = _PublishEventRequest
@@ -186,3 +188,19 @@ def test_no_kind_is_forgotten() -> None:
     found = {place.kind for policy in public_rpcs() for place in places(request_type(policy).DESCRIPTOR)}
     assert found == set(Kind)
     assert all(math.isnan(item.value) or not math.isfinite(item.value) for item in VALUES[Kind.FLOAT] if item.refused)
+
+
+def test_ten_thousand_excluded_dates_pass_the_json_door() -> None:
+    """The bound on members is above what any method can use."""
+    alarm = {
+        "displayName": "x",
+        "trigger": {"every": "60s", "excludeDates": [f"2026-01-01T00:00:00.{number:06d}Z" for number in range(10_000)]},
+        "action": {"task": {"handler": "log"}},
+    }
+    value = load_json(json.dumps({"alarm": alarm}).encode())
+    assert isinstance(value, dict)
+    RequestValidator().check(CreateAlarmRequest.FromString(codec(CreateAlarmRequest).to_wire(value)))
+    many = CreateAlarmRequest()
+    many.alarm.trigger.exclude_dates.extend(["x"] * 20_001)
+    with pytest.raises(InvalidInput, match="holds more than 20,000"):
+        RULES.check(many)

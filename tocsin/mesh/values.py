@@ -4,7 +4,7 @@ Beside it stands what protobuf's JSON form demands of the types that have one of
 (google/protobuf/timestamp.proto, duration.proto), and an enum's number has a name here.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any, Final, cast
 
@@ -14,7 +14,21 @@ from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from tocsin.api.mesh.v1 import policy_pb2
 from tocsin.errors import InvalidInput
-from tocsin.values import MAX_LEVELS, MAX_MEMBERS, NO_KIND, NOT_FINITE, NUL, TOO_DEEP, TOO_MANY, ValueRefused, free_size, member, subscript
+from tocsin.values import (
+    MAX_ITEMS,
+    MAX_LEVELS,
+    MAX_MEMBERS,
+    NO_KIND,
+    NOT_FINITE,
+    NUL,
+    TOO_DEEP,
+    TOO_MANY,
+    TOO_MANY_ITEMS,
+    ValueRefused,
+    free_size,
+    member,
+    subscript,
+)
 
 _Check = Callable[[Any], None]
 
@@ -124,7 +138,9 @@ def _of_enum(descriptor: EnumDescriptor) -> _Check:
 
 
 def _of_list(check: _Check) -> _Check:
-    def every(values: Iterable[Any]) -> None:
+    def every(values: Sequence[Any]) -> None:
+        if len(values) > MAX_ITEMS:
+            raise ValueRefused(TOO_MANY_ITEMS)
         for index, value in enumerate(values):
             try:
                 check(value)
@@ -139,6 +155,8 @@ def _of_map(key_check: _Check | None, value_check: _Check | None) -> _Check | No
         return None
 
     def every(values: Any) -> None:
+        if len(values) > MAX_ITEMS:
+            raise ValueRefused(TOO_MANY_ITEMS)
         for key, value in values.items():
             try:
                 if key_check is not None:

@@ -17,7 +17,7 @@ from protobuf.wkt import FileDescriptorSet
 
 from tocsin.errors import Internal, InvalidInput
 from tocsin.protojson.shapes import Field, JsonValue, Kind, Shape, as_object
-from tocsin.values import MAX_MEMBERS, TOO_MANY, ValueRefused, check_text
+from tocsin.values import MAX_ITEMS, TOO_MANY_ITEMS, ValueRefused, check_text
 
 _FAILURES = (ValueError, TypeError, OverflowError, RecursionError, LookupError)
 
@@ -60,7 +60,7 @@ def load_json(body: bytes, *, name: str = "The body") -> JsonValue:
         InvalidInput: it repeats a name within an object, is nested too deeply, has too many members, or holds text that is not Unicode.
     """
     if _has_too_many(body):
-        raise InvalidInput(f"{name} {TOO_MANY}.")
+        raise InvalidInput(f"{name} {TOO_MANY_ITEMS}.")
     try:
         value = cast("JsonValue", _DECODER.decode(body.decode()))
     except UnicodeDecodeError as error:
@@ -82,9 +82,9 @@ def load_json(body: bytes, *, name: str = "The body") -> JsonValue:
 
 def _has_too_many(body: bytes) -> bool:
     """Whether a JSON text has more members and elements than a message may, counted before anything is made of it."""
-    if _marks(body) <= MAX_MEMBERS:
+    if _marks(body) <= MAX_ITEMS:
         return False
-    return _marks(_JSON_STRING.sub(b"", body)) > MAX_MEMBERS
+    return _marks(_JSON_STRING.sub(b"", body)) > MAX_ITEMS
 
 
 def _marks(body: bytes) -> int:
