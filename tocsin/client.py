@@ -178,9 +178,10 @@ class Client:
             "POST", "/v1/events", body=_given(topic=topic, data=data, id=event_id or str(uuid.uuid4()), source=source, time=time)
         )
 
-    def record_reading(self, metric: str, value: float, *, source: str = "", time: str | None = None) -> Resource:
-        """Records a reading of a metric. ``time`` is in RFC 3339."""
-        return self.call("POST", "/v1/readings", body={"value": value, **_given(metric=metric, source=source, time=time)})
+    def record_reading(self, metric: str, value: float, *, reading_id: str = "", source: str = "", time: str | None = None) -> Resource:
+        """Records a reading of a metric; one with a known ``reading_id`` does nothing. ``time`` is in RFC 3339."""
+        said = _given(metric=metric, id=reading_id or str(uuid.uuid4()), source=source, time=time)
+        return self.call("POST", "/v1/readings", body={"value": value, **said})
 
     def ping(self, key: str) -> Resource:
         """Says that the heartbeat of this key is alive."""

@@ -56,6 +56,9 @@ def gateway() -> Iterator[Gateway]:
         def do_POST(self) -> None:
             self._serve()
 
+        def do_DELETE(self) -> None:
+            self._serve()
+
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             pass
 

@@ -1,5 +1,6 @@
 """`tocsin event send`, `tocsin reading send` and `tocsin ping`."""
 
+import uuid
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,9 @@ def test_a_reading_is_sent(gateway: Gateway, state: Path, answer: dict[str, obje
     gateway.answers["POST", "/v1/readings"] = (200, answer)
     done = tocsin("reading", "send", "cellar.temperature", "0", "--state", str(state))
     assert (done.returncode, done.stdout.strip()) == (0, told)
-    assert gateway.asked == [("POST", "/v1/readings", "Bearer tk_dev", {"metric": "cellar.temperature", "value": 0})]
+    ((*call, body),) = gateway.asked
+    assert call == ["POST", "/v1/readings", "Bearer tk_dev"]
+    assert body == {"metric": "cellar.temperature", "value": 0, "id": str(uuid.UUID(body["id"]))}
 
 
 def test_a_value_below_zero_is_no_option(gateway: Gateway, state: Path) -> None:
@@ -51,7 +54,7 @@ def test_a_value_below_zero_is_no_option(gateway: Gateway, state: Path) -> None:
     gateway.answers["POST", "/v1/readings"] = (200, {"counted": True})
     done = tocsin("reading", "send", "--state", str(state), "--", "cellar.temperature", "-3.5")
     assert done.returncode == 0, done.stderr
-    assert gateway.asked[0][3] == {"metric": "cellar.temperature", "value": -3.5}
+    assert gateway.asked[0][3]["value"] == -3.5
 
 
 def test_a_ping_tells_its_deadline(gateway: Gateway, state: Path) -> None:
