@@ -19,7 +19,7 @@ from tocsin.telemetry import get_logger
 _log = get_logger(__name__)
 
 _TRIES: Final = 2
-_PATIENCE: Final = 10.0  # of real time for each second of processor time: a busy machine is no fault of the template
+_PATIENCE: Final = 30.0  # of real time for each second of processor time: a busy machine is no fault of the template
 _START_SECONDS: Final = 60.0
 
 
