@@ -16,6 +16,7 @@ class DeliveryMetrics:
         self._deliveries = Counter(
             "tocsin_deliveries", "Changes of deliveries by channel and new state.", ("channel", "state"), registry=registry
         )
+        self._dead = Counter("tocsin_deliveries_dead", "Messages that failed for good, by channel.", ("channel",), registry=registry)
         self._refused = Counter("tocsin_deliveries_refused", "Messages that were not accepted, by reason.", ("reason",), registry=registry)
         self._attempts = Histogram(
             "tocsin_provider_seconds",
@@ -42,6 +43,8 @@ class DeliveryMetrics:
     def settled(self, channel: str, state: State, count: int = 1) -> None:
         """An attempt made ``count`` deliveries ``state``."""
         self._deliveries.labels(channel, state.name).inc(count)
+        if state is State.DEAD:
+            self._dead.labels(channel).inc(count)
 
     def attempted(self, provider: str, result: str, seconds: float) -> None:
         """An attempt took ``seconds`` and ended with ``result``."""

@@ -154,6 +154,45 @@ class DeliveryQueue(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryReport:
+    """A delivery as it is now, whose end the scheduler does not know yet; ``change`` is what made it so."""
+
+    delivery: str
+    change: int
+    tenant: str
+    firing: str
+    channel: str
+    to: str
+    state: State
+    attempts: int
+    reason: str
+
+
+class Reports(Protocol):
+    """Ends of deliveries that are to be told."""
+
+    async def untold(self, *, limit: int) -> list[DeliveryReport]:
+        """Up to ``limit`` deliveries as they are now, in the order of what happened to them."""
+        ...
+
+    async def told(self, told: Sequence[DeliveryReport]) -> None:
+        """Forgets what was told; what happened since stays."""
+        ...
+
+
+class Scheduler(Protocol):
+    """Who asked for the messages."""
+
+    async def report(self, reports: Sequence[DeliveryReport]) -> None:
+        """Tells it; saying it twice is the same as once.
+
+        Raises:
+            TocsinError: it does not know.
+        """
+        ...
+
+
 class DeliveryReader(Protocol):
     """Looks deliveries up."""
 

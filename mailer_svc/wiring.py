@@ -8,13 +8,13 @@ from ulid import ULID
 from mailer_svc.channels.mime import Sender as MailSender
 from mailer_svc.channels.smtp import SmtpConnector, SmtpProvider, SmtpRule, SmtpServer
 from mailer_svc.channels.smtp.session import Timeouts
-from mailer_svc.clients import SchedulerUses
+from mailer_svc.clients import SchedulerClient, SchedulerUses
 from mailer_svc.config import MailerSettings
 from mailer_svc.domain import Channel, Lane, RetryRule
 from mailer_svc.handlers import DeliverStreams, DeliveryHandlers, InboxHandlers, TemplateHandlers
 from mailer_svc.metrics import DeliveryMetrics
 from mailer_svc.rendering import RenderLimits, RenderPool, TemplateRenderer
-from mailer_svc.service import Accepting, Deliveries, Housekeeping, Inbox, ProviderLane, Retention, Sender, SendingRule, Templates
+from mailer_svc.service import Accepting, Deliveries, Housekeeping, Inbox, ProviderLane, Reporter, Retention, Sender, SendingRule, Templates
 from mailer_svc.smtp_urls import SmtpUrl, TlsMode, parse_urls
 from mailer_svc.store import (
     ChangeOrder,
@@ -23,6 +23,7 @@ from mailer_svc.store import (
     SqlDeliveryReader,
     SqlInboxReader,
     SqlJournal,
+    SqlReports,
     SqlTemplateStore,
 )
 from mailer_svc.tracing import TracedJournal, TracedProvider
@@ -107,7 +108,8 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
     )
     server.on_drain(streams.drain)
     server.on_drain(pool.drain)
-    working = [pool, *([sender] if sender else []), housekeeping]
+    reporter = Reporter(reports=SqlReports(database=database), scheduler=SchedulerClient(mesh=node.mesh), clock=clock)
+    working = [pool, *([sender] if sender else []), reporter, housekeeping]
     return App(name=node.name, components=[*node.components, database, redis, hints, store.journal, *working], server=server)
 
 

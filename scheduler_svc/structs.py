@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Struct, Value
 
 from scheduler_svc.recurrence import Micros
@@ -47,6 +48,16 @@ def event_context(*, identity: str, topic: str, source: str, happened: Micros, b
     if body:
         event.fields["data"].struct_value.ParseFromString(body)
     return message.SerializeToString(deterministic=True)
+
+
+def event_topic(context: bytes) -> str:
+    """The topic of the event that a firing's context tells of; empty if it tells of none, or cannot be read."""
+    message = Struct()
+    try:
+        message.ParseFromString(context)
+    except DecodeError:
+        return ""
+    return message.fields["event"].struct_value.fields["topic"].string_value if "event" in message.fields else ""
 
 
 def reading_context(signal: str, metric: str, value: float, measured: Micros, source: str = "") -> bytes:

@@ -23,6 +23,7 @@ from scheduler_svc.service.checks import ActionChecks
 from scheduler_svc.service.forecast import Forecasts
 from scheduler_svc.service.noticing import Noticing
 from scheduler_svc.service.replan import Replans
+from scheduler_svc.service.reports import DeliveryReports
 from scheduler_svc.service.signals import Intake, Triggers
 from scheduler_svc.shards import Ownership, ShardKeeper
 from scheduler_svc.signals import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
@@ -31,6 +32,7 @@ from scheduler_svc.store import (
     SessionLock,
     SqlAlarmStore,
     SqlAuditStore,
+    SqlDeliveryReports,
     SqlDueStore,
     SqlForecastStore,
     SqlHearing,
@@ -42,6 +44,7 @@ from scheduler_svc.store import (
     SqlTemplateUses,
     SqlUpkeep,
 )
+from scheduler_svc.structs import event_topic, packed
 from scheduler_svc.upkeep import Housekeeper, UpkeepOptions
 from scheduler_svc.views import RedisMemory, Views
 from tocsin.api.scheduler.v1 import (
@@ -163,6 +166,15 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
 
     triggers, intake = _triggers(database, ownership, announcer, clock)
 
+    reports = DeliveryReports(
+        store=SqlDeliveryReports(database),
+        publish=triggers.publish,
+        topic_of=event_topic,
+        body_of=packed,
+        changed=bell.changed,
+        clock=clock,
+    )
+
     redis_memory = RedisMemory(redis=redis, clock=clock)
     metrics.watch_redis(lambda: redis_memory.bytes)
     views = Views(
@@ -206,7 +218,7 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
             ),
             (
                 dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server,
-                DispatchHandlers(dispatcher=dispatcher, firings=firings),
+                DispatchHandlers(dispatcher=dispatcher, firings=firings, reports=reports),
             ),
         ],
     )

@@ -4,7 +4,19 @@ from mailer_svc.service.accepting import Accepting
 from mailer_svc.service.housekeeping import Housekeeping, Retention
 from mailer_svc.service.lane import ProviderLane
 from mailer_svc.service.queries import Deliveries, Inbox
+from mailer_svc.service.reporting import Reporter
 from mailer_svc.service.sending import Sender, SendingRule
 from mailer_svc.service.templates import Templates
 
-__all__ = ["Accepting", "Deliveries", "Housekeeping", "Inbox", "ProviderLane", "Retention", "Sender", "SendingRule", "Templates"]
+__all__ = [
+    "Accepting",
+    "Deliveries",
+    "Housekeeping",
+    "Inbox",
+    "ProviderLane",
+    "Reporter",
+    "Retention",
+    "Sender",
+    "SendingRule",
+    "Templates",
+]

@@ -5,6 +5,7 @@ from mailer_svc.store.deliveries import SqlDeliveryReader
 from mailer_svc.store.inbox import SqlCleaner, SqlInboxReader
 from mailer_svc.store.journal import SqlJournal
 from mailer_svc.store.queue import SqlDeliveryQueue
+from mailer_svc.store.reports import SqlReports
 from mailer_svc.store.tables import metadata
 from mailer_svc.store.templates import SqlTemplateStore, TemplateExists
 
@@ -15,6 +16,7 @@ __all__ = [
     "SqlDeliveryReader",
     "SqlInboxReader",
     "SqlJournal",
+    "SqlReports",
     "SqlTemplateStore",
     "TemplateExists",
     "metadata",

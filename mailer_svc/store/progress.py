@@ -10,6 +10,7 @@ from mailer_svc.domain import WAITING, Job, State
 from mailer_svc.ports import Settlement
 from mailer_svc.store.bulk import BulkInsert, Row, Rows
 from mailer_svc.store.changes import ChangeOrder
+from mailer_svc.store.reports import note
 from mailer_svc.store.tables import contents, deliveries, events
 from tocsin.clock import Clock
 from tocsin.database import Database, storable
@@ -55,6 +56,7 @@ class ProgressLog:
             if good:
                 change = await self._order.begin(connection)
                 await self._events.insert(connection, [_event_row(item, change, number, now) for number, item in enumerate(good)])
+                await note(connection, [item.job.id for item in good if _unexpected(item)], change)
         self._sent += [item.job.id for item in good if isinstance(item, Settlement) and item.step.state is State.SENT]
         return [_key(item) in kept for item in items]
 
@@ -87,6 +89,14 @@ def _update(rows: Rows) -> Any:
         )
         .returning(deliveries.c.id, deliveries.c.epoch)
     )
+
+
+def _unexpected(item: Progress) -> bool:
+    """Whether it is to be told: that a message is sent is taken for granted, unless it was told before that it was not."""
+    if isinstance(item, Mark):
+        return False
+    again = item.job.since != item.job.created
+    return item.step.state in (State.DEAD, State.OUTCOME_UNKNOWN) or (again and item.step.state is State.SENT)
 
 
 def _key(item: Progress) -> tuple[str, int]:

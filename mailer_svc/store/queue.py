@@ -12,6 +12,7 @@ from mailer_svc.ports import AWAY, Claim, DeliveryQuery
 from mailer_svc.store.bulk import BulkInsert, Row
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.deliveries import matching
+from mailer_svc.store.reports import note
 from mailer_svc.store.tables import contents, deliveries, events
 from tocsin.database import Database
 
@@ -89,6 +90,7 @@ class SqlDeliveryQueue:
             copied = {"delivery": deliveries.c.id, "tenant": deliveries.c.tenant, **fixed}
             row = select(*copied.values()).where(deliveries.c.id == identity)
             await connection.execute(insert(events).from_select(list(copied), row))
+            await note(connection, [identity], numbers["change"])
 
     async def renew(self, *, owner: str, ids: Sequence[str], until: int) -> None:
         """Prolongs the claims of ``owner`` that still stand."""
@@ -163,6 +165,7 @@ class SqlDeliveryQueue:
                 for number, row in enumerate(rows)
             ]
         await self._events.insert(connection, entries)
+        await note(connection, [row.id for row in found if not row.resend], change)
 
     async def retry(self, query: DeliveryQuery, *, now: int, limit: int) -> list[str]:
         """Lets deliveries that ended without success be attempted again, the oldest first; a claim that still stands loses its right."""
@@ -186,6 +189,7 @@ class SqlDeliveryQueue:
                     (change, number, row.id, row.tenant, now, state, row.attempts, now, "", 0, _ASKED) for number, row in enumerate(found)
                 ]
                 await self._events.insert(connection, rows)
+                await note(connection, [row.id for row in found], change)
         return [row.id for row in found]
 
     async def due_lanes(self, *, now: int, fresh: bool = False) -> list[Lane]:

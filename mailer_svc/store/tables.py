@@ -61,6 +61,14 @@ events = Table(
     Index("ix_events_delivery", "delivery"),
 )
 
+reports = Table(
+    "reports",
+    metadata,
+    # Deliveries whose end is to be told to the scheduler, and the change that is.
+    Column("delivery", Text, primary_key=True),
+    Column("change", BigInteger, primary_key=True, autoincrement=False),
+)
+
 changes = Table(
     "changes",
     metadata,

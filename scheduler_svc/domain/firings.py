@@ -1,8 +1,9 @@
 """Firings: rows of the ledger. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from scheduler_svc.domain.alarms import Action, Priority
 from scheduler_svc.recurrence import Micros
@@ -80,6 +81,21 @@ class Origin(IntEnum):
     RESOLVED = 6
 
 
+class DeliveryEnd(IntEnum):
+    """How a message of a firing ended; the numbers are stored, and are those of the contract. The larger is the worse."""
+
+    ACCEPTED = 1
+    OUTCOME_UNKNOWN = 2
+    DEAD = 3
+
+
+class FailedDelivery(NamedTuple):
+    """A message that went wrong, and why."""
+
+    state: DeliveryEnd
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firing:
     """An occurrence: its row in the ledger."""
@@ -106,6 +122,21 @@ class Firing:
     change: int = 0
     flags: int = 0
     context: bytes = b""
+    failed: Mapping[str, FailedDelivery] = field(default_factory=dict[str, FailedDelivery])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryReport:
+    """What the mailer says of a message; ``delivery`` is its resource name."""
+
+    tenant: str
+    firing: str
+    delivery: str
+    state: DeliveryEnd
+    attempts: int = 0
+    channel: str = ""
+    to: str = ""
+    reason: str = ""
 
 
 def let_go(*, due: Micros, now: Micros) -> tuple[Outcome, str]:

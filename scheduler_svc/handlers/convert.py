@@ -1,5 +1,7 @@
 """Alarms and firings between protobuf and the domain."""
 
+from itertools import islice
+
 from google.protobuf.struct_pb2 import Struct
 
 from scheduler_svc import domain
@@ -17,6 +19,7 @@ from tocsin.api.scheduler.v1 import alarm_pb2, firing_service_pb2
 from tocsin.errors import InvalidInput
 from tocsin.telemetry import trace_id_of
 
+_MOST_FAILED = 20
 _ALARMS = "alarms/"
 _FIRINGS = "firings/"
 _LANES = {0: Priority.NORMAL, **{int(lane): lane for lane in Priority}}
@@ -161,7 +164,22 @@ def firing_message(firing: domain.Firing) -> firing_service_pb2.Firing:
     if firing.result and not show(message.result, firing.result):
         message.ClearField("result")
         message.damaged.append("result")
+    _set_deliveries(message, firing)
     return message
+
+
+def _set_deliveries(message: firing_service_pb2.Firing, firing: domain.Firing) -> None:
+    """What became of its messages: how many there are stands in the answer of its work."""
+    names = message.result.fields["deliveries"].list_value.values if "deliveries" in message.result.fields else ()
+    if not (names or firing.failed):
+        return
+    states = [item.state for item in firing.failed.values()]
+    summary = message.deliveries
+    summary.accepted = max(len(names), len(states))
+    summary.dead, summary.unknown = states.count(domain.DeliveryEnd.DEAD), states.count(domain.DeliveryEnd.OUTCOME_UNKNOWN)
+    summary.worst = firing_service_pb2.DeliverySummary.State.ValueType(max(states, default=domain.DeliveryEnd.ACCEPTED))
+    for name, item in islice(firing.failed.items(), _MOST_FAILED):
+        summary.failed.add(name=name, state=firing_service_pb2.DeliverySummary.State.ValueType(item.state), reason=item.reason)
 
 
 def output_bytes(output: Struct) -> bytes:

@@ -9,7 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from scheduler_svc import domain
 from scheduler_svc.dispatch import Confirmed, Dispatcher, Drain, Jobs, Message, Question, Session
-from scheduler_svc.domain import Failed, Finding, Released, Report, Succeeded
+from scheduler_svc.domain import DeliveryEnd, DeliveryReport, Failed, Finding, Released, Report, Succeeded
 from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.convert import action_of, firing_id, firing_message, output_bytes, priority_of, retry_of
 from scheduler_svc.handlers.firings import firing_page
@@ -17,6 +17,7 @@ from scheduler_svc.handlers.jobs import batches
 from scheduler_svc.handlers.stored import show
 from scheduler_svc.handlers.times import length_of, set_length
 from scheduler_svc.service import Firings
+from scheduler_svc.service.reports import DeliveryReports
 from tocsin.api.scheduler.v1 import dispatch_service_pb2, dispatch_service_pb2_grpc, firing_service_pb2
 from tocsin.errors import InvalidInput
 from tocsin.mesh.context import detached
@@ -33,9 +34,10 @@ Requests = AsyncIterator[dispatch_service_pb2.WorkRequest]
 class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
     """Hands firings to processors."""
 
-    def __init__(self, *, dispatcher: Dispatcher, firings: Firings) -> None:
+    def __init__(self, *, dispatcher: Dispatcher, firings: Firings, reports: DeliveryReports) -> None:
         self._dispatcher = dispatcher
         self._firings = firings
+        self._reports = reports
         self._lease = Duration()
         set_length(self._lease, round(dispatcher.options.lease_seconds * 1_000_000))
 
@@ -97,6 +99,13 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
                 yield response
             case Drain():
                 yield dispatch_service_pb2.WorkResponse(drain=dispatch_service_pb2.WorkResponse.Drain())
+
+    async def ReportDeliveries(
+        self, request: dispatch_service_pb2.ReportDeliveriesRequest, context: Context
+    ) -> dispatch_service_pb2.ReportDeliveriesResponse:
+        """Takes what became of messages."""
+        await self._reports.report([_delivery_report(report) for report in request.reports])
+        return dispatch_service_pb2.ReportDeliveriesResponse()
 
     async def Enqueue(self, request: dispatch_service_pb2.EnqueueRequest, context: Context) -> firing_service_pb2.Firing:
         """Makes a firing that is due now."""
@@ -170,3 +179,16 @@ def _findings(verdict: dispatch_service_pb2.WorkRequest.Verdict) -> tuple[Findin
 
 def _wait(duration: Duration) -> int:
     return min(max(0, length_of(duration)), _MAX_WAIT)
+
+
+def _delivery_report(message: dispatch_service_pb2.DeliveryReport) -> DeliveryReport:
+    return DeliveryReport(
+        tenant=message.tenant,
+        firing=message.firing,
+        delivery=message.delivery,
+        state=DeliveryEnd(message.state or DeliveryEnd.ACCEPTED),
+        attempts=message.attempts,
+        channel=message.channel,
+        to=message.to,
+        reason=message.reason,
+    )

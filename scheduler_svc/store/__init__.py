@@ -11,6 +11,7 @@ from scheduler_svc.store.lock import DatabaseInUse, ProcessLock
 from scheduler_svc.store.outside import SqlSignalStore
 from scheduler_svc.store.pulse import SessionLock
 from scheduler_svc.store.replan import SqlReplanStore
+from scheduler_svc.store.reports import SqlDeliveryReports
 from scheduler_svc.store.shards import SqlShardStore
 from scheduler_svc.store.tables import metadata
 from scheduler_svc.store.template_uses import SqlTemplateUses
@@ -22,6 +23,7 @@ __all__ = [
     "SessionLock",
     "SqlAlarmStore",
     "SqlAuditStore",
+    "SqlDeliveryReports",
     "SqlDueStore",
     "SqlForecastStore",
     "SqlHearing",

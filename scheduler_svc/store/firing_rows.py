@@ -1,12 +1,13 @@
 """Rows of the ledger: how they are written and read."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scheduler_svc.domain import Action, Firing, FiringState, Origin, Outcome, Parcel, Priority
+from scheduler_svc.domain import Action, DeliveryEnd, FailedDelivery, Firing, FiringState, Origin, Outcome, Parcel, Priority
 from scheduler_svc.store.sql import CHANGE, Fields, Statement, insert, known
 from scheduler_svc.store.tables import firings
 
@@ -97,7 +98,18 @@ def firing_of(row: Row[Any]) -> Firing:
         change=row.change_no,
         flags=row.flags,
         context=row.context or b"",
+        failed=failed_of(row.failed),
     )
+
+
+def failed_of(text: str | None) -> dict[str, FailedDelivery]:
+    """The messages that went wrong, as they are stored."""
+    if not text:
+        return {}
+    try:
+        return {name: FailedDelivery(DeliveryEnd(state), str(reason)) for name, (state, reason) in json.loads(text).items()}
+    except (ValueError, TypeError, AttributeError):  # damaged: the firing is shown without them
+        return {}
 
 
 def parcel_in(firing: Firing) -> Parcel:

@@ -239,6 +239,7 @@ firings = Table(
         comment="1: one after the other; 2: failures are counted; 4: one at a time.",
     ),
     Column("context", LargeBinary, comment="Serialised google.protobuf.Struct: what it is about, beside its alarm."),
+    Column("failed", Text, comment="JSON: its messages that went wrong, [state, reason] by the name of the delivery."),
     postgresql_partition_by="RANGE (due_at)",
 )
 Index("ux_firings_occurrence", firings.c.alarm, firings.c.due_at, firings.c.slot, unique=True)

@@ -150,33 +150,6 @@ async def test_a_claim_takes_what_is_due_in_its_lane_and_nobody_else_gets_it(sto
     assert await store.queue.depths() == {Lane.CRITICAL: 1, Lane.NORMAL: 3, Lane.BULK: 0}
 
 
-ODD_ROWS = {
-    "attempts that overflow": ("UPDATE {table} SET attempts = 2147483647, deferrals = 2147483647, {set} WHERE id = 'd2'", None),
-    "a time out of the world": ("UPDATE {table} SET created = 9223372036854775807, {set} WHERE id = 'd2'", None),
-    "bytes that are no text": ("UPDATE {table} SET subject = CAST(x'ff' AS TEXT), {set} WHERE id = 'd2'", "sqlite"),
-    "a text for a number": ("UPDATE {table} SET attempts = 'many', {set} WHERE id = 'd2'", "sqlite"),
-}
-
-
-@pytest.mark.parametrize("odd", ODD_ROWS)
-async def test_a_row_that_cannot_be_read_stops_no_other(store: Store, odd: str) -> None:
-    """Claimed, or handed over by a sender that vanished: the others go their way, and it ends, or is shown to whoever can judge it."""
-    statement, only = ODD_ROWS[odd]
-    if only not in (None, store.database.dialect):
-        pytest.skip("this database stores no such thing")
-    await store.journal.accept([new(number) for number in (1, 2, 3)])
-    table = "deliveries" if store.database.dialect == "sqlite" else "mailer_svc.deliveries"
-    async with store.database.transaction() as connection:
-        await connection.exec_driver_sql(statement.format(table=table, set="updated = 0"))
-    jobs = await store.claim()
-    assert {"d1", "d3"} <= {job.id for job in jobs}
-    async with store.database.transaction() as connection:
-        await connection.exec_driver_sql(statement.format(table=table, set=f"state = 2, due = {store.clock.micros()}"))
-    assert await store.queue.expire_handed_over(now=store.clock.micros(), wait=1, limit=10) == 1
-    assert await store.queue.expire_handed_over(now=store.clock.micros(), wait=1, limit=10) == 0
-    assert await store.queue.depths() == {Lane.CRITICAL: 0, Lane.NORMAL: 2, Lane.BULK: 0}
-
-
 async def test_claims_at_the_same_time_share_the_work(store: Store) -> None:
     """Every delivery goes to exactly one of them."""
     await store.journal.accept([new(number) for number in range(100)])

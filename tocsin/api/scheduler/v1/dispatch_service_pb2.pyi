@@ -742,3 +742,94 @@ class ListEnqueuedResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListEnqueuedResponse: _TypeAlias = ListEnqueuedResponse  # noqa: Y015
+
+@_typing.final
+class ReportDeliveriesRequest(_message.Message):
+    """What became of messages."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reports(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeliveryReport]:
+        """One for each message."""
+
+    def __init__(
+        self,
+        *,
+        reports: _abc.Iterable[Global___DeliveryReport] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reports", b"reports"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportDeliveriesRequest: _TypeAlias = ReportDeliveriesRequest  # noqa: Y015
+
+@_typing.final
+class DeliveryReport(_message.Message):
+    """What became of one message."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    FIRING_FIELD_NUMBER: _builtins.int
+    DELIVERY_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    """Id of the tenant."""
+    firing: _builtins.str
+    """Id of the firing."""
+    delivery: _builtins.str
+    """Resource name of the delivery."""
+    state: _firing_service_pb2.DeliverySummary.State.ValueType
+    """How it ended; ACCEPTED when it arrived after all, or is attempted again."""
+    attempts: _builtins.int
+    """Attempts so far."""
+    channel: _builtins.str
+    """Channel: "email" or "inbox"."""
+    to: _builtins.str
+    """Address."""
+    reason: _builtins.str
+    """Why it ended, in the provider's words or ours."""
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        firing: _builtins.str = ...,
+        delivery: _builtins.str = ...,
+        state: _firing_service_pb2.DeliverySummary.State.ValueType = ...,
+        attempts: _builtins.int = ...,
+        channel: _builtins.str = ...,
+        to: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "channel", b"channel", "delivery", b"delivery", "firing", b"firing", "reason", b"reason", "state", b"state", "tenant", b"tenant", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliveryReport: _TypeAlias = DeliveryReport  # noqa: Y015
+
+@_typing.final
+class ReportDeliveriesResponse(_message.Message):
+    """What is known now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportDeliveriesResponse: _TypeAlias = ReportDeliveriesResponse  # noqa: Y015

@@ -51,6 +51,11 @@ class DispatchServiceStub:
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.GetEnqueuedRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.EnqueuedFiring.FromString,
                 _registered_method=True)
+        self.ReportDeliveries = channel.unary_unary(
+                '/tocsin.api.scheduler.v1.DispatchService/ReportDeliveries',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.ReportDeliveriesRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.ReportDeliveriesResponse.FromString,
+                _registered_method=True)
         self.ListEnqueued = channel.unary_unary(
                 '/tocsin.api.scheduler.v1.DispatchService/ListEnqueued',
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.ListEnqueuedRequest.SerializeToString,
@@ -84,6 +89,14 @@ class DispatchServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReportDeliveries(self, request, context):
+        """Takes what became of messages: acknowledgements that come back from the mailer. Each shows in its firing; of a message that failed for
+        good an event tells, "tocsin.delivery.dead". Saying it twice is the same as once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListEnqueued(self, request, context):
         """Lists enqueued firings of the tenant of the user's token, the newest first.
         """
@@ -108,6 +121,11 @@ def add_DispatchServiceServicer_to_server(servicer, server):
                     servicer.GetEnqueued,
                     request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.GetEnqueuedRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.EnqueuedFiring.SerializeToString,
+            ),
+            'ReportDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportDeliveries,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.ReportDeliveriesRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.ReportDeliveriesResponse.SerializeToString,
             ),
             'ListEnqueued': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEnqueued,
@@ -197,6 +215,33 @@ class DispatchService:
             '/tocsin.api.scheduler.v1.DispatchService/GetEnqueued',
             tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.GetEnqueuedRequest.SerializeToString,
             tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.EnqueuedFiring.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.DispatchService/ReportDeliveries',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.ReportDeliveriesRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.ReportDeliveriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,10 @@ class DispatchServiceStub:
     """Makes a firing that is due now, for the tenant of the user's token."""
     GetEnqueued: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetEnqueuedRequest, _dispatch_service_pb2.EnqueuedFiring]
     """Reads an enqueued firing of the tenant of the user's token."""
+    ReportDeliveries: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReportDeliveriesRequest, _dispatch_service_pb2.ReportDeliveriesResponse]
+    """Takes what became of messages: acknowledgements that come back from the mailer. Each shows in its firing; of a message that failed for
+    good an event tells, "tocsin.delivery.dead". Saying it twice is the same as once.
+    """
     ListEnqueued: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ListEnqueuedRequest, _dispatch_service_pb2.ListEnqueuedResponse]
     """Lists enqueued firings of the tenant of the user's token, the newest first."""
 
@@ -58,6 +62,10 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     """Makes a firing that is due now, for the tenant of the user's token."""
     GetEnqueued: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetEnqueuedRequest, _dispatch_service_pb2.EnqueuedFiring]  # type: ignore[assignment]
     """Reads an enqueued firing of the tenant of the user's token."""
+    ReportDeliveries: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReportDeliveriesRequest, _dispatch_service_pb2.ReportDeliveriesResponse]  # type: ignore[assignment]
+    """Takes what became of messages: acknowledgements that come back from the mailer. Each shows in its firing; of a message that failed for
+    good an event tells, "tocsin.delivery.dead". Saying it twice is the same as once.
+    """
     ListEnqueued: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ListEnqueuedRequest, _dispatch_service_pb2.ListEnqueuedResponse]  # type: ignore[assignment]
     """Lists enqueued firings of the tenant of the user's token, the newest first."""
 
@@ -89,6 +97,16 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_service_pb2.EnqueuedFiring, _abc.Awaitable[_dispatch_service_pb2.EnqueuedFiring]]:
         """Reads an enqueued firing of the tenant of the user's token."""
+
+    @_abc_1.abstractmethod
+    def ReportDeliveries(
+        self,
+        request: _dispatch_service_pb2.ReportDeliveriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.ReportDeliveriesResponse, _abc.Awaitable[_dispatch_service_pb2.ReportDeliveriesResponse]]:
+        """Takes what became of messages: acknowledgements that come back from the mailer. Each shows in its firing; of a message that failed for
+        good an event tells, "tocsin.delivery.dead". Saying it twice is the same as once.
+        """
 
     @_abc_1.abstractmethod
     def ListEnqueued(

@@ -158,6 +158,7 @@ class Firing(_message.Message):
     ORIGIN_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
     DAMAGED_FIELD_NUMBER: _builtins.int
+    DELIVERIES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "firings/{id}"; the id derives from the alarm and the due time."""
     alarm: _builtins.str
@@ -206,6 +207,10 @@ class Firing(_message.Message):
     def damaged(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Fields that are stored and that cannot be shown, such as "context" or "result": they are left out."""
 
+    @_builtins.property
+    def deliveries(self) -> Global___DeliverySummary:
+        """What became of the messages that it sent; unset if it sent none."""
+
     def __init__(
         self,
         *,
@@ -226,14 +231,112 @@ class Firing(_message.Message):
         origin: Global___Firing.Origin.ValueType = ...,
         context: _struct_pb2.Struct | None = ...,
         damaged: _abc.Iterable[_builtins.str] | None = ...,
+        deliveries: Global___DeliverySummary | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_time", b"complete_time", "context", b"context", "due_time", b"due_time", "fire_time", b"fire_time", "next_attempt_time", b"next_attempt_time", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_time", b"complete_time", "context", b"context", "deliveries", b"deliveries", "due_time", b"due_time", "fire_time", b"fire_time", "next_attempt_time", b"next_attempt_time", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "attempts", b"attempts", "complete_time", b"complete_time", "context", b"context", "damaged", b"damaged", "due_time", b"due_time", "error", b"error", "fire_time", b"fire_time", "name", b"name", "next_attempt_time", b"next_attempt_time", "origin", b"origin", "outcome", b"outcome", "priority", b"priority", "reason", b"reason", "result", b"result", "state", b"state", "trace_id", b"trace_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "attempts", b"attempts", "complete_time", b"complete_time", "context", b"context", "damaged", b"damaged", "deliveries", b"deliveries", "due_time", b"due_time", "error", b"error", "fire_time", b"fire_time", "name", b"name", "next_attempt_time", b"next_attempt_time", "origin", b"origin", "outcome", b"outcome", "priority", b"priority", "reason", b"reason", "result", b"result", "state", b"state", "trace_id", b"trace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Firing: _TypeAlias = Firing  # noqa: Y015
+
+@_typing.final
+class DeliverySummary(_message.Message):
+    """What became of the messages of a firing. A message is told of here when something went wrong; DeliveryService knows each."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[DeliverySummary._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: DeliverySummary._State.ValueType  # 0
+        """Never sent."""
+        ACCEPTED: DeliverySummary._State.ValueType  # 1
+        """Nothing went wrong so far: they are sent, or on their way."""
+        OUTCOME_UNKNOWN: DeliverySummary._State.ValueType  # 2
+        """Nobody can know of at least one."""
+        DEAD: DeliverySummary._State.ValueType  # 3
+        """At least one failed for good."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """The worst state of the messages."""
+
+    STATE_UNSPECIFIED: DeliverySummary.State.ValueType  # 0
+    """Never sent."""
+    ACCEPTED: DeliverySummary.State.ValueType  # 1
+    """Nothing went wrong so far: they are sent, or on their way."""
+    OUTCOME_UNKNOWN: DeliverySummary.State.ValueType  # 2
+    """Nobody can know of at least one."""
+    DEAD: DeliverySummary.State.ValueType  # 3
+    """At least one failed for good."""
+
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    DEAD_FIELD_NUMBER: _builtins.int
+    UNKNOWN_FIELD_NUMBER: _builtins.int
+    WORST_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    accepted: _builtins.int
+    """Messages that the mailer took."""
+    dead: _builtins.int
+    """Of these, messages that failed for good."""
+    unknown: _builtins.int
+    """Of these, messages of which nobody can know whether they arrived."""
+    worst: Global___DeliverySummary.State.ValueType
+    """The worst of all."""
+    @_builtins.property
+    def failed(self) -> _containers.RepeatedCompositeFieldContainer[Global___FailedDelivery]:
+        """Those that went wrong, at most 20."""
+
+    def __init__(
+        self,
+        *,
+        accepted: _builtins.int = ...,
+        dead: _builtins.int = ...,
+        unknown: _builtins.int = ...,
+        worst: Global___DeliverySummary.State.ValueType = ...,
+        failed: _abc.Iterable[Global___FailedDelivery] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "dead", b"dead", "failed", b"failed", "unknown", b"unknown", "worst", b"worst"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliverySummary: _TypeAlias = DeliverySummary  # noqa: Y015
+
+@_typing.final
+class FailedDelivery(_message.Message):
+    """A message that went wrong."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name, "deliveries/{id}"."""
+    state: Global___DeliverySummary.State.ValueType
+    """How it ended."""
+    reason: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        state: Global___DeliverySummary.State.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailedDelivery: _TypeAlias = FailedDelivery  # noqa: Y015
 
 @_typing.final
 class GetFiringRequest(_message.Message):

@@ -1,0 +1,75 @@
+"""Ends of deliveries that the scheduler is to be told: noted in the transaction that makes them, forgotten when they are told."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailer_svc.domain import State
+from mailer_svc.ports import DeliveryReport
+from mailer_svc.store.tables import deliveries, events, reports
+from tocsin.database import Database, insert_ignore
+
+_KNOWN = {int(state): state for state in State}
+
+
+async def note(connection: AsyncConnection, ids: Sequence[str], change: int) -> None:
+    """Notes that the current transaction ended these deliveries otherwise than the scheduler takes for granted."""
+    if ids:
+        await connection.execute(insert_ignore(reports), [{"delivery": identity, "change": change} for identity in ids])
+
+
+class SqlReports:
+    """What is to be told."""
+
+    def __init__(self, *, database: Database) -> None:
+        self._database = database
+
+    async def untold(self, *, limit: int) -> list[DeliveryReport]:
+        """Up to ``limit`` deliveries as they are now, in the order of what happened to them."""
+        why = (
+            select(events.c.detail)
+            .where(events.c.delivery == deliveries.c.id)
+            .order_by(events.c.change.desc(), events.c.number.desc())
+            .limit(1)
+            .correlate(deliveries)
+            .scalar_subquery()
+        )
+        query = (
+            select(
+                reports.c.delivery,
+                reports.c.change,
+                deliveries.c.tenant,
+                deliveries.c.firing,
+                deliveries.c.channel,
+                deliveries.c.recipient,
+                deliveries.c.state,
+                deliveries.c.attempts,
+                why.label("detail"),
+            )
+            .join_from(reports, deliveries, deliveries.c.id == reports.c.delivery, isouter=True)
+            .order_by(reports.c.change, reports.c.delivery)
+            .limit(limit)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [
+            DeliveryReport(
+                delivery=row.delivery,
+                change=row.change,
+                tenant=row.tenant or "",
+                firing=row.firing or "",
+                channel=row.channel or "",
+                to=row.recipient or "",
+                state=_KNOWN.get(row.state, State.DEAD),
+                attempts=int(row.attempts or 0),
+                reason=row.detail or "",
+            )
+            for row in rows
+        ]
+
+    async def told(self, told: Sequence[DeliveryReport]) -> None:
+        """Forgets what was told; what happened since stays."""
+        keys = [(report.delivery, report.change) for report in told]
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(reports).where(tuple_(reports.c.delivery, reports.c.change).in_(keys)))

@@ -1,0 +1,103 @@
+"""What became of the messages of firings: it shows in them, and of a message that is dead an event tells."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, Protocol
+
+from scheduler_svc.domain import DeliveryEnd, DeliveryReport, Firing
+from scheduler_svc.recurrence import Micros
+from scheduler_svc.service.alarms import Caller
+from scheduler_svc.service.signals import EventDraft
+from tocsin.clock import Clock
+
+DEAD_TOPIC: Final = "tocsin.delivery.dead"
+_SOURCE: Final = "mailer_svc"
+_MOST_A_MINUTE: Final = 60
+_MINUTE: Final[Micros] = 60_000_000
+_MOST_TENANTS: Final = 10_000
+_log = logging.getLogger(__name__)
+
+
+class ReportStore(Protocol):
+    """The rows of firings."""
+
+    async def apply(self, reports: Sequence[DeliveryReport], *, now: Micros) -> dict[str, Firing]:
+        """Writes what is new into the firings, and tells who watches them; returns those that are known, by id."""
+        ...
+
+
+class DeliveryReports:
+    """Takes what the mailer says. Everything may be said twice: an event has the identity of the death that it tells of."""
+
+    def __init__(
+        self,
+        *,
+        store: ReportStore,
+        publish: Callable[[Caller, EventDraft], Awaitable[object]],
+        topic_of: Callable[[bytes], str],
+        body_of: Callable[[dict[str, Any]], bytes],
+        changed: Callable[[Iterable[str]], Awaitable[None]],
+        clock: Clock,
+    ) -> None:
+        """Takes what it stands on.
+
+        Args:
+            store: the firings.
+            publish: publishes an event for a tenant.
+            topic_of: the topic of the event that a firing's context tells of; empty if it tells of none.
+            body_of: the data of an event, serialised.
+            changed: tells who watches the firings of tenants.
+            clock: source of time.
+        """
+        self._store = store
+        self._publish = publish
+        self._topic_of = topic_of
+        self._body_of = body_of
+        self._changed = changed
+        self._clock = clock
+        self._told: dict[str, tuple[Micros, int]] = {}
+
+    async def report(self, reports: Sequence[DeliveryReport]) -> None:
+        """Shows what became of messages in their firings, and publishes ``tocsin.delivery.dead`` for those that are dead.
+
+        Raises:
+            Unavailable: nothing of it may be known; say it again.
+        """
+        known = await self._store.apply(reports, now=self._clock.micros())
+        await self._changed({firing.tenant for firing in known.values()})
+        for report in reports:
+            firing = known.get(report.firing)
+            if report.state is DeliveryEnd.DEAD and firing is not None and firing.tenant == report.tenant:
+                await self._tell(report, firing)
+
+    async def _tell(self, report: DeliveryReport, firing: Firing) -> None:
+        # A message about a dead message that is dead as well must not make another one, and so on for ever.
+        if self._topic_of(firing.context) == DEAD_TOPIC:
+            _log.warning("a message about a dead message is dead", extra={"delivery": report.delivery})
+            return
+        if not self._room(report.tenant):
+            _log.warning("too many dead messages to tell of each", extra={"delivery": report.delivery, "tenant": report.tenant})
+            return
+        data: dict[str, Any] = {
+            "delivery": report.delivery,
+            "firing": f"firings/{firing.id}",
+            "alarm": f"alarms/{firing.alarm}" if firing.alarm else "",
+            "channel": report.channel,
+            "to": report.to,
+            "attempts": float(report.attempts),
+            "reason": report.reason,
+        }
+        identity = f"{report.delivery.removeprefix('deliveries/')}-{report.attempts}"
+        event = EventDraft(topic=DEAD_TOPIC, id=identity, source=_SOURCE, data=data, body=self._body_of(data))
+        await self._publish(Caller(tenant=report.tenant), event)
+
+    def _room(self, tenant: str) -> bool:
+        """Whether one more event of a tenant may go out in this minute."""
+        now = self._clock.micros()
+        begun, count = self._told.get(tenant, (now, 0))
+        if now - begun >= _MINUTE:
+            begun, count = now, 0
+        if len(self._told) >= _MOST_TENANTS:
+            self._told.clear()
+        self._told[tenant] = (begun, count + 1)
+        return count < _MOST_A_MINUTE

@@ -1,0 +1,78 @@
+"""Telling the scheduler what became of messages: what went wrong, until it knows, and nothing else."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from mailer_svc.domain import Result, State
+from mailer_svc.ports import DeliveryQuery, DeliveryReport
+from mailer_svc.service import Reporter
+from mailer_svc.store import SqlReports
+from tests.integration.mailer.test_store import Store, new, settlement, store
+from tocsin.errors import InvalidInput, Unavailable
+
+__all__ = ["store"]
+
+
+class Scheduler:
+    """Hears what it is told, unless it is away; one delivery it never takes."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.refused = ""
+        self.told: list[tuple[str, State, int]] = []
+
+    async def report(self, reports: Sequence[DeliveryReport]) -> None:
+        """See `mailer_svc.ports.Scheduler`."""
+        if self.away:
+            raise Unavailable("away")
+        if any(report.delivery == self.refused for report in reports):
+            raise InvalidInput("never")
+        self.told += [(report.delivery, report.state, report.attempts) for report in reports]
+
+
+async def ended(store: Store, number: int, result: Result) -> None:
+    """A delivery that was attempted."""
+    await store.journal.accept([new(number)])
+    (job,) = await store.claim()
+    await store.journal.settle(settlement(job, result, store.clock))
+
+
+async def test_what_went_wrong_is_told_until_it_is_known(store: Store) -> None:
+    """Not what was sent, and not before the scheduler is there; then once; what it never takes holds up no other."""
+    scheduler = Scheduler()
+    reporter = Reporter(reports=SqlReports(database=store.database), scheduler=scheduler, clock=store.clock)
+    for number, result in enumerate((Result.SENT, Result.REFUSED, Result.DEFERRED, Result.UNKNOWN, Result.REFUSED), 1):
+        await ended(store, number, result)
+    scheduler.away = True
+    with pytest.raises(Unavailable):
+        await reporter.tell()
+    scheduler.away, scheduler.refused = False, "d5"
+    await reporter.tell()
+    assert scheduler.told == [("d2", State.DEAD, 1), ("d4", State.OUTCOME_UNKNOWN, 1)]
+    await reporter.tell()
+    assert len(scheduler.told) == 2
+
+
+async def test_what_arrives_after_all_is_told_as_well(store: Store) -> None:
+    """Another attempt takes the word back, and so does its success; a sender that vanished and a row that is buried are told."""
+    scheduler = Scheduler()
+    reporter = Reporter(reports=SqlReports(database=store.database), scheduler=scheduler, clock=store.clock)
+    await ended(store, 1, Result.REFUSED)
+    await reporter.tell()
+    await store.clock.advance(1)
+    assert await store.queue.retry(DeliveryQuery(tenant="t1"), now=store.clock.micros(), limit=10) == ["d1"]
+    await reporter.tell()
+    (job,) = await store.claim()
+    await store.journal.settle(settlement(job, Result.SENT, store.clock))
+    await reporter.tell()
+    assert scheduler.told == [("d1", State.DEAD, 1), ("d1", State.RETRYING, 1), ("d1", State.SENT, 2)]
+    scheduler.told.clear()
+    await store.journal.accept([new(2)])
+    (job,) = await store.claim()
+    assert await store.journal.hand_over(job, "smtp")
+    await store.clock.advance(31)
+    await store.queue.expire_handed_over(now=store.clock.micros(), wait=1, limit=10)
+    await store.queue.bury("d1", state=State.DEAD, now=store.clock.micros(), detail="odd")
+    await reporter.tell()
+    assert {(delivery, state) for delivery, state, _ in scheduler.told} == {("d2", State.OUTCOME_UNKNOWN), ("d1", State.DEAD)}
