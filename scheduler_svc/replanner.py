@@ -2,8 +2,8 @@
 
 It goes through the alarms in the background, in batches, and notes a shard when it is through with it: killed half-way, it begins again,
 and what has moved already stays. A replica with an older database leaves what a newer one has computed that lives; when it is gone, the
-newer one looks again, because alarms may have been made or let go meanwhile by the older one. When no newer one lives any more, the database was
-rolled back, and the older one computes all anew.
+newer one looks again, because alarms may have been made or let go meanwhile by the older one. When no newer one lives any more, the database
+was rolled back, and the older one computes all anew.
 """
 
 from collections.abc import Collection

@@ -5,6 +5,7 @@ from datetime import time
 from scheduler_svc.handlers.times import length_of, micros_of, set_instant, set_length
 from scheduler_svc.recurrence import (
     At,
+    AtLocal,
     CatchUp,
     CatchUpMode,
     Comparison,
@@ -57,6 +58,8 @@ def _spec_of(message: alarm_pb2.Trigger) -> Spec:
     match message.WhichOneof("rule"):
         case "at":
             return At(micros_of(message.at, field="trigger.at"))
+        case "at_local":
+            return AtLocal(message.at_local)
         case "every":
             return Every(length_of(message.every))
         case "daily":
@@ -73,7 +76,7 @@ def _spec_of(message: alarm_pb2.Trigger) -> Spec:
         case "heartbeat":
             return _heartbeat_of(message.heartbeat)
         case None:
-            raise InvalidInput.at("trigger", "needs a rule: at, daily, every, cron, rrule, event, threshold or heartbeat")
+            raise InvalidInput.at("trigger", "needs a rule: at, atLocal, daily, every, cron, rrule, event, threshold or heartbeat")
 
 
 def _threshold_of(message: alarm_pb2.Threshold) -> Threshold:
@@ -137,6 +140,8 @@ def _set_spec(message: alarm_pb2.Trigger, spec: Spec) -> None:
     match spec:
         case At(instant):
             set_instant(message.at, instant)
+        case AtLocal(text):
+            message.at_local = text
         case Every(interval):
             set_length(message.every, interval)
         case Daily(at, recurring):

@@ -15,6 +15,7 @@ from scheduler_svc.recurrence.rules import Compiled, anchor_of, compiled, first_
 from scheduler_svc.recurrence.specs import (
     END_OF_TIME,
     At,
+    AtLocal,
     CatchUp,
     CatchUpMode,
     Comparison,
@@ -48,6 +49,7 @@ __all__ = [
     "RULES_VERSION",
     "TZDATA_VERSION",
     "At",
+    "AtLocal",
     "BadRule",
     "CatchUp",
     "CatchUpMode",

@@ -7,7 +7,7 @@ from scheduler_svc.recurrence.ical import RecurrenceSet, read_recurrence
 from scheduler_svc.recurrence.offsets import offsets
 from scheduler_svc.recurrence.patterns import local_text
 from scheduler_svc.recurrence.rules import anchor_of, first_due, rule_of
-from scheduler_svc.recurrence.specs import At, CatchUpMode, Cron, Daily, Every, Micros, Recurrence
+from scheduler_svc.recurrence.specs import At, AtLocal, CatchUpMode, Cron, Daily, Every, Micros, Recurrence
 from scheduler_svc.recurrence.steps import MOST_NEW_STEPS, TooCostly, asked
 from scheduler_svc.recurrence.trigger import Trigger
 from scheduler_svc.recurrence.zones import zone
@@ -42,6 +42,8 @@ def checked_due(trigger: Trigger, *, now: Micros, seed: str = "") -> Micros:
         raise InvalidInput.at("trigger.at", "is in the past; set catchUp.mode to let it fire all the same")
     if isinstance(trigger.spec, Every) and trigger.spec.interval < SHORTEST:
         raise InvalidInput.at("trigger.every", "must be at least one second")
+    if isinstance(trigger.spec, AtLocal) and not _exists(trigger, trigger.spec.wall):
+        raise InvalidInput.at("trigger.atLocal", f"does not exist in {trigger.time_zone}; set dst.gap to say what happens then")
     if isinstance(trigger.spec, Recurrence):
         _check_recurrence(trigger, read_recurrence(trigger.spec.text))
     if not trigger.exclude and not isinstance(trigger.spec, Recurrence):
@@ -89,10 +91,15 @@ def _check_bounds(trigger: Trigger) -> None:
 def _check_recurrence(trigger: Trigger, found: RecurrenceSet) -> None:
     if found.ends and (trigger.count or trigger.end is not None):
         raise InvalidInput.at("trigger.count" if trigger.count else "trigger.endTime", "the rule says its end itself, by COUNT or UNTIL")
-    if found.single and found.start is not None and (trigger.dst is None or trigger.dst.gap is None):
-        local, wall = offsets(trigger.time_zone), found.start.wall
-        if local.local(local.instant(wall)) != wall:
-            raise found.start.word.refused(f"{local_text(wall)} does not exist in {local.key}; set dst.gap to say what happens then")
+    if found.single and found.start is not None and not _exists(trigger, found.start.wall):
+        wall = local_text(found.start.wall)
+        raise found.start.word.refused(f"{wall} does not exist in {trigger.time_zone}; set dst.gap to say what happens then")
+
+
+def _exists(trigger: Trigger, wall: int) -> bool:
+    """Whether there is a local time, or it is said what happens without it."""
+    local = offsets(trigger.time_zone)
+    return (trigger.dst is not None and trigger.dst.gap is not None) or local.local(local.instant(wall)) == wall
 
 
 def _never_due(trigger: Trigger, *, now: Micros) -> InvalidInput:
@@ -111,6 +118,8 @@ def rule_field(trigger: Trigger) -> str:
     match trigger.spec:
         case At():
             return "trigger.at"
+        case AtLocal():
+            return "trigger.atLocal"
         case Daily():
             return "trigger.daily"
         case Every():

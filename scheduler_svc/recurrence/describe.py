@@ -10,7 +10,7 @@ from scheduler_svc.recurrence.cron import MACROS
 from scheduler_svc.recurrence.ical import RecurrenceSet, read_recurrence
 from scheduler_svc.recurrence.ical.parts import WEEKDAYS, Frequency, Nth, RuleParts
 from scheduler_svc.recurrence.patterns import local_text
-from scheduler_svc.recurrence.specs import At, Cron, Daily, Event, Every, Heartbeat, Micros, Recurrence, Threshold
+from scheduler_svc.recurrence.specs import At, AtLocal, Cron, Daily, Event, Every, Heartbeat, Micros, Recurrence, Threshold
 from scheduler_svc.recurrence.trigger import Trigger
 from tocsin.clock import from_micros
 
@@ -26,6 +26,8 @@ def describe(trigger: Trigger) -> str:
     match trigger.spec:
         case At(instant):
             return f"Once, at {from_micros(instant).isoformat().replace('+00:00', 'Z')}"
+        case AtLocal(text):
+            return f"Once, at {text}, {zone}"
         case Daily(at, recurring):
             return f"{'Every day' if recurring else 'Once'}, at {at.isoformat()}, {zone}"
         case Every(interval):

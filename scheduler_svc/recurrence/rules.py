@@ -10,11 +10,12 @@ from scheduler_svc.recurrence.cron import cron_pattern
 from scheduler_svc.recurrence.exclusions import Exclusions, read_exclusions
 from scheduler_svc.recurrence.ical import RecurrenceSet, read_recurrence
 from scheduler_svc.recurrence.offsets import offsets
-from scheduler_svc.recurrence.patterns import EveryDay, Pattern
+from scheduler_svc.recurrence.patterns import EveryDay, Listed, Pattern
 from scheduler_svc.recurrence.rule import Rule
 from scheduler_svc.recurrence.specs import (
     END_OF_TIME,
     At,
+    AtLocal,
     Cron,
     Daily,
     DstPolicy,
@@ -127,6 +128,9 @@ class Recipe:
         match spec:
             case At(instant):
                 return lambda _: AtRule(instant)
+            case AtLocal():
+                local = Listed([spec.wall])
+                return lambda _: self._on_walls(local, self._policy(periodic=False))
             case Every(interval):
                 return lambda anchor: EveryRule(interval=interval, anchor=anchor)
             case Daily(at):

@@ -1,11 +1,12 @@
 """What a trigger can be, and the policies beside it. Instants are microseconds since the Unix epoch, UTC."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple, TypeAlias
 
 from tocsin.clock import to_micros
+from tocsin.errors import InvalidInput
 
 Micros: TypeAlias = int
 """An instant, or a length of time, in microseconds."""
@@ -90,6 +91,25 @@ class At:
 
 
 @dataclass(frozen=True, slots=True)
+class AtLocal:
+    """Once, at a local time in the trigger's zone, whatever instant that is: "2027-01-15T09:00:00"."""
+
+    text: str
+
+    @property
+    def wall(self) -> int:
+        """The wall time.
+
+        Raises:
+            InvalidInput: there is no such date or time.
+        """
+        try:
+            return (datetime.fromisoformat(self.text) - datetime(1970, 1, 1)) // timedelta(seconds=1)  # noqa: DTZ001  without a zone
+        except ValueError:
+            raise InvalidInput.at("trigger.atLocal", f"{self.text!r} does not exist") from None
+
+
+@dataclass(frozen=True, slots=True)
 class Daily:
     """At a time of day in the trigger's zone, every day or once."""
 
@@ -153,7 +173,7 @@ class Heartbeat:
         return self.every + (60_000_000 if self.grace is None else self.grace)
 
 
-Spec: TypeAlias = At | Daily | Every | Cron | Recurrence | Event | Threshold | Heartbeat
+Spec: TypeAlias = At | AtLocal | Daily | Every | Cron | Recurrence | Event | Threshold | Heartbeat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from scheduler_svc.recurrence.specs import (
     At,
+    AtLocal,
     CatchUp,
     CatchUpMode,
     Comparison,
@@ -69,7 +70,7 @@ class Trigger:
     @property
     def limit(self) -> int | None:
         """How many due times there are at most; None without a limit."""
-        if isinstance(self.spec, At) or (isinstance(self.spec, Daily) and not self.spec.recurring):
+        if isinstance(self.spec, At | AtLocal) or (isinstance(self.spec, Daily) and not self.spec.recurring):
             return 1
         return self.count or None
 
@@ -109,6 +110,8 @@ def _encode_spec(spec: Spec) -> dict[str, Any]:
     match spec:
         case At(instant):
             return {"at": instant}
+        case AtLocal(text):
+            return {"local": text}
         case Daily(at, recurring):
             return {"daily": at.isoformat(), "recurring": recurring}
         case Every(interval):
@@ -130,6 +133,8 @@ def _decode_spec(stored: dict[str, Any]) -> Spec:
     match stored:
         case {"at": instant}:
             return At(instant)
+        case {"local": text}:
+            return AtLocal(text)
         case {"daily": text, "recurring": recurring}:
             return Daily(time.fromisoformat(text), recurring)
         case {"every": interval}:

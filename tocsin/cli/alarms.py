@@ -10,7 +10,7 @@ import typer
 from tocsin.addresses import normal_address
 from tocsin.cli.output import write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
-from tocsin.cli.words import duration, instant, json_object, proto_duration, rfc3339, zone_of
+from tocsin.cli.words import duration, instant, json_object, local_time, proto_duration, rfc3339, zone_of
 from tocsin.clock import Clock, SystemClock
 from tocsin.errors import InvalidInput
 
@@ -156,6 +156,8 @@ def trigger_of(when: When, *, clock: Clock) -> dict[str, Any]:
     if when.jitter is not None:
         shared["jitter"] = proto_duration(duration(when.jitter, option="--jitter"))
     if when.at is not None:
+        if when.time_zone is not None and (local := local_time(when.at)) is not None:
+            return {"atLocal": local, **shared}
         return {"at": rfc3339(instant(when.at, now=clock.now(), zone=when.time_zone, option="--at")), **shared}
     if when.every is not None:
         return {"every": proto_duration(duration(when.every, option="--every")), **shared}
@@ -205,6 +207,8 @@ def rule_words(trigger: dict[str, Any]) -> str:
     zone = f" {trigger['timeZone']}" if trigger.get("timeZone") else ""
     if "at" in trigger:
         return f"at {trigger['at']}"
+    if "atLocal" in trigger:
+        return f"at {trigger['atLocal']}{zone}"
     if "every" in trigger:
         return f"every {trigger['every']}"
     if "cron" in trigger:

@@ -45,6 +45,15 @@ def instant(text: str, *, now: datetime, zone: str | None, option: str) -> datet
     return found.astimezone(UTC)
 
 
+def local_time(text: str) -> str | None:
+    """A time without an offset, in whole seconds, as the contract wants it; None for any other."""
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return found.isoformat() if found.tzinfo is None and not found.microsecond else None
+
+
 def zone_of(name: str) -> ZoneInfo:
     """The IANA time zone ``name``."""
     try:

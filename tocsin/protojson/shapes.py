@@ -70,7 +70,8 @@ class Shape:
     def check(self, value: dict[str, JsonValue], *, path: str = "", depth: int = 1) -> None:
         """Checks the structure of a JSON object; the types of its values are the converter's business.
 
-        Durations and masks that are written as people write them are put into the form that the converter takes.
+        Durations and masks that are written as people write them are put into the form that the converter takes. A local time for an instant
+        that has a twin for local times (``at``, ``atLocal``) goes there.
 
         Raises:
             InvalidInput: a name is unknown or given twice, two members of one oneof are set, or the nesting is too deep.
@@ -78,6 +79,7 @@ class Shape:
         if depth > MAX_DEPTH:
             raise InvalidInput.at(path.rstrip("."), f"nested deeper than {MAX_DEPTH} levels")
         oneofs: dict[str, str] | None = None
+        local: str | None = None
         for key, item in value.items():
             if (found := self.fields.get(key)) is None:
                 raise InvalidInput.at(f"{path}{key}", "unknown field")
@@ -93,6 +95,11 @@ class Shape:
                 _check_nested(found, item, f"{path}{key}", depth + 1)
             elif (settle := _SETTLED.get(found.kind)) is not None:
                 value[key] = settle(item, f"{path}{key}")
+            elif found.kind is Kind.TIMESTAMP and f"{found.name}_local" in self.fields and _is_local(item):
+                local = key
+        if local is not None:
+            text = str(value.pop(local))
+            value[self.fields[f"{self.fields[local].name}_local"].json_name] = text if len(text) > _TO_MINUTES else f"{text}:00"
 
     def resolve(self, path: str) -> tuple[Field, ...] | None:
         """The fields along a dotted ``path`` of proto or JSON names; None if there is no such field."""
@@ -156,6 +163,12 @@ def _settled_mask(value: JsonValue, _: str) -> JsonValue:
     return _SNAKE.sub(lambda match: match[1].upper(), value) if isinstance(value, str) else value
 
 
+def _is_local(value: JsonValue) -> bool:
+    return isinstance(value, str) and _LOCAL.fullmatch(value) is not None
+
+
+_LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2})?")
+_TO_MINUTES = len("2027-01-15T09:00")
 _SNAKE = re.compile(r"_([a-z0-9])")
 
 _SETTLED: Mapping[Kind, Callable[[JsonValue, str], JsonValue]] = {

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
+from scheduler_svc.recurrence import zone
 from tests.integration.scheduler.support import Rig, every
 from tocsin import errors
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
@@ -199,3 +200,18 @@ async def test_alarms_of_every_rule_are_made_and_read_back(rig: Rig) -> None:
     with pytest.raises(errors.InvalidInput) as refused:
         await rig.create(trigger=Trigger(rrule="FREQ=DAILY;BYHOUR=25"))
     assert refused.value.metadata["position"] == "18"
+
+
+async def test_a_local_time_stays_one(rig: Rig) -> None:
+    """It is read back as it was given, fires once, and is refused when the zone does not have it."""
+    made = await rig.create(trigger=Trigger(at_local="2027-01-15T09:00:00", time_zone="Africa/Casablanca"))
+    assert made.trigger == Trigger(at_local="2027-01-15T09:00:00", time_zone="Africa/Casablanca")
+    expected = datetime(2027, 1, 15, 9, tzinfo=zone("Africa/Casablanca"))
+    assert made.next_fire_time.ToDatetime(tzinfo=UTC) == expected
+    assert [label for _, _, label in await _preview(rig, made.trigger, count=5)] == ["PLAIN"]
+    night = Trigger(at_local="2026-03-29T02:30:00", time_zone=PARIS)
+    for bad in (night, Trigger(at_local="2026-02-30T09:00:00", time_zone=PARIS), Trigger(at_local="2025-01-01T09:00:00")):
+        answer = await _validate(rig, bad)
+        assert [problem.field for problem in answer.problems] == ["trigger.atLocal"]
+    night.dst.gap = alarm_pb2.DstPolicy.OFFSET
+    assert await _preview(rig, night) == [("03-29T01:30", "2026-03-29T03:30:00+02:00", "SHIFTED")]

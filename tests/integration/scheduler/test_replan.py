@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 
 from scheduler_svc.domain import AlarmState
 from scheduler_svc.ports import NewAlarm, Pending
-from scheduler_svc.recurrence import At, Cron, Daily, Every, Trigger
+from scheduler_svc.recurrence import At, AtLocal, Cron, Daily, Every, Trigger
 from scheduler_svc.replanner import Replanner
 from scheduler_svc.service.replan import Candidate, Move, Replan, replanned, still_due
 from scheduler_svc.store import SqlReplanStore
@@ -107,6 +107,13 @@ async def test_what_is_due_moves_with_its_zone(world: World) -> None:
         (paused, DUE + HOUR, DUE),
     }
     assert {(told.tzdata_before, told.tzdata_after, told.time) for told in await world.reports()} == {("2026a", "2026b", NOW)}
+
+
+async def test_a_local_time_moves_with_its_zone(world: World) -> None:
+    """One that was given for an instant: it stays what was said."""
+    name = await world.add(Trigger(spec=AtLocal("2026-01-01T09:00:00"), time_zone="Europe/Paris"), due=DUE - HOUR)
+    assert await world.replanner().round() == 1
+    assert await world.due(name) == DUE
 
 
 async def test_it_is_done_once(world: World) -> None:

@@ -117,7 +117,8 @@ def test_a_duration_keeps_its_microseconds(micros: int) -> None:
     ("given", "trigger"),
     [
         (when(at="in 5s"), {"at": "2026-03-01T12:00:05Z"}),
-        (when(at="2026-12-01T09:00", time_zone="Europe/Paris"), {"at": "2026-12-01T08:00:00Z", "timeZone": "Europe/Paris"}),
+        (when(at="2026-12-01 09:00", time_zone="Europe/Paris"), {"atLocal": "2026-12-01T09:00:00", "timeZone": "Europe/Paris"}),
+        (when(at="2026-12-01T09:00Z", time_zone="Europe/Paris"), {"at": "2026-12-01T09:00:00Z", "timeZone": "Europe/Paris"}),
         (when(daily="14:30"), {"daily": {"time": "14:30", "recurring": True}}),
         (
             when(daily="14:30", once=True, time_zone="Asia/Tokyo"),
@@ -192,6 +193,7 @@ def test_flags_that_make_no_action(given: What, words: str) -> None:
     ("trigger", "words"),
     [
         ({"at": "2026-12-01T09:00:00Z"}, "at 2026-12-01T09:00:00Z"),
+        ({"atLocal": "2026-12-01T09:00:00", "timeZone": "Europe/Paris"}, "at 2026-12-01T09:00:00 Europe/Paris"),
         ({"every": "300s"}, "every 300s"),
         ({"daily": {"time": "14:30"}, "timeZone": "Asia/Tokyo"}, "daily 14:30 Asia/Tokyo"),
         ({"daily": {"time": "14:30", "recurring": False}}, "once 14:30"),

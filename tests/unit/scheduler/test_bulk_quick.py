@@ -236,3 +236,17 @@ def test_a_new_alarm_is_the_same_row_whether_or_not_it_is_made_first(alarm: dict
     made = work.candidate(Reader(forms=FORMS, time_zone="Asia/Tokyo").of_value(1, alarm | state, json.dumps(alarm).encode()))
     assert new_row(made) == row_of(made.alarm)
     assert label_rows([made]) == label_rows([made.alarm])
+
+
+@pytest.mark.parametrize(
+    ("at", "meant"),
+    [
+        ("2027-01-15T09:00:00", alarm_pb2.Trigger(at_local="2027-01-15T09:00:00")),
+        ("2027-01-15T09:00", alarm_pb2.Trigger(at_local="2027-01-15T09:00:00")),
+        ("2027-01-15T09:00:00Z", alarm_pb2.Trigger(at=datetime(2027, 1, 15, 9, tzinfo=UTC))),
+    ],
+)
+def test_an_instant_without_an_offset_is_a_local_time(at: str, meant: alarm_pb2.Trigger) -> None:
+    """At every door that takes JSON: one converter does it."""
+    value: Any = {"trigger": {"at": at}}
+    assert alarm_pb2.Alarm.FromString(FORMS.codec.to_wire(value)).trigger == meant

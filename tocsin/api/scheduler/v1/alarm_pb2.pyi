@@ -274,6 +274,7 @@ class Trigger(_message.Message):
     EVENT_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
+    AT_LOCAL_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
@@ -289,6 +290,8 @@ class Trigger(_message.Message):
     """By a cron expression of 5 fields, or 6 with the seconds first, or a macro such as "@daily"."""
     rrule: _builtins.str
     """By the lines of an iCalendar recurrence (RFC 5545): RRULE with DTSTART, RDATE and EXDATE as needed."""
+    at_local: _builtins.str
+    """Once, at a local time in time_zone, such as "2027-01-15T09:00:00": it stays that local time when the rules of the zone change."""
     time_zone: _builtins.str
     """IANA time zone of local times; the tenant's zone unless given."""
     count: _builtins.int
@@ -362,6 +365,7 @@ class Trigger(_message.Message):
         event: Global___Event | None = ...,
         threshold: Global___Threshold | None = ...,
         heartbeat: Global___Heartbeat | None = ...,
+        at_local: _builtins.str = ...,
         time_zone: _builtins.str = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
@@ -374,11 +378,11 @@ class Trigger(_message.Message):
         spread: _duration_pb2.Duration | None = ...,
         spread_offset: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "catch_up", b"catch_up", "cron", b"cron", "daily", b"daily", "dst", b"dst", "end_time", b"end_time", "event", b"event", "every", b"every", "heartbeat", b"heartbeat", "jitter", b"jitter", "rrule", b"rrule", "rule", b"rule", "spread", b"spread", "spread_offset", b"spread_offset", "start_time", b"start_time", "threshold", b"threshold"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "at_local", b"at_local", "catch_up", b"catch_up", "cron", b"cron", "daily", b"daily", "dst", b"dst", "end_time", b"end_time", "event", b"event", "every", b"every", "heartbeat", b"heartbeat", "jitter", b"jitter", "rrule", b"rrule", "rule", b"rule", "spread", b"spread", "spread_offset", b"spread_offset", "start_time", b"start_time", "threshold", b"threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "catch_up", b"catch_up", "count", b"count", "cron", b"cron", "daily", b"daily", "dst", b"dst", "end_time", b"end_time", "event", b"event", "every", b"every", "exclude_dates", b"exclude_dates", "heartbeat", b"heartbeat", "jitter", b"jitter", "overlap", b"overlap", "rrule", b"rrule", "rule", b"rule", "spread", b"spread", "spread_offset", b"spread_offset", "start_time", b"start_time", "threshold", b"threshold", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "at_local", b"at_local", "catch_up", b"catch_up", "count", b"count", "cron", b"cron", "daily", b"daily", "dst", b"dst", "end_time", b"end_time", "event", b"event", "every", b"every", "exclude_dates", b"exclude_dates", "heartbeat", b"heartbeat", "jitter", b"jitter", "overlap", b"overlap", "rrule", b"rrule", "rule", b"rule", "spread", b"spread", "spread_offset", b"spread_offset", "start_time", b"start_time", "threshold", b"threshold", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_rule: _TypeAlias = _typing.Literal["at", "daily", "every", "cron", "rrule", "event", "threshold", "heartbeat"]  # noqa: Y015
+    _WhichOneofReturnType_rule: _TypeAlias = _typing.Literal["at", "daily", "every", "cron", "rrule", "event", "threshold", "heartbeat", "at_local"]  # noqa: Y015
     _WhichOneofArgType_rule: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_rule) -> _WhichOneofReturnType_rule | None: ...
 
