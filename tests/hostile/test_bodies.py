@@ -115,7 +115,10 @@ BODIES: Final = [
     ("/token", b'{"email": %s, "password": "x"}'),
     ("/token", b"%s"),
     ("/register", b'{"email": "a@example.com", "password": %s}'),
-    ("/v1/alarms", b'{"displayName": "x", "labels": {"team": %s}, "trigger": {"every": "60s"}, "action": {"task": {"handler": "log"}}}'),
+    (
+        "/v1/alarms",
+        b'{"labels": {"team": %s}, "trigger": {"every": "60s"}, "action": {"task": {"handler": "log", "input": {"message": "x"}}}}',
+    ),
     ("/v1/readings", b'{"metric": "m", "value": %s}'),
 ]
 
@@ -143,7 +146,7 @@ def test_a_large_body_is_refused_by_its_size_or_its_members(client: httpx.Client
 
 def test_an_import_with_bad_options_is_refused_each_time(client: httpx.Client) -> None:
     """The service ends the call while the gateway still writes; what it says is what the client gets."""
-    lines = b'{"displayName": "x", "trigger": {"every": "60s"}, "action": {"task": {"handler": "log"}}}\n' * 3000
+    lines = b'{"displayName": "x", "trigger": {"every": "60s"}, "action": {"task": {"handler": "log", "input": {"message": "x"}}}}\n' * 3000
     statuses = {
         send(client, "POST", "/v1/alarms:import?options.skipLines=-5", lines, content_type="application/x-ndjson").status_code
         for _ in range(100)
@@ -271,3 +274,30 @@ def test_a_message_that_is_too_large_is_no_rate_limit(channel: grpc.Channel, sta
         code, details = call(channel, stack, policy, [b"\x0a" + b"x" * (policy.max_request_bytes + 1)])
         assert code is grpc.StatusCode.INVALID_ARGUMENT, policy.path
         assert "larger than" in details, policy.path
+
+
+def test_what_people_write_is_taken(client: httpx.Client) -> None:
+    """Durations with units, both names of a field, and a ping with whatever a job sends."""
+    trigger = {"heartbeat": {"every": "1h30m", "grace": 90}}
+    made = client.post(
+        "/v1/alarms", json={"display_name": "spoken", "trigger": trigger, "action": {"task": {"handler": "log", "input": {"message": "x"}}}}
+    )
+    assert made.status_code == 200, made.text
+    heartbeat = made.json()["trigger"]["heartbeat"]
+    assert (heartbeat["every"], heartbeat["grace"]) == ("5400s", "90s")
+    for name in ("displayName", "display_name"):
+        found = client.get("/v1/alarms", params={"filter": f'{name}="spoken"'})
+        assert [item["displayName"] for item in found.json()["alarms"]] == ["spoken"], found.text
+        changed = client.patch(f"/v1/{made.json()['name']}", params={"updateMask": name}, json={"displayName": "spoken"})
+        assert changed.status_code == 200, changed.text
+    with httpx.Client(base_url=client.base_url, trust_env=False) as nobody:
+        path = f"/v1/pings/{heartbeat['key']}"
+        form = {"content-type": "application/x-www-form-urlencoded"}
+        for answer in (
+            nobody.post(path, content=b"done", headers=form),
+            nobody.post(path, content=b"\xff" * 100_000),
+            nobody.get(f"{path}?status=0"),
+            nobody.head(path),
+        ):
+            assert answer.status_code == 200, answer.text
+    assert client.delete(f"/v1/{made.json()['name']}").status_code == 200
