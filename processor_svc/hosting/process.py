@@ -163,7 +163,7 @@ class Process:
     async def _reap(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._popen.pid, signal.SIGKILL)
-        while self._popen.poll() is None:
+        while self._popen.poll() is None:  # noqa: ASYNC110  the end of a child is no event of every loop
             await asyncio.sleep(0.002)
 
     async def _cancelled(self, number: int, answer: "asyncio.Future[dict[str, Any]]") -> bool:

@@ -2,8 +2,9 @@
 
 from scheduler_svc.dispatch.asking import ProcessorChecks
 from scheduler_svc.dispatch.backlog import Backlog
-from scheduler_svc.dispatch.dispatcher import Dispatcher, DispatchOptions
+from scheduler_svc.dispatch.dispatcher import Dispatcher
 from scheduler_svc.dispatch.lanes import Lanes
+from scheduler_svc.dispatch.options import DispatchOptions
 from scheduler_svc.dispatch.session import Confirmed, Drain, Jobs, Message, Question, Session
 
 __all__ = [

@@ -7,50 +7,29 @@ import asyncio
 import random
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from scheduler_svc.dispatch.backlog import Backlog
 from scheduler_svc.dispatch.leases import Delivery, Leases
+from scheduler_svc.dispatch.options import DispatchOptions
 from scheduler_svc.dispatch.results import Entry, Results
 from scheduler_svc.dispatch.session import Confirmed, Drain, Jobs, Session
+from scheduler_svc.dispatch.sorting import Sorting
+from scheduler_svc.dispatch.suspects import Suspects
 from scheduler_svc.domain import Failed, FiringState, Lease, Parcel, Priority, Released, Report, Setback, Succeeded, setback
 from scheduler_svc.ports import Bell, Ledger, Observer, Paused, Shards
-from scheduler_svc.recurrence import Micros
 from tocsin.background import Background, Wake, worked
 from tocsin.clock import Clock
 
 _SECOND: Final = 1_000_000
 _SHORTEST_SECONDS: Final = 0.001  # a wait that rounds to nothing would spin
+LOST: Final = "DELIVERY_LOST"
+"""Reason of an attempt that its processor did not survive."""
+
 _GIVEN_BACK: Final = Released()
 _HURRIED_SHARE: Final = 2
-_STRANGE_SECONDS: Final = (1, 2, 4, 8, 15, 30)
-"""Waits of a firing whose kind of action no processor knows: a minute in all."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DispatchOptions:
-    """Bounds of the dispatcher.
-
-    Attributes:
-        batch_size: jobs in one message.
-        result_batch: results in one transaction.
-        queue_limit: firings of one lane in memory; as many again may wait there for their next attempt.
-        lease_seconds: how long a processor may be silent about a firing.
-        lost_deliveries: so many deliveries without a result count as one failed attempt.
-        retry_horizon: a firing whose next attempt is further away, in microseconds, waits in the store.
-        heal_seconds: how often firings are looked up that are in the store and that nobody has offered.
-    """
-
-    batch_size: int = 500
-    result_batch: int = 2000
-    queue_limit: int = 50_000
-    lease_seconds: float = 30.0
-    lost_deliveries: int = 3
-    retry_horizon: Micros = 60 * _SECOND
-    heal_seconds: float = 30.0
 
 
 class Dispatcher:
@@ -69,6 +48,7 @@ class Dispatcher:
     ) -> None:
         self.options = options
         self.leases = Leases(seconds=options.lease_seconds)
+        self.suspects = Suspects(lost_deliveries=options.lost_deliveries)
         self._ending: dict[str, Parcel] = {}
         self.backlog = Backlog(
             ledger=ledger,
@@ -76,7 +56,7 @@ class Dispatcher:
             clock=clock,
             limit=options.queue_limit,
             horizon=options.retry_horizon,
-            out=lambda firing: firing in self.leases or firing in self._ending,
+            out=lambda firing: firing in self.leases or firing in self._ending or firing in self.suspects,
         )
         self._ledger = ledger
         self._shards = shards
@@ -85,6 +65,7 @@ class Dispatcher:
         self._clock = clock
         self._draw = draw
         self._sessions: deque[Session] = deque()
+        self._sorting = Sorting(sessions=self._sessions, suspects=self.suspects, send=self._send, give_up=self._give_up)
         self._numbers = 0
         self._wake = Wake(clock)
         self._loops = Background(clock)
@@ -138,6 +119,8 @@ class Dispatcher:
     def shards_lost(self, shards: Collection[int]) -> None:
         """These shards are somebody else's now; results of what is on its way still count."""
         self.backlog.drop_shards(shards)
+        for parcel in self.suspects.drop_shards(shards):
+            self.backlog.chains.leave(parcel)
 
     def doubt(self) -> None:
         """There may be firings in the store that nobody offers: a transaction ended, and nobody knows how. They are looked up."""
@@ -157,6 +140,7 @@ class Dispatcher:
         self._numbers += 1
         session = Session(worker=worker, number=self._numbers, reserve=reserve, kinds=kinds, on_ready=self._pump_soon)
         self._sessions.append(session)
+        self.suspects.back(worker)
         return session
 
     def disconnect(self, session: Session) -> None:
@@ -165,10 +149,11 @@ class Dispatcher:
             return
         session.close()
         self._sessions.remove(session)
-        for firing in tuple(session.leased):
-            delivery = self.leases.get(firing)
-            if delivery is not None and not delivery.reported:
-                self._lose(delivery)
+        found = [self.leases.get(firing) for firing in session.leased]
+        lost = [delivery for delivery in found if delivery is not None and not delivery.reported]
+        for delivery in lost:
+            self._lose(delivery)
+        self.suspects.gone(session.worker, [delivery.parcel for delivery in lost if not delivery.reported])
         self._pump_soon()
 
     def grant(self, session: Session, credit: int) -> None:
@@ -198,10 +183,12 @@ class Dispatcher:
             self._sessions.rotate(-1)
             parcels = self._take_for(session) if session.ready else []
             mine = [parcel for parcel in parcels if parcel.shard in held]
-            known = self._known_to(session, mine)
-            if known:
-                self._send(session, known)
+            fit = self._sorting.fit(session, mine)
+            if fit:
+                self._send(session, fit)
             idle = 0 if parcels else idle + 1
+        if held and self.suspects:
+            self._sorting.send_suspects(held.keys())
         if self.backlog.starving:
             self._wake.set()
 
@@ -210,26 +197,12 @@ class Dispatcher:
         credit = 0 if self._results.crowded else session.credit
         return self.backlog.lanes.take(min(credit, most), reserve=min(session.reserve, most))
 
-    def _known_to(self, session: Session, parcels: Sequence[Parcel]) -> Sequence[Parcel]:
-        """Those whose kind of action the processor knows; each other one goes to one that knows it and has room, or waits."""
-        known = [parcel for parcel in parcels if parcel.action.kind in session.kinds]
-        if len(known) < len(parcels):
-            for parcel in parcels:
-                if parcel.action.kind not in session.kinds:
-                    self._pass_on(session, parcel)
-        return known
-
-    def _pass_on(self, session: Session, parcel: Parcel) -> None:
-        able = [other for other in self._sessions if other.takes(parcel.action.kind)]
-        free = next((other for other in able if other.credit > 0), None)
-        if free is not None:
-            parcel.strange = 0
-            self._send(free, [parcel])
-            return
+    def _give_up(self, session: Session, parcel: Parcel, end: Failed | Released) -> None:
+        """Ends a delivery before it is sent; ``session`` would have got it."""
         self.leases.give([parcel], session, epochs=self._shards.held, now=self._clock.monotonic())
         delivery = self.leases.get(parcel.id)
         if delivery is not None:
-            self._end(delivery, _busy() if able else _unsupported(parcel))
+            self._end(delivery, end)
 
     def _hurried(self) -> bool:
         """Whether something critical is under way: then whatever else is done is done in smaller pieces."""
@@ -257,7 +230,7 @@ class Dispatcher:
         if isinstance(end, Succeeded):
             # Whichever delivery it was, the work is done: the firing goes to nobody else.
             delivery = self.leases.get(lease.firing)
-            parcel = self.backlog.discard(lease.firing) if delivery is None else delivery.parcel
+            parcel = self._withdraw(lease.firing) if delivery is None else delivery.parcel
             if delivery is None and parcel is not None:
                 self._ending[parcel.id] = parcel
         else:
@@ -288,6 +261,9 @@ class Dispatcher:
         delivery.reported = True
         report = Report(Lease(parcel.id, parcel.token), end)
         self._results.add(Entry(None, report, self._clock.micros()), critical=parcel.priority == Priority.CRITICAL)
+
+    def _withdraw(self, firing: str) -> Parcel | None:
+        return self.suspects.discard(firing) or self.backlog.discard(firing)
 
     async def _commit(self, batch: Sequence[Entry]) -> None:
         """Commits one batch; then, and only then, what is over is forgotten and the leases are confirmed."""
@@ -338,7 +314,7 @@ class Dispatcher:
         for firing in done:
             delivery = self.leases.end(firing)
             # It may have been read from the store since its result came.
-            parcel = delivery.parcel if delivery else self._ending.pop(firing, None) or self.backlog.discard(firing)
+            parcel = delivery.parcel if delivery else self._ending.pop(firing, None) or self._withdraw(firing)
             self.backlog.settle(firing)
             if parcel is None:
                 self.doubt()  # nobody here knows its alarm, nor what waits for it
@@ -356,7 +332,9 @@ class Dispatcher:
                 continue
             parcel = delivery.parcel
             tenants.add(parcel.tenant)
-            parcel.attempts, parcel.lost = back.attempts, 0
+            parcel.attempts = back.attempts
+            if back.failure != LOST:
+                parcel.lost = 0
             if back.ready is None:
                 self.backlog.chains.end(parcel)
             elif parcel.shard in self._shards.held:
@@ -376,16 +354,13 @@ class Dispatcher:
         self._pump_soon()
 
     def _lose(self, delivery: Delivery) -> None:
-        """The delivery brought no result: somebody else gets the firing, unless that has happened too often."""
+        """The delivery brought no result: somebody else gets the firing, unless it is to blame."""
         parcel = delivery.parcel
-        parcel.lost += 1
         self._observer.lost(1)
-        if parcel.lost < self.options.lost_deliveries:
+        if self.suspects.lost(parcel):
+            self._end(delivery, Failed(reason=LOST, message="its processor died, or said nothing, with this as the only suspect"))
+        else:
             self._put_back(delivery)
-            return
-        # It may be what kills its processors: it counts as an attempt, and so ends.
-        reason = f"{parcel.lost} deliveries in a row ended without a result"
-        self._end(delivery, Failed(reason="DELIVERY_LOST", message=reason))
 
     # -- time passes ----------------------------------------------------------------------------------------------------------
 
@@ -412,20 +387,6 @@ class Dispatcher:
         expiry, now = self.leases.next_expiry(), self._clock.monotonic()
         lease = float("inf") if expiry is None else expiry - now
         return max(_SHORTEST_SECONDS, min(self._heal_at - now, lease, self.backlog.next_look()))
-
-
-def _busy() -> Released:
-    return Released(message="the processors that know this kind of action are busy", wait=_SECOND)
-
-
-def _unsupported(parcel: Parcel) -> Failed | Released:
-    """A processor that knows the kind may be on its way: what waits for it costs nobody anything, and not for ever."""
-    words = f"no connected processor knows actions of the kind {parcel.action.kind[:64]!r}"
-    if parcel.strange == len(_STRANGE_SECONDS):
-        parcel.strange = 0
-        return Failed(reason="UNSUPPORTED_ACTION", message=words, retryable=False)
-    parcel.strange += 1
-    return Released(message=words, wait=_STRANGE_SECONDS[parcel.strange - 1] * _SECOND)
 
 
 def _confirm(batch: Sequence[Entry]) -> None:

@@ -52,6 +52,7 @@ class Session:
         kinds: the kinds of action that it knows.
         draining: it was told to move on.
         leased: ids of the firings that it works on.
+        suspect: id of the last suspected firing that it got; it works on it while it is among those leased.
         unconfirmed: results of it that are not committed yet.
     """
 
@@ -77,6 +78,7 @@ class Session:
         self.closed = False
         self.finished = False
         self.leased: set[str] = set()
+        self.suspect = ""
         self.unconfirmed = 0
         self._outbox: deque[Message] = deque()
         self._jobs = 0

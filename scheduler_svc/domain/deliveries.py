@@ -94,7 +94,10 @@ class Report(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setback:
-    """A delivery without success, as the ledger keeps it: PENDING or RETRYING with the next attempt's time, or DEAD without."""
+    """A delivery without success, as the ledger keeps it: PENDING or RETRYING with the next attempt's time, or DEAD without.
+
+    ``failure`` is the reason of the failed attempt; empty when it was given back.
+    """
 
     firing: str
     state: FiringState
@@ -102,6 +105,7 @@ class Setback:
     ready: Micros | None
     reason: str
     error: str
+    failure: str = ""
 
 
 def setback(parcel: Parcel, end: Failed | Released, *, now: Micros, draw: random.Random) -> Setback:
@@ -119,7 +123,15 @@ def _after_failure(parcel: Parcel, failure: Failed, *, now: Micros, draw: random
     error = f"{failure.reason}: {failure.message}".replace("\0", "")[:MAX_ERROR]
     if not failure.retryable or attempts >= policy.attempts:
         return Setback(
-            firing=parcel.id, state=FiringState.DEAD, attempts=attempts, ready=None, reason=failure.reason[:MAX_REASON], error=error
+            firing=parcel.id,
+            state=FiringState.DEAD,
+            attempts=attempts,
+            ready=None,
+            reason=failure.reason[:MAX_REASON],
+            error=error,
+            failure=failure.reason,
         )
     wait = policy.wait(attempts, draw) if failure.retry_after is None else failure.retry_after
-    return Setback(firing=parcel.id, state=FiringState.RETRYING, attempts=attempts, ready=now + wait, reason="", error=error)
+    return Setback(
+        firing=parcel.id, state=FiringState.RETRYING, attempts=attempts, ready=now + wait, reason="", error=error, failure=failure.reason
+    )

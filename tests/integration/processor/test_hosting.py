@@ -74,9 +74,7 @@ async def test_every_way_to_end_is_the_attempts_own(host: Host, handler: str) ->
 
 
 async def test_the_death_of_a_process_is_charged_to_the_one_who_caused_it(host: Host, tmp_path: Path) -> None:
-    """Two hundred innocents and three killers in one process: the innocents succeed at this very attempt, run at most twice, and
-    each killer fails.
-    """
+    """Two hundred innocents and three killers in one process: the innocents succeed at this very attempt, and each killer fails."""
     log = tmp_path / "log"
     innocents = [asyncio.create_task(host.run("evil.good", firing=f"i{n}", log=f"{log}", seconds=0.3)) for n in range(200)]
     await eventually(lambda: log.exists() and len(log.read_text().splitlines()) == 200, seconds=20)

@@ -1,6 +1,7 @@
 """One replica of the scheduler without its RPCs, on a clock that the test moves, and a processor that it talks to directly."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -134,6 +135,9 @@ class Replica:
         self.engine.hint(Pending(alarm, due, priority))
 
 
+_STARTS = itertools.count(1)
+
+
 class Processor:
     """Takes jobs over a session, and answers each as ``answer`` says; None leaves it unanswered."""
 
@@ -144,6 +148,7 @@ class Processor:
         credit: int = 1000,
         reserve: int = 0,
         kinds: Collection[str] = (),
+        worker: str = "",
         answer: Callable[[Parcel], End | None] = lambda _: Succeeded(),
     ) -> None:
         self._replica = replica
@@ -151,7 +156,7 @@ class Processor:
         self.got: list[tuple[Parcel, int]] = []
         self.arrived: list[tuple[int, int]] = []
         self.confirmed: set[Lease] = set()
-        self.session: Session = replica.dispatcher.connect("test", reserve=reserve, kinds=kinds)
+        self.session: Session = replica.dispatcher.connect(worker or f"test-{next(_STARTS)}", reserve=reserve, kinds=kinds)
         replica.dispatcher.grant(self.session, credit)
         self._task = asyncio.create_task(self._run())
 
