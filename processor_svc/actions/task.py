@@ -1,4 +1,4 @@
-"""The action `task`: runs a registered handler within its timeout: our own handlers here, those of other packages in processes of theirs."""
+"""The action `task`: runs a handler within its timeout, our own here and those of other packages in processes of theirs."""
 
 import asyncio
 from collections.abc import Coroutine, Generator, Mapping, Sequence

@@ -1,8 +1,8 @@
 """Firings whose deliveries ended without a result, again and again: one of them may be what ends its processors. Pure.
 
 When a processor dies, everything that it worked on is lost with it, and one of those may be the cause. Nobody can tell which. So what was
-lost once goes out again as before; what was lost twice is suspected, and goes out one at a time to each processor. When a processor dies that
-has a suspect, it is that one that counts a failed attempt, and stays suspected; those beside it count nothing.
+lost once goes out again as before; what was lost twice is suspected, and goes out one at a time to each processor. When a processor dies
+that has a suspect, it is that one that counts a failed attempt, and stays suspected; those beside it count nothing.
 """
 
 import heapq

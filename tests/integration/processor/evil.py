@@ -40,11 +40,18 @@ def hang() -> None:
         time.sleep(1)
 
 
+@task("evil.forever", timeout_seconds=600)
+def forever(n: int = 0) -> None:
+    """Never ends in the time of a test."""
+    while True:
+        time.sleep(1)
+
+
 @task("evil.block", timeout_seconds=1.0)
 async def block() -> None:
     """Holds the loop that it shares with others."""
     while True:
-        time.sleep(1)
+        time.sleep(1)  # noqa: ASYNC251  the fault that it is for
 
 
 @task("evil.deaf", timeout_seconds=0.5)

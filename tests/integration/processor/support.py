@@ -68,6 +68,11 @@ class Neighbours:
             **self.extra.get(service, {}),
         )
 
+    def processor_settings(self) -> ProcessorSettings:
+        """The settings that `start` gives the processor."""
+        made: ProcessorSettings = self._settings(ProcessorSettings, "processor_svc")
+        return made
+
     async def start(self, *services: str) -> None:
         """Starts new instances of ``services`` on the state that is there."""
         for service in services:
