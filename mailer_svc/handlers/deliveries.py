@@ -46,7 +46,7 @@ class DeliveryHandlers(rpc.DeliveryServiceServicer):
 
     async def GetDelivery(self, request: pb.GetDeliveryRequest, context: Context) -> pb.Delivery:
         """Reads one delivery with its timeline."""
-        return _delivery(await self._deliveries.get(tenant=principal().tenant, id=request.name.removeprefix("deliveries/")))
+        return delivery_message(await self._deliveries.get(tenant=principal().tenant, id=request.name.removeprefix("deliveries/")))
 
     async def ListDeliveries(self, request: pb.ListDeliveriesRequest, context: Context) -> pb.ListDeliveriesResponse:
         """Lists deliveries, the newest first."""
@@ -57,7 +57,7 @@ class DeliveryHandlers(rpc.DeliveryServiceServicer):
             return await self._deliveries.page(wanted, before=behind, limit=most), None
 
         listing = Listing(f"deliveries {tenant} {request.filter}", (int, str))
-        deliveries, token = await list_page(request, listing, read=read, show=_delivery, place=lambda item: (item.created, item.id))
+        deliveries, token = await list_page(request, listing, read=read, show=delivery_message, place=lambda item: (item.created, item.id))
         return pb.ListDeliveriesResponse(deliveries=deliveries, next_page_token=token)
 
     async def RetryDelivery(self, request: pb.RetryDeliveryRequest, context: Context) -> pb.Delivery:
@@ -67,7 +67,7 @@ class DeliveryHandlers(rpc.DeliveryServiceServicer):
         if found.state in (State.DEAD, State.OUTCOME_UNKNOWN):
             await self._deliveries.retry(DeliveryQuery(tenant=tenant, equal=(("id", identity),)), limit=1)
             found = await self._deliveries.get(tenant=tenant, id=identity)
-        return _delivery(found)
+        return delivery_message(found)
 
     async def RetryDeliveries(self, request: pb.RetryDeliveriesRequest, context: Context) -> pb.RetryDeliveriesResponse:
         """Sends deliveries again that meet a filter."""
@@ -92,7 +92,7 @@ class DeliveryHandlers(rpc.DeliveryServiceServicer):
             most=step.take,
         )
         async for change in changes:
-            message = _delivery(change.delivery)
+            message = delivery_message(change.delivery)
             step.saw(message.ByteSize())
             yield pb.WatchDeliveriesResponse(delivery=message, resume_token=resume_token(change.position))
 
@@ -111,12 +111,13 @@ def _query(tenant: str, conditions: tuple[Condition, ...]) -> DeliveryQuery:
     return DeliveryQuery(tenant=tenant, equal=tuple(equal), unequal=tuple(unequal))
 
 
-def _delivery(item: Delivery) -> pb.Delivery:
+def delivery_message(item: Delivery) -> pb.Delivery:
+    """The delivery as clients see it."""
     delivery = pb.Delivery(
         name=f"deliveries/{item.id}",
         firing=f"firings/{item.firing}",
         alarm=item.alarm,
-        channel=item.channel.value,
+        channel=f"{item.channel}",
         to=item.to,
         subject=item.subject,
         state=pb.Delivery.State.ValueType(int(item.state)),

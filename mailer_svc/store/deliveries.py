@@ -8,7 +8,7 @@ from mailer_svc.domain import Channel, Delivery, State, TimelineEntry
 from mailer_svc.ports import Change, DeliveryQuery, Position
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.tables import deliveries, events
-from tocsin.database import Database
+from tocsin.database import Database, known
 
 _COLUMNS = {
     "id": deliveries.c.id,
@@ -94,10 +94,10 @@ def _delivery(row: Row[Any], timeline: tuple[TimelineEntry, ...]) -> Delivery:
         tenant=row.tenant,
         firing=row.firing,
         alarm=row.alarm,
-        channel=Channel(row.channel),
+        channel=known(Channel, row.channel),
         to=row.recipient,
         subject=row.subject,
-        state=State(row.state),
+        state=known(State, row.state),
         attempts=row.attempts,
         message_id=row.message_id,
         created=row.created,
@@ -115,19 +115,19 @@ def _timeline(row: Row[Any], entries: tuple[TimelineEntry, ...]) -> tuple[Timeli
 
 
 def _entry(row: Row[Any]) -> TimelineEntry:
-    return TimelineEntry(at=row.at, state=State(row.state), provider=row.provider, code=row.code, detail=row.detail)
+    return TimelineEntry(at=row.at, state=known(State, row.state), provider=row.provider, code=row.code, detail=row.detail)
 
 
 def _change(row: Row[Any]) -> Change:
     entry = TimelineEntry(
-        at=row.event_at, state=State(row.event_state), provider=row.event_provider, code=row.event_code, detail=row.event_detail
+        at=row.event_at, state=known(State, row.event_state), provider=row.event_provider, code=row.event_code, detail=row.event_detail
     )
     delivery = Delivery(
         id=row.id,
         tenant=row.tenant,
         firing=row.firing,
         alarm=row.alarm,
-        channel=Channel(row.channel),
+        channel=known(Channel, row.channel),
         to=row.recipient,
         subject=row.subject,
         state=entry.state,

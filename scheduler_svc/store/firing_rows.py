@@ -8,8 +8,9 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Action, DeliveryEnd, FailedDelivery, Firing, FiringState, Origin, Outcome, Parcel, Priority
-from scheduler_svc.store.sql import CHANGE, Fields, Statement, insert, known
+from scheduler_svc.store.sql import CHANGE, Fields, Statement, insert
 from scheduler_svc.store.tables import firings
+from tocsin.database import known
 
 _COLUMNS: Final = (
     "id",

@@ -6,14 +6,11 @@ The hot path speaks to the driver directly: compiling and binding a statement fo
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, cast
 
 from sqlalchemy import BigInteger, Integer, LargeBinary, SmallInteger, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
-
-Member = TypeVar("Member", bound=IntEnum)
 
 Fields: TypeAlias = tuple[Any, ...]
 """A row as it comes: its values in the order of the query."""
@@ -64,14 +61,6 @@ class Statement:
         if is_sqlite(connection):
             parameters = tuple(json.dumps(value) if isinstance(value, list) else value for value in parameters)
         return (await connection.exec_driver_sql(self.of(connection), parameters)).rowcount
-
-
-def known(kind: type[Member], number: int) -> Member:
-    """The member of an enum with a stored number; the number itself when this version knows none, so that its row can still be read."""
-    try:
-        return kind(number)
-    except ValueError:
-        return cast("Member", number)
 
 
 def numbers(values: Iterable[int | None]) -> str:
