@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from scheduler_svc.domain import COUNTED, RULE_TOO_COSTLY, SERIAL, SINGLE, Alarm, FiringState, Outcome, let_go
-from scheduler_svc.recurrence import CatchUp, CatchUpMode, Compiled, Micros, Overlapping, Rule, compiled
+from scheduler_svc.recurrence import CatchUp, CatchUpMode, Compiled, Micros, Overlapping, Rule, TooCostly, compiled
 from scheduler_svc.signals import Deaf, undeaf
 
 _LATEST: Final = CatchUp(mode=CatchUpMode.LATEST)
 _FIRST_LOOK_BACK: Final[Micros] = 60_000_000
-_MOST_PREVIEWED: Final = 10_000
+_MOST_PREVIEWED: Final = 200
 _OVERLAP: Final = '"overlap":'
 _FLAGS: Final = {Overlapping.SKIP: SINGLE, Overlapping.QUEUE: SERIAL}
 STILL_RUNNING: Final = "OVERLAP"
@@ -195,6 +195,13 @@ def upcoming(alarm: Alarm) -> Micros | None:
     due, skip = alarm.due, alarm.skip_before
     if due is None or skip is None or due >= skip:
         return due
+    try:
+        return _after_pause(alarm, due, skip)
+    except TooCostly:
+        return None  # it is about to be paused
+
+
+def _after_pause(alarm: Alarm, due: Micros, skip: Micros) -> Micros | None:
     trigger = compiled(alarm.trigger.encode(), alarm.anchor, seed=alarm.id)
     if trigger.limit is None:
         found = trigger.rule.next_after(skip - 1)
@@ -204,4 +211,7 @@ def upcoming(alarm: Alarm) -> Micros | None:
     while following is not None and following < skip and steps < _MOST_PREVIEWED:
         following = schedule.after(following, ordinal)
         ordinal, steps = ordinal + 1, steps + 1
+    if following is not None and following < skip:
+        found = trigger.rule.next_after(skip - 1)  # too many to count here; it is this one unless the count ends before it
+        return found.due if found is not None else None
     return following

@@ -2,12 +2,13 @@
 
 It goes through the alarms in the background, in batches, and notes a shard when it is through with it: killed half-way, it begins again,
 and what has moved already stays. A replica with an older database leaves what a newer one has computed that lives; when it is gone, the
-newer one looks again, because alarms may have been made or let go meanwhile by the older one. When no newer one lives any more, the database
-was rolled back, and the older one computes all anew.
+newer one looks again, because alarms may have been made or let go meanwhile by the older one. When no newer one lives any more, the
+database was rolled back, and the older one computes all anew.
 """
 
-from collections.abc import Collection
-from typing import Final, Protocol
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
@@ -18,6 +19,8 @@ from scheduler_svc.service.replan import Candidate, Move, ReplanStore, replanned
 from tocsin.background import Background, Wake
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
+
+_Answer = TypeVar("_Answer")
 
 _BATCH: Final = 200
 _ROUND_SECONDS: Final = 30.0
@@ -110,21 +113,18 @@ class Replanner:
         stale = list[Candidate]()
         for alarm in batch:
             await self._breathe(2)
-            if not self._stays(alarm):
+            if not _asked(alarm, partial(still_due, alarm), otherwise=True):
                 stale.append(alarm)
         if not stale:
             return []
         last = await self._store.last_due(stale)
-        moves = [Move(alarm, replanned(alarm, last.get(alarm.id))) for alarm in stale]
-        return [move for move in moves if move.due != move.alarm.due]
-
-    @staticmethod
-    def _stays(alarm: Candidate) -> bool:
-        try:
-            return still_due(alarm)
-        except TocsinError as error:  # a zone that is gone; the others must not wait for it
-            structlog.get_logger(__name__).warning("alarm cannot be replanned", alarm=alarm.id, error=error.message)
-            return True
+        moves = list[Move]()
+        for alarm in stale:
+            await self._breathe(4)
+            due = _asked(alarm, partial(replanned, alarm, last.get(alarm.id)), otherwise=alarm.due)
+            if due != alarm.due:
+                moves.append(Move(alarm, due))
+        return moves
 
     async def _move(self, moves: list[Move], held: Held, before: str) -> int:
         now = self._clock.micros()
@@ -135,3 +135,12 @@ class Replanner:
             elif alarm.active:
                 self._schedules.hint(Pending(alarm.id, due, alarm.priority, alarm.shard))
         return len(done)
+
+
+def _asked(alarm: Candidate, question: Callable[[], _Answer], *, otherwise: _Answer) -> _Answer:
+    """The answer of the rule; ``otherwise`` when there is none, because a zone is gone or the rule costs too much: others must not wait."""
+    try:
+        return question()
+    except TocsinError as error:
+        structlog.get_logger(__name__).warning("alarm cannot be replanned", alarm=alarm.id, error=error.message)
+        return otherwise

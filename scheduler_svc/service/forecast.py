@@ -8,10 +8,11 @@ as much as the last one that was walked.
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Protocol
 
-from scheduler_svc.recurrence import END_OF_TIME, Every, Micros, Rule, Trigger, anchor_of, compiled, rule_of
+from scheduler_svc.recurrence import END_OF_TIME, Every, Micros, Rule, TooCostly, Trigger, anchor_of, compiled, rule_of, spent
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.breath import Breath
 from tocsin.clock import Clock
@@ -31,6 +32,7 @@ _TENANTS: Final = 1000
 _PAGE: Final = 20_000
 _WALKED: Final = 3000
 _WEIGHED: Final = 2000
+_MOST_STEPS: Final = 4000
 
 
 class Group(NamedTuple):
@@ -175,9 +177,10 @@ class Forecasts:
         breathe, after = Breath(self._clock), ""
         while groups := await self._store.groups(tenant, after=after, until=load.end, most=_PAGE):
             for group in groups:
-                for at, fires in fires_of(group, load.base, load.end):
-                    load.add(at, fires * group.alarms)
-                    await breathe()
+                with suppress(TooCostly):  # it fires once more, if at all, and is paused then
+                    for at, fires in fires_of(group, load.base, load.end):
+                        load.add(at, fires * group.alarms)
+                        await breathe()
                 await breathe()
             after = max(group.last for group in groups)
             if sum(group.alarms for group in groups) < _PAGE:
@@ -272,8 +275,10 @@ class Placing:
         """The due times of the load's day, without any offset; at least one if there is any."""
         rule = rule_of(trigger, anchor=anchor_of(trigger, now=now))
         after = now if trigger.start is None else max(now, trigger.start - 1)
-        found, due_times = rule.next_after(after), list[Micros]()
+        begun, found, due_times = spent(), rule.next_after(after), list[Micros]()
         while found is not None and len(due_times) < _WEIGHED and (not due_times or found.due < self._load.end):
+            if spent() - begun > _MOST_STEPS:
+                break  # it is costly to look further; what was found is weighed
             due_times.append(found.due)
             found = rule.next_after(found.due)
         return due_times

@@ -15,8 +15,8 @@ from scheduler_svc.store.tables import replans
 from tocsin.database import Database
 
 _ZONED: Final = (
-    "(trigger_rule LIKE '{\"rrule\":%' OR trigger_rule LIKE '{\"local\":%' OR trigger_rule LIKE '%\"exclude\":%' OR ((trigger_rule LIKE '{\"daily\":%' "
-    'OR trigger_rule LIKE \'{"cron":%\') AND trigger_rule NOT LIKE \'%"tz":"UTC"%\'))'
+    "(trigger_rule LIKE '{\"rrule\":%' OR trigger_rule LIKE '{\"local\":%' OR trigger_rule LIKE '%\"exclude\":%' "
+    'OR ((trigger_rule LIKE \'{"daily":%\' OR trigger_rule LIKE \'{"cron":%\') AND trigger_rule NOT LIKE \'%"tz":"UTC"%\'))'
 )
 _FIELDS: Final = "id, tenant, shard, priority, state = 1, trigger_rule, anchor_at, rule_since, next_fire_at, ordinal"
 _CANDIDATES: Final = Statement(

@@ -70,8 +70,8 @@ class Shape:
     def check(self, value: dict[str, JsonValue], *, path: str = "", depth: int = 1) -> None:
         """Checks the structure of a JSON object; the types of its values are the converter's business.
 
-        Durations and masks that are written as people write them are put into the form that the converter takes. A local time for an instant
-        that has a twin for local times (``at``, ``atLocal``) goes there.
+        Durations and masks that are written as people write them are put into the form that the converter takes. A local time for an
+        instant that has a twin for local times (``at``, ``atLocal``) goes there.
 
         Raises:
             InvalidInput: a name is unknown or given twice, two members of one oneof are set, or the nesting is too deep.

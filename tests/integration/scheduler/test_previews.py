@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from scheduler_svc.recurrence import zone
+from scheduler_svc.recurrence import zone as zone_of
 from tests.integration.scheduler.support import Rig, every
 from tocsin import errors
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
@@ -192,6 +192,7 @@ async def test_alarms_of_every_rule_are_made_and_read_back(rig: Rig) -> None:
     for rule, (text, zone, due) in rules.items():
         given: dict[str, Any] = {rule: text, "exclude_dates": ["2026-03-02"], "overlap": Trigger.SKIP}
         made = await rig.create(trigger=Trigger(**given))
+        del made.warnings[:]  # there is no processor here that could say whether the action is good
         assert made == await rig.get(made.name)
         assert made.trigger == Trigger(**given, time_zone=zone)
         assert made.next_fire_time.ToDatetime(tzinfo=UTC) == due
@@ -206,7 +207,7 @@ async def test_a_local_time_stays_one(rig: Rig) -> None:
     """It is read back as it was given, fires once, and is refused when the zone does not have it."""
     made = await rig.create(trigger=Trigger(at_local="2027-01-15T09:00:00", time_zone="Africa/Casablanca"))
     assert made.trigger == Trigger(at_local="2027-01-15T09:00:00", time_zone="Africa/Casablanca")
-    expected = datetime(2027, 1, 15, 9, tzinfo=zone("Africa/Casablanca"))
+    expected = datetime(2027, 1, 15, 9, tzinfo=zone_of("Africa/Casablanca"))
     assert made.next_fire_time.ToDatetime(tzinfo=UTC) == expected
     assert [label for _, _, label in await _preview(rig, made.trigger, count=5)] == ["PLAIN"]
     night = Trigger(at_local="2026-03-29T02:30:00", time_zone=PARIS)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from google.protobuf import json_format
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -243,7 +244,7 @@ def test_a_new_alarm_is_the_same_row_whether_or_not_it_is_made_first(alarm: dict
     [
         ("2027-01-15T09:00:00", alarm_pb2.Trigger(at_local="2027-01-15T09:00:00")),
         ("2027-01-15T09:00", alarm_pb2.Trigger(at_local="2027-01-15T09:00:00")),
-        ("2027-01-15T09:00:00Z", alarm_pb2.Trigger(at=datetime(2027, 1, 15, 9, tzinfo=UTC))),
+        ("2027-01-15T09:00:00Z", alarm_pb2.Trigger(at=Timestamp(seconds=1_800_003_600))),
     ],
 )
 def test_an_instant_without_an_offset_is_a_local_time(at: str, meant: alarm_pb2.Trigger) -> None:
