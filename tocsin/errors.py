@@ -143,3 +143,7 @@ class DataLoss(TocsinError):
 
 class Internal(TocsinError):
     """An internal error."""
+
+
+class SettingsAtFault(Exception):
+    """Marks an error that no restart mends: a setting is wrong, although its form is right. Its text tells which and why."""

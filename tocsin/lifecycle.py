@@ -23,6 +23,7 @@ from tocsin.background import Backgrounds
 from tocsin.clock import Clock, SystemClock
 from tocsin.collection import keep_what_is_there
 from tocsin.config import PREFIX, ConfigError, ServiceSettings, load
+from tocsin.errors import SettingsAtFault
 from tocsin.telemetry import Telemetry, configure_logging, get_logger
 
 _log = get_logger(__name__)
@@ -286,6 +287,8 @@ def _explain(error: BaseException, settings: ServiceSettings) -> tuple[str, Exit
     for cause in _chain(error):
         if isinstance(cause, ConfigError):
             return _config_words(cause), ExitCode.CONFIG
+        if isinstance(cause, SettingsAtFault):
+            return str(cause), ExitCode.CONFIG
         if isinstance(cause, OSError) and cause.filename is not None:
             return _file_words(cause, settings), ExitCode.CONFIG
         if _cannot_bind(cause) and (words := _taken(settings)):

@@ -16,6 +16,7 @@ from tocsin.config import StoreSettings
 from tocsin.database.engine import NO_TRANSACTION, begin, checked_schema, connect, parse_url, postgres_engine, sqlite_engine
 from tocsin.database.faults import DatabaseRefused, DatabaseUnavailable, connecting, translated
 from tocsin.database.migration import migrate
+from tocsin.database.pooler import refuse_pooler
 
 _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 5.0
@@ -157,7 +158,7 @@ class Database:
         A service whose database is down so comes up with it, instead of dying and being restarted again and again.
 
         Raises:
-            DatabaseRefused: waiting would not help: wrong password, no such database, a path that cannot be opened.
+            DatabaseRefused: waiting would not help: wrong password, no such database, a path that cannot be opened, a pooler in front.
             SchemaTooNew: the schema is ahead of this code.
         """
         wait = _FIRST_WAIT_SECONDS
@@ -172,6 +173,8 @@ class Database:
                 wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
 
     async def _open(self) -> None:
+        if self.dialect == "postgresql":
+            await self._refuse_pooler()
         if self._migrations is not None:
             await migrate(
                 url=self._url.render_as_string(hide_password=False),
@@ -187,6 +190,16 @@ class Database:
             self._engines = None
             await engines.close()
             raise
+
+    async def _refuse_pooler(self) -> None:
+        """Before anything is written: migrations take locks, which mean nothing behind a pooler."""
+        engines = self._make_postgres()
+        try:
+            with connecting():
+                async with asyncio.timeout(self._connect_timeout):
+                    await refuse_pooler(engines.pool, schema=self._schema, connections=self._pool_size)
+        finally:
+            await engines.close()
 
     def _make_engines(self) -> _Engines:
         return self._make_sqlite() if self.dialect == "sqlite" else self._make_postgres()

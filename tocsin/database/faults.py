@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import structlog
 from sqlalchemy import exc
 
-from tocsin.errors import Aborted, DataLoss, FailedPrecondition, InvalidInput, TocsinError, Unavailable
+from tocsin.errors import Aborted, DataLoss, FailedPrecondition, InvalidInput, SettingsAtFault, TocsinError, Unavailable
 
 _RETRY_AFTER_SECONDS = 1.0
 _SQLITE_PRIMARY_CODE = 0xFF  # the rest of a result code is detail: https://sqlite.org/rescode.html
@@ -26,6 +26,7 @@ _POSTGRES_REFUSED = ("28", "3D")
 _POSTGRES_READ_ONLY = "25006"
 _POSTGRES_DAMAGED = ("XX001", "XX002")
 _POSTGRES_AWAY = ("08", "53", "57", "58")
+_POOLED = ("unsupported startup parameter", "statement pooling mode")  # the words of PgBouncer, whose SQLSTATE says little
 _POSTGRES_DATA = ("22", "54")
 _SQLITE_DATA = {sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH}
 _WHY = {
@@ -41,10 +42,20 @@ class DatabaseUnavailable(Unavailable):
     """The database cannot be reached now."""
 
 
-class DatabaseRefused(DatabaseUnavailable):
+class DatabaseRefused(DatabaseUnavailable, SettingsAtFault):
     """The database refuses to be opened with these settings."""
 
     reason = DatabaseUnavailable.reason
+
+
+class PoolerFound(DatabaseRefused):
+    """A pooler that shares sessions stands in front of PostgreSQL."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"A pooler that shares sessions, such as PgBouncer in transaction mode, stands in front of PostgreSQL: {what}. "
+            "Name the server itself in the database URL, or a pool in session mode that passes the settings on with which a session begins."
+        )
 
 
 class SchemaTooNew(FailedPrecondition):
@@ -130,6 +141,8 @@ def _sqlite_fault(code: int, detail: str) -> TocsinError | None:
 def _postgres_fault(state: str, detail: str) -> TocsinError | None:
     if state.startswith(_POSTGRES_ABORTED):
         return Aborted(f"A concurrent change got in first: {detail}")
+    if any(words in detail for words in _POOLED):
+        return PoolerFound(detail)
     if state.startswith(_POSTGRES_REFUSED):
         return _refused(detail)
     if state.startswith(_POSTGRES_DAMAGED):
