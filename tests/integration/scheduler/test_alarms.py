@@ -44,6 +44,14 @@ def _change(name: str, mask: str, etag: str = "", **fields: Any) -> alarm_servic
     return alarm_service_pb2.UpdateAlarmRequest(alarm=Alarm(name=name, etag=etag, **fields), update_mask=FieldMask(paths=paths))
 
 
+def as_stored(made: alarm_pb2.Alarm) -> alarm_pb2.Alarm:
+    """An alarm as it is read back: warnings, here that no processor is connected, are in the answer to its creation alone."""
+    stored = alarm_pb2.Alarm()
+    stored.CopyFrom(made)
+    stored.ClearField("warnings")
+    return stored
+
+
 async def test_an_alarm_is_read_back_as_it_was_made(rig: Rig) -> None:
     """Every field that a client may give comes back; the others are filled in."""
     given: dict[str, Any] = {
@@ -61,7 +69,7 @@ async def test_an_alarm_is_read_back_as_it_was_made(rig: Rig) -> None:
         "retry": alarm_pb2.RetryPolicy(max_attempts=2),
     }
     made = await rig.create(**given)
-    assert made == await rig.get(made.name)
+    assert as_stored(made) == await rig.get(made.name)
     wanted = Alarm(**given)
     wanted.trigger.daily.time = "09:30:00"
     for field in given:
@@ -116,8 +124,8 @@ async def test_a_local_time_is_in_the_tenants_zone_unless_it_says_otherwise(rig:
         (every(0.5), "alarm.trigger.every"),
         (alarm_pb2.Trigger(daily=alarm_pb2.Daily(time="25:00")), "alarm.trigger.daily.time"),
         (alarm_pb2.Trigger(time_zone="UTC"), "alarm.trigger"),
-        (alarm_pb2.Trigger(at=Timestamp(seconds=2**62)), "trigger.at"),
-        (alarm_pb2.Trigger(at=Timestamp(seconds=1893456000, nanos=-5)), "trigger.at"),
+        (alarm_pb2.Trigger(at=Timestamp(seconds=2**62)), "alarm.trigger.at"),
+        (alarm_pb2.Trigger(at=Timestamp(seconds=1893456000, nanos=-5)), "alarm.trigger.at"),
     ],
 )
 async def test_a_bad_trigger_is_refused_with_its_field(rig: Rig, trigger: alarm_pb2.Trigger, field: str) -> None:
@@ -214,7 +222,7 @@ async def test_another_tenants_alarm_is_not_found(rig: Rig) -> None:
             with pytest.raises(errors.NotFound) as refused:
                 await call(request)
             assert refused.value.error_reason == "ALARM_NOT_FOUND"
-    assert await rig.get(made.name) == made
+    assert await rig.get(made.name) == as_stored(made)
 
 
 async def test_a_token_without_the_scope_is_refused(rig: Rig) -> None:
@@ -295,7 +303,7 @@ async def test_a_bad_update_changes_nothing(
     request_.alarm.name = made.name
     with rig.user(), pytest.raises(kind):
         await rig.alarms.UpdateAlarm(request_)
-    assert await rig.get(made.name) == made
+    assert await rig.get(made.name) == as_stored(made)
 
 
 async def test_an_update_without_a_name_is_refused(rig: Rig) -> None:
