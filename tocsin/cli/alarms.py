@@ -10,7 +10,7 @@ import typer
 from tocsin.addresses import normal_address
 from tocsin.cli.output import write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
-from tocsin.cli.words import duration, instant, json_object, local_time, proto_duration, rfc3339, zone_of
+from tocsin.cli.words import duration, in_words, instant, json_object, local_time, proto_duration, rfc3339, time_of_day, zone_of
 from tocsin.clock import Clock, SystemClock
 from tocsin.errors import InvalidInput
 
@@ -55,8 +55,10 @@ class What:
 
 
 def add(
-    at: Annotated[str | None, typer.Option("--at", help="Once: 2026-12-01T09:00:00Z, or 'in 5s'.")] = None,
-    daily: Annotated[str | None, typer.Option("--daily", help="Every day at a time of day: 14:30 or 14:30:00.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="Once: 2026-12-01T09:00:00Z, 'in 5s', or 'tomorrow 9:00' with --time-zone.")
+    ] = None,
+    daily: Annotated[str | None, typer.Option("--daily", help="Every day at a time of day: 9:00, 14:30:00, 5:30pm.")] = None,
     every: Annotated[str | None, typer.Option("--every", help="At an interval: 30s, 5m, 1h30m.")] = None,
     cron: CronOption = None,
     rrule: RruleOption = None,
@@ -156,16 +158,17 @@ def trigger_of(when: When, *, clock: Clock) -> dict[str, Any]:
     if when.jitter is not None:
         shared["jitter"] = proto_duration(duration(when.jitter, option="--jitter"))
     if when.at is not None:
-        if when.time_zone is not None and (local := local_time(when.at)) is not None:
+        said = in_words(when.at, now=clock.now(), zone=when.time_zone, option="--at")
+        if when.time_zone is not None and (local := local_time(said)) is not None:
             return {"atLocal": local, **shared}
-        return {"at": rfc3339(instant(when.at, now=clock.now(), zone=when.time_zone, option="--at")), **shared}
+        return {"at": rfc3339(instant(said, now=clock.now(), zone=when.time_zone, option="--at")), **shared}
     if when.every is not None:
         return {"every": proto_duration(duration(when.every, option="--every")), **shared}
     if when.cron is not None:
         return {"cron": when.cron, **shared}
     if when.rrule is not None:
         return {"rrule": when.rrule.replace("\\n", "\n"), **shared}
-    return {"daily": {"time": when.daily, "recurring": not when.once}, **shared}
+    return {"daily": {"time": time_of_day(when.daily or "", option="--daily"), "recurring": not when.once}, **shared}
 
 
 def action_of(what: What) -> dict[str, Any]:

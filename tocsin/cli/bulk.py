@@ -27,6 +27,7 @@ _LONGEST_WAIT_SECONDS: Final = 10.0
 _MOST_SHOWN: Final = 50
 _INTERRUPTED: Final = 130
 _TYPES: Final = {"ndjson": "application/x-ndjson", "csv": "text/csv"}
+_DELIMITERS: Final = {"comma": "comma", ",": "comma", "semicolon": "semicolon", ";": "semicolon", "tab": "tab"}
 _COUNTS: Final = ("created", "updated", "unchanged", "refused")
 
 Tell = Callable[[dict[str, Any]], None]
@@ -35,6 +36,9 @@ Tell = Callable[[dict[str, Any]], None]
 def import_file(
     file: Annotated[str, typer.Argument(help="NDJSON or CSV; - for stdin.")],
     kind: Annotated[str | None, typer.Option("--format", help="ndjson or csv; by the name of the file unless given.")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option("--delimiter", help="Of a CSV file: comma, semicolon or tab; seen from its header unless given.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and make nothing.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an import of this file was interrupted.")] = False,
     skip_lines: Annotated[int, typer.Option("--skip-lines", min=0, help="Pass over so many lines.")] = 0,
@@ -46,7 +50,7 @@ def import_file(
 ) -> None:
     """Make many alarms. Lines that are broken are told, and the rest goes on; an alarm whose key is known becomes what its line says."""
     path = None if file == "-" else Path(file)
-    content_type = _content_type(kind, path)
+    content_type = _content_type(kind, path, delimiter)
     mark = _Mark(path)
     begun = max(skip_lines, mark.lines() if resume else 0)
     address, key = target_of(state=state, url=url, api_key=api_key)
@@ -216,13 +220,16 @@ class _Mark:
         return self._source.stat().st_size if self._source is not None else 0
 
 
-def _content_type(kind: str | None, path: Path | None) -> str:
+def _content_type(kind: str | None, path: Path | None, delimiter: str | None = None) -> str:
     if kind is None:
-        kind = "csv" if path is not None and path.suffix.lower() == ".csv" else "ndjson"
+        kind = "csv" if path is not None and path.suffix.lower() in (".csv", ".tsv") else "ndjson"
+    if delimiter is not None and (kind != "csv" or delimiter not in _DELIMITERS):
+        msg = f"is {', '.join(_DELIMITERS)}, and goes with CSV"
+        raise typer.BadParameter(msg, param_hint="--delimiter")
     if kind not in _TYPES:
         msg = f"is {' or '.join(_TYPES)}, not {kind}"
         raise typer.BadParameter(msg, param_hint="--format")
-    return _TYPES[kind]
+    return f"{_TYPES[kind]}; delimiter={_DELIMITERS[delimiter]}" if delimiter is not None else _TYPES[kind]
 
 
 def _open(path: Path | None) -> AbstractContextManager[IO[bytes]]:

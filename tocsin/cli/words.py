@@ -1,8 +1,9 @@
 """What people write for times, durations and inputs, as the contract wants it."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
 import typer
@@ -24,14 +25,47 @@ def duration(text: str, *, option: str) -> timedelta:
         raise typer.BadParameter(msg, param_hint=option) from None
 
 
+_CLOCK: Final = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?(?::([0-9]{2}))?\s*(am|pm)?")
+_NAMED_TIMES: Final = {"noon": "12:00", "midnight": "00:00"}
+_DAYS: Final = {"today": 0, "tomorrow": 1}
+_WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def time_of_day(text: str, *, option: str) -> str:
+    """``9:00``, ``09:00:30``, ``9 am``, ``5:30pm``, ``noon`` or ``midnight`` as the contract wants it: ``09:00``, or with seconds."""
+    words = text.strip().lower()
+    found = _CLOCK.fullmatch(_NAMED_TIMES.get(words, words))
+    if found is not None and (found[2] or found[4]):
+        hour, minute, second = (int(part or 0) for part in found.groups()[:3])
+        if found[4]:
+            hour = hour % 12 + (12 if found[4] == "pm" else 0) if 1 <= hour <= 12 else 24
+        if hour < 24 and minute < 60 and second < 60:
+            return f"{hour:02}:{minute:02}" + (f":{second:02}" if found[3] else "")
+    msg = f"{text!r} is not a time of day such as 9:00, 09:00:30 or 5:30pm"
+    raise typer.BadParameter(msg, param_hint=option)
+
+
+def in_words(text: str, *, now: datetime, zone: str | None, option: str) -> str:
+    """``today 17:30``, ``tomorrow 9:00``, ``friday at 9am`` as a local time in ISO 8601; another text as it is."""
+    day, _, clock = text.strip().lower().partition(" ")
+    if day not in _DAYS and day not in _WEEKDAYS:
+        return text
+    if zone is None:
+        msg = f"{text!r} is a local time: give --time-zone, such as Europe/Paris"
+        raise typer.BadParameter(msg, param_hint=option)
+    today = now.astimezone(zone_of(zone)).date()
+    ahead = _DAYS[day] if day in _DAYS else (_WEEKDAYS.index(day) - today.weekday() - 1) % 7 + 1
+    return f"{today + timedelta(days=ahead)}T{time_of_day(clock.strip().removeprefix('at '), option=option)}"
+
+
 def instant(text: str, *, now: datetime, zone: str | None, option: str) -> datetime:
-    """``in 5s``, ``2026-12-01T09:00:00Z``, or a local time together with a zone; always in UTC."""
+    """``in 5s``, ``2026-12-01T09:00:00Z``, or a local time together with a zone, ``tomorrow 9:00`` as well; always in UTC."""
     if text.strip().lower().startswith("in "):
         return now + duration(text.strip()[3:], option=option)
     try:
-        found = datetime.fromisoformat(text.strip())
+        found = datetime.fromisoformat(in_words(text, now=now, zone=zone, option=option).strip())
     except ValueError:
-        msg = f"{text!r} is neither a time such as 2026-12-01T09:00:00Z nor one such as 'in 5s'"
+        msg = f"{text!r} is neither a time such as 2026-12-01T09:00:00Z nor one such as 'in 5s' or 'tomorrow 9:00'"
         raise typer.BadParameter(msg, param_hint=option) from None
     if found.tzinfo is None:
         if zone is None:

@@ -7,6 +7,8 @@ from tocsin.protojson.lines import Line, LineReader
 
 MAX_LINE: Final = 4 * 1024 * 1024
 """Most bytes of a line: what a request over HTTP may have at most."""
+DELIMITERS: Final = (b",", b";", b"\t")
+"""What may stand between cells, the usual one first."""
 
 
 class RecordReader:
@@ -16,7 +18,9 @@ class RecordReader:
     its first line alone, and what it had taken is read again as lines of their own.
     """
 
-    def __init__(self, *, most: int = MAX_LINE) -> None:
+    def __init__(self, *, most: int = MAX_LINE, delimiter: bytes = b"") -> None:
+        """Reads nothing yet; ``delimiter`` is what stands between cells, and is seen from the header unless given."""
+        self.delimiter = delimiter
         self._lines = LineReader(most=most)
         self._most = most
         self._open: list[Line] = []
@@ -35,6 +39,8 @@ class RecordReader:
             yield from self._give_up()
 
     def _take(self, line: Line) -> Iterator[Line]:
+        if not self.delimiter and line.text.strip():
+            self.delimiter = delimiter_of(line.text)
         if not self._open and (line.problem or b'"' not in line.text):
             yield line
             return
@@ -42,7 +48,7 @@ class RecordReader:
         self._size += len(line.text) + 1
         if self._size > self._most + 1 or line.problem:
             yield from self._give_up()
-        elif ends_inside_quotes(line.text, inside=len(self._open) > 1):
+        elif ends_inside_quotes(line.text, inside=len(self._open) > 1, delimiter=self.delimiter):
             return
         else:
             yield self._joined()
@@ -61,7 +67,13 @@ class RecordReader:
             yield from self._take(line)
 
 
-def ends_inside_quotes(text: bytes, *, inside: bool) -> bool:
+def delimiter_of(header: bytes) -> bytes:
+    """What parts the names of a header: a comma, or in files that Excel writes in many countries a semicolon, or a tab."""
+    bare = b"".join(header.split(b'"')[::2])  # a name in quotes may hold anything
+    return next((mark for mark in DELIMITERS if mark in bare), DELIMITERS[0])
+
+
+def ends_inside_quotes(text: bytes, *, inside: bool, delimiter: bytes = b",") -> bool:
     """Whether a quoted field goes on after this line; ``inside`` tells whether one was open before it.
 
     A quote opens a field only where the field begins; elsewhere in a field without quotes it means nothing.
@@ -79,6 +91,6 @@ def ends_inside_quotes(text: bytes, *, inside: bool) -> bool:
         elif text[at : at + 1] == b'"':
             inside, at = True, at + 1
             continue
-        at = text.find(b",", at) + 1
+        at = text.find(delimiter, at) + 1
         if at == 0 or at > end:
             return False

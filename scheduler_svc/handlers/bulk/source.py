@@ -33,6 +33,8 @@ Item: TypeAlias = Wish | Refusal | None
 
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
+TSV: Final = "text/tab-separated-values"
+_DELIMITERS: Final = {"comma": b",", "semicolon": b";", "tab": b"\t"}
 _NDJSON_TYPES: Final = frozenset({NDJSON, "application/jsonl", "application/jsonlines", "application/json", "application/x-jsonlines", ""})
 
 _REMEMBERED: Final = 4096
@@ -221,11 +223,13 @@ class Source:
         if self._messages:
             raise InvalidInput.at("data", "cannot be mixed with alarms")
         if self._lines is None:
-            media = content_type.partition(";")[0].strip().lower()
-            if media not in (CSV, *_NDJSON_TYPES):
-                raise InvalidInput.at("data.contentType", f"must be {NDJSON} or {CSV}, not {media}")
-            self._is_table = media == CSV
-            self._lines = RecordReader() if self._is_table else LineReader(most=MAX_LINE)
+            media, _, parameters = content_type.partition(";")
+            media = media.strip().lower()
+            if media not in (CSV, TSV, *_NDJSON_TYPES):
+                raise InvalidInput.at("data.contentType", f"must be {NDJSON}, {CSV} or {TSV}, not {media}")
+            self._is_table = media in (CSV, TSV)
+            delimiter = b"\t" if media == TSV else _delimiter(parameters)
+            self._lines = RecordReader(delimiter=delimiter) if self._is_table else LineReader(most=MAX_LINE)
         return self._lines
 
     def _of_messages(self, alarms: Any) -> Iterator[Item]:
@@ -268,7 +272,20 @@ class Source:
     def _header(self, line: Line) -> Table:
         if line.problem:
             raise InvalidInput(f"line {line.number}: the header {line.problem}")
-        return Table(self._forms.codec.shape, _decoded(line.text))
+        delimiter = self._lines.delimiter if isinstance(self._lines, RecordReader) else b""
+        return Table(self._forms.codec.shape, _decoded(line.text), delimiter=delimiter.decode() or ",")
+
+
+def _delimiter(parameters: str) -> bytes:
+    """What ``delimiter=`` says in a content type: comma, semicolon or tab; nothing without it."""
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "delimiter":
+            found = _DELIMITERS.get(value.strip().strip('"').lower())
+            if found is None:
+                raise InvalidInput.at("data.contentType", f"delimiter must be {', '.join(_DELIMITERS)}")
+            return found
+    return b""
 
 
 def _decoded(text: bytes) -> str:

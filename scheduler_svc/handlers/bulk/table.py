@@ -19,7 +19,7 @@ Put: TypeAlias = Callable[[dict[str, JsonValue], str], None]
 
 _PREFIXES: Final = ("", "trigger.", "action.notify.", "action.task.")
 _SHORTER: Final = {"daily": "trigger.daily.time", "trigger.daily": "trigger.daily.time", "recurring": "trigger.daily.recurring"}
-_QUOTED: Final = re.compile(r'"([^"]*(?:""[^"]*)*)"(,|\Z)')
+_QUOTED: Final = {mark: re.compile(rf'"([^"]*(?:""[^"]*)*)"({mark}|\Z)') for mark in (",", ";", "\t")}
 _INTEGER: Final = re.compile(r"-?[0-9]{1,9}")
 _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -27,13 +27,14 @@ _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": Fal
 class Table:
     """What the columns of one table mean."""
 
-    def __init__(self, shape: Shape, header: str) -> None:
-        """Reads the header.
+    def __init__(self, shape: Shape, header: str, *, delimiter: str = ",") -> None:
+        """Reads the header; ``delimiter`` stands between cells.
 
         Raises:
             InvalidInput: a column is no field, or two are the same one.
         """
-        self._names = [name.strip() for name in cells(header)]
+        self._delimiter = delimiter
+        self._names = [name.strip() for name in cells(header, delimiter)]
         self._columns = [_column(shape, name) for name in self._names]
         seen: dict[str, str] = {}
         for name, (path, _) in zip(self._names, self._columns, strict=True):
@@ -47,7 +48,7 @@ class Table:
         Raises:
             InvalidInput: it has too many or too few cells, its quotes are broken, or a cell cannot be read.
         """
-        found = cells(record)
+        found = cells(record, self._delimiter)
         if len(found) != len(self._columns):
             raise InvalidInput(f"has {len(found)} cells, and the header has {len(self._columns)}")
         made: dict[str, JsonValue] = {}
@@ -57,19 +58,19 @@ class Table:
         return made
 
 
-def cells(record: str) -> list[str]:
-    """The cells of a record (RFC 4180).
+def cells(record: str, delimiter: str = ",") -> list[str]:
+    """The cells of a record (RFC 4180), with another ``delimiter`` if need be.
 
     Raises:
         InvalidInput: something stands behind a quote that closes.
     """
     if '"' not in record:
-        return record.split(",")
+        return record.split(delimiter)
     found: list[str] = []
     at = 0
     while True:
         if record.startswith('"', at):
-            match = _QUOTED.match(record, at)
+            match = _QUOTED[delimiter].match(record, at)
             if match is None:
                 raise InvalidInput(f"has a quote that is not closed, or text behind one that is (column {at + 1})")
             found.append(match[1].replace('""', '"'))
@@ -77,7 +78,7 @@ def cells(record: str) -> list[str]:
             if not match[2]:
                 return found
             continue
-        end = record.find(",", at)
+        end = record.find(delimiter, at)
         if end < 0:
             return [*found, record[at:]]
         found.append(record[at:end])

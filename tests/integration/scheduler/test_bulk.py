@@ -307,3 +307,19 @@ async def test_addresses_are_judged_as_by_create(rig: Rig) -> None:
     table = ["key,cron,to,subject,text", *(f'"r{place}",0 9 * * *,"{to}",s,t' for place, to in enumerate((*good, *bad)))]
     report = await import_text(rig, text(*table), media_type=CSV)
     assert report.counts == (3, 0, 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "media_type"),
+    [(";", CSV), ("\t", CSV), (",", CSV), ("\t", "text/tab-separated-values"), (";", f"{CSV}; delimiter=semicolon")],
+)
+async def test_a_table_may_be_parted_by_other_marks(rig: Rig, delimiter: str, media_type: str) -> None:
+    """As spreadsheets write them in many countries, with a byte order mark; quotes protect a mark and a line end."""
+    rows = [("key", "cron", "to", "subject", "text"), ("a", "0 9 * * *", "ann@example.com", '"x; y, z\t"', '"one\ntwo"')]
+    rows.append(("b", "0 9 * * *", '"ann@example.com;bob@example.com"', "s", "t"))
+    table = b"\xef\xbb\xbf" + "".join(delimiter.join(row) + "\r\n" for row in rows).encode()
+    report = await import_text(rig, table, media_type=media_type)
+    assert (report.counts, report.refusals) == ((2, 0, 0, 0), [])
+    first, second = sorted(await export(rig), key=lambda alarm: alarm.key)
+    assert (first.action.notify.subject, first.action.notify.text) == ("x; y, z\t", "one\ntwo")
+    assert list(second.action.notify.to) == ["ann@example.com", "bob@example.com"]

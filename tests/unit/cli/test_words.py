@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.cli.alarms import What, When, action_of, rule_words, trigger_of
-from tocsin.cli.words import duration, instant, json_object, proto_duration, rfc3339
+from tocsin.cli.words import duration, instant, json_object, proto_duration, rfc3339, time_of_day
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -210,3 +210,45 @@ def test_a_rule_in_words(trigger: dict, words: str) -> None:
 def test_json_objects_only() -> None:
     """A handler's input is an object."""
     assert json_object('{"a": 1}', option="JSON") == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("9:00", "09:00"), ("09:00", "09:00"), ("09:00:05", "09:00:05"), ("9am", "09:00"), ("9 AM", "09:00"),
+        ("12am", "00:00"), ("12pm", "12:00"),
+        ("5:30pm", "17:30"), ("noon", "12:00"), ("midnight", "00:00"), (" 23:59 ", "23:59"),
+    ],
+)  # fmt: skip
+def test_times_of_day_are_read_as_people_write_them(text: str, expected: str) -> None:
+    """The contract has one form."""
+    assert time_of_day(text, option="--daily") == expected
+
+
+@pytest.mark.parametrize("text", ["", "9", "24:00", "9:60", "13pm", "0am", "9:00:60", "nine", "9:0", "99999999:00", "\u0669:\u0660\u0660"])
+def test_what_is_no_time_of_day_is_refused(text: str) -> None:
+    """With the option's name, before anything is sent."""
+    with pytest.raises(typer.BadParameter):
+        time_of_day(text, option="--daily")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("tomorrow 9:00", datetime(2026, 3, 2, 8, tzinfo=UTC)),
+        ("today at 5pm", datetime(2026, 3, 1, 16, tzinfo=UTC)),
+        ("Monday 9:00", datetime(2026, 3, 2, 8, tzinfo=UTC)),
+        ("sunday noon", datetime(2026, 3, 8, 11, tzinfo=UTC)),
+    ],
+)
+def test_days_have_names(text: str, expected: datetime) -> None:
+    """In the zone that is given; the day of the week is the next one, never today."""
+    assert instant(text, now=NOW, zone="Europe/Paris", option="--at") == expected
+    with pytest.raises(typer.BadParameter, match="--time-zone"):
+        instant(text, now=NOW, zone=None, option="--at")
+
+
+def test_a_day_by_its_name_stays_a_wall_time() -> None:
+    """Nine is nine, whatever the zone's rules become until then."""
+    made = trigger_of(when(at="tomorrow 9:00", time_zone="Europe/Paris"), clock=Noon())
+    assert made == {"atLocal": "2026-03-02T09:00:00", "timeZone": "Europe/Paris"}
