@@ -115,7 +115,8 @@ class Recipe:
 
     def undelayed(self, anchor: Micros) -> Rule:
         """The rule from an anchor, before any delay; reading a COUNT from there on costs steps."""
-        trigger, rule = self.trigger, asked(partial(self._make, anchor))
+        trigger = self.trigger
+        rule = asked(partial(self._make, anchor)) if self._bounded else self._make(anchor)
         if trigger.start is not None or trigger.end is not None:
             rule = Bounded(rule, start=trigger.start, end=None if trigger.end is None else trigger.end - trigger.spread_offset)
         if self._excluded and trigger.calendar:

@@ -22,6 +22,7 @@ from scheduler_svc.recurrence.offsets import Offsets, offsets
 from scheduler_svc.recurrence.patterns import DAY, AnyOf, Listed, Pattern, Remembered, TooMany, Within
 from scheduler_svc.recurrence.refusal import BadRule
 from scheduler_svc.recurrence.specs import DstPolicy, Micros
+from scheduler_svc.recurrence.steps import spend
 from scheduler_svc.recurrence.zones import UnknownZone, zone
 from tocsin.errors import InvalidInput
 
@@ -225,6 +226,7 @@ def _checked(line: Property, *, before: int = 0) -> list[Moment]:
     """The moments of a line whose zone exists; ``before`` is how many there are of its kind already."""
     if before + line.value.text.count(",") >= MOST_VALUES:
         raise line.value.refused(f"{line.name.text}: more than {MOST_VALUES} values")
+    spend(1 + line.value.text.count(",") // 4)
     named = line.parameters.get("TZID")
     if named is not None:
         try:

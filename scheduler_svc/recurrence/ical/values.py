@@ -9,8 +9,8 @@ from scheduler_svc.recurrence.days import day_of
 from scheduler_svc.recurrence.ical.lines import MOST_VALUES, Property, Word
 
 _DAY: Final = 86_400
-_DATE: Final = re.compile(r"(\d{4})(\d{2})(\d{2})")
-_TIME: Final = re.compile(r"(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})(Z?)", re.IGNORECASE)
+_DATE: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
+_TIME: Final = re.compile(r"[0-9]{8}T[0-9]{6}(Z?)", re.IGNORECASE)
 
 
 class Moment(NamedTuple):
@@ -43,14 +43,15 @@ def moment_of(word: Word, zone: Word | None) -> Moment:
     try:
         found = _TIME.fullmatch(word.text)
         if found is not None:
-            year, month, day, hour, minute, second = (int(text) for text in found.groups()[:6])
+            text = word.text
+            hour, minute, second = int(text[9:11]), int(text[11:13]), int(text[13:15])
             if hour > 23 or minute > 59 or second > 60:
                 raise ValueError
             # A leap second is the second before it for whoever has none (section 3.3.12).
-            wall = day_of(date(year, month, day)) * _DAY + hour * 3600 + minute * 60 + min(second, 59)
-            if found[7] and zone is not None:
+            wall = day_of(date.fromisoformat(text[:8])) * _DAY + hour * 3600 + minute * 60 + min(second, 59)
+            if found[1] and zone is not None:
                 raise zone.refused("TZID: a time with a Z has no other zone")
-            return Moment(wall, False, "UTC" if found[7] else zone.text if zone is not None else None, word)
+            return Moment(wall, False, "UTC" if found[1] else zone.text if zone is not None else None, word)
         found = _DATE.fullmatch(word.text)
         if found is not None:
             return Moment(day_of(date(int(found[1]), int(found[2]), int(found[3]))) * _DAY, True, None, word)
@@ -71,7 +72,8 @@ def moments(line: Property) -> Iterator[Moment]:
     if kind is not None and wanted not in allowed:
         raise kind.refused(f"VALUE={kind.text}: {line.name.text} has values of {', '.join(allowed[1:])}")
     for word in line.value.split(",", most=MOST_VALUES):
-        begin, period, _ = word.partition("/")
+        period = "/" in word.text
+        begin = word.partition("/")[0] if period else word
         if period != (wanted == "PERIOD"):
             raise word.refused(f"{word.text[:40]!r}: a period needs VALUE=PERIOD, and only a period has a /")
         found = moment_of(begin, line.parameters.get("TZID"))
