@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import uvloop
 
-from bench import bulk, drain, fire, lists, mesh_tax, peers, recovery, rejected, rest, sidecars, smtp_drain
+from bench import bulk, drain, fire, lists, mesh_tax, neighbours, peers, recovery, rejected, rest, sidecars, smtp_drain
 from tocsin.testing.postgres import PostgresServer
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -68,6 +68,10 @@ async def _fire() -> dict[str, Any]:
     }
 
 
+async def _neighbours() -> dict[str, Any]:
+    return await _on_both(lambda url: neighbours.measure(url=url, flood=100_000))
+
+
 async def _sidecars() -> dict[str, Any]:
     return await sidecars.measure()
 
@@ -84,6 +88,7 @@ MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
     "drain": _drain,
     "critical": _critical,
     "fire": _fire,
+    "neighbours": _neighbours,
     "recovery": _recovery,
     "peers": _peers,
     "smtp": _smtp,
@@ -96,6 +101,7 @@ ABOUT = {
     "bulk": "Alarms imported as NDJSON over gRPC and mTLS by scheduler_svc as a process of its own; once more, unchanged; and exported.",
     "critical": "60 critical alarms due while 100,000 others, due at one instant, drain: when they were let go, and done; milliseconds.",
     "fire": "The firing path alone, from the time index into the ledger: an even stream, and all at once among few and many stored alarms.",
+    "neighbours": "An alarm every 40 ms, alone and beside 100,000 alarms of a stranger at one instant: how late it was let go.",
     "recovery": "Each service is killed once while 500 alarms a second become mails; seconds until the rate is back.",
     "sidecars": "A unary call bare, through two Envoy sidecars, and through the mesh, both with mutual TLS; `make peers` first.",
     "lists": "A page of 50 alarms of a million by each filter, the first page and one in the middle; milliseconds.",
@@ -111,6 +117,8 @@ AIMS = {
     "critical: critical done p99 ms": "under 200",
     "fire: steady: late p99 ms": "under 50",
     "fire: steady: early": "0",
+    "neighbours: sqlite: beside: quiet late p99 ms": "100 more than alone",
+    "neighbours: postgresql: beside: quiet late p99 ms": "100 more than alone",
     "mesh: plaintext: ratio": "over 0.75",
     "mesh: plaintext: added p50 us": "under 80",
     "mesh: mtls: ratio to plaintext": "over 0.65",

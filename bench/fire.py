@@ -38,19 +38,19 @@ _COLUMNS: Final = (
 # The n-th of `many` alarms is due at `first + n * step`; ids begin with `mark`, so that they sort by it.
 _STORE: Final = {
     "postgresql": (
-        f"INSERT INTO alarms ({_COLUMNS}) SELECT '{{mark}}' || lpad(upper(to_hex(n)), 24, '0'), 'tenant-' || n % 10, n % 256, 1, 2, "  # noqa: S608  numbers
+        f"INSERT INTO alarms ({_COLUMNS}) SELECT '{{mark}}' || lpad(upper(to_hex(n)), 24, '0'), {{tenant}}, n % 256, 1, 2, "  # noqa: S608  numbers
         """{first} + n * {step}, 0, 0, '{{"at":' || ({first} + n * {step}) || ',"tz":"UTC"}}', '{kind}', '\\x{body}'::bytea, """
         "'', '', '', '', 1, 0, 0 FROM generate_series(1, {many}::bigint) AS n"
     ),
     "sqlite": (
         f"WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {{many}}) INSERT INTO alarms ({_COLUMNS}) "  # noqa: S608  numbers
-        "SELECT '{mark}' || printf('%024X', n), 'tenant-' || n % 10, n % 256, 1, 2, {first} + n * {step}, 0, 0, "
+        "SELECT '{mark}' || printf('%024X', n), {tenant}, n % 256, 1, 2, {first} + n * {step}, 0, 0, "
         """'{{"at":' || ({first} + n * {step}) || ',"tz":"UTC"}}', '{kind}', x'{body}', '', '', '', '', 1, 0, 0 FROM s"""
     ),
 }
 
 
-class _Everything:
+class Everything:
     """Every shard is ours."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class _Everything:
         self.held: Mapping[int, int] = dict.fromkeys(range(_SHARDS), 1)
 
 
-class _Sink:
+class Sink:
     """Takes what is let go, and notes how late it was: outlet, observer and teller of changes at once."""
 
     def __init__(self, clock: SystemClock, wanted: int) -> None:
@@ -70,6 +70,7 @@ class _Sink:
         self.transactions: list[float] = []
 
     def offer(self, parcels: Iterable[Parcel]) -> None:
+        """Notes when they were let go."""
         now = self._clock.micros()
         self.lateness += [now - parcel.due for parcel in parcels]
         self.begun.set()
@@ -80,6 +81,7 @@ class _Sink:
         """Nobody looks for them here."""
 
     def fired(self, fired: Fired, *, now: int, seconds: float) -> None:
+        """Notes how long the transaction took."""
         self.transactions.append(seconds)
 
     def recorded(self, states: Mapping[FiringState, int], *, seconds: float) -> None:
@@ -106,33 +108,33 @@ async def measure(*, url: str, alarms: int, stored: int = 0, per_second: int = 0
         values: dict[str, Any] = {"state_dir": Path(folder), "database_url": url, **settings}
         made = SchedulerSettings(**values)
         first = SystemClock().micros()
-        await _fill(made, mark="7Z", many=stored, first=first + _FAR, step=1)
+        await fill(made, mark="7Z", many=stored, first=first + _FAR, step=1)
         first = SystemClock().micros() + (_START_SECONDS * _SECOND if per_second else 0)
-        await _fill(made, mark="01", many=alarms, first=first, step=_SECOND // per_second if per_second else 0)
+        await fill(made, mark="01", many=alarms, first=first, step=_SECOND // per_second if per_second else 0)
         return {"alarms": alarms, "stored": stored, **await _run(made, alarms=alarms, per_second=per_second)}
 
 
 async def _run(settings: SchedulerSettings, *, alarms: int, per_second: int) -> dict[str, Any]:
     clock = SystemClock()
-    sink, memory, begun = _Sink(clock, alarms), _resident(), clock.monotonic()
-    async with _opened(settings) as database:
+    sink, memory, begun = Sink(clock, alarms), _resident(), clock.monotonic()
+    async with opened(settings) as database:
         server = await _backend(database)
         used, served = _used(), seconds_of_server(server) if server else 0.0
         engine = Engine(
             store=SqlDueStore(database),
-            shards=_Everything(),
+            shards=Everything(),
             outlet=sink,
             changes=sink,
             observer=sink,
             clock=clock,
             options=engine_options(settings),
         )
-        opened = clock.monotonic()
+        launched = clock.monotonic()
         await engine.start()
         await sink.begun.wait()
         started = clock.monotonic() - begun
         await sink.done.wait()
-        seconds = clock.monotonic() - opened
+        seconds = clock.monotonic() - launched
         await engine.stop()
         return {
             **(_late(sink.lateness) if per_second else {"first_after_seconds": round(started, 3), "per_second": round(alarms / seconds)}),
@@ -144,9 +146,20 @@ async def _run(settings: SchedulerSettings, *, alarms: int, per_second: int) -> 
         }
 
 
-async def _fill(settings: SchedulerSettings, *, mark: str, many: int, first: int, step: int) -> None:
-    values = {"mark": mark, "many": many, "first": first, "step": step, "kind": _ACTION.kind, "body": _ACTION.body.hex()}
-    async with _opened(settings) as database:
+async def fill(settings: SchedulerSettings, *, mark: str, many: int, first: int, step: int, tenant: str = "") -> None:
+    """Stores alarms.
+
+    Args:
+        settings: of the scheduler.
+        mark: their ids begin with it.
+        many: how many.
+        first: when the first one is due, in microseconds.
+        step: microseconds from one to the next.
+        tenant: whose they are; ten tenants', in turn, unless given.
+    """
+    owner = f"'{tenant}'" if tenant else "'tenant-' || n % 10"
+    values = {"tenant": owner, "mark": mark, "many": many, "first": first, "step": step, "kind": _ACTION.kind, "body": _ACTION.body.hex()}
+    async with opened(settings) as database:
         async with database.transaction() as connection:
             await connection.exec_driver_sql("UPDATE shards SET owner = 'bench', epoch = 1")
             if many:
@@ -158,7 +171,8 @@ async def _fill(settings: SchedulerSettings, *, mark: str, many: int, first: int
 
 
 @asynccontextmanager
-async def _opened(settings: SchedulerSettings) -> AsyncGenerator[Database]:
+async def opened(settings: SchedulerSettings) -> AsyncGenerator[Database]:
+    """The scheduler's database, with patience for large statements."""
     patient = settings.model_copy(update={"database_command_timeout_seconds": 600.0})
     database = Database.of(patient, clock=SystemClock())
     await database.start()

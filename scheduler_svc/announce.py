@@ -17,8 +17,8 @@ _POLL_SECONDS: Final = 1.0
 _HINTS_AT_ONCE: Final = 500
 _HORIZON: Final = 60_000_000
 
-Hint: TypeAlias = tuple[str, int, int | None, int]
-"""An alarm, its shard, when it is due, and its priority."""
+Hint: TypeAlias = tuple[str, int, int | None, int, str]
+"""An alarm, its shard, when it is due, its priority, and its tenant, which is empty when it is not known."""
 
 
 class Events(Protocol):
@@ -93,7 +93,7 @@ class ChangeBell:
     async def paused(self, alarms: Iterable[Paused]) -> None:
         """See `scheduler_svc.ports.Changes`; every `Announcer` hears it, that of this replica as well."""
         for alarm, shard, priority in alarms:
-            await self._events.publish(_ALARMS, _hint(alarm, shard, None, priority))
+            await self._events.publish(_ALARMS, _encoded([(alarm, shard, None, priority, "")]))
 
 
 class Announcer:
@@ -132,7 +132,7 @@ class Announcer:
     async def scheduled(self, alarm: Alarm) -> None:
         """See `scheduler_svc.ports.Hints`."""
         due = alarm.due if alarm.state is AlarmState.ACTIVE else None
-        await self._tell(alarm.id, alarm.shard, due, int(alarm.priority))
+        await self._tell((alarm.id, alarm.shard, due, int(alarm.priority), alarm.tenant))
 
     async def scheduled_all(self, alarms: Sequence[Scheduled]) -> None:
         """See `scheduler_svc.ports.Hints`."""
@@ -143,15 +143,15 @@ class Announcer:
                 continue  # its owner finds it in the store in time
             due = alarm.due if alarm.state is AlarmState.ACTIVE else None
             if alarm.shard in held:
-                self._apply(alarm.id, due, int(alarm.priority))
+                self._apply((alarm.id, alarm.shard, due, int(alarm.priority), alarm.tenant))
             else:
-                elsewhere.append((alarm.id, alarm.shard, due, int(alarm.priority)))
+                elsewhere.append((alarm.id, alarm.shard, due, int(alarm.priority), alarm.tenant))
         for first in range(0, len(elsewhere), _HINTS_AT_ONCE):
-            await self._events.publish(_ALARMS, json.dumps(elsewhere[first : first + _HINTS_AT_ONCE]).encode())
+            await self._events.publish(_ALARMS, _encoded(elsewhere[first : first + _HINTS_AT_ONCE]))
 
     async def removed(self, alarm: Alarm) -> None:
         """See `scheduler_svc.ports.Hints`."""
-        await self._tell(alarm.id, alarm.shard, None, int(alarm.priority))
+        await self._tell((alarm.id, alarm.shard, None, int(alarm.priority), alarm.tenant))
 
     async def enqueued(self, firing: Firing) -> None:
         """See `scheduler_svc.ports.Hints`."""
@@ -163,31 +163,32 @@ class Announcer:
         held = self._shards.held
         self._outlet.offer([parcel_of(firing) for firing in firings if firing.state is FiringState.PENDING and firing.shard in held])
         await self._bell.changed({firing.tenant for firing in firings})
-        for alarm, shard, priority, due in moved:
-            await self._tell(alarm, shard, due, priority)
+        for alarm, shard, priority, due, tenant in moved:
+            await self._tell((alarm, shard, due, priority, tenant))
 
-    async def _tell(self, alarm: str, shard: int, due: int | None, priority: int) -> None:
-        if shard in self._shards.held:
-            self._apply(alarm, due, priority)
+    async def _tell(self, hint: Hint) -> None:
+        if hint[1] in self._shards.held:
+            self._apply(hint)
         else:
-            await self._events.publish(_ALARMS, _hint(alarm, shard, due, priority))
+            await self._events.publish(_ALARMS, _encoded([hint]))
 
-    def _apply(self, alarm: str, due: int | None, priority: int) -> None:
+    def _apply(self, hint: Hint) -> None:
+        alarm, shard, due, priority, tenant = hint
         if due is None:
             self._schedules.cancel(alarm)
         else:
-            self._schedules.hint(Pending(alarm, due, priority))
+            self._schedules.hint(Pending(alarm, due, priority, shard, tenant))
 
     async def _listen(self) -> None:
         async with self._events.subscribe(_ALARMS) as events:
             async for payload in events:
-                for alarm, shard, due, priority in json.loads(payload):
-                    if shard in self._shards.held:
-                        self._apply(alarm, due, priority)
+                for hint in json.loads(payload):
+                    if hint[1] in self._shards.held:
+                        self._apply(hint)
 
 
-def _hint(alarm: str, shard: int, due: int | None, priority: int) -> bytes:
-    return json.dumps([(alarm, shard, due, priority)]).encode()
+def _encoded(hints: Sequence[Hint]) -> bytes:
+    return json.dumps(hints).encode()
 
 
 def parcel_of(firing: Firing) -> Parcel:

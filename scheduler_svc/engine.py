@@ -11,7 +11,8 @@ from typing import Final, Protocol
 
 import structlog
 
-from scheduler_svc.domain import Parcel, Priority
+from scheduler_svc.domain import Parcel
+from scheduler_svc.loader import LoadBounds, Loader
 from scheduler_svc.planning import Plan, Schedule, flags_of, plan, plan_once, plan_too_costly
 from scheduler_svc.ports import Changes, Due, DueStore, Fired, Observer, Pending, Shards
 from scheduler_svc.recurrence import END_OF_TIME, Micros, TooCostly, compiled
@@ -22,17 +23,16 @@ from tocsin.clock import Clock
 from tocsin.errors import Aborted, Unavailable
 
 _SECOND: Final = 1_000_000
-_PAGE: Final = 5000
-_NEAR_PAGE: Final = 1000
-_BEGINNING: Final = (-1, "")
 _BUSY_SECONDS: Final = 0.2
 _SOON: Final = _SECOND // 2
 _HURRIED_SHARE: Final = 3
+_LEAST_SHARE: Final = 10
+_HURRIED_SECONDS: Final = 0.03
 _LONGEST_SLEEP: Final = 1.0  # seconds: should the wall clock be set forward, what it passes over must not wait for the monotonic one
 _SPOILT: Final = 60 * _SECOND
 _URGENT: Final = (0,)
 _OTHERS: Final = (1, 2)
-_ALL: Final = (0, 1, 2)
+_ALL: Final = (*_URGENT, *_OTHERS)
 
 
 class Outlet(Protocol):
@@ -73,14 +73,6 @@ class EngineOptions:
 
 
 @dataclass(slots=True)
-class _Reach:
-    """How far the loader has come. Critical alarms have a reach of their own, so that no number of others keeps them out of the index."""
-
-    urgent: bool
-    end: tuple[Micros, str] = _BEGINNING
-
-
-@dataclass(slots=True)
 class _Shift:
     """A loop that lets the alarms of some lanes go, and until when it sleeps. Critical ones have their own, so they wait for no other."""
 
@@ -114,12 +106,14 @@ class Engine:
         self._clock = clock
         self._options = options
         self.timeline = Timeline(tick=options.tick)
-        self._reaches = (_Reach(urgent=True), _Reach(urgent=False))
+        bounds = LoadBounds(horizon=options.horizon, near=options.near, limit=options.index_limit)
+        self._loader = Loader(store=store, timeline=self.timeline, take=self._load_one, bounds=bounds)
         self._in_hand: set[str] = set()
         self._overruled: set[str] = set()
         self._spoilt: dict[str, Micros] = {}
         self._shifts = (_Shift(_URGENT, Wake(clock)), _Shift(_OTHERS, Wake(clock)))
         self._help = Wake(clock)
+        self._seconds_each = 0.0
         self._load_wake = Wake(clock)
         self._loops = Background(clock)
         self.overdue: float = 0.0
@@ -149,8 +143,7 @@ class Engine:
     def shards_gained(self, shards: Collection[int]) -> None:
         """These shards are ours now: everything is loaded anew, from the oldest overdue on."""
         if shards:
-            for reach in self._reaches:
-                reach.end = _BEGINNING
+            self._loader.begin_again()
             self._load_wake.set()
 
     def shards_lost(self, shards: Collection[int]) -> None:
@@ -171,14 +164,11 @@ class Engine:
 
     def _within_reach(self, pending: Pending) -> bool:
         """Whether nobody else will bring it in time: the loader has passed by, or comes again only when it is due."""
-        if pending.due <= self._clock.micros() + self._options.near:
-            return True
-        urgent, others = self._reaches
-        return pending.due <= (max(urgent.end, others.end) if pending.priority == Priority.CRITICAL else others.end)[0]
+        return pending.due <= self._clock.micros() + self._options.near or self._loader.passed(pending)
 
     def _insert(self, pending: Pending) -> None:
         lane = pending.priority - 1
-        self.timeline.insert(pending.id, pending.due, lane)
+        self.timeline.insert(pending.id, pending.due, lane, pending.tenant)
         for shift in self._shifts:
             if lane in shift.lanes and pending.due < shift.sleeping_until:
                 shift.wake.set()
@@ -187,39 +177,9 @@ class Engine:
 
     async def _load(self) -> None:
         shards = self._shards.held.keys()
-        now = self._clock.micros()
-        if not shards:
-            return
-        oldest = now
-        for reach in self._reaches:
-            oldest = min(oldest, await self._load_near(shards, now, urgent=reach.urgent))
-            await self._load_far(reach, shards, now)
-        self.overdue = (now - oldest) / _SECOND
-
-    async def _load_far(self, reach: "_Reach", shards: Collection[int], now: Micros) -> None:
-        """Extends the index to the horizon, in pages, from where the last one ended."""
-        until, limit = now + self._options.horizon, self._options.index_limit
-        lanes = _URGENT if reach.urgent else _ALL
-        while reach.end[0] < now + self._options.horizon // 2 and self.timeline.size(lanes) < limit:
-            after = reach.end
-            page = await self._store.due(shards, after=after, until=until, most=_PAGE, urgent=reach.urgent)
-            if reach.end != after:
-                continue  # a shard was gained meanwhile: begin again
-            for pending in page:
-                self._load_one(pending)
-            reach.end = (until + 1, "") if len(page) < _PAGE else (page[-1].due, page[-1].id)
-
-    async def _load_near(self, shards: Collection[int], now: Micros, *, urgent: bool) -> Micros:
-        """Finds what is due very soon, or overdue, and no hint told of; when the oldest was due."""
-        after, oldest = _BEGINNING, now
-        while True:
-            page = await self._store.due(shards, after=after, until=now + self._options.near, most=_NEAR_PAGE, urgent=urgent)
-            for pending in page:
-                self._load_one(pending)
-            oldest = min(oldest, page[0].due) if page else oldest
-            if len(page) < _NEAR_PAGE or page[-1].due <= now:
-                return oldest  # with a backlog that long nothing behind it could be on time
-            after = (page[-1].due, page[-1].id)
+        if shards:
+            now = self._clock.micros()
+            self.overdue = (now - await self._loader.load(shards, now)) / _SECOND
 
     def _load_one(self, pending: Pending) -> None:
         known = self.timeline.due_of(pending.id) == pending.due or pending.id in self._in_hand
@@ -251,26 +211,35 @@ class Engine:
                 await self._fire(now, _ALL)
 
     def _hurried(self, now: Micros) -> bool:
-        """Whether critical alarms are due soon. Batches are small then: all that is let go shares the processors."""
-        due = self.timeline.next_due(_URGENT)
-        return due is not None and due <= now + _SOON
+        """Whether critical alarms are due soon, or any of a tenant beside another one's backlog: a batch must not keep it waiting.
+
+        Batches are small then: all that is let go shares the processors, and the database.
+        """
+        if self.timeline.uneven(_OTHERS):
+            return True
+        due, fresh = self.timeline.next_due(_URGENT), self.timeline.next_fresh(now, _OTHERS)
+        return any(soon is not None and soon <= now + _SOON for soon in (due, fresh))
 
     async def _fire(self, now: Micros, lanes: Sequence[int]) -> None:
         """Lets one batch go."""
-        most = self._options.batch_size
-        if self._hurried(now):
-            most = max(1, most // _HURRIED_SHARE)
+        most = self._most_hurried() if self._hurried(now) else self._options.batch_size
         batch = self.timeline.pop_due(now, most, lanes)
         if len(batch) == most:
             self._help.set()
-        self._in_hand.update(alarm for alarm, _, _ in batch)
+        self._in_hand.update(alarm for alarm, *_ in batch)
         await self._fire_batch(batch, now)
+
+    def _most_hurried(self) -> int:
+        """How many alarms are let go at once while others wait: what takes some 30 ms, by how long the last ones took."""
+        size = self._options.batch_size
+        paced = round(_HURRIED_SECONDS / self._seconds_each) if self._seconds_each else size
+        return max(1, min(size // _HURRIED_SHARE, max(size // _LEAST_SHARE, paced)))
 
     async def _fire_batch(self, batch: Sequence[Popped], now: Micros) -> None:
         started = self._clock.monotonic()
         try:
             fired = await self._store.fire(
-                [(alarm, due) for alarm, due, _ in batch],
+                [(alarm, due) for alarm, due, *_ in batch],
                 owner=self._shards.owner,
                 held=self._shards.held,
                 now=now,
@@ -289,7 +258,9 @@ class Engine:
             raise
         worked()
         self._settle(batch, fired)
-        self._observer.fired(fired, now=now, seconds=self._clock.monotonic() - started)
+        seconds = self._clock.monotonic() - started
+        self._seconds_each = seconds / len(batch)
+        self._observer.fired(fired, now=now, seconds=seconds)
         await self._changes.changed(fired.tenants)
 
     async def _fire_apart(self, batch: Sequence[Popped], now: Micros, error: Exception) -> None:
@@ -317,13 +288,13 @@ class Engine:
         self._let_out(batch)
 
     def _put_back(self, batch: Sequence[Popped]) -> None:
-        for alarm, due, lane in batch:
+        for alarm, due, lane, tenant in batch:
             if alarm not in self._overruled:
-                self.timeline.insert(alarm, due, lane)
+                self.timeline.insert(alarm, due, lane, tenant)
         self._let_out(batch)
 
     def _let_out(self, batch: Sequence[Popped]) -> None:
-        ids = {alarm for alarm, _, _ in batch}
+        ids = {alarm for alarm, *_ in batch}
         self._in_hand -= ids
         self._overruled -= ids
 

@@ -133,7 +133,7 @@ class Replanner:
             if due is None:
                 self._schedules.cancel(alarm.id)
             elif alarm.active:
-                self._schedules.hint(Pending(alarm.id, due, alarm.priority, alarm.shard))
+                self._schedules.hint(Pending(alarm.id, due, alarm.priority, alarm.shard, alarm.tenant))
         return len(done)
 
 

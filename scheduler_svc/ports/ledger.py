@@ -41,12 +41,13 @@ Planner: TypeAlias = Callable[[Due, int], Plan]
 
 
 class Pending(NamedTuple):
-    """An alarm that is due at a known time."""
+    """An alarm that is due at a known time; without a tenant it is that of an alarm that is known."""
 
     id: str
     due: Micros
     priority: int
     shard: int = -1
+    tenant: str = ""
 
 
 @dataclass(slots=True)
@@ -72,11 +73,18 @@ class DueStore(Protocol):
     """What the engine reads and writes."""
 
     async def due(
-        self, shards: Collection[int], *, after: tuple[Micros, str], until: Micros, most: int, urgent: bool = False
+        self,
+        shards: Collection[int],
+        *,
+        after: tuple[Micros, str],
+        until: Micros,
+        most: int,
+        urgent: bool = False,
+        without: Sequence[str] = (),
     ) -> list[Pending]:
         """Active alarms of the shards due up to ``until``, the earliest first, behind the cursor (due, id).
 
-        With ``urgent`` critical ones alone.
+        With ``urgent`` critical ones alone; never those of the tenants in ``without``.
         """
         ...
 

@@ -16,6 +16,7 @@ class Moved(NamedTuple):
     shard: int
     priority: int
     due: Micros | None
+    tenant: str
 
 
 class Upkeep(Protocol):

@@ -15,24 +15,29 @@ from scheduler_svc.store.raised import raise_signals
 from scheduler_svc.store.sql import Statement, begin_change, join_by_index
 from tocsin.database import ConstraintBroken, Database
 
+_EVERYBODY: Final = Statement(sqlite="", postgresql="")
+_OTHERS: Final = Statement(sqlite="AND tenant NOT IN (SELECT value FROM json_each(?6))", postgresql="AND NOT (tenant = ANY($6::text[]))")
 
-def _due(condition: str) -> Statement:
+
+def _due(condition: str, without: Statement = _EVERYBODY) -> Statement:
     """What is due, in order. The condition is literal, so that a partial index is seen to fit."""
-    fields = "SELECT id, next_fire_at, priority, shard FROM alarms WHERE"
+    fields = "SELECT id, next_fire_at, priority, shard, tenant FROM alarms WHERE"
     return Statement(
         sqlite=(
             f"{fields} {condition} AND next_fire_at <= ?1 AND (next_fire_at, id) > (?2, ?3) "  # noqa: S608  constants
-            "AND shard IN (SELECT value FROM json_each(?4)) ORDER BY next_fire_at, id LIMIT ?5"
+            f"AND shard IN (SELECT value FROM json_each(?4)) {without.sqlite} ORDER BY next_fire_at, id LIMIT ?5"
         ),
         postgresql=(
             f"{fields} {condition} AND next_fire_at <= $1 AND (next_fire_at, id) > ($2::bigint, $3::text) "
-            "AND shard = ANY($4::smallint[]) ORDER BY next_fire_at, id LIMIT $5"
+            f"AND shard = ANY($4::smallint[]) {without.postgresql} ORDER BY next_fire_at, id LIMIT $5"
         ),
     )
 
 
-_DUE: Final = _due("state = 1")
-_URGENT: Final = _due("state = 1 AND priority = 1")
+_ACTIVE: Final = "state = 1"
+_CRITICAL: Final = "state = 1 AND priority = 1"
+_DUE: Final = {False: _due(_ACTIVE), True: _due(_CRITICAL)}
+_DUE_OF_OTHERS: Final = {False: _due(_ACTIVE, _OTHERS), True: _due(_CRITICAL, _OTHERS)}
 _OLDEST: Final = Statement(
     sqlite=(
         "SELECT next_fire_at FROM alarms WHERE state = 1 AND next_fire_at <= ?1 AND shard IN (SELECT value FROM json_each(?2)) "
@@ -54,11 +59,22 @@ class SqlDueStore:
         self._database = database
 
     async def due(
-        self, shards: Collection[int], *, after: tuple[Micros, str], until: Micros, most: int, urgent: bool = False
+        self,
+        shards: Collection[int],
+        *,
+        after: tuple[Micros, str],
+        until: Micros,
+        most: int,
+        urgent: bool = False,
+        without: Sequence[str] = (),
     ) -> list[Pending]:
         """See `scheduler_svc.ports.DueStore`."""
+        values = (until, *after, sorted(shards), most)
         async with self._database.read() as connection:
-            rows = await (_URGENT if urgent else _DUE).rows(connection, until, *after, sorted(shards), most)
+            if without:
+                rows = await _DUE_OF_OTHERS[urgent].rows(connection, *values, list(without))
+            else:
+                rows = await _DUE[urgent].rows(connection, *values)
         return list(map(Pending._make, rows))
 
     async def oldest_overdue(self, shards: Collection[int], *, now: Micros) -> Micros | None:

@@ -31,8 +31,8 @@ _RUNNING: Final = Statement(
     postgresql="SELECT DISTINCT alarm FROM firings WHERE alarm = ANY($1::text[]) AND state IN (1, 2) AND (flags & 4) = 4",
 )
 _STILL: Final = Statement(
-    sqlite="SELECT id, next_fire_at, priority, shard FROM alarms WHERE state = 1 AND id IN (SELECT value FROM json_each(?1))",
-    postgresql="SELECT id, next_fire_at, priority, shard FROM alarms WHERE state = 1 AND id = ANY($1::text[])",
+    sqlite="SELECT id, next_fire_at, priority, shard, tenant FROM alarms WHERE state = 1 AND id IN (SELECT value FROM json_each(?1))",
+    postgresql="SELECT id, next_fire_at, priority, shard, tenant FROM alarms WHERE state = 1 AND id = ANY($1::text[])",
 )
 # The order of the locks is the same in every transaction, so that two of them cannot wait for each other.
 _LOCK: Final = Statement(
@@ -147,7 +147,7 @@ class Batch:
         """Plans one alarm; one that was moved since, or for which there is no room, comes again."""
         room = self._most - len(self._rows)
         if alarm.due != expected or room <= 0 or spent() - self._begun > _MOST_STEPS:
-            self.fired.next.append(Pending(alarm.id, alarm.due, alarm.priority, alarm.shard))
+            self.fired.next.append(Pending(alarm.id, alarm.due, alarm.priority, alarm.shard, alarm.tenant))
             return
         plan = self._planner(alarm, room)
         if plan.signal:
@@ -163,7 +163,7 @@ class Batch:
         if plan.pause:
             self._paused.append((alarm.id, plan.pause))
         elif plan.due is not None:
-            self.fired.next.append(Pending(alarm.id, plan.due, alarm.priority, alarm.shard))
+            self.fired.next.append(Pending(alarm.id, plan.due, alarm.priority, alarm.shard, alarm.tenant))
 
     def _plan_rows(self, alarm: Due, plan: Plan) -> None:
         changed, parcels, now = self._changed[alarm.tenant], self.fired.parcels, self._now

@@ -73,7 +73,8 @@ class _Pinging:
     @property
     def moved(self) -> list[Moved]:
         """Alarms with another deadline."""
-        return [Moved(alarm, self._alarms[alarm].shard, self._alarms[alarm].priority, due) for alarm, due in sorted(self._due.items())]
+        found = ((self._alarms[alarm], due) for alarm, due in sorted(self._due.items()))
+        return [Moved(alarm.id, alarm.shard, alarm.priority, due, alarm.tenant) for alarm, due in found]
 
     async def find(self, connection: AsyncConnection, batch: Iterable[Pinged]) -> None:
         """Locks the alarms of the keys."""

@@ -201,7 +201,7 @@ class _Recording:
         due, end = pending_until(spec, judged.standing), alarm.trigger.end
         due = None if due is not None and end is not None and due >= end else due
         if due != alarm.due:
-            self.moved.append(Moved(alarm.id, alarm.shard, alarm.priority, due))
+            self.moved.append(Moved(alarm.id, alarm.shard, alarm.priority, due, alarm.tenant))
         for change, reading in judged.changes:
             self._change(alarm, spec, change, reading)
         for reading in judged.began:

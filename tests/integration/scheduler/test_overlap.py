@@ -99,7 +99,7 @@ async def test_a_change_that_commits_while_a_batch_is_planned_wins(stores: Store
     fired = await firing_batch
     assert [parcel.alarm for parcel in fired.parcels] == [sound.id]
     assert sorted(fired.next) == sorted(
-        [Pending(changed.id, NOW + 7, 2, changed.shard), Pending(sound.id, NOW + 10 * SECOND, 2, sound.shard)]
+        [Pending(changed.id, NOW + 7, 2, changed.shard, changed.tenant), Pending(sound.id, NOW + 10 * SECOND, 2, sound.shard, sound.tenant)]
     )
     assert [row.alarm for row in await stores.all_firings()] == [sound.id]
 

@@ -32,7 +32,7 @@ async def test_an_alarm_that_is_due_gets_its_row_and_its_next_time(stores: Store
     fired = await stores.fire((made.id, NOW), now=NOW + 5)
     (parcel,) = fired.parcels
     assert (parcel.id, parcel.action, parcel.priority, parcel.due, parcel.traceparent) == (firing_id(made.id, NOW), ACTION, 1, NOW, "trace")
-    assert fired.next == [Pending(made.id, NOW + 10 * SECOND, 1, made.shard)]
+    assert fired.next == [Pending(made.id, NOW + 10 * SECOND, 1, made.shard, made.tenant)]
     (row,) = await stores.all_firings()
     assert (row.id, row.alarm, row.fired, row.outcome, row.state) == (parcel.id, made.id, NOW + 5, Outcome.FIRED, FiringState.PENDING)
     stored = await stores.alarms.get("t1", made.id)
@@ -59,7 +59,7 @@ async def test_what_was_changed_first_wins(stores: Stores) -> None:
     later = NOW + SECOND
     await stores.alarms.update(replace(moved, version=2, due=later, trigger=Trigger(spec=At(later))), reschedule=True)
     fired = await stores.fire((paused.id, NOW), (deleted.id, NOW), (moved.id, NOW))
-    assert (fired.parcels, fired.next) == ([], [Pending(moved.id, later, 2, moved.shard)])
+    assert (fired.parcels, fired.next) == ([], [Pending(moved.id, later, 2, moved.shard, moved.tenant)])
     assert await stores.all_firings() == []
 
 

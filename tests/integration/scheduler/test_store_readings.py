@@ -76,7 +76,7 @@ async def test_a_wait_is_a_due_time_that_a_reading_can_take_back(stores: Stores,
     assert await standing(stores, alarm) == (Status.PENDING, 1.0, 31.0)
     await outside.record(reading(9, at=30))
     assert await standing(stores, alarm) == (Status.OK, 30.0, None)
-    assert outside.moved == [Moved(alarm.id, alarm.shard, 2, NOW + 31 * SECOND), Moved(alarm.id, alarm.shard, 2, None)]
+    assert outside.moved == [Moved(alarm.id, alarm.shard, 2, NOW + 31 * SECOND, "t1"), Moved(alarm.id, alarm.shard, 2, None, "t1")]
     assert await stores.all_firings() == []
     late = await stores.fire((alarm.id, NOW + 31 * SECOND), now=NOW + 31 * SECOND)
     assert (late.parcels, late.next) == ([], [])

@@ -54,11 +54,11 @@ def test_everything_leaves_once_in_time_and_the_urgent_first(entries: dict[str, 
         now = due + 100
         popped = line.pop_due(now, most)
         assert popped
-        assert all(when <= now for _, when, _ in popped)
-        lanes = [lane for _, _, lane in popped]
+        assert all(when <= now for _, when, *_ in popped)
+        lanes = [lane for _, _, lane, _ in popped]
         assert lanes == sorted(lanes)
-        assert lanes == [entries[key][1] for key, _, _ in popped]
-        seen += [key for key, _, _ in popped]
+        assert lanes == [entries[key][1] for key, *_ in popped]
+        seen += [key for key, *_ in popped]
     assert sorted(seen) == sorted(entries)
 
 
@@ -68,3 +68,82 @@ def test_an_entry_moves_between_lanes() -> None:
     line.insert("a", 5, 0)
     line.insert("a", 7, 2)
     assert (len(line), line.next_due(), line.cancel("a"), line.cancel("a"), len(line)) == (1, 7, True, False, 0)
+
+
+TENANTS = st.sampled_from(("a", "b", "c"))
+
+
+class TimelineMachine(RuleBasedStateMachine):
+    """The lanes with their tenants against a plain dictionary of (due, lane, tenant)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = Timeline(tick=50)
+        self.model: dict[str, tuple[int, int, str]] = {}
+        self.now = 0
+
+    @rule(key=KEYS, due=DUES, lane=st.integers(0, 2), tenant=TENANTS)
+    def insert(self, key: str, due: int, lane: int, tenant: str) -> None:
+        tenant = self.model[key][2] if key in self.model else tenant
+        self.line.insert(key, due, lane, tenant)
+        self.model[key] = (due, lane, tenant)
+
+    @rule(key=KEYS)
+    def cancel(self, key: str) -> None:
+        assert self.line.cancel(key) == (self.model.pop(key, None) is not None)
+
+    @rule(step=st.integers(0, 200), most=st.integers(1, 6), lanes=st.sampled_from(((0,), (1, 2), (0, 1, 2))))
+    def pop(self, step: int, most: int, lanes: tuple[int, ...]) -> None:
+        self.now += step
+        due = {key: entry for key, entry in self.model.items() if entry[0] <= self.now and entry[1] in lanes}
+        popped = self.line.pop_due(self.now, most, lanes)
+        assert len(popped) == min(most, len(due))
+        assert [lane for _, _, lane, _ in popped] == sorted(lane for _, lane, _ in due.values())[:most]
+        for key, when, lane, tenant in popped:
+            assert self.model.pop(key) == (when, lane, tenant)
+        self._fair(popped, due)
+
+    def _fair(self, popped: list[tuple[str, int, int, str]], due: dict[str, tuple[int, int, str]]) -> None:
+        """In a lane nobody gets two more than somebody else who has some left; of each tenant the earliest leave."""
+        for lane in range(3):
+            got = {tenant: [when for _, when, at, whose in popped if (at, whose) == (lane, tenant)] for tenant in "abc"}
+            had = {tenant: sorted(when for when, at, whose in due.values() if (at, whose) == (lane, tenant)) for tenant in "abc"}
+            for tenant in "abc":
+                assert got[tenant] == had[tenant][: len(got[tenant])]
+            left = [len(got[tenant]) for tenant in "abc" if len(got[tenant]) < len(had[tenant])]
+            assert all(len(taken) <= min(left) + 1 for taken in got.values() if left)
+
+    @rule(step=st.integers(0, 100))
+    def fresh(self, step: int) -> None:
+        self.now += step
+        busy = {(lane, tenant) for due, lane, tenant in self.model.values() if due <= self.now}
+        fresh = [due for due, lane, tenant in self.model.values() if (lane, tenant) not in busy and lane > 0]
+        assert self.line.next_fresh(self.now, (1, 2)) == min(fresh, default=None)
+
+    @invariant()
+    def same_as_the_model(self) -> None:
+        assert {key: self.line.due_of(key) for key in self.line} == {key: due for key, (due, _, _) in self.model.items()}
+        assert [self.line.size((lane,)) for lane in range(3)] == [sum(at == lane for _, at, _ in self.model.values()) for lane in range(3)]
+        due = [due for due, _, _ in self.model.values()]
+        found = self.line.next_due()
+        assert found in due if due else found is None
+        assert found is None or found == min(due) or found <= self.now
+
+
+TestTimeline = TimelineMachine.TestCase
+
+
+def test_a_flood_of_one_tenant_leaves_its_share_to_each_neighbour() -> None:
+    """Of 100,000 due entries of one tenant a batch takes what two neighbours leave; one that becomes due later is in the next batch."""
+    line = Timeline()
+    for number in range(100_000):
+        line.insert(f"flood-{number}", 1_000, 1, "flood")
+    for number in range(10):
+        line.insert(f"b-{number}", 1_000, 1, "b")
+    line.insert("c", 2_500, 1, "c")
+    first = line.pop_due(2_000, 100)
+    assert sum(tenant == "b" for *_, tenant in first) == 10
+    assert line.next_fresh(2_000, (1, 2)) == 2_500
+    second = line.pop_due(3_000, 100)
+    assert [key for key, *_, tenant in second if tenant == "c"] == ["c"]
+    assert line.heavier(50_000, (0, 1, 2)) == ["flood"]
