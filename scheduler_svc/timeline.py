@@ -181,12 +181,15 @@ class _Lane:
 
     def next_due(self) -> Micros | None:
         """A due time of a tenant that has a turn; without any, the earliest of all."""
-        while self._turns:
-            due = self._turns[0].next_due()
-            if due is not None and due <= self._now:
+        while True:
+            while self._turns:
+                due = self._turns[0].next_due()
+                if due is not None and due <= self._now:
+                    return due
+                self._place(self._turns.popleft())
+            due = self._next_expected()
+            if due is not None or not self._turns:  # a look at the heap may have given somebody a turn
                 return due
-            self._place(self._turns.popleft())
-        return self._next_expected()
 
     def next_fresh(self, now: Micros) -> Micros | None:
         """The earliest due time of the tenants that have nothing due yet."""

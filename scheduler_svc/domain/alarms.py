@@ -128,7 +128,10 @@ DEFAULT_RETRY: Final = RetryPolicy()
 
 
 class Draft(NamedTuple):
-    """What a client says about an alarm. An empty time zone means the tenant's. A tuple: an import makes one of every line."""
+    """What a client says about an alarm. An empty time zone means the tenant's. A tuple: an import makes one of every line.
+
+    ``state`` is None when the client says nothing about it.
+    """
 
     trigger: Trigger
     action: Action
@@ -138,6 +141,7 @@ class Draft(NamedTuple):
     retry: RetryPolicy | None = None
     key: str = ""
     auto_pause_after: int = 0
+    state: AlarmState | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,7 @@ def draft_of(message: alarm_pb2.Alarm) -> Draft:
         retry=retry_of(message.retry) if message.HasField("retry") else None,
         key=message.key,
         auto_pause_after=message.auto_pause_after,
+        state=domain.AlarmState(message.state) if message.state else None,
     )
 
 

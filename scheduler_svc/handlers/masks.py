@@ -8,20 +8,22 @@ from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.errors import InvalidInput
 from tocsin.listing import snake_case
 
-_MUTABLE: Final = ("display_name", "labels", "priority", "trigger", "action", "retry", "key", "auto_pause_after")
+_MUTABLE: Final = ("display_name", "labels", "priority", "trigger", "action", "retry", "key", "auto_pause_after", "state")
 # A client that sends back what it has read sends these, too (AIP-203: ignored on input).
-_IGNORED: Final = ("name", "state", "next_fire_time", "create_time", "update_time", "etag", "pause_reason", "signal", "damaged", "warnings")
+_IGNORED: Final = ("name", "next_fire_time", "create_time", "update_time", "etag", "pause_reason", "signal", "damaged", "warnings")
 
 
 def effective_mask(mask: FieldMask, given: alarm_pb2.Alarm) -> FieldMask:
-    """The fields to change: those of the mask; without one those that are set; with ``*`` all.
+    """The fields to change: those of the mask; without one those that are set; with ``*`` all, but for a state that is not given.
 
     Raises:
-        InvalidInput: the mask names a field that an alarm does not have.
+        InvalidInput: the mask names a field that an alarm does not have, or one that cannot be cleared and is not given.
     """
     mask = FieldMask(paths=[_path(path) for path in mask.paths])
     if "*" in mask.paths:
-        return FieldMask(paths=_MUTABLE)
+        return FieldMask(paths=[name for name in _MUTABLE if name != "state" or given.state])
+    if "state" in mask.paths and not given.state:
+        raise InvalidInput.at("alarm.state", "cannot be cleared: an alarm is ACTIVE or PAUSED")
     if not mask.paths:
         return FieldMask(paths=[field.name for field, _ in given.ListFields() if field.name in _MUTABLE])
     for path in mask.paths:

@@ -55,10 +55,11 @@ class AlarmStore(Protocol):
         """The newest alarms that meet all conditions, with ids below ``before``; ``size`` at most, and fewer when they are far between."""
         ...
 
-    async def update(self, alarm: Alarm, *, reschedule: bool) -> Alarm | None:
+    async def update(self, alarm: Alarm, *, reschedule: bool, turned: bool = False) -> Alarm | None:
         """Replaces the alarm if it is still the version before; None otherwise.
 
-        Its schedule is left alone unless ``reschedule``: then the rule that it had is kept for audits.
+        Its schedule is left alone unless ``reschedule``: then the rule that it had is kept for audits. With ``turned`` it is paused or
+        resumed in the same step, as its new state says, if it is still in the other one.
         """
         ...
 

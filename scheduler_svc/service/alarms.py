@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from scheduler_svc.domain import (
+    REQUESTED,
     Alarm,
     AlarmChanged,
     AlarmCompleted,
@@ -19,6 +20,7 @@ from scheduler_svc.recurrence import Micros, Trigger, anchor_of, checked_due, se
 from scheduler_svc.service.checks import ActionChecks
 from scheduler_svc.signals import beginning, check_listening, deadline, keyed
 from tocsin.clock import Clock
+from tocsin.errors import InvalidInput
 from tocsin.listing import Condition
 
 _ATTEMPTS: Final = 5
@@ -102,7 +104,8 @@ class Alarms:
             RequestIdReused: the request_id was used for something else.
         """
         now = self._clock.micros()
-        alarm = drawn(caller, draft, now=now, identity=new_id(now), place=await self._place(caller, draft))
+        made_now = drawn(caller, draft, now=now, identity=new_id(now), place=await self._place(caller, draft))
+        alarm = turned(made_now, draft.state, now=now)
         warnings = await self._checks.require(caller.tenant, draft.action)
         check(replace(alarm, warnings=warnings) if warnings else alarm)
         made = await self._create(NewAlarm(alarm=alarm, request_id=request_id, digest=digest if request_id else ""))
@@ -149,9 +152,12 @@ class Alarms:
             same = draft.action == stored.action and "action" not in stored.damaged
             warnings = () if same else await self._checks.require(caller.tenant, draft.action)
             place = await self._place(caller, draft)
-            changed, reschedule = revised(caller, stored, draft, now=self._clock.micros(), place=place)
-            check(changed)
-            after = await self._store.update(changed, reschedule=reschedule)
+            now = self._clock.micros()
+            changed, reschedule = revised(caller, stored, draft, now=now, place=place)
+            asked = None if draft.state is stored.state else draft.state
+            wanted = turned(changed, asked, now=now)
+            check(wanted)
+            after = await self._store.update(wanted, reschedule=reschedule, turned=wanted.state is not changed.state)
             if after is not None:
                 await self._hints.scheduled(after)
                 return replace(after, warnings=warnings) if warnings else after
@@ -288,6 +294,24 @@ def revised(
         state=AlarmState.PAUSED if stored.state is AlarmState.PAUSED else AlarmState.ACTIVE,
     )
     return begun, True
+
+
+def turned(alarm: Alarm, state: AlarmState | None, *, now: Micros) -> Alarm:
+    """The alarm in the state that a client asks for; None: as it is.
+
+    Raises:
+        InvalidInput: nobody can ask for that state.
+        AlarmCompleted: it has no further due time.
+    """
+    if state is None or state is alarm.state:
+        return alarm
+    if state is AlarmState.COMPLETED:
+        raise InvalidInput.at("alarm.state", "cannot be COMPLETED by request: ask for ACTIVE or PAUSED")
+    if alarm.state is AlarmState.COMPLETED:
+        raise AlarmCompleted
+    if state is AlarmState.PAUSED:
+        return replace(alarm, state=state, pause_reason=REQUESTED)
+    return replace(alarm, state=state, pause_reason="", failures=0, skip_before=now)
 
 
 def first_or_none(trigger: Trigger, *, now: Micros, seed: str) -> Micros | None:

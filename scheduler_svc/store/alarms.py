@@ -113,10 +113,15 @@ class SqlAlarmStore:
             page = await find_page(connection, tenant, conditions=conditions, before=before, size=size)
             return page._replace(alarms=await with_signals(connection, page.alarms))
 
-    async def update(self, alarm: Alarm, *, reschedule: bool) -> Alarm | None:
+    async def update(self, alarm: Alarm, *, reschedule: bool, turned: bool = False) -> Alarm | None:
         """See `scheduler_svc.ports.AlarmStore`."""
         values = dict(zip(COLUMNS, row_of(alarm), strict=True))
         kept = {"id", "tenant", "shard", "created_at", "traceparent", *(() if reschedule else _SCHEDULE)}
+        wanted = alarms.c.version == alarm.version - 1
+        if turned and not reschedule:
+            resumed = alarm.state is AlarmState.ACTIVE
+            kept -= {*_RESUMED} if resumed else {*_PAUSED}
+            wanted &= alarms.c.state == (AlarmState.PAUSED if resumed else AlarmState.ACTIVE)
         async with self._database.transaction() as connection:
             if await _key_taken(connection, alarm):
                 raise AlarmKeyTaken
@@ -127,13 +132,15 @@ class SqlAlarmStore:
                 connection,
                 alarm.tenant,
                 alarm.id,
-                alarms.c.version == alarm.version - 1,
+                wanted,
                 **{name: value for name, value in values.items() if name not in kept},
             )
             if changed is not None:
                 await insert_labels(connection, [alarm])
                 if reschedule and not await replace_signal(connection, alarm):
                     raise HeartbeatKeyTaken
+                if turned and not reschedule and alarm.state is AlarmState.ACTIVE:
+                    return await resume_signal(connection, changed, now=alarm.updated)
                 changed = (await with_signals(connection, [changed]))[0]
         return changed
 
@@ -182,6 +189,8 @@ class SqlAlarmStore:
         return True
 
 
+_PAUSED: Final = ("state", "pause_reason")
+_RESUMED: Final = (*_PAUSED, "skip_before", "failures")
 _SCHEDULE: Final = ("state", "next_fire_at", "ordinal", "skip_before", "anchor_at", "rule_since", "failures", "pause_reason")
 
 

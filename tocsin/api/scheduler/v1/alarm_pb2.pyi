@@ -128,7 +128,9 @@ class Alarm(_message.Message):
     priority: Global___Priority.ValueType
     """Lane of its firings; NORMAL unless given."""
     state: Global___Alarm.State.ValueType
-    """Whether it fires."""
+    """Whether it fires. Given in a create or an update, PAUSED pauses it, and ACTIVE, which is what it begins with, resumes it; COMPLETED it
+    becomes by itself.
+    """
     etag: _builtins.str
     """Changes with every change of the alarm (AIP-154). Given in an update or a delete, it must match."""
     key: _builtins.str
