@@ -136,6 +136,7 @@ class Job(NamedTuple):
         traceparent: of the firing; empty if it is not traced.
         origin: where it comes from, as the contract names it: "SCHEDULE", "EVENT", "RAISED", "RESOLVED"...
         context: what it is about beside its alarm, such as ``{"event": {"topic": …}}``; empty without anything.
+        cause: traceparent of the request that made the alarm, when the trace of the firing begins with it; otherwise empty.
     """
 
     lease: Lease
@@ -148,6 +149,7 @@ class Job(NamedTuple):
     traceparent: str = ""
     origin: str = "SCHEDULE"
     context: Mapping[str, Json] = MappingProxyType({})
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

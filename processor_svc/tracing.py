@@ -1,12 +1,13 @@
-"""A span for each firing that is worked on: it goes on the trace that was stored with the firing, and links to it."""
+"""A span for each firing that is worked on, which links to the request that led to it."""
 
+from contextlib import AbstractContextManager
 from typing import Final
 
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from processor_svc.domain import End, Failed, Job, Released, Succeeded
 from processor_svc.worker import Runs
-from tocsin.telemetry import Telemetry
+from tocsin.telemetry import Telemetry, trace_id_of
 
 _ENDS: Final = {Succeeded: "succeeded", Failed: "failed", Released: "released"}
 
@@ -15,7 +16,8 @@ class TracedRunner:
     """Runs each job inside its span, so that its logs and what it hands over belong to the trace of whoever made the alarm.
 
     The request has long been answered when its alarm is due. So the firing's span links to the request's, as OpenTelemetry's conventions
-    for messaging ask, and is its child besides: one trace holds the way from the request to the delivery.
+    for messaging ask. What happens once is its child besides: one trace holds the way from the request to the delivery. Each firing of a
+    recurring alarm begins a trace of its own: one that lasts for months is of no use.
     """
 
     def __init__(self, *, runner: Runs, telemetry: Telemetry) -> None:
@@ -24,11 +26,7 @@ class TracedRunner:
 
     async def run(self, job: Job) -> End:
         """Runs the job once."""
-        given = job.traceparent
-        name = job.action.kind or "unknown"
-        with self._telemetry.span(
-            f"fire {name}", kind=SpanKind.CONSUMER, traceparent=given or self._telemetry.root(), links=(given,)
-        ) as span:
+        with self._span(job) as span:
             end = await self._runner.run(job)
             if span.is_recording():
                 span.set_attributes(
@@ -44,3 +42,9 @@ class TracedRunner:
                     span.set_attribute("error.type", end.reason)
                     span.set_status(StatusCode.ERROR, end.message)
         return end
+
+    def _span(self, job: Job) -> AbstractContextManager[Span]:
+        name, given = f"fire {job.action.kind or 'unknown'}", job.traceparent
+        if job.cause:
+            return self._telemetry.span(name, kind=SpanKind.CONSUMER, begins=trace_id_of(given), links=(job.cause,))
+        return self._telemetry.span(name, kind=SpanKind.CONSUMER, traceparent=given or self._telemetry.root(), links=(given,))

@@ -6,7 +6,7 @@ Every due time gets its row, and none is passed over: a plan that cannot hold al
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from scheduler_svc.domain import COUNTED, RULE_TOO_COSTLY, SERIAL, SINGLE, Alarm, FiringState, Outcome, let_go
+from scheduler_svc.domain import COUNTED, OWN_TRACE, RULE_TOO_COSTLY, SERIAL, SINGLE, Alarm, FiringState, Outcome, let_go
 from scheduler_svc.recurrence import CatchUp, CatchUpMode, Compiled, Micros, Overlapping, Rule, TooCostly, compiled
 from scheduler_svc.signals import Deaf, undeaf
 
@@ -14,6 +14,7 @@ _LATEST: Final = CatchUp(mode=CatchUpMode.LATEST)
 _FIRST_LOOK_BACK: Final[Micros] = 60_000_000
 _MOST_PREVIEWED: Final = 200
 _OVERLAP: Final = '"overlap":'
+_INSTANT: Final = '{"at":'
 _FLAGS: Final = {Overlapping.SKIP: SINGLE, Overlapping.QUEUE: SERIAL}
 STILL_RUNNING: Final = "OVERLAP"
 """Reason of a due time that is skipped because the firing before still runs."""
@@ -105,13 +106,13 @@ def overlapping(encoded: str) -> Overlapping:
 
 def flags_of(encoded: str, *, auto_pause_after: int) -> int:
     """The flags of a firing by the rule that is stored as ``encoded``."""
-    counted = COUNTED if auto_pause_after else 0
-    return counted if _OVERLAP not in encoded else counted | _FLAGS.get(overlapping(encoded), 0)
+    flags = (COUNTED if auto_pause_after else 0) | (0 if encoded.startswith(_INSTANT) else OWN_TRACE)
+    return flags if _OVERLAP not in encoded else flags | _FLAGS.get(overlapping(encoded), 0)
 
 
 def plan_once(encoded: str, *, due: Micros, ordinal: int, now: Micros) -> Plan | None:
     """The plan of an instant to which no policy applies: it fires. Most alarms of a herd are such; None for any other."""
-    if not encoded.startswith('{"at":') or '"catch":' in encoded or _OVERLAP in encoded or due > now:
+    if not encoded.startswith(_INSTANT) or '"catch":' in encoded or _OVERLAP in encoded or due > now:
         return None
     outcome, reason = let_go(due=due, now=now)
     return Plan((Planned(due, FiringState.PENDING, outcome, reason),), None, ordinal + 1)

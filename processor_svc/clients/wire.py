@@ -114,6 +114,7 @@ class _Reader:
             job.traceparent,
             _origin(job.origin),
             context,
+            job.cause_traceparent,
         )
 
     def _action(self, message: alarm_pb2.Action) -> Action | Failed:

@@ -22,11 +22,13 @@ from scheduler_svc.domain.alarms import (
 from scheduler_svc.domain.deliveries import End, Failed, Lease, Parcel, Released, Report, Setback, Succeeded, setback
 from scheduler_svc.domain.firings import (
     COUNTED,
+    MAX_ACTION,
     MAX_ERROR,
     MAX_REASON,
     MAX_RESULT,
     ON_TIME,
     OPEN,
+    OWN_TRACE,
     SERIAL,
     SINGLE,
     DeliveryEnd,
@@ -39,6 +41,7 @@ from scheduler_svc.domain.firings import (
     Origin,
     Outcome,
     let_go,
+    own_traceparent,
 )
 from scheduler_svc.domain.ids import SHARDS, firing_id, new_id, requested_firing_id, shard_of, ulid
 
@@ -46,11 +49,13 @@ __all__ = [
     "AUTO_PAUSE",
     "COUNTED",
     "DEFAULT_RETRY",
+    "MAX_ACTION",
     "MAX_ERROR",
     "MAX_REASON",
     "MAX_RESULT",
     "ON_TIME",
     "OPEN",
+    "OWN_TRACE",
     "REQUESTED",
     "RULE_TOO_COSTLY",
     "SERIAL",
@@ -89,6 +94,7 @@ __all__ = [
     "firing_id",
     "let_go",
     "new_id",
+    "own_traceparent",
     "requested_firing_id",
     "setback",
     "shard_of",

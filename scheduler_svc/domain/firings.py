@@ -1,5 +1,6 @@
 """Firings: rows of the ledger. Pure."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -19,6 +20,8 @@ MAX_ERROR: Final = 2000
 MAX_REASON: Final = 100
 
 
+MAX_ACTION: Final = 1024 * 1024
+"""Bytes of what an alarm does: with its trigger it is then far smaller than a message may be."""
 MAX_RESULT: Final = 16 * 1024
 
 
@@ -63,6 +66,16 @@ COUNTED: Final = 2
 
 SINGLE: Final = 4
 """Flag of a firing: while it is not over, due times of its alarm are skipped (overlap SKIP)."""
+
+
+OWN_TRACE: Final = 8
+"""Flag of a firing: it has a trace of its own, which links to that of the request that made its alarm; see `own_traceparent`."""
+
+
+def own_traceparent(firing: str) -> str:
+    """The trace of a firing of a recurring alarm, the same for each of its attempts; who works on it decides whether it is recorded."""
+    ids = hashlib.blake2b(firing.encode(), digest_size=24, person=b"tocsin-trace").hexdigest()
+    return f"00-{ids[:32]}-{ids[32:]}-00"
 
 
 class Origin(IntEnum):

@@ -59,10 +59,14 @@ def action_of(message: alarm_pb2.Action) -> domain.Action:
 
     Raises:
         AddressInvalid: nothing can be delivered to one of its addresses.
+        InvalidInput: it is so large that no list or stream could show it.
     """
     for place, address in enumerate(message.notify.to if message.WhichOneof("kind") == "notify" else ()):
         normal_address(address, field=f"action.notify.to[{place}]")
-    return domain.Action(message.WhichOneof("kind") or "", message.SerializeToString(deterministic=True))
+    body = message.SerializeToString(deterministic=True)
+    if len(body) > domain.MAX_ACTION:
+        raise InvalidInput.at("action", f"has {len(body)} bytes; at most {domain.MAX_ACTION} are allowed")
+    return domain.Action(message.WhichOneof("kind") or "", body)
 
 
 def priority_of(value: int) -> Priority:
@@ -151,7 +155,7 @@ def firing_message(firing: domain.Firing) -> firing_service_pb2.Firing:
         attempts=firing.attempts,
         error=firing.error,
         priority=alarm_pb2.Priority.ValueType(firing.priority),
-        trace_id=(trace_id_of(firing.traceparent) or "") if firing.traceparent else "",
+        trace_id=_trace_id(firing),
         origin=firing_service_pb2.Firing.Origin.ValueType(firing.origin + 1),
     )
     if firing.context and not show(message.context, firing.context):
@@ -181,6 +185,11 @@ def _set_deliveries(message: firing_service_pb2.Firing, firing: domain.Firing) -
     summary.worst = firing_service_pb2.DeliverySummary.State.ValueType(max(states, default=domain.DeliveryEnd.ACCEPTED))
     for name, item in islice(firing.failed.items(), _MOST_FAILED):
         summary.failed.add(name=name, state=firing_service_pb2.DeliverySummary.State.ValueType(item.state), reason=item.reason)
+
+
+def _trace_id(firing: domain.Firing) -> str:
+    traceparent = domain.own_traceparent(firing.id) if firing.flags & domain.OWN_TRACE else firing.traceparent
+    return trace_id_of(traceparent) if traceparent else ""
 
 
 def output_bytes(output: Struct) -> bytes:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 
-from scheduler_svc.domain import Failed, Lease, Parcel
+from scheduler_svc.domain import OWN_TRACE, Failed, Lease, Parcel, own_traceparent
 from scheduler_svc.handlers.stored import ACTIONS, JOB_CONTEXT, JOBS, LARGEST_ACTION, LARGEST_STRUCT, check_readable
 from scheduler_svc.handlers.times import set_instant
 from tocsin.api.scheduler.v1 import alarm_pb2, dispatch_service_pb2, firing_service_pb2
@@ -106,7 +106,9 @@ def _fill_job(job: dispatch_service_pb2.Job, parcel: Parcel, token: int, action:
     job.action_number = action
     job.origin = firing_service_pb2.Firing.Origin.ValueType(parcel.origin + 1)
     set_instant(job.due_time, parcel.due)
-    if parcel.traceparent:
+    if parcel.flags & OWN_TRACE:
+        job.traceparent, job.cause_traceparent = own_traceparent(parcel.id), parcel.traceparent
+    elif parcel.traceparent:
         job.traceparent = parcel.traceparent
     if parcel.alarm:
         job.alarm = f"alarms/{parcel.alarm}"

@@ -13,7 +13,16 @@ from opentelemetry.util.types import AttributeValue
 
 from tocsin.background import Backgrounds
 from tocsin.telemetry.metrics import BackgroundFailures, MetricsServer, make_registry
-from tocsin.telemetry.traces import carry, current_traceparent, format_traceparent, is_sampled, new_traceparent, parse_traceparent, uncarry
+from tocsin.telemetry.traces import (
+    beginning,
+    carry,
+    current_traceparent,
+    format_traceparent,
+    is_sampled,
+    new_traceparent,
+    parse_traceparent,
+    uncarry,
+)
 from tocsin.telemetry.watchdog import LoopWatchdog
 
 if TYPE_CHECKING:
@@ -135,6 +144,7 @@ class Telemetry:
         *,
         kind: SpanKind = SpanKind.INTERNAL,
         traceparent: str | None = None,
+        begins: str = "",
         links: Sequence[str] = (),
         attributes: Mapping[str, AttributeValue] | None = None,
     ) -> Generator[Span]:
@@ -145,10 +155,11 @@ class Telemetry:
             kind: the side of a call.
             traceparent: the parent that came in, or what `root` gave; the current context unless given. Without either, a trace begins
                 that is recorded.
+            begins: id of a trace that begins here whatever the current context is; whether it is recorded is decided by lot.
             links: the ``traceparent`` of other traces that led here, such as the request that made an alarm.
             attributes: facts known at the start.
         """
-        parent = traceparent or current_traceparent()
+        parent = traceparent or (self._beginning(begins) if begins else current_traceparent())
         if not self.tracing or (parent is not None and not is_sampled(parent)):
             token = carry(parent)
             try:
@@ -157,15 +168,23 @@ class Telemetry:
                 uncarry(token)
             return
         # What failed is for whoever knows how it failed; a stack trace may quote what is nobody's business.
-        with self.tracer.start_as_current_span(
-            name, _context(parent), kind, attributes, _links(links), record_exception=False, set_status_on_exception=False
-        ) as span:
+        with (
+            beginning(begins),
+            self.tracer.start_as_current_span(
+                name, _context(parent), kind, attributes, _links(links), record_exception=False, set_status_on_exception=False
+            ) as span,
+        ):
             context = span.get_span_context()
             token = carry(format_traceparent(context) if context.is_valid else parent)
             try:
                 yield span
             finally:
                 uncarry(token)
+
+    def _beginning(self, trace_id: str) -> str | None:
+        """The context of a trace that begins here and is not recorded; None when it is."""
+        given = self.root()
+        return None if given is None else f"{given[:3]}{trace_id}{given[35:]}"
 
 
 def _context(traceparent: str | None) -> Context:

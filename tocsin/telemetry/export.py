@@ -10,8 +10,11 @@ from typing import Final
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Tracer
+
+from tocsin.telemetry.traces import wanted_trace_id
 
 _FLUSH_SECONDS: Final = 2.0
 
@@ -49,6 +52,15 @@ class SpanExport:
         limit.cancel()
 
 
+class _Ids(RandomIdGenerator):
+    """Random ids, but for a trace whose id is known before it begins."""
+
+    def generate_trace_id(self) -> int:
+        """The id that `beginning` holds ready, or a random one."""
+        known = wanted_trace_id()
+        return int(known, 16) if known else super().generate_trace_id()
+
+
 def _exporter(endpoint: str | None) -> SpanExporter | None:
     if endpoint is None:
         return None
@@ -61,6 +73,7 @@ def _exporter(endpoint: str | None) -> SpanExporter | None:
 def _provider(service: str, exporter: SpanExporter | None, processors: Sequence[SpanProcessor]) -> TracerProvider:
     provider = TracerProvider(
         sampler=ALWAYS_ON,  # `Telemetry.span` has decided
+        id_generator=_Ids(),
         resource=Resource.create({"service.name": service, "service.namespace": "tocsin"}),
         shutdown_on_exit=False,
     )

@@ -8,7 +8,8 @@ Source: W3C Trace Context, https://www.w3.org/TR/trace-context/ (version 00).
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import Final
 
@@ -17,6 +18,7 @@ from opentelemetry.trace import SpanContext, TraceFlags
 TRACEPARENT: Final = "traceparent"
 
 _carried: ContextVar[str | None] = ContextVar("tocsin_traceparent", default=None)
+_wanted: ContextVar[str] = ContextVar("tocsin_trace_id", default="")
 
 # Version ff is forbidden; a version above 00 may have more fields behind the flags (section 4.3 of the recommendation).
 _VALID: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:\Z|(?<!\A00.{53})-)", re.ASCII)
@@ -35,6 +37,24 @@ def carry(traceparent: str | None) -> Token[str | None]:
 def uncarry(token: Token[str | None]) -> None:
     """Undoes `carry`."""
     _carried.reset(token)
+
+
+@contextmanager
+def beginning(trace_id: str) -> Generator[None]:
+    """The first root span that starts inside of this block has this trace id; a random one when it is empty."""
+    restore = _wanted.set(trace_id)
+    try:
+        yield
+    finally:
+        _wanted.reset(restore)
+
+
+def wanted_trace_id() -> str:
+    """The trace id that a root span is to have that starts now, told once; empty for any."""
+    found = _wanted.get()
+    if found:
+        _wanted.set("")
+    return found
 
 
 def current_traceparent() -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler_svc.domain import COUNTED, SERIAL, SINGLE, FiringState, Origin, Outcome, Setback, Succeeded
+from scheduler_svc.domain import COUNTED, OWN_TRACE, SERIAL, SINGLE, FiringState, Origin, Outcome, Setback, Succeeded
 from scheduler_svc.ports import Pending
 from scheduler_svc.recurrence import At, CatchUp, CatchUpMode, Every, Overlapping, Trigger
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm, firing
@@ -24,7 +24,7 @@ async def test_a_due_time_is_skipped_while_the_firing_before_runs(stores: Stores
     made = alarm(trigger=often(Overlapping.SKIP))
     await stores.add(made)
     (first,) = (await stores.fire((made.id, NOW))).parcels
-    assert first.flags == SINGLE
+    assert first.flags == SINGLE | OWN_TRACE
     again = Setback(firing=first.id, state=FiringState.RETRYING, attempts=1, ready=NOW + 60 * SECOND, reason="", error="E: e")
     await stores.ledger.record(done={}, setbacks=[again], now=NOW)
     skipped = await stores.fire((made.id, NOW + 10 * SECOND), now=NOW + 10 * SECOND)
@@ -81,8 +81,8 @@ async def test_firings_tell_what_their_alarm_asks_for(stores: Stores, overlap: O
     ]
     await stores.add(*ones)
     fired = await stores.fire(*((one.id, one.due or 0) for one in ones))
-    assert [parcel.flags for parcel in fired.parcels] == [flags, flags]
-    assert [row.flags for row in await stores.all_firings()] == [0, flags, flags]
+    assert [parcel.flags for parcel in fired.parcels] == [flags | OWN_TRACE, flags]
+    assert sorted(row.flags for row in await stores.all_firings()) == sorted([0, flags | OWN_TRACE, flags])
 
 
 async def test_a_change_that_commits_while_a_batch_is_planned_wins(stores: Stores) -> None:

@@ -15,8 +15,10 @@ from scheduler_svc.timeline import Timeline
 from scheduler_svc.views import ranges
 from tests.integration.scheduler.stores import NOW, SECOND
 from tests.integration.scheduler.support import LATEST, Rig, State, Worker, at
-from tocsin.api.scheduler.v1 import alarm_service_pb2, firing_service_pb2, scheduler_service_pb2, scheduler_service_pb2_grpc
+from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2, firing_service_pb2, scheduler_service_pb2, scheduler_service_pb2_grpc
 from tocsin.errors import InvalidInput, NotFound, PermissionDenied
+from tocsin.telemetry import carry, new_traceparent, trace_id_of, uncarry
+from tocsin.testing.waiting import eventually
 
 
 def scheduler(rig: Rig) -> Any:
@@ -199,4 +201,24 @@ async def test_an_audit_beside_a_busy_engine_finds_nothing(rig: Rig) -> None:
         *findings, last = await audited(rig, request)
         assert findings == []
         assert last.summary.found == last.summary.expected
+    await worker.close()
+
+
+async def test_each_firing_of_a_recurring_alarm_has_a_trace_of_its_own(rig: Rig) -> None:
+    """It links to the request that made the alarm; what happens once stays on that request's trace."""
+    worker = Worker(rig, credit=10_000)
+    cause = new_traceparent(sampled=True)
+    token = carry(cause)
+    often = await rig.create(trigger=alarm_pb2.Trigger(cron="* * * * * *"))
+    once = await rig.create(trigger=at(rig.soon(1)))
+    uncarry(token)
+    await eventually(lambda: len([job for job in worker.jobs if job.alarm == often.name]) >= 2)
+    await eventually(lambda: any(job.alarm == once.name for job in worker.jobs), seconds=20)
+    traces = {trace_id_of(job.traceparent) for job in worker.jobs if job.alarm == often.name}
+    assert len(traces) == len([job for job in worker.jobs if job.alarm == often.name])
+    assert {trace_id_of(job.cause_traceparent) for job in worker.jobs if job.alarm == often.name} == {trace_id_of(cause)}
+    shown = {firing.trace_id for firing in await rig.ledger(filter=f'alarm="{often.name}"')}
+    assert traces <= shown
+    (single,) = [job for job in worker.jobs if job.alarm == once.name]
+    assert (trace_id_of(single.traceparent), single.cause_traceparent) == (trace_id_of(cause), "")
     await worker.close()

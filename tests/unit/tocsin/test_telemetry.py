@@ -372,3 +372,31 @@ async def test_a_metrics_port_in_use_is_an_error(telemetry: Telemetry) -> None:
     with pytest.raises(OSError, match="in use"):
         await second.start()
     await second.stop()
+
+
+@pytest.mark.parametrize("ratio", [0.0, 1.0])
+async def test_a_trace_may_begin_with_an_id_that_is_known_before(exporter: InMemorySpanExporter, ratio: float) -> None:
+    """The span is a root of that trace whatever came in, links to what led to it, and is recorded by lot; what follows is its child."""
+    cause, wanted = new_traceparent(sampled=True), new_traceparent()[3:35]
+    telemetry = Telemetry(service="a", settings=Options(trace_sample_ratio=ratio), span_processors=[SimpleSpanProcessor(exporter)])
+    await telemetry.start()
+    token = carry(cause)
+    with telemetry.span("fire", begins=wanted, links=(cause,)):
+        assert trace_id_of(current_traceparent() or "") == wanted
+        with telemetry.span("inner"):
+            assert trace_id_of(current_traceparent() or "") == wanted
+    with telemetry.span("another", begins=(other := new_traceparent()[3:35])):
+        assert trace_id_of(current_traceparent() or "") == other
+    uncarry(token)
+    await telemetry.stop()
+    spans = {span.name: span for span in exporter.get_finished_spans()}
+    if not ratio:
+        assert spans == {}
+        return
+    fire, inner = spans["fire"], spans["inner"]
+    assert fire.context is not None
+    assert inner.context is not None
+    assert fire.parent is None
+    assert f"{fire.context.trace_id:032x}" == wanted
+    assert [f"{link.context.trace_id:032x}" for link in fire.links] == [trace_id_of(cause)]
+    assert inner.context.trace_id == fire.context.trace_id

@@ -537,6 +537,7 @@ class Job(_message.Message):
     ORIGIN_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
     ACTION_NUMBER_FIELD_NUMBER: _builtins.int
+    CAUSE_TRACEPARENT_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """Id of the tenant."""
     alarm: _builtins.str
@@ -546,11 +547,13 @@ class Job(_message.Message):
     priority: _alarm_pb2.Priority.ValueType
     """Lane."""
     traceparent: _builtins.str
-    """W3C traceparent of the firing; empty if it is not traced."""
+    """W3C traceparent of the firing; empty if it is not traced. Where cause_traceparent is set, this trace begins with the firing."""
     origin: _firing_service_pb2.Firing.Origin.ValueType
     """Where it comes from."""
     action_number: _builtins.int
     """What to do is the batch's action of this number, counted from 1; 0: it is told here."""
+    cause_traceparent: _builtins.str
+    """W3C traceparent of the request that made the alarm, when the firing has a trace of its own: it is one of many."""
     @_builtins.property
     def lease(self) -> Global___Lease:
         """Which delivery."""
@@ -586,10 +589,11 @@ class Job(_message.Message):
         origin: _firing_service_pb2.Firing.Origin.ValueType = ...,
         context: _struct_pb2.Struct | None = ...,
         action_number: _builtins.int = ...,
+        cause_traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "context", b"context", "due_time", b"due_time", "lease", b"lease", "lease_duration", b"lease_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "action_number", b"action_number", "alarm", b"alarm", "attempt", b"attempt", "context", b"context", "due_time", b"due_time", "lease", b"lease", "lease_duration", b"lease_duration", "origin", b"origin", "priority", b"priority", "tenant", b"tenant", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "action_number", b"action_number", "alarm", b"alarm", "attempt", b"attempt", "cause_traceparent", b"cause_traceparent", "context", b"context", "due_time", b"due_time", "lease", b"lease", "lease_duration", b"lease_duration", "origin", b"origin", "priority", b"priority", "tenant", b"tenant", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
