@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from tocsin.addresses import normal_address
-from tocsin.cli.output import write_json, write_line, write_table
+from tocsin.cli.output import warn, write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.cli.words import duration, in_words, instant, json_object, local_time, proto_duration, rfc3339, time_of_day, zone_of
 from tocsin.clock import Clock, SystemClock
@@ -107,6 +107,8 @@ def add(
     alarm = {"displayName": name, "trigger": trigger_of(when, clock=SystemClock()), "action": action_of(what)}
     with connect(state=state, url=url, api_key=api_key) as client:
         made = client.create_alarm(alarm)
+    for warning in made.get("warnings", ()):
+        warn(warning.get("field", ""), warning.get("reason", ""))
     if as_json:
         write_json(made)
     else:

@@ -55,6 +55,11 @@ def complain(error: TocsinError) -> None:
         console.print(Text(f"  try again in {error.retry_after:g} s"))
 
 
+def warn(field: str, reason: str) -> None:
+    """Says on stderr what to know about something that was taken all the same."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(Text.assemble(("tocsin: ", "bold yellow"), f"{field}: {reason}"))
+
+
 def write_json(value: object) -> None:
     """One JSON document on a line of its own."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")

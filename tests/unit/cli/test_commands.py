@@ -126,6 +126,15 @@ def test_alarm_add_sends_what_the_flags_say(gateway: Gateway, state: Path) -> No
     assert body == {"displayName": "tea", "trigger": {"every": "300s"}, "action": {"notify": notify}}
 
 
+def test_alarm_add_tells_what_is_doubtful(gateway: Gateway, state: Path) -> None:
+    """The alarm is made; what to know about it stands on stderr, and the answer on stdout is only the answer."""
+    doubt = {"field": "action.task.handler", "reason": "no handler is named 'x'; there are: noop"}
+    gateway.answers["POST", "/v1/alarms"] = (200, {**ALARM, "warnings": [doubt]})
+    done = tocsin("alarm", "add", "--every", "5m", "--task", "x", "--state", str(state))
+    assert (done.returncode, done.stderr) == (0, f"tocsin: {doubt['field']}: {doubt['reason']}\n")
+    assert done.stdout == "alarms/1 fires next at 2026-12-01T09:00:00Z\n"
+
+
 @pytest.mark.parametrize(
     ("flags", "trigger"),
     [
