@@ -92,6 +92,7 @@ def postgres_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
+        hide_parameters=True,  # they may be secrets, and nobody's business: no error quotes them
         pool_timeout=_POOL_TIMEOUT_SECONDS,
         pool_use_lifo=True,
         connect_args={"timeout": connect_timeout, "command_timeout": command_timeout, "server_settings": settings},
@@ -123,6 +124,7 @@ def sqlite_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
+        hide_parameters=True,  # they may be secrets, and nobody's business: no error quotes them
         pool_timeout=_POOL_TIMEOUT_SECONDS,
         # The driver begins nothing by itself.
         connect_args={"isolation_level": None, "timeout": busy_seconds, "factory": _SqliteConnection},

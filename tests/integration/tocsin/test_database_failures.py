@@ -5,6 +5,7 @@ import contextlib
 import gc
 import sqlite3
 import threading
+import traceback
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from typing import Any
@@ -229,3 +230,17 @@ async def test_a_waiting_start_can_be_cancelled() -> None:
     with pytest.raises(asyncio.CancelledError):
         await starting
     await database.stop()
+
+
+async def test_no_error_quotes_what_a_statement_carries(database_url: str) -> None:
+    """A value may be a secret: neither the error nor what it comes from shows it."""
+    secret = "5ecret" + "MARK"  # in two parts: a stack quotes the lines of this file
+    database = Database(url=database_url, clock=SystemClock())
+    await database.start()
+    try:
+        with pytest.raises(Exception, match="nowhere") as caught:
+            async with database.transaction() as connection:
+                await connection.execute(text("INSERT INTO nowhere VALUES (:secret)"), {"secret": secret})
+        assert secret not in "".join(traceback.format_exception(caught.value))
+    finally:
+        await database.stop()
