@@ -23,6 +23,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 _RETRIED = (State.DEAD.name, State.OUTCOME_UNKNOWN.name)
 _RETRIES = 100
+_END_OF_TIME = 253_402_300_799_999_999  # the last microsecond of the year 9999
 _FILTERS = {
     "firing": FilterField(),
     "alarm": FilterField(),
@@ -143,7 +144,7 @@ def _event(entry: TimelineEntry) -> pb.DeliveryEvent:
 
 
 def timestamp(micros: int) -> Timestamp:
-    """Microseconds since the epoch as the contract's Timestamp."""
+    """Microseconds since the epoch as the contract's Timestamp; what no Timestamp holds is the nearest that one does."""
     found = Timestamp()
-    found.FromMicroseconds(micros)
+    found.FromMicroseconds(min(max(micros, 0), _END_OF_TIME))
     return found

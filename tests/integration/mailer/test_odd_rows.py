@@ -1,9 +1,14 @@
 """Rows that no version of ours has written."""
 
+import sqlite3
+from pathlib import Path
+
 import pytest
 
 from mailer_svc.domain import Lane
+from tests.integration.mailer.support import Rig, State, message
 from tests.integration.mailer.test_store import Store, new, store
+from tocsin.api.mailer.v1 import delivery_service_pb2 as pb
 
 __all__ = ["store"]
 
@@ -32,3 +37,18 @@ async def test_a_row_that_cannot_be_read_stops_no_other(store: Store, odd: str) 
     assert await store.queue.expire_handed_over(now=store.clock.micros(), wait=1, limit=10) == 1
     assert await store.queue.expire_handed_over(now=store.clock.micros(), wait=1, limit=10) == 0
     assert await store.queue.depths() == {Lane.CRITICAL: 0, Lane.NORMAL: 2, Lane.BULK: 0}
+
+
+async def test_a_time_out_of_the_world_is_shown_as_the_nearest(tmp_path: Path) -> None:
+    """The list and the delivery go on."""
+    rig = Rig(folder=tmp_path)
+    await rig.start()
+    acks = await rig.deliver(*(message(key, channel="inbox") for key in (1, 2, 3)))
+    with sqlite3.connect(next(tmp_path.rglob("mailer_svc.db"))) as database:
+        odd = "created = 9223372036854775807, updated = -5"
+        database.execute(f"UPDATE deliveries SET {odd} WHERE id = ?", (acks[1].delivery.removeprefix("deliveries/"),))  # noqa: S608  constant
+    with rig.user():
+        page = await rig.deliveries.ListDeliveries(pb.ListDeliveriesRequest())
+    assert {item.name for item in page.deliveries} == {ack.delivery for ack in acks}
+    assert (await rig.get(acks[1].delivery)).state == State.SENT
+    await rig.stop()
