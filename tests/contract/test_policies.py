@@ -106,6 +106,8 @@ NATURALLY = {
     for name in (
         "auth.v1.AuthService/RevokeToken",
         "auth.v1.TenantService/UpdateTenant",
+        "mailer.v1.DeliveryService/RetryDelivery",
+        "mailer.v1.DeliveryService/RetryDeliveries",
         "processor.v1.RecordService/SetRecord",
         "scheduler.v1.AlarmService/BackfillAlarm",
         "scheduler.v1.AlarmService/PauseAlarm",
