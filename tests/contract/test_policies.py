@@ -112,6 +112,7 @@ NATURALLY = {
         "scheduler.v1.AlarmService/BackfillAlarm",
         "scheduler.v1.AlarmService/PauseAlarm",
         "scheduler.v1.AlarmService/ResumeAlarm",
+        "scheduler.v1.DispatchService/ReportDeliveries",
         "scheduler.v1.FiringService/ReplayFiring",
         "scheduler.v1.TriggerService/Ping",
         *(f"mesh.v1.MeshService/{name}" for name in ("ResetBreakers", "ForceBreakers", "SetFault", "ClearFaults")),
