@@ -393,9 +393,7 @@ async def test_a_trace_may_begin_with_an_id_that_is_known_before(exporter: InMem
     if not ratio:
         assert spans == {}
         return
-    fire, inner = spans["fire"], spans["inner"]
-    assert fire.context is not None
-    assert inner.context is not None
+    assert (fire := spans["fire"]).context is not None and (inner := spans["inner"]).context is not None  # noqa: PT018  for the types
     assert fire.parent is None
     assert f"{fire.context.trace_id:032x}" == wanted
     assert [f"{link.context.trace_id:032x}" for link in fire.links] == [trace_id_of(cause)]
