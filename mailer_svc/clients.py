@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mailer_svc.domain import State
-from mailer_svc.ports import DeliveryReport, Uses
+from mailer_svc.domain import DeliveryReport, State
+from mailer_svc.ports import Uses
 from tocsin.api.scheduler.v1 import (
     dispatch_service_pb2,
     dispatch_service_pb2_grpc,

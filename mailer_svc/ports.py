@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from mailer_svc.domain import (
     Content,
     Delivery,
+    DeliveryReport,
     InboxMessage,
     Job,
     Lane,
@@ -152,21 +153,6 @@ class DeliveryQueue(Protocol):
     async def head(self) -> int | None:
         """When the delivery was or is due that comes first; None when none waits."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryReport:
-    """A delivery as it is now, whose end the scheduler does not know yet; ``change`` is what made it so."""
-
-    delivery: str
-    change: int
-    tenant: str
-    firing: str
-    channel: str
-    to: str
-    state: State
-    attempts: int
-    reason: str
 
 
 class Reports(Protocol):

@@ -202,3 +202,18 @@ class Job:
     def fresh(self) -> bool:
         """Whether it was never attempted."""
         return self.attempts == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryReport:
+    """A delivery as it is now, whose end the scheduler does not know yet; ``change`` is what made it so."""
+
+    delivery: str
+    change: int
+    tenant: str
+    firing: str
+    channel: str
+    to: str
+    state: State
+    attempts: int
+    reason: str

@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Sequence
 
-from mailer_svc.ports import AWAY, DeliveryReport, Reports, Scheduler
+from mailer_svc.domain import DeliveryReport
+from mailer_svc.ports import AWAY, Reports, Scheduler
 from tocsin.background import Background, worked
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError

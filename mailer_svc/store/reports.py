@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import State
-from mailer_svc.ports import DeliveryReport
+from mailer_svc.domain import DeliveryReport, State
 from mailer_svc.store.tables import deliveries, events, reports
 from tocsin.database import Database, insert_ignore
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from mailer_svc.domain import Result, State
-from mailer_svc.ports import DeliveryQuery, DeliveryReport
+from mailer_svc.domain import DeliveryReport, Result, State
+from mailer_svc.ports import DeliveryQuery
 from mailer_svc.service import Reporter
 from mailer_svc.store import SqlReports
 from tests.integration.mailer.test_store import Store, new, settlement, store
