@@ -15,6 +15,7 @@ _FIRST_LOOK_BACK: Final[Micros] = 60_000_000
 _MOST_PREVIEWED: Final = 200
 _OVERLAP: Final = '"overlap":'
 _INSTANT: Final = '{"at":'
+_ONCE: Final = (_INSTANT, '{"local":')
 _FLAGS: Final = {Overlapping.SKIP: SINGLE, Overlapping.QUEUE: SERIAL}
 STILL_RUNNING: Final = "OVERLAP"
 """Reason of a due time that is skipped because the firing before still runs."""
@@ -106,7 +107,7 @@ def overlapping(encoded: str) -> Overlapping:
 
 def flags_of(encoded: str, *, auto_pause_after: int) -> int:
     """The flags of a firing by the rule that is stored as ``encoded``."""
-    flags = (COUNTED if auto_pause_after else 0) | (0 if encoded.startswith(_INSTANT) else OWN_TRACE)
+    flags = (COUNTED if auto_pause_after else 0) | (0 if encoded.startswith(_ONCE) else OWN_TRACE)
     return flags if _OVERLAP not in encoded else flags | _FLAGS.get(overlapping(encoded), 0)
 
 

@@ -41,6 +41,7 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "retry.initial_backoff": {"retry": {"initialBackoff": "2s"}},
     "retry.max_backoff": {"retry": {"maxBackoff": "60s"}},
     "trigger.at": {"trigger": {"at": "2999-01-01T00:00:00Z"}},
+    "trigger.at_local": {"trigger": {"atLocal": "2099-01-15T09:00:00", "timeZone": "Europe/Paris"}},
     "trigger.daily.time": {"trigger": {"daily": {"time": "10:00:00"}}},
     "trigger.daily.recurring": {"trigger": {"daily": {"time": "10:00:00", "recurring": True}}},
     "trigger.every": {"trigger": {"every": "3600s"}},
