@@ -1,0 +1,131 @@
+"""The two doors: what an attack is answered with, over REST and over gRPC."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, Final
+
+import grpc
+import httpx
+
+from tests.hostile.walk import Attack, http_request, wire
+from tocsin.mesh.policy import Kind
+
+_ABREAST: Final = 8
+_STREAM_SECONDS: Final = 0.5
+_CALL_SECONDS: Final = 30.0
+_LONGEST_TARGET: Final = 60_000
+"""What this client sends at most."""
+_OURS: Final = ("INTERNAL", "UNKNOWN", "DATA_LOSS", "UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
+"""Codes that are never the caller's fault: for a request that anybody may make they are a defect."""
+
+Send = Callable[[Attack], Awaitable[str | None]]
+"""Makes one attack; the code of the answer, "OK" for a good one; None when this door cannot say the value."""
+
+
+class Verdict:
+    """What came of many attacks."""
+
+    def __init__(self) -> None:
+        self.codes: Counter[str] = Counter()
+        self.defects: list[str] = []
+
+    @property
+    def attempts(self) -> int:
+        """How many were made."""
+        return self.codes.total()
+
+    def __str__(self) -> str:
+        """Counts by code."""
+        return ", ".join(f"{code} {count}" for code, count in sorted(self.codes.items()))
+
+
+async def attack_all(attacks: Iterable[Attack], send: Send) -> Verdict:
+    """Makes every attack, several at a time."""
+    verdict, rest = Verdict(), iter(attacks)
+
+    async def assailant() -> None:
+        for attack in rest:
+            code = await send(attack)
+            if code is None:
+                continue
+            verdict.codes[code] += 1
+            if code in _OURS or code.startswith("no problem"):
+                verdict.defects.append(f"{attack}: {code}")
+
+    await asyncio.gather(*(assailant() for _ in range(_ABREAST)))
+    return verdict
+
+
+def over_rest(client: httpx.AsyncClient) -> Send:
+    """Attacks by the RPC's own route."""
+
+    async def send(attack: Attack) -> str | None:
+        request = http_request(attack)
+        if request is None:
+            return None
+        if len(request.target) > _LONGEST_TARGET:
+            return None
+        url = client.base_url.copy_with(raw_path=request.target)
+        headers = {"Content-Type": "application/x-ndjson" if request.streamed else "application/json"} if request.body is not None else {}
+        stream = attack.rpc.descriptor.server_streaming
+        try:
+            async with client.stream(
+                request.method,
+                url,
+                content=request.body,
+                headers=headers,
+                timeout=httpx.Timeout(_CALL_SECONDS, read=_STREAM_SECONDS if stream else _CALL_SECONDS),
+            ) as answer:
+                await answer.aread()
+        except httpx.ReadTimeout:
+            # A watch that was accepted and has nothing to say.
+            return "OK" if stream else "DEADLINE_EXCEEDED"
+        except (httpx.RemoteProtocolError, httpx.WriteError, httpx.ReadError) as error:
+            # A body that is far too long is refused by a close, like RFC 9110, 15.5.14 allows; nothing else is.
+            return "CLOSED" if request.body is not None and len(request.body) > 1_000_000 else f"no problem document: {error!r}"
+        return code_of(answer)
+
+    return send
+
+
+def code_of(answer: httpx.Response) -> str:
+    """The code that an HTTP answer names; what is no problem document is a defect."""
+    if answer.is_success:
+        return "OK"
+    if not answer.headers.get("content-type", "").startswith("application/problem+json"):
+        return f"no problem document: {answer.status_code} {answer.text[:100]}"
+    return str(answer.json().get("code", f"no problem code: {answer.status_code}"))
+
+
+def over_grpc(channel: grpc.aio.Channel, token: str) -> Send:
+    """Attacks by bytes on the gRPC edge."""
+    metadata = (("authorization", f"Bearer {token}"),)
+
+    async def send(attack: Attack) -> str | None:
+        message = wire(attack)
+        if message is None:
+            return None
+        policy = attack.rpc.policy
+        call: Any = getattr(channel, policy.kind.value)(policy.path)
+        given: Any = _one(message) if policy.kind in (Kind.STREAM_UNARY, Kind.STREAM_STREAM) else message
+        try:
+            if policy.kind in (Kind.UNARY_UNARY, Kind.STREAM_UNARY):
+                await call(given, metadata=metadata, timeout=_CALL_SECONDS)
+            else:
+                async for _ in call(
+                    given, metadata=metadata, timeout=_STREAM_SECONDS if policy.kind is Kind.UNARY_STREAM else _CALL_SECONDS
+                ):
+                    pass
+        except grpc.aio.AioRpcError as error:
+            watching = policy.kind is Kind.UNARY_STREAM and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            return "OK" if watching else error.code().name
+        except ValueError:
+            return None  # the library itself refuses to send it
+        return "OK"
+
+    return send
+
+
+async def _one(message: bytes) -> AsyncIterator[bytes]:
+    yield message

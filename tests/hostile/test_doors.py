@@ -1,0 +1,94 @@
+"""Whatever a tenant sends, at either door, costs that tenant: no error of ours, no open circuit, no neighbour that waits."""
+
+import os
+import random
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from tests.hostile.doors import Verdict, attack_all, over_grpc, over_rest
+from tests.hostile.neighbour import Neighbour, sign_up
+from tests.hostile.requests import GOOD
+from tests.hostile.walk import Attack, attacks, contract
+from tocsin.testing.postgres import PostgresServer
+from tocsin.testing.stack import RunningStack
+
+FULL = os.environ.get("HOSTILE") == "full"
+SAMPLE = 600
+"""Attacks a door in the short form; the full form makes all of them."""
+SEED = int(os.environ.get("HOSTILE_SEED", "1"))
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600 if FULL else 300)]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"] if FULL else ["sqlite"])
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer
+) -> Generator[RunningStack]:
+    """A stack of its own on either database."""
+    env = {"TOCSIN_DATABASE_URL": postgres_server.url()} if request.param == "postgresql" else {}
+    with RunningStack(state=tmp_path_factory.mktemp("hostile") / "state", env=env) as running:
+        yield running
+
+
+def chosen() -> list[Attack]:
+    """All attacks in a drawn order, or as many of them as a sample has."""
+    found = [attack for rpc in contract().rpcs() for attack in attacks(rpc, GOOD.get(rpc.policy.method, {}))]
+    draw = random.Random(SEED)
+    draw.shuffle(found)
+    return found if FULL else found[:SAMPLE]
+
+
+@pytest.mark.parametrize("door", ["rest", "grpc"])
+async def test_nothing_that_a_tenant_sends_stops_the_bell(stack: RunningStack, door: str, record_property: Any) -> None:
+    """Every field of every RPC with every hostile value, while a neighbour's alarm fires every second."""
+    hostile, quiet = await sign_up(stack), await sign_up(stack)
+    async with stack.client(key=quiet) as neighbour_client, stack.client() as operator:
+        neighbour = Neighbour(neighbour_client)
+        await neighbour.begin()
+        verdict = await _attack(stack, door, hostile)
+        suffered = await neighbour.end()
+        health = (await operator.get("/health")).json()
+        breakers = await _open_breakers(operator)
+    errors = _errors(stack)
+    record_property("account", f"{door}: {verdict.attempts} attacks, {verdict}; {suffered}")
+    assert verdict.attempts > SAMPLE / 3
+    assert not verdict.defects, "\n".join(verdict.defects)
+    assert breakers == []
+    assert suffered.fine, suffered
+    assert health["status"] == "healthy", health
+    assert errors == []
+
+
+async def _attack(stack: RunningStack, door: str, token: str) -> Verdict:
+    if door == "rest":
+        async with stack.client(key=token) as client:
+            return await attack_all(chosen(), over_rest(client))
+    options = [("grpc.max_send_message_length", -1)]
+    async with grpc.aio.insecure_channel(stack.info["grpc"].removeprefix("grpc://"), options=options) as channel:
+        return await attack_all(chosen(), over_grpc(channel, token))
+
+
+async def _open_breakers(operator: Any) -> list[str]:
+    """The identities of the breakers that are not closed, in every process."""
+    answer = await operator.get("/v1/mesh")
+    answer.raise_for_status()
+    return [
+        f"{process['service']}: {breaker['id']}"
+        for process in answer.json()["processes"]
+        for breaker in process.get("status", {}).get("circuitBreakers", ())
+        if breaker["state"] != "CLOSED"
+    ]
+
+
+def _errors(stack: RunningStack) -> list[str]:
+    """Lines of the logs at the level of an error: what a caller sends is worth none."""
+    return [
+        f"{log.name}: {line[:400]}"
+        for log in sorted(Path(stack.state, "logs").glob("*.log"))
+        for line in log.read_text(errors="replace").splitlines()
+        if '"level":"error"' in line.replace(" ", "") or line.startswith("Traceback")
+    ]

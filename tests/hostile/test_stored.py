@@ -1,0 +1,169 @@
+"""What a row holds costs its tenant: every column of every table is spoiled while the stack runs, and all of them before a start."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from tests.hostile.neighbour import Neighbour, sign_up
+from tocsin.testing.stack import RunningStack
+from tocsin.testing.waiting import eventually
+
+FULL = os.environ.get("HOSTILE") == "full"
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600 if FULL else 400)]
+
+GARBAGE: Final = (b"\xff\xfe\x00\x80", "\x00{", '{"a": ' * 60, -1, 2**62, 1.5)
+"""What a column is set to; SQLite takes anything anywhere, and a type that does not fit is what a foreign hand or a broken disk leaves."""
+STRUCTURE: Final = frozenset({"tenant", "id", "name", "shard", "seq", "change"})
+"""Columns that say whose a row is and where it lies: another value there is another row."""
+LISTS: Final = (
+    "/v1/alarms",
+    "/v1/alarms:export",
+    "/v1/firings",
+    "/v1/tasks",
+    "/logs",
+    "/stats",
+    "/v1/forecast",
+    "/v1/firings:audit?startTime=2026-01-01T00:00:00Z",
+    "/v1/deliveries",
+    "/v1/inbox/messages",
+    "/v1/templates",
+    "/v1/records",
+    "/v1/apiKeys",
+    "/v1/users",
+    "/v1/tenant",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column with rows of the hostile tenant."""
+
+    database: Path
+    table: str
+    name: str
+    key: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """For a report."""
+        return f"{self.database.stem}.{self.table}.{self.name}"
+
+    def values(self, tenant: str) -> list[tuple[Any, ...]]:
+        """What it holds, each time with the key of the row behind it."""
+        with closing(sqlite3.connect(self.database, timeout=30)) as connection:
+            fields = ", ".join((self.name, *self.key))
+            return connection.execute(f"SELECT {fields} FROM {self.table} WHERE tenant = ?", (tenant,)).fetchall()  # noqa: S608
+
+    def write(self, rows: list[tuple[Any, ...]]) -> bool:
+        """Sets it; False when a constraint of the table forbids that."""
+        with closing(sqlite3.connect(self.database, timeout=30)) as connection:
+            try:
+                with connection:
+                    where = " AND ".join(f"{name} = ?" for name in self.key)
+                    connection.executemany(f"UPDATE {self.table} SET {self.name} = ? WHERE {where}", rows)  # noqa: S608
+            except sqlite3.IntegrityError:
+                return False
+        return True
+
+
+def columns(state: Path) -> Iterator[Column]:
+    """Every column of every table that knows tenants, in the databases of the four services."""
+    for database in sorted(state.rglob("*_svc.db")):
+        with closing(sqlite3.connect(database, timeout=30)) as connection:
+            tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+            for table in tables:
+                found = connection.execute(f'PRAGMA table_info("{table}")').fetchall()
+                names = [name for _, name, *_ in found]
+                key = tuple(name for _, name, _, _, _, place in found if place)
+                if "tenant" in names:
+                    yield from (Column(database, table, name, key) for name in names if name not in STRUCTURE | {*key})
+
+
+async def _populate(client: httpx.AsyncClient) -> None:
+    """Something of every kind: each table has rows of the tenant."""
+    notify = {"notify": {"to": ["ann@example.com"], "subject": "s", "text": "t"}}
+    bodies: list[tuple[str, dict[str, Any]]] = [
+        ("/v1/templates", {"name": "templates/t", "subject": "s", "text": "t"}),
+        ("/v1/alarms", {"displayName": "a", "labels": {"k": "v"}, "trigger": {"every": "1s", "count": 3}, "action": notify}),
+        ("/v1/alarms", {"trigger": {"every": "1s"}, "action": notify}),
+        ("/v1/alarms", {"trigger": {"cron": "* * * * *", "timeZone": "Europe/Paris"}, "action": {"task": {"handler": "noop"}}}),
+        ("/v1/alarms", {"trigger": {"event": {"topic": "x.*", "filter": "data.a>0"}}, "action": notify}),
+        ("/v1/alarms", {"trigger": {"heartbeat": {"every": "1s", "grace": "0s"}}, "action": notify}),
+        (
+            "/v1/alarms",
+            {"trigger": {"threshold": {"metric": "m", "comparison": "GREATER_THAN", "value": 1}}, "action": notify},
+        ),
+        ("/v1/events", {"topic": "x.y", "data": {"a": 1}}),
+        ("/v1/readings", {"metric": "m", "value": 2}),
+        ("/v1/tasks", {"handler": "uppercase", "input": {"text": "t"}}),
+        ("/v1/records/r", {"value": "v"}),
+        ("/v1/apiKeys", {"displayName": "k", "scopes": ["alarms:read"]}),
+        ("/v1/users", {"email": f"{os.urandom(6).hex()}@example.com", "password": "correct horse battery"}),
+    ]
+    for path, body in bodies:
+        answer = await client.request("PUT" if path.startswith("/v1/records") else "POST", path, json=body)
+        assert answer.status_code == 200, f"{path}: {answer.text}"
+
+    async def mailed() -> bool:
+        return len((await client.get("/v1/inbox/messages")).json().get("messages", ())) >= 4
+
+    await eventually(mailed, seconds=30)
+
+
+async def _looks(client: httpx.AsyncClient) -> list[str]:
+    """Every list that does not answer well."""
+    answers = await asyncio.gather(*(client.get(path, timeout=30) for path in LISTS))
+    return [
+        f"{path}: {answer.status_code} {answer.text[:200]}"
+        for path, answer in zip(LISTS, answers, strict=True)
+        if answer.status_code >= 500
+    ]
+
+
+async def test_no_stored_row_stops_the_bell(tmp_path: Path, record_property: Any) -> None:
+    """Lists answer while a column is spoiled; a stack that starts on rows all of whose columns are spoiled serves the neighbour."""
+    with RunningStack(state=tmp_path / "state") as stack:
+        hostile, quiet = await sign_up(stack), await sign_up(stack)
+        async with stack.client(key=hostile) as client, stack.client(key=quiet) as neighbour_client:
+            await _populate(client)
+            tenant = (await client.get("/v1/tenant")).json()["name"].partition("/")[2]
+            neighbour = Neighbour(neighbour_client)
+            await neighbour.begin()
+            spoiled, forbidden, wrong = 0, 0, list[str]()
+            found = list(columns(stack.state))
+            for number, column in enumerate(found):
+                for garbage in GARBAGE if FULL else (GARBAGE[number % len(GARBAGE)],):
+                    rows = column.values(tenant)
+                    if not rows:
+                        continue
+                    if not column.write([(garbage, *key) for _, *key in rows]):
+                        forbidden += 1
+                        continue
+                    spoiled += 1
+                    wrong += [f"{column} = {garbage!r}: {problem}" for problem in await _looks(client)]
+                    column.write(rows)
+            suffered = await neighbour.end()
+        record_property("account", f"{spoiled} spoiled columns of {len(found)}, {forbidden} forbidden by a constraint; {suffered}")
+        assert spoiled > 40
+        assert not wrong, "\n".join(wrong)
+        assert suffered.fine, suffered
+        stack.stop()
+        for number, column in enumerate(found):
+            column.write([(GARBAGE[number % len(GARBAGE)], *key) for _, *key in column.values(tenant)])
+        stack.start()
+        async with stack.client(key=quiet) as neighbour_client:
+            neighbour = Neighbour(neighbour_client)
+            await neighbour.begin()
+            await asyncio.sleep(3)
+            suffered = await neighbour.end()
+            health = (await neighbour_client.get("/health")).json()
+        assert suffered.fine, suffered
+        assert health["status"] == "healthy", health
