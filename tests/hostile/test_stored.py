@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,14 @@ FULL = os.environ.get("HOSTILE") == "full"
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600 if FULL else 400)]
 
-GARBAGE: Final = (b"\xff\xfe\x00\x80", "\x00{", '{"a": ' * 60, -1, 2**62, 1.5)
-"""What a column is set to; SQLite takes anything anywhere, and a type that does not fit is what a foreign hand or a broken disk leaves."""
+GARBAGE: Final[Mapping[str, Sequence[Any]]] = {
+    "INTEGER": (-1, 2**62, 99, 0),
+    "TEXT": ("\x00{", '{"a": ' * 200, "", "[1]", "\U0001f600" * 9_000),
+    "BLOB": (b"\xff\xfe\x00\x80", b"\x0a\x04" * 400, b"", bytes(70_000)),
+    "REAL": (float("inf"), -1e308, 5e-324),
+}
+"""What a column is set to, by what its type can hold on either database: an older version, a newer one, or a foreign hand wrote it."""
+_AFFINITIES: Final = {"CHAR": "TEXT", "TEXT": "TEXT", "CLOB": "TEXT", "BLOB": "BLOB", "REAL": "REAL", "FLOA": "REAL", "DOUB": "REAL"}
 STRUCTURE: Final = frozenset({"tenant", "id", "name", "shard", "seq", "change"})
 """Columns that say whose a row is and where it lies: another value there is another row."""
 LISTS: Final = (
@@ -50,6 +56,7 @@ class Column:
     database: Path
     table: str
     name: str
+    kind: str
     key: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -84,7 +91,20 @@ def columns(state: Path) -> Iterator[Column]:
                 names = [name for _, name, *_ in found]
                 key = tuple(name for _, name, _, _, _, place in found if place)
                 if "tenant" in names:
-                    yield from (Column(database, table, name, key) for name in names if name not in STRUCTURE | {*key})
+                    yield from (
+                        Column(database, table, name, _affinity(kind), key) for _, name, kind, *_ in found if name not in STRUCTURE | {*key}
+                    )
+
+
+def _affinity(kind: str) -> str:
+    """What a declared type holds (SQLite, "Determination Of Column Affinity")."""
+    return next((found for word, found in _AFFINITIES.items() if word in kind.upper()), "INTEGER")
+
+
+def _garbage(column: Column, number: int | None) -> Sequence[Any]:
+    """All garbage of the column's type, or one piece of it."""
+    all_of_it = GARBAGE[column.kind]
+    return all_of_it if number is None else (all_of_it[number % len(all_of_it)],)
 
 
 async def _populate(client: httpx.AsyncClient) -> None:
@@ -140,7 +160,7 @@ async def test_no_stored_row_stops_the_bell(tmp_path: Path, record_property: Any
             spoiled, forbidden, wrong = 0, 0, list[str]()
             found = list(columns(stack.state))
             for number, column in enumerate(found):
-                for garbage in GARBAGE if FULL else (GARBAGE[number % len(GARBAGE)],):
+                for garbage in _garbage(column, None if FULL else number):
                     rows = column.values(tenant)
                     if not rows:
                         continue
@@ -148,7 +168,7 @@ async def test_no_stored_row_stops_the_bell(tmp_path: Path, record_property: Any
                         forbidden += 1
                         continue
                     spoiled += 1
-                    wrong += [f"{column} = {garbage!r}: {problem}" for problem in await _looks(client)]
+                    wrong += [f"{column} = {garbage!r:.40}: {problem}" for problem in await _looks(client)]
                     column.write(rows)
             suffered = await neighbour.end()
         record_property("account", f"{spoiled} spoiled columns of {len(found)}, {forbidden} forbidden by a constraint; {suffered}")
@@ -157,7 +177,8 @@ async def test_no_stored_row_stops_the_bell(tmp_path: Path, record_property: Any
         assert suffered.fine, suffered
         stack.stop()
         for number, column in enumerate(found):
-            column.write([(GARBAGE[number % len(GARBAGE)], *key) for _, *key in column.values(tenant)])
+            (garbage,) = _garbage(column, number)
+            column.write([(garbage, *key) for _, *key in column.values(tenant)])
         stack.start()
         async with stack.client(key=quiet) as neighbour_client:
             neighbour = Neighbour(neighbour_client)
