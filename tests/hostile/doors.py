@@ -9,6 +9,7 @@ import grpc
 import httpx
 
 from tests.hostile.walk import Attack, http_request, wire
+from tocsin.mesh.client.unmasked import unmasked
 from tocsin.mesh.policy import Kind
 
 _ABREAST: Final = 8
@@ -107,16 +108,17 @@ def over_grpc(channel: grpc.aio.Channel, token: str) -> Send:
         if message is None:
             return None
         policy = attack.rpc.policy
-        call: Any = getattr(channel, policy.kind.value)(policy.path)
-        given: Any = _one(message) if policy.kind in (Kind.STREAM_UNARY, Kind.STREAM_STREAM) else message
+        given: Any = _one(message) if attack.rpc.descriptor.client_streaming else message
+        timeout = _STREAM_SECONDS if policy.kind is Kind.UNARY_STREAM else _CALL_SECONDS
         try:
-            if policy.kind in (Kind.UNARY_UNARY, Kind.STREAM_UNARY):
-                await call(given, metadata=metadata, timeout=_CALL_SECONDS)
-            else:
-                async for _ in call(
-                    given, metadata=metadata, timeout=_STREAM_SECONDS if policy.kind is Kind.UNARY_STREAM else _CALL_SECONDS
-                ):
+            call: Any = getattr(channel, policy.kind.value)(policy.path)(given, metadata=metadata, timeout=timeout)
+            if attack.rpc.descriptor.client_streaming:
+                call = unmasked(call)  # grpc.aio's client tells INTERNAL when a call ends while it writes
+            if attack.rpc.descriptor.server_streaming:
+                async for _ in call:
                     pass
+            else:
+                await call
         except grpc.aio.AioRpcError as error:
             watching = policy.kind is Kind.UNARY_STREAM and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
             return "OK" if watching else error.code().name
