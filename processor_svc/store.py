@@ -7,9 +7,10 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text, bindparam, delete, select
 
 from processor_svc.domain import Record, RecordNotFound
-from tocsin.clock import from_micros, to_micros
+from tocsin.clock import to_micros
 from tocsin.database import Database, GroupCommit, upsert
 from tocsin.errors import TocsinError
+from tocsin.stored import instant
 
 metadata = MetaData()
 
@@ -72,14 +73,14 @@ class SqlRecordStore:
             row = (await connection.execute(_GET, {"in_tenant": tenant, "in_key": key})).one_or_none()
         if row is None:
             raise RecordNotFound
-        return Record(key=row.key, value=row.value, update_time=from_micros(row.updated_at))
+        return Record(key=row.key, value=row.value, update_time=instant(row.updated_at))
 
     async def list_records(self, *, tenant: str, after: str, limit: int) -> Sequence[Record]:
         """At most ``limit`` records whose keys follow ``after``, by key."""
         query = select(records).where(records.c.tenant == tenant, records.c.key > after).order_by(records.c.key).limit(limit)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        return [Record(key=row.key, value=row.value, update_time=from_micros(row.updated_at)) for row in rows]
+        return [Record(key=row.key, value=row.value, update_time=instant(row.updated_at)) for row in rows]
 
     async def delete_record(self, *, tenant: str, key: str) -> None:
         """Removes a record.

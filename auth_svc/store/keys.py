@@ -6,7 +6,8 @@ from sqlalchemy import RowMapping, delete, insert, select
 
 from auth_svc.domain import ApiKey, ApiKeyNotFound, Tenant
 from auth_svc.store.tables import TENANT_COLUMNS, TENANTS, Queries, api_keys, join_scopes, split_scopes, tenant_of, tenants
-from tocsin.clock import from_micros, to_micros
+from tocsin.clock import to_micros
+from tocsin.stored import instant
 
 _KEY_COLUMNS = (
     api_keys.c.id,
@@ -82,6 +83,6 @@ def _key_of(row: RowMapping) -> ApiKey:
         display_name=row["display_name"],
         scopes=split_scopes(row["scopes"]),
         prefix=row["prefix"],
-        created=from_micros(row["created_at"]),
-        expires=None if row["expires_at"] is None else from_micros(row["expires_at"]),
+        created=instant(row["created_at"]),
+        expires=None if row["expires_at"] is None else instant(row["expires_at"]),
     )

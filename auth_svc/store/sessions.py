@@ -21,8 +21,9 @@ from auth_svc.store.tables import (
     user_of,
     users,
 )
-from tocsin.clock import from_micros, to_micros
+from tocsin.clock import to_micros
 from tocsin.database import ConstraintBroken
+from tocsin.stored import instant
 
 _SESSION_COLUMNS = (
     sessions.c.id.label("s_id"),
@@ -125,5 +126,5 @@ def _session_of(row: RowMapping) -> Session:
         tenant=row["s_tenant"],
         user=row["s_user"],
         scopes=split_scopes(row["s_scopes"]),
-        created=from_micros(row["s_created_at"]),
+        created=instant(row["s_created_at"]),
     )

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, MetaData, RowMapping, SmallInteger, String, Table, Text
 
 from auth_svc.domain import Role, Tenant, User
-from tocsin.clock import from_micros
 from tocsin.database import Database
+from tocsin.stored import instant
 
 metadata = MetaData()
 
@@ -111,7 +111,7 @@ def tenant_of(row: RowMapping) -> Tenant:
         display_name=row["t_display_name"],
         time_zone=row["t_time_zone"],
         operator=row["t_operator"] is not None,
-        created=from_micros(row["t_created_at"]),
+        created=instant(row["t_created_at"]),
     )
 
 
@@ -123,7 +123,7 @@ def user_of(row: RowMapping) -> User:
         email=row["email"],
         display_name=row["display_name"],
         role=Role(row["role"]),
-        created=from_micros(row["created_at"]),
+        created=instant(row["created_at"]),
     )
 
 

@@ -18,12 +18,12 @@ from tocsin.errors import InvalidInput
 from tocsin.listing import Condition, FieldKind, FilterField, parse_filter
 from tocsin.mesh.context import principal
 from tocsin.pages import Listing, Step, list_page
+from tocsin.stored import clamped, int32
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _RETRIED = (State.DEAD.name, State.OUTCOME_UNKNOWN.name)
 _RETRIES = 100
-_END_OF_TIME = 253_402_300_799_999_999  # the last microsecond of the year 9999
 _FILTERS = {
     "firing": FilterField(),
     "alarm": FilterField(),
@@ -118,11 +118,11 @@ def delivery_message(item: Delivery) -> pb.Delivery:
         name=f"deliveries/{item.id}",
         firing=f"firings/{item.firing}",
         alarm=item.alarm,
-        channel=f"{item.channel}",
+        channel=str(item.channel),
         to=item.to,
         subject=item.subject,
-        state=pb.Delivery.State.ValueType(int(item.state)),
-        attempts=item.attempts,
+        state=pb.Delivery.State.ValueType(int32(item.state)),
+        attempts=int32(item.attempts),
         message_id=item.message_id,
         create_time=timestamp(item.created),
         update_time=timestamp(item.updated),
@@ -136,7 +136,7 @@ def delivery_message(item: Delivery) -> pb.Delivery:
 def _event(entry: TimelineEntry) -> pb.DeliveryEvent:
     return pb.DeliveryEvent(
         time=timestamp(entry.at),
-        state=pb.Delivery.State.ValueType(int(entry.state)),
+        state=pb.Delivery.State.ValueType(int32(entry.state)),
         provider=entry.provider,
         code=entry.code,
         detail=entry.detail,
@@ -144,7 +144,7 @@ def _event(entry: TimelineEntry) -> pb.DeliveryEvent:
 
 
 def timestamp(micros: int) -> Timestamp:
-    """Microseconds since the epoch as the contract's Timestamp; what no Timestamp holds is the nearest that one does."""
+    """Microseconds since the epoch as the contract's Timestamp; the nearest that it can say."""
     found = Timestamp()
-    found.FromMicroseconds(min(max(micros, 0), _END_OF_TIME))
+    found.FromMicroseconds(clamped(micros))
     return found

@@ -8,7 +8,8 @@ from mailer_svc.domain import Channel, Delivery, State, TimelineEntry
 from mailer_svc.ports import Change, DeliveryQuery, Position
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.tables import deliveries, events
-from tocsin.database import Database, known
+from tocsin.database import Database
+from tocsin.stored import known
 
 _COLUMNS = {
     "id": deliveries.c.id,

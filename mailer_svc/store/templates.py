@@ -12,6 +12,7 @@ from mailer_svc.domain import Content, Template, TemplateNotFound, Variables
 from mailer_svc.store.tables import template_versions, templates
 from tocsin.database import Database, insert_ignore
 from tocsin.errors import AlreadyExists
+from tocsin.stored import texts
 
 
 class TemplateExists(AlreadyExists):
@@ -130,4 +131,4 @@ def _template(row: Row[Any]) -> Template:
 
 
 def _variables(used: str, required: str | None) -> Variables:
-    return Variables(tuple(json.loads(used)), None if required is None else tuple(json.loads(required)))
+    return Variables(texts(used), None if required is None else texts(required))

@@ -17,6 +17,7 @@ from scheduler_svc.signals import Signal
 from tocsin.addresses import normal_address
 from tocsin.api.scheduler.v1 import alarm_pb2, firing_service_pb2
 from tocsin.errors import InvalidInput
+from tocsin.stored import int32
 from tocsin.telemetry import trace_id_of
 
 _MOST_FAILED = 20
@@ -93,11 +94,11 @@ def alarm_message(alarm: domain.Alarm) -> alarm_pb2.Alarm:
         name=f"{_ALARMS}{alarm.id}",
         display_name=alarm.display_name,
         labels=alarm.labels,
-        priority=alarm_pb2.Priority.ValueType(alarm.priority),
-        state=alarm_pb2.Alarm.State.ValueType(alarm.state),
+        priority=alarm_pb2.Priority.ValueType(int32(alarm.priority)),
+        state=alarm_pb2.Alarm.State.ValueType(int32(alarm.state)),
         etag=alarm.etag,
         key=alarm.key,
-        auto_pause_after=alarm.auto_pause_after,
+        auto_pause_after=int32(alarm.auto_pause_after),
         pause_reason=alarm.pause_reason,
     )
     message.damaged.extend(alarm.damaged)
@@ -128,7 +129,7 @@ def _set_trigger(message: alarm_pb2.Alarm, alarm: domain.Alarm) -> None:
 
 
 def _set_signal(message: alarm_pb2.Signal, signal: Signal) -> None:
-    message.status = alarm_pb2.Signal.Status.ValueType(signal.status)
+    message.status = alarm_pb2.Signal.Status.ValueType(int32(signal.status))
     set_instant(message.since, signal.since)
     set_instant(message.seen_time, signal.seen)
     if signal.value is not None:
@@ -137,7 +138,7 @@ def _set_signal(message: alarm_pb2.Signal, signal: Signal) -> None:
 
 def _set_retry(message: alarm_pb2.RetryPolicy, retry: RetryPolicy) -> None:
     message.SetInParent()
-    message.max_attempts = retry.max_attempts
+    message.max_attempts = int32(retry.max_attempts)
     if retry.initial_backoff is not None:
         set_length(message.initial_backoff, retry.initial_backoff)
     if retry.max_backoff is not None:
@@ -149,14 +150,14 @@ def firing_message(firing: domain.Firing) -> firing_service_pb2.Firing:
     message = firing_service_pb2.Firing(
         name=f"{_FIRINGS}{firing.id}",
         alarm=f"{_ALARMS}{firing.alarm}" if firing.alarm else "",
-        outcome=firing_service_pb2.Firing.Outcome.ValueType(firing.outcome),
+        outcome=firing_service_pb2.Firing.Outcome.ValueType(int32(firing.outcome)),
         reason=firing.reason,
-        state=firing_service_pb2.Firing.State.ValueType(firing.state),
-        attempts=firing.attempts,
+        state=firing_service_pb2.Firing.State.ValueType(int32(firing.state)),
+        attempts=int32(firing.attempts),
         error=firing.error,
-        priority=alarm_pb2.Priority.ValueType(firing.priority),
+        priority=alarm_pb2.Priority.ValueType(int32(firing.priority)),
         trace_id=_trace_id(firing),
-        origin=firing_service_pb2.Firing.Origin.ValueType(firing.origin + 1),
+        origin=firing_service_pb2.Firing.Origin.ValueType(int32(firing.origin + 1)),
     )
     if firing.context and not show(message.context, firing.context):
         message.ClearField("context")

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 import grpc
 
 from scheduler_svc.handlers.caller import caller
+from scheduler_svc.handlers.stored import show
 from scheduler_svc.handlers.times import micros_of, set_instant
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.signals import EventDraft, ReadingDraft, Triggers
@@ -19,6 +20,7 @@ from tocsin.intake import check_reading
 from tocsin.listing import FieldKind, FilterField, parse_filter
 from tocsin.mesh.context import current
 from tocsin.pages import Listing, list_page
+from tocsin.stored import int32
 from tocsin.telemetry import current_traceparent
 
 _ABREAST: Final = 1000
@@ -212,13 +214,14 @@ def _reading_of(message: trigger_service_pb2.Reading) -> ReadingDraft:
 def _log_message(entry: Logged) -> trigger_service_pb2.TriggerLog:
     message = trigger_service_pb2.TriggerLog(
         id=entry.id,
-        kind=trigger_service_pb2.TriggerLog.Kind.ValueType(entry.kind),
+        kind=trigger_service_pb2.TriggerLog.Kind.ValueType(int32(entry.kind)),
         topic=entry.topic,
         source=entry.source,
-        matched=entry.matched,
+        matched=int32(entry.matched),
     )
     set_instant(message.time, entry.happened)
     set_instant(message.receive_time, entry.received)
-    if entry.body:
-        message.data.ParseFromString(entry.body)
+    if entry.body and not show(message.data, entry.body):
+        message.ClearField("data")
+        message.damaged.append("data")
     return message

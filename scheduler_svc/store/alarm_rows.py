@@ -15,6 +15,7 @@ from scheduler_svc.store.sql import Statement, insert
 from scheduler_svc.store.tables import alarm_labels, alarms
 from tocsin.database import known
 from tocsin.listing import Condition
+from tocsin.stored import known
 
 COLUMNS: Final = tuple(column.name for column in alarms.c)
 UNREADABLE: Final = Trigger(spec=At(0))

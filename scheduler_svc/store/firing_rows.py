@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from scheduler_svc.domain import Action, DeliveryEnd, FailedDelivery, Firing, FiringState, Origin, Outcome, Parcel, Priority
 from scheduler_svc.store.sql import CHANGE, Fields, Statement, insert
 from scheduler_svc.store.tables import firings
-from tocsin.database import known
+from tocsin.stored import known
 
 _COLUMNS: Final = (
     "id",

@@ -14,6 +14,7 @@ from scheduler_svc.store.sql import Fields, Statement, both, insert
 from scheduler_svc.store.tables import inbound
 from tocsin.database import Database
 from tocsin.listing import Condition
+from tocsin.stored import known
 
 _COLUMNS: Final = ("id", "tenant", "kind", "event_id", "topic", "source", "happened_at", "received_at", "data", "matched", "rest")
 INSERT_INBOUND: Final = insert(inbound, _COLUMNS, ignore=True)
@@ -40,6 +41,7 @@ _COUNTS: Final = Statement(
 _TOP: Final = both(
     "SELECT name, value FROM tenant_counts WHERE tenant = $1 AND name >= 'topic:' AND name < 'topic;' ORDER BY value DESC, name LIMIT $2"
 )
+
 _LISTENING: Final = both("SELECT count(*) FROM signals s JOIN alarms a ON a.id = s.alarm WHERE s.tenant = $1 AND a.state = 1")
 
 
@@ -82,7 +84,7 @@ class InboundLog:
             return [
                 Logged(
                     log=row.id,
-                    kind=InboundKind(row.kind),
+                    kind=known(InboundKind, row.kind),
                     id=row.event_id or row.id,
                     topic=row.topic,
                     source=row.source,

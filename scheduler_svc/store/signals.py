@@ -11,6 +11,7 @@ from scheduler_svc.recurrence import Micros
 from scheduler_svc.signals import Signal, SignalKind, Status, kind_of, resumed, topic_of
 from scheduler_svc.store.sql import Statement, both, insert
 from scheduler_svc.store.tables import signals
+from tocsin.stored import known
 
 LISTENERS: Final = "listeners"
 """Name of the count that grows whenever a tenant's alarms wait for other events than before; see `scheduler_svc.store.listeners`."""
@@ -42,6 +43,7 @@ COUNT_UP: Final = Statement(
         f"SELECT v.* FROM unnest($1::text[], $2::text[], $3::bigint[]) AS v {_ADD}"
     ),
 )
+
 """Adds to counts of tenants; in the order of tenant and name, so that two transactions never wait for each other."""
 
 
@@ -89,7 +91,7 @@ def _with(alarm: Alarm, row: Sequence[Any] | None) -> Alarm:
     if row is None:
         return alarm
     _, status, since, secret, seen, value = row
-    return replace(alarm, signal=Signal(status=Status(status), since=since, secret=secret, seen=seen, value=value))
+    return replace(alarm, signal=Signal(status=known(Status, status), since=since, secret=secret, seen=seen, value=value))
 
 
 async def resume_signal(connection: AsyncConnection, alarm: Alarm, *, now: Micros) -> Alarm:

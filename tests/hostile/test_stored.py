@@ -27,7 +27,7 @@ GARBAGE: Final[Mapping[str, Sequence[Any]]] = {
     "REAL": (float("inf"), -1e308, 5e-324),
 }
 """What a column is set to, by what its type can hold on either database: an older version, a newer one, or a foreign hand wrote it."""
-_AFFINITIES: Final = {"CHAR": "TEXT", "TEXT": "TEXT", "CLOB": "TEXT", "BLOB": "BLOB", "REAL": "REAL", "FLOA": "REAL", "DOUB": "REAL"}
+_AFFINITIES: Final = {"CHAR": "TEXT", "TEXT": "TEXT", "CLOB": "TEXT", "BLOB": "BLOB", "REAL": "REAL", "FLOA": "REAL", "DOUBLE": "REAL"}
 STRUCTURE: Final = frozenset({"tenant", "id", "name", "shard", "seq", "change"})
 """Columns that say whose a row is and where it lies: another value there is another row."""
 LISTS: Final = (

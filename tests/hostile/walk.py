@@ -220,11 +220,11 @@ def _take_out(request: Any, path: Path) -> None:
 def _encoded(message: Message, path: Path, value: Any) -> bytes | None:
     """``message`` with one more field at ``path``, on the level of bytes: parsers merge what comes twice."""
     name, *rest = path
-    field = message.DESCRIPTOR.fields_by_name[str(name)]
+    field = cast("FieldDescriptor", message.DESCRIPTOR.fields_by_name[str(name)])
     if rest and rest[0] == 0:
         rest = rest[1:]
     if rest:
-        inner = message_factory.GetMessageClass(field.message_type)()
+        inner = message_factory.GetMessageClass(cast("Descriptor", field.message_type))()
         content = _encoded(inner, tuple(rest), value)
     else:
         content = _content(field, value)
@@ -244,18 +244,18 @@ def _content(field: FieldDescriptor, value: Any) -> bytes | None:
     if field.type == FieldDescriptor.TYPE_BYTES:
         return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else None
     if field.message_type is not None:
-        return _message(field, value)
+        return _message(field.message_type, value)
     return _scalar(field, value)
 
 
-def _message(field: FieldDescriptor, value: Any) -> bytes | None:
-    if field.message_type.full_name in ("google.protobuf.Struct", "google.protobuf.Value"):
+def _message(kind: Descriptor, value: Any) -> bytes | None:
+    if kind.full_name in ("google.protobuf.Struct", "google.protobuf.Value"):
         value = json.loads(value.text) if isinstance(value, Raw) and value.text.count("[") + value.text.count("{") < 500 else value
         if not isinstance(value, dict):
             return None
         content = _struct(value)
-        return content if field.message_type.full_name.endswith("Struct") else _tagged(5, content)
-    if field.message_type.GetOptions().map_entry:
+        return content if kind.full_name.endswith("Struct") else _tagged(5, content)
+    if kind.GetOptions().map_entry:
         if not isinstance(value, dict):
             return None
         pairs = [(key, inner.make() if isinstance(inner, Many) else inner) for key, inner in value.items()]
@@ -267,12 +267,16 @@ def _message(field: FieldDescriptor, value: Any) -> bytes | None:
         )
     if value == {}:
         return b""
-    inner = message_factory.GetMessageClass(field.message_type)()
+    inner = message_factory.GetMessageClass(kind)()
     try:
         json_format.ParseDict(value, inner)
     except (json_format.ParseError, AttributeError, TypeError, ValueError, SystemError):
         # What the JSON form cannot say, the seconds and nanoseconds of a time can.
-        return _varint(1 << 3) + _varint(2**63 - 1) + _varint(2 << 3) + _varint(2**31 - 1) if is_well_known(field) else None
+        return (
+            _varint(1 << 3) + _varint(2**63 - 1) + _varint(2 << 3) + _varint(2**31 - 1)
+            if kind.full_name.startswith("google.protobuf.")
+            else None
+        )
     return inner.SerializeToString()
 
 

@@ -581,6 +581,7 @@ class TriggerLog(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     MATCHED_FIELD_NUMBER: _builtins.int
+    DAMAGED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id."""
     kind: Global___TriggerLog.Kind.ValueType
@@ -603,6 +604,10 @@ class TriggerLog(_message.Message):
     def data(self) -> _struct_pb2.Struct:
         """What the event said, or {"value": 21.5}."""
 
+    @_builtins.property
+    def damaged(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields that are stored and that cannot be shown, such as "data": they are left out."""
+
     def __init__(
         self,
         *,
@@ -614,10 +619,11 @@ class TriggerLog(_message.Message):
         data: _struct_pb2.Struct | None = ...,
         source: _builtins.str = ...,
         matched: _builtins.int = ...,
+        damaged: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "receive_time", b"receive_time", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "id", b"id", "kind", b"kind", "matched", b"matched", "receive_time", b"receive_time", "source", b"source", "time", b"time", "topic", b"topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["damaged", b"damaged", "data", b"data", "id", b"id", "kind", b"kind", "matched", b"matched", "receive_time", b"receive_time", "source", b"source", "time", b"time", "topic", b"topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,54 @@
+"""Values as they stand in a database: a row may hold anything, for an older version wrote it, or a newer one, or nobody checked it.
+
+One odd value costs itself and not the page that its row is on: what this version does not know, or what a message cannot carry, is shown as
+the nearest thing that can be.
+"""
+
+import json
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Final, TypeVar, cast
+
+from tocsin.clock import from_micros, to_micros
+
+Member = TypeVar("Member", bound=Enum)
+
+_INT32: Final = 2**31 - 1
+FIRST: Final = to_micros(datetime(1, 1, 1, tzinfo=UTC))
+"""The first instant that a Timestamp can say, in microseconds since 1970."""
+LAST: Final = to_micros(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
+"""The last one."""
+
+
+def known(kind: type[Member], value: str | int) -> Member:
+    """The member of an enum with a stored value; the value itself when this version knows none, so that its row can still be read."""
+    try:
+        return kind(value)
+    except ValueError:
+        return cast("Member", value)
+
+
+def int32(value: int) -> int:
+    """The nearest number that an int32 or enum field can carry."""
+    return max(-_INT32 - 1, min(_INT32, value))
+
+
+def instant(micros: int) -> datetime:
+    """The nearest instant of the years 1 to 9999."""
+    return from_micros(clamped(micros))
+
+
+def clamped(micros: int) -> int:
+    """The nearest microsecond of the years 1 to 9999."""
+    return max(FIRST, min(LAST, micros))
+
+
+def texts(stored: str) -> tuple[str, ...]:
+    """The strings of a stored JSON list; none when it is no such list."""
+    try:
+        found: object = json.loads(stored)
+    except ValueError:
+        return ()
+    if not isinstance(found, list):
+        return ()
+    return tuple(item for item in cast("list[object]", found) if isinstance(item, str))
