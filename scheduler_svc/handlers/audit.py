@@ -25,7 +25,8 @@ def _set_summary(message: firing_service_pb2.AuditFiringsResponse.Summary, told:
     message.found = told.found
     message.missing = told.missing
     message.unexpected = told.unexpected
-    message.outcomes.update({outcome.name: count for outcome, count in told.outcomes.items()})
+    message.unreadable = told.unreadable
+    message.outcomes.update(told.outcomes)
     set_instant(message.start_time, told.start)
     set_instant(message.end_time, told.end)
     message.SetInParent()

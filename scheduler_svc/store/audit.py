@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Final
 
+from scheduler_svc.domain import Outcome
 from scheduler_svc.recurrence import Micros
 from scheduler_svc.service.audit import LedgerRow, RuleInForce
 from scheduler_svc.store.sql import Statement, both
 from tocsin.database import Database
+from tocsin.stored import known
 
 _ALARMS: Final = both("SELECT id FROM alarms WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3")
 _GONE: Final = both("SELECT DISTINCT alarm FROM alarm_rules WHERE tenant = $1 AND alarm > $2 AND until >= $3 ORDER BY alarm LIMIT $4")
@@ -85,7 +87,7 @@ class SqlAuditStore:
         """See `scheduler_svc.service.audit.AuditStore`."""
         async with self._database.read() as connection:
             rows = await _ROWS.rows(connection, tenant, list(alarms), start, end, *after, most)
-        return [LedgerRow(*row) for row in rows]
+        return [_ledger_row(*row) for row in rows]
 
     async def strays(
         self, tenant: str, *, start: Micros, end: Micros, after: tuple[Micros, str], most: int
@@ -96,9 +98,13 @@ class SqlAuditStore:
             edge = await _EDGE.rows(connection, tenant, due, end, firing, most - 1)
             following = (edge[0][0], edge[0][1]) if edge else None
             rows = await _STRAYS.rows(connection, tenant, due, firing, *(following or (end - 1, _LAST_ID)))
-        return [LedgerRow(*row) for row in rows], following
+        return [_ledger_row(*row) for row in rows], following
 
     async def facts(self) -> dict[str, Micros]:
         """See `scheduler_svc.service.audit.AuditStore`."""
         async with self._database.read() as connection:
             return {name: int(value) for name, value in await _FACTS.rows(connection)}
+
+
+def _ledger_row(alarm: str, due: Micros, firing: str, origin: int, outcome: int) -> LedgerRow:
+    return LedgerRow(alarm, due, firing, origin, known(Outcome, outcome))

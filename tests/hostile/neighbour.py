@@ -40,7 +40,7 @@ class Suffered:
     firings: int
     mails: int
     latest: float
-    unfinished: int
+    unfinished: list[dict[str, Any]]
     unaccounted: int
 
     @property
@@ -78,7 +78,8 @@ class Neighbour:
         latest = max((_seconds(firing["fireTime"]) - _seconds(firing["dueTime"]) for firing in fired), default=float("inf"))
         expected = sum(firing.get("state") == "SUCCEEDED" for firing in firings)
         mails = await self._mails(expected)
-        return Suffered(len(firings), mails, latest, len(firings) - expected, await self._unaccounted(firings))
+        unfinished = [firing for firing in firings if firing.get("state") != "SUCCEEDED"]
+        return Suffered(len(firings), mails, latest, unfinished, await self._unaccounted(firings))
 
     async def _has_fired(self) -> bool:
         return bool(await self._firings())

@@ -38,7 +38,7 @@ def audit(
         params["alarm"] = alarm if "/" in alarm else f"alarms/{alarm}"
     with connect(state=state, url=url, api_key=api_key) as client:
         summary = _audit(client, params, as_json=as_json)
-    if int(summary.get("missing", 0)) or int(summary.get("unexpected", 0)):
+    if any(int(summary.get(count, 0)) for count in ("missing", "unexpected", "unreadable")):
         raise typer.Exit(ExitCode.FAILED)
 
 
@@ -116,5 +116,6 @@ def _account(summary: dict[str, Any]) -> None:
         *((f"  {outcome.lower()}", count) for outcome, count in outcomes),
         ("missing", summary.get("missing", 0)),
         ("unexpected", summary.get("unexpected", 0)),
+        *([("unreadable alarms", summary["unreadable"])] if int(summary.get("unreadable", 0)) else []),
     ]
     write_table(("audit", ""), [(name, str(value)) for name, value in rows], empty="")

@@ -41,7 +41,7 @@ class LedgerRow(NamedTuple):
     due: Micros
     firing: str
     origin: int
-    outcome: int
+    outcome: Outcome | int
 
 
 class FindingKind(IntEnum):
@@ -63,7 +63,11 @@ class Finding:
 
 @dataclass(slots=True, kw_only=True)
 class Summary:
-    """What was looked at. Of ``found`` rows, ``expected`` less ``missing`` are right, and ``unexpected`` are not."""
+    """What was looked at. Of ``found`` rows, ``expected`` less ``missing`` are right, and ``unexpected`` are not.
+
+    Alarms with a rule that nobody can read are counted as ``unreadable`` and no more. Outcomes are counted by name; one that this version
+    does not know by its number.
+    """
 
     start: Micros
     end: Micros
@@ -72,7 +76,8 @@ class Summary:
     found: int = 0
     missing: int = 0
     unexpected: int = 0
-    outcomes: Counter[Outcome] = field(default_factory=Counter[Outcome])
+    unreadable: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter[str])
 
 
 class AuditStore(Protocol):

@@ -13,7 +13,9 @@ from scheduler_svc.service.audit.meant import Meant
 from scheduler_svc.service.audit.parts import AuditStore, Finding, FindingKind, LedgerRow, Summary
 from scheduler_svc.service.breath import Breath
 from tocsin.clock import Clock
+from tocsin.telemetry import get_logger
 
+_log = get_logger(__name__)
 _SECOND: Final[Micros] = 1_000_000
 OVERDUE: Final[Micros] = 60 * _SECOND
 """A due time that is not in the ledger is on its way for so long; later it is missing."""
@@ -34,6 +36,7 @@ class Run:
         self._overdue = clock.micros() - OVERDUE
         self._moved = moved
         self._breathe = Breath(clock)
+        self._unreadable = set[str]()
 
     async def of_all(self) -> AsyncGenerator[Finding]:
         """Every alarm of the tenant, and rows of none."""
@@ -48,7 +51,7 @@ class Run:
     async def of_alarms(self, alarms: Sequence[str]) -> AsyncGenerator[Finding]:
         """These alarms, in order of their ids."""
         rules = await self._rules(alarms)
-        for group in await self._groups(alarms, rules):
+        for group in await self._groups([alarm for alarm in alarms if alarm not in self._unreadable], rules):
             rows = _Rows(self._store, self._tenant, group, start=self._summary.start, end=self._summary.end)
             for alarm in group:
                 async for finding in self._one(alarm, rules[alarm], rows):
@@ -57,9 +60,18 @@ class Run:
     async def _rules(self, alarms: Sequence[str]) -> dict[str, list[Meant]]:
         rules: dict[str, list[Meant]] = {alarm: [] for alarm in alarms}
         for rule in await self._store.rules(self._tenant, alarms, since=self._summary.start):
-            rules[rule.alarm].append(Meant.of(rule))
+            try:
+                rules[rule.alarm].append(Meant.of(rule))
+            except Exception as error:  # noqa: BLE001  whatever is stored there: what it means nobody can say, and the others are judged
+                self._give_up(rule.alarm, error)
             await self._breathe(4)
         return rules
+
+    def _give_up(self, alarm: str, error: Exception) -> None:
+        if alarm not in self._unreadable:
+            self._unreadable.add(alarm)
+            self._summary.unreadable += 1
+            _log.warning("a rule cannot be read", alarm=alarm, tenant=self._tenant, exc_info=error)
 
     async def _groups(self, alarms: Sequence[str], rules: Mapping[str, Sequence[Meant]]) -> list[list[str]]:
         """The alarms, together as long as a page holds their rows."""
@@ -109,7 +121,8 @@ class Run:
     def _found(self, row: LedgerRow, *, expected: bool) -> None:
         self._summary.found += 1
         self._summary.expected += expected
-        self._summary.outcomes[Outcome(row.outcome)] += 1
+        name = row.outcome.name if isinstance(row.outcome, Outcome) else str(row.outcome)
+        self._summary.outcomes[name] += 1
 
     def _beside(self, row: LedgerRow, rules: Sequence[Meant], differences: "_Differences") -> None:
         """A row at a time when no rule was in force that means it."""
@@ -137,7 +150,7 @@ class Run:
 
     async def _changed_since(self, alarm: str, surplus: list[LedgerRow]) -> list[LedgerRow]:
         """The rows that no rule means either that the alarm got after its rules were read."""
-        rules = [Meant.of(rule) for rule in await self._store.rules(self._tenant, [alarm], since=self._summary.start)]
+        rules = (await self._rules([alarm]))[alarm]
         left = list[LedgerRow]()
         for row in surplus:
             await self._breathe(4)

@@ -625,6 +625,7 @@ class AuditFiringsResponse(_message.Message):
         OUTCOMES_FIELD_NUMBER: _builtins.int
         START_TIME_FIELD_NUMBER: _builtins.int
         END_TIME_FIELD_NUMBER: _builtins.int
+        UNREADABLE_FIELD_NUMBER: _builtins.int
         alarms: _builtins.int
         """Alarms whose rules were recomputed, those that are gone included."""
         expected: _builtins.int
@@ -635,6 +636,8 @@ class AuditFiringsResponse(_message.Message):
         """Due times without a row."""
         unexpected: _builtins.int
         """Rows without a due time."""
+        unreadable: _builtins.int
+        """Alarms with a stored rule that cannot be read: they and their rows are counted nowhere else."""
         @_builtins.property
         def outcomes(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
             """Rows by outcome, such as {"FIRED": 10}."""
@@ -658,10 +661,11 @@ class AuditFiringsResponse(_message.Message):
             outcomes: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
             start_time: _timestamp_pb2.Timestamp | None = ...,
             end_time: _timestamp_pb2.Timestamp | None = ...,
+            unreadable: _builtins.int = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["alarms", b"alarms", "end_time", b"end_time", "expected", b"expected", "found", b"found", "missing", b"missing", "outcomes", b"outcomes", "start_time", b"start_time", "unexpected", b"unexpected"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["alarms", b"alarms", "end_time", b"end_time", "expected", b"expected", "found", b"found", "missing", b"missing", "outcomes", b"outcomes", "start_time", b"start_time", "unexpected", b"unexpected", "unreadable", b"unreadable"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
