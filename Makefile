@@ -17,7 +17,7 @@ STAMP := .venv/.setup-done
 BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main || true)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help setup gen fmt lint types arch test check up bench peers chaos simulate lock clean contract deps spell lock-check links workflows
+.PHONY: help setup gen fmt lint types arch test check up bench peers chaos hostile simulate lock clean contract deps spell lock-check links workflows
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -117,6 +117,9 @@ test: setup ## run the tests, a worker a core; some of them: make test ARGS="tes
 
 chaos: setup ## run all chaos tests, minutes each; in their short form, seconds each: make chaos CHAOS=short
 	@CHAOS=$(or $(CHAOS),full) $(BIN)/pytest tests/chaos $(ARGS)
+
+hostile: setup ## send every hostile value in every field at both doors, on either database, and spoil every stored column; minutes
+	@HOSTILE=full $(BIN)/pytest tests/hostile $(ARGS)
 
 peers: setup ## install what Tocsin is measured beside: Celery, procrastinate, APScheduler, arq, Envoy
 	@for group in peers peers-arq; do \
