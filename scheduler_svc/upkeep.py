@@ -1,8 +1,8 @@
 """Housekeeping beside the hot path: old ledger rows, remembered requests, counts."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -67,17 +67,39 @@ class Housekeeper:
         await self._loops.stop()
 
     async def round(self) -> None:
-        """One round."""
-        await self._count()
+        """One round. A step that fails holds up none of the others.
+
+        Raises:
+            ExceptionGroup: what the steps that failed raised.
+        """
+        errors: list[Exception] = []
+        for step in self._round():
+            try:
+                await step
+            except Exception as error:  # noqa: BLE001  raised below, when every step has had its turn
+                errors.append(error)
+        if errors:
+            msg = "upkeep"
+            raise ExceptionGroup(msg, errors)
+
+    def _round(self) -> Iterator[Coroutine[Any, Any, None]]:
+        upkeep, options = self._upkeep, self._options
+        yield self._count()
+        yield self._settle()
+        yield self._unless_held_up(self._make_room)
+        if options.ledger_days:
+            yield self._unless_held_up(self._forget_ledger)
+            yield self._forget(upkeep.forget_changes, options.ledger_days)
+            yield self._forget(upkeep.forget_rules, options.ledger_days)
+            yield self._forget(upkeep.forget_replans, options.ledger_days)
+        yield self._forget(upkeep.forget_requests, options.request_days)
+        yield self._forget(upkeep.forget_inbound, options.inbound_days)
+        yield self._complete_listeners()
+
+    async def _settle(self) -> None:
         await self._upkeep.settle()
-        await self._unless_held_up(self._make_room)
-        if self._options.ledger_days:
-            await self._unless_held_up(self._forget_ledger)
-            await self._forget(self._upkeep.forget_changes, self._options.ledger_days)
-            await self._forget(self._upkeep.forget_rules, self._options.ledger_days)
-            await self._forget(self._upkeep.forget_replans, self._options.ledger_days)
-        await self._forget(self._upkeep.forget_requests, self._options.request_days)
-        await self._forget(self._upkeep.forget_inbound, self._options.inbound_days)
+
+    async def _complete_listeners(self) -> None:
         while await self._upkeep.complete_listeners(now=self._clock.micros(), most=_STEP) >= _STEP:
             await self._clock.sleep(_PAUSE_SECONDS)
 

@@ -146,7 +146,9 @@ class SqlUpkeep:
         async with self._database.read() as connection:
             rows = await _COUNT.rows(connection)
         counts = dict.fromkeys((state.name for state in AlarmState), 0)
-        return counts | {AlarmState(state).name: count for state, count in rows}
+        # A state that this version does not know is counted by its number.
+        names = {int(state): state.name for state in AlarmState}
+        return counts | {names.get(state, str(state)): count for state, count in rows}
 
 
 def _oldest_id(instant: Micros) -> str:
