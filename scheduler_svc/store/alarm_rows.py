@@ -13,7 +13,6 @@ from scheduler_svc.ports import Candidate
 from scheduler_svc.recurrence import At, Trigger
 from scheduler_svc.store.sql import Statement, insert
 from scheduler_svc.store.tables import alarm_labels, alarms
-from tocsin.database import known
 from tocsin.listing import Condition
 from tocsin.stored import known
 

@@ -8,7 +8,7 @@ from tocsin.database.batch import GroupCommit
 from tocsin.database.connection import Database, Guard
 from tocsin.database.faults import ConstraintBroken, DatabaseRefused, DatabaseUnavailable, DataRefused, SchemaTooNew
 from tocsin.database.migration import current, downgrade, migrate, run_migrations, schema_differences
-from tocsin.database.statements import copy_rows, insert_ignore, known, storable, upsert
+from tocsin.database.statements import copy_rows, insert_ignore, storable, upsert
 
 __all__ = [
     "ConstraintBroken",
@@ -23,7 +23,6 @@ __all__ = [
     "current",
     "downgrade",
     "insert_ignore",
-    "known",
     "migrate",
     "run_migrations",
     "schema_differences",

@@ -1,25 +1,11 @@
 """Statements that SQLite and PostgreSQL spell alike and SQLAlchemy does not."""
 
 from collections.abc import Sequence
-from enum import Enum
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from sqlalchemy import Table, exc
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
-
-Member = TypeVar("Member", bound=Enum)
-
-
-def known(kind: type[Member], stored: object) -> Member:
-    """The member of an enum with a stored value; the value itself when this version knows none, so that its row can still be read.
-
-    A newer version may have written it, before it was rolled back: one such row must not hold up a page, or a queue.
-    """
-    try:
-        return kind(stored)
-    except ValueError:
-        return cast("Member", stored)
 
 
 def insert_ignore(table: Table) -> Insert:
