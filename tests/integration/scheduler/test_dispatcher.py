@@ -3,14 +3,13 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from structlog.testing import capture_logs
 
-from scheduler_svc.dispatch import DispatchOptions, Jobs
+from scheduler_svc.dispatch import Jobs
 from scheduler_svc.domain import (
-    Action,
     End,
     Failed,
     Firing,
@@ -25,7 +24,7 @@ from scheduler_svc.domain import (
     Succeeded,
 )
 from tests.integration.scheduler.replica import Processor, Replica, pass_time
-from tests.integration.scheduler.stores import OWNER, SECOND, Stores, firing
+from tests.integration.scheduler.stores import OWNER, SECOND, Stores
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
 
@@ -39,33 +38,6 @@ SILENT: Callable[[Parcel], End | None] = lambda _: None  # noqa: E731  a name fo
 def database_url(sqlite_url: str) -> str:
     """One kind of database: what the two do differently is tested with the stores and the engine."""
     return sqlite_url
-
-
-@pytest.fixture
-async def start(stores: Stores, clock: FakeClock) -> AsyncIterator[Start]:
-    """Starts replicas that own all shards, and stops them in the end."""
-    replicas: list[Replica] = []
-
-    async def begin(**options: int) -> Replica:
-        replica = Replica(stores, clock, name=OWNER, dispatch=DispatchOptions(**options), alone=True)
-        replicas.append(replica)
-        return await replica.start()
-
-    yield begin
-    for replica in replicas:
-        await replica.stop()
-
-
-@pytest.fixture
-def add(stores: Stores) -> Add:
-    """Puts firings into the ledger."""
-
-    async def enqueue(count: int = 1, **fields: object) -> list[Firing]:
-        ones = [firing(**fields) for _ in range(count)]
-        await stores.ledger.enqueue(ones, owner=OWNER, held=await stores.shards.renew(OWNER, lease=10 * SECOND))
-        return ones
-
-    return enqueue
 
 
 async def _states(stores: Stores) -> Counter[FiringState]:
@@ -185,74 +157,6 @@ async def test_the_success_of_an_old_delivery_counts(stores: Stores, start: Star
     await new.report(done.id, tokens[done.id], Succeeded(b"y"))
     await eventually(lambda: Lease(done.id, tokens[done.id]) in new.confirmed)
     assert (await stores.ledger.get("t1", done.id)).result == b"x"
-
-
-async def test_a_firing_that_kills_its_processors_ends(stores: Stores, start: Start, add: Add, clock: FakeClock) -> None:
-    """Three lost deliveries are a failed attempt; it stays suspected, so that each further one is another."""
-    await add(retry=RetryPolicy(max_attempts=3, initial_backoff=SECOND).encode())
-    replica = await start(lost_deliveries=3)
-    deliveries = 0
-    while not await _all(stores, FiringState.DEAD):
-        victim = Processor(replica, credit=1, answer=SILENT)
-        await pass_time(clock, 2, lambda who=victim: bool(who.got))
-        deliveries += 1
-        await victim.leave()
-        if deliveries >= 3:
-            await eventually(lambda attempts=deliveries - 2: _attempted(stores, attempts))
-    assert deliveries == 5
-    (row,) = await stores.all_firings()
-    assert (row.reason, row.attempts) == ("DELIVERY_LOST", 3)
-
-
-async def test_the_death_of_a_processor_is_charged_to_nobody_beside_the_cause(
-    stores: Stores, start: Start, add: Add, clock: FakeClock
-) -> None:
-    """Two killers among three hundred, none of whom ends before the processor dies: the others succeed at their first attempt."""
-    killers = {row.id for row in await add(2, retry=RetryPolicy(max_attempts=3, initial_backoff=SECOND).encode())}
-    await add(300)
-    replica = await start(lost_deliveries=3)
-    died = 0
-    current: list[Processor] = []
-    while (await _states(stores))[FiringState.SUCCEEDED] + (await _states(stores))[FiringState.DEAD] < 302:
-        dead = asyncio.Event()
-
-        def work(parcel: Parcel, dead: asyncio.Event = dead) -> End | None:
-            if parcel.id in killers:
-                dead.set()
-            # A process that died in the middle of a batch has reported nothing of it.
-            return None if dead.is_set() or len(current[-1].session.leased) > 2 else Succeeded()
-
-        processor = Processor(replica, credit=400, answer=work)
-        current.append(processor)
-        for _ in range(200):
-            await clock.advance(0.05)
-            if dead.is_set() or len(await _unfinished(stores)) == 0:
-                break
-            await eventually(lambda: True)
-        await processor.leave()
-        died += 1
-        assert died < 40
-    rows = await stores.all_firings()
-    assert {(row.state, row.attempts) for row in rows if row.id not in killers} == {(FiringState.SUCCEEDED, 1)}
-    assert {(row.state, row.reason) for row in rows if row.id in killers} == {(FiringState.DEAD, "DELIVERY_LOST")}
-
-
-async def _unfinished(stores: Stores) -> list[Firing]:
-    return [row for row in await stores.all_firings() if row.state in (FiringState.PENDING, FiringState.RETRYING)]
-
-
-async def test_a_broken_network_makes_nobody_suspect(stores: Stores, start: Start, add: Add) -> None:
-    """The same start of a processor that is back did not die, however often its stream breaks."""
-    await add()
-    replica = await start(lost_deliveries=3)
-    for _ in range(10):
-        processor = Processor(replica, credit=1, answer=SILENT, worker="same")
-        await processor.delivery()
-        await processor.leave()
-    Processor(replica, credit=1, worker="same")
-    await eventually(lambda: _all(stores, FiringState.SUCCEEDED))
-    (row,) = await stores.all_firings()
-    assert row.attempts == 1
 
 
 async def test_credit_is_never_exceeded(start: Start, add: Add) -> None:
@@ -449,49 +353,3 @@ async def test_a_result_that_cannot_be_kept_is_a_delivery_without_one(stores: St
         await eventually(succeeded)
     assert Counter(parcel.id for parcel, _ in processor.got)[poisoned.id] == 2
     assert replica.dispatcher.failing == {}
-
-
-async def test_a_kind_goes_to_a_processor_that_knows_it(stores: Stores, start: Start, add: Add) -> None:
-    """However much credit another one has, which gets the others; critical ones as well."""
-    await add(5, action=Action("webhook", b""))
-    await add(5, action=Action("webhook", b""), priority=Priority.CRITICAL)
-    await add(5)
-    replica = await start()
-    old = Processor(replica, credit=100)
-    new = Processor(replica, credit=100, kinds=("notify", "task", "webhook"))
-    await eventually(lambda: _all(stores, FiringState.SUCCEEDED))
-    assert {parcel.action.kind for parcel, _ in old.got} <= {"task"}
-    assert sum(parcel.action.kind == "webhook" for parcel, _ in new.got) == 10
-    assert not replica.dispatcher.leases
-
-
-async def test_a_kind_that_nobody_knows_waits_and_then_fails(stores: Stores, start: Start, add: Add, clock: FakeClock) -> None:
-    """For a minute a processor may come that knows it; it costs no attempt meanwhile, and holds up nobody."""
-    (strange,) = await add(action=Action("webhook", b""))
-    await add(3)
-    old = Processor(await start(), credit=1)
-    await eventually(lambda: _ended(stores, 3))
-    await pass_time(clock, 29, lambda: True)
-    assert (await stores.ledger.get("t1", strange.id)).attempts == 0
-    assert "webhook" in (await stores.ledger.get("t1", strange.id)).error
-    await pass_time(clock, 60, lambda: _ended(stores, 4))
-    row = await stores.ledger.get("t1", strange.id)
-    assert (row.state, row.reason, row.attempts) == (FiringState.DEAD, "UNSUPPORTED_ACTION", 1)
-    assert {parcel.action.kind for parcel, _ in old.got} == {"task"}
-
-
-async def test_a_processor_that_knows_it_comes_in_time(stores: Stores, start: Start, add: Add, clock: FakeClock) -> None:
-    """What has waited for it runs."""
-    await add(3, action=Action("webhook", b""))
-    replica = await start()
-    Processor(replica, credit=10)
-    await pass_time(clock, 10, lambda: True)
-    new = Processor(replica, credit=10, kinds=("webhook",))
-    await pass_time(clock, 30, lambda: _ended(stores, 3))
-    assert len(new.got) == 3
-    assert await _all(stores, FiringState.SUCCEEDED)
-
-
-async def _ended(stores: Stores, count: int) -> bool:
-    states = await _states(stores)
-    return states[FiringState.SUCCEEDED] + states[FiringState.DEAD] == count
