@@ -10,7 +10,7 @@ from scheduler_svc.ports import Upkeep
 from scheduler_svc.recurrence import Micros
 from tocsin.background import Background
 from tocsin.clock import Clock
-from tocsin.errors import Aborted, Unavailable
+from tocsin.errors import Aborted, TocsinError, Unavailable
 
 _STEP: Final = 500
 _PAUSE_SECONDS: Final = 0.05
@@ -70,7 +70,8 @@ class Housekeeper:
         """One round. A step that fails holds up none of the others.
 
         Raises:
-            ExceptionGroup: what the steps that failed raised.
+            ExceptionGroup: what nobody expected of the steps.
+            TocsinError: what the first step met whose neighbour is away, when there is nothing worse.
         """
         errors: list[Exception] = []
         for step in self._round():
@@ -78,9 +79,11 @@ class Housekeeper:
                 await step
             except Exception as error:  # noqa: BLE001  raised below, when every step has had its turn
                 errors.append(error)
-        if errors:
+        if unexpected := [error for error in errors if not isinstance(error, TocsinError)]:
             msg = "upkeep"
-            raise ExceptionGroup(msg, errors)
+            raise ExceptionGroup(msg, unexpected)
+        if errors:
+            raise errors[0]
 
     def _round(self) -> Iterator[Coroutine[Any, Any, None]]:
         upkeep, options = self._upkeep, self._options

@@ -100,3 +100,11 @@ def test_installed_packages_say_that_they_are_typed() -> None:
     """PEP 561: without the marker, a checker takes everything of a wheel for unknown."""
     for package in ("tocsin", *SETTINGS):
         assert (ROOT / package / "py.typed").exists(), package
+
+
+def test_decisions_are_numbered_without_a_gap() -> None:
+    """A number that is missing looks like a page that was lost."""
+    pages = sorted(page.name for page in (ROOT / "docs/adr").glob("*.md"))
+    assert [int(name[:4]) for name in pages] == list(range(len(pages)))
+    for name in pages:
+        assert (ROOT / "docs/adr" / name).read_text("utf-8").startswith(f"# {name[:4]}: "), name

@@ -20,6 +20,7 @@ ATTEMPTED = (
     *("crashes", "freezes", "restarts", "outages", "clocks", "cuts", "processors"),
     *("refused transactions", "aborted transactions", "lost acknowledgements", "slow transactions", "lost hints"),
     *("failed jobs", "hanging jobs", "late results", "duplicate results", "stale results", "released jobs", "results sent again"),
+    *("deadly jobs", "nonsense"),
     *("duplicate deliveries", "late", "coalesced", "skipped", "failed"),
     *("events accepted", "events tried again", "event firings", "readings accepted", "readings tried again", "thresholds raised"),
     *("pings accepted", "pings tried again", "heartbeats raised", "resolved", "deadlines postponed"),

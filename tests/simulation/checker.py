@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
+from scheduler_svc.dispatch.dispatcher import LOST
 from scheduler_svc.domain import ON_TIME, SERIAL, AlarmState, FiringState, Origin, Outcome
 from scheduler_svc.planning import STILL_RUNNING
 from scheduler_svc.recurrence import CatchUp, CatchUpMode, Compiled, Overlapping, Trigger, compiled
-from tests.simulation.processor import Job
+from tests.simulation.processor import NONSENSE, Job
 from tests.simulation.scenario import SECOND
 from tests.simulation.world import World
 
@@ -262,6 +263,10 @@ class Checker:
             self._world.problem(f"firing {row.id} was let go {row.due - row.fired} microseconds early")
         if row.due <= until and row.state not in _OVER:
             self._world.problem(f"firing {row.id} of alarm {row.alarm!r} due {row.due} is still {FiringState(row.state).name}")
+        if row.reason == NONSENSE:
+            self._world.problem(f"firing {row.id} ended by what nobody to whom it was given said")
+        if row.reason == LOST and self._world.scenario.hostile and row.id not in self._world.killers:
+            self._world.problem(f"firing {row.id} was charged with the death of a processor that another one killed")
         effects = self._world.far_end.calls[row.id]
         if row.state == FiringState.SUCCEEDED and not effects:
             self._world.problem(f"firing {row.id} succeeded, and nothing was done")

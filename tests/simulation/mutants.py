@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from scheduler_svc.dispatch import Confirmed, Dispatcher, Session
+from scheduler_svc.dispatch.leases import Leases
+from scheduler_svc.dispatch.suspects import Suspects
 from scheduler_svc.domain import Report, firing_id
 from scheduler_svc.engine import Engine
 from scheduler_svc.planning import Plan, plan
@@ -97,6 +99,16 @@ def _without_doubt() -> None:
     replaced(Dispatcher, "_heal", lambda self: setattr(self, "_heal_at", self._clock.monotonic() + 60))
 
 
+def _blaming_bystanders() -> None:
+    """Whatever was lost with a processor is charged with its death."""
+    replaced(Suspects, "lost", lambda self, parcel: True)
+
+
+def _believing_anybody() -> None:
+    """How a delivery ended is taken from whoever tells it."""
+    replaced(Leases, "current", lambda self, lease: self.get(lease.firing))
+
+
 MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     "without-fence": _without_fence,
     "without-uniqueness": _without_uniqueness,
@@ -105,10 +117,14 @@ MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     "in-haste": _in_haste,
     "confirming-too-soon": _confirming_too_soon,
     "without-doubt": _without_doubt,
+    "blaming-bystanders": _blaming_bystanders,
+    "believing-anybody": _believing_anybody,
     **OUTSIDE,
 }
 _SOON: Final = {
     "dropping-an-occurrence": (3, 0.03),
+    "believing-anybody": (5, 0.03),
+    "blaming-bystanders": (5, 0.03),
     "forgetting-what-is-overdue": (10, 0.03),
     "in-haste": (4, 0.03),
     "without-fence": (7, 0.03),

@@ -13,6 +13,8 @@ from tests.simulation.loop import Process, SimLoop
 from tests.simulation.streams import Answer, Credit, Extend, Finish, Job, Results, Stream
 
 _SECOND: Final = 1_000_000
+NONSENSE: Final = "NONSENSE"
+"""The reason of failures that no delivery ever had: it must be in no row."""
 
 
 @dataclass(slots=True)
@@ -27,6 +29,7 @@ class Manners:
     released: float = 0.0
     doubled: float = 0.0
     stale: float = 0.0
+    nonsense: float = 0.0
 
 
 class FarEnd:
@@ -74,8 +77,12 @@ class Processor:
         counts: Counter[str],
         concurrency: int,
         lease_seconds: float,
+        deadly: Callable[[Job], bool],
+        die: Callable[[], None],
     ) -> None:
         self.name = name
+        self._deadly = deadly
+        self._die = die
         self.process = process
         self.streams: dict[str, Stream] = {}
         self._loop = loop
@@ -138,6 +145,10 @@ class Processor:
             self._loop.create_task(self._work(replica, job))
 
     async def _work(self, replica: str, job: Job) -> None:
+        if self._deadly(job):
+            self._counts["deadly jobs"] += 1
+            self._die()
+            return
         manners, roll = self._manners, self._draw.random()
         edges = (manners.hangs, manners.late, manners.fails, manners.fatal, manners.released)
         deeds = (self._hang, self._late, self._fail, self._break, self._release)
@@ -199,8 +210,22 @@ class Processor:
         if self._draw.random() < self._manners.stale:
             self._counts["stale results"] += 1
             reports.append(Report(Lease(lease.firing, max(0, lease.token - 1)), Failed(reason="STALE", message="of an older delivery")))
+        if self._draw.random() < self._manners.nonsense:
+            self._counts["nonsense"] += 1
+            reports = [*self._nonsense(lease), *reports]
+            stream.say(Extend([Lease("nobody", -1), Lease(lease.firing, lease.token + 1000)]))
         stream.say(Results(reports))
         stream.say(Credit(1))
+
+    def _nonsense(self, lease: Lease) -> list[Report]:
+        """What a processor may also tell: of firings that nobody gave it, of deliveries to others, in texts that nobody can store."""
+        odd = Failed(reason=NONSENSE, message="\0\ud800" * self._draw.choice([1, 10_000]), retry_after=self._draw.choice([None, -1, 2**62]))
+        return [
+            Report(Lease("nobody", 7), odd),
+            Report(Lease("", -1), Released(message="\0", wait=-(2**62))),
+            Report(Lease("nobody", 2**62), Succeeded(b"\xff\xfe" * 10)),
+            Report(Lease(lease.firing, lease.token + 1000), odd),
+        ]
 
     async def _extend(self) -> None:
         while True:

@@ -66,6 +66,10 @@ FAULTS: Final = (
     "processors",
 )
 
+_BESIDE_HOSTILE: Final = frozenset({"crashes", "restarts", "hints", "weather"})
+_HOSTILE: Final = 4
+"""One seed of so many is hostile."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chatter:
@@ -98,6 +102,8 @@ class Scenario:
         edits: mean seconds between two operations of users.
         faults: which classes of `FAULTS` occur.
         pace: mean seconds between two faults of a class.
+        hostile: some jobs end their processor each time, and processors talk nonsense. Then nothing else ends or silences a processor, so
+            that whoever is charged with its death must be the cause.
     """
 
     seed: int
@@ -111,6 +117,7 @@ class Scenario:
     concurrency: int
     faults: frozenset[str]
     pace: float
+    hostile: bool
     weather: Weather
     manners: Manners
     chatter: Chatter
@@ -121,6 +128,7 @@ def scenario_of(seed: int) -> Scenario:
     """The run of a seed. Half of the classes of faults are left out, so that each is seen without the others."""
     draw = random.Random(f"scenario {seed}")
     calm = draw.random() < 0.05
+    hostile = seed % _HOSTILE == 1
     faults = frozenset() if calm else frozenset(name for name in FAULTS if draw.random() < 0.6)
     return Scenario(
         seed=seed,
@@ -132,7 +140,8 @@ def scenario_of(seed: int) -> Scenario:
         edits=draw.choice([30.0, 120.0, 600.0]),
         shuffle=draw.random() < 0.7,
         concurrency=draw.choice([1, 4, 20]),
-        faults=faults,
+        faults=faults & _BESIDE_HOSTILE if hostile else faults,
+        hostile=hostile,
         pace=draw.choice([600.0, 1800.0, 7200.0]),
         weather=_weather(draw),
         manners=_manners(draw),

@@ -13,11 +13,12 @@ from tests.simulation.mutants import MUTANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 DAYS = "0.03"
-FIXED = ("3", "4", "10", "12", "14", "22", "26")
+FIXED = ("3", "4", "5", "10", "12", "13", "14", "22", "26")
 INJECTED = (
     *("crashes", "freezes", "restarts", "outages", "clocks", "cuts", "processors", "lost hints"),
     *("refused transactions", "aborted transactions", "lost acknowledgements", "failed jobs", "late results", "duplicate results"),
     *("event firings", "thresholds raised", "heartbeats raised", "resolved", "keyed alarms made"),
+    *("deadly jobs", "nonsense"),
     *("events tried again", "readings tried again", "pings tried again", "imports tried again"),
 )
 

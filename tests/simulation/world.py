@@ -7,17 +7,19 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
+from scheduler_svc.domain import FiringState
 from tests.simulation.loop import Fate, Process, SimLoop
 from tests.simulation.machine import SimBus, SimClock
 from tests.simulation.processor import FarEnd, Manners, Processor, Seen
 from tests.simulation.replica import Replica
 from tests.simulation.scenario import DAY, SECOND, Scenario
 from tests.simulation.storage import Storage, Weather
-from tests.simulation.streams import Answer, Stream
+from tests.simulation.streams import Answer, Job, Stream
 from tests.simulation.users import Promises
 from tocsin.errors import Unavailable
 
 _PATIENCE: Final = 20.0
+_DEADLY: Final = 0.02
 
 
 @dataclass(slots=True)
@@ -61,6 +63,12 @@ class World:
         """Jumps of the clocks of hosts: wall times before and after."""
         self.ending = scenario.days * DAY
         self.manners = scenario.manners if "manners" in scenario.faults else Manners(work=scenario.manners.work)
+        if scenario.hostile:
+            self.manners.nonsense = 0.2
+        self._hostile = random.Random(f"hostile {scenario.seed}")
+        self.healed = False
+        self.deadly: str | None = None
+        self.killers: set[str] = set()
         self.graveyard: list[Process] = []
         self.streams: list[Stream] = []
         self.doomed: dict[Process, Callable[[], None]] = {}
@@ -227,8 +235,26 @@ class World:
             counts=self.counts,
             concurrency=self.scenario.concurrency,
             lease_seconds=self.scenario.options.dispatch.lease_seconds,
+            deadly=self._is_deadly,
+            die=lambda: self.kill_bench(bench),
         )
         bench.processor.begin()
+
+    def _is_deadly(self, job: Job) -> bool:
+        """Whether a job ends its processor. One firing at a time does, each time that it is worked on, until it is given up."""
+        if not self.scenario.hostile or self.healed:
+            return False
+        if self.deadly is None or self._is_over(self.deadly):
+            if self._hostile.random() > _DEADLY:
+                return False
+            self.deadly = job.lease.firing
+            self.killers.add(self.deadly)
+            self.note("deadly", self.deadly)
+        return job.lease.firing == self.deadly
+
+    def _is_over(self, firing: str) -> bool:
+        found = self.storage.raw.execute("SELECT state FROM firings WHERE id = ?", (firing,)).fetchone()
+        return found is None or found[0] not in (FiringState.PENDING, FiringState.RETRYING)
 
     def kill_bench(self, bench: Bench) -> None:
         """Kills the processor, and starts another."""
@@ -282,6 +308,7 @@ class World:
         self.bus.lost = self.bus.doubled = 0.0
         self.doomed.clear()
         self.manners = Manners()
+        self.healed = True
         self.storage.clock.error = 0
         for host in self.hosts:
             self.jumps.append((host.clock.micros(), host.clock.micros() - host.clock.error))
