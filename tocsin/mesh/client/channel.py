@@ -33,6 +33,13 @@ class _Use(enum.Enum):
     STREAMS = enum.auto()
     CONTROL = enum.auto()
 
+    @staticmethod
+    def of(policy: MethodPolicy) -> "_Use":
+        """The connection that calls of a method take."""
+        if policy.is_control:
+            return _Use.CONTROL
+        return _Use.CALLS if policy.kind is Kind.UNARY_UNARY else _Use.STREAMS
+
 
 # A new connection that does not stand after so many seconds is not better than the old one.
 _READY_SECONDS = 5.0
@@ -65,7 +72,8 @@ class MeshChannel(grpc.aio.Channel):
         self._retiring: dict[asyncio.Task[None], grpc.aio.Channel] = {}
         self._callables: dict[tuple[Any, ...], Any] = {}
         self._ways: dict[tuple[Any, ...], Way] = {}
-        self._recovery = Recovery(self)
+        self._connections = {use: _Connection(self, use) for use in _Use}
+        self._recoveries = {use: Recovery(connection) for use, connection in self._connections.items()}
 
     @property
     def target(self) -> str:
@@ -112,20 +120,22 @@ class MeshChannel(grpc.aio.Channel):
             policy = self._methods.get(key[1])
             if policy is None:
                 raise PolicyError([f"{key[1]}: the contract has no policy for it"])
-            method = Method(policy=policy, target=self._target, recovery=self._recovery)
-            found = self._ways[key] = Way(method, self._wire_of(*key, checked=not policy.is_control))
+            use = _Use.of(policy)
+            method = Method(policy=policy, target=self._target, recovery=self._recoveries[use])
+            found = self._ways[key] = Way(method, self._wire_of(*key, use=use))
         return found
 
-    def _wire_of(self, kind: Kind, path: str, serializer: Any, deserializer: Any, *, checked: bool) -> Wire:
+    def connection(self, policy: MethodPolicy) -> "_Connection":
+        """The connection that calls of a method take."""
+        return self._connections[_Use.of(policy)]
+
+    def _wire_of(self, kind: Kind, path: str, serializer: Any, deserializer: Any, *, use: _Use) -> Wire:
         made_for: grpc.aio.Channel | None = None
         made: Any = None
 
-        use = _Use.CALLS if kind is Kind.UNARY_UNARY else _Use.STREAMS
-        use = use if checked else _Use.CONTROL
-
         def wire() -> Any:
             nonlocal made_for, made
-            channel = self._wires.get(use) or self._connect(use)
+            channel = self.wire(use)
             if channel is not made_for:
                 # As generated stubs do: a registered method is looked up once, not with every call.
                 options: dict[str, Any] = {"_registered_method": True}
@@ -134,13 +144,17 @@ class MeshChannel(grpc.aio.Channel):
 
         return wire
 
-    def _connect(self, use: _Use) -> grpc.aio.Channel:
-        channel = self._wires[use] = self._dial(use is not _Use.CONTROL)
+    def wire(self, use: _Use) -> grpc.aio.Channel:
+        """gRPC's own channel for a use, made when it is first asked for."""
+        channel = self._wires.get(use)
+        if channel is None:
+            channel = self._wires[use] = self._dial(use is not _Use.CONTROL)
         return channel
 
     async def close(self, grace: float | None = None) -> None:
         """Closes the connections; the next call opens them anew. Calls under way get ``grace`` seconds."""
-        await self._recovery.stop()
+        for recovery in self._recoveries.values():
+            await recovery.stop()
         retiring, self._retiring = self._retiring, {}
         for task in retiring:
             task.cancel()
@@ -165,7 +179,7 @@ class MeshChannel(grpc.aio.Channel):
             if self._wires.get(use) is old and (stands or old.get_state() is not grpc.ChannelConnectivity.READY):
                 self._wires[use] = new
                 self._retire(old, patience)
-                await self._recovery.moved()
+                await self._recoveries[use].moved()
             else:
                 done = done and self._wires.get(use) is not old
                 await new.close()
@@ -200,13 +214,35 @@ class MeshChannel(grpc.aio.Channel):
         await self._main().channel_ready()
 
     def _main(self) -> grpc.aio.Channel:
-        return self._wires.get(_Use.CALLS) or self._connect(_Use.CALLS)
+        return self.wire(_Use.CALLS)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+class _Connection:
+    """One connection of a channel, whichever of gRPC's channels it is at the moment; gRPC's own words."""
+
+    __slots__ = ("_channel", "_use")
+
+    def __init__(self, channel: MeshChannel, use: _Use) -> None:
+        self._channel = channel
+        self._use = use
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        """The state now."""
+        return self._channel.wire(self._use).get_state(try_to_connect)
+
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        """Returns when the state is another."""
+        await self._channel.wire(self._use).wait_for_state_change(last_observed_state)
+
+    async def channel_ready(self) -> None:
+        """Returns when an endpoint that reports SERVING is connected."""
+        await self._channel.wire(self._use).channel_ready()
 
 
 class _ReplicaWays(Ways):
@@ -224,8 +260,11 @@ class _ReplicaWays(Ways):
         return self._replicas.many
 
     async def next(self, tried: set[str]) -> Way:
-        found = await self._replicas.next(tried, admits=self._admits)
+        found = await self._replicas.next(tried, connection=self._connection, admits=self._admits)
         return self.common if found is None else found.way(self._key)
+
+    def _connection(self, replica: MeshChannel) -> "_Connection":
+        return replica.connection(self.common.method.policy)
 
     def _admits(self, replica: MeshChannel) -> bool:
         return replica.way(self._key).method.admits

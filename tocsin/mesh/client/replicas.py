@@ -20,8 +20,8 @@ _READY: Final = grpc.ChannelConnectivity.READY
 _COMING: Final = (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING)
 
 
-class Replica(Protocol):
-    """The connection to one replica; gRPC's own words."""
+class Connection(Protocol):
+    """A connection to one replica; gRPC's own words."""
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
         """The state now."""
@@ -32,7 +32,7 @@ class Replica(Protocol):
         ...
 
 
-R = TypeVar("R", bound=Replica)
+R = TypeVar("R")
 
 
 class Replicas(Generic[R]):
@@ -59,11 +59,12 @@ class Replicas(Generic[R]):
         """Whether there is a choice, or the addresses have to be resolved again before anybody can say."""
         return len(self._known) > 1 or (self._until != float("inf") and self._now() >= self._until)
 
-    async def next(self, tried: set[str], *, admits: Callable[[R], bool]) -> R | None:
+    async def next(self, tried: set[str], *, connection: Callable[[R], Connection], admits: Callable[[R], bool]) -> R | None:
         """The replica for one attempt.
 
         Args:
             tried: addresses that the call has tried; the chosen one is added.
+            connection: the connection to a replica that the attempt would take.
             admits: whether the breaker of a replica lets the attempt pass.
 
         Returns:
@@ -76,28 +77,28 @@ class Replicas(Generic[R]):
         self._turn += 1
         start = self._turn % len(known)
         left = [name for name in (*known[start:], *known[:start]) if name not in tried]
-        found = self._serving(left, admits)
-        if found is None and (coming := [name for name in left if self._channel(name).get_state() in _COMING]):
-            await self._wait(coming)
-            found = self._serving(left, admits)
+        found = self._serving(left, connection, admits)
+        if found is None and (coming := [name for name in left if connection(self._channel(name)).get_state() in _COMING]):
+            await self._wait([connection(self._channel(name)) for name in coming])
+            found = self._serving(left, connection, admits)
         if found is None:
             return None
         tried.add(found)
         return self._channel(found)
 
-    def _serving(self, names: Sequence[str], admits: Callable[[R], bool]) -> str | None:
+    def _serving(self, names: Sequence[str], connection: Callable[[R], Connection], admits: Callable[[R], bool]) -> str | None:
         refused: str | None = None
         for name in names:
             replica = self._channel(name)
             # One that is not connected begins to connect by being asked.
-            if replica.get_state(try_to_connect=True) is _READY:
+            if connection(replica).get_state(try_to_connect=True) is _READY:
                 if admits(replica):
                     return name
                 refused = refused or name
         return refused
 
-    async def _wait(self, names: Sequence[str]) -> None:
-        waits = [asyncio.ensure_future(self._channel(name).channel_ready()) for name in names]
+    async def _wait(self, connections: Sequence[Connection]) -> None:
+        waits = [asyncio.ensure_future(connection.channel_ready()) for connection in connections]
         try:
             await asyncio.wait(waits, timeout=_CONNECT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
