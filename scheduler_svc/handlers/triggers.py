@@ -172,11 +172,11 @@ async def _in_order(requests: AsyncIterator[Request], take: Callable[[Request], 
     try:
         while (answer := await under_way.get()) is not None:
             number += 1
-            try:
-                yield await answer
-            except InvalidInput as error:
-                raise InvalidInput(f"item {number}: {error.message}", violations=error.violations) from None
+            yield await answer
+        number += 1  # one that breaks a rule of the contract comes no further than the reader
         await reader
+    except InvalidInput as error:
+        raise InvalidInput(f"item {number}: {error.message}", violations=error.violations, reason=error.error_reason) from None
     finally:
         _abandon(reader)
         while not under_way.empty():

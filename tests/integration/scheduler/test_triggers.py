@@ -95,18 +95,45 @@ async def test_a_stream_of_events_is_committed_when_it_is_answered(outside: Outs
 
 
 @pytest.mark.parametrize("number", [0, 5])
-async def test_a_bad_event_ends_its_stream(outside: Outside, number: int) -> None:
-    """Those before it are committed; the error says which one it was and why."""
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (made(big="x" * 65_536), "event.data"),
+        (made("a..b"), "event.topic"),
+        (made(text="a\0b"), "event.data.text"),
+        (made("a", id="\0"), "event.id"),
+    ],
+    ids=["too large", "topic", "value", "id"],
+)
+async def test_a_bad_event_ends_its_stream(outside: Outside, number: int, bad: trigger_service_pb2.PublishedEvent, words: str) -> None:
+    """Those before it are committed; the error says which one it was and why, whichever rule it breaks."""
 
     async def events() -> AsyncIterator[trigger_service_pb2.StreamEventsRequest]:
         for place in range(10):
-            event = made(big="x" * 17_000) if place == number else made(id=f"e{place}")
-            yield trigger_service_pb2.StreamEventsRequest(event=event)
+            yield trigger_service_pb2.StreamEventsRequest(event=bad if place == number else made(id=f"e{place}"))
 
-    with outside.user(), pytest.raises(InvalidInput, match=f"item {number + 1}: event.data"):
+    with outside.user(), pytest.raises(InvalidInput, match=f"^item {number + 1}: {words}"):
         await outside.stub.StreamEvents(events())
-    assert len((await outside.logs()).logs) >= number
     assert {entry.id for entry in (await outside.logs()).logs} >= {f"e{place}" for place in range(number)}
+
+
+@pytest.mark.parametrize("number", [0, 5])
+@pytest.mark.parametrize("metric", ["", "m"], ids=["rule", "future"])
+async def test_a_bad_reading_ends_its_stream(outside: Outside, number: int, metric: str) -> None:
+    """By a rule of the contract, or by one of the service: as with events."""
+    later = Timestamp()
+    later.FromMicroseconds(outside.rig.clock.micros() + 600_000_000)
+
+    async def readings() -> AsyncIterator[trigger_service_pb2.StreamReadingsRequest]:
+        for place in range(10):
+            reading = trigger_service_pb2.Reading(metric="m", value=place)
+            if place == number:
+                reading = trigger_service_pb2.Reading(metric=metric, value=place, time=later)
+            yield trigger_service_pb2.StreamReadingsRequest(reading=reading)
+
+    with outside.user(), pytest.raises(InvalidInput, match=f"^item {number + 1}: reading.{'time' if metric else 'metric'}"):
+        await outside.stub.StreamReadings(readings())
+    assert (await outside.stats()).readings >= number
 
 
 async def test_readings_raise_and_resolve_in_time(still: Outside) -> None:

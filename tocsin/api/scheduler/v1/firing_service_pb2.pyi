@@ -201,7 +201,7 @@ class Firing(_message.Message):
 
     @_builtins.property
     def context(self) -> _struct_pb2.Struct:
-        """What it is about, beside its alarm: the event, the reading, or the ping that it answers to; at most 16 KiB."""
+        """What it is about, beside its alarm: the event with its data, the reading, or the ping that it answers to."""
 
     @_builtins.property
     def damaged(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
