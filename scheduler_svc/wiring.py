@@ -68,8 +68,15 @@ from tocsin.redis import EventBus, Redis
 _SECOND = 1_000_000
 
 
-def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None = None) -> App:
-    """Puts the scheduler together; nothing starts. ``jwks`` replaces auth_svc as the source of keys."""
+def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None = None, leases: Clock | None = None) -> App:
+    """Puts the scheduler together; nothing starts.
+
+    Args:
+        settings: of this service.
+        clock: of this machine.
+        jwks: replaces auth_svc as the source of keys.
+        leases: replaces the database's clock, by which leases of shards end and this machine's clock is judged; for tests.
+    """
     node = Node(settings=settings, clock=clock, jwks=jwks)
     database = node.database(settings, standstill_timeout=settings.lease_seconds)
     redis = Redis.of(settings, clock=clock)
@@ -114,7 +121,7 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
     replans = SqlReplanStore(database)
     replanner = Replanner(store=replans, shards=ownership, schedules=engine, clock=clock)
     pulse = _pulse(settings, ownership.owner, clock) if lock is None else None
-    shard_store = SqlShardStore(database)
+    shard_store = SqlShardStore(database, clock=leases)
     keeper = ShardKeeper(
         store=shard_store,
         ownership=ownership,

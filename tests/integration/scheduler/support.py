@@ -78,7 +78,8 @@ class Rig:
         """Starts scheduler_svc; ``settings`` are added to those before."""
         self._settings |= settings
         common: dict[str, Any] = {"state_dir": self.folder, "port": 0, "metrics_port": 0, "drain_seconds": 0.5, "grace_seconds": 0}
-        self.app = build(SchedulerSettings(**common | self._settings), self.clock, jwks=self.mint.fetch)
+        leases = self.clock if isinstance(self.clock, FakeClock) else None  # else it would be off by months from the database's
+        self.app = build(SchedulerSettings(**common | self._settings), self.clock, jwks=self.mint.fetch, leases=leases)
         await self.app.start()
         gateway: Any = self.mesh("gateway").channel("scheduler_svc")
         self.alarms: Any = alarm_service_pb2_grpc.AlarmServiceStub(gateway)
