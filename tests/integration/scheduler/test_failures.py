@@ -1,6 +1,5 @@
 """Alarms that pause themselves: failures in a row are counted where the results are committed."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -174,8 +173,8 @@ async def test_the_engine_hears_of_a_pause(stores: Stores, clock: FakeClock) -> 
     await owner.keeper.start()
     announcer = Announcer(events=events, shards=owner.ownership, schedules=engine, outlet=_Outlet(), bell=bell, clock=clock)
     await announcer.start()
-    await asyncio.sleep(0)
-    await eventually(lambda: bool(owner.ownership.held))
+    await clock.advance(0)  # it listens, before anything is told
+    assert owner.ownership.held
     await bell.paused([Paused("a1", 7, 2)])
     await eventually(lambda: engine.cancelled == ["a1"])
     await announcer.stop()
