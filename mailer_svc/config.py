@@ -80,7 +80,7 @@ class MailerSettings(StoreSettings, ServiceSettings):
         try:
             parse_mailbox(value, field="it")
         except InvalidInput as error:
-            raise ValueError(error.message) from None
+            raise ValueError(error.violations[0].description) from None
         return value
 
     @model_validator(mode="after")

@@ -3,12 +3,11 @@
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from scheduler_svc.announce import parcel_of
-from scheduler_svc.dispatch import DispatchOptions
 from scheduler_svc.domain import SERIAL, End, Failed, Firing, FiringState, Lease, Origin, Parcel, Released, RetryPolicy, Succeeded
 from tests.integration.scheduler.replica import Processor, Replica, pass_time
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, firing
@@ -19,21 +18,6 @@ Start = Callable[..., Awaitable[Replica]]
 FAILED = Failed(reason="BROKEN", message="it broke")
 FATAL = Failed(reason="BROKEN", message="it broke", retryable=False)
 SILENT: Callable[[Parcel], End | None] = lambda _: None  # noqa: E731  a name for what a processor does
-
-
-@pytest.fixture
-async def start(stores: Stores, clock: FakeClock) -> AsyncIterator[Start]:
-    """Starts replicas that own all shards, and stops them in the end."""
-    replicas: list[Replica] = []
-
-    async def begin(**options: int) -> Replica:
-        replica = Replica(stores, clock, name=OWNER, dispatch=DispatchOptions(**options), alone=True)
-        replicas.append(replica)
-        return await replica.start()
-
-    yield begin
-    for replica in replicas:
-        await replica.stop()
 
 
 async def queue(stores: Stores, count: int, *, alarm: str = "a1", **fields: object) -> list[Firing]:
