@@ -5,6 +5,7 @@ import re
 import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,8 +25,9 @@ NO_TRANSACTION = "tocsin_no_transaction"
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _POOL_TIMEOUT_SECONDS = 10.0
+_BUSY_PAUSE_SECONDS = 0.01
+_PRIMARY_CODE = 0xFF  # of an extended result code: https://sqlite.org/rescode.html
 _SQLITE_PRAGMAS = {
-    "journal_mode": "WAL",  # readers and the writer do not wait for each other
     "synchronous": "FULL",  # a commit is on the disk when it returns
     "temp_store": "MEMORY",
     "cache_size": "-16000",  # KiB when negative
@@ -132,6 +134,8 @@ def sqlite_engine(
     pragmas = {**_SQLITE_PRAGMAS, "foreign_keys": str(int(foreign_keys)), "query_only": str(int(query_only))}
 
     def on_connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        driver: Any = connection  # SQLAlchemy's AdaptedConnection
+        driver.run_async(partial(_write_ahead, busy_seconds=busy_seconds))
         cursor = connection.cursor()
         for name, value in pragmas.items():
             cursor.execute(f"PRAGMA {name} = {value}")
@@ -144,6 +148,28 @@ def sqlite_engine(
     event.listen(engine.sync_engine, "connect", on_connect)
     event.listen(engine.sync_engine, "begin", on_begin)
     return engine
+
+
+async def _write_ahead(connection: Any, *, busy_seconds: float) -> None:
+    """Switches the file to a write-ahead log: readers and the writer do not wait for each other.
+
+    The first switch of a file writes, from inside of a read, and there SQLite never waits for another writer, whatever its timeout
+    (https://sqlite.org/c3ref/busy_handler.html): replicas that start together on a new file would fail. So the waiting is done here.
+
+    Raises:
+        sqlite3.OperationalError: another process has been writing for ``busy_seconds``.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + busy_seconds
+    while True:
+        try:
+            await (await connection.execute("PRAGMA journal_mode = WAL")).close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY or loop.time() >= end:
+                raise
+        else:
+            return
+        await asyncio.sleep(_BUSY_PAUSE_SECONDS)
 
 
 class _SqliteConnection(sqlite3.Connection):

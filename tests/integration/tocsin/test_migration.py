@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import logging
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -139,6 +141,21 @@ async def test_replicas_that_start_together(database_url: str, package: Package)
     package.add("0002", _SECOND.format(more="pass"))
     await asyncio.gather(*(migrate(url=database_url, schema=SCHEMA, package=package.name) for _ in range(5)))
     assert await current(url=database_url, schema=SCHEMA) == "0002"
+
+
+@pytest.mark.parametrize("age", ["new", "old"])
+async def test_a_writer_of_a_file_without_a_log_is_waited_for(tmp_path: Path, package: Package, age: str) -> None:
+    """Who opens a file for the first time while another writes waits for it: SQLite itself would not, whatever its timeout."""
+    path = tmp_path / "store.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        if age == "old":
+            writer.execute("CREATE TABLE earlier (id INTEGER)")
+        writer.execute("BEGIN IMMEDIATE")
+        migrating = asyncio.ensure_future(migrate(url=f"sqlite:///{path}", schema=None, package=package.name))
+        await asyncio.wait([migrating], timeout=0.3)
+        writer.execute("COMMIT")
+        await migrating
+    assert await current(url=f"sqlite:///{path}", schema=None) == "0001"
 
 
 async def test_a_failed_migration_leaves_nothing(database_url: str, package: Package) -> None:
