@@ -1,5 +1,6 @@
 """No request of any shape, at either door of a real stack, is answered INTERNAL, without a problem document, or opens a circuit."""
 
+import asyncio
 import json
 from collections.abc import Generator
 from typing import Any, Final
@@ -18,6 +19,7 @@ from tests.hostile.values import JSON, VALUES, places, public_rpcs, request_type
 from tocsin.mesh.policy import PACKAGE, Kind, MethodPolicy, contract
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.stack import RunningStack
+from tocsin.testing.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -40,15 +42,27 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     state = tmp_path_factory.mktemp("hostile") / "state"
     if request.param == "sqlite":
         with RunningStack(state=state) as running:
+            await_processor(running)
             yield running
         return
     server = PostgresServer()
     server.start()
     try:
         with RunningStack(state=state, env={"TOCSIN_DATABASE_URL": server.url()}) as running:
+            await_processor(running)
             yield running
     finally:
         server.close()
+
+
+def await_processor(stack: RunningStack) -> None:
+    """Returns once health is well: services that take calls are up, and scheduler_svc may still wait for its first processor."""
+
+    async def well() -> bool:
+        async with stack.client() as client:
+            return (await client.get("/health")).json()["status"] == "healthy"
+
+    asyncio.run(eventually(well, seconds=30, what="health of the whole stack"))
 
 
 @pytest.fixture(scope="module")
