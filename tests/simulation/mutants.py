@@ -123,8 +123,8 @@ MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
 }
 _SOON: Final = {
     "dropping-an-occurrence": (3, 0.03),
-    "believing-anybody": (5, 0.03),
-    "blaming-bystanders": (5, 0.03),
+    "believing-anybody": (29, 0.03),
+    "blaming-bystanders": (45, 0.03),
     "forgetting-what-is-overdue": (10, 0.03),
     "in-haste": (4, 0.03),
     "without-fence": (7, 0.03),

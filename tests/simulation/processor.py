@@ -149,7 +149,10 @@ class Processor:
             self._counts["deadly jobs"] += 1
             self._die()
             return
-        manners, roll = self._manners, self._draw.random()
+        manners = self._manners
+        if manners.nonsense and self._draw.random() < manners.nonsense:
+            self._babble(replica, job.lease)
+        roll = self._draw.random()
         edges = (manners.hangs, manners.late, manners.fails, manners.fatal, manners.released)
         deeds = (self._hang, self._late, self._fail, self._break, self._release)
         for edge, deed in zip(edges, deeds, strict=True):
@@ -210,22 +213,32 @@ class Processor:
         if self._draw.random() < self._manners.stale:
             self._counts["stale results"] += 1
             reports.append(Report(Lease(lease.firing, max(0, lease.token - 1)), Failed(reason="STALE", message="of an older delivery")))
-        if self._draw.random() < self._manners.nonsense:
-            self._counts["nonsense"] += 1
-            reports = [*self._nonsense(lease), *reports]
-            stream.say(Extend([Lease("nobody", -1), Lease(lease.firing, lease.token + 1000)]))
         stream.say(Results(reports))
         stream.say(Credit(1))
 
-    def _nonsense(self, lease: Lease) -> list[Report]:
-        """What a processor may also tell: of firings that nobody gave it, of deliveries to others, in texts that nobody can store."""
-        odd = Failed(reason=NONSENSE, message="\0\ud800" * self._draw.choice([1, 10_000]), retry_after=self._draw.choice([None, -1, 2**62]))
-        return [
+    def _babble(self, replica: str, lease: Lease) -> None:
+        """Tells what no processor should, while the job is under way and its true end cannot yet outdo it.
+
+        It is of firings that nobody gave it, and of a delivery of this one that never was; in texts that nobody can store.
+        """
+        self._counts["nonsense"] += 1
+        odd = Failed(
+            reason=NONSENSE,
+            message="\0\ud800" * self._draw.choice([1, 10_000]),
+            retry_after=self._draw.choice([None, -1, 2**62]),
+            retryable=self._draw.random() < 0.5,
+        )
+        never = Lease(lease.firing, lease.token + 1000)
+        reports = [
             Report(Lease("nobody", 7), odd),
             Report(Lease("", -1), Released(message="\0", wait=-(2**62))),
             Report(Lease("nobody", 2**62), Succeeded(b"\xff\xfe" * 10)),
-            Report(Lease(lease.firing, lease.token + 1000), odd),
+            Report(never, odd),
         ]
+        stream = self.streams.get(replica)
+        if stream is not None:
+            stream.say(Extend([Lease("nobody", -1), never]))
+            stream.say(Results(reports))
 
     async def _extend(self) -> None:
         while True:

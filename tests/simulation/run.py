@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import pickle
 import random
@@ -12,9 +13,10 @@ from collections import Counter
 from collections.abc import Callable, Generator, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn, TextIO
+from typing import Any, Final, NoReturn, TextIO, cast
 
 import structlog
+from structlog.typing import Processor
 from ulid import ULID
 
 from scheduler_svc.service import signals
@@ -31,6 +33,7 @@ from tests.simulation.world import World
 _GLANCE: Final = "_GLANCE_SECONDS"
 _MOST: Final = "MOST_FIRINGS"
 _URANDOM: Final = "_urandom"
+_LOGGERS: Final = ("tocsin", "scheduler_svc")
 _QUIET_SECONDS: Final = 2400.0
 """From the end of the faults to the check: the longest lease that a wrong clock can have written, and the longest wait for a retry."""
 
@@ -217,7 +220,7 @@ def _in_small_steps(most: int) -> Generator[None]:
 
 
 def _log_into(world: World) -> None:
-    """What the service logs becomes a part of the trace."""
+    """What the service logs becomes a part of the trace, whichever way it came by its logger."""
 
     def write(_logger: object, level: str, event: MutableMapping[str, Any]) -> NoReturn:
         error = event.pop("exc_info", None)
@@ -228,3 +231,23 @@ def _log_into(world: World) -> None:
         raise structlog.DropEvent
 
     structlog.configure(processors=[write], cache_logger_on_first_use=False)
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [_Into(write)]
+        logger.propagate = False
+        logger.setLevel(logging.DEBUG)
+
+
+class _Into(logging.Handler):
+    """Gives the records of `tocsin.telemetry.get_logger`, which go by the standard library, to a processor of structlog."""
+
+    def __init__(self, write: Processor) -> None:
+        super().__init__()
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        told: object = record.msg  # a record of structlog carries its whole event
+        plain = {"event": record.getMessage(), "exc_info": record.exc_info}
+        event = dict(cast("dict[str, Any]", told)) if isinstance(told, dict) else plain
+        with contextlib.suppress(structlog.DropEvent):
+            self._write(None, record.levelname.lower(), event)
