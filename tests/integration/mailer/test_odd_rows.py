@@ -9,13 +9,14 @@ from mailer_svc.domain import Lane
 from tests.integration.mailer.support import Rig, State, message
 from tests.integration.mailer.test_store import Store, new, store
 from tocsin.api.mailer.v1 import delivery_service_pb2 as pb
+from tocsin.errors import TocsinError
 
 __all__ = ["store"]
 
 ODD_ROWS = {
     "attempts that overflow": ("UPDATE {table} SET attempts = 2147483647, deferrals = 2147483647, {set} WHERE id = 'd2'", None),
     "a time out of the world": ("UPDATE {table} SET created = 9223372036854775807, {set} WHERE id = 'd2'", None),
-    "bytes that are no text": ("UPDATE {table} SET subject = CAST(x'ff' AS TEXT), {set} WHERE id = 'd2'", "sqlite"),
+    "bytes that are no text": ("UPDATE {table} SET subject = CAST(x'ff' AS TEXT), {set} WHERE id = 'd2'", None),
     "a text for a number": ("UPDATE {table} SET attempts = 'many', {set} WHERE id = 'd2'", "sqlite"),
 }
 
@@ -24,10 +25,13 @@ ODD_ROWS = {
 async def test_a_row_that_cannot_be_read_stops_no_other(store: Store, odd: str) -> None:
     """Claimed, or handed over by a sender that vanished: the others go their way, and it ends, or is shown to whoever can judge it."""
     statement, only = ODD_ROWS[odd]
-    if only not in (None, store.database.dialect):
-        pytest.skip("this database stores no such thing")
     await store.journal.accept([new(number) for number in (1, 2, 3)])
     table = "deliveries" if store.database.dialect == "sqlite" else "mailer_svc.deliveries"
+    if only not in (None, store.database.dialect):
+        with pytest.raises(TocsinError):  # this database stores no such thing
+            async with store.database.transaction() as connection:
+                await connection.exec_driver_sql(statement.format(table=table, set="updated = 0"))
+        return
     async with store.database.transaction() as connection:
         await connection.exec_driver_sql(statement.format(table=table, set="updated = 0"))
     jobs = await store.claim()
