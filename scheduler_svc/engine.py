@@ -26,8 +26,8 @@ _SECOND: Final = 1_000_000
 _BUSY_SECONDS: Final = 0.2
 _SOON: Final = _SECOND // 2
 _HURRIED_SHARE: Final = 3
-_LEAST_SHARE: Final = 10
-_HURRIED_SECONDS: Final = 0.03
+_LEAST_SHARE: Final = 20
+_HURRIED_SECONDS: Final = 0.015
 _LONGEST_SLEEP: Final = 1.0  # seconds: should the wall clock be set forward, what it passes over must not wait for the monotonic one
 _SPOILT: Final = 60 * _SECOND
 _URGENT: Final = (0,)
@@ -230,7 +230,7 @@ class Engine:
         await self._fire_batch(batch, now)
 
     def _most_hurried(self) -> int:
-        """How many alarms are let go at once while others wait: what takes some 30 ms, by how long the last ones took."""
+        """How many alarms are let go at once while others wait: what takes some 15 ms, by how long the last ones took."""
         size = self._options.batch_size
         paced = round(_HURRIED_SECONDS / self._seconds_each) if self._seconds_each else size
         return max(1, min(size // _HURRIED_SHARE, max(size // _LEAST_SHARE, paced)))
