@@ -118,7 +118,7 @@ test: setup ## run the tests, a worker a core; some of them: make test ARGS="tes
 chaos: setup ## run all chaos tests, minutes each; in their short form, seconds each: make chaos CHAOS=short
 	@CHAOS=$(or $(CHAOS),full) $(BIN)/pytest tests/chaos $(ARGS)
 
-hostile: setup ## send every hostile value in every field at both doors, on either database, and spoil every stored column; minutes
+hostile: setup ## send every hostile value in every field at both doors, on either database, and spoil every stored column (SQLite); minutes
 	@HOSTILE=full $(BIN)/pytest tests/hostile $(ARGS)
 
 peers: setup ## install what Tocsin is measured beside: Celery, procrastinate, APScheduler, arq, Envoy
