@@ -360,20 +360,32 @@ def test_help_documents_the_exit_codes() -> None:
         assert "Exit codes: 0 done" in shown, words
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Programs started meanwhile heed SIGINT, even where this one was told to ignore it, as `nohup` and a shell's `&` do."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_interrupting_a_watch_is_quiet(gateway: Gateway, state: Path) -> None:
     """Ctrl-C ends it at once, without a traceback."""
     gateway.answers["GET", "/v1/inbox/messages"] = (200, {"messages": [{"name": "inbox/messages/1", "subject": "x"}]})
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "tocsin.cli", "inbox", "--follow", "--state", str(state)],
         cwd=REPOSITORY,
         env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout is not None
-    assert "x" in process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert "x" in process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            _, stderr = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "Traceback" not in stderr
