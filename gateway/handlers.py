@@ -9,7 +9,7 @@ from gateway.http.headers import has_etag, takes_gzip
 from gateway.openapi.pages import POLICY, Asset, Pages
 from gateway.service import HealthService
 from gateway.transcoding.binding import JSON_TYPE
-from tocsin.protojson.messages import dump_json
+from tocsin.protojson.codec import dump_json
 
 OPERATOR_SCOPE = "mesh:read"
 """Scope for what the inside looks like: addresses, versions, dependencies."""

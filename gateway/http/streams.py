@@ -11,7 +11,7 @@ from gateway.transcoding.binding import ReplyRenderer
 from gateway.transcoding.problems import members
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
-from tocsin.protojson.messages import dump_json
+from tocsin.protojson.codec import dump_json
 
 SSE = b"text/event-stream"
 NDJSON = b"application/x-ndjson"

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from gateway.openapi.rules import constraints, field_rules, is_required, needs_one
 from gateway.transcoding.contract import Contract
 from gateway.transcoding.options import behavior
-from tocsin.protojson.shapes import JsonValue
+from tocsin.protojson.fields import JsonValue
 
 Schema = dict[str, Any]
 

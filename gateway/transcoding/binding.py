@@ -17,8 +17,8 @@ from gateway.transcoding.options import behavior, is_uuid
 from gateway.transcoding.query import QueryBinder, parse_query
 from gateway.transcoding.template import Template, TemplateError
 from tocsin.errors import FieldViolation, InvalidInput
-from tocsin.protojson.messages import Codec, dump_json, load_json
-from tocsin.protojson.shapes import Field, JsonValue, Kind, as_object
+from tocsin.protojson.codec import Codec, dump_json, load_json
+from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, as_object
 from tocsin.protojson.text import convert, put
 
 JSON_TYPE = "application/json"
@@ -68,12 +68,12 @@ class RequestBinder:
         self._whole = body == "*"
         self._body_field = self._body(body, template)
         owned = {*self._variables, *([self._body_field.name] if self._body_field else [])}
-        self._query = QueryBinder(shape=self._codec.shape, owned=owned)
+        self._query = QueryBinder(message_type=self._codec.message_type, owned=owned)
         self.raw_body = self._is_raw(request)
         self._mask = self._mask_field(request) if http_method == "PATCH" and self._body_field else None
         self._mask_exclude = self._not_in_mask(request)
-        self._generated = tuple(self._codec.shape.fields[item.name] for item in request.fields if is_uuid(item))
-        self._resume = self._codec.shape.fields.get(RESUME_FIELD)
+        self._generated = tuple(self._codec.message_type.fields[item.name] for item in request.fields if is_uuid(item))
+        self._resume = self._codec.message_type.fields.get(RESUME_FIELD)
 
     @property
     def takes_body(self) -> bool:
@@ -129,28 +129,29 @@ class RequestBinder:
         """Without a mask, PATCH changes the fields that its body names (AIP-134); output-only ones do not count (AIP-203)."""
         if self._mask is None or self._body_field is None or self._mask.json_name in message:
             return
-        shape = self._body_field.message
+        message_type = self._body_field.message
         body = as_object(message.get(self._body_field.json_name))
-        if shape is None or body is None:
+        if message_type is None or body is None:
             return
-        names = [shape.fields[key].json_name for key in body if key in shape.fields and shape.fields[key].name not in self._mask_exclude]
+        named = [message_type.fields[key] for key in body if key in message_type.fields]
+        names = [field.json_name for field in named if field.name not in self._mask_exclude]
         put(message, (self._mask,), ",".join(names))
 
-    def _bindable(self, path: str, template: Template) -> tuple[Field, ...]:
-        fields = self._codec.shape.resolve(path)
+    def _bindable(self, path: str, template: Template) -> tuple[MessageField, ...]:
+        fields = self._codec.message_type.resolve(path)
         if fields is None:
-            raise TemplateError(f"path template {template.text!r}: {self._codec.shape.type_name} has no field {path!r}")
+            raise TemplateError(f"path template {template.text!r}: {self._codec.message_type.type_name} has no field {path!r}")
         last = fields[-1]
-        if last.repeated or last.map or last.kind in (Kind.MESSAGE, Kind.FREE, Kind.NULL):
+        if last.repeated or last.map or last.kind in (FieldKind.MESSAGE, FieldKind.FREE, FieldKind.NULL):
             raise TemplateError(f"path template {template.text!r}: the field {path!r} cannot stand in a path")
         return fields
 
-    def _body(self, body: str, template: Template) -> Field | None:
+    def _body(self, body: str, template: Template) -> MessageField | None:
         if body in ("", "*"):
             return None
-        field = self._codec.shape.fields.get(body)
+        field = self._codec.message_type.fields.get(body)
         if field is None or field.name != body:
-            raise TemplateError(f"path template {template.text!r}: {self._codec.shape.type_name} has no field {body!r} for the body")
+            raise TemplateError(f"path template {template.text!r}: {self._codec.message_type.type_name} has no field {body!r} for the body")
         if any(path == body for path in self._variables):
             raise TemplateError(f"path template {template.text!r}: the field {body!r} is both path and body")
         return field
@@ -161,9 +162,9 @@ class RequestBinder:
         found = request.fields_by_name[self._body_field.name].message_type
         return found is not None and found.full_name == HTTP_BODY and not self._body_field.repeated
 
-    def _mask_field(self, request: Descriptor) -> Field | None:
-        masks = [item.name for item in request.fields if self._codec.shape.fields[item.name].kind is Kind.FIELD_MASK]
-        return self._codec.shape.fields[masks[0]] if masks else None
+    def _mask_field(self, request: Descriptor) -> MessageField | None:
+        masks = [item.name for item in request.fields if self._codec.message_type.fields[item.name].kind is FieldKind.FIELD_MASK]
+        return self._codec.message_type.fields[masks[0]] if masks else None
 
     def _not_in_mask(self, request: Descriptor) -> frozenset[str]:
         """Fields of the resource that a derived mask leaves out: those of the path, and those that only the server sets."""
@@ -186,17 +187,17 @@ class ReplyRenderer:
             TemplateError: ``response_body`` names no field.
         """
         self._codec: Codec = contract.codec(response)
-        self._field: Field | None = None
+        self._field: MessageField | None = None
         self._empty: JsonValue = None
         self.raw = response.full_name == HTTP_BODY
         if response_body:
             item = response.fields_by_name.get(response_body)
             if item is None:
                 raise TemplateError(f"{response.full_name} has no field {response_body!r} for the response body")
-            self._field = self._codec.shape.fields[response_body]
+            self._field = self._codec.message_type.fields[response_body]
             self._empty = _empty(self._field)
             self.raw = item.message_type is not None and item.message_type.full_name == HTTP_BODY and not item.is_repeated
-        self._token = RESUME_FIELD if _is_text(self._codec.shape.fields.get(RESUME_FIELD)) else None
+        self._token = RESUME_FIELD if _is_text(self._codec.message_type.fields.get(RESUME_FIELD)) else None
 
     def render(self, wire: bytes) -> Reply:
         """The HTTP body of an answer.
@@ -231,15 +232,23 @@ class ReplyRenderer:
         return str(self._codec.to_value(wire).get("resumeToken") or "") if self._token else ""
 
 
-def _is_text(field: Field | None) -> bool:
-    return field is not None and field.kind is Kind.STRING and not field.repeated
+def _is_text(field: MessageField | None) -> bool:
+    return field is not None and field.kind is FieldKind.STRING and not field.repeated
 
 
-def _empty(field: Field) -> JsonValue:
+def _empty(field: MessageField) -> JsonValue:
     """What JSON shows for a field that is not set."""
     if field.repeated:
         return []
-    if field.map or field.kind is Kind.MESSAGE:
+    if field.map or field.kind is FieldKind.MESSAGE:
         return {}
-    defaults: dict[Kind, JsonValue] = {Kind.STRING: "", Kind.BYTES: "", Kind.BOOL: False, Kind.INTEGER: 0, Kind.FLOAT: 0}
-    return defaults.get(field.kind)
+    return _DEFAULTS.get(field.kind)
+
+
+_DEFAULTS: Mapping[FieldKind, JsonValue] = {
+    FieldKind.STRING: "",
+    FieldKind.BYTES: "",
+    FieldKind.BOOL: False,
+    FieldKind.INTEGER: 0,
+    FieldKind.FLOAT: 0,
+}

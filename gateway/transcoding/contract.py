@@ -9,8 +9,7 @@ from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDesc
 
 from gateway.transcoding.options import http_rule
 from tocsin.mesh.policy import MethodPolicy, checked, read
-from tocsin.protojson.messages import Codec, Messages
-from tocsin.protojson.shapes import Shapes
+from tocsin.protojson.codec import Codec, Codecs
 
 HTTP_BODY = "google.api.HttpBody"
 
@@ -50,9 +49,7 @@ class Contract:
         self._pool = descriptor_pool.DescriptorPool()
         for file in self.files.file:
             self._pool.Add(file)
-        self._messages = Messages(descriptor_set=descriptor_set)
-        self._shapes = Shapes()
-        self._codecs: dict[str, Codec] = {}
+        self._codecs = Codecs(descriptor_set=descriptor_set)
         self.policies = checked(read(self.files, package=package))
         self.comments = {name: text for file in self.files.file for name, text in _comments(file)}
 
@@ -75,9 +72,7 @@ class Contract:
 
     def codec(self, descriptor: Descriptor) -> Codec:
         """The JSON converter of a message type."""
-        if (known := self._codecs.get(descriptor.full_name)) is None:
-            known = self._codecs[descriptor.full_name] = self._messages.codec(self._shapes.of(descriptor))
-        return known
+        return self._codecs.of(descriptor)
 
     def comment(self, full_name: str) -> str:
         """The comment above an element; empty if there is none."""

@@ -20,7 +20,7 @@ from tocsin.errors import (
     Unavailable,
 )
 from tocsin.mesh.status import DOMAIN, code_of
-from tocsin.protojson.messages import dump_json
+from tocsin.protojson.codec import dump_json
 
 PROBLEM_TYPE = "application/problem+json"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
 
 from tocsin.errors import InvalidInput
-from tocsin.protojson.shapes import JsonValue, Shape
+from tocsin.protojson.fields import JsonValue, MessageType
 from tocsin.protojson.text import convert, parent_of
 
 MAX_PARAMETERS = 500
@@ -41,14 +41,14 @@ def _unquote(text: bytes) -> str:
 class QueryBinder:
     """Puts query parameters into a request, except into fields that the path or the body own."""
 
-    def __init__(self, *, shape: Shape, owned: Iterable[str]) -> None:
+    def __init__(self, *, message_type: MessageType, owned: Iterable[str]) -> None:
         """Makes the binder of one route.
 
         Args:
-            shape: the request type.
+            message_type: the request type.
             owned: dotted proto paths of the fields that are bound to the path or to the body.
         """
-        self._shape = shape
+        self._message_type = message_type
         self._owned = frozenset(owned)
 
     def bind(self, parameters: Iterable[tuple[str, str]], into: dict[str, JsonValue]) -> None:
@@ -59,7 +59,7 @@ class QueryBinder:
         """
         seen: set[str] = set()
         for name, text in parameters:
-            fields = self._shape.resolve(name)
+            fields = self._message_type.resolve(name)
             if fields is None:
                 raise InvalidInput.at(name, "unknown query parameter")
             path = ".".join(item.name for item in fields)

@@ -21,8 +21,7 @@ from tocsin.errors import InvalidInput
 from tocsin.mesh.policy import MethodPolicy, contract
 from tocsin.mesh.validation import RequestValidator
 from tocsin.mesh.values import ValueRules
-from tocsin.protojson.messages import Codec, Messages, load_json
-from tocsin.protojson.shapes import Shapes
+from tocsin.protojson.codec import Codec, Codecs, load_json
 from tocsin.values import MAX_LEVELS
 
 # The constructors take dictionaries for messages, which the stubs do not say.
@@ -32,7 +31,7 @@ WorkResponse: Any = _WorkResponse
 ListFiringsResponse: Any = _ListFiringsResponse
 PublishEventRequest: Any = _PublishEventRequest
 RULES = ValueRules()
-MESSAGES = Messages(descriptor_set=contract().SerializeToString())
+CODECS = Codecs(descriptor_set=contract().SerializeToString())
 
 
 def every_place() -> list[Any]:
@@ -66,7 +65,7 @@ def test_every_place_of_every_request_is_guarded(policy: MethodPolicy, place: Pl
 
 def codec(message: Any) -> Codec:
     """The JSON door of a type."""
-    return MESSAGES.codec(Shapes().of(message.DESCRIPTOR))
+    return CODECS.of(message.DESCRIPTOR)
 
 
 def through_the_door(body: bytes) -> None:

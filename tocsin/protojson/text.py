@@ -4,17 +4,17 @@ import re
 from collections.abc import Callable
 
 from tocsin.errors import InvalidInput
-from tocsin.protojson.shapes import Field, JsonValue, Kind, as_object
+from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, as_object
 
 
-def put(into: dict[str, JsonValue], fields: tuple[Field, ...], value: JsonValue) -> None:
+def put(into: dict[str, JsonValue], fields: tuple[MessageField, ...], value: JsonValue) -> None:
     """Sets the field at the end of ``fields``, replacing whatever stood there under either of its names."""
     parent = parent_of(into, fields)
     parent.pop(fields[-1].name, None)
     parent[fields[-1].json_name] = value
 
 
-def parent_of(into: dict[str, JsonValue], fields: tuple[Field, ...]) -> dict[str, JsonValue]:
+def parent_of(into: dict[str, JsonValue], fields: tuple[MessageField, ...]) -> dict[str, JsonValue]:
     """The object that holds the last of ``fields``; objects on the way are made as needed."""
     for item in fields[:-1]:
         key = item.name if item.name in into and item.json_name not in into else item.json_name
@@ -27,7 +27,7 @@ def parent_of(into: dict[str, JsonValue], fields: tuple[Field, ...]) -> dict[str
     return into
 
 
-def convert(target: Field, text: str, name: str) -> JsonValue:
+def convert(target: MessageField, text: str, name: str) -> JsonValue:
     """The JSON value of ``text`` for a field; whether it is in range is for the converter of the message to say.
 
     Raises:
@@ -54,14 +54,14 @@ def _as_enum(text: str) -> JsonValue:
     return int(text) if re.fullmatch(r"-?[0-9]{1,10}", text) else text
 
 
-_CONVERTERS: dict[Kind, Callable[[str], JsonValue]] = {
-    Kind.STRING: _as_text,
-    Kind.BYTES: _as_text,
-    Kind.BOOL: _as_bool,
-    Kind.INTEGER: _as_text,
-    Kind.FLOAT: _as_text,
-    Kind.ENUM: _as_enum,
-    Kind.TIMESTAMP: _as_text,
-    Kind.DURATION: _as_text,
-    Kind.FIELD_MASK: _as_text,
+_CONVERTERS: dict[FieldKind, Callable[[str], JsonValue]] = {
+    FieldKind.STRING: _as_text,
+    FieldKind.BYTES: _as_text,
+    FieldKind.BOOL: _as_bool,
+    FieldKind.INTEGER: _as_text,
+    FieldKind.FLOAT: _as_text,
+    FieldKind.ENUM: _as_enum,
+    FieldKind.TIMESTAMP: _as_text,
+    FieldKind.DURATION: _as_text,
+    FieldKind.FIELD_MASK: _as_text,
 }

@@ -24,9 +24,9 @@ from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
 from tocsin.errors import InvalidInput, TocsinError
 from tocsin.mesh.policy import contract
 from tocsin.mesh.validation import RequestValidator
+from tocsin.protojson.codec import Codec, Codecs, NotJson, load_json
+from tocsin.protojson.fields import JsonValue, as_object
 from tocsin.protojson.lines import Line, LineReader
-from tocsin.protojson.messages import Codec, Messages, NotJson, load_json
-from tocsin.protojson.shapes import JsonValue, Shapes, as_object
 
 Item: TypeAlias = Wish | Refusal | None
 """What became of a line: None of an empty one, or of one that is passed over."""
@@ -56,7 +56,7 @@ class Forms:
     @cached_property
     def codec(self) -> Codec:
         """Converts any alarm, and explains what is wrong with it."""
-        return Messages(descriptor_set=contract().SerializeToString()).codec(Shapes().of(alarm_pb2.Alarm.DESCRIPTOR))
+        return Codecs(descriptor_set=contract().SerializeToString()).of(alarm_pb2.Alarm.DESCRIPTOR)
 
     @cached_property
     def alarms(self) -> Quick:
@@ -273,7 +273,7 @@ class Source:
         if line.problem:
             raise InvalidInput(f"line {line.number}: the header {line.problem}")
         delimiter = self._lines.delimiter if isinstance(self._lines, RecordReader) else b""
-        return Table(self._forms.codec.shape, _decoded(line.text), delimiter=delimiter.decode() or ",")
+        return Table(self._forms.codec.message_type, _decoded(line.text), delimiter=delimiter.decode() or ",")
 
 
 def _delimiter(parameters: str) -> bytes:

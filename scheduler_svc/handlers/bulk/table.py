@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from tocsin.errors import InvalidInput
-from tocsin.protojson.messages import load_json
-from tocsin.protojson.shapes import Field, JsonValue, Kind, Shape, as_object
+from tocsin.protojson.codec import load_json
+from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, MessageType, as_object
 from tocsin.protojson.text import convert
 
 Put: TypeAlias = Callable[[dict[str, JsonValue], str], None]
@@ -27,7 +27,7 @@ _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": Fal
 class Table:
     """What the columns of one table mean."""
 
-    def __init__(self, shape: Shape, header: str, *, delimiter: str = ",") -> None:
+    def __init__(self, message_type: MessageType, header: str, *, delimiter: str = ",") -> None:
         """Reads the header; ``delimiter`` stands between cells.
 
         Raises:
@@ -35,7 +35,7 @@ class Table:
         """
         self._delimiter = delimiter
         self._names = [name.strip() for name in cells(header, delimiter)]
-        self._columns = [_column(shape, name) for name in self._names]
+        self._columns = [_column(message_type, name) for name in self._names]
         seen: dict[str, str] = {}
         for name, (path, _) in zip(self._names, self._columns, strict=True):
             if path in seen:
@@ -85,13 +85,13 @@ def cells(record: str, delimiter: str = ",") -> list[str]:
         at = end + 1
 
 
-def _column(shape: Shape, name: str) -> tuple[str, Put]:
+def _column(message_type: MessageType, name: str) -> tuple[str, Put]:
     """The path of the field that a column names, and what its cells do."""
     if not name:
         raise InvalidInput("The header has a column without a name.")
     wanted = _SHORTER.get(name, name)
     for prefix in _PREFIXES:
-        found = _resolve(shape, f"{prefix}{wanted}".split("."))
+        found = _resolve(message_type, f"{prefix}{wanted}".split("."))
         if found is not None:
             fields, keys = found
             path = ".".join([*(field.name for field in fields), *keys])
@@ -99,10 +99,10 @@ def _column(shape: Shape, name: str) -> tuple[str, Put]:
     raise InvalidInput.at(name, "is not a field of an alarm")
 
 
-def _resolve(shape: Shape, names: Sequence[str]) -> tuple[list[Field], list[str]] | None:
+def _resolve(message_type: MessageType, names: Sequence[str]) -> tuple[list[MessageField], list[str]] | None:
     """The fields along a path, and what is left of it inside of a map or of free JSON."""
-    fields: list[Field] = []
-    inner: Shape | None = shape
+    fields: list[MessageField] = []
+    inner: MessageType | None = message_type
     for index, name in enumerate(names):
         if inner is None or (field := inner.fields.get(name)) is None:
             return None
@@ -110,17 +110,17 @@ def _resolve(shape: Shape, names: Sequence[str]) -> tuple[list[Field], list[str]
         rest = list(names[index + 1 :])
         if field.map:
             return (fields, [".".join(rest)]) if rest and all(rest) else None
-        if field.kind is Kind.FREE:
+        if field.kind is FieldKind.FREE:
             return (fields, rest) if all(rest) else None
-        inner = None if field.repeated or field.kind is not Kind.MESSAGE else field.message
-    return None if fields[-1].kind is Kind.MESSAGE else (fields, [])
+        inner = None if field.repeated or field.kind is not FieldKind.MESSAGE else field.message
+    return None if fields[-1].kind is FieldKind.MESSAGE else (fields, [])
 
 
-def _put(fields: Sequence[Field], keys: Sequence[str], name: str) -> Put:
+def _put(fields: Sequence[MessageField], keys: Sequence[str], name: str) -> Put:
     last = fields[-1]
     path = [field.json_name for field in fields] + list(keys)
     outer, key = path[:-1], path[-1]
-    read = _reader(last, free=last.kind is Kind.FREE and bool(keys))
+    read = _reader(last, free=last.kind is FieldKind.FREE and bool(keys))
 
     def put(into: dict[str, JsonValue], text: str) -> None:
         for step in outer:
@@ -135,20 +135,20 @@ def _put(fields: Sequence[Field], keys: Sequence[str], name: str) -> Put:
     return put
 
 
-def _reader(field: Field, *, free: bool) -> Callable[[str, str], JsonValue]:
+def _reader(field: MessageField, *, free: bool) -> Callable[[str, str], JsonValue]:
     if free or field.map:
         return lambda text, _: text
-    if field.kind is Kind.FREE:
+    if field.kind is FieldKind.FREE:
         return lambda text, name: _json(text, name)
     if field.repeated:
         return lambda text, name: [_single(field, part.strip(), name) for part in text.split(";") if part.strip()]
     return lambda text, name: _single(field, text, name)
 
 
-def _single(field: Field, text: str, name: str) -> JsonValue:
-    if field.kind is Kind.BOOL and text.lower() in _WORDS:
+def _single(field: MessageField, text: str, name: str) -> JsonValue:
+    if field.kind is FieldKind.BOOL and text.lower() in _WORDS:
         return _WORDS[text.lower()]
-    if field.kind is Kind.INTEGER and _INTEGER.fullmatch(text):
+    if field.kind is FieldKind.INTEGER and _INTEGER.fullmatch(text):
         return int(text)
     return convert(field, text, name)
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.unit.gateway.contracts import contract, message_type, pool
 from tocsin.errors import InvalidInput
-from tocsin.protojson.messages import Codec, UnreadableReply, load_json
-from tocsin.protojson.shapes import MAX_DEPTH
+from tocsin.protojson.codec import Codec, UnreadableReply, load_json
+from tocsin.protojson.fields import MAX_DEPTH
 
 
 def codec(name: str = "Everything") -> Codec:

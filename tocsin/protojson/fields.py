@@ -1,6 +1,6 @@
-"""What the gateway knows of a message type: its fields by either name, and what JSON each takes.
+"""Message types as JSON sees them: their fields by either name, and what JSON each takes.
 
-A shape is compiled once from a descriptor. It checks the structure of a JSON body before the body is converted (unknown and repeated
+A type is compiled once from a descriptor. It checks the structure of a JSON body before the body is converted (unknown and repeated
 names, two members of one oneof, depth, and the rule of `tocsin.values` for free-form JSON), and it turns the text of paths and queries
 into JSON values.
 """
@@ -23,7 +23,7 @@ MAX_DEPTH = 100
 """Most JSON objects and lists inside one another: protobuf's own limit for messages."""
 
 
-class Kind(Enum):
+class FieldKind(Enum):
     """What JSON a single value of a field takes (https://protobuf.dev/programming-guides/json/)."""
 
     STRING = auto()
@@ -42,13 +42,13 @@ class Kind(Enum):
 
 
 @dataclass(slots=True, eq=False)
-class Field:
+class MessageField:
     """One field of a message."""
 
     name: str
     json_name: str
     number: int
-    kind: Kind
+    kind: FieldKind
     type_name: str
     """What the value is, for people: "an int32", "one of A, B", ..."""
     repeated: bool
@@ -56,16 +56,16 @@ class Field:
     oneof: str | None
     null_is_value: bool
     """True if JSON null is a value of its own here (Value, NullValue) instead of "unset"."""
-    message: "Shape | None"
+    message: "MessageType | None"
     """The message type of a single value, of a list's elements, or of a map's values."""
 
 
 @dataclass(slots=True, eq=False)
-class Shape:
+class MessageType:
     """The fields of one message type, by proto name and by JSON name."""
 
     type_name: str
-    fields: dict[str, Field] = field(default_factory=dict[str, Field])
+    fields: dict[str, MessageField] = field(default_factory=dict[str, MessageField])
 
     def check(self, value: dict[str, JsonValue], *, path: str = "", depth: int = 1) -> None:
         """Checks the structure of a JSON object; the types of its values are the converter's business.
@@ -93,35 +93,35 @@ class Shape:
                     raise InvalidInput.at(f"{path}{key}", f"cannot be set together with {other!r}: only one of {found.oneof!r} is allowed")
             if isinstance(item, dict | list):
                 _check_nested(found, item, f"{path}{key}", depth + 1)
-            elif (settle := _SETTLED.get(found.kind)) is not None:
-                value[key] = settle(item, f"{path}{key}")
-            elif found.kind is Kind.TIMESTAMP and f"{found.name}_local" in self.fields and _is_local(item):
+            elif (normalize := _NORMALIZERS.get(found.kind)) is not None:
+                value[key] = normalize(item, f"{path}{key}")
+            elif found.kind is FieldKind.TIMESTAMP and f"{found.name}_local" in self.fields and _is_local(item):
                 local = key
         if local is not None:
             text = str(value.pop(local))
             value[self.fields[f"{self.fields[local].name}_local"].json_name] = text if len(text) > _TO_MINUTES else f"{text}:00"
 
-    def resolve(self, path: str) -> tuple[Field, ...] | None:
+    def resolve(self, path: str) -> tuple[MessageField, ...] | None:
         """The fields along a dotted ``path`` of proto or JSON names; None if there is no such field."""
-        found: list[Field] = []
-        shape: Shape | None = self
+        found: list[MessageField] = []
+        message_type: MessageType | None = self
         for name in path.split("."):
-            if shape is None or (step := shape.fields.get(name)) is None:
+            if message_type is None or (step := message_type.fields.get(name)) is None:
                 return None
             found.append(step)
-            shape = None if step.repeated or step.map or step.kind is not Kind.MESSAGE else step.message
+            message_type = None if step.repeated or step.map or step.kind is not FieldKind.MESSAGE else step.message
         return tuple(found)
 
 
-def _check_nested(found: Field, item: dict[str, JsonValue] | list[JsonValue], path: str, depth: int) -> None:
+def _check_nested(found: MessageField, item: dict[str, JsonValue] | list[JsonValue], path: str, depth: int) -> None:
     """Checks an object or a list inside a message."""
-    shape = found.message if found.kind is Kind.MESSAGE else None
+    message_type = found.message if found.kind is FieldKind.MESSAGE else None
     if found.map and isinstance(item, dict):
         members = [(key, f"{path}{subscript(key)}", member) for key, member in item.items()]
     elif found.repeated and isinstance(item, list):
         members = [(index, f"{path}[{index}]", member) for index, member in enumerate(item)]
-    elif shape is not None and isinstance(item, dict):
-        shape.check(item, path=f"{path}.", depth=depth)
+    elif message_type is not None and isinstance(item, dict):
+        message_type.check(item, path=f"{path}.", depth=depth)
         return
     else:
         _check_free(item, path)
@@ -129,28 +129,28 @@ def _check_nested(found: Field, item: dict[str, JsonValue] | list[JsonValue], pa
     if depth > MAX_DEPTH:
         raise InvalidInput.at(path, f"nested deeper than {MAX_DEPTH} levels")
     for index, where, member in members:
-        if shape is not None and isinstance(member, dict):
-            shape.check(member, path=f"{where}.", depth=depth + 1)
+        if message_type is not None and isinstance(member, dict):
+            message_type.check(member, path=f"{where}.", depth=depth + 1)
         elif isinstance(member, dict | list):
             _check_free(member, where)
-        elif (settle := _SETTLED.get(found.kind)) is not None:
-            item[index] = settle(member, where)  # pyright: ignore[reportArgumentType, reportCallIssue]  a key of its own kind
+        elif (normalize := _NORMALIZERS.get(found.kind)) is not None:
+            item[index] = normalize(member, where)  # pyright: ignore[reportArgumentType, reportCallIssue]  a key of its own kind
 
 
 def _check_free(value: JsonValue, path: str) -> None:
-    """Checks JSON that no shape describes, by the rule of `tocsin.values`."""
+    """Checks JSON of any form, by the rule of `tocsin.values`."""
     try:
         check_free(value)
     except ValueRefused as refused:
         raise InvalidInput.at(join(path, refused.path), refused.reason) from None
 
 
-def _settled_free(value: JsonValue, path: str) -> JsonValue:
+def _checked_free(value: JsonValue, path: str) -> JsonValue:
     _check_free(value, path)
     return value
 
 
-def _settled_duration(value: JsonValue, path: str) -> JsonValue:
+def _normalized_duration(value: JsonValue, path: str) -> JsonValue:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return value
     if (made := canonical(value)) is None:
@@ -158,7 +158,7 @@ def _settled_duration(value: JsonValue, path: str) -> JsonValue:
     return made
 
 
-def _settled_mask(value: JsonValue, _: str) -> JsonValue:
+def _normalized_mask(value: JsonValue, _: str) -> JsonValue:
     """A mask may name fields as the contract does, and as JSON does."""
     return _SNAKE.sub(lambda match: match[1].upper(), value) if isinstance(value, str) else value
 
@@ -171,67 +171,68 @@ _LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2})?
 _TO_MINUTES = len("2027-01-15T09:00")
 _SNAKE = re.compile(r"_([a-z0-9])")
 
-_SETTLED: Mapping[Kind, Callable[[JsonValue, str], JsonValue]] = {
-    Kind.FREE: _settled_free,
-    Kind.DURATION: _settled_duration,
-    Kind.FIELD_MASK: _settled_mask,
+_NORMALIZERS: Mapping[FieldKind, Callable[[JsonValue, str], JsonValue]] = {
+    FieldKind.FREE: _checked_free,
+    FieldKind.DURATION: _normalized_duration,
+    FieldKind.FIELD_MASK: _normalized_mask,
 }
 """What becomes of single values of these kinds before they are converted."""
 
-_SCALARS: Mapping[int, tuple[Kind, str]] = {
-    FieldDescriptor.TYPE_STRING: (Kind.STRING, "a string"),
-    FieldDescriptor.TYPE_BYTES: (Kind.BYTES, "bytes in base64"),
-    FieldDescriptor.TYPE_BOOL: (Kind.BOOL, "true or false"),
-    FieldDescriptor.TYPE_DOUBLE: (Kind.FLOAT, "a number"),
-    FieldDescriptor.TYPE_FLOAT: (Kind.FLOAT, "a number"),
-    FieldDescriptor.TYPE_INT32: (Kind.INTEGER, "a 32-bit integer"),
-    FieldDescriptor.TYPE_SINT32: (Kind.INTEGER, "a 32-bit integer"),
-    FieldDescriptor.TYPE_SFIXED32: (Kind.INTEGER, "a 32-bit integer"),
-    FieldDescriptor.TYPE_UINT32: (Kind.INTEGER, "an unsigned 32-bit integer"),
-    FieldDescriptor.TYPE_FIXED32: (Kind.INTEGER, "an unsigned 32-bit integer"),
-    FieldDescriptor.TYPE_INT64: (Kind.INTEGER, "a 64-bit integer"),
-    FieldDescriptor.TYPE_SINT64: (Kind.INTEGER, "a 64-bit integer"),
-    FieldDescriptor.TYPE_SFIXED64: (Kind.INTEGER, "a 64-bit integer"),
-    FieldDescriptor.TYPE_UINT64: (Kind.INTEGER, "an unsigned 64-bit integer"),
-    FieldDescriptor.TYPE_FIXED64: (Kind.INTEGER, "an unsigned 64-bit integer"),
+_SCALARS: Mapping[int, tuple[FieldKind, str]] = {
+    FieldDescriptor.TYPE_STRING: (FieldKind.STRING, "a string"),
+    FieldDescriptor.TYPE_BYTES: (FieldKind.BYTES, "bytes in base64"),
+    FieldDescriptor.TYPE_BOOL: (FieldKind.BOOL, "true or false"),
+    FieldDescriptor.TYPE_DOUBLE: (FieldKind.FLOAT, "a number"),
+    FieldDescriptor.TYPE_FLOAT: (FieldKind.FLOAT, "a number"),
+    FieldDescriptor.TYPE_INT32: (FieldKind.INTEGER, "a 32-bit integer"),
+    FieldDescriptor.TYPE_SINT32: (FieldKind.INTEGER, "a 32-bit integer"),
+    FieldDescriptor.TYPE_SFIXED32: (FieldKind.INTEGER, "a 32-bit integer"),
+    FieldDescriptor.TYPE_UINT32: (FieldKind.INTEGER, "an unsigned 32-bit integer"),
+    FieldDescriptor.TYPE_FIXED32: (FieldKind.INTEGER, "an unsigned 32-bit integer"),
+    FieldDescriptor.TYPE_INT64: (FieldKind.INTEGER, "a 64-bit integer"),
+    FieldDescriptor.TYPE_SINT64: (FieldKind.INTEGER, "a 64-bit integer"),
+    FieldDescriptor.TYPE_SFIXED64: (FieldKind.INTEGER, "a 64-bit integer"),
+    FieldDescriptor.TYPE_UINT64: (FieldKind.INTEGER, "an unsigned 64-bit integer"),
+    FieldDescriptor.TYPE_FIXED64: (FieldKind.INTEGER, "an unsigned 64-bit integer"),
 }
 
-_WELL_KNOWN: Mapping[str, tuple[Kind, str]] = {
-    "google.protobuf.Timestamp": (Kind.TIMESTAMP, "an RFC 3339 time such as 2026-12-01T09:00:00Z"),
-    "google.protobuf.Duration": (Kind.DURATION, FORMS),
-    "google.protobuf.FieldMask": (Kind.FIELD_MASK, "a comma-separated list of field paths"),
-    "google.protobuf.Struct": (Kind.FREE, "an object"),
-    "google.protobuf.ListValue": (Kind.FREE, "a list"),
-    "google.protobuf.Value": (Kind.FREE, "any JSON"),
-    "google.protobuf.Any": (Kind.FREE, 'an object with "@type"'),
+_WELL_KNOWN: Mapping[str, tuple[FieldKind, str]] = {
+    "google.protobuf.Timestamp": (FieldKind.TIMESTAMP, "an RFC 3339 time such as 2026-12-01T09:00:00Z"),
+    "google.protobuf.Duration": (FieldKind.DURATION, FORMS),
+    "google.protobuf.FieldMask": (FieldKind.FIELD_MASK, "a comma-separated list of field paths"),
+    "google.protobuf.Struct": (FieldKind.FREE, "an object"),
+    "google.protobuf.ListValue": (FieldKind.FREE, "a list"),
+    "google.protobuf.Value": (FieldKind.FREE, "any JSON"),
+    "google.protobuf.Any": (FieldKind.FREE, 'an object with "@type"'),
 }
 
 _WRAPPER = re.compile(r"google\.protobuf\.(?:Double|Float|Int64|UInt64|Int32|UInt32|Bool|String|Bytes)Value\Z")
 
 
-class Shapes:
-    """The shapes of a contract, each compiled once."""
+class MessageTypes:
+    """The message types of a contract, each compiled once."""
 
     def __init__(self) -> None:
         """Makes an empty set."""
-        self._shapes: dict[str, Shape] = {}
+        self._known: dict[str, MessageType] = {}
 
-    def of(self, descriptor: Descriptor) -> Shape:
-        """The shape of a message type."""
-        if (known := self._shapes.get(descriptor.full_name)) is not None:
+    def of(self, descriptor: Descriptor) -> MessageType:
+        """What is known of a message type."""
+        if (known := self._known.get(descriptor.full_name)) is not None:
             return known
-        shape = self._shapes[descriptor.full_name] = Shape(descriptor.full_name)
+        message_type = self._known[descriptor.full_name] = MessageType(descriptor.full_name)
         for item in descriptor.fields:
             made = self._field(item)
-            shape.fields[made.name] = shape.fields[made.json_name] = made
-        return shape
+            message_type.fields[made.name] = message_type.fields[made.json_name] = made
+        return message_type
 
-    def _field(self, item: FieldDescriptor) -> Field:
+    def _field(self, item: FieldDescriptor) -> MessageField:
         entry = item.message_type if item.message_type is not None and item.message_type.GetOptions().map_entry else None
         value = item if entry is None else entry.fields_by_name["value"]
         kind, type_name = self._kind(value)
+        message = value.message_type
         oneof = item.containing_oneof if item.containing_oneof is not None and len(item.containing_oneof.fields) > 1 else None
-        return Field(
+        return MessageField(
             name=item.name,
             json_name=item.json_name,
             number=item.number,
@@ -240,21 +241,21 @@ class Shapes:
             repeated=item.is_repeated and entry is None,
             map=entry is not None,
             oneof=None if oneof is None else oneof.name,
-            null_is_value=kind is Kind.NULL or (value.message_type is not None and value.message_type.full_name == "google.protobuf.Value"),
-            message=self.of(value.message_type) if kind is Kind.MESSAGE and value.message_type is not None else None,
+            null_is_value=kind is FieldKind.NULL or (message is not None and message.full_name == "google.protobuf.Value"),
+            message=self.of(message) if kind is FieldKind.MESSAGE and message is not None else None,
         )
 
-    def _kind(self, item: FieldDescriptor) -> tuple[Kind, str]:
+    def _kind(self, item: FieldDescriptor) -> tuple[FieldKind, str]:
         if item.enum_type is not None:
             if item.enum_type.full_name == "google.protobuf.NullValue":
-                return Kind.NULL, "null"
-            return Kind.ENUM, f"one of {', '.join(value.name for value in item.enum_type.values)}"
+                return FieldKind.NULL, "null"
+            return FieldKind.ENUM, f"one of {', '.join(value.name for value in item.enum_type.values)}"
         if item.message_type is None:
             return _SCALARS[item.type]
         name = item.message_type.full_name
         if _WRAPPER.match(name):
             return _SCALARS[item.message_type.fields_by_name["value"].type]
-        return _WELL_KNOWN.get(name, (Kind.MESSAGE, "an object"))
+        return _WELL_KNOWN.get(name, (FieldKind.MESSAGE, "an object"))
 
 
 def as_object(value: Any) -> dict[str, JsonValue] | None:

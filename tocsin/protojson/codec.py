@@ -2,7 +2,7 @@
 
 protobuf-py 0.7.0 converts straight from descriptors, in Rust. Three things about it are handled here and nowhere else. It parses JSON
 text without a limit on nesting and overflows the stack, so that text is parsed by the standard library and protobuf-py gets values
-whose depth has been checked. It takes the last of several members of a oneof, which `Shape.check` refuses. And its errors do not tell
+whose depth has been checked. It takes the last of several members of a oneof, which `MessageType.check` refuses. And its errors do not tell
 where the bad value stands, which `_in_object` finds out.
 """
 
@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from google.protobuf.descriptor import Descriptor
 from protobuf import Message, Registry, message_from_json_value, message_to_json_value
 from protobuf.wkt import FileDescriptorSet
 
 from tocsin.errors import Internal, InvalidInput
-from tocsin.protojson.shapes import Field, JsonValue, Kind, Shape, as_object
+from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, MessageType, MessageTypes, as_object
 from tocsin.values import MAX_ITEMS, TOO_MANY_ITEMS, ValueRefused, check_text
 
 _FAILURES = (ValueError, TypeError, OverflowError, RecursionError, LookupError)
@@ -97,38 +98,44 @@ def dump_json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-class Messages:
-    """The message types of one contract."""
+class Codecs:
+    """The codecs of the message types of one contract, each made once."""
 
     def __init__(self, *, descriptor_set: bytes) -> None:
         """Makes the types of a serialized google.protobuf.FileDescriptorSet that holds its imports."""
         self._registry = FileDescriptorSet.from_binary(descriptor_set).to_registry()
+        self._message_types = MessageTypes()
+        self._codecs: dict[str, Codec] = {}
 
-    def codec(self, shape: Shape) -> "Codec":
-        """The converter of one type.
+    def of(self, descriptor: Descriptor) -> "Codec":
+        """The codec of one message type.
 
         Raises:
             LookupError: the contract does not hold the type.
         """
-        found = self._registry.message(shape.type_name)
+        name = descriptor.full_name
+        if (known := self._codecs.get(name)) is not None:
+            return known
+        found = self._registry.message(name)
         if found is None:
-            raise LookupError(f"the descriptor set does not hold {shape.type_name}")
-        return Codec(message_type=found.type, shape=shape, registry=self._registry)
+            raise LookupError(f"the descriptor set does not hold {name}")
+        known = self._codecs[name] = Codec(wire_type=found.type, message_type=self._message_types.of(descriptor), registry=self._registry)
+        return known
 
 
 class Codec:
     """Converts one message type."""
 
-    __slots__ = ("_pages", "_registry", "_type", "shape")
+    __slots__ = ("_pages", "_registry", "_wire_type", "message_type")
 
-    def __init__(self, *, message_type: type[Message], shape: Shape, registry: Registry) -> None:
-        """Makes the converter of ``message_type``, whose fields ``shape`` describes."""
-        self.shape = shape
-        self._type = message_type
+    def __init__(self, *, wire_type: type[Message], message_type: MessageType, registry: Registry) -> None:
+        """Makes the converter of ``wire_type``, whose fields ``message_type`` describes."""
+        self.message_type = message_type
+        self._wire_type = wire_type
         self._registry = registry
         # A page of a list (AIP-158) always shows its list, so that a client may count on it.
-        paged = "next_page_token" in shape.fields
-        self._pages = tuple(item.json_name for item in set(shape.fields.values()) if item.repeated) if paged else ()
+        paged = "next_page_token" in message_type.fields
+        self._pages = tuple(item.json_name for item in set(message_type.fields.values()) if item.repeated) if paged else ()
 
     def to_wire(self, value: dict[str, JsonValue]) -> bytes:
         """Wire bytes of a JSON object, which is changed where it is written in another form than the converter's.
@@ -136,9 +143,9 @@ class Codec:
         Raises:
             InvalidInput: the object is not one of this type; the error names the field.
         """
-        self.shape.check(value)
+        self.message_type.check(value)
         try:
-            return message_from_json_value(self._type, cast("Any", value), registry=self._registry).to_binary()
+            return message_from_json_value(self._wire_type, cast("Any", value), registry=self._registry).to_binary()
         except _FAILURES as error:
             raise self._explain(value) from error
 
@@ -149,7 +156,7 @@ class Codec:
             UnreadableReply: the bytes are not a message of this type, or JSON cannot express it.
         """
         try:
-            message = self._type.from_binary(wire)
+            message = self._wire_type.from_binary(wire)
             if not self._pages:
                 return message.to_json(registry=self._registry).encode()
         except _FAILURES as error:
@@ -166,7 +173,7 @@ class Codec:
             UnreadableReply: the bytes are not a message of this type, or JSON cannot express it.
         """
         try:
-            return cast("dict[str, JsonValue]", message_to_json_value(self._type.from_binary(wire), registry=self._registry))
+            return cast("dict[str, JsonValue]", message_to_json_value(self._wire_type.from_binary(wire), registry=self._registry))
         except _FAILURES as error:
             raise UnreadableReply from error
 
@@ -176,12 +183,12 @@ class Codec:
         Raises:
             UnreadableReply: (the reader) the bytes are not a message of this type.
         """
-        number = self.shape.fields[name].number
-        descriptor = next(item for item in self._type.desc().fields if item.number == number)
+        number = self.message_type.fields[name].number
+        descriptor = next(item for item in self._wire_type.desc().fields if item.number == number)
 
         def read(wire: bytes) -> str:
             try:
-                return str(self._type.from_binary(wire)[descriptor])
+                return str(self._wire_type.from_binary(wire)[descriptor])
             except _FAILURES as error:
                 raise UnreadableReply from error
 
@@ -189,12 +196,12 @@ class Codec:
 
     def _explain(self, value: Mapping[str, JsonValue]) -> InvalidInput:
         """Finds the value that protobuf-py refused, by trying ever smaller parts of the whole."""
-        return _in_object(self.shape, value, _Place(accepts=self._accepts)) or InvalidInput("The body is not valid.")
+        return _in_object(self.message_type, value, _Place(accepts=self._accepts)) or InvalidInput("The body is not valid.")
 
     def _accepts(self, value: JsonValue) -> bool:
         """Whether ``value`` is taken as a whole message."""
         try:
-            message_from_json_value(self._type, cast("Any", value), registry=self._registry).to_binary()
+            message_from_json_value(self._wire_type, cast("Any", value), registry=self._registry).to_binary()
         except _FAILURES:
             return False
         return True
@@ -230,17 +237,17 @@ class _Place:
         return InvalidInput.at(self.path, reason)
 
 
-def _in_object(shape: Shape, value: Mapping[str, JsonValue], place: _Place) -> InvalidInput | None:
+def _in_object(message_type: MessageType, value: Mapping[str, JsonValue], place: _Place) -> InvalidInput | None:
     """The error for the first refused member of an object; None if each is accepted alone."""
     for key, item in value.items():
-        found = shape.fields[key]
+        found = message_type.fields[key]
         inner = place.member(found.json_name, key)
         if not inner.accepts(item):
             return _in_field(found, item, inner)
     return None
 
 
-def _in_field(found: Field, value: JsonValue, place: _Place) -> InvalidInput:
+def _in_field(found: MessageField, value: JsonValue, place: _Place) -> InvalidInput:
     if found.repeated:
         if not isinstance(value, list):
             return place.refused(f"must be a list; each element {found.type_name}")
@@ -267,10 +274,10 @@ def _first_refused(count: int, accepts: Callable[[int, int], bool]) -> int:
     return low
 
 
-def _in_value(found: Field, value: JsonValue, place: _Place) -> InvalidInput:
+def _in_value(found: MessageField, value: JsonValue, place: _Place) -> InvalidInput:
     inner = as_object(value)
-    if found.kind is Kind.MESSAGE and found.message is not None and inner is not None and place.depth < _EXPLAINED_DEPTH:
+    if found.kind is FieldKind.MESSAGE and found.message is not None and inner is not None and place.depth < _EXPLAINED_DEPTH:
         return _in_object(found.message, inner, place) or place.refused(f"must be {found.type_name}")
-    if isinstance(value, str) and found.kind is Kind.STRING:
+    if isinstance(value, str) and found.kind is FieldKind.STRING:
         return place.refused("must be text that UTF-8 can express")
     return place.refused(f"must be {found.type_name}")
