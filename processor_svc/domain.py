@@ -1,13 +1,14 @@
-"""Entities of the processor: jobs and their ends, tasks, records. Pure."""
+"""Entities of the processor: jobs and their results, tasks, records. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from tocsin.errors import InvalidInput, NotFound, TocsinError
+from tocsin.priority import Priority
 
 Json: TypeAlias = Any  # a value that JSON can express
 
@@ -43,14 +44,6 @@ class TaskState(StrEnum):
     RETRYING = "RETRYING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
-
-
-class Lane(IntEnum):
-    """Priority lane, the most urgent first."""
-
-    CRITICAL = 1
-    NORMAL = 2
-    BULK = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +108,7 @@ class UnknownAction:
 Action: TypeAlias = TaskAction | NotifyAction | UnknownAction
 
 
-class Lease(NamedTuple):
+class JobLease(NamedTuple):
     """The right to work on one delivery of a firing; ``token`` fences out older deliveries."""
 
     firing: str
@@ -131,7 +124,7 @@ class Job(NamedTuple):
         tenant: id of the tenant.
         alarm: resource name of the alarm; empty for an ad-hoc task.
         attempt: from 1.
-        lane: how urgent it is.
+        priority: how urgent it is.
         action: what to do.
         traceparent: of the firing; empty if it is not traced.
         origin: where it comes from, as the contract names it: "SCHEDULE", "EVENT", "RAISED", "RESOLVED"...
@@ -139,12 +132,12 @@ class Job(NamedTuple):
         cause: traceparent of the request that made the alarm, when the trace of the firing begins with it; otherwise empty.
     """
 
-    lease: Lease
+    lease: JobLease
     lease_seconds: float
     tenant: str
     alarm: str
     attempt: int
-    lane: Lane
+    priority: Priority
     action: Action
     traceparent: str = ""
     origin: str = "SCHEDULE"
@@ -153,14 +146,14 @@ class Job(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Succeeded:
+class JobSucceeded:
     """The job is done; ``output`` is stored with the firing."""
 
     output: Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class JobFailed:
     """The job failed. Without ``retry_after`` (seconds) the retry policy's wait counts."""
 
     reason: str
@@ -170,14 +163,14 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Released:
+class JobReleased:
     """The job could not be worked on now and costs no attempt. ``retry_after`` is in seconds."""
 
     message: str
     retry_after: float
 
 
-End: TypeAlias = Succeeded | Failed | Released
+JobResult: TypeAlias = JobSucceeded | JobFailed | JobReleased
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,12 +181,12 @@ class WorkEvent:
     """
 
     jobs: Sequence[Job] = ()
-    refused: Sequence[tuple[Lease, End]] = ()
-    confirmed: Sequence[Lease] = ()
+    refused: Sequence[tuple[JobLease, JobResult]] = ()
+    confirmed: Sequence[JobLease] = ()
     drain: bool = False
 
 
-class Problem(NamedTuple):
+class ActionProblem(NamedTuple):
     """Something that is wrong with an action; ``tentative``: it may be right later, or elsewhere."""
 
     field: str
@@ -213,7 +206,7 @@ class Message:
     alarm: str
     to: str
     channel: str
-    lane: Lane
+    priority: Priority
     subject: str
     text: str
     html: str
@@ -224,7 +217,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Acceptance:
+class DeliveryAck:
     """The mailer's answer to one message: the stored delivery, or why it was refused."""
 
     delivery: str

@@ -8,7 +8,7 @@ import grpc
 from google.protobuf import empty_pb2, json_format
 
 from processor_svc.domain import Record, Task, TaskState
-from processor_svc.hosting import Hosted, Packages, PackageState
+from processor_svc.hosting import HostedHandler, Packages, PackageState
 from processor_svc.registry import Handler, Registry
 from processor_svc.service import RecordService, TaskService
 from tocsin.api.processor.v1 import record_service_pb2, record_service_pb2_grpc, task_service_pb2, task_service_pb2_grpc
@@ -55,7 +55,7 @@ class TaskHandlers(task_service_pb2_grpc.TaskServiceServicer):
     async def ListHandlers(self, request: task_service_pb2.ListHandlersRequest, context: _Context) -> task_service_pb2.ListHandlersResponse:
         """Lists handlers."""
         response = task_service_pb2.ListHandlersResponse()
-        known: list[Handler | Hosted] = [*self._registry, *self._packages.handlers()]
+        known: list[Handler | HostedHandler] = [*self._registry, *self._packages.handlers()]
         for handler in sorted(known, key=lambda each: each.name):
             out = response.handlers.add(name=handler.name, description=handler.description)
             json_format.ParseDict(dict(handler.input_schema), out.input_schema)

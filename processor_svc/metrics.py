@@ -5,13 +5,13 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from processor_svc.actions.kinds import Actions
-from processor_svc.domain import End, Failed, Job, Released, Succeeded
+from processor_svc.domain import Job, JobFailed, JobReleased, JobResult, JobSucceeded
 from processor_svc.hosting import Packages
 from processor_svc.worker import Worker
 from tocsin.telemetry.distribution import Distribution
 
 _BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300)
-_ENDS: dict[type[End], str] = {Succeeded: "succeeded", Failed: "failed", Released: "released"}
+_ENDS: dict[type[JobResult], str] = {JobSucceeded: "succeeded", JobFailed: "failed", JobReleased: "released"}
 _UNKNOWN = "unknown"
 
 
@@ -43,12 +43,12 @@ class JobMetrics:
         self._gauge("tocsin_processor_packages_failed", "Packages of handlers that did not load.", lambda: len(packages.failed()))
         deaths = "Processes of handlers that died or were killed while something ran in them."
         self._gauge("tocsin_processor_process_deaths", deaths, lambda: packages.deaths)
-        self._gauge("tocsin_processor_work_streams", "Work streams that stand.", lambda: worker.standing)
+        self._gauge("tocsin_processor_work_streams", "Work streams that stand.", lambda: worker.connected)
 
     def _gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         Gauge(name, text, registry=self._registry).set_function(read)
 
-    def finished(self, job: Job, end: End, seconds: float) -> None:
+    def finished(self, job: Job, end: JobResult, seconds: float) -> None:
         """``job`` ended after ``seconds`` of work."""
         kind, what = job.action.kind, self._describe(job.action)
         self._ends[kind, type(end)].inc()

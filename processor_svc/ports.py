@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from processor_svc.domain import Acceptance, End, Json, Lease, Message, Problem, Record, Task, TaskAction, WorkEvent
+from processor_svc.domain import ActionProblem, DeliveryAck, JobLease, JobResult, Json, Message, Record, Task, TaskAction, WorkEvent
 
 
 class RecordStore(Protocol):
@@ -62,7 +62,7 @@ class TaskQueue(Protocol):
 class TaskChecks(Protocol):
     """Knows the handlers."""
 
-    async def check(self, action: TaskAction) -> Sequence[Problem]:
+    async def check(self, action: TaskAction) -> Sequence[ActionProblem]:
         """What is wrong with a task before it is run: with its "handler", or below "input"."""
         ...
 
@@ -70,7 +70,7 @@ class TaskChecks(Protocol):
 class Mailer(Protocol):
     """Takes messages."""
 
-    async def deliver(self, messages: Sequence[Message]) -> Sequence[Acceptance]:
+    async def deliver(self, messages: Sequence[Message]) -> Sequence[DeliveryAck]:
         """Hands messages over; returns one answer for each, in order, once they are stored.
 
         Raises:
@@ -86,11 +86,11 @@ class WorkSession(Protocol):
         """Lets the scheduler send ``credit`` more jobs."""
         ...
 
-    def finish(self, lease: Lease, end: End) -> None:
+    def finish(self, lease: JobLease, end: JobResult) -> None:
         """Queues the end of a job for the next batch."""
         ...
 
-    def extend(self, leases: Sequence[Lease]) -> None:
+    def extend(self, leases: Sequence[JobLease]) -> None:
         """Queues a longer lease for jobs that still run."""
         ...
 

@@ -45,7 +45,7 @@ class TaskContext:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Mark:
+class _TaskMark:
     name: str
     timeout_seconds: float
 
@@ -88,7 +88,7 @@ def task(name: str, *, timeout_seconds: float = 30.0) -> Callable[[Function], Fu
     """
 
     def mark(function: Function) -> Function:
-        setattr(function, _MARK, _Mark(name=name, timeout_seconds=timeout_seconds))
+        setattr(function, _MARK, _TaskMark(name=name, timeout_seconds=timeout_seconds))
         return function
 
     return mark
@@ -138,7 +138,7 @@ def handlers_of(module: ModuleType) -> list[Handler]:
 
 
 def _build(function: Callable[..., Any]) -> Handler:
-    mark: _Mark = getattr(function, _MARK)
+    mark: _TaskMark = getattr(function, _MARK)
     hints = get_type_hints(function, include_extras=True)
     context_parameter = next((name for name, hint in hints.items() if hint is TaskContext), None)
     fields: dict[str, Any] = {}

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from processor_svc.domain import End, Failed, Json, Released, Succeeded
+from processor_svc.domain import JobFailed, JobReleased, JobResult, JobSucceeded, Json
 
 MAX_OUTPUT_BYTES: Final = 16 * 1024
 _MOST_LEVELS: Final = 20
@@ -26,7 +26,7 @@ class ResultTooLarge(Exception):
     """A result that has too many bytes."""
 
 
-def as_output(value: Json) -> Mapping[str, Json]:
+def to_output(value: Json) -> Mapping[str, Json]:
     """What a handler returned as a JSON object of exact types: None as an empty one, what is no object below "value".
 
     Raises:
@@ -41,34 +41,34 @@ def as_output(value: Json) -> Mapping[str, Json]:
     return {"value": walk.value(value, "result", 1)}
 
 
-def outcome(value: Json) -> End:
+def result_of(value: Json) -> JobResult:
     """The end of a job that returned ``value``: what cannot be said is a failure with the reason."""
     try:
-        return Succeeded(as_output(value))
+        return JobSucceeded(to_output(value))
     except ResultInvalid as error:
-        return Failed(reason="RESULT_INVALID", message=f"{error}", retryable=False)
+        return JobFailed(reason="RESULT_INVALID", message=f"{error}", retryable=False)
     except ResultTooLarge as error:
-        return Failed(reason="RESULT_TOO_LARGE", message=f"{error}", retryable=False)
+        return JobFailed(reason="RESULT_TOO_LARGE", message=f"{error}", retryable=False)
     except BaseException as error:  # noqa: BLE001  a foreign object may raise anything when it is looked at
-        return Failed(reason="RESULT_INVALID", message=f"the result cannot be read: {told(error)}", retryable=False)
+        return JobFailed(reason="RESULT_INVALID", message=f"the result cannot be read: {error_text(error)}", retryable=False)
 
 
-def settled(end: End) -> End:
+def bounded_result(end: JobResult) -> JobResult:
     """The end in bounds, and certain to be said."""
-    if isinstance(end, Succeeded):
-        return outcome(end.output) if end.output else end
+    if isinstance(end, JobSucceeded):
+        return result_of(end.output) if end.output else end
     message, wait = _text(end.message, _MOST_MESSAGE), _wait(end.retry_after)
-    if isinstance(end, Released):
-        return Released(message=message, retry_after=wait or 0.0)
-    return Failed(reason=_text(end.reason, _MOST_REASON) or "FAILED", message=message, retryable=bool(end.retryable), retry_after=wait)
+    if isinstance(end, JobReleased):
+        return JobReleased(message=message, retry_after=wait or 0.0)
+    return JobFailed(reason=_text(end.reason, _MOST_REASON) or "FAILED", message=message, retryable=bool(end.retryable), retry_after=wait)
 
 
-def sayable(words: str) -> str:
+def bounded_text(words: str) -> str:
     """The words in bounds, without what a text on the wire cannot hold."""
     return _text(words, _MOST_MESSAGE)
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """The error in words; one that cannot say them is told by its type."""
     name = type(error).__name__
     try:

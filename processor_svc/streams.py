@@ -20,7 +20,7 @@ _DISCOVERY_SECONDS: Final = 5.0
 _log = structlog.get_logger(__name__)
 
 
-class Fleet:
+class ReplicaStreams:
     """Keeps `session(endpoint)` running for each endpoint; a component.
 
     A session that ends is begun again after a short wait, which doubles with jitter up to a second while it keeps failing. Whoever was away
@@ -100,8 +100,8 @@ class Fleet:
         looks = math.ceil(seconds / _LOOK_SECONDS)
         for _ in range(looks):
             await self._clock.sleep(seconds / looks)
-            standing = self._connected(endpoint)
-            if lost and standing:
+            connected = self._connected(endpoint)
+            if lost and connected:
                 return True
-            lost = lost or not standing
+            lost = lost or not connected
         return False

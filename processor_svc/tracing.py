@@ -5,11 +5,11 @@ from typing import Final
 
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
-from processor_svc.domain import End, Failed, Job, Released, Succeeded
-from processor_svc.worker import Runs
+from processor_svc.domain import Job, JobFailed, JobReleased, JobResult, JobSucceeded
+from processor_svc.worker import JobRunner
 from tocsin.telemetry import Telemetry, trace_id_of
 
-_ENDS: Final = {Succeeded: "succeeded", Failed: "failed", Released: "released"}
+_ENDS: Final = {JobSucceeded: "succeeded", JobFailed: "failed", JobReleased: "released"}
 
 
 class TracedRunner:
@@ -20,11 +20,11 @@ class TracedRunner:
     recurring alarm begins a trace of its own: one that lasts for months is of no use.
     """
 
-    def __init__(self, *, runner: Runs, telemetry: Telemetry) -> None:
+    def __init__(self, *, runner: JobRunner, telemetry: Telemetry) -> None:
         self._runner = runner
         self._telemetry = telemetry
 
-    async def run(self, job: Job) -> End:
+    async def run(self, job: Job) -> JobResult:
         """Runs the job once."""
         with self._span(job) as span:
             end = await self._runner.run(job)
@@ -38,7 +38,7 @@ class TracedRunner:
                         "tocsin.end": _ENDS[type(end)],
                     }
                 )
-                if isinstance(end, Failed):
+                if isinstance(end, JobFailed):
                     span.set_attribute("error.type", end.reason)
                     span.set_status(StatusCode.ERROR, end.message)
         return end

@@ -55,7 +55,7 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
     metrics.watch(worker=worker, packages=packages)
 
     async def check_work() -> None:
-        if not worker.standing:
+        if not worker.connected:
             raise Unavailable("no Work stream to a scheduler stands: nothing is taken to run")
 
     async def check_packages() -> None:

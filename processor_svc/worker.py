@@ -9,12 +9,13 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from processor_svc.domain import End, Failed, Job, Lane, Lease, Released, Succeeded
+from processor_svc.domain import Job, JobFailed, JobLease, JobReleased, JobResult, JobSucceeded
 from processor_svc.ports import WorkSession, WorkSource
-from processor_svc.results import settled, told
-from processor_svc.streams import Fleet
+from processor_svc.results import bounded_result, error_text
+from processor_svc.streams import ReplicaStreams
 from tocsin.background import Background
 from tocsin.clock import Clock
+from tocsin.priority import Priority
 from tocsin.telemetry import get_logger
 
 _REMEMBERED: Final = 2000
@@ -22,24 +23,24 @@ _UNCONFIRMED: Final = 20_000
 _STRETCH: Final = 100
 _TICK_SECONDS: Final = 1.0
 _CONFIRMATION_SECONDS: Final = 1.0
-_STOPPED: Final = Released(message="the processor stopped before the job was done", retry_after=0.0)
+_STOPPED: Final = JobReleased(message="the processor stopped before the job was done", retry_after=0.0)
 
 
 _log = get_logger(__name__)
 
 
-class Runs(Protocol):
+class JobRunner(Protocol):
     """Runs jobs of any action."""
 
-    async def run(self, job: Job) -> End:
+    async def run(self, job: Job) -> JobResult:
         """How the job ended."""
         ...
 
 
-class Observer(Protocol):
+class JobObserver(Protocol):
     """Sees each job end."""
 
-    def finished(self, job: Job, end: End, seconds: float) -> None:
+    def finished(self, job: Job, end: JobResult, seconds: float) -> None:
         """``job`` ended after ``seconds`` of work."""
         ...
 
@@ -58,9 +59,9 @@ class _Running:
 class _Endpoint:
     """What one scheduler is owed."""
 
-    unconfirmed: dict[Lease, End] = field(default_factory=dict)
+    unconfirmed: dict[JobLease, JobResult] = field(default_factory=dict)
     session: WorkSession | None = None
-    standing: bool = False
+    connected: bool = False
     """The scheduler has said something on the stream."""
 
 
@@ -71,7 +72,7 @@ class Worker:
     """
 
     def __init__(
-        self, *, source: WorkSource, runner: Runs, observer: Observer, clock: Clock, concurrency: int, grace_seconds: float
+        self, *, source: WorkSource, runner: JobRunner, observer: JobObserver, clock: Clock, concurrency: int, grace_seconds: float
     ) -> None:
         self._source = source
         self._runner = runner
@@ -79,7 +80,7 @@ class Worker:
         self._clock = clock
         self._concurrency = concurrency
         self._grace = grace_seconds
-        self._fleet = Fleet(
+        self._fleet = ReplicaStreams(
             name="scheduler_svc", endpoints=source.endpoints, session=self._session, connected=source.connected, clock=clock
         )
         self._endpoints: dict[str, _Endpoint] = {}
@@ -88,7 +89,7 @@ class Worker:
         self._waiting: deque[_Running] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._relief: asyncio.Handle | None = None
-        self._succeeded: OrderedDict[str, Succeeded] = OrderedDict()
+        self._succeeded: OrderedDict[str, JobSucceeded] = OrderedDict()
         self._extending = Background(clock)
         self._jobs = Background(clock)
         self._stopping = False
@@ -104,9 +105,9 @@ class Worker:
         return len(self._urgent) + len(self._waiting)
 
     @property
-    def standing(self) -> int:
+    def connected(self) -> int:
         """Work streams that stand."""
-        return sum(endpoint.standing for endpoint in self._endpoints.values())
+        return sum(endpoint.connected for endpoint in self._endpoints.values())
 
     async def start(self) -> None:
         """Begins to take jobs."""
@@ -142,13 +143,13 @@ class Worker:
         try:
             await self._receive(address, endpoint, session)
         finally:
-            endpoint.session, endpoint.standing = None, False
+            endpoint.session, endpoint.connected = None, False
             session.close()
 
     async def _receive(self, address: str, endpoint: _Endpoint, session: WorkSession) -> None:
         while True:
             event = await session.receive()
-            endpoint.standing = True
+            endpoint.connected = True
             for lease in event.confirmed:
                 endpoint.unconfirmed.pop(lease, None)
             for lease, end in event.refused:
@@ -174,7 +175,7 @@ class Worker:
         else:
             now = self._clock.monotonic()
             entry = self._running[job.lease.firing] = _Running(job=job, endpoint=address, begun=now, extended=now)
-            (self._urgent if job.lane is Lane.CRITICAL else self._waiting).append(entry)
+            (self._urgent if job.priority is Priority.CRITICAL else self._waiting).append(entry)
 
     def _begin(self) -> None:
         """Puts a task to work on the jobs that wait."""
@@ -209,26 +210,26 @@ class Worker:
             if task is not None and task.cancelling():
                 self._finish(entry, _STOPPED)
                 raise
-            end = Failed(reason="JOB_FAILED", message="the job cancelled itself", retryable=True)
+            end = JobFailed(reason="JOB_FAILED", message="the job cancelled itself", retryable=True)
         except BaseException as error:  # noqa: BLE001  an action is foreign code: not even SystemExit is more than its own failure
             _log.error("a job failed unexpectedly", firing=entry.job.lease.firing, exc_info=error)
-            end = Failed(reason="JOB_FAILED", message=told(error), retryable=True)
-        self._finish(entry, settled(end))
+            end = JobFailed(reason="JOB_FAILED", message=error_text(error), retryable=True)
+        self._finish(entry, bounded_result(end))
 
-    def _finish(self, entry: _Running, end: End) -> None:
+    def _finish(self, entry: _Running, end: JobResult) -> None:
         job = entry.job
         del self._running[job.lease.firing]
-        if isinstance(end, Succeeded):
+        if isinstance(end, JobSucceeded):
             self._remember(job.lease.firing, end)
         self._report(entry.endpoint, job.lease, end)
         self._observer.finished(job, end, self._clock.monotonic() - entry.begun)
 
-    def _remember(self, firing: str, end: Succeeded) -> None:
+    def _remember(self, firing: str, end: JobSucceeded) -> None:
         self._succeeded[firing] = end
         if len(self._succeeded) > _REMEMBERED:
             self._succeeded.popitem(last=False)
 
-    def _report(self, address: str, lease: Lease, end: End) -> None:
+    def _report(self, address: str, lease: JobLease, end: JobResult) -> None:
         endpoint = self._endpoints.setdefault(address, _Endpoint())
         endpoint.unconfirmed[lease] = end
         if len(endpoint.unconfirmed) > _UNCONFIRMED:
@@ -241,7 +242,7 @@ class Worker:
 
     async def _extend_leases(self) -> None:
         now = self._clock.monotonic()
-        due: dict[str, list[Lease]] = {}
+        due: dict[str, list[JobLease]] = {}
         for running in self._running.values():
             if now - running.extended >= running.job.lease_seconds / 3:
                 running.extended = now

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from processor_svc.domain import Action, End, Failed, Job, Problem, UnknownAction
-from processor_svc.results import told
+from processor_svc.domain import Action, ActionProblem, Job, JobFailed, JobResult, UnknownAction
+from processor_svc.results import error_text
 from tocsin.api.scheduler.v1 import alarm_pb2
 
 
-class Kind(Protocol):
+class ActionKind(Protocol):
     """One kind of action. Each takes the actions that its own `decode` makes."""
 
     @property
@@ -20,11 +20,11 @@ class Kind(Protocol):
         """The action in that field; raises whatever a message that cannot be read leads to."""
         ...
 
-    async def check(self, action: Any) -> Sequence[Problem]:
+    async def check(self, action: Any) -> Sequence[ActionProblem]:
         """What is wrong with the action, before anything is run; fields by their path below the action's own."""
         ...
 
-    async def run(self, job: Job, action: Any) -> End:
+    async def run(self, job: Job, action: Any) -> JobResult:
         """How a run of the job ended."""
         ...
 
@@ -36,7 +36,7 @@ class Kind(Protocol):
 class Actions:
     """The kinds, by name."""
 
-    def __init__(self, kinds: Iterable[Kind]) -> None:
+    def __init__(self, kinds: Iterable[ActionKind]) -> None:
         self._kinds = {kind.name: kind for kind in kinds}
 
     @property
@@ -49,23 +49,23 @@ class Actions:
         name = message.WhichOneof("kind")
         return UnknownAction() if name is None or name not in self._kinds else self._kinds[name].decode(getattr(message, name))
 
-    async def check(self, message: alarm_pb2.Action) -> Sequence[Problem]:
+    async def check(self, message: alarm_pb2.Action) -> Sequence[ActionProblem]:
         """What is wrong with an action; fields by their path in it."""
         try:
             action = self.decode(message)
         except Exception as error:  # noqa: BLE001  whatever it is, the action cannot be read
-            return [Problem("", f"cannot be read: {told(error)}")]
+            return [ActionProblem("", f"cannot be read: {error_text(error)}")]
         if isinstance(action, UnknownAction):
-            return [Problem("", "this processor does not know the kind of action", tentative=True)]
+            return [ActionProblem("", "this processor does not know the kind of action", tentative=True)]
         found = await self._kinds[action.kind].check(action)
-        return [Problem(f"{action.kind}.{each.field}" if each.field else action.kind, each.reason, each.tentative) for each in found]
+        return [ActionProblem(f"{action.kind}.{each.field}" if each.field else action.kind, each.reason, each.tentative) for each in found]
 
-    async def run(self, job: Job) -> End:
+    async def run(self, job: Job) -> JobResult:
         """Runs the job's action once."""
         kind = self._kinds.get(job.action.kind)
         if kind is None:
             # Another attempt goes to another processor, if there is one.
-            return Failed(reason="UNSUPPORTED_ACTION", message="this processor does not know the kind of action", retryable=True)
+            return JobFailed(reason="UNSUPPORTED_ACTION", message="this processor does not know the kind of action", retryable=True)
         return await kind.run(job, job.action)
 
     def describe(self, action: Action) -> str:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 
 from processor_svc.actions.about import context_text, resolution
-from processor_svc.domain import Acceptance, End, Failed, Job, Message, NotifyAction, Problem, Released, Succeeded
+from processor_svc.domain import ActionProblem, DeliveryAck, Job, JobFailed, JobReleased, JobResult, JobSucceeded, Message, NotifyAction
 from processor_svc.ports import Mailer
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.errors import DeadlineExceeded, ResourceExhausted, Unavailable
@@ -37,7 +37,7 @@ class NotifyKind:
             resolved_html=message.resolved_html,
         )
 
-    async def check(self, action: NotifyAction) -> Sequence[Problem]:
+    async def check(self, action: NotifyAction) -> Sequence[ActionProblem]:
         """Nothing is known of it here: templates and channels are the mailer's."""
         del action
         return ()
@@ -47,7 +47,7 @@ class NotifyKind:
         del action
         return ""
 
-    async def run(self, job: Job, action: NotifyAction) -> End:
+    async def run(self, job: Job, action: NotifyAction) -> JobResult:
         """Hands the messages over and reports the deliveries; never raises but for cancellation."""
         context = context_text(job) if action.template else ""
         said = resolution(job, action) if job.origin == "RESOLVED" and not action.template else action
@@ -66,7 +66,7 @@ def _message(job: Job, action: NotifyAction, context: str, to: str, channel: str
         alarm=job.alarm,
         to=to,
         channel=channel,
-        lane=job.lane,
+        priority=job.priority,
         subject=action.subject,
         text=action.text,
         html=action.html,
@@ -77,22 +77,22 @@ def _message(job: Job, action: NotifyAction, context: str, to: str, channel: str
     )
 
 
-def _end(messages: Sequence[Message], answers: Sequence[Acceptance]) -> End:
+def _end(messages: Sequence[Message], answers: Sequence[DeliveryAck]) -> JobResult:
     refused = [(message, answer) for message, answer in zip(messages, answers, strict=True) if not answer.delivery]
     if not refused:
-        return Succeeded({"deliveries": [answer.delivery for answer in answers]})
+        return JobSucceeded({"deliveries": [answer.delivery for answer in answers]})
     # What the mailer could not store says nothing about the message: an outage of its database is to cost no more than its own.
     put_off = next((answer for _, answer in refused if answer.retryable), None)
     if put_off is not None:
         return _released(put_off.message)
-    return Failed(
+    return JobFailed(
         reason=refused[0][1].reason,
         message="; ".join(f"{message.to}: {answer.message}" for message, answer in refused[:10]),
         retryable=False,
     )
 
 
-def _released(message: str, retry_after: float | None = None) -> Released:
+def _released(message: str, retry_after: float | None = None) -> JobReleased:
     """Given back for a moment: short, because the breaker makes a further try cheap, and spread, so that firings are no herd."""
     wait = retry_after or random.uniform(_SHORTEST_WAIT, _LONGEST_WAIT)  # noqa: S311 - spreads load, guards nothing
-    return Released(message=f"mailer_svc: {message}", retry_after=min(wait, _LONGEST_WAIT))
+    return JobReleased(message=f"mailer_svc: {message}", retry_after=min(wait, _LONGEST_WAIT))

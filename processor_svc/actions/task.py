@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from google.protobuf import json_format
 
-from processor_svc.domain import End, Failed, HandlerNotFound, Job, Json, Lane, Problem, TaskAction, TaskFailed
+from processor_svc.domain import ActionProblem, HandlerNotFound, Job, JobFailed, JobResult, Json, TaskAction, TaskFailed
 from processor_svc.hosting import Packages
 from processor_svc.registry import Handler, Registry, TaskContext
-from processor_svc.results import outcome, told
+from processor_svc.results import error_text, result_of
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.errors import InvalidInput
+from tocsin.priority import Priority
 
 _NONE: Final = "(none)"
 _UNCHANGING: Final = (str, int, float, bool, type(None))
@@ -38,25 +39,25 @@ class TaskKind:
         """The action; raises ValueError for an input that JSON cannot express."""
         return TaskAction(handler=message.handler, input=json_format.MessageToDict(message.input) if message.input.fields else {})
 
-    async def check(self, action: TaskAction) -> Sequence[Problem]:
+    async def check(self, action: TaskAction) -> Sequence[ActionProblem]:
         """Whether there is such a handler, and the input fits. A handler that is not here may come with a package later."""
         if action.handler in self._registry:
             return self._check_own(action)
         known = self._packages.known(action.handler)
         if known is None:
-            return [Problem("handler", self._missing(action.handler), tentative=True)]
+            return [ActionProblem("handler", self._missing(action.handler), tentative=True)]
         package, handler = known
         found = await package.check(handler.name, dict(action.input))
         if found is None:
-            return [Problem("input", "could not be checked: the handler's process does not answer now", tentative=True)]
-        return [Problem(field, reason) for field, reason in found]
+            return [ActionProblem("input", "could not be checked: the handler's process does not answer now", tentative=True)]
+        return [ActionProblem(field, reason) for field, reason in found]
 
     def describe(self, action: TaskAction) -> str:
         """The handler, if there is one."""
         known = action.handler in self._registry or self._packages.known(action.handler) is not None
         return action.handler if known else _NONE
 
-    async def run(self, job: Job, action: TaskAction) -> End:
+    async def run(self, job: Job, action: TaskAction) -> JobResult:
         """Runs the handler once; never raises but for cancellation."""
         if action.handler not in self._registry:
             return await self._run_foreign(job, action)
@@ -64,28 +65,28 @@ class TaskKind:
         try:
             arguments = self._arguments(handler, action)
         except InvalidInput as error:
-            return Failed(reason="INPUT_INVALID", message=error.message, retryable=False)
+            return JobFailed(reason="INPUT_INVALID", message=error.message, retryable=False)
         if handler.context_parameter:
             arguments[handler.context_parameter] = TaskContext(**_context(job))
         return await self._attempt(handler, arguments)
 
-    def _check_own(self, action: TaskAction) -> Sequence[Problem]:
+    def _check_own(self, action: TaskAction) -> Sequence[ActionProblem]:
         try:
             self._registry.get(action.handler).parse(action.input)
         except InvalidInput as error:
-            return [Problem(each.field, each.description) for each in error.violations]
+            return [ActionProblem(each.field, each.description) for each in error.violations]
         return ()
 
-    async def _run_foreign(self, job: Job, action: TaskAction) -> End:
+    async def _run_foreign(self, job: Job, action: TaskAction) -> JobResult:
         known = await self._packages.find(action.handler)
         if known is None:
             # A package that did not load may load with another attempt, here or elsewhere.
             failed = bool(self._packages.failed())
             reason = "HANDLER_NOT_LOADED" if failed else HandlerNotFound().error_reason
-            return Failed(reason=reason, message=self._missing(action.handler), retryable=failed)
+            return JobFailed(reason=reason, message=self._missing(action.handler), retryable=failed)
         package, handler = known
         what = {"handler": handler.name, "input": dict(action.input), "context": _context(job)}
-        return await package.run(handler, what, critical=job.lane is Lane.CRITICAL)
+        return await package.run(handler, what, critical=job.priority is Priority.CRITICAL)
 
     def _missing(self, name: str) -> str:
         names = sorted({*(each.name for each in self._registry), *(each.name for each in self._packages.handlers())})
@@ -102,21 +103,21 @@ class TaskKind:
             self._last = (action, arguments)
         return dict(self._last[1])
 
-    async def _attempt(self, handler: Handler, arguments: dict[str, Any]) -> End:
+    async def _attempt(self, handler: Handler, arguments: dict[str, Any]) -> JobResult:
         limit = asyncio.timeout(handler.timeout_seconds)
         try:
-            return outcome(await _within(limit, handler.function(**arguments)))
+            return result_of(await _within(limit, handler.function(**arguments)))
         except asyncio.CancelledError:
             if (current := asyncio.current_task()) is None or current.cancelling():
                 raise  # the processor stops
-            return Failed(reason="HANDLER_FAILED", message=f"{handler.name} cancelled itself", retryable=True)
+            return JobFailed(reason="HANDLER_FAILED", message=f"{handler.name} cancelled itself", retryable=True)
         except TaskFailed as error:
-            return Failed(reason=error.error_reason, message=error.message, retryable=error.retryable, retry_after=error.retry_after)
+            return JobFailed(reason=error.error_reason, message=error.message, retryable=error.retryable, retry_after=error.retry_after)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is the outcome of this attempt
             if limit.expired():
                 message = f"{handler.name} took more than {handler.timeout_seconds:g} s"
-                return Failed(reason="HANDLER_TIMEOUT", message=message, retryable=True)
-            return Failed(reason="HANDLER_FAILED", message=told(error), retryable=True)
+                return JobFailed(reason="HANDLER_TIMEOUT", message=message, retryable=True)
+            return JobFailed(reason="HANDLER_FAILED", message=error_text(error), retryable=True)
 
 
 async def _within(limit: asyncio.Timeout, work: Coroutine[Any, Any, Json]) -> Json:

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from processor_svc.domain import Acceptance, Message
-from processor_svc.streams import Fleet
+from processor_svc.domain import DeliveryAck, Message
+from processor_svc.streams import ReplicaStreams
 from tocsin.api.mailer.v1 import delivery_service_pb2, delivery_service_pb2_grpc
 from tocsin.clock import Clock
 from tocsin.errors import DeadlineExceeded, Unavailable
@@ -19,7 +19,7 @@ _RESTART_SECONDS: Final = 2.0
 _CONNECT_SECONDS: Final = 0.5
 
 
-def patience(gone: float) -> float:
+def reconnect_grace(gone: float) -> float:
     """How long a job waits for a mailer when there has been none for ``gone`` seconds.
 
     A restart takes about two. Whoever waits that long goes out the moment it is over, and is not given back and handed out again, which
@@ -37,14 +37,14 @@ class MailerStreams:
         self._timeout = timeout_seconds
         self._clock = clock
         self._gone_since = clock.monotonic()
-        self._fleet = Fleet(
+        self._fleet = ReplicaStreams(
             name=MAILER,
             endpoints=lambda: mesh.endpoints(MAILER),
             session=self._session,
             connected=lambda endpoint: mesh.channel(MAILER, endpoint=endpoint).stands(),
             clock=clock,
         )
-        self._streams: deque[_Stream] = deque()
+        self._streams: deque[_DeliverStream] = deque()
         self._some = asyncio.Event()
 
     async def start(self) -> None:
@@ -55,7 +55,7 @@ class MailerStreams:
         """Ends every stream; what they have not acknowledged fails."""
         await self._fleet.stop()
 
-    async def deliver(self, messages: Sequence[Message]) -> Sequence[Acceptance]:
+    async def deliver(self, messages: Sequence[Message]) -> Sequence[DeliveryAck]:
         """Hands messages over; returns one answer for each, in order, once they are stored.
 
         Raises:
@@ -70,10 +70,10 @@ class MailerStreams:
         except TimeoutError:
             raise DeadlineExceeded(f"The mailer did not store the message within {self._timeout:g} s.") from None
 
-    async def _pick(self) -> "_Stream":
+    async def _pick(self) -> "_DeliverStream":
         if not self._streams:
             try:
-                async with asyncio.timeout(patience(self._clock.monotonic() - self._gone_since)):
+                async with asyncio.timeout(reconnect_grace(self._clock.monotonic() - self._gone_since)):
                     await self._some.wait()
             except TimeoutError:
                 raise Unavailable("No mailer can be reached.") from None
@@ -82,7 +82,7 @@ class MailerStreams:
 
     async def _session(self, endpoint: str) -> None:
         stub = delivery_service_pb2_grpc.DeliveryServiceStub(self._mesh.channel(MAILER, endpoint=endpoint))
-        stream = _Stream(batch_size=self._batch_size)
+        stream = _DeliverStream(batch_size=self._batch_size)
         call = stub.Deliver(stream.requests())
         try:
             # The mailer answers a fresh stream at once with an empty batch: from then on it takes messages.
@@ -99,7 +99,7 @@ class MailerStreams:
             stream.fail()
             call.cancel()
 
-    def _retire(self, stream: "_Stream") -> None:
+    def _retire(self, stream: "_DeliverStream") -> None:
         if stream not in self._streams:
             return
         self._streams.remove(stream)
@@ -108,18 +108,18 @@ class MailerStreams:
             self._gone_since = self._clock.monotonic()
 
 
-class _Stream:
+class _DeliverStream:
     """What waits on one stream: messages to send, and messages whose answer is due."""
 
     def __init__(self, *, batch_size: int) -> None:
         self._batch_size = batch_size
         self._keys = itertools.count(1)
         self._queue: deque[tuple[str, delivery_service_pb2.OutgoingMessage]] = deque()
-        self._due: dict[int, asyncio.Future[Acceptance]] = {}
+        self._due: dict[int, asyncio.Future[DeliveryAck]] = {}
         self._wake = asyncio.Event()
         self._ended = False
 
-    def hand_over(self, message: Message) -> asyncio.Future[Acceptance]:
+    def hand_over(self, message: Message) -> asyncio.Future[DeliveryAck]:
         """Queues a message; the future gets its answer."""
         key = next(self._keys)
         answer = self._due[key] = asyncio.get_running_loop().create_future()
@@ -132,7 +132,7 @@ class _Stream:
         for ack in acks:
             answer = self._due.pop(ack.key, None)
             if answer is not None and not answer.done():
-                answer.set_result(Acceptance(delivery=ack.delivery, reason=ack.reason, message=ack.message, retryable=ack.retryable))
+                answer.set_result(DeliveryAck(delivery=ack.delivery, reason=ack.reason, message=ack.message, retryable=ack.retryable))
 
     def end(self) -> None:
         """Sends nothing more than what is queued."""
@@ -186,7 +186,7 @@ def _to_proto(key: int, message: Message) -> delivery_service_pb2.OutgoingMessag
         alarm=message.alarm,
         to=message.to,
         channel=message.channel,
-        lane=message.lane,
+        lane=message.priority,
         traceparent=message.traceparent,
     )
     if message.template:

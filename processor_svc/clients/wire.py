@@ -8,38 +8,39 @@ from typing import Final
 from google.protobuf import json_format, struct_pb2
 
 from processor_svc.actions.kinds import Actions
-from processor_svc.domain import Action, End, Failed, Job, Json, Lane, Lease, Succeeded, WorkEvent
-from processor_svc.results import settled, told
+from processor_svc.domain import Action, Job, JobFailed, JobLease, JobResult, JobSucceeded, Json, WorkEvent
+from processor_svc.results import bounded_result, error_text
 from tocsin.api.scheduler.v1 import alarm_pb2, dispatch_service_pb2, firing_service_pb2
 from tocsin.pages import PAGE_BYTES
+from tocsin.priority import Priority
 from tocsin.telemetry import get_logger
 
 _MAX_BATCH: Final = 500
-_LANES: Final = {int(lane): lane for lane in Lane}
+_PRIORITIES: Final = {int(each): each for each in Priority}
 _NOTHING: Final[Mapping[str, Json]] = {}
 _log = get_logger(__name__)
 
-Sayable = dispatch_service_pb2.Result | None
+WireResult = dispatch_service_pb2.Result | None
 """An end on the wire; None for one that succeeded with nothing to tell."""
 
 
-def to_result(lease: Lease, end: End) -> Sayable:
+def to_result(lease: JobLease, end: JobResult) -> WireResult:
     """The end of a job on the wire. One that cannot be said, although its bounds were checked, is a failure that says why."""
-    if isinstance(end, Succeeded) and not end.output:
+    if isinstance(end, JobSucceeded) and not end.output:
         return None
     try:
         return _to_result(lease, end)
     except Exception as error:  # noqa: BLE001  what is raised here would end the stream, and with it everybody's work
         _log.error("a result cannot be said", firing=lease.firing, exc_info=error)
-        return _to_result(lease, settled(Failed(reason="RESULT_INVALID", message=told(error), retryable=False)))
+        return _to_result(lease, bounded_result(JobFailed(reason="RESULT_INVALID", message=error_text(error), retryable=False)))
 
 
-def _to_result(lease: Lease, end: End) -> dispatch_service_pb2.Result:
+def _to_result(lease: JobLease, end: JobResult) -> dispatch_service_pb2.Result:
     result = dispatch_service_pb2.Result()
     result.lease.firing, result.lease.token = lease
-    if isinstance(end, Succeeded):
+    if isinstance(end, JobSucceeded):
         result.output.CopyFrom(to_struct(end.output))
-    elif isinstance(end, Failed):
+    elif isinstance(end, JobFailed):
         result.failure.reason, result.failure.message, result.failure.retryable = end.reason, end.message, end.retryable
         if end.retry_after is not None:
             result.failure.retry_after.FromTimedelta(timedelta(seconds=end.retry_after))
@@ -49,7 +50,7 @@ def _to_result(lease: Lease, end: End) -> dispatch_service_pb2.Result:
     return result
 
 
-def result_batches(ends: Sequence[tuple[Lease, Sayable]]) -> Iterator[dispatch_service_pb2.WorkRequest]:
+def result_batches(ends: Sequence[tuple[JobLease, WireResult]]) -> Iterator[dispatch_service_pb2.WorkRequest]:
     """Messages with all ends, each within what a message may hold."""
     request, count, size = dispatch_service_pb2.WorkRequest(), 0, 0
     for lease, result in ends:
@@ -67,7 +68,7 @@ def result_batches(ends: Sequence[tuple[Lease, Sayable]]) -> Iterator[dispatch_s
         yield request
 
 
-def to_lease(lease: Lease) -> dispatch_service_pb2.Lease:
+def to_lease(lease: JobLease) -> dispatch_service_pb2.Lease:
     """The lease on the wire."""
     return dispatch_service_pb2.Lease(firing=lease.firing, token=lease.token)
 
@@ -76,13 +77,13 @@ def to_jobs(batch: dispatch_service_pb2.WorkResponse.Jobs, actions: Actions) -> 
     """The jobs of a batch, and the ends of those that cannot be read; what many of them do is read once."""
     reader = _Reader(batch, actions)
     jobs: list[Job] = []
-    refused: list[tuple[Lease, End]] = []
+    refused: list[tuple[JobLease, JobResult]] = []
     for job in batch.jobs:
         read = reader.job(job)
         if isinstance(read, Job):
             jobs.append(read)
         else:
-            refused.append((Lease(job.lease.firing, job.lease.token), read))
+            refused.append((JobLease(job.lease.firing, job.lease.token), read))
     return WorkEvent(jobs=jobs, refused=refused)
 
 
@@ -94,22 +95,22 @@ class _Reader:
         self._actions = [self._action(action) for action in batch.actions]
         self._seconds = batch.lease_duration.ToTimedelta().total_seconds()
 
-    def job(self, job: dispatch_service_pb2.Job) -> Job | Failed:
+    def job(self, job: dispatch_service_pb2.Job) -> Job | JobFailed:
         number = job.action_number
         action = self._actions[number - 1] if 0 < number <= len(self._actions) else self._action(job.action)
-        if isinstance(action, Failed):
+        if isinstance(action, JobFailed):
             return action
         try:
             context = from_struct(job.context) if job.HasField("context") else _NOTHING
         except Exception as error:  # noqa: BLE001  whatever it is, it is this firing's
             return _unreadable("CONTEXT_UNREADABLE", "what the firing is about cannot be read", error)
         return Job(
-            Lease(job.lease.firing, job.lease.token),
+            JobLease(job.lease.firing, job.lease.token),
             self._seconds or job.lease_duration.ToTimedelta().total_seconds(),
             job.tenant,
             job.alarm,
             job.attempt,
-            _LANES.get(job.priority, Lane.NORMAL),
+            _PRIORITIES.get(job.priority, Priority.NORMAL),
             action,
             job.traceparent,
             _origin(job.origin),
@@ -117,15 +118,15 @@ class _Reader:
             job.cause_traceparent,
         )
 
-    def _action(self, message: alarm_pb2.Action) -> Action | Failed:
+    def _action(self, message: alarm_pb2.Action) -> Action | JobFailed:
         try:
             return self._kinds.decode(message)
         except Exception as error:  # noqa: BLE001  whatever it is, it is the failure of the firings with this action
             return _unreadable("ACTION_UNREADABLE", "the action cannot be read", error)
 
 
-def _unreadable(reason: str, what: str, error: Exception) -> Failed:
-    return Failed(reason=reason, message=f"{what}: {told(error)}", retryable=False)
+def _unreadable(reason: str, what: str, error: Exception) -> JobFailed:
+    return JobFailed(reason=reason, message=f"{what}: {error_text(error)}", retryable=False)
 
 
 @cache

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Final
 
 from processor_svc.actions.kinds import Actions
-from processor_svc.clients.wire import Sayable, result_batches, to_jobs, to_lease, to_result
-from processor_svc.domain import End, Lease, WorkEvent
-from processor_svc.results import sayable
+from processor_svc.clients.wire import WireResult, result_batches, to_jobs, to_lease, to_result
+from processor_svc.domain import JobLease, JobResult, WorkEvent
+from processor_svc.results import bounded_text
 from tocsin.api.scheduler.v1 import dispatch_service_pb2, dispatch_service_pb2_grpc
 from tocsin.background import Background
 from tocsin.clock import SystemClock
@@ -42,13 +42,13 @@ class SchedulerWork:
         """Whether the connection to that scheduler stands; asks for one if not."""
         return self._mesh.channel(SCHEDULER, endpoint=endpoint).stands()
 
-    async def open(self, endpoint: str) -> "Session":
+    async def open(self, endpoint: str) -> "SchedulerSession":
         """Opens a Work stream."""
         stub = dispatch_service_pb2_grpc.DispatchServiceStub(self._mesh.channel(SCHEDULER, endpoint=endpoint))
-        return Session(stub=stub, hello=self._hello, actions=self._actions)
+        return SchedulerSession(stub=stub, hello=self._hello, actions=self._actions)
 
 
-class Session:
+class SchedulerSession:
     """One Work stream. What is said goes out in batches: everything that gathered while the last message was on its way."""
 
     def __init__(
@@ -61,8 +61,8 @@ class Session:
         self._hello = hello
         self._actions = actions
         self._credit = 0
-        self._ends: dict[Lease, Sayable] = {}
-        self._extensions: list[Lease] = []
+        self._ends: dict[JobLease, WireResult] = {}
+        self._extensions: list[JobLease] = []
         self._answers: list[dispatch_service_pb2.WorkRequest] = []
         self._background = Background(SystemClock())
         self._checks: set[asyncio.Task[None]] = set()
@@ -77,12 +77,12 @@ class Session:
             self._credit += credit
             self._wake.set()
 
-    def finish(self, lease: Lease, end: End) -> None:
+    def finish(self, lease: JobLease, end: JobResult) -> None:
         """Queues the end of a job for the next batch, as it stands on the wire: what is raised while requests are sent ends the stream."""
         self._ends[lease] = to_result(lease, end)
         self._wake.set()
 
-    def extend(self, leases: Sequence[Lease]) -> None:
+    def extend(self, leases: Sequence[JobLease]) -> None:
         """Queues a longer lease for jobs that still run."""
         self._extensions.extend(leases)
         self._wake.set()
@@ -101,7 +101,7 @@ class Session:
             case "jobs":
                 return to_jobs(response.jobs, self._actions)
             case "confirmations":
-                return WorkEvent(confirmed=[Lease(lease.firing, lease.token) for lease in response.confirmations.leases])
+                return WorkEvent(confirmed=[JobLease(lease.firing, lease.token) for lease in response.confirmations.leases])
             case "drain":
                 return WorkEvent(drain=True)
             case "check":
@@ -120,7 +120,7 @@ class Session:
         for action in check.actions:
             verdict = checked.verdicts.add()
             for field, reason, tentative in await self._actions.check(action):
-                verdict.problems.add(field=field, reason=sayable(reason), tentative=tentative)
+                verdict.problems.add(field=field, reason=bounded_text(reason), tentative=tentative)
         self._answers.append(dispatch_service_pb2.WorkRequest(checked=checked))
         self._wake.set()
 

@@ -13,10 +13,10 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Final
 
-from processor_svc.domain import End, Failed, Succeeded, TaskFailed
+from processor_svc.domain import JobFailed, JobResult, JobSucceeded, TaskFailed
 from processor_svc.hosting.frames import HEAD, frame, length, message
 from processor_svc.registry import ENTRY_POINT_GROUP, Handler, Registry, TaskContext, handlers_of
-from processor_svc.results import outcome, settled, told
+from processor_svc.results import bounded_result, error_text, result_of
 from tocsin.errors import InvalidInput
 
 _MOST_WORDS: Final = 500
@@ -33,10 +33,10 @@ def main() -> None:
         registry = Registry(handlers_of(EntryPoint(name, value, ENTRY_POINT_GROUP).load()))
         catalogue = [_described(handler) for handler in registry]
     except BaseException as error:  # noqa: BLE001  the import of a foreign package may raise anything, SystemExit among it
-        link.sendall(frame({"broken": told(error)[:_MOST_WORDS]}))
+        link.sendall(frame({"broken": error_text(error)[:_MOST_WORDS]}))
         os._exit(1)
     with asyncio.Runner() as runner:
-        runner.run(_Server(link, registry).serve(catalogue))
+        runner.run(_HandlerServer(link, registry).serve(catalogue))
 
 
 def _be_killed_first() -> None:
@@ -55,7 +55,7 @@ def _described(handler: Handler) -> dict[str, Any]:
     }
 
 
-class _Server:
+class _HandlerServer:
     """Runs what the parent says."""
 
     def __init__(self, link: socket.socket, registry: Registry) -> None:
@@ -104,40 +104,40 @@ class _Server:
         except InvalidInput as error:
             return [(each.field, each.description) for each in error.violations]
         except BaseException as error:  # noqa: BLE001  types of parameters are foreign code
-            return [("input", f"cannot be checked: {told(error)}")]
+            return [("input", f"cannot be checked: {error_text(error)}")]
         return []
 
     async def _run(self, number: int, asked: dict[str, Any]) -> None:
         """Runs a handler. Whatever it raises is how it ended."""
-        end: End
+        end: JobResult
         try:
             end = await self._attempt(self._registry.get(asked["handler"]), asked)
         except TaskFailed as error:
-            end = Failed(reason=error.error_reason, message=error.message, retryable=error.retryable, retry_after=error.retry_after)
+            end = JobFailed(reason=error.error_reason, message=error.message, retryable=error.retryable, retry_after=error.retry_after)
         except asyncio.CancelledError:
-            end = Failed(reason="HANDLER_FAILED", message=f"{asked['handler']} cancelled itself", retryable=True)
+            end = JobFailed(reason="HANDLER_FAILED", message=f"{asked['handler']} cancelled itself", retryable=True)
         except BaseException as error:  # noqa: BLE001  a handler is foreign code: SystemExit and the like end nothing but this attempt
-            end = Failed(reason="HANDLER_FAILED", message=told(error), retryable=True)
-        self._say({"id": number, **_said(settled(end))})
+            end = JobFailed(reason="HANDLER_FAILED", message=error_text(error), retryable=True)
+        self._say({"id": number, **_said(bounded_result(end))})
 
-    async def _attempt(self, handler: Handler, asked: dict[str, Any]) -> End:
+    async def _attempt(self, handler: Handler, asked: dict[str, Any]) -> JobResult:
         try:
             arguments = handler.parse(asked["input"])
         except InvalidInput as error:
-            return Failed(reason="INPUT_INVALID", message=error.message, retryable=False)
+            return JobFailed(reason="INPUT_INVALID", message=error.message, retryable=False)
         if handler.context_parameter:
             arguments[handler.context_parameter] = TaskContext(**asked["context"])
         output = handler.function(**arguments)
-        return outcome(await output if handler.is_async else output)
+        return result_of(await output if handler.is_async else output)
 
     def _say(self, words: dict[str, Any]) -> None:
         self._link.sendall(frame(words))
 
 
-def _said(end: End) -> dict[str, Any]:
-    if isinstance(end, Succeeded):
+def _said(end: JobResult) -> dict[str, Any]:
+    if isinstance(end, JobSucceeded):
         return {"output": end.output}
-    if isinstance(end, Failed):
+    if isinstance(end, JobFailed):
         return {"failed": {"reason": end.reason, "message": end.message, "retryable": end.retryable, "retry_after": end.retry_after}}
     return {"failed": {"reason": "HANDLER_FAILED", "message": end.message, "retryable": True, "retry_after": end.retry_after}}
 

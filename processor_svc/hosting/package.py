@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, cast
 
-from processor_svc.domain import End, Failed, Json, Succeeded
-from processor_svc.hosting.process import Died, Late, LoadFailed, Process
+from processor_svc.domain import JobFailed, JobResult, JobSucceeded, Json
+from processor_svc.hosting.process import HandlerProcess, HandlerTimedOut, PackageNotLoaded, ProcessDied
 from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
@@ -30,7 +30,7 @@ class PackageState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hosted:
+class HostedHandler:
     """A handler of a package, as its child describes it."""
 
     name: str
@@ -81,14 +81,14 @@ class Package:
         self.value = value
         self.state = PackageState.LOADING
         self.error = ""
-        self.handlers: dict[str, Hosted] = {}
+        self.handlers: dict[str, HostedHandler] = {}
         self.deaths = 0
         self._slots = slots
         self._load_seconds = load_seconds
         self._clock = clock
-        self._shared: Process | None = None
-        self._idle: list[Process] = []
-        self._processes: set[Process] = set()
+        self._shared: HandlerProcess | None = None
+        self._idle: list[HandlerProcess] = []
+        self._processes: set[HandlerProcess] = set()
         self._turn = asyncio.Lock()
         self._background = Background(clock)
         self._loading: asyncio.Task[None] | None = None
@@ -114,31 +114,31 @@ class Package:
         try:
             process = await self._for_many()
             return await process.check({"handler": handler, "input": arguments}, seconds=_CHECK_SECONDS)
-        except (LoadFailed, TimeoutError, Died):
+        except (PackageNotLoaded, TimeoutError, ProcessDied):
             return None
 
-    async def run(self, handler: Hosted, what: dict[str, Any], *, critical: bool) -> End:
+    async def run(self, handler: HostedHandler, what: dict[str, Any], *, critical: bool) -> JobResult:
         """Runs a handler once; never raises but for cancellation."""
         try:
             if handler.is_async:
                 try:
                     return await self._attempt(await self._for_many(), handler, what)
-                except Died as death:
+                except ProcessDied as death:
                     self.deaths += 1
                     if death.alone:
                         return _end_of(death, handler)
                     _log.warning("a suspect runs alone", handler=handler.name, firing=what["context"]["firing"], error=f"{death}")
             return await self._alone(handler, what, critical=critical)
-        except LoadFailed as error:
-            return Failed(reason="HANDLER_NOT_LOADED", message=f"{self.name}: {error}", retryable=True)
+        except PackageNotLoaded as error:
+            return JobFailed(reason="HANDLER_NOT_LOADED", message=f"{self.name}: {error}", retryable=True)
 
-    async def _alone(self, handler: Hosted, what: dict[str, Any], *, critical: bool) -> End:
+    async def _alone(self, handler: HostedHandler, what: dict[str, Any], *, critical: bool) -> JobResult:
         await self._slots.take(critical=critical)
-        process: Process | None = None
+        process: HandlerProcess | None = None
         try:
             process = await self._for_one()
             return await self._attempt(process, handler, what)
-        except Died as death:
+        except ProcessDied as death:
             self.deaths += 1
             return _end_of(death, handler)
         finally:
@@ -146,30 +146,30 @@ class Package:
             if process is not None:
                 self._release(process)
 
-    async def _attempt(self, process: Process, handler: Hosted, what: dict[str, Any]) -> End:
+    async def _attempt(self, process: HandlerProcess, handler: HostedHandler, what: dict[str, Any]) -> JobResult:
         try:
             answer = await process.run(what, seconds=handler.timeout_seconds, cancellable=handler.is_async)
-        except Late:
+        except HandlerTimedOut:
             return _late(handler)
         output: Any = answer.get("output")
         if isinstance(output, dict):
-            return Succeeded(cast("dict[str, Json]", output))
+            return JobSucceeded(cast("dict[str, Json]", output))
         failed: dict[str, Any] = answer.get("failed") or {}
-        return Failed(
+        return JobFailed(
             reason=str(failed.get("reason") or "HANDLER_FAILED"),
             message=str(failed.get("message") or ""),
             retryable=bool(failed.get("retryable", True)),
             retry_after=failed.get("retry_after"),
         )
 
-    async def _for_many(self) -> Process:
+    async def _for_many(self) -> HandlerProcess:
         """The child that async handlers share."""
         async with self._turn:
             if self._shared is None or not self._shared.alive:
                 self._shared = await self._spawn()
             return self._shared
 
-    async def _for_one(self) -> Process:
+    async def _for_one(self) -> HandlerProcess:
         """A child in which nothing runs."""
         while self._idle:
             process = self._idle.pop()
@@ -177,13 +177,13 @@ class Package:
                 return process
         return await self._spawn()
 
-    def _release(self, process: Process) -> None:
+    def _release(self, process: HandlerProcess) -> None:
         if process.alive and not process.running:
             self._idle.append(process)
 
-    async def _spawn(self) -> Process:
+    async def _spawn(self) -> HandlerProcess:
         self._processes = {process for process in self._processes if process.alive}
-        process = await Process.start(self.name, self.value, seconds=self._load_seconds)
+        process = await HandlerProcess.start(self.name, self.value, seconds=self._load_seconds)
         self._processes.add(process)
         return process
 
@@ -191,8 +191,8 @@ class Package:
         while True:
             try:
                 process = await self._for_many()
-                self.handlers = {each.name: each for each in (Hosted(**item) for item in process.catalogue)}
-            except (LoadFailed, OSError, TypeError) as error:
+                self.handlers = {each.name: each for each in (HostedHandler(**item) for item in process.catalogue)}
+            except (PackageNotLoaded, OSError, TypeError) as error:
                 self.state, self.error = PackageState.FAILED, f"{error}"[:500]
                 _log.error("a package of handlers did not load", package=self.name, module=self.value, error=self.error)
                 await self._clock.sleep(_AGAIN_SECONDS)
@@ -201,11 +201,11 @@ class Package:
                 return
 
 
-def _end_of(death: Died, handler: Hosted) -> Failed:
+def _end_of(death: ProcessDied, handler: HostedHandler) -> JobFailed:
     if death.late:
         return _late(handler)
-    return Failed(reason="HANDLER_CRASHED", message=f"{handler.name}: {death}", retryable=True)
+    return JobFailed(reason="HANDLER_CRASHED", message=f"{handler.name}: {death}", retryable=True)
 
 
-def _late(handler: Hosted) -> Failed:
-    return Failed(reason="HANDLER_TIMEOUT", message=f"{handler.name} took more than {handler.timeout_seconds:g} s", retryable=True)
+def _late(handler: HostedHandler) -> JobFailed:
+    return JobFailed(reason="HANDLER_TIMEOUT", message=f"{handler.name} took more than {handler.timeout_seconds:g} s", retryable=True)

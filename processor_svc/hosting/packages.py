@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
-from processor_svc.hosting.package import Hosted, Package, PackageState, Slots
+from processor_svc.hosting.package import HostedHandler, Package, PackageState, Slots
 from processor_svc.registry import ENTRY_POINT_GROUP
 from tocsin.clock import Clock
 
@@ -68,15 +68,15 @@ class Packages:
         """Those that did not load."""
         return [package for package in self._packages if package.state is PackageState.FAILED]
 
-    def handlers(self) -> Sequence[Hosted]:
+    def handlers(self) -> Sequence[HostedHandler]:
         """The handlers of all packages; of two with one name, that of the package that comes first by name."""
-        found: dict[str, Hosted] = {}
+        found: dict[str, HostedHandler] = {}
         for package in self._packages:
             for handler in package.handlers.values():
                 found.setdefault(handler.name, handler)
         return list(found.values())
 
-    async def find(self, name: str) -> tuple[Package, Hosted] | None:
+    async def find(self, name: str) -> tuple[Package, HostedHandler] | None:
         """The package with that handler. Packages that load still are waited for, as long as they may take."""
         found = self.known(name)
         end = asyncio.get_running_loop().time() + self._load_seconds
@@ -87,7 +87,7 @@ class Packages:
             found = self.known(name)
         return found
 
-    def known(self, name: str) -> tuple[Package, Hosted] | None:
+    def known(self, name: str) -> tuple[Package, HostedHandler] | None:
         """The package with that handler, if it has loaded."""
         for package in self._packages:
             handler = package.handlers.get(name)

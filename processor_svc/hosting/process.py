@@ -18,7 +18,7 @@ _LOOK_SECONDS: Final = 0.25
 _log = get_logger(__name__)
 
 
-class Died(Exception):
+class ProcessDied(Exception):
     """The process ended while something ran in it.
 
     Attributes:
@@ -32,16 +32,16 @@ class Died(Exception):
         self.late = late
 
 
-class LoadFailed(Exception):
+class PackageNotLoaded(Exception):
     """The package did not load; the text says why."""
 
 
-class Late(Exception):
+class HandlerTimedOut(Exception):
     """What was asked for did not end in time, and was cancelled."""
 
 
-class Process:
-    """A running child. What runs in it ends by an answer, or by `Died`."""
+class HandlerProcess:
+    """A running child. What runs in it ends by an answer, or by `ProcessDied`."""
 
     def __init__(self, popen: "subprocess.Popen[bytes]", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._popen = popen
@@ -55,7 +55,7 @@ class Process:
         self.catalogue: list[dict[str, Any]] = []
 
     @classmethod
-    async def start(cls, name: str, value: str, *, seconds: float) -> "Process":
+    async def start(cls, name: str, value: str, *, seconds: float) -> "HandlerProcess":
         """Starts a child and lets it load a package within ``seconds``.
 
         Raises:
@@ -78,16 +78,16 @@ class Process:
                 first = await process._read()
         except TimeoutError:
             await process.kill()
-            raise LoadFailed(f"it did not load within {seconds:g} s") from None
+            raise PackageNotLoaded(f"it did not load within {seconds:g} s") from None
         except (OSError, EOFError, FrameInvalid):
             await process.kill()
-            raise LoadFailed(f"its process {process.ending} while it loaded") from None
+            raise PackageNotLoaded(f"its process {process.ending} while it loaded") from None
         except asyncio.CancelledError:
             await process.kill()
             raise
         if "broken" in first:
             await process.kill()
-            raise LoadFailed(str(first["broken"]))
+            raise PackageNotLoaded(str(first["broken"]))
         process.catalogue = first["loaded"]
         process._reading = asyncio.create_task(process._listen(), name=f"handlers of {name}")
         return process
@@ -130,7 +130,7 @@ class Process:
                 return await asyncio.shield(answer)
         except TimeoutError:
             if cancellable and await self._cancelled(number, answer):
-                raise Late from None
+                raise HandlerTimedOut from None
             self._late = True
             await self.kill()
             return await answer
@@ -152,7 +152,7 @@ class Process:
         return [(str(field), str(reason)) for field, reason in answer.get("violations", ())]
 
     async def kill(self) -> None:
-        """Ends it and whatever it started; what runs in it ends by `Died`."""
+        """Ends it and whatever it started; what runs in it ends by `ProcessDied`."""
         await self._reap()
         self._writer.close()
         if self._reading is None:
@@ -234,4 +234,4 @@ class Process:
         waiting, self._waiting = self._waiting, {}
         for answer in waiting.values():
             if not answer.done():
-                answer.set_exception(Died(f"the process of the handler {self.ending}", alone=alone, late=self._late))
+                answer.set_exception(ProcessDied(f"the process of the handler {self.ending}", alone=alone, late=self._late))

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from scheduler_svc.recurrence import Micros, Trigger
 from scheduler_svc.signals import Signal
 from tocsin.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound
+from tocsin.priority import Priority
 
 
 class AlarmNotFound(NotFound):
@@ -55,14 +56,6 @@ class AlarmState(IntEnum):
     ACTIVE = 1
     PAUSED = 2
     COMPLETED = 3
-
-
-class Priority(IntEnum):
-    """Which lane a firing travels in."""
-
-    CRITICAL = 1
-    NORMAL = 2
-    BULK = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from processor_svc.actions.kinds import Actions
 from processor_svc.clients.work import SchedulerWork
-from processor_svc.domain import End, Job, Lease, Problem, Succeeded, TaskAction
+from processor_svc.domain import ActionProblem, Job, JobLease, JobResult, JobSucceeded, TaskAction
 from tocsin.clock import SystemClock
 from tocsin.config import ServiceSettings
 from tocsin.errors import TocsinError
@@ -81,15 +81,15 @@ class _Anything:
         del message
         return TaskAction(handler="any", input={})
 
-    async def check(self, action: TaskAction) -> Sequence[Problem]:
+    async def check(self, action: TaskAction) -> Sequence[ActionProblem]:
         """Nothing is wrong with it."""
         del action
         return ()
 
-    async def run(self, job: Job, action: TaskAction) -> End:
+    async def run(self, job: Job, action: TaskAction) -> JobResult:
         """Done."""
         del job, action
-        return Succeeded({})
+        return JobSucceeded({})
 
     def describe(self, action: TaskAction) -> str:
         """Nothing."""
@@ -151,9 +151,9 @@ class Consumer:
         session = await self._work.open(scheduler.address)
         running: set[asyncio.Task[None]] = set()
 
-        async def work(lease: Lease) -> None:
+        async def work(lease: JobLease) -> None:
             await asyncio.sleep(self._seconds)
-            session.finish(lease, Succeeded({}))
+            session.finish(lease, JobSucceeded({}))
             session.grant(1)
 
         try:

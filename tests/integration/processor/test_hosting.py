@@ -12,10 +12,11 @@ import pytest
 
 from processor_svc.actions import builtin
 from processor_svc.actions.task import TaskKind
-from processor_svc.domain import End, Failed, Job, Lane, Lease, Succeeded, TaskAction
+from processor_svc.domain import Job, JobFailed, JobLease, JobResult, JobSucceeded, TaskAction
 from processor_svc.hosting import HostOptions, Packages, PackageState
 from processor_svc.registry import Registry, handlers_of
 from tocsin.clock import SystemClock
+from tocsin.priority import Priority
 from tocsin.testing.waiting import eventually
 
 EVIL = EntryPoint("evil", "tests.integration.processor.evil", "tocsin.tasks")
@@ -31,10 +32,10 @@ class Host:
         self.packages = Packages(points, options=HostOptions(**options), clock=SystemClock())
         self.kind = TaskKind(registry=Registry(handlers_of(builtin)), packages=self.packages)
 
-    async def run(self, handler: str, *, firing: str = "f", lane: Lane = Lane.NORMAL, **values: Any) -> End:
+    async def run(self, handler: str, *, firing: str = "f", priority: Priority = Priority.NORMAL, **values: Any) -> JobResult:
         """How one attempt ends."""
         action = TaskAction(handler=handler, input=values)
-        job = Job(lease=Lease(firing, 1), lease_seconds=30, tenant="t1", alarm="", attempt=1, lane=lane, action=action)
+        job = Job(lease=JobLease(firing, 1), lease_seconds=30, tenant="t1", alarm="", attempt=1, priority=priority, action=action)
         return await self.kind.run(job, action)
 
 
@@ -47,8 +48,8 @@ async def host() -> AsyncGenerator[Host]:
     await made.packages.stop()
 
 
-def _failed(end: End) -> Failed:
-    assert isinstance(end, Failed), end
+def _failed(end: JobResult) -> JobFailed:
+    assert isinstance(end, JobFailed), end
     return end
 
 
@@ -64,11 +65,11 @@ async def test_every_way_to_end_is_the_attempts_own(host: Host, handler: str) ->
     for how in ("wait", "surrogate"):
         assert _failed(await host.run(handler, how=how)).reason == "TASK_FAILED"
     for how in ("chatter", "thread"):
-        assert await host.run(handler, how=how) == Succeeded({})
+        assert await host.run(handler, how=how) == JobSucceeded({})
     for how in DEADLY:
         end = _failed(await host.run(handler, how=how))
         assert (how, end.reason, end.retryable) == (how, "HANDLER_CRASHED", True)
-    assert isinstance(await beside, Succeeded)
+    assert isinstance(await beside, JobSucceeded)
     assert _failed(await host.run("evil.good", text=1)).reason == "INPUT_INVALID"
     assert _failed(await host.run("nobody")).reason == "HANDLER_NOT_FOUND"
 
@@ -80,7 +81,7 @@ async def test_the_death_of_a_process_is_charged_to_the_one_who_caused_it(host: 
     await eventually(lambda: log.exists() and len(log.read_text().splitlines()) == 200, seconds=20)
     killers = [asyncio.create_task(host.run("evil.ends", firing=f"k{n}", how="os_exit")) for n in range(3)]
     ends = await asyncio.gather(*innocents)
-    assert {type(end) for end in ends} == {Succeeded}
+    assert {type(end) for end in ends} == {JobSucceeded}
     for killer in killers:
         assert _failed(await killer).reason == "HANDLER_CRASHED"
     assert max(Counter(line.split()[0] for line in log.read_text().splitlines()).values()) <= 2
@@ -91,19 +92,19 @@ async def test_what_hangs_is_ended_and_its_neighbours_go_on(host: Host, handler:
     """More of them than there are places; their processes are gone, and a critical job is never behind them."""
     hanging = [asyncio.create_task(host.run(handler, firing=f"h{n}")) for n in range(5)]
     await asyncio.sleep(0.1)
-    assert isinstance(await host.run("evil.thread", lane=Lane.CRITICAL), Succeeded)
+    assert isinstance(await host.run("evil.thread", priority=Priority.CRITICAL), JobSucceeded)
     good = [asyncio.create_task(host.run("evil.good", firing=f"g{n}")) for n in range(5)]
     wanted = "HANDLER_CRASHED" if handler == "evil.forks" else "HANDLER_TIMEOUT"
     assert [_failed(end).reason for end in await asyncio.gather(*hanging)] == [wanted] * 5
-    assert {type(end) for end in await asyncio.gather(*good)} == {Succeeded}
-    assert isinstance(await host.run("evil.thread"), Succeeded)
+    assert {type(end) for end in await asyncio.gather(*good)} == {JobSucceeded}
+    assert isinstance(await host.run("evil.thread"), JobSucceeded)
     assert host.packages.slots.busy == 0
 
 
 async def test_stopping_ends_every_process_at_once(host: Host) -> None:
     """However they hang; nobody waits for them, and none is left behind."""
     done = await host.run("evil.thread"), await host.run("evil.good")
-    pids = [end.output["pid"] for end in done if isinstance(end, Succeeded)]
+    pids = [end.output["pid"] for end in done if isinstance(end, JobSucceeded)]
     assert len(set(pids)) == 2
     hanging = [asyncio.create_task(host.run(name)) for name in ("evil.hang", "evil.block")]
     await asyncio.sleep(0.2)
@@ -143,17 +144,17 @@ async def test_packages_load_one_by_one(tmp_path: Path, monkeypatch: pytest.Monk
     host = Host(EntryPoint("absent", "nowhere.to.be.found", "tocsin.tasks"), *points, EVIL, load_seconds=5.0)
     await host.packages.start()
     try:
-        assert isinstance(await host.run("evil.good"), Succeeded)
-        assert await host.run("uppercase", text="x") == Succeeded({"text": "X"})
+        assert isinstance(await host.run("evil.good"), JobSucceeded)
+        assert await host.run("uppercase", text="x") == JobSucceeded({"text": "X"})
         await eventually(lambda: len(host.packages.failed()) == len(BAD_PACKAGES) + 1, seconds=30)
-        told = {package.name: package.error for package in host.packages.failed()}
-        assert told["missing"] == "ImportError: no such thing"
-        assert "SyntaxError" in told["syntax"]
-        assert "SystemExit" in told["exit"]
-        assert "code 5" in told["dies"]
-        assert "within 5 s" in told["hangs"]
-        assert "'y'" in told["twice"]
-        assert "ModuleNotFoundError" in told["absent"]
+        error_text = {package.name: package.error for package in host.packages.failed()}
+        assert error_text["missing"] == "ImportError: no such thing"
+        assert "SyntaxError" in error_text["syntax"]
+        assert "SystemExit" in error_text["exit"]
+        assert "code 5" in error_text["dies"]
+        assert "within 5 s" in error_text["hangs"]
+        assert "'y'" in error_text["twice"]
+        assert "ModuleNotFoundError" in error_text["absent"]
         assert [package.name for package in host.packages if package.state is PackageState.READY] == ["evil"]
         end = _failed(await host.run("from.a.package"))
         assert (end.reason, end.retryable) == ("HANDLER_NOT_LOADED", True)

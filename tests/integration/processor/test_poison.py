@@ -112,7 +112,7 @@ async def read(neighbours: Neighbours, row: Firing) -> firing_service_pb2.Firing
 
 
 async def test_each_poisoned_row_fails_by_itself_and_all_others_run(neighbours: Neighbours, database: Database) -> None:
-    """Of two tenants and every lane, before and behind the poison; attempts are not spent on what can never be read."""
+    """Of two tenants and every priority, before and behind the poison; attempts are not spent on what can never be read."""
     now = SystemClock().micros()
 
     def row(**fields: object) -> Firing:
@@ -154,8 +154,8 @@ async def _has(neighbours: Neighbours, subject: str) -> bool:
 
 
 async def _healthy(neighbours: Neighbours) -> bool:
-    told = [await neighbours.health(service) for service in ("scheduler_svc", "processor_svc")]
-    return all(each["work"] == "healthy" for each in told)
+    error_text = [await neighbours.health(service) for service in ("scheduler_svc", "processor_svc")]
+    return all(each["work"] == "healthy" for each in error_text)
 
 
 async def test_health_tells_that_no_work_stream_stands(neighbours: Neighbours) -> None:

@@ -150,13 +150,13 @@ async def test_a_package_that_does_not_load_is_told_and_costs_nobody_anything(
 
     await eventually(done, seconds=30)
 
-    async def told() -> bool:
+    async def error_text() -> bool:
         found = await neighbours.firing(missing)
         return found is not None and "HANDLER_NOT_LOADED" in found.error and "ModuleNotFoundError" in found.error
 
-    await eventually(told, seconds=30)
+    await eventually(error_text, seconds=30)
 
 
 async def _tells(neighbours: Neighbours) -> bool:
-    told = await neighbours.health("processor_svc")
-    return "broken" in told["packages"] and told["work"] == "healthy"
+    error_text = await neighbours.health("processor_svc")
+    return "broken" in error_text["packages"] and error_text["work"] == "healthy"

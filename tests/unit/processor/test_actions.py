@@ -11,35 +11,35 @@ import pytest
 from processor_svc.actions.notify import NotifyKind
 from processor_svc.actions.task import TaskKind
 from processor_svc.domain import (
-    Acceptance,
     Action,
-    End,
-    Failed,
+    DeliveryAck,
     Job,
-    Lane,
-    Lease,
+    JobFailed,
+    JobLease,
+    JobReleased,
+    JobResult,
+    JobSucceeded,
     Message,
     NotifyAction,
-    Released,
-    Succeeded,
     TaskAction,
 )
 from processor_svc.hosting import HostOptions, Packages
 from processor_svc.registry import Registry, handlers_of
 from tests.unit.processor import sample_tasks
 from tocsin.errors import CircuitOpen, DeadlineExceeded, Unavailable
+from tocsin.priority import Priority
 from tocsin.testing.clock import FakeClock
 
 
 def job(action: Action, *, firing: str = "f1", token: int = 1, origin: str = "SCHEDULE", context: Mapping[str, Any] | None = None) -> Job:
     """A job that runs ``action`` at its second attempt."""
     return Job(
-        lease=Lease(firing, token),
+        lease=JobLease(firing, token),
         lease_seconds=30.0,
         tenant="t1",
         alarm="alarms/a1",
         attempt=2,
-        lane=Lane.NORMAL,
+        priority=Priority.NORMAL,
         action=action,
         traceparent="",
         origin=origin,
@@ -53,7 +53,7 @@ def packages(clock: FakeClock) -> Packages:
     return Packages([], options=HostOptions(), clock=clock)
 
 
-async def run_task(packages: Packages, handler: str, arguments: dict[str, Any]) -> End:
+async def run_task(packages: Packages, handler: str, arguments: dict[str, Any]) -> JobResult:
     """How a run of ``handler`` ends."""
     action = TaskAction(handler=handler, input=arguments)
     return await TaskKind(registry=Registry(handlers_of(sample_tasks)), packages=packages).run(job(action), action)
@@ -76,20 +76,20 @@ async def test_each_failure_of_a_handler_has_its_reason(
 ) -> None:
     """A handler's failure is an outcome, never an exception of the worker."""
     end = await run_task(packages, handler, arguments)
-    assert isinstance(end, Failed)
+    assert isinstance(end, JobFailed)
     assert (end.reason, end.retryable) == (reason, retryable)
 
 
 async def test_a_handler_says_when_to_try_again(packages: Packages) -> None:
     """The wait that a handler asks for reaches the scheduler."""
     end = await run_task(packages, "sample.later", {})
-    assert isinstance(end, Failed)
+    assert isinstance(end, JobFailed)
     assert end.retry_after == 7.0
 
 
 async def test_a_handler_may_wait_as_often_as_it_likes(packages: Packages) -> None:
     """It runs on from each of its waits, with what they bring: values, errors, tasks of its own."""
-    assert await run_task(packages, "sample.steps", {}) == Succeeded({"value": ["begun", "late", "done"]})
+    assert await run_task(packages, "sample.steps", {}) == JobSucceeded({"value": ["begun", "late", "done"]})
 
 
 async def test_a_cancelled_run_cancels_its_handler(packages: Packages) -> None:
@@ -106,23 +106,23 @@ async def test_jobs_of_one_action_share_nothing_that_a_handler_can_change(packag
     runner = TaskKind(registry=Registry(handlers_of(sample_tasks)), packages=packages)
     grow, add = TaskAction(handler="sample.grow", input={"items": [1]}), TaskAction(handler="sample.add", input={"left": 1, "right": 2})
     for _ in range(2):
-        assert await runner.run(job(grow), grow) == Succeeded({"value": [1, 0]})
-        assert await runner.run(job(add), add) == Succeeded({"value": 3})
+        assert await runner.run(job(grow), grow) == JobSucceeded({"value": [1, 0]})
+        assert await runner.run(job(add), add) == JobSucceeded({"value": 3})
 
 
 async def test_a_plain_value_is_stored_as_an_object(packages: Packages) -> None:
     """A result is always a JSON object."""
-    assert await run_task(packages, "sample.add", {"left": 2.0, "right": 3.0}) == Succeeded({"value": 5})
+    assert await run_task(packages, "sample.add", {"left": 2.0, "right": 3.0}) == JobSucceeded({"value": 5})
 
 
 class ScriptedMailer:
     """Answers as told, and keeps what it was handed."""
 
-    def __init__(self, answer: Exception | Sequence[Acceptance]) -> None:
+    def __init__(self, answer: Exception | Sequence[DeliveryAck]) -> None:
         self.answer = answer
         self.messages: list[Message] = []
 
-    async def deliver(self, messages: Sequence[Message]) -> Sequence[Acceptance]:
+    async def deliver(self, messages: Sequence[Message]) -> Sequence[DeliveryAck]:
         self.messages.extend(messages)
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -136,10 +136,10 @@ def notify(*, to: tuple[str, ...] = ("a@example.com",), channels: tuple[str, ...
 
 async def test_each_address_and_channel_gets_one_message() -> None:
     """Two addresses on two channels make four messages, whose answers become the result."""
-    mailer = ScriptedMailer([Acceptance(delivery=f"deliveries/{n}") for n in range(4)])
+    mailer = ScriptedMailer([DeliveryAck(delivery=f"deliveries/{n}") for n in range(4)])
     action = notify(to=("a@example.com", "b@example.com"), channels=("email", "inbox"))
     end = await NotifyKind(mailer=mailer).run(job(action), action)
-    assert end == Succeeded({"deliveries": [f"deliveries/{n}" for n in range(4)]})
+    assert end == JobSucceeded({"deliveries": [f"deliveries/{n}" for n in range(4)]})
     assert len({(message.to, message.channel) for message in mailer.messages}) == 4
     assert {message.firing for message in mailer.messages} == {"f1"}
 
@@ -149,30 +149,30 @@ async def test_a_mailer_that_is_away_costs_no_attempt(error: Exception) -> None:
     """The firing is given back with a short wait, however long the dependency asks for."""
     action = notify()
     end = await NotifyKind(mailer=ScriptedMailer(error)).run(job(action), action)
-    assert isinstance(end, Released)
+    assert isinstance(end, JobReleased)
     assert 0 < end.retry_after <= 2.0
 
 
 async def test_a_refused_message_fails_the_firing_with_the_reason() -> None:
     """What the mailer says of one address is told with that address."""
     answers = [
-        Acceptance(delivery="deliveries/1"),
-        Acceptance(delivery="", reason="TEMPLATE_NOT_FOUND", message="no such template"),
+        DeliveryAck(delivery="deliveries/1"),
+        DeliveryAck(delivery="", reason="TEMPLATE_NOT_FOUND", message="no such template"),
     ]
     action = notify(to=("a@example.com", "b@example.com"))
     end = await NotifyKind(mailer=ScriptedMailer(answers)).run(job(action), action)
-    assert end == Failed(reason="TEMPLATE_NOT_FOUND", message="b@example.com: no such template", retryable=False)
+    assert end == JobFailed(reason="TEMPLATE_NOT_FOUND", message="b@example.com: no such template", retryable=False)
 
 
 async def test_a_mailer_that_cannot_store_costs_no_attempt() -> None:
     """While its database is away the firing waits, also beside a message that will never be taken: that is told when the rest is stored."""
     answers = [
-        Acceptance(delivery="", reason="TEMPLATE_NOT_FOUND", message="no such template"),
-        Acceptance(delivery="", reason="UNAVAILABLE", message="the disk is full", retryable=True),
+        DeliveryAck(delivery="", reason="TEMPLATE_NOT_FOUND", message="no such template"),
+        DeliveryAck(delivery="", reason="UNAVAILABLE", message="the disk is full", retryable=True),
     ]
     action = notify(to=("a@example.com", "b@example.com"))
     end = await NotifyKind(mailer=ScriptedMailer(answers)).run(job(action), action)
-    assert isinstance(end, Released)
+    assert isinstance(end, JobReleased)
     assert end.message == "mailer_svc: the disk is full"
     assert 0 < end.retry_after <= 2.0
 
@@ -185,7 +185,7 @@ async def test_a_template_may_say_what_the_firing_is_about(context: Mapping[str,
     """The whole context, and where the firing comes from; inline text needs none of it."""
     action = replace(notify(), template="templates/t", variables={"name": "Ann"}, subject="", text="")
     for chosen, expected in ((action, {"origin": "EVENT", **context}), (notify(), None)):
-        mailer = ScriptedMailer([Acceptance(delivery="deliveries/1")])
+        mailer = ScriptedMailer([DeliveryAck(delivery="deliveries/1")])
         await NotifyKind(mailer=mailer).run(job(chosen, origin="EVENT", context=context), chosen)
         (message,) = mailer.messages
         assert (json.loads(message.context) if message.context else None, message.variables) == (expected, chosen.variables)
@@ -227,7 +227,7 @@ async def test_a_signal_that_resolved_says_so(
 ) -> None:
     """In words of its own, or in ours; never in those of the alarm. A template has the variable ``origin`` for it."""
     action = replace(notify(), **{"subject": "Backup missed", "text": "The backup did not ping.", "html": "<b>no</b>", **fields})
-    mailer = ScriptedMailer([Acceptance(delivery="deliveries/1")])
+    mailer = ScriptedMailer([DeliveryAck(delivery="deliveries/1")])
     await NotifyKind(mailer=mailer).run(job(action, origin=origin, context=context), action)
     (message,) = mailer.messages
     assert (message.subject, message.text, message.html) == expected
@@ -238,4 +238,4 @@ async def test_a_handler_that_asks_for_its_context_learns_what_the_firing_is_abo
     action = TaskAction(handler="sample.about", input={})
     runner = TaskKind(registry=Registry(handlers_of(sample_tasks)), packages=packages)
     end = await runner.run(job(action, origin="EVENT", context=EVENT), action)
-    assert end == Succeeded({"alarm": "alarms/a1", "origin": "EVENT", "topic": "orders.paid"})
+    assert end == JobSucceeded({"alarm": "alarms/a1", "origin": "EVENT", "topic": "orders.paid"})

@@ -7,7 +7,7 @@ import pytest
 from processor_svc.actions.kinds import Actions
 from processor_svc.actions.notify import NotifyKind
 from processor_svc.actions.task import TaskKind
-from processor_svc.domain import Failed, UnknownAction
+from processor_svc.domain import JobFailed, UnknownAction
 from processor_svc.hosting import HostOptions, Packages
 from processor_svc.ports import Mailer
 from processor_svc.registry import Registry
@@ -38,6 +38,6 @@ async def test_a_kind_of_a_newer_scheduler_is_never_done(actions: Actions) -> No
     newer = alarm_pb2.Action.FromString(b"\xfa\x3e\x02hi")  # field 1007
     assert actions.decode(newer) == UnknownAction()
     end = await actions.run(job("f1")._replace(action=UnknownAction()))
-    assert isinstance(end, Failed)
+    assert isinstance(end, JobFailed)
     assert (end.reason, end.retryable) == ("UNSUPPORTED_ACTION", True)
     assert [problem.tentative for problem in await actions.check(newer)] == [True]

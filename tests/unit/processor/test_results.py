@@ -9,8 +9,8 @@ import pytest
 from google.protobuf import json_format
 
 from processor_svc.clients.wire import result_batches, to_result
-from processor_svc.domain import Failed, Lease, Released, Succeeded
-from processor_svc.results import settled, told
+from processor_svc.domain import JobFailed, JobLease, JobReleased, JobSucceeded
+from processor_svc.results import bounded_result, error_text
 from tocsin.api.scheduler.v1 import dispatch_service_pb2
 
 
@@ -63,21 +63,21 @@ UNSAYABLE: Mapping[str, Any] = {
 @pytest.mark.parametrize("output", UNSAYABLE.values(), ids=UNSAYABLE.keys())
 def test_a_result_that_cannot_be_said_is_a_failure_with_the_reason(output: Any) -> None:
     """Never an exception; and the failure itself can be said."""
-    end = settled(Succeeded(output))
+    end = bounded_result(JobSucceeded(output))
     if output == [1]:
-        assert end == Succeeded({"value": [1]})
+        assert end == JobSucceeded({"value": [1]})
         return
-    assert isinstance(end, Failed)
+    assert isinstance(end, JobFailed)
     assert (end.reason, end.retryable) == ("RESULT_INVALID", False)
     assert end.message
-    assert to_result(Lease("f", 1), end) is not None
+    assert to_result(JobLease("f", 1), end) is not None
 
 
 @pytest.mark.parametrize("output", [{"a": "x" * 20_000}, {"a": [0] * 20_000}, {str(n): {} for n in range(5000)}])
 def test_a_result_is_bounded(output: Any) -> None:
     """By its bytes, before it is ever copied."""
-    end = settled(Succeeded(output))
-    assert isinstance(end, Failed)
+    end = bounded_result(JobSucceeded(output))
+    assert isinstance(end, JobFailed)
     assert end.reason == "RESULT_TOO_LARGE"
 
 
@@ -93,9 +93,9 @@ def test_what_can_be_said_is_said_as_it_is() -> None:
         "object": {"a": {}},
         "word": Word.YES,
     }
-    end = settled(Succeeded(output))
-    assert end == Succeeded({**output, "list": [1, "a"], "word": "yes"})
-    result = to_result(Lease("f", 1), end)
+    end = bounded_result(JobSucceeded(output))
+    assert end == JobSucceeded({**output, "list": [1, "a"], "word": "yes"})
+    result = to_result(JobLease("f", 1), end)
     assert result is not None
     assert json_format.MessageToDict(result.output)["object"] == {"a": {}}
 
@@ -104,11 +104,11 @@ def test_what_can_be_said_is_said_as_it_is() -> None:
 def test_a_failure_is_bounded_as_well(wait: float) -> None:
     """Its words, its reason and its wait come from a handler, too."""
     for end in (
-        settled(Failed(reason="R\ud800" * 200, message="m\ud800\0" * 5000, retryable=True, retry_after=wait)),
-        settled(Released(message="m\ud800" * 5000, retry_after=wait)),
+        bounded_result(JobFailed(reason="R\ud800" * 200, message="m\ud800\0" * 5000, retryable=True, retry_after=wait)),
+        bounded_result(JobReleased(message="m\ud800" * 5000, retry_after=wait)),
     ):
         assert len(end.message) <= 2000  # type: ignore[union-attr]  both have one
-        assert to_result(Lease("f", 1), end) is not None
+        assert to_result(JobLease("f", 1), end) is not None
 
 
 def test_an_error_that_cannot_say_itself_is_told_by_its_type() -> None:
@@ -118,21 +118,21 @@ def test_an_error_that_cannot_say_itself_is_told_by_its_type() -> None:
         def __str__(self) -> str:
             raise SystemExit(3)
 
-    assert told(Mute()) == "Mute"
-    assert told(KeyError("x")) == "KeyError: 'x'"
+    assert error_text(Mute()) == "Mute"
+    assert error_text(KeyError("x")) == "KeyError: 'x'"
 
 
 def test_results_that_slip_through_never_end_the_stream() -> None:
     """What protobuf refuses, although it was checked, is told as a failure."""
-    result = to_result(Lease("f", 1), Succeeded({1: "x"}))  # type: ignore[dict-item]  what a bug would bring
+    result = to_result(JobLease("f", 1), JobSucceeded({1: "x"}))  # type: ignore[dict-item]  what a bug would bring
     assert result is not None
     assert result.failure.reason == "RESULT_INVALID"
 
 
 def test_messages_with_results_stay_within_their_bounds() -> None:
     """Five hundred large results are several messages, none beyond what a message may hold; nothing is left out."""
-    large = Succeeded({"text": "x" * 16_000})
-    ends = [(Lease(f"f{n}", 1), to_result(Lease(f"f{n}", 1), large if n % 2 else Succeeded({}))) for n in range(600)]
+    large = JobSucceeded({"text": "x" * 16_000})
+    ends = [(JobLease(f"f{n}", 1), to_result(JobLease(f"f{n}", 1), large if n % 2 else JobSucceeded({}))) for n in range(600)]
     requests = list(result_batches(ends))
     assert all(request.ByteSize() < 2 * 1024 * 1024 for request in requests)
     names = [lease.firing for request in requests for lease in request.results.done]

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from processor_svc.clients.mailer import patience
-from processor_svc.streams import Fleet
+from processor_svc.clients.mailer import reconnect_grace
+from processor_svc.streams import ReplicaStreams
 from tocsin.errors import Unavailable
 from tocsin.testing.clock import FakeClock
 
@@ -19,7 +19,7 @@ class Neighbour:
         self.stands = True
         self.sessions: list[float] = []
 
-    def fleet(self, clock: FakeClock) -> Fleet:
+    def fleet(self, clock: FakeClock) -> ReplicaStreams:
         async def endpoints() -> Sequence[str]:
             return ["a:1"]
 
@@ -27,7 +27,7 @@ class Neighbour:
             self.sessions.append(clock.monotonic())
             raise Unavailable("refused")
 
-        return Fleet(name="neighbour", endpoints=endpoints, session=session, connected=lambda _: self.stands, clock=clock)
+        return ReplicaStreams(name="neighbour", endpoints=endpoints, session=session, connected=lambda _: self.stands, clock=clock)
 
 
 async def test_who_can_be_reached_again_is_not_kept_waiting(clock: FakeClock) -> None:
@@ -48,7 +48,7 @@ async def test_who_can_be_reached_again_is_not_kept_waiting(clock: FakeClock) ->
     await fleet.stop()
 
 
-async def test_who_refuses_over_a_standing_connection_is_asked_ever_more_rarely(clock: FakeClock) -> None:
+async def test_who_refuses_over_an_open_connection_is_asked_ever_more_rarely(clock: FakeClock) -> None:
     """There the connection says nothing about when it will work again."""
     neighbour = Neighbour()
     fleet = neighbour.fleet(clock)
@@ -64,4 +64,4 @@ async def test_who_refuses_over_a_standing_connection_is_asked_ever_more_rarely(
 @pytest.mark.parametrize(("gone", "seconds"), [(0.0, 2.0), (1.25, 0.75), (1.75, 0.5), (60.0, 0.5)])
 def test_a_mailer_that_has_just_gone_is_awaited_as_long_as_a_restart_takes(gone: float, seconds: float) -> None:
     """One that has been away for long is not: its jobs would keep others from their places."""
-    assert patience(gone) == seconds
+    assert reconnect_grace(gone) == seconds

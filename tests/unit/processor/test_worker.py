@@ -5,22 +5,23 @@ from collections.abc import Generator, Sequence
 
 import pytest
 
-from processor_svc.domain import End, Failed, Job, Lane, Lease, Released, Succeeded, TaskAction, WorkEvent
+from processor_svc.domain import Job, JobFailed, JobLease, JobReleased, JobResult, JobSucceeded, TaskAction, WorkEvent
 from processor_svc.worker import Worker
 from tocsin.errors import Unavailable
+from tocsin.priority import Priority
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
 
 
-def job(firing: str, token: int = 1, lease_seconds: float = 30.0, lane: Lane = Lane.NORMAL) -> Job:
+def job(firing: str, token: int = 1, lease_seconds: float = 30.0, priority: Priority = Priority.NORMAL) -> Job:
     """A job of the firing ``firing``."""
     return Job(
-        lease=Lease(firing, token),
+        lease=JobLease(firing, token),
         lease_seconds=lease_seconds,
         tenant="t1",
         alarm="",
         attempt=1,
-        lane=lane,
+        priority=priority,
         action=TaskAction(handler="any", input={}),
         traceparent="",
     )
@@ -31,21 +32,21 @@ class Tasks:
 
     def __init__(self) -> None:
         self.started: list[str] = []
-        self.ends: dict[str, asyncio.Future[End]] = {}
+        self.ends: dict[str, asyncio.Future[JobResult]] = {}
 
-    async def run(self, job: Job) -> End:
+    async def run(self, job: Job) -> JobResult:
         self.started.append(job.lease.firing)
         return await self.ends.setdefault(job.lease.firing, asyncio.get_running_loop().create_future())
 
-    def end(self, firing: str, end: End) -> None:
+    def end(self, firing: str, end: JobResult) -> None:
         self.ends[firing].set_result(end)
 
 
 class Log:
     def __init__(self) -> None:
-        self.ends: list[End] = []
+        self.ends: list[JobResult] = []
 
-    def finished(self, job: Job, end: End, seconds: float) -> None:
+    def finished(self, job: Job, end: JobResult, seconds: float) -> None:
         self.ends.append(end)
 
 
@@ -55,17 +56,17 @@ class Stream:
     def __init__(self) -> None:
         self.events: asyncio.Queue[WorkEvent | Exception] = asyncio.Queue()
         self.credit = 0
-        self.ends: list[tuple[Lease, End]] = []
-        self.extended: list[Lease] = []
+        self.ends: list[tuple[JobLease, JobResult]] = []
+        self.extended: list[JobLease] = []
         self.ended = False
 
     def grant(self, credit: int) -> None:
         self.credit += credit
 
-    def finish(self, lease: Lease, end: End) -> None:
+    def finish(self, lease: JobLease, end: JobResult) -> None:
         self.ends.append((lease, end))
 
-    def extend(self, leases: Sequence[Lease]) -> None:
+    def extend(self, leases: Sequence[JobLease]) -> None:
         self.extended.extend(leases)
 
     async def receive(self) -> WorkEvent:
@@ -136,9 +137,9 @@ async def test_credit_comes_back_with_each_end(clock: FakeClock) -> None:
     stream.events.put_nowait(WorkEvent(jobs=[job("f1")]))
     await bench.started("f1")
     assert stream.credit == 10
-    bench.tasks.end("f1", Succeeded({"n": 1}))
+    bench.tasks.end("f1", JobSucceeded({"n": 1}))
     await eventually(lambda: stream.credit == 11)
-    assert stream.ends == [(Lease("f1", 1), Succeeded({"n": 1}))]
+    assert stream.ends == [(JobLease("f1", 1), JobSucceeded({"n": 1}))]
     await bench.worker.stop()
 
 
@@ -154,8 +155,8 @@ async def test_a_firing_that_comes_again_while_it_runs_is_joined(clock: FakeCloc
     second.events.put_nowait(WorkEvent(jobs=[job("f1", 2)]))
     await eventually(lambda: second.events.empty())
     await asyncio.sleep(0)
-    bench.tasks.end("f1", Succeeded({}))
-    await eventually(lambda: second.ends == [(Lease("f1", 2), Succeeded({}))])
+    bench.tasks.end("f1", JobSucceeded({}))
+    await eventually(lambda: second.ends == [(JobLease("f1", 2), JobSucceeded({}))])
     assert bench.tasks.started == ["f1"]
     await bench.worker.stop()
 
@@ -167,11 +168,11 @@ async def test_a_firing_that_succeeded_here_is_not_run_again(clock: FakeClock) -
     stream = await bench.stream()
     stream.events.put_nowait(WorkEvent(jobs=[job("f1", 1)]))
     await bench.started("f1")
-    bench.tasks.end("f1", Succeeded({"n": 1}))
+    bench.tasks.end("f1", JobSucceeded({"n": 1}))
     await eventually(lambda: len(stream.ends) == 1)
     stream.events.put_nowait(WorkEvent(jobs=[job("f1", 2)]))
     await eventually(lambda: len(stream.ends) == 2)
-    assert stream.ends[1] == (Lease("f1", 2), Succeeded({"n": 1}))
+    assert stream.ends[1] == (JobLease("f1", 2), JobSucceeded({"n": 1}))
     assert bench.tasks.started == ["f1"]
     await bench.worker.stop()
 
@@ -183,14 +184,14 @@ async def test_an_unconfirmed_end_is_sent_again_and_a_confirmed_one_is_not(clock
     first = await bench.stream()
     first.events.put_nowait(WorkEvent(jobs=[job("f1"), job("f2")]))
     await bench.started("f2")
-    failed = Failed(reason="X", message="x", retryable=True)
-    bench.tasks.end("f1", Succeeded({}))
+    failed = JobFailed(reason="X", message="x", retryable=True)
+    bench.tasks.end("f1", JobSucceeded({}))
     bench.tasks.end("f2", failed)
     await eventually(lambda: len(first.ends) == 2)
-    first.events.put_nowait(WorkEvent(confirmed=[Lease("f1", 1)]))
+    first.events.put_nowait(WorkEvent(confirmed=[JobLease("f1", 1)]))
     first.events.put_nowait(Unavailable("cut"))
     second = await bench.stream(1)
-    await eventually(lambda: second.ends == [(Lease("f2", 1), failed)])
+    await eventually(lambda: second.ends == [(JobLease("f2", 1), failed)])
     await bench.worker.stop()
 
 
@@ -204,8 +205,8 @@ async def test_a_long_job_keeps_its_lease(clock: FakeClock) -> None:
     for _ in range(4):
         await clock.advance(1.0)
     assert stream.extended
-    assert set(stream.extended) == {Lease("f1", 1)}
-    bench.tasks.end("f1", Succeeded({}))
+    assert set(stream.extended) == {JobLease("f1", 1)}
+    bench.tasks.end("f1", JobSucceeded({}))
     await bench.worker.stop()
 
 
@@ -218,7 +219,7 @@ async def test_stopping_gives_back_what_does_not_end_in_time(clock: FakeClock) -
     await bench.started("f1")
     await bench.worker.stop()
     assert stream.ended
-    assert [(lease, type(end)) for lease, end in stream.ends] == [(Lease("f1", 1), Released)]
+    assert [(lease, type(end)) for lease, end in stream.ends] == [(JobLease("f1", 1), JobReleased)]
     assert bench.worker.in_flight == 0
 
 
@@ -231,9 +232,9 @@ async def test_a_drained_stream_takes_no_more_ends(clock: FakeClock) -> None:
     await bench.started("f1")
     first.events.put_nowait(WorkEvent(drain=True))
     await eventually(lambda: first.ended)
-    bench.tasks.end("f1", Succeeded({}))
+    bench.tasks.end("f1", JobSucceeded({}))
     second = await bench.stream(1)
-    await eventually(lambda: second.ends == [(Lease("f1", 1), Succeeded({}))])
+    await eventually(lambda: second.ends == [(JobLease("f1", 1), JobSucceeded({}))])
     assert first.ends == []
     await bench.worker.stop()
 
@@ -245,10 +246,10 @@ async def test_a_result_that_is_too_large_fails_for_good(clock: FakeClock) -> No
     stream = await bench.stream()
     stream.events.put_nowait(WorkEvent(jobs=[job("f1")]))
     await bench.started("f1")
-    bench.tasks.end("f1", Succeeded({"text": "x" * 20_000}))
+    bench.tasks.end("f1", JobSucceeded({"text": "x" * 20_000}))
     await eventually(lambda: len(stream.ends) == 1)
     end = stream.ends[0][1]
-    assert isinstance(end, Failed)
+    assert isinstance(end, JobFailed)
     assert (end.reason, end.retryable) == ("RESULT_TOO_LARGE", False)
     await bench.worker.stop()
 
@@ -261,7 +262,7 @@ async def test_jobs_that_end_at_once_do_not_hold_up_those_that_wait(clock: FakeC
     names = [f"f{number}" for number in range(9)]
     for name in names[::2]:
         bench.tasks.ends[name] = done = asyncio.get_running_loop().create_future()
-        done.set_result(Succeeded({}))
+        done.set_result(JobSucceeded({}))
     stream.events.put_nowait(WorkEvent(jobs=[job(name) for name in names]))
     await eventually(lambda: len(stream.ends) == 5)
     assert bench.tasks.started == names
@@ -269,7 +270,7 @@ async def test_jobs_that_end_at_once_do_not_hold_up_those_that_wait(clock: FakeC
     stream.events.put_nowait(WorkEvent(jobs=[job("g1"), job("g2")]))
     await bench.started("g2")
     for name in (*names[1::2], "g1", "g2"):
-        bench.tasks.end(name, Succeeded({}))
+        bench.tasks.end(name, JobSucceeded({}))
     await eventually(lambda: len(stream.ends) == 11)
     assert bench.worker.in_flight == 0
     await bench.worker.stop()
@@ -283,9 +284,9 @@ async def test_a_critical_job_goes_before_those_that_wait(clock: FakeClock) -> N
     names = [f"f{number}" for number in range(1000)]
     for name in (*names, "urgent"):
         bench.tasks.ends[name] = done = asyncio.get_running_loop().create_future()
-        done.set_result(Succeeded({}))
+        done.set_result(JobSucceeded({}))
     stream.events.put_nowait(WorkEvent(jobs=[job(name) for name in names]))
-    stream.events.put_nowait(WorkEvent(jobs=[job("urgent", lane=Lane.CRITICAL)]))
+    stream.events.put_nowait(WorkEvent(jobs=[job("urgent", priority=Priority.CRITICAL)]))
     await eventually(lambda: len(stream.ends) == 1001)
     assert bench.tasks.started.index("urgent") < 500
     assert [name for name in bench.tasks.started if name != "urgent"] == names
@@ -302,14 +303,14 @@ async def test_whatever_a_job_raises_is_its_own_failure(clock: FakeClock, error:
     stream = await bench.stream()
     bench.tasks.ends["bad"] = _Raises(error)  # type: ignore[assignment]  anything that can be awaited
     bench.tasks.ends["good"] = done = asyncio.get_running_loop().create_future()
-    done.set_result(Succeeded({}))
+    done.set_result(JobSucceeded({}))
     stream.events.put_nowait(WorkEvent(jobs=[job("bad"), job("good")]))
     await eventually(lambda: len(stream.ends) == 2)
     ends = dict(stream.ends)
-    bad = ends[Lease("bad", 1)]
-    assert isinstance(bad, Failed)
+    bad = ends[JobLease("bad", 1)]
+    assert isinstance(bad, JobFailed)
     assert (bad.reason, bad.retryable) == ("JOB_FAILED", True)
-    assert ends[Lease("good", 1)] == Succeeded({})
+    assert ends[JobLease("good", 1)] == JobSucceeded({})
     assert stream.credit == 12
     await bench.worker.stop()
 
@@ -318,7 +319,7 @@ class _Raises:
     def __init__(self, error: BaseException) -> None:
         self._error = error
 
-    def __await__(self) -> Generator[None, None, End]:
+    def __await__(self) -> Generator[None, None, JobResult]:
         yield
         raise self._error
 
@@ -328,14 +329,14 @@ async def test_a_job_that_could_not_be_read_is_reported_and_gives_its_place_back
     bench = Bench(clock)
     await bench.worker.start()
     first = await bench.stream()
-    assert bench.worker.standing == 0
-    failed = Failed(reason="CONTEXT_UNREADABLE", message="x", retryable=False)
-    first.events.put_nowait(WorkEvent(jobs=[job("f1")], refused=[(Lease("f0", 1), failed)]))
+    assert bench.worker.connected == 0
+    failed = JobFailed(reason="CONTEXT_UNREADABLE", message="x", retryable=False)
+    first.events.put_nowait(WorkEvent(jobs=[job("f1")], refused=[(JobLease("f0", 1), failed)]))
     await bench.started("f1")
-    assert bench.worker.standing == 1
-    assert (first.ends, first.credit) == ([(Lease("f0", 1), failed)], 11)
+    assert bench.worker.connected == 1
+    assert (first.ends, first.credit) == ([(JobLease("f0", 1), failed)], 11)
     first.events.put_nowait(Unavailable("cut"))
     second = await bench.stream(1)
-    assert second.ends == [(Lease("f0", 1), failed)]
-    assert bench.worker.standing == 0
+    assert second.ends == [(JobLease("f0", 1), failed)]
+    assert bench.worker.connected == 0
     await bench.worker.stop()
