@@ -1,1 +1,1 @@
-"""Alembic's environment and the revisions of the schema."""
+"""The schema of auth_svc, revision by revision."""

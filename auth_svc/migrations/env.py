@@ -1,4 +1,4 @@
-"""Alembic runs this; the runtime does the work."""
+"""Alembic's environment: the runtime's."""
 
 from tocsin.database import run_migrations
 

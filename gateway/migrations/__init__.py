@@ -1,1 +1,1 @@
-"""The schema of mailer_svc, revision by revision."""
+"""The schema of gateway, revision by revision."""

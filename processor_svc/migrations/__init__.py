@@ -1,1 +1,1 @@
-"""Schema of the processor's database."""
+"""The schema of processor_svc, revision by revision."""

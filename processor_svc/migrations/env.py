@@ -1,4 +1,4 @@
-"""Runs this service's revisions."""
+"""Alembic's environment: the runtime's."""
 
 from tocsin.database import run_migrations
 

@@ -1,1 +1,1 @@
-"""Schema of the scheduler's database."""
+"""The schema of scheduler_svc, revision by revision."""

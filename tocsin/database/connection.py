@@ -160,6 +160,7 @@ class Database:
         Raises:
             DatabaseRefused: waiting would not help: wrong password, no such database, a path that cannot be opened, a pooler in front.
             SchemaTooNew: the schema is ahead of this code.
+            SchemaTooOld: the schema is behind the first revision that this code upgrades from.
         """
         wait = _FIRST_WAIT_SECONDS
         while self._engines is None:

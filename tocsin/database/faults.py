@@ -62,6 +62,10 @@ class SchemaTooNew(FailedPrecondition):
     """The database was migrated by a newer version of this program."""
 
 
+class SchemaTooOld(FailedPrecondition):
+    """The database was migrated by a version of this program that is too old to upgrade from."""
+
+
 class DataRefused(InvalidInput):
     """The database cannot hold a value of this request."""
 

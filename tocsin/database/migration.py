@@ -36,7 +36,7 @@ async def migrate(*, url: str, schema: str | None, package: str, connect_timeout
         connect_timeout: seconds.
 
     Raises:
-        SchemaTooNew: the database is at a revision that this code does not know.
+        SchemaTooNew, SchemaTooOld: the database is at a revision that this code does not know.
         DatabaseUnavailable: the database failed.
     """
     folder = _folder(package)
@@ -53,7 +53,7 @@ async def downgrade(*, url: str, schema: str | None, package: str, revision: str
     """Takes the database back to ``revision``; "base" is the empty one, "-1" the one before.
 
     Raises:
-        SchemaTooNew: the database is at a revision that this code does not know.
+        SchemaTooNew, SchemaTooOld: the database is at a revision that this code does not know.
         DatabaseUnavailable: the database failed.
     """
     folder = _folder(package)

@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, text
 
-from tocsin.database.faults import SchemaTooNew
+from tocsin.database.faults import SchemaTooNew, SchemaTooOld
 from tocsin.errors import FailedPrecondition
 
 
@@ -22,7 +22,7 @@ def upgrade(connection: Connection, folder: Path) -> None:
     """Applies what is missing of the revisions in ``folder``.
 
     Raises:
-        SchemaTooNew: the database is at a revision that is not there.
+        SchemaTooNew, SchemaTooOld: the database is at a revision that is not there.
         FailedPrecondition: a row refers to one that is not there any more.
     """
     config = _config(connection, folder)
@@ -35,7 +35,7 @@ def downgrade(connection: Connection, folder: Path, revision: str) -> None:
     """Goes back to ``revision``.
 
     Raises:
-        SchemaTooNew, FailedPrecondition: as `upgrade`.
+        SchemaTooNew, SchemaTooOld, FailedPrecondition: as `upgrade`.
     """
     config = _config(connection, folder)
     _refuse_unknown(config, connection)
@@ -78,12 +78,22 @@ def _refuse_unknown(config: Config, connection: Connection) -> None:
         try:
             scripts.get_revision(revision)
         except CommandError:
-            newest = scripts.get_current_head() or "none"
-            raise SchemaTooNew(
-                f"The database is at revision {revision}, which this version does not know; its newest is {newest}. "
-                "Start the newer version, or restore a backup.",
-                metadata={"database_revision": revision, "newest_known_revision": newest},
-            ) from None
+            raise _unknown(revision, oldest=scripts.get_base() or "none", newest=scripts.get_current_head() or "none") from None
+
+
+def _unknown(revision: str, *, oldest: str, newest: str) -> FailedPrecondition:
+    """Revisions are numbers of four digits, so that they sort as text."""
+    if revision < oldest:
+        return SchemaTooOld(
+            f"The database is at revision {revision}; this version upgrades from {oldest} on. "
+            f"First start the version that brings it to {oldest}; CHANGELOG.md says which.",
+            metadata={"database_revision": revision, "oldest_known_revision": oldest},
+        )
+    return SchemaTooNew(
+        f"The database is at revision {revision}, which this version does not know; its newest is {newest}. "
+        "Start the newer version, or restore a backup.",
+        metadata={"database_revision": revision, "newest_known_revision": newest},
+    )
 
 
 def _partitions(connection: Connection) -> set[str]:

@@ -10,7 +10,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Makes the table of records."""
     op.create_table(
         "records",
         sa.Column("tenant", sa.String(64), primary_key=True),
@@ -21,5 +20,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Removes it."""
     op.drop_table("records")

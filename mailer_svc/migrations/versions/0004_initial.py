@@ -1,13 +1,12 @@
-"""Deliveries with their timelines, contents, the inbox, and templates.
+"""Deliveries with their timelines, contents, the inbox, and templates, reports to the scheduler.
 
-Revision ID: 0001
-Revises:
+The first revision bears the number of the last one before it, so that a database that was migrated step by step is up to date.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "0004"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -43,6 +42,7 @@ def _create_deliveries() -> None:
         sa.Column("due", sa.BigInteger),
         sa.Column("owner", sa.Text, nullable=False),
         sa.Column("epoch", sa.Integer, nullable=False),
+        sa.Column("since", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     )
     op.create_index("ix_deliveries_tenant_created", "deliveries", ["tenant", "created", "id"])
     op.create_index("ix_deliveries_tenant_firing", "deliveries", ["tenant", "firing"])
@@ -78,6 +78,11 @@ def _create_events() -> None:
         sa.Column("value", sa.BigInteger, nullable=False),
     )
     op.bulk_insert(changes, [{"id": 1, "value": 0}])
+    op.create_table(
+        "reports",
+        sa.Column("delivery", sa.Text, primary_key=True),
+        sa.Column("change", sa.BigInteger, primary_key=True, autoincrement=False),
+    )
 
 
 def _create_inbox() -> None:
@@ -115,9 +120,10 @@ def _create_templates() -> None:
         sa.Column("variables", sa.Text, nullable=False),
         sa.Column("resend", sa.Boolean, nullable=False),
         sa.Column("created", sa.BigInteger, nullable=False),
+        sa.Column("required", sa.Text, comment="Those of the variables that have to be given a value; null in rows of before 2026-12."),
     )
 
 
 def downgrade() -> None:
-    for table in ("template_versions", "templates", "inbox_messages", "changes", "events", "contents", "deliveries"):
+    for table in ("reports", "template_versions", "templates", "inbox_messages", "changes", "events", "contents", "deliveries"):
         op.drop_table(table)
