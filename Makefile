@@ -17,7 +17,7 @@ STAMP := .venv/.setup-done
 BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main || true)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help setup gen fmt lint types arch test check up bench peers chaos hostile simulate lock clean contract deps spell lock-check links workflows
+.PHONY: help setup gen fmt lint types arch test check up bench peers chaos hostile simulate lock clean contract deps spell lock-check links metrics workflows
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,8 +65,9 @@ clean: ## remove what the tools leave behind (keeps .venv and var)
 
 # -- code ----------------------------------------------------------------------------------------------------------------------
 
-gen: setup ## generate tocsin/api from protos/ (offline)
+gen: setup ## generate tocsin/api from protos/, and docs/metrics.md from the services (offline)
 	@$(BIN)/python protos/gen.py
+	@$(BIN)/python .ci/metrics.py write
 
 fmt: setup ## format Python and proto files, and apply the safe fixes of the linter
 	@$(BIN)/ruff check --quiet --fix-only .
@@ -98,10 +99,13 @@ lock-check: setup
 links: setup
 	@$(BIN)/python .ci/links.py
 
+metrics: setup
+	@$(BIN)/python .ci/metrics.py check
+
 workflows: setup
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
-CHECKS := types lint arch contract deps spell lock-check links workflows
+CHECKS := types lint arch contract deps spell lock-check links metrics workflows
 
 check: setup ## run every check but the tests, offline
 	@$(MAKE) --jobs=$(JOBS) --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(CHECKS)
