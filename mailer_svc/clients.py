@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mailer_svc.domain import DeliveryReport, State
+from mailer_svc.domain import DeliveryState, PendingReport
 from mailer_svc.ports import Uses
 from tocsin.api.scheduler.v1 import (
     dispatch_service_pb2,
@@ -15,7 +15,7 @@ from tocsin.api.scheduler.v1 import (
 from tocsin.mesh.client import Mesh
 
 _STATE = firing_service_pb2.DeliverySummary
-_STATES = {State.DEAD: _STATE.DEAD, State.OUTCOME_UNKNOWN: _STATE.OUTCOME_UNKNOWN}
+_STATES = {DeliveryState.DEAD: _STATE.DEAD, DeliveryState.OUTCOME_UNKNOWN: _STATE.OUTCOME_UNKNOWN}
 
 
 class SchedulerUses:
@@ -37,7 +37,7 @@ class SchedulerClient:
     def __init__(self, *, mesh: Mesh) -> None:
         self._stub: Any = dispatch_service_pb2_grpc.DispatchServiceStub(mesh.channel("scheduler_svc"))
 
-    async def report(self, reports: Sequence[DeliveryReport]) -> None:
+    async def report(self, reports: Sequence[PendingReport]) -> None:
         """Tells any replica of the scheduler."""
         messages = [
             dispatch_service_pb2.DeliveryReport(

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from mailer_svc.domain import Lane, State
+from mailer_svc.domain import DeliveryPriority, DeliveryState
 
 _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
 
 
 class DeliveryMetrics:
-    """Counts deliveries by channel and outcome, attempts by provider, and the queue by lane."""
+    """Counts deliveries by channel and outcome, attempts by provider, and the queue by priority."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._deliveries = Counter(
@@ -25,7 +25,9 @@ class DeliveryMetrics:
             registry=registry,
             buckets=_BUCKETS,
         )
-        self._depth = Gauge("tocsin_delivery_queue_depth", "Deliveries that wait or are under way, by lane.", ("lane",), registry=registry)
+        self._depth = Gauge(
+            "tocsin_delivery_queue_depth", "Deliveries that wait or are under way, by priority.", ("lane",), registry=registry
+        )
         self._connections = Gauge("tocsin_smtp_connections", "Open connections to the SMTP server.", registry=registry)
 
     def watch_connections(self, size: Callable[[], float]) -> None:
@@ -34,22 +36,22 @@ class DeliveryMetrics:
 
     def accepted(self, channel: str, count: int) -> None:
         """``count`` new deliveries were stored."""
-        self._deliveries.labels(channel, State.ACCEPTED.name).inc(count)
+        self._deliveries.labels(channel, DeliveryState.ACCEPTED.name).inc(count)
 
     def refused(self, reason: str) -> None:
         """A message was refused."""
         self._refused.labels(reason).inc()
 
-    def settled(self, channel: str, state: State, count: int = 1) -> None:
+    def settled(self, channel: str, state: DeliveryState, count: int = 1) -> None:
         """An attempt made ``count`` deliveries ``state``."""
         self._deliveries.labels(channel, state.name).inc(count)
-        if state is State.DEAD:
+        if state is DeliveryState.DEAD:
             self._dead.labels(channel).inc(count)
 
     def attempted(self, provider: str, result: str, seconds: float) -> None:
         """An attempt took ``seconds`` and ended with ``result``."""
         self._attempts.labels(provider, result).observe(seconds)
 
-    def depth(self, lane: Lane, count: int) -> None:
-        """``count`` deliveries of ``lane`` wait or are under way."""
-        self._depth.labels(lane.name).set(count)
+    def depth(self, priority: DeliveryPriority, count: int) -> None:
+        """``count`` deliveries of ``priority`` wait or are under way."""
+        self._depth.labels(priority.name).set(count)

@@ -8,14 +8,14 @@ from typing import NamedTuple, Protocol
 from mailer_svc.domain import (
     Content,
     Delivery,
-    DeliveryReport,
+    DeliveryPriority,
+    DeliveryState,
     InboxMessage,
-    Job,
-    Lane,
     NewDelivery,
-    Outcome,
-    State,
-    Step,
+    NextStep,
+    PendingReport,
+    SendJob,
+    SendOutcome,
     Template,
     TemplateUse,
     TimelineEntry,
@@ -45,7 +45,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class DeliveryChange:
     """One change, with the delivery as it was right after."""
 
     position: Position
@@ -57,8 +57,8 @@ class Change:
 class Settlement:
     """What an attempt at ``job`` came to, to be stored."""
 
-    job: Job
-    step: Step
+    job: SendJob
+    step: NextStep
     provider: str
 
 
@@ -81,7 +81,7 @@ class Journal(Protocol):
         """
         ...
 
-    async def hand_over(self, job: Job, provider: str) -> bool:
+    async def hand_over(self, job: SendJob, provider: str) -> bool:
         """Marks that the point of no return is reached. False: the claim is no longer ours, and the message must not be sent.
 
         Raises:
@@ -101,21 +101,21 @@ class Journal(Protocol):
 class Claim(NamedTuple):
     """What was claimed, and how many deliveries were found that cannot be read and are DEAD now."""
 
-    jobs: list[Job]
+    jobs: list[SendJob]
     unreadable: int = 0
 
 
 class DeliveryQueue(Protocol):
     """The deliveries that wait for a sender. Times in microseconds since the epoch."""
 
-    async def claim_due(self, *, owner: str, lane: Lane, limit: int, now: int, lease: int, fresh: bool = False) -> Claim:
+    async def claim_due(self, *, owner: str, priority: DeliveryPriority, limit: int, now: int, lease: int, fresh: bool = False) -> Claim:
         """Takes up to ``limit`` due deliveries for ``owner`` until ``now + lease``, the longest due first.
 
         One that cannot be read is ended as DEAD, with the reason in its timeline. With ``fresh`` only those that were never attempted.
         """
         ...
 
-    async def bury(self, identity: str, *, state: State, now: int, detail: str) -> None:
+    async def force_end(self, identity: str, *, state: DeliveryState, now: int, detail: str) -> None:
         """Ends a delivery as ``state``, one of `FINAL`, whatever its row holds."""
         ...
 
@@ -131,7 +131,7 @@ class DeliveryQueue(Protocol):
         """Gives back claims that were not tried."""
         ...
 
-    async def take_over_from_the_dead(self, *, owner: str, now: int) -> None:
+    async def end_other_claims(self, *, owner: str, now: int) -> None:
         """At start, when no other process can be at work on this database: ends the claims of every other owner."""
         ...
 
@@ -142,12 +142,12 @@ class DeliveryQueue(Protocol):
         """
         ...
 
-    async def due_lanes(self, *, now: int, fresh: bool = False) -> list[Lane]:
-        """The lanes in which something is due, the most urgent first; with ``fresh`` something that was never attempted."""
+    async def due_priorities(self, *, now: int, fresh: bool = False) -> list[DeliveryPriority]:
+        """The priorities at which something is due, the most urgent first; with ``fresh`` something that was never attempted."""
         ...
 
-    async def depths(self) -> Mapping[Lane, int]:
-        """How many deliveries wait or are under way, by lane."""
+    async def depths(self) -> Mapping[DeliveryPriority, int]:
+        """How many deliveries wait or are under way, by priority."""
         ...
 
     async def head(self) -> int | None:
@@ -158,19 +158,19 @@ class DeliveryQueue(Protocol):
 class Reports(Protocol):
     """Ends of deliveries that are to be told."""
 
-    async def untold(self, *, limit: int) -> list[DeliveryReport]:
+    async def pending(self, *, limit: int) -> list[PendingReport]:
         """Up to ``limit`` deliveries as they are now, in the order of what happened to them."""
         ...
 
-    async def told(self, told: Sequence[DeliveryReport]) -> None:
-        """Forgets what was told; what happened since stays."""
+    async def reported(self, reported: Sequence[PendingReport]) -> None:
+        """Remove reports that the scheduler has; what happened since stays."""
         ...
 
 
 class Scheduler(Protocol):
     """Who asked for the messages."""
 
-    async def report(self, reports: Sequence[DeliveryReport]) -> None:
+    async def report(self, reports: Sequence[PendingReport]) -> None:
         """Tells it; saying it twice is the same as once.
 
         Raises:
@@ -194,7 +194,7 @@ class DeliveryReader(Protocol):
         """The place after all changes so far."""
         ...
 
-    async def changes(self, *, tenant: str, after: Position, firing: str, limit: int) -> list[Change]:
+    async def changes(self, *, tenant: str, after: Position, firing: str, limit: int) -> list[DeliveryChange]:
         """Changes after a place, in order; of one firing unless it is empty. A change is shown when none before it can still appear."""
         ...
 
@@ -295,11 +295,11 @@ class Provider(Protocol):
         """Whether it has failed and is not known to work again: an attempt is a probe, for which a message is best that is new."""
         ...
 
-    def trouble(self) -> str:
+    def fault(self) -> str:
         """What is wrong with it, for an operator; empty while it works."""
         ...
 
-    async def send(self, job: Job, *, hand_over: Callable[[], Awaitable[bool]]) -> Outcome:
+    async def send(self, job: SendJob, *, hand_over: Callable[[], Awaitable[bool]]) -> SendOutcome:
         """Attempts one message; never raises for what the far end does.
 
         Args:
@@ -318,7 +318,7 @@ class Provider(Protocol):
         ...
 
 
-class Hints(Protocol):
+class ChangeHints(Protocol):
     """Wake-ups that may get lost."""
 
     async def publish(self, topic: str, payload: bytes = b"") -> None:
@@ -341,7 +341,7 @@ class Meter(Protocol):
         """A message was refused."""
         ...
 
-    def settled(self, channel: str, state: State, count: int = 1) -> None:
+    def settled(self, channel: str, state: DeliveryState, count: int = 1) -> None:
         """An attempt made ``count`` deliveries ``state``."""
         ...
 
@@ -349,8 +349,8 @@ class Meter(Protocol):
         """An attempt took ``seconds`` and ended with ``result``."""
         ...
 
-    def depth(self, lane: Lane, count: int) -> None:
-        """``count`` deliveries of ``lane`` wait or are under way."""
+    def depth(self, priority: DeliveryPriority, count: int) -> None:
+        """``count`` deliveries of ``priority`` wait or are under way."""
         ...
 
 
@@ -375,7 +375,7 @@ class Renderer(Protocol):
         """
         ...
 
-    def quick(self, uid: str, use: TemplateUse) -> Content | None:
+    def render_fast(self, uid: str, use: TemplateUse) -> Content | None:
         """What the template known as ``uid`` says, if that takes next to no time; otherwise None.
 
         Raises:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
-from mailer_svc.domain import Job, NewDelivery, Outcome, Result
+from mailer_svc.domain import NewDelivery, SendJob, SendOutcome, SendResult
 from mailer_svc.ports import Journal, Provider, Settlement
 from tocsin.telemetry import Telemetry
 
@@ -34,7 +34,7 @@ class TracedJournal:
         """See `Journal.known`."""
         return await self._journal.known(ids)
 
-    async def hand_over(self, job: Job, provider: str) -> bool:
+    async def hand_over(self, job: SendJob, provider: str) -> bool:
         """See `Journal.hand_over`."""
         return await self._journal.hand_over(job, provider)
 
@@ -53,17 +53,17 @@ class TracedProvider:
         self.capacity = provider.capacity
         self.pause = provider.pause
         self.probing = provider.probing
-        self.trouble = provider.trouble
+        self.fault = provider.fault
         self.start = provider.start
         self.stop = provider.stop
 
-    async def send(self, job: Job, *, hand_over: Callable[[], Awaitable[bool]]) -> Outcome:
+    async def send(self, job: SendJob, *, hand_over: Callable[[], Awaitable[bool]]) -> SendOutcome:
         """See `Provider.send`."""
         with _span(self._telemetry, f"send {self.name}", SpanKind.CLIENT, job.traceparent) as span:
             outcome = await self._provider.send(job, hand_over=hand_over)
             if span.is_recording():
                 span.set_attributes({"tocsin.delivery": job.id, "tocsin.attempt": job.attempts + 1, "tocsin.result": outcome.result.value})
-                if outcome.result is not Result.SENT:
+                if outcome.result is not SendResult.SENT:
                     span.set_attribute("error.type", str(outcome.code or outcome.result.value))
                     span.set_status(StatusCode.ERROR)
         return outcome

@@ -10,11 +10,22 @@ from mailer_svc.channels.smtp import SmtpConnector, SmtpProvider, SmtpRule, Smtp
 from mailer_svc.channels.smtp.session import Timeouts
 from mailer_svc.clients import SchedulerClient, SchedulerUses
 from mailer_svc.config import MailerSettings
-from mailer_svc.domain import Channel, Lane, RetryRule
+from mailer_svc.domain import Channel, DeliveryPriority, RetrySchedule
 from mailer_svc.handlers import DeliverStreams, DeliveryHandlers, InboxHandlers, TemplateHandlers
 from mailer_svc.metrics import DeliveryMetrics
 from mailer_svc.rendering import RenderLimits, RenderPool, TemplateRenderer
-from mailer_svc.service import Accepting, Deliveries, Housekeeping, Inbox, ProviderLane, Reporter, Retention, Sender, SendingRule, Templates
+from mailer_svc.service import (
+    Accepting,
+    ChannelSender,
+    Deliveries,
+    Housekeeping,
+    Inbox,
+    ProviderFailover,
+    Reporter,
+    Retention,
+    SendingRule,
+    Templates,
+)
 from mailer_svc.smtp_urls import SmtpUrl, TlsMode, parse_urls
 from mailer_svc.store import (
     ChangeOrder,
@@ -123,32 +134,34 @@ def _store(database: Database, clock: Clock) -> _Store:
     )
 
 
-def _sender(settings: MailerSettings, node: Node, store: _Store, hints: EventBus, meter: DeliveryMetrics, clock: Clock) -> Sender | None:
+def _sender(
+    settings: MailerSettings, node: Node, store: _Store, hints: EventBus, meter: DeliveryMetrics, clock: Clock
+) -> ChannelSender | None:
     """The engine, if there is a provider for it."""
     if not settings.smtp_host:
         return None
     providers = _smtp(settings, node, clock)
     meter.watch_connections(lambda: sum(provider.connections for provider in providers))
-    retry = RetryRule(
+    retry = RetrySchedule(
         max_deferrals=settings.retry_attempts,
         initial=settings.retry_initial_seconds,
         longest=settings.retry_longest_seconds,
         expiry=settings.expiry_seconds,
     )
-    by_lane = {
-        Lane.CRITICAL: retry.times(settings.retry_critical_factor),
-        Lane.NORMAL: retry,
-        Lane.BULK: retry.times(settings.retry_bulk_factor),
+    by_priority = {
+        DeliveryPriority.CRITICAL: retry.times(settings.retry_critical_factor),
+        DeliveryPriority.NORMAL: retry,
+        DeliveryPriority.BULK: retry.times(settings.retry_bulk_factor),
     }
-    return Sender(
+    return ChannelSender(
         queue=store.queue,
         journal=store.journal,
-        providers=ProviderLane([TracedProvider(provider=provider, telemetry=node.telemetry) for provider in providers]),
+        providers=ProviderFailover([TracedProvider(provider=provider, telemetry=node.telemetry) for provider in providers]),
         hints=hints,
         meter=meter,
         clock=clock,
         rule=SendingRule(
-            retry=by_lane, lease=settings.lease_seconds, drain=settings.grace_seconds, sole=store.database.dialect == "sqlite"
+            retry=by_priority, lease=settings.lease_seconds, drain=settings.grace_seconds, sole=store.database.dialect == "sqlite"
         ),
         owner=str(ULID()),
         draw=secrets.SystemRandom().random,
@@ -196,14 +209,14 @@ def _server(settings: MailerSettings, url: SmtpUrl) -> SmtpServer:
     )
 
 
-def _checks(sender: Sender) -> dict[str, Check]:
+def _checks(sender: ChannelSender) -> dict[str, Check]:
     """What health tells of sending: the providers' circuits, and how long the first of the queue has waited."""
 
     async def providers() -> str:
-        trouble = sender.trouble()
-        if trouble and await sender.waiting() is not None:
-            raise Degraded(trouble)
-        return f"{trouble}; no mail waits" if trouble else ""
+        fault = sender.fault()
+        if fault and await sender.waiting() is not None:
+            raise Degraded(fault)
+        return f"{fault}; no mail waits" if fault else ""
 
     async def queue() -> str:
         seconds = await sender.waiting()

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from mailer_svc.domain.checks import printable
-from mailer_svc.domain.model import Job, Lane, State
+from mailer_svc.domain.model import DeliveryPriority, DeliveryState, SendJob
 
 
-class Result(Enum):
+class SendResult(Enum):
     """How an attempt ended.
 
     ``PROVIDER_DOWN``: the provider could not be used at all, which says nothing about the message. ``LOST``: the connection broke before
@@ -26,19 +26,19 @@ class Result(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SendOutcome:
     """The result of an attempt, with the provider's code (0: none) and words."""
 
-    result: Result
+    result: SendResult
     code: int = 0
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class NextStep:
     """What an attempt makes of a delivery. ``wait`` is the number of seconds to the next attempt; None: there is none."""
 
-    state: State
+    state: DeliveryState
     attempts: int
     deferrals: int
     wait: float | None
@@ -51,7 +51,7 @@ _AWAY_LONGEST = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetryRule:
+class RetrySchedule:
     """When and how often a message is tried again, after RFC 5321, 4.5.4.1: for days, soon at first and then every half hour or so.
 
     A provider that does not work says nothing of the message: it is tried again within a minute, and the breaker bounds how many are. A
@@ -69,56 +69,61 @@ class RetryRule:
     expiry: float = 5 * 86400.0
     max_deferrals: int = 0
 
-    def times(self, factor: float) -> "RetryRule":
+    def times(self, factor: float) -> "RetrySchedule":
         """The same with waits that are ``factor`` times as long."""
         return replace(self, initial=self.initial * factor, longest=self.longest * factor)
 
-    def wait(self, attempts: int, draw: Callable[[], float], *, result: Result = Result.DEFERRED) -> float:
+    def wait(self, attempts: int, draw: Callable[[], float], *, result: SendResult = SendResult.DEFERRED) -> float:
         """Seconds to wait after ``attempts`` attempts that ended with ``result``: exponential, the upper half at random."""
-        soon = result in (Result.PROVIDER_DOWN, Result.LOST)
+        soon = result in (SendResult.PROVIDER_DOWN, SendResult.LOST)
         initial = min(self.initial, _AWAY_INITIAL) if soon else self.initial
-        longest = min(self.longest, _AWAY_LONGEST) if result is Result.PROVIDER_DOWN else self.longest
+        longest = min(self.longest, _AWAY_LONGEST) if result is SendResult.PROVIDER_DOWN else self.longest
         bound = min(initial * 2.0 ** min(attempts - 1, 32), longest)
         return bound * (0.5 + 0.5 * draw())
 
 
-def next_step(job: Job, outcome: Outcome, *, rule: RetryRule, now: int, draw: Callable[[], float]) -> Step:
+def next_step(job: SendJob, outcome: SendOutcome, *, rule: RetrySchedule, now: int, draw: Callable[[], float]) -> NextStep:
     """What follows from the ``outcome`` of an attempt at ``job`` that ended at ``now`` (microseconds)."""
     result = outcome.result
     attempts = job.attempts + 1
-    deferrals = job.deferrals + (result is Result.DEFERRED)
-    if result is Result.NOT_TRIED:
-        state = State.RETRYING if job.attempts else State.ACCEPTED
-        return Step(state=state, attempts=job.attempts, deferrals=job.deferrals, wait=0.0, code=outcome.code, detail=outcome.detail)
-    final = {Result.SENT: State.SENT, Result.REFUSED: State.DEAD}.get(result)
+    deferrals = job.deferrals + (result is SendResult.DEFERRED)
+    if result is SendResult.NOT_TRIED:
+        state = DeliveryState.RETRYING if job.attempts else DeliveryState.ACCEPTED
+        return NextStep(state=state, attempts=job.attempts, deferrals=job.deferrals, wait=0.0, code=outcome.code, detail=outcome.detail)
+    final = {SendResult.SENT: DeliveryState.SENT, SendResult.REFUSED: DeliveryState.DEAD}.get(result)
     detail = outcome.detail
-    if result is Result.UNKNOWN and not job.resend:
-        final = State.OUTCOME_UNKNOWN
+    if result is SendResult.UNKNOWN and not job.resend:
+        final = DeliveryState.OUTCOME_UNKNOWN
     elif final is None and rule.max_deferrals and deferrals >= rule.max_deferrals:
-        final, detail = State.DEAD, f"gave up after {attempts} attempts: {detail}"
+        final, detail = DeliveryState.DEAD, f"gave up after {attempts} attempts: {detail}"
     elif final is None and (now - job.since) / 1e6 >= rule.expiry:
-        final, detail = State.DEAD, f"expired after {attempts} attempts: {detail}"
-    elif final is None and result is Result.UNKNOWN:
+        final, detail = DeliveryState.DEAD, f"expired after {attempts} attempts: {detail}"
+    elif final is None and result is SendResult.UNKNOWN:
         detail = f"outcome unknown, sent again as its resend policy says: {detail}"
-    wait = None if final else rule.wait(deferrals if result is Result.DEFERRED else attempts, draw, result=result)
-    return Step(
-        state=final or State.RETRYING, attempts=attempts, deferrals=deferrals, wait=wait, code=outcome.code, detail=printable(detail)
+    wait = None if final else rule.wait(deferrals if result is SendResult.DEFERRED else attempts, draw, result=result)
+    return NextStep(
+        state=final or DeliveryState.RETRYING,
+        attempts=attempts,
+        deferrals=deferrals,
+        wait=wait,
+        code=outcome.code,
+        detail=printable(detail),
     )
 
 
 @dataclass(slots=True)
-class LaneLimits:
-    """How many messages of each lane may be with a provider at once, so that the less urgent cannot take every connection."""
+class PriorityLimits:
+    """How many messages of each priority may be with a provider at once, so that the less urgent cannot take every connection."""
 
     capacity: int
-    running: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(Lane, 0))
+    running: dict[DeliveryPriority, int] = field(default_factory=lambda: dict.fromkeys(DeliveryPriority, 0))
 
-    def admits(self, lane: Lane) -> bool:
-        """Whether one more of ``lane`` may start: a quarter of the connections, one at least, is kept from bulk, an eighth from normal."""
+    def admits(self, priority: DeliveryPriority) -> bool:
+        """Whether one more may start: a quarter of the connections, one at least, is kept from bulk, an eighth from normal."""
         if sum(self.running.values()) >= self.capacity:
             return False
-        if lane is Lane.CRITICAL:
+        if priority is DeliveryPriority.CRITICAL:
             return True
-        reserved = max(1, self.capacity // 4) if lane is Lane.BULK else self.capacity // 8
-        not_more_urgent = sum(count for other, count in self.running.items() if other >= lane)
+        reserved = max(1, self.capacity // 4) if priority is DeliveryPriority.BULK else self.capacity // 8
+        not_more_urgent = sum(count for other, count in self.running.items() if other >= priority)
         return not_more_urgent < max(1, self.capacity - reserved)

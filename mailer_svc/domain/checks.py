@@ -29,7 +29,7 @@ def checked_submission(submission: Submission) -> None:
     ):
         if (value or required) and not _ID.fullmatch(value):
             raise MessageInvalid.at(name, "must be 1 to 128 visible ASCII characters")
-    if submission.lane not in (1, 2, 3):
+    if submission.priority not in (1, 2, 3):
         raise MessageInvalid.at("lane", "must be 1 (critical), 2 (normal) or 3 (bulk)")
     if submission.channel not in ("", "email", "inbox"):
         raise MessageInvalid.at("channel", 'must be "email", "inbox" or empty')

@@ -12,7 +12,7 @@ class Channel(StrEnum):
     INBOX = "inbox"
 
 
-class Lane(IntEnum):
+class DeliveryPriority(IntEnum):
     """How urgent a message is; the smaller goes first."""
 
     CRITICAL = 1
@@ -20,7 +20,7 @@ class Lane(IntEnum):
     BULK = 3
 
 
-class State(IntEnum):
+class DeliveryState(IntEnum):
     """Where a delivery stands; the numbers are those of the contract."""
 
     ACCEPTED = 1
@@ -31,10 +31,10 @@ class State(IntEnum):
     OUTCOME_UNKNOWN = 6
 
 
-WAITING = (State.ACCEPTED, State.RETRYING)
+WAITING = (DeliveryState.ACCEPTED, DeliveryState.RETRYING)
 """States in which a delivery may be claimed by a sender."""
 
-FINAL = (State.SENT, State.DEAD, State.OUTCOME_UNKNOWN)
+FINAL = (DeliveryState.SENT, DeliveryState.DEAD, DeliveryState.OUTCOME_UNKNOWN)
 """States that no attempt follows."""
 
 
@@ -54,7 +54,7 @@ class TemplateUse:
     Attributes:
         code: of the template.
         variables: values by name.
-        context: what the firing is about, a JSON object or empty; see `mailer_svc.language.program.Run`.
+        context: what the firing is about, a JSON object or empty; see `mailer_svc.language.program.RenderRun`.
     """
 
     code: str
@@ -85,7 +85,7 @@ class Submission:
     alarm: str
     to: str
     channel: str
-    lane: int
+    priority: int
     content: Content | TemplateUse | None
     resend: bool = False
     traceparent: str = ""
@@ -101,7 +101,7 @@ class NewDelivery:
     alarm: str
     channel: Channel
     to: str
-    lane: Lane
+    priority: DeliveryPriority
     content: Content
     message_id: str
     resend: bool
@@ -124,7 +124,7 @@ class TimelineEntry:
     """One change of a delivery; ``at`` in microseconds since the epoch, ``code`` the provider's."""
 
     at: int
-    state: State
+    state: DeliveryState
     provider: str = ""
     code: int = 0
     detail: str = ""
@@ -141,7 +141,7 @@ class Delivery:
     channel: Channel
     to: str
     subject: str
-    state: State
+    state: DeliveryState
     attempts: int
     message_id: str
     created: int
@@ -177,7 +177,7 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class SendJob:
     """A claimed delivery.
 
     ``epoch`` is the fencing number of the claim: it grows with each, and only the newest may change the row. Attempts go on until so long
@@ -187,7 +187,7 @@ class Job:
     id: str
     epoch: int
     tenant: str
-    lane: Lane
+    priority: DeliveryPriority
     to: str
     content: Content
     message_id: str
@@ -205,7 +205,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryReport:
+class PendingReport:
     """A delivery as it is now, whose end the scheduler does not know yet; ``change`` is what made it so."""
 
     delivery: str
@@ -214,6 +214,6 @@ class DeliveryReport:
     firing: str
     channel: str
     to: str
-    state: State
+    state: DeliveryState
     attempts: int
     reason: str

@@ -19,7 +19,7 @@ _MAX_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _AckBatch:
     """Acknowledgements of a batch; the ``first`` ones make room for another."""
 
     acks: list[Ack]
@@ -27,10 +27,10 @@ class _Answer:
 
 
 @dataclass(slots=True, eq=False)
-class _Stream:
+class _DeliverStream:
     """The state of one stream. ``answers`` gets None when nothing more will come."""
 
-    answers: "asyncio.Queue[_Answer | None]" = field(default_factory=asyncio.Queue)
+    answers: "asyncio.Queue[_AckBatch | None]" = field(default_factory=asyncio.Queue)
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_IN_FLIGHT))
     batches: "set[asyncio.Task[None]]" = field(default_factory=set)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
@@ -42,7 +42,7 @@ class DeliverStreams:
 
     def __init__(self, *, accepting: Accepting) -> None:
         self._accepting = accepting
-        self._streams: set[_Stream] = set()
+        self._streams: set[_DeliverStream] = set()
         self._draining = False
 
     def drain(self) -> None:
@@ -53,7 +53,7 @@ class DeliverStreams:
 
     async def serve(self, requests: AsyncIterator[pb.DeliverRequest]) -> AsyncIterator[pb.DeliverResponse]:
         """Serves one stream until the client has finished or the process drains."""
-        stream = _Stream()
+        stream = _DeliverStream()
         self._streams.add(stream)
         if self._draining:
             stream.draining.set()
@@ -73,7 +73,7 @@ class DeliverStreams:
             self._streams.discard(stream)
             await _cancel(reader, *stream.batches)
 
-    async def _read(self, stream: _Stream, requests: AsyncIterator[pb.DeliverRequest]) -> None:
+    async def _read(self, stream: _DeliverStream, requests: AsyncIterator[pb.DeliverRequest]) -> None:
         """Reads until the client has finished, the process drains or the stream breaks; then waits for what is under way."""
         drained = asyncio.create_task(stream.draining.wait())
         try:
@@ -89,13 +89,13 @@ class DeliverStreams:
             await asyncio.wait(stream.batches)
         stream.answers.put_nowait(None)
 
-    async def _accept(self, stream: _Stream, request: pb.DeliverRequest) -> None:
+    async def _accept(self, stream: _DeliverStream, request: pb.DeliverRequest) -> None:
         try:
             batch = [_submission(message, request.contexts) for message in request.messages[:_MAX_BATCH]]
             first = True
             async with aclosing(self._accepting.accept(batch)) as answers:
                 async for acks in answers:
-                    stream.answers.put_nowait(_Answer(acks, first))
+                    stream.answers.put_nowait(_AckBatch(acks, first))
                     first = False
         except Exception as error:  # noqa: BLE001 - see _read
             stream.failure = error
@@ -144,7 +144,7 @@ def _submission(message: pb.OutgoingMessage, contexts: Sequence[str]) -> Submiss
         alarm=message.alarm,
         to=message.to,
         channel=message.channel,
-        lane=message.lane,
+        priority=message.lane,
         content=content,
         resend=resend,
         traceparent=message.traceparent,

@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from mailer_svc.domain import Delivery, State, TimelineEntry
+from mailer_svc.domain import Delivery, DeliveryState, TimelineEntry
 from mailer_svc.handlers.deliver import DeliverStreams
 from mailer_svc.ports import DeliveryQuery
 from mailer_svc.service import Deliveries
@@ -22,12 +22,12 @@ from tocsin.stored import clamped, int32
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
-_RETRIED = (State.DEAD.name, State.OUTCOME_UNKNOWN.name)
+_RETRIED = (DeliveryState.DEAD.name, DeliveryState.OUTCOME_UNKNOWN.name)
 _RETRIES = 100
 _FILTERS = {
     "firing": FilterField(),
     "alarm": FilterField(),
-    "state": FilterField(kind=FieldKind.CHOICE, choices=tuple(state.name for state in State)),
+    "state": FilterField(kind=FieldKind.CHOICE, choices=tuple(state.name for state in DeliveryState)),
     "to": FilterField(),
     "channel": FilterField(kind=FieldKind.CHOICE, choices=("email", "inbox")),
 }
@@ -65,7 +65,7 @@ class DeliveryHandlers(rpc.DeliveryServiceServicer):
         """Sends a delivery again."""
         tenant, identity = principal().tenant, request.name.removeprefix("deliveries/")
         found = await self._deliveries.get(tenant=tenant, id=identity)
-        if found.state in (State.DEAD, State.OUTCOME_UNKNOWN):
+        if found.state in (DeliveryState.DEAD, DeliveryState.OUTCOME_UNKNOWN):
             await self._deliveries.retry(DeliveryQuery(tenant=tenant, equal=(("id", identity),)), limit=1)
             found = await self._deliveries.get(tenant=tenant, id=identity)
         return delivery_message(found)
@@ -78,7 +78,7 @@ class DeliveryHandlers(rpc.DeliveryServiceServicer):
             raise InvalidInput.at("filter", f"state must be {' or '.join(_RETRIED)}")
         wanted = _query(principal().tenant, conditions)
         if not states:
-            wanted = replace(wanted, equal=(*wanted.equal, ("state", int(State.DEAD))))
+            wanted = replace(wanted, equal=(*wanted.equal, ("state", int(DeliveryState.DEAD))))
         limit = request.limit or _RETRIES
         ids = await self._deliveries.retry(wanted, limit=limit)
         return pb.RetryDeliveriesResponse(deliveries=[f"deliveries/{identity}" for identity in ids], more=len(ids) == limit)
@@ -107,7 +107,7 @@ def _query(tenant: str, conditions: tuple[Condition, ...]) -> DeliveryQuery:
         if condition.field == "firing":
             pair = ("firing", value.removeprefix("firings/"))
         elif condition.field == "state":
-            pair = ("state", int(State[value]))
+            pair = ("state", int(DeliveryState[value]))
         (equal if condition.operator == "=" else unequal).append(pair)
     return DeliveryQuery(tenant=tenant, equal=tuple(equal), unequal=tuple(unequal))
 

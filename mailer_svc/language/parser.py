@@ -71,7 +71,7 @@ def parse(parts: Sequence[str], *, bounds: Bounds) -> lang.Program:
             raise TemplateInvalid.at(part, f"is larger than {MAX_PART_BYTES} bytes")
         tree = _tree(part, source)
         count += _measured(part, tree, bounds)
-        made.append(_Part(part, names, bounds).body(tree.body))
+        made.append(_PartProgram(part, names, bounds).body(tree.body))
     if len(names.used) > MAX_VARIABLES:
         raise TemplateInvalid.at("template", f"uses {len(names.used)} variables of at most {MAX_VARIABLES}")
     program = lang.Program(parts=tuple(made), variables=tuple(names.used), required=names.required, nodes=count)
@@ -135,7 +135,7 @@ def _from_context(name: str) -> bool:
     return name in CONTEXT or name.startswith(tuple(f"{root}_" for root in CONTEXT))
 
 
-class _Part:
+class _PartProgram:
     """Makes the program of one part."""
 
     def __init__(self, part: str, names: _Names, bounds: Bounds) -> None:

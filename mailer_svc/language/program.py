@@ -21,7 +21,7 @@ STEP_CHARS: Final = 8
 """What an operation costs beside the characters that it touches: about as long as it takes to touch so many."""
 
 
-class Run:
+class RenderRun:
     """One rendering of one part: the values, what is left of the budget, and what was written."""
 
     __slots__ = ("_context", "_html", "_left", "_names", "_pieces", "_room")
@@ -125,7 +125,7 @@ class Const:
 
     constant: Value
 
-    def value(self, run: Run) -> Value:
+    def value(self, run: RenderRun) -> Value:
         """That value."""
         return self.constant
 
@@ -136,7 +136,7 @@ class Name:
 
     name: str
 
-    def value(self, run: Run) -> Value:
+    def value(self, run: RenderRun) -> Value:
         """What it stands for."""
         run.charge(0)
         return run.look_up(self.name)
@@ -149,7 +149,7 @@ class Item:
     of: "Expression"
     key: "Expression"
 
-    def value(self, run: Run) -> Value:
+    def value(self, run: RenderRun) -> Value:
         """The member."""
         run.charge(0)
         return item_of(run, self.of.value(run), self.key.value(run))
@@ -164,7 +164,7 @@ class Filter:
     arguments: tuple["Expression", ...] = ()
     named: tuple[tuple[str, "Expression"], ...] = ()
 
-    def value(self, run: Run) -> Value:
+    def value(self, run: RenderRun) -> Value:
         """What the filter makes of it."""
         value = self.of.value(run)
         run.charge(0)
@@ -181,7 +181,7 @@ class Test:
     name: str
     of: "Expression"
 
-    def value(self, run: Run) -> bool:
+    def value(self, run: RenderRun) -> bool:
         """Whether it holds."""
         value = self.of.value(run)
         run.charge(size_of(value))
@@ -203,7 +203,7 @@ class Compare:
     first: "Expression"
     further: tuple[tuple[str, "Expression"], ...]
 
-    def value(self, run: Run) -> bool:
+    def value(self, run: RenderRun) -> bool:
         """Whether all hold."""
         left = self.first.value(run)
         for operator, operand in self.further:
@@ -215,7 +215,7 @@ class Compare:
         return True
 
 
-def _holds(run: Run, operator: str, left: Value, right: Value) -> bool:
+def _holds(run: RenderRun, operator: str, left: Value, right: Value) -> bool:
     match operator:
         case "in":
             return contained(run, left, right)
@@ -234,7 +234,7 @@ class Logic:
     left: "Expression"
     right: "Expression"
 
-    def value(self, run: Run) -> Value:
+    def value(self, run: RenderRun) -> Value:
         """The left one if it decides, otherwise the right one."""
         run.charge(0)
         left = self.left.value(run)
@@ -247,7 +247,7 @@ class Not:
 
     of: "Expression"
 
-    def value(self, run: Run) -> bool:
+    def value(self, run: RenderRun) -> bool:
         """The opposite."""
         run.charge(0)
         return not self.of.value(run)
@@ -261,7 +261,7 @@ class Choice:
     then: "Expression"
     otherwise: "Expression"
 
-    def value(self, run: Run) -> Value:
+    def value(self, run: RenderRun) -> Value:
         """One of the two."""
         run.charge(0)
         return (self.then if self.test.value(run) else self.otherwise).value(run)
@@ -273,7 +273,7 @@ class Text:
 
     text: str
 
-    def write(self, run: Run) -> None:
+    def write(self, run: RenderRun) -> None:
         """Writes it as it is."""
         run.write(self.text)
 
@@ -284,7 +284,7 @@ class Print:
 
     of: "Expression"
 
-    def write(self, run: Run) -> None:
+    def write(self, run: RenderRun) -> None:
         """Writes the value."""
         run.print(self.of.value(run))
 
@@ -296,7 +296,7 @@ class If:
     branches: tuple[tuple["Expression", tuple["Statement", ...]], ...]
     otherwise: tuple["Statement", ...]
 
-    def write(self, run: Run) -> None:
+    def write(self, run: RenderRun) -> None:
         """Writes the first branch whose condition holds."""
         run.charge(0)
         for test, body in self.branches:
@@ -316,7 +316,7 @@ class For:
     body: tuple["Statement", ...]
     otherwise: tuple["Statement", ...]
 
-    def write(self, run: Run) -> None:
+    def write(self, run: RenderRun) -> None:
         """Writes the body for each item that passes the test."""
         value = self.over.value(run)
         run.charge(size_of(value))
@@ -334,7 +334,7 @@ class For:
         run.unbind(self.name, before)
         run.unbind("loop", outer)
 
-    def _passes(self, run: Run, item: Value) -> bool:
+    def _passes(self, run: RenderRun, item: Value) -> bool:
         before = run.bind(self.name, item)
         passes = bool(self.test is None or self.test.value(run))
         run.unbind(self.name, before)
@@ -357,7 +357,7 @@ Expression: TypeAlias = Const | Name | Item | Filter | Test | Compare | Logic | 
 Statement: TypeAlias = Text | Print | If | For
 
 
-def write_all(statements: Sequence[Statement], run: Run) -> None:
+def write_all(statements: Sequence[Statement], run: RenderRun) -> None:
     """Runs one statement after the other."""
     for statement in statements:
         statement.write(run)
@@ -389,7 +389,7 @@ def run_program(program: Program, variables: Mapping[str, str], context: Mapping
     """
     texts: list[str] = []
     for place, part in enumerate(program.parts):
-        run = Run(variables=variables, context=context, budget=budget, html=place == 2)
+        run = RenderRun(variables=variables, context=context, budget=budget, html=place == 2)
         write_all(part, run)
         texts.append(run.text)
         budget = run.left

@@ -36,7 +36,7 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True)
 class Render:
-    """Run a pickled program. ``context`` is a JSON object, or empty."""
+    """RenderRun a pickled program. ``context`` is a JSON object, or empty."""
 
     program: bytes
     variables: Mapping[str, str]

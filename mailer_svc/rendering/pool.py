@@ -19,7 +19,7 @@ from tocsin.telemetry import get_logger
 _log = get_logger(__name__)
 
 _TRIES: Final = 2
-_PATIENCE: Final = 30.0  # of real time for each second of processor time: a busy machine is no fault of the template
+_GRACE: Final = 30.0  # of real time for each second of processor time: a busy machine is no fault of the template
 _START_SECONDS: Final = 60.0
 
 
@@ -157,7 +157,7 @@ class RenderPool:
         for _ in range(_TRIES):
             process = await self._process()
             try:
-                async with asyncio.timeout(self._limits.cpu_seconds * _PATIENCE):
+                async with asyncio.timeout(self._limits.cpu_seconds * _GRACE):
                     answer = await process.ask(job.frame)
             except ProcessDied as death:
                 await self._end(process)

@@ -20,11 +20,11 @@ from mailer_svc.rendering.pool import RenderPool
 
 Result = TypeVar("Result")
 
-QUICK_BUDGET: Final = 200_000
+FAST_BUDGET: Final = 200_000
 """Characters that a rendering on the loop may touch: four milliseconds at the most."""
 
-_QUICK_NODES: Final = 2_000
-_QUICK_CONTEXT: Final = 256 * 1024
+_FAST_NODES: Final = 2_000
+_FAST_CONTEXT: Final = 256 * 1024
 _CACHE_BYTES: Final = 64 << 20
 
 
@@ -61,7 +61,7 @@ class TemplateRenderer:
         parsed = (await self._get(tenant, uid, content)).parsed
         return Variables(parsed.variables, parsed.required)
 
-    def quick(self, uid: str, use: TemplateUse) -> Content | None:
+    def render_fast(self, uid: str, use: TemplateUse) -> Content | None:
         """What the template known as ``uid`` says; None if it takes `render` to say it.
 
         Raises:
@@ -71,12 +71,12 @@ class TemplateRenderer:
         if self._last is not None and self._last[0] == uid and self._last[1] == use:
             return self._last[2]
         known = self._known.get(uid)
-        if known is None or known.program is None or len(use.context) > _QUICK_CONTEXT:
+        if known is None or known.program is None or len(use.context) > _FAST_CONTEXT:
             return None
         context = self._context_of(use.context)
         _check_required(known.parsed.required, use.variables, context)
         try:
-            rendered = run_program(known.program, use.variables, context, budget=QUICK_BUDGET)
+            rendered = run_program(known.program, use.variables, context, budget=FAST_BUDGET)
         except (BudgetSpent, RecursionError):
             known.program = None  # not here again
             return None
@@ -95,7 +95,7 @@ class TemplateRenderer:
             RendererBusy: not now.
         """
         known = await self._get(tenant, uid, content)
-        return self.quick(uid, use) or await self._slowly(tenant, uid, known.parsed, use)
+        return self.render_fast(uid, use) or await self._render_in_pool(tenant, uid, known.parsed, use)
 
     async def _get(self, tenant: str, uid: str, content: Content) -> _Known:
         return self._known.get(uid) or await self._once(uid, self._learn(tenant, uid, content))
@@ -103,13 +103,13 @@ class TemplateRenderer:
     async def _learn(self, tenant: str, uid: str, content: Content) -> _Known:
         parsed = cast("Parsed", await self._pool.run(tenant, Parse(_parts(content), stored=True)))
         program = None
-        if parsed.nodes <= _QUICK_NODES:
+        if parsed.nodes <= _FAST_NODES:
             program = cast("Program", pickle.loads(parsed.program))  # noqa: S301 - made by a process that we started
         known = _Known(parsed, program)
         self._known.put(uid, known, weight=4 * len(parsed.program))
         return known
 
-    async def _slowly(self, tenant: str, uid: str, parsed: Parsed, use: TemplateUse) -> Content:
+    async def _render_in_pool(self, tenant: str, uid: str, parsed: Parsed, use: TemplateUse) -> Content:
         _check_required(parsed.required, use.variables, context_of(use.context) if parsed.required else {})
         key = (uid, frozenset(use.variables.items()), use.context)
         request = Render(parsed.program, dict(use.variables), use.context)

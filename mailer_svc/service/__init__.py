@@ -1,22 +1,22 @@
 """What mailer_svc does: it accepts messages, sends them, shows them, and keeps templates."""
 
 from mailer_svc.service.accepting import Accepting
+from mailer_svc.service.failover import ProviderFailover
 from mailer_svc.service.housekeeping import Housekeeping, Retention
-from mailer_svc.service.lane import ProviderLane
 from mailer_svc.service.queries import Deliveries, Inbox
 from mailer_svc.service.reporting import Reporter
-from mailer_svc.service.sending import Sender, SendingRule
+from mailer_svc.service.sending import ChannelSender, SendingRule
 from mailer_svc.service.templates import Templates
 
 __all__ = [
     "Accepting",
+    "ChannelSender",
     "Deliveries",
     "Housekeeping",
     "Inbox",
-    "ProviderLane",
+    "ProviderFailover",
     "Reporter",
     "Retention",
-    "Sender",
     "SendingRule",
     "Templates",
 ]

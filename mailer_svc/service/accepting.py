@@ -11,11 +11,11 @@ from mailer_svc.domain import (
     Ack,
     Channel,
     Content,
-    Lane,
+    DeliveryPriority,
+    DeliveryState,
     MessageInvalid,
     NewDelivery,
     NoProvider,
-    State,
     Submission,
     Template,
     TemplateNotFound,
@@ -26,7 +26,7 @@ from mailer_svc.domain import (
     message_id,
     repaired_content,
 )
-from mailer_svc.ports import AWAY, Hints, Journal, Meter, Renderer
+from mailer_svc.ports import AWAY, ChangeHints, Journal, Meter, Renderer
 from mailer_svc.service.templates import Templates
 from tocsin.addresses import normal_address
 from tocsin.errors import Internal, TocsinError
@@ -49,7 +49,7 @@ class Accepting:
         journal: Journal,
         templates: Templates,
         renderer: Renderer,
-        hints: Hints,
+        hints: ChangeHints,
         meter: Meter,
         default_channel: Channel,
         email: bool,
@@ -141,7 +141,7 @@ class Accepting:
                 raise MessageInvalid.at("content", "is empty")
             return self._delivery(item, repaired_content(item.content), resend=item.resend)
         template, use = _template(item, known)
-        content = self._renderer.quick(template.uid, use)
+        content = self._renderer.render_fast(template.uid, use)
         await asyncio.sleep(0)  # each may take a few milliseconds
         return self._delivery(item, content, resend=template.resend) if content else None
 
@@ -158,7 +158,7 @@ class Accepting:
             alarm=item.alarm,
             channel=channel,
             to=to,
-            lane=Lane(item.lane),
+            priority=DeliveryPriority(item.priority),
             content=content,
             message_id=message_id(identity, self._domain),
             resend=resend,
@@ -188,7 +188,7 @@ class Accepting:
         for channel, count in Counter(delivery.channel for delivery in new).items():
             self._meter.accepted(channel.value, count)
             if channel is Channel.INBOX:
-                self._meter.settled(channel.value, State.SENT, count)
+                self._meter.settled(channel.value, DeliveryState.SENT, count)
         if any(delivery.channel is not Channel.INBOX for delivery in new):
             self._wake()
         for tenant in {delivery.tenant for delivery in new}:

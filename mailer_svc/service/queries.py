@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 
 from mailer_svc.domain import NO_PROVIDER, Delivery, DeliveryNotFound, InboxMessage, MessageNotFound, NoProvider
-from mailer_svc.ports import Change, DeliveryQuery, DeliveryQueue, DeliveryReader, Hints, InboxReader, Position
+from mailer_svc.ports import ChangeHints, DeliveryChange, DeliveryQuery, DeliveryQueue, DeliveryReader, InboxReader, Position
 from mailer_svc.service.accepting import topic
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
@@ -17,7 +17,7 @@ class Deliveries:
     """Deliveries of a tenant, for whoever asks."""
 
     def __init__(
-        self, *, reader: DeliveryReader, queue: DeliveryQueue, hints: Hints, clock: Clock, wake: Callable[[], None] | None
+        self, *, reader: DeliveryReader, queue: DeliveryQueue, hints: ChangeHints, clock: Clock, wake: Callable[[], None] | None
     ) -> None:
         """Takes what it stands on; ``wake`` is called when something waits for a sender, None if there is no sender."""
         self._reader = reader
@@ -55,7 +55,7 @@ class Deliveries:
         """Deliveries, the newest first; those older than ``before`` (created, id)."""
         return await self._reader.page(query, before=before, limit=limit)
 
-    async def watch(self, *, tenant: str, firing: str, token: str, most: Callable[[], int]) -> AsyncIterator[Change]:
+    async def watch(self, *, tenant: str, firing: str, token: str, most: Callable[[], int]) -> AsyncIterator[DeliveryChange]:
         """Every change after ``token``, or from now on, as it happens; of one firing unless it is empty. Does not end.
 
         As many are read at once as ``most`` then says.

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from mailer_svc.domain import DeliveryReport
+from mailer_svc.domain import PendingReport
 from mailer_svc.ports import AWAY, Reports, Scheduler
 from tocsin.background import Background, worked
 from tocsin.clock import Clock
@@ -33,18 +33,18 @@ class Reporter:
         await self._rounds.stop()
 
     async def tell(self) -> None:
-        """Tells everything that is untold."""
-        while batch := await self._reports.untold(limit=_BATCH):
+        """Reports everything that is pending."""
+        while batch := await self._reports.pending(limit=_BATCH):
             try:
                 await self._scheduler.report(batch)
             except AWAY:
                 raise
             except TocsinError:
                 await self._one_by_one(batch)
-            await self._reports.told(batch)
+            await self._reports.reported(batch)
             worked()
 
-    async def _one_by_one(self, batch: Sequence[DeliveryReport]) -> None:
+    async def _one_by_one(self, batch: Sequence[PendingReport]) -> None:
         """One that the scheduler refuses for good must not keep the others from being told."""
         for report in batch:
             try:

@@ -1,4 +1,4 @@
-"""The engine that sends: claims due messages by lane, attempts them side by side, and stores what came of it.
+"""The engine that sends: claims due messages by priority, attempts them side by side, and stores what came of it.
 
 A message passes three durable points: the claim, which ends by itself; the mark right before its content is sent, after which nobody could
 know what a vanished process did; and the outcome. A process that dies before the mark costs a delay, one that dies after it an
@@ -14,10 +14,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from mailer_svc.domain import Channel, Job, Lane, LaneLimits, Outcome, Result, RetryRule, State, Step, next_step
-from mailer_svc.ports import AWAY, DeliveryQueue, Hints, Journal, Meter, Settlement
+from mailer_svc.domain import (
+    Channel,
+    DeliveryPriority,
+    DeliveryState,
+    NextStep,
+    PriorityLimits,
+    RetrySchedule,
+    SendJob,
+    SendOutcome,
+    SendResult,
+    next_step,
+)
+from mailer_svc.ports import AWAY, ChangeHints, DeliveryQueue, Journal, Meter, Settlement
 from mailer_svc.service.accepting import topic
-from mailer_svc.service.lane import ProviderLane
+from mailer_svc.service.failover import ProviderFailover
 from tocsin.background import Background, Wake, worked
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
@@ -35,21 +46,21 @@ class SendingRule:
     """How the engine works; times in seconds.
 
     Attributes:
-        retry: when and how often a message is tried again, by lane.
+        retry: when and how often a message is tried again, by priority.
         lease: a claim ends after this unless renewed; what a dead replica held is taken over then.
         poll: how often to look for due messages when nobody says that there are any.
-        drain: how long `Sender.stop` waits for attempts under way.
+        drain: how long `ChannelSender.stop` waits for attempts under way.
         sole: no other process uses the database, so at start whatever is claimed was claimed by a predecessor that is dead.
     """
 
-    retry: Mapping[Lane, RetryRule]
+    retry: Mapping[DeliveryPriority, RetrySchedule]
     lease: float = 30.0
     poll: float = 1.0
     drain: float
     sole: bool
 
 
-class Sender:
+class ChannelSender:
     """Sends what waits; a component."""
 
     def __init__(
@@ -57,8 +68,8 @@ class Sender:
         *,
         queue: DeliveryQueue,
         journal: Journal,
-        providers: ProviderLane,
-        hints: Hints,
+        providers: ProviderFailover,
+        hints: ChangeHints,
         meter: Meter,
         clock: Clock,
         rule: SendingRule,
@@ -87,9 +98,9 @@ class Sender:
         self._rule = rule
         self._owner = owner
         self._draw = draw
-        self._ready: dict[Lane, deque[Job]] = {lane: deque() for lane in Lane}
-        self._limits = LaneLimits(providers.capacity)
-        self._held: dict[str, Job] = {}
+        self._ready: dict[DeliveryPriority, deque[SendJob]] = {priority: deque() for priority in DeliveryPriority}
+        self._limits = PriorityLimits(providers.capacity)
+        self._held: dict[str, SendJob] = {}
         self._wake = Wake(clock)
         self._changed = asyncio.Condition()
         self._stopping = True
@@ -106,9 +117,9 @@ class Sender:
         head = await self._queue.head()
         return None if head is None else max(0.0, (self._clock.micros() - head) / 1e6)
 
-    def trouble(self) -> str:
+    def fault(self) -> str:
         """What is wrong with the providers, for an operator; empty while all of them work."""
-        return self._providers.trouble()
+        return self._providers.fault()
 
     async def start(self) -> None:
         """Takes up what waits."""
@@ -116,7 +127,7 @@ class Sender:
             return
         self._stopping = False
         if self._rule.sole:
-            await self._queue.take_over_from_the_dead(owner=self._owner, now=self._clock.micros())
+            await self._queue.end_other_claims(owner=self._owner, now=self._clock.micros())
             await self._sweep()
         await self._providers.start()
         for _ in range(self._providers.capacity):
@@ -153,7 +164,7 @@ class Sender:
                 await self._wake.wait(min(pause or self._rule.poll, self._rule.poll))
 
     async def _claim(self) -> bool:
-        """Claims for each lane that has something due and room; True if there may be more right now.
+        """Claims for each priority at which something is due and room; True if there may be more right now.
 
         While no provider is known to work, a few at a time, and those first that were not refused before.
         """
@@ -164,20 +175,22 @@ class Sender:
         return False
 
     async def _claim_some(self, most: int, *, fresh: bool = False) -> bool:
-        """Claims up to ``most`` for each lane; True if one of them gave as many as it could take, or a probe was found."""
-        rooms = {lane: min(most, _BUFFER - len(jobs)) for lane, jobs in self._ready.items() if len(jobs) <= _BUFFER // 2}
+        """Claims up to ``most`` for each priority; True if one of them gave as many as it could take, or a probe was found."""
+        rooms = {priority: min(most, _BUFFER - len(jobs)) for priority, jobs in self._ready.items() if len(jobs) <= _BUFFER // 2}
         now, lease = self._clock.micros(), round(self._rule.lease * 1e6)
         more = False
-        for lane in await self._queue.due_lanes(now=now, fresh=fresh) if rooms else ():
-            room = rooms.get(lane, 0)
+        for priority in await self._queue.due_priorities(now=now, fresh=fresh) if rooms else ():
+            room = rooms.get(priority, 0)
             if not room:
                 continue
-            jobs, unreadable = await self._queue.claim_due(owner=self._owner, lane=lane, limit=room, now=now, lease=lease, fresh=fresh)
-            self._meter.settled(Channel.EMAIL.value, State.DEAD, unreadable)
+            jobs, unreadable = await self._queue.claim_due(
+                owner=self._owner, priority=priority, limit=room, now=now, lease=lease, fresh=fresh
+            )
+            self._meter.settled(Channel.EMAIL.value, DeliveryState.DEAD, unreadable)
             more = more or (bool(jobs) if fresh else len(jobs) == room)
             self._held.update((job.id, job) for job in jobs)
             async with self._changed:
-                self._ready[lane].extend(jobs)
+                self._ready[priority].extend(jobs)
                 self._changed.notify(len(jobs))
         return more
 
@@ -189,30 +202,30 @@ class Sender:
                 _log.error("attempt failed", extra={"delivery": job.id}, exc_info=error)
                 self._held.pop(job.id, None)
             finally:
-                self._limits.running[job.lane] -= 1
+                self._limits.running[job.priority] -= 1
                 async with self._changed:
                     self._changed.notify()
 
-    async def _next(self) -> Job | None:
+    async def _next(self) -> SendJob | None:
         """The most urgent message that may be sent now; None when the engine stops."""
         async with self._changed:
             while not self._stopping:
-                for lane, jobs in self._ready.items():
-                    if jobs and self._limits.admits(lane):
-                        self._limits.running[lane] += 1
+                for priority, jobs in self._ready.items():
+                    if jobs and self._limits.admits(priority):
+                        self._limits.running[priority] += 1
                         if len(jobs) == _BUFFER // 2:
                             self._wake.set()
                         return jobs.popleft()
                 await self._changed.wait()
         return None
 
-    async def _attempt(self, job: Job) -> None:
+    async def _attempt(self, job: SendJob) -> None:
         async def hand_over(provider: str) -> bool:
             return await self._journal.hand_over(job, provider)
 
         started = self._clock.monotonic()
         provider, outcome = await self._providers.send(job, hand_over=hand_over)
-        if outcome.result is Result.NOT_TRIED:
+        if outcome.result is SendResult.NOT_TRIED:
             later = self._clock.micros() + round(self._rule.poll * 1e6)
             await self._safely(self._queue.release(owner=self._owner, ids=[job.id], now=later))
             self._held.pop(job.id, None)
@@ -221,14 +234,14 @@ class Sender:
         # The connection is free: the outcome shares a transaction with the marks of the mails that follow.
         self._outcomes.once("outcome", partial(self._settle, job, outcome, provider))
 
-    async def _settle(self, job: Job, outcome: Outcome, provider: str) -> None:
+    async def _settle(self, job: SendJob, outcome: SendOutcome, provider: str) -> None:
         try:
             await self._store(job, outcome, provider)
         finally:
             self._held.pop(job.id, None)  # what could not be stored is told by its lease, which nobody renews any more
 
-    async def _store(self, job: Job, outcome: Outcome, provider: str) -> None:
-        step = next_step(job, outcome, rule=self._rule.retry[job.lane], now=self._clock.micros(), draw=self._draw)
+    async def _store(self, job: SendJob, outcome: SendOutcome, provider: str) -> None:
+        step = next_step(job, outcome, rule=self._rule.retry[job.priority], now=self._clock.micros(), draw=self._draw)
         settlement = Settlement(job=job, step=step, provider=provider)
         while True:
             try:
@@ -240,19 +253,19 @@ class Sender:
                 await self._clock.sleep(_AWAY_SECONDS)
             except Exception as error:  # noqa: BLE001 - what can never be stored must not be attempted for ever
                 _log.error("outcome cannot be stored", extra={"delivery": job.id}, exc_info=error)
-                handed_over = outcome.result in (Result.SENT, Result.UNKNOWN)
-                step = replace(step, state=State.OUTCOME_UNKNOWN if handed_over else State.DEAD, wait=None)
+                handed_over = outcome.result in (SendResult.SENT, SendResult.UNKNOWN)
+                step = replace(step, state=DeliveryState.OUTCOME_UNKNOWN if handed_over else DeliveryState.DEAD, wait=None)
                 detail = f"its outcome cannot be stored: {type(error).__name__}: {error}"
-                await self._safely(self._queue.bury(job.id, state=step.state, now=self._clock.micros(), detail=detail))
+                await self._safely(self._queue.force_end(job.id, state=step.state, now=self._clock.micros(), detail=detail))
                 kept = True
                 break
         if kept:
             self._tell(job, step)
             await self._hints.publish(topic(job.tenant))
 
-    def _tell(self, job: Job, step: Step) -> None:
+    def _tell(self, job: SendJob, step: NextStep) -> None:
         self._meter.settled(Channel.EMAIL.value, step.state)
-        level = logging.DEBUG if step.state is State.SENT else logging.INFO
+        level = logging.DEBUG if step.state is DeliveryState.SENT else logging.INFO
         if _log.isEnabledFor(level):
             facts = {"delivery": job.id, "state": step.state.name, "attempts": step.attempts, "code": step.code, "wait": step.wait}
             _log.log(level, "attempt ended", extra=facts)
@@ -266,11 +279,11 @@ class Sender:
 
     async def _sweep(self) -> None:
         now = self._clock.micros()
-        wait = round(self._rule.retry[Lane.NORMAL].wait(1, self._draw, result=Result.LOST) * 1e6)
+        wait = round(self._rule.retry[DeliveryPriority.NORMAL].wait(1, self._draw, result=SendResult.LOST) * 1e6)
         while await self._queue.expire_handed_over(now=now, wait=wait, limit=_SWEEP) == _SWEEP:
             pass
-        for lane, count in (await self._queue.depths()).items():
-            self._meter.depth(lane, count)
+        for priority, count in (await self._queue.depths()).items():
+            self._meter.depth(priority, count)
 
     async def _safely(self, work: Coroutine[Any, Any, Any]) -> Any:
         """The result of ``work``; None when the database is away."""

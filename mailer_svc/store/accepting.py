@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import Channel, NewDelivery, State
+from mailer_svc.domain import Channel, DeliveryState, NewDelivery
 from mailer_svc.store.bulk import BulkInsert, Row
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.tables import contents, deliveries, events, inbox_messages
@@ -14,7 +14,7 @@ from tocsin.database import Database
 _INBOX = Channel.INBOX.value
 
 
-class Acceptance:
+class AcceptanceLog:
     """Stores new deliveries; one that is stored already stays as it is."""
 
     def __init__(self, *, database: Database, clock: Clock, order: ChangeOrder) -> None:
@@ -62,8 +62,8 @@ def _claim(batch: Sequence[NewDelivery], fresh: set[str]) -> set[str]:
 def _delivery_row(item: NewDelivery, now: int) -> Row:
     """A row of ``deliveries``; a mail of the inbox is sent by being stored."""
     sent = item.channel is Channel.INBOX
-    identity = (item.id, item.tenant, item.firing, item.alarm, item.channel.value, item.to, item.content.subject, int(item.lane))
-    state = (int(State.SENT if sent else State.ACCEPTED), int(sent), 0)  # state, attempts, deferrals
+    identity = (item.id, item.tenant, item.firing, item.alarm, item.channel.value, item.to, item.content.subject, int(item.priority))
+    state = (int(DeliveryState.SENT if sent else DeliveryState.ACCEPTED), int(sent), 0)  # state, attempts, deferrals
     times = (now, now, None, None if sent else now)  # created, updated, next_attempt, due
     return (*identity, *state, item.message_id, item.resend, item.traceparent, *times, "", 0, 0)  # ... owner, epoch, since
 
@@ -71,8 +71,8 @@ def _delivery_row(item: NewDelivery, now: int) -> Row:
 def _event_row(item: NewDelivery, change: int, number: int, now: int) -> Row:
     """A row of ``events``; see `_delivery_row`."""
     if item.channel is Channel.INBOX:
-        return (change, number, item.id, item.tenant, now, int(State.SENT), 1, None, _INBOX, 0, "")
-    return (change, number, item.id, item.tenant, now, int(State.ACCEPTED), 0, None, "", 0, "")
+        return (change, number, item.id, item.tenant, now, int(DeliveryState.SENT), 1, None, _INBOX, 0, "")
+    return (change, number, item.id, item.tenant, now, int(DeliveryState.ACCEPTED), 0, None, "", 0, "")
 
 
 def _inbox_row(item: NewDelivery, now: int) -> Row:

@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlalchemy import Row, and_, func, select, tuple_
 
-from mailer_svc.domain import Channel, Delivery, State, TimelineEntry
-from mailer_svc.ports import Change, DeliveryQuery, Position
+from mailer_svc.domain import Channel, Delivery, DeliveryState, TimelineEntry
+from mailer_svc.ports import DeliveryChange, DeliveryQuery, Position
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.tables import deliveries, events
 from tocsin.database import Database
@@ -55,7 +55,7 @@ class SqlDeliveryReader:
         async with self._database.read() as connection:
             return Position(await self._order.horizon(connection) - 1, 2**31 - 1)
 
-    async def changes(self, *, tenant: str, after: Position, firing: str, limit: int) -> list[Change]:
+    async def changes(self, *, tenant: str, after: Position, firing: str, limit: int) -> list[DeliveryChange]:
         """Changes after a place, in order; of one firing unless it is empty."""
         async with self._database.read(snapshot=True) as connection:
             conditions: list[Any] = [
@@ -98,7 +98,7 @@ def _delivery(row: Row[Any], timeline: tuple[TimelineEntry, ...]) -> Delivery:
         channel=known(Channel, row.channel),
         to=row.recipient,
         subject=row.subject,
-        state=known(State, row.state),
+        state=known(DeliveryState, row.state),
         attempts=row.attempts,
         message_id=row.message_id,
         created=row.created,
@@ -110,18 +110,22 @@ def _delivery(row: Row[Any], timeline: tuple[TimelineEntry, ...]) -> Delivery:
 
 def _timeline(row: Row[Any], entries: tuple[TimelineEntry, ...]) -> tuple[TimelineEntry, ...]:
     """The whole timeline. The inbox accepts and sends in one change, stored as one row; people look for both."""
-    if entries and entries[0].state is State.ACCEPTED:
+    if entries and entries[0].state is DeliveryState.ACCEPTED:
         return entries
-    return (TimelineEntry(at=row.created, state=State.ACCEPTED), *entries)
+    return (TimelineEntry(at=row.created, state=DeliveryState.ACCEPTED), *entries)
 
 
 def _entry(row: Row[Any]) -> TimelineEntry:
-    return TimelineEntry(at=row.at, state=known(State, row.state), provider=row.provider, code=row.code, detail=row.detail)
+    return TimelineEntry(at=row.at, state=known(DeliveryState, row.state), provider=row.provider, code=row.code, detail=row.detail)
 
 
-def _change(row: Row[Any]) -> Change:
+def _change(row: Row[Any]) -> DeliveryChange:
     entry = TimelineEntry(
-        at=row.event_at, state=known(State, row.event_state), provider=row.event_provider, code=row.event_code, detail=row.event_detail
+        at=row.event_at,
+        state=known(DeliveryState, row.event_state),
+        provider=row.event_provider,
+        code=row.event_code,
+        detail=row.event_detail,
     )
     delivery = Delivery(
         id=row.id,
@@ -138,4 +142,4 @@ def _change(row: Row[Any]) -> Change:
         updated=entry.at,
         next_attempt=row.event_next_attempt,
     )
-    return Change(Position(row.event_change, row.event_number), delivery, entry)
+    return DeliveryChange(Position(row.event_change, row.event_number), delivery, entry)

@@ -5,9 +5,9 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
 
-from mailer_svc.domain import Job, NewDelivery
+from mailer_svc.domain import NewDelivery, SendJob
 from mailer_svc.ports import Settlement
-from mailer_svc.store.accepting import Acceptance
+from mailer_svc.store.accepting import AcceptanceLog
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.progress import Mark, Progress, ProgressLog
 from mailer_svc.store.tables import deliveries
@@ -24,7 +24,7 @@ class SqlJournal:
     def __init__(self, *, database: Database, clock: Clock, order: ChangeOrder) -> None:
         self._database = database
         self._order = order
-        acceptance = Acceptance(database=database, clock=clock, order=order)
+        acceptance = AcceptanceLog(database=database, clock=clock, order=order)
         self._log = ProgressLog(database=database, clock=clock, order=order)
         self._accepting: GroupCommit[Sequence[NewDelivery], set[str]] = GroupCommit(flush=acceptance.store, max_batch=_BATCHES)
         self._progress: GroupCommit[Progress, bool] = GroupCommit(flush=self._store_progress)
@@ -58,7 +58,7 @@ class SqlJournal:
         async with self._database.read() as connection:
             return set(await connection.scalars(select(deliveries.c.id).where(deliveries.c.id.in_(ids))))
 
-    async def hand_over(self, job: Job, provider: str) -> bool:
+    async def hand_over(self, job: SendJob, provider: str) -> bool:
         """Marks that the point of no return is reached. False: the claim is no longer ours."""
         return await self._progress.submit(Mark(job, provider))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Integer, Text, and_, case, delete, or_, update
 
-from mailer_svc.domain import WAITING, Job, State
+from mailer_svc.domain import WAITING, DeliveryState, SendJob
 from mailer_svc.ports import Settlement
 from mailer_svc.store.bulk import BulkInsert, Row, Rows
 from mailer_svc.store.changes import ChangeOrder
@@ -15,8 +15,8 @@ from mailer_svc.store.tables import contents, deliveries, events
 from tocsin.clock import Clock
 from tocsin.database import Database, storable
 
-_SENDING = int(State.SENDING)
-_CLOSED = [int(State.SENT), int(State.DEAD)]
+_SENDING = int(DeliveryState.SENDING)
+_CLOSED = [int(DeliveryState.SENT), int(DeliveryState.DEAD)]
 _COLUMNS = {"id": Text, "epoch": Integer, "state": Integer, "attempts": Integer, "deferrals": Integer, "at": BigInteger, "next": BigInteger}
 _FORGET_FROM = 500
 
@@ -25,7 +25,7 @@ _FORGET_FROM = 500
 class Mark:
     """The point of no return of one job."""
 
-    job: Job
+    job: SendJob
     provider: str
 
 
@@ -57,7 +57,7 @@ class ProgressLog:
                 change = await self._order.begin(connection)
                 await self._events.insert(connection, [_event_row(item, change, number, now) for number, item in enumerate(good)])
                 await note(connection, [item.job.id for item in good if _unexpected(item)], change)
-        self._sent += [item.job.id for item in good if isinstance(item, Settlement) and item.step.state is State.SENT]
+        self._sent += [item.job.id for item in good if isinstance(item, Settlement) and item.step.state is DeliveryState.SENT]
         return [_key(item) in kept for item in items]
 
     async def forget(self, *, everything: bool = False) -> None:
@@ -96,7 +96,7 @@ def _unexpected(item: Progress) -> bool:
     if isinstance(item, Mark):
         return False
     again = item.job.since != item.job.created
-    return item.step.state in (State.DEAD, State.OUTCOME_UNKNOWN) or (again and item.step.state is State.SENT)
+    return item.step.state in (DeliveryState.DEAD, DeliveryState.OUTCOME_UNKNOWN) or (again and item.step.state is DeliveryState.SENT)
 
 
 def _key(item: Progress) -> tuple[str, int]:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, insert, literal, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import WAITING, Channel, Content, Job, Lane, State, printable
+from mailer_svc.domain import WAITING, Channel, Content, DeliveryPriority, DeliveryState, SendJob, printable
 from mailer_svc.ports import AWAY, Claim, DeliveryQuery
 from mailer_svc.store.bulk import BulkInsert, Row
 from mailer_svc.store.changes import ChangeOrder
@@ -51,9 +51,9 @@ class SqlDeliveryQueue:
         self._claim_fresh = _claim(deliveries.c.id.in_(select(new.c.id)))
         self._claim_one = _claim(_one_due())
 
-    async def claim_due(self, *, owner: str, lane: Lane, limit: int, now: int, lease: int, fresh: bool = False) -> Claim:
+    async def claim_due(self, *, owner: str, priority: DeliveryPriority, limit: int, now: int, lease: int, fresh: bool = False) -> Claim:
         """Takes up to ``limit`` due deliveries for ``owner`` until ``now + lease``, the longest due first."""
-        values = {"claimant": owner, "claim_lane": int(lane), "most": limit, "now": now, "until": now + lease}
+        values = {"claimant": owner, "claim_priority": int(priority), "most": limit, "now": now, "until": now + lease}
         statement = self._claim_fresh if fresh else self._claim
         try:
             return Claim(await self._take(statement, values))
@@ -63,7 +63,7 @@ class SqlDeliveryQueue:
             _log.error("deliveries not readable, taken one by one", exc_info=error)
         async with self._database.read() as connection:
             ids = list((await connection.execute(_due_ids(fresh=fresh), values)).scalars())
-        jobs, unreadable = list[Job](), 0
+        jobs, unreadable = list[SendJob](), 0
         for identity in ids:
             try:
                 jobs += await self._take(self._claim_one, {"one": identity, **values})
@@ -71,15 +71,17 @@ class SqlDeliveryQueue:
                 raise
             except Exception as error:  # noqa: BLE001 - see above
                 unreadable += 1
-                await self.bury(identity, state=State.DEAD, now=now, detail=f"its row cannot be read: {type(error).__name__}: {error}")
+                await self.force_end(
+                    identity, state=DeliveryState.DEAD, now=now, detail=f"its row cannot be read: {type(error).__name__}: {error}"
+                )
         return Claim(jobs, unreadable)
 
-    async def _take(self, statement: Any, values: Mapping[str, Any]) -> list[Job]:
+    async def _take(self, statement: Any, values: Mapping[str, Any]) -> list[SendJob]:
         async with self._database.transaction() as connection:
             claimed = (await connection.execute(statement, values)).all()
             return sorted(map(_job, claimed), key=lambda job: job.created)
 
-    async def bury(self, identity: str, *, state: State, now: int, detail: str) -> None:
+    async def force_end(self, identity: str, *, state: DeliveryState, now: int, detail: str) -> None:
         """Ends a delivery as ``state`` whatever its row holds; nothing of it is read."""
         ended = {"state": int(state), "updated": now, "next_attempt": None, "due": None, "owner": "", "epoch": deliveries.c.epoch + 1}
         texts = {"provider": "", "detail": printable(detail)[:_DETAIL]}
@@ -103,7 +105,7 @@ class SqlDeliveryQueue:
         async with self._database.transaction() as connection:
             await connection.execute(update(deliveries).where(_owned(owner, ids), unmarked).values(due=now, owner=""))
 
-    async def take_over_from_the_dead(self, *, owner: str, now: int) -> None:
+    async def end_other_claims(self, *, owner: str, now: int) -> None:
         """Ends the claims of every other owner at once; only for a database that no other process uses.
 
         What waits for a later attempt has no owner and keeps its time.
@@ -114,7 +116,7 @@ class SqlDeliveryQueue:
 
     async def expire_handed_over(self, *, now: int, wait: int, limit: int) -> int:
         """Ends deliveries whose sender vanished after the point of no return; those that may be sent again wait until ``now + wait``."""
-        vanished = and_(deliveries.c.due <= now, deliveries.c.state == int(State.SENDING))
+        vanished = and_(deliveries.c.due <= now, deliveries.c.state == int(DeliveryState.SENDING))
         try:
             return await self._expire_some(vanished, now=now, wait=wait, limit=limit)
         except AWAY:
@@ -129,7 +131,9 @@ class SqlDeliveryQueue:
             except AWAY:
                 raise
             except Exception as error:  # noqa: BLE001 - as in `claim_due`
-                await self.bury(identity, state=State.OUTCOME_UNKNOWN, now=now, detail=f"{_VANISHED}; its row cannot be read: {error}")
+                await self.force_end(
+                    identity, state=DeliveryState.OUTCOME_UNKNOWN, now=now, detail=f"{_VANISHED}; its row cannot be read: {error}"
+                )
         return len(ids)
 
     async def _expire_some(self, vanished: ColumnElement[bool], *, now: int, wait: int, limit: int) -> int:
@@ -151,7 +155,7 @@ class SqlDeliveryQueue:
         entries: list[Row] = []
         for resend in (False, True):
             rows = [row for row in found if row.resend == resend]
-            state = State.RETRYING if resend else State.OUTCOME_UNKNOWN
+            state = DeliveryState.RETRYING if resend else DeliveryState.OUTCOME_UNKNOWN
             following, detail = (now + wait, _AGAIN) if resend else (None, _VANISHED)
             if rows:
                 changed = update(deliveries).where(deliveries.c.id.in_([row.id for row in rows]))
@@ -169,7 +173,7 @@ class SqlDeliveryQueue:
 
     async def retry(self, query: DeliveryQuery, *, now: int, limit: int) -> list[str]:
         """Lets deliveries that ended without success be attempted again, the oldest first; a claim that still stands loses its right."""
-        ended = deliveries.c.state.in_([int(State.DEAD), int(State.OUTCOME_UNKNOWN)])
+        ended = deliveries.c.state.in_([int(DeliveryState.DEAD), int(DeliveryState.OUTCOME_UNKNOWN)])
         wanted = (
             select(deliveries.c.id, deliveries.c.tenant, deliveries.c.attempts)
             .where(ended, deliveries.c.channel != Channel.INBOX.value, *matching(query))
@@ -177,7 +181,7 @@ class SqlDeliveryQueue:
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        state = int(State.RETRYING)
+        state = int(DeliveryState.RETRYING)
         again = {"state": state, "deferrals": 0, "next_attempt": now, "due": now, "since": now, "updated": now, "owner": ""}
         async with self._database.transaction() as connection:
             found = (await connection.execute(wanted)).all()
@@ -192,25 +196,27 @@ class SqlDeliveryQueue:
                 await note(connection, [row.id for row in found], change)
         return [row.id for row in found]
 
-    async def due_lanes(self, *, now: int, fresh: bool = False) -> list[Lane]:
-        """The lanes in which something is due, the most urgent first; with ``fresh`` something that was never attempted."""
+    async def due_priorities(self, *, now: int, fresh: bool = False) -> list[DeliveryPriority]:
+        """The priorities at which something is due, the most urgent first; with ``fresh`` something that was never attempted."""
         waiting = and_(deliveries.c.due <= now, deliveries.c.state.in_(_WAITING), *_only(fresh=fresh))
-        query = select(*(select(deliveries.c.id).where(deliveries.c.lane == int(lane), waiting).exists() for lane in Lane))
+        query = select(
+            *(select(deliveries.c.id).where(deliveries.c.lane == int(priority), waiting).exists() for priority in DeliveryPriority)
+        )
         async with self._database.read() as connection:
             found = (await connection.execute(query)).one()
-        return [lane for lane, due in zip(Lane, found, strict=True) if due]
+        return [priority for priority, due in zip(DeliveryPriority, found, strict=True) if due]
 
-    async def depths(self) -> Mapping[Lane, int]:
-        """How many deliveries wait or are under way, by lane."""
+    async def depths(self) -> Mapping[DeliveryPriority, int]:
+        """How many deliveries wait or are under way, by priority."""
         query = select(deliveries.c.lane, func.count()).where(deliveries.c.due.is_not(None)).group_by(deliveries.c.lane)
         async with self._database.read() as connection:
-            counted = {int(lane): int(count) for lane, count in await connection.execute(query)}
-        return {lane: counted.get(lane, 0) for lane in Lane}
+            counted = {int(priority): int(count) for priority, count in await connection.execute(query)}
+        return {priority: counted.get(priority, 0) for priority in DeliveryPriority}
 
     async def head(self) -> int | None:
         """When the delivery was or is due that comes first; None when none waits."""
         waiting = deliveries.c.state.in_(_WAITING)
-        oldest = (select(func.min(deliveries.c.due)).where(deliveries.c.lane == int(lane), waiting) for lane in Lane)
+        oldest = (select(func.min(deliveries.c.due)).where(deliveries.c.lane == int(priority), waiting) for priority in DeliveryPriority)
         async with self._database.read() as connection:
             found = [due for due in (await connection.execute(select(*(query.scalar_subquery() for query in oldest)))).one() if due]
         return min(found, default=None)
@@ -224,7 +230,7 @@ def _due_ids(*, fresh: bool) -> Select[Any]:
     return (
         select(deliveries.c.id)
         .where(
-            deliveries.c.lane == bindparam("claim_lane"),
+            deliveries.c.lane == bindparam("claim_priority"),
             deliveries.c.due <= bindparam("now"),
             deliveries.c.state.in_([literal_column(str(state)) for state in _WAITING]),
             *_only(fresh=fresh),
@@ -257,12 +263,12 @@ def _body(column: Any) -> Any:
     return func.coalesce(found, "").label(column.name)
 
 
-def _job(row: Any) -> Job:
-    return Job(
+def _job(row: Any) -> SendJob:
+    return SendJob(
         id=row.id,
         epoch=row.epoch,
         tenant=row.tenant,
-        lane=Lane(row.lane),
+        priority=DeliveryPriority(row.lane),
         to=row.recipient,
         content=Content(row.subject, row.text, row.html),
         message_id=row.message_id,

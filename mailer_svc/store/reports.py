@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from sqlalchemy import delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import DeliveryReport, State
+from mailer_svc.domain import DeliveryState, PendingReport
 from mailer_svc.store.tables import deliveries, events, reports
 from tocsin.database import Database, insert_ignore
 
-_KNOWN = {int(state): state for state in State}
+_KNOWN = {int(state): state for state in DeliveryState}
 
 
 async def note(connection: AsyncConnection, ids: Sequence[str], change: int) -> None:
@@ -24,7 +24,7 @@ class SqlReports:
     def __init__(self, *, database: Database) -> None:
         self._database = database
 
-    async def untold(self, *, limit: int) -> list[DeliveryReport]:
+    async def pending(self, *, limit: int) -> list[PendingReport]:
         """Up to ``limit`` deliveries as they are now, in the order of what happened to them."""
         why = (
             select(events.c.detail)
@@ -53,22 +53,22 @@ class SqlReports:
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         return [
-            DeliveryReport(
+            PendingReport(
                 delivery=row.delivery,
                 change=row.change,
                 tenant=row.tenant or "",
                 firing=row.firing or "",
                 channel=row.channel or "",
                 to=row.recipient or "",
-                state=_KNOWN.get(row.state, State.DEAD),
+                state=_KNOWN.get(row.state, DeliveryState.DEAD),
                 attempts=int(row.attempts or 0),
                 reason=row.detail or "",
             )
             for row in rows
         ]
 
-    async def told(self, told: Sequence[DeliveryReport]) -> None:
-        """Forgets what was told; what happened since stays."""
-        keys = [(report.delivery, report.change) for report in told]
+    async def reported(self, reported: Sequence[PendingReport]) -> None:
+        """Remove reports that the scheduler has; what happened since stays."""
+        keys = [(report.delivery, report.change) for report in reported]
         async with self._database.transaction() as connection:
             await connection.execute(delete(reports).where(tuple_(reports.c.delivery, reports.c.change).in_(keys)))

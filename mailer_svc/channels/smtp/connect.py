@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aiosmtplib
 
-from mailer_svc.channels.smtp.replies import Phase, Reply, SmtpFailure
+from mailer_svc.channels.smtp.replies import SmtpFailure, SmtpPhase, SmtpReply
 from mailer_svc.channels.smtp.session import SmtpSession, Timeouts, transport_of
 from mailer_svc.smtp_urls import TlsMode
 
@@ -63,7 +63,7 @@ class SmtpConnector:
         """A session that is ready for the first message.
 
         Raises:
-            SmtpFailure: at `Phase.CONNECT`.
+            SmtpFailure: at `SmtpPhase.CONNECT`.
         """
         server = self._server
         client = aiosmtplib.SMTP(
@@ -84,13 +84,13 @@ class SmtpConnector:
                     await _greet(client)
         except aiosmtplib.SMTPResponseException as error:
             client.close()
-            raise SmtpFailure.refused(Phase.CONNECT, Reply(error.code, error.message)) from error
+            raise SmtpFailure.refused(SmtpPhase.CONNECT, SmtpReply(error.code, error.message)) from error
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             client.close()
-            raise SmtpFailure(Phase.CONNECT, str(error) or f"not connected within {server.connect_seconds:g} s") from error
+            raise SmtpFailure(SmtpPhase.CONNECT, str(error) or f"not connected within {server.connect_seconds:g} s") from error
         except Exception as error:
             client.close()  # the library stumbled over what the server says
-            raise SmtpFailure(Phase.CONNECT, f"not understood: {type(error).__name__}: {error}") from error
+            raise SmtpFailure(SmtpPhase.CONNECT, f"not understood: {type(error).__name__}: {error}") from error
         except BaseException:
             client.close()
             raise
@@ -99,7 +99,7 @@ class SmtpConnector:
     def _take_over(self, client: aiosmtplib.SMTP) -> SmtpSession:
         protocol = client.protocol
         if protocol is None or protocol.transport is None:
-            raise SmtpFailure(Phase.CONNECT, "the server closed the connection")
+            raise SmtpFailure(SmtpPhase.CONNECT, "the server closed the connection")
         return SmtpSession(
             transport=transport_of(protocol.transport),
             pipelining=client.supports_extension("pipelining"),

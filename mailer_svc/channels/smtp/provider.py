@@ -8,16 +8,16 @@ from functools import partial
 from mailer_svc.channels.mime import MailComposer, Sender
 from mailer_svc.channels.smtp.connect import SmtpConnector
 from mailer_svc.channels.smtp.pool import SmtpPool
-from mailer_svc.channels.smtp.replies import NotHandedOver, Phase, Reply, SmtpFailure, counts_against_provider, outcome_of
+from mailer_svc.channels.smtp.replies import NotHandedOver, SmtpFailure, SmtpPhase, SmtpReply, counts_against_provider, outcome_of
 from mailer_svc.channels.smtp.session import Envelope, SmtpSession
-from mailer_svc.domain import Job, Outcome, Result
+from mailer_svc.domain import SendJob, SendOutcome, SendResult
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput, TocsinError
 from tocsin.mesh.breaker import Breaker, State
 from tocsin.mesh.breaker import Outcome as Health
 
 NAME = "smtp"
-_NO_UTF8 = Outcome(Result.REFUSED, 0, "the address is not ASCII, and the server does not offer SMTPUTF8")
+_NO_UTF8 = SendOutcome(SendResult.REFUSED, 0, "the address is not ASCII, and the server does not offer SMTPUTF8")
 _log = logging.getLogger(__name__)
 
 
@@ -67,7 +67,7 @@ class SmtpProvider:
         """Whether it has failed and is not known to work again, so that an attempt is a probe."""
         return self._breaker.state is not State.CLOSED
 
-    def trouble(self) -> str:
+    def fault(self) -> str:
         """What is wrong with it; empty while it works."""
         circuit = self._breaker.snapshot()
         if circuit.state is State.CLOSED:
@@ -76,15 +76,15 @@ class SmtpProvider:
         following = f", tried again in {circuit.retry_after:.0f} s" if circuit.retry_after else ""
         return f"the circuit is {circuit.state.value}{since}{following}; last: {self._last_failure}"
 
-    async def send(self, job: Job, *, hand_over: Callable[[], Awaitable[bool]]) -> Outcome:
+    async def send(self, job: SendJob, *, hand_over: Callable[[], Awaitable[bool]]) -> SendOutcome:
         """Attempts one mail; never raises for what the server does."""
         try:
             content = self._composer.compose(to=job.to, content=job.content, message_id=job.message_id, created=job.created)
         except InvalidInput as error:
-            return Outcome(Result.REFUSED, 0, error.message)
+            return SendOutcome(SendResult.REFUSED, 0, error.message)
         except Exception as error:  # noqa: BLE001 - what cannot be written now can never be, and is no reason to stop for the others
             _log.error("not written as a mail", extra={"delivery": job.id}, exc_info=error)
-            return Outcome(Result.REFUSED, 0, f"cannot be written as a mail: {type(error).__name__}: {error}"[:500])
+            return SendOutcome(SendResult.REFUSED, 0, f"cannot be written as a mail: {type(error).__name__}: {error}"[:500])
         envelope = Envelope(self._sender.address, job.to, not (job.to.isascii() and self._sender.address.isascii()))
         # A probe that is lost in the middle leaves the circuit half open, for another message to try: this one may be why.
         telling = job.fresh and not self.probing()
@@ -94,8 +94,8 @@ class SmtpProvider:
         except SmtpFailure as failure:
             return outcome_of(failure)
         except (TocsinError, NotHandedOver) as error:  # the circuit is open, or the mark could not be stored
-            return Outcome(Result.NOT_TRIED, 0, str(error))
-        return _NO_UTF8 if reply is None else Outcome(Result.SENT, reply.code, reply.text[:500])
+            return SendOutcome(SendResult.NOT_TRIED, 0, str(error))
+        return _NO_UTF8 if reply is None else SendOutcome(SendResult.SENT, reply.code, reply.text[:500])
 
     def _health(self, error: Exception, *, telling: bool) -> Health:
         """What an attempt that failed says of the server."""
@@ -104,11 +104,11 @@ class SmtpProvider:
             return Health.IGNORED
         if counts:
             # Without the words that follow on a recipient: health is shown to people who may not see addresses.
-            early = isinstance(error, SmtpFailure) and error.phase in (Phase.CONNECT, Phase.MAIL)
+            early = isinstance(error, SmtpFailure) and error.phase in (SmtpPhase.CONNECT, SmtpPhase.MAIL)
             self._last_failure = str(error) if early else "the connection was lost in the middle of a mail"
         return Health.FAILURE if counts else Health.SUCCESS
 
-    async def _attempt(self, envelope: Envelope, content: bytes, hand_over: Callable[[], Awaitable[bool]]) -> Reply | None:
+    async def _attempt(self, envelope: Envelope, content: bytes, hand_over: Callable[[], Awaitable[bool]]) -> SmtpReply | None:
         session = await self._pool.acquire()
         used = session.sent > 0
         try:
@@ -122,7 +122,7 @@ class SmtpProvider:
 
     async def _send(
         self, session: SmtpSession, envelope: Envelope, content: bytes, hand_over: Callable[[], Awaitable[bool]]
-    ) -> Reply | None:
+    ) -> SmtpReply | None:
         try:
             if envelope.utf8 and not session.utf8:
                 return None
@@ -138,4 +138,4 @@ class SmtpProvider:
 
 def _went_stale(failure: SmtpFailure) -> bool:
     """Only the sender was named: what stands against it on a connection that was used before may not on a new one."""
-    return failure.phase is Phase.MAIL
+    return failure.phase is SmtpPhase.MAIL

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from mailer_svc.domain import Outcome, Result, printable
+from mailer_svc.domain import SendOutcome, SendResult, printable
 
 _DETAIL: Final = 500
 _ENHANCED: Final = re.compile(r"[245]\.(\d{1,3})\.\d{1,3}(?!\d)")
 
 
-class Phase(Enum):
+class SmtpPhase(Enum):
     """How far a message had come. CONNECT is everything before MAIL: greeting, EHLO, STARTTLS, AUTH; END is after the final dot."""
 
     CONNECT = "connecting"
@@ -36,7 +36,7 @@ class Subject(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class SmtpReply:
     """A complete reply; the lines of a long one are joined by spaces."""
 
     code: int
@@ -58,14 +58,14 @@ class Reply:
 class SmtpFailure(Exception):
     """An attempt that did not end with 250. ``reply`` is the server's; None when the connection broke or timed out."""
 
-    def __init__(self, phase: Phase, detail: str, *, reply: Reply | None = None) -> None:
+    def __init__(self, phase: SmtpPhase, detail: str, *, reply: SmtpReply | None = None) -> None:
         self.phase = phase
         self.reply = reply
         self.detail = printable(detail[:_DETAIL])
         super().__init__(f"{phase.value}: {self.detail}")
 
     @classmethod
-    def refused(cls, phase: Phase, reply: Reply) -> "SmtpFailure":
+    def refused(cls, phase: SmtpPhase, reply: SmtpReply) -> "SmtpFailure":
         """The server said no."""
         return cls(phase, f"{reply.code} {reply.text}", reply=reply)
 
@@ -82,7 +82,7 @@ _NOT_FOR_GOOD: Final = frozenset({503, 530, 534, 535, 538})
 _ABOUT_THE_MESSAGE: Final = frozenset({Subject.ADDRESS, Subject.MAILBOX, Subject.CONTENT})
 
 
-def outcome_of(failure: SmtpFailure) -> Outcome:
+def outcome_of(failure: SmtpFailure) -> SendOutcome:
     """What a failure means for the message.
 
     ==============================================  =================================================================================
@@ -99,25 +99,25 @@ def outcome_of(failure: SmtpFailure) -> Outcome:
     """
     reply = failure.reply
     code = reply.code if reply and 0 < reply.code < 1000 else 0
-    return Outcome(_result(failure.phase, reply), code, f"{failure.phase.value}: {failure.detail}"[:_DETAIL])
+    return SendOutcome(_result(failure.phase, reply), code, f"{failure.phase.value}: {failure.detail}"[:_DETAIL])
 
 
-def _result(phase: Phase, reply: Reply | None) -> Result:
-    if phase is Phase.CONNECT:
-        return Result.PROVIDER_DOWN
+def _result(phase: SmtpPhase, reply: SmtpReply | None) -> SendResult:
+    if phase is SmtpPhase.CONNECT:
+        return SendResult.PROVIDER_DOWN
     if reply is None:
-        return Result.UNKNOWN if phase is Phase.END else Result.LOST
+        return SendResult.UNKNOWN if phase is SmtpPhase.END else SendResult.LOST
     permanent = 500 <= reply.code < 600
-    if phase is Phase.MAIL:
+    if phase is SmtpPhase.MAIL:
         needed = reply.code == _PARAMETERS or reply.subject is Subject.CONTENT
-        return Result.REFUSED if permanent and needed else Result.PROVIDER_DOWN
+        return SendResult.REFUSED if permanent and needed else SendResult.PROVIDER_DOWN
     if reply.code == _CLOSING:
-        return Result.DEFERRED if reply.subject in _ABOUT_THE_MESSAGE else Result.LOST
+        return SendResult.DEFERRED if reply.subject in _ABOUT_THE_MESSAGE else SendResult.LOST
     if permanent:
-        return Result.DEFERRED if reply.code in _NOT_FOR_GOOD else Result.REFUSED
+        return SendResult.DEFERRED if reply.code in _NOT_FOR_GOOD else SendResult.REFUSED
     if 400 <= reply.code < 500:
-        return Result.DEFERRED
-    return Result.UNKNOWN if phase is Phase.END else Result.LOST  # neither yes nor no to the message itself
+        return SendResult.DEFERRED
+    return SendResult.UNKNOWN if phase is SmtpPhase.END else SendResult.LOST  # neither yes nor no to the message itself
 
 
 def counts_against_provider(failure: SmtpFailure, *, telling: bool) -> bool | None:
@@ -131,8 +131,8 @@ def counts_against_provider(failure: SmtpFailure, *, telling: bool) -> bool | No
         telling: whether a loss in the middle says something: it was the first attempt at this message, and no probe.
     """
     result = _result(failure.phase, failure.reply)
-    if result is Result.PROVIDER_DOWN:
+    if result is SendResult.PROVIDER_DOWN:
         return True
-    if result in (Result.LOST, Result.UNKNOWN):
+    if result in (SendResult.LOST, SendResult.UNKNOWN):
         return True if telling else None
     return False

@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, cast
 
-from mailer_svc.channels.smtp.replies import NotHandedOver, Phase, Reply, SmtpFailure
+from mailer_svc.channels.smtp.replies import NotHandedOver, SmtpFailure, SmtpPhase, SmtpReply
 
 _LINE: Final = re.compile(rb"(\d{3})([ -]?)([^\r\n]*)\r?\n")
 _MAX_REPLY: Final = 64 * 1024
 _MAX_UNREAD: Final = 16  # replies that nobody waits for: more than any pipeline of ours asks for
 # Up to this size the content and its final dot are one packet to the kernel, and nothing could be learned between the two.
 _WHOLE: Final = 64 * 1024
-_STEPS: Final = (Phase.MAIL, Phase.RCPT, Phase.DATA)
+_STEPS: Final = (SmtpPhase.MAIL, SmtpPhase.RCPT, SmtpPhase.DATA)
 _DATA_OK: Final = 354
 _CLOSING: Final = 421
 
@@ -51,7 +51,7 @@ class SmtpSession(asyncio.Protocol):
         self._timeouts = timeouts
         self._buffer = bytearray()
         self._text: list[str] = []
-        self._replies: deque[Reply] = deque()
+        self._replies: deque[SmtpReply] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._broken = ""
@@ -63,7 +63,7 @@ class SmtpSession(asyncio.Protocol):
         """Whether the connection stands and nothing unasked has come, such as a 421 before an idle close."""
         return not (self._broken or self._transport.is_closing() or self._replies or self._buffer)
 
-    async def send(self, envelope: Envelope, content: bytes, *, hand_over: Callable[[], Awaitable[bool]]) -> Reply:
+    async def send(self, envelope: Envelope, content: bytes, *, hand_over: Callable[[], Awaitable[bool]]) -> SmtpReply:
         """Sends one message; returns the server's positive reply.
 
         Args:
@@ -76,9 +76,9 @@ class SmtpSession(asyncio.Protocol):
             NotHandedOver: ``hand_over`` said no; the connection is closed, which takes the message back.
         """
         self.sent += 1
-        self._expect_silence(Phase.MAIL)
+        self._expect_silence(SmtpPhase.MAIL)
         await self._open(envelope)
-        self._expect_silence(Phase.DATA)
+        self._expect_silence(SmtpPhase.DATA)
         try:
             allowed = await hand_over()
         except BaseException:
@@ -87,7 +87,7 @@ class SmtpSession(asyncio.Protocol):
         if not allowed:
             self.abort()
             raise NotHandedOver
-        self._expect_silence(Phase.CONTENT)
+        self._expect_silence(SmtpPhase.CONTENT)
         return await self._content(content.replace(b"\r\n.", b"\r\n.."))
 
     async def quit(self) -> None:
@@ -116,8 +116,8 @@ class SmtpSession(asyncio.Protocol):
 
     async def _open_stepwise(self, lines: list[bytes], *, reset: bool) -> SmtpFailure | None:
         if reset:
-            self._write(b"RSET\r\n", Phase.MAIL)
-            await self._reply(Phase.MAIL, self._timeouts.command)
+            self._write(b"RSET\r\n", SmtpPhase.MAIL)
+            await self._reply(SmtpPhase.MAIL, self._timeouts.command)
         for phase, line in zip(_STEPS, lines, strict=True):
             self._write(line, phase)
             reply = await self._reply(phase, self._timeouts.command)
@@ -127,9 +127,9 @@ class SmtpSession(asyncio.Protocol):
 
     async def _open_pipelined(self, lines: list[bytes], *, reset: bool) -> SmtpFailure | None:
         """All in one packet (RFC 2920); every reply is read, and the first refusal counts."""
-        self._write((b"RSET\r\n" if reset else b"") + b"".join(lines), Phase.MAIL)
+        self._write((b"RSET\r\n" if reset else b"") + b"".join(lines), SmtpPhase.MAIL)
         if reset:
-            await self._reply(Phase.MAIL, self._timeouts.command)
+            await self._reply(SmtpPhase.MAIL, self._timeouts.command)
         failure: SmtpFailure | None = None
         for phase in _STEPS:
             try:
@@ -139,18 +139,18 @@ class SmtpSession(asyncio.Protocol):
                 return failure or lost
             if failure is None and not _accepted(phase, reply):
                 failure = self._refusal(phase, reply)
-            elif failure is not None and phase is Phase.DATA and reply.code == _DATA_OK:
+            elif failure is not None and phase is SmtpPhase.DATA and reply.code == _DATA_OK:
                 # Nobody to send to, and the server waits for a message all the same (RFC 2920, 3.1); it gets none.
                 self.abort()
         return failure
 
-    def _refusal(self, phase: Phase, reply: Reply) -> SmtpFailure:
+    def _refusal(self, phase: SmtpPhase, reply: SmtpReply) -> SmtpFailure:
         # RFC 5321, 3.8: with 421 the server is closing, too. A reply that is no refusal means that the two of us are not in step.
         if reply.code == _CLOSING or not 400 <= reply.code < 600:
             self.abort()
         return SmtpFailure.refused(phase, reply)
 
-    def _expect_silence(self, phase: Phase) -> None:
+    def _expect_silence(self, phase: SmtpPhase) -> None:
         """Nothing was asked, so a reply would be taken for the answer to what is said next.
 
         Raises:
@@ -164,21 +164,21 @@ class SmtpSession(asyncio.Protocol):
             raise SmtpFailure.refused(phase, early)
         raise SmtpFailure(phase, self._broken)
 
-    async def _content(self, content: bytes) -> Reply:
+    async def _content(self, content: bytes) -> SmtpReply:
         if len(content) <= _WHOLE:
-            self._write(content + b".\r\n", Phase.CONTENT)
+            self._write(content + b".\r\n", SmtpPhase.CONTENT)
         else:
-            self._write(content, Phase.CONTENT)
+            self._write(content, SmtpPhase.CONTENT)
             await self._drained()
-            self._expect_silence(Phase.CONTENT)
-            self._write(b".\r\n", Phase.CONTENT)
-        reply = await self._reply(Phase.END, self._timeouts.end)
+            self._expect_silence(SmtpPhase.CONTENT)
+            self._write(b".\r\n", SmtpPhase.CONTENT)
+        reply = await self._reply(SmtpPhase.END, self._timeouts.end)
         self._in_transaction = False
         if not reply.positive:
-            raise self._refusal(Phase.END, reply)
+            raise self._refusal(SmtpPhase.END, reply)
         return reply
 
-    def _write(self, data: bytes, phase: Phase) -> None:
+    def _write(self, data: bytes, phase: SmtpPhase) -> None:
         if self._broken or self._transport.is_closing():
             raise SmtpFailure(phase, self._broken or "the connection is closed")
         self._transport.write(data)
@@ -192,11 +192,11 @@ class SmtpSession(asyncio.Protocol):
                 await self._writable
         except TimeoutError:
             self.abort()
-            raise SmtpFailure(Phase.CONTENT, "the server stopped reading") from None
+            raise SmtpFailure(SmtpPhase.CONTENT, "the server stopped reading") from None
         if self._broken:
-            raise SmtpFailure(Phase.CONTENT, self._broken)
+            raise SmtpFailure(SmtpPhase.CONTENT, self._broken)
 
-    async def _reply(self, phase: Phase, seconds: float) -> Reply:
+    async def _reply(self, phase: SmtpPhase, seconds: float) -> SmtpReply:
         if not self._replies and not self._broken:
             self._waiter = asyncio.get_running_loop().create_future()
             try:
@@ -226,7 +226,7 @@ class SmtpSession(asyncio.Protocol):
                 return
             self._text.append(line[3].decode(errors="replace"))
             if line[2] != b"-":
-                self._replies.append(Reply(int(line[1]), " ".join(self._text)))
+                self._replies.append(SmtpReply(int(line[1]), " ".join(self._text)))
                 self._text.clear()
                 if len(self._replies) > _MAX_UNREAD:
                     self._violate("the server speaks unasked")
@@ -267,8 +267,8 @@ class SmtpSession(asyncio.Protocol):
             self._waiter.set_result(None)
 
 
-def _accepted(phase: Phase, reply: Reply) -> bool:
-    return reply.code == _DATA_OK if phase is Phase.DATA else reply.positive
+def _accepted(phase: SmtpPhase, reply: SmtpReply) -> bool:
+    return reply.code == _DATA_OK if phase is SmtpPhase.DATA else reply.positive
 
 
 def transport_of(value: object) -> asyncio.Transport:

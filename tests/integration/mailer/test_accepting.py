@@ -78,7 +78,7 @@ def accepting(store: Store, *, journal: Any = None) -> Accepting:
 def message(key: int, content: Content | TemplateUse | None = None) -> Submission:
     """A message of a firing of its own."""
     said = content or Content("hello", "text")
-    return Submission(key=key, tenant="t1", firing=f"f{key}", alarm="a", to="ann@example.com", channel="", lane=2, content=said)
+    return Submission(key=key, tenant="t1", firing=f"f{key}", alarm="a", to="ann@example.com", channel="", priority=2, content=said)
 
 
 async def answers(to: Accepting, *batch: Submission) -> dict[int, Ack]:

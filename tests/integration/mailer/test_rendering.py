@@ -155,18 +155,18 @@ async def test_a_caller_that_leaves_costs_no_rendering(pool: RenderPool) -> None
 
 
 async def test_equal_renderings_are_one(pool: RenderPool) -> None:
-    """A message to many people is rendered once, quick or slow; a version is parsed once."""
+    """A message to many people is rendered once, on the loop or in the pool; a version is parsed once."""
     renderer = TemplateRenderer(pool=pool)
     use = TemplateUse("c", SLOW)
     both = [renderer.render("t1", "u1", Content("s", HEAVY), TemplateUse("c", dict(SLOW))) for _ in range(20)]
     assert {content.text for content in await asyncio.gather(*both)} == {"done"}
-    assert renderer.quick("u1", use) is None
+    assert renderer.render_fast("u1", use) is None
     assert (await renderer.render("t1", "u2", Content("s", "{{ a }}"), TemplateUse("c", {"a": "x"}))).text == "x"
-    quick = renderer.quick("u2", TemplateUse("c", {"a": "y", "surplus": "z"}))
-    assert quick is not None
-    assert quick is renderer.quick("u2", TemplateUse("c", {"a": "y", "surplus": "z"}))
+    fast = renderer.render_fast("u2", TemplateUse("c", {"a": "y", "surplus": "z"}))
+    assert fast is not None
+    assert fast is renderer.render_fast("u2", TemplateUse("c", {"a": "y", "surplus": "z"}))
     with pytest.raises(VariableMissing, match="missing: a"):
-        renderer.quick("u2", TemplateUse("c", {}))
+        renderer.render_fast("u2", TemplateUse("c", {}))
 
 
 @pytest.mark.parametrize(

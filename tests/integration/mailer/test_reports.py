@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from mailer_svc.domain import DeliveryReport, Result, State
+from mailer_svc.domain import DeliveryState, PendingReport, SendResult
 from mailer_svc.ports import DeliveryQuery
 from mailer_svc.service import Reporter
 from mailer_svc.store import SqlReports
@@ -20,9 +20,9 @@ class Scheduler:
     def __init__(self) -> None:
         self.away = False
         self.refused = ""
-        self.told: list[tuple[str, State, int]] = []
+        self.told: list[tuple[str, DeliveryState, int]] = []
 
-    async def report(self, reports: Sequence[DeliveryReport]) -> None:
+    async def report(self, reports: Sequence[PendingReport]) -> None:
         """See `mailer_svc.ports.Scheduler`."""
         if self.away:
             raise Unavailable("away")
@@ -31,7 +31,7 @@ class Scheduler:
         self.told += [(report.delivery, report.state, report.attempts) for report in reports]
 
 
-async def ended(store: Store, number: int, result: Result) -> None:
+async def ended(store: Store, number: int, result: SendResult) -> None:
     """A delivery that was attempted."""
     await store.journal.accept([new(number)])
     (job,) = await store.claim()
@@ -42,37 +42,40 @@ async def test_what_went_wrong_is_told_until_it_is_known(store: Store) -> None:
     """Not what was sent, and not before the scheduler is there; then once; what it never takes holds up no other."""
     scheduler = Scheduler()
     reporter = Reporter(reports=SqlReports(database=store.database), scheduler=scheduler, clock=store.clock)
-    for number, result in enumerate((Result.SENT, Result.REFUSED, Result.DEFERRED, Result.UNKNOWN, Result.REFUSED), 1):
+    for number, result in enumerate((SendResult.SENT, SendResult.REFUSED, SendResult.DEFERRED, SendResult.UNKNOWN, SendResult.REFUSED), 1):
         await ended(store, number, result)
     scheduler.away = True
     with pytest.raises(Unavailable):
         await reporter.tell()
     scheduler.away, scheduler.refused = False, "d5"
     await reporter.tell()
-    assert scheduler.told == [("d2", State.DEAD, 1), ("d4", State.OUTCOME_UNKNOWN, 1)]
+    assert scheduler.told == [("d2", DeliveryState.DEAD, 1), ("d4", DeliveryState.OUTCOME_UNKNOWN, 1)]
     await reporter.tell()
     assert len(scheduler.told) == 2
 
 
 async def test_what_arrives_after_all_is_told_as_well(store: Store) -> None:
-    """Another attempt takes the word back, and so does its success; a sender that vanished and a row that is buried are told."""
+    """Another attempt takes the word back, and so does its success; a sender that vanished and a row that is force-ended are told."""
     scheduler = Scheduler()
     reporter = Reporter(reports=SqlReports(database=store.database), scheduler=scheduler, clock=store.clock)
-    await ended(store, 1, Result.REFUSED)
+    await ended(store, 1, SendResult.REFUSED)
     await reporter.tell()
     await store.clock.advance(1)
     assert await store.queue.retry(DeliveryQuery(tenant="t1"), now=store.clock.micros(), limit=10) == ["d1"]
     await reporter.tell()
     (job,) = await store.claim()
-    await store.journal.settle(settlement(job, Result.SENT, store.clock))
+    await store.journal.settle(settlement(job, SendResult.SENT, store.clock))
     await reporter.tell()
-    assert scheduler.told == [("d1", State.DEAD, 1), ("d1", State.RETRYING, 1), ("d1", State.SENT, 2)]
+    assert scheduler.told == [("d1", DeliveryState.DEAD, 1), ("d1", DeliveryState.RETRYING, 1), ("d1", DeliveryState.SENT, 2)]
     scheduler.told.clear()
     await store.journal.accept([new(2)])
     (job,) = await store.claim()
     assert await store.journal.hand_over(job, "smtp")
     await store.clock.advance(31)
     await store.queue.expire_handed_over(now=store.clock.micros(), wait=1, limit=10)
-    await store.queue.bury("d1", state=State.DEAD, now=store.clock.micros(), detail="odd")
+    await store.queue.force_end("d1", state=DeliveryState.DEAD, now=store.clock.micros(), detail="odd")
     await reporter.tell()
-    assert {(delivery, state) for delivery, state, _ in scheduler.told} == {("d2", State.OUTCOME_UNKNOWN), ("d1", State.DEAD)}
+    assert {(delivery, state) for delivery, state, _ in scheduler.told} == {
+        ("d2", DeliveryState.OUTCOME_UNKNOWN),
+        ("d1", DeliveryState.DEAD),
+    }

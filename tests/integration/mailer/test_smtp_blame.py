@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mailer_svc.channels.smtp.replies import Phase, SmtpFailure, counts_against_provider, outcome_of
-from mailer_svc.channels.smtp.replies import Reply as Answer
-from mailer_svc.domain import Result
+from mailer_svc.channels.smtp.replies import SmtpFailure, SmtpPhase, counts_against_provider, outcome_of
+from mailer_svc.channels.smtp.replies import SmtpReply as Answer
+from mailer_svc.domain import SendResult
 from tests.integration.mailer.support import Rig, State, message, smtp_settings
 from tests.integration.mailer.test_smtp_outcomes import Marks, job, provider_for
 from tocsin.mesh.breaker import Breaker, BreakerRule
@@ -27,29 +27,29 @@ def replies(codes: Sequence[int] = CODES) -> list[Answer]:
 
 
 @pytest.mark.parametrize("telling", [True, False])
-@pytest.mark.parametrize("phase", [Phase.RCPT, Phase.DATA, Phase.CONTENT, Phase.END])
-def test_no_reply_about_a_recipient_or_a_message_counts(phase: Phase, telling: bool) -> None:
+@pytest.mark.parametrize("phase", [SmtpPhase.RCPT, SmtpPhase.DATA, SmtpPhase.CONTENT, SmtpPhase.END])
+def test_no_reply_about_a_recipient_or_a_message_counts(phase: SmtpPhase, telling: bool) -> None:
     """Every 4yz is tried again and every 5yz ends the message, but for 5yz that only an operator mends; 421 closes the connection."""
     for reply in replies([code for code in CODES if code != 421]):
         failure = SmtpFailure.refused(phase, reply)
         assert counts_against_provider(failure, telling=telling) is False, reply
         temporary = reply.code < 500 or reply.code in {503, 530, 534, 535, 538}
-        assert outcome_of(failure).result is (Result.DEFERRED if temporary else Result.REFUSED), reply
+        assert outcome_of(failure).result is (SendResult.DEFERRED if temporary else SendResult.REFUSED), reply
 
 
-@pytest.mark.parametrize("phase", [Phase.CONNECT, Phase.MAIL])
-def test_what_is_said_before_a_recipient_is_named_says_nothing_of_the_message(phase: Phase) -> None:
+@pytest.mark.parametrize("phase", [SmtpPhase.CONNECT, SmtpPhase.MAIL])
+def test_what_is_said_before_a_recipient_is_named_says_nothing_of_the_message(phase: SmtpPhase) -> None:
     """Nobody dies of a server, a password or a sender that is refused, whatever the code; the provider's circuit counts it."""
     for reply in replies():
         failure = SmtpFailure.refused(phase, reply)
-        parameters = phase is Phase.MAIL and reply.code >= 500 and (reply.code == 555 or reply.text.startswith("5.6."))
-        assert outcome_of(failure).result is (Result.REFUSED if parameters else Result.PROVIDER_DOWN), reply
+        parameters = phase is SmtpPhase.MAIL and reply.code >= 500 and (reply.code == 555 or reply.text.startswith("5.6."))
+        assert outcome_of(failure).result is (SendResult.REFUSED if parameters else SendResult.PROVIDER_DOWN), reply
         assert counts_against_provider(failure, telling=False) is not parameters
 
 
 def test_a_message_that_loses_connections_counts_once() -> None:
     """It may be why: a second loss says nothing of the provider."""
-    for phase in (Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.CONTENT, Phase.END):
+    for phase in (SmtpPhase.MAIL, SmtpPhase.RCPT, SmtpPhase.DATA, SmtpPhase.CONTENT, SmtpPhase.END):
         assert counts_against_provider(SmtpFailure(phase, "lost"), telling=True) is True
         assert counts_against_provider(SmtpFailure(phase, "lost"), telling=False) is None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailer_svc.channels.smtp import SmtpProvider
-from mailer_svc.domain import Content, Result
+from mailer_svc.domain import Content, SendResult
 from tests.integration.mailer.support import Rig, State, message, smtp_settings
 from tests.integration.mailer.test_smtp_outcomes import Marks, job, provider_for
 from tocsin.testing.clock import FakeClock
@@ -59,16 +59,16 @@ async def test_nonsense_has_an_outcome(provider: SmtpProvider, smtp_sink: SmtpSi
         outcome = await provider.send(job(), hand_over=marks)
     if stage in BEFORE_THE_MARK:
         # Some of it is a fine reply at that stage; what the server says behind it is not.
-        assert outcome.result in (Result.PROVIDER_DOWN, Result.LOST, Result.SENT)
-        assert (marks.count == 0) or outcome.result is Result.SENT
+        assert outcome.result in (SendResult.PROVIDER_DOWN, SendResult.LOST, SendResult.SENT)
+        assert (marks.count == 0) or outcome.result is SendResult.SENT
     else:
-        assert outcome.result in (Result.UNKNOWN, Result.SENT)
+        assert outcome.result in (SendResult.UNKNOWN, SendResult.SENT)
         assert marks.count == 1
-    assert outcome.detail.isprintable() or outcome.result is Result.SENT
+    assert outcome.detail.isprintable() or outcome.result is SendResult.SENT
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
     smtp_sink.clear()
     for _ in range(3):  # a connection on which it still speaks is given up first
-        if (await provider.send(job(), hand_over=Marks())).result is Result.SENT:
+        if (await provider.send(job(), hand_over=Marks())).result is SendResult.SENT:
             break
     assert smtp_sink.taken == 1
 
@@ -79,9 +79,9 @@ async def test_a_reply_that_nobody_asked_for_is_no_answer(provider: SmtpProvider
     smtp_sink.script(Stage.DATA, Raw(early))
     marks = Marks()
     outcome = await provider.send(job(), hand_over=marks)
-    assert outcome.result in (Result.LOST, Result.DEFERRED)
+    assert outcome.result in (SendResult.LOST, SendResult.DEFERRED)
     assert marks.count == 0
-    assert (await provider.send(job(), hand_over=Marks())).result is Result.SENT
+    assert (await provider.send(job(), hand_over=Marks())).result is SendResult.SENT
 
 
 async def test_an_extension_that_makes_no_sense_is_none(provider: SmtpProvider, smtp_sink: SmtpSink) -> None:
@@ -89,14 +89,14 @@ async def test_an_extension_that_makes_no_sense_is_none(provider: SmtpProvider, 
     lines = ["sink", "SIZE -1", "SIZE 99999999999999999999999", "AUTH", "AUTH=", "PIPELINING", "PIPELINING", "8BITMIME x", "=", "\x01", "é"]
     words = b"".join(f"250-{line}\r\n".encode("latin-1") for line in lines) + b"250 \r\n"
     smtp_sink.script(Stage.EHLO, Raw(words, goes_on=True))
-    assert (await provider.send(job(), hand_over=Marks())).result is Result.SENT
+    assert (await provider.send(job(), hand_over=Marks())).result is SendResult.SENT
 
 
 async def test_yes_to_everything_is_not_a_server(provider: SmtpProvider, smtp_sink: SmtpSink) -> None:
     """250 at DATA means that nobody waits for the content; it stays here."""
     smtp_sink.script(Stage.DATA, Reply(250, "OK"), times=None)
     marks = Marks()
-    assert (await provider.send(job(), hand_over=marks)).result is Result.LOST
+    assert (await provider.send(job(), hand_over=marks)).result is SendResult.LOST
     assert (marks.count, smtp_sink.taken) == (0, 0)
 
 
@@ -106,7 +106,7 @@ async def test_yes_to_everything_is_not_a_server(provider: SmtpProvider, smtp_si
 async def test_what_cannot_be_written_as_a_mail_is_refused(provider: SmtpProvider, smtp_sink: SmtpSink, content: Content) -> None:
     """It was checked when it came, and may have been changed in the database: it ends, and costs nobody anything."""
     outcome = await provider.send(replace(job(), content=content), hand_over=Marks())
-    assert outcome.result is Result.REFUSED
+    assert outcome.result is SendResult.REFUSED
     assert outcome.detail
     assert smtp_sink.sessions == 0
 

@@ -8,7 +8,7 @@ import pytest
 from mailer_svc.channels.mime import Sender
 from mailer_svc.channels.smtp import SmtpConnector, SmtpProvider, SmtpRule, SmtpServer
 from mailer_svc.channels.smtp.session import Timeouts
-from mailer_svc.domain import Content, Job, Lane, Result
+from mailer_svc.domain import Content, DeliveryPriority, SendJob, SendResult
 from mailer_svc.smtp_urls import TlsMode
 from tests.integration.mailer.support import certificate
 from tocsin.errors import Unavailable
@@ -34,13 +34,13 @@ class Marks:
         return self.answer
 
 
-def job(to: str = "ann@example.com", text: str = "In five minutes.", *, attempts: int = 0) -> Job:
+def job(to: str = "ann@example.com", text: str = "In five minutes.", *, attempts: int = 0) -> SendJob:
     """A claimed delivery."""
-    return Job(
+    return SendJob(
         id="d1",
         epoch=1,
         tenant="t1",
-        lane=Lane.NORMAL,
+        priority=DeliveryPriority.NORMAL,
         to=to,
         content=Content("Stand-up", text),
         message_id="<d1@example.org>",
@@ -94,8 +94,14 @@ async def provider(smtp_sink: SmtpSink, clock: FakeClock) -> AsyncIterator[SmtpP
     await made.stop()
 
 
-DOWN, LOST, DEFERRED, REFUSED, UNKNOWN = Result.PROVIDER_DOWN, Result.LOST, Result.DEFERRED, Result.REFUSED, Result.UNKNOWN
-OUTCOMES: list[tuple[Stage, Reply | Trouble, Result, int]] = [
+DOWN, LOST, DEFERRED, REFUSED, UNKNOWN = (
+    SendResult.PROVIDER_DOWN,
+    SendResult.LOST,
+    SendResult.DEFERRED,
+    SendResult.REFUSED,
+    SendResult.UNKNOWN,
+)
+OUTCOMES: list[tuple[Stage, Reply | Trouble, SendResult, int]] = [
     (Stage.CONNECT, Reply(421, "busy"), DOWN, 421),
     (Stage.CONNECT, Reply(554, "go away"), DOWN, 554),
     (Stage.CONNECT, Trouble.CUT, DOWN, 0),
@@ -141,7 +147,7 @@ OUTCOMES: list[tuple[Stage, Reply | Trouble, Result, int]] = [
     ids=[f"{stage.value} {action.code if isinstance(action, Reply) else action.name}" for stage, action, _, _ in OUTCOMES],
 )
 async def test_every_reply_and_every_silence_has_an_outcome(
-    provider: SmtpProvider, smtp_sink: SmtpSink, stage: Stage, action: Reply | Trouble, result: Result, code: int, pipelined: bool
+    provider: SmtpProvider, smtp_sink: SmtpSink, stage: Stage, action: Reply | Trouble, result: SendResult, code: int, pipelined: bool
 ) -> None:
     """The outcome bears the server's code; the mark is set only when the content was about to go; the next mail goes through."""
     if stage is Stage.EHLO or not pipelined:
@@ -154,7 +160,7 @@ async def test_every_reply_and_every_silence_has_an_outcome(
     assert outcome.detail
     assert marks.count == (stage is Stage.END)
     taken = smtp_sink.taken
-    assert (await provider.send(job(), hand_over=Marks())).result is Result.SENT
+    assert (await provider.send(job(), hand_over=Marks())).result is SendResult.SENT
     assert smtp_sink.taken == taken + 1
 
 
@@ -163,17 +169,17 @@ async def test_a_refused_connection_is_the_providers_fault(smtp_sink: SmtpSink, 
     await smtp_sink.stop()
     provider = provider_for(smtp_sink, clock)
     await provider.start()
-    assert (provider.probing(), provider.trouble()) == (False, "")
+    assert (provider.probing(), provider.fault()) == (False, "")
     for _ in range(5):
         assert provider.pause() == 0
-        assert (await provider.send(job(), hand_over=Marks())).result is Result.PROVIDER_DOWN
+        assert (await provider.send(job(), hand_over=Marks())).result is SendResult.PROVIDER_DOWN
     assert provider.pause() > 0
     assert provider.probing()
-    assert "the circuit is open since" in provider.trouble()
-    assert (await provider.send(job(), hand_over=Marks())).result is Result.NOT_TRIED
+    assert "the circuit is open since" in provider.fault()
+    assert (await provider.send(job(), hand_over=Marks())).result is SendResult.NOT_TRIED
     await clock.advance(60)
     await smtp_sink.start()
-    assert (await provider.send(job(), hand_over=Marks())).result is Result.SENT
+    assert (await provider.send(job(), hand_over=Marks())).result is SendResult.SENT
     await provider.stop()
 
 
@@ -181,8 +187,8 @@ async def test_a_refused_connection_is_the_providers_fault(smtp_sink: SmtpSink, 
 async def test_without_the_mark_nothing_is_sent(provider: SmtpProvider, smtp_sink: SmtpSink, answer: bool | Exception) -> None:
     """The server waits for the content and gets none; that is neither an attempt nor the server's fault."""
     outcome = await provider.send(job(), hand_over=Marks(answer))
-    assert outcome.result is Result.NOT_TRIED
-    assert (await provider.send(job(), hand_over=Marks())).result is Result.SENT
+    assert outcome.result is SendResult.NOT_TRIED
+    assert (await provider.send(job(), hand_over=Marks())).result is SendResult.SENT
     assert smtp_sink.taken == 1
 
 
@@ -190,23 +196,23 @@ async def test_a_connection_cut_within_the_content_is_safe_to_repeat(provider: S
     """More than the kernel takes at once: the loss is seen before the final dot is sent, so the server cannot have the message."""
     smtp_sink.script(Stage.BODY, Trouble.CUT)
     outcome = await provider.send(job(text="x" * 70 + "\n" + ("y" * 75 + "\n") * 400_000), hand_over=Marks())
-    assert outcome.result is Result.LOST
+    assert outcome.result is SendResult.LOST
     assert smtp_sink.taken == 0
 
 
 async def test_one_connection_carries_mail_after_mail(provider: SmtpProvider, smtp_sink: SmtpSink) -> None:
     """Ten mails, one connection."""
     for _ in range(10):
-        assert (await provider.send(job(), hand_over=Marks())).result is Result.SENT
+        assert (await provider.send(job(), hand_over=Marks())).result is SendResult.SENT
     assert (smtp_sink.sessions, smtp_sink.taken, provider.connections) == (1, 10, 1)
 
 
 async def test_an_idle_connection_that_the_server_closed_is_nobodys_failure(provider: SmtpProvider, smtp_sink: SmtpSink) -> None:
     """The mail goes over a new connection within the same attempt, whether the server says 421 or nothing."""
     for action in (Trouble.CUT, Reply(421, "idle for too long")):
-        assert (await provider.send(job(), hand_over=Marks())).result is Result.SENT
+        assert (await provider.send(job(), hand_over=Marks())).result is SendResult.SENT
         smtp_sink.script(Stage.MAIL, action)
-        assert (await provider.send(job(), hand_over=Marks())).result is Result.SENT
+        assert (await provider.send(job(), hand_over=Marks())).result is SendResult.SENT
     assert smtp_sink.taken == 4
 
 
@@ -228,11 +234,11 @@ async def test_mail_travels_encrypted_and_authenticated(tmp_path: Path, clock: F
     context, ca = certificate(tmp_path)
     sink = SmtpSink(user="tocsin", password="right", tls=context, implicit_tls=mode is TlsMode.IMPLICIT)
     await sink.start()
-    for password, result in (("right", Result.SENT), ("wrong", Result.PROVIDER_DOWN)):
+    for password, result in (("right", SendResult.SENT), ("wrong", SendResult.PROVIDER_DOWN)):
         provider = provider_for(sink, clock, tls=mode, ca=ca, password=password)
         await provider.start()
         outcome = await provider.send(job(), hand_over=Marks())
-        assert (outcome.result, outcome.code) == (result, 250 if result is Result.SENT else 535)
+        assert (outcome.result, outcome.code) == (result, 250 if result is SendResult.SENT else 535)
         await provider.stop()
     await sink.stop()
 
@@ -245,7 +251,7 @@ async def test_nothing_is_sent_without_the_encryption_asked_for(tmp_path: Path, 
     await sink.start()
     provider = provider_for(sink, clock, tls=TlsMode.STARTTLS, ca=None if offered else ca)
     await provider.start()
-    assert (await provider.send(job(), hand_over=Marks())).result is Result.PROVIDER_DOWN
+    assert (await provider.send(job(), hand_over=Marks())).result is SendResult.PROVIDER_DOWN
     assert sink.taken == 0
     await provider.stop()
     await sink.stop()
@@ -253,13 +259,13 @@ async def test_nothing_is_sent_without_the_encryption_asked_for(tmp_path: Path, 
 
 async def test_an_address_that_is_not_ascii_needs_smtputf8(provider: SmtpProvider, smtp_sink: SmtpSink) -> None:
     """It is used where it is offered; a server without it refuses for good, and was not bothered."""
-    assert (await provider.send(job("jürgen@example.com"), hand_over=Marks())).result is Result.SENT
+    assert (await provider.send(job("jürgen@example.com"), hand_over=Marks())).result is SendResult.SENT
     assert smtp_sink.messages[0].recipients == ("jürgen@example.com",)
     assert smtp_sink.messages[0].message["To"] == "jürgen@example.com"
     await provider.stop()
     smtp_sink.script(Stage.EHLO, BARE)
     await provider.start()
-    assert (await provider.send(job("jürgen@example.com"), hand_over=Marks())).result is Result.REFUSED
+    assert (await provider.send(job("jürgen@example.com"), hand_over=Marks())).result is SendResult.REFUSED
 
 
 async def test_dots_at_the_beginning_of_lines_survive(provider: SmtpProvider, smtp_sink: SmtpSink) -> None:

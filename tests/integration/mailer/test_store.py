@@ -10,12 +10,12 @@ import pytest
 from mailer_svc.domain import (
     Channel,
     Content,
-    Lane,
+    DeliveryPriority,
+    DeliveryState,
     NewDelivery,
-    Outcome,
-    Result,
-    RetryRule,
-    State,
+    RetrySchedule,
+    SendOutcome,
+    SendResult,
     Template,
     TemplateNotFound,
     Variables,
@@ -53,10 +53,10 @@ class Store:
     cleaner: SqlCleaner
     templates: SqlTemplateStore
 
-    async def claim(self, owner: str = "a", lane: Lane = Lane.NORMAL, limit: int = 10) -> list[Any]:
-        return (await self.queue.claim_due(owner=owner, lane=lane, limit=limit, now=self.clock.micros(), lease=LEASE)).jobs
+    async def claim(self, owner: str = "a", priority: DeliveryPriority = DeliveryPriority.NORMAL, limit: int = 10) -> list[Any]:
+        return (await self.queue.claim_due(owner=owner, priority=priority, limit=limit, now=self.clock.micros(), lease=LEASE)).jobs
 
-    async def state(self, delivery: str) -> State:
+    async def state(self, delivery: str) -> DeliveryState:
         found = await self.reader.get(tenant="t1", id=delivery)
         assert found is not None
         return found.state
@@ -100,7 +100,7 @@ def new(number: int = 1, **fields: Any) -> NewDelivery:
         "alarm": "alarms/a",
         "channel": Channel.EMAIL,
         "to": "ann@example.com",
-        "lane": Lane.NORMAL,
+        "priority": DeliveryPriority.NORMAL,
         "content": Content("Grüße ☎", "Text 'x'", "<p>\U0001f514</p>"),
         "message_id": f"<d{number}@example.org>",
         "resend": False,
@@ -109,9 +109,9 @@ def new(number: int = 1, **fields: Any) -> NewDelivery:
     return NewDelivery(**{**values, **fields})
 
 
-def settlement(job: Any, result: Result, clock: FakeClock) -> Settlement:
+def settlement(job: Any, result: SendResult, clock: FakeClock) -> Settlement:
     """How an attempt at ``job`` ended, without jitter."""
-    step = next_step(job, Outcome(result, 250, "words"), rule=RetryRule(), now=clock.micros(), draw=lambda: 0.0)
+    step = next_step(job, SendOutcome(result, 250, "words"), rule=RetrySchedule(), now=clock.micros(), draw=lambda: 0.0)
     return Settlement(job=job, step=step, provider="smtp")
 
 
@@ -129,7 +129,7 @@ async def test_a_message_for_the_inbox_is_sent_by_being_stored(store: Store) -> 
     message = await store.inbox.get(tenant="t1", id="d1")
     assert message is not None
     assert (message.content, message.to, message.received) == (new().content, "ann@example.com", store.clock.micros())
-    assert await store.state("d1") is State.SENT
+    assert await store.state("d1") is DeliveryState.SENT
     assert await store.claim() == []
     assert await store.inbox.get(tenant="t2", id="d1") is None
     assert await store.inbox.page(tenant="t2", before=None, limit=10) == []
@@ -140,15 +140,15 @@ async def test_a_claim_takes_what_is_due_in_its_lane_and_nobody_else_gets_it(sto
     for number in range(1, 4):
         await store.journal.accept([new(number)])
         await store.clock.advance(1)
-    await store.journal.accept([new(9, lane=Lane.CRITICAL)])
-    assert await store.queue.due_lanes(now=store.clock.micros()) == [Lane.CRITICAL, Lane.NORMAL]
+    await store.journal.accept([new(9, priority=DeliveryPriority.CRITICAL)])
+    assert await store.queue.due_priorities(now=store.clock.micros()) == [DeliveryPriority.CRITICAL, DeliveryPriority.NORMAL]
     first = await store.claim("a", limit=2)
     second = await store.claim("b")
     assert [job.id for job in first] == ["d1", "d2"]
     assert [job.id for job in second] == ["d3"]
     assert first[0].content == new().content
-    assert [job.id for job in await store.claim("a", Lane.CRITICAL)] == ["d9"]
-    assert await store.queue.depths() == {Lane.CRITICAL: 1, Lane.NORMAL: 3, Lane.BULK: 0}
+    assert [job.id for job in await store.claim("a", DeliveryPriority.CRITICAL)] == ["d9"]
+    assert await store.queue.depths() == {DeliveryPriority.CRITICAL: 1, DeliveryPriority.NORMAL: 3, DeliveryPriority.BULK: 0}
 
 
 async def test_a_row_of_a_newer_version_is_shown(store: Store) -> None:
@@ -184,23 +184,23 @@ async def test_mark_and_outcome_are_stored_with_their_timeline(store: Store) -> 
     await store.journal.accept([new(1)])
     (job,) = await store.claim()
     assert await store.journal.hand_over(job, "smtp")
-    assert await store.state("d1") is State.SENDING
-    assert await store.journal.settle(settlement(job, Result.SENT, store.clock))
+    assert await store.state("d1") is DeliveryState.SENDING
+    assert await store.journal.settle(settlement(job, SendResult.SENT, store.clock))
     delivery = await store.reader.get(tenant="t1", id="d1")
     assert delivery is not None
-    assert [entry.state for entry in delivery.timeline] == [State.ACCEPTED, State.SENDING, State.SENT]
+    assert [entry.state for entry in delivery.timeline] == [DeliveryState.ACCEPTED, DeliveryState.SENDING, DeliveryState.SENT]
     assert (delivery.attempts, delivery.timeline[-1].code, delivery.timeline[-1].provider) == (1, 250, "smtp")
-    assert await store.queue.depths() == {Lane.CRITICAL: 0, Lane.NORMAL: 0, Lane.BULK: 0}
+    assert await store.queue.depths() == {DeliveryPriority.CRITICAL: 0, DeliveryPriority.NORMAL: 0, DeliveryPriority.BULK: 0}
 
 
 async def test_a_deferred_delivery_waits_for_its_time(store: Store) -> None:
     """It is due again when its wait is over, and not before."""
     await store.journal.accept([new(1)])
     (job,) = await store.claim()
-    await store.journal.settle(settlement(job, Result.DEFERRED, store.clock))
+    await store.journal.settle(settlement(job, SendResult.DEFERRED, store.clock))
     delivery = await store.reader.get(tenant="t1", id="d1")
     assert delivery is not None
-    assert (delivery.state, delivery.next_attempt) == (State.RETRYING, store.clock.micros() + 30_000_000)
+    assert (delivery.state, delivery.next_attempt) == (DeliveryState.RETRYING, store.clock.micros() + 30_000_000)
     assert await store.claim() == []
     await store.clock.advance(31)
     (again,) = await store.claim()
@@ -214,7 +214,7 @@ async def test_a_claim_that_ended_before_the_mark_costs_nothing_but_time(store: 
     await store.clock.advance(31)
     (job,) = await store.claim("b")
     assert not await store.journal.hand_over(old, "smtp")
-    assert not await store.journal.settle(settlement(old, Result.SENT, store.clock))
+    assert not await store.journal.settle(settlement(old, SendResult.SENT, store.clock))
     assert await store.journal.hand_over(job, "smtp")
     assert not await store.journal.hand_over(job, "smtp")
 
@@ -232,8 +232,8 @@ async def test_a_claim_can_be_renewed_and_released_by_its_owner_alone(store: Sto
     assert len(await store.claim("b")) == 1
 
 
-@pytest.mark.parametrize(("resend", "expected"), [(False, State.OUTCOME_UNKNOWN), (True, State.RETRYING)])
-async def test_a_sender_that_vanished_after_the_mark_leaves_the_outcome_unknown(store: Store, resend: bool, expected: State) -> None:
+@pytest.mark.parametrize(("resend", "expected"), [(False, DeliveryState.OUTCOME_UNKNOWN), (True, DeliveryState.RETRYING)])
+async def test_a_vanished_sender_leaves_the_outcome_unknown(store: Store, resend: bool, expected: DeliveryState) -> None:
     """Nobody claims such a delivery; when its claim has ended, its resend policy decides."""
     await store.journal.accept([new(1, resend=resend), new(2)])
     jobs = {job.id: job for job in await store.claim("a")}
@@ -257,9 +257,9 @@ async def test_an_outcome_that_comes_late_corrects_the_guess(store: Store) -> No
     await store.journal.hand_over(job, "smtp")
     await store.clock.advance(31)
     await store.queue.expire_handed_over(now=store.clock.micros(), wait=0, limit=10)
-    assert await store.journal.settle(settlement(job, Result.SENT, store.clock))
-    assert await store.state("d1") is State.SENT
-    assert not await store.journal.settle(settlement(job, Result.REFUSED, store.clock))
+    assert await store.journal.settle(settlement(job, SendResult.SENT, store.clock))
+    assert await store.state("d1") is DeliveryState.SENT
+    assert not await store.journal.settle(settlement(job, SendResult.REFUSED, store.clock))
 
 
 async def test_a_start_takes_over_from_the_dead(store: Store) -> None:
@@ -267,11 +267,11 @@ async def test_a_start_takes_over_from_the_dead(store: Store) -> None:
     await store.journal.accept([new(1), new(2), new(3)])
     jobs = {job.id: job for job in await store.claim("dead")}
     await store.journal.hand_over(jobs["d1"], "smtp")
-    await store.journal.settle(settlement(jobs["d3"], Result.DEFERRED, store.clock))
-    await store.queue.take_over_from_the_dead(owner="new", now=store.clock.micros())
+    await store.journal.settle(settlement(jobs["d3"], SendResult.DEFERRED, store.clock))
+    await store.queue.end_other_claims(owner="new", now=store.clock.micros())
     assert [job.id for job in await store.claim("new")] == ["d2"]
     assert await store.queue.expire_handed_over(now=store.clock.micros(), wait=0, limit=10) == 1
-    assert await store.state("d1") is State.OUTCOME_UNKNOWN
+    assert await store.state("d1") is DeliveryState.OUTCOME_UNKNOWN
 
 
 async def test_pages_and_filters(store: Store) -> None:
@@ -285,7 +285,7 @@ async def test_pages_and_filters(store: Store) -> None:
     for equal, unequal, expected in [
         ([("to", "u3@EXAMPLE.com")], [], ["d3"]),
         ([("firing", "f2")], [], ["d2"]),
-        ([("state", int(State.ACCEPTED))], [("firing", "f2"), ("firing", "f3")], ["d5", "d4", "d1"]),
+        ([("state", int(DeliveryState.ACCEPTED))], [("firing", "f2"), ("firing", "f3")], ["d5", "d4", "d1"]),
         ([("channel", "inbox")], [], []),
     ]:
         found = await store.reader.page(DeliveryQuery(tenant="t1", equal=tuple(equal), unequal=tuple(unequal)), before=None, limit=10)
@@ -300,12 +300,12 @@ async def test_changes_come_in_order_and_none_is_missed(store: Store) -> None:
     await store.journal.accept([new(2), new(3, tenant="t2")])
     (job, _, _) = await store.claim()
     await store.journal.hand_over(job, "smtp")
-    await store.journal.settle(settlement(job, Result.SENT, store.clock))
+    await store.journal.settle(settlement(job, SendResult.SENT, store.clock))
     changes = await store.reader.changes(tenant="t1", after=start, firing="", limit=10)
     assert [(change.delivery.id, change.delivery.state) for change in changes] == [
-        ("d2", State.ACCEPTED),
-        (job.id, State.SENDING),
-        (job.id, State.SENT),
+        ("d2", DeliveryState.ACCEPTED),
+        (job.id, DeliveryState.SENDING),
+        (job.id, DeliveryState.SENT),
     ]
     rest = await store.reader.changes(tenant="t1", after=changes[0].position, firing="", limit=10)
     assert rest == changes[1:]

@@ -8,30 +8,30 @@ from hypothesis import strategies as st
 
 from mailer_svc.domain import (
     Content,
-    Job,
-    Lane,
-    LaneLimits,
-    Outcome,
-    Result,
-    RetryRule,
-    State,
+    DeliveryPriority,
+    DeliveryState,
+    PriorityLimits,
+    RetrySchedule,
+    SendJob,
+    SendOutcome,
+    SendResult,
     checked_subject,
     checked_traceparent,
     delivery_id,
     next_step,
 )
 
-RULE = RetryRule(max_deferrals=3, initial=4.0, longest=90.0, expiry=1000.0)
+RULE = RetrySchedule(max_deferrals=3, initial=4.0, longest=90.0, expiry=1000.0)
 texts = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30)
 
 
-def job(attempts: int = 0, deferrals: int = 0, *, resend: bool = False) -> Job:
+def job(attempts: int = 0, deferrals: int = 0, *, resend: bool = False) -> SendJob:
     """A claimed delivery, accepted at zero."""
-    return Job(
+    return SendJob(
         id="d",
         epoch=1,
         tenant="t",
-        lane=Lane.NORMAL,
+        priority=DeliveryPriority.NORMAL,
         to="a@b.c",
         content=Content("s"),
         message_id="<d@x>",
@@ -47,41 +47,43 @@ def job(attempts: int = 0, deferrals: int = 0, *, resend: bool = False) -> Job:
 @pytest.mark.parametrize(
     ("given_job", "result", "seconds", "state", "attempts", "deferrals", "wait"),
     [
-        (job(), Result.SENT, 1, State.SENT, 1, 0, None),
-        (job(4, 2), Result.SENT, 1, State.SENT, 5, 2, None),
-        (job(), Result.REFUSED, 1, State.DEAD, 1, 0, None),
-        (job(), Result.DEFERRED, 1, State.RETRYING, 1, 1, 4.0),
-        (job(1, 1), Result.DEFERRED, 1, State.RETRYING, 2, 2, 8.0),
-        (job(2, 2), Result.DEFERRED, 1, State.DEAD, 3, 3, None),
-        (job(9, 0), Result.DEFERRED, 1, State.RETRYING, 10, 1, 4.0),
-        (job(2, 0), Result.LOST, 1, State.RETRYING, 3, 0, 16.0),
-        (job(9, 2), Result.LOST, 1, State.RETRYING, 10, 2, 90.0),
-        (job(9, 2), Result.PROVIDER_DOWN, 1, State.RETRYING, 10, 2, 60.0),
-        (job(99, 2), Result.PROVIDER_DOWN, 999, State.RETRYING, 100, 2, 60.0),
-        (job(99, 2), Result.PROVIDER_DOWN, 1000, State.DEAD, 100, 2, None),
-        (job(), Result.UNKNOWN, 1, State.OUTCOME_UNKNOWN, 1, 0, None),
-        (job(resend=True), Result.UNKNOWN, 1, State.RETRYING, 1, 0, 4.0),
-        (job(), Result.NOT_TRIED, 1, State.ACCEPTED, 0, 0, 0.0),
-        (job(1, 1), Result.NOT_TRIED, 1, State.RETRYING, 1, 1, 0.0),
+        (job(), SendResult.SENT, 1, DeliveryState.SENT, 1, 0, None),
+        (job(4, 2), SendResult.SENT, 1, DeliveryState.SENT, 5, 2, None),
+        (job(), SendResult.REFUSED, 1, DeliveryState.DEAD, 1, 0, None),
+        (job(), SendResult.DEFERRED, 1, DeliveryState.RETRYING, 1, 1, 4.0),
+        (job(1, 1), SendResult.DEFERRED, 1, DeliveryState.RETRYING, 2, 2, 8.0),
+        (job(2, 2), SendResult.DEFERRED, 1, DeliveryState.DEAD, 3, 3, None),
+        (job(9, 0), SendResult.DEFERRED, 1, DeliveryState.RETRYING, 10, 1, 4.0),
+        (job(2, 0), SendResult.LOST, 1, DeliveryState.RETRYING, 3, 0, 16.0),
+        (job(9, 2), SendResult.LOST, 1, DeliveryState.RETRYING, 10, 2, 90.0),
+        (job(9, 2), SendResult.PROVIDER_DOWN, 1, DeliveryState.RETRYING, 10, 2, 60.0),
+        (job(99, 2), SendResult.PROVIDER_DOWN, 999, DeliveryState.RETRYING, 100, 2, 60.0),
+        (job(99, 2), SendResult.PROVIDER_DOWN, 1000, DeliveryState.DEAD, 100, 2, None),
+        (job(), SendResult.UNKNOWN, 1, DeliveryState.OUTCOME_UNKNOWN, 1, 0, None),
+        (job(resend=True), SendResult.UNKNOWN, 1, DeliveryState.RETRYING, 1, 0, 4.0),
+        (job(), SendResult.NOT_TRIED, 1, DeliveryState.ACCEPTED, 0, 0, 0.0),
+        (job(1, 1), SendResult.NOT_TRIED, 1, DeliveryState.RETRYING, 1, 1, 0.0),
     ],
 )
 def test_what_follows_from_an_attempt(
-    given_job: Job, result: Result, seconds: int, state: State, attempts: int, deferrals: int, wait: float | None
+    given_job: SendJob, result: SendResult, seconds: int, state: DeliveryState, attempts: int, deferrals: int, wait: float | None
 ) -> None:
     """A provider that is away costs no life, a deferral does, time ends everything, and an unknown outcome obeys the resend policy."""
-    step = next_step(given_job, Outcome(result, 1, "words"), rule=RULE, now=seconds * 1_000_000, draw=lambda: 1.0)
+    step = next_step(given_job, SendOutcome(result, 1, "words"), rule=RULE, now=seconds * 1_000_000, draw=lambda: 1.0)
     assert (step.state, step.attempts, step.deferrals, step.wait) == (state, attempts, deferrals, wait)
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 4.0], ids=["critical", "normal", "bulk"])
 def test_by_default_a_mail_that_is_put_off_lives_for_days(factor: float) -> None:
     """RFC 5321, 4.5.4.1: a greylisted mail is tried again soon, then every half hour or so, and is dead after four days at the earliest."""
-    rule, now, waits, mail = RetryRule().times(factor), 0.0, list[float](), job()
-    while (step := next_step(mail, Outcome(Result.DEFERRED, 450), rule=rule, now=round(now * 1e6), draw=lambda: 1.0)).wait is not None:
+    rule, now, waits, mail = RetrySchedule().times(factor), 0.0, list[float](), job()
+    while (
+        step := next_step(mail, SendOutcome(SendResult.DEFERRED, 450), rule=rule, now=round(now * 1e6), draw=lambda: 1.0)
+    ).wait is not None:
         waits.append(step.wait)
         now += step.wait
         mail = replace(mail, attempts=step.attempts, deferrals=step.deferrals)
-    assert step.state is State.DEAD
+    assert step.state is DeliveryState.DEAD
     assert now >= 4 * 86400
     assert waits[0] <= 300
     assert max(waits) <= 7200
@@ -122,13 +124,13 @@ def test_a_broken_traceparent_is_dropped(value: str, kept: bool) -> None:
 @pytest.mark.parametrize(("capacity", "bulk", "normal"), [(1, 1, 1), (2, 1, 2), (4, 3, 4), (16, 12, 14), (100, 75, 88)])
 def test_connections_are_kept_for_the_more_urgent(capacity: int, bulk: int, normal: int) -> None:
     """Bulk takes three quarters at most, bulk and normal seven eighths; critical takes what is left and, alone, everything."""
-    for lane, most in ((Lane.BULK, bulk), (Lane.NORMAL, normal), (Lane.CRITICAL, capacity)):
-        limits = LaneLimits(capacity)
-        while limits.admits(lane):
-            limits.running[lane] += 1
-        assert limits.running[lane] == most
-    limits = LaneLimits(16)
-    limits.running[Lane.BULK] = 12
-    limits.running[Lane.NORMAL] = 2
-    assert not limits.admits(Lane.NORMAL)
-    assert limits.admits(Lane.CRITICAL)
+    for priority, most in ((DeliveryPriority.BULK, bulk), (DeliveryPriority.NORMAL, normal), (DeliveryPriority.CRITICAL, capacity)):
+        limits = PriorityLimits(capacity)
+        while limits.admits(priority):
+            limits.running[priority] += 1
+        assert limits.running[priority] == most
+    limits = PriorityLimits(16)
+    limits.running[DeliveryPriority.BULK] = 12
+    limits.running[DeliveryPriority.NORMAL] = 2
+    assert not limits.admits(DeliveryPriority.NORMAL)
+    assert limits.admits(DeliveryPriority.CRITICAL)

@@ -3,17 +3,17 @@
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from mailer_svc.domain import Job, Outcome, Result
+from mailer_svc.domain import SendJob, SendOutcome, SendResult
 from mailer_svc.ports import Provider
 
 _log = logging.getLogger(__name__)
-_NOT_THE_MESSAGE = (Result.PROVIDER_DOWN, Result.LOST, Result.NOT_TRIED)
+_NOT_THE_MESSAGE = (SendResult.PROVIDER_DOWN, SendResult.LOST, SendResult.NOT_TRIED)
 
 HandOver = Callable[[str], Awaitable[bool]]
 """Marks that the point of no return is reached at the provider of this name."""
 
 
-class ProviderLane:
+class ProviderFailover:
     """One way out over several providers."""
 
     def __init__(self, providers: Sequence[Provider]) -> None:
@@ -39,7 +39,7 @@ class ProviderLane:
         """Seconds in which no provider is worth an attempt; 0: one is."""
         return min(provider.pause() for provider in self._providers)
 
-    async def send(self, job: Job, *, hand_over: HandOver) -> tuple[str, Outcome]:
+    async def send(self, job: SendJob, *, hand_over: HandOver) -> tuple[str, SendOutcome]:
         """Attempts one message, and returns who tried last and what came of it.
 
         A provider that turns out not to work says nothing about the message, which goes to the next one at once; not so once it was
@@ -53,14 +53,16 @@ class ProviderLane:
             marked = True
             return await hand_over(name)
 
-        name, outcome = self._providers[0].name, Outcome(Result.NOT_TRIED)
+        name, outcome = self._providers[0].name, SendOutcome(SendResult.NOT_TRIED)
         for provider in self._working(job):
             name = provider.name
             try:
                 outcome = await provider.send(job, hand_over=lambda name=name: mark(name))
             except Exception as error:  # noqa: BLE001 - it must cost this message an attempt, and nobody else anything
                 _log.error("attempt failed", extra={"delivery": job.id, "provider": name}, exc_info=error)
-                outcome = Outcome(Result.UNKNOWN if marked else Result.DEFERRED, 0, f"unexpected: {type(error).__name__}: {error}"[:500])
+                outcome = SendOutcome(
+                    SendResult.UNKNOWN if marked else SendResult.DEFERRED, 0, f"unexpected: {type(error).__name__}: {error}"[:500]
+                )
             if marked or outcome.result not in _NOT_THE_MESSAGE:
                 break
         return name, outcome
@@ -70,11 +72,11 @@ class ProviderLane:
         awake = [provider for provider in self._providers if not provider.pause()]
         return bool(awake) and all(provider.probing() for provider in awake)
 
-    def trouble(self) -> str:
+    def fault(self) -> str:
         """What is wrong with the providers, for an operator; empty while all of them work."""
-        return "; ".join(f"{provider.name}: {words}" for provider in self._providers if (words := provider.trouble()))
+        return "; ".join(f"{provider.name}: {words}" for provider in self._providers if (words := provider.fault()))
 
-    def _working(self, job: Job) -> list[Provider]:
+    def _working(self, job: SendJob) -> list[Provider]:
         """The providers to try, those last that a message which failed before had better not probe.
 
         When all of them rest, each still says for itself why not.
