@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
-import structlog
-
 from scheduler_svc.domain import Parcel
 from scheduler_svc.loader import LoadBounds, Loader
 from scheduler_svc.planning import Plan, Schedule, flags_of, plan, plan_once, plan_too_costly
@@ -21,6 +19,9 @@ from scheduler_svc.timeline import Popped, Timeline
 from tocsin.background import Background, Wake, faltered, worked
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, Unavailable
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 _SECOND: Final = 1_000_000
 _BUSY_SECONDS: Final = 0.2
@@ -276,7 +277,7 @@ class Engine:
             return
         alarm = batch[0][0]
         faltered(f"the alarm {alarm} cannot be fired: {type(error).__name__}", self._clock)
-        structlog.get_logger(__name__).error("alarm cannot be fired", alarm=alarm, exc_info=error)
+        _log.error("alarm cannot be fired", alarm=alarm, exc_info=error)
         self._spoilt = {other: until for other, until in self._spoilt.items() if until > now} | {alarm: now + _SPOILT}
         self._let_out(batch)
 
@@ -302,10 +303,10 @@ class Engine:
         try:
             plan = plan_due(alarm, now=now, most=room, grace=self._options.grace, deaf=self._deaf())
         except Exception as error:  # noqa: BLE001  one alarm that cannot be read must not hold up the others; it stays due and is told
-            structlog.get_logger(__name__).error("alarm cannot be planned", alarm=alarm.id, exc_info=error)
+            _log.error("alarm cannot be planned", alarm=alarm.id, exc_info=error)
             return Plan((), alarm.due, alarm.ordinal)
         if plan.pause:
-            structlog.get_logger(__name__).warning("alarm is paused", alarm=alarm.id, reason=plan.pause)
+            _log.warning("alarm paused", alarm=alarm.id, reason=plan.pause)
         return plan
 
 

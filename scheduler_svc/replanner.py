@@ -10,8 +10,6 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
-import structlog
-
 from scheduler_svc.ports import Held, Pending, Shards
 from scheduler_svc.recurrence import RULES_VERSION
 from scheduler_svc.service.breath import Breath
@@ -19,6 +17,9 @@ from scheduler_svc.service.replan import Candidate, Move, ReplanStore, replanned
 from tocsin.background import Background, Wake
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 _Answer = TypeVar("_Answer")
 
@@ -103,8 +104,7 @@ class Replanner:
             if moves:
                 moved += await self._move(moves, held, before)
         await self._store.settle(shards, owner=self._shards.owner, held=held, now=self._clock.micros(), version=self._version)
-        log = structlog.get_logger(__name__)
-        (log.info if looked else log.debug)(
+        (_log.info if looked else _log.debug)(
             "time zones changed", tzdata_before=before, tzdata_after=self._version, shards=len(shards), alarms=looked, moved=moved
         )
         return moved
@@ -142,5 +142,5 @@ def _asked(alarm: Candidate, question: Callable[[], _Answer], *, otherwise: _Ans
     try:
         return question()
     except TocsinError as error:
-        structlog.get_logger(__name__).warning("alarm cannot be replanned", alarm=alarm.id, error=error.message)
+        _log.warning("alarm cannot be replanned", alarm=alarm.id, error=error.message)
         return otherwise

@@ -4,13 +4,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-import structlog
-
 from scheduler_svc.ports import Upkeep
 from scheduler_svc.recurrence import Micros
 from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, TocsinError, Unavailable
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 _STEP: Final = 500
 _PAUSE_SECONDS: Final = 0.05
@@ -128,7 +129,7 @@ class Housekeeper:
         try:
             await step()
         except (Aborted, Unavailable) as error:
-            structlog.get_logger(__name__).warning("upkeep held up", error=error.message)
+            _log.warning("housekeeping interrupted", error=error.message)
 
     def _before(self, days: float) -> Micros:
         return self._clock.micros() - round(days * 86_400 * _MICROS)

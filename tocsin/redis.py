@@ -12,12 +12,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import structlog
-
 from tocsin.background import Background, end
 from tocsin.clock import Clock
 from tocsin.config import RedisSettings
 from tocsin.errors import Unavailable
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 if TYPE_CHECKING:
     import redis.asyncio as redis_client
@@ -159,9 +160,9 @@ class Redis:
     def _note(self, error: Exception | None) -> None:
         """Remembers whether Redis works, and logs a change."""
         if error is None and not self._available:
-            structlog.get_logger(__name__).info("redis available")
+            _log.info("redis available")
         elif error is not None and self._available:
-            structlog.get_logger(__name__).warning("redis away", error=str(error))
+            _log.warning("redis away", error=str(error))
         self._available = error is None
 
 
@@ -269,7 +270,7 @@ class EventBus:
             try:
                 await self._exchange()
             except _failures() as error:
-                structlog.get_logger(__name__).debug("event link lost", error=str(error))
+                _log.debug("event link lost", error=str(error))
             await self._clock.sleep(_RETRY_SECONDS)
 
     async def _exchange(self) -> None:

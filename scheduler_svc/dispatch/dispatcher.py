@@ -9,8 +9,6 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-import structlog
-
 from scheduler_svc.dispatch.backlog import Backlog
 from scheduler_svc.dispatch.leases import Delivery, Leases
 from scheduler_svc.dispatch.options import DispatchOptions
@@ -22,7 +20,9 @@ from scheduler_svc.domain import Failed, FiringState, Lease, Parcel, Priority, R
 from scheduler_svc.ports import Bell, Ledger, Observer, Paused, Shards
 from tocsin.background import Background, Wake, worked
 from tocsin.clock import Clock
+from tocsin.telemetry import get_logger
 
+_log = get_logger(__name__)
 _SECOND: Final = 1_000_000
 _SHORTEST_SECONDS: Final = 0.001  # a wait that rounds to nothing would spin
 LOST: Final = "DELIVERY_LOST"
@@ -291,7 +291,7 @@ class Dispatcher:
             await self._changes.changed(tenants)
             await self._changes.paused(paused)
         except Exception as error:  # noqa: BLE001  the results are kept and confirmed: to keep them again would count twice
-            structlog.get_logger(__name__).warning("results are not told of", exc_info=error)
+            _log.warning("results not published", exc_info=error)
 
     def _refuse(self, entry: Entry) -> None:
         """A result that cannot be kept was as good as none: the firing is delivered again, and not for ever."""

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
-import structlog
-
 from scheduler_svc.dispatch.session import Session
 from scheduler_svc.domain import Report
 from scheduler_svc.recurrence import Micros
 from tocsin.background import Background, faltered, worked
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, Unavailable
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 _RETRY_SECONDS: Final = (0.1, 0.2, 0.5, 1.0)
 _FLOODED: Final = 16
@@ -126,7 +127,7 @@ class Results:
                 while line.entries:
                     await self._commit(line.take(self._most))
             except Exception as error:  # noqa: BLE001  whatever keeps one line from its end must not keep the other
-                structlog.get_logger(__name__).warning("results are not kept", line=line.name, exc_info=error)
+                _log.warning("results not stored", line=line.name, exc_info=error)
                 line.entries.clear()
 
     async def _commit_forever(self, line: _Line) -> None:
@@ -159,7 +160,7 @@ class Results:
         if len(batch) == 1 and line.failures < len(_RETRY_SECONDS):
             line.put_back(batch)
             return
-        structlog.get_logger(__name__).error("results cannot be kept", line=line.name, results=len(batch), exc_info=error)
+        _log.error("results cannot be stored", line=line.name, results=len(batch), exc_info=error)
         line.failures = 1
         if len(batch) > 1:
             line.limit = len(batch) // 2

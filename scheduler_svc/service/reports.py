@@ -1,6 +1,5 @@
 """What became of the messages of firings: it shows in them, and of a message that is dead an event tells."""
 
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
@@ -9,13 +8,15 @@ from scheduler_svc.recurrence import Micros
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.signals import EventDraft
 from tocsin.clock import Clock
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 DEAD_TOPIC: Final = "tocsin.delivery.dead"
 _SOURCE: Final = "mailer_svc"
 _MOST_A_MINUTE: Final = 60
 _MINUTE: Final[Micros] = 60_000_000
 _MOST_TENANTS: Final = 10_000
-_log = logging.getLogger(__name__)
 
 
 class ReportStore(Protocol):
@@ -73,10 +74,10 @@ class DeliveryReports:
     async def _tell(self, report: DeliveryReport, firing: Firing) -> None:
         # A message about a dead message that is dead as well must not make another one, and so on for ever.
         if self._topic_of(firing.context) == DEAD_TOPIC:
-            _log.warning("a message about a dead message is dead", extra={"delivery": report.delivery})
+            _log.warning("dead delivery not published: it is about a dead delivery", delivery=report.delivery)
             return
         if not self._room(report.tenant):
-            _log.warning("too many dead messages to tell of each", extra={"delivery": report.delivery, "tenant": report.tenant})
+            _log.warning("dead delivery not published: too many of them", delivery=report.delivery, tenant=report.tenant)
             return
         data: dict[str, Any] = {
             "delivery": report.delivery,

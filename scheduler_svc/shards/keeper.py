@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
-import structlog
-
 from scheduler_svc.domain import SHARDS
 from scheduler_svc.ports import Held, ShardStore
 from scheduler_svc.shards.clocks import ClockWatch
@@ -14,6 +12,9 @@ from scheduler_svc.shards.roll import Roll
 from tocsin.background import Background, Wake, worked
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 _MARGIN: Final = 0.9
 _MICROS: Final = 1_000_000
@@ -146,7 +147,7 @@ class ShardKeeper:
         try:
             await self._stand_down()
         except TocsinError as error:  # a database that is away must not keep the service from stopping; the leases end by themselves
-            structlog.get_logger(__name__).warning("shards not released", error=error.message)
+            _log.warning("shards not released", error=error.message)
 
     # -- loops ---------------------------------------------------------------------------------------------------------------
 
@@ -252,8 +253,7 @@ class ShardKeeper:
         gained, lost = usable.keys() - kept, self._told.keys() - kept
         self._told = usable
         if gained or lost:
-            log = structlog.get_logger(__name__)
-            log.info("shards changed", gained=len(gained), lost=len(lost), owned=len(usable), replicas=self.replicas)
+            _log.info("shards changed", gained=len(gained), lost=len(lost), owned=len(usable), replicas=self.replicas)
         for listener in self._listeners:
             if lost:
                 listener.shards_lost(lost)

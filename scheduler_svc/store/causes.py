@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import (
@@ -28,6 +27,9 @@ from scheduler_svc.store.beside import insert_beside
 from scheduler_svc.store.fence import owned
 from scheduler_svc.store.sql import Fields, Statement, begin_change
 from tocsin.errors import Unavailable
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 _CHUNK: Final = 2000
 _FIELDS: Final = "id, tenant, shard, state, priority, next_fire_at, rule_since, trigger_rule, kind, action, retry, auto_pause_after"
@@ -51,7 +53,7 @@ def readable(rule: str, *, alarm: str) -> Trigger | None:
     try:
         return trigger_of(rule)
     except Exception as error:  # noqa: BLE001  whatever somebody stored
-        structlog.get_logger(__name__).error("a stored trigger cannot be read", alarm=alarm, exc_info=error)
+        _log.error("a stored trigger cannot be read", alarm=alarm, exc_info=error)
         return None
 
 

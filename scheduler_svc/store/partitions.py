@@ -15,12 +15,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.recurrence import Micros
 from tocsin.clock import from_micros, to_micros
 from tocsin.database import Database
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 _AHEAD: Final = 3
 _NAME: Final = re.compile(r"firings_(\d{4})_(\d{2})")
@@ -67,7 +69,7 @@ async def _make(connection: AsyncConnection, month: Month) -> None:
     bounds = f"due_at >= {month.first} AND due_at < {month.end}"
     if (await connection.exec_driver_sql(f"SELECT 1 FROM firings_default WHERE {bounds} LIMIT 1")).first() is not None:  # noqa: S608  numbers
         # Nothing is wrong with them there, and moving them would hold up whoever works on them.
-        structlog.get_logger(__name__).warning("ledger's month stays in the default partition", partition=month.partition)
+        _log.warning("month stays in the default partition", partition=month.partition)
         return
     await connection.exec_driver_sql(f"CREATE TABLE {month.partition} (LIKE firings INCLUDING ALL)")
     await connection.exec_driver_sql(

@@ -5,12 +5,14 @@ import hashlib
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
-import structlog
 from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tocsin.database import Database
 from tocsin.errors import TocsinError
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 _SECONDS: Final = 2.0
 _LOCK: Final = "SELECT pg_backend_pid(), pg_try_advisory_lock($1)"
@@ -58,9 +60,9 @@ class SessionLock:
                 if (await self._connection.exec_driver_sql(_BACKEND)).scalar_one() == self._backend:
                     return self._key
         except (TocsinError, exc.SQLAlchemyError, OSError) as error:
-            structlog.get_logger(__name__).info("lock of this process lost", error=str(error))
+            _log.info("advisory lock lost", error=str(error))
         else:
-            structlog.get_logger(__name__).warning("a pooler stands before the database: a dead replica's lease must end")
+            _log.warning("pooler in front of the database: shards of a dead replica wait for its lease")
             self._pooled = True
         await self._drop()
         return None

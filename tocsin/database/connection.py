@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import QueuePool
@@ -17,6 +16,9 @@ from tocsin.database.engine import NO_TRANSACTION, begin, checked_schema, connec
 from tocsin.database.faults import DatabaseRefused, DatabaseUnavailable, connecting, translated
 from tocsin.database.migration import migrate
 from tocsin.database.pooler import refuse_pooler
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 5.0
@@ -169,7 +171,7 @@ class Database:
             except DatabaseRefused:
                 raise
             except DatabaseUnavailable as error:
-                structlog.get_logger(__name__).warning("database away", error=error.message, retry_in_seconds=wait)
+                _log.warning("database unavailable", error=error.message, retry_in_seconds=wait)
                 await self._clock.sleep(wait)
                 wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
 

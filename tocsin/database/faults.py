@@ -4,10 +4,12 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 
-import structlog
 from sqlalchemy import exc
 
 from tocsin.errors import Aborted, DataLoss, FailedPrecondition, InvalidInput, SettingsAtFault, TocsinError, Unavailable
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 _RETRY_AFTER_SECONDS = 1.0
 _SQLITE_PRIMARY_CODE = 0xFF  # the rest of a result code is detail: https://sqlite.org/rescode.html
@@ -164,5 +166,5 @@ def _refused_data(error: Exception, *, state: str = "") -> DataRefused:
     why = _WHY.get(state) or (_WHY["22003"] if isinstance(error, OverflowError) else "")
     if isinstance(error, UnicodeEncodeError):
         why = _WHY["22021"]
-    structlog.get_logger(__name__).warning("the database refused a value", statement=statement, sqlstate=state, error=type(error).__name__)
+    _log.warning("the database refused a value", statement=statement, sqlstate=state, error=type(error).__name__)
     return DataRefused(f"The database cannot hold a value of this request: {why}." if why else None)

@@ -20,6 +20,9 @@ from sqlalchemy.schema import CreateSchema
 
 from tocsin.database.engine import begin, checked_schema, parse_url, postgres_engine, sqlite_engine
 from tocsin.database.faults import DatabaseRefused, translated
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 _BUSY_SECONDS = 60.0  # another replica may be migrating a large table
 
@@ -42,8 +45,10 @@ async def migrate(*, url: str, schema: str | None, package: str, connect_timeout
     folder = _folder(package)
 
     def run(connection: Connection) -> None:
-        if _current(connection) != newest_revision(folder):
+        before, newest = _current(connection), newest_revision(folder)
+        if before != newest:
             _revisions().upgrade(connection, folder)
+            _log.info("schema migrated", package=package, before=before, revision=newest)
 
     async with _locked(url, schema, connect_timeout) as connection:
         await connection.run_sync(run)

@@ -41,6 +41,8 @@ _JWT_START: Final = "eyJ"
 _DOTTED: Final = re.compile(r"(?<![\w.-])[\w-]++(?:\.[\w-]*+)++")
 # Libraries that tell of every request at INFO; Tocsin's own records say it better.
 _CHATTY: Final = ("httpx", "httpcore", "asyncio", "aiosqlite", "hpack")
+# Libraries that tell of their own set-up at INFO; whoever looks for a mistake in a migration asks for DEBUG.
+_QUIET_UNLESS_DEBUG: Final = ("alembic",)
 # Loggers that arrive with handlers of their own.
 _OWN_HANDLERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "alembic", "grpc")
 
@@ -85,6 +87,8 @@ def configure_logging(*, service: str, level: str = "INFO", log_format: LogForma
     quiet = max(root.level, logging.WARNING)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(quiet)
+    for name in _QUIET_UNLESS_DEBUG:
+        logging.getLogger(name).setLevel(root.level if root.level <= logging.DEBUG else quiet)
 
 
 def _formatter(service: str, log_format: LogFormat, *, colors: bool) -> logging.Formatter:

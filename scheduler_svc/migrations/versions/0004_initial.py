@@ -208,7 +208,7 @@ def _requests() -> None:
 
 
 def _firings() -> None:
-    """On PostgreSQL by months, partitions that the service makes; the default one takes the rest, and the key contains the due time."""
+    """On PostgreSQL in partitions by month: the service makes them, the default one takes the rest, and the key contains the due time."""
     op.create_table(
         "firings",
         sa.Column("id", _ID, primary_key=True),

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import pytest
-from structlog.testing import capture_logs
 
 from scheduler_svc.dispatch import Jobs
 from scheduler_svc.domain import (
@@ -348,7 +347,6 @@ async def test_a_result_that_cannot_be_kept_is_a_delivery_without_one(stores: St
         await clock.advance(0.5)
         return await _all(stores, FiringState.SUCCEEDED)
 
-    with capture_logs():  # tracebacks, long ones
-        await eventually(succeeded)
+    await eventually(succeeded)
     assert Counter(parcel.id for parcel, _ in processor.got)[poisoned.id] == 2
     assert replica.dispatcher.failing == {}
