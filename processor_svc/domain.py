@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from tocsin.errors import InvalidInput, NotFound, TocsinError
 from tocsin.priority import Priority
@@ -70,42 +70,18 @@ class Task:
     complete_time: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskAction:
-    """Run a handler."""
+class Action(Protocol):
+    """What a job does. Each kind has a class of its own, in its file in `processor_svc.actions`."""
 
-    kind: ClassVar[str] = "task"
-
-    handler: str
-    input: Mapping[str, Json]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotifyAction:
-    """Send a message to people: a template with variables, or inline text."""
-
-    kind: ClassVar[str] = "notify"
-
-    to: tuple[str, ...]
-    subject: str
-    text: str
-    html: str
-    template: str
-    variables: Mapping[str, str]
-    channels: tuple[str, ...]
-    resolved_subject: str = ""
-    resolved_text: str = ""
-    resolved_html: str = ""
+    kind: ClassVar[str]
+    """The field of ``tocsin.api.scheduler.v1.Action`` that holds it; empty for a kind that is not known here."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownAction:
-    """Something that this processor does not know: a newer scheduler asks for it."""
+    """An action of a kind that this processor does not know: a newer scheduler sent it."""
 
     kind: ClassVar[str] = ""
-
-
-Action: TypeAlias = TaskAction | NotifyAction | UnknownAction
 
 
 class JobLease(NamedTuple):
@@ -149,12 +125,16 @@ class Job(NamedTuple):
 class JobSucceeded:
     """The job is done; ``output`` is stored with the firing."""
 
+    name: ClassVar[str] = "succeeded"
+
     output: Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFailed:
     """The job failed. Without ``retry_after`` (seconds) the retry policy's wait counts."""
+
+    name: ClassVar[str] = "failed"
 
     reason: str
     message: str
@@ -165,6 +145,8 @@ class JobFailed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobReleased:
     """The job could not be worked on now and costs no attempt. ``retry_after`` is in seconds."""
+
+    name: ClassVar[str] = "released"
 
     message: str
     retry_after: float
@@ -187,7 +169,7 @@ class WorkEvent:
 
 
 class ActionProblem(NamedTuple):
-    """Something that is wrong with an action; ``tentative``: it may be right later, or elsewhere."""
+    """What is wrong with a field of an action; ``tentative``: it may be right later, or in another processor."""
 
     field: str
     reason: str

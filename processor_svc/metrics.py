@@ -11,7 +11,6 @@ from processor_svc.worker import Worker
 from tocsin.telemetry.distribution import Distribution
 
 _BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300)
-_ENDS: dict[type[JobResult], str] = {JobSucceeded: "succeeded", JobFailed: "failed", JobReleased: "released"}
 _UNKNOWN = "unknown"
 
 
@@ -27,7 +26,9 @@ class JobMetrics:
         )
         # To look a child up by its labels takes longer than to count.
         self._ends = {
-            (kind, end): self._jobs.labels(kind or _UNKNOWN, name) for kind in (*actions.names, "") for end, name in _ENDS.items()
+            (kind, end.name): self._jobs.labels(kind or _UNKNOWN, end.name)
+            for kind in (*actions.names, "")
+            for end in (JobSucceeded, JobFailed, JobReleased)
         }
         self._series = {(kind, ""): self._seconds.series(kind or _UNKNOWN, "") for kind in (*actions.names, "")}
         self._registry = registry
@@ -51,7 +52,7 @@ class JobMetrics:
     def finished(self, job: Job, end: JobResult, seconds: float) -> None:
         """``job`` ended after ``seconds`` of work."""
         kind, what = job.action.kind, self._describe(job.action)
-        self._ends[kind, type(end)].inc()
+        self._ends[kind, end.name].inc()
         series = self._series.get((kind, what))
         if series is None:
             series = self._series[kind, what] = self._seconds.series(kind, what)

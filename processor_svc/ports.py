@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from processor_svc.domain import ActionProblem, DeliveryAck, JobLease, JobResult, Json, Message, Record, Task, TaskAction, WorkEvent
+from processor_svc.domain import ActionProblem, DeliveryAck, JobLease, JobResult, Json, Message, Record, Task, WorkEvent
 
 
 class RecordStore(Protocol):
@@ -62,8 +62,8 @@ class TaskQueue(Protocol):
 class TaskChecks(Protocol):
     """Knows the handlers."""
 
-    async def check(self, action: TaskAction) -> Sequence[ActionProblem]:
-        """What is wrong with a task before it is run: with its "handler", or below "input"."""
+    async def problems(self, *, handler: str, arguments: Mapping[str, Json]) -> Sequence[ActionProblem]:
+        """What is wrong with a task before it is queued: with its "handler", or below "input"."""
         ...
 
 

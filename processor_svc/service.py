@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from processor_svc.domain import HandlerNotFound, Json, Record, Task, TaskAction
+from processor_svc.domain import HandlerNotFound, Json, Record, Task
 from processor_svc.ports import RecordStore, TaskChecks, TaskQueue
 from tocsin.clock import Clock
 from tocsin.errors import AlreadyExists, FailedPrecondition, FieldViolation, InvalidInput, NotFound, ResourceExhausted
@@ -28,7 +28,7 @@ class TaskService:
             InvalidInput: the input does not fit the handler.
         """
         try:
-            await self._check(TaskAction(handler=handler, input=arguments))
+            await self._validate(handler, arguments)
             return await self._queue.enqueue(handler=handler, arguments=arguments, request_id=request_id)
         except _JUDGED:
             known = await self.requested(handler=handler, request_id=request_id)
@@ -36,8 +36,8 @@ class TaskService:
                 raise
             return known
 
-    async def _check(self, action: TaskAction) -> None:
-        problems = await self._checks.check(action)
+    async def _validate(self, handler: str, arguments: Mapping[str, Json]) -> None:
+        problems = await self._checks.problems(handler=handler, arguments=arguments)
         unknown = [problem for problem in problems if problem.field == "handler"]
         refused = unknown or [problem for problem in problems if not problem.tentative]
         if refused:

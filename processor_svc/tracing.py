@@ -1,15 +1,12 @@
 """A span for each firing that is worked on, which links to the request that led to it."""
 
 from contextlib import AbstractContextManager
-from typing import Final
 
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
-from processor_svc.domain import Job, JobFailed, JobReleased, JobResult, JobSucceeded
+from processor_svc.domain import Job, JobFailed, JobResult
 from processor_svc.worker import JobRunner
 from tocsin.telemetry import Telemetry, trace_id_of
-
-_ENDS: Final = {JobSucceeded: "succeeded", JobFailed: "failed", JobReleased: "released"}
 
 
 class TracedRunner:
@@ -35,7 +32,7 @@ class TracedRunner:
                         "tocsin.alarm": job.alarm,
                         "tocsin.attempt": job.attempt,
                         "tocsin.origin": job.origin,
-                        "tocsin.end": _ENDS[type(end)],
+                        "tocsin.end": end.name,
                     }
                 )
                 if isinstance(end, JobFailed):

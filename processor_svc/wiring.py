@@ -2,10 +2,7 @@
 
 from ulid import ULID
 
-from processor_svc.actions import builtin
-from processor_svc.actions.kinds import Actions
-from processor_svc.actions.notify import NotifyKind
-from processor_svc.actions.task import TaskKind
+from processor_svc.actions import TaskKind, builtin, every_action
 from processor_svc.clients import MailerStreams, SchedulerQueue, SchedulerWork
 from processor_svc.config import ProcessorSettings
 from processor_svc.handlers import RecordHandlers, TaskHandlers
@@ -42,7 +39,7 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
     mailer = MailerStreams(
         mesh=node.mesh, clock=clock, batch_size=settings.delivery_batch_size, timeout_seconds=settings.delivery_timeout_seconds
     )
-    actions = Actions([NotifyKind(mailer=mailer), task_kind])
+    actions = every_action(mailer=mailer, tasks=task_kind)
     metrics = JobMetrics(node.telemetry.registry, actions=actions)
     worker = Worker(
         source=SchedulerWork(mesh=node.mesh, worker=str(ULID()), reserve=settings.worker_critical_reserve, actions=actions),

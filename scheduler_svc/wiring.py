@@ -47,6 +47,7 @@ from scheduler_svc.store import (
 from scheduler_svc.structs import event_topic, packed
 from scheduler_svc.upkeep import Housekeeper, UpkeepOptions
 from scheduler_svc.views import RedisMemory, Views
+from tocsin.actions import action_kinds
 from tocsin.api.scheduler.v1 import (
     alarm_service_pb2_grpc,
     dispatch_service_pb2_grpc,
@@ -146,10 +147,8 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
     enqueues = GroupCommit[Firing, Firing](flush=enqueue_all, max_batch=settings.create_batch_size)
     forecasts = Forecasts(store=SqlForecastStore(database), clock=clock)
     hints = Noticing(hints=announcer, forecasts=forecasts)
-    kinds = {
-        "task": ProcessorChecks(kind="task", sessions=dispatcher.connected),
-        "notify": NotifyChecks(mesh=node.mesh, clock=clock),
-    }
+    by_processor = {kind: ProcessorChecks(kind=kind, sessions=dispatcher.connected) for kind in action_kinds()}
+    kinds = {**by_processor, "notify": NotifyChecks(mesh=node.mesh, clock=clock)}
     checks = ActionChecks(kinds=kinds, clock=clock)
     alarms = Alarms(store=alarm_store, create=creates.submit, hints=hints, clock=clock, places=forecasts.placing, checks=checks)
     firings = Firings(

@@ -1,17 +1,39 @@
 """The action `notify`: hands one message for each address and channel to the mailer."""
 
+import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final, cast
 
-from processor_svc.actions.about import context_text, resolution
-from processor_svc.domain import ActionProblem, DeliveryAck, Job, JobFailed, JobReleased, JobResult, JobSucceeded, Message, NotifyAction
+from processor_svc.domain import ActionProblem, DeliveryAck, Job, JobFailed, JobReleased, JobResult, JobSucceeded, Json, Message
 from processor_svc.ports import Mailer
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.errors import DeadlineExceeded, ResourceExhausted, Unavailable
 from tocsin.telemetry import current_traceparent
 
-_SHORTEST_WAIT = 0.2
-_LONGEST_WAIT = 2.0
+_SHORTEST_WAIT: Final = 0.2
+_LONGEST_WAIT: Final = 2.0
+_RESOLVED: Final = "Resolved: "
+_LONGEST_SUBJECT: Final = 900  # characters, as in the contract
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotifyAction:
+    """Send a message to people: a template with variables, or inline text."""
+
+    kind: ClassVar[str] = "notify"
+
+    to: tuple[str, ...]
+    subject: str
+    text: str
+    html: str
+    template: str
+    variables: Mapping[str, str]
+    channels: tuple[str, ...]
+    resolved_subject: str = ""
+    resolved_text: str = ""
+    resolved_html: str = ""
 
 
 class NotifyKind:
@@ -37,20 +59,20 @@ class NotifyKind:
             resolved_html=message.resolved_html,
         )
 
-    async def check(self, action: NotifyAction) -> Sequence[ActionProblem]:
-        """Nothing is known of it here: templates and channels are the mailer's."""
+    async def validate(self, action: NotifyAction) -> Sequence[ActionProblem]:
+        """Finds nothing: the scheduler asks the mailer, which owns templates and channels."""
         del action
         return ()
 
     def describe(self, action: NotifyAction) -> str:
-        """Nothing."""
+        """No label: addresses and templates are too many, and personal."""
         del action
         return ""
 
     async def run(self, job: Job, action: NotifyAction) -> JobResult:
-        """Hands the messages over and reports the deliveries; never raises but for cancellation."""
-        context = context_text(job) if action.template else ""
-        said = resolution(job, action) if job.origin == "RESOLVED" and not action.template else action
+        """Hands the messages over; the output names the deliveries."""
+        context = _context_text(job) if action.template else ""
+        said = _resolution(job, action) if job.origin == "RESOLVED" and not action.template else action
         messages = [_message(job, said, context, to, channel) for to in action.to for channel in action.channels or ("",)]
         try:
             answers = await self._mailer.deliver(messages)
@@ -96,3 +118,31 @@ def _released(message: str, retry_after: float | None = None) -> JobReleased:
     """Given back for a moment: short, because the breaker makes a further try cheap, and spread, so that firings are no herd."""
     wait = retry_after or random.uniform(_SHORTEST_WAIT, _LONGEST_WAIT)  # noqa: S311 - spreads load, guards nothing
     return JobReleased(message=f"mailer_svc: {message}", retry_after=min(wait, _LONGEST_WAIT))
+
+
+def _context_text(job: Job) -> str:
+    """What a template may use beside the variables of its action: the firing's context and its ``origin``, as a JSON object."""
+    return json.dumps({"origin": job.origin, **job.context}, ensure_ascii=False, separators=(",", ":"))
+
+
+def _resolution(job: Job, action: NotifyAction) -> NotifyAction:
+    """What an inline message says when the signal has resolved: its own words for it, or what resolved and when."""
+    subject = action.resolved_subject or f"{_RESOLVED}{action.subject}"[:_LONGEST_SUBJECT]
+    text, html = action.resolved_text, action.resolved_html
+    if not (text or html):
+        text = "\n".join([f"This is over: {action.subject}", "", *_facts(job.context)]).rstrip() + "\n"
+    return replace(action, subject=subject, text=text, html=html)
+
+
+def _facts(context: Mapping[str, Json]) -> Iterator[str]:
+    reading, heartbeat = (_object(context.get(name)) for name in ("reading", "heartbeat"))
+    if "metric" in reading:
+        yield f"{reading['metric']} is {reading.get('value', '')} since {reading.get('time', '')}."
+    if "raisedTime" in heartbeat:
+        yield f"It was raised at {heartbeat['raisedTime']}."
+    if "pingTime" in heartbeat:
+        yield f"The last ping came at {heartbeat['pingTime']}."
+
+
+def _object(value: Json) -> Mapping[str, Json]:
+    return cast("Mapping[str, Json]", value) if isinstance(value, dict) else {}

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Coroutine, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from types import coroutine
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from google.protobuf import json_format
 
-from processor_svc.domain import ActionProblem, HandlerNotFound, Job, JobFailed, JobResult, Json, TaskAction, TaskFailed
+from processor_svc.domain import ActionProblem, HandlerNotFound, Job, JobFailed, JobResult, Json, TaskFailed
 from processor_svc.hosting import Packages
 from processor_svc.registry import Handler, Registry, TaskContext
 from processor_svc.results import error_text, result_of
@@ -17,6 +18,16 @@ from tocsin.priority import Priority
 
 _NONE: Final = "(none)"
 _UNCHANGING: Final = (str, int, float, bool, type(None))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskAction:
+    """Run a handler."""
+
+    kind: ClassVar[str] = "task"
+
+    handler: str
+    input: Mapping[str, Json]
 
 
 class TaskKind:
@@ -39,7 +50,11 @@ class TaskKind:
         """The action; raises ValueError for an input that JSON cannot express."""
         return TaskAction(handler=message.handler, input=json_format.MessageToDict(message.input) if message.input.fields else {})
 
-    async def check(self, action: TaskAction) -> Sequence[ActionProblem]:
+    async def problems(self, *, handler: str, arguments: Mapping[str, Json]) -> Sequence[ActionProblem]:
+        """What is wrong with a task that has no alarm; paths of fields start at the task."""
+        return await self.validate(TaskAction(handler=handler, input=arguments))
+
+    async def validate(self, action: TaskAction) -> Sequence[ActionProblem]:
         """Whether there is such a handler, and the input fits. A handler that is not here may come with a package later."""
         if action.handler in self._registry:
             return self._check_own(action)
@@ -53,12 +68,12 @@ class TaskKind:
         return [ActionProblem(field, reason) for field, reason in found]
 
     def describe(self, action: TaskAction) -> str:
-        """The handler, if there is one."""
+        """The handler; "(none)" for a name that no handler has, so that callers cannot make labels."""
         known = action.handler in self._registry or self._packages.known(action.handler) is not None
         return action.handler if known else _NONE
 
     async def run(self, job: Job, action: TaskAction) -> JobResult:
-        """Runs the handler once; never raises but for cancellation."""
+        """Runs the handler once."""
         if action.handler not in self._registry:
             return await self._run_foreign(job, action)
         handler = self._registry.get(action.handler)

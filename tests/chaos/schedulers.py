@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from processor_svc.actions.kinds import Actions
+from processor_svc.actions.task import TaskAction
 from processor_svc.clients.work import SchedulerWork
-from processor_svc.domain import ActionProblem, Job, JobLease, JobResult, JobSucceeded, TaskAction
+from processor_svc.domain import ActionProblem, Job, JobLease, JobResult, JobSucceeded
 from tocsin.clock import SystemClock
 from tocsin.config import ServiceSettings
 from tocsin.errors import TocsinError
@@ -81,7 +82,7 @@ class _Anything:
         del message
         return TaskAction(handler="any", input={})
 
-    async def check(self, action: TaskAction) -> Sequence[ActionProblem]:
+    async def validate(self, action: TaskAction) -> Sequence[ActionProblem]:
         """Nothing is wrong with it."""
         del action
         return ()

@@ -52,6 +52,7 @@ class What:
     channels: Sequence[str]
     task: str | None
     input: str | None
+    action: str | None = None
 
 
 def add(
@@ -75,6 +76,7 @@ def add(
     channel: Annotated[list[str] | None, typer.Option("--channel", help="email or inbox; may be repeated.")] = None,
     task: Annotated[str | None, typer.Option("--task", help="Handler to run, instead of a mail.")] = None,
     task_input: Annotated[str | None, typer.Option("--input", help="JSON object that the handler gets.")] = None,
+    action: Annotated[str | None, typer.Option("--action", help="Action of any kind, as a JSON object.")] = None,
     name: Annotated[str, typer.Option("--name", help="Name for people.")] = "",
     state: StateOption = STATE,
     url: UrlOption = None,
@@ -103,6 +105,7 @@ def add(
         channels=channel or [],
         task=task,
         input=task_input,
+        action=action,
     )
     alarm = {"displayName": name, "trigger": trigger_of(when, clock=SystemClock()), "action": action_of(what)}
     with connect(state=state, url=url, api_key=api_key) as client:
@@ -177,19 +180,24 @@ def action_of(what: What) -> dict[str, Any]:
     """The action that the flags describe.
 
     Raises:
-        typer.BadParameter: flags of both kinds are given, or those of neither.
+        typer.BadParameter: flags of several kinds are given, or of none.
     """
     mail = [what.to, what.subject, what.text, what.template, what.variables, what.channels]
+    if what.action is not None:
+        if any(mail) or what.task is not None or what.input is not None:
+            msg = "--action cannot be combined with --task, --input or the options of a mail"
+            raise typer.BadParameter(msg)
+        return json_object(what.action, option="--action")
     if what.task is not None:
         if any(mail):
-            msg = "--task goes without the flags of a mail"
+            msg = "--task cannot be combined with the options of a mail"
             raise typer.BadParameter(msg)
         return {"task": {"handler": what.task, "input": json_object(what.input or "{}", option="--input")}}
     if what.input is not None:
-        msg = "--input goes with --task"
+        msg = "--input requires --task"
         raise typer.BadParameter(msg)
     if not what.to:
-        msg = "give --to with --subject and --text, or --task"
+        msg = "give --to with --subject and --text, or --task, or --action"
         raise typer.BadParameter(msg)
     try:
         for address in what.to:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from processor_svc.actions import builtin
-from processor_svc.actions.task import TaskKind
-from processor_svc.domain import Job, JobFailed, JobLease, JobResult, JobSucceeded, TaskAction
+from processor_svc.actions.task import TaskAction, TaskKind
+from processor_svc.domain import Job, JobFailed, JobLease, JobResult, JobSucceeded
 from processor_svc.hosting import HostOptions, Packages, PackageState
 from processor_svc.registry import Registry, handlers_of
 from tocsin.clock import SystemClock

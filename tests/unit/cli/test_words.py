@@ -176,8 +176,8 @@ def test_flags_become_an_action(given: What, action: dict) -> None:
     [
         (what(), "give --to"),
         (what(subject="s"), "give --to"),
-        (what(task="noop", to=["a@example.com"]), "--task goes without"),
-        (what(to=["a@example.com"], input="{}"), "--input goes with --task"),
+        (what(task="noop", to=["a@example.com"]), "--task cannot be combined"),
+        (what(to=["a@example.com"], input="{}"), "--input requires --task"),
         (what(task="noop", input="{"), "not valid JSON"),
         (what(task="noop", input="[]"), "must be a JSON object"),
         (what(to=["a@example.com"], template="t", variables=["nothing"]), "is not name=value"),

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from processor_svc.actions.notify import NotifyKind
-from processor_svc.actions.task import TaskKind
+from processor_svc.actions.notify import NotifyAction, NotifyKind
+from processor_svc.actions.task import TaskAction, TaskKind
 from processor_svc.domain import (
     Action,
     DeliveryAck,
@@ -20,8 +20,6 @@ from processor_svc.domain import (
     JobResult,
     JobSucceeded,
     Message,
-    NotifyAction,
-    TaskAction,
 )
 from processor_svc.hosting import HostOptions, Packages
 from processor_svc.registry import Registry, handlers_of

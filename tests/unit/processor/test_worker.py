@@ -5,7 +5,8 @@ from collections.abc import Generator, Sequence
 
 import pytest
 
-from processor_svc.domain import Job, JobFailed, JobLease, JobReleased, JobResult, JobSucceeded, TaskAction, WorkEvent
+from processor_svc.actions.task import TaskAction
+from processor_svc.domain import Job, JobFailed, JobLease, JobReleased, JobResult, JobSucceeded, WorkEvent
 from processor_svc.worker import Worker
 from tocsin.errors import Unavailable
 from tocsin.priority import Priority

@@ -1,0 +1,133 @@
+"""Every kind of action of the contract is in every place that has to know it. A new kind shows the places that lack it.
+
+Each check takes the descriptor of `tocsin.api.scheduler.v1.Action`, so that a contract with one more kind can be given to it.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message_factory import GetMessageClass
+from prometheus_client import CollectorRegistry
+
+from processor_svc.actions import Actions, TaskKind, every_action
+from processor_svc.hosting import HostOptions, Packages
+from processor_svc.metrics import JobMetrics
+from processor_svc.ports import Mailer
+from processor_svc.registry import Registry
+from scheduler_svc.handlers.bulk.table import Table
+from tocsin.actions import action_kinds
+from tocsin.api.scheduler.v1 import alarm_pb2
+from tocsin.cli.alarms import What, action_of
+from tocsin.errors import InvalidInput
+from tocsin.mesh.policy import contract
+from tocsin.protojson.fields import MessageTypes
+from tocsin.testing.clock import FakeClock
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+NEW: Final = "http_call"
+
+
+def registered() -> Actions:
+    """What a processor is built with."""
+    packages = Packages([], options=HostOptions(), clock=FakeClock())
+    return every_action(mailer=cast("Mailer", None), tasks=TaskKind(registry=Registry([]), packages=packages))
+
+
+def missing_in_processor(action: Descriptor) -> Iterator[str]:
+    """Kinds that no processor runs."""
+    yield from action_kinds(action).keys() - set(registered().names)
+
+
+def missing_in_metrics(action: Descriptor) -> Iterator[str]:
+    """Kinds without a series that starts at 0."""
+    registry = CollectorRegistry()
+    JobMetrics(registry, actions=registered())
+    for kind in action_kinds(action):
+        for end in ("succeeded", "failed", "released"):
+            if registry.get_sample_value("tocsin_processor_jobs_total", {"kind": kind, "end": end}) != 0:
+                yield kind
+
+
+def missing_columns(action: Descriptor) -> Iterator[str]:
+    """Kinds with a field that no column of an imported table can hold, in full or without the prefix of its action."""
+    alarm = MessageTypes().of(action.file.message_types_by_name["Alarm"])
+    for kind, field in action_kinds(action).items():
+        for inner in field.message_type.fields if field.message_type is not None else ():
+            path = f"{inner.name}.key" if inner.message_type is not None else inner.name
+            for column in (path, f"action.{kind}.{path}"):
+                try:
+                    Table(alarm, column)
+                except InvalidInput:
+                    yield kind
+
+
+def missing_in_command_line(action: Descriptor) -> Iterator[str]:
+    """Kinds that `tocsin alarm add` cannot make."""
+    for kind, field in action_kinds(action).items():
+        message = GetMessageClass(action)()
+        getattr(message, kind).SetInParent()
+        said = MessageToDict(message)
+        text = str(said).replace("'", '"')
+        what = What(to=(), subject=None, text=None, template=None, variables=(), channels=(), task=None, input=None, action=text)
+        if action_of(what) != {field.json_name: {}}:
+            yield kind
+
+
+def missing_in_documents(action: Descriptor, pages: Callable[[str], str] = lambda page: (ROOT / page).read_text("utf-8")) -> Iterator[str]:
+    """Kinds that have no row in the README of the processor, or that the page of the command line does not name."""
+    for kind in action_kinds(action):
+        if f"\n| `{kind}` |" not in pages("processor_svc/README.md") or f"`{kind}`" not in pages("docs/cli.md"):
+            yield kind
+
+
+CHECKS: Final = [missing_in_processor, missing_in_metrics, missing_columns, missing_in_command_line, missing_in_documents]
+
+
+def grown() -> Descriptor:
+    """The contract's Action with one more kind, which nobody knows."""
+    pool: Any = descriptor_pool.DescriptorPool()
+    contract_files = descriptor_pb2.FileDescriptorSet()
+    contract_files.CopyFrom(contract())
+    for file in contract_files.file:
+        if file.name == alarm_pb2.DESCRIPTOR.name:
+            call = file.message_type.add(name="HttpCall")
+            call.field.add(name="url", json_name="url", number=1, type=9, label=1)
+            (action,) = (message for message in file.message_type if message.name == "Action")
+            of = f".{file.package}.HttpCall"
+            action.field.add(name=NEW, json_name="httpCall", number=1007, type=11, label=1, type_name=of, oneof_index=0)
+        pool.Add(file)
+    return pool.FindMessageTypeByName(alarm_pb2.Action.DESCRIPTOR.full_name)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_kind_is_everywhere(check: Callable[[Descriptor], Iterator[str]]) -> None:
+    """The contract as it is."""
+    assert list(check(alarm_pb2.Action.DESCRIPTOR)) == []
+
+
+@pytest.mark.parametrize("check", [check for check in CHECKS if check is not missing_in_command_line])
+def test_a_new_kind_is_missed(check: Callable[[Descriptor], Iterator[str]]) -> None:
+    """Each check names the kind that was added to the contract alone."""
+    assert NEW in set(check(grown()))
+
+
+def test_a_new_kind_needs_no_line_in_the_command_line() -> None:
+    """`--action` takes whatever the contract says; a kind that is no JSON object there would be found."""
+    assert list(missing_in_command_line(grown())) == []
+
+
+def test_a_kind_without_its_row_is_missed() -> None:
+    """Each is taken out of each page."""
+    for kind in action_kinds():
+        for page in ("processor_svc/README.md", "docs/cli.md"):
+
+            def without(name: str, page: str = page, kind: str = kind) -> str:
+                text = (ROOT / name).read_text("utf-8")
+                return text.replace(f"`{kind}`", kind) if name == page else text
+
+            assert list(missing_in_documents(alarm_pb2.Action.DESCRIPTOR, without)) == [kind]
