@@ -5,8 +5,9 @@ from contextlib import aclosing
 
 from scheduler_svc.domain import Alarm
 from scheduler_svc.handlers.alarm_filter import ALARM_FILTER
+from scheduler_svc.handlers.bulk.lines import ImportLines
+from scheduler_svc.handlers.bulk.reader import AlarmCodecs
 from scheduler_svc.handlers.bulk.session import ImportSession
-from scheduler_svc.handlers.bulk.source import Forms, Source
 from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.convert import alarm_message
 from scheduler_svc.service import Exports, Imports
@@ -25,7 +26,7 @@ class Bulk:
     def __init__(self, *, imports: Imports, exports: Exports, validator: RequestValidator) -> None:
         self._imports = imports
         self._exports = exports
-        self._forms = Forms(validator)
+        self._codecs = AlarmCodecs(validator)
 
     async def import_alarms(
         self, requests: AsyncIterator[alarm_service_pb2.ImportAlarmsRequest]
@@ -37,8 +38,8 @@ class Bulk:
         if first is not None and first.HasField("options"):
             options, first = first.options, None
         with self._imports.begin(who, validate_only=options.validate_only) as work:
-            source = Source(forms=self._forms, time_zone=who.time_zone, skip=options.skip_lines)
-            session = ImportSession(work=work, source=source, imports=self._imports)
+            lines = ImportLines(codecs=self._codecs, time_zone=who.time_zone, skip=options.skip_lines)
+            session = ImportSession(work=work, lines=lines, imports=self._imports)
             async with aclosing(session.run(first, requests)) as answers:
                 async for answer in answers:
                     yield answer

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from scheduler_svc.domain import Finding
-from scheduler_svc.handlers.bulk.refusals import Refusal, refusal
-from scheduler_svc.handlers.bulk.source import Item, Source
+from scheduler_svc.handlers.bulk.lines import ImportLines, InvalidLine, Item, invalid_line
 from scheduler_svc.ports import Candidate
 from scheduler_svc.recurrence import spent
 from scheduler_svc.service.checks import path_of
@@ -19,39 +18,39 @@ Request = alarm_service_pb2.ImportAlarmsRequest
 Response = alarm_service_pb2.ImportAlarmsResponse
 
 BATCH: Final = 2000
-_MOST_REFUSALS: Final = 500
+_MAX_INVALID: Final = 500
 _LINES_AT_ONCE: Final = 50
 _STEPS_AT_ONCE: Final = 1000
 _SILENCE_SECONDS: Final = 0.2
-_HINDSIGHT_SECONDS: Final = 0.01
+_CANCEL_GRACE_SECONDS: Final = 0.01
 
 
 @dataclass(slots=True)
-class _Batch:
+class _ImportBatch:
     """What was read since the batch before."""
 
     through: int = 0
     candidates: list[Candidate] = field(default_factory=list[Candidate])
-    refusals: list[Refusal] = field(default_factory=list[Refusal])
+    invalid: list[InvalidLine] = field(default_factory=list[InvalidLine])
 
     @property
     def is_full(self) -> bool:
-        return len(self.candidates) >= BATCH or len(self.refusals) >= _MOST_REFUSALS
+        return len(self.candidates) >= BATCH or len(self.invalid) >= _MAX_INVALID
 
     def __bool__(self) -> bool:
-        return bool(self.candidates or self.refusals)
+        return bool(self.candidates or self.invalid)
 
 
 class ImportSession:
     """The answers to one import."""
 
-    def __init__(self, *, work: Import, source: Source, imports: Imports) -> None:
+    def __init__(self, *, work: Import, lines: ImportLines, imports: Imports) -> None:
         """Takes the import, what it brings, and who may ask it to stop."""
         self._work = work
-        self._source = source
+        self._lines = lines
         self._imports = imports
         self._total = Response()
-        self._batch = _Batch()
+        self._batch = _ImportBatch()
         self._under_way: asyncio.Task[Response] | None = None
 
     async def run(self, first: Request | None, requests: AsyncIterator[Request]) -> AsyncGenerator[Response]:
@@ -70,9 +69,9 @@ class ImportSession:
                     for answer in await self._flush():
                         yield answer
                     continue
-                async for answer in self._read(self._source.feed(request)):
+                async for answer in self._read(self._lines.feed(request)):
                     yield answer
-            async for answer in self._read(self._source.end()):
+            async for answer in self._read(self._lines.end()):
                 yield answer
             for answer in await self._flush():
                 yield answer
@@ -85,7 +84,7 @@ class ImportSession:
         seen = spent()
         for number, item in enumerate(items, 1):
             self._take(item)
-            self._batch.through = self._source.line
+            self._batch.through = self._lines.line
             if self._batch.is_full and (answer := await self._commit()):
                 yield answer
             if number % _LINES_AT_ONCE == 0 or spent() - seen > _STEPS_AT_ONCE:
@@ -95,19 +94,19 @@ class ImportSession:
     def _take(self, item: Item) -> None:
         if item is None:
             return
-        if isinstance(item, Refusal):
-            self._batch.refusals.append(item)
+        if isinstance(item, InvalidLine):
+            self._batch.invalid.append(item)
             return
         try:
             self._batch.candidates.append(self._work.candidate(item))
         except TocsinError as error:
-            self._batch.refusals.append(refusal(item.line, error))
+            self._batch.invalid.append(invalid_line(item.line, error))
 
     async def _commit(self) -> Response | None:
         """Begins to commit what was read, behind the batch before, whose answer it is."""
-        answer = await self._settled()
-        batch, self._batch = self._batch, _Batch()
-        self._under_way = asyncio.create_task(self._settle(batch))
+        answer = await self._await_commit()
+        batch, self._batch = self._batch, _ImportBatch()
+        self._under_way = asyncio.create_task(self._commit_batch(batch))
         self._work.begin_batch()
         return answer
 
@@ -116,31 +115,31 @@ class ImportSession:
         if self._imports.draining:
             raise Unavailable(f"This replica stops; go on with skip_lines={self._total.lines}.", retry_after=0.5)
         first = await self._commit() if self._batch else None
-        return [answer for answer in (first, await self._settled()) if answer is not None]
+        return [answer for answer in (first, await self._await_commit()) if answer is not None]
 
-    async def _settled(self) -> Response | None:
+    async def _await_commit(self) -> Response | None:
         task, self._under_way = self._under_way, None
         return None if task is None else await task
 
-    async def _settle(self, batch: _Batch) -> Response:
-        settled = await self._work.commit(batch.candidates)
-        refusals = sorted([*batch.refusals, *(refusal(line, error) for line, error in settled.refused)])
-        self._total.created += settled.created
-        self._total.updated += settled.updated
-        self._total.unchanged += settled.unchanged
-        self._total.refused += len(refusals)
+    async def _commit_batch(self, batch: _ImportBatch) -> Response:
+        committed = await self._work.commit(batch.candidates)
+        invalid = sorted([*batch.invalid, *(invalid_line(line, error) for line, error in committed.refused)])
+        self._total.created += committed.created
+        self._total.updated += committed.updated
+        self._total.unchanged += committed.unchanged
+        self._total.refused += len(invalid)
         self._total.lines = batch.through
-        return self._answer(refusals=refusals, warnings=settled.warnings)
+        return self._answer(invalid=invalid, warnings=committed.warnings)
 
-    def _answer(self, *, refusals: Sequence[Refusal] = (), warnings: Sequence[tuple[int, Finding]] = (), done: bool = False) -> Response:
+    def _answer(self, *, invalid: Sequence[InvalidLine] = (), warnings: Sequence[tuple[int, Finding]] = (), done: bool = False) -> Response:
         answer = Response()
         answer.CopyFrom(self._total)
         answer.done = done
         if done:
-            answer.lines = self._source.line
-        for line, name, reason in refusals:
+            answer.lines = self._lines.line
+        for line, name, reason in invalid:
             answer.refusals.add(line=line, field=name, reason=reason)
-        for line, finding in warnings[:_MOST_REFUSALS]:
+        for line, finding in warnings[:_MAX_INVALID]:
             answer.warnings.add(line=line, field=path_of(finding), reason=finding.reason)
         return answer
 
@@ -170,7 +169,7 @@ class _Arriving:
             found, self._next = self._next.result(), None
             if found is None:
                 # The requests of a call that is cancelled end as well, a moment before the call is; what was cut off is not the last line.
-                await asyncio.sleep(_HINDSIGHT_SECONDS)
+                await asyncio.sleep(_CANCEL_GRACE_SECONDS)
                 return
             yield found
 

@@ -1,4 +1,4 @@
-"""The quick way and the long way are the same way."""
+"""The fast path and the fallback of an import read the same."""
 
 import copy
 import json
@@ -11,8 +11,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler_svc.handlers.bulk.quick import UNSURE, Quick
-from scheduler_svc.handlers.bulk.source import Forms, Reader
+from scheduler_svc.handlers.bulk.reader import AlarmCodecs, AlarmReader
+from scheduler_svc.handlers.bulk.rules import ALARM_RULES
 from scheduler_svc.handlers.convert import draft_of
 from scheduler_svc.recurrence import settled
 from scheduler_svc.service import Caller
@@ -21,10 +21,11 @@ from scheduler_svc.store.alarm_rows import label_rows, new_row, row_of
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.errors import InvalidInput
 from tocsin.mesh.validation import RequestInvalid, RequestValidator
+from tocsin.protojson.fast import FastCodec, FastPathMiss
 from tocsin.testing.clock import FakeClock
 
-FORMS = Forms(RequestValidator())
-QUICK = Quick(alarm_pb2.Alarm.DESCRIPTOR)
+CODECS = AlarmCodecs(RequestValidator())
+FAST = FastCodec(CODECS.alarm, rules=ALARM_RULES)
 
 GOOD: list[dict[str, Any]] = [
     {
@@ -98,39 +99,38 @@ def changed(alarm: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[st
     return found
 
 
-def the_long_way(value: dict[str, Any]) -> Any:
+def explained(value: dict[str, Any]) -> Any:
     """The alarm as the gateway and CreateAlarm read it; None when they refuse it."""
     try:
-        message = alarm_pb2.Alarm.FromString(FORMS.codec.to_wire(value))
-        FORMS.validator.check(message)
+        message = alarm_pb2.Alarm.FromString(CODECS.alarm.to_wire(value))
+        CODECS.validator.check(message)
         return message
     except (InvalidInput, RequestInvalid):
         return None
 
 
 def check(value: dict[str, Any], *, ascii_only: bool = False) -> bool:
-    """What the quick way is sure about, the long way takes, and makes the same of it; whether it was sure."""
+    """What the fast path takes, the fallback takes as well, and makes the same of it; whether it was taken."""
     try:
-        wire = QUICK.wire(json.dumps(value, ensure_ascii=ascii_only).encode())
-    except UNSURE:
+        wire = FAST.wire(json.dumps(value, ensure_ascii=ascii_only).encode(errors="surrogatepass"))
+    except FastPathMiss:
         return False
-    message = the_long_way(value)
+    message = explained(value)
     assert message is not None, value
-    assert wire == message.SerializeToString(deterministic=True)
+    assert alarm_pb2.Alarm.FromString(wire).SerializeToString(deterministic=True) == message.SerializeToString(deterministic=True)
     return True
 
 
 @pytest.mark.parametrize("alarm", GOOD)
 def test_good_alarms_are_the_same_both_ways(alarm: dict[str, Any]) -> None:
-    """The quick way makes of an alarm what the long way makes of it, or leaves it to that."""
-    sure = check(alarm)
-    assert sure == ("threshold" not in alarm["trigger"])
+    """The fast path makes of an alarm what the fallback makes of it, or leaves it to that."""
+    assert check(alarm) == ("threshold" not in alarm["trigger"])
 
 
 @settings(max_examples=400, deadline=None)
 @given(st.data())
-def test_the_quick_way_is_never_sure_of_what_the_contract_refuses(data: st.DataObject) -> None:
-    """Any value at any place of any alarm: whatever the quick way takes, the validator takes as well."""
+def test_the_fast_path_never_takes_what_the_contract_refuses(data: st.DataObject) -> None:
+    """Any value at any place of any alarm: whatever the fast path takes, the validator takes as well."""
     alarm = data.draw(st.sampled_from(GOOD))
     for _ in range(data.draw(st.integers(1, 2))):
         path = data.draw(st.sampled_from(places(alarm)))
@@ -146,17 +146,17 @@ def test_the_quick_way_is_never_sure_of_what_the_contract_refuses(data: st.DataO
     st.sampled_from(BAD),
 )
 def test_another_field_changes_nothing_about_that(alarm: dict[str, Any], name: str, value: Any) -> None:
-    """Nor is it sure about fields that are not there, or twice."""
+    """Nor does it take fields that are not there, or twice."""
     check({**alarm, name: value})
 
 
 @pytest.mark.parametrize("alarm", GOOD)
 def test_the_names_of_the_contract_are_as_good(alarm: dict[str, Any]) -> None:
     """Fields may have the names of the contract instead of those of JSON."""
-    found: Any = alarm_pb2.Alarm.FromString(FORMS.codec.to_wire(alarm))
+    found: Any = alarm_pb2.Alarm.FromString(CODECS.alarm.to_wire(alarm))
     text = json_format.MessageToJson(found, preserving_proto_field_name=True)
     if "threshold" not in alarm["trigger"]:
-        assert QUICK.wire(text.encode()) == found.SerializeToString(deterministic=True)
+        assert alarm_pb2.Alarm.FromString(FAST.wire(text.encode())) == found
 
 
 @pytest.mark.parametrize(
@@ -170,19 +170,19 @@ def test_the_names_of_the_contract_are_as_good(alarm: dict[str, Any]) -> None:
         '{"trigger": {"cron": "@daily"}, "action": {"task": {"handler": "noop"}}} x',
     ],
 )
-def test_a_name_that_is_given_twice_is_never_sure(text: str) -> None:
-    """Which of the two is meant nobody can say, at any depth."""
-    with pytest.raises(UNSURE):
-        QUICK.wire(text.encode())
+def test_a_name_that_is_given_twice_misses_the_fast_path(text: str) -> None:
+    """Which of the two is expected nobody can say, at any depth."""
+    with pytest.raises(FastPathMiss):
+        FAST.wire(text.encode())
     with pytest.raises(InvalidInput):
-        Reader(forms=FORMS, time_zone="UTC").of_text(1, text.encode())
+        AlarmReader(codecs=CODECS, time_zone="UTC").of_text(1, text.encode())
 
 
 @pytest.mark.parametrize("alarm", GOOD)
 def test_a_reader_makes_the_same_draft_as_create_does(alarm: dict[str, Any]) -> None:
     """A line means what the same JSON means to CreateAlarm."""
-    wish: Wish = Reader(forms=FORMS, time_zone="Asia/Tokyo").of_value(1, alarm, json.dumps(alarm).encode())
-    draft = draft_of(the_long_way(alarm))
+    wish: Wish = AlarmReader(codecs=CODECS, time_zone="Asia/Tokyo").of_value(1, alarm, json.dumps(alarm).encode())
+    draft = draft_of(explained(alarm))
     assert settled(wish.draft.trigger, time_zone="Asia/Tokyo") == settled(draft.trigger, time_zone="Asia/Tokyo")
     assert (wish.draft.action, wish.draft.retry, wish.draft.labels, wish.draft.priority) == (
         draft.action,
@@ -201,13 +201,13 @@ def test_a_reader_makes_the_same_draft_as_create_does(alarm: dict[str, Any]) -> 
     st.sampled_from([None, "Europe/Paris", "No/Zone", "", "x" * 65, "ü", 5]),
     st.sampled_from([(",", ":"), (", ", ": "), (" ,", " : ")]),
 )
-def test_an_instant_is_the_same_trigger_on_the_shortest_way(at: Any, zone: Any, separators: tuple[str, str]) -> None:
+def test_an_instant_is_the_same_trigger_without_its_message(at: Any, zone: Any, separators: tuple[str, str]) -> None:
     """A trigger that is an instant alone is read without its message; it is the trigger that the message makes."""
     trigger = {"at": at.isoformat() if isinstance(at, datetime) else at} | ({} if zone is None else {"timeZone": zone})
     alarm = {"trigger": trigger, "action": {"task": {"handler": "noop"}}}
-    message = the_long_way(alarm)
+    message = explained(alarm)
     try:
-        wish = Reader(forms=FORMS, time_zone="Asia/Tokyo").of_text(1, json.dumps(alarm, separators=separators).encode())
+        wish = AlarmReader(codecs=CODECS, time_zone="Asia/Tokyo").of_text(1, json.dumps(alarm, separators=separators).encode())
     except (InvalidInput, RequestInvalid):
         assert message is None or refused(message)
     else:
@@ -234,20 +234,20 @@ def test_a_new_alarm_is_the_same_row_whether_or_not_it_is_made_first(alarm: dict
     clock = FakeClock()
     caller = Caller(tenant="t1", time_zone="Asia/Tokyo", traceparent="00-1")
     work = Import(store=NOWHERE, hints=NOWHERE, checks=NOWHERE, clock=clock, caller=caller, validate_only=False)
-    made = work.candidate(Reader(forms=FORMS, time_zone="Asia/Tokyo").of_value(1, alarm | state, json.dumps(alarm).encode()))
+    made = work.candidate(AlarmReader(codecs=CODECS, time_zone="Asia/Tokyo").of_value(1, alarm | state, json.dumps(alarm).encode()))
     assert new_row(made) == row_of(made.alarm)
     assert label_rows([made]) == label_rows([made.alarm])
 
 
 @pytest.mark.parametrize(
-    ("at", "meant"),
+    ("at", "expected"),
     [
         ("2027-01-15T09:00:00", alarm_pb2.Trigger(at_local="2027-01-15T09:00:00")),
         ("2027-01-15T09:00", alarm_pb2.Trigger(at_local="2027-01-15T09:00:00")),
         ("2027-01-15T09:00:00Z", alarm_pb2.Trigger(at=Timestamp(seconds=1_800_003_600))),
     ],
 )
-def test_an_instant_without_an_offset_is_a_local_time(at: str, meant: alarm_pb2.Trigger) -> None:
+def test_an_instant_without_an_offset_is_a_local_time(at: str, expected: alarm_pb2.Trigger) -> None:
     """At every door that takes JSON: one converter does it."""
     value: Any = {"trigger": {"at": at}}
-    assert alarm_pb2.Alarm.FromString(FORMS.codec.to_wire(value)).trigger == meant
+    assert alarm_pb2.Alarm.FromString(CODECS.alarm.to_wire(value)).trigger == expected
