@@ -180,7 +180,7 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class TokenCaller:
     """Who asks, as the verified token says."""
 
     tenant: str

@@ -7,9 +7,9 @@ from typing import Any
 import grpc
 from google.protobuf import empty_pb2, timestamp_pb2
 
-from auth_svc.domain import ApiKey, Caller, Role, Tenant, User
+from auth_svc.domain import ApiKey, Role, Tenant, TokenCaller, User
 from auth_svc.ports import PublicKeys
-from auth_svc.service import ApiKeys, People, Sessions, TokenPair
+from auth_svc.service import ApiKeys, Sessions, TokenPair, Users
 from tocsin.api.auth.v1 import (
     api_key_service_pb2,
     api_key_service_pb2_grpc,
@@ -77,8 +77,8 @@ class AuthHandlers(auth_service_pb2_grpc.AuthServiceServicer):
 class UserHandlers(user_service_pb2_grpc.UserServiceServicer):
     """UserService."""
 
-    def __init__(self, *, people: People) -> None:
-        self._people = people
+    def __init__(self, *, users: Users) -> None:
+        self._people = users
 
     async def CreateUser(self, request: user_service_pb2.CreateUserRequest, context: _Context) -> user_service_pb2.User:
         """Adds a user."""
@@ -115,8 +115,8 @@ class UserHandlers(user_service_pb2_grpc.UserServiceServicer):
 class TenantHandlers(user_service_pb2_grpc.TenantServiceServicer):
     """TenantService."""
 
-    def __init__(self, *, people: People) -> None:
-        self._people = people
+    def __init__(self, *, users: Users) -> None:
+        self._people = users
 
     async def GetTenant(self, request: user_service_pb2.GetTenantRequest, context: _Context) -> user_service_pb2.Tenant:
         """Reads the tenant."""
@@ -177,9 +177,9 @@ class ApiKeyHandlers(api_key_service_pb2_grpc.ApiKeyServiceServicer):
         return api_key_service_pb2.ExchangeApiKeyResponse(access_token=token, expire_time=_timestamp(expires))
 
 
-def _caller() -> Caller:
+def _caller() -> TokenCaller:
     who = principal()
-    return Caller(tenant=who.tenant, subject=who.subject, scopes=who.scopes)
+    return TokenCaller(tenant=who.tenant, subject=who.subject, scopes=who.scopes)
 
 
 def _pair(pair: TokenPair) -> auth_service_pb2.TokenResponse:

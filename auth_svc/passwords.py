@@ -10,7 +10,7 @@ import argon2
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
-from auth_svc.ports import Verdict
+from auth_svc.ports import PasswordCheck
 from tocsin.errors import DataLoss, ResourceExhausted
 
 T = TypeVar("T")
@@ -66,18 +66,18 @@ class Argon2Passwords:
         """The hash, in the PHC string format."""
         return await self._run(lambda: self._argon2.hash(password))
 
-    async def verify(self, password_hash: str | None, password: str) -> Verdict:
+    async def verify(self, password_hash: str | None, password: str) -> PasswordCheck:
         """Compares; without a hash, with that of a password which nobody knows."""
         return await self._run(lambda: self._verify(password_hash or self._nobody, password))
 
-    def _verify(self, password_hash: str, password: str) -> Verdict:
+    def _verify(self, password_hash: str, password: str) -> PasswordCheck:
         try:
             self._argon2.verify(password_hash, password)
         except VerifyMismatchError:
-            return Verdict.WRONG
+            return PasswordCheck.WRONG
         except InvalidHashError as error:
             raise DataLoss("A stored password hash is damaged.") from error
-        return Verdict.OUTDATED if self._argon2.check_needs_rehash(password_hash) else Verdict.RIGHT
+        return PasswordCheck.OUTDATED if self._argon2.check_needs_rehash(password_hash) else PasswordCheck.RIGHT
 
     async def _run(self, work: Callable[[], T]) -> T:
         """Runs ``work`` in a thread. A caller that goes away leaves its place in the queue, but a thread finishes what it began."""

@@ -9,7 +9,7 @@ from typing import Protocol
 from auth_svc.domain import Account, ApiKey, Grant, SecurityEvent, Session, Tenant, User
 
 
-class Verdict(Enum):
+class PasswordCheck(Enum):
     """What a hasher says about a password."""
 
     WRONG = "wrong"
@@ -28,7 +28,7 @@ class PasswordHasher(Protocol):
         """
         ...
 
-    async def verify(self, password_hash: str | None, password: str) -> Verdict:
+    async def verify(self, password_hash: str | None, password: str) -> PasswordCheck:
         """Whether the password is the one. Without a hash it is wrong, after as much work as with one.
 
         Raises:
@@ -81,7 +81,7 @@ class Rotated:
     tenant: Tenant
 
 
-class Refusal(Enum):
+class RefreshRefusal(Enum):
     """Why a refresh token was not accepted."""
 
     UNKNOWN = "unknown"
@@ -93,7 +93,7 @@ class Refusal(Enum):
 class Refused:
     """A refresh token was not accepted; when it was spent before, its family is gone. ``session`` is None for an unknown one."""
 
-    why: Refusal
+    why: RefreshRefusal
     session: Session | None
 
 

@@ -8,7 +8,7 @@ from auth_svc.handlers import ApiKeyHandlers, AuthHandlers, TenantHandlers, User
 from auth_svc.journal import SecurityJournal
 from auth_svc.passwords import Argon2Passwords
 from auth_svc.secret_files import StateFolder
-from auth_svc.service import ApiKeys, Housekeeper, Installer, People, Sessions
+from auth_svc.service import ApiKeys, Installer, SessionHousekeeper, Sessions, Users
 from auth_svc.signing import KeyFiles, SigningKeys
 from auth_svc.store import AuthStore
 from auth_svc.throttle import LoginThrottle, ThrottleRule
@@ -57,7 +57,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
         access_lifetime=access_lifetime,
         refresh_lifetime=timedelta(seconds=settings.refresh_token_seconds),
     )
-    people = People(store=store, hasher=passwords, scopes=scopes, log=journal, clock=clock)
+    users = Users(store=store, hasher=passwords, scopes=scopes, log=journal, clock=clock)
     api_keys = ApiKeys(store=store, signer=keys, scopes=scopes, log=journal, clock=clock, access_lifetime=access_lifetime)
     installer = Installer(
         store=store,
@@ -80,12 +80,12 @@ def build(settings: AuthSettings, clock: Clock) -> App:
         checks={"database": database.check},
         handlers=[
             (auth_service_pb2_grpc.add_AuthServiceServicer_to_server, AuthHandlers(sessions=sessions, keys=keys)),
-            (user_service_pb2_grpc.add_UserServiceServicer_to_server, UserHandlers(people=people)),
-            (user_service_pb2_grpc.add_TenantServiceServicer_to_server, TenantHandlers(people=people)),
+            (user_service_pb2_grpc.add_UserServiceServicer_to_server, UserHandlers(users=users)),
+            (user_service_pb2_grpc.add_TenantServiceServicer_to_server, TenantHandlers(users=users)),
             (api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server, ApiKeyHandlers(keys=api_keys)),
         ],
     )
-    components = [telemetry, keys, database, passwords, installer, Housekeeper(store=store, clock=clock)]
+    components = [telemetry, keys, database, passwords, installer, SessionHousekeeper(store=store, clock=clock)]
     return App(name=settings.service_name, components=components, server=server)
 
 

@@ -27,8 +27,8 @@ from tocsin.api.auth.v1 import auth_service_pb2_grpc as pb_grpc
 from tocsin.api.mailer.v1 import delivery_service_pb2 as delivery
 from tocsin.api.mailer.v1 import delivery_service_pb2_grpc as delivery_grpc
 from tocsin.clock import SystemClock
-from tocsin.collection import keep_what_is_there, look_rarely
 from tocsin.config import ServiceSettings
+from tocsin.garbage_collection import freeze_heap, raise_thresholds
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.context import acting_as
@@ -247,8 +247,8 @@ async def measure(*, seconds: float = 0.25, rounds: int = 15) -> dict[str, dict[
                 calls[variant, "mesh"] = await meshed(stack, folder, tls=tls, mint=mint)
             for call in calls.values():  # connections, caches
                 await _look(call, min(seconds, 0.3))
-            look_rarely()  # as every service does at its start
-            keep_what_is_there()
+            raise_thresholds()  # as every service does at its start
+            freeze_heap()
             found = [{key: await _look(call, seconds) for key, call in calls.items()} for _ in range(rounds)]
     results = {variant: _summary(found, variant) for variant in ("plaintext", "mtls")}
     pairs = ((each["mtls", "mesh"]["rps"], each["plaintext", "bare"]["rps"]) for each in found)

@@ -5,28 +5,27 @@ from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
-from gateway.domain import Circuit, CircuitState, Dependency, Health, Replica, ServiceView
+from gateway.domain import Circuit, Dependency, HealthLevel, ReplicaStatus, ServiceView
 from gateway.ports import ServerStream, Unary
 from tocsin.api.auth.v1 import api_key_service_pb2, api_key_service_pb2_grpc
 from tocsin.api.mesh.v1 import mesh_service_pb2 as mesh_pb2
 from tocsin.api.mesh.v1 import mesh_service_pb2_grpc as mesh_pb2_grpc
 from tocsin.errors import TocsinError
-from tocsin.mesh.breaker import BreakerRegistry, State
+from tocsin.mesh.breaker import BreakerRegistry, CircuitState
 from tocsin.mesh.client import Mesh, MeshChannel
 from tocsin.mesh.context import detached
 from tocsin.mesh.identity import CertificateExpired
 
 _HEALTH = {
-    mesh_pb2.Status.HEALTHY: Health.HEALTHY,
-    mesh_pb2.Status.DEGRADED: Health.DEGRADED,
-    mesh_pb2.Status.UNAVAILABLE: Health.UNAVAILABLE,
+    mesh_pb2.Status.HEALTHY: HealthLevel.HEALTHY,
+    mesh_pb2.Status.DEGRADED: HealthLevel.DEGRADED,
+    mesh_pb2.Status.UNAVAILABLE: HealthLevel.UNAVAILABLE,
 }
-_THEIR_CIRCUITS = {
+_CIRCUIT_STATES = {
     mesh_pb2.CircuitBreaker.CLOSED: CircuitState.CLOSED,
     mesh_pb2.CircuitBreaker.OPEN: CircuitState.OPEN,
     mesh_pb2.CircuitBreaker.HALF_OPEN: CircuitState.HALF_OPEN,
 }
-_OUR_CIRCUITS = {State.CLOSED: CircuitState.CLOSED, State.OPEN: CircuitState.OPEN, State.HALF_OPEN: CircuitState.HALF_OPEN}
 
 
 def service_of(path: str) -> str:
@@ -106,13 +105,13 @@ class MeshStatusSource:
                 return ServiceView(service=service, replicas=[_silent("unresolved")])
             return ServiceView(service=service, replicas=await asyncio.gather(*(self._ask(service, address) for address in addresses)))
 
-    async def _ask(self, service: str, address: str) -> Replica:
+    async def _ask(self, service: str, address: str) -> ReplicaStatus:
         stub = mesh_pb2_grpc.MeshServiceStub(self._mesh.channel(service, endpoint=address))
         try:
             return _replica(address, await stub.GetStatus(mesh_pb2.GetStatusRequest(), timeout=self._timeout))
         except CertificateExpired as error:
             # It is the gateway's own; what the services would say of theirs cannot be heard.
-            return _silent(address, Dependency(name="certificate", health=Health.UNAVAILABLE, detail=error.message))
+            return _silent(address, Dependency(name="certificate", health=HealthLevel.UNAVAILABLE, detail=error.message))
         except TocsinError:
             return _silent(address)
 
@@ -122,7 +121,7 @@ class MeshStatusSource:
             Circuit(
                 id=item.id,
                 target=item.target,
-                state=_OUR_CIRCUITS[item.state],
+                state=item.state,
                 failures=item.failures,
                 opened=item.opened,
                 idle=item.idle,
@@ -132,19 +131,19 @@ class MeshStatusSource:
         ]
 
 
-def _silent(address: str, *reasons: Dependency) -> Replica:
-    return Replica(address=address, health=Health.UNAVAILABLE, dependencies=list(reasons))
+def _silent(address: str, *reasons: Dependency) -> ReplicaStatus:
+    return ReplicaStatus(address=address, health=HealthLevel.UNAVAILABLE, dependencies=list(reasons))
 
 
-def _replica(address: str, status: mesh_pb2.Status) -> Replica:
-    return Replica(
+def _replica(address: str, status: mesh_pb2.Status) -> ReplicaStatus:
+    return ReplicaStatus(
         address=address,
-        health=_HEALTH.get(status.health, Health.UNAVAILABLE),
+        health=_HEALTH.get(status.health, HealthLevel.UNAVAILABLE),
         version=status.version,
         incarnation=status.incarnation,
         started=status.start_time.ToDatetime(UTC),
         dependencies=[
-            Dependency(name=item.name, health=_HEALTH.get(item.health, Health.UNAVAILABLE), detail=item.detail)
+            Dependency(name=item.name, health=_HEALTH.get(item.health, HealthLevel.UNAVAILABLE), detail=item.detail)
             for item in status.dependencies
         ],
         circuits=[_circuit(item) for item in status.circuit_breakers],
@@ -155,7 +154,7 @@ def _circuit(item: mesh_pb2.CircuitBreaker) -> Circuit:
     return Circuit(
         id=item.id,
         target=item.target,
-        state=_THEIR_CIRCUITS.get(item.state, CircuitState.OPEN),
+        state=_CIRCUIT_STATES.get(item.state, CircuitState.OPEN),
         failures=item.failures,
         opened=item.opened_time.ToDatetime(UTC) if item.HasField("opened_time") else None,
         idle=item.idle,

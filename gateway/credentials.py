@@ -27,7 +27,7 @@ class KeyRefused(Unauthenticated):
 
 
 @dataclass(slots=True)
-class _Entry:
+class _CachedKey:
     """What is known of one API key; ``principal`` is None for one that was refused."""
 
     principal: Principal | None
@@ -71,7 +71,7 @@ class Authenticator:
         self._clock = clock
         self._background = Background(clock)
         self._rule = rule
-        self._known: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._known: OrderedDict[bytes, _CachedKey] = OrderedDict()
         self._asking: dict[bytes, asyncio.Task[Principal]] = {}
 
     async def authenticate(self, authorization: bytes | None) -> Principal:
@@ -122,7 +122,7 @@ class Authenticator:
     def _alive(self, principal: Principal) -> bool:
         return principal.expires > self._clock.now()
 
-    def _stale(self, entry: _Entry, now: float) -> Principal | None:
+    def _stale(self, entry: _CachedKey, now: float) -> Principal | None:
         """The principal of a key that was valid not long ago."""
         if entry.principal is None or now - entry.answered >= self._rule.stale_seconds or not self._alive(entry.principal):
             return None
@@ -155,7 +155,7 @@ class Authenticator:
 
     def _remember(self, digest: bytes, principal: Principal | None) -> None:
         now = self._clock.monotonic()
-        self._known[digest] = _Entry(principal=principal, asked=now, answered=now)
+        self._known[digest] = _CachedKey(principal=principal, asked=now, answered=now)
         self._known.move_to_end(digest)
         while len(self._known) > self._rule.capacity:
             self._known.popitem(last=False)

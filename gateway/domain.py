@@ -5,24 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
+from tocsin.mesh.breaker.rule import CircuitState
+
 STUCK_SECONDS = 60.0
 """A call in the spool that waits for longer is told as a fault."""
 
 
-class Health(IntEnum):
+class HealthLevel(IntEnum):
     """Ability to work; a higher number is worse."""
 
     HEALTHY = 1
     DEGRADED = 2
     UNAVAILABLE = 3
-
-
-class CircuitState(IntEnum):
-    """State of a circuit breaker; a higher number is worse."""
-
-    CLOSED = 1
-    HALF_OPEN = 2
-    OPEN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,16 +42,16 @@ class Dependency:
     """Something that a service needs, as that service sees it."""
 
     name: str
-    health: Health
+    health: HealthLevel
     detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replica:
+class ReplicaStatus:
     """What one process of a service says about itself."""
 
     address: str
-    health: Health
+    health: HealthLevel
     version: str = ""
     incarnation: str = ""
     started: datetime | None = None
@@ -70,20 +64,20 @@ class ServiceView:
     """A service as the gateway sees it: every replica that the resolver names."""
 
     service: str
-    replicas: Sequence[Replica]
+    replicas: Sequence[ReplicaStatus]
 
     @property
-    def health(self) -> Health:
+    def health(self) -> HealthLevel:
         """UNAVAILABLE if no replica can work, DEGRADED if one cannot or works with a fallback."""
-        if all(replica.health is Health.UNAVAILABLE for replica in self.replicas):
-            return Health.UNAVAILABLE
-        if all(replica.health is Health.HEALTHY for replica in self.replicas):
-            return Health.HEALTHY
-        return Health.DEGRADED
+        if all(replica.health is HealthLevel.UNAVAILABLE for replica in self.replicas):
+            return HealthLevel.UNAVAILABLE
+        if all(replica.health is HealthLevel.HEALTHY for replica in self.replicas):
+            return HealthLevel.HEALTHY
+        return HealthLevel.DEGRADED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spooled:
+class SpoolStatus:
     """What this gateway has taken on while a service was away.
 
     Attributes:
@@ -104,13 +98,13 @@ class Spooled:
         return self.set_aside > 0 or self.age_seconds > STUCK_SECONDS
 
 
-def overall(views: Sequence[ServiceView], circuits: Sequence[Circuit]) -> Health:
+def overall(views: Sequence[ServiceView], circuits: Sequence[Circuit]) -> HealthLevel:
     """The health of the platform: unavailable only when nothing works, degraded when something does not or is cut off."""
-    if all(view.health is Health.UNAVAILABLE for view in views):
-        return Health.UNAVAILABLE
-    if all(view.health is Health.HEALTHY for view in views) and all(item.healthy for item in circuits):
-        return Health.HEALTHY
-    return Health.DEGRADED
+    if all(view.health is HealthLevel.UNAVAILABLE for view in views):
+        return HealthLevel.UNAVAILABLE
+    if all(view.health is HealthLevel.HEALTHY for view in views) and all(item.healthy for item in circuits):
+        return HealthLevel.HEALTHY
+    return HealthLevel.DEGRADED
 
 
 def worst_by_target(targets: Sequence[str], circuits: Sequence[Circuit]) -> dict[str, Circuit]:

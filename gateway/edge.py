@@ -21,7 +21,7 @@ from tocsin.config import ServiceSettings
 from tocsin.errors import Internal, MessageTooLarge, TocsinError, Unavailable
 from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.context import Call, enter
-from tocsin.mesh.policy import Kind, MethodPolicy
+from tocsin.mesh.policy import MethodKind, MethodPolicy
 from tocsin.mesh.server import EdgeServer, write_within
 from tocsin.mesh.spans import rpc_span
 from tocsin.mesh.status import code_of, trailing_metadata
@@ -120,20 +120,20 @@ class EdgeHandlers:
     def _handler(self, policy: MethodPolicy) -> "grpc.RpcMethodHandler[Any, Any]":
         path = policy.path
         match policy.kind:
-            case Kind.UNARY_UNARY:
+            case MethodKind.UNARY_UNARY:
                 return grpc.unary_unary_rpc_method_handler(self._one(policy, self._backend.unary(path)))
-            case Kind.STREAM_UNARY:
+            case MethodKind.STREAM_UNARY:
                 return grpc.stream_unary_rpc_method_handler(self._one(policy, self._backend.client_stream(path)))
-            case Kind.UNARY_STREAM:
+            case MethodKind.UNARY_STREAM:
                 return grpc.unary_stream_rpc_method_handler(self._many(policy, self._backend.server_stream(path)))
-            case Kind.STREAM_STREAM:
+            case MethodKind.STREAM_STREAM:
                 return grpc.stream_stream_rpc_method_handler(self._many(policy, self._backend.both_streams(path)))
 
     def _one(self, policy: MethodPolicy, call: Any) -> Any:
         """The handler of a kind with one answer."""
 
         async def handle(request: Any, context: Context) -> bytes:
-            async with _Served(self, policy, context) as served:
+            async with _EdgeCall(self, policy, context) as served:
                 await self._admit(policy, context, served)
                 async with self._place(policy, served):
                     return await call(_bounded(policy, request))
@@ -145,7 +145,7 @@ class EdgeHandlers:
         """The handler of a kind whose answers stream."""
 
         async def handle(request: Any, context: Context) -> None:
-            async with _Served(self, policy, context) as served:
+            async with _EdgeCall(self, policy, context) as served:
                 await self._admit(policy, context, served)
                 async with self._place(policy, served):
                     await forward(request, context)
@@ -170,7 +170,7 @@ class EdgeHandlers:
 
         return handle
 
-    async def _admit(self, policy: MethodPolicy, context: Context, served: "_Served") -> None:
+    async def _admit(self, policy: MethodPolicy, context: Context, served: "_EdgeCall") -> None:
         """Knows the caller and sets the deadline.
 
         Raises:
@@ -183,7 +183,7 @@ class EdgeHandlers:
         authorization = f"Bearer {principal.token}" if principal else None
         enter(Call(principal=principal, authorization=authorization, deadline=asyncio.get_running_loop().time() + timeout))
 
-    def _place(self, policy: MethodPolicy, served: "_Served") -> AbstractAsyncContextManager[None]:
+    def _place(self, policy: MethodPolicy, served: "_EdgeCall") -> AbstractAsyncContextManager[None]:
         return contextlib.nullcontext() if served.tenant is None else self._bulkheads.place(policy, served.tenant)
 
     async def _caller(self, policy: MethodPolicy, authorization: bytes | None) -> Principal | None:
@@ -233,7 +233,7 @@ async def _each_bounded(policy: MethodPolicy, requests: AsyncIterator[bytes]) ->
         yield _bounded(policy, request)
 
 
-class _Served:
+class _EdgeCall:
     """One RPC being served: its span, its record, and its errors as statuses."""
 
     def __init__(self, edge: EdgeHandlers, policy: MethodPolicy, context: Context) -> None:
@@ -245,7 +245,7 @@ class _Served:
         self.tenant: str | None = None
         self._span = edge.begin(policy, self.metadata)
 
-    async def __aenter__(self) -> "_Served":
+    async def __aenter__(self) -> "_EdgeCall":
         self._span.__enter__()
         return self
 

@@ -57,7 +57,7 @@ class Backend(Protocol):
         ...
 
 
-class Keeper(Protocol):
+class Spooler(Protocol):
     """Takes on calls of one RPC whose service is away.
 
     A caller is a principal, or, without a token, an address.

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.domain import Circuit, Health, Replica, ServiceView, Spooled, overall, worst_by_target
+from gateway.domain import Circuit, HealthLevel, ReplicaStatus, ServiceView, SpoolStatus, overall, worst_by_target
 from gateway.ports import StatusSource
 from tocsin.background import Background
 from tocsin.clock import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class HealthSnapshot:
     """The platform at one moment."""
 
     views: Sequence[ServiceView]
@@ -30,7 +30,7 @@ class HealthService:
         services: Sequence[str],
         clock: Clock,
         max_age_seconds: float,
-        spooled: Callable[[], Spooled],
+        spooled: Callable[[], SpoolStatus],
         failing: Callable[[], Mapping[str, str]],
     ) -> None:
         """Makes the use case.
@@ -50,9 +50,9 @@ class HealthService:
         self._max_age = max_age_seconds
         self._spooled = spooled
         self._failing = failing
-        self._picture: Picture | None = None
+        self._picture: HealthSnapshot | None = None
         self._taken = 0.0
-        self._taking: asyncio.Task[Picture] | None = None
+        self._taking: asyncio.Task[HealthSnapshot] | None = None
 
     async def health(self) -> dict[str, Any]:
         """The document of ``GET /health``."""
@@ -60,7 +60,7 @@ class HealthService:
         failing, spooled = dict(self._failing()), self._spooled()
         health = overall(picture.views, picture.circuits)
         return {
-            "status": (max(health, Health.DEGRADED) if failing or spooled.stuck else health).name.lower(),
+            "status": (max(health, HealthLevel.DEGRADED) if failing or spooled.stuck else health).name.lower(),
             "services": {_short(view.service): _service(view) for view in picture.views},
             "circuitBreakers": {
                 _short(target): _circuit(circuit) for target, circuit in worst_by_target(self._services, picture.circuits).items()
@@ -89,21 +89,21 @@ class HealthService:
             ]
         }
 
-    async def _current(self) -> Picture:
+    async def _current(self) -> HealthSnapshot:
         """The picture in memory, or a new one; who asks meanwhile waits for the same."""
         if self._picture is not None and self._clock.monotonic() - self._taken < self._max_age:
-            return Picture(views=self._picture.views, circuits=self._source.circuits())
+            return HealthSnapshot(views=self._picture.views, circuits=self._source.circuits())
         if self._taking is None:
             self._taking = self._background.once("health", self._take)
             self._taking.add_done_callback(self._done)
         return await asyncio.shield(self._taking)
 
-    def _done(self, _: "asyncio.Task[Picture]") -> None:
+    def _done(self, _: "asyncio.Task[HealthSnapshot]") -> None:
         self._taking = None
 
-    async def _take(self) -> Picture:
+    async def _take(self) -> HealthSnapshot:
         views = await asyncio.gather(*(self._source.view(service) for service in self._services))
-        self._picture = Picture(views=views, circuits=self._source.circuits())
+        self._picture = HealthSnapshot(views=views, circuits=self._source.circuits())
         self._taken = self._clock.monotonic()
         return self._picture
 
@@ -134,7 +134,7 @@ def _circuit(circuit: Circuit) -> dict[str, Any]:
     return found
 
 
-def _replica(replica: Replica, now: datetime) -> dict[str, Any]:
+def _replica(replica: ReplicaStatus, now: datetime) -> dict[str, Any]:
     found: dict[str, Any] = {"address": replica.address, "status": replica.health.name.lower()}
     if replica.started is not None:
         found |= {

@@ -7,7 +7,7 @@ from gateway.access_log import AccessLog
 from gateway.clients import MeshBackend, MeshKeyExchange, MeshStatusSource
 from gateway.config import GatewaySettings
 from gateway.credentials import Authenticator, KeyCacheRule
-from gateway.domain import Spooled
+from gateway.domain import SpoolStatus
 from gateway.edge import Edge, EdgeHandlers
 from gateway.handlers import pages
 from gateway.http.app import HttpApp
@@ -16,13 +16,24 @@ from gateway.http.endpoints import BodyRule, Endpoint, SpooledEndpoint, StreamEn
 from gateway.http.server import HttpServer
 from gateway.http.streams import StreamRule
 from gateway.http.uploads import UploadEndpoint
-from gateway.local import LocalBackend
+from gateway.local_rpcs import LocalBackend
+from gateway.mesh_admin import MeshAdmin
 from gateway.openapi.document import build_document
 from gateway.openapi.legacy import to_3_0
-from gateway.operations import Operations
-from gateway.ports import Keeper
+from gateway.ports import Spooler
 from gateway.service import HealthService
-from gateway.spool import CallKeeper, Forwarder, Heir, Spool, SpoolDesk, SpoolFile, SpoolRule, SpoolStore, Tally, stamps
+from gateway.spool import (
+    CallSpooler,
+    Forwarder,
+    Spool,
+    SpoolAdmin,
+    SpoolFile,
+    SpoolRule,
+    SpoolStore,
+    SpoolTakeover,
+    SpoolUse,
+    spoolable_methods,
+)
 from gateway.transcoding.contract import Contract
 from gateway.transcoding.router import Router
 from gateway.transcoding.routes import Route, build_routes
@@ -82,7 +93,7 @@ def assemble(
     components: Sequence[Component],
 ) -> App:
     """The gateway of ``contract`` in front of ``services``."""
-    operations = Operations(
+    operations = MeshAdmin(
         mesh=mesh,
         own=_own_status(settings, clock, mesh=mesh, breakers=breakers),
         services=services,
@@ -91,13 +102,13 @@ def assemble(
     )
     file = SpoolFile(path=settings.spool_file, clock=clock)
     spool = Spool(store=SpoolStore(file), rule=_spool_rule(settings), clock=clock)
-    backend = LocalBackend(operations=operations, desk=SpoolDesk(spool=spool, file=file), mesh=mesh)
+    backend = LocalBackend(operations=operations, admin=SpoolAdmin(spool=spool, file=file), mesh=mesh)
     keys = MeshKeyExchange(mesh=mesh)
     authenticator = Authenticator(verifier=verifier, keys=keys, clock=clock, rule=_key_cache_rule(settings))
     source = MeshStatusSource(mesh=mesh, breakers=breakers, timeout_seconds=settings.health_timeout_seconds)
     forwarder = Forwarder(spool=spool, unary=backend.unary, clock=clock, registry=telemetry.registry)
-    keepers: dict[str, Keeper] = {
-        path: CallKeeper(path=path, stamp=stamp, spool=spool, clock=clock) for path, stamp in stamps(clock).items()
+    spoolers: dict[str, Spooler] = {
+        path: CallSpooler(path=path, method=method, spool=spool, clock=clock) for path, method in spoolable_methods(clock).items()
     }
     health = HealthService(
         source=source,
@@ -114,7 +125,7 @@ def assemble(
 
     app = HttpApp(
         routes=build_endpoints(
-            contract=contract, backend=backend, keepers=keepers, health=health, settings=settings, clock=clock, draining=draining
+            contract=contract, backend=backend, spoolers=spoolers, health=health, settings=settings, clock=clock, draining=draining
         ),
         authenticator=authenticator,
         cors=Cors(origins=settings.cors_allow_origins),
@@ -138,7 +149,7 @@ def assemble(
     http = _http_server(settings, app, draining)
     return App(
         name=settings.service_name,
-        components=(*components, access_log, file, spool, forwarder, Heir(file=file, spool=spool, clock=clock)),
+        components=(*components, access_log, file, spool, forwarder, SpoolTakeover(file=file, spool=spool, clock=clock)),
         server=edge,
         http=http,
     )
@@ -146,16 +157,16 @@ def assemble(
 
 def _spool_rule(settings: GatewaySettings) -> SpoolRule:
     return SpoolRule(
-        all=Tally(settings.spool_limit, settings.spool_max_bytes),
-        tenant=Tally(settings.spool_tenant_limit, settings.spool_tenant_max_bytes),
-        strangers=settings.spool_stranger_limit,
+        all=SpoolUse(settings.spool_limit, settings.spool_max_bytes),
+        tenant=SpoolUse(settings.spool_tenant_limit, settings.spool_tenant_max_bytes),
+        anonymous=settings.spool_stranger_limit,
         address=settings.spool_address_limit,
     )
 
 
-def _spooled(spool: Spool) -> Spooled:
+def _spooled(spool: Spool) -> SpoolStatus:
     state = spool.state
-    return Spooled(waiting=state.waiting.calls, bytes=state.waiting.bytes, age_seconds=state.age, set_aside=state.aside.calls)
+    return SpoolStatus(waiting=state.waiting.calls, bytes=state.waiting.bytes, age_seconds=state.age, set_aside=state.set_aside.calls)
 
 
 def _own_status(settings: GatewaySettings, clock: Clock, *, mesh: Mesh, breakers: BreakerRegistry) -> MeshServicer:
@@ -196,7 +207,7 @@ def build_endpoints(
     *,
     contract: Contract,
     backend: MeshBackend,
-    keepers: Mapping[str, Keeper],
+    spoolers: Mapping[str, Spooler],
     health: HealthService,
     settings: GatewaySettings,
     clock: Clock,
@@ -222,8 +233,8 @@ def build_endpoints(
             )
         if route.streams:
             return StreamEndpoint(route=route, backend=backend, rule=body, clock=clock, streams=streams, draining=draining)
-        if (keeper := keepers.get(route.rpc.path)) is not None:
-            return SpooledEndpoint(route=route, backend=backend, rule=body, keeper=keeper)
+        if (spooler := spoolers.get(route.rpc.path)) is not None:
+            return SpooledEndpoint(route=route, backend=backend, rule=body, spooler=spooler)
         return UnaryEndpoint(route=route, backend=backend, rule=body)
 
     return Router(

@@ -2,12 +2,12 @@
 
 import sys
 
-from tocsin.collection import look_rarely
+from tocsin.garbage_collection import raise_thresholds
 
 
 def main() -> int:
     """Imports the service and runs it; returns the exit code."""
-    look_rarely()
+    raise_thresholds()
     from mailer_svc.config import MailerSettings
     from mailer_svc.wiring import build
     from tocsin.lifecycle import run

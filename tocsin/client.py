@@ -19,7 +19,7 @@ from tocsin import errors
 from tocsin.clock import Clock, SystemClock
 from tocsin.credential import authorization
 from tocsin.errors import FieldViolation, TocsinError
-from tocsin.names import resource_path, segment
+from tocsin.resource_names import resource_path, segment
 
 Resource = dict[str, Any]
 

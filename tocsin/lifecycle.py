@@ -21,9 +21,9 @@ import uvloop
 
 from tocsin.background import Backgrounds
 from tocsin.clock import Clock, SystemClock
-from tocsin.collection import keep_what_is_there
 from tocsin.config import PREFIX, ConfigError, ServiceSettings, load
 from tocsin.errors import SettingsAtFault
+from tocsin.garbage_collection import freeze_heap
 from tocsin.telemetry import Telemetry, configure_logging, get_logger
 
 _log = get_logger(__name__)
@@ -57,7 +57,7 @@ class Component(Protocol):
         ...
 
 
-class Listener(Component, Protocol):
+class GrpcListener(Component, Protocol):
     """A server; its stop drains."""
 
     @property
@@ -91,7 +91,7 @@ class App:
         *,
         name: str,
         components: Sequence[Component],
-        server: Listener | None,
+        server: GrpcListener | None,
         http: HttpListener | None = None,
         ready: Callable[["App"], None] | None = None,
     ) -> None:
@@ -242,7 +242,7 @@ async def _serve(app: App) -> None:
         except BaseException:
             waiting.cancel()
             raise
-        keep_what_is_there()
+        freeze_heap()
         _log.info("ready", pid=os.getpid(), **app.addresses())
         ending = asyncio.ensure_future(app.wait())
         await asyncio.wait((waiting, ending), return_when=asyncio.FIRST_COMPLETED)

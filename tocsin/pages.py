@@ -41,7 +41,7 @@ class Listing(NamedTuple):
     shape: Sequence[type[Cursor]]
 
 
-class Step:
+class BatchSizer:
     """How many rows to read at once, so that they come to about `PAGE_BYTES`. They are never many: the next ones may be larger."""
 
     __slots__ = ("_bytes", "_rows")
@@ -87,7 +87,7 @@ async def list_page(
     size = page_size(request.page_size)
     behind: Place | None = PageToken.decode(request.page_token, query=listing.query, shape=listing.shape)
     items: list[Item] = []
-    room, step = PAGE_BYTES, Step()
+    room, step = PAGE_BYTES, BatchSizer()
     while True:
         wanted = min(step.take(), size - len(items) + 1)
         rows, further = await read(behind, wanted)
@@ -108,7 +108,7 @@ def _token(behind: Place | None, listing: Listing) -> str:
     return "" if behind is None else PageToken.encode(behind, query=listing.query)
 
 
-def in_messages(items: Iterable[Item], *, step: Step | None = None) -> Iterator[list[Item]]:
+def split_into_messages(items: Iterable[Item], *, step: BatchSizer | None = None) -> Iterator[list[Item]]:
     """The items, as many at a time as one message of a stream may hold.
 
     Args:

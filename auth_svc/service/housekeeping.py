@@ -10,7 +10,7 @@ from tocsin.telemetry import get_logger
 _log = get_logger(__name__)
 
 
-class Housekeeper:
+class SessionHousekeeper:
     """Deletes sessions that ended, at the start and then every ``interval``."""
 
     def __init__(self, *, store: SessionStore, clock: Clock, interval: timedelta = timedelta(hours=1)) -> None:

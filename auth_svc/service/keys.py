@@ -8,10 +8,10 @@ from ulid import ULID
 from auth_svc.domain import (
     ApiKey,
     ApiKeyRefused,
-    Caller,
     Grant,
     Scopes,
     SecurityEvent,
+    TokenCaller,
     checked_name,
     digest,
     is_api_key_secret,
@@ -20,7 +20,7 @@ from auth_svc.domain import (
     shown_prefix,
 )
 from auth_svc.ports import SecurityLog, Store, TokenSigner
-from auth_svc.service.people import require_alive
+from auth_svc.service.users import require_alive
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
 
@@ -38,7 +38,9 @@ class ApiKeys:
         self._clock = clock
         self._access_lifetime = access_lifetime
 
-    async def create(self, caller: Caller, *, display_name: str, scopes: Sequence[str], expires: datetime | None) -> tuple[ApiKey, str]:
+    async def create(
+        self, caller: TokenCaller, *, display_name: str, scopes: Sequence[str], expires: datetime | None
+    ) -> tuple[ApiKey, str]:
         """A new key of the caller's tenant, and its secret, which is never shown again.
 
         Raises:
@@ -67,7 +69,7 @@ class ApiKeys:
         self._log.record(SecurityEvent.KEY_CREATED, tenant=key.tenant, subject=key.name, by=caller.subject)
         return key, secret
 
-    async def _check_expiry(self, caller: Caller, expires: datetime | None, now: datetime) -> None:
+    async def _check_expiry(self, caller: TokenCaller, expires: datetime | None, now: datetime) -> None:
         if expires is not None and expires <= now:
             raise InvalidInput.at("expireTime", "must be in the future")
         kind, _, name = caller.subject.partition("/")
@@ -77,7 +79,7 @@ class ApiKeys:
         if latest is not None and (expires is None or expires > latest):
             raise InvalidInput.at("expireTime", "must not be later than that of the key that makes it")
 
-    async def key(self, caller: Caller, key: str) -> ApiKey:
+    async def key(self, caller: TokenCaller, key: str) -> ApiKey:
         """One key of the caller's tenant.
 
         Raises:
@@ -85,11 +87,11 @@ class ApiKeys:
         """
         return await self._store.get_key(caller.tenant, key)
 
-    async def keys(self, caller: Caller, *, after: str, limit: int) -> Sequence[ApiKey]:
+    async def keys(self, caller: TokenCaller, *, after: str, limit: int) -> Sequence[ApiKey]:
         """At most ``limit`` keys, the oldest first; those whose ids follow ``after``."""
         return await self._store.list_keys(caller.tenant, after=after, limit=limit)
 
-    async def revoke(self, caller: Caller, key: str) -> None:
+    async def revoke(self, caller: TokenCaller, key: str) -> None:
         """Revokes a key; tokens that it was exchanged for end by themselves.
 
         Raises:

@@ -28,7 +28,7 @@ from auth_svc.domain import (
     normalize_email,
     normalize_password,
 )
-from auth_svc.ports import PasswordHasher, Refusal, Refused, Rotated, SecurityLog, Store, TokenSigner, Verdict
+from auth_svc.ports import PasswordCheck, PasswordHasher, RefreshRefusal, Refused, Rotated, SecurityLog, Store, TokenSigner
 from auth_svc.throttle import LoginThrottle
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
@@ -128,11 +128,11 @@ class Sessions:
         except BaseException:
             self._throttle.excused(key)
             raise
-        if account is None or verdict is Verdict.WRONG:
+        if account is None or verdict is PasswordCheck.WRONG:
             self._log.record(SecurityEvent.LOGIN_FAILED, account=account_hash)
             raise InvalidCredentials
         self._throttle.succeeded(key)
-        if verdict is Verdict.OUTDATED:
+        if verdict is PasswordCheck.OUTDATED:
             await self._store.replace_password_hash(account.user.id, old=account.password_hash, new=await self._hasher.hash(typed))
         asked = narrow(scope, self._scopes.of(account.user.role, account.tenant))
         return await self._open(account.user, account.tenant, asked)
@@ -164,7 +164,7 @@ class Sessions:
         return self._pair(rotated.session, rotated.user, rotated.tenant, successor)
 
     def _log_refusal(self, refused: Refused) -> None:
-        event = SecurityEvent.REFRESH_REUSED if refused.why is Refusal.REUSED else SecurityEvent.SESSION_REFUSED
+        event = SecurityEvent.REFRESH_REUSED if refused.why is RefreshRefusal.REUSED else SecurityEvent.SESSION_REFUSED
         session = refused.session
         facts = {} if session is None else {"tenant": session.tenant, "subject": f"users/{session.user}", "session": session.id}
         self._log.record(event, why=refused.why.value, **facts)

@@ -6,7 +6,7 @@ from sqlalchemy import RowMapping, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_svc.domain import InvalidCredentials, Session
-from auth_svc.ports import Refusal, Refused, Rotated
+from auth_svc.ports import RefreshRefusal, Refused, Rotated
 from auth_svc.store.tables import (
     TENANT_COLUMNS,
     TENANTS,
@@ -59,7 +59,7 @@ class SessionQueries(Queries):
             # The session is locked first, as by whoever removes it: two that take locks in other orders would stop each other.
             session = await _locked_session(connection, old)
             if session is None:
-                return Refused(why=Refusal.UNKNOWN, session=None)
+                return Refused(why=RefreshRefusal.UNKNOWN, session=None)
             spend = (
                 update(refresh_tokens)
                 .where(refresh_tokens.c.digest == old, refresh_tokens.c.spent_at.is_(None), refresh_tokens.c.expires_at > to_micros(now))
@@ -101,13 +101,13 @@ async def _locked_session(connection: AsyncConnection, token: str) -> Session | 
     return None if row is None else _session_of(row)
 
 
-async def _refuse(connection: AsyncConnection, token: str, session: Session) -> Refusal:
+async def _refuse(connection: AsyncConnection, token: str, session: Session) -> RefreshRefusal:
     """Why the token cannot be spent. A second use ends the session."""
     spent = (await connection.execute(select(refresh_tokens.c.spent_at).where(refresh_tokens.c.digest == token))).scalar_one()
     if spent is None:
-        return Refusal.EXPIRED
+        return RefreshRefusal.EXPIRED
     await connection.execute(delete(sessions).where(sessions.c.id == session.id))
-    return Refusal.REUSED
+    return RefreshRefusal.REUSED
 
 
 async def _rotated(connection: AsyncConnection, session: Session) -> Rotated:

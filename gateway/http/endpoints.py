@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from gateway.http.exchange import Exchange
 from gateway.http.headers import accepted, is_json, is_plain, requested_timeout
 from gateway.http.streams import OFFERS, EventStream, StreamRule
-from gateway.ports import Backend, Keeper
+from gateway.ports import Backend, Spooler
 from gateway.transcoding.binding import Incoming
 from gateway.transcoding.problems import NotAcceptable, UnsupportedMediaType
 from gateway.transcoding.routes import Route
@@ -144,16 +144,16 @@ class SpooledEndpoint(UnaryEndpoint):
     An answer that is late says that the service is away only if it had the time that the contract declares, not what a client chose.
     """
 
-    def __init__(self, *, route: Route, backend: Backend, rule: BodyRule, keeper: Keeper) -> None:
-        """Makes the endpoint of ``route``; ``keeper`` takes on what cannot be forwarded."""
+    def __init__(self, *, route: Route, backend: Backend, rule: BodyRule, spooler: Spooler) -> None:
+        """Makes the endpoint of ``route``; ``spooler`` takes on what cannot be forwarded."""
         super().__init__(route=route, backend=backend, rule=rule)
-        self._keeper = keeper
+        self._spooler = spooler
 
     async def serve(self, exchange: Exchange, *, trace_id: str) -> None:
         """Converts, calls or keeps, converts back."""
         del trace_id
         try:
-            request = self._keeper.mark(await bound(self._route, await read_request(exchange, self._route, self._rule)))
+            request = self._spooler.mark(await bound(self._route, await read_request(exchange, self._route, self._rule)))
             exchange.watch()
             status, answer = await self._answer(exchange, request)
         except InvalidInput as error:
@@ -163,7 +163,7 @@ class SpooledEndpoint(UnaryEndpoint):
 
     async def _answer(self, exchange: Exchange, request: bytes) -> tuple[int, bytes]:
         principal, address = exchange.principal, exchange.address
-        if not self._keeper.waiting(principal, address):
+        if not self._spooler.waiting(principal, address):
             try:
                 return 200, await self._call(request)
             except Unavailable:
@@ -171,7 +171,7 @@ class SpooledEndpoint(UnaryEndpoint):
             except DeadlineExceeded:
                 if (requested_timeout(exchange.headers) or self.timeout) < self.timeout:
                     raise
-        return 202, await self._keeper.keep(request, principal, address)
+        return 202, await self._spooler.keep(request, principal, address)
 
 
 class StreamEndpoint(RpcEndpoint):

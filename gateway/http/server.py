@@ -19,7 +19,7 @@ class HttpPortInUse(OSError):
     """The HTTP port is taken."""
 
 
-class _Server(uvicorn.Server):
+class _UvicornServer(uvicorn.Server):
     """uvicorn without its signal handlers: the lifecycle of the service owns the signals."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -73,7 +73,7 @@ class HttpServer:
         self._grace = grace_seconds
         self._backlog = backlog
         self._stall_milliseconds = round(stall_seconds * 1000)
-        self._server: _Server | None = None
+        self._server: _UvicornServer | None = None
         self._background = Background(SystemClock())
         self._serving: asyncio.Task[None] | None = None
         self._port = 0
@@ -100,7 +100,7 @@ class HttpServer:
         self._draining.clear()
         listener = self._listen()
         self._port = listener.getsockname()[1]
-        self._server = _Server(self._config())
+        self._server = _UvicornServer(self._config())
         self._serving = self._background.once("http-server", partial(self._server.serve, sockets=[listener]))
         listening = asyncio.ensure_future(self._server.listening.wait())
         await asyncio.wait((listening, self._serving), return_when=asyncio.FIRST_COMPLETED)

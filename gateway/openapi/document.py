@@ -13,7 +13,7 @@ from gateway.transcoding.binding import JSON_TYPE, NDJSON_TYPE, RESUME_FIELD
 from gateway.transcoding.contract import HTTP_BODY, Contract
 from gateway.transcoding.problems import PROBLEM_TYPE
 from gateway.transcoding.routes import Route
-from gateway.transcoding.template import Template, Variable, Wildcard
+from gateway.transcoding.template import PathTemplate, Variable, Wildcard
 
 _PROBLEM = {"$ref": "#/components/responses/Problem"}
 _QUERY_DEPTH = 3
@@ -186,7 +186,7 @@ class _Operation:
         return {"description": text, "content": {JSON_TYPE: {"schema": schema}}}
 
 
-def _word(template: Template) -> str:
+def _word(template: PathTemplate) -> str:
     """A template as a part of an identifier."""
     text = template.text.removesuffix("/") + ("/slash" if template.text.endswith("/") else "")
     return re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")
@@ -196,7 +196,7 @@ def _is_free(message: Descriptor) -> bool:
     return message.full_name.startswith("google.") or bool(message.GetOptions().map_entry)
 
 
-def _path(template: Template) -> tuple[str, dict[str, list[str]]]:
+def _path(template: PathTemplate) -> tuple[str, dict[str, list[str]]]:
     """The template in OpenAPI's form, where a parameter is one segment, and the parameters of each variable."""
     names: dict[str, list[str]] = {variable.field_path: [] for variable in template.variables}
     parts: list[str] = []
@@ -217,7 +217,7 @@ def _path(template: Template) -> tuple[str, dict[str, list[str]]]:
     return f"/{'/'.join(parts)}{verb}", names
 
 
-def _parameter(template: Template, index: int, owner: Variable | None) -> str:
+def _parameter(template: PathTemplate, index: int, owner: Variable | None) -> str:
     """What to call a segment: the variable, or the singular of the collection before it."""
     if owner is None:
         return f"segment{index}"

@@ -1,29 +1,29 @@
 """What the gateway takes on while a service is away, and forwards in order when it is back."""
 
-from gateway.spool.desk import SpoolDesk
+from gateway.spool.admin import SpoolAdmin
 from gateway.spool.file import SpoolFile
 from gateway.spool.forwarder import Forwarder
-from gateway.spool.heir import Heir
-from gateway.spool.keeper import CallKeeper
+from gateway.spool.methods import SpoolableMethod, spoolable_methods
 from gateway.spool.spool import Spool, SpoolFull, SpoolRule, SpoolState
-from gateway.spool.stamps import Stamp, stamps
-from gateway.spool.store import Aside, Entry, SpoolStore, Tally, metadata
+from gateway.spool.spooler import CallSpooler
+from gateway.spool.store import SetAsideCall, SpooledCall, SpoolStore, SpoolUse, metadata
+from gateway.spool.takeover import SpoolTakeover
 
 __all__ = [
-    "Aside",
-    "CallKeeper",
-    "Entry",
+    "CallSpooler",
     "Forwarder",
-    "Heir",
+    "SetAsideCall",
     "Spool",
-    "SpoolDesk",
+    "SpoolAdmin",
     "SpoolFile",
     "SpoolFull",
     "SpoolRule",
     "SpoolState",
     "SpoolStore",
-    "Stamp",
-    "Tally",
+    "SpoolTakeover",
+    "SpoolUse",
+    "SpoolableMethod",
+    "SpooledCall",
     "metadata",
-    "stamps",
+    "spoolable_methods",
 ]

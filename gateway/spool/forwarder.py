@@ -1,4 +1,4 @@
-"""Carries what waits to its service: one call after the other within a lane, several lanes beside each other."""
+"""Carries what waits to its service: one call after the other within a queue, several queues beside each other."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -8,9 +8,9 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from gateway.ports import Unary
-from gateway.spool.endings import TRIES, Ending, ending_of
-from gateway.spool.spool import Spool, is_stranger
-from gateway.spool.store import Aside, Entry
+from gateway.spool.results import TRIES, ForwardResult, result_of
+from gateway.spool.spool import Spool, is_anonymous
+from gateway.spool.store import SetAsideCall, SpooledCall
 from tocsin.background import Background, end, faltered, worked
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError, Unimplemented
@@ -32,8 +32,8 @@ class MethodUnknown(Unimplemented):
 
 
 @dataclass(slots=True)
-class _Lane:
-    """How the first call of a lane fares.
+class _Queue:
+    """How the first call of a queue fares.
 
     Attributes:
         number: of the call.
@@ -64,9 +64,9 @@ class Forwarder:
         self._unary = unary
         self._clock = clock
         self._background = Background(clock)
-        self._lanes: dict[str, _Lane] = {}
+        self._queues: dict[str, _Queue] = {}
         self._turn: list[str] = []
-        self._running: dict[str, asyncio.Task[Ending | None]] = {}
+        self._running: dict[str, asyncio.Task[ForwardResult | None]] = {}
         self._writes: set[asyncio.Task[None]] = set()
         self._pause = 0.0
         self._away_until = 0.0
@@ -93,9 +93,9 @@ class Forwarder:
             await end(*running.values())
 
     def _begin(self) -> None:
-        """Begins with the lanes whose turn it is; while the service is away with one, to see whether it still is."""
-        waiting, now = set(self._spool.lanes), self._clock.monotonic()
-        self._lanes = {name: self._lanes.get(name) or _Lane() for name in waiting.union(self._running)}
+        """Begins with the queues whose turn it is; while the service is away with one, to see whether it still is."""
+        waiting, now = set(self._spool.queues), self._clock.monotonic()
+        self._queues = {name: self._queues.get(name) or _Queue() for name in waiting.union(self._running)}
         self._turn = [name for name in self._turn if name in waiting]
         self._turn += sorted(waiting.difference(self._turn))
         if now < self._away_until:
@@ -103,21 +103,21 @@ class Forwarder:
         for name in tuple(self._turn):
             if len(self._running) >= (1 if self._pause else _ABREAST):
                 return
-            if name not in self._running and self._lanes[name].ready <= now:
+            if name not in self._running and self._queues[name].ready <= now:
                 self._turn.remove(name)
                 self._turn.append(name)
                 task = self._running[name] = asyncio.get_running_loop().create_task(self._forward(name), name=f"spool {name}")
                 task.add_done_callback(lambda _: self._spool.news.set())
 
     def _soonest(self) -> float | None:
-        """Seconds until a lane may begin; None when only news can change that."""
-        ready = [lane.ready for name, lane in self._lanes.items() if name not in self._running]
+        """Seconds until a queue may begin; None when only news can change that."""
+        ready = [queue.ready for name, queue in self._queues.items() if name not in self._running]
         if not ready or len(self._running) >= (1 if self._pause else _ABREAST):
             return None
         return max(0.0, max(self._away_until, min(ready)) - self._clock.monotonic())
 
     def _reap(self) -> None:
-        """Looks at the lanes that have come to an end for now.
+        """Looks at the queues that have come to an end for now.
 
         Raises:
             Exception: the spool itself cannot be read or written.
@@ -126,7 +126,7 @@ class Forwarder:
         for name, _ in over:
             del self._running[name]
         for _, task in over:
-            if task.result() is Ending.AWAY:
+            if task.result() is ForwardResult.AWAY:
                 self._pause = min(max(_FIRST_PAUSE, 2 * self._pause), _LONGEST_PAUSE)
                 self._away_until = self._clock.monotonic() + self._pause
                 faltered("the service of spooled calls is away", self._clock)
@@ -134,52 +134,52 @@ class Forwarder:
                 self._pause = self._away_until = 0.0
                 worked()
 
-    async def _forward(self, name: str) -> Ending | None:
-        """Makes the calls of a lane until one has to wait; how that ended, None when all are over."""
-        lane, over = self._lanes[name], list[Entry]()
+    async def _forward(self, name: str) -> ForwardResult | None:
+        """Makes the calls of a queue until one has to wait; how that ended, None when all are over."""
+        queue, over = self._queues[name], list[SpooledCall]()
         entries = await self._spool.oldest(name)
         if not entries:
-            lane.ready = self._clock.monotonic() + _NOT_STORED_YET
+            queue.ready = self._clock.monotonic() + _NOT_STORED_YET
         try:
             for entry in entries:
                 error = await self._call(entry)
                 if error is None:
                     self._ends.labels("done").inc()
                     over.append(entry)
-                elif not self._blames(lane, entry, error):
-                    return ending_of(error)
-                elif is_stranger(name):
+                elif not self._blames(queue, entry, error):
+                    return result_of(error)
+                elif is_anonymous(name):
                     self._ends.labels("refused").inc()  # what nobody answers for is not kept
                     over.append(entry)
                 else:
-                    await self._set_aside(entry, error, tries=max(1, lane.tries))
+                    await self._set_aside(entry, error, tries=max(1, queue.tries))
         finally:
             if over:
                 await self._written(self._spool.done(over))
         return None
 
-    def _blames(self, lane: _Lane, entry: Entry, error: Exception) -> bool:
-        """Whether the call has failed for good, so that the next one can go; otherwise its lane waits."""
-        ending = ending_of(error)
-        if ending is Ending.AWAY:
+    def _blames(self, queue: _Queue, entry: SpooledCall, error: Exception) -> bool:
+        """Whether the call has failed for good, so that the next one can go; otherwise its queue waits."""
+        result = result_of(error)
+        if result is ForwardResult.AWAY:
             return False
-        if lane.number != entry.number:
-            lane.number, lane.tries, lane.wait = entry.number, 0, _FIRST_WAIT
-        lane.tries += ending in TRIES
-        if ending is Ending.REFUSED or (ending in TRIES and lane.tries >= TRIES[ending]):
-            lane.number = 0
+        if queue.number != entry.number:
+            queue.number, queue.tries, queue.wait = entry.number, 0, _FIRST_WAIT
+        queue.tries += result in TRIES
+        if result is ForwardResult.REFUSED or (result in TRIES and queue.tries >= TRIES[result]):
+            queue.number = 0
             return True
-        _log.info("spooled call waits", path=entry.path, tenant=entry.tenant, tries=lane.tries, error=type(error).__name__)
-        lane.ready = self._clock.monotonic() + lane.wait
-        lane.wait = min(2 * lane.wait, _LONGEST_WAIT)
+        _log.info("spooled call waits", path=entry.path, tenant=entry.tenant, tries=queue.tries, error=type(error).__name__)
+        queue.ready = self._clock.monotonic() + queue.wait
+        queue.wait = min(2 * queue.wait, _LONGEST_WAIT)
         return False
 
-    async def _set_aside(self, entry: Entry, error: Exception, *, tries: int) -> None:
+    async def _set_aside(self, entry: SpooledCall, error: Exception, *, tries: int) -> None:
         reason = error.error_reason if isinstance(error, TocsinError) else type(error).__name__
         message = error.message if isinstance(error, TocsinError) else "An internal error."
         _log.warning("spooled call set aside", path=entry.path, tenant=entry.tenant, number=entry.number, reason=reason, error=message)
         self._ends.labels("set_aside").inc()
-        aside = Aside(entry, at=self._clock.micros(), tries=tries, reason=reason, message=message)
+        aside = SetAsideCall(entry, at=self._clock.micros(), tries=tries, reason=reason, message=message)
         await self._written(self._spool.set_aside(aside))
 
     async def _written(self, write: Coroutine[None, None, None]) -> None:
@@ -189,7 +189,7 @@ class Forwarder:
         task.add_done_callback(self._writes.discard)
         await asyncio.shield(task)
 
-    async def _call(self, entry: Entry) -> Exception | None:
+    async def _call(self, entry: SpooledCall) -> Exception | None:
         """Makes one call; how it failed, if it did."""
         if entry.traceparent:
             carry(entry.traceparent)
@@ -218,6 +218,6 @@ def _export(spool: Spool, registry: CollectorRegistry) -> Counter:
         lambda: spool.state.age
     )
     Gauge("tocsin_gateway_spool_set_aside", "Calls that failed for good, and wait for an operator.", registry=registry).set_function(
-        lambda: spool.state.aside.calls
+        lambda: spool.state.set_aside.calls
     )
     return Counter("tocsin_gateway_spool_forwarded", "Calls forwarded later, by how they ended.", ("end",), registry=registry)

@@ -40,7 +40,7 @@ set_aside: Final = Table(
 _SHARED: Final = ("number", "path", "tenant", "lane", "request", "traceparent", "accepted_at")
 
 
-class Entry(NamedTuple):
+class SpooledCall(NamedTuple):
     """One call that waits; ``number`` is 0 before it is stored."""
 
     path: str
@@ -48,28 +48,28 @@ class Entry(NamedTuple):
     request: bytes
     traceparent: str
     accepted: int
-    lane: str
+    queue: str
     number: int = 0
 
 
-class Aside(NamedTuple):
+class SetAsideCall(NamedTuple):
     """A call that was set aside: when, after how many tries, and why."""
 
-    entry: Entry
+    call: SpooledCall
     at: int
     tries: int
     reason: str
     message: str
 
 
-class Tally(NamedTuple):
+class SpoolUse(NamedTuple):
     """Calls, and the bytes of their requests."""
 
     calls: int = 0
     bytes: int = 0
 
 
-class Opened(Protocol):
+class OpenDatabase(Protocol):
     """What has the database while it is open."""
 
     @property
@@ -81,20 +81,20 @@ class Opened(Protocol):
 class SpoolStore:
     """Calls that wait, and calls that were set aside; one transaction a method."""
 
-    def __init__(self, file: Opened) -> None:
+    def __init__(self, file: OpenDatabase) -> None:
         self._file = file
 
-    async def add(self, entries: Sequence[Entry]) -> None:
+    async def add(self, entries: Sequence[SpooledCall]) -> None:
         """Keeps calls, behind those that are there."""
         rows = [_row(entry) for entry in entries]
         async with self._file.database.transaction() as connection:
             await connection.execute(insert(calls), rows)
 
-    async def oldest(self, lane: str, *, most: int, most_bytes: int) -> list[Entry]:
-        """The calls of a lane that came first, in order; those after the one that passes the bound of bytes come later."""
+    async def oldest(self, queue: str, *, most: int, most_bytes: int) -> list[SpooledCall]:
+        """The calls of a queue that came first, in order; those after the one that passes the bound of bytes come later."""
         size = func.length(calls.c.request)
         before = (func.sum(size).over(order_by=calls.c.number) - size).label("before")
-        first = select(calls, before).where(calls.c.lane == lane).order_by(calls.c.number).limit(most).subquery()
+        first = select(calls, before).where(calls.c.lane == queue).order_by(calls.c.number).limit(most).subquery()
         query = select(first).where(first.c.before <= most_bytes).order_by(first.c.number)
         async with self._file.database.read() as connection:
             return [_entry(row) for row in await connection.execute(query)]
@@ -104,11 +104,11 @@ class SpoolStore:
         async with self._file.database.transaction() as connection:
             await connection.execute(delete(calls).where(calls.c.number.in_(numbers)))
 
-    async def tallies(self) -> dict[str, Tally]:
-        """What waits, by lane."""
+    async def use_by_queue(self) -> dict[str, SpoolUse]:
+        """What waits, by queue."""
         query = select(calls.c.lane, func.count(), func.sum(func.length(calls.c.request))).group_by(calls.c.lane)
         async with self._file.database.read() as connection:
-            return {lane: Tally(count, size) for lane, count, size in await connection.execute(query)}
+            return {queue: SpoolUse(count, size) for queue, count, size in await connection.execute(query)}
 
     async def first_accepted(self) -> int | None:
         """When the oldest call was taken on, in microseconds since the Unix epoch."""
@@ -116,10 +116,10 @@ class SpoolStore:
         async with self._file.database.read() as connection:
             return await connection.scalar(query)
 
-    async def put_aside(self, aside: Aside, *, most: Tally) -> int:
+    async def set_aside(self, aside: SetAsideCall, *, most: SpoolUse) -> int:
         """Sets a call aside, and drops the oldest of those beyond ``most``; how many were dropped."""
-        values = _row(aside.entry) | {
-            "number": aside.entry.number,
+        values = _row(aside.call) | {
+            "number": aside.call.number,
             "set_aside_at": aside.at,
             "tries": aside.tries,
             "reason": aside.reason,
@@ -134,17 +134,17 @@ class SpoolStore:
         ).subquery()
         beyond = select(ranked.c.number).where((ranked.c.place > most.calls) | (ranked.c.bytes > most.bytes))
         async with self._file.database.transaction() as connection:
-            await connection.execute(delete(calls).where(calls.c.number == aside.entry.number))
+            await connection.execute(delete(calls).where(calls.c.number == aside.call.number))
             await connection.execute(insert(set_aside).prefix_with("OR REPLACE"), values)
             return (await connection.execute(delete(set_aside).where(set_aside.c.number.in_(beyond)))).rowcount
 
-    async def aside_tally(self) -> Tally:
+    async def set_aside_use(self) -> SpoolUse:
         """What is set aside."""
         query = select(func.count(), func.coalesce(func.sum(func.length(set_aside.c.request)), 0))
         async with self._file.database.read() as connection:
-            return Tally(*(await connection.execute(query)).one())
+            return SpoolUse(*(await connection.execute(query)).one())
 
-    async def aside_page(self, *, after: int, most: int, tenant: str = "") -> list[Aside]:
+    async def set_aside_page(self, *, after: int, most: int, tenant: str = "") -> list[SetAsideCall]:
         """Calls that were set aside, by their number, behind a number."""
         query = select(set_aside).where(set_aside.c.number > after).order_by(set_aside.c.number).limit(most)
         if tenant:
@@ -152,7 +152,7 @@ class SpoolStore:
         async with self._file.database.read() as connection:
             return [_aside(row) for row in await connection.execute(query)]
 
-    async def aside(self, number: int) -> Aside | None:
+    async def aside(self, number: int) -> SetAsideCall | None:
         """One of them."""
         async with self._file.database.read() as connection:
             row = (await connection.execute(select(set_aside).where(set_aside.c.number == number))).one_or_none()
@@ -172,20 +172,20 @@ class SpoolStore:
             return (await connection.execute(delete(set_aside).where(set_aside.c.number == number))).rowcount > 0
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _row(entry: SpooledCall) -> dict[str, Any]:
     return {
         "path": entry.path,
         "tenant": entry.tenant,
-        "lane": entry.lane,
+        "lane": entry.queue,
         "request": entry.request,
         "traceparent": entry.traceparent,
         "accepted_at": entry.accepted,
     }
 
 
-def _entry(row: Row[Any]) -> Entry:
-    return Entry(row.path, row.tenant, row.request, row.traceparent, row.accepted_at, row.lane, row.number)
+def _entry(row: Row[Any]) -> SpooledCall:
+    return SpooledCall(row.path, row.tenant, row.request, row.traceparent, row.accepted_at, row.lane, row.number)
 
 
-def _aside(row: Row[Any]) -> Aside:
-    return Aside(_entry(row), row.set_aside_at, row.tries, row.reason, row.message)
+def _aside(row: Row[Any]) -> SetAsideCall:
+    return SetAsideCall(_entry(row), row.set_aside_at, row.tries, row.reason, row.message)

@@ -15,7 +15,7 @@ from google.protobuf.descriptor import Descriptor
 from gateway.transcoding.contract import HTTP_BODY, Contract
 from gateway.transcoding.options import behavior, is_uuid
 from gateway.transcoding.query import QueryBinder, parse_query
-from gateway.transcoding.template import Template, TemplateError
+from gateway.transcoding.template import PathTemplate, TemplateError
 from tocsin.errors import FieldViolation, InvalidInput
 from tocsin.protojson.codec import Codec, dump_json, load_json
 from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, as_object
@@ -29,7 +29,7 @@ _NOT_IN_A_MASK = frozenset({field_behavior_pb2.OUTPUT_ONLY, field_behavior_pb2.I
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class ResponseBody:
     """An HTTP body."""
 
     content_type: str
@@ -50,7 +50,7 @@ class Incoming:
 class RequestBinder:
     """Makes request messages of one route."""
 
-    def __init__(self, *, contract: Contract, request: Descriptor, template: Template, http_method: str, body: str) -> None:
+    def __init__(self, *, contract: Contract, request: Descriptor, template: PathTemplate, http_method: str, body: str) -> None:
         """Compiles the plan.
 
         Args:
@@ -137,7 +137,7 @@ class RequestBinder:
         names = [field.json_name for field in named if field.name not in self._mask_exclude]
         put(message, (self._mask,), ",".join(names))
 
-    def _bindable(self, path: str, template: Template) -> tuple[MessageField, ...]:
+    def _bindable(self, path: str, template: PathTemplate) -> tuple[MessageField, ...]:
         fields = self._codec.message_type.resolve(path)
         if fields is None:
             raise TemplateError(f"path template {template.text!r}: {self._codec.message_type.type_name} has no field {path!r}")
@@ -146,7 +146,7 @@ class RequestBinder:
             raise TemplateError(f"path template {template.text!r}: the field {path!r} cannot stand in a path")
         return fields
 
-    def _body(self, body: str, template: Template) -> MessageField | None:
+    def _body(self, body: str, template: PathTemplate) -> MessageField | None:
         if body in ("", "*"):
             return None
         field = self._codec.message_type.fields.get(body)
@@ -177,7 +177,7 @@ class RequestBinder:
         return frozenset(in_path | server_set)
 
 
-class ReplyRenderer:
+class ResponseRenderer:
     """Makes HTTP bodies of the answers of one route."""
 
     def __init__(self, *, contract: Contract, response: Descriptor, response_body: str) -> None:
@@ -199,20 +199,20 @@ class ReplyRenderer:
             self.raw = item.message_type is not None and item.message_type.full_name == HTTP_BODY and not item.is_repeated
         self._token = RESUME_FIELD if _is_text(self._codec.message_type.fields.get(RESUME_FIELD)) else None
 
-    def render(self, wire: bytes) -> Reply:
+    def render(self, wire: bytes) -> ResponseBody:
         """The HTTP body of an answer.
 
         Raises:
             UnreadableReply: the answer is not what the contract says.
         """
         if self._field is None and not self.raw:
-            return Reply(content_type=JSON_TYPE, data=self._codec.to_json(wire))
+            return ResponseBody(content_type=JSON_TYPE, data=self._codec.to_json(wire))
         value = self._codec.to_value(wire)
         part = value if self._field is None else value.get(self._field.json_name, self._empty)
         if not self.raw:
-            return Reply(content_type=JSON_TYPE, data=dump_json(part))
+            return ResponseBody(content_type=JSON_TYPE, data=dump_json(part))
         body = as_object(part) or {}
-        return Reply(
+        return ResponseBody(
             content_type=str(body.get("contentType") or "application/octet-stream"), data=base64.b64decode(str(body.get("data") or ""))
         )
 

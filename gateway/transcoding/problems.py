@@ -86,7 +86,7 @@ _BY_REASON: Mapping[str, int] = {MessageTooLarge.reason: 413}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class ProblemDetails:
     """An error, ready to be sent."""
 
     status: int
@@ -99,7 +99,7 @@ def http_status(error: TocsinError) -> int:
     return _HTTP_ONLY.get(type(error)) or _BY_REASON.get(error.error_reason) or _STATUS.get(code_of(error), 500)
 
 
-def problem(error: TocsinError, *, trace_id: str = "") -> Problem:
+def problem(error: TocsinError, *, trace_id: str = "") -> ProblemDetails:
     """The answer for an error.
 
     Args:
@@ -108,7 +108,7 @@ def problem(error: TocsinError, *, trace_id: str = "") -> Problem:
     """
     status = http_status(error)
     headers = [(b"content-type", PROBLEM_TYPE.encode()), (b"cache-control", b"no-store"), *_headers(error)]
-    return Problem(status=status, headers=tuple(headers), body=dump_json(members(error, trace_id=trace_id)))
+    return ProblemDetails(status=status, headers=tuple(headers), body=dump_json(members(error, trace_id=trace_id)))
 
 
 def members(error: TocsinError, *, trace_id: str = "") -> dict[str, Any]:

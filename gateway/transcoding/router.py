@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from gateway.transcoding.template import Template, TemplateError, Variable, Wildcard
+from gateway.transcoding.template import PathTemplate, TemplateError, Variable, Wildcard
 from tocsin.errors import InvalidInput, NotFound
 
 Target = TypeVar("Target")
@@ -52,7 +52,7 @@ class Router(Generic[Target]):
     this verb matches the rest of the path; otherwise the colon is part of the segment.
     """
 
-    def __init__(self, routes: Iterable[tuple[str, Template, Target]]) -> None:
+    def __init__(self, routes: Iterable[tuple[str, PathTemplate, Target]]) -> None:
         """Makes the router of ``(HTTP method, template, target)``.
 
         Raises:
@@ -64,7 +64,7 @@ class Router(Generic[Target]):
         for method, template, target in routes:
             self._add(method, template, target)
 
-    def _add(self, method: str, template: Template, target: Target) -> None:
+    def _add(self, method: str, template: PathTemplate, target: Target) -> None:
         node = self._root
         segments = template.segments
         rest = bool(segments) and segments[-1] is Wildcard.REST

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from google.api import http_pb2
 
-from gateway.transcoding.binding import ReplyRenderer, RequestBinder
+from gateway.transcoding.binding import RequestBinder, ResponseRenderer
 from gateway.transcoding.contract import Contract, Rpc
 from gateway.transcoding.router import Router
-from gateway.transcoding.template import Template, TemplateError, parse
+from gateway.transcoding.template import PathTemplate, TemplateError, parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -17,14 +17,14 @@ class Route:
 
     rpc: Rpc
     http_method: str
-    template: Template
+    template: PathTemplate
     body: str
     """The rule's ``body``, as written."""
     response_body: str
     primary: bool
     """True for the rule itself, False for an additional binding."""
     binder: RequestBinder
-    renderer: ReplyRenderer
+    renderer: ResponseRenderer
 
     @property
     def streams(self) -> bool:
@@ -83,7 +83,7 @@ def _routes_of(contract: Contract, rpc: Rpc, rule: http_pb2.HttpRule) -> Iterato
             binder=RequestBinder(
                 contract=contract, request=rpc.descriptor.input_type, template=template, http_method=http_method, body=binding.body
             ),
-            renderer=ReplyRenderer(contract=contract, response=rpc.descriptor.output_type, response_body=binding.response_body),
+            renderer=ResponseRenderer(contract=contract, response=rpc.descriptor.output_type, response_body=binding.response_body),
         )
 
 

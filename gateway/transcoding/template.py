@@ -42,7 +42,7 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class PathTemplate:
     """A parsed path template."""
 
     text: str
@@ -57,7 +57,7 @@ class Template:
         return self.segments, self.verb
 
 
-def parse(text: str) -> Template:
+def parse(text: str) -> PathTemplate:
     """The parsed form of ``text``.
 
     Raises:
@@ -74,7 +74,7 @@ def parse(text: str) -> Template:
         else:
             segments.append(_segment(part, text))
     _check(text, segments, variables)
-    return Template(text=text, segments=tuple(segments), variables=tuple(variables), verb=verb)
+    return PathTemplate(text=text, segments=tuple(segments), variables=tuple(variables), verb=verb)
 
 
 def _split_verb(text: str) -> tuple[str, str]:

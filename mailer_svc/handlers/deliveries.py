@@ -17,7 +17,7 @@ from tocsin.api.mailer.v1 import delivery_service_pb2_grpc as rpc
 from tocsin.errors import InvalidInput
 from tocsin.listing import Condition, FieldKind, FilterField, parse_filter
 from tocsin.mesh.context import principal
-from tocsin.pages import Listing, Step, list_page
+from tocsin.pages import BatchSizer, Listing, list_page
 from tocsin.stored import clamped, int32
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -85,7 +85,7 @@ class DeliveryHandlers(rpc.DeliveryServiceServicer):
 
     async def WatchDeliveries(self, request: pb.WatchDeliveriesRequest, context: Context) -> AsyncIterator[pb.WatchDeliveriesResponse]:
         """Streams every change of a delivery."""
-        step = Step()
+        step = BatchSizer()
         changes = self._deliveries.watch(
             tenant=principal().tenant,
             firing=request.firing.removeprefix("firings/"),

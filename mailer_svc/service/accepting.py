@@ -29,8 +29,8 @@ from mailer_svc.domain import (
 from mailer_svc.ports import AWAY, ChangeHints, Journal, Meter, Renderer
 from mailer_svc.service.templates import Templates
 from tocsin.addresses import normal_address
+from tocsin.bisection import run_with_bisection
 from tocsin.errors import Internal, TocsinError
-from tocsin.halves import in_halves
 
 Known = Mapping[tuple[str, str], Template]
 
@@ -175,7 +175,7 @@ class Accepting:
         if not good:
             return []
         try:
-            results = await in_halves(write, good)
+            results = await run_with_bisection(write, good)
         except AWAY as error:
             return [self._refuse(key, error) for key, _ in good]
         await self._tell([delivery for (_, delivery), fresh in zip(good, results, strict=True) if fresh is True])

@@ -15,7 +15,7 @@ from scheduler_svc.service import Audits, Caller, Firings
 from tocsin.api.scheduler.v1 import firing_service_pb2, firing_service_pb2_grpc
 from tocsin.errors import InvalidInput
 from tocsin.listing import Condition, FieldKind, FilterField, PageToken, parse_filter
-from tocsin.pages import Listing, ListRequest, Step, list_page
+from tocsin.pages import BatchSizer, Listing, ListRequest, list_page
 
 _FILTER: Final = {
     "alarm": FilterField(operators=("=",)),
@@ -53,7 +53,7 @@ class FiringHandlers(firing_service_pb2_grpc.FiringServiceServicer):
         who = caller()
         query = f"watch/{who.tenant}"
         after = _resumed(request.resume_token, query)
-        step = Step()
+        step = BatchSizer()
         async for firing in self._firings.watch(who, alarm=alarm_id(request.alarm), after=after, most=step.take):
             message = firing_message(firing)
             step.saw(message.ByteSize() + _hidden(firing))

@@ -16,10 +16,10 @@ from scheduler_svc.structs import plain
 from tocsin.api.scheduler.v1 import trigger_service_pb2, trigger_service_pb2_grpc
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput, PermissionDenied
-from tocsin.intake import check_reading
 from tocsin.listing import FieldKind, FilterField, parse_filter
 from tocsin.mesh.context import current
 from tocsin.pages import Listing, list_page
+from tocsin.readings import check_reading
 from tocsin.stored import int32
 from tocsin.telemetry import current_traceparent
 

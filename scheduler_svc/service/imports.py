@@ -12,9 +12,9 @@ from scheduler_svc.recurrence import At, Every, Micros, Recurrence, Trigger, anc
 from scheduler_svc.service.again import again
 from scheduler_svc.service.alarms import Caller, Place, drawn, first_or_none, not_moved, revised
 from scheduler_svc.service.checks import ActionChecks, refuse
+from tocsin.bisection import run_with_bisection
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, DataLoss, Internal, InvalidInput, ResourceExhausted, TocsinError, Unavailable
-from tocsin.halves import in_halves
 
 Places = Callable[[str], Awaitable[Place]]
 """What chooses offsets for the alarms of a tenant."""
@@ -260,7 +260,7 @@ class Import:
         async def transact(part: Sequence[Candidate]) -> Sequence[Put | TocsinError]:
             return await again(lambda: put(self._caller.tenant, part, revise=self._revise, now=self._now, dry=self._validate_only))
 
-        return [_own(result) for result in await in_halves(transact, batch)]
+        return [_own(result) for result in await run_with_bisection(transact, batch)]
 
     def _revise(self, stored: Alarm, candidate: Candidate) -> tuple[Alarm, bool] | None:
         """What a line makes of the alarm that has its key, and whether it gets another schedule; None when it says the same."""

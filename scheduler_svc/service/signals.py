@@ -10,9 +10,9 @@ from scheduler_svc.recurrence import Micros
 from scheduler_svc.service.again import again
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.signals import EventAnswer, Logged, Measured, PingAnswer, Pinged, Published, ReadingAnswer, TriggerCounts
+from tocsin.bisection import run_with_bisection
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
-from tocsin.halves import in_halves
 from tocsin.listing import Condition
 
 Item = TypeVar("Item")
@@ -130,7 +130,7 @@ class Intake:
             except Exception:  # those before are committed; only of the rest may one be to blame
                 if not begun:
                     raise
-                return [*answers, *await in_halves(self.events, rest)]
+                return [*answers, *await run_with_bisection(self.events, rest)]
             await self._hints.caused(caused.firings, caused.moved)
             answers += caused.answers
             for place, log in caused.unfinished.items():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.load import FULL, Load, Note
-from tocsin.testing.smtp import Reply, SmtpSink, Stage, Trouble
+from tocsin.testing.smtp import ScriptedReply, SmtpFault, SmtpSink, Stage
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 
@@ -30,11 +30,11 @@ NEVER = [(Stage.RCPT, 550), (Stage.DATA, 554), (Stage.END, 554)]
 SILENCE = [Stage.CONNECT, Stage.MAIL, Stage.DATA, Stage.BODY, Stage.END]
 # Before, during and after DATA.
 CUTS = [Stage.CONNECT, Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.BODY, Stage.END]
-SCRIPTS: list[tuple[Stage, Reply | Trouble]] = [
-    *((stage, Reply(code, "not now")) for stage, code in NOT_NOW),
-    *((stage, Reply(code, "never")) for stage, code in NEVER),
-    *((stage, Trouble.HANG) for stage in SILENCE),
-    *((stage, Trouble.CUT) for stage in CUTS),
+SCRIPTS: list[tuple[Stage, ScriptedReply | SmtpFault]] = [
+    *((stage, ScriptedReply(code, "not now")) for stage, code in NOT_NOW),
+    *((stage, ScriptedReply(code, "never")) for stage, code in NEVER),
+    *((stage, SmtpFault.HANG) for stage in SILENCE),
+    *((stage, SmtpFault.CUT) for stage in CUTS),
 ]
 
 
@@ -102,7 +102,7 @@ async def test_a_bad_smtp_server_loses_and_doubles_nothing(tmp_path: Path, recor
         await asyncio.to_thread(stack.stop)
         await sink.stop()
     never = sum(sink.injected[f"{stage.value} {code}"] for stage, code in NEVER)
-    nobody_knows = sum(sink.injected[f"{stage.value} {action.name}"] for stage in (Stage.BODY, Stage.END) for action in Trouble)
+    nobody_knows = sum(sink.injected[f"{stage.value} {action.name}"] for stage in (Stage.BODY, Stage.END) for action in SmtpFault)
     # Whoever stops the server cuts connections that may be waiting for the last reply.
     nobody_knows += CONNECTIONS * ROUNDS
     record_property("account", f"{dict(sink.injected)}: {account}")

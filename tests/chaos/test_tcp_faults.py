@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.chaos.load import FULL, Load, Note
-from tocsin.testing.proxy import FAIR, Proxy, Weather
+from tocsin.testing.proxy import FAIR, NetworkFault, Proxy
 from tocsin.testing.stack import RunningStack, free_port_base
 
 pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 200)]
@@ -36,11 +36,11 @@ SECONDS = 2.0 if FULL else 0.25
 RATE = 25
 
 
-async def for_a_while(proxy: Proxy, weather: Weather) -> None:
-    """The weather holds, then it is fair again."""
-    proxy.weather = weather
+async def for_a_while(proxy: Proxy, fault: NetworkFault) -> None:
+    """The fault holds, then it is fair again."""
+    proxy.fault = fault
     await asyncio.sleep(SECONDS)
-    proxy.weather = FAIR
+    proxy.fault = FAIR
 
 
 async def again_and_again(act: Callable[[], int]) -> None:
@@ -60,13 +60,13 @@ class Fault:
 
 
 FAULTS = [
-    Fault("latency", lambda proxy: for_a_while(proxy, Weather(latency=0.05, jitter=0.05)), lambda proxy: proxy.passed),
-    Fault("blackhole", lambda proxy: for_a_while(proxy, Weather(blackhole=True)), lambda proxy: proxy.held),
+    Fault("latency", lambda proxy: for_a_while(proxy, NetworkFault(latency=0.05, jitter=0.05)), lambda proxy: proxy.passed),
+    Fault("blackhole", lambda proxy: for_a_while(proxy, NetworkFault(blackhole=True)), lambda proxy: proxy.held),
     Fault("reset", lambda proxy: again_and_again(proxy.reset), lambda proxy: proxy.hurt),
     Fault("half-close", lambda proxy: again_and_again(proxy.half_close), lambda proxy: proxy.hurt),
-    Fault("slow bytes", lambda proxy: for_a_while(proxy, Weather(rate=2000, piece=8)), lambda proxy: proxy.passed),
-    Fault("bandwidth", lambda proxy: for_a_while(proxy, Weather(rate=20_000)), lambda proxy: proxy.passed),
-    Fault("cut", lambda proxy: for_a_while(proxy, Weather(cut_after=6000)), lambda proxy: proxy.hurt),
+    Fault("slow bytes", lambda proxy: for_a_while(proxy, NetworkFault(rate=2000, piece=8)), lambda proxy: proxy.passed),
+    Fault("bandwidth", lambda proxy: for_a_while(proxy, NetworkFault(rate=20_000)), lambda proxy: proxy.passed),
+    Fault("cut", lambda proxy: for_a_while(proxy, NetworkFault(cut_after=6000)), lambda proxy: proxy.hurt),
 ]
 
 
@@ -94,7 +94,7 @@ async def network(state: Path, pairs: list[Pair]) -> AsyncGenerator[Network]:
 
 
 async def look_at_tasks(client: httpx.AsyncClient) -> None:
-    """Until it is cancelled: nobody else calls processor_svc, nor makes it ask for keys. What comes of it depends on the weather."""
+    """Until it is cancelled: nobody else calls processor_svc, nor makes it ask for keys. What comes of it depends on the fault."""
     while True:
         with contextlib.suppress(httpx.HTTPError):
             await client.get("/v1/tasks", timeout=SECONDS)

@@ -10,7 +10,7 @@ OTHERS = {
     "gateway/http/exchange.py": "looks for a client that goes away, for the length of its request",
     "gateway/http/server.py": "waits for the server to listen, within its start",
     "gateway/http/streams.py": "reads ahead, for the length of its stream",
-    "gateway/local.py": "reads ahead, for the length of its stream",
+    "gateway/local_rpcs.py": "reads ahead, for the length of its stream",
     "gateway/spool/forwarder.py": "lanes of one round; the supervised work that begins them reaps them, and raises what they raise",
     "gateway/spool/spool.py": "shields what must end, and awaits it",
     "mailer_svc/handlers/deliver.py": "reads and accepts, for the length of its stream",

@@ -8,7 +8,7 @@ from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import Message
 
-from tocsin.mesh.policy import Kind, MethodPolicy, contract, read
+from tocsin.mesh.policy import MethodKind, MethodPolicy, contract, read
 
 SERVICES = {"gateway", "auth_svc", "scheduler_svc", "processor_svc", "mailer_svc"}
 RATE_CLASSES = {"auth", "read", "write", "list", "compute", "stream", "bulk", "internal"}
@@ -74,7 +74,7 @@ def test_internal_methods_stay_inside(policy: MethodPolicy) -> None:
     """A method with callers has no HTTP rule; every other unary or server-streaming one has."""
     if policy.internal:
         assert HTTP[policy.path] == []
-    elif policy.kind in (Kind.UNARY_UNARY, Kind.UNARY_STREAM):
+    elif policy.kind in (MethodKind.UNARY_UNARY, MethodKind.UNARY_STREAM):
         assert HTTP[policy.path], "a public method without a REST route"
 
 
@@ -90,7 +90,7 @@ def test_http_and_idempotency_agree(policy: MethodPolicy) -> None:
 @pytest.mark.parametrize("policy", EACH)
 def test_timeouts_fit_the_kind(policy: MethodPolicy) -> None:
     """A unary call ends within half a minute; it bounds how long a server drains."""
-    if policy.kind is Kind.UNARY_UNARY:
+    if policy.kind is MethodKind.UNARY_UNARY:
         assert policy.timeout <= 30
 
 
@@ -129,7 +129,7 @@ REQUESTS = {f".{file.package}.{message.name}": message for file in contract().fi
 @pytest.mark.parametrize("policy", EACH)
 def test_what_is_tried_again_has_an_identity(policy: MethodPolicy) -> None:
     """The mesh repeats IDEMPOTENT calls; one that makes something new each time has to say which call it is."""
-    if policy.idempotent and not policy.side_effect_free and policy.kind is Kind.UNARY_UNARY:
+    if policy.idempotent and not policy.side_effect_free and policy.kind is MethodKind.UNARY_UNARY:
         assert (policy.identity is not None) != (policy.path in NATURALLY)
     fields = {field.name for field in REQUESTS[f".{policy.request_type}"].field}
     if "request_id" in fields and not policy.side_effect_free:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tocsin.testing.smtp import Reply, SmtpSink, Stage
+from tocsin.testing.smtp import ScriptedReply, SmtpSink, Stage
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 
@@ -21,7 +21,7 @@ async def _firing(client: httpx.AsyncClient, alarm: str) -> dict[str, Any]:
 
 async def test_a_dead_mail_is_told_and_can_be_sent_again(smtp_sink: SmtpSink, tmp_path: Path) -> None:
     """One of two recipients is refused for good; the other gets its mail. Then the server takes both."""
-    smtp_sink.script(Stage.RCPT, Reply(550, "5.1.1 no such user"), times=None, when=lambda line: "dead@" in line)
+    smtp_sink.script(Stage.RCPT, ScriptedReply(550, "5.1.1 no such user"), times=None, when=lambda line: "dead@" in line)
     env = {
         "TOCSIN_MAILER_SMTP_HOST": "127.0.0.1",
         "TOCSIN_MAILER_SMTP_PORT": str(smtp_sink.port),

@@ -9,8 +9,8 @@ import grpc
 import httpx
 
 from tests.hostile.walk import Attack, http_request, wire
-from tocsin.mesh.client.unmasked import unmasked
-from tocsin.mesh.policy import Kind
+from tocsin.mesh.client.final_status import keep_final_status
+from tocsin.mesh.policy import MethodKind
 
 _ABREAST: Final = 8
 _STREAM_SECONDS: Final = 0.5
@@ -109,18 +109,18 @@ def over_grpc(channel: grpc.aio.Channel, token: str) -> Send:
             return None
         policy = attack.rpc.policy
         given: Any = _one(message) if attack.rpc.descriptor.client_streaming else message
-        timeout = _STREAM_SECONDS if policy.kind is Kind.UNARY_STREAM else _CALL_SECONDS
+        timeout = _STREAM_SECONDS if policy.kind is MethodKind.UNARY_STREAM else _CALL_SECONDS
         try:
             call: Any = getattr(channel, policy.kind.value)(policy.path)(given, metadata=metadata, timeout=timeout)
             if attack.rpc.descriptor.client_streaming:
-                call = unmasked(call)  # grpc.aio's client tells INTERNAL when a call ends while it writes
+                call = keep_final_status(call)  # grpc.aio's client tells INTERNAL when a call ends while it writes
             if attack.rpc.descriptor.server_streaming:
                 async for _ in call:
                     pass
             else:
                 await call
         except grpc.aio.AioRpcError as error:
-            watching = policy.kind is Kind.UNARY_STREAM and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            watching = policy.kind is MethodKind.UNARY_STREAM and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
             return "OK" if watching else error.code().name
         except ValueError:
             return None  # the library itself refuses to send it

@@ -16,7 +16,7 @@ from gateway.transcoding.contract import Contract
 from gateway.transcoding.routes import Route, build_routes
 from gateway.transcoding.template import Wildcard
 from tests.hostile.values import JSON, VALUES, places, public_rpcs, request_type
-from tocsin.mesh.policy import PACKAGE, Kind, MethodPolicy, contract
+from tocsin.mesh.policy import PACKAGE, MethodKind, MethodPolicy, contract
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
@@ -31,7 +31,7 @@ ROUTES: Final[list[Route]] = [
     if _LEFT_OUT not in route.rpc.path and not (route.streams and not route.uploads)
 ]
 RPCS: Final[list[MethodPolicy]] = [
-    policy for policy in public_rpcs() if _LEFT_OUT not in policy.path and policy.kind in (Kind.UNARY_UNARY, Kind.STREAM_UNARY)
+    policy for policy in public_rpcs() if _LEFT_OUT not in policy.path and policy.kind in (MethodKind.UNARY_UNARY, MethodKind.STREAM_UNARY)
 ]
 FAULTS: Final = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS, grpc.StatusCode.UNAVAILABLE)
 
@@ -112,7 +112,7 @@ def call(channel: grpc.Channel, stack: RunningStack, policy: MethodPolicy, messa
     """One RPC: the code and the words of its error, None for a success."""
     metadata = (("authorization", f"Bearer {stack.api_key}"),)
     try:
-        if policy.kind is Kind.UNARY_UNARY:
+        if policy.kind is MethodKind.UNARY_UNARY:
             channel.unary_unary(policy.path)(messages[0], metadata=metadata, timeout=20)
         else:
             channel.stream_unary(policy.path)(iter(messages), metadata=metadata, timeout=20)
@@ -244,7 +244,7 @@ def test_no_http_request_of_any_shape_is_our_fault(client: httpx.Client, request
 def _messages(draw: st.DrawFn) -> tuple[MethodPolicy, list[bytes]]:
     policy = draw(st.sampled_from(RPCS))
     made: list[bytes] = []
-    for _ in range(1 if policy.kind is Kind.UNARY_UNARY else draw(st.integers(0, 4))):
+    for _ in range(1 if policy.kind is MethodKind.UNARY_UNARY else draw(st.integers(0, 4))):
         message = request_type(policy)()
         for place in draw(st.lists(st.sampled_from(list(places(message.DESCRIPTOR)) or [None]), max_size=4)):
             if place is not None:

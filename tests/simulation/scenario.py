@@ -26,7 +26,7 @@ from scheduler_svc.service import Draft
 from scheduler_svc.upkeep import UpkeepOptions
 from tests.simulation.processor import Manners
 from tests.simulation.replica import ReplicaOptions
-from tests.simulation.storage import Weather
+from tests.simulation.storage import StorageFaults
 from tocsin.clock import from_micros, to_micros
 
 SECOND: Final = 1_000_000
@@ -57,7 +57,7 @@ FAULTS: Final = (
     "crashes",
     "freezes",
     "restarts",
-    "weather",
+    "storage_faults",
     "outages",
     "clocks",
     "hints",
@@ -66,7 +66,7 @@ FAULTS: Final = (
     "processors",
 )
 
-_BESIDE_HOSTILE: Final = frozenset({"crashes", "restarts", "hints", "weather"})
+_BESIDE_HOSTILE: Final = frozenset({"crashes", "restarts", "hints", "storage_faults"})
 _HOSTILE: Final = 4
 """One seed of so many is hostile."""
 
@@ -118,7 +118,7 @@ class Scenario:
     faults: frozenset[str]
     pace: float
     hostile: bool
-    weather: Weather
+    storage_faults: StorageFaults
     manners: Manners
     chatter: Chatter
     options: ReplicaOptions
@@ -143,16 +143,16 @@ def scenario_of(seed: int) -> Scenario:
         faults=faults & _BESIDE_HOSTILE if hostile else faults,
         hostile=hostile,
         pace=draw.choice([600.0, 1800.0, 7200.0]),
-        weather=_weather(draw),
+        storage_faults=_storage_faults(draw),
         manners=_manners(draw),
         chatter=_chatter(random.Random(f"chatter {seed}")),
         options=_options(draw),
     )
 
 
-def _weather(draw: random.Random) -> Weather:
+def _storage_faults(draw: random.Random) -> StorageFaults:
     most = draw.choice([0.01, 0.05, 0.2])
-    return Weather(
+    return StorageFaults(
         delay=draw.choice([0.001, 0.02]),
         slow=draw.choice([0.0, 0.001, 0.01]),
         refused=draw.uniform(0, most),

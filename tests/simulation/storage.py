@@ -30,7 +30,7 @@ _WIDE: Final = 20
 
 
 @dataclass(slots=True)
-class Weather:
+class StorageFaults:
     """How often the way to the database fails, each a probability of one use.
 
     Attributes:
@@ -71,7 +71,7 @@ class Storage:
         self.clock = clock
         self.locks = Locks()
         self.draw = draw
-        self.weather = Weather()
+        self.storage_faults = StorageFaults()
         self.away = False
         self.counts: Counter[str] = Counter()
         self.on_commit: Callable[[Process, Sequence[str]], None] = _nothing
@@ -120,9 +120,9 @@ class Storage:
             self._waiting.pop(task, None)
 
     async def _travel(self) -> None:
-        weather = self.weather
-        delay = self.draw.expovariate(1 / weather.delay) if weather.delay else 0.0
-        if weather.slow and self.draw.random() < weather.slow:
+        storage_faults = self.storage_faults
+        delay = self.draw.expovariate(1 / storage_faults.delay) if storage_faults.delay else 0.0
+        if storage_faults.slow and self.draw.random() < storage_faults.slow:
             delay *= 1000
             self.counts["slow transactions"] += 1
         await asyncio.sleep(delay)
@@ -147,7 +147,7 @@ class Storage:
         await self._travel()
         if self.away:
             self.counts["database away"] += 1
-        elif not self._fails("refused transactions", self.weather.refused):
+        elif not self._fails("refused transactions", self.storage_faults.refused):
             return
         await self._back(owner)
         raise DatabaseUnavailable("The simulated database is away.", retry_after=1.0)
@@ -165,7 +165,7 @@ class Storage:
             self.raw.execute("ROLLBACK")
             await self._back(owner)
             raise
-        if self._fails("aborted transactions", self.weather.aborted):
+        if self._fails("aborted transactions", self.storage_faults.aborted):
             self.raw.execute("ROLLBACK")
             await self._back(owner)
             raise Aborted("The simulated database chose this transaction as a victim.")
@@ -173,7 +173,7 @@ class Storage:
         self.counts["commits"] += 1
         self.on_commit(owner, self._made_by_others(owner))
         await self._back(owner)
-        if self._fails("lost acknowledgements", self.weather.unanswered):
+        if self._fails("lost acknowledgements", self.storage_faults.unanswered):
             raise DatabaseUnavailable("The simulated database did not answer; nobody knows whether it committed.", retry_after=1.0)
 
     def _made_by_others(self, owner: Process) -> list[str]:

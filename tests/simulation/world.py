@@ -13,7 +13,7 @@ from tests.simulation.machine import SimBus, SimClock
 from tests.simulation.processor import FarEnd, Manners, Processor, Seen
 from tests.simulation.replica import Replica
 from tests.simulation.scenario import DAY, SECOND, Scenario
-from tests.simulation.storage import Storage, Weather
+from tests.simulation.storage import Storage, StorageFaults
 from tests.simulation.streams import Answer, Job, Stream
 from tests.simulation.users import Promises
 from tocsin.errors import Unavailable
@@ -52,7 +52,7 @@ class World:
         clock = SimClock(loop=loop, epoch=scenario.epoch, started=0.0)
         self.storage = Storage(loop=loop, draw=random.Random(f"storage {scenario.seed}"), clock=clock)
         self.storage.on_commit = self._committed
-        self.storage.weather = scenario.weather if "weather" in scenario.faults else Weather(delay=0.001)
+        self.storage.storage_faults = scenario.storage_faults if "storage_faults" in scenario.faults else StorageFaults(delay=0.001)
         self.counts = self.storage.counts
         self.bus = SimBus(loop=loop, draw=random.Random(f"bus {scenario.seed}"), counts=self.counts)
         self.promises = Promises()
@@ -303,7 +303,7 @@ class World:
     def heal(self) -> None:
         """Ends everything that is wrong; what follows must put all in order."""
         self.note("everything is healed")
-        self.storage.weather = Weather(delay=0.001)
+        self.storage.storage_faults = StorageFaults(delay=0.001)
         self.storage.away = False
         self.bus.lost = self.bus.doubled = 0.0
         self.doomed.clear()

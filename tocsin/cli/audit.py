@@ -12,7 +12,7 @@ from tocsin.client import Client
 from tocsin.clock import SystemClock
 from tocsin.errors import Internal
 from tocsin.lifecycle import ExitCode
-from tocsin.names import resource_path
+from tocsin.resource_names import resource_path
 
 _AGO: Final = " ago"
 _SHOWN: Final = 100

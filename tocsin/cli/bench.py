@@ -14,10 +14,10 @@ from tocsin.cli.output import write_json, write_line, write_table
 from tocsin.cli.target import JsonOption
 from tocsin.clock import SystemClock
 from tocsin.errors import Unavailable
-from tocsin.loadtest import Lateness, LoadTest, Phase, Report, lateness_picture
+from tocsin.loadtest import Lateness, LoadPhase, LoadReport, LoadTest, lateness_chart
 from tocsin.loadtest.report import MIB, percentile
 from tocsin.stack import commands
-from tocsin.stack.picture import StackPicture, read_picture
+from tocsin.stack.stack_file import StackStatus, read_stack_file
 from tocsin.stack.supervisor import programs
 
 _PATIENCE_SECONDS: Final = 120.0
@@ -38,7 +38,7 @@ def bench(
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         report = asyncio.run(_measure(Path(folder), alarms, told=(lambda _: None) if as_json else write_line))
     if report.lateness is not None:
-        picture.write_text(lateness_picture(report.lateness, alarms=alarms), encoding="utf-8")
+        picture.write_text(lateness_chart(report.lateness, alarms=alarms), encoding="utf-8")
     if as_json:
         write_json(_figures(report))
     else:
@@ -46,7 +46,7 @@ def bench(
         write_line(f"\nlateness drawn in {picture}")
 
 
-async def _measure(folder: Path, alarms: int, *, told: Callable[[str], None]) -> Report:
+async def _measure(folder: Path, alarms: int, *, told: Callable[[str], None]) -> LoadReport:
     clock = SystemClock()
     stack = commands.stack_of(state=folder, base=0, env=os.environ, programs=programs(sys.executable))
     again = [sys.executable, "-m", "tocsin.cli", "up", "--daemon", "--state", str(folder), "--port-base", "0"]
@@ -59,15 +59,15 @@ async def _measure(folder: Path, alarms: int, *, told: Callable[[str], None]) ->
         await commands.down(folder, clock=clock, patience=_PATIENCE_SECONDS)
 
 
-def _running(folder: Path) -> tuple[StackPicture, str]:
+def _running(folder: Path) -> tuple[StackStatus, str]:
     """The installation and its key."""
-    picture = read_picture(folder)
+    picture = read_stack_file(folder)
     if picture is None:
         raise Unavailable("the installation that was started for the test is gone")
     return picture, Path(picture.api_key_file).read_text(encoding="utf-8").strip()
 
 
-def _show(report: Report) -> None:
+def _show(report: LoadReport) -> None:
     write_line("")
     write_table(
         ("phase", "seconds", "rate/s", "memory MiB", "cores", "response p50 ms", "p99 ms", "calls", "errors"),
@@ -83,7 +83,7 @@ def _show(report: Report) -> None:
         write_line(f"\nlateness at {late.rate:,}/s: {told}   {len(late.seconds):,} of {late.expected:,} fired, {late.early:,} early")
 
 
-def _row(phase: Phase) -> tuple[str, ...]:
+def _row(phase: LoadPhase) -> tuple[str, ...]:
     return (
         phase.name,
         f"{phase.seconds:.1f}",
@@ -106,7 +106,7 @@ def _late(lateness: Lateness) -> Mapping[str, float]:
     return {"max" if percent == 100 else f"p{percent:g}": percentile(lateness.seconds, percent) * 1000 for percent in _PERCENTS}
 
 
-def _figures(report: Report) -> dict[str, Any]:
+def _figures(report: LoadReport) -> dict[str, Any]:
     """The report for programs; seconds unless the name says otherwise."""
     late = report.lateness
     return {

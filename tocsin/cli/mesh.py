@@ -16,7 +16,7 @@ from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOpti
 from tocsin.cli.words import duration, proto_duration
 from tocsin.client import Client
 from tocsin.errors import Unavailable
-from tocsin.names import path_segments, segment
+from tocsin.resource_names import path_segments, segment
 
 _STYLES: Final = {"HEALTHY": "green", "DEGRADED": "yellow", "CLOSED": "green", "HALF_OPEN": "yellow"}
 _CODES: Final = {name.lower(): number for name, number in Code.items() if number}

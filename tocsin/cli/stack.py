@@ -16,7 +16,7 @@ from tocsin.cli.target import STATE, JsonOption, StateOption
 from tocsin.clock import SystemClock
 from tocsin.lifecycle import ExitCode
 from tocsin.stack import commands
-from tocsin.stack.picture import StackPicture, read_picture
+from tocsin.stack.stack_file import StackStatus, read_stack_file
 from tocsin.stack.supervisor import programs
 from tocsin.stack.view import view_for
 
@@ -52,7 +52,7 @@ def up(
         again += ["--port-base", str(port_base)]
     text = asyncio.run(commands.detach(stack, argv=again, clock=clock, patience=timeout))
     if as_json:
-        picture = read_picture(stack.layout.state)
+        picture = read_stack_file(stack.layout.state)
         write_json(dataclasses.asdict(picture) if picture else {})
     else:
         write_line(text)
@@ -69,12 +69,12 @@ def down(
         write_json({"result": ended.value})
     else:
         words = {
-            commands.Ended.STOPPED: "The stack is stopped.",
-            commands.Ended.NOT_RUNNING: f"No stack runs on {state}.",
-            commands.Ended.KILLED: f"The stack did not end within {timeout:g} s and was killed.",
+            commands.DownResult.STOPPED: "The stack is stopped.",
+            commands.DownResult.NOT_RUNNING: f"No stack runs on {state}.",
+            commands.DownResult.KILLED: f"The stack did not end within {timeout:g} s and was killed.",
         }
         write_line(words[ended])
-    raise typer.Exit(ExitCode.FAILED if ended is commands.Ended.KILLED else ExitCode.OK)
+    raise typer.Exit(ExitCode.FAILED if ended is commands.DownResult.KILLED else ExitCode.OK)
 
 
 def status(state: StateOption = STATE, as_json: JsonOption = False) -> None:
@@ -91,7 +91,7 @@ def status(state: StateOption = STATE, as_json: JsonOption = False) -> None:
     raise typer.Exit(ExitCode.OK if picture.healthy else ExitCode.FAILED)
 
 
-def _show(picture: StackPicture, health: dict[str, Any] | None, state: Path) -> None:
+def _show(picture: StackStatus, health: dict[str, Any] | None, state: Path) -> None:
     rows = [
         (
             name,

@@ -8,7 +8,7 @@ import typer
 
 from tocsin.client import Client
 from tocsin.errors import Unauthenticated, Unavailable
-from tocsin.stack.picture import is_running, read_picture
+from tocsin.stack.stack_file import is_running, read_stack_file
 
 STATE: Final = Path("var")
 
@@ -45,7 +45,7 @@ def target_of(*, state: Path, url: str | None, api_key: str | None) -> tuple[str
     """
     if url is not None:
         return url, api_key
-    picture = read_picture(state) if is_running(state) else None
+    picture = read_stack_file(state) if is_running(state) else None
     if picture is None:
         msg = f"no stack runs on {os.fspath(state)}: start one with `tocsin up`, or name a gateway with --url"
         raise Unavailable(msg)

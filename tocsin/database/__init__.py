@@ -6,7 +6,7 @@
 
 from tocsin.database.batch import GroupCommit
 from tocsin.database.connection import Database, Guard
-from tocsin.database.faults import ConstraintBroken, DatabaseRefused, DatabaseUnavailable, DataRefused, SchemaTooNew, SchemaTooOld
+from tocsin.database.errors import ConstraintBroken, DatabaseRefused, DatabaseUnavailable, DataRefused, SchemaTooNew, SchemaTooOld
 from tocsin.database.migration import current, downgrade, migrate, run_migrations, schema_differences
 from tocsin.database.statements import copy_rows, insert_ignore, storable, upsert
 

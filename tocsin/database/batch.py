@@ -7,15 +7,15 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from tocsin.bisection import run_with_bisection
 from tocsin.errors import Unavailable
-from tocsin.halves import in_halves
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry(Generic[Item, Result]):
+class _Submission(Generic[Item, Result]):
     item: Item
     future: "asyncio.Future[Result]"
 
@@ -42,7 +42,7 @@ class GroupCommit(Generic[Item, Result]):
         """
         self._flush = flush
         self._max_batch = max_batch
-        self._pending: deque[_Entry[Item, Result]] = deque()
+        self._pending: deque[_Submission[Item, Result]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._open = False
 
@@ -65,7 +65,7 @@ class GroupCommit(Generic[Item, Result]):
         """
         if not self._open:
             raise Unavailable("The service is starting or stopping.")
-        entry: _Entry[Item, Result] = _Entry(item, asyncio.get_running_loop().create_future())
+        entry: _Submission[Item, Result] = _Submission(item, asyncio.get_running_loop().create_future())
         self._pending.append(entry)
         if self._worker is None:
             # An empty context: the flush belongs to no request, so it inherits no deadline, principal or span.
@@ -73,7 +73,7 @@ class GroupCommit(Generic[Item, Result]):
         return await entry.future
 
     async def _work(self) -> None:
-        batch: list[_Entry[Item, Result]] = []
+        batch: list[_Submission[Item, Result]] = []
         try:
             while batch := self._take():
                 await self._commit(batch)
@@ -83,25 +83,25 @@ class GroupCommit(Generic[Item, Result]):
                 entry.future.cancel()
             self._pending.clear()
 
-    def _take(self) -> list[_Entry[Item, Result]]:
+    def _take(self) -> list[_Submission[Item, Result]]:
         """The next batch, in order, without those whose submitter has gone."""
-        batch: list[_Entry[Item, Result]] = []
+        batch: list[_Submission[Item, Result]] = []
         while self._pending and len(batch) < self._max_batch:
             entry = self._pending.popleft()
             if not entry.future.done():
                 batch.append(entry)
         return batch
 
-    async def _commit(self, batch: Sequence[_Entry[Item, Result]]) -> None:
+    async def _commit(self, batch: Sequence[_Submission[Item, Result]]) -> None:
         try:
-            results = await in_halves(self._flush, [entry.item for entry in batch])
+            results = await run_with_bisection(self._flush, [entry.item for entry in batch])
         except Exception as error:  # noqa: BLE001  whatever it is, the submitters get it
             results = [error] * len(batch)
         for entry, result in zip(batch, results, strict=True):
             _settle(entry, result)
 
 
-def _settle(entry: _Entry[Item, Result], result: Result | Exception) -> None:
+def _settle(entry: _Submission[Item, Result], result: Result | Exception) -> None:
     if entry.future.done():
         return
     if isinstance(result, Exception):

@@ -13,7 +13,7 @@ from sqlalchemy.pool import QueuePool
 from tocsin.clock import Clock
 from tocsin.config import StoreSettings
 from tocsin.database.engine import NO_TRANSACTION, begin, checked_schema, connect, parse_url, postgres_engine, sqlite_engine
-from tocsin.database.faults import DatabaseRefused, DatabaseUnavailable, connecting, translated
+from tocsin.database.errors import DatabaseRefused, DatabaseUnavailable, connecting, translated
 from tocsin.database.migration import migrate
 from tocsin.database.pooler import refuse_pooler
 from tocsin.telemetry import get_logger

@@ -15,7 +15,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-from tocsin.database.faults import connecting
+from tocsin.database.errors import connecting
 from tocsin.errors import InvalidInput
 
 Begin = Literal["BEGIN IMMEDIATE", "BEGIN"]

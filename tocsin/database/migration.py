@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.schema import CreateSchema
 
 from tocsin.database.engine import begin, checked_schema, parse_url, postgres_engine, sqlite_engine
-from tocsin.database.faults import DatabaseRefused, translated
+from tocsin.database.errors import DatabaseRefused, translated
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)

@@ -10,7 +10,7 @@ from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tocsin.database.engine import connect
-from tocsin.database.faults import PoolerFound
+from tocsin.database.errors import PoolerFound
 
 _PID: Final = "SELECT pg_backend_pid()"
 _SETTINGS: Final = "SELECT current_setting('application_name'), current_setting('search_path')"

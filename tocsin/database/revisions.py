@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, text
 
-from tocsin.database.faults import SchemaTooNew, SchemaTooOld
+from tocsin.database.errors import SchemaTooNew, SchemaTooOld
 from tocsin.errors import FailedPrecondition
 
 

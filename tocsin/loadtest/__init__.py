@@ -1,7 +1,7 @@
 """`tocsin bench`: a load test of an installation of its own, from outside: over REST, and by what its services tell Prometheus."""
 
-from tocsin.loadtest.picture import lateness_picture
-from tocsin.loadtest.report import Lateness, Phase, Report, ServiceUse
+from tocsin.loadtest.chart import lateness_chart
+from tocsin.loadtest.report import Lateness, LoadPhase, LoadReport, ServiceUse
 from tocsin.loadtest.run import LoadTest
 
-__all__ = ["Lateness", "LoadTest", "Phase", "Report", "ServiceUse", "lateness_picture"]
+__all__ = ["Lateness", "LoadPhase", "LoadReport", "LoadTest", "ServiceUse", "lateness_chart"]

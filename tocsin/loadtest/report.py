@@ -21,7 +21,7 @@ class ServiceUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Phase:
+class LoadPhase:
     """A stretch of the test.
 
     Attributes:
@@ -58,11 +58,11 @@ class Lateness:
 
 
 @dataclass(slots=True, kw_only=True)
-class Report:
+class LoadReport:
     """Everything that was found, phase by phase."""
 
     alarms: int
-    phases: list[Phase] = field(default_factory=list[Phase])
+    phases: list[LoadPhase] = field(default_factory=list[LoadPhase])
     lateness: Lateness | None = None
 
     @property

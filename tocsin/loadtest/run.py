@@ -14,9 +14,9 @@ import httpx
 from tocsin.clock import Clock, from_micros, to_micros
 from tocsin.credential import authorization
 from tocsin.errors import DeadlineExceeded, Internal
-from tocsin.loadtest.report import Lateness, Phase, Report
-from tocsin.loadtest.vitals import Vitals
-from tocsin.stack.picture import StackPicture
+from tocsin.loadtest.report import Lateness, LoadPhase, LoadReport
+from tocsin.loadtest.service_metrics import MetricsReader
+from tocsin.stack.stack_file import StackStatus
 
 _SECOND: Final = 1_000_000
 _DAY: Final = 86_400 * _SECOND
@@ -47,7 +47,7 @@ class _Progress:
 class LoadTest:
     """A load test of one stack: idle, storing, an even stream, a herd."""
 
-    def __init__(self, *, picture: StackPicture, api_key: str, clock: Clock, told: Callable[[str], None]) -> None:
+    def __init__(self, *, picture: StackStatus, api_key: str, clock: Clock, told: Callable[[str], None]) -> None:
         """Makes nothing yet.
 
         Args:
@@ -61,19 +61,19 @@ class LoadTest:
         self._clock = clock
         self._told = told
 
-    async def run(self, alarms: int) -> Report:
+    async def run(self, alarms: int) -> LoadReport:
         """Runs every phase with ``alarms`` stored alarms.
 
         Raises:
             TocsinError: the installation refused something, or did not come to an end.
         """
-        report = Report(alarms=alarms)
+        report = LoadReport(alarms=alarms)
         headers = {"Authorization": authorization(self._key)}
         async with (
             httpx.AsyncClient(base_url=self._picture.http, headers=headers, timeout=60.0, trust_env=False) as http,
             httpx.AsyncClient(timeout=10.0, trust_env=False) as metrics,
         ):
-            vitals = Vitals(self._picture, metrics)
+            vitals = MetricsReader(self._picture, metrics)
             async with self._phase(report, "idle", http, vitals):
                 await self._clock.sleep(_IDLE_SECONDS)
             async with self._phase(report, f"store {alarms:,} alarms", http, vitals) as progress:
@@ -82,7 +82,7 @@ class LoadTest:
             await self._herd(report, http, vitals, min(alarms, _LARGEST_HERD), progress.rate)
         return report
 
-    async def _steady(self, report: Report, http: httpx.AsyncClient, vitals: Vitals) -> Lateness:
+    async def _steady(self, report: LoadReport, http: httpx.AsyncClient, vitals: MetricsReader) -> Lateness:
         """An even stream of alarms, one by one on their own times."""
         total = _STEADY_RATE * _STEADY_SECONDS
         first = self._clock.micros() + 15 * _SECOND
@@ -93,7 +93,7 @@ class LoadTest:
             progress.rate = await self._until_done(vitals, before, total, since=first)
         return Lateness(expected=total, rate=_STEADY_RATE, seconds=sorted(await self._lateness(http, first, total)))
 
-    async def _herd(self, report: Report, http: httpx.AsyncClient, vitals: Vitals, size: int, rate: float | None) -> None:
+    async def _herd(self, report: LoadReport, http: httpx.AsyncClient, vitals: MetricsReader, size: int, rate: float | None) -> None:
         """Alarms that are all due at one instant."""
         due = self._clock.micros() + round((5 + 1.5 * size / (rate or size)) * _SECOND)
         await self._store(http, size, due)
@@ -104,7 +104,7 @@ class LoadTest:
             progress.rate = await self._until_done(vitals, before, size, since=begun)
 
     @asynccontextmanager
-    async def _phase(self, report: Report, name: str, http: httpx.AsyncClient, vitals: Vitals) -> AsyncGenerator[_Progress]:
+    async def _phase(self, report: LoadReport, name: str, http: httpx.AsyncClient, vitals: MetricsReader) -> AsyncGenerator[_Progress]:
         """Measures what goes on inside, with a call every now and then beside it."""
         self._told(name)
         progress, responses = _Progress(), _Responses()
@@ -117,7 +117,7 @@ class LoadTest:
             await asyncio.gather(prober, return_exceptions=True)
         seconds, after = self._clock.monotonic() - begun, await vitals.use()
         report.phases.append(
-            Phase(
+            LoadPhase(
                 name=name,
                 seconds=seconds,
                 rate=progress.rate,
@@ -156,7 +156,7 @@ class LoadTest:
             raise Internal(f"of {count} alarms {last.get('created', 0)} were made: {json.dumps(last)[:500]}")
         return count / (self._clock.monotonic() - begun)
 
-    async def _until_done(self, vitals: Vitals, before: float, count: int, *, since: int) -> float:
+    async def _until_done(self, vitals: MetricsReader, before: float, count: int, *, since: int) -> float:
         """Waits for the work of ``count`` firings; firings per second."""
         end = self._clock.monotonic() + _PATIENCE_SECONDS
         while await vitals.done() < before + count:

@@ -14,7 +14,7 @@ from typing import Final
 
 from tocsin.config import MeshSettings
 from tocsin.errors import ResourceExhausted
-from tocsin.mesh.policy import Criticality, Kind, MethodPolicy
+from tocsin.mesh.policy import Criticality, MethodKind, MethodPolicy
 
 RETRY_SECONDS: Final = 1.0
 _QUEUE: Final = 8
@@ -71,7 +71,7 @@ class Bulkheads:
         """
         if not self.bounds(policy):
             return _FREE
-        if policy.kind is Kind.UNARY_UNARY:
+        if policy.kind is MethodKind.UNARY_UNARY:
             return self._call(policy.rate_class, tenant)
         return self._stream(policy, tenant)
 

@@ -74,7 +74,7 @@ class DependencyHealth:
 
 
 @dataclass(slots=True)
-class _State:
+class _MonitorState:
     dependencies: tuple[DependencyHealth, ...] = ()
     draining: bool = False
     serving: bool | None = None
@@ -161,7 +161,7 @@ class HealthMonitor:
         self._clock = clock
         self._interval = interval
         self._polling = Background(clock)
-        self._state = _State()
+        self._state = _MonitorState()
 
     @property
     def health(self) -> Health:
@@ -179,7 +179,7 @@ class HealthMonitor:
     async def start(self, servicer: HealthServicer, names: Iterable[str]) -> None:
         """Polls once, publishes for "" and for ``names``, and goes on polling."""
         every = ("", *names)
-        self._state = _State()
+        self._state = _MonitorState()
         await self._poll(servicer, every)
         self._polling.periodic("health", self._interval, partial(self._poll, servicer, every), at_once=False)
 

@@ -13,7 +13,7 @@ from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
 from tocsin.api.mesh.v1 import mesh_service_pb2_grpc as pb_grpc
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
-from tocsin.mesh.breaker import BreakerRegistry, BreakerSnapshot, State
+from tocsin.mesh.breaker import BreakerRegistry, BreakerSnapshot, CircuitState
 from tocsin.mesh.faults import Fault, Faults
 from tocsin.mesh.health import Health, HealthMonitor
 from tocsin.mesh.metrics import BUCKETS, Durations
@@ -27,9 +27,9 @@ _HEALTH = {
     Health.UNAVAILABLE: pb.Status.UNAVAILABLE,
 }
 _STATES = {
-    State.CLOSED: pb.CircuitBreaker.CLOSED,
-    State.OPEN: pb.CircuitBreaker.OPEN,
-    State.HALF_OPEN: pb.CircuitBreaker.HALF_OPEN,
+    CircuitState.CLOSED: pb.CircuitBreaker.CLOSED,
+    CircuitState.OPEN: pb.CircuitBreaker.OPEN,
+    CircuitState.HALF_OPEN: pb.CircuitBreaker.HALF_OPEN,
 }
 
 
@@ -85,7 +85,7 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
 
     async def ForceBreakers(self, request: pb.ForceBreakersRequest, context: Context) -> pb.ForceBreakersResponse:  # noqa: N802 - likewise
         """Keeps the breakers of one target, one breaker, or all, open or closed."""
-        state = State.OPEN if request.state == pb.CircuitBreaker.OPEN else State.CLOSED
+        state = CircuitState.OPEN if request.state == pb.CircuitBreaker.OPEN else CircuitState.CLOSED
         return pb.ForceBreakersResponse(forced=self._breakers.force(state, target=request.target, id=request.id))
 
     async def SetFault(self, request: pb.SetFaultRequest, context: Context) -> pb.SetFaultResponse:  # noqa: N802 - likewise

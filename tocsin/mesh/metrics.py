@@ -10,14 +10,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from tocsin.mesh.breaker import BreakerRegistry, State
+from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.shedding import Shedder
 from tocsin.telemetry.distribution import Distribution, Series
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_STATES = {State.CLOSED: 0.0, State.HALF_OPEN: 1.0, State.OPEN: 2.0}
 
 
 class Durations:
@@ -163,7 +162,7 @@ class BreakerCollector(Collector):
         states = GaugeMetricFamily("tocsin_breaker_state", "0 closed or idle, 1 half open, 2 open.", labels=labels)
         failures = GaugeMetricFamily("tocsin_breaker_failures", "Failures in the window or in a row.", labels=labels)
         for breaker in self._breakers.snapshot():
-            states.add_metric((breaker.id, breaker.target), 0 if breaker.idle else _STATES[breaker.state])
+            states.add_metric((breaker.id, breaker.target), 0 if breaker.idle else breaker.state)
             failures.add_metric((breaker.id, breaker.target), breaker.failures)
         yield states
         yield failures

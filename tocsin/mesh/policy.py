@@ -18,10 +18,10 @@ from google.protobuf.message import Message
 
 from tocsin.api.mesh.v1 import policy_pb2
 from tocsin.mesh.breaker import BreakerRule
-from tocsin.mesh.identified import Identity
-from tocsin.mesh.retry import RetryRule
+from tocsin.mesh.request_id import RequestIdField
+from tocsin.mesh.retry import RetryPolicy
 
-Rule = TypeVar("Rule", RetryRule, BreakerRule)
+Rule = TypeVar("Rule", RetryPolicy, BreakerRule)
 
 Messages: TypeAlias = Mapping[str, descriptor_pb2.DescriptorProto]
 """Message types by ".package.Name"."""
@@ -43,7 +43,7 @@ class PolicyError(ValueError):
         super().__init__("\n".join(self.problems))
 
 
-class Kind(enum.Enum):
+class MethodKind(enum.Enum):
     """The four kinds of methods."""
 
     UNARY_UNARY = "unary_unary"
@@ -93,11 +93,11 @@ class MethodPolicy:
     path: str
     service: str
     method: str
-    kind: Kind
+    kind: MethodKind
     request_type: str
     response_type: str
     timeout: float
-    retry: RetryRule
+    retry: RetryPolicy
     breaker: BreakerRule
     scope: str
     rate_class: str
@@ -111,7 +111,7 @@ class MethodPolicy:
     side_effect_free: bool
     max_request_bytes: int
     path_only: bool
-    identity: Identity | None
+    identity: RequestIdField | None
     comment: str
 
     @property
@@ -132,7 +132,7 @@ class MethodPolicy:
             yield f"{self.path}: one of policy.scope, policy.public and policy.callers is needed"
         if self.public and (self.scope or self.callers):
             yield f"{self.path}: policy.public excludes scope and callers"
-        if self.hedged and (not self.side_effect_free or self.kind is not Kind.UNARY_UNARY):
+        if self.hedged and (not self.side_effect_free or self.kind is not MethodKind.UNARY_UNARY):
             yield f"{self.path}: policy.hedge is for unary methods with NO_SIDE_EFFECTS"
         if not self.rate_class:
             yield f"{self.path}: policy.rate_class is missing"
@@ -234,12 +234,12 @@ def _method_policy(
     )
 
 
-def _identity(path: str, declared: str, request: str, messages: Messages) -> Identity | None:
+def _identity(path: str, declared: str, request: str, messages: Messages) -> RequestIdField | None:
     """The field that the policy names, or the one that is an identity by its format (AIP-4235)."""
     if not declared:
         fields = messages[request].field if request in messages else ()
         made = [field for field in fields if field.options.Extensions[_FIELD_INFO].format == field_info_pb2.FieldInfo.UUID4]
-        return Identity((made[0].name,), (made[0].number,)) if made else None
+        return RequestIdField((made[0].name,), (made[0].number,)) if made else None
     numbers: list[int] = []
     kind, field = request, None
     for name in declared.split("."):
@@ -250,14 +250,14 @@ def _identity(path: str, declared: str, request: str, messages: Messages) -> Ide
         kind = field.type_name
     if field is None or field.type != field.TYPE_STRING or field.label == field.LABEL_REPEATED:
         raise PolicyError([f"{path}: policy.identity: {declared!r} is no text"])
-    return Identity(tuple(declared.split(".")), tuple(numbers))
+    return RequestIdField(tuple(declared.split(".")), tuple(numbers))
 
 
 _KINDS = {
-    (False, False): Kind.UNARY_UNARY,
-    (False, True): Kind.UNARY_STREAM,
-    (True, False): Kind.STREAM_UNARY,
-    (True, True): Kind.STREAM_STREAM,
+    (False, False): MethodKind.UNARY_UNARY,
+    (False, True): MethodKind.UNARY_STREAM,
+    (True, False): MethodKind.STREAM_UNARY,
+    (True, True): MethodKind.STREAM_STREAM,
 }
 _IDEMPOTENT = (descriptor_pb2.MethodOptions.IDEMPOTENT, descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS)
 
@@ -296,15 +296,15 @@ def _build(path: str, make: Callable[[], Rule]) -> Rule:
         raise PolicyError([f"{path}: policy: {error}"]) from error
 
 
-def _retry_rule(option: policy_pb2.Retry) -> RetryRule:
-    return RetryRule(**_given(option, RetryRule))
+def _retry_rule(option: policy_pb2.Retry) -> RetryPolicy:
+    return RetryPolicy(**_given(option, RetryPolicy))
 
 
 def _breaker_rule(option: policy_pb2.Breaker) -> BreakerRule:
     return BreakerRule(**_given(option, BreakerRule))
 
 
-def _given(option: policy_pb2.Retry | policy_pb2.Breaker, rule: type[RetryRule] | type[BreakerRule]) -> dict[str, Any]:
+def _given(option: policy_pb2.Retry | policy_pb2.Breaker, rule: type[RetryPolicy] | type[BreakerRule]) -> dict[str, Any]:
     """The fields that are set, by name; durations in seconds."""
     names = {field.name for field in fields(rule)}
     values: dict[str, Any] = {}

@@ -26,7 +26,7 @@ class Overloaded(ResourceExhausted):
 
 
 @dataclass(slots=True)
-class _Bucket:
+class _LoadBucket:
     number: int = -1
     passes: int = 0
     seconds: float = 0.0
@@ -50,7 +50,7 @@ class Shedder:
         self._lag = lag
         self._threshold = threshold
         self._now = now
-        self._buckets = [_Bucket() for _ in range(_BUCKETS)]
+        self._buckets = [_LoadBucket() for _ in range(_BUCKETS)]
         self.in_hand = 0
         self.refused = 0
 
@@ -85,7 +85,7 @@ class Shedder:
         seconds = min(bucket.seconds / bucket.passes for bucket in seen)
         return max(self._least, rate * seconds)
 
-    def _bucket(self, now: float) -> _Bucket:
+    def _bucket(self, now: float) -> _LoadBucket:
         number = self._number(now)
         bucket = self._buckets[number % _BUCKETS]
         if bucket.number != number:

@@ -14,7 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from tocsin import errors
 from tocsin.errors import FieldViolation, TocsinError
-from tocsin.mesh.breaker import Outcome
+from tocsin.mesh.breaker import CallOutcome
 from tocsin.mesh.retry import PushedBack
 
 Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
@@ -203,7 +203,7 @@ def _plain_message(kind: type[TocsinError], target: str) -> str:
     return f"{target}: {kind().message}"
 
 
-def outcome_of(error: TocsinError, *, truncated: bool = False) -> Outcome:
+def outcome_of(error: TocsinError, *, truncated: bool = False) -> CallOutcome:
     """What ``error`` says about the health of the far end.
 
     Args:
@@ -211,7 +211,7 @@ def outcome_of(error: TocsinError, *, truncated: bool = False) -> Outcome:
         truncated: the attempt had less than half of the declared timeout, so that a missed deadline says nothing.
     """
     if isinstance(error, errors.DeadlineExceeded):
-        return Outcome.IGNORED if truncated else Outcome.FAILURE
+        return CallOutcome.IGNORED if truncated else CallOutcome.FAILURE
     if isinstance(error, _IGNORED):
-        return Outcome.IGNORED
-    return Outcome.FAILURE if isinstance(error, _FAILURES) else Outcome.SUCCESS
+        return CallOutcome.IGNORED
+    return CallOutcome.FAILURE if isinstance(error, _FAILURES) else CallOutcome.SUCCESS

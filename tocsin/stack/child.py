@@ -23,7 +23,7 @@ _STARTING_POLL_SECONDS: Final = 0.25
 _POLL_SECONDS: Final = 1.0
 
 
-class State(StrEnum):
+class ChildState(StrEnum):
     """What the supervisor knows of a process."""
 
     STARTING = "starting"
@@ -82,7 +82,7 @@ class Child:
             on_change: told of every change.
         """
         self.spec = spec
-        self.state = State.STOPPED
+        self.state = ChildState.STOPPED
         self.pid: int | None = None
         self.restarts = 0
         self.last_exit: int | None = None
@@ -112,7 +112,7 @@ class Child:
             return
         self._stopping.set()
         if self._process is not None:
-            self._change(State.STOPPING, self.pid)
+            self._change(ChildState.STOPPING, self.pid)
             self._signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(patience):
@@ -141,10 +141,10 @@ class Child:
             healthy_seconds = await self._live()
             if self._stopping.is_set():
                 break
-            self._change(State.RESTARTING, None)
+            self._change(ChildState.RESTARTING, None)
             await self._pause(self._backoff.after(healthy_seconds))
             self.restarts += not self._stopping.is_set()
-        self._change(State.STOPPED, None)
+        self._change(ChildState.STOPPED, None)
         self._ended.set()
         await asyncio.Event().wait()  # until `stop` ends it
 
@@ -158,7 +158,7 @@ class Child:
             self.last_exit = error.errno
             return 0.0
         self._process = process
-        self._change(State.STARTING, process.pid)
+        self._change(ChildState.STARTING, process.pid)
         if self._stopping.is_set():
             self._signal(signal.SIGTERM)
         self._watching.supervised(f"watch-{self.spec.name}", partial(self._watch, process.pid))
@@ -192,10 +192,10 @@ class Child:
     def _notice(self, ready: bool, pid: int) -> None:
         if ready and self._healthy_since is None:
             self._healthy_since, self.was_healthy = self._clock.monotonic(), True
-            self._change(State.HEALTHY, pid)
+            self._change(ChildState.HEALTHY, pid)
         elif not ready and self._healthy_since is not None:
             self._healthy_since = None
-            self._change(State.UNHEALTHY, pid)
+            self._change(ChildState.UNHEALTHY, pid)
 
     async def _pause(self, seconds: float) -> None:
         stopping = asyncio.create_task(self._stopping.wait())
@@ -210,7 +210,7 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
 
-    def _change(self, state: State, pid: int | None) -> None:
+    def _change(self, state: ChildState, pid: int | None) -> None:
         self.state, self.pid = state, pid
         self._on_change(self)
 

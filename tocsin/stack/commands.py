@@ -16,12 +16,12 @@ import httpx
 from tocsin.clock import Clock
 from tocsin.errors import FailedPrecondition, ResourceExhausted, Unavailable
 from tocsin.lifecycle import ExitCode
-from tocsin.stack.child import State
+from tocsin.stack.child import ChildState
 from tocsin.stack.layout import Layout, log_folder, plan, ports_in_use
-from tocsin.stack.picture import ServicePicture, StackPicture, StackRunning, is_running, locked, read_picture, supervisor_of
 from tocsin.stack.renewal import Certificates
+from tocsin.stack.stack_file import ServiceStatus, StackRunning, StackStatus, is_running, locked, read_stack_file, supervisor_of
 from tocsin.stack.supervisor import ServiceRefused, Supervisor, tail
-from tocsin.stack.view import SteadyView, View, welcome
+from tocsin.stack.view import TolerantView, View, welcome
 
 _PRIVATE_FOLDER: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
@@ -46,7 +46,7 @@ class Stack:
     """What a further command needs to find this stack; shown to the person."""
 
 
-class Ended(StrEnum):
+class DownResult(StrEnum):
     """How `down` found or left the stack."""
 
     STOPPED = "stopped"
@@ -87,7 +87,7 @@ async def up(stack: Stack, *, view: View, clock: Clock, show_key: bool) -> int:
     with locked(layout.state):
         await _check_ports(layout, clock)
         _certificates(stack, clock).ensure()
-        new_start, view = not layout.api_key_file.exists(), SteadyView(view)
+        new_start, view = not layout.api_key_file.exists(), TolerantView(view)
         supervisor = Supervisor(layout=layout, programs=stack.programs, env=stack.env, pid=os.getpid(), clock=clock, on_change=view.changed)
         with view, _signals(supervisor) as told:
             view.watch(supervisor.children.values())
@@ -125,30 +125,30 @@ async def detach(stack: Stack, *, argv: Sequence[str], clock: Clock, patience: f
     return welcome(layout, new_key=_key(layout) if new_start else None, state_flag=stack.state_flag)
 
 
-async def down(state: Path, *, clock: Clock, patience: float) -> Ended:
+async def down(state: Path, *, clock: Clock, patience: float) -> DownResult:
     """Drains and stops the stack of a state folder; after ``patience`` seconds it is killed.
 
     The kernel kills the services of a supervisor that is killed.
     """
     pid = supervisor_of(state)
     if pid is None:
-        return Ended.NOT_RUNNING
+        return DownResult.NOT_RUNNING
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     if await _until(lambda: not is_running(state), clock, patience):
-        return Ended.STOPPED
-    picture = read_picture(state)
+        return DownResult.STOPPED
+    picture = read_stack_file(state)
     stragglers = [service.pid for service in picture.services.values() if service.pid] if picture else []
     for straggler in (pid, *stragglers):
         with contextlib.suppress(ProcessLookupError):
             os.kill(straggler, signal.SIGKILL)
     await _until(lambda: not is_running(state) and not any(map(_exists, stragglers)), clock, _ORPHAN_SECONDS)
-    return Ended.KILLED
+    return DownResult.KILLED
 
 
-async def status(state: Path) -> tuple[StackPicture | None, dict[str, Any] | None]:
+async def status(state: Path) -> tuple[StackStatus | None, dict[str, Any] | None]:
     """The living stack of a state folder with the gateway's own view of its health; None for what is not there."""
-    picture = read_picture(state) if is_running(state) else None
+    picture = read_stack_file(state) if is_running(state) else None
     if picture is None:
         return None, None
     async with httpx.AsyncClient(timeout=_HEALTH_SECONDS, trust_env=False) as client:
@@ -156,7 +156,7 @@ async def status(state: Path) -> tuple[StackPicture | None, dict[str, Any] | Non
     return replace(picture, services=dict(zip(picture.services, seen, strict=True))), await _health(picture.http)
 
 
-async def _seen(service: ServicePicture, client: httpx.AsyncClient) -> ServicePicture:
+async def _seen(service: ServiceStatus, client: httpx.AsyncClient) -> ServiceStatus:
     """The service as it is, whatever the picture says: the process and its port are asked, for the file may be old."""
     alive = service.pid is not None and _exists(service.pid)
     try:
@@ -164,10 +164,10 @@ async def _seen(service: ServicePicture, client: httpx.AsyncClient) -> ServicePi
     except (httpx.HTTPError, OSError):
         ready = False
     if ready:
-        return replace(service, state=State.HEALTHY.value, pid=service.pid if alive else None)
+        return replace(service, state=ChildState.HEALTHY.value, pid=service.pid if alive else None)
     if not alive:
-        return replace(service, state=State.RESTARTING.value if service.pid is None else "dead", pid=None)
-    return replace(service, state=State.UNHEALTHY.value if service.state == State.HEALTHY.value else service.state)
+        return replace(service, state=ChildState.RESTARTING.value if service.pid is None else "dead", pid=None)
+    return replace(service, state=ChildState.UNHEALTHY.value if service.state == ChildState.HEALTHY.value else service.state)
 
 
 async def _health(url: str) -> dict[str, Any] | None:
@@ -232,7 +232,7 @@ async def _until_healthy(stack: Stack, pid: int, log: Path, clock: Clock) -> Non
         if exit_code is not None:
             words = tail(log).strip() or f"the stack ended with exit code {exit_code}"
             raise FailedPrecondition(words, metadata={"exit_code": str(exit_code)})
-        picture = read_picture(stack.layout.state)
+        picture = read_stack_file(stack.layout.state)
         if picture is not None and picture.supervisor == pid and picture.healthy:
             return
         await clock.sleep(_POLL_SECONDS)
@@ -299,4 +299,4 @@ def _key(layout: Layout) -> str | None:
         return None
 
 
-__all__ = ["Ended", "PortsInUse", "Stack", "StackRunning", "detach", "down", "stack_of", "status", "up"]
+__all__ = ["DownResult", "PortsInUse", "Stack", "StackRunning", "detach", "down", "stack_of", "status", "up"]

@@ -13,7 +13,7 @@ from tocsin.errors import FailedPrecondition
 from tocsin.lifecycle import ExitCode
 from tocsin.stack.child import Child, ChildSpec
 from tocsin.stack.layout import GATEWAY, SERVICES, STOP_ORDER, Layout
-from tocsin.stack.picture import ServicePicture, StackPicture, write_picture
+from tocsin.stack.stack_file import ServiceStatus, StackStatus, write_stack_file
 
 _PROBE_SECONDS: Final = 2.0
 _PATIENCE_SECONDS: Final = 20.0
@@ -105,15 +105,15 @@ class Supervisor:
                 return
             await self._changed.wait()
 
-    def picture(self) -> StackPicture:
+    def picture(self) -> StackStatus:
         """The stack as it is now."""
-        return StackPicture(
+        return StackStatus(
             supervisor=self._pid,
             http=self.layout.http_url,
             grpc=self.layout.address(GATEWAY),
             api_key_file=str(self.layout.api_key_file),
             services={
-                name: ServicePicture(
+                name: ServiceStatus(
                     pid=child.pid,
                     state=child.state.value,
                     restarts=child.restarts,
@@ -139,7 +139,7 @@ class Supervisor:
         self._changed.set()
         # A full disk must not end the supervision; the next change tries again.
         with contextlib.suppress(OSError):
-            write_picture(self.layout.stack_file, self.picture())
+            write_stack_file(self.layout.stack_file, self.picture())
         self._on_change(child)
 
 

@@ -16,16 +16,16 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tocsin.stack.child import Child, State
+from tocsin.stack.child import Child, ChildState
 from tocsin.stack.layout import GATEWAY, Layout, log_folder
 
 _STYLES: Final = {
-    State.HEALTHY: "green",
-    State.STARTING: "yellow",
-    State.UNHEALTHY: "yellow",
-    State.RESTARTING: "red",
-    State.STOPPING: "cyan",
-    State.STOPPED: "dim",
+    ChildState.HEALTHY: "green",
+    ChildState.STARTING: "yellow",
+    ChildState.UNHEALTHY: "yellow",
+    ChildState.RESTARTING: "red",
+    ChildState.STOPPING: "cyan",
+    ChildState.STOPPED: "dim",
 }
 _FIRST_ALARM: Final = {
     "displayName": "first bell",
@@ -124,9 +124,9 @@ class LineView:
         """Prints the new state."""
         name = child.spec.name
         detail = ""
-        if child.state is State.RESTARTING:
+        if child.state is ChildState.RESTARTING:
             detail = f"ended with {_ending(child.last_exit)}, see {child.spec.log}"
-        elif child.state is State.STARTING:
+        elif child.state is ChildState.STARTING:
             detail = f"pid {child.pid}, port {_ports(self._layout, name)}"
         self.say(f"{name:<14} {child.state.value:<10} {detail}".rstrip())
 
@@ -135,7 +135,7 @@ class LineView:
         self._console.print(Text(text), soft_wrap=True)
 
 
-class SteadyView:
+class TolerantView:
     """Shows what can be shown: a disk that is full, or a terminal that is gone, must not end what is shown."""
 
     def __init__(self, view: View) -> None:

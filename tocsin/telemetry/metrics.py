@@ -50,7 +50,7 @@ class BackgroundFailures:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _HttpResponse:
     status: HTTPStatus
     body: bytes
     content_type: str = _TEXT
@@ -116,33 +116,33 @@ class MetricsServer:
         finally:
             writer.close()
 
-    async def _read(self, reader: asyncio.StreamReader) -> tuple[_Answer, bool]:
+    async def _read(self, reader: asyncio.StreamReader) -> tuple[_HttpResponse, bool]:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError:
-            return _Answer(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, b"The head of the request is too large.\n"), True
+            return _HttpResponse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, b"The head of the request is too large.\n"), True
         request, *lines = head.decode("latin-1").split("\r\n")
         method, _, rest = request.partition(" ")
         target, _, version = rest.partition(" ")
         if not version.startswith("HTTP/1.") or not target.startswith("/"):
-            return _Answer(HTTPStatus.BAD_REQUEST, b"This is not HTTP/1.1.\n"), True
+            return _HttpResponse(HTTPStatus.BAD_REQUEST, b"This is not HTTP/1.1.\n"), True
         if method not in ("GET", "HEAD"):
-            return _Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"Only GET and HEAD.\n", headers=(("Allow", "GET, HEAD"),)), True
+            return _HttpResponse(HTTPStatus.METHOD_NOT_ALLOWED, b"Only GET and HEAD.\n", headers=(("Allow", "GET, HEAD"),)), True
         fields = (line.partition(":") for line in lines)
         return self._route(target.partition("?")[0], {name.strip().lower(): value.strip() for name, _, value in fields}), method == "GET"
 
-    def _route(self, path: str, headers: dict[str, str]) -> _Answer:
+    def _route(self, path: str, headers: dict[str, str]) -> _HttpResponse:
         if path == "/metrics":
             return self._metrics(headers)
         if path == "/livez":
-            return _Answer(HTTPStatus.OK, b"ok\n")
+            return _HttpResponse(HTTPStatus.OK, b"ok\n")
         if path == "/readyz":
-            return _Answer(HTTPStatus.OK, b"ok\n") if self._ready() else _Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"not ready\n")
-        return _Answer(HTTPStatus.NOT_FOUND, b"There are /metrics, /livez and /readyz.\n")
+            return _HttpResponse(HTTPStatus.OK, b"ok\n") if self._ready() else _HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, b"not ready\n")
+        return _HttpResponse(HTTPStatus.NOT_FOUND, b"There are /metrics, /livez and /readyz.\n")
 
-    def _metrics(self, headers: dict[str, str]) -> _Answer:
+    def _metrics(self, headers: dict[str, str]) -> _HttpResponse:
         encode, content_type = choose_encoder(headers.get("accept", ""))
         body = encode(self._registry)
         if len(body) < _GZIP_FROM or not gzip_accepted(headers.get("accept-encoding", "")):
-            return _Answer(HTTPStatus.OK, body, content_type)
-        return _Answer(HTTPStatus.OK, gzip.compress(body, compresslevel=3), content_type, (("Content-Encoding", "gzip"),))
+            return _HttpResponse(HTTPStatus.OK, body, content_type)
+        return _HttpResponse(HTTPStatus.OK, gzip.compress(body, compresslevel=3), content_type, (("Content-Encoding", "gzip"),))

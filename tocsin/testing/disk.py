@@ -49,7 +49,7 @@ _MACHINES: Final = {
 }
 
 
-class _Order(NamedTuple):
+class _FaultOrder(NamedTuple):
     """What shall fail."""
 
     part: str
@@ -72,7 +72,7 @@ class FaultyDisk:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._orders: list[_Order] = []
+        self._orders: list[_FaultOrder] = []
         self.wrapper = self.wrapper_as(None)
         self.heal()
 
@@ -82,11 +82,11 @@ class FaultyDisk:
 
     def fill(self, part: str) -> None:
         """From now on there is no room for files whose path contains ``part``: ENOSPC."""
-        self._tell(_Order(part, "writes", errno.ENOSPC))
+        self._tell(_FaultOrder(part, "writes", errno.ENOSPC))
 
     def break_flush(self, part: str) -> None:
         """From now on what is written to such files cannot be flushed: EIO of fsync(2)."""
-        self._tell(_Order(part, "flushes", errno.EIO))
+        self._tell(_FaultOrder(part, "flushes", errno.EIO))
 
     def heal(self) -> None:
         """From now on everything works."""
@@ -101,7 +101,7 @@ class FaultyDisk:
         except FileNotFoundError:
             return 0
 
-    def _tell(self, *orders: "_Order") -> None:
+    def _tell(self, *orders: "_FaultOrder") -> None:
         self._orders += orders
         fresh = self._folder / f"{_TOLD}.new"
         fresh.write_text(json.dumps(self._orders))
@@ -147,7 +147,7 @@ def _install(machine: _Machine) -> int:
     raise OSError(number, f"this kernel has no seccomp user notification: {os.strerror(number)}")
 
 
-class _Judge:
+class _Enforcer:
     """The process beside them: decides about each call."""
 
     def __init__(self, *, machine: _Machine, folder: Path, notices: int) -> None:
@@ -178,7 +178,7 @@ class _Judge:
     def _error(self, call: int, pid: int, descriptor: int) -> int:
         """What the call fails with; 0: it passes."""
         try:
-            orders = [_Order(*order) for order in json.loads(self._told.read_bytes())]
+            orders = [_FaultOrder(*order) for order in json.loads(self._told.read_bytes())]
             path = str(Path(f"/proc/{pid}/fd/{descriptor}").readlink()) if orders else ""
         except FileNotFoundError:  # the test is over, or the file was closed: the kernel knows better what to say
             return 0
@@ -197,7 +197,7 @@ def _judge(link: socket.socket, folder: Path, machine: _Machine) -> None:
     _, (notices, *_), _, _ = socket.recv_fds(link, 1, 1)
     link.send(b"!")
     link.close()
-    _Judge(machine=machine, folder=folder, notices=notices).run()
+    _Enforcer(machine=machine, folder=folder, notices=notices).run()
 
 
 def _become(user: str) -> None:

@@ -1,4 +1,4 @@
-"""A TCP proxy that makes bad weather: what networks do to connections, between any two processes, changeable while they live."""
+"""A TCP proxy that makes bad fault: what networks do to connections, between any two processes, changeable while they live."""
 
 import asyncio
 import random
@@ -15,7 +15,7 @@ _LINGER: Final = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Weather:
+class NetworkFault:
     """What happens to bytes on their way; the same in both directions.
 
     Attributes:
@@ -36,7 +36,7 @@ class Weather:
     cut_after: int | None = None
 
 
-FAIR: Final = Weather()
+FAIR: Final = NetworkFault()
 
 
 class Proxy:
@@ -49,14 +49,14 @@ class Proxy:
         passed: bytes that were passed on.
     """
 
-    def __init__(self, *, target_port: int, target_host: str = "127.0.0.1", port: int = 0, weather: Weather = FAIR) -> None:
+    def __init__(self, *, target_port: int, target_host: str = "127.0.0.1", port: int = 0, fault: NetworkFault = FAIR) -> None:
         """Listens on nothing yet.
 
         Args:
             target_port: where connections go; they are closed if nobody listens there.
             target_host: likewise.
             port: to listen on, at 127.0.0.1; 0: any free one.
-            weather: at first.
+            fault: at first.
         """
         self.port = port
         self.connections = 0
@@ -64,7 +64,7 @@ class Proxy:
         self.held = 0
         self.passed = 0
         self._target = (target_host, target_port)
-        self._weather = weather
+        self._weather = fault
         self._changed = asyncio.Event()
         self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,13 +76,13 @@ class Proxy:
         return f"127.0.0.1:{self.port}"
 
     @property
-    def weather(self) -> Weather:
+    def fault(self) -> NetworkFault:
         """What happens now; an assignment holds at once, for connections that stand as well."""
         return self._weather
 
-    @weather.setter
-    def weather(self, weather: Weather) -> None:
-        self._weather = weather
+    @fault.setter
+    def fault(self, fault: NetworkFault) -> None:
+        self._weather = fault
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
@@ -160,7 +160,7 @@ class Proxy:
 
     async def _pump(self, link: "_Link", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Passes one direction on until its end."""
-        way = _Way()
+        way = _Direction()
         reading = asyncio.ensure_future(self._read(way, reader))
         try:
             while (piece := await way.next()) is not None:
@@ -174,12 +174,12 @@ class Proxy:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 
-    async def _read(self, way: "_Way", reader: asyncio.StreamReader) -> None:
+    async def _read(self, way: "_Direction", reader: asyncio.StreamReader) -> None:
         loop, last = asyncio.get_running_loop(), 0.0
         try:
             while data := await reader.read(_CHUNK_BYTES):
-                weather = self._weather
-                last = max(last, loop.time() + weather.latency + random.uniform(0.0, weather.jitter))  # noqa: S311 - no secret
+                fault = self._weather
+                last = max(last, loop.time() + fault.latency + random.uniform(0.0, fault.jitter))  # noqa: S311 - no secret
                 await way.put((last, data))
         except OSError:
             way.fail()
@@ -234,7 +234,7 @@ class _Link:
             self._client.write_eof()
 
 
-class _Way:
+class _Direction:
     """What is under way in one direction; bounded, so that a slow receiver slows the sender down."""
 
     def __init__(self) -> None:

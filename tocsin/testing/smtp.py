@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import cast
 
-from tocsin.testing.smtp_script import Action, Raw, Reply, Rule, Stage, Trouble, label
+from tocsin.testing.smtp_script import Action, Raw, ScriptedReply, ScriptRule, SmtpFault, Stage, label
 from tocsin.testing.waiting import eventually
 
 _MAX_LINE_BYTES = 4096
 _END = b"\r\n.\r\n"
 
-__all__ = ["Raw", "Received", "Reply", "SmtpSink", "Stage", "Trouble"]
+__all__ = ["Raw", "Received", "ScriptedReply", "SmtpFault", "SmtpSink", "Stage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,13 @@ class Received:
 
 
 @dataclass(slots=True)
-class _State:
+class _SharedState:
     """What the sessions of one server share."""
 
     credentials: str
     tls: ssl.SSLContext | None
     implicit: bool
-    rules: list[Rule] = field(default_factory=list[Rule])
+    rules: list[ScriptRule] = field(default_factory=list[ScriptRule])
     messages: list[Received] = field(default_factory=list[Received])
     taken: int = 0
     keep: bool = True
@@ -95,7 +95,7 @@ class SmtpSink:
             keep: keeps the messages; a benchmark only counts them.
         """
         self.port = port
-        self._state = _State(credentials=f"\0{user}\0{password}" if user else "", tls=tls, implicit=implicit_tls, keep=keep)
+        self._state = _SharedState(credentials=f"\0{user}\0{password}" if user else "", tls=tls, implicit=implicit_tls, keep=keep)
         self._server: asyncio.Server | None = None
 
     @property
@@ -154,7 +154,7 @@ class SmtpSink:
             times: how often; None: for ever.
             when: looks at the command line (empty at CONNECT, BODY and END) and says whether this script applies.
         """
-        self._state.rules.append(Rule(stage, action, times, when))
+        self._state.rules.append(ScriptRule(stage, action, times, when))
 
     def clear(self) -> None:
         """Forgets scripts and messages."""
@@ -175,7 +175,7 @@ class SmtpSink:
 class _Session(asyncio.Protocol):
     """One connection. Commands are handled where they arrive, without a task: most of the speed comes from this."""
 
-    def __init__(self, state: _State) -> None:
+    def __init__(self, state: _SharedState) -> None:
         self._state = state
         self._buffer = bytearray()
         self._in_body = False
@@ -188,7 +188,7 @@ class _Session(asyncio.Protocol):
         self._recipients: list[str] = []
         self._upgrade: asyncio.Task[None] | None = None
         self._speech: asyncio.Task[None] | None = None
-        self._commands: dict[str, Callable[[str], Reply | bytes]] = {
+        self._commands: dict[str, Callable[[str], ScriptedReply | bytes]] = {
             "MAIL": self._mail,
             "RCPT": self._rcpt,
             "DATA": self._data,
@@ -206,7 +206,7 @@ class _Session(asyncio.Protocol):
         self._state.open.add(self)
         if self._upgrade is None:
             self._state.sessions += 1
-            self._do(self._state.action(Stage.CONNECT) or Reply(220, "sink ESMTP"))
+            self._do(self._state.action(Stage.CONNECT) or ScriptedReply(220, "sink ESMTP"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._state.open.discard(self)
@@ -230,9 +230,9 @@ class _Session(asyncio.Protocol):
         self._transport.abort()
 
     def _do(self, action: Action | bytes) -> None:
-        if action is Trouble.CUT:
+        if action is SmtpFault.CUT:
             self._transport.close()
-        elif action is Trouble.HANG:
+        elif action is SmtpFault.HANG:
             self._hung = True
         elif isinstance(action, Raw):
             self._hung = not action.goes_on
@@ -240,7 +240,7 @@ class _Session(asyncio.Protocol):
                 self._speech = asyncio.get_running_loop().create_task(action.speak(self._transport))
         else:
             self._transport.write(action if isinstance(action, bytes) else action.encode())
-            if isinstance(action, Reply) and action.code in {221, 421}:
+            if isinstance(action, ScriptedReply) and action.code in {221, 421}:
                 self._transport.close()
 
     def _line(self) -> bool:
@@ -248,7 +248,7 @@ class _Session(asyncio.Protocol):
         end = self._buffer.find(b"\r\n")
         if end < 0:
             if len(self._buffer) > _MAX_LINE_BYTES:
-                self._do(Reply(421, "4.5.0 line too long"))
+                self._do(ScriptedReply(421, "4.5.0 line too long"))
             return False
         line = self._buffer[:end].decode(errors="replace")
         del self._buffer[: end + 2]
@@ -259,9 +259,9 @@ class _Session(asyncio.Protocol):
         if scripted is not None:
             self._do(scripted)
         elif command is None:
-            self._do(Reply(500, "5.5.2 unknown command"))
+            self._do(ScriptedReply(500, "5.5.2 unknown command"))
         elif not self._authenticated and verb in {"MAIL", "RCPT", "DATA"}:
-            self._do(Reply(530, "5.7.0 authentication required"))
+            self._do(ScriptedReply(530, "5.7.0 authentication required"))
         else:
             self._do(command(line))
         return True
@@ -280,8 +280,8 @@ class _Session(asyncio.Protocol):
         content = bytes(self._buffer[:end]) + (b"\r\n" if end else b"")
         del self._buffer[: end + (len(_END) if end else 3)]
         self._in_body = False
-        action = self._state.action(Stage.END) or Reply(250, "2.0.0 taken")
-        if not isinstance(action, Reply) or action.code < 400:
+        action = self._state.action(Stage.END) or ScriptedReply(250, "2.0.0 taken")
+        if not isinstance(action, ScriptedReply) or action.code < 400:
             content = content.removeprefix(b".") if content.startswith(b"..") else content
             self._state.take(Received(self._sender or "", tuple(self._recipients), content.replace(b"\r\n..", b"\r\n.")))
         self._forget()
@@ -299,24 +299,24 @@ class _Session(asyncio.Protocol):
         words += ["AUTH PLAIN"] if self._state.credentials else []
         return b"".join(f"250{' ' if word is words[-1] else '-'}{word}\r\n".encode() for word in words)
 
-    def _helo(self, _line: str) -> Reply:
+    def _helo(self, _line: str) -> ScriptedReply:
         self._forget()
-        return Reply(250, "sink")
+        return ScriptedReply(250, "sink")
 
-    def _auth(self, line: str) -> Reply:
+    def _auth(self, line: str) -> ScriptedReply:
         try:
             given = base64.b64decode(line.split(" ")[2]).decode()
         except (IndexError, binascii.Error, UnicodeDecodeError):
-            return Reply(501, "5.5.4 AUTH PLAIN with an initial response is what this server speaks")
+            return ScriptedReply(501, "5.5.4 AUTH PLAIN with an initial response is what this server speaks")
         self._authenticated = given.endswith(self._state.credentials)
-        return Reply(235, "2.7.0 welcome") if self._authenticated else Reply(535, "5.7.8 wrong user or password")
+        return ScriptedReply(235, "2.7.0 welcome") if self._authenticated else ScriptedReply(535, "5.7.8 wrong user or password")
 
-    def _starttls(self, _line: str) -> Reply | bytes:
+    def _starttls(self, _line: str) -> ScriptedReply | bytes:
         if self._state.tls is None or self._secure:
-            return Reply(503, "5.5.1 not now")
+            return ScriptedReply(503, "5.5.1 not now")
         self._secure = self._upgrading = True
         self._buffer.clear()
-        self._transport.write(Reply(220, "2.0.0 go ahead").encode())
+        self._transport.write(ScriptedReply(220, "2.0.0 go ahead").encode())
         self._upgrade = asyncio.get_running_loop().create_task(self._encrypt(self._state.tls))
         return b""
 
@@ -330,32 +330,32 @@ class _Session(asyncio.Protocol):
             self._upgrading = False
             self._work()  # the first command can overtake the news that the handshake is over
 
-    def _mail(self, line: str) -> Reply:
+    def _mail(self, line: str) -> ScriptedReply:
         self._forget()
         self._sender = _address(line)
-        return Reply(250, "2.1.0 sender ok")
+        return ScriptedReply(250, "2.1.0 sender ok")
 
-    def _rcpt(self, line: str) -> Reply:
+    def _rcpt(self, line: str) -> ScriptedReply:
         if self._sender is None:
-            return Reply(503, "5.5.1 MAIL first")
+            return ScriptedReply(503, "5.5.1 MAIL first")
         self._recipients.append(_address(line))
-        return Reply(250, "2.1.5 recipient ok")
+        return ScriptedReply(250, "2.1.5 recipient ok")
 
-    def _data(self, _line: str) -> Reply:
+    def _data(self, _line: str) -> ScriptedReply:
         if not self._recipients:
-            return Reply(503, "5.5.1 RCPT first")
+            return ScriptedReply(503, "5.5.1 RCPT first")
         self._in_body, self._body_seen = True, False
-        return Reply(354, "end with <CRLF>.<CRLF>")
+        return ScriptedReply(354, "end with <CRLF>.<CRLF>")
 
-    def _rset(self, _line: str) -> Reply:
+    def _rset(self, _line: str) -> ScriptedReply:
         self._forget()
-        return Reply(250, "2.0.0 ok")
+        return ScriptedReply(250, "2.0.0 ok")
 
-    def _noop(self, _line: str) -> Reply:
-        return Reply(250, "2.0.0 ok")
+    def _noop(self, _line: str) -> ScriptedReply:
+        return ScriptedReply(250, "2.0.0 ok")
 
-    def _quit(self, _line: str) -> Reply:
-        return Reply(221, "2.0.0 bye")
+    def _quit(self, _line: str) -> ScriptedReply:
+        return ScriptedReply(221, "2.0.0 bye")
 
 
 def _address(line: str) -> str:

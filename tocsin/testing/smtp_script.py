@@ -21,7 +21,7 @@ class Stage(StrEnum):
     END = "END"
 
 
-class Trouble(Enum):
+class SmtpFault(Enum):
     """What a server can do instead of replying. At END it has taken the message all the same: the client cannot know."""
 
     HANG = "say nothing more"
@@ -29,7 +29,7 @@ class Trouble(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ScriptedReply:
     """A reply line; at CONNECT and END, and for every command, a code from 400 on means that nothing was taken."""
 
     code: int
@@ -42,7 +42,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Bytes as they are, whatever they say. Like a `Trouble`, at END the message is taken all the same.
+    """Bytes as they are, whatever they say. Like a `SmtpFault`, at END the message is taken all the same.
 
     Attributes:
         data: what is written.
@@ -81,11 +81,11 @@ class Raw:
             transport.close()
 
 
-Action = Reply | Trouble | Raw
+Action = ScriptedReply | SmtpFault | Raw
 
 
 @dataclass(slots=True)
-class Rule:
+class ScriptRule:
     """When a script steps in, and what it does."""
 
     stage: Stage
@@ -100,6 +100,6 @@ def label(stage: Stage, action: Action) -> str:
 
 
 def _name(action: Action) -> str:
-    if isinstance(action, Reply):
+    if isinstance(action, ScriptedReply):
         return str(action.code)
-    return action.name if isinstance(action, Trouble) else "RAW"
+    return action.name if isinstance(action, SmtpFault) else "RAW"

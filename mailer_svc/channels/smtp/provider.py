@@ -13,8 +13,7 @@ from mailer_svc.channels.smtp.session import Envelope, SmtpSession
 from mailer_svc.domain import SendJob, SendOutcome, SendResult
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput, TocsinError
-from tocsin.mesh.breaker import Breaker, State
-from tocsin.mesh.breaker import Outcome as Health
+from tocsin.mesh.breaker import Breaker, CallOutcome, CircuitState
 
 NAME = "smtp"
 _NO_UTF8 = SendOutcome(SendResult.REFUSED, 0, "the address is not ASCII, and the server does not offer SMTPUTF8")
@@ -59,22 +58,22 @@ class SmtpProvider:
 
     def pause(self) -> float:
         """Seconds in which an attempt makes no sense; 0: it may be tried now."""
-        if self._breaker.state is not State.OPEN:
+        if self._breaker.state is not CircuitState.OPEN:
             return 0.0
         return self._breaker.snapshot().retry_after or 0.0
 
     def probing(self) -> bool:
         """Whether it has failed and is not known to work again, so that an attempt is a probe."""
-        return self._breaker.state is not State.CLOSED
+        return self._breaker.state is not CircuitState.CLOSED
 
     def fault(self) -> str:
         """What is wrong with it; empty while it works."""
         circuit = self._breaker.snapshot()
-        if circuit.state is State.CLOSED:
+        if circuit.state is CircuitState.CLOSED:
             return ""
         since = f" since {circuit.opened:%Y-%m-%dT%H:%M:%SZ}" if circuit.opened else ""
         following = f", tried again in {circuit.retry_after:.0f} s" if circuit.retry_after else ""
-        return f"the circuit is {circuit.state.value}{since}{following}; last: {self._last_failure}"
+        return f"the circuit is {circuit.state.name.lower().replace('_', '-')}{since}{following}; last: {self._last_failure}"
 
     async def send(self, job: SendJob, *, hand_over: Callable[[], Awaitable[bool]]) -> SendOutcome:
         """Attempts one mail; never raises for what the server does."""
@@ -97,16 +96,16 @@ class SmtpProvider:
             return SendOutcome(SendResult.NOT_TRIED, 0, str(error))
         return _NO_UTF8 if reply is None else SendOutcome(SendResult.SENT, reply.code, reply.text[:500])
 
-    def _health(self, error: Exception, *, telling: bool) -> Health:
+    def _health(self, error: Exception, *, telling: bool) -> CallOutcome:
         """What an attempt that failed says of the server."""
         counts = counts_against_provider(error, telling=telling) if isinstance(error, SmtpFailure) else None
         if counts is None:
-            return Health.IGNORED
+            return CallOutcome.IGNORED
         if counts:
             # Without the words that follow on a recipient: health is shown to people who may not see addresses.
             early = isinstance(error, SmtpFailure) and error.phase in (SmtpPhase.CONNECT, SmtpPhase.MAIL)
             self._last_failure = str(error) if early else "the connection was lost in the middle of a mail"
-        return Health.FAILURE if counts else Health.SUCCESS
+        return CallOutcome.FAILURE if counts else CallOutcome.SUCCESS
 
     async def _attempt(self, envelope: Envelope, content: bytes, hand_over: Callable[[], Awaitable[bool]]) -> SmtpReply | None:
         session = await self._pool.acquire()

@@ -14,7 +14,7 @@ from scheduler_svc.service import Exports, Imports
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
 from tocsin.listing import parse_filter
 from tocsin.mesh.validation import RequestValidator
-from tocsin.pages import Step, in_messages
+from tocsin.pages import BatchSizer, split_into_messages
 
 # What only the server says: it is made anew wherever the alarm is imported.
 _LEFT_OUT = ("name", "etag", "create_time", "update_time", "next_fire_time", "signal", "damaged", "warnings")
@@ -47,9 +47,9 @@ class Bulk:
     async def export_alarms(self, request: alarm_service_pb2.ExportAlarmsRequest) -> AsyncGenerator[alarm_service_pb2.ExportAlarmsResponse]:
         """Sends every alarm that meets the filter."""
         conditions = parse_filter(request.filter, fields=ALARM_FILTER)
-        step = Step()
+        step = BatchSizer()
         async for page in self._exports.pages(caller(), conditions=conditions, most=step.take):
-            for alarms in in_messages(map(exported, page), step=step):
+            for alarms in split_into_messages(map(exported, page), step=step):
                 yield alarm_service_pb2.ExportAlarmsResponse(alarms=alarms)
 
 

@@ -24,7 +24,7 @@ def fields(error: TocsinError) -> set[str]:
     return {violation.field for violation in error.violations}
 
 
-class Caller:
+class TokenCaller:
     """The client side of one service of the mesh."""
 
     def __init__(self, *, name: str, folder: Path, address: str) -> None:
@@ -59,7 +59,7 @@ class Rig:
         self.clock = clock
         self._settings: dict[str, Any] = {"argon2_memory_kib": 7168, "argon2_iterations": 1, **settings}
         self.app: App | None = None
-        self._callers: list[Caller] = []
+        self._callers: list[TokenCaller] = []
         ensure_pki(folder=folder / "pki", services=["auth_svc", "gateway", "mailer_svc"], trust_domain="tocsin.local", clock=SystemClock())
 
     async def start(self, **settings: Any) -> None:
@@ -79,10 +79,10 @@ class Rig:
         if self.app is not None:
             await self.app.stop()
 
-    def caller(self, name: str) -> Caller:
+    def caller(self, name: str) -> TokenCaller:
         """The client side of service ``name``."""
         assert self.app is not None
-        made = Caller(name=name, folder=self.folder, address=self.app.address)
+        made = TokenCaller(name=name, folder=self.folder, address=self.app.address)
         self._callers.append(made)
         return made
 

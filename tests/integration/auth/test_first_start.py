@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from auth_svc.domain import EVERY_SCOPE, Role, digest
 from auth_svc.journal import SecurityJournal
 from auth_svc.passwords import Argon2Passwords
-from auth_svc.ports import Verdict
+from auth_svc.ports import PasswordCheck
 from auth_svc.secret_files import KEY_FILE, PASSWORD_FILE, StateFolder
 from auth_svc.service import Installer, SecretFiles
 from auth_svc.service.installation import FirstSecrets, SecretsDiffer
@@ -94,7 +94,7 @@ class Site:
         assert account.user.role is Role.ADMIN
         assert account.tenant.operator
         assert account.tenant.id == found[1].id
-        assert await self.hasher.verify(account.password_hash, (folder / PASSWORD_FILE).read_text()) is Verdict.RIGHT
+        assert await self.hasher.verify(account.password_hash, (folder / PASSWORD_FILE).read_text()) is PasswordCheck.RIGHT
 
 
 @pytest.fixture

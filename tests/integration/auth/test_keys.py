@@ -98,7 +98,7 @@ async def test_scope_that_does_not_exist_is_refused(rig: Rig, scopes: list[str],
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 101, "a\nb"])
 async def test_bad_name_is_refused(rig: Rig, name: str) -> None:
-    """A key needs a name for people."""
+    """A key needs a name for users."""
     request = api_key_service_pb2.CreateApiKeyRequest(display_name=name, scopes=["alarms:read"])
     with acting_as(await rig.registered()), pytest.raises(InvalidInput) as refused:
         await rig.gateway.keys.CreateApiKey(request)

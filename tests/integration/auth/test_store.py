@@ -21,7 +21,7 @@ from auth_svc.domain import (
     UserNotFound,
     email_key,
 )
-from auth_svc.ports import Installation, Refusal, Refused, Rotated
+from auth_svc.ports import Installation, RefreshRefusal, Refused, Rotated
 from auth_svc.store import AuthStore
 from tocsin.clock import Clock
 from tocsin.database import Database
@@ -202,8 +202,8 @@ async def test_second_use_ends_the_family(store: AuthStore) -> None:
     session = await _opened(store, admin)
     await _opened(store, admin, "z" * 64)
     await store.rotate(old="a" * 64, new="b" * 64, now=NOW, expires=LATER)
-    assert await store.rotate(old="a" * 64, new="x" * 64, now=NOW, expires=LATER) == Refused(why=Refusal.REUSED, session=session)
-    assert await store.rotate(old="b" * 64, new="x" * 64, now=NOW, expires=LATER) == Refused(why=Refusal.UNKNOWN, session=None)
+    assert await store.rotate(old="a" * 64, new="x" * 64, now=NOW, expires=LATER) == Refused(why=RefreshRefusal.REUSED, session=session)
+    assert await store.rotate(old="b" * 64, new="x" * 64, now=NOW, expires=LATER) == Refused(why=RefreshRefusal.UNKNOWN, session=None)
     assert isinstance(await store.rotate(old="z" * 64, new="y" * 64, now=NOW, expires=LATER), Rotated)
 
 
@@ -213,7 +213,7 @@ async def test_concurrent_use_of_one_token_ends_the_family(store: AuthStore) -> 
     await _opened(store, admin)
     results = await asyncio.gather(*(store.rotate(old="a" * 64, new=new * 64, now=NOW, expires=LATER) for new in "bc"))
     assert sum(isinstance(result, Rotated) for result in results) == 1
-    assert [result.why for result in results if isinstance(result, Refused)] == [Refusal.REUSED]
+    assert [result.why for result in results if isinstance(result, Refused)] == [RefreshRefusal.REUSED]
     for token in "bc":
         assert isinstance(await store.rotate(old=token * 64, new="x" * 64, now=NOW, expires=LATER), Refused)
 
@@ -222,8 +222,8 @@ async def test_expired_token_is_refused(store: AuthStore) -> None:
     """At its time, and without ending anything."""
     _, admin = await _acme(store)
     session = await _opened(store, admin)
-    assert await store.rotate(old="a" * 64, new="b" * 64, now=LATER, expires=LATER) == Refused(why=Refusal.EXPIRED, session=session)
-    assert await store.rotate(old="n" * 64, new="b" * 64, now=NOW, expires=LATER) == Refused(why=Refusal.UNKNOWN, session=None)
+    assert await store.rotate(old="a" * 64, new="b" * 64, now=LATER, expires=LATER) == Refused(why=RefreshRefusal.EXPIRED, session=session)
+    assert await store.rotate(old="n" * 64, new="b" * 64, now=NOW, expires=LATER) == Refused(why=RefreshRefusal.UNKNOWN, session=None)
 
 
 async def test_session_is_closed_by_any_of_its_tokens(store: AuthStore) -> None:

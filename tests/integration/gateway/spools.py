@@ -6,7 +6,19 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from gateway.spool import CallKeeper, Entry, Forwarder, Heir, Spool, SpoolDesk, SpoolFile, SpoolRule, SpoolStore, Tally, stamps
+from gateway.spool import (
+    CallSpooler,
+    Forwarder,
+    Spool,
+    SpoolAdmin,
+    SpooledCall,
+    SpoolFile,
+    SpoolRule,
+    SpoolStore,
+    SpoolTakeover,
+    SpoolUse,
+    spoolable_methods,
+)
 from tocsin.api.scheduler.v1 import trigger_service_pb2 as pb
 from tocsin.clock import Clock, SystemClock
 from tocsin.errors import Unavailable
@@ -16,12 +28,12 @@ EVENT = "/tocsin.api.scheduler.v1.TriggerService/PublishEvent"
 PING = "/tocsin.api.scheduler.v1.TriggerService/Ping"
 READING = "/tocsin.api.scheduler.v1.TriggerService/RecordReading"
 CLOCK = SystemClock()
-ROOM = Tally(10_000, 1 << 30)
+ROOM = SpoolUse(10_000, 1 << 30)
 
 
-def rule(*, all: Tally = ROOM, tenant: Tally = ROOM, strangers: int = 100, address: int = 10) -> SpoolRule:  # noqa: A002  the rule's word
+def rule(*, all: SpoolUse = ROOM, tenant: SpoolUse = ROOM, anonymous: int = 100, address: int = 10) -> SpoolRule:  # noqa: A002  the rule's word
     """A rule with much room."""
-    return SpoolRule(all=all, tenant=tenant, strangers=strangers, address=address)
+    return SpoolRule(all=all, tenant=tenant, anonymous=anonymous, address=address)
 
 
 class Far:
@@ -79,12 +91,12 @@ class SpoolRig:
         self.file = SpoolFile(path=path, clock=clock)
         self.spool = Spool(store=SpoolStore(self.file), rule=bounds or rule(), clock=clock)
         self.forwarder = Forwarder(spool=self.spool, unary=far.unary, clock=clock, registry=CollectorRegistry())
-        self.heir = Heir(file=self.file, spool=self.spool, clock=clock)
-        self.desk = SpoolDesk(spool=self.spool, file=self.file)
+        self.takeover = SpoolTakeover(file=self.file, spool=self.spool, clock=clock)
+        self.admin = SpoolAdmin(spool=self.spool, file=self.file)
 
-    def keeper(self, path: str = EVENT) -> CallKeeper:
+    def spooler(self, path: str = EVENT) -> CallSpooler:
         """What stands behind the route of an RPC."""
-        return CallKeeper(path=path, stamp=stamps(self.clock)[path], spool=self.spool, clock=self.clock)
+        return CallSpooler(path=path, method=spoolable_methods(self.clock)[path], spool=self.spool, clock=self.clock)
 
     async def start(self) -> None:
         """Opens it."""
@@ -93,10 +105,10 @@ class SpoolRig:
 
     async def stop(self) -> None:
         """Closes it; what waits stays."""
-        for part in (self.heir, self.forwarder, self.spool, self.file):
+        for part in (self.takeover, self.forwarder, self.spool, self.file):
             await part.stop()
 
     async def put(self, topic: str, tenant: str = "acme", *, path: str = EVENT) -> None:
         """Takes an event on."""
         request = pb.PublishEventRequest(event=pb.PublishedEvent(id=topic[:100], topic=topic))
-        await self.spool.put(Entry(path, tenant, request.SerializeToString(), "", self.clock.micros(), tenant))
+        await self.spool.put(SpooledCall(path, tenant, request.SerializeToString(), "", self.clock.micros(), tenant))

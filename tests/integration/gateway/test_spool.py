@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.spool import Aside, Tally, metadata
-from gateway.spool.endings import TRIES, Ending
+from gateway.spool import SetAsideCall, SpoolUse, metadata
+from gateway.spool.results import TRIES, ForwardResult
 from tests.integration.gateway.spools import EVENT, Far, SpoolRig, rule
 from tocsin.api.mesh.v1 import spool_admin_service_pb2 as admin
 from tocsin.api.scheduler.v1 import trigger_service_pb2 as pb
@@ -52,7 +52,7 @@ async def passes(rig: SpoolRig, condition: Callable[[], bool], seconds: float = 
     await eventually(holds)
 
 
-async def asides(rig: SpoolRig) -> list[Aside]:
+async def asides(rig: SpoolRig) -> list[SetAsideCall]:
     """What is set aside."""
     return await rig.spool.page(after=0, most=100, tenant="")
 
@@ -82,7 +82,7 @@ async def test_what_waits_survives_a_restart(tmp_path: Path, far: Far) -> None:
     await first.stop()
     second = SpoolRig(tmp_path / "spool.db", far)
     await second.start()
-    assert second.spool.state.waiting == before.waiting == Tally(20, before.waiting.bytes)
+    assert second.spool.state.waiting == before.waiting == SpoolUse(20, before.waiting.bytes)
     assert second.spool.state.first == before.first
     far.away = False
     await eventually(lambda: second.spool.depth == 0)
@@ -95,7 +95,7 @@ async def test_while_the_service_is_away_nothing_is_to_blame(still: SpoolRig, fa
     for number in range(10):
         await still.put(f"t{number}", f"tenant{number % 3}")
     await passes(still, lambda: still.clock.micros() - (still.spool.state.first or 0) > 3600 * 1_000_000, seconds=30)
-    assert (still.spool.depth, still.spool.state.aside) == (10, Tally())
+    assert (still.spool.depth, still.spool.state.set_aside) == (10, SpoolUse())
     far.away = False
     await passes(still, lambda: still.spool.depth == 0)
     assert len(far.seen) == 10
@@ -115,13 +115,17 @@ async def test_a_call_that_is_refused_is_set_aside_at_once(rig: SpoolRig, far: F
     await eventually(lambda: rig.spool.depth == 0)
     assert far.tried == ["good", "bad", "better"]
     (aside,) = await asides(rig)
-    assert (aside.reason, aside.tries, aside.entry.tenant) == (error.error_reason, 1, "acme")
-    assert rig.spool.state.aside == Tally(1, len(aside.entry.request))
+    assert (aside.reason, aside.tries, aside.call.tenant) == (error.error_reason, 1, "acme")
+    assert rig.spool.state.set_aside == SpoolUse(1, len(aside.call.request))
 
 
 @pytest.mark.parametrize(
     ("error", "tries"),
-    [(Internal(), TRIES[Ending.FAILED]), (ValueError("?"), TRIES[Ending.FAILED]), (DeadlineExceeded(), TRIES[Ending.SLOW])],
+    [
+        (Internal(), TRIES[ForwardResult.FAILED]),
+        (ValueError("?"), TRIES[ForwardResult.FAILED]),
+        (DeadlineExceeded(), TRIES[ForwardResult.SLOW]),
+    ],
     ids=["internal", "unexpected", "slow"],
 )
 async def test_a_call_that_fails_again_and_again_is_set_aside(still: SpoolRig, far: Far, error: Exception, tries: int) -> None:
@@ -137,17 +141,17 @@ async def test_a_call_that_fails_again_and_again_is_set_aside(still: SpoolRig, f
     await passes(still, lambda: still.spool.depth == 0, seconds=5)
     assert far.tried.count("bad") == tries
     assert far.topics[5:] == ["next", "last"]
-    assert [(aside.entry.tenant, aside.tries) for aside in await asides(still)] == [("acme", tries)]
+    assert [(aside.call.tenant, aside.tries) for aside in await asides(still)] == [("acme", tries)]
 
 
 async def test_a_limit_of_the_service_blames_no_call(still: SpoolRig, far: Far) -> None:
-    """RESOURCE_EXHAUSTED with a time to come back is load: the lane waits, however long."""
+    """RESOURCE_EXHAUSTED with a time to come back is load: the queue waits, however long."""
     far.errors = {"slow": ResourceExhausted(retry_after=1.0)}
     await still.put("slow")
     await still.put("other", "other")
     far.away = False
-    await passes(still, lambda: far.tried.count("slow") > 2 * TRIES[Ending.FAILED], seconds=20)
-    assert (far.topics, still.spool.state.aside) == (["other"], Tally())
+    await passes(still, lambda: far.tried.count("slow") > 2 * TRIES[ForwardResult.FAILED], seconds=20)
+    assert (far.topics, still.spool.state.set_aside) == (["other"], SpoolUse())
     far.errors.clear()
     await passes(still, lambda: still.spool.depth == 0)
 
@@ -182,15 +186,15 @@ async def test_a_call_that_never_ends_keeps_its_own_tenant_waiting(rig: SpoolRig
 
 async def test_what_is_set_aside_is_bounded(tmp_path: Path, far: Far) -> None:
     """A quarter of what may wait; beyond it the oldest is dropped."""
-    rig = SpoolRig(tmp_path / "spool.db", far, bounds=rule(all=Tally(40, 1 << 20)))
+    rig = SpoolRig(tmp_path / "spool.db", far, bounds=rule(all=SpoolUse(40, 1 << 20)))
     await rig.start()
     far.away = False
     for number in range(15):
         far.errors[f"t{number}"] = InvalidInput()
         await rig.put(f"t{number}")
         await eventually(lambda: rig.spool.depth == 0)
-    assert rig.spool.state.aside.calls == 10
-    topics = [pb.PublishEventRequest.FromString(aside.entry.request).event.topic for aside in await asides(rig)]
+    assert rig.spool.state.set_aside.calls == 10
+    topics = [pb.PublishEventRequest.FromString(aside.call.request).event.topic for aside in await asides(rig)]
     assert topics == [f"t{number}" for number in range(5, 15)]
     await rig.stop()
 
@@ -218,25 +222,25 @@ async def test_two_gateways_have_two_files(tmp_path: Path, far: Far) -> None:
 
 async def test_what_a_gateway_leaves_is_taken_over(tmp_path: Path, far: Far) -> None:
     """By one that lives: what waits and what is set aside; a file that is in use is left alone, and one that is empty is removed."""
-    gone, other, heir = (SpoolRig(tmp_path / "spool.db", far) for _ in range(3))
-    for rig in (other, gone, heir):
+    gone, other, takeover = (SpoolRig(tmp_path / "spool.db", far) for _ in range(3))
+    for rig in (other, gone, takeover):
         await rig.start()
     for number in range(300):
         await gone.put(f"t{number:03}")
     await other.put("other")
     far.errors = {"t000": InvalidInput()}
     await gone.stop()
-    await heir.heir.look()
-    assert (heir.spool.depth, other.spool.depth) == (300, 1)
+    await takeover.takeover.look()
+    assert (takeover.spool.depth, other.spool.depth) == (300, 1)
     assert not (tmp_path / "spool-2.db").exists()
     assert (tmp_path / "spool.db").exists()
     far.away = False
-    await eventually(lambda: heir.spool.depth == other.spool.depth == 0)
+    await eventually(lambda: takeover.spool.depth == other.spool.depth == 0)
     assert [topic for topic in far.topics if topic != "other"] == [f"t{number:03}" for number in range(1, 300)]
-    assert heir.spool.state.aside.calls == 1
-    await heir.stop()
+    assert takeover.spool.state.set_aside.calls == 1
+    await takeover.stop()
     far.errors.clear()
-    await other.heir.look()
+    await other.takeover.look()
     await eventually(lambda: far.topics[-1] == "t000")
     await other.stop()
 
@@ -250,24 +254,24 @@ async def test_operators_see_retry_and_drop(rig: SpoolRig, far: Far) -> None:
     far.away = False
     for number in range(5):
         await rig.put(f"t{number}", f"tenant{number % 2}")
-    await eventually(lambda: rig.spool.state.aside.calls == 5)
-    page = await rig.desk.ListSpooledCalls(admin.ListSpooledCallsRequest(page_size=3))
-    rest = await rig.desk.ListSpooledCalls(admin.ListSpooledCallsRequest(page_size=3, page_token=page.next_page_token))
+    await eventually(lambda: rig.spool.state.set_aside.calls == 5)
+    page = await rig.admin.ListSpooledCalls(admin.ListSpooledCallsRequest(page_size=3))
+    rest = await rig.admin.ListSpooledCalls(admin.ListSpooledCallsRequest(page_size=3, page_token=page.next_page_token))
     assert (len(page.spooled_calls), len(rest.spooled_calls), rest.next_page_token, rest.set_aside, rest.spool) == (3, 2, "", 5, 1)
-    assert len((await rig.desk.ListSpooledCalls(admin.ListSpooledCallsRequest(tenant="tenant1"))).spooled_calls) == 2
+    assert len((await rig.admin.ListSpooledCalls(admin.ListSpooledCallsRequest(tenant="tenant1"))).spooled_calls) == 2
     name = page.spooled_calls[0].name
-    shown = await rig.desk.GetSpooledCall(admin.GetSpooledCallRequest(name=name))
+    shown = await rig.admin.GetSpooledCall(admin.GetSpooledCallRequest(name=name))
     assert (shown.method, shown.reason, shown.message, shown.tries) == (EVENT, "INVALID_INPUT", "no", 1)
     assert '"topic": "' in shown.request_json
     assert len(shown.request) == shown.request_bytes
     far.errors.clear()
-    await rig.desk.RetrySpooledCall(admin.RetrySpooledCallRequest(name=name))
+    await rig.admin.RetrySpooledCall(admin.RetrySpooledCallRequest(name=name))
     await eventually(lambda: rig.spool.depth == 0 and len(far.seen) == 1)
-    await rig.desk.DropSpooledCall(admin.DropSpooledCallRequest(name=page.spooled_calls[1].name))
-    assert rig.spool.state.aside.calls == 3
+    await rig.admin.DropSpooledCall(admin.DropSpooledCallRequest(name=page.spooled_calls[1].name))
+    assert rig.spool.state.set_aside.calls == 3
     for gone in (name, page.spooled_calls[1].name, "spooledCalls/9-1"):
         with pytest.raises(NotFound):
-            await rig.desk.RetrySpooledCall(admin.RetrySpooledCallRequest(name=gone))
+            await rig.admin.RetrySpooledCall(admin.RetrySpooledCallRequest(name=gone))
 
 
 async def test_the_schema_is_the_one_in_the_code_and_goes_down(tmp_path: Path) -> None:

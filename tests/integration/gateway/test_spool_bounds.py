@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.spool import SpoolFull, SpoolStore, Tally
+from gateway.spool import SpoolFull, SpoolStore, SpoolUse
 from tests.integration.gateway.spools import CLOCK, EVENT, PING, READING, Far, SpoolRig, rule
 from tocsin.api.scheduler.v1 import trigger_service_pb2 as pb
 from tocsin.clock import from_micros
@@ -63,7 +63,7 @@ async def full(rig: SpoolRig, topic: str, tenant: str = "acme") -> bool:
 
 async def test_the_spool_is_bounded(tmp_path: Path, far: Far) -> None:
     """In calls and in bytes, of a tenant and in all; what was taken on stays."""
-    rig = SpoolRig(tmp_path / "spool.db", far, bounds=rule(all=Tally(6, 3000), tenant=Tally(3, 1500)))
+    rig = SpoolRig(tmp_path / "spool.db", far, bounds=rule(all=SpoolUse(6, 3000), tenant=SpoolUse(3, 1500)))
     await rig.start()
     assert [await full(rig, f"t{number}") for number in range(4)] == [False, False, False, True]
     assert not await full(rig, "x" * 500, "other")
@@ -72,20 +72,20 @@ async def test_the_spool_is_bounded(tmp_path: Path, far: Far) -> None:
     assert rig.spool.depth == 6
     far.away = False
     await eventually(lambda: rig.spool.depth == 0)
-    assert rig.spool.state.waiting == Tally()
+    assert rig.spool.state.waiting == SpoolUse()
     assert not await full(rig, "again")
     await rig.stop()
 
 
 async def test_strangers_have_a_small_place_of_their_own(tmp_path: Path, far: Far) -> None:
     """Three hundred pings without a token from one address, and as many from others, take no place of tenants."""
-    rig = SpoolRig(tmp_path / "spool.db", far, bounds=rule(all=Tally(5, 1 << 20), strangers=30, address=20))
+    rig = SpoolRig(tmp_path / "spool.db", far, bounds=rule(all=SpoolUse(5, 1 << 20), anonymous=30, address=20))
     await rig.start()
-    keeper = rig.keeper(PING)
+    spooler = rig.spooler(PING)
 
     async def ping(key: str, address: str, who: Principal | None = None) -> bool:
         try:
-            await keeper.keep(pb.PingRequest(key=key).SerializeToString(), who, address)
+            await spooler.keep(pb.PingRequest(key=key).SerializeToString(), who, address)
         except SpoolFull:
             return False
         return True
@@ -101,7 +101,7 @@ async def test_strangers_have_a_small_place_of_their_own(tmp_path: Path, far: Fa
     await eventually(lambda: rig.spool.depth == 0)
     assert [topic for tenant, topic in far.seen if tenant == "acme"] == [f"t{number}" for number in range(5)]
     assert len([topic for tenant, topic in far.seen if not tenant]) == 10
-    assert rig.spool.state.aside == Tally()
+    assert rig.spool.state.set_aside == SpoolUse()
     assert await ping("a0", "192.0.2.1")
     await rig.stop()
 
@@ -139,7 +139,7 @@ async def test_a_caller_that_leaves_leaves_nothing_uncounted(rig: SpoolRig, far:
     await rig.put("last")
     far.away = False
     await eventually(lambda: rig.spool.depth == 0)
-    assert await SpoolStore(rig.file).tallies() == {}
+    assert await SpoolStore(rig.file).use_by_queue() == {}
     assert far.topics[-1] == "last"
 
 
@@ -148,24 +148,24 @@ async def test_a_caller_that_leaves_leaves_nothing_uncounted(rig: SpoolRig, far:
 
 async def test_a_marked_event_keeps_its_identity_and_time(rig: SpoolRig) -> None:
     """Forwarded twice it is the same event; what the client gave stays."""
-    keeper = rig.keeper()
+    spooler = rig.spooler()
     marked = pb.PublishEventRequest.FromString(
-        keeper.mark(pb.PublishEventRequest(event=pb.PublishedEvent(topic="a.b")).SerializeToString())
+        spooler.mark(pb.PublishEventRequest(event=pb.PublishedEvent(topic="a.b")).SerializeToString())
     )
     assert marked.event.id
     assert marked.event.HasField("time")
-    again = keeper.mark(marked.SerializeToString())
+    again = spooler.mark(marked.SerializeToString())
     assert pb.PublishEventRequest.FromString(again) == marked
-    assert pb.PublishEventResponse.FromString(await keeper.keep(again, principal(), "")).id == marked.event.id
+    assert pb.PublishEventResponse.FromString(await spooler.keep(again, principal(), "")).id == marked.event.id
 
 
 async def test_a_marked_reading_has_an_identity(rig: SpoolRig) -> None:
     """Forwarded twice it is one reading."""
-    keeper = rig.keeper(READING)
-    raw = keeper.mark(pb.RecordReadingRequest(reading=pb.Reading(metric="m", value=1)).SerializeToString())
+    spooler = rig.spooler(READING)
+    raw = spooler.mark(pb.RecordReadingRequest(reading=pb.Reading(metric="m", value=1)).SerializeToString())
     marked = pb.RecordReadingRequest.FromString(raw).reading
     assert marked.id
-    assert keeper.mark(raw) == raw
+    assert spooler.mark(raw) == raw
 
 
 def event(**fields: object) -> bytes:  # noqa: D103  a shorthand
@@ -203,5 +203,5 @@ def ahead() -> bytes:  # noqa: D103  likewise
 async def test_what_its_service_would_refuse_is_not_taken_on(rig: SpoolRig, path: str, said: Callable[[], bytes], field: str) -> None:
     """A client learns at once that its call is wrong, though nobody is there to say so."""
     with pytest.raises(InvalidInput, match=field):
-        await rig.keeper(path).keep(said(), principal(), "")
+        await rig.spooler(path).keep(said(), principal(), "")
     assert rig.spool.depth == 0

@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.mailer.support import Rig, State, message, smtp_settings
 from tocsin.api.mailer.v1.delivery_service_pb2 import DeliverAck
-from tocsin.testing.smtp import Reply, SmtpSink, Stage, Trouble
+from tocsin.testing.smtp import ScriptedReply, SmtpFault, SmtpSink, Stage
 from tocsin.testing.waiting import eventually
 
 
@@ -36,9 +36,9 @@ async def test_the_first_server_sends_while_it_works(failover: Rig, smtp_sink: S
     assert (smtp_sink.taken, second.taken, second.sessions) == (5, 0, 0)
 
 
-@pytest.mark.parametrize("trouble", [Reply(421, "closing"), Reply(554, "no service"), Trouble.CUT])
+@pytest.mark.parametrize("trouble", [ScriptedReply(421, "closing"), ScriptedReply(554, "no service"), SmtpFault.CUT])
 async def test_the_next_one_sends_at_once_when_the_first_does_not_work(
-    failover: Rig, smtp_sink: SmtpSink, second: SmtpSink, trouble: Reply | Trouble
+    failover: Rig, smtp_sink: SmtpSink, second: SmtpSink, trouble: ScriptedReply | SmtpFault
 ) -> None:
     """No attempt is lost, and the timeline names who sent; the first one's breaker opens, and then it is not even asked."""
     smtp_sink.script(Stage.CONNECT, trouble, times=None)
@@ -69,10 +69,10 @@ async def _some(failover: Rig, acks: list[DeliverAck], state: "State.ValueType")
 
 async def test_a_mail_that_may_have_gone_out_does_not_go_to_the_next(failover: Rig, smtp_sink: SmtpSink, second: SmtpSink) -> None:
     """After its content was sent to one server, another one is not asked in the same attempt, whatever the first one said."""
-    smtp_sink.script(Stage.END, Trouble.CUT)
+    smtp_sink.script(Stage.END, SmtpFault.CUT)
     (ack,) = await failover.deliver(message(1))
     await failover.settled(ack.delivery, State.OUTCOME_UNKNOWN)
-    smtp_sink.script(Stage.END, Reply(421, "closing"))
+    smtp_sink.script(Stage.END, ScriptedReply(421, "closing"))
     (other,) = await failover.deliver(message(2))
     delivery = await failover.settled(other.delivery, State.SENT)
     assert State.RETRYING in [event.state for event in delivery.timeline]
@@ -81,7 +81,7 @@ async def test_a_mail_that_may_have_gone_out_does_not_go_to_the_next(failover: R
 
 async def test_what_a_server_refuses_is_refused(failover: Rig, smtp_sink: SmtpSink, second: SmtpSink) -> None:
     """An unknown recipient is the message's fault: the next server is not asked for another opinion."""
-    smtp_sink.script(Stage.RCPT, Reply(550, "no such user"))
+    smtp_sink.script(Stage.RCPT, ScriptedReply(550, "no such user"))
     (ack,) = await failover.deliver(message(1))
     await failover.settled(ack.delivery, State.DEAD)
     assert second.sessions == 0

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.mailer.support import DeliverStream, Rig, message
 from tocsin.api.mailer.v1 import delivery_service_pb2
 from tocsin.testing.process import ServerProcess, accepts, free_port
-from tocsin.testing.smtp import SmtpSink, Stage, Trouble
+from tocsin.testing.smtp import SmtpFault, SmtpSink, Stage
 from tocsin.testing.waiting import eventually
 
 MAILS = 200
@@ -65,7 +65,7 @@ async def test_a_killed_mailer_loses_nothing_and_sends_nothing_twice(tmp_path: P
     process = MailerProcess(state=tmp_path, sink=smtp_sink)
     process.start()
     rig.connect(f"127.0.0.1:{process.port}")
-    smtp_sink.script(Stage.END, Trouble.HANG, times=4)  # four mails are taken, but their answers never come
+    smtp_sink.script(Stage.END, SmtpFault.HANG, times=4)  # four mails are taken, but their answers never come
     stream = DeliverStream(rig)
     for first in range(0, MAILS, 50):
         await stream.send(*(message(key) for key in range(first, first + 50)))

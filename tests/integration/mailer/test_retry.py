@@ -7,7 +7,7 @@ import pytest
 from tests.integration.mailer.support import Rig, State, message
 from tocsin import errors
 from tocsin.api.mailer.v1 import delivery_service_pb2 as pb
-from tocsin.testing.smtp import Reply, SmtpSink, Stage, Trouble
+from tocsin.testing.smtp import ScriptedReply, SmtpFault, SmtpSink, Stage
 
 
 async def again(rig: Rig, name: str, tenant: str = "t1") -> pb.Delivery:
@@ -22,8 +22,8 @@ async def all_again(rig: Rig, condition: str = "", tenant: str = "t1", **fields:
         return await rig.deliveries.RetryDeliveries(pb.RetryDeliveriesRequest(filter=condition, **fields))
 
 
-@pytest.mark.parametrize(("action", "state"), [(Reply(550, "no such user"), State.DEAD), (Trouble.CUT, State.OUTCOME_UNKNOWN)])
-async def test_one_is_sent_again(mailing: Rig, smtp_sink: SmtpSink, action: Reply | Trouble, state: Any) -> None:
+@pytest.mark.parametrize(("action", "state"), [(ScriptedReply(550, "no such user"), State.DEAD), (SmtpFault.CUT, State.OUTCOME_UNKNOWN)])
+async def test_one_is_sent_again(mailing: Rig, smtp_sink: SmtpSink, action: ScriptedReply | SmtpFault, state: Any) -> None:
     """It is in the timeline; asking twice is asking once; another tenant has none of it."""
     smtp_sink.script(Stage.RCPT if state == State.DEAD else Stage.END, action)
     (ack,) = await mailing.deliver(message(1))
@@ -41,7 +41,7 @@ async def test_one_is_sent_again(mailing: Rig, smtp_sink: SmtpSink, action: Repl
 
 async def test_those_that_meet_a_filter_are_sent_again(mailing: Rig, smtp_sink: SmtpSink) -> None:
     """Of this tenant, the oldest first, as many as asked for; without a state the dead ones alone."""
-    smtp_sink.script(Stage.RCPT, Reply(550, "no"), times=4)
+    smtp_sink.script(Stage.RCPT, ScriptedReply(550, "no"), times=4)
     acks = await mailing.deliver(*(message(key, tenant="t2" if key == 4 else "t1") for key in range(1, 5)))
     for ack in acks[:3]:
         await mailing.settled(ack.delivery, State.DEAD)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.integration.mailer.support import Rig, State, certificate, message, smtp_settings
 from tocsin.api.mailer.v1 import delivery_service_pb2
-from tocsin.testing.smtp import Reply, SmtpSink, Stage, Trouble
+from tocsin.testing.smtp import ScriptedReply, SmtpFault, SmtpSink, Stage
 from tocsin.testing.waiting import eventually
 
 
@@ -38,7 +38,7 @@ async def test_a_mail_arrives_as_it_was_written(mailing: Rig, smtp_sink: SmtpSin
 
 async def test_a_connection_lost_after_the_final_dot_leaves_the_outcome_unknown(mailing: Rig, smtp_sink: SmtpSink) -> None:
     """The server may have the mail: it is not sent again."""
-    smtp_sink.script(Stage.END, Trouble.CUT)
+    smtp_sink.script(Stage.END, SmtpFault.CUT)
     (ack,) = await mailing.deliver(message(1))
     delivery = await mailing.settled(ack.delivery, State.OUTCOME_UNKNOWN)
     assert [event.state for event in delivery.timeline] == [State.ACCEPTED, State.SENDING, State.OUTCOME_UNKNOWN]
@@ -54,7 +54,7 @@ async def test_an_unknown_outcome_is_sent_again_when_the_message_says_so(mailing
     use = delivery_service_pb2.TemplateContent(template="templates/greeting", variables={"name": "Ann"})
     for key, fields in enumerate([{"inline": inline(resend_if_unknown=True)}, {"template": use}]):
         smtp_sink.clear()
-        smtp_sink.script(Stage.END, Trouble.CUT)
+        smtp_sink.script(Stage.END, SmtpFault.CUT)
         (ack,) = await mailing.deliver(message(key, **fields))
         await mailing.settled(ack.delivery, State.SENT)
         copies = await smtp_sink.received(2)
@@ -65,7 +65,7 @@ async def test_a_message_that_is_put_off_too_often_is_dead(tmp_path: Path, smtp_
     """The number of attempts is a setting."""
     rig = Rig(folder=tmp_path, **smtp_settings(smtp_sink, retry_attempts=2))
     await rig.start()
-    smtp_sink.script(Stage.RCPT, Reply(450, "greylisted"), times=None)
+    smtp_sink.script(Stage.RCPT, ScriptedReply(450, "greylisted"), times=None)
     (ack,) = await rig.deliver(message(1))
     delivery = await rig.settled(ack.delivery, State.DEAD)
     assert delivery.attempts == 2
@@ -98,7 +98,7 @@ async def _is_sent(rig: Rig, name: str) -> bool:
 
 async def test_a_permanent_refusal_is_final(mailing: Rig, smtp_sink: SmtpSink) -> None:
     """5yz is dead, with the server's code and words."""
-    smtp_sink.script(Stage.RCPT, Reply(550, "no such user"))
+    smtp_sink.script(Stage.RCPT, ScriptedReply(550, "no such user"))
     (ack,) = await mailing.deliver(message(1))
     delivery = await mailing.settled(ack.delivery, State.DEAD)
     assert (delivery.timeline[-1].code, delivery.attempts) == (550, 1)
@@ -107,7 +107,7 @@ async def test_a_permanent_refusal_is_final(mailing: Rig, smtp_sink: SmtpSink) -
 
 async def test_what_may_pass_is_tried_again(mailing: Rig, smtp_sink: SmtpSink) -> None:
     """The first attempt is put off, the second one succeeds, and the mail is there once."""
-    smtp_sink.script(Stage.RCPT, Reply(450, "greylisted"))
+    smtp_sink.script(Stage.RCPT, ScriptedReply(450, "greylisted"))
     (ack,) = await mailing.deliver(message(1))
     delivery = await mailing.settled(ack.delivery, State.SENT)
     assert [(event.state, event.code) for event in delivery.timeline][1:] == [(State.RETRYING, 450), (State.SENDING, 0), (State.SENT, 250)]
@@ -145,7 +145,7 @@ async def test_bulk_does_not_hold_up_what_is_critical(tmp_path: Path, smtp_sink:
     """With the server silent on every bulk mail, connections are left, and a critical mail goes out at once."""
     rig = Rig(folder=tmp_path, **smtp_settings(smtp_sink, smtp_connections=4))
     await rig.start()
-    smtp_sink.script(Stage.RCPT, Trouble.HANG, times=None, when=lambda line: "bulk" in line)
+    smtp_sink.script(Stage.RCPT, SmtpFault.HANG, times=None, when=lambda line: "bulk" in line)
     await rig.deliver(*(message(key, to=f"bulk{key}@example.com", lane=3) for key in range(50)))
     await eventually(lambda: smtp_sink.sessions >= 3)
     (ack,) = await rig.deliver(message(100, lane=1))

@@ -11,10 +11,9 @@ from mailer_svc.channels.smtp.replies import SmtpReply as Answer
 from mailer_svc.domain import SendResult
 from tests.integration.mailer.support import Rig, State, message, smtp_settings
 from tests.integration.mailer.test_smtp_outcomes import Marks, job, provider_for
-from tocsin.mesh.breaker import Breaker, BreakerRule
-from tocsin.mesh.breaker import State as Circuit
+from tocsin.mesh.breaker import Breaker, BreakerRule, CircuitState
 from tocsin.testing.clock import FakeClock
-from tocsin.testing.smtp import Raw, Reply, SmtpSink, Stage, Trouble
+from tocsin.testing.smtp import Raw, ScriptedReply, SmtpFault, SmtpSink, Stage
 from tocsin.testing.waiting import eventually
 
 CODES = [*range(400, 460), 471, 499, *range(500, 560), 571, 599]
@@ -57,9 +56,14 @@ def test_a_message_that_loses_connections_counts_once() -> None:
 @pytest.mark.parametrize("stage", [Stage.RCPT, Stage.DATA, Stage.END])
 @pytest.mark.parametrize(
     "reply",
-    [Reply(454, "4.7.1 Relay access denied"), Reply(450, "4.2.0 greylisted"), Reply(550, "5.1.1 no such user"), Reply(530, "log in")],
+    [
+        ScriptedReply(454, "4.7.1 Relay access denied"),
+        ScriptedReply(450, "4.2.0 greylisted"),
+        ScriptedReply(550, "5.1.1 no such user"),
+        ScriptedReply(530, "log in"),
+    ],
 )
-async def test_refused_messages_open_no_breaker(smtp_sink: SmtpSink, clock: FakeClock, stage: Stage, reply: Reply) -> None:
+async def test_refused_messages_open_no_breaker(smtp_sink: SmtpSink, clock: FakeClock, stage: Stage, reply: ScriptedReply) -> None:
     """A server that says no works."""
     smtp_sink.script(stage, reply, times=None)
     breaker = Breaker(id="smtp", target="smtp", rule=BreakerRule(), clock=clock)
@@ -67,23 +71,23 @@ async def test_refused_messages_open_no_breaker(smtp_sink: SmtpSink, clock: Fake
     await provider.start()
     for _ in range(30):
         await provider.send(job(), hand_over=Marks())
-    assert breaker.state is Circuit.CLOSED
+    assert breaker.state is CircuitState.CLOSED
     assert smtp_sink.sessions < 10  # a refusal costs no connection; a slow machine may
     await provider.stop()
 
 
 BAD = [
-    pytest.param(Reply(454, "4.7.1 Relay access denied"), id="454"),
-    pytest.param(Reply(421, "4.2.1 too much mail for this mailbox"), id="421 of a mailbox"),
-    pytest.param(Reply(535, "5.7.8 log in"), id="535"),
-    pytest.param(Reply(421, "closing"), id="421"),
-    pytest.param(Trouble.CUT, id="cut"),
+    pytest.param(ScriptedReply(454, "4.7.1 Relay access denied"), id="454"),
+    pytest.param(ScriptedReply(421, "4.2.1 too much mail for this mailbox"), id="421 of a mailbox"),
+    pytest.param(ScriptedReply(535, "5.7.8 log in"), id="535"),
+    pytest.param(ScriptedReply(421, "closing"), id="421"),
+    pytest.param(SmtpFault.CUT, id="cut"),
     pytest.param(Raw(b"\xff\xfe nonsense \r\n", close=True), id="nonsense"),
 ]
 
 
 @pytest.mark.parametrize("bad", BAD)
-async def test_bad_recipients_hold_up_no_good_mail(tmp_path: Path, smtp_sink: SmtpSink, bad: Reply | Trouble | Raw) -> None:
+async def test_bad_recipients_hold_up_no_good_mail(tmp_path: Path, smtp_sink: SmtpSink, bad: ScriptedReply | SmtpFault | Raw) -> None:
     """18 recipients that the server does not take, again and again, and 30 that it does: all of the 30 are sent, and health says so."""
     rig = Rig(folder=tmp_path, **smtp_settings(smtp_sink, smtp_idle_seconds=5.0))
     await rig.start()
@@ -107,7 +111,7 @@ async def test_the_probe_is_a_mail_that_never_failed(tmp_path: Path, smtp_sink: 
     """Mails that failed while the server was away wait for those that come after it is back."""
     rig = Rig(folder=tmp_path, **smtp_settings(smtp_sink, retry_initial_seconds=0.01))
     await rig.start()
-    smtp_sink.script(Stage.MAIL, Reply(451, "4.3.0 the disk is full"), times=None)
+    smtp_sink.script(Stage.MAIL, ScriptedReply(451, "4.3.0 the disk is full"), times=None)
     old = await rig.deliver(*(message(key, to=f"old{key}@example.com") for key in range(6)))
     for ack in old:
         await rig.settled(ack.delivery, State.RETRYING)

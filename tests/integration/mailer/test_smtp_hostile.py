@@ -13,7 +13,7 @@ from mailer_svc.domain import Content, SendResult
 from tests.integration.mailer.support import Rig, State, message, smtp_settings
 from tests.integration.mailer.test_smtp_outcomes import Marks, job, provider_for
 from tocsin.testing.clock import FakeClock
-from tocsin.testing.smtp import Raw, Reply, SmtpSink, Stage, Trouble
+from tocsin.testing.smtp import Raw, ScriptedReply, SmtpFault, SmtpSink, Stage
 from tocsin.testing.waiting import eventually
 
 BEFORE_THE_MARK = [Stage.CONNECT, Stage.EHLO, Stage.MAIL, Stage.RCPT, Stage.DATA]
@@ -94,7 +94,7 @@ async def test_an_extension_that_makes_no_sense_is_none(provider: SmtpProvider, 
 
 async def test_yes_to_everything_is_not_a_server(provider: SmtpProvider, smtp_sink: SmtpSink) -> None:
     """250 at DATA means that nobody waits for the content; it stays here."""
-    smtp_sink.script(Stage.DATA, Reply(250, "OK"), times=None)
+    smtp_sink.script(Stage.DATA, ScriptedReply(250, "OK"), times=None)
     marks = Marks()
     assert (await provider.send(job(), hand_over=marks)).result is SendResult.LOST
     assert (marks.count, smtp_sink.taken) == (0, 0)
@@ -138,7 +138,7 @@ async def test_health_tells_of_the_circuit_and_the_queue(tmp_path: Path, smtp_si
 
     await eventually(lambda: told("queue", "HEALTHY", "no mail waits"))
     assert await told("providers", "HEALTHY", "")
-    smtp_sink.script(Stage.CONNECT, Trouble.CUT, times=None)
+    smtp_sink.script(Stage.CONNECT, SmtpFault.CUT, times=None)
     await rig.deliver(*(message(key) for key in range(10)))
     await eventually(lambda: told("providers", "DEGRADED", "the circuit is"), seconds=30)
     await eventually(lambda: told("queue", "HEALTHY", "the first mail of the queue has been due for"))

@@ -14,9 +14,9 @@ from tests.integration.mailer.support import certificate
 from tocsin.errors import Unavailable
 from tocsin.mesh.breaker import Breaker, BreakerRule
 from tocsin.testing.clock import FakeClock
-from tocsin.testing.smtp import Reply, SmtpSink, Stage, Trouble
+from tocsin.testing.smtp import ScriptedReply, SmtpFault, SmtpSink, Stage
 
-BARE = Reply(250, "sink")
+BARE = ScriptedReply(250, "sink")
 """An EHLO without extensions: nothing is pipelined."""
 
 
@@ -101,42 +101,42 @@ DOWN, LOST, DEFERRED, REFUSED, UNKNOWN = (
     SendResult.REFUSED,
     SendResult.UNKNOWN,
 )
-OUTCOMES: list[tuple[Stage, Reply | Trouble, SendResult, int]] = [
-    (Stage.CONNECT, Reply(421, "busy"), DOWN, 421),
-    (Stage.CONNECT, Reply(554, "go away"), DOWN, 554),
-    (Stage.CONNECT, Trouble.CUT, DOWN, 0),
-    (Stage.EHLO, Trouble.CUT, DOWN, 0),
-    (Stage.MAIL, Reply(451, "later"), DOWN, 451),
-    (Stage.MAIL, Reply(421, "closing"), DOWN, 421),
-    (Stage.MAIL, Reply(530, "log in"), DOWN, 530),
-    (Stage.MAIL, Reply(553, "no such sender"), DOWN, 553),
-    (Stage.MAIL, Reply(503, "lost the thread"), DOWN, 503),
-    (Stage.MAIL, Trouble.CUT, LOST, 0),
-    (Stage.MAIL, Trouble.HANG, LOST, 0),
-    (Stage.MAIL, Reply(555, "no such parameter"), REFUSED, 555),
-    (Stage.MAIL, Reply(550, "5.6.7 not ASCII"), REFUSED, 550),
-    (Stage.RCPT, Reply(450, "greylisted"), DEFERRED, 450),
-    (Stage.RCPT, Reply(454, "4.7.1 Relay access denied"), DEFERRED, 454),
-    (Stage.RCPT, Reply(530, "5.7.1 authentication required"), DEFERRED, 530),
-    (Stage.RCPT, Reply(421, "closing"), LOST, 421),
-    (Stage.RCPT, Reply(421, "4.2.1 this mailbox gets too much"), DEFERRED, 421),
-    (Stage.RCPT, Reply(354, "go on"), LOST, 354),
-    (Stage.DATA, Reply(250, "yes to everything"), LOST, 250),
-    (Stage.RCPT, Reply(451, "later"), DEFERRED, 451),
-    (Stage.RCPT, Reply(452, "full"), DEFERRED, 452),
-    (Stage.RCPT, Reply(550, "no such user"), REFUSED, 550),
-    (Stage.RCPT, Reply(553, "not allowed"), REFUSED, 553),
-    (Stage.RCPT, Trouble.CUT, LOST, 0),
-    (Stage.RCPT, Trouble.HANG, LOST, 0),
-    (Stage.DATA, Reply(451, "later"), DEFERRED, 451),
-    (Stage.DATA, Reply(554, "no valid recipients"), REFUSED, 554),
-    (Stage.DATA, Trouble.CUT, LOST, 0),
-    (Stage.DATA, Trouble.HANG, LOST, 0),
-    (Stage.END, Reply(452, "full"), DEFERRED, 452),
-    (Stage.END, Reply(421, "closing"), LOST, 421),
-    (Stage.END, Reply(554, "looks like spam"), REFUSED, 554),
-    (Stage.END, Trouble.CUT, UNKNOWN, 0),
-    (Stage.END, Trouble.HANG, UNKNOWN, 0),
+OUTCOMES: list[tuple[Stage, ScriptedReply | SmtpFault, SendResult, int]] = [
+    (Stage.CONNECT, ScriptedReply(421, "busy"), DOWN, 421),
+    (Stage.CONNECT, ScriptedReply(554, "go away"), DOWN, 554),
+    (Stage.CONNECT, SmtpFault.CUT, DOWN, 0),
+    (Stage.EHLO, SmtpFault.CUT, DOWN, 0),
+    (Stage.MAIL, ScriptedReply(451, "later"), DOWN, 451),
+    (Stage.MAIL, ScriptedReply(421, "closing"), DOWN, 421),
+    (Stage.MAIL, ScriptedReply(530, "log in"), DOWN, 530),
+    (Stage.MAIL, ScriptedReply(553, "no such sender"), DOWN, 553),
+    (Stage.MAIL, ScriptedReply(503, "lost the thread"), DOWN, 503),
+    (Stage.MAIL, SmtpFault.CUT, LOST, 0),
+    (Stage.MAIL, SmtpFault.HANG, LOST, 0),
+    (Stage.MAIL, ScriptedReply(555, "no such parameter"), REFUSED, 555),
+    (Stage.MAIL, ScriptedReply(550, "5.6.7 not ASCII"), REFUSED, 550),
+    (Stage.RCPT, ScriptedReply(450, "greylisted"), DEFERRED, 450),
+    (Stage.RCPT, ScriptedReply(454, "4.7.1 Relay access denied"), DEFERRED, 454),
+    (Stage.RCPT, ScriptedReply(530, "5.7.1 authentication required"), DEFERRED, 530),
+    (Stage.RCPT, ScriptedReply(421, "closing"), LOST, 421),
+    (Stage.RCPT, ScriptedReply(421, "4.2.1 this mailbox gets too much"), DEFERRED, 421),
+    (Stage.RCPT, ScriptedReply(354, "go on"), LOST, 354),
+    (Stage.DATA, ScriptedReply(250, "yes to everything"), LOST, 250),
+    (Stage.RCPT, ScriptedReply(451, "later"), DEFERRED, 451),
+    (Stage.RCPT, ScriptedReply(452, "full"), DEFERRED, 452),
+    (Stage.RCPT, ScriptedReply(550, "no such user"), REFUSED, 550),
+    (Stage.RCPT, ScriptedReply(553, "not allowed"), REFUSED, 553),
+    (Stage.RCPT, SmtpFault.CUT, LOST, 0),
+    (Stage.RCPT, SmtpFault.HANG, LOST, 0),
+    (Stage.DATA, ScriptedReply(451, "later"), DEFERRED, 451),
+    (Stage.DATA, ScriptedReply(554, "no valid recipients"), REFUSED, 554),
+    (Stage.DATA, SmtpFault.CUT, LOST, 0),
+    (Stage.DATA, SmtpFault.HANG, LOST, 0),
+    (Stage.END, ScriptedReply(452, "full"), DEFERRED, 452),
+    (Stage.END, ScriptedReply(421, "closing"), LOST, 421),
+    (Stage.END, ScriptedReply(554, "looks like spam"), REFUSED, 554),
+    (Stage.END, SmtpFault.CUT, UNKNOWN, 0),
+    (Stage.END, SmtpFault.HANG, UNKNOWN, 0),
 ]
 
 
@@ -144,10 +144,16 @@ OUTCOMES: list[tuple[Stage, Reply | Trouble, SendResult, int]] = [
 @pytest.mark.parametrize(
     ("stage", "action", "result", "code"),
     OUTCOMES,
-    ids=[f"{stage.value} {action.code if isinstance(action, Reply) else action.name}" for stage, action, _, _ in OUTCOMES],
+    ids=[f"{stage.value} {action.code if isinstance(action, ScriptedReply) else action.name}" for stage, action, _, _ in OUTCOMES],
 )
 async def test_every_reply_and_every_silence_has_an_outcome(
-    provider: SmtpProvider, smtp_sink: SmtpSink, stage: Stage, action: Reply | Trouble, result: SendResult, code: int, pipelined: bool
+    provider: SmtpProvider,
+    smtp_sink: SmtpSink,
+    stage: Stage,
+    action: ScriptedReply | SmtpFault,
+    result: SendResult,
+    code: int,
+    pipelined: bool,
 ) -> None:
     """The outcome bears the server's code; the mark is set only when the content was about to go; the next mail goes through."""
     if stage is Stage.EHLO or not pipelined:
@@ -194,7 +200,7 @@ async def test_without_the_mark_nothing_is_sent(provider: SmtpProvider, smtp_sin
 
 async def test_a_connection_cut_within_the_content_is_safe_to_repeat(provider: SmtpProvider, smtp_sink: SmtpSink) -> None:
     """More than the kernel takes at once: the loss is seen before the final dot is sent, so the server cannot have the message."""
-    smtp_sink.script(Stage.BODY, Trouble.CUT)
+    smtp_sink.script(Stage.BODY, SmtpFault.CUT)
     outcome = await provider.send(job(text="x" * 70 + "\n" + ("y" * 75 + "\n") * 400_000), hand_over=Marks())
     assert outcome.result is SendResult.LOST
     assert smtp_sink.taken == 0
@@ -209,7 +215,7 @@ async def test_one_connection_carries_mail_after_mail(provider: SmtpProvider, sm
 
 async def test_an_idle_connection_that_the_server_closed_is_nobodys_failure(provider: SmtpProvider, smtp_sink: SmtpSink) -> None:
     """The mail goes over a new connection within the same attempt, whether the server says 421 or nothing."""
-    for action in (Trouble.CUT, Reply(421, "idle for too long")):
+    for action in (SmtpFault.CUT, ScriptedReply(421, "idle for too long")):
         assert (await provider.send(job(), hand_over=Marks())).result is SendResult.SENT
         smtp_sink.script(Stage.MAIL, action)
         assert (await provider.send(job(), hand_over=Marks())).result is SendResult.SENT

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.mesh.support import Echo, EchoStub, Note, Rig
 from tocsin.config import ConfigError
 from tocsin.errors import NotFound, TocsinError, Unavailable
-from tocsin.mesh.breaker import BreakerRegistry, State
+from tocsin.mesh.breaker import BreakerRegistry, CircuitState
 from tocsin.mesh.context import acting_as
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
@@ -89,7 +89,7 @@ async def call_often(method: Any, count: int, *, during: Callable[[int], Any] | 
     return results
 
 
-def states(breakers: BreakerRegistry) -> dict[str, State]:
+def states(breakers: BreakerRegistry) -> dict[str, CircuitState]:
     """The state of each replica's breaker."""
     return {item.id.partition("/")[0]: item.state for item in breakers.snapshot()}
 
@@ -186,7 +186,7 @@ async def test_a_replica_that_errs_is_not_noticed_and_is_left_out_until_it_heals
     bad, results = replicas[0], Counter[str]()
     bad.unary = err
     results.update(await call_often(stub.Greet, 200))
-    assert states(breakers) == {f"echo_svc@{addresses[0]}": State.OPEN, f"echo_svc@{addresses[1]}": State.CLOSED}
+    assert states(breakers) == {f"echo_svc@{addresses[0]}": CircuitState.OPEN, f"echo_svc@{addresses[1]}": CircuitState.CLOSED}
     failed = bad.calls
     results.update(await call_often(stub.Greet, 200))
     assert bad.calls == failed, "nobody calls it while its circuit is open"
@@ -260,7 +260,7 @@ async def test_calls_lost_with_one_connection_count_once(rig: Rig, cables: list[
         ended = await asyncio.gather(*calls, return_exceptions=True)
     held.set()
     assert [type(error) for error in ended] == [Unavailable] * 32
-    assert [(item.state, item.failures) for item in breakers.snapshot()] == [(State.CLOSED, 1)]
+    assert [(item.state, item.failures) for item in breakers.snapshot()] == [(CircuitState.CLOSED, 1)]
 
 
 async def test_one_of_two_that_is_killed_costs_the_calls_that_were_under_way_there(rig: Rig, cables: list[Cable]) -> None:

@@ -14,7 +14,7 @@ from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
 from tocsin.api.mesh.v1 import mesh_service_pb2_grpc as pb_grpc
 from tocsin.clock import SystemClock
 from tocsin.errors import PermissionDenied, Unauthenticated, Unavailable
-from tocsin.mesh.breaker import BreakerRegistry, Outcome
+from tocsin.mesh.breaker import BreakerRegistry, CallOutcome
 from tocsin.mesh.context import acting_as
 from tocsin.mesh.health import Degraded, Health, optional
 from tocsin.mesh.identity import ensure_pki
@@ -137,7 +137,7 @@ async def test_mesh_service_tells_health_dependencies_and_breakers(rig: Rig, clo
     )
     guard = breakers.get(id="database", target="database")
     for _ in range(5):
-        guard.record(guard.admit(), Outcome.FAILURE)
+        guard.record(guard.admit(), CallOutcome.FAILURE)
     await server.start()
     rig.targets["echo_svc"] = server.address
     stub = pb_grpc.MeshServiceStub(rig.mesh("gateway").channel("echo_svc"))

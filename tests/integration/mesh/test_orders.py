@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from gateway.operations import Operations
+from gateway.mesh_admin import MeshAdmin
 from tests.integration.mesh.support import Echo, EchoStub, Note, Rig, path
 from tocsin.api.mesh.v1 import mesh_admin_service_pb2 as admin
 from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
 from tocsin.errors import NotFound
-from tocsin.mesh.breaker import BreakerRegistry, BreakerRule, State
+from tocsin.mesh.breaker import BreakerRegistry, BreakerRule, CircuitState
 from tocsin.mesh.context import acting_as
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.health import HealthMonitor
@@ -37,7 +37,7 @@ class Replicas:
             start=Start.of("gateway", clock), health=health, breakers=self.own, faults=Faults(enabled=False), durations=lambda: ()
         )
         self.aim(["127.0.0.1:1"])
-        self.operations = Operations(mesh=rig.mesh("gateway"), own=own, services=["echo_svc"], clock=clock, timeout_seconds=5.0)
+        self.operations = MeshAdmin(mesh=rig.mesh("gateway"), own=own, services=["echo_svc"], clock=clock, timeout_seconds=5.0)
         self.echoes = [Echo() for _ in range(3)]
 
     async def start(self) -> None:
@@ -51,7 +51,7 @@ class Replicas:
         """Lets the target be these addresses."""
         self.rig.targets["echo_svc"] = "ipv4:" + ",".join(addresses)
 
-    def states(self) -> list[State]:
+    def states(self) -> list[CircuitState]:
         """Of the circuit, in each replica and at last in the gateway."""
         return [snapshot.state for registry in (*self.circuits, self.own) for snapshot in registry.snapshot()]
 
@@ -72,13 +72,13 @@ async def test_orders_about_circuits_reach_every_replica_and_the_gateway(rig: Ri
         assert {(taken.address, tuple(taken.changed)) for taken in report.taken} == {
             (address, (CIRCUIT,)) for address in ("gateway", *replicas.addresses)
         }
-        assert replicas.states() == [State.OPEN] * 4
+        assert replicas.states() == [CircuitState.OPEN] * 4
         await orders.CloseBreaker(admin.CloseBreakerRequest(id=CIRCUIT))
-        assert replicas.states() == [State.CLOSED] * 4
+        assert replicas.states() == [CircuitState.CLOSED] * 4
         await orders.OpenBreaker(admin.OpenBreakerRequest(id=CIRCUIT))
         report = await orders.ResetServiceBreakers(admin.ResetServiceBreakersRequest(service="mailer_svc"))
         assert [list(taken.changed) for taken in report.taken] == [[CIRCUIT]] * 4
-        assert replicas.states() == [State.CLOSED] * 4
+        assert replicas.states() == [CircuitState.CLOSED] * 4
 
 
 async def test_a_replica_that_does_not_answer_is_reported_and_holds_nobody_up(rig: Rig, replicas: Replicas) -> None:
@@ -90,7 +90,7 @@ async def test_a_replica_that_does_not_answer_is_reported_and_holds_nobody_up(ri
     assert [(missed.service, missed.address) for missed in report.missed] == [("echo_svc", "127.0.0.1:1")]
     assert report.missed[0].reason
     assert len(report.taken) == 4
-    assert replicas.states() == [State.OPEN] * 4
+    assert replicas.states() == [CircuitState.OPEN] * 4
 
 
 async def test_a_replica_that_comes_later_has_no_orders_and_the_picture_shows_it(rig: Rig, clock: FakeClock, replicas: Replicas) -> None:

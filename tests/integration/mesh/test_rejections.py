@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.mesh.support import EchoStub, Note, Rig
 from tocsin.errors import CircuitOpen, Unavailable
-from tocsin.mesh.breaker import BreakerRegistry, State
+from tocsin.mesh.breaker import BreakerRegistry, CircuitState
 from tocsin.testing.clock import FakeClock
 
 CALLS = 10_000
@@ -63,4 +63,4 @@ async def test_rejected_calls_leave_nothing_behind(rig: Rig, clock: FakeClock) -
     assert (after["tasks"], after["threads"]) == (before["tasks"], before["threads"])
     assert resident() - memory < 4 * MEBIBYTE
     (circuit,) = breakers.snapshot()
-    assert circuit.state is State.OPEN
+    assert circuit.state is CircuitState.OPEN

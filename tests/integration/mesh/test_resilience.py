@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.mesh.support import Echo, EchoStub, Note, Rig, path
 from tocsin.errors import CircuitOpen, DeadlineExceeded, NotFound, ResourceExhausted, Unavailable
-from tocsin.mesh.breaker import BreakerRegistry, State
+from tocsin.mesh.breaker import BreakerRegistry, CircuitState
 from tocsin.mesh.context import acting_as
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
@@ -119,8 +119,8 @@ async def test_five_failures_open_the_circuit_of_that_method_alone(rig: Rig, clo
         assert 0 < (rejected.value.retry_after or 0) <= 7.5
         await stub.Greet(Note())
         assert {item.id: item.state for item in breakers.snapshot()} == {
-            "echo_svc/tocsin.test.v1.EchoService/Greet": State.CLOSED,
-            "echo_svc/tocsin.test.v1.EchoService/Put": State.OPEN,
+            "echo_svc/tocsin.test.v1.EchoService/Greet": CircuitState.CLOSED,
+            "echo_svc/tocsin.test.v1.EchoService/Put": CircuitState.OPEN,
         }
         await clock.advance(7.5)
         for _ in range(3):

@@ -20,7 +20,7 @@ from tocsin.clock import SystemClock
 from tocsin.errors import Unavailable
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
-from tocsin.mesh.client.upkeep import GONE_SECONDS, LOOK_SECONDS, RESOLVE_SECONDS
+from tocsin.mesh.client.renewal import GONE_SECONDS, LOOK_SECONDS, RESOLVE_SECONDS
 from tocsin.mesh.health import Health
 from tocsin.mesh.identity import Authority, CertificateExpired, make_ca
 from tocsin.testing.clock import FakeClock

@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.mesh.support import METHODS, Echo, EchoStub, Note, Rig, path
 from tocsin.errors import CircuitOpen, DeadlineExceeded, Unavailable
-from tocsin.mesh.breaker import BreakerRegistry, Outcome, State
+from tocsin.mesh.breaker import BreakerRegistry, CallOutcome, CircuitState
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
 
@@ -30,7 +30,7 @@ class Watched:
         self.breakers = BreakerRegistry(clock=clock)
         self.stub = EchoStub(rig.mesh(breakers=self.breakers).channel("echo_svc"))
 
-    def state(self, method: str) -> State:
+    def state(self, method: str) -> CircuitState:
         """The state of the method's breaker."""
         return next(item.state for item in self.breakers.snapshot() if item.id.endswith(path(method)))
 
@@ -81,7 +81,7 @@ async def test_twelve_watchers_of_a_quiet_tenant_get_in_after_an_outage(watched:
 
     reads = [asyncio.create_task(watch()) for _ in range(12)]
     await eventually(lambda: watched.servicer.calls - before == 12)
-    assert watched.state("Watch") is State.CLOSED
+    assert watched.state("Watch") is CircuitState.CLOSED
     for read in reads:
         read.cancel()
     await asyncio.gather(*reads, return_exceptions=True)
@@ -103,7 +103,7 @@ async def test_one_quiet_stream_both_ways_closes_its_circuit(watched: Watched, c
             await watched.stub.Chat(one()).read()
     await clock.advance(7.5)
     read = asyncio.ensure_future(watched.stub.Chat(silence()).read())
-    await eventually(lambda: watched.state("Chat") is State.CLOSED)
+    await eventually(lambda: watched.state("Chat") is CircuitState.CLOSED)
     read.cancel()
     await asyncio.gather(read, return_exceptions=True)
 
@@ -118,7 +118,7 @@ async def test_streams_that_reach_their_declared_end_together_open_nothing(watch
     watched.servicer.unary = hang
     ended = await asyncio.gather(*(watched.stub.Glance(Note(number=1)).read() for _ in range(12)), return_exceptions=True)
     assert {type(error) for error in ended} == {DeadlineExceeded}
-    assert [(item.state, item.failures) for item in watched.breakers.snapshot()] == [(State.CLOSED, 0)]
+    assert [(item.state, item.failures) for item in watched.breakers.snapshot()] == [(CircuitState.CLOSED, 0)]
 
 
 async def test_a_probe_that_is_given_up_before_it_was_accepted_holds_nothing(rig: Rig, clock: FakeClock) -> None:
@@ -130,12 +130,12 @@ async def test_a_probe_that_is_given_up_before_it_was_accepted_holds_nothing(rig
     stub = EchoStub(rig.mesh(breakers=breakers).channel("echo_svc"))
     breaker = breakers.get(id=f"echo_svc{path('Watch')}", target="echo_svc", rule=METHODS[path("Watch")].breaker)
     for _ in range(5):
-        breaker.record(breaker.admit(), Outcome.FAILURE)
-    assert breaker.state is State.OPEN
+        breaker.record(breaker.admit(), CallOutcome.FAILURE)
+    assert breaker.state is CircuitState.OPEN
     await clock.advance(7.5)
     for _ in range(5):
         read = asyncio.ensure_future(stub.Watch(Note(number=1)).read())
-        await eventually(lambda: (breaker.state is State.HALF_OPEN and not breaker.admits) or bool(taken))
+        await eventually(lambda: (breaker.state is CircuitState.HALF_OPEN and not breaker.admits) or bool(taken))
         read.cancel()
         with pytest.raises(asyncio.CancelledError):
             await read

@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL, make_url
 
 from tocsin.clock import SystemClock
 from tocsin.database import Database
-from tocsin.database.faults import PoolerFound
+from tocsin.database.errors import PoolerFound
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tocsin.testing.smtp import Reply, SmtpSink, Stage, Trouble
+from tocsin.testing.smtp import ScriptedReply, SmtpFault, SmtpSink, Stage
 
 MAIL = "From: a@example.com\r\nTo: b@example.com\r\nSubject: hello\r\n\r\n.dot first\r\nend\r\n"
 
@@ -51,7 +51,7 @@ async def test_it_takes_mail(smtp_sink: SmtpSink) -> None:
 )
 async def test_a_scripted_reply_refuses(smtp_sink: SmtpSink, stage: Stage, error: type[Exception]) -> None:
     """A scripted code is what the client sees at that stage, nothing is taken, and it takes mail again afterwards."""
-    smtp_sink.script(stage, Reply(451, "4.3.0 later"), times=None)
+    smtp_sink.script(stage, ScriptedReply(451, "4.3.0 later"), times=None)
     with pytest.raises(error):
         await send(smtp_sink)
     assert smtp_sink.taken == 0
@@ -61,8 +61,8 @@ async def test_a_scripted_reply_refuses(smtp_sink: SmtpSink, stage: Stage, error
 
 
 @pytest.mark.parametrize(("stage", "taken"), [(Stage.MAIL, 0), (Stage.DATA, 0), (Stage.BODY, 0), (Stage.END, 1)])
-@pytest.mark.parametrize("trouble", list(Trouble))
-async def test_a_connection_dies_at_a_stage(smtp_sink: SmtpSink, stage: Stage, taken: int, trouble: Trouble) -> None:
+@pytest.mark.parametrize("trouble", list(SmtpFault))
+async def test_a_connection_dies_at_a_stage(smtp_sink: SmtpSink, stage: Stage, taken: int, trouble: SmtpFault) -> None:
     """A cut or a silence is an error to the client; only after the final dot was the message taken all the same."""
     smtp_sink.script(stage, trouble)
     with pytest.raises((aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPReadTimeoutError)):
@@ -72,7 +72,7 @@ async def test_a_connection_dies_at_a_stage(smtp_sink: SmtpSink, stage: Stage, t
 
 async def test_a_script_may_choose_the_recipient(smtp_sink: SmtpSink) -> None:
     """A script with a condition leaves other recipients alone."""
-    smtp_sink.script(Stage.RCPT, Reply(550, "5.1.1 nobody"), times=None, when=lambda line: "nobody@" in line)
+    smtp_sink.script(Stage.RCPT, ScriptedReply(550, "5.1.1 nobody"), times=None, when=lambda line: "nobody@" in line)
     refused, _ = await aiosmtplib.send(
         MAIL, sender="a@x", recipients=["nobody@x", "b@x"], hostname="127.0.0.1", port=smtp_sink.port, start_tls=False
     )
@@ -100,7 +100,7 @@ async def test_it_counts_what_its_scripts_did() -> None:
     sink = SmtpSink()
     await sink.start()
     try:
-        sink.script(Stage.RCPT, Reply(450, "later"), times=2)
+        sink.script(Stage.RCPT, ScriptedReply(450, "later"), times=2)
         with pytest.raises(aiosmtplib.SMTPRecipientsRefused):
             await send(sink)
         assert (sink.pending, dict(sink.injected)) == (1, {"RCPT 450": 1})

@@ -53,7 +53,7 @@ def test_administrator_of_another_tenant_does_not_run_the_mesh() -> None:
 
 
 def test_member_works_and_manages_nobody() -> None:
-    """A member has the scopes of daily work, and none that touches people, keys, the tenant or the mesh."""
+    """A member has the scopes of daily work, and none that touches users, keys, the tenant or the mesh."""
     scopes = CONTRACT.of(Role.MEMBER, OWN)
     assert {"alarms:read", "alarms:write", "tasks:write", "records:write", "templates:write", "inbox:read", "firings:write"} <= scopes
     assert {"tenant:read", PROFILE} <= scopes

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from auth_svc.passwords import Argon2Passwords, PasswordsBusy
-from auth_svc.ports import Verdict
+from auth_svc.ports import PasswordCheck
 from tocsin.errors import DataLoss
 
 PASSWORD = "correct horse battery staple"
@@ -36,8 +36,10 @@ async def test_hash_is_argon2id_with_the_parameters(passwords: Argon2Passwords) 
     assert one != other
 
 
-@pytest.mark.parametrize(("typed", "verdict"), [(PASSWORD, Verdict.RIGHT), (PASSWORD + "!", Verdict.WRONG), ("", Verdict.WRONG)])
-async def test_verdict(passwords: Argon2Passwords, typed: str, verdict: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("typed", "verdict"), [(PASSWORD, PasswordCheck.RIGHT), (PASSWORD + "!", PasswordCheck.WRONG), ("", PasswordCheck.WRONG)]
+)
+async def test_verdict(passwords: Argon2Passwords, typed: str, verdict: PasswordCheck) -> None:
     """Only the password is right."""
     assert await passwords.verify(await passwords.hash(PASSWORD), typed) is verdict
 
@@ -46,8 +48,8 @@ async def test_changed_parameters_make_a_hash_outdated(passwords: Argon2Password
     """A password that is right under old parameters is told apart, so that it can be hashed anew."""
     stronger = _make(iterations=2)
     await stronger.start()
-    assert await stronger.verify(await passwords.hash(PASSWORD), PASSWORD) is Verdict.OUTDATED
-    assert await stronger.verify(await passwords.hash(PASSWORD), "wrong") is Verdict.WRONG
+    assert await stronger.verify(await passwords.hash(PASSWORD), PASSWORD) is PasswordCheck.OUTDATED
+    assert await stronger.verify(await passwords.hash(PASSWORD), "wrong") is PasswordCheck.WRONG
     await stronger.stop()
 
 
@@ -61,7 +63,7 @@ async def test_unknown_account_costs_a_comparison(passwords: Argon2Passwords, mo
         return bool(verify(self, hashed, password))
 
     monkeypatch.setattr(argon2.PasswordHasher, "verify", spy)
-    assert await passwords.verify(None, PASSWORD) is Verdict.WRONG
+    assert await passwords.verify(None, PASSWORD) is PasswordCheck.WRONG
     assert compared[0].startswith("$argon2id$v=19$m=1024,t=1,p=1$")
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from tocsin.cli.__main__ import main
 from tocsin.stack.layout import plan
-from tocsin.stack.picture import ServicePicture, StackPicture, locked, write_picture
+from tocsin.stack.stack_file import ServiceStatus, StackStatus, locked, write_stack_file
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -101,12 +101,12 @@ def state(tmp_path: Path, gateway: Gateway) -> Iterator[Path]:
     """A state folder whose stack runs and whose gateway is the test's."""
     key = tmp_path / "dev-api-key"
     key.write_text("tk_dev\n")
-    service = ServicePicture(pid=os.getpid(), state="healthy", restarts=2, grpc="127.0.0.1:9002", metrics=f"{gateway.url}/metrics")
-    picture = StackPicture(
+    service = ServiceStatus(pid=os.getpid(), state="healthy", restarts=2, grpc="127.0.0.1:9002", metrics=f"{gateway.url}/metrics")
+    picture = StackStatus(
         supervisor=os.getpid(), http=gateway.url, grpc="127.0.0.1:8001", api_key_file=str(key), services={"scheduler_svc": service}
     )
     with locked(tmp_path):
-        write_picture(tmp_path / "stack.json", picture)
+        write_stack_file(tmp_path / "stack.json", picture)
         yield tmp_path
 
 
@@ -326,11 +326,11 @@ def test_status_shows_services_and_the_gateways_view(gateway: Gateway, state: Pa
 
 def test_status_works_while_the_gateway_is_away(gateway: Gateway, state: Path) -> None:
     """What the supervisor knows is shown anyway; exit code 1 when a service is not healthy."""
-    service = ServicePicture(pid=None, state="restarting", restarts=3, grpc="127.0.0.1:8001", metrics="http://127.0.0.1:9100/metrics")
-    picture = StackPicture(
+    service = ServiceStatus(pid=None, state="restarting", restarts=3, grpc="127.0.0.1:8001", metrics="http://127.0.0.1:9100/metrics")
+    picture = StackStatus(
         supervisor=os.getpid(), http="http://127.0.0.1:9", grpc="127.0.0.1:8001", api_key_file="", services={"gateway": service}
     )
-    write_picture(state / "stack.json", picture)
+    write_stack_file(state / "stack.json", picture)
     done = tocsin("status", "--state", str(state))
     assert done.returncode == 1
     assert "restarting" in done.stdout

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.transcoding.binding import Incoming, ReplyRenderer, RequestBinder
+from gateway.transcoding.binding import Incoming, RequestBinder, ResponseRenderer
 from gateway.transcoding.query import MAX_PARAMETERS
 from gateway.transcoding.routes import Route, build_router, build_routes
 from gateway.transcoding.template import TemplateError, parse
@@ -204,4 +204,4 @@ def test_a_rule_that_names_no_usable_field_stops_the_start(path: str, body: str)
     with pytest.raises(TemplateError):
         RequestBinder(contract=contract(), request=descriptor, template=parse(path), http_method="POST", body=body)
     with pytest.raises(TemplateError):
-        ReplyRenderer(contract=contract(), response=descriptor, response_body="zz")
+        ResponseRenderer(contract=contract(), response=descriptor, response_body="zz")

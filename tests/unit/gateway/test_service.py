@@ -3,17 +3,20 @@ from collections.abc import Sequence
 
 import pytest
 
-from gateway.domain import Circuit, CircuitState, Dependency, Health, Replica, ServiceView, Spooled, overall, worst_by_target
+from gateway.domain import Circuit, Dependency, HealthLevel, ReplicaStatus, ServiceView, SpoolStatus, overall, worst_by_target
 from gateway.service import HealthService
+from tocsin.mesh.breaker import CircuitState
 from tocsin.testing.clock import FakeClock
 
-NOTHING = Spooled(waiting=0, bytes=0, age_seconds=0, set_aside=0)
-GOOD, WEAK, DEAD = Health.HEALTHY, Health.DEGRADED, Health.UNAVAILABLE
+NOTHING = SpoolStatus(waiting=0, bytes=0, age_seconds=0, set_aside=0)
+GOOD, WEAK, DEAD = HealthLevel.HEALTHY, HealthLevel.DEGRADED, HealthLevel.UNAVAILABLE
 
 
-def view(service: str, *replicas: Health) -> ServiceView:
+def view(service: str, *replicas: HealthLevel) -> ServiceView:
     """A service with replicas in these states."""
-    return ServiceView(service=service, replicas=[Replica(address=str(index), health=health) for index, health in enumerate(replicas)])
+    return ServiceView(
+        service=service, replicas=[ReplicaStatus(address=str(index), health=health) for index, health in enumerate(replicas)]
+    )
 
 
 def circuit(target: str, state: CircuitState, failures: int = 0) -> Circuit:
@@ -25,7 +28,7 @@ def circuit(target: str, state: CircuitState, failures: int = 0) -> Circuit:
     ("replicas", "health"),
     [((GOOD,), GOOD), ((GOOD, GOOD), GOOD), ((GOOD, DEAD), WEAK), ((WEAK,), WEAK), ((DEAD, DEAD), DEAD), ((WEAK, DEAD), WEAK)],
 )
-def test_a_service_is_as_well_as_its_replicas(replicas: tuple[Health, ...], health: Health) -> None:
+def test_a_service_is_as_well_as_its_replicas(replicas: tuple[HealthLevel, ...], health: HealthLevel) -> None:
     """One that works is enough not to be unavailable; all must work to be healthy."""
     assert view("a", *replicas).health is health
 
@@ -40,7 +43,9 @@ def test_a_service_is_as_well_as_its_replicas(replicas: tuple[Health, ...], heal
         ((DEAD, DEAD), CircuitState.OPEN, DEAD),
     ],
 )
-def test_the_platform_is_unavailable_only_when_nothing_works(services: tuple[Health, ...], state: CircuitState, health: Health) -> None:
+def test_the_platform_is_unavailable_only_when_nothing_works(
+    services: tuple[HealthLevel, ...], state: CircuitState, health: HealthLevel
+) -> None:
     """An open circuit degrades as much as a service that is away."""
     assert overall([view(str(index), item) for index, item in enumerate(services)], [circuit("0", state)]) is health
 
@@ -75,7 +80,7 @@ class Source:
         self.asked += 1
         await self.gate.wait()
         redis = Dependency(name="redis", health=WEAK, detail="it is away")
-        return ServiceView(service=service, replicas=[Replica(address="a:1", health=WEAK, dependencies=[redis])])
+        return ServiceView(service=service, replicas=[ReplicaStatus(address="a:1", health=WEAK, dependencies=[redis])])
 
     def circuits(self) -> Sequence[Circuit]:
         return [circuit("mailer_svc", CircuitState.OPEN, self.asked)]
@@ -110,12 +115,12 @@ async def test_the_picture_is_taken_once_a_second_for_everybody(clock: FakeClock
     ("spooled", "status"),
     [
         (NOTHING, "healthy"),
-        (Spooled(waiting=9, bytes=99, age_seconds=59, set_aside=0), "healthy"),
-        (Spooled(waiting=9, bytes=99, age_seconds=61, set_aside=0), "degraded"),
-        (Spooled(waiting=0, bytes=0, age_seconds=0, set_aside=1), "degraded"),
+        (SpoolStatus(waiting=9, bytes=99, age_seconds=59, set_aside=0), "healthy"),
+        (SpoolStatus(waiting=9, bytes=99, age_seconds=61, set_aside=0), "degraded"),
+        (SpoolStatus(waiting=0, bytes=0, age_seconds=0, set_aside=1), "degraded"),
     ],
 )
-async def test_a_call_that_is_stuck_degrades(clock: FakeClock, spooled: Spooled, status: str) -> None:
+async def test_a_call_that_is_stuck_degrades(clock: FakeClock, spooled: SpoolStatus, status: str) -> None:
     """All services well, and a call in the spool that was set aside or waits for too long: somebody has to look."""
 
     class Well(Source):

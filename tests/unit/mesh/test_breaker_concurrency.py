@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tocsin.errors import CircuitOpen
-from tocsin.mesh.breaker import Breaker, BreakerRule, Outcome, State, failing_on
+from tocsin.mesh.breaker import Breaker, BreakerRule, CallOutcome, CircuitState, failing_on
 from tocsin.testing.clock import FakeClock
 
 
@@ -20,7 +20,7 @@ async def about_to_probe(clock: FakeClock) -> Breaker:
     """An open breaker whose next call is a probe."""
     breaker = Breaker(id="b", target="t", rule=BreakerRule(jitter=0), clock=clock)
     for _ in range(5):
-        breaker.record(breaker.admit(), Outcome.FAILURE)
+        breaker.record(breaker.admit(), CallOutcome.FAILURE)
     clock.set(clock.now() + timedelta(seconds=5))
     return breaker
 
@@ -43,17 +43,17 @@ async def test_of_fifty_tasks_at_the_half_open_moment_three_pass(clock: FakeCloc
     assert len(inside) == 3
     release.set()
     assert sum(await asyncio.gather(*tasks)) == 3
-    assert breaker.state is State.CLOSED
+    assert breaker.state is CircuitState.CLOSED
 
 
 async def test_one_failing_probe_reopens_and_the_others_change_nothing(clock: FakeClock) -> None:
     """Probes that succeed after a failed one belong to an earlier generation."""
     breaker = await about_to_probe(clock)
     first, second, third = (breaker.admit() for _ in range(3))
-    breaker.record(first, Outcome.FAILURE)
-    breaker.record(second, Outcome.SUCCESS)
-    breaker.record(third, Outcome.FAILURE)
-    assert breaker.state is State.OPEN
+    breaker.record(first, CallOutcome.FAILURE)
+    breaker.record(second, CallOutcome.SUCCESS)
+    breaker.record(third, CallOutcome.FAILURE)
+    assert breaker.state is CircuitState.OPEN
     assert breaker.snapshot().retry_after == pytest.approx(10), "the backoff doubled once"
 
 
@@ -65,16 +65,16 @@ async def test_a_storm_of_cancellations_neither_trips_nor_leaks_permits(clock: F
         async with breaker.guard(CLASSIFY):
             await asyncio.sleep(60)
 
-    for state in (State.CLOSED, State.HALF_OPEN):
+    for state in (CircuitState.CLOSED, CircuitState.HALF_OPEN):
         for _ in range(3):
-            tasks = [asyncio.create_task(hang()) for _ in range(50 if state is State.CLOSED else 3)]
+            tasks = [asyncio.create_task(hang()) for _ in range(50 if state is CircuitState.CLOSED else 3)]
             await asyncio.sleep(0)
             for task in tasks:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
             assert all(isinstance(result, asyncio.CancelledError) for result in results)
             assert breaker.state is state
-        if state is State.CLOSED:
+        if state is CircuitState.CLOSED:
             breaker = await about_to_probe(clock)
 
 
@@ -88,11 +88,11 @@ async def test_cancellation_is_never_replaced(clock: FakeClock) -> None:
 
     hanging = asyncio.create_task(hang())
     await asyncio.sleep(0)
-    breaker.record(breaker.admit(), Outcome.FAILURE)
+    breaker.record(breaker.admit(), CallOutcome.FAILURE)
     hanging.cancel()
     with pytest.raises(asyncio.CancelledError):
         await hanging
-    assert breaker.state is State.OPEN
+    assert breaker.state is CircuitState.OPEN
 
 
 async def test_late_results_of_many_tasks_do_not_touch_the_next_generation(clock: FakeClock) -> None:
@@ -107,12 +107,12 @@ async def test_late_results_of_many_tasks_do_not_touch_the_next_generation(clock
     tasks = [asyncio.create_task(late()) for _ in range(50)]
     await asyncio.sleep(0)
     for _ in range(5):
-        breaker.record(breaker.admit(), Outcome.FAILURE)
+        breaker.record(breaker.admit(), CallOutcome.FAILURE)
     clock.set(clock.now() + timedelta(seconds=5))
     probes = [breaker.admit() for _ in range(3)]
     release.set()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert breaker.state is State.HALF_OPEN
+    assert breaker.state is CircuitState.HALF_OPEN
     for probe in probes:
-        breaker.record(probe, Outcome.SUCCESS)
-    assert breaker.state is State.CLOSED
+        breaker.record(probe, CallOutcome.SUCCESS)
+    assert breaker.state is CircuitState.CLOSED

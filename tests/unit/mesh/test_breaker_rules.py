@@ -6,10 +6,10 @@ import pybreaker
 import pytest
 
 from tocsin.errors import CircuitOpen
-from tocsin.mesh.breaker import Breaker, BreakerRegistry, BreakerRule, Outcome, State, failing_on
+from tocsin.mesh.breaker import Breaker, BreakerRegistry, BreakerRule, CallOutcome, CircuitState, failing_on
 from tocsin.testing.clock import FakeClock
 
-OK, FAIL, SKIP = Outcome.SUCCESS, Outcome.FAILURE, Outcome.IGNORED
+OK, FAIL, SKIP = CallOutcome.SUCCESS, CallOutcome.FAILURE, CallOutcome.IGNORED
 RULE = BreakerRule(jitter=0.0)
 
 
@@ -23,7 +23,7 @@ def make(clock: FakeClock, rule: BreakerRule = RULE, draw: float = 0.5) -> Break
     return Breaker(id="b", target="t", rule=rule, clock=clock, draw=lambda: draw)
 
 
-def run(breaker: Breaker, outcomes: list[Outcome], *, slow: bool = False) -> None:
+def run(breaker: Breaker, outcomes: list[CallOutcome], *, slow: bool = False) -> None:
     """Makes one attempt after the other until the breaker rejects."""
     for outcome in outcomes:
         try:
@@ -33,9 +33,9 @@ def run(breaker: Breaker, outcomes: list[Outcome], *, slow: bool = False) -> Non
         breaker.record(permit, outcome, slow=slow)
 
 
-def alternating(failures: int, successes: int) -> list[Outcome]:
+def alternating(failures: int, successes: int) -> list[CallOutcome]:
     """The given numbers of outcomes, without five failures in a row."""
-    outcomes: list[Outcome] = []
+    outcomes: list[CallOutcome] = []
     while failures or successes:
         take = min(4, failures)
         outcomes += [FAIL] * take
@@ -50,37 +50,37 @@ def opened(clock: FakeClock, rule: BreakerRule = RULE, draw: float = 0.5) -> Bre
     """A breaker that has just tripped."""
     breaker = make(clock, rule, draw)
     run(breaker, [FAIL] * rule.consecutive_failures)
-    assert breaker.state is State.OPEN
+    assert breaker.state is CircuitState.OPEN
     return breaker
 
 
 @pytest.mark.parametrize(
     ("outcomes", "slow", "expected"),
     [
-        pytest.param([FAIL] * 4, False, State.CLOSED, id="four in a row are too few"),
-        pytest.param([FAIL] * 5, False, State.OPEN, id="five in a row trip while calls are few"),
-        pytest.param([OK] * 40 + [FAIL] * 19, False, State.CLOSED, id="among many calls 19 in a row are too few"),
-        pytest.param([OK] * 40 + [FAIL] * 20, False, State.OPEN, id="20 in a row trip, whatever the window holds"),
-        pytest.param([FAIL] * 4 + [OK] + [FAIL] * 4, False, State.CLOSED, id="a success starts the row anew"),
-        pytest.param([FAIL] * 4 + [SKIP] * 9 + [FAIL], False, State.OPEN, id="what is ignored does not end a row"),
-        pytest.param([SKIP] * 100, False, State.CLOSED, id="what is ignored never trips"),
-        pytest.param(alternating(10, 9), False, State.CLOSED, id="19 calls are too few for a share"),
-        pytest.param(alternating(10, 10), False, State.CLOSED, id="exactly half is not more than half"),
-        pytest.param(alternating(11, 9), False, State.OPEN, id="more than half of 20 trips"),
-        pytest.param(alternating(11, 9)[:19] + [SKIP] * 5, False, State.CLOSED, id="ignored calls do not fill the window"),
-        pytest.param([OK] * 19, True, State.CLOSED, id="19 slow calls are too few"),
-        pytest.param([OK] * 20, True, State.OPEN, id="20 slow calls trip although they succeed"),
+        pytest.param([FAIL] * 4, False, CircuitState.CLOSED, id="four in a row are too few"),
+        pytest.param([FAIL] * 5, False, CircuitState.OPEN, id="five in a row trip while calls are few"),
+        pytest.param([OK] * 40 + [FAIL] * 19, False, CircuitState.CLOSED, id="among many calls 19 in a row are too few"),
+        pytest.param([OK] * 40 + [FAIL] * 20, False, CircuitState.OPEN, id="20 in a row trip, whatever the window holds"),
+        pytest.param([FAIL] * 4 + [OK] + [FAIL] * 4, False, CircuitState.CLOSED, id="a success starts the row anew"),
+        pytest.param([FAIL] * 4 + [SKIP] * 9 + [FAIL], False, CircuitState.OPEN, id="what is ignored does not end a row"),
+        pytest.param([SKIP] * 100, False, CircuitState.CLOSED, id="what is ignored never trips"),
+        pytest.param(alternating(10, 9), False, CircuitState.CLOSED, id="19 calls are too few for a share"),
+        pytest.param(alternating(10, 10), False, CircuitState.CLOSED, id="exactly half is not more than half"),
+        pytest.param(alternating(11, 9), False, CircuitState.OPEN, id="more than half of 20 trips"),
+        pytest.param(alternating(11, 9)[:19] + [SKIP] * 5, False, CircuitState.CLOSED, id="ignored calls do not fill the window"),
+        pytest.param([OK] * 19, True, CircuitState.CLOSED, id="19 slow calls are too few"),
+        pytest.param([OK] * 20, True, CircuitState.OPEN, id="20 slow calls trip although they succeed"),
     ],
 )
-def test_when_it_trips(clock: FakeClock, outcomes: list[Outcome], slow: bool, expected: State) -> None:
+def test_when_it_trips(clock: FakeClock, outcomes: list[CallOutcome], slow: bool, expected: CircuitState) -> None:
     """Trips on five failures in a row, on more than half failed, on four fifths slow, the last two of at least 20 calls."""
     breaker = make(clock)
     run(breaker, outcomes, slow=slow)
     assert breaker.state is expected
 
 
-@pytest.mark.parametrize(("slow", "expected"), [(15, State.CLOSED), (16, State.OPEN)])
-def test_the_share_of_slow_calls_is_reached_not_exceeded(clock: FakeClock, slow: int, expected: State) -> None:
+@pytest.mark.parametrize(("slow", "expected"), [(15, CircuitState.CLOSED), (16, CircuitState.OPEN)])
+def test_the_share_of_slow_calls_is_reached_not_exceeded(clock: FakeClock, slow: int, expected: CircuitState) -> None:
     """80 % of slow calls trip, 75 % do not."""
     breaker = make(clock)
     run(breaker, [OK] * (20 - slow))
@@ -95,7 +95,7 @@ def test_calls_leave_the_window_after_ten_seconds(clock: FakeClock) -> None:
     jump(clock, 10)
     run(breaker, [OK, FAIL])
     assert breaker.snapshot().calls == 2
-    assert breaker.state is State.CLOSED
+    assert breaker.state is CircuitState.CLOSED
 
 
 def test_open_rejects_at_once_and_says_until_when(clock: FakeClock) -> None:
@@ -119,7 +119,7 @@ def test_the_open_time_doubles_up_to_a_minute_and_starts_over_after_closing(cloc
     assert seen == pytest.approx([5, 10, 20, 40, 60, 60])
     jump(clock, 60)
     run(breaker, [OK] * 3)
-    assert breaker.state is State.CLOSED
+    assert breaker.state is CircuitState.CLOSED
     run(breaker, [FAIL] * 5)
     assert breaker.snapshot().retry_after == pytest.approx(5)
 
@@ -146,7 +146,7 @@ def test_half_open_lets_three_probes_pass_at_a_time(clock: FakeClock) -> None:
     """The fourth is rejected until one of them ends."""
     breaker = half_opened(clock)
     permits = [breaker.admit() for _ in range(3)]
-    assert breaker.state is State.HALF_OPEN
+    assert breaker.state is CircuitState.HALF_OPEN
     with pytest.raises(CircuitOpen):
         breaker.admit()
     breaker.record(permits[0], SKIP)
@@ -156,15 +156,15 @@ def test_half_open_lets_three_probes_pass_at_a_time(clock: FakeClock) -> None:
 @pytest.mark.parametrize(
     ("outcomes", "expected"),
     [
-        pytest.param([OK, OK], State.HALF_OPEN, id="two successes are too few"),
-        pytest.param([OK, OK, OK], State.CLOSED, id="three successes close"),
-        pytest.param([OK, OK, FAIL], State.OPEN, id="one failure reopens"),
-        pytest.param([FAIL], State.OPEN, id="the first failure reopens"),
-        pytest.param([OK, SKIP, OK, SKIP], State.HALF_OPEN, id="what is ignored proves nothing"),
-        pytest.param([OK, SKIP, OK, OK], State.CLOSED, id="what is ignored spoils nothing"),
+        pytest.param([OK, OK], CircuitState.HALF_OPEN, id="two successes are too few"),
+        pytest.param([OK, OK, OK], CircuitState.CLOSED, id="three successes close"),
+        pytest.param([OK, OK, FAIL], CircuitState.OPEN, id="one failure reopens"),
+        pytest.param([FAIL], CircuitState.OPEN, id="the first failure reopens"),
+        pytest.param([OK, SKIP, OK, SKIP], CircuitState.HALF_OPEN, id="what is ignored proves nothing"),
+        pytest.param([OK, SKIP, OK, OK], CircuitState.CLOSED, id="what is ignored spoils nothing"),
     ],
 )
-def test_how_half_open_ends(clock: FakeClock, outcomes: list[Outcome], expected: State) -> None:
+def test_how_half_open_ends(clock: FakeClock, outcomes: list[CallOutcome], expected: CircuitState) -> None:
     """Three successes close, one failure reopens, ignored outcomes only give their permit back."""
     breaker = half_opened(clock)
     run(breaker, outcomes)
@@ -179,24 +179,24 @@ def test_permits_expire_with_their_attempt(clock: FakeClock) -> None:
     permit = breaker.admit()
     for late in lost:
         breaker.record(late, FAIL)
-    assert breaker.state is State.HALF_OPEN
+    assert breaker.state is CircuitState.HALF_OPEN
     breaker.record(permit, FAIL)
-    assert breaker.state is State.OPEN
+    assert breaker.state is CircuitState.OPEN
 
 
 @pytest.mark.parametrize("late", [OK, FAIL])
-def test_a_lapsed_permit_counts_nothing_even_if_nobody_took_its_place(clock: FakeClock, late: Outcome) -> None:
+def test_a_lapsed_permit_counts_nothing_even_if_nobody_took_its_place(clock: FakeClock, late: CallOutcome) -> None:
     """Its time is over, whether or not another call has asked since."""
     breaker = half_opened(clock)
     lost = [breaker.admit(2.0) for _ in range(3)]
     jump(clock, 2)
     for permit in lost:
         breaker.record(permit, late)
-    assert breaker.state is State.HALF_OPEN
+    assert breaker.state is CircuitState.HALF_OPEN
 
 
 @pytest.mark.parametrize("late", [OK, FAIL])
-def test_results_of_an_earlier_generation_are_dropped(clock: FakeClock, late: Outcome) -> None:
+def test_results_of_an_earlier_generation_are_dropped(clock: FakeClock, late: CallOutcome) -> None:
     """Calls that began before the breaker opened neither close nor reopen it."""
     breaker = make(clock)
     early = [breaker.admit() for _ in range(10)]
@@ -205,7 +205,7 @@ def test_results_of_an_earlier_generation_are_dropped(clock: FakeClock, late: Ou
     breaker.admit()
     for permit in early:
         breaker.record(permit, late)
-    assert breaker.state is State.HALF_OPEN
+    assert breaker.state is CircuitState.HALF_OPEN
 
 
 def test_a_permit_counts_once(clock: FakeClock) -> None:
@@ -214,7 +214,7 @@ def test_a_permit_counts_once(clock: FakeClock) -> None:
     permit = breaker.admit()
     for _ in range(3):
         breaker.record(permit, OK)
-    assert breaker.state is State.HALF_OPEN
+    assert breaker.state is CircuitState.HALF_OPEN
 
 
 def test_reset_closes_and_forgets(clock: FakeClock) -> None:
@@ -226,7 +226,7 @@ def test_reset_closes_and_forgets(clock: FakeClock) -> None:
     for permit in early:
         breaker.record(permit, FAIL)
     snapshot = breaker.snapshot()
-    assert (snapshot.state, snapshot.failures, snapshot.calls, snapshot.opened) == (State.CLOSED, 0, 0, None)
+    assert (snapshot.state, snapshot.failures, snapshot.calls, snapshot.opened) == (CircuitState.CLOSED, 0, 0, None)
     assert not breaker.reset()
 
 
@@ -236,7 +236,7 @@ def test_a_snapshot_tells_what_happened(clock: FakeClock) -> None:
     at = clock.now()
     jump(clock, 4)
     snapshot = breaker.snapshot()
-    assert (snapshot.id, snapshot.target, snapshot.state, snapshot.failures, snapshot.calls) == ("b", "t", State.OPEN, 5, 5)
+    assert (snapshot.id, snapshot.target, snapshot.state, snapshot.failures, snapshot.calls) == ("b", "t", CircuitState.OPEN, 5, 5)
     assert snapshot.opened == at
     assert snapshot.retry_after == pytest.approx(1)
 
@@ -285,7 +285,7 @@ def test_the_registry_gives_one_breaker_per_id_and_resets_by_target(clock: FakeC
         run(breaker, [FAIL] * 5)
     assert registry.open_targets() == {"a", "b"}
     assert registry.reset("a") == ["a1", "a2"]
-    assert [snapshot.state for snapshot in registry.snapshot()] == [State.CLOSED, State.CLOSED, State.OPEN]
+    assert [snapshot.state for snapshot in registry.snapshot()] == [CircuitState.CLOSED, CircuitState.CLOSED, CircuitState.OPEN]
     assert registry.reset() == ["b1"]
 
 
@@ -337,30 +337,30 @@ async def test_a_guard_rejects_when_open_and_measures_slowness(clock: FakeClock)
     for number in range(20):
         async with breaker.guard(failing_on(Broken), timeout=0.1):
             jump(clock, 0.08 if number < 4 else 0.081)
-    assert breaker.state is State.OPEN
+    assert breaker.state is CircuitState.OPEN
     with pytest.raises(CircuitOpen):
         async with breaker.guard(failing_on(Broken)):
             pytest.fail("an open breaker ran its block")
 
 
 @pytest.mark.parametrize("outcomes", [[FAIL] * 50, alternating(50, 1)])
-def test_a_breaker_that_is_kept_closed_never_trips(clock: FakeClock, outcomes: list[Outcome]) -> None:
+def test_a_breaker_that_is_kept_closed_never_trips(clock: FakeClock, outcomes: list[CallOutcome]) -> None:
     """An operator knows better, until the reset."""
     breaker = make(clock)
-    breaker.force(State.CLOSED)
+    breaker.force(CircuitState.CLOSED)
     run(breaker, outcomes)
-    assert (breaker.state, breaker.snapshot().forced) == (State.CLOSED, True)
+    assert (breaker.state, breaker.snapshot().forced) == (CircuitState.CLOSED, True)
     assert breaker.reset()
     run(breaker, [FAIL] * 5)
-    assert breaker.state is State.OPEN
+    assert breaker.state is CircuitState.OPEN
 
 
 def test_a_breaker_that_is_kept_open_never_probes(clock: FakeClock) -> None:
     """Neither time nor a connection that is back lets a call pass, and nobody is told when to come again."""
     breaker = make(clock)
-    breaker.force(State.OPEN)
+    breaker.force(CircuitState.OPEN)
     jump(clock, 10_000)
-    breaker.hasten()
+    breaker.probe_now()
     with pytest.raises(CircuitOpen) as rejected:
         breaker.admit()
     assert rejected.value.retry_after is None
@@ -372,15 +372,15 @@ def test_a_breaker_that_is_kept_open_never_probes(clock: FakeClock) -> None:
 def test_half_open_cannot_be_kept(clock: FakeClock) -> None:
     """It is a moment, no state to stay in."""
     with pytest.raises(ValueError, match="half open"):
-        make(clock).force(State.HALF_OPEN)
+        make(clock).force(CircuitState.HALF_OPEN)
 
 
 def test_a_hastened_breaker_probes_at_once_and_waits_as_at_first_when_it_fails(clock: FakeClock) -> None:
     """A connection that is back is a reason to try, and none to give up the pause."""
     breaker = opened(clock)
-    breaker.hasten()
+    breaker.probe_now()
     breaker.record(breaker.admit(), FAIL)
-    assert breaker.state is State.OPEN
+    assert breaker.state is CircuitState.OPEN
     assert breaker.snapshot().retry_after == RULE.open
 
 
@@ -388,9 +388,9 @@ def test_a_hastened_breaker_probes_at_once_and_waits_as_at_first_when_it_fails(c
 def test_an_order_holds_for_breakers_made_later(clock: FakeClock, target: str, identity: str) -> None:
     """A process makes its breakers with its first calls; a reset takes the order back."""
     breakers = BreakerRegistry(clock=clock)
-    assert breakers.force(State.OPEN, target=target, id=identity) == []
-    assert breakers.get(id="t/a", target="t").state is State.OPEN
-    assert breakers.get(id="u/b", target="u").state is (State.CLOSED if target or identity else State.OPEN)
+    assert breakers.force(CircuitState.OPEN, target=target, id=identity) == []
+    assert breakers.get(id="t/a", target="t").state is CircuitState.OPEN
+    assert breakers.get(id="u/b", target="u").state is (CircuitState.CLOSED if target or identity else CircuitState.OPEN)
     breakers.reset(target, id=identity)
     assert breakers.open_targets() == set()
-    assert breakers.get(id="t/c", target="t").state is State.CLOSED
+    assert breakers.get(id="t/c", target="t").state is CircuitState.CLOSED

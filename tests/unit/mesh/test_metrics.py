@@ -4,7 +4,7 @@ import grpc
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tocsin.mesh.breaker import BreakerRegistry, Outcome
+from tocsin.mesh.breaker import BreakerRegistry, CallOutcome
 from tocsin.mesh.metrics import ClientMetrics, ServerMetrics, export_breakers
 from tocsin.testing.clock import FakeClock
 
@@ -60,7 +60,7 @@ def test_breakers_are_shown_once(clock: FakeClock) -> None:
         export_breakers(registry, breakers)
     breaker = breakers.get(id="database", target="database")
     for _ in range(5):
-        breaker.record(breaker.admit(), Outcome.FAILURE)
+        breaker.record(breaker.admit(), CallOutcome.FAILURE)
     samples = scrape(registry)
     assert samples["tocsin_breaker_state", labels(breaker="database", target="database")] == 2
     assert samples["tocsin_breaker_failures", labels(breaker="database", target="database")] == 5

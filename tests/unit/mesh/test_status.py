@@ -8,7 +8,7 @@ from grpc.aio import AioRpcError, Metadata
 from tocsin import errors
 from tocsin.errors import CircuitOpen, FieldViolation, InvalidInput, NotFound, TocsinError, Unavailable
 from tocsin.mesh import status
-from tocsin.mesh.breaker import Outcome
+from tocsin.mesh.breaker import CallOutcome
 from tocsin.mesh.retry import PushedBack
 
 Code = grpc.StatusCode
@@ -29,26 +29,26 @@ def received(code: grpc.StatusCode, details: str, trailing: status.Metadata = ()
 
 
 TABLE = [
-    (errors.Cancelled, Code.CANCELLED, Outcome.IGNORED),
-    (errors.InvalidInput, Code.INVALID_ARGUMENT, Outcome.SUCCESS),
-    (errors.DeadlineExceeded, Code.DEADLINE_EXCEEDED, Outcome.FAILURE),
-    (errors.NotFound, Code.NOT_FOUND, Outcome.SUCCESS),
-    (errors.AlreadyExists, Code.ALREADY_EXISTS, Outcome.SUCCESS),
-    (errors.PermissionDenied, Code.PERMISSION_DENIED, Outcome.SUCCESS),
-    (errors.ResourceExhausted, Code.RESOURCE_EXHAUSTED, Outcome.IGNORED),
-    (errors.FailedPrecondition, Code.FAILED_PRECONDITION, Outcome.SUCCESS),
-    (errors.Aborted, Code.ABORTED, Outcome.SUCCESS),
-    (errors.OutOfRange, Code.OUT_OF_RANGE, Outcome.SUCCESS),
-    (errors.Unimplemented, Code.UNIMPLEMENTED, Outcome.IGNORED),
-    (errors.Internal, Code.INTERNAL, Outcome.FAILURE),
-    (errors.Unavailable, Code.UNAVAILABLE, Outcome.FAILURE),
-    (errors.DataLoss, Code.DATA_LOSS, Outcome.FAILURE),
-    (errors.Unauthenticated, Code.UNAUTHENTICATED, Outcome.SUCCESS),
+    (errors.Cancelled, Code.CANCELLED, CallOutcome.IGNORED),
+    (errors.InvalidInput, Code.INVALID_ARGUMENT, CallOutcome.SUCCESS),
+    (errors.DeadlineExceeded, Code.DEADLINE_EXCEEDED, CallOutcome.FAILURE),
+    (errors.NotFound, Code.NOT_FOUND, CallOutcome.SUCCESS),
+    (errors.AlreadyExists, Code.ALREADY_EXISTS, CallOutcome.SUCCESS),
+    (errors.PermissionDenied, Code.PERMISSION_DENIED, CallOutcome.SUCCESS),
+    (errors.ResourceExhausted, Code.RESOURCE_EXHAUSTED, CallOutcome.IGNORED),
+    (errors.FailedPrecondition, Code.FAILED_PRECONDITION, CallOutcome.SUCCESS),
+    (errors.Aborted, Code.ABORTED, CallOutcome.SUCCESS),
+    (errors.OutOfRange, Code.OUT_OF_RANGE, CallOutcome.SUCCESS),
+    (errors.Unimplemented, Code.UNIMPLEMENTED, CallOutcome.IGNORED),
+    (errors.Internal, Code.INTERNAL, CallOutcome.FAILURE),
+    (errors.Unavailable, Code.UNAVAILABLE, CallOutcome.FAILURE),
+    (errors.DataLoss, Code.DATA_LOSS, CallOutcome.FAILURE),
+    (errors.Unauthenticated, Code.UNAUTHENTICATED, CallOutcome.SUCCESS),
 ]
 
 
 @pytest.mark.parametrize(("kind", "code", "outcome"), TABLE)
-def test_the_table(kind: type[TocsinError], code: grpc.StatusCode, outcome: Outcome) -> None:
+def test_the_table(kind: type[TocsinError], code: grpc.StatusCode, outcome: CallOutcome) -> None:
     """Each class has its code, arrives as itself, and feeds the breaker as the design says."""
     error = kind("what happened")
     assert status.code_of(error) is code
@@ -122,14 +122,14 @@ def test_an_unknown_failure_is_internal(code: grpc.StatusCode) -> None:
     """UNKNOWN counts against the far end."""
     arrived = received(code, "boom")
     assert type(arrived) is errors.Internal
-    assert status.outcome_of(arrived) is Outcome.FAILURE
+    assert status.outcome_of(arrived) is CallOutcome.FAILURE
 
 
 def test_a_missed_deadline_counts_only_if_there_was_time() -> None:
     """A deadline that the caller had cut short says nothing about the far end."""
-    assert status.outcome_of(errors.DeadlineExceeded(), truncated=True) is Outcome.IGNORED
-    assert status.outcome_of(errors.DeadlineExceeded(), truncated=False) is Outcome.FAILURE
-    assert status.outcome_of(CircuitOpen()) is Outcome.IGNORED
+    assert status.outcome_of(errors.DeadlineExceeded(), truncated=True) is CallOutcome.IGNORED
+    assert status.outcome_of(errors.DeadlineExceeded(), truncated=False) is CallOutcome.FAILURE
+    assert status.outcome_of(CircuitOpen()) is CallOutcome.IGNORED
 
 
 def test_a_huge_error_fits_into_metadata() -> None:

@@ -4,7 +4,7 @@ from xml.etree.ElementTree import Element, fromstring
 
 import pytest
 
-from tocsin.loadtest import Lateness, lateness_picture
+from tocsin.loadtest import Lateness, lateness_chart
 from tocsin.loadtest.report import percentile
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -25,7 +25,7 @@ def test_a_percentile_of_nothing_is_not_a_number() -> None:
 
 
 def _parsed(lateness: Lateness) -> Element:
-    return fromstring(lateness_picture(lateness, alarms=10_000))  # noqa: S314  our own document
+    return fromstring(lateness_chart(lateness, alarms=10_000))  # noqa: S314  our own document
 
 
 def test_the_picture_has_a_bar_for_every_range_that_occurs() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tocsin.api.processor.v1.record_service_pb2 import ListRecordsRequest, Record
 from tocsin.errors import InvalidInput
-from tocsin.pages import PAGE_BYTES, Listing, Step, in_messages, list_page
+from tocsin.pages import PAGE_BYTES, BatchSizer, Listing, list_page, split_into_messages
 
 LISTING = Listing("records t", (int,))
 LARGE = PAGE_BYTES // 3
@@ -64,7 +64,7 @@ async def test_a_page_of_large_rows_reads_few_of_them() -> None:
     rows = Rows([10] * 51 + [LARGE] * 500)
     items, _ = await page(rows, 1000, "")
     assert len(items) == 51 + 2
-    step = Step()
+    step = BatchSizer()
     assert step.take() == 51
     for _ in range(51):
         step.saw(LARGE)
@@ -86,7 +86,7 @@ async def test_a_token_of_another_list_or_a_negative_size_is_refused() -> None:
 @given(sizes=SIZES)
 def test_messages_hold_everything_once_in_order_and_are_bounded(sizes: list[int]) -> None:
     """A message of a stream is too large only for a single item that is."""
-    batches = list(in_messages(map(shown, enumerate(sizes))))
+    batches = list(split_into_messages(map(shown, enumerate(sizes))))
     assert [item.key for batch in batches for item in batch] == [str(number) for number in range(len(sizes))]
     assert all(len(batch) == 1 or sum(item.ByteSize() for item in batch) <= PAGE_BYTES for batch in batches)
     assert all(batches)

@@ -1,11 +1,11 @@
-"""The proxy of the chaos tests: each kind of bad weather is what it says."""
+"""The proxy of the chaos tests: each kind of bad fault is what it says."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
 
-from tocsin.testing.proxy import FAIR, Proxy, Weather
+from tocsin.testing.proxy import FAIR, NetworkFault, Proxy
 from tocsin.testing.waiting import eventually
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -83,7 +83,7 @@ async def test_latency_and_jitter_delay_and_keep_the_order(proxy: Proxy, far: Fa
     """Each way takes at least so long; a live connection feels the change."""
     streams = await connect(proxy)
     await echo(streams, b"warm")
-    proxy.weather = Weather(latency=0.05, jitter=0.02)
+    proxy.fault = NetworkFault(latency=0.05, jitter=0.02)
     assert await echo(streams, b"slow") >= 0.1
     for number in range(20):
         streams[1].write(b"%02d" % number)
@@ -97,11 +97,11 @@ async def test_a_blackhole_holds_everything_and_lets_it_go_afterwards(proxy: Pro
     """Nothing arrives, nothing is closed; when it is over what was held passes."""
     streams = await connect(proxy)
     await echo(streams, b"warm")
-    proxy.weather = Weather(blackhole=True)
+    proxy.fault = NetworkFault(blackhole=True)
     streams[1].write(b"held")
     await eventually(lambda: proxy.held > 0)
     assert (far.seen, proxy.live) == (b"warm", 1)
-    proxy.weather = FAIR
+    proxy.fault = FAIR
     assert await asyncio.wait_for(streams[0].readexactly(4), 10) == b"held"
     streams[1].close()
 
@@ -133,16 +133,16 @@ async def test_a_half_close_ends_one_direction_alone(proxy: Proxy, far: Far) -> 
 async def test_slow_bytes_and_bandwidth(proxy: Proxy, far: Far) -> None:
     """A rate is a bound; a piece of one byte arrives byte by byte."""
     streams = await connect(proxy)
-    proxy.weather = Weather(rate=2000, piece=1)
+    proxy.fault = NetworkFault(rate=2000, piece=1)
     assert await echo(streams, b"x" * 50) >= 50 / 2000
-    proxy.weather = Weather(rate=1_000_000)
+    proxy.fault = NetworkFault(rate=1_000_000)
     assert await echo(streams, b"x" * 50_000) >= 0.1
     streams[1].close()
 
 
 async def test_a_connection_is_cut_after_so_many_bytes(proxy: Proxy, far: Far) -> None:
     """Exactly so many pass; the next connection has as many again."""
-    proxy.weather = Weather(cut_after=10)
+    proxy.fault = NetworkFault(cut_after=10)
     for _ in range(2):
         far.seen = b""
         streams = await connect(proxy)

@@ -4,9 +4,9 @@ pybreaker is the state machine and the listener surface; the sliding window, the
 because its own calling convention counts a cancelled coroutine as a failure and lets every probe through.
 """
 
-from tocsin.mesh.breaker.circuit import Breaker, BreakerSnapshot, Guard, Permit
+from tocsin.mesh.breaker.circuit import Breaker, BreakerSnapshot, GuardedBlock, Permit
 from tocsin.mesh.breaker.registry import BreakerRegistry
-from tocsin.mesh.breaker.rule import BreakerRule, Classify, Outcome, State, failing_on
+from tocsin.mesh.breaker.rule import BreakerRule, CallOutcome, CircuitState, Classify, failing_on
 from tocsin.mesh.breaker.window import Window
 
 __all__ = [
@@ -14,11 +14,11 @@ __all__ = [
     "BreakerRegistry",
     "BreakerRule",
     "BreakerSnapshot",
+    "CallOutcome",
+    "CircuitState",
     "Classify",
-    "Guard",
-    "Outcome",
+    "GuardedBlock",
     "Permit",
-    "State",
     "Window",
     "failing_on",
 ]

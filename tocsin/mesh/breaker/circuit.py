@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from tocsin.clock import Clock
 from tocsin.errors import CircuitOpen
-from tocsin.mesh.breaker.rule import BreakerRule, Classify, Outcome, State
+from tocsin.mesh.breaker.rule import BreakerRule, CallOutcome, CircuitState, Classify
 from tocsin.mesh.breaker.window import Window
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class BreakerSnapshot:
 
     id: str
     target: str
-    state: State
+    state: CircuitState
     failures: int
     calls: int
     opened: datetime | None
@@ -123,22 +123,22 @@ class Breaker:
         self._forced = False
         self._touched = float("-inf")
         self._last_failure: datetime | None = None
-        self._enter(State.CLOSED)
+        self._enter(CircuitState.CLOSED)
         for listener in listeners:
             self.add_listener(listener)
 
     @property
-    def state(self) -> State:
+    def state(self) -> CircuitState:
         """The current state. An open breaker becomes half open when the next call asks, not by itself."""
         return self._state
 
     @property
     def admits(self) -> bool:
         """Whether `admit` would give a permit now; asking changes nothing."""
-        if self._state is State.CLOSED:
+        if self._state is CircuitState.CLOSED:
             return True
         now = self._clock.monotonic()
-        if self._state is State.OPEN:
+        if self._state is CircuitState.OPEN:
             return self._until - now <= _RESOLUTION
         return sum(probe.expires > now for probe in self._probes) < self._rule.half_open_permits
 
@@ -161,13 +161,13 @@ class Breaker:
         Raises:
             CircuitOpen: the attempt must not be made; ``retry_after`` says when a probe may pass.
         """
-        if self._state is State.CLOSED:
+        if self._state is CircuitState.CLOSED:
             return self._shared
         now = self._touched = self._clock.monotonic()
-        if self._state is State.OPEN:
+        if self._state is CircuitState.OPEN:
             if self._until - now > _RESOLUTION:
                 raise self._rejection(self._until - now)
-            self._enter(State.HALF_OPEN)
+            self._enter(CircuitState.HALF_OPEN)
         return self._probe(now, lifetime)
 
     def _probe(self, now: float, lifetime: float) -> Permit:
@@ -184,7 +184,7 @@ class Breaker:
             f"The circuit to {self.target} is open.", retry_after=after, metadata={"target": self.target, "breaker": self.id}
         )
 
-    def record(self, permit: Permit, outcome: Outcome, *, slow: bool = False) -> None:
+    def record(self, permit: Permit, outcome: CallOutcome, *, slow: bool = False) -> None:
         """Tells how the attempt of ``permit`` ended. Results of an earlier generation, or of a lapsed permit, change nothing.
 
         Args:
@@ -192,15 +192,15 @@ class Breaker:
             outcome: what the attempt says about the far end.
             slow: it took more than 80 % of its declared timeout; a slow probe is a failed probe.
         """
-        if outcome is Outcome.FAILURE:
+        if outcome is CallOutcome.FAILURE:
             self._last_failure = self._clock.now()
         if permit.generation != self._generation:
             return
-        if self._state is State.CLOSED:
-            if outcome is not Outcome.IGNORED:
-                self._count(failed=outcome is Outcome.FAILURE, slow=slow)
+        if self._state is CircuitState.CLOSED:
+            if outcome is not CallOutcome.IGNORED:
+                self._count(failed=outcome is CallOutcome.FAILURE, slow=slow)
         else:
-            self._probed(permit, Outcome.FAILURE if slow and outcome is Outcome.SUCCESS else outcome)
+            self._probed(permit, CallOutcome.FAILURE if slow and outcome is CallOutcome.SUCCESS else outcome)
 
     def proved(self, permit: Permit) -> Permit:
         """Tells that a stream was accepted: its far end sent the initial metadata.
@@ -211,8 +211,8 @@ class Breaker:
         Returns:
             The permit for the rest of the stream: a later failure counts in the generation that the proof began.
         """
-        if permit.generation == self._generation and self._state is State.HALF_OPEN and permit in self._probes:
-            self._enter(State.CLOSED)
+        if permit.generation == self._generation and self._state is CircuitState.HALF_OPEN and permit in self._probes:
+            self._enter(CircuitState.CLOSED)
             return self._shared
         return permit
 
@@ -232,34 +232,34 @@ class Breaker:
         ):
             self._failures = max(window.failures, self._consecutive)
             self._calls = window.calls
-            self._enter(State.OPEN)
+            self._enter(CircuitState.OPEN)
 
-    def _probed(self, permit: Permit, outcome: Outcome) -> None:
+    def _probed(self, permit: Permit, outcome: CallOutcome) -> None:
         if permit not in self._probes or permit.expires <= self._clock.monotonic():
             return
         self._probes.remove(permit)
-        if outcome is Outcome.FAILURE:
+        if outcome is CallOutcome.FAILURE:
             self._failures += 1
             self._backoff = min(self._backoff * 2, self._rule.max_open)
-            self._enter(State.OPEN)
-        elif outcome is Outcome.SUCCESS:
+            self._enter(CircuitState.OPEN)
+        elif outcome is CallOutcome.SUCCESS:
             self._successes += 1
             if self._successes >= self._rule.half_open_permits:
-                self._enter(State.CLOSED)
+                self._enter(CircuitState.CLOSED)
 
-    def _enter(self, state: State) -> None:
+    def _enter(self, state: CircuitState) -> None:
         self._state = state
         self._generation += 1
         self._shared = Permit(self._generation, _FOREVER)
         self._probes: list[Permit] = []
         self._successes = 0
-        if state is State.CLOSED:
+        if state is CircuitState.CLOSED:
             self._until = 0.0
             self._opened: datetime | None = None
             self._backoff = self._rule.open
             self._failures = self._calls = self._consecutive = 0
             self._window.clear()
-        elif state is State.OPEN:
+        elif state is CircuitState.OPEN:
             self._until = self._touched = self._clock.monotonic() + self._open_seconds()
             self._opened = self._opened or self._clock.now()
         self._tell()
@@ -268,9 +268,9 @@ class Breaker:
         """Brings the machine of the listeners to the present state, if there is one."""
         if self._machine is None:
             return
-        if self._state is State.CLOSED:
+        if self._state is CircuitState.CLOSED:
             self._machine.close()
-        elif self._state is State.OPEN:
+        elif self._state is CircuitState.OPEN:
             self._machine.open()
         else:
             self._machine.half_open()
@@ -279,12 +279,12 @@ class Breaker:
         spread = 1.0 + self._rule.jitter * (2.0 * self._draw() - 1.0)
         return min(self._backoff * spread, self._rule.max_open)
 
-    def hasten(self) -> None:
+    def probe_now(self) -> None:
         """Lets the next call of an open breaker probe, for the far end seems to be back; a failure waits as at first.
 
         Until that call the breaker is idle, for what opened it is over.
         """
-        if self._state is State.OPEN and not self._forced:
+        if self._state is CircuitState.OPEN and not self._forced:
             self._until = self._clock.monotonic()
             self._touched = float("-inf")
             self._backoff = self._rule.open / 2  # a failed probe doubles it
@@ -295,11 +295,11 @@ class Breaker:
         Returns:
             True if it was not closed before, or was kept so by an order.
         """
-        changed, self._forced = self._forced or self._state is not State.CLOSED, False
-        self._enter(State.CLOSED)
+        changed, self._forced = self._forced or self._state is not CircuitState.CLOSED, False
+        self._enter(CircuitState.CLOSED)
         return changed
 
-    def force(self, state: State) -> None:
+    def force(self, state: CircuitState) -> None:
         """Keeps the breaker open, or closed, whatever happens, until `reset`.
 
         Args:
@@ -308,27 +308,27 @@ class Breaker:
         Raises:
             ValueError: half open cannot be kept.
         """
-        if state is State.HALF_OPEN:
+        if state is CircuitState.HALF_OPEN:
             raise ValueError("a breaker cannot be kept half open")
         self._forced = True
         self._enter(state)
-        if state is State.OPEN:
+        if state is CircuitState.OPEN:
             self._until = _FOREVER
 
-    def guard(self, classify: Classify, *, timeout: float = _FOREVER) -> "Guard":
+    def guard(self, classify: Classify, *, timeout: float = _FOREVER) -> "GuardedBlock":
         """An asynchronous context that admits its block, or raises CircuitOpen, and records how the block ends.
 
         Args:
             classify: what an exception of the block means.
             timeout: seconds that the block is given by whoever runs it; more than 80 % of it counts as slow.
         """
-        return Guard(self, classify, timeout)
+        return GuardedBlock(self, classify, timeout)
 
     def snapshot(self) -> BreakerSnapshot:
         """What the breaker says about itself now."""
         now = self._clock.monotonic()
         failures, calls = self._failures, self._calls
-        if self._state is State.CLOSED:
+        if self._state is CircuitState.CLOSED:
             self._window.advance(now)
             failures, calls = max(self._window.failures, self._consecutive), self._window.calls
         return BreakerSnapshot(
@@ -338,9 +338,9 @@ class Breaker:
             failures=failures,
             calls=calls,
             opened=self._opened,
-            retry_after=max(0.0, self._until - now) if self._state is State.OPEN and self._until != _FOREVER else None,
+            retry_after=max(0.0, self._until - now) if self._state is CircuitState.OPEN and self._until != _FOREVER else None,
             forced=self._forced,
-            idle=self._state is not State.CLOSED and not self._forced and self.admits and now - self._touched > _IDLE_SECONDS,
+            idle=self._state is not CircuitState.CLOSED and not self._forced and self.admits and now - self._touched > _IDLE_SECONDS,
             last_failure=self._last_failure,
         )
 
@@ -349,7 +349,7 @@ class Breaker:
         return self._clock.monotonic()
 
 
-class Guard:
+class GuardedBlock:
     """One guarded block; made by ``Breaker.guard``."""
 
     __slots__ = ("_breaker", "_classify", "_permit", "_started", "_timeout")
@@ -365,8 +365,8 @@ class Guard:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        outcome = Outcome.SUCCESS
+        outcome = CallOutcome.SUCCESS
         if error is not None:
-            outcome = self._classify(error) if isinstance(error, Exception) else Outcome.IGNORED
+            outcome = self._classify(error) if isinstance(error, Exception) else CallOutcome.IGNORED
         slow = self._breaker.now() - self._started > 0.8 * self._timeout
         self._breaker.record(self._permit, outcome, slow=slow)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from tocsin.clock import Clock
 from tocsin.mesh.breaker.circuit import Breaker, BreakerSnapshot
-from tocsin.mesh.breaker.rule import BreakerRule, State
+from tocsin.mesh.breaker.rule import BreakerRule, CircuitState
 
 if TYPE_CHECKING:
     import pybreaker
@@ -23,7 +23,7 @@ class BreakerRegistry:
         self._clock = clock
         self._listeners = list(listeners)
         self._breakers: dict[str, Breaker] = {}
-        self._orders: dict[tuple[str, str], State] = {}
+        self._orders: dict[tuple[str, str], CircuitState] = {}
         self._exported = False
 
     def get(self, *, id: str, target: str, rule: BreakerRule | None = None) -> Breaker:  # noqa: A002 - as in Breaker
@@ -65,7 +65,7 @@ class BreakerRegistry:
 
     def open_targets(self) -> set[str]:
         """Targets with at least one breaker that is not closed."""
-        return {breaker.target for breaker in self._breakers.values() if breaker.state is not State.CLOSED}
+        return {breaker.target for breaker in self._breakers.values() if breaker.state is not CircuitState.CLOSED}
 
     def reset(self, target: str = "", *, id: str = "") -> list[str]:  # noqa: A002 - as in Breaker
         """Closes the breakers of ``target``, or the one with that identity, or all.
@@ -78,7 +78,7 @@ class BreakerRegistry:
         self._orders = {order: state for order, state in self._orders.items() if not self._covered(order, target, id, gone)}
         return [breaker.id for breaker in chosen if breaker.reset()]
 
-    def force(self, state: State, *, target: str = "", id: str = "") -> list[str]:  # noqa: A002 - as in Breaker
+    def force(self, state: CircuitState, *, target: str = "", id: str = "") -> list[str]:  # noqa: A002 - as in Breaker
         """Keeps the breakers of ``target``, or the one with that identity, open or closed until they are reset; their identities.
 
         The order holds for breakers that are made later as well: a process makes a breaker with its first call.

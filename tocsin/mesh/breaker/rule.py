@@ -5,15 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 
-class State(enum.Enum):
-    """State of a breaker."""
+class CircuitState(enum.IntEnum):
+    """State of a circuit breaker; a higher number is worse, and is what its metric shows."""
 
-    CLOSED = "closed"
-    OPEN = "open"
-    HALF_OPEN = "half-open"
+    CLOSED = 0
+    HALF_OPEN = 1
+    OPEN = 2
 
 
-class Outcome(enum.Enum):
+class CallOutcome(enum.Enum):
     """What one attempt says about the health of the far end."""
 
     SUCCESS = "success"
@@ -21,7 +21,7 @@ class Outcome(enum.Enum):
     IGNORED = "ignored"
 
 
-Classify = Callable[[Exception], Outcome]
+Classify = Callable[[Exception], CallOutcome]
 """Says what an exception means for the health of what is guarded. Cancellation never gets here: it is always ignored."""
 
 
@@ -72,9 +72,9 @@ class BreakerRule:
 def failing_on(*failures: type[Exception], ignoring: tuple[type[Exception], ...] = ()) -> Classify:
     """A classification for databases and providers: ``failures`` fail, ``ignoring`` say nothing, any other exception is an answer."""
 
-    def classify(error: Exception) -> Outcome:
+    def classify(error: Exception) -> CallOutcome:
         if isinstance(error, ignoring):
-            return Outcome.IGNORED
-        return Outcome.FAILURE if isinstance(error, failures) else Outcome.SUCCESS
+            return CallOutcome.IGNORED
+        return CallOutcome.FAILURE if isinstance(error, failures) else CallOutcome.SUCCESS
 
     return classify

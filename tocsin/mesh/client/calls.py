@@ -13,9 +13,9 @@ import grpc
 
 from tocsin.errors import DeadlineExceeded, Unavailable
 from tocsin.mesh.breaker import Permit
+from tocsin.mesh.client.final_status import keep_final_status
 from tocsin.mesh.client.method import MINIMUM, Metadata
-from tocsin.mesh.client.unmasked import unmasked
-from tocsin.mesh.client.ways import Way, Ways
+from tocsin.mesh.client.picker import Pick, Picker
 from tocsin.mesh.retry import retryable
 from tocsin.telemetry import TRACEPARENT, current_traceparent
 
@@ -24,7 +24,7 @@ _NO_SPAN: Final = nullcontext()
 Extra = Iterable[tuple[str, str | bytes]] | None
 
 
-class Reply(NamedTuple):
+class CallResult(NamedTuple):
     """An answer with the metadata that came with it."""
 
     value: Any
@@ -39,7 +39,7 @@ def _now() -> float:
 class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
     """Calls a method with one request and one answer."""
 
-    def __init__(self, ways: Ways) -> None:
+    def __init__(self, ways: Picker) -> None:
         self._ways = ways
         self._method = ways.common.method
 
@@ -57,7 +57,7 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
         """
         return self._call(request, timeout, metadata, options, None)
 
-    async def with_call(self, request: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> Reply:
+    async def with_call(self, request: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> CallResult:
         """Like a plain call, and returns the metadata as well."""
         seen: list[Any] = []
         value = await self._call(request, timeout, metadata, options, seen)
@@ -91,7 +91,7 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
 
     async def _attempt(
         self,
-        way: Way,
+        way: Pick,
         request: Any,
         deadline: float,
         headers: Metadata,
@@ -123,14 +123,14 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
 class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
     """Calls a method with a stream of requests and one answer; never tried again, because the requests are spent."""
 
-    def __init__(self, ways: Ways) -> None:
+    def __init__(self, ways: Picker) -> None:
         self._ways = ways
 
     def __call__(self, request_iterator: Any = None, timeout: float | None = None, metadata: Extra = None, *_: Any, **options: Any) -> Any:
         """A coroutine that sends what ``request_iterator`` yields and returns the answer; an error of the iterator is raised here."""
         return self._call(request_iterator, timeout, metadata, options, [])
 
-    async def with_call(self, request_iterator: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> Reply:
+    async def with_call(self, request_iterator: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> CallResult:
         """Like a plain call, and returns the metadata as well."""
         seen: list[Any] = []
         value = await self._call(request_iterator, timeout, metadata, options, seen)
@@ -144,7 +144,7 @@ class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
         permit = method.admit(deadline - started)
         source = Requests(requests)
         try:
-            call = unmasked(wire()(aiter(source), timeout=deadline - started, metadata=_traced(headers, trace), **options))
+            call = keep_final_status(wire()(aiter(source), timeout=deadline - started, metadata=_traced(headers, trace), **options))
             seen.append(call)
             value = await call
         except grpc.aio.AioRpcError as error:
@@ -161,7 +161,7 @@ class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
 class UnaryStream(grpc.aio.UnaryStreamMultiCallable[Any, Any]):
     """Calls a method with one request and a stream of answers; tried again until the first answer came, if it is idempotent."""
 
-    def __init__(self, ways: Ways) -> None:
+    def __init__(self, ways: Picker) -> None:
         self._ways = ways
 
     def __call__(self, request: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> Any:
@@ -172,7 +172,7 @@ class UnaryStream(grpc.aio.UnaryStreamMultiCallable[Any, Any]):
 class StreamStream(grpc.aio.StreamStreamMultiCallable[Any, Any]):
     """Calls a method with streams both ways; never tried again."""
 
-    def __init__(self, ways: Ways) -> None:
+    def __init__(self, ways: Picker) -> None:
         self._ways = ways
 
     def __call__(self, request_iterator: Any = None, timeout: float | None = None, metadata: Extra = None, *_: Any, **options: Any) -> Any:
@@ -234,7 +234,7 @@ class StreamCall:
         "_ways",
     )
 
-    def __init__(self, ways: Ways, source: Any, timeout: float | None, metadata: Extra, options: dict[str, Any], *, again: bool) -> None:
+    def __init__(self, ways: Picker, source: Any, timeout: float | None, metadata: Extra, options: dict[str, Any], *, again: bool) -> None:
         method = ways.common.method
         self._ways = ways
         self._method = method
@@ -343,9 +343,9 @@ class StreamCall:
         metadata = _traced(self._headers, self._trace)
         wire = dial()
         if isinstance(self._source, Requests):
-            self._call = unmasked(wire(aiter(self._source), timeout=self._timeout, metadata=metadata, **self._options))
+            self._call = keep_final_status(wire(aiter(self._source), timeout=self._timeout, metadata=metadata, **self._options))
         elif self._source is None:
-            self._call = unmasked(wire(timeout=self._timeout, metadata=metadata, **self._options))
+            self._call = keep_final_status(wire(timeout=self._timeout, metadata=metadata, **self._options))
         else:
             self._call = wire(self._source, timeout=self._timeout, metadata=metadata, **self._options)
 
@@ -384,5 +384,5 @@ def _traced(headers: Metadata, trace: str | None) -> Metadata:
     return headers if trace is None else (*headers, (TRACEPARENT, trace))
 
 
-async def _reply(value: Any, call: Any) -> Reply:
-    return Reply(value, tuple(await call.initial_metadata()), tuple(await call.trailing_metadata()))
+async def _reply(value: Any, call: Any) -> CallResult:
+    return CallResult(value, tuple(await call.initial_metadata()), tuple(await call.trailing_metadata()))

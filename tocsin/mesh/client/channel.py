@@ -10,19 +10,19 @@ import grpc
 
 from tocsin.mesh.client.calls import StreamStream, StreamUnary, UnaryStream, UnaryUnary
 from tocsin.mesh.client.method import Method, Target
+from tocsin.mesh.client.picker import Pick, Picker, Wire
 from tocsin.mesh.client.recovery import Recovery
 from tocsin.mesh.client.replicas import Replicas
-from tocsin.mesh.client.ways import Way, Ways, Wire
-from tocsin.mesh.policy import Kind, MethodPolicy, PolicyError
+from tocsin.mesh.policy import MethodKind, MethodPolicy, PolicyError
 
 Dial = Callable[[bool], grpc.aio.Channel]
 """Makes gRPC's own channel; the argument says whether endpoints must report SERVING."""
 
 _CALLS: Final = {
-    Kind.UNARY_UNARY: UnaryUnary,
-    Kind.UNARY_STREAM: UnaryStream,
-    Kind.STREAM_UNARY: StreamUnary,
-    Kind.STREAM_STREAM: StreamStream,
+    MethodKind.UNARY_UNARY: UnaryUnary,
+    MethodKind.UNARY_STREAM: UnaryStream,
+    MethodKind.STREAM_UNARY: StreamUnary,
+    MethodKind.STREAM_STREAM: StreamStream,
 }
 
 
@@ -38,7 +38,7 @@ class _Use(enum.Enum):
         """The connection that calls of a method take."""
         if policy.is_control:
             return _Use.CONTROL
-        return _Use.CALLS if policy.kind is Kind.UNARY_UNARY else _Use.STREAMS
+        return _Use.CALLS if policy.kind is MethodKind.UNARY_UNARY else _Use.STREAMS
 
 
 # A new connection that does not stand after so many seconds is not better than the old one.
@@ -71,7 +71,7 @@ class MeshChannel(grpc.aio.Channel):
         self._wires: dict[_Use, grpc.aio.Channel] = {}
         self._retiring: dict[asyncio.Task[None], grpc.aio.Channel] = {}
         self._callables: dict[tuple[Any, ...], Any] = {}
-        self._ways: dict[tuple[Any, ...], Way] = {}
+        self._ways: dict[tuple[Any, ...], Pick] = {}
         self._connections = {use: _Connection(self, use) for use in _Use}
         self._recoveries = {use: Recovery(connection) for use, connection in self._connections.items()}
 
@@ -82,31 +82,31 @@ class MeshChannel(grpc.aio.Channel):
 
     def unary_unary(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, *_: Any, **__: Any) -> Any:
         """A `UnaryUnary`; without serializers it carries bytes. The same arguments give the same object."""
-        return self._callable(Kind.UNARY_UNARY, method, request_serializer, response_deserializer)
+        return self._callable(MethodKind.UNARY_UNARY, method, request_serializer, response_deserializer)
 
     def unary_stream(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, *_: Any, **__: Any) -> Any:
         """A `UnaryStream`."""
-        return self._callable(Kind.UNARY_STREAM, method, request_serializer, response_deserializer)
+        return self._callable(MethodKind.UNARY_STREAM, method, request_serializer, response_deserializer)
 
     def stream_unary(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, *_: Any, **__: Any) -> Any:
         """A `StreamUnary`."""
-        return self._callable(Kind.STREAM_UNARY, method, request_serializer, response_deserializer)
+        return self._callable(MethodKind.STREAM_UNARY, method, request_serializer, response_deserializer)
 
     def stream_stream(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, *_: Any, **__: Any) -> Any:
         """A `StreamStream`."""
-        return self._callable(Kind.STREAM_STREAM, method, request_serializer, response_deserializer)
+        return self._callable(MethodKind.STREAM_STREAM, method, request_serializer, response_deserializer)
 
-    def _callable(self, kind: Kind, path: str, serializer: Any, deserializer: Any) -> Any:
+    def _callable(self, kind: MethodKind, path: str, serializer: Any, deserializer: Any) -> Any:
         key = (kind, path, serializer, deserializer)
         found = self._callables.get(key)
         if found is None:
             common = self.way(key)
             replicated = self._replicas is not None and not common.method.policy.is_control
-            ways = _ReplicaWays(common, self._replicas, key) if self._replicas is not None and replicated else Ways(common)
+            ways = _ReplicaPicker(common, self._replicas, key) if self._replicas is not None and replicated else Picker(common)
             found = self._callables[key] = _CALLS[kind](ways)
         return found
 
-    def way(self, key: tuple[Kind, str, Any, Any]) -> Way:
+    def way(self, key: tuple[MethodKind, str, Any, Any]) -> Pick:
         """The stages of one method and gRPC's own multi-callable, on this connection; made once.
 
         Args:
@@ -122,14 +122,14 @@ class MeshChannel(grpc.aio.Channel):
                 raise PolicyError([f"{key[1]}: the contract has no policy for it"])
             use = _Use.of(policy)
             method = Method(policy=policy, target=self._target, recovery=self._recoveries[use])
-            found = self._ways[key] = Way(method, self._wire_of(*key, use=use))
+            found = self._ways[key] = Pick(method, self._wire_of(*key, use=use))
         return found
 
     def connection(self, policy: MethodPolicy) -> "_Connection":
         """The connection that calls of a method take."""
         return self._connections[_Use.of(policy)]
 
-    def _wire_of(self, kind: Kind, path: str, serializer: Any, deserializer: Any, *, use: _Use) -> Wire:
+    def _wire_of(self, kind: MethodKind, path: str, serializer: Any, deserializer: Any, *, use: _Use) -> Wire:
         made_for: grpc.aio.Channel | None = None
         made: Any = None
 
@@ -245,12 +245,12 @@ class _Connection:
         await self._channel.wire(self._use).channel_ready()
 
 
-class _ReplicaWays(Ways):
+class _ReplicaPicker(Picker):
     """The ways of one method to the replicas of a service."""
 
     __slots__ = ("_key", "_replicas")
 
-    def __init__(self, common: Way, replicas: Replicas[MeshChannel], key: tuple[Kind, str, Any, Any]) -> None:
+    def __init__(self, common: Pick, replicas: Replicas[MeshChannel], key: tuple[MethodKind, str, Any, Any]) -> None:
         super().__init__(common)
         self._replicas = replicas
         self._key = key
@@ -259,7 +259,7 @@ class _ReplicaWays(Ways):
     def many(self) -> bool:
         return self._replicas.many
 
-    async def next(self, tried: set[str]) -> Way:
+    async def next(self, tried: set[str]) -> Pick:
         found = await self._replicas.next(tried, connection=self._connection, admits=self._admits)
         return self.common if found is None else found.way(self._key)
 

@@ -14,10 +14,10 @@ from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client.channel import MeshChannel
 from tocsin.mesh.client.method import Target
 from tocsin.mesh.client.options import channel_options
+from tocsin.mesh.client.renewal import ChannelRenewal, Key
 from tocsin.mesh.client.replicas import Replicas
 from tocsin.mesh.client.targets import fixed_endpoints, problems
 from tocsin.mesh.client.throttle import Throttle
-from tocsin.mesh.client.upkeep import Key, Upkeep
 from tocsin.mesh.identity import Identity, Keyring
 from tocsin.mesh.metrics import ClientMetrics, Durations, export_breakers
 from tocsin.mesh.policy import MethodPolicy, policies
@@ -82,7 +82,7 @@ class Mesh:
         export_breakers(telemetry.registry, breakers)
         self._budgets: dict[str, RetryBudget] = {}
         self._channels: dict[Key, MeshChannel] = {}
-        self._upkeep = Upkeep(
+        self._upkeep = ChannelRenewal(
             keyring=self._keyring,
             channels=self._channels,
             endpoints=self.endpoints,

@@ -14,7 +14,7 @@ from prometheus_client import Counter
 
 from tocsin.errors import CircuitOpen, DeadlineExceeded, TocsinError
 from tocsin.mesh import status
-from tocsin.mesh.breaker import Breaker, BreakerRegistry, Outcome, Permit, State
+from tocsin.mesh.breaker import Breaker, BreakerRegistry, CallOutcome, CircuitState, Permit
 from tocsin.mesh.client.hedge import Hedger
 from tocsin.mesh.client.recovery import Recovery
 from tocsin.mesh.client.throttle import Throttle, Throttled
@@ -153,7 +153,7 @@ class Method:
     def succeeded(self, permit: Permit | None, seconds: float, *, stream: bool = False) -> None:
         """Records a successful attempt, or the first message of a stream, after ``seconds``."""
         if permit is not None and self._breaker is not None:
-            self._breaker.record(permit, Outcome.SUCCESS, slow=not stream and seconds > _SLOW * self.policy.timeout)
+            self._breaker.record(permit, CallOutcome.SUCCESS, slow=not stream and seconds > _SLOW * self.policy.timeout)
         self._target.throttle.ended(None)
         self._budget.succeeded()
         self._durations.succeeded(seconds)
@@ -177,9 +177,9 @@ class Method:
         if permit is not None and self._breaker is not None:
             outcome = status.outcome_of(found, truncated=timeout < self.policy.timeout / 2)
             if not counts or (proved and isinstance(found, DeadlineExceeded)):
-                outcome = Outcome.IGNORED
+                outcome = CallOutcome.IGNORED
             self._breaker.record(permit, outcome, slow=not proved and seconds > _SLOW * self.policy.timeout)
-            if self._breaker.state is State.OPEN:
+            if self._breaker.state is CircuitState.OPEN:
                 self._recovery.opened(self._breaker)
         if not lost:
             self._target.throttle.ended(found)
@@ -191,4 +191,4 @@ class Method:
     def abandoned(self, permit: Permit | None) -> None:
         """Records an attempt that its caller gave up."""
         if permit is not None and self._breaker is not None:
-            self._breaker.record(permit, Outcome.IGNORED)
+            self._breaker.record(permit, CallOutcome.IGNORED)

@@ -12,7 +12,7 @@ import grpc
 
 from tocsin.background import Background
 from tocsin.clock import SystemClock
-from tocsin.mesh.breaker import Breaker, State
+from tocsin.mesh.breaker import Breaker, CircuitState
 
 
 class Connection(Protocol):
@@ -71,10 +71,10 @@ class Recovery:
             await connection.wait_for_state_change(state)
             state = connection.get_state(try_to_connect=True)
             was_down = was_down or state is not grpc.ChannelConnectivity.READY
-            self._open = {breaker for breaker in self._open if breaker.state is State.OPEN}
+            self._open = {breaker for breaker in self._open if breaker.state is CircuitState.OPEN}
         back, self._open = self._open, set()
         for breaker in back:
-            breaker.hasten()
+            breaker.probe_now()
 
     async def moved(self) -> None:
         """The connection is another one, which is watched from now on."""

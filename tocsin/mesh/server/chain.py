@@ -22,7 +22,7 @@ from tocsin.mesh.context import TENANT, Call, enter
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.identity import Identity
 from tocsin.mesh.metrics import ServerMetrics
-from tocsin.mesh.policy import Kind, MethodPolicy, every_scope
+from tocsin.mesh.policy import MethodKind, MethodPolicy, every_scope
 from tocsin.mesh.shedding import Shedder
 from tocsin.mesh.spans import rpc_span
 from tocsin.mesh.tokens import Principal, TokenVerifier
@@ -98,7 +98,7 @@ class Chain:
         """The function that gRPC calls: ``body`` with everything that stands around it."""
         durations = self._durations
         # A stream says nothing about how fast the service works, and one that is refused comes back at once.
-        admitted = self._shed if self._policy.kind is Kind.UNARY_UNARY and not self._policy.is_control else self._traced
+        admitted = self._shed if self._policy.kind is MethodKind.UNARY_UNARY and not self._policy.is_control else self._traced
 
         async def serve(first: Any, context: Context) -> R:
             started = _now()

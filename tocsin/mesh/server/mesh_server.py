@@ -22,7 +22,7 @@ from tocsin.mesh.health import Check, HealthMonitor, HealthServicer, working
 from tocsin.mesh.identity import Identity, Keyring
 from tocsin.mesh.mesh_service import MeshServicer, Start
 from tocsin.mesh.metrics import ServerMetrics, export_breakers, export_bulkheads
-from tocsin.mesh.policy import Kind, MethodPolicy, policies
+from tocsin.mesh.policy import MethodKind, MethodPolicy, policies
 from tocsin.mesh.server.acceptor import AcceptingServer
 from tocsin.mesh.server.binding import bind, server_options
 from tocsin.mesh.server.chain import Parts
@@ -112,7 +112,7 @@ class MeshServer:
         self._handlers = compile_handlers(
             _registered([*handlers, (mesh_service_pb2_grpc.add_MeshServiceServicer_to_server, servicer)]), methods=known, parts=parts
         )
-        unary = [known[path].timeout for path in self._handlers if known[path].kind is Kind.UNARY_UNARY]
+        unary = [known[path].timeout for path in self._handlers if known[path].kind is MethodKind.UNARY_UNARY]
         self._grace = min(settings.grace_seconds, max(unary))
         self._on_drain: list[OnDrain] = []
         self._server: grpc.aio.Server | None = None

@@ -15,7 +15,7 @@ from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError, Message
 
 from tocsin.errors import AnswerTooLarge, InvalidInput, ResourceExhausted
-from tocsin.mesh.policy import Kind, MethodPolicy, PolicyError
+from tocsin.mesh.policy import MethodKind, MethodPolicy, PolicyError
 from tocsin.mesh.server.chain import Chain, Context, Parts
 from tocsin.mesh.validation import RequestValidator
 
@@ -70,10 +70,10 @@ def _problems(path: str, handler: RpcHandler, methods: Mapping[str, MethodPolicy
         yield f"{path}: its handler is neither a coroutine function nor an asynchronous generator"
 
 
-def _kind(handler: RpcHandler) -> Kind:
+def _kind(handler: RpcHandler) -> MethodKind:
     if handler.request_streaming:
-        return Kind.STREAM_STREAM if handler.response_streaming else Kind.STREAM_UNARY
-    return Kind.UNARY_STREAM if handler.response_streaming else Kind.UNARY_UNARY
+        return MethodKind.STREAM_STREAM if handler.response_streaming else MethodKind.STREAM_UNARY
+    return MethodKind.UNARY_STREAM if handler.response_streaming else MethodKind.UNARY_UNARY
 
 
 def _function(handler: RpcHandler) -> Callable[..., Any]:
@@ -86,7 +86,7 @@ def _is_async(function: Callable[..., Any]) -> bool:
 
 def _parser(deserialize: Deserialize, validator: RequestValidator, policy: MethodPolicy) -> Parse:
     # A stream between services carries the work of many: one value in it must not end it, so its handler judges each message.
-    carries_many = policy.internal and policy.kind in (Kind.STREAM_UNARY, Kind.STREAM_STREAM)
+    carries_many = policy.internal and policy.kind in (MethodKind.STREAM_UNARY, MethodKind.STREAM_STREAM)
     check = validator.checker(descriptor_pool.Default().FindMessageTypeByName(policy.request_type), values=not carries_many)
 
     def parse(raw: bytes) -> Message:
@@ -116,9 +116,9 @@ def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, parts: Par
     serialize = _writer(cast("Serialize", handler.response_serializer), parts.max_message_bytes)
     # A stream's messages are parsed and validated one by one, where the handler reads them: an error is raised there.
     reads: Any = parse if handler.request_streaming else None
-    if kind is Kind.UNARY_UNARY:
+    if kind is MethodKind.UNARY_UNARY:
         return grpc.unary_unary_rpc_method_handler(chain.around(_unary(function, parse, serialize)))
-    if kind is Kind.STREAM_UNARY:
+    if kind is MethodKind.STREAM_UNARY:
         return grpc.stream_unary_rpc_method_handler(chain.around(_unary(function, None, serialize)), request_deserializer=reads)
     generator = inspect.isasyncgenfunction(function)
     make = _yielding if generator else _writing
@@ -126,7 +126,7 @@ def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, parts: Par
     body = chain.around(make(function, None if handler.request_streaming else parse, serialize, patience))
     # A coroutine writes messages itself, so gRPC has to serialize them; what a generator yields is serialized by the body.
     writes: Any = None if generator else serialize
-    if kind is Kind.UNARY_STREAM:
+    if kind is MethodKind.UNARY_STREAM:
         return grpc.unary_stream_rpc_method_handler(body, response_serializer=writes)
     return grpc.stream_stream_rpc_method_handler(body, request_deserializer=reads, response_serializer=writes)
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tocsin.clock import SystemClock
 from tocsin.stack.commands import Stack, up
-from tocsin.stack.picture import StackPicture, read_picture
+from tocsin.stack.stack_file import StackStatus, read_stack_file
 from tocsin.stack.view import LineView
 
 REPOSITORY = Path(__file__).parents[4]
@@ -59,17 +59,17 @@ class Running:
         self.view = LineView(console=Console(file=self.output, width=200), layout=stack.layout)
         self.task = asyncio.create_task(up(stack, view=self.view, clock=CLOCK, show_key=True))
 
-    async def until(self, condition: Callable[[StackPicture], bool]) -> StackPicture:
+    async def until(self, condition: Callable[[StackStatus], bool]) -> StackStatus:
         """The picture once ``condition`` holds; the error of `up` if it ends before."""
         while True:
-            picture = read_picture(self.stack.layout.state)
+            picture = read_stack_file(self.stack.layout.state)
             if picture is not None and condition(picture):
                 return picture
             if self.task.done():
                 pytest.fail(f"up ended with {self.task.result()}: {self.output.getvalue()}")
             await asyncio.sleep(0.02)
 
-    async def healthy(self) -> StackPicture:
+    async def healthy(self) -> StackStatus:
         """The picture once everything is healthy."""
         return await self.until(lambda picture: picture.healthy)
 

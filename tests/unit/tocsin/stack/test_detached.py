@@ -19,9 +19,9 @@ from tests.unit.tocsin.stack.support import CLOCK, REPOSITORY, alive, kill_and_r
 from tocsin.errors import FailedPrecondition, Unavailable
 from tocsin.lifecycle import ExitCode
 from tocsin.stack.child import rotate
-from tocsin.stack.commands import Ended, Stack, detach, down, status
+from tocsin.stack.commands import DownResult, Stack, detach, down, status
 from tocsin.stack.layout import SERVICES
-from tocsin.stack.picture import is_running, read_picture
+from tocsin.stack.stack_file import is_running, read_stack_file
 from tocsin.stack.supervisor import Supervisor
 from tocsin.stack.view import TableView, welcome
 
@@ -72,8 +72,8 @@ async def test_detach_returns_when_everything_is_healthy(make_stack: Callable[..
     assert "tk_secret" in text
     assert all("tk_secret" not in log.read_text() for log in (stack.layout.state / "logs").iterdir())
     assert os.getsid(picture.supervisor) == picture.supervisor
-    assert await down(stack.layout.state, clock=CLOCK, patience=30) is Ended.STOPPED
-    assert await down(stack.layout.state, clock=CLOCK, patience=30) is Ended.NOT_RUNNING
+    assert await down(stack.layout.state, clock=CLOCK, patience=30) is DownResult.STOPPED
+    assert await down(stack.layout.state, clock=CLOCK, patience=30) is DownResult.NOT_RUNNING
     assert await status(stack.layout.state) == (None, None)
 
 
@@ -90,12 +90,12 @@ async def test_detach_gives_up_on_a_stack_that_is_never_healthy(make_stack: Call
     stack = make_stack(mailer_svc="never ready")
     with pytest.raises(Unavailable, match="was not healthy after 2 s"):
         await detach(stack, argv=driver(stack), clock=CLOCK, patience=2)
-    assert await down(stack.layout.state, clock=CLOCK, patience=30) in {Ended.STOPPED, Ended.NOT_RUNNING}
+    assert await down(stack.layout.state, clock=CLOCK, patience=30) in {DownResult.STOPPED, DownResult.NOT_RUNNING}
 
 
 async def test_a_killed_supervisor_leaves_no_orphans_and_a_new_stack_starts(detached: Stack, make_stack: Callable[..., Stack]) -> None:
     """Kill -9 of the supervisor: its services die with it, the stale picture fools nobody, the ports are free for the next `up`."""
-    picture = read_picture(detached.layout.state)
+    picture = read_stack_file(detached.layout.state)
     assert picture is not None
     os.kill(picture.supervisor, signal.SIGKILL)
     stack = dataclasses.replace(make_stack(), layout=detached.layout)
@@ -109,20 +109,20 @@ async def test_a_killed_supervisor_leaves_no_orphans_and_a_new_stack_starts(deta
 
 async def test_status_of_a_killed_stack_is_not_running(detached: Stack) -> None:
     """The stale picture is still there, and is not believed."""
-    picture = read_picture(detached.layout.state)
+    picture = read_stack_file(detached.layout.state)
     assert picture is not None
     await asyncio.to_thread(kill_and_reap, picture.supervisor)
     assert detached.layout.stack_file.exists()
     assert await status(detached.layout.state) == (None, None)
-    assert await down(detached.layout.state, clock=CLOCK, patience=1) is Ended.NOT_RUNNING
+    assert await down(detached.layout.state, clock=CLOCK, patience=1) is DownResult.NOT_RUNNING
 
 
 async def test_down_kills_what_does_not_end(detached: Stack) -> None:
     """A stopped (SIGSTOP) supervisor cannot drain; it is killed and its services with it."""
-    picture = read_picture(detached.layout.state)
+    picture = read_stack_file(detached.layout.state)
     assert picture is not None
     os.kill(picture.supervisor, signal.SIGSTOP)
-    assert await down(detached.layout.state, clock=CLOCK, patience=0.2) is Ended.KILLED
+    assert await down(detached.layout.state, clock=CLOCK, patience=0.2) is DownResult.KILLED
     assert not is_running(detached.layout.state)
     assert not any(alive(service.pid) for service in picture.services.values() if service.pid)
 

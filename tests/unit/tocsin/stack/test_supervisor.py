@@ -15,10 +15,10 @@ import pytest
 
 from tests.unit.tocsin.stack.support import CLOCK, Running, alive
 from tocsin.lifecycle import ExitCode
-from tocsin.stack.child import Backoff, State
+from tocsin.stack.child import Backoff, ChildState
 from tocsin.stack.commands import PortsInUse, Stack, detach, status
 from tocsin.stack.layout import SERVICES, STOP_ORDER
-from tocsin.stack.picture import ServicePicture, StackPicture, StackRunning, is_running, locked, read_picture, write_picture
+from tocsin.stack.stack_file import ServiceStatus, StackRunning, StackStatus, is_running, locked, read_stack_file, write_stack_file
 from tocsin.stack.supervisor import ServiceRefused, Supervisor
 from tocsin.testing.waiting import eventually
 
@@ -93,7 +93,7 @@ async def test_nothing_that_cannot_be_written_ends_the_supervision(run: Callable
             await eventually(lambda name=name: answers(name), seconds=30)
     if fault == "picture":
         running.stack.layout.stack_file.rmdir()
-        write_picture(running.stack.layout.stack_file, picture)  # as old as can be
+        write_stack_file(running.stack.layout.stack_file, picture)  # as old as can be
     seen, _ = await status(state)
     assert seen is not None
     assert [service.state for service in seen.services.values()] == ["healthy"] * 5
@@ -111,7 +111,7 @@ async def test_status_asks_the_processes(run: Callable[..., Running]) -> None:
     pid = picture.services["processor_svc"].pid or 0
     os.kill(pid, signal.SIGSTOP)
     try:
-        write_picture(running.stack.layout.stack_file, picture)
+        write_stack_file(running.stack.layout.stack_file, picture)
         seen, _ = await status(running.stack.layout.state)
         assert seen is not None
         assert seen.services["processor_svc"].state == "not ready"
@@ -220,7 +220,7 @@ async def test_a_service_that_does_not_end_is_killed(make_stack: Callable[..., S
     await supervisor.wait_ready()
     await supervisor.stop()
     assert supervisor.children["processor_svc"].last_exit == -signal.SIGKILL
-    assert {child.state for child in supervisor.children.values()} == {State.STOPPED}
+    assert {child.state for child in supervisor.children.values()} == {ChildState.STOPPED}
 
 
 async def test_a_second_signal_kills(run: Callable[..., Running]) -> None:
@@ -252,7 +252,7 @@ async def test_two_stacks_on_one_folder_are_refused(run: Callable[..., Running],
         await Running(make_stack()).task
     with pytest.raises(StackRunning, match="already runs"):
         await detach(make_stack(), argv=["false"], clock=CLOCK, patience=5)
-    assert read_picture(running.stack.layout.state) == before
+    assert read_stack_file(running.stack.layout.state) == before
     assert await running.end() == ExitCode.OK
 
 
@@ -267,18 +267,18 @@ async def test_ports_in_use_end_the_start_before_anything_runs(make_stack: Calla
 
 def test_a_picture_that_is_not_ours_is_no_picture(tmp_path: Path) -> None:
     """A damaged or foreign file never breaks a command."""
-    assert read_picture(tmp_path) is None
+    assert read_stack_file(tmp_path) is None
     for text in ("", "[]", "{}", '{"services": []}', '{"services": {"a": {}}}', '{"services": {}, "extra": 1}'):
         (tmp_path / "stack.json").write_text(text)
-        assert read_picture(tmp_path) is None
+        assert read_stack_file(tmp_path) is None
 
 
 def test_a_picture_round_trips(tmp_path: Path) -> None:
     """What is written is what is read, and no temporary file stays."""
-    service = ServicePicture(pid=None, state="restarting", restarts=3, grpc="a:1", metrics="http://a:2/metrics")
-    picture = StackPicture(supervisor=1, http="http://a", grpc="a:3", api_key_file="k", services={"gateway": service})
-    write_picture(tmp_path / "stack.json", picture)
-    assert read_picture(tmp_path) == picture
+    service = ServiceStatus(pid=None, state="restarting", restarts=3, grpc="a:1", metrics="http://a:2/metrics")
+    picture = StackStatus(supervisor=1, http="http://a", grpc="a:3", api_key_file="k", services={"gateway": service})
+    write_stack_file(tmp_path / "stack.json", picture)
+    assert read_stack_file(tmp_path) == picture
     assert not picture.healthy
     assert dataclasses.replace(picture, services={}).healthy
     assert [file.name for file in tmp_path.iterdir()] == ["stack.json"]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tocsin.client import Client
 from tocsin.errors import InvalidInput
-from tocsin.names import path_segments, resource_path, segment
+from tocsin.resource_names import path_segments, resource_path, segment
 
 WRONG = (
     "records/k1",

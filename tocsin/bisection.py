@@ -12,7 +12,7 @@ _NOT_OF_AN_ITEM = (Unavailable, Aborted, DataLoss)
 """How work fails whatever its items are: again, in parts, it would fail as often as there are parts."""
 
 
-async def in_halves(
+async def run_with_bisection(
     work: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]], items: Sequence[Item]
 ) -> list[Result | Exception]:
     """Does ``work`` on all ``items``; after a failure on the first half, then on the second, and so on.
@@ -45,7 +45,7 @@ async def _halves(
     found: list[Result | Exception] = []
     for half in (items[:middle], items[middle:]):
         try:
-            found += await in_halves(work, half)
+            found += await run_with_bisection(work, half)
         except _NOT_OF_AN_ITEM as error:
             found += [error] * len(half)
     return found

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.api.scheduler.v1 import alarm_service_pb2, trigger_service_pb2
-from tocsin.mesh.identified import Identity
+from tocsin.mesh.request_id import RequestIdField
 
-REQUEST = Identity(("request_id",), (2,))
-EVENT = Identity(("event", "id"), (1, 1))
+REQUEST = RequestIdField(("request_id",), (2,))
+EVENT = RequestIdField(("event", "id"), (1, 1))
 
 
 @given(st.binary(max_size=200))

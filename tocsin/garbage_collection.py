@@ -8,12 +8,12 @@ _THRESHOLDS: Final = (50_000, 20, 50)
 sixth of its time on looking, and a tenth of its start (docs of the module gc: `set_threshold`)."""
 
 
-def look_rarely() -> None:
+def raise_thresholds() -> None:
     """From now on. Comes before the imports of a service: they make a million objects of which nearly all stay."""
     gc.set_threshold(*_THRESHOLDS)
 
 
-def keep_what_is_there() -> None:
+def freeze_heap() -> None:
     """Spares what stands now (modules, descriptors, compiled handlers) from every later look."""
     gc.collect()
     gc.freeze()

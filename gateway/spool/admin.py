@@ -7,9 +7,9 @@ from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import DecodeError, Message
 
 from gateway.spool.file import SpoolFile
+from gateway.spool.methods import REQUESTS
 from gateway.spool.spool import Spool
-from gateway.spool.stamps import REQUESTS
-from gateway.spool.store import Aside
+from gateway.spool.store import SetAsideCall
 from tocsin.api.mesh.v1 import spool_admin_service_pb2 as pb
 from tocsin.errors import NotFound
 from tocsin.listing import PageToken, page_size
@@ -21,7 +21,7 @@ class SpooledCallNotFound(NotFound):
     """No such call is set aside."""
 
 
-class SpoolDesk:
+class SpoolAdmin:
     """Answers the RPCs; each gateway for its own spool."""
 
     def __init__(self, *, spool: Spool, file: SpoolFile) -> None:
@@ -38,11 +38,11 @@ class SpoolDesk:
         state = self._spool.state
         answer = pb.ListSpooledCallsResponse(
             spooled_calls=[self._call(aside) for aside in found[:size]],
-            next_page_token=PageToken.encode((found[size - 1].entry.number,), query=query) if len(found) > size else "",
+            next_page_token=PageToken.encode((found[size - 1].call.number,), query=query) if len(found) > size else "",
             spool=self._file.place,
             waiting=state.waiting.calls,
             waiting_bytes=state.waiting.bytes,
-            set_aside=state.aside.calls,
+            set_aside=state.set_aside.calls,
         )
         if state.first is not None:
             answer.oldest_accept_time.FromMicroseconds(state.first)
@@ -52,7 +52,7 @@ class SpoolDesk:
         """One of them, with its request."""
         aside = await self._find(request.name)
         call = self._call(aside)
-        call.request = aside.entry.request
+        call.request = aside.call.request
         call.request_json = _shown(aside)
         return call
 
@@ -63,10 +63,10 @@ class SpoolDesk:
 
     async def DropSpooledCall(self, request: pb.DropSpooledCallRequest) -> Empty:  # noqa: N802 - the RPC's name
         """Forgets one."""
-        await self._spool.drop((await self._find(request.name)).entry.number)
+        await self._spool.drop((await self._find(request.name)).call.number)
         return Empty()
 
-    async def _find(self, name: str) -> Aside:
+    async def _find(self, name: str) -> SetAsideCall:
         place, _, number = name.removeprefix(_PREFIX).partition("-")
         if int(place) != self._file.place:
             raise SpooledCallNotFound(f"{name} is not in the spool of the gateway that was asked, which is number {self._file.place}.")
@@ -75,8 +75,8 @@ class SpoolDesk:
             raise SpooledCallNotFound
         return aside
 
-    def _call(self, aside: Aside) -> pb.SpooledCall:
-        entry = aside.entry
+    def _call(self, aside: SetAsideCall) -> pb.SpooledCall:
+        entry = aside.call
         call = pb.SpooledCall(
             name=f"{_PREFIX}{self._file.place}-{entry.number}",
             method=entry.path,
@@ -91,12 +91,12 @@ class SpoolDesk:
         return call
 
 
-def _shown(aside: Aside) -> str:
+def _shown(aside: SetAsideCall) -> str:
     """The request as JSON; empty when it cannot be read, as after a roll-back."""
-    kind: type[Message] | None = REQUESTS.get(aside.entry.path)
+    kind: type[Message] | None = REQUESTS.get(aside.call.path)
     if kind is None:
         return ""
     try:
-        return MessageToJson(kind.FromString(aside.entry.request), indent=None)
+        return MessageToJson(kind.FromString(aside.call.request), indent=None)
     except (DecodeError, ValueError):  # ValueError: a number or a time that JSON cannot say
         return ""

@@ -6,12 +6,12 @@ from ulid import ULID
 
 from auth_svc.domain import (
     ApiKeyNotFound,
-    Caller,
     CallerGone,
     Role,
     Scopes,
     SecurityEvent,
     Tenant,
+    TokenCaller,
     User,
     UserNotFound,
     checked_name,
@@ -27,7 +27,7 @@ from tocsin.errors import InvalidInput
 _CHANGEABLE = ("display_name", "time_zone")
 
 
-async def require_alive(store: Store, caller: Caller, clock: Clock) -> None:
+async def require_alive(store: Store, caller: TokenCaller, clock: Clock) -> None:
     """Refuses a token that has outlived its user or key, where it could make something that lasts longer than itself.
 
     Raises:
@@ -43,7 +43,7 @@ async def require_alive(store: Store, caller: Caller, clock: Clock) -> None:
         raise CallerGone from None
 
 
-class People:
+class Users:
     """Adds, shows and removes users; shows and changes the tenant."""
 
     def __init__(self, *, store: Store, hasher: PasswordHasher, scopes: Scopes, log: SecurityLog, clock: Clock) -> None:
@@ -53,7 +53,7 @@ class People:
         self._log = log
         self._clock = clock
 
-    async def add_user(self, caller: Caller, *, email: str, password: str, display_name: str, role: Role) -> User:
+    async def add_user(self, caller: TokenCaller, *, email: str, password: str, display_name: str, role: Role) -> User:
         """Adds a user to the caller's tenant.
 
         Raises:
@@ -78,7 +78,7 @@ class People:
         self._log.record(SecurityEvent.USER_CREATED, tenant=tenant.id, subject=user.name, role=role.value, by=caller.subject)
         return user
 
-    async def user(self, caller: Caller, user: str) -> User:
+    async def user(self, caller: TokenCaller, user: str) -> User:
         """One user of the caller's tenant.
 
         Raises:
@@ -86,11 +86,11 @@ class People:
         """
         return await self._store.get_user(caller.tenant, user)
 
-    async def users(self, caller: Caller, *, after: str, limit: int) -> Sequence[User]:
+    async def users(self, caller: TokenCaller, *, after: str, limit: int) -> Sequence[User]:
         """At most ``limit`` users, the oldest first; those whose ids follow ``after``."""
         return await self._store.list_users(caller.tenant, after=after, limit=limit)
 
-    async def remove_user(self, caller: Caller, user: str) -> None:
+    async def remove_user(self, caller: TokenCaller, user: str) -> None:
         """Removes a user and ends its sessions; access tokens that it has end by themselves.
 
         Raises:
@@ -100,11 +100,11 @@ class People:
         removed = await self._store.remove_user(caller.tenant, user)
         self._log.record(SecurityEvent.USER_REMOVED, tenant=caller.tenant, subject=removed.name, by=caller.subject)
 
-    async def tenant(self, caller: Caller) -> Tenant:
+    async def tenant(self, caller: TokenCaller) -> Tenant:
         """The caller's tenant."""
         return await self._store.get_tenant(caller.tenant)
 
-    async def change_tenant(self, caller: Caller, *, display_name: str, time_zone: str, mask: Sequence[str]) -> Tenant:
+    async def change_tenant(self, caller: TokenCaller, *, display_name: str, time_zone: str, mask: Sequence[str]) -> Tenant:
         """Changes the fields that ``mask`` names; without one, those that are not empty (AIP-134).
 
         Raises:

@@ -7,17 +7,17 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from tocsin.loadtest.report import ServiceUse
-from tocsin.stack.picture import StackPicture
+from tocsin.stack.stack_file import StackStatus
 
 _MEMORY: Final = "process_resident_memory_bytes"
 _CPU: Final = "process_cpu_seconds_total"
 _DONE: Final = "tocsin_scheduler_attempts_total"
 
 
-class Vitals:
+class MetricsReader:
     """Reads the metrics endpoints of a stack."""
 
-    def __init__(self, picture: StackPicture, http: httpx.AsyncClient) -> None:
+    def __init__(self, picture: StackStatus, http: httpx.AsyncClient) -> None:
         self._urls = {name: service.metrics for name, service in picture.services.items()}
         self._http = http
 

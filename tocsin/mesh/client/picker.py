@@ -9,19 +9,19 @@ Wire = Callable[[], Any]
 """Gives gRPC's own multi-callable; asked at each attempt, because a mesh that was stopped and started has new channels."""
 
 
-class Way(NamedTuple):
+class Pick(NamedTuple):
     """A way to the service, or to one replica of it: the stages of the method there, with the breaker, and the wire."""
 
     method: Method
     wire: Wire
 
 
-class Ways:
+class Picker:
     """The ways of one method; subclasses know the replicas."""
 
     __slots__ = ("common",)
 
-    def __init__(self, common: Way) -> None:
+    def __init__(self, common: Pick) -> None:
         self.common = common
         """To whichever replica gRPC takes, or to the only one."""
 
@@ -30,7 +30,7 @@ class Ways:
         """Whether the service has several replicas that can be called one by one, or that must be found out."""
         return False
 
-    async def next(self, tried: set[str]) -> Way:
+    async def next(self, tried: set[str]) -> Pick:
         """The way to a replica that serves, whose breaker lets calls pass, and that is not in ``tried``, to which it is added."""
         del tried
         return self.common

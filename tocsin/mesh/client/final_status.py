@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 Call = TypeVar("Call")
 
 
-def unmasked(call: Call) -> Call:
+def keep_final_status(call: Call) -> Call:
     """``call``, of grpc.aio, whose status is the far end's even when a write fails."""
     raw: Any = call
     raw._cython_call = _Core(raw._cython_call)  # noqa: SLF001 - the only place where the status can be kept

@@ -26,10 +26,10 @@ _METHODS: Final = {
 class LocalBackend(MeshBackend):
     """Answers MeshAdminService and SpoolAdminService here, and forwards everything else."""
 
-    def __init__(self, *, operations: object, desk: object, mesh: Any) -> None:
-        """Makes the backend of ``mesh``; ``operations`` and ``desk`` have the local RPCs as methods of their names."""
+    def __init__(self, *, operations: object, admin: object, mesh: Any) -> None:
+        """Makes the backend of ``mesh``; ``operations`` and ``admin`` have the local RPCs as methods of their names."""
         super().__init__(mesh=mesh)
-        self._local: dict[str, Any] = {"MeshAdminService": operations, "SpoolAdminService": desk}
+        self._local: dict[str, Any] = {"MeshAdminService": operations, "SpoolAdminService": admin}
         self._validator = RequestValidator()
 
     def unary(self, path: str) -> Unary:

@@ -3,9 +3,9 @@
 import ipaddress
 from typing import Final
 
-from gateway.spool.spool import Spool, is_stranger
-from gateway.spool.stamps import Stamp
-from gateway.spool.store import Entry
+from gateway.spool.methods import SpoolableMethod
+from gateway.spool.spool import Spool, is_anonymous
+from gateway.spool.store import SpooledCall
 from tocsin.clock import Clock
 from tocsin.mesh.tokens import Principal
 from tocsin.telemetry import current_traceparent
@@ -13,41 +13,41 @@ from tocsin.telemetry import current_traceparent
 _SCOPE: Final = "events:write"
 
 
-class CallKeeper:
+class CallSpooler:
     """Takes on the calls of one RPC."""
 
-    def __init__(self, *, path: str, stamp: Stamp, spool: Spool, clock: Clock) -> None:
+    def __init__(self, *, path: str, method: SpoolableMethod, spool: Spool, clock: Clock) -> None:
         """Takes what it stands on.
 
         Args:
             path: of the RPC.
-            stamp: makes its calls ready.
+            method: makes its calls ready.
             spool: keeps them.
             clock: source of time.
         """
         self._path = path
-        self._stamp = stamp
+        self._method = method
         self._spool = spool
         self._clock = clock
 
     def waiting(self, principal: Principal | None, address: str) -> bool:
-        """See `gateway.ports.Keeper`."""
-        return self._spool.waits(_lane(principal, address))
+        """See `gateway.ports.Spooler`."""
+        return self._spool.waits(_queue_of(principal, address))
 
     def mark(self, request: bytes) -> bytes:
-        """See `gateway.ports.Keeper`."""
-        return self._stamp.mark(request)
+        """See `gateway.ports.Spooler`."""
+        return self._method.mark(request)
 
     async def keep(self, request: bytes, principal: Principal | None, address: str) -> bytes:
-        """See `gateway.ports.Keeper`."""
-        self._stamp.check(request)
-        lane = _lane(principal, address)
-        tenant = "" if is_stranger(lane) else lane
-        await self._spool.put(Entry(self._path, tenant, request, current_traceparent() or "", self._clock.micros(), lane))
-        return self._stamp.taken(request)
+        """See `gateway.ports.Spooler`."""
+        self._method.check(request)
+        queue = _queue_of(principal, address)
+        tenant = "" if is_anonymous(queue) else queue
+        await self._spool.put(SpooledCall(self._path, tenant, request, current_traceparent() or "", self._clock.micros(), queue))
+        return self._method.taken(request)
 
 
-def _lane(principal: Principal | None, address: str) -> str:
+def _queue_of(principal: Principal | None, address: str) -> str:
     """Where a call queues: with its tenant's, or, without a token that allows it, with those from the same address.
 
     An IPv6 client has a whole /64 (RFC 6177), which counts as one address.

@@ -16,7 +16,7 @@ _PAGE: Final = 200
 _PAGE_BYTES: Final = 1 << 20
 
 
-class Heir:
+class SpoolTakeover:
     """Looks for spools that nobody has, and takes what waits in them into its own; a component.
 
     A call is in both files for a moment, and after a kill in that moment it is forwarded twice: its identity makes that harmless.
@@ -31,7 +31,7 @@ class Heir:
     async def start(self) -> None:
         """Begins to look."""
         if not self._background.running:
-            self._background.periodic("spool heir", _LOOK_SECONDS, self.look)
+            self._background.periodic("spool takeover", _LOOK_SECONDS, self.look)
 
     async def stop(self) -> None:
         """Looks no more."""
@@ -54,14 +54,14 @@ class Heir:
     async def _take_over(self, left: SpoolStore, place: int) -> None:
         """Moves all calls; those that were set aside are tried once more."""
         count = 0
-        for lane in await left.tallies():
-            while entries := await left.oldest(lane, most=_PAGE, most_bytes=_PAGE_BYTES):
+        for queue in await left.use_by_queue():
+            while entries := await left.oldest(queue, most=_PAGE, most_bytes=_PAGE_BYTES):
                 await self._spool.take_over(entries)
                 await left.remove([entry.number for entry in entries])
                 count += len(entries)
-        while asides := await left.aside_page(after=0, most=1):
-            await self._spool.take_over([aside.entry for aside in asides])
-            await left.drop(asides[0].entry.number)
+        while asides := await left.set_aside_page(after=0, most=1):
+            await self._spool.take_over([aside.call for aside in asides])
+            await left.drop(asides[0].call.number)
             count += 1
         if count:
             _log.info("spool taken over from a gateway that is gone", spool=place, calls=count)

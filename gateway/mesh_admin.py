@@ -31,7 +31,7 @@ class _Process(NamedTuple):
     address: str
 
 
-class Operations:
+class MeshAdmin:
     """Reaches every process of the mesh."""
 
     def __init__(self, *, mesh: Mesh, own: MeshServicer, services: Sequence[str], clock: Clock, timeout_seconds: float) -> None:

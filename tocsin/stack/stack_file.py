@@ -27,7 +27,7 @@ class StackRunning(FailedPrecondition):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServicePicture:
+class ServiceStatus:
     """One service as its supervisor sees it; ``pid`` is None while there is no process."""
 
     pid: int | None
@@ -38,14 +38,14 @@ class ServicePicture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StackPicture:
+class StackStatus:
     """The whole stack: addresses for people and programs, and each service."""
 
     supervisor: int
     http: str
     grpc: str
     api_key_file: str
-    services: Mapping[str, ServicePicture]
+    services: Mapping[str, ServiceStatus]
 
     @property
     def healthy(self) -> bool:
@@ -53,7 +53,7 @@ class StackPicture:
         return all(service.state == "healthy" for service in self.services.values())
 
 
-def write_picture(path: Path, picture: StackPicture) -> None:
+def write_stack_file(path: Path, picture: StackStatus) -> None:
     """Replaces the file in one step: a reader sees the old picture or the new one."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -66,12 +66,12 @@ def write_picture(path: Path, picture: StackPicture) -> None:
         raise
 
 
-def read_picture(state: Path) -> StackPicture | None:
+def read_stack_file(state: Path) -> StackStatus | None:
     """The picture in the state folder; None when there is none or it is not one of ours. It may be stale, see `is_running`."""
     try:
         data: Any = json.loads(stack_file(state).read_text(encoding="utf-8"))
-        services = {str(name): ServicePicture(**entry) for name, entry in data.pop("services").items()}
-        return StackPicture(**data, services=services)
+        services = {str(name): ServiceStatus(**entry) for name, entry in data.pop("services").items()}
+        return StackStatus(**data, services=services)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 

@@ -20,7 +20,7 @@ _STYLE: Final = (
 )
 
 
-def lateness_picture(lateness: Lateness, *, alarms: int) -> str:
+def lateness_chart(lateness: Lateness, *, alarms: int) -> str:
     """The SVG document. The horizontal axis is logarithmic, from a tenth of a millisecond on; what is less stands in its first bar."""
     counts = Counter(_bar(each) for each in lateness.seconds)
     first, last = (min(counts), max(counts)) if counts else (0, 1)

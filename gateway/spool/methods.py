@@ -9,8 +9,8 @@ from ulid import ULID
 
 from tocsin.api.scheduler.v1 import trigger_service_pb2 as pb
 from tocsin.clock import Clock
-from tocsin.intake import check_reading
 from tocsin.mesh.validation import RequestValidator
+from tocsin.readings import check_reading
 
 M = TypeVar("M", bound=Message)
 
@@ -25,7 +25,7 @@ REQUESTS: Final[Mapping[str, type[Message]]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stamp:
+class SpoolableMethod:
     """How a call of one RPC is made ready.
 
     Attributes:
@@ -39,8 +39,8 @@ class Stamp:
     taken: Callable[[bytes], bytes]
 
 
-def stamps(clock: Clock) -> Mapping[str, Stamp]:
-    """The stamps of every RPC that may be taken on, by path."""
+def spoolable_methods(clock: Clock) -> Mapping[str, SpoolableMethod]:
+    """The spoolable_methods of every RPC that may be taken on, by path."""
     validator = RequestValidator()
 
     def mark_event(request: pb.PublishEventRequest) -> None:
@@ -55,7 +55,7 @@ def stamps(clock: Clock) -> Mapping[str, Stamp]:
     def published(request: pb.PublishEventRequest) -> Message:
         return pb.PublishEventResponse(id=request.event.id)
 
-    def stamp(kind: type[M], *, mark: Callable[[M], None], check: Callable[[M], None], taken: Callable[[M], Message]) -> Stamp:
+    def method(kind: type[M], *, mark: Callable[[M], None], check: Callable[[M], None], taken: Callable[[M], Message]) -> SpoolableMethod:
         def marked(raw: bytes) -> bytes:
             request = kind.FromString(raw)
             mark(request)
@@ -66,14 +66,14 @@ def stamps(clock: Clock) -> Mapping[str, Stamp]:
             validator.check(request)
             check(request)
 
-        return Stamp(mark=marked, check=checked, taken=lambda raw: taken(kind.FromString(raw)).SerializeToString())
+        return SpoolableMethod(mark=marked, check=checked, taken=lambda raw: taken(kind.FromString(raw)).SerializeToString())
 
     return {
-        f"{_SERVICE}/PublishEvent": stamp(pb.PublishEventRequest, mark=mark_event, check=_nothing, taken=published),
-        f"{_SERVICE}/RecordReading": stamp(
+        f"{_SERVICE}/PublishEvent": method(pb.PublishEventRequest, mark=mark_event, check=_nothing, taken=published),
+        f"{_SERVICE}/RecordReading": method(
             pb.RecordReadingRequest, mark=mark_reading, check=check_time, taken=lambda _: pb.RecordReadingResponse()
         ),
-        f"{_SERVICE}/Ping": stamp(pb.PingRequest, mark=_nothing, check=_nothing, taken=lambda _: pb.PingResponse()),
+        f"{_SERVICE}/Ping": method(pb.PingRequest, mark=_nothing, check=_nothing, taken=lambda _: pb.PingResponse()),
     }
 
 

@@ -16,7 +16,7 @@ _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class RequestIdField:
     """Where a request says which call it is.
 
     Attributes:

@@ -26,7 +26,7 @@ Key = tuple[str, str | None]
 """A service, and the address of one replica of it."""
 
 
-class Channel(Protocol):
+class RenewableChannel(Protocol):
     """A `MeshChannel`."""
 
     async def renew(self, *, patience: float) -> bool:
@@ -38,10 +38,10 @@ class Channel(Protocol):
         ...
 
 
-C = TypeVar("C", bound=Channel)
+C = TypeVar("C", bound=RenewableChannel)
 
 
-class Upkeep(Generic[C]):
+class ChannelRenewal(Generic[C]):
     """Looks after the channels of a mesh, by the clock.
 
     Calls under way end on the connection that they have: when a connection was replaced, or its replica is gone, it is closed after the
