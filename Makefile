@@ -75,8 +75,10 @@ fmt: setup ## format Python and proto files, and apply the safe fixes of the lin
 	@$(BIN)/buf format --write protos
 
 lint: setup ## check the format and the lint rules
-	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; exit 1; }
-	@$(BIN)/ruff check --quiet .
+	@failed=0; \
+	  $(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check . || failed=1; }; \
+	  $(BIN)/ruff check --quiet . || failed=1; \
+	  exit $$failed
 
 types: setup ## check the types (basedpyright, strict)
 	@$(BIN)/basedpyright --level error
@@ -103,7 +105,7 @@ metrics: setup
 	@$(BIN)/python .ci/metrics.py check
 
 workflows: setup
-	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@said="$$($(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml 2>&1)" || { echo "$$said" >&2; exit 1; }
 
 CHECKS := types lint arch contract deps spell lock-check links metrics workflows
 
