@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
 from auth_svc.domain import SecurityEvent
+from auth_svc.metrics import SecurityMetrics
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -24,12 +25,10 @@ class SecurityJournal:
     """Implements `auth_svc.ports.SecurityLog`. The line's text is the event's stable name; so is the metric's label."""
 
     def __init__(self, *, registry: CollectorRegistry) -> None:
-        self._count = Counter("tocsin_auth_events", "Security events, by their names.", ["event"], registry=registry)
-        for event in SecurityEvent:
-            self._count.labels(event=event.value)  # there from the start, so that a rate can be computed from the first one on
+        self._metrics = SecurityMetrics(registry)
 
     def record(self, event: SecurityEvent, **facts: str) -> None:
         """Writes the line and counts."""
-        self._count.labels(event=event.value).inc()
+        self._metrics.happened(event)
         write = _log.warning if event in _ALARMING else _log.info
         write(event.value, **facts)

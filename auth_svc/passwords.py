@@ -8,8 +8,9 @@ from typing import Final, TypeVar
 
 import argon2
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import CollectorRegistry
 
+from auth_svc.metrics import PasswordMetrics
 from auth_svc.ports import PasswordCheck
 from tocsin.errors import DataLoss, ResourceExhausted
 
@@ -17,7 +18,6 @@ T = TypeVar("T")
 
 _SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 32
-_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
 class PasswordsBusy(ResourceExhausted):
@@ -46,9 +46,7 @@ class Argon2Passwords:
         self._busy = 0
         self._pool: ThreadPoolExecutor | None = None
         self._nobody = ""
-        self._seconds = Histogram("tocsin_auth_password_seconds", "Time that one password takes.", buckets=_BUCKETS, registry=registry)
-        gauge = Gauge("tocsin_auth_passwords_in_progress", "Passwords being hashed, or waiting to be.", registry=registry)
-        gauge.set_function(lambda: self._busy)
+        self._metrics = PasswordMetrics(registry, in_progress=lambda: self._busy)
 
     async def start(self) -> None:
         """Makes the threads, and the hash that stands for accounts that do not exist."""
@@ -85,7 +83,7 @@ class Argon2Passwords:
             raise PasswordsBusy(retry_after=1.0)
 
         def timed() -> T:
-            with self._seconds.time():
+            with self._metrics.timed():
                 return work()
 
         future = asyncio.get_running_loop().run_in_executor(self._pool, timed)

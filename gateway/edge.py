@@ -9,10 +9,10 @@ from typing import Any, Protocol, cast
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool
 from opentelemetry.trace import SpanKind
-from prometheus_client import CollectorRegistry, Histogram
 
 from gateway.access_log import AccessLog
 from gateway.credentials import Authenticator
+from gateway.metrics import EdgeMetrics
 from gateway.ports import Backend, Stream
 from gateway.transcoding.contract import Contract, Rpc
 from gateway.transcoding.problems import ScopeMissing
@@ -47,20 +47,6 @@ class EdgeBackend(Backend, Protocol):
 
 class GatewayStopping(Unavailable):
     """This gateway is stopping; another one goes on."""
-
-
-class EdgeMetrics:
-    """Rate, errors and duration of every RPC at the edge (RED)."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        """Registers the metrics in ``registry``."""
-        self._seconds = Histogram(
-            "tocsin_gateway_grpc_seconds", "Duration of RPCs at the gRPC edge by method and code.", ("method", "code"), registry=registry
-        )
-
-    def observe(self, path: str, code: str, seconds: float) -> None:
-        """Counts one RPC."""
-        self._seconds.labels(path, code).observe(seconds)
 
 
 class EdgeHandlers:

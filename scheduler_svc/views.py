@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from scheduler_svc.dispatch import Dispatcher
 from scheduler_svc.domain import SHARDS, Outcome, Priority
 from scheduler_svc.engine import Engine
-from scheduler_svc.ports import DueStore, Shards, ShardStore, Upkeep
+from scheduler_svc.ports import DueStore, HousekeepingStore, Shards, ShardStore
 from scheduler_svc.recurrence import TZDATA_VERSION, Micros
 from tocsin.background import Background
 from tocsin.clock import Clock
@@ -87,7 +87,7 @@ class Views:
         shards: Shards,
         ownership: ShardStore,
         due: DueStore,
-        upkeep: Upkeep,
+        housekeeping: HousekeepingStore,
         counts: Counts,
         clock: Clock,
         horizon_seconds: float,
@@ -100,7 +100,7 @@ class Views:
             shards: what this replica owns.
             ownership: who owns what.
             due: knows what is overdue.
-            upkeep: counts alarms.
+            housekeeping: counts alarms.
             counts: what was counted.
             clock: source of time.
             horizon_seconds: how far ahead alarms are in the time index.
@@ -110,7 +110,7 @@ class Views:
         self._shards = shards
         self._ownership = ownership
         self._due = due
-        self._upkeep = upkeep
+        self._housekeeping = housekeeping
         self._counts = counts
         self._clock = clock
         self._horizon = horizon_seconds
@@ -145,7 +145,7 @@ class Views:
     async def _count(self) -> Mapping[str, int]:
         begun = self._clock.monotonic()
         if begun >= self._again:
-            self._alarms = await self._upkeep.count_alarms()
+            self._alarms = await self._housekeeping.count_alarms()
             ended = self._clock.monotonic()
             self._again = ended + _REST * (ended - begun)
         return self._alarms

@@ -21,6 +21,7 @@ from scheduler_svc.replanner import Replanner
 from scheduler_svc.service import Alarms, Audits, Backfills, Exports, Firings, Imports, Previews
 from scheduler_svc.service.checks import ActionChecks
 from scheduler_svc.service.forecast import Forecasts
+from scheduler_svc.service.housekeeping import Housekeeper, HousekeepingOptions
 from scheduler_svc.service.noticing import Noticing
 from scheduler_svc.service.replan import Replans
 from scheduler_svc.service.reports import DeliveryReports
@@ -36,16 +37,15 @@ from scheduler_svc.store import (
     SqlDueStore,
     SqlForecastStore,
     SqlHearing,
+    SqlHousekeepingStore,
     SqlImportStore,
     SqlLedger,
     SqlReplanStore,
     SqlShardStore,
     SqlSignalStore,
     SqlTemplateUses,
-    SqlUpkeep,
 )
 from scheduler_svc.structs import event_topic, packed
-from scheduler_svc.upkeep import Housekeeper, UpkeepOptions
 from scheduler_svc.views import RedisMemory, Views
 from tocsin.actions import action_kinds
 from tocsin.api.scheduler.v1 import (
@@ -137,8 +137,8 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
     )
     metrics.watch_replicas(lambda: keeper.replicas)
     metrics.watch_clock(lambda: keeper.clocks.offset)
-    upkeep = SqlUpkeep(database)
-    housekeeper = Housekeeper(upkeep=upkeep, sink=metrics, clock=clock, options=_upkeep_options(settings))
+    housekeeping = SqlHousekeepingStore(database)
+    housekeeper = Housekeeper(store=housekeeping, sink=metrics, clock=clock, options=_housekeeping_options(settings))
 
     async def enqueue_all(batch: Sequence[Firing]) -> Sequence[Firing | TocsinError]:
         return await ledger.enqueue(batch, owner=ownership.owner, held=ownership.held)
@@ -189,7 +189,7 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
         shards=ownership,
         ownership=shard_store,
         due=due_store,
-        upkeep=upkeep,
+        housekeeping=housekeeping,
         counts=metrics,
         clock=clock,
         horizon_seconds=settings.horizon_seconds,
@@ -284,8 +284,8 @@ def engine_options(settings: SchedulerSettings) -> EngineOptions:
     )
 
 
-def _upkeep_options(settings: SchedulerSettings) -> UpkeepOptions:
-    return UpkeepOptions(
+def _housekeeping_options(settings: SchedulerSettings) -> HousekeepingOptions:
+    return HousekeepingOptions(
         interval_seconds=settings.cleanup_interval_seconds,
         ledger_days=settings.ledger_retention_days,
         request_days=settings.request_retention_days,

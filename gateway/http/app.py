@@ -8,7 +8,6 @@ import contextlib
 from collections.abc import Sequence
 
 from opentelemetry.trace import SpanKind, StatusCode
-from prometheus_client import CollectorRegistry, Histogram
 
 from gateway.access_log import AccessLog
 from gateway.credentials import Authenticator
@@ -16,6 +15,7 @@ from gateway.http.cors import Cors
 from gateway.http.endpoints import Endpoint
 from gateway.http.exchange import Disconnected, Exchange, Receive, Scope, Send
 from gateway.http.headers import requested_timeout
+from gateway.metrics import HttpMetrics
 from gateway.transcoding.problems import ScopeMissing, problem
 from gateway.transcoding.router import MethodNotAllowed, RouteNotFound, Router
 from tocsin.clock import Clock
@@ -30,29 +30,6 @@ _log = get_logger(__name__)
 _CLIENT_GONE = 499
 _FAULT = 500
 _UNMATCHED = "(none)"
-
-
-class HttpMetrics:
-    """Rate, errors and duration of every route (RED)."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        """Registers the metrics in ``registry``."""
-        self._seconds = Histogram(
-            "tocsin_gateway_http_seconds",
-            "Duration of HTTP requests by route and status.",
-            ("method", "route", "status"),
-            registry=registry,
-            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-        )
-        self._children: dict[tuple[str, str, int], Histogram] = {}
-
-    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Counts one request."""
-        key = method, route, status
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = self._seconds.labels(method, route, str(status))
-        child.observe(seconds)
 
 
 class HttpApp:

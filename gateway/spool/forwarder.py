@@ -5,8 +5,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry
 
+from gateway.metrics import SpoolMetrics
 from gateway.ports import Unary
 from gateway.spool.results import TRIES, ForwardResult, result_of
 from gateway.spool.spool import Spool, is_anonymous
@@ -70,7 +71,13 @@ class Forwarder:
         self._writes: set[asyncio.Task[None]] = set()
         self._pause = 0.0
         self._away_until = 0.0
-        self._ends = _export(spool, registry)
+        self._metrics = SpoolMetrics(
+            registry,
+            depth=lambda: spool.depth,
+            size=lambda: spool.state.waiting.bytes,
+            oldest=lambda: spool.state.age,
+            set_aside=lambda: spool.state.set_aside.calls,
+        )
 
     async def start(self) -> None:
         """Begins with what an earlier start has left."""
@@ -144,12 +151,12 @@ class Forwarder:
             for entry in entries:
                 error = await self._call(entry)
                 if error is None:
-                    self._ends.labels("done").inc()
+                    self._metrics.ended("done")
                     over.append(entry)
                 elif not self._blames(queue, entry, error):
                     return result_of(error)
                 elif is_anonymous(name):
-                    self._ends.labels("refused").inc()  # what nobody answers for is not kept
+                    self._metrics.ended("refused")  # what nobody answers for is not kept
                     over.append(entry)
                 else:
                     await self._set_aside(entry, error, tries=max(1, queue.tries))
@@ -178,7 +185,7 @@ class Forwarder:
         reason = error.error_reason if isinstance(error, TocsinError) else type(error).__name__
         message = error.message if isinstance(error, TocsinError) else "An internal error."
         _log.warning("spooled call set aside", path=entry.path, tenant=entry.tenant, number=entry.number, reason=reason, error=message)
-        self._ends.labels("set_aside").inc()
+        self._metrics.ended("set_aside")
         aside = SetAsideCall(entry, at=self._clock.micros(), tries=tries, reason=reason, message=message)
         await self._written(self._spool.set_aside(aside))
 
@@ -206,18 +213,3 @@ class Forwarder:
             _log.error("spooled call failed", path=entry.path, tenant=entry.tenant, exc_info=error)
             return error
         return None
-
-
-def _export(spool: Spool, registry: CollectorRegistry) -> Counter:
-    """Shows what is in the spool; the counter of how calls end."""
-    Gauge("tocsin_gateway_spool_depth", "Calls that wait for a service that is away.", registry=registry).set_function(lambda: spool.depth)
-    Gauge("tocsin_gateway_spool_bytes", "Bytes of the requests that wait.", registry=registry).set_function(
-        lambda: spool.state.waiting.bytes
-    )
-    Gauge("tocsin_gateway_spool_oldest_seconds", "Age of the oldest call that waits.", registry=registry).set_function(
-        lambda: spool.state.age
-    )
-    Gauge("tocsin_gateway_spool_set_aside", "Calls that failed for good, and wait for an operator.", registry=registry).set_function(
-        lambda: spool.state.set_aside.calls
-    )
-    return Counter("tocsin_gateway_spool_forwarded", "Calls forwarded later, by how they ended.", ("end",), registry=registry)

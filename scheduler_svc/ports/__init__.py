@@ -1,9 +1,9 @@
 """What the scheduler needs of the world, by intent: one transaction a method."""
 
 from scheduler_svc.ports.alarms import AlarmStore, Birth, Candidate, ImportStore, NewAlarm, Page, Put, Reviser, Scheduled, TemplateUses
+from scheduler_svc.ports.housekeeping import Bell, Changes, Hints, HousekeepingStore, Moved, Observer
 from scheduler_svc.ports.ledger import Due, DueStore, Fired, Ledger, Paused, Pending, Planner
 from scheduler_svc.ports.shards import Held, Replica, ShardOwner, Shards, ShardStore
-from scheduler_svc.ports.upkeep import Bell, Changes, Hints, Moved, Observer, Upkeep
 
 __all__ = [
     "AlarmStore",
@@ -16,6 +16,7 @@ __all__ = [
     "Fired",
     "Held",
     "Hints",
+    "HousekeepingStore",
     "ImportStore",
     "Ledger",
     "Moved",
@@ -33,5 +34,4 @@ __all__ = [
     "ShardStore",
     "Shards",
     "TemplateUses",
-    "Upkeep",
 ]

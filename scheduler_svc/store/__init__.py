@@ -5,6 +5,7 @@ from scheduler_svc.store.audit import SqlAuditStore
 from scheduler_svc.store.due import SqlDueStore
 from scheduler_svc.store.forecast import SqlForecastStore
 from scheduler_svc.store.hearing import SqlHearing
+from scheduler_svc.store.housekeeping import SqlHousekeepingStore
 from scheduler_svc.store.imports import SqlImportStore
 from scheduler_svc.store.ledger import SqlLedger
 from scheduler_svc.store.lock import DatabaseInUse, ProcessLock
@@ -15,7 +16,6 @@ from scheduler_svc.store.reports import SqlDeliveryReports
 from scheduler_svc.store.shards import SqlShardStore
 from scheduler_svc.store.tables import metadata
 from scheduler_svc.store.template_uses import SqlTemplateUses
-from scheduler_svc.store.upkeep import SqlUpkeep
 
 __all__ = [
     "DatabaseInUse",
@@ -27,12 +27,12 @@ __all__ = [
     "SqlDueStore",
     "SqlForecastStore",
     "SqlHearing",
+    "SqlHousekeepingStore",
     "SqlImportStore",
     "SqlLedger",
     "SqlReplanStore",
     "SqlShardStore",
     "SqlSignalStore",
     "SqlTemplateUses",
-    "SqlUpkeep",
     "metadata",
 ]

@@ -8,7 +8,7 @@ from tocsin.database import Database
 
 _FIRST: Final = "SELECT id, action FROM alarms WHERE tenant = $1 AND id > $2 AND kind = 'notify' AND state <> 3 AND "
 _LAST: Final = " ORDER BY id LIMIT $4"
-# No index tells what an action holds, and none is worth its upkeep: this is asked when somebody changes or deletes a template.
+# No index tells what an action holds, and none is worth what it costs: this is asked when somebody changes or deletes a template.
 _NAMING: Final = Statement(
     sqlite=(_FIRST + "instr(action, $3) > 0" + _LAST).replace("$", "?"), postgresql=_FIRST + "position($3::bytea IN action) > 0" + _LAST
 )

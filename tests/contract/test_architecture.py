@@ -1,10 +1,11 @@
 """The rules of the code that no linter knows: the same names in every service, and the budget of files and functions."""
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -13,6 +14,20 @@ SERVICES = ("gateway", "auth_svc", "scheduler_svc", "processor_svc", "mailer_svc
 PACKAGES = ("tocsin", *SERVICES)
 EVERY_SERVICE = ("__init__", "__main__", "config", "wiring")
 EVERY_STORE = ("domain", "handlers", "migrations", "ports", "service", "store")
+# What a thing is recognised by, where it stands, and who has it elsewhere: the gateway serves both doors by the contract, without handlers.
+HOMES: Final[dict[str, tuple[str, set[str]]]] = {
+    "sqlalchemy": (r"^(from|import) sqlalchemy\b", {"store", "migrations", "gateway.spool.store"}),
+    "RPCs": (r"^(from|import) grpc\b|_grpc import .*Servicer", {"handlers", "gateway.edge", "gateway.transcoding"}),
+    "calls": (
+        r"^from tocsin\.mesh import .*\b(Mesh)\b|\w+Stub\(",
+        {"clients", "wiring", "gateway.credentials", "gateway.mesh_admin"},
+    ),
+    "settings": (r"^class \w+\(.*ServiceSettings", {"config"}),
+    "metrics": (r"^from prometheus_client import .*\b(Counter|Gauge|Histogram|Summary)\b", {"metrics"}),
+    "tracing": (r"\.span\(|^from opentelemetry", {"tracing", "gateway.edge", "gateway.http"}),
+    "housekeeping": (r'\.periodic\(\s*"housekeeping"|^class \w*Housekeep\w*', {"housekeeping"}),
+}
+README: Final = ["How it works", "Interface", "Calls", "Failures", "Settings", "Metrics and logs"]
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
 SAY_NOTHING = {"base", "common", "helpers", "manager", "misc", "util", "utils"}
@@ -74,6 +89,64 @@ def test_services_are_alike_inside(service: str) -> None:
     lacking += [] if (ROOT / service / "README.md").exists() else ["README.md"]
     lacking += [] if ast.get_docstring(ast.parse((ROOT / service / "__init__.py").read_text("utf-8"))) else ["a docstring in __init__.py"]
     assert (service, lacking) == (service, [])
+
+
+def misplaced(service: str, module: str, source: str) -> list[str]:
+    """Things in the source of a module that have a home of another name in every service."""
+    parts = module.split(".")
+    at_home = {*parts, *(f"{service}.{'.'.join(parts[:depth])}" for depth in range(1, len(parts) + 1))}
+    return [thing for thing, (sign, homes) in HOMES.items() if re.search(sign, source, re.MULTILINE) and not homes & at_home]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_same_thing_has_the_same_name_in_every_service(service: str) -> None:
+    """Tables, RPCs, calls, settings, metrics, spans and housekeeping are found without a search."""
+    found = {
+        f"{service}.{module}": wrong
+        for path in sources(service)
+        if (
+            wrong := misplaced(service, module := ".".join(path.relative_to(ROOT / service).with_suffix("").parts), path.read_text("utf-8"))
+        )
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "thing"),
+    [
+        ("queries", "from sqlalchemy import select", "sqlalchemy"),
+        ("service.alarms", "import grpc", "RPCs"),
+        ("service.alarms", "self._stub = AlarmServiceStub(channel)", "calls"),
+        ("settings", "class MailerSettings(ServiceSettings, StoreSettings):", "settings"),
+        ("service.sending", "from prometheus_client import CollectorRegistry, Counter", "metrics"),
+        ("worker", "with self._telemetry.span(name):", "tracing"),
+        ("upkeep", "class Housekeeper:", "housekeeping"),
+        ("cleaner", 'self._rounds.periodic("housekeeping", 60, self._round)', "housekeeping"),
+    ],
+)
+def test_a_thing_in_another_place_is_found(module: str, source: str, thing: str) -> None:
+    """Each by itself."""
+    assert misplaced("mailer_svc", module, source) == [thing]
+
+
+def misshapen(service: str, readme: str) -> list[str]:
+    """What a service's README has otherwise than the others."""
+    headings = re.findall(r"^## (.+)$", readme, re.MULTILINE)
+    settings = readme.partition("\n## Settings\n")[2].partition("\n## ")[0]
+    header, *rows = re.findall(r"^\| (.+?) \|", settings, re.MULTILINE) or [""]
+    prefix = f"`TOCSIN_{service.removesuffix('_svc').upper()}_"
+    wrong = [row for row in rows if not row.startswith(prefix)]
+    return [*(["headings"] if headings != README else []), *(["table of settings"] if header != "setting" else []), *wrong]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_readmes_are_alike(service: str) -> None:
+    """One template: the same headings in the same order, and settings by the names that an operator types."""
+    readme = (ROOT / service / "README.md").read_text("utf-8")
+    assert misshapen(service, readme) == []
+    assert misshapen(service, readme.replace("## Calls", "## Called")) == ["headings"]
+    assert misshapen(service, readme.replace("| setting |", "| variable |")) == ["table of settings"]
+    assert misshapen(service, re.sub(r"`TOCSIN_[A-Z]+_PORT`", "`PORT`", readme)) == ["`PORT`"]
 
 
 def test_files_are_short() -> None:

@@ -15,6 +15,7 @@ from scheduler_svc.ports import Fired, NewAlarm
 from scheduler_svc.ports import Replica as Member
 from scheduler_svc.service import Alarms, Firings, Imports
 from scheduler_svc.service.checks import ActionChecks
+from scheduler_svc.service.housekeeping import Housekeeper, HousekeepingOptions
 from scheduler_svc.service.signals import Intake, Triggers
 from scheduler_svc.shards import Ownership, ShardKeeper
 from scheduler_svc.signals import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
@@ -22,13 +23,12 @@ from scheduler_svc.store import (
     SqlAlarmStore,
     SqlDueStore,
     SqlHearing,
+    SqlHousekeepingStore,
     SqlImportStore,
     SqlLedger,
     SqlShardStore,
     SqlSignalStore,
-    SqlUpkeep,
 )
-from scheduler_svc.upkeep import Housekeeper, UpkeepOptions
 from tests.simulation.loop import Process
 from tests.simulation.machine import SimBus, SimClock
 from tests.simulation.storage import Locks, SimDatabase, Storage
@@ -42,7 +42,7 @@ class ReplicaOptions:
 
     engine: EngineOptions
     dispatch: DispatchOptions
-    upkeep: UpkeepOptions
+    housekeeping: HousekeepingOptions
     lease_seconds: float
     outage_seconds: float
 
@@ -77,7 +77,7 @@ class Sight:
         self._counts["lost deliveries"] += count
 
     def counted(self, alarms: Mapping[str, int]) -> None:
-        """See `scheduler_svc.upkeep.CountSink`."""
+        """See `scheduler_svc.service.housekeeping.CountSink`."""
 
 
 class SimPulse:
@@ -158,7 +158,7 @@ class Replica:
             address=name,
             alone=False,
         )
-        housekeeper = Housekeeper(upkeep=SqlUpkeep(database), sink=sight, clock=clock, options=options.upkeep)
+        housekeeper = Housekeeper(store=SqlHousekeepingStore(database), sink=sight, clock=clock, options=options.housekeeping)
 
         async def enqueue_all(batch: Sequence[Firing]) -> Sequence[Firing | TocsinError]:
             return await ledger.enqueue(batch, owner=ownership.owner, held=ownership.held)

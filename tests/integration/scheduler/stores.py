@@ -9,7 +9,7 @@ from scheduler_svc.engine import plan_due
 from scheduler_svc.planning import Plan
 from scheduler_svc.ports import Due, NewAlarm
 from scheduler_svc.recurrence import At, Trigger
-from scheduler_svc.store import SqlAlarmStore, SqlDueStore, SqlLedger, SqlShardStore, SqlUpkeep
+from scheduler_svc.store import SqlAlarmStore, SqlDueStore, SqlHousekeepingStore, SqlLedger, SqlShardStore
 from tocsin.clock import Clock
 from tocsin.database import Database
 from tocsin.errors import TocsinError
@@ -29,7 +29,7 @@ class Stores:
         self.due = SqlDueStore(self.database)
         self.ledger = SqlLedger(self.database)
         self.shards = SqlShardStore(self.database, clock=clock)
-        self.upkeep = SqlUpkeep(self.database)
+        self.housekeeping = SqlHousekeepingStore(self.database)
         self.held: Mapping[int, int] = {}
 
     async def start(self) -> None:

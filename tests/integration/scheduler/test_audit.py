@@ -260,5 +260,5 @@ async def test_rules_are_kept_once_and_forgotten_with_the_ledger(timetable: Time
         (NOW, NOW + 1, NOW + HOUR),
         (NOW + 1, NOW, NOW + 1 + 2 * HOUR),
     ]
-    assert await stores.upkeep.forget_rules(before=NOW + 2, most=1) == 1
-    assert await stores.upkeep.forget_rules(before=NOW + 2, most=9) == 1
+    assert await stores.housekeeping.forget_rules(before=NOW + 2, most=1) == 1
+    assert await stores.housekeeping.forget_rules(before=NOW + 2, most=9) == 1

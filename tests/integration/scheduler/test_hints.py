@@ -7,8 +7,8 @@ from scheduler_svc.announce import Announcer, ChangeBell, firings_topic
 from scheduler_svc.domain import AlarmState, Parcel, Succeeded
 from scheduler_svc.ports import Pending
 from scheduler_svc.recurrence import At, Trigger
+from scheduler_svc.service.housekeeping import Housekeeper, HousekeepingOptions
 from scheduler_svc.shards import Ownership
-from scheduler_svc.upkeep import Housekeeper, UpkeepOptions
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm, firing
 from tocsin.clock import SystemClock
 from tocsin.redis import EventBus, Redis
@@ -120,8 +120,8 @@ async def test_a_round_of_housekeeping_forgets_what_is_too_old(stores: Stores, c
     await stores.ledger.record(done={one.id: Succeeded() for one in (*old, *young)}, setbacks=(), now=NOW)
     await stores.add(alarm(due=NOW + day, trigger=Trigger(spec=At(NOW + day))), alarm(state=AlarmState.PAUSED))
     sink = _Sink()
-    options = UpkeepOptions(interval_seconds=60, ledger_days=2, request_days=1, inbound_days=1)
-    keeper = Housekeeper(upkeep=stores.upkeep, sink=sink, clock=clock, options=options)
+    options = HousekeepingOptions(interval_seconds=60, ledger_days=2, request_days=1, inbound_days=1)
+    keeper = Housekeeper(store=stores.housekeeping, sink=sink, clock=clock, options=options)
     await keeper.start()
 
     async def done() -> bool:
@@ -138,6 +138,6 @@ async def test_the_ledger_is_kept_for_ever_if_so_set(stores: Stores, clock: Fake
     one = firing(due=NOW - 10**15)
     await stores.ledger.enqueue([one], owner=OWNER, held=stores.held)
     await stores.ledger.record(done={one.id: Succeeded()}, setbacks=(), now=NOW)
-    options = UpkeepOptions(interval_seconds=60, ledger_days=0, request_days=1, inbound_days=1)
-    await Housekeeper(upkeep=stores.upkeep, sink=_Sink(), clock=clock, options=options).round()
+    options = HousekeepingOptions(interval_seconds=60, ledger_days=0, request_days=1, inbound_days=1)
+    await Housekeeper(store=stores.housekeeping, sink=_Sink(), clock=clock, options=options).round()
     assert [row.id for row in await stores.all_firings()] == [one.id]

@@ -59,17 +59,17 @@ def test_a_month_ends_where_the_next_begins(instant: datetime, name: str, days: 
 
 async def test_rooms_are_made_ahead_once(postgres: Stores) -> None:
     """This month and the two after it; whoever comes second, at the same time or later, changes nothing."""
-    await asyncio.gather(postgres.upkeep.make_room(now=NOW), postgres.upkeep.make_room(now=NOW))
-    await postgres.upkeep.make_room(now=NOW)
+    await asyncio.gather(postgres.housekeeping.make_room(now=NOW), postgres.housekeeping.make_room(now=NOW))
+    await postgres.housekeeping.make_room(now=NOW)
     expected = ["firings_2026_01", "firings_2026_02", "firings_2026_03", "firings_default"]
     assert await partitions(postgres) == expected
-    await postgres.upkeep.make_room(now=NOW + 31 * DAY)
+    await postgres.housekeeping.make_room(now=NOW + 31 * DAY)
     assert await partitions(postgres) == sorted([*expected, "firings_2026_04"])
 
 
 async def test_every_due_time_has_a_place(postgres: Stores) -> None:
     """Firings of this month are in its partition; those of long ago and of a far future are kept, found, and finished as well."""
-    await postgres.upkeep.make_room(now=NOW)
+    await postgres.housekeeping.make_room(now=NOW)
     dues = {"firings_2026_01": NOW, "firings_2026_02": NOW + 40 * DAY, "firings_default": NOW - 1000 * DAY}
     made = {place: alarm(due=due, trigger=Trigger(spec=At(due))) for place, due in dues.items()}
     await postgres.add(*made.values())
@@ -84,7 +84,7 @@ async def test_every_due_time_has_a_place(postgres: Stores) -> None:
 
 async def test_a_request_that_comes_again_in_another_month_is_the_same_firing(stores: Stores) -> None:
     """The id alone decides, wherever the due time would put the row; also when both come at once."""
-    await stores.upkeep.make_room(now=NOW)
+    await stores.housekeeping.make_room(now=NOW)
     one = firing()
     twins = [replace(one, due=NOW + 31 * DAY), replace(one, due=NOW - 400 * DAY)]
     answers = await asyncio.gather(
@@ -97,21 +97,21 @@ async def test_a_request_that_comes_again_in_another_month_is_the_same_firing(st
 
 async def test_a_month_that_is_over_is_dropped_when_all_is_finished(postgres: Stores) -> None:
     """With one unfinished firing it stays; what is beside it in the same month then goes in steps, and the rest with the month."""
-    await postgres.upkeep.make_room(now=NOW)
+    await postgres.housekeeping.make_room(now=NOW)
     ones = [firing(due=NOW + number) for number in range(3)]
     later = firing(due=NOW + 40 * DAY)
     await postgres.ledger.enqueue([*ones, later], owner=OWNER, held=postgres.held)
     await postgres.ledger.record(done={one.id: Succeeded() for one in (*ones[1:], later)}, setbacks=(), now=NOW)
     before = NOW + 45 * DAY
-    assert await postgres.upkeep.forget_months(before=before) == month_of(before).first
+    assert await postgres.housekeeping.forget_months(before=before) == month_of(before).first
     assert "firings_2026_01" in await partitions(postgres)
-    assert await postgres.upkeep.forget_firings(before=month_of(before).first, most=100) == 2
+    assert await postgres.housekeeping.forget_firings(before=month_of(before).first, most=100) == 2
     assert [row.id for row in await postgres.all_firings()] == [ones[0].id, later.id]
     await postgres.ledger.record(done={ones[0].id: Succeeded()}, setbacks=(), now=NOW)
-    await postgres.upkeep.forget_months(before=before)
+    await postgres.housekeeping.forget_months(before=before)
     assert "firings_2026_01" not in await partitions(postgres)
     assert [row.id for row in await postgres.all_firings()] == [later.id]
-    assert await postgres.upkeep.forget_firings(before=month_of(before).first, most=100) == 1  # the id that is free now
+    assert await postgres.housekeeping.forget_firings(before=month_of(before).first, most=100) == 1  # the id that is free now
     (again,) = await postgres.ledger.enqueue([ones[1]], owner=OWNER, held=postgres.held)
     assert again is ones[1]
 
@@ -119,21 +119,21 @@ async def test_a_month_that_is_over_is_dropped_when_all_is_finished(postgres: St
 async def test_rows_that_were_there_first_keep_their_month_in_the_default_partition(postgres: Stores) -> None:
     """A month that began before anybody made its partition goes on as it is; the next one has its own."""
     await postgres.ledger.enqueue([firing()], owner=OWNER, held=postgres.held)
-    await postgres.upkeep.make_room(now=NOW)
+    await postgres.housekeeping.make_room(now=NOW)
     assert await partitions(postgres) == ["firings_2026_02", "firings_2026_03", "firings_default"]
     assert len(await postgres.all_firings()) == 1
 
 
-async def test_upkeep_gives_way_to_whoever_works_in_the_ledger(postgres: Stores) -> None:
+async def test_housekeeping_gives_way_to_whoever_works_in_the_ledger(postgres: Stores) -> None:
     """It waits a moment for a lock, then leaves the work for another time; the transaction that was there first goes on."""
-    await postgres.upkeep.make_room(now=NOW)
+    await postgres.housekeeping.make_room(now=NOW)
     async with postgres.database.transaction() as connection:
         await connection.exec_driver_sql("SELECT 1 FROM firings LIMIT 1")
         with pytest.raises(Aborted):
-            await postgres.upkeep.forget_months(before=NOW + 35 * DAY)
+            await postgres.housekeeping.forget_months(before=NOW + 35 * DAY)
         with pytest.raises(Aborted):
-            await postgres.upkeep.make_room(now=NOW + 31 * DAY)
+            await postgres.housekeeping.make_room(now=NOW + 31 * DAY)
         await connection.exec_driver_sql("SELECT 1 FROM firings LIMIT 1")
-    await postgres.upkeep.forget_months(before=NOW + 35 * DAY)
-    await postgres.upkeep.make_room(now=NOW + 31 * DAY)
+    await postgres.housekeeping.forget_months(before=NOW + 35 * DAY)
+    await postgres.housekeeping.make_room(now=NOW + 31 * DAY)
     assert await partitions(postgres) == ["firings_2026_02", "firings_2026_03", "firings_2026_04", "firings_default"]

@@ -174,7 +174,7 @@ async def test_pause_and_resume_change_an_alarm_once(stores: Stores) -> None:
 async def test_old_requests_are_forgotten_in_steps(stores: Stores) -> None:
     """Only those made before the instant, a few at a time."""
     await stores.alarms.create([NewAlarm(alarm=alarm(created=NOW + number), request_id=str(number), digest="d") for number in range(5)])
-    assert await stores.upkeep.forget_requests(before=NOW + 3, most=2) == 2
-    assert await stores.upkeep.forget_requests(before=NOW + 3, most=2) == 1
-    assert await stores.upkeep.forget_requests(before=NOW + 3, most=2) == 0
-    assert (await stores.upkeep.count_alarms())["ACTIVE"] == 5
+    assert await stores.housekeeping.forget_requests(before=NOW + 3, most=2) == 2
+    assert await stores.housekeeping.forget_requests(before=NOW + 3, most=2) == 1
+    assert await stores.housekeeping.forget_requests(before=NOW + 3, most=2) == 0
+    assert (await stores.housekeeping.count_alarms())["ACTIVE"] == 5

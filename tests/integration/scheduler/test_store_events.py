@@ -162,17 +162,17 @@ async def test_an_alarm_listens_until_its_end(stores: Stores, outside: Outside) 
     assert (await outside.publish(event()))[0].matched == 1
     await outside.clock.advance(1)
     assert (await outside.publish(event()))[0].matched == 0
-    assert await stores.upkeep.complete_listeners(now=NOW + SECOND - 1, most=9) == 0
-    assert await stores.upkeep.complete_listeners(now=NOW + SECOND, most=9) == 1
+    assert await stores.housekeeping.complete_listeners(now=NOW + SECOND - 1, most=9) == 0
+    assert await stores.housekeeping.complete_listeners(now=NOW + SECOND, most=9) == 1
     assert (await stores.alarms.get("t1", alarm.id)).state is AlarmState.COMPLETED
-    assert await stores.upkeep.complete_listeners(now=NOW + SECOND, most=9) == 0
+    assert await stores.housekeeping.complete_listeners(now=NOW + SECOND, most=9) == 0
 
 
 async def test_the_log_is_forgotten_in_small_steps(stores: Stores, outside: Outside) -> None:
     """What is too old goes, and with it the memory of its id; counts stay, of the topics with the most events."""
     old = [event(id=f"old{n}", now=NOW - SECOND) for n in range(5)]
     await outside.publish(*old, event(id="new"))
-    assert [await stores.upkeep.forget_inbound(before=NOW, most=3) for _ in range(3)] == [3, 2, 0]
+    assert [await stores.housekeeping.forget_inbound(before=NOW, most=3) for _ in range(3)] == [3, 2, 0]
     assert [entry.id for entry in await outside.store.page("t1", conditions=(), before=None, size=9)] == ["new"]
     assert [answer.duplicate for answer in await outside.publish(event(id="new"), event(id="old1"))] == [True, False]
     assert (await outside.store.counts("t1")).topics == {"a.b": 7}

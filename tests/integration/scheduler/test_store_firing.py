@@ -333,8 +333,8 @@ async def test_old_firings_are_forgotten_in_steps(stores: Stores) -> None:
     open_one = next(parcel.id for parcel in fired.parcels if parcel.due == old)
     done = {parcel.id: Succeeded() for parcel in fired.parcels if parcel.id != open_one} | {one.id: Succeeded() for one in beside}
     await stores.ledger.record(done=done, setbacks=(), now=NOW)
-    assert await stores.upkeep.forget_firings(before=NOW - 1, most=1) == 2
-    while await stores.upkeep.forget_firings(before=NOW - 1, most=1):
+    assert await stores.housekeeping.forget_firings(before=NOW - 1, most=1) == 2
+    while await stores.housekeeping.forget_firings(before=NOW - 1, most=1):
         pass
     left = {row.id for row in await stores.all_firings()}
     assert left == {open_one, beside[2].id, *(parcel.id for parcel in fired.parcels if parcel.due == recent)}
@@ -344,11 +344,11 @@ async def test_a_restore_into_a_younger_cluster_keeps_the_order_of_changes(store
     """Transaction numbers that begin again come behind all numbers before."""
     if stores.database.dialect == "sqlite":
         return  # its counter is restored with the data
-    await stores.upkeep.settle()
+    await stores.housekeeping.settle()
     before = await stores.ledger.now_at()
     async with stores.database.transaction() as connection:
         await connection.exec_driver_sql("UPDATE counters SET value = value + 1000000000 WHERE name = 'transactions'")
-    await stores.upkeep.settle()
+    await stores.housekeeping.settle()
     assert (await stores.ledger.now_at())[0] > before[0] + 1_000_000_000
 
 

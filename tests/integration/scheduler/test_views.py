@@ -109,7 +109,7 @@ async def test_the_metrics_show_the_same(rig: Rig) -> None:
 async def test_replans_are_listed_by_tenant_and_page(rig: Rig) -> None:
     """The newest come first; another tenant's are not seen."""
     row = {"replanned_at": NOW, "tzdata_before": "2026a", "tzdata_after": "2026b", "due_before": NOW + SECOND, "due_after": None}
-    fresh = str(ULID.from_datetime(rig.clock.now()))[:10]  # an older id would be forgotten by the upkeep at some moment of the test
+    fresh = str(ULID.from_datetime(rig.clock.now()))[:10]  # an older id would be forgotten by the housekeeping at some moment of the test
     rows = [{**row, "id": f"{fresh}{n:016}", "tenant": "t2" if n == 3 else "t1", "alarm": f"a{n}"} for n in range(5)]
     await behind(rig, insert(replans).values(rows))
     with rig.user():

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from scheduler_svc.ports import Upkeep
+from scheduler_svc.ports import HousekeepingStore
 from scheduler_svc.recurrence import Micros
 from tocsin.background import Background
 from tocsin.clock import Clock
@@ -29,7 +29,7 @@ class CountSink(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpkeepOptions:
+class HousekeepingOptions:
     """How long things are kept.
 
     Attributes:
@@ -48,8 +48,8 @@ class UpkeepOptions:
 class Housekeeper:
     """Runs the rounds; a component."""
 
-    def __init__(self, *, upkeep: Upkeep, sink: CountSink, clock: Clock, options: UpkeepOptions) -> None:
-        self._upkeep = upkeep
+    def __init__(self, *, store: HousekeepingStore, sink: CountSink, clock: Clock, options: HousekeepingOptions) -> None:
+        self._store = store
         self._sink = sink
         self._clock = clock
         self._options = options
@@ -59,9 +59,9 @@ class Housekeeper:
     async def start(self) -> None:
         """Puts the order of changes right, then begins."""
         if not self._loops.running:
-            await self._upkeep.settle()
-            await self._unless_held_up(self._make_room)
-            self._loops.periodic("upkeep", self._options.interval_seconds, self.round, vital=False)
+            await self._store.settle()
+            await self._unless_busy(self._make_room)
+            self._loops.periodic("housekeeping", self._options.interval_seconds, self.round, vital=False)
 
     async def stop(self) -> None:
         """Ends."""
@@ -81,50 +81,50 @@ class Housekeeper:
             except Exception as error:  # noqa: BLE001  raised below, when every step has had its turn
                 errors.append(error)
         if unexpected := [error for error in errors if not isinstance(error, TocsinError)]:
-            msg = "upkeep"
+            msg = "housekeeping"
             raise ExceptionGroup(msg, unexpected)
         if errors:
             raise errors[0]
 
     def _round(self) -> Iterator[Coroutine[Any, Any, None]]:
-        upkeep, options = self._upkeep, self._options
+        store, options = self._store, self._options
         yield self._count()
         yield self._settle()
-        yield self._unless_held_up(self._make_room)
+        yield self._unless_busy(self._make_room)
         if options.ledger_days:
-            yield self._unless_held_up(self._forget_ledger)
-            yield self._forget(upkeep.forget_changes, options.ledger_days)
-            yield self._forget(upkeep.forget_rules, options.ledger_days)
-            yield self._forget(upkeep.forget_replans, options.ledger_days)
-        yield self._forget(upkeep.forget_requests, options.request_days)
-        yield self._forget(upkeep.forget_inbound, options.inbound_days)
+            yield self._unless_busy(self._forget_ledger)
+            yield self._forget(store.forget_changes, options.ledger_days)
+            yield self._forget(store.forget_rules, options.ledger_days)
+            yield self._forget(store.forget_replans, options.ledger_days)
+        yield self._forget(store.forget_requests, options.request_days)
+        yield self._forget(store.forget_inbound, options.inbound_days)
         yield self._complete_listeners()
 
     async def _settle(self) -> None:
-        await self._upkeep.settle()
+        await self._store.settle()
 
     async def _complete_listeners(self) -> None:
-        while await self._upkeep.complete_listeners(now=self._clock.micros(), most=_STEP) >= _STEP:
+        while await self._store.complete_listeners(now=self._clock.micros(), most=_STEP) >= _STEP:
             await self._clock.sleep(_PAUSE_SECONDS)
 
     async def _count(self) -> None:
         """Counting reads an entry of every alarm: a hundredth of the time at most goes into it."""
         begun = self._clock.monotonic()
         if begun >= self._count_again:
-            self._sink.counted(await self._upkeep.count_alarms())
+            self._sink.counted(await self._store.count_alarms())
             now = self._clock.monotonic()
             self._count_again = now + _COUNT_SHARE * (now - begun)
 
     async def _make_room(self) -> None:
-        await self._upkeep.make_room(now=self._clock.micros())
+        await self._store.make_room(now=self._clock.micros())
 
     async def _forget_ledger(self) -> None:
         """Whole months at once; in steps what is left over of them. What is kept for less than a month does not wait for the end of one."""
         before = self._before(self._options.ledger_days)
-        left = await self._upkeep.forget_months(before=before)
-        await self._steps(self._upkeep.forget_firings, before if self._options.ledger_days < _MONTH_DAYS else left)
+        left = await self._store.forget_months(before=before)
+        await self._steps(self._store.forget_firings, before if self._options.ledger_days < _MONTH_DAYS else left)
 
-    async def _unless_held_up(self, step: Callable[[], Awaitable[None]]) -> None:
+    async def _unless_busy(self, step: Callable[[], Awaitable[None]]) -> None:
         """What waits for nobody gives up when others are at work, and is done in a later round."""
         try:
             await step()

@@ -19,7 +19,7 @@ class Moved(NamedTuple):
     tenant: str
 
 
-class Upkeep(Protocol):
+class HousekeepingStore(Protocol):
     """Housekeeping, in small steps."""
 
     async def make_room(self, *, now: Micros) -> None:

@@ -1,4 +1,4 @@
-"""Housekeeping: the implementation of `scheduler_svc.ports.Upkeep`."""
+"""Housekeeping: the implementation of `scheduler_svc.ports.HousekeepingStore`."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -65,14 +65,14 @@ _SHIFT: Final = both("UPDATE counters SET value = value + $1 WHERE name = 'chang
 _MARGIN: Final = 1 << 32
 
 
-class SqlUpkeep:
+class SqlHousekeepingStore:
     """Housekeeping, in small steps."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def forget_firings(self, *, before: Micros, most: int) -> int:
-        """See `scheduler_svc.ports.Upkeep`."""
+        """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.transaction() as connection:
             gone = await _FORGET.run(connection, _oldest_id(before), before, most)
             beside = [row[0] for row in await _BESIDE.rows(connection, before, most)]
@@ -82,39 +82,39 @@ class SqlUpkeep:
             return gone + len(beside)
 
     async def forget_changes(self, *, before: Micros, most: int) -> int:
-        """See `scheduler_svc.ports.Upkeep`."""
+        """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.transaction() as connection:
             return await forget_changes(connection, before=before, most=most)
 
     async def make_room(self, *, now: Micros) -> None:
-        """See `scheduler_svc.ports.Upkeep`."""
+        """See `scheduler_svc.ports.HousekeepingStore`."""
         if self._database.dialect == "postgresql":
             await make_ahead(self._database, now=now)
 
     async def forget_months(self, *, before: Micros) -> Micros:
-        """See `scheduler_svc.ports.Upkeep`."""
+        """See `scheduler_svc.ports.HousekeepingStore`."""
         if self._database.dialect == "sqlite":
             return before
         await drop_before(self._database, before=before)
         return month_of(before).first
 
     async def forget_requests(self, *, before: Micros, most: int) -> int:
-        """See `scheduler_svc.ports.Upkeep`."""
+        """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.transaction() as connection:
             return await _FORGET_REQUESTS.run(connection, before, most)
 
     async def forget_rules(self, *, before: Micros, most: int) -> int:
-        """See `scheduler_svc.ports.Upkeep`."""
+        """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.transaction() as connection:
             return await forget_rules(connection, before=before, most=most)
 
     async def forget_replans(self, *, before: Micros, most: int) -> int:
-        """See `scheduler_svc.ports.Upkeep`."""
+        """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.transaction() as connection:
             return await _FORGET_REPLANS.run(connection, str(ULID.from_bytes(max(before // 1000, 0).to_bytes(6) + bytes(10))), most)
 
     async def forget_inbound(self, *, before: Micros, most: int) -> int:
-        """See `scheduler_svc.ports.Upkeep`."""
+        """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.transaction() as connection:
             gone = await _FORGET_INBOUND.run(connection, _oldest_id(before), before, most)
             if gone < most:
@@ -122,7 +122,7 @@ class SqlUpkeep:
             return gone
 
     async def complete_listeners(self, *, now: Micros, most: int) -> int:
-        """See `scheduler_svc.ports.Upkeep`."""
+        """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.transaction() as connection:
             over = [row[0] for row in await _OVER.rows(connection, now, most)]
             if over:
@@ -131,7 +131,7 @@ class SqlUpkeep:
             return len(over)
 
     async def settle(self) -> None:
-        """See `scheduler_svc.ports.Upkeep`."""
+        """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.transaction() as connection:
             if is_sqlite(connection):
                 return
@@ -142,7 +142,7 @@ class SqlUpkeep:
             await _SEE.run(connection, current)
 
     async def count_alarms(self) -> Mapping[str, int]:
-        """See `scheduler_svc.ports.Upkeep`."""
+        """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.read() as connection:
             rows = await _COUNT.rows(connection)
         counts = dict.fromkeys((state.name for state in AlarmState), 0)

@@ -1,0 +1,77 @@
+"""What Prometheus sees of the gateway: requests at both doors, and the spool."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class HttpMetrics:
+    """Rate, errors and duration of every route (RED)."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._seconds = Histogram(
+            "tocsin_gateway_http_seconds",
+            "Duration of HTTP requests by route and status.",
+            ("method", "route", "status"),
+            registry=registry,
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+        )
+        self._children: dict[tuple[str, str, int], Histogram] = {}
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Counts one request."""
+        key = method, route, status
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = self._seconds.labels(method, route, str(status))
+        child.observe(seconds)
+
+
+class EdgeMetrics:
+    """Rate, errors and duration of every RPC at the gRPC edge (RED)."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._seconds = Histogram(
+            "tocsin_gateway_grpc_seconds", "Duration of RPCs at the gRPC edge by method and code.", ("method", "code"), registry=registry
+        )
+
+    def observe(self, path: str, code: str, seconds: float) -> None:
+        """Counts one RPC."""
+        self._seconds.labels(path, code).observe(seconds)
+
+
+class SpoolMetrics:
+    """What waits in the spool, read at each scrape, and how forwarded calls ended."""
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        depth: Callable[[], float],
+        size: Callable[[], float],
+        oldest: Callable[[], float],
+        set_aside: Callable[[], float],
+    ) -> None:
+        """Registers the metrics.
+
+        Args:
+            registry: where.
+            depth: calls that wait.
+            size: bytes of their requests.
+            oldest: age of the oldest one, in seconds.
+            set_aside: calls that failed for good.
+        """
+
+        def gauge(name: str, meaning: str, read: Callable[[], float]) -> None:
+            Gauge(f"tocsin_gateway_spool_{name}", meaning, registry=registry).set_function(read)
+
+        gauge("depth", "Calls that wait for a service that is away.", depth)
+        gauge("bytes", "Bytes of the requests that wait.", size)
+        gauge("oldest_seconds", "Age of the oldest call that waits.", oldest)
+        gauge("set_aside", "Calls that failed for good, and wait for an operator.", set_aside)
+        self._ends = Counter("tocsin_gateway_spool_forwarded", "Calls forwarded later, by how they ended.", ("end",), registry=registry)
+
+    def ended(self, end: Literal["done", "refused", "set_aside"]) -> None:
+        """Counts one call that waits no more."""
+        self._ends.labels(end).inc()
