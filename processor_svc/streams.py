@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from tocsin.background import Background, worked
+from tocsin.background import Background, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 
@@ -88,7 +88,7 @@ class ReplicaStreams:
                 _log.info("stream_broken", target=self._name, endpoint=endpoint, error=error.message)
             if self._stopping:
                 return
-            worked()  # however it ended, it was dealt with
+            report_progress()  # however it ended, it was dealt with
             if self._clock.monotonic() - begun > _LONGEST_WAIT:
                 wait = _FIRST_WAIT
             back = await self._pause(endpoint, random.uniform(wait / 2, wait))  # noqa: S311 - spreads load, guards nothing

@@ -16,7 +16,7 @@ from scheduler_svc.ports import Changes, Due, DueStore, Fired, Observer, Pending
 from scheduler_svc.recurrence import END_OF_TIME, Micros, TooCostly, compiled
 from scheduler_svc.signals import Deaf
 from scheduler_svc.timeline import Popped, Timeline
-from tocsin.background import Background, Wake, faltered, worked
+from tocsin.background import Background, Wake, report_progress, report_stall
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, Unavailable
 from tocsin.telemetry import get_logger
@@ -257,7 +257,7 @@ class Engine:
         except BaseException:
             self._put_back(batch)
             raise
-        worked()
+        report_progress()
         self._settle(batch, fired)
         seconds = self._clock.monotonic() - started
         self._seconds_each = seconds / len(batch)
@@ -276,7 +276,7 @@ class Engine:
             await self._fire_batch(batch[middle:], now)
             return
         alarm = batch[0][0]
-        faltered(f"the alarm {alarm} cannot be fired: {type(error).__name__}", self._clock)
+        report_stall(f"the alarm {alarm} cannot be fired: {type(error).__name__}", self._clock)
         _log.error("alarm cannot be fired", alarm=alarm, exc_info=error)
         self._spoilt = {other: until for other, until in self._spoilt.items() if until > now} | {alarm: now + _SPOILT}
         self._let_out(batch)

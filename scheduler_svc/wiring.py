@@ -79,7 +79,7 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
         leases: replaces the database's clock, by which leases of shards end and this machine's clock is judged; for tests.
     """
     node = Node(settings=settings, clock=clock, jwks=jwks)
-    database = node.database(settings, standstill_timeout=settings.lease_seconds)
+    database = node.database(settings, idle_transaction_timeout=settings.lease_seconds)
     redis = Redis.of(settings, clock=clock)
     events = EventBus(redis=redis, clock=clock)
     lock = ProcessLock.of(settings.resolved_database_url, clock=clock)

@@ -1,9 +1,9 @@
-"""Whatever lives longer than a call stands here: it is kept going after a failure, and its failures are seen.
+"""Supervised background tasks: everything that outlives a call runs here, is restarted after a failure, and reports its failures.
 
-A component has a `Background` and starts its works on it. An exception that nobody expected is logged with its stack and counted, the work
-begins again after a pause that doubles, and it is *failing* in the health of the service until it works. After `FAILURES_IN_A_ROW` of them
-the process ends with an exit code that makes its supervisor start another one: what is broken in memory is whole after that. A
-`TocsinError` says that something else is away; it is told, and tried again soon and for ever (docs/adr/0013).
+A component has a `Background` and starts its tasks on it. An unexpected exception is logged with its stack and counted; the task is
+restarted with exponential backoff and is *failing* in the health of the service until it makes progress. After `FAILURES_IN_A_ROW` of them
+the process exits with a code that makes its supervisor start another one, because its memory may be corrupt. A `TocsinError` means that a
+dependency is away: it is logged, and the task is retried soon and without limit (docs/adr/0013).
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 
 FAILURES_IN_A_ROW: Final = 10
-"""Unexpected failures of one work, without success between them, after which the process ends."""
-STEADY_SECONDS: Final = 10.0
-"""A work that ran for so long since it began again is taken to be well, if it does not say so itself before."""
+"""Unexpected failures of one task in a row after which the process exits."""
+HEALTHY_SECONDS: Final = 10.0
+"""A restarted task that has run for so long counts as healthy, unless it reports progress earlier."""
 
 _INTERRUPTED_SECONDS: Final = 0.25
 _FIRST_SECONDS: Final = 0.1
@@ -35,16 +35,16 @@ T = TypeVar("T")
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
-class WorkEnded(RuntimeError):
-    """A work that should go on for ever has returned."""
+class TaskReturned(RuntimeError):
+    """A task that should run until it is stopped has returned."""
 
 
 class BackgroundFailed(RuntimeError):
-    """A work has failed too often; the process is of no more use."""
+    """A task has failed too often; the process must be restarted."""
 
 
 class Wake:
-    """A bell that a work waits for, or for some time to pass."""
+    """An event that a task waits for, with a timeout on the injected clock. Waiting clears it."""
 
     __slots__ = ("_clock", "_event")
 
@@ -53,11 +53,11 @@ class Wake:
         self._event = asyncio.Event()
 
     def set(self) -> None:
-        """Rings; one that waits later hears it, too."""
+        """Wakes the waiting task, or the next one to wait."""
         self._event.set()
 
     async def wait(self, seconds: float | None) -> None:
-        """Returns when it rings, or after ``seconds`` of the clock; None: only when it rings."""
+        """Returns when it is set, or after ``seconds``; None waits without a timeout."""
         if self._event.is_set() or (seconds is not None and seconds <= 0):
             await asyncio.sleep(0)
         elif seconds is None:
@@ -76,35 +76,35 @@ class Wake:
 
 
 @dataclass(slots=True, eq=False)
-class Work:
-    """One work of a `Background`.
+class BackgroundTask:
+    """One task of a `Background`.
 
     Attributes:
         name: for people, logs and metrics; several may share one.
-        run: begins it; None for one that ends by itself.
-        vital: whether the process is of no use without it.
-        patient: only its own word shows that it is well, not that it runs for some time.
+        run: starts it; None for one that ends by itself.
+        vital: whether the process exits when it fails too often.
+        is_periodic: only a report of progress makes it healthy, not the time that it has run.
         failures: unexpected ones in a row.
-        reason: why it does not work; empty while it does.
-        since: when it began, or last faltered, on the monotonic clock; infinite while it waits for a new beginning.
+        reason: why it is failing; empty while it is healthy.
+        since: when it started or last reported a stall, on the monotonic clock; infinite during backoff.
         task: the run under way.
     """
 
     name: str
     run: Callable[[], Awaitable[object]] | None
     vital: bool = True
-    patient: bool = False
+    is_periodic: bool = False
     failures: int = 0
     reason: str = ""
     since: float = math.inf
     task: "asyncio.Task[None] | None" = None
 
-    def steady(self, now: float) -> bool:
-        """Whether it works as far as one can see."""
-        return not self.reason or (not self.patient and now - self.since >= STEADY_SECONDS)
+    def healthy(self, now: float) -> bool:
+        """Whether it has not failed, or has run for long enough since."""
+        return not self.reason or (not self.is_periodic and now - self.since >= HEALTHY_SECONDS)
 
-    def worked(self) -> None:
-        """It got through."""
+    def report_progress(self) -> None:
+        """Clears its failures."""
         self.failures, self.reason = 0, ""
 
 
@@ -112,114 +112,114 @@ class FailureMeter(Protocol):
     """Counts unexpected failures."""
 
     def known(self, name: str) -> None:
-        """There is such a work: its count is 0 from now on."""
+        """Registers a task; its count starts at 0."""
         ...
 
     def failed(self, name: str) -> None:
-        """One more."""
+        """Counts one failure."""
         ...
 
 
 class Backgrounds:
-    """All works of one process, as its health, its metrics and its lifecycle see them."""
+    """All background tasks of one process, for its health, metrics and lifecycle."""
 
     def __init__(self, meter: FailureMeter | None = None) -> None:
         self._meter = meter
-        self._parts: list[Background] = []
+        self._backgrounds: list[Background] = []
         self._failed: str | None = None
         self._ended = asyncio.Event()
 
     @property
-    def works(self) -> list[Work]:
-        """Those that go on until they are stopped."""
-        return [work for part in self._parts for work in part.works]
+    def tasks(self) -> list[BackgroundTask]:
+        """The tasks that run until they are stopped."""
+        return [work for background in self._backgrounds for work in background.tasks]
 
     @property
     def failing(self) -> Mapping[str, str]:
-        """Why works do not work, by name."""
-        return {name: reason for part in self._parts for name, reason in part.failing.items()}
+        """The reasons of the failing tasks, by name."""
+        return {name: reason for background in self._backgrounds for name, reason in background.failing.items()}
 
     @contextmanager
-    def gathering(self) -> Generator[None]:
-        """Every `Background` whose first work starts within the block, or within a work of such a one, belongs here."""
+    def collecting(self) -> Generator[None]:
+        """Registers every `Background` whose first task starts within the block, or within a task of one of them."""
         self._failed, self._ended = None, asyncio.Event()
-        token = _gathering.set(self)
+        token = _collector.set(self)
         try:
             yield
         finally:
-            _gathering.reset(token)
+            _collector.reset(token)
 
-    def add(self, part: "Background", name: str) -> None:
-        """``part`` has a work of that name now."""
-        if part not in self._parts:
-            self._parts.append(part)
+    def add(self, background: "Background", name: str) -> None:
+        """Registers ``background`` and its task ``name``."""
+        if background not in self._backgrounds:
+            self._backgrounds.append(background)
         if self._meter is not None:
             self._meter.known(name)
 
-    def remove(self, part: "Background") -> None:
-        """``part`` has none any more."""
-        if part in self._parts:
-            self._parts.remove(part)
+    def remove(self, background: "Background") -> None:
+        """Removes a ``background`` that has stopped."""
+        if background in self._backgrounds:
+            self._backgrounds.remove(background)
 
     def count(self, name: str) -> None:
-        """A work of that name has failed unexpectedly."""
+        """Counts an unexpected failure of the task ``name``."""
         if self._meter is not None:
             self._meter.failed(name)
 
-    def give_up(self, words: str) -> None:
-        """Ends the process, for the reason given."""
-        self._failed = self._failed or words
+    def abort(self, reason: str) -> None:
+        """Makes the process exit with ``reason``."""
+        self._failed = self._failed or reason
         self._ended.set()
 
     async def ended(self) -> None:
-        """Waits until a work has failed too often.
+        """Waits until a task has failed too often.
 
         Raises:
-            BackgroundFailed: it has.
+            BackgroundFailed: always.
         """
         await self._ended.wait()
         raise BackgroundFailed(self._failed)
 
 
-_gathering: ContextVar[Backgrounds | None] = ContextVar("backgrounds", default=None)
-_working: ContextVar[Work | None] = ContextVar("background_work", default=None)
+_collector: ContextVar[Backgrounds | None] = ContextVar("backgrounds", default=None)
+_current: ContextVar[BackgroundTask | None] = ContextVar("background_work", default=None)
 
 
 class Background:
-    """The works of one component. They begin with its start, end with its stop, and inherit no call's context."""
+    """The tasks of one component. They inherit no context from the call that starts them."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._house: Backgrounds | None = None
-        self._works: dict[asyncio.Task[Any], Work] = {}
-        self._passing: set[asyncio.Task[Any]] = set()
+        self._registry: Backgrounds | None = None
+        self._tasks: dict[asyncio.Task[Any], BackgroundTask] = {}
+        self._one_off: set[asyncio.Task[Any]] = set()
         self._stopping = False
 
     @property
     def running(self) -> bool:
-        """Whether works were started and not stopped."""
-        return bool(self._works)
+        """Whether a task is running."""
+        return bool(self._tasks)
 
     @property
-    def works(self) -> list[Work]:
-        """Those that go on until `stop`."""
-        return list(self._works.values())
+    def tasks(self) -> list[BackgroundTask]:
+        """The tasks that run until `stop`."""
+        return list(self._tasks.values())
 
     @property
     def failing(self) -> dict[str, str]:
-        """Why works do not work, by name."""
+        """The reasons of the failing tasks, by name."""
         now = self._clock.monotonic()
-        return {work.name: work.reason for work in self._works.values() if not work.steady(now)}
+        return {work.name: work.reason for work in self._tasks.values() if not work.healthy(now)}
 
     def supervised(self, name: str, run: Callable[[], Awaitable[object]], *, vital: bool = True) -> asyncio.Task[None]:
-        """Keeps ``run`` running until `stop`; its return is a failure as well.
+        """Runs ``run`` until `stop`, and restarts it when it fails or returns.
 
         Args:
             name: in logs, metrics and health.
-            run: the work; it may say `worked` when it gets through something.
-            vital: False for what others do well without: then the process lives on however often it fails.
+            run: the task; it may call `report_progress`.
+            vital: False when the process is useful without it: it never makes the process exit.
         """
-        return self._begin(Work(name, run, vital=vital))
+        return self._begin(BackgroundTask(name, run, vital=vital))
 
     def periodic(
         self,
@@ -231,156 +231,156 @@ class Background:
         at_once: bool = True,
         vital: bool = True,
     ) -> asyncio.Task[None]:
-        """Does ``run`` again and again until `stop`, after ``seconds`` or when ``wake`` rings.
+        """Runs ``run`` every ``seconds``, and when ``wake`` is set, until `stop`.
 
         Args:
             name: in logs, metrics and health.
-            seconds: between the end of a round and the next, or what tells it; None: as long as it takes.
+            seconds: between the end of a round and the next, or a function that returns them; None waits for ``wake`` alone.
             run: one round.
-            wake: calls for a round before its time.
-            at_once: whether the first round waits for nothing.
+            wake: starts a round early.
+            at_once: whether the first round starts without a wait.
             vital: as in `supervised`.
         """
-        bell = wake or Wake(self._clock)
+        wake_up = wake or Wake(self._clock)
         first = not at_once
 
         async def rounds() -> None:
             nonlocal first
-            waits, first = first, False  # what begins anew has waited already: the pause after a failure
+            waits, first = first, False  # a restarted task has waited already: its backoff
             while True:
                 if waits:
-                    await bell.wait(seconds() if callable(seconds) else seconds)
+                    await wake_up.wait(seconds() if callable(seconds) else seconds)
                 await run()
-                worked()
+                report_progress()
                 waits = True
 
-        return self._begin(Work(name, rounds, vital=vital, patient=True))
+        return self._begin(BackgroundTask(name, rounds, vital=vital, is_periodic=True))
 
     def woken(self, name: str, wake: Wake, run: Callable[[], Awaitable[object]], *, vital: bool = True) -> asyncio.Task[None]:
-        """Does ``run`` whenever ``wake`` rings, until `stop`."""
+        """Runs ``run`` whenever ``wake`` is set, until `stop`."""
         return self.periodic(name, None, run, wake=wake, at_once=False, vital=vital)
 
     def once(self, name: str, run: Callable[[], Coroutine[Any, Any, T]]) -> "asyncio.Task[T]":
-        """Does ``run`` to its end, beside the calls. Errors are for whoever awaits the task; unexpected ones are logged and counted."""
-        work = Work(name, None)
-        task = asyncio.get_running_loop().create_task(self._see_through(name, run), name=name, context=self._context(work))
-        self._passing.add(task)
-        task.add_done_callback(self._passed)
+        """Runs ``run`` once, outside of any call. Whoever awaits the task gets its error; an unexpected one is logged and counted."""
+        work = BackgroundTask(name, None)
+        task = asyncio.get_running_loop().create_task(self._run_once(name, run), name=name, context=self._context(work))
+        self._one_off.add(task)
+        task.add_done_callback(self._one_off_ended)
         return task
 
-    def give_up(self, words: str) -> None:
-        """Ends the process: what ended here cannot be begun again."""
-        if self._house is not None:
-            self._house.give_up(words)
+    def abort(self, reason: str) -> None:
+        """Makes the process exit: what ended here cannot be restarted."""
+        if self._registry is not None:
+            self._registry.abort(reason)
 
     async def stop(self, *, grace_seconds: float = 0.0) -> None:
-        """Ends all works, one that loses its cancellation as well; those that return within the grace are not cut off. May be repeated."""
-        tasks = [*self._works, *self._passing]
-        self._works.clear()
-        if self._house is not None:
-            self._house.remove(self)
+        """Stops all tasks: waits ``grace_seconds`` for them to return, then cancels the rest. May be repeated."""
+        tasks = [*self._tasks, *self._one_off]
+        self._tasks.clear()
+        if self._registry is not None:
+            self._registry.remove(self)
         self._stopping = True
         if tasks and grace_seconds:
             await asyncio.wait(tasks, timeout=grace_seconds)
         await end(*tasks)
         self._stopping = False
 
-    def _begin(self, work: Work) -> asyncio.Task[None]:
+    def _begin(self, work: BackgroundTask) -> asyncio.Task[None]:
         context = self._context(work)
-        task = asyncio.get_running_loop().create_task(self._keep(work), name=work.name, context=context)
-        self._works[task] = work
-        if self._house is not None:
-            self._house.add(self, work.name)
-        task.add_done_callback(lambda ended: self._works.pop(ended, None))
+        task = asyncio.get_running_loop().create_task(self._supervise(work), name=work.name, context=context)
+        self._tasks[task] = work
+        if self._registry is not None:
+            self._registry.add(self, work.name)
+        task.add_done_callback(lambda ended: self._tasks.pop(ended, None))
         return task
 
-    def _context(self, work: Work) -> Context:
-        """An empty one: what it does belongs to no call. Works that it starts belong where it belongs."""
-        self._house = _gathering.get() or self._house
+    def _context(self, work: BackgroundTask) -> Context:
+        """An empty context, so that the task belongs to no call, with the registry for the tasks that it starts."""
+        self._registry = _collector.get() or self._registry
         context = Context()
-        context.run(_gathering.set, self._house)
-        context.run(_working.set, work)
+        context.run(_collector.set, self._registry)
+        context.run(_current.set, work)
         return context
 
-    def _passed(self, task: "asyncio.Task[Any]") -> None:
-        self._passing.discard(task)
+    def _one_off_ended(self, task: "asyncio.Task[Any]") -> None:
+        self._one_off.discard(task)
         if not task.cancelled():
-            task.exception()  # it was told: asyncio need not tell it again when nobody awaits it
+            task.exception()  # it was logged; this keeps asyncio from logging it again
 
-    async def _see_through(self, name: str, run: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _run_once(self, name: str, run: Callable[[], Coroutine[Any, Any, T]]) -> T:
         try:
             return await run()
         except (TocsinError, asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:
-            self._tell(name, error, failures=1)
+            self._report(name, error, failures=1)
             if isinstance(error, Exception):
                 raise
-            raise WorkEnded(type(error).__name__) from error  # one that asyncio would carry out of its loop
+            raise TaskReturned(type(error).__name__) from error  # asyncio would let it escape from the event loop
 
-    async def _keep(self, work: Work) -> None:
-        assert work.run is not None  # noqa: S101  said by its type where it is begun
+    async def _supervise(self, work: BackgroundTask) -> None:
+        assert work.run is not None  # noqa: S101  only `once` makes one without, and does not supervise it
         while True:
             work.since = self._clock.monotonic()
             try:
-                # A task of its own: so a stray cancellation within it is told from an end that was asked for.
+                # A task of its own, to tell a stray cancellation within it from `stop`.
                 work.task = asyncio.get_running_loop().create_task(_awaited(work.run), name=work.name)
                 await work.task
                 if self._stopping:
                     return
-                raise WorkEnded(work.name)
+                raise TaskReturned(work.name)
             except GeneratorExit:
                 raise
-            except BaseException as error:  # noqa: BLE001  whatever it is, what stands here must go on
+            except BaseException as error:  # noqa: BLE001  whatever it is, the task is restarted
                 if _asked_to_end():
                     raise asyncio.CancelledError from None
                 pause = self._interrupted(work, error) if isinstance(error, TocsinError) else self._failed(work, error)
             work.since = math.inf
             await self._clock.sleep(pause)
 
-    def _interrupted(self, work: Work, error: TocsinError) -> float:
-        """Notes that something else is away; seconds until the next beginning."""
+    def _interrupted(self, work: BackgroundTask, error: TocsinError) -> float:
+        """Records that a dependency is away; returns the seconds until the restart."""
         if not work.reason:
-            with suppress(Exception):  # a log that cannot be written ends nothing
+            with suppress(Exception):  # a log that cannot be written stops nothing
                 _log.warning("background interrupted", background=work.name, error=error.message)
         work.reason = error.message or type(error).__name__
         return _INTERRUPTED_SECONDS
 
-    def _failed(self, work: Work, error: BaseException) -> float:
-        """Notes an unexpected end; seconds until the next beginning."""
+    def _failed(self, work: BackgroundTask, error: BaseException) -> float:
+        """Records an unexpected failure; returns the seconds until the restart."""
         lasted = self._clock.monotonic() - work.since
-        work.failures = 1 if not work.patient and lasted >= STEADY_SECONDS else work.failures + 1
+        work.failures = 1 if not work.is_periodic and lasted >= HEALTHY_SECONDS else work.failures + 1
         work.reason = type(error).__name__
-        self._tell(work.name, error, failures=work.failures)
+        self._report(work.name, error, failures=work.failures)
         if work.vital and work.failures >= FAILURES_IN_A_ROW:
-            self.give_up(f"background {work.name!r} failed {work.failures} times in a row, at last with {work.reason}")
+            self.abort(f"background {work.name!r} failed {work.failures} times in a row, at last with {work.reason}")
         longest = _LONGEST_SECONDS if work.vital else _LONGEST_OPTIONAL_SECONDS
         pause = min(longest, _FIRST_SECONDS * 2.0 ** min(work.failures - 1, 20))
         return random.uniform(pause / 2, pause)  # noqa: S311  spreads load, guards nothing
 
-    def _tell(self, name: str, error: BaseException, *, failures: int) -> None:
+    def _report(self, name: str, error: BaseException, *, failures: int) -> None:
         with suppress(Exception):  # as above
             _log.error("background failed", background=name, failures=failures, exc_info=error)
-        if self._house is not None:
-            self._house.count(name)
+        if self._registry is not None:
+            self._registry.count(name)
 
 
-def worked() -> None:
-    """Says that the work which calls this got through something: what failed before is over."""
-    work = _working.get()
+def report_progress() -> None:
+    """Reports that the calling background task makes progress: clears its failures."""
+    work = _current.get()
     if work is not None:
-        work.worked()
+        work.report_progress()
 
 
-def faltered(reason: str, clock: Clock) -> None:
-    """Says that the work which calls this does not get through, and deals with it by itself."""
-    work = _working.get()
+def report_stall(reason: str, clock: Clock) -> None:
+    """Reports that the calling background task cannot make progress for ``reason``, and handles that itself."""
+    work = _current.get()
     if work is not None:
         work.reason, work.since = reason, clock.monotonic()
 
 
 async def end(*tasks: "asyncio.Task[Any] | None") -> None:
-    """Cancels tasks until they have ended: a library that waits by `asyncio.wait_for` can lose a cancellation."""
+    """Cancels tasks until they have ended: a library that uses `asyncio.wait_for` can lose a cancellation."""
     while pending := [task for task in tasks if task is not None and not task.done()]:
         for task in pending:
             task.cancel()
@@ -391,8 +391,8 @@ async def _awaited(run: Callable[[], Awaitable[object]]) -> None:
     try:
         await run()
     except (SystemExit, KeyboardInterrupt) as error:
-        # asyncio would carry it out of its loop, and end the process without a word.
-        raise WorkEnded(type(error).__name__) from error
+        # asyncio would let it escape from the event loop and end the process without a log.
+        raise TaskReturned(type(error).__name__) from error
 
 
 def _asked_to_end() -> bool:

@@ -220,13 +220,13 @@ class Client:
         """Reads ``tasks/{id}``, with its result once it has one."""
         return self.call("GET", resource_path(name, "tasks"))
 
-    def wait_task(self, name: str, *, patience: float) -> Resource:
+    def wait_task(self, name: str, *, timeout: float) -> Resource:
         """The task ``tasks/{id}`` once it SUCCEEDED or FAILED; an installation that is away for a while is waited for.
 
         Raises:
-            DeadlineExceeded: it had not ended after ``patience`` seconds.
+            DeadlineExceeded: it had not ended after ``timeout`` seconds.
         """
-        end, wait = self._clock.monotonic() + patience, _POLL_SECONDS
+        end, wait = self._clock.monotonic() + timeout, _POLL_SECONDS
         while True:
             try:
                 task = self.get_task(name)
@@ -235,7 +235,7 @@ class Client:
             except errors.Unavailable as error:
                 wait = max(wait, min(error.retry_after or 0, _LONGEST_POLL_SECONDS))
             if self._clock.monotonic() >= end:
-                raise errors.DeadlineExceeded(f"{name} had not ended after {patience:g} s")
+                raise errors.DeadlineExceeded(f"{name} had not ended after {timeout:g} s")
             self._sleep(wait)
             wait = min(wait * 1.5, _LONGEST_POLL_SECONDS)
 

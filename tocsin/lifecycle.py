@@ -143,7 +143,7 @@ class App:
             if self._running is not None:
                 return
             async with AsyncExitStack() as stack:
-                with self.backgrounds.gathering():
+                with self.backgrounds.collecting():
                     for part in self._parts:
                         # Before the start: a part that fails halfway is asked to let go of what it took.
                         stack.push_async_callback(part.stop)

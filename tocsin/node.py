@@ -54,15 +54,15 @@ class Node:
         """What has to run before anything else of the process."""
         return (self.telemetry, self.mesh, self.keys)
 
-    def database(self, settings: StoreSettings, *, standstill_timeout: float = 30.0) -> Database:
+    def database(self, settings: StoreSettings, *, idle_transaction_timeout: float = 30.0) -> Database:
         """The service's own database, behind a breaker.
 
         Args:
             settings: name the database.
-            standstill_timeout: seconds after which a transaction in which nothing happens is ended.
+            idle_transaction_timeout: seconds after which a transaction in which nothing happens is ended.
         """
         guard = DatabaseGuard(self.breakers.get(id="database", target="database"), settings.database_command_timeout_seconds)
-        database = Database.of(settings, clock=self._clock, guard=guard, standstill_timeout=standstill_timeout)
+        database = Database.of(settings, clock=self._clock, guard=guard, idle_transaction_timeout=idle_transaction_timeout)
         pool = Gauge(
             "tocsin_database_connections", "Connections of the pool: in use, and at most.", ("which",), registry=self.telemetry.registry
         )

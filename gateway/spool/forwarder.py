@@ -12,7 +12,7 @@ from gateway.ports import Unary
 from gateway.spool.results import TRIES, ForwardResult, result_of
 from gateway.spool.spool import Spool, is_anonymous
 from gateway.spool.store import SetAsideCall, SpooledCall
-from tocsin.background import Background, end, faltered, worked
+from tocsin.background import Background, end, report_progress, report_stall
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError, Unimplemented
 from tocsin.mesh.context import acting_for, detached
@@ -136,10 +136,10 @@ class Forwarder:
             if task.result() is ForwardResult.AWAY:
                 self._pause = min(max(_FIRST_PAUSE, 2 * self._pause), _LONGEST_PAUSE)
                 self._away_until = self._clock.monotonic() + self._pause
-                faltered("the service of spooled calls is away", self._clock)
+                report_stall("the service of spooled calls is away", self._clock)
             else:
                 self._pause = self._away_until = 0.0
-                worked()
+                report_progress()
 
     async def _forward(self, name: str) -> ForwardResult | None:
         """Makes the calls of a queue until one has to wait; how that ended, None when all are over."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mailer_svc.domain import PendingReport
 from mailer_svc.ports import AWAY, Reports, Scheduler
-from tocsin.background import Background, worked
+from tocsin.background import Background, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 
@@ -42,7 +42,7 @@ class Reporter:
             except TocsinError:
                 await self._one_by_one(batch)
             await self._reports.reported(batch)
-            worked()
+            report_progress()
 
     async def _one_by_one(self, batch: Sequence[PendingReport]) -> None:
         """One that the scheduler refuses for good must not keep the others from being told."""

@@ -29,7 +29,7 @@ from mailer_svc.domain import (
 from mailer_svc.ports import AWAY, ChangeHints, DeliveryQueue, Journal, Meter, Settlement
 from mailer_svc.service.accepting import topic
 from mailer_svc.service.failover import ProviderFailover
-from tocsin.background import Background, Wake, worked
+from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 
@@ -159,7 +159,7 @@ class ChannelSender:
         while True:
             pause = self._providers.pause()
             full = False if pause else await self._claim()
-            worked()
+            report_progress()
             if not full:
                 await self._wake.wait(min(pause or self._rule.poll, self._rule.poll))
 

@@ -41,7 +41,7 @@ class MailerStreams:
             name=MAILER,
             endpoints=lambda: mesh.endpoints(MAILER),
             session=self._session,
-            connected=lambda endpoint: mesh.channel(MAILER, endpoint=endpoint).stands(),
+            connected=lambda endpoint: mesh.channel(MAILER, endpoint=endpoint).connected(),
             clock=clock,
         )
         self._streams: deque[_DeliverStream] = deque()

@@ -40,7 +40,7 @@ class SchedulerWork:
 
     def connected(self, endpoint: str) -> bool:
         """Whether the connection to that scheduler stands; asks for one if not."""
-        return self._mesh.channel(SCHEDULER, endpoint=endpoint).stands()
+        return self._mesh.channel(SCHEDULER, endpoint=endpoint).connected()
 
     async def open(self, endpoint: str) -> "SchedulerSession":
         """Opens a Work stream."""

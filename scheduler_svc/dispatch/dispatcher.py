@@ -18,7 +18,7 @@ from scheduler_svc.dispatch.sorting import Sorting
 from scheduler_svc.dispatch.suspects import Suspects
 from scheduler_svc.domain import Failed, FiringState, Lease, Parcel, Priority, Released, Report, Setback, Succeeded, setback
 from scheduler_svc.ports import Bell, Ledger, Observer, Paused, Shards
-from tocsin.background import Background, Wake, worked
+from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
 
@@ -372,7 +372,7 @@ class Dispatcher:
             self.backlog.ripen()
             self._pump_soon()
             read = await self.backlog.refill()
-            worked()
+            report_progress()
             await self._wake.wait(0 if read else self._next_look())
 
     def _heal(self) -> None:

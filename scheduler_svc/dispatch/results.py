@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from scheduler_svc.dispatch.session import Session
 from scheduler_svc.domain import Report
 from scheduler_svc.recurrence import Micros
-from tocsin.background import Background, faltered, worked
+from tocsin.background import Background, report_progress, report_stall
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, Unavailable
 from tocsin.telemetry import get_logger
@@ -143,7 +143,7 @@ class Results:
                 self._fail(line, batch, error)
                 await self._clock.sleep(_RETRY_SECONDS[min(line.failures, len(_RETRY_SECONDS)) - 1])
             else:
-                worked()
+                report_progress()
                 line.limit, line.failures = min(self._most, 2 * line.limit), 0
 
     def _fail(self, line: _Line, batch: Sequence[Entry], error: Exception) -> None:
@@ -153,10 +153,10 @@ class Results:
         """
         line.failures += 1
         if isinstance(error, Unavailable | Aborted):
-            faltered(error.message, self._clock)
+            report_stall(error.message, self._clock)
             line.put_back(batch)
             return
-        faltered(type(error).__name__, self._clock)
+        report_stall(type(error).__name__, self._clock)
         if len(batch) == 1 and line.failures < len(_RETRY_SECONDS):
             line.put_back(batch)
             return

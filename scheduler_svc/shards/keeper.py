@@ -9,7 +9,7 @@ from scheduler_svc.ports import Held, ShardStore
 from scheduler_svc.shards.clocks import ClockWatch
 from scheduler_svc.shards.ownership import Ownership
 from scheduler_svc.shards.roll import Roll
-from tocsin.background import Background, Wake, worked
+from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 from tocsin.telemetry import get_logger
@@ -165,7 +165,7 @@ class ShardKeeper:
             if self._asked or self._clock.monotonic() >= self._next_turn:
                 self._asked = False
                 await self._turn()
-            worked()
+            report_progress()
 
     async def _glance(self) -> None:
         """Notices who came, who went, and who died."""

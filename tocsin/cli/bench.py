@@ -20,7 +20,7 @@ from tocsin.stack import commands
 from tocsin.stack.stack_file import StackStatus, read_stack_file
 from tocsin.stack.supervisor import programs
 
-_PATIENCE_SECONDS: Final = 120.0
+_TIMEOUT_SECONDS: Final = 120.0
 _PERCENTS: Final = (50, 90, 99, 99.9, 100)
 
 
@@ -51,12 +51,12 @@ async def _measure(folder: Path, alarms: int, *, told: Callable[[str], None]) ->
     stack = commands.stack_of(state=folder, base=0, env=os.environ, programs=programs(sys.executable))
     again = [sys.executable, "-m", "tocsin.cli", "up", "--daemon", "--state", str(folder), "--port-base", "0"]
     told("starting an installation")
-    await commands.detach(stack, argv=again, clock=clock, patience=_PATIENCE_SECONDS)
+    await commands.detach(stack, argv=again, clock=clock, timeout=_TIMEOUT_SECONDS)
     try:
         picture, key = _running(folder)
         return await LoadTest(picture=picture, api_key=key, clock=clock, told=told).run(alarms)
     finally:
-        await commands.down(folder, clock=clock, patience=_PATIENCE_SECONDS)
+        await commands.down(folder, clock=clock, timeout=_TIMEOUT_SECONDS)
 
 
 def _running(folder: Path) -> tuple[StackStatus, str]:

@@ -50,7 +50,7 @@ def up(
     again = [sys.executable, "-m", "tocsin.cli", "up", "--daemon", "--state", str(stack.layout.state)]
     if port_base is not None:
         again += ["--port-base", str(port_base)]
-    text = asyncio.run(commands.detach(stack, argv=again, clock=clock, patience=timeout))
+    text = asyncio.run(commands.detach(stack, argv=again, clock=clock, timeout=timeout))
     if as_json:
         picture = read_stack_file(stack.layout.state)
         write_json(dataclasses.asdict(picture) if picture else {})
@@ -64,7 +64,7 @@ def down(
     as_json: JsonOption = False,
 ) -> None:
     """Drain and stop the stack of a state folder. Exit code 0 when nothing runs afterwards, 1 when it had to be killed."""
-    ended = asyncio.run(commands.down(state, clock=SystemClock(), patience=timeout))
+    ended = asyncio.run(commands.down(state, clock=SystemClock(), timeout=timeout))
     if as_json:
         write_json({"result": ended.value})
     else:

@@ -26,7 +26,7 @@ def run(
     with connect(state=state, url=url, api_key=api_key) as client:
         task = client.submit_task(handler, given)
         if wait:
-            task = client.wait_task(task["name"], patience=timeout)
+            task = client.wait_task(task["name"], timeout=timeout)
     failed = task.get("state") == "FAILED"
     if as_json:
         write_json(task)

@@ -106,7 +106,7 @@ class Database:
         pool_size: int = 10,
         connect_timeout: float = 5.0,
         command_timeout: float = 30.0,
-        standstill_timeout: float = 30.0,
+        idle_transaction_timeout: float = 30.0,
         migrations: str | None = None,
         guard: Guard | None = None,
     ) -> None:
@@ -119,8 +119,8 @@ class Database:
             pool_size: connections at most (SQLite: that read).
             connect_timeout: seconds to wait for a connection.
             command_timeout: seconds that a statement may take (PostgreSQL).
-            standstill_timeout: seconds after which the server ends a transaction in which nothing happens (PostgreSQL): a process that
-                is frozen inside one must not hold its locks for ever.
+            idle_transaction_timeout: seconds after which the server ends an idle transaction (PostgreSQL), so that a process that is
+                frozen inside one does not hold its locks for ever.
             migrations: the package whose migrations `start` applies; None: none.
             guard: stands around every transaction and read.
 
@@ -133,14 +133,14 @@ class Database:
         self._pool_size = pool_size
         self._connect_timeout = connect_timeout
         self._command_timeout = command_timeout
-        self._standstill_timeout = standstill_timeout
+        self._standstill_timeout = idle_transaction_timeout
         self._migrations = migrations
         self._guard = guard
         self._engines: _Engines | None = None
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if self._url.get_backend_name() == "sqlite" else "postgresql"
 
     @classmethod
-    def of(cls, settings: StoreSettings, *, clock: Clock, guard: Guard | None = None, standstill_timeout: float = 30.0) -> "Database":
+    def of(cls, settings: StoreSettings, *, clock: Clock, guard: Guard | None = None, idle_transaction_timeout: float = 30.0) -> "Database":
         """The database that a service's settings name, migrated at start unless they say otherwise."""
         return cls(
             url=settings.resolved_database_url,
@@ -149,7 +149,7 @@ class Database:
             pool_size=settings.database_pool_size,
             connect_timeout=settings.database_connect_timeout_seconds,
             command_timeout=settings.database_command_timeout_seconds,
-            standstill_timeout=standstill_timeout,
+            idle_transaction_timeout=idle_transaction_timeout,
             migrations=settings.service_name if settings.database_migrate else None,
             guard=guard,
         )
@@ -223,7 +223,7 @@ class Database:
             pool_size=self._pool_size,
             connect_timeout=self._connect_timeout,
             command_timeout=self._command_timeout,
-            standstill_timeout=self._standstill_timeout,
+            idle_transaction_timeout=self._standstill_timeout,
         )
         live = pool.execution_options(isolation_level="AUTOCOMMIT")
         snapshot = pool.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

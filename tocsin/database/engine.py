@@ -69,7 +69,7 @@ def postgres_engine(
     pool_size: int,
     connect_timeout: float,
     command_timeout: float | None,
-    standstill_timeout: float | None,
+    idle_transaction_timeout: float | None,
 ) -> AsyncEngine:
     """An engine on PostgreSQL whose unqualified names mean ``schema``.
 
@@ -79,7 +79,7 @@ def postgres_engine(
         pool_size: connections at most.
         connect_timeout: seconds.
         command_timeout: seconds that a statement may take; None: as long as it needs.
-        standstill_timeout: seconds after which the server ends a transaction in which nothing happens; None: never.
+        idle_transaction_timeout: seconds after which the server ends a transaction in which nothing happens; None: never.
     """
     settings = {
         "application_name": "tocsin",
@@ -88,8 +88,8 @@ def postgres_engine(
     }
     if schema is not None:
         settings["search_path"] = schema
-    if standstill_timeout is not None:
-        settings["idle_in_transaction_session_timeout"] = str(round(standstill_timeout * 1000))
+    if idle_transaction_timeout is not None:
+        settings["idle_in_transaction_session_timeout"] = str(round(idle_transaction_timeout * 1000))
     engine = create_async_engine(
         url,
         pool_size=pool_size,

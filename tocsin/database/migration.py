@@ -140,7 +140,9 @@ def _sqlite(url: URL) -> AsyncEngine:
 
 
 def _postgres(url: URL, schema: str | None, connect_timeout: float) -> AsyncEngine:
-    return postgres_engine(url, schema=schema, pool_size=1, connect_timeout=connect_timeout, command_timeout=None, standstill_timeout=None)
+    return postgres_engine(
+        url, schema=schema, pool_size=1, connect_timeout=connect_timeout, command_timeout=None, idle_transaction_timeout=None
+    )
 
 
 async def _take_lock(connection: AsyncConnection, schema: str | None) -> None:

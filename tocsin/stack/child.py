@@ -106,8 +106,8 @@ class Child:
             self._ended.clear()
             self._keeping.supervised(f"child-{self.spec.name}", self._keep_alive)
 
-    async def stop(self, *, patience: float) -> None:
-        """Ends the process: SIGTERM, and SIGKILL after ``patience`` seconds."""
+    async def stop(self, *, grace: float) -> None:
+        """Ends the process: SIGTERM, and SIGKILL after ``grace`` seconds."""
         if not self._keeping.running:
             return
         self._stopping.set()
@@ -115,7 +115,7 @@ class Child:
             self._change(ChildState.STOPPING, self.pid)
             self._signal(signal.SIGTERM)
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(grace):
                 await self._ended.wait()
         except TimeoutError:
             self._signal(signal.SIGKILL)

@@ -94,14 +94,14 @@ async def up(stack: Stack, *, view: View, clock: Clock, show_key: bool) -> int:
             return await _run(stack, supervisor, view, told, clock, show_key=show_key and new_start)
 
 
-async def detach(stack: Stack, *, argv: Sequence[str], clock: Clock, patience: float) -> str:
+async def detach(stack: Stack, *, argv: Sequence[str], clock: Clock, timeout: float) -> str:
     """Starts the stack in a session of its own and returns once it is healthy: what a newcomer needs next.
 
     Args:
         stack: what to run.
         argv: the command that runs it in the foreground, beginning with the path of the program.
         clock: the machine's.
-        patience: seconds after which a stack that is not healthy is stopped again.
+        timeout: seconds after which a stack that is not healthy is stopped again.
 
     Raises:
         StackRunning, PortsInUse: as `up`.
@@ -116,17 +116,17 @@ async def detach(stack: Stack, *, argv: Sequence[str], clock: Clock, patience: f
     log = layout.log_file("supervisor")
     pid = _spawn(argv, stack.env, log)
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout):
             await _until_healthy(stack, pid, log, clock)
     except TimeoutError:
         os.kill(pid, signal.SIGTERM)
-        msg = f"the stack was not healthy after {patience:g} s and is stopped again; see {log_folder(layout.state)}\n{tail(log)}"
+        msg = f"the stack was not healthy after {timeout:g} s and is stopped again; see {log_folder(layout.state)}\n{tail(log)}"
         raise Unavailable(msg) from None
     return welcome(layout, new_key=_key(layout) if new_start else None, state_flag=stack.state_flag)
 
 
-async def down(state: Path, *, clock: Clock, patience: float) -> DownResult:
-    """Drains and stops the stack of a state folder; after ``patience`` seconds it is killed.
+async def down(state: Path, *, clock: Clock, timeout: float) -> DownResult:
+    """Drains and stops the stack of a state folder; after ``timeout`` seconds it is killed.
 
     The kernel kills the services of a supervisor that is killed.
     """
@@ -135,7 +135,7 @@ async def down(state: Path, *, clock: Clock, patience: float) -> DownResult:
         return DownResult.NOT_RUNNING
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
-    if await _until(lambda: not is_running(state), clock, patience):
+    if await _until(lambda: not is_running(state), clock, timeout):
         return DownResult.STOPPED
     picture = read_stack_file(state)
     stragglers = [service.pid for service in picture.services.values() if service.pid] if picture else []
@@ -253,9 +253,9 @@ def _exists(pid: int) -> bool:
     return True
 
 
-async def _until(condition: Callable[[], bool], clock: Clock, patience: float) -> bool:
-    """Whether ``condition`` came true within ``patience`` seconds."""
-    end = clock.monotonic() + patience
+async def _until(condition: Callable[[], bool], clock: Clock, timeout: float) -> bool:
+    """Whether ``condition`` came true within ``timeout`` seconds."""
+    end = clock.monotonic() + timeout
     while not condition():
         if clock.monotonic() >= end:
             return False

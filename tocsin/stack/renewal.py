@@ -9,7 +9,7 @@ from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.stack.layout import SERVICES
 
-LOOK_SECONDS: Final = 2.0
+CHECK_SECONDS: Final = 2.0
 """Between two looks whether the files are there: a service that starts without them would not come up."""
 RENEW_SECONDS: Final = 3600.0
 """Between two looks into them; a certificate is replaced when a third of its life is left, which is months."""
@@ -30,7 +30,7 @@ class Certificates:
         self._trust_domain = trust_domain
         self._clock = clock
         self._ensured = float("-inf")
-        self._looks = Background(clock)
+        self._background = Background(clock)
         self._failed = ""
 
     def ensure(self) -> None:
@@ -47,11 +47,11 @@ class Certificates:
 
     def keep(self, say: Callable[[str], None]) -> None:
         """Ensures again and again, until `stop`. A disk that is full is told to ``say`` once, and the next look tries again."""
-        self._looks.periodic("certificates", LOOK_SECONDS, partial(self._look, say), at_once=False)
+        self._background.periodic("certificates", CHECK_SECONDS, partial(self._look, say), at_once=False)
 
     async def stop(self) -> None:
         """Looks no more."""
-        await self._looks.stop()
+        await self._background.stop()
 
     async def _look(self, say: Callable[[str], None]) -> None:
         missing = [path.name for path in self._files if not path.exists()]

@@ -16,7 +16,7 @@ from tocsin.stack.layout import GATEWAY, SERVICES, STOP_ORDER, Layout
 from tocsin.stack.stack_file import ServiceStatus, StackStatus, write_stack_file
 
 _PROBE_SECONDS: Final = 2.0
-_PATIENCE_SECONDS: Final = 20.0
+_GRACE_SECONDS: Final = 20.0
 
 
 class ServiceRefused(FailedPrecondition):
@@ -38,7 +38,7 @@ class Supervisor:
         pid: int,
         clock: Clock,
         on_change: Callable[[Child], None],
-        patience: float = _PATIENCE_SECONDS,
+        grace: float = _GRACE_SECONDS,
     ) -> None:
         """Prepares; nothing runs.
 
@@ -49,11 +49,11 @@ class Supervisor:
             pid: this process, as it stands in stack.json.
             clock: for waits and lifetimes.
             on_change: told of every change of a child.
-            patience: seconds that a service gets between SIGTERM and SIGKILL.
+            grace: seconds that a service gets between SIGTERM and SIGKILL.
         """
         self.layout = layout
         self._pid = pid
-        self._patience = patience
+        self._grace = grace
         self._on_change = on_change
         self._changed = asyncio.Event()
         self._http: httpx.AsyncClient | None = None
@@ -78,7 +78,7 @@ class Supervisor:
         """Drains the services one after the other, the gateway first, and takes ``stack.json`` away."""
         for name in STOP_ORDER:
             if name in self.children:
-                await self.children[name].stop(patience=self._patience)
+                await self.children[name].stop(grace=self._grace)
         http, self._http = self._http, None
         if http is not None:
             await http.aclose()

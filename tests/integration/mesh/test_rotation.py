@@ -20,7 +20,7 @@ from tocsin.clock import SystemClock
 from tocsin.errors import Unavailable
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
-from tocsin.mesh.client.renewal import GONE_SECONDS, LOOK_SECONDS, RESOLVE_SECONDS
+from tocsin.mesh.client.renewal import CHECK_SECONDS, GONE_SECONDS, RESOLVE_SECONDS
 from tocsin.mesh.health import Health
 from tocsin.mesh.identity import Authority, CertificateExpired, make_ca
 from tocsin.testing.clock import FakeClock
@@ -103,7 +103,7 @@ async def used(witness: Witness, serial: int, clock: FakeClock) -> None:
     """Waits until the last calls bear the certificate ``serial``."""
 
     async def seen() -> bool:
-        await clock.advance(LOOK_SECONDS)
+        await clock.advance(CHECK_SECONDS)
         return witness.serials[-6:] == [serial] * 6
 
     await eventually(seen, what="the new certificate")
@@ -186,12 +186,12 @@ async def test_a_pair_that_does_not_fit_together_changes_nothing(rig: Rig, clock
         await eventually(lambda: count[0] > 10)
         old = witness.serials[-1]
         (pki / "front-key.pem").write_bytes((pki / "other-key.pem").read_bytes())
-        await clock.advance(LOOK_SECONDS)
+        await clock.advance(CHECK_SECONDS)
         done = count[0]
         await eventually(lambda: count[0] > done + 10)
         assert set(witness.serials) == {old}
         Files(rig).issue("front", authority())
-        await clock.advance(LOOK_SECONDS)
+        await clock.advance(CHECK_SECONDS)
         done = count[0]
         await eventually(lambda: count[0] > done + 10)
         assert set(witness.serials) == {old}
@@ -211,14 +211,14 @@ async def test_an_expired_certificate_is_named_and_its_renewal_is_enough(rig: Ri
         files.issue(service, first, lifetime=timedelta(seconds=1))
     ends = time.monotonic() + 1.0
     await eventually(lambda: time.monotonic() > ends)
-    await clock.advance(LOOK_SECONDS)
+    await clock.advance(CHECK_SECONDS)
     with pytest.raises(CertificateExpired, match=r"certificate of front has expired at 2\d{3}-"):
         await stub.Greet(Note())
     assert server.health.health is Health.UNAVAILABLE
     assert "certificate of echo_svc has expired" in server.health.dependencies[0].detail
     for service in ("front", "echo_svc"):
         files.issue(service, first)
-    await clock.advance(LOOK_SECONDS)
+    await clock.advance(CHECK_SECONDS)
     await eventually(lambda: server.health.health is Health.HEALTHY)
     await stub.Greet(Note())
 
@@ -249,7 +249,7 @@ async def test_a_replica_that_is_gone_for_a_minute_is_let_go_of(rig: Rig, clock:
     rig.targets["echo_svc"] = f"ipv4:{kept}"
     await clock.advance(RESOLVE_SECONDS)
     rig.targets["echo_svc"] = f"ipv4:{kept},{back}"
-    await clock.advance(GONE_SECONDS + LOOK_SECONDS)
+    await clock.advance(GONE_SECONDS + CHECK_SECONDS)
     assert mesh.channel("echo_svc", endpoint=kept) is channels[kept]
     assert mesh.channel("echo_svc", endpoint=back) is channels[back]
     assert not any(gone in item.id for item in breakers.snapshot())

@@ -144,7 +144,7 @@ async def test_sqlite_has_a_clock_too(sqlite_url: str, clock: FakeClock) -> None
 async def test_a_transaction_that_stands_still_is_ended(postgres_url: str, clock: FakeClock) -> None:
     """What a frozen process has locked is free again after a lease, and the process, if it wakes, is told."""
     await Stores(postgres_url, clock).start()
-    frozen = Database(url=postgres_url, clock=clock, schema="scheduler_svc", standstill_timeout=0.2)
+    frozen = Database(url=postgres_url, clock=clock, schema="scheduler_svc", idle_transaction_timeout=0.2)
     await frozen.start()
     other = Stores(postgres_url, clock)
     await other.database.start()

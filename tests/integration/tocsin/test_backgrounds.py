@@ -20,7 +20,7 @@ from processor_svc.config import ProcessorSettings
 from processor_svc.wiring import build as build_processor
 from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.wiring import build as build_scheduler
-from tocsin.background import Work
+from tocsin.background import BackgroundTask
 from tocsin.clock import SystemClock
 from tocsin.lifecycle import App
 from tocsin.mesh.health import Check, Degraded, working
@@ -29,13 +29,13 @@ from tocsin.testing.redis import RedisServer
 from tocsin.testing.waiting import eventually
 
 SERVICES: dict[str, tuple[Any, Callable[..., App], set[str]]] = {
-    "gateway": (GatewaySettings, build_gateway, {"spool", "mesh-upkeep"}),
+    "gateway": (GatewaySettings, build_gateway, {"spool", "mesh-renewal"}),
     "auth_svc": (AuthSettings, build_auth, {"housekeeping", "signing-keys", "health"}),
     "scheduler_svc": (
         SchedulerSettings,
         build_scheduler,
         {"load", "fire", "fire-critical", "fire-more", "dispatch", "results", "results-critical", "shards", "replicas", "shard-hints"}
-        | {"hints", "hearing", "finish", "housekeeping", "replan", "redis", "redis-memory", "events", "health", "mesh-upkeep"},
+        | {"hints", "hearing", "finish", "housekeeping", "replan", "redis", "redis-memory", "events", "health", "mesh-renewal"},
     ),
     "processor_svc": (ProcessorSettings, build_processor, {"scheduler_svc", "mailer_svc", "lease-extension", "health"}),
     "mailer_svc": (MailerSettings, build_mailer, {"feed", "claims", "sending", "housekeeping", "redis", "events", "health"}),
@@ -51,7 +51,7 @@ async def app(
     request: pytest.FixtureRequest, tmp_path: Path, postgres_url: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[App]:
     """One real service, with its neighbours away, on PostgreSQL and Redis."""
-    monkeypatch.setattr(mechanism, "STEADY_SECONDS", 0.5)
+    monkeypatch.setattr(mechanism, "HEALTHY_SECONDS", 0.5)
     kind, build, _ = SERVICES[request.param]
     ensure_pki(folder=tmp_path / "pki", services=tuple(SERVICES), trust_domain="tocsin.local", clock=SystemClock())
     known = kind.model_fields
@@ -67,17 +67,17 @@ async def app(
     await made.stop()
 
 
-def poison(work: Work, error: BaseException) -> None:
+def poison(task: BackgroundTask, error: BaseException) -> None:
     """Makes the run under way, and the next one, fail."""
-    run = work.run
+    run = task.run
 
     async def fail_once() -> None:
-        work.run = run
+        task.run = run
         raise error
 
-    work.run = fail_once
-    assert work.task is not None
-    work.task.cancel()
+    task.run = fail_once
+    assert task.task is not None
+    task.task.cancel()
 
 
 async def counts(app: App) -> dict[str, float]:
@@ -90,33 +90,33 @@ async def counts(app: App) -> dict[str, float]:
 
 async def test_an_error_in_any_work_is_seen_and_survived(app: App) -> None:
     """Found by name in the real wiring: each is logged, counted, failing in health, begun again, and well again; the process lives."""
-    works = app.backgrounds.works
-    assert SERVICES[app.name][2] <= {work.name for work in works}
+    tasks = app.backgrounds.tasks
+    assert SERVICES[app.name][2] <= {task.name for task in tasks}
     before = await counts(app)
-    for work in works:
-        poison(work, Planted())
+    for task in tasks:
+        poison(task, Planted())
     seen = set[str]()
 
     async def failing() -> bool:
         seen.update(name for name, reason in app.backgrounds.failing.items() if reason == "Planted")
-        return seen >= {work.name for work in works}
+        return seen >= {task.name for task in tasks}
 
     check = working(app.backgrounds)
     with capture_logs() as logs:
         await eventually(failing, what="every work failing")
-    assert {work.name for work in works} <= {line["background"] for line in logs if line["event"] == "background failed"}
+    assert {task.name for task in tasks} <= {line["background"] for line in logs if line["event"] == "background failed"}
     after = await counts(app)
-    assert [work.name for work in works if after[work.name] < before[work.name] + 2] == []
+    assert [task.name for task in tasks if after[task.name] < before[task.name] + 2] == []
     await eventually(lambda: "Planted" not in app.backgrounds.failing.values(), what="every work well again")
-    assert {work.name for work in app.backgrounds.works} == {work.name for work in works}
+    assert {task.name for task in app.backgrounds.tasks} == {task.name for task in tasks}
     assert await _lives(app, check)
 
 
 async def _lives(app: App, check: Check) -> bool:
     """Whether the check says what is so: a failing work degrades."""
-    work = app.backgrounds.works[0]
-    work.reason, work.since = "planted", float("inf")
-    with pytest.raises(Degraded, match=f"{work.name}: planted"):
+    task = app.backgrounds.tasks[0]
+    task.reason, task.since = "planted", float("inf")
+    with pytest.raises(Degraded, match=f"{task.name}: planted"):
         await check()
-    work.worked()
+    task.report_progress()
     return True

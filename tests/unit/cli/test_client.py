@@ -204,7 +204,7 @@ def test_waiting_for_a_task_outlives_an_absence() -> None:
     )
     waits: list[float] = []
     with client_of(lambda request: next(answers), waits.append) as client:
-        assert client.wait_task("tasks/1", patience=60)["result"] == {"text": "HI"}
+        assert client.wait_task("tasks/1", timeout=60)["result"] == {"text": "HI"}
     assert len(waits) == 3
     assert all(0 < wait <= 1 for wait in waits)
 
@@ -225,4 +225,4 @@ def test_waiting_for_a_task_ends() -> None:
     transport = httpx.MockTransport(lambda request: httpx.Response(200, json={"state": "QUEUED"}))
     client = Client(url="http://gateway", transport=transport, clock=Impatient(), sleep=lambda seconds: None)
     with client, pytest.raises(errors.DeadlineExceeded, match="tasks/1 had not ended after 25 s"):
-        client.wait_task("tasks/1", patience=25)
+        client.wait_task("tasks/1", timeout=25)

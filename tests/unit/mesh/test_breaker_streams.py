@@ -15,7 +15,7 @@ def test_a_slow_probe_is_a_failed_probe(clock: FakeClock) -> None:
 def test_one_accepted_stream_closes_a_half_open_breaker(clock: FakeClock) -> None:
     """Its later failure counts in the generation that the proof began."""
     breaker = half_opened(clock)
-    permit = breaker.proved(breaker.admit())
+    permit = breaker.stream_accepted(breaker.admit())
     assert breaker.state is CircuitState.CLOSED
     breaker.record(permit, CallOutcome.FAILURE)
     assert breaker.snapshot().failures == 1
@@ -24,11 +24,11 @@ def test_one_accepted_stream_closes_a_half_open_breaker(clock: FakeClock) -> Non
 def test_an_accepted_stream_proves_nothing_to_a_closed_or_open_breaker(clock: FakeClock) -> None:
     """In a closed one it counts as no success; an old permit changes nothing in an open one."""
     breaker = make(clock)
-    permit = breaker.proved(breaker.admit())
+    permit = breaker.stream_accepted(breaker.admit())
     assert breaker.snapshot().calls == 0
     run(breaker, [CallOutcome.FAILURE] * 5)
     assert breaker.state is CircuitState.OPEN
-    assert breaker.proved(permit) is permit
+    assert breaker.stream_accepted(permit) is permit
     assert breaker.state is CircuitState.OPEN
 
 

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tocsin.background import FAILURES_IN_A_ROW, STEADY_SECONDS, Background, BackgroundFailed, Backgrounds, Wake, faltered, worked
+from tocsin.background import (
+    FAILURES_IN_A_ROW,
+    HEALTHY_SECONDS,
+    Background,
+    BackgroundFailed,
+    Backgrounds,
+    Wake,
+    report_progress,
+    report_stall,
+)
 from tocsin.errors import Unavailable
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
@@ -45,7 +54,7 @@ class House:
 async def house() -> AsyncIterator[House]:
     """A process whose component gathers its works."""
     made = House()
-    with made.all.gathering():
+    with made.all.collecting():
         yield made
     await made.background.stop()
 
@@ -88,7 +97,7 @@ async def test_an_unexpected_error_is_logged_counted_failing_and_survived(
     async def run() -> None:
         if errors:
             raise errors.pop()
-        worked()
+        report_progress()
         await asyncio.Event().wait()
 
     house.background.supervised("work", run)
@@ -113,7 +122,7 @@ async def test_a_return_is_a_failure(house: House) -> None:
     await eventually(lambda: house.failures == 1)
     await house.clock.advance(1)
     assert len(begun) > 1
-    assert house.all.failing == {"work": "WorkEnded"}
+    assert house.all.failing == {"work": "TaskReturned"}
 
 
 async def test_failures_in_a_row_end_the_process(house: House) -> None:
@@ -142,7 +151,7 @@ async def test_success_between_failures_is_no_row(house: House, logs: list[dict[
     """Only failures in a row end the process."""
 
     async def run() -> None:
-        worked()
+        report_progress()
         raise ValueError
 
     house.background.supervised("work", run)
@@ -189,16 +198,16 @@ async def test_a_work_that_runs_for_a_while_is_well(house: House) -> None:
 
     house.background.supervised("work", run)
     await eventually(lambda: house.failures == 1)
-    await house.clock.advance(STEADY_SECONDS / 2)
+    await house.clock.advance(HEALTHY_SECONDS / 2)
     assert "work" in house.all.failing
-    await house.clock.advance(STEADY_SECONDS)
+    await house.clock.advance(HEALTHY_SECONDS)
     assert house.all.failing == {}
 
 
 async def test_a_work_tells_that_it_falters(house: House) -> None:
     """A work that deals with its trouble by itself is failing as long as it says so."""
     turn = Wake(house.clock)
-    words = [lambda: faltered("away", house.clock), worked]
+    words = [lambda: report_stall("away", house.clock), report_progress]
 
     async def run() -> None:
         while True:
@@ -264,7 +273,7 @@ async def test_it_inherits_nothing_of_a_call(house: House) -> None:
     task = house.background.once("once", run)
     await task
     assert seen == ["none"]
-    assert [work.name for work in house.all.works] == ["inner"]
+    assert [work.name for work in house.all.tasks] == ["inner"]
 
 
 async def test_what_runs_once_tells_whoever_waits_and_the_log(house: House, logs: list[dict[str, object]]) -> None:
@@ -303,7 +312,7 @@ async def test_stop_ends_what_loses_a_cancellation(house: House) -> None:
     await house.background.stop()
     assert not house.background.running
     assert house.failures == 0
-    assert house.all.works == []
+    assert house.all.tasks == []
 
 
 async def test_stop_waits_for_what_ends_by_itself(house: House) -> None:

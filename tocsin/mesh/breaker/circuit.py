@@ -202,7 +202,7 @@ class Breaker:
         else:
             self._probed(permit, CallOutcome.FAILURE if slow and outcome is CallOutcome.SUCCESS else outcome)
 
-    def proved(self, permit: Permit) -> Permit:
+    def stream_accepted(self, permit: Permit) -> Permit:
         """Tells that a stream was accepted: its far end sent the initial metadata.
 
         One such proof closes a half-open breaker, for a stream may last for hours and be the only call. While the breaker is closed it

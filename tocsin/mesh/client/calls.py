@@ -39,9 +39,9 @@ def _now() -> float:
 class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
     """Calls a method with one request and one answer."""
 
-    def __init__(self, ways: Picker) -> None:
-        self._ways = ways
-        self._method = ways.common.method
+    def __init__(self, picker: Picker) -> None:
+        self._picker = picker
+        self._method = picker.shared.method
 
     def __call__(self, request: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> Any:
         """A coroutine that returns the answer.
@@ -71,18 +71,18 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
         identity = method.policy.identity
         if identity is not None:
             request = identity.ensured(request)
-        ways, tried = self._ways, set[str]()
+        picker, tried = self._picker, set[str]()
 
         async def attempt() -> Any:
-            way = await ways.next(tried) if ways.many else ways.common
-            return await self._attempt(way, request, deadline, headers, trace, options, seen)
+            pick = await picker.pick(tried) if picker.balanced else picker.shared
+            return await self._attempt(pick, request, deadline, headers, trace, options, seen)
 
         try:
             if method.hedger is not None:
                 return await method.hedger.run(attempt)
-            if ways.many:
+            if picker.balanced:
                 return await attempt()
-            return await self._attempt(ways.common, request, deadline, headers, trace, options, seen)
+            return await self._attempt(picker.shared, request, deadline, headers, trace, options, seen)
         except Unavailable as error:
             if method.retrier is None or not retryable(error):
                 raise
@@ -91,7 +91,7 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
 
     async def _attempt(
         self,
-        way: Pick,
+        pick: Pick,
         request: Any,
         deadline: float,
         headers: Metadata,
@@ -99,7 +99,7 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
         options: dict[str, Any],
         seen: list[Any] | None,
     ) -> Any:
-        method, wire = way
+        method, wire = pick
         span = method.span(trace)
         with span or _NO_SPAN:
             started = _now()
@@ -123,8 +123,8 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
 class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
     """Calls a method with a stream of requests and one answer; never tried again, because the requests are spent."""
 
-    def __init__(self, ways: Picker) -> None:
-        self._ways = ways
+    def __init__(self, picker: Picker) -> None:
+        self._picker = picker
 
     def __call__(self, request_iterator: Any = None, timeout: float | None = None, metadata: Extra = None, *_: Any, **options: Any) -> Any:
         """A coroutine that sends what ``request_iterator`` yields and returns the answer; an error of the iterator is raised here."""
@@ -137,8 +137,8 @@ class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
         return await _reply(value, seen[-1])
 
     async def _call(self, requests: Any, timeout: float | None, metadata: Extra, options: dict[str, Any], seen: list[Any]) -> Any:
-        ways = self._ways
-        method, wire = await ways.next(set()) if ways.many else ways.common
+        picker = self._picker
+        method, wire = await picker.pick(set()) if picker.balanced else picker.shared
         deadline, headers, trace = method.deadline(timeout), method.headers(metadata), method.trace()
         started = _now()
         permit = method.admit(deadline - started)
@@ -148,8 +148,7 @@ class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
             seen.append(call)
             value = await call
         except grpc.aio.AioRpcError as error:
-            found = method.failed(permit, error, _now() - started, deadline - started)
-            raise found from error
+            raise method.failed(permit, error, _now() - started, deadline - started) from error
         except BaseException:
             method.abandoned(permit)
             source.reraise()
@@ -161,19 +160,19 @@ class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
 class UnaryStream(grpc.aio.UnaryStreamMultiCallable[Any, Any]):
     """Calls a method with one request and a stream of answers; tried again until the first answer came, if it is idempotent."""
 
-    def __init__(self, ways: Picker) -> None:
-        self._ways = ways
+    def __init__(self, picker: Picker) -> None:
+        self._picker = picker
 
     def __call__(self, request: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> Any:
         """A `StreamCall`; nothing is sent before its first read."""
-        return StreamCall(self._ways, request, timeout, metadata, options, again=True)
+        return StreamCall(self._picker, request, timeout, metadata, options, retry=True)
 
 
 class StreamStream(grpc.aio.StreamStreamMultiCallable[Any, Any]):
     """Calls a method with streams both ways; never tried again."""
 
-    def __init__(self, ways: Picker) -> None:
-        self._ways = ways
+    def __init__(self, picker: Picker) -> None:
+        self._picker = picker
 
     def __call__(self, request_iterator: Any = None, timeout: float | None = None, metadata: Extra = None, *_: Any, **options: Any) -> Any:
         """A `StreamCall`; nothing is sent before its first read or write.
@@ -181,7 +180,7 @@ class StreamStream(grpc.aio.StreamStreamMultiCallable[Any, Any]):
         Without ``request_iterator`` the requests are written with ``write`` and ended with ``done_writing``.
         """
         source = None if request_iterator is None else Requests(request_iterator)
-        return StreamCall(self._ways, source, timeout, metadata, options, again=False)
+        return StreamCall(self._picker, source, timeout, metadata, options, retry=False)
 
 
 class Requests:
@@ -224,21 +223,23 @@ class StreamCall:
         "_method",
         "_options",
         "_permit",
-        "_proved",
+        "_picker",
         "_retrier",
         "_source",
         "_started",
+        "_stream_accepted",
         "_timeout",
         "_trace",
         "_tried",
-        "_ways",
     )
 
-    def __init__(self, ways: Picker, source: Any, timeout: float | None, metadata: Extra, options: dict[str, Any], *, again: bool) -> None:
-        method = ways.common.method
-        self._ways = ways
+    def __init__(
+        self, picker: Picker, source: Any, timeout: float | None, metadata: Extra, options: dict[str, Any], *, retry: bool
+    ) -> None:
+        method = picker.shared.method
+        self._picker = picker
         self._method = method
-        self._retrier = method.retrier if again else None
+        self._retrier = method.retrier if retry else None
         self._source = source
         self._options = options
         self._deadline = method.deadline(timeout)
@@ -248,7 +249,7 @@ class StreamCall:
         self._call: Any = None
         self._beginning = asyncio.Lock()
         self._permit: Permit | None = None
-        self._proved = self._answered = False
+        self._stream_accepted = self._answered = False
         self._cancelled = False
         self._started = self._timeout = 0.0
 
@@ -330,8 +331,8 @@ class StreamCall:
         return self._call
 
     async def _open(self) -> None:
-        ways = self._ways
-        self._method, dial = await ways.next(self._tried) if ways.many else ways.common
+        picker = self._picker
+        self._method, dial = await picker.pick(self._tried) if picker.balanced else picker.shared
         if self._cancelled:
             raise asyncio.CancelledError
         self._started = _now()
@@ -339,7 +340,7 @@ class StreamCall:
         if self._timeout <= 0:
             raise DeadlineExceeded
         self._permit = self._method.admit(self._timeout)
-        self._proved = self._answered = False
+        self._stream_accepted = self._answered = False
         metadata = _traced(self._headers, self._trace)
         wire = dial()
         if isinstance(self._source, Requests):
@@ -352,11 +353,11 @@ class StreamCall:
     async def _read(self) -> Any:
         call = self._call
         try:
-            if not self._proved:
+            if not self._stream_accepted:
                 # A server sends its initial metadata as soon as it has accepted the call; the first message may take minutes.
                 await call.initial_metadata()
                 if not call.done():
-                    self._proved, self._permit = True, self._method.proved(self._permit)
+                    self._stream_accepted, self._permit = True, self._method.stream_accepted(self._permit)
             message = await call.read()
         except grpc.aio.AioRpcError as error:
             raise self._failed(error) from error
@@ -373,7 +374,7 @@ class StreamCall:
     def _failed(self, error: grpc.aio.AioRpcError) -> Exception:
         # With the permit gone, a second report of the same end would count nothing twice.
         permit, self._permit = self._permit, None
-        return self._method.failed(permit, error, _now() - self._started, self._timeout, proved=self._proved)
+        return self._method.failed(permit, error, _now() - self._started, self._timeout, stream_accepted=self._stream_accepted)
 
     def _abandon(self) -> None:
         permit, self._permit = self._permit, None

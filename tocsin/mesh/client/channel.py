@@ -71,7 +71,7 @@ class MeshChannel(grpc.aio.Channel):
         self._wires: dict[_Use, grpc.aio.Channel] = {}
         self._retiring: dict[asyncio.Task[None], grpc.aio.Channel] = {}
         self._callables: dict[tuple[Any, ...], Any] = {}
-        self._ways: dict[tuple[Any, ...], Pick] = {}
+        self._picks: dict[tuple[Any, ...], Pick] = {}
         self._connections = {use: _Connection(self, use) for use in _Use}
         self._recoveries = {use: Recovery(connection) for use, connection in self._connections.items()}
 
@@ -100,10 +100,10 @@ class MeshChannel(grpc.aio.Channel):
         key = (kind, path, serializer, deserializer)
         found = self._callables.get(key)
         if found is None:
-            common = self.way(key)
-            replicated = self._replicas is not None and not common.method.policy.is_control
-            ways = _ReplicaPicker(common, self._replicas, key) if self._replicas is not None and replicated else Picker(common)
-            found = self._callables[key] = _CALLS[kind](ways)
+            shared = self.way(key)
+            replicated = self._replicas is not None and not shared.method.policy.is_control
+            picker = _ReplicaPicker(shared, self._replicas, key) if self._replicas is not None and replicated else Picker(shared)
+            found = self._callables[key] = _CALLS[kind](picker)
         return found
 
     def way(self, key: tuple[MethodKind, str, Any, Any]) -> Pick:
@@ -115,14 +115,14 @@ class MeshChannel(grpc.aio.Channel):
         Raises:
             PolicyError: the contract has no policy for the method.
         """
-        found = self._ways.get(key)
+        found = self._picks.get(key)
         if found is None:
             policy = self._methods.get(key[1])
             if policy is None:
                 raise PolicyError([f"{key[1]}: the contract has no policy for it"])
             use = _Use.of(policy)
             method = Method(policy=policy, target=self._target, recovery=self._recoveries[use])
-            found = self._ways[key] = Pick(method, self._wire_of(*key, use=use))
+            found = self._picks[key] = Pick(method, self._wire_of(*key, use=use))
         return found
 
     def connection(self, policy: MethodPolicy) -> "_Connection":
@@ -163,37 +163,37 @@ class MeshChannel(grpc.aio.Channel):
         for wire in (*wires.values(), *retiring.values()):
             await wire.close(grace)
 
-    async def renew(self, *, patience: float) -> bool:
+    async def renew(self, *, grace: float) -> bool:
         """Dials anew, and moves to the new connections as soon as they stand; no call fails by that.
 
         Args:
-            patience: seconds that calls under way have to end on the old ones.
+            grace: seconds that calls under way have to end on the old ones.
 
         Returns:
-            False when an old connection stands and the new one does not: the old one stays.
+            False when an old connection is ready and the new one does not: the old one stays.
         """
         done = True
         for use, old in tuple(self._wires.items()):
             new = self._dial(use is not _Use.CONTROL)
-            stands = await _stands(new)
-            if self._wires.get(use) is old and (stands or old.get_state() is not grpc.ChannelConnectivity.READY):
+            connected = await _connected(new)
+            if self._wires.get(use) is old and (connected or old.get_state() is not grpc.ChannelConnectivity.READY):
                 self._wires[use] = new
-                self._retire(old, patience)
+                self._retire(old, grace)
                 await self._recoveries[use].moved()
             else:
                 done = done and self._wires.get(use) is not old
                 await new.close()
         return done
 
-    def drop(self, *, patience: float) -> None:
-        """Takes no more calls on the connections that there are; those under way get ``patience`` seconds."""
+    def drop(self, *, grace: float) -> None:
+        """Takes no more calls on the connections that there are; those under way get ``grace`` seconds."""
         wires, self._wires = self._wires, {}
         for wire in wires.values():
-            self._retire(wire, patience)
+            self._retire(wire, grace)
 
-    def _retire(self, wire: grpc.aio.Channel, patience: float) -> None:
+    def _retire(self, wire: grpc.aio.Channel, grace: float) -> None:
         # Waits for the calls under way, and cancels what is left of them.
-        task = asyncio.get_running_loop().create_task(wire.close(patience), context=Context())
+        task = asyncio.get_running_loop().create_task(wire.close(grace), context=Context())
         self._retiring[task] = wire
         task.add_done_callback(lambda ended: self._retiring.pop(ended, None))
 
@@ -201,7 +201,7 @@ class MeshChannel(grpc.aio.Channel):
         """The state of the connection for calls."""
         return self._main().get_state(try_to_connect)
 
-    def stands(self) -> bool:
+    def connected(self) -> bool:
         """Whether an endpoint that reports SERVING is connected; asks for a connection if not."""
         return self.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
 
@@ -246,31 +246,31 @@ class _Connection:
 
 
 class _ReplicaPicker(Picker):
-    """The ways of one method to the replicas of a service."""
+    """Picks a replica for each attempt at one method."""
 
     __slots__ = ("_key", "_replicas")
 
-    def __init__(self, common: Pick, replicas: Replicas[MeshChannel], key: tuple[MethodKind, str, Any, Any]) -> None:
-        super().__init__(common)
+    def __init__(self, shared: Pick, replicas: Replicas[MeshChannel], key: tuple[MethodKind, str, Any, Any]) -> None:
+        super().__init__(shared)
         self._replicas = replicas
         self._key = key
 
     @property
-    def many(self) -> bool:
-        return self._replicas.many
+    def balanced(self) -> bool:
+        return self._replicas.balanced
 
-    async def next(self, tried: set[str]) -> Pick:
-        found = await self._replicas.next(tried, connection=self._connection, admits=self._admits)
-        return self.common if found is None else found.way(self._key)
+    async def pick(self, tried: set[str]) -> Pick:
+        found = await self._replicas.pick(tried, connection=self._connection, admits=self._admits)
+        return self.shared if found is None else found.way(self._key)
 
     def _connection(self, replica: MeshChannel) -> "_Connection":
-        return replica.connection(self.common.method.policy)
+        return replica.connection(self.shared.method.policy)
 
     def _admits(self, replica: MeshChannel) -> bool:
         return replica.way(self._key).method.admits
 
 
-async def _stands(channel: grpc.aio.Channel) -> bool:
+async def _connected(channel: grpc.aio.Channel) -> bool:
     try:
         async with asyncio.timeout(_READY_SECONDS):
             await channel.channel_ready()

@@ -82,13 +82,13 @@ class Mesh:
         export_breakers(telemetry.registry, breakers)
         self._budgets: dict[str, RetryBudget] = {}
         self._channels: dict[Key, MeshChannel] = {}
-        self._upkeep = ChannelRenewal(
+        self._renewal = ChannelRenewal(
             keyring=self._keyring,
             channels=self._channels,
             endpoints=self.endpoints,
             on_gone=lambda key: breakers.forget(f"{key[0]}@{key[1]}/"),
             clock=clock,
-            patience=max(policy.timeout for policy in self._methods.values()),
+            grace=max(policy.timeout for policy in self._methods.values()),
         )
         self._stopped = False
 
@@ -194,10 +194,10 @@ class Mesh:
         if self._keyring is not None:
             self._keyring.current()
         self._stopped = False
-        await self._upkeep.start()
+        await self._renewal.start()
 
     async def stop(self) -> None:
         """Closes every connection; calls under way get a second. Later calls fail with MeshStopped until the next start."""
         self._stopped = True
-        await self._upkeep.stop()
+        await self._renewal.stop()
         await asyncio.gather(*(channel.close(_GRACE) for channel in self._channels.values()))

@@ -146,9 +146,9 @@ class Method:
         target = self._target
         return target.breakers.get(id=f"{target.label}{self.policy.path}", target=target.service, rule=self.policy.breaker)
 
-    def proved(self, permit: Permit | None) -> Permit | None:
+    def stream_accepted(self, permit: Permit | None) -> Permit | None:
         """Records that a stream was accepted, by its initial metadata; the permit for the rest of the stream."""
-        return permit if permit is None or self._breaker is None else self._breaker.proved(permit)
+        return permit if permit is None or self._breaker is None else self._breaker.stream_accepted(permit)
 
     def succeeded(self, permit: Permit | None, seconds: float, *, stream: bool = False) -> None:
         """Records a successful attempt, or the first message of a stream, after ``seconds``."""
@@ -159,7 +159,7 @@ class Method:
         self._durations.succeeded(seconds)
 
     def failed(
-        self, permit: Permit | None, error: grpc.aio.AioRpcError, seconds: float, timeout: float, *, proved: bool = False
+        self, permit: Permit | None, error: grpc.aio.AioRpcError, seconds: float, timeout: float, *, stream_accepted: bool = False
     ) -> TocsinError:
         """Records how an attempt failed, and returns the error to raise.
 
@@ -168,7 +168,7 @@ class Method:
             error: gRPC's own.
             seconds: how long the attempt took.
             timeout: how long it might have taken.
-            proved: it is a stream that was accepted; that it ends at its declared time is no failure.
+            stream_accepted: it is a stream that was accepted; that it ends at its declared time is no failure.
         """
         found = status.from_rpc(error, target=self._target.service)
         lost = status.is_lost(error)
@@ -176,9 +176,9 @@ class Method:
         counts = not lost or self._recovery.lost(now - seconds, now)
         if permit is not None and self._breaker is not None:
             outcome = status.outcome_of(found, truncated=timeout < self.policy.timeout / 2)
-            if not counts or (proved and isinstance(found, DeadlineExceeded)):
+            if not counts or (stream_accepted and isinstance(found, DeadlineExceeded)):
                 outcome = CallOutcome.IGNORED
-            self._breaker.record(permit, outcome, slow=not proved and seconds > _SLOW * self.policy.timeout)
+            self._breaker.record(permit, outcome, slow=not stream_accepted and seconds > _SLOW * self.policy.timeout)
             if self._breaker.state is CircuitState.OPEN:
                 self._recovery.opened(self._breaker)
         if not lost:

@@ -19,18 +19,18 @@ class Pick(NamedTuple):
 class Picker:
     """The ways of one method; subclasses know the replicas."""
 
-    __slots__ = ("common",)
+    __slots__ = ("shared",)
 
-    def __init__(self, common: Pick) -> None:
-        self.common = common
+    def __init__(self, shared: Pick) -> None:
+        self.shared = shared
         """To whichever replica gRPC takes, or to the only one."""
 
     @property
-    def many(self) -> bool:
+    def balanced(self) -> bool:
         """Whether the service has several replicas that can be called one by one, or that must be found out."""
         return False
 
-    async def next(self, tried: set[str]) -> Pick:
+    async def pick(self, tried: set[str]) -> Pick:
         """The way to a replica that serves, whose breaker lets calls pass, and that is not in ``tried``, to which it is added."""
         del tried
-        return self.common
+        return self.shared

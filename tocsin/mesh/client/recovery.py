@@ -16,7 +16,7 @@ from tocsin.mesh.breaker import Breaker, CircuitState
 
 
 class Connection(Protocol):
-    """What can be asked about the connection to a target; gRPC's own words."""
+    """The connection to a target or to one replica, with the methods of a gRPC channel."""
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
         """The state now."""
@@ -24,6 +24,10 @@ class Connection(Protocol):
 
     def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> Awaitable[None]:
         """Returns when the state is another."""
+        ...
+
+    async def channel_ready(self) -> None:
+        """Returns when it is connected and reports SERVING."""
         ...
 
 

@@ -13,7 +13,7 @@ from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
 
-LOOK_SECONDS: Final = 2.0
+CHECK_SECONDS: Final = 2.0
 """Between two looks at the files; only their stamps are read."""
 RESOLVE_SECONDS: Final = 20.0
 """Between two looks at the addresses of services whose replicas have channels of their own."""
@@ -29,11 +29,11 @@ Key = tuple[str, str | None]
 class RenewableChannel(Protocol):
     """A `MeshChannel`."""
 
-    async def renew(self, *, patience: float) -> bool:
+    async def renew(self, *, grace: float) -> bool:
         """Dials anew; False when the new connection is worse than the old one, which then stays."""
         ...
 
-    def drop(self, *, patience: float) -> None:
+    def drop(self, *, grace: float) -> None:
         """Takes no more calls on the connections that there are."""
         ...
 
@@ -45,7 +45,7 @@ class ChannelRenewal(Generic[C]):
     """Looks after the channels of a mesh, by the clock.
 
     Calls under way end on the connection that they have: when a connection was replaced, or its replica is gone, it is closed after the
-    last of them, or after ``patience`` seconds, when all of them are past their deadlines.
+    last of them, or after ``grace`` seconds, when all of them are past their deadlines.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ChannelRenewal(Generic[C]):
         endpoints: Callable[[str], Awaitable[list[str]]],
         on_gone: Callable[[Key], None],
         clock: Clock,
-        patience: float,
+        grace: float,
     ) -> None:
         """Does nothing yet.
 
@@ -66,30 +66,30 @@ class ChannelRenewal(Generic[C]):
             endpoints: the addresses of a service now.
             on_gone: called when the channel of a replica was let go of.
             clock: source of the time between two looks.
-            patience: the longest timeout of any method, in seconds.
+            grace: the longest timeout of any method, in seconds.
         """
         self._keyring = keyring
         self._channels = channels
         self._endpoints = endpoints
         self._on_gone = on_gone
         self._clock = clock
-        self._patience = patience
+        self._grace = grace
         self._used: Material | None = None
         self._stale: set[Key] = set()
         self._missing: dict[Key, float] = {}
         self._resolved = 0.0
-        self._looks = Background(clock)
+        self._background = Background(clock)
 
     async def start(self) -> None:
         """Begins to look."""
-        if not self._looks.running:
+        if not self._background.running:
             self._used = self._usable()
             self._resolved = self._clock.monotonic()
-            self._looks.periodic("mesh-upkeep", self._pause, self._look, at_once=False)
+            self._background.periodic("mesh-renewal", self._pause, self._look, at_once=False)
 
     async def stop(self) -> None:
         """Looks no more."""
-        await self._looks.stop()
+        await self._background.stop()
 
     async def _look(self) -> None:
         await self.renew()
@@ -100,9 +100,9 @@ class ChannelRenewal(Generic[C]):
     def _pause(self) -> float:
         """Until the next look, or until the certificate ends: the first call after that is to hear why it fails."""
         if self._used is None:
-            return LOOK_SECONDS
+            return CHECK_SECONDS
         left = (self._used.expires - SystemClock().now()).total_seconds()
-        return min(LOOK_SECONDS, max(left, _SHORTEST_SECONDS))
+        return min(CHECK_SECONDS, max(left, _SHORTEST_SECONDS))
 
     async def renew(self) -> None:
         """Moves channels to the newest certificate and authorities; without a valid certificate they take no more calls."""
@@ -115,10 +115,10 @@ class ChannelRenewal(Generic[C]):
         if usable is None:
             _log.error("certificate_expired", channels=len(stale))
             for key in stale:
-                self._channels[key].drop(patience=self._patience)
+                self._channels[key].drop(grace=self._grace)
             self._stale.clear()
             return
-        done = await asyncio.gather(*(self._channels[key].renew(patience=self._patience) for key in stale))
+        done = await asyncio.gather(*(self._channels[key].renew(grace=self._grace) for key in stale))
         self._stale = {key for key, renewed in zip(stale, done, strict=True) if not renewed}
         _log.info("certificate_renewed", expires=usable.expires.isoformat(), channels=len(stale), waiting=len(self._stale))
 
@@ -139,7 +139,7 @@ class ChannelRenewal(Generic[C]):
             if endpoint in there[service]:
                 self._missing.pop(key, None)
             elif now - self._missing.setdefault(key, now) >= GONE_SECONDS:
-                self._channels.pop(key).drop(patience=self._patience)
+                self._channels.pop(key).drop(grace=self._grace)
                 self._missing.pop(key)
                 self._on_gone(key)
                 _log.info("replica_gone", target=service, endpoint=endpoint)

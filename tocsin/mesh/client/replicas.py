@@ -7,29 +7,18 @@ replica in turn that serves and whose breaker lets it pass; a further attempt of
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, TypeVar
 
 import grpc
 
 from tocsin.errors import TocsinError
+from tocsin.mesh.client.recovery import Connection
 
 _KNOWN_SECONDS: Final = 5.0
 # An attempt waits so long for a connection to a single replica; after that gRPC takes whichever it has.
 _CONNECT_SECONDS: Final = 0.1
 _READY: Final = grpc.ChannelConnectivity.READY
 _COMING: Final = (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING)
-
-
-class Connection(Protocol):
-    """A connection to one replica; gRPC's own words."""
-
-    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
-        """The state now."""
-        ...
-
-    async def channel_ready(self) -> None:
-        """Returns when it is connected and reports SERVING."""
-        ...
 
 
 R = TypeVar("R")
@@ -55,11 +44,11 @@ class Replicas(Generic[R]):
         self._turn = 0
 
     @property
-    def many(self) -> bool:
+    def balanced(self) -> bool:
         """Whether there is a choice, or the addresses have to be resolved again before anybody can say."""
         return len(self._known) > 1 or (self._until != float("inf") and self._now() >= self._until)
 
-    async def next(self, tried: set[str], *, connection: Callable[[R], Connection], admits: Callable[[R], bool]) -> R | None:
+    async def pick(self, tried: set[str], *, connection: Callable[[R], Connection], admits: Callable[[R], bool]) -> R | None:
         """The replica for one attempt.
 
         Args:

@@ -122,8 +122,8 @@ def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, parts: Par
         return grpc.stream_unary_rpc_method_handler(chain.around(_unary(function, None, serialize)), request_deserializer=reads)
     generator = inspect.isasyncgenfunction(function)
     make = _yielding if generator else _writing
-    patience = None if policy.internal else parts.stall_seconds
-    body = chain.around(make(function, None if handler.request_streaming else parse, serialize, patience))
+    stall_seconds = None if policy.internal else parts.stall_seconds
+    body = chain.around(make(function, None if handler.request_streaming else parse, serialize, stall_seconds))
     # A coroutine writes messages itself, so gRPC has to serialize them; what a generator yields is serialized by the body.
     writes: Any = None if generator else serialize
     if kind is MethodKind.UNARY_STREAM:
@@ -144,36 +144,36 @@ def _unary(function: Callable[..., Any], parse: Parse | None, serialize: Seriali
 
 
 def _yielding(
-    function: Callable[..., Any], parse: Parse | None, serialize: Serialize, patience: float | None
+    function: Callable[..., Any], parse: Parse | None, serialize: Serialize, stall_seconds: float | None
 ) -> Callable[[Any, Context], Any]:
     async def body(request: Any, context: Context) -> None:
         parsed = request if parse is None else parse(request)
         await _accept_stream(context)
         async with aclosing(function(parsed, context)) as replies:
             async for reply in replies:
-                await write_within(patience, context, serialize(reply))
+                await write_within(stall_seconds, context, serialize(reply))
 
     return body
 
 
-async def write_within(patience: float | None, context: Context, message: bytes) -> None:
-    """Writes a message, and waits while the reader takes none; ``patience`` seconds at most, for ever without.
+async def write_within(stall_seconds: float | None, context: Context, message: bytes) -> None:
+    """Writes a message, and waits while the reader takes none; ``stall_seconds`` at most, for ever when that is None.
 
     Raises:
         ReaderTooSlow: it took none for so long.
     """
-    if patience is None:
+    if stall_seconds is None:
         await context.write(message)
         return
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(stall_seconds):
             await context.write(message)
     except TimeoutError:
-        raise ReaderTooSlow(f"The reader has taken nothing for {patience:g} s.") from None
+        raise ReaderTooSlow(f"The reader has taken nothing for {stall_seconds:g} s.") from None
 
 
 def _writing(
-    function: Callable[..., Any], parse: Parse | None, _serialize: Serialize, _patience: float | None
+    function: Callable[..., Any], parse: Parse | None, _serialize: Serialize, stall_seconds: float | None
 ) -> Callable[[Any, Context], Any]:
     async def body(request: Any, context: Context) -> None:
         parsed = request if parse is None else parse(request)

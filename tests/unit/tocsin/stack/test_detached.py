@@ -55,15 +55,15 @@ def driver(stack: Stack) -> list[str]:
 async def detached(make_stack: Callable[..., Stack]) -> AsyncIterator[Stack]:
     """A stack that runs by itself."""
     stack = make_stack()
-    await detach(stack, argv=driver(stack), clock=CLOCK, patience=60)
+    await detach(stack, argv=driver(stack), clock=CLOCK, timeout=60)
     yield stack
-    await down(stack.layout.state, clock=CLOCK, patience=30)
+    await down(stack.layout.state, clock=CLOCK, timeout=30)
 
 
 async def test_detach_returns_when_everything_is_healthy(make_stack: Callable[..., Stack]) -> None:
     """The text shows the addresses and, once, the key, which is in no log; `down` drains it."""
     stack = make_stack()
-    text = await detach(stack, argv=driver(stack), clock=CLOCK, patience=60)
+    text = await detach(stack, argv=driver(stack), clock=CLOCK, timeout=60)
     picture, health = await status(stack.layout.state)
     assert picture is not None
     assert picture.healthy
@@ -72,8 +72,8 @@ async def test_detach_returns_when_everything_is_healthy(make_stack: Callable[..
     assert "tk_secret" in text
     assert all("tk_secret" not in log.read_text() for log in (stack.layout.state / "logs").iterdir())
     assert os.getsid(picture.supervisor) == picture.supervisor
-    assert await down(stack.layout.state, clock=CLOCK, patience=30) is DownResult.STOPPED
-    assert await down(stack.layout.state, clock=CLOCK, patience=30) is DownResult.NOT_RUNNING
+    assert await down(stack.layout.state, clock=CLOCK, timeout=30) is DownResult.STOPPED
+    assert await down(stack.layout.state, clock=CLOCK, timeout=30) is DownResult.NOT_RUNNING
     assert await status(stack.layout.state) == (None, None)
 
 
@@ -81,7 +81,7 @@ async def test_detach_tells_why_a_stack_ended_at_once(make_stack: Callable[..., 
     """The words of the service that refused reach the terminal."""
     stack = make_stack(mailer_svc="refuse")
     with pytest.raises(FailedPrecondition, match="mailer_svc: TOCSIN_NONSENSE") as caught:
-        await detach(stack, argv=driver(stack), clock=CLOCK, patience=60)
+        await detach(stack, argv=driver(stack), clock=CLOCK, timeout=60)
     assert caught.value.metadata["exit_code"] == str(int(ExitCode.CONFIG))
 
 
@@ -89,8 +89,8 @@ async def test_detach_gives_up_on_a_stack_that_is_never_healthy(make_stack: Call
     """It is stopped again and the logs are named."""
     stack = make_stack(mailer_svc="never ready")
     with pytest.raises(Unavailable, match="was not healthy after 2 s"):
-        await detach(stack, argv=driver(stack), clock=CLOCK, patience=2)
-    assert await down(stack.layout.state, clock=CLOCK, patience=30) in {DownResult.STOPPED, DownResult.NOT_RUNNING}
+        await detach(stack, argv=driver(stack), clock=CLOCK, timeout=2)
+    assert await down(stack.layout.state, clock=CLOCK, timeout=30) in {DownResult.STOPPED, DownResult.NOT_RUNNING}
 
 
 async def test_a_killed_supervisor_leaves_no_orphans_and_a_new_stack_starts(detached: Stack, make_stack: Callable[..., Stack]) -> None:
@@ -99,7 +99,7 @@ async def test_a_killed_supervisor_leaves_no_orphans_and_a_new_stack_starts(deta
     assert picture is not None
     os.kill(picture.supervisor, signal.SIGKILL)
     stack = dataclasses.replace(make_stack(), layout=detached.layout)
-    await detach(stack, argv=driver(stack), clock=CLOCK, patience=60)
+    await detach(stack, argv=driver(stack), clock=CLOCK, timeout=60)
     assert not any(alive(service.pid) for service in picture.services.values() if service.pid)
     after, _ = await status(detached.layout.state)
     assert after is not None
@@ -114,7 +114,7 @@ async def test_status_of_a_killed_stack_is_not_running(detached: Stack) -> None:
     await asyncio.to_thread(kill_and_reap, picture.supervisor)
     assert detached.layout.stack_file.exists()
     assert await status(detached.layout.state) == (None, None)
-    assert await down(detached.layout.state, clock=CLOCK, patience=1) is DownResult.NOT_RUNNING
+    assert await down(detached.layout.state, clock=CLOCK, timeout=1) is DownResult.NOT_RUNNING
 
 
 async def test_down_kills_what_does_not_end(detached: Stack) -> None:
@@ -122,7 +122,7 @@ async def test_down_kills_what_does_not_end(detached: Stack) -> None:
     picture = read_stack_file(detached.layout.state)
     assert picture is not None
     os.kill(picture.supervisor, signal.SIGSTOP)
-    assert await down(detached.layout.state, clock=CLOCK, patience=0.2) is DownResult.KILLED
+    assert await down(detached.layout.state, clock=CLOCK, timeout=0.2) is DownResult.KILLED
     assert not is_running(detached.layout.state)
     assert not any(alive(service.pid) for service in picture.services.values() if service.pid)
 

@@ -9,7 +9,7 @@ from cryptography import x509
 
 from tocsin.mesh.identity import LIFETIME
 from tocsin.stack.layout import SERVICES
-from tocsin.stack.renewal import LOOK_SECONDS, RENEW_SECONDS, Certificates
+from tocsin.stack.renewal import CHECK_SECONDS, RENEW_SECONDS, Certificates
 from tocsin.testing.clock import FakeClock
 
 
@@ -63,7 +63,7 @@ async def test_what_was_deleted_is_made_again_at_once(tmp_path: Path, clock: Fak
     """Before any service needs it, and it is told."""
     for path in (tmp_path / "pki").glob(gone):
         path.unlink()
-    await clock.advance(LOOK_SECONDS + 1)
+    await clock.advance(CHECK_SECONDS + 1)
     assert all(expiry(tmp_path, service) >= LIFETIME for service in SERVICES)
     assert len(told) == 1
     assert "were missing and are made again" in told[0]

@@ -214,7 +214,7 @@ async def test_a_service_that_does_not_end_is_killed(make_stack: Callable[..., S
     stack = make_stack(processor_svc="deaf")
     (stack.layout.state / "logs").mkdir(parents=True)
     supervisor = Supervisor(
-        layout=stack.layout, programs=stack.programs, env=stack.env, pid=1, clock=CLOCK, on_change=lambda child: None, patience=0.3
+        layout=stack.layout, programs=stack.programs, env=stack.env, pid=1, clock=CLOCK, on_change=lambda child: None, grace=0.3
     )
     await supervisor.start()
     await supervisor.wait_ready()
@@ -251,7 +251,7 @@ async def test_two_stacks_on_one_folder_are_refused(run: Callable[..., Running],
     with pytest.raises(StackRunning, match="already runs"):
         await Running(make_stack()).task
     with pytest.raises(StackRunning, match="already runs"):
-        await detach(make_stack(), argv=["false"], clock=CLOCK, patience=5)
+        await detach(make_stack(), argv=["false"], clock=CLOCK, timeout=5)
     assert read_stack_file(running.stack.layout.state) == before
     assert await running.end() == ExitCode.OK
 
