@@ -15,7 +15,6 @@ from gateway.credentials import Authenticator
 from gateway.metrics import EdgeMetrics
 from gateway.ports import Backend, Stream
 from gateway.transcoding.contract import Contract, Rpc
-from gateway.transcoding.problems import ScopeMissing
 from tocsin.clock import Clock
 from tocsin.config import ServiceSettings
 from tocsin.errors import Internal, MessageTooLarge, TocsinError, Unavailable
@@ -25,7 +24,7 @@ from tocsin.mesh.policy import MethodKind, MethodPolicy
 from tocsin.mesh.server import EdgeServer, write_within
 from tocsin.mesh.spans import rpc_span
 from tocsin.mesh.status import code_of, trailing_metadata
-from tocsin.mesh.tokens import Principal
+from tocsin.mesh.tokens import Principal, ScopeMissing
 from tocsin.telemetry import Telemetry, current_traceparent, extract, get_logger, trace_id_of
 
 _log = get_logger(__name__)
@@ -180,7 +179,7 @@ class EdgeHandlers:
             return None
         principal = await self._authenticator.authenticate(authorization)
         if policy.scope and policy.scope not in principal.scopes:
-            raise ScopeMissing(policy.scope)
+            raise ScopeMissing.of(policy.scope)
         return principal
 
     def begin(self, policy: MethodPolicy, metadata: Mapping[str, bytes]) -> Any:

@@ -45,7 +45,7 @@ _NUMBER: Final = re.compile(r"[-+]?[0-9]{1,300}(\.[0-9]{1,300})?([eE][-+]?[0-9]{
 _LITERALS: Final[Mapping[str, bool | None]] = {"true": True, "false": False, "null": None}
 
 
-class FieldKind(Enum):
+class FilterKind(Enum):
     """What values a field of a filter takes."""
 
     TEXT = "text"
@@ -61,7 +61,7 @@ class FieldKind(Enum):
 class FilterField:
     """A field that a filter may name. ``choices`` are the values of a CHOICE; ``operators`` replaces those that the kind allows."""
 
-    kind: FieldKind = FieldKind.TEXT
+    kind: FilterKind = FilterKind.TEXT
     choices: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
 
@@ -70,7 +70,7 @@ class FilterField:
         """The operators that the field may stand with."""
         if self.operators:
             return self.operators
-        return _ORDER if self.kind in (FieldKind.TIME, FieldKind.INTEGER, FieldKind.DOCUMENT) else _EQUALITY
+        return _ORDER if self.kind in (FilterKind.TIME, FilterKind.INTEGER, FilterKind.DOCUMENT) else _EQUALITY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +194,7 @@ class _Parser:
             raise _at(name, f"expected the name of a field instead of {name.text}")
         field, key = self._field(name)
         rule = self._fields[field]
-        path = self._path(name) if rule.kind is FieldKind.DOCUMENT else ()
+        path = self._path(name) if rule.kind is FilterKind.DOCUMENT else ()
         operator = self._take()
         if operator.kind != "operator":
             raise _at(operator, f"expected an operator after {name.text}: {' '.join(rule.allowed)}")
@@ -210,9 +210,9 @@ class _Parser:
         field, dot, key = name.text.partition(".")
         field = field if field in self._fields else snake_case(field)
         rule = self._fields.get(field)
-        if rule is None or (dot and rule.kind not in (FieldKind.MAP, FieldKind.DOCUMENT)):
+        if rule is None or (dot and rule.kind not in (FilterKind.MAP, FilterKind.DOCUMENT)):
             raise _at(name, f"unknown field {name.text}; known are {', '.join(sorted(self._fields))}")
-        if rule.kind is not FieldKind.MAP:
+        if rule.kind is not FilterKind.MAP:
             return field, ""
         if dot and not key:
             quoted = self._take()
@@ -244,19 +244,19 @@ def _value(token: _Token, field: str, rule: FilterField) -> Value:
         raise _at(token, f"expected a value for {field} instead of {token.text}")
     text = _unquote(token.text) if token.kind == "quoted" else token.text
     match rule.kind:
-        case FieldKind.TEXT | FieldKind.MAP:
+        case FilterKind.TEXT | FilterKind.MAP:
             return text
-        case FieldKind.DOCUMENT:
+        case FilterKind.DOCUMENT:
             return text if token.kind == "quoted" else _literal(text)
-        case FieldKind.CHOICE if text in rule.choices:
+        case FilterKind.CHOICE if text in rule.choices:
             return text
-        case FieldKind.CHOICE:
+        case FilterKind.CHOICE:
             raise _at(token, f"{field} is one of {', '.join(rule.choices)}, not {text}")
-        case FieldKind.INTEGER if _INTEGER.fullmatch(text):
+        case FilterKind.INTEGER if _INTEGER.fullmatch(text):
             return int(text)
-        case FieldKind.BOOLEAN if text in ("true", "false"):
+        case FilterKind.BOOLEAN if text in ("true", "false"):
             return text == "true"
-        case FieldKind.TIME if (instant := _instant(text)) is not None:
+        case FilterKind.TIME if (instant := _instant(text)) is not None:
             return instant
         case _:
             raise _at(token, f"{field} is {rule.kind.value}, not {text}")

@@ -16,13 +16,13 @@ from gateway.http.endpoints import Endpoint
 from gateway.http.exchange import Disconnected, Exchange, Receive, Scope, Send
 from gateway.http.headers import requested_timeout
 from gateway.metrics import HttpMetrics
-from gateway.transcoding.problems import ScopeMissing, problem
+from gateway.transcoding.problems import problem
 from gateway.transcoding.router import MethodNotAllowed, RouteNotFound, Router
 from tocsin.clock import Clock
 from tocsin.errors import Internal, TocsinError
 from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.context import Call, enter
-from tocsin.mesh.tokens import Principal
+from tocsin.mesh.tokens import Principal, ScopeMissing
 from tocsin.telemetry import Telemetry, current_traceparent, extract, get_logger, new_traceparent, trace_id_of
 
 _log = get_logger(__name__)
@@ -159,7 +159,7 @@ class HttpApp:
             return None
         principal = await self._authenticator.authenticate(authorization)
         if endpoint.scope and endpoint.scope not in principal.scopes:
-            raise ScopeMissing(endpoint.scope)
+            raise ScopeMissing.of(endpoint.scope)
         return principal
 
     async def _options(self, exchange: Exchange) -> None:

@@ -13,13 +13,13 @@ from tocsin.errors import (
     DeadlineExceeded,
     InvalidInput,
     MessageTooLarge,
-    PermissionDenied,
     ResourceExhausted,
     TocsinError,
     Unauthenticated,
     Unavailable,
 )
 from tocsin.mesh.status import DOMAIN, code_of
+from tocsin.mesh.tokens import ScopeMissing
 from tocsin.protojson.codec import dump_json
 
 PROBLEM_TYPE = "application/problem+json"
@@ -64,15 +64,6 @@ class HeadersInvalid(InvalidInput):
 
 class CredentialMissing(Unauthenticated):
     """A token or an API key is required."""
-
-
-class ScopeMissing(PermissionDenied):
-    """The token does not carry the scope that this needs."""
-
-    def __init__(self, scope: str) -> None:
-        """Makes the error for the missing ``scope``."""
-        self.scope = scope
-        super().__init__(f"The token does not carry the scope {scope!r}.", metadata={"scope": scope})
 
 
 _HTTP_ONLY: Mapping[type[TocsinError], int] = {
@@ -152,7 +143,7 @@ def _headers(error: TocsinError) -> list[tuple[bytes, bytes]]:
     if isinstance(error, Unavailable | ResourceExhausted):
         return [(b"retry-after", str(max(1, math.ceil(error.retry_after or 1))).encode())]
     if isinstance(error, ScopeMissing):
-        return [(b"www-authenticate", f'Bearer realm="tocsin", error="insufficient_scope", scope="{error.scope}"'.encode())]
+        return [(b"www-authenticate", f'Bearer realm="tocsin", error="insufficient_scope", scope="{error.metadata["scope"]}"'.encode())]
     if isinstance(error, CredentialMissing):
         return [(b"www-authenticate", b'Bearer realm="tocsin"')]
     if isinstance(error, Unauthenticated):

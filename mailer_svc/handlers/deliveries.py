@@ -15,7 +15,7 @@ from mailer_svc.service.queries import resume_token
 from tocsin.api.mailer.v1 import delivery_service_pb2 as pb
 from tocsin.api.mailer.v1 import delivery_service_pb2_grpc as rpc
 from tocsin.errors import InvalidInput
-from tocsin.listing import Condition, FieldKind, FilterField, parse_filter
+from tocsin.listing import Condition, FilterField, FilterKind, parse_filter
 from tocsin.mesh.context import principal
 from tocsin.pages import BatchSizer, Listing, list_page
 from tocsin.stored import clamped, int32
@@ -27,9 +27,9 @@ _RETRIES = 100
 _FILTERS = {
     "firing": FilterField(),
     "alarm": FilterField(),
-    "state": FilterField(kind=FieldKind.CHOICE, choices=tuple(state.name for state in DeliveryState)),
+    "state": FilterField(kind=FilterKind.CHOICE, choices=tuple(state.name for state in DeliveryState)),
     "to": FilterField(),
-    "channel": FilterField(kind=FieldKind.CHOICE, choices=("email", "inbox")),
+    "channel": FilterField(kind=FilterKind.CHOICE, choices=("email", "inbox")),
 }
 
 

@@ -3,12 +3,12 @@
 from typing import Final
 
 from scheduler_svc import domain
-from tocsin.listing import FieldKind, FilterField
+from tocsin.listing import FilterField, FilterKind
 
 ALARM_FILTER: Final = {
-    "state": FilterField(kind=FieldKind.CHOICE, choices=tuple(state.name for state in domain.AlarmState)),
-    "priority": FilterField(kind=FieldKind.CHOICE, choices=tuple(priority.name for priority in domain.Priority)),
+    "state": FilterField(kind=FilterKind.CHOICE, choices=tuple(state.name for state in domain.AlarmState)),
+    "priority": FilterField(kind=FilterKind.CHOICE, choices=tuple(priority.name for priority in domain.Priority)),
     "display_name": FilterField(),
     "key": FilterField(),
-    "labels": FilterField(kind=FieldKind.MAP, operators=("=",)),
+    "labels": FilterField(kind=FilterKind.MAP, operators=("=",)),
 }

@@ -14,15 +14,15 @@ from scheduler_svc.handlers.times import micros_of
 from scheduler_svc.service import Audits, Caller, Firings
 from tocsin.api.scheduler.v1 import firing_service_pb2, firing_service_pb2_grpc
 from tocsin.errors import InvalidInput
-from tocsin.listing import Condition, FieldKind, FilterField, PageToken, parse_filter
+from tocsin.listing import Condition, FilterField, FilterKind, PageToken, parse_filter
 from tocsin.pages import BatchSizer, Listing, ListRequest, list_page
 
 _FILTER: Final = {
     "alarm": FilterField(operators=("=",)),
-    "state": FilterField(kind=FieldKind.CHOICE, choices=tuple(state.name for state in domain.FiringState)),
-    "outcome": FilterField(kind=FieldKind.CHOICE, choices=tuple(outcome.name for outcome in domain.Outcome)),
-    "origin": FilterField(kind=FieldKind.CHOICE, choices=tuple(origin.name for origin in domain.Origin)),
-    "due_time": FilterField(kind=FieldKind.TIME),
+    "state": FilterField(kind=FilterKind.CHOICE, choices=tuple(state.name for state in domain.FiringState)),
+    "outcome": FilterField(kind=FilterKind.CHOICE, choices=tuple(outcome.name for outcome in domain.Outcome)),
+    "origin": FilterField(kind=FilterKind.CHOICE, choices=tuple(origin.name for origin in domain.Origin)),
+    "due_time": FilterField(kind=FilterKind.TIME),
 }
 
 Shown = TypeVar("Shown", bound=Message)

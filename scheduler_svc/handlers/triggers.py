@@ -16,7 +16,7 @@ from scheduler_svc.structs import plain
 from tocsin.api.scheduler.v1 import trigger_service_pb2, trigger_service_pb2_grpc
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput, PermissionDenied
-from tocsin.listing import FieldKind, FilterField, parse_filter
+from tocsin.listing import FilterField, FilterKind, parse_filter
 from tocsin.mesh.context import current
 from tocsin.pages import Listing, list_page
 from tocsin.readings import check_reading
@@ -26,7 +26,7 @@ from tocsin.telemetry import current_traceparent
 _ABREAST: Final = 1000
 _PING_SCOPE: Final = "events:write"
 _FILTER: Final = {
-    "kind": FilterField(kind=FieldKind.CHOICE, choices=tuple(kind.name for kind in InboundKind)),
+    "kind": FilterField(kind=FilterKind.CHOICE, choices=tuple(kind.name for kind in InboundKind)),
     "topic": FilterField(),
     "source": FilterField(),
     "id": FilterField(),

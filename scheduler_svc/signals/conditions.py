@@ -9,7 +9,7 @@ from scheduler_svc.recurrence import Micros
 from scheduler_svc.signals.messages import Published
 from tocsin.clock import to_micros
 from tocsin.errors import InvalidInput
-from tocsin.listing import Condition, FieldKind, FilterField, Value, parse_filter
+from tocsin.listing import Condition, FilterField, FilterKind, Value, parse_filter
 
 Test: TypeAlias = Callable[[Published], bool]
 """Says whether an event meets the conditions."""
@@ -24,10 +24,10 @@ class Listening(NamedTuple):
 
 
 _FIELDS: Final[Mapping[str, FilterField]] = {
-    "data": FilterField(kind=FieldKind.DOCUMENT),
+    "data": FilterField(kind=FilterKind.DOCUMENT),
     "id": FilterField(),
     "source": FilterField(),
-    "time": FilterField(kind=FieldKind.TIME),
+    "time": FilterField(kind=FilterKind.TIME),
     "topic": FilterField(),
 }
 _MISSING: Final = object()

@@ -19,9 +19,9 @@ from google.protobuf.message import Message
 from tocsin.api.mesh.v1 import policy_pb2
 from tocsin.mesh.breaker import BreakerRule
 from tocsin.mesh.request_id import RequestIdField
-from tocsin.mesh.retry import RetryPolicy
+from tocsin.mesh.retry import RetryRule
 
-Rule = TypeVar("Rule", RetryPolicy, BreakerRule)
+Rule = TypeVar("Rule", RetryRule, BreakerRule)
 
 Messages: TypeAlias = Mapping[str, descriptor_pb2.DescriptorProto]
 """Message types by ".package.Name"."""
@@ -97,7 +97,7 @@ class MethodPolicy:
     request_type: str
     response_type: str
     timeout: float
-    retry: RetryPolicy
+    retry: RetryRule
     breaker: BreakerRule
     scope: str
     rate_class: str
@@ -296,15 +296,15 @@ def _build(path: str, make: Callable[[], Rule]) -> Rule:
         raise PolicyError([f"{path}: policy: {error}"]) from error
 
 
-def _retry_rule(option: policy_pb2.Retry) -> RetryPolicy:
-    return RetryPolicy(**_given(option, RetryPolicy))
+def _retry_rule(option: policy_pb2.Retry) -> RetryRule:
+    return RetryRule(**_given(option, RetryRule))
 
 
 def _breaker_rule(option: policy_pb2.Breaker) -> BreakerRule:
     return BreakerRule(**_given(option, BreakerRule))
 
 
-def _given(option: policy_pb2.Retry | policy_pb2.Breaker, rule: type[RetryPolicy] | type[BreakerRule]) -> dict[str, Any]:
+def _given(option: policy_pb2.Retry | policy_pb2.Breaker, rule: type[RetryRule] | type[BreakerRule]) -> dict[str, Any]:
     """The fields that are set, by name; durations in seconds."""
     names = {field.name for field in fields(rule)}
     values: dict[str, Any] = {}

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
+class RetryRule:
     """How often a call is attempted; backoffs are upper bounds of fully jittered waits, in seconds."""
 
     max_attempts: int = 3
@@ -87,7 +87,7 @@ class Retrier:
 
     __slots__ = ("_backoff", "_on_retry", "_stop", "budget")
 
-    def __init__(self, *, rule: RetryPolicy, budget: RetryBudget, on_retry: Callable[[], None]) -> None:
+    def __init__(self, *, rule: RetryRule, budget: RetryBudget, on_retry: Callable[[], None]) -> None:
         self.budget = budget
         self._on_retry = on_retry
         self._stop = stop_after_attempt(rule.max_attempts)

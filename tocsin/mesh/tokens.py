@@ -8,13 +8,13 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, Self, cast
 
 import jwt
 from jwt import PyJWK
 
 from tocsin.clock import Clock, to_micros
-from tocsin.errors import Unauthenticated
+from tocsin.errors import PermissionDenied, Unauthenticated
 
 ALGORITHMS = frozenset({"EdDSA", "ES256"})
 """Asymmetric signatures alone: a service that can verify must not be able to sign."""
@@ -66,6 +66,15 @@ class TokenRefused(Unauthenticated):
 
 class TokenExpired(Unauthenticated):
     """The token has expired."""
+
+
+class ScopeMissing(PermissionDenied):
+    """The token does not carry the scope that this needs."""
+
+    @classmethod
+    def of(cls, scope: str) -> Self:
+        """The error for the missing ``scope``."""
+        return cls(f"The token does not carry the scope {scope!r}.", metadata={"scope": scope})
 
 
 class TokenVerifier:

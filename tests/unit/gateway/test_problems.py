@@ -2,9 +2,10 @@ import json
 
 import pytest
 
-from gateway.transcoding.problems import BodyTooSlow, CredentialMissing, ScopeMissing, UnsupportedMediaType, problem
+from gateway.transcoding.problems import BodyTooSlow, CredentialMissing, UnsupportedMediaType, problem
 from gateway.transcoding.router import MethodNotAllowed, RouteNotFound
 from tocsin import errors
+from tocsin.mesh.tokens import ScopeMissing
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_the_document_carries_the_details_in_proto_json() -> None:
         (MethodNotAllowed(["POST", "GET"]), b"allow", b"GET, POST"),
         (CredentialMissing(), b"www-authenticate", b'Bearer realm="tocsin"'),
         (errors.Unauthenticated(), b"www-authenticate", b'Bearer realm="tocsin", error="invalid_token"'),
-        (ScopeMissing("a:b"), b"www-authenticate", b'Bearer realm="tocsin", error="insufficient_scope", scope="a:b"'),
+        (ScopeMissing.of("a:b"), b"www-authenticate", b'Bearer realm="tocsin", error="insufficient_scope", scope="a:b"'),
     ],
 )
 def test_headers_tell_what_to_do(error: errors.TocsinError, header: bytes, value: bytes) -> None:

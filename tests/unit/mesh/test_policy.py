@@ -8,7 +8,7 @@ from google.protobuf import descriptor_pb2, text_format
 from tocsin.api.mesh.v1 import policy_pb2
 from tocsin.mesh.breaker import BreakerRule
 from tocsin.mesh.policy import Criticality, MethodKind, MethodPolicy, PolicyError, checked, policies, read
-from tocsin.mesh.retry import RetryPolicy
+from tocsin.mesh.retry import RetryRule
 
 DEFAULTS = 'timeout { seconds: 2 nanos: 500000000 } rate_class: "read" scope: "a:read" criticality: CRITICALITY_SHEDDABLE'
 
@@ -31,7 +31,7 @@ def test_defaults_hold_where_the_method_is_silent() -> None:
     """The service's defaults, and below them the mesh's."""
     policy = load("")
     assert (policy.timeout, policy.rate_class, policy.scope, policy.criticality) == (2.5, "read", "a:read", Criticality.SHEDDABLE)
-    assert (policy.retry, policy.breaker) == (RetryPolicy(), BreakerRule())
+    assert (policy.retry, policy.breaker) == (RetryRule(), BreakerRule())
     assert (policy.service, policy.method, policy.comment) == ("tocsin.api.x.v1.S", "M", "Does it.")
     assert (policy.request_type, policy.response_type) == ("tocsin.api.x.v1.In", "tocsin.api.x.v1.Out")
 
@@ -42,7 +42,7 @@ def test_the_method_wins_field_by_field() -> None:
         'timeout { seconds: 9 } scope: "a:write" retry { max_attempts: 5 } breaker { window { seconds: 30 } half_open_permits: 1 }'
     )
     assert (policy.timeout, policy.scope, policy.rate_class) == (9.0, "a:write", "read")
-    assert policy.retry == RetryPolicy(max_attempts=5)
+    assert policy.retry == RetryRule(max_attempts=5)
     assert policy.breaker == BreakerRule(window=30.0, half_open_permits=1)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tocsin.errors import CircuitOpen, Internal, NotFound, TocsinError, Unavailable
-from tocsin.mesh.retry import PushedBack, Retrier, RetryBudget, RetryPolicy, retryable
+from tocsin.mesh.retry import PushedBack, Retrier, RetryBudget, RetryRule, retryable
 
-QUICK = RetryPolicy(max_attempts=3, initial_backoff=0.001, max_backoff=0.001)
+QUICK = RetryRule(max_attempts=3, initial_backoff=0.001, max_backoff=0.001)
 
 
 def failing(times: int, error: TocsinError) -> tuple[Callable[[], Awaitable[str]], list[int]]:
@@ -24,7 +24,7 @@ def failing(times: int, error: TocsinError) -> tuple[Callable[[], Awaitable[str]
     return attempt, runs
 
 
-def make(rule: RetryPolicy = QUICK, budget: RetryBudget | None = None) -> tuple[Retrier, list[None]]:
+def make(rule: RetryRule = QUICK, budget: RetryBudget | None = None) -> tuple[Retrier, list[None]]:
     """A retrier and the record of its retries."""
     retried: list[None] = []
     return Retrier(rule=rule, budget=budget or RetryBudget(), on_retry=lambda: retried.append(None)), retried
@@ -157,4 +157,4 @@ async def test_an_empty_budget_forbids_retries() -> None:
 def test_a_rule_that_makes_no_sense_is_refused(values: dict[str, float], name: str) -> None:
     """The message names the field."""
     with pytest.raises(ValueError, match=name):
-        RetryPolicy(**values)  # pyright: ignore[reportArgumentType] - the point is that the value is wrong
+        RetryRule(**values)  # pyright: ignore[reportArgumentType] - the point is that the value is wrong

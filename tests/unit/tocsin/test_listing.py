@@ -6,15 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.errors import InvalidInput
-from tocsin.listing import Condition, FieldKind, FilterField, PageToken, page_size, parse_filter
+from tocsin.listing import Condition, FilterField, FilterKind, PageToken, page_size, parse_filter
 
 FIELDS = {
     "name": FilterField(),
-    "state": FilterField(kind=FieldKind.CHOICE, choices=("ACTIVE", "PAUSED")),
-    "due_time": FilterField(kind=FieldKind.TIME),
-    "attempts": FilterField(kind=FieldKind.INTEGER),
-    "recurring": FilterField(kind=FieldKind.BOOLEAN, operators=("=",)),
-    "labels": FilterField(kind=FieldKind.MAP, operators=("=",)),
+    "state": FilterField(kind=FilterKind.CHOICE, choices=("ACTIVE", "PAUSED")),
+    "due_time": FilterField(kind=FilterKind.TIME),
+    "attempts": FilterField(kind=FilterKind.INTEGER),
+    "recurring": FilterField(kind=FilterKind.BOOLEAN, operators=("=",)),
+    "labels": FilterField(kind=FilterKind.MAP, operators=("=",)),
 }
 FORGED = [PageToken.encode(cursor, query="q") for cursor in (("1",), (1, 1), (2**63,), ("a\x00",))]
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -148,7 +148,7 @@ def test_a_negative_page_size_is_refused() -> None:
         page_size(-1)
 
 
-DOCUMENT = {"data": FilterField(kind=FieldKind.DOCUMENT)}
+DOCUMENT = {"data": FilterField(kind=FilterKind.DOCUMENT)}
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_path_that_is_none_is_told(text: str, told: str) -> None:
 @pytest.mark.parametrize("name", ["display_name", "displayName"])
 def test_a_field_goes_by_either_name(name: str) -> None:
     """A filter may say what JSON shows."""
-    fields = {"display_name": FilterField(), "labels": FilterField(kind=FieldKind.MAP)}
+    fields = {"display_name": FilterField(), "labels": FilterField(kind=FilterKind.MAP)}
     (found,) = parse_filter(f'{name}="x"', fields=fields)
     assert (found.field, found.value) == ("display_name", "x")
     (label,) = parse_filter('labels.teamName="x"', fields=fields)

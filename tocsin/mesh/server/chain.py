@@ -25,7 +25,7 @@ from tocsin.mesh.metrics import ServerMetrics
 from tocsin.mesh.policy import MethodKind, MethodPolicy, every_scope
 from tocsin.mesh.shedding import Shedder
 from tocsin.mesh.spans import rpc_span
-from tocsin.mesh.tokens import Principal, TokenVerifier
+from tocsin.mesh.tokens import Principal, ScopeMissing, TokenVerifier
 from tocsin.mesh.validation import RequestValidator
 from tocsin.telemetry import (
     TRACEPARENT,
@@ -56,10 +56,6 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 class CallerRefused(PermissionDenied):
     """This service may not call the method."""
-
-
-class ScopeMissing(PermissionDenied):
-    """The token lacks the scope that this needs."""
 
 
 class Interrupted(Unavailable):
@@ -202,7 +198,7 @@ class Chain:
         token = header[len(_BEARER) :]
         principal = self._parts.verifier.known(token) or await self._parts.verifier.verify(token)
         if scope and scope not in principal.scopes:
-            raise ScopeMissing(metadata={"scope": scope})
+            raise ScopeMissing.of(scope)
         call.principal = principal
         bind_tenant(principal.tenant)
 
