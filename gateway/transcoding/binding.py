@@ -13,11 +13,13 @@ from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor
 
 from gateway.transcoding.contract import HTTP_BODY, Contract
+from gateway.transcoding.fast_binding import FastBinder
 from gateway.transcoding.options import behavior, is_uuid
 from gateway.transcoding.query import QueryBinder, parse_query
 from gateway.transcoding.template import PathTemplate, TemplateError
 from tocsin.errors import FieldViolation, InvalidInput
 from tocsin.protojson.codec import Codec, dump_json, load_json
+from tocsin.protojson.fast import FastPathMiss
 from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, as_object
 from tocsin.protojson.text import convert, put
 
@@ -74,6 +76,7 @@ class RequestBinder:
         self._mask_exclude = self._not_in_mask(request)
         self._generated = tuple(self._codec.message_type.fields[item.name] for item in request.fields if is_uuid(item))
         self._resume = self._codec.message_type.fields.get(RESUME_FIELD)
+        self._fast = self._fast_binder(contract, request)
 
     @property
     def takes_body(self) -> bool:
@@ -86,6 +89,11 @@ class RequestBinder:
         Raises:
             InvalidInput: something in the request does not fit; the error names the field.
         """
+        if self._fast is not None and incoming.body and not (incoming.query_string or incoming.last_event_id):
+            try:
+                return self._fast.bind(incoming.body, incoming.variables)
+            except FastPathMiss:
+                pass  # the fallback below tells what it is
         message = self._read_body(incoming)
         parameters = parse_query(incoming.query_string)
         if parameters:
@@ -136,6 +144,28 @@ class RequestBinder:
         named = [message_type.fields[key] for key in body if key in message_type.fields]
         names = [field.json_name for field in named if field.name not in self._mask_exclude]
         put(message, (self._mask,), ",".join(names))
+
+    def _fast_binder(self, contract: Contract, request: Descriptor) -> FastBinder | None:
+        """The fast path of the route; None if it has none.
+
+        A mask is made of the names in the body, and a path may bind another thing than a text of its own: that is for the fallback.
+        """
+        if not self.takes_body or self.raw_body or self._mask is not None:
+            return None
+        field = self._body_field
+        body = request if field is None else request.fields_by_name[field.name].message_type
+        if body is None or (field is not None and (field.kind is not FieldKind.MESSAGE or field.repeated or field.map)):
+            return None
+        try:
+            return FastBinder(
+                request=self._codec,
+                body=contract.codec(body),
+                body_field=field,
+                variables=self._variables,
+                generated=self._generated,
+            )
+        except LookupError:
+            return None
 
     def _bindable(self, path: str, template: PathTemplate) -> tuple[MessageField, ...]:
         fields = self._codec.message_type.resolve(path)
@@ -197,7 +227,7 @@ class ResponseRenderer:
             self._field = self._codec.message_type.fields[response_body]
             self._empty = _empty(self._field)
             self.raw = item.message_type is not None and item.message_type.full_name == HTTP_BODY and not item.is_repeated
-        self._token = RESUME_FIELD if _is_text(self._codec.message_type.fields.get(RESUME_FIELD)) else None
+        self._token = self._codec.text_field(RESUME_FIELD) if _is_text(self._codec.message_type.fields.get(RESUME_FIELD)) else None
 
     def render(self, wire: bytes) -> ResponseBody:
         """The HTTP body of an answer.
@@ -224,12 +254,11 @@ class ResponseRenderer:
         """
         if self._field is None or not self._field.repeated:
             return [self.render(wire).data]
-        found = self._codec.to_value(wire).get(self._field.json_name)
-        return [dump_json(item) for item in found] if isinstance(found, list) else []
+        return self._codec.to_json_list(wire, self._field)
 
     def resume_token(self, wire: bytes) -> str:
         """The token after which a watch can be resumed; empty if the answer has none."""
-        return str(self._codec.to_value(wire).get("resumeToken") or "") if self._token else ""
+        return self._token(wire) if self._token else ""
 
 
 def _is_text(field: MessageField | None) -> bool:

@@ -1,24 +1,33 @@
-"""JSON to wire bytes and back: the only module that touches protobuf-py.
+"""JSON to wire bytes and back, with an explanation of what is wrong; protobuf-py is touched here and nowhere else.
 
-protobuf-py 0.7.0 converts straight from descriptors, in Rust. Three things about it are handled here and nowhere else. It parses JSON
-text without a limit on nesting and overflows the stack, so that text is parsed by the standard library and protobuf-py gets values
-whose depth has been checked. It takes the last of several members of a oneof, which `MessageType.check` refuses. And its errors do not tell
-where the bad value stands, which `_in_object` finds out.
+protobuf-py 0.7.0 converts straight from descriptors, in Rust. Three things about it are handled here. It parses JSON text without a limit
+on nesting and overflows the stack, so it gets values that the standard library has parsed and whose depth has been checked, or text that
+`tocsin.protojson.fast` has checked. It takes the last of several members of a oneof, which `MessageType.check` refuses. And its errors do
+not tell where the bad value stands, which `tocsin.protojson.explain` finds out.
 """
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, cast
 
 from google.protobuf.descriptor import Descriptor
-from protobuf import Message, Registry, message_from_json_value, message_to_json_value
+from protobuf import (
+    DescField,
+    DescFieldValueMessage,
+    DescFieldValueScalar,
+    DescMessage,
+    Message,
+    Registry,
+    message_from_json_value,
+    message_to_json_value,
+)
 from protobuf.wkt import FileDescriptorSet
 
 from tocsin.errors import Internal, InvalidInput
-from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, MessageType, MessageTypes, as_object
+from tocsin.protojson.explain import explain
+from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, MessageType, MessageTypes
 from tocsin.values import MAX_ITEMS, TOO_MANY_ITEMS, ValueRefused, check_text
 
 _FAILURES = (ValueError, TypeError, OverflowError, RecursionError, LookupError)
@@ -153,7 +162,7 @@ class Codec:
         try:
             return message_from_json_value(self._wire_type, cast("Any", value), registry=self._registry).to_binary()
         except _FAILURES as error:
-            raise self._explain(value) from error
+            raise explain(self.message_type, value, accepts=self._accepts) from error
 
     def checked_parser(self) -> Callable[[bytes], Message]:
         """What makes protobuf-py's message of a JSON text that `tocsin.protojson.fast` has checked; its errors explain nothing."""
@@ -201,6 +210,42 @@ class Codec:
         except _FAILURES as error:
             raise UnreadableReply from error
 
+    def wrapper(self, field: MessageField) -> Callable[[Message], Message]:
+        """What makes a message of this type whose only field ``field`` is the message given."""
+        descriptor = self._fields[field.number]
+
+        def wrap(inner: Message) -> Message:
+            message = self._wire_type()
+            message[descriptor] = inner
+            return message
+
+        return wrap
+
+    def text_setter(self, fields: Sequence[MessageField], *, keeps: bool = False) -> Callable[[Message, str], None]:
+        """What sets the text at the end of ``fields`` in a message of this type; one that ``keeps`` leaves a text that is there.
+
+        Raises:
+            LookupError: it is no text, or a member of a oneof, which would replace another one.
+        """
+        described = [self._fields[fields[0].number]]
+        for field in fields[1:]:
+            described.append(next(item for item in _type_of(described[-1]).fields if item.number == field.number))
+        *outer, last = described
+        if any(field.oneof for field in fields) or fields[-1].kind is not FieldKind.STRING or not _is_scalar(last):
+            raise LookupError(f"{last.name} is no text that stands for itself")
+        path = [(item, _type_of(item).type) for item in outer]
+
+        def set_text(message: Message, text: str) -> None:
+            for item, wire_type in path:
+                inner = cast("Message | None", message[item])
+                if inner is None:
+                    inner = message[item] = wire_type()
+                message = inner
+            if not (keeps and message[last]):
+                message[last] = text
+
+        return set_text
+
     def text_field(self, name: str) -> Callable[[bytes], str]:
         """A reader of the string field called ``name``.
 
@@ -217,10 +262,6 @@ class Codec:
 
         return read
 
-    def _explain(self, value: Mapping[str, JsonValue]) -> InvalidInput:
-        """Finds the value that protobuf-py refused, by trying ever smaller parts of the whole."""
-        return _in_object(self.message_type, value, _Place(accepts=self._accepts)) or InvalidInput("The body is not valid.")
-
     def _accepts(self, value: JsonValue) -> bool:
         """Whether ``value`` is taken as a whole message."""
         try:
@@ -230,77 +271,12 @@ class Codec:
         return True
 
 
-_EXPLAINED_DEPTH = 16
-"""Levels that an explanation descends: each level converts once more what lies below it."""
+def _is_scalar(field: DescField) -> bool:
+    return isinstance(field.value, DescFieldValueScalar)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A place in a message at which a value can be tried alone."""
-
-    accepts: Callable[[JsonValue], bool]
-    path: str = ""
-    depth: int = 0
-
-    def member(self, name: str, key: str) -> "_Place":
-        """The member of an object here; ``key`` is the name as the client wrote it."""
-        path = f"{self.path}.{key}" if self.path else key
-        return _Place(accepts=lambda value: self.accepts({name: value}), path=path, depth=self.depth + 1)
-
-    def entry(self, key: str) -> "_Place":
-        """The value under a key of a map here."""
-        return _Place(accepts=lambda value: self.accepts({key: value}), path=f'{self.path}["{key}"]', depth=self.depth)
-
-    def element(self, index: int) -> "_Place":
-        """An element of a list here."""
-        return _Place(accepts=lambda value: self.accepts([value]), path=f"{self.path}[{index}]", depth=self.depth)
-
-    def refused(self, reason: str) -> InvalidInput:
-        """The error for this place."""
-        return InvalidInput.at(self.path, reason)
-
-
-def _in_object(message_type: MessageType, value: Mapping[str, JsonValue], place: _Place) -> InvalidInput | None:
-    """The error for the first refused member of an object; None if each is accepted alone."""
-    for key, item in value.items():
-        found = message_type.fields[key]
-        inner = place.member(found.json_name, key)
-        if not inner.accepts(item):
-            return _in_field(found, item, inner)
-    return None
-
-
-def _in_field(found: MessageField, value: JsonValue, place: _Place) -> InvalidInput:
-    if found.repeated:
-        if not isinstance(value, list):
-            return place.refused(f"must be a list; each element {found.type_name}")
-        index = _first_refused(len(value), lambda low, high: place.accepts(value[low:high]))
-        return _in_value(found, value[index], place.element(index))
-    if found.map:
-        if not isinstance(value, dict):
-            return place.refused("must be an object")
-        items = list(value.items())
-        key, item = items[_first_refused(len(items), lambda low, high: place.accepts(dict(items[low:high])))]
-        return _in_value(found, item, place.entry(key))
-    return _in_value(found, value, place)
-
-
-def _first_refused(count: int, accepts: Callable[[int, int], bool]) -> int:
-    """The index of a refused item, by halving; ``accepts`` tells whether a range of items is taken."""
-    low, high = 0, count
-    while high - low > 1:
-        middle = (low + high) // 2
-        if accepts(low, middle):
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-def _in_value(found: MessageField, value: JsonValue, place: _Place) -> InvalidInput:
-    inner = as_object(value)
-    if found.kind is FieldKind.MESSAGE and found.message is not None and inner is not None and place.depth < _EXPLAINED_DEPTH:
-        return _in_object(found.message, inner, place) or place.refused(f"must be {found.type_name}")
-    if isinstance(value, str) and found.kind is FieldKind.STRING:
-        return place.refused("must be text that UTF-8 can express")
-    return place.refused(f"must be {found.type_name}")
+def _type_of(field: DescField) -> DescMessage:
+    """The type of a field that is a message."""
+    if not isinstance(field.value, DescFieldValueMessage):
+        raise LookupError(f"{field.name} is no message")
+    return field.value.message
