@@ -178,7 +178,7 @@ async def test_a_watcher_sees_each_firing(client: httpx.AsyncClient) -> None:
     for accept, prefix in (("application/x-ndjson", ""), ("text/event-stream", "data: ")):
         subject = f"watched {secrets.token_hex(4)}"
         name = (await client.post("/v1/alarms", json=mail(subject, every="1s", count=30))).json()["name"]
-        async with client.stream("GET", "/v1/firings:watch", params={"alarm": name}, headers={"Accept": accept}, timeout=20) as stream:
+        async with client.stream("GET", "/v1/firings:watch", params={"alarm": name}, headers={"Accept": accept}, timeout=60) as stream:
             assert stream.headers["content-type"].startswith(accept)
             async for line in stream.aiter_lines():
                 if line.startswith(prefix + "{"):
@@ -202,7 +202,7 @@ async def test_the_same_journey_over_grpc(stack: RunningStack) -> None:
         alarms = alarm_service_pb2_grpc.AlarmServiceStub(channel)
         made = await alarms.CreateAlarm(alarm_service_pb2.CreateAlarmRequest(alarm=alarm), metadata=metadata)
         firings = firing_service_pb2_grpc.FiringServiceStub(channel)
-        watch = firings.WatchFirings(firing_service_pb2.WatchFiringsRequest(alarm=made.name), metadata=metadata, timeout=20)
+        watch = firings.WatchFirings(firing_service_pb2.WatchFiringsRequest(alarm=made.name), metadata=metadata, timeout=60)
         async for change in watch:
             if change.firing.state == firing_service_pb2.Firing.SUCCEEDED:
                 break

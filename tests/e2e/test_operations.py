@@ -45,7 +45,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Ge
 def operator(faulty: RunningStack) -> Generator[httpx.Client]:
     """REST with every scope, waiting for answers."""
     with httpx.Client(
-        base_url=faulty.info["http"], headers={"Authorization": f"Bearer {faulty.api_key}"}, timeout=10.0, trust_env=False
+        base_url=faulty.info["http"], headers={"Authorization": f"Bearer {faulty.api_key}"}, timeout=60, trust_env=False
     ) as client:
         yield client
 

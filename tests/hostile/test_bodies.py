@@ -69,7 +69,7 @@ def await_processor(stack: RunningStack) -> None:
 def client(stack: RunningStack) -> Generator[httpx.Client]:
     """REST with every scope."""
     headers = {"Authorization": f"Bearer {stack.api_key}"}
-    with httpx.Client(base_url=stack.info["http"], headers=headers, timeout=20.0, trust_env=False) as made:
+    with httpx.Client(base_url=stack.info["http"], headers=headers, timeout=60, trust_env=False) as made:
         yield made
 
 
@@ -113,9 +113,9 @@ def call(channel: grpc.Channel, stack: RunningStack, policy: MethodPolicy, messa
     metadata = (("authorization", f"Bearer {stack.api_key}"),)
     try:
         if policy.kind is MethodKind.UNARY_UNARY:
-            channel.unary_unary(policy.path)(messages[0], metadata=metadata, timeout=20)
+            channel.unary_unary(policy.path)(messages[0], metadata=metadata, timeout=60)
         else:
-            channel.stream_unary(policy.path)(iter(messages), metadata=metadata, timeout=20)
+            channel.stream_unary(policy.path)(iter(messages), metadata=metadata, timeout=60)
     except grpc.RpcError as error:
         failed: Any = error
         return failed.code(), failed.details()

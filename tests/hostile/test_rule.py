@@ -178,7 +178,7 @@ def test_the_worst_message_costs_little() -> None:
     RULES.check(worst)
     with pytest.raises(InvalidInput, match="holds more than"):
         RULES.check(many)
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 2.0  # twenty times what it takes
 
 
 def test_no_kind_is_forgotten() -> None:

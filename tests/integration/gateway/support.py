@@ -287,7 +287,7 @@ class Rig:
     def client(self, token: str | None = "") -> httpx.AsyncClient:
         """An HTTP client with a token: one with every scope unless given, none for None."""
         headers = {} if token is None else {"authorization": f"Bearer {token or self.token()}"}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False, timeout=20)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False, timeout=60)
 
 
 def violations(answer: httpx.Response) -> list[str]:

@@ -159,4 +159,4 @@ async def test_a_stopping_edge_sends_its_streams_elsewhere(rig: Rig, channel: An
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call.read()
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-    await asyncio.wait_for(stopping, 10)
+    await asyncio.wait_for(stopping, 60)

@@ -23,7 +23,7 @@ async def survives(rig: Rig) -> AsyncGenerator[None]:
     async with rig.client() as client:
         assert (await client.get("/v1/shelves/1/books/2")).status_code == 200
     async with grpc.aio.insecure_channel(rig.running.address) as channel:
-        await channel.unary_unary(HELLO)(b"", timeout=5)
+        await channel.unary_unary(HELLO)(b"", timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,11 @@ async def test_hostile_heads(rig: Rig, head: bytes) -> None:
     """The connection ends, with an error or without a word."""
     url = httpx.URL(rig.url)
     reader, writer = await asyncio.open_connection(url.host, url.port)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(ConnectionError):
         writer.write(head)
         await writer.drain()
         writer.write_eof()
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), 60)
         assert answer == b"" or answer.split()[1][:1] == b"4", answer[:200]
     writer.transport.abort()
     with contextlib.suppress(OSError):

@@ -43,7 +43,7 @@ class Door:
         app = build(settings, CLOCK, jwks=self.mint.fetch)
         await app.start()
         self.apps.append(app)
-        return httpx.AsyncClient(base_url=app.http_url, trust_env=False, timeout=20)
+        return httpx.AsyncClient(base_url=app.http_url, trust_env=False, timeout=60)
 
     def token(self, tenant: str = "acme") -> dict[str, str]:
         """Who asks."""

@@ -101,7 +101,7 @@ async def test_answers_come_while_the_body_is_under_way(rig: Rig) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(rig.url.rpartition(":")[2]))
     line = text("first")
     writer.write(head(rig, COPY, "application/x-ndjson") + f"{len(line):x}\r\n".encode() + line + b"\r\n")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert b'"title":"first"' in await reader.readuntil(b"}\n")
         writer.write(b"0\r\n\r\n")
         assert await reader.readuntil(b"0\r\n\r\n")

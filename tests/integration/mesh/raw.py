@@ -143,8 +143,8 @@ class RawPeer:
             TimeoutError: it does not.
         """
         data = b""
-        with contextlib.suppress(OSError, ssl.SSLError):
-            while part := await asyncio.wait_for(self._reader.read(65536), 5.0):
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            while part := await asyncio.wait_for(self._reader.read(65536), 60):
                 data += part
         self.cut = True
         return parse(data)

@@ -93,7 +93,7 @@ async def connect(rig: Rig, address: str, credentials: grpc.ChannelCredentials |
     channel = grpc.aio.secure_channel(address, credentials, options) if credentials else grpc.aio.insecure_channel(address)
     async with channel:
         try:
-            await channel.unary_unary(path("Greet"))(b"", timeout=5)
+            await channel.unary_unary(path("Greet"))(b"", timeout=60)
         except grpc.aio.AioRpcError as error:
             return error.code()
     return grpc.StatusCode.OK

@@ -26,21 +26,21 @@ async def test_the_budget_shrinks_over_three_hops(rig: Rig) -> None:
         assert left is not None
         seen.append(left)
         if len(seen) < 3:
-            await asyncio.sleep(0.06)
+            await asyncio.sleep(0.3)
             await own[0](b"")
         return request
 
     await rig.serve(Echo(forward), add=add_hop)
     own.append(hop(rig.mesh("echo_svc")))
-    await hop(rig.mesh())(b"", timeout=0.8)
+    await hop(rig.mesh())(b"", timeout=4)
     assert len(seen) == 3
-    # gRPC sends the timeout of the call before once more when it is at most 3 % longer: 80 ms less arrive as 56 ms less at worst.
-    assert seen[0] <= 0.8
-    assert seen[0] - seen[1] >= 0.05
-    assert seen[1] - seen[2] >= 0.05
+    # gRPC sends the timeout of the call before once more when it is at most 3 % longer: 300 ms less arrive as 180 ms less at worst.
+    assert seen[0] <= 4
+    assert seen[0] - seen[1] >= 0.18
+    assert seen[1] - seen[2] >= 0.18
 
 
-@pytest.mark.parametrize(("left", "allowed"), [(0.05, False), (0.5, True)])
+@pytest.mark.parametrize(("left", "allowed"), [(0.05, False), (30.0, True)])
 async def test_with_too_little_time_nothing_is_sent(rig: Rig, left: float, allowed: bool) -> None:
     """Below 100 ms a call is refused at once."""
     servicer = Echo()

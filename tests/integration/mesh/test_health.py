@@ -174,7 +174,7 @@ async def test_reflection_lists_the_contract(rig: Rig) -> None:
 
 async def test_a_draining_server_says_so_serves_on_and_ends(rig: Rig) -> None:
     """NOT_SERVING first, then the callbacks, calls during the lame duck, and no watch that holds the end up."""
-    server = await rig.serve(Echo(), drain_seconds=0.3, grace_seconds=30.0)
+    server = await rig.serve(Echo(), drain_seconds=2.0, grace_seconds=3600.0)
     told: list[str] = []
     server.on_drain(lambda: told.append("streams"))
 
@@ -182,17 +182,14 @@ async def test_a_draining_server_says_so_serves_on_and_ends(rig: Rig) -> None:
         raise ValueError
 
     server.on_drain(broken)
-    loop = asyncio.get_running_loop()
     async with bare(rig, server.address) as channel:
         health = watch_health(channel)
         assert (await health.read()).status == SERVING
         stopping = asyncio.ensure_future(server.stop())
         assert (await health.read()).status == NOT_SERVING
         assert told == ["streams"]
-        await channel.unary_unary(path("Greet"))(b"", timeout=1)
-        started = loop.time()
-        await stopping
-        assert loop.time() - started < 5, "an open watch kept the server up for its grace period"
+        await channel.unary_unary(path("Greet"))(b"", timeout=60)
+        await stopping  # the open watch does not keep it up for the hour of its grace
 
 
 async def test_calls_under_way_end_before_the_server(rig: Rig) -> None:
@@ -288,7 +285,7 @@ async def test_the_edge_takes_bytes(rig: Rig, clock: FakeClock) -> None:
         await edge.start()
         await edge.start()
         async with grpc.aio.insecure_channel(edge.address) as channel:
-            assert await channel.unary_unary("/any.Service/Method")(b"x", timeout=5) == b"got x"
+            assert await channel.unary_unary("/any.Service/Method")(b"x", timeout=60) == b"got x"
             health = watch_health(channel)
             assert (await health.read()).status == SERVING
             edge.drain()

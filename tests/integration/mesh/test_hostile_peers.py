@@ -78,7 +78,7 @@ async def survives(served: Served) -> AsyncGenerator[None]:
     before = served.peak()
     yield
     async with served.channel() as channel:
-        assert await channel.unary_unary(path("Greet"))(Note(text="next").SerializeToString(), timeout=5) == b"\n\x04next"
+        assert await channel.unary_unary(path("Greet"))(Note(text="next").SerializeToString(), timeout=60) == b"\n\x04next"
     assert served.process.poll() is None
     assert served.peak() - before < GROWTH
 
@@ -108,14 +108,14 @@ def nested(depth: int) -> bytes:
 async def test_deeply_nested_messages(served: Served, depth: int, code: grpc.StatusCode) -> None:
     """Beyond protobuf's limit of 100 a message is none, however small it is; below it, its rules are checked to the bottom."""
     async with served.channel() as channel:
-        assert await code_of(channel.unary_unary(path("Greet"))(nested(depth), timeout=5)) is code
+        assert await code_of(channel.unary_unary(path("Greet"))(nested(depth), timeout=60)) is code
 
 
 @pytest.mark.parametrize("size", [5 * MEBIBYTE, 64 * MEBIBYTE])
 async def test_oversized_messages(served: Served, size: int) -> None:
     """Refused by the length that they announce, before they are there."""
     async with served.channel(("grpc.max_send_message_length", -1)) as channel:
-        assert await code_of(channel.unary_unary(path("Greet"))(bytes(size), timeout=20)) is Codes.RESOURCE_EXHAUSTED
+        assert await code_of(channel.unary_unary(path("Greet"))(bytes(size), timeout=60)) is Codes.RESOURCE_EXHAUSTED
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
@@ -123,8 +123,8 @@ async def test_compression_bombs(served: Served, compression: grpc.Compression) 
     """64 MiB of zeros take 64 KiB on the wire: unpacking stops at the limit."""
     async with served.channel(("grpc.max_send_message_length", -1)) as channel:
         greet = channel.unary_unary(path("Greet"))
-        assert await code_of(greet(bytes(64 * MEBIBYTE), timeout=20, compression=compression)) is Codes.RESOURCE_EXHAUSTED
-        assert await code_of(greet(Note(text="a" * 90_000).SerializeToString(), timeout=5, compression=compression)) is Codes.OK
+        assert await code_of(greet(bytes(64 * MEBIBYTE), timeout=60, compression=compression)) is Codes.RESOURCE_EXHAUSTED
+        assert await code_of(greet(Note(text="a" * 90_000).SerializeToString(), timeout=60, compression=compression)) is Codes.OK
 
 
 async def test_metadata_floods(served: Served) -> None:
@@ -132,7 +132,7 @@ async def test_metadata_floods(served: Served) -> None:
     floods = [[("x-flood", "a" * 60_000)], [(f"x-flood-{number}", "a" * 40) for number in range(1000)]]
     async with served.channel(("grpc.max_metadata_size", MEBIBYTE), ("grpc.absolute_max_metadata_size", MEBIBYTE)) as channel:
         for metadata in floods * 2:
-            call = channel.unary_unary(path("Greet"))(b"", metadata=metadata, timeout=5)
+            call = channel.unary_unary(path("Greet"))(b"", metadata=metadata, timeout=60)
             assert await code_of(call) is Codes.RESOURCE_EXHAUSTED
 
 
@@ -182,13 +182,13 @@ async def test_headers_that_are_no_text(served: Served, name: str, value: bytes)
 async def test_unknown_methods(served: Served, method: str) -> None:
     """UNIMPLEMENTED, and nothing is remembered of the name."""
     async with served.channel() as channel:
-        assert await code_of(channel.unary_unary(method)(b"", timeout=5)) is Codes.UNIMPLEMENTED
+        assert await code_of(channel.unary_unary(method)(b"", timeout=60)) is Codes.UNIMPLEMENTED
 
 
 async def test_a_thousand_unknown_methods_leave_no_trace(served: Served) -> None:
     """Metrics have no label for each of them."""
     async with served.channel() as channel:
-        calls = [channel.unary_unary(f"/tocsin.test.v1.EchoService/Missing{number}")(b"", timeout=10) for number in range(1000)]
+        calls = [channel.unary_unary(f"/tocsin.test.v1.EchoService/Missing{number}")(b"", timeout=60) for number in range(1000)]
         assert Counter([await code_of(call) for call in calls]) == {Codes.UNIMPLEMENTED: 1000}
 
 
@@ -210,7 +210,7 @@ async def test_garbage_tokens(served: Served) -> None:
             token = "".join(draw.choices(alphabet, k=length))
             if number % 3 == 0:
                 token = f"eyJhbGciOiJub25lIn0.{token}."  # "alg": "none"
-            call = channel.unary_unary(path("Say"))(b"", metadata=[("authorization", f"Bearer {token}")], timeout=5)
+            call = channel.unary_unary(path("Say"))(b"", metadata=[("authorization", f"Bearer {token}")], timeout=60)
             assert await code_of(call) is Codes.UNAUTHENTICATED
 
 
@@ -276,7 +276,7 @@ async def test_connections_that_say_nothing(served: Served) -> None:
         writers = [(await asyncio.open_connection(host, int(port)))[1] for _ in range(300)]
         try:
             channels = [served.channel() for _ in range(8)]
-            codes = await asyncio.gather(*(code_of(channel.unary_unary(path("Greet"))(b"", timeout=5)) for channel in channels))
+            codes = await asyncio.gather(*(code_of(channel.unary_unary(path("Greet"))(b"", timeout=60)) for channel in channels))
             assert set(codes) == {Codes.OK}
             assert served.sockets() >= 300
             await asyncio.gather(*(channel.close() for channel in channels))
@@ -292,11 +292,11 @@ async def test_other_protocols(served: Served, first: bytes) -> None:
     """Whatever is no TLS handshake is hung up on."""
     host, _, port = served.address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(ConnectionError):
         writer.write(first)
         await writer.drain()
         writer.write_eof()
-        await asyncio.wait_for(reader.read(), 5)
+        await asyncio.wait_for(reader.read(), 60)
     writer.transport.abort()
 
 

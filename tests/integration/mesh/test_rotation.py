@@ -116,7 +116,7 @@ def presented(address: str, rig: Rig) -> int:
     context.load_cert_chain(pki / "front.pem", pki / "front-key.pem")
     context.set_alpn_protocols(["h2"])
     host, _, port = address.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=5) as raw, context.wrap_socket(raw, server_hostname="echo_svc") as tls:
+    with socket.create_connection((host, int(port)), timeout=60) as raw, context.wrap_socket(raw, server_hostname="echo_svc") as tls:
         certificate = tls.getpeercert(binary_form=True)
     assert certificate is not None
     return x509.load_der_x509_certificate(certificate).serial_number

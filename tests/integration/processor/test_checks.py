@@ -32,7 +32,7 @@ async def _ready(neighbours: Neighbours) -> bool:
 
 async def _started(neighbours: Neighbours) -> Any:
     await neighbours.start("scheduler_svc", "processor_svc")
-    await eventually(lambda: _ready(neighbours), seconds=20)
+    await eventually(lambda: _ready(neighbours))
     return neighbours.stub(Alarms, "scheduler_svc")
 
 

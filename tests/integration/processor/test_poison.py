@@ -128,24 +128,24 @@ async def test_each_poisoned_row_fails_by_itself_and_all_others_run(neighbours: 
     await put(database, *good[len(bad) :], *harmless.values())
 
     await neighbours.start("scheduler_svc", "processor_svc", "mailer_svc")
-    await eventually(lambda: _healthy(neighbours), seconds=30)
+    await eventually(lambda: _healthy(neighbours))
     mine = [*(each for each in good if each.tenant == "t1"), *harmless.values()]
 
     async def done() -> bool:
         return all([(await read(neighbours, each)).state == State.SUCCEEDED for each in mine])
 
-    await eventually(done, seconds=30)
+    await eventually(done)
     for name, (reason, each) in (*poisoned.items(), *critical.items()):
 
         async def dead(each: Firing = each) -> bool:
             return (await read(neighbours, each)).state == State.DEAD
 
-        await eventually(dead, what=name, seconds=20)
+        await eventually(dead, what=name)
         found = await read(neighbours, each)
         assert (name, found.reason, found.attempts) == (name, reason, 1)
         assert found.error.startswith(f"{reason}: ")
     alarm = await neighbours.alarm("still ringing")
-    await eventually(lambda: _has(neighbours, "still ringing"), seconds=20)
+    await eventually(lambda: _has(neighbours, "still ringing"))
     assert alarm
 
 
@@ -161,11 +161,11 @@ async def _healthy(neighbours: Neighbours) -> bool:
 async def test_health_tells_that_no_work_stream_stands(neighbours: Neighbours) -> None:
     """On both sides, as long as one of them is alone."""
     await neighbours.start("scheduler_svc")
-    await eventually(lambda: _says(neighbours, "scheduler_svc", "no processor"), seconds=20)
+    await eventually(lambda: _says(neighbours, "scheduler_svc", "no processor"))
     await neighbours.start("processor_svc", "mailer_svc")
-    await eventually(lambda: _healthy(neighbours), seconds=20)
+    await eventually(lambda: _healthy(neighbours))
     await neighbours.stop("scheduler_svc")
-    await eventually(lambda: _says(neighbours, "processor_svc", "no Work stream"), seconds=20)
+    await eventually(lambda: _says(neighbours, "processor_svc", "no Work stream"))
 
 
 async def _says(neighbours: Neighbours, service: str, words: str) -> bool:
@@ -258,4 +258,4 @@ async def test_an_alarm_that_nobody_can_read_holds_up_no_other(neighbours: Neigh
     await triggers.PublishEvent(trigger_service_pb2.PublishEventRequest(event=trigger_service_pb2.PublishedEvent(topic="x.y")))
     await triggers.RecordReading(trigger_service_pb2.RecordReadingRequest(reading=trigger_service_pb2.Reading(metric="m", value=2)))
     for kind in rules:
-        await eventually(lambda subject=f"good {kind}": _has(neighbours, subject), what=kind, seconds=20)
+        await eventually(lambda subject=f"good {kind}": _has(neighbours, subject), what=kind)

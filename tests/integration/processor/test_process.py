@@ -99,12 +99,12 @@ async def test_hanging_handlers_keep_neither_mails_nor_the_end(neighbours: Neigh
     hanging = await _task(neighbours, "evil.forever", 12)
     await eventually(lambda: _busy(popen.pid), seconds=60)
     await neighbours.alarm("beside them")
-    await eventually(lambda: _has(neighbours, "beside them"), seconds=20)
+    await eventually(lambda: _has(neighbours, "beside them"))
     children = _children(popen.pid)
     popen.send_signal(number)
-    await eventually(lambda: popen.poll() is not None, seconds=15)
+    await eventually(lambda: popen.poll() is not None)
     assert popen.returncode == (0 if number is signal.SIGTERM else -signal.SIGKILL)
-    await eventually(lambda: all(_gone(pid) for pid in children), seconds=10)
+    await eventually(lambda: all(_gone(pid) for pid in children))
     found = [await neighbours.firing(name) for name in hanging]
     assert [firing.attempts for firing in found if firing] == [0] * 12
 
@@ -127,7 +127,7 @@ async def test_a_package_that_does_not_load_is_told_and_costs_nobody_anything(
     (good,) = await _task(neighbours, "evil.good")
     (missing,) = await _task(neighbours, "of.the.broken")
     await neighbours.alarm("all the same")
-    await eventually(lambda: _has(neighbours, "all the same"), seconds=30)
+    await eventually(lambda: _has(neighbours, "all the same"))
     tasks = neighbours.stub(task_service_pb2_grpc.TaskServiceStub, "processor_svc")
     listed = await tasks.ListHandlers(task_service_pb2.ListHandlersRequest())
     assert {"evil.good", "uppercase"} <= {handler.name for handler in listed.handlers}
@@ -148,13 +148,13 @@ async def test_a_package_that_does_not_load_is_told_and_costs_nobody_anything(
         found = await neighbours.firing(good)
         return found is not None and found.state == State.SUCCEEDED
 
-    await eventually(done, seconds=30)
+    await eventually(done)
 
     async def error_text() -> bool:
         found = await neighbours.firing(missing)
         return found is not None and "HANDLER_NOT_LOADED" in found.error and "ModuleNotFoundError" in found.error
 
-    await eventually(error_text, seconds=30)
+    await eventually(error_text)
 
 
 async def _tells(neighbours: Neighbours) -> bool:

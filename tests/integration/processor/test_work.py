@@ -24,14 +24,14 @@ async def test_a_mailer_that_comes_late_costs_no_attempt(neighbours: Neighbours)
         found = await neighbours.firing(alarm)
         return found is not None and found.state == firing_service_pb2.Firing.RETRYING and "mailer_svc" in found.error
 
-    await eventually(waits, seconds=20)
+    await eventually(waits)
     await neighbours.start("mailer_svc")
 
     async def done() -> bool:
         found = await neighbours.firing(alarm)
         return found is not None and found.state == firing_service_pb2.Firing.SUCCEEDED
 
-    await eventually(done, seconds=20)
+    await eventually(done)
     found = await neighbours.firing(alarm)
     assert found is not None
     assert found.attempts == 1
@@ -47,9 +47,9 @@ async def test_firings_wait_for_a_processor(neighbours: Neighbours) -> None:
         found = await neighbours.firing(alarm)
         return found is not None and found.state == firing_service_pb2.Firing.PENDING
 
-    await eventually(pending, seconds=20)
+    await eventually(pending)
     await neighbours.start("processor_svc")
-    await eventually(lambda: _has(neighbours, "alone"), seconds=20)
+    await eventually(lambda: _has(neighbours, "alone"))
 
 
 async def _has(neighbours: Neighbours, subject: str) -> bool:
@@ -87,7 +87,7 @@ async def test_stopping_each_service_while_mail_flows_loses_and_doubles_nothing(
         return set(wanted) <= set(found)
 
     assert wanted
-    await eventually(all_there, seconds=30)
+    await eventually(all_there)
 
 
 async def test_a_task_is_checked_run_and_read_back(neighbours: Neighbours) -> None:

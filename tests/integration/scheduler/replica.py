@@ -203,4 +203,4 @@ async def pass_time(clock: FakeClock, seconds: float, condition: Callable[[], An
         answer = condition()
         return bool(await answer if asyncio.iscoroutine(answer) else answer)
 
-    await eventually(holds, seconds=20)
+    await eventually(holds)

@@ -264,18 +264,20 @@ async def test_too_many_imports_at_once_are_told_to_come_back(rig: Rig) -> None:
     """An import takes a part of the process from those who wait for an alarm, so there are only so many."""
     gate = asyncio.Event()
 
-    async def open_end() -> AsyncIterator[Any]:
-        yield Request(alarms=Request.Alarms())
+    async def open_end(key: str) -> AsyncIterator[Any]:
+        for piece in pieces(text(line(key))):
+            yield piece
         await gate.wait()
 
     with rig.user():
-        calls = [asyncio.create_task(_answers(rig.alarms.ImportAlarms(open_end()))) for _ in range(4)]
-        await asyncio.sleep(0.5)
+        calls = [rig.alarms.ImportAlarms(open_end(key)) for key in ("a", "b", "c", "d")]
+        assert [(await anext(call)).created for call in calls] == [1, 1, 1, 1]
         with pytest.raises(ResourceExhausted):
-            await import_text(rig, text(line("a")))
+            await import_text(rig, text(line("e")))
         gate.set()
-        await asyncio.gather(*calls)
-    assert (await import_text(rig, text(line("a")))).counts == (1, 0, 0, 0)
+        for call in calls:
+            assert (await _answers(call))[-1].done
+    assert (await import_text(rig, text(line("e")))).counts == (1, 0, 0, 0)
 
 
 async def _run(rig: Rig, requests: list[Any]) -> None:

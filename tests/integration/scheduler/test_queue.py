@@ -122,7 +122,7 @@ async def test_queues_longer_than_memory_drain_in_order(stores: Stores, start: S
     await stores.ledger.enqueue(others, owner=OWNER, held=await stores.shards.renew(OWNER, lease=10 * SECOND))
     replica = await start(queue_limit=10)
     processor = Processor(replica, credit=7)
-    await eventually(lambda: len(processor.got) == 300, seconds=30)
+    await eventually(lambda: len(processor.got) == 300)
     order = got(processor)
     for one in queues:
         assert [identity for identity in order if identity in set(ids(one))] == ids(one)

@@ -199,6 +199,6 @@ async def test_a_stop_that_cannot_give_back_is_still_a_stop(stores: Stores, star
     a, b = [await start(name) for name in ("a", "b")]
     await steadily(stores, clock, 1, lambda: shares(a, b) == [128, 128])
     a.mortals[2].dead = True
-    await asyncio.wait_for(a.keeper.stop(), 10)
+    await asyncio.wait_for(a.keeper.stop(), 60)
     assert shares(a, b) == [0, 128]
     await steadily(stores, clock, 13, lambda: shares(b) == [256])

@@ -213,7 +213,7 @@ async def test_each_firing_of_a_recurring_alarm_has_a_trace_of_its_own(rig: Rig)
     once = await rig.create(trigger=at(rig.soon(1)))
     uncarry(token)
     await eventually(lambda: len([job for job in worker.jobs if job.alarm == often.name]) >= 2)
-    await eventually(lambda: any(job.alarm == once.name for job in worker.jobs), seconds=20)
+    await eventually(lambda: any(job.alarm == once.name for job in worker.jobs))
     traces = {trace_id_of(job.traceparent) for job in worker.jobs if job.alarm == often.name}
     assert len(traces) == len([job for job in worker.jobs if job.alarm == often.name])
     assert {trace_id_of(job.cause_traceparent) for job in worker.jobs if job.alarm == often.name} == {trace_id_of(cause)}

@@ -45,7 +45,7 @@ class Writer:
 
     def end(self) -> int:
         """Its exit code."""
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=60)
         return self._process.returncode
 
     def _read(self) -> str:

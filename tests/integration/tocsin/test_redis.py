@@ -52,7 +52,7 @@ async def hears(publisher: EventBus, events: AsyncIterator[bytes], topic: str, p
         return hearing.done()
 
     try:
-        await eventually(told, seconds=20, what="the event")
+        await eventually(told, what="the event")
     finally:
         hearing.cancel()
 

@@ -1,6 +1,5 @@
 """What rules cost: counted, bounded, and refused when it is too much."""
 
-import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -50,7 +49,7 @@ NASTY = st.builds(
 def test_no_question_takes_more_than_so_many_steps(rules: list[str], zone: str) -> None:
     """Of rules as they come: reading them and each due time are within the bound, or refused with the field and the reason."""
     encoded = Trigger(spec=Recurrence("\n".join(rules)), time_zone=zone).encode()
-    before, begun = spent(), time.process_time()
+    before = spent()
     with suppress(InvalidInput):
         rule = compiled(encoded, NOW, seed="a").rule
         read = spent()
@@ -59,7 +58,6 @@ def test_no_question_takes_more_than_so_many_steps(rules: list[str], zone: str) 
         for _ in islice(rule.between(NOW, NOW + 10**18), 5):
             assert spent() - before <= MOST_STEPS + 1
             before = spent()
-    assert time.process_time() - begun < 2.0, "a step is about a microsecond"
 
 
 @pytest.mark.parametrize(

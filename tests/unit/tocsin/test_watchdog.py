@@ -56,10 +56,10 @@ async def test_what_holds_the_loop_is_told_with_its_stack(
     """Once for each stall, while it lasts; the stack is that of the code that holds it."""
     hold()
     await eventually(lambda: watchdog.worst > 0.2)
-    [record] = [record for record in caplog.records if record.name == "tocsin.telemetry.watchdog"]
-    line: Any = record.msg
-    assert (record.levelname, line["event"]) == ("WARNING", "event loop stands")
-    assert any(hold.__name__ in frame for frame in line["stack"])
+    records: list[Any] = [record for record in caplog.records if record.name == "tocsin.telemetry.watchdog"]
+    assert {(record.levelname, record.msg["event"]) for record in records} == {("WARNING", "event loop stands")}
+    # A machine that is loaded may hold the loop once more, elsewhere.
+    assert len([record for record in records if any(hold.__name__ in frame for frame in record.msg["stack"])]) == 1
 
 
 async def test_the_metrics_tell_lag_and_what_of_it_was_computing(watchdog: LoopWatchdog, registry: CollectorRegistry) -> None:
