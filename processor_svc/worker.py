@@ -23,6 +23,7 @@ _UNCONFIRMED: Final = 20_000
 _STRETCH: Final = 100
 _TICK_SECONDS: Final = 1.0
 _CONFIRMATION_SECONDS: Final = 1.0
+_SILENT_SECONDS: Final = 5.0
 _STOPPED: Final = JobReleased(message="the processor stopped before the job was done", retry_after=0.0)
 
 
@@ -61,8 +62,12 @@ class _Endpoint:
 
     unconfirmed: dict[JobLease, JobResult] = field(default_factory=dict)
     session: WorkSession | None = None
-    connected: bool = False
-    """The scheduler has said something on the stream."""
+    opened: float | None = None
+    heard: bool = False
+
+    def connected(self, now: float) -> bool:
+        """Whether the scheduler has sent something, or an older one, which only sends jobs, has not ended the stream for a while."""
+        return self.heard or (self.opened is not None and now - self.opened >= _SILENT_SECONDS)
 
 
 class Worker:
@@ -106,8 +111,9 @@ class Worker:
 
     @property
     def connected(self) -> int:
-        """Work streams that stand."""
-        return sum(endpoint.connected for endpoint in self._endpoints.values())
+        """Number of open Work streams."""
+        now = self._clock.monotonic()
+        return sum(endpoint.connected(now) for endpoint in self._endpoints.values())
 
     async def start(self) -> None:
         """Begins to take jobs."""
@@ -137,19 +143,19 @@ class Worker:
         session = await self._source.open(address)
         for lease, end in endpoint.unconfirmed.items():
             session.finish(lease, end)
-        endpoint.session = session
+        endpoint.session, endpoint.opened = session, self._clock.monotonic()
         taken = sum(1 for running in self._running.values() if running.endpoint == address)
         session.grant(max(0, self._concurrency - taken))
         try:
             await self._receive(address, endpoint, session)
         finally:
-            endpoint.session, endpoint.connected = None, False
+            endpoint.session, endpoint.opened, endpoint.heard = None, None, False
             session.close()
 
     async def _receive(self, address: str, endpoint: _Endpoint, session: WorkSession) -> None:
         while True:
             event = await session.receive()
-            endpoint.connected = True
+            endpoint.heard = True
             for lease in event.confirmed:
                 endpoint.unconfirmed.pop(lease, None)
             for lease, end in event.refused:

@@ -341,3 +341,17 @@ async def test_a_job_that_could_not_be_read_is_reported_and_gives_its_place_back
     assert second.ends == [(JobLease("f0", 1), failed)]
     assert bench.worker.connected == 0
     await bench.worker.stop()
+
+
+async def test_a_stream_to_an_older_scheduler_counts_as_open_although_it_is_silent(clock: FakeClock) -> None:
+    """Before it greeted a stream, a scheduler sent nothing but jobs: the processor must not be degraded until the first one."""
+    bench = Bench(clock)
+    await bench.worker.start()
+    stream = await bench.stream()
+    assert bench.worker.connected == 0
+    await clock.advance(5.0)
+    assert bench.worker.connected == 1
+    stream.events.put_nowait(Unavailable("cut"))
+    await bench.stream(1)
+    assert bench.worker.connected == 0
+    await bench.worker.stop()
