@@ -17,10 +17,10 @@ STAMP := .venv/.setup-done
 BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main || true)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help setup gen fmt lint types arch test check up bench peers chaos hostile simulate lock clean contract deps spell lock-check links metrics workflows
+.PHONY: help setup gen fmt lint types arch test check up bench peers chaos hostile side-by-side simulate lock clean contract deps spell lock-check links metrics workflows
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # -- environment ---------------------------------------------------------------------------------------------------------------
 
@@ -132,6 +132,9 @@ peers: setup ## install what Tocsin is measured beside: Celery, procrastinate, A
 	  $(PYTHON) -m venv --clear .venv-$$group; \
 	  VIRTUAL_ENV="$$PWD/.venv-$$group" $(BIN)/uv pip sync --quiet --require-hashes requirements/$$group.lock; \
 	done
+
+side-by-side: setup ## run each service of an earlier commit among four of this tree, and the reverse: make side-by-side BASE=v0.1.0
+	@$(BIN)/python -m tests.compat "$(BASE)" $(ARGS)
 
 simulate: setup ## simulate the engine of time: make simulate SEEDS=1-1000, or to look closer SEEDS=7 ARGS="--trace FILE"
 	@$(BIN)/python -m tests.simulation $(or $(SEEDS),1-20) $(ARGS)
