@@ -1,4 +1,4 @@
-"""The Python SDK: Tocsin's REST interface as methods, and its problems as the error tree.
+"""The Python SDK: methods for Tocsin's REST API; problem documents are raised as the classes of `tocsin.errors`.
 
 Resources are plain dictionaries in the JSON form of the contract (lowerCamelCase names, RFC 3339 times).
 
@@ -47,7 +47,7 @@ _ERRORS: Final[Mapping[str, type[TocsinError]]] = {
     "DATA_LOSS": errors.DataLoss,
     "UNAUTHENTICATED": errors.Unauthenticated,
 }
-# For answers that are no problem documents, such as those of a proxy in between.
+# For answers that are not problem documents, such as a proxy's.
 _STATUSES: Final[Mapping[int, str]] = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -62,7 +62,7 @@ _STATUSES: Final[Mapping[int, str]] = {
 
 
 class Client:
-    """One connection pool to a gateway. Methods raise the classes of `tocsin.errors`; may be shared by threads."""
+    """A client of one gateway, with a connection pool. Threads may share it."""
 
     def __init__(
         self,
@@ -74,18 +74,18 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """Connects at the first call.
+        """Makes the client; it connects with the first call.
 
         Args:
             url: the gateway, such as ``http://127.0.0.1:8000``.
-            api_key: an API key, or an access token; white space around it is left out.
+            api_key: an API key or an access token; surrounding white space is stripped.
             timeout: seconds for one answer.
-            clock: measures waits; the machine's unless given.
-            sleep: waits, in seconds.
+            clock: measures waits. Default: the system's.
+            sleep: sleeps for so many seconds; replaced in tests.
             transport: replaces the network in tests.
 
         Raises:
-            Unauthenticated: the key has a character that no key has; it is not shown.
+            Unauthenticated: the key has an invalid character. The message does not contain the key.
         """
         headers = {"Authorization": authorization(api_key)} if api_key else {}
         self._clock = clock or SystemClock()
@@ -93,19 +93,19 @@ class Client:
         self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
 
     def __enter__(self) -> Self:
-        """The client itself."""
+        """Returns the client."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Closes it."""
+        """Closes the client."""
         self.close()
 
     def close(self) -> None:
-        """Ends its connections."""
+        """Closes its connections."""
         self._http.close()
 
     def call(self, method: str, path: str, *, body: object = None, params: Mapping[str, str | int] | None = None) -> Resource:
-        """Any call of the REST interface.
+        """Calls the REST API.
 
         Args:
             method: "GET", "POST", ...
@@ -114,7 +114,7 @@ class Client:
             params: the query.
 
         Raises:
-            TocsinError: the class that fits the answer; Unavailable when there was none.
+            TocsinError: the class of the answer's code; `Unavailable` when there was no answer.
         """
         try:
             answer = self._http.request(method, path, json=body, params=params)
@@ -127,14 +127,14 @@ class Client:
         return _json(answer)
 
     def health(self) -> Resource:
-        """The health of the whole installation, whatever it is."""
+        """Reads the health of the installation; an unhealthy one raises nothing."""
         try:
             return _json(self._http.get("/health"))
         except httpx.HTTPError as error:
             raise errors.Unavailable(f"{self._http.base_url} cannot be reached: {error}") from error
 
     def create_alarm(self, alarm: Resource, *, request_id: str | None = None) -> Resource:
-        """Stores an alarm. A repeated call with the same ``request_id`` (a UUID) answers with the first one's alarm."""
+        """Creates an alarm. Repeated with the same ``request_id`` (a UUID), it returns the alarm of the first call."""
         return self.call("POST", "/v1/alarms", body=alarm, params={"requestId": request_id or str(uuid.uuid4())})
 
     def get_alarm(self, name: str) -> Resource:
@@ -142,53 +142,53 @@ class Client:
         return self.call("GET", resource_path(name, "alarms"))
 
     def list_alarms(self, *, filter: str = "") -> Iterator[Resource]:  # noqa: A002 - the contract's own word (AIP-160)
-        """All alarms, page by page as they are consumed."""
+        """Yields every alarm that matches the filter (AIP-160); pages are read as needed."""
         return self.pages("/v1/alarms", "alarms", {"filter": filter} if filter else {})
 
     def delete_alarm(self, name: str) -> None:
-        """Removes ``alarms/{id}``."""
+        """Deletes ``alarms/{id}``."""
         self.call("DELETE", resource_path(name, "alarms"))
 
     def pause_alarm(self, name: str) -> Resource:
-        """Lets ``alarms/{id}`` fire nothing until it is resumed."""
+        """Pauses ``alarms/{id}``: it does not fire until it is resumed."""
         return self.call("POST", resource_path(name, "alarms") + ":pause", body={})
 
     def resume_alarm(self, name: str) -> Resource:
-        """Lets ``alarms/{id}`` fire again."""
+        """Resumes ``alarms/{id}``."""
         return self.call("POST", resource_path(name, "alarms") + ":resume", body={})
 
     def fire_alarm(self, name: str, *, request_id: str | None = None) -> Resource:
-        """Fires ``alarms/{id}`` now, beside its schedule."""
+        """Fires ``alarms/{id}`` now, in addition to its schedule."""
         return self.call("POST", resource_path(name, "alarms") + ":fire", body={"requestId": request_id or str(uuid.uuid4())})
 
     def list_firings(self, *, filter: str = "") -> Iterator[Resource]:  # noqa: A002 - the contract's own word (AIP-160)
-        """The ledger, the latest due time first."""
+        """Yields firings that match the filter (AIP-160), latest due time first."""
         return self.pages("/v1/firings", "firings", {"filter": filter} if filter else {})
 
     def watch_firings(self, *, alarm: str = "", resume_token: str = "") -> Iterator[Resource]:
-        """Changes of firings as they happen: ``{"firing": {…}, "resumeToken": "…"}``; ends when the server ends the stream."""
+        """Yields changes of firings as they happen, ``{"firing": {…}, "resumeToken": "…"}``, until the server ends the stream."""
         params = {name: value for name, value in (("alarm", alarm), ("resumeToken", resume_token)) if value}
         return self.stream("/v1/firings:watch", params)
 
     def publish_event(
         self, topic: str, data: Resource | None = None, *, event_id: str = "", source: str = "", time: str | None = None
     ) -> Resource:
-        """Publishes an event; one with a known ``event_id`` does nothing. ``time`` is in RFC 3339."""
+        """Publishes an event; a second one with the same ``event_id`` is ignored. ``time`` is in RFC 3339."""
         return self.call(
             "POST", "/v1/events", body=_given(topic=topic, data=data, id=event_id or str(uuid.uuid4()), source=source, time=time)
         )
 
     def record_reading(self, metric: str, value: float, *, reading_id: str = "", source: str = "", time: str | None = None) -> Resource:
-        """Records a reading of a metric; one with a known ``reading_id`` does nothing. ``time`` is in RFC 3339."""
+        """Records a reading of a metric; a second one with the same ``reading_id`` is ignored. ``time`` is in RFC 3339."""
         said = _given(metric=metric, id=reading_id or str(uuid.uuid4()), source=source, time=time)
         return self.call("POST", "/v1/readings", body={"value": value, **said})
 
     def ping(self, key: str) -> Resource:
-        """Says that the heartbeat of this key is alive."""
+        """Sends a ping for the heartbeat with this key."""
         return self.call("POST", f"/v1/pings/{segment(key)}", body={})
 
     def list_deliveries(self, *, filter: str = "") -> Iterator[Resource]:  # noqa: A002 - the contract's own word (AIP-160)
-        """Deliveries, the newest first, without their timelines."""
+        """Yields deliveries that match the filter (AIP-160), newest first, without their timelines."""
         return self.pages("/v1/deliveries", "deliveries", {"filter": filter})
 
     def get_delivery(self, name: str) -> Resource:
@@ -196,15 +196,15 @@ class Client:
         return self.call("GET", resource_path(name, "deliveries"))
 
     def retry_delivery(self, name: str) -> Resource:
-        """Sends a delivery again that is DEAD or whose outcome is unknown; another one is answered as it is."""
+        """Retries a delivery that is DEAD or whose outcome is unknown; any other is returned unchanged."""
         return self.call("POST", f"{resource_path(name, 'deliveries')}:retry", body={})
 
     def retry_deliveries(self, *, filter: str = "", limit: int = 100) -> Resource:  # noqa: A002 - likewise
-        """Sends DEAD deliveries again that meet a filter (or ``state="OUTCOME_UNKNOWN"``); tells which, and whether more are left."""
+        """Retries DEAD deliveries that match the filter (or ``state="OUTCOME_UNKNOWN"``); returns their names and ``more``."""
         return self.call("POST", "/v1/deliveries:retry", body={"filter": filter, "limit": limit})
 
     def list_messages(self) -> Iterator[Resource]:
-        """The mails of the dev inbox, the newest first."""
+        """Yields the mails of the dev inbox, newest first."""
         return self.pages("/v1/inbox/messages", "messages", {})
 
     def get_message(self, name: str) -> Resource:
@@ -221,10 +221,10 @@ class Client:
         return self.call("GET", resource_path(name, "tasks"))
 
     def wait_task(self, name: str, *, timeout: float) -> Resource:
-        """The task ``tasks/{id}`` once it SUCCEEDED or FAILED; an installation that is away for a while is waited for.
+        """Waits until ``tasks/{id}`` has SUCCEEDED or FAILED, also while the gateway cannot be reached.
 
         Raises:
-            DeadlineExceeded: it had not ended after ``timeout`` seconds.
+            DeadlineExceeded: it has not ended after ``timeout`` seconds.
         """
         end, wait = self._clock.monotonic() + timeout, _POLL_SECONDS
         while True:
@@ -235,12 +235,12 @@ class Client:
             except errors.Unavailable as error:
                 wait = max(wait, min(error.retry_after or 0, _LONGEST_POLL_SECONDS))
             if self._clock.monotonic() >= end:
-                raise errors.DeadlineExceeded(f"{name} had not ended after {timeout:g} s")
+                raise errors.DeadlineExceeded(f"{name} has not ended after {timeout:g} s")
             self._sleep(wait)
             wait = min(wait * 1.5, _LONGEST_POLL_SECONDS)
 
     def pages(self, path: str, key: str, params: Mapping[str, str]) -> Iterator[Resource]:
-        """Every item of a list, page by page as they are consumed (AIP-158)."""
+        """Yields every item of a list; pages are read as needed (AIP-158)."""
         token = ""
         while True:
             page = self.call("GET", path, params={**params, "pageSize": _PAGE_SIZE, **({"pageToken": token} if token else {})})
@@ -250,10 +250,10 @@ class Client:
                 return
 
     def stream(self, path: str, params: Mapping[str, str]) -> Iterator[Resource]:
-        """The messages of a server stream (NDJSON), as they arrive.
+        """Yields the messages of a server stream (NDJSON) as they arrive.
 
         Raises:
-            TocsinError: what ended the stream, unless the server ended it well.
+            TocsinError: the error that ended the stream.
         """
         headers = {"Accept": "application/x-ndjson"}
         try:
@@ -267,16 +267,16 @@ class Client:
                     if line.strip():
                         yield _item(json.loads(line))
         except httpx.HTTPError as error:
-            raise errors.Unavailable(f"the stream from {self._http.base_url} broke: {error}") from error
+            raise errors.Unavailable(f"the stream from {self._http.base_url} failed: {error}") from error
 
 
 def _given(**fields: object) -> Resource:
-    """The fields that say something."""
+    """The fields that are set."""
     return {name: value for name, value in fields.items() if value}
 
 
 def error_of(answer: httpx.Response) -> TocsinError:
-    """The error that an answer stands for: a problem document (RFC 9457) of the gateway, or whatever came instead."""
+    """The error of an answer: of a problem document (RFC 9457), or else of the status code."""
     try:
         problem = _members(answer.json())
     except ValueError:
@@ -288,7 +288,7 @@ def error_of(answer: httpx.Response) -> TocsinError:
 
 
 def problem_error(problem: Mapping[str, Any], *, retry_after: float | None = None) -> TocsinError:
-    """The error that the members of a problem document stand for."""
+    """The error of a problem document."""
     details = {str(item.get("@type", "")).rpartition(".")[2]: item for item in problem.get("details", ())}
     info = details.get("ErrorInfo", {})
     violations = details.get("BadRequest", {}).get("fieldViolations", ())
@@ -311,7 +311,7 @@ def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _item(line: Resource) -> Resource:
-    """One message of a stream; a problem document in its place ends it."""
+    """One message of a stream; raises the error of a problem document."""
     problem = _members(line.get("error", line))
     if "code" in problem and "details" in problem:
         raise problem_error(problem)
@@ -327,7 +327,7 @@ def _json(answer: httpx.Response) -> Resource:
     try:
         return answer.json()
     except ValueError as error:
-        raise errors.Internal(f"{answer.request.url.host} did not answer with JSON; is it a Tocsin gateway?") from error
+        raise errors.Internal(f"{answer.request.url.host} did not answer with JSON: it may not be a Tocsin gateway") from error
 
 
 def _seconds(value: str | None) -> float | None:

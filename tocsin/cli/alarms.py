@@ -17,7 +17,7 @@ from tocsin.errors import InvalidInput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class When:
-    """The flags that say when."""
+    """The options that make the trigger."""
 
     at: str | None
     daily: str | None
@@ -31,18 +31,21 @@ class When:
     jitter: str | None = None
 
 
-CronOption = Annotated[str | None, typer.Option("--cron", help="At the times of a cron expression: '0 9 * * MON-FRI', '@hourly'.")]
-RruleOption = Annotated[str | None, typer.Option("--rrule", help="By RFC 5545: 'FREQ=DAILY;BYHOUR=9', or lines joined by \\n.")]
-CountOption = Annotated[int | None, typer.Option("--count", min=1, help="With a rule that repeats: so many times.")]
-ZoneOption = Annotated[str | None, typer.Option("--time-zone", help="IANA zone of local times; the tenant's unless given.")]
+CronOption = Annotated[str | None, typer.Option("--cron", help="Cron expression: '0 9 * * MON-FRI', '@hourly'.")]
+RruleOption = Annotated[
+    str | None, typer.Option("--rrule", help="Recurrence rule (RFC 5545): 'FREQ=DAILY;BYHOUR=9', or lines joined by \\n.")
+]
+CountOption = Annotated[int | None, typer.Option("--count", min=1, help="Number of firings, for a rule that repeats.")]
+ZoneOption = Annotated[str | None, typer.Option("--time-zone", help="IANA time zone of local times. Default: the tenant's.")]
 ExcludeOption = Annotated[
-    list[str] | None, typer.Option("--exclude", help="Left out: 2026-12-25, 2026-12-25T09:00:00, or with Z an instant; may be repeated.")
+    list[str] | None,
+    typer.Option("--exclude", help="Exclude a date (2026-12-25), a local time (2026-12-25T09:00:00) or an instant (with Z); repeatable."),
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class What:
-    """The flags that say what, and whom."""
+    """The options that make the action."""
 
     to: Sequence[str]
     subject: str | None
@@ -63,27 +66,27 @@ def add(
     every: Annotated[str | None, typer.Option("--every", help="At an interval: 30s, 5m, 1h30m.")] = None,
     cron: CronOption = None,
     rrule: RruleOption = None,
-    once: Annotated[bool, typer.Option("--once", help="With --daily: only the next time.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="With --daily: only once, at the next time.")] = False,
     count: CountOption = None,
     time_zone: ZoneOption = None,
     exclude: ExcludeOption = None,
-    jitter: Annotated[str | None, typer.Option("--jitter", help="Moves each due time later by a part of this: 30s, 5m.")] = None,
-    to: Annotated[list[str] | None, typer.Option("--to", help="Address of the mail; may be repeated.")] = None,
+    jitter: Annotated[str | None, typer.Option("--jitter", help="Delay each due time by a random part of this: 30s, 5m.")] = None,
+    to: Annotated[list[str] | None, typer.Option("--to", help="Recipient of the mail; repeatable.")] = None,
     subject: Annotated[str | None, typer.Option("--subject", help="Subject of the mail.")] = None,
     text: Annotated[str | None, typer.Option("--text", help="Text of the mail.")] = None,
-    template: Annotated[str | None, typer.Option("--template", help="Code of a stored template, instead of subject and text.")] = None,
-    variable: Annotated[list[str] | None, typer.Option("--var", help="Variable of the template, name=value; may be repeated.")] = None,
-    channel: Annotated[list[str] | None, typer.Option("--channel", help="email or inbox; may be repeated.")] = None,
-    task: Annotated[str | None, typer.Option("--task", help="Handler to run, instead of a mail.")] = None,
-    task_input: Annotated[str | None, typer.Option("--input", help="JSON object that the handler gets.")] = None,
+    template: Annotated[str | None, typer.Option("--template", help="Code of a stored template; replaces --subject and --text.")] = None,
+    variable: Annotated[list[str] | None, typer.Option("--var", help="Variable of the template, name=value; repeatable.")] = None,
+    channel: Annotated[list[str] | None, typer.Option("--channel", help="Channel, such as email or inbox; repeatable.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Handler to run; replaces the mail.")] = None,
+    task_input: Annotated[str | None, typer.Option("--input", help="Input of the handler, as a JSON object.")] = None,
     action: Annotated[str | None, typer.Option("--action", help="Action of any kind, as a JSON object.")] = None,
-    name: Annotated[str, typer.Option("--name", help="Name for people.")] = "",
+    name: Annotated[str, typer.Option("--name", help="Display name.")] = "",
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Store an alarm: when (one of --at, --daily, --every, --cron, --rrule) and what (--to with --subject and --text, or --task)."""
+    """Create an alarm from one of --at, --daily, --every, --cron and --rrule, and one of --to, --task and --action."""
     when = When(
         at=at,
         daily=daily,
@@ -115,12 +118,12 @@ def add(
     if as_json:
         write_json(made)
     else:
-        write_line(f"{made['name']} fires next at {made.get('nextFireTime', 'no time')}")
+        write_line(f"{made['name']} created; next due time: {made.get('nextFireTime', 'none')}")
 
 
 def show(
     condition: Annotated[str, typer.Option("--filter", help='Conditions joined by AND, such as state="ACTIVE" (AIP-160).')] = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of alarms.")] = 100,
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
@@ -136,11 +139,11 @@ def show(
         (alarm["name"], alarm.get("displayName", ""), alarm.get("state", ""), alarm.get("nextFireTime", "-"), rule_words(alarm["trigger"]))
         for alarm in alarms
     ]
-    write_table(("alarm", "name", "state", "next", "rule"), rows, empty="There are no alarms.")
+    write_table(("alarm", "name", "state", "next", "rule"), rows, empty="No alarms.")
 
 
 def trigger_of(when: When, *, clock: Clock) -> dict[str, Any]:
-    """The trigger that the flags describe.
+    """The trigger of the options.
 
     Raises:
         typer.BadParameter: not exactly one rule is given, or one is malformed.
@@ -148,10 +151,10 @@ def trigger_of(when: When, *, clock: Clock) -> dict[str, Any]:
     flags = {"--at": when.at, "--daily": when.daily, "--every": when.every, "--cron": when.cron, "--rrule": when.rrule}
     rules = [flag for flag, value in flags.items() if value is not None]
     if len(rules) != 1:
-        msg = f"give one of --at, --daily, --every, --cron and --rrule{'' if not rules else ', not ' + ' and '.join(rules)}"
+        msg = f"give exactly one of --at, --daily, --every, --cron and --rrule{'' if not rules else ', not ' + ' and '.join(rules)}"
         raise typer.BadParameter(msg)
     if when.once and when.daily is None:
-        msg = "--once goes with --daily"
+        msg = "--once requires --daily"
         raise typer.BadParameter(msg)
     if when.time_zone is not None:
         zone_of(when.time_zone)
@@ -177,10 +180,10 @@ def trigger_of(when: When, *, clock: Clock) -> dict[str, Any]:
 
 
 def action_of(what: What) -> dict[str, Any]:
-    """The action that the flags describe.
+    """The action of the options.
 
     Raises:
-        typer.BadParameter: flags of several kinds are given, or of none.
+        typer.BadParameter: options of several kinds of action are given, or of none.
     """
     mail = [what.to, what.subject, what.text, what.template, what.variables, what.channels]
     if what.action is not None:

@@ -1,4 +1,4 @@
-"""The command line: which words there are."""
+"""The command line: its commands and groups."""
 
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
@@ -28,8 +28,10 @@ def make_app() -> typer.Typer:
     app = typer.Typer(
         name="tocsin", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=True, rich_markup_mode="rich", epilog=EXIT_CODES
     )
-    app.callback(help="Tocsin rings on time, once. `tocsin up` runs it here; the other commands talk to it.")(_root)
-    alarm = typer.Typer(no_args_is_help=True, help="Store and list alarms.", epilog=EXIT_CODES)
+    app.callback(help="Self-hosted alarms and notifications. `tocsin up` runs Tocsin on this machine; the other commands are its clients.")(
+        _root
+    )
+    alarm = typer.Typer(no_args_is_help=True, help="Create, list, preview and backfill alarms.", epilog=EXIT_CODES)
     alarm.command("add", epilog=EXIT_CODES)(add)
     alarm.command("list", epilog=EXIT_CODES)(show)
     alarm.command("preview", epilog=EXIT_CODES)(preview)
@@ -45,7 +47,7 @@ def make_app() -> typer.Typer:
     reading = typer.Typer(no_args_is_help=True, help="Record readings.", epilog=EXIT_CODES)
     reading.command("send", epilog=EXIT_CODES)(send_reading)
     app.add_typer(reading, name="reading", rich_help_panel="Use Tocsin")
-    delivery = typer.Typer(no_args_is_help=True, help="What became of mails.", epilog=EXIT_CODES)
+    delivery = typer.Typer(no_args_is_help=True, help="List, show and retry deliveries.", epilog=EXIT_CODES)
     delivery.command("list", epilog=EXIT_CODES)(deliveries.show_all)
     delivery.command("show", epilog=EXIT_CODES)(deliveries.show)
     delivery.command("retry", epilog=EXIT_CODES)(deliveries.retry)
@@ -62,11 +64,11 @@ def _version(wanted: bool) -> None:
         try:
             write_line(f"tocsin {version('tocsin')}")
         except PackageNotFoundError:
-            write_line("tocsin, from a source tree that is not installed")
+            write_line("tocsin, source tree (not installed)")
         raise typer.Exit
 
 
 def _root(
-    show_version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="Show it.")] = False,
+    show_version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version and exit.")] = False,
 ) -> None:
-    """Options of every command."""
+    """Options of `tocsin` itself."""

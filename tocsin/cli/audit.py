@@ -17,20 +17,20 @@ from tocsin.resource_names import resource_path
 _AGO: Final = " ago"
 _SHOWN: Final = 100
 
-FromOption = Annotated[str, typer.Option("--from", help="First due time: 2026-12-01T09:00:00Z, or '24h ago'.")]
-ToOption = Annotated[str | None, typer.Option("--to", help="Due times from here on are left out; now unless given.")]
+FromOption = Annotated[str, typer.Option("--from", help="Start of the period: 2026-12-01T09:00:00Z, or '24h ago'.")]
+ToOption = Annotated[str | None, typer.Option("--to", help="End of the period, exclusive. Default: now.")]
 
 
 def audit(
     since: FromOption = "24h ago",
     until: ToOption = None,
-    alarm: Annotated[str, typer.Option("--alarm", help="Only this alarm.")] = "",
+    alarm: Annotated[str, typer.Option("--alarm", help="Audit only this alarm.")] = "",
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Recompute from the rules which due times a period must contain, and compare with the ledger. Any difference gives exit code 1."""
+    """Recompute the due times of a period from the rules and compare them with the ledger. Exit code 1 on any difference."""
     params = {"startTime": rfc3339(past(since, option="--from"))}
     if until is not None:
         params["endTime"] = rfc3339(past(until, option="--to"))
@@ -43,16 +43,16 @@ def audit(
 
 
 def backfill(
-    alarm: Annotated[str, typer.Argument(help="The alarm: its name, or the last part of it.")],
+    alarm: Annotated[str, typer.Argument(help="Name of the alarm, or its id.")],
     since: FromOption,
     until: ToOption = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Fire so many at most.")] = 1_000_000,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of firings.")] = 1_000_000,
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fire the due times of a period that the ledger does not have, such as those before the alarm was made; again does nothing twice."""
+    """Fire the due times of a period that are not in the ledger, such as those before the alarm was created. Safe to repeat."""
     path = resource_path(alarm if "/" in alarm else f"alarms/{alarm}", "alarms", field="alarm")
     body: dict[str, Any] = {"startTime": rfc3339(past(since, option="--from"))}
     if until is not None:
@@ -71,7 +71,7 @@ def backfill(
     if as_json:
         write_json({"fired": fired, "known": known, **({"nextStartTime": left} if left else {})})
     else:
-        write_line(f"{fired} fired, {known} in the ledger already" + (f"; more from {left} on" if left else ""))
+        write_line(f"{fired} fired, {known} already in the ledger" + (f"; continue with --from {left}" if left else ""))
 
 
 def past(text: str, *, option: str) -> datetime:
@@ -93,7 +93,7 @@ def _audit(client: Client, params: dict[str, str], *, as_json: bool) -> dict[str
             if shown <= _SHOWN:
                 write_line(_line(told["finding"]))
     if not summary:
-        msg = "the audit ended without its summary"
+        msg = "the audit ended without a summary"
         raise Internal(msg)
     if not as_json:
         if shown > _SHOWN:

@@ -25,15 +25,15 @@ _PERCENTS: Final = (50, 90, 99, 99.9, 100)
 
 
 def bench(
-    alarms: Annotated[int, typer.Option("--alarms", min=1, max=10_000_000, help="Alarms to store.")] = 10_000,
-    picture: Annotated[Path, typer.Option("--picture", help="Where the lateness is drawn, as SVG.", dir_okay=False)] = Path(
+    alarms: Annotated[int, typer.Option("--alarms", min=1, max=10_000_000, help="Number of alarms to create.")] = 10_000,
+    picture: Annotated[Path, typer.Option("--picture", help="SVG file for the chart of the lateness.", dir_okay=False)] = Path(
         "tocsin-lateness.svg"
     ),
     as_json: JsonOption = False,
 ) -> None:
-    """Start an installation in a temporary folder, load it, print what it took, and draw how late alarms rang.
+    """Load-test a temporary installation: print memory, CPU, response times and rates, and draw the lateness of firings.
 
-    Settings come from TOCSIN_* variables, as with `tocsin up`: without any it runs on SQLite; a database that is named should be empty.
+    Settings come from TOCSIN_* variables, as with `tocsin up`: SQLite by default; another database should be empty.
     """
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         report = asyncio.run(_measure(Path(folder), alarms, told=(lambda _: None) if as_json else write_line))
@@ -43,7 +43,7 @@ def bench(
         write_json(_figures(report))
     else:
         _show(report)
-        write_line(f"\nlateness drawn in {picture}")
+        write_line(f"\nlateness chart: {picture}")
 
 
 async def _measure(folder: Path, alarms: int, *, told: Callable[[str], None]) -> LoadReport:
@@ -63,7 +63,7 @@ def _running(folder: Path) -> tuple[StackStatus, str]:
     """The installation and its key."""
     picture = read_stack_file(folder)
     if picture is None:
-        raise Unavailable("the installation that was started for the test is gone")
+        raise Unavailable("the installation under test has stopped")
     return picture, Path(picture.api_key_file).read_text(encoding="utf-8").strip()
 
 

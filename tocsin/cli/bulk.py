@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
-from tocsin.cli.output import write_json, write_line
+from tocsin.cli.output import counted, write_json, write_line
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect, target_of
 from tocsin.cli.upload import Upload
 from tocsin.errors import TocsinError, Unavailable
@@ -34,21 +34,21 @@ Tell = Callable[[dict[str, Any]], None]
 
 
 def import_file(
-    file: Annotated[str, typer.Argument(help="NDJSON or CSV; - for stdin.")],
-    kind: Annotated[str | None, typer.Option("--format", help="ndjson or csv; by the name of the file unless given.")] = None,
+    file: Annotated[str, typer.Argument(help="NDJSON or CSV file; - for stdin.")],
+    kind: Annotated[str | None, typer.Option("--format", help="ndjson or csv. Default: by the file name.")] = None,
     delimiter: Annotated[
-        str | None, typer.Option("--delimiter", help="Of a CSV file: comma, semicolon or tab; seen from its header unless given.")
+        str | None, typer.Option("--delimiter", help="Delimiter of a CSV file: comma, semicolon or tab. Default: detected from the header.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and make nothing.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an import of this file was interrupted.")] = False,
-    skip_lines: Annotated[int, typer.Option("--skip-lines", min=0, help="Pass over so many lines.")] = 0,
-    errors: Annotated[Path | None, typer.Option("--errors", help="File for the lines that are refused, as NDJSON.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Validate every line; import nothing.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted import of this file.")] = False,
+    skip_lines: Annotated[int, typer.Option("--skip-lines", min=0, help="Number of lines to skip.")] = 0,
+    errors: Annotated[Path | None, typer.Option("--errors", help="NDJSON file for the invalid lines.")] = None,
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make many alarms. Lines that are broken are told, and the rest goes on; an alarm whose key is known becomes what its line says."""
+    """Import alarms; report invalid lines and import the rest. A line with the key of an existing alarm updates it."""
     path = None if file == "-" else Path(file)
     content_type = _content_type(kind, path, delimiter)
     mark = _Mark(path)
@@ -69,7 +69,9 @@ def import_file(
         try:
             asyncio.run(work.run())
         except (KeyboardInterrupt, TocsinError) as error:
-            _say(f"{work.summary()}; stopped behind line {work.lines}. Go on with: {_again(file, kind, work.lines, resumable=mark.exists)}")
+            _say(
+                f"{work.summary()}; stopped after line {work.lines}. Continue with: {_again(file, kind, work.lines, resumable=mark.exists)}"
+            )
             if isinstance(error, KeyboardInterrupt):
                 raise typer.Exit(_INTERRUPTED) from None
             raise
@@ -77,19 +79,19 @@ def import_file(
     if as_json:
         write_json({"lines": work.lines, **work.counts})
     else:
-        write_line(f"{work.summary()}{' (nothing was made: --dry-run)' if dry_run else ''}")
+        write_line(f"{work.summary()}{' (dry run: nothing was imported)' if dry_run else ''}")
     if work.counts["refused"]:
         raise typer.Exit(ExitCode.FAILED)
 
 
 def export_file(
-    file: Annotated[str, typer.Argument(help="Where to; - for stdout.")] = "-",
+    file: Annotated[str, typer.Argument(help="Target file; - for stdout.")] = "-",
     condition: Annotated[str, typer.Option("--filter", help='Conditions joined by AND, such as state="ACTIVE" (AIP-160).')] = "",
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Write every alarm as NDJSON, a line each, in a form that `tocsin import` takes."""
+    """Export every alarm as NDJSON, one per line, in the format that `tocsin import` reads."""
     count = 0
     with connect(state=state, url=url, api_key=api_key) as client:
         alarms = client.stream("/v1/alarms:export", {"filter": condition} if condition else {})
@@ -104,7 +106,7 @@ def export_file(
                 out.write(_line(alarm))
                 count += 1
         part.replace(whole)
-    _say(f"{count} alarms in {file}")
+    _say(f"{counted(count, 'alarm')} exported to {file}")
 
 
 def _line(alarm: dict[str, Any]) -> str:
@@ -174,7 +176,7 @@ class _Import:
                 if not self.dry_run:
                     self.mark.set(self.lines)
         if not done:
-            raise Unavailable("the import ended before its end")
+            raise Unavailable("the connection ended before the import did")
 
     def _sent(self, size: int) -> None:
         if self.bar is not None:
@@ -224,10 +226,10 @@ def _content_type(kind: str | None, path: Path | None, delimiter: str | None = N
     if kind is None:
         kind = "csv" if path is not None and path.suffix.lower() in (".csv", ".tsv") else "ndjson"
     if delimiter is not None and (kind != "csv" or delimiter not in _DELIMITERS):
-        msg = f"is {', '.join(_DELIMITERS)}, and goes with CSV"
+        msg = f"must be one of {', '.join(_DELIMITERS)}, and the format CSV"
         raise typer.BadParameter(msg, param_hint="--delimiter")
     if kind not in _TYPES:
-        msg = f"is {' or '.join(_TYPES)}, not {kind}"
+        msg = f"must be {' or '.join(_TYPES)}, not {kind}"
         raise typer.BadParameter(msg, param_hint="--format")
     return f"{_TYPES[kind]}; delimiter={_DELIMITERS[delimiter]}" if delimiter is not None else _TYPES[kind]
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from tocsin.cli.output import write_json, write_line, write_table
+from tocsin.cli.output import counted, write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 
 _FILTER_HELP: Final = 'Conditions joined by AND, such as state="DEAD" AND to="ann@example.com" (AIP-160).'
@@ -14,29 +14,29 @@ _MOST_AT_ONCE: Final = 1000
 
 def show_all(
     condition: Annotated[str, typer.Option("--filter", help=_FILTER_HELP)] = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of deliveries.")] = 100,
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List deliveries, the newest first."""
+    """List deliveries, newest first."""
     with connect(state=state, url=url, api_key=api_key) as client:
         found = list(islice(client.list_deliveries(filter=condition), limit))
     if as_json:
         write_json({"deliveries": found})
     else:
-        write_table(("delivery", "created", "to", "state", "attempts", "subject"), map(_row, found), empty="There are no deliveries.")
+        write_table(("delivery", "created", "to", "state", "attempts", "subject"), map(_row, found), empty="No deliveries.")
 
 
 def show(
-    delivery: Annotated[str, typer.Argument(help="Its name, or the last part of it.")],
+    delivery: Annotated[str, typer.Argument(help="Name of the delivery, or its id.")],
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a delivery with everything that happened to it."""
+    """Show a delivery with its timeline."""
     with connect(state=state, url=url, api_key=api_key) as client:
         found = client.get_delivery(_name(delivery))
     if as_json:
@@ -55,15 +55,15 @@ def show(
 
 
 def retry(
-    delivery: Annotated[str | None, typer.Argument(help="Its name, or the last part of it.")] = None,
-    condition: Annotated[str, typer.Option("--filter", help=f"Instead of one: those that meet it. {_FILTER_HELP}")] = "",
-    every: Annotated[bool, typer.Option("--all", help="Instead of one: every dead one.")] = False,
+    delivery: Annotated[str | None, typer.Argument(help="Name of the delivery, or its id.")] = None,
+    condition: Annotated[str, typer.Option("--filter", help=f"Retry every delivery that matches. {_FILTER_HELP}")] = "",
+    every: Annotated[bool, typer.Option("--all", help="Retry every DEAD delivery.")] = False,
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send deliveries again that are dead, or one whose outcome is unknown."""
+    """Retry DEAD deliveries, or one whose outcome is unknown."""
     if sum((delivery is not None, bool(condition), every)) != 1:
         msg = "give a delivery, or --filter, or --all"
         raise typer.BadParameter(msg)
@@ -79,7 +79,7 @@ def retry(
             known = len(names)
             names.update(dict.fromkeys(answer.get("deliveries", ())))
             more = bool(answer.get("more")) and len(names) > known
-    write_json({"deliveries": list(names)}) if as_json else write_line(f"{len(names)} deliveries are sent again")
+    write_json({"deliveries": list(names)}) if as_json else write_line(f"{counted(len(names), 'delivery', 'deliveries')} queued again")
 
 
 def _name(delivery: str) -> str:

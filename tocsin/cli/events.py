@@ -1,22 +1,22 @@
-"""`tocsin event send`, `tocsin reading send` and `tocsin ping`: what happens outside."""
+"""`tocsin event send`, `tocsin reading send` and `tocsin ping`: signals from outside."""
 
 from typing import Annotated
 
 import typer
 
-from tocsin.cli.output import write_json, write_line
+from tocsin.cli.output import counted, write_json, write_line
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.cli.words import instant, json_object, rfc3339
 from tocsin.clock import Clock, SystemClock
 
-TimeOption = Annotated[str | None, typer.Option("--time", help="When it happened: 2026-12-01T09:00:00Z; now unless given.")]
-SourceOption = Annotated[str, typer.Option("--source", help="Who says so.")]
+TimeOption = Annotated[str | None, typer.Option("--time", help="Time of occurrence: 2026-12-01T09:00:00Z. Default: now.")]
+SourceOption = Annotated[str, typer.Option("--source", help="Source of it, such as a host or service name.")]
 
 
 def send_event(
     topic: Annotated[str, typer.Argument(help="Topic: segments joined by dots, such as orders.eu.paid.")],
-    data: Annotated[str, typer.Argument(metavar="[JSON]", help="What it says: a JSON object, such as '{\"total\": 120}'.")] = "{}",
-    identity: Annotated[str, typer.Option("--id", help="Identity: an event with a known id is not published again.")] = "",
+    data: Annotated[str, typer.Argument(metavar="[JSON]", help="Data: a JSON object, such as '{\"total\": 120}'.")] = "{}",
+    identity: Annotated[str, typer.Option("--id", help="Id of the event; a second event with the same id is ignored.")] = "",
     source: SourceOption = "",
     time: TimeOption = None,
     state: StateOption = STATE,
@@ -24,7 +24,7 @@ def send_event(
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish an event, and show which alarms it let go."""
+    """Publish an event; show how many alarms it fires."""
     given = json_object(data, option="JSON")
     when = _instant(time, SystemClock())
     with connect(state=state, url=url, api_key=api_key) as client:
@@ -32,14 +32,14 @@ def send_event(
     if as_json:
         write_json(answer)
     elif answer.get("duplicate"):
-        write_line(f"{answer['id']} was published before")
+        write_line(f"{answer['id']}: duplicate, ignored")
     else:
-        write_line(f"{answer['id']} let {_count(answer.get('matched', 0), 'alarm')} go")
+        write_line(f"{answer['id']} fires {counted(answer.get('matched', 0), 'alarm')}")
 
 
 def send_reading(
     metric: Annotated[str, typer.Argument(help="Name of the metric, such as cellar.temperature.")],
-    value: Annotated[float, typer.Argument(help="The value; one below zero goes behind --, as in: -- cellar.temperature -3.5")],
+    value: Annotated[float, typer.Argument(help="The value. Put -- before a negative one: -- cellar.temperature -3.5")],
     source: SourceOption = "",
     time: TimeOption = None,
     state: StateOption = STATE,
@@ -47,19 +47,19 @@ def send_reading(
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Record a reading, and show which alarms it raised or resolved."""
+    """Record a reading; show how many alarms it triggers or resolves."""
     when = _instant(time, SystemClock())
     with connect(state=state, url=url, api_key=api_key) as client:
         answer = client.record_reading(metric, value, source=source, time=when)
     if as_json:
         write_json(answer)
     elif answer.get("duplicate"):
-        write_line("recorded before: nothing happened")
+        write_line("duplicate, ignored")
     elif not answer.get("counted"):
-        write_line("older than the last reading: it decides nothing")
+        write_line("recorded; older than the last reading, so no alarm is evaluated")
     else:
         raised, pending, resolved = (len(answer.get(name, ())) for name in ("raised", "pending", "resolved"))
-        write_line(f"recorded; {_count(raised, 'alarm')} raised, {pending} pending, {resolved} resolved")
+        write_line(f"recorded; {counted(raised, 'alarm')} triggered, {pending} pending, {resolved} resolved")
 
 
 def ping(
@@ -69,20 +69,16 @@ def ping(
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say that something is alive, and show until when the next ping must come."""
+    """Send a ping for a heartbeat; show when the next one is due."""
     with connect(state=state, url=url, api_key=api_key) as client:
         answer = client.ping(key)
     if as_json:
         write_json(answer)
     else:
-        resolved = " It had been missed, and is resolved." if answer.get("resolved") else ""
-        deadline = f"the next ping is due by {answer['deadline']}." if "deadline" in answer else "no ping is expected now."
+        resolved = " The missed heartbeat is resolved." if answer.get("resolved") else ""
+        deadline = f"the next ping is due by {answer['deadline']}." if "deadline" in answer else "no ping is expected."
         write_line(f"{answer['alarm']}: {deadline}{resolved}")
 
 
 def _instant(text: str | None, clock: Clock) -> str | None:
     return None if text is None else rfc3339(instant(text, now=clock.now(), zone=None, option="--time"))
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"

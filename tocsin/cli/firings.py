@@ -15,14 +15,14 @@ _LONGEST_RETRY_SECONDS: Final = 10.0
 
 
 def watch(
-    alarm: Annotated[str, typer.Option("--alarm", help="Only firings of this alarm.")] = "",
-    count: Annotated[int, typer.Option("--count", min=0, help="End after so many changes; 0 for never.")] = 0,
+    alarm: Annotated[str, typer.Option("--alarm", help="Watch only firings of this alarm.")] = "",
+    count: Annotated[int, typer.Option("--count", min=0, help="Exit after this many changes; 0: never.")] = 0,
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show every change of a firing as it happens. With --json one object a line. A broken connection is taken up where it was."""
+    """Show every change of a firing as it happens. With --json, one object per line. Resumes after a broken connection."""
     name = alarm if not alarm or "/" in alarm else f"alarms/{alarm}"
     with connect(state=state, url=url, api_key=api_key) as client:
         _watch(client, alarm=name, count=count, as_json=as_json)

@@ -15,15 +15,15 @@ _POLL_SECONDS: Final = 1.0
 
 
 def inbox(
-    message: Annotated[str | None, typer.Argument(help="Shows one mail: its name, or the last part of it.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on and show mails as they arrive.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
+    message: Annotated[str | None, typer.Argument(help="Name of a mail, or its id: show this one.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep running and show mails as they arrive.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of mails.")] = 20,
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the mails of the dev inbox, the newest first; or one of them."""
+    """List the mails of the dev inbox, newest first; or show one."""
     with connect(state=state, url=url, api_key=api_key) as client:
         if message is not None:
             found = client.get_message(message if "/" in message else f"inbox/messages/{message}")

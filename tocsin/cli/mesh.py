@@ -26,25 +26,25 @@ _Key = tuple[str, str, str]
 
 def make_mesh() -> typer.Typer:
     """The words behind `tocsin mesh`."""
-    mesh = typer.Typer(help="Watch the mesh and steer it.", epilog=EXIT_CODES, invoke_without_command=True)
+    mesh = typer.Typer(help="Watch and control the service mesh.", epilog=EXIT_CODES, invoke_without_command=True)
     mesh.callback()(show)
     for name, command in (("reset", reset), ("open", keep_open), ("close", keep_closed), ("fault", fault), ("heal", heal)):
         mesh.command(name, epilog=EXIT_CODES)(command)
     return mesh
 
 
-# -- seeing --------------------------------------------------------------------------------------------------------------------
+# -- watching ------------------------------------------------------------------------------------------------------------------
 
 
 def show(
     context: typer.Context,
-    once: Annotated[bool, typer.Option("--once", help="One picture instead of a live one.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print the state once and exit.")] = False,
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show every process, circuit breaker and method, live, until Ctrl-C. With --json one picture a line."""
+    """Show every process, circuit breaker and method live, until Ctrl-C. With --json, one object per line."""
     if context.invoked_subcommand is not None:
         return
     console = Console(highlight=False)
@@ -68,7 +68,7 @@ def _follow(client: Client, console: Console, *, as_json: bool) -> None:
                 write_json(picture)
             else:
                 live.update(watched.take(picture), refresh=True)
-    raise Unavailable("the stream ended")
+    raise Unavailable("the gateway ended the stream")
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ class _Watched:
 
     def _methods(self, now: Mapping[_Key, _Counts], bounds: Sequence[float]) -> Table:
         table = _table(
-            "caller", "called", "method", "calls", "errors", "p50", "p99", title="calls since the last picture, or since the start"
+            "caller", "called", "method", "calls", "errors", "p50", "p99", title="calls since the last refresh, or since the start"
         )
         for key, counts in sorted(now.items()):
             before = self._before.get(key, _Counts(0, 0, [0] * len(counts.buckets)))
@@ -150,13 +150,13 @@ def _breakers(picture: Mapping[str, Any]) -> Table:
         for breaker in process.get("status", {}).get("circuitBreakers", ()):
             if breaker.get("state") == "CLOSED" and not breaker.get("failures") and not breaker.get("forced"):
                 continue
-            state = breaker.get("state", "").lower() + (" by order" if breaker.get("forced") else ", idle" if breaker.get("idle") else "")
+            state = breaker.get("state", "").lower() + (" (forced)" if breaker.get("forced") else " (idle)" if breaker.get("idle") else "")
             style = _STYLES.get(breaker.get("state", ""), "red")
             table.add_row(
                 process["service"], breaker["id"], Text(state, style=style), str(breaker.get("failures", 0)), breaker.get("retryAfter", "")
             )
     if not table.row_count:
-        table.add_row("", Text("all closed, without failures", style="green"), "", "", "")
+        table.add_row("", Text("all closed, no failures", style="green"), "", "", "")
     return table
 
 
@@ -177,63 +177,63 @@ def _quantile(buckets: Sequence[int], bounds: Sequence[float], share: float) -> 
     return f"over {bounds[-1]:g} s" if bounds else ""
 
 
-# -- ordering ------------------------------------------------------------------------------------------------------------------
+# -- control -------------------------------------------------------------------------------------------------------------------
 
 
 def reset(
-    target: Annotated[str, typer.Argument(help="A service, such as scheduler, or the identity of one breaker.")],
+    target: Annotated[str, typer.Argument(help="A service, such as scheduler, or the id of one breaker.")],
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Close the circuit breakers that guard a service, or one breaker, in every process."""
+    """Reset the circuit breakers of a service, or one breaker, in every process."""
     path = f"/v1/mesh/breakers/{path_segments(target)}:reset" if "/" in target else f"/circuit-breaker/reset/{segment(target)}"
     _order("POST", path, {}, state=state, url=url, api_key=api_key, as_json=as_json)
 
 
 def keep_open(
-    breaker: Annotated[str, typer.Argument(help="Identity of the breaker, as `tocsin mesh` shows it.")],
+    breaker: Annotated[str, typer.Argument(help="Id of the breaker, as `tocsin mesh` shows it.")],
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Keep a circuit breaker open in every process, until it is reset."""
+    """Force a circuit breaker open in every process, until it is reset."""
     _order("POST", f"/v1/mesh/breakers/{path_segments(breaker)}:open", {}, state=state, url=url, api_key=api_key, as_json=as_json)
 
 
 def keep_closed(
-    breaker: Annotated[str, typer.Argument(help="Identity of the breaker, as `tocsin mesh` shows it.")],
+    breaker: Annotated[str, typer.Argument(help="Id of the breaker, as `tocsin mesh` shows it.")],
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Keep a circuit breaker closed in every process, until it is reset."""
+    """Force a circuit breaker closed in every process, until it is reset."""
     _order("POST", f"/v1/mesh/breakers/{path_segments(breaker)}:close", {}, state=state, url=url, api_key=api_key, as_json=as_json)
 
 
 def fault(
-    service: Annotated[str, typer.Argument(help="The service whose calls are hit, such as scheduler.")],
-    percent: Annotated[float, typer.Option("--percent", min=0.001, max=100, help="Share of the calls.")] = 100.0,
+    service: Annotated[str, typer.Argument(help="Service whose calls are affected, such as scheduler.")],
+    percent: Annotated[float, typer.Option("--percent", min=0.001, max=100, help="Percentage of the calls.")] = 100.0,
     method: Annotated[
-        str, typer.Option("--method", help="/package.Service/Method, or /package.Service/ for all of it; every call unless given.")
+        str, typer.Option("--method", help="/package.Service/Method, or /package.Service/ for every method. Default: every call.")
     ] = "",
-    delay: Annotated[str | None, typer.Option("--delay", help="They wait so long first: 200ms, 2s.")] = None,
-    abort: Annotated[str | None, typer.Option("--abort", help="They end with this code, such as unavailable.")] = None,
-    drop: Annotated[bool, typer.Option("--drop", help="They get no answer.")] = False,
+    delay: Annotated[str | None, typer.Option("--delay", help="Delay before the call: 200ms, 2s.")] = None,
+    abort: Annotated[str | None, typer.Option("--abort", help="Status code that the calls end with, such as unavailable.")] = None,
+    drop: Annotated[bool, typer.Option("--drop", help="Never answer the calls.")] = False,
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a service delay, refuse or never answer a share of its calls; it must run with TOCSIN_<SERVICE>_FAULTS_ENABLED=true."""
+    """Inject a fault: delay, abort or drop a percentage of the calls to a service. Requires TOCSIN_<SERVICE>_FAULTS_ENABLED=true there."""
     if not (delay or abort or drop):
-        msg = "say what happens: --delay, --abort or --drop"
+        msg = "give --delay, --abort or --drop"
         raise typer.BadParameter(msg)
     if abort is not None and abort.lower() not in _CODES:
-        msg = f"{abort!r} is no code; there are {', '.join(_CODES)}"
+        msg = f"{abort!r} is not a status code; use one of {', '.join(_CODES)}"
         raise typer.BadParameter(msg, param_hint="--abort")
     wanted: dict[str, Any] = {"method": method, "percent": percent, "drop": drop, "abort": _CODES[abort.lower()] if abort else 0}
     if delay is not None:
@@ -242,13 +242,13 @@ def fault(
 
 
 def heal(
-    service: Annotated[str, typer.Argument(help="The service; every one unless given.")] = "",
+    service: Annotated[str, typer.Argument(help="The service. Default: every service.")] = "",
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take faults back."""
+    """Remove injected faults."""
     path = f"/v1/mesh/faults?service={segment(service)}" if service else "/v1/mesh/faults"
     _order("DELETE", path, None, state=state, url=url, api_key=api_key, as_json=as_json)
 
@@ -262,7 +262,7 @@ def _order(
         write_json(report)
     else:
         for taken in report.get("taken", ()):
-            changed = ", ".join(name or "every call" for name in taken.get("changed", ())) or "nothing to change"
+            changed = ", ".join(name or "every call" for name in taken.get("changed", ())) or "unchanged"
             write_line(f"{taken['service']} at {taken['address']}: {changed}")
         for missed in report.get("missed", ()):
             write_line(f"{missed['service']} at {missed['address']}: NOT REACHED: {missed.get('reason', '')}")

@@ -1,4 +1,4 @@
-"""What the command writes: JSON or tables on stdout, complaints on stderr, and the exit codes."""
+"""What commands write: JSON and tables to stdout, errors and warnings to stderr; and the exit codes."""
 
 import json
 import sys
@@ -23,8 +23,8 @@ from tocsin.stack.commands import PortsInUse
 
 _PIPE_WIDTH: Final = 1000
 EXIT_CODES: Final = (
-    "Exit codes: 0 done; 1 the request was refused or failed; 2 the command line is wrong; 69 nothing answers, or not in time; "
-    "70 a defect; 75 a port is in use; 77 the API key is missing or may not do this; 78 the settings are wrong; 130 interrupted."
+    "Exit codes: 0 done; 1 the request was refused or failed; 2 invalid command line; 69 no answer, or not in time; "
+    "70 internal error; 75 port in use; 77 API key missing or without permission; 78 invalid settings; 130 interrupted."
 )
 
 
@@ -43,7 +43,7 @@ def exit_code(error: TocsinError) -> ExitCode:
 
 
 def complain(error: TocsinError) -> None:
-    """Says on stderr what was refused, field by field, and when to come back."""
+    """Writes an error to stderr: the message, each invalid field, and when to retry."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     lines = error.problems if isinstance(error, ConfigError) else error.message.splitlines() or [type(error).__name__]
     console.print(Text.assemble(("tocsin: ", "bold red"), "\n        ".join(lines)))
@@ -52,27 +52,32 @@ def complain(error: TocsinError) -> None:
         if line != error.message:
             console.print(Text(f"  {line}"))
     if error.retry_after:
-        console.print(Text(f"  try again in {error.retry_after:g} s"))
+        console.print(Text(f"  retry in {error.retry_after:g} s"))
 
 
 def warn(field: str, reason: str) -> None:
-    """Says on stderr what to know about something that was taken all the same."""
+    """Writes a warning about a field to stderr."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(Text.assemble(("tocsin: ", "bold yellow"), f"{field}: {reason}"))
 
 
 def write_json(value: object) -> None:
-    """One JSON document on a line of its own."""
+    """Writes one JSON document as one line."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 
 def write_line(text: str) -> None:
-    """A line for people; nothing in it is taken for markup."""
+    """Writes a line of text, without markup."""
     Console(soft_wrap=True, highlight=False).print(Text(text))
 
 
+def counted(number: int, word: str, plural: str = "") -> str:
+    """``1 alarm``, ``2 alarms``."""
+    return f"{number} {word}" if number == 1 else f"{number} {plural or word + 's'}"
+
+
 def write_table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *, empty: str) -> None:
-    """A table for people, or the words for an empty one."""
+    """Writes a table, or the text ``empty`` when there are no rows."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for number, heading in enumerate(headings):
         table.add_column(heading, overflow="fold", no_wrap=number == 0)  # the name of a row is what people copy

@@ -19,16 +19,16 @@ def preview(
     count: CountOption = None,
     time_zone: ZoneOption = None,
     exclude: ExcludeOption = None,
-    gap: Annotated[str | None, typer.Option("--gap", help="SHIFT, OFFSET or SKIP: for local times that do not exist.")] = None,
-    overlap: Annotated[str | None, typer.Option("--overlap", help="FIRST or BOTH: for local times that exist twice.")] = None,
-    since: Annotated[str | None, typer.Option("--from", help="Due times from here on; now unless given.")] = None,
-    number: Annotated[int, typer.Option("--number", min=1, max=1000, help="How many are shown.")] = 10,
+    gap: Annotated[str | None, typer.Option("--gap", help="DST policy for local times that do not exist: SHIFT, OFFSET or SKIP.")] = None,
+    overlap: Annotated[str | None, typer.Option("--overlap", help="DST policy for local times that exist twice: FIRST or BOTH.")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="Start of the preview. Default: now.")] = None,
+    number: Annotated[int, typer.Option("--number", min=1, max=1000, help="Number of due times.")] = 10,
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the next times of a rule, and what a change of the clocks does to them; nothing is stored."""
+    """Preview the next due times of a rule, with the effect of DST changes. Stores nothing."""
     clock = SystemClock()
     when = When(
         at=None, daily=daily, every=every, cron=cron, rrule=rrule, once=False, count=count, time_zone=time_zone, exclude=exclude or ()
@@ -44,4 +44,4 @@ def preview(
         write_json(answer)
         return
     rows = [(item.get("time", "-"), item["localTime"], item["label"].lower()) for item in answer.get("occurrences", [])]
-    write_table(("time", "local time", "label"), rows, empty="It has no times of its own.")
+    write_table(("time", "local time", "label"), rows, empty="The rule has no due times.")

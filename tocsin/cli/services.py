@@ -14,12 +14,12 @@ from tocsin.cli.target import JsonOption
 from tocsin.config import StoreSettings, load
 from tocsin.stack.layout import SERVICES
 
-OptionalState = Annotated[Path | None, typer.Option("--state", help="State folder; TOCSIN_STATE_DIR unless given, else ./var.")]
+OptionalState = Annotated[Path | None, typer.Option("--state", help="State folder. Default: TOCSIN_STATE_DIR, else ./var.")]
 ServiceArgument = Annotated[str, typer.Argument(metavar="SERVICE", help=f"One of {', '.join(SERVICES)}.")]
 
 
 def serve(service: ServiceArgument, state: OptionalState = None) -> None:
-    """Run one service in this process. Its settings come from TOCSIN_* variables; its README lists them."""
+    """Run one service in this process. Its README lists its settings, TOCSIN_* variables."""
     name = service_of(service)
     if state is not None:
         os.environ["TOCSIN_STATE_DIR"] = str(state)
@@ -28,12 +28,12 @@ def serve(service: ServiceArgument, state: OptionalState = None) -> None:
 
 
 def migrate(
-    service: Annotated[str | None, typer.Argument(metavar="[SERVICE]", help="One service; every one unless given.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every service that has a database; the default.")] = False,
+    service: Annotated[str | None, typer.Argument(metavar="[SERVICE]", help="One service. Default: every service.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every service with a database (the default).")] = False,
     state: OptionalState = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the databases to this version's schema. Safe to run while services run, and from several places at once."""
+    """Upgrade the databases to this version's schema. Safe while services run, and when run concurrently."""
     if service is not None and every:
         msg = "give a service or --all, not both"
         raise typer.BadParameter(msg)
@@ -58,7 +58,7 @@ def service_of(name: str) -> str:
     """
     found = next((service for service in SERVICES if name in (service, service.removesuffix("_svc"))), None)
     if found is None:
-        msg = f"{name!r} is not one of {', '.join(SERVICES)}"
+        msg = f"{name!r} is not a service; use one of {', '.join(SERVICES)}"
         raise typer.BadParameter(msg, param_hint="SERVICE")
     return found
 

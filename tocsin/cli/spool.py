@@ -1,11 +1,11 @@
-"""`tocsin spool`: calls that the gateway took on while their service was away, and could not get rid of."""
+"""`tocsin spool`: calls that the gateway accepted while their service was away, and that failed for good."""
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final
 
 import typer
 
-from tocsin.cli.output import EXIT_CODES, write_json, write_line, write_table
+from tocsin.cli.output import EXIT_CODES, counted, write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.client import Client
 from tocsin.errors import InvalidInput
@@ -14,15 +14,16 @@ _PATH: Final = "/v1/spooledCalls"
 _COLLECTION: Final = "spooledCalls/"
 
 NamesArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME]...", help="Names as `tocsin spool list` shows them, such as 1-42.", show_default=False)
+    list[str] | None,
+    typer.Argument(metavar="[NAME]...", help="Names of calls, as `tocsin spool list` shows them, such as 1-42.", show_default=False),
 ]
-AllOption = Annotated[bool, typer.Option("--all", help="All that are set aside, of the tenant if one is given.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Every failed call; with --tenant, every one of that tenant.")]
 TenantOption = Annotated[str, typer.Option("--tenant", help="Only calls of this tenant.")]
 
 
 def make_spool() -> typer.Typer:
     """The words behind `tocsin spool`."""
-    spool = typer.Typer(help="Calls that the gateway has set aside.", epilog=EXIT_CODES, no_args_is_help=True)
+    spool = typer.Typer(help="Inspect, retry and drop failed calls in the gateway's spool.", epilog=EXIT_CODES, no_args_is_help=True)
     for name, command in (("list", show_all), ("show", show), ("retry", retry), ("drop", drop)):
         spool.command(name, epilog=EXIT_CODES)(command)
     return spool
@@ -35,7 +36,7 @@ def show_all(
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the calls that failed for good, and tell what waits."""
+    """List the calls that failed for good, and count the waiting ones."""
     with connect(state=state, url=url, api_key=api_key) as client:
         summary = client.call("GET", _PATH, params={"pageSize": 1})
         if as_json:
@@ -45,12 +46,12 @@ def show_all(
         write_table(
             ("name", "tenant", "method", "accepted", "tries", "reason", "message"),
             (_row(call) for call in _calls(client, tenant)),
-            empty="Nothing is set aside.",
+            empty="No failed calls.",
         )
     since = f", the oldest since {summary['oldestAcceptTime']}" if "oldestAcceptTime" in summary else ""
     write_line(
         f"spool {summary.get('spool', 1)}: {summary.get('waiting', 0)} calls wait ({summary.get('waitingBytes', 0)} bytes){since}; "
-        f"{summary.get('setAside', 0)} are set aside"
+        f"{summary.get('setAside', 0)} failed"
     )
 
 
@@ -60,7 +61,7 @@ def show(
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Show a call that is set aside, with its request, as JSON."""
+    """Show a failed call with its request, as JSON."""
     with connect(state=state, url=url, api_key=api_key) as client:
         write_json(client.call("GET", f"{_PATH}/{_number(name)}"))
 
@@ -73,10 +74,10 @@ def retry(
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Let calls wait once more; those that fail again are set aside again."""
+    """Queue failed calls for forwarding again."""
     with connect(state=state, url=url, api_key=api_key) as client:
         count = _each(client, names, tenant, every=every, order=lambda number: client.call("POST", f"{_PATH}/{number}:retry", body={}))
-    write_line(f"{count} to be forwarded again")
+    write_line(f"{counted(count, 'call')} queued again")
 
 
 def drop(
@@ -87,16 +88,16 @@ def drop(
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Drop calls that are set aside, for good."""
+    """Drop failed calls for good."""
     with connect(state=state, url=url, api_key=api_key) as client:
         count = _each(client, names, tenant, every=every, order=lambda number: client.call("DELETE", f"{_PATH}/{number}"))
-    write_line(f"{count} dropped")
+    write_line(f"{counted(count, 'call')} dropped")
 
 
 def _each(client: Client, names: list[str] | None, tenant: str, *, every: bool, order: Callable[[str], object]) -> int:
     """Gives the order for each of the calls; how many there are."""
     if every == bool(names):
-        raise InvalidInput("name the calls, or say --all")
+        raise InvalidInput("give names of calls, or --all")
     numbers = [_number(name) for name in names or [call["name"] for call in _calls(client, tenant)]]
     for number in numbers:
         order(number)
@@ -116,7 +117,7 @@ def _number(name: str) -> str:
     number = name.removeprefix(_COLLECTION)
     spool, _, place = number.partition("-")
     if not (spool.isdecimal() and place.isdecimal() and number.isascii()):
-        raise InvalidInput(f"{name!r} is no name of a call in the spool, such as 1-42")
+        raise InvalidInput(f"{name!r} is not the name of a spooled call, such as 1-42")
     return number
 
 

@@ -27,20 +27,18 @@ def up(
     state: StateOption = STATE,
     port_base: Annotated[
         int | None,
-        typer.Option(
-            "--port-base", help="First of the ports: HTTP N, gRPC N+1, services N+11 to N+14, metrics N+20 to N+24; 0 for any free ones."
-        ),
+        typer.Option("--port-base", help="First port N: HTTP N, gRPC N+1, services N+11 to N+14, metrics N+20 to N+24; 0: any free ports."),
     ] = None,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once everything is healthy; `tocsin down` stops it.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once every service is healthy; `tocsin down` stops them.")] = False,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=1, help="With --detach: seconds until everything must be healthy.")
+        float, typer.Option("--timeout", min=1, help="With --detach: seconds to wait for every service to be healthy.")
     ] = _DETACH_SECONDS,
     daemon: Annotated[bool, typer.Option("--daemon", hidden=True)] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the five services on this machine: restart what dies, drain on Ctrl-C. Settings come from TOCSIN_* variables."""
+    """Run the five services on this machine: restart one that exits, drain on Ctrl-C. Settings come from TOCSIN_* variables."""
     if as_json and not detach:
-        msg = "--json goes with --detach"
+        msg = "--json requires --detach"
         raise typer.BadParameter(msg)
     stack = commands.stack_of(state=state, base=port_base, env=os.environ, programs=programs(sys.executable))
     clock = SystemClock()
@@ -60,10 +58,10 @@ def up(
 
 def down(
     state: StateOption = STATE,
-    timeout: Annotated[float, typer.Option("--timeout", min=0, help="Seconds until what has not ended is killed.")] = 90.0,
+    timeout: Annotated[float, typer.Option("--timeout", min=0, help="Seconds to drain before services are killed.")] = 90.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Drain and stop the stack of a state folder. Exit code 0 when nothing runs afterwards, 1 when it had to be killed."""
+    """Drain and stop the stack of a state folder. Exit code 1 if it had to be killed."""
     ended = asyncio.run(commands.down(state, clock=SystemClock(), timeout=timeout))
     if as_json:
         write_json({"result": ended.value})
@@ -78,7 +76,7 @@ def down(
 
 
 def status(state: StateOption = STATE, as_json: JsonOption = False) -> None:
-    """Show the stack of a state folder. Exit code 0 when every service is healthy, 1 when one is not, 69 when no stack runs."""
+    """Show the services of a state folder and their health. Exit code 1 if one is not healthy, 69 if no stack runs."""
     picture, health = asyncio.run(commands.status(state))
     if as_json:
         write_json({"running": picture is not None, **(dataclasses.asdict(picture) if picture else {}), "health": health})
@@ -107,7 +105,7 @@ def _show(picture: StackStatus, health: dict[str, Any] | None, state: Path) -> N
     if health is None:
         write_line("The gateway does not answer.")
         return
-    write_line(f"The gateway says: {health.get('status', 'nothing')}")
+    write_line(f"health: {health.get('status', 'unknown')}")
     breakers: dict[str, dict[str, Any]] = health.get("circuitBreakers", {})
     for name, breaker in breakers.items():
         if breaker.get("state", "CLOSED") != "CLOSED":

@@ -12,15 +12,17 @@ from tocsin.stack.stack_file import is_running, read_stack_file
 
 STATE: Final = Path("var")
 
-StateOption = Annotated[Path, typer.Option("--state", envvar="TOCSIN_STATE_DIR", help="State folder of a stack on this machine.")]
+StateOption = Annotated[Path, typer.Option("--state", envvar="TOCSIN_STATE_DIR", help="State folder of the stack on this machine.")]
 UrlOption = Annotated[
-    str | None, typer.Option("--url", envvar="TOCSIN_CLIENT_URL", help="Gateway of another machine; otherwise that of the state folder.")
+    str | None, typer.Option("--url", envvar="TOCSIN_CLIENT_URL", help="URL of the gateway. Default: that of the state folder.")
 ]
 KeyOption = Annotated[
     str | None,
-    typer.Option("--api-key", envvar="TOCSIN_CLIENT_API_KEY", help="API key or token; otherwise the state folder's own.", show_envvar=True),
+    typer.Option(
+        "--api-key", envvar="TOCSIN_CLIENT_API_KEY", help="API key or access token. Default: the key of the state folder.", show_envvar=True
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
 
 def connect(*, state: Path, url: str | None, api_key: str | None) -> Client:
@@ -47,7 +49,7 @@ def target_of(*, state: Path, url: str | None, api_key: str | None) -> tuple[str
         return url, api_key
     picture = read_stack_file(state) if is_running(state) else None
     if picture is None:
-        msg = f"no stack runs on {os.fspath(state)}: start one with `tocsin up`, or name a gateway with --url"
+        msg = f"no stack runs on {os.fspath(state)}; start one with `tocsin up`, or give --url"
         raise Unavailable(msg)
     return picture.http, api_key or _read_key(Path(picture.api_key_file))
 
@@ -56,5 +58,5 @@ def _read_key(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError as error:
-        msg = f"cannot read the API key {path}: {error.strerror}; give one with --api-key or TOCSIN_CLIENT_API_KEY"
+        msg = f"cannot read the API key {path}: {error.strerror}; give --api-key or set TOCSIN_CLIENT_API_KEY"
         raise Unauthenticated(msg) from error

@@ -13,15 +13,15 @@ from tocsin.lifecycle import ExitCode
 
 def run(
     handler: Annotated[str, typer.Argument(help="Name of the handler, such as uppercase.")],
-    data: Annotated[str, typer.Argument(metavar="[JSON]", help='Its input: a JSON object, such as \'{"text": "hello"}\'.')] = "{}",
+    data: Annotated[str, typer.Argument(metavar="[JSON]", help='Input: a JSON object, such as \'{"text": "hello"}\'.')] = "{}",
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the result.")] = True,
-    timeout: Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait at most.")] = 60.0,
+    timeout: Annotated[float, typer.Option("--timeout", min=0, help="Maximum seconds to wait.")] = 60.0,
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a handler in the background and show its result. A task that fails gives exit code 1."""
+    """Run a handler as a task and show its result. Exit code 1 if the task fails."""
     given = json_object(data, option="JSON")
     with connect(state=state, url=url, api_key=api_key) as client:
         task = client.submit_task(handler, given)

@@ -111,7 +111,7 @@ class Upload:
                     yield _checked(rest, status)
                 return
             elif isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
-                raise ConnectionResetError("the answer ends in the middle")
+                raise ConnectionResetError("the answer is incomplete")
 
 
 def _checked(line: bytes, status: int) -> dict[str, Any]:
@@ -136,5 +136,5 @@ def _checked(line: bytes, status: int) -> dict[str, Any]:
 
 def _of_status(status: int) -> TocsinError:
     """The error for an answer that is no problem document, such as that of a proxy in between."""
-    words = f"the gateway answered with status {status}, and not as it should"
+    words = f"unexpected answer from the gateway, status {status}"
     return Unavailable(words) if status in (0, 408, 429, 502, 503, 504) else Internal(words)

@@ -16,16 +16,14 @@ _MEGABYTE: Final = 1024 * 1024
 
 
 def forecast(
-    since: Annotated[
-        str | None, typer.Option("--from", help="The first minute: 2026-12-01T09:00:00Z, or 'in 2h'; now unless given.")
-    ] = None,
-    minutes: Annotated[int, typer.Option("--minutes", min=1, max=1440, help="How many minutes.")] = 1440,
+    since: Annotated[str | None, typer.Option("--from", help="First minute: 2026-12-01T09:00:00Z, or 'in 2h'. Default: now.")] = None,
+    minutes: Annotated[int, typer.Option("--minutes", min=1, max=1440, help="Number of minutes.")] = 1440,
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how many fires are planned: for each hour the number, and the busiest minute."""
+    """Show the planned firings: their number per hour, and the busiest minute."""
     params: dict[str, str | int] = {"minutes": minutes}
     if since is not None:
         params["startTime"] = rfc3339(past(since, option="--from"))
@@ -34,11 +32,11 @@ def forecast(
     if as_json:
         write_json(found)
         return
-    write_table(("hour", "fires", "busiest minute", ""), _hours(found.get("minutes", ())), empty="Nothing is planned.")
+    write_table(("hour", "firings", "busiest minute", ""), _hours(found.get("minutes", ())), empty="No planned firings.")
 
 
 def stats(state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None, as_json: JsonOption = False) -> None:
-    """Show how the scheduler does: totals, the time index, lateness, what is overdue, and who owns which shards."""
+    """Show scheduler statistics: totals, time index, lateness, overdue firings and owners of shards."""
     with connect(state=state, url=url, api_key=api_key) as client:
         found = client.call("GET", "/v1/scheduler/stats")
     if as_json:
@@ -48,13 +46,13 @@ def stats(state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption 
 
 
 def replans(
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of alarms.")] = 100,
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the alarms whose next due time moved when the time-zone database changed, the newest first."""
+    """List the alarms whose next due time changed with the time-zone database, newest first."""
     with connect(state=state, url=url, api_key=api_key) as client:
         moved = list(islice(client.pages("/v1/scheduler/replans", "replans", {}), limit))
     if as_json:
@@ -64,7 +62,7 @@ def replans(
         (one["alarm"], one["time"], f"{one.get('tzdataBefore') or '-'} to {one['tzdataAfter']}", one["dueBefore"], one.get("dueAfter", "-"))
         for one in moved
     ]
-    write_table(("alarm", "when", "time zones", "due before", "due since"), rows, empty="No alarm has moved.")
+    write_table(("alarm", "when", "time zones", "due before", "due after"), rows, empty="No due time has changed.")
 
 
 def _hours(minutes: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
@@ -105,7 +103,7 @@ def _lateness(buckets: list[dict[str, Any]]) -> str:
     """The bounds below which half, 99 and all of a hundred fires are."""
     total = int(buckets[-1].get("fires", 0)) if buckets else 0
     if not total:
-        return "nothing has fired"
+        return "no firings"
     bounds = [(bucket["atMostSeconds"], int(bucket.get("fires", 0))) for bucket in buckets]
     parts = [(share, next(bound for bound, fires in bounds if fires >= share * total)) for share in (0.5, 0.99, 1.0)]
     return ", ".join(f"{share:.0%} within {bound} s" for share, bound in parts) + f" of {total}"

@@ -51,7 +51,7 @@ def in_words(text: str, *, now: datetime, zone: str | None, option: str) -> str:
     if day not in _DAYS and day not in _WEEKDAYS:
         return text
     if zone is None:
-        msg = f"{text!r} is a local time: give --time-zone, such as Europe/Paris"
+        msg = f"{text!r} is a local time; give --time-zone, such as Europe/Paris"
         raise typer.BadParameter(msg, param_hint=option)
     today = now.astimezone(zone_of(zone)).date()
     ahead = _DAYS[day] if day in _DAYS else (_WEEKDAYS.index(day) - today.weekday() - 1) % 7 + 1
@@ -65,15 +65,15 @@ def instant(text: str, *, now: datetime, zone: str | None, option: str) -> datet
     try:
         found = datetime.fromisoformat(in_words(text, now=now, zone=zone, option=option).strip())
     except ValueError:
-        msg = f"{text!r} is neither a time such as 2026-12-01T09:00:00Z nor one such as 'in 5s' or 'tomorrow 9:00'"
+        msg = f"{text!r} is not a time such as 2026-12-01T09:00:00Z, 'in 5s' or 'tomorrow 9:00'"
         raise typer.BadParameter(msg, param_hint=option) from None
     if found.tzinfo is None:
         if zone is None:
-            msg = f"{text!r} has no offset: write {found.isoformat()}Z, {found.isoformat()}+02:00, or give --time-zone"
+            msg = f"{text!r} has no UTC offset; write {found.isoformat()}Z or {found.isoformat()}+02:00, or give --time-zone"
             raise typer.BadParameter(msg, param_hint=option)
         local = found.replace(tzinfo=zone_of(zone))
         if local.astimezone(UTC).astimezone(local.tzinfo).replace(tzinfo=None) != found:
-            msg = f"{text!r} does not exist in {zone}: the clocks are put forward then"
+            msg = f"{text!r} does not exist in {zone}: clocks go forward at that time"
             raise typer.BadParameter(msg, param_hint=option)
         found = local
     return found.astimezone(UTC)

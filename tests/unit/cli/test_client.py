@@ -224,5 +224,5 @@ def test_waiting_for_a_task_ends() -> None:
 
     transport = httpx.MockTransport(lambda request: httpx.Response(200, json={"state": "QUEUED"}))
     client = Client(url="http://gateway", transport=transport, clock=Impatient(), sleep=lambda seconds: None)
-    with client, pytest.raises(errors.DeadlineExceeded, match="tasks/1 had not ended after 25 s"):
+    with client, pytest.raises(errors.DeadlineExceeded, match="tasks/1 has not ended after 25 s"):
         client.wait_task("tasks/1", timeout=25)

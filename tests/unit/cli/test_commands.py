@@ -119,7 +119,7 @@ def test_alarm_add_sends_what_the_flags_say(gateway: Gateway, state: Path) -> No
     flags = ("--every", "5m", "--to", "a@example.com", "--subject", "Tea", "--text", "Now.", "--name", "tea")
     done = tocsin("alarm", "add", *flags, "--state", str(state))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "alarms/1 fires next at 2026-12-01T09:00:00Z\n"
+    assert done.stdout == "alarms/1 created; next due time: 2026-12-01T09:00:00Z\n"
     ((_, _, authorization, body),) = gateway.asked
     assert authorization == "Bearer tk_dev"
     notify = {"to": ["a@example.com"], "subject": "Tea", "text": "Now."}
@@ -132,7 +132,7 @@ def test_alarm_add_tells_what_is_doubtful(gateway: Gateway, state: Path) -> None
     gateway.answers["POST", "/v1/alarms"] = (200, {**ALARM, "warnings": [doubt]})
     done = tocsin("alarm", "add", "--every", "5m", "--task", "x", "--state", str(state))
     assert (done.returncode, done.stderr) == (0, f"tocsin: {doubt['field']}: {doubt['reason']}\n")
-    assert done.stdout == "alarms/1 fires next at 2026-12-01T09:00:00Z\n"
+    assert done.stdout == "alarms/1 created; next due time: 2026-12-01T09:00:00Z\n"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_lists_are_tables_for_people(gateway: Gateway, state: Path) -> None:
     for word in ("alarms/1", "[red]tea[/red]", "ACTIVE", "2026-12-01T09:00:00Z", "every 300s"):
         assert word in listed
     gateway.answers["GET", "/v1/alarms"] = (200, {"alarms": []})
-    assert tocsin("alarm", "list", "--state", str(state)).stdout == "There are no alarms.\n"
+    assert tocsin("alarm", "list", "--state", str(state)).stdout == "No alarms.\n"
 
 
 def test_the_inbox_shows_mails_and_one_mail(gateway: Gateway, state: Path) -> None:

@@ -13,10 +13,10 @@ __all__ = ["gateway", "state"]
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        ({"id": "e1", "matched": 2}, "e1 let 2 alarms go"),
-        ({"id": "e1", "matched": 1}, "e1 let 1 alarm go"),
-        ({"id": "e1"}, "e1 let 0 alarms go"),
-        ({"id": "e1", "duplicate": True, "matched": 2}, "e1 was published before"),
+        ({"id": "e1", "matched": 2}, "e1 fires 2 alarms"),
+        ({"id": "e1", "matched": 1}, "e1 fires 1 alarm"),
+        ({"id": "e1"}, "e1 fires 0 alarms"),
+        ({"id": "e1", "duplicate": True, "matched": 2}, "e1: duplicate, ignored"),
     ],
 )
 def test_an_event_is_sent_as_the_flags_say(gateway: Gateway, state: Path, answer: dict[str, object], told: str) -> None:
@@ -32,11 +32,11 @@ def test_an_event_is_sent_as_the_flags_say(gateway: Gateway, state: Path, answer
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        ({"counted": True, "raised": ["alarms/1"]}, "recorded; 1 alarm raised, 0 pending, 0 resolved"),
-        ({"counted": True, "pending": ["alarms/1"]}, "recorded; 0 alarms raised, 1 pending, 0 resolved"),
-        ({"duplicate": True}, "recorded before: nothing happened"),
-        ({"counted": True, "resolved": ["alarms/1", "alarms/2"]}, "recorded; 0 alarms raised, 0 pending, 2 resolved"),
-        ({}, "older than the last reading: it decides nothing"),
+        ({"counted": True, "raised": ["alarms/1"]}, "recorded; 1 alarm triggered, 0 pending, 0 resolved"),
+        ({"counted": True, "pending": ["alarms/1"]}, "recorded; 0 alarms triggered, 1 pending, 0 resolved"),
+        ({"duplicate": True}, "duplicate, ignored"),
+        ({"counted": True, "resolved": ["alarms/1", "alarms/2"]}, "recorded; 0 alarms triggered, 0 pending, 2 resolved"),
+        ({}, "recorded; older than the last reading, so no alarm is evaluated"),
     ],
 )
 def test_a_reading_is_sent(gateway: Gateway, state: Path, answer: dict[str, object], told: str) -> None:
@@ -63,7 +63,7 @@ def test_a_ping_tells_its_deadline(gateway: Gateway, state: Path) -> None:
     done = tocsin("ping", "backup", "--state", str(state))
     assert (done.returncode, done.stdout) == (
         0,
-        "alarms/1: the next ping is due by 2026-12-01T09:00:00Z. It had been missed, and is resolved.\n",
+        "alarms/1: the next ping is due by 2026-12-01T09:00:00Z. The missed heartbeat is resolved.\n",
     )
 
 

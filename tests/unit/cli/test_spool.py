@@ -28,15 +28,15 @@ def test_what_is_set_aside_is_listed(gateway: Gateway, state: Path) -> None:
     done = tocsin("spool", "list", "--state", str(state))
     assert done.returncode == 0, done.stderr
     assert all(word in done.stdout for word in ("1-42", "acme", "PublishEvent", "INTERNAL"))
-    assert done.stdout.strip().endswith("spool 1: 7 calls wait (900 bytes); 1 are set aside")
+    assert done.stdout.strip().endswith("spool 1: 7 calls wait (900 bytes); 1 failed")
 
 
 @pytest.mark.parametrize(
     ("words", "method", "path", "told"),
     [
-        (("retry", "1-42"), "POST", "/v1/spooledCalls/1-42:retry", "1 to be forwarded again"),
-        (("retry", "--all"), "POST", "/v1/spooledCalls/1-42:retry", "1 to be forwarded again"),
-        (("drop", "spooledCalls/1-42"), "DELETE", "/v1/spooledCalls/1-42", "1 dropped"),
+        (("retry", "1-42"), "POST", "/v1/spooledCalls/1-42:retry", "1 call queued again"),
+        (("retry", "--all"), "POST", "/v1/spooledCalls/1-42:retry", "1 call queued again"),
+        (("drop", "spooledCalls/1-42"), "DELETE", "/v1/spooledCalls/1-42", "1 call dropped"),
     ],
 )
 def test_an_order_reaches_the_gateway(gateway: Gateway, state: Path, words: tuple[str, ...], method: str, path: str, told: str) -> None:

@@ -89,10 +89,10 @@ def test_instants_people_write(text: str, zone: str | None, expected: str) -> No
 @pytest.mark.parametrize(
     ("text", "zone", "words"),
     [
-        ("yesterday-ish", None, "neither a time"),
-        ("2026-13-01T00:00Z", None, "neither a time"),
-        ("2026-12-01T09:00", None, "has no offset"),
-        ("2026-12-01", None, "has no offset: write 2026-12-01T00:00:00Z"),
+        ("yesterday-ish", None, "is not a time"),
+        ("2026-13-01T00:00Z", None, "is not a time"),
+        ("2026-12-01T09:00", None, "has no UTC offset"),
+        ("2026-12-01", None, "has no UTC offset; write 2026-12-01T00:00:00Z"),
         ("2026-03-29T02:30", "Europe/Paris", "does not exist in Europe/Paris"),
         ("2026-12-01T09:00", "Mars/Base", "is not a time zone of the IANA database"),
         ("2026-12-01T09:00", "../../etc/passwd", "is not a time zone of the IANA database"),
@@ -135,9 +135,9 @@ def test_flags_become_a_trigger(given: When, trigger: dict) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (when(), "give one of --at, --daily, --every, --cron and --rrule"),
+        (when(), "give exactly one of --at, --daily, --every, --cron and --rrule"),
         (when(at="in 5s", every="5m"), "not --at and --every"),
-        (when(every="5m", once=True), "--once goes with --daily"),
+        (when(every="5m", once=True), "--once requires --daily"),
         (when(daily="14:30", time_zone="Nowhere"), "is not a time zone of the IANA database"),
     ],
 )
