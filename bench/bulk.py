@@ -86,7 +86,7 @@ def _instant(second: int) -> str:
 async def measure(*, url: str, alarms: int, export: bool = True) -> dict[str, Any]:
     """How fast ``alarms`` are imported over mTLS and gRPC by scheduler_svc as a process of its own, and exported again.
 
-    Meanwhile others are due, one each tenth of a second: how late they are let go tells whether the import holds them up.
+    Meanwhile others are due, one each tenth of a second: how late they are fired tells whether the import holds them up.
     """
     clock = SystemClock()
     with tempfile.TemporaryDirectory() as name:
@@ -186,7 +186,7 @@ class _Caller:
         return self._cost(count, begun, before)
 
     async def lateness(self, since: int, until: int) -> dict[str, float]:
-        """How late those were let go that were due meanwhile, in milliseconds."""
+        """How late those were fired that were due meanwhile, in milliseconds."""
         request = firing_service_pb2.ListFiringsRequest(page_size=1000)
         found = (await self._firings.ListFirings(request)).firings
         late = [_micros(firing.fire_time) - _micros(firing.due_time) for firing in found if since <= _micros(firing.due_time) < until]

@@ -32,7 +32,7 @@ _STORED_PER_SECOND: Final = 2500  # a machine that stores fewer fails the measur
 
 
 async def measure(*, url: str, alarms: int, credit: int = 5000, critical: int = 0, in_process: bool = True) -> dict[str, Any]:
-    """How fast ``alarms`` due at one instant are let go, delivered over mTLS, worked on, answered and committed.
+    """How fast ``alarms`` due at one instant are fired, delivered over mTLS, worked on, answered and committed.
 
     The first figures are those of scheduler_svc and processor_svc as processes of their own; those below "in process" are of the
     scheduler in this process with a consumer that answers every job without looking at it.

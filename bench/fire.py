@@ -15,7 +15,7 @@ import uvloop
 
 from bench.services import seconds_of_server
 from scheduler_svc.config import SchedulerSettings
-from scheduler_svc.domain import Action, FiringState, Parcel
+from scheduler_svc.domain import Action, FiringState, QueuedFiring
 from scheduler_svc.engine import Engine
 from scheduler_svc.ports import Fired
 from scheduler_svc.store import SqlDueStore
@@ -59,7 +59,7 @@ class Everything:
 
 
 class Sink:
-    """Takes what is let go, and notes how late it was: outlet, observer and teller of changes at once."""
+    """Takes what is fired, and notes how late it was: sink, observer and teller of changes at once."""
 
     def __init__(self, clock: SystemClock, wanted: int) -> None:
         self._clock = clock
@@ -69,15 +69,15 @@ class Sink:
         self.done = asyncio.Event()
         self.transactions: list[float] = []
 
-    def offer(self, parcels: Iterable[Parcel]) -> None:
-        """Notes when they were let go."""
+    def offer(self, queued_firings: Iterable[QueuedFiring]) -> None:
+        """Notes when they were fired."""
         now = self._clock.micros()
-        self.lateness += [now - parcel.due for parcel in parcels]
+        self.lateness += [now - queued.due for queued in queued_firings]
         self.begun.set()
         if len(self.lateness) >= self._wanted:
             self.done.set()
 
-    def doubt(self) -> None:
+    def rescan(self) -> None:
         """Nobody looks for them here."""
 
     def fired(self, fired: Fired, *, now: int, seconds: float) -> None:
@@ -95,7 +95,7 @@ class Sink:
 
 
 async def measure(*, url: str, alarms: int, stored: int = 0, per_second: int = 0, **settings: Any) -> dict[str, Any]:
-    """How fast alarms are let go.
+    """How fast alarms are fired.
 
     Args:
         url: a database of its own.
@@ -123,7 +123,7 @@ async def _run(settings: SchedulerSettings, *, alarms: int, per_second: int) -> 
         engine = Engine(
             store=SqlDueStore(database),
             shards=Everything(),
-            outlet=sink,
+            sink=sink,
             changes=sink,
             observer=sink,
             clock=clock,

@@ -10,11 +10,11 @@ from ulid import ULID
 from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.domain import Action, Alarm, Priority, shard_of
 from scheduler_svc.ports import NewAlarm
-from scheduler_svc.recurrence import At, Trigger
 from scheduler_svc.store import SqlAlarmStore
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.clock import SystemClock
 from tocsin.database import Database
+from tocsin.recurrence import At, Trigger
 
 SECOND: Final = 1_000_000
 _CHUNK: Final = 5000
@@ -124,7 +124,7 @@ class Watcher:
             "early": sum(row.fired_at < row.due_at for row in rows),
         }
         if herd.urgent:
-            for name, since in (("let_go", "fired_at"), ("done", "completed_at")):
+            for name, since in (("fired", "fired_at"), ("done", "completed_at")):
                 took = [(getattr(row, since) - row.due_at) / 1000 for row in critical]
                 percentiles = statistics.quantiles(took, n=100, method="inclusive")
                 found |= {f"critical_{name}_p50_ms": round(percentiles[49], 1), f"critical_{name}_p99_ms": round(percentiles[98], 1)}

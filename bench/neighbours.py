@@ -13,7 +13,7 @@ import uvloop
 
 from bench.fire import Everything, Sink, fill, opened
 from scheduler_svc.config import SchedulerSettings
-from scheduler_svc.domain import Parcel
+from scheduler_svc.domain import QueuedFiring
 from scheduler_svc.engine import Engine
 from scheduler_svc.store import SqlDueStore
 from scheduler_svc.wiring import engine_options
@@ -35,11 +35,11 @@ class _Tenants(Sink):
         self._now = clock.micros
         self.of: dict[str, list[int]] = {"quiet": [], "flood": []}
 
-    def offer(self, parcels: Iterable[Parcel]) -> None:
-        taken = list(parcels)
+    def offer(self, queued_firings: Iterable[QueuedFiring]) -> None:
+        taken = list(queued_firings)
         now = self._now()
-        for parcel in taken:
-            self.of[parcel.tenant].append(now - parcel.due)
+        for queued in taken:
+            self.of[queued.tenant].append(now - queued.due)
         super().offer(taken)
 
 
@@ -66,7 +66,7 @@ async def _run(url: str, flood: int) -> dict[str, Any]:
             engine = Engine(
                 store=SqlDueStore(database),
                 shards=Everything(),
-                outlet=sink,
+                sink=sink,
                 changes=sink,
                 observer=sink,
                 clock=clock,

@@ -40,7 +40,7 @@ async def _create(stack: RunningStack) -> dict[str, Any]:
 
 
 async def _lateness(stack: RunningStack) -> dict[str, Any]:
-    """How long after its due time each of an even stream of alarms was let go, and how long after it its work was done."""
+    """How long after its due time each of an even stream of alarms was fired, and how long after it its work was done."""
     address = stack.info["http"].removeprefix("http://")
     total = STEADY_RATE * STEADY_SECONDS
     first = datetime.now(UTC) + timedelta(seconds=total / 1000 + 5)

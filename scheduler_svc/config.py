@@ -25,18 +25,18 @@ class SchedulerSettings(StoreSettings, ServiceSettings):
     index_limit: int = Field(200_000, ge=1000, description="Alarms in memory, at most; the others wait in the database.")
     tick_milliseconds: float = Field(10.0, ge=1, le=1000, description="Width of a bucket of the time index; does not bound the precision.")
     heal_seconds: float = Field(1.0, gt=0, le=60, description="Interval of the search for alarms whose hint was lost.")
-    fire_batch_size: int = Field(1000, ge=1, le=10_000, description="Alarms that one firing transaction lets go, at most.")
+    fire_batch_size: int = Field(1000, ge=1, le=10_000, description="Alarms that one firing transaction fires, at most.")
     ledger_batch_size: int = Field(
         5000, ge=1, le=50_000, description="Ledger rows that one firing transaction writes, at most; matters when catching up."
     )
     missed_after_seconds: float = Field(
-        30.0, ge=1, description="With catch-up NONE, a due time that could not be let go within this is skipped as missed."
+        30.0, ge=1, description="With catch-up NONE, a due time that could not be fired within this is skipped as missed."
     )
     work_batch_size: int = Field(500, ge=1, le=5000, description="Jobs in one message to a processor, at most.")
     work_lease_seconds: float = Field(30.0, ge=1, le=3600, description="How long a processor may be silent about a firing.")
     result_batch_size: int = Field(2000, ge=1, le=20_000, description="Results that one transaction commits, at most.")
     queue_limit: int = Field(
-        50_000, ge=100, description="Firings of one lane in memory, and as many that wait for a retry; the others wait in the database."
+        50_000, ge=100, description="Firings of one priority in memory, and as many that wait for a retry; the others wait in the database."
     )
     lost_deliveries: int = Field(
         3, ge=1, le=100, description="Deliveries in a row without a result that count as one failed attempt of a firing."

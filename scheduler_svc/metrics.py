@@ -12,8 +12,8 @@ from scheduler_svc.dispatch import Dispatcher
 from scheduler_svc.domain import FiringState, Outcome, Priority
 from scheduler_svc.engine import Engine
 from scheduler_svc.ports import Fired, Shards
-from scheduler_svc.recurrence import Micros
-from scheduler_svc.views import Process
+from scheduler_svc.status import ProcessUsage
+from tocsin.recurrence import Micros
 from tocsin.telemetry.distribution import Distribution
 
 _LATENESS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
@@ -29,7 +29,7 @@ class SchedulerMetrics:
         self._outcomes = Counter("tocsin_scheduler_occurrences", "Ledger rows by outcome.", ("outcome",), registry=registry)
         self._by_outcome = {outcome: self._outcomes.labels(outcome.name.lower()) for outcome in Outcome}
         self._lateness = Distribution(
-            "tocsin_scheduler_lateness_seconds", "From due to let go, of what was let go.", registry=registry, bounds=_LATENESS
+            "tocsin_scheduler_lateness_seconds", "From due to fired, of what was fired.", registry=registry, bounds=_LATENESS
         )
         self._late = self._lateness.series()
         self._ends = Counter("tocsin_scheduler_attempts", "Attempts by the state that they led to.", ("state",), registry=registry)
@@ -45,7 +45,7 @@ class SchedulerMetrics:
         """See `scheduler_svc.ports.Observer`."""
         for outcome, count in fired.outcomes.items():
             self._by_outcome[outcome].inc(count)
-        for late, count in CountOf(now - parcel.due for parcel in fired.parcels).items():
+        for late, count in CountOf(now - queued.due for queued in fired.queued_firings).items():
             self._late.add(late / _SECOND, count)
         self._fire_seconds.observe(seconds)
 
@@ -68,20 +68,20 @@ class SchedulerMetrics:
             self._alarms.labels(state.lower()).set(count)
 
     def outcomes(self) -> Mapping[Outcome, int]:
-        """See `scheduler_svc.views.Counts`."""
+        """See `scheduler_svc.status.Counts`."""
         counts = {sample.labels["outcome"]: sample.value for sample in _samples(self._outcomes, "_total")}
         return {outcome: int(counts.get(outcome.name.lower(), 0)) for outcome in Outcome}
 
     def lateness(self) -> Sequence[tuple[float, int]]:
-        """See `scheduler_svc.views.Counts`."""
+        """See `scheduler_svc.status.Counts`."""
         return [(float(sample.labels["le"]), int(sample.value)) for sample in _samples(self._lateness, "_bucket")]
 
-    def process(self) -> Process:
-        """See `scheduler_svc.views.Counts`; what the platform does not tell is left out."""
+    def process(self) -> ProcessUsage:
+        """See `scheduler_svc.status.Counts`; what the platform does not tell is left out."""
         registry: Any = self._registry.restricted_registry(_PROCESS)  # its stub leaves the result open
         values: dict[str, float] = {sample.name: sample.value for family in registry.collect() for sample in family.samples}
         memory, cpu, started = (values.get(name, 0.0) for name in _PROCESS)
-        return Process(memory=int(memory), cpu=cpu, started=round(started * _SECOND) if started else None)
+        return ProcessUsage(memory=int(memory), cpu=cpu, started=round(started * _SECOND) if started else None)
 
     def watch_redis(self, memory: Callable[[], float]) -> None:
         """Reads at every scrape what Redis takes."""
@@ -96,7 +96,7 @@ class SchedulerMetrics:
         self._gauge("tocsin_scheduler_firings_leased", "Firings that processors work on.", lambda: len(dispatcher.leases))
         self._gauge("tocsin_scheduler_processors", "Connected processors.", lambda: dispatcher.sessions)
         self._gauge("tocsin_scheduler_index_alarms", "Alarms in the time index.", lambda: len(engine.timeline))
-        self._gauge("tocsin_scheduler_overdue_seconds", "Age of the oldest due time that is not let go.", lambda: engine.overdue)
+        self._gauge("tocsin_scheduler_overdue_seconds", "Age of the oldest due time that is not fired.", lambda: engine.overdue)
         self._gauge("tocsin_scheduler_shards_owned", "Shards that this replica owns.", lambda: len(shards.held))
 
     def watch_replicas(self, count: Callable[[], int]) -> None:
@@ -116,4 +116,4 @@ def _samples(metric: Collector, suffix: str) -> list[Sample]:
 
 
 def _size(dispatcher: Dispatcher, priority: int) -> Callable[[], float]:
-    return lambda: dispatcher.backlog.lanes.size(priority)
+    return lambda: dispatcher.backlog.queues.size(priority)

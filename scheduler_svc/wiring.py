@@ -6,28 +6,29 @@ from collections.abc import Sequence
 
 from ulid import ULID
 
-from scheduler_svc.announce import Announcer, ChangeBell
 from scheduler_svc.clients import NotifyChecks
 from scheduler_svc.config import SchedulerSettings
+from scheduler_svc.contexts import event_topic, packed
 from scheduler_svc.dispatch import Dispatcher, DispatchOptions, ProcessorChecks
 from scheduler_svc.domain import Alarm, Firing
 from scheduler_svc.engine import Engine, EngineOptions
+from scheduler_svc.engine.outages import Finisher, Outages
+from scheduler_svc.engine.replanner import Replanner
 from scheduler_svc.handlers import AlarmHandlers, DispatchHandlers, FiringHandlers, ForecastHandlers, SchedulerHandlers, TriggerHandlers
 from scheduler_svc.handlers.bulk import Bulk
-from scheduler_svc.hearing import Finisher, Hearing
+from scheduler_svc.hints import ChangeNotifier, HintPublisher
 from scheduler_svc.metrics import SchedulerMetrics
 from scheduler_svc.ports import Hints, NewAlarm
-from scheduler_svc.replanner import Replanner
 from scheduler_svc.service import Alarms, Audits, Backfills, Exports, Firings, Imports, Previews
 from scheduler_svc.service.checks import ActionChecks
 from scheduler_svc.service.forecast import Forecasts
 from scheduler_svc.service.housekeeping import Housekeeper, HousekeepingOptions
-from scheduler_svc.service.noticing import Noticing
+from scheduler_svc.service.invalidation import ForecastInvalidator
 from scheduler_svc.service.replan import Replans
 from scheduler_svc.service.reports import DeliveryReports
 from scheduler_svc.service.signals import Intake, Triggers
 from scheduler_svc.shards import Ownership, ShardKeeper
-from scheduler_svc.signals import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
+from scheduler_svc.status import RedisMemory, StatusReader
 from scheduler_svc.store import (
     ProcessLock,
     SessionLock,
@@ -36,17 +37,16 @@ from scheduler_svc.store import (
     SqlDeliveryReports,
     SqlDueStore,
     SqlForecastStore,
-    SqlHearing,
     SqlHousekeepingStore,
     SqlImportStore,
     SqlLedger,
+    SqlOutages,
     SqlReplanStore,
     SqlShardStore,
     SqlSignalStore,
     SqlTemplateUses,
 )
-from scheduler_svc.structs import event_topic, packed
-from scheduler_svc.views import RedisMemory, Views
+from scheduler_svc.triggers import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
 from tocsin.actions import action_kinds
 from tocsin.api.scheduler.v1 import (
     alarm_service_pb2_grpc,
@@ -87,41 +87,41 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
     alarm_store, ledger = SqlAlarmStore(database), SqlLedger(database)
     ownership = Ownership(owner=str(ULID()), clock=clock)
     metrics = SchedulerMetrics(node.telemetry.registry)
-    bell = ChangeBell(events=events)
+    notifier = ChangeNotifier(events=events)
     dispatcher = Dispatcher(
         ledger=ledger,
         shards=ownership,
-        changes=bell,
+        changes=notifier,
         observer=metrics,
         clock=clock,
         options=_dispatch_options(settings),
         draw=random.Random(),  # noqa: S311  jitter, not a secret
     )
-    hearing = Hearing(store=SqlHearing(database), clock=clock, outage_seconds=settings.outage_seconds)
+    outages = Outages(store=SqlOutages(database), clock=clock, outage_seconds=settings.outage_seconds)
     due_store = SqlDueStore(database)
     engine = Engine(
         store=due_store,
         shards=ownership,
-        outlet=dispatcher,
-        changes=bell,
+        sink=dispatcher,
+        changes=notifier,
         observer=metrics,
         clock=clock,
         options=engine_options(settings),
-        deaf=hearing.deaf,
+        outage=outages.outage,
     )
     metrics.watch(engine=engine, dispatcher=dispatcher, shards=ownership)
-    announcer = Announcer(
+    publisher = HintPublisher(
         events=events,
         shards=ownership,
         schedules=engine,
-        outlet=dispatcher,
-        bell=bell,
+        sink=dispatcher,
+        notifier=notifier,
         clock=clock,
         horizon=engine_options(settings).horizon,
     )
     replans = SqlReplanStore(database)
     replanner = Replanner(store=replans, shards=ownership, schedules=engine, clock=clock)
-    pulse = _pulse(settings, ownership.owner, clock) if lock is None else None
+    liveness = _liveness(settings, ownership.owner, clock) if lock is None else None
     shard_store = SqlShardStore(database, clock=leases)
     keeper = ShardKeeper(
         store=shard_store,
@@ -129,7 +129,7 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
         listeners=(engine, dispatcher, replanner),
         busy=dispatcher.leases.shards,
         events=events,
-        pulse=pulse,
+        liveness=liveness,
         clock=clock,
         lease_seconds=settings.lease_seconds,
         address=f"{platform.node()}:{settings.port}",
@@ -146,18 +146,18 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
     creates = GroupCommit[NewAlarm, Alarm](flush=alarm_store.create, max_batch=settings.create_batch_size)
     enqueues = GroupCommit[Firing, Firing](flush=enqueue_all, max_batch=settings.create_batch_size)
     forecasts = Forecasts(store=SqlForecastStore(database), clock=clock)
-    hints = Noticing(hints=announcer, forecasts=forecasts)
+    hints = ForecastInvalidator(hints=publisher, forecasts=forecasts)
     by_processor = {kind: ProcessorChecks(kind=kind, sessions=dispatcher.connected) for kind in action_kinds()}
     kinds = {**by_processor, "notify": NotifyChecks(mesh=node.mesh, clock=clock)}
     checks = ActionChecks(kinds=kinds, clock=clock)
-    alarms = Alarms(store=alarm_store, create=creates.submit, hints=hints, clock=clock, places=forecasts.placing, checks=checks)
+    alarms = Alarms(store=alarm_store, create=creates.submit, hints=hints, clock=clock, offset_chooser=forecasts.placing, checks=checks)
     firings = Firings(
         ledger=ledger,
         alarms=alarm_store,
         enqueue=enqueues.submit,
         shards=ownership,
-        hints=announcer,
-        follow=bell.follow,
+        hints=publisher,
+        follow=notifier.follow,
         clock=clock,
     )
     audits = Audits(store=SqlAuditStore(database), clock=clock, ledger_days=settings.ledger_retention_days)
@@ -165,25 +165,25 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
         alarms=alarm_store,
         enqueue=enqueue_all,
         shards=ownership,
-        hints=announcer,
+        hints=publisher,
         clock=clock,
         ledger_days=settings.ledger_retention_days,
     )
 
-    triggers, intake = _triggers(database, ownership, announcer, clock)
+    triggers, intake = _triggers(database, ownership, publisher, clock)
 
     reports = DeliveryReports(
         store=SqlDeliveryReports(database),
         publish=triggers.publish,
         topic_of=event_topic,
         body_of=packed,
-        changed=bell.changed,
+        changed=notifier.changed,
         clock=clock,
     )
 
     redis_memory = RedisMemory(redis=redis, clock=clock)
     metrics.watch_redis(lambda: redis_memory.bytes)
-    views = Views(
+    views = StatusReader(
         engine=engine,
         dispatcher=dispatcher,
         shards=ownership,
@@ -197,11 +197,11 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
 
     async def check_work() -> None:
         if not dispatcher.sessions:
-            raise Unavailable("no processor is connected: what is let go waits")
+            raise Unavailable("no processor is connected: what is fired waits")
 
     validator = RequestValidator()
     import_store = SqlImportStore(database)
-    imports = Imports(store=import_store, hints=hints, checks=checks, clock=clock, places=forecasts.placing)
+    imports = Imports(store=import_store, hints=hints, checks=checks, clock=clock, offset_chooser=forecasts.placing)
     alarm_handlers = AlarmHandlers(
         alarms=alarms,
         firings=firings,
@@ -229,11 +229,11 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
         ],
     )
     server.on_drain(dispatcher.drain)
-    server.on_drain(bell.drain)
+    server.on_drain(notifier.drain)
     server.on_drain(imports.drain)
-    opened = [part for part in (lock, database, pulse) if part is not None]
+    opened = [part for part in (lock, database, liveness) if part is not None]
     parts = (
-        *(redis, events, creates, enqueues, *intake, hearing, housekeeper, dispatcher, engine, announcer, replanner, keeper, redis_memory),
+        *(redis, events, creates, enqueues, *intake, outages, housekeeper, dispatcher, engine, publisher, replanner, keeper, redis_memory),
     )
     return App(name=node.name, components=[*node.components, *opened, *parts], server=server)
 
@@ -249,7 +249,7 @@ def _triggers(database: Database, shards: Ownership, hints: Hints, clock: Clock)
     return triggers, (events, readings, pings, Finisher(events=store, finish=intake.finish, clock=clock))
 
 
-def _pulse(settings: SchedulerSettings, owner: str, clock: Clock) -> SessionLock:
+def _liveness(settings: SchedulerSettings, owner: str, clock: Clock) -> SessionLock:
     database = Database(
         url=settings.resolved_database_url,
         clock=clock,

@@ -1,24 +1,24 @@
-"""The firings that wait: ready ones in lanes, those whose next attempt is near in a time index, all others in the store."""
+"""The firings that wait: ready ones in queues, those whose next attempt is near in a time index, all others in the store."""
 
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from scheduler_svc.dispatch.chains import Chains
-from scheduler_svc.dispatch.lanes import Lanes
-from scheduler_svc.dispatch.spill import Spill
-from scheduler_svc.domain import SERIAL, Parcel, Priority
+from scheduler_svc.dispatch.overflow import Overflow
+from scheduler_svc.dispatch.queues import PriorityQueues
+from scheduler_svc.domain import SERIAL, Priority, QueuedFiring
+from scheduler_svc.engine.timeline import TimeIndex
 from scheduler_svc.ports import Ledger, Shards
-from scheduler_svc.recurrence import Micros
-from scheduler_svc.timeline import TimeIndex
 from tocsin.clock import Clock
+from tocsin.recurrence import Micros
 
 _SECOND: Final = 1_000_000
 _PAGE: Final = 5000
 
 
 class Backlog:
-    """What waits for a processor. Memory is bounded: ``limit`` firings of each lane, and as many that wait for their next attempt."""
+    """What waits for a processor. Memory is bounded: ``limit`` firings of each queue, and as many that wait for their next attempt."""
 
     def __init__(self, *, ledger: Ledger, shards: Shards, clock: Clock, limit: int, horizon: Micros, out: Callable[[str], bool]) -> None:
         """Begins empty.
@@ -27,11 +27,11 @@ class Backlog:
             ledger: where everything that waits is kept.
             shards: whose firings may be here.
             clock: source of time.
-            limit: firings of one lane in memory.
+            limit: firings of one queue in memory.
             horizon: a firing whose next attempt is further away waits in the store alone; microseconds.
             out: whether a firing is with a processor, or its result is about to be committed.
         """
-        self.lanes = Lanes(limit=limit)
+        self.queues = PriorityQueues(limit=limit)
         self.chains = Chains()
         self._ledger = ledger
         self._shards = shards
@@ -39,9 +39,9 @@ class Backlog:
         self._limit = limit
         self._horizon = horizon
         self._out = out
-        self._later: dict[str, Parcel] = {}
+        self._later: dict[str, QueuedFiring] = {}
         self._later_index = TimeIndex()
-        self._spills = {int(priority): Spill() for priority in Priority}
+        self._overflows = {int(priority): Overflow() for priority in Priority}
         self._settled: set[str] | None = None
 
     @property
@@ -51,38 +51,38 @@ class Backlog:
 
     def knows(self, firing: str) -> bool:
         """Whether the firing is in memory, here or with a processor."""
-        return firing in self.lanes or firing in self._later or self._out(firing)
+        return firing in self.queues or firing in self._later or self._out(firing)
 
-    def add(self, parcel: Parcel) -> None:
+    def add(self, queued: QueuedFiring) -> None:
         """Takes a firing that is in the ledger, unless it is in memory; for one that waits for others, it is looked up whose turn it is."""
-        if parcel.flags & SERIAL:
-            self.chains.ask(parcel.alarm)
-        elif not self.knows(parcel.id):
-            self.place(parcel)
+        if queued.flags & SERIAL:
+            self.chains.ask(queued.alarm)
+        elif not self.knows(queued.id):
+            self.place(queued)
 
-    def place(self, parcel: Parcel) -> None:
-        """Puts a parcel whose turn it is where it belongs: a lane, the time index, or nowhere but the store."""
+    def place(self, queued: QueuedFiring) -> None:
+        """Puts a queued whose turn it is where it belongs: a queue, the time index, or nowhere but the store."""
         now = self._clock.micros()
-        if parcel.ready <= now and self.lanes.admits(parcel):
-            self.lanes.push(parcel)
-        elif now < parcel.ready <= now + self._horizon and len(self._later) < self._limit:
-            self._later[parcel.id] = parcel
-            self._later_index.insert(parcel.id, parcel.ready)
+        if queued.ready <= now and self.queues.admits(queued):
+            self.queues.push(queued)
+        elif now < queued.ready <= now + self._horizon and len(self._later) < self._limit:
+            self._later[queued.id] = queued
+            self._later_index.insert(queued.id, queued.ready)
         else:
-            self.chains.leave(parcel)
-            self._spills[parcel.priority].add(parcel.ready)
+            self.chains.leave(queued)
+            self._overflows[queued.priority].add(queued.ready)
 
-    def put_back(self, parcel: Parcel) -> None:
-        """A parcel that was out is ready again, before all others of its tenant."""
-        if parcel.shard in self._shards.held:
-            self.lanes.push(parcel, first=True)
+    def put_back(self, queued: QueuedFiring) -> None:
+        """A firing that was out is ready again, before all others of its tenant."""
+        if queued.shard in self._shards.held:
+            self.queues.push(queued, first=True)
         else:
-            self.chains.leave(parcel)
+            self.chains.leave(queued)
 
-    def discard(self, firing: str) -> Parcel | None:
+    def discard(self, firing: str) -> QueuedFiring | None:
         """Forgets a firing; None when it does not wait here."""
         self._later_index.cancel(firing)
-        return self.lanes.discard(firing) or self._later.pop(firing, None)
+        return self.queues.discard(firing) or self._later.pop(firing, None)
 
     def settle(self, firing: str) -> None:
         """A result was committed: what a reading of the store that runs now says of this firing may be old."""
@@ -91,19 +91,19 @@ class Backlog:
 
     def read_all(self) -> None:
         """Anything may be in the store: a shard is new here."""
-        for spill in self._spills.values():
-            spill.all()
+        for overflow in self._overflows.values():
+            overflow.all()
 
     def drop_shards(self, shards: Collection[int]) -> None:
         """Forgets everything of these shards."""
-        later = [parcel for parcel in self._later.values() if parcel.shard in shards]
-        for parcel in later:
-            self.discard(parcel.id)
-        for parcel in (*later, *self.lanes.drop_shards(shards)):
-            self.chains.leave(parcel)
+        later = [queued for queued in self._later.values() if queued.shard in shards]
+        for queued in later:
+            self.discard(queued.id)
+        for queued in (*later, *self.queues.drop_shards(shards)):
+            self.chains.leave(queued)
 
     def ripen(self) -> None:
-        """Moves what has become ready into its lane."""
+        """Moves what has become ready into its queue."""
         for firing, _ in self._later_index.pop_due(self._clock.micros(), len(self._later)):
             self.place(self._later.pop(firing))
 
@@ -112,47 +112,51 @@ class Backlog:
         """Whether firings in the store could be read now."""
         now = self._clock.micros()
         return bool(self.chains.asked) or any(
-            self._starves(priority, spill) and spill.at <= now for priority, spill in self._spills.items()
+            self._starves(priority, overflow) and overflow.at <= now for priority, overflow in self._overflows.items()
         )
 
-    def _starves(self, priority: int, spill: Spill) -> bool:
-        return spill.after is not None and bool(self._shards.held) and self.lanes.size(priority) <= self._limit // 2
+    def _starves(self, priority: int, overflow: Overflow) -> bool:
+        return overflow.after is not None and bool(self._shards.held) and self.queues.size(priority) <= self._limit // 2
 
     async def refill(self) -> bool:
-        """Reads a page of each lane that has room and something in the store; whether anything was read."""
+        """Reads a page of each queue that has room and something in the store; whether anything was read."""
         now = self._clock.micros()
-        hungry = [(priority, spill) for priority, spill in self._spills.items() if self._starves(priority, spill) and spill.at <= now]
-        for priority, spill in hungry:
-            await self._read(priority, spill)
+        hungry = [
+            (priority, overflow)
+            for priority, overflow in self._overflows.items()
+            if self._starves(priority, overflow) and overflow.at <= now
+        ]
+        for priority, overflow in hungry:
+            await self._read(priority, overflow)
         alarms = self.chains.take(_PAGE)
         if alarms:
             await self._read_heads(alarms)
         return bool(hungry or alarms)
 
-    async def _read(self, priority: int, spill: Spill) -> None:
+    async def _read(self, priority: int, overflow: Overflow) -> None:
         asked = min(self._limit, _PAGE)
         horizon = self._clock.micros() + self._horizon
-        after = spill.begin()
+        after = overflow.begin()
         with self._noting() as settled:
             rows = await self._ledger.waiting(self._shards.held.keys(), priority=priority, after=after, until=horizon, most=asked)
         taken = self._take_in(rows, settled)
-        spill.read(rows, asked=asked, taken=taken)
-        if spill.after is None:
-            spill.add(horizon)  # what is ready after that was not asked for
+        overflow.read(rows, asked=asked, taken=taken)
+        if overflow.after is None:
+            overflow.add(horizon)  # what is ready after that was not asked for
 
-    def _take_in(self, rows: Sequence[Parcel], settled: Collection[str]) -> int:
+    def _take_in(self, rows: Sequence[QueuedFiring], settled: Collection[str]) -> int:
         """Places rows in order, as long as there is room; how many are in memory, wait for others, or do not matter any more."""
         now, held = self._clock.micros(), self._shards.held
-        for taken, parcel in enumerate(rows):
-            if self.knows(parcel.id) or parcel.id in settled or parcel.shard not in held:
+        for taken, queued in enumerate(rows):
+            if self.knows(queued.id) or queued.id in settled or queued.shard not in held:
                 continue
-            if parcel.flags & SERIAL:
-                self.chains.ask(parcel.alarm)
+            if queued.flags & SERIAL:
+                self.chains.ask(queued.alarm)
                 continue
-            full = len(self._later) >= self._limit if parcel.ready > now else not self.lanes.admits(parcel)
+            full = len(self._later) >= self._limit if queued.ready > now else not self.queues.admits(queued)
             if full:
                 return taken
-            self.place(parcel)
+            self.place(queued)
         return len(rows)
 
     async def _read_heads(self, alarms: Collection[str]) -> None:
@@ -163,11 +167,11 @@ class Backlog:
         except BaseException:
             self.chains.again(alarms)
             raise
-        for parcel in rows:
-            if parcel.id in settled:
-                self.chains.ask(parcel.alarm)
-            elif parcel.shard in self._shards.held and not self.knows(parcel.id) and self.chains.begin(parcel):
-                self.place(parcel)
+        for queued in rows:
+            if queued.id in settled:
+                self.chains.ask(queued.alarm)
+            elif queued.shard in self._shards.held and not self.knows(queued.id) and self.chains.begin(queued):
+                self.place(queued)
 
     @contextmanager
     def _noting(self) -> Generator[set[str]]:
@@ -181,12 +185,12 @@ class Backlog:
     def next_look(self) -> float:
         """Seconds until something becomes ready that nobody rings for; infinite when nothing does."""
         now = self._clock.micros()
-        times = [spill.at for priority, spill in self._spills.items() if self._starves(priority, spill)]
+        times = [overflow.at for priority, overflow in self._overflows.items() if self._starves(priority, overflow)]
         due = self._later_index.next_due()
         if due is not None:
             times.append(due)
         return (min(times) - now) / _SECOND if times else float("inf")
 
     def oldest(self) -> Micros | None:
-        """When the oldest firing was due that waits in a lane."""
-        return min((parcel.due for parcel in self.lanes), default=None)
+        """When the oldest firing was due that waits in a queue."""
+        return min((queued.due for queued in self.queues), default=None)

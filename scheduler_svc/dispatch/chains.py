@@ -6,7 +6,7 @@ memory, and of which alarms the next one is to be looked up.
 
 from collections.abc import Collection
 
-from scheduler_svc.domain import SERIAL, Parcel
+from scheduler_svc.domain import SERIAL, QueuedFiring
 
 
 class Chains:
@@ -37,17 +37,17 @@ class Chains:
         """Looking these up has failed."""
         self.asked.update(alarms)
 
-    def begin(self, parcel: Parcel) -> bool:
+    def begin(self, queued: QueuedFiring) -> bool:
         """The parcel's turn has come; False when another one of its alarm is in memory."""
-        return self._heads.setdefault(parcel.alarm, parcel.id) == parcel.id
+        return self._heads.setdefault(queued.alarm, queued.id) == queued.id
 
-    def leave(self, parcel: Parcel) -> None:
-        """The parcel is in memory no longer."""
-        if parcel.flags & SERIAL and self._heads.get(parcel.alarm) == parcel.id:
-            del self._heads[parcel.alarm]
+    def leave(self, queued: QueuedFiring) -> None:
+        """The firing is in memory no longer."""
+        if queued.flags & SERIAL and self._heads.get(queued.alarm) == queued.id:
+            del self._heads[queued.alarm]
 
-    def end(self, parcel: Parcel) -> None:
+    def end(self, queued: QueuedFiring) -> None:
         """The parcel's work is over: the next one can go."""
-        if parcel.flags & SERIAL:
-            self.leave(parcel)
-            self.ask(parcel.alarm)
+        if queued.flags & SERIAL:
+            self.leave(queued)
+            self.ask(queued.alarm)

@@ -16,8 +16,8 @@ from scheduler_svc.dispatch.results import Entry, Results
 from scheduler_svc.dispatch.session import Confirmed, Drain, Jobs, Session
 from scheduler_svc.dispatch.sorting import Sorting
 from scheduler_svc.dispatch.suspects import Suspects
-from scheduler_svc.domain import Failed, FiringState, Lease, Parcel, Priority, Released, Report, Setback, Succeeded, setback
-from scheduler_svc.ports import Bell, Ledger, Observer, Paused, Shards
+from scheduler_svc.domain import Failed, FailedAttempt, FiringState, Lease, Priority, QueuedFiring, Released, Report, Succeeded
+from scheduler_svc.ports import Ledger, Notifier, Observer, Paused, Shards
 from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
@@ -40,7 +40,7 @@ class Dispatcher:
         *,
         ledger: Ledger,
         shards: Shards,
-        changes: Bell,
+        changes: Notifier,
         observer: Observer,
         clock: Clock,
         options: DispatchOptions,
@@ -49,7 +49,7 @@ class Dispatcher:
         self.options = options
         self.leases = Leases(seconds=options.lease_seconds)
         self.suspects = Suspects(lost_deliveries=options.lost_deliveries)
-        self._ending: dict[str, Parcel] = {}
+        self._ending: dict[str, QueuedFiring] = {}
         self.backlog = Backlog(
             ledger=ledger,
             shards=shards,
@@ -114,25 +114,25 @@ class Dispatcher:
     def shards_gained(self, shards: Collection[int]) -> None:
         """These shards are ours now: whatever is unfinished in them is looked up."""
         if shards:
-            self.doubt()
+            self.rescan()
 
     def shards_lost(self, shards: Collection[int]) -> None:
         """These shards are somebody else's now; results of what is on its way still count."""
         self.backlog.drop_shards(shards)
-        for parcel in self.suspects.drop_shards(shards):
-            self.backlog.chains.leave(parcel)
+        for queued in self.suspects.drop_shards(shards):
+            self.backlog.chains.leave(queued)
 
-    def doubt(self) -> None:
+    def rescan(self) -> None:
         """There may be firings in the store that nobody offers: a transaction ended, and nobody knows how. They are looked up."""
         self.backlog.read_all()
         self._wake.set()
 
     # -- firings go out -----------------------------------------------------------------------------------------------------
 
-    def offer(self, parcels: Iterable[Parcel]) -> None:
+    def offer(self, queued_firings: Iterable[QueuedFiring]) -> None:
         """Takes firings that are in the ledger; those without room in memory are found there later."""
-        for parcel in parcels:
-            self.backlog.add(parcel)
+        for queued in queued_firings:
+            self.backlog.add(queued)
         self._pump_soon()
 
     def connect(self, worker: str, *, reserve: int = 0, kinds: Collection[str] = ()) -> Session:
@@ -153,7 +153,7 @@ class Dispatcher:
         lost = [delivery for delivery in found if delivery is not None and not delivery.reported]
         for delivery in lost:
             self._lose(delivery)
-        self.suspects.gone(session.worker, [delivery.parcel for delivery in lost if not delivery.reported])
+        self.suspects.gone(session.worker, [delivery.queued for delivery in lost if not delivery.reported])
         self._pump_soon()
 
     def grant(self, session: Session, credit: int) -> None:
@@ -178,43 +178,43 @@ class Dispatcher:
         self._pumping = False
         held = self._shards.held
         idle = 0
-        while held and len(self.backlog.lanes) and idle < len(self._sessions):
+        while held and len(self.backlog.queues) and idle < len(self._sessions):
             session = self._sessions[0]
             self._sessions.rotate(-1)
-            parcels = self._take_for(session) if session.ready else []
-            mine = [parcel for parcel in parcels if parcel.shard in held]
+            queued_firings = self._take_for(session) if session.ready else []
+            mine = [queued for queued in queued_firings if queued.shard in held]
             fit = self._sorting.fit(session, mine)
             if fit:
                 self._send(session, fit)
-            idle = 0 if parcels else idle + 1
+            idle = 0 if queued_firings else idle + 1
         if held and self.suspects:
             self._sorting.send_suspects(held.keys())
         if self.backlog.starving:
             self._wake.set()
 
-    def _take_for(self, session: Session) -> list[Parcel]:
+    def _take_for(self, session: Session) -> list[QueuedFiring]:
         most = max(1, self.options.batch_size // _HURRIED_SHARE) if self._hurried() else self.options.batch_size
         credit = 0 if self._results.crowded else session.credit
-        return self.backlog.lanes.take(min(credit, most), reserve=min(session.reserve, most))
+        return self.backlog.queues.take(min(credit, most), reserve=min(session.reserve, most))
 
-    def _give_up(self, session: Session, parcel: Parcel, end: Failed | Released) -> None:
+    def _give_up(self, session: Session, queued: QueuedFiring, end: Failed | Released) -> None:
         """Ends a delivery before it is sent; ``session`` would have got it."""
-        self.leases.give([parcel], session, epochs=self._shards.held, now=self._clock.monotonic())
-        delivery = self.leases.get(parcel.id)
+        self.leases.give([queued], session, epochs=self._shards.held, now=self._clock.monotonic())
+        delivery = self.leases.get(queued.id)
         if delivery is not None:
             self._end(delivery, end)
 
     def _hurried(self) -> bool:
         """Whether something critical is under way: then whatever else is done is done in smaller pieces."""
-        return bool(self.leases.critical or self.backlog.lanes.size(Priority.CRITICAL))
+        return bool(self.leases.critical or self.backlog.queues.size(Priority.CRITICAL))
 
-    def _send(self, session: Session, parcels: Sequence[Parcel]) -> None:
+    def _send(self, session: Session, queued_firings: Sequence[QueuedFiring]) -> None:
         held, now = self._shards.held, self._clock.monotonic()
         if not self.leases:
             self._wake.set()  # who tends leases may sleep for longer than they last
-        session.credit -= len(parcels)
-        self.leases.give(parcels, session, epochs=held, now=now)
-        session.send(Jobs([(parcel, parcel.token) for parcel in parcels]))
+        session.credit -= len(queued_firings)
+        self.leases.give(queued_firings, session, epochs=held, now=now)
+        session.send(Jobs([(queued, queued.token) for queued in queued_firings]))
 
     # -- results come in ------------------------------------------------------------------------------------------------------
 
@@ -230,12 +230,12 @@ class Dispatcher:
         if isinstance(end, Succeeded):
             # Whichever delivery it was, the work is done: the firing goes to nobody else.
             delivery = self.leases.get(lease.firing)
-            parcel = self._withdraw(lease.firing) if delivery is None else delivery.parcel
-            if delivery is None and parcel is not None:
-                self._ending[parcel.id] = parcel
+            queued = self._withdraw(lease.firing) if delivery is None else delivery.queued
+            if delivery is None and queued is not None:
+                self._ending[queued.id] = queued
         else:
             delivery = self.leases.current(lease)
-            parcel = None if delivery is None else delivery.parcel
+            queued = None if delivery is None else delivery.queued
             if end == _GIVEN_BACK:
                 if delivery is not None and not delivery.reported:
                     self._put_back(delivery)
@@ -244,7 +244,7 @@ class Dispatcher:
         if delivery is not None:
             delivery.reported = True
         self._results.add(
-            Entry(session, report, self._clock.micros()), critical=parcel is not None and parcel.priority == Priority.CRITICAL
+            Entry(session, report, self._clock.micros()), critical=queued is not None and queued.priority == Priority.CRITICAL
         )
 
     def fail(self, session: Session, lease: Lease, failure: Failed) -> None:
@@ -257,12 +257,12 @@ class Dispatcher:
 
     def _end(self, delivery: Delivery, end: Failed | Released) -> None:
         """Ends a delivery without its processor."""
-        parcel = delivery.parcel
+        queued = delivery.queued
         delivery.reported = True
-        report = Report(Lease(parcel.id, parcel.token), end)
-        self._results.add(Entry(None, report, self._clock.micros()), critical=parcel.priority == Priority.CRITICAL)
+        report = Report(Lease(queued.id, queued.token), end)
+        self._results.add(Entry(None, report, self._clock.micros()), critical=queued.priority == Priority.CRITICAL)
 
-    def _withdraw(self, firing: str) -> Parcel | None:
+    def _withdraw(self, firing: str) -> QueuedFiring | None:
         return self.suspects.discard(firing) or self.backlog.discard(firing)
 
     async def _commit(self, batch: Sequence[Entry]) -> None:
@@ -270,14 +270,14 @@ class Dispatcher:
         started, now = self._clock.monotonic(), self._clock.micros()
         done = {report.lease.firing: report.end for _, report, _ in batch if isinstance(report.end, Succeeded)}
         ended = {report.lease.firing: at for _, report, at in batch}
-        failed: dict[str, Setback] = {}
+        failed: dict[str, FailedAttempt] = {}
         for _, (lease, end), _ in batch:
             if not isinstance(end, Succeeded) and lease.firing not in done and (delivery := self.leases.current(lease)) is not None:
-                failed[lease.firing] = setback(delivery.parcel, end, now=now, draw=self._draw)
+                failed[lease.firing] = FailedAttempt.after(delivery.queued, end, now=now, draw=self._draw)
         paused: Sequence[Paused] = ()
         if done or failed:
-            known = {firing: parcel for firing in (*done, *failed) if (parcel := self._known(firing)) is not None}
-            paused = await self._ledger.record(done=done, setbacks=failed.values(), now=now, parcels=known, ended=ended)
+            known = {firing: queued for firing in (*done, *failed) if (queued := self._known(firing)) is not None}
+            paused = await self._ledger.record(done=done, failed_attempts=failed.values(), now=now, queued_firings=known, ended=ended)
         tenants = self._finish(done) | self._step_back(failed)
         _confirm(batch)
         self._pump_soon()
@@ -303,61 +303,61 @@ class Dispatcher:
         if self.leases.current(lease) is not None and delivery is not None:
             self._lose(delivery)
         self._ending.pop(lease.firing, None)
-        self.doubt()
+        self.rescan()
 
-    def _known(self, firing: str) -> Parcel | None:
+    def _known(self, firing: str) -> QueuedFiring | None:
         delivery = self.leases.get(firing)
-        return delivery.parcel if delivery is not None else self._ending.get(firing)
+        return delivery.queued if delivery is not None else self._ending.get(firing)
 
     def _finish(self, done: Iterable[str]) -> set[str]:
         tenants: set[str] = set()
         for firing in done:
             delivery = self.leases.end(firing)
             # It may have been read from the store since its result came.
-            parcel = delivery.parcel if delivery else self._ending.pop(firing, None) or self._withdraw(firing)
+            queued = delivery.queued if delivery else self._ending.pop(firing, None) or self._withdraw(firing)
             self.backlog.settle(firing)
-            if parcel is None:
-                self.doubt()  # nobody here knows its alarm, nor what waits for it
+            if queued is None:
+                self.rescan()  # nobody here knows its alarm, nor what waits for it
             else:
-                tenants.add(parcel.tenant)
-                self.backlog.chains.end(parcel)
+                tenants.add(queued.tenant)
+                self.backlog.chains.end(queued)
         return tenants
 
-    def _step_back(self, failed: dict[str, Setback]) -> set[str]:
+    def _step_back(self, failed: dict[str, FailedAttempt]) -> set[str]:
         tenants: set[str] = set()
         for firing, back in failed.items():
             self.backlog.settle(firing)
             delivery = self.leases.end(firing)
             if delivery is None:
                 continue
-            parcel = delivery.parcel
-            tenants.add(parcel.tenant)
-            parcel.attempts = back.attempts
+            queued = delivery.queued
+            tenants.add(queued.tenant)
+            queued.attempts = back.attempts
             if back.failure != LOST:
-                parcel.lost = 0
+                queued.lost = 0
             if back.ready is None:
-                self.backlog.chains.end(parcel)
-            elif parcel.shard in self._shards.held:
-                parcel.ready = back.ready
-                self.backlog.place(parcel)
+                self.backlog.chains.end(queued)
+            elif queued.shard in self._shards.held:
+                queued.ready = back.ready
+                self.backlog.place(queued)
                 self._wake.set()
             else:
-                self.backlog.chains.leave(parcel)
+                self.backlog.chains.leave(queued)
         return tenants
 
     # -- deliveries that bring no result --------------------------------------------------------------------------------------
 
     def _put_back(self, delivery: Delivery) -> None:
         """Somebody else gets the firing."""
-        self.leases.end(delivery.parcel.id)
-        self.backlog.put_back(delivery.parcel)
+        self.leases.end(delivery.queued.id)
+        self.backlog.put_back(delivery.queued)
         self._pump_soon()
 
     def _lose(self, delivery: Delivery) -> None:
         """The delivery brought no result: somebody else gets the firing, unless it is to blame."""
-        parcel = delivery.parcel
+        queued = delivery.queued
         self._observer.lost(1)
-        if self.suspects.lost(parcel):
+        if self.suspects.lost(queued):
             self._end(delivery, Failed(reason=LOST, message="its processor died, or said nothing, with this as the only suspect"))
         else:
             self._put_back(delivery)
@@ -380,7 +380,7 @@ class Dispatcher:
         now = self._clock.monotonic()
         if now >= self._heal_at:
             self._heal_at = now + self.options.heal_seconds
-            self.doubt()
+            self.rescan()
 
     def _next_look(self) -> float:
         """Seconds until something is to be done that nobody will ring for."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from scheduler_svc.dispatch.session import Session
-from scheduler_svc.domain import Lease, Parcel, Priority
+from scheduler_svc.domain import Lease, Priority, QueuedFiring
 
 _EPOCH_BITS: Final = 40
 
@@ -20,7 +20,7 @@ class Delivery:
         reported: its result has come and is about to be committed, so that it can neither expire nor get lost.
     """
 
-    parcel: Parcel
+    queued: QueuedFiring
     session: Session
     deadline: float
     reported: bool = False
@@ -50,7 +50,7 @@ class Leases:
 
     def shards(self) -> set[int]:
         """The shards whose firings are out."""
-        return {delivery.parcel.shard for delivery in self._deliveries.values()}
+        return {delivery.queued.shard for delivery in self._deliveries.values()}
 
     def get(self, firing: str) -> Delivery | None:
         """The delivery of a firing that is out."""
@@ -59,18 +59,18 @@ class Leases:
     def current(self, lease: Lease) -> Delivery | None:
         """The delivery that ``lease`` stands for, if it is still the newest one of its firing."""
         delivery = self._deliveries.get(lease.firing)
-        return delivery if delivery is not None and delivery.parcel.token == lease.token else None
+        return delivery if delivery is not None and delivery.queued.token == lease.token else None
 
-    def give(self, parcels: Iterable[Parcel], session: Session, *, epochs: Mapping[int, int], now: float) -> None:
+    def give(self, queued_firings: Iterable[QueuedFiring], session: Session, *, epochs: Mapping[int, int], now: float) -> None:
         """Leases firings together. A token grows with each delivery: the shard's epoch above, a counter of this process below."""
         deadline = now + self.seconds
-        given = [Delivery(parcel, session, deadline) for parcel in parcels]
+        given = [Delivery(queued, session, deadline) for queued in queued_firings]
         for count, delivery in enumerate(given, self._count + 1):
-            parcel = delivery.parcel
-            parcel.token = (epochs[parcel.shard] << _EPOCH_BITS) | count
-            self._deliveries[parcel.id] = delivery
-            self.critical += parcel.priority == Priority.CRITICAL
-            session.leased.add(parcel.id)
+            queued = delivery.queued
+            queued.token = (epochs[queued.shard] << _EPOCH_BITS) | count
+            self._deliveries[queued.id] = delivery
+            self.critical += queued.priority == Priority.CRITICAL
+            session.leased.add(queued.id)
         self._count += len(given)
         self._expiries.append((deadline, given))
 
@@ -84,7 +84,7 @@ class Leases:
         delivery = self._deliveries.pop(firing, None)
         if delivery is not None:
             delivery.session.leased.discard(firing)
-            self.critical -= delivery.parcel.priority == Priority.CRITICAL
+            self.critical -= delivery.queued.priority == Priority.CRITICAL
         return delivery
 
     def expired(self, *, now: float) -> Iterator[Delivery]:
@@ -106,4 +106,4 @@ class Leases:
 
     def _runs(self, delivery: Delivery, deadline: float) -> bool:
         """Whether the lease is one that ends at ``deadline``, unless its result comes."""
-        return self._deliveries.get(delivery.parcel.id) is delivery and delivery.deadline == deadline and not delivery.reported
+        return self._deliveries.get(delivery.queued.id) is delivery and delivery.deadline == deadline and not delivery.reported

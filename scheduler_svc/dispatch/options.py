@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from scheduler_svc.recurrence import Micros
+from tocsin.recurrence import Micros
 
 _SECOND: Final = 1_000_000
 
@@ -15,7 +15,7 @@ class DispatchOptions:
     Attributes:
         batch_size: jobs in one message.
         result_batch: results in one transaction.
-        queue_limit: firings of one lane in memory; as many again may wait there for their next attempt.
+        queue_limit: firings of one queue in memory; as many again may wait there for their next attempt.
         lease_seconds: how long a processor may be silent about a firing.
         lost_deliveries: so many deliveries without a result count as one failed attempt.
         retry_horizon: a firing whose next attempt is further away, in microseconds, waits in the store.

@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 
 from scheduler_svc.dispatch.session import Session
 from scheduler_svc.domain import Report
-from scheduler_svc.recurrence import Micros
 from tocsin.background import Background, report_progress, report_stall
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, Unavailable
+from tocsin.recurrence import Micros
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)

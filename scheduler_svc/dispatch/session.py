@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from scheduler_svc.domain import Lease, Parcel
+from scheduler_svc.domain import Lease, QueuedFiring
 from scheduler_svc.service.checks import Findings
 
 
@@ -14,7 +14,7 @@ from scheduler_svc.service.checks import Findings
 class Jobs:
     """Firings for the processor, each with the token of this delivery."""
 
-    deliveries: Sequence[tuple[Parcel, int]]
+    deliveries: Sequence[tuple[QueuedFiring, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Session:
 
     @property
     def ready(self) -> bool:
-        """Whether it takes jobs now. While some have not left yet, it does not: in the lanes the urgent ones still overtake."""
+        """Whether it takes jobs now. While some have not left yet, it does not: in the queues the urgent ones still overtake."""
         return not (self._jobs or self.draining or self.finished or self.closed)
 
     def send(self, message: Message) -> None:

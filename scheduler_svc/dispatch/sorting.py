@@ -5,7 +5,7 @@ from typing import Final
 
 from scheduler_svc.dispatch.session import Session
 from scheduler_svc.dispatch.suspects import Suspects
-from scheduler_svc.domain import Failed, Parcel, Released
+from scheduler_svc.domain import Failed, QueuedFiring, Released
 
 _SECOND: Final = 1_000_000
 _STRANGE_SECONDS: Final = (1, 2, 4, 8, 15, 30)
@@ -13,15 +13,15 @@ _STRANGE_SECONDS: Final = (1, 2, 4, 8, 15, 30)
 
 
 class Sorting:
-    """Sorts what is next in the lanes."""
+    """Sorts what is next in the queues."""
 
     def __init__(
         self,
         *,
         sessions: Sequence[Session],
         suspects: Suspects,
-        send: Callable[[Session, Sequence[Parcel]], None],
-        give_up: Callable[[Session, Parcel, Failed | Released], None],
+        send: Callable[[Session, Sequence[QueuedFiring]], None],
+        give_up: Callable[[Session, QueuedFiring, Failed | Released], None],
     ) -> None:
         """Takes what it works with.
 
@@ -36,49 +36,49 @@ class Sorting:
         self._send = send
         self._give_up = give_up
 
-    def fit(self, session: Session, parcels: Sequence[Parcel]) -> Sequence[Parcel]:
+    def fit(self, session: Session, queued_firings: Sequence[QueuedFiring]) -> Sequence[QueuedFiring]:
         """Those that this processor may get; each other one waits for its turn, or goes to one that knows its kind of action."""
         suspected = self._suspects.suspected
-        fit: list[Parcel] = []
-        for parcel in parcels:
-            if suspected(parcel):
-                self._suspects.add(parcel)
-            elif parcel.action.kind in session.kinds:
-                fit.append(parcel)
+        fit: list[QueuedFiring] = []
+        for queued in queued_firings:
+            if suspected(queued):
+                self._suspects.add(queued)
+            elif queued.action.kind in session.kinds:
+                fit.append(queued)
             else:
-                self._pass_on(session, parcel)
+                self._pass_on(session, queued)
         return fit
 
     def send_suspects(self, held: Collection[int]) -> None:
         """Gives each processor without a suspect the next one of the shards that are ``held``."""
         for session in tuple(self._sessions):
-            parcel = self._suspects.next(session)
-            if parcel is None or parcel.shard not in held:
+            queued = self._suspects.next(session)
+            if queued is None or queued.shard not in held:
                 continue
-            if parcel.action.kind in session.kinds:
-                self._send(session, [parcel])
+            if queued.action.kind in session.kinds:
+                self._send(session, [queued])
             else:
-                self._pass_on(session, parcel)
+                self._pass_on(session, queued)
 
-    def _pass_on(self, session: Session, parcel: Parcel) -> None:
-        able = [other for other in self._sessions if other.takes(parcel.action.kind)]
+    def _pass_on(self, session: Session, queued: QueuedFiring) -> None:
+        able = [other for other in self._sessions if other.takes(queued.action.kind)]
         free = next((other for other in able if other.credit > 0), None)
         if free is not None:
-            parcel.strange = 0
-            self._send(free, [parcel])
+            queued.strange = 0
+            self._send(free, [queued])
         else:
-            self._give_up(session, parcel, _busy() if able else _unsupported(parcel))
+            self._give_up(session, queued, _busy() if able else _unsupported(queued))
 
 
 def _busy() -> Released:
     return Released(message="the processors that know this kind of action are busy", wait=_SECOND)
 
 
-def _unsupported(parcel: Parcel) -> Failed | Released:
+def _unsupported(queued: QueuedFiring) -> Failed | Released:
     """A processor that knows the kind may be on its way: what waits for it costs nobody anything, and not for ever."""
-    words = f"no connected processor knows actions of the kind {parcel.action.kind[:64]!r}"
-    if parcel.strange == len(_STRANGE_SECONDS):
-        parcel.strange = 0
+    words = f"no connected processor knows actions of the kind {queued.action.kind[:64]!r}"
+    if queued.strange == len(_STRANGE_SECONDS):
+        queued.strange = 0
         return Failed(reason="UNSUPPORTED_ACTION", message=words, retryable=False)
-    parcel.strange += 1
-    return Released(message=words, wait=_STRANGE_SECONDS[parcel.strange - 1] * _SECOND)
+    queued.strange += 1
+    return Released(message=words, wait=_STRANGE_SECONDS[queued.strange - 1] * _SECOND)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from scheduler_svc.dispatch.session import Session
-from scheduler_svc.domain import Parcel
+from scheduler_svc.domain import QueuedFiring
 
 _REMEMBERED: Final = 64
 
@@ -28,8 +28,8 @@ class Suspects:
         self._limit = lost_deliveries
         self._from = max(1, lost_deliveries - 1)
         self._queue: list[tuple[int, int, str]] = []
-        self._waiting: dict[str, Parcel] = {}
-        self._gone: OrderedDict[str, list[Parcel]] = OrderedDict()
+        self._waiting: dict[str, QueuedFiring] = {}
+        self._gone: OrderedDict[str, list[QueuedFiring]] = OrderedDict()
 
     def __contains__(self, firing: object) -> bool:
         return firing in self._waiting
@@ -37,55 +37,55 @@ class Suspects:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def suspected(self, parcel: Parcel) -> bool:
+    def suspected(self, queued: QueuedFiring) -> bool:
         """Whether the firing may only go out as the one suspect of its processor."""
-        return parcel.lost >= self._from
+        return queued.lost >= self._from
 
-    def lost(self, parcel: Parcel) -> bool:
+    def lost(self, queued: QueuedFiring) -> bool:
         """A delivery of the firing ended without a result; whether that counts as a failed attempt."""
-        guilty = self.suspected(parcel)
-        parcel.lost += 1
-        if guilty and parcel.lost >= self._limit:
-            parcel.lost = self._from  # a suspect that it stays
+        guilty = self.suspected(queued)
+        queued.lost += 1
+        if guilty and queued.lost >= self._limit:
+            queued.lost = self._from  # a suspect that it stays
             return True
         return False
 
-    def add(self, parcel: Parcel) -> None:
+    def add(self, queued: QueuedFiring) -> None:
         """The firing waits for a processor without a suspect."""
-        if parcel.id not in self._waiting:
-            self._waiting[parcel.id] = parcel
-            heapq.heappush(self._queue, (parcel.priority, parcel.due, parcel.id))
+        if queued.id not in self._waiting:
+            self._waiting[queued.id] = queued
+            heapq.heappush(self._queue, (queued.priority, queued.due, queued.id))
 
-    def discard(self, firing: str) -> Parcel | None:
+    def discard(self, firing: str) -> QueuedFiring | None:
         """Takes a firing out of turn; None when it does not wait here."""
         return self._waiting.pop(firing, None)
 
-    def drop_shards(self, shards: Collection[int]) -> list[Parcel]:
+    def drop_shards(self, shards: Collection[int]) -> list[QueuedFiring]:
         """Forgets everything of these shards, which is returned."""
-        dropped = [parcel for parcel in self._waiting.values() if parcel.shard in shards]
-        for parcel in dropped:
-            del self._waiting[parcel.id]
+        dropped = [queued for queued in self._waiting.values() if queued.shard in shards]
+        for queued in dropped:
+            del self._waiting[queued.id]
         return dropped
 
-    def next(self, session: Session) -> Parcel | None:
+    def next(self, session: Session) -> QueuedFiring | None:
         """The suspect that goes to this processor now; None when it has one, or no room."""
         if session.suspect in session.leased or not session.ready or session.credit <= 0:
             return None
         while self._queue:
             _, _, firing = heapq.heappop(self._queue)
-            parcel = self._waiting.pop(firing, None)
-            if parcel is not None:
+            queued = self._waiting.pop(firing, None)
+            if queued is not None:
                 session.suspect = firing
-                return parcel
+                return queued
         return None
 
-    def gone(self, worker: str, parcels: Iterable[Parcel]) -> None:
+    def gone(self, worker: str, queued_firings: Iterable[QueuedFiring]) -> None:
         """The stream of a processor ended, and with it these deliveries; it may have died, or the network broke."""
-        self._gone.setdefault(worker, []).extend(parcels)
+        self._gone.setdefault(worker, []).extend(queued_firings)
         if len(self._gone) > _REMEMBERED:
             self._gone.popitem(last=False)
 
     def back(self, worker: str) -> None:
         """The same start of the processor is back: it did not die, and nothing that it worked on is to blame."""
-        for parcel in self._gone.pop(worker, ()):
-            parcel.lost = max(0, parcel.lost - 1)
+        for queued in self._gone.pop(worker, ()):
+            queued.lost = max(0, queued.lost - 1)

@@ -19,7 +19,7 @@ from scheduler_svc.domain.alarms import (
     RequestIdReused,
     RetryPolicy,
 )
-from scheduler_svc.domain.deliveries import End, Failed, Lease, Parcel, Released, Report, Setback, Succeeded, setback
+from scheduler_svc.domain.deliveries import End, Failed, FailedAttempt, Lease, QueuedFiring, Released, Report, Succeeded
 from scheduler_svc.domain.firings import (
     COUNTED,
     MAX_ACTION,
@@ -40,7 +40,7 @@ from scheduler_svc.domain.firings import (
     FiringState,
     Origin,
     Outcome,
-    let_go,
+    fired_outcome,
     own_traceparent,
 )
 from scheduler_svc.domain.ids import SHARDS, firing_id, new_id, requested_firing_id, shard_of, ulid
@@ -73,6 +73,7 @@ __all__ = [
     "Draft",
     "End",
     "Failed",
+    "FailedAttempt",
     "FailedDelivery",
     "Finding",
     "Firing",
@@ -82,21 +83,19 @@ __all__ = [
     "Lease",
     "Origin",
     "Outcome",
-    "Parcel",
     "Priority",
+    "QueuedFiring",
     "Released",
     "Report",
     "RequestIdReused",
     "RequestedAlarmDeleted",
     "RetryPolicy",
-    "Setback",
     "Succeeded",
+    "fired_outcome",
     "firing_id",
-    "let_go",
     "new_id",
     "own_traceparent",
     "requested_firing_id",
-    "setback",
     "shard_of",
     "ulid",
 ]

@@ -7,10 +7,10 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from scheduler_svc.recurrence import Micros, Trigger
-from scheduler_svc.signals import Signal
+from scheduler_svc.triggers import Signal
 from tocsin.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound
 from tocsin.priority import Priority
+from tocsin.recurrence import Micros, Trigger
 
 
 class AlarmNotFound(NotFound):

@@ -9,11 +9,11 @@ from scheduler_svc.domain.alarms import (
     RetryPolicy,
 )
 from scheduler_svc.domain.firings import MAX_ERROR, MAX_REASON, FiringState
-from scheduler_svc.recurrence import Micros
+from tocsin.recurrence import Micros
 
 
 @dataclass(slots=True, kw_only=True)
-class Parcel:
+class QueuedFiring:
     """A firing that waits for a processor, or is with one. Mutable: it is the memory of its deliveries.
 
     Attributes:
@@ -93,7 +93,7 @@ class Report(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setback:
+class FailedAttempt:
     """A delivery without success, as the ledger keeps it: PENDING or RETRYING with the next attempt's time, or DEAD without.
 
     ``failure`` is the reason of the failed attempt; empty when it was given back.
@@ -107,31 +107,37 @@ class Setback:
     error: str
     failure: str = ""
 
+    @classmethod
+    def after(cls, queued: QueuedFiring, end: Failed | Released, *, now: Micros, draw: random.Random) -> "FailedAttempt":
+        """What a delivery of ``queued`` without success leads to: a failed attempt counts, by its retry policy; one given back does not."""
+        if isinstance(end, Failed):
+            return cls._after_failure(queued, end, now=now, draw=draw)
+        state = FiringState.RETRYING if end.wait else FiringState.PENDING
+        error = end.message.replace("\0", "")[:MAX_ERROR]
+        return cls(firing=queued.id, state=state, attempts=queued.attempts, ready=now + end.wait, reason="", error=error)
 
-def setback(parcel: Parcel, end: Failed | Released, *, now: Micros, draw: random.Random) -> Setback:
-    """What a delivery of ``parcel`` without success leads to: a failed attempt counts, by its retry policy; one given back does not."""
-    if isinstance(end, Failed):
-        return _after_failure(parcel, end, now=now, draw=draw)
-    state = FiringState.RETRYING if end.wait else FiringState.PENDING
-    error = end.message.replace("\0", "")[:MAX_ERROR]
-    return Setback(firing=parcel.id, state=state, attempts=parcel.attempts, ready=now + end.wait, reason="", error=error)
-
-
-def _after_failure(parcel: Parcel, failure: Failed, *, now: Micros, draw: random.Random) -> Setback:
-    policy = RetryPolicy.decode(parcel.retry)
-    attempts = parcel.attempts + 1
-    error = f"{failure.reason}: {failure.message}".replace("\0", "")[:MAX_ERROR]
-    if not failure.retryable or attempts >= policy.attempts:
-        return Setback(
-            firing=parcel.id,
-            state=FiringState.DEAD,
+    @classmethod
+    def _after_failure(cls, queued: QueuedFiring, failure: Failed, *, now: Micros, draw: random.Random) -> "FailedAttempt":
+        policy = RetryPolicy.decode(queued.retry)
+        attempts = queued.attempts + 1
+        error = f"{failure.reason}: {failure.message}".replace("\0", "")[:MAX_ERROR]
+        if not failure.retryable or attempts >= policy.attempts:
+            return cls(
+                firing=queued.id,
+                state=FiringState.DEAD,
+                attempts=attempts,
+                ready=None,
+                reason=failure.reason[:MAX_REASON],
+                error=error,
+                failure=failure.reason,
+            )
+        wait = policy.wait(attempts, draw) if failure.retry_after is None else failure.retry_after
+        return cls(
+            firing=queued.id,
+            state=FiringState.RETRYING,
             attempts=attempts,
-            ready=None,
-            reason=failure.reason[:MAX_REASON],
+            ready=now + wait,
+            reason="",
             error=error,
             failure=failure.reason,
         )
-    wait = policy.wait(attempts, draw) if failure.retry_after is None else failure.retry_after
-    return Setback(
-        firing=parcel.id, state=FiringState.RETRYING, attempts=attempts, ready=now + wait, reason="", error=error, failure=failure.reason
-    )

@@ -7,11 +7,11 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from scheduler_svc.domain.alarms import Action, Priority
-from scheduler_svc.recurrence import Micros
 from tocsin.errors import FailedPrecondition, NotFound
+from tocsin.recurrence import Micros
 
 ON_TIME: Final[Micros] = 1_000_000
-"""A firing let go later than this after its due time is LATE."""
+"""A firing fired later than this after its due time is LATE."""
 
 
 MAX_ERROR: Final = 2000
@@ -152,6 +152,6 @@ class DeliveryReport:
     reason: str = ""
 
 
-def let_go(*, due: Micros, now: Micros) -> tuple[Outcome, str]:
-    """The outcome and the reason of an occurrence let go at ``now``."""
+def fired_outcome(*, due: Micros, now: Micros) -> tuple[Outcome, str]:
+    """The outcome and the reason of an occurrence fired at ``now``."""
     return (Outcome.FIRED, "") if now - due <= ON_TIME else (Outcome.LATE, "LET_GO_LATE")

@@ -6,7 +6,7 @@ from typing import Final
 
 from ulid import ULID
 
-from scheduler_svc.recurrence import Micros
+from tocsin.recurrence import Micros
 
 SHARDS: Final = 256
 

@@ -6,24 +6,24 @@ from google.protobuf.struct_pb2 import Struct
 
 from scheduler_svc import domain
 from scheduler_svc.domain import Priority, RetryPolicy
+from scheduler_svc.domain.planning import upcoming
 from scheduler_svc.handlers.convert_trigger import set_trigger, trigger_of
 from scheduler_svc.handlers.stored import show
 from scheduler_svc.handlers.times import length_of, set_instant, set_length
-from scheduler_svc.planning import upcoming
-from scheduler_svc.recurrence import Event
 from scheduler_svc.service import Draft
 from scheduler_svc.service.checks import path_of
-from scheduler_svc.signals import Signal
+from scheduler_svc.triggers import Signal
 from tocsin.addresses import normal_address
 from tocsin.api.scheduler.v1 import alarm_pb2, firing_service_pb2
 from tocsin.errors import InvalidInput
+from tocsin.recurrence import Event
 from tocsin.stored import int32
 from tocsin.telemetry import trace_id_of
 
 _MOST_FAILED = 20
 _ALARMS = "alarms/"
 _FIRINGS = "firings/"
-_LANES = {0: Priority.NORMAL, **{int(lane): lane for lane in Priority}}
+_PRIORITIES = {0: Priority.NORMAL, **{int(lane): lane for lane in Priority}}
 
 
 def alarm_id(name: str) -> str:
@@ -72,7 +72,7 @@ def action_of(message: alarm_pb2.Action) -> domain.Action:
 
 def priority_of(value: int) -> Priority:
     """The lane; NORMAL when none is given."""
-    return _LANES[value]
+    return _PRIORITIES[value]
 
 
 def retry_of(message: alarm_pb2.RetryPolicy) -> RetryPolicy:

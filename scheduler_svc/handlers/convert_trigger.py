@@ -3,7 +3,9 @@
 from datetime import time
 
 from scheduler_svc.handlers.times import length_of, micros_of, set_instant, set_length
-from scheduler_svc.recurrence import (
+from tocsin.api.scheduler.v1 import alarm_pb2
+from tocsin.errors import InvalidInput
+from tocsin.recurrence import (
     At,
     AtLocal,
     CatchUp,
@@ -23,8 +25,6 @@ from scheduler_svc.recurrence import (
     Threshold,
     Trigger,
 )
-from tocsin.api.scheduler.v1 import alarm_pb2
-from tocsin.errors import InvalidInput
 
 _GAPS = {alarm_pb2.DstPolicy.SHIFT: Gap.SHIFT, alarm_pb2.DstPolicy.SKIP: Gap.SKIP, alarm_pb2.DstPolicy.OFFSET: Gap.OFFSET}
 _OVERLAPS = {alarm_pb2.DstPolicy.FIRST: Overlap.FIRST, alarm_pb2.DstPolicy.BOTH: Overlap.BOTH}

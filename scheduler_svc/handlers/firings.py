@@ -70,7 +70,7 @@ class FiringHandlers(firing_service_pb2_grpc.FiringServiceServicer):
             yield audit_message(told)
 
     async def ReplayFiring(self, request: firing_service_pb2.ReplayFiringRequest, context: Context) -> firing_service_pb2.Firing:
-        """Lets a dead firing go once more."""
+        """Fires a dead firing once more."""
         return firing_message(await self._firings.replay(caller(), firing_id(request.name)))
 
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 
-from scheduler_svc.domain import OWN_TRACE, Failed, Lease, Parcel, own_traceparent
+from scheduler_svc.domain import OWN_TRACE, Failed, Lease, QueuedFiring, own_traceparent
 from scheduler_svc.handlers.stored import ACTIONS, JOB_CONTEXT, JOBS, LARGEST_ACTION, LARGEST_STRUCT, check_readable
 from scheduler_svc.handlers.times import set_instant
 from tocsin.api.scheduler.v1 import alarm_pb2, dispatch_service_pb2, firing_service_pb2
@@ -28,7 +28,7 @@ class Undeliverable(NamedTuple):
 Batch = tuple[dispatch_service_pb2.WorkResponse, Sequence[Undeliverable]]
 
 
-def batches(deliveries: Sequence[tuple[Parcel, int]], lease: Duration) -> Iterator[Batch]:
+def batches(deliveries: Sequence[tuple[QueuedFiring, int]], lease: Duration) -> Iterator[Batch]:
     """Messages with the jobs of ``deliveries``, in order, each with those that had to be left out."""
     done = 0
     while done < len(deliveries):
@@ -51,21 +51,21 @@ class _Batch:
         self._room = _MOST_BYTES
         self._empty = True
 
-    def takes(self, parcel: Parcel) -> bool:
+    def takes(self, queued: QueuedFiring) -> bool:
         """Whether there is room; one delivery always has."""
-        body = parcel.action.body
-        self._room -= len(parcel.context) + (0 if body in self._numbers else len(body))
+        body = queued.action.body
+        self._room -= len(queued.context) + (0 if body in self._numbers else len(body))
         fits, self._empty = self._room >= 0 or self._empty, False
         return fits
 
-    def add(self, parcel: Parcel, token: int) -> None:
+    def add(self, queued: QueuedFiring, token: int) -> None:
         """Puts a delivery in, or among those that are refused."""
-        number = self._numbers.get(parcel.action.body)
+        number = self._numbers.get(queued.action.body)
         if number is None:
-            number = self._numbers[parcel.action.body] = self._add_action(parcel.action.body)
-        failure = number if isinstance(number, Failed) else self._add_job(parcel, token, number)
+            number = self._numbers[queued.action.body] = self._add_action(queued.action.body)
+        failure = number if isinstance(number, Failed) else self._add_job(queued, token, number)
         if failure is not None:
-            self.refused.append(Undeliverable(Lease(parcel.id, token), failure))
+            self.refused.append(Undeliverable(Lease(queued.id, token), failure))
 
     def _add_action(self, body: bytes) -> int | Failed:
         actions = self._jobs.actions
@@ -78,13 +78,13 @@ class _Batch:
             return Failed(reason="ACTION_UNREADABLE", message=f"the stored action cannot be read: {error}", retryable=False)
         return len(actions)
 
-    def _add_job(self, parcel: Parcel, token: int, action: int) -> Failed | None:
+    def _add_job(self, queued: QueuedFiring, token: int, action: int) -> Failed | None:
         jobs = self._jobs.jobs
         before = len(jobs)
         try:
-            if parcel.context:
-                _check(parcel.context, within=(JOBS, JOB_CONTEXT), most=LARGEST_STRUCT)
-            _fill_job(jobs.add(), parcel, token, action)
+            if queued.context:
+                _check(queued.context, within=(JOBS, JOB_CONTEXT), most=LARGEST_STRUCT)
+            _fill_job(jobs.add(), queued, token, action)
         except (DecodeError, ValueError, TypeError) as error:
             del jobs[before:]
             return Failed(reason="CONTEXT_UNREADABLE", message=f"the stored firing cannot be read: {error}", retryable=False)
@@ -97,20 +97,20 @@ def _check(body: bytes, *, within: tuple[int, ...], most: int) -> None:
     check_readable(body, within=within)
 
 
-def _fill_job(job: dispatch_service_pb2.Job, parcel: Parcel, token: int, action: int) -> None:
+def _fill_job(job: dispatch_service_pb2.Job, queued: QueuedFiring, token: int, action: int) -> None:
     lease = job.lease
-    lease.firing, lease.token = parcel.id, token
-    job.tenant = parcel.tenant
-    job.attempt = parcel.attempts + 1
-    job.priority = alarm_pb2.Priority.ValueType(parcel.priority)
+    lease.firing, lease.token = queued.id, token
+    job.tenant = queued.tenant
+    job.attempt = queued.attempts + 1
+    job.priority = alarm_pb2.Priority.ValueType(queued.priority)
     job.action_number = action
-    job.origin = firing_service_pb2.Firing.Origin.ValueType(parcel.origin + 1)
-    set_instant(job.due_time, parcel.due)
-    if parcel.flags & OWN_TRACE:
-        job.traceparent, job.cause_traceparent = own_traceparent(parcel.id), parcel.traceparent
-    elif parcel.traceparent:
-        job.traceparent = parcel.traceparent
-    if parcel.alarm:
-        job.alarm = f"alarms/{parcel.alarm}"
-    if parcel.context:
-        job.context.ParseFromString(parcel.context)
+    job.origin = firing_service_pb2.Firing.Origin.ValueType(queued.origin + 1)
+    set_instant(job.due_time, queued.due)
+    if queued.flags & OWN_TRACE:
+        job.traceparent, job.cause_traceparent = own_traceparent(queued.id), queued.traceparent
+    elif queued.traceparent:
+        job.traceparent = queued.traceparent
+    if queued.alarm:
+        job.alarm = f"alarms/{queued.alarm}"
+    if queued.context:
+        job.context.ParseFromString(queued.context)

@@ -10,7 +10,7 @@ from scheduler_svc.handlers.template_uses import template_uses
 from scheduler_svc.handlers.times import set_instant
 from scheduler_svc.ports import TemplateUses
 from scheduler_svc.service.replan import Replan, Replans
-from scheduler_svc.views import Picture, Views
+from scheduler_svc.status import SchedulerStatus, StatusReader
 from tocsin.api.scheduler.v1 import scheduler_service_pb2, scheduler_service_pb2_grpc
 from tocsin.pages import Listing, list_page
 
@@ -20,7 +20,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class SchedulerHandlers(scheduler_service_pb2_grpc.SchedulerServiceServicer):
     """Shows how the scheduler does."""
 
-    def __init__(self, *, views: Views, replans: Replans, uses: TemplateUses) -> None:
+    def __init__(self, *, views: StatusReader, replans: Replans, uses: TemplateUses) -> None:
         self._views = views
         self._replans = replans
         self._uses = uses
@@ -59,7 +59,7 @@ def _replan(told: Replan) -> scheduler_service_pb2.Replan:
     return message
 
 
-def _stats(picture: Picture) -> scheduler_service_pb2.SchedulerStats:
+def _stats(picture: SchedulerStatus) -> scheduler_service_pb2.SchedulerStats:
     stats = scheduler_service_pb2.SchedulerStats(
         replica=picture.replica,
         alarms=picture.alarms,

@@ -3,8 +3,8 @@
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from scheduler_svc.recurrence import END_OF_TIME, Micros
 from tocsin.errors import InvalidInput
+from tocsin.recurrence import END_OF_TIME, Micros
 
 _SECOND = 1_000_000
 _FIRST_SECOND = -62_135_596_800

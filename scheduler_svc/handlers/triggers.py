@@ -6,13 +6,13 @@ from typing import Any, Final, TypeVar
 
 import grpc
 
+from scheduler_svc.contexts import plain
 from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.stored import show
 from scheduler_svc.handlers.times import micros_of, set_instant
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.signals import EventDraft, ReadingDraft, Triggers
-from scheduler_svc.signals import EventAnswer, HeartbeatNotFound, InboundKind, Logged, ReadingAnswer
-from scheduler_svc.structs import plain
+from scheduler_svc.triggers import EventAnswer, HeartbeatNotFound, InboundKind, Logged, ReadingAnswer
 from tocsin.api.scheduler.v1 import trigger_service_pb2, trigger_service_pb2_grpc
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput, PermissionDenied

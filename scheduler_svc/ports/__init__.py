@@ -1,13 +1,12 @@
 """What the scheduler needs of the world, by intent: one transaction a method."""
 
 from scheduler_svc.ports.alarms import AlarmStore, Birth, Candidate, ImportStore, NewAlarm, Page, Put, Reviser, Scheduled, TemplateUses
-from scheduler_svc.ports.housekeeping import Bell, Changes, Hints, HousekeepingStore, Moved, Observer
+from scheduler_svc.ports.housekeeping import Changes, Hints, HousekeepingStore, Moved, Notifier, Observer
 from scheduler_svc.ports.ledger import Due, DueStore, Fired, Ledger, Paused, Pending, Planner
 from scheduler_svc.ports.shards import Held, Replica, ShardOwner, Shards, ShardStore
 
 __all__ = [
     "AlarmStore",
-    "Bell",
     "Birth",
     "Candidate",
     "Changes",
@@ -21,6 +20,7 @@ __all__ = [
     "Ledger",
     "Moved",
     "NewAlarm",
+    "Notifier",
     "Observer",
     "Page",
     "Paused",

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
 from scheduler_svc.domain import Alarm, AlarmState, Draft, Priority
-from scheduler_svc.recurrence import Micros, Trigger
-from scheduler_svc.signals import Signal
+from scheduler_svc.triggers import Signal
 from tocsin.errors import TocsinError
 from tocsin.listing import Condition
+from tocsin.recurrence import Micros, Trigger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 from scheduler_svc.domain import Alarm, Firing, FiringState
 from scheduler_svc.ports.alarms import Scheduled
 from scheduler_svc.ports.ledger import Fired, Paused
-from scheduler_svc.recurrence import Micros
+from tocsin.recurrence import Micros
 
 
 class Moved(NamedTuple):
@@ -103,7 +103,7 @@ class Changes(Protocol):
         ...
 
 
-class Bell(Changes, Protocol):
+class Notifier(Changes, Protocol):
     """Tells whoever it concerns what results have led to."""
 
     async def paused(self, alarms: Iterable[Paused]) -> None:

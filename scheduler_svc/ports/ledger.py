@@ -5,12 +5,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
-from scheduler_svc.domain import Action, Firing, Outcome, Parcel, Setback, Succeeded
-from scheduler_svc.planning import Plan
+from scheduler_svc.domain import Action, FailedAttempt, Firing, Outcome, QueuedFiring, Succeeded
+from scheduler_svc.domain.planning import Plan
 from scheduler_svc.ports.shards import Held
-from scheduler_svc.recurrence import Micros
 from tocsin.errors import TocsinError
 from tocsin.listing import Condition
+from tocsin.recurrence import Micros
 
 
 class Due(NamedTuple):
@@ -55,14 +55,14 @@ class Fired:
     """What a firing transaction did.
 
     Attributes:
-        parcels: the firings that were let go.
+        queued_firings: the firings that were fired.
         next: alarms with their next due time.
         lost: shards that this replica does not own any more.
         outcomes: ledger rows by outcome.
         tenants: whose ledger changed.
     """
 
-    parcels: list[Parcel] = field(default_factory=list[Parcel])
+    queued_firings: list[QueuedFiring] = field(default_factory=list[QueuedFiring])
     next: list[Pending] = field(default_factory=list[Pending])
     lost: set[int] = field(default_factory=set[int])
     outcomes: Counter[Outcome] = field(default_factory=Counter[Outcome])
@@ -89,7 +89,7 @@ class DueStore(Protocol):
         ...
 
     async def fire(self, batch: Sequence[tuple[str, Micros]], *, owner: str, held: Held, now: Micros, most: int, planner: Planner) -> Fired:
-        """Lets the alarms go that are still due at that very time, in one transaction, fenced by the epochs of their shards.
+        """Fires the alarms that are still due at that very time, in one transaction, fenced by the epochs of their shards.
 
         Several may run at once, with different alarms. An alarm that somebody changed between the reading and the writing is left alone
         and comes again in `Fired.next`, as the store has it now.
@@ -131,7 +131,7 @@ class Ledger(Protocol):
         ...
 
     async def replay(self, tenant: str, firing_id: str, *, now: Micros, shard: int, owner: str, held: Held) -> Firing | None:
-        """Lets a dead firing go once more, in that shard; None when it was not dead.
+        """Fires a dead firing once more, in that shard; None when it was not dead.
 
         Fenced by the shard's epoch: whoever takes the shard over reads it after this, and so finds the firing.
 
@@ -144,9 +144,9 @@ class Ledger(Protocol):
         self,
         *,
         done: Mapping[str, Succeeded],
-        setbacks: Iterable[Setback],
+        failed_attempts: Iterable[FailedAttempt],
         now: Micros,
-        parcels: Mapping[str, Parcel] | None = None,
+        queued_firings: Mapping[str, QueuedFiring] | None = None,
         ended: Mapping[str, Micros] | None = None,
     ) -> Sequence[Paused]:
         """Keeps results, in one transaction; a firing that is over stays as it is.
@@ -155,9 +155,9 @@ class Ledger(Protocol):
 
         Args:
             done: what has succeeded, by firing.
-            setbacks: what has not.
+            failed_attempts: what has not.
             now: when.
-            parcels: those of the firings that are in memory; what is known of a firing need not be looked for.
+            queued_firings: those of the firings that are in memory; what is known of a firing need not be looked for.
             ended: when the work was over, by firing; ``now`` unless it is known.
 
         Returns:
@@ -165,11 +165,13 @@ class Ledger(Protocol):
         """
         ...
 
-    async def heads(self, shards: Collection[int], *, alarms: Collection[str]) -> list[Parcel]:
+    async def heads(self, shards: Collection[int], *, alarms: Collection[str]) -> list[QueuedFiring]:
         """Of each alarm whose firings wait for one another, the unfinished one that was due first, if it is in one of the shards."""
         ...
 
-    async def waiting(self, shards: Collection[int], *, priority: int, after: tuple[Micros, str], until: Micros, most: int) -> list[Parcel]:
+    async def waiting(
+        self, shards: Collection[int], *, priority: int, after: tuple[Micros, str], until: Micros, most: int
+    ) -> list[QueuedFiring]:
         """Unfinished firings of the shards that are ready up to ``until``, behind the cursor (ready, id)."""
         ...
 

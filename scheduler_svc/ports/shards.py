@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol, TypeAlias
 
-from scheduler_svc.recurrence import Micros
+from tocsin.recurrence import Micros
 
 Held: TypeAlias = Mapping[int, int]
 """The shards that a replica owns, each with the fencing epoch under which it does."""

@@ -16,12 +16,12 @@ from scheduler_svc.domain import (
     shard_of,
 )
 from scheduler_svc.ports import AlarmStore, Hints, NewAlarm, Page
-from scheduler_svc.recurrence import Micros, Trigger, anchor_of, checked_due, settled, zone
 from scheduler_svc.service.checks import ActionChecks
-from scheduler_svc.signals import beginning, check_listening, deadline, keyed
+from scheduler_svc.triggers import check_listening, deadline, initial_signal, with_ping_key
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
 from tocsin.listing import Condition
+from tocsin.recurrence import Micros, Trigger, anchor_of, checked_due, normalized, zone
 
 _ATTEMPTS: Final = 5
 
@@ -69,7 +69,7 @@ class Alarms:
         create: Callable[[NewAlarm], Awaitable[Alarm]],
         hints: Hints,
         clock: Clock,
-        places: Callable[[str], Awaitable[Place]] | None = None,
+        offset_chooser: Callable[[str], Awaitable[Place]] | None = None,
         checks: ActionChecks,
     ) -> None:
         """Takes what it stands on.
@@ -79,11 +79,11 @@ class Alarms:
             create: stores a new alarm together with others that are made at the same time.
             hints: told about every change that is committed.
             clock: source of time.
-            places: what chooses offsets for a tenant's alarms; None: all have none.
+            offset_chooser: what chooses offsets for a tenant's alarms; None: all have none.
             checks: judges actions.
         """
         self._checks = checks
-        self._places = places
+        self._offset_chooser = offset_chooser
         self._store = store
         self._create = create
         self._hints = hints
@@ -104,7 +104,7 @@ class Alarms:
             RequestIdReused: the request_id was used for something else.
         """
         now = self._clock.micros()
-        made_now = drawn(caller, draft, now=now, identity=new_id(now), place=await self._place(caller, draft))
+        made_now = new_alarm(caller, draft, now=now, identity=new_id(now), place=await self._place(caller, draft))
         alarm = turned(made_now, draft.state, now=now)
         warnings = await self._checks.require(caller.tenant, draft.action)
         check(replace(alarm, warnings=warnings) if warnings else alarm)
@@ -153,7 +153,7 @@ class Alarms:
             warnings = () if same else await self._checks.require(caller.tenant, draft.action)
             place = await self._place(caller, draft)
             now = self._clock.micros()
-            changed, reschedule = revised(caller, stored, draft, now=now, place=place)
+            changed, reschedule = apply_spec(caller, stored, draft, now=now, place=place)
             asked = None if draft.state is stored.state else draft.state
             wanted = turned(changed, asked, now=now)
             check(wanted)
@@ -198,9 +198,9 @@ class Alarms:
         return await self._told(caller, alarm_id, resumed)
 
     async def _place(self, caller: Caller, draft: Draft) -> Place:
-        if self._places is None or not draft.trigger.spread or not draft.trigger.calendar:
+        if self._offset_chooser is None or not draft.trigger.spread or not draft.trigger.calendar:
             return not_moved
-        return await self._places(caller.tenant)
+        return await self._offset_chooser(caller.tenant)
 
     async def _told(self, caller: Caller, alarm_id: str, changed: Alarm | None) -> Alarm:
         if changed is not None:
@@ -218,7 +218,7 @@ def not_moved(trigger: Trigger, *, now: Micros, seed: str) -> Trigger:
     return replace(trigger, spread_offset=0) if trigger.spread_offset else trigger
 
 
-def drawn(caller: Caller, draft: Draft, *, now: Micros, identity: str, due: FindDue | None = None, place: Place = not_moved) -> Alarm:
+def new_alarm(caller: Caller, draft: Draft, *, now: Micros, identity: str, due: FindDue | None = None, place: Place = not_moved) -> Alarm:
     """A new alarm as ``draft`` says it.
 
     Args:
@@ -232,7 +232,7 @@ def drawn(caller: Caller, draft: Draft, *, now: Micros, identity: str, due: Find
     Raises:
         InvalidInput: see `Alarms.create`.
     """
-    trigger, secret = keyed(place(settled(draft.trigger, time_zone=caller.time_zone), now=now, seed=identity))
+    trigger, secret = with_ping_key(place(normalized(draft.trigger, time_zone=caller.time_zone), now=now, seed=identity))
     return Alarm(
         id=identity,
         tenant=caller.tenant,
@@ -251,11 +251,11 @@ def drawn(caller: Caller, draft: Draft, *, now: Micros, identity: str, due: Find
         key=draft.key,
         auto_pause_after=draft.auto_pause_after,
         rule_since=now,
-        signal=beginning(trigger, now=now, secret=secret),
+        signal=initial_signal(trigger, now=now, secret=secret),
     )
 
 
-def revised(
+def apply_spec(
     caller: Caller, stored: Alarm, draft: Draft, *, now: Micros, place: Place = not_moved, due: FindDue | None = None
 ) -> tuple[Alarm, bool]:
     """What ``draft`` makes of a stored alarm, and whether it gets another schedule: a new trigger begins anew, the same one goes on.
@@ -266,8 +266,8 @@ def revised(
         InvalidInput: see `Alarms.create`.
     """
     now += now == stored.rule_since  # the rules of an alarm are told apart by when they began
-    asked = replace(settled(draft.trigger, time_zone=caller.time_zone), spread_offset=stored.trigger.spread_offset)
-    trigger, secret = keyed(asked if asked == stored.trigger else place(asked, now=now, seed=stored.id), before=stored.signal)
+    asked = replace(normalized(draft.trigger, time_zone=caller.time_zone), spread_offset=stored.trigger.spread_offset)
+    trigger, secret = with_ping_key(asked if asked == stored.trigger else place(asked, now=now, seed=stored.id), before=stored.signal)
     changed = replace(
         stored,
         display_name=draft.display_name,
@@ -290,7 +290,7 @@ def revised(
         ordinal=0,
         skip_before=None,
         rule_since=now,
-        signal=beginning(trigger, now=now, secret=secret),
+        signal=initial_signal(trigger, now=now, secret=secret),
         state=AlarmState.PAUSED if stored.state is AlarmState.PAUSED else AlarmState.ACTIVE,
     )
     return begun, True

@@ -1,7 +1,7 @@
 """Backfill: the due times of a period that has passed, fired as far as the ledger does not have them.
 
 A due time that is fired so is the occurrence itself, not one beside it: its id derives from the alarm and the due time as always, so asking
-twice, or asking while the alarm is let go, fires nothing twice.
+twice, or asking while the alarm is fired, fires nothing twice.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -10,13 +10,13 @@ from typing import Final
 
 from scheduler_svc.domain import COUNTED, SERIAL, Alarm, Firing, FiringState, Origin, Outcome, firing_id, shard_of
 from scheduler_svc.ports import AlarmStore, Hints, Shards
-from scheduler_svc.recurrence import Daily, Every, Micros, Overlapping, compiled
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.audit import RuleInForce
-from scheduler_svc.service.audit.meant import Meant
-from scheduler_svc.service.breath import Breath
+from scheduler_svc.service.audit.expected import ExpectedRows
+from scheduler_svc.service.cooperative import CooperativeYield
 from tocsin.clock import Clock
 from tocsin.errors import FailedPrecondition, InvalidInput, TocsinError, Unavailable
+from tocsin.recurrence import Daily, Every, Micros, Overlapping, compiled
 
 _DAY: Final[Micros] = 86_400_000_000
 _CHUNK: Final = 500
@@ -95,29 +95,29 @@ class Backfills:
             while due is not None and len(chunk) < min(_CHUNK, limit - fired):
                 chunk.append(due)
                 due = await anext(due_times, None)
-            let_go = await self._let_go(caller, alarm, chunk)
-            fired, known = fired + let_go, known + len(chunk) - let_go
+            fired_now = await self._fire(caller, alarm, chunk)
+            fired, known = fired + fired_now, known + len(chunk) - fired_now
         return Backfilled(fired=fired, known=known, next=due)
 
     async def _due_times(self, alarm: Alarm, start: Micros, end: Micros) -> AsyncGenerator[Micros]:
         """What the rule means, in force or not: before the alarm had it as well. A count counts from when it had it."""
-        trigger, breathe = alarm.trigger, Breath(self._clock)
+        trigger, checkpoint = alarm.trigger, CooperativeYield(self._clock)
         encoded = trigger.encode()
-        meant = Meant.of(RuleInForce(alarm.id, alarm.rule_since, encoded, alarm.anchor, None, ended=False, fires=True))
+        expected = ExpectedRows.of(RuleInForce(alarm.id, alarm.rule_since, encoded, alarm.anchor, None, ended=False, fires=True))
         once = isinstance(trigger.spec, Daily) and not trigger.spec.recurring
-        first = end if meant.first is None else min(meant.first, end)
+        first = end if expected.first is None else min(expected.first, end)
         if not once:
             # What an interval counts from without a start is no due time.
             begin = max(start, alarm.anchor + 1) if isinstance(trigger.spec, Every) and trigger.start is None else start
             for occurrence in compiled(encoded, alarm.anchor, seed=alarm.id).rule.between(begin, first):
                 yield occurrence.due
-                await breathe()
-        found, left = await meant.enter(max(start, first), breathe)
-        for due, _ in meant.walk(found, left, end, overdue=end):
+                await checkpoint()
+        found, left = await expected.enter(max(start, first), checkpoint)
+        for due, _ in expected.walk(found, left, end, overdue=end):
             yield due
-            await breathe()
+            await checkpoint()
 
-    async def _let_go(self, caller: Caller, alarm: Alarm, due_times: Sequence[Micros]) -> int:
+    async def _fire(self, caller: Caller, alarm: Alarm, due_times: Sequence[Micros]) -> int:
         """How many of the due times had no row."""
         fired = 0
         firings = [self._firing(caller, alarm, due) for due in due_times]

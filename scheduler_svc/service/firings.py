@@ -21,11 +21,11 @@ from scheduler_svc.domain import (
     shard_of,
 )
 from scheduler_svc.ports import AlarmStore, Hints, Ledger, Shards
-from scheduler_svc.recurrence import Micros
 from scheduler_svc.service.alarms import Caller
 from tocsin.clock import Clock
 from tocsin.errors import Unavailable
 from tocsin.listing import Condition
+from tocsin.recurrence import Micros
 
 Cursor = tuple[int, str]
 Follow = Callable[[str], AbstractAsyncContextManager[AsyncIterator[bytes]]]
@@ -106,7 +106,7 @@ class Firings:
             return known
         retry = "" if alarm.retry is None else alarm.retry.encode()
         firing = self._due_now(caller, alarm.id, request_id, Origin.MANUAL, alarm.action, alarm.priority, retry)
-        return await self._let_go(firing)
+        return await self._fire(firing)
 
     async def requested(self, caller: Caller, alarm_id: str, *, request_id: str) -> Firing | None:
         """The firing that a request has made before, of an alarm or, without one, ad hoc; None when it has made none."""
@@ -126,7 +126,7 @@ class Firings:
         """
         policy = "" if retry is None else retry.encode()
         firing = self._due_now(caller, "", request_id, Origin.ADHOC, action, priority, policy)
-        stored = await self._let_go(firing)
+        stored = await self._fire(firing)
         if (stored.action, stored.priority, stored.retry) != (action, priority, policy):
             raise RequestIdReused
         return stored
@@ -154,20 +154,20 @@ class Firings:
         )
 
     def _local_shard(self, identity: str) -> int:
-        """A shard of this replica, whatever the alarm's is: so the firing is let go at once, by whoever was asked."""
+        """A shard of this replica, whatever the alarm's is: so the firing is fired at once, by whoever was asked."""
         held = self._shards.held
         if not held:
             raise Unavailable("This replica owns no shard now.", retry_after=1.0)
         return sorted(held)[shard_of(identity) % len(held)]
 
-    async def _let_go(self, firing: Firing) -> Firing:
+    async def _fire(self, firing: Firing) -> Firing:
         stored = await self._enqueue(firing)
         if stored is firing:
             await self._hints.enqueued(stored)
         return stored
 
     async def replay(self, caller: Caller, firing_id: str) -> Firing:
-        """Lets a dead firing go once more, with fresh attempts; one that is going already goes on.
+        """Fires a dead firing once more, with fresh attempts; one that is going already goes on.
 
         Raises:
             FiringNotFound: the tenant has none of that id.

@@ -12,11 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Protocol
 
-from scheduler_svc.recurrence import END_OF_TIME, Every, Micros, Rule, TooCostly, Trigger, anchor_of, compiled, rule_of, spent
 from scheduler_svc.service.alarms import Caller
-from scheduler_svc.service.breath import Breath
+from scheduler_svc.service.cooperative import CooperativeYield
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
+from tocsin.recurrence import END_OF_TIME, Every, Micros, Rule, TooCostly, Trigger, anchor_of, compiled, rule_of, spent
 
 MINUTE: Final[Micros] = 60_000_000
 DAY: Final = 1440
@@ -174,14 +174,14 @@ class Forecasts:
 
     async def _compute(self, tenant: str, base: Micros, minutes: int) -> Load:
         load, begun = Load(base, [0] * minutes, self._clock.micros()), self._clock.monotonic()
-        breathe, after = Breath(self._clock), ""
+        checkpoint, after = CooperativeYield(self._clock), ""
         while groups := await self._store.groups(tenant, after=after, until=load.end, most=_PAGE):
             for group in groups:
                 with suppress(TooCostly):  # it fires once more, if at all, and is paused then
                     for at, fires in fires_of(group, load.base, load.end):
                         load.add(at, fires * group.alarms)
-                        await breathe()
-                await breathe()
+                        await checkpoint()
+                await checkpoint()
             after = max(group.last for group in groups)
             if sum(group.alarms for group in groups) < _PAGE:
                 break

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from scheduler_svc.ports import HousekeepingStore
-from scheduler_svc.recurrence import Micros
 from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, TocsinError, Unavailable
+from tocsin.recurrence import Micros
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)

@@ -8,15 +8,15 @@ from typing import Final, NamedTuple
 
 from scheduler_svc.domain import REQUESTED, Alarm, AlarmState, Draft, Finding, shard_of, ulid
 from scheduler_svc.ports import Birth, Candidate, Hints, ImportStore, Put, Scheduled
-from scheduler_svc.recurrence import At, Every, Micros, Recurrence, Trigger, anchor_of, settled
-from scheduler_svc.service.again import again
-from scheduler_svc.service.alarms import Caller, Place, drawn, first_or_none, not_moved, revised
+from scheduler_svc.service.alarms import Caller, Place, apply_spec, first_or_none, new_alarm, not_moved
 from scheduler_svc.service.checks import ActionChecks, refuse
+from scheduler_svc.service.conflicts import retry_on_conflict
 from tocsin.bisection import run_with_bisection
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, DataLoss, Internal, InvalidInput, ResourceExhausted, TocsinError, Unavailable
+from tocsin.recurrence import At, Every, Micros, Recurrence, Trigger, anchor_of, normalized
 
-Places = Callable[[str], Awaitable[Place]]
+OffsetChooser = Callable[[str], Awaitable[Place]]
 """What chooses offsets for the alarms of a tenant."""
 
 _NOT_OF_A_LINE: Final = (Unavailable, Aborted, DataLoss, Internal)
@@ -61,7 +61,14 @@ class Imports:
     """Imports of all tenants in this replica."""
 
     def __init__(
-        self, *, store: ImportStore, hints: Hints, checks: ActionChecks, clock: Clock, most: int = 4, places: Places | None = None
+        self,
+        *,
+        store: ImportStore,
+        hints: Hints,
+        checks: ActionChecks,
+        clock: Clock,
+        most: int = 4,
+        offset_chooser: OffsetChooser | None = None,
     ) -> None:
         """Takes what it stands on.
 
@@ -71,9 +78,9 @@ class Imports:
             checks: judges actions.
             clock: source of time.
             most: imports at a time; each one takes a part of this process from whoever is waiting for an alarm.
-            places: what chooses offsets for a tenant's alarms; None: all have none.
+            offset_chooser: what chooses offsets for a tenant's alarms; None: all have none.
         """
-        self._places = places
+        self._offset_chooser = offset_chooser
         self._store = store
         self._hints = hints
         self._clock = clock
@@ -104,7 +111,7 @@ class Imports:
                 clock=self._clock,
                 caller=caller,
                 validate_only=validate_only,
-                places=self._places,
+                offset_chooser=self._offset_chooser,
             )
         finally:
             self._running -= 1
@@ -122,9 +129,9 @@ class Import:
         clock: Clock,
         caller: Caller,
         validate_only: bool,
-        places: Places | None = None,
+        offset_chooser: OffsetChooser | None = None,
     ) -> None:
-        self._places = places
+        self._offset_chooser = offset_chooser
         self._store = store
         self._hints = hints
         self._checks = checks
@@ -181,10 +188,10 @@ class Import:
         identity, refusal = self._new_id(), None
         try:
             find = _none_left if wish.state is AlarmState.COMPLETED else first_or_none
-            alarm = drawn(self._caller, wish.draft, now=self._now, identity=identity, due=find)
+            alarm = new_alarm(self._caller, wish.draft, now=self._now, identity=identity, due=find)
         except InvalidInput as error:
             refusal = error
-            alarm = drawn(self._caller, wish.draft, now=self._now, identity=identity, due=_none_left)
+            alarm = new_alarm(self._caller, wish.draft, now=self._now, identity=identity, due=_none_left)
         return Candidate(
             line=wish.line,
             birth=self._birth,
@@ -242,9 +249,9 @@ class Import:
 
     async def _placed(self, batch: Sequence[Candidate]) -> Sequence[Candidate]:
         """The batch with an offset for each alarm that may be spread."""
-        if self._places is None or not any(candidate.trigger.spread for candidate in batch):
+        if self._offset_chooser is None or not any(candidate.trigger.spread for candidate in batch):
             return batch
-        place, placed = await self._places(self._caller.tenant), list[Candidate]()
+        place, placed = await self._offset_chooser(self._caller.tenant), list[Candidate]()
         for candidate in batch:
             if candidate.trigger.spread and candidate.due is not None and candidate.refusal is None:
                 trigger = place(candidate.trigger, now=self._now, seed=candidate.id)
@@ -258,7 +265,9 @@ class Import:
         put = self._store.put
 
         async def transact(part: Sequence[Candidate]) -> Sequence[Put | TocsinError]:
-            return await again(lambda: put(self._caller.tenant, part, revise=self._revise, now=self._now, dry=self._validate_only))
+            return await retry_on_conflict(
+                lambda: put(self._caller.tenant, part, revise=self._revise, now=self._now, dry=self._validate_only)
+            )
 
         return [_own(result) for result in await run_with_bisection(transact, batch)]
 
@@ -277,7 +286,7 @@ class Import:
                 raise candidate.refusal
             return candidate.due  # it was found when the line was read: a transaction is no place to look for it
 
-        changed, reschedule = revised(self._caller, stored, candidate.draft, now=self._now, place=place, due=due)
+        changed, reschedule = apply_spec(self._caller, stored, candidate.draft, now=self._now, place=place, due=due)
         changed = replace(changed, key=stored.key)
         if candidate.state is AlarmState.PAUSED and changed.state is AlarmState.ACTIVE:
             changed = replace(changed, state=AlarmState.PAUSED, pause_reason=candidate.pause_reason)
@@ -290,7 +299,7 @@ class Import:
         if known is None:
             if not asked.calendar:
                 return None
-            trigger = not_moved(settled(asked, time_zone=self._caller.time_zone), now=self._now, seed="")
+            trigger = not_moved(normalized(asked, time_zone=self._caller.time_zone), now=self._now, seed="")
             own_due = bool(trigger.jitter) or (isinstance(trigger.spec, Every) and trigger.start is None)
             known = _Plan(asked, trigger, trigger.encode(), own_due)
             if not isinstance(asked.spec, At):  # hardly any two of those are the same
@@ -300,7 +309,7 @@ class Import:
         return known
 
     def _due(self, plan: "_Plan", *, seed: str) -> Micros | None:
-        """The first due time; it is the same for all alarms that are made before it, unless it is drawn or counts from now."""
+        """The first due time; it is the same for all alarms that are made before it, unless it is new_alarm or counts from now."""
         if plan.due is None or plan.due <= self._now or plan.own_due:
             plan.due = first_or_none(plan.trigger, now=self._now, seed=seed)
         return plan.due

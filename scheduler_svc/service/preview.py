@@ -4,7 +4,12 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from scheduler_svc.recurrence import (
+from scheduler_svc.service.alarms import Caller
+from scheduler_svc.service.cooperative import CooperativeYield
+from scheduler_svc.triggers import check_listening
+from tocsin.clock import Clock, from_micros
+from tocsin.errors import InvalidInput
+from tocsin.recurrence import (
     At,
     Every,
     Label,
@@ -15,15 +20,10 @@ from scheduler_svc.recurrence import (
     checked_due,
     describe,
     local_text,
+    normalized,
     rule_of,
-    settled,
     zone,
 )
-from scheduler_svc.service.alarms import Caller
-from scheduler_svc.service.breath import Breath
-from scheduler_svc.signals import check_listening
-from tocsin.clock import Clock, from_micros
-from tocsin.errors import InvalidInput
 
 _USUAL: Final = 10
 _FEW: Final = 5
@@ -60,7 +60,7 @@ class Previews:
     async def preview(self, caller: Caller, trigger: Trigger, *, start: Micros | None = None, count: int = 0) -> list[Shown]:
         """The first ``count`` due times, and what lies between them that does not fire, as if the alarm was made at ``start``.
 
-        The jitter is left out: it belongs to an alarm that does not exist yet. A trigger that something from outside lets go has none.
+        The jitter is left out: it belongs to an alarm that does not exist yet. A trigger that something from outside fires has none.
 
         Args:
             caller: whose time zone it is unless the trigger says another.
@@ -71,7 +71,7 @@ class Previews:
         Raises:
             InvalidInput: the trigger is not valid, means no due time at all, or takes too many steps.
         """
-        trigger = replace(settled(trigger, time_zone=caller.time_zone), jitter=0)
+        trigger = replace(normalized(trigger, time_zone=caller.time_zone), jitter=0)
         zone(trigger.time_zone)
         if not trigger.calendar:
             check_listening(trigger, now=self._clock.micros())
@@ -83,7 +83,7 @@ class Previews:
     async def validate(self, caller: Caller, trigger: Trigger) -> Verdict:
         """Whether an alarm could be made of the trigger now."""
         try:
-            trigger = settled(trigger, time_zone=caller.time_zone)
+            trigger = normalized(trigger, time_zone=caller.time_zone)
             zone(trigger.time_zone)
             if trigger.calendar:
                 checked_due(trigger, now=self._clock.micros())
@@ -96,13 +96,13 @@ class Previews:
 
     async def _shown(self, trigger: Trigger, *, start: Micros | None, count: int) -> AsyncGenerator[Shown]:
         begin = self._clock.micros() if start is None else start
-        breathe = Breath(self._clock, most=_MOST_STEPS)
+        checkpoint = CooperativeYield(self._clock, most=_MOST_STEPS)
         rule = rule_of(trigger, anchor=anchor_of(trigger, now=begin))
         counts_from_begin = isinstance(trigger.spec, Every) and trigger.start is None
         left = count if trigger.limit is None else min(count, trigger.limit)
         silent = _MOST_SILENT
         for found in rule.shown_after(begin if start is None or counts_from_begin else begin - 1):
-            await breathe()
+            await checkpoint()
             yield _shown(found, trigger)
             left -= found.label.fires
             silent -= not found.label.fires

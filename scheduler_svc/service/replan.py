@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from scheduler_svc.ports import Held
-from scheduler_svc.recurrence import At, Micros, Rule, compiled
 from scheduler_svc.service.alarms import Caller
+from tocsin.recurrence import At, Micros, Rule, compiled
 
 _HOUR: Final[Micros] = 3_600_000_000
 _SHIFT: Final[Micros] = 3 * _HOUR
@@ -14,7 +14,7 @@ _AROUND: Final = (_HOUR, _SHIFT, 26 * _HOUR)
 """How far before the old due time the new one is looked for; a zone that changes its day of the date line moves by the most."""
 
 
-class Candidate(NamedTuple):
+class ReplanCandidate(NamedTuple):
     """An alarm that a zone has a say in.
 
     Attributes:
@@ -45,7 +45,7 @@ class Candidate(NamedTuple):
 class Move(NamedTuple):
     """An alarm that is due at another instant; None: never again."""
 
-    alarm: Candidate
+    alarm: ReplanCandidate
     due: Micros | None
 
 
@@ -69,11 +69,11 @@ class ReplanStore(Protocol):
         """The version that each shard was computed with; a shard that nobody has computed yet is missing."""
         ...
 
-    async def candidates(self, shards: Collection[int], *, after: str, most: int) -> list[Candidate]:
+    async def candidates(self, shards: Collection[int], *, after: str, most: int) -> list[ReplanCandidate]:
         """The next alarms of the shards in order of their ids that have a due time and depend on a zone."""
         ...
 
-    async def last_due(self, alarms: Sequence[Candidate]) -> Mapping[str, Micros]:
+    async def last_due(self, alarms: Sequence[ReplanCandidate]) -> Mapping[str, Micros]:
         """The last due time of each alarm that is in the ledger."""
         ...
 
@@ -108,7 +108,7 @@ class Replans:
         return await self._store.page(caller.tenant, before=before, size=size)
 
 
-def still_due(alarm: Candidate) -> bool:
+def still_due(alarm: ReplanCandidate) -> bool:
     """Whether the due time is one by the rule as it is now."""
     rule = _rule(alarm)
     if alarm.ordinal == 0:
@@ -117,10 +117,10 @@ def still_due(alarm: Candidate) -> bool:
     return found is not None and found.due == alarm.due
 
 
-def replanned(alarm: Candidate, last: Micros | None) -> Micros | None:
+def replanned(alarm: ReplanCandidate, last: Micros | None) -> Micros | None:
     """The due time by the rule as it is now, of an alarm that is not `still_due`; None when there is none any more.
 
-    An alarm that was never let go begins as if it were made with these zones. For others it is the due time nearest to the old one, and
+    An alarm that was never fired begins as if it were made with these zones. For others it is the due time nearest to the old one, and
     after the ``last`` in the ledger: the same local time, at its new instant, neither twice nor left out.
     """
     rule = _rule(alarm)
@@ -133,11 +133,11 @@ def replanned(alarm: Candidate, last: Micros | None) -> Micros | None:
     return earlier if earlier is not None and alarm.due - earlier <= later.due - alarm.due else later.due
 
 
-def _rule(alarm: Candidate) -> Rule:
+def _rule(alarm: ReplanCandidate) -> Rule:
     return compiled(alarm.trigger, alarm.anchor, seed=alarm.id).rule
 
 
-def _first(alarm: Candidate, rule: Rule) -> Micros | None:
+def _first(alarm: ReplanCandidate, rule: Rule) -> Micros | None:
     trigger = compiled(alarm.trigger, alarm.anchor, seed=alarm.id).trigger
     if isinstance(trigger.spec, At):
         return alarm.due

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from scheduler_svc.domain import DeliveryEnd, DeliveryReport, Firing
-from scheduler_svc.recurrence import Micros
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.signals import EventDraft
 from tocsin.clock import Clock
+from tocsin.recurrence import Micros
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)

@@ -6,20 +6,20 @@ from typing import Any, Final, Generic, Protocol, TypedDict, TypeVar
 
 from scheduler_svc.domain import Firing, new_id
 from scheduler_svc.ports import Held, Hints, Moved, Shards
-from scheduler_svc.recurrence import Micros
-from scheduler_svc.service.again import again
 from scheduler_svc.service.alarms import Caller
-from scheduler_svc.signals import EventAnswer, Logged, Measured, PingAnswer, Pinged, Published, ReadingAnswer, TriggerCounts
+from scheduler_svc.service.conflicts import retry_on_conflict
+from scheduler_svc.triggers import EventAnswer, Logged, Measured, PingAnswer, Pinged, Published, ReadingAnswer, TriggerCounts
 from tocsin.bisection import run_with_bisection
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 from tocsin.listing import Condition
+from tocsin.recurrence import Micros
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 MOST_FIRINGS: Final = 2000
-"""Firings of events that one transaction lets go."""
+"""Firings of events that one transaction fires."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +51,9 @@ class Caused(Generic[Answer]):
 
     Attributes:
         answers: one for each of the first items; the others did not fit, and come in another transaction.
-        firings: what it let go, or skipped.
+        firings: what it fired, or skipped.
         moved: alarms whose due time is another one now.
-        unfinished: the entries in the log, by the place of the answer, of events that let more alarms go than one transaction may.
+        unfinished: the entries in the log, by the place of the answer, of events that fired more alarms than one transaction may.
     """
 
     answers: list[Answer | TocsinError]
@@ -66,11 +66,11 @@ class SignalStore(Protocol):
     """What comes from outside, and the alarms that wait for it: one transaction a method."""
 
     async def publish(self, batch: Sequence[Published], *, owner: str, held: Held, now: Micros, most: int) -> Caused[EventAnswer]:
-        """Logs events and lets go what waits for them, ``most`` firings at most; one that is known does nothing."""
+        """Logs events and fires what waits for them, ``most`` firings at most; one that is known does nothing."""
         ...
 
     async def go_on(self, log: str, *, owner: str, held: Held, now: Micros, most: int) -> tuple[list[Firing], bool]:
-        """Lets go the next of those that wait for an unfinished event; whether more are left."""
+        """Fires the next of those that wait for an unfinished event; whether more are left."""
         ...
 
     async def unfinished(self, *, before: Micros, most: int) -> list[str]:
@@ -101,7 +101,7 @@ class _Here(TypedDict):
 
 
 class Intake:
-    """Commits what came together, and lets it go: the flushes that concurrent calls share.
+    """Commits what came together, and fires it: the flushes that concurrent calls share.
 
     A transaction that lost a conflict is made again here: a cron job that pings does so once.
     """
@@ -116,7 +116,7 @@ class Intake:
         return {"owner": self._shards.owner, "held": self._shards.held, "now": self._clock.micros()}
 
     async def events(self, batch: Sequence[Published]) -> Sequence[EventAnswer | Exception]:
-        """Commits events; each is answered when all that it lets go is committed.
+        """Commits events; each is answered when all that it fires is committed.
 
         Raises:
             Unavailable: this replica owns no shard now.
@@ -126,7 +126,7 @@ class Intake:
             begun = len(answers)
             rest = batch[begun:]
             try:
-                caused = await again(lambda rest=rest: self._store.publish(rest, **self._here(), most=MOST_FIRINGS))
+                caused = await retry_on_conflict(lambda rest=rest: self._store.publish(rest, **self._here(), most=MOST_FIRINGS))
             except Exception:  # those before are committed; only of the rest may one be to blame
                 if not begun:
                     raise
@@ -142,10 +142,10 @@ class Intake:
         return answer if isinstance(answer, Exception) else answer._replace(matched=answer.matched + more)
 
     async def finish(self, log: str) -> int:
-        """Lets go all that still waits for an event; how many firings."""
+        """Fires all that still waits for an event; how many firings."""
         count, left = 0, True
         while left:
-            firings, left = await again(lambda: self._store.go_on(log, **self._here(), most=MOST_FIRINGS))
+            firings, left = await retry_on_conflict(lambda: self._store.go_on(log, **self._here(), most=MOST_FIRINGS))
             await self._hints.caused(firings, ())
             count += len(firings)
         return count
@@ -156,7 +156,7 @@ class Intake:
         Raises:
             Unavailable: this replica owns no shard now.
         """
-        return await self._told(await again(lambda: self._store.record(batch, **self._here())))
+        return await self._told(await retry_on_conflict(lambda: self._store.record(batch, **self._here())))
 
     async def pings(self, batch: Sequence[Pinged]) -> Sequence[PingAnswer | TocsinError]:
         """Commits pings.
@@ -164,7 +164,7 @@ class Intake:
         Raises:
             Unavailable: this replica owns no shard now.
         """
-        return await self._told(await again(lambda: self._store.ping(batch, **self._here())))
+        return await self._told(await retry_on_conflict(lambda: self._store.ping(batch, **self._here())))
 
     async def _told(self, caused: Caused[Answer]) -> Sequence[Answer | TocsinError]:
         await self._hints.caused(caused.firings, caused.moved)

@@ -2,9 +2,9 @@
 
 from typing import Final, Protocol
 
-from scheduler_svc.recurrence import Micros
 from tocsin.clock import Clock
 from tocsin.mesh.health import Degraded
+from tocsin.recurrence import Micros
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -28,7 +28,7 @@ class TimeSource(Protocol):
 class ClockWatch:
     """How far this machine's clock is from the database's.
 
-    ``offset`` is in seconds, positive when this machine is ahead. ``wrong`` says that nothing may be let go by this clock: from
+    ``offset`` is in seconds, positive when this machine is ahead. ``wrong`` says that nothing may be fired by this clock: from
     `GIVE_UP_SECONDS` on, until it is well again by `WARN_SECONDS`.
     """
 

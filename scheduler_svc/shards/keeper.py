@@ -7,8 +7,8 @@ from typing import Final, Protocol
 from scheduler_svc.domain import SHARDS
 from scheduler_svc.ports import Held, ShardStore
 from scheduler_svc.shards.clocks import ClockWatch
+from scheduler_svc.shards.membership import Membership
 from scheduler_svc.shards.ownership import Ownership
-from scheduler_svc.shards.roll import Roll
 from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
@@ -49,7 +49,7 @@ class Events(Protocol):
         ...
 
 
-class Pulse(Protocol):
+class Liveness(Protocol):
     """Shows the other replicas that this process lives."""
 
     async def beat(self) -> int | None:
@@ -72,7 +72,7 @@ class ShardKeeper:
         listeners: Sequence[Listener],
         busy: Callable[[], Collection[int]],
         events: Events,
-        pulse: Pulse | None,
+        liveness: Liveness | None,
         clock: Clock,
         lease_seconds: float,
         address: str,
@@ -86,7 +86,7 @@ class ShardKeeper:
             listeners: who works on the shards.
             busy: says for which shards something is on its way that had better end here before they go.
             events: hints between replicas.
-            pulse: what shows that this process lives; None: its lease alone does.
+            liveness: what shows that this process lives; None: its lease alone does.
             clock: source of time.
             lease_seconds: how long a lease lasts.
             address: where this replica runs, for people.
@@ -97,14 +97,14 @@ class ShardKeeper:
         self._listeners = listeners
         self._busy = busy
         self._events = events
-        self._pulse = pulse
+        self._liveness = liveness
         self._clock = clock
         self._lease = lease_seconds
         self._address = address
         self._alone = alone
         self.clocks = ClockWatch(source=store, clock=clock)
         """This machine's clock beside the database's; one that is alone shares the machine with its database."""
-        self._roll = Roll(owner=ownership.owner, lease_seconds=lease_seconds)
+        self._membership = Membership(owner=ownership.owner, lease_seconds=lease_seconds)
         self._loops = Background(clock)
         self._wake = Wake(clock)
         self._asked = False
@@ -122,7 +122,7 @@ class ShardKeeper:
     @property
     def replicas(self) -> int:
         """How many share the shards, this one included."""
-        return len(self._roll.live)
+        return len(self._membership.live)
 
     # -- life ----------------------------------------------------------------------------------------------------------------
 
@@ -130,8 +130,8 @@ class ShardKeeper:
         """Takes what is free, and goes on doing so."""
         if self._loops.running:
             return
-        if self._pulse is not None:
-            self._lock = await self._pulse.beat()
+        if self._liveness is not None:
+            self._lock = await self._liveness.beat()
         await self._turn()
         await self._tell_others()
         self._loops.supervised("shards", self._keep)
@@ -169,15 +169,15 @@ class ShardKeeper:
 
     async def _glance(self) -> None:
         """Notices who came, who went, and who died."""
-        lock = await self._pulse.beat() if self._pulse is not None else None
+        lock = await self._liveness.beat() if self._liveness is not None else None
         was_wrong = self.clocks.wrong
         await self.clocks.measure()
         if self.clocks.wrong != was_wrong:
             self.look()
         if self.clocks.wrong:
             return
-        self._roll.see(await self._store.replicas(), now=self._clock.monotonic())
-        if lock != self._lock or tuple(self._roll.live) != tuple(self._balanced_for) or self._hungry:
+        self._membership.see(await self._store.replicas(), now=self._clock.monotonic())
+        if lock != self._lock or tuple(self._membership.live) != tuple(self._balanced_for) or self._hungry:
             self._lock = lock
             self.look()
 
@@ -195,7 +195,7 @@ class ShardKeeper:
 
     @property
     def _share(self) -> int:
-        return SHARDS if self._alone else self._roll.share
+        return SHARDS if self._alone else self._membership.share
 
     @property
     def _hungry(self) -> bool:
@@ -221,11 +221,11 @@ class ShardKeeper:
             self._patient_until = begun + self._lease / 3
         self._claim(held, begun=begun)
         if not self._alone:
-            self._roll.see(await self._store.replicas(), now=self._clock.monotonic())
-            self._balanced_for = self._roll.live
+            self._membership.see(await self._store.replicas(), now=self._clock.monotonic())
+            self._balanced_for = self._membership.live
         if self._hungry:
             most = self._share - len(held)
-            held |= await self._store.acquire(owner, lease=lease, most=most, dead=self._roll.dead, steal=self._alone)
+            held |= await self._store.acquire(owner, lease=lease, most=most, dead=self._membership.dead, steal=self._alone)
             self._claim(held, begun=begun)
         else:
             self._shed(len(held) - len(self._leaving) - self._share)

@@ -4,15 +4,15 @@ from scheduler_svc.store.alarms import SqlAlarmStore
 from scheduler_svc.store.audit import SqlAuditStore
 from scheduler_svc.store.due import SqlDueStore
 from scheduler_svc.store.forecast import SqlForecastStore
-from scheduler_svc.store.hearing import SqlHearing
 from scheduler_svc.store.housekeeping import SqlHousekeepingStore
 from scheduler_svc.store.imports import SqlImportStore
+from scheduler_svc.store.inbound_store import SqlSignalStore
 from scheduler_svc.store.ledger import SqlLedger
 from scheduler_svc.store.lock import DatabaseInUse, ProcessLock
-from scheduler_svc.store.outside import SqlSignalStore
-from scheduler_svc.store.pulse import SessionLock
+from scheduler_svc.store.outages import SqlOutages
 from scheduler_svc.store.replan import SqlReplanStore
 from scheduler_svc.store.reports import SqlDeliveryReports
+from scheduler_svc.store.session_lock import SessionLock
 from scheduler_svc.store.shards import SqlShardStore
 from scheduler_svc.store.tables import metadata
 from scheduler_svc.store.template_uses import SqlTemplateUses
@@ -26,10 +26,10 @@ __all__ = [
     "SqlDeliveryReports",
     "SqlDueStore",
     "SqlForecastStore",
-    "SqlHearing",
     "SqlHousekeepingStore",
     "SqlImportStore",
     "SqlLedger",
+    "SqlOutages",
     "SqlReplanStore",
     "SqlShardStore",
     "SqlSignalStore",

@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Action, Alarm, AlarmState, Priority, RetryPolicy
 from scheduler_svc.ports import Candidate
-from scheduler_svc.recurrence import At, Trigger
 from scheduler_svc.store.sql import Statement, insert
 from scheduler_svc.store.tables import alarm_labels, alarms
 from tocsin.listing import Condition
+from tocsin.recurrence import At, Trigger
 from tocsin.stored import known
 
 COLUMNS: Final = tuple(column.name for column in alarms.c)

@@ -16,17 +16,17 @@ from scheduler_svc.domain import (
     RequestIdReused,
 )
 from scheduler_svc.ports import NewAlarm, Page
-from scheduler_svc.recurrence import Micros
-from scheduler_svc.signals import HeartbeatKeyTaken
 from scheduler_svc.store.alarm_pages import find_page
 from scheduler_svc.store.alarm_rows import COLUMNS, alarm_of, drop_labels, insert_labels, row_of
 from scheduler_svc.store.history import keep_rules, locked_version
 from scheduler_svc.store.signals import drop_signal, insert_signals, replace_signal, resume_signal, with_signals
 from scheduler_svc.store.sql import Statement, insert
 from scheduler_svc.store.tables import alarms, requests
+from scheduler_svc.triggers import HeartbeatKeyTaken
 from tocsin.database import Database
 from tocsin.errors import TocsinError
 from tocsin.listing import Condition
+from tocsin.recurrence import Micros
 
 _INSERT: Final = insert(alarms, COLUMNS)
 _INSERT_KEYED: Final = insert(alarms, COLUMNS, ignore=True)

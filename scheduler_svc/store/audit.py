@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from scheduler_svc.domain import Outcome
-from scheduler_svc.recurrence import Micros
 from scheduler_svc.service.audit import LedgerRow, RuleInForce
 from scheduler_svc.store.sql import Statement, both
 from tocsin.database import Database
+from tocsin.recurrence import Micros
 from tocsin.stored import known
 
 _ALARMS: Final = both("SELECT id FROM alarms WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3")

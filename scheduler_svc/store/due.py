@@ -7,13 +7,12 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.ports import Due, Fired, Held, Pending, Planner
-from scheduler_svc.recurrence import Micros
-from scheduler_svc.store.causes import Causes
 from scheduler_svc.store.fence import owned
 from scheduler_svc.store.firing import Batch, read_due
-from scheduler_svc.store.raised import raise_signals
 from scheduler_svc.store.sql import Statement, begin_change, join_by_index
+from scheduler_svc.store.triggered import TriggeredFirings, trigger_signals
 from tocsin.database import ConstraintBroken, Database
+from tocsin.recurrence import Micros
 
 _EVERYBODY: Final = Statement(sqlite="", postgresql="")
 _OTHERS: Final = Statement(sqlite="AND tenant NOT IN (SELECT value FROM json_each(?6))", postgresql="AND NOT (tenant = ANY($6::text[]))")
@@ -123,8 +122,8 @@ async def _write(
         await join_by_index(connection)
     await work.write(connection, again=again)
     if work.raised:
-        causes = Causes(owner=owner, held=held, now=now)
-        await raise_signals(connection, causes, work.raised)
-        await causes.write(connection)
-        work.add_raised(causes.firings)
+        triggered = TriggeredFirings(owner=owner, held=held, now=now)
+        await trigger_signals(connection, triggered, work.raised)
+        await triggered.write(connection)
+        work.add_raised(triggered.firings)
     return work.fired

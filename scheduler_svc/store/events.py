@@ -1,4 +1,4 @@
-"""Events: logged, matched and let go in one transaction; a part of the implementation of `scheduler_svc.service.signals.SignalStore`."""
+"""Events: logged, matched and fired in one transaction; a part of the implementation of `scheduler_svc.service.signals.SignalStore`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,17 +7,17 @@ from typing import Any, Final
 from google.protobuf.struct_pb2 import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from scheduler_svc.contexts import event_context, plain
 from scheduler_svc.domain import AlarmState, Firing, Origin
 from scheduler_svc.ports import Held
-from scheduler_svc.recurrence import Micros
 from scheduler_svc.service.signals import Caused
-from scheduler_svc.signals import EventAnswer, InboundKind, Listening, Published, listens
-from scheduler_svc.store.causes import Causes, Listener, busy, read_listeners
 from scheduler_svc.store.inbound import Stored, Tally, log_events
-from scheduler_svc.store.listeners import Listeners
 from scheduler_svc.store.sql import Fields, Statement, both
-from scheduler_svc.structs import event_context, plain
+from scheduler_svc.store.subscriptions import Subscriptions
+from scheduler_svc.store.triggered import Listener, TriggeredFirings, busy, read_listeners
+from scheduler_svc.triggers import EventAnswer, InboundKind, Published, Subscription, listens
 from tocsin.database import Database
+from tocsin.recurrence import Micros
 
 _SHOWN: Final = 100
 _UNFINISHED: Final = both("SELECT id FROM inbound WHERE rest IS NOT NULL AND received_at < $1 ORDER BY id LIMIT $2")
@@ -31,10 +31,10 @@ _GO_ON: Final = both("UPDATE inbound SET matched = matched + $2, rest = $3 WHERE
 
 @dataclass(slots=True)
 class _Match:
-    """An event with those whom it may let go; ``rest`` is the last of them when there are more."""
+    """An event with those whom it may fired; ``rest`` is the last of them when there are more."""
 
     event: Published
-    waiting: Sequence[Listening]
+    waiting: Sequence[Subscription]
     rest: str | None
     alarms: list[Listener] = field(default_factory=list[Listener])
     firings: list[Firing] = field(default_factory=list[Firing])
@@ -51,8 +51,8 @@ class _Match:
             ):
                 self.alarms.append(alarm)
 
-    def let_go(self, causes: Causes, *, now: Micros) -> None:
-        """Lets them go."""
+    def fire(self, triggered: TriggeredFirings, *, now: Micros) -> None:
+        """Fires them."""
         if not self.alarms:
             return
         event = self.event
@@ -60,7 +60,7 @@ class _Match:
         cause = f"event/{event.id}"
         for alarm in self.alarms:
             self.firings.append(
-                causes.add(alarm, origin=Origin.EVENT, cause=cause, due=now, context=context, traceparent=event.traceparent)
+                triggered.add(alarm, origin=Origin.EVENT, cause=cause, due=now, context=context, traceparent=event.traceparent)
             )
 
     def row(self) -> tuple[Any, ...]:
@@ -72,7 +72,7 @@ class _Match:
         )
 
     def unfinished(self, known: Stored | None) -> str:
-        """The entry in the log of an event with more to let go; empty without."""
+        """The entry in the log of an event with more to fired; empty without."""
         if known is not None:
             return "" if known.finished else known.log
         return "" if self.rest is None else self.event.log
@@ -89,11 +89,11 @@ class EventStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._listeners = Listeners()
+        self._listeners = Subscriptions()
 
     async def publish(self, batch: Sequence[Published], *, owner: str, held: Held, now: Micros, most: int) -> Caused[EventAnswer]:
         """See `scheduler_svc.service.signals.SignalStore`."""
-        causes, tally = Causes(owner=owner, held=held, now=now), Tally()
+        triggered, tally = TriggeredFirings(owner=owner, held=held, now=now), Tally()
         async with self._database.transaction() as connection:
             matches = await self._match(connection, batch, most)
             alarms = await read_listeners(connection, (one.alarm for match in matches for one in match.waiting), lock=False)
@@ -101,17 +101,17 @@ class EventStore:
                 match.choose(alarms, now=now)
             known = await log_events(connection, [match.row() for match in matches])
             fresh = [match for match in matches if match.event.log not in known]
-            causes.skip_while(await busy(connection, alarms.values()))
+            triggered.skip_while(await busy(connection, alarms.values()))
             for match in fresh:
-                match.let_go(causes, now=now)
+                match.fire(triggered, now=now)
                 tally.came(match.event.tenant, "events", topic=match.event.topic)
-            await causes.write(connection)
-            tally.caused(causes.firings)
+            await triggered.write(connection)
+            tally.caused(triggered.firings)
             await tally.write(connection)
         left = {place: match.unfinished(known.get(match.event.log)) for place, match in enumerate(matches)}
         return Caused(
             answers=[match.answer(known.get(match.event.log)) for match in matches],
-            firings=causes.firings,
+            firings=triggered.firings,
             unfinished={place: log for place, log in left.items() if log},
         )
 
@@ -130,7 +130,7 @@ class EventStore:
 
     async def go_on(self, log: str, *, owner: str, held: Held, now: Micros, most: int) -> tuple[list[Firing], bool]:
         """See `scheduler_svc.service.signals.SignalStore`."""
-        causes, tally = Causes(owner=owner, held=held, now=now), Tally()
+        triggered, tally = TriggeredFirings(owner=owner, held=held, now=now), Tally()
         async with self._database.transaction() as connection:
             rows = await _REST.rows(connection, log)
             if not rows:
@@ -141,13 +141,13 @@ class EventStore:
             match = _first(event, waiting, most)
             alarms = await read_listeners(connection, (one.alarm for one in match.waiting), lock=False)
             match.choose(alarms, now=now)
-            causes.skip_while(await busy(connection, alarms.values()))
-            match.let_go(causes, now=now)
+            triggered.skip_while(await busy(connection, alarms.values()))
+            match.fire(triggered, now=now)
             await _GO_ON.run(connection, log, len(match.alarms), match.rest)
-            await causes.write(connection)
-            tally.caused(causes.firings)
+            await triggered.write(connection)
+            tally.caused(triggered.firings)
             await tally.write(connection)
-        return causes.firings, match.rest is not None
+        return triggered.firings, match.rest is not None
 
     async def unfinished(self, *, before: Micros, most: int) -> list[str]:
         """See `scheduler_svc.service.signals.SignalStore`."""
@@ -155,7 +155,7 @@ class EventStore:
             return [row[0] for row in await _UNFINISHED.rows(connection, before, most)]
 
 
-def _first(event: Published, waiting: Sequence[Listening], most: int) -> _Match:
+def _first(event: Published, waiting: Sequence[Subscription], most: int) -> _Match:
     first = waiting[:most]
     return _Match(event, first, first[-1].alarm if len(first) < len(waiting) else None)
 

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import AUTO_PAUSE, AlarmState, FiringState
 from scheduler_svc.ports import Paused
-from scheduler_svc.recurrence import Micros
 from scheduler_svc.store.sql import CHANGE, Statement
 from scheduler_svc.store.tables import alarms
+from tocsin.recurrence import Micros
 
 _ENDED: Final = Statement(
     sqlite=(

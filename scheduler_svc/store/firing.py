@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scheduler_svc.domain import Action, AlarmState, Firing, FiringState, Outcome, Parcel, firing_id
-from scheduler_svc.planning import Plan, overlapping
+from scheduler_svc.domain import Action, AlarmState, Firing, FiringState, Outcome, QueuedFiring, firing_id
+from scheduler_svc.domain.planning import Plan, overlapping
 from scheduler_svc.ports import Due, Fired, Pending, Planner
-from scheduler_svc.recurrence import Micros, Overlapping, spent
 from scheduler_svc.store.changes import note
-from scheduler_svc.store.firing_rows import parcel_in, present
+from scheduler_svc.store.firing_rows import present, queue_entry_of
 from scheduler_svc.store.sql import CHANGE, Fields, Statement, is_sqlite, numbers, plan_anew
+from tocsin.recurrence import Micros, Overlapping, spent
 
 _FIELDS: Final = (
     "id, tenant, shard, priority, next_fire_at, ordinal, skip_before, trigger_rule, anchor_at, kind, action, retry, traceparent, version, "
@@ -166,7 +166,7 @@ class Batch:
             self.fired.next.append(Pending(alarm.id, plan.due, alarm.priority, alarm.shard, alarm.tenant))
 
     def _plan_rows(self, alarm: Due, plan: Plan) -> None:
-        changed, parcels, now = self._changed[alarm.tenant], self.fired.parcels, self._now
+        changed, queued_firings, now = self._changed[alarm.tenant], self.fired.queued_firings, self._now
         for due, state, outcome, reason in plan.rows:
             identity = firing_id(alarm.id, due)
             going = state is FiringState.PENDING
@@ -174,8 +174,8 @@ class Batch:
             self._rows.append((alarm.id, identity, due, int(state), int(outcome), reason, flags))
             changed.append(identity)
             if going:
-                parcels.append(
-                    Parcel(
+                queued_firings.append(
+                    QueuedFiring(
                         id=identity,
                         tenant=alarm.tenant,
                         alarm=alarm.id,
@@ -193,7 +193,7 @@ class Batch:
     def leave_out(self, alarms: set[str]) -> None:
         """Forgets what was planned for these alarms."""
         self.fired.next = [pending for pending in self.fired.next if pending.id not in alarms]
-        self.fired.parcels = [parcel for parcel in self.fired.parcels if parcel.alarm not in alarms]
+        self.fired.queued_firings = [queued for queued in self.fired.queued_firings if queued.alarm not in alarms]
         self.raised = [(alarm, due) for alarm, due in self.raised if alarm not in alarms]
         self._moves = [move for move in self._moves if move[0] not in alarms]
         self._paused = [paused for paused in self._paused if paused[0] not in alarms]
@@ -259,7 +259,7 @@ class Batch:
         return (await connection.exec_driver_sql(_INSERT_SOME + tail, (*_columns(rows, texts=(0, 1, 5)), self._now))).rowcount
 
     async def _keep_written(self, connection: AsyncConnection) -> None:
-        """Lets go only what was written: not what was changed meanwhile, and not twice what a rule means again that was changed back."""
+        """Fires only what was written: not what was changed meanwhile, and not twice what a rule means again that was changed back."""
         there = await present(connection, [row[1] for row in self._rows])
         missing = {row[0] for row in self._rows if row[1] not in there}
         self._keep_rows(there)
@@ -273,7 +273,7 @@ class Batch:
 
     def _keep_rows(self, ids: set[str]) -> None:
         self._rows = [row for row in self._rows if row[1] in ids]
-        self.fired.parcels = [parcel for parcel in self.fired.parcels if parcel.id in ids]
+        self.fired.queued_firings = [queued for queued in self.fired.queued_firings if queued.id in ids]
         for tenant, changed in self._changed.items():
             self._changed[tenant] = [identity for identity in changed if identity in ids]
 
@@ -281,7 +281,7 @@ class Batch:
         """Adds the firings of signals that were raised, which are in the ledger already."""
         self.fired.outcomes.update(firing.outcome for firing in firings)
         self.fired.tenants.update(firing.tenant for firing in firings)
-        self.fired.parcels += [parcel_in(firing) for firing in firings if firing.state is FiringState.PENDING]
+        self.fired.queued_firings += [queue_entry_of(firing) for firing in firings if firing.state is FiringState.PENDING]
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], *, texts: Collection[int]) -> tuple[Sequence[str] | str, ...]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scheduler_svc.domain import Action, DeliveryEnd, FailedDelivery, Firing, FiringState, Origin, Outcome, Parcel, Priority
+from scheduler_svc.domain import Action, DeliveryEnd, FailedDelivery, Firing, FiringState, Origin, Outcome, Priority, QueuedFiring
 from scheduler_svc.store.sql import CHANGE, Fields, Statement, insert
 from scheduler_svc.store.tables import firings
 from tocsin.stored import known
@@ -113,9 +113,9 @@ def failed_of(text: str | None) -> dict[str, FailedDelivery]:
         return {}
 
 
-def parcel_in(firing: Firing) -> Parcel:
-    """The parcel of a firing that is let go for the first time."""
-    return Parcel(
+def queue_entry_of(firing: Firing) -> QueuedFiring:
+    """A firing on its way to a processor for the first time."""
+    return QueuedFiring(
         id=firing.id,
         tenant=firing.tenant,
         alarm=firing.alarm,
@@ -132,15 +132,15 @@ def parcel_in(firing: Firing) -> Parcel:
     )
 
 
-PARCEL_FIELDS: Final = (
+QUEUED_FIELDS: Final = (
     "id, tenant, alarm, shard, due_at, ready_at, priority, kind, action, retry, traceparent, attempts, origin, flags, context"
 )
 
 
-def parcel_of(row: Fields) -> Parcel:
-    """The parcel in a row of `PARCEL_FIELDS`."""
+def queued_firing_of(row: Fields) -> QueuedFiring:
+    """The queued firing in a row of `QUEUED_FIELDS`."""
     identity, tenant, alarm, shard, due, ready, priority, kind, action, retry, traceparent, attempts, origin, flags, context = row
-    return Parcel(
+    return QueuedFiring(
         id=identity,
         tenant=tenant,
         alarm=alarm,

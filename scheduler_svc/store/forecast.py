@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from scheduler_svc.recurrence import Micros
 from scheduler_svc.service.forecast import Group
 from scheduler_svc.store.history import OF_CALENDAR
 from scheduler_svc.store.sql import both
 from tocsin.database import Database
+from tocsin.recurrence import Micros
 
 # A text of a client's may look like a count; then its group is only smaller than it could be.
 _GROUPS: Final = both(

@@ -6,23 +6,23 @@ from typing import Final
 from ulid import ULID
 
 from scheduler_svc.domain import AlarmState
-from scheduler_svc.recurrence import Micros
 from scheduler_svc.store.changes import forget_changes
 from scheduler_svc.store.history import forget_rules
 from scheduler_svc.store.partitions import drop_before, make_ahead, month_of
 from scheduler_svc.store.sql import Statement, both, is_sqlite
 from tocsin.database import Database
+from tocsin.recurrence import Micros
 
 # Ids of occurrences begin with their due time, so the primary key finds the oldest; the others have a table of their own.
 _FORGET: Final = both(
     "DELETE FROM firings WHERE due_at < $2 AND id IN (SELECT id FROM firings WHERE id < $1 AND due_at < $2 AND origin = 0 AND state >= 3 "
     "ORDER BY id LIMIT $3)"
 )
-_BESIDE: Final = both(
+_AD_HOC: Final = both(
     "SELECT i.id FROM firing_ids AS i LEFT JOIN firings AS f ON f.id = i.id AND f.due_at = i.due_at "
     "WHERE i.due_at < $1 AND (f.id IS NULL OR f.state >= 3) ORDER BY i.due_at LIMIT $2"
 )
-_FORGET_BESIDE: Final = Statement(
+_FORGET_AD_HOC: Final = Statement(
     sqlite="DELETE FROM firings WHERE due_at < ?1 AND id IN (SELECT value FROM json_each(?2))",
     postgresql="DELETE FROM firings WHERE due_at < $1 AND id = ANY($2::text[])",
 )
@@ -75,9 +75,9 @@ class SqlHousekeepingStore:
         """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.transaction() as connection:
             gone = await _FORGET.run(connection, _oldest_id(before), before, most)
-            beside = [row[0] for row in await _BESIDE.rows(connection, before, most)]
+            beside = [row[0] for row in await _AD_HOC.rows(connection, before, most)]
             if beside:
-                await _FORGET_BESIDE.run(connection, before, beside)
+                await _FORGET_AD_HOC.run(connection, before, beside)
                 await _FORGET_IDS.run(connection, beside)
             return gone + len(beside)
 

@@ -10,16 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Alarm, AlarmState
 from scheduler_svc.ports import Candidate, Put, Reviser
-from scheduler_svc.recurrence import Micros
-from scheduler_svc.signals import HeartbeatKeyTaken
 from scheduler_svc.store.alarm_rows import COLUMNS, LABEL_COLUMNS, alarm_of, drop_labels, insert_labels, label_rows, new_row, row_of, where
 from scheduler_svc.store.history import keep_rules
 from scheduler_svc.store.signals import insert_signals, replace_signal, with_signals
 from scheduler_svc.store.sql import Fields, Statement, column_type, join_by_index
 from scheduler_svc.store.tables import alarm_labels, alarms
+from scheduler_svc.triggers import HeartbeatKeyTaken
 from tocsin.database import ConstraintBroken, Database, copy_rows
 from tocsin.errors import Aborted, TocsinError
 from tocsin.listing import Condition
+from tocsin.recurrence import Micros
 
 _NAMED: Final = "alarms/"
 _ROWS_AT_ONCE: Final = 500
@@ -110,18 +110,18 @@ async def _sorted(
     connection: AsyncConnection, tenant: str, batch: Sequence[Candidate], rows: Sequence[Fields], revise: Reviser, *, locked: bool
 ) -> "_Sorted":
     """Sorts a batch: most alarms are new, or are there and the same; the others are read as a whole, and locked if it is said so."""
-    standing = await _standing(connection, tenant, batch)
-    if not standing:
+    existing = await _existing(connection, tenant, batch)
+    if not existing:
         return _Sorted(batch, rows, (), {}, revise)
-    same = {candidate.draft.key for candidate, row in zip(batch, rows, strict=True) if _is_same(candidate, row, standing)}
-    changed = standing.keys() - same
+    same = {candidate.draft.key for candidate, row in zip(batch, rows, strict=True) if _is_same(candidate, row, existing)}
+    changed = existing.keys() - same
     known = await _known(connection, tenant, sorted(changed), locked=locked) if changed else {}
     return _Sorted(batch, rows, same, known, revise)
 
 
-def _is_same(candidate: Candidate, row: Fields, standing: Mapping[str, Fields]) -> bool:
+def _is_same(candidate: Candidate, row: Fields, existing: Mapping[str, Fields]) -> bool:
     """Whether an alarm is there and is surely what the line says."""
-    found = standing.get(candidate.draft.key)
+    found = existing.get(candidate.draft.key)
     if found is None or _said_of(row) != tuple(found[3:]):
         return False
     return candidate.state is not AlarmState.PAUSED or found[2] != AlarmState.ACTIVE
@@ -162,7 +162,7 @@ class _Sorted:
         return Put(found[0], created=False)
 
 
-async def _standing(connection: AsyncConnection, tenant: str, batch: Sequence[Candidate]) -> dict[str, Fields]:
+async def _existing(connection: AsyncConnection, tenant: str, batch: Sequence[Candidate]) -> dict[str, Fields]:
     """What is said about the alarms that are there, by the keys of the batch."""
     keys = [candidate.draft.key for candidate in batch]
     rows = await _STANDING_BY_KEY.rows(connection, tenant, keys)

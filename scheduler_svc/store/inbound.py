@@ -8,10 +8,10 @@ from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Firing, Origin
-from scheduler_svc.signals import InboundKind, Logged, TriggerCounts
 from scheduler_svc.store.signals import COUNT_UP
 from scheduler_svc.store.sql import Fields, Statement, both, insert
 from scheduler_svc.store.tables import inbound
+from scheduler_svc.triggers import InboundKind, Logged, TriggerCounts
 from tocsin.database import Database
 from tocsin.listing import Condition
 from tocsin.stored import known
@@ -118,7 +118,7 @@ def _where(condition: Condition) -> ColumnElement[bool]:
 
 
 class Stored(NamedTuple):
-    """The entry of an event that was published before, and whether it lets go all that it matched."""
+    """The entry of an event that was published before, and whether it fires all that it matched."""
 
     log: str
     matched: int

@@ -7,20 +7,31 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Integer, Select, and_, literal_column, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scheduler_svc.domain import COUNTED, ON_TIME, Firing, FiringNotFound, FiringState, Origin, Outcome, Parcel, Setback, Succeeded
+from scheduler_svc.domain import (
+    COUNTED,
+    ON_TIME,
+    FailedAttempt,
+    Firing,
+    FiringNotFound,
+    FiringState,
+    Origin,
+    Outcome,
+    QueuedFiring,
+    Succeeded,
+)
 from scheduler_svc.ports import Held, Paused
-from scheduler_svc.recurrence import Micros
-from scheduler_svc.store.beside import insert_beside
+from scheduler_svc.store.ad_hoc import insert_ad_hoc
 from scheduler_svc.store.changes import note, note_updated, noting, read_changes
 from scheduler_svc.store.failures import count_failures
 from scheduler_svc.store.fence import owned
-from scheduler_svc.store.firing_rows import PARCEL_FIELDS, firing_of, parcel_of
+from scheduler_svc.store.firing_rows import QUEUED_FIELDS, firing_of, queued_firing_of
 from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, begin_change, is_sqlite, numbers, plan_anew
 from scheduler_svc.store.tables import firings
 from tocsin.clock import to_micros
 from tocsin.database import Database, storable
 from tocsin.errors import TocsinError, Unavailable
 from tocsin.listing import Condition, Operator
+from tocsin.recurrence import Micros
 
 _COLUMN_OF: Final = {"alarm": "alarm", "state": "state", "outcome": "outcome", "origin": "origin", "due_time": "due_at"}
 # A dead firing whose lost delivery succeeded after all has fired, on time or late.
@@ -66,22 +77,22 @@ _DUE: Final = Statement(
 )
 _WAITING: Final = Statement(
     sqlite=(
-        f"SELECT {PARCEL_FIELDS} FROM firings WHERE state IN (1, 2) AND priority = ?1 AND ready_at <= ?2 "  # noqa: S608  constants
+        f"SELECT {QUEUED_FIELDS} FROM firings WHERE state IN (1, 2) AND priority = ?1 AND ready_at <= ?2 "  # noqa: S608  constants
         "AND (ready_at, id) > (?3, ?4) AND shard IN (SELECT value FROM json_each(?5)) ORDER BY ready_at, id LIMIT ?6"
     ),
     postgresql=(
-        f"SELECT {PARCEL_FIELDS} FROM firings WHERE state IN (1, 2) AND priority = $1 AND ready_at <= $2 "  # noqa: S608  constants
+        f"SELECT {QUEUED_FIELDS} FROM firings WHERE state IN (1, 2) AND priority = $1 AND ready_at <= $2 "  # noqa: S608  constants
         "AND (ready_at, id) > ($3::bigint, $4::text) AND shard = ANY($5::smallint[]) ORDER BY ready_at, id LIMIT $6"
     ),
 )
 _HEADS: Final = Statement(
     sqlite=(
-        f"SELECT {PARCEL_FIELDS} FROM firings WHERE id IN (SELECT (SELECT id FROM firings WHERE firings.alarm = wanted.value "  # noqa: S608  constants
+        f"SELECT {QUEUED_FIELDS} FROM firings WHERE id IN (SELECT (SELECT id FROM firings WHERE firings.alarm = wanted.value "  # noqa: S608  constants
         "AND state IN (1, 2) AND (flags & 1) = 1 AND shard IN (SELECT value FROM json_each(?2)) ORDER BY due_at, id LIMIT 1) "
         "FROM json_each(?1) AS wanted)"
     ),
     postgresql=(
-        f"SELECT head.* FROM unnest($1::text[]) AS wanted(alarm) CROSS JOIN LATERAL (SELECT {PARCEL_FIELDS} FROM firings "  # noqa: S608  constants
+        f"SELECT head.* FROM unnest($1::text[]) AS wanted(alarm) CROSS JOIN LATERAL (SELECT {QUEUED_FIELDS} FROM firings "  # noqa: S608  constants
         "WHERE firings.alarm = wanted.alarm AND state IN (1, 2) AND (flags & 1) = 1 AND shard = ANY($2::smallint[]) "
         "ORDER BY due_at, id LIMIT 1) AS head"
     ),
@@ -124,18 +135,18 @@ class SqlLedger:
             mine = await owned(connection, owner=owner, held=held, wanted={firing.shard for firing in batch})
             known = {firing.id: firing for firing in reversed(batch)}
             await begin_change(connection)
-            fresh = await insert_beside(connection, [firing for firing in known.values() if firing.shard in mine])
+            fresh = await insert_ad_hoc(connection, [firing for firing in known.values() if firing.shard in mine])
             if len(fresh) == len(known):
                 return [known[firing.id] for firing in batch]
             rows = await connection.execute(select(firings).where(firings.c.id.in_(known.keys() - fresh)))
             stored = {identity: known[identity] for identity in fresh} | {row.id: firing_of(row) for row in rows}
-        return [stored.get(firing.id) or _homeless() for firing in batch]
+        return [stored.get(firing.id) or _no_shard() for firing in batch]
 
     async def replay(self, tenant: str, firing_id: str, *, now: Micros, shard: int, owner: str, held: Held) -> Firing | None:
         """See `scheduler_svc.ports.Ledger`."""
         async with self._database.transaction() as connection:
             if not await owned(connection, owner=owner, held=held, wanted={shard}):
-                raise _homeless()
+                raise _no_shard()
             await begin_change(connection)
             change = CHANGE.of(connection)
             query = (
@@ -163,21 +174,21 @@ class SqlLedger:
         self,
         *,
         done: Mapping[str, Succeeded],
-        setbacks: Iterable[Setback],
+        failed_attempts: Iterable[FailedAttempt],
         now: Micros,
-        parcels: Mapping[str, Parcel] | None = None,
+        queued_firings: Mapping[str, QueuedFiring] | None = None,
         ended: Mapping[str, Micros] | None = None,
     ) -> Sequence[Paused]:
         """See `scheduler_svc.ports.Ledger`."""
-        failed = {back.firing: back for back in setbacks}
-        known = parcels or {}
+        failed = {back.firing: back for back in failed_attempts}
+        known = queued_firings or {}
         async with self._database.transaction() as connection:
-            due = {firing: parcel.due for firing, parcel in known.items()}
+            due = {firing: queued.due for firing, queued in known.items()}
             due |= await self._dues(connection, [firing for firing in (*done, *failed) if firing not in due])
             await begin_change(connection)
             await plan_anew(connection)
             await _succeed(connection, _successes(done, due, ended or {}, now), now)
-            await _SET_BACK.many(connection, _setbacks(failed, due, now))
+            await _SET_BACK.many(connection, _failed_attempts(failed, due, now))
             await note_updated(connection, list(due), now=now)
             counted = [firing for firing in due if firing not in known or known[firing].flags & COUNTED]
             return await count_failures(connection, counted, dues=due, now=now) if counted else ()
@@ -187,17 +198,19 @@ class SqlLedger:
         """When the firings were due: on PostgreSQL a firing is found fastest where the due time says that it is."""
         return dict(await _DUE.rows(connection, list(ids))) if ids else {}
 
-    async def heads(self, shards: Collection[int], *, alarms: Collection[str]) -> list[Parcel]:
+    async def heads(self, shards: Collection[int], *, alarms: Collection[str]) -> list[QueuedFiring]:
         """See `scheduler_svc.ports.Ledger`."""
         async with self._database.read() as connection:
             rows = await _HEADS.rows(connection, list(alarms), sorted(shards))
-        return [parcel_of(row) for row in rows]
+        return [queued_firing_of(row) for row in rows]
 
-    async def waiting(self, shards: Collection[int], *, priority: int, after: tuple[Micros, str], until: Micros, most: int) -> list[Parcel]:
+    async def waiting(
+        self, shards: Collection[int], *, priority: int, after: tuple[Micros, str], until: Micros, most: int
+    ) -> list[QueuedFiring]:
         """See `scheduler_svc.ports.Ledger`."""
         async with self._database.read() as connection:
             rows = await _WAITING.rows(connection, priority, until, *after, sorted(shards), most)
-        return [parcel_of(row) for row in rows]
+        return [queued_firing_of(row) for row in rows]
 
     async def now_at(self) -> tuple[int, str]:
         """See `scheduler_svc.ports.Ledger`."""
@@ -211,7 +224,7 @@ class SqlLedger:
             return await read_changes(connection, tenant, alarm=alarm, after=after, most=most)
 
 
-def _homeless() -> Unavailable:
+def _no_shard() -> Unavailable:
     return Unavailable("No shard is held by this replica now.", retry_after=1.0)
 
 
@@ -234,7 +247,7 @@ def _successes(
     return [(firing, due[firing], done[firing].output or None, ended.get(firing, now)) for firing in known]
 
 
-def _setbacks(failed: Mapping[str, Setback], due: Mapping[str, Micros], now: Micros) -> list[tuple[Any, ...]]:
+def _failed_attempts(failed: Mapping[str, FailedAttempt], due: Mapping[str, Micros], now: Micros) -> list[tuple[Any, ...]]:
     """Rows for `_SET_BACK`, likewise."""
     backs = [failed[firing] for firing in sorted(failed.keys() & due.keys())]
     return [

@@ -19,7 +19,7 @@ class DatabaseInUse(FailedPrecondition):
 
 
 class ProcessLock:
-    """Held as long as the process lives: the kernel lets go of it however the process ends.
+    """Held as long as the process lives: the kernel fires of it however the process ends.
 
     Whoever holds it knows that every earlier owner of shards in this database is dead, so a restart need not wait for leases to end.
     """
@@ -65,7 +65,7 @@ class ProcessLock:
         raise DatabaseInUse(f"Another scheduler uses this database: it holds {self._path}.")
 
     async def stop(self) -> None:
-        """Lets go of it; may be called twice."""
+        """Fires of it; may be called twice."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)

@@ -17,9 +17,9 @@ from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scheduler_svc.recurrence import Micros
 from tocsin.clock import from_micros, to_micros
 from tocsin.database import Database
+from tocsin.recurrence import Micros
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)

@@ -5,18 +5,18 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from scheduler_svc.contexts import heartbeat_context
 from scheduler_svc.domain import AlarmState, Origin
 from scheduler_svc.ports import Held, Moved
-from scheduler_svc.recurrence import Heartbeat, Micros
 from scheduler_svc.service.signals import Caused
-from scheduler_svc.signals import HeartbeatNotFound, InboundKind, PingAnswer, Pinged, Standing, Status, deadline, listens
-from scheduler_svc.store.causes import Causes, Listener, read_listeners
 from scheduler_svc.store.inbound import INSERT_INBOUND, Tally
 from scheduler_svc.store.signals import SET_DUE
 from scheduler_svc.store.sql import Fields, Statement, both
-from scheduler_svc.structs import heartbeat_context
+from scheduler_svc.store.triggered import Listener, TriggeredFirings, read_listeners
+from scheduler_svc.triggers import HeartbeatNotFound, InboundKind, PingAnswer, Pinged, SignalState, Status, deadline, listens
 from tocsin.database import Database
 from tocsin.errors import TocsinError
+from tocsin.recurrence import Heartbeat, Micros
 
 _CHOSEN: Final = Statement(
     sqlite=(
@@ -47,22 +47,22 @@ class PingStore:
 
     async def ping(self, batch: Sequence[Pinged], *, owner: str, held: Held, now: Micros) -> Caused[PingAnswer]:
         """See `scheduler_svc.service.signals.SignalStore`."""
-        work = _Pinging(Causes(owner=owner, held=held, now=now), now=now)
+        work = _Pinging(TriggeredFirings(owner=owner, held=held, now=now), now=now)
         async with self._database.transaction() as connection:
             await work.find(connection, batch)
             answers = [work.take(ping) for ping in batch]
             await work.write(connection)
-        return Caused(answers=answers, firings=work.causes.firings, moved=work.moved)
+        return Caused(answers=answers, firings=work.triggered.firings, moved=work.moved)
 
 
 class _Pinging:
     """One transaction."""
 
-    def __init__(self, causes: Causes, *, now: Micros) -> None:
-        self.causes = causes
+    def __init__(self, triggered: TriggeredFirings, *, now: Micros) -> None:
+        self.triggered = triggered
         self._now = now
         self._alarms: Mapping[str, Listener] = {}
-        self._standings: dict[str, Standing] = {}
+        self._states: dict[str, SignalState] = {}
         self._chosen: dict[tuple[str, str], str] = {}
         self._made: dict[str, str] = {}
         self._due: dict[str, Micros | None] = {}
@@ -84,7 +84,7 @@ class _Pinging:
             ids |= {row[0] for row in await _CHOSEN.pairs(connection, [(ping.tenant, ping.key) for ping in known])}
         self._alarms = await read_listeners(connection, ids, lock=True)
         for alarm, topic, secret, status, since in await _STANDING.rows(connection, sorted(self._alarms)):
-            self._standings[alarm] = Standing(Status(status), since)
+            self._states[alarm] = SignalState(Status(status), since)
             if secret:
                 self._made[secret] = alarm
             elif alarm in self._alarms:
@@ -110,12 +110,12 @@ class _Pinging:
 
     def _resolve(self, alarm: Listener, ping: Pinged) -> bool:
         """Makes it well; whether it was not."""
-        spec, (status, since) = alarm.trigger.spec, self._standings[alarm.id]
+        spec, (status, since) = alarm.trigger.spec, self._states[alarm.id]
         if status is Status.OK:
             return False
-        self._standings[alarm.id] = Standing(Status.OK, ping.received)
+        self._states[alarm.id] = SignalState(Status.OK, ping.received)
         if status is Status.RAISED and isinstance(spec, Heartbeat) and spec.notify_resolved:
-            self.causes.add(
+            self.triggered.add(
                 alarm,
                 origin=Origin.RESOLVED,
                 cause=f"RESOLVED/{ping.log}",
@@ -128,11 +128,11 @@ class _Pinging:
     async def write(self, connection: AsyncConnection) -> None:
         """Writes everything down."""
         for alarm, seen in sorted(self._seen.items()):
-            status, since = self._standings[alarm]
+            status, since = self._states[alarm]
             await _SEEN.run(connection, alarm, int(status), since, seen)
         for alarm, due in sorted(self._due.items()):
             await SET_DUE.run(connection, alarm, due)
         await INSERT_INBOUND.many(connection, self._log)
-        await self.causes.write(connection)
-        self._tally.caused(self.causes.firings)
+        await self.triggered.write(connection)
+        self._tally.caused(self.triggered.firings)
         await self._tally.write(connection)

@@ -10,28 +10,28 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from scheduler_svc.contexts import packed, reading_context
 from scheduler_svc.domain import AlarmState, Origin
 from scheduler_svc.ports import Held, Moved
-from scheduler_svc.recurrence import Micros, Threshold
 from scheduler_svc.service.signals import Caused
-from scheduler_svc.signals import (
+from scheduler_svc.store.inbound import INSERT_INBOUND, Tally
+from scheduler_svc.store.signals import SET_DUE, SET_SIGNAL_STATE
+from scheduler_svc.store.sql import Statement
+from scheduler_svc.store.triggered import Listener, TriggeredFirings, busy, read_listeners
+from scheduler_svc.triggers import (
     Change,
     InboundKind,
     Measured,
     ReadingAnswer,
-    Standing,
+    SignalState,
     Status,
     listens,
     matured,
     observed,
     pending_until,
 )
-from scheduler_svc.store.causes import Causes, Listener, busy, read_listeners
-from scheduler_svc.store.inbound import INSERT_INBOUND, Tally
-from scheduler_svc.store.signals import SET_DUE, SET_STANDING
-from scheduler_svc.store.sql import Statement
-from scheduler_svc.structs import packed, reading_context
 from tocsin.database import Database
+from tocsin.recurrence import Micros, Threshold
 
 _SHOWN: Final = 100
 _NEVER: Final[Micros] = -(2**62)
@@ -95,14 +95,14 @@ class _Watch(NamedTuple):
 
     alarm: str
     metric: _Metric
-    standing: Standing
+    state: SignalState
 
 
 @dataclass(slots=True)
 class _Judged:
     """What the readings of a batch do to one threshold."""
 
-    standing: Standing
+    state: SignalState
     changes: list[tuple[Change, Measured]] = field(default_factory=list[tuple[Change, Measured]])
     began: list[Measured] = field(default_factory=list[Measured])
 
@@ -115,19 +115,19 @@ class ReadingStore:
 
     async def record(self, batch: Sequence[Measured], *, owner: str, held: Held, now: Micros) -> Caused[ReadingAnswer]:
         """See `scheduler_svc.service.signals.SignalStore`."""
-        work = _Recording(Causes(owner=owner, held=held, now=now), now=now)
+        work = _Recording(TriggeredFirings(owner=owner, held=held, now=now), now=now)
         async with self._database.transaction() as connection:
             await work.count(connection, batch)
             await work.judge(connection)
             await work.write(connection, batch)
-        return Caused(answers=[work.answer(reading) for reading in batch], firings=work.causes.firings, moved=work.moved)
+        return Caused(answers=[work.answer(reading) for reading in batch], firings=work.triggered.firings, moved=work.moved)
 
 
 class _Recording:
     """One transaction."""
 
-    def __init__(self, causes: Causes, *, now: Micros) -> None:
-        self.causes = causes
+    def __init__(self, triggered: TriggeredFirings, *, now: Micros) -> None:
+        self.triggered = triggered
         self.moved: list[Moved] = []
         self._now = now
         self._counted: dict[_Metric, list[Measured]] = {}
@@ -137,7 +137,7 @@ class _Recording:
         self._resolved: dict[str, list[str]] = {}
         self._matched: dict[str, int] = {}
         self._fresh: set[str] = set()
-        self._standings: list[tuple[str, int, Micros]] = []
+        self._states: list[tuple[str, int, Micros]] = []
 
     async def count(self, connection: AsyncConnection, batch: Sequence[Measured]) -> None:
         """Locks the metrics, and tells the readings that count from those that are older than the last."""
@@ -160,21 +160,21 @@ class _Recording:
         if not self._counted:
             return
         rows = await _WATCHING.pairs(connection, sorted(self._counted))
-        watches = {row[0]: _Watch(row[0], (row[1], row[2]), Standing(Status(row[3]), row[4])) for row in rows}
+        watches = {row[0]: _Watch(row[0], (row[1], row[2]), SignalState(Status(row[3]), row[4])) for row in rows}
         alarms = await read_listeners(connection, watches, lock=False)
         moving = [alarm.id for alarm in alarms.values() if self._moves(alarm, watches[alarm.id])]
         if not moving:
             return
         alarms = await read_listeners(connection, moving, lock=True)
         for identity, status, since in await _STANDING.rows(connection, moving):
-            watches[identity] = watches[identity]._replace(standing=Standing(Status(status), since))
-        self.causes.skip_while(await busy(connection, alarms.values()))
+            watches[identity] = watches[identity]._replace(state=SignalState(Status(status), since))
+        self.triggered.skip_while(await busy(connection, alarms.values()))
         for alarm in alarms.values():
             self._apply(alarm, watches[alarm.id])
 
     def _moves(self, alarm: Listener, watch: _Watch) -> bool:
         judged = self._judge(alarm, watch)
-        return judged is not None and judged.standing != watch.standing
+        return judged is not None and judged.state != watch.state
 
     def _judge(self, alarm: Listener, watch: _Watch) -> _Judged | None:
         """What the readings lead to; None for an alarm that does not listen."""
@@ -182,23 +182,23 @@ class _Recording:
         heard = [reading for reading in readings if listens(alarm.trigger, now=reading.measured)]
         if alarm.state != AlarmState.ACTIVE or not isinstance(spec, Threshold) or spec.metric != watch.metric[1] or not heard:
             return None
-        judged = _Judged(watch.standing)
+        judged = _Judged(watch.state)
         for reading in heard:
-            before = judged.standing
-            judged.standing, changes = observed(spec, before, value=reading.value, at=reading.measured)
+            before = judged.state
+            judged.state, changes = observed(spec, before, value=reading.value, at=reading.measured)
             judged.changes += [(change, reading) for change in changes]
-            if judged.standing.status is Status.PENDING and before.status is not Status.PENDING:
+            if judged.state.status is Status.PENDING and before.status is not Status.PENDING:
                 judged.began.append(reading)
-        judged.standing, changes = matured(spec, judged.standing, now=self._now)
+        judged.state, changes = matured(spec, judged.state, now=self._now)
         judged.changes += [(change, heard[-1]) for change in changes]
         return judged
 
     def _apply(self, alarm: Listener, watch: _Watch) -> None:
         judged, spec = self._judge(alarm, watch), alarm.trigger.spec
-        if judged is None or not isinstance(spec, Threshold) or judged.standing == watch.standing:
+        if judged is None or not isinstance(spec, Threshold) or judged.state == watch.state:
             return
-        self._standings.append((alarm.id, int(judged.standing.status), judged.standing.since))
-        due, end = pending_until(spec, judged.standing), alarm.trigger.end
+        self._states.append((alarm.id, int(judged.state.status), judged.state.since))
+        due, end = pending_until(spec, judged.state), alarm.trigger.end
         due = None if due is not None and end is not None and due >= end else due
         if due != alarm.due:
             self.moved.append(Moved(alarm.id, alarm.shard, alarm.priority, due, alarm.tenant))
@@ -216,7 +216,7 @@ class _Recording:
             return
         word = "RAISED" if up else "RESOLVED"
         self._matched[reading.log] = self._matched.get(reading.log, 0) + 1
-        self.causes.add(
+        self.triggered.add(
             alarm,
             origin=Origin.RAISED if up else Origin.RESOLVED,
             cause=f"{word}/{reading.log}",
@@ -227,17 +227,17 @@ class _Recording:
 
     async def write(self, connection: AsyncConnection, batch: Sequence[Measured]) -> None:
         """Writes everything down."""
-        for standing in sorted(self._standings):
-            await SET_STANDING.run(connection, *standing)
+        for state in sorted(self._states):
+            await SET_SIGNAL_STATE.run(connection, *state)
         for moved in sorted(self.moved):
             await SET_DUE.run(connection, moved.alarm, moved.due)
         fresh = [reading for reading in batch if reading.log not in self._known]
         await INSERT_INBOUND.many(connection, [self._row(reading) for reading in fresh])
-        await self.causes.write(connection)
+        await self.triggered.write(connection)
         tally = Tally()
         for reading in fresh:
             tally.came(reading.tenant, "readings")
-        tally.caused(self.causes.firings)
+        tally.caused(self.triggered.firings)
         await tally.write(connection)
 
     def _row(self, reading: Measured) -> tuple[Any, ...]:

@@ -7,12 +7,12 @@ from sqlalchemy import select
 
 from scheduler_svc.domain import new_id
 from scheduler_svc.ports import Held
-from scheduler_svc.recurrence import Micros
-from scheduler_svc.service.replan import Candidate, Move, Replan
+from scheduler_svc.service.replan import Move, Replan, ReplanCandidate
 from scheduler_svc.store.fence import owned
 from scheduler_svc.store.sql import Statement, both, insert
 from scheduler_svc.store.tables import replans
 from tocsin.database import Database
+from tocsin.recurrence import Micros
 
 _ZONED: Final = (
     "(trigger_rule LIKE '{\"rrule\":%' OR trigger_rule LIKE '{\"local\":%' OR trigger_rule LIKE '%\"exclude\":%' "
@@ -71,13 +71,13 @@ class SqlReplanStore:
             facts = await _FACTS.rows(connection)
         return {shard: value for name, value in facts if (shard := _shard(name)) is not None and shard in shards}
 
-    async def candidates(self, shards: Collection[int], *, after: str, most: int) -> list[Candidate]:
+    async def candidates(self, shards: Collection[int], *, after: str, most: int) -> list[ReplanCandidate]:
         """See `scheduler_svc.service.replan.ReplanStore`."""
         async with self._database.read() as connection:
             rows = await _CANDIDATES.rows(connection, after, sorted(shards), most)
-        return [Candidate(*row)._replace(active=bool(row[4])) for row in rows]
+        return [ReplanCandidate(*row)._replace(active=bool(row[4])) for row in rows]
 
-    async def last_due(self, alarms: Sequence[Candidate]) -> Mapping[str, Micros]:
+    async def last_due(self, alarms: Sequence[ReplanCandidate]) -> Mapping[str, Micros]:
         """See `scheduler_svc.service.replan.ReplanStore`."""
         async with self._database.read() as connection:
             rows = await _LAST.pairs(connection, ((alarm.id, alarm.due) for alarm in alarms))

@@ -8,12 +8,12 @@ from typing import Final
 from sqlalchemy import select, text, update
 
 from scheduler_svc.domain import DeliveryEnd, DeliveryReport, FailedDelivery, Firing
-from scheduler_svc.recurrence import Micros
 from scheduler_svc.store.changes import note
 from scheduler_svc.store.firing_rows import firing_of
 from scheduler_svc.store.sql import CHANGE, begin_change
 from scheduler_svc.store.tables import firings
 from tocsin.database import Database, storable
+from tocsin.recurrence import Micros
 
 _MOST: Final = 2000
 _REASON: Final = 200

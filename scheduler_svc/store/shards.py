@@ -10,10 +10,10 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.ports import Held, Replica, ShardOwner
-from scheduler_svc.recurrence import Micros
 from scheduler_svc.store.sql import Statement, both, is_sqlite
 from tocsin.clock import Clock
 from tocsin.database import Database
+from tocsin.recurrence import Micros
 
 _NOW: Final = Statement(
     sqlite="SELECT CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",

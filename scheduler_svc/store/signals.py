@@ -7,14 +7,14 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Alarm
-from scheduler_svc.recurrence import Micros
-from scheduler_svc.signals import Signal, SignalKind, Status, kind_of, resumed, topic_of
 from scheduler_svc.store.sql import Statement, both, insert
 from scheduler_svc.store.tables import signals
+from scheduler_svc.triggers import Signal, SignalKind, Status, kind_of, resumed, topic_of
+from tocsin.recurrence import Micros
 from tocsin.stored import known
 
 LISTENERS: Final = "listeners"
-"""Name of the count that grows whenever a tenant's alarms wait for other events than before; see `scheduler_svc.store.listeners`."""
+"""Name of the count that grows whenever a tenant's alarms wait for other events than before; see `scheduler_svc.store.subscriptions`."""
 
 _COLUMNS: Final = ("alarm", "tenant", "kind", "topic", "secret", "status", "since", "seen_at", "until")
 _INSERT: Final = insert(signals, _COLUMNS, ignore=True)
@@ -32,7 +32,7 @@ _READ: Final = Statement(
     sqlite=f"{_STANDING} WHERE s.alarm IN (SELECT value FROM json_each(?1))",  # noqa: S608  a constant
     postgresql=f"{_STANDING} WHERE s.alarm = ANY($1::text[])",
 )
-SET_STANDING: Final = both("UPDATE signals SET status = $2, since = $3 WHERE alarm = $1")
+SET_SIGNAL_STATE: Final = both("UPDATE signals SET status = $2, since = $3 WHERE alarm = $1")
 SET_DUE: Final = both("UPDATE alarms SET next_fire_at = $2 WHERE id = $1")
 _RESUME: Final = both("UPDATE alarms SET next_fire_at = $2, skip_before = NULL WHERE id = $1")
 _ADD: Final = "ON CONFLICT (tenant, name) DO UPDATE SET value = tenant_counts.value + excluded.value"
@@ -99,10 +99,10 @@ async def resume_signal(connection: AsyncConnection, alarm: Alarm, *, now: Micro
     (found,) = await with_signals(connection, [alarm])
     if found.signal is None:
         return found
-    standing, due = resumed(found.trigger, found.signal, now=now)
-    await SET_STANDING.run(connection, found.id, int(standing.status), standing.since)
+    state, due = resumed(found.trigger, found.signal, now=now)
+    await SET_SIGNAL_STATE.run(connection, found.id, int(state.status), state.since)
     await _RESUME.run(connection, found.id, due)
-    return replace(found, signal=standing, due=due, skip_before=None)
+    return replace(found, signal=state, due=due, skip_before=None)
 
 
 def _row(alarm: Alarm, signal: Signal) -> tuple[Any, ...]:

@@ -129,7 +129,7 @@ inbound = Table(
     Column("received_at", BigInteger, nullable=False),
     Column("data", LargeBinary, comment="Serialised google.protobuf.Struct."),
     Column("matched", Integer, nullable=False),
-    Column("rest", _ID, comment="Alarms behind this one are still to be let go; null when all are."),
+    Column("rest", _ID, comment="Alarms behind this one are still to be fired; null when all are."),
 )
 Index("ix_inbound_tenant", inbound.c.tenant, inbound.c.id)
 Index("ix_inbound_rest", inbound.c.id, sqlite_where=text("rest IS NOT NULL"), postgresql_where=text("rest IS NOT NULL"))

@@ -13,12 +13,12 @@ import pytest
 
 from scheduler_svc.domain import Action, Alarm, FiringState, new_id
 from scheduler_svc.ports import NewAlarm
-from scheduler_svc.recurrence import At, CatchUp, CatchUpMode, Every, Trigger
 from tests.chaos.schedulers import SERVICES, Consumer, Scheduler
 from tests.integration.scheduler.stores import SECOND, Stores, alarm
 from tests.integration.scheduler.support import noop
 from tocsin.clock import SystemClock
 from tocsin.mesh.identity import ensure_pki
+from tocsin.recurrence import At, CatchUp, CatchUpMode, Every, Trigger
 from tocsin.testing.waiting import eventually
 
 FULL = os.environ.get("CHAOS") == "full"

@@ -112,7 +112,7 @@ def line_of(verdict: Verdict) -> str:
 
 
 def _part(verdict: Verdict, name: str, counted: Sequence[str]) -> str:
-    """What was attempted, accepted and let go; a part in which one of them is nothing says nothing about the scheduler."""
+    """What was attempted, accepted and fired; a part in which one of them is nothing says nothing about the scheduler."""
     counts = [verdict.counts[each] for each in counted]
     return f"{name} {'/'.join(map(str, counts))}{'' if all(counts) else ' (unknown)'}"
 

@@ -13,11 +13,11 @@ from typing import Final
 
 from scheduler_svc.dispatch.dispatcher import LOST
 from scheduler_svc.domain import ON_TIME, SERIAL, AlarmState, FiringState, Origin, Outcome
-from scheduler_svc.planning import STILL_RUNNING
-from scheduler_svc.recurrence import CatchUp, CatchUpMode, Compiled, Overlapping, Trigger, compiled
+from scheduler_svc.domain.planning import STILL_RUNNING
 from tests.simulation.processor import NONSENSE, Job
 from tests.simulation.scenario import SECOND
 from tests.simulation.world import World
+from tocsin.recurrence import CatchUp, CatchUpMode, Compiled, Overlapping, Trigger, compiled
 
 _SLACK: Final = 60 * SECOND
 _PROMPT: Final = 5
@@ -160,7 +160,7 @@ class Checker:
                 case "firing":
                     self._read_firing(identity, at)
                     if was:
-                        self._world.problem(f"firing {identity} was let go while {was} of its alarm ran")
+                        self._world.problem(f"firing {identity} was fired while {was} of its alarm ran")
                 case _:
                     succeeded[identity] += state == FiringState.SUCCEEDED
                     if (FiringState(was), FiringState(state)) not in _CHANGES:
@@ -260,7 +260,7 @@ class Checker:
 
     def _judge_row(self, row: Row, until: int) -> None:
         if row.fired is not None and row.fired < row.due:
-            self._world.problem(f"firing {row.id} was let go {row.due - row.fired} microseconds early")
+            self._world.problem(f"firing {row.id} was fired {row.due - row.fired} microseconds early")
         if row.due <= until and row.state not in _OVER:
             self._world.problem(f"firing {row.id} of alarm {row.alarm!r} due {row.due} is still {FiringState(row.state).name}")
         if row.reason == NONSENSE:
@@ -274,7 +274,7 @@ class Checker:
             self._world.problem(f"firing {row.id} was closed, and was worked on")
         late = row.fired is not None and row.fired - row.due > ON_TIME
         if row.outcome in (Outcome.FIRED, Outcome.LATE) and late != (row.outcome == Outcome.LATE):
-            self._world.problem(f"firing {row.id} is {Outcome(row.outcome).name}, and was let go {row.due} {row.fired}")
+            self._world.problem(f"firing {row.id} is {Outcome(row.outcome).name}, and was fired {row.due} {row.fired}")
 
     def _judge_promises(self) -> None:
         promises = self._world.promises

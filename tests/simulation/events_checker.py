@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from google.protobuf.struct_pb2 import Struct
 
-from scheduler_svc.structs import plain
+from scheduler_svc.contexts import plain
 from tests.simulation.models import Watcher
 from tests.simulation.notes import EDGE, Entry
 from tests.simulation.waiting import Happening, matches
@@ -17,7 +17,7 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class Published:
-    """An event: which alarms it must let go, which it may, which it did; and when all that it lets go was committed."""
+    """An event: which alarms it must fired, which it may, which it did; and when all that it fires was committed."""
 
     happening: Happening
     must: set[str]
@@ -59,7 +59,7 @@ class EventsChecker:
                     event.must.add(alarm.id)
 
     def review(self, alarm: Watcher, *, here: bool) -> None:
-        """An alarm changed or is gone, while events are not finished: it may be let go by them, and need not."""
+        """An alarm changed or is gone, while events are not finished: it may be fired by them, and need not."""
         for (tenant, _), event in self._open.items():
             if tenant == alarm.tenant and here and _hears(alarm, event):
                 event.may.add(alarm.id)
@@ -67,7 +67,7 @@ class EventsChecker:
                 event.must.discard(alarm.id)
 
     def finish(self, key: Key, at: float) -> None:
-        """All that an event lets go is committed."""
+        """All that an event fires is committed."""
         event = self._open.pop(key, None)
         if event is not None:
             event.finished = at
@@ -93,7 +93,7 @@ class EventsChecker:
                 self._problem(f"event {key} was never finished")
             missing = sorted(event.must - event.fired.keys())
             if missing:
-                self._problem(f"event {key} {event.happening} did not let go {missing}, which waited for it")
+                self._problem(f"event {key} {event.happening} did not fired {missing}, which waited for it")
 
 
 def _hears(alarm: Watcher, event: Published) -> bool:

@@ -74,6 +74,6 @@ END;
 """
 """Notes every change that somebody asked for, every change of a firing, and all that came from outside, in the order of the commits.
 
-``log`` is of alarms and firings. ``outside`` is of what waits for something from outside, of what came, and of what that let go; the rows
+``log`` is of alarms and firings. ``outside`` is of what waits for something from outside, of what came, and of what that fired; the rows
 of one transaction have its number (``txn``).
 """

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from scheduler_svc.recurrence import Trigger
 from tests.simulation.notes import Entry
 from tests.simulation.outsiders import Told
+from tocsin.recurrence import Trigger
 
 
 @dataclass(slots=True)

@@ -85,7 +85,7 @@ class SimBus:
         self._boxes: defaultdict[str, list[Mailbox]] = defaultdict(list)
 
     async def publish(self, topic: str, payload: bytes = b"") -> None:
-        """See `scheduler_svc.announce.Events`."""
+        """See `scheduler_svc.hints.Events`."""
         for box in tuple(self._boxes.get(topic, ())):
             if box.owner is self.loop.process:
                 box.put(payload)
@@ -104,7 +104,7 @@ class SimBus:
 
     @asynccontextmanager
     async def subscribe(self, topic: str, *, poll_seconds: float | None = None) -> AsyncGenerator[AsyncIterator[bytes]]:
-        """See `scheduler_svc.announce.Events`."""
+        """See `scheduler_svc.hints.Events`."""
         box = Mailbox(self.loop.process)
         self._boxes[topic].append(box)
         ticking = None if poll_seconds is None else asyncio.ensure_future(_tick(box.put, poll_seconds))

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from scheduler_svc.domain import AlarmState, Origin
-from scheduler_svc.recurrence import Comparison, Event, Heartbeat, Threshold, Trigger
+from tocsin.recurrence import Comparison, Event, Heartbeat, Threshold, Trigger
 
 _SIGNS: Final = {
     Comparison.GREATER_THAN: (1, False),

@@ -8,8 +8,8 @@ from scheduler_svc.dispatch import Confirmed, Dispatcher, Session
 from scheduler_svc.dispatch.leases import Leases
 from scheduler_svc.dispatch.suspects import Suspects
 from scheduler_svc.domain import Report, firing_id
+from scheduler_svc.domain.planning import Plan, plan
 from scheduler_svc.engine import Engine
-from scheduler_svc.planning import Plan, plan
 from scheduler_svc.store.due import owned
 from scheduler_svc.store.tables import firings
 from tests.simulation.broken import everywhere, replaced
@@ -93,15 +93,15 @@ def _confirming_too_soon() -> None:
     replaced(Dispatcher, "report", report)
 
 
-def _without_doubt() -> None:
+def _without_rescan() -> None:
     """A firing whose transaction committed unseen is not looked for."""
-    replaced(Dispatcher, "doubt", lambda self: None)
+    replaced(Dispatcher, "rescan", lambda self: None)
     replaced(Dispatcher, "_heal", lambda self: setattr(self, "_heal_at", self._clock.monotonic() + 60))
 
 
 def _blaming_bystanders() -> None:
     """Whatever was lost with a processor is charged with its death."""
-    replaced(Suspects, "lost", lambda self, parcel: True)
+    replaced(Suspects, "lost", lambda self, queued: True)
 
 
 def _believing_anybody() -> None:
@@ -116,7 +116,7 @@ MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     "dropping-an-occurrence": _dropping_an_occurrence,
     "in-haste": _in_haste,
     "confirming-too-soon": _confirming_too_soon,
-    "without-doubt": _without_doubt,
+    "without-doubt": _without_rescan,
     "blaming-bystanders": _blaming_bystanders,
     "believing-anybody": _believing_anybody,
     **OUTSIDE,

@@ -11,9 +11,8 @@ from typing import Final
 
 from google.protobuf.struct_pb2 import Struct
 
+from scheduler_svc.contexts import plain
 from scheduler_svc.domain import AlarmState, Origin
-from scheduler_svc.recurrence import Trigger
-from scheduler_svc.structs import plain
 from tests.simulation.events_checker import EventsChecker
 from tests.simulation.keys_checker import KeysChecker
 from tests.simulation.models import Expected, Watcher
@@ -21,6 +20,7 @@ from tests.simulation.notes import EDGE, Entry, entries_of, skew_of
 from tests.simulation.outsiders import Accepted
 from tests.simulation.scenario import SECOND
 from tests.simulation.world import World
+from tocsin.recurrence import Trigger
 
 _HARMLESS: Final = frozenset({"hints", "cuts", "manners", "processors"})
 _LONGEST_OUTAGE: Final = 1800 * SECOND

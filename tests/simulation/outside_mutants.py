@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from scheduler_svc import planning
-from scheduler_svc.planning import Plan
+from scheduler_svc.domain import planning
+from scheduler_svc.domain.planning import Plan
 from scheduler_svc.ports import Moved
 from scheduler_svc.service.imports import Import, Settled
 from scheduler_svc.service.signals import Intake
-from scheduler_svc.signals import threshold
-from scheduler_svc.store import causes, events, imports, pings
+from scheduler_svc.store import events, imports, pings, triggered
 from scheduler_svc.store.inbound import Stored
 from scheduler_svc.store.tables import alarms, inbound
+from scheduler_svc.triggers import threshold
 from tests.simulation.broken import everywhere, replaced
 
 
@@ -21,7 +21,7 @@ def _event_each_time() -> None:
     """An event that comes again is taken for another one."""
     for index in [index for index in inbound.indexes if index.unique]:
         inbound.indexes.discard(index)
-    before = causes.requested_firing_id
+    before = triggered.requested_firing_id
 
     def salted(tenant: str, alarm: str, cause: str) -> str:
         return before(tenant, alarm + os.urandom(4).hex(), cause)
@@ -31,7 +31,7 @@ def _event_each_time() -> None:
         return {}
 
     logged = events.log_events
-    replaced(causes, "requested_firing_id", salted)
+    replaced(triggered, "requested_firing_id", salted)
     everywhere(logged, unknown)
 
 
@@ -46,7 +46,7 @@ def _event_without_rest() -> None:
 
 
 def _event_for_the_paused() -> None:
-    """An event lets alarms go that are paused."""
+    """An event fires alarms that are paused."""
 
     def choose(self: Any, stored: Mapping[str, Any], *, now: int) -> None:
         self.alarms = [stored[listening.alarm] for listening in self.waiting if listening.alarm in stored]
@@ -68,15 +68,15 @@ def _impatient() -> None:
 
 def _never_well() -> None:
     """Nobody is told that something raised is well again."""
-    before = causes.Causes.add
+    before = triggered.TriggeredFirings.add
 
     def add(self: Any, alarm: Any, *, origin: Any, **named: Any) -> Any:
         made = before(self, alarm, origin=origin, **named)
-        if origin is causes.Origin.RESOLVED:
+        if origin is triggered.Origin.RESOLVED:
             self.firings.remove(made)
         return made
 
-    replaced(causes.Causes, "add", add)
+    replaced(triggered.TriggeredFirings, "add", add)
 
 
 def _ping_without_deadline() -> None:
@@ -95,7 +95,7 @@ def _ping_without_deadline() -> None:
 def _silence_unheard() -> None:
     """A deadline that passes is taken for one at which nobody could ping."""
 
-    def later(schedule: Any, *, now: int, deaf: object) -> Plan:
+    def later(schedule: Any, *, now: int, outage: object) -> Plan:
         return Plan((), now + 900_000_000, schedule.ordinal, signal=True)
 
     replaced(planning, "_signal_plan", later)

@@ -7,18 +7,18 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from scheduler_svc.contexts import packed
 from scheduler_svc.domain import Draft
-from scheduler_svc.recurrence import Heartbeat, Trigger
 from scheduler_svc.service import Caller
 from scheduler_svc.service.imports import Import, Settled, Wish
 from scheduler_svc.service.signals import EventDraft, ReadingDraft
-from scheduler_svc.signals import EventAnswer, PingAnswer
-from scheduler_svc.structs import packed
+from scheduler_svc.triggers import EventAnswer, PingAnswer
 from tests.simulation.replica import Replica
 from tests.simulation.scenario import Chatter, draft
 from tests.simulation.users import Desk, Promises
 from tests.simulation.waiting import LEVELS, METRICS, TOPICS, waiting
 from tocsin.errors import Aborted, InvalidInput, NotFound, TocsinError, Unavailable
+from tocsin.recurrence import Heartbeat, Trigger
 
 _SECOND: Final = 1_000_000
 _TENANTS: Final = ("t1", "t2")

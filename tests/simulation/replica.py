@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from scheduler_svc.announce import Announcer, ChangeBell
 from scheduler_svc.dispatch import Dispatcher, DispatchOptions
 from scheduler_svc.domain import Alarm, Firing, FiringState
 from scheduler_svc.engine import Engine, EngineOptions
-from scheduler_svc.hearing import Finisher, Hearing
+from scheduler_svc.engine.outages import Finisher, Outages
+from scheduler_svc.hints import ChangeNotifier, HintPublisher
 from scheduler_svc.ports import Fired, NewAlarm
 from scheduler_svc.ports import Replica as Member
 from scheduler_svc.service import Alarms, Firings, Imports
@@ -18,17 +18,17 @@ from scheduler_svc.service.checks import ActionChecks
 from scheduler_svc.service.housekeeping import Housekeeper, HousekeepingOptions
 from scheduler_svc.service.signals import Intake, Triggers
 from scheduler_svc.shards import Ownership, ShardKeeper
-from scheduler_svc.signals import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
 from scheduler_svc.store import (
     SqlAlarmStore,
     SqlDueStore,
-    SqlHearing,
     SqlHousekeepingStore,
     SqlImportStore,
     SqlLedger,
+    SqlOutages,
     SqlShardStore,
     SqlSignalStore,
 )
+from scheduler_svc.triggers import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
 from tests.simulation.loop import Process
 from tests.simulation.machine import SimBus, SimClock
 from tests.simulation.storage import Locks, SimDatabase, Storage
@@ -67,7 +67,7 @@ class Sight:
 
     def fired(self, fired: Fired, *, now: int, seconds: float) -> None:
         """See `scheduler_svc.ports.Observer`."""
-        self._counts["fired"] += len(fired.parcels)
+        self._counts["fired"] += len(fired.queued_firings)
 
     def recorded(self, states: Mapping[FiringState, int], *, seconds: float) -> None:
         """See `scheduler_svc.ports.Observer`."""
@@ -80,8 +80,8 @@ class Sight:
         """See `scheduler_svc.service.housekeeping.CountSink`."""
 
 
-class SimPulse:
-    """See `scheduler_svc.shards.Pulse`."""
+class SimLiveness:
+    """See `scheduler_svc.shards.Liveness`."""
 
     def __init__(self, locks: Locks, process: Process, key: int) -> None:
         self._locks = locks
@@ -89,7 +89,7 @@ class SimPulse:
         self._key = key
 
     async def beat(self) -> int | None:
-        """See `scheduler_svc.shards.Pulse`."""
+        """See `scheduler_svc.shards.Liveness`."""
         self._locks.holders[self._key] = self._process
         return self._key
 
@@ -113,7 +113,15 @@ class Replica:
     """What `scheduler_svc.wiring` puts together, without servers."""
 
     def __init__(
-        self, *, name: str, process: Process, storage: Storage, bus: SimBus, clock: SimClock, options: ReplicaOptions, draw: random.Random
+        self,
+        *,
+        name: str,
+        process: Process,
+        storage: Storage,
+        bus: SimBus,
+        clock: SimClock,
+        options: ReplicaOptions,
+        draw: random.Random,
     ) -> None:
         self.name = name
         self.process = process
@@ -122,27 +130,27 @@ class Replica:
         alarm_store, ledger = SqlAlarmStore(database), SqlLedger(database)
         self.ownership = ownership = Ownership(owner=name, clock=clock)
         sight = Sight(storage.counts)
-        bell = ChangeBell(events=bus)
+        notifier = ChangeNotifier(events=bus)
         self.dispatcher = Dispatcher(
-            ledger=ledger, shards=ownership, changes=bell, observer=sight, clock=clock, options=options.dispatch, draw=draw
+            ledger=ledger, shards=ownership, changes=notifier, observer=sight, clock=clock, options=options.dispatch, draw=draw
         )
-        hearing = Hearing(store=SqlHearing(database), clock=clock, outage_seconds=options.outage_seconds)
+        outages = Outages(store=SqlOutages(database), clock=clock, outage_seconds=options.outage_seconds)
         self.engine = Engine(
             store=SqlDueStore(database),
             shards=ownership,
-            outlet=self.dispatcher,
-            changes=bell,
+            sink=self.dispatcher,
+            changes=notifier,
             observer=sight,
             clock=clock,
             options=options.engine,
-            deaf=hearing.deaf,
+            outage=outages.outage,
         )
-        announcer = Announcer(
+        publisher = HintPublisher(
             events=bus,
             shards=ownership,
             schedules=self.engine,
-            outlet=self.dispatcher,
-            bell=bell,
+            sink=self.dispatcher,
+            notifier=notifier,
             clock=clock,
             horizon=options.engine.horizon,
         )
@@ -152,7 +160,7 @@ class Replica:
             listeners=(self.engine, self.dispatcher),
             busy=self.dispatcher.leases.shards,
             events=bus,
-            pulse=SimPulse(storage.locks, process, storage.loop.count()),
+            liveness=SimLiveness(storage.locks, process, storage.loop.count()),
             clock=clock,
             lease_seconds=options.lease_seconds,
             address=name,
@@ -166,25 +174,25 @@ class Replica:
         creates = GroupCommit[NewAlarm, Alarm](flush=alarm_store.create, max_batch=50)
         enqueues = GroupCommit[Firing, Firing](flush=enqueue_all, max_batch=50)
         checks = ActionChecks(kinds={}, clock=clock)
-        self.alarms = Alarms(store=alarm_store, create=creates.submit, hints=announcer, clock=clock, checks=checks)
+        self.alarms = Alarms(store=alarm_store, create=creates.submit, hints=publisher, clock=clock, checks=checks)
         self.firings = Firings(
             ledger=ledger,
             alarms=alarm_store,
             enqueue=enqueues.submit,
             shards=ownership,
-            hints=announcer,
-            follow=bell.follow,
+            hints=publisher,
+            follow=notifier.follow,
             clock=clock,
         )
-        self.imports = Imports(store=SqlImportStore(database), hints=announcer, checks=checks, clock=clock)
+        self.imports = Imports(store=SqlImportStore(database), hints=publisher, checks=checks, clock=clock)
         signals = SqlSignalStore(database)
-        intake = Intake(store=signals, shards=ownership, hints=announcer, clock=clock)
+        intake = Intake(store=signals, shards=ownership, hints=publisher, clock=clock)
         events = GroupCommit[Published, EventAnswer](flush=intake.events)
         readings = GroupCommit[Measured, ReadingAnswer](flush=intake.readings)
         pings = GroupCommit[Pinged, PingAnswer](flush=intake.pings)
         self.triggers = Triggers(store=signals, publish=events.submit, record=readings.submit, ping=pings.submit, clock=clock)
-        listening = (events, readings, pings, Finisher(events=signals, finish=intake.finish, clock=clock), hearing)
-        firing = (self.dispatcher, self.engine, announcer, self.keeper, housekeeper)
+        listening = (events, readings, pings, Finisher(events=signals, finish=intake.finish, clock=clock), outages)
+        firing = (self.dispatcher, self.engine, publisher, self.keeper, housekeeper)
         self._parts: Iterable[Component] = (creates, enqueues, *listening, *firing)
         self.ready = False
 

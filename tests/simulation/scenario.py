@@ -8,7 +8,13 @@ from typing import Final
 from scheduler_svc.dispatch import DispatchOptions
 from scheduler_svc.domain import Action, Priority, RetryPolicy
 from scheduler_svc.engine import EngineOptions
-from scheduler_svc.recurrence import (
+from scheduler_svc.service import Draft
+from scheduler_svc.service.housekeeping import HousekeepingOptions
+from tests.simulation.processor import Manners
+from tests.simulation.replica import ReplicaOptions
+from tests.simulation.storage import StorageFaults
+from tocsin.clock import from_micros, to_micros
+from tocsin.recurrence import (
     At,
     CatchUp,
     CatchUpMode,
@@ -22,12 +28,6 @@ from scheduler_svc.recurrence import (
     Recurrence,
     Trigger,
 )
-from scheduler_svc.service import Draft
-from scheduler_svc.service.housekeeping import HousekeepingOptions
-from tests.simulation.processor import Manners
-from tests.simulation.replica import ReplicaOptions
-from tests.simulation.storage import StorageFaults
-from tocsin.clock import from_micros, to_micros
 
 SECOND: Final = 1_000_000
 DAY: Final = 86_400
@@ -80,7 +80,7 @@ class Chatter:
         events: mean seconds between two events.
         readings: mean seconds between two readings of a metric.
         imports: mean seconds between two imports.
-        most: firings of an event that one transaction lets go.
+        most: firings of an event that one transaction fires.
     """
 
     waiting: float

@@ -168,11 +168,11 @@ class Stream:
 
 
 def _on_the_wire(message: Message) -> Answer:
-    """A copy: a parcel goes on changing in the replica's memory."""
+    """A copy: a queued goes on changing in the replica's memory."""
     if isinstance(message, Jobs):
         return [
-            Job(lease=Lease(parcel.id, token), alarm=parcel.alarm, due=parcel.due, attempt=parcel.attempts + 1)
-            for parcel, token in message.deliveries
+            Job(lease=Lease(queued.id, token), alarm=queued.alarm, due=queued.due, attempt=queued.attempts + 1)
+            for queued, token in message.deliveries
         ]
     assert not isinstance(message, Question)  # nobody checks actions here
     return message

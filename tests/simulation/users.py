@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from scheduler_svc.domain import Alarm, FiringState, Priority
-from scheduler_svc.recurrence import CatchUp, CatchUpMode, Trigger
 from scheduler_svc.service import Caller, Draft
 from tests.simulation.replica import Replica
 from tests.simulation.scenario import draft, trigger
 from tests.simulation.waiting import waiting
 from tocsin.errors import FailedPrecondition, NotFound, TocsinError, Unavailable
+from tocsin.recurrence import CatchUp, CatchUpMode, Trigger
 
 Result = TypeVar("Result")
 _ATTEMPTS = 6

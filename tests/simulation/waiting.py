@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from scheduler_svc.recurrence import Comparison, Event, Heartbeat, Overlapping, Threshold, Trigger
+from tocsin.recurrence import Comparison, Event, Heartbeat, Overlapping, Threshold, Trigger
 
 _SECOND: Final = 1_000_000
 TOPICS: Final = ("order", "order.paid", "order.sent", "order.paid.late", "disk.full")

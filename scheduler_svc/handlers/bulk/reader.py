@@ -12,7 +12,6 @@ from scheduler_svc.domain import AUTO_PAUSE, MAX_ACTION, REQUESTED, Action, Alar
 from scheduler_svc.handlers.bulk.rules import ALARM_RULES
 from scheduler_svc.handlers.convert import draft_of, priority_of, retry_of
 from scheduler_svc.handlers.convert_trigger import trigger_of
-from scheduler_svc.recurrence import END_OF_TIME, At, Trigger, settled
 from scheduler_svc.service import Draft
 from scheduler_svc.service.imports import Wish
 from tocsin.api.scheduler.v1 import alarm_pb2
@@ -22,6 +21,7 @@ from tocsin.mesh.validation import RequestValidator
 from tocsin.protojson.codec import Codec, Codecs, NotJson, load_json
 from tocsin.protojson.fast import FastCodec, FastFields, FastPathMiss
 from tocsin.protojson.fields import JsonValue, as_object
+from tocsin.recurrence import END_OF_TIME, At, Trigger, normalized
 
 _MAX_CACHED: Final = 4096
 _MAX_CACHED_BYTES: Final = 2000
@@ -152,7 +152,7 @@ class AlarmReader:
         known = self._triggers.get(text)
         if known is None:
             message = alarm_pb2.Trigger.FromString(self._codecs.trigger.wire(text))
-            known = settled(trigger_of(message, time_zone=self._zone), time_zone=self._zone)
+            known = normalized(trigger_of(message, time_zone=self._zone), time_zone=self._zone)
             self._remember(text, known)
         return known
 

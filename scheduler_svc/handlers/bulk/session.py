@@ -8,11 +8,11 @@ from typing import Final
 from scheduler_svc.domain import Finding
 from scheduler_svc.handlers.bulk.lines import ImportLines, InvalidLine, Item, invalid_line
 from scheduler_svc.ports import Candidate
-from scheduler_svc.recurrence import spent
 from scheduler_svc.service.checks import path_of
 from scheduler_svc.service.imports import Import, Imports
 from tocsin.api.scheduler.v1 import alarm_service_pb2
 from tocsin.errors import TocsinError, Unavailable
+from tocsin.recurrence import spent
 
 Request = alarm_service_pb2.ImportAlarmsRequest
 Response = alarm_service_pb2.ImportAlarmsResponse

@@ -4,12 +4,12 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from scheduler_svc.domain import AlarmNotFound
-from scheduler_svc.recurrence import Micros
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.audit.parts import AuditStore, Finding, Summary
 from scheduler_svc.service.audit.run import Run
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
+from tocsin.recurrence import Micros
 
 _DAY: Final[Micros] = 86_400_000_000
 _CLEANUP: Final[Micros] = 3_600_000_000

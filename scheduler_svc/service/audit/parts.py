@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import NamedTuple, Protocol
 
 from scheduler_svc.domain import Outcome
-from scheduler_svc.recurrence import Micros
+from tocsin.recurrence import Micros
 
 
 class RuleInForce(NamedTuple):
@@ -20,7 +20,7 @@ class RuleInForce(NamedTuple):
         anchor: what its intervals count from.
         next: the first due time that is not in the ledger; None: every one is.
         ended: whether the alarm has another trigger now, or is gone.
-        fires: whether it is let go: it is neither over nor paused.
+        fires: whether it is fired: it is neither over nor paused.
         resumed: until when it was paused; 0: never.
     """
 

@@ -8,11 +8,11 @@ from operator import itemgetter
 from typing import Final
 
 from scheduler_svc.domain import Origin, Outcome
-from scheduler_svc.recurrence import Micros
-from scheduler_svc.service.audit.meant import Meant
+from scheduler_svc.service.audit.expected import ExpectedRows
 from scheduler_svc.service.audit.parts import AuditStore, Finding, FindingKind, LedgerRow, Summary
-from scheduler_svc.service.breath import Breath
+from scheduler_svc.service.cooperative import CooperativeYield
 from tocsin.clock import Clock
+from tocsin.recurrence import Micros
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -35,7 +35,7 @@ class Run:
         self._summary = summary
         self._overdue = clock.micros() - OVERDUE
         self._moved = moved
-        self._breathe = Breath(clock)
+        self._checkpoint = CooperativeYield(clock)
         self._unreadable = set[str]()
 
     async def of_all(self) -> AsyncGenerator[Finding]:
@@ -57,14 +57,14 @@ class Run:
                 async for finding in self._one(alarm, rules[alarm], rows):
                     yield finding
 
-    async def _rules(self, alarms: Sequence[str]) -> dict[str, list[Meant]]:
-        rules: dict[str, list[Meant]] = {alarm: [] for alarm in alarms}
+    async def _rules(self, alarms: Sequence[str]) -> dict[str, list[ExpectedRows]]:
+        rules: dict[str, list[ExpectedRows]] = {alarm: [] for alarm in alarms}
         for rule in await self._store.rules(self._tenant, alarms, since=self._summary.start):
             try:
-                rules[rule.alarm].append(Meant.of(rule))
+                rules[rule.alarm].append(ExpectedRows.of(rule))
             except Exception as error:  # noqa: BLE001  whatever is stored there: what it means nobody can say, and the others are judged
                 self._give_up(rule.alarm, error)
-            await self._breathe(4)
+            await self._checkpoint(4)
         return rules
 
     def _give_up(self, alarm: str, error: Exception) -> None:
@@ -73,12 +73,12 @@ class Run:
             self._summary.unreadable += 1
             _log.warning("a rule cannot be read", alarm=alarm, tenant=self._tenant, exc_info=error)
 
-    async def _groups(self, alarms: Sequence[str], rules: Mapping[str, Sequence[Meant]]) -> list[list[str]]:
+    async def _groups(self, alarms: Sequence[str], rules: Mapping[str, Sequence[ExpectedRows]]) -> list[list[str]]:
         """The alarms, together as long as a page holds their rows."""
         groups, room = list[list[str]](), 0
         for alarm in alarms:
-            weight = sum(meant.rows_at_most(self._summary.start, self._summary.end) for meant in rules[alarm])
-            await self._breathe(4)
+            weight = sum(expected.rows_at_most(self._summary.start, self._summary.end) for expected in rules[alarm])
+            await self._checkpoint(4)
             if not groups or weight > room:
                 groups.append([])
                 room = _ROWS
@@ -86,12 +86,12 @@ class Run:
             room -= weight
         return groups
 
-    async def _one(self, alarm: str, rules: Sequence[Meant], rows: "_Rows") -> AsyncGenerator[Finding]:
+    async def _one(self, alarm: str, rules: Sequence[ExpectedRows], rows: "_Rows") -> AsyncGenerator[Finding]:
         summary, differences = self._summary, _Differences(alarm)
         summary.alarms += 1
         async for due, owed in self._due_times(rules):
             while (row := await rows.take(alarm, before=due)) is not None:
-                self._beside(row, rules, differences)
+                self._ad_hoc(row, rules, differences)
             if (row := await rows.take(alarm, before=due + 1)) is not None:
                 self._found(row, expected=True)
             elif owed:
@@ -100,22 +100,22 @@ class Run:
                 async for finding in self._settle(differences):
                     yield finding
         while (row := await rows.take(alarm, before=summary.end)) is not None:
-            await self._breathe()
-            self._beside(row, rules, differences)
+            await self._checkpoint()
+            self._ad_hoc(row, rules, differences)
             if differences.many:
                 async for finding in self._settle(differences):
                     yield finding
         async for finding in self._settle(differences):
             yield finding
 
-    async def _due_times(self, rules: Sequence[Meant]) -> AsyncGenerator[tuple[Micros, bool]]:
+    async def _due_times(self, rules: Sequence[ExpectedRows]) -> AsyncGenerator[tuple[Micros, bool]]:
         """The due times that any of the rules means, each once, with whether it must have its row."""
         walks = list[Iterator[tuple[Micros, bool]]]()
-        for meant in rules:
-            due, left = await meant.enter(self._summary.start, self._breathe)
-            walks.append(meant.walk(due, left, self._summary.end, self._overdue))
+        for expected in rules:
+            due, left = await expected.enter(self._summary.start, self._checkpoint)
+            walks.append(expected.walk(due, left, self._summary.end, self._overdue))
         for due, same in groupby(merge(*walks), key=itemgetter(0)):
-            await self._breathe()
+            await self._checkpoint()
             yield due, any(owed for _, owed in same)
 
     def _found(self, row: LedgerRow, *, expected: bool) -> None:
@@ -124,9 +124,9 @@ class Run:
         name = row.outcome.name if isinstance(row.outcome, Outcome) else str(row.outcome)
         self._summary.outcomes[name] += 1
 
-    def _beside(self, row: LedgerRow, rules: Sequence[Meant], differences: "_Differences") -> None:
+    def _ad_hoc(self, row: LedgerRow, rules: Sequence[ExpectedRows], differences: "_Differences") -> None:
         """A row at a time when no rule was in force that means it."""
-        if row.origin == Origin.BACKFILL and any(meant.means(row.due) for meant in rules):
+        if row.origin == Origin.BACKFILL and any(expected.means(row.due) for expected in rules):
             self._found(row, expected=True)
         else:
             differences.surplus.append(row)
@@ -153,16 +153,16 @@ class Run:
         rules = (await self._rules([alarm]))[alarm]
         left = list[LedgerRow]()
         for row in surplus:
-            await self._breathe(4)
-            if any([await self._in_force(meant, row.due) for meant in rules]):
+            await self._checkpoint(4)
+            if any([await self._in_force(expected, row.due) for expected in rules]):
                 self._found(row, expected=True)
             else:
                 left.append(row)
         return left
 
-    async def _in_force(self, meant: Meant, due: Micros) -> bool:
-        found, left = await meant.enter(due, self._breathe)
-        return next((at for at, _ in meant.walk(found, left, due + 1, self._overdue)), None) == due
+    async def _in_force(self, expected: ExpectedRows, due: Micros) -> bool:
+        found, left = await expected.enter(due, self._checkpoint)
+        return next((at for at, _ in expected.walk(found, left, due + 1, self._overdue)), None) == due
 
     def _without_moves(self, missing: list[Micros], surplus: list[LedgerRow], moved: Micros) -> tuple[list[Micros], list[LedgerRow]]:
         """Without the pairs of a row and a due time nearby that an older time-zone database had at another instant."""

@@ -7,16 +7,16 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
+from scheduler_svc.contexts import packed
 from scheduler_svc.domain import Alarm, Firing, new_id
 from scheduler_svc.ports import Moved
-from scheduler_svc.recurrence import Event, Heartbeat, Threshold, Trigger
-from scheduler_svc.recurrence.specs import Comparison
 from scheduler_svc.service.signals import Intake
-from scheduler_svc.signals import Measured, Pinged, Published, beginning, deadline, keyed
 from scheduler_svc.store import SqlSignalStore
-from scheduler_svc.structs import packed
+from scheduler_svc.triggers import Measured, Pinged, Published, deadline, initial_signal, with_ping_key
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm
 from tocsin.database import Database
+from tocsin.recurrence import Event, Heartbeat, Threshold, Trigger
+from tocsin.recurrence.specs import Comparison
 from tocsin.testing.clock import FakeClock
 
 _NUMBERS = itertools.count(1)
@@ -25,8 +25,8 @@ _NUMBERS = itertools.count(1)
 def waiting(spec: Any, *, now: int = NOW, **fields: Any) -> Alarm:
     """An alarm that waits for something from outside; what is no field of an alarm is one of its trigger."""
     beside = {name: fields.pop(name) for name in ("start", "end", "overlap") if name in fields}
-    trigger, secret = keyed(Trigger(spec=spec, **beside))
-    signal = beginning(trigger, now=now, secret=secret)
+    trigger, secret = with_ping_key(Trigger(spec=spec, **beside))
+    signal = initial_signal(trigger, now=now, secret=secret)
     return alarm(trigger=trigger, due=deadline(trigger, seen=now), rule_since=now, signal=signal, **fields)
 
 
@@ -64,14 +64,14 @@ def event(topic: str = "a.b", *, id: str = "", tenant: str = "t1", now: int = NO
 
 
 def reading(value: float, *, at: float = 0, metric: str = "m", tenant: str = "t1", id: str = "") -> Measured:  # noqa: A002  the contract's word
-    """A reading, measured ``at`` seconds from the beginning."""
+    """A reading, measured ``at`` seconds from the initial_signal."""
     measured = NOW + round(at * SECOND)
     log = new_id(measured)
     return Measured(log=log, tenant=tenant, id=id, metric=metric, value=value, source="", measured=measured, received=measured)
 
 
 def ping(key: str, *, at: float = 0, tenant: str = "") -> Pinged:
-    """A ping, ``at`` seconds from the beginning."""
+    """A ping, ``at`` seconds from the initial_signal."""
     received = NOW + round(at * SECOND)
     return Pinged(log=new_id(received), tenant=tenant, key=key, received=received)
 
@@ -90,7 +90,7 @@ class Outside:
         self.intake = Intake(store=self.store, shards=self, hints=self, clock=self.clock)  # pyright: ignore[reportArgumentType]  it is what they need
 
     async def caused(self, firings: Sequence[Firing], moved: Sequence[Moved]) -> None:
-        """Hears what is let go."""
+        """Hears what is fired."""
         self.offered += firings
         self.moved += moved
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from scheduler_svc.announce import ChangeBell
 from scheduler_svc.dispatch import Dispatcher, DispatchOptions, Jobs, Session
-from scheduler_svc.domain import End, Lease, Parcel, Report, Succeeded
+from scheduler_svc.domain import End, Lease, QueuedFiring, Report, Succeeded
 from scheduler_svc.engine import Engine, EngineOptions
+from scheduler_svc.hints import ChangeNotifier
 from scheduler_svc.metrics import SchedulerMetrics
 from scheduler_svc.ports import DueStore, Ledger, Pending, ShardStore
 from scheduler_svc.shards import Ownership, ShardKeeper
@@ -79,12 +79,12 @@ class Replica:
         due, ledger, shards = self.mortals  # pyright: ignore[reportAssignmentType]  they pass everything on
         self.ownership = Ownership(owner=name, clock=clock)
         events = events or EventBus(redis=Redis(url=None, clock=clock), clock=clock)
-        bell = ChangeBell(events=events)
+        notifier = ChangeNotifier(events=events)
         observer = SchedulerMetrics(CollectorRegistry())
         self.dispatcher = Dispatcher(
             ledger=ledger,
             shards=self.ownership,
-            changes=bell,
+            changes=notifier,
             observer=observer,
             clock=clock,
             options=dispatch or DispatchOptions(),
@@ -93,8 +93,8 @@ class Replica:
         self.engine = Engine(
             store=due,
             shards=self.ownership,
-            outlet=self.dispatcher,
-            changes=bell,
+            sink=self.dispatcher,
+            changes=notifier,
             observer=observer,
             clock=clock,
             options=engine or EngineOptions(),
@@ -105,7 +105,7 @@ class Replica:
             listeners=(self.engine, self.dispatcher),
             busy=self.dispatcher.leases.shards,
             events=events,
-            pulse=None,
+            liveness=None,
             clock=clock,
             lease_seconds=10,
             address=name,
@@ -119,7 +119,7 @@ class Replica:
         return self
 
     async def stop(self) -> None:
-        """Stops as the service does; one that is dead lets go of nothing."""
+        """Stops as the service does; one that is dead fires of nothing."""
         for part in (self.keeper, self.engine, self.dispatcher):
             with suppress(Unavailable):
                 await part.stop()
@@ -149,11 +149,11 @@ class Processor:
         reserve: int = 0,
         kinds: Collection[str] = (),
         worker: str = "",
-        answer: Callable[[Parcel], End | None] = lambda _: Succeeded(),
+        answer: Callable[[QueuedFiring], End | None] = lambda _: Succeeded(),
     ) -> None:
         self._replica = replica
         self._answer = answer
-        self.got: list[tuple[Parcel, int]] = []
+        self.got: list[tuple[QueuedFiring, int]] = []
         self.arrived: list[tuple[int, int]] = []
         self.confirmed: set[Lease] = set()
         self.session: Session = replica.dispatcher.connect(worker or f"test-{next(_STARTS)}", reserve=reserve, kinds=kinds)
@@ -169,19 +169,19 @@ class Processor:
 
     async def _take(self, jobs: Jobs) -> None:
         now = self._replica.clock.micros()
-        for parcel, token in jobs.deliveries:
-            self.got.append((parcel, token))
-            self.arrived.append((now, parcel.due))
-            end = self._answer(parcel)
+        for queued, token in jobs.deliveries:
+            self.got.append((queued, token))
+            self.arrived.append((now, queued.due))
+            end = self._answer(queued)
             if end is not None:
-                await self.report(parcel.id, token, end)
+                await self.report(queued.id, token, end)
 
     async def report(self, firing: str, token: int, end: End, *, credit: int = 1) -> None:
         """Answers one delivery."""
         await self._replica.dispatcher.report(self.session, [Report(Lease(firing, token), end)])
         self._replica.dispatcher.grant(self.session, credit)
 
-    async def delivery(self, number: int = 1) -> tuple[Parcel, int]:
+    async def delivery(self, number: int = 1) -> tuple[QueuedFiring, int]:
         """The ``number``-th delivery, once it is there."""
         await eventually(lambda: len(self.got) >= number, what=f"delivery {number}")
         return self.got[number - 1]

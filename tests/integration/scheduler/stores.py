@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from scheduler_svc.domain import Action, Alarm, Firing, FiringState, Origin, Outcome, Priority, new_id, shard_of
+from scheduler_svc.domain.planning import Plan
 from scheduler_svc.engine import plan_due
-from scheduler_svc.planning import Plan
 from scheduler_svc.ports import Due, NewAlarm
-from scheduler_svc.recurrence import At, Trigger
 from scheduler_svc.store import SqlAlarmStore, SqlDueStore, SqlHousekeepingStore, SqlLedger, SqlShardStore
 from tocsin.clock import Clock
 from tocsin.database import Database
 from tocsin.errors import TocsinError
+from tocsin.recurrence import At, Trigger
 
 SECOND = 1_000_000
 NOW = 1_767_225_600 * SECOND

@@ -139,7 +139,7 @@ class Rig:
             page = await self.firings.ListFirings(firing_service_pb2.ListFiringsRequest(page_size=1000, filter=filter))
         return list(page.firings)
 
-    async def settled(self, alarm: str, *states: "State.ValueType", seconds: float = 60.0) -> list[firing_service_pb2.Firing]:
+    async def normalized(self, alarm: str, *states: "State.ValueType", seconds: float = 60.0) -> list[firing_service_pb2.Firing]:
         """The alarm's firings in order of due time, once they have these states."""
         found: list[firing_service_pb2.Firing] = []
 

@@ -192,7 +192,7 @@ def _creation(action: alarm_pb2.Action) -> alarm_service_pb2.CreateAlarmRequest:
 async def test_an_alarm_of_the_past_fires_at_once_when_it_says_so(rig: Rig) -> None:
     """With an explicit catch-up it is late, not lost."""
     made = await rig.create(trigger=at(datetime(2025, 1, 1, tzinfo=UTC), catch_up=LATEST))
-    (firing,) = await rig.settled(made.name, State.PENDING)
+    (firing,) = await rig.normalized(made.name, State.PENDING)
     assert firing.outcome == Outcome.LATE
 
 
@@ -323,7 +323,7 @@ async def test_a_deleted_alarm_is_gone_and_does_not_fire(rig: Rig, clock: FakeCl
             await rig.alarms.DeleteAlarm(alarm_service_pb2.DeleteAlarmRequest(name=made.name))
     other = await rig.create(trigger=at(clock.now() + timedelta(seconds=6)))
     await clock.advance(7)
-    await rig.settled(other.name, State.PENDING)
+    await rig.normalized(other.name, State.PENDING)
     assert {firing.alarm for firing in await rig.ledger()} == {other.name}
 
 
@@ -338,10 +338,10 @@ async def test_due_times_of_a_pause_are_skipped(rig: Rig, clock: FakeClock) -> N
         resumed = await rig.alarms.ResumeAlarm(alarm_service_pb2.ResumeAlarmRequest(name=made.name))
     assert resumed.state == Alarm.ACTIVE
     assert _time(resumed.next_fire_time) == _time(made.create_time) + timedelta(seconds=180)
-    skipped = await rig.settled(made.name, State.CLOSED, State.CLOSED)
+    skipped = await rig.normalized(made.name, State.CLOSED, State.CLOSED)
     assert {(firing.outcome, firing.reason) for firing in skipped} == {(Outcome.SKIPPED, "PAUSED")}
     await clock.advance(31)
-    firings = await rig.settled(made.name, State.CLOSED, State.CLOSED, State.PENDING)
+    firings = await rig.normalized(made.name, State.CLOSED, State.CLOSED, State.PENDING)
     assert _time(firings[-1].due_time) == _time(made.create_time) + timedelta(seconds=180)
 
 
@@ -349,7 +349,7 @@ async def test_a_completed_alarm_cannot_be_paused(rig: Rig, clock: FakeClock) ->
     """Its rule has no further due time; a new trigger makes it active again."""
     made = await rig.create(trigger=at(clock.now() + timedelta(seconds=1)))
     await clock.advance(2)
-    await rig.settled(made.name, State.PENDING)
+    await rig.normalized(made.name, State.PENDING)
     with rig.user():
         for method, request in (
             (rig.alarms.PauseAlarm, alarm_service_pb2.PauseAlarmRequest(name=made.name)),

@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from scheduler_svc.domain import Alarm, AlarmNotFound, Origin, firing_id
-from scheduler_svc.recurrence import At, CatchUp, CatchUpMode, Cron, Daily, Every, Trigger
 from scheduler_svc.service.audit import OVERDUE, FindingKind, LedgerRow
 from scheduler_svc.store import SqlAuditStore
 from scheduler_svc.store.firing_rows import INSERT_FIRINGS, row_of
@@ -17,6 +16,7 @@ from scheduler_svc.store.tables import alarm_rules, alarms, facts, firings
 from tests.integration.scheduler.stores import NOW, SECOND, Stores, firing
 from tests.integration.scheduler.timetable import T1, Timetable
 from tocsin.errors import InvalidInput, TocsinError
+from tocsin.recurrence import At, CatchUp, CatchUpMode, Cron, Daily, Every, Trigger
 from tocsin.testing.clock import FakeClock
 
 HOUR = 3600 * SECOND
@@ -31,7 +31,7 @@ def timetable(stores: Stores, clock: FakeClock) -> Timetable:
 
 
 async def plant(stores: Stores, alarm: str, due: int, *, origin: Origin = Origin.SCHEDULE) -> str:
-    """A row that nobody let go."""
+    """A row that nobody fired."""
     made = firing(id=firing_id(alarm, due), alarm=alarm, due=due, origin=Origin.SCHEDULE)
     async with stores.database.transaction() as connection:
         await begin_change(connection)
@@ -104,7 +104,7 @@ async def live(timetable: Timetable, draw: random.Random, *, steps: int) -> None
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_a_busy_history_has_no_findings(timetable: Timetable, seed: int) -> None:
-    """Whatever was made, changed, paused, resumed, removed, and however late it was let go: every due time has its row, and no other."""
+    """Whatever was made, changed, paused, resumed, removed, and however late it was fired: every due time has its row, and no other."""
     draw = random.Random(seed)
     await live(timetable, draw, steps=120)
     findings, summary = await timetable.audit(start=NOW - 3 * HOUR)
@@ -148,7 +148,7 @@ async def test_it_looks_at_one_alarm_alone(timetable: Timetable, stores: Stores)
 
 
 async def test_what_is_on_its_way_is_not_missing(timetable: Timetable, clock: FakeClock) -> None:
-    """A due time that waits to be let go is missing only when it has waited for too long; in a pause it may wait for ever."""
+    """A due time that waits to be fired is missing only when it has waited for too long; in a pause it may wait for ever."""
     late, paused = await timetable.make(EVERY_HOUR), await timetable.make(EVERY_HOUR)
     await timetable.alarms.pause(T1, paused.id)
     await clock.advance((HOUR + OVERDUE) / SECOND)
@@ -156,7 +156,7 @@ async def test_what_is_on_its_way_is_not_missing(timetable: Timetable, clock: Fa
     await clock.advance(1)
     findings, _ = await timetable.audit()
     assert [(finding.kind, finding.alarm, finding.due) for finding in findings] == [(MISSING, late.id, NOW + HOUR)]
-    await timetable.let_go()
+    await timetable.fire()
     assert (await timetable.audit())[0] == []
 
 
@@ -171,7 +171,7 @@ async def test_a_row_is_no_excuse_for_the_next(timetable: Timetable, stores: Sto
 
 
 async def test_a_count_ends(timetable: Timetable, stores: Stores) -> None:
-    """The due times of a rule with a count are numbered from its beginning, wherever the period begins."""
+    """The due times of a rule with a count are numbered from its initial_signal, wherever the period begins."""
     one = await timetable.make(Trigger(spec=Every(HOUR), count=10))
     await timetable.pass_time(20 * 3600)
     assert (await timetable.audit(start=NOW + 8 * HOUR))[1].expected == 3
@@ -225,7 +225,7 @@ async def test_an_alarm_that_changes_meanwhile_is_looked_at_again(
         monkeypatch.undo()
         past = Trigger(spec=At(NOW + 90 * 60 * SECOND), catch_up=CatchUp(mode=CatchUpMode.LATEST))
         await timetable.change(one.id, past)
-        await timetable.let_go()
+        await timetable.fire()
         return await read(self, *given, **named)  # pyright: ignore[reportArgumentType]  whatever it was given
 
     monkeypatch.setattr(SqlAuditStore, "rows", change_first)

@@ -6,11 +6,11 @@ import pytest
 
 from scheduler_svc.domain import COUNTED, SERIAL, AlarmNotFound, FiringState, Origin, Outcome, firing_id
 from scheduler_svc.ports import NewAlarm
-from scheduler_svc.recurrence import At, Daily, Event, Every, Overlapping, Trigger
 from scheduler_svc.service.backfill import NothingToBackfill
 from tests.integration.scheduler.stores import NOW, SECOND, Stores, alarm
 from tests.integration.scheduler.timetable import T1, Timetable
 from tocsin.errors import InvalidInput
+from tocsin.recurrence import At, Daily, Event, Every, Overlapping, Trigger
 from tocsin.testing.clock import FakeClock
 
 HOUR = 3600 * SECOND
@@ -83,7 +83,7 @@ async def test_what_is_being_let_go_is_not_fired_twice(timetable: Timetable, sto
     one = await timetable.make(EVERY_HOUR)
     await clock.advance(3700)
     assert (await timetable.backfills.backfill(T1, one.id, start=NOW, end=None, limit=0)).fired == 1
-    await timetable.let_go()
+    await timetable.fire()
     assert [(row.due, row.origin) for row in await stores.all_firings()] == [(NOW + HOUR, Origin.BACKFILL)]
     assert (await stores.alarms.get("t1", one.id)).due == NOW + 2 * HOUR
 
@@ -127,14 +127,14 @@ async def test_one_after_the_other_stays_so(timetable: Timetable, stores: Stores
 async def test_what_cannot_be_backfilled_is_refused(timetable: Timetable, stores: Stores, clock: FakeClock) -> None:
     """An empty period, one that the ledger would forget at once, an alarm without due times, and one that is not there."""
     one = await timetable.make(EVERY_HOUR)
-    deaf = alarm(trigger=Trigger(spec=Event("orders.*")), due=None)
-    await stores.alarms.create([NewAlarm(alarm=deaf)])
+    outage = alarm(trigger=Trigger(spec=Event("orders.*")), due=None)
+    await stores.alarms.create([NewAlarm(alarm=outage)])
     kept = Timetable(stores, clock, ledger_days=1)
     with pytest.raises(InvalidInput, match="before endTime"):
         await timetable.backfills.backfill(T1, one.id, start=NOW, end=NOW + HOUR, limit=0)
     with pytest.raises(InvalidInput, match="the ledger keeps"):
         await kept.backfills.backfill(T1, one.id, start=NOW - 2 * DAY, end=None, limit=0)
     with pytest.raises(NothingToBackfill):
-        await timetable.backfills.backfill(T1, deaf.id, start=NOW - DAY, end=None, limit=0)
+        await timetable.backfills.backfill(T1, outage.id, start=NOW - DAY, end=None, limit=0)
     with pytest.raises(AlarmNotFound):
         await timetable.backfills.backfill(T1, "nobody", start=NOW - DAY, end=None, limit=0)

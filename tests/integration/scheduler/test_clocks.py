@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from scheduler_svc.domain import FiringState
-from scheduler_svc.recurrence import At, Trigger
 from scheduler_svc.shards.clocks import ClockWatch
 from scheduler_svc.store import SqlShardStore
 from tests.integration.scheduler.replica import Processor, Replica
@@ -13,6 +12,7 @@ from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm
 from tests.integration.scheduler.test_shards import steadily
 from tocsin.clock import SystemClock
 from tocsin.mesh.health import Degraded
+from tocsin.recurrence import At, Trigger
 from tocsin.redis import EventBus, Redis
 from tocsin.testing.clock import FakeClock, SkewedClock
 

@@ -32,7 +32,7 @@ async def test_an_alarm_is_let_go_worked_on_and_confirmed(rig: Rig) -> None:
     assert job.due_time == alarm.next_fire_time
     worker.end(job, output={"answer": 42})
     await worker.confirmation(job)
-    (firing,) = await rig.settled(alarm.name, State.SUCCEEDED)
+    (firing,) = await rig.normalized(alarm.name, State.SUCCEEDED)
     assert (firing.outcome, firing.attempts, firing.result["answer"]) == (Outcome.FIRED, 1, 42)
     assert (await rig.get(alarm.name)).state == 3
     await worker.close()
@@ -44,7 +44,7 @@ async def test_the_trace_of_the_request_goes_on_to_the_job(rig: Rig) -> None:
     worker = Worker(rig, credit=1)
     alarm = await rig.create()
     job = await worker.job()
-    (firing,) = await rig.settled(alarm.name, State.PENDING)
+    (firing,) = await rig.normalized(alarm.name, State.PENDING)
     assert job.traceparent.split("-")[1] == firing.trace_id != ""
     await worker.drop()
 
@@ -70,7 +70,7 @@ async def test_an_adhoc_task_is_let_go_at_once(rig: Rig) -> None:
 async def test_a_firing_of_an_alarm_is_no_enqueued_one(rig: Rig) -> None:
     """It has its own way to be read."""
     alarm = await rig.create()
-    (firing,) = await rig.settled(alarm.name, State.PENDING)
+    (firing,) = await rig.normalized(alarm.name, State.PENDING)
     with rig.user(), pytest.raises(errors.NotFound):
         await rig.dispatch.GetEnqueued(dispatch_service_pb2.GetEnqueuedRequest(name=firing.name))
 

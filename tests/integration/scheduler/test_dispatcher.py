@@ -15,8 +15,8 @@ from scheduler_svc.domain import (
     FiringState,
     Lease,
     Outcome,
-    Parcel,
     Priority,
+    QueuedFiring,
     Released,
     Report,
     RetryPolicy,
@@ -30,7 +30,7 @@ from tocsin.testing.waiting import eventually
 Start = Callable[..., Awaitable[Replica]]
 Add = Callable[..., Awaitable[list[Firing]]]
 FAILED = Failed(reason="BROKEN", message="it broke")
-SILENT: Callable[[Parcel], End | None] = lambda _: None  # noqa: E731  a name for what a processor does
+SILENT: Callable[[QueuedFiring], End | None] = lambda _: None  # noqa: E731  a name for what a processor does
 
 
 @pytest.fixture
@@ -87,9 +87,9 @@ async def test_a_processor_says_when_to_try_again(
     """Whether another attempt makes sense, and when, comes with the result; what is given back costs no attempt."""
     await add()
     processor = Processor(await start(), credit=1, answer=SILENT)
-    parcel, token = await processor.delivery()
-    await processor.report(parcel.id, token, end, credit=0)
-    await eventually(lambda: Lease(parcel.id, token) in processor.confirmed)
+    queued, token = await processor.delivery()
+    await processor.report(queued.id, token, end, credit=0)
+    await eventually(lambda: Lease(queued.id, token) in processor.confirmed)
     (row,) = await stores.all_firings()
     assert (row.state, row.attempts) == (state, attempts)
     assert row.ready == (None if wait is None else clock.micros() + wait * SECOND)
@@ -118,7 +118,7 @@ async def test_what_a_broken_stream_worked_on_goes_to_another_at_once(start: Sta
     second = Processor(replica)
     await first.leave()
     await second.delivery(5)
-    assert {parcel.id for parcel, _ in first.got} == {parcel.id for parcel, _ in second.got}
+    assert {queued.id for queued, _ in first.got} == {queued.id for queued, _ in second.got}
     assert min(token for _, token in second.got) > max(token for _, token in first.got)
 
 
@@ -152,7 +152,7 @@ async def test_the_success_of_an_old_delivery_counts(stores: Stores, start: Star
     rows = {row.id: row for row in await stores.all_firings()}
     assert (rows[done.id].state, rows[done.id].result) == (FiringState.SUCCEEDED, b"x")
     assert (rows[other.id].state, rows[other.id].attempts) == (FiringState.PENDING, 0)
-    tokens = {parcel.id: token for parcel, token in new.got}
+    tokens = {queued.id: token for queued, token in new.got}
     await new.report(done.id, tokens[done.id], Succeeded(b"y"))
     await eventually(lambda: Lease(done.id, tokens[done.id]) in new.confirmed)
     assert (await stores.ledger.get("t1", done.id)).result == b"x"
@@ -165,8 +165,8 @@ async def test_credit_is_never_exceeded(start: Start, add: Add) -> None:
     await processor.delivery(10)
     for number in range(90):
         assert len(processor.got) == 10 + number
-        parcel, token = processor.got[number]
-        await processor.report(parcel.id, token, Succeeded())
+        queued, token = processor.got[number]
+        await processor.report(queued.id, token, Succeeded())
         await processor.delivery(11 + number)
 
 
@@ -174,27 +174,27 @@ async def test_what_does_not_fit_in_memory_waits_in_the_ledger(stores: Stores, s
     """Memory stays within its bound, and every firing is handed out once."""
     await add(300)
     replica = await start(queue_limit=20)
-    lanes = replica.dispatcher.backlog.lanes
-    await eventually(lambda: len(lanes) == 20)
+    queues = replica.dispatcher.backlog.queues
+    await eventually(lambda: len(queues) == 20)
     processor = Processor(replica, credit=5)
     largest = 0
     while not await _all(stores, FiringState.SUCCEEDED):
-        largest = max(largest, len(lanes))
+        largest = max(largest, len(queues))
         await asyncio.sleep(0)
     assert largest <= 40
-    assert Counter(parcel.id for parcel, _ in processor.got).most_common(1)[0][1] == 1
+    assert Counter(queued.id for queued, _ in processor.got).most_common(1)[0][1] == 1
 
 
 async def test_urgent_work_is_not_behind_a_full_bulk_lane(start: Start, add: Add) -> None:
     """A lane that overflows leaves the others alone."""
     await add(100, priority=Priority.BULK)
     replica = await start(queue_limit=20)
-    await eventually(lambda: replica.dispatcher.backlog.lanes.size(3) == 20)
+    await eventually(lambda: replica.dispatcher.backlog.queues.size(3) == 20)
     (urgent,) = await add(priority=Priority.CRITICAL)
-    replica.dispatcher.offer([_parcel(urgent)])
+    replica.dispatcher.offer([_queued(urgent)])
     processor = Processor(replica, credit=1, answer=SILENT)
-    parcel, _ = await processor.delivery()
-    assert parcel.id == urgent.id
+    queued, _ = await processor.delivery()
+    assert queued.id == urgent.id
 
 
 async def test_urgent_work_goes_beyond_the_credit(start: Start, add: Add) -> None:
@@ -203,15 +203,15 @@ async def test_urgent_work_goes_beyond_the_credit(start: Start, add: Add) -> Non
     replica = await start()
     processor = Processor(replica, credit=5, reserve=2, answer=SILENT)
     await processor.delivery(5)
-    urgent = [_parcel(one) for one in await add(3, priority=Priority.CRITICAL)]
+    urgent = [_queued(one) for one in await add(3, priority=Priority.CRITICAL)]
     replica.dispatcher.offer(urgent)
     await processor.delivery(7)
-    assert {parcel.id for parcel, _ in processor.got[5:]} <= {parcel.id for parcel in urgent}
+    assert {queued.id for queued, _ in processor.got[5:]} <= {queued.id for queued in urgent}
     assert processor.session.credit == -2
-    for parcel, token in processor.got[:3]:
-        await processor.report(parcel.id, token, Succeeded())
+    for queued, token in processor.got[:3]:
+        await processor.report(queued.id, token, Succeeded())
     await processor.delivery(8)
-    assert {parcel.id for parcel, _ in processor.got[5:]} == {parcel.id for parcel in urgent}
+    assert {queued.id for queued, _ in processor.got[5:]} == {queued.id for queued in urgent}
 
 
 async def test_urgent_work_overtakes_jobs_that_have_not_left(start: Start, add: Add) -> None:
@@ -220,13 +220,13 @@ async def test_urgent_work_overtakes_jobs_that_have_not_left(start: Start, add: 
     replica = await start(batch_size=5)
     session = replica.dispatcher.connect("slow")
     replica.dispatcher.grant(session, 100)
-    await eventually(lambda: replica.dispatcher.backlog.lanes.size(3) == 15)
+    await eventually(lambda: replica.dispatcher.backlog.queues.size(3) == 15)
     (urgent,) = await add(priority=Priority.CRITICAL)
-    replica.dispatcher.offer([_parcel(urgent)])
+    replica.dispatcher.offer([_queued(urgent)])
     first, second = await session.next(), await session.next()
     assert isinstance(first, Jobs)
     assert isinstance(second, Jobs)
-    assert urgent.id not in [parcel.id for parcel, _ in first.deliveries]
+    assert urgent.id not in [queued.id for queued, _ in first.deliveries]
     assert second.deliveries[0][0].id == urgent.id
 
 
@@ -236,21 +236,21 @@ async def test_uncommitted_results_hold_up_other_work_but_nothing_urgent(start: 
     replica = await start(result_batch=2)
     processor = Processor(replica, credit=5, reserve=1, answer=SILENT)
     await processor.delivery(5)
-    urgent = _parcel((await add(priority=Priority.CRITICAL))[0])
+    urgent = _queued((await add(priority=Priority.CRITICAL))[0])
     replica.mortals[1].dead = True
-    await replica.dispatcher.report(processor.session, [Report(Lease(parcel.id, token), Succeeded()) for parcel, token in processor.got])
+    await replica.dispatcher.report(processor.session, [Report(Lease(queued.id, token), Succeeded()) for queued, token in processor.got])
     replica.dispatcher.grant(processor.session, 5)
     replica.dispatcher.offer([urgent])
-    parcel, token = await processor.delivery(6)
-    assert parcel.id == urgent.id
+    queued, token = await processor.delivery(6)
+    assert queued.id == urgent.id
     await processor.report(urgent.id, token, Succeeded())
     assert len(processor.got) == 6
     replica.mortals[1].dead = False
     await pass_time(clock, 2, lambda: len(processor.got) == 11)
 
 
-def _parcel(one: Firing) -> Parcel:
-    return Parcel(
+def _queued(one: Firing) -> QueuedFiring:
+    return QueuedFiring(
         id=one.id, tenant=one.tenant, alarm="", shard=one.shard, due=one.due, ready=one.ready or 0, priority=one.priority, action=one.action
     )
 
@@ -262,8 +262,8 @@ async def test_results_wait_for_a_database_that_is_away(stores: Stores, start: S
     processor = Processor(replica, credit=3, answer=SILENT)
     await processor.delivery(3)
     replica.mortals[1].dead = True
-    for parcel, token in tuple(processor.got):
-        await processor.report(parcel.id, token, Succeeded())
+    for queued, token in tuple(processor.got):
+        await processor.report(queued.id, token, Succeeded())
     await pass_time(clock, 8, lambda: "results" in replica.dispatcher.failing)
     assert processor.confirmed == set()
     replica.mortals[1].dead = False
@@ -277,10 +277,10 @@ async def test_a_drained_session_gets_no_more_jobs_and_keeps_its_confirmations(s
     await add(2)
     replica = await start()
     processor = Processor(replica, credit=1, answer=SILENT)
-    parcel, token = await processor.delivery()
+    queued, token = await processor.delivery()
     replica.dispatcher.drain()
-    await processor.report(parcel.id, token, Succeeded())
-    await eventually(lambda: Lease(parcel.id, token) in processor.confirmed)
+    await processor.report(queued.id, token, Succeeded())
+    await eventually(lambda: Lease(queued.id, token) in processor.confirmed)
     assert len(processor.got) == 1
     assert await _states(stores) == {FiringState.SUCCEEDED: 1, FiringState.PENDING: 1}
 
@@ -292,7 +292,7 @@ async def test_whatever_happens_every_firing_ends_once(stores: Stores, start: St
     await add(40, retry=RetryPolicy(max_attempts=100, initial_backoff=SECOND // 10).encode())
     replica = await start(queue_limit=15, lease_seconds=5, lost_deliveries=100)
 
-    def answer(_: Parcel) -> End | None:
+    def answer(_: QueuedFiring) -> End | None:
         return draw.choice([None, None, FAILED, Released(), Released(wait=SECOND), Succeeded()])
 
     workers = [Processor(replica, credit=draw.randrange(1, 9), answer=answer) for _ in range(3)]
@@ -301,8 +301,8 @@ async def test_whatever_happens_every_firing_ends_once(stores: Stores, start: St
         await asyncio.sleep(0.002)
         worker = draw.choice(workers)
         if draw.random() < 0.5 and worker.got:
-            parcel, token = draw.choice(worker.got)
-            await worker.report(parcel.id, token, draw.choice([Succeeded(), FAILED]))
+            queued, token = draw.choice(worker.got)
+            await worker.report(queued.id, token, draw.choice([Succeeded(), FAILED]))
         elif draw.random() < 0.3:
             await worker.leave()
             workers[workers.index(worker)] = Processor(replica, credit=draw.randrange(1, 9), answer=answer)
@@ -316,7 +316,7 @@ async def test_whatever_happens_every_firing_ends_once(stores: Stores, start: St
     await pass_time(clock, 30, lambda: _all(stores, FiringState.SUCCEEDED))
     assert len(await stores.all_firings()) == 40
     # The store knows of the last results a moment before the dispatcher has forgotten and confirmed them.
-    await eventually(lambda: not (replica.dispatcher.leases or len(replica.dispatcher.backlog.lanes) or last.session.unconfirmed))
+    await eventually(lambda: not (replica.dispatcher.leases or len(replica.dispatcher.backlog.queues) or last.session.unconfirmed))
 
 
 async def test_an_old_reading_of_the_store_brings_nothing_back(stores: Stores, clock: FakeClock, add: Add) -> None:
@@ -327,7 +327,7 @@ async def test_an_old_reading_of_the_store_brings_nothing_back(stores: Stores, c
     await replica.start()
     await asyncio.sleep(0.05)  # lets the reading begin; were it later, the test would prove less and still pass
     processor = Processor(replica)
-    replica.dispatcher.offer([_parcel(one) for one in ones])
+    replica.dispatcher.offer([_queued(one) for one in ones])
     await eventually(lambda: _all(stores, FiringState.SUCCEEDED))
     read.set()
     await pass_time(clock, 1, lambda: not replica.dispatcher.backlog.starving)
@@ -341,12 +341,12 @@ async def test_a_result_that_cannot_be_kept_is_a_delivery_without_one(stores: St
     replica = await start()
     unstorable = Failed(reason="BROKEN", message="\ud800")  # half of a character: no database takes it
     answers = {poisoned.id: [unstorable]}
-    processor = Processor(replica, answer=lambda parcel: (answers.get(parcel.id) or [Succeeded()]).pop())
+    processor = Processor(replica, answer=lambda queued: (answers.get(queued.id) or [Succeeded()]).pop())
 
     async def succeeded() -> bool:
         await clock.advance(0.5)
         return await _all(stores, FiringState.SUCCEEDED)
 
     await eventually(succeeded)
-    assert Counter(parcel.id for parcel, _ in processor.got)[poisoned.id] == 2
+    assert Counter(queued.id for queued, _ in processor.got)[poisoned.id] == 2
     assert replica.dispatcher.failing == {}

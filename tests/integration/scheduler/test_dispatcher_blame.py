@@ -12,8 +12,8 @@ from scheduler_svc.domain import (
     Failed,
     Firing,
     FiringState,
-    Parcel,
     Priority,
+    QueuedFiring,
     RetryPolicy,
     Succeeded,
 )
@@ -25,7 +25,7 @@ from tocsin.testing.waiting import eventually
 Start = Callable[..., Awaitable[Replica]]
 Add = Callable[..., Awaitable[list[Firing]]]
 FAILED = Failed(reason="BROKEN", message="it broke")
-SILENT: Callable[[Parcel], End | None] = lambda _: None  # noqa: E731  a name for what a processor does
+SILENT: Callable[[QueuedFiring], End | None] = lambda _: None  # noqa: E731  a name for what a processor does
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ async def test_the_death_of_a_processor_is_charged_to_nobody_beside_the_cause(
     while (await _states(stores))[FiringState.SUCCEEDED] + (await _states(stores))[FiringState.DEAD] < 302:
         dead = asyncio.Event()
 
-        def work(parcel: Parcel, dead: asyncio.Event = dead) -> End | None:
-            if parcel.id in killers:
+        def work(queued: QueuedFiring, dead: asyncio.Event = dead) -> End | None:
+            if queued.id in killers:
                 dead.set()
             # A process that died in the middle of a batch has reported nothing of it.
             return None if dead.is_set() or len(current[-1].session.leased) > 2 else Succeeded()
@@ -123,8 +123,8 @@ async def test_a_kind_goes_to_a_processor_that_knows_it(stores: Stores, start: S
     old = Processor(replica, credit=100)
     new = Processor(replica, credit=100, kinds=("notify", "task", "webhook"))
     await eventually(lambda: _all(stores, FiringState.SUCCEEDED))
-    assert {parcel.action.kind for parcel, _ in old.got} <= {"task"}
-    assert sum(parcel.action.kind == "webhook" for parcel, _ in new.got) == 10
+    assert {queued.action.kind for queued, _ in old.got} <= {"task"}
+    assert sum(queued.action.kind == "webhook" for queued, _ in new.got) == 10
     assert not replica.dispatcher.leases
 
 
@@ -140,7 +140,7 @@ async def test_a_kind_that_nobody_knows_waits_and_then_fails(stores: Stores, sta
     await pass_time(clock, 60, lambda: _ended(stores, 4))
     row = await stores.ledger.get("t1", strange.id)
     assert (row.state, row.reason, row.attempts) == (FiringState.DEAD, "UNSUPPORTED_ACTION", 1)
-    assert {parcel.action.kind for parcel, _ in old.got} == {"task"}
+    assert {queued.action.kind for queued, _ in old.got} == {"task"}
 
 
 async def test_a_processor_that_knows_it_comes_in_time(stores: Stores, start: Start, add: Add, clock: FakeClock) -> None:

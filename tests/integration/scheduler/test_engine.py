@@ -10,9 +10,9 @@ import pytest
 
 from scheduler_svc.domain import Alarm, FiringState, Outcome, Priority
 from scheduler_svc.engine import EngineOptions
-from scheduler_svc.recurrence import At, CatchUp, CatchUpMode, Every, Trigger
 from tests.integration.scheduler.replica import Processor, Replica, pass_time
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm
+from tocsin.recurrence import At, CatchUp, CatchUpMode, Every, Trigger
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
 
@@ -50,7 +50,7 @@ async def _finished(stores: Stores, count: int) -> bool:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_nothing_is_early_and_every_occurrence_has_one_row(stores: Stores, start: Start, clock: FakeClock, seed: int) -> None:
-    """Whatever the steps of the clock: let go and handed out at or after the due time, once."""
+    """Whatever the steps of the clock: fired and handed out at or after the due time, once."""
     draw = random.Random(seed)
     expected: set[tuple[str, int]] = set()
     for _ in range(60):
@@ -130,7 +130,7 @@ async def test_far_alarms_stay_in_the_store(stores: Stores, start: Start, clock:
 async def test_a_change_at_the_due_moment_wins_or_loses_as_a_whole(
     stores: Stores, start: Start, clock: FakeClock, change: str, seed: int
 ) -> None:
-    """Twenty alarms are changed while they become due: each is either let go and handed out, or changed and not, never both or neither."""
+    """Twenty alarms are changed while they become due: each is either fired and handed out, or changed and not, never both or neither."""
     draw = random.Random(seed)
     due = NOW + 2 * SECOND
     made = [at(due) for _ in range(20)]
@@ -159,7 +159,7 @@ async def test_a_change_at_the_due_moment_wins_or_loses_as_a_whole(
     await pass_time(clock, 1, lambda: _finished(stores, 0))
     rows = [row.alarm for row in await stores.all_firings()]
     assert len(rows) == len(set(rows))
-    assert sorted(parcel.alarm for parcel, _ in processor.got) == sorted(rows)
+    assert sorted(queued.alarm for queued, _ in processor.got) == sorted(rows)
     for one in made:
         if change == "pause":
             assert changed[one.id] != (one.id in rows)
@@ -167,7 +167,7 @@ async def test_a_change_at_the_due_moment_wins_or_loses_as_a_whole(
             assert one.id in rows
 
 
-class Standing(asyncio.Event):
+class SignalState(asyncio.Event):
     """Counts who waits for it."""
 
     waiting = 0
@@ -179,19 +179,19 @@ class Standing(asyncio.Event):
 
 
 async def test_a_critical_alarm_waits_for_no_batch_of_others(stores: Stores, start: Start, clock: FakeClock) -> None:
-    """While the transactions of bulk alarms stand still, it is let go and reaches the processor."""
+    """While the transactions of bulk alarms stand still, it is fired and reaches the processor."""
     bulk = [at(NOW + SECOND, priority=Priority.BULK) for _ in range(50)]
     urgent = at(NOW + 2 * SECOND, priority=Priority.CRITICAL)
     await stores.add(*bulk, urgent)
     replica = await start(engine=EngineOptions(batch_size=5))
     await eventually(lambda: len(replica.engine.timeline) == 51)
     processor = Processor(replica)
-    standing = replica.mortals[0].held_back["fire"] = Standing()
+    standing = replica.mortals[0].held_back["fire"] = SignalState()
     await clock.advance(1)
     await eventually(lambda: standing.waiting == 2, what="two batches that stand still")
     del replica.mortals[0].held_back["fire"]
     # What the bulk transactions had committed may come from the ledger meanwhile: nobody has heard of it.
-    await pass_time(clock, 1, lambda: urgent.id in {parcel.alarm for parcel, _ in processor.got})
+    await pass_time(clock, 1, lambda: urgent.id in {queued.alarm for queued, _ in processor.got})
     assert standing.waiting == 2
     standing.set()
     await eventually(lambda: len(processor.got) == 51)
@@ -222,7 +222,7 @@ async def test_a_crash_between_the_transaction_and_the_handing_out_loses_nothing
     second = await start(name="second", alone=True)
     processor = Processor(second)
     await eventually(lambda: _finished(stores, 1))
-    assert [parcel.alarm for parcel, _ in processor.got] == [made.id]
+    assert [queued.alarm for queued, _ in processor.got] == [made.id]
     assert len(await stores.all_firings()) == 1
 
 
@@ -325,7 +325,7 @@ async def test_a_replica_that_was_frozen_past_its_lease_writes_nothing(stores: S
     await frozen.stop()
     rows = await stores.all_firings()
     assert [row.due for row in rows] == dues
-    assert sorted(parcel.due for parcel, _ in [*old.got, *jump.got, *new.got]) == dues
+    assert sorted(queued.due for queued, _ in [*old.got, *jump.got, *new.got]) == dues
 
 
 @pytest.mark.parametrize("others", [0, 30])

@@ -6,11 +6,11 @@ import pytest
 
 from scheduler_svc.domain import Alarm, Priority
 from scheduler_svc.engine import EngineOptions
-from scheduler_svc.loader import LoadBounds, Loader
-from scheduler_svc.recurrence import At, Trigger
-from scheduler_svc.timeline import Timeline
+from scheduler_svc.engine.loader import LoadBounds, Loader
+from scheduler_svc.engine.timeline import Timeline
 from tests.integration.scheduler.replica import Processor, Replica, pass_time
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm
+from tocsin.recurrence import At, Trigger
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
 
@@ -40,7 +40,7 @@ async def test_a_flood_at_one_instant_leaves_its_share_of_each_batch(stores: Sto
     processor = Processor(await replica.start(), credit=10_000)
     await eventually(lambda: len(replica.engine.timeline) == FLOOD + 20)
     await pass_time(clock, 2, lambda: len(processor.got) == FLOOD + 20)
-    order = [parcel.tenant for parcel, _ in processor.got]
+    order = [queued.tenant for queued, _ in processor.got]
     assert order.index("quiet") < 100
     assert max(place for place, tenant in enumerate(order) if tenant == "quiet") < 100
 
@@ -54,7 +54,7 @@ async def test_urgent_alarms_of_a_flooding_tenant_share_as_well(stores: Stores, 
     processor = Processor(await replica.start(), credit=10_000)
     await eventually(lambda: len(replica.engine.timeline) == 506)
     await pass_time(clock, 2, lambda: len(processor.got) == 506)
-    order = [parcel.tenant for parcel, _ in processor.got]
+    order = [queued.tenant for queued, _ in processor.got]
     assert max(place for place, tenant in enumerate(order) if tenant == "quiet") < 100
 
 

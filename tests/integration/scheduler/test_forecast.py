@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from scheduler_svc.domain import AlarmState
 from scheduler_svc.ports import NewAlarm
-from scheduler_svc.recurrence import At, Cron, Daily, Event, Every, Spec, Trigger, compiled, first_due
 from scheduler_svc.service.forecast import DAY, MINUTE, Forecast, Forecasts, Group, Load, Placing, fires_of
 from scheduler_svc.store import SqlForecastStore
 from tests.integration.scheduler.stores import NOW, SECOND, Stores, alarm
@@ -18,6 +17,7 @@ from tests.integration.scheduler.support import Rig, at
 from tests.integration.scheduler.timetable import T1, Timetable
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2, forecast_service_pb2, forecast_service_pb2_grpc
 from tocsin.errors import InvalidInput
+from tocsin.recurrence import At, Cron, Daily, Event, Every, Spec, Trigger, compiled, first_due
 from tocsin.testing.clock import FakeClock
 
 HOUR = 60 * MINUTE

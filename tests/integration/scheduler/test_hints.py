@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 
-from scheduler_svc.announce import Announcer, ChangeBell, firings_topic
-from scheduler_svc.domain import AlarmState, Parcel, Succeeded
+from scheduler_svc.hints import HintPublisher, ChangeNotifier, firings_topic
+from scheduler_svc.domain import AlarmState, QueuedFiring, Succeeded
 from scheduler_svc.ports import Pending
-from scheduler_svc.recurrence import At, Trigger
+from tocsin.recurrence import At, Trigger
 from scheduler_svc.service.housekeeping import Housekeeper, HousekeepingOptions
 from scheduler_svc.shards import Ownership
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm, firing
@@ -34,10 +34,10 @@ class _Dispatcher:
     """Remembers what it was offered."""
 
     def __init__(self) -> None:
-        self.got: list[Parcel] = []
+        self.got: list[QueuedFiring] = []
 
-    def offer(self, parcels: Iterable[Parcel]) -> None:
-        self.got += parcels
+    def offer(self, queued_firings: Iterable[QueuedFiring]) -> None:
+        self.got += queued_firings
 
 
 class _Node:
@@ -50,22 +50,22 @@ class _Node:
         self.engine, self.dispatcher = _Engine(), _Dispatcher()
         ownership = Ownership(owner="x", clock=clock)
         ownership.renewed(shards, until=clock.monotonic() + 1000)
-        self.announcer = Announcer(
+        self.publisher = HintPublisher(
             events=self.events,
             shards=ownership,
             schedules=self.engine,
-            outlet=self.dispatcher,
-            bell=ChangeBell(events=self.events),
+            sink=self.dispatcher,
+            notifier=ChangeNotifier(events=self.events),
             clock=clock,
         )
 
     async def start(self) -> "_Node":
-        for part in (self.redis, self.events, self.announcer):
+        for part in (self.redis, self.events, self.publisher):
             await part.start()
         return self
 
     async def stop(self) -> None:
-        for part in (self.announcer, self.events, self.redis):
+        for part in (self.publisher, self.events, self.redis):
             await part.stop()
 
 
@@ -74,16 +74,16 @@ async def test_a_hint_reaches_the_owner_of_the_shard_at_another_replica(redis_se
     a = await _Node(redis_server.url, {1: 1}).start()
     b = await _Node(redis_server.url, {2: 1}).start()
     mine, theirs = alarm(shard=1), alarm(shard=2)
-    await a.announcer.scheduled(mine)
+    await a.publisher.scheduled(mine)
     assert a.engine.due == {mine.id: NOW}
 
     async def arrived() -> bool:
-        await a.announcer.scheduled(theirs)
+        await a.publisher.scheduled(theirs)
         return theirs.id in b.engine.due
 
     await eventually(arrived)
     assert b.engine.due == {theirs.id: NOW}
-    await a.announcer.scheduled(alarm(id=theirs.id, shard=2, state=AlarmState.PAUSED))
+    await a.publisher.scheduled(alarm(id=theirs.id, shard=2, state=AlarmState.PAUSED))
     await eventually(lambda: b.engine.due == {theirs.id: None})
     assert a.engine.due == {mine.id: NOW}
     await a.stop()
@@ -95,9 +95,9 @@ async def test_a_firing_beside_any_rule_is_offered_here_and_told_to_watchers() -
     node = await _Node(None, {1: 1}).start()
     async with node.events.subscribe(firings_topic("t1")) as hints:
         one = firing(shard=1)
-        await node.announcer.enqueued(one)
+        await node.publisher.enqueued(one)
         assert await asyncio.wait_for(anext(hints), 60) == b""
-    assert [parcel.id for parcel in node.dispatcher.got] == [one.id]
+    assert [queued.id for queued in node.dispatcher.got] == [one.id]
     await node.stop()
 
 
@@ -117,7 +117,7 @@ async def test_a_round_of_housekeeping_forgets_what_is_too_old(stores: Stores, c
     old = [firing(due=NOW - 3 * day) for _ in range(1200)]
     young = [firing(due=NOW - day) for _ in range(3)]
     await stores.ledger.enqueue([*old, *young], owner=OWNER, held=stores.held)
-    await stores.ledger.record(done={one.id: Succeeded() for one in (*old, *young)}, setbacks=(), now=NOW)
+    await stores.ledger.record(done={one.id: Succeeded() for one in (*old, *young)}, failed_attempts=(), now=NOW)
     await stores.add(alarm(due=NOW + day, trigger=Trigger(spec=At(NOW + day))), alarm(state=AlarmState.PAUSED))
     sink = _Sink()
     options = HousekeepingOptions(interval_seconds=60, ledger_days=2, request_days=1, inbound_days=1)
@@ -137,7 +137,7 @@ async def test_the_ledger_is_kept_for_ever_if_so_set(stores: Stores, clock: Fake
     """Zero days means no limit."""
     one = firing(due=NOW - 10**15)
     await stores.ledger.enqueue([one], owner=OWNER, held=stores.held)
-    await stores.ledger.record(done={one.id: Succeeded()}, setbacks=(), now=NOW)
+    await stores.ledger.record(done={one.id: Succeeded()}, failed_attempts=(), now=NOW)
     options = HousekeepingOptions(interval_seconds=60, ledger_days=0, request_days=1, inbound_days=1)
     await Housekeeper(store=stores.housekeeping, sink=_Sink(), clock=clock, options=options).round()
     assert [row.id for row in await stores.all_firings()] == [one.id]

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import pytest
 
 from scheduler_svc.domain import FiringState, Succeeded
-from scheduler_svc.recurrence import At, Trigger
 from scheduler_svc.store.partitions import month_of
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm, firing
 from tocsin.clock import to_micros
 from tocsin.errors import Aborted, TocsinError
+from tocsin.recurrence import At, Trigger
 from tocsin.testing.clock import FakeClock
 
 DAY = 86_400 * SECOND
@@ -74,11 +74,11 @@ async def test_every_due_time_has_a_place(postgres: Stores) -> None:
     made = {place: alarm(due=due, trigger=Trigger(spec=At(due))) for place, due in dues.items()}
     await postgres.add(*made.values())
     fired = await postgres.fire(*((one.id, one.due or 0) for one in made.values()), now=NOW + 50 * DAY)
-    assert {await place_of(postgres, parcel.id) for parcel in fired.parcels} == set(dues)
+    assert {await place_of(postgres, queued.id) for queued in fired.queued_firings} == set(dues)
     far = firing(due=NOW + 9000 * DAY)
     await postgres.ledger.enqueue([far], owner=OWNER, held=postgres.held)
-    ids = [far.id, *(parcel.id for parcel in fired.parcels)]
-    await postgres.ledger.record(done={identity: Succeeded() for identity in ids}, setbacks=(), now=NOW)
+    ids = [far.id, *(queued.id for queued in fired.queued_firings)]
+    await postgres.ledger.record(done={identity: Succeeded() for identity in ids}, failed_attempts=(), now=NOW)
     assert {(await postgres.ledger.get("t1", identity)).state for identity in ids} == {FiringState.SUCCEEDED}
 
 
@@ -101,13 +101,13 @@ async def test_a_month_that_is_over_is_dropped_when_all_is_finished(postgres: St
     ones = [firing(due=NOW + number) for number in range(3)]
     later = firing(due=NOW + 40 * DAY)
     await postgres.ledger.enqueue([*ones, later], owner=OWNER, held=postgres.held)
-    await postgres.ledger.record(done={one.id: Succeeded() for one in (*ones[1:], later)}, setbacks=(), now=NOW)
+    await postgres.ledger.record(done={one.id: Succeeded() for one in (*ones[1:], later)}, failed_attempts=(), now=NOW)
     before = NOW + 45 * DAY
     assert await postgres.housekeeping.forget_months(before=before) == month_of(before).first
     assert "firings_2026_01" in await partitions(postgres)
     assert await postgres.housekeeping.forget_firings(before=month_of(before).first, most=100) == 2
     assert [row.id for row in await postgres.all_firings()] == [ones[0].id, later.id]
-    await postgres.ledger.record(done={ones[0].id: Succeeded()}, setbacks=(), now=NOW)
+    await postgres.ledger.record(done={ones[0].id: Succeeded()}, failed_attempts=(), now=NOW)
     await postgres.housekeeping.forget_months(before=before)
     assert "firings_2026_01" not in await partitions(postgres)
     assert [row.id for row in await postgres.all_firings()] == [later.id]

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler_svc.domain import COUNTED, OWN_TRACE, SERIAL, SINGLE, FiringState, Origin, Outcome, Setback, Succeeded
+from scheduler_svc.domain import COUNTED, OWN_TRACE, SERIAL, SINGLE, FailedAttempt, FiringState, Origin, Outcome, Succeeded
 from scheduler_svc.ports import Pending
-from scheduler_svc.recurrence import At, CatchUp, CatchUpMode, Every, Overlapping, Trigger
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm, firing
+from tocsin.recurrence import At, CatchUp, CatchUpMode, Every, Overlapping, Trigger
 
 ALL = CatchUp(mode=CatchUpMode.ALL)
 
@@ -23,18 +23,18 @@ async def test_a_due_time_is_skipped_while_the_firing_before_runs(stores: Stores
     """As long as it is pending or waits for a retry; the due time after its end fires again."""
     made = alarm(trigger=often(Overlapping.SKIP))
     await stores.add(made)
-    (first,) = (await stores.fire((made.id, NOW))).parcels
+    (first,) = (await stores.fire((made.id, NOW))).queued_firings
     assert first.flags == SINGLE | OWN_TRACE
-    again = Setback(firing=first.id, state=FiringState.RETRYING, attempts=1, ready=NOW + 60 * SECOND, reason="", error="E: e")
-    await stores.ledger.record(done={}, setbacks=[again], now=NOW)
+    again = FailedAttempt(firing=first.id, state=FiringState.RETRYING, attempts=1, ready=NOW + 60 * SECOND, reason="", error="E: e")
+    await stores.ledger.record(done={}, failed_attempts=[again], now=NOW)
     skipped = await stores.fire((made.id, NOW + 10 * SECOND), now=NOW + 10 * SECOND)
-    assert (skipped.parcels, skipped.outcomes) == ([], {Outcome.SKIPPED: 1})
+    assert (skipped.queued_firings, skipped.outcomes) == ([], {Outcome.SKIPPED: 1})
     assert [pending.due for pending in skipped.next] == [NOW + 20 * SECOND]
-    dead = Setback(firing=first.id, state=FiringState.DEAD, attempts=5, ready=None, reason="R", error="R: r")
+    dead = FailedAttempt(firing=first.id, state=FiringState.DEAD, attempts=5, ready=None, reason="R", error="R: r")
     await stores.ledger.record(
-        done={first.id: Succeeded()} if end == "succeeds" else {}, setbacks=[] if end == "succeeds" else [dead], now=NOW
+        done={first.id: Succeeded()} if end == "succeeds" else {}, failed_attempts=[] if end == "succeeds" else [dead], now=NOW
     )
-    assert len((await stores.fire((made.id, NOW + 20 * SECOND), now=NOW + 20 * SECOND)).parcels) == 1
+    assert len((await stores.fire((made.id, NOW + 20 * SECOND), now=NOW + 20 * SECOND)).queued_firings) == 1
     rows = await stores.all_firings()
     assert [(row.outcome, row.reason) for row in rows][1:] == [(Outcome.SKIPPED, "OVERLAP"), (Outcome.FIRED, "")]
     assert rows[1].state is FiringState.CLOSED
@@ -58,8 +58,8 @@ async def test_only_firings_by_the_rule_count_as_running(stores: Stores) -> None
     await stores.add(made, other)
     beside = firing(alarm=made.id, origin=Origin.MANUAL)
     await stores.ledger.enqueue([beside], owner=OWNER, held=stores.held)
-    assert len((await stores.fire((made.id, NOW))).parcels) == 1
-    assert len((await stores.fire((other.id, NOW), (made.id, NOW + 10 * SECOND), now=NOW + 10 * SECOND)).parcels) == 1
+    assert len((await stores.fire((made.id, NOW))).queued_firings) == 1
+    assert len((await stores.fire((other.id, NOW), (made.id, NOW + 10 * SECOND), now=NOW + 10 * SECOND)).queued_firings) == 1
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ async def test_only_firings_by_the_rule_count_as_running(stores: Stores) -> None
     ],
 )
 async def test_firings_tell_what_their_alarm_asks_for(stores: Stores, overlap: Overlapping, auto_pause_after: int, flags: int) -> None:
-    """In the parcel and in the ledger, however the alarm is planned; a row that does not fire has none."""
+    """In the queued firing and in the ledger, however the alarm is planned; a row that does not fire has none."""
     ones = [
         alarm(trigger=often(overlap), auto_pause_after=auto_pause_after),
         alarm(trigger=Trigger(spec=At(NOW), overlap=overlap), auto_pause_after=auto_pause_after),
@@ -81,7 +81,7 @@ async def test_firings_tell_what_their_alarm_asks_for(stores: Stores, overlap: O
     ]
     await stores.add(*ones)
     fired = await stores.fire(*((one.id, one.due or 0) for one in ones))
-    assert [parcel.flags for parcel in fired.parcels] == [flags | OWN_TRACE, flags]
+    assert [queued.flags for queued in fired.queued_firings] == [flags | OWN_TRACE, flags]
     assert sorted(row.flags for row in await stores.all_firings()) == sorted([0, flags | OWN_TRACE, flags])
 
 
@@ -97,7 +97,7 @@ async def test_a_change_that_commits_while_a_batch_is_planned_wins(stores: Store
         firing_batch = asyncio.create_task(stores.fire((changed.id, NOW), (paused.id, NOW), (sound.id, NOW)))
         await _waits_for_a_lock(stores)
     fired = await firing_batch
-    assert [parcel.alarm for parcel in fired.parcels] == [sound.id]
+    assert [queued.alarm for queued in fired.queued_firings] == [sound.id]
     assert sorted(fired.next) == sorted(
         [Pending(changed.id, NOW + 7, 2, changed.shard, changed.tenant), Pending(sound.id, NOW + 10 * SECOND, 2, sound.shard, sound.tenant)]
     )
@@ -105,14 +105,14 @@ async def test_a_change_that_commits_while_a_batch_is_planned_wins(stores: Store
 
 
 async def test_of_an_alarm_that_means_an_old_due_time_again_the_other_rows_go(stores: Stores) -> None:
-    """One of its three due times is in the ledger: the two others are let go."""
+    """One of its three due times is in the ledger: the two others are fired."""
     made = alarm(trigger=often(Overlapping.DEFAULT, catch_up=ALL))
     await stores.add(made)
     await stores.fire((made.id, NOW))
     again = replace(made, version=2, due=NOW, ordinal=0)
     assert await stores.alarms.update(again, reschedule=True) is not None
     fired = await stores.fire((made.id, NOW), now=NOW + 20 * SECOND)
-    assert [parcel.due for parcel in fired.parcels] == [NOW + 10 * SECOND, NOW + 20 * SECOND]
+    assert [queued.due for queued in fired.queued_firings] == [NOW + 10 * SECOND, NOW + 20 * SECOND]
     assert [pending.due for pending in fired.next] == [NOW + 30 * SECOND]
     assert len(await stores.all_firings()) == 3
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from scheduler_svc.recurrence import zone as zone_of
 from tests.integration.scheduler.support import Rig, every
 from tocsin import errors
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
+from tocsin.recurrence import zone as zone_of
 from tocsin.testing.clock import FakeClock
 
 Trigger = alarm_pb2.Trigger

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from scheduler_svc.announce import parcel_of
-from scheduler_svc.domain import SERIAL, End, Failed, Firing, FiringState, Lease, Origin, Parcel, Released, RetryPolicy, Succeeded
+from scheduler_svc.domain import SERIAL, End, Failed, Firing, FiringState, Lease, Origin, QueuedFiring, Released, RetryPolicy, Succeeded
+from scheduler_svc.hints import queued_firing_of
 from tests.integration.scheduler.replica import Processor, Replica, pass_time
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, firing
 from tocsin.testing.clock import FakeClock
@@ -17,7 +17,7 @@ from tocsin.testing.waiting import eventually
 Start = Callable[..., Awaitable[Replica]]
 FAILED = Failed(reason="BROKEN", message="it broke")
 FATAL = Failed(reason="BROKEN", message="it broke", retryable=False)
-SILENT: Callable[[Parcel], End | None] = lambda _: None  # noqa: E731  a name for what a processor does
+SILENT: Callable[[QueuedFiring], End | None] = lambda _: None  # noqa: E731  a name for what a processor does
 
 
 async def queue(stores: Stores, count: int, *, alarm: str = "a1", **fields: object) -> list[Firing]:
@@ -36,7 +36,7 @@ def ids(firings: Sequence[Firing]) -> list[str]:
 
 def got(processor: Processor) -> list[str]:
     """The firings that a processor was given, in order."""
-    return [parcel.id for parcel, _ in processor.got]
+    return [queued.id for queued, _ in processor.got]
 
 
 async def states(stores: Stores) -> list[FiringState]:
@@ -50,13 +50,13 @@ async def test_the_next_one_goes_when_the_one_before_has_ended(stores: Stores, s
     (other,) = await queue(stores, 1, alarm="a2")
     replica = await start()
     processor = Processor(replica, answer=SILENT)
-    replica.dispatcher.offer([parcel_of(third), parcel_of(other), parcel_of(second), parcel_of(first)])
+    replica.dispatcher.offer([queued_firing_of(third), queued_firing_of(other), queued_firing_of(second), queued_firing_of(first)])
     await processor.delivery(2)
     assert set(got(processor)) == {first.id, other.id}
     for number, one in enumerate((first, second), 3):
-        parcel, token = next(delivery for delivery in processor.got if delivery[0].id == one.id)
-        replica.dispatcher.offer([parcel_of(third)])
-        await processor.report(parcel.id, token, Succeeded())
+        queued, token = next(delivery for delivery in processor.got if delivery[0].id == one.id)
+        replica.dispatcher.offer([queued_firing_of(third)])
+        await processor.report(queued.id, token, Succeeded())
         await processor.delivery(number)
     assert got(processor)[2:] == [second.id, third.id]
 
@@ -65,10 +65,10 @@ async def test_a_retry_keeps_the_next_one_waiting_and_death_lets_it_go(stores: S
     """However long the wait is: the order is that of due times."""
     first, second = await queue(stores, 2, retry=RetryPolicy(max_attempts=2, initial_backoff=20 * SECOND).encode())
     replica = await start()
-    processor = Processor(replica, answer=lambda parcel: FAILED if parcel.id == first.id else Succeeded())
+    processor = Processor(replica, answer=lambda queued: FAILED if queued.id == first.id else Succeeded())
     await processor.delivery()
     await eventually(lambda: replica.dispatcher.backlog.later == 1)
-    replica.dispatcher.offer([parcel_of(second)])
+    replica.dispatcher.offer([queued_firing_of(second)])
     await pass_time(clock, 9, lambda: True)
     assert got(processor) == [first.id]
     await pass_time(clock, 11, lambda: len(processor.got) == 3)
@@ -86,13 +86,13 @@ async def test_after_a_restart_the_next_one_still_waits_for_a_retry(stores: Stor
     first, second = await queue(stores, 2)
     before = await start()
     processor = Processor(before, answer=SILENT)
-    parcel, token = await processor.delivery()
-    await processor.report(parcel.id, token, Released(message="not now", wait=30 * SECOND))
-    await eventually(lambda: Lease(parcel.id, token) in processor.confirmed)
+    queued, token = await processor.delivery()
+    await processor.report(queued.id, token, Released(message="not now", wait=30 * SECOND))
+    await eventually(lambda: Lease(queued.id, token) in processor.confirmed)
     await before.crash()
     after = await start(retry_horizon=horizon)
     again = Processor(after)
-    after.dispatcher.offer([parcel_of(second)])
+    after.dispatcher.offer([queued_firing_of(second)])
     await pass_time(clock, 10, lambda: True)
     assert again.got == []
     await pass_time(clock, 25, lambda: len(again.got) == 2)
@@ -104,9 +104,9 @@ async def test_a_crash_between_the_result_and_the_next_one_loses_nothing(stores:
     first, second = await queue(stores, 2)
     before = await start()
     processor = Processor(before, answer=SILENT)
-    parcel, token = await processor.delivery()
+    queued, token = await processor.delivery()
     before.mortals[1].dies_after = "record"
-    await processor.report(parcel.id, token, Succeeded())
+    await processor.report(queued.id, token, Succeeded())
     await eventually(lambda: before.mortals[1].dead)
     await before.crash()
     assert got(processor) == [first.id]
@@ -116,7 +116,7 @@ async def test_a_crash_between_the_result_and_the_next_one_loses_nothing(stores:
 
 
 async def test_queues_longer_than_memory_drain_in_order(stores: Stores, start: Start) -> None:
-    """With full lanes the ledger is the queue."""
+    """With full queues the ledger is the queue."""
     queues = [await queue(stores, 30, alarm=f"a{number}") for number in range(8)]
     others = [firing() for _ in range(60)]
     await stores.ledger.enqueue(others, owner=OWNER, held=await stores.shards.renew(OWNER, lease=10 * SECOND))
@@ -134,11 +134,11 @@ async def test_the_late_success_of_one_that_is_far_lets_the_next_one_go(stores: 
     first, second = await queue(stores, 2)
     replica = await start(retry_horizon=SECOND, lease_seconds=2)
     old = Processor(replica, credit=1, answer=SILENT)
-    parcel, token = await old.delivery()
+    queued, token = await old.delivery()
     new = Processor(replica, credit=9, answer=lambda one: Released(message="m", wait=3600 * SECOND) if one.id == first.id else None)
     await pass_time(clock, 3, lambda: len(new.got) == 1)
     await eventually(lambda: _are(stores, FiringState.RETRYING, FiringState.PENDING))
-    await old.report(parcel.id, token, Succeeded(), credit=0)
+    await old.report(queued.id, token, Succeeded(), credit=0)
     await pass_time(clock, 1, lambda: len(new.got) == 2)
     assert got(new)[1] == second.id
 
@@ -154,21 +154,21 @@ class Watch:
         self.wrong: list[str] = []
         self.given: defaultdict[str, int] = defaultdict(int)
 
-    def answer(self, parcel: Parcel) -> End | None:
+    def answer(self, queued: QueuedFiring) -> End | None:
         """How it ends, after it was looked whether its turn had come."""
-        alarm, number = self._place[parcel.id]
-        self.given[parcel.id] += 1
+        alarm, number = self._place[queued.id]
+        self.given[queued.id] += 1
         if not self.over.issuperset(self._queues[alarm][:number]):
-            self.wrong.append(parcel.id)
+            self.wrong.append(queued.id)
         end = self._draw.choice([None, FAILED, FATAL, Released(), Released(wait=2 * SECOND), Succeeded(), Succeeded()])
         if end == FATAL or isinstance(end, Succeeded):
-            self.over.add(parcel.id)
+            self.over.add(queued.id)
         return end
 
-    def finish(self, parcel: Parcel) -> End:
+    def finish(self, queued: QueuedFiring) -> End:
         """Ends it well."""
-        self.answer(parcel)
-        self.over.add(parcel.id)
+        self.answer(queued)
+        self.over.add(queued.id)
         return Succeeded()
 
 

@@ -8,14 +8,14 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from scheduler_svc.domain import AlarmState
+from scheduler_svc.engine.replanner import Replanner
 from scheduler_svc.ports import NewAlarm, Pending
-from scheduler_svc.recurrence import At, AtLocal, Cron, Daily, Every, Trigger
-from scheduler_svc.replanner import Replanner
-from scheduler_svc.service.replan import Candidate, Move, Replan, replanned, still_due
+from scheduler_svc.service.replan import Move, Replan, ReplanCandidate, replanned, still_due
 from scheduler_svc.store import SqlReplanStore
 from scheduler_svc.store.tables import alarms, facts, replicas
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm
 from tests.integration.scheduler.timetable import Timetable
+from tocsin.recurrence import At, AtLocal, Cron, Daily, Every, Trigger
 from tocsin.testing.clock import FakeClock
 
 HOUR = 3600 * SECOND
@@ -32,11 +32,11 @@ class Index:
         self.due: dict[str, int | None] = {}
 
     def hint(self, pending: Pending) -> None:
-        """See `scheduler_svc.replanner.Schedules`."""
+        """See `scheduler_svc.engine.replanner.Schedules`."""
         self.due[pending.id] = pending.due
 
     def cancel(self, alarm: str) -> None:
-        """See `scheduler_svc.replanner.Schedules`."""
+        """See `scheduler_svc.engine.replanner.Schedules`."""
         self.due[alarm] = None
 
 
@@ -139,7 +139,7 @@ async def test_a_database_that_was_rolled_back_is_computed_with(world: World) ->
 
 async def test_killed_half_way_it_begins_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What has moved stays and is told once; the next start moves the rest."""
-    monkeypatch.setattr("scheduler_svc.replanner._BATCH", 2)
+    monkeypatch.setattr("scheduler_svc.engine.replanner._BATCH", 2)
     names = [await world.add(NINE, due=DUE - HOUR) for _ in range(5)]
     move, calls = world.store.move, list[int]()
 
@@ -159,14 +159,14 @@ async def test_killed_half_way_it_begins_again(world: World, monkeypatch: pytest
 
 
 async def test_a_change_in_between_wins(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An alarm that was let go or changed after it was read, or whose shard is another replica's, is left alone."""
+    """An alarm that was fired or changed after it was read, or whose shard is another replica's, is left alone."""
     changed = await world.add(NINE, due=DUE - HOUR)
     lost = await world.add(NINE, due=DUE - HOUR)
     while (await world.stores.alarms.get("t1", lost)).shard == (await world.stores.alarms.get("t1", changed)).shard:
         lost = await world.add(NINE, due=DUE - HOUR)
     read = world.store.candidates
 
-    async def then_change(shards: Any, **given: Any) -> list[Candidate]:
+    async def then_change(shards: Any, **given: Any) -> list[ReplanCandidate]:
         found = await read(shards, **given)
         async with world.stores.database.transaction() as connection:
             await connection.execute(update(alarms).where(alarms.c.id == changed).values(next_fire_at=NOW + 5))
@@ -206,11 +206,11 @@ async def test_the_first_start_computes_nothing_anew(stores: Stores, clock: Fake
 
 
 async def test_the_audit_understands_a_move(world: World, clock: FakeClock) -> None:
-    """An occurrence that was let go at the instant of the older database, and is not repeated at the new one, is accounted for."""
+    """An occurrence that was fired at the instant of the older database, and is not repeated at the new one, is accounted for."""
     name = await world.add(NINE, due=DUE - HOUR)
     table = Timetable(world.stores, clock)
     await clock.advance((8 * HOUR - HOUR / 2) / SECOND)
-    await table.let_go()  # as the older database said: an hour too early
+    await table.fire()  # as the older database said: an hour too early
     async with world.stores.database.transaction() as connection:
         await connection.execute(update(alarms).where(alarms.c.id == name).values(next_fire_at=DUE - HOUR + DAY))
     await world.replanner().round()
@@ -220,9 +220,9 @@ async def test_the_audit_understands_a_move(world: World, clock: FakeClock) -> N
     assert (findings, summary.found) == ([], 2)
 
 
-def candidate(trigger: Trigger, due: int, *, ordinal: int = 1, since: int = NOW) -> Candidate:
+def candidate(trigger: Trigger, due: int, *, ordinal: int = 1, since: int = NOW) -> ReplanCandidate:
     """An alarm that was computed with an older database."""
-    return Candidate("01J", "t1", 0, 2, True, trigger.encode(), NOW, since, due, ordinal)
+    return ReplanCandidate("01J", "t1", 0, 2, True, trigger.encode(), NOW, since, due, ordinal)
 
 
 @pytest.mark.parametrize(

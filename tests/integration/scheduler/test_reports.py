@@ -57,7 +57,7 @@ async def fired(rig: Rig, worker: Worker, deliveries: int) -> str:
     output = Struct()
     output.update({"deliveries": [f"deliveries/d{number}" for number in range(1, deliveries + 1)]})
     worker.end(job, output=output)
-    (firing,) = await rig.settled(made.name, State.SUCCEEDED)
+    (firing,) = await rig.normalized(made.name, State.SUCCEEDED)
     return firing.name
 
 
@@ -98,7 +98,7 @@ async def test_a_death_is_an_event_once_and_never_begets_itself(rig: Rig) -> Non
     watch = await rig.create(trigger=listening("tocsin.delivery.*"), action=noop())
     for _ in range(2):
         await mailer.report(firing)
-    (told,) = await rig.settled(watch.name, State.PENDING)
+    (told,) = await rig.normalized(watch.name, State.PENDING)
     event = told.context.fields["event"].struct_value
     assert event.fields["topic"].string_value == "tocsin.delivery.dead"
     assert event.fields["data"].struct_value.fields["to"].string_value == "a@b.de"

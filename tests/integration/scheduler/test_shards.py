@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from scheduler_svc.domain import Alarm, FiringState, Succeeded
-from scheduler_svc.recurrence import At, Trigger
 from tests.integration.scheduler.replica import Processor, Replica, pass_time
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm
+from tocsin.recurrence import At, Trigger
 from tocsin.redis import EventBus, Redis
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
@@ -23,8 +23,8 @@ async def start(stores: Stores, clock: FakeClock) -> AsyncIterator[Start]:
     replicas: list[Replica] = []
     together = EventBus(redis=Redis(url=None, clock=clock), clock=clock)
 
-    async def begin(name: str, *, deaf: bool = False) -> Replica:
-        replica = Replica(stores, clock, name=name, events=None if deaf else together)
+    async def begin(name: str, *, outage: bool = False) -> Replica:
+        replica = Replica(stores, clock, name=name, events=None if outage else together)
         replicas.append(replica)
         return await replica.start()
 
@@ -66,14 +66,14 @@ async def all_done(stores: Stores, count: int) -> bool:
     return len(rows) == count and all(row.state is FiringState.SUCCEEDED for row in rows)
 
 
-@pytest.mark.parametrize("deaf", [False, True])
-async def test_shards_are_shared_as_replicas_come_and_go(stores: Stores, start: Start, clock: FakeClock, *, deaf: bool) -> None:
+@pytest.mark.parametrize("outage", [False, True])
+async def test_shards_are_shared_as_replicas_come_and_go(stores: Stores, start: Start, clock: FakeClock, *, outage: bool) -> None:
     """Fairly, within a second or two, with hints or without; whoever was first keeps the odd ones."""
-    a = await start("a", deaf=deaf)
+    a = await start("a", outage=outage)
     assert shares(a) == [256]
-    b = await start("b", deaf=deaf)
+    b = await start("b", outage=outage)
     await steadily(stores, clock, 1, lambda: shares(a, b) == [128, 128])
-    c = await start("c", deaf=deaf)
+    c = await start("c", outage=outage)
     await steadily(stores, clock, 1, lambda: shares(a, b, c) == [86, 85, 85])
     assert disjoint(a, b, c)
     before = dict(b.ownership.held)
@@ -106,7 +106,7 @@ async def test_no_alarm_is_lost_or_doubled_while_shards_move(stores: Stores, sta
     await steadily(stores, clock, 2, lambda: shares(*replicas) == [64] * 4)
     await replicas[1].stop()
     await steadily(stores, clock, 6, lambda: all_done(stores, 600))
-    got = [parcel.alarm for processor in processors for parcel, _ in processor.got]
+    got = [queued.alarm for processor in processors for queued, _ in processor.got]
     assert sorted(got) == sorted(one.id for one in made)
     assert all(processor.got for processor in processors)
 
@@ -123,8 +123,8 @@ async def test_a_shard_waits_for_what_is_on_its_way(stores: Stores, start: Start
     other = Processor(b, credit=5000)
     await clock.advance(0.5)
     await eventually(lambda: shares(a) == [128])
-    for parcel, token in list(busy.got):
-        await busy.report(parcel.id, token, Succeeded())
+    for queued, token in list(busy.got):
+        await busy.report(queued.id, token, Succeeded())
     await steadily(stores, clock, 0.2, lambda: shares(a, b) == [128, 128])
     assert await all_done(stores, 2000)
     assert other.got == []
@@ -141,15 +141,15 @@ async def test_a_shard_does_not_wait_for_ever(stores: Stores, start: Start, cloc
     again = Processor(b, credit=5000, answer=lambda _: None)
     await steadily(stores, clock, 3, lambda: shares(a, b) == [128, 128])
     await eventually(lambda: len(again.got) > 900)
-    old = {parcel.id for parcel, _ in slow.got}
-    assert {parcel.id for parcel, _ in again.got} < old
-    for parcel, token in list(slow.got):
-        await slow.report(parcel.id, token, Succeeded())
+    old = {queued.id for queued, _ in slow.got}
+    assert {queued.id for queued, _ in again.got} < old
+    for queued, token in list(slow.got):
+        await slow.report(queued.id, token, Succeeded())
     await eventually(lambda: all_done(stores, 2000))
 
 
 async def test_two_survivors_share_what_a_dead_one_had(stores: Stores, start: Start, clock: FakeClock) -> None:
-    """When its lease is over and not before, within two leases; what came due meanwhile is let go late and once."""
+    """When its lease is over and not before, within two leases; what came due meanwhile is fired late and once."""
     a, b, c = [await start(name) for name in ("a", "b", "c")]
     await steadily(stores, clock, 1, lambda: shares(a, b, c) == [86, 85, 85])
     made = due_every(0.1, 200)
@@ -160,7 +160,7 @@ async def test_two_survivors_share_what_a_dead_one_had(stores: Stores, start: St
     await steadily(stores, clock, 5, lambda: shares(a, b) == [86, 85])
     await steadily(stores, clock, 9, lambda: shares(a, b) == [128, 128])
     await steadily(stores, clock, 10, lambda: all_done(stores, 200))
-    assert sorted(parcel.alarm for each in processors for parcel, _ in each.got) == sorted(one.id for one in made)
+    assert sorted(queued.alarm for each in processors for queued, _ in each.got) == sorted(one.id for one in made)
 
 
 async def test_after_a_pause_of_the_database_everybody_has_what_he_had(stores: Stores, start: Start, clock: FakeClock) -> None:

@@ -113,7 +113,7 @@ async def test_a_firing_transaction_of_the_old_owner_keeps_its_shard_for_that_lo
     async with postgres.database.transaction() as connection:
         await connection.exec_driver_sql("SELECT 1 FROM shards WHERE shard = $1 FOR KEY SHARE", (made.shard,))
         assert set(await acquire(postgres, "b", steal=True)) == set(range(256)) - {made.shard}
-        assert len((await postgres.fire((made.id, NOW))).parcels) == 1
+        assert len((await postgres.fire((made.id, NOW))).queued_firings) == 1
     assert set(await acquire(postgres, "b", steal=True)) == {made.shard}
 
 

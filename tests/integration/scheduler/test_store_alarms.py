@@ -16,10 +16,10 @@ from scheduler_svc.domain import (
     RetryPolicy,
 )
 from scheduler_svc.ports import NewAlarm
-from scheduler_svc.recurrence import CatchUp, CatchUpMode, Every, Trigger
 from scheduler_svc.store.tables import alarm_labels
 from tests.integration.scheduler.stores import NOW, SECOND, Stores, alarm
 from tocsin.listing import Condition
+from tocsin.recurrence import CatchUp, CatchUpMode, Every, Trigger
 
 
 async def test_an_alarm_is_read_back_as_it_was_stored(stores: Stores) -> None:

@@ -9,12 +9,12 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
 from scheduler_svc.domain import COUNTED, SERIAL, AlarmState, FiringState, Origin, Outcome, Succeeded
-from scheduler_svc.recurrence import Event, Overlapping, Trigger
 from scheduler_svc.service import signals as service
 from tests.integration.scheduler.outside import Outside, event, neighbour, on
 from tests.integration.scheduler.stores import ACTION, NOW, SECOND, Stores
 from tocsin.database import GroupCommit
 from tocsin.errors import InvalidInput, Unavailable
+from tocsin.recurrence import Event, Overlapping, Trigger
 from tocsin.testing.clock import FakeClock
 
 
@@ -56,7 +56,7 @@ async def test_a_known_event_does_nothing(stores: Stores, outside: Outside) -> N
 
 
 async def test_two_replicas_fire_an_event_once(stores: Stores, clock: FakeClock, database_url: str) -> None:
-    """The same events come to two replicas at the same time, over and over: each lets go what it lets go once."""
+    """The same events come to two replicas at the same time, over and over: each fires what it fires once."""
     await stores.add(on("a.b"), on("a.*"))
     async with neighbour(stores, clock, database_url) as other:
         mine = Outside(stores)
@@ -150,7 +150,7 @@ async def test_an_alarm_that_still_runs_is_skipped_if_it_wants(stores: Stores, o
         ("SKIPPED", "OVERLAP", "CLOSED"),
     ]
     (running,) = [firing.id for firing in mine if firing.state is FiringState.PENDING]
-    await stores.ledger.record(done={running: Succeeded()}, setbacks=(), now=NOW)
+    await stores.ledger.record(done={running: Succeeded()}, failed_attempts=(), now=NOW)
     await outside.publish(event())
     assert sum(firing.state is FiringState.PENDING for firing in await stores.all_firings() if firing.alarm == alarm.id) == 1
 
@@ -189,7 +189,7 @@ async def test_knowing_events_again_costs_what_there_are(stores: Stores, outside
 
 
 async def test_an_event_that_no_database_takes_fails_alone(stores: Stores, outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Concurrent callers share transactions and no fault, also when the batch takes several; each good event lets go once."""
+    """Concurrent callers share transactions and no fault, also when the batch takes several; each good event fires once."""
     monkeypatch.setattr(service, "MOST_FIRINGS", 4)
     await stores.add(on("a.b"), on("a.*"))
     publish = GroupCommit(flush=outside.intake.events)

@@ -8,33 +8,33 @@ import pytest
 
 from scheduler_svc.domain import (
     AlarmState,
+    FailedAttempt,
     FiringNotFound,
     FiringState,
     Origin,
     Outcome,
     Priority,
-    Setback,
     Succeeded,
     firing_id,
 )
 from scheduler_svc.ports import Pending
-from scheduler_svc.recurrence import At, CatchUp, CatchUpMode, Every, Trigger
 from tests.integration.scheduler.stores import ACTION, NOW, OWNER, SECOND, Stores, alarm, firing
 from tocsin.clock import from_micros
 from tocsin.errors import TocsinError, Unavailable
 from tocsin.listing import Condition
+from tocsin.recurrence import At, CatchUp, CatchUpMode, Every, Trigger
 
 
 async def test_an_alarm_that_is_due_gets_its_row_and_its_next_time(stores: Stores) -> None:
-    """One transaction: the ledger row, the parcel, the next due time."""
+    """One transaction: the ledger row, the queued, the next due time."""
     made = alarm(trigger=Trigger(spec=Every(10 * SECOND)), traceparent="trace", priority=Priority.CRITICAL)
     await stores.add(made)
     fired = await stores.fire((made.id, NOW), now=NOW + 5)
-    (parcel,) = fired.parcels
-    assert (parcel.id, parcel.action, parcel.priority, parcel.due, parcel.traceparent) == (firing_id(made.id, NOW), ACTION, 1, NOW, "trace")
+    (queued,) = fired.queued_firings
+    assert (queued.id, queued.action, queued.priority, queued.due, queued.traceparent) == (firing_id(made.id, NOW), ACTION, 1, NOW, "trace")
     assert fired.next == [Pending(made.id, NOW + 10 * SECOND, 1, made.shard, made.tenant)]
     (row,) = await stores.all_firings()
-    assert (row.id, row.alarm, row.fired, row.outcome, row.state) == (parcel.id, made.id, NOW + 5, Outcome.FIRED, FiringState.PENDING)
+    assert (row.id, row.alarm, row.fired, row.outcome, row.state) == (queued.id, made.id, NOW + 5, Outcome.FIRED, FiringState.PENDING)
     stored = await stores.alarms.get("t1", made.id)
     assert (stored.due, stored.ordinal, stored.version) == (NOW + 10 * SECOND, 1, 1)
 
@@ -46,12 +46,12 @@ async def test_the_last_due_time_completes_an_alarm(stores: Stores) -> None:
     await stores.fire((made.id, NOW))
     assert (await stores.alarms.get("t1", made.id)).state is AlarmState.COMPLETED
     fired = await stores.fire((made.id, NOW))
-    assert (fired.parcels, fired.next) == ([], [])
+    assert (fired.queued_firings, fired.next) == ([], [])
     assert len(await stores.all_firings()) == 1
 
 
 async def test_what_was_changed_first_wins(stores: Stores) -> None:
-    """Paused, deleted and moved alarms are not let go; a moved one comes back with its new time."""
+    """Paused, deleted and moved alarms are not fired; a moved one comes back with its new time."""
     paused, deleted, moved = alarm(), alarm(), alarm()
     await stores.add(paused, deleted, moved)
     await stores.alarms.pause("t1", paused.id, now=NOW)
@@ -59,7 +59,7 @@ async def test_what_was_changed_first_wins(stores: Stores) -> None:
     later = NOW + SECOND
     await stores.alarms.update(replace(moved, version=2, due=later, trigger=Trigger(spec=At(later))), reschedule=True)
     fired = await stores.fire((paused.id, NOW), (deleted.id, NOW), (moved.id, NOW))
-    assert (fired.parcels, fired.next) == ([], [Pending(moved.id, later, 2, moved.shard, moved.tenant)])
+    assert (fired.queued_firings, fired.next) == ([], [Pending(moved.id, later, 2, moved.shard, moved.tenant)])
     assert await stores.all_firings() == []
 
 
@@ -70,19 +70,19 @@ async def test_an_epoch_that_is_over_lets_nothing_go(stores: Stores) -> None:
     taken = await stores.shards.acquire("other", lease=10 * SECOND, most=256, dead={}, steal=True)
     assert len(taken) == 256
     fired = await stores.fire((made.id, NOW))
-    assert (fired.parcels, fired.lost) == ([], {made.shard})
+    assert (fired.queued_firings, fired.lost) == ([], {made.shard})
     assert await stores.all_firings() == []
     fired = await stores.fire((made.id, NOW), owner="other", held=taken)
-    assert len(fired.parcels) == 1
+    assert len(fired.queued_firings) == 1
 
 
 async def test_two_transactions_let_an_alarm_go_once(stores: Stores) -> None:
-    """Whatever their order, one row and one parcel an occurrence."""
+    """Whatever their order, one row and one queued an occurrence."""
     made = [alarm() for _ in range(50)]
     await stores.add(*made)
     batch = [(one.id, NOW) for one in made]
     both = await asyncio.gather(stores.fire(*batch), stores.fire(*reversed(batch)))
-    assert sorted(parcel.alarm for fired in both for parcel in fired.parcels) == sorted(one.id for one in made)
+    assert sorted(queued.alarm for fired in both for queued in fired.queued_firings) == sorted(one.id for one in made)
     assert len(await stores.all_firings()) == 50
 
 
@@ -94,7 +94,7 @@ async def test_an_occurrence_that_is_in_the_ledger_is_not_let_go_again(stores: S
     again = replace(made, version=2, state=AlarmState.ACTIVE, due=NOW, ordinal=0)
     assert await stores.alarms.update(again, reschedule=True) is not None
     fired = await stores.fire((made.id, NOW), (fresh.id, NOW))
-    assert [parcel.alarm for parcel in fired.parcels] == [fresh.id]
+    assert [queued.alarm for queued in fired.queued_firings] == [fresh.id]
     assert fired.outcomes == {Outcome.FIRED: 1}
     assert (await stores.alarms.get("t1", made.id)).state is AlarmState.COMPLETED
 
@@ -143,17 +143,17 @@ async def test_results_end_firings_once(stores: Stores) -> None:
     ones = [firing() for _ in range(3)]
     await stores.ledger.enqueue(ones, owner=OWNER, held=stores.held)
     good, again, dead = (one.id for one in ones)
-    setbacks = [
-        Setback(firing=again, state=FiringState.RETRYING, attempts=1, ready=NOW + 9, reason="", error="E: e"),
-        Setback(firing=dead, state=FiringState.DEAD, attempts=5, ready=None, reason="BROKEN", error="BROKEN: b"),
+    failed_attempts = [
+        FailedAttempt(firing=again, state=FiringState.RETRYING, attempts=1, ready=NOW + 9, reason="", error="E: e"),
+        FailedAttempt(firing=dead, state=FiringState.DEAD, attempts=5, ready=None, reason="BROKEN", error="BROKEN: b"),
     ]
-    await stores.ledger.record(done={good: Succeeded(b"out")}, setbacks=setbacks, now=NOW + 5)
+    await stores.ledger.record(done={good: Succeeded(b"out")}, failed_attempts=failed_attempts, now=NOW + 5)
     rows = {row.id: row for row in await stores.all_firings()}
     assert (rows[good].state, rows[good].attempts, rows[good].result, rows[good].completed) == (FiringState.SUCCEEDED, 1, b"out", NOW + 5)
     assert (rows[again].state, rows[again].attempts, rows[again].ready, rows[again].error) == (FiringState.RETRYING, 1, NOW + 9, "E: e")
     assert (rows[dead].state, rows[dead].outcome, rows[dead].reason) == (FiringState.DEAD, Outcome.FAILED, "BROKEN")
-    late = Setback(firing=good, state=FiringState.DEAD, attempts=5, ready=None, reason="X", error="X")
-    await stores.ledger.record(done={dead: Succeeded(), again: Succeeded()}, setbacks=[late], now=NOW + 6)
+    late = FailedAttempt(firing=good, state=FiringState.DEAD, attempts=5, ready=None, reason="X", error="X")
+    await stores.ledger.record(done={dead: Succeeded(), again: Succeeded()}, failed_attempts=[late], now=NOW + 6)
     rows = {row.id: row for row in await stores.all_firings()}
     assert {row.state for row in rows.values()} == {FiringState.SUCCEEDED}
     assert (rows[dead].outcome, rows[dead].reason, rows[dead].error) == (Outcome.FIRED, "", "")
@@ -166,7 +166,7 @@ async def test_an_alarms_firing_forgets_its_action_when_it_is_done(stores: Store
     fired = await stores.fire((made.id, NOW))
     adhoc = firing()
     await stores.ledger.enqueue([adhoc], owner=OWNER, held=stores.held)
-    await stores.ledger.record(done={fired.parcels[0].id: Succeeded(), adhoc.id: Succeeded()}, setbacks=(), now=NOW)
+    await stores.ledger.record(done={fired.queued_firings[0].id: Succeeded(), adhoc.id: Succeeded()}, failed_attempts=(), now=NOW)
     assert {row.alarm: row.action.body for row in await stores.all_firings()} == {made.id: b"", "": ACTION.body}
 
 
@@ -174,10 +174,10 @@ async def test_what_waits_is_read_in_pages_by_lane(stores: Stores) -> None:
     """Unfinished firings of a lane, in order of readiness."""
     ones = [firing(ready=NOW + number % 4, priority=Priority.BULK if number % 2 else Priority.NORMAL) for number in range(12)]
     await stores.ledger.enqueue(ones, owner=OWNER, held=stores.held)
-    await stores.ledger.record(done={ones[0].id: Succeeded()}, setbacks=(), now=NOW)
+    await stores.ledger.record(done={ones[0].id: Succeeded()}, failed_attempts=(), now=NOW)
     found: list[tuple[int, str]] = []
     while page := await stores.ledger.waiting(range(256), priority=2, after=found[-1] if found else (-1, ""), until=NOW + 2, most=2):
-        found += [(parcel.ready, parcel.id) for parcel in page]
+        found += [(queued.ready, queued.id) for queued in page]
     normal = [one for one in ones[1:] if one.priority is Priority.NORMAL]
     assert found == sorted((one.ready or 0, one.id) for one in normal)
 
@@ -188,7 +188,7 @@ async def test_a_firing_that_exists_is_answered_as_it_is(stores: Stores) -> None
     twin = replace(one, due=NOW + 1)
     first, second = await stores.ledger.enqueue([one, twin], owner=OWNER, held=stores.held)
     assert first is second is one
-    await stores.ledger.record(done={one.id: Succeeded(b"x")}, setbacks=(), now=NOW)
+    await stores.ledger.record(done={one.id: Succeeded(b"x")}, failed_attempts=(), now=NOW)
     (again,) = await stores.ledger.enqueue([twin], owner=OWNER, held=stores.held)
     assert not isinstance(again, TocsinError)
     assert (again.state, again.result) == (FiringState.SUCCEEDED, b"x")
@@ -202,8 +202,8 @@ async def test_a_dead_firing_is_replayed_with_fresh_attempts(stores: Stores) -> 
     await stores.ledger.enqueue([one], owner=OWNER, held=stores.held)
     replay = partial(stores.ledger.replay, shard=3, owner=OWNER, held=stores.held)
     assert await replay("t1", one.id, now=NOW) is None
-    back = Setback(firing=one.id, state=FiringState.DEAD, attempts=5, ready=None, reason="R", error="R: r")
-    await stores.ledger.record(done={}, setbacks=[back], now=NOW)
+    back = FailedAttempt(firing=one.id, state=FiringState.DEAD, attempts=5, ready=None, reason="R", error="R: r")
+    await stores.ledger.record(done={}, failed_attempts=[back], now=NOW)
     assert await replay("t2", one.id, now=NOW) is None
     replayed = await replay("t1", one.id, now=NOW + 2)
     assert replayed is not None
@@ -215,8 +215,8 @@ async def test_a_dead_firing_is_not_replayed_into_a_shard_of_another_replica(sto
     """It would wait there for whoever owns the shard to look; so it stays dead, and the caller asks again."""
     one = firing()
     await stores.ledger.enqueue([one], owner=OWNER, held=stores.held)
-    back = Setback(firing=one.id, state=FiringState.DEAD, attempts=5, ready=None, reason="R", error="R: r")
-    await stores.ledger.record(done={}, setbacks=[back], now=NOW)
+    back = FailedAttempt(firing=one.id, state=FiringState.DEAD, attempts=5, ready=None, reason="R", error="R: r")
+    await stores.ledger.record(done={}, failed_attempts=[back], now=NOW)
     for owner, held in (("other", stores.held), (OWNER, {**stores.held, 3: stores.held[3] - 1}), (OWNER, {})):
         with pytest.raises(Unavailable):
             await stores.ledger.replay("t1", one.id, now=NOW, shard=3, owner=owner, held=held)
@@ -245,8 +245,8 @@ async def test_the_ledger_is_listed_by_filter(stores: Stores, condition: Conditi
         firing(due=NOW + 3, alarm="a1", origin=Origin.MANUAL),
     ]
     await stores.ledger.enqueue(ones, owner=OWNER, held=stores.held)
-    back = Setback(firing=ones[2].id, state=FiringState.DEAD, attempts=5, ready=None, reason="R", error="R: r")
-    await stores.ledger.record(done={}, setbacks=[back], now=NOW)
+    back = FailedAttempt(firing=ones[2].id, state=FiringState.DEAD, attempts=5, ready=None, reason="R", error="R: r")
+    await stores.ledger.record(done={}, failed_attempts=[back], now=NOW)
     found = await stores.ledger.page("t1", conditions=[condition], before=None, size=10)
     assert [row.id for row in found] == [ones[number].id for number in sorted(expected, reverse=True)]
     assert await stores.ledger.page("t2", conditions=[condition], before=None, size=10) == []
@@ -287,7 +287,7 @@ async def test_changes_come_in_an_order_that_never_grows_behind_a_reader(stores:
         for one in mine:
             await stores.ledger.enqueue([one], owner=OWNER, held=stores.held)
         for one in mine:
-            await stores.ledger.record(done={one.id: Succeeded()}, setbacks=(), now=NOW)
+            await stores.ledger.record(done={one.id: Succeeded()}, failed_attempts=(), now=NOW)
 
     async def read() -> bool:
         nonlocal cursor
@@ -330,14 +330,14 @@ async def test_old_firings_are_forgotten_in_steps(stores: Stores) -> None:
     fired = await stores.fire(*((one.id, one.due or 0) for one in made))
     beside = [firing(due=old, id="0" + "Z" * 25), firing(due=old, id="7" + "Z" * 25), firing(due=recent)]
     await stores.ledger.enqueue(beside, owner=OWNER, held=stores.held)
-    open_one = next(parcel.id for parcel in fired.parcels if parcel.due == old)
-    done = {parcel.id: Succeeded() for parcel in fired.parcels if parcel.id != open_one} | {one.id: Succeeded() for one in beside}
-    await stores.ledger.record(done=done, setbacks=(), now=NOW)
+    open_one = next(queued.id for queued in fired.queued_firings if queued.due == old)
+    done = {queued.id: Succeeded() for queued in fired.queued_firings if queued.id != open_one} | {one.id: Succeeded() for one in beside}
+    await stores.ledger.record(done=done, failed_attempts=(), now=NOW)
     assert await stores.housekeeping.forget_firings(before=NOW - 1, most=1) == 2
     while await stores.housekeeping.forget_firings(before=NOW - 1, most=1):
         pass
     left = {row.id for row in await stores.all_firings()}
-    assert left == {open_one, beside[2].id, *(parcel.id for parcel in fired.parcels if parcel.due == recent)}
+    assert left == {open_one, beside[2].id, *(queued.id for queued in fired.queued_firings if queued.due == recent)}
 
 
 async def test_a_restore_into_a_younger_cluster_keeps_the_order_of_changes(stores: Stores) -> None:
@@ -357,5 +357,5 @@ async def test_a_firing_is_complete_when_its_work_was_over(stores: Stores) -> No
     known, other = firing(), firing()
     await stores.ledger.enqueue([known, other], owner=OWNER, held=stores.held)
     done = {known.id: Succeeded(), other.id: Succeeded()}
-    await stores.ledger.record(done=done, setbacks=(), now=NOW + 9, ended={known.id: NOW + 2})
+    await stores.ledger.record(done=done, failed_attempts=(), now=NOW + 9, ended={known.id: NOW + 2})
     assert {row.id: row.completed for row in await stores.all_firings()} == {known.id: NOW + 2, other.id: NOW + 9}

@@ -9,7 +9,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from scheduler_svc.domain import Alarm, Firing, Origin, Outcome, new_id
 from scheduler_svc.ports import Moved, NewAlarm
-from scheduler_svc.signals import HeartbeatKeyTaken, HeartbeatNotFound, Status
+from scheduler_svc.triggers import HeartbeatKeyTaken, HeartbeatNotFound, Status
 from tests.integration.scheduler.outside import Outside, above, beating, event, neighbour, ping, reading
 from tests.integration.scheduler.stores import NOW, SECOND, Stores
 from tocsin.testing.clock import FakeClock
@@ -22,12 +22,12 @@ def outside(stores: Stores) -> Outside:
 
 
 def seconds(instant: int | None) -> float | None:
-    """Seconds from the beginning."""
+    """Seconds from the initial_signal."""
     return None if instant is None else (instant - NOW) / SECOND
 
 
 async def standing(stores: Stores, alarm: Alarm) -> tuple[Status, float | None, float | None]:
-    """The alarm's status, since when, and its due time, in seconds from the beginning."""
+    """The alarm's status, since when, and its due time, in seconds from the initial_signal."""
     stored = await stores.alarms.get("t1", alarm.id)
     assert stored.signal is not None
     return stored.signal.status, seconds(stored.signal.since), seconds(stored.due)
@@ -44,7 +44,7 @@ def _order(firing: Firing) -> tuple[int, Origin, str]:
 
 
 async def test_a_metric_beyond_its_limit_raises_at_once(stores: Stores, outside: Outside) -> None:
-    """Without a wait the reading's own transaction lets it go, and the one that is back resolves it; the firings say what was read."""
+    """Without a wait the reading's own transaction fires it, and the one that is back resolves it; the firings say what was read."""
     alarm, quiet = above(10), above(10, notify=False)
     await stores.add(alarm, quiet, above(10, metric="other"), above(99))
     answers = await outside.record(reading(11, at=1))
@@ -79,21 +79,21 @@ async def test_a_wait_is_a_due_time_that_a_reading_can_take_back(stores: Stores,
     assert outside.moved == [Moved(alarm.id, alarm.shard, 2, NOW + 31 * SECOND, "t1"), Moved(alarm.id, alarm.shard, 2, None, "t1")]
     assert await stores.all_firings() == []
     late = await stores.fire((alarm.id, NOW + 31 * SECOND), now=NOW + 31 * SECOND)
-    assert (late.parcels, late.next) == ([], [])
+    assert (late.queued_firings, late.next) == ([], [])
 
 
 async def test_a_wait_that_is_over_raises_in_the_engine(stores: Stores, outside: Outside) -> None:
-    """The firing transaction lets it go once, by the last reading, and it stays active; a reading that is back resolves it."""
+    """The firing transaction fires it once, by the last reading, and it stays active; a reading that is back resolves it."""
     alarm = above(10, seconds=30, hysteresis=5)
     await stores.add(alarm)
     await outside.record(reading(11, at=1))
     await outside.record(reading(13, at=20))
     raised = await stores.fire((alarm.id, NOW + 31 * SECOND), now=NOW + 31 * SECOND)
-    assert [(parcel.due, parcel.origin) for parcel in raised.parcels] == [(NOW + 31 * SECOND, Origin.RAISED)]
-    assert MessageToDict(Struct.FromString(raised.parcels[0].context))["reading"]["value"] == 13.0
+    assert [(queued.due, queued.origin) for queued in raised.queued_firings] == [(NOW + 31 * SECOND, Origin.RAISED)]
+    assert MessageToDict(Struct.FromString(raised.queued_firings[0].context))["reading"]["value"] == 13.0
     assert raised.outcomes == {Outcome.FIRED: 1}
     assert await standing(stores, alarm) == (Status.RAISED, 31.0, None)
-    assert (await stores.fire((alarm.id, NOW + 31 * SECOND), now=NOW + 32 * SECOND)).parcels == []
+    assert (await stores.fire((alarm.id, NOW + 31 * SECOND), now=NOW + 32 * SECOND)).queued_firings == []
     await outside.record(reading(6, at=40))
     await outside.record(reading(5, at=50))
     assert await fired(stores, alarm) == [("RAISED", 31.0), ("RESOLVED", 50.0)]
@@ -155,7 +155,7 @@ async def test_a_paused_threshold_hears_nothing(stores: Stores, outside: Outside
     for alarm in (waiting, up):
         await stores.alarms.pause("t1", alarm.id, now=NOW + 2 * SECOND)
     await outside.record(reading(9, at=3))
-    assert (await stores.fire((waiting.id, NOW + 31 * SECOND), now=NOW + 31 * SECOND)).parcels == []
+    assert (await stores.fire((waiting.id, NOW + 31 * SECOND), now=NOW + 31 * SECOND)).queued_firings == []
     for alarm in (waiting, up):
         assert await stores.alarms.resume("t1", alarm.id, now=NOW + 40 * SECOND)
     assert await standing(stores, waiting) == (Status.WAITING, 40.0, None)
@@ -186,10 +186,10 @@ async def test_pings_keep_a_heartbeat_quiet(stores: Stores, outside: Outside) ->
     assert await standing(stores, alarm) == (Status.WAITING, 0.0, 60.0)
     (first, second) = await outside.ping(ping(key, at=10), ping(key, at=20))
     assert (first.alarm, first.resolved, seconds(second.deadline)) == (alarm.id, False, 80.0)
-    assert (await stores.fire((alarm.id, NOW + 60 * SECOND), now=NOW + 60 * SECOND)).parcels == []
+    assert (await stores.fire((alarm.id, NOW + 60 * SECOND), now=NOW + 60 * SECOND)).queued_firings == []
     missed = await stores.fire((alarm.id, NOW + 80 * SECOND), now=NOW + 80 * SECOND)
-    assert [parcel.origin for parcel in missed.parcels] == [Origin.RAISED]
-    assert MessageToDict(Struct.FromString(missed.parcels[0].context)) == {
+    assert [queued.origin for queued in missed.queued_firings] == [Origin.RAISED]
+    assert MessageToDict(Struct.FromString(missed.queued_firings[0].context)) == {
         "signal": "RAISED",
         "heartbeat": {"raisedTime": "2026-01-01T00:01:20Z", "pingTime": "2026-01-01T00:00:20Z"},
     }
@@ -242,7 +242,7 @@ async def test_a_paused_heartbeat_is_not_missed(stores: Stores, outside: Outside
     await stores.alarms.pause("t1", alarm.id, now=NOW + SECOND)
     (answer,) = await outside.ping(ping("backup", at=30, tenant="t1"))
     assert (answer.resolved, answer.deadline) == (False, None)
-    assert (await stores.fire((alarm.id, NOW + 60 * SECOND), now=NOW + 60 * SECOND)).parcels == []
+    assert (await stores.fire((alarm.id, NOW + 60 * SECOND), now=NOW + 60 * SECOND)).queued_firings == []
     resumed = await stores.alarms.resume("t1", alarm.id, now=NOW + 100 * SECOND)
     assert resumed is not None
     assert (seconds(resumed.due), resumed.signal and seconds(resumed.signal.seen)) == (160.0, 30.0)

@@ -71,7 +71,7 @@ async def test_an_event_reaches_the_action_with_what_it_says(outside: Outside) -
     answer = await outside.publish("orders.eu.paid", id="e1", total=101)
     job = await worker.job()
     worker.end(job)
-    (firing,) = await outside.rig.settled(alarm.name, State.SUCCEEDED)
+    (firing,) = await outside.rig.normalized(alarm.name, State.SUCCEEDED)
     assert (list(answer.firings), answer.id, answer.duplicate) == ([firing.name], "e1", False)
     assert (firing.origin, MessageToDict(firing.context)["event"]["data"]) == (Origin.EVENT, {"total": 101})
     again = await outside.publish("orders.eu.paid", id="e1", total=101)
@@ -80,7 +80,7 @@ async def test_an_event_reaches_the_action_with_what_it_says(outside: Outside) -
 
 
 async def test_a_stream_of_events_is_committed_when_it_is_answered(outside: Outside) -> None:
-    """Thousands of events share transactions; each lets go once, and known ones do nothing."""
+    """Thousands of events share transactions; each fires once, and known ones do nothing."""
     alarm = await outside.rig.create(trigger=on("a.b", "data.n>=1990"))
 
     async def events() -> AsyncIterator[trigger_service_pb2.StreamEventsRequest]:
@@ -154,7 +154,7 @@ async def test_readings_raise_and_resolve_in_time(still: Outside) -> None:
     assert list((await still.record(8)).resolved) == [alarm.name]
     for number in (1, 2):
         worker.end(await worker.job(number))
-    up, down = await still.rig.settled(alarm.name, State.SUCCEEDED, State.SUCCEEDED)
+    up, down = await still.rig.normalized(alarm.name, State.SUCCEEDED, State.SUCCEEDED)
     assert (up.origin, down.origin) == (Origin.RAISED, Origin.RESOLVED)
     assert up.due_time.ToMicroseconds() == begun + 3_000_000
     assert up.fire_time.ToMicroseconds() >= up.due_time.ToMicroseconds()

@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import Executable, create_engine, delete, insert
 from ulid import ULID
 
-from scheduler_svc.recurrence import TZDATA_VERSION
+from scheduler_svc.engine.timeline import Timeline
+from scheduler_svc.status import ranges
 from scheduler_svc.store.tables import firings, replans
-from scheduler_svc.timeline import Timeline
-from scheduler_svc.views import ranges
 from tests.integration.scheduler.stores import NOW, SECOND
 from tests.integration.scheduler.support import LATEST, Rig, State, Worker, at
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2, firing_service_pb2, scheduler_service_pb2, scheduler_service_pb2_grpc
 from tocsin.errors import InvalidInput, NotFound, PermissionDenied
+from tocsin.recurrence import TZDATA_VERSION
 from tocsin.telemetry import carry, new_traceparent, trace_id_of, uncarry
 from tocsin.testing.waiting import eventually
 
@@ -51,7 +51,7 @@ async def test_the_numbers_are_those_of_what_happened(rig: Rig) -> None:
     await rig.create(trigger=at(rig.soon(20.5)))
     await rig.create(trigger=at(rig.soon(20.6)))
     await rig.create(trigger=at(rig.soon(90_000)))
-    await rig.settled(fired.name, State.PENDING)
+    await rig.normalized(fired.name, State.PENDING)
     seen = await stats(rig)
     assert dict(seen.alarms) == {"ACTIVE": 3, "PAUSED": 0, "COMPLETED": 1}
     assert seen.outcomes["FIRED"] + seen.outcomes["LATE"] == 1
@@ -89,7 +89,7 @@ async def test_they_are_for_operators(rig: Rig) -> None:
 async def test_the_metrics_show_the_same(rig: Rig) -> None:
     """Prometheus sees total alarms, lengths of transactions, memory, the pool, Redis, lateness and what is overdue."""
     made = await rig.create()
-    await rig.settled(made.name, State.PENDING)
+    await rig.normalized(made.name, State.PENDING)
     assert rig.app is not None
     async with httpx.AsyncClient() as client:
         text = (await client.get(rig.app.addresses()["metrics"])).text
@@ -131,7 +131,7 @@ async def test_an_audit_streams_findings_and_a_summary(rig: Rig) -> None:
     """Over the wire: a lost row is told with the alarm and the due time, and the summary comes last."""
     made = [await rig.create() for _ in range(2)]
     for one in made:
-        await rig.settled(one.name, State.PENDING)
+        await rig.normalized(one.name, State.PENDING)
     request = firing_service_pb2.AuditFiringsRequest()
     request.start_time.FromDatetime(rig.soon(-3600))
     (only,) = await audited(rig, request)
@@ -177,7 +177,7 @@ def test_ranges(numbers: list[int], text: str) -> None:
 
 
 def test_the_spread_counts_by_second() -> None:
-    """What is overdue is due in the first second; all lanes count, and what was cancelled does not."""
+    """What is overdue is due in the first second; all queues count, and what was cancelled does not."""
     index = Timeline(tick=10_000)
     for number, due in enumerate((NOW - 5 * SECOND, NOW + SECOND // 2, NOW + SECOND, NOW + SECOND + 1, NOW + 9 * SECOND)):
         index.insert(str(number), due, number % 3)

@@ -1,11 +1,10 @@
-"""Alarms with a history: made, changed and let go on a clock that the test moves, without the engine's own loops."""
+"""Alarms with a history: made, changed and fired on a clock that the test moves, without the engine's own loops."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from scheduler_svc.domain import Alarm, Firing
 from scheduler_svc.ports import Moved, NewAlarm, Scheduled
-from scheduler_svc.recurrence import Trigger
 from scheduler_svc.service import Alarms, Audits, Backfills, Caller, Draft
 from scheduler_svc.service.alarms import Place
 from scheduler_svc.service.audit import Finding, Summary
@@ -13,12 +12,13 @@ from scheduler_svc.service.checks import ActionChecks
 from scheduler_svc.store import SqlAuditStore
 from tests.integration.scheduler.stores import ACTION, NOW, OWNER, Stores
 from tocsin.errors import TocsinError
+from tocsin.recurrence import Trigger
 from tocsin.testing.clock import FakeClock
 
 T1 = Caller(tenant="t1")
 
 
-class Deaf:
+class NoHints:
     """Hears no hint: whoever fires looks into the store."""
 
     async def scheduled(self, alarm: Alarm) -> None:
@@ -38,17 +38,17 @@ class Deaf:
 
 
 class Timetable:
-    """The use cases on a store, and who lets alarms go when the test says so."""
+    """The use cases on a store, and who fires alarms when the test says so."""
 
     def __init__(self, stores: Stores, clock: FakeClock, *, ledger_days: float = 0) -> None:
         self.stores = stores
         self.clock = clock
         self._checks = ActionChecks(kinds={}, clock=clock)
-        self.alarms = Alarms(store=stores.alarms, create=self._create, hints=Deaf(), clock=clock, checks=self._checks)
+        self.alarms = Alarms(store=stores.alarms, create=self._create, hints=NoHints(), clock=clock, checks=self._checks)
         self.audits = Audits(store=SqlAuditStore(stores.database), clock=clock, ledger_days=ledger_days)
 
         self.backfills = Backfills(
-            alarms=stores.alarms, enqueue=self._enqueue, shards=self, hints=Deaf(), clock=clock, ledger_days=ledger_days
+            alarms=stores.alarms, enqueue=self._enqueue, shards=self, hints=NoHints(), clock=clock, ledger_days=ledger_days
         )
 
     owner = OWNER
@@ -68,7 +68,9 @@ class Timetable:
 
     def with_places(self, places: Callable[[str], Awaitable[Place]]) -> Alarms:
         """The use cases, with offsets for what may be spread."""
-        return Alarms(store=self.stores.alarms, create=self._create, hints=Deaf(), clock=self.clock, places=places, checks=self._checks)
+        return Alarms(
+            store=self.stores.alarms, create=self._create, hints=NoHints(), clock=self.clock, offset_chooser=places, checks=self._checks
+        )
 
     async def make(self, trigger: Trigger) -> Alarm:
         """A new alarm."""
@@ -79,7 +81,7 @@ class Timetable:
         merge: Callable[[Alarm], Draft] = lambda _: Draft(trigger=trigger, action=ACTION)  # noqa: E731  typed, for the parameter
         return await self.alarms.update(T1, alarm, etag="", merge=merge)
 
-    async def let_go(self) -> None:
+    async def fire(self) -> None:
         """Lets everything go that is due."""
         now = self.clock.micros()
         while due := await self.stores.due.due(self.stores.held, after=(-1, ""), until=now, most=1000):
@@ -88,7 +90,7 @@ class Timetable:
     async def pass_time(self, seconds: float) -> None:
         """Moves on, then lets everything go that is due: due times in between are late."""
         await self.clock.advance(seconds)
-        await self.let_go()
+        await self.fire()
 
     async def audit(self, *, start: int = NOW - 1, end: int | None = None, alarm: str = "") -> tuple[list[Finding], Summary]:
         """The findings and the summary."""

@@ -69,7 +69,7 @@ def test_what_csv_writes_is_read_back(rows: list[list[str]]) -> None:
     ],
 )
 def test_lines(text: bytes, expected: list[tuple[int, bytes, bool]]) -> None:
-    """LF and CRLF end a line; a byte order mark at the beginning is none of it."""
+    """LF and CRLF end a line; a byte order mark at the initial_signal is none of it."""
     assert [(line.number, line.text, line.whole) for line in read(LineReader(most=MOST), [text])] == expected
 
 

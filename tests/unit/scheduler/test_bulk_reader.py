@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from scheduler_svc.handlers.bulk.reader import AlarmCodecs, AlarmReader
 from scheduler_svc.handlers.bulk.rules import ALARM_RULES
 from scheduler_svc.handlers.convert import draft_of
-from scheduler_svc.recurrence import settled
 from scheduler_svc.service import Caller
 from scheduler_svc.service.imports import Import, Wish
 from scheduler_svc.store.alarm_rows import label_rows, new_row, row_of
@@ -22,6 +21,7 @@ from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.errors import InvalidInput
 from tocsin.mesh.validation import RequestInvalid, RequestValidator
 from tocsin.protojson.fast import FastCodec, FastPathMiss
+from tocsin.recurrence import normalized
 from tocsin.testing.clock import FakeClock
 
 CODECS = AlarmCodecs(RequestValidator())
@@ -183,7 +183,7 @@ def test_a_reader_makes_the_same_draft_as_create_does(alarm: dict[str, Any]) -> 
     """A line means what the same JSON means to CreateAlarm."""
     wish: Wish = AlarmReader(codecs=CODECS, time_zone="Asia/Tokyo").of_value(1, alarm, json.dumps(alarm).encode())
     draft = draft_of(explained(alarm))
-    assert settled(wish.draft.trigger, time_zone="Asia/Tokyo") == settled(draft.trigger, time_zone="Asia/Tokyo")
+    assert normalized(wish.draft.trigger, time_zone="Asia/Tokyo") == normalized(draft.trigger, time_zone="Asia/Tokyo")
     assert (wish.draft.action, wish.draft.retry, wish.draft.labels, wish.draft.priority) == (
         draft.action,
         draft.retry,
@@ -211,7 +211,7 @@ def test_an_instant_is_the_same_trigger_without_its_message(at: Any, zone: Any, 
     except (InvalidInput, RequestInvalid):
         assert message is None or refused(message)
     else:
-        assert settled(wish.draft.trigger, time_zone="Asia/Tokyo") == settled(draft_of(message).trigger, time_zone="Asia/Tokyo")
+        assert normalized(wish.draft.trigger, time_zone="Asia/Tokyo") == normalized(draft_of(message).trigger, time_zone="Asia/Tokyo")
 
 
 def refused(message: Any) -> bool:

@@ -10,26 +10,26 @@ from scheduler_svc.domain import (
     ON_TIME,
     Action,
     Failed,
+    FailedAttempt,
     FiringState,
     Outcome,
-    Parcel,
+    QueuedFiring,
     Released,
     RetryPolicy,
+    fired_outcome,
     firing_id,
-    let_go,
     new_id,
     requested_firing_id,
-    setback,
     shard_of,
 )
-from scheduler_svc.recurrence import END_OF_TIME
+from tocsin.recurrence import END_OF_TIME
 
 SECOND = 1_000_000
 NOW = 10**15
 
 
-def _parcel(*, attempts: int = 0, retry: str = "") -> Parcel:
-    return Parcel(
+def _queued(*, attempts: int = 0, retry: str = "") -> QueuedFiring:
+    return QueuedFiring(
         id="f", tenant="t", alarm="a", shard=0, due=0, ready=0, priority=2, action=Action("task", b""), retry=retry, attempts=attempts
     )
 
@@ -73,7 +73,7 @@ def test_shards_are_even() -> None:
 )
 def test_more_than_a_second_is_late(now: int, expected: tuple[Outcome, str]) -> None:
     """The boundary counts as on time."""
-    assert let_go(due=0, now=now) == expected
+    assert fired_outcome(due=0, now=now) == expected
 
 
 @given(
@@ -95,28 +95,28 @@ def test_a_retry_policy_is_stored_exactly_and_waits_within_its_bounds(policy: Re
 
 
 @pytest.mark.parametrize(
-    ("parcel", "end", "state", "attempts", "wait"),
+    ("queued", "end", "state", "attempts", "wait"),
     [
-        (_parcel(), Failed(reason="R", message="m", retry_after=5), FiringState.RETRYING, 1, 5),
-        (_parcel(attempts=3), Failed(reason="R", message="m", retry_after=0), FiringState.RETRYING, 4, 0),
-        (_parcel(attempts=4), Failed(reason="R", message="m", retry_after=5), FiringState.DEAD, 5, None),
-        (_parcel(), Failed(reason="R", message="m", retryable=False), FiringState.DEAD, 1, None),
-        (_parcel(retry="1//"), Failed(reason="R", message="m"), FiringState.DEAD, 1, None),
-        (_parcel(attempts=2), Released(message="away", wait=7), FiringState.RETRYING, 2, 7),
-        (_parcel(attempts=2), Released(message="away"), FiringState.PENDING, 2, 0),
+        (_queued(), Failed(reason="R", message="m", retry_after=5), FiringState.RETRYING, 1, 5),
+        (_queued(attempts=3), Failed(reason="R", message="m", retry_after=0), FiringState.RETRYING, 4, 0),
+        (_queued(attempts=4), Failed(reason="R", message="m", retry_after=5), FiringState.DEAD, 5, None),
+        (_queued(), Failed(reason="R", message="m", retryable=False), FiringState.DEAD, 1, None),
+        (_queued(retry="1//"), Failed(reason="R", message="m"), FiringState.DEAD, 1, None),
+        (_queued(attempts=2), Released(message="away", wait=7), FiringState.RETRYING, 2, 7),
+        (_queued(attempts=2), Released(message="away"), FiringState.PENDING, 2, 0),
     ],
 )
 def test_a_delivery_without_success_leads_on_or_ends(
-    parcel: Parcel, end: Failed | Released, state: FiringState, attempts: int, wait: int | None
+    queued: QueuedFiring, end: Failed | Released, state: FiringState, attempts: int, wait: int | None
 ) -> None:
     """By the policy, by what the processor says, and never beyond the last attempt."""
-    back = setback(parcel, end, now=NOW, draw=random.Random(1))
+    back = FailedAttempt.after(queued, end, now=NOW, draw=random.Random(1))
     assert (back.state, back.attempts) == (state, attempts)
     assert back.ready == (None if wait is None else NOW + wait)
 
 
 def test_an_error_is_kept_within_bounds() -> None:
     """Long texts are cut, and U+0000, which PostgreSQL cannot hold, is left out."""
-    back = setback(_parcel(), Failed(reason="R", message="\0" + "x" * 9999), now=NOW, draw=random.Random(1))
+    back = FailedAttempt.after(_queued(), Failed(reason="R", message="\0" + "x" * 9999), now=NOW, draw=random.Random(1))
     assert len(back.error) == MAX_ERROR
     assert "\0" not in back.error

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler_svc.domain import Action, Alarm, FiringState, Outcome
-from scheduler_svc.planning import Plan, Schedule, plan, upcoming
-from scheduler_svc.recurrence import At, CatchUp, CatchUpMode, Daily, Every, Spec, Trigger, compiled
+from scheduler_svc.domain.planning import Plan, Schedule, plan, upcoming
+from tocsin.recurrence import At, CatchUp, CatchUpMode, Daily, Every, Spec, Trigger, compiled
 
 SECOND = 1_000_000
 GRACE = 30 * SECOND

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler_svc.recurrence import (
+from tocsin.clock import from_micros, to_micros
+from tocsin.recurrence import (
     END_OF_TIME,
     At,
     CatchUp,
@@ -22,7 +23,6 @@ from scheduler_svc.recurrence import (
     rule_of,
     zone,
 )
-from tocsin.clock import from_micros, to_micros
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -130,8 +130,8 @@ def test_every_day_that_has_the_local_time_has_one_occurrence(instant: int, at: 
     key = zone(zone_name)
     rule = rule_of(Trigger(spec=Daily(at), time_zone=zone_name), anchor=0)
     days = [from_micros(instant).date() + timedelta(days=number) for number in range(2, 12)]
-    walls = [datetime.combine(day, at) for day in days]
-    expected = [to_micros(wall.replace(tzinfo=key)) for wall in walls if _exists(wall, key)]
+    wall_times = [datetime.combine(day, at) for day in days]
+    expected = [to_micros(wall.replace(tzinfo=key)) for wall in wall_times if _exists(wall, key)]
     found = list(rule.between(instant, instant + 16 * DAY))
     assert set(expected) <= {occurrence.due for occurrence in found}
     inside = [o for o in found if expected[0] <= o.due <= expected[-1]]

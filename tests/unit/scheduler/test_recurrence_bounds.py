@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from scheduler_svc.recurrence import (
+from tocsin.clock import to_micros
+from tocsin.errors import InvalidInput
+from tocsin.recurrence import (
     END_OF_TIME,
     At,
     Cron,
@@ -21,9 +23,7 @@ from scheduler_svc.recurrence import (
     compiled,
     rule_of,
 )
-from scheduler_svc.recurrence.specs import DstPolicy, Gap
-from tocsin.clock import to_micros
-from tocsin.errors import InvalidInput
+from tocsin.recurrence.specs import DstPolicy, Gap
 
 NOW = to_micros(datetime(2026, 1, 1, tzinfo=UTC))
 SECOND = 1_000_000

@@ -9,11 +9,11 @@ from cronsim import CronSim, CronSimError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler_svc.recurrence import BadRule, Cron, Gap, Label, Overlap, Trigger, local_text, rule_of, zone
-from scheduler_svc.recurrence.cron import cron_pattern, parse_cron
-from scheduler_svc.recurrence.offsets import offsets
-from scheduler_svc.recurrence.specs import DstPolicy
 from tocsin.clock import from_micros, to_micros
+from tocsin.recurrence import BadRule, Cron, Gap, Label, Overlap, Trigger, local_text, rule_of, zone
+from tocsin.recurrence.cron import cron_pattern, parse_cron
+from tocsin.recurrence.offsets import offsets
+from tocsin.recurrence.specs import DstPolicy
 
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  wall times have no zone
 
@@ -22,7 +22,7 @@ def _wall(text: str) -> int:
     return round((datetime.fromisoformat(text) - EPOCH).total_seconds())
 
 
-def _walls(expression: str, start: str, number: int) -> list[str]:
+def _wall_times(expression: str, start: str, number: int) -> list[str]:
     pattern, _ = cron_pattern(expression)
     found: list[str] = []
     wall = pattern.next_at(_wall(start))
@@ -78,7 +78,7 @@ def _walls(expression: str, start: str, number: int) -> list[str]:
 )
 def test_an_expression_means_these_times(expression: str, expected: list[str]) -> None:
     """Every form of the language, from 2026-01-01 on, a Thursday."""
-    assert _walls(expression, "2026-01-01T00:00:00", 3) == expected
+    assert _wall_times(expression, "2026-01-01T00:00:00", 3) == expected
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ STARTS = st.datetimes(datetime(1999, 1, 1), datetime(2037, 1, 1)).map(lambda sta
 @given(EXPRESSIONS, STARTS)
 def test_wall_times_agree_with_another_library(expression: str, start: datetime) -> None:
     """CronSim (of Healthchecks) walks second by second what we find by bits; it knows less of the language."""
-    ours = _walls(expression, (start + timedelta(seconds=1)).isoformat(), 4)
+    ours = _wall_times(expression, (start + timedelta(seconds=1)).isoformat(), 4)
     try:
         theirs = [found.isoformat() for found in islice(CronSim(expression, start), 4)]
     except CronSimError:  # it refuses a day that no month has

@@ -9,14 +9,14 @@ from dateutil.rrule import rrulestr
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scheduler_svc.recurrence import END_OF_TIME, BadRule, Label, Recurrence, Trigger, UnknownZone, local_text, rule_of
-from scheduler_svc.recurrence.ical import read_recurrence
-from scheduler_svc.recurrence.ical.parts import WEEKDAYS
-from scheduler_svc.recurrence.ical.rule_patterns import rule_pattern
-from scheduler_svc.recurrence.patterns import Within
-from scheduler_svc.recurrence.specs import DstPolicy, Gap, Overlap
 from tocsin.clock import from_micros, to_micros
 from tocsin.errors import InvalidInput
+from tocsin.recurrence import END_OF_TIME, BadRule, Label, Recurrence, Trigger, UnknownZone, local_text, rule_of
+from tocsin.recurrence.ical import read_recurrence
+from tocsin.recurrence.ical.parts import WEEKDAYS
+from tocsin.recurrence.ical.rule_patterns import rule_pattern
+from tocsin.recurrence.patterns import Within
+from tocsin.recurrence.specs import DstPolicy, Gap, Overlap
 
 PARIS = "Europe/Paris"
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  wall times have no zone
@@ -242,7 +242,7 @@ def _theirs(text: str, start: datetime) -> list[datetime] | None:
 @settings(deadline=None, max_examples=80)
 @given(rules(), st.datetimes(datetime(1996, 1, 1), datetime(2030, 1, 1)).map(lambda start: start.replace(microsecond=0)))  # noqa: DTZ001
 def test_wall_times_agree_with_another_library(text: str, start: datetime) -> None:
-    """Python-dateutil walks from the beginning what we find by years of bits."""
+    """Python-dateutil walks from the initial_signal what we find by years of bits."""
     theirs = _theirs(text, start)
     assume(theirs is not None)
     assert theirs is not None
@@ -268,7 +268,7 @@ def test_wall_times_agree_with_another_library(text: str, start: datetime) -> No
     st.integers(0, 10**9),
 )
 def test_a_scan_of_every_minute_finds_the_same(interval: int, hours: list[int], weekdays: list[int], start: int) -> None:
-    """Minutes of an interval that counts from the beginning, on some days, at some hours."""
+    """Minutes of an interval that counts from the initial_signal, on some days, at some hours."""
     text = f"FREQ=MINUTELY;INTERVAL={interval};BYHOUR={','.join(map(str, hours))};BYDAY={','.join(WEEKDAYS[day] for day in weekdays)}"
     pattern = rule_pattern(read_recurrence(text).rules[0], first=start, implied=False)
     assert pattern is not None
@@ -296,7 +296,7 @@ def test_weeks_have_the_numbers_of_the_iso_calendar(week_start: int) -> None:
 
 
 def _week_numbers(when: date, week_start: int) -> tuple[int, int]:
-    """The number of the week, from the beginning and from the end: that of the year that has the week's fourth day."""
+    """The number of the week, from the initial_signal and from the end: that of the year that has the week's fourth day."""
     fourth = when - timedelta(days=(when.weekday() - week_start) % 7 - 3)
     number = (fourth.timetuple().tm_yday - 1) // 7 + 1
     weeks = number + ((date(fourth.year, 12, 31) - fourth).days // 7)

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler_svc.recurrence import (
+from tocsin.clock import from_micros, to_micros
+from tocsin.errors import InvalidInput
+from tocsin.recurrence import (
     At,
     CatchUp,
     CatchUpMode,
@@ -29,12 +31,10 @@ from scheduler_svc.recurrence import (
     compiled,
     describe,
     first_due,
+    normalized,
     rule_of,
-    settled,
 )
-from scheduler_svc.recurrence.specs import DstPolicy, Gap, Overlap
-from tocsin.clock import from_micros, to_micros
-from tocsin.errors import InvalidInput
+from tocsin.recurrence.specs import DstPolicy, Gap, Overlap
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -255,12 +255,12 @@ def test_a_trigger_that_cannot_be_is_refused(trigger: Trigger, field: str, reaso
 
 def test_a_local_time_in_a_zone_is_a_dtstart_alone() -> None:
     """The zone comes from the text; a time in a gap needs a policy."""
-    trigger = settled(Trigger(spec=Recurrence("DTSTART;TZID=Asia/Tokyo:20260601T090000"), time_zone=""), time_zone=PARIS)
+    trigger = normalized(Trigger(spec=Recurrence("DTSTART;TZID=Asia/Tokyo:20260601T090000"), time_zone=""), time_zone=PARIS)
     assert trigger.time_zone == "Asia/Tokyo"
     assert checked_due(trigger, now=NOW) == to_micros(datetime(2026, 6, 1, tzinfo=UTC))
     shifted = Trigger(spec=Recurrence(LOCAL), time_zone=PARIS, dst=DstPolicy(gap=Gap.SHIFT))
     assert checked_due(shifted, now=NOW) == to_micros(datetime(2026, 3, 29, 1, tzinfo=UTC))
-    assert settled(Trigger(spec=NINE, time_zone="", spread_offset=5), time_zone=PARIS) == Trigger(spec=NINE, time_zone=PARIS)
+    assert normalized(Trigger(spec=NINE, time_zone="", spread_offset=5), time_zone=PARIS) == Trigger(spec=NINE, time_zone=PARIS)
 
 
 def test_what_does_not_fire_is_shown() -> None:

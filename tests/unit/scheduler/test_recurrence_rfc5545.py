@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scheduler_svc.recurrence import Recurrence, Trigger, local_text, rule_of
 from tocsin.clock import to_micros
+from tocsin.recurrence import Recurrence, Trigger, local_text, rule_of
 
 LONG_AGO = to_micros(datetime(1990, 1, 1, tzinfo=UTC))
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from scheduler_svc.domain import RULE_TOO_COSTLY, Outcome
 from scheduler_svc.engine import plan_due
 from scheduler_svc.ports import Due
-from scheduler_svc.recurrence import MOST_STEPS, Recurrence, TooCostly, Trigger, checked_due, compiled, spent
 from tests.integration.scheduler.stores import alarm
 from tocsin.clock import to_micros
 from tocsin.errors import InvalidInput
+from tocsin.recurrence import MOST_STEPS, Recurrence, TooCostly, Trigger, checked_due, compiled, spent
 
 NOW = to_micros(datetime(2026, 1, 1, tzinfo=UTC))
 RARE = [f"FREQ=SECONDLY;INTERVAL={99000 + number};BYHOUR=3;BYMONTH=2;BYMONTHDAY=29" for number in range(20)]

@@ -153,7 +153,7 @@ async def test_whoever_reports_too_much_waits(bench: Bench) -> None:
 
 
 async def test_what_is_left_is_committed_in_the_end(bench: Bench) -> None:
-    """A batch whose commit was cut off goes first; what cannot be kept is let go: nobody was told that it is kept."""
+    """A batch whose commit was cut off goes first; what cannot be kept is fired: nobody was told that it is kept."""
     bench.store.slow = "a"
     bench.add("a", "b", "c")
     bench.add("x", critical=True)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler_svc.ports import Replica
-from scheduler_svc.shards import Ownership, Roll, fair_share
+from scheduler_svc.shards import Membership, Ownership, fair_share
 from tocsin.testing.clock import FakeClock
 
 LEASE = 10.0
@@ -26,19 +26,19 @@ def replica(owner: str, *, until: int = 100, live: bool = True, gone: bool = Fal
 
 
 @pytest.fixture
-def roll() -> Roll:
+def roll() -> Membership:
     """What replica "b" sees."""
-    return Roll(owner="b", lease_seconds=LEASE)
+    return Membership(owner="b", lease_seconds=LEASE)
 
 
-def test_alone_it_has_everything(roll: Roll) -> None:
+def test_alone_it_has_everything(roll: Membership) -> None:
     """Also before its own row is there."""
     assert (list(roll.live), roll.share) == (["b"], 256)
     roll.see([], now=0)
     assert (list(roll.live), roll.share) == (["b"], 256)
 
 
-def test_a_share_goes_by_the_place_among_the_living(roll: Roll) -> None:
+def test_a_share_goes_by_the_place_among_the_living(roll: Membership) -> None:
     """Whose lease is over does not count."""
     roll.see([replica("a"), replica("b"), replica("c")], now=0)
     assert (list(roll.live), roll.share) == (["a", "b", "c"], 85)
@@ -46,7 +46,7 @@ def test_a_share_goes_by_the_place_among_the_living(roll: Roll) -> None:
     assert (list(roll.live), roll.share, roll.dead) == (["b", "c"], 128, {})
 
 
-def test_a_free_lock_is_believed_after_a_second(roll: Roll) -> None:
+def test_a_free_lock_is_believed_after_a_second(roll: Membership) -> None:
     """A lock that is taken again meanwhile, as after a restart of the database, begins anew."""
     others = [replica("a", until=7, gone=True)]
     roll.see(others, now=0)
@@ -59,14 +59,14 @@ def test_a_free_lock_is_believed_after_a_second(roll: Roll) -> None:
     assert (list(roll.live), roll.dead) == (["b"], {"a": 7})
 
 
-def test_its_own_lock_is_no_news(roll: Roll) -> None:
+def test_its_own_lock_is_no_news(roll: Membership) -> None:
     """It lives, whatever the store says of it."""
     for now in range(5):
         roll.see([replica("b", gone=True, live=False)], now=now)
     assert (list(roll.live), roll.dead) == (["b"], {})
 
 
-def test_a_lease_that_does_not_move_ends_by_the_own_clock(roll: Roll) -> None:
+def test_a_lease_that_does_not_move_ends_by_the_own_clock(roll: Membership) -> None:
     """Even if the database's clock was set back, and says that it goes on for years."""
     far = 10**15
     for now in range(13):
@@ -76,7 +76,7 @@ def test_a_lease_that_does_not_move_ends_by_the_own_clock(roll: Roll) -> None:
     assert (list(roll.live), roll.dead) == (["b"], {"a": far})
 
 
-def test_a_lease_that_moves_goes_on(roll: Roll) -> None:
+def test_a_lease_that_moves_goes_on(roll: Membership) -> None:
     """Forward or back."""
     for now in range(60):
         roll.see([replica("a", until=(now // 4) * (-1) ** now)], now=now)
@@ -84,7 +84,7 @@ def test_a_lease_that_moves_goes_on(roll: Roll) -> None:
 
 
 @pytest.mark.parametrize("gone", [False, True])
-def test_nobody_is_blamed_for_what_was_not_seen(roll: Roll, *, gone: bool) -> None:
+def test_nobody_is_blamed_for_what_was_not_seen(roll: Membership, *, gone: bool) -> None:
     """After a time without looking, frozen or without the database, everybody gets a new chance."""
     roll.see([replica("a", gone=gone)], now=0)
     roll.see([replica("a", gone=gone)], now=100)

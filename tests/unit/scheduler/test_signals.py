@@ -5,23 +5,23 @@ from typing import Any
 
 import pytest
 
-from scheduler_svc.recurrence import At, CatchUp, DstPolicy, Event, Heartbeat, Threshold, Trigger
-from scheduler_svc.recurrence.specs import Comparison
-from scheduler_svc.signals import (
-    Deaf,
+from scheduler_svc.triggers import (
+    Outage,
     Published,
     Signal,
     Status,
-    beginning,
+    after_outage,
     check_listening,
     conditions_of,
     deadline,
-    keyed,
+    initial_signal,
     resumed,
     topic_matches,
-    undeaf,
+    with_ping_key,
 )
 from tocsin.errors import InvalidInput
+from tocsin.recurrence import At, CatchUp, DstPolicy, Event, Heartbeat, Threshold, Trigger
+from tocsin.recurrence.specs import Comparison
 
 SECOND = 1_000_000
 NOW = 1_767_225_600 * SECOND
@@ -177,21 +177,21 @@ def test_a_ping_sets_the_deadline_of_the_next(spec: Any, fields: dict[str, Any],
 
 
 @pytest.mark.parametrize(
-    ("deaf", "moved"),
+    ("outage", "moved"),
     [
         (None, False),
-        (Deaf(NOW - 90 * SECOND, NOW - 61 * SECOND), False),
-        (Deaf(NOW - 30 * SECOND, NOW - 6 * SECOND), False),
-        (Deaf(NOW - 30 * SECOND, NOW - 5 * SECOND), True),
-        (Deaf(NOW - 3 * SECOND, NOW + 10 * SECOND), True),
-        (Deaf(NOW, NOW + 10 * SECOND), True),
-        (Deaf(NOW + 1, NOW + 10 * SECOND), False),
+        (Outage(NOW - 90 * SECOND, NOW - 61 * SECOND), False),
+        (Outage(NOW - 30 * SECOND, NOW - 6 * SECOND), False),
+        (Outage(NOW - 30 * SECOND, NOW - 5 * SECOND), True),
+        (Outage(NOW - 3 * SECOND, NOW + 10 * SECOND), True),
+        (Outage(NOW, NOW + 10 * SECOND), True),
+        (Outage(NOW + 1, NOW + 10 * SECOND), False),
     ],
 )
-def test_a_ping_that_nobody_could_take_is_not_late(deaf: Deaf | None, moved: bool) -> None:
+def test_a_ping_that_nobody_could_take_is_not_late(outage: Outage | None, moved: bool) -> None:
     """If the ping was expected, or was late, in a time without a scheduler, the one after it is waited for."""
-    expected = deaf.end + 65 * SECOND if deaf and moved else None
-    assert undeaf(Trigger(spec=HEARTBEAT), NOW, deaf=deaf) == expected
+    expected = outage.end + 65 * SECOND if outage and moved else None
+    assert after_outage(Trigger(spec=HEARTBEAT), NOW, outage=outage) == expected
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_every_wait_begins_anew_after_a_pause(spec: Any, status: Status, after: 
 
 def test_a_heartbeat_without_a_key_gets_a_secret_one() -> None:
     """Two are never alike, and each is long enough that nobody guesses it."""
-    (first, one), (_, other) = keyed(Trigger(spec=HEARTBEAT)), keyed(Trigger(spec=HEARTBEAT))
+    (first, one), (_, other) = with_ping_key(Trigger(spec=HEARTBEAT)), with_ping_key(Trigger(spec=HEARTBEAT))
     assert isinstance(first.spec, Heartbeat)
     assert first.spec.key == one != other
     assert len(bytes.fromhex(one)) >= 16
@@ -233,12 +233,12 @@ def test_a_heartbeat_without_a_key_gets_a_secret_one() -> None:
 def test_a_secret_key_stays_until_another_is_named(key: str, before: str | None, expected: tuple[str, str]) -> None:
     """A change of the alarm breaks no cron job that pings."""
     signal = None if before is None else Signal(status=Status.OK, since=NOW, secret=before)
-    trigger, secret = keyed(Trigger(spec=replace(HEARTBEAT, key=key)), before=signal)
+    trigger, secret = with_ping_key(Trigger(spec=replace(HEARTBEAT, key=key)), before=signal)
     assert isinstance(trigger.spec, Heartbeat)
     assert (trigger.spec.key, secret) == expected
 
 
 def test_only_what_comes_from_outside_has_a_standing() -> None:
     """An alarm of the calendar waits for nothing."""
-    assert beginning(Trigger(spec=At(NOW)), now=NOW) is None
-    assert beginning(Trigger(spec=THRESHOLD), now=NOW) == Signal(status=Status.WAITING, since=NOW)
+    assert initial_signal(Trigger(spec=At(NOW)), now=NOW) is None
+    assert initial_signal(Trigger(spec=THRESHOLD), now=NOW) == Signal(status=Status.WAITING, since=NOW)

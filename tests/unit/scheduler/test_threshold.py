@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler_svc.recurrence import Threshold
-from scheduler_svc.recurrence.specs import Comparison
-from scheduler_svc.signals import Change, Standing, Status, matured, observed, pending_until
-from scheduler_svc.signals.threshold import is_back, is_beyond
+from scheduler_svc.triggers import Change, SignalState, Status, matured, observed, pending_until
+from scheduler_svc.triggers.threshold import is_back, is_beyond
+from tocsin.recurrence import Threshold
+from tocsin.recurrence.specs import Comparison
 
 OK, PENDING, RAISED, WAITING = Status.OK, Status.PENDING, Status.RAISED, Status.WAITING
 
@@ -54,7 +54,7 @@ def test_hysteresis_holds_what_is_raised(comparison: Comparison, between: list[f
 
 
 @pytest.mark.parametrize(
-    ("spec", "readings", "expected", "standing"),
+    ("spec", "readings", "expected", "state"),
     [
         (above(), [(1, 5)], [], (OK, 1)),
         (above(), [(1, 11)], [(RAISED, 1)], (RAISED, 1)),
@@ -75,14 +75,14 @@ def test_hysteresis_holds_what_is_raised(comparison: Comparison, between: list[f
     ],
 )
 def test_readings_raise_and_resolve(
-    spec: Threshold, readings: list[tuple[int, float]], expected: list[tuple[Status, int]], standing: tuple[Status, int]
+    spec: Threshold, readings: list[tuple[int, float]], expected: list[tuple[Status, int]], state: tuple[Status, int]
 ) -> None:
     """By their own times: beyond for long enough raises at the end of the wait, whenever the next reading tells of it."""
-    at, changes = Standing(WAITING, 0), list[Change]()
+    at, changes = SignalState(WAITING, 0), list[Change]()
     for instant, value in readings:
         at, changed = observed(spec, at, value=value, at=instant)
         changes += changed
-    assert (changes, tuple(at)) == (expected, standing)
+    assert (changes, tuple(at)) == (expected, state)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_readings_raise_and_resolve(
 )
 def test_the_clock_ends_a_wait(status: Status, now: int, expected: tuple[tuple[Status, int], ...]) -> None:
     """Only a pending one is raised by time alone, at the end of its wait and not before."""
-    assert matured(above(for_duration=5), Standing(status, 1), now=now).changes == expected
+    assert matured(above(for_duration=5), SignalState(status, 1), now=now).changes == expected
 
 
 class Case(NamedTuple):
@@ -144,7 +144,7 @@ def simulated(case: Case) -> list[tuple[Status, int]]:
 @given(cases())
 def test_the_states_are_those_of_a_model_that_looks_at_every_instant(case: Case) -> None:
     """Looking only when a reading comes, and once at the end, finds every change and its time."""
-    at, changes = Standing(WAITING, 0), list[Change]()
+    at, changes = SignalState(WAITING, 0), list[Change]()
     for instant, value in case.readings:
         at, changed = observed(case.spec, at, value=value, at=instant)
         changes += changed
@@ -155,7 +155,7 @@ def test_the_states_are_those_of_a_model_that_looks_at_every_instant(case: Case)
 @given(cases(), st.randoms(use_true_random=False))
 def test_when_the_engine_looks_changes_nothing(case: Case, draw: Any) -> None:
     """Whether a wait is ended by the engine or by the next reading, the firings are the same."""
-    at, changes = Standing(WAITING, 0), list[Change]()
+    at, changes = SignalState(WAITING, 0), list[Change]()
     for instant, value in case.readings:
         due = pending_until(case.spec, at)
         if due is not None and due <= instant and draw.random() < 0.5:

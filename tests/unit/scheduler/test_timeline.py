@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from scheduler_svc.timeline import TimeIndex, Timeline
+from scheduler_svc.engine.timeline import TimeIndex, Timeline
 
 KEYS = st.sampled_from("abcdefghij")
 DUES = st.integers(0, 500)
@@ -55,9 +55,9 @@ def test_everything_leaves_once_in_time_and_the_urgent_first(entries: dict[str, 
         popped = line.pop_due(now, most)
         assert popped
         assert all(when <= now for _, when, *_ in popped)
-        lanes = [lane for _, _, lane, _ in popped]
-        assert lanes == sorted(lanes)
-        assert lanes == [entries[key][1] for key, *_ in popped]
+        queues = [lane for _, _, lane, _ in popped]
+        assert queues == sorted(queues)
+        assert queues == [entries[key][1] for key, *_ in popped]
         seen += [key for key, *_ in popped]
     assert sorted(seen) == sorted(entries)
 
@@ -74,7 +74,7 @@ TENANTS = st.sampled_from(("a", "b", "c"))
 
 
 class TimelineMachine(RuleBasedStateMachine):
-    """The lanes with their tenants against a plain dictionary of (due, lane, tenant)."""
+    """The queues with their tenants against a plain dictionary of (due, lane, tenant)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,11 +92,11 @@ class TimelineMachine(RuleBasedStateMachine):
     def cancel(self, key: str) -> None:
         assert self.line.cancel(key) == (self.model.pop(key, None) is not None)
 
-    @rule(step=st.integers(0, 200), most=st.integers(1, 6), lanes=st.sampled_from(((0,), (1, 2), (0, 1, 2))))
-    def pop(self, step: int, most: int, lanes: tuple[int, ...]) -> None:
+    @rule(step=st.integers(0, 200), most=st.integers(1, 6), queues=st.sampled_from(((0,), (1, 2), (0, 1, 2))))
+    def pop(self, step: int, most: int, queues: tuple[int, ...]) -> None:
         self.now += step
-        due = {key: entry for key, entry in self.model.items() if entry[0] <= self.now and entry[1] in lanes}
-        popped = self.line.pop_due(self.now, most, lanes)
+        due = {key: entry for key, entry in self.model.items() if entry[0] <= self.now and entry[1] in queues}
+        popped = self.line.pop_due(self.now, most, queues)
         assert len(popped) == min(most, len(due))
         assert [lane for _, _, lane, _ in popped] == sorted(lane for _, lane, _ in due.values())[:most]
         for key, when, lane, tenant in popped:

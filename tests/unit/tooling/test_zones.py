@@ -14,7 +14,7 @@ MAKERS = {"ZoneInfo", "from_file", "no_cache", "available_timezones", "reset_tzp
 PROGRAM = """
 from datetime import UTC, datetime
 from auth_svc.domain import checked_zone
-from scheduler_svc.recurrence import zone
+from tocsin.recurrence import zone
 from tocsin.cli.words import instant
 
 now = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,0 +1,77 @@
+"""Structures (google.protobuf.Struct) between their bytes and plain values, and the contexts that firings carry."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from google.protobuf.struct_pb2 import Struct, Value
+
+from tocsin.clock import from_micros
+from tocsin.recurrence import Micros
+
+
+def plain(message: Struct) -> dict[str, Any]:
+    """The structure as decoded JSON; every number is a float."""
+    return {name: _plain_value(value) for name, value in message.fields.items()}
+
+
+def _plain_value(value: Value) -> Any:
+    match value.WhichOneof("kind"):
+        case "string_value":
+            return value.string_value
+        case "number_value":
+            return value.number_value
+        case "bool_value":
+            return value.bool_value
+        case "struct_value":
+            return plain(value.struct_value)
+        case "list_value":
+            return [_plain_value(item) for item in value.list_value.values]
+        case _:
+            return None
+
+
+def packed(values: Mapping[str, Any]) -> bytes:
+    """The bytes of a structure: the same for equal ones."""
+    message = Struct()
+    message.update(values)
+    return message.SerializeToString(deterministic=True)
+
+
+def event_context(*, identity: str, topic: str, source: str, happened: Micros, body: bytes) -> bytes:
+    """What the firings of an event carry: {"event": {...}}, with the event's data in it."""
+    message = Struct()
+    event = message.fields["event"].struct_value
+    event.update({"id": identity, "topic": topic, "time": rfc3339(happened)})
+    if source:
+        event["source"] = source
+    if body:
+        event.fields["data"].struct_value.ParseFromString(body)
+    return message.SerializeToString(deterministic=True)
+
+
+def event_topic(context: bytes) -> str:
+    """The topic of the event that a firing's context tells of; empty if it tells of none, or cannot be read."""
+    message = Struct()
+    try:
+        message.ParseFromString(context)
+    except DecodeError:
+        return ""
+    return message.fields["event"].struct_value.fields["topic"].string_value if "event" in message.fields else ""
+
+
+def reading_context(signal: str, metric: str, value: float, measured: Micros, source: str = "") -> bytes:
+    """What the firing of a threshold carries: {"signal": "RAISED", "reading": {...}}; the reading is the one that decided."""
+    about: dict[str, Any] = {"metric": metric, "value": value, "time": rfc3339(measured)}
+    return packed({"signal": signal, "reading": about | ({"source": source} if source else {})})
+
+
+def heartbeat_context(signal: str, *, raised: Micros, ping: Micros | None) -> bytes:
+    """What the firing of a heartbeat carries: {"signal": "RAISED", "heartbeat": {...}}; since when it is raised, and the last ping."""
+    about: dict[str, Any] = {"raisedTime": rfc3339(raised)}
+    return packed({"signal": signal, "heartbeat": about | ({"pingTime": rfc3339(ping)} if ping is not None else {})})
+
+
+def rfc3339(instant: Micros) -> str:
+    """The instant in RFC 3339, in UTC."""
+    return from_micros(instant).isoformat().replace("+00:00", "Z")

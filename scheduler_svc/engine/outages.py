@@ -1,0 +1,112 @@
+"""Keeps account of when pings could be taken, and finishes events whose taker is gone."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from scheduler_svc.triggers import Outage
+from tocsin.background import Background
+from tocsin.clock import Clock
+from tocsin.recurrence import Micros
+
+_MICROS: Final = 1_000_000
+_ABANDONED_SECONDS: Final = 10
+_STEP: Final = 10
+
+
+class OutageStore(Protocol):
+    """When the service could take pings: one transaction a method."""
+
+    async def hear(self, *, now: Micros, tolerance: Micros) -> Outage | None:
+        """Says that this replica can take pings now; the last time, longer than ``tolerance``, in which none could."""
+        ...
+
+
+class Unfinished(Protocol):
+    """Events that were not fired wholly."""
+
+    async def unfinished(self, *, before: Micros, most: int) -> list[str]:
+        """Entries of unfinished events that came before an instant: whoever took them is gone."""
+        ...
+
+
+class Outages:
+    """Says when the service was outage; a component, to be started before the engine.
+
+    While no scheduler runs, or none reaches its database, nobody can take a ping. A heartbeat whose ping was expected in such a time
+    is not late for it: it gets a new deadline.
+    """
+
+    def __init__(self, *, store: OutageStore, clock: Clock, outage_seconds: float) -> None:
+        """Has heard nothing yet.
+
+        Args:
+            store: what all replicas know.
+            clock: source of time.
+            outage_seconds: a silence that is longer counts.
+        """
+        self._store = store
+        self._clock = clock
+        self._seconds = outage_seconds / 3
+        self._tolerance: Micros = round(outage_seconds * _MICROS)
+        self._heard: Micros | None = None
+        self._outage: Outage | None = None
+        self._loops = Background(clock)
+
+    async def start(self) -> None:
+        """Finds out for how long nobody was there, and goes on saying that somebody is."""
+        if not self._loops.running:
+            await self.hear()
+            # A round that failed is made again soon: a few of them in a row must not look like an outage.
+            self._loops.periodic("outages", self._seconds, self.hear, at_once=False)
+
+    async def stop(self) -> None:
+        """Ends."""
+        await self._loops.stop()
+
+    @property
+    def failing(self) -> dict[str, str]:
+        """Loops that do not work, with the reason."""
+        return self._loops.failing
+
+    def outage(self) -> Outage | None:
+        """The last time in which nobody could take a ping; until now, as long as the store cannot be reached."""
+        now = self._clock.micros()
+        if self._heard is not None and now - self._heard > self._tolerance:
+            return Outage(self._heard, now)
+        return self._outage
+
+    async def hear(self) -> None:
+        """One round."""
+        now = self._clock.micros()
+        self._outage = await self._store.hear(now=now, tolerance=self._tolerance)
+        self._heard = now
+
+
+class Finisher:
+    """Finishes events that fired more alarms than one transaction may, and whose taker is gone; a component."""
+
+    def __init__(self, *, events: Unfinished, finish: Callable[[str], Awaitable[int]], clock: Clock) -> None:
+        """Makes it.
+
+        Args:
+            events: finds them.
+            finish: finishes one, by its entry in the log.
+            clock: source of time.
+        """
+        self._events = events
+        self._finish = finish
+        self._clock = clock
+        self._loops = Background(clock)
+
+    async def start(self) -> None:
+        """Begins to look for them."""
+        if not self._loops.running:
+            self._loops.periodic("finish", _ABANDONED_SECONDS, self._finish_all, at_once=False)
+
+    async def stop(self) -> None:
+        """Ends."""
+        await self._loops.stop()
+
+    async def _finish_all(self) -> None:
+        for log in await self._events.unfinished(before=self._clock.micros() - _ABANDONED_SECONDS * _MICROS, most=_STEP):
+            await self._finish(log)

@@ -1,0 +1,211 @@
+"""Hints: what changed reaches whoever works on it at once, in this process or in another replica."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final, Protocol, TypeAlias
+
+from scheduler_svc.domain import Alarm, AlarmState, Firing, FiringState, QueuedFiring
+from scheduler_svc.ports import Moved, Paused, Pending, Scheduled, Shards
+from tocsin.background import Background
+from tocsin.clock import Clock
+from tocsin.errors import Unavailable
+from tocsin.recurrence import Micros
+
+_ALARMS: Final = "scheduler.alarms"
+_POLL_SECONDS: Final = 1.0
+_HINTS_AT_ONCE: Final = 500
+_HORIZON: Final = 60_000_000
+
+Hint: TypeAlias = tuple[str, int, int | None, int, str]
+"""An alarm, its shard, when it is due, its priority, and its tenant, which is empty when it is not known."""
+
+
+class Events(Protocol):
+    """Events between replicas that may get lost."""
+
+    async def publish(self, topic: str, payload: bytes = b"") -> None:
+        """Tells everybody who has subscribed."""
+        ...
+
+    def subscribe(self, topic: str, *, poll_seconds: float | None = None) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The events of a topic; also an empty one when so much time has passed."""
+        ...
+
+
+class Schedules(Protocol):
+    """What the engine takes."""
+
+    def hint(self, pending: Pending) -> None:
+        """The alarm is due at that time now."""
+        ...
+
+    def cancel(self, alarm: str) -> None:
+        """The alarm fires no more."""
+        ...
+
+
+class FiringSink(Protocol):
+    """What the dispatcher takes."""
+
+    def offer(self, queued_firings: Iterable[QueuedFiring]) -> None:
+        """Firings that are in the ledger."""
+        ...
+
+
+def firings_topic(tenant: str) -> str:
+    """The topic that tells of a tenant's firings."""
+    return f"scheduler.firings.{tenant}"
+
+
+class ChangeNotifier:
+    """Tells watchers that firings changed."""
+
+    def __init__(self, *, events: Events) -> None:
+        self._events = events
+        self._draining = False
+
+    def drain(self) -> None:
+        """Ends every watch within a poll: its client goes on elsewhere from its resume token."""
+        self._draining = True
+
+    @asynccontextmanager
+    async def follow(self, tenant: str) -> AsyncGenerator[AsyncIterator[bytes]]:
+        """Wakes a watcher of the tenant's firings: at every hint, and once a poll.
+
+        Raises:
+            Unavailable: from the iterator, as soon as the service drains.
+        """
+        async with self._events.subscribe(firings_topic(tenant), poll_seconds=_POLL_SECONDS) as hints:
+            yield self._until_drain(hints)
+
+    async def _until_drain(self, hints: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+        async for hint in hints:
+            if self._draining:
+                raise Unavailable("This replica stops; go on from the resume token.", retry_after=0.5)
+            yield hint
+
+    async def changed(self, tenants: Iterable[str]) -> None:
+        """See `scheduler_svc.ports.Changes`."""
+        for tenant in tenants:
+            await self._events.publish(firings_topic(tenant))
+
+    async def paused(self, alarms: Iterable[Paused]) -> None:
+        """See `scheduler_svc.ports.Changes`; every `HintPublisher` hears it, that of this replica as well."""
+        for alarm, shard, priority in alarms:
+            await self._events.publish(_ALARMS, _encoded([(alarm, shard, None, priority, "")]))
+
+
+class HintPublisher:
+    """Carries hints to the engine and the dispatcher, or to the replica that owns the shard; a component."""
+
+    def __init__(
+        self,
+        *,
+        events: Events,
+        shards: Shards,
+        schedules: Schedules,
+        sink: FiringSink,
+        notifier: ChangeNotifier,
+        clock: Clock,
+        horizon: Micros = _HORIZON,
+    ) -> None:
+        """Takes what it stands on; ``horizon`` is how far ahead an owner has alarms in memory."""
+        self._events = events
+        self._shards = shards
+        self._schedules = schedules
+        self._sink = sink
+        self._notifier = notifier
+        self._clock = clock
+        self._horizon = horizon
+        self._loops = Background(clock)
+
+    async def start(self) -> None:
+        """Begins to hear other replicas."""
+        if not self._loops.running:
+            self._loops.supervised("hints", self._listen)
+
+    async def stop(self) -> None:
+        """Hears them no more."""
+        await self._loops.stop()
+
+    async def scheduled(self, alarm: Alarm) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+        due = alarm.due if alarm.state is AlarmState.ACTIVE else None
+        await self._tell((alarm.id, alarm.shard, due, int(alarm.priority), alarm.tenant))
+
+    async def scheduled_all(self, alarms: Sequence[Scheduled]) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+        soon, held = self._clock.micros() + self._horizon, self._shards.held
+        elsewhere: list[Hint] = []
+        for alarm in alarms:
+            if alarm.due is None or alarm.due > soon:
+                continue  # its owner finds it in the store in time
+            due = alarm.due if alarm.state is AlarmState.ACTIVE else None
+            if alarm.shard in held:
+                self._apply((alarm.id, alarm.shard, due, int(alarm.priority), alarm.tenant))
+            else:
+                elsewhere.append((alarm.id, alarm.shard, due, int(alarm.priority), alarm.tenant))
+        for first in range(0, len(elsewhere), _HINTS_AT_ONCE):
+            await self._events.publish(_ALARMS, _encoded(elsewhere[first : first + _HINTS_AT_ONCE]))
+
+    async def removed(self, alarm: Alarm) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+        await self._tell((alarm.id, alarm.shard, None, int(alarm.priority), alarm.tenant))
+
+    async def enqueued(self, firing: Firing) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+        self._sink.offer([queued_firing_of(firing)])
+        await self._notifier.changed((firing.tenant,))
+
+    async def caused(self, firings: Sequence[Firing], moved: Sequence[Moved]) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+        held = self._shards.held
+        self._sink.offer([queued_firing_of(firing) for firing in firings if firing.state is FiringState.PENDING and firing.shard in held])
+        await self._notifier.changed({firing.tenant for firing in firings})
+        for alarm, shard, priority, due, tenant in moved:
+            await self._tell((alarm, shard, due, priority, tenant))
+
+    async def _tell(self, hint: Hint) -> None:
+        if hint[1] in self._shards.held:
+            self._apply(hint)
+        else:
+            await self._events.publish(_ALARMS, _encoded([hint]))
+
+    def _apply(self, hint: Hint) -> None:
+        alarm, shard, due, priority, tenant = hint
+        if due is None:
+            self._schedules.cancel(alarm)
+        else:
+            self._schedules.hint(Pending(alarm, due, priority, shard, tenant))
+
+    async def _listen(self) -> None:
+        async with self._events.subscribe(_ALARMS) as events:
+            async for payload in events:
+                for hint in json.loads(payload):
+                    if hint[1] in self._shards.held:
+                        self._apply(hint)
+
+
+def _encoded(hints: Sequence[Hint]) -> bytes:
+    return json.dumps(hints).encode()
+
+
+def queued_firing_of(firing: Firing) -> QueuedFiring:
+    """A stored firing, on its way."""
+    return QueuedFiring(
+        id=firing.id,
+        tenant=firing.tenant,
+        alarm=firing.alarm,
+        shard=firing.shard,
+        due=firing.due,
+        ready=firing.ready or 0,
+        priority=int(firing.priority),
+        action=firing.action,
+        retry=firing.retry,
+        traceparent=firing.traceparent,
+        attempts=firing.attempts,
+        origin=int(firing.origin),
+        flags=firing.flags,
+        context=firing.context,
+    )

@@ -1,5 +1,0 @@
-"""Recurrence as in iCalendar (RFC 5545)."""
-
-from scheduler_svc.recurrence.ical.recurrence_set import RecurrenceSet, read_recurrence
-
-__all__ = ["RecurrenceSet", "read_recurrence"]

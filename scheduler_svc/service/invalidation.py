@@ -1,0 +1,39 @@
+"""Keeps the forecast true to what changes: passes hints on, and tells it whose alarms they are about."""
+
+from collections.abc import Sequence
+
+from scheduler_svc.domain import Alarm, Firing
+from scheduler_svc.ports import Hints, Moved, Scheduled
+from scheduler_svc.service.forecast import Forecasts
+
+
+class ForecastInvalidator:
+    """Hints that the forecast hears of, too; see `scheduler_svc.ports.Hints`."""
+
+    def __init__(self, *, hints: Hints, forecasts: Forecasts) -> None:
+        self._hints = hints
+        self._forecasts = forecasts
+
+    async def scheduled(self, alarm: Alarm) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+        self._forecasts.changed(alarm.tenant)
+        await self._hints.scheduled(alarm)
+
+    async def scheduled_all(self, alarms: Sequence[Scheduled]) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+        for tenant in {alarm.tenant for alarm in alarms}:
+            self._forecasts.changed(tenant)
+        await self._hints.scheduled_all(alarms)
+
+    async def removed(self, alarm: Alarm) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+        self._forecasts.changed(alarm.tenant)
+        await self._hints.removed(alarm)
+
+    async def enqueued(self, firing: Firing) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+        await self._hints.enqueued(firing)
+
+    async def caused(self, firings: Sequence[Firing], moved: Sequence[Moved]) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+        await self._hints.caused(firings, moved)

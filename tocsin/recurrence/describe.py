@@ -1,0 +1,118 @@
+"""Triggers in words."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from cron_descriptor import FormatError, MissingFieldError, Options, WrongArgumentError, get_description
+
+from tocsin.clock import from_micros
+from tocsin.recurrence.cron import MACROS
+from tocsin.recurrence.ical import RecurrenceSet, read_recurrence
+from tocsin.recurrence.ical.parts import WEEKDAYS, Frequency, Nth, RuleParts
+from tocsin.recurrence.patterns import local_text
+from tocsin.recurrence.specs import At, AtLocal, Cron, Daily, Event, Every, Heartbeat, Micros, Recurrence, Threshold
+from tocsin.recurrence.trigger import Trigger
+
+_UNITS: Final = ("year", "month", "week", "day", "hour", "minute", "second")
+_MONTHS: Final = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+_DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_SIGNS: Final = (">", ">=", "<", "<=")
+
+
+def describe(trigger: Trigger) -> str:
+    """What a valid trigger means, in English; empty when there are no words for it."""
+    zone = trigger.time_zone
+    match trigger.spec:
+        case At(instant):
+            return f"Once, at {from_micros(instant).isoformat().replace('+00:00', 'Z')}"
+        case AtLocal(text):
+            return f"Once, at {text}, {zone}"
+        case Daily(at, recurring):
+            return f"{'Every day' if recurring else 'Once'}, at {at.isoformat()}, {zone}"
+        case Every(interval):
+            return f"Every {_length(interval)}"
+        case Cron(expression):
+            words = _cron_words(expression)
+            return f"{words}, {zone}" if words else ""
+        case Recurrence(text):
+            return f"{_recurrence_words(read_recurrence(text))}, {zone}"
+        case Event(topic, condition):
+            return f"On every event of {topic}" + (f" that meets {condition}" if condition else "")
+        case Threshold():
+            spec = trigger.spec
+            lasting = f" for {_length(spec.for_duration)}" if spec.for_duration else ""
+            return f"When {spec.metric} is {_SIGNS[spec.comparison - 1]} {spec.value:g}{lasting}"
+        case Heartbeat():
+            return f"When no ping comes for {_length(trigger.spec.patience)}"
+
+
+def _cron_words(expression: str) -> str:
+    options = Options()
+    options.use_24hour_time_format = True
+    expression = MACROS.get(expression.strip().lower(), expression.strip())
+    try:
+        return get_description(expression, options) if _has_words(expression) else ""
+    except (FormatError, MissingFieldError, WrongArgumentError):
+        return ""
+
+
+def _has_words(expression: str) -> bool:
+    """Whether cron-descriptor tells it right: it drops parts of lists with L, W or #, and joins a stepped star by "or"."""
+    month_day, _, weekday = expression.upper().split()[-3:]
+    listed = ("," in month_day and set(month_day) & set("LW")) or ("," in weekday and set(weekday) & set("L#"))
+    stepped = (month_day.startswith("*/") and weekday not in "*?") or (weekday.startswith("*/") and month_day not in "*?")
+    return not listed and not stepped and not (month_day.startswith("L-") and month_day.endswith("W"))
+
+
+def _length(micros: Micros) -> str:
+    return f"{micros / 1_000_000:g} s" if micros < 3_600_000_000 else str(timedelta(microseconds=micros))
+
+
+def _recurrence_words(found: RecurrenceSet) -> str:
+    words = [_rule_words(rule) for rule in found.rules]
+    if found.start is not None:
+        words.append(f"from {local_text(found.start.wall)}" if words else f"At {local_text(found.start.wall)}")
+    if found.added:
+        words.append(f"and {_many(len(found.added), 'further time')}")
+    if found.excluded:
+        words.append(f"without {_many(len(found.excluded), 'time')}")
+    return "; ".join(words)
+
+
+def _rule_words(rule: RuleParts) -> str:
+    unit = _UNITS[rule.frequency]
+    words = [f"Every {unit}" if rule.interval == 1 else f"Every {rule.interval} {unit}s"]
+    for preposition, values in (
+        ("in", [_MONTHS[month - 1] for month in rule.months]),
+        ("in week", rule.weeks),
+        ("on day of the year", rule.year_days),
+        ("on day of the month", rule.month_days),
+        ("on", [_nth_words(nth) for nth in rule.weekdays]),
+        ("at hour", rule.hours),
+        ("at minute", rule.minutes),
+        ("at second", rule.seconds),
+    ):
+        if values:
+            words.append(f"{preposition} {_listed(values)}")
+    if rule.positions:
+        words.append(f"of these number {_listed(rule.positions)} of the {unit}")
+    if rule.week_start and rule.frequency in (Frequency.WEEKLY, Frequency.YEARLY):
+        words.append(f"with weeks from {_DAYS[rule.week_start]} on")
+    if rule.count is not None:
+        words.append(f"{_many(rule.count, 'time')} in all")
+    if rule.until is not None:
+        words.append(f"until {local_text(rule.until.wall)}{'Z' if rule.until.zone else ''}")
+    return ", ".join(words)
+
+
+def _nth_words(nth: Nth) -> str:
+    return f"{nth.ordinal}{WEEKDAYS[nth.weekday]}" if nth.ordinal else _DAYS[nth.weekday]
+
+
+def _listed(values: Sequence[object]) -> str:
+    return ", ".join(str(value) for value in values)
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

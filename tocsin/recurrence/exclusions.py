@@ -1,0 +1,107 @@
+"""Due times that are left out: local days, local times, and instants."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Final
+
+from tocsin.clock import to_micros
+from tocsin.errors import InvalidInput
+from tocsin.recurrence.days import day_of
+from tocsin.recurrence.offsets import Offsets
+from tocsin.recurrence.specs import Micros, Occurrence
+
+_DAY: Final = 86_400
+_SECOND: Final = 1_000_000
+MOST: Final = 10_000
+_FORM: Final = re.compile(
+    r"(?P<date>\d{4}-\d{2}-\d{2})(?:[Tt](?P<time>\d{2}:\d{2}(?::\d{2})?)(?P<rest>\.\d{1,9})?(?P<zone>[Zz]|[+-]\d{2}:\d{2})?)?"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExcludedTimes:
+    """What is left out: days since 1970, wall times in seconds, instants."""
+
+    days: frozenset[int] = field(default_factory=frozenset[int])
+    wall_times: frozenset[int] = field(default_factory=frozenset[int])
+    instants: frozenset[Micros] = field(default_factory=frozenset[Micros])
+
+    def __bool__(self) -> bool:
+        return bool(self.days or self.wall_times or self.instants)
+
+    def __or__(self, other: "ExcludedTimes") -> "ExcludedTimes":
+        return ExcludedTimes(
+            days=self.days | other.days, wall_times=self.wall_times | other.wall_times, instants=self.instants | other.instants
+        )
+
+
+def read_exclusions(entries: Sequence[str]) -> ExcludedTimes:
+    """What the entries of a trigger's excludeDates leave out.
+
+    Raises:
+        InvalidInput: one is neither a date, a local time nor an instant, or there are too many.
+    """
+    if len(entries) > MOST:
+        raise InvalidInput.at("trigger.excludeDates", f"{len(entries)} entries; {MOST} is the most")
+    days: set[int] = set()
+    wall_times: set[int] = set()
+    instants: set[Micros] = set()
+    for number, entry in enumerate(entries):
+        found = _FORM.fullmatch(entry)
+        try:
+            if found is None:
+                raise ValueError(entry)
+            if found["time"] is None:
+                days.add(day_of(date.fromisoformat(entry)))
+            elif found["zone"] is None and found["rest"] is None:
+                wall_times.add(wall_of(datetime.fromisoformat(entry)))
+            else:
+                instants.add(_instant(found))
+        except ValueError:
+            form = 'a date "2026-12-25", a local time "2026-12-25T09:00:00" or an instant "2026-12-25T09:00:00Z"'
+            raise InvalidInput.at(f"trigger.excludeDates[{number}]", f"{entry!r} is not {form}") from None
+    return ExcludedTimes(days=frozenset(days), wall_times=frozenset(wall_times), instants=frozenset(instants))
+
+
+def _instant(found: re.Match[str]) -> Micros:
+    if found["zone"] is None:
+        raise ValueError(found.string)
+    whole = datetime.fromisoformat(f"{found['date']}T{found['time']}{found['zone'].upper()}")
+    return to_micros(whole) + int((found["rest"] or ".0")[1:].ljust(6, "0")[:6])
+
+
+def wall_of(naive: datetime) -> int:
+    """The wall time of a local time, in whole seconds."""
+    return day_of(naive.date()) * _DAY + naive.hour * 3600 + naive.minute * 60 + naive.second
+
+
+class Exclusions:
+    """What is left out, in a zone."""
+
+    def __init__(self, times: ExcludedTimes, offsets: Offsets) -> None:
+        self._times = times
+        self._offsets = offsets
+        self._ends = _run_ends(times.days)
+
+    def passed(self, found: Occurrence) -> Micros | None:
+        """None unless ``found`` is left out; otherwise an instant until which all is."""
+        times = self._times
+        if found.due in times.instants:
+            return found.due
+        if not times.days and not times.wall_times:
+            return None
+        wall = self._offsets.local(found.due // _SECOND) if found.wall is None else found.wall
+        end = self._ends.get(wall // _DAY)
+        if end is not None:
+            return max(found.due, self._offsets.instant(end * _DAY) * _SECOND - 1)
+        return found.due if wall in times.wall_times else None
+
+
+def _run_ends(days: Iterable[int]) -> dict[int, int]:
+    """For each of the days the first one after it that is not among them."""
+    ends: dict[int, int] = {}
+    for day in sorted(days, reverse=True):
+        ends[day] = ends.get(day + 1, day + 1)
+    return ends

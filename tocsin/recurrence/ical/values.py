@@ -1,0 +1,82 @@
+"""Dates and times in iCalendar's forms (RFC 5545, sections 3.3.4, 3.3.5 and 3.3.9)."""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from typing import Final, NamedTuple
+
+from tocsin.recurrence.days import day_of
+from tocsin.recurrence.ical.lines import MOST_VALUES, Property, Word
+
+_DAY: Final = 86_400
+_DATE: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
+_TIME: Final = re.compile(r"[0-9]{8}T[0-9]{6}(Z?)", re.IGNORECASE)
+
+
+class Moment(NamedTuple):
+    """A date, or a date with a time.
+
+    Attributes:
+        wall: its wall time; midnight of a date.
+        dated: whether it is a date.
+        zone: the zone that its text names, "UTC" for a time with a Z; None for a floating one.
+        word: where it stands.
+    """
+
+    wall: int
+    dated: bool
+    zone: str | None
+    word: Word
+
+    @property
+    def day(self) -> int:
+        """Its day, from 1970-01-01."""
+        return self.wall // _DAY
+
+
+def moment_of(word: Word, zone: Word | None) -> Moment:
+    """The moment that a word means.
+
+    Raises:
+        BadRule: it means none.
+    """
+    try:
+        found = _TIME.fullmatch(word.text)
+        if found is not None:
+            text = word.text
+            hour, minute, second = int(text[9:11]), int(text[11:13]), int(text[13:15])
+            if hour > 23 or minute > 59 or second > 60:
+                raise ValueError
+            # A leap second is the second before it for whoever has none (section 3.3.12).
+            wall = day_of(date.fromisoformat(text[:8])) * _DAY + hour * 3600 + minute * 60 + min(second, 59)
+            if found[1] and zone is not None:
+                raise zone.refused("TZID: a time with a Z has no other zone")
+            return Moment(wall, False, "UTC" if found[1] else zone.text if zone is not None else None, word)
+        found = _DATE.fullmatch(word.text)
+        if found is not None:
+            return Moment(day_of(date(int(found[1]), int(found[2]), int(found[3]))) * _DAY, True, None, word)
+    except ValueError:
+        raise word.refused(f"{word.text} does not exist") from None
+    raise word.refused(f"{word.text[:40]!r} is neither a date such as 20261225 nor a time such as 20261225T090000 or 20261225T090000Z")
+
+
+def moments(line: Property) -> Iterator[Moment]:
+    """The moments of a line DTSTART, RDATE or EXDATE; of a period its beginning.
+
+    Raises:
+        BadRule: one is malformed, or not of the kind that the line announces.
+    """
+    kind = line.parameters.get("VALUE")
+    wanted = kind.text.upper() if kind is not None else ""
+    allowed = ("", "DATE", "DATE-TIME", "PERIOD") if line.name.text == "RDATE" else ("", "DATE", "DATE-TIME")
+    if kind is not None and wanted not in allowed:
+        raise kind.refused(f"VALUE={kind.text}: {line.name.text} has values of {', '.join(allowed[1:])}")
+    for word in line.value.split(",", most=MOST_VALUES):
+        period = "/" in word.text
+        begin = word.partition("/")[0] if period else word
+        if period != (wanted == "PERIOD"):
+            raise word.refused(f"{word.text[:40]!r}: a period needs VALUE=PERIOD, and only a period has a /")
+        found = moment_of(begin, line.parameters.get("TZID"))
+        if (wanted == "DATE" and not found.dated) or (wanted in ("DATE-TIME", "PERIOD") and found.dated):
+            raise word.refused(f"{word.text[:40]!r} is not of the kind {wanted}")
+        yield found

@@ -1,0 +1,235 @@
+"""Rules made of rules: bounds, exclusions, delays."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from heapq import merge
+from typing import Final
+
+from tocsin.recurrence.exclusions import Exclusions
+from tocsin.recurrence.jitter import jitter_of
+from tocsin.recurrence.rule import Rule
+from tocsin.recurrence.specs import END_OF_TIME, Label, Micros, Occurrence
+from tocsin.recurrence.steps import asked, spend
+
+_NEAR_STEPS: Final = 4
+
+
+class AnyOfRules(Rule):
+    """The due times of several rules, each once."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = rules
+
+    def next_after(self, instant: Micros) -> Occurrence | None:
+        """See `Rule`."""
+        found = [occurrence for rule in self._rules if (occurrence := rule.next_after(instant)) is not None]
+        return min(found, key=_due, default=None)
+
+    def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
+        """See `Rule`."""
+        latest = None
+        for found in merge(*(rule.shown_after(instant) for rule in self._rules), key=_due):
+            if found.due != latest or not found.label.fires:
+                yield found
+            latest = found.due if found.label.fires else latest
+
+
+class Questioned(Rule):
+    """Another rule, each of whose answers costs a bounded number of steps.
+
+    Raises:
+        TooCostly: by any question, when that is not enough.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+
+    def next_after(self, instant: Micros) -> Occurrence | None:
+        """See `Rule`."""
+        return asked(partial(self._rule.next_after, instant))
+
+    def first_after(self, instant: Micros) -> Occurrence | None:
+        """See `Rule`."""
+        return asked(partial(self._rule.first_after, instant))
+
+    def between(self, start: Micros, end: Micros) -> Iterator[Occurrence]:
+        """See `Rule`."""
+        return _each_a_question(self._rule.between(start, end))
+
+    def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
+        """See `Rule`."""
+        return _each_a_question(self._rule.shown_after(instant))
+
+
+class Bounded(Rule):
+    """Another rule between a start, inclusive, and an end, exclusive."""
+
+    def __init__(self, rule: Rule, *, start: Micros | None, end: Micros | None) -> None:
+        self._rule = rule
+        self._start = start
+        self._end = END_OF_TIME + 1 if end is None else end
+
+    def next_after(self, instant: Micros) -> Occurrence | None:
+        """See `Rule`."""
+        found = self._rule.next_after(self._from(instant))
+        return found if found is not None and found.due < self._end else None
+
+    def between(self, start: Micros, end: Micros) -> Iterator[Occurrence]:
+        """See `Rule`."""
+        return self._rule.between(self._from(start - 1) + 1, min(end, self._end))
+
+    def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
+        """See `Rule`."""
+        for found in self._rule.shown_after(self._from(instant)):
+            if found.due >= self._end:
+                return
+            yield found
+
+    def _from(self, instant: Micros) -> Micros:
+        return instant if self._start is None else max(instant, self._start - 1)
+
+
+class Excluding(Rule):
+    """Another rule without some of its due times."""
+
+    def __init__(self, rule: Rule, exclusions: Exclusions) -> None:
+        self._rule = rule
+        self._exclusions = exclusions
+
+    def next_after(self, instant: Micros) -> Occurrence | None:
+        """See `Rule`.
+
+        Each turn passes an exclusion, or all days in a row that are excluded: there are no more turns than exclusions, but for those
+        that a change of the clocks repeats.
+        """
+        start = instant + 1
+        while True:
+            for found in self._rule.between(start, END_OF_TIME + 1):
+                spend(1)
+                after = self._exclusions.passed(found)
+                if after is None:
+                    return found
+                if after > found.due:
+                    start = after + 1
+                    break
+            else:
+                return None
+
+    def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
+        """See `Rule`."""
+        for found in self._rule.shown_after(instant):
+            excluded = found.label.fires and self._exclusions.passed(found) is not None
+            yield found._replace(label=Label.EXCLUDED) if excluded else found
+
+
+class Delayed(Rule):
+    """Another rule whose due times come later: all by the same offset, and each by a jitter of its own that keeps their order."""
+
+    def __init__(self, rule: Rule, *, offset: Micros, jitter: Micros, seed: str, end: Micros | None) -> None:
+        """Takes the rule and its delay.
+
+        Args:
+            rule: the times before the delay; with the offset they lie before ``end``.
+            offset: what is added to all.
+            jitter: less than this is added to each, and less than what lies between it and the next one, or ``end``.
+            seed: what the jitter is drawn from, together with the time before the delay.
+            end: no due time at or after it.
+        """
+        self._rule = rule
+        self._offset = offset
+        self._jitter = jitter
+        self._seed = seed
+        self._end = END_OF_TIME if end is None else end
+
+    def next_after(self, instant: Micros) -> Occurrence | None:
+        """See `Rule`."""
+        before = instant - self._offset
+        if not self._jitter:
+            return self._delayed(self._rule.next_after(before))
+        # Only the last time up to the one asked for can have been moved beyond it: each stays before the next.
+        last, following = self._around(before - self._jitter, before)
+        if last is not None:
+            found = self._moved(last, following)
+            if found is not None and found.due > instant:
+                return found
+        return self._delayed(following)
+
+    def first_after(self, instant: Micros) -> Occurrence | None:
+        """See `Rule`."""
+        return self._delayed(self._rule.first_after(instant))
+
+    def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
+        """See `Rule`."""
+        before, waiting = instant - self._offset, None
+        last = self._around(before - self._jitter, before)[0] if self._jitter else None
+        for found in self._rule.shown_after(before if last is None else last.due - 1):
+            silent = None if found.label.fires else found._replace(due=found.due + self._offset)
+            if waiting is not None and (silent is None or silent.due >= waiting.due):
+                yield waiting
+                waiting = None
+            if silent is None:
+                moved = self._delayed(found)
+                waiting = moved if moved is not None and moved.due > instant else None
+            elif silent.due > instant:
+                yield silent
+        if waiting is not None:
+            yield waiting
+
+    def _delayed(self, found: Occurrence | None) -> Occurrence | None:
+        if found is None:
+            return None
+        return self._moved(found, self._rule.next_after(found.due) if self._jitter else None)
+
+    def _moved(self, found: Occurrence, following: Occurrence | None) -> Occurrence | None:
+        """A time of the rule with its delay, when the time ``following`` it is known."""
+        due = found.due + self._offset
+        room = min(self._jitter, self._end - due)
+        if room > 1:
+            due += jitter_of(self._seed, found.due, room if following is None else min(room, following.due - found.due))
+        return found._replace(due=due) if due <= END_OF_TIME else None
+
+    def _around(self, low: Micros, high: Micros) -> tuple[Occurrence | None, Occurrence | None]:
+        """The last time of the rule after ``low`` and up to ``high``, and the first one after ``high``.
+
+        By a few steps; else by a guess, for most rules are regular, and a few steps more; else by halving what lies between.
+        """
+        last, following, gap = self._stepped(None, low, high)
+        if last is None or not gap:
+            return last, following
+        near = self._rule.next_after(max(last.due, high - 2 * gap))
+        if near is None or near.due > high:
+            return self._halved(last, high)
+        last, following, gap = self._stepped(near, near.due, high)
+        return self._halved(last or near, high) if gap else (last, following)
+
+    def _stepped(self, last: Occurrence | None, low: Micros, high: Micros) -> tuple[Occurrence | None, Occurrence | None, Micros]:
+        """The last time up to ``high``, the one after it, and 0; or, when they are too many steps away, some time and the gap before it."""
+        gap = 0
+        for _ in range(_NEAR_STEPS):
+            found = self._rule.next_after(low)
+            if found is None or found.due > high:
+                return last, found, 0
+            gap = found.due - low
+            last, low = found, found.due
+        return last, None, gap
+
+    def _halved(self, last: Occurrence, high: Micros) -> tuple[Occurrence, Occurrence | None]:
+        bound = high
+        while last.due < bound:
+            middle = (last.due + bound) // 2
+            found = self._rule.next_after(middle)
+            if found is not None and found.due <= bound:
+                last = found
+            else:
+                bound = middle
+        return last, self._rule.next_after(high)
+
+
+def _each_a_question(found: Iterator[Occurrence]) -> Iterator[Occurrence]:
+    question = partial(next, found, None)
+    while (occurrence := asked(question)) is not None:
+        yield occurrence
+
+
+def _due(occurrence: Occurrence) -> Micros:
+    return occurrence.due
