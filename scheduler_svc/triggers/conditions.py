@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from tocsin.recurrence import Micros
 from scheduler_svc.triggers.messages import Published
 from tocsin.clock import to_micros
 from tocsin.errors import InvalidInput
 from tocsin.listing import Condition, FilterField, FilterKind, Value, parse_filter
+from tocsin.recurrence import Micros
 
 Test: TypeAlias = Callable[[Published], bool]
 """Says whether an event meets the conditions."""

@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 
-from scheduler_svc.hints import HintPublisher, ChangeNotifier, firings_topic
 from scheduler_svc.domain import AlarmState, QueuedFiring, Succeeded
+from scheduler_svc.hints import ChangeNotifier, HintPublisher, firings_topic
 from scheduler_svc.ports import Pending
-from tocsin.recurrence import At, Trigger
 from scheduler_svc.service.housekeeping import Housekeeper, HousekeepingOptions
 from scheduler_svc.shards import Ownership
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm, firing
 from tocsin.clock import SystemClock
+from tocsin.recurrence import At, Trigger
 from tocsin.redis import EventBus, Redis
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.redis import RedisServer

@@ -35,7 +35,7 @@ SERVICES: dict[str, tuple[Any, Callable[..., App], set[str]]] = {
         SchedulerSettings,
         build_scheduler,
         {"load", "fire", "fire-critical", "fire-more", "dispatch", "results", "results-critical", "shards", "replicas", "shard-hints"}
-        | {"hints", "hearing", "finish", "housekeeping", "replan", "redis", "redis-memory", "events", "health", "mesh-renewal"},
+        | {"hints", "outages", "finish", "housekeeping", "replan", "redis", "redis-memory", "events", "health", "mesh-renewal"},
     ),
     "processor_svc": (ProcessorSettings, build_processor, {"scheduler_svc", "mailer_svc", "lease-extension", "health"}),
     "mailer_svc": (MailerSettings, build_mailer, {"feed", "claims", "sending", "housekeeping", "redis", "events", "health"}),
