@@ -165,6 +165,8 @@ TESTS = [
         "test_the_layers_of_every_service_are_exhaustive", "gateway", swap("pyproject.toml", r'(\["gateway"\]\n)exhaustive = true\n', r"\1")
     ),
     Break("test_services_are_alike_inside", "auth_svc", swap("auth_svc/__init__.py", '^""".*?"""', "")),
+    Break("test_the_same_thing_has_the_same_name_in_every_service", "auth_svc.config", add("auth_svc/config.py", "\nimport sqlalchemy\n")),
+    Break("test_readmes_are_alike", "headings", swap("auth_svc/README.md", "^## Calls$", "## Called")),
     Break("test_files_are_short", "bench/broken_long.py", add("bench/broken_long.py", "x = 1\n" * 401)),
     Break("test_functions_are_short", "tocsin/broken.py:broken_long", add(BROKEN, f"\n\ndef broken_long() -> None:\n{LOST}")),
     Break("test_modules_are_named_after_things", "gateway/http/utils.py", add("gateway/http/utils.py", '"""Anything."""\n')),
