@@ -6,9 +6,8 @@ from typing import Final
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from scheduler_svc.domain import COUNTED, AlarmState, FiringState, Origin, Setback, Succeeded
-from scheduler_svc.planning import Plan
-from scheduler_svc.recurrence import CatchUp, CatchUpMode, Every, Trigger
+from scheduler_svc.domain import COUNTED, AlarmState, FailedAttempt, FiringState, Origin, Succeeded
+from scheduler_svc.domain.planning import Plan
 from tests.integration.scheduler.bulk import export, import_text
 from tests.integration.scheduler.outside import on
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm, firing
@@ -19,6 +18,7 @@ from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
 from tocsin.clock import SystemClock
 from tocsin.database import Database
 from tocsin.errors import TocsinError
+from tocsin.recurrence import CatchUp, CatchUpMode, Every, Trigger
 
 ALARMS: Final = {int(state): state.name for state in AlarmState}
 FIRINGS: Final = {int(state): state.name for state in FiringState}
@@ -28,13 +28,13 @@ Request = Callable[[Rig, alarm_pb2.Alarm], Awaitable[object]]
 Operation = Callable[[Stores, str], Awaitable[object]]
 
 
-def setback(state: FiringState) -> Operation:
+def failed(state: FiringState) -> Operation:
     """The end of a delivery without success."""
 
     async def do(stores: Stores, identity: str) -> None:
         ready = None if state is FiringState.DEAD else NOW
-        back = Setback(firing=identity, state=state, attempts=1, ready=ready, reason="", error="", failure="BROKEN")
-        await stores.ledger.record(done={}, setbacks=[back], now=NOW)
+        back = FailedAttempt(firing=identity, state=state, attempts=1, ready=ready, reason="", error="", failure="BROKEN")
+        await stores.ledger.record(done={}, failed_attempts=[back], now=NOW)
 
     return do
 
@@ -45,10 +45,10 @@ async def _replay(stores: Stores, identity: str) -> None:
 
 
 ON_FIRINGS: Final[dict[str, Operation]] = {
-    "succeed": lambda stores, identity: stores.ledger.record(done={identity: Succeeded()}, setbacks=[], now=NOW),
-    "fail": setback(FiringState.RETRYING),
-    "give back": setback(FiringState.PENDING),
-    "die": setback(FiringState.DEAD),
+    "succeed": lambda stores, identity: stores.ledger.record(done={identity: Succeeded()}, failed_attempts=[], now=NOW),
+    "fail": failed(FiringState.RETRYING),
+    "give back": failed(FiringState.PENDING),
+    "die": failed(FiringState.DEAD),
     "replay": _replay,
     "forget": lambda stores, _identity: stores.housekeeping.forget_firings(before=NOW + 60 * SECOND, most=9),
 }
@@ -98,7 +98,7 @@ async def _too_costly(stores: Stores, identity: str) -> None:
 async def _fail_too_often(stores: Stores, identity: str) -> None:
     one = firing(alarm=identity, flags=COUNTED, origin=Origin.BACKFILL)
     await stores.ledger.enqueue([one], owner=OWNER, held=stores.held)
-    await setback(FiringState.DEAD)(stores, one.id)
+    await failed(FiringState.DEAD)(stores, one.id)
 
 
 ON_ALARMS: Final[dict[str, Operation]] = {
