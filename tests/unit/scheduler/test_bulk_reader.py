@@ -15,7 +15,7 @@ from scheduler_svc.handlers.bulk.reader import AlarmCodecs, AlarmReader
 from scheduler_svc.handlers.bulk.rules import ALARM_RULES
 from scheduler_svc.handlers.convert import draft_of
 from scheduler_svc.service import Caller
-from scheduler_svc.service.imports import Import, Wish
+from scheduler_svc.service.imports import Import
 from scheduler_svc.store.alarm_rows import label_rows, new_row, row_of
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.errors import InvalidInput
@@ -99,6 +99,17 @@ def changed(alarm: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[st
     return found
 
 
+@st.composite
+def alarms(draw: st.DrawFn) -> dict[str, Any]:
+    """A good alarm with any value at one or two of its places."""
+    alarm = draw(st.sampled_from(GOOD))
+    for _ in range(draw(st.integers(1, 2))):
+        path = draw(st.sampled_from(places(alarm)))
+        value = draw(st.sampled_from(BAD) | st.text(max_size=5) | st.sampled_from([item for good in GOOD for item in good.values()]))
+        alarm = changed(alarm, path, value)
+    return alarm
+
+
 def explained(value: dict[str, Any]) -> Any:
     """The alarm as the gateway and CreateAlarm read it; None when they refuse it."""
     try:
@@ -131,12 +142,7 @@ def test_good_alarms_are_the_same_both_ways(alarm: dict[str, Any]) -> None:
 @given(st.data())
 def test_the_fast_path_never_takes_what_the_contract_refuses(data: st.DataObject) -> None:
     """Any value at any place of any alarm: whatever the fast path takes, the validator takes as well."""
-    alarm = data.draw(st.sampled_from(GOOD))
-    for _ in range(data.draw(st.integers(1, 2))):
-        path = data.draw(st.sampled_from(places(alarm)))
-        value = data.draw(st.sampled_from(BAD) | st.text(max_size=5) | st.sampled_from([item for good in GOOD for item in good.values()]))
-        alarm = changed(alarm, path, value)
-    check(alarm, ascii_only=data.draw(st.booleans()))
+    check(data.draw(alarms()), ascii_only=data.draw(st.booleans()))
 
 
 @settings(deadline=None)
@@ -178,20 +184,47 @@ def test_a_name_that_is_given_twice_misses_the_fast_path(text: str) -> None:
         AlarmReader(codecs=CODECS, time_zone="UTC").of_text(1, text.encode())
 
 
-@pytest.mark.parametrize("alarm", GOOD)
-def test_a_reader_makes_the_same_draft_as_create_does(alarm: dict[str, Any]) -> None:
-    """A line means what the same JSON means to CreateAlarm."""
-    wish: Wish = AlarmReader(codecs=CODECS, time_zone="Asia/Tokyo").of_value(1, alarm, json.dumps(alarm).encode())
-    draft = draft_of(explained(alarm))
-    assert normalized(wish.draft.trigger, time_zone="Asia/Tokyo") == normalized(draft.trigger, time_zone="Asia/Tokyo")
-    assert (wish.draft.action, wish.draft.retry, wish.draft.labels, wish.draft.priority) == (
-        draft.action,
-        draft.retry,
-        draft.labels,
-        draft.priority,
-    )
-    assert wish.draft.key == (draft.key or wish.draft.key)
-    assert wish.draft.key
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"createTime": "yesterday"},
+        {"trigger": {"every": "0s"}},
+        {"trigger": {"every": "60s", "jitter": "999999999s"}},
+        {"retry": {"initialBackoff": "999999999s"}},
+        {"action": {"notify": {"to": ["a@b.cd", "a@b.cd"], "subject": "s", "text": "t"}}},
+        {"action": {"notify": {"to": ["a@-b.c"], "subject": "s", "text": "t"}}},
+        {"action": {"notify": {"to": ["a@b.cd"], "subject": "s", "text": "t", "template": "templates/x"}}},
+        {"action": {}},
+        {"labels": {"a\n": "b"}},
+        {"priority": "PRIORITY_URGENT"},
+        {"key": "\u007f"},
+    ],
+)
+def test_an_invalid_line_is_refused_for_its_field(part: dict[str, Any]) -> None:
+    """What breaks a rule of the contract misses the fast path, and is explained."""
+    text = json.dumps({"trigger": {"cron": "@daily"}, "action": {"task": {"handler": "noop"}}} | part).encode()
+    with pytest.raises(InvalidInput) as caught:
+        AlarmReader(codecs=CODECS, time_zone="UTC").of_text(1, text)
+    assert caught.value.violations[0].field.startswith(next(iter(part)))
+
+
+@settings(max_examples=400, deadline=None)
+@given(alarm=st.sampled_from(GOOD) | alarms(), state=st.sampled_from(["", "PAUSED", "COMPLETED", "ACTIVE", "NO"]), ascii_only=st.booleans())
+def test_a_line_is_the_draft_that_create_makes_of_it(alarm: dict[str, Any], state: str, *, ascii_only: bool) -> None:
+    """Whichever way a line is read, it means what the same JSON means to CreateAlarm, down to the bytes of its action."""
+    alarm = alarm | ({"state": state} if state else {})
+    text = json.dumps(alarm, ensure_ascii=ascii_only).encode(errors="surrogatepass")
+    message = explained(alarm)
+    expected = None if message is None or refused(message) else draft_of(message)
+    try:
+        found = AlarmReader(codecs=CODECS, time_zone="Asia/Tokyo").of_text(1, text).draft
+    except (InvalidInput, RequestInvalid):
+        assert expected is None
+        return
+    assert expected is not None
+    pair = (found, expected._replace(key=expected.key or found.key))
+    first, second = (draft._replace(trigger=normalized(draft.trigger, time_zone="Asia/Tokyo"), state=None) for draft in pair)
+    assert first == second
 
 
 @settings(max_examples=150, deadline=None)
