@@ -30,7 +30,7 @@ GUARDS = (
     "tests/unit/tooling/test_lock.py",
     "tests/unit/tooling/test_zones.py",
 )
-OF_THE_CONTRACT = ("tests/contract/test_actions.py", "tests/contract/test_policies.py")
+OF_THE_CONTRACT = ("tests/contract/test_actions.py", "tests/contract/test_fields.py", "tests/contract/test_policies.py")
 OTHERWISE = {
     "test_a_changed_declaration_makes_the_lock_stale": "proves a check",
     "test_a_contract_is_not_compared_with_nothing": "proves a check",
