@@ -38,7 +38,7 @@ class TaskFailed(TocsinError):
 
 
 class TaskState(StrEnum):
-    """Where a task stands."""
+    """State of a task."""
 
     QUEUED = "QUEUED"
     RETRYING = "RETRYING"
@@ -57,7 +57,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A run of a handler. ``id`` is the id of the firing behind it."""
+    """A run of a handler. ``id`` is the id of its firing."""
 
     id: str
     handler: str
@@ -70,7 +70,7 @@ class Task:
     complete_time: datetime | None
 
 
-class Action(Protocol):
+class JobAction(Protocol):
     """What a job does. Each kind has a class of its own, in its file in `processor_svc.actions`."""
 
     kind: ClassVar[str]
@@ -85,26 +85,26 @@ class UnknownAction:
 
 
 class JobLease(NamedTuple):
-    """The right to work on one delivery of a firing; ``token`` fences out older deliveries."""
+    """The lease on one delivery of a firing; ``token`` is its fencing token."""
 
     firing: str
     token: int
 
 
 class Job(NamedTuple):
-    """One firing to work on.
+    """One firing to run.
 
     Attributes:
-        lease: the right to.
-        lease_seconds: how long it lasts, from its arrival.
+        lease: its lease.
+        lease_seconds: duration of the lease, from its arrival.
         tenant: id of the tenant.
         alarm: resource name of the alarm; empty for an ad-hoc task.
         attempt: from 1.
-        priority: how urgent it is.
-        action: what to do.
-        traceparent: of the firing; empty if it is not traced.
-        origin: where it comes from, as the contract names it: "SCHEDULE", "EVENT", "RAISED", "RESOLVED"...
-        context: what it is about beside its alarm, such as ``{"event": {"topic": …}}``; empty without anything.
+        priority: of the firing.
+        action: what it runs.
+        traceparent: of the firing; empty without a trace.
+        origin: of the firing, as the contract names it: "SCHEDULE", "EVENT", "RAISED", "RESOLVED"...
+        context: what triggered it, such as ``{"event": {"topic": …}}``; may be empty.
         cause: traceparent of the request that made the alarm, when the trace of the firing begins with it; otherwise empty.
     """
 
@@ -114,7 +114,7 @@ class Job(NamedTuple):
     alarm: str
     attempt: int
     priority: Priority
-    action: Action
+    action: JobAction
     traceparent: str = ""
     origin: str = "SCHEDULE"
     context: Mapping[str, Json] = MappingProxyType({})
@@ -123,7 +123,7 @@ class Job(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JobSucceeded:
-    """The job is done; ``output`` is stored with the firing."""
+    """The job succeeded; ``output`` is stored with the firing."""
 
     name: ClassVar[str] = "succeeded"
 
@@ -132,7 +132,7 @@ class JobSucceeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFailed:
-    """The job failed. Without ``retry_after`` (seconds) the retry policy's wait counts."""
+    """The job failed. ``retry_after`` (seconds) overrides the wait of the retry policy."""
 
     name: ClassVar[str] = "failed"
 
@@ -144,7 +144,7 @@ class JobFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobReleased:
-    """The job could not be worked on now and costs no attempt. ``retry_after`` is in seconds."""
+    """The job could not be run now; this costs no attempt. ``retry_after`` is in seconds."""
 
     name: ClassVar[str] = "released"
 
@@ -157,9 +157,9 @@ JobResult: TypeAlias = JobSucceeded | JobFailed | JobReleased
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkEvent:
-    """What a scheduler says: new jobs, leases whose ends are committed, or that no more jobs come on this stream.
+    """A message of a scheduler: new jobs, leases whose results are committed, or the end of new jobs on this stream.
 
-    ``refused``: jobs that could not be read, each with its end.
+    ``refused``: jobs that could not be decoded, each with its result.
     """
 
     jobs: Sequence[Job] = ()
@@ -180,7 +180,7 @@ class ActionProblem(NamedTuple):
 class Message:
     """One message to one address by one channel; an empty channel means the mailer's default.
 
-    ``variables`` are the template's, ``context`` is what it may use beside them: a JSON object, or empty.
+    ``variables`` are the template's; ``context``, a JSON object or empty, is available to it as well.
     """
 
     tenant: str
@@ -200,7 +200,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryAck:
-    """The mailer's answer to one message: the stored delivery, or why it was refused."""
+    """The mailer's acknowledgement of one message: the stored delivery, or why it was refused."""
 
     delivery: str
     reason: str = ""

@@ -1,4 +1,4 @@
-"""What Prometheus sees of the worker."""
+"""Prometheus metrics of jobs and handler processes."""
 
 from collections.abc import Callable
 
@@ -15,16 +15,16 @@ _UNKNOWN = "unknown"
 
 
 class JobMetrics:
-    """Counts and times jobs by kind and end, and by what tells jobs of their kind apart."""
+    """Counts jobs by kind of action and result, and times them by kind and label (`ActionKind.describe`)."""
 
     def __init__(self, registry: CollectorRegistry, *, actions: Actions) -> None:
-        """Registers the metrics of the kinds in ``actions``, and of those that nobody knows."""
+        """Registers the metrics; a series of every kind in ``actions``, and of unknown ones, starts at 0."""
         self._describe = actions.describe
         self._jobs = Counter("tocsin_processor_jobs", "Jobs by kind of action and by end.", ("kind", "end"), registry=registry)
         self._seconds = Distribution(
             "tocsin_processor_job_seconds", "Length of a job, by handler.", ("kind", "handler"), registry=registry, bounds=_BUCKETS
         )
-        # To look a child up by its labels takes longer than to count.
+        # Looking a child up by its labels takes longer than counting.
         self._ends = {
             (kind, end.name): self._jobs.labels(kind or _UNKNOWN, end.name)
             for kind in (*actions.names, "")
@@ -34,17 +34,17 @@ class JobMetrics:
         self._registry = registry
 
     def watch(self, *, worker: Worker, packages: Packages) -> None:
-        """Reads sizes from the parts at every scrape."""
-        self._gauge("tocsin_processor_jobs_in_flight", "Jobs that are here.", lambda: worker.in_flight)
-        self._gauge("tocsin_processor_jobs_waiting", "Jobs that are here and have not begun.", lambda: worker.waiting)
+        """Adds gauges that read the worker and the packages at every scrape."""
+        self._gauge("tocsin_processor_jobs_in_flight", "Jobs received and not finished.", lambda: worker.in_flight)
+        self._gauge("tocsin_processor_jobs_waiting", "Jobs received and not begun.", lambda: worker.waiting)
         slots = packages.slots
-        self._gauge("tocsin_processor_processes", "Processes for handlers that are not async.", lambda: slots.size)
-        self._gauge("tocsin_processor_processes_busy", "Processes that run such a handler.", lambda: slots.busy)
+        self._gauge("tocsin_processor_processes", "Processes for synchronous handlers.", lambda: slots.size)
+        self._gauge("tocsin_processor_processes_busy", "Processes that run a synchronous handler.", lambda: slots.busy)
         self._gauge("tocsin_processor_processes_queue", "Jobs that wait for such a process.", lambda: slots.waiting)
-        self._gauge("tocsin_processor_packages_failed", "Packages of handlers that did not load.", lambda: len(packages.failed()))
-        deaths = "Processes of handlers that died or were killed while something ran in them."
+        self._gauge("tocsin_processor_packages_failed", "Handler packages that failed to load.", lambda: len(packages.failed()))
+        deaths = "Handler processes that died or were killed while a handler ran in them."
         self._gauge("tocsin_processor_process_deaths", deaths, lambda: packages.deaths)
-        self._gauge("tocsin_processor_work_streams", "Work streams that stand.", lambda: worker.connected)
+        self._gauge("tocsin_processor_work_streams", "Open Work streams.", lambda: worker.connected)
 
     def _gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         Gauge(name, text, registry=self._registry).set_function(read)

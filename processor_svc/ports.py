@@ -1,4 +1,4 @@
-"""What the processor needs of others, named by intent."""
+"""What the processor needs from its store and from other services."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ from processor_svc.domain import ActionProblem, DeliveryAck, JobLease, JobResult
 
 
 class RecordStore(Protocol):
-    """Keeps records; every call names the tenant."""
+    """Stores records by tenant and key."""
 
     async def set_record(self, *, tenant: str, key: str, value: str, now: datetime) -> Record:
         """Stores ``value`` under ``key`` and returns the record once it is committed."""
@@ -36,10 +36,10 @@ class RecordStore(Protocol):
 
 
 class TaskQueue(Protocol):
-    """Where tasks wait: the scheduler's ledger. The tenant is the one of the user's token."""
+    """The queue of tasks: the scheduler's ledger. The tenant is that of the user's token."""
 
     async def enqueue(self, *, handler: str, arguments: Mapping[str, Json], request_id: str) -> Task:
-        """Makes a task durable and due now; the same ``request_id`` gives the same task."""
+        """Stores a task that is due now; the same ``request_id`` gives the same task."""
         ...
 
     async def get_task(self, *, task_id: str) -> Task:
@@ -51,16 +51,16 @@ class TaskQueue(Protocol):
         ...
 
     async def find_task(self, *, request_id: str) -> Task | None:
-        """The task that a request has made before; None when it has made none."""
+        """The task that an earlier request with this id has created; None if there is none."""
         ...
 
     async def list_tasks(self, *, page_size: int, page_token: str) -> tuple[Sequence[Task], str]:
-        """A page of tasks, the newest first, and the token of the next page."""
+        """A page of tasks, newest first, and the token of the next page."""
         ...
 
 
 class TaskChecks(Protocol):
-    """Knows the handlers."""
+    """Validates tasks."""
 
     async def problems(self, *, handler: str, arguments: Mapping[str, Json]) -> Sequence[ActionProblem]:
         """What is wrong with a task before it is queued: with its "handler", or below "input"."""
@@ -68,13 +68,13 @@ class TaskChecks(Protocol):
 
 
 class Mailer(Protocol):
-    """Takes messages."""
+    """The mailer."""
 
     async def deliver(self, messages: Sequence[Message]) -> Sequence[DeliveryAck]:
-        """Hands messages over; returns one answer for each, in order, once they are stored.
+        """Sends messages to the mailer; returns an acknowledgement for each, in order, once they are stored.
 
         Raises:
-            Unavailable: no mailer answered for all of them. Handing them over again is safe.
+            Unavailable: no mailer acknowledged all of them. Sending them again is safe.
         """
         ...
 
@@ -83,43 +83,43 @@ class WorkSession(Protocol):
     """One open Work stream to one scheduler."""
 
     def grant(self, credit: int) -> None:
-        """Lets the scheduler send ``credit`` more jobs."""
+        """Allows the scheduler to send ``credit`` more jobs."""
         ...
 
     def finish(self, lease: JobLease, end: JobResult) -> None:
-        """Queues the end of a job for the next batch."""
+        """Queues the result of a job for the next batch."""
         ...
 
     def extend(self, leases: Sequence[JobLease]) -> None:
-        """Queues a longer lease for jobs that still run."""
+        """Queues the extension of leases of running jobs."""
         ...
 
     async def receive(self) -> WorkEvent:
         """The next event.
 
         Raises:
-            Unavailable: the stream is broken, or at its end.
+            Unavailable: the stream broke or ended.
         """
         ...
 
     def end(self) -> None:
-        """Sends what is queued and then nothing more; the scheduler confirms and ends the stream."""
+        """Sends what is queued and closes this side; the scheduler confirms and ends the stream."""
         ...
 
     def close(self) -> None:
-        """Breaks the stream off."""
+        """Cancels the stream."""
         ...
 
 
 class WorkSource(Protocol):
-    """The schedulers that have work."""
+    """The schedulers."""
 
     async def endpoints(self) -> Sequence[str]:
         """Address of every scheduler replica."""
         ...
 
     def connected(self, endpoint: str) -> bool:
-        """Whether the connection to that scheduler stands; asks for one if not."""
+        """Whether that scheduler is connected; starts to connect if not."""
         ...
 
     async def open(self, endpoint: str) -> WorkSession:

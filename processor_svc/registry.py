@@ -28,12 +28,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskContext:
-    """What a handler may know about its run.
+    """The context of one run of a handler.
 
-    ``firing`` is the same at every attempt: use it as the idempotency key of effects. ``attempt`` counts from 1.
+    ``firing`` is the same at every attempt: use it as the idempotency key of side effects. ``attempt`` counts from 1.
 
     ``origin`` says where the firing comes from ("SCHEDULE", "MANUAL", "ADHOC", "BACKFILL", "EVENT", "RAISED", "RESOLVED"), and ``about``
-    what it answers to: ``{"event": {"id", "topic", "source", "time", "data"}}``, or ``{"signal", "reading"}`` and the like, or nothing.
+    what triggered it: ``{"event": {"id", "topic", "source", "time", "data"}}``, ``{"signal", "reading"}`` and the like, or empty.
     """
 
     firing: str
@@ -82,9 +82,9 @@ class Handler:
 def task(name: str, *, timeout_seconds: float = 30.0) -> Callable[[Function], Function]:
     """Marks a function as the handler ``name``.
 
-    Handlers run in processes beside the processor: async ones share one, any other has one to itself.
-    It returns a JSON object, or another JSON value, which is
-    stored as ``{"value": ...}``. It may run again after a crash: make its effects idempotent by `TaskContext.firing`.
+    Handlers run in child processes: the async ones of a package share one, any other has one to itself. A handler returns a JSON object,
+    or another JSON value, which is stored as ``{"value": ...}``. It may run again after a crash: make its side effects idempotent by
+    `TaskContext.firing`.
     """
 
     def mark(function: Function) -> Function:

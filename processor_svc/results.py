@@ -1,7 +1,7 @@
-"""Ends of jobs, made ready for the wire. Pure.
+"""Results of jobs, made ready for the wire. Pure.
 
-What a handler returns or raises is foreign: it may be no JSON, never end, or break whoever looks at it. It is looked at here, once, before
-it is queued; from then on an end is something that can be said.
+What a handler returns or raises is foreign: it may not be JSON, be endless, or raise when it is read. It is read here, once, before it is
+queued; from then on a result can be serialized.
 """
 
 import math
@@ -19,18 +19,18 @@ _LONGEST_WAIT: Final = 86_400.0
 
 
 class ResultInvalid(Exception):
-    """A result that cannot be said; the text names the place in it."""
+    """A result that is not JSON; the message names the path in it."""
 
 
 class ResultTooLarge(Exception):
-    """A result that has too many bytes."""
+    """A result of more than `MAX_OUTPUT_BYTES`."""
 
 
 def to_output(value: Json) -> Mapping[str, Json]:
-    """What a handler returned as a JSON object of exact types: None as an empty one, what is no object below "value".
+    """Converts what a handler returned to a JSON object of exact types: None to an empty one, any other value to ``{"value": ...}``.
 
     Raises:
-        ResultInvalid: it is no JSON value, or nested too deep, or has a number that would be rounded.
+        ResultInvalid: it is not a JSON value, is nested too deep, or has a number that would be rounded.
         ResultTooLarge: it has more than `MAX_OUTPUT_BYTES`.
     """
     if value is None:
@@ -42,19 +42,19 @@ def to_output(value: Json) -> Mapping[str, Json]:
 
 
 def result_of(value: Json) -> JobResult:
-    """The end of a job that returned ``value``: what cannot be said is a failure with the reason."""
+    """The result of a job that returned ``value``; a failure with the reason when it is not JSON or too large."""
     try:
         return JobSucceeded(to_output(value))
     except ResultInvalid as error:
         return JobFailed(reason="RESULT_INVALID", message=f"{error}", retryable=False)
     except ResultTooLarge as error:
         return JobFailed(reason="RESULT_TOO_LARGE", message=f"{error}", retryable=False)
-    except BaseException as error:  # noqa: BLE001  a foreign object may raise anything when it is looked at
+    except BaseException as error:  # noqa: BLE001  a foreign object may raise anything when it is read
         return JobFailed(reason="RESULT_INVALID", message=f"the result cannot be read: {error_text(error)}", retryable=False)
 
 
 def bounded_result(end: JobResult) -> JobResult:
-    """The end in bounds, and certain to be said."""
+    """The result within the bounds of the contract, certain to be serializable."""
     if isinstance(end, JobSucceeded):
         return result_of(end.output) if end.output else end
     message, wait = _text(end.message, _MOST_MESSAGE), _wait(end.retry_after)
@@ -64,12 +64,12 @@ def bounded_result(end: JobResult) -> JobResult:
 
 
 def bounded_text(words: str) -> str:
-    """The words in bounds, without what a text on the wire cannot hold."""
+    """The text within the bounds of the ledger, without U+0000 and lone surrogates."""
     return _text(words, _MOST_MESSAGE)
 
 
 def error_text(error: BaseException) -> str:
-    """The error in words; one that cannot say them is told by its type."""
+    """The error as ``Type: message``; only its type if its message cannot be read."""
     name = type(error).__name__
     try:
         words = f"{error}"
@@ -89,7 +89,7 @@ def _wait(seconds: float | None) -> float | None:
 
 
 class _Walk:
-    """Copies a value, and counts the bytes of its JSON as far as they are allowed."""
+    """Copies a value and counts the bytes of its JSON up to the limit."""
 
     def __init__(self) -> None:
         self._bytes = 0
@@ -102,11 +102,11 @@ class _Walk:
                 return self._string(value, path)
             case int():
                 if not -_MOST_INTEGER <= value <= _MOST_INTEGER:
-                    raise ResultInvalid(f"{path}: an integer beyond 2^53 would be rounded; return it as text")
+                    raise ResultInvalid(f"{path}: an integer beyond 2^53 would be rounded; return it as a string")
                 return self._counted(int(value), 8)
             case float():
                 if not math.isfinite(value):
-                    raise ResultInvalid(f"{path}: {value!r} is no JSON number")
+                    raise ResultInvalid(f"{path}: {value!r} is not a JSON number")
                 return self._counted(float(value), 8)
             case Mapping():
                 return self.members(cast("Mapping[Any, Any]", value), path, level + 1)
@@ -116,7 +116,7 @@ class _Walk:
                 items = cast("list[Any] | tuple[Any, ...]", value)
                 return [self.value(item, f"{path}[{number}]", level + 1) for number, item in enumerate(items)]
             case _:
-                raise ResultInvalid(f"{path}: a value of type {type(value).__name__} is no JSON")
+                raise ResultInvalid(f"{path}: a value of type {type(value).__name__} is not JSON")
 
     def members(self, value: Mapping[Any, Any], path: str, level: int) -> dict[str, Json]:
         _check_level(path, level)
@@ -124,7 +124,7 @@ class _Walk:
         made: dict[str, Json] = {}
         for name, item in value.items():
             if not isinstance(name, str):
-                raise ResultInvalid(f"{path}: the key {_text(repr(name), 50)} is no text")
+                raise ResultInvalid(f"{path}: the key {_text(repr(name), 50)} is not a string")
             made[self._string(name, path)] = self.value(item, f"{path}.{name[:50]}", level)
         return made
 
@@ -132,7 +132,7 @@ class _Walk:
         try:
             size = len(value.encode())
         except UnicodeEncodeError:
-            raise ResultInvalid(f"{path}: a text has a lone surrogate") from None
+            raise ResultInvalid(f"{path}: a string has a lone surrogate") from None
         return self._counted(str.__str__(value), size + 3)
 
     def _counted(self, value: Any, size: int) -> Any:

@@ -10,7 +10,7 @@ from tocsin.errors import AlreadyExists, FailedPrecondition, FieldViolation, Inv
 DEFAULT_RECORD_HANDLER = "uppercase"
 
 _JUDGED = (InvalidInput, NotFound, AlreadyExists, FailedPrecondition, ResourceExhausted)
-"""What may be said of a request; one that is known has been answered, and is not judged once more."""
+"""Errors of a request. A request that is a repetition gets the answer of the first one instead."""
 
 
 class TaskService:
@@ -45,7 +45,7 @@ class TaskService:
             raise (HandlerNotFound if unknown else InvalidInput)(words, violations=[FieldViolation(*problem[:2]) for problem in refused])
 
     async def requested(self, *, handler: str, request_id: str) -> Task | None:
-        """The task of a handler that a request has made before, whatever would be said of that request now."""
+        """The task that an earlier request with this id has created; None if there is none, or it ran another handler."""
         known = await self._queue.find_task(request_id=request_id) if request_id else None
         return known if known is not None and known.handler == handler else None
 
@@ -105,7 +105,7 @@ class RecordService:
         try:
             record = await self._store.get_record(tenant=tenant, key=key)
             return await self._tasks.submit(handler=chosen, arguments={"text": record.value}, request_id=request_id)
-        except _JUDGED:  # the record may be another one now, or none
+        except _JUDGED:  # a repeated request: the record may have changed or gone since
             known = await self._tasks.requested(handler=chosen, request_id=request_id)
             if known is None:
                 raise

@@ -1,4 +1,4 @@
-"""One stream to each replica of a neighbour: found through the resolver, opened again when it breaks."""
+"""One stream to each replica of another service: found by the resolver, reopened when it breaks."""
 
 import asyncio
 import math
@@ -23,8 +23,8 @@ _log = structlog.get_logger(__name__)
 class ReplicaStreams:
     """Keeps `session(endpoint)` running for each endpoint; a component.
 
-    A session that ends is begun again after a short wait, which doubles with jitter up to a second while it keeps failing. Whoever was away
-    and can be reached again is not kept waiting.
+    A session that ends is started again after a short wait, which doubles with jitter up to a second while it keeps failing. The wait ends
+    early when a lost connection is back.
     """
 
     def __init__(
@@ -36,13 +36,13 @@ class ReplicaStreams:
         connected: Callable[[str], bool],
         clock: Clock,
     ) -> None:
-        """Prepares; nothing runs.
+        """Starts nothing.
 
         Args:
-            name: what the streams are for, in logs.
+            name: name of the service, for logs.
             endpoints: the addresses of all replicas.
-            session: one stream's whole life; a `TocsinError` or a plain return ends it.
-            connected: whether the connection to an address stands; asks for one if not.
+            session: runs one stream to its end; it returns, or raises a `TocsinError`.
+            connected: whether the address is connected; starts to connect if not.
             clock: paces waits and discovery.
         """
         self._name = name
@@ -55,13 +55,13 @@ class ReplicaStreams:
         self._stopping = False
 
     async def start(self) -> None:
-        """Begins to look for replicas."""
+        """Starts to discover replicas."""
         self._stopping = False
         if not self._discovery.running:
             self._discovery.periodic(f"{self._name}-discovery", self._until_look, self._discover)
 
     async def stop(self, *, grace_seconds: float = 0.0) -> None:
-        """Begins no further session; those that have not ended within ``grace_seconds`` are broken off."""
+        """Starts no more sessions; cancels those that have not ended within ``grace_seconds``."""
         self._stopping = True
         await self._discovery.stop()
         streams, self._streams = self._streams, {}
@@ -95,7 +95,7 @@ class ReplicaStreams:
             wait = _FIRST_WAIT if back else min(2 * wait, _LONGEST_WAIT)
 
     async def _pause(self, endpoint: str, seconds: float) -> bool:
-        """Waits, but no longer than until a connection that was lost stands again; whether it does."""
+        """Waits, or until a lost connection is back; returns whether it is."""
         lost = not self._connected(endpoint)
         looks = math.ceil(seconds / _LOOK_SECONDS)
         for _ in range(looks):

@@ -1,4 +1,4 @@
-"""A span for each firing that is worked on, which links to the request that led to it."""
+"""A span for each job, linked to the request that created its alarm."""
 
 from contextlib import AbstractContextManager
 
@@ -10,11 +10,11 @@ from tocsin.telemetry import Telemetry, trace_id_of
 
 
 class TracedRunner:
-    """Runs each job inside its span, so that its logs and what it hands over belong to the trace of whoever made the alarm.
+    """Runs each job in a span, so that its logs and messages belong to one trace.
 
-    The request has long been answered when its alarm is due. So the firing's span links to the request's, as OpenTelemetry's conventions
-    for messaging ask. What happens once is its child besides: one trace holds the way from the request to the delivery. Each firing of a
-    recurring alarm begins a trace of its own: one that lasts for months is of no use.
+    The request ended long before its alarm is due, so the span links to the request's, as OpenTelemetry's messaging conventions require.
+    The firing of a one-shot alarm is also a child of the request: one trace covers the way from the request to the delivery. Each firing
+    of a recurring alarm begins a trace of its own, as a trace that lasts for months is of no use.
     """
 
     def __init__(self, *, runner: JobRunner, telemetry: Telemetry) -> None:

@@ -1,4 +1,4 @@
-"""Composition root of the processor: a parts list."""
+"""Composition root of the processor: builds its parts."""
 
 from ulid import ULID
 
@@ -17,13 +17,13 @@ from tocsin.api.processor.v1 import record_service_pb2_grpc, task_service_pb2_gr
 from tocsin.clock import Clock
 from tocsin.errors import Unavailable
 from tocsin.lifecycle import App
-from tocsin.mesh.health import optional
+from tocsin.mesh.health import Check, optional
 from tocsin.mesh.jwks import JwksSource
 from tocsin.node import Node
 
 
 def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None = None) -> App:
-    """Puts the processor together; nothing starts. ``jwks`` replaces auth_svc as the source of keys."""
+    """Builds the processor; starts nothing. ``jwks`` replaces auth_svc as the source of keys."""
     node = Node(settings=settings, clock=clock, jwks=jwks)
     database = node.database(settings)
     store = SqlRecordStore(database=database)
@@ -51,19 +51,25 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
     )
     metrics.watch(worker=worker, packages=packages)
 
-    async def check_work() -> None:
-        if not worker.connected:
-            raise Unavailable("no Work stream to a scheduler stands: nothing is taken to run")
-
-    async def check_packages() -> None:
-        if failed := packages.failed():
-            raise Unavailable("; ".join(f"the package {package.name} did not load: {package.error}" for package in failed))
-
     server = node.server(
-        checks={"database": database.check, "work": optional(check_work), "packages": optional(check_packages)},
+        checks={"database": database.check, **_optional_checks(worker, packages)},
         handlers=[
             (task_service_pb2_grpc.add_TaskServiceServicer_to_server, TaskHandlers(tasks=tasks, registry=registry, packages=packages)),
             (record_service_pb2_grpc.add_RecordServiceServicer_to_server, RecordHandlers(records=records)),
         ],
     )
     return App(name=node.name, components=[*node.components, database, store, mailer, packages, worker], server=server)
+
+
+def _optional_checks(worker: Worker, packages: Packages) -> dict[str, Check]:
+    """What degrades the health of this service without taking it out of work."""
+
+    async def check_work() -> None:
+        if not worker.connected:
+            raise Unavailable("no Work stream to a scheduler is open: this processor gets no jobs")
+
+    async def check_packages() -> None:
+        if failed := packages.failed():
+            raise Unavailable("; ".join(f"the package {package.name} did not load: {package.error}" for package in failed))
+
+    return {"work": optional(check_work), "packages": optional(check_packages)}

@@ -1,7 +1,7 @@
-"""The worker: takes jobs from every scheduler, runs them, and reports how each ended.
+"""The worker: takes jobs from every scheduler, runs them, and reports their results.
 
-Nothing is reported twice as two things: a firing that comes again while it runs is joined to the running job, and one that had succeeded
-here is answered from memory. An end that no scheduler has confirmed is sent again on the next stream.
+A firing has one result: one that is received again while it runs joins the running job, and one that has succeeded here is answered from
+memory. A result that the scheduler has not confirmed is sent again on the next stream.
 """
 
 import asyncio
@@ -31,15 +31,15 @@ _log = get_logger(__name__)
 
 
 class JobRunner(Protocol):
-    """Runs jobs of any action."""
+    """Runs a job of any kind of action."""
 
     async def run(self, job: Job) -> JobResult:
-        """How the job ended."""
+        """Runs the job once."""
         ...
 
 
 class JobObserver(Protocol):
-    """Sees each job end."""
+    """Is called when a job ends."""
 
     def finished(self, job: Job, end: JobResult, seconds: float) -> None:
         """``job`` ended after ``seconds`` of work."""
@@ -48,7 +48,7 @@ class JobObserver(Protocol):
 
 @dataclass(slots=True)
 class _Running:
-    """A job at work, and the latest lease on it: where its end goes."""
+    """A running job, with its latest lease and the scheduler that gets its result."""
 
     job: Job
     endpoint: str
@@ -58,7 +58,7 @@ class _Running:
 
 @dataclass(slots=True)
 class _Endpoint:
-    """What one scheduler is owed."""
+    """The state of one scheduler: results to confirm, and its stream."""
 
     unconfirmed: dict[JobLease, JobResult] = field(default_factory=dict)
     session: WorkSession | None = None
@@ -73,7 +73,7 @@ class _Endpoint:
 class Worker:
     """Runs the jobs of every scheduler; a component.
 
-    At most ``concurrency`` jobs of each scheduler are here at a time: that is the credit it is granted.
+    Each scheduler is granted a credit of ``concurrency`` jobs.
     """
 
     def __init__(
@@ -101,12 +101,12 @@ class Worker:
 
     @property
     def in_flight(self) -> int:
-        """Jobs that are here."""
+        """Number of jobs received and not finished."""
         return len(self._running)
 
     @property
     def waiting(self) -> int:
-        """Jobs that have not begun."""
+        """Number of jobs received and not begun."""
         return len(self._urgent) + len(self._waiting)
 
     @property
@@ -116,14 +116,14 @@ class Worker:
         return sum(endpoint.connected(now) for endpoint in self._endpoints.values())
 
     async def start(self) -> None:
-        """Begins to take jobs."""
+        """Opens the Work streams."""
         self._stopping = False
         if not self._extending.running:
             self._extending.periodic("lease-extension", _TICK_SECONDS, self._extend_leases, at_once=False)
         await self._fleet.start()
 
     async def stop(self) -> None:
-        """Takes no more jobs, waits for those that run, gives back those that outlast the grace, and sends every end."""
+        """Takes no more jobs, waits for running ones, releases those that outlast the grace period, and sends every result."""
         self._stopping = True
         while self.waiting:
             self._finish(self._next(), _STOPPED)
@@ -164,7 +164,7 @@ class Worker:
                 self._take(address, job)
             self._begin()
             if event.drain:
-                # Ends of jobs that still run go out on the next stream.
+                # Results of jobs that still run are sent on the next stream.
                 endpoint.session = None
                 session.end()
 
@@ -184,7 +184,7 @@ class Worker:
             (self._urgent if job.priority is Priority.CRITICAL else self._waiting).append(entry)
 
     def _begin(self) -> None:
-        """Puts a task to work on the jobs that wait."""
+        """Starts a task for the waiting jobs."""
         self._relief = None
         if self.waiting:
             task = self._jobs.once("job", self._work_on)
@@ -192,9 +192,9 @@ class Worker:
             task.add_done_callback(self._tasks.discard)
 
     async def _work_on(self) -> None:
-        """Does one job after the other. As soon as one of them makes it wait, another task takes over: jobs that end at once share one.
+        """Runs waiting jobs one after the other. When one of them awaits, another task takes over, so that jobs that never do share one.
 
-        After a stretch it leaves the rest to another one in any case: between the two, streams are read and written.
+        After `_STRETCH` jobs another task takes over in any case, so that streams are read and written in between.
         """
         for _ in range(_STRETCH):
             if not self.waiting:
@@ -208,7 +208,7 @@ class Worker:
         return (self._urgent or self._waiting).popleft()
 
     async def _work(self, entry: _Running) -> None:
-        """Runs one job. Whatever is raised is the job's failure, unless the processor stops."""
+        """Runs one job. An exception is the job's failure, unless the processor stops."""
         try:
             end = await self._runner.run(entry.job)
         except asyncio.CancelledError:
@@ -217,7 +217,7 @@ class Worker:
                 self._finish(entry, _STOPPED)
                 raise
             end = JobFailed(reason="JOB_FAILED", message="the job cancelled itself", retryable=True)
-        except BaseException as error:  # noqa: BLE001  an action is foreign code: not even SystemExit is more than its own failure
+        except BaseException as error:  # noqa: BLE001  an action is foreign code: even SystemExit is only its own failure
             _log.error("a job failed unexpectedly", firing=entry.job.lease.firing, exc_info=error)
             end = JobFailed(reason="JOB_FAILED", message=error_text(error), retryable=True)
         self._finish(entry, bounded_result(end))
@@ -239,7 +239,7 @@ class Worker:
         endpoint = self._endpoints.setdefault(address, _Endpoint())
         endpoint.unconfirmed[lease] = end
         if len(endpoint.unconfirmed) > _UNCONFIRMED:
-            # The lease ran out long ago: the scheduler has given the firing to somebody else.
+            # Its lease expired long ago: the scheduler has given the firing to another processor.
             endpoint.unconfirmed.pop(next(iter(endpoint.unconfirmed)))
         if endpoint.session:
             endpoint.session.finish(lease, end)

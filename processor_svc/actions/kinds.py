@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from processor_svc.domain import Action, ActionProblem, Job, JobFailed, JobResult, UnknownAction
+from processor_svc.domain import ActionProblem, Job, JobAction, JobFailed, JobResult, UnknownAction
 from processor_svc.results import error_text
 from tocsin.api.scheduler.v1 import alarm_pb2
 
@@ -16,7 +16,7 @@ class ActionKind(Protocol):
         """The field of ``tocsin.api.scheduler.v1.Action`` that holds it; also its label in metrics and spans."""
         ...
 
-    def decode(self, message: Any) -> Action:
+    def decode(self, message: Any) -> JobAction:
         """The action in that field. May raise anything for a message that cannot be decoded."""
         ...
 
@@ -44,7 +44,7 @@ class Actions:
         """Names of the kinds, sorted."""
         return sorted(self._kinds)
 
-    def decode(self, message: alarm_pb2.Action) -> Action:
+    def decode(self, message: alarm_pb2.Action) -> JobAction:
         """The action; an `UnknownAction` for a kind that is not registered."""
         name = message.WhichOneof("kind")
         return UnknownAction() if name is None or name not in self._kinds else self._kinds[name].decode(getattr(message, name))
@@ -68,7 +68,7 @@ class Actions:
             return JobFailed(reason="UNSUPPORTED_ACTION", message="this processor does not know this kind of action", retryable=True)
         return await kind.run(job, job.action)
 
-    def describe(self, action: Action) -> str:
+    def describe(self, action: JobAction) -> str:
         """The metric label that tells actions of its kind apart; empty for an unknown kind."""
         kind = self._kinds.get(action.kind)
         return "" if kind is None else kind.describe(action)

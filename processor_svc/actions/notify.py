@@ -37,7 +37,7 @@ class NotifyAction:
 
 
 class NotifyKind:
-    """Notify actions. A message that the mailer took once is the same delivery when it is handed over again."""
+    """Notify actions. The mailer stores a message once, however often it is sent."""
 
     name = NotifyAction.kind
 
@@ -103,7 +103,7 @@ def _end(messages: Sequence[Message], answers: Sequence[DeliveryAck]) -> JobResu
     refused = [(message, answer) for message, answer in zip(messages, answers, strict=True) if not answer.delivery]
     if not refused:
         return JobSucceeded({"deliveries": [answer.delivery for answer in answers]})
-    # What the mailer could not store says nothing about the message: an outage of its database is to cost no more than its own.
+    # A message that the mailer could not store now is not at fault: an outage of its database costs no attempt.
     put_off = next((answer for _, answer in refused if answer.retryable), None)
     if put_off is not None:
         return _released(put_off.message)
@@ -115,18 +115,18 @@ def _end(messages: Sequence[Message], answers: Sequence[DeliveryAck]) -> JobResu
 
 
 def _released(message: str, retry_after: float | None = None) -> JobReleased:
-    """Given back for a moment: short, because the breaker makes a further try cheap, and spread, so that firings are no herd."""
-    wait = retry_after or random.uniform(_SHORTEST_WAIT, _LONGEST_WAIT)  # noqa: S311 - spreads load, guards nothing
+    """Releases the job for a short time, as the breaker makes a further try cheap; random, to spread the retries."""
+    wait = retry_after or random.uniform(_SHORTEST_WAIT, _LONGEST_WAIT)  # noqa: S311 - jitter, not cryptography
     return JobReleased(message=f"mailer_svc: {message}", retry_after=min(wait, _LONGEST_WAIT))
 
 
 def _context_text(job: Job) -> str:
-    """What a template may use beside the variables of its action: the firing's context and its ``origin``, as a JSON object."""
+    """What a template may use in addition to its variables: the firing's context and ``origin``, as a JSON object."""
     return json.dumps({"origin": job.origin, **job.context}, ensure_ascii=False, separators=(",", ":"))
 
 
 def _resolution(job: Job, action: NotifyAction) -> NotifyAction:
-    """What an inline message says when the signal has resolved: its own words for it, or what resolved and when."""
+    """The inline message for a resolved signal: the action's own texts, or what resolved and when."""
     subject = action.resolved_subject or f"{_RESOLVED}{action.subject}"[:_LONGEST_SUBJECT]
     text, html = action.resolved_text, action.resolved_html
     if not (text or html):

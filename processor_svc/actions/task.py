@@ -1,4 +1,4 @@
-"""The action `task`: runs a handler within its timeout, our own here and those of other packages in processes of theirs."""
+"""The action `task`: runs a handler within its timeout; built-in ones in this process, those of packages in child processes."""
 
 import asyncio
 from collections.abc import Coroutine, Generator, Mapping, Sequence
@@ -31,7 +31,7 @@ class TaskAction:
 
 
 class TaskKind:
-    """Task actions: our own handlers run in the loop, those of other packages in processes of theirs."""
+    """Task actions: built-in handlers run in the event loop, those of packages in child processes."""
 
     name = TaskAction.kind
 
@@ -39,15 +39,15 @@ class TaskKind:
         """Takes the handlers.
 
         Args:
-            registry: our own; all of them are async.
-            packages: those of others.
+            registry: the built-in handlers; all are async.
+            packages: handlers of other packages.
         """
         self._registry = registry
         self._packages = packages
         self._last: tuple[TaskAction, Mapping[str, Any]] | None = None
 
     def decode(self, message: alarm_pb2.Task) -> TaskAction:
-        """The action; raises ValueError for an input that JSON cannot express."""
+        """Decodes the action; raises ValueError for an input that JSON cannot express."""
         return TaskAction(handler=message.handler, input=json_format.MessageToDict(message.input) if message.input.fields else {})
 
     async def problems(self, *, handler: str, arguments: Mapping[str, Json]) -> Sequence[ActionProblem]:
@@ -55,7 +55,7 @@ class TaskKind:
         return await self.validate(TaskAction(handler=handler, input=arguments))
 
     async def validate(self, action: TaskAction) -> Sequence[ActionProblem]:
-        """Whether there is such a handler, and the input fits. A handler that is not here may come with a package later."""
+        """Checks that the handler exists and the input matches its schema. An unknown handler may come with a package later."""
         if action.handler in self._registry:
             return self._check_own(action)
         known = self._packages.known(action.handler)
@@ -64,7 +64,7 @@ class TaskKind:
         package, handler = known
         found = await package.check(handler.name, dict(action.input))
         if found is None:
-            return [ActionProblem("input", "could not be checked: the handler's process does not answer now", tentative=True)]
+            return [ActionProblem("input", "could not be validated: the handler's process does not answer now", tentative=True)]
         return [ActionProblem(field, reason) for field, reason in found]
 
     def describe(self, action: TaskAction) -> str:
@@ -95,7 +95,7 @@ class TaskKind:
     async def _run_foreign(self, job: Job, action: TaskAction) -> JobResult:
         known = await self._packages.find(action.handler)
         if known is None:
-            # A package that did not load may load with another attempt, here or elsewhere.
+            # A package that failed to load may load at another attempt, here or in another processor.
             failed = bool(self._packages.failed())
             reason = "HANDLER_NOT_LOADED" if failed else HandlerNotFound().error_reason
             return JobFailed(reason=reason, message=self._missing(action.handler), retryable=failed)
@@ -107,10 +107,10 @@ class TaskKind:
         names = sorted({*(each.name for each in self._registry), *(each.name for each in self._packages.handlers())})
         failed = [f"{package.name} ({package.error})" for package in self._packages.failed()]
         words = f"no handler is named {name!r}; there are: {', '.join(names)}"
-        return f"{words}; packages that did not load: {', '.join(failed)}" if failed else words
+        return f"{words}; packages that failed to load: {', '.join(failed)}" if failed else words
 
     def _arguments(self, handler: Handler, action: TaskAction) -> dict[str, Any]:
-        """The input as arguments. Jobs of a herd share one action, so it is read once, unless a handler could change what it got."""
+        """The input as arguments. Jobs of a batch share one action, which is parsed once, unless a handler could change its arguments."""
         if self._last is None or self._last[0] is not action:
             arguments = handler.parse(action.input)
             if not all(isinstance(value, _UNCHANGING) for value in arguments.values()):
@@ -128,7 +128,7 @@ class TaskKind:
             return JobFailed(reason="HANDLER_FAILED", message=f"{handler.name} cancelled itself", retryable=True)
         except TaskFailed as error:
             return JobFailed(reason=error.error_reason, message=error.message, retryable=error.retryable, retry_after=error.retry_after)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is the outcome of this attempt
+        except Exception as error:  # noqa: BLE001 - an exception of a handler is the result of this attempt
             if limit.expired():
                 message = f"{handler.name} took more than {handler.timeout_seconds:g} s"
                 return JobFailed(reason="HANDLER_TIMEOUT", message=message, retryable=True)
@@ -136,29 +136,29 @@ class TaskKind:
 
 
 async def _within(limit: asyncio.Timeout, work: Coroutine[Any, Any, Json]) -> Json:
-    """What ``work`` returns. The limit applies from its first wait on: to arm a timer costs more than many handlers do without one."""
+    """Awaits ``work``. The limit applies from its first suspension: arming a timer costs more than many handlers that never suspend."""
     try:
         first = work.send(None)
     except StopIteration as end:
         return end.value
     async with limit:
-        return await _go_on(work, first)
+        return await _resume(work, first)
 
 
 @coroutine
-def _go_on(work: Coroutine[Any, Any, Json], waits_for: Any) -> Generator[Any, Any, Json]:
-    """Awaits work that has begun and waits, as ``yield from`` does with what has not (PEP 380)."""
+def _resume(work: Coroutine[Any, Any, Json], awaited: Any) -> Generator[Any, Any, Json]:
+    """Awaits a coroutine that has started and is suspended, as ``yield from`` does with a new one (PEP 380)."""
     try:
         while True:
             try:
-                value = yield waits_for
+                value = yield awaited
             except GeneratorExit:
                 work.close()
                 raise
-            except BaseException as error:  # noqa: BLE001  whatever it is, it is for the work to handle
-                waits_for = work.throw(error)
+            except BaseException as error:  # noqa: BLE001  every exception is for the coroutine to handle
+                awaited = work.throw(error)
             else:
-                waits_for = work.send(value)
+                awaited = work.send(value)
     except StopIteration as end:
         return end.value
 

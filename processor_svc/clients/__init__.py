@@ -1,4 +1,4 @@
-"""The processor's neighbours, as ports: the scheduler's work and queue, and the mailer."""
+"""Clients of the scheduler (work and task queue) and of the mailer."""
 
 from processor_svc.clients.mailer import MailerStreams
 from processor_svc.clients.scheduler import SchedulerQueue

@@ -1,4 +1,4 @@
-"""The mailer as a port: one Deliver stream to each replica, shared by all jobs."""
+"""The client of the mailer: one Deliver stream to each replica, shared by all jobs."""
 
 import asyncio
 import itertools
@@ -20,16 +20,16 @@ _CONNECT_SECONDS: Final = 0.5
 
 
 def reconnect_grace(gone: float) -> float:
-    """How long a job waits for a mailer when there has been none for ``gone`` seconds.
+    """Seconds that a job waits for a mailer when none has been connected for ``gone`` seconds.
 
-    A restart takes about two. Whoever waits that long goes out the moment it is over, and is not given back and handed out again, which
-    costs the machine what the mailer needs to start. Later a job hears soon that there is none, and makes room for others.
+    A restart takes about two seconds. A job that waits so long is sent as soon as it is over; releasing it and receiving it again would
+    cost the machine what the mailer needs to start. After that a job fails fast and makes room for others.
     """
     return max(_CONNECT_SECONDS, _RESTART_SECONDS - gone)
 
 
 class MailerStreams:
-    """Hands messages to whichever mailers are there, in turn; a component."""
+    """Sends messages to the connected mailers, round robin; a component."""
 
     def __init__(self, *, mesh: Mesh, clock: Clock, batch_size: int, timeout_seconds: float) -> None:
         self._mesh = mesh
@@ -44,23 +44,23 @@ class MailerStreams:
             connected=lambda endpoint: mesh.channel(MAILER, endpoint=endpoint).connected(),
             clock=clock,
         )
-        self._streams: deque[_DeliverStream] = deque()
+        self._streams: deque[_MailerStream] = deque()
         self._some = asyncio.Event()
 
     async def start(self) -> None:
-        """Begins to connect."""
+        """Starts to connect."""
         await self._fleet.start()
 
     async def stop(self) -> None:
-        """Ends every stream; what they have not acknowledged fails."""
+        """Ends every stream; messages that are not acknowledged fail."""
         await self._fleet.stop()
 
     async def deliver(self, messages: Sequence[Message]) -> Sequence[DeliveryAck]:
-        """Hands messages over; returns one answer for each, in order, once they are stored.
+        """Sends messages; returns an acknowledgement for each, in order, once they are stored.
 
         Raises:
-            Unavailable: no mailer is connected, or the stream broke before it had answered for all.
-            DeadlineExceeded: the mailer did not answer in time.
+            Unavailable: no mailer is connected, or the stream broke before all were acknowledged.
+            DeadlineExceeded: the mailer did not acknowledge in time.
         """
         stream = await self._pick()
         answers = [stream.hand_over(message) for message in messages]
@@ -70,7 +70,7 @@ class MailerStreams:
         except TimeoutError:
             raise DeadlineExceeded(f"The mailer did not store the message within {self._timeout:g} s.") from None
 
-    async def _pick(self) -> "_DeliverStream":
+    async def _pick(self) -> "_MailerStream":
         if not self._streams:
             try:
                 async with asyncio.timeout(reconnect_grace(self._clock.monotonic() - self._gone_since)):
@@ -82,10 +82,10 @@ class MailerStreams:
 
     async def _session(self, endpoint: str) -> None:
         stub = delivery_service_pb2_grpc.DeliveryServiceStub(self._mesh.channel(MAILER, endpoint=endpoint))
-        stream = _DeliverStream(batch_size=self._batch_size)
+        stream = _MailerStream(batch_size=self._batch_size)
         call = stub.Deliver(stream.requests())
         try:
-            # The mailer answers a fresh stream at once with an empty batch: from then on it takes messages.
+            # The mailer greets a new stream with an empty batch: from then on it takes messages.
             async for response in call:
                 if stream not in self._streams and not response.drain:
                     self._streams.append(stream)
@@ -99,7 +99,7 @@ class MailerStreams:
             stream.fail()
             call.cancel()
 
-    def _retire(self, stream: "_DeliverStream") -> None:
+    def _retire(self, stream: "_MailerStream") -> None:
         if stream not in self._streams:
             return
         self._streams.remove(stream)
@@ -108,8 +108,8 @@ class MailerStreams:
             self._gone_since = self._clock.monotonic()
 
 
-class _DeliverStream:
-    """What waits on one stream: messages to send, and messages whose answer is due."""
+class _MailerStream:
+    """One stream: messages to send, and messages to be acknowledged."""
 
     def __init__(self, *, batch_size: int) -> None:
         self._batch_size = batch_size
@@ -120,7 +120,7 @@ class _DeliverStream:
         self._ended = False
 
     def hand_over(self, message: Message) -> asyncio.Future[DeliveryAck]:
-        """Queues a message; the future gets its answer."""
+        """Queues a message; the future gets its acknowledgement."""
         key = next(self._keys)
         answer = self._due[key] = asyncio.get_running_loop().create_future()
         self._queue.append((message.context if message.template else "", _to_proto(key, message)))
@@ -128,28 +128,28 @@ class _DeliverStream:
         return answer
 
     def settle(self, acks: Sequence[delivery_service_pb2.DeliverAck]) -> None:
-        """Gives each answer to whoever waits for it."""
+        """Completes the futures of acknowledged messages."""
         for ack in acks:
             answer = self._due.pop(ack.key, None)
             if answer is not None and not answer.done():
                 answer.set_result(DeliveryAck(delivery=ack.delivery, reason=ack.reason, message=ack.message, retryable=ack.retryable))
 
     def end(self) -> None:
-        """Sends nothing more than what is queued."""
+        """Sends what is queued and closes this side."""
         self._ended = True
         self._wake.set()
 
     def fail(self) -> None:
-        """Fails whatever still waits: the stream is gone."""
+        """Fails every message that is not acknowledged: the stream is gone."""
         self.end()
         for answer in self._due.values():
             if not answer.done():
                 answer.set_exception(Unavailable("The stream to the mailer broke."))
-                answer.exception()  # whoever waited may be gone, and that is no news
+                answer.exception()  # the job may be gone: not to be logged as never retrieved
         self._due.clear()
 
     async def requests(self) -> AsyncIterator[delivery_service_pb2.DeliverRequest]:
-        """The batches, as they gather."""
+        """The batches of queued messages."""
         while True:
             while self._queue:
                 yield self._batch()
@@ -159,7 +159,7 @@ class _DeliverStream:
             self._wake.clear()
 
     def _batch(self) -> delivery_service_pb2.DeliverRequest:
-        """What is next in the queue, within what a message may hold; what several messages are about is in it once."""
+        """The next batch, within the size limit of a message; a context that several messages share is in it once."""
         numbers: dict[str, int] = {"": 0}
         request = delivery_service_pb2.DeliverRequest()
         size = 0

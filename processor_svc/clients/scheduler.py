@@ -1,4 +1,4 @@
-"""The scheduler as the queue of tasks."""
+"""The client of the scheduler's task queue."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC
@@ -20,13 +20,13 @@ _STATES: Final = {
 
 
 class SchedulerQueue:
-    """Tasks as firings that are due now. Tenant and rights come from the user's token, which travels along."""
+    """Tasks are firings that are due now. The user's token, which is forwarded, gives tenant and rights."""
 
     def __init__(self, *, mesh: Mesh) -> None:
         self._dispatch = dispatch_service_pb2_grpc.DispatchServiceStub(mesh.channel(SCHEDULER))
 
     async def enqueue(self, *, handler: str, arguments: Mapping[str, Json], request_id: str) -> Task:
-        """Makes a task durable and due now; the same ``request_id`` gives the same task."""
+        """Stores a task that is due now; the same ``request_id`` gives the same task."""
         action = alarm_pb2.Action(task=alarm_pb2.Task(handler=handler, input=to_struct(arguments)))
         request = dispatch_service_pb2.EnqueueRequest(action=action, request_id=request_id)
         return _to_task(await self._dispatch.Enqueue(request), action)
@@ -44,7 +44,7 @@ class SchedulerQueue:
         return _to_task(enqueued.firing, enqueued.action)
 
     async def find_task(self, *, request_id: str) -> Task | None:
-        """The task that a request has made before; None when it has made none."""
+        """The task that an earlier request with this id has created; None if there is none."""
         try:
             enqueued = await self._dispatch.GetEnqueued(dispatch_service_pb2.GetEnqueuedRequest(request_id=request_id))
         except NotFound:
@@ -52,7 +52,7 @@ class SchedulerQueue:
         return _to_task(enqueued.firing, enqueued.action)
 
     async def list_tasks(self, *, page_size: int, page_token: str) -> tuple[Sequence[Task], str]:
-        """A page of tasks, the newest first, and the token of the next page."""
+        """A page of tasks, newest first, and the token of the next page."""
         request = dispatch_service_pb2.ListEnqueuedRequest(page_size=page_size, page_token=page_token)
         page = await self._dispatch.ListEnqueued(request)
         return [_to_task(each.firing, each.action) for each in page.firings], page.next_page_token

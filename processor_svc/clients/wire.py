@@ -1,4 +1,4 @@
-"""Jobs and their ends, between protobuf and the domain."""
+"""Conversion of jobs and their results between protobuf and the domain."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -8,7 +8,7 @@ from typing import Final
 from google.protobuf import json_format, struct_pb2
 
 from processor_svc.actions.kinds import Actions
-from processor_svc.domain import Action, Job, JobFailed, JobLease, JobResult, JobSucceeded, Json, WorkEvent
+from processor_svc.domain import Job, JobAction, JobFailed, JobLease, JobResult, JobSucceeded, Json, WorkEvent
 from processor_svc.results import bounded_result, error_text
 from tocsin.api.scheduler.v1 import alarm_pb2, dispatch_service_pb2, firing_service_pb2
 from tocsin.pages import PAGE_BYTES
@@ -21,17 +21,17 @@ _NOTHING: Final[Mapping[str, Json]] = {}
 _log = get_logger(__name__)
 
 WireResult = dispatch_service_pb2.Result | None
-"""An end on the wire; None for one that succeeded with nothing to tell."""
+"""A result on the wire; None for a success without output."""
 
 
 def to_result(lease: JobLease, end: JobResult) -> WireResult:
-    """The end of a job on the wire. One that cannot be said, although its bounds were checked, is a failure that says why."""
+    """The result of a job on the wire. One that cannot be serialized, although it was checked, becomes a failure with the reason."""
     if isinstance(end, JobSucceeded) and not end.output:
         return None
     try:
         return _to_result(lease, end)
-    except Exception as error:  # noqa: BLE001  what is raised here would end the stream, and with it everybody's work
-        _log.error("a result cannot be said", firing=lease.firing, exc_info=error)
+    except Exception as error:  # noqa: BLE001  an exception here would end the stream of every job
+        _log.error("result not serializable", firing=lease.firing, exc_info=error)
         return _to_result(lease, bounded_result(JobFailed(reason="RESULT_INVALID", message=error_text(error), retryable=False)))
 
 
@@ -51,7 +51,7 @@ def _to_result(lease: JobLease, end: JobResult) -> dispatch_service_pb2.Result:
 
 
 def result_batches(ends: Sequence[tuple[JobLease, WireResult]]) -> Iterator[dispatch_service_pb2.WorkRequest]:
-    """Messages with all ends, each within what a message may hold."""
+    """Messages with all results, each within the size limit."""
     request, count, size = dispatch_service_pb2.WorkRequest(), 0, 0
     for lease, result in ends:
         if count == _MAX_BATCH or size > PAGE_BYTES:
@@ -74,7 +74,7 @@ def to_lease(lease: JobLease) -> dispatch_service_pb2.Lease:
 
 
 def to_jobs(batch: dispatch_service_pb2.WorkResponse.Jobs, actions: Actions) -> WorkEvent:
-    """The jobs of a batch, and the ends of those that cannot be read; what many of them do is read once."""
+    """The jobs of a batch, and failures for those that cannot be decoded; an action that jobs share is decoded once."""
     reader = _Reader(batch, actions)
     jobs: list[Job] = []
     refused: list[tuple[JobLease, JobResult]] = []
@@ -88,7 +88,7 @@ def to_jobs(batch: dispatch_service_pb2.WorkResponse.Jobs, actions: Actions) -> 
 
 
 class _Reader:
-    """Reads the jobs of one batch; an error is the job's own."""
+    """Decodes the jobs of one batch; an error fails only its job."""
 
     def __init__(self, batch: dispatch_service_pb2.WorkResponse.Jobs, actions: Actions) -> None:
         self._kinds = actions
@@ -102,8 +102,8 @@ class _Reader:
             return action
         try:
             context = from_struct(job.context) if job.HasField("context") else _NOTHING
-        except Exception as error:  # noqa: BLE001  whatever it is, it is this firing's
-            return _unreadable("CONTEXT_UNREADABLE", "what the firing is about cannot be read", error)
+        except Exception as error:  # noqa: BLE001  any error fails this firing only
+            return _unreadable("CONTEXT_UNREADABLE", "the context of the firing cannot be decoded", error)
         return Job(
             JobLease(job.lease.firing, job.lease.token),
             self._seconds or job.lease_duration.ToTimedelta().total_seconds(),
@@ -118,11 +118,11 @@ class _Reader:
             job.cause_traceparent,
         )
 
-    def _action(self, message: alarm_pb2.Action) -> Action | JobFailed:
+    def _action(self, message: alarm_pb2.Action) -> JobAction | JobFailed:
         try:
             return self._kinds.decode(message)
-        except Exception as error:  # noqa: BLE001  whatever it is, it is the failure of the firings with this action
-            return _unreadable("ACTION_UNREADABLE", "the action cannot be read", error)
+        except Exception as error:  # noqa: BLE001  any error fails the firings with this action only
+            return _unreadable("ACTION_UNREADABLE", "the action cannot be decoded", error)
 
 
 def _unreadable(reason: str, what: str, error: Exception) -> JobFailed:

@@ -1,4 +1,4 @@
-"""The schedulers as a source of work: one Work stream to each replica."""
+"""The client of the schedulers' work: one Work stream to each replica."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -22,13 +22,13 @@ class SchedulerWork:
     """Opens Work streams to schedulers."""
 
     def __init__(self, *, mesh: Mesh, worker: str, reserve: int, actions: Actions) -> None:
-        """Prepares.
+        """Opens nothing yet.
 
         Args:
-            mesh: the way to other services.
-            worker: the identity of this start of the process.
-            reserve: so many critical jobs are taken beyond what is granted.
-            actions: the kinds of action that are known here.
+            mesh: channels to other services.
+            worker: id of this start of the process.
+            reserve: number of critical jobs that are taken beyond the credit.
+            actions: the kinds of action that this processor runs.
         """
         self._mesh = mesh
         self._actions = actions
@@ -39,7 +39,7 @@ class SchedulerWork:
         return await self._mesh.endpoints(SCHEDULER)
 
     def connected(self, endpoint: str) -> bool:
-        """Whether the connection to that scheduler stands; asks for one if not."""
+        """Whether that scheduler is connected; starts to connect if not."""
         return self._mesh.channel(SCHEDULER, endpoint=endpoint).connected()
 
     async def open(self, endpoint: str) -> "SchedulerSession":
@@ -49,7 +49,7 @@ class SchedulerWork:
 
 
 class SchedulerSession:
-    """One Work stream. What is said goes out in batches: everything that gathered while the last message was on its way."""
+    """One Work stream. Requests are batched: everything queued while the previous message was sent."""
 
     def __init__(
         self,
@@ -72,18 +72,18 @@ class SchedulerSession:
         self._responses = aiter(self._call)
 
     def grant(self, credit: int) -> None:
-        """Lets the scheduler send ``credit`` more jobs."""
+        """Allows the scheduler to send ``credit`` more jobs."""
         if credit:
             self._credit += credit
             self._wake.set()
 
     def finish(self, lease: JobLease, end: JobResult) -> None:
-        """Queues the end of a job for the next batch, as it stands on the wire: what is raised while requests are sent ends the stream."""
+        """Queues the result of a job for the next batch, serialized here: an exception while requests are sent would end the stream."""
         self._ends[lease] = to_result(lease, end)
         self._wake.set()
 
     def extend(self, leases: Sequence[JobLease]) -> None:
-        """Queues a longer lease for jobs that still run."""
+        """Queues the extension of leases of running jobs."""
         self._extensions.extend(leases)
         self._wake.set()
 
@@ -91,7 +91,7 @@ class SchedulerSession:
         """The next event.
 
         Raises:
-            Unavailable: the stream is broken.
+            Unavailable: the stream broke or ended.
         """
         try:
             response = await anext(self._responses)
@@ -125,12 +125,12 @@ class SchedulerSession:
         self._wake.set()
 
     def end(self) -> None:
-        """Sends what is queued and then nothing more; the scheduler confirms and ends the stream."""
+        """Sends what is queued and closes this side; the scheduler confirms and ends the stream."""
         self._ending = True
         self._wake.set()
 
     def close(self) -> None:
-        """Breaks the stream off."""
+        """Cancels the stream."""
         for task in self._checks:
             task.cancel()
         self._call.cancel()

@@ -1,7 +1,7 @@
-"""Handlers of other packages, in processes of their own.
+"""Handlers of other packages, in child processes.
 
-Foreign code may end the process that it runs in, never end, or not even load. So this process imports none of it: each package lives in
-child processes, which are killed when they have to be, and what runs in them is told by frames of JSON.
+Foreign code may end the process that it runs in, never return, or fail to load. So this process imports none of it: each package runs in
+child processes, which can be killed, and which are controlled by frames of JSON.
 """
 
 from processor_svc.hosting.package import HostedHandler, Package, PackageState

@@ -1,6 +1,6 @@
-"""The child: loads one package of handlers and runs what it is told. Started as ``python -m processor_svc.hosting.child FD NAME VALUE``.
+"""The child process: loads one package and runs its handlers. Started as ``python -m processor_svc.hosting.child FD NAME VALUE``.
 
-It ends with its parent: the thread that reads the socket ends the process when the other end is gone, whatever the handlers do.
+It ends with its parent: the thread that reads the socket exits the process when the other end closes, whatever the handlers do.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ _READILY_KILLED: Final = "500"
 
 
 def main() -> None:
-    """Loads the package, says what is in it, and serves until the parent is gone."""
-    _be_killed_first()
+    """Loads the package, sends its catalogue, and serves until the parent is gone."""
+    _prefer_to_be_killed()
     descriptor, name, value = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     os.set_inheritable(descriptor, False)
     link = socket.socket(fileno=descriptor)
@@ -39,8 +39,8 @@ def main() -> None:
         runner.run(_HandlerServer(link, registry).serve(catalogue))
 
 
-def _be_killed_first() -> None:
-    """When memory runs out, this process is the one to go, and not the processor (proc(5), oom_score_adj)."""
+def _prefer_to_be_killed() -> None:
+    """Makes the kernel kill this process before the processor when memory runs out (proc(5), oom_score_adj)."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_READILY_KILLED)
 
@@ -56,7 +56,7 @@ def _described(handler: Handler) -> dict[str, Any]:
 
 
 class _HandlerServer:
-    """Runs what the parent says."""
+    """Runs handlers for the parent."""
 
     def __init__(self, link: socket.socket, registry: Registry) -> None:
         self._link = link
@@ -65,7 +65,7 @@ class _HandlerServer:
 
     async def serve(self, catalogue: list[dict[str, Any]]) -> None:
         """Never returns."""
-        self._say({"loaded": catalogue})
+        self._send({"loaded": catalogue})
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._listen, args=(loop,), daemon=True, name="parent").start()
         await asyncio.Event().wait()
@@ -74,9 +74,9 @@ class _HandlerServer:
         try:
             while True:
                 body = self._exactly(length(self._exactly(HEAD.size)))
-                loop.call_soon_threadsafe(self._hear, message(body))
+                loop.call_soon_threadsafe(self._receive, message(body))
         finally:
-            os._exit(0)  # the parent is gone, or speaks nonsense
+            os._exit(0)  # the parent is gone, or sent an invalid frame
 
     def _exactly(self, size: int) -> bytes:
         parts = bytearray()
@@ -87,15 +87,15 @@ class _HandlerServer:
             parts += part
         return bytes(parts)
 
-    def _hear(self, told_us: dict[str, Any]) -> None:
-        number = int(told_us.get("id", 0))
-        if "run" in told_us:
-            task = asyncio.get_running_loop().create_task(self._run(number, told_us["run"]))
+    def _receive(self, request: dict[str, Any]) -> None:
+        number = int(request.get("id", 0))
+        if "run" in request:
+            task = asyncio.get_running_loop().create_task(self._run(number, request["run"]))
             self._running[number] = task
             task.add_done_callback(lambda _: self._running.pop(number, None))
-        elif "check" in told_us:
-            self._say({"id": number, "violations": self._check(told_us["check"])})
-        elif "cancel" in told_us and (running := self._running.get(int(told_us["cancel"]))) is not None:
+        elif "check" in request:
+            self._send({"id": number, "violations": self._check(request["check"])})
+        elif "cancel" in request and (running := self._running.get(int(request["cancel"]))) is not None:
             running.cancel()
 
     def _check(self, asked: dict[str, Any]) -> list[tuple[str, str]]:
@@ -108,7 +108,7 @@ class _HandlerServer:
         return []
 
     async def _run(self, number: int, asked: dict[str, Any]) -> None:
-        """Runs a handler. Whatever it raises is how it ended."""
+        """Runs a handler; an exception becomes its result."""
         end: JobResult
         try:
             end = await self._attempt(self._registry.get(asked["handler"]), asked)
@@ -116,9 +116,9 @@ class _HandlerServer:
             end = JobFailed(reason=error.error_reason, message=error.message, retryable=error.retryable, retry_after=error.retry_after)
         except asyncio.CancelledError:
             end = JobFailed(reason="HANDLER_FAILED", message=f"{asked['handler']} cancelled itself", retryable=True)
-        except BaseException as error:  # noqa: BLE001  a handler is foreign code: SystemExit and the like end nothing but this attempt
+        except BaseException as error:  # noqa: BLE001  a handler is foreign code: SystemExit ends only this attempt
             end = JobFailed(reason="HANDLER_FAILED", message=error_text(error), retryable=True)
-        self._say({"id": number, **_said(bounded_result(end))})
+        self._send({"id": number, **_encoded(bounded_result(end))})
 
     async def _attempt(self, handler: Handler, asked: dict[str, Any]) -> JobResult:
         try:
@@ -130,11 +130,11 @@ class _HandlerServer:
         output = handler.function(**arguments)
         return result_of(await output if handler.is_async else output)
 
-    def _say(self, words: dict[str, Any]) -> None:
+    def _send(self, words: dict[str, Any]) -> None:
         self._link.sendall(frame(words))
 
 
-def _said(end: JobResult) -> dict[str, Any]:
+def _encoded(end: JobResult) -> dict[str, Any]:
     if isinstance(end, JobSucceeded):
         return {"output": end.output}
     if isinstance(end, JobFailed):

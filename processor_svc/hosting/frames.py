@@ -1,4 +1,4 @@
-"""What parent and child say to each other: frames of four bytes with the length, and a JSON object."""
+"""Frames between parent and child: four bytes of length and a JSON object."""
 
 import struct
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 LARGEST: Final = 8 * 1024 * 1024
-"""Bytes of a frame; a task's input and context are far below."""
+"""Largest body in bytes, far above a task's input and context."""
 
 HEAD: Final = struct.Struct(">I")
 _encoder: Final = msgspec.json.Encoder()
@@ -14,7 +14,7 @@ _decoder: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 class FrameInvalid(Exception):
-    """The other side does not speak in frames."""
+    """The other side sent an invalid frame."""
 
 
 def frame(message: dict[str, Any]) -> bytes:
@@ -24,10 +24,10 @@ def frame(message: dict[str, Any]) -> bytes:
 
 
 def length(head: bytes) -> int:
-    """The length of the body behind a head.
+    """The length of the body after a head.
 
     Raises:
-        FrameInvalid: no frame is that long.
+        FrameInvalid: it is above `LARGEST`.
     """
     (size,) = HEAD.unpack(head)
     if size > LARGEST:
@@ -39,9 +39,9 @@ def message(body: bytes) -> dict[str, Any]:
     """The message in the body of a frame.
 
     Raises:
-        FrameInvalid: it is none.
+        FrameInvalid: it is not a JSON object.
     """
     try:
         return _decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeError) as error:
-        raise FrameInvalid(f"a frame that is no JSON object: {error}") from None
+        raise FrameInvalid(f"a frame that is not a JSON object: {error}") from None

@@ -1,8 +1,8 @@
-"""One package of handlers: its child processes, and which of them runs what.
+"""One package of handlers and its child processes.
 
-Async handlers share a child. Those that are not async have a child each while they run, so that one that hangs can be killed by itself.
-When a child dies with several handlers in it, nobody knows whose fault it was: they are suspects, and run once more, each alone. Only the
-one that ends its child again has failed; the others never notice.
+Async handlers share a child. A synchronous one has a child to itself while it runs, so that it can be killed alone when it hangs. When a
+child dies with several handlers in it, the cause is unknown: each of these suspects runs once more, alone. Only the one that ends its
+child again has failed.
 """
 
 import asyncio
@@ -11,18 +11,18 @@ from enum import StrEnum
 from typing import Any, Final, cast
 
 from processor_svc.domain import JobFailed, JobResult, JobSucceeded, Json
-from processor_svc.hosting.process import HandlerProcess, HandlerTimedOut, PackageNotLoaded, ProcessDied
+from processor_svc.hosting.process import HandlerProcess, HandlerProcessDied, HandlerTimedOut, PackageNotLoaded
 from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
 
 _CHECK_SECONDS: Final = 0.8
-_AGAIN_SECONDS: Final = 60.0
+_RETRY_LOAD_SECONDS: Final = 60.0
 _log = get_logger(__name__)
 
 
 class PackageState(StrEnum):
-    """Whether a package can be used."""
+    """State of a package."""
 
     LOADING = "LOADING"
     READY = "READY"
@@ -31,7 +31,7 @@ class PackageState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostedHandler:
-    """A handler of a package, as its child describes it."""
+    """A handler of a package, from the catalogue of its child."""
 
     name: str
     description: str
@@ -41,7 +41,7 @@ class HostedHandler:
 
 
 class Slots:
-    """Children that run one handler at a time: so many for every job, and some beside them for critical jobs alone."""
+    """Limits the children that run one handler at a time; ``reserve`` of them are for critical jobs only."""
 
     def __init__(self, *, processes: int, reserve: int) -> None:
         self.size = processes + reserve
@@ -50,7 +50,7 @@ class Slots:
         self._free = {False: asyncio.Semaphore(processes), True: asyncio.Semaphore(reserve)}
 
     async def take(self, *, critical: bool) -> None:
-        """Waits for a place."""
+        """Waits for a slot."""
         self.waiting += 1
         try:
             await self._free[critical].acquire()
@@ -59,7 +59,7 @@ class Slots:
         self.busy += 1
 
     def give(self, *, critical: bool) -> None:
-        """Gives a place back."""
+        """Releases a slot."""
         self.busy -= 1
         self._free[critical].release()
 
@@ -71,11 +71,11 @@ class Package:
         """Starts nothing.
 
         Args:
-            name: of its entry point.
+            name: name of its entry point.
             value: the module, as the entry point names it.
-            slots: places for handlers that run alone; shared by all packages.
-            load_seconds: longest time that it may take to load.
-            clock: says when it is tried again.
+            slots: for handlers that run alone; shared by all packages.
+            load_seconds: limit for loading it.
+            clock: paces further tries to load it.
         """
         self.name = name
         self.value = value
@@ -94,12 +94,12 @@ class Package:
         self._loading: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begins to load it, again and again until it does."""
+        """Starts to load it; retries every minute until it loads."""
         if self._loading is None:
             self._loading = self._background.once("package", self._load)
 
     async def stop(self) -> None:
-        """Ends every process of it."""
+        """Ends its processes."""
         loading, self._loading = self._loading, None
         if loading is not None:
             loading.cancel()
@@ -110,20 +110,20 @@ class Package:
         self._shared = None
 
     async def check(self, handler: str, arguments: dict[str, Json]) -> list[tuple[str, str]] | None:
-        """What is wrong with an input: fields and reasons; None when it cannot be known now."""
+        """What is wrong with an input, as fields and reasons; None if the child does not answer now."""
         try:
             process = await self._for_many()
             return await process.check({"handler": handler, "input": arguments}, seconds=_CHECK_SECONDS)
-        except (PackageNotLoaded, TimeoutError, ProcessDied):
+        except (PackageNotLoaded, TimeoutError, HandlerProcessDied):
             return None
 
     async def run(self, handler: HostedHandler, what: dict[str, Any], *, critical: bool) -> JobResult:
-        """Runs a handler once; never raises but for cancellation."""
+        """Runs a handler once; raises nothing but `asyncio.CancelledError`."""
         try:
             if handler.is_async:
                 try:
                     return await self._attempt(await self._for_many(), handler, what)
-                except ProcessDied as death:
+                except HandlerProcessDied as death:
                     self.deaths += 1
                     if death.alone:
                         return _end_of(death, handler)
@@ -138,7 +138,7 @@ class Package:
         try:
             process = await self._for_one()
             return await self._attempt(process, handler, what)
-        except ProcessDied as death:
+        except HandlerProcessDied as death:
             self.deaths += 1
             return _end_of(death, handler)
         finally:
@@ -170,7 +170,7 @@ class Package:
             return self._shared
 
     async def _for_one(self) -> HandlerProcess:
-        """A child in which nothing runs."""
+        """An idle child."""
         while self._idle:
             process = self._idle.pop()
             if process.alive:
@@ -195,13 +195,13 @@ class Package:
             except (PackageNotLoaded, OSError, TypeError) as error:
                 self.state, self.error = PackageState.FAILED, f"{error}"[:500]
                 _log.error("a package of handlers did not load", package=self.name, module=self.value, error=self.error)
-                await self._clock.sleep(_AGAIN_SECONDS)
+                await self._clock.sleep(_RETRY_LOAD_SECONDS)
             else:
                 self.state, self.error = PackageState.READY, ""
                 return
 
 
-def _end_of(death: ProcessDied, handler: HostedHandler) -> JobFailed:
+def _end_of(death: HandlerProcessDied, handler: HostedHandler) -> JobFailed:
     if death.late:
         return _late(handler)
     return JobFailed(reason="HANDLER_CRASHED", message=f"{handler.name}: {death}", retryable=True)

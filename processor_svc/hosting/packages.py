@@ -1,4 +1,4 @@
-"""Every package of handlers that is installed."""
+"""The installed packages of handlers."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,12 +16,12 @@ _MOST: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostOptions:
-    """Bounds of what runs in processes of its own.
+    """Limits of handler processes.
 
     Attributes:
-        processes: handlers that are not async, and suspects, that run at a time.
-        reserve: places beside those for critical jobs alone.
-        load_seconds: longest time that a package may take to load.
+        processes: synchronous handlers, and suspects, that run at a time.
+        reserve: further ones for critical jobs only.
+        load_seconds: limit for loading a package.
     """
 
     processes: int = 8
@@ -30,13 +30,13 @@ class HostOptions:
 
 
 def plugins() -> list[EntryPoint]:
-    """The entry points of the group ``tocsin.tasks``, but for our own."""
+    """The entry points of the group ``tocsin.tasks``, except our own."""
     found = [point for point in entry_points(group=ENTRY_POINT_GROUP) if not point.value.startswith(_OWN)]
     return sorted(set(found), key=lambda point: (point.name, point.value))[:_MOST]
 
 
 class Packages:
-    """The packages; a component. It starts at once, and they load beside it: whoever needs one that loads still waits for it."""
+    """The packages; a component. They load in the background; a job for a package that is still loading waits for it."""
 
     def __init__(self, points: Iterable[EntryPoint], *, options: HostOptions, clock: Clock) -> None:
         self.slots = Slots(processes=options.processes, reserve=options.reserve)
@@ -52,11 +52,11 @@ class Packages:
 
     @property
     def deaths(self) -> int:
-        """Processes that died, or were killed, while handlers ran in them."""
+        """Number of processes that died or were killed while handlers ran in them."""
         return sum(package.deaths for package in self._packages)
 
     async def start(self) -> None:
-        """Begins to load them."""
+        """Starts to load them."""
         for package in self._packages:
             package.start()
 
@@ -69,7 +69,7 @@ class Packages:
         return [package for package in self._packages if package.state is PackageState.FAILED]
 
     def handlers(self) -> Sequence[HostedHandler]:
-        """The handlers of all packages; of two with one name, that of the package that comes first by name."""
+        """The handlers of all packages; of two with the same name, that of the first package by name."""
         found: dict[str, HostedHandler] = {}
         for package in self._packages:
             for handler in package.handlers.values():
@@ -77,7 +77,7 @@ class Packages:
         return list(found.values())
 
     async def find(self, name: str) -> tuple[Package, HostedHandler] | None:
-        """The package with that handler. Packages that load still are waited for, as long as they may take."""
+        """The package with that handler; waits for packages that are still loading, up to their limit."""
         found = self.known(name)
         end = asyncio.get_running_loop().time() + self._load_seconds
         while found is None and any(package.state is PackageState.LOADING for package in self._packages):

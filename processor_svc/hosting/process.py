@@ -1,4 +1,4 @@
-"""One child process, from the side of the parent."""
+"""The parent's side of one child process."""
 
 import asyncio
 import contextlib
@@ -18,12 +18,12 @@ _LOOK_SECONDS: Final = 0.25
 _log = get_logger(__name__)
 
 
-class ProcessDied(Exception):
-    """The process ended while something ran in it.
+class HandlerProcessDied(Exception):
+    """The process ended while a handler ran in it.
 
     Attributes:
-        alone: nothing else ran in it.
-        late: it was killed, because something in it did not end in time.
+        alone: no other handler ran in it.
+        late: it was killed because a handler did not end in time.
     """
 
     def __init__(self, words: str, *, alone: bool, late: bool) -> None:
@@ -33,15 +33,15 @@ class ProcessDied(Exception):
 
 
 class PackageNotLoaded(Exception):
-    """The package did not load; the text says why."""
+    """The package did not load; the message says why."""
 
 
 class HandlerTimedOut(Exception):
-    """What was asked for did not end in time, and was cancelled."""
+    """The handler did not end in time and was cancelled."""
 
 
 class HandlerProcess:
-    """A running child. What runs in it ends by an answer, or by `ProcessDied`."""
+    """A running child. Every request ends with an answer or with `HandlerProcessDied`."""
 
     def __init__(self, popen: "subprocess.Popen[bytes]", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._popen = popen
@@ -56,15 +56,15 @@ class HandlerProcess:
 
     @classmethod
     async def start(cls, name: str, value: str, *, seconds: float) -> "HandlerProcess":
-        """Starts a child and lets it load a package within ``seconds``.
+        """Starts a child that loads a package within ``seconds``.
 
         Raises:
             LoadFailed: it did not load.
         """
         ours, theirs = socket.socketpair()
         with theirs:
-            # Of a session of its own: a Ctrl-C is for the parent, and whatever it started can be killed with it.
-            popen = subprocess.Popen(  # noqa: ASYNC220  our own module; a fork that waits for nothing
+            # Its own session: Ctrl-C reaches only the parent, and processes that a handler starts can be killed with it.
+            popen = subprocess.Popen(  # noqa: ASYNC220  starts our own module without waiting
                 [sys.executable, "-m", "processor_svc.hosting.child", str(theirs.fileno()), name, value],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
@@ -94,32 +94,32 @@ class HandlerProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether it may be given work."""
+        """Whether it takes requests."""
         return self._reading is not None and not self._reading.done() and not self._late
 
     @property
     def running(self) -> int:
-        """How many handlers run in it."""
+        """Number of handlers that run in it."""
         return len(self._runs)
 
     @property
     def ending(self) -> str:
-        """How it ended, in words."""
+        """How it ended, as text."""
         code = self._popen.poll()
         if code is None:
             return "stopped answering"
         return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with the code {code}"
 
     async def run(self, what: dict[str, Any], *, seconds: float, cancellable: bool) -> dict[str, Any]:
-        """Runs a handler; its answer.
+        """Runs a handler; returns its answer.
 
         Args:
             what: the handler, its input and its context.
             seconds: its timeout.
-            cancellable: whether it can be told to end; otherwise the process is killed.
+            cancellable: whether it can be cancelled; otherwise the process is killed.
 
         Raises:
-            Late: it did not end in time, and was cancelled.
+            Late: it did not end in time and was cancelled.
             Died: the process ended.
         """
         number = next(self._numbers)
@@ -141,10 +141,10 @@ class HandlerProcess:
             self._runs.discard(number)
 
     async def check(self, what: dict[str, Any], *, seconds: float) -> list[tuple[str, str]]:
-        """What is wrong with an input: fields and reasons.
+        """What is wrong with an input, as fields and reasons.
 
         Raises:
-            TimeoutError: it does not answer now.
+            TimeoutError: it did not answer in time.
             Died: the process ended.
         """
         async with asyncio.timeout(seconds):
@@ -152,7 +152,7 @@ class HandlerProcess:
         return [(str(field), str(reason)) for field, reason in answer.get("violations", ())]
 
     async def kill(self) -> None:
-        """Ends it and whatever it started; what runs in it ends by `ProcessDied`."""
+        """Kills it and its children; running handlers end with `HandlerProcessDied`."""
         await self._reap()
         self._writer.close()
         if self._reading is None:
@@ -163,17 +163,17 @@ class HandlerProcess:
     async def _reap(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._popen.pid, signal.SIGKILL)
-        while self._popen.poll() is None:  # noqa: ASYNC110  the end of a child is no event of every loop
+        while self._popen.poll() is None:  # noqa: ASYNC110  not every event loop reports the end of a child
             await asyncio.sleep(0.002)
 
     async def _cancelled(self, number: int, answer: "asyncio.Future[dict[str, Any]]") -> bool:
-        """Asks a handler to end; whether it did."""
+        """Cancels a handler; returns whether it ended."""
         self._write({"id": 0, "cancel": number})
         done, _ = await asyncio.wait((answer,), timeout=_CANCEL_SECONDS)
         return bool(done) and not answer.cancelled() and answer.exception() is None
 
     async def _abandon(self, number: int, answer: "asyncio.Future[dict[str, Any]]", *, cancellable: bool) -> None:
-        """Nobody waits for the handler any more."""
+        """Ends a handler whose job was cancelled."""
         answer.cancel()
         self._waiting.pop(number, None)
         if cancellable:
@@ -184,7 +184,9 @@ class HandlerProcess:
 
     def _ask(self, number: int, words: dict[str, Any]) -> "asyncio.Future[dict[str, Any]]":
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
-        answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # who asked may be gone, and that is no news
+        answer.add_done_callback(
+            lambda done: done.cancelled() or done.exception()
+        )  # the job may be gone: not to be logged as never retrieved
         if self.alive:
             self._write({"id": number, **words})
         else:
@@ -192,7 +194,7 @@ class HandlerProcess:
         return answer
 
     def _write(self, words: dict[str, Any]) -> None:
-        with contextlib.suppress(OSError, RuntimeError):  # its end is told by whoever reads
+        with contextlib.suppress(OSError, RuntimeError):  # the reader reports its end
             self._writer.write(frame(words))
 
     async def _listen(self) -> None:
@@ -204,20 +206,20 @@ class HandlerProcess:
                     self._runs.discard(int(answer["id"]))
                     waiting.set_result(answer)
         except (OSError, EOFError, FrameInvalid, ValueError, TypeError) as error:
-            _log.info("a process of handlers ended", error=f"{error}")
+            _log.info("handler process ended", error=f"{error}")
             await self._reap()
         finally:
             self._writer.close()
             self._fail()
 
     async def _read(self) -> dict[str, Any]:
-        """The next message; EOFError when the process has ended, even while a grandchild of it holds the socket open."""
+        """The next message; EOFError when the process has ended, even while a grandchild holds the socket open."""
         reading = asyncio.ensure_future(self._frame())
         try:
             while not reading.done():
                 await asyncio.wait((reading,), timeout=_LOOK_SECONDS)
                 if not reading.done() and self._popen.poll() is not None:
-                    await asyncio.wait((reading,), timeout=_LOOK_SECONDS)  # what it said before
+                    await asyncio.wait((reading,), timeout=_LOOK_SECONDS)  # what it sent before
                     if not reading.done():
                         raise EOFError
             return reading.result()
@@ -229,9 +231,9 @@ class HandlerProcess:
         return message(await self._reader.readexactly(length(head)))
 
     def _fail(self) -> None:
-        """Everything that waits ends by the process's end."""
+        """Fails every request with the end of the process."""
         alone = len(self._runs) <= 1
         waiting, self._waiting = self._waiting, {}
         for answer in waiting.values():
             if not answer.done():
-                answer.set_exception(ProcessDied(f"the process of the handler {self.ending}", alone=alone, late=self._late))
+                answer.set_exception(HandlerProcessDied(f"the process of the handler {self.ending}", alone=alone, late=self._late))

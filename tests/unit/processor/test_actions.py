@@ -11,9 +11,9 @@ import pytest
 from processor_svc.actions.notify import NotifyAction, NotifyKind
 from processor_svc.actions.task import TaskAction, TaskKind
 from processor_svc.domain import (
-    Action,
     DeliveryAck,
     Job,
+    JobAction,
     JobFailed,
     JobLease,
     JobReleased,
@@ -29,10 +29,10 @@ from tocsin.priority import Priority
 from tocsin.testing.clock import FakeClock
 
 
-def job(action: Action, *, firing: str = "f1", token: int = 1, origin: str = "SCHEDULE", context: Mapping[str, Any] | None = None) -> Job:
+def job(action: JobAction, *, origin: str = "SCHEDULE", context: Mapping[str, Any] | None = None) -> Job:
     """A job that runs ``action`` at its second attempt."""
     return Job(
-        lease=JobLease(firing, token),
+        lease=JobLease("f1", 1),
         lease_seconds=30.0,
         tenant="t1",
         alarm="alarms/a1",
