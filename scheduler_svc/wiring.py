@@ -1,4 +1,4 @@
-"""Composition root of the scheduler: a parts list."""
+"""Composition root of the scheduler: storage, then the engine of time, then the use cases, then the server; each knows those before it."""
 
 import platform
 import random
@@ -62,6 +62,7 @@ from tocsin.errors import TocsinError, Unavailable
 from tocsin.lifecycle import App, Component
 from tocsin.mesh.health import optional
 from tocsin.mesh.jwks import JwksSource
+from tocsin.mesh.server import MeshServer
 from tocsin.mesh.validation import RequestValidator
 from tocsin.node import Node
 from tocsin.redis import EventBus, Redis
@@ -79,163 +80,228 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
         leases: replaces the database's clock, by which leases of shards end and this machine's clock is judged; for tests.
     """
     node = Node(settings=settings, clock=clock, jwks=jwks)
-    database = node.database(settings, idle_transaction_timeout=settings.lease_seconds)
-    redis = Redis.of(settings, clock=clock)
-    events = EventBus(redis=redis, clock=clock)
-    lock = ProcessLock.of(settings.resolved_database_url, clock=clock)
+    storage = _Storage(node, settings, clock, leases)
+    engine = _TimeEngine(node, settings, clock, storage)
+    cases = _UseCases(node, settings, clock, storage, engine)
+    server = _server(node, clock, storage, engine, cases)
+    return App(name=node.name, components=[*node.components, *storage.parts, *cases.writers, *engine.parts], server=server)
 
-    alarm_store, ledger = SqlAlarmStore(database), SqlLedger(database)
-    ownership = Ownership(owner=str(ULID()), clock=clock)
-    metrics = SchedulerMetrics(node.telemetry.registry)
-    notifier = ChangeNotifier(events=events)
-    dispatcher = Dispatcher(
-        ledger=ledger,
-        shards=ownership,
-        changes=notifier,
-        observer=metrics,
-        clock=clock,
-        options=_dispatch_options(settings),
-        draw=random.Random(),  # noqa: S311  jitter, not a secret
-    )
-    outages = Outages(store=SqlOutages(database), clock=clock, outage_seconds=settings.outage_seconds)
-    due_store = SqlDueStore(database)
-    engine = Engine(
-        store=due_store,
-        shards=ownership,
-        sink=dispatcher,
-        changes=notifier,
-        observer=metrics,
-        clock=clock,
-        options=engine_options(settings),
-        outage=outages.outage,
-    )
-    metrics.watch(engine=engine, dispatcher=dispatcher, shards=ownership)
-    publisher = HintPublisher(
-        events=events,
-        shards=ownership,
-        schedules=engine,
-        sink=dispatcher,
-        notifier=notifier,
-        clock=clock,
-        horizon=engine_options(settings).horizon,
-    )
-    replans = SqlReplanStore(database)
-    replanner = Replanner(store=replans, shards=ownership, schedules=engine, clock=clock)
-    liveness = _liveness(settings, ownership.owner, clock) if lock is None else None
-    shard_store = SqlShardStore(database, clock=leases)
-    keeper = ShardKeeper(
-        store=shard_store,
-        ownership=ownership,
-        listeners=(engine, dispatcher, replanner),
-        busy=dispatcher.leases.shards,
-        events=events,
-        liveness=liveness,
-        clock=clock,
-        lease_seconds=settings.lease_seconds,
-        address=f"{platform.node()}:{settings.port}",
-        alone=lock is not None,
-    )
-    metrics.watch_replicas(lambda: keeper.replicas)
-    metrics.watch_clock(lambda: keeper.clocks.offset)
-    housekeeping = SqlHousekeepingStore(database)
-    housekeeper = Housekeeper(store=housekeeping, sink=metrics, clock=clock, options=_housekeeping_options(settings))
 
-    async def enqueue_all(batch: Sequence[Firing]) -> Sequence[Firing | TocsinError]:
-        return await ledger.enqueue(batch, owner=ownership.owner, held=ownership.held)
+class _Storage:
+    """What is kept, and who may keep it: database, Redis, the locks, and a store for each subject."""
 
-    creates = GroupCommit[NewAlarm, Alarm](flush=alarm_store.create, max_batch=settings.create_batch_size)
-    enqueues = GroupCommit[Firing, Firing](flush=enqueue_all, max_batch=settings.create_batch_size)
-    forecasts = Forecasts(store=SqlForecastStore(database), clock=clock)
-    hints = ForecastInvalidator(hints=publisher, forecasts=forecasts)
+    def __init__(self, node: Node, settings: SchedulerSettings, clock: Clock, leases: Clock | None) -> None:
+        self.database = node.database(settings, idle_transaction_timeout=settings.lease_seconds)
+        self.redis = Redis.of(settings, clock=clock)
+        self.events = EventBus(redis=self.redis, clock=clock)
+        self.lock = ProcessLock.of(settings.resolved_database_url, clock=clock)
+        self.owner = str(ULID())
+        self.liveness = _liveness(settings, self.owner, clock) if self.lock is None else None
+        self.alarms = SqlAlarmStore(self.database)
+        self.due = SqlDueStore(self.database)
+        self.housekeeping = SqlHousekeepingStore(self.database)
+        self.imports = SqlImportStore(self.database)
+        self.ledger = SqlLedger(self.database)
+        self.replans = SqlReplanStore(self.database)
+        self.shards = SqlShardStore(self.database, clock=leases)
+
+    @property
+    def parts(self) -> Sequence[Component]:
+        """What is opened first, in this order."""
+        return [part for part in (self.lock, self.database, self.liveness, self.redis, self.events) if part is not None]
+
+
+class _TimeEngine:
+    """What fires alarms in time and hands firings out, and who owns which shard."""
+
+    def __init__(self, node: Node, settings: SchedulerSettings, clock: Clock, storage: _Storage) -> None:
+        self.metrics = SchedulerMetrics(node.telemetry.registry)
+        self.ownership = Ownership(owner=storage.owner, clock=clock)
+        self.notifier = ChangeNotifier(events=storage.events)
+        self.dispatcher = Dispatcher(
+            ledger=storage.ledger,
+            shards=self.ownership,
+            changes=self.notifier,
+            observer=self.metrics,
+            clock=clock,
+            options=_dispatch_options(settings),
+            draw=random.Random(),  # noqa: S311  jitter, not a secret
+        )
+        options = engine_options(settings)
+        self.outages = Outages(store=SqlOutages(storage.database), clock=clock, outage_seconds=settings.outage_seconds)
+        self.engine = Engine(
+            store=storage.due,
+            shards=self.ownership,
+            sink=self.dispatcher,
+            changes=self.notifier,
+            observer=self.metrics,
+            clock=clock,
+            options=options,
+            outage=self.outages.outage,
+        )
+        self.publisher = HintPublisher(
+            events=storage.events,
+            shards=self.ownership,
+            schedules=self.engine,
+            sink=self.dispatcher,
+            notifier=self.notifier,
+            clock=clock,
+            horizon=options.horizon,
+        )
+        self.replanner = Replanner(store=storage.replans, shards=self.ownership, schedules=self.engine, clock=clock)
+        self.keeper = self._keeper(settings, clock, storage)
+        self.housekeeper = Housekeeper(store=storage.housekeeping, sink=self.metrics, clock=clock, options=_housekeeping_options(settings))
+        self.redis_memory = RedisMemory(redis=storage.redis, clock=clock)
+        self._watch()
+
+    def _keeper(self, settings: SchedulerSettings, clock: Clock, storage: _Storage) -> ShardKeeper:
+        return ShardKeeper(
+            store=storage.shards,
+            ownership=self.ownership,
+            listeners=(self.engine, self.dispatcher, self.replanner),
+            busy=self.dispatcher.leases.shards,
+            events=storage.events,
+            liveness=storage.liveness,
+            clock=clock,
+            lease_seconds=settings.lease_seconds,
+            address=f"{platform.node()}:{settings.port}",
+            alone=storage.lock is not None,
+        )
+
+    def _watch(self) -> None:
+        """Lets the metrics read the parts when they are asked."""
+        self.metrics.watch(engine=self.engine, dispatcher=self.dispatcher, shards=self.ownership)
+        self.metrics.watch_replicas(lambda: self.keeper.replicas)
+        self.metrics.watch_clock(lambda: self.keeper.clocks.offset)
+        self.metrics.watch_redis(lambda: self.redis_memory.bytes)
+
+    async def check_work(self) -> None:
+        """Whether what is fired goes to anybody.
+
+        Raises:
+            Unavailable: no processor is connected.
+        """
+        if not self.dispatcher.sessions:
+            raise Unavailable("no processor is connected: what is fired waits")
+
+    @property
+    def parts(self) -> Sequence[Component]:
+        """What runs, in the order of its start: shards are taken when everybody who works on them is there."""
+        return (
+            *(self.outages, self.housekeeper, self.dispatcher, self.engine),
+            *(self.publisher, self.replanner, self.keeper, self.redis_memory),
+        )
+
+
+class _UseCases:
+    """What callers may ask for."""
+
+    def __init__(self, node: Node, settings: SchedulerSettings, clock: Clock, storage: _Storage, engine: _TimeEngine) -> None:
+        self._ledger, self._ownership = storage.ledger, engine.ownership
+        creates = GroupCommit[NewAlarm, Alarm](flush=storage.alarms.create, max_batch=settings.create_batch_size)
+        enqueues = GroupCommit[Firing, Firing](flush=self._enqueue, max_batch=settings.create_batch_size)
+        self.forecasts = Forecasts(store=SqlForecastStore(storage.database), clock=clock)
+        hints = ForecastInvalidator(hints=engine.publisher, forecasts=self.forecasts)
+        self.checks = _action_checks(node, clock, engine.dispatcher)
+        self.alarms = Alarms(
+            store=storage.alarms,
+            create=creates.submit,
+            hints=hints,
+            clock=clock,
+            offset_chooser=self.forecasts.placing,
+            checks=self.checks,
+        )
+        self.firings = Firings(
+            ledger=storage.ledger,
+            alarms=storage.alarms,
+            enqueue=enqueues.submit,
+            shards=engine.ownership,
+            hints=engine.publisher,
+            follow=engine.notifier.follow,
+            clock=clock,
+        )
+        days = settings.ledger_retention_days
+        self.audits = Audits(store=SqlAuditStore(storage.database), clock=clock, ledger_days=days)
+        self.backfills = Backfills(
+            alarms=storage.alarms,
+            enqueue=self._enqueue,
+            shards=engine.ownership,
+            hints=engine.publisher,
+            clock=clock,
+            ledger_days=days,
+        )
+        self.imports = Imports(store=storage.imports, hints=hints, checks=self.checks, clock=clock, offset_chooser=self.forecasts.placing)
+        self.exports = Exports(store=storage.imports)
+        self.replans = Replans(store=storage.replans)
+        self.triggers, intake = _triggers(storage.database, engine.ownership, engine.publisher, clock)
+        self.reports = DeliveryReports(
+            store=SqlDeliveryReports(storage.database),
+            publish=self.triggers.publish,
+            topic_of=event_topic,
+            body_of=packed,
+            changed=engine.notifier.changed,
+            clock=clock,
+        )
+        self.status = _status(settings, clock, storage, engine)
+        self.writers: Sequence[Component] = (creates, enqueues, *intake)
+        """What commits together what came together."""
+
+    async def _enqueue(self, batch: Sequence[Firing]) -> Sequence[Firing | TocsinError]:
+        return await self._ledger.enqueue(batch, owner=self._ownership.owner, held=self._ownership.held)
+
+
+def _server(node: Node, clock: Clock, storage: _Storage, engine: _TimeEngine, cases: _UseCases) -> MeshServer:
+    validator = RequestValidator()
+    alarm_handlers = AlarmHandlers(
+        alarms=cases.alarms,
+        firings=cases.firings,
+        previews=Previews(clock=clock),
+        checks=cases.checks,
+        backfills=cases.backfills,
+        bulk=Bulk(imports=cases.imports, exports=cases.exports, validator=validator),
+        validator=validator,
+    )
+    scheduler_handlers = SchedulerHandlers(views=cases.status, replans=cases.replans, uses=SqlTemplateUses(storage.database))
+    dispatch_handlers = DispatchHandlers(dispatcher=engine.dispatcher, firings=cases.firings, reports=cases.reports)
+    server = node.server(
+        checks={
+            "database": storage.database.check,
+            "work": optional(engine.check_work),
+            "clock": engine.keeper.clocks.check,
+            "redis": optional(storage.redis.check),
+        },
+        handlers=[
+            (alarm_service_pb2_grpc.add_AlarmServiceServicer_to_server, alarm_handlers),
+            (trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server, TriggerHandlers(triggers=cases.triggers, clock=clock)),
+            (firing_service_pb2_grpc.add_FiringServiceServicer_to_server, FiringHandlers(firings=cases.firings, audits=cases.audits)),
+            (forecast_service_pb2_grpc.add_ForecastServiceServicer_to_server, ForecastHandlers(forecasts=cases.forecasts)),
+            (scheduler_service_pb2_grpc.add_SchedulerServiceServicer_to_server, scheduler_handlers),
+            (dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server, dispatch_handlers),
+        ],
+    )
+    for drain in (engine.dispatcher.drain, engine.notifier.drain, cases.imports.drain):
+        server.on_drain(drain)
+    return server
+
+
+def _action_checks(node: Node, clock: Clock, dispatcher: Dispatcher) -> ActionChecks:
+    """Asks a processor what is wrong with an action; of a message, the mailer."""
     by_processor = {kind: ProcessorChecks(kind=kind, sessions=dispatcher.connected) for kind in action_kinds()}
-    kinds = {**by_processor, "notify": NotifyChecks(mesh=node.mesh, clock=clock)}
-    checks = ActionChecks(kinds=kinds, clock=clock)
-    alarms = Alarms(store=alarm_store, create=creates.submit, hints=hints, clock=clock, offset_chooser=forecasts.placing, checks=checks)
-    firings = Firings(
-        ledger=ledger,
-        alarms=alarm_store,
-        enqueue=enqueues.submit,
-        shards=ownership,
-        hints=publisher,
-        follow=notifier.follow,
-        clock=clock,
-    )
-    audits = Audits(store=SqlAuditStore(database), clock=clock, ledger_days=settings.ledger_retention_days)
-    backfills = Backfills(
-        alarms=alarm_store,
-        enqueue=enqueue_all,
-        shards=ownership,
-        hints=publisher,
-        clock=clock,
-        ledger_days=settings.ledger_retention_days,
-    )
+    return ActionChecks(kinds={**by_processor, "notify": NotifyChecks(mesh=node.mesh, clock=clock)}, clock=clock)
 
-    triggers, intake = _triggers(database, ownership, publisher, clock)
 
-    reports = DeliveryReports(
-        store=SqlDeliveryReports(database),
-        publish=triggers.publish,
-        topic_of=event_topic,
-        body_of=packed,
-        changed=notifier.changed,
-        clock=clock,
-    )
-
-    redis_memory = RedisMemory(redis=redis, clock=clock)
-    metrics.watch_redis(lambda: redis_memory.bytes)
-    views = StatusReader(
-        engine=engine,
-        dispatcher=dispatcher,
-        shards=ownership,
-        ownership=shard_store,
-        due=due_store,
-        housekeeping=housekeeping,
-        counts=metrics,
+def _status(settings: SchedulerSettings, clock: Clock, storage: _Storage, engine: _TimeEngine) -> StatusReader:
+    return StatusReader(
+        engine=engine.engine,
+        dispatcher=engine.dispatcher,
+        shards=engine.ownership,
+        ownership=storage.shards,
+        due=storage.due,
+        housekeeping=storage.housekeeping,
+        counts=engine.metrics,
         clock=clock,
         horizon_seconds=settings.horizon_seconds,
     )
-
-    async def check_work() -> None:
-        if not dispatcher.sessions:
-            raise Unavailable("no processor is connected: what is fired waits")
-
-    validator = RequestValidator()
-    import_store = SqlImportStore(database)
-    imports = Imports(store=import_store, hints=hints, checks=checks, clock=clock, offset_chooser=forecasts.placing)
-    alarm_handlers = AlarmHandlers(
-        alarms=alarms,
-        firings=firings,
-        previews=Previews(clock=clock),
-        checks=checks,
-        backfills=backfills,
-        bulk=Bulk(imports=imports, exports=Exports(store=import_store), validator=validator),
-        validator=validator,
-    )
-    server = node.server(
-        checks={"database": database.check, "work": optional(check_work), "clock": keeper.clocks.check, "redis": optional(redis.check)},
-        handlers=[
-            (alarm_service_pb2_grpc.add_AlarmServiceServicer_to_server, alarm_handlers),
-            (trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server, TriggerHandlers(triggers=triggers, clock=clock)),
-            (firing_service_pb2_grpc.add_FiringServiceServicer_to_server, FiringHandlers(firings=firings, audits=audits)),
-            (forecast_service_pb2_grpc.add_ForecastServiceServicer_to_server, ForecastHandlers(forecasts=forecasts)),
-            (
-                scheduler_service_pb2_grpc.add_SchedulerServiceServicer_to_server,
-                SchedulerHandlers(views=views, replans=Replans(store=replans), uses=SqlTemplateUses(database)),
-            ),
-            (
-                dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server,
-                DispatchHandlers(dispatcher=dispatcher, firings=firings, reports=reports),
-            ),
-        ],
-    )
-    server.on_drain(dispatcher.drain)
-    server.on_drain(notifier.drain)
-    server.on_drain(imports.drain)
-    opened = [part for part in (lock, database, liveness) if part is not None]
-    parts = (
-        *(redis, events, creates, enqueues, *intake, outages, housekeeper, dispatcher, engine, publisher, replanner, keeper, redis_memory),
-    )
-    return App(name=node.name, components=[*node.components, *opened, *parts], server=server)
 
 
 def _triggers(database: Database, shards: Ownership, hints: Hints, clock: Clock) -> tuple[Triggers, Sequence[Component]]:

@@ -109,7 +109,7 @@ def _key_twice() -> None:
 
     for index in [index for index in alarms.indexes if index.unique]:
         alarms.indexes.discard(index)
-    replaced(imports, "_standing", none)
+    replaced(imports, "_existing", none)
 
 
 def _line_lost() -> None:
