@@ -51,7 +51,7 @@ class ApiKeyRefused(Unauthenticated):
 
 
 class CallerGone(Unauthenticated):
-    """The user or API key that this token speaks for exists no more."""
+    """The user or API key of this token no longer exists."""
 
 
 class RegistrationClosed(PermissionDenied):
@@ -59,11 +59,11 @@ class RegistrationClosed(PermissionDenied):
 
 
 class ScopeNotHeld(PermissionDenied):
-    """Nobody can give away what they do not have."""
+    """You cannot grant scopes that you do not have."""
 
 
 class TooManyAttempts(ResourceExhausted):
-    """Too many failed sign-ins for this account; try again later."""
+    """Too many failed sign-ins for this account; retry later."""
 
 
 class TenantNotFound(NotFound):
@@ -314,7 +314,7 @@ def require_held(scopes: Iterable[str], held: Collection[str], *, what: str) -> 
     """
     missing = sorted(set(scopes) - set(held) - {PROFILE})
     if missing:
-        raise ScopeNotHeld(f"{what} would carry scopes that you do not have: {', '.join(missing[:10])}")
+        raise ScopeNotHeld(f"{what} would have scopes that you do not have: {', '.join(missing[:10])}")
 
 
 def new_api_key_secret() -> str:

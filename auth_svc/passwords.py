@@ -21,7 +21,7 @@ _HASH_BYTES: Final = 32
 
 
 class PasswordsBusy(ResourceExhausted):
-    """Too many passwords are being checked; try again in a moment."""
+    """Too many passwords are being checked; retry in a moment."""
 
 
 class Argon2Passwords:

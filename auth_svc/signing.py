@@ -102,7 +102,7 @@ class SigningKeys:
         try:
             self._stamp, self._loaded = await asyncio.to_thread(_load, self._files)
         except ConfigError as error:
-            _log.error("signing keys stay as they were", problems=list(error.problems))
+            _log.error("signing keys not changed", problems=list(error.problems))
         else:
             _log.info("signing keys changed", kid=self._loaded.kid, published=len(self._loaded.published))
 
@@ -199,13 +199,13 @@ def _signing_key(path: Path, setting: str) -> Ed25519PrivateKey:
     except OSError as error:
         raise ConfigError([f"{setting}: cannot use {path}: {error.strerror}"]) from None
     if mode & _FORBIDDEN_MODE:
-        raise ConfigError([f"{setting}: {path} is open to others (mode {mode & 0o777:04o}); run chmod 600 on it"])
+        raise ConfigError([f"{setting}: {path} is accessible to other users (mode {mode & 0o777:04o}); run chmod 600 on it"])
     try:
         key = load_pem_private_key(data, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ConfigError([f"{setting}: {path} holds no unencrypted private key in PEM"]) from None
+        raise ConfigError([f"{setting}: {path} contains no unencrypted private key in PEM"]) from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigError([f"{setting}: {path} holds a key of another kind; Ed25519 is needed"])
+        raise ConfigError([f"{setting}: {path} contains a key of another type; Ed25519 is required"])
     return key
 
 
@@ -215,9 +215,9 @@ def _retired_key(path: Path, setting: str) -> Ed25519PublicKey:
     except OSError as error:
         raise ConfigError([f"{setting}: cannot use {path}: {error.strerror}"]) from None
     except (ValueError, UnsupportedAlgorithm):
-        raise ConfigError([f"{setting}: {path} holds no public key in PEM"]) from None
+        raise ConfigError([f"{setting}: {path} contains no public key in PEM"]) from None
     if not isinstance(key, Ed25519PublicKey):
-        raise ConfigError([f"{setting}: {path} holds a key of another kind; Ed25519 is needed"])
+        raise ConfigError([f"{setting}: {path} contains a key of another type; Ed25519 is required"])
     return key
 
 

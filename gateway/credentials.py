@@ -23,7 +23,7 @@ class MalformedAuthorization(Unauthenticated):
 
 
 class KeyRefused(Unauthenticated):
-    """The API key is not valid, or no longer."""
+    """The API key is not valid or has been revoked."""
 
 
 @dataclass(slots=True)

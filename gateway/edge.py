@@ -45,7 +45,7 @@ class EdgeBackend(Backend, Protocol):
 
 
 class GatewayStopping(Unavailable):
-    """This gateway is stopping; another one goes on."""
+    """This gateway is stopping; reconnect to another one."""
 
 
 class EdgeHandlers:
@@ -240,7 +240,7 @@ class _EdgeCall:
             if isinstance(error, Exception):
                 found = error if isinstance(error, TocsinError) else Internal()
                 if found is not error:
-                    _log.error("RPC failed", exc_info=error)
+                    _log.error("rpc failed", exc_info=error)
                 status = code_of(found)
                 code = status.name
                 trace = current_traceparent()

@@ -53,12 +53,12 @@ def parse_mailbox(text: str, *, field: str = "to") -> Mailbox:
     """
     given = text.strip(" ")
     if not given.isprintable():
-        raise AddressInvalid.at(field, "holds a line break or another character that cannot be printed")
+        raise AddressInvalid.at(field, "contains a line break or another non-printable character")
     if not given.endswith(">"):
         return Mailbox(_normal(given, field))
     found = _NAMED.fullmatch(given)
     if found is None:
-        raise AddressInvalid.at(field, 'is neither an address nor a name with an address behind it, such as "Ann <ann@example.com>"')
+        raise AddressInvalid.at(field, 'must be an address or a name with an address, such as "Ann <ann@example.com>"')
     name = found[1].strip(" ")
     quoted = _QUOTED.fullmatch(name)
     return Mailbox(_normal(found[2].strip(" "), field), re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else name)

@@ -15,5 +15,5 @@ def authorization(credential: str) -> str:
     # Enumerated here, so that no library meets it: each shows the whole text in its error.
     strange = next((place for place, character in enumerate(text, 1) if not "!" <= character <= "~"), None)
     if strange is not None:
-        raise Unauthenticated(f"The API key has a character at place {strange} that no key has, such as a space or an accented letter.")
+        raise Unauthenticated(f"The API key contains an invalid character at position {strange}, such as a space or an accented letter.")
     return f"Bearer {text}"

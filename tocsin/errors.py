@@ -78,19 +78,19 @@ class InvalidInput(TocsinError):
 
 
 class MessageTooLarge(InvalidInput):
-    """The request is larger than its method takes."""
+    """The request is larger than the method accepts."""
 
 
 class OutOfRange(TocsinError):
-    """The value is outside the range that exists."""
+    """The value is out of range."""
 
 
 class FailedPrecondition(TocsinError):
-    """The system is not in the state that this needs."""
+    """The system is not in the required state."""
 
 
 class AnswerTooLarge(FailedPrecondition):
-    """The answer is larger than a message may be; ask for less."""
+    """The response is larger than a message may be; request less."""
 
 
 class NotFound(TocsinError):
@@ -102,7 +102,7 @@ class AlreadyExists(TocsinError):
 
 
 class Aborted(TocsinError):
-    """A concurrent change got in first."""
+    """The resource was changed concurrently."""
 
 
 class Unauthenticated(TocsinError):
@@ -110,23 +110,23 @@ class Unauthenticated(TocsinError):
 
 
 class PermissionDenied(TocsinError):
-    """The caller may not do this."""
+    """Permission denied."""
 
 
 class ResourceExhausted(TocsinError):
-    """A limit is reached."""
+    """A limit has been reached."""
 
 
 class Cancelled(TocsinError):
-    """The caller went away."""
+    """The caller cancelled the call."""
 
 
 class DeadlineExceeded(TocsinError):
-    """The time for this call is over."""
+    """The deadline of the call has passed."""
 
 
 class Unavailable(TocsinError):
-    """The service cannot be reached now."""
+    """The service is unavailable."""
 
 
 class CircuitOpen(Unavailable):
@@ -142,7 +142,7 @@ class DataLoss(TocsinError):
 
 
 class Internal(TocsinError):
-    """An internal error."""
+    """Internal error."""
 
 
 class SettingsAtFault(Exception):

@@ -221,7 +221,7 @@ def run(name: str, settings_type: type[S], build: Callable[[S, Clock], App], env
     except Exception as error:  # noqa: BLE001 - the last frame of the process: every failure becomes words and an exit code
         words, code = _explain(error, settings)
         if code is ExitCode.SOFTWARE:
-            _log.critical("failed", exc_info=error)
+            _log.critical("service failed", exc_info=error)
         return _refuse(name, words, code)
     return ExitCode.OK
 
@@ -237,7 +237,7 @@ async def _serve(app: App) -> None:
         try:
             await starting
         except asyncio.CancelledError:
-            _log.info("stopped before it was ready")
+            _log.info("service stopped before ready")
             return
         except BaseException:
             waiting.cancel()
@@ -252,7 +252,7 @@ async def _serve(app: App) -> None:
         if not told.is_set():
             waiting.cancel()
             await ending
-            raise RuntimeError("the gRPC server has ended by itself")
+            raise RuntimeError("the gRPC server has stopped unexpectedly")
 
 
 @contextlib.contextmanager
@@ -261,7 +261,7 @@ def _signals(told: asyncio.Event) -> Generator[None]:
 
     def on_signal(number: signal.Signals) -> None:
         if told.is_set():
-            _log.warning("stopped at once", signal=number.name)
+            _log.warning("service stopped at once", signal=number.name)
             sys.stderr.flush()
             os._exit(128 + number)
         told.set()

@@ -132,7 +132,7 @@ class PageToken:
         if len(cursor) != len(shape) or not all(map(_is_cursor, cursor, shape)):
             raise _broken_token()
         if fingerprint != _fingerprint(query):
-            raise InvalidInput.at("pageToken", "belongs to another list; repeat the filter and the order of the page before")
+            raise InvalidInput.at("pageToken", "belongs to another list; repeat the filter and the order of the previous page")
         return tuple(cursor)
 
 
@@ -163,7 +163,7 @@ class _Parser:
     def __init__(self, text: str, fields: Mapping[str, FilterField]) -> None:
         # PostgreSQL cannot hold U+0000 in a text.
         if (nul := text.find("\0")) >= 0:
-            raise InvalidInput.at("filter", f"column {nul + 1}: a filter holds no control characters")
+            raise InvalidInput.at("filter", f"column {nul + 1}: control characters are not allowed")
         self._fields = fields
         self._tokens = [
             _Token(match.lastgroup or "", match.group(match.lastgroup or 0), match.start(match.lastgroup or 0) + 1)
@@ -177,7 +177,7 @@ class _Parser:
         found = [self._condition()]
         while (joint := self._take()).kind != "end":
             if joint.kind != "word" or joint.text != "AND":
-                raise _at(joint, f"expected AND instead of {joint.text}; conditions are joined by AND alone")
+                raise _at(joint, f"expected AND instead of {joint.text}; conditions can only be joined by AND")
             found.append(self._condition())
         return tuple(found)
 
@@ -191,7 +191,7 @@ class _Parser:
     def _condition(self) -> Condition:
         name = self._take()
         if name.kind != "word" or name.text in ("AND", "OR", "NOT"):
-            raise _at(name, f"expected the name of a field instead of {name.text}")
+            raise _at(name, f"expected a field name instead of {name.text}")
         field, key = self._field(name)
         rule = self._fields[field]
         path = self._path(name) if rule.kind is FilterKind.DOCUMENT else ()

@@ -20,4 +20,4 @@ def check_reading(reading: pb.Reading, *, now: int) -> None:
         InvalidInput: it was.
     """
     if reading.HasField("time") and reading.time.ToMicroseconds() > now + CLOCK_AHEAD:
-        raise InvalidInput.at("reading.time", "is more than five minutes in the future: the clock of whoever measures is wrong")
+        raise InvalidInput.at("reading.time", "is more than five minutes in the future; check the clock of the sender")

@@ -44,7 +44,7 @@ def _failures() -> tuple[type[Exception], ...]:
 
 
 class RedisUnavailable(Unavailable):
-    """Redis cannot be reached now."""
+    """Redis is unavailable."""
 
 
 class Redis:
@@ -162,7 +162,7 @@ class Redis:
         if error is None and not self._available:
             _log.info("redis available")
         elif error is not None and self._available:
-            _log.warning("redis away", error=str(error))
+            _log.warning("redis unavailable", error=str(error))
         self._available = error is None
 
 
@@ -270,7 +270,7 @@ class EventBus:
             try:
                 await self._exchange()
             except _failures() as error:
-                _log.debug("event link lost", error=str(error))
+                _log.debug("event connection lost", error=str(error))
             await self._clock.sleep(_RETRY_SECONDS)
 
     async def _exchange(self) -> None:

@@ -15,7 +15,7 @@ _ID: Final = re.compile(r"[^/\x00-\x1f\x7f]+")
 
 
 class NameInvalid(InvalidInput):
-    """The name is not that of such a resource."""
+    """The resource name is not valid."""
 
 
 def resource_path(name: str, collection: str, *, field: str = "name") -> str:

@@ -13,7 +13,7 @@ TZDATA_VERSION: Final[str] = tzdata.IANA_VERSION
 
 
 class NoSuchZone(LookupError):
-    """The IANA database has no zone of that name; the spelling counts."""
+    """The time zone is not in the IANA database; names are case-sensitive."""
 
 
 @lru_cache(maxsize=1)

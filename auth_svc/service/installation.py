@@ -28,7 +28,7 @@ _ATTEMPTS = 5
 
 
 class SecretsDiffer(FailedPrecondition):
-    """Another process has just written other secrets."""
+    """Another process has written different secrets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,7 +77,7 @@ class ApiKeys:
             return
         latest = (await self._store.get_key(caller.tenant, name)).expires
         if latest is not None and (expires is None or expires > latest):
-            raise InvalidInput.at("expireTime", "must not be later than that of the key that makes it")
+            raise InvalidInput.at("expireTime", "must not be later than the expiry of the key that creates it")
 
     async def key(self, caller: TokenCaller, key: str) -> ApiKey:
         """One key of the caller's tenant.

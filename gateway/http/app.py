@@ -100,7 +100,7 @@ class HttpApp:
         except TocsinError as error:
             return None, error
         except Exception as error:  # noqa: BLE001 - as in `_answer`, but there is no answer yet
-            _log.error("request cannot be read", exc_info=error)
+            _log.error("request not read", exc_info=error)
             return None, Internal()
         exchange.variables = dict(match.variables)
         return match.target, None
@@ -173,12 +173,12 @@ class HttpApp:
     async def _fail(self, exchange: Exchange, error: TocsinError, trace_id: str) -> None:
         if exchange.sent:
             # The head is out and says that all is well; only an aborted body can say that it is not.
-            _log.error("answer cut off", error=error.message)
+            _log.error("response cut off", error=error.message)
             return
         try:
             found = problem(error, trace_id=trace_id)
         except Exception as broken:  # noqa: BLE001 - an error that cannot be shown is shown as one
-            _log.error("error cannot be shown", exc_info=broken)
+            _log.error("error not shown", exc_info=broken)
             found = problem(Internal(), trace_id=trace_id)
         await exchange.send(found.status, found.headers, found.body)
 

@@ -80,7 +80,7 @@ async def read_request(exchange: Exchange, route: Route, rule: BodyRule) -> Inco
     content_type = exchange.headers.get(b"content-type", b"")
     if body and route.binder.takes_body:
         if not is_plain(exchange.headers):
-            raise UnsupportedMediaType("A compressed body is not taken.")
+            raise UnsupportedMediaType("A compressed body is not supported.")
         if content_type and not route.binder.raw_body and not is_json(content_type):
             raise UnsupportedMediaType
     return Incoming(
@@ -191,7 +191,7 @@ class StreamEndpoint(RpcEndpoint):
         """Converts, calls, and shows what comes."""
         media_type = accepted(exchange.headers.get(b"accept"), OFFERS)
         if media_type is None:
-            raise NotAcceptable("This stream can be had as text/event-stream or as application/x-ndjson.")
+            raise NotAcceptable("This stream is available as text/event-stream or application/x-ndjson.")
         request = await bound(self._route, await read_request(exchange, self._route, self._rule))
         if exchange.is_head:
             await exchange.send(200, [(b"content-type", media_type)], b"")

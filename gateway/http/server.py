@@ -123,7 +123,7 @@ class HttpServer:
 
     def _ended(self, _: "asyncio.Task[None]") -> None:
         if self._server is not None:  # nobody stopped it; what listened is gone with it
-            self._background.abort("the HTTP server has ended by itself")
+            self._background.abort("the HTTP server has stopped unexpectedly")
 
     def _listen(self) -> socket.socket:
         try:

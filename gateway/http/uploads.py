@@ -59,10 +59,10 @@ class UploadEndpoint(RpcEndpoint):
 
     def _check_type(self, exchange: Exchange) -> None:
         if not is_plain(exchange.headers):
-            raise UnsupportedMediaType("A compressed body is not taken.")
+            raise UnsupportedMediaType("A compressed body is not supported.")
         media = exchange.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if not self._route.binder.raw_body and media not in _LINES:
-            raise UnsupportedMediaType("The body must be application/x-ndjson: one JSON object a line.")
+            raise UnsupportedMediaType("The body must be application/x-ndjson: one JSON object per line.")
 
     async def _answer(self, exchange: Exchange, requests: AsyncGenerator[bytes]) -> None:
         answer = await self._backend.client_stream(self._route.rpc.path)(requests)
@@ -73,7 +73,7 @@ class UploadEndpoint(RpcEndpoint):
     async def _show(self, exchange: Exchange, requests: AsyncGenerator[bytes], trace_id: str) -> None:
         media_type = accepted(exchange.headers.get(b"accept"), OFFERS)
         if media_type is None:
-            raise NotAcceptable("This stream can be had as text/event-stream or as application/x-ndjson.")
+            raise NotAcceptable("This stream is available as text/event-stream or application/x-ndjson.")
         stream = EventStream(
             exchange=exchange,
             renderer=self._route.renderer,

@@ -18,7 +18,7 @@ _PREFIX: Final = "spooledCalls/"
 
 
 class SpooledCallNotFound(NotFound):
-    """No such call is set aside."""
+    """There is no such set-aside call."""
 
 
 class SpoolAdmin:
@@ -69,7 +69,7 @@ class SpoolAdmin:
     async def _find(self, name: str) -> SetAsideCall:
         place, _, number = name.removeprefix(_PREFIX).partition("-")
         if int(place) != self._file.place:
-            raise SpooledCallNotFound(f"{name} is not in the spool of the gateway that was asked, which is number {self._file.place}.")
+            raise SpooledCallNotFound(f"{name} is not in the spool of this gateway, which is number {self._file.place}.")
         aside = await self._spool.find(int(number))
         if aside is None:
             raise SpooledCallNotFound

@@ -110,9 +110,9 @@ class SpoolFile:
             if (lock := self._locked(self._at(place))) is not None:
                 self._lock, self.place = lock, place
                 if place > 1 and not self._wanted:
-                    _log.info("another gateway has the first spool; this one has its own", file=str(self._at(place)))
+                    _log.info("spool file chosen", file=str(self._at(place)))
                 return
-        raise SpoolTaken([f"TOCSIN_GATEWAY_SPOOL_FILE: every spool beside {self._path} is in use by another gateway"])
+        raise SpoolTaken([f"TOCSIN_GATEWAY_SPOOL_FILE: every spool file next to {self._path} is in use by another gateway"])
 
     def _locked(self, file: Path) -> int | None:
         """The lock on a file's neighbour; None when another process has it. SQLite has locks of its own on the file itself."""

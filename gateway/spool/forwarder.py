@@ -29,7 +29,7 @@ _NOT_STORED_YET: Final = 0.05
 
 
 class MethodUnknown(Unimplemented):
-    """The contract has no such method: another version of the gateway has taken the call on."""
+    """The contract has no such method: the call was accepted by another version of the gateway."""
 
 
 @dataclass(slots=True)
@@ -136,7 +136,7 @@ class Forwarder:
             if task.result() is ForwardResult.AWAY:
                 self._pause = min(max(_FIRST_PAUSE, 2 * self._pause), _LONGEST_PAUSE)
                 self._away_until = self._clock.monotonic() + self._pause
-                report_stall("the service of spooled calls is away", self._clock)
+                report_stall("the target of the spooled calls is unavailable", self._clock)
             else:
                 self._pause = self._away_until = 0.0
                 report_progress()
@@ -176,14 +176,14 @@ class Forwarder:
         if result is ForwardResult.REFUSED or (result in TRIES and queue.tries >= TRIES[result]):
             queue.number = 0
             return True
-        _log.info("spooled call waits", path=entry.path, tenant=entry.tenant, tries=queue.tries, error=type(error).__name__)
+        _log.info("spooled call delayed", path=entry.path, tenant=entry.tenant, tries=queue.tries, error=type(error).__name__)
         queue.ready = self._clock.monotonic() + queue.wait
         queue.wait = min(2 * queue.wait, _LONGEST_WAIT)
         return False
 
     async def _set_aside(self, entry: SpooledCall, error: Exception, *, tries: int) -> None:
         reason = error.error_reason if isinstance(error, TocsinError) else type(error).__name__
-        message = error.message if isinstance(error, TocsinError) else "An internal error."
+        message = error.message if isinstance(error, TocsinError) else "Internal error."
         _log.warning("spooled call set aside", path=entry.path, tenant=entry.tenant, number=entry.number, reason=reason, error=message)
         self._metrics.ended("set_aside")
         aside = SetAsideCall(entry, at=self._clock.micros(), tries=tries, reason=reason, message=message)

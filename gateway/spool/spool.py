@@ -22,7 +22,7 @@ _SET_ASIDE_SHARE: Final = 4
 
 
 class SpoolFull(Unavailable):
-    """The service is away, and so much waits for it that no more can be taken on."""
+    """The service is unavailable and the spool is full."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +153,7 @@ class Spool:
             aside, most=SpoolUse(max(1, whole.calls // _SET_ASIDE_SHARE), whole.bytes // _SET_ASIDE_SHARE)
         )
         if dropped:
-            _log.error("spooled calls dropped: too many are set aside", calls=dropped)
+            _log.error("set-aside calls dropped", calls=dropped)
         self._set_aside = await self._store.set_aside_use()
         await self._gone([aside.call])
 
@@ -194,11 +194,9 @@ class Spool:
         rule, size, queue = self._rule, len(entry.request), self._queues.get(entry.queue, SpoolUse())
         if is_anonymous(entry.queue):
             if self._anonymous.calls >= rule.anonymous or queue.calls >= rule.address:
-                raise SpoolFull(
-                    "The service is away, and no more can be taken on from callers without a token.", retry_after=_RETRY_SECONDS
-                )
+                raise SpoolFull("The service is unavailable and the spool is full for callers without a token.", retry_after=_RETRY_SECONDS)
         elif queue.calls >= rule.tenant.calls or queue.bytes + size > rule.tenant.bytes:
-            raise SpoolFull("The service is away, and your share of what may wait for it is used up.", retry_after=_RETRY_SECONDS)
+            raise SpoolFull("The service is unavailable and your share of the spool is used up.", retry_after=_RETRY_SECONDS)
         ours = SpoolUse(self._all.calls - self._anonymous.calls, self._all.bytes - self._anonymous.bytes)
         if not is_anonymous(entry.queue) and (ours.calls >= rule.all.calls or ours.bytes + size > rule.all.bytes):
             raise SpoolFull(retry_after=_RETRY_SECONDS)

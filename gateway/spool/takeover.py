@@ -64,4 +64,4 @@ class SpoolTakeover:
             await left.drop(asides[0].call.number)
             count += 1
         if count:
-            _log.info("spool taken over from a gateway that is gone", spool=place, calls=count)
+            _log.info("spool taken over", spool=place, calls=count)

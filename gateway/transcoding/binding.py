@@ -98,7 +98,7 @@ class RequestBinder:
         parameters = parse_query(incoming.query_string)
         if parameters:
             if self._whole:
-                raise InvalidInput.at(parameters[0][0], "unknown query parameter: this method takes everything in its body")
+                raise InvalidInput.at(parameters[0][0], "unknown query parameter: this method reads all fields from its body")
             self._query.bind(parameters, message)
         self._derive_mask(message)
         for path, fields in self._variables.items():
@@ -122,7 +122,7 @@ class RequestBinder:
         if not incoming.body:
             return {}
         if not self.takes_body:
-            raise InvalidInput("This method takes no body.")
+            raise InvalidInput("This method accepts no body.")
         if self.raw_body:
             value: JsonValue = {"contentType": incoming.content_type, "data": base64.b64encode(incoming.body).decode()}
         else:

@@ -51,7 +51,7 @@ class UnsupportedMediaType(InvalidInput):
 
 
 class NotAcceptable(InvalidInput):
-    """The answer cannot be given in a form that the Accept header names."""
+    """No media type of the Accept header is available."""
 
 
 class BodyTooSlow(DeadlineExceeded):

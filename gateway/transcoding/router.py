@@ -14,11 +14,11 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 
 
 class RouteNotFound(NotFound):
-    """There is nothing at this path."""
+    """There is no resource at this path."""
 
 
 class MethodNotAllowed(InvalidInput):
-    """This path does not take this method."""
+    """This path does not support this method."""
 
     def __init__(self, allowed: Iterable[str]) -> None:
         """Makes the error with the methods that the path takes."""

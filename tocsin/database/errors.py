@@ -41,11 +41,11 @@ _WHY = {
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database cannot be reached now."""
+    """The database is unavailable."""
 
 
 class DatabaseRefused(DatabaseUnavailable, SettingsAtFault):
-    """The database refuses to be opened with these settings."""
+    """The database cannot be opened with these settings."""
 
     reason = DatabaseUnavailable.reason
 
@@ -69,7 +69,7 @@ class SchemaTooOld(FailedPrecondition):
 
 
 class DataRefused(InvalidInput):
-    """The database cannot hold a value of this request."""
+    """The database cannot store a value of this request."""
 
 
 class ConstraintBroken(DataRefused):
@@ -166,5 +166,5 @@ def _refused_data(error: Exception, *, state: str = "") -> DataRefused:
     why = _WHY.get(state) or (_WHY["22003"] if isinstance(error, OverflowError) else "")
     if isinstance(error, UnicodeEncodeError):
         why = _WHY["22021"]
-    _log.warning("the database refused a value", statement=statement, sqlstate=state, error=type(error).__name__)
+    _log.warning("database value refused", statement=statement, sqlstate=state, error=type(error).__name__)
     return DataRefused(f"The database cannot hold a value of this request: {why}." if why else None)

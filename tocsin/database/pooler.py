@@ -39,7 +39,7 @@ async def refuse_pooler(engine: AsyncEngine, *, schema: str | None, connections:
                 _compare([await _sessions(one), await _sessions(two)])
     except exc.DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) in _FOREIGN_STATEMENT:
-            raise PoolerFound("it takes statements or settings of a session from us") from error
+            raise PoolerFound("it does not keep prepared statements or session settings") from error
         raise
 
 
@@ -48,7 +48,7 @@ async def _check_settings(connection: AsyncConnection, schema: str | None) -> No
     name, path = row
     await connection.rollback()
     if name != "tocsin" or (schema is not None and path != schema):
-        raise PoolerFound("it drops the settings with which a session begins")
+        raise PoolerFound("it drops the settings of a new session")
 
 
 async def _sessions(connection: AsyncConnection) -> set[int]:

@@ -23,11 +23,11 @@ _FREE: Final[AbstractAsyncContextManager[None]] = nullcontext()
 
 
 class TooManyCalls(ResourceExhausted):
-    """The tenant has as many calls of this kind under way as it may."""
+    """The tenant has too many concurrent calls of this kind."""
 
 
 class TooManyStreams(ResourceExhausted):
-    """The service has as many streams open as it can."""
+    """The service has too many open streams."""
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ class Bulkheads:
         if len(places.waiting) >= queue:
             self.refused += 1
             raise TooManyCalls(
-                f"The tenant has {limit} calls of this kind under way, and may have no more.",
+                f"The tenant has {limit} concurrent calls of this kind, which is the limit.",
                 retry_after=RETRY_SECONDS,
                 metadata={"rate_class": rate_class, "limit": str(limit)},
             )

@@ -12,7 +12,7 @@ from tocsin.errors import FailedPrecondition, TocsinError
 
 
 class FaultsDisabled(FailedPrecondition):
-    """This process takes no faults: TOCSIN_<SERVICE>_FAULTS_ENABLED is not set."""
+    """Fault injection is disabled: TOCSIN_<SERVICE>_FAULTS_ENABLED is not set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

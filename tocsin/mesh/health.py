@@ -39,7 +39,7 @@ class Health(Enum):
 
 
 class Degraded(Unavailable):
-    """Something optional does not work."""
+    """An optional dependency does not work."""
 
 
 def optional(check: Check) -> Check:

@@ -244,11 +244,11 @@ class Identity:
         try:
             x509.load_pem_x509_certificates(authorities)
         except ValueError:
-            raise ConfigError([f"{self.ca_file} holds no certificates in PEM"]) from None
+            raise ConfigError([f"{self.ca_file} contains no certificates in PEM"]) from None
         try:
             leaf = x509.load_pem_x509_certificate(certificate)
         except ValueError:
-            raise ConfigError([f"{self.cert_file} holds no certificate in PEM"]) from None
+            raise ConfigError([f"{self.cert_file} contains no certificate in PEM"]) from None
         if not _fits(key, leaf):
             raise ConfigError([f"{self.key_file} is not the private key of {self.cert_file}"])
         return Material(
@@ -338,7 +338,7 @@ class Keyring:
         # Peers compare certificates with the machine's clock, whatever clock this process lives by.
         if material.expires <= SystemClock().now():
             raise CertificateExpired(
-                f"The certificate of {self.identity.service} has expired at {material.expires:%Y-%m-%dT%H:%M:%SZ} and nobody renewed it."
+                f"The certificate of {self.identity.service} expired at {material.expires:%Y-%m-%dT%H:%M:%SZ} and was not renewed."
             )
         return material
 
@@ -353,7 +353,7 @@ class Keyring:
         material = self.valid()
         missing = [path.name for path in (self.identity.ca_file, self.identity.cert_file, self.identity.key_file) if not path.exists()]
         if missing:
-            raise CertificateMissing(f"Files of this process's certificate are gone, and it could not start again: {', '.join(missing)}")
+            raise CertificateMissing(f"Certificate files of this process are missing, so that it could not restart: {', '.join(missing)}")
         if material.expires - SystemClock().now() < (material.expires - material.begins) * _OVERDUE:
             raise RenewalOverdue(
                 f"The certificate of {self.identity.service} expires at {material.expires:%Y-%m-%dT%H:%M:%SZ} and was not renewed."

@@ -27,7 +27,7 @@ JwksSource = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class KeysUnavailable(Unavailable):
-    """Tokens cannot be verified now."""
+    """Tokens cannot be verified at the moment."""
 
 
 def mesh_source(channel: grpc.aio.Channel) -> JwksSource:
@@ -69,7 +69,7 @@ class JwksCache:
             try:
                 self._keys = _parse(json.loads(self._file.read_text(encoding="utf-8")))
             except (OSError, ValueError) as error:
-                _log.warning("stored keys are not readable", file=str(self._file), error=str(error))
+                _log.warning("stored keys not readable", file=str(self._file), error=str(error))
 
     async def stop(self) -> None:
         """Ends a fetch that is under way."""
@@ -113,7 +113,7 @@ class JwksCache:
             document = await self._source()
             keys = _parse(document)
         except (TocsinError, ValueError) as error:
-            _log.warning("keys cannot be fetched", error=str(error), stale_keys=len(self._keys))
+            _log.warning("keys not fetched", error=str(error), stale_keys=len(self._keys))
             return False
         changed = keys.keys() != self._keys.keys()
         self._keys = keys
@@ -152,4 +152,4 @@ def _write(file: Path, document: Mapping[str, Any]) -> None:
             json.dump(document, out)
         Path(name).replace(file)
     except OSError as error:
-        _log.warning("keys cannot be stored", file=str(file), error=str(error))
+        _log.warning("keys not stored", file=str(file), error=str(error))

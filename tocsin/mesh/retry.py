@@ -68,7 +68,7 @@ class RetryBudget:
 
 
 class PushedBack(Unavailable):
-    """The server asked not to try again."""
+    """The server asked not to retry."""
 
 
 def retryable(error: BaseException) -> bool:

@@ -22,7 +22,7 @@ _SHARES: Final[Mapping[Criticality, float]] = {Criticality.SHEDDABLE: 0.5, Criti
 
 
 class Overloaded(ResourceExhausted):
-    """The service has more work than it can do now."""
+    """The service is overloaded."""
 
 
 @dataclass(slots=True)

@@ -199,7 +199,7 @@ def _parse(raw: bytes | None) -> status_pb2.Status | None:
 
 def _plain_message(kind: type[TocsinError], target: str) -> str:
     if kind is errors.Unavailable:
-        return f"{target} cannot be reached now."
+        return f"{target} is unavailable."
     return f"{target}: {kind().message}"
 
 

@@ -155,7 +155,7 @@ def _principal(token: str, claims: Mapping[str, Any], now: datetime) -> Principa
     subject, tenant = claims["sub"], claims.get("tenant")
     scope, zone = claims.get("scope", ""), claims.get("zoneinfo", "UTC")
     if not all(isinstance(value, str) for value in (subject, tenant, scope, zone)) or not subject or not tenant:
-        raise TokenRefused("The token lacks a claim that it needs.")
+        raise TokenRefused("The token lacks a required claim.")
     expires = _instant(claims["exp"])
     if expires + _LEEWAY <= now:
         raise TokenExpired

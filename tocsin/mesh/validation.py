@@ -12,7 +12,7 @@ from tocsin.values import subscript
 
 
 class RequestInvalid(InvalidInput):
-    """The request breaks a rule of the contract."""
+    """The request violates a rule of the contract."""
 
 
 class RequestValidator:

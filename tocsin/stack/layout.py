@@ -158,7 +158,7 @@ def plan(*, state: Path, base: int | None, env: Mapping[str, str]) -> Layout:
         placed = Port(service=port.service, kind=port.kind, number=number, source=port.source)
         if number in taken:
             other = taken[number]
-            raise ConfigError([f"{placed.source}: {_use(placed)} and {_use(other)} ({other.source}) both want port {number}"])
+            raise ConfigError([f"{placed.source}: {_use(placed)} and {_use(other)} ({other.source}) both use port {number}"])
         taken[number] = placed
         ports.append(placed)
     return Layout(state=state.expanduser().resolve(), host=host, ports=tuple(ports))
@@ -176,7 +176,7 @@ def ports_in_use(layout: Layout) -> list[str]:
 def _wanted(base: int | None, env: Mapping[str, str]) -> Iterator[Port]:
     highest = _HIGHEST - max(offset for _, offset in _OFFSETS.values())
     if base is not None and not 0 <= base <= highest:
-        raise ConfigError([f"--port-base {base}: must be a port between 0 and {highest}, so that the ports behind it exist"])
+        raise ConfigError([f"--port-base {base}: must be a port between 0 and {highest}, so that the ports after it exist"])
     problems: list[str] = []
     for (service, kind), (usual, offset) in _OFFSETS.items():
         setting = prefix(service) + _FIELDS[kind]

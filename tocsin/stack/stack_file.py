@@ -18,7 +18,7 @@ _PRIVATE = 0o600
 
 
 class StackRunning(FailedPrecondition):
-    """Another stack runs on this state folder."""
+    """Another stack is running on this state folder."""
 
     @classmethod
     def on(cls, state: Path) -> "StackRunning":

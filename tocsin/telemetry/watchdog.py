@@ -46,8 +46,8 @@ class LoopWatchdog:
         self._due = self._cpu = 0.0
         self._beat: asyncio.TimerHandle | None = None
         self._stopping = threading.Event()
-        self._told = float("-inf")
-        self._untold = 0
+        self._warned = float("-inf")
+        self._suppressed = 0
         Gauge("tocsin_loop_lag_seconds", "Worst delay of an event loop callback in the last 10 s.", registry=registry).set_function(
             lambda: max(self._recent)
         )
@@ -110,10 +110,10 @@ class LoopWatchdog:
                 self._warn(ident, now, due)
 
     def _warn(self, ident: int, now: float, due: float) -> None:
-        if now - self._told < _QUIET_SECONDS:
-            self._untold += 1
+        if now - self._warned < _QUIET_SECONDS:
+            self._suppressed += 1
             return
         frame = sys._current_frames().get(ident)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  documented: another thread's stack
         stack = [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_stack(frame)[-_DEEPEST:]] if frame else []
-        _log.warning("event loop stands", seconds=round(now - due, 3), untold=self._untold, stack=stack)
-        self._told, self._untold = now, 0
+        _log.warning("event loop blocked", seconds=round(now - due, 3), suppressed=self._suppressed, stack=stack)
+        self._warned, self._suppressed = now, 0

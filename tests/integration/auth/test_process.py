@@ -69,7 +69,7 @@ async def test_garbled_key_stops_the_process(state: Path) -> None:
     async with Service(state, TOCSIN_AUTH_SIGNING_KEY_FILE=str(key)) as service:
         code, said = await service.ended()
     assert code == 78
-    assert f"TOCSIN_AUTH_SIGNING_KEY_FILE: {key} holds no unencrypted private key in PEM" in said
+    assert f"TOCSIN_AUTH_SIGNING_KEY_FILE: {key} contains no unencrypted private key in PEM" in said
     assert "Traceback" not in said
     assert not (state / "dev-api-key").exists()
 

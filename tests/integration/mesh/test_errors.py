@@ -65,7 +65,7 @@ async def test_an_unexpected_error_does_not_leak(rig: Rig, call: Callable[[EchoS
     await rig.serve(raising(SecretError("password=hunter2")))
     with pytest.raises(Internal) as raised:
         await call(rig.stub())
-    assert raised.value.message == "An internal error."
+    assert raised.value.message == "Internal error."
     assert "hunter2" not in f"{raised.value.metadata} {raised.value.__cause__}"
     assert "SecretError" in caplog.text
 
@@ -88,7 +88,7 @@ async def test_an_answer_that_is_no_message_is_an_internal_error(rig: Rig) -> No
     await rig.serve(Echo(nothing))
     with pytest.raises(Internal) as raised:
         await rig.stub().Greet(Note())
-    assert raised.value.message == "An internal error."
+    assert raised.value.message == "Internal error."
 
 
 @pytest.mark.parametrize("kind", ["unary_unary", "unary_stream", "stream_unary", "stream_stream"])

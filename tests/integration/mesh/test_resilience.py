@@ -254,7 +254,7 @@ async def test_a_dead_service_costs_an_error_and_names_no_address(rig: Rig) -> N
     rig.targets["echo_svc"] = "127.0.0.1:1"
     with pytest.raises(Unavailable) as raised:
         await rig.stub().Greet(Note())
-    assert raised.value.message == "echo_svc cannot be reached now."
+    assert raised.value.message == "echo_svc is unavailable."
 
 
 async def test_a_mesh_that_was_stopped_says_so_and_can_start_again(rig: Rig) -> None:

@@ -151,9 +151,9 @@ def _write(text: bytes, mode: int = 0o600) -> Callable[[Path], object]:
         (_write(b"garbage\xff"), "no unencrypted private key"),
         (_write(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), "no unencrypted private key"),
         (lambda path: _pem(Ed25519PrivateKey.generate(), path=path, password=b"pass"), "no unencrypted private key"),
-        (lambda path: _pem(ec.generate_private_key(ec.SECP256R1()), path=path), "Ed25519 is needed"),
-        (lambda path: _pem(Ed25519PrivateKey.generate(), 0o644, path=path), "open to others"),
-        (lambda path: _pem(Ed25519PrivateKey.generate(), 0o660, path=path), "open to others"),
+        (lambda path: _pem(ec.generate_private_key(ec.SECP256R1()), path=path), "Ed25519 is required"),
+        (lambda path: _pem(Ed25519PrivateKey.generate(), 0o644, path=path), "accessible to other users"),
+        (lambda path: _pem(Ed25519PrivateKey.generate(), 0o660, path=path), "accessible to other users"),
         (lambda path: path.mkdir(parents=True), "Is a directory"),
     ],
 )
@@ -335,7 +335,7 @@ async def _changed(keys: SigningKeys, token: str, clock: FakeClock) -> None:
     await eventually(another)
 
 
-@pytest.mark.parametrize("damage", ["gone", "open to others", "garbage"])
+@pytest.mark.parametrize("damage", ["gone", "accessible to other users", "garbage"])
 async def test_damaged_files_leave_the_keys_in_force(tmp_path: Path, clock: FakeClock, damage: str) -> None:
     """Whoever rotates by hand may be half done; a key that is missing is not made anew under way."""
     keys = _keys(tmp_path, clock=clock)
@@ -344,7 +344,7 @@ async def test_damaged_files_leave_the_keys_in_force(tmp_path: Path, clock: Fake
     before = keys.published()
     if damage == "gone":
         signing.unlink()
-    elif damage == "open to others":
+    elif damage == "accessible to other users":
         signing.chmod(0o644)
         signing.touch()
     else:

@@ -15,7 +15,7 @@ CALL = {
     "acceptTime": "2026-12-01T09:00:00Z",
     "tries": 8,
     "reason": "INTERNAL",
-    "message": "An internal error.",
+    "message": "Internal error.",
 }
 
 

@@ -129,7 +129,7 @@ def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
 
 def test_bytes_without_a_body_rule_are_refused() -> None:
     """A method without a body rule takes no bytes."""
-    with pytest.raises(InvalidInput, match="takes no body"):
+    with pytest.raises(InvalidInput, match="accepts no body"):
         bind("GET", BOOK, b"{}")
 
 

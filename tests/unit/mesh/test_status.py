@@ -105,7 +105,7 @@ def test_what_grpc_itself_says_does_not_leave() -> None:
     """Its texts name addresses; the message names the service alone."""
     arrived = received(Code.UNAVAILABLE, "failed to connect to all addresses; last error: ipv4:10.1.2.3:9002: refused")
     assert type(arrived) is Unavailable
-    assert arrived.message == "far_svc cannot be reached now."
+    assert arrived.message == "far_svc is unavailable."
     assert "10.1.2.3" not in str(status.to_status(arrived))
 
 
@@ -114,7 +114,7 @@ def test_details_that_make_no_sense_are_not_believed(raw: bytes) -> None:
     """A status that is unreadable, or says another code than the call, is left aside."""
     arrived = received(Code.ABORTED, "x", ((status.DETAILS_KEY, raw),))
     assert type(arrived) is errors.Aborted
-    assert arrived.message == "far_svc: A concurrent change got in first."
+    assert arrived.message == "far_svc: The resource was changed concurrently."
 
 
 @pytest.mark.parametrize("code", [Code.UNKNOWN])

@@ -35,7 +35,7 @@ def test_good_targets_pass(target: str) -> None:
         ("auth:", "is no port"),
         ("auth:http", "is no port"),
         ("auth:70000", "is no port"),
-        ("http://auth:80", "http is no known scheme"),
+        ("http://auth:80", "http is an unknown scheme"),
         ("ipv4:127.0.0.1", "is no ipv4 address with a port"),
         ("ipv4:127.0.0.1:1,auth:2", "'auth:2' is no ipv4 address"),
         ("ipv6:127.0.0.1:1", "is no ipv6 address"),

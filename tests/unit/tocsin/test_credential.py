@@ -39,7 +39,7 @@ def test_a_strange_key_is_refused_without_being_shown(key: str) -> None:
         Client(url="http://x", api_key=key)
     told = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
     assert "5ecret" not in told
-    assert "at place" in told
+    assert "at position" in told
 
 
 @pytest.mark.parametrize("key", ["\n", "  "])

@@ -57,7 +57,7 @@ async def test_what_holds_the_loop_is_told_with_its_stack(
     hold()
     await eventually(lambda: watchdog.worst > 0.2)
     records: list[Any] = [record for record in caplog.records if record.name == "tocsin.telemetry.watchdog"]
-    assert {(record.levelname, record.msg["event"]) for record in records} == {("WARNING", "event loop stands")}
+    assert {(record.levelname, record.msg["event"]) for record in records} == {("WARNING", "event loop blocked")}
     # A machine that is loaded may hold the loop once more, elsewhere.
     assert len([record for record in records if any(hold.__name__ in frame for frame in record.msg["stack"])]) == 1
 

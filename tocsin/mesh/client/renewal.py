@@ -113,14 +113,14 @@ class ChannelRenewal(Generic[C]):
         if not stale:
             return
         if usable is None:
-            _log.error("certificate_expired", channels=len(stale))
+            _log.error("certificate expired", channels=len(stale))
             for key in stale:
                 self._channels[key].drop(grace=self._grace)
             self._stale.clear()
             return
         done = await asyncio.gather(*(self._channels[key].renew(grace=self._grace) for key in stale))
         self._stale = {key for key, renewed in zip(stale, done, strict=True) if not renewed}
-        _log.info("certificate_renewed", expires=usable.expires.isoformat(), channels=len(stale), waiting=len(self._stale))
+        _log.info("certificate renewed", expires=usable.expires.isoformat(), channels=len(stale), waiting=len(self._stale))
 
     def _usable(self) -> Material | None:
         if self._keyring is None:
@@ -142,7 +142,7 @@ class ChannelRenewal(Generic[C]):
                 self._channels.pop(key).drop(grace=self._grace)
                 self._missing.pop(key)
                 self._on_gone(key)
-                _log.info("replica_gone", target=service, endpoint=endpoint)
+                _log.info("replica removed", target=service, endpoint=endpoint)
 
     async def _resolve(self, service: str) -> list[str]:
         """The addresses of ``service``; none when its name has none, as is the case when it was scaled to nothing."""

@@ -46,7 +46,7 @@ def _problem(target: str, env: Mapping[str, str]) -> str:
     if separator and scheme == "xds":
         return "" if any(env.get(name) for name in BOOTSTRAP) else f"xds needs a control plane: set {' or '.join(BOOTSTRAP)}"
     if "://" in target and scheme != "dns":
-        return f"{scheme} is no known scheme; there are dns, ipv4, ipv6, unix, unix-abstract and xds"
+        return f"{scheme} is an unknown scheme; use dns, ipv4, ipv6, unix, unix-abstract and xds"
     return _name(target.removeprefix("dns:").rpartition("/")[2])
 
 

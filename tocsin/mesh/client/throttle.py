@@ -21,7 +21,7 @@ _RETRY_SECONDS: Final = 1.0
 
 
 class Throttled(ResourceExhausted):
-    """The service refuses most calls for overload now; this one was not sent."""
+    """The service is overloaded and refuses most calls; this call was not sent."""
 
 
 class Throttle:

@@ -55,7 +55,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class CallerRefused(PermissionDenied):
-    """This service may not call the method."""
+    """This service is not allowed to call the method."""
 
 
 class Interrupted(Unavailable):

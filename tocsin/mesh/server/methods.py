@@ -30,7 +30,7 @@ class RequestMalformed(InvalidInput):
 
 
 class ReaderTooSlow(ResourceExhausted):
-    """The reader of the stream takes nothing."""
+    """The reader of the stream is too slow."""
 
 
 class Registrar:
@@ -169,7 +169,7 @@ async def write_within(stall_seconds: float | None, context: Context, message: b
         async with asyncio.timeout(stall_seconds):
             await context.write(message)
     except TimeoutError:
-        raise ReaderTooSlow(f"The reader has taken nothing for {stall_seconds:g} s.") from None
+        raise ReaderTooSlow(f"The reader has read nothing for {stall_seconds:g} s.") from None
 
 
 def _writing(

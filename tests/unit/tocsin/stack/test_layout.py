@@ -67,7 +67,7 @@ def test_the_environment_moves_single_ports() -> None:
         (None, {"TOCSIN_AUTH_PORT": "70000"}, "TOCSIN_AUTH_PORT: port 70000 is not between 0 and 65535"),
         (65520, {}, "--port-base 65520: must be a port between 0 and 65511"),
         (-5, {}, "--port-base -5: must be a port"),
-        (None, {"TOCSIN_AUTH_PORT": "9002"}, "scheduler_svc (gRPC) and auth_svc (gRPC) (TOCSIN_AUTH_PORT) both want port 9002"),
+        (None, {"TOCSIN_AUTH_PORT": "9002"}, "scheduler_svc (gRPC) and auth_svc (gRPC) (TOCSIN_AUTH_PORT) both use port 9002"),
     ],
 )
 def test_ports_that_cannot_be_are_refused(base: int | None, env: Mapping[str, str], words: str) -> None:
