@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from tocsin.protojson.codec import Codec
-from tocsin.protojson.fast import FastCodec
+from tocsin.protojson.fast import FastCodec, to_wire
 from tocsin.protojson.fields import MessageField
 
 
@@ -55,4 +55,4 @@ class FastBinder:
             set_text(message, variables[path])
         for set_text in self._generated:
             set_text(message, str(uuid.uuid4()))
-        return message.to_binary()
+        return to_wire(message)

@@ -20,7 +20,7 @@ from tocsin.protojson.constraints import KnownRules, UnknownRule
 from tocsin.protojson.guards import FastPathMiss, GuardCompiler, Reader
 from tocsin.values import MAX_ITEMS
 
-__all__ = ["FastCodec", "FastFields", "FastPathMiss"]
+__all__ = ["FastCodec", "FastFields", "FastPathMiss", "to_wire"]
 
 _FAILURES: Final = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, LookupError, RecursionError)
 _MAX_VALIDATED: Final = 8 * 1024
@@ -59,11 +59,19 @@ class FastCodec:
         Raises:
             FastPathMiss: the fallback has to decide.
         """
-        try:
-            self._read(text)
-            return self._parse(text).to_binary()
-        except _FAILURES as error:
-            raise FastPathMiss from error
+        return to_wire(self.message(text))
+
+
+def to_wire(message: Message) -> bytes:
+    """The wire bytes of a message that the fast path has made.
+
+    Raises:
+        FastPathMiss: it holds a value that was not checked and cannot be written, such as an enum's number of more than 32 bits.
+    """
+    try:
+        return message.to_binary()
+    except _FAILURES as error:
+        raise FastPathMiss from error
 
 
 class FastFields:
