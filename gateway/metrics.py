@@ -64,12 +64,12 @@ class SpoolMetrics:
         """
 
         def gauge(name: str, meaning: str, read: Callable[[], float]) -> None:
-            Gauge(f"tocsin_gateway_spool_{name}", meaning, registry=registry).set_function(read)
+            Gauge(name, meaning, registry=registry).set_function(read)
 
-        gauge("depth", "Calls that wait for a service that is away.", depth)
-        gauge("bytes", "Bytes of the requests that wait.", size)
-        gauge("oldest_seconds", "Age of the oldest call that waits.", oldest)
-        gauge("set_aside", "Calls that failed for good, and wait for an operator.", set_aside)
+        gauge("tocsin_gateway_spool_depth", "Calls that wait for a service that is away.", depth)
+        gauge("tocsin_gateway_spool_bytes", "Bytes of the requests that wait.", size)
+        gauge("tocsin_gateway_spool_oldest_seconds", "Age of the oldest call that waits.", oldest)
+        gauge("tocsin_gateway_spool_set_aside", "Calls that failed for good, and wait for an operator.", set_aside)
         self._ends = Counter("tocsin_gateway_spool_forwarded", "Calls forwarded later, by how they ended.", ("end",), registry=registry)
 
     def ended(self, end: Literal["done", "refused", "set_aside"]) -> None:

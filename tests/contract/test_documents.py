@@ -18,6 +18,7 @@ from processor_svc.config import ProcessorSettings
 from scheduler_svc.config import SchedulerSettings
 from tocsin.cli.app import make_app
 from tocsin.config import ServiceSettings, describe
+from tocsin.mesh.policy import contract, read
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SETTINGS: Final[dict[str, type[ServiceSettings]]] = {
@@ -63,6 +64,27 @@ def commands(group: Any, prefix: str = "tocsin") -> Iterator[str]:
 def undocumented_commands(page: str) -> list[str]:
     """Commands that the page does not name."""
     return [command for command in commands(typer.main.get_command(make_app())) if not re.search(rf"`{re.escape(command)}[` ]", page)]
+
+
+def rpcs(service: str) -> list[str]:
+    """The RPCs of a service's own package, by their names."""
+    package = f".{service.removesuffix('_svc')}.v1."
+    return [path.rpartition("/")[2] for path in read(contract()) if package in path]
+
+
+def unlisted_rpcs(service: str, readme: str) -> list[str]:
+    """RPCs that the README of their service does not name where it tells what it offers."""
+    offered = readme.partition("\n## Interface\n")[2].partition("\n## ")[0]
+    return [name for name in rpcs(service) if not re.search(rf"\b{name}\b", offered)]
+
+
+@pytest.mark.parametrize("service", sorted(SETTINGS.keys() - {"gateway"}))
+def test_every_rpc_is_listed(service: str) -> None:
+    """In the README of the service that has it; each is taken out, and missed."""
+    readme = (ROOT / service / "README.md").read_text("utf-8")
+    assert unlisted_rpcs(service, readme) == []
+    for name in rpcs(service):
+        assert unlisted_rpcs(service, re.sub(rf"\b{name}\b", "…", readme)) == [name]
 
 
 @pytest.mark.parametrize("service", sorted(SETTINGS))
