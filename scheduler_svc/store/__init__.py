@@ -1,21 +1,21 @@
 """The scheduler's tables and queries, on SQLite and PostgreSQL."""
 
-from scheduler_svc.store.alarms import SqlAlarmStore
-from scheduler_svc.store.audit import SqlAuditStore
+from scheduler_svc.store.alarms import SqlAlarmStore, SqlTemplateUses
 from scheduler_svc.store.due import SqlDueStore
+from scheduler_svc.store.events import EventStore
 from scheduler_svc.store.forecast import SqlForecastStore
+from scheduler_svc.store.history import SqlAuditStore
 from scheduler_svc.store.housekeeping import SqlHousekeepingStore
 from scheduler_svc.store.imports import SqlImportStore
-from scheduler_svc.store.inbound_store import SqlSignalStore
 from scheduler_svc.store.ledger import SqlLedger
-from scheduler_svc.store.lock import DatabaseInUse, ProcessLock
-from scheduler_svc.store.outages import SqlOutages
+from scheduler_svc.store.locks import DatabaseInUse, ProcessLock, SessionLock
+from scheduler_svc.store.pings import PingStore, SqlOutages
+from scheduler_svc.store.readings import ReadingStore
 from scheduler_svc.store.replan import SqlReplanStore
 from scheduler_svc.store.reports import SqlDeliveryReports
-from scheduler_svc.store.session_lock import SessionLock
 from scheduler_svc.store.shards import SqlShardStore
+from scheduler_svc.store.signals import InboundLog
 from scheduler_svc.store.tables import metadata
-from scheduler_svc.store.template_uses import SqlTemplateUses
 
 __all__ = [
     "DatabaseInUse",
@@ -36,3 +36,7 @@ __all__ = [
     "SqlTemplateUses",
     "metadata",
 ]
+
+
+class SqlSignalStore(EventStore, ReadingStore, PingStore, InboundLog):
+    """What comes from outside: events, readings and pings, and the log of them."""

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Alarm, AlarmState, Priority
 from scheduler_svc.ports import Page
-from scheduler_svc.store.alarm_rows import alarm_of, where
+from scheduler_svc.store.mapping import alarm_of, where
 from scheduler_svc.store.tables import alarm_labels, alarms
 from tocsin.listing import Condition
 

@@ -1,4 +1,4 @@
-"""Alarms: the implementation of `scheduler_svc.ports.AlarmStore`."""
+"""Alarms, one by one."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
@@ -17,8 +17,8 @@ from scheduler_svc.domain import (
 )
 from scheduler_svc.ports import NewAlarm, Page
 from scheduler_svc.store.alarm_pages import find_page
-from scheduler_svc.store.alarm_rows import COLUMNS, alarm_of, drop_labels, insert_labels, row_of
 from scheduler_svc.store.history import keep_rules, locked_version
+from scheduler_svc.store.mapping import ALARM_COLUMNS, alarm_of, alarm_row, drop_labels, insert_labels
 from scheduler_svc.store.signals import drop_signal, insert_signals, replace_signal, resume_signal, with_signals
 from scheduler_svc.store.sql import Statement, insert
 from scheduler_svc.store.tables import alarms, requests
@@ -28,8 +28,8 @@ from tocsin.errors import TocsinError
 from tocsin.listing import Condition
 from tocsin.recurrence import Micros
 
-_INSERT: Final = insert(alarms, COLUMNS)
-_INSERT_KEYED: Final = insert(alarms, COLUMNS, ignore=True)
+_INSERT: Final = insert(alarms, ALARM_COLUMNS)
+_INSERT_KEYED: Final = insert(alarms, ALARM_COLUMNS, ignore=True)
 _THERE: Final = Statement(
     sqlite="SELECT id FROM alarms WHERE id IN (SELECT value FROM json_each(?1))",
     postgresql="SELECT id FROM alarms WHERE id = ANY($1::text[])",
@@ -115,7 +115,7 @@ class SqlAlarmStore:
 
     async def update(self, alarm: Alarm, *, reschedule: bool, turned: bool = False) -> Alarm | None:
         """See `scheduler_svc.ports.AlarmStore`."""
-        values = dict(zip(COLUMNS, row_of(alarm), strict=True))
+        values = dict(zip(ALARM_COLUMNS, alarm_row(alarm), strict=True))
         kept = {"id", "tenant", "shard", "created_at", "traceparent", *(() if reschedule else _SCHEDULE)}
         wanted = alarms.c.version == alarm.version - 1
         if turned and not reschedule:
@@ -211,9 +211,9 @@ async def _by_ids(connection: AsyncConnection, ids: Sequence[str]) -> list[Alarm
 
 async def _insert(connection: AsyncConnection, made: Sequence[Alarm]) -> set[str]:
     """Writes the rows of new alarms; the ids of those whose key another alarm of the tenant has, which are not written."""
-    await _INSERT.many(connection, [row_of(alarm) for alarm in made if not alarm.key])
+    await _INSERT.many(connection, [alarm_row(alarm) for alarm in made if not alarm.key])
     keyed = [alarm for alarm in made if alarm.key]
-    if await _INSERT_KEYED.many(connection, [row_of(alarm) for alarm in keyed]) == len(keyed):
+    if await _INSERT_KEYED.many(connection, [alarm_row(alarm) for alarm in keyed]) == len(keyed):
         return set()
     ids = [alarm.id for alarm in keyed]
     taken = set(ids) - {row[0] for row in await _THERE.rows(connection, ids)}
@@ -248,3 +248,22 @@ def _answer(new: NewAlarm, made: Mapping[_Key, tuple[str, str]], known: Mapping[
     if digest != new.digest:
         return RequestIdReused()
     return known.get(alarm_id) or RequestedAlarmDeleted()
+
+
+_USING: Final = "SELECT id, action FROM alarms WHERE tenant = $1 AND id > $2 AND kind = 'notify' AND state <> 3 AND {} ORDER BY id LIMIT $4"
+# No index tells what an action holds, and none is worth what it costs: this is asked when somebody changes or deletes a template.
+_NAMING: Final = Statement(
+    sqlite=_USING.format("instr(action, $3) > 0").replace("$", "?"), postgresql=_USING.format("position($3::bytea IN action) > 0")
+)
+
+
+class SqlTemplateUses:
+    """Looks for the name of a template in actions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def naming(self, tenant: str, name: str, *, after: str, size: int) -> Sequence[tuple[str, bytes]]:
+        """See `scheduler_svc.ports.TemplateUses`."""
+        async with self._database.read() as connection:
+            return [(row[0], bytes(row[1])) for row in await _NAMING.rows(connection, tenant, after, name.encode(), size)]

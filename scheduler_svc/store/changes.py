@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Firing
-from scheduler_svc.store.firing_rows import firing_of
+from scheduler_svc.store.mapping import firing_of
 from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, both, is_sqlite
 from scheduler_svc.store.tables import firings
 from tocsin.recurrence import Micros

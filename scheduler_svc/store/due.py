@@ -7,8 +7,8 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.ports import Due, Fired, Held, Pending, Planner
-from scheduler_svc.store.fence import owned
 from scheduler_svc.store.firing import Batch, read_due
+from scheduler_svc.store.locks import owned
 from scheduler_svc.store.sql import Statement, begin_change, join_by_index
 from scheduler_svc.store.triggered import TriggeredFirings, trigger_signals
 from tocsin.database import ConstraintBroken, Database

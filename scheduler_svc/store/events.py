@@ -11,10 +11,9 @@ from scheduler_svc.contexts import event_context, plain
 from scheduler_svc.domain import AlarmState, Firing, Origin
 from scheduler_svc.ports import Held
 from scheduler_svc.service.signals import Caused
-from scheduler_svc.store.inbound import Stored, Tally, log_events
+from scheduler_svc.store.signals import Stored, Tally, log_events
 from scheduler_svc.store.sql import Fields, Statement, both
-from scheduler_svc.store.subscriptions import Subscriptions
-from scheduler_svc.store.triggered import Listener, TriggeredFirings, busy, read_listeners
+from scheduler_svc.store.triggered import Listener, Subscriptions, TriggeredFirings, busy, read_listeners
 from scheduler_svc.triggers import EventAnswer, InboundKind, Published, Subscription, listens
 from tocsin.database import Database
 from tocsin.recurrence import Micros

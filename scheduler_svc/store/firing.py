@@ -14,7 +14,7 @@ from scheduler_svc.domain import Action, AlarmState, Firing, FiringState, Outcom
 from scheduler_svc.domain.planning import Plan, overlapping
 from scheduler_svc.ports import Due, Fired, Pending, Planner
 from scheduler_svc.store.changes import note
-from scheduler_svc.store.firing_rows import present, queue_entry_of
+from scheduler_svc.store.mapping import present, queue_entry_of
 from scheduler_svc.store.sql import CHANGE, Fields, Statement, is_sqlite, numbers, plan_anew
 from tocsin.recurrence import Micros, Overlapping, spent
 

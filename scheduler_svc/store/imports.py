@@ -10,8 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Alarm, AlarmState
 from scheduler_svc.ports import Candidate, Put, Reviser
-from scheduler_svc.store.alarm_rows import COLUMNS, LABEL_COLUMNS, alarm_of, drop_labels, insert_labels, label_rows, new_row, row_of, where
 from scheduler_svc.store.history import keep_rules
+from scheduler_svc.store.mapping import (
+    ALARM_COLUMNS,
+    LABEL_COLUMNS,
+    alarm_of,
+    alarm_row,
+    drop_labels,
+    insert_labels,
+    label_rows,
+    new_row,
+    where,
+)
 from scheduler_svc.store.signals import insert_signals, replace_signal, with_signals
 from scheduler_svc.store.sql import Fields, Statement, column_type, join_by_index
 from scheduler_svc.store.tables import alarm_labels, alarms
@@ -24,12 +34,12 @@ from tocsin.recurrence import Micros
 _NAMED: Final = "alarms/"
 _ROWS_AT_ONCE: Final = 500
 _FIXED: Final = frozenset({"id", "tenant", "shard", "created_at", "traceparent"})
-_CHANGED: Final = tuple(name for name in COLUMNS if name not in _FIXED)
-_FIELDS: Final = ", ".join(f"a.{name}" for name in COLUMNS)
+_CHANGED: Final = tuple(name for name in ALARM_COLUMNS if name not in _FIXED)
+_FIELDS: Final = ", ".join(f"a.{name}" for name in ALARM_COLUMNS)
 _SAID: Final = ("priority", "trigger_rule", "kind", "action", "retry", "display_name", "labels", "auto_pause_after")
 """What a line says about an alarm, as it is stored."""
 
-_said_of: Final = itemgetter(*(COLUMNS.index(name) for name in _SAID))
+_said_of: Final = itemgetter(*(ALARM_COLUMNS.index(name) for name in _SAID))
 
 
 def _by_key(fields: str) -> Statement:
@@ -194,7 +204,7 @@ async def _insert(connection: AsyncConnection, found: _Sorted) -> None:
             if made.id in refused:
                 found.results[index] = HeartbeatKeyTaken()
         found.created = [item for item in found.created if item[1].id not in refused]
-    await copy_rows(connection, alarms, COLUMNS, [row for _, _, row in found.created])
+    await copy_rows(connection, alarms, ALARM_COLUMNS, [row for _, _, row in found.created])
     await copy_rows(connection, alarm_labels, LABEL_COLUMNS, label_rows([made for _, made, _ in found.created]))
 
 
@@ -213,7 +223,7 @@ async def _change(connection: AsyncConnection, found: _Sorted, *, now: Micros) -
     if relabelled:
         await join_by_index(connection)
         await drop_labels(connection, relabelled[0][0].tenant, [(stored.id, stored.version) for stored, _ in relabelled])
-    named = [dict(zip(COLUMNS, row_of(alarm), strict=True)) for _, _, alarm, _ in found.changed]
+    named = [dict(zip(ALARM_COLUMNS, alarm_row(alarm), strict=True)) for _, _, alarm, _ in found.changed]
     await _UPDATE.many(connection, [[*(row[name] for name in _CHANGED), row["id"]] for row in named])
     await insert_labels(connection, [alarm for _, alarm in relabelled])
 

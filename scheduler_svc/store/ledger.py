@@ -1,5 +1,6 @@
-"""The ledger: the implementation of `scheduler_svc.ports.Ledger`."""
+"""The ledger, and the count of failures in a row that pauses an alarm."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, Final
@@ -8,8 +9,10 @@ from sqlalchemy import ColumnElement, Integer, Select, and_, literal_column, or_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import (
+    AUTO_PAUSE,
     COUNTED,
     ON_TIME,
+    AlarmState,
     FailedAttempt,
     Firing,
     FiringNotFound,
@@ -20,16 +23,15 @@ from scheduler_svc.domain import (
     Succeeded,
 )
 from scheduler_svc.ports import Held, Paused
-from scheduler_svc.store.ad_hoc import insert_ad_hoc
 from scheduler_svc.store.changes import note, note_updated, noting, read_changes
-from scheduler_svc.store.failures import count_failures
-from scheduler_svc.store.fence import owned
-from scheduler_svc.store.firing_rows import QUEUED_FIELDS, firing_of, queued_firing_of
+from scheduler_svc.store.locks import no_shard, owned
+from scheduler_svc.store.mapping import QUEUED_FIELDS, firing_of, queued_firing_of
 from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, begin_change, is_sqlite, numbers, plan_anew
-from scheduler_svc.store.tables import firings
+from scheduler_svc.store.tables import alarms, firings
+from scheduler_svc.store.triggered import insert_ad_hoc
 from tocsin.clock import to_micros
 from tocsin.database import Database, storable
-from tocsin.errors import TocsinError, Unavailable
+from tocsin.errors import TocsinError
 from tocsin.listing import Condition, Operator
 from tocsin.recurrence import Micros
 
@@ -140,13 +142,13 @@ class SqlLedger:
                 return [known[firing.id] for firing in batch]
             rows = await connection.execute(select(firings).where(firings.c.id.in_(known.keys() - fresh)))
             stored = {identity: known[identity] for identity in fresh} | {row.id: firing_of(row) for row in rows}
-        return [stored.get(firing.id) or _no_shard() for firing in batch]
+        return [stored.get(firing.id) or no_shard() for firing in batch]
 
     async def replay(self, tenant: str, firing_id: str, *, now: Micros, shard: int, owner: str, held: Held) -> Firing | None:
         """See `scheduler_svc.ports.Ledger`."""
         async with self._database.transaction() as connection:
             if not await owned(connection, owner=owner, held=held, wanted={shard}):
-                raise _no_shard()
+                raise no_shard()
             await begin_change(connection)
             change = CHANGE.of(connection)
             query = (
@@ -224,10 +226,6 @@ class SqlLedger:
             return await read_changes(connection, tenant, alarm=alarm, after=after, most=most)
 
 
-def _no_shard() -> Unavailable:
-    return Unavailable("No shard is held by this replica now.", retry_after=1.0)
-
-
 async def _succeed(connection: AsyncConnection, rows: Sequence[tuple[str, Micros, bytes | None, Micros]], now: Micros) -> None:
     if not rows:
         return
@@ -296,3 +294,62 @@ def _compare(column: ColumnElement[Any], operator: Operator, value: Any) -> Colu
             return column > value
         case ">=":
             return column >= value
+
+
+_ENDED: Final = Statement(
+    sqlite=(
+        "SELECT alarm, state FROM firings WHERE id IN (SELECT value FROM json_each(?1)) AND due_at BETWEEN ?2 AND ?3 "  # noqa: S608  constants
+        f"AND (flags & 2) = 2 AND state IN (3, 4) AND change_no = {CHANGE.sqlite}"
+    ),
+    postgresql=(
+        "SELECT alarm, state FROM firings WHERE id = ANY($1::text[]) AND due_at BETWEEN $2 AND $3 "  # noqa: S608  constants
+        f"AND (flags & 2) = 2 AND state IN (3, 4) AND change_no = {CHANGE.postgresql}"
+    ),
+)
+# Locks in the same order as every other transaction, before anything is changed in another one.
+_LOCK: Final = Statement(
+    sqlite="SELECT id FROM alarms WHERE id IN (SELECT value FROM json_each(?1))",
+    postgresql="SELECT id FROM alarms WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE",
+)
+_FINE: Final = Statement(
+    sqlite="UPDATE alarms SET failures = 0 WHERE id IN (SELECT value FROM json_each(?1)) AND failures > 0",
+    postgresql="UPDATE alarms SET failures = 0 WHERE id = ANY($1::text[]) AND failures > 0",
+)
+_FAILED: Final = Statement(
+    sqlite="UPDATE alarms SET failures = failures + ?2 WHERE id = ?1",
+    postgresql=(
+        "UPDATE alarms SET failures = failures + v.more FROM unnest($1::text[], $2::integer[]) AS v(alarm, more) WHERE alarms.id = v.alarm"
+    ),
+)
+
+
+async def count_failures(connection: AsyncConnection, firings: Sequence[str], *, dues: Mapping[str, Micros], now: Micros) -> list[Paused]:
+    """Counts those of the firings that the current transaction has brought to an end; the alarms that it has paused for it.
+
+    A success begins the count anew. Of what ended in one transaction the successes count first: an alarm is rather paused too early than
+    never.
+    """
+    times = [dues[firing] for firing in firings]
+    ended = await _ENDED.rows(connection, list(firings), min(times), max(times))
+    fine = sorted({alarm for alarm, state in ended if state == FiringState.SUCCEEDED})
+    failed = Counter(alarm for alarm, state in ended if state == FiringState.DEAD)
+    if ended:
+        await _LOCK.rows(connection, sorted({*fine, *failed}))
+        await _FINE.run(connection, fine)
+        await _FAILED.many(connection, sorted(failed.items()))
+    return await _pause_failing(connection, list(failed), now) if failed else []
+
+
+async def _pause_failing(connection: AsyncConnection, suspects: Sequence[str], now: Micros) -> list[Paused]:
+    query = (
+        update(alarms)
+        .where(
+            alarms.c.id.in_(suspects),
+            alarms.c.state == AlarmState.ACTIVE,
+            alarms.c.auto_pause_after > 0,
+            alarms.c.failures >= alarms.c.auto_pause_after,
+        )
+        .values(state=AlarmState.PAUSED, pause_reason=AUTO_PAUSE, updated_at=now, version=alarms.c.version + 1)
+        .returning(alarms.c.id, alarms.c.shard, alarms.c.priority)
+    )
+    return [Paused(*row) for row in await connection.execute(query)]

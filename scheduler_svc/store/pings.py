@@ -1,4 +1,4 @@
-"""Pings: logged, with the deadlines that they move, in one transaction; a part of the implementation of `SignalStore`."""
+"""Pings, logged in one transaction with the deadlines that they move; and when the service could take none."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -9,11 +9,10 @@ from scheduler_svc.contexts import heartbeat_context
 from scheduler_svc.domain import AlarmState, Origin
 from scheduler_svc.ports import Held, Moved
 from scheduler_svc.service.signals import Caused
-from scheduler_svc.store.inbound import INSERT_INBOUND, Tally
-from scheduler_svc.store.signals import SET_DUE
+from scheduler_svc.store.signals import INSERT_INBOUND, SET_DUE, Tally
 from scheduler_svc.store.sql import Fields, Statement, both
 from scheduler_svc.store.triggered import Listener, TriggeredFirings, read_listeners
-from scheduler_svc.triggers import HeartbeatNotFound, InboundKind, PingAnswer, Pinged, SignalState, Status, deadline, listens
+from scheduler_svc.triggers import HeartbeatNotFound, InboundKind, Outage, PingAnswer, Pinged, SignalState, Status, deadline, listens
 from tocsin.database import Database
 from tocsin.errors import TocsinError
 from tocsin.recurrence import Heartbeat, Micros
@@ -32,7 +31,7 @@ _MADE: Final = Statement(
     sqlite="SELECT alarm FROM signals WHERE secret IN (SELECT value FROM json_each(?1)) AND secret <> ''",
     postgresql="SELECT alarm FROM signals WHERE secret = ANY($1::text[]) AND secret <> ''",
 )
-_STANDING: Final = Statement(
+_STATES: Final = Statement(
     sqlite="SELECT alarm, topic, secret, status, since FROM signals WHERE alarm IN (SELECT value FROM json_each(?1))",
     postgresql="SELECT alarm, topic, secret, status, since FROM signals WHERE alarm = ANY($1::text[])",
 )
@@ -83,7 +82,7 @@ class _Pinging:
         if known:
             ids |= {row[0] for row in await _CHOSEN.pairs(connection, [(ping.tenant, ping.key) for ping in known])}
         self._alarms = await read_listeners(connection, ids, lock=True)
-        for alarm, topic, secret, status, since in await _STANDING.rows(connection, sorted(self._alarms)):
+        for alarm, topic, secret, status, since in await _STATES.rows(connection, sorted(self._alarms)):
             self._states[alarm] = SignalState(Status(status), since)
             if secret:
                 self._made[secret] = alarm
@@ -136,3 +135,31 @@ class _Pinging:
         await self.triggered.write(connection)
         self._tally.caused(self.triggered.firings)
         await self._tally.write(connection)
+
+
+_HEARD: Final = "heard"
+_OUTAGE: Final = "deaf"
+_READ_OUTAGES: Final = Statement(
+    sqlite="SELECT name, value FROM facts WHERE name IN ('heard', 'deaf')",
+    postgresql="SELECT name, value FROM facts WHERE name IN ('heard', 'deaf') ORDER BY name FOR UPDATE",
+)
+_KEEP: Final = both("INSERT INTO facts (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+
+
+class SqlOutages:
+    """Keeps the last instant at which some replica could take pings, and the last time in which none could."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def hear(self, *, now: Micros, tolerance: Micros) -> Outage | None:
+        """See `scheduler_svc.engine.outages.OutageStore`."""
+        async with self._database.transaction() as connection:
+            facts = {row[0]: row[1] for row in await _READ_OUTAGES.rows(connection)}
+            heard = int(facts[_HEARD]) if _HEARD in facts else now
+            outage = Outage(*map(int, facts[_OUTAGE].split("/"))) if _OUTAGE in facts else None
+            if now - heard > tolerance:
+                outage = Outage(heard, now)
+                await _KEEP.run(connection, _OUTAGE, f"{outage.begin}/{outage.end}")
+            await _KEEP.run(connection, _HEARD, str(max(now, heard)))
+        return outage

@@ -14,8 +14,7 @@ from scheduler_svc.contexts import packed, reading_context
 from scheduler_svc.domain import AlarmState, Origin
 from scheduler_svc.ports import Held, Moved
 from scheduler_svc.service.signals import Caused
-from scheduler_svc.store.inbound import INSERT_INBOUND, Tally
-from scheduler_svc.store.signals import SET_DUE, SET_SIGNAL_STATE
+from scheduler_svc.store.signals import INSERT_INBOUND, SET_DUE, SET_SIGNAL_STATE, Tally
 from scheduler_svc.store.sql import Statement
 from scheduler_svc.store.triggered import Listener, TriggeredFirings, busy, read_listeners
 from scheduler_svc.triggers import (

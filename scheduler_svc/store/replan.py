@@ -8,7 +8,7 @@ from sqlalchemy import select
 from scheduler_svc.domain import new_id
 from scheduler_svc.ports import Held
 from scheduler_svc.service.replan import Move, Replan, ReplanCandidate
-from scheduler_svc.store.fence import owned
+from scheduler_svc.store.locks import owned
 from scheduler_svc.store.sql import Statement, both, insert
 from scheduler_svc.store.tables import replans
 from tocsin.database import Database

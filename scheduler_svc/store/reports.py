@@ -9,7 +9,7 @@ from sqlalchemy import select, text, update
 
 from scheduler_svc.domain import DeliveryEnd, DeliveryReport, FailedDelivery, Firing
 from scheduler_svc.store.changes import note
-from scheduler_svc.store.firing_rows import firing_of
+from scheduler_svc.store.mapping import firing_of
 from scheduler_svc.store.sql import CHANGE, begin_change
 from scheduler_svc.store.tables import firings
 from tocsin.database import Database, storable

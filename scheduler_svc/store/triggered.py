@@ -1,8 +1,19 @@
-"""The firings that something from outside triggered: rows of the ledger beside any rule, in shards of the replica that took it."""
+"""Firings outside of the rules of alarms, and who waits for the events that trigger them.
 
-from collections.abc import Collection, Iterable, Sequence
+Firings that are asked for, replayed into the past, or triggered from outside are in shards of the replica that took them. Each id is in the
+ledger once: on PostgreSQL the ledger's own key contains the due time, so it cannot tell that a request came again at another instant; a
+table without partitions can.
+
+Subscriptions to a topic are remembered in memory and yet never out of date. Every transaction that makes alarms wait for other events than
+before counts up a number of the tenant, and every transaction that takes events reads it: what was found under another number is found
+anew. So an alarm counts for every event that is published after its create was answered, on whatever replica. Only ids and conditions are
+kept, of a bounded number of alarms; whether one is active, and its action, is read when it fires.
+"""
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,26 +34,25 @@ from scheduler_svc.domain import (
 )
 from scheduler_svc.domain.planning import STILL_RUNNING
 from scheduler_svc.ports import Held
-from scheduler_svc.store.ad_hoc import insert_ad_hoc
-from scheduler_svc.store.fence import owned
-from scheduler_svc.store.inbound import Tally
-from scheduler_svc.store.signals import SET_SIGNAL_STATE
-from scheduler_svc.store.sql import Fields, Statement, begin_change
-from scheduler_svc.triggers import Status
-from tocsin.errors import Unavailable
-from tocsin.recurrence import Micros, Overlapping, Trigger
+from scheduler_svc.store.changes import note
+from scheduler_svc.store.locks import no_shard, owned
+from scheduler_svc.store.mapping import INSERT_FIRINGS, firing_row, present
+from scheduler_svc.store.signals import LISTENERS, SET_SIGNAL_STATE, Tally
+from scheduler_svc.store.sql import Fields, Statement, begin_change, both, is_sqlite
+from scheduler_svc.triggers import Published, Status, Subscription, conditions_of, topic_matches
+from tocsin.recurrence import Event, Micros, Overlapping, Trigger
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
 
 _CHUNK: Final = 2000
 _FIELDS: Final = "id, tenant, shard, state, priority, next_fire_at, rule_since, trigger_rule, kind, action, retry, auto_pause_after"
-_READ: Final = Statement(
+_LISTENERS: Final = Statement(
     sqlite=f"SELECT {_FIELDS} FROM alarms WHERE id IN (SELECT value FROM json_each(?1))",  # noqa: S608  a constant
     postgresql=f"SELECT {_FIELDS} FROM alarms WHERE id = ANY($1::text[]) ORDER BY id",  # noqa: S608  a constant
 )
 # The order of the locks is that of the firing transaction.
-_LOCK: Final = Statement(sqlite=_READ.sqlite, postgresql=f"{_READ.postgresql} FOR NO KEY UPDATE")
+_LOCKED_LISTENERS: Final = Statement(sqlite=_LISTENERS.sqlite, postgresql=f"{_LISTENERS.postgresql} FOR NO KEY UPDATE")
 _BUSY: Final = Statement(
     sqlite="SELECT DISTINCT alarm FROM firings WHERE alarm IN (SELECT value FROM json_each(?1)) AND state IN (1, 2) AND (flags & 4) = 4",
     postgresql="SELECT DISTINCT alarm FROM firings WHERE alarm = ANY($1::text[]) AND state IN (1, 2) AND (flags & 4) = 4",
@@ -102,7 +112,7 @@ async def read_listeners(connection: AsyncConnection, ids: Iterable[str], *, loc
     wanted = sorted(set(ids))
     if not wanted:
         return {}
-    found = [_listener(row) for row in await (_LOCK if lock else _READ).rows(connection, wanted)]
+    found = [_listener(row) for row in await (_LOCKED_LISTENERS if lock else _LISTENERS).rows(connection, wanted)]
     return {alarm.id: alarm for alarm in found if alarm is not None}
 
 
@@ -130,7 +140,7 @@ class TriggeredFirings:
             Unavailable: it holds none.
         """
         if not held:
-            raise _no_shard()
+            raise no_shard()
         self.firings: list[Firing] = []
         """Those that the ledger did not have."""
         self._owner = owner
@@ -186,7 +196,7 @@ class TriggeredFirings:
             return
         wanted = {firing.shard for firing in self.firings}
         if await owned(connection, owner=self._owner, held=self._held, wanted=wanted) != wanted:
-            raise _no_shard()
+            raise no_shard()
         await begin_change(connection)
         fresh: list[Firing] = []
         for start in range(0, len(self.firings), _CHUNK):
@@ -223,5 +233,110 @@ async def _insert(connection: AsyncConnection, firings: Sequence[Firing]) -> Seq
     return [firing for firing in firings if firing.id in fresh]
 
 
-def _no_shard() -> Unavailable:
-    return Unavailable("No shard is held by this replica now.", retry_after=1.0)
+Versions: TypeAlias = Mapping[str, int]
+"""The number of each tenant."""
+
+_VERSIONS: Final = Statement(
+    sqlite=f"SELECT tenant, value FROM tenant_counts WHERE name = '{LISTENERS}' AND tenant IN (SELECT value FROM json_each(?1))",  # noqa: S608  a constant
+    postgresql=f"SELECT tenant, value FROM tenant_counts WHERE name = '{LISTENERS}' AND tenant = ANY($1::text[])",  # noqa: S608  likewise
+)
+_PATTERNS: Final = both("SELECT DISTINCT topic FROM signals WHERE tenant = $1 AND kind = 4")
+_FIND: Final = Statement(
+    sqlite=(
+        "SELECT a.id, a.rule_since, a.trigger_rule FROM signals s JOIN alarms a ON a.id = s.alarm WHERE s.tenant = ?1 "
+        "AND (s.kind = 1 AND s.topic = ?2 OR s.kind = 4 AND s.topic IN (SELECT value FROM json_each(?3))) ORDER BY a.id"
+    ),
+    postgresql=(
+        "SELECT a.id, a.rule_since, a.trigger_rule FROM signals s JOIN alarms a ON a.id = s.alarm WHERE s.tenant = $1 "
+        "AND (s.kind = 1 AND s.topic = $2 OR s.kind = 4 AND s.topic = ANY($3::text[])) ORDER BY a.id"
+    ),
+)
+
+
+class Subscriptions:
+    """Finds the alarms that an event fires; bounded in memory."""
+
+    def __init__(self, *, limit: int = 50_000) -> None:
+        """Knows nobody yet; it remembers ``limit`` alarms at most, and as many topics that nobody waits for."""
+        self._limit = limit
+        self._size = 0
+        self._found: OrderedDict[tuple[str, str], tuple[int, tuple[Subscription, ...]]] = OrderedDict()
+
+    async def versions(self, connection: AsyncConnection, tenants: Iterable[str]) -> Versions:
+        """The tenants' numbers, as they are now."""
+        return {row[0]: row[1] for row in await _VERSIONS.rows(connection, sorted(set(tenants)))}
+
+    async def of(self, connection: AsyncConnection, event: Published, versions: Versions) -> list[Subscription]:
+        """The alarms that wait for the event, in the order of their ids."""
+        version = versions.get(event.tenant, 0)
+        key = (event.tenant, event.topic)
+        known = self._found.get(key)
+        if known is None or known[0] != version:
+            known = (version, await _find(connection, *key) if version else ())
+            self._remember(key, known)
+        else:
+            self._found.move_to_end(key)
+        return [listening for listening in known[1] if listening.test is None or listening.test(event)]
+
+    def _remember(self, key: tuple[str, str], known: tuple[int, tuple[Subscription, ...]]) -> None:
+        before = self._found.pop(key, None)
+        self._size += len(known[1]) + 1 - (len(before[1]) + 1 if before else 0)
+        self._found[key] = known
+        while self._size > self._limit:
+            _, (_, dropped) = self._found.popitem(last=False)
+            self._size -= len(dropped) + 1
+
+
+async def _find(connection: AsyncConnection, tenant: str, topic: str) -> tuple[Subscription, ...]:
+    patterns = [pattern for (pattern,) in await _PATTERNS.rows(connection, tenant) if topic_matches(pattern, topic)]
+    rows = await _FIND.rows(connection, tenant, topic, patterns)
+    triggers = [(alarm, since, readable(rule, alarm=alarm)) for alarm, since, rule in rows]
+    return tuple(
+        Subscription(alarm, since, conditions_of(_filter_of(trigger))) for alarm, since, trigger in triggers if trigger is not None
+    )
+
+
+def _filter_of(trigger: Trigger) -> str:
+    return trigger.spec.filter if isinstance(trigger.spec, Event) else ""
+
+
+_CLAIM: Final = Statement(
+    sqlite=(
+        "INSERT INTO firing_ids (id, due_at) SELECT value ->> 0, value ->> 1 FROM json_each(?1) WHERE true "
+        "ON CONFLICT DO NOTHING RETURNING id"
+    ),
+    postgresql="INSERT INTO firing_ids (id, due_at) SELECT * FROM unnest($1::text[], $2::bigint[]) ON CONFLICT DO NOTHING RETURNING id",
+)
+
+
+async def insert_ad_hoc(connection: AsyncConnection, firings: Iterable[Firing]) -> set[str]:
+    """Inserts firings whose origin is not the schedule, and notes it; the ids of those that the ledger did not have.
+
+    `begin_change` comes before. Of several firings with one id the first counts.
+    """
+    first: dict[str, Firing] = {}
+    for firing in firings:
+        first.setdefault(firing.id, firing)
+    fresh = await _claim(connection, [first[identity] for identity in sorted(first)])
+    new = [firing for identity, firing in first.items() if identity in fresh]
+    if await INSERT_FIRINGS.many(connection, [firing_row(firing) for firing in new]) < len(new):
+        # A due time in the past that the rule of the alarm has brought to the ledger before.
+        fresh = await present(connection, list(fresh))
+        new = [firing for firing in new if firing.id in fresh]
+    changed: defaultdict[str, list[str]] = defaultdict(list)
+    for firing in new:
+        changed[firing.tenant].append(firing.id)
+    if new:
+        await note(connection, changed, now=max(firing.fired or firing.completed or firing.due for firing in new))
+    return fresh
+
+
+async def _claim(connection: AsyncConnection, firings: Sequence[Firing]) -> set[str]:
+    """Keeps the ids, in order, so that two transactions with the same ones cannot wait for each other; those that are new."""
+    if not firings:
+        return set()
+    if is_sqlite(connection):
+        rows = await _CLAIM.rows(connection, [(firing.id, firing.due) for firing in firings])
+    else:
+        rows = await _CLAIM.rows(connection, [firing.id for firing in firings], [firing.due for firing in firings])
+    return {row[0] for row in rows}

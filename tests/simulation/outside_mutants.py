@@ -11,7 +11,7 @@ from scheduler_svc.ports import Moved
 from scheduler_svc.service.imports import Import, Settled
 from scheduler_svc.service.signals import Intake
 from scheduler_svc.store import events, imports, pings, triggered
-from scheduler_svc.store.inbound import Stored
+from scheduler_svc.store.signals import Stored
 from scheduler_svc.store.tables import alarms, inbound
 from scheduler_svc.triggers import threshold
 from tests.simulation.broken import everywhere, replaced

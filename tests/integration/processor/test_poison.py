@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import update
 
 from scheduler_svc.domain import Action, Firing, FiringState, Priority, new_id
-from scheduler_svc.store.firing_rows import INSERT_FIRINGS, row_of
+from scheduler_svc.store.mapping import INSERT_FIRINGS, firing_row
 from scheduler_svc.store.sql import begin_change
 from scheduler_svc.store.tables import alarms
 from tests.integration.processor.support import Neighbours
@@ -102,7 +102,7 @@ async def put(database: Database, *rows: Firing) -> None:
     """Stores rows, whatever is in them."""
     async with database.transaction() as connection:
         await begin_change(connection)
-        await INSERT_FIRINGS.many(connection, [row_of(row) for row in rows])
+        await INSERT_FIRINGS.many(connection, [firing_row(row) for row in rows])
 
 
 async def read(neighbours: Neighbours, row: Firing) -> firing_service_pb2.Firing:

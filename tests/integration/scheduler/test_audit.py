@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select, update
 from scheduler_svc.domain import Alarm, AlarmNotFound, Origin, firing_id
 from scheduler_svc.service.audit import OVERDUE, FindingKind, LedgerRow
 from scheduler_svc.store import SqlAuditStore
-from scheduler_svc.store.firing_rows import INSERT_FIRINGS, row_of
+from scheduler_svc.store.mapping import INSERT_FIRINGS, firing_row
 from scheduler_svc.store.sql import begin_change
 from scheduler_svc.store.tables import alarm_rules, alarms, facts, firings
 from tests.integration.scheduler.stores import NOW, SECOND, Stores, firing
@@ -35,7 +35,7 @@ async def plant(stores: Stores, alarm: str, due: int, *, origin: Origin = Origin
     made = firing(id=firing_id(alarm, due), alarm=alarm, due=due, origin=Origin.SCHEDULE)
     async with stores.database.transaction() as connection:
         await begin_change(connection)
-        await INSERT_FIRINGS.many(connection, [row_of(made)])
+        await INSERT_FIRINGS.many(connection, [firing_row(made)])
         await connection.execute(update(firings).where(firings.c.id == made.id).values(origin=int(origin)))
     return made.id
 

@@ -16,7 +16,7 @@ from scheduler_svc.handlers.bulk.rules import ALARM_RULES
 from scheduler_svc.handlers.convert import draft_of
 from scheduler_svc.service import Caller
 from scheduler_svc.service.imports import Import
-from scheduler_svc.store.alarm_rows import label_rows, new_row, row_of
+from scheduler_svc.store.mapping import alarm_row, label_rows, new_row
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.errors import InvalidInput
 from tocsin.mesh.validation import RequestInvalid, RequestValidator
@@ -268,7 +268,7 @@ def test_a_new_alarm_is_the_same_row_whether_or_not_it_is_made_first(alarm: dict
     caller = Caller(tenant="t1", time_zone="Asia/Tokyo", traceparent="00-1")
     work = Import(store=NOWHERE, hints=NOWHERE, checks=NOWHERE, clock=clock, caller=caller, validate_only=False)
     made = work.candidate(AlarmReader(codecs=CODECS, time_zone="Asia/Tokyo").of_value(1, alarm | state, json.dumps(alarm).encode()))
-    assert new_row(made) == row_of(made.alarm)
+    assert new_row(made) == alarm_row(made.alarm)
     assert label_rows([made]) == label_rows([made.alarm])
 
 
