@@ -204,7 +204,7 @@ class World:
         answer: asyncio.Future[Any] = self.loop.create_future()
 
         def arrive() -> None:
-            self.loop.create_task(_as_task(make(replica))).add_done_callback(reply)
+            self.loop.create_task(_outcome(make(replica))).add_done_callback(reply)
 
         def reply(task: asyncio.Task[Any]) -> None:
             with self.loop.within(self.loop.nature):
@@ -320,17 +320,22 @@ class World:
             self.kill_bench(bench)
 
 
-async def _as_task(coroutine: Awaitable[Any]) -> Any:
-    return await coroutine
+async def _outcome(coroutine: Awaitable[Any]) -> tuple[Any, Exception | None]:
+    """What it gives or raises, as a value: of an answer that dies with its process nobody asks how it ended."""
+    try:
+        return await coroutine, None
+    except Exception as error:  # noqa: BLE001  it is the caller's
+        return None, error
 
 
-def _settle(answer: "asyncio.Future[Any]", task: "asyncio.Task[Any]") -> None:
-    error = asyncio.CancelledError() if task.cancelled() else task.exception()
+def _settle(answer: "asyncio.Future[Any]", task: "asyncio.Task[tuple[Any, Exception | None]]") -> None:
     if answer.done():
         return
-    if error is None:
-        answer.set_result(task.result())
-    elif isinstance(error, asyncio.CancelledError):
+    if task.cancelled():
         answer.set_exception(Unavailable("The replica stopped."))
+        return
+    result, error = task.result()
+    if error is None:
+        answer.set_result(result)
     else:
         answer.set_exception(error)
