@@ -300,7 +300,7 @@ async def listed(rig: Rig, filter: str = "") -> list[alarm_pb2.Alarm]:  # noqa: 
 
 
 async def test_addresses_are_judged_as_by_create(rig: Rig) -> None:
-    """On the quick way and on the long one, in NDJSON and in a table."""
+    """On the fast path and on the fallback, in NDJSON and in a table."""
     good, bad = ("a@example.com", "Ann <ann@example.com>", "übung@example.com"), ("a..b@x.example", "a" * 65 + "@x.de", "nobody")
     lines = [line(f"k{place}", action={"notify": {"to": [to], "subject": "s", "text": "t"}}) for place, to in enumerate((*good, *bad))]
     report = await import_text(rig, text(*lines))
