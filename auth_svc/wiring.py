@@ -8,7 +8,7 @@ from auth_svc.handlers import ApiKeyHandlers, AuthHandlers, TenantHandlers, User
 from auth_svc.journal import SecurityJournal
 from auth_svc.passwords import Argon2Passwords
 from auth_svc.secret_files import StateFolder
-from auth_svc.service import ApiKeys, Installer, SessionHousekeeper, Sessions, Users
+from auth_svc.service import ApiKeys, Installer, SessionHousekeeper, SessionRule, Sessions, Users
 from auth_svc.signing import KeyFiles, SigningKeys
 from auth_svc.store import AuthStore
 from auth_svc.throttle import LoginThrottle, ThrottleRule
@@ -33,14 +33,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     store = AuthStore(database=database)
 
     keys = _signing_keys(settings, clock)
-    passwords = Argon2Passwords(
-        memory_kib=settings.argon2_memory_kib,
-        iterations=settings.argon2_iterations,
-        parallelism=settings.argon2_parallelism,
-        threads=settings.password_threads,
-        queue=settings.password_queue,
-        registry=telemetry.registry,
-    )
+    passwords = _passwords(settings, telemetry)
     journal = SecurityJournal(registry=telemetry.registry)
     scopes = Scopes(every=frozenset(policy.scope for policy in policies().values() if policy.scope))
     access_lifetime = timedelta(seconds=settings.access_token_seconds)
@@ -53,22 +46,16 @@ def build(settings: AuthSettings, clock: Clock) -> App:
         scopes=scopes,
         log=journal,
         clock=clock,
-        registration_open=settings.registration == "open",
-        access_lifetime=access_lifetime,
-        refresh_lifetime=timedelta(seconds=settings.refresh_token_seconds),
+        rule=SessionRule(
+            registration_open=settings.registration == "open",
+            access_lifetime=access_lifetime,
+            refresh_lifetime=timedelta(seconds=settings.refresh_token_seconds),
+        ),
     )
     users = Users(store=store, hasher=passwords, scopes=scopes, log=journal, clock=clock)
     api_keys = ApiKeys(store=store, signer=keys, scopes=scopes, log=journal, clock=clock, access_lifetime=access_lifetime)
-    installer = Installer(
-        store=store,
-        hasher=passwords,
-        files=StateFolder(folder=settings.state_dir),
-        log=journal,
-        clock=clock,
-        email=settings.bootstrap_email,
-        enabled=settings.bootstrap,
-    )
-
+    installer = _installer(settings, clock, store=store, hasher=passwords, log=journal)
+    housekeeper = SessionHousekeeper(store=store, clock=clock)
     server = MeshServer(
         service=settings.service_name,
         settings=settings,
@@ -85,8 +72,30 @@ def build(settings: AuthSettings, clock: Clock) -> App:
             (api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server, ApiKeyHandlers(keys=api_keys)),
         ],
     )
-    components = [telemetry, keys, database, passwords, installer, SessionHousekeeper(store=store, clock=clock)]
-    return App(name=settings.service_name, components=components, server=server)
+    return App(name=settings.service_name, components=[telemetry, keys, database, passwords, installer, housekeeper], server=server)
+
+
+def _passwords(settings: AuthSettings, telemetry: Telemetry) -> Argon2Passwords:
+    return Argon2Passwords(
+        memory_kib=settings.argon2_memory_kib,
+        iterations=settings.argon2_iterations,
+        parallelism=settings.argon2_parallelism,
+        threads=settings.password_threads,
+        queue=settings.password_queue,
+        registry=telemetry.registry,
+    )
+
+
+def _installer(settings: AuthSettings, clock: Clock, *, store: AuthStore, hasher: Argon2Passwords, log: SecurityJournal) -> Installer:
+    return Installer(
+        store=store,
+        hasher=hasher,
+        files=StateFolder(folder=settings.state_dir),
+        log=log,
+        clock=clock,
+        email=settings.bootstrap_email,
+        enabled=settings.bootstrap,
+    )
 
 
 def _signing_keys(settings: AuthSettings, clock: Clock) -> SigningKeys:

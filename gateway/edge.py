@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, cast
 
@@ -10,22 +10,19 @@ import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool
 from opentelemetry.trace import SpanKind
 
-from gateway.access_log import AccessLog
-from gateway.credentials import Authenticator
+from gateway.ingress import Ingress
 from gateway.metrics import EdgeMetrics
 from gateway.ports import Backend, Stream
 from gateway.transcoding.contract import Contract, Rpc
 from tocsin.clock import Clock
 from tocsin.config import ServiceSettings
 from tocsin.errors import Internal, MessageTooLarge, TocsinError, Unavailable
-from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.context import Call, enter
 from tocsin.mesh.policy import MethodKind, MethodPolicy
 from tocsin.mesh.server import EdgeServer, write_within
 from tocsin.mesh.spans import rpc_span
 from tocsin.mesh.status import code_of, trailing_metadata
-from tocsin.mesh.tokens import Principal, ScopeMissing
-from tocsin.telemetry import Telemetry, current_traceparent, extract, get_logger, trace_id_of
+from tocsin.telemetry import current_traceparent, extract, get_logger, trace_id_of
 
 _log = get_logger(__name__)
 
@@ -51,38 +48,21 @@ class GatewayStopping(Unavailable):
 class EdgeHandlers:
     """Handlers of every public RPC, made once."""
 
-    def __init__(
-        self,
-        *,
-        rpcs: list[Rpc],
-        backend: EdgeBackend,
-        authenticator: Authenticator,
-        telemetry: Telemetry,
-        clock: Clock,
-        access_log: AccessLog,
-        bulkheads: Bulkheads,
-        stall_seconds: float,
-    ) -> None:
+    def __init__(self, *, rpcs: Sequence[Rpc], backend: EdgeBackend, stall_seconds: float, ingress: Ingress) -> None:
         """Makes the handlers.
 
         Args:
             rpcs: what is served.
             backend: where calls go.
-            authenticator: knows callers.
-            telemetry: spans and metrics.
-            clock: measures durations.
-            access_log: gets a line for each RPC.
-            bulkheads: how much one tenant may have under way.
             stall_seconds: how long a reader may take nothing.
+            ingress: authentication, limits and records.
         """
         self._backend = backend
-        self._authenticator = authenticator
-        self._telemetry = telemetry
-        self._clock = clock
-        self._access_log = access_log
-        self._bulkheads = bulkheads
         self._stall_seconds = stall_seconds
-        self._metrics = EdgeMetrics(telemetry.registry)
+        self._ingress = ingress
+        self._clock = ingress.clock
+        self._telemetry = ingress.telemetry
+        self._metrics = EdgeMetrics(ingress.telemetry.registry)
         self._streams: set[Stream] = set()
         self._stopping = False
         self._handlers = {rpc.path: self._handler(rpc.policy) for rpc in rpcs}
@@ -161,7 +141,7 @@ class EdgeHandlers:
         Raises:
             TocsinError: the call may not be made.
         """
-        principal = await self._caller(policy, served.metadata.get("authorization"))
+        principal = await self._ingress.authorize(served.metadata.get("authorization"), public=policy.public, scope=policy.scope)
         served.tenant = principal.tenant if principal else None
         remaining = cast("float | None", context.time_remaining())
         timeout = policy.timeout if remaining is None else min(policy.timeout, remaining)
@@ -169,18 +149,7 @@ class EdgeHandlers:
         enter(Call(principal=principal, authorization=authorization, deadline=asyncio.get_running_loop().time() + timeout))
 
     def _place(self, policy: MethodPolicy, served: "_EdgeCall") -> AbstractAsyncContextManager[None]:
-        return contextlib.nullcontext() if served.tenant is None else self._bulkheads.place(policy, served.tenant)
-
-    async def _caller(self, policy: MethodPolicy, authorization: bytes | None) -> Principal | None:
-        """Who calls; nobody needs to be known at a public method, where a credential that is not valid is as good as none."""
-        if policy.public:
-            with contextlib.suppress(TocsinError):
-                return await self._authenticator.authenticate(authorization)
-            return None
-        principal = await self._authenticator.authenticate(authorization)
-        if policy.scope and policy.scope not in principal.scopes:
-            raise ScopeMissing.of(policy.scope)
-        return principal
+        return contextlib.nullcontext() if served.tenant is None else self._ingress.bulkheads.place(policy, served.tenant)
 
     def begin(self, policy: MethodPolicy, metadata: Mapping[str, bytes]) -> Any:
         """The span of one RPC."""
@@ -195,7 +164,7 @@ class EdgeHandlers:
     def record(self, policy: MethodPolicy, code: str, seconds: float, tenant: str | None) -> None:
         """Counts and logs one RPC."""
         self._metrics.observe(policy.path, code, seconds)
-        self._access_log.write("rpc", method=policy.method, route=policy.path, status=code, seconds=seconds, tenant=tenant)
+        self._ingress.access_log.write("rpc", method=policy.method, route=policy.path, status=code, seconds=seconds, tenant=tenant)
 
 
 def _bounded(policy: MethodPolicy, request: Any) -> Any:

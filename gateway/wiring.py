@@ -16,6 +16,7 @@ from gateway.http.endpoints import BodyRule, Endpoint, SpooledEndpoint, StreamEn
 from gateway.http.server import HttpServer
 from gateway.http.streams import StreamRule
 from gateway.http.uploads import UploadEndpoint
+from gateway.ingress import Ingress
 from gateway.local_rpcs import LocalBackend
 from gateway.mesh_admin import MeshAdmin
 from gateway.openapi.document import build_document
@@ -93,65 +94,53 @@ def assemble(
     components: Sequence[Component],
 ) -> App:
     """The gateway of ``contract`` in front of ``services``."""
-    operations = MeshAdmin(
-        mesh=mesh,
-        own=_own_status(settings, clock, mesh=mesh, breakers=breakers),
-        services=services,
-        clock=clock,
-        timeout_seconds=settings.health_timeout_seconds,
-    )
     file = SpoolFile(path=settings.spool_file, clock=clock)
     spool = Spool(store=SpoolStore(file), rule=_spool_rule(settings), clock=clock)
+    operations = _mesh_admin(settings, clock, mesh=mesh, breakers=breakers, services=services)
     backend = LocalBackend(operations=operations, admin=SpoolAdmin(spool=spool, file=file), mesh=mesh)
-    keys = MeshKeyExchange(mesh=mesh)
-    authenticator = Authenticator(verifier=verifier, keys=keys, clock=clock, rule=_key_cache_rule(settings))
-    source = MeshStatusSource(mesh=mesh, breakers=breakers, timeout_seconds=settings.health_timeout_seconds)
-    forwarder = Forwarder(spool=spool, unary=backend.unary, clock=clock, registry=telemetry.registry)
-    spoolers: dict[str, Spooler] = {
-        path: CallSpooler(path=path, method=method, spool=spool, clock=clock) for path, method in spoolable_methods(clock).items()
-    }
     health = HealthService(
-        source=source,
+        source=MeshStatusSource(mesh=mesh, breakers=breakers, timeout_seconds=settings.health_timeout_seconds),
         services=services,
         clock=clock,
         max_age_seconds=settings.health_cache_seconds,
         spooled=lambda: _spooled(spool),
         failing=lambda: telemetry.backgrounds.failing,
     )
-    access_log = _access_log(settings, clock)
+    ingress = _ingress(settings, clock, mesh=mesh, telemetry=telemetry, verifier=verifier)
     draining = asyncio.Event()
-    bulkheads = Bulkheads(settings)
-    export_bulkheads(telemetry.registry, bulkheads)
-
-    app = HttpApp(
-        routes=build_endpoints(
-            contract=contract, backend=backend, spoolers=spoolers, health=health, settings=settings, clock=clock, draining=draining
-        ),
-        authenticator=authenticator,
-        cors=Cors(origins=settings.cors_allow_origins),
-        telemetry=telemetry,
-        clock=clock,
-        max_body_bytes=settings.max_body_bytes,
-        access_log=access_log,
-        bulkheads=bulkheads,
+    spoolers: dict[str, Spooler] = {
+        path: CallSpooler(path=path, method=method, spool=spool, clock=clock) for path, method in spoolable_methods(clock).items()
+    }
+    routes = build_endpoints(
+        contract=contract, backend=backend, spoolers=spoolers, health=health, settings=settings, clock=clock, draining=draining
     )
-    handlers = EdgeHandlers(
-        rpcs=contract.rpcs(),
-        backend=backend,
-        authenticator=authenticator,
-        telemetry=telemetry,
-        clock=clock,
-        access_log=access_log,
-        bulkheads=bulkheads,
-        stall_seconds=settings.stream_stall_seconds,
-    )
-    edge = Edge(contract=contract, handlers=handlers, settings=settings, clock=clock)
-    http = _http_server(settings, app, draining)
+    cors = Cors(origins=settings.cors_allow_origins)
+    app = HttpApp(routes=routes, cors=cors, max_body_bytes=settings.max_body_bytes, ingress=ingress)
+    rpcs = EdgeHandlers(rpcs=contract.rpcs(), backend=backend, stall_seconds=settings.stream_stall_seconds, ingress=ingress)
+    forwarder = Forwarder(spool=spool, unary=backend.unary, clock=clock, registry=telemetry.registry)
     return App(
         name=settings.service_name,
-        components=(*components, access_log, file, spool, forwarder, SpoolTakeover(file=file, spool=spool, clock=clock)),
-        server=edge,
-        http=http,
+        components=(*components, ingress.access_log, file, spool, forwarder, SpoolTakeover(file=file, spool=spool, clock=clock)),
+        server=Edge(contract=contract, handlers=rpcs, settings=settings, clock=clock),
+        http=_http_server(settings, app, draining),
+    )
+
+
+def _mesh_admin(settings: GatewaySettings, clock: Clock, *, mesh: Mesh, breakers: BreakerRegistry, services: Sequence[str]) -> MeshAdmin:
+    own = _own_status(settings, clock, mesh=mesh, breakers=breakers)
+    return MeshAdmin(mesh=mesh, own=own, services=services, clock=clock, timeout_seconds=settings.health_timeout_seconds)
+
+
+def _ingress(settings: GatewaySettings, clock: Clock, *, mesh: Mesh, telemetry: Telemetry, verifier: TokenVerifier) -> Ingress:
+    bulkheads = Bulkheads(settings)
+    export_bulkheads(telemetry.registry, bulkheads)
+    keys = MeshKeyExchange(mesh=mesh)
+    return Ingress(
+        authenticator=Authenticator(verifier=verifier, keys=keys, clock=clock, rule=_key_cache_rule(settings)),
+        telemetry=telemetry,
+        clock=clock,
+        access_log=_access_log(settings, clock),
+        bulkheads=bulkheads,
     )
 
 

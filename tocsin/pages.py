@@ -84,8 +84,7 @@ async def list_page(
     Raises:
         InvalidInput: the size or the token is not valid.
     """
-    size = page_size(request.page_size)
-    behind: Place | None = PageToken.decode(request.page_token, query=listing.query, shape=listing.shape)
+    size, behind = page_size(request.page_size), PageToken.decode(request.page_token, query=listing.query, shape=listing.shape)
     items: list[Item] = []
     room, step = PAGE_BYTES, BatchSizer()
     while True:

@@ -46,6 +46,15 @@ class TokenPair:
     scopes: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRule:
+    """Whether anybody may register, and how long access tokens and sessions live."""
+
+    registration_open: bool
+    access_lifetime: timedelta
+    refresh_lifetime: timedelta
+
+
 class Sessions:
     """Registers, signs in, refreshes, signs out."""
 
@@ -59,9 +68,7 @@ class Sessions:
         scopes: Scopes,
         log: SecurityLog,
         clock: Clock,
-        registration_open: bool,
-        access_lifetime: timedelta,
-        refresh_lifetime: timedelta,
+        rule: SessionRule,
     ) -> None:
         self._store = store
         self._hasher = hasher
@@ -70,9 +77,7 @@ class Sessions:
         self._scopes = scopes
         self._log = log
         self._clock = clock
-        self._registration_open = registration_open
-        self._access_lifetime = access_lifetime
-        self._refresh_lifetime = refresh_lifetime
+        self._rule = rule
 
     async def register(self, *, email: str, password: str, display_name: str, tenant_display_name: str) -> User:
         """Makes a tenant and its administrator.
@@ -82,7 +87,7 @@ class Sessions:
             InvalidInput: the address, the password or a name cannot be used.
             EmailTaken: the address is in use. Only a mail could hide that; it is said after the work of hashing, not before.
         """
-        if not self._registration_open:
+        if not self._rule.registration_open:
             raise RegistrationClosed
         address = normalize_email(email)
         now = self._clock.now()
@@ -141,7 +146,7 @@ class Sessions:
         now = self._clock.now()
         session = Session(id=str(ULID.from_datetime(now)), tenant=tenant.id, user=user.id, scopes=asked, created=now)
         refresh = new_refresh_token()
-        await self._store.open_session(session, token=digest(refresh), expires=now + self._refresh_lifetime)
+        await self._store.open_session(session, token=digest(refresh), expires=now + self._rule.refresh_lifetime)
         self._log.record(SecurityEvent.LOGIN_SUCCEEDED, tenant=tenant.id, subject=user.name, session=session.id)
         return self._pair(session, user, tenant, refresh)
 
@@ -153,7 +158,9 @@ class Sessions:
         """
         now = self._clock.now()
         successor = new_refresh_token()
-        result = await self._store.rotate(old=digest(refresh_token), new=digest(successor), now=now, expires=now + self._refresh_lifetime)
+        result = await self._store.rotate(
+            old=digest(refresh_token), new=digest(successor), now=now, expires=now + self._rule.refresh_lifetime
+        )
         if isinstance(result, Refused):
             self._log_refusal(result)
             raise RefreshTokenRefused
@@ -180,7 +187,7 @@ class Sessions:
         held = self._scopes.of(user.role, tenant)
         scopes = (session.scopes & held) | {PROFILE} if session.scopes else held
         now = self._clock.now()
-        grant = Grant.until(subject=user.name, tenant=tenant, scopes=scopes, now=now, lifetime=self._access_lifetime, end=None)
+        grant = Grant.until(subject=user.name, tenant=tenant, scopes=scopes, now=now, lifetime=self._rule.access_lifetime, end=None)
         return TokenPair(
             access_token=self._signer.sign(grant),
             refresh_token=refresh,

@@ -4,26 +4,21 @@ Order: route and CORS, then who calls, then what it may, then the body, then the
 """
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 
 from opentelemetry.trace import SpanKind, StatusCode
 
-from gateway.access_log import AccessLog
-from gateway.credentials import Authenticator
 from gateway.http.cors import Cors
 from gateway.http.endpoints import Endpoint
 from gateway.http.exchange import Disconnected, Exchange, Receive, Scope, Send
 from gateway.http.headers import requested_timeout
+from gateway.ingress import Ingress
 from gateway.metrics import HttpMetrics
 from gateway.transcoding.problems import problem
 from gateway.transcoding.router import MethodNotAllowed, RouteNotFound, Router
-from tocsin.clock import Clock
 from tocsin.errors import Internal, TocsinError
-from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.context import Call, enter
-from tocsin.mesh.tokens import Principal, ScopeMissing
-from tocsin.telemetry import Telemetry, current_traceparent, extract, get_logger, new_traceparent, trace_id_of
+from tocsin.telemetry import current_traceparent, extract, get_logger, new_traceparent, trace_id_of
 
 _log = get_logger(__name__)
 
@@ -35,39 +30,22 @@ _UNMATCHED = "(none)"
 class HttpApp:
     """The gateway as an ASGI application."""
 
-    def __init__(
-        self,
-        *,
-        routes: Router[Endpoint],
-        authenticator: Authenticator,
-        cors: Cors,
-        telemetry: Telemetry,
-        clock: Clock,
-        max_body_bytes: int,
-        access_log: AccessLog,
-        bulkheads: Bulkheads,
-    ) -> None:
+    def __init__(self, *, routes: Router[Endpoint], cors: Cors, max_body_bytes: int, ingress: Ingress) -> None:
         """Makes the application.
 
         Args:
             routes: what there is.
-            authenticator: knows callers.
             cors: which browsers may read the answers.
-            telemetry: spans and metrics.
-            clock: measures durations.
             max_body_bytes: most bytes of a request body.
-            access_log: gets a line for each request.
-            bulkheads: how much one tenant may have under way.
+            ingress: authentication, limits and records.
         """
         self._routes = routes
-        self._authenticator = authenticator
         self._cors = cors
-        self._telemetry = telemetry
-        self._clock = clock
         self._max_body = max_body_bytes
-        self._access_log = access_log
-        self._bulkheads = bulkheads
-        self._metrics = HttpMetrics(telemetry.registry)
+        self._ingress = ingress
+        self._clock = ingress.clock
+        self._telemetry = ingress.telemetry
+        self._metrics = HttpMetrics(ingress.telemetry.registry)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request (ASGI 3)."""
@@ -135,7 +113,9 @@ class HttpApp:
             exchange.unwatch()
 
     async def _serve(self, exchange: Exchange, endpoint: Endpoint, trace_id: str) -> None:
-        principal = exchange.principal = await self._caller(exchange.headers.get(b"authorization"), endpoint)
+        principal = exchange.principal = await self._ingress.authorize(
+            exchange.headers.get(b"authorization"), public=endpoint.public, scope=endpoint.scope
+        )
         wanted = requested_timeout(exchange.headers)
         timeout = endpoint.timeout if wanted is None else min(wanted, endpoint.timeout)
         enter(
@@ -148,19 +128,8 @@ class HttpApp:
         if principal is None or endpoint.policy is None:
             await endpoint.serve(exchange, trace_id=trace_id)
             return
-        async with self._bulkheads.place(endpoint.policy, principal.tenant):
+        async with self._ingress.bulkheads.place(endpoint.policy, principal.tenant):
             await endpoint.serve(exchange, trace_id=trace_id)
-
-    async def _caller(self, authorization: bytes | None, endpoint: Endpoint) -> Principal | None:
-        """Who calls; nobody needs to be known at a public endpoint, where a credential that is not valid is as good as none."""
-        if endpoint.public:
-            with contextlib.suppress(TocsinError):
-                return await self._authenticator.authenticate(authorization)
-            return None
-        principal = await self._authenticator.authenticate(authorization)
-        if endpoint.scope and endpoint.scope not in principal.scopes:
-            raise ScopeMissing.of(endpoint.scope)
-        return principal
 
     async def _options(self, exchange: Exchange) -> None:
         """Tells what a path takes, before anybody is asked who they are (RFC 9110, 9.3.7; Fetch, 3.2)."""
@@ -184,7 +153,7 @@ class HttpApp:
 
     def _record(self, exchange: Exchange, method: str, template: str, seconds: float) -> None:
         self._metrics.observe(method if method in _KNOWN_METHODS else "OTHER", template, exchange.status, seconds)
-        self._access_log.write(
+        self._ingress.access_log.write(
             "request",
             method=method[:16],
             route=template,

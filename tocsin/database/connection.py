@@ -133,7 +133,7 @@ class Database:
         self._pool_size = pool_size
         self._connect_timeout = connect_timeout
         self._command_timeout = command_timeout
-        self._standstill_timeout = idle_transaction_timeout
+        self._idle_transaction_timeout = idle_transaction_timeout
         self._migrations = migrations
         self._guard = guard
         self._engines: _Engines | None = None
@@ -223,7 +223,7 @@ class Database:
             pool_size=self._pool_size,
             connect_timeout=self._connect_timeout,
             command_timeout=self._command_timeout,
-            idle_transaction_timeout=self._standstill_timeout,
+            idle_transaction_timeout=self._idle_transaction_timeout,
         )
         live = pool.execution_options(isolation_level="AUTOCOMMIT")
         snapshot = pool.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

@@ -13,6 +13,7 @@ from gateway.http.app import HttpApp
 from gateway.http.cors import Cors
 from gateway.http.endpoints import Answer, Endpoint, PageEndpoint
 from gateway.http.exchange import Exchange
+from gateway.ingress import Ingress
 from gateway.transcoding.router import Router
 from gateway.transcoding.template import parse
 from tests.unit.gateway.test_credentials import RULE, Keys
@@ -46,13 +47,15 @@ def app(error: BaseException, clock: FakeClock) -> HttpApp:
     routes: Router[Endpoint] = Router([("GET", parse("/page"), PageEndpoint(template="/page", page=page))])
     return HttpApp(
         routes=routes,
-        authenticator=Authenticator(verifier=verifier, keys=Keys(mint), clock=clock, rule=RULE),
         cors=Cors(origins=()),
-        telemetry=Telemetry(service="gateway", settings=settings),
-        clock=clock,
         max_body_bytes=1000,
-        access_log=AccessLog(service="gateway", clock=clock, enabled=False, as_json=True, stream=io.StringIO()),
-        bulkheads=Bulkheads(settings),
+        ingress=Ingress(
+            authenticator=Authenticator(verifier=verifier, keys=Keys(mint), clock=clock, rule=RULE),
+            telemetry=Telemetry(service="gateway", settings=settings),
+            clock=clock,
+            access_log=AccessLog(service="gateway", clock=clock, enabled=False, as_json=True, stream=io.StringIO()),
+            bulkheads=Bulkheads(settings),
+        ),
     )
 
 

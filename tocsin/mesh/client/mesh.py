@@ -71,26 +71,24 @@ class Mesh:
         self._telemetry = telemetry
         self._breakers = breakers
         self._methods = policies() if methods is None else {**policies(), **methods}
-        self._targets = targets or {
-            "auth_svc": settings.auth_target,
-            "scheduler_svc": settings.scheduler_target,
-            "processor_svc": settings.processor_target,
-            "mailer_svc": settings.mailer_target,
-        }
+        self._targets = targets or _targets(settings)
         self._keyring = None if plaintext else Keyring(Identity.of(settings, service=service))
         self._metrics = ClientMetrics(telemetry.registry)
         export_breakers(telemetry.registry, breakers)
         self._budgets: dict[str, RetryBudget] = {}
         self._channels: dict[Key, MeshChannel] = {}
-        self._renewal = ChannelRenewal(
+        self._renewal = self._make_renewal()
+        self._stopped = False
+
+    def _make_renewal(self) -> ChannelRenewal[MeshChannel]:
+        return ChannelRenewal(
             keyring=self._keyring,
             channels=self._channels,
             endpoints=self.endpoints,
-            on_gone=lambda key: breakers.forget(f"{key[0]}@{key[1]}/"),
-            clock=clock,
+            on_gone=lambda key: self._breakers.forget(f"{key[0]}@{key[1]}/"),
+            clock=self._clock,
             grace=max(policy.timeout for policy in self._methods.values()),
         )
-        self._stopped = False
 
     def channel(self, service: str, *, endpoint: str | None = None) -> MeshChannel:
         """The channel to ``service``; works with generated stubs.
@@ -201,3 +199,12 @@ class Mesh:
         self._stopped = True
         await self._renewal.stop()
         await asyncio.gather(*(channel.close(_GRACE) for channel in self._channels.values()))
+
+
+def _targets(settings: ServiceSettings) -> Mapping[str, str]:
+    return {
+        "auth_svc": settings.auth_target,
+        "scheduler_svc": settings.scheduler_target,
+        "processor_svc": settings.processor_target,
+        "mailer_svc": settings.mailer_target,
+    }

@@ -85,28 +85,14 @@ class MeshServer:
         self._keyring = None if plaintext else Keyring(identity)
         own = {} if self._keyring is None else {"certificate": self._keyring.check}
         self.health = HealthMonitor(checks={**checks, **own, "background": working(telemetry.backgrounds)}, clock=clock)
-        metrics = ServerMetrics(telemetry.registry)
         export_breakers(telemetry.registry, breakers)
-        parts = Parts(
-            identity=identity,
-            verifier=verifier,
-            validator=RequestValidator(),
-            telemetry=telemetry,
-            metrics=metrics,
-            shedder=Shedder(lag=lambda: telemetry.lag.seconds, threshold=settings.shed_lag_seconds, now=time.monotonic),
-            faults=Faults(enabled=settings.faults_enabled),
-            bulkheads=Bulkheads(settings),
-            max_message_bytes=settings.max_message_bytes,
-            stall_seconds=settings.stream_stall_seconds,
-        )
-        metrics.watch(parts.shedder, parts.faults)
-        export_bulkheads(telemetry.registry, parts.bulkheads)
+        parts = _parts(settings, identity=identity, verifier=verifier, telemetry=telemetry)
         servicer = MeshServicer(
             start=Start.of(service, clock),
             health=self.health,
             breakers=breakers,
             faults=parts.faults,
-            durations=lambda: chain(metrics.all, mesh.durations if mesh else ()),
+            durations=lambda: chain(parts.metrics.all, mesh.durations if mesh else ()),
         )
         known = policies() if methods is None else {**policies(), **methods}
         self._handlers = compile_handlers(
@@ -186,6 +172,24 @@ class MeshServer:
         await asyncio.sleep(0)
         health.close()
         await stopping
+
+
+def _parts(settings: ServiceSettings, *, identity: Identity, verifier: TokenVerifier, telemetry: Telemetry) -> Parts:
+    parts = Parts(
+        identity=identity,
+        verifier=verifier,
+        validator=RequestValidator(),
+        telemetry=telemetry,
+        metrics=ServerMetrics(telemetry.registry),
+        shedder=Shedder(lag=lambda: telemetry.lag.seconds, threshold=settings.shed_lag_seconds, now=time.monotonic),
+        faults=Faults(enabled=settings.faults_enabled),
+        bulkheads=Bulkheads(settings),
+        max_message_bytes=settings.max_message_bytes,
+        stall_seconds=settings.stream_stall_seconds,
+    )
+    parts.metrics.watch(parts.shedder, parts.faults)
+    export_bulkheads(telemetry.registry, parts.bulkheads)
+    return parts
 
 
 def _registered(handlers: Sequence[Handler]) -> dict[str, RpcHandler]:
