@@ -12,16 +12,13 @@ PACKAGES = ("tocsin", "gateway", "auth_svc", "scheduler_svc", "processor_svc", "
 GENERATED = ROOT / "tocsin" / "api"
 
 ALLOWED: Mapping[str, str] = {
-    "Action": "to be renamed in scheduler_svc or processor_svc",
     "Delivery": "to be renamed in scheduler_svc",
     "Events": "a port of scheduler_svc that has no single place yet",
     "Finding": "to be renamed in scheduler_svc",
     "FiringSink": "a port of scheduler_svc that has no single place yet",
     "Listener": "a port of scheduler_svc that has no single place yet",
-    "ProcessDied": "to be renamed in processor_svc or mailer_svc",
     "Schedules": "a port of scheduler_svc that has no single place yet",
     "Session": "to be renamed in scheduler_svc",
-    "_DeliverStream": "to be renamed in processor_svc or mailer_svc",
     "_PriorityQueue": "to be renamed in scheduler_svc",
 }
 """Names that may be defined twice, each with its reason; one that is defined once must leave the list."""
