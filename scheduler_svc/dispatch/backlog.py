@@ -1,11 +1,16 @@
-"""The firings that wait: ready ones in queues, those whose next attempt is near in a time index, all others in the store."""
+"""The firings that wait: ready ones in queues, those whose next attempt is near in a time index, all others in the store.
+
+Memory holds a bounded number of firings. The others of a priority are behind a cursor (`Overflow`): every unfinished firing of the owned
+shards that is not in memory sorts behind it. Reading from the cursor on finds them all; those that are in memory as well are passed over.
+
+Firings of an alarm that go one after the other (`Chains`): the ledger is the queue, and says which one is next, the unfinished one that was
+due first. Here is only which one is in memory, and of which alarms the next one is to be looked up.
+"""
 
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeAlias
 
-from scheduler_svc.dispatch.chains import Chains
-from scheduler_svc.dispatch.overflow import Overflow
 from scheduler_svc.dispatch.queues import PriorityQueues
 from scheduler_svc.domain import SERIAL, Priority, QueuedFiring
 from scheduler_svc.engine.timeline import TimeIndex
@@ -15,6 +20,98 @@ from tocsin.recurrence import Micros
 
 _SECOND: Final = 1_000_000
 _PAGE: Final = 5000
+
+Cursor: TypeAlias = tuple[Micros, str]
+_START: Final[Cursor] = (-1, "")
+
+
+class Overflow:
+    """Firings of one priority that are in the store alone. Pure.
+
+    Attributes:
+        after: they sort behind this (ready, id); None when there are none.
+        at: none of them is ready before this.
+    """
+
+    __slots__ = ("_meanwhile", "after", "at")
+
+    def __init__(self) -> None:
+        self.after: Cursor | None = None
+        self.at: Micros = 0
+        self._meanwhile: Cursor | None = None
+
+    def all(self) -> None:
+        """Anything may be in the store: a shard is new here."""
+        self._lower(_START)
+
+    def add(self, ready: Micros) -> None:
+        """A firing that is ready at ``ready`` stays in the store."""
+        self._lower((ready, ""))
+
+    def _lower(self, cursor: Cursor) -> None:
+        self.after, self.at = (cursor, cursor[0]) if self.after is None else (min(self.after, cursor), min(self.at, cursor[0]))
+        self._meanwhile = cursor if self._meanwhile is None else min(self._meanwhile, cursor)
+
+    def begin(self) -> Cursor:
+        """Where to read from; what is added from now on may be missing in what is read."""
+        self._meanwhile = None
+        return self.after or _START
+
+    def read(self, rows: Sequence[QueuedFiring], *, asked: int, taken: int) -> None:
+        """Reading ``asked`` firings gave ``rows``, of which the first ``taken`` are in memory now."""
+        if taken == len(rows) < asked:
+            self.after, self.at = None, 0
+        else:
+            if taken:
+                self.after = (rows[taken - 1].ready, rows[taken - 1].id)
+            self.at = rows[min(taken, len(rows) - 1)].ready
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile is not None:
+            self._lower(meanwhile)
+
+
+class Chains:
+    """The alarms whose firings wait for one another, as far as one of them is in memory. Pure.
+
+    Attributes:
+        asked: alarms whose next firing is to be looked up.
+    """
+
+    __slots__ = ("_heads", "asked")
+
+    def __init__(self) -> None:
+        self.asked: set[str] = set()
+        self._heads: dict[str, str] = {}
+
+    def ask(self, alarm: str) -> None:
+        """There may be a firing of the alarm that can go; whether it can shows once the one in memory has ended."""
+        if alarm not in self._heads:
+            self.asked.add(alarm)
+
+    def take(self, most: int) -> list[str]:
+        """The alarms that are to be looked up now."""
+        taken = sorted(self.asked)[:most]
+        self.asked.difference_update(taken)
+        return taken
+
+    def again(self, alarms: Collection[str]) -> None:
+        """Looking these up has failed."""
+        self.asked.update(alarms)
+
+    def begin(self, queued: QueuedFiring) -> bool:
+        """The firing's turn has come; False when another one of its alarm is in memory."""
+        return self._heads.setdefault(queued.alarm, queued.id) == queued.id
+
+    def leave(self, queued: QueuedFiring) -> None:
+        """The firing is in memory no longer."""
+        if queued.flags & SERIAL and self._heads.get(queued.alarm) == queued.id:
+            del self._heads[queued.alarm]
+
+    def end(self, queued: QueuedFiring) -> None:
+        """The firing's work is over: the next one can go."""
+        if queued.flags & SERIAL:
+            self.leave(queued)
+            self.ask(queued.alarm)
 
 
 class Backlog:

@@ -13,9 +13,8 @@ from scheduler_svc.dispatch.backlog import Backlog
 from scheduler_svc.dispatch.leases import Delivery, Leases
 from scheduler_svc.dispatch.options import DispatchOptions
 from scheduler_svc.dispatch.results import Entry, Results
+from scheduler_svc.dispatch.routing import Routing, Suspects
 from scheduler_svc.dispatch.session import Confirmed, Drain, Jobs, Session
-from scheduler_svc.dispatch.sorting import Sorting
-from scheduler_svc.dispatch.suspects import Suspects
 from scheduler_svc.domain import Failed, FailedAttempt, FiringState, Lease, Priority, QueuedFiring, Released, Report, Succeeded
 from scheduler_svc.ports import Ledger, Notifier, Observer, Paused, Shards
 from tocsin.background import Background, Wake, report_progress
@@ -65,7 +64,7 @@ class Dispatcher:
         self._clock = clock
         self._draw = draw
         self._sessions: deque[Session] = deque()
-        self._sorting = Sorting(sessions=self._sessions, suspects=self.suspects, send=self._send, give_up=self._give_up)
+        self._routing = Routing(sessions=self._sessions, suspects=self.suspects, send=self._send, give_up=self._give_up)
         self._numbers = 0
         self._wake = Wake(clock)
         self._loops = Background(clock)
@@ -183,12 +182,12 @@ class Dispatcher:
             self._sessions.rotate(-1)
             queued_firings = self._take_for(session) if session.ready else []
             mine = [queued for queued in queued_firings if queued.shard in held]
-            fit = self._sorting.fit(session, mine)
+            fit = self._routing.fit(session, mine)
             if fit:
                 self._send(session, fit)
             idle = 0 if queued_firings else idle + 1
         if held and self.suspects:
-            self._sorting.send_suspects(held.keys())
+            self._routing.send_suspects(held.keys())
         if self.backlog.starving:
             self._wake.set()
 

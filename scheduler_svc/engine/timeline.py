@@ -127,7 +127,7 @@ class _Share(TimeIndex):
     Attributes:
         queue: of which it is a part.
         tenant: whose it is.
-        expected: the due time under which the lane's heap knows it; None while it has a turn, or is empty.
+        expected: the due time under which the heap of its queue knows it; None while it has a turn, or is empty.
         turn: whether it is among those that take turns.
     """
 

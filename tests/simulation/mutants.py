@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from scheduler_svc.dispatch import Confirmed, Dispatcher, Session
 from scheduler_svc.dispatch.leases import Leases
-from scheduler_svc.dispatch.suspects import Suspects
+from scheduler_svc.dispatch.routing import Suspects
 from scheduler_svc.domain import Report, firing_id
 from scheduler_svc.domain.planning import Plan, plan
 from scheduler_svc.engine import Engine

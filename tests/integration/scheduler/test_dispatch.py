@@ -50,7 +50,7 @@ async def test_the_trace_of_the_request_goes_on_to_the_job(rig: Rig) -> None:
 
 
 async def test_an_adhoc_task_is_let_go_at_once(rig: Rig) -> None:
-    """With its lane and action; it is found among the enqueued ones of its tenant alone."""
+    """With its priority and action; it is found among the enqueued ones of its tenant alone."""
     worker = Worker(rig, credit=1)
     firing = await _enqueue(rig, action=noop(n=1), priority=alarm_pb2.CRITICAL)
     job = await worker.job()

@@ -186,7 +186,7 @@ async def test_what_does_not_fit_in_memory_waits_in_the_ledger(stores: Stores, s
 
 
 async def test_urgent_work_is_not_behind_a_full_bulk_lane(start: Start, add: Add) -> None:
-    """A lane that overflows leaves the others alone."""
+    """A queue that overflows leaves the others alone."""
     await add(100, priority=Priority.BULK)
     replica = await start(queue_limit=20)
     await eventually(lambda: replica.dispatcher.backlog.queues.size(3) == 20)

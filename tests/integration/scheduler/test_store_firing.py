@@ -171,7 +171,7 @@ async def test_an_alarms_firing_forgets_its_action_when_it_is_done(stores: Store
 
 
 async def test_what_waits_is_read_in_pages_by_lane(stores: Stores) -> None:
-    """Unfinished firings of a lane, in order of readiness."""
+    """Unfinished firings of a priority, in order of readiness."""
     ones = [firing(ready=NOW + number % 4, priority=Priority.BULK if number % 2 else Priority.NORMAL) for number in range(12)]
     await stores.ledger.enqueue(ones, owner=OWNER, held=stores.held)
     await stores.ledger.record(done={ones[0].id: Succeeded()}, failed_attempts=(), now=NOW)

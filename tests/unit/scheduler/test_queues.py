@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from scheduler_svc.dispatch import PriorityQueues
-from scheduler_svc.dispatch.overflow import Overflow
+from scheduler_svc.dispatch.backlog import Overflow
 from scheduler_svc.dispatch.queues import cost
 from scheduler_svc.domain import Action, QueuedFiring
 
@@ -65,7 +65,7 @@ class LanesMachine(RuleBasedStateMachine):
             assert queued in self._queue(queued)
             self._queue(queued).remove(queued)
         for (priority, _), queue in self.model.items():
-            assert not (queue and any(queued.priority > priority for queued in taken)), "a less urgent lane went first"
+            assert not (queue and any(queued.priority > priority for queued in taken)), "a less urgent queue went first"
 
     @rule()
     def lose_a_shard(self) -> None:
@@ -77,14 +77,14 @@ class LanesMachine(RuleBasedStateMachine):
     def nothing_is_lost_and_nothing_is_twice(self) -> None:
         assert Counter(queued.id for queued in self.queues) == Counter(queued.id for queue in self.model.values() for queued in queue)
         for priority in (1, 2, 3):
-            assert self.queues.size(priority) == sum(len(queue) for (lane, _), queue in self.model.items() if lane == priority)
+            assert self.queues.size(priority) == sum(len(queue) for (number, _), queue in self.model.items() if number == priority)
 
 
 TestLanes = LanesMachine.TestCase
 
 
 def test_a_tenant_gets_its_firings_in_their_order() -> None:
-    """Within a tenant and lane it is first in, first out."""
+    """Within a tenant and number it is first in, first out."""
     queues = PriorityQueues(limit=100)
     for number in range(20):
         queues.push(_queued(number, tenant="ab"[number % 2]))

@@ -45,17 +45,17 @@ TestTimeIndex = IndexMachine.TestCase
 
 @given(st.dictionaries(st.integers(0, 10_000).map(str), st.tuples(st.integers(0, 10**9), st.integers(0, 2))), st.integers(1, 50))
 def test_everything_leaves_once_in_time_and_the_urgent_first(entries: dict[str, tuple[int, int]], most: int) -> None:
-    """Popping until nothing is left gives each entry once; within one pop a more urgent lane is never behind another."""
+    """Popping until nothing is left gives each entry once; within one pop a more urgent number is never behind another."""
     line = Timeline(tick=1000)
-    for key, (due, lane) in entries.items():
-        line.insert(key, due, lane)
+    for key, (due, number) in entries.items():
+        line.insert(key, due, number)
     seen: list[str] = []
     while (due := line.next_due()) is not None:
         now = due + 100
         popped = line.pop_due(now, most)
         assert popped
         assert all(when <= now for _, when, *_ in popped)
-        queues = [lane for _, _, lane, _ in popped]
+        queues = [number for _, _, number, _ in popped]
         assert queues == sorted(queues)
         assert queues == [entries[key][1] for key, *_ in popped]
         seen += [key for key, *_ in popped]
@@ -63,7 +63,7 @@ def test_everything_leaves_once_in_time_and_the_urgent_first(entries: dict[str, 
 
 
 def test_an_entry_moves_between_lanes() -> None:
-    """An alarm whose priority changes is in one lane only."""
+    """An alarm whose priority changes is in one number only."""
     line = Timeline()
     line.insert("a", 5, 0)
     line.insert("a", 7, 2)
@@ -74,7 +74,7 @@ TENANTS = st.sampled_from(("a", "b", "c"))
 
 
 class TimelineMachine(RuleBasedStateMachine):
-    """The queues with their tenants against a plain dictionary of (due, lane, tenant)."""
+    """The queues with their tenants against a plain dictionary of (due, number, tenant)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,11 +82,11 @@ class TimelineMachine(RuleBasedStateMachine):
         self.model: dict[str, tuple[int, int, str]] = {}
         self.now = 0
 
-    @rule(key=KEYS, due=DUES, lane=st.integers(0, 2), tenant=TENANTS)
-    def insert(self, key: str, due: int, lane: int, tenant: str) -> None:
+    @rule(key=KEYS, due=DUES, number=st.integers(0, 2), tenant=TENANTS)
+    def insert(self, key: str, due: int, number: int, tenant: str) -> None:
         tenant = self.model[key][2] if key in self.model else tenant
-        self.line.insert(key, due, lane, tenant)
-        self.model[key] = (due, lane, tenant)
+        self.line.insert(key, due, number, tenant)
+        self.model[key] = (due, number, tenant)
 
     @rule(key=KEYS)
     def cancel(self, key: str) -> None:
@@ -98,16 +98,16 @@ class TimelineMachine(RuleBasedStateMachine):
         due = {key: entry for key, entry in self.model.items() if entry[0] <= self.now and entry[1] in queues}
         popped = self.line.pop_due(self.now, most, queues)
         assert len(popped) == min(most, len(due))
-        assert [lane for _, _, lane, _ in popped] == sorted(lane for _, lane, _ in due.values())[:most]
-        for key, when, lane, tenant in popped:
-            assert self.model.pop(key) == (when, lane, tenant)
+        assert [number for _, _, number, _ in popped] == sorted(number for _, number, _ in due.values())[:most]
+        for key, when, number, tenant in popped:
+            assert self.model.pop(key) == (when, number, tenant)
         self._fair(popped, due)
 
     def _fair(self, popped: list[tuple[str, int, int, str]], due: dict[str, tuple[int, int, str]]) -> None:
-        """In a lane nobody gets two more than somebody else who has some left; of each tenant the earliest leave."""
-        for lane in range(3):
-            got = {tenant: [when for _, when, at, whose in popped if (at, whose) == (lane, tenant)] for tenant in "abc"}
-            had = {tenant: sorted(when for when, at, whose in due.values() if (at, whose) == (lane, tenant)) for tenant in "abc"}
+        """In a number nobody gets two more than somebody else who has some left; of each tenant the earliest leave."""
+        for number in range(3):
+            got = {tenant: [when for _, when, at, whose in popped if (at, whose) == (number, tenant)] for tenant in "abc"}
+            had = {tenant: sorted(when for when, at, whose in due.values() if (at, whose) == (number, tenant)) for tenant in "abc"}
             for tenant in "abc":
                 assert got[tenant] == had[tenant][: len(got[tenant])]
             left = [len(got[tenant]) for tenant in "abc" if len(got[tenant]) < len(had[tenant])]
@@ -116,8 +116,8 @@ class TimelineMachine(RuleBasedStateMachine):
     @rule(step=st.integers(0, 100))
     def fresh(self, step: int) -> None:
         self.now += step
-        busy = {(lane, tenant) for due, lane, tenant in self.model.values() if due <= self.now}
-        fresh = [due for due, lane, tenant in self.model.values() if (lane, tenant) not in busy and lane > 0]
+        busy = {(number, tenant) for due, number, tenant in self.model.values() if due <= self.now}
+        fresh = [due for due, number, tenant in self.model.values() if (number, tenant) not in busy and number > 0]
         found = self.line.next_fresh(self.now, (1, 2))
         # A tenant whose due entries were all cancelled keeps its turn until somebody looks at it.
         assert found is None or (found in fresh and found > self.now)
@@ -125,7 +125,7 @@ class TimelineMachine(RuleBasedStateMachine):
     @invariant()
     def same_as_the_model(self) -> None:
         assert {key: self.line.due_of(key) for key in self.line} == {key: due for key, (due, _, _) in self.model.items()}
-        assert [self.line.size((lane,)) for lane in range(3)] == [sum(at == lane for _, at, _ in self.model.values()) for lane in range(3)]
+        assert [self.line.size((number,)) for number in range(3)] == [sum(at == number for _, at, _ in self.model.values()) for number in range(3)]
         due = [due for due, _, _ in self.model.values()]
         found = self.line.next_due()
         assert found in due if due else found is None

@@ -8,7 +8,7 @@ from scheduler_svc.dispatch.session import Session
 from scheduler_svc.domain import Finding
 from scheduler_svc.service.checks import Findings
 
-_PATIENCE_SECONDS: Final = 1.0
+_TIMEOUT_SECONDS: Final = 1.0
 _MOST_ASKED: Final = 3
 _MOST_BYTES: Final = 512 * 1024
 _NOBODY: Final = (Finding("", "could not be checked: no processor that knows this kind of action answers now", tentative=True),)
@@ -46,7 +46,7 @@ class ProcessorChecks:
 
 async def _ask(session: Session, bodies: Sequence[bytes]) -> Sequence[Findings] | None:
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             answer = await session.ask(bodies)
     except TimeoutError:
         return None
