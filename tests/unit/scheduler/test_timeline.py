@@ -125,7 +125,8 @@ class TimelineMachine(RuleBasedStateMachine):
     @invariant()
     def same_as_the_model(self) -> None:
         assert {key: self.line.due_of(key) for key in self.line} == {key: due for key, (due, _, _) in self.model.items()}
-        assert [self.line.size((number,)) for number in range(3)] == [sum(at == number for _, at, _ in self.model.values()) for number in range(3)]
+        for number in range(3):
+            assert self.line.size((number,)) == sum(at == number for _, at, _ in self.model.values())
         due = [due for due, _, _ in self.model.values()]
         found = self.line.next_due()
         assert found in due if due else found is None
