@@ -1,49 +1,29 @@
 """Settings of the mailer."""
 
-from pathlib import Path
-from typing import ClassVar, Literal
+from types import new_class
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from mailer_svc.smtp_urls import parse_urls
-from tocsin.addresses import parse_mailbox
+from mailer_svc.channels import table
+from tocsin.channels import CHANNELS, EMAIL_ADDRESS
 from tocsin.config import ServiceSettings, StoreSettings
-from tocsin.errors import InvalidInput
 
-_PORTS = {"none": 25, "starttls": 587, "implicit": 465}
+if TYPE_CHECKING:
+    from mailer_svc.channels.email import EmailSettings as ChannelSettings
+else:
+    # Those of every channel in the table.
+    ChannelSettings = new_class("ChannelSettings", tuple(channel.settings for channel in table().values()))
 
 
-class MailerSettings(StoreSettings, ServiceSettings):
+class MailerSettings(ChannelSettings, StoreSettings, ServiceSettings):
     """Everything that can be set for mailer_svc."""
 
     service: ClassVar[str] = "mailer"
 
     port: int = Field(9004, ge=0, le=65535, description="gRPC port; 0 takes any free one.")
     metrics_port: int = Field(9104, ge=0, le=65535, description="Port of the Prometheus endpoint /metrics; 0 takes any free one.")
-    default_channel: Literal["", "email", "inbox"] = Field(
-        "", description='Channel of messages that name none; empty: "email" if smtp_host is set, else "inbox".'
-    )
-    smtp_host: str = Field("", max_length=253, description="SMTP server; empty: there is no provider for email.")
-    smtp_port: int = Field(0, ge=0, le=65535, description="Its port; 0: 587 with starttls, 465 with implicit, 25 with none.")
-    smtp_tls: Literal["none", "starttls", "implicit"] = Field(
-        "starttls", description="Encryption: STARTTLS (mandatory then), TLS from the first byte, or none."
-    )
-    smtp_ca_file: Path | None = Field(None, description="Certificates (PEM) to trust for the SMTP server instead of the system's.")
-    smtp_username: str = Field("", description="User for AUTH; empty: no AUTH.")
-    smtp_password: SecretStr | None = Field(None, description="The user's password.")
-    smtp_fallbacks: SecretStr | None = Field(
-        None,
-        description="Further SMTP servers, each used while those before it do not work: URLs with blanks between, "
-        "smtps://user:password@host:465, smtp+starttls://user:password@host:587 or smtp://host:25.",
-    )
-    smtp_from: str = Field("Tocsin <tocsin@localhost>", description='Sender: "ann@example.com" or "Ann <ann@example.com>".')
-    smtp_helo: str = Field("", pattern=r"^[A-Za-z0-9.:\[\]-]*$", description="Name given with EHLO; empty: this host's.")
-    smtp_connections: int = Field(16, ge=1, le=1000, description="Connections to the SMTP server at most; each carries one mail at a time.")
-    smtp_connection_messages: int = Field(500, ge=1, description="Mails on one connection before it is replaced.")
-    smtp_idle_seconds: float = Field(30.0, gt=0, description="An idle connection is closed after this long.")
-    smtp_connect_timeout_seconds: float = Field(15.0, gt=0, description="Longest wait for a connection that is ready for mail.")
-    smtp_command_timeout_seconds: float = Field(30.0, gt=0, description="Longest wait for the reply to a command.")
-    smtp_end_timeout_seconds: float = Field(120.0, gt=0, description="Longest wait for the reply to a complete mail.")
+    default_channel: str = Field("", description='Channel of messages that name none; empty: "email" if smtp_host is set, else "inbox".')
     retry_initial_seconds: float = Field(
         60.0, gt=0, description="Upper bound of the wait before a mail is tried again that the server put off; doubles each time."
     )
@@ -68,34 +48,23 @@ class MailerSettings(StoreSettings, ServiceSettings):
     )
     cleanup_interval_seconds: float = Field(3600.0, gt=0, description="How often what is too old is removed.")
 
-    @field_validator("smtp_fallbacks")
+    @field_validator("default_channel")
     @classmethod
-    def _servers(cls, value: SecretStr | None) -> SecretStr | None:
-        parse_urls(value.get_secret_value() if value else "")
-        return value
-
-    @field_validator("smtp_from")
-    @classmethod
-    def _one_sender(cls, value: str) -> str:
-        try:
-            parse_mailbox(value, field="it")
-        except InvalidInput as error:
-            raise ValueError(error.violations[0].description) from None
+    def _known_channel(cls, value: str) -> str:
+        taking = [name for name in table() if CHANNELS[name] == EMAIL_ADDRESS]
+        if value and value not in taking:
+            raise ValueError(f"must be {' or '.join(taking)}, a channel that takes email addresses")
         return value
 
     @model_validator(mode="after")
     def _complete(self) -> "MailerSettings":
-        if self.default_channel == "email" and not self.smtp_host:
-            raise ValueError("TOCSIN_MAILER_DEFAULT_CHANNEL: email needs TOCSIN_MAILER_SMTP_HOST")
-        if self.smtp_password is not None and not self.smtp_username:
-            raise ValueError("TOCSIN_MAILER_SMTP_PASSWORD needs TOCSIN_MAILER_SMTP_USERNAME")
-        if self.smtp_fallbacks is not None and not self.smtp_host:
-            raise ValueError("TOCSIN_MAILER_SMTP_FALLBACKS needs TOCSIN_MAILER_SMTP_HOST, the server to use first")
-        if self.smtp_username and self.smtp_tls == "none":
-            raise ValueError("TOCSIN_MAILER_SMTP_USERNAME: a password is not sent without TLS; set TOCSIN_MAILER_SMTP_TLS")
+        default = table().get(self.default_channel)
+        if default is not None and not default.ready(self):
+            raise ValueError(f"TOCSIN_MAILER_DEFAULT_CHANNEL: {default.missing}")
         return self
 
     @property
-    def resolved_smtp_port(self) -> int:
-        """The port in force."""
-        return self.smtp_port or _PORTS[self.smtp_tls]
+    def resolved_default_channel(self) -> str:
+        """The channel in force of messages that name none: the first of the contract that takes email addresses and can be used."""
+        usable = (name for name, channel in table().items() if CHANNELS[name] == EMAIL_ADDRESS and channel.ready(self))
+        return self.default_channel or next(usable)

@@ -10,7 +10,7 @@ _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
 
 
 class DeliveryMetrics:
-    """Counts deliveries by channel and outcome, attempts by provider, and the queue by priority."""
+    """Counts deliveries by channel and outcome, attempts by provider, and the queue by channel and priority."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._deliveries = Counter(
@@ -26,12 +26,15 @@ class DeliveryMetrics:
             buckets=_BUCKETS,
         )
         self._depth = Gauge(
-            "tocsin_delivery_queue_depth", "Deliveries that wait or are under way, by priority.", ("lane",), registry=registry
+            "tocsin_delivery_queue_depth",
+            "Deliveries that wait or are under way, by channel and priority.",
+            ("channel", "lane"),
+            registry=registry,
         )
         self._connections = Gauge("tocsin_smtp_connections", "Open connections to the SMTP server.", registry=registry)
 
     def watch_connections(self, size: Callable[[], float]) -> None:
-        """Reads the number of connections from ``size`` at every scrape."""
+        """Reads the number of connections to the SMTP servers from ``size`` at every scrape."""
         self._connections.set_function(size)
 
     def accepted(self, channel: str, count: int) -> None:
@@ -52,6 +55,6 @@ class DeliveryMetrics:
         """An attempt took ``seconds`` and ended with ``result``."""
         self._attempts.labels(provider, result).observe(seconds)
 
-    def depth(self, priority: DeliveryPriority, count: int) -> None:
-        """``count`` deliveries of ``priority`` wait or are under way."""
-        self._depth.labels(priority.name).set(count)
+    def depth(self, channel: str, priority: DeliveryPriority, count: int) -> None:
+        """``count`` deliveries of a channel and ``priority`` wait or are under way."""
+        self._depth.labels(channel, priority.name).set(count)

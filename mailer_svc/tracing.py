@@ -3,13 +3,13 @@
 What is stored waits, so both link to that trace besides, as OpenTelemetry's conventions for messaging ask.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from mailer_svc.domain import NewDelivery, SendJob, SendOutcome, SendResult
-from mailer_svc.ports import Journal, Provider, Settlement
+from mailer_svc.ports import Journal, Provider
 from tocsin.telemetry import Telemetry
 
 
@@ -19,28 +19,19 @@ class TracedJournal:
     def __init__(self, *, journal: Journal, telemetry: Telemetry) -> None:
         self._journal = journal
         self._telemetry = telemetry
+        self.known = journal.known
+        self.hand_over = journal.hand_over
+        self.settle = journal.settle
 
     async def accept(self, deliveries: Sequence[NewDelivery]) -> set[str]:
-        """See `Journal.accept`."""
+        """Store, and leave a span for each delivery that was new."""
         fresh = await self._journal.accept(deliveries)
         if self._telemetry.tracing:
             for delivery in deliveries:
                 if delivery.id in fresh:
-                    with _span(self._telemetry, f"store {delivery.channel.value}", SpanKind.CONSUMER, delivery.traceparent) as span:
+                    with _span(self._telemetry, f"store {delivery.channel}", SpanKind.CONSUMER, delivery.traceparent) as span:
                         span.set_attribute("tocsin.delivery", delivery.id)
         return fresh
-
-    async def known(self, ids: Collection[str]) -> set[str]:
-        """See `Journal.known`."""
-        return await self._journal.known(ids)
-
-    async def hand_over(self, job: SendJob, provider: str) -> bool:
-        """See `Journal.hand_over`."""
-        return await self._journal.hand_over(job, provider)
-
-    async def settle(self, settlement: Settlement) -> bool:
-        """See `Journal.settle`."""
-        return await self._journal.settle(settlement)
 
 
 class TracedProvider:
@@ -58,7 +49,7 @@ class TracedProvider:
         self.stop = provider.stop
 
     async def send(self, job: SendJob, *, hand_over: Callable[[], Awaitable[bool]]) -> SendOutcome:
-        """See `Provider.send`."""
+        """Attempt one message within a span."""
         with _span(self._telemetry, f"send {self.name}", SpanKind.CLIENT, job.traceparent) as span:
             outcome = await self._provider.send(job, hand_over=hand_over)
             if span.is_recording():

@@ -1,16 +1,16 @@
 """Composition root of the mailer: a parts list."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ulid import ULID
 
+from mailer_svc.channels import Parts, table
 from mailer_svc.channels.mime import Sender as MailSender
-from mailer_svc.channels.smtp import SmtpConnector, SmtpProvider, SmtpRule, SmtpServer
-from mailer_svc.channels.smtp.session import Timeouts
 from mailer_svc.clients import SchedulerClient, SchedulerUses
 from mailer_svc.config import MailerSettings
-from mailer_svc.domain import Channel, DeliveryPriority, RetrySchedule
+from mailer_svc.domain import Channels, DeliveryPriority, RetrySchedule
 from mailer_svc.handlers import DeliverStreams, DeliveryHandlers, InboxHandlers, TemplateHandlers
 from mailer_svc.metrics import DeliveryMetrics
 from mailer_svc.rendering import RenderLimits, RenderPool, TemplateRenderer
@@ -18,6 +18,7 @@ from mailer_svc.service import (
     Accepting,
     ChannelSender,
     Deliveries,
+    DeliveryPublisher,
     Housekeeping,
     Inbox,
     ProviderFailover,
@@ -26,10 +27,10 @@ from mailer_svc.service import (
     SendingRule,
     Templates,
 )
-from mailer_svc.smtp_urls import SmtpUrl, TlsMode, parse_urls
 from mailer_svc.store import (
     ChangeOrder,
     SqlCleaner,
+    SqlDeliveryEndings,
     SqlDeliveryQueue,
     SqlDeliveryReader,
     SqlInboxReader,
@@ -57,7 +58,7 @@ class _Store:
     database: Database
     order: ChangeOrder
     journal: SqlJournal
-    queue: SqlDeliveryQueue
+    endings: SqlDeliveryEndings
 
 
 def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = None) -> App:
@@ -67,7 +68,6 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
     database = store.database
     redis = Redis.of(settings, clock=clock)
     hints = EventBus(redis=redis, clock=clock)
-    meter = DeliveryMetrics(node.telemetry.registry)
     pool = RenderPool(
         limits=RenderLimits(
             processes=settings.render_processes, cpu_seconds=settings.render_cpu_seconds, megabytes=settings.render_megabytes
@@ -81,46 +81,50 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
         clock=clock,
         new_uid=lambda: str(ULID()),
     )
-    sender = _sender(settings, node, store, hints, meter, clock)
-    channels = frozenset(Channel) if sender else frozenset({Channel.INBOX})
+    publisher = DeliveryPublisher(hints=hints, meter=DeliveryMetrics(node.telemetry.registry))
+    senders = _senders(settings, node, store, publisher, clock)
+    channels = _channels(settings, senders)
     accepting = Accepting(
         journal=TracedJournal(journal=store.journal, telemetry=node.telemetry),
         templates=templates,
         renderer=renderer,
-        hints=hints,
-        meter=meter,
-        default_channel=Channel(settings.default_channel or ("email" if sender else "inbox")),
-        email=sender is not None,
+        channels=channels,
+        publisher=publisher,
         domain=MailSender.parse(settings.smtp_from).domain,
-        wake=sender.wake if sender else _nothing,
     )
     streams = DeliverStreams(accepting=accepting)
     deliveries = Deliveries(
         reader=SqlDeliveryReader(database=database, order=store.order),
-        queue=store.queue,
+        endings=store.endings,
         hints=hints,
         clock=clock,
-        wake=sender.wake if sender else None,
+        channels=channels,
     )
     inbox = Inbox(reader=SqlInboxReader(database=database))
     retention = Retention(
         inbox=settings.inbox_retention_seconds,
         deliveries=settings.delivery_retention_seconds,
+        waiting=settings.expiry_seconds,
         interval=settings.cleanup_interval_seconds,
     )
-    housekeeping = Housekeeping(cleaner=SqlCleaner(database=database), clock=clock, retention=retention)
+    housekeeping = Housekeeping(
+        cleaner=SqlCleaner(database=database), endings=store.endings, channels=channels.sending, clock=clock, retention=retention
+    )
     server = node.server(
-        checks={"database": database.check, **(_checks(sender) if sender else {})},
+        checks={"database": database.check, **(_checks(senders) if senders else {})},
         handlers=[
             (delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server, DeliveryHandlers(streams=streams, deliveries=deliveries)),
-            (template_service_pb2_grpc.add_TemplateServiceServicer_to_server, TemplateHandlers(templates=templates, channels=channels)),
+            (
+                template_service_pb2_grpc.add_TemplateServiceServicer_to_server,
+                TemplateHandlers(templates=templates, channels=channels.usable),
+            ),
             (inbox_service_pb2_grpc.add_InboxServiceServicer_to_server, InboxHandlers(inbox=inbox)),
         ],
     )
     server.on_drain(streams.drain)
     server.on_drain(pool.drain)
     reporter = Reporter(reports=SqlReports(database=database), scheduler=SchedulerClient(mesh=node.mesh), clock=clock)
-    working = [pool, *([sender] if sender else []), reporter, housekeeping]
+    working = [pool, *senders, reporter, housekeeping]
     return App(name=node.name, components=[*node.components, database, redis, hints, store.journal, *working], server=server)
 
 
@@ -130,18 +134,29 @@ def _store(database: Database, clock: Clock) -> _Store:
         database=database,
         order=order,
         journal=SqlJournal(database=database, clock=clock, order=order),
-        queue=SqlDeliveryQueue(database=database, order=order),
+        endings=SqlDeliveryEndings(database=database, order=order),
     )
 
 
-def _sender(
-    settings: MailerSettings, node: Node, store: _Store, hints: EventBus, meter: DeliveryMetrics, clock: Clock
-) -> ChannelSender | None:
-    """The engine, if there is a provider for it."""
-    if not settings.smtp_host:
-        return None
-    providers = _smtp(settings, node, clock)
-    meter.watch_connections(lambda: sum(provider.connections for provider in providers))
+def _senders(settings: MailerSettings, node: Node, store: _Store, publisher: DeliveryPublisher, clock: Clock) -> list[ChannelSender]:
+    """An engine for each channel that has providers: a queue, a failover and claims of its own."""
+    parts = Parts(clock=clock, breakers=node.breakers, meter=publisher.meter)
+    rule = _sending_rule(settings, sole=store.database.dialect == "sqlite")
+    return [
+        ChannelSender(
+            queue=SqlDeliveryQueue(channel=channel.name, database=store.database, order=store.order),
+            journal=store.journal,
+            providers=ProviderFailover([TracedProvider(provider=provider, telemetry=node.telemetry) for provider in providers]),
+            publisher=publisher,
+            clock=clock,
+            rule=rule,
+        )
+        for channel in table().values()
+        if (providers := channel.providers(settings, parts))
+    ]
+
+
+def _sending_rule(settings: MailerSettings, *, sole: bool) -> SendingRule:
     retry = RetrySchedule(
         max_deferrals=settings.retry_attempts,
         initial=settings.retry_initial_seconds,
@@ -153,82 +168,42 @@ def _sender(
         DeliveryPriority.NORMAL: retry,
         DeliveryPriority.BULK: retry.times(settings.retry_bulk_factor),
     }
-    return ChannelSender(
-        queue=store.queue,
-        journal=store.journal,
-        providers=ProviderFailover([TracedProvider(provider=provider, telemetry=node.telemetry) for provider in providers]),
-        hints=hints,
-        meter=meter,
-        clock=clock,
-        rule=SendingRule(
-            retry=by_priority, lease=settings.lease_seconds, drain=settings.grace_seconds, sole=store.database.dialect == "sqlite"
-        ),
+    return SendingRule(
+        retry=by_priority,
+        lease=settings.lease_seconds,
+        drain=settings.grace_seconds,
+        sole=sole,
         owner=str(ULID()),
         draw=secrets.SystemRandom().random,
     )
 
 
-def _smtp(settings: MailerSettings, node: Node, clock: Clock) -> list[SmtpProvider]:
-    """A provider for each server, the preferred one first; each with a breaker of its own."""
-    password = settings.smtp_password
-    first = SmtpUrl(
-        settings.smtp_host,
-        settings.resolved_smtp_port,
-        TlsMode(settings.smtp_tls),
-        settings.smtp_username,
-        password.get_secret_value() if password else "",
-    )
-    further = parse_urls(settings.smtp_fallbacks.get_secret_value()) if settings.smtp_fallbacks else []
-    names = ["smtp", *(f"smtp-{place}" for place, _ in enumerate(further, start=2))]
-    return [
-        SmtpProvider(
-            connector=SmtpConnector(server=_server(settings, url)),
-            sender=MailSender.parse(settings.smtp_from),
-            breaker=node.breakers.get(id=name, target="smtp"),
-            rule=SmtpRule(
-                connections=settings.smtp_connections, idle_seconds=settings.smtp_idle_seconds, messages=settings.smtp_connection_messages
-            ),
-            clock=clock,
-            name=name,
-        )
-        for name, url in zip(names, [first, *further], strict=True)
-    ]
-
-
-def _server(settings: MailerSettings, url: SmtpUrl) -> SmtpServer:
-    return SmtpServer(
-        host=url.host,
-        port=url.port,
-        tls=url.tls,
-        ca_file=settings.smtp_ca_file,
-        username=url.username,
-        password=url.password,
-        helo=settings.smtp_helo,
-        connect_seconds=settings.smtp_connect_timeout_seconds,
-        timeouts=Timeouts(command=settings.smtp_command_timeout_seconds, end=settings.smtp_end_timeout_seconds),
+def _channels(settings: MailerSettings, senders: Sequence[ChannelSender]) -> Channels:
+    wakes = {sender.channel: sender.wake for sender in senders}
+    return Channels(
+        (channel.channel(settings, wake=wakes.get(channel.name)) for channel in table().values()),
+        default=settings.resolved_default_channel,
     )
 
 
-def _checks(sender: ChannelSender) -> dict[str, Check]:
-    """What health tells of sending: the providers' circuits, and how long the first of the queue has waited."""
+def _checks(senders: Sequence[ChannelSender]) -> dict[str, Check]:
+    """What health tells of sending: the providers' circuits, and how long the first of each queue has waited."""
 
     async def providers() -> str:
-        fault = sender.fault()
-        if fault and await sender.waiting() is not None:
-            raise Degraded(fault)
-        return f"{fault}; no mail waits" if fault else ""
+        faults = [(sender, fault) for sender in senders if (fault := sender.fault())]
+        found = "; ".join(fault for _, fault in faults)
+        if any([await sender.waiting() is not None for sender, _ in faults]):
+            raise Degraded(found)
+        return f"{found}; no mail waits" if found else ""
 
     async def queue() -> str:
-        seconds = await sender.waiting()
-        if seconds is None:
+        waits = [seconds for sender in senders if (seconds := await sender.waiting()) is not None]
+        if not waits:
             return "no mail waits"
+        seconds = max(waits)
         words = f"the first mail of the queue has been due for {seconds:.0f} s"
         if seconds > _LONG_SECONDS:
             raise Degraded(words)
         return words
 
     return {"providers": optional(providers), "queue": optional(queue)}
-
-
-def _nothing() -> None:
-    """Nobody waits to be woken."""

@@ -1,6 +1,7 @@
 """What a delivery is and how it moves: identity, addresses, states, and what follows from an attempt (pure)."""
 
 from mailer_svc.domain.attempts import NextStep, PriorityLimits, RetrySchedule, SendOutcome, SendResult, next_step
+from mailer_svc.domain.channels import Channel, Channels
 from mailer_svc.domain.checks import (
     MAX_BODY_BYTES,
     MAX_SUBJECT_CHARS,
@@ -12,7 +13,6 @@ from mailer_svc.domain.checks import (
     repaired_subject,
 )
 from mailer_svc.domain.errors import (
-    NO_PROVIDER,
     ContentTooLarge,
     DeliveryNotFound,
     MessageInvalid,
@@ -21,13 +21,13 @@ from mailer_svc.domain.errors import (
     SubjectInvalid,
     TemplateBreaks,
     TemplateNotFound,
+    UnsupportedChannel,
 )
 from mailer_svc.domain.identity import delivery_id, message_id
 from mailer_svc.domain.model import (
     FINAL,
     WAITING,
     Ack,
-    Channel,
     Content,
     Delivery,
     DeliveryPriority,
@@ -47,10 +47,10 @@ __all__ = [
     "FINAL",
     "MAX_BODY_BYTES",
     "MAX_SUBJECT_CHARS",
-    "NO_PROVIDER",
     "WAITING",
     "Ack",
     "Channel",
+    "Channels",
     "Content",
     "ContentTooLarge",
     "Delivery",
@@ -76,6 +76,7 @@ __all__ = [
     "TemplateNotFound",
     "TemplateUse",
     "TimelineEntry",
+    "UnsupportedChannel",
     "Variables",
     "checked_subject",
     "checked_submission",

@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 from mailer_svc.domain.errors import ContentTooLarge, MessageInvalid, SubjectInvalid
-from mailer_svc.domain.model import Content, Submission
+from mailer_svc.domain.model import Content, DeliveryPriority, Submission
 
 MAX_SUBJECT_CHARS = 900
 MAX_BODY_BYTES = 512 * 1024
@@ -29,10 +29,8 @@ def checked_submission(submission: Submission) -> None:
     ):
         if (value or required) and not _ID.fullmatch(value):
             raise MessageInvalid.at(name, "must be 1 to 128 visible ASCII characters")
-    if submission.priority not in (1, 2, 3):
+    if submission.priority not in tuple(DeliveryPriority):
         raise MessageInvalid.at("lane", "must be 1 (critical), 2 (normal) or 3 (bulk)")
-    if submission.channel not in ("", "email", "inbox"):
-        raise MessageInvalid.at("channel", 'must be "email", "inbox" or empty')
     if submission.content is None:
         raise MessageInvalid.at("content", "inline or template is required")
 

@@ -31,8 +31,9 @@ class ContentTooLarge(ResourceExhausted):
     """The content is larger than a message may be."""
 
 
-NO_PROVIDER = "No SMTP server is configured (TOCSIN_MAILER_SMTP_HOST); the inbox channel needs none"
-
-
 class NoProvider(FailedPrecondition):
     """No provider is configured for this channel."""
+
+
+class UnsupportedChannel(FailedPrecondition):
+    """This mailer does not know the channel; another one may."""

@@ -2,14 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
-
-
-class Channel(StrEnum):
-    """How a message travels."""
-
-    EMAIL = "email"
-    INBOX = "inbox"
+from enum import IntEnum
 
 
 class DeliveryPriority(IntEnum):
@@ -93,19 +86,20 @@ class Submission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDelivery:
-    """A message that was found good and is to be stored."""
+    """A message that was found good and is to be stored; one that is ``kept`` is delivered by that."""
 
     id: str
     tenant: str
     firing: str
     alarm: str
-    channel: Channel
+    channel: str
     to: str
     priority: DeliveryPriority
     content: Content
     message_id: str
     resend: bool
     traceparent: str
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +132,7 @@ class Delivery:
     tenant: str
     firing: str
     alarm: str
-    channel: Channel
+    channel: str
     to: str
     subject: str
     state: DeliveryState

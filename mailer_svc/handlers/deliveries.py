@@ -14,6 +14,7 @@ from mailer_svc.service import Deliveries
 from mailer_svc.service.queries import resume_token
 from tocsin.api.mailer.v1 import delivery_service_pb2 as pb
 from tocsin.api.mailer.v1 import delivery_service_pb2_grpc as rpc
+from tocsin.channels import CHANNELS
 from tocsin.errors import InvalidInput
 from tocsin.listing import Condition, FilterField, FilterKind, parse_filter
 from tocsin.mesh.context import principal
@@ -29,7 +30,7 @@ _FILTERS = {
     "alarm": FilterField(),
     "state": FilterField(kind=FilterKind.CHOICE, choices=tuple(state.name for state in DeliveryState)),
     "to": FilterField(),
-    "channel": FilterField(kind=FilterKind.CHOICE, choices=("email", "inbox")),
+    "channel": FilterField(kind=FilterKind.CHOICE, choices=tuple(CHANNELS)),
 }
 
 
@@ -63,12 +64,7 @@ class DeliveryHandlers(rpc.DeliveryServiceServicer):
 
     async def RetryDelivery(self, request: pb.RetryDeliveryRequest, context: Context) -> pb.Delivery:
         """Sends a delivery again."""
-        tenant, identity = principal().tenant, request.name.removeprefix("deliveries/")
-        found = await self._deliveries.get(tenant=tenant, id=identity)
-        if found.state in (DeliveryState.DEAD, DeliveryState.OUTCOME_UNKNOWN):
-            await self._deliveries.retry(DeliveryQuery(tenant=tenant, equal=(("id", identity),)), limit=1)
-            found = await self._deliveries.get(tenant=tenant, id=identity)
-        return delivery_message(found)
+        return delivery_message(await self._deliveries.retry_one(tenant=principal().tenant, id=request.name.removeprefix("deliveries/")))
 
     async def RetryDeliveries(self, request: pb.RetryDeliveriesRequest, context: Context) -> pb.RetryDeliveriesResponse:
         """Sends deliveries again that meet a filter."""
@@ -118,7 +114,7 @@ def delivery_message(item: Delivery) -> pb.Delivery:
         name=f"deliveries/{item.id}",
         firing=f"firings/{item.firing}",
         alarm=item.alarm,
-        channel=str(item.channel),
+        channel=item.channel,
         to=item.to,
         subject=item.subject,
         state=pb.Delivery.State.ValueType(int32(item.state)),

@@ -1,12 +1,12 @@
 """TemplateService."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
 
-from mailer_svc.domain import Channel, Content, Template
+from mailer_svc.domain import Content, Template
 from mailer_svc.handlers.deliveries import timestamp
 from mailer_svc.service import Templates
 from tocsin.api.mailer.v1 import template_service_pb2 as pb
@@ -20,9 +20,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class TemplateHandlers(rpc.TemplateServiceServicer):
     """Manages templates of the caller's tenant."""
 
-    def __init__(self, *, templates: Templates, channels: Collection[Channel]) -> None:
+    def __init__(self, *, templates: Templates, channels: Sequence[str]) -> None:
         self._templates = templates
-        self._channels = sorted(channel.value for channel in channels)
+        self._channels = channels
 
     async def CreateTemplate(self, request: pb.CreateTemplateRequest, context: Context) -> pb.Template:
         """Makes a template, version 1."""

@@ -3,6 +3,7 @@
 from mailer_svc.service.accepting import Accepting
 from mailer_svc.service.failover import ProviderFailover
 from mailer_svc.service.housekeeping import Housekeeping, Retention
+from mailer_svc.service.publishing import DeliveryPublisher
 from mailer_svc.service.queries import Deliveries, Inbox
 from mailer_svc.service.reporting import Reporter
 from mailer_svc.service.sending import ChannelSender, SendingRule
@@ -12,6 +13,7 @@ __all__ = [
     "Accepting",
     "ChannelSender",
     "Deliveries",
+    "DeliveryPublisher",
     "Housekeeping",
     "Inbox",
     "ProviderFailover",

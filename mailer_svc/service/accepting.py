@@ -1,43 +1,37 @@
 """Taking messages in: each is checked and rendered by itself, and what of a batch is ready at once is stored together."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import structlog
 
 from mailer_svc.domain import (
-    NO_PROVIDER,
     Ack,
-    Channel,
+    Channels,
     Content,
     DeliveryPriority,
-    DeliveryState,
     MessageInvalid,
     NewDelivery,
-    NoProvider,
     Submission,
     Template,
     TemplateNotFound,
     TemplateUse,
+    UnsupportedChannel,
     checked_submission,
     checked_traceparent,
     delivery_id,
     message_id,
     repaired_content,
 )
-from mailer_svc.ports import AWAY, ChangeHints, Journal, Meter, Renderer
+from mailer_svc.ports import AWAY, Journal, Renderer
+from mailer_svc.service.publishing import DeliveryPublisher
 from mailer_svc.service.templates import Templates
-from tocsin.addresses import normal_address
 from tocsin.bisection import run_with_bisection
 from tocsin.errors import Internal, TocsinError
 
+_RETRYABLE = (*AWAY, UnsupportedChannel)  # another mailer may know the channel
+
 Known = Mapping[tuple[str, str], Template]
-
-
-def topic(tenant: str) -> str:
-    """Where changes of a tenant's deliveries are announced."""
-    return f"deliveries/{tenant}"
 
 
 class Accepting:
@@ -49,12 +43,9 @@ class Accepting:
         journal: Journal,
         templates: Templates,
         renderer: Renderer,
-        hints: ChangeHints,
-        meter: Meter,
-        default_channel: Channel,
-        email: bool,
+        channels: Channels,
+        publisher: DeliveryPublisher,
         domain: str,
-        wake: Callable[[], None],
     ) -> None:
         """Makes it.
 
@@ -62,22 +53,16 @@ class Accepting:
             journal: stores deliveries.
             templates: gives the current versions.
             renderer: fills them in.
-            hints: tells watchers.
-            meter: counts.
-            default_channel: for messages that name none.
-            email: whether there is a provider for email.
+            channels: by which messages leave; woken when something was stored that waits.
+            publisher: tells watchers, and counts.
             domain: the right side of each Message-ID.
-            wake: called when something was stored that waits for a sender.
         """
         self._journal = journal
         self._templates = templates
         self._renderer = renderer
-        self._hints = hints
-        self._meter = meter
-        self._default = default_channel
-        self._email = email
+        self._channels = channels
+        self._publisher = publisher
         self._domain = domain
-        self._wake = wake
 
     async def accept(self, batch: Sequence[Submission]) -> AsyncGenerator[list[Ack]]:
         """Stores what is good and gives an acknowledgement for each submission once it is durable.
@@ -146,23 +131,22 @@ class Accepting:
         return self._delivery(item, content, resend=template.resend) if content else None
 
     def _delivery(self, item: Submission, content: Content, *, resend: bool) -> NewDelivery:
-        to = normal_address(item.to)
-        channel = Channel(item.channel) if item.channel else self._default
-        if channel is Channel.EMAIL and not self._email:
-            raise NoProvider(NO_PROVIDER)
+        channel = self._channels.usable_channel(item.channel)
+        to = channel.normal_address(item.to)
         identity = delivery_id(tenant=item.tenant, firing=item.firing, channel=item.channel, address=to)
         return NewDelivery(
             id=identity,
             tenant=item.tenant,
             firing=item.firing,
             alarm=item.alarm,
-            channel=channel,
+            channel=channel.name,
             to=to,
             priority=DeliveryPriority(item.priority),
             content=content,
             message_id=message_id(identity, self._domain),
             resend=resend,
             traceparent=checked_traceparent(item.traceparent),
+            kept=channel.kept,
         )
 
     async def _store(self, good: Sequence[tuple[int, NewDelivery]]) -> list[Ack]:
@@ -178,28 +162,20 @@ class Accepting:
             results = await run_with_bisection(write, good)
         except AWAY as error:
             return [self._refuse(key, error) for key, _ in good]
-        await self._tell([delivery for (_, delivery), fresh in zip(good, results, strict=True) if fresh is True])
+        new = [delivery for (_, delivery), fresh in zip(good, results, strict=True) if fresh is True]
+        self._channels.wake({delivery.channel for delivery in new})
+        await self._publisher.accepted(new)
         return [
             self._refuse(key, _said(result)) if isinstance(result, Exception) else Ack(key=key, delivery=delivery.id)
             for (key, delivery), result in zip(good, results, strict=True)
         ]
-
-    async def _tell(self, new: Sequence[NewDelivery]) -> None:
-        for channel, count in Counter(delivery.channel for delivery in new).items():
-            self._meter.accepted(channel.value, count)
-            if channel is Channel.INBOX:
-                self._meter.settled(channel.value, DeliveryState.SENT, count)
-        if any(delivery.channel is not Channel.INBOX for delivery in new):
-            self._wake()
-        for tenant in {delivery.tenant for delivery in new}:
-            await self._hints.publish(topic(tenant))
 
     async def _refusals(self, refused: Sequence[tuple[Submission, TocsinError]]) -> list[Ack]:
         """Acknowledgements of messages that would be refused now; one that was stored before keeps its delivery.
 
         Since then its template may be gone, say; the message is handed in again because its first acknowledgement was lost.
         """
-        identities = {item.key: _identity(item) for item, _ in refused}
+        identities = {item.key: self._identity(item) for item, _ in refused}
         try:
             known = await self._journal.known({one for one in identities.values() if one}) if refused else set[str]()
         except AWAY as error:
@@ -209,18 +185,17 @@ class Accepting:
             for item, error in refused
         ]
 
+    def _identity(self, item: Submission) -> str:
+        """The id of a message's delivery; empty if it can have none."""
+        try:
+            to = self._channels.find(item.channel).normal_address(item.to)
+        except TocsinError:
+            return ""
+        return delivery_id(tenant=item.tenant, firing=item.firing, channel=item.channel, address=to)
+
     def _refuse(self, key: int, error: TocsinError) -> Ack:
-        self._meter.refused(error.error_reason)
-        return Ack(key=key, reason=error.error_reason, message=error.message, retryable=isinstance(error, AWAY))
-
-
-def _identity(item: Submission) -> str:
-    """The id of a message's delivery; empty if it can have none."""
-    try:
-        to = normal_address(item.to)
-    except TocsinError:
-        return ""
-    return delivery_id(tenant=item.tenant, firing=item.firing, channel=item.channel, address=to)
+        self._publisher.meter.refused(error.error_reason)
+        return Ack(key=key, reason=error.error_reason, message=error.message, retryable=isinstance(error, _RETRYABLE))
 
 
 def _said(error: Exception) -> TocsinError:

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mailer_svc.ports import Cleaner
+from mailer_svc.ports import Cleaner, DeliveryEndings
 from tocsin.background import Background
 from tocsin.clock import Clock
 
@@ -14,18 +15,22 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long things are kept and how often the old ones are looked for; in seconds."""
+    """How long things are kept, how long a delivery may wait, and how often the old ones are looked for; in seconds."""
 
     inbox: float
     deliveries: float
+    waiting: float
     interval: float
 
 
 class Housekeeping:
     """Cleans up now and then; a component."""
 
-    def __init__(self, *, cleaner: Cleaner, clock: Clock, retention: Retention) -> None:
+    def __init__(self, *, cleaner: Cleaner, endings: DeliveryEndings, channels: Sequence[str], clock: Clock, retention: Retention) -> None:
+        """Takes what it stands on; ``channels`` are those that have a sender here, who ends what waits too long."""
         self._cleaner = cleaner
+        self._endings = endings
+        self._channels = channels
         self._clock = clock
         self._retention = retention
         self._rounds = Background(clock)
@@ -52,5 +57,13 @@ class Housekeeping:
             await asyncio.sleep(0)
         return total
 
+    async def expire(self) -> int:
+        """End deliveries that waited too long for a sender of a channel that nobody has any more. Returns how many."""
+        now = self._clock.micros()
+        before, total = now - round(self._retention.waiting * 1e6), 0
+        while ended := await self._endings.expire_unclaimed(channels=self._channels, before=before, now=now, limit=_BATCH):
+            total += ended
+        return total
+
     async def _round(self) -> None:
-        _log.info("cleaned up", extra={"removed": await self.clean()})
+        _log.info("cleaned up", extra={"expired": await self.expire(), "removed": await self.clean()})

@@ -3,9 +3,9 @@
 import re
 from collections.abc import AsyncIterator, Callable
 
-from mailer_svc.domain import NO_PROVIDER, Delivery, DeliveryNotFound, InboxMessage, MessageNotFound, NoProvider
-from mailer_svc.ports import ChangeHints, DeliveryChange, DeliveryQuery, DeliveryQueue, DeliveryReader, InboxReader, Position
-from mailer_svc.service.accepting import topic
+from mailer_svc.domain import Channels, Delivery, DeliveryNotFound, DeliveryState, InboxMessage, MessageNotFound, NoProvider
+from mailer_svc.ports import ChangeHints, DeliveryChange, DeliveryEndings, DeliveryQuery, DeliveryReader, InboxReader, Position
+from mailer_svc.service.publishing import topic
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
 
@@ -16,15 +16,12 @@ _POLL_SECONDS = 1.0
 class Deliveries:
     """Deliveries of a tenant, for whoever asks."""
 
-    def __init__(
-        self, *, reader: DeliveryReader, queue: DeliveryQueue, hints: ChangeHints, clock: Clock, wake: Callable[[], None] | None
-    ) -> None:
-        """Takes what it stands on; ``wake`` is called when something waits for a sender, None if there is no sender."""
+    def __init__(self, *, reader: DeliveryReader, endings: DeliveryEndings, hints: ChangeHints, clock: Clock, channels: Channels) -> None:
         self._reader = reader
-        self._queue = queue
+        self._endings = endings
         self._hints = hints
         self._clock = clock
-        self._wake = wake
+        self._channels = channels
 
     async def get(self, *, tenant: str, id: str) -> Delivery:  # noqa: A002 - the word of the contract
         """One delivery with its timeline.
@@ -37,17 +34,35 @@ class Deliveries:
             raise DeliveryNotFound(f"There is no delivery deliveries/{id}")
         return delivery
 
-    async def retry(self, query: DeliveryQuery, *, limit: int) -> list[str]:
-        """Sends deliveries again that are DEAD or OUTCOME_UNKNOWN and match, ``limit`` at most; returns their ids.
+    async def retry_one(self, *, tenant: str, id: str) -> Delivery:  # noqa: A002 - the word of the contract
+        """Send a delivery again if it is DEAD or OUTCOME_UNKNOWN.
 
         Raises:
-            NoProvider: nothing can be sent.
+            DeliveryNotFound: the tenant has none of this id.
+            NoProvider: its channel has no provider.
+            UnsupportedChannel: this mailer does not know its channel.
         """
-        if self._wake is None:
-            raise NoProvider(NO_PROVIDER)
-        ids = await self._queue.retry(query, now=self._clock.micros(), limit=limit)
+        delivery = await self.get(tenant=tenant, id=id)
+        if delivery.state not in (DeliveryState.DEAD, DeliveryState.OUTCOME_UNKNOWN):
+            return delivery
+        self._channels.usable_channel(delivery.channel)
+        await self.retry(DeliveryQuery(tenant=tenant, equal=(("id", id),)), limit=1)
+        return await self.get(tenant=tenant, id=id)
+
+    async def retry(self, query: DeliveryQuery, *, limit: int) -> list[str]:
+        """Send deliveries again that are DEAD or OUTCOME_UNKNOWN and match, ``limit`` at most; returns their ids.
+
+        Those of a channel without a provider stay as they are.
+
+        Raises:
+            NoProvider: no channel has a provider.
+        """
+        channels = self._channels.sending
+        if not channels:
+            raise NoProvider("; ".join(channel.missing for channel in self._channels if channel.missing))
+        ids = await self._endings.retry(query, channels=channels, now=self._clock.micros(), limit=limit)
         if ids:
-            self._wake()
+            self._channels.wake(channels)
             await self._hints.publish(topic(query.tenant))
         return ids
 

@@ -1,4 +1,4 @@
-"""The engine that sends: claims due messages by priority, attempts them side by side, and stores what came of it.
+"""The engine that sends what one channel has: claims due messages by priority, attempts them side by side, and stores what came of it.
 
 A message passes three durable points: the claim, which ends by itself; the mark right before its content is sent, after which nobody could
 know what a vanished process did; and the outcome. A process that dies before the mark costs a delay, one that dies after it an
@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 from mailer_svc.domain import (
-    Channel,
     DeliveryPriority,
     DeliveryState,
     NextStep,
@@ -26,9 +25,9 @@ from mailer_svc.domain import (
     SendResult,
     next_step,
 )
-from mailer_svc.ports import AWAY, ChangeHints, DeliveryQueue, Journal, Meter, Settlement
-from mailer_svc.service.accepting import topic
+from mailer_svc.ports import AWAY, DeliveryQueue, Journal, Settlement
 from mailer_svc.service.failover import ProviderFailover
+from mailer_svc.service.publishing import DeliveryPublisher
 from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
@@ -51,6 +50,8 @@ class SendingRule:
         poll: how often to look for due messages when nobody says that there are any.
         drain: how long `ChannelSender.stop` waits for attempts under way.
         sole: no other process uses the database, so at start whatever is claimed was claimed by a predecessor that is dead.
+        owner: names this start of this process, and no other.
+        draw: source of jitter, 0 to 1.
     """
 
     retry: Mapping[DeliveryPriority, RetrySchedule]
@@ -58,10 +59,12 @@ class SendingRule:
     poll: float = 1.0
     drain: float
     sole: bool
+    owner: str
+    draw: Callable[[], float]
 
 
 class ChannelSender:
-    """Sends what waits; a component."""
+    """Sends what waits in one channel; a component. What one channel does never holds another."""
 
     def __init__(
         self,
@@ -69,35 +72,27 @@ class ChannelSender:
         queue: DeliveryQueue,
         journal: Journal,
         providers: ProviderFailover,
-        hints: ChangeHints,
-        meter: Meter,
+        publisher: DeliveryPublisher,
         clock: Clock,
         rule: SendingRule,
-        owner: str,
-        draw: Callable[[], float],
     ) -> None:
         """Makes it.
 
         Args:
-            queue: what waits.
+            queue: what waits in the channel.
             journal: marks and outcomes.
             providers: where to.
-            hints: tells watchers.
-            meter: counts.
+            publisher: tells watchers, and counts.
             clock: source of time.
             rule: how it works.
-            owner: names this start of this process, and no other.
-            draw: source of jitter, 0 to 1.
         """
+        self.channel = queue.channel
         self._queue = queue
         self._journal = journal
         self._providers = providers
-        self._hints = hints
-        self._meter = meter
+        self._publisher = publisher
         self._clock = clock
         self._rule = rule
-        self._owner = owner
-        self._draw = draw
         self._ready: dict[DeliveryPriority, deque[SendJob]] = {priority: deque() for priority in DeliveryPriority}
         self._limits = PriorityLimits(providers.capacity)
         self._held: dict[str, SendJob] = {}
@@ -127,7 +122,7 @@ class ChannelSender:
             return
         self._stopping = False
         if self._rule.sole:
-            await self._queue.end_other_claims(owner=self._owner, now=self._clock.micros())
+            await self._queue.end_other_claims(owner=self._rule.owner, now=self._clock.micros())
             await self._sweep()
         await self._providers.start()
         for _ in range(self._providers.capacity):
@@ -152,7 +147,7 @@ class ChannelSender:
         self._held.clear()
         if waiting:
             with contextlib.suppress(TocsinError):  # the lease ends by itself
-                await self._queue.release(owner=self._owner, ids=waiting, now=self._clock.micros())
+                await self._queue.release(owner=self._rule.owner, ids=waiting, now=self._clock.micros())
 
     async def _feed(self) -> None:
         """Keeps the workers supplied."""
@@ -184,9 +179,9 @@ class ChannelSender:
             if not room:
                 continue
             jobs, unreadable = await self._queue.claim_due(
-                owner=self._owner, priority=priority, limit=room, now=now, lease=lease, fresh=fresh
+                owner=self._rule.owner, priority=priority, limit=room, now=now, lease=lease, fresh=fresh
             )
-            self._meter.settled(Channel.EMAIL.value, DeliveryState.DEAD, unreadable)
+            self._publisher.meter.settled(self.channel, DeliveryState.DEAD, unreadable)
             more = more or (bool(jobs) if fresh else len(jobs) == room)
             self._held.update((job.id, job) for job in jobs)
             async with self._changed:
@@ -227,10 +222,10 @@ class ChannelSender:
         provider, outcome = await self._providers.send(job, hand_over=hand_over)
         if outcome.result is SendResult.NOT_TRIED:
             later = self._clock.micros() + round(self._rule.poll * 1e6)
-            await self._safely(self._queue.release(owner=self._owner, ids=[job.id], now=later))
+            await self._safely(self._queue.release(owner=self._rule.owner, ids=[job.id], now=later))
             self._held.pop(job.id, None)
             return
-        self._meter.attempted(provider, outcome.result.value, self._clock.monotonic() - started)
+        self._publisher.meter.attempted(provider, outcome.result.value, self._clock.monotonic() - started)
         # The connection is free: the outcome shares a transaction with the marks of the mails that follow.
         self._outcomes.once("outcome", partial(self._settle, job, outcome, provider))
 
@@ -241,7 +236,7 @@ class ChannelSender:
             self._held.pop(job.id, None)  # what could not be stored is told by its lease, which nobody renews any more
 
     async def _store(self, job: SendJob, outcome: SendOutcome, provider: str) -> None:
-        step = next_step(job, outcome, rule=self._rule.retry[job.priority], now=self._clock.micros(), draw=self._draw)
+        step = next_step(job, outcome, rule=self._rule.retry[job.priority], now=self._clock.micros(), draw=self._rule.draw)
         settlement = Settlement(job=job, step=step, provider=provider)
         while True:
             try:
@@ -261,10 +256,10 @@ class ChannelSender:
                 break
         if kept:
             self._tell(job, step)
-            await self._hints.publish(topic(job.tenant))
+            await self._publisher.changed(job.tenant)
 
     def _tell(self, job: SendJob, step: NextStep) -> None:
-        self._meter.settled(Channel.EMAIL.value, step.state)
+        self._publisher.meter.settled(self.channel, step.state)
         level = logging.DEBUG if step.state is DeliveryState.SENT else logging.INFO
         if _log.isEnabledFor(level):
             facts = {"delivery": job.id, "state": step.state.name, "attempts": step.attempts, "code": step.code, "wait": step.wait}
@@ -274,16 +269,16 @@ class ChannelSender:
         """Renews claims, and ends those of the dead; in this order, lest it takes itself for one of them after a long stall."""
         if self._held:
             until = self._clock.micros() + round(self._rule.lease * 1e6)
-            await self._queue.renew(owner=self._owner, ids=list(self._held), until=until)
+            await self._queue.renew(owner=self._rule.owner, ids=list(self._held), until=until)
         await self._sweep()
 
     async def _sweep(self) -> None:
         now = self._clock.micros()
-        wait = round(self._rule.retry[DeliveryPriority.NORMAL].wait(1, self._draw, result=SendResult.LOST) * 1e6)
+        wait = round(self._rule.retry[DeliveryPriority.NORMAL].wait(1, self._rule.draw, result=SendResult.LOST) * 1e6)
         while await self._queue.expire_handed_over(now=now, wait=wait, limit=_SWEEP) == _SWEEP:
             pass
         for priority, count in (await self._queue.depths()).items():
-            self._meter.depth(priority, count)
+            self._publisher.meter.depth(self.channel, priority, count)
 
     async def _safely(self, work: Coroutine[Any, Any, Any]) -> Any:
         """The result of ``work``; None when the database is away."""

@@ -2,6 +2,7 @@
 
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.deliveries import SqlDeliveryReader
+from mailer_svc.store.endings import SqlDeliveryEndings
 from mailer_svc.store.inbox import SqlCleaner, SqlInboxReader
 from mailer_svc.store.journal import SqlJournal
 from mailer_svc.store.queue import SqlDeliveryQueue
@@ -12,6 +13,7 @@ from mailer_svc.store.templates import SqlTemplateStore, TemplateExists
 __all__ = [
     "ChangeOrder",
     "SqlCleaner",
+    "SqlDeliveryEndings",
     "SqlDeliveryQueue",
     "SqlDeliveryReader",
     "SqlInboxReader",

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import Channel, DeliveryState, NewDelivery
+from mailer_svc.domain import DeliveryState, NewDelivery
 from mailer_svc.store.bulk import BulkInsert, Row
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.tables import contents, deliveries, events, inbox_messages
 from tocsin.clock import Clock
 from tocsin.database import Database
-
-_INBOX = Channel.INBOX.value
 
 
 class AcceptanceLog:
@@ -44,10 +42,10 @@ class AcceptanceLog:
     async def _store_rest(self, connection: AsyncConnection, fresh: Sequence[NewDelivery], now: int) -> None:
         change = await self._order.begin(connection)
         await self._events.insert(connection, [_event_row(delivery, change, number, now) for number, delivery in enumerate(fresh)])
-        inbox = [_inbox_row(delivery, now) for delivery in fresh if delivery.channel is Channel.INBOX]
+        inbox = [_inbox_row(delivery, now) for delivery in fresh if delivery.kept]
         if inbox:
             await self._inbox.insert(connection, inbox)
-        bodies = [(item.id, item.content.text, item.content.html) for item in fresh if item.channel is not Channel.INBOX]
+        bodies = [(item.id, item.content.text, item.content.html) for item in fresh if not item.kept]
         if bodies:
             await self._contents.insert(connection, bodies)
 
@@ -60,9 +58,9 @@ def _claim(batch: Sequence[NewDelivery], fresh: set[str]) -> set[str]:
 
 
 def _delivery_row(item: NewDelivery, now: int) -> Row:
-    """A row of ``deliveries``; a mail of the inbox is sent by being stored."""
-    sent = item.channel is Channel.INBOX
-    identity = (item.id, item.tenant, item.firing, item.alarm, item.channel.value, item.to, item.content.subject, int(item.priority))
+    """A row of ``deliveries``; a kept message is sent by being stored."""
+    sent = item.kept
+    identity = (item.id, item.tenant, item.firing, item.alarm, item.channel, item.to, item.content.subject, int(item.priority))
     state = (int(DeliveryState.SENT if sent else DeliveryState.ACCEPTED), int(sent), 0)  # state, attempts, deferrals
     times = (now, now, None, None if sent else now)  # created, updated, next_attempt, due
     return (*identity, *state, item.message_id, item.resend, item.traceparent, *times, "", 0, 0)  # ... owner, epoch, since
@@ -70,8 +68,8 @@ def _delivery_row(item: NewDelivery, now: int) -> Row:
 
 def _event_row(item: NewDelivery, change: int, number: int, now: int) -> Row:
     """A row of ``events``; see `_delivery_row`."""
-    if item.channel is Channel.INBOX:
-        return (change, number, item.id, item.tenant, now, int(DeliveryState.SENT), 1, None, _INBOX, 0, "")
+    if item.kept:
+        return (change, number, item.id, item.tenant, now, int(DeliveryState.SENT), 1, None, item.channel, 0, "")
     return (change, number, item.id, item.tenant, now, int(DeliveryState.ACCEPTED), 0, None, "", 0, "")
 
 

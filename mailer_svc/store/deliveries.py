@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, func, select, tuple_
 
-from mailer_svc.domain import Channel, Delivery, DeliveryState, TimelineEntry
+from mailer_svc.domain import Delivery, DeliveryState, TimelineEntry
 from mailer_svc.ports import DeliveryChange, DeliveryQuery, Position
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.tables import deliveries, events
@@ -95,7 +95,7 @@ def _delivery(row: Row[Any], timeline: tuple[TimelineEntry, ...]) -> Delivery:
         tenant=row.tenant,
         firing=row.firing,
         alarm=row.alarm,
-        channel=known(Channel, row.channel),
+        channel=row.channel,
         to=row.recipient,
         subject=row.subject,
         state=known(DeliveryState, row.state),
@@ -109,7 +109,7 @@ def _delivery(row: Row[Any], timeline: tuple[TimelineEntry, ...]) -> Delivery:
 
 
 def _timeline(row: Row[Any], entries: tuple[TimelineEntry, ...]) -> tuple[TimelineEntry, ...]:
-    """The whole timeline. The inbox accepts and sends in one change, stored as one row; people look for both."""
+    """The whole timeline. A kept message is accepted and sent in one change, stored as one row; a reader looks for both."""
     if entries and entries[0].state is DeliveryState.ACCEPTED:
         return entries
     return (TimelineEntry(at=row.created, state=DeliveryState.ACCEPTED), *entries)
@@ -132,7 +132,7 @@ def _change(row: Row[Any]) -> DeliveryChange:
         tenant=row.tenant,
         firing=row.firing,
         alarm=row.alarm,
-        channel=known(Channel, row.channel),
+        channel=row.channel,
         to=row.recipient,
         subject=row.subject,
         state=entry.state,

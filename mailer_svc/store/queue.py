@@ -1,23 +1,22 @@
-"""The deliveries that wait for a sender, taken by claims that end by themselves."""
+"""The deliveries of one channel that wait for a sender, taken by claims that end by themselves."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, insert, literal, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import WAITING, Channel, Content, DeliveryPriority, DeliveryState, SendJob, printable
-from mailer_svc.ports import AWAY, Claim, DeliveryQuery
+from mailer_svc.domain import WAITING, Content, DeliveryPriority, DeliveryState, SendJob
+from mailer_svc.ports import AWAY, Claim
 from mailer_svc.store.bulk import BulkInsert, Row
 from mailer_svc.store.changes import ChangeOrder
-from mailer_svc.store.deliveries import matching
+from mailer_svc.store.endings import SqlDeliveryEndings
 from mailer_svc.store.reports import note
 from mailer_svc.store.tables import contents, deliveries, events
 from tocsin.database import Database
 
 _log = logging.getLogger(__name__)
-_DETAIL = 500
 _WAITING = [int(state) for state in WAITING]
 _JOB = (
     deliveries.c.id,
@@ -35,18 +34,23 @@ _JOB = (
     deliveries.c.traceparent,
 )
 _VANISHED = "the sender stopped after the message was handed over and before the answer"
-_ASKED = "somebody asked for another attempt"
 _AGAIN = f"outcome unknown, sent again as its resend policy says: {_VANISHED}"
 
 
 class SqlDeliveryQueue:
-    """Claims on PostgreSQL or SQLite. A claim is an owner, an end and a number that grows with each claim of the row."""
+    """Claims on PostgreSQL or SQLite. A claim is an owner, an end and a number that grows with each claim of the row.
 
-    def __init__(self, *, database: Database, order: ChangeOrder) -> None:
+    Every query is of one channel, so that a channel with much to do never holds another.
+    """
+
+    def __init__(self, *, channel: str, database: Database, order: ChangeOrder) -> None:
+        self.channel = channel
+        self.force_end = SqlDeliveryEndings(database=database, order=order).force_end
         self._database = database
         self._order = order
+        self._own = deliveries.c.channel == channel
         self._events = BulkInsert(events, sqlite=database.dialect == "sqlite")
-        due, new = (_due_ids(fresh=fresh).with_for_update(skip_locked=True).cte("due_now") for fresh in (False, True))
+        due, new = (self._due_ids(fresh=fresh).with_for_update(skip_locked=True).cte("due_now") for fresh in (False, True))
         self._claim = _claim(deliveries.c.id.in_(select(due.c.id)))
         self._claim_fresh = _claim(deliveries.c.id.in_(select(new.c.id)))
         self._claim_one = _claim(_one_due())
@@ -62,7 +66,7 @@ class SqlDeliveryQueue:
         except Exception as error:  # noqa: BLE001 - a row that cannot be read is found and ended; the others are taken
             _log.error("deliveries not readable, taken one by one", exc_info=error)
         async with self._database.read() as connection:
-            ids = list((await connection.execute(_due_ids(fresh=fresh), values)).scalars())
+            ids = list((await connection.execute(self._due_ids(fresh=fresh), values)).scalars())
         jobs, unreadable = list[SendJob](), 0
         for identity in ids:
             try:
@@ -81,42 +85,29 @@ class SqlDeliveryQueue:
             claimed = (await connection.execute(statement, values)).all()
             return sorted(map(_job, claimed), key=lambda job: job.created)
 
-    async def force_end(self, identity: str, *, state: DeliveryState, now: int, detail: str) -> None:
-        """Ends a delivery as ``state`` whatever its row holds; nothing of it is read."""
-        ended = {"state": int(state), "updated": now, "next_attempt": None, "due": None, "owner": "", "epoch": deliveries.c.epoch + 1}
-        texts = {"provider": "", "detail": printable(detail)[:_DETAIL]}
-        async with self._database.transaction() as connection:
-            numbers = {"change": await self._order.begin(connection), "number": 0, "at": now, "state": int(state), "attempts": 0, "code": 0}
-            await connection.execute(update(deliveries).where(deliveries.c.id == identity).values(ended))
-            fixed = {name: literal(value) for name, value in (*numbers.items(), *texts.items())}
-            copied = {"delivery": deliveries.c.id, "tenant": deliveries.c.tenant, **fixed}
-            row = select(*copied.values()).where(deliveries.c.id == identity)
-            await connection.execute(insert(events).from_select(list(copied), row))
-            await note(connection, [identity], numbers["change"])
-
     async def renew(self, *, owner: str, ids: Sequence[str], until: int) -> None:
         """Prolongs the claims of ``owner`` that still stand."""
         async with self._database.transaction() as connection:
-            await connection.execute(update(deliveries).where(_owned(owner, ids)).values(due=until))
+            await connection.execute(update(deliveries).where(self._owned(owner, ids)).values(due=until))
 
     async def release(self, *, owner: str, ids: Sequence[str], now: int) -> None:
         """Gives back claims that were not tried."""
         unmarked = deliveries.c.state.in_(_WAITING)
         async with self._database.transaction() as connection:
-            await connection.execute(update(deliveries).where(_owned(owner, ids), unmarked).values(due=now, owner=""))
+            await connection.execute(update(deliveries).where(self._owned(owner, ids), unmarked).values(due=now, owner=""))
 
     async def end_other_claims(self, *, owner: str, now: int) -> None:
         """Ends the claims of every other owner at once; only for a database that no other process uses.
 
         What waits for a later attempt has no owner and keeps its time.
         """
-        claimed = and_(deliveries.c.due.is_not(None), deliveries.c.owner.not_in(["", owner]))
+        claimed = and_(self._own, deliveries.c.due.is_not(None), deliveries.c.owner.not_in(["", owner]))
         async with self._database.transaction() as connection:
             await connection.execute(update(deliveries).where(claimed).values(due=now))
 
     async def expire_handed_over(self, *, now: int, wait: int, limit: int) -> int:
         """Ends deliveries whose sender vanished after the point of no return; those that may be sent again wait until ``now + wait``."""
-        vanished = and_(deliveries.c.due <= now, deliveries.c.state == int(DeliveryState.SENDING))
+        vanished = and_(self._own, deliveries.c.due <= now, deliveries.c.state == int(DeliveryState.SENDING))
         try:
             return await self._expire_some(vanished, now=now, wait=wait, limit=limit)
         except AWAY:
@@ -171,34 +162,9 @@ class SqlDeliveryQueue:
         await self._events.insert(connection, entries)
         await note(connection, [row.id for row in found if not row.resend], change)
 
-    async def retry(self, query: DeliveryQuery, *, now: int, limit: int) -> list[str]:
-        """Lets deliveries that ended without success be attempted again, the oldest first; a claim that still stands loses its right."""
-        ended = deliveries.c.state.in_([int(DeliveryState.DEAD), int(DeliveryState.OUTCOME_UNKNOWN)])
-        wanted = (
-            select(deliveries.c.id, deliveries.c.tenant, deliveries.c.attempts)
-            .where(ended, deliveries.c.channel != Channel.INBOX.value, *matching(query))
-            .order_by(deliveries.c.created, deliveries.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        state = int(DeliveryState.RETRYING)
-        again = {"state": state, "deferrals": 0, "next_attempt": now, "due": now, "since": now, "updated": now, "owner": ""}
-        async with self._database.transaction() as connection:
-            found = (await connection.execute(wanted)).all()
-            if found:
-                change = await self._order.begin(connection)
-                chosen = deliveries.c.id.in_([row.id for row in found])
-                await connection.execute(update(deliveries).where(chosen).values(again | {"epoch": deliveries.c.epoch + 1}))
-                rows = [
-                    (change, number, row.id, row.tenant, now, state, row.attempts, now, "", 0, _ASKED) for number, row in enumerate(found)
-                ]
-                await self._events.insert(connection, rows)
-                await note(connection, [row.id for row in found], change)
-        return [row.id for row in found]
-
     async def due_priorities(self, *, now: int, fresh: bool = False) -> list[DeliveryPriority]:
         """The priorities at which something is due, the most urgent first; with ``fresh`` something that was never attempted."""
-        waiting = and_(deliveries.c.due <= now, deliveries.c.state.in_(_WAITING), *_only(fresh=fresh))
+        waiting = and_(self._own, deliveries.c.due <= now, deliveries.c.state.in_(_WAITING), *_only(fresh=fresh))
         query = select(
             *(select(deliveries.c.id).where(deliveries.c.lane == int(priority), waiting).exists() for priority in DeliveryPriority)
         )
@@ -208,36 +174,39 @@ class SqlDeliveryQueue:
 
     async def depths(self) -> Mapping[DeliveryPriority, int]:
         """How many deliveries wait or are under way, by priority."""
-        query = select(deliveries.c.lane, func.count()).where(deliveries.c.due.is_not(None)).group_by(deliveries.c.lane)
+        query = select(deliveries.c.lane, func.count()).where(self._own, deliveries.c.due.is_not(None)).group_by(deliveries.c.lane)
         async with self._database.read() as connection:
             counted = {int(priority): int(count) for priority, count in await connection.execute(query)}
         return {priority: counted.get(priority, 0) for priority in DeliveryPriority}
 
     async def head(self) -> int | None:
         """When the delivery was or is due that comes first; None when none waits."""
-        waiting = deliveries.c.state.in_(_WAITING)
+        waiting = and_(self._own, deliveries.c.state.in_(_WAITING))
         oldest = (select(func.min(deliveries.c.due)).where(deliveries.c.lane == int(priority), waiting) for priority in DeliveryPriority)
         async with self._database.read() as connection:
             found = [due for due in (await connection.execute(select(*(query.scalar_subquery() for query in oldest)))).one() if due]
         return min(found, default=None)
 
+    def _due_ids(self, *, fresh: bool) -> Select[Any]:
+        return (
+            select(deliveries.c.id)
+            .where(
+                self._own,
+                deliveries.c.lane == bindparam("claim_priority"),
+                deliveries.c.due <= bindparam("now"),
+                deliveries.c.state.in_([literal_column(str(state)) for state in _WAITING]),
+                *_only(fresh=fresh),
+            )
+            .order_by(deliveries.c.due)
+            .limit(bindparam("most"))
+        )
+
+    def _owned(self, owner: str, ids: Sequence[str]) -> ColumnElement[bool]:
+        return and_(self._own, deliveries.c.id.in_(ids), deliveries.c.owner == owner, deliveries.c.due.is_not(None))
+
 
 def _only(*, fresh: bool) -> tuple[ColumnElement[bool], ...]:
     return (deliveries.c.attempts == 0,) if fresh else ()
-
-
-def _due_ids(*, fresh: bool) -> Select[Any]:
-    return (
-        select(deliveries.c.id)
-        .where(
-            deliveries.c.lane == bindparam("claim_priority"),
-            deliveries.c.due <= bindparam("now"),
-            deliveries.c.state.in_([literal_column(str(state)) for state in _WAITING]),
-            *_only(fresh=fresh),
-        )
-        .order_by(deliveries.c.due)
-        .limit(bindparam("most"))
-    )
 
 
 def _one_due() -> Any:
@@ -251,10 +220,6 @@ def _claim(chosen: Any) -> Any:
         .values(epoch=deliveries.c.epoch + 1, owner=bindparam("claimant"), due=bindparam("until"))
         .returning(*_JOB, _body(contents.c.text), _body(contents.c.html))
     )
-
-
-def _owned(owner: str, ids: Sequence[str]) -> Any:
-    return and_(deliveries.c.id.in_(ids), deliveries.c.owner == owner, deliveries.c.due.is_not(None))
 
 
 def _body(column: Any) -> Any:

@@ -3,6 +3,7 @@
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, SmallInteger, Table, Text, text
 
 metadata = MetaData()
+_QUEUED = text("due IS NOT NULL")
 
 deliveries = Table(
     "deliveries",
@@ -32,7 +33,7 @@ deliveries = Table(
     Column("since", BigInteger, nullable=False, server_default=text("0")),
     Index("ix_deliveries_tenant_created", "tenant", "created", "id"),
     Index("ix_deliveries_tenant_firing", "tenant", "firing"),
-    Index("ix_deliveries_due", "lane", "due", sqlite_where=text("due IS NOT NULL"), postgresql_where=text("due IS NOT NULL")),
+    Index("ix_deliveries_queue", "channel", "lane", "due", sqlite_where=_QUEUED, postgresql_where=_QUEUED),
 )
 
 contents = Table(

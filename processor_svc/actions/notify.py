@@ -14,6 +14,7 @@ from tocsin.telemetry import current_traceparent
 
 _SHORTEST_WAIT: Final = 0.2
 _LONGEST_WAIT: Final = 2.0
+_UNSUPPORTED: Final = "UNSUPPORTED_CHANNEL"
 _RESOLVED: Final = "Resolved: "
 _LONGEST_SUBJECT: Final = 900  # characters, as in the contract
 
@@ -104,13 +105,14 @@ def _end(messages: Sequence[Message], answers: Sequence[DeliveryAck]) -> JobResu
     if not refused:
         return JobSucceeded({"deliveries": [answer.delivery for answer in answers]})
     # A message that the mailer could not store now is not at fault: an outage of its database costs no attempt.
-    put_off = next((answer for _, answer in refused if answer.retryable), None)
+    put_off = next((answer for _, answer in refused if answer.retryable and answer.reason != _UNSUPPORTED), None)
     if put_off is not None:
         return _released(put_off.message)
     return JobFailed(
         reason=refused[0][1].reason,
         message="; ".join(f"{message.to}: {answer.message}" for message, answer in refused[:10]),
-        retryable=False,
+        # A channel that this mailer does not know: another mailer may, and attempts bound how often one is looked for.
+        retryable=all(answer.retryable for _, answer in refused),
     )
 
 

@@ -13,8 +13,8 @@ from scheduler_svc.handlers.times import length_of, set_instant, set_length
 from scheduler_svc.service import Draft
 from scheduler_svc.service.checks import path_of
 from scheduler_svc.triggers import Signal
-from tocsin.addresses import normal_address
 from tocsin.api.scheduler.v1 import alarm_pb2, firing_service_pb2
+from tocsin.channels import normal_address
 from tocsin.errors import InvalidInput
 from tocsin.recurrence import Event
 from tocsin.stored import int32
@@ -63,7 +63,7 @@ def action_of(message: alarm_pb2.Action) -> domain.Action:
         InvalidInput: it is so large that no list or stream could show it.
     """
     for place, address in enumerate(message.notify.to if message.WhichOneof("kind") == "notify" else ()):
-        normal_address(address, field=f"action.notify.to[{place}]")
+        normal_address(address, message.notify.channels, field=f"action.notify.to[{place}]")
     body = message.SerializeToString(deterministic=True)
     if len(body) > domain.MAX_ACTION:
         raise InvalidInput.at("action", f"has {len(body)} bytes; at most {domain.MAX_ACTION} are allowed")

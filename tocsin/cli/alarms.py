@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tocsin.addresses import normal_address
+from tocsin.channels import CHANNELS, normal_address
 from tocsin.cli.output import warn, write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.cli.words import duration, in_words, instant, json_object, local_time, proto_duration, rfc3339, time_of_day, zone_of
@@ -76,7 +76,7 @@ def add(
     text: Annotated[str | None, typer.Option("--text", help="Text of the mail.")] = None,
     template: Annotated[str | None, typer.Option("--template", help="Code of a stored template; replaces --subject and --text.")] = None,
     variable: Annotated[list[str] | None, typer.Option("--var", help="Variable of the template, name=value; repeatable.")] = None,
-    channel: Annotated[list[str] | None, typer.Option("--channel", help="Channel, such as email or inbox; repeatable.")] = None,
+    channel: Annotated[list[str] | None, typer.Option("--channel", help=f"Channel: {', '.join(CHANNELS)}; repeatable.")] = None,
     task: Annotated[str | None, typer.Option("--task", help="Handler to run; replaces the mail.")] = None,
     task_input: Annotated[str | None, typer.Option("--input", help="Input of the handler, as a JSON object.")] = None,
     action: Annotated[str | None, typer.Option("--action", help="Action of any kind, as a JSON object.")] = None,
@@ -204,7 +204,7 @@ def action_of(what: What) -> dict[str, Any]:
         raise typer.BadParameter(msg)
     try:
         for address in what.to:
-            normal_address(address, field=address)
+            normal_address(address, what.channels, field=address)
     except InvalidInput as error:
         raise typer.BadParameter(error.message, param_hint="--to") from None
     notify = {

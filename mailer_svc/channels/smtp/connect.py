@@ -13,7 +13,7 @@ import aiosmtplib
 
 from mailer_svc.channels.smtp.replies import SmtpFailure, SmtpPhase, SmtpReply
 from mailer_svc.channels.smtp.session import SmtpSession, Timeouts, transport_of
-from mailer_svc.smtp_urls import TlsMode
+from mailer_svc.channels.smtp.urls import TlsMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

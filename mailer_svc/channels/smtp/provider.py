@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
+from mailer_svc.channels.circuit import ProviderCircuit
 from mailer_svc.channels.mime import MailComposer, Sender
 from mailer_svc.channels.smtp.connect import SmtpConnector
 from mailer_svc.channels.smtp.pool import SmtpPool
@@ -13,7 +14,7 @@ from mailer_svc.channels.smtp.session import Envelope, SmtpSession
 from mailer_svc.domain import SendJob, SendOutcome, SendResult
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput, TocsinError
-from tocsin.mesh.breaker import Breaker, CallOutcome, CircuitState
+from tocsin.mesh.breaker import Breaker, CallOutcome
 
 NAME = "smtp"
 _NO_UTF8 = SendOutcome(SendResult.REFUSED, 0, "the address is not ASCII, and the server does not offer SMTPUTF8")
@@ -29,18 +30,15 @@ class SmtpRule:
     messages: int
 
 
-class SmtpProvider:
+class SmtpProvider(ProviderCircuit):
     """Sends mails to one SMTP server."""
 
     def __init__(
         self, *, connector: SmtpConnector, sender: Sender, breaker: Breaker, rule: SmtpRule, clock: Clock, name: str = NAME
     ) -> None:
-        self.name = name
-        self.capacity = rule.connections
+        super().__init__(name=name, capacity=rule.connections, breaker=breaker)
         self._sender = sender
         self._composer = MailComposer(sender=sender)
-        self._breaker = breaker
-        self._last_failure = "ordered by an operator"
         self._pool = SmtpPool(connector=connector, clock=clock, idle_seconds=rule.idle_seconds, messages=rule.messages)
 
     @property
@@ -56,25 +54,6 @@ class SmtpProvider:
         """Lets go of every connection."""
         await self._pool.stop()
 
-    def pause(self) -> float:
-        """Seconds in which an attempt makes no sense; 0: it may be tried now."""
-        if self._breaker.state is not CircuitState.OPEN:
-            return 0.0
-        return self._breaker.snapshot().retry_after or 0.0
-
-    def probing(self) -> bool:
-        """Whether it has failed and is not known to work again, so that an attempt is a probe."""
-        return self._breaker.state is not CircuitState.CLOSED
-
-    def fault(self) -> str:
-        """What is wrong with it; empty while it works."""
-        circuit = self._breaker.snapshot()
-        if circuit.state is CircuitState.CLOSED:
-            return ""
-        since = f" since {circuit.opened:%Y-%m-%dT%H:%M:%SZ}" if circuit.opened else ""
-        following = f", tried again in {circuit.retry_after:.0f} s" if circuit.retry_after else ""
-        return f"the circuit is {circuit.state.name.lower().replace('_', '-')}{since}{following}; last: {self._last_failure}"
-
     async def send(self, job: SendJob, *, hand_over: Callable[[], Awaitable[bool]]) -> SendOutcome:
         """Attempts one mail; never raises for what the server does."""
         try:
@@ -86,9 +65,8 @@ class SmtpProvider:
             return SendOutcome(SendResult.REFUSED, 0, f"cannot be written as a mail: {type(error).__name__}: {error}"[:500])
         envelope = Envelope(self._sender.address, job.to, not (job.to.isascii() and self._sender.address.isascii()))
         # A probe that is lost in the middle leaves the circuit half open, for another message to try: this one may be why.
-        telling = job.fresh and not self.probing()
         try:
-            async with self._breaker.guard(partial(self._health, telling=telling)):
+            async with self.guard(partial(self._health, telling=self.conclusive(job))):
                 reply = await self._attempt(envelope, content, hand_over)
         except SmtpFailure as failure:
             return outcome_of(failure)
@@ -104,7 +82,7 @@ class SmtpProvider:
         if counts:
             # Without the words that follow on a recipient: health is shown to people who may not see addresses.
             early = isinstance(error, SmtpFailure) and error.phase in (SmtpPhase.CONNECT, SmtpPhase.MAIL)
-            self._last_failure = str(error) if early else "the connection was lost in the middle of a mail"
+            self.last_failure = str(error) if early else "the connection was lost in the middle of a mail"
         return CallOutcome.FAILURE if counts else CallOutcome.SUCCESS
 
     async def _attempt(self, envelope: Envelope, content: bytes, hand_over: Callable[[], Awaitable[bool]]) -> SmtpReply | None:

@@ -1,11 +1,13 @@
-"""Running mailers: on SQLite with the inbox alone, and with an SMTP server."""
+"""Running mailers, on SQLite with the inbox alone and with an SMTP server; and the store on each database."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from tests.integration.mailer.stored import Store, make
 from tests.integration.mailer.support import Rig, smtp_settings
+from tocsin.testing.clock import FakeClock
 from tocsin.testing.smtp import SmtpSink
 
 
@@ -25,3 +27,12 @@ async def mailing(tmp_path: Path, smtp_sink: SmtpSink) -> AsyncIterator[Rig]:
     await made.start()
     yield made
     await made.stop()
+
+
+@pytest.fixture
+async def store(database_url: str, clock: FakeClock) -> AsyncIterator[Store]:
+    """A store on each database in turn."""
+    made = await make(database_url, clock)
+    yield made
+    await made.journal.stop()
+    await made.database.stop()

@@ -1,29 +1,20 @@
 """What comes in, on each database: a message that cannot be stored is refused alone, and one that is known keeps its delivery."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from mailer_svc.domain import Ack, Channel, Content, NewDelivery, Submission, TemplateUse, delivery_id
+from mailer_svc.domain import Ack, Channel, Channels, Content, NewDelivery, Submission, TemplateUse, delivery_id
 from mailer_svc.metrics import DeliveryMetrics
-from mailer_svc.service.accepting import Accepting
+from mailer_svc.service import Accepting, DeliveryPublisher
 from mailer_svc.store import SqlJournal
-from tests.integration.mailer.test_store import Store, make
+from tests.integration.mailer.stored import Store
+from tocsin.addresses import normal_address
 from tocsin.database import DataRefused
 from tocsin.errors import Unavailable
 from tocsin.redis import EventBus, Redis
-from tocsin.testing.clock import FakeClock
-
-
-@pytest.fixture
-async def store(database_url: str, clock: FakeClock) -> AsyncIterator[Store]:
-    """A store on each database in turn."""
-    made = await make(database_url, clock)
-    yield made
-    await made.journal.stop()
-    await made.database.stop()
 
 
 class _NoTemplates:
@@ -66,12 +57,11 @@ def accepting(store: Store, *, journal: Any = None) -> Accepting:
         journal=journal or store.journal,
         templates=_NoTemplates(),  # pyright: ignore[reportArgumentType]  what it asks
         renderer=None,  # pyright: ignore[reportArgumentType]  nothing is rendered
-        hints=EventBus(redis=Redis(url=None, clock=clock), clock=clock),
-        meter=DeliveryMetrics(CollectorRegistry()),
-        default_channel=Channel.INBOX,
-        email=False,
+        channels=Channels([Channel(name="inbox", normal_address=normal_address, kept=True)], default="inbox"),
+        publisher=DeliveryPublisher(
+            hints=EventBus(redis=Redis(url=None, clock=clock), clock=clock), meter=DeliveryMetrics(CollectorRegistry())
+        ),
         domain="example.org",
-        wake=lambda: None,
     )
 
 

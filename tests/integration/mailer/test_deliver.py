@@ -56,7 +56,6 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"inline": delivery_service_pb2.InlineContent(subject="a", text="x" * 600_000)}, "CONTENT_TOO_LARGE"),
     ({"inline": None}, "MESSAGE_INVALID"),
     ({"lane": 0}, "MESSAGE_INVALID"),
-    ({"channel": "pigeon"}, "MESSAGE_INVALID"),
     ({"channel": "email"}, "NO_PROVIDER"),
     ({"tenant": ""}, "MESSAGE_INVALID"),
     ({"firing": "f\0"}, "MESSAGE_INVALID"),

@@ -6,12 +6,10 @@ from pathlib import Path
 import pytest
 
 from mailer_svc.domain import DeliveryPriority
+from tests.integration.mailer.stored import Store, new
 from tests.integration.mailer.support import Rig, State, message
-from tests.integration.mailer.test_store import Store, new, store
 from tocsin.api.mailer.v1 import delivery_service_pb2 as pb
 from tocsin.errors import TocsinError
-
-__all__ = ["store"]
 
 ODD_ROWS = {
     "attempts that overflow": ("UPDATE {table} SET attempts = 2147483647, deferrals = 2147483647, {set} WHERE id = 'd2'", None),

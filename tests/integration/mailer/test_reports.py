@@ -8,10 +8,8 @@ from mailer_svc.domain import DeliveryState, PendingReport, SendResult
 from mailer_svc.ports import DeliveryQuery
 from mailer_svc.service import Reporter
 from mailer_svc.store import SqlReports
-from tests.integration.mailer.test_store import Store, new, settlement, store
+from tests.integration.mailer.stored import Store, new, settlement
 from tocsin.errors import InvalidInput, Unavailable
-
-__all__ = ["store"]
 
 
 class Scheduler:
@@ -61,7 +59,7 @@ async def test_what_arrives_after_all_is_told_as_well(store: Store) -> None:
     await ended(store, 1, SendResult.REFUSED)
     await reporter.tell()
     await store.clock.advance(1)
-    assert await store.queue.retry(DeliveryQuery(tenant="t1"), now=store.clock.micros(), limit=10) == ["d1"]
+    assert await store.endings.retry(DeliveryQuery(tenant="t1"), channels=["email"], now=store.clock.micros(), limit=10) == ["d1"]
     await reporter.tell()
     (job,) = await store.claim()
     await store.journal.settle(settlement(job, SendResult.SENT, store.clock))

@@ -8,8 +8,8 @@ import pytest
 from mailer_svc.channels.mime import Sender
 from mailer_svc.channels.smtp import SmtpConnector, SmtpProvider, SmtpRule, SmtpServer
 from mailer_svc.channels.smtp.session import Timeouts
+from mailer_svc.channels.smtp.urls import TlsMode
 from mailer_svc.domain import Content, DeliveryPriority, SendJob, SendResult
-from mailer_svc.smtp_urls import TlsMode
 from tests.integration.mailer.support import certificate
 from tocsin.errors import Unavailable
 from tocsin.mesh.breaker import Breaker, BreakerRule

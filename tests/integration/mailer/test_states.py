@@ -4,12 +4,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
-from mailer_svc.domain import WAITING, Channel, DeliveryState, SendJob, SendResult
+from mailer_svc.domain import WAITING, DeliveryState, SendJob, SendResult
 from mailer_svc.ports import DeliveryQuery
-from tests.integration.mailer.test_store import Store, new, settlement, store
+from tests.integration.mailer.stored import Store, new, settlement
 from tests.integration.states import Witness, drawn
-
-__all__ = ["store"]
 
 NAMES: Final = {int(state): state.name for state in DeliveryState}
 Operation = Callable[[Store, SendJob], Awaitable[object]]
@@ -28,7 +26,8 @@ def end(state: DeliveryState) -> Operation:
 OPERATIONS: Final[dict[str, Operation]] = {
     "hand over": lambda store, job: store.journal.hand_over(job, "smtp"),
     "sender vanished": lambda store, _job: store.queue.expire_handed_over(now=store.clock.micros(), wait=1, limit=9),
-    "retry": lambda store, _job: store.queue.retry(DeliveryQuery(tenant="t1"), now=store.clock.micros(), limit=9),
+    "retry": lambda store, _job: store.endings.retry(DeliveryQuery(tenant="t1"), channels=["email"], now=store.clock.micros(), limit=9),
+    "expire": lambda store, _job: store.endings.expire_unclaimed(channels=["inbox"], before=2**60, now=2**60, limit=9),
     "clean up": lambda store, _job: store.cleaner.clean(inbox_before=2**60, deliveries_before=2**60, limit=9),
     **{result.name: settle(result) for result in SendResult},
 }
@@ -39,7 +38,7 @@ async def test_deliveries(store: Store) -> None:
     witness = Witness(store.database, schema="mailer_svc", table="deliveries")
     await witness.start()
     table = "deliveries" if store.database.dialect == "sqlite" else "mailer_svc.deliveries"
-    await store.journal.accept([new(0, channel=Channel.INBOX), new(1)])
+    await store.journal.accept([new(0, channel="inbox", kept=True), new(1)])
     found = await witness.seen(NAMES)
     number = 1
     for state in DeliveryState:

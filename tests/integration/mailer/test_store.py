@@ -1,118 +1,17 @@
 """The store on each database."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from mailer_svc.domain import (
-    Channel,
-    Content,
-    DeliveryPriority,
-    DeliveryState,
-    NewDelivery,
-    RetrySchedule,
-    SendOutcome,
-    SendResult,
-    Template,
-    TemplateNotFound,
-    Variables,
-    next_step,
-)
+from mailer_svc.domain import Content, DeliveryPriority, DeliveryState, SendResult, Template, TemplateNotFound, Variables
 from mailer_svc.handlers.deliveries import delivery_message
-from mailer_svc.ports import DeliveryQuery, Settlement
-from mailer_svc.store import (
-    ChangeOrder,
-    SqlCleaner,
-    SqlDeliveryQueue,
-    SqlDeliveryReader,
-    SqlInboxReader,
-    SqlJournal,
-    SqlTemplateStore,
-    TemplateExists,
-)
-from tocsin.database import Database
+from mailer_svc.ports import DeliveryQuery
+from mailer_svc.store import TemplateExists
+from tests.integration.mailer.stored import LEASE, Store, make, new, settlement
 from tocsin.testing.clock import FakeClock
-
-LEASE = 30_000_000
-
-
-@dataclass(frozen=True)
-class Store:
-    """Everything on one database."""
-
-    clock: FakeClock
-    database: Database
-    order: ChangeOrder
-    journal: SqlJournal
-    queue: SqlDeliveryQueue
-    reader: SqlDeliveryReader
-    inbox: SqlInboxReader
-    cleaner: SqlCleaner
-    templates: SqlTemplateStore
-
-    async def claim(self, owner: str = "a", priority: DeliveryPriority = DeliveryPriority.NORMAL, limit: int = 10) -> list[Any]:
-        return (await self.queue.claim_due(owner=owner, priority=priority, limit=limit, now=self.clock.micros(), lease=LEASE)).jobs
-
-    async def state(self, delivery: str) -> DeliveryState:
-        found = await self.reader.get(tenant="t1", id=delivery)
-        assert found is not None
-        return found.state
-
-
-async def make(url: str, clock: FakeClock) -> Store:
-    """A migrated database with everything on it."""
-    database = Database(url=url, clock=clock, schema="mailer_svc", migrations="mailer_svc")
-    await database.start()
-    order = ChangeOrder(database)
-    journal = SqlJournal(database=database, clock=clock, order=order)
-    await journal.start()
-    return Store(
-        clock=clock,
-        database=database,
-        order=order,
-        journal=journal,
-        queue=SqlDeliveryQueue(database=database, order=order),
-        reader=SqlDeliveryReader(database=database, order=order),
-        inbox=SqlInboxReader(database=database),
-        cleaner=SqlCleaner(database=database),
-        templates=SqlTemplateStore(database=database),
-    )
-
-
-@pytest.fixture
-async def store(database_url: str, clock: FakeClock) -> AsyncIterator[Store]:
-    """A store on each database in turn."""
-    made = await make(database_url, clock)
-    yield made
-    await made.journal.stop()
-    await made.database.stop()
-
-
-def new(number: int = 1, **fields: Any) -> NewDelivery:
-    """A delivery to be stored; ``fields`` replace its own."""
-    values: dict[str, Any] = {
-        "id": f"d{number}",
-        "tenant": "t1",
-        "firing": f"f{number}",
-        "alarm": "alarms/a",
-        "channel": Channel.EMAIL,
-        "to": "ann@example.com",
-        "priority": DeliveryPriority.NORMAL,
-        "content": Content("Grüße ☎", "Text 'x'", "<p>\U0001f514</p>"),
-        "message_id": f"<d{number}@example.org>",
-        "resend": False,
-        "traceparent": "",
-    }
-    return NewDelivery(**{**values, **fields})
-
-
-def settlement(job: Any, result: SendResult, clock: FakeClock) -> Settlement:
-    """How an attempt at ``job`` ended, without jitter."""
-    step = next_step(job, SendOutcome(result, 250, "words"), rule=RetrySchedule(), now=clock.micros(), draw=lambda: 0.0)
-    return Settlement(job=job, step=step, provider="smtp")
 
 
 async def test_a_delivery_is_stored_once(store: Store) -> None:
@@ -125,7 +24,7 @@ async def test_a_delivery_is_stored_once(store: Store) -> None:
 
 async def test_a_message_for_the_inbox_is_sent_by_being_stored(store: Store) -> None:
     """The delivery is SENT, the message is there as it was written, and no sender gets it."""
-    await store.journal.accept([new(1, channel=Channel.INBOX)])
+    await store.journal.accept([new(1, channel="inbox", kept=True)])
     message = await store.inbox.get(tenant="t1", id="d1")
     assert message is not None
     assert (message.content, message.to, message.received) == (new().content, "ann@example.com", store.clock.micros())
@@ -342,9 +241,9 @@ async def test_numbers_of_changes_grow_across_restarts(database_url: str, clock:
 
 async def test_old_things_are_removed_and_nothing_else(store: Store) -> None:
     """Messages of the inbox and finished deliveries go by age; what waits stays however old it is."""
-    await store.journal.accept([new(1, channel=Channel.INBOX), new(2)])
+    await store.journal.accept([new(1, channel="inbox", kept=True), new(2)])
     await store.clock.advance(100)
-    await store.journal.accept([new(3, channel=Channel.INBOX)])
+    await store.journal.accept([new(3, channel="inbox", kept=True)])
     before = store.clock.micros() - 50_000_000
     assert await store.cleaner.clean(inbox_before=before, deliveries_before=0, limit=10) == 1
     assert [item.id for item in await store.inbox.page(tenant="t1", before=None, limit=10)] == ["d3"]

@@ -175,6 +175,14 @@ async def test_a_mailer_that_cannot_store_costs_no_attempt() -> None:
     assert 0 < end.retry_after <= 2.0
 
 
+async def test_a_channel_that_no_mailer_knows_ends_the_firing() -> None:
+    """Another mailer may know it, so the firing is attempted again; attempts bound how often."""
+    answers = [DeliveryAck(delivery="", reason="UNSUPPORTED_CHANNEL", message="unknown", retryable=True)]
+    action = notify(channels=("pigeon",))
+    end = await NotifyKind(mailer=ScriptedMailer(answers)).run(job(action), action)
+    assert end == JobFailed(reason="UNSUPPORTED_CHANNEL", message="a@example.com: unknown", retryable=True)
+
+
 EVENT = {"event": {"id": "e1", "topic": "orders.paid", "data": {"amount": 12.0, "order-id": "x", "lines": [1.0, 2.5], "note": None}}}
 
 

@@ -77,9 +77,11 @@ class OutgoingMessage(_message.Message):
     alarm: _builtins.str
     """Resource name of the alarm; empty for an ad-hoc task."""
     to: _builtins.str
-    """Email address, such as "ann@example.com" or "Ann Example <ann@example.com>"."""
+    """Address that the channel takes, such as "ann@example.com" or "Ann Example <ann@example.com>"."""
     channel: _builtins.str
-    """"email" or "inbox"; empty means the default channel."""
+    """Name of a channel (tocsin.api.scheduler.v1.Notify.Channel); empty means the default channel. One that this mailer does not know is
+    refused as UNSUPPORTED_CHANNEL, retryable: another mailer may know it.
+    """
     lane: _builtins.int
     """Lane: 1 critical, 2 normal, 3 bulk."""
     traceparent: _builtins.str
@@ -363,9 +365,9 @@ class Delivery(_message.Message):
     alarm: _builtins.str
     """Resource name of the alarm; empty for an ad-hoc task."""
     channel: _builtins.str
-    """Channel: "email" or "inbox"."""
+    """Name of the channel, such as "email"."""
     to: _builtins.str
-    """Email address."""
+    """Address."""
     subject: _builtins.str
     """Subject line."""
     state: Global___Delivery.State.ValueType

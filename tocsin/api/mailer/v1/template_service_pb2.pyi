@@ -361,7 +361,7 @@ class DescribeContentResponse(_message.Message):
 
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Channels that messages can be sent by: "inbox", and "email" if there is a provider."""
+        """Names of the channels that messages can be sent by: those that need no provider, such as "inbox", and those that have one."""
 
     def __init__(
         self,

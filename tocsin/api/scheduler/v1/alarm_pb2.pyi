@@ -841,6 +841,31 @@ class Notify(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Channel:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ChannelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Notify._Channel.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        CHANNEL_UNSPECIFIED: Notify._Channel.ValueType  # 0
+        """No channel."""
+        EMAIL: Notify._Channel.ValueType  # 1
+        """Email by SMTP."""
+        INBOX: Notify._Channel.ValueType  # 2
+        """Shown by InboxService instead of sent."""
+
+    class Channel(_Channel, metaclass=_ChannelEnumTypeWrapper):
+        """The ways in which messages leave. Wherever a channel is named, its name stands in lower case: "email". A new one is a value here, its
+        name in the rule of channels, and a module of that name in mailer_svc/channels.
+        """
+
+    CHANNEL_UNSPECIFIED: Notify.Channel.ValueType  # 0
+    """No channel."""
+    EMAIL: Notify.Channel.ValueType  # 1
+    """Email by SMTP."""
+    INBOX: Notify.Channel.ValueType  # 2
+    """Shown by InboxService instead of sent."""
+
     @_typing.final
     class VariablesEntry(_message.Message):
         DESCRIPTOR: _descriptor.Descriptor
@@ -887,7 +912,9 @@ class Notify(_message.Message):
     """HTML body when the signal has resolved."""
     @_builtins.property
     def to(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Email addresses, such as "ann@example.com" or "Ann Example <ann@example.com>". Refused is what no server could deliver to."""
+        """Addresses that every one of the channels can deliver to. For email and inbox: email addresses, such as "ann@example.com" or
+        "Ann Example <ann@example.com>".
+        """
 
     @_builtins.property
     def variables(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -895,7 +922,7 @@ class Notify(_message.Message):
 
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Channels: "email", "inbox". Unset means the mailer's default channel."""
+        """Channels by their names in lower case (see Channel): "email", "inbox". Unset means the mailer's default channel."""
 
     def __init__(
         self,

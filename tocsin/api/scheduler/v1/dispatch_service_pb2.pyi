@@ -796,7 +796,7 @@ class DeliveryReport(_message.Message):
     attempts: _builtins.int
     """Attempts so far."""
     channel: _builtins.str
-    """Channel: "email" or "inbox"."""
+    """Name of the channel, such as "email"."""
     to: _builtins.str
     """Address."""
     reason: _builtins.str

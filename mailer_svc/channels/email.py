@@ -1,0 +1,128 @@
+"""Email by SMTP: its settings, and a provider for each server."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from mailer_svc.channels.mime import Sender
+from mailer_svc.channels.smtp import SmtpConnector, SmtpProvider, SmtpRule, SmtpServer
+from mailer_svc.channels.smtp.session import Timeouts
+from mailer_svc.channels.smtp.urls import SmtpUrl, TlsMode, parse_urls
+from mailer_svc.channels.spec import ChannelSpec, Parts
+from tocsin.addresses import normal_address, parse_mailbox
+from tocsin.config import Settings
+from tocsin.errors import InvalidInput
+
+_PORTS = {"none": 25, "starttls": 587, "implicit": 465}
+
+
+class EmailSettings(Settings):
+    """Everything that can be set for email."""
+
+    smtp_host: str = Field("", max_length=253, description="SMTP server; empty: there is no provider for email.")
+    smtp_port: int = Field(0, ge=0, le=65535, description="Its port; 0: 587 with starttls, 465 with implicit, 25 with none.")
+    smtp_tls: Literal["none", "starttls", "implicit"] = Field(
+        "starttls", description="Encryption: STARTTLS (mandatory then), TLS from the first byte, or none."
+    )
+    smtp_ca_file: Path | None = Field(None, description="Certificates (PEM) to trust for the SMTP server instead of the system's.")
+    smtp_username: str = Field("", description="User for AUTH; empty: no AUTH.")
+    smtp_password: SecretStr | None = Field(None, description="The user's password.")
+    smtp_fallbacks: SecretStr | None = Field(
+        None,
+        description="Further SMTP servers, each used while those before it do not work: URLs with blanks between, "
+        "smtps://user:password@host:465, smtp+starttls://user:password@host:587 or smtp://host:25.",
+    )
+    smtp_from: str = Field("Tocsin <tocsin@localhost>", description='Sender: "ann@example.com" or "Ann <ann@example.com>".')
+    smtp_helo: str = Field("", pattern=r"^[A-Za-z0-9.:\[\]-]*$", description="Name given with EHLO; empty: this host's.")
+    smtp_connections: int = Field(16, ge=1, le=1000, description="Connections to the SMTP server at most; each carries one mail at a time.")
+    smtp_connection_messages: int = Field(500, ge=1, description="Mails on one connection before it is replaced.")
+    smtp_idle_seconds: float = Field(30.0, gt=0, description="An idle connection is closed after this long.")
+    smtp_connect_timeout_seconds: float = Field(15.0, gt=0, description="Longest wait for a connection that is ready for mail.")
+    smtp_command_timeout_seconds: float = Field(30.0, gt=0, description="Longest wait for the reply to a command.")
+    smtp_end_timeout_seconds: float = Field(120.0, gt=0, description="Longest wait for the reply to a complete mail.")
+
+    @field_validator("smtp_fallbacks")
+    @classmethod
+    def _servers(cls, value: SecretStr | None) -> SecretStr | None:
+        parse_urls(value.get_secret_value() if value else "")
+        return value
+
+    @field_validator("smtp_from")
+    @classmethod
+    def _one_sender(cls, value: str) -> str:
+        try:
+            parse_mailbox(value, field="it")
+        except InvalidInput as error:
+            raise ValueError(error.violations[0].description) from None
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> "EmailSettings":
+        if self.smtp_password is not None and not self.smtp_username:
+            raise ValueError("TOCSIN_MAILER_SMTP_PASSWORD needs TOCSIN_MAILER_SMTP_USERNAME")
+        if self.smtp_fallbacks is not None and not self.smtp_host:
+            raise ValueError("TOCSIN_MAILER_SMTP_FALLBACKS needs TOCSIN_MAILER_SMTP_HOST, the server to use first")
+        if self.smtp_username and self.smtp_tls == "none":
+            raise ValueError("TOCSIN_MAILER_SMTP_USERNAME: a password is not sent without TLS; set TOCSIN_MAILER_SMTP_TLS")
+        return self
+
+    @property
+    def resolved_smtp_port(self) -> int:
+        """The port in force."""
+        return self.smtp_port or _PORTS[self.smtp_tls]
+
+
+def providers(settings: EmailSettings, parts: Parts) -> Sequence[SmtpProvider]:
+    """A provider for each server, the preferred one first; each with a breaker of its own."""
+    password = settings.smtp_password
+    first = SmtpUrl(
+        settings.smtp_host,
+        settings.resolved_smtp_port,
+        TlsMode(settings.smtp_tls),
+        settings.smtp_username,
+        password.get_secret_value() if password else "",
+    )
+    further = parse_urls(settings.smtp_fallbacks.get_secret_value()) if settings.smtp_fallbacks else []
+    names = ["smtp", *(f"smtp-{place}" for place, _ in enumerate(further, start=2))]
+    servers = list(zip(names, [first, *further], strict=True)) if settings.smtp_host else []
+    found = [
+        SmtpProvider(
+            connector=SmtpConnector(server=_server(settings, url)),
+            sender=Sender.parse(settings.smtp_from),
+            breaker=parts.breakers.get(id=name, target="smtp"),
+            rule=SmtpRule(
+                connections=settings.smtp_connections, idle_seconds=settings.smtp_idle_seconds, messages=settings.smtp_connection_messages
+            ),
+            clock=parts.clock,
+            name=name,
+        )
+        for name, url in servers
+    ]
+    parts.meter.watch_connections(lambda: sum(provider.connections for provider in found))
+    return found
+
+
+def _server(settings: EmailSettings, url: SmtpUrl) -> SmtpServer:
+    return SmtpServer(
+        host=url.host,
+        port=url.port,
+        tls=url.tls,
+        ca_file=settings.smtp_ca_file,
+        username=url.username,
+        password=url.password,
+        helo=settings.smtp_helo,
+        connect_seconds=settings.smtp_connect_timeout_seconds,
+        timeouts=Timeouts(command=settings.smtp_command_timeout_seconds, end=settings.smtp_end_timeout_seconds),
+    )
+
+
+CHANNEL = ChannelSpec(
+    name="email",
+    settings=EmailSettings,
+    normal_address=normal_address,
+    ready=lambda settings: bool(settings.smtp_host),
+    missing="No SMTP server is configured (TOCSIN_MAILER_SMTP_HOST); the inbox channel needs none",
+    providers=providers,
+)

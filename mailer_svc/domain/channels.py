@@ -1,0 +1,80 @@
+"""The channels that messages leave by, as this mailer has them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from mailer_svc.domain.errors import NoProvider, UnsupportedChannel
+
+
+def nobody() -> None:
+    """Nobody waits to be woken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """A way in which messages leave.
+
+    Attributes:
+        name: its name in the contract.
+        normal_address: an address in the form that is stored; raises an `InvalidInput` for what the channel cannot deliver to.
+        kept: a message is delivered by being stored, in the transaction that accepts it; nobody sends it.
+        missing: what an operator has to set before messages can be sent; empty: they can be.
+        wake: says that a message may be due.
+    """
+
+    name: str
+    normal_address: Callable[[str], str]
+    kept: bool = False
+    missing: str = ""
+    wake: Callable[[], None] = nobody
+
+
+class Channels:
+    """The channels of this mailer, by name."""
+
+    def __init__(self, channels: Iterable[Channel], *, default: str) -> None:
+        """Takes the channels, and the name of the one for messages that name none."""
+        self._channels = {channel.name: channel for channel in channels}
+        self._default = default
+
+    def __iter__(self) -> Iterator[Channel]:
+        return iter(self._channels.values())
+
+    @property
+    def usable(self) -> list[str]:
+        """The names of those that messages can be sent by, in order."""
+        return sorted(channel.name for channel in self if not channel.missing)
+
+    @property
+    def sending(self) -> list[str]:
+        """The names of those whose messages wait for a sender of this mailer, in order."""
+        return sorted(channel.name for channel in self if not channel.missing and not channel.kept)
+
+    def find(self, name: str) -> Channel:
+        """The channel of that name; the default one for an empty name.
+
+        Raises:
+            UnsupportedChannel: this mailer does not know it.
+        """
+        channel = self._channels.get(name or self._default)
+        if channel is None:
+            raise UnsupportedChannel(f"This mailer does not know the channel {name[:64]!r}; it has {', '.join(sorted(self._channels))}")
+        return channel
+
+    def usable_channel(self, name: str) -> Channel:
+        """The channel of that name, by which messages can be sent; the default one for an empty name.
+
+        Raises:
+            UnsupportedChannel: this mailer does not know it.
+            NoProvider: an operator has to set something first.
+        """
+        channel = self.find(name)
+        if channel.missing:
+            raise NoProvider(channel.missing)
+        return channel
+
+    def wake(self, names: Iterable[str]) -> None:
+        """Says that messages of these channels may be due."""
+        for name in names:
+            if name in self._channels:
+                self._channels[name].wake()
