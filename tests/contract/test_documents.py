@@ -130,6 +130,19 @@ def test_installed_packages_say_that_they_are_typed(tmp_path: Path) -> None:
     assert [package for package in ("tocsin", *SETTINGS) if f"{package}/py.typed" not in shipped] == []
 
 
+def folders() -> Iterator[str]:
+    """The folders that a newcomer sees first: those of the tree, and those of the tests."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    yield from sorted({f"{path.split('/')[0]}/" for path in listed if "/" in path} - {"tests/"})
+    yield from sorted({path.split("/")[1] for path in listed if path.startswith("tests/") and path.count("/") > 1})
+
+
+def test_every_folder_is_described() -> None:
+    """In the table of CONTRIBUTING.md."""
+    table = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Where things are")[2].partition("\n## ")[0]
+    assert [name for name in folders() if not re.search(rf"[` ]{re.escape(name)}[` ]", table)] == []
+
+
 def test_decisions_are_numbered_without_a_gap() -> None:
     """A number that is missing looks like a page that was lost."""
     pages = sorted(page.name for page in (ROOT / "docs/adr").glob("*.md"))

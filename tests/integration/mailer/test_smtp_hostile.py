@@ -42,7 +42,7 @@ NONSENSE = [
 @pytest.fixture
 async def provider(smtp_sink: SmtpSink, clock: FakeClock) -> AsyncIterator[SmtpProvider]:
     """A provider that talks to the sink."""
-    made = provider_for(smtp_sink, clock, connect_seconds=0.5)
+    made = provider_for(smtp_sink, clock, connect_seconds=0.5, silence_seconds=0.3)
     await made.start()
     yield made
     await made.stop()

@@ -61,7 +61,8 @@ def provider_for(
     ca: Path | None = None,
     password: str = "",
     messages: int = 100,
-    connect_seconds: float = 5.0,
+    connect_seconds: float = 60.0,
+    silence_seconds: float = 60.0,
     breaker: Breaker | None = None,
 ) -> SmtpProvider:
     """A provider that talks to ``sink``."""
@@ -74,7 +75,7 @@ def provider_for(
         password=password,
         helo="mailer.test",
         connect_seconds=connect_seconds,
-        timeouts=Timeouts(command=0.3, end=0.3),
+        timeouts=Timeouts(command=silence_seconds, end=silence_seconds),
     )
     return SmtpProvider(
         connector=SmtpConnector(server=server),
@@ -86,9 +87,11 @@ def provider_for(
 
 
 @pytest.fixture
-async def provider(smtp_sink: SmtpSink, clock: FakeClock) -> AsyncIterator[SmtpProvider]:
-    """A provider that talks to the sink in plain text."""
-    made = provider_for(smtp_sink, clock)
+async def provider(request: pytest.FixtureRequest, smtp_sink: SmtpSink, clock: FakeClock) -> AsyncIterator[SmtpProvider]:
+    """A provider that talks to the sink in plain text; where the sink says nothing it waits for a second alone."""
+    scripted = getattr(request.node, "callspec", None)
+    silent = scripted is not None and scripted.params.get("action") is SmtpFault.HANG
+    made = provider_for(smtp_sink, clock, silence_seconds=1.0 if silent else 60.0)
     await made.start()
     yield made
     await made.stop()

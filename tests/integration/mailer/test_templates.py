@@ -65,10 +65,12 @@ class Pair:
 async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
     """Both, with a template."""
     made = Pair(tmp_path)
-    await made.start()
-    await made.mailer.template(text="{{ name }} {{ place|default('here') }}")
-    yield made
-    await made.stop()
+    try:
+        await made.start()
+        await made.mailer.template(text="{{ name }} {{ place|default('here') }}")
+        yield made
+    finally:
+        await made.stop()
 
 
 async def test_a_version_that_would_break_alarms_is_refused_and_names_them(pair: Pair) -> None:

@@ -186,6 +186,7 @@ TESTS = [
         "test_every_command_is_documented", "tocsin alarm preview", swap("docs/cli.md", "`tocsin alarm preview", "`tocsin alarm foresee")
     ),
     Break("test_installed_packages_say_that_they_are_typed", "mailer_svc", remove("mailer_svc/py.typed")),
+    Break("test_every_folder_is_described", "hostile", swap("CONTRIBUTING.md", "`hostile`", "`nothing`")),
     Break("test_decisions_are_numbered_without_a_gap", "4", remove("docs/adr/0004-*.md")),
     Break("test_the_page_is_what_is_registered", "tocsin_gone", done_above),
     Break(

@@ -53,7 +53,7 @@ class Findings:
 
 
 def copied(folder: Path) -> Path:
-    """A copy of the tree, without what is ignored."""
+    """A copy of the tree, without what is ignored, as a repository of its own."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -62,6 +62,9 @@ def copied(folder: Path) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     (folder / ".venv").symlink_to(ROOT / ".venv")
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    for line in (("init", "--quiet"), ("add", "."), (*who, "commit", "--quiet", "--message", "before")):
+        subprocess.run(["git", *line], cwd=folder, check=True)
     return folder
 
 
@@ -84,10 +87,7 @@ def run(tree: Path, *line: str | Path) -> tuple[int, str]:
 
 
 def generate(tree: Path) -> None:
-    """Makes what is generated from the contract of the tree, but for the comments of one file; what was there before is its HEAD."""
-    who = ("-c", "user.name=a", "-c", "user.email=a@example.com")
-    for line in (("init", "--quiet"), ("add", "tocsin/api/descriptors.binpb"), (*who, "commit", "--quiet", "--message", "before")):
-        subprocess.run(["git", *line], cwd=tree, check=True)
+    """Makes what is generated from the contract of the tree, but for the comments of one file."""
     code, said = run(tree, BIN / "python", "protos/gen.py")
     assert code == 0, said
     strip_comments(tree)
@@ -142,7 +142,8 @@ def guarding(*files: str) -> Iterator[str]:
 def test_what_is_broken_is_named(findings: Findings, each: Break) -> None:
     """By the check that guards it, with its place. What was broken may have another shape now: then breaks.py has to follow."""
     assert each not in findings.outgrown, findings.outgrown
-    assert each.names in findings.found.get(each.check, "")
+    said = findings.found.get(each.check, "")
+    assert each.names in said
 
 
 def test_every_check_is_broken() -> None:
