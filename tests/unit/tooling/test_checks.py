@@ -21,6 +21,7 @@ pytestmark = pytest.mark.timeout(600)  # a loaded machine takes its time for twe
 BIN = ROOT / ".venv/bin"
 GUARDS = (
     "tests/contract/test_architecture.py",
+    "tests/contract/test_architecture_page.py",
     "tests/contract/test_background.py",
     "tests/contract/test_documents.py",
     "tests/contract/test_metrics.py",
@@ -28,6 +29,7 @@ GUARDS = (
     "tests/unit/deploy/test_monitoring.py",
     "tests/unit/tooling/test_automation.py",
     "tests/unit/tooling/test_lock.py",
+    "tests/unit/tooling/test_names.py",
     "tests/unit/tooling/test_zones.py",
 )
 OF_THE_CONTRACT = ("tests/contract/test_actions.py", "tests/contract/test_fields.py", "tests/contract/test_policies.py")
@@ -37,6 +39,7 @@ OTHERWISE = {
     "test_a_fresh_lock_passes": "proves a check",
     "test_a_new_kind_needs_no_line_in_the_command_line": "proves a check",
     "test_an_identity_is_filled_in_and_kept": "tests the runtime",
+    "test_the_check_can_fail": "proves a check",
     "test_the_machines_database_has_no_say": "tests the runtime",
 }
 """Tests beside the guards that look at something else."""
