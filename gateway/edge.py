@@ -267,7 +267,7 @@ class Edge:
         await self._server.start()
 
     async def wait(self) -> None:
-        """See `tocsin.mesh.server.EdgeServer.wait`."""
+        """Returns when the running server takes no more calls."""
         await self._server.wait()
 
     async def stop(self) -> None:

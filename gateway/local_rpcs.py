@@ -33,7 +33,7 @@ class LocalBackend(MeshBackend):
         self._validator = RequestValidator()
 
     def unary(self, path: str) -> Unary:
-        """See `MeshBackend`."""
+        """The caller of a unary RPC, local or forwarded."""
         if path not in _METHODS:
             return super().unary(path)
         method = self._method(path)
@@ -45,7 +45,7 @@ class LocalBackend(MeshBackend):
         return call
 
     def server_stream(self, path: str) -> ServerStream:
-        """See `MeshBackend`."""
+        """The caller of an RPC whose responses stream, local or forwarded."""
         if path not in _METHODS:
             return super().server_stream(path)
         method = self._method(path)

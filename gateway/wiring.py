@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from gateway.access_log import AccessLog
 from gateway.clients import MeshBackend, MeshKeyExchange, MeshStatusSource
@@ -68,32 +69,24 @@ def build(settings: GatewaySettings, clock: Clock, *, jwks: JwksSource | None = 
     """
     node = Node(settings=settings, clock=clock, jwks=jwks)
     contract = Contract(descriptor_set=descriptor_set().SerializeToString(), package=PACKAGE)
-    return assemble(
-        settings=settings,
-        clock=clock,
-        contract=contract,
-        services=SERVICES,
-        telemetry=node.telemetry,
-        mesh=node.mesh,
-        breakers=node.breakers,
-        verifier=node.verifier,
-        components=node.components,
-    )
+    runtime = Runtime(telemetry=node.telemetry, mesh=node.mesh, breakers=node.breakers, verifier=node.verifier, components=node.components)
+    return assemble(settings, clock, contract=contract, services=SERVICES, runtime=runtime)
 
 
-def assemble(
-    *,
-    settings: GatewaySettings,
-    clock: Clock,
-    contract: Contract,
-    services: Sequence[str],
-    telemetry: Telemetry,
-    mesh: Mesh,
-    breakers: BreakerRegistry,
-    verifier: TokenVerifier,
-    components: Sequence[Component],
-) -> App:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """What the gateway takes from the runtime; ``components`` are started first."""
+
+    telemetry: Telemetry
+    mesh: Mesh
+    breakers: BreakerRegistry
+    verifier: TokenVerifier
+    components: Sequence[Component]
+
+
+def assemble(settings: GatewaySettings, clock: Clock, *, contract: Contract, services: Sequence[str], runtime: Runtime) -> App:
     """The gateway of ``contract`` in front of ``services``."""
+    telemetry, mesh, breakers = runtime.telemetry, runtime.mesh, runtime.breakers
     file = SpoolFile(path=settings.spool_file, clock=clock)
     spool = Spool(store=SpoolStore(file), rule=_spool_rule(settings), clock=clock)
     operations = _mesh_admin(settings, clock, mesh=mesh, breakers=breakers, services=services)
@@ -106,7 +99,7 @@ def assemble(
         spooled=lambda: _spooled(spool),
         failing=lambda: telemetry.backgrounds.failing,
     )
-    ingress = _ingress(settings, clock, mesh=mesh, telemetry=telemetry, verifier=verifier)
+    ingress = _ingress(settings, clock, mesh=mesh, telemetry=telemetry, verifier=runtime.verifier)
     draining = asyncio.Event()
     spoolers: dict[str, Spooler] = {
         path: CallSpooler(path=path, method=method, spool=spool, clock=clock) for path, method in spoolable_methods(clock).items()
@@ -120,7 +113,7 @@ def assemble(
     forwarder = Forwarder(spool=spool, unary=backend.unary, clock=clock, registry=telemetry.registry)
     return App(
         name=settings.service_name,
-        components=(*components, ingress.access_log, file, spool, forwarder, SpoolTakeover(file=file, spool=spool, clock=clock)),
+        components=(*runtime.components, ingress.access_log, file, spool, forwarder, SpoolTakeover(file=file, spool=spool, clock=clock)),
         server=Edge(contract=contract, handlers=rpcs, settings=settings, clock=clock),
         http=_http_server(settings, app, draining),
     )

@@ -1,4 +1,4 @@
-"""What stands behind a route whose calls may be taken on."""
+"""Queues the calls of one RPC in the spool."""
 
 import ipaddress
 from typing import Final
@@ -14,10 +14,10 @@ _SCOPE: Final = "events:write"
 
 
 class CallSpooler:
-    """Takes on the calls of one RPC."""
+    """Queues the calls of one RPC while its service is unavailable."""
 
     def __init__(self, *, path: str, method: SpoolableMethod, spool: Spool, clock: Clock) -> None:
-        """Takes what it stands on.
+        """Makes the spooler of one RPC.
 
         Args:
             path: of the RPC.
@@ -31,15 +31,15 @@ class CallSpooler:
         self._clock = clock
 
     def waiting(self, principal: Principal | None, address: str) -> bool:
-        """See `gateway.ports.Spooler`."""
+        """Whether calls of the caller are queued: a new call must not overtake them."""
         return self._spool.waits(_queue_of(principal, address))
 
     def mark(self, request: bytes) -> bytes:
-        """See `gateway.ports.Spooler`."""
+        """The request with an id and a time, so that a repeated call is the same call."""
         return self._method.mark(request)
 
     async def keep(self, request: bytes, principal: Principal | None, address: str) -> bytes:
-        """See `gateway.ports.Spooler`."""
+        """Queues a marked request durably; returns the response that its caller gets now."""
         self._method.check(request)
         queue = _queue_of(principal, address)
         tenant = "" if is_anonymous(queue) else queue
@@ -48,7 +48,7 @@ class CallSpooler:
 
 
 def _queue_of(principal: Principal | None, address: str) -> str:
-    """Where a call queues: with its tenant's, or, without a token that allows it, with those from the same address.
+    """The queue of a call: its tenant, or the client's address when no token allows the call.
 
     An IPv6 client has a whole /64 (RFC 6177), which counts as one address.
     """

@@ -10,7 +10,7 @@ import grpc
 import httpx
 
 from gateway.config import GatewaySettings
-from gateway.wiring import assemble
+from gateway.wiring import Runtime, assemble
 from tests.unit.gateway.contracts import contract, message_type
 from tocsin.api.auth.v1 import api_key_service_pb2, api_key_service_pb2_grpc
 from tocsin.clock import Clock, SystemClock
@@ -249,17 +249,8 @@ class Rig:
             methods=contract().policies,
             targets=self.targets,
         )
-        self.app = assemble(
-            settings=settings,
-            clock=self.clock,
-            contract=contract(),
-            services=["shelf_svc", "auth_svc"],
-            telemetry=telemetry,
-            mesh=mesh,
-            breakers=breakers,
-            verifier=self.verifier(),
-            components=[telemetry, mesh],
-        )
+        runtime = Runtime(telemetry=telemetry, mesh=mesh, breakers=breakers, verifier=self.verifier(), components=[telemetry, mesh])
+        self.app = assemble(settings, self.clock, contract=contract(), services=["shelf_svc", "auth_svc"], runtime=runtime)
         await self.app.start()
 
     async def stop(self) -> None:
