@@ -63,7 +63,7 @@ class Interrupted(Unavailable):
 
 
 @dataclass(slots=True, kw_only=True)
-class Parts:
+class ServerParts:
     """What the chains of one server share."""
 
     identity: Identity
@@ -83,7 +83,7 @@ class Chain:
 
     __slots__ = ("_bounded", "_durations", "_parts", "_policy", "_telemetry")
 
-    def __init__(self, *, policy: MethodPolicy, parts: Parts) -> None:
+    def __init__(self, *, policy: MethodPolicy, parts: ServerParts) -> None:
         self._policy = policy
         self._parts = parts
         self._telemetry = parts.telemetry

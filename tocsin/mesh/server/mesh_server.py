@@ -25,7 +25,7 @@ from tocsin.mesh.metrics import ServerMetrics, export_breakers, export_bulkheads
 from tocsin.mesh.policy import MethodKind, MethodPolicy, policies
 from tocsin.mesh.server.acceptor import AcceptingServer
 from tocsin.mesh.server.binding import bind, server_options
-from tocsin.mesh.server.chain import Parts
+from tocsin.mesh.server.chain import ServerParts
 from tocsin.mesh.server.methods import Registrar, RpcHandler, compile_handlers
 from tocsin.mesh.shedding import Shedder
 from tocsin.mesh.tokens import TokenVerifier
@@ -174,8 +174,8 @@ class MeshServer:
         await stopping
 
 
-def _parts(settings: ServiceSettings, *, identity: Identity, verifier: TokenVerifier, telemetry: Telemetry) -> Parts:
-    parts = Parts(
+def _parts(settings: ServiceSettings, *, identity: Identity, verifier: TokenVerifier, telemetry: Telemetry) -> ServerParts:
+    parts = ServerParts(
         identity=identity,
         verifier=verifier,
         validator=RequestValidator(),

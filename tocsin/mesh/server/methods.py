@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError, Message
 
 from tocsin.errors import AnswerTooLarge, InvalidInput, ResourceExhausted
 from tocsin.mesh.policy import MethodKind, MethodPolicy, PolicyError
-from tocsin.mesh.server.chain import Chain, Context, Parts
+from tocsin.mesh.server.chain import Chain, Context, ServerParts
 from tocsin.mesh.validation import RequestValidator
 
 RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -48,7 +48,9 @@ class Registrar:
             self.handlers[f"/{service_name}/{method}"] = handler
 
 
-def compile_handlers(handlers: Mapping[str, RpcHandler], *, methods: Mapping[str, MethodPolicy], parts: Parts) -> dict[str, RpcHandler]:
+def compile_handlers(
+    handlers: Mapping[str, RpcHandler], *, methods: Mapping[str, MethodPolicy], parts: ServerParts
+) -> dict[str, RpcHandler]:
     """Compiles every handler with its policy.
 
     Raises:
@@ -110,7 +112,7 @@ def _writer(serialize: Serialize, most: int) -> Serialize:
     return write
 
 
-def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, parts: Parts) -> RpcHandler:
+def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, parts: ServerParts) -> RpcHandler:
     function, kind = _function(handler), _kind(handler)
     parse = _parser(cast("Deserialize", handler.request_deserializer), parts.validator, policy)
     serialize = _writer(cast("Serialize", handler.response_serializer), parts.max_message_bytes)
