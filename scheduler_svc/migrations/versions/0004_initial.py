@@ -149,7 +149,7 @@ def _inbound() -> None:
         sa.Column("received_at", sa.BigInteger, nullable=False),
         sa.Column("data", sa.LargeBinary, comment="Serialised google.protobuf.Struct."),
         sa.Column("matched", sa.Integer, nullable=False),
-        sa.Column("rest", _ID, comment="Alarms behind this one are still to be let go; null when all are."),
+        sa.Column("rest", _ID, comment="Alarms behind this one are still to be fired; null when all are."),
     )
     op.create_index("ix_inbound_tenant", "inbound", ["tenant", "id"])
     _partial("ix_inbound_rest", "inbound", ["id"], "rest IS NOT NULL")
