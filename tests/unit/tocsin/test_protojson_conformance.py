@@ -1,8 +1,4 @@
-"""The fast path and the fallback of `tocsin.protojson` are one codec: what the fast path takes, it takes as the fallback does.
-
-Both are walked by the same texts: of every kind of field, of every public RPC of the contract, and of texts broken at random. The fast
-path may leave any text to the fallback, but for the usual ones, which it must take: otherwise it would not be one.
-"""
+"""The fast path and the fallback of `tocsin.protojson` are one codec: what the fast path takes, it takes as the fallback does."""
 
 import base64
 import functools
@@ -390,15 +386,15 @@ def test_a_request_is_bound_the_same_both_ways(data: st.DataObject) -> None:
 def test_an_answer_is_the_same_json_text_as_value(data: st.DataObject) -> None:
     """Answers go out as the text that their value has, with the lists of pages that are empty."""
     name = data.draw(st.sampled_from(sorted(types())))
-    both = public(name)
-    wire = both.explained(data.draw(_texts(types()[name])))
-    if wire is None:
+    kind, codec = types()[name], public(name)
+    if (wire := codec.explained(data.draw(_texts(kind)))) is None:
         return
     try:
-        value = both.fallback.to_value(wire)
+        value = codec.fallback.to_value(wire)
     except UnreadableReply:
         with pytest.raises(UnreadableReply):
-            both.fallback.to_json(wire)
+            codec.fallback.to_json(wire)
         return
-    lists = [field.json_name for field in types()[name].fields if field.is_repeated and "next_page_token" in types()[name].fields_by_name]
-    assert json.loads(both.fallback.to_json(wire)) == {**{field: [] for field in lists}, **value}
+    pages = "next_page_token" in kind.fields_by_name
+    lists = {field.json_name: [] for field in kind.fields if pages and field.is_repeated}
+    assert json.loads(codec.fallback.to_json(wire)) == {**lists, **value}

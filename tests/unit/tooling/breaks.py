@@ -193,6 +193,7 @@ TESTS = [
     ),
     Break("test_every_rpc_is_listed", "RetryDelivery", swap("mailer_svc/README.md", r"\bRetryDelivery\b", "Repeat")),
     Break("test_a_class_name_means_one_thing", "FakeClock is defined 2 times", add(BROKEN, "\n\nclass FakeClock: ...\n")),
+    Break("test_every_module_logs_alike", "tocsin/broken.py", imports(BROKEN, "logging")),
     Break("test_every_folder_is_described", "hostile", swap("CONTRIBUTING.md", "`hostile`", "`nothing`")),
     Break("test_decisions_are_numbered_without_a_gap", "4", remove("docs/adr/0004-*.md")),
     Break("test_the_page_is_what_is_registered", "tocsin_gone", done_above),
