@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol, TypeAlias
 
 from scheduler_svc.domain import Alarm, AlarmState, Firing, FiringState, QueuedFiring
-from scheduler_svc.ports import Moved, Paused, Pending, Scheduled, Shards
+from scheduler_svc.ports import Moved, Paused, Pending, Shards
 from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.errors import Unavailable
@@ -134,7 +134,7 @@ class HintPublisher:
         due = alarm.due if alarm.state is AlarmState.ACTIVE else None
         await self._tell((alarm.id, alarm.shard, due, int(alarm.priority), alarm.tenant))
 
-    async def scheduled_all(self, alarms: Sequence[Scheduled]) -> None:
+    async def scheduled_all(self, alarms: Sequence[Alarm]) -> None:
         """See `scheduler_svc.ports.Hints`."""
         soon, held = self._clock.micros() + self._horizon, self._shards.held
         elsewhere: list[Hint] = []

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
+import structlog
+
 from mailer_svc.domain import (
     Ack,
     Channels,
@@ -26,9 +28,6 @@ from mailer_svc.service.publishing import DeliveryPublisher
 from mailer_svc.service.templates import Templates
 from tocsin.bisection import run_with_bisection
 from tocsin.errors import Internal, TocsinError
-from tocsin.telemetry import get_logger
-
-_log = get_logger(__name__)
 
 _RETRYABLE = (*AWAY, UnsupportedChannel)  # another mailer may know the channel
 
@@ -203,7 +202,7 @@ def _said(error: Exception) -> TocsinError:
     """The error as it may be told."""
     if isinstance(error, TocsinError):
         return error
-    _log.error("delivery cannot be stored", exc_info=error)
+    structlog.get_logger(__name__).error("delivery cannot be stored", exc_info=error)
     return Internal()
 
 

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from processor_svc.registry import TaskContext, task
-from tocsin.telemetry import get_logger
+import structlog
 
-_log = get_logger(__name__)
+from processor_svc.registry import TaskContext, task
 
 
 @task("uppercase")
@@ -23,5 +22,5 @@ async def noop(payload: Any = None) -> dict[str, Any]:
 @task("log")
 async def log(context: TaskContext, message: str) -> dict[str, str]:
     """Writes the message to the service's log."""
-    _log.info("message of a task", message=message, firing=context.firing, tenant_id=context.tenant)
+    await structlog.get_logger("processor.task.log").ainfo("task_message", message=message, firing=context.firing, tenant_id=context.tenant)
     return {"message": message}

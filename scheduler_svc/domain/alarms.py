@@ -1,11 +1,14 @@
 """Alarms: what is stored. Pure."""
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import IntEnum
+from operator import attrgetter
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_type_hints
+
+import msgspec
 
 from scheduler_svc.triggers import Signal
 from tocsin.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound
@@ -41,7 +44,6 @@ _SECOND: Final = 1_000_000
 
 REQUESTED: Final = "REQUESTED"
 """Reason of a pause that somebody asked for."""
-
 
 AUTO_PAUSE: Final = "AUTO_PAUSE"
 """Reason of a pause after too many failures in a row."""
@@ -120,37 +122,62 @@ class RetryPolicy:
 DEFAULT_RETRY: Final = RetryPolicy()
 
 
-class Draft(NamedTuple):
-    """What a client says about an alarm. An empty time zone means the tenant's. A tuple: an import makes one of every line.
+class AlarmSpec(msgspec.Struct, frozen=True):
+    """What a client says about an alarm. Every field of an alarm that a client can write is declared here, and nowhere else.
 
-    ``state`` is None when the client says nothing about it.
+    A field of type str, int or bool has the same name in the contract and in the table, and its default is protobuf's; such fields come
+    last. All others are converted in `scheduler_svc.handlers.convert` and `scheduler_svc.store`. It is a struct because an import makes
+    one of every line.
+
+    Attributes:
+        trigger: when it fires.
+        retry: None when none was given.
+        key: the client's own name of it, unique within the tenant; empty without one.
+        auto_pause_after: it pauses itself when so many firings in a row failed for good; 0 means never.
     """
 
     trigger: Trigger
     action: Action
-    display_name: str = ""
     labels: Mapping[str, str] = MappingProxyType({})
     priority: Priority = Priority.NORMAL
     retry: RetryPolicy | None = None
+    display_name: str = ""
     key: str = ""
     auto_pause_after: int = 0
+
+
+SPEC_FIELDS: Final = AlarmSpec.__struct_fields__
+PLAIN_FIELDS: Final[Mapping[str, type]] = {name: kind for name, kind in get_type_hints(AlarmSpec).items() if kind in (str, int, bool)}
+"""The fields that are the same in the contract and in the table, with their types."""
+
+plain_values: Final[Callable[[object], tuple[Any, ...]]] = attrgetter(*PLAIN_FIELDS)
+"""The values of `PLAIN_FIELDS`, of a spec or of whatever has attributes of these names."""
+details: Final[Callable[[AlarmSpec], tuple[Any, ...]]] = attrgetter(*SPEC_FIELDS[1:])
+"""The values of a spec behind its trigger, in the order of `SPEC_FIELDS`."""
+
+
+class Draft(AlarmSpec, frozen=True, kw_only=True):
+    """An alarm as a client writes it; an empty time zone means the tenant's.
+
+    Attributes:
+        state: what it asks for; None when it says nothing. COMPLETED is only for an import: the rule had no further due time elsewhere.
+        pause_reason: why it was paused where an import comes from; empty when nobody says.
+    """
+
     state: AlarmState | None = None
+    pause_reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm:
+class Alarm(AlarmSpec, frozen=True, kw_only=True):
     """A stored intention.
 
     Attributes:
-        trigger: when it fires; ``anchor`` is what its intervals count from.
+        anchor: what the intervals of its trigger count from.
         due: the first due time that is not in the ledger yet; None when none is left. While the alarm is paused it stays.
         ordinal: how many due times are in the ledger.
         skip_before: due times before this instant passed while it was paused; they are closed as skipped.
         version: changes with every change that somebody asked for.
-        retry: None when none was given.
-        key: the client's own name of it, unique within the tenant; empty without one.
-        auto_pause_after: it pauses itself when so many firings in a row failed for good; 0 means never.
-        failures: how many did.
+        failures: how many firings in a row failed for good.
         pause_reason: why it is paused; empty when it is not.
         rule_since: when it got its trigger.
         damaged: parts that are stored and that nobody can read, such as "trigger"; what stands in their place means nothing.
@@ -161,13 +188,7 @@ class Alarm:
     id: str
     tenant: str
     shard: int
-    display_name: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict[str, str])
-    priority: Priority = Priority.NORMAL
-    trigger: Trigger
     anchor: Micros
-    action: Action
-    retry: RetryPolicy | None = None
     state: AlarmState = AlarmState.ACTIVE
     due: Micros | None
     ordinal: int = 0
@@ -176,8 +197,6 @@ class Alarm:
     updated: Micros
     version: int = 1
     traceparent: str = ""
-    key: str = ""
-    auto_pause_after: int = 0
     failures: int = 0
     pause_reason: str = ""
     rule_since: Micros = 0

@@ -2,13 +2,14 @@
 
 from typing import Final
 
-from scheduler_svc import domain
+from scheduler_svc.domain import PLAIN_FIELDS, AlarmState, Priority
 from tocsin.listing import FilterField, FilterKind
 
+_KINDS: Final[dict[type, FilterKind]] = {str: FilterKind.TEXT, int: FilterKind.INTEGER, bool: FilterKind.BOOLEAN}
+
 ALARM_FILTER: Final = {
-    "state": FilterField(kind=FilterKind.CHOICE, choices=tuple(state.name for state in domain.AlarmState)),
-    "priority": FilterField(kind=FilterKind.CHOICE, choices=tuple(priority.name for priority in domain.Priority)),
-    "display_name": FilterField(),
-    "key": FilterField(),
+    "state": FilterField(kind=FilterKind.CHOICE, choices=tuple(state.name for state in AlarmState)),
+    "priority": FilterField(kind=FilterKind.CHOICE, choices=tuple(priority.name for priority in Priority)),
     "labels": FilterField(kind=FilterKind.MAP, operators=("=",)),
+    **{name: FilterField(kind=_KINDS[kind]) for name, kind in PLAIN_FIELDS.items()},
 }

@@ -1,11 +1,12 @@
 """Alarms and firings between protobuf and the domain."""
 
 from itertools import islice
+from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
 from scheduler_svc import domain
-from scheduler_svc.domain import Priority, RetryPolicy
+from scheduler_svc.domain import PLAIN_FIELDS, Priority, RetryPolicy
 from scheduler_svc.domain.planning import upcoming
 from scheduler_svc.handlers.convert_trigger import set_trigger, trigger_of
 from scheduler_svc.handlers.stored import show
@@ -43,16 +44,20 @@ def draft_of(message: alarm_pb2.Alarm) -> Draft:
         InvalidInput: a time cannot be used.
     """
     return Draft(
-        display_name=message.display_name,
-        labels=dict(message.labels),
-        priority=priority_of(message.priority),
-        trigger=trigger_of(message.trigger),
-        action=action_of(message.action),
-        retry=retry_of(message.retry) if message.HasField("retry") else None,
-        key=message.key,
-        auto_pause_after=message.auto_pause_after,
+        trigger_of(message.trigger),
+        action_of(message.action),
+        dict(message.labels),
+        priority_of(message.priority),
+        retry_of(message.retry) if message.HasField("retry") else None,
+        *domain.plain_values(message),
         state=domain.AlarmState(message.state) if message.state else None,
+        pause_reason=pause_reason_of(message.pause_reason),
     )
+
+
+def pause_reason_of(text: str) -> str:
+    """The reason of a pause; empty when it is none that an import can bring."""
+    return text if text in (domain.REQUESTED, domain.AUTO_PAUSE) else ""
 
 
 def action_of(message: alarm_pb2.Action) -> domain.Action:
@@ -92,14 +97,12 @@ def alarm_message(alarm: domain.Alarm) -> alarm_pb2.Alarm:
     """The alarm as clients see it."""
     message = alarm_pb2.Alarm(
         name=f"{_ALARMS}{alarm.id}",
-        display_name=alarm.display_name,
         labels=alarm.labels,
         priority=alarm_pb2.Priority.ValueType(int32(alarm.priority)),
         state=alarm_pb2.Alarm.State.ValueType(int32(alarm.state)),
         etag=alarm.etag,
-        key=alarm.key,
-        auto_pause_after=int32(alarm.auto_pause_after),
         pause_reason=alarm.pause_reason,
+        **_plain(alarm),
     )
     message.damaged.extend(alarm.damaged)
     for finding in alarm.warnings:
@@ -118,6 +121,11 @@ def alarm_message(alarm: domain.Alarm) -> alarm_pb2.Alarm:
     if alarm.signal is not None and not isinstance(alarm.trigger.spec, Event):
         _set_signal(message.signal, alarm.signal)
     return message
+
+
+def _plain(alarm: domain.Alarm) -> dict[str, Any]:
+    values = zip(PLAIN_FIELDS.items(), domain.plain_values(alarm), strict=True)
+    return {name: int32(value) if kind is int else value for (name, kind), value in values}
 
 
 def _set_trigger(message: alarm_pb2.Alarm, alarm: domain.Alarm) -> None:

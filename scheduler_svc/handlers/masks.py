@@ -4,13 +4,13 @@ from typing import Final
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from scheduler_svc.domain import SPEC_FIELDS
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.errors import InvalidInput
 from tocsin.listing import snake_case
 
-_MUTABLE: Final = ("display_name", "labels", "priority", "trigger", "action", "retry", "key", "auto_pause_after", "state")
-# A client that sends back what it has read sends these, too (AIP-203: ignored on input).
-_IGNORED: Final = ("name", "next_fire_time", "create_time", "update_time", "etag", "pause_reason", "signal", "damaged", "warnings")
+WRITABLE: Final = (*SPEC_FIELDS, "state")
+"""The fields of an alarm that a client can write."""
 
 
 def effective_mask(mask: FieldMask, given: alarm_pb2.Alarm) -> FieldMask:
@@ -21,15 +21,16 @@ def effective_mask(mask: FieldMask, given: alarm_pb2.Alarm) -> FieldMask:
     """
     mask = FieldMask(paths=[_path(path) for path in mask.paths])
     if "*" in mask.paths:
-        return FieldMask(paths=[name for name in _MUTABLE if name != "state" or given.state])
+        return FieldMask(paths=[name for name in WRITABLE if name != "state" or given.state])
     if "state" in mask.paths and not given.state:
         raise InvalidInput.at("alarm.state", "cannot be cleared: an alarm is ACTIVE or PAUSED")
     if not mask.paths:
-        return FieldMask(paths=[field.name for field, _ in given.ListFields() if field.name in _MUTABLE])
+        return FieldMask(paths=[field.name for field, _ in given.ListFields() if field.name in WRITABLE])
     for path in mask.paths:
         if not FieldMask(paths=[path]).IsValidForDescriptor(alarm_pb2.Alarm.DESCRIPTOR):
-            raise InvalidInput.at("updateMask", f"an alarm has no field {path!r}; known are {', '.join(_MUTABLE)}")
-    return FieldMask(paths=[path for path in mask.paths if path.partition(".")[0] not in _IGNORED])
+            raise InvalidInput.at("updateMask", f"an alarm has no field {path!r}; known are {', '.join(WRITABLE)}")
+    # A client that sends back what it has read sends the fields of the server, too (AIP-203: ignored on input).
+    return FieldMask(paths=[path for path in mask.paths if path.partition(".")[0] in WRITABLE])
 
 
 def _path(path: str) -> str:

@@ -1,14 +1,12 @@
 """What the scheduler needs of the world, by intent: one transaction a method."""
 
-from scheduler_svc.ports.alarms import AlarmStore, Birth, Candidate, ImportStore, NewAlarm, Page, Put, Reviser, Scheduled, TemplateUses
+from scheduler_svc.ports.alarms import AlarmStore, Imported, ImportedAlarm, ImportStore, NewAlarm, Page, Reviser, TemplateUses
 from scheduler_svc.ports.housekeeping import Changes, Hints, HousekeepingStore, Moved, Notifier, Observer
 from scheduler_svc.ports.ledger import Due, DueStore, Fired, Ledger, Paused, Pending, Planner
 from scheduler_svc.ports.shards import Held, Replica, ShardOwner, Shards, ShardStore
 
 __all__ = [
     "AlarmStore",
-    "Birth",
-    "Candidate",
     "Changes",
     "Due",
     "DueStore",
@@ -17,6 +15,8 @@ __all__ = [
     "Hints",
     "HousekeepingStore",
     "ImportStore",
+    "Imported",
+    "ImportedAlarm",
     "Ledger",
     "Moved",
     "NewAlarm",
@@ -26,10 +26,8 @@ __all__ = [
     "Paused",
     "Pending",
     "Planner",
-    "Put",
     "Replica",
     "Reviser",
-    "Scheduled",
     "ShardOwner",
     "ShardStore",
     "Shards",

@@ -1,14 +1,13 @@
 """Alarms, one by one and many at once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
-from scheduler_svc.domain import Alarm, AlarmState, Draft, Priority
-from scheduler_svc.triggers import Signal
+from scheduler_svc.domain import Alarm, Draft
 from tocsin.errors import TocsinError
 from tocsin.listing import Condition
-from tocsin.recurrence import Micros, Trigger
+from tocsin.recurrence import Micros
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,101 +75,35 @@ class AlarmStore(Protocol):
         ...
 
 
-class Candidate(NamedTuple):
-    """The alarm that a line of an import wants; its attributes are those of the `Alarm`, which is made when somebody asks for all of it.
+class ImportedAlarm(NamedTuple):
+    """What a line of an import asks for.
 
     Attributes:
         line: number of the line.
-        birth: what the alarms of a batch share.
         draft: what the line says.
-        rule: the alarm's trigger as it is stored.
-        refusal: why it cannot be made, and so has no due time; one that is there already may be the same all the same.
+        alarm: the alarm that it makes if nobody has its key.
+        rule: the trigger of ``alarm`` as it is stored.
+        refusal: why no new alarm can be made; one that is there already may be the same all the same.
     """
 
     line: int
-    birth: "Birth"
     draft: Draft
-    id: str
-    shard: int
-    state: AlarmState
-    pause_reason: str
-    due: Micros | None
-    anchor: Micros
-    trigger: Trigger
+    alarm: Alarm
     rule: str
-    signal: Signal | None = None
     refusal: TocsinError | None = None
 
-    @property
-    def tenant(self) -> str:
-        """Whose alarm it is."""
-        return self.birth.tenant
 
-    @property
-    def labels(self) -> Mapping[str, str]:
-        """Its labels."""
-        return self.draft.labels
+Imported: TypeAlias = Alarm | TocsinError | None
+"""What became of an `ImportedAlarm`: its own ``alarm`` was made, another one is that which was there, changed; None: it was the same."""
 
-    @property
-    def priority(self) -> Priority:
-        """Which lane its firings travel in."""
-        return self.draft.priority
-
-    @property
-    def alarm(self) -> Alarm:
-        """The alarm as it is made if nobody has its key."""
-        draft, now = self.draft, self.birth.now
-        return Alarm(
-            id=self.id,
-            tenant=self.birth.tenant,
-            shard=self.shard,
-            display_name=draft.display_name,
-            labels=draft.labels,
-            priority=draft.priority,
-            trigger=self.trigger,
-            anchor=self.anchor,
-            action=draft.action,
-            retry=draft.retry,
-            state=self.state,
-            due=self.due,
-            created=now,
-            updated=now,
-            traceparent=self.birth.traceparent,
-            key=draft.key,
-            auto_pause_after=draft.auto_pause_after,
-            pause_reason=self.pause_reason,
-            rule_since=now,
-            signal=self.signal,
-        )
-
-
-class Birth(NamedTuple):
-    """What the alarms of a batch have in common: whose they are, the trace of the request that makes them, and when."""
-
-    tenant: str
-    traceparent: str
-    now: Micros
-
-
-Scheduled: TypeAlias = Alarm | Candidate
-"""What is known of an alarm that fires, by the same names."""
-
-
-class Put(NamedTuple):
-    """What became of a candidate: the alarm after it, None when it was there and is the same; and whether it was made."""
-
-    alarm: Scheduled | None
-    created: bool
-
-
-Reviser: TypeAlias = Callable[[Alarm, Candidate], tuple[Alarm, bool] | None]
-"""What a candidate makes of the alarm that has its key, and whether that gets another schedule; None when nothing changes."""
+Reviser: TypeAlias = Callable[[Alarm, ImportedAlarm], tuple[Alarm, bool] | None]
+"""What a line makes of the alarm that has its key, and whether that gets another schedule; None when nothing changes."""
 
 
 class ImportStore(Protocol):
     """Alarms by the hundred."""
 
-    async def put(self, tenant: str, batch: Sequence[Candidate], *, revise: Reviser, now: Micros, dry: bool) -> Sequence[Put | TocsinError]:
+    async def put(self, tenant: str, batch: Sequence[ImportedAlarm], *, revise: Reviser, now: Micros, dry: bool) -> Sequence[Imported]:
         """Makes and changes alarms in one transaction, by their keys, of which none stands twice in the batch.
 
         A key "alarms/{id}" also means the alarm of that id that has no key.

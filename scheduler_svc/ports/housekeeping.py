@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from scheduler_svc.domain import Alarm, Firing, FiringState
-from scheduler_svc.ports.alarms import Scheduled
 from scheduler_svc.ports.ledger import Fired, Paused
 from tocsin.recurrence import Micros
 
@@ -78,7 +77,7 @@ class Hints(Protocol):
         """The alarm is new, or has another schedule, or fires no more."""
         ...
 
-    async def scheduled_all(self, alarms: Sequence[Scheduled]) -> None:
+    async def scheduled_all(self, alarms: Sequence[Alarm]) -> None:
         """Like `scheduled`, of many; only of those that are due soon must anybody know at once."""
         ...
 

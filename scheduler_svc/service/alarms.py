@@ -4,14 +4,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from msgspec import structs
+
 from scheduler_svc.domain import (
     REQUESTED,
+    SPEC_FIELDS,
     Alarm,
     AlarmChanged,
     AlarmCompleted,
     AlarmNotFound,
     AlarmState,
     Draft,
+    details,
     new_id,
     shard_of,
 )
@@ -107,11 +111,11 @@ class Alarms:
         made_now = new_alarm(caller, draft, now=now, identity=new_id(now), place=await self._place(caller, draft))
         alarm = turned(made_now, draft.state, now=now)
         warnings = await self._checks.require(caller.tenant, draft.action)
-        check(replace(alarm, warnings=warnings) if warnings else alarm)
+        check(structs.replace(alarm, warnings=warnings) if warnings else alarm)
         made = await self._create(NewAlarm(alarm=alarm, request_id=request_id, digest=digest if request_id else ""))
         if made.id == alarm.id:
             await self._hints.scheduled(made)
-        return replace(made, warnings=warnings) if warnings else made
+        return structs.replace(made, warnings=warnings) if warnings else made
 
     async def requested(self, caller: Caller, *, request_id: str, digest: str) -> Alarm | None:
         """The alarm that a request has made before, whatever would be said of that request now; None when it has made none.
@@ -160,7 +164,7 @@ class Alarms:
             after = await self._store.update(wanted, reschedule=reschedule, turned=wanted.state is not changed.state)
             if after is not None:
                 await self._hints.scheduled(after)
-                return replace(after, warnings=warnings) if warnings else after
+                return structs.replace(after, warnings=warnings) if warnings else after
         raise AlarmChanged
 
     async def delete(self, caller: Caller, alarm_id: str, *, etag: str) -> None:
@@ -234,22 +238,16 @@ def new_alarm(caller: Caller, draft: Draft, *, now: Micros, identity: str, due: 
     """
     trigger, secret = with_ping_key(place(normalized(draft.trigger, time_zone=caller.time_zone), now=now, seed=identity))
     return Alarm(
+        trigger,
+        *details(draft),
         id=identity,
         tenant=caller.tenant,
         shard=shard_of(identity),
-        display_name=draft.display_name,
-        labels=draft.labels,
-        priority=draft.priority,
-        trigger=trigger,
         anchor=anchor_of(trigger, now=now),
-        action=draft.action,
-        retry=draft.retry,
         due=(due or first_or_none)(trigger, now=now, seed=identity),
         created=now,
         updated=now,
         traceparent=caller.traceparent,
-        key=draft.key,
-        auto_pause_after=draft.auto_pause_after,
         rule_since=now,
         signal=initial_signal(trigger, now=now, secret=secret),
     )
@@ -268,21 +266,11 @@ def apply_spec(
     now += now == stored.rule_since  # the rules of an alarm are told apart by when they began
     asked = replace(normalized(draft.trigger, time_zone=caller.time_zone), spread_offset=stored.trigger.spread_offset)
     trigger, secret = with_ping_key(asked if asked == stored.trigger else place(asked, now=now, seed=stored.id), before=stored.signal)
-    changed = replace(
-        stored,
-        display_name=draft.display_name,
-        labels=draft.labels,
-        priority=draft.priority,
-        action=draft.action,
-        retry=draft.retry,
-        key=draft.key,
-        auto_pause_after=draft.auto_pause_after,
-        version=stored.version + 1,
-        updated=now,
-    )
+    said = zip(SPEC_FIELDS[1:], details(draft), strict=True)
+    changed = structs.replace(stored, **dict(said), version=stored.version + 1, updated=now)
     if trigger == stored.trigger:
         return changed, False
-    begun = replace(
+    begun = structs.replace(
         changed,
         trigger=trigger,
         due=(due or first_or_none)(trigger, now=now, seed=stored.id),
@@ -310,8 +298,8 @@ def turned(alarm: Alarm, state: AlarmState | None, *, now: Micros) -> Alarm:
     if alarm.state is AlarmState.COMPLETED:
         raise AlarmCompleted
     if state is AlarmState.PAUSED:
-        return replace(alarm, state=state, pause_reason=REQUESTED)
-    return replace(alarm, state=state, pause_reason="", failures=0, skip_before=now)
+        return structs.replace(alarm, state=state, pause_reason=REQUESTED)
+    return structs.replace(alarm, state=state, pause_reason="", failures=0, skip_before=now)
 
 
 def first_or_none(trigger: Trigger, *, now: Micros, seed: str) -> Micros | None:

@@ -4,10 +4,12 @@ import os
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple
+from typing import Final
 
-from scheduler_svc.domain import REQUESTED, Alarm, AlarmState, Draft, Finding, shard_of, ulid
-from scheduler_svc.ports import Birth, Candidate, Hints, ImportStore, Put, Scheduled
+from msgspec import structs
+
+from scheduler_svc.domain import REQUESTED, Alarm, AlarmState, Draft, Finding, details, shard_of, ulid
+from scheduler_svc.ports import Hints, Imported, ImportedAlarm, ImportStore
 from scheduler_svc.service.alarms import Caller, Place, apply_spec, first_or_none, new_alarm, not_moved
 from scheduler_svc.service.checks import ActionChecks, refuse
 from scheduler_svc.service.conflicts import retry_on_conflict
@@ -30,24 +32,8 @@ class TooManyImports(ResourceExhausted):
     """This replica runs as many imports as it may."""
 
 
-class Wish(NamedTuple):
-    """What one line asks for.
-
-    Attributes:
-        line: its number.
-        draft: the alarm; it has a key.
-        state: ACTIVE, PAUSED, or COMPLETED for an alarm whose rule had no further due time where it comes from.
-        pause_reason: why it is paused; empty when it is not, or nobody says.
-    """
-
-    line: int
-    draft: Draft
-    state: AlarmState = AlarmState.ACTIVE
-    pause_reason: str = ""
-
-
 @dataclass(slots=True)
-class Settled:
+class ImportResult:
     """What became of a batch: counts, the lines that were refused with the reason, and what to know about those that were taken."""
 
     created: int = 0
@@ -139,7 +125,6 @@ class Import:
         self._caller = caller
         self._validate_only = validate_only
         self._now: Micros = clock.micros()
-        self._birth = Birth(caller.tenant, caller.traceparent, self._now)
         self._identity = 0
         self._run, self._beginning = -1, ""
         self._plans: dict[int, _Plan] = {}
@@ -148,149 +133,136 @@ class Import:
     def begin_batch(self) -> None:
         """Sets the time of the alarms that come next."""
         self._now = self._clock.micros()
-        self._birth = self._birth._replace(now=self._now)
 
-    def candidate(self, wish: Wish) -> Candidate:
-        """The alarm that a line wants, as if it were new; a trigger that no new alarm can have is judged when it is known which it is.
+    def read(self, line: int, draft: Draft) -> ImportedAlarm:
+        """The alarm that a line asks for, as if it were new; a trigger that no new alarm can have is judged when it is known which it is.
 
         Raises:
             InvalidInput: a line before it has the same key.
         """
-        draft = wish.draft
-        self._keys.add(draft.key, wish.line)
+        self._keys.add(draft.key, line)
         plan = self._plan(draft.trigger)
         if plan is None:
-            return self._long_candidate(wish)
-        identity, refusal, due = self._new_id(), None, None
-        if wish.state is not AlarmState.COMPLETED:
+            return self._without_calendar(line, draft)
+        now, identity, state, refusal, due = self._now, self._new_id(), draft.state or AlarmState.ACTIVE, None, None
+        if state is not AlarmState.COMPLETED:
             try:
                 due = self._due(plan, seed=identity)
             except InvalidInput as error:
                 refusal = error
-        return Candidate(
-            wish.line,
-            self._birth,
-            draft,
-            identity,
-            shard_of(identity),
-            wish.state,
-            _pause_reason(wish),
-            due,
-            anchor_of(plan.trigger, now=self._now),
+        alarm = Alarm(
             plan.trigger,
-            plan.rule,
-            None,
-            refusal,
+            *details(draft),
+            id=identity,
+            tenant=self._caller.tenant,
+            shard=shard_of(identity),
+            anchor=anchor_of(plan.trigger, now=now),
+            state=state,
+            due=due,
+            created=now,
+            updated=now,
+            traceparent=self._caller.traceparent,
+            pause_reason=_pause_reason(draft),
+            rule_since=now,
         )
+        return ImportedAlarm(line, draft, alarm, plan.rule, refusal)
 
-    def _long_candidate(self, wish: Wish) -> Candidate:
+    def _without_calendar(self, line: int, draft: Draft) -> ImportedAlarm:
         """The alarm of a trigger that the calendar does not make due; it may get a key of its own."""
         identity, refusal = self._new_id(), None
         try:
-            find = _none_left if wish.state is AlarmState.COMPLETED else first_or_none
-            alarm = new_alarm(self._caller, wish.draft, now=self._now, identity=identity, due=find)
+            find = _none_left if draft.state is AlarmState.COMPLETED else first_or_none
+            made = new_alarm(self._caller, draft, now=self._now, identity=identity, due=find)
         except InvalidInput as error:
             refusal = error
-            alarm = new_alarm(self._caller, wish.draft, now=self._now, identity=identity, due=_none_left)
-        return Candidate(
-            line=wish.line,
-            birth=self._birth,
-            draft=wish.draft,
-            id=identity,
-            shard=alarm.shard,
-            state=wish.state,
-            pause_reason=_pause_reason(wish),
-            due=alarm.due,
-            anchor=alarm.anchor,
-            trigger=alarm.trigger,
-            rule=alarm.trigger.encode(),
-            signal=alarm.signal,
-            refusal=refusal,
-        )
+            made = new_alarm(self._caller, draft, now=self._now, identity=identity, due=_none_left)
+        alarm = structs.replace(made, state=draft.state or AlarmState.ACTIVE, pause_reason=_pause_reason(draft))
+        return ImportedAlarm(line, draft, alarm, alarm.trigger.encode(), refusal)
 
-    async def commit(self, batch: Sequence[Candidate]) -> Settled:
+    async def commit(self, batch: Sequence[ImportedAlarm]) -> ImportResult:
         """Makes and changes the alarms in one transaction.
 
         Raises:
             DatabaseUnavailable: nothing of the batch is committed, or nobody can know; the same lines may be imported again.
         """
-        settled = Settled()
+        result = ImportResult()
         if not batch:
-            return settled
-        batch = await self._placed(await self._checked(batch, settled))
-        results = await self._put(batch)
-        changed: list[Scheduled] = []
-        for candidate, result in zip(batch, results, strict=True):
-            if isinstance(result, TocsinError):
-                settled.refused.append((candidate.line, result))
-            elif result.alarm is None:
-                settled.unchanged += 1
+            return result
+        batch = await self._placed(await self._checked(batch, result))
+        changed: list[Alarm] = []
+        for wanted, stored in zip(batch, await self._put(batch), strict=True):
+            if isinstance(stored, TocsinError):
+                result.refused.append((wanted.line, stored))
+            elif stored is None:
+                result.unchanged += 1
             else:
-                settled.created += result.created
-                settled.updated += not result.created
-                changed.append(result.alarm)
+                made = stored is wanted.alarm
+                result.created += made
+                result.updated += not made
+                changed.append(stored)
         if not self._validate_only:
             await self._hints.scheduled_all(changed)
-        return settled
+        return result
 
-    async def _checked(self, batch: Sequence[Candidate], settled: Settled) -> Sequence[Candidate]:
+    async def _checked(self, batch: Sequence[ImportedAlarm], result: ImportResult) -> Sequence[ImportedAlarm]:
         """The batch without the lines whose action cannot do what it shall."""
-        good = list[Candidate]()
-        findings = await self._checks.check(self._caller.tenant, [candidate.draft.action for candidate in batch])
-        for candidate, found in zip(batch, findings, strict=True):
+        good = list[ImportedAlarm]()
+        findings = await self._checks.check(self._caller.tenant, [wanted.draft.action for wanted in batch])
+        for wanted, found in zip(batch, findings, strict=True):
             try:
                 refuse(found)
             except InvalidInput as error:
-                settled.refused.append((candidate.line, error))
+                result.refused.append((wanted.line, error))
             else:
-                settled.warnings += [(candidate.line, finding) for finding in found[:1]]
-                good.append(candidate)
+                result.warnings += [(wanted.line, finding) for finding in found[:1]]
+                good.append(wanted)
         return good
 
-    async def _placed(self, batch: Sequence[Candidate]) -> Sequence[Candidate]:
+    async def _placed(self, batch: Sequence[ImportedAlarm]) -> Sequence[ImportedAlarm]:
         """The batch with an offset for each alarm that may be spread."""
-        if self._offset_chooser is None or not any(candidate.trigger.spread for candidate in batch):
+        if self._offset_chooser is None or not any(wanted.alarm.trigger.spread for wanted in batch):
             return batch
-        place, placed = await self._offset_chooser(self._caller.tenant), list[Candidate]()
-        for candidate in batch:
-            if candidate.trigger.spread and candidate.due is not None and candidate.refusal is None:
-                trigger = place(candidate.trigger, now=self._now, seed=candidate.id)
-                due = first_or_none(trigger, now=self._now, seed=candidate.id)
+        place, placed = await self._offset_chooser(self._caller.tenant), list[ImportedAlarm]()
+        for wanted in batch:
+            alarm = wanted.alarm
+            if alarm.trigger.spread and alarm.due is not None and wanted.refusal is None:
+                trigger = place(alarm.trigger, now=self._now, seed=alarm.id)
+                due = first_or_none(trigger, now=self._now, seed=alarm.id)
                 await self._clock.sleep(0)
-                candidate = candidate._replace(trigger=trigger, due=due, rule=trigger.encode())
-            placed.append(candidate)
+                wanted = wanted._replace(alarm=structs.replace(alarm, trigger=trigger, due=due), rule=trigger.encode())
+            placed.append(wanted)
         return placed
 
-    async def _put(self, batch: Sequence[Candidate]) -> Sequence[Put | TocsinError]:
+    async def _put(self, batch: Sequence[ImportedAlarm]) -> Sequence[Imported]:
         put = self._store.put
 
-        async def transact(part: Sequence[Candidate]) -> Sequence[Put | TocsinError]:
+        async def transact(part: Sequence[ImportedAlarm]) -> Sequence[Imported]:
             return await retry_on_conflict(
                 lambda: put(self._caller.tenant, part, revise=self._revise, now=self._now, dry=self._validate_only)
             )
 
-        return [_own(result) for result in await run_with_bisection(transact, batch)]
+        return [_of_line(found) for found in await run_with_bisection(transact, batch)]
 
-    def _revise(self, stored: Alarm, candidate: Candidate) -> tuple[Alarm, bool] | None:
+    def _revise(self, stored: Alarm, wanted: ImportedAlarm) -> tuple[Alarm, bool] | None:
         """What a line makes of the alarm that has its key, and whether it gets another schedule; None when it says the same."""
-        offset = candidate.trigger.spread_offset
+        new, offset = wanted.alarm, wanted.alarm.trigger.spread_offset
 
         def place(trigger: Trigger, *, now: Micros, seed: str) -> Trigger:
             del now, seed
             return replace(trigger, spread_offset=offset)
 
         def due(trigger: Trigger, *, now: Micros, seed: str) -> Micros | None:
-            if trigger.jitter or candidate.state is AlarmState.COMPLETED or not isinstance(trigger.spec, Recurrence):
+            if trigger.jitter or new.state is AlarmState.COMPLETED or not isinstance(trigger.spec, Recurrence):
                 return first_or_none(trigger, now=now, seed=seed)
-            if candidate.refusal is not None:
-                raise candidate.refusal
-            return candidate.due  # it was found when the line was read: a transaction is no place to look for it
+            if wanted.refusal is not None:
+                raise wanted.refusal
+            return new.due  # it was found when the line was read: a transaction is no place to look for it
 
-        changed, reschedule = apply_spec(self._caller, stored, candidate.draft, now=self._now, place=place, due=due)
-        changed = replace(changed, key=stored.key)
-        if candidate.state is AlarmState.PAUSED and changed.state is AlarmState.ACTIVE:
-            changed = replace(changed, state=AlarmState.PAUSED, pause_reason=candidate.pause_reason)
-        same = replace(changed, version=stored.version, updated=stored.updated) == stored
+        changed, reschedule = apply_spec(self._caller, stored, wanted.draft, now=self._now, place=place, due=due)
+        changed = structs.replace(changed, key=stored.key)
+        if new.state is AlarmState.PAUSED and changed.state is AlarmState.ACTIVE:
+            changed = structs.replace(changed, state=AlarmState.PAUSED, pause_reason=new.pause_reason)
+        same = structs.replace(changed, version=stored.version, updated=stored.updated) == stored
         return None if same else (changed, reschedule)
 
     def _plan(self, asked: Trigger) -> "_Plan | None":
@@ -309,7 +281,7 @@ class Import:
         return known
 
     def _due(self, plan: "_Plan", *, seed: str) -> Micros | None:
-        """The first due time; it is the same for all alarms that are made before it, unless it is new_alarm or counts from now."""
+        """The first due time; it is the same for all alarms that are made before it, unless it is moved by jitter or counts from now."""
         if plan.due is None or plan.due <= self._now or plan.own_due:
             plan.due = first_or_none(plan.trigger, now=self._now, seed=seed)
         return plan.due
@@ -348,19 +320,19 @@ class _Plan:
     due: Micros | None = None
 
 
-def _own(result: Put | Exception) -> Put | TocsinError:
-    """The result of a line.
+def _of_line(found: Imported | Exception) -> Imported:
+    """What became of a line.
 
     Raises:
         Exception: the line is not to blame; the import ends.
     """
-    if isinstance(result, Exception) and (not isinstance(result, TocsinError) or isinstance(result, _NOT_OF_A_LINE)):
-        raise result
-    return result
+    if isinstance(found, Exception) and (not isinstance(found, TocsinError) or isinstance(found, _NOT_OF_A_LINE)):
+        raise found
+    return found
 
 
-def _pause_reason(wish: Wish) -> str:
-    return (wish.pause_reason or REQUESTED) if wish.state is AlarmState.PAUSED else ""
+def _pause_reason(draft: Draft) -> str:
+    return (draft.pause_reason or REQUESTED) if draft.state is AlarmState.PAUSED else ""
 
 
 def _none_left(trigger: Trigger, *, now: Micros, seed: str) -> None:

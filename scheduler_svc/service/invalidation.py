@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from scheduler_svc.domain import Alarm, Firing
-from scheduler_svc.ports import Hints, Moved, Scheduled
+from scheduler_svc.ports import Hints, Moved
 from scheduler_svc.service.forecast import Forecasts
 
 
@@ -19,7 +19,7 @@ class ForecastInvalidator:
         self._forecasts.changed(alarm.tenant)
         await self._hints.scheduled(alarm)
 
-    async def scheduled_all(self, alarms: Sequence[Scheduled]) -> None:
+    async def scheduled_all(self, alarms: Sequence[Alarm]) -> None:
         """See `scheduler_svc.ports.Hints`."""
         for tenant in {alarm.tenant for alarm in alarms}:
             self._forecasts.changed(tenant)

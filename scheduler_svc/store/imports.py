@@ -9,17 +9,17 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Alarm, AlarmState
-from scheduler_svc.ports import Candidate, Put, Reviser
+from scheduler_svc.ports import Imported, ImportedAlarm, Reviser
 from scheduler_svc.store.history import keep_rules
 from scheduler_svc.store.mapping import (
     ALARM_COLUMNS,
     LABEL_COLUMNS,
+    SPEC_COLUMNS,
     alarm_of,
     alarm_row,
     drop_labels,
     insert_labels,
     label_rows,
-    new_row,
     where,
 )
 from scheduler_svc.store.signals import insert_signals, replace_signal, with_signals
@@ -36,8 +36,8 @@ _ROWS_AT_ONCE: Final = 500
 _FIXED: Final = frozenset({"id", "tenant", "shard", "created_at", "traceparent"})
 _CHANGED: Final = tuple(name for name in ALARM_COLUMNS if name not in _FIXED)
 _FIELDS: Final = ", ".join(f"a.{name}" for name in ALARM_COLUMNS)
-_SAID: Final = ("priority", "trigger_rule", "kind", "action", "retry", "display_name", "labels", "auto_pause_after")
-"""What a line says about an alarm, as it is stored."""
+_SAID: Final = tuple(name for name in SPEC_COLUMNS if name != "key")
+"""What a line says about the alarm that has its key, as it is stored."""
 
 _said_of: Final = itemgetter(*(ALARM_COLUMNS.index(name) for name in _SAID))
 
@@ -81,7 +81,7 @@ class SqlImportStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def put(self, tenant: str, batch: Sequence[Candidate], *, revise: Reviser, now: Micros, dry: bool) -> Sequence[Put | TocsinError]:
+    async def put(self, tenant: str, batch: Sequence[ImportedAlarm], *, revise: Reviser, now: Micros, dry: bool) -> Sequence[Imported]:
         """See `scheduler_svc.ports.ImportStore`."""
         rows = await _rows(batch)
         if dry:
@@ -104,77 +104,74 @@ class SqlImportStore:
             return await with_signals(connection, [alarm_of(row) for row in rows])
 
 
-_UNCHANGED: Final = Put(None, created=False)
-
-
-async def _rows(batch: Sequence[Candidate]) -> list[Fields]:
+async def _rows(batch: Sequence[ImportedAlarm]) -> list[Fields]:
     """The alarms of a batch as rows of the table."""
     rows: list[Fields] = []
     for first in range(0, len(batch), _ROWS_AT_ONCE):
-        rows += [new_row(candidate) for candidate in batch[first : first + _ROWS_AT_ONCE]]
+        rows += [alarm_row(wanted.alarm, rule=wanted.rule) for wanted in batch[first : first + _ROWS_AT_ONCE]]
         await asyncio.sleep(0)  # whoever waits for an alarm must not wait for this
     return rows
 
 
 async def _sorted(
-    connection: AsyncConnection, tenant: str, batch: Sequence[Candidate], rows: Sequence[Fields], revise: Reviser, *, locked: bool
+    connection: AsyncConnection, tenant: str, batch: Sequence[ImportedAlarm], rows: Sequence[Fields], revise: Reviser, *, locked: bool
 ) -> "_Sorted":
     """Sorts a batch: most alarms are new, or are there and the same; the others are read as a whole, and locked if it is said so."""
     existing = await _existing(connection, tenant, batch)
     if not existing:
         return _Sorted(batch, rows, (), {}, revise)
-    same = {candidate.draft.key for candidate, row in zip(batch, rows, strict=True) if _is_same(candidate, row, existing)}
+    same = {wanted.alarm.key for wanted, row in zip(batch, rows, strict=True) if _is_same(wanted, row, existing)}
     changed = existing.keys() - same
     known = await _known(connection, tenant, sorted(changed), locked=locked) if changed else {}
     return _Sorted(batch, rows, same, known, revise)
 
 
-def _is_same(candidate: Candidate, row: Fields, existing: Mapping[str, Fields]) -> bool:
+def _is_same(wanted: ImportedAlarm, row: Fields, existing: Mapping[str, Fields]) -> bool:
     """Whether an alarm is there and is surely what the line says."""
-    found = existing.get(candidate.draft.key)
+    found = existing.get(wanted.alarm.key)
     if found is None or _said_of(row) != tuple(found[3:]):
         return False
-    return candidate.state is not AlarmState.PAUSED or found[2] != AlarmState.ACTIVE
+    return wanted.alarm.state is not AlarmState.PAUSED or found[2] != AlarmState.ACTIVE
 
 
 class _Sorted:
     """A batch, by what is to be done about each alarm of it."""
 
     def __init__(
-        self, batch: Sequence[Candidate], rows: Sequence[Fields], same: Collection[str], known: Mapping[str, Alarm], revise: Reviser
+        self, batch: Sequence[ImportedAlarm], rows: Sequence[Fields], same: Collection[str], known: Mapping[str, Alarm], revise: Reviser
     ) -> None:
-        self.results: list[Put | TocsinError] = []
-        self.created: list[tuple[int, Candidate, Fields]] = []
+        self.results: list[Imported] = []
+        self.created: list[tuple[int, Alarm, Fields]] = []
         self.changed: list[tuple[int, Alarm, Alarm, bool]] = []
-        for index, candidate in enumerate(batch):
-            key = candidate.draft.key
+        for index, wanted in enumerate(batch):
+            key = wanted.alarm.key
             if key in same:
-                self.results.append(_UNCHANGED)
+                self.results.append(None)
             elif (stored := known.get(key)) is None:
-                self.results.append(self._new(index, candidate, rows[index]))
+                self.results.append(self._new(index, wanted, rows[index]))
             else:
-                self.results.append(self._old(index, candidate, stored, revise))
+                self.results.append(self._old(index, wanted, stored, revise))
 
-    def _new(self, index: int, candidate: Candidate, row: Fields) -> Put | TocsinError:
-        if candidate.refusal is not None:
-            return candidate.refusal
-        self.created.append((index, candidate, row))
-        return Put(candidate, created=True)
+    def _new(self, index: int, wanted: ImportedAlarm, row: Fields) -> Imported:
+        if wanted.refusal is not None:
+            return wanted.refusal
+        self.created.append((index, wanted.alarm, row))
+        return wanted.alarm
 
-    def _old(self, index: int, candidate: Candidate, stored: Alarm, revise: Reviser) -> Put | TocsinError:
+    def _old(self, index: int, wanted: ImportedAlarm, stored: Alarm, revise: Reviser) -> Imported:
         try:
-            found = revise(stored, candidate)
+            found = revise(stored, wanted)
         except TocsinError as error:
             return error
         if found is None:
-            return _UNCHANGED
+            return None
         self.changed.append((index, stored, *found))
-        return Put(found[0], created=False)
+        return found[0]
 
 
-async def _existing(connection: AsyncConnection, tenant: str, batch: Sequence[Candidate]) -> dict[str, Fields]:
+async def _existing(connection: AsyncConnection, tenant: str, batch: Sequence[ImportedAlarm]) -> dict[str, Fields]:
     """What is said about the alarms that are there, by the keys of the batch."""
-    keys = [candidate.draft.key for candidate in batch]
+    keys = [wanted.alarm.key for wanted in batch]
     rows = await _STANDING_BY_KEY.rows(connection, tenant, keys)
     found = {row[0]: row for row in rows}
     if ids := _ids(keys):
@@ -198,7 +195,7 @@ def _ids(keys: Sequence[str]) -> list[str]:
 
 async def _insert(connection: AsyncConnection, found: _Sorted) -> None:
     """Writes new alarms; heartbeats whose key another one has are refused."""
-    refused = await insert_signals(connection, [made.alarm for _, made, _ in found.created if made.signal is not None])
+    refused = await insert_signals(connection, [made for _, made, _ in found.created if made.signal is not None])
     if refused:
         for index, made, _ in found.created:
             if made.id in refused:

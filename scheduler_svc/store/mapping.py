@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter, eq, ge, gt, le, lt, ne
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -9,6 +10,7 @@ from sqlalchemy import ColumnElement, Row, and_, exists
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import (
+    PLAIN_FIELDS,
     Action,
     Alarm,
     AlarmState,
@@ -22,14 +24,30 @@ from scheduler_svc.domain import (
     QueuedFiring,
     RetryPolicy,
 )
-from scheduler_svc.ports import Candidate
 from scheduler_svc.store.sql import CHANGE, Fields, Statement, insert
 from scheduler_svc.store.tables import alarm_labels, alarms, firings
 from tocsin.listing import Condition
 from tocsin.recurrence import At, Trigger
 from tocsin.stored import known
 
-ALARM_COLUMNS: Final = tuple(column.name for column in alarms.c)
+_ENCODED: Final = ("trigger_rule", "labels", "retry")
+_NAMED: Final = {
+    "next_fire_at": "due",
+    "anchor_at": "anchor",
+    "created_at": "created",
+    "updated_at": "updated",
+    "kind": "action.kind",
+    "action": "action.body",
+}
+_SIMPLE: Final = {column.name: _NAMED.get(column.name, column.name) for column in alarms.c if column.name not in _ENCODED}
+"""The columns that hold an attribute of an alarm as it is, with the name of the attribute."""
+ALARM_COLUMNS: Final = (*_SIMPLE, *_ENCODED)
+SPEC_COLUMNS: Final = ("priority", "kind", "action", *_ENCODED, *PLAIN_FIELDS)
+"""The columns of what a client says about an alarm."""
+_simple_values: Final[Callable[[Alarm], tuple[Any, ...]]] = attrgetter(*_SIMPLE.values())
+
+_READ: Final = {column: name for column, name in _SIMPLE.items() if column not in ("state", "priority", "kind", "action")}
+_read_values: Final[Callable[[Row[Any]], tuple[Any, ...]]] = attrgetter(*_READ)
 UNREADABLE: Final = Trigger(spec=At(0))
 """Stands in the place of a trigger that nobody can read."""
 
@@ -56,7 +74,7 @@ def _labels(labels: Mapping[str, str]) -> str:
     return msgspec.json.encode(labels).decode() if labels else ""
 
 
-def label_rows(made: Sequence[Alarm | Candidate]) -> list[tuple[str, str, str, str]]:
+def label_rows(made: Sequence[Alarm]) -> list[tuple[str, str, str, str]]:
     """The rows of their labels, in the order of `LABEL_COLUMNS`."""
     return [(alarm.tenant, name, value, alarm.id) for alarm in made for name, value in alarm.labels.items()]
 
@@ -71,6 +89,9 @@ async def insert_labels(connection: AsyncConnection, made: Sequence[Alarm]) -> N
     await _INSERT_LABELS.many(connection, label_rows(made))
 
 
+_OPERATORS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {"=": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
+
+
 def where(tenant: str, condition: Condition) -> ColumnElement[bool]:
     """A condition of a filter as SQL."""
     if condition.field == "labels":
@@ -83,72 +104,21 @@ def where(tenant: str, condition: Condition) -> ColumnElement[bool]:
             )
         )
     column: ColumnElement[Any] = alarms.c[condition.field]
-    value: object = condition.value
+    value: Any = condition.value
     if condition.field == "state":
         value = AlarmState[str(value)]
     elif condition.field == "priority":
         value = Priority[str(value)]
-    return column == value if condition.operator == "=" else column != value
+    return _OPERATORS[condition.operator](column, value)
 
 
 def alarm_row(alarm: Alarm, *, rule: str | None = None) -> tuple[Any, ...]:
     """The values of `ALARM_COLUMNS`; ``rule`` is its trigger as text, if that is known already."""
     return (
-        alarm.id,
-        alarm.tenant,
-        alarm.shard,
-        int(alarm.state),
-        int(alarm.priority),
-        alarm.due,
-        alarm.ordinal,
-        alarm.skip_before,
-        alarm.anchor,
+        *_simple_values(alarm),
         alarm.trigger.encode() if rule is None else rule,
-        alarm.action.kind,
-        alarm.action.body,
-        "" if alarm.retry is None else alarm.retry.encode(),
-        alarm.display_name,
         _labels(alarm.labels),
-        alarm.traceparent,
-        alarm.version,
-        alarm.created,
-        alarm.updated,
-        alarm.key,
-        alarm.auto_pause_after,
-        alarm.failures,
-        alarm.pause_reason,
-        alarm.rule_since,
-    )
-
-
-def new_row(made: Candidate) -> tuple[Any, ...]:
-    """What `alarm_row` makes of an alarm of an import, without the alarm."""
-    draft, (tenant, traceparent, now) = made.draft, made.birth
-    return (
-        made.id,
-        tenant,
-        made.shard,
-        made.state,
-        draft.priority,
-        made.due,
-        0,
-        None,
-        made.anchor,
-        made.rule,
-        draft.action.kind,
-        draft.action.body,
-        "" if draft.retry is None else draft.retry.encode(),
-        draft.display_name,
-        _labels(draft.labels),
-        traceparent,
-        1,
-        now,
-        now,
-        draft.key,
-        draft.auto_pause_after,
-        0,
-        made.pause_reason,
-        now,
+        "" if alarm.retry is None else alarm.retry.encode(),
     )
 
 
@@ -158,29 +128,13 @@ def alarm_of(row: Row[Any]) -> Alarm:
     trigger = _read("trigger", Trigger.decode, row.trigger_rule, UNREADABLE, damaged)
     labels = _read("labels", _labels_of, row.labels, {}, damaged)
     return Alarm(
-        id=row.id,
-        tenant=row.tenant,
-        shard=row.shard,
+        trigger,
+        Action(row.kind, row.action),
+        labels,
+        known(Priority, row.priority),
+        RetryPolicy.decode(row.retry) if row.retry else None,
+        **dict(zip(_READ.values(), _read_values(row), strict=True)),
         state=known(AlarmState, row.state),
-        priority=known(Priority, row.priority),
-        due=row.next_fire_at,
-        ordinal=row.ordinal,
-        skip_before=row.skip_before,
-        anchor=row.anchor_at,
-        trigger=trigger,
-        action=Action(row.kind, row.action),
-        retry=RetryPolicy.decode(row.retry) if row.retry else None,
-        display_name=row.display_name,
-        labels=labels,
-        traceparent=row.traceparent,
-        version=row.version,
-        created=row.created_at,
-        updated=row.updated_at,
-        key=row.key,
-        auto_pause_after=row.auto_pause_after,
-        failures=row.failures,
-        pause_reason=row.pause_reason,
-        rule_since=row.rule_since,
         damaged=tuple(damaged),
     )
 

@@ -5,9 +5,9 @@ The rows of the alarms are written in the transactions that write the alarms.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from msgspec import structs
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -98,7 +98,7 @@ def _with(alarm: Alarm, row: Sequence[Any] | None) -> Alarm:
     if row is None:
         return alarm
     _, status, since, secret, seen, value = row
-    return replace(alarm, signal=Signal(status=known(Status, status), since=since, secret=secret, seen=seen, value=value))
+    return structs.replace(alarm, signal=Signal(status=known(Status, status), since=since, secret=secret, seen=seen, value=value))
 
 
 async def resume_signal(connection: AsyncConnection, alarm: Alarm, *, now: Micros) -> Alarm:
@@ -109,7 +109,7 @@ async def resume_signal(connection: AsyncConnection, alarm: Alarm, *, now: Micro
     state, due = resumed(found.trigger, found.signal, now=now)
     await SET_SIGNAL_STATE.run(connection, found.id, int(state.status), state.since)
     await _RESUME.run(connection, found.id, due)
-    return replace(found, signal=state, due=due, skip_before=None)
+    return structs.replace(found, signal=state, due=due, skip_before=None)
 
 
 def _row(alarm: Alarm, signal: Signal) -> tuple[Any, ...]:

@@ -4,12 +4,18 @@ An index on firings is paid for with every occurrence, so what is rare in use is
 time, a list of what did not has its own.
 """
 
-from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text, text
+
+from scheduler_svc.domain import PLAIN_FIELDS
 
 metadata = MetaData()
 
 # Ids are compared byte by byte: it is faster, and the same in every locale.
 _ID = Text().with_variant(Text(collation="C"), "postgresql")
+
+# The columns of plain fields: those of a new one are made by its migration alone.
+_PLAIN = {str: Text, int: Integer, bool: Boolean}
+_ZERO = {str: "''", int: "0", bool: "false"}
 
 alarms = Table(
     "alarms",
@@ -27,17 +33,15 @@ alarms = Table(
     Column("kind", Text, nullable=False),
     Column("action", LargeBinary, nullable=False, comment="Serialised tocsin.api.scheduler.v1.Action."),
     Column("retry", Text, nullable=False),
-    Column("display_name", Text, nullable=False),
     Column("labels", Text, nullable=False, comment="JSON; alarm_labels is its index."),
     Column("traceparent", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Column("key", Text, nullable=False, server_default=text("''"), comment="The client's own name of it; empty without one."),
-    Column("auto_pause_after", Integer, nullable=False, server_default=text("0")),
     Column("failures", Integer, nullable=False, server_default=text("0"), comment="Firings in a row that failed for good."),
     Column("pause_reason", Text, nullable=False, server_default=text("''")),
     Column("rule_since", BigInteger, nullable=False, server_default=text("0"), comment="When it got its trigger; see alarm_rules."),
+    *(Column(name, _PLAIN[kind], nullable=False, server_default=text(_ZERO[kind])) for name, kind in PLAIN_FIELDS.items()),
 )
 Index(
     "ix_alarms_due",

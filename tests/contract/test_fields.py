@@ -1,50 +1,38 @@
-"""Every field of an alarm that clients may write is in every place that has to know it. A new field shows the places that lack it."""
+"""Every field of an alarm that clients may write is declared, once. A new field of the contract shows the places that lack it.
 
-import ast
-import dataclasses
-import inspect
-import textwrap
-from collections.abc import Callable, Iterator
+All that handles fields reads the declaration, `scheduler_svc.domain.AlarmSpec`; tests/integration/scheduler/test_fields.py takes each of
+them through every door.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from google.api import field_behavior_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.field_mask_pb2 import FieldMask
 
-from scheduler_svc.domain import Alarm, Draft
-from scheduler_svc.handlers.bulk.reader import AlarmReader
-from scheduler_svc.handlers.convert import alarm_message, draft_of
-from scheduler_svc.handlers.masks import effective_mask
-from scheduler_svc.store.tables import alarms
+from scheduler_svc.domain import PLAIN_FIELDS, SPEC_FIELDS
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.mesh.policy import contract
 
+ROOT: Final = Path(__file__).resolve().parents[2]
 NEW: Final = "notes"
-OF_THE_SERVER: Final = {"name", "etag"}
-"""The name is the server's (AIP-133), the etag guards (AIP-154)."""
-COLUMNS: Final = {"trigger": "trigger_rule"}
+OF_THE_SERVER: Final = {"name", "etag", "state"}
+"""The name is the server's (AIP-133), the etag guards (AIP-154), and the state has rules of its own in `scheduler_svc.service.alarms`."""
+PLAIN: Final[Mapping[int, type]] = {FieldDescriptor.TYPE_STRING: str, FieldDescriptor.TYPE_INT32: int, FieldDescriptor.TYPE_BOOL: bool}
 
 
-def places() -> dict[str, set[str]]:
-    """The fields that each place knows."""
-    everything, active = FieldMask(paths=["*"]), alarm_pb2.Alarm(state=alarm_pb2.Alarm.ACTIVE)
-    return {
-        "scheduler_svc/handlers/masks.py: what an update changes": set(effective_mask(everything, active).paths),
-        "scheduler_svc/handlers/convert.py: draft_of": read_in(draft_of),
-        "scheduler_svc/handlers/convert.py: alarm_message": read_in(alarm_message),
-        "scheduler_svc/handlers/bulk/reader.py: the fast path of an import": read_in(AlarmReader),
-        "scheduler_svc/domain: Draft": set(Draft._fields),
-        "scheduler_svc/domain: Alarm": {field.name for field in dataclasses.fields(Alarm)},
-        "scheduler_svc/store/tables.py: a column": {*alarms.c.keys(), *(name for name, column in COLUMNS.items() if column in alarms.c)},
-    }
-
-
-def missing(alarm: Descriptor) -> Iterator[str]:
-    """Each place that lacks a field, as "field: place"."""
-    known = places()
-    for field in filter(writable, alarm.fields):
-        yield from (f"{field.name}: {place}" for place, names in known.items() if field.name not in names)
+def missing(alarm: Descriptor, page: Callable[[], str] = lambda: (ROOT / "docs/import.md").read_text("utf-8")) -> Iterator[str]:
+    """Each place that lacks a field or has it otherwise, as "field: place"."""
+    fields = {field.name: field for field in alarm.fields if writable(field)}
+    yield from (f"{name}: scheduler_svc/domain/alarms.py: AlarmSpec" for name in fields.keys() - set(SPEC_FIELDS))
+    yield from (f"{name}: protos: message Alarm" for name in set(SPEC_FIELDS) - fields.keys())
+    yield from (
+        f"{name}: AlarmSpec has another type" for name in fields.keys() & PLAIN_FIELDS if plain(fields[name]) is not PLAIN_FIELDS[name]
+    )
+    columns = next(line for line in page().splitlines() if line.endswith("| of the alarm |"))
+    yield from (f"{name}: docs/import.md: a column" for name, field in fields.items() if plain(field) and f"`{name}`" not in columns)
 
 
 def writable(field: FieldDescriptor) -> bool:
@@ -53,14 +41,13 @@ def writable(field: FieldDescriptor) -> bool:
     return field.name not in OF_THE_SERVER and field_behavior_pb2.OUTPUT_ONLY not in field.GetOptions().Extensions[extension]
 
 
-def read_in(code: type | Callable[..., Any]) -> set[str]:
-    """Every attribute that a function or class reads."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(code)))
-    return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+def plain(field: FieldDescriptor) -> type | None:
+    """The type in Python of a field that is the same everywhere; None for one that has to be converted."""
+    return None if field.is_repeated or field.has_presence else PLAIN.get(field.type)
 
 
 def grown() -> Descriptor:
-    """The contract's Alarm with one more field, which nobody knows."""
+    """The contract's Alarm with one more field, which nobody knows, and another one that is of another type."""
     pool: Any = descriptor_pool.DescriptorPool()
     files = descriptor_pb2.FileDescriptorSet()
     files.CopyFrom(contract())
@@ -68,6 +55,11 @@ def grown() -> Descriptor:
         if file.name == alarm_pb2.DESCRIPTOR.name:
             (alarm,) = (message for message in file.message_type if message.name == "Alarm")
             alarm.field.add(name=NEW, json_name=NEW, number=1007, type=9, label=1)
+            (key,) = (field for field in alarm.field if field.name == "key")
+            (retry,) = (field for field in alarm.field if field.name == "retry")
+            key.type = descriptor_pb2.FieldDescriptorProto.TYPE_BOOL
+            key.ClearField("options")
+            alarm.field.remove(retry)
         pool.Add(file)
     return pool.FindMessageTypeByName(alarm_pb2.Alarm.DESCRIPTOR.full_name)
 
@@ -78,5 +70,10 @@ def test_every_field_is_everywhere() -> None:
 
 
 def test_a_new_field_is_missed() -> None:
-    """Each place is named."""
-    assert set(missing(grown())) == {f"{NEW}: {place}" for place in places()}
+    """Each place is named; so are a field that is gone, and one whose type is another one."""
+    assert set(missing(grown())) == {
+        f"{NEW}: scheduler_svc/domain/alarms.py: AlarmSpec",
+        f"{NEW}: docs/import.md: a column",
+        "retry: protos: message Alarm",
+        "key: AlarmSpec has another type",
+    }

@@ -8,7 +8,7 @@ from typing import Any, Final
 from scheduler_svc.domain import planning
 from scheduler_svc.domain.planning import Plan
 from scheduler_svc.ports import Moved
-from scheduler_svc.service.imports import Import, Settled
+from scheduler_svc.service.imports import Import, ImportResult
 from scheduler_svc.service.signals import Intake
 from scheduler_svc.store import events, imports, pings, triggered
 from scheduler_svc.store.signals import Stored
@@ -116,7 +116,7 @@ def _line_lost() -> None:
     """An import says that it has all of its lines, and leaves the last one of several out."""
     before = Import.commit
 
-    async def commit(self: Import, batch: Sequence[Any]) -> Settled:
+    async def commit(self: Import, batch: Sequence[Any]) -> ImportResult:
         settled = await before(self, batch[:-1] if len(batch) > 1 else batch)
         settled.created += len(batch) > 1
         return settled

@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from msgspec import structs
+
 from scheduler_svc.contexts import packed
 from scheduler_svc.domain import Draft
 from scheduler_svc.service import Caller
-from scheduler_svc.service.imports import Import, Settled, Wish
+from scheduler_svc.service.imports import Import, ImportResult
 from scheduler_svc.service.signals import EventDraft, ReadingDraft
 from scheduler_svc.triggers import EventAnswer, PingAnswer
 from tests.simulation.replica import Replica
@@ -72,7 +74,7 @@ class Outsiders:
         self._counts = counts
         self._numbers = 0
         self._events: list[tuple[Caller, EventDraft]] = []
-        self._files: list[tuple[Caller, list[Wish]]] = []
+        self._files: list[tuple[Caller, list[tuple[int, Draft]]]] = []
 
     def begin(self) -> list[Coroutine[Any, Any, None]]:
         """What goes on from now on, until it is cancelled."""
@@ -211,40 +213,40 @@ class Outsiders:
             for _ in range(self._draw.choice([1, 1, 1, 2])):
                 self._desk.spawn(self._load(caller, lines))
 
-    def _file(self) -> tuple[Caller, list[Wish]]:
+    def _file(self) -> tuple[Caller, list[tuple[int, Draft]]]:
         keys = self._draw.sample(range(_KEYS), self._draw.randrange(1, _LONGEST_FILE))
-        lines = [Wish(line, self._line(key)) for line, key in enumerate(keys, 1)]
+        lines = [(line, self._line(key)) for line, key in enumerate(keys, 1)]
         return Caller(tenant=self._draw.choice(_TENANTS)), lines
 
     def _line(self, key: int) -> Draft:
         now, left = self._desk.micros(), self._desk.left()
         made = draft(self._draw, now=now, left=left)
-        return made._replace(key=f"key-{key}", trigger=self._trigger(made.trigger, now, left))
+        return structs.replace(made, key=f"key-{key}", trigger=self._trigger(made.trigger, now, left))
 
     def _trigger(self, otherwise: Trigger, now: int, left: int) -> Trigger:
         return waiting(self._draw, now=now, left=left) if self._draw.random() < self._chatter.waiting else otherwise
 
-    async def _load(self, caller: Caller, lines: list[Wish]) -> None:
+    async def _load(self, caller: Caller, lines: list[tuple[int, Draft]]) -> None:
         """Imports a file, batch by batch; a batch that was not answered comes again with the same keys."""
         size = self._draw.choice([1, 3, _LONGEST_FILE])
         for first in range(0, len(lines), size):
             batch = lines[first : first + size]
             told: list[Told] = []
-            settled: Settled | None = await self._ask(
-                "imports", lambda replica, batch=batch: _put(replica, caller, batch), told, caller.tenant, batch[0].draft.key
+            settled: ImportResult | None = await self._ask(
+                "imports", lambda replica, batch=batch: _put(replica, caller, batch), told, caller.tenant, batch[0][1].key
             )
             if settled is None:
                 return
             self._settle(told[0], batch, settled)
         await self._learn(caller)
 
-    def _settle(self, told: Told, batch: list[Wish], settled: Settled) -> None:
+    def _settle(self, told: Told, batch: list[tuple[int, Draft]], settled: ImportResult) -> None:
         refused = {line for line, _ in settled.refused}
         self._counts["lines accepted"] += len(batch) - len(refused)
         self._counts["lines refused"] += len(refused)
-        for wish in batch:
-            if wish.line not in refused:
-                self.accepted.lines.append(told._replace(name=wish.draft.key, answer=wish.draft.trigger))
+        for line, said in batch:
+            if line not in refused:
+                self.accepted.lines.append(told._replace(name=said.key, answer=said.trigger))
         counted = settled.created + settled.updated + settled.unchanged + len(settled.refused)
         if counted != len(batch):
             self.accepted.problems.append(f"an import of {len(batch)} lines accounts for {counted}: {settled}")
@@ -261,20 +263,20 @@ class Outsiders:
                 self._promises.rules[alarm.id] = alarm.trigger
 
 
-async def _put(replica: Replica, caller: Caller, lines: list[Wish]) -> Settled:
+async def _put(replica: Replica, caller: Caller, lines: list[tuple[int, Draft]]) -> ImportResult:
     """What a stream of lines does, without the stream."""
     with replica.imports.begin(caller, validate_only=False) as session:
         return await _commit(session, lines)
 
 
-async def _commit(session: Import, lines: list[Wish]) -> Settled:
+async def _commit(session: Import, lines: list[tuple[int, Draft]]) -> ImportResult:
     session.begin_batch()
-    candidates, refused = [], []
-    for wish in lines:
+    wanted, refused = [], []
+    for line, said in lines:
         try:
-            candidates.append(session.candidate(wish))
+            wanted.append(session.read(line, said))
         except InvalidInput as error:
-            refused.append((wish.line, error))
-    settled = await session.commit(candidates)
+            refused.append((line, error))
+    settled = await session.commit(wanted)
     settled.refused += refused
     return settled

@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-from scheduler_svc.domain import Alarm, FiringState, Priority
+from msgspec import structs
+
+from scheduler_svc.domain import Alarm, FiringState, Priority, details
 from scheduler_svc.service import Caller, Draft
 from tests.simulation.replica import Replica
 from tests.simulation.scenario import draft, trigger
@@ -76,7 +78,7 @@ class Users:
         caller = self._caller()
         drafted = draft(self._draw, now=self._desk.micros(), left=self._desk.left())
         if self._share and self._draw.random() < self._share:
-            drafted = drafted._replace(trigger=waiting(self._draw, now=self._desk.micros(), left=self._desk.left()))
+            drafted = structs.replace(drafted, trigger=waiting(self._draw, now=self._desk.micros(), left=self._desk.left()))
         request = self._request()
         made = await self._surely(lambda replica: replica.alarms.create(caller, drafted, request_id=request, digest="d"))
         if made is not None:
@@ -213,13 +215,4 @@ class Users:
 
 def _with(alarm: Alarm, **fields: Any) -> Draft:
     """What a client that read the alarm writes back."""
-    values: dict[str, Any] = {
-        "trigger": alarm.trigger,
-        "action": alarm.action,
-        "display_name": alarm.display_name,
-        "labels": alarm.labels,
-        "priority": alarm.priority,
-        "retry": alarm.retry,
-        "key": alarm.key,
-    }
-    return Draft(**values | fields)
+    return structs.replace(Draft(alarm.trigger, *details(alarm)), **fields)

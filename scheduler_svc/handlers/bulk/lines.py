@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from scheduler_svc.domain import Draft
 from scheduler_svc.handlers.bulk.reader import AlarmCodecs, AlarmReader
 from scheduler_svc.handlers.bulk.records import MAX_LINE, RecordReader
 from scheduler_svc.handlers.bulk.table import Table
-from scheduler_svc.service.imports import Wish
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
 from tocsin.errors import InvalidInput, TocsinError
 from tocsin.protojson.lines import Line, LineReader
@@ -40,8 +40,8 @@ def _short(text: str) -> str:
     return text if len(text) <= _MAX_REASON else f"{text[:_MAX_REASON]}…"
 
 
-Item: TypeAlias = Wish | InvalidLine | None
-"""What became of a line: None of an empty one, or of one that is passed over."""
+Item: TypeAlias = tuple[int, Draft] | InvalidLine | None
+"""What became of a line: its number and what it says, or why it is invalid; None of an empty one, or of one that is passed over."""
 
 
 class ImportLines:
@@ -108,7 +108,7 @@ class ImportLines:
     def _message(self, message: alarm_pb2.Alarm) -> Item:
         text = b"" if message.key else message.SerializeToString(deterministic=True)
         try:
-            return self._reader.of_message(self.line, message, text)
+            return self.line, self._reader.of_message(self.line, message, text)
         except TocsinError as error:
             return invalid_line(self.line, error)
 
@@ -124,12 +124,12 @@ class ImportLines:
                 yield InvalidLine(line.number, "", line.problem)
             else:
                 try:
-                    item: Item = self._text(line)
+                    item: Item = line.number, self._text(line)
                 except TocsinError as error:
                     item = invalid_line(line.number, error)
                 yield item
 
-    def _text(self, line: Line) -> Wish:
+    def _text(self, line: Line) -> Draft:
         if self._table is not None:
             return self._reader.of_value(line.number, self._table.value(_decoded(line.text)), line.text)
         return self._reader.of_text(line.number, line.text, whole=line.whole)

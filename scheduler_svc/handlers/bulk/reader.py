@@ -1,4 +1,4 @@
-"""An alarm as a client writes it, in JSON or as a message, becomes a wish: on the fast path if it is surely valid, otherwise explained."""
+"""An alarm as a client writes it, in JSON or as a message, becomes a draft: on the fast path if it is surely valid, otherwise explained."""
 
 import hashlib
 import re
@@ -7,13 +7,12 @@ from functools import cached_property
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
-from scheduler_svc.domain import AUTO_PAUSE, MAX_ACTION, REQUESTED, Action, AlarmState
+from scheduler_svc.domain import MAX_ACTION, PLAIN_FIELDS, Action, AlarmState, Draft, plain_values
 from scheduler_svc.handlers.bulk.rules import ALARM_RULES
-from scheduler_svc.handlers.convert import draft_of, priority_of, retry_of
+from scheduler_svc.handlers.convert import draft_of, pause_reason_of, priority_of, retry_of
 from scheduler_svc.handlers.convert_trigger import trigger_of
-from scheduler_svc.service import Draft
-from scheduler_svc.service.imports import Wish
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.errors import InvalidInput
 from tocsin.mesh.policy import contract
@@ -36,8 +35,8 @@ _ACTIONS: Final = {field.number << 3 | 2: field.name for field in alarm_pb2.Acti
 """The kinds of actions by the first byte of their messages: the tag of a field that has a length."""
 _BRACES: Final = 2
 """Objects in the JSON of an action without a map: the action, and the one that its kind names."""
-_STATES: Final = {alarm_pb2.Alarm.PAUSED: AlarmState.PAUSED, alarm_pb2.Alarm.COMPLETED: AlarmState.COMPLETED}
-_STATE_NUMBERS: Final = dict(alarm_pb2.Alarm.State.items())
+_STATES: Final = {name: AlarmState(number) if number else None for name, number in alarm_pb2.Alarm.State.items()}
+_ZEROS: Final = tuple(kind() for kind in PLAIN_FIELDS.values())
 
 
 class AlarmCodecs:
@@ -78,7 +77,7 @@ class AlarmCodecs:
 
 
 class AlarmReader:
-    """Makes wishes of the alarms of one import."""
+    """Makes drafts of the alarms of one import."""
 
     def __init__(self, *, codecs: AlarmCodecs, time_zone: str) -> None:
         """Takes the codecs, and the zone of triggers that name none."""
@@ -86,8 +85,8 @@ class AlarmReader:
         self._zone = time_zone
         self._triggers: dict[bytes, Trigger] = {}
 
-    def of_text(self, line: int, text: bytes, *, whole: bool = True) -> Wish:
-        """The wish of a line of JSON; it may have been cut off unless it is ``whole``.
+    def of_text(self, line: int, text: bytes, *, whole: bool = True) -> Draft:
+        """The draft of a line of JSON; it may have been cut off unless it is ``whole``.
 
         Raises:
             InvalidInput: it is no alarm, or an invalid one; the error names the field.
@@ -97,8 +96,8 @@ class AlarmReader:
         except (FastPathMiss, InvalidInput):
             return self._explained(line, _object(text, whole=whole), text)
 
-    def of_value(self, line: int, value: dict[str, JsonValue], text: bytes) -> Wish:
-        """The wish of a JSON object; ``text`` is what it was read from.
+    def of_value(self, line: int, value: dict[str, JsonValue], text: bytes) -> Draft:
+        """The draft of a JSON object; ``text`` is what it was read from.
 
         Raises:
             InvalidInput: it is no alarm, or an invalid one; the error names the field.
@@ -108,8 +107,8 @@ class AlarmReader:
         except (FastPathMiss, InvalidInput):
             return self._explained(line, value, text)
 
-    def of_message(self, line: int, message: alarm_pb2.Alarm, text: bytes) -> Wish:
-        """The wish of a message.
+    def of_message(self, line: int, message: alarm_pb2.Alarm, text: bytes) -> Draft:
+        """The draft of a message.
 
         Raises:
             InvalidInput: it is an invalid alarm; the error names the field.
@@ -117,23 +116,23 @@ class AlarmReader:
         self._codecs.validator.check(message)
         if not message.key:
             message.key = _key(message.name, line, text)
-        return _wish(line, draft_of(message), message.state, message.pause_reason)
+        return draft_of(message)
 
-    def _on_fast_path(self, line: int, alarm: bytes, text: bytes) -> Wish:
+    def _on_fast_path(self, line: int, alarm: bytes, text: bytes) -> Draft:
         found = self._codecs.fields.read(alarm)
         draft = Draft(
-            display_name=found.display_name or "",
-            labels=found.labels or {},
-            priority=_PRIORITIES[found.priority or "PRIORITY_UNSPECIFIED"],
-            trigger=self._trigger(bytes(found.trigger)),
-            action=self._action(bytes(found.action)),
-            retry=retry_of(alarm_pb2.RetryPolicy.FromString(self._codecs.retry.wire(bytes(found.retry)))) if found.retry else None,
-            key=found.key or _key(found.name or "", line, text),
-            auto_pause_after=found.auto_pause_after or 0,
+            self._trigger(bytes(found.trigger)),
+            self._action(bytes(found.action)),
+            found.labels or {},
+            _PRIORITIES[found.priority or "PRIORITY_UNSPECIFIED"],
+            retry_of(alarm_pb2.RetryPolicy.FromString(self._codecs.retry.wire(bytes(found.retry)))) if found.retry else None,
+            *[value or zero for value, zero in zip(plain_values(found), _ZEROS, strict=True)],
+            state=_STATES[found.state or "STATE_UNSPECIFIED"],
+            pause_reason=pause_reason_of(found.pause_reason or ""),
         )
-        return _wish(line, draft, _STATE_NUMBERS[found.state or "STATE_UNSPECIFIED"], found.pause_reason or "")
+        return draft if draft.key else structs.replace(draft, key=_key(found.name or "", line, text))
 
-    def _explained(self, line: int, value: dict[str, JsonValue], text: bytes) -> Wish:
+    def _explained(self, line: int, value: dict[str, JsonValue], text: bytes) -> Draft:
         return self.of_message(line, alarm_pb2.Alarm.FromString(self._codecs.alarm.to_wire(value)), text)
 
     def _action(self, text: bytes) -> Action:
@@ -197,9 +196,3 @@ def _key(name: str, line: int, text: bytes) -> str:
     if name and _NAME.fullmatch(name):
         return name
     return f"line/{line}/{hashlib.blake2b(text, digest_size=16).hexdigest()}"
-
-
-def _wish(line: int, draft: Draft, state: int, reason: str) -> Wish:
-    if state not in _STATES:
-        return Wish(line, draft)
-    return Wish(line, draft, _STATES[alarm_pb2.Alarm.State.ValueType(state)], reason if reason in (REQUESTED, AUTO_PAUSE) else "")

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from typing import Any, Final
 
 from scheduler_svc.domain import Alarm
 from scheduler_svc.handlers.alarm_filter import ALARM_FILTER
@@ -10,14 +11,15 @@ from scheduler_svc.handlers.bulk.reader import AlarmCodecs
 from scheduler_svc.handlers.bulk.session import ImportSession
 from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.convert import alarm_message
+from scheduler_svc.handlers.masks import WRITABLE
 from scheduler_svc.service import Exports, Imports
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
 from tocsin.listing import parse_filter
 from tocsin.mesh.validation import RequestValidator
 from tocsin.pages import BatchSizer, split_into_messages
 
-# What only the server says: it is made anew wherever the alarm is imported.
-_LEFT_OUT = ("name", "etag", "create_time", "update_time", "next_fire_time", "signal", "damaged", "warnings")
+# All else only the server says: it is made anew wherever the alarm is imported.
+_LEFT_OUT: Final[Any] = {field.name for field in alarm_pb2.Alarm.DESCRIPTOR.fields} - {*WRITABLE, "pause_reason"}
 
 
 class Bulk:

@@ -7,7 +7,7 @@ from typing import Final
 
 from scheduler_svc.domain import Finding
 from scheduler_svc.handlers.bulk.lines import ImportLines, InvalidLine, Item, invalid_line
-from scheduler_svc.ports import Candidate
+from scheduler_svc.ports import ImportedAlarm
 from scheduler_svc.service.checks import path_of
 from scheduler_svc.service.imports import Import, Imports
 from tocsin.api.scheduler.v1 import alarm_service_pb2
@@ -30,15 +30,15 @@ class _ImportBatch:
     """What was read since the batch before."""
 
     through: int = 0
-    candidates: list[Candidate] = field(default_factory=list[Candidate])
+    alarms: list[ImportedAlarm] = field(default_factory=list[ImportedAlarm])
     invalid: list[InvalidLine] = field(default_factory=list[InvalidLine])
 
     @property
     def is_full(self) -> bool:
-        return len(self.candidates) >= BATCH or len(self.invalid) >= _MAX_INVALID
+        return len(self.alarms) >= BATCH or len(self.invalid) >= _MAX_INVALID
 
     def __bool__(self) -> bool:
-        return bool(self.candidates or self.invalid)
+        return bool(self.alarms or self.invalid)
 
 
 class ImportSession:
@@ -97,10 +97,11 @@ class ImportSession:
         if isinstance(item, InvalidLine):
             self._batch.invalid.append(item)
             return
+        line, draft = item
         try:
-            self._batch.candidates.append(self._work.candidate(item))
+            self._batch.alarms.append(self._work.read(line, draft))
         except TocsinError as error:
-            self._batch.invalid.append(invalid_line(item.line, error))
+            self._batch.invalid.append(invalid_line(line, error))
 
     async def _commit(self) -> Response | None:
         """Begins to commit what was read, behind the batch before, whose answer it is."""
@@ -122,7 +123,7 @@ class ImportSession:
         return None if task is None else await task
 
     async def _commit_batch(self, batch: _ImportBatch) -> Response:
-        committed = await self._work.commit(batch.candidates)
+        committed = await self._work.commit(batch.alarms)
         invalid = sorted([*batch.invalid, *(invalid_line(line, error) for line, error in committed.refused)])
         self._total.created += committed.created
         self._total.updated += committed.updated

@@ -3,10 +3,10 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from typing import Literal
 
 import pytest
+from msgspec import structs
 
 from scheduler_svc.domain import Alarm, FiringState, Outcome, Priority
 from scheduler_svc.engine import EngineOptions
@@ -147,7 +147,7 @@ async def test_a_change_at_the_due_moment_wins_or_loses_as_a_whole(
         if change == "delete":
             return await stores.alarms.delete("t1", one.id, version=None, now=NOW)
         later = due + 3600 * SECOND
-        moved = replace(one, version=2, due=later, trigger=Trigger(spec=At(later)), ordinal=0)
+        moved = structs.replace(one, version=2, due=later, trigger=Trigger(spec=At(later)), ordinal=0)
         return await stores.alarms.update(moved, reschedule=True) is not None
 
     async def alter_all() -> list[bool]:

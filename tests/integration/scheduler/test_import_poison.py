@@ -7,7 +7,7 @@ import pytest
 from scheduler_svc.domain import Draft
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.checks import ActionChecks
-from scheduler_svc.service.imports import Imports, Wish
+from scheduler_svc.service.imports import Imports
 from scheduler_svc.store import SqlImportStore
 from tests.integration.scheduler.outside import on
 from tests.integration.scheduler.stores import ACTION, Stores
@@ -29,7 +29,7 @@ async def test_a_line_that_no_database_takes_is_refused_alone(stores: Stores, cl
     trigger = on("a.b").trigger
     drafts = [Draft(key=f"k{n}", display_name="\ud800" if n == bad else "", trigger=trigger, action=ACTION) for n in range(40)]
     with imports.begin(Caller(tenant="t1"), validate_only=False) as running:
-        settled = await running.commit([running.candidate(Wish(line, draft)) for line, draft in enumerate(drafts)])
+        settled = await running.commit([running.read(line, draft) for line, draft in enumerate(drafts)])
     assert (settled.created, settled.updated, settled.unchanged) == (39, 0, 0)
     assert [(line, type(error).__mro__[1]) for line, error in settled.refused] == [(bad, InvalidInput)]
     page = await stores.alarms.page("t1", conditions=(), before=None, size=100)

@@ -1,9 +1,9 @@
 """What happens at a due time while the firing before still runs, on each database."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from scheduler_svc.domain import COUNTED, OWN_TRACE, SERIAL, SINGLE, FailedAttempt, FiringState, Origin, Outcome, Succeeded
 from scheduler_svc.ports import Pending
@@ -109,7 +109,7 @@ async def test_of_an_alarm_that_means_an_old_due_time_again_the_other_rows_go(st
     made = alarm(trigger=often(Overlapping.DEFAULT, catch_up=ALL))
     await stores.add(made)
     await stores.fire((made.id, NOW))
-    again = replace(made, version=2, due=NOW, ordinal=0)
+    again = structs.replace(made, version=2, due=NOW, ordinal=0)
     assert await stores.alarms.update(again, reschedule=True) is not None
     fired = await stores.fire((made.id, NOW), now=NOW + 20 * SECOND)
     assert [queued.due for queued in fired.queued_firings] == [NOW + 10 * SECOND, NOW + 20 * SECOND]

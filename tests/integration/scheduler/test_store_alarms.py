@@ -1,9 +1,9 @@
 """Alarms on each database."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 from sqlalchemy import select
 
 from scheduler_svc.domain import (
@@ -42,10 +42,10 @@ async def test_labels_are_found_by_what_the_alarm_has_now(stores: Stores) -> Non
     made = alarm(labels={"team": "core", "ünï": 'c"ø\\dé'})
     await stores.add(made, alarm(labels={"team": "core"}))
     kept = await _labels(stores)
-    for stale in (replace(made, labels={}, version=7), replace(made, labels={}, tenant="t2", version=2)):
+    for stale in (structs.replace(made, labels={}, version=7), structs.replace(made, labels={}, tenant="t2", version=2)):
         assert await stores.alarms.update(stale, reschedule=False) is None
     assert await _labels(stores) == kept
-    assert await stores.alarms.update(replace(made, labels={"team": "edge"}, version=2), reschedule=False) is not None
+    assert await stores.alarms.update(structs.replace(made, labels={"team": "edge"}, version=2), reschedule=False) is not None
     assert [value for _, value in await _labels(stores)] == ["core", "edge"]
     assert await stores.alarms.delete("t1", made.id, version=None, now=NOW)
     assert [value for _, value in await _labels(stores)] == ["core"]
@@ -64,7 +64,7 @@ async def test_tenants_do_not_see_each_other(stores: Stores) -> None:
     with pytest.raises(AlarmNotFound):
         await stores.alarms.get("t2", made.id)
     assert await stores.alarms.page("t2", conditions=(), before=None, size=10) == ([], None)
-    assert await stores.alarms.update(replace(made, tenant="t2", version=2), reschedule=True) is None
+    assert await stores.alarms.update(structs.replace(made, tenant="t2", version=2), reschedule=True) is None
     assert await stores.alarms.pause("t2", made.id, now=NOW) is None
     assert not await stores.alarms.delete("t2", made.id, version=None, now=NOW)
     assert await stores.alarms.get("t1", made.id) == made
@@ -138,10 +138,10 @@ async def test_a_change_needs_the_version_before(stores: Stores) -> None:
     """Of two changes of one version, one wins; the labels' index follows."""
     made = alarm(labels={"a": "1"})
     await stores.add(made)
-    changed = await stores.alarms.update(replace(made, version=2, labels={"b": "2"}, display_name="x"), reschedule=False)
+    changed = await stores.alarms.update(structs.replace(made, version=2, labels={"b": "2"}, display_name="x"), reschedule=False)
     assert changed is not None
     assert (changed.labels, changed.display_name, changed.version) == ({"b": "2"}, "x", 2)
-    assert await stores.alarms.update(replace(made, version=2, display_name="y"), reschedule=False) is None
+    assert await stores.alarms.update(structs.replace(made, version=2, display_name="y"), reschedule=False) is None
     for key, value, count in (("a", "1", 0), ("b", "2", 1)):
         where = [Condition(field="labels", operator="=", value=value, key=key)]
         assert len((await stores.alarms.page("t1", conditions=where, before=None, size=5)).alarms) == count
@@ -152,7 +152,7 @@ async def test_a_change_without_reschedule_leaves_the_schedule_alone(stores: Sto
     made = alarm(trigger=Trigger(spec=Every(SECOND)))
     await stores.add(made)
     await stores.fire((made.id, NOW))
-    changed = await stores.alarms.update(replace(made, version=2, display_name="x"), reschedule=False)
+    changed = await stores.alarms.update(structs.replace(made, version=2, display_name="x"), reschedule=False)
     assert changed is not None
     assert (changed.due, changed.ordinal) == (NOW + SECOND, 1)
 

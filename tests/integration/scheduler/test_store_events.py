@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
+from msgspec import structs
 
 from scheduler_svc.domain import COUNTED, SERIAL, AlarmState, FiringState, Origin, Outcome, Succeeded
 from scheduler_svc.service import signals as service
@@ -77,7 +78,7 @@ async def test_an_alarm_counts_as_soon_as_it_is_made_anywhere(stores: Stores, cl
         alarm = on("a.b")
         await stores.add(alarm)
         assert (await other.publish(event()))[0].matched == 1
-        moved = replace(alarm, version=2, trigger=Trigger(spec=Event("c.d")), rule_since=NOW + 1)
+        moved = structs.replace(alarm, version=2, trigger=Trigger(spec=Event("c.d")), rule_since=NOW + 1)
         assert await stores.alarms.update(moved, reschedule=True)
         assert [answer.matched for answer in await other.publish(event(), event("c.d"))] == [0, 1]
         await stores.alarms.pause("t1", alarm.id, now=NOW)

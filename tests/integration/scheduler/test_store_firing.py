@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from msgspec import structs
 
 from scheduler_svc.domain import (
     AlarmState,
@@ -57,7 +58,7 @@ async def test_what_was_changed_first_wins(stores: Stores) -> None:
     await stores.alarms.pause("t1", paused.id, now=NOW)
     await stores.alarms.delete("t1", deleted.id, version=None, now=NOW)
     later = NOW + SECOND
-    await stores.alarms.update(replace(moved, version=2, due=later, trigger=Trigger(spec=At(later))), reschedule=True)
+    await stores.alarms.update(structs.replace(moved, version=2, due=later, trigger=Trigger(spec=At(later))), reschedule=True)
     fired = await stores.fire((paused.id, NOW), (deleted.id, NOW), (moved.id, NOW))
     assert (fired.queued_firings, fired.next) == ([], [Pending(moved.id, later, 2, moved.shard, moved.tenant)])
     assert await stores.all_firings() == []
@@ -91,7 +92,7 @@ async def test_an_occurrence_that_is_in_the_ledger_is_not_let_go_again(stores: S
     made, fresh = alarm(trigger=Trigger(spec=At(NOW), catch_up=CatchUp(mode=CatchUpMode.LATEST))), alarm()
     await stores.add(made, fresh)
     await stores.fire((made.id, NOW))
-    again = replace(made, version=2, state=AlarmState.ACTIVE, due=NOW, ordinal=0)
+    again = structs.replace(made, version=2, state=AlarmState.ACTIVE, due=NOW, ordinal=0)
     assert await stores.alarms.update(again, reschedule=True) is not None
     fired = await stores.fire((made.id, NOW), (fresh.id, NOW))
     assert [queued.alarm for queued in fired.queued_firings] == [fresh.id]

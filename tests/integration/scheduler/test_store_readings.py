@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
+from msgspec import structs
 
 from scheduler_svc.domain import Alarm, Firing, Origin, Outcome, new_id
 from scheduler_svc.ports import Moved, NewAlarm
@@ -229,7 +230,7 @@ async def test_a_key_belongs_to_one_heartbeat_of_a_tenant(stores: Stores) -> Non
     assert [type(result) for result in made] == [Alarm, HeartbeatKeyTaken, Alarm]
     assert isinstance((await stores.alarms.create(requests[1:2]))[0], HeartbeatKeyTaken)
     with pytest.raises(HeartbeatKeyTaken):
-        await stores.alarms.update(replace(other, version=2, trigger=first.trigger, rule_since=NOW + 1), reschedule=True)
+        await stores.alarms.update(structs.replace(other, version=2, trigger=first.trigger, rule_since=NOW + 1), reschedule=True)
     assert (await stores.alarms.get("t1", other.id)).trigger == other.trigger
     await stores.alarms.delete("t1", first.id, version=None, now=NOW)
     assert isinstance((await stores.alarms.create(requests[1:2]))[0], Alarm)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from scheduler_svc.domain import Alarm, Firing
-from scheduler_svc.ports import Moved, NewAlarm, Scheduled
+from scheduler_svc.ports import Moved, NewAlarm
 from scheduler_svc.service import Alarms, Audits, Backfills, Caller, Draft
 from scheduler_svc.service.alarms import Place
 from scheduler_svc.service.audit import Finding, Summary
@@ -24,7 +24,7 @@ class NoHints:
     async def scheduled(self, alarm: Alarm) -> None:
         """See `scheduler_svc.ports.Hints`."""
 
-    async def scheduled_all(self, alarms: Sequence[Scheduled]) -> None:
+    async def scheduled_all(self, alarms: Sequence[Alarm]) -> None:
         """See `scheduler_svc.ports.Hints`."""
 
     async def removed(self, alarm: Alarm) -> None:

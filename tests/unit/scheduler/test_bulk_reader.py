@@ -10,13 +10,16 @@ from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
+from scheduler_svc.domain import AlarmState
 from scheduler_svc.handlers.bulk.reader import AlarmCodecs, AlarmReader
 from scheduler_svc.handlers.bulk.rules import ALARM_RULES
 from scheduler_svc.handlers.convert import draft_of
 from scheduler_svc.service import Caller
+from scheduler_svc.service.alarms import new_alarm
 from scheduler_svc.service.imports import Import
-from scheduler_svc.store.mapping import alarm_row, label_rows, new_row
+from scheduler_svc.store.mapping import alarm_row
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.errors import InvalidInput
 from tocsin.mesh.validation import RequestInvalid, RequestValidator
@@ -217,13 +220,13 @@ def test_a_line_is_the_draft_that_create_makes_of_it(alarm: dict[str, Any], stat
     message = explained(alarm)
     expected = None if message is None or refused(message) else draft_of(message)
     try:
-        found = AlarmReader(codecs=CODECS, time_zone="Asia/Tokyo").of_text(1, text).draft
+        found = AlarmReader(codecs=CODECS, time_zone="Asia/Tokyo").of_text(1, text)
     except (InvalidInput, RequestInvalid):
         assert expected is None
         return
     assert expected is not None
-    pair = (found, expected._replace(key=expected.key or found.key))
-    first, second = (draft._replace(trigger=normalized(draft.trigger, time_zone="Asia/Tokyo"), state=None) for draft in pair)
+    pair = (found, structs.replace(expected, key=expected.key or found.key))
+    first, second = (structs.replace(draft, trigger=normalized(draft.trigger, time_zone="Asia/Tokyo")) for draft in pair)
     assert first == second
 
 
@@ -240,11 +243,11 @@ def test_an_instant_is_the_same_trigger_without_its_message(at: Any, zone: Any, 
     alarm = {"trigger": trigger, "action": {"task": {"handler": "noop"}}}
     message = explained(alarm)
     try:
-        wish = AlarmReader(codecs=CODECS, time_zone="Asia/Tokyo").of_text(1, json.dumps(alarm, separators=separators).encode())
+        read = AlarmReader(codecs=CODECS, time_zone="Asia/Tokyo").of_text(1, json.dumps(alarm, separators=separators).encode())
     except (InvalidInput, RequestInvalid):
         assert message is None or refused(message)
     else:
-        assert normalized(wish.draft.trigger, time_zone="Asia/Tokyo") == normalized(draft_of(message).trigger, time_zone="Asia/Tokyo")
+        assert normalized(read.trigger, time_zone="Asia/Tokyo") == normalized(draft_of(message).trigger, time_zone="Asia/Tokyo")
 
 
 def refused(message: Any) -> bool:
@@ -262,14 +265,23 @@ NOWHERE: Any = None
 
 @pytest.mark.parametrize("state", [{}, {"state": "PAUSED", "pauseReason": "REQUESTED"}, {"state": "COMPLETED"}])
 @pytest.mark.parametrize("alarm", GOOD)
-def test_a_new_alarm_is_the_same_row_whether_or_not_it_is_made_first(alarm: dict[str, Any], state: dict[str, Any]) -> None:
-    """An import writes rows of its own; they are those that every other alarm gets."""
+def test_a_line_makes_the_alarm_that_create_makes(alarm: dict[str, Any], state: dict[str, Any]) -> None:
+    """An import computes once what alarms share; each is the one that CreateAlarm would make, in the state that is asked for."""
     clock = FakeClock()
     caller = Caller(tenant="t1", time_zone="Asia/Tokyo", traceparent="00-1")
     work = Import(store=NOWHERE, hints=NOWHERE, checks=NOWHERE, clock=clock, caller=caller, validate_only=False)
-    made = work.candidate(AlarmReader(codecs=CODECS, time_zone="Asia/Tokyo").of_value(1, alarm | state, json.dumps(alarm).encode()))
-    assert new_row(made) == alarm_row(made.alarm)
-    assert label_rows([made]) == label_rows([made.alarm])
+    draft = AlarmReader(codecs=CODECS, time_zone="Asia/Tokyo").of_value(1, alarm | state, json.dumps(alarm).encode())
+    made = work.read(1, draft)
+    created = new_alarm(caller, draft, now=clock.micros(), identity=made.alarm.id)
+    asked = draft.state or AlarmState.ACTIVE
+    expected = structs.replace(
+        created,
+        state=asked,
+        pause_reason="REQUESTED" if asked is AlarmState.PAUSED else "",
+        due=None if asked is AlarmState.COMPLETED else created.due,
+    )
+    assert made.alarm == expected
+    assert alarm_row(made.alarm, rule=made.rule) == alarm_row(made.alarm)
 
 
 @pytest.mark.parametrize(

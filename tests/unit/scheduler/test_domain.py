@@ -8,6 +8,8 @@ from ulid import ULID
 from scheduler_svc.domain import (
     MAX_ERROR,
     ON_TIME,
+    PLAIN_FIELDS,
+    SPEC_FIELDS,
     Action,
     Failed,
     FailedAttempt,
@@ -32,6 +34,11 @@ def _queued(*, attempts: int = 0, retry: str = "") -> QueuedFiring:
     return QueuedFiring(
         id="f", tenant="t", alarm="a", shard=0, due=0, ready=0, priority=2, action=Action("task", b""), retry=retry, attempts=attempts
     )
+
+
+def test_plain_fields_come_last() -> None:
+    """They are passed on by their places, behind the fields that are converted."""
+    assert SPEC_FIELDS[-len(PLAIN_FIELDS) :] == tuple(PLAIN_FIELDS)
 
 
 @given(st.text(max_size=30), st.integers(0, END_OF_TIME))

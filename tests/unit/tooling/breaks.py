@@ -261,14 +261,13 @@ syntax = "proto3";
 
 package tocsin.api.broken.v1;
 
-import "buf/validate/validate.proto";
 import "google/api/annotations.proto";
 import "tocsin/api/mesh/v1/policy.proto";
 
 // A request.
 message Request {
   // Says which one.
-  string name = 1 [(buf.validate.field).string.pattern = "a{9999}"];
+  string name = 1;
 }
 
 // A service that nobody serves.
@@ -324,7 +323,6 @@ CONTRACT = [
         "BrokenService/Bare: policy.timeout is missing",
         rpc("Bare", timeout="", scope="", rate_class=""),
     ),
-    Break("test_every_rule_compiles", "tocsin.api.broken.v1.Request", done_above),
     Break("test_it_is_commented", "BrokenService/Silent", rpc("Silent", comment="", http=POST)),
     Break("test_its_words_exist", "BrokenService/Strange", rpc("Strange", rate_class='"odd"', http=POST)),
     Break("test_internal_methods_stay_inside", "BrokenService/Routeless", rpc("Routeless")),
@@ -344,29 +342,11 @@ CONTRACT = [
 
 GROWTH = [
     Break(
-        "test_every_channel_is_everywhere[missing_in_mailer]",
-        "pigeon",
-        swap(ALARM, r"^(    INBOX = 2;\n)", r"\1    // By a bird.\n    PIGEON = 1007;\n"),
-    ),
-    Break("test_every_channel_is_everywhere[missing_in_rule]", "pigeon", done_above),
-    Break("test_every_channel_is_everywhere[missing_in_documents]", "pigeon", done_above),
-    Break("test_every_module_of_a_channel_is_one_of_the_contract", "pigeon", done_above),
-    Break(
         "test_every_field_is_everywhere",
-        "notes: scheduler_svc/handlers/masks.py",
+        "notes: scheduler_svc/domain/alarms.py: AlarmSpec",
         swap(ALARM, r"^(message Alarm \{\n)", r"\1  // What to know.\n  string notes = 1007;\n"),
     ),
-    *(
-        Break("test_every_field_is_everywhere", f"notes: scheduler_svc/{place}", done_above)
-        for place in (
-            "handlers/convert.py: draft_of",
-            "handlers/convert.py: alarm_message",
-            "handlers/bulk/reader.py",
-            "domain: Draft",
-            "domain: Alarm",
-            "store/tables.py",
-        )
-    ),
+    Break("test_every_field_is_everywhere", "notes: docs/import.md", done_above),
     Break(
         "test_every_kind_is_everywhere[missing_in_processor]",
         "http_call",

@@ -125,7 +125,9 @@ class ListAlarmsRequest(_message.Message):
     page_token: _builtins.str
     """next_page_token of the page before."""
     filter: _builtins.str
-    """AIP-160 conditions joined by AND: state="ACTIVE", priority="NORMAL", labels.team="core", display_name="stand-up", key="backup-1"."""
+    """AIP-160 conditions joined by AND: state="ACTIVE", priority="NORMAL", labels.team="core", display_name="stand-up", key="backup-1",
+    auto_pause_after>=3.
+    """
     def __init__(
         self,
         *,
