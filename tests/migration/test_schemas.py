@@ -22,8 +22,8 @@ TABLES: Final = {
     "processor_svc": processor_svc.store.metadata,
     "scheduler_svc": scheduler_svc.store.metadata,
 }
-# What installations of before the first release are at: the last revision of the chain that became the first one.
-FIRST: Final = {"auth_svc": "0001", "gateway": "0002", "mailer_svc": "0004", "processor_svc": "0001", "scheduler_svc": "0004"}
+# The first revisions. The scheduler's replaces two, and bears the number of the second.
+FIRST: Final = {"auth_svc": "0001", "gateway": "0001", "mailer_svc": "0001", "processor_svc": "0001", "scheduler_svc": "0002"}
 # A spool is always a SQLite file.
 PLACES: Final = [(package, kind) for package in TABLES for kind in ("sqlite", "postgresql") if (package, kind) != ("gateway", "postgresql")]
 
@@ -83,8 +83,8 @@ async def test_a_newer_schema_is_refused(schema: Schema) -> None:
         await schema.migrate()
 
 
-async def test_an_installation_from_before_the_first_release_starts(schema: Schema) -> None:
-    """Whoever is at the last revision of the chain that became one is up to date; who is in the middle of it is told what to do."""
+async def test_an_installation_at_the_first_revision_starts(schema: Schema) -> None:
+    """It is upgraded; one from before that is told what to do."""
     await schema.migrate()
     await downgrade(url=schema.url, schema=schema.package, package=schema.package, revision=FIRST[schema.package])
     await schema.migrate()

@@ -1,12 +1,12 @@
 """Alarms and their rules, signals from outside, the ledger, shards and replicas.
 
-The first revision bears the number of the last one before it, so that a database that was migrated step by step is up to date.
+The first revision bears the number of the second one before it, so that a database that was migrated step by step is up to date.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
+revision = "0002"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -142,7 +142,7 @@ def _inbound() -> None:
         sa.Column("id", _ID, primary_key=True),
         sa.Column("tenant", sa.Text, nullable=False),
         sa.Column("kind", sa.SmallInteger, nullable=False, comment="1 event, 2 reading, 3 ping."),
-        sa.Column("event_id", sa.Text, nullable=False, comment="Identity of an event or a reading; empty without one."),
+        sa.Column("event_id", sa.Text, nullable=False, comment="Identity of an event; empty for anything else."),
         sa.Column("topic", sa.Text, nullable=False),
         sa.Column("source", sa.Text, nullable=False),
         sa.Column("happened_at", sa.BigInteger, nullable=False),
@@ -153,7 +153,7 @@ def _inbound() -> None:
     )
     op.create_index("ix_inbound_tenant", "inbound", ["tenant", "id"])
     _partial("ix_inbound_rest", "inbound", ["id"], "rest IS NOT NULL")
-    _partial("ux_inbound_identity", "inbound", ["tenant", "kind", "event_id"], "event_id <> ''", unique=True)
+    _partial("ux_inbound_event", "inbound", ["tenant", "event_id"], "event_id <> ''", unique=True)
 
 
 def _readings() -> None:
@@ -235,7 +235,6 @@ def _firings() -> None:
         sa.Column("change_no", sa.BigInteger, nullable=False, comment="Number of the transaction that changed it last."),
         _zero("flags", sa.SmallInteger, comment="1: one after the other; 2: failures are counted; 4: one at a time."),
         sa.Column("context", sa.LargeBinary, comment="Serialised google.protobuf.Struct: what it is about, beside its alarm."),
-        sa.Column("failed", sa.Text, comment="JSON: its messages that went wrong, [state, reason] by the name of the delivery."),
         postgresql_partition_by="RANGE (due_at)",
     )
     if _on_postgresql():

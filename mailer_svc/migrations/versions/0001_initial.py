@@ -1,12 +1,13 @@
-"""Deliveries with their timelines, contents, the inbox, and templates, reports to the scheduler.
+"""Deliveries with their timelines, contents, the inbox, and templates.
 
-The first revision bears the number of the last one before it, so that a database that was migrated step by step is up to date.
+Revision ID: 0001
+Revises:
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
+revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -42,7 +43,6 @@ def _create_deliveries() -> None:
         sa.Column("due", sa.BigInteger),
         sa.Column("owner", sa.Text, nullable=False),
         sa.Column("epoch", sa.Integer, nullable=False),
-        sa.Column("since", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     )
     op.create_index("ix_deliveries_tenant_created", "deliveries", ["tenant", "created", "id"])
     op.create_index("ix_deliveries_tenant_firing", "deliveries", ["tenant", "firing"])
@@ -78,11 +78,6 @@ def _create_events() -> None:
         sa.Column("value", sa.BigInteger, nullable=False),
     )
     op.bulk_insert(changes, [{"id": 1, "value": 0}])
-    op.create_table(
-        "reports",
-        sa.Column("delivery", sa.Text, primary_key=True),
-        sa.Column("change", sa.BigInteger, primary_key=True, autoincrement=False),
-    )
 
 
 def _create_inbox() -> None:
@@ -120,10 +115,9 @@ def _create_templates() -> None:
         sa.Column("variables", sa.Text, nullable=False),
         sa.Column("resend", sa.Boolean, nullable=False),
         sa.Column("created", sa.BigInteger, nullable=False),
-        sa.Column("required", sa.Text, comment="Those of the variables that have to be given a value; null in rows of before 2026-12."),
     )
 
 
 def downgrade() -> None:
-    for table in ("reports", "template_versions", "templates", "inbox_messages", "changes", "events", "contents", "deliveries"):
+    for table in ("template_versions", "templates", "inbox_messages", "changes", "events", "contents", "deliveries"):
         op.drop_table(table)
