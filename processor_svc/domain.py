@@ -106,6 +106,7 @@ class Job(NamedTuple):
         origin: of the firing, as the contract names it: "SCHEDULE", "EVENT", "RAISED", "RESOLVED"...
         context: what triggered it, such as ``{"event": {"topic": …}}``; may be empty.
         cause: traceparent of the request that made the alarm, when the trace of the firing begins with it; otherwise empty.
+        suspect: processors fell silent while they ran it, and it may be the cause.
     """
 
     lease: JobLease
@@ -119,6 +120,7 @@ class Job(NamedTuple):
     origin: str = "SCHEDULE"
     context: Mapping[str, Json] = MappingProxyType({})
     cause: str = ""
+    suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)

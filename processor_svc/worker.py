@@ -24,6 +24,7 @@ _STRETCH: Final = 100
 _TICK_SECONDS: Final = 1.0
 _CONFIRMATION_SECONDS: Final = 1.0
 _SILENT_SECONDS: Final = 5.0
+_OTHER_SUSPECT: Final = JobReleased(message="another firing that may end its processor runs here", retry_after=1.0)
 _STOPPED: Final = JobReleased(message="the processor stopped before the job was done", retry_after=0.0)
 
 
@@ -97,6 +98,7 @@ class Worker:
         self._succeeded: OrderedDict[str, JobSucceeded] = OrderedDict()
         self._extending = Background(clock)
         self._jobs = Background(clock)
+        self._suspect = ""
         self._stopping = False
 
     @property
@@ -178,7 +180,11 @@ class Worker:
             self._report(address, job.lease, done)
         elif self._stopping:
             self._report(address, job.lease, _STOPPED)
+        elif job.suspect and self._suspect in self._running:
+            # Each scheduler sends one suspect at a time. Beside that of another one, nobody could tell who ended this processor.
+            self._report(address, job.lease, _OTHER_SUSPECT)
         else:
+            self._suspect = job.lease.firing if job.suspect else self._suspect
             now = self._clock.monotonic()
             entry = self._running[job.lease.firing] = _Running(job=job, endpoint=address, begun=now, extended=now)
             (self._urgent if job.priority is Priority.CRITICAL else self._waiting).append(entry)

@@ -116,6 +116,7 @@ class _Reader:
             _origin(job.origin),
             context,
             job.cause_traceparent,
+            job.suspect,
         )
 
     def _action(self, message: alarm_pb2.Action) -> JobAction | JobFailed:

@@ -213,7 +213,7 @@ class Dispatcher:
             self._wake.set()  # who tends leases may sleep for longer than they last
         session.credit -= len(queued_firings)
         self.leases.give(queued_firings, session, epochs=held, now=now)
-        session.send(Jobs([(queued, queued.token) for queued in queued_firings]))
+        session.send(Jobs([(queued, queued.token) for queued in queued_firings], suspect=self.suspects.suspected(queued_firings[0])))
 
     # -- results come in ------------------------------------------------------------------------------------------------------
 
@@ -332,8 +332,8 @@ class Dispatcher:
             queued = delivery.queued
             tenants.add(queued.tenant)
             queued.attempts = back.attempts
-            if back.failure != LOST:
-                queued.lost = 0
+            if back.failure not in ("", LOST):
+                queued.lost = 0  # it ran, and its processor lived; one that was only given back may not have run
             if back.ready is None:
                 self.backlog.chains.end(queued)
             elif queued.shard in self._shards.held:

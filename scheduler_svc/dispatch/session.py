@@ -12,9 +12,10 @@ from scheduler_svc.service.checks import Findings
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """Firings for the processor, each with the token of this delivery."""
+    """Firings for the processor, each with the token of this delivery; ``suspect``: one of which processors may die."""
 
     deliveries: Sequence[tuple[QueuedFiring, int]]
+    suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)

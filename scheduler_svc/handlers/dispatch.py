@@ -78,8 +78,8 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
 
     def _responses(self, message: Message, session: Session) -> Iterator[dispatch_service_pb2.WorkResponse]:
         match message:
-            case Jobs(deliveries):
-                for response, refused in batches(deliveries, self._lease):
+            case Jobs(deliveries, suspect):
+                for response, refused in batches(deliveries, self._lease, suspect=suspect):
                     for lease, failure in refused:
                         self._dispatcher.fail(session, lease, failure)
                     if response.jobs.jobs:

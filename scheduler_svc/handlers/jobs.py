@@ -28,8 +28,8 @@ class Undeliverable(NamedTuple):
 Batch = tuple[dispatch_service_pb2.WorkResponse, Sequence[Undeliverable]]
 
 
-def batches(deliveries: Sequence[tuple[QueuedFiring, int]], lease: Duration) -> Iterator[Batch]:
-    """Messages with the jobs of ``deliveries``, in order, each with those that had to be left out."""
+def batches(deliveries: Sequence[tuple[QueuedFiring, int]], lease: Duration, *, suspect: bool = False) -> Iterator[Batch]:
+    """Messages with the jobs of ``deliveries``, in order, each with those that had to be left out; ``suspect``: what they all are."""
     done = 0
     while done < len(deliveries):
         response = dispatch_service_pb2.WorkResponse()
@@ -38,6 +38,8 @@ def batches(deliveries: Sequence[tuple[QueuedFiring, int]], lease: Duration) -> 
         while done < len(deliveries) and batch.takes(deliveries[done][0]):
             batch.add(*deliveries[done])
             done += 1
+        for job in response.jobs.jobs if suspect else ():
+            job.suspect = True
         yield response, batch.refused
 
 

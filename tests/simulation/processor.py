@@ -95,6 +95,7 @@ class Processor:
         self._lease = lease_seconds
         self._unconfirmed: dict[str, dict[Lease, End]] = {}
         self._running: dict[str, tuple[str, Lease]] = {}
+        self._suspect: Job | None = None
 
     def begin(self) -> None:
         """Starts to extend the leases of long work."""
@@ -141,10 +142,21 @@ class Processor:
     def _take(self, replica: str, job: Job) -> None:
         self._seen.deliveries[job.lease.firing] += 1
         self._seen.on_job(job)
+        if job.suspect and self._suspect is not None:
+            self._counts["suspects given back"] += 1
+            self._report(replica, job.lease, Released(message="another suspect runs here", wait=_SECOND))
+            return
+        self._suspect = job if job.suspect else self._suspect
         with self._loop.within(self.process):
             self._loop.create_task(self._work(replica, job))
 
     async def _work(self, replica: str, job: Job) -> None:
+        try:
+            await self._run(replica, job)
+        finally:
+            self._suspect = None if self._suspect is job else self._suspect
+
+    async def _run(self, replica: str, job: Job) -> None:
         if self._deadly(job):
             self._counts["deadly jobs"] += 1
             self._die()

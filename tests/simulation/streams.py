@@ -19,6 +19,7 @@ class Job(NamedTuple):
     alarm: str
     due: int
     attempt: int
+    suspect: bool
 
 
 class Credit(NamedTuple):
@@ -171,7 +172,7 @@ def _on_the_wire(message: Message) -> Answer:
     """A copy: a queued goes on changing in the replica's memory."""
     if isinstance(message, Jobs):
         return [
-            Job(lease=Lease(queued.id, token), alarm=queued.alarm, due=queued.due, attempt=queued.attempts + 1)
+            Job(lease=Lease(queued.id, token), alarm=queued.alarm, due=queued.due, attempt=queued.attempts + 1, suspect=message.suspect)
             for queued, token in message.deliveries
         ]
     assert not isinstance(message, Question)  # nobody checks actions here

@@ -178,6 +178,26 @@ async def test_a_firing_that_succeeded_here_is_not_run_again(clock: FakeClock) -
     await bench.worker.stop()
 
 
+async def test_one_suspect_runs_at_a_time_whoever_sent_it(clock: FakeClock) -> None:
+    """Beside another one it is given back, and others run; when that one is over, the next one does."""
+    bench = Bench(clock)
+    await bench.worker.start()
+    stream = await bench.stream()
+    suspects = [job(f"s{number}", number)._replace(suspect=True) for number in (1, 2)]
+    stream.events.put_nowait(WorkEvent(jobs=[*suspects, job("f1", 3)]))
+    await bench.started("s1")
+    await bench.started("f1")
+    ((lease, end),) = stream.ends
+    assert lease == JobLease("s2", 2)
+    assert isinstance(end, JobReleased)
+    assert end.retry_after == 1.0
+    bench.tasks.end("s1", JobSucceeded({}))
+    await eventually(lambda: len(stream.ends) == 2)
+    stream.events.put_nowait(WorkEvent(jobs=[suspects[1]]))
+    await bench.started("s2")
+    await bench.worker.stop()
+
+
 async def test_an_unconfirmed_end_is_sent_again_and_a_confirmed_one_is_not(clock: FakeClock) -> None:
     """After a broken stream the scheduler hears what it may have missed."""
     bench = Bench(clock)

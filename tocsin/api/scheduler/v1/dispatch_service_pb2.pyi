@@ -538,6 +538,7 @@ class Job(_message.Message):
     CONTEXT_FIELD_NUMBER: _builtins.int
     ACTION_NUMBER_FIELD_NUMBER: _builtins.int
     CAUSE_TRACEPARENT_FIELD_NUMBER: _builtins.int
+    SUSPECT_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """Id of the tenant."""
     alarm: _builtins.str
@@ -554,6 +555,8 @@ class Job(_message.Message):
     """What to do is the batch's action of this number, counted from 1; 0: it is told here."""
     cause_traceparent: _builtins.str
     """W3C traceparent of the request that made the alarm, when the firing has a trace of its own: it is one of many."""
+    suspect: _builtins.bool
+    """Processors fell silent while they worked on it, and it may be the cause: it is worked on while no other suspect is, of any scheduler."""
     @_builtins.property
     def lease(self) -> Global___Lease:
         """Which delivery."""
@@ -590,10 +593,11 @@ class Job(_message.Message):
         context: _struct_pb2.Struct | None = ...,
         action_number: _builtins.int = ...,
         cause_traceparent: _builtins.str = ...,
+        suspect: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "context", b"context", "due_time", b"due_time", "lease", b"lease", "lease_duration", b"lease_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "action_number", b"action_number", "alarm", b"alarm", "attempt", b"attempt", "cause_traceparent", b"cause_traceparent", "context", b"context", "due_time", b"due_time", "lease", b"lease", "lease_duration", b"lease_duration", "origin", b"origin", "priority", b"priority", "tenant", b"tenant", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "action_number", b"action_number", "alarm", b"alarm", "attempt", b"attempt", "cause_traceparent", b"cause_traceparent", "context", b"context", "due_time", b"due_time", "lease", b"lease", "lease_duration", b"lease_duration", "origin", b"origin", "priority", b"priority", "suspect", b"suspect", "tenant", b"tenant", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
