@@ -18,7 +18,7 @@ from google.api.httpbody_pb2 import HttpBody
 
 from bench.services import seconds_of, seconds_of_server, service
 from tocsin.api.scheduler.v1 import alarm_service_pb2, alarm_service_pb2_grpc, firing_service_pb2, firing_service_pb2_grpc
-from tocsin.clock import SystemClock, from_micros
+from tocsin.clock import SECOND, SystemClock, from_micros
 from tocsin.config import ServiceSettings
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
@@ -33,7 +33,6 @@ TENANT: Final = "bulk"
 _PIECE: Final = 256 * 1024
 _WATCHED: Final = 300
 _FEWEST: Final = 10
-_SECOND: Final = 1_000_000
 _ZONES: Final = ("Europe/Paris", "America/New_York", "Asia/Kolkata", "UTC")
 _SCOPES: Final = ("alarms:read", "alarms:write", "firings:read")
 
@@ -47,7 +46,7 @@ def lines(count: int, *, first: int = 0, now: int = 0, skewed: bool = False) -> 
 def alarm(number: int, *, now: int) -> dict[str, Any]:
     """An alarm in proto3 JSON, a week or more before anything of it is due."""
     zone = _ZONES[number % len(_ZONES)]
-    week = now // _SECOND + 7 * 86_400
+    week = now // SECOND + 7 * 86_400
     triggers: tuple[dict[str, Any], ...] = (
         {"cron": f"{number % 60} {number % 24} * * MON-FRI", "timeZone": zone, "startTime": _instant(week)},
         {"cron": f"{number % 60} 9 1 * *", "timeZone": zone, "startTime": _instant(week)},
@@ -80,7 +79,7 @@ def _skew(number: int) -> dict[str, Any]:
 
 
 def _instant(second: int) -> str:
-    return from_micros(second * _SECOND).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return from_micros(second * SECOND).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 async def measure(*, url: str, alarms: int, export: bool = True) -> dict[str, Any]:
@@ -150,7 +149,7 @@ def _watched(now: int) -> bytes:
         {
             "key": f"watched-{number}",
             "priority": "CRITICAL",
-            "trigger": {"at": from_micros(now + _SECOND + number * _SECOND // 10).isoformat()},
+            "trigger": {"at": from_micros(now + SECOND + number * SECOND // 10).isoformat()},
             "action": {"task": {"handler": "noop"}},
         }
         for number in range(_WATCHED)
@@ -203,12 +202,12 @@ class _Caller:
         return {
             "per_second": round(count / seconds),
             "seconds": round(seconds, 2),
-            "cpu_microseconds_per_alarm": {name: round((after[name] - before[name]) * _SECOND / count, 1) for name in before},
+            "cpu_microseconds_per_alarm": {name: round((after[name] - before[name]) * SECOND / count, 1) for name in before},
         }
 
 
 def _micros(time: Any) -> int:
-    return time.seconds * _SECOND + time.nanos // 1000
+    return time.seconds * SECOND + time.nanos // 1000
 
 
 async def _pieces(text: bytes) -> AsyncIterator[alarm_service_pb2.ImportAlarmsRequest]:

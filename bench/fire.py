@@ -21,15 +21,14 @@ from scheduler_svc.ports import Fired
 from scheduler_svc.store import SqlDueStore
 from scheduler_svc.wiring import engine_options
 from tocsin.api.scheduler.v1 import alarm_pb2
-from tocsin.clock import SystemClock
+from tocsin.clock import DAY, SECOND, SystemClock
 from tocsin.database import Database
 from tocsin.testing.postgres import PostgresServer
 
-_SECOND: Final = 1_000_000
 _OWNER: Final = "bench"
 _SHARDS: Final = 256
 _START_SECONDS: Final = 3
-_FAR: Final = 30 * 86_400 * _SECOND
+_FAR: Final = 30 * DAY
 _ACTION: Final = Action("task", alarm_pb2.Action(task=alarm_pb2.Task(handler="noop")).SerializeToString(deterministic=True))
 _COLUMNS: Final = (
     "id, tenant, shard, state, priority, next_fire_at, ordinal, anchor_at, trigger_rule, kind, action, retry, display_name, labels, "
@@ -109,8 +108,8 @@ async def measure(*, url: str, alarms: int, stored: int = 0, per_second: int = 0
         made = SchedulerSettings(**values)
         first = SystemClock().micros()
         await fill(made, mark="7Z", many=stored, first=first + _FAR, step=1)
-        first = SystemClock().micros() + (_START_SECONDS * _SECOND if per_second else 0)
-        await fill(made, mark="01", many=alarms, first=first, step=_SECOND // per_second if per_second else 0)
+        first = SystemClock().micros() + (_START_SECONDS * SECOND if per_second else 0)
+        await fill(made, mark="01", many=alarms, first=first, step=SECOND // per_second if per_second else 0)
         return {"alarms": alarms, "stored": stored, **await _run(made, alarms=alarms, per_second=per_second)}
 
 
@@ -138,8 +137,8 @@ async def _run(settings: SchedulerSettings, *, alarms: int, per_second: int) -> 
         await engine.stop()
         return {
             **(_late(sink.lateness) if per_second else {"first_after_seconds": round(started, 3), "per_second": round(alarms / seconds)}),
-            "scheduler_microseconds_each": round((_used() - used) * _SECOND / alarms, 1),
-            "server_microseconds_each": round((seconds_of_server(server) - served) * _SECOND / alarms, 1) if server else 0,
+            "scheduler_microseconds_each": round((_used() - used) * SECOND / alarms, 1),
+            "server_microseconds_each": round((seconds_of_server(server) - served) * SECOND / alarms, 1) if server else 0,
             "transactions": len(sink.transactions),
             "transaction_milliseconds": round(1000 * statistics.fmean(sink.transactions), 1),
             "memory_growth_megabytes": round((_resident() - memory) / 2**20, 1),

@@ -12,11 +12,10 @@ from scheduler_svc.domain import Action, Alarm, Priority, shard_of
 from scheduler_svc.ports import NewAlarm
 from scheduler_svc.store import SqlAlarmStore
 from tocsin.api.scheduler.v1 import alarm_pb2
-from tocsin.clock import SystemClock
+from tocsin.clock import SECOND, SystemClock
 from tocsin.database import Database
 from tocsin.recurrence import At, Trigger
 
-SECOND: Final = 1_000_000
 _CHUNK: Final = 5000
 _TENANTS: Final = 10
 _SHORTEST_SECONDS: Final = 0.02

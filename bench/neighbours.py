@@ -17,11 +17,10 @@ from scheduler_svc.domain import QueuedFiring
 from scheduler_svc.engine import Engine
 from scheduler_svc.store import SqlDueStore
 from scheduler_svc.wiring import engine_options
-from tocsin.clock import SystemClock
+from tocsin.clock import SECOND, SystemClock
 from tocsin.testing.postgres import PostgresServer
 
-_SECOND: Final = 1_000_000
-_START: Final = 4 * _SECOND
+_START: Final = 4 * SECOND
 _STEP: Final = 40_000
 _QUIET: Final = 300
 """Alarms of the quiet tenant: one every 40 ms for twelve seconds."""
@@ -61,7 +60,7 @@ async def _run(url: str, flood: int) -> dict[str, Any]:
         async with opened(settings) as database:
             first = clock.micros() + _START + flood * 20
             await fill(settings, mark="02", many=_QUIET, first=first, step=_STEP, tenant="quiet")
-            await fill(settings, mark="01", many=flood, first=first + 2 * _SECOND, step=0, tenant="flood")
+            await fill(settings, mark="01", many=flood, first=first + 2 * SECOND, step=0, tenant="flood")
             sink = _Tenants(clock, _QUIET + flood)
             engine = Engine(
                 store=SqlDueStore(database),

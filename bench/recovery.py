@@ -20,11 +20,11 @@ from typing import Any, Final, cast
 
 import asyncpg
 
+from tocsin.clock import SECOND
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.stack import RunningStack
 
 SERVICES: Final = ("processor_svc", "mailer_svc", "scheduler_svc", "gateway", "auth_svc")
-_MICROS: Final = 1_000_000
 _LEAD: Final = 20.0
 """Seconds for the import of everything, and for the services to calm down again."""
 _SHARE: Final = 0.95
@@ -98,7 +98,7 @@ async def _all_completions(state: Path, postgresql: str | None, total: int) -> t
 async def _completions(state: Path, postgresql: str | None) -> tuple[list[float], int, int]:
     """When each firing was done, in order; rows, and alarms among them."""
     done, (counts,) = await _read_postgresql(postgresql) if postgresql else _read_sqlite(state)
-    return sorted(row[0] / _MICROS for row in done), int(counts[0]), int(counts[1])
+    return sorted(row[0] / SECOND for row in done), int(counts[0]), int(counts[1])
 
 
 async def _read_postgresql(url: str) -> tuple[list[Any], list[Any]]:

@@ -8,14 +8,14 @@ from typing import Final, Protocol, TypeAlias
 from scheduler_svc.domain import Alarm, AlarmState, Firing, FiringState, QueuedFiring
 from scheduler_svc.ports import Moved, Paused, Pending, Shards
 from tocsin.background import Background
-from tocsin.clock import Clock
+from tocsin.clock import MINUTE, Clock
 from tocsin.errors import Unavailable
 from tocsin.recurrence import Micros
 
 _ALARMS: Final = "scheduler.alarms"
 _POLL_SECONDS: Final = 1.0
 _HINTS_AT_ONCE: Final = 500
-_HORIZON: Final = 60_000_000
+_HORIZON: Final = MINUTE
 
 Hint: TypeAlias = tuple[str, int, int | None, int, str]
 """An alarm, its shard, when it is due, its priority, and its tenant, which is empty when it is not known."""

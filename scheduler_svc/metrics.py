@@ -13,12 +13,12 @@ from scheduler_svc.domain import FiringState, Outcome, Priority
 from scheduler_svc.engine import Engine
 from scheduler_svc.ports import Fired, Shards
 from scheduler_svc.status import ProcessUsage
+from tocsin.clock import SECOND
 from tocsin.recurrence import Micros
 from tocsin.telemetry.distribution import Distribution
 
 _LATENESS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 _BATCH: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
-_SECOND: Final = 1_000_000
 _PROCESS: Final = ("process_resident_memory_bytes", "process_cpu_seconds_total", "process_start_time_seconds")
 
 
@@ -46,7 +46,7 @@ class SchedulerMetrics:
         for outcome, count in fired.outcomes.items():
             self._by_outcome[outcome].inc(count)
         for late, count in CountOf(now - queued.due for queued in fired.queued_firings).items():
-            self._late.add(late / _SECOND, count)
+            self._late.add(late / SECOND, count)
         self._fire_seconds.observe(seconds)
 
     def recorded(self, states: Mapping[FiringState, int], *, seconds: float) -> None:
@@ -81,7 +81,7 @@ class SchedulerMetrics:
         registry: Any = self._registry.restricted_registry(_PROCESS)  # its stub leaves the result open
         values: dict[str, float] = {sample.name: sample.value for family in registry.collect() for sample in family.samples}
         memory, cpu, started = (values.get(name, 0.0) for name in _PROCESS)
-        return ProcessUsage(memory=int(memory), cpu=cpu, started=round(started * _SECOND) if started else None)
+        return ProcessUsage(memory=int(memory), cpu=cpu, started=round(started * SECOND) if started else None)
 
     def watch_redis(self, memory: Callable[[], float]) -> None:
         """Reads at every scrape what Redis takes."""

@@ -9,10 +9,9 @@ from scheduler_svc.domain import SHARDS, Outcome, Priority
 from scheduler_svc.engine import Engine
 from scheduler_svc.ports import DueStore, HousekeepingStore, Shards, ShardStore
 from tocsin.background import Background
-from tocsin.clock import Clock
+from tocsin.clock import SECOND, Clock
 from tocsin.recurrence import TZDATA_VERSION, Micros
 
-_SECOND: Final[Micros] = 1_000_000
 _ASK_SECONDS: Final = 15.0
 _REST: Final = 20
 """A count of all alarms is repeated when so many times has passed what it took: however many there are, it is a small part of the load."""
@@ -133,9 +132,9 @@ class StatusReader:
             processors=self._dispatcher.sessions,
             index_alarms=len(self._engine.timeline),
             horizon=self._horizon,
-            index_spread=self._engine.timeline.spread(now, width=_SECOND),
+            index_spread=self._engine.timeline.spread(now, width=SECOND),
             lateness=self._counts.lateness(),
-            oldest_overdue=0.0 if overdue is None else max(0.0, (now - overdue) / _SECOND),
+            oldest_overdue=0.0 if overdue is None else max(0.0, (now - overdue) / SECOND),
             replicas=replicas,
             free_shards=free,
             process=self._counts.process(),

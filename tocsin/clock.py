@@ -7,8 +7,14 @@ PostgreSQL both keep exactly.
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
+SECOND: Final = 1_000_000
+"""In microseconds, as are `MINUTE`, `HOUR` and `DAY`."""
+
+MINUTE: Final = 60 * SECOND
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

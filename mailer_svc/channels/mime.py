@@ -16,7 +16,7 @@ from typing import Final
 
 from mailer_svc.domain import Content, checked_subject
 from tocsin.addresses import parse_mailbox
-from tocsin.clock import from_micros
+from tocsin.clock import SECOND, from_micros
 from tocsin.errors import InvalidInput
 
 # Neither base64 nor quoted-printable can hold "=_" (RFC 2045, 6.7), so no body can hold this.
@@ -77,7 +77,7 @@ class MailComposer:
         """
         if _BREAKS.search(to) or not to.isprintable() or " " in to:
             raise InvalidInput.at("to", "is not an address")
-        date = _date(created // 1_000_000)
+        date = _date(created // SECOND)
         head = f"{self._head}Date: {date}\r\nMessage-ID: {message_id}\r\nTo: {to}\r\n{subject_header(content.subject)}\r\n"
         if content.text and content.html:
             body = _alternative(content)
@@ -91,7 +91,7 @@ class MailComposer:
 @lru_cache(maxsize=256)
 def _date(seconds: int) -> str:
     """The Date of RFC 5322, 3.3; messages that come together share it."""
-    return format_datetime(from_micros(seconds * 1_000_000))
+    return format_datetime(from_micros(seconds * SECOND))
 
 
 def subject_header(subject: str) -> str:

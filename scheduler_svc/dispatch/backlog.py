@@ -15,10 +15,9 @@ from scheduler_svc.dispatch.queues import PriorityQueues
 from scheduler_svc.domain import SERIAL, Priority, QueuedFiring
 from scheduler_svc.engine.timeline import TimeIndex
 from scheduler_svc.ports import Ledger, Shards
-from tocsin.clock import Clock
+from tocsin.clock import SECOND, Clock
 from tocsin.recurrence import Micros
 
-_SECOND: Final = 1_000_000
 _PAGE: Final = 5000
 
 Cursor: TypeAlias = tuple[Micros, str]
@@ -286,7 +285,7 @@ class Backlog:
         due = self._later_index.next_due()
         if due is not None:
             times.append(due)
-        return (min(times) - now) / _SECOND if times else float("inf")
+        return (min(times) - now) / SECOND if times else float("inf")
 
     def oldest(self) -> Micros | None:
         """When the oldest firing was due that waits in a queue."""

@@ -22,7 +22,6 @@ from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
-_SECOND: Final = 1_000_000
 _SHORTEST_SECONDS: Final = 0.001  # a wait that rounds to nothing would spin
 LOST: Final = "DELIVERY_LOST"
 """Reason of an attempt that its processor did not survive."""

@@ -1,11 +1,9 @@
 """What bounds the dispatcher."""
 
 from dataclasses import dataclass
-from typing import Final
 
+from tocsin.clock import SECOND
 from tocsin.recurrence import Micros
-
-_SECOND: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,5 +25,5 @@ class DispatchOptions:
     queue_limit: int = 50_000
     lease_seconds: float = 30.0
     lost_deliveries: int = 3
-    retry_horizon: Micros = 60 * _SECOND
+    retry_horizon: Micros = 60 * SECOND
     heal_seconds: float = 30.0

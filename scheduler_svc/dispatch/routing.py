@@ -12,8 +12,8 @@ from typing import Final
 
 from scheduler_svc.dispatch.session import Session
 from scheduler_svc.domain import Failed, QueuedFiring, Released
+from tocsin.clock import SECOND
 
-_SECOND: Final = 1_000_000
 _STRANGE_SECONDS: Final = (1, 2, 4, 8, 15, 30)
 """Waits of a firing whose kind of action no processor knows: a minute in all."""
 _REMEMBERED: Final = 64
@@ -153,7 +153,7 @@ class Routing:
 
 
 def _busy() -> Released:
-    return Released(message="the processors that know this kind of action are busy", wait=_SECOND)
+    return Released(message="the processors that know this kind of action are busy", wait=SECOND)
 
 
 def _unsupported(queued: QueuedFiring) -> Failed | Released:
@@ -163,4 +163,4 @@ def _unsupported(queued: QueuedFiring) -> Failed | Released:
         queued.strange = 0
         return Failed(reason="UNSUPPORTED_ACTION", message=words, retryable=False)
     queued.strange += 1
-    return Released(message=words, wait=_STRANGE_SECONDS[queued.strange - 1] * _SECOND)
+    return Released(message=words, wait=_STRANGE_SECONDS[queued.strange - 1] * SECOND)

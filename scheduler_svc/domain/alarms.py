@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, get_type_hints
 import msgspec
 
 from scheduler_svc.triggers import Signal
+from tocsin.clock import SECOND
 from tocsin.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound
 from tocsin.priority import Priority
 from tocsin.recurrence import Micros, Trigger
@@ -39,8 +40,6 @@ class RequestIdReused(AlreadyExists):
 class RequestedAlarmDeleted(FailedPrecondition):
     """The alarm that this request_id made was deleted since."""
 
-
-_SECOND: Final = 1_000_000
 
 REQUESTED: Final = "REQUESTED"
 """Reason of a pause that somebody asked for."""
@@ -97,8 +96,8 @@ class RetryPolicy:
 
     def wait(self, attempts: int, draw: random.Random) -> Micros:
         """The wait after ``attempts`` failed ones: doubled each time, capped, and cut by up to a half at random."""
-        first = _SECOND if self.initial_backoff is None else self.initial_backoff
-        longest = 300 * _SECOND if self.max_backoff is None else self.max_backoff
+        first = SECOND if self.initial_backoff is None else self.initial_backoff
+        longest = 300 * SECOND if self.max_backoff is None else self.max_backoff
         full = min(first << min(attempts - 1, 40), longest)
         return round(full * draw.uniform(0.5, 1.0))
 

@@ -7,10 +7,11 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from scheduler_svc.domain.alarms import Action, Priority
+from tocsin.clock import SECOND
 from tocsin.errors import FailedPrecondition, NotFound
 from tocsin.recurrence import Micros
 
-ON_TIME: Final[Micros] = 1_000_000
+ON_TIME: Final[Micros] = SECOND
 """A firing fired later than this after its due time is LATE."""
 
 

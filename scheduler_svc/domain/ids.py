@@ -6,12 +6,10 @@ from typing import Final
 
 from ulid import ULID
 
+from tocsin.clock import SECOND
 from tocsin.recurrence import Micros
 
 SHARDS: Final = 256
-
-
-_SECOND: Final = 1_000_000
 
 
 _HASH_BYTES: Final = 10
@@ -36,7 +34,7 @@ def shard_of(identity: str) -> int:
 
 def new_id(now: Micros) -> str:
     """A fresh ULID: it sorts by its time of birth."""
-    return str(ULID.from_timestamp(max(now, 0) / _SECOND))
+    return str(ULID.from_timestamp(max(now, 0) / SECOND))
 
 
 def ulid(number: int) -> str:

@@ -8,10 +8,11 @@ from typing import Final, NamedTuple
 
 from scheduler_svc.domain import COUNTED, OWN_TRACE, RULE_TOO_COSTLY, SERIAL, SINGLE, Alarm, FiringState, Outcome, fired_outcome
 from scheduler_svc.triggers import Outage, after_outage
+from tocsin.clock import MINUTE
 from tocsin.recurrence import CatchUp, CatchUpMode, Compiled, Micros, Overlapping, Rule, TooCostly, compiled
 
 _LATEST: Final = CatchUp(mode=CatchUpMode.LATEST)
-_FIRST_LOOK_BACK: Final[Micros] = 60_000_000
+_FIRST_LOOK_BACK: Final[Micros] = MINUTE
 _MOST_PREVIEWED: Final = 200
 _OVERLAP: Final = '"overlap":'
 _INSTANT: Final = '{"at":'

@@ -16,21 +16,20 @@ from scheduler_svc.engine.timeline import Popped, Timeline
 from scheduler_svc.ports import Changes, Due, DueStore, Fired, Observer, Pending, Shards
 from scheduler_svc.triggers import Outage
 from tocsin.background import Background, Wake, report_progress, report_stall
-from tocsin.clock import Clock
+from tocsin.clock import SECOND, Clock
 from tocsin.errors import Aborted, Unavailable
 from tocsin.recurrence import END_OF_TIME, Micros, TooCostly, compiled
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
 
-_SECOND: Final = 1_000_000
 _BUSY_SECONDS: Final = 0.2
-_SOON: Final = _SECOND // 2
+_SOON: Final = SECOND // 2
 _HURRIED_SHARE: Final = 3
 _LEAST_SHARE: Final = 20
 _HURRIED_SECONDS: Final = 0.015
 _LONGEST_SLEEP: Final = 1.0  # seconds: should the wall clock be set forward, what it passes over must not wait for the monotonic one
-_SPOILT: Final = 60 * _SECOND
+_SPOILT: Final = 60 * SECOND
 _URGENT: Final = (0,)
 _OTHERS: Final = (1, 2)
 _ALL: Final = (*_URGENT, *_OTHERS)
@@ -65,11 +64,11 @@ class EngineOptions:
 
     batch_size: int = 1000
     ledger_batch: int = 5000
-    horizon: Micros = 60 * _SECOND
+    horizon: Micros = 60 * SECOND
     index_limit: int = 200_000
     heal_seconds: float = 1.0
-    near: Micros = 2 * _SECOND
-    grace: Micros = 30 * _SECOND
+    near: Micros = 2 * SECOND
+    grace: Micros = 30 * SECOND
     tick: Micros = 10_000
 
 
@@ -180,7 +179,7 @@ class Engine:
         shards = self._shards.held.keys()
         if shards:
             now = self._clock.micros()
-            self.overdue = (now - await self._loader.load(shards, now)) / _SECOND
+            self.overdue = (now - await self._loader.load(shards, now)) / SECOND
 
     def _load_one(self, pending: Pending) -> None:
         known = self.timeline.due_of(pending.id) == pending.due or pending.id in self._in_hand
@@ -195,7 +194,7 @@ class Engine:
             due = self.timeline.next_due(shift.queues)
             if due is None or due > now:
                 shift.sleeping_until = END_OF_TIME if due is None else due
-                await shift.wake.wait(None if due is None else min((due - now) / _SECOND, _LONGEST_SLEEP))
+                await shift.wake.wait(None if due is None else min((due - now) / SECOND, _LONGEST_SLEEP))
                 shift.sleeping_until = 0
             elif self._shards.held:
                 await self._fire(now, shift.queues)

@@ -5,10 +5,9 @@ from typing import Final, Protocol
 
 from scheduler_svc.triggers import Outage
 from tocsin.background import Background
-from tocsin.clock import Clock
+from tocsin.clock import SECOND, Clock
 from tocsin.recurrence import Micros
 
-_MICROS: Final = 1_000_000
 _ABANDONED_SECONDS: Final = 10
 _STEP: Final = 10
 
@@ -47,7 +46,7 @@ class Outages:
         self._store = store
         self._clock = clock
         self._seconds = outage_seconds / 3
-        self._tolerance: Micros = round(outage_seconds * _MICROS)
+        self._tolerance: Micros = round(outage_seconds * SECOND)
         self._heard: Micros | None = None
         self._outage: Outage | None = None
         self._loops = Background(clock)
@@ -108,5 +107,5 @@ class Finisher:
         await self._loops.stop()
 
     async def _finish_all(self) -> None:
-        for log in await self._events.unfinished(before=self._clock.micros() - _ABANDONED_SECONDS * _MICROS, most=_STEP):
+        for log in await self._events.unfinished(before=self._clock.micros() - _ABANDONED_SECONDS * SECOND, most=_STEP):
             await self._finish(log)

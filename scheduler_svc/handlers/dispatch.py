@@ -19,10 +19,11 @@ from scheduler_svc.handlers.times import length_of, set_length
 from scheduler_svc.service import Firings
 from scheduler_svc.service.reports import DeliveryReports
 from tocsin.api.scheduler.v1 import dispatch_service_pb2, dispatch_service_pb2_grpc, firing_service_pb2
+from tocsin.clock import DAY, SECOND
 from tocsin.errors import InvalidInput
 from tocsin.mesh.context import detached
 
-_MAX_WAIT: Final = 86_400 * 1_000_000
+_MAX_WAIT: Final = DAY
 _MOST_REASON: Final = 500
 _MOST_PROBLEMS: Final = 20
 _DONE: Final = Succeeded()
@@ -39,7 +40,7 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
         self._firings = firings
         self._reports = reports
         self._lease = Duration()
-        set_length(self._lease, round(dispatcher.options.lease_seconds * 1_000_000))
+        set_length(self._lease, round(dispatcher.options.lease_seconds * SECOND))
 
     async def Work(self, request_iterator: Requests, context: Context) -> AsyncGenerator[dispatch_service_pb2.WorkResponse]:
         """Pulls work: credit and results come in, jobs and confirmations go out."""

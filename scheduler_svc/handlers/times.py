@@ -3,10 +3,10 @@
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from tocsin.clock import SECOND
 from tocsin.errors import InvalidInput
 from tocsin.recurrence import END_OF_TIME, Micros
 
-_SECOND = 1_000_000
 _FIRST_SECOND = -62_135_596_800
 _NANOS = 1_000_000_000
 
@@ -17,7 +17,7 @@ def micros_of(value: Timestamp, *, field: str) -> Micros:
     Raises:
         InvalidInput: it lies outside the years 1 to 9999, or its nanoseconds do not fit.
     """
-    micros = value.seconds * _SECOND - -value.nanos // 1000
+    micros = value.seconds * SECOND - -value.nanos // 1000
     if not 0 <= value.nanos < _NANOS or value.seconds < _FIRST_SECOND or micros > END_OF_TIME:
         raise InvalidInput.at(field, "must be a time of the years 1 to 9999")
     return micros
@@ -25,19 +25,19 @@ def micros_of(value: Timestamp, *, field: str) -> Micros:
 
 def length_of(value: Duration) -> Micros:
     """The length of time, rounded up to microseconds."""
-    return value.seconds * _SECOND - -value.nanos // 1000
+    return value.seconds * SECOND - -value.nanos // 1000
 
 
 def set_instant(target: Timestamp, micros: Micros | None) -> None:
     """Sets a timestamp; None leaves it unset, and so does what lies outside the years 1 to 9999, which JSON cannot say."""
-    if micros is not None and _FIRST_SECOND * _SECOND <= micros <= END_OF_TIME:
-        target.seconds, rest = divmod(micros, _SECOND)
+    if micros is not None and _FIRST_SECOND * SECOND <= micros <= END_OF_TIME:
+        target.seconds, rest = divmod(micros, SECOND)
         target.nanos = rest * 1000
         target.SetInParent()
 
 
 def set_length(target: Duration, micros: Micros) -> None:
     """Sets a duration."""
-    target.seconds, rest = divmod(micros, _SECOND)
+    target.seconds, rest = divmod(micros, SECOND)
     target.nanos = rest * 1000
     target.SetInParent()

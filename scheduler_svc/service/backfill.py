@@ -14,11 +14,10 @@ from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.audit import RuleInForce
 from scheduler_svc.service.audit.expected import ExpectedRows
 from scheduler_svc.service.cooperative import CooperativeYield
-from tocsin.clock import Clock
+from tocsin.clock import DAY, Clock
 from tocsin.errors import FailedPrecondition, InvalidInput, TocsinError, Unavailable
 from tocsin.recurrence import Daily, Every, Micros, Overlapping, compiled
 
-_DAY: Final[Micros] = 86_400_000_000
 _CHUNK: Final = 500
 _MOST_SEEN: Final = 20_000
 DEFAULT_LIMIT: Final = 1000
@@ -83,7 +82,7 @@ class Backfills:
         last = now if end is None else min(end, now)
         if start >= last:
             raise InvalidInput.at("startTime", "must be before endTime, and before now")
-        if self._ledger_days and start < now - self._ledger_days * _DAY:
+        if self._ledger_days and start < now - self._ledger_days * DAY:
             raise InvalidInput.at("startTime", f"is older than what the ledger keeps: {self._ledger_days:g} days")
         return await self._fill(caller, alarm, self._due_times(alarm, start, last), limit or DEFAULT_LIMIT)
 

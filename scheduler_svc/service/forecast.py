@@ -14,11 +14,10 @@ from typing import Final, NamedTuple, Protocol
 
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.cooperative import CooperativeYield
-from tocsin.clock import Clock
+from tocsin.clock import MINUTE, SECOND, Clock
 from tocsin.errors import InvalidInput
 from tocsin.recurrence import END_OF_TIME, Every, Micros, Rule, TooCostly, Trigger, anchor_of, compiled, rule_of, spent
 
-MINUTE: Final[Micros] = 60_000_000
 DAY: Final = 1440
 """Minutes of a day."""
 
@@ -265,8 +264,8 @@ class Placing:
         weighed = due_times[: max(1, _WEIGHED // slots)]
         best = min(range(slots), key=lambda slot: (*self._weight(weighed, slot * MINUTE), (slot - drawn) % slots))
         # Within the minute each alarm has a second of its own.
-        seconds = min(MINUTE, room - best * MINUTE) // 1_000_000
-        offset = best * MINUTE + (drawn // slots % seconds * 1_000_000 if seconds > 0 else 0)
+        seconds = min(MINUTE, room - best * MINUTE) // SECOND
+        offset = best * MINUTE + (drawn // slots % seconds * SECOND if seconds > 0 else 0)
         for due in due_times:
             self._load.add(due + offset)
         return replace(trigger, spread_offset=offset)

@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 
 from scheduler_svc.ports import HousekeepingStore
 from tocsin.background import Background
-from tocsin.clock import Clock
+from tocsin.clock import DAY, Clock
 from tocsin.errors import Aborted, TocsinError, Unavailable
 from tocsin.recurrence import Micros
 from tocsin.telemetry import get_logger
@@ -17,7 +17,6 @@ _STEP: Final = 500
 _PAUSE_SECONDS: Final = 0.05
 _MONTH_DAYS: Final = 31
 _COUNT_SHARE: Final = 100
-_MICROS: Final = 1_000_000
 
 
 class CountSink(Protocol):
@@ -132,7 +131,7 @@ class Housekeeper:
             _log.warning("housekeeping interrupted", error=error.message)
 
     def _before(self, days: float) -> Micros:
-        return self._clock.micros() - round(days * 86_400 * _MICROS)
+        return self._clock.micros() - round(days * DAY)
 
     async def _forget(self, forget: "Forget", days: float) -> None:
         await self._steps(forget, self._before(days))

@@ -6,11 +6,11 @@ from typing import Final, NamedTuple, Protocol
 
 from scheduler_svc.ports import Held
 from scheduler_svc.service.alarms import Caller
+from tocsin.clock import HOUR
 from tocsin.recurrence import At, Micros, Rule, compiled
 
-_HOUR: Final[Micros] = 3_600_000_000
-_SHIFT: Final[Micros] = 3 * _HOUR
-_AROUND: Final = (_HOUR, _SHIFT, 26 * _HOUR)
+_SHIFT: Final[Micros] = 3 * HOUR
+_AROUND: Final = (HOUR, _SHIFT, 26 * HOUR)
 """How far before the old due time the new one is looked for; a zone that changes its day of the date line moves by the most."""
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 from scheduler_svc.domain import DeliveryEnd, DeliveryReport, Firing
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.signals import EventDraft
-from tocsin.clock import Clock
+from tocsin.clock import MINUTE, Clock
 from tocsin.recurrence import Micros
 from tocsin.telemetry import get_logger
 
@@ -15,7 +15,6 @@ _log = get_logger(__name__)
 DEAD_TOPIC: Final = "tocsin.delivery.dead"
 _SOURCE: Final = "mailer_svc"
 _MOST_A_MINUTE: Final = 60
-_MINUTE: Final[Micros] = 60_000_000
 _MOST_TENANTS: Final = 10_000
 
 
@@ -96,7 +95,7 @@ class DeliveryReports:
         """Whether one more event of a tenant may go out in this minute."""
         now = self._clock.micros()
         begun, count = self._told.get(tenant, (now, 0))
-        if now - begun >= _MINUTE:
+        if now - begun >= MINUTE:
             begun, count = now, 0
         if len(self._told) >= _MOST_TENANTS:
             self._told.clear()

@@ -2,7 +2,7 @@
 
 from typing import Final, Protocol
 
-from tocsin.clock import Clock
+from tocsin.clock import SECOND, Clock
 from tocsin.mesh.health import Degraded
 from tocsin.recurrence import Micros
 from tocsin.telemetry import get_logger
@@ -13,8 +13,6 @@ WARN_SECONDS: Final = 0.5
 """A clock that is off by more is told in health."""
 GIVE_UP_SECONDS: Final = 5.0
 """A replica whose clock is off by more lets nothing go: late, by another replica, is better than early."""
-
-_MICROS: Final = 1_000_000
 
 
 class TimeSource(Protocol):
@@ -46,7 +44,7 @@ class ClockWatch:
         there = await self._source.time()
         after = self._clock.micros()
         least, most = sorted((before - there, after - there))
-        self.offset = (least if least > 0 else min(most, 0)) / _MICROS
+        self.offset = (least if least > 0 else min(most, 0)) / SECOND
         self.wrong = abs(self.offset) > (WARN_SECONDS if self.wrong else GIVE_UP_SECONDS)
         if self.off != self._told:
             self._told = self.off

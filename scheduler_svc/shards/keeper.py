@@ -10,14 +10,13 @@ from scheduler_svc.shards.clocks import ClockWatch
 from scheduler_svc.shards.membership import Membership
 from scheduler_svc.shards.ownership import Ownership
 from tocsin.background import Background, Wake, report_progress
-from tocsin.clock import Clock
+from tocsin.clock import SECOND, Clock
 from tocsin.errors import TocsinError
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
 
 _MARGIN: Final = 0.9
-_MICROS: Final = 1_000_000
 _TOPIC: Final = "scheduler.shards"
 _GLANCE_SECONDS: Final = 0.5
 _PARTING_SECONDS: Final = 2.0
@@ -213,7 +212,7 @@ class ShardKeeper:
             await self._stand_down()
             self._next_turn = begun + self._lease / 3
             return
-        lease = round(self._lease * _MICROS)
+        lease = round(self._lease * SECOND)
         owner = self._ownership.owner
         held = dict(await self._store.renew(owner, lease=lease, address=self._address, lock=self._lock))
         if self._ownership.expired and not self._alone:

@@ -162,7 +162,7 @@ class SqlAlarmStore:
     async def resume(self, tenant: str, alarm_id: str, *, now: Micros) -> Alarm | None:
         """See `scheduler_svc.ports.AlarmStore`."""
         async with self._database.transaction() as connection:
-            again = await _change(
+            resumed = await _change(
                 connection,
                 tenant,
                 alarm_id,
@@ -174,7 +174,7 @@ class SqlAlarmStore:
                 updated_at=now,
                 version=alarms.c.version + 1,
             )
-            return None if again is None else await resume_signal(connection, again, now=now)
+            return None if resumed is None else await resume_signal(connection, resumed, now=now)
 
     async def delete(self, tenant: str, alarm_id: str, *, version: int | None, now: Micros) -> bool:
         """See `scheduler_svc.ports.AlarmStore`."""
@@ -250,7 +250,10 @@ def _answer(new: NewAlarm, made: Mapping[_Key, tuple[str, str]], known: Mapping[
     return known.get(alarm_id) or RequestedAlarmDeleted()
 
 
-_USING: Final = "SELECT id, action FROM alarms WHERE tenant = $1 AND id > $2 AND kind = 'notify' AND state <> 3 AND {} ORDER BY id LIMIT $4"
+_USING: Final = (
+    "SELECT id, action FROM alarms WHERE tenant = $1 AND id > $2 AND kind = 'notify' AND state <> "
+    f"{AlarmState.COMPLETED:d} AND {{}} ORDER BY id LIMIT $4"
+)
 # No index tells what an action holds, and none is worth what it costs: this is asked when somebody changes or deletes a template.
 _NAMING: Final = Statement(
     sqlite=_USING.format("instr(action, $3) > 0").replace("$", "?"), postgresql=_USING.format("position($3::bytea IN action) > 0")

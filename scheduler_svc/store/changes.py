@@ -23,18 +23,18 @@ _AGAIN: Final = "ON CONFLICT (tenant, change_no) DO UPDATE SET ids = firing_chan
 _NOTE: Final = Statement(
     sqlite=f"{_INTO} VALUES (?1, {CHANGE.sqlite}, ?2, ?3) {_AGAIN}",
     postgresql=(
-        f"{_INTO} SELECT v.tenant, {CHANGE.postgresql}, v.at, v.ids "  # noqa: S608  constants
+        f"{_INTO} SELECT v.tenant, {CHANGE.postgresql}, v.at, v.ids "
         f"FROM unnest($1::text[], $2::bigint[], $3::text[]) AS v(tenant, at, ids) {_AGAIN}"
     ),
 )
-_CHANGED: Final = f"SELECT tenant, id FROM firings WHERE id IN (SELECT value FROM json_each(?1)) AND change_no = {CHANGE.sqlite}"  # noqa: S608  constants
+_CHANGED: Final = f"SELECT tenant, id FROM firings WHERE id IN (SELECT value FROM json_each(?1)) AND change_no = {CHANGE.sqlite}"
 _READ: Final = Statement(
     sqlite=(
-        "SELECT change_no, ids FROM firing_changes WHERE tenant = ?1 AND change_no >= ?2 "  # noqa: S608  constants
+        "SELECT change_no, ids FROM firing_changes WHERE tenant = ?1 AND change_no >= ?2 "
         f"AND change_no < {SETTLED.sqlite} ORDER BY change_no LIMIT {_PAGE}"
     ),
     postgresql=(
-        "SELECT change_no, ids FROM firing_changes WHERE tenant = $1 AND change_no >= $2 "  # noqa: S608  constants
+        "SELECT change_no, ids FROM firing_changes WHERE tenant = $1 AND change_no >= $2 "
         f"AND change_no < {SETTLED.postgresql} ORDER BY change_no LIMIT {_PAGE}"
     ),
 )
@@ -57,7 +57,7 @@ def noting(update: str, *, now: str) -> str:
         now: an expression of the instant, the same for every row.
     """
     return (
-        f"WITH changed AS ({update} RETURNING firings.tenant, firings.id, {now} AS at) {_INTO} "  # noqa: S608  constants
+        f"WITH changed AS ({update} RETURNING firings.tenant, firings.id, {now} AS at) {_INTO} "
         f"SELECT tenant, {CHANGE.postgresql}, max(at), string_agg(id, ' ') FROM changed GROUP BY tenant {_AGAIN}"
     )
 

@@ -10,6 +10,7 @@ from scheduler_svc.ports import Due, Fired, Held, Pending, Planner
 from scheduler_svc.store.firing import Batch, read_due
 from scheduler_svc.store.locks import owned
 from scheduler_svc.store.sql import Statement, begin_change, join_by_index
+from scheduler_svc.store.tables import ACTIVE, CRITICAL
 from scheduler_svc.store.triggered import TriggeredFirings, trigger_signals
 from tocsin.database import ConstraintBroken, Database
 from tocsin.recurrence import Micros
@@ -23,7 +24,7 @@ def _due(condition: str, without: Statement = _EVERYBODY) -> Statement:
     fields = "SELECT id, next_fire_at, priority, shard, tenant FROM alarms WHERE"
     return Statement(
         sqlite=(
-            f"{fields} {condition} AND next_fire_at <= ?1 AND (next_fire_at, id) > (?2, ?3) "  # noqa: S608  constants
+            f"{fields} {condition} AND next_fire_at <= ?1 AND (next_fire_at, id) > (?2, ?3) "
             f"AND shard IN (SELECT value FROM json_each(?4)) {without.sqlite} ORDER BY next_fire_at, id LIMIT ?5"
         ),
         postgresql=(
@@ -33,17 +34,16 @@ def _due(condition: str, without: Statement = _EVERYBODY) -> Statement:
     )
 
 
-_ACTIVE: Final = "state = 1"
-_CRITICAL: Final = "state = 1 AND priority = 1"
-_DUE: Final = {False: _due(_ACTIVE), True: _due(_CRITICAL)}
-_DUE_OF_OTHERS: Final = {False: _due(_ACTIVE, _OTHERS), True: _due(_CRITICAL, _OTHERS)}
+_ACTIVE: Final = f"state = {ACTIVE}"
+_DUE: Final = {False: _due(_ACTIVE), True: _due(CRITICAL)}
+_DUE_OF_OTHERS: Final = {False: _due(_ACTIVE, _OTHERS), True: _due(CRITICAL, _OTHERS)}
 _OLDEST: Final = Statement(
     sqlite=(
-        "SELECT next_fire_at FROM alarms WHERE state = 1 AND next_fire_at <= ?1 AND shard IN (SELECT value FROM json_each(?2)) "
+        f"SELECT next_fire_at FROM alarms WHERE state = {ACTIVE} AND next_fire_at <= ?1 AND shard IN (SELECT value FROM json_each(?2)) "
         "ORDER BY next_fire_at, id LIMIT 1"
     ),
     postgresql=(
-        "SELECT next_fire_at FROM alarms WHERE state = 1 AND next_fire_at <= $1 AND shard = ANY($2::smallint[]) "
+        f"SELECT next_fire_at FROM alarms WHERE state = {ACTIVE} AND next_fire_at <= $1 AND shard = ANY($2::smallint[]) "
         "ORDER BY next_fire_at, id LIMIT 1"
     ),
 )
@@ -88,17 +88,17 @@ class SqlDueStore:
         if self._database.dialect == "sqlite":
             async with self._database.transaction() as connection:
                 alarms = await read_due(connection, batch)
-                return await _write(connection, planned(alarms), alarms, owner=owner, held=held, now=now, again=True)
+                return await _write(connection, planned(alarms), alarms, owner=owner, held=held, now=now, retry=True)
         async with self._database.read() as connection:
             alarms = await read_due(connection, batch)
         if not alarms:
             return Fired()
         try:
             async with self._database.transaction() as connection:
-                return await _write(connection, planned(alarms), alarms, owner=owner, held=held, now=now, again=False)
+                return await _write(connection, planned(alarms), alarms, owner=owner, held=held, now=now, retry=False)
         except ConstraintBroken:
             async with self._database.transaction() as connection:
-                return await _write(connection, planned(alarms), alarms, owner=owner, held=held, now=now, again=True)
+                return await _write(connection, planned(alarms), alarms, owner=owner, held=held, now=now, retry=True)
 
 
 def _planned(alarms: Iterable[Due], *, batch: Mapping[str, Micros], now: Micros, most: int, planner: Planner) -> Batch:
@@ -109,7 +109,7 @@ def _planned(alarms: Iterable[Due], *, batch: Mapping[str, Micros], now: Micros,
 
 
 async def _write(
-    connection: AsyncConnection, work: Batch, alarms: Sequence[Due], *, owner: str, held: Held, now: Micros, again: bool
+    connection: AsyncConnection, work: Batch, alarms: Sequence[Due], *, owner: str, held: Held, now: Micros, retry: bool
 ) -> Fired:
     wanted = {alarm.shard for alarm in alarms}
     lost = wanted - await owned(connection, owner=owner, held=held, wanted=wanted)
@@ -120,7 +120,7 @@ async def _write(
     await begin_change(connection)
     if len(alarms) > _FEW:
         await join_by_index(connection)
-    await work.write(connection, again=again)
+    await work.write(connection, retry=retry)
     if work.raised:
         triggered = TriggeredFirings(owner=owner, held=held, now=now)
         await trigger_signals(connection, triggered, work.raised)

@@ -22,8 +22,8 @@ _SHOWN: Final = 100
 _UNFINISHED: Final = both("SELECT id FROM inbound WHERE rest IS NOT NULL AND received_at < $1 ORDER BY id LIMIT $2")
 _FIELDS: Final = "id, tenant, event_id, topic, source, happened_at, received_at, data, rest"
 _REST: Final = Statement(
-    sqlite=f"SELECT {_FIELDS} FROM inbound WHERE id = ?1 AND rest IS NOT NULL",  # noqa: S608  a constant
-    postgresql=f"SELECT {_FIELDS} FROM inbound WHERE id = $1 AND rest IS NOT NULL FOR UPDATE",  # noqa: S608  a constant
+    sqlite=f"SELECT {_FIELDS} FROM inbound WHERE id = ?1 AND rest IS NOT NULL",
+    postgresql=f"SELECT {_FIELDS} FROM inbound WHERE id = $1 AND rest IS NOT NULL FOR UPDATE",
 )
 _GO_ON: Final = both("UPDATE inbound SET matched = matched + $2, rest = $3 WHERE id = $1")
 

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scheduler_svc.domain import Action, AlarmState, Firing, FiringState, Outcome, QueuedFiring, firing_id
+from scheduler_svc.domain import Action, AlarmState, Firing, FiringState, Origin, Outcome, QueuedFiring, firing_id
 from scheduler_svc.domain.planning import Plan, overlapping
 from scheduler_svc.ports import Due, Fired, Pending, Planner
 from scheduler_svc.store.changes import note
-from scheduler_svc.store.mapping import present, queue_entry_of
+from scheduler_svc.store.mapping import present, queue_entry_of, still_running
 from scheduler_svc.store.sql import CHANGE, Fields, Statement, is_sqlite, numbers, plan_anew
+from scheduler_svc.store.tables import ACTIVE
 from tocsin.recurrence import Micros, Overlapping, spent
 
 _FIELDS: Final = (
@@ -23,71 +24,93 @@ _FIELDS: Final = (
     "auto_pause_after"
 )
 _READ: Final = Statement(
-    sqlite=f"SELECT {_FIELDS} FROM alarms WHERE state = 1 AND next_fire_at IS NOT NULL AND id IN (SELECT value FROM json_each(?1))",  # noqa: S608  a constant
-    postgresql=f"SELECT {_FIELDS} FROM alarms WHERE state = 1 AND next_fire_at IS NOT NULL AND id = ANY($1::text[])",  # noqa: S608  a constant
-)
-_RUNNING: Final = Statement(
-    sqlite=("SELECT DISTINCT alarm FROM firings WHERE alarm IN (SELECT value FROM json_each(?1)) AND state IN (1, 2) AND (flags & 4) = 4"),
-    postgresql="SELECT DISTINCT alarm FROM firings WHERE alarm = ANY($1::text[]) AND state IN (1, 2) AND (flags & 4) = 4",
+    sqlite=f"SELECT {_FIELDS} FROM alarms WHERE state = {ACTIVE} AND next_fire_at IS NOT NULL AND id IN (SELECT value FROM json_each(?1))",
+    postgresql=f"SELECT {_FIELDS} FROM alarms WHERE state = {ACTIVE} AND next_fire_at IS NOT NULL AND id = ANY($1::text[])",
 )
 _STILL: Final = Statement(
-    sqlite="SELECT id, next_fire_at, priority, shard, tenant FROM alarms WHERE state = 1 AND id IN (SELECT value FROM json_each(?1))",
-    postgresql="SELECT id, next_fire_at, priority, shard, tenant FROM alarms WHERE state = 1 AND id = ANY($1::text[])",
+    sqlite=(
+        f"SELECT id, next_fire_at, priority, shard, tenant FROM alarms WHERE state = {ACTIVE} AND id IN (SELECT value FROM json_each(?1))"
+    ),
+    postgresql=f"SELECT id, next_fire_at, priority, shard, tenant FROM alarms WHERE state = {ACTIVE} AND id = ANY($1::text[])",
 )
 # The order of the locks is the same in every transaction, so that two of them cannot wait for each other.
 _LOCK: Final = Statement(
-    sqlite="SELECT id, next_fire_at, version FROM alarms WHERE state = 1 AND id IN (SELECT value FROM json_each(?1))",
-    postgresql="SELECT id, next_fire_at, version FROM alarms WHERE state = 1 AND id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE",
+    sqlite=f"SELECT id, next_fire_at, version FROM alarms WHERE state = {ACTIVE} AND id IN (SELECT value FROM json_each(?1))",
+    postgresql=(
+        f"SELECT id, next_fire_at, version FROM alarms WHERE state = {ACTIVE} AND id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE"
+    ),
 )
 _INTO: Final = (
     "INSERT INTO firings (id, tenant, alarm, slot, shard, origin, priority, due_at, fired_at, outcome, reason, state, ready_at, "
     "completed_at, kind, action, retry, traceparent, flags, change_no)"
 )
-_MOVE: Final = (
-    "UPDATE alarms SET next_fire_at = ?4, ordinal = ?5, state = ?6 WHERE id = ?1 AND state = 1 AND next_fire_at = ?2 AND version = ?3"
+_IF_GOING: Final = f"CASE {{going}} WHEN {FiringState.PENDING:d} THEN"
+_VALUES: Final = (
+    f"{{firing}}, {{a}}.tenant, {{a}}.id, '', {{a}}.shard, {Origin.SCHEDULE:d}, {{a}}.priority, {{due}}, {_IF_GOING} {{now}} END, "
+    f"{{outcome}}, {{reason}}, {{going}}, {_IF_GOING} {{now}} END, {_IF_GOING} NULL ELSE {{now}} END, {_IF_GOING} {{a}}.kind ELSE '' END, "
+    f"{_IF_GOING} {{a}}.action ELSE {{empty}} END, {_IF_GOING} {{a}}.retry ELSE '' END, {{a}}.traceparent, {{flags}}, {{change}}"
 )
-_INSERT: Final = (
-    f"{_INTO} SELECT ?2, tenant, id, '', shard, 0, priority, ?3, CASE ?4 WHEN 1 THEN ?8 END, ?5, ?6, ?4, CASE ?4 WHEN 1 THEN ?8 END, "  # noqa: S608  constants
-    "CASE ?4 WHEN 1 THEN NULL ELSE ?8 END, CASE ?4 WHEN 1 THEN kind ELSE '' END, CASE ?4 WHEN 1 THEN action ELSE x'' END, "
-    f"CASE ?4 WHEN 1 THEN retry ELSE '' END, traceparent, ?7, {CHANGE.sqlite} FROM alarms WHERE id = ?1 ON CONFLICT DO NOTHING"
+
+
+def _values(*, firing: str, alarm: str, row: str, now: str) -> str:
+    """The values of a firing's row on PostgreSQL, of these expressions."""
+    fields = {name: f"{row}.{name}" for name in ("due", "going", "outcome", "reason", "flags")}
+    return _VALUES.format(firing=firing, a=alarm, now=now, empty="''::bytea", change=CHANGE.postgresql, **fields)
+
+
+_OF_ONE_ROW: Final = _VALUES.format(
+    firing="?2",
+    a="alarms",
+    due="?3",
+    going="?4",
+    outcome="?5",
+    reason="?6",
+    flags="?7",
+    now="?8",
+    empty="x''",
+    change=CHANGE.sqlite,
 )
-_GUARD: Final = "a.id = v.alarm AND a.state = 1 AND a.next_fire_at = v.due AND a.version = v.version"
-_OF_ALARM: Final = (
-    "{firing}, {a}.tenant, {a}.id, '', {a}.shard, 0, {a}.priority, {r}.due, CASE {r}.going WHEN 1 THEN {now} END, {r}.outcome, "
-    "{r}.reason, {r}.going, CASE {r}.going WHEN 1 THEN {now} END, CASE {r}.going WHEN 1 THEN NULL ELSE {now} END, "
-    "CASE {r}.going WHEN 1 THEN {a}.kind ELSE '' END, CASE {r}.going WHEN 1 THEN {a}.action ELSE ''::bytea END, "
-    f"CASE {{r}}.going WHEN 1 THEN {{a}}.retry ELSE '' END, {{a}}.traceparent, {{r}}.flags, {CHANGE.postgresql}"
+_UNCHANGED: Final = f"a.id = v.alarm AND a.state = {ACTIVE} AND a.next_fire_at = v.due AND a.version = v.version"
+_MOVE: Final = Statement(
+    sqlite=(
+        "UPDATE alarms SET next_fire_at = ?4, ordinal = ?5, state = ?6 "
+        f"WHERE id = ?1 AND state = {ACTIVE} AND next_fire_at = ?2 AND version = ?3"
+    ),
+    postgresql=(
+        "UPDATE alarms AS a SET next_fire_at = v.following, ordinal = v.ordinal, state = v.state "
+        "FROM unnest($1::text[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::integer[], $6::text::smallint[]) "
+        f"AS v(alarm, due, version, following, ordinal, state) WHERE {_UNCHANGED} RETURNING a.id"
+    ),
 )
-# One statement moves the alarms and writes a row of each, so that what the rows need of an alarm never travels to us and back.
+_INSERT: Final = Statement(
+    sqlite=f"{_INTO} SELECT {_OF_ONE_ROW} FROM alarms WHERE id = ?1 ON CONFLICT DO NOTHING",
+    postgresql=(
+        f"{_INTO} SELECT {_values(firing='r.id', alarm='a', row='r', now='$8::bigint')} FROM unnest($1::text[], $2::text[], "
+        "$3::text::bigint[], $4::text::smallint[], $5::text::smallint[], $6::text[], $7::text::smallint[]) "
+        "AS r(alarm, id, due, going, outcome, reason, flags) JOIN alarms AS a ON a.id = r.alarm"
+    ),
+)
+# On PostgreSQL one statement moves the alarms and writes a row of each, so that nothing of an alarm travels to us and back.
 _FIRE: Final = (
-    "WITH moved AS (UPDATE alarms AS a SET next_fire_at = v.following, ordinal = v.ordinal, state = v.state "  # noqa: S608  constants
+    "WITH moved AS (UPDATE alarms AS a SET next_fire_at = v.following, ordinal = v.ordinal, state = v.state "
     "FROM unnest($1::text[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::integer[], $6::text::smallint[], "
     "$7::text[], $8::text::smallint[], $9::text::smallint[], $10::text[], $11::text::smallint[]) "
     "AS v(alarm, due, version, following, ordinal, state, firing, going, outcome, reason, flags) "
-    f"WHERE {_GUARD} RETURNING a.id, a.tenant, a.shard, a.priority, a.kind, a.action, a.retry, a.traceparent, "
+    f"WHERE {_UNCHANGED} RETURNING a.id, a.tenant, a.shard, a.priority, a.kind, a.action, a.retry, a.traceparent, "
     "v.firing, v.due, v.going, v.outcome, v.reason, v.flags) "
-    f"{_INTO} SELECT {_OF_ALARM.format(firing='m.firing', a='m', r='m', now='$12::bigint')} FROM moved AS m"
+    f"{_INTO} SELECT {_values(firing='m.firing', alarm='m', row='m', now='$12::bigint')} FROM moved AS m"
 )
-_MOVE_SOME: Final = (
-    "UPDATE alarms AS a SET next_fire_at = v.following, ordinal = v.ordinal, state = v.state "  # noqa: S608  constants
-    "FROM unnest($1::text[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::integer[], $6::text::smallint[]) "
-    f"AS v(alarm, due, version, following, ordinal, state) WHERE {_GUARD} RETURNING a.id"
-)
-_INSERT_SOME: Final = (
-    f"{_INTO} SELECT {_OF_ALARM.format(firing='r.id', a='a', r='r', now='$8::bigint')} "  # noqa: S608  constants
-    "FROM unnest($1::text[], $2::text[], $3::text::bigint[], $4::text::smallint[], $5::text::smallint[], $6::text[], $7::text::smallint[]) "
-    "AS r(alarm, id, due, going, outcome, reason, flags) JOIN alarms AS a ON a.id = r.alarm"
-)
+_JUST_PAUSED: Final = f"state = {AlarmState.PAUSED:d} AND pause_reason = ''"
 _PAUSE: Final = Statement(
-    sqlite="UPDATE alarms SET pause_reason = ?2, updated_at = ?3, version = version + 1 WHERE id = ?1 AND state = 2 AND pause_reason = ''",
+    sqlite=f"UPDATE alarms SET pause_reason = ?2, updated_at = ?3, version = version + 1 WHERE id = ?1 AND {_JUST_PAUSED}",
     postgresql=(
         "UPDATE alarms SET pause_reason = v.reason, updated_at = v.now, version = version + 1 "
-        "FROM unnest($1::text[], $2::text[], $3::bigint[]) AS v(alarm, reason, now) WHERE id = v.alarm AND state = 2 AND pause_reason = ''"
+        f"FROM unnest($1::text[], $2::text[], $3::bigint[]) AS v(alarm, reason, now) WHERE id = v.alarm AND {_JUST_PAUSED}"
     ),
 )
 # Of planning one batch, while nobody else runs; what is left comes with the next one.
 _MOST_STEPS: Final = 4000
-_AGAIN: Final = " ON CONFLICT DO NOTHING"
+_IGNORE_PRESENT: Final = " ON CONFLICT DO NOTHING"
 
 
 async def read_due(connection: AsyncConnection, batch: Sequence[tuple[str, Micros]]) -> list[Due]:
@@ -102,7 +125,7 @@ async def read_due(connection: AsyncConnection, batch: Sequence[tuple[str, Micro
             single.append(due.id)
     found.sort()
     if single:
-        running = {row[0] for row in await _RUNNING.rows(connection, single)}
+        running = await still_running(connection, single)
         found = [due._replace(busy=due.id in running) for due in found]
     return found
 
@@ -208,22 +231,22 @@ class Batch:
         self.leave_out(other)
         await self._come_again(connection, other)
 
-    async def write(self, connection: AsyncConnection, *, again: bool) -> None:
+    async def write(self, connection: AsyncConnection, *, retry: bool) -> None:
         """Moves the alarms, and writes their rows.
 
         Args:
             connection: in a transaction that `begin_change` began.
-            again: leave out rows whose occurrence is in the ledger. It costs a look at every unique index, and the case is rare.
+            retry: leave out rows whose occurrence is in the ledger. It costs a look at every unique index, and the case is rare.
 
         Raises:
-            IntegrityError: an occurrence is in the ledger, and it is not ``again``; it leaves the transaction as ConstraintBroken.
+            IntegrityError: an occurrence is in the ledger, and it is no ``retry``; it leaves the transaction as ConstraintBroken.
         """
         if is_sqlite(connection):
             written = await self._write_each(connection)
         elif len(self._moves) == len(self._rows):
-            written = await self._write_pairs(connection, _AGAIN if again else "")
+            written = await self._write_pairs(connection, _IGNORE_PRESENT if retry else "")
         else:
-            written = await self._write_some(connection, _AGAIN if again else "")
+            written = await self._write_some(connection, _IGNORE_PRESENT if retry else "")
         if self._paused:
             await _PAUSE.many(connection, [(alarm, reason, self._now) for alarm, reason in self._paused])
         if written < len(self._rows):
@@ -235,10 +258,10 @@ class Batch:
     async def _write_each(self, connection: AsyncConnection) -> int:
         """On SQLite what was read cannot have changed: one transaction writes at a time, and this one read it."""
         if self._moves:
-            await connection.exec_driver_sql(_MOVE, list(self._moves))
+            await connection.exec_driver_sql(_MOVE.sqlite, list(self._moves))
         if not self._rows:
             return 0
-        return (await connection.exec_driver_sql(_INSERT, [(*row, self._now) for row in self._rows])).rowcount
+        return (await connection.exec_driver_sql(_INSERT.sqlite, [(*row, self._now) for row in self._rows])).rowcount
 
     async def _write_pairs(self, connection: AsyncConnection, tail: str) -> int:
         """Each alarm has one row, as nearly always."""
@@ -252,11 +275,11 @@ class Batch:
     async def _write_some(self, connection: AsyncConnection, tail: str) -> int:
         """An alarm that catches up has several rows, and one that waits for something from outside has none here."""
         moves = _columns(self._moves, texts=(0,))
-        moved = {row[0] for row in (await connection.exec_driver_sql(_MOVE_SOME, moves)).fetchall()}
+        moved = {row[0] for row in (await connection.exec_driver_sql(_MOVE.postgresql, moves)).fetchall()}
         rows = [row for row in self._rows if row[0] in moved]
         if not rows:
             return 0
-        return (await connection.exec_driver_sql(_INSERT_SOME + tail, (*_columns(rows, texts=(0, 1, 5)), self._now))).rowcount
+        return (await connection.exec_driver_sql(_INSERT.postgresql + tail, (*_columns(rows, texts=(0, 1, 5)), self._now))).rowcount
 
     async def _keep_written(self, connection: AsyncConnection) -> None:
         """Fires only what was written: not what was changed meanwhile, and not twice what a rule means again that was changed back."""

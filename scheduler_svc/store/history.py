@@ -8,9 +8,10 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scheduler_svc.domain import Outcome
+from scheduler_svc.domain import Origin, Outcome
 from scheduler_svc.service.audit import LedgerRow, RuleInForce
 from scheduler_svc.store.sql import Statement, both
+from scheduler_svc.store.tables import ACTIVE, one_of
 from tocsin.database import Database
 from tocsin.recurrence import Micros
 from tocsin.stored import known
@@ -21,11 +22,11 @@ _FIELDS: Final = "id, rule_since, tenant, {until}, trigger_rule, anchor_at, next
 # The rows are locked, so that what is kept as the first due time that is not in the ledger stays so until the rule is gone.
 _KEEP: Final = Statement(
     sqlite=(
-        f"{_INTO} SELECT {_FIELDS.format(until='?2')} FROM alarms WHERE (id, version) IN "  # noqa: S608  constants
+        f"{_INTO} SELECT {_FIELDS.format(until='?2')} FROM alarms WHERE (id, version) IN "
         f"(SELECT value ->> 0, value ->> 1 FROM json_each(?1)) AND {OF_CALENDAR} ON CONFLICT DO NOTHING RETURNING alarm"
     ),
     postgresql=(
-        f"{_INTO} SELECT {_FIELDS.format(until='$3::bigint')} FROM (SELECT alarms.* FROM alarms "  # noqa: S608  constants
+        f"{_INTO} SELECT {_FIELDS.format(until='$3::bigint')} FROM (SELECT alarms.* FROM alarms "
         "JOIN unnest($1::text[], $2::bigint[]) AS w(alarm, expected) ON id = w.alarm AND version = w.expected "
         f"WHERE {OF_CALENDAR} ORDER BY id FOR NO KEY UPDATE OF alarms) AS a ON CONFLICT DO NOTHING RETURNING alarm"
     ),
@@ -64,11 +65,11 @@ _ALARMS: Final = both("SELECT id FROM alarms WHERE tenant = $1 AND id > $2 ORDER
 _GONE: Final = both("SELECT DISTINCT alarm FROM alarm_rules WHERE tenant = $1 AND alarm > $2 AND until >= $3 ORDER BY alarm LIMIT $4")
 _RULES: Final = Statement(
     sqlite=(
-        "SELECT id, rule_since, trigger_rule, anchor_at, next_fire_at, 0, state = 1, coalesce(skip_before, 0) FROM alarms "
+        f"SELECT id, rule_since, trigger_rule, anchor_at, next_fire_at, 0, state = {ACTIVE}, coalesce(skip_before, 0) FROM alarms "
         "WHERE id IN (SELECT value FROM json_each(?2)) AND tenant = ?1 ORDER BY id"
     ),
     postgresql=(
-        "SELECT id, rule_since, trigger_rule, anchor_at, next_fire_at, false, state = 1, coalesce(skip_before, 0) FROM alarms "
+        f"SELECT id, rule_since, trigger_rule, anchor_at, next_fire_at, false, state = {ACTIVE}, coalesce(skip_before, 0) FROM alarms "
         "WHERE id = ANY($2::text[]) AND tenant = $1 ORDER BY id"
     ),
 )
@@ -82,15 +83,16 @@ _ENDED: Final = Statement(
         "WHERE alarm = ANY($2::text[]) AND tenant = $1 AND until >= $3 ORDER BY alarm, since"
     ),
 )
+_BY_RULE: Final = one_of((Origin.SCHEDULE, Origin.BACKFILL))
 _ROWS: Final = Statement(
     sqlite=(
         "SELECT alarm, due_at, id, origin, outcome FROM firings WHERE alarm IN (SELECT value FROM json_each(?2)) AND tenant = ?1 "
-        "AND due_at >= ?3 AND due_at < ?4 AND slot = '' AND origin IN (0, 3) "
+        f"AND due_at >= ?3 AND due_at < ?4 AND slot = '' AND origin IN {_BY_RULE} "
         "AND (alarm, due_at) > (?5, ?6) ORDER BY alarm, due_at LIMIT ?7"
     ),
     postgresql=(
         "SELECT alarm, due_at, id, origin, outcome FROM firings WHERE alarm = ANY($2::text[]) AND tenant = $1 "
-        "AND due_at >= $3 AND due_at < $4 AND slot = '' AND origin IN (0, 3) "
+        f"AND due_at >= $3 AND due_at < $4 AND slot = '' AND origin IN {_BY_RULE} "
         "AND (alarm, due_at) > ($5::text, $6::bigint) ORDER BY alarm, due_at LIMIT $7"
     ),
 )
@@ -100,7 +102,7 @@ _EDGE: Final = both(
 )
 _STRAYS: Final = both(
     "SELECT alarm, due_at, id, origin, outcome FROM firings AS f WHERE tenant = $1 AND due_at >= $2 AND due_at <= $4 "
-    "AND (due_at, id) > ($2, $3) AND (due_at, id) <= ($4, $5) AND slot = '' AND origin IN (0, 3) AND alarm <> '' "
+    f"AND (due_at, id) > ($2, $3) AND (due_at, id) <= ($4, $5) AND slot = '' AND origin IN {_BY_RULE} AND alarm <> '' "
     "AND NOT EXISTS (SELECT 1 FROM alarms AS a WHERE a.id = f.alarm AND a.tenant = f.tenant) "
     "AND NOT EXISTS (SELECT 1 FROM alarm_rules AS r WHERE r.alarm = f.alarm AND r.tenant = f.tenant) ORDER BY due_at, id"
 )

@@ -5,22 +5,24 @@ from typing import Final
 
 from ulid import ULID
 
-from scheduler_svc.domain import AlarmState
+from scheduler_svc.domain import AlarmState, Origin
 from scheduler_svc.store.changes import forget_changes
 from scheduler_svc.store.history import forget_rules
 from scheduler_svc.store.partitions import drop_before, make_ahead, month_of
 from scheduler_svc.store.sql import Statement, both, is_sqlite
+from scheduler_svc.store.tables import UNFINISHED, one_of
 from tocsin.database import Database
 from tocsin.recurrence import Micros
 
 # Ids of occurrences begin with their due time, so the primary key finds the oldest; the others have a table of their own.
 _FORGET: Final = both(
-    "DELETE FROM firings WHERE due_at < $2 AND id IN (SELECT id FROM firings WHERE id < $1 AND due_at < $2 AND origin = 0 AND state >= 3 "
+    "DELETE FROM firings WHERE due_at < $2 AND id IN (SELECT id FROM firings WHERE id < $1 AND due_at < $2 AND origin = "
+    f"{Origin.SCHEDULE:d} AND state NOT IN {UNFINISHED} "
     "ORDER BY id LIMIT $3)"
 )
 _AD_HOC: Final = both(
     "SELECT i.id FROM firing_ids AS i LEFT JOIN firings AS f ON f.id = i.id AND f.due_at = i.due_at "
-    "WHERE i.due_at < $1 AND (f.id IS NULL OR f.state >= 3) ORDER BY i.due_at LIMIT $2"
+    f"WHERE i.due_at < $1 AND (f.id IS NULL OR f.state NOT IN {UNFINISHED}) ORDER BY i.due_at LIMIT $2"
 )
 _FORGET_AD_HOC: Final = Statement(
     sqlite="DELETE FROM firings WHERE due_at < ?1 AND id IN (SELECT value FROM json_each(?2))",
@@ -46,11 +48,15 @@ _FORGET_TOPICS: Final = both(
 )
 _MOST_TOPICS: Final = 1000
 _OVER: Final = both("SELECT alarm FROM signals WHERE until <= $1 ORDER BY until LIMIT $2")
+_NOT_COMPLETED: Final = one_of((AlarmState.ACTIVE, AlarmState.PAUSED))
 _COMPLETE: Final = Statement(
-    sqlite="UPDATE alarms SET state = 3, next_fire_at = NULL WHERE id IN (SELECT value FROM json_each(?1)) AND state IN (1, 2)",
+    sqlite=(
+        f"UPDATE alarms SET state = {AlarmState.COMPLETED:d}, next_fire_at = NULL WHERE id IN (SELECT value FROM "
+        f"json_each(?1)) AND state IN {_NOT_COMPLETED}"
+    ),
     postgresql=(
-        "UPDATE alarms SET state = 3, next_fire_at = NULL "
-        "WHERE id IN (SELECT id FROM alarms WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE) AND state IN (1, 2)"
+        f"UPDATE alarms SET state = {AlarmState.COMPLETED:d}, next_fire_at = NULL "
+        f"WHERE id IN (SELECT id FROM alarms WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE) AND state IN {_NOT_COMPLETED}"
     ),
 )
 _COMPLETED: Final = Statement(

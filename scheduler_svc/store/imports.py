@@ -44,17 +44,15 @@ _said_of: Final = itemgetter(*(ALARM_COLUMNS.index(name) for name in _SAID))
 
 def _by_key(fields: str) -> Statement:
     return Statement(
-        sqlite=(
-            f"SELECT {fields} FROM json_each(?2) AS w CROSS JOIN alarms a ON a.tenant = ?1 AND a.key = w.value AND a.key <> ''"  # noqa: S608  constants
-        ),
-        postgresql=f"SELECT {fields} FROM alarms a WHERE a.tenant = $1 AND a.key = ANY($2::text[]) AND a.key <> '' ORDER BY a.id",  # noqa: S608  likewise
+        sqlite=(f"SELECT {fields} FROM json_each(?2) AS w CROSS JOIN alarms a ON a.tenant = ?1 AND a.key = w.value AND a.key <> ''"),
+        postgresql=f"SELECT {fields} FROM alarms a WHERE a.tenant = $1 AND a.key = ANY($2::text[]) AND a.key <> '' ORDER BY a.id",
     )
 
 
 def _by_id(fields: str) -> Statement:
     return Statement(
-        sqlite=f"SELECT {fields} FROM json_each(?2) AS w CROSS JOIN alarms a ON a.id = w.value AND a.tenant = ?1 AND a.key = ''",  # noqa: S608  constants
-        postgresql=f"SELECT {fields} FROM alarms a WHERE a.tenant = $1 AND a.id = ANY($2::text[]) AND a.key = '' ORDER BY a.id",  # noqa: S608  likewise
+        sqlite=f"SELECT {fields} FROM json_each(?2) AS w CROSS JOIN alarms a ON a.id = w.value AND a.tenant = ?1 AND a.key = ''",
+        postgresql=f"SELECT {fields} FROM alarms a WHERE a.tenant = $1 AND a.id = ANY($2::text[]) AND a.key = '' ORDER BY a.id",
     )
 
 
@@ -66,9 +64,9 @@ _STANDING_BY_ID: Final = _by_id(_STANDING)
 # Found alarms stay as they were read until the transaction ends; SQLite has one writer anyway.
 _LOCKED: Final = {found: Statement(sqlite=found.sqlite, postgresql=f"{found.postgresql} FOR NO KEY UPDATE") for found in (_BY_KEY, _BY_ID)}
 _UPDATE: Final = Statement(
-    sqlite=f"UPDATE alarms SET {', '.join(f'{name} = ?' for name in _CHANGED)} WHERE id = ?",  # noqa: S608  constants
+    sqlite=f"UPDATE alarms SET {', '.join(f'{name} = ?' for name in _CHANGED)} WHERE id = ?",
     postgresql=(
-        f"UPDATE alarms SET {', '.join(f'{name} = v.{name}' for name in _CHANGED)} FROM unnest("  # noqa: S608  constants
+        f"UPDATE alarms SET {', '.join(f'{name} = v.{name}' for name in _CHANGED)} FROM unnest("
         + ", ".join(f"${number}::{column_type(alarms, name)}[]" for number, name in enumerate((*_CHANGED, "id"), 1))
         + f") AS v({', '.join(_CHANGED)}, id) WHERE alarms.id = v.id"
     ),

@@ -12,6 +12,7 @@ from scheduler_svc.domain import (
     AUTO_PAUSE,
     COUNTED,
     ON_TIME,
+    OPEN,
     AlarmState,
     FailedAttempt,
     Firing,
@@ -27,7 +28,7 @@ from scheduler_svc.store.changes import note, note_updated, noting, read_changes
 from scheduler_svc.store.locks import no_shard, owned
 from scheduler_svc.store.mapping import QUEUED_FIELDS, firing_of, queued_firing_of
 from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, begin_change, is_sqlite, numbers, plan_anew
-from scheduler_svc.store.tables import alarms, firings
+from scheduler_svc.store.tables import RUNNING_SERIALLY, UNFINISHED, alarms, firings, one_of
 from scheduler_svc.store.triggered import insert_ad_hoc
 from tocsin.clock import to_micros
 from tocsin.database import Database, storable
@@ -37,39 +38,47 @@ from tocsin.recurrence import Micros
 
 _COLUMN_OF: Final = {"alarm": "alarm", "state": "state", "outcome": "outcome", "origin": "origin", "due_time": "due_at"}
 # A dead firing whose lost delivery succeeded after all has fired, on time or late.
-_OUTCOME: Final = f"CASE WHEN outcome <> 5 THEN outcome WHEN fired_at - due_at <= {ON_TIME} THEN 1 ELSE 2 END"
-_REASON: Final = f"CASE WHEN outcome <> 5 THEN reason WHEN fired_at - due_at <= {ON_TIME} THEN '' ELSE 'LET_GO_LATE' END"
-_DONE: Final = "state = 3, attempts = attempts + 1, error = '', ready_at = NULL"
+_DEAD: Final = int(FiringState.DEAD)
+_COMPLETABLE: Final = one_of((*OPEN, FiringState.DEAD))
+_FINAL: Final = one_of((FiringState.SUCCEEDED, FiringState.DEAD))
+_OUTCOME: Final = (
+    f"CASE WHEN outcome <> {Outcome.FAILED:d} THEN outcome WHEN fired_at - due_at <= {ON_TIME} THEN {Outcome.FIRED:d} ELSE "
+    f"{Outcome.LATE:d} END"
+)
+_REASON: Final = f"CASE WHEN outcome <> {Outcome.FAILED:d} THEN reason WHEN fired_at - due_at <= {ON_TIME} THEN '' ELSE 'LET_GO_LATE' END"
+_DONE: Final = f"state = {FiringState.SUCCEEDED:d}, attempts = attempts + 1, error = '', ready_at = NULL"
 # With both ends of the due times PostgreSQL leaves out the partitions in which none of the rows can be, once for all of them.
 _WITHIN: Final = "AND firings.due_at BETWEEN $6 AND $7"
 _SUCCEED: Final = Statement(
     sqlite=(
-        f"UPDATE firings SET {_DONE}, outcome = {_OUTCOME}, reason = {_REASON}, result = ?3, completed_at = ?4, "  # noqa: S608  constants
-        f"action = CASE WHEN origin = 2 THEN action ELSE x'' END, change_no = {CHANGE.sqlite} "
-        "WHERE id = ?1 AND due_at = ?2 AND state IN (1, 2, 4)"
+        f"UPDATE firings SET {_DONE}, outcome = {_OUTCOME}, reason = {_REASON}, result = ?3, completed_at = ?4, "
+        f"action = CASE WHEN origin = {Origin.ADHOC:d} THEN action ELSE x'' END, change_no = {CHANGE.sqlite} "
+        f"WHERE id = ?1 AND due_at = ?2 AND state IN {_COMPLETABLE}"
     ),
     postgresql=noting(
-        f"UPDATE firings SET {_DONE}, outcome = {_OUTCOME}, reason = {_REASON}, result = v.output, completed_at = v.ended, "  # noqa: S608  constants
-        f"action = CASE WHEN origin = 2 THEN action ELSE ''::bytea END, change_no = {CHANGE.postgresql} "
+        f"UPDATE firings SET {_DONE}, outcome = {_OUTCOME}, reason = {_REASON}, result = v.output, completed_at = v.ended, "
+        f"action = CASE WHEN origin = {Origin.ADHOC:d} THEN action ELSE ''::bytea END, change_no = {CHANGE.postgresql} "
         "FROM unnest($1::text[], $2::text::bigint[], $3::bytea[], $4::text::bigint[]) AS v(firing, due, output, ended) "
-        f"WHERE firings.id = v.firing AND firings.due_at = v.due AND state IN (1, 2, 4) {_WITHIN}",
+        f"WHERE firings.id = v.firing AND firings.due_at = v.due AND state IN {_COMPLETABLE} {_WITHIN}",
         now="$5::bigint",
     ),
 )
 _SET_BACK: Final = Statement(
     sqlite=(
-        "UPDATE firings SET state = ?3, attempts = ?4, ready_at = ?5, error = ?7, "  # noqa: S608  constants
-        "outcome = CASE WHEN ?3 = 4 THEN 5 ELSE outcome END, reason = CASE WHEN ?3 = 4 THEN ?6 ELSE reason END, "
-        f"completed_at = CASE WHEN ?3 = 4 THEN ?8 END, change_no = {CHANGE.sqlite} "
-        "WHERE id = ?1 AND due_at = ?2 AND state IN (1, 2)"
+        "UPDATE firings SET state = ?3, attempts = ?4, ready_at = ?5, error = ?7, "
+        f"outcome = CASE WHEN ?3 = {_DEAD} THEN {Outcome.FAILED:d} ELSE outcome END, reason = CASE WHEN ?3 = {_DEAD} THEN ?6 "
+        "ELSE reason END, "
+        f"completed_at = CASE WHEN ?3 = {_DEAD} THEN ?8 END, change_no = {CHANGE.sqlite} "
+        f"WHERE id = ?1 AND due_at = ?2 AND state IN {UNFINISHED}"
     ),
     postgresql=noting(
-        "UPDATE firings SET state = v.state, attempts = v.attempts, ready_at = v.ready, error = v.error, "  # noqa: S608  constants
-        "outcome = CASE WHEN v.state = 4 THEN 5 ELSE outcome END, reason = CASE WHEN v.state = 4 THEN v.reason ELSE firings.reason END, "
-        f"completed_at = CASE WHEN v.state = 4 THEN v.completed END, change_no = {CHANGE.postgresql} "
+        "UPDATE firings SET state = v.state, attempts = v.attempts, ready_at = v.ready, error = v.error, "
+        f"outcome = CASE WHEN v.state = {_DEAD} THEN {Outcome.FAILED:d} ELSE outcome END, reason = CASE WHEN v.state = {_DEAD} "
+        "THEN v.reason ELSE firings.reason END, "
+        f"completed_at = CASE WHEN v.state = {_DEAD} THEN v.completed END, change_no = {CHANGE.postgresql} "
         "FROM unnest($1::text[], $2::bigint[], $3::smallint[], $4::integer[], $5::bigint[], $6::text[], $7::text[], $8::bigint[]) "
         "AS v(firing, due, state, attempts, ready, reason, error, completed) "
-        "WHERE firings.id = v.firing AND firings.due_at = v.due AND firings.state IN (1, 2)",
+        f"WHERE firings.id = v.firing AND firings.due_at = v.due AND firings.state IN {UNFINISHED}",
         now="v.completed",
     ),
 )
@@ -79,23 +88,23 @@ _DUE: Final = Statement(
 )
 _WAITING: Final = Statement(
     sqlite=(
-        f"SELECT {QUEUED_FIELDS} FROM firings WHERE state IN (1, 2) AND priority = ?1 AND ready_at <= ?2 "  # noqa: S608  constants
+        f"SELECT {QUEUED_FIELDS} FROM firings WHERE state IN {UNFINISHED} AND priority = ?1 AND ready_at <= ?2 "
         "AND (ready_at, id) > (?3, ?4) AND shard IN (SELECT value FROM json_each(?5)) ORDER BY ready_at, id LIMIT ?6"
     ),
     postgresql=(
-        f"SELECT {QUEUED_FIELDS} FROM firings WHERE state IN (1, 2) AND priority = $1 AND ready_at <= $2 "  # noqa: S608  constants
+        f"SELECT {QUEUED_FIELDS} FROM firings WHERE state IN {UNFINISHED} AND priority = $1 AND ready_at <= $2 "
         "AND (ready_at, id) > ($3::bigint, $4::text) AND shard = ANY($5::smallint[]) ORDER BY ready_at, id LIMIT $6"
     ),
 )
 _HEADS: Final = Statement(
     sqlite=(
-        f"SELECT {QUEUED_FIELDS} FROM firings WHERE id IN (SELECT (SELECT id FROM firings WHERE firings.alarm = wanted.value "  # noqa: S608  constants
-        "AND state IN (1, 2) AND (flags & 1) = 1 AND shard IN (SELECT value FROM json_each(?2)) ORDER BY due_at, id LIMIT 1) "
+        f"SELECT {QUEUED_FIELDS} FROM firings WHERE id IN (SELECT (SELECT id FROM firings WHERE firings.alarm = wanted.value "
+        f"AND {RUNNING_SERIALLY} AND shard IN (SELECT value FROM json_each(?2)) ORDER BY due_at, id LIMIT 1) "
         "FROM json_each(?1) AS wanted)"
     ),
     postgresql=(
-        f"SELECT head.* FROM unnest($1::text[]) AS wanted(alarm) CROSS JOIN LATERAL (SELECT {QUEUED_FIELDS} FROM firings "  # noqa: S608  constants
-        "WHERE firings.alarm = wanted.alarm AND state IN (1, 2) AND (flags & 1) = 1 AND shard = ANY($2::smallint[]) "
+        f"SELECT head.* FROM unnest($1::text[]) AS wanted(alarm) CROSS JOIN LATERAL (SELECT {QUEUED_FIELDS} FROM firings "
+        f"WHERE firings.alarm = wanted.alarm AND {RUNNING_SERIALLY} AND shard = ANY($2::smallint[]) "
         "ORDER BY due_at, id LIMIT 1) AS head"
     ),
 )
@@ -298,12 +307,12 @@ def _compare(column: ColumnElement[Any], operator: Operator, value: Any) -> Colu
 
 _ENDED: Final = Statement(
     sqlite=(
-        "SELECT alarm, state FROM firings WHERE id IN (SELECT value FROM json_each(?1)) AND due_at BETWEEN ?2 AND ?3 "  # noqa: S608  constants
-        f"AND (flags & 2) = 2 AND state IN (3, 4) AND change_no = {CHANGE.sqlite}"
+        "SELECT alarm, state FROM firings WHERE id IN (SELECT value FROM json_each(?1)) AND due_at BETWEEN ?2 AND ?3 "
+        f"AND (flags & {COUNTED}) = {COUNTED} AND state IN {_FINAL} AND change_no = {CHANGE.sqlite}"
     ),
     postgresql=(
-        "SELECT alarm, state FROM firings WHERE id = ANY($1::text[]) AND due_at BETWEEN $2 AND $3 "  # noqa: S608  constants
-        f"AND (flags & 2) = 2 AND state IN (3, 4) AND change_no = {CHANGE.postgresql}"
+        "SELECT alarm, state FROM firings WHERE id = ANY($1::text[]) AND due_at BETWEEN $2 AND $3 "
+        f"AND (flags & {COUNTED}) = {COUNTED} AND state IN {_FINAL} AND change_no = {CHANGE.postgresql}"
     ),
 )
 # Locks in the same order as every other transaction, before anything is changed in another one.

@@ -25,7 +25,7 @@ from scheduler_svc.domain import (
     RetryPolicy,
 )
 from scheduler_svc.store.sql import CHANGE, Fields, Statement, insert
-from scheduler_svc.store.tables import alarm_labels, alarms, firings
+from scheduler_svc.store.tables import RUNNING_ALONE, alarm_labels, alarms, firings
 from tocsin.listing import Condition
 from tocsin.recurrence import At, Trigger
 from tocsin.stored import known
@@ -176,15 +176,24 @@ _FIRING_COLUMNS: Final = (
 INSERT_FIRINGS: Final = insert(firings, _FIRING_COLUMNS, extra="change_no", extra_value=CHANGE, ignore=True)
 """Inserts rows of `_FIRING_COLUMNS`, and leaves out those whose occurrence is in the ledger."""
 
+_RUNNING: Final = Statement(
+    sqlite=f"SELECT DISTINCT alarm FROM firings WHERE alarm IN (SELECT value FROM json_each(?1)) AND {RUNNING_ALONE}",
+    postgresql=f"SELECT DISTINCT alarm FROM firings WHERE alarm = ANY($1::text[]) AND {RUNNING_ALONE}",
+)
 _PRESENT: Final = Statement(
-    sqlite=f"SELECT id FROM firings WHERE id IN (SELECT value FROM json_each(?1)) AND change_no = {CHANGE.sqlite}",  # noqa: S608  constants
-    postgresql=f"SELECT id FROM firings WHERE id = ANY($1::text[]) AND change_no = {CHANGE.postgresql}",  # noqa: S608  constants
+    sqlite=f"SELECT id FROM firings WHERE id IN (SELECT value FROM json_each(?1)) AND change_no = {CHANGE.sqlite}",
+    postgresql=f"SELECT id FROM firings WHERE id = ANY($1::text[]) AND change_no = {CHANGE.postgresql}",
 )
 
 
 async def present(connection: AsyncConnection, ids: Sequence[str]) -> set[str]:
     """Those of the firings that the current transaction has inserted."""
     return {row[0] for row in await _PRESENT.rows(connection, list(ids))}
+
+
+async def still_running(connection: AsyncConnection, alarms: Sequence[str]) -> set[str]:
+    """Those of the alarms that have an unfinished firing during which their due times are skipped (overlap SKIP)."""
+    return {row[0] for row in await _RUNNING.rows(connection, list(alarms))}
 
 
 def firing_row(firing: Firing) -> tuple[Any, ...]:

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from scheduler_svc.store.tables import UNFINISHED
 from tocsin.clock import from_micros, to_micros
 from tocsin.database import Database
 from tocsin.recurrence import Micros
@@ -67,7 +68,7 @@ async def make_ahead(database: Database, *, now: Micros) -> None:
 
 async def _make(connection: AsyncConnection, month: Month) -> None:
     bounds = f"due_at >= {month.first} AND due_at < {month.end}"
-    if (await connection.exec_driver_sql(f"SELECT 1 FROM firings_default WHERE {bounds} LIMIT 1")).first() is not None:  # noqa: S608  numbers
+    if (await connection.exec_driver_sql(f"SELECT 1 FROM firings_default WHERE {bounds} LIMIT 1")).first() is not None:
         # Nothing is wrong with them there, and moving them would hold up whoever works on them.
         _log.warning("month stays in the default partition", partition=month.partition)
         return
@@ -98,7 +99,7 @@ async def _empty(database: Database, month: Month) -> bool:
             return False
         # A replay of a dead firing would make it unfinished; nobody can do that between the look and the end.
         await connection.exec_driver_sql(f"LOCK TABLE ONLY {month.partition} IN ACCESS EXCLUSIVE MODE")
-        unfinished = await connection.exec_driver_sql(f"SELECT 1 FROM {month.partition} WHERE state IN (1, 2) LIMIT 1")  # noqa: S608  a name made here
+        unfinished = await connection.exec_driver_sql(f"SELECT 1 FROM {month.partition} WHERE state IN {UNFINISHED} LIMIT 1")
         if unfinished.first() is not None:
             return False
         await connection.exec_driver_sql(f"TRUNCATE ONLY {month.partition}")

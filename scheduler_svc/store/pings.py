@@ -12,7 +12,18 @@ from scheduler_svc.service.signals import Caused
 from scheduler_svc.store.signals import INSERT_INBOUND, SET_DUE, Tally
 from scheduler_svc.store.sql import Fields, Statement, both
 from scheduler_svc.store.triggered import Listener, TriggeredFirings, read_listeners
-from scheduler_svc.triggers import HeartbeatNotFound, InboundKind, Outage, PingAnswer, Pinged, SignalState, Status, deadline, listens
+from scheduler_svc.triggers import (
+    HeartbeatNotFound,
+    InboundKind,
+    Outage,
+    PingAnswer,
+    Pinged,
+    SignalKind,
+    SignalState,
+    Status,
+    deadline,
+    listens,
+)
 from tocsin.database import Database
 from tocsin.errors import TocsinError
 from tocsin.recurrence import Heartbeat, Micros
@@ -20,11 +31,12 @@ from tocsin.recurrence import Heartbeat, Micros
 _CHOSEN: Final = Statement(
     sqlite=(
         "SELECT s.alarm FROM json_each(?1) w "
-        "CROSS JOIN signals s ON s.tenant = w.value ->> 0 AND s.topic = w.value ->> 1 AND s.kind = 3 AND s.topic <> ''"
+        f"CROSS JOIN signals s ON s.tenant = w.value ->> 0 AND s.topic = w.value ->> 1 AND s.kind = {SignalKind.HEARTBEAT:d} "
+        "AND s.topic <> ''"
     ),
     postgresql=(
         "SELECT s.alarm FROM unnest($1::text[], $2::text[]) AS w(tenant, topic) "
-        "JOIN signals s ON s.tenant = w.tenant AND s.topic = w.topic AND s.kind = 3 AND s.topic <> ''"
+        f"JOIN signals s ON s.tenant = w.tenant AND s.topic = w.topic AND s.kind = {SignalKind.HEARTBEAT:d} AND s.topic <> ''"
     ),
 )
 _MADE: Final = Statement(

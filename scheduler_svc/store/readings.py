@@ -22,6 +22,7 @@ from scheduler_svc.triggers import (
     InboundKind,
     Measured,
     ReadingAnswer,
+    SignalKind,
     SignalState,
     Status,
     listens,
@@ -66,21 +67,22 @@ _SEEN: Final = Statement(
 _WATCHING: Final = Statement(
     sqlite=(
         "SELECT s.alarm, s.tenant, s.topic, s.status, s.since FROM json_each(?1) w "
-        "CROSS JOIN signals s ON s.tenant = w.value ->> 0 AND s.kind = 2 AND s.topic = w.value ->> 1"
+        f"CROSS JOIN signals s ON s.tenant = w.value ->> 0 AND s.kind = {SignalKind.THRESHOLD:d} AND s.topic = w.value ->> 1"
     ),
     postgresql=(
         "SELECT s.alarm, s.tenant, s.topic, s.status, s.since FROM unnest($1::text[], $2::text[]) AS w(tenant, metric) "
-        "JOIN signals s ON s.tenant = w.tenant AND s.kind = 2 AND s.topic = w.metric"
+        f"JOIN signals s ON s.tenant = w.tenant AND s.kind = {SignalKind.THRESHOLD:d} AND s.topic = w.metric"
     ),
 )
 _RECORDED: Final = Statement(
     sqlite=(
         "SELECT i.tenant, i.event_id FROM json_each(?1) w "
-        "CROSS JOIN inbound i ON i.tenant = w.value ->> 0 AND i.kind = 2 AND i.event_id = w.value ->> 1 AND i.event_id <> ''"
+        f"CROSS JOIN inbound i ON i.tenant = w.value ->> 0 AND i.kind = {InboundKind.READING:d} AND i.event_id = w.value ->> 1 "
+        "AND i.event_id <> ''"
     ),
     postgresql=(
         "SELECT i.tenant, i.event_id FROM unnest($1::text[], $2::text[]) AS w(tenant, event_id) "
-        "JOIN inbound i ON i.tenant = w.tenant AND i.kind = 2 AND i.event_id = w.event_id AND i.event_id <> ''"
+        f"JOIN inbound i ON i.tenant = w.tenant AND i.kind = {InboundKind.READING:d} AND i.event_id = w.event_id AND i.event_id <> ''"
     ),
 )
 _STANDING: Final = Statement(

@@ -5,12 +5,12 @@ from typing import Final
 
 from sqlalchemy import select
 
-from scheduler_svc.domain import new_id
+from scheduler_svc.domain import AlarmState, new_id
 from scheduler_svc.ports import Held
 from scheduler_svc.service.replan import Move, Replan, ReplanCandidate
 from scheduler_svc.store.locks import owned
 from scheduler_svc.store.sql import Statement, both, insert
-from scheduler_svc.store.tables import replans
+from scheduler_svc.store.tables import ACTIVE, one_of, replans
 from tocsin.database import Database
 from tocsin.recurrence import Micros
 
@@ -18,14 +18,15 @@ _ZONED: Final = (
     "(trigger_rule LIKE '{\"rrule\":%' OR trigger_rule LIKE '{\"local\":%' OR trigger_rule LIKE '%\"exclude\":%' "
     'OR ((trigger_rule LIKE \'{"daily":%\' OR trigger_rule LIKE \'{"cron":%\') AND trigger_rule NOT LIKE \'%"tz":"UTC"%\'))'
 )
-_FIELDS: Final = "id, tenant, shard, priority, state = 1, trigger_rule, anchor_at, rule_since, next_fire_at, ordinal"
+_FIELDS: Final = f"id, tenant, shard, priority, state = {ACTIVE}, trigger_rule, anchor_at, rule_since, next_fire_at, ordinal"
+_NOT_COMPLETED: Final = one_of((AlarmState.ACTIVE, AlarmState.PAUSED))
 _CANDIDATES: Final = Statement(
     sqlite=(
-        f"SELECT {_FIELDS} FROM alarms WHERE id > ?1 AND state IN (1, 2) AND next_fire_at IS NOT NULL AND {_ZONED} "  # noqa: S608  constants
+        f"SELECT {_FIELDS} FROM alarms WHERE id > ?1 AND state IN {_NOT_COMPLETED} AND next_fire_at IS NOT NULL AND {_ZONED} "
         "AND shard IN (SELECT value FROM json_each(?2)) ORDER BY id LIMIT ?3"
     ),
     postgresql=(
-        f"SELECT {_FIELDS} FROM alarms WHERE id > $1 AND state IN (1, 2) AND next_fire_at IS NOT NULL AND {_ZONED} "  # noqa: S608  constants
+        f"SELECT {_FIELDS} FROM alarms WHERE id > $1 AND state IN {_NOT_COMPLETED} AND next_fire_at IS NOT NULL AND {_ZONED} "
         "AND shard = ANY($2::smallint[]) ORDER BY id LIMIT $3"
     ),
 )
@@ -90,9 +91,11 @@ class SqlReplanStore:
             mine = await owned(connection, owner=owner, held=held, wanted={move.alarm.shard for move in moves})
             for move in sorted(moves):
                 alarm = move.alarm
-                state = 1 if alarm.active else 2
-                expected = (alarm.due, alarm.since, alarm.ordinal, state)
-                if alarm.shard in mine and await _MOVE.run(connection, alarm.id, move.due, 3 if move.due is None else state, *expected):
+                state = AlarmState.ACTIVE if alarm.active else AlarmState.PAUSED
+                expected = (alarm.due, alarm.since, alarm.ordinal, int(state))
+                if alarm.shard in mine and await _MOVE.run(
+                    connection, alarm.id, move.due, int(AlarmState.COMPLETED if move.due is None else state), *expected
+                ):
                     done.append(move)
             await _REPORT.many(
                 connection, [(new_id(now), move.alarm.tenant, move.alarm.id, now, before, after, move.alarm.due, move.due) for move in done]

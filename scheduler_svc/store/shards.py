@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.ports import Held, Replica, ShardOwner
 from scheduler_svc.store.sql import Statement, both, is_sqlite
-from tocsin.clock import Clock
+from tocsin.clock import DAY, SECOND, Clock
 from tocsin.database import Database
 from tocsin.recurrence import Micros
 
 _NOW: Final = Statement(
-    sqlite="SELECT CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
-    postgresql="SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+    sqlite=f"SELECT CAST((julianday('now') - 2440587.5) * {DAY} AS INTEGER)",
+    postgresql=f"SELECT (extract(epoch FROM clock_timestamp()) * {SECOND})::bigint",
 )
 _REGISTER: Final = both(
     "INSERT INTO replicas (owner, address, started_at, lease_until, lock_key) VALUES ($1, $2, $3, $4, $5) "

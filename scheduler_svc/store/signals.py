@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Alarm, Firing, Origin
 from scheduler_svc.store.sql import Fields, Statement, both, insert
-from scheduler_svc.store.tables import inbound, signals
+from scheduler_svc.store.tables import ACTIVE, inbound, signals
 from scheduler_svc.triggers import InboundKind, Logged, Signal, SignalKind, Status, TriggerCounts, kind_of, resumed, topic_of
 from tocsin.database import Database
 from tocsin.listing import Condition
@@ -33,10 +33,11 @@ _DELETE: Final = both("DELETE FROM signals WHERE alarm = $1")
 # The last reading belongs to the metric, not to each alarm that watches it; one that still waits has seen none.
 _STANDING: Final = (
     "SELECT s.alarm, s.status, s.since, s.secret, coalesce(s.seen_at, r.measured_at), r.value FROM signals s "
-    "LEFT JOIN readings r ON s.kind = 2 AND s.status > 1 AND r.tenant = s.tenant AND r.metric = s.topic"
+    f"LEFT JOIN readings r ON s.kind = {SignalKind.THRESHOLD:d} AND s.status > {Status.WAITING:d} AND r.tenant = s.tenant "
+    "AND r.metric = s.topic"
 )
 _READ: Final = Statement(
-    sqlite=f"{_STANDING} WHERE s.alarm IN (SELECT value FROM json_each(?1))",  # noqa: S608  a constant
+    sqlite=f"{_STANDING} WHERE s.alarm IN (SELECT value FROM json_each(?1))",
     postgresql=f"{_STANDING} WHERE s.alarm = ANY($1::text[])",
 )
 SET_SIGNAL_STATE: Final = both("UPDATE signals SET status = $2, since = $3 WHERE alarm = $1")
@@ -44,10 +45,9 @@ SET_DUE: Final = both("UPDATE alarms SET next_fire_at = $2 WHERE id = $1")
 _RESUME: Final = both("UPDATE alarms SET next_fire_at = $2, skip_before = NULL WHERE id = $1")
 _ADD: Final = "ON CONFLICT (tenant, name) DO UPDATE SET value = tenant_counts.value + excluded.value"
 COUNT_UP: Final = Statement(
-    sqlite=f"INSERT INTO tenant_counts (tenant, name, value) VALUES (?1, ?2, ?3) {_ADD}",  # noqa: S608  a constant
+    sqlite=f"INSERT INTO tenant_counts (tenant, name, value) VALUES (?1, ?2, ?3) {_ADD}",
     postgresql=(
-        "INSERT INTO tenant_counts (tenant, name, value) "  # noqa: S608  a constant
-        f"SELECT v.* FROM unnest($1::text[], $2::text[], $3::bigint[]) AS v {_ADD}"
+        f"INSERT INTO tenant_counts (tenant, name, value) SELECT v.* FROM unnest($1::text[], $2::text[], $3::bigint[]) AS v {_ADD}"
     ),
 )
 
@@ -128,11 +128,12 @@ INSERT_INBOUND: Final = insert(inbound, _INBOUND_COLUMNS, ignore=True)
 _KNOWN: Final = Statement(
     sqlite=(
         "SELECT i.tenant, i.event_id, i.id, i.matched, i.rest FROM json_each(?1) w "
-        "CROSS JOIN inbound i ON i.tenant = w.value ->> 0 AND i.kind = 1 AND i.event_id = w.value ->> 1 AND i.event_id <> ''"
+        f"CROSS JOIN inbound i ON i.tenant = w.value ->> 0 AND i.kind = {InboundKind.EVENT:d} AND i.event_id = w.value ->> 1 "
+        "AND i.event_id <> ''"
     ),
     postgresql=(
         "SELECT i.tenant, i.event_id, i.id, i.matched, i.rest FROM unnest($1::text[], $2::text[]) AS w(tenant, event_id) "
-        "JOIN inbound i ON i.tenant = w.tenant AND i.kind = 1 AND i.event_id = w.event_id AND i.event_id <> ''"
+        f"JOIN inbound i ON i.tenant = w.tenant AND i.kind = {InboundKind.EVENT:d} AND i.event_id = w.event_id AND i.event_id <> ''"
     ),
 )
 
@@ -147,7 +148,7 @@ _TOP: Final = both(
     "SELECT name, value FROM tenant_counts WHERE tenant = $1 AND name >= 'topic:' AND name < 'topic;' ORDER BY value DESC, name LIMIT $2"
 )
 
-_LISTENING: Final = both("SELECT count(*) FROM signals s JOIN alarms a ON a.id = s.alarm WHERE s.tenant = $1 AND a.state = 1")
+_LISTENING: Final = both(f"SELECT count(*) FROM signals s JOIN alarms a ON a.id = s.alarm WHERE s.tenant = $1 AND a.state = {ACTIVE}")
 
 
 class Tally:

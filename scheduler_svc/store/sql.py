@@ -92,8 +92,8 @@ def insert(
     arrays = ", ".join(f"${number}::{column_type(table, name)}[]" for number, name in enumerate(names, 1))
     value = f", {extra_value.postgresql}" if extra_value else ""
     return Statement(
-        sqlite=f"INSERT INTO {table.name} ({into}) VALUES ({marks}){tail}",  # noqa: S608  names of our own tables
-        postgresql=f"INSERT INTO {table.name} ({into}) SELECT v.*{value} FROM unnest({arrays}) AS v{tail}",  # noqa: S608  likewise
+        sqlite=f"INSERT INTO {table.name} ({into}) VALUES ({marks}){tail}",
+        postgresql=f"INSERT INTO {table.name} ({into}) SELECT v.*{value} FROM unnest({arrays}) AS v{tail}",
     )
 
 

@@ -4,11 +4,37 @@ An index on firings is paid for with every occurrence, so what is rare in use is
 time, a list of what did not has its own.
 """
 
+from collections.abc import Iterable
+from typing import Any, Final
+
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text, text
 
-from scheduler_svc.domain import PLAIN_FIELDS
+from scheduler_svc.domain import OPEN, PLAIN_FIELDS, SERIAL, SINGLE, AlarmState, FiringState, Origin, Outcome, Priority
+from scheduler_svc.triggers import SignalKind
 
 metadata = MetaData()
+
+
+def one_of(numbers: Iterable[int]) -> str:
+    """The right side of ``IN``: "(1, 2)"."""
+    return f"({', '.join(f'{number:d}' for number in numbers)})"
+
+
+# A partial index fits only a condition whose numbers stand in the text of the query, not in its parameters.
+ACTIVE: Final = int(AlarmState.ACTIVE)
+UNFINISHED: Final = one_of(OPEN)
+"""States of firings that have an attempt before them."""
+
+RUNNING_ALONE: Final = f"state IN {UNFINISHED} AND (flags & {SINGLE}) = {SINGLE}"
+RUNNING_SERIALLY: Final = f"state IN {UNFINISHED} AND (flags & {SERIAL}) = {SERIAL}"
+CRITICAL: Final = f"state = {ACTIVE} AND priority = {Priority.CRITICAL:d}"
+_NOTABLE: Final = one_of((FiringState.RETRYING, FiringState.DEAD, FiringState.CLOSED))
+
+
+def _partial(name: str, *columns: Column[Any], where: str, unique: bool = False) -> None:
+    """Adds an index of the rows that meet a condition to the table of its columns."""
+    Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+
 
 # Ids are compared byte by byte: it is faster, and the same in every locale.
 _ID = Text().with_variant(Text(collation="C"), "postgresql")
@@ -43,43 +69,14 @@ alarms = Table(
     Column("rule_since", BigInteger, nullable=False, server_default=text("0"), comment="When it got its trigger; see alarm_rules."),
     *(Column(name, _PLAIN[kind], nullable=False, server_default=text(_ZERO[kind])) for name, kind in PLAIN_FIELDS.items()),
 )
-Index(
-    "ix_alarms_due",
-    alarms.c.next_fire_at,
-    alarms.c.id,
-    alarms.c.shard,
-    alarms.c.priority,
-    sqlite_where=text("state = 1"),
-    postgresql_where=text("state = 1"),
-)
-Index(
-    "ix_alarms_urgent",
-    alarms.c.next_fire_at,
-    alarms.c.id,
-    alarms.c.shard,
-    sqlite_where=text("state = 1 AND priority = 1"),
-    postgresql_where=text("state = 1 AND priority = 1"),
-)
+_partial("ix_alarms_due", alarms.c.next_fire_at, alarms.c.id, alarms.c.shard, alarms.c.priority, where=f"state = {ACTIVE}")
+_partial("ix_alarms_urgent", alarms.c.next_fire_at, alarms.c.id, alarms.c.shard, where=CRITICAL)
 Index("ix_alarms_tenant", alarms.c.tenant, alarms.c.id)
 Index("ix_alarms_state", alarms.c.tenant, alarms.c.state, alarms.c.id)
-Index(
-    "ix_alarms_priority",
-    alarms.c.tenant,
-    alarms.c.priority,
-    alarms.c.id,
-    sqlite_where=text("priority <> 2"),
-    postgresql_where=text("priority <> 2"),
-)
-Index(
-    "ix_alarms_display_name",
-    alarms.c.tenant,
-    alarms.c.display_name,
-    alarms.c.id,
-    sqlite_where=text("display_name <> ''"),
-    postgresql_where=text("display_name <> ''"),
-)
+_partial("ix_alarms_priority", alarms.c.tenant, alarms.c.priority, alarms.c.id, where=f"priority <> {Priority.NORMAL:d}")
+_partial("ix_alarms_display_name", alarms.c.tenant, alarms.c.display_name, alarms.c.id, where="display_name <> ''")
 
-Index("ux_alarms_key", alarms.c.tenant, alarms.c.key, unique=True, sqlite_where=text("key <> ''"), postgresql_where=text("key <> ''"))
+_partial("ux_alarms_key", alarms.c.tenant, alarms.c.key, unique=True, where="key <> ''")
 
 alarm_rules = Table(
     "alarm_rules",
@@ -109,16 +106,9 @@ signals = Table(
     Column("until", BigInteger, comment="The trigger's end, as long as the alarm is not completed."),
 )
 Index("ix_signals_topic", signals.c.tenant, signals.c.kind, signals.c.topic)
-Index(
-    "ux_signals_ping",
-    signals.c.tenant,
-    signals.c.topic,
-    unique=True,
-    sqlite_where=text("kind = 3 AND topic <> ''"),
-    postgresql_where=text("kind = 3 AND topic <> ''"),
-)
-Index("ux_signals_secret", signals.c.secret, unique=True, sqlite_where=text("secret <> ''"), postgresql_where=text("secret <> ''"))
-Index("ix_signals_until", signals.c.until, sqlite_where=text("until IS NOT NULL"), postgresql_where=text("until IS NOT NULL"))
+_partial("ux_signals_ping", signals.c.tenant, signals.c.topic, unique=True, where=f"kind = {SignalKind.HEARTBEAT:d} AND topic <> ''")
+_partial("ux_signals_secret", signals.c.secret, unique=True, where="secret <> ''")
+_partial("ix_signals_until", signals.c.until, where="until IS NOT NULL")
 
 inbound = Table(
     "inbound",
@@ -136,16 +126,8 @@ inbound = Table(
     Column("rest", _ID, comment="Alarms behind this one are still to be fired; null when all are."),
 )
 Index("ix_inbound_tenant", inbound.c.tenant, inbound.c.id)
-Index("ix_inbound_rest", inbound.c.id, sqlite_where=text("rest IS NOT NULL"), postgresql_where=text("rest IS NOT NULL"))
-Index(
-    "ux_inbound_identity",
-    inbound.c.tenant,
-    inbound.c.kind,
-    inbound.c.event_id,
-    unique=True,
-    sqlite_where=text("event_id <> ''"),
-    postgresql_where=text("event_id <> ''"),
-)
+_partial("ix_inbound_rest", inbound.c.id, where="rest IS NOT NULL")
+_partial("ux_inbound_identity", inbound.c.tenant, inbound.c.kind, inbound.c.event_id, unique=True, where="event_id <> ''")
 
 tenant_counts = Table(
     "tenant_counts",
@@ -248,54 +230,12 @@ firings = Table(
 )
 Index("ux_firings_occurrence", firings.c.alarm, firings.c.due_at, firings.c.slot, unique=True)
 Index("ix_firings_tenant", firings.c.tenant, firings.c.due_at, firings.c.id)
-Index(
-    "ix_firings_open",
-    firings.c.priority,
-    firings.c.ready_at,
-    firings.c.id,
-    sqlite_where=text("state IN (1, 2)"),
-    postgresql_where=text("state IN (1, 2)"),
-)
-Index(
-    "ix_firings_state",
-    firings.c.tenant,
-    firings.c.state,
-    firings.c.due_at,
-    firings.c.id,
-    sqlite_where=text("state IN (2, 4, 5)"),
-    postgresql_where=text("state IN (2, 4, 5)"),
-)
-Index(
-    "ix_firings_outcome",
-    firings.c.tenant,
-    firings.c.outcome,
-    firings.c.due_at,
-    firings.c.id,
-    sqlite_where=text("outcome <> 1"),
-    postgresql_where=text("outcome <> 1"),
-)
-Index(
-    "ix_firings_adhoc",
-    firings.c.tenant,
-    firings.c.due_at,
-    firings.c.id,
-    sqlite_where=text("origin = 2"),
-    postgresql_where=text("origin = 2"),
-)
-Index(
-    "ix_firings_serial",
-    firings.c.alarm,
-    firings.c.due_at,
-    firings.c.id,
-    sqlite_where=text("state IN (1, 2) AND (flags & 1) = 1"),
-    postgresql_where=text("state IN (1, 2) AND (flags & 1) = 1"),
-)
-Index(
-    "ix_firings_single",
-    firings.c.alarm,
-    sqlite_where=text("state IN (1, 2) AND (flags & 4) = 4"),
-    postgresql_where=text("state IN (1, 2) AND (flags & 4) = 4"),
-)
+_partial("ix_firings_open", firings.c.priority, firings.c.ready_at, firings.c.id, where=f"state IN {UNFINISHED}")
+_partial("ix_firings_state", firings.c.tenant, firings.c.state, firings.c.due_at, firings.c.id, where=f"state IN {_NOTABLE}")
+_partial("ix_firings_outcome", firings.c.tenant, firings.c.outcome, firings.c.due_at, firings.c.id, where=f"outcome <> {Outcome.FIRED:d}")
+_partial("ix_firings_adhoc", firings.c.tenant, firings.c.due_at, firings.c.id, where=f"origin = {Origin.ADHOC:d}")
+_partial("ix_firings_serial", firings.c.alarm, firings.c.due_at, firings.c.id, where=RUNNING_SERIALLY)
+_partial("ix_firings_single", firings.c.alarm, where=RUNNING_ALONE)
 
 firing_ids = Table(
     "firing_ids",

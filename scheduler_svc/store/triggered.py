@@ -36,10 +36,10 @@ from scheduler_svc.domain.planning import STILL_RUNNING
 from scheduler_svc.ports import Held
 from scheduler_svc.store.changes import note
 from scheduler_svc.store.locks import no_shard, owned
-from scheduler_svc.store.mapping import INSERT_FIRINGS, firing_row, present
+from scheduler_svc.store.mapping import INSERT_FIRINGS, firing_row, present, still_running
 from scheduler_svc.store.signals import LISTENERS, SET_SIGNAL_STATE, Tally
 from scheduler_svc.store.sql import Fields, Statement, begin_change, both, is_sqlite
-from scheduler_svc.triggers import Published, Status, Subscription, conditions_of, topic_matches
+from scheduler_svc.triggers import Published, SignalKind, Status, Subscription, conditions_of, topic_matches
 from tocsin.recurrence import Event, Micros, Overlapping, Trigger
 from tocsin.telemetry import get_logger
 
@@ -48,24 +48,21 @@ _log = get_logger(__name__)
 _CHUNK: Final = 2000
 _FIELDS: Final = "id, tenant, shard, state, priority, next_fire_at, rule_since, trigger_rule, kind, action, retry, auto_pause_after"
 _LISTENERS: Final = Statement(
-    sqlite=f"SELECT {_FIELDS} FROM alarms WHERE id IN (SELECT value FROM json_each(?1))",  # noqa: S608  a constant
-    postgresql=f"SELECT {_FIELDS} FROM alarms WHERE id = ANY($1::text[]) ORDER BY id",  # noqa: S608  a constant
+    sqlite=f"SELECT {_FIELDS} FROM alarms WHERE id IN (SELECT value FROM json_each(?1))",
+    postgresql=f"SELECT {_FIELDS} FROM alarms WHERE id = ANY($1::text[]) ORDER BY id",
 )
 # The order of the locks is that of the firing transaction.
 _LOCKED_LISTENERS: Final = Statement(sqlite=_LISTENERS.sqlite, postgresql=f"{_LISTENERS.postgresql} FOR NO KEY UPDATE")
-_BUSY: Final = Statement(
-    sqlite="SELECT DISTINCT alarm FROM firings WHERE alarm IN (SELECT value FROM json_each(?1)) AND state IN (1, 2) AND (flags & 4) = 4",
-    postgresql="SELECT DISTINCT alarm FROM firings WHERE alarm = ANY($1::text[]) AND state IN (1, 2) AND (flags & 4) = 4",
-)
 _ABOUT: Final = Statement(
     sqlite=(
         "SELECT s.alarm, s.topic, s.seen_at, r.value, r.measured_at FROM signals s "
-        "LEFT JOIN readings r ON s.kind = 2 AND r.tenant = s.tenant AND r.metric = s.topic "
+        f"LEFT JOIN readings r ON s.kind = {SignalKind.THRESHOLD:d} AND r.tenant = s.tenant AND r.metric = s.topic "
         "WHERE s.alarm IN (SELECT value FROM json_each(?1))"
     ),
     postgresql=(
         "SELECT s.alarm, s.topic, s.seen_at, r.value, r.measured_at FROM signals s "
-        "LEFT JOIN readings r ON s.kind = 2 AND r.tenant = s.tenant AND r.metric = s.topic WHERE s.alarm = ANY($1::text[])"
+        f"LEFT JOIN readings r ON s.kind = {SignalKind.THRESHOLD:d} AND r.tenant = s.tenant AND r.metric = s.topic WHERE "
+        "s.alarm = ANY($1::text[])"
     ),
 )
 
@@ -122,7 +119,7 @@ async def busy(connection: AsyncConnection, alarms: Collection[Listener]) -> set
     if not single:
         return set()
     await read_listeners(connection, single, lock=True)
-    return {row[0] for row in await _BUSY.rows(connection, sorted(single))}
+    return await still_running(connection, sorted(single))
 
 
 class TriggeredFirings:
@@ -237,18 +234,20 @@ Versions: TypeAlias = Mapping[str, int]
 """The number of each tenant."""
 
 _VERSIONS: Final = Statement(
-    sqlite=f"SELECT tenant, value FROM tenant_counts WHERE name = '{LISTENERS}' AND tenant IN (SELECT value FROM json_each(?1))",  # noqa: S608  a constant
-    postgresql=f"SELECT tenant, value FROM tenant_counts WHERE name = '{LISTENERS}' AND tenant = ANY($1::text[])",  # noqa: S608  likewise
+    sqlite=f"SELECT tenant, value FROM tenant_counts WHERE name = '{LISTENERS}' AND tenant IN (SELECT value FROM json_each(?1))",
+    postgresql=f"SELECT tenant, value FROM tenant_counts WHERE name = '{LISTENERS}' AND tenant = ANY($1::text[])",
 )
-_PATTERNS: Final = both("SELECT DISTINCT topic FROM signals WHERE tenant = $1 AND kind = 4")
+_PATTERNS: Final = both(f"SELECT DISTINCT topic FROM signals WHERE tenant = $1 AND kind = {SignalKind.PATTERN:d}")
 _FIND: Final = Statement(
     sqlite=(
         "SELECT a.id, a.rule_since, a.trigger_rule FROM signals s JOIN alarms a ON a.id = s.alarm WHERE s.tenant = ?1 "
-        "AND (s.kind = 1 AND s.topic = ?2 OR s.kind = 4 AND s.topic IN (SELECT value FROM json_each(?3))) ORDER BY a.id"
+        f"AND (s.kind = {SignalKind.EVENT:d} AND s.topic = ?2 OR s.kind = {SignalKind.PATTERN:d} AND s.topic IN (SELECT value "
+        "FROM json_each(?3))) ORDER BY a.id"
     ),
     postgresql=(
         "SELECT a.id, a.rule_since, a.trigger_rule FROM signals s JOIN alarms a ON a.id = s.alarm WHERE s.tenant = $1 "
-        "AND (s.kind = 1 AND s.topic = $2 OR s.kind = 4 AND s.topic = ANY($3::text[])) ORDER BY a.id"
+        f"AND (s.kind = {SignalKind.EVENT:d} AND s.topic = $2 OR s.kind = {SignalKind.PATTERN:d} AND s.topic = "
+        "ANY($3::text[])) ORDER BY a.id"
     ),
 )
 

@@ -11,15 +11,13 @@ from typing import Any, Final
 
 import httpx
 
-from tocsin.clock import Clock, from_micros, to_micros
+from tocsin.clock import DAY, SECOND, Clock, from_micros, to_micros
 from tocsin.credential import authorization
 from tocsin.errors import DeadlineExceeded, Internal
 from tocsin.loadtest.report import Lateness, LoadPhase, LoadReport
 from tocsin.loadtest.service_metrics import MetricsReader
 from tocsin.stack.stack_file import StackStatus
 
-_SECOND: Final = 1_000_000
-_DAY: Final = 86_400 * _SECOND
 _IDLE_SECONDS: Final = 5.0
 _STEADY_RATE: Final = 1000
 _STEADY_SECONDS: Final = 20
@@ -77,7 +75,7 @@ class LoadTest:
             async with self._phase(report, "idle", http, vitals):
                 await self._clock.sleep(_IDLE_SECONDS)
             async with self._phase(report, f"store {alarms:,} alarms", http, vitals) as progress:
-                progress.rate = await self._store(http, alarms, self._clock.micros() + 300 * _DAY)
+                progress.rate = await self._store(http, alarms, self._clock.micros() + 300 * DAY)
             report.lateness = await self._steady(report, http, vitals)
             await self._herd(report, http, vitals, min(alarms, _LARGEST_HERD), progress.rate)
         return report
@@ -85,20 +83,20 @@ class LoadTest:
     async def _steady(self, report: LoadReport, http: httpx.AsyncClient, vitals: MetricsReader) -> Lateness:
         """An even stream of alarms, one by one on their own times."""
         total = _STEADY_RATE * _STEADY_SECONDS
-        first = self._clock.micros() + 15 * _SECOND
-        await self._store(http, total, first, step=_SECOND // _STEADY_RATE)
+        first = self._clock.micros() + 15 * SECOND
+        await self._store(http, total, first, step=SECOND // _STEADY_RATE)
         before = await vitals.done()
-        await self._clock.sleep(max(0.0, (first - self._clock.micros()) / _SECOND))
+        await self._clock.sleep(max(0.0, (first - self._clock.micros()) / SECOND))
         async with self._phase(report, f"fire {_STEADY_RATE:,} a second", http, vitals) as progress:
             progress.rate = await self._until_done(vitals, before, total, since=first)
         return Lateness(expected=total, rate=_STEADY_RATE, seconds=sorted(await self._lateness(http, first, total)))
 
     async def _herd(self, report: LoadReport, http: httpx.AsyncClient, vitals: MetricsReader, size: int, rate: float | None) -> None:
         """Alarms that are all due at one instant."""
-        due = self._clock.micros() + round((5 + 1.5 * size / (rate or size)) * _SECOND)
+        due = self._clock.micros() + round((5 + 1.5 * size / (rate or size)) * SECOND)
         await self._store(http, size, due)
         before = await vitals.done()
-        await self._clock.sleep(max(0.0, (due - self._clock.micros()) / _SECOND))
+        await self._clock.sleep(max(0.0, (due - self._clock.micros()) / SECOND))
         begun = max(due, self._clock.micros())
         async with self._phase(report, f"fire {size:,} due at once", http, vitals) as progress:
             progress.rate = await self._until_done(vitals, before, size, since=begun)
@@ -130,7 +128,7 @@ class LoadTest:
 
     async def _probe(self, http: httpx.AsyncClient, responses: _Responses) -> None:
         """Makes an alarm that is due far away, again and again."""
-        body = json.loads(_line(self._clock.micros() + 200 * _DAY))
+        body = json.loads(_line(self._clock.micros() + 200 * DAY))
         while True:
             begun = self._clock.monotonic()
             try:
@@ -163,7 +161,7 @@ class LoadTest:
             if self._clock.monotonic() > end:
                 raise DeadlineExceeded(f"after {_PATIENCE_SECONDS:g} s not all of {count} firings were done")
             await self._clock.sleep(_POLL_SECONDS)
-        return count / ((self._clock.micros() - since) / _SECOND)
+        return count / ((self._clock.micros() - since) / SECOND)
 
     async def _lateness(self, http: httpx.AsyncClient, first: int, count: int) -> list[float]:
         """How late each alarm of the even stream was let go, by the ledger."""
@@ -193,7 +191,7 @@ async def _pieces(lines: Iterator[str]) -> AsyncGenerator[bytes]:
 
 
 def _late(firing: dict[str, Any]) -> float:
-    return (_micros(firing["fireTime"]) - _micros(firing["dueTime"])) / _SECOND
+    return (_micros(firing["fireTime"]) - _micros(firing["dueTime"])) / SECOND
 
 
 def _micros(text: str) -> int:

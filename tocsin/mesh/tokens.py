@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self, cast
 import jwt
 from jwt import PyJWK
 
-from tocsin.clock import Clock, to_micros
+from tocsin.clock import SECOND, Clock, to_micros
 from tocsin.errors import PermissionDenied, Unauthenticated
 
 ALGORITHMS = frozenset({"EdDSA", "ES256"})
@@ -97,7 +97,7 @@ class TokenVerifier:
         self._audience = audience
         self._clock = clock
         self._capacity = capacity
-        self._remembered = round(remembered * 1_000_000)
+        self._remembered = round(remembered * SECOND)
         # With the microsecond until which each is good: comparing whole numbers is the cheapest check there is.
         self._known: OrderedDict[str, tuple[Principal, int]] = OrderedDict()
 

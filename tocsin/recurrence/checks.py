@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
+from tocsin.clock import SECOND
 from tocsin.errors import InvalidInput
 from tocsin.recurrence.ical import RecurrenceSet, read_recurrence
 from tocsin.recurrence.offsets import offsets
@@ -13,8 +14,7 @@ from tocsin.recurrence.steps import MOST_NEW_STEPS, TooCostly, asked
 from tocsin.recurrence.trigger import Trigger
 from tocsin.recurrence.zones import zone
 
-_SECOND: Final[Micros] = 1_000_000
-SHORTEST: Final[Micros] = 1_000_000
+SHORTEST: Final[Micros] = SECOND
 """Due times of one alarm lie at least so far apart, in microseconds."""
 
 
@@ -66,7 +66,7 @@ def _measured_due(trigger: Trigger, *, now: Micros, seed: str) -> Micros | None:
     def ask() -> Micros | None:
         if isinstance(trigger.spec, Recurrence):
             local = offsets(trigger.time_zone)
-            read_recurrence(trigger.spec.text).check_parts(local, begin=local.begin(anchor_of(trigger, now=now) // _SECOND))
+            read_recurrence(trigger.spec.text).check_parts(local, begin=local.begin(anchor_of(trigger, now=now) // SECOND))
         due = first_due(trigger, now=now, seed=seed)
         if due is not None:
             # Read once more: a rule that has been asked remembers something.

@@ -6,7 +6,7 @@ from typing import Final
 
 from cron_descriptor import FormatError, MissingFieldError, Options, WrongArgumentError, get_description
 
-from tocsin.clock import from_micros
+from tocsin.clock import HOUR, SECOND, from_micros
 from tocsin.recurrence.cron import MACROS
 from tocsin.recurrence.ical import RecurrenceSet, read_recurrence
 from tocsin.recurrence.ical.parts import WEEKDAYS, Frequency, Nth, RuleParts
@@ -66,7 +66,7 @@ def _has_words(expression: str) -> bool:
 
 
 def _length(micros: Micros) -> str:
-    return f"{micros / 1_000_000:g} s" if micros < 3_600_000_000 else str(timedelta(microseconds=micros))
+    return f"{micros / SECOND:g} s" if micros < HOUR else str(timedelta(microseconds=micros))
 
 
 def _recurrence_words(found: RecurrenceSet) -> str:

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
 
-from tocsin.clock import to_micros
+from tocsin.clock import SECOND, to_micros
 from tocsin.errors import InvalidInput
 from tocsin.recurrence.days import day_of
 from tocsin.recurrence.offsets import Offsets
 from tocsin.recurrence.specs import Micros, Occurrence
 
 _DAY: Final = 86_400
-_SECOND: Final = 1_000_000
 MOST: Final = 10_000
 _FORM: Final = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})(?:[Tt](?P<time>\d{2}:\d{2}(?::\d{2})?)(?P<rest>\.\d{1,9})?(?P<zone>[Zz]|[+-]\d{2}:\d{2})?)?"
@@ -92,10 +91,10 @@ class Exclusions:
             return found.due
         if not times.days and not times.wall_times:
             return None
-        wall = self._offsets.local(found.due // _SECOND) if found.wall is None else found.wall
+        wall = self._offsets.local(found.due // SECOND) if found.wall is None else found.wall
         end = self._ends.get(wall // _DAY)
         if end is not None:
-            return max(found.due, self._offsets.instant(end * _DAY) * _SECOND - 1)
+            return max(found.due, self._offsets.instant(end * _DAY) * SECOND - 1)
         return found.due if wall in times.wall_times else None
 
 

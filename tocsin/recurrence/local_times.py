@@ -7,13 +7,13 @@ stretches of a zone that have one offset, in which wall times and instants have 
 from collections.abc import Iterator
 from typing import Final
 
+from tocsin.clock import SECOND
 from tocsin.recurrence.offsets import FIRST_SECOND, LAST_SECOND, Offsets, Stretch
 from tocsin.recurrence.patterns import Pattern
 from tocsin.recurrence.rule import Rule
 from tocsin.recurrence.specs import Gap, Label, Micros, Occurrence, Overlap
 
 DAY: Final = 86_400
-SECOND: Final[Micros] = 1_000_000
 # No zone has ever put its clocks back by more: two days after a change nothing repeats any more.
 _CALM: Final = 2 * DAY
 _MOST_TOLD: Final = 1000

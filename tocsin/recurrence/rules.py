@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
+from tocsin.clock import SECOND
 from tocsin.errors import InvalidInput
 from tocsin.recurrence.cron import cron_pattern
 from tocsin.recurrence.exclusions import Exclusions, read_exclusions
@@ -36,7 +37,6 @@ from tocsin.recurrence.trigger import Trigger
 from tocsin.recurrence.wrappers import AnyOfRules, Bounded, Delayed, Excluding, Questioned
 
 _LONG_TEXT: Final = 4096
-_SECOND: Final[Micros] = 1_000_000
 
 
 class AtRule(Rule):
@@ -154,11 +154,11 @@ class Recipe:
         instants = found.instants(local)
 
         def made(anchor: Micros) -> Rule:
-            begin = local.begin(anchor // _SECOND)
+            begin = local.begin(anchor // SECOND)
             policy = self._policy(periodic=found.periodic)
             pattern, ended = found.patterns(local, begin=begin, policy=policy)
             rules: list[Rule] = [self._on_walls(pattern, policy)]
-            rules += [Bounded(self._on_walls(rest, policy), start=None, end=last * _SECOND + 1) for rest, last in ended]
+            rules += [Bounded(self._on_walls(rest, policy), start=None, end=last * SECOND + 1) for rest, last in ended]
             rules += [ListedRule(instants)] if instants else []
             return AnyOfRules(rules) if len(rules) > 1 else rules[0]
 

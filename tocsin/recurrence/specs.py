@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple, TypeAlias
 
-from tocsin.clock import to_micros
+from tocsin.clock import MINUTE, to_micros
 from tocsin.errors import InvalidInput
 
 Micros: TypeAlias = int
@@ -170,7 +170,7 @@ class Heartbeat:
     @property
     def patience(self) -> Micros:
         """The longest silence that is not late."""
-        return self.every + (60_000_000 if self.grace is None else self.grace)
+        return self.every + (MINUTE if self.grace is None else self.grace)
 
 
 Spec: TypeAlias = At | AtLocal | Daily | Every | Cron | Recurrence | Event | Threshold | Heartbeat

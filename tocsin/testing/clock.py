@@ -5,9 +5,8 @@ import heapq
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from tocsin.clock import Clock, from_micros, to_micros
+from tocsin.clock import SECOND, Clock, from_micros, to_micros
 
-_MICROS = 1_000_000
 _ROUNDS = 20
 
 
@@ -41,7 +40,7 @@ class FakeClock:
 
     def monotonic(self) -> float:
         """Seconds that have passed since the clock was made."""
-        return self._monotonic / _MICROS
+        return self._monotonic / SECOND
 
     @property
     def sleepers(self) -> int:
@@ -54,14 +53,14 @@ class FakeClock:
             await asyncio.sleep(0)
             return
         self._count += 1
-        sleeper = _Sleeper(self._monotonic + round(seconds * _MICROS), self._count, asyncio.get_running_loop().create_future())
+        sleeper = _Sleeper(self._monotonic + round(seconds * SECOND), self._count, asyncio.get_running_loop().create_future())
         heapq.heappush(self._sleepers, sleeper)
         await sleeper.future
 
     async def advance(self, seconds: float) -> None:
         """Moves on by ``seconds``, stopping at each sleeper's due time to let what it wakes run."""
         await _settle()
-        end = self._monotonic + round(seconds * _MICROS)
+        end = self._monotonic + round(seconds * SECOND)
         while self._sleepers and self._sleepers[0].due <= end:
             self._move(max(0, self._sleepers[0].due - self._monotonic))
             await _settle()
@@ -100,7 +99,7 @@ class SkewedClock:
 
     def micros(self) -> int:
         """The current instant in microseconds since the Unix epoch, as this machine has it."""
-        return self._clock.micros() + round(self.seconds * _MICROS)
+        return self._clock.micros() + round(self.seconds * SECOND)
 
     def monotonic(self) -> float:
         """That of the clock beneath."""

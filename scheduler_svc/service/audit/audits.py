@@ -7,12 +7,11 @@ from scheduler_svc.domain import AlarmNotFound
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.audit.parts import AuditStore, Finding, Summary
 from scheduler_svc.service.audit.run import Run
-from tocsin.clock import Clock
+from tocsin.clock import DAY, HOUR, Clock
 from tocsin.errors import InvalidInput
 from tocsin.recurrence import Micros
 
-_DAY: Final[Micros] = 86_400_000_000
-_CLEANUP: Final[Micros] = 3_600_000_000
+_CLEANUP: Final[Micros] = HOUR
 """What is about to be cleaned up is not looked at: rows must not vanish while the audit runs."""
 
 
@@ -43,7 +42,7 @@ class Audits:
         if start >= last:
             raise InvalidInput.at("startTime", "must be before endTime, and before now")
         facts = await self._store.facts()
-        oldest = now - round(self._ledger_days * _DAY) + _CLEANUP if self._ledger_days else start
+        oldest = now - round(self._ledger_days * DAY) + _CLEANUP if self._ledger_days else start
         first = min(max(start, oldest, facts.get("history", start)), last)
         summary = Summary(start=first, end=last)
         run = Run(store=self._store, clock=self._clock, tenant=caller.tenant, summary=summary, moved=facts.get("tzdata/changed"))

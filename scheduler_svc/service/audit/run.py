@@ -11,15 +11,14 @@ from scheduler_svc.domain import Origin, Outcome
 from scheduler_svc.service.audit.expected import ExpectedRows
 from scheduler_svc.service.audit.parts import AuditStore, Finding, FindingKind, LedgerRow, Summary
 from scheduler_svc.service.cooperative import CooperativeYield
-from tocsin.clock import Clock
+from tocsin.clock import SECOND, Clock
 from tocsin.recurrence import Micros
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
-_SECOND: Final[Micros] = 1_000_000
-OVERDUE: Final[Micros] = 60 * _SECOND
+OVERDUE: Final[Micros] = 60 * SECOND
 """A due time that is not in the ledger is on its way for so long; later it is missing."""
-_CHANGE_OF_ZONE: Final[Micros] = 3 * 3600 * _SECOND
+_CHANGE_OF_ZONE: Final[Micros] = 3 * 3600 * SECOND
 """As much as a new time-zone database moves a due time."""
 _ALARMS: Final = 200
 _ROWS: Final = 5000

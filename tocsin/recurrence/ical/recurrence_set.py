@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
+from tocsin.clock import SECOND
 from tocsin.errors import InvalidInput
 from tocsin.recurrence.exclusions import ExcludedTimes
 from tocsin.recurrence.ical.counting import last_second
@@ -27,7 +28,6 @@ from tocsin.recurrence.steps import spend
 from tocsin.recurrence.zones import UnknownZone, zone
 
 _MOST_RULES: Final = 20
-_SECOND: Final = 1_000_000
 _PROPERTIES: Final = ("DTSTART", "RRULE", "RDATE", "EXDATE")
 
 
@@ -239,4 +239,4 @@ def _checked(line: Property, *, before: int = 0) -> list[Moment]:
 def _instant(moment: Moment) -> Micros:
     if moment.zone is None:
         raise InvalidInput.at(FIELD, "a floating time has no instant")
-    return offsets(moment.zone).instant(moment.wall) * _SECOND
+    return offsets(moment.zone).instant(moment.wall) * SECOND
