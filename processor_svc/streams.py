@@ -7,17 +7,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
-import structlog
-
 from tocsin.background import Background, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
+from tocsin.telemetry import get_logger
 
 _FIRST_WAIT: Final = 0.05
 _LONGEST_WAIT: Final = 1.0
 _LOOK_SECONDS: Final = 0.05
 _DISCOVERY_SECONDS: Final = 5.0
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class ReplicaStreams:
@@ -85,7 +84,7 @@ class ReplicaStreams:
             try:
                 await self._session(endpoint)
             except TocsinError as error:
-                _log.info("stream_broken", target=self._name, endpoint=endpoint, error=error.message)
+                _log.info("stream broken", target=self._name, endpoint=endpoint, error=error.message)
             if self._stopping:
                 return
             report_progress()  # however it ended, it was dealt with

@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
-import structlog
-
 from mailer_svc.domain import (
     Ack,
     Channels,
@@ -28,6 +26,9 @@ from mailer_svc.service.publishing import DeliveryPublisher
 from mailer_svc.service.templates import Templates
 from tocsin.bisection import run_with_bisection
 from tocsin.errors import Internal, TocsinError
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 _RETRYABLE = (*AWAY, UnsupportedChannel)  # another mailer may know the channel
 
@@ -202,7 +203,7 @@ def _said(error: Exception) -> TocsinError:
     """The error as it may be told."""
     if isinstance(error, TocsinError):
         return error
-    structlog.get_logger(__name__).error("delivery cannot be stored", exc_info=error)
+    _log.error("delivery cannot be stored", exc_info=error)
     return Internal()
 
 

@@ -1,12 +1,12 @@
 """Providers in the order in which they are preferred: while one does not work, the next one sends."""
 
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from mailer_svc.domain import SendJob, SendOutcome, SendResult
 from mailer_svc.ports import Provider
+from tocsin.telemetry import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 _NOT_THE_MESSAGE = (SendResult.PROVIDER_DOWN, SendResult.LOST, SendResult.NOT_TRIED)
 
 HandOver = Callable[[str], Awaitable[bool]]
@@ -59,7 +59,7 @@ class ProviderFailover:
             try:
                 outcome = await provider.send(job, hand_over=lambda name=name: mark(name))
             except Exception as error:  # noqa: BLE001 - it must cost this message an attempt, and nobody else anything
-                _log.error("attempt failed", extra={"delivery": job.id, "provider": name}, exc_info=error)
+                _log.error("attempt failed", delivery=job.id, provider=name, exc_info=error)
                 outcome = SendOutcome(
                     SendResult.UNKNOWN if marked else SendResult.DEFERRED, 0, f"unexpected: {type(error).__name__}: {error}"[:500]
                 )

@@ -1,15 +1,15 @@
 """Removing what was kept long enough."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mailer_svc.ports import Cleaner, DeliveryEndings
 from tocsin.background import Background
 from tocsin.clock import Clock
+from tocsin.telemetry import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 _BATCH = 500
 
 
@@ -66,4 +66,4 @@ class Housekeeping:
         return total
 
     async def _round(self) -> None:
-        _log.info("cleaned up", extra={"expired": await self.expire(), "removed": await self.clean()})
+        _log.info("cleaned up", expired=await self.expire(), removed=await self.clean())

@@ -1,6 +1,5 @@
 """Telling the scheduler what became of messages that it cannot take for sent."""
 
-import logging
 from collections.abc import Sequence
 
 from mailer_svc.domain import PendingReport
@@ -8,8 +7,9 @@ from mailer_svc.ports import AWAY, Reports, Scheduler
 from tocsin.background import Background, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
+from tocsin.telemetry import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 _BATCH = 100
 _POLL_SECONDS = 1.0
 
@@ -52,4 +52,4 @@ class Reporter:
             except AWAY:
                 raise
             except TocsinError as error:
-                _log.error("the end of a delivery cannot be told", extra={"delivery": report.delivery, "error": error.message})
+                _log.error("end of a delivery not reported", delivery=report.delivery, error=error.message)

@@ -7,7 +7,6 @@ know what a vanished process did; and the outcome. A process that dies before th
 
 import asyncio
 import contextlib
-import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
@@ -31,8 +30,9 @@ from mailer_svc.service.publishing import DeliveryPublisher
 from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
+from tocsin.telemetry import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 _BUFFER = 200
 _SWEEP = 500
 _PROBES = 3  # as many as a half-open circuit lets pass
@@ -194,7 +194,7 @@ class ChannelSender:
             try:
                 await self._attempt(job)
             except Exception as error:  # noqa: BLE001 - a mistake of ours must cost one message a lease, not the service a worker
-                _log.error("attempt failed", extra={"delivery": job.id}, exc_info=error)
+                _log.error("attempt failed", delivery=job.id, exc_info=error)
                 self._held.pop(job.id, None)
             finally:
                 self._limits.running[job.priority] -= 1
@@ -244,10 +244,10 @@ class ChannelSender:
                 break
             except AWAY as error:
                 # What happened has happened; it is told to the database as soon as there is one.
-                _log.warning("outcome not stored yet", extra={"delivery": job.id, "error": error.message})
+                _log.warning("outcome not stored yet", delivery=job.id, error=error.message)
                 await self._clock.sleep(_AWAY_SECONDS)
             except Exception as error:  # noqa: BLE001 - what can never be stored must not be attempted for ever
-                _log.error("outcome cannot be stored", extra={"delivery": job.id}, exc_info=error)
+                _log.error("outcome cannot be stored", delivery=job.id, exc_info=error)
                 handed_over = outcome.result in (SendResult.SENT, SendResult.UNKNOWN)
                 step = replace(step, state=DeliveryState.OUTCOME_UNKNOWN if handed_over else DeliveryState.DEAD, wait=None)
                 detail = f"its outcome cannot be stored: {type(error).__name__}: {error}"
@@ -260,10 +260,8 @@ class ChannelSender:
 
     def _tell(self, job: SendJob, step: NextStep) -> None:
         self._publisher.meter.settled(self.channel, step.state)
-        level = logging.DEBUG if step.state is DeliveryState.SENT else logging.INFO
-        if _log.isEnabledFor(level):
-            facts = {"delivery": job.id, "state": step.state.name, "attempts": step.attempts, "code": step.code, "wait": step.wait}
-            _log.log(level, "attempt ended", extra=facts)
+        write = _log.debug if step.state is DeliveryState.SENT else _log.info
+        write("attempt ended", delivery=job.id, state=step.state.name, attempts=step.attempts, code=step.code, wait=step.wait)
 
     async def _keep(self) -> None:
         """Renews claims, and ends those of the dead; in this order, lest it takes itself for one of them after a long stall."""
@@ -285,5 +283,5 @@ class ChannelSender:
         try:
             return await work
         except TocsinError as error:
-            _log.warning("the queue is away", extra={"error": error.message})
+            _log.warning("queue unavailable", error=error.message)
             return None

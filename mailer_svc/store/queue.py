@@ -1,6 +1,5 @@
 """The deliveries of one channel that wait for a sender, taken by claims that end by themselves."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,8 +14,9 @@ from mailer_svc.store.endings import SqlDeliveryEndings
 from mailer_svc.store.reports import note
 from mailer_svc.store.tables import contents, deliveries, events
 from tocsin.database import Database
+from tocsin.telemetry import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 _WAITING = [int(state) for state in WAITING]
 _JOB = (
     deliveries.c.id,

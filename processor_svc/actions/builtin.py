@@ -2,9 +2,10 @@
 
 from typing import Any
 
-import structlog
-
 from processor_svc.registry import TaskContext, task
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 
 @task("uppercase")
@@ -22,5 +23,5 @@ async def noop(payload: Any = None) -> dict[str, Any]:
 @task("log")
 async def log(context: TaskContext, message: str) -> dict[str, str]:
     """Writes the message to the service's log."""
-    await structlog.get_logger("processor.task.log").ainfo("task_message", message=message, firing=context.firing, tenant_id=context.tenant)
+    _log.info("message of a task", message=message, firing=context.firing, tenant_id=context.tenant)
     return {"message": message}

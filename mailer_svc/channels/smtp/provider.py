@@ -1,6 +1,5 @@
 """The SMTP server as a provider: a breaker around each attempt, and an outcome for each."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,10 +14,11 @@ from mailer_svc.domain import SendJob, SendOutcome, SendResult
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput, TocsinError
 from tocsin.mesh.breaker import Breaker, CallOutcome
+from tocsin.telemetry import get_logger
 
 NAME = "smtp"
 _NO_UTF8 = SendOutcome(SendResult.REFUSED, 0, "the address is not ASCII, and the server does not offer SMTPUTF8")
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class SmtpProvider(ProviderCircuit):
         except InvalidInput as error:
             return SendOutcome(SendResult.REFUSED, 0, error.message)
         except Exception as error:  # noqa: BLE001 - what cannot be written now can never be, and is no reason to stop for the others
-            _log.error("not written as a mail", extra={"delivery": job.id}, exc_info=error)
+            _log.error("not written as a mail", delivery=job.id, exc_info=error)
             return SendOutcome(SendResult.REFUSED, 0, f"cannot be written as a mail: {type(error).__name__}: {error}"[:500])
         envelope = Envelope(self._sender.address, job.to, not (job.to.isascii() and self._sender.address.isascii()))
         # A probe that is lost in the middle leaves the circuit half open, for another message to try: this one may be why.

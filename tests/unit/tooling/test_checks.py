@@ -33,7 +33,13 @@ GUARDS = (
     "tests/unit/tooling/test_names.py",
     "tests/unit/tooling/test_zones.py",
 )
-OF_THE_CONTRACT = ("tests/contract/test_actions.py", "tests/contract/test_fields.py", "tests/contract/test_policies.py")
+OF_THE_CONTRACT = (
+    "tests/contract/test_actions.py",
+    "tests/contract/test_channels.py",
+    "tests/contract/test_fields.py",
+    "tests/contract/test_policies.py",
+    "tests/contract/test_rules.py",
+)
 OTHERWISE = {
     "test_a_changed_declaration_makes_the_lock_stale": "proves a check",
     "test_a_contract_is_not_compared_with_nothing": "proves a check",
@@ -41,6 +47,7 @@ OTHERWISE = {
     "test_a_new_kind_needs_no_line_in_the_command_line": "proves a check",
     "test_a_record_as_it_should_be_is_taken": "proves a check",
     "test_an_identity_is_filled_in_and_kept": "tests the runtime",
+    "test_the_settings_of_every_channel_are_settings_of_the_mailer": "the settings of the mailer inherit them",
     "test_the_check_can_fail": "proves a check",
     "test_the_machines_database_has_no_say": "tests the runtime",
 }
