@@ -41,7 +41,8 @@ _ID = Text().with_variant(Text(collation="C"), "postgresql")
 
 # The columns of plain fields: those of a new one are made by its migration alone.
 _PLAIN = {str: Text, int: Integer, bool: Boolean}
-_ZERO = {str: "''", int: "0", bool: "false"}
+_ZERO = {str: text("''"), int: text("0"), bool: text("false")}
+_WITHOUT_DEFAULT = frozenset(("display_name",))  # in every row since there are alarms
 
 alarms = Table(
     "alarms",
@@ -67,7 +68,10 @@ alarms = Table(
     Column("failures", Integer, nullable=False, server_default=text("0"), comment="Firings in a row that failed for good."),
     Column("pause_reason", Text, nullable=False, server_default=text("''")),
     Column("rule_since", BigInteger, nullable=False, server_default=text("0"), comment="When it got its trigger; see alarm_rules."),
-    *(Column(name, _PLAIN[kind], nullable=False, server_default=text(_ZERO[kind])) for name, kind in PLAIN_FIELDS.items()),
+    *(
+        Column(name, _PLAIN[kind], nullable=False, server_default=None if name in _WITHOUT_DEFAULT else _ZERO[kind])
+        for name, kind in PLAIN_FIELDS.items()
+    ),
 )
 _partial("ix_alarms_due", alarms.c.next_fire_at, alarms.c.id, alarms.c.shard, alarms.c.priority, where=f"state = {ACTIVE}")
 _partial("ix_alarms_urgent", alarms.c.next_fire_at, alarms.c.id, alarms.c.shard, where=CRITICAL)

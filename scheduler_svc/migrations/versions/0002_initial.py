@@ -70,13 +70,13 @@ def _alarms() -> None:
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("action", sa.LargeBinary, nullable=False, comment="Serialised tocsin.api.scheduler.v1.Action."),
         sa.Column("retry", sa.Text, nullable=False),
-        _empty("display_name"),
+        sa.Column("display_name", sa.Text, nullable=False),
         sa.Column("labels", sa.Text, nullable=False, comment="JSON; alarm_labels is its index."),
         sa.Column("traceparent", sa.Text, nullable=False),
         sa.Column("version", sa.BigInteger, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
-        _empty("key"),
+        _empty("key", comment="The client's own name of it; empty without one."),
         _zero("auto_pause_after", sa.Integer),
         _zero("failures", sa.Integer, comment="Firings in a row that failed for good."),
         _empty("pause_reason"),
@@ -149,7 +149,7 @@ def _inbound() -> None:
         sa.Column("received_at", sa.BigInteger, nullable=False),
         sa.Column("data", sa.LargeBinary, comment="Serialised google.protobuf.Struct."),
         sa.Column("matched", sa.Integer, nullable=False),
-        sa.Column("rest", _ID, comment="Alarms behind this one are still to be fired; null when all are."),
+        sa.Column("rest", _ID, comment="Alarms behind this one are still to be let go; null when all are."),
     )
     op.create_index("ix_inbound_tenant", "inbound", ["tenant", "id"])
     _partial("ix_inbound_rest", "inbound", ["id"], "rest IS NOT NULL")
