@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final, Protocol, TypeAlias
+from contextlib import asynccontextmanager
+from typing import Final, TypeAlias
 
 from scheduler_svc.domain import Alarm, AlarmState, Firing, FiringState, QueuedFiring
-from scheduler_svc.ports import Moved, Paused, Pending, Shards
+from scheduler_svc.ports import Events, FiringSink, Moved, Paused, Pending, Schedules, Shards
 from tocsin.background import Background
 from tocsin.clock import MINUTE, Clock
 from tocsin.errors import Unavailable
@@ -19,38 +19,6 @@ _HORIZON: Final = MINUTE
 
 Hint: TypeAlias = tuple[str, int, int | None, int, str]
 """An alarm, its shard, when it is due, its priority, and its tenant, which is empty when it is not known."""
-
-
-class Events(Protocol):
-    """Events between replicas that may get lost."""
-
-    async def publish(self, topic: str, payload: bytes = b"") -> None:
-        """Tells everybody who has subscribed."""
-        ...
-
-    def subscribe(self, topic: str, *, poll_seconds: float | None = None) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """The events of a topic; also an empty one when so much time has passed."""
-        ...
-
-
-class Schedules(Protocol):
-    """What the engine takes."""
-
-    def hint(self, pending: Pending) -> None:
-        """The alarm is due at that time now."""
-        ...
-
-    def cancel(self, alarm: str) -> None:
-        """The alarm fires no more."""
-        ...
-
-
-class FiringSink(Protocol):
-    """What the dispatcher takes."""
-
-    def offer(self, queued_firings: Iterable[QueuedFiring]) -> None:
-        """Firings that are in the ledger."""
-        ...
 
 
 def firings_topic(tenant: str) -> str:
@@ -86,12 +54,12 @@ class ChangeNotifier:
             yield hint
 
     async def changed(self, tenants: Iterable[str]) -> None:
-        """See `scheduler_svc.ports.Changes`."""
+        """Publishes an event for each tenant."""
         for tenant in tenants:
             await self._events.publish(firings_topic(tenant))
 
     async def paused(self, alarms: Iterable[Paused]) -> None:
-        """See `scheduler_svc.ports.Changes`; every `HintPublisher` hears it, that of this replica as well."""
+        """Publishes the alarms to every `HintPublisher`, that of this replica as well."""
         for alarm, shard, priority in alarms:
             await self._events.publish(_ALARMS, _encoded([(alarm, shard, None, priority, "")]))
 
@@ -130,12 +98,12 @@ class HintPublisher:
         await self._loops.stop()
 
     async def scheduled(self, alarm: Alarm) -> None:
-        """See `scheduler_svc.ports.Hints`."""
+        """Tells the engine here, or publishes a hint."""
         due = alarm.due if alarm.state is AlarmState.ACTIVE else None
         await self._tell((alarm.id, alarm.shard, due, int(alarm.priority), alarm.tenant))
 
     async def scheduled_all(self, alarms: Sequence[Alarm]) -> None:
-        """See `scheduler_svc.ports.Hints`."""
+        """Tells the engine here of its shards; publishes the others that are due within a minute."""
         soon, held = self._clock.micros() + self._horizon, self._shards.held
         elsewhere: list[Hint] = []
         for alarm in alarms:
@@ -150,16 +118,16 @@ class HintPublisher:
             await self._events.publish(_ALARMS, _encoded(elsewhere[first : first + _HINTS_AT_ONCE]))
 
     async def removed(self, alarm: Alarm) -> None:
-        """See `scheduler_svc.ports.Hints`."""
+        """Takes the alarm out of the engine here, or publishes a hint."""
         await self._tell((alarm.id, alarm.shard, None, int(alarm.priority), alarm.tenant))
 
     async def enqueued(self, firing: Firing) -> None:
-        """See `scheduler_svc.ports.Hints`."""
+        """Offers the firing to the dispatcher, and tells its watchers."""
         self._sink.offer([queued_firing_of(firing)])
         await self._notifier.changed((firing.tenant,))
 
     async def caused(self, firings: Sequence[Firing], moved: Sequence[Moved]) -> None:
-        """See `scheduler_svc.ports.Hints`."""
+        """Offers the firings to the dispatcher, tells the engines of the moved alarms and the watchers of the firings."""
         held = self._shards.held
         self._sink.offer([queued_firing_of(firing) for firing in firings if firing.state is FiringState.PENDING and firing.shard in held])
         await self._notifier.changed({firing.tenant for firing in firings})

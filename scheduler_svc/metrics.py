@@ -11,8 +11,7 @@ from prometheus_client.samples import Sample
 from scheduler_svc.dispatch import Dispatcher
 from scheduler_svc.domain import FiringState, Outcome, Priority
 from scheduler_svc.engine import Engine
-from scheduler_svc.ports import Fired, Shards
-from scheduler_svc.status import ProcessUsage
+from scheduler_svc.ports import Fired, ProcessUsage, Shards
 from tocsin.clock import SECOND
 from tocsin.recurrence import Micros
 from tocsin.telemetry.distribution import Distribution
@@ -42,7 +41,7 @@ class SchedulerMetrics:
         self._registry = registry
 
     def fired(self, fired: Fired, *, now: Micros, seconds: float) -> None:
-        """See `scheduler_svc.ports.Observer`."""
+        """Counts the rows by outcome, and observes how late each firing was."""
         for outcome, count in fired.outcomes.items():
             self._by_outcome[outcome].inc(count)
         for late, count in CountOf(now - queued.due for queued in fired.queued_firings).items():
@@ -50,7 +49,7 @@ class SchedulerMetrics:
         self._fire_seconds.observe(seconds)
 
     def recorded(self, states: Mapping[FiringState, int], *, seconds: float) -> None:
-        """See `scheduler_svc.ports.Observer`."""
+        """Counts the firings by state, and observes the seconds."""
         for state, count in states.items():
             self._ends.labels(state.name.lower()).inc(count)
         dead = states.get(FiringState.DEAD, 0)
@@ -59,7 +58,7 @@ class SchedulerMetrics:
         self._result_seconds.observe(seconds)
 
     def lost(self, count: int) -> None:
-        """See `scheduler_svc.ports.Observer`."""
+        """Counts deliveries that ended without a result."""
         self._lost.inc(count)
 
     def counted(self, alarms: Mapping[str, int]) -> None:
@@ -68,16 +67,16 @@ class SchedulerMetrics:
             self._alarms.labels(state.lower()).set(count)
 
     def outcomes(self) -> Mapping[Outcome, int]:
-        """See `scheduler_svc.status.Counts`."""
+        """Reads the counter of outcomes."""
         counts = {sample.labels["outcome"]: sample.value for sample in _samples(self._outcomes, "_total")}
         return {outcome: int(counts.get(outcome.name.lower(), 0)) for outcome in Outcome}
 
     def lateness(self) -> Sequence[tuple[float, int]]:
-        """See `scheduler_svc.status.Counts`."""
+        """Reads the buckets of the histogram."""
         return [(float(sample.labels["le"]), int(sample.value)) for sample in _samples(self._lateness, "_bucket")]
 
     def process(self) -> ProcessUsage:
-        """See `scheduler_svc.status.Counts`; what the platform does not tell is left out."""
+        """Reads the collector of the process; what the platform does not tell is left out."""
         registry: Any = self._registry.restricted_registry(_PROCESS)  # its stub leaves the result open
         values: dict[str, float] = {sample.name: sample.value for family in registry.collect() for sample in family.samples}
         memory, cpu, started = (values.get(name, 0.0) for name in _PROCESS)

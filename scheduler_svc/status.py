@@ -2,28 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from scheduler_svc.dispatch import Dispatcher
 from scheduler_svc.domain import SHARDS, Outcome, Priority
 from scheduler_svc.engine import Engine
-from scheduler_svc.ports import DueStore, HousekeepingStore, Shards, ShardStore
+from scheduler_svc.ports import Counts, DueStore, HousekeepingStore, ProcessUsage, Shards, ShardStore
 from tocsin.background import Background
 from tocsin.clock import SECOND, Clock
 from tocsin.recurrence import TZDATA_VERSION, Micros
+from tocsin.redis import Redis
 
 _ASK_SECONDS: Final = 15.0
 _REST: Final = 20
 """A count of all alarms is repeated when so many times has passed what it took: however many there are, it is a small part of the load."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessUsage:
-    """What this process takes: resident memory in bytes, CPU time in seconds, and when it began."""
-
-    memory: int = 0
-    cpu: float = 0.0
-    started: Micros | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,22 +49,6 @@ class SchedulerStatus:
     free_shards: int
     process: ProcessUsage
     tzdata_version: str
-
-
-class Counts(Protocol):
-    """What was counted since the replica started."""
-
-    def outcomes(self) -> Mapping[Outcome, int]:
-        """Ledger rows by outcome."""
-        ...
-
-    def lateness(self) -> Sequence[tuple[float, int]]:
-        """Fires by lateness: at most so many seconds, and how many; the smaller ones included, the last one without bound."""
-        ...
-
-    def process(self) -> ProcessUsage:
-        """What the process takes."""
-        ...
 
 
 class StatusReader:
@@ -167,18 +143,10 @@ class StatusReader:
         return replicas, SHARDS - sum(replica.shard_count for replica in replicas)
 
 
-class Sized(Protocol):
-    """Knows how much memory something uses."""
-
-    async def memory(self) -> int:
-        """Bytes; 0 when it is not there."""
-        ...
-
-
 class RedisMemory:
     """Asks the shared Redis now and then how much memory it uses; a component."""
 
-    def __init__(self, *, redis: Sized, clock: Clock) -> None:
+    def __init__(self, *, redis: Redis, clock: Clock) -> None:
         self.bytes = 0
         self._redis = redis
         self._loops = Background(clock)

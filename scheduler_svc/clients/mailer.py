@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from scheduler_svc.domain import Finding
-from scheduler_svc.service.checks import Findings
+from scheduler_svc.ports import Findings
 from tocsin.api.mailer.v1 import template_service_pb2, template_service_pb2_grpc
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.clock import Clock

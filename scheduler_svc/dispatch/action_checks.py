@@ -6,7 +6,7 @@ from typing import Final
 
 from scheduler_svc.dispatch.session import Session
 from scheduler_svc.domain import Finding
-from scheduler_svc.service.checks import Findings
+from scheduler_svc.ports import Findings
 
 _TIMEOUT_SECONDS: Final = 1.0
 _MOST_ASKED: Final = 3

@@ -21,7 +21,7 @@ def cost(queued: QueuedFiring) -> int:
 
 
 class _PriorityQueue:
-    """One priority."""
+    """The firings of one priority, by tenant; tenants take turns."""
 
     __slots__ = ("_credits", "_fresh", "_queues", "_sizes", "_turns", "size")
 
@@ -118,7 +118,7 @@ class PriorityQueues:
         return iter(self._waiting.values())
 
     def size(self, priority: int) -> int:
-        """Parcels of a priority."""
+        """Firings of a priority that wait here."""
         return self._queues[priority].size
 
     def admits(self, queued: QueuedFiring) -> bool:

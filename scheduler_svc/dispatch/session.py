@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from scheduler_svc.domain import Lease, QueuedFiring
-from scheduler_svc.service.checks import Findings
+from scheduler_svc.ports import Findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class Session:
         return await asyncio.shield(answer)
 
     def answer(self, number: int, findings: Sequence[Findings]) -> None:
-        """Its answer to a question."""
+        """Takes what the processor finds wrong, as `ask` wanted; an answer that nobody waits for is dropped."""
         waiting = self._questions.pop(number, None)
         if waiting is not None:
             waiting.set_result(findings)

@@ -91,7 +91,7 @@ class RetryPolicy:
 
     @property
     def attempts(self) -> int:
-        """Attempts in all."""
+        """Attempts in all, the first one included."""
         return self.max_attempts or 5
 
     def wait(self, attempts: int, draw: random.Random) -> Micros:

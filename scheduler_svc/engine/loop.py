@@ -4,16 +4,15 @@ Far alarms stay in the store. The loader brings those due within the horizon int
 through one transaction of the store. A hint about a change reaches the index at once, and when one is lost the loader finds the alarm.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
-from scheduler_svc.domain import QueuedFiring
 from scheduler_svc.domain.planning import Plan, Schedule, flags_of, plan, plan_once, plan_too_costly
 from scheduler_svc.engine.loader import LoadBounds, Loader
 from scheduler_svc.engine.timeline import Popped, Timeline
-from scheduler_svc.ports import Changes, Due, DueStore, Fired, Observer, Pending, Shards
+from scheduler_svc.ports import Changes, Due, DueStore, Fired, FiringSink, Observer, Pending, Shards
 from scheduler_svc.triggers import Outage
 from tocsin.background import Background, Wake, report_progress, report_stall
 from tocsin.clock import SECOND, Clock
@@ -33,18 +32,6 @@ _SPOILT: Final = 60 * SECOND
 _URGENT: Final = (0,)
 _OTHERS: Final = (1, 2)
 _ALL: Final = (*_URGENT, *_OTHERS)
-
-
-class FiringSink(Protocol):
-    """Where firings go."""
-
-    def offer(self, queued_firings: Iterable[QueuedFiring]) -> None:
-        """Takes firings that are in the ledger."""
-        ...
-
-    def rescan(self) -> None:
-        """There may be firings in the ledger that nobody offers."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,9 @@
 """Keeps account of when pings could be taken, and finishes events whose taker is gone."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final
 
+from scheduler_svc.ports import OutageStore, SignalStore
 from scheduler_svc.triggers import Outage
 from tocsin.background import Background
 from tocsin.clock import SECOND, Clock
@@ -12,24 +13,8 @@ _ABANDONED_SECONDS: Final = 10
 _STEP: Final = 10
 
 
-class OutageStore(Protocol):
-    """When the service could take pings: one transaction a method."""
-
-    async def hear(self, *, now: Micros, tolerance: Micros) -> Outage | None:
-        """Says that this replica can take pings now; the last time, longer than ``tolerance``, in which none could."""
-        ...
-
-
-class Unfinished(Protocol):
-    """Events that were not fired wholly."""
-
-    async def unfinished(self, *, before: Micros, most: int) -> list[str]:
-        """Entries of unfinished events that came before an instant: whoever took them is gone."""
-        ...
-
-
 class Outages:
-    """Says when the service was outage; a component, to be started before the engine.
+    """Says when the service could take no ping; a component, to be started before the engine.
 
     While no scheduler runs, or none reaches its database, nobody can take a ping. A heartbeat whose ping was expected in such a time
     is not late for it: it gets a new deadline.
@@ -59,7 +44,7 @@ class Outages:
             self._loops.periodic("outages", self._seconds, self.hear, at_once=False)
 
     async def stop(self) -> None:
-        """Ends."""
+        """Stops its loop; may be called twice."""
         await self._loops.stop()
 
     @property
@@ -84,7 +69,7 @@ class Outages:
 class Finisher:
     """Finishes events that fired more alarms than one transaction may, and whose taker is gone; a component."""
 
-    def __init__(self, *, events: Unfinished, finish: Callable[[str], Awaitable[int]], clock: Clock) -> None:
+    def __init__(self, *, events: SignalStore, finish: Callable[[str], Awaitable[int]], clock: Clock) -> None:
         """Makes it.
 
         Args:
@@ -103,7 +88,7 @@ class Finisher:
             self._loops.periodic("finish", _ABANDONED_SECONDS, self._finish_all, at_once=False)
 
     async def stop(self) -> None:
-        """Ends."""
+        """Stops its loop; may be called twice."""
         await self._loops.stop()
 
     async def _finish_all(self) -> None:

@@ -8,11 +8,11 @@ database was rolled back, and the older one computes all anew.
 
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
-from scheduler_svc.ports import Held, Pending, Shards
+from scheduler_svc.ports import Held, Move, Pending, ReplanCandidate, ReplanStore, Schedules, Shards
 from scheduler_svc.service.cooperative import CooperativeYield
-from scheduler_svc.service.replan import Move, ReplanCandidate, ReplanStore, replanned, still_due
+from scheduler_svc.service.replan import replanned, still_due
 from tocsin.background import Background, Wake
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
@@ -25,18 +25,6 @@ _Answer = TypeVar("_Answer")
 
 _BATCH: Final = 200
 _ROUND_SECONDS: Final = 30.0
-
-
-class Schedules(Protocol):
-    """What the engine takes."""
-
-    def hint(self, pending: Pending) -> None:
-        """The alarm is due at that time now."""
-        ...
-
-    def cancel(self, alarm: str) -> None:
-        """The alarm fires no more."""
-        ...
 
 
 class Replanner:
@@ -67,12 +55,12 @@ class Replanner:
         return self._loops.failing
 
     async def start(self) -> None:
-        """Begins."""
+        """Looks at the shards at once, then every 30 seconds and whenever one is gained."""
         if not self._loops.running:
             self._loops.periodic("replan", _ROUND_SECONDS, self.round, wake=self._wake)
 
     async def stop(self) -> None:
-        """Ends, wherever it is."""
+        """Stops in the middle of a batch: what has moved stays, and the shard is done again."""
         await self._loops.stop()
 
     def shards_gained(self, shards: Collection[int]) -> None:

@@ -212,7 +212,7 @@ class _PriorityQueue:
         return taken
 
     def add_spread(self, spread: Counter[int], now: Micros, *, width: Micros) -> None:
-        """See `TimeIndex.add_spread`."""
+        """Adds to ``spread`` the alarms of every tenant."""
         for share in self._shares.values():
             share.add_spread(spread, now, width=width)
 

@@ -56,7 +56,7 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
         self._validator = validator
 
     async def CreateAlarm(self, request: alarm_service_pb2.CreateAlarmRequest, context: Context) -> alarm_pb2.Alarm:
-        """Makes an alarm."""
+        """Makes an alarm, or returns the one that an earlier call with the same ``request_id`` made."""
         return await self._created(request, caller(), lambda: draft_of(request.alarm), "CreateAlarm")
 
     async def CreateSimpleAlarm(self, request: alarm_service_pb2.CreateSimpleAlarmRequest, context: Context) -> alarm_pb2.Alarm:
@@ -113,7 +113,7 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
         return alarm_message(changed)
 
     async def DeleteAlarm(self, request: alarm_service_pb2.DeleteAlarmRequest, context: Context) -> Empty:
-        """Removes an alarm."""
+        """Removes an alarm if its etag is still the given one, or none is given."""
         await self._alarms.delete(caller(), alarm_id(request.name), etag=request.etag)
         return Empty()
 
@@ -126,7 +126,7 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
         return alarm_message(await self._alarms.resume(caller(), alarm_id(request.name)))
 
     async def FireAlarm(self, request: alarm_service_pb2.FireAlarmRequest, context: Context) -> firing_service_pb2.Firing:
-        """Fires an alarm now."""
+        """Fires an alarm now, beside its rule; once for each ``request_id``."""
         return firing_message(await self._firings.fire(caller(), alarm_id(request.name), request_id=request.request_id))
 
     async def PreviewAlarm(

@@ -120,7 +120,7 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
         return firing_message(firing)
 
     async def GetEnqueued(self, request: dispatch_service_pb2.GetEnqueuedRequest, context: Context) -> dispatch_service_pb2.EnqueuedFiring:
-        """Reads an enqueued firing."""
+        """Reads an ad-hoc task by its name, or by the ``request_id`` that it was enqueued with."""
         if not request.request_id:
             return _enqueued(await self._firings.get_enqueued(caller(), firing_id(request.name)))
         known = await self._firings.requested(caller(), "", request_id=request.request_id)

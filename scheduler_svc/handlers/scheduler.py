@@ -8,8 +8,8 @@ import grpc
 from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.template_uses import template_uses
 from scheduler_svc.handlers.times import set_instant
-from scheduler_svc.ports import TemplateUses
-from scheduler_svc.service.replan import Replan, Replans
+from scheduler_svc.ports import Replan, TemplateUses
+from scheduler_svc.service.replan import Replans
 from scheduler_svc.status import SchedulerStatus, StatusReader
 from tocsin.api.scheduler.v1 import scheduler_service_pb2, scheduler_service_pb2_grpc
 from tocsin.pages import Listing, list_page

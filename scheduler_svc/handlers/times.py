@@ -37,7 +37,7 @@ def set_instant(target: Timestamp, micros: Micros | None) -> None:
 
 
 def set_length(target: Duration, micros: Micros) -> None:
-    """Sets a duration."""
+    """Writes a length of time into a message's duration, zero too."""
     target.seconds, rest = divmod(micros, SECOND)
     target.nanos = rest * 1000
     target.SetInParent()

@@ -51,7 +51,7 @@ class TriggerHandlers(trigger_service_pb2_grpc.TriggerServiceServicer):
     async def PublishEvent(
         self, request: trigger_service_pb2.PublishEventRequest, context: Context
     ) -> trigger_service_pb2.PublishEventResponse:
-        """Publishes an event."""
+        """Logs an event and fires the alarms that wait for it; the first of them are answered."""
         answer = await self._triggers.publish(caller(), _event_of(request.event))
         return trigger_service_pb2.PublishEventResponse(
             id=answer.id,
@@ -78,7 +78,7 @@ class TriggerHandlers(trigger_service_pb2_grpc.TriggerServiceServicer):
     async def RecordReading(
         self, request: trigger_service_pb2.RecordReadingRequest, context: Context
     ) -> trigger_service_pb2.RecordReadingResponse:
-        """Records a reading."""
+        """Logs a reading; answers the alarms that it raised, resolved, or left pending."""
         answer = await self._record(caller(), request.reading)
         return trigger_service_pb2.RecordReadingResponse(
             raised=[f"alarms/{alarm}" for alarm in answer.raised],
@@ -108,7 +108,7 @@ class TriggerHandlers(trigger_service_pb2_grpc.TriggerServiceServicer):
         return response
 
     async def Ping(self, request: trigger_service_pb2.PingRequest, context: Context) -> trigger_service_pb2.PingResponse:
-        """Takes a ping."""
+        """Moves a heartbeat's deadline. A key that the server made needs no sign-in; one that the client chose does."""
         call = current()
         who = call.principal if call is not None else None
         known = who is not None and _PING_SCOPE in who.scopes
@@ -125,7 +125,7 @@ class TriggerHandlers(trigger_service_pb2_grpc.TriggerServiceServicer):
     async def GetTriggerStats(
         self, request: trigger_service_pb2.GetTriggerStatsRequest, context: Context
     ) -> trigger_service_pb2.TriggerStats:
-        """Counts."""
+        """Counts what came and what it triggered since the tenant began."""
         counts = await self._triggers.counts(caller())
         return trigger_service_pb2.TriggerStats(
             events=counts.events,

@@ -1,35 +1,77 @@
-"""What the scheduler needs of the world, by intent: one transaction a method."""
+"""What the scheduler needs of the world and of the parts around it, by intent; of a store one transaction a method.
+
+A port stands here where the inside must not know who fulfils it: the store, the mesh, Redis and the metrics, or a part of a layer above.
+"""
 
 from scheduler_svc.ports.alarms import AlarmStore, Imported, ImportedAlarm, ImportStore, NewAlarm, Page, Reviser, TemplateUses
-from scheduler_svc.ports.housekeeping import Changes, Hints, HousekeepingStore, Moved, Notifier, Observer
-from scheduler_svc.ports.ledger import Due, DueStore, Fired, Ledger, Paused, Pending, Planner
-from scheduler_svc.ports.shards import Held, Replica, ShardOwner, Shards, ShardStore
+from scheduler_svc.ports.checks import Findings, KindChecks
+from scheduler_svc.ports.hints import Changes, Events, FiringSink, Hints, Moved, Notifier, Schedules
+from scheduler_svc.ports.housekeeping import HousekeepingStore
+from scheduler_svc.ports.ledger import Due, DueStore, Fired, Ledger, Paused, Pending, Planner, ReportStore
+from scheduler_svc.ports.metrics import Counts, CountSink, Observer, ProcessUsage
+from scheduler_svc.ports.planning import (
+    AuditStore,
+    ForecastStore,
+    Group,
+    LedgerRow,
+    Move,
+    Replan,
+    ReplanCandidate,
+    ReplanStore,
+    RuleInForce,
+)
+from scheduler_svc.ports.shards import Held, Liveness, Replica, ShardListener, ShardOwner, Shards, ShardStore, TimeSource
+from scheduler_svc.ports.signals import Caused, OutageStore, SignalStore
 
 __all__ = [
     "AlarmStore",
+    "AuditStore",
+    "Caused",
     "Changes",
+    "CountSink",
+    "Counts",
     "Due",
     "DueStore",
+    "Events",
+    "Findings",
     "Fired",
+    "FiringSink",
+    "ForecastStore",
+    "Group",
     "Held",
     "Hints",
     "HousekeepingStore",
     "ImportStore",
     "Imported",
     "ImportedAlarm",
+    "KindChecks",
     "Ledger",
+    "LedgerRow",
+    "Liveness",
+    "Move",
     "Moved",
     "NewAlarm",
     "Notifier",
     "Observer",
+    "OutageStore",
     "Page",
     "Paused",
     "Pending",
     "Planner",
+    "ProcessUsage",
+    "Replan",
+    "ReplanCandidate",
+    "ReplanStore",
     "Replica",
+    "ReportStore",
     "Reviser",
+    "RuleInForce",
+    "Schedules",
+    "ShardListener",
     "ShardOwner",
     "ShardStore",
     "Shards",
+    "SignalStore",
     "TemplateUses",
+    "TimeSource",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
-from scheduler_svc.domain import Action, FailedAttempt, Firing, Outcome, QueuedFiring, Succeeded
+from scheduler_svc.domain import Action, DeliveryReport, FailedAttempt, Firing, Outcome, QueuedFiring, Succeeded
 from scheduler_svc.domain.planning import Plan
 from scheduler_svc.ports.shards import Held
 from tocsin.errors import TocsinError
@@ -181,4 +181,12 @@ class Ledger(Protocol):
 
     async def changes(self, tenant: str, *, alarm: str, after: tuple[int, str], most: int) -> list[Firing]:
         """Settled changes behind the cursor (change, id), in order; a change that is settled later never sorts before one that was."""
+        ...
+
+
+class ReportStore(Protocol):
+    """The rows of firings."""
+
+    async def apply(self, reports: Sequence[DeliveryReport], *, now: Micros) -> dict[str, Firing]:
+        """Writes what is new into the firings, and tells who watches them; returns those that are known, by id."""
         ...

@@ -38,7 +38,15 @@ class ShardOwner(NamedTuple):
     lease_until: Micros
 
 
-class ShardStore(Protocol):
+class TimeSource(Protocol):
+    """Tells the time of the database."""
+
+    async def time(self) -> Micros:
+        """Now, by its clock."""
+        ...
+
+
+class ShardStore(TimeSource, Protocol):
     """Who owns which shard, and who takes part."""
 
     async def renew(self, owner: str, *, lease: Micros, address: str = "", lock: int | None = None) -> Held:
@@ -72,10 +80,6 @@ class ShardStore(Protocol):
         """Everybody who takes part, or did until the lease ended, in order of identity."""
         ...
 
-    async def time(self) -> Micros:
-        """Now, by the clock that decides about leases."""
-        ...
-
     async def owners(self) -> list[ShardOwner]:
         """Every shard in order of its number."""
         ...
@@ -92,4 +96,24 @@ class Shards(Protocol):
     @property
     def held(self) -> Held:
         """The shards owned, with their epochs; empty as soon as the lease may have ended."""
+        ...
+
+
+class ShardListener(Protocol):
+    """Works on the shards of this replica."""
+
+    def shards_gained(self, shards: Collection[int]) -> None:
+        """These are ours now."""
+        ...
+
+    def shards_lost(self, shards: Collection[int]) -> None:
+        """These are not ours any more."""
+        ...
+
+
+class Liveness(Protocol):
+    """Shows the other replicas that this process lives."""
+
+    async def beat(self) -> int | None:
+        """The key of the lock that is held now; None when none is. Never fails."""
         ...

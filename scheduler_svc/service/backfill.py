@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from scheduler_svc.domain import COUNTED, SERIAL, Alarm, Firing, FiringState, Origin, Outcome, firing_id, shard_of
-from scheduler_svc.ports import AlarmStore, Hints, Shards
+from scheduler_svc.ports import AlarmStore, Hints, RuleInForce, Shards
 from scheduler_svc.service.alarms import Caller
-from scheduler_svc.service.audit import RuleInForce
 from scheduler_svc.service.audit.expected import ExpectedRows
 from scheduler_svc.service.cooperative import CooperativeYield
 from tocsin.clock import DAY, Clock

@@ -3,31 +3,15 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from scheduler_svc.domain import Action, Finding
+from scheduler_svc.ports import Findings, KindChecks
 from tocsin.clock import Clock
 from tocsin.errors import FieldViolation, InvalidInput
 
 _REMEMBERED: Final = 4096
 _SECONDS: Final = 5.0
-
-Findings = tuple[Finding, ...]
-
-
-class KindChecks(Protocol):
-    """Checks actions of one kind."""
-
-    async def check(self, tenant: str, bodies: Sequence[bytes]) -> Sequence[Findings]:
-        """What is wrong with each of the actions of the tenant, in order; empty for a good one.
-
-        It never raises, and answers soon: what cannot be known now is a tentative finding.
-
-        Args:
-            tenant: whose they are.
-            bodies: serialised `tocsin.api.scheduler.v1.Action`, each different from the others.
-        """
-        ...
 
 
 class ActionChecks:

@@ -10,8 +10,9 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
+from scheduler_svc.ports import ForecastStore, Group
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.cooperative import CooperativeYield
 from tocsin.clock import MINUTE, SECOND, Clock
@@ -32,36 +33,6 @@ _PAGE: Final = 20_000
 _WALKED: Final = 3000
 _WEIGHED: Final = 2000
 _MOST_STEPS: Final = 4000
-
-
-class Group(NamedTuple):
-    """Alarms that fire in the same minutes.
-
-    Attributes:
-        trigger: the trigger, as stored; empty for those that fire once, at an instant.
-        anchor: what the intervals of one of them count from.
-        seed: the id of one of them.
-        due: the first due time of one of them that is not in the ledger.
-        ordinal: how many due times are in the ledger, as far as their number is limited.
-        alarms: how many they are.
-        last: the greatest id of theirs.
-    """
-
-    trigger: str
-    anchor: Micros
-    seed: str
-    due: Micros
-    ordinal: int
-    alarms: int
-    last: str
-
-
-class ForecastStore(Protocol):
-    """What a forecast reads."""
-
-    async def groups(self, tenant: str, *, after: str, until: Micros, most: int) -> list[Group]:
-        """The next ``most`` active alarms in order of their ids that the calendar makes due before ``until``, in groups."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,10 @@
 """Housekeeping beside the hot path: old ledger rows, remembered requests, counts."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from scheduler_svc.ports import HousekeepingStore
+from scheduler_svc.ports import CountSink, HousekeepingStore
 from tocsin.background import Background
 from tocsin.clock import DAY, Clock
 from tocsin.errors import Aborted, TocsinError, Unavailable
@@ -17,14 +17,6 @@ _STEP: Final = 500
 _PAUSE_SECONDS: Final = 0.05
 _MONTH_DAYS: Final = 31
 _COUNT_SHARE: Final = 100
-
-
-class CountSink(Protocol):
-    """Shows counts."""
-
-    def counted(self, alarms: Mapping[str, int]) -> None:
-        """Alarms by state."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +55,7 @@ class Housekeeper:
             self._loops.periodic("housekeeping", self._options.interval_seconds, self.round, vital=False)
 
     async def stop(self) -> None:
-        """Ends."""
+        """Stops in the middle of a round, which the next start does again; may be called twice."""
         await self._loops.stop()
 
     async def round(self) -> None:

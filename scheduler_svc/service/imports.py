@@ -104,7 +104,7 @@ class Imports:
 
 
 class Import:
-    """One import."""
+    """One import of a tenant: batches of lines become alarms, and invalid lines are reported."""
 
     def __init__(
         self,

@@ -15,25 +15,25 @@ class ForecastInvalidator:
         self._forecasts = forecasts
 
     async def scheduled(self, alarm: Alarm) -> None:
-        """See `scheduler_svc.ports.Hints`."""
+        """Forgets the tenant's forecast, and passes the hint on."""
         self._forecasts.changed(alarm.tenant)
         await self._hints.scheduled(alarm)
 
     async def scheduled_all(self, alarms: Sequence[Alarm]) -> None:
-        """See `scheduler_svc.ports.Hints`."""
+        """Forgets the forecasts of their tenants, and passes the hint on."""
         for tenant in {alarm.tenant for alarm in alarms}:
             self._forecasts.changed(tenant)
         await self._hints.scheduled_all(alarms)
 
     async def removed(self, alarm: Alarm) -> None:
-        """See `scheduler_svc.ports.Hints`."""
+        """Forgets the tenant's forecast, and passes the hint on."""
         self._forecasts.changed(alarm.tenant)
         await self._hints.removed(alarm)
 
     async def enqueued(self, firing: Firing) -> None:
-        """See `scheduler_svc.ports.Hints`."""
+        """Passes the hint on: a firing that is in the ledger is in no forecast."""
         await self._hints.enqueued(firing)
 
     async def caused(self, firings: Sequence[Firing], moved: Sequence[Moved]) -> None:
-        """See `scheduler_svc.ports.Hints`."""
+        """Passes the hint on: signals are in no forecast."""
         await self._hints.caused(firings, moved)

@@ -1,9 +1,10 @@
 """What became of the messages of firings: it shows in them, and of a message that is dead an event tells."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from scheduler_svc.domain import DeliveryEnd, DeliveryReport, Firing
+from scheduler_svc.ports import ReportStore
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.signals import EventDraft
 from tocsin.clock import MINUTE, Clock
@@ -16,14 +17,6 @@ DEAD_TOPIC: Final = "tocsin.delivery.dead"
 _SOURCE: Final = "mailer_svc"
 _MOST_A_MINUTE: Final = 60
 _MOST_TENANTS: Final = 10_000
-
-
-class ReportStore(Protocol):
-    """The rows of firings."""
-
-    async def apply(self, reports: Sequence[DeliveryReport], *, now: Micros) -> dict[str, Firing]:
-        """Writes what is new into the firings, and tells who watches them; returns those that are known, by id."""
-        ...
 
 
 class DeliveryReports:

@@ -5,8 +5,8 @@ grows with each change of the owner, so a replica that was frozen past its lease
 monotonic clock before the lease ends.
 """
 
-from scheduler_svc.shards.keeper import Events, Listener, Liveness, ShardKeeper
+from scheduler_svc.shards.keeper import ShardKeeper
 from scheduler_svc.shards.membership import Membership, fair_share
 from scheduler_svc.shards.ownership import Ownership
 
-__all__ = ["Events", "Listener", "Liveness", "Membership", "Ownership", "ShardKeeper", "fair_share"]
+__all__ = ["Membership", "Ownership", "ShardKeeper", "fair_share"]

@@ -1,10 +1,10 @@
 """Compares this machine's clock with the database's, which is the same for all replicas."""
 
-from typing import Final, Protocol
+from typing import Final
 
+from scheduler_svc.ports import TimeSource
 from tocsin.clock import SECOND, Clock
 from tocsin.mesh.health import Degraded
-from tocsin.recurrence import Micros
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -13,14 +13,6 @@ WARN_SECONDS: Final = 0.5
 """A clock that is off by more is told in health."""
 GIVE_UP_SECONDS: Final = 5.0
 """A replica whose clock is off by more lets nothing go: late, by another replica, is better than early."""
-
-
-class TimeSource(Protocol):
-    """Tells the time of the database."""
-
-    async def time(self) -> Micros:
-        """Now, by its clock."""
-        ...
 
 
 class ClockWatch:

@@ -1,11 +1,10 @@
 """Keeps what this replica owns: renews, takes what is free up to its fair share, and gives back what is more."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Final, Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Final
 
 from scheduler_svc.domain import SHARDS
-from scheduler_svc.ports import Held, ShardStore
+from scheduler_svc.ports import Events, Held, Liveness, ShardListener, ShardStore
 from scheduler_svc.shards.clocks import ClockWatch
 from scheduler_svc.shards.membership import Membership
 from scheduler_svc.shards.ownership import Ownership
@@ -24,38 +23,6 @@ _POLL_SECONDS: Final = 0.05
 _SHORTEST_SECONDS: Final = 0.001  # a wait that rounds to nothing would spin
 
 
-class Listener(Protocol):
-    """Works on the shards of this replica."""
-
-    def shards_gained(self, shards: Collection[int]) -> None:
-        """These are ours now."""
-        ...
-
-    def shards_lost(self, shards: Collection[int]) -> None:
-        """These are not ours any more."""
-        ...
-
-
-class Events(Protocol):
-    """Events between replicas that may get lost."""
-
-    async def publish(self, topic: str, payload: bytes = b"") -> None:
-        """Tells everybody who has subscribed."""
-        ...
-
-    def subscribe(self, topic: str, *, poll_seconds: float | None = None) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """The events of a topic."""
-        ...
-
-
-class Liveness(Protocol):
-    """Shows the other replicas that this process lives."""
-
-    async def beat(self) -> int | None:
-        """The key of the lock that is held now; None when none is. Never fails."""
-        ...
-
-
 class ShardKeeper:
     """Shares the shards with the other replicas, and tells the listeners what is ours; a component.
 
@@ -68,7 +35,7 @@ class ShardKeeper:
         *,
         store: ShardStore,
         ownership: Ownership,
-        listeners: Sequence[Listener],
+        listeners: Sequence[ShardListener],
         busy: Callable[[], Collection[int]],
         events: Events,
         liveness: Liveness | None,

@@ -39,4 +39,4 @@ __all__ = [
 
 
 class SqlSignalStore(EventStore, ReadingStore, PingStore, InboundLog):
-    """What comes from outside: events, readings and pings, and the log of them."""
+    """What comes from outside: events, readings and pings, and the log of them: implements `scheduler_svc.ports.SignalStore`."""

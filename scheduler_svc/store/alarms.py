@@ -50,13 +50,12 @@ _Key = tuple[str, str]
 
 
 class SqlAlarmStore:
-    """Alarms of all tenants."""
+    """Alarms of all tenants: implements `scheduler_svc.ports.AlarmStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def create(self, batch: Sequence[NewAlarm]) -> Sequence[Alarm | TocsinError]:
-        """See `scheduler_svc.ports.AlarmStore`."""
         async with self._database.transaction() as connection:
             made = await self._claim(connection, [new for new in batch if new.request_id])
             first = {(new.alarm.tenant, new.request_id): new for new in reversed(batch) if new.request_id}
@@ -86,7 +85,6 @@ class SqlAlarmStore:
         return {(tenant, request_id): (digest, alarm) for tenant, request_id, digest, alarm in found}
 
     async def requested(self, tenant: str, request_id: str, *, digest: str) -> Alarm | None:
-        """See `scheduler_svc.ports.AlarmStore`."""
         async with self._database.read() as connection:
             found = await _FIND_REQUESTS.pairs(connection, [(tenant, request_id)])
             if not found:
@@ -100,7 +98,6 @@ class SqlAlarmStore:
         return stored[0]
 
     async def get(self, tenant: str, alarm_id: str) -> Alarm:
-        """See `scheduler_svc.ports.AlarmStore`."""
         async with self._database.read() as connection:
             row = (await connection.execute(select(alarms).where(alarms.c.id == alarm_id, alarms.c.tenant == tenant))).one_or_none()
             if row is None:
@@ -108,13 +105,11 @@ class SqlAlarmStore:
             return (await with_signals(connection, [alarm_of(row)]))[0]
 
     async def page(self, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int) -> Page:
-        """See `scheduler_svc.ports.AlarmStore`."""
         async with self._database.read() as connection:
             page = await find_page(connection, tenant, conditions=conditions, before=before, size=size)
             return page._replace(alarms=await with_signals(connection, page.alarms))
 
     async def update(self, alarm: Alarm, *, reschedule: bool, turned: bool = False) -> Alarm | None:
-        """See `scheduler_svc.ports.AlarmStore`."""
         values = dict(zip(ALARM_COLUMNS, alarm_row(alarm), strict=True))
         kept = {"id", "tenant", "shard", "created_at", "traceparent", *(() if reschedule else _SCHEDULE)}
         wanted = alarms.c.version == alarm.version - 1
@@ -145,7 +140,6 @@ class SqlAlarmStore:
         return changed
 
     async def pause(self, tenant: str, alarm_id: str, *, now: Micros) -> Alarm | None:
-        """See `scheduler_svc.ports.AlarmStore`."""
         async with self._database.transaction() as connection:
             paused = await _change(
                 connection,
@@ -160,7 +154,6 @@ class SqlAlarmStore:
             return None if paused is None else (await with_signals(connection, [paused]))[0]
 
     async def resume(self, tenant: str, alarm_id: str, *, now: Micros) -> Alarm | None:
-        """See `scheduler_svc.ports.AlarmStore`."""
         async with self._database.transaction() as connection:
             resumed = await _change(
                 connection,
@@ -177,7 +170,6 @@ class SqlAlarmStore:
             return None if resumed is None else await resume_signal(connection, resumed, now=now)
 
     async def delete(self, tenant: str, alarm_id: str, *, version: int | None, now: Micros) -> bool:
-        """See `scheduler_svc.ports.AlarmStore`."""
         async with self._database.transaction() as connection:
             stored = await locked_version(connection, tenant, alarm_id)
             if stored is None or version not in (None, stored):
@@ -261,12 +253,11 @@ _NAMING: Final = Statement(
 
 
 class SqlTemplateUses:
-    """Looks for the name of a template in actions."""
+    """Looks for the name of a template in actions: implements `scheduler_svc.ports.TemplateUses`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def naming(self, tenant: str, name: str, *, after: str, size: int) -> Sequence[tuple[str, bytes]]:
-        """See `scheduler_svc.ports.TemplateUses`."""
         async with self._database.read() as connection:
             return [(row[0], bytes(row[1])) for row in await _NAMING.rows(connection, tenant, after, name.encode(), size)]

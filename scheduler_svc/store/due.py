@@ -1,4 +1,4 @@
-"""The firing transaction and what feeds it: the implementation of `scheduler_svc.ports.DueStore`."""
+"""The firing transaction and what feeds it."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -52,7 +52,7 @@ _FEW: Final = 50
 
 
 class SqlDueStore:
-    """Alarms by due time, and their firing."""
+    """Alarms by due time, and their firing: implements `scheduler_svc.ports.DueStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -67,7 +67,6 @@ class SqlDueStore:
         urgent: bool = False,
         without: Sequence[str] = (),
     ) -> list[Pending]:
-        """See `scheduler_svc.ports.DueStore`."""
         values = (until, *after, sorted(shards), most)
         async with self._database.read() as connection:
             if without:
@@ -77,13 +76,11 @@ class SqlDueStore:
         return list(map(Pending._make, rows))
 
     async def oldest_overdue(self, shards: Collection[int], *, now: Micros) -> Micros | None:
-        """See `scheduler_svc.ports.DueStore`."""
         async with self._database.read() as connection:
             rows = await _OLDEST.rows(connection, now, sorted(shards))
         return rows[0][0] if rows else None
 
     async def fire(self, batch: Sequence[tuple[str, Micros]], *, owner: str, held: Held, now: Micros, most: int, planner: Planner) -> Fired:
-        """See `scheduler_svc.ports.DueStore`."""
         planned = partial(_planned, batch=dict(batch), now=now, most=most, planner=planner)
         if self._database.dialect == "sqlite":
             async with self._database.transaction() as connection:

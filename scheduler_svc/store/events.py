@@ -1,4 +1,4 @@
-"""Events: logged, matched and fired in one transaction; a part of the implementation of `scheduler_svc.service.signals.SignalStore`."""
+"""Events: logged, matched and fired in one transaction."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,8 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.contexts import event_context, plain
 from scheduler_svc.domain import AlarmState, Firing, Origin
-from scheduler_svc.ports import Held
-from scheduler_svc.service.signals import Caused
+from scheduler_svc.ports import Caused, Held
 from scheduler_svc.store.signals import Stored, Tally, log_events
 from scheduler_svc.store.sql import Fields, Statement, both
 from scheduler_svc.store.triggered import Listener, Subscriptions, TriggeredFirings, busy, read_listeners
@@ -30,7 +29,7 @@ _GO_ON: Final = both("UPDATE inbound SET matched = matched + $2, rest = $3 WHERE
 
 @dataclass(slots=True)
 class _Match:
-    """An event with those whom it may fired; ``rest`` is the last of them when there are more."""
+    """An event with those whom it it may fire; ``rest`` is the last of them when there are more."""
 
     event: Published
     waiting: Sequence[Subscription]
@@ -51,7 +50,7 @@ class _Match:
                 self.alarms.append(alarm)
 
     def fire(self, triggered: TriggeredFirings, *, now: Micros) -> None:
-        """Fires them."""
+        """Adds a firing of each chosen alarm to the transaction, with the event as its context."""
         if not self.alarms:
             return
         event = self.event
@@ -71,7 +70,7 @@ class _Match:
         )
 
     def unfinished(self, known: Stored | None) -> str:
-        """The entry in the log of an event with more to fired; empty without."""
+        """The entry in the log of an event with more to fire; empty without."""
         if known is not None:
             return "" if known.finished else known.log
         return "" if self.rest is None else self.event.log
@@ -84,14 +83,13 @@ class _Match:
 
 
 class EventStore:
-    """Takes events."""
+    """Publishes events: a part of `scheduler_svc.ports.SignalStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._listeners = Subscriptions()
 
     async def publish(self, batch: Sequence[Published], *, owner: str, held: Held, now: Micros, most: int) -> Caused[EventAnswer]:
-        """See `scheduler_svc.service.signals.SignalStore`."""
         triggered, tally = TriggeredFirings(owner=owner, held=held, now=now), Tally()
         async with self._database.transaction() as connection:
             matches = await self._match(connection, batch, most)
@@ -128,7 +126,6 @@ class EventStore:
         return matches
 
     async def go_on(self, log: str, *, owner: str, held: Held, now: Micros, most: int) -> tuple[list[Firing], bool]:
-        """See `scheduler_svc.service.signals.SignalStore`."""
         triggered, tally = TriggeredFirings(owner=owner, held=held, now=now), Tally()
         async with self._database.transaction() as connection:
             rows = await _REST.rows(connection, log)
@@ -149,7 +146,6 @@ class EventStore:
         return triggered.firings, match.rest is not None
 
     async def unfinished(self, *, before: Micros, most: int) -> list[str]:
-        """See `scheduler_svc.service.signals.SignalStore`."""
         async with self._database.read() as connection:
             return [row[0] for row in await _UNFINISHED.rows(connection, before, most)]
 

@@ -1,8 +1,8 @@
-"""What a forecast reads: the implementation of `scheduler_svc.service.forecast.ForecastStore`."""
+"""What a forecast reads."""
 
 from typing import Final
 
-from scheduler_svc.service.forecast import Group
+from scheduler_svc.ports import Group
 from scheduler_svc.store.history import OF_CALENDAR
 from scheduler_svc.store.sql import both
 from scheduler_svc.store.tables import ACTIVE
@@ -22,12 +22,11 @@ _GROUPS: Final = both(
 
 
 class SqlForecastStore:
-    """What a forecast reads."""
+    """What a forecast reads: implements `scheduler_svc.ports.ForecastStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def groups(self, tenant: str, *, after: str, until: Micros, most: int) -> list[Group]:
-        """See `scheduler_svc.service.forecast.ForecastStore`."""
         async with self._database.read() as connection:
             return [Group(*row) for row in await _GROUPS.rows(connection, tenant, after, until, most)]

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Origin, Outcome
-from scheduler_svc.service.audit import LedgerRow, RuleInForce
+from scheduler_svc.ports import LedgerRow, RuleInForce
 from scheduler_svc.store.sql import Statement, both
 from scheduler_svc.store.tables import ACTIVE, one_of
 from tocsin.database import Database
@@ -111,20 +111,18 @@ _LAST_ID: Final = "~"  # sorts behind every id
 
 
 class SqlAuditStore:
-    """What an audit reads."""
+    """What an audit reads: implements `scheduler_svc.ports.AuditStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def alarms_after(self, tenant: str, *, after: str, since: Micros, most: int) -> list[str]:
-        """See `scheduler_svc.service.audit.AuditStore`."""
         async with self._database.read() as connection:
             here = await _ALARMS.rows(connection, tenant, after, most)
             gone = await _GONE.rows(connection, tenant, after, since, most)
         return sorted({row[0] for row in (*here, *gone)})[:most]
 
     async def rules(self, tenant: str, alarms: Sequence[str], *, since: Micros) -> list[RuleInForce]:
-        """See `scheduler_svc.service.audit.AuditStore`."""
         async with self._database.read() as connection:
             # In this order: a rule that ends in between is seen twice, which does no harm, and not never.
             rows = [*await _RULES.rows(connection, tenant, list(alarms)), *await _ENDED.rows(connection, tenant, list(alarms), since)]
@@ -136,7 +134,6 @@ class SqlAuditStore:
     async def rows(
         self, tenant: str, alarms: Sequence[str], *, start: Micros, end: Micros, after: tuple[str, Micros], most: int
     ) -> list[LedgerRow]:
-        """See `scheduler_svc.service.audit.AuditStore`."""
         async with self._database.read() as connection:
             rows = await _ROWS.rows(connection, tenant, list(alarms), start, end, *after, most)
         return [_ledger_row(*row) for row in rows]
@@ -144,7 +141,6 @@ class SqlAuditStore:
     async def strays(
         self, tenant: str, *, start: Micros, end: Micros, after: tuple[Micros, str], most: int
     ) -> tuple[list[LedgerRow], tuple[Micros, str] | None]:
-        """See `scheduler_svc.service.audit.AuditStore`."""
         due, firing = max(after, (start, ""))
         async with self._database.read() as connection:
             edge = await _EDGE.rows(connection, tenant, due, end, firing, most - 1)
@@ -153,7 +149,6 @@ class SqlAuditStore:
         return [_ledger_row(*row) for row in rows], following
 
     async def facts(self) -> dict[str, Micros]:
-        """See `scheduler_svc.service.audit.AuditStore`."""
         async with self._database.read() as connection:
             return {name: int(value) for name, value in await _FACTS.rows(connection)}
 

@@ -1,4 +1,4 @@
-"""Housekeeping: the implementation of `scheduler_svc.ports.HousekeepingStore`."""
+"""Housekeeping: old rows go, and partitions for what is to come are made."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -72,13 +72,12 @@ _MARGIN: Final = 1 << 32
 
 
 class SqlHousekeepingStore:
-    """Housekeeping, in small steps."""
+    """Housekeeping, in small steps: implements `scheduler_svc.ports.HousekeepingStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def forget_firings(self, *, before: Micros, most: int) -> int:
-        """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.transaction() as connection:
             gone = await _FORGET.run(connection, _oldest_id(before), before, most)
             beside = [row[0] for row in await _AD_HOC.rows(connection, before, most)]
@@ -88,39 +87,32 @@ class SqlHousekeepingStore:
             return gone + len(beside)
 
     async def forget_changes(self, *, before: Micros, most: int) -> int:
-        """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.transaction() as connection:
             return await forget_changes(connection, before=before, most=most)
 
     async def make_room(self, *, now: Micros) -> None:
-        """See `scheduler_svc.ports.HousekeepingStore`."""
         if self._database.dialect == "postgresql":
             await make_ahead(self._database, now=now)
 
     async def forget_months(self, *, before: Micros) -> Micros:
-        """See `scheduler_svc.ports.HousekeepingStore`."""
         if self._database.dialect == "sqlite":
             return before
         await drop_before(self._database, before=before)
         return month_of(before).first
 
     async def forget_requests(self, *, before: Micros, most: int) -> int:
-        """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.transaction() as connection:
             return await _FORGET_REQUESTS.run(connection, before, most)
 
     async def forget_rules(self, *, before: Micros, most: int) -> int:
-        """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.transaction() as connection:
             return await forget_rules(connection, before=before, most=most)
 
     async def forget_replans(self, *, before: Micros, most: int) -> int:
-        """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.transaction() as connection:
             return await _FORGET_REPLANS.run(connection, str(ULID.from_bytes(max(before // 1000, 0).to_bytes(6) + bytes(10))), most)
 
     async def forget_inbound(self, *, before: Micros, most: int) -> int:
-        """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.transaction() as connection:
             gone = await _FORGET_INBOUND.run(connection, _oldest_id(before), before, most)
             if gone < most:
@@ -128,7 +120,6 @@ class SqlHousekeepingStore:
             return gone
 
     async def complete_listeners(self, *, now: Micros, most: int) -> int:
-        """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.transaction() as connection:
             over = [row[0] for row in await _OVER.rows(connection, now, most)]
             if over:
@@ -137,7 +128,6 @@ class SqlHousekeepingStore:
             return len(over)
 
     async def settle(self) -> None:
-        """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.transaction() as connection:
             if is_sqlite(connection):
                 return
@@ -148,7 +138,6 @@ class SqlHousekeepingStore:
             await _SEE.run(connection, current)
 
     async def count_alarms(self) -> Mapping[str, int]:
-        """See `scheduler_svc.ports.HousekeepingStore`."""
         async with self._database.read() as connection:
             rows = await _COUNT.rows(connection)
         counts = dict.fromkeys((state.name for state in AlarmState), 0)

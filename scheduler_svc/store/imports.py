@@ -1,4 +1,4 @@
-"""Alarms by the hundred: the implementation of `scheduler_svc.ports.ImportStore`."""
+"""Alarms by the hundred."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -74,13 +74,12 @@ _UPDATE: Final = Statement(
 
 
 class SqlImportStore:
-    """Writes batches of alarms, and reads them in order."""
+    """Writes batches of alarms, and reads them in order: implements `scheduler_svc.ports.ImportStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def put(self, tenant: str, batch: Sequence[ImportedAlarm], *, revise: Reviser, now: Micros, dry: bool) -> Sequence[Imported]:
-        """See `scheduler_svc.ports.ImportStore`."""
         rows = await _rows(batch)
         if dry:
             async with self._database.read() as connection:
@@ -95,7 +94,6 @@ class SqlImportStore:
         return found.results
 
     async def page_up(self, tenant: str, *, conditions: Sequence[Condition], after: str, size: int) -> list[Alarm]:
-        """See `scheduler_svc.ports.ImportStore`."""
         query = select(alarms).where(alarms.c.tenant == tenant, alarms.c.id > after, *(where(tenant, item) for item in conditions))
         async with self._database.read() as connection:
             rows = await connection.execute(query.order_by(alarms.c.id).limit(size))

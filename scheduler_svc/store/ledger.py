@@ -112,13 +112,12 @@ _NOW_AT: Final = Statement(sqlite=f"SELECT {SETTLED.sqlite}", postgresql=f"SELEC
 
 
 class SqlLedger:
-    """Firings of all tenants."""
+    """Firings of all tenants: implements `scheduler_svc.ports.Ledger`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def get(self, tenant: str, firing_id: str) -> Firing:
-        """See `scheduler_svc.ports.Ledger`."""
         async with self._database.read() as connection:
             row = (await connection.execute(select(firings).where(firings.c.id == firing_id, firings.c.tenant == tenant))).one_or_none()
         if row is None:
@@ -128,7 +127,6 @@ class SqlLedger:
     async def page(
         self, tenant: str, *, conditions: Sequence[Condition], before: tuple[Micros, str] | None, size: int, adhoc: bool = False
     ) -> list[Firing]:
-        """See `scheduler_svc.ports.Ledger`."""
         query: Select[Any] = select(firings).where(firings.c.tenant == tenant, *map(_where, conditions))
         if adhoc:
             # Literal, so that the partial index of ad-hoc tasks is seen to fit.
@@ -140,7 +138,6 @@ class SqlLedger:
             return [firing_of(row) for row in rows]
 
     async def enqueue(self, batch: Sequence[Firing], *, owner: str, held: Held) -> Sequence[Firing | TocsinError]:
-        """See `scheduler_svc.ports.Ledger`."""
         async with self._database.transaction() as connection:
             # Held until the commit: whoever takes a shard over reads it after this, and so finds the firing.
             mine = await owned(connection, owner=owner, held=held, wanted={firing.shard for firing in batch})
@@ -154,7 +151,6 @@ class SqlLedger:
         return [stored.get(firing.id) or no_shard() for firing in batch]
 
     async def replay(self, tenant: str, firing_id: str, *, now: Micros, shard: int, owner: str, held: Held) -> Firing | None:
-        """See `scheduler_svc.ports.Ledger`."""
         async with self._database.transaction() as connection:
             if not await owned(connection, owner=owner, held=held, wanted={shard}):
                 raise no_shard()
@@ -190,7 +186,6 @@ class SqlLedger:
         queued_firings: Mapping[str, QueuedFiring] | None = None,
         ended: Mapping[str, Micros] | None = None,
     ) -> Sequence[Paused]:
-        """See `scheduler_svc.ports.Ledger`."""
         failed = {back.firing: back for back in failed_attempts}
         known = queued_firings or {}
         async with self._database.transaction() as connection:
@@ -210,7 +205,6 @@ class SqlLedger:
         return dict(await _DUE.rows(connection, list(ids))) if ids else {}
 
     async def heads(self, shards: Collection[int], *, alarms: Collection[str]) -> list[QueuedFiring]:
-        """See `scheduler_svc.ports.Ledger`."""
         async with self._database.read() as connection:
             rows = await _HEADS.rows(connection, list(alarms), sorted(shards))
         return [queued_firing_of(row) for row in rows]
@@ -218,19 +212,16 @@ class SqlLedger:
     async def waiting(
         self, shards: Collection[int], *, priority: int, after: tuple[Micros, str], until: Micros, most: int
     ) -> list[QueuedFiring]:
-        """See `scheduler_svc.ports.Ledger`."""
         async with self._database.read() as connection:
             rows = await _WAITING.rows(connection, priority, until, *after, sorted(shards), most)
         return [queued_firing_of(row) for row in rows]
 
     async def now_at(self) -> tuple[int, str]:
-        """See `scheduler_svc.ports.Ledger`."""
         async with self._database.read() as connection:
             settled = (await _NOW_AT.rows(connection))[0][0]
         return settled, ""
 
     async def changes(self, tenant: str, *, alarm: str, after: tuple[int, str], most: int) -> list[Firing]:
-        """See `scheduler_svc.ports.Ledger`."""
         async with self._database.read() as connection:
             return await read_changes(connection, tenant, alarm=alarm, after=after, most=most)
 

@@ -95,6 +95,8 @@ _BACKEND: Final = "SELECT pg_backend_pid()"
 class SessionLock:
     """An advisory lock on a connection of its own, held from the first `beat` to `stop`; a component.
 
+    Implements `scheduler_svc.ports.Liveness` on PostgreSQL.
+
     The kernel closes the connection of a process that dies, and the server then frees the lock; that of a process that is merely stopped
     stays open. Behind a pooler that gives each transaction another session, such as pgbouncer's transaction mode, the lock would mean
     nothing: that is noticed, and then none is held any more.
@@ -123,7 +125,7 @@ class SessionLock:
         await self._database.stop()
 
     async def beat(self) -> int | None:
-        """See `scheduler_svc.shards.Liveness`. Takes the lock, or makes sure of it; within two seconds."""
+        """Takes the lock, or makes sure of it, within two seconds."""
         if self._pooled:
             return None
         try:

@@ -7,8 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.contexts import heartbeat_context
 from scheduler_svc.domain import AlarmState, Origin
-from scheduler_svc.ports import Held, Moved
-from scheduler_svc.service.signals import Caused
+from scheduler_svc.ports import Caused, Held, Moved
 from scheduler_svc.store.signals import INSERT_INBOUND, SET_DUE, Tally
 from scheduler_svc.store.sql import Fields, Statement, both
 from scheduler_svc.store.triggered import Listener, TriggeredFirings, read_listeners
@@ -51,13 +50,12 @@ _SEEN: Final = both("UPDATE signals SET status = $2, since = $3, seen_at = $4 WH
 
 
 class PingStore:
-    """Takes pings."""
+    """Takes pings: a part of `scheduler_svc.ports.SignalStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def ping(self, batch: Sequence[Pinged], *, owner: str, held: Held, now: Micros) -> Caused[PingAnswer]:
-        """See `scheduler_svc.service.signals.SignalStore`."""
         work = _Pinging(TriggeredFirings(owner=owner, held=held, now=now), now=now)
         async with self._database.transaction() as connection:
             await work.find(connection, batch)
@@ -102,7 +100,7 @@ class _Pinging:
                 self._chosen[self._alarms[alarm].tenant, topic] = alarm
 
     def take(self, ping: Pinged) -> PingAnswer | TocsinError:
-        """Takes one ping."""
+        """Moves the deadline of the heartbeat of a ping's key, and resolves it if it was raised; its error if there is none."""
         found = self._chosen.get((ping.tenant, ping.key)) or self._made.get(ping.key)
         alarm = self._alarms.get(found or "")
         if alarm is None or not isinstance(alarm.trigger.spec, Heartbeat):
@@ -159,13 +157,12 @@ _KEEP: Final = both("INSERT INTO facts (name, value) VALUES ($1, $2) ON CONFLICT
 
 
 class SqlOutages:
-    """Keeps the last instant at which some replica could take pings, and the last time in which none could."""
+    """Keeps when some replica could take pings last, and the last outage: implements `scheduler_svc.ports.OutageStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def hear(self, *, now: Micros, tolerance: Micros) -> Outage | None:
-        """See `scheduler_svc.engine.outages.OutageStore`."""
         async with self._database.transaction() as connection:
             facts = {row[0]: row[1] for row in await _READ_OUTAGES.rows(connection)}
             heard = int(facts[_HEARD]) if _HEARD in facts else now

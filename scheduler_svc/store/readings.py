@@ -1,4 +1,4 @@
-"""Readings: logged, and judged by every threshold of their metric, in one transaction; a part of the implementation of `SignalStore`.
+"""Readings: logged, and judged by every threshold of their metric, in one transaction.
 
 The row of the metric is locked first, so that readings of one metric come one after the other. What watches it is read without locks;
 only a threshold that this batch changes is locked and judged once more, by where it stands then.
@@ -12,8 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.contexts import packed, reading_context
 from scheduler_svc.domain import AlarmState, Origin
-from scheduler_svc.ports import Held, Moved
-from scheduler_svc.service.signals import Caused
+from scheduler_svc.ports import Caused, Held, Moved
 from scheduler_svc.store.signals import INSERT_INBOUND, SET_DUE, SET_SIGNAL_STATE, Tally
 from scheduler_svc.store.sql import Statement
 from scheduler_svc.store.triggered import Listener, TriggeredFirings, busy, read_listeners
@@ -109,13 +108,12 @@ class _Judged:
 
 
 class ReadingStore:
-    """Takes readings."""
+    """Records readings: a part of `scheduler_svc.ports.SignalStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def record(self, batch: Sequence[Measured], *, owner: str, held: Held, now: Micros) -> Caused[ReadingAnswer]:
-        """See `scheduler_svc.service.signals.SignalStore`."""
         work = _Recording(TriggeredFirings(owner=owner, held=held, now=now), now=now)
         async with self._database.transaction() as connection:
             await work.count(connection, batch)

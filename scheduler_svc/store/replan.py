@@ -1,4 +1,4 @@
-"""Replans: the implementation of `scheduler_svc.service.replan.ReplanStore`."""
+"""Replans."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
@@ -6,8 +6,7 @@ from typing import Final
 from sqlalchemy import select
 
 from scheduler_svc.domain import AlarmState, new_id
-from scheduler_svc.ports import Held
-from scheduler_svc.service.replan import Move, Replan, ReplanCandidate
+from scheduler_svc.ports import Held, Move, Replan, ReplanCandidate
 from scheduler_svc.store.locks import owned
 from scheduler_svc.store.sql import Statement, both, insert
 from scheduler_svc.store.tables import ACTIVE, one_of, replans
@@ -61,31 +60,27 @@ _LIVE: Final = both("SELECT owner FROM replicas")
 
 
 class SqlReplanStore:
-    """What a replan reads and writes."""
+    """What a replan reads and writes: implements `scheduler_svc.ports.ReplanStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def versions(self, shards: Collection[int]) -> Mapping[int, str]:
-        """See `scheduler_svc.service.replan.ReplanStore`."""
         async with self._database.read() as connection:
             facts = await _FACTS.rows(connection)
         return {shard: value for name, value in facts if (shard := _shard(name)) is not None and shard in shards}
 
     async def candidates(self, shards: Collection[int], *, after: str, most: int) -> list[ReplanCandidate]:
-        """See `scheduler_svc.service.replan.ReplanStore`."""
         async with self._database.read() as connection:
             rows = await _CANDIDATES.rows(connection, after, sorted(shards), most)
         return [ReplanCandidate(*row)._replace(active=bool(row[4])) for row in rows]
 
     async def last_due(self, alarms: Sequence[ReplanCandidate]) -> Mapping[str, Micros]:
-        """See `scheduler_svc.service.replan.ReplanStore`."""
         async with self._database.read() as connection:
             rows = await _LAST.pairs(connection, ((alarm.id, alarm.due) for alarm in alarms))
         return {alarm: due for alarm, due in rows if due is not None}
 
     async def move(self, moves: Sequence[Move], *, owner: str, held: Held, now: Micros, before: str, after: str) -> list[Move]:
-        """See `scheduler_svc.service.replan.ReplanStore`."""
         done = list[Move]()
         async with self._database.transaction() as connection:
             mine = await owned(connection, owner=owner, held=held, wanted={move.alarm.shard for move in moves})
@@ -103,7 +98,6 @@ class SqlReplanStore:
         return done
 
     async def settle(self, shards: Collection[int], *, owner: str, held: Held, now: Micros, version: str) -> None:
-        """See `scheduler_svc.service.replan.ReplanStore`."""
         async with self._database.transaction() as connection:
             mine = await owned(connection, owner=owner, held=held, wanted=shards)
             known = {_shard(name) for name, _ in await _FACTS.rows(connection)}
@@ -113,7 +107,6 @@ class SqlReplanStore:
             await _PUT.many(connection, sorted(rows))
 
     async def meet(self, owner: str, *, version: str) -> Collection[str]:
-        """See `scheduler_svc.service.replan.ReplanStore`."""
         async with self._database.transaction() as connection:
             facts = dict(await _FACTS.rows(connection))
             live = {row[0] for row in await _LIVE.rows(connection)} | {owner}
@@ -128,7 +121,6 @@ class SqlReplanStore:
         return {version, *(value for name, value in others.items() if name not in gone)}
 
     async def page(self, tenant: str, *, before: str | None, size: int) -> list[Replan]:
-        """See `scheduler_svc.service.replan.ReplanStore`."""
         query = select(replans).where(replans.c.tenant == tenant).order_by(replans.c.id.desc()).limit(size)
         if before is not None:
             query = query.where(replans.c.id < before)

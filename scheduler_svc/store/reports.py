@@ -20,7 +20,7 @@ _REASON: Final = 200
 
 
 class SqlDeliveryReports:
-    """The implementation of `scheduler_svc.service.reports.ReportStore`."""
+    """Implements `scheduler_svc.ports.ReportStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

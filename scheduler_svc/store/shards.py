@@ -1,4 +1,4 @@
-"""Shards, their leases, and the replicas that share them: the implementation of `scheduler_svc.ports.ShardStore`.
+"""Shards, their leases, and the replicas that share them.
 
 No statement here waits for a transaction of another replica, which may be frozen: rows that it has locked are left for the next time, and
 the server ends a transaction that stands still for as long as a lease (`tocsin.database.Database`).
@@ -76,7 +76,7 @@ _OWNERS: Final = both("SELECT shard, owner, epoch, lease_until FROM shards ORDER
 
 
 class SqlShardStore:
-    """Who owns which shard, and who takes part."""
+    """Who owns which shard, and who takes part: implements `scheduler_svc.ports.ShardStore`."""
 
     def __init__(self, database: Database, *, clock: Clock | None = None) -> None:
         """Works on ``database``.
@@ -89,7 +89,6 @@ class SqlShardStore:
         self._clock = clock
 
     async def renew(self, owner: str, *, lease: Micros, address: str = "", lock: int | None = None) -> Held:
-        """See `scheduler_svc.ports.ShardStore`."""
         async with self._database.transaction() as connection:
             now = await self._now(connection)
             await _REGISTER.run(connection, owner, address, now, now + lease, lock)
@@ -97,7 +96,6 @@ class SqlShardStore:
         return {row[0]: row[1] for row in rows}
 
     async def acquire(self, owner: str, *, lease: Micros, most: int, dead: Mapping[str, Micros], steal: bool) -> Held:
-        """See `scheduler_svc.ports.ShardStore`."""
         async with self._database.transaction() as connection:
             now = await self._now(connection)
             buried = await _BURY.rows(connection, now, owner, list(dead), list(dead.values()))
@@ -110,30 +108,25 @@ class SqlShardStore:
         return {row[0]: row[1] for row in taken}
 
     async def give_back(self, owner: str, shards: Collection[int]) -> None:
-        """See `scheduler_svc.ports.ShardStore`."""
         async with self._database.transaction() as connection:
             await _GIVE_BACK.run(connection, owner, sorted(shards))
 
     async def release(self, owner: str) -> None:
-        """See `scheduler_svc.ports.ShardStore`."""
         async with self._database.transaction() as connection:
             await _LEAVE.run(connection, owner)
             await _RELEASE.run(connection, owner)
 
     async def replicas(self) -> list[Replica]:
-        """See `scheduler_svc.ports.ShardStore`."""
         async with self._database.read() as connection:
             now = await self._now(connection)
             rows = await _REPLICAS.rows(connection)
         return [Replica(owner, address, started, until, until > now, bool(gone)) for owner, address, started, until, gone in rows]
 
     async def time(self) -> Micros:
-        """See `scheduler_svc.ports.ShardStore`."""
         async with self._database.read() as connection:
             return await self._now(connection)
 
     async def owners(self) -> list[ShardOwner]:
-        """See `scheduler_svc.ports.ShardStore`."""
         async with self._database.read() as connection:
             rows = await _OWNERS.rows(connection)
         return [ShardOwner(*row) for row in rows]

@@ -164,7 +164,7 @@ class Tally:
             self._counts[tenant, f"{_TOPIC}{topic}"] += 1
 
     def caused(self, firings: Sequence[Firing]) -> None:
-        """Counts firings."""
+        """Counts firings by what triggered them: an event, or a signal that was raised or resolved."""
         names = {Origin.EVENT: "event_firings", Origin.RAISED: "raised", Origin.RESOLVED: "resolved"}
         for firing in firings:
             self._counts[firing.tenant, names[firing.origin]] += 1
@@ -175,13 +175,12 @@ class Tally:
 
 
 class InboundLog:
-    """Reads the log and the counts."""
+    """Reads the log and the counts: a part of `scheduler_svc.ports.SignalStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def page(self, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int) -> list[Logged]:
-        """See `scheduler_svc.service.signals.SignalStore`."""
         query: Select[Any] = select(inbound).where(inbound.c.tenant == tenant, *map(_where, conditions))
         if before is not None:
             query = query.where(inbound.c.id < before)
@@ -203,7 +202,6 @@ class InboundLog:
             ]
 
     async def counts(self, tenant: str) -> TriggerCounts:
-        """See `scheduler_svc.service.signals.SignalStore`."""
         async with self._database.read() as connection:
             counts: dict[str, int] = _pairs(await _COUNTS.rows(connection, tenant, list(_NAMES)))
             topics = _pairs(await _TOP.rows(connection, tenant, _TOPICS))

@@ -80,7 +80,7 @@ def readable(rule: str, *, alarm: str) -> Trigger | None:
 
 
 class Listener(NamedTuple):
-    """An alarm that something from outside may fired."""
+    """An alarm that something from outside may fire."""
 
     id: str
     tenant: str

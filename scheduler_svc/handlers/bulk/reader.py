@@ -58,7 +58,7 @@ class AlarmCodecs:
 
     @cached_property
     def trigger(self) -> FastCodec:
-        """Reads triggers."""
+        """The codec of triggers, which refuses what the rules of the contract refuse."""
         return FastCodec(self._codecs.of(alarm_pb2.Trigger.DESCRIPTOR), rules=ALARM_RULES)
 
     @cached_property

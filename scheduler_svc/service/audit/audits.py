@@ -4,8 +4,9 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from scheduler_svc.domain import AlarmNotFound
+from scheduler_svc.ports import AuditStore
 from scheduler_svc.service.alarms import Caller
-from scheduler_svc.service.audit.parts import AuditStore, Finding, Summary
+from scheduler_svc.service.audit.parts import Finding, Summary
 from scheduler_svc.service.audit.run import Run
 from tocsin.clock import DAY, HOUR, Clock
 from tocsin.errors import InvalidInput

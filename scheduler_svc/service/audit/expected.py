@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scheduler_svc.service.audit.parts import RuleInForce
+from scheduler_svc.ports import RuleInForce
 from scheduler_svc.service.cooperative import CooperativeYield
 from tocsin.recurrence import At, Compiled, Micros, compiled
 
@@ -18,7 +18,7 @@ class ExpectedRows:
 
     @staticmethod
     def of(rule: RuleInForce) -> "ExpectedRows":
-        """The rule, read."""
+        """Compiles the stored trigger."""
         made = compiled(rule.trigger, rule.anchor, seed=rule.alarm)
         trigger = made.trigger
         if isinstance(trigger.spec, At):

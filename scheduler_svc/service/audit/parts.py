@@ -1,47 +1,10 @@
 """What an audit reads and tells."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple, Protocol
 
-from scheduler_svc.domain import Outcome
 from tocsin.recurrence import Micros
-
-
-class RuleInForce(NamedTuple):
-    """A rule that an alarm has, or had.
-
-    Attributes:
-        alarm: whose it is.
-        since: from when on; it means no due time before, except an `at` that was in the past already.
-        trigger: the trigger, as stored.
-        anchor: what its intervals count from.
-        next: the first due time that is not in the ledger; None: every one is.
-        ended: whether the alarm has another trigger now, or is gone.
-        fires: whether it is fired: it is neither over nor paused.
-        resumed: until when it was paused; 0: never.
-    """
-
-    alarm: str
-    since: Micros
-    trigger: str
-    anchor: Micros
-    next: Micros | None
-    ended: bool
-    fires: bool
-    resumed: Micros = 0
-
-
-class LedgerRow(NamedTuple):
-    """A row of the ledger that stands for a due time."""
-
-    alarm: str
-    due: Micros
-    firing: str
-    origin: int
-    outcome: Outcome | int
 
 
 class FindingKind(IntEnum):
@@ -78,31 +41,3 @@ class Summary:
     unexpected: int = 0
     unreadable: int = 0
     outcomes: Counter[str] = field(default_factory=Counter[str])
-
-
-class AuditStore(Protocol):
-    """What an audit reads."""
-
-    async def alarms_after(self, tenant: str, *, after: str, since: Micros, most: int) -> list[str]:
-        """The next alarms in order of their ids: those that are there, and those with a rule that ended at ``since`` or later."""
-        ...
-
-    async def rules(self, tenant: str, alarms: Sequence[str], *, since: Micros) -> list[RuleInForce]:
-        """The rules of the alarms, and those that ended at ``since`` or later."""
-        ...
-
-    async def rows(
-        self, tenant: str, alarms: Sequence[str], *, start: Micros, end: Micros, after: tuple[str, Micros], most: int
-    ) -> list[LedgerRow]:
-        """The rows of the alarms that stand for due times from ``start`` to before ``end``, in order, behind (alarm, due)."""
-        ...
-
-    async def strays(
-        self, tenant: str, *, start: Micros, end: Micros, after: tuple[Micros, str], most: int
-    ) -> tuple[list[LedgerRow], tuple[Micros, str] | None]:
-        """Of the next ``most`` rows behind (due, id) those of an alarm that nobody knows, and where to go on; None: that was all."""
-        ...
-
-    async def facts(self) -> dict[str, Micros]:
-        """Instants that an audit must know: "history", before which rules were not kept, and "tzdata/changed"."""
-        ...

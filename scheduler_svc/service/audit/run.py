@@ -8,8 +8,9 @@ from operator import itemgetter
 from typing import Final
 
 from scheduler_svc.domain import Origin, Outcome
+from scheduler_svc.ports import AuditStore, LedgerRow
 from scheduler_svc.service.audit.expected import ExpectedRows
-from scheduler_svc.service.audit.parts import AuditStore, Finding, FindingKind, LedgerRow, Summary
+from scheduler_svc.service.audit.parts import Finding, FindingKind, Summary
 from scheduler_svc.service.cooperative import CooperativeYield
 from tocsin.clock import SECOND, Clock
 from tocsin.recurrence import Micros
@@ -26,7 +27,7 @@ _DIFFERENCES: Final = 500
 
 
 class Run:
-    """One run."""
+    """One audit of a tenant: compares what its rules mean with what its ledger holds, alarm by alarm."""
 
     def __init__(self, *, store: AuditStore, clock: Clock, tenant: str, summary: Summary, moved: Micros | None) -> None:
         self._store = store

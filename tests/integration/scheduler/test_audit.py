@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from scheduler_svc.domain import Alarm, AlarmNotFound, Origin, firing_id
-from scheduler_svc.service.audit import OVERDUE, FindingKind, LedgerRow
+from scheduler_svc.ports import LedgerRow
+from scheduler_svc.service.audit import OVERDUE, FindingKind
 from scheduler_svc.store import SqlAuditStore
 from scheduler_svc.store.mapping import INSERT_FIRINGS, firing_row
 from scheduler_svc.store.sql import begin_change

@@ -178,6 +178,9 @@ class _Sink:
     def offer(self, queued_firings: Iterable[QueuedFiring]) -> None:
         """Not part of this test."""
 
+    def rescan(self) -> None:
+        """Likewise."""
+
 
 async def test_the_engine_hears_of_a_pause(stores: Stores, clock: FakeClock) -> None:
     """Whichever replica committed the failure, the owner of the alarm's shard takes it out of its index."""

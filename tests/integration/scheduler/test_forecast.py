@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler_svc.domain import AlarmState
-from scheduler_svc.ports import NewAlarm
-from scheduler_svc.service.forecast import DAY, MINUTE, Forecast, Forecasts, Group, Load, Placing, fires_of
+from scheduler_svc.ports import Group, NewAlarm
+from scheduler_svc.service.forecast import DAY, MINUTE, Forecast, Forecasts, Load, Placing, fires_of
 from scheduler_svc.store import SqlForecastStore
 from tests.integration.scheduler.stores import NOW, SECOND, Stores, alarm
 from tests.integration.scheduler.support import Rig, at

@@ -9,8 +9,8 @@ from sqlalchemy import insert, select, update
 
 from scheduler_svc.domain import AlarmState
 from scheduler_svc.engine.replanner import Replanner
-from scheduler_svc.ports import NewAlarm, Pending
-from scheduler_svc.service.replan import Move, Replan, ReplanCandidate, replanned, still_due
+from scheduler_svc.ports import Move, NewAlarm, Pending, Replan, ReplanCandidate
+from scheduler_svc.service.replan import replanned, still_due
 from scheduler_svc.store import SqlReplanStore
 from scheduler_svc.store.tables import alarms, facts, replicas
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm

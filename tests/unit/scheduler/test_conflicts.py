@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from scheduler_svc.service.signals import Caused, Intake
+from scheduler_svc.ports import Caused
+from scheduler_svc.service.signals import Intake
 from tocsin.errors import Aborted, Unavailable
 from tocsin.testing.clock import FakeClock
 

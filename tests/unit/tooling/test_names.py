@@ -13,11 +13,7 @@ GENERATED = ROOT / "tocsin" / "api"
 
 ALLOWED: Mapping[str, str] = {
     "Delivery": "to be renamed in scheduler_svc",
-    "Events": "a port of scheduler_svc that has no single place yet",
     "Finding": "to be renamed in scheduler_svc",
-    "FiringSink": "a port of scheduler_svc that has no single place yet",
-    "Listener": "a port of scheduler_svc that has no single place yet",
-    "Schedules": "a port of scheduler_svc that has no single place yet",
     "Session": "to be renamed in scheduler_svc",
     "_PriorityQueue": "to be renamed in scheduler_svc",
 }
