@@ -108,7 +108,7 @@ class ReplanCandidate(NamedTuple):
         id: the alarm.
         tenant: whose it is.
         shard: the one that it belongs to.
-        priority: lane of its firings.
+        priority: the queue of its firings.
         active: whether it fires; otherwise it is paused.
         trigger: the trigger, as stored.
         anchor: what its intervals count from.

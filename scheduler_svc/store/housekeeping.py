@@ -80,11 +80,11 @@ class SqlHousekeepingStore:
     async def forget_firings(self, *, before: Micros, most: int) -> int:
         async with self._database.transaction() as connection:
             gone = await _FORGET.run(connection, _oldest_id(before), before, most)
-            beside = [row[0] for row in await _AD_HOC.rows(connection, before, most)]
-            if beside:
-                await _FORGET_AD_HOC.run(connection, before, beside)
-                await _FORGET_IDS.run(connection, beside)
-            return gone + len(beside)
+            ad_hoc = [row[0] for row in await _AD_HOC.rows(connection, before, most)]
+            if ad_hoc:
+                await _FORGET_AD_HOC.run(connection, before, ad_hoc)
+                await _FORGET_IDS.run(connection, ad_hoc)
+            return gone + len(ad_hoc)
 
     async def forget_changes(self, *, before: Micros, most: int) -> int:
         async with self._database.transaction() as connection:

@@ -58,9 +58,9 @@ def _by_id(fields: str) -> Statement:
 
 _BY_KEY: Final = _by_key(_FIELDS)
 _BY_ID: Final = _by_id(_FIELDS)
-_STANDING: Final = ", ".join(f"a.{name}" for name in ("key", "id", "state", *_SAID))
-_STANDING_BY_KEY: Final = _by_key(_STANDING)
-_STANDING_BY_ID: Final = _by_id(_STANDING)
+_COMPARED: Final = ", ".join(f"a.{name}" for name in ("key", "id", "state", *_SAID))
+_COMPARED_BY_KEY: Final = _by_key(_COMPARED)
+_COMPARED_BY_ID: Final = _by_id(_COMPARED)
 # Found alarms stay as they were read until the transaction ends; SQLite has one writer anyway.
 _LOCKED: Final = {found: Statement(sqlite=found.sqlite, postgresql=f"{found.postgresql} FOR NO KEY UPDATE") for found in (_BY_KEY, _BY_ID)}
 _UPDATE: Final = Statement(
@@ -168,10 +168,10 @@ class _Sorted:
 async def _existing(connection: AsyncConnection, tenant: str, batch: Sequence[ImportedAlarm]) -> dict[str, Fields]:
     """What is said about the alarms that are there, by the keys of the batch."""
     keys = [wanted.alarm.key for wanted in batch]
-    rows = await _STANDING_BY_KEY.rows(connection, tenant, keys)
+    rows = await _COMPARED_BY_KEY.rows(connection, tenant, keys)
     found = {row[0]: row for row in rows}
     if ids := _ids(keys):
-        found = {f"{_NAMED}{row[1]}": row for row in await _STANDING_BY_ID.rows(connection, tenant, ids)} | found
+        found = {f"{_NAMED}{row[1]}": row for row in await _COMPARED_BY_ID.rows(connection, tenant, ids)} | found
     return found
 
 

@@ -84,7 +84,7 @@ _RECORDED: Final = Statement(
         f"JOIN inbound i ON i.tenant = w.tenant AND i.kind = {InboundKind.READING:d} AND i.event_id = w.event_id AND i.event_id <> ''"
     ),
 )
-_STANDING: Final = Statement(
+_STATES: Final = Statement(
     sqlite="SELECT alarm, status, since FROM signals WHERE alarm IN (SELECT value FROM json_each(?1))",
     postgresql="SELECT alarm, status, since FROM signals WHERE alarm = ANY($1::text[])",
 )
@@ -165,7 +165,7 @@ class _Recording:
         if not moving:
             return
         alarms = await read_listeners(connection, moving, lock=True)
-        for identity, status, since in await _STANDING.rows(connection, moving):
+        for identity, status, since in await _STATES.rows(connection, moving):
             watches[identity] = watches[identity]._replace(state=SignalState(Status(status), since))
         self.triggered.skip_while(await busy(connection, alarms.values()))
         for alarm in alarms.values():

@@ -31,14 +31,14 @@ _THERE: Final = Statement(
 )
 _DELETE: Final = both("DELETE FROM signals WHERE alarm = $1")
 # The last reading belongs to the metric, not to each alarm that watches it; one that still waits has seen none.
-_STANDING: Final = (
+_SIGNAL: Final = (
     "SELECT s.alarm, s.status, s.since, s.secret, coalesce(s.seen_at, r.measured_at), r.value FROM signals s "
     f"LEFT JOIN readings r ON s.kind = {SignalKind.THRESHOLD:d} AND s.status > {Status.WAITING:d} AND r.tenant = s.tenant "
     "AND r.metric = s.topic"
 )
 _READ: Final = Statement(
-    sqlite=f"{_STANDING} WHERE s.alarm IN (SELECT value FROM json_each(?1))",
-    postgresql=f"{_STANDING} WHERE s.alarm = ANY($1::text[])",
+    sqlite=f"{_SIGNAL} WHERE s.alarm IN (SELECT value FROM json_each(?1))",
+    postgresql=f"{_SIGNAL} WHERE s.alarm = ANY($1::text[])",
 )
 SET_SIGNAL_STATE: Final = both("UPDATE signals SET status = $2, since = $3 WHERE alarm = $1")
 SET_DUE: Final = both("UPDATE alarms SET next_fire_at = $2 WHERE id = $1")
