@@ -8,14 +8,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
-from sqlalchemy import BigInteger, Integer, LargeBinary, SmallInteger, Table
+from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, SmallInteger, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 Fields: TypeAlias = tuple[Any, ...]
 """A row as it comes: its values in the order of the query."""
 
-_TYPES: Final[dict[type[TypeEngine[Any]], str]] = {SmallInteger: "smallint", Integer: "integer", BigInteger: "bigint", LargeBinary: "bytea"}
+_TYPES: Final[dict[type[TypeEngine[Any]], str]] = {
+    Boolean: "boolean",
+    SmallInteger: "smallint",
+    Integer: "integer",
+    BigInteger: "bigint",
+    LargeBinary: "bytea",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
