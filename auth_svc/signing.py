@@ -27,7 +27,7 @@ from jwt import PyJWK
 from ulid import ULID
 
 from auth_svc.domain import Grant
-from auth_svc.private_files import create_private
+from auth_svc.secret_files import create_private
 from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.config import ConfigError

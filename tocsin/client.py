@@ -17,8 +17,7 @@ import httpx
 
 from tocsin import errors
 from tocsin.clock import Clock, SystemClock
-from tocsin.credential import authorization
-from tocsin.errors import FieldViolation, TocsinError
+from tocsin.errors import FieldViolation, TocsinError, Unauthenticated
 from tocsin.resource_names import resource_path, segment
 
 Resource = dict[str, Any]
@@ -332,3 +331,19 @@ def _json(answer: httpx.Response) -> Resource:
 
 def _seconds(value: str | None) -> float | None:
     return float(value) if value and value.isdigit() else None
+
+
+def authorization(credential: str) -> str:
+    """The value of the header ``Authorization`` (RFC 6750, section 2.1) for an API key or a token; white space around it is left out.
+
+    Raises:
+        Unauthenticated: it is empty, or has a character that no credential has; the words tell where, and never what.
+    """
+    text = credential.strip()
+    if not text:
+        raise Unauthenticated("The API key is empty.")
+    # Enumerated here, so that no library meets it: each shows the whole text in its error.
+    strange = next((place for place, character in enumerate(text, 1) if not "!" <= character <= "~"), None)
+    if strange is not None:
+        raise Unauthenticated(f"The API key contains an invalid character at position {strange}, such as a space or an accented letter.")
+    return f"Bearer {text}"

@@ -8,8 +8,7 @@ from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, OneofDescriptor
 
 from gateway.openapi.rules import constraints, field_rules, is_required, needs_one
-from gateway.transcoding.contract import Contract
-from gateway.transcoding.options import behavior
+from gateway.transcoding.contract import Contract, behavior
 from tocsin.protojson.fields import JsonValue
 
 Schema = dict[str, Any]

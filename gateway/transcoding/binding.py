@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor
 
-from gateway.transcoding.contract import HTTP_BODY, Contract
+from gateway.transcoding.contract import HTTP_BODY, Contract, behavior, is_uuid
 from gateway.transcoding.fast_binding import FastBinder
-from gateway.transcoding.options import behavior, is_uuid
 from gateway.transcoding.query import QueryBinder, parse_query
 from gateway.transcoding.template import PathTemplate, TemplateError
 from tocsin.errors import FieldViolation, InvalidInput

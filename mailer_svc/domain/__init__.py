@@ -23,7 +23,6 @@ from mailer_svc.domain.errors import (
     TemplateNotFound,
     UnsupportedChannel,
 )
-from mailer_svc.domain.identity import delivery_id, message_id
 from mailer_svc.domain.model import (
     FINAL,
     WAITING,
@@ -41,6 +40,8 @@ from mailer_svc.domain.model import (
     TemplateUse,
     TimelineEntry,
     Variables,
+    delivery_id,
+    message_id,
 )
 
 __all__ = [

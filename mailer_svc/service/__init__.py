@@ -3,9 +3,8 @@
 from mailer_svc.service.accepting import Accepting
 from mailer_svc.service.failover import ProviderFailover
 from mailer_svc.service.housekeeping import Housekeeping, Retention
-from mailer_svc.service.publishing import DeliveryPublisher
+from mailer_svc.service.publishing import DeliveryPublisher, Reporter
 from mailer_svc.service.queries import Deliveries, Inbox
-from mailer_svc.service.reporting import Reporter
 from mailer_svc.service.sending import ChannelSender, SendingRule
 from mailer_svc.service.templates import Templates
 

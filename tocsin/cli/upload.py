@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 import h11
 
 from tocsin import __name__ as _agent
-from tocsin.client import problem_error
-from tocsin.credential import authorization
+from tocsin.client import authorization, problem_error
 from tocsin.errors import Internal, TocsinError, Unavailable
 
 _CONNECT_SECONDS: Final = 10.0

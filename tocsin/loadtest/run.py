@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import httpx
 
+from tocsin.client import authorization
 from tocsin.clock import DAY, SECOND, Clock, from_micros, to_micros
-from tocsin.credential import authorization
 from tocsin.errors import DeadlineExceeded, Internal
 from tocsin.loadtest.report import Lateness, LoadPhase, LoadReport
 from tocsin.loadtest.service_metrics import MetricsReader

@@ -8,8 +8,9 @@ from typing import Final
 
 from tocsin.recurrence.checks import checked_due, normalized
 from tocsin.recurrence.describe import describe
+from tocsin.recurrence.errors import BadRule, TooCostly, UnknownZone
+from tocsin.recurrence.offsets import zone
 from tocsin.recurrence.patterns import local_text
-from tocsin.recurrence.refusal import BadRule
 from tocsin.recurrence.rule import Rule
 from tocsin.recurrence.rules import Compiled, anchor_of, compiled, first_due, rule_of
 from tocsin.recurrence.specs import (
@@ -35,9 +36,8 @@ from tocsin.recurrence.specs import (
     Spec,
     Threshold,
 )
-from tocsin.recurrence.steps import MOST_STEPS, TooCostly, spent
+from tocsin.recurrence.steps import MOST_STEPS, spent
 from tocsin.recurrence.trigger import Trigger
-from tocsin.recurrence.zones import UnknownZone, zone
 from tocsin.zones import TZDATA_VERSION
 
 RULES_VERSION: Final = f"{TZDATA_VERSION}-r2"

@@ -5,14 +5,14 @@ from typing import Final
 
 from tocsin.clock import SECOND
 from tocsin.errors import InvalidInput
+from tocsin.recurrence.errors import TooCostly
 from tocsin.recurrence.ical import RecurrenceSet, read_recurrence
-from tocsin.recurrence.offsets import offsets
+from tocsin.recurrence.offsets import offsets, zone
 from tocsin.recurrence.patterns import local_text
 from tocsin.recurrence.rules import anchor_of, first_due, rule_of
 from tocsin.recurrence.specs import At, AtLocal, CatchUpMode, Cron, Daily, Every, Micros, Recurrence
-from tocsin.recurrence.steps import MOST_NEW_STEPS, TooCostly, asked
+from tocsin.recurrence.steps import MOST_NEW_STEPS, asked
 from tocsin.recurrence.trigger import Trigger
-from tocsin.recurrence.zones import zone
 
 SHORTEST: Final[Micros] = SECOND
 """Due times of one alarm lie at least so far apart, in microseconds."""

@@ -38,18 +38,18 @@ class LocalTimeRule(Rule):
         self._both = overlap is Overlap.BOTH
 
     def next_after(self, instant: Micros) -> Occurrence | None:
-        """See `Rule`."""
+        """The first occurrence that fires after ``instant``; walks the zone's stretches from there."""
         return next(self._walk(instant // SECOND + 1, told=False), None)
 
     def between(self, start: Micros, end: Micros) -> Iterator[Occurrence]:
-        """See `Rule`."""
+        """Walks the stretches once for the whole range, instead of once for each due time."""
         for found in self._walk((start - 1) // SECOND + 1, told=False):
             if found.due >= end:
                 return
             yield found
 
     def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
-        """See `Rule`."""
+        """Also the local times that a gap skips or swallows, up to 1,000 for each gap."""
         return self._walk(instant // SECOND + 1, told=True)
 
     def _walk(self, second: int, *, told: bool) -> Iterator[Occurrence]:

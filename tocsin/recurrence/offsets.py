@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from tocsin.recurrence.zones import zone
+from tocsin import zones
+from tocsin.recurrence.errors import UnknownZone
 from tocsin.zones import zone_file
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,6 +21,18 @@ _FOREVER: Final = 1 << 60
 _PERIOD: Final = 146_097 * 86_400
 """Seconds after which the Gregorian calendar, and so every rule of daylight time, repeats itself: 400 years."""
 _HEADER: Final = struct.Struct(">4s c 15x 6l")
+
+
+def zone(key: str) -> ZoneInfo:
+    """The zone of an IANA name.
+
+    Raises:
+        UnknownZone: there is none.
+    """
+    try:
+        return zones.zone(key)
+    except zones.NoSuchZone as error:
+        raise UnknownZone.at("trigger.timeZone", str(error)) from None
 
 
 class Stretch(NamedTuple):

@@ -56,7 +56,7 @@ class EveryDay(Pattern):
         self._time = time
 
     def next_at(self, wall: int) -> int | None:
-        """See `Pattern`."""
+        """The time of day on this day, or on the next one when it has passed; computed in one step."""
         return wall + (self._time - wall) % DAY
 
 
@@ -67,7 +67,7 @@ class Listed(Pattern):
         self._wall_times = wall_times
 
     def next_at(self, wall: int) -> int | None:
-        """See `Pattern`."""
+        """The first one listed at or after ``wall``, found by bisection."""
         index = bisect_left(self._wall_times, wall)
         return self._wall_times[index] if index < len(self._wall_times) else None
 
@@ -81,7 +81,7 @@ class Remembered(Pattern):
         self._found: int | None = None
 
     def next_at(self, wall: int) -> int | None:
-        """See `Pattern`."""
+        """The remembered time while ``wall`` has not passed it; else the pattern is asked, at the cost of a step."""
         if not self._asked <= wall <= self._until:
             spend(1)
             found = self._found = self._pattern.next_at(wall)
@@ -89,7 +89,7 @@ class Remembered(Pattern):
         return self._found
 
     def nth_from(self, wall: int, number: int) -> int | None:
-        """See `Pattern`."""
+        """What the pattern counts; nothing is remembered of it."""
         return self._pattern.nth_from(wall, number)
 
 
@@ -100,7 +100,7 @@ class AnyOf(Pattern):
         self._patterns = patterns
 
     def next_at(self, wall: int) -> int | None:
-        """See `Pattern`."""
+        """The earliest of what the patterns answer; None when none of them has any."""
         return min((found for pattern in self._patterns if (found := pattern.next_at(wall)) is not None), default=None)
 
 
@@ -117,7 +117,7 @@ class Within(Pattern):
         return Within(self.pattern, first=self._first, last=last)
 
     def next_at(self, wall: int) -> int | None:
-        """See `Pattern`."""
+        """The pattern's first time at or after ``wall`` and the first bound; None beyond the last one."""
         if self.last is not None and wall > self.last:
             return None
         found = self.pattern.next_at(max(wall, self._first))
@@ -132,7 +132,7 @@ class OnDays(Pattern):
         self._times = times
 
     def next_at(self, wall: int) -> int | None:
-        """See `Pattern`."""
+        """The next time on the day of ``wall``, if it is one of the days; else the first time of the next of them."""
         day, time = divmod(wall, DAY)
         found = self._days.next(day)
         if found == day:
@@ -143,7 +143,7 @@ class OnDays(Pattern):
         return None if found is None else found * DAY + self._times.first
 
     def nth_from(self, wall: int, number: int) -> int | None:
-        """See `Pattern`."""
+        """Counts whole years by their number of days, so that a large ``number`` costs steps by years and not by times."""
         day, time = divmod(wall, DAY)
         if self._days.next(day) == day:
             number += self._times.before(time)

@@ -46,7 +46,7 @@ class AtRule(Rule):
         self._instant = instant
 
     def next_after(self, instant: Micros) -> Occurrence | None:
-        """See `Rule`."""
+        """The instant itself, before it has come; then None."""
         return Occurrence(self._instant) if instant < self._instant else None
 
 
@@ -57,7 +57,7 @@ class ListedRule(Rule):
         self._instants = instants
 
     def next_after(self, instant: Micros) -> Occurrence | None:
-        """See `Rule`."""
+        """The first one listed after ``instant``, found by bisection."""
         index = bisect_right(self._instants, instant)
         return Occurrence(self._instants[index]) if index < len(self._instants) else None
 
@@ -66,7 +66,7 @@ class SignalRule(Rule):
     """No due time of its own: something from outside lets the alarm fire."""
 
     def next_after(self, instant: Micros) -> Occurrence | None:
-        """See `Rule`."""
+        """Always None."""
         return None
 
 
@@ -78,7 +78,7 @@ class EveryRule(Rule):
         self._anchor = anchor
 
     def next_after(self, instant: Micros) -> Occurrence | None:
-        """See `Rule`."""
+        """The anchor, before it has come; then the next multiple of the interval, computed in one step."""
         if instant < self._anchor:
             return Occurrence(self._anchor)
         due = self._anchor + ((instant - self._anchor) // self._interval + 1) * self._interval

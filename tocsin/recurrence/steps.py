@@ -7,17 +7,13 @@ import threading
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from tocsin.errors import InvalidInput
+from tocsin.recurrence.errors import TooCostly
 
 MOST_STEPS: Final = 12_000
 """Of one question to a rule that is stored already; also of reading it."""
 MOST_NEW_STEPS: Final = 9_500
 """Of all that is asked of a trigger that is to be stored: reading it, its first due time, and the one after it."""
 _Answer = TypeVar("_Answer")
-
-
-class TooCostly(InvalidInput):
-    """The rule needs too many steps to find its next due time."""
 
 
 class _Meter(threading.local):

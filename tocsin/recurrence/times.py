@@ -36,15 +36,15 @@ class ListedTimes(Times):
         self.first = times[0]
 
     def nth(self, index: int) -> int:
-        """See `Times`."""
+        """The one listed at this index."""
         return self._times[index]
 
     def before(self, time: int) -> int:
-        """See `Times`."""
+        """How many of those listed lie before ``time``, by bisection."""
         return bisect_left(self._times, time)
 
     def next_at(self, time: int) -> int | None:
-        """See `Times`."""
+        """The first one listed at or after ``time``, by bisection; None behind the last."""
         index = bisect_left(self._times, time)
         return self._times[index] if index < self.count else None
 
@@ -60,13 +60,13 @@ class TimesOfDay(Times):
         self.first = self.nth(0)
 
     def nth(self, index: int) -> int:
-        """See `Times`."""
+        """The combination with this index: seconds turn first, hours last."""
         rest, second = divmod(index, len(self.seconds))
         hour, minute = divmod(rest, len(self.minutes))
         return self.hours[hour] * _HOUR + self.minutes[minute] * _MINUTE + self.seconds[second]
 
     def before(self, time: int) -> int:
-        """See `Times`."""
+        """Counted from the bits below each part of ``time``; no combination is enumerated."""
         hour, minute, second = time // _HOUR, time // _MINUTE % 60, time % 60
         hours, minutes, seconds = _below(self._hours, hour), _below(self._minutes, minute), _below(self._seconds, second)
         if not self._hours >> hour & 1:
@@ -76,7 +76,7 @@ class TimesOfDay(Times):
         return (hours * len(self.minutes) + minutes) * len(self.seconds) + seconds
 
     def next_at(self, time: int) -> int | None:
-        """See `Times`."""
+        """The next second of the same minute, else the first of the next minute, else of the next hour; None behind the last hour."""
         hour, minute, second = time // _HOUR, time // _MINUTE % 60, time % 60
         if self._hours >> hour & 1:
             if self._minutes >> minute & 1:

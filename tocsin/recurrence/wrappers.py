@@ -1,17 +1,18 @@
 """Rules made of rules: bounds, exclusions, delays."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from functools import partial
 from heapq import merge
 from typing import Final
 
 from tocsin.recurrence.exclusions import Exclusions
-from tocsin.recurrence.jitter import jitter_of
 from tocsin.recurrence.rule import Rule
 from tocsin.recurrence.specs import END_OF_TIME, Label, Micros, Occurrence
 from tocsin.recurrence.steps import asked, spend
 
 _NEAR_STEPS: Final = 4
+_MILLISECOND: Final = 1000
 
 
 class AnyOfRules(Rule):
@@ -21,12 +22,12 @@ class AnyOfRules(Rule):
         self._rules = rules
 
     def next_after(self, instant: Micros) -> Occurrence | None:
-        """See `Rule`."""
+        """The earliest of what the rules answer; None when none of them has any."""
         found = [occurrence for rule in self._rules if (occurrence := rule.next_after(instant)) is not None]
         return min(found, key=_due, default=None)
 
     def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
-        """See `Rule`."""
+        """The occurrences of all rules, merged in order; of those that fire at the same instant, the first alone."""
         latest = None
         for found in merge(*(rule.shown_after(instant) for rule in self._rules), key=_due):
             if found.due != latest or not found.label.fires:
@@ -45,19 +46,19 @@ class Questioned(Rule):
         self._rule = rule
 
     def next_after(self, instant: Micros) -> Occurrence | None:
-        """See `Rule`."""
+        """The answer of the rule, bounded as one question."""
         return asked(partial(self._rule.next_after, instant))
 
     def first_after(self, instant: Micros) -> Occurrence | None:
-        """See `Rule`."""
+        """The answer of the rule, bounded as one question."""
         return asked(partial(self._rule.first_after, instant))
 
     def between(self, start: Micros, end: Micros) -> Iterator[Occurrence]:
-        """See `Rule`."""
+        """The answers of the rule; each occurrence is bounded as a question of its own."""
         return _each_a_question(self._rule.between(start, end))
 
     def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
-        """See `Rule`."""
+        """The answers of the rule; each occurrence is bounded as a question of its own."""
         return _each_a_question(self._rule.shown_after(instant))
 
 
@@ -70,16 +71,16 @@ class Bounded(Rule):
         self._end = END_OF_TIME + 1 if end is None else end
 
     def next_after(self, instant: Micros) -> Occurrence | None:
-        """See `Rule`."""
+        """The rule's first due time after ``instant`` and within the bounds."""
         found = self._rule.next_after(self._from(instant))
         return found if found is not None and found.due < self._end else None
 
     def between(self, start: Micros, end: Micros) -> Iterator[Occurrence]:
-        """See `Rule`."""
+        """The rule's due times in the part of the range that lies within the bounds."""
         return self._rule.between(self._from(start - 1) + 1, min(end, self._end))
 
     def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
-        """See `Rule`."""
+        """The rule's occurrences from the start of the bounds on; ends with the first at or after their end."""
         for found in self._rule.shown_after(self._from(instant)):
             if found.due >= self._end:
                 return
@@ -97,7 +98,7 @@ class Excluding(Rule):
         self._exclusions = exclusions
 
     def next_after(self, instant: Micros) -> Occurrence | None:
-        """See `Rule`.
+        """The rule's first due time after ``instant`` that is not excluded.
 
         Each turn passes an exclusion, or all days in a row that are excluded: there are no more turns than exclusions, but for those
         that a change of the clocks repeats.
@@ -116,7 +117,7 @@ class Excluding(Rule):
                 return None
 
     def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
-        """See `Rule`."""
+        """The rule's occurrences; those that are excluded bear the label `Label.EXCLUDED`."""
         for found in self._rule.shown_after(instant):
             excluded = found.label.fires and self._exclusions.passed(found) is not None
             yield found._replace(label=Label.EXCLUDED) if excluded else found
@@ -142,7 +143,7 @@ class Delayed(Rule):
         self._end = END_OF_TIME if end is None else end
 
     def next_after(self, instant: Micros) -> Occurrence | None:
-        """See `Rule`."""
+        """The first due time, after its delay, that lies after ``instant``."""
         before = instant - self._offset
         if not self._jitter:
             return self._delayed(self._rule.next_after(before))
@@ -155,11 +156,11 @@ class Delayed(Rule):
         return self._delayed(following)
 
     def first_after(self, instant: Micros) -> Occurrence | None:
-        """See `Rule`."""
+        """What the rule finds after ``instant`` by its times before the delay, with its delay."""
         return self._delayed(self._rule.first_after(instant))
 
     def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
-        """See `Rule`."""
+        """The rule's occurrences after their delays, in order; those that do not fire get the offset, and no jitter."""
         before, waiting = instant - self._offset, None
         last = self._around(before - self._jitter, before)[0] if self._jitter else None
         for found in self._rule.shown_after(before if last is None else last.due - 1):
@@ -233,3 +234,13 @@ def _each_a_question(found: Iterator[Occurrence]) -> Iterator[Occurrence]:
 
 def _due(occurrence: Occurrence) -> Micros:
     return occurrence.due
+
+
+def jitter_of(seed: str, due: Micros, room: Micros) -> Micros:
+    """The part of ``room`` by which the occurrence of ``seed`` at ``due`` moves later: evenly spread, the same whoever computes it.
+
+    Less than ``room``, and in whole milliseconds if there is a choice.
+    """
+    digest = hashlib.blake2b(f"{seed}@{due}".encode(), digest_size=8, person=b"jitter").digest()
+    drawn = int.from_bytes(digest)
+    return drawn % (room // _MILLISECOND) * _MILLISECOND if room >= 2 * _MILLISECOND else drawn % room

@@ -21,7 +21,6 @@ class Scheduler:
         self.told: list[tuple[str, DeliveryState, int]] = []
 
     async def report(self, reports: Sequence[PendingReport]) -> None:
-        """See `mailer_svc.ports.Scheduler`."""
         if self.away:
             raise Unavailable("away")
         if any(report.delivery == self.refused for report in reports):

@@ -6,8 +6,7 @@ import httpx
 import pytest
 
 from tocsin.cli.__main__ import main
-from tocsin.client import Client
-from tocsin.credential import authorization
+from tocsin.client import Client, authorization
 from tocsin.errors import Unauthenticated
 
 MARK = "tk_MARKED5ecret"

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.transcoding.binding import Incoming
-from gateway.transcoding.contract import Contract
-from gateway.transcoding.options import is_uuid
+from gateway.transcoding.contract import Contract, is_uuid
 from gateway.transcoding.routes import Route, build_routes
 from tests.unit.gateway.contracts import contract as shelf
 from tests.unit.gateway.contracts import pool

@@ -14,8 +14,7 @@ import grpc
 from tocsin.errors import DeadlineExceeded, Unavailable
 from tocsin.mesh.breaker import Permit
 from tocsin.mesh.client.final_status import keep_final_status
-from tocsin.mesh.client.method import MINIMUM, Metadata
-from tocsin.mesh.client.picker import Pick, Picker
+from tocsin.mesh.client.method import MINIMUM, Metadata, Pick, Picker
 from tocsin.mesh.retry import retryable
 from tocsin.telemetry import TRACEPARENT, current_traceparent
 

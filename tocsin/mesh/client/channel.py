@@ -9,8 +9,7 @@ from typing import Any, Final, Self
 import grpc
 
 from tocsin.mesh.client.calls import StreamStream, StreamUnary, UnaryStream, UnaryUnary
-from tocsin.mesh.client.method import Method, Target
-from tocsin.mesh.client.picker import Pick, Picker, Wire
+from tocsin.mesh.client.method import Method, Pick, Picker, Target, Wire
 from tocsin.mesh.client.recovery import Recovery
 from tocsin.mesh.client.replicas import Replicas
 from tocsin.mesh.policy import MethodKind, MethodPolicy, PolicyError

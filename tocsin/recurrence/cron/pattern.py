@@ -20,7 +20,7 @@ class CronDays(Days):
         self._known: dict[tuple[bool, int], int] = {}
 
     def work_out(self, year: int) -> int:
-        """See `Days`."""
+        """The days that the expression allows; worked out once for each kind of year."""
         kind = kind_of(year)
         mask = self._known.get(kind[:2])
         if mask is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from tocsin.recurrence.refusal import BadRule
+from tocsin.recurrence.errors import BadRule
 
 FIELD: Final = "trigger.rrule"
 MOST_VALUES: Final = 20_000

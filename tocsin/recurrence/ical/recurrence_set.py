@@ -14,18 +14,17 @@ from typing import Final
 
 from tocsin.clock import SECOND
 from tocsin.errors import InvalidInput
+from tocsin.recurrence.errors import BadRule, UnknownZone
 from tocsin.recurrence.exclusions import ExcludedTimes
 from tocsin.recurrence.ical.counting import last_second
 from tocsin.recurrence.ical.lines import FIELD, MOST_VALUES, Property, properties
 from tocsin.recurrence.ical.parts import Frequency, RuleParts, parse_parts
 from tocsin.recurrence.ical.rule_patterns import rule_pattern
 from tocsin.recurrence.ical.values import Moment, moments
-from tocsin.recurrence.offsets import Offsets, offsets
+from tocsin.recurrence.offsets import Offsets, offsets, zone
 from tocsin.recurrence.patterns import DAY, AnyOf, Listed, Pattern, Remembered, TooMany, Within
-from tocsin.recurrence.refusal import BadRule
 from tocsin.recurrence.specs import DstPolicy, Micros
 from tocsin.recurrence.steps import spend
-from tocsin.recurrence.zones import UnknownZone, zone
 
 _MOST_RULES: Final = 20
 _PROPERTIES: Final = ("DTSTART", "RRULE", "RDATE", "EXDATE")

@@ -25,7 +25,7 @@ class RuleDays(Days):
         self.week_start = first_day - (first_day + 3 - parts.week_start) % _WEEK
 
     def work_out(self, year: int) -> int:
-        """See `Days`."""
+        """The chosen days of the year's kind, kept for each kind, that lie in the periods of the interval."""
         parts = self._parts
         if parts.frequency is Frequency.YEARLY and (year - date_of(self._first).year) % parts.interval:
             return 0
@@ -69,7 +69,7 @@ class PickedDays(Days):
         self._known: dict[tuple[Year, int], dict[int, list[int]]] = {}
 
     def work_out(self, year: int) -> int:
-        """See `Days`."""
+        """The days on which a time is picked; the picks of the year are kept for `times_on`."""
         picked = self._pick(year)
         self._picked = (year, picked)
         return sum(1 << day for day in picked)

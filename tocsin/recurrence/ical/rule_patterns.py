@@ -34,7 +34,7 @@ class PickedTimes(Pattern):
         self._days = days
 
     def next_at(self, wall: int) -> int | None:
-        """See `Pattern`."""
+        """The next picked time on the day of ``wall``, else the first one of the next day that has any."""
         day, time = divmod(wall, DAY)
         found = self._days.next(day)
         if found == day:
@@ -46,7 +46,7 @@ class PickedTimes(Pattern):
         return None if found is None else found * DAY + self._days.times_on(found)[0]
 
     def nth_from(self, wall: int, number: int) -> int | None:
-        """See `Pattern`."""
+        """Counts the picked times day by day, a step for each day."""
         found = self.next_at(wall)
         while found is not None:
             day, time = divmod(found, DAY)
@@ -89,7 +89,7 @@ class EveryNthUnit(Pattern):
         self._all = allowed == (1 << self._units) - 1
 
     def next_at(self, wall: int) -> int | None:
-        """See `Pattern`."""
+        """The next inner time in the unit of ``wall``, if it is allowed; else the first one of the next allowed unit."""
         unit, inside = divmod(wall, self._length)
         found = self._next_unit(unit)
         if found == unit:
@@ -100,7 +100,11 @@ class EveryNthUnit(Pattern):
         return None if found is None else found * self._length + self._inner.first
 
     def nth_from(self, wall: int, number: int) -> int | None:
-        """See `Pattern`."""
+        """Counts by years where every day has the same units, else by days.
+
+        Raises:
+            TooMany: ``number`` is too large to count by days.
+        """
         if self._turns > 1:
             return self._counted(wall, number)
         day, time = divmod(wall, DAY)
@@ -219,11 +223,11 @@ class _GoodDays(Days):
         self._repeated = _bits_of(residues) * _every(turns, turns * (2 + _YEAR // turns)) if short else 0
 
     def work_out(self, year: int) -> int:
-        """See `Days`."""
+        """The days of the year that have one of the residues."""
         return self._days.mask(year) & self._repeated >> year_start(year) % self._turns
 
     def next(self, day: int) -> int | None:
-        """See `Days`."""
+        """By years for a short turn; for a long one, from one day with a residue to the next."""
         if self._turns <= _LONG_TURN or not self._residues:
             return super().next(day) if self._residues else None
         found: int | None = day
@@ -252,19 +256,19 @@ class _UnitTimes(Times):
         self.first = self.nth(0)
 
     def nth(self, index: int) -> int:
-        """See `Times`."""
+        """The time with this index: the inner times turn first, the units last."""
         unit, inside = divmod(index, self._inner.count)
         return self._units[unit] * self._length + self._inner.nth(inside)
 
     def before(self, time: int) -> int:
-        """See `Times`."""
+        """Those of the units before, and the inner ones before ``time`` if its own unit is one of them."""
         unit, inside = divmod(time, self._length)
         index = bisect_left(self._units, unit)
         here = index < len(self._units) and self._units[index] == unit
         return index * self._inner.count + (self._inner.before(inside) if here else 0)
 
     def next_at(self, time: int) -> int | None:
-        """See `Times`."""
+        """The one whose index is the number of those before ``time``; None behind the last."""
         index = self.before(time)
         return self.nth(index) if index < self.count else None
 

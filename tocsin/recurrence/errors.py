@@ -19,3 +19,11 @@ class BadRule(InvalidInput):
         where = f"position {position}" if line is None else f"line {line}, position {position}"
         text = f"{where}, {description}"
         return cls(f"{field}: {text}", violations=[FieldViolation(field, text)], metadata={"position": str(position)})
+
+
+class UnknownZone(InvalidInput):
+    """There is no such time zone."""
+
+
+class TooCostly(InvalidInput):
+    """The rule needs too many steps to find its next due time."""
