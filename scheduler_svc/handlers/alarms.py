@@ -126,7 +126,7 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
         return alarm_message(await self._alarms.resume(caller(), alarm_id(request.name)))
 
     async def FireAlarm(self, request: alarm_service_pb2.FireAlarmRequest, context: Context) -> firing_service_pb2.Firing:
-        """Fires an alarm now, beside its rule; once for each ``request_id``."""
+        """Fires an alarm now, ad hoc; once for each ``request_id``."""
         return firing_message(await self._firings.fire(caller(), alarm_id(request.name), request_id=request.request_id))
 
     async def PreviewAlarm(

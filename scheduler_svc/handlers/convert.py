@@ -24,7 +24,7 @@ from tocsin.telemetry import trace_id_of
 _MOST_FAILED = 20
 _ALARMS = "alarms/"
 _FIRINGS = "firings/"
-_PRIORITIES = {0: Priority.NORMAL, **{int(lane): lane for lane in Priority}}
+_PRIORITIES = {0: Priority.NORMAL, **{int(priority): priority for priority in Priority}}
 
 
 def alarm_id(name: str) -> str:
@@ -76,7 +76,7 @@ def action_of(message: alarm_pb2.Action) -> domain.Action:
 
 
 def priority_of(value: int) -> Priority:
-    """The lane; NORMAL when none is given."""
+    """The priority; NORMAL when none is given."""
     return _PRIORITIES[value]
 
 

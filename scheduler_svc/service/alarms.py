@@ -76,7 +76,7 @@ class Alarms:
         offset_chooser: Callable[[str], Awaitable[Place]] | None = None,
         checks: ActionChecks,
     ) -> None:
-        """Takes what it stands on.
+        """Takes the parts that it uses.
 
         Args:
             store: where alarms are kept.

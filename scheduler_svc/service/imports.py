@@ -56,7 +56,7 @@ class Imports:
         most: int = 4,
         offset_chooser: OffsetChooser | None = None,
     ) -> None:
-        """Takes what it stands on.
+        """Takes the parts that it uses.
 
         Args:
             store: where alarms are kept.

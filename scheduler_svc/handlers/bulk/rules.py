@@ -1,4 +1,4 @@
-"""What an import knows of the rules of alarms beside the standard ones."""
+"""What an import knows of the rules of alarms, apart from the standard ones."""
 
 from typing import Final
 
