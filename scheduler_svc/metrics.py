@@ -28,7 +28,7 @@ class SchedulerMetrics:
         self._outcomes = Counter("tocsin_scheduler_occurrences", "Ledger rows by outcome.", ("outcome",), registry=registry)
         self._by_outcome = {outcome: self._outcomes.labels(outcome.name.lower()) for outcome in Outcome}
         self._lateness = Distribution(
-            "tocsin_scheduler_lateness_seconds", "From due to fired, of what was fired.", registry=registry, bounds=_LATENESS
+            "tocsin_scheduler_lateness_seconds", "From the due time to the firing, of what was fired.", registry=registry, bounds=_LATENESS
         )
         self._late = self._lateness.series()
         self._ends = Counter("tocsin_scheduler_attempts", "Attempts by the state that they led to.", ("state",), registry=registry)

@@ -56,7 +56,7 @@ from tocsin.api.scheduler.v1 import (
     scheduler_service_pb2_grpc,
     trigger_service_pb2_grpc,
 )
-from tocsin.clock import Clock
+from tocsin.clock import SECOND, Clock
 from tocsin.database import Database, GroupCommit
 from tocsin.errors import TocsinError, Unavailable
 from tocsin.lifecycle import App, Component
@@ -66,8 +66,6 @@ from tocsin.mesh.server import MeshServer
 from tocsin.mesh.validation import RequestValidator
 from tocsin.node import Node
 from tocsin.redis import EventBus, Redis
-
-_SECOND = 1_000_000
 
 
 def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None = None, leases: Clock | None = None) -> App:
@@ -341,11 +339,11 @@ def engine_options(settings: SchedulerSettings) -> EngineOptions:
     return EngineOptions(
         batch_size=settings.fire_batch_size,
         ledger_batch=settings.ledger_batch_size,
-        horizon=round(settings.horizon_seconds * _SECOND),
+        horizon=round(settings.horizon_seconds * SECOND),
         index_limit=settings.index_limit,
         heal_seconds=settings.heal_seconds,
-        near=round((settings.heal_seconds + 1) * _SECOND),
-        grace=round(settings.missed_after_seconds * _SECOND),
+        near=round((settings.heal_seconds + 1) * SECOND),
+        grace=round(settings.missed_after_seconds * SECOND),
         tick=round(settings.tick_milliseconds * 1000),
     )
 

@@ -17,7 +17,7 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class Published:
-    """An event: which alarms it must fired, which it may, which it did; and when all that it fires was committed."""
+    """An event: which alarms it must fire, which it may, which it did; and when all that it fires was committed."""
 
     happening: Happening
     must: set[str]
