@@ -18,8 +18,8 @@ from mailer_svc.service import (
     Accepting,
     ChannelSender,
     Deliveries,
+    DeliveryHousekeeper,
     DeliveryPublisher,
-    Housekeeping,
     Inbox,
     ProviderFailover,
     Reporter,
@@ -29,8 +29,8 @@ from mailer_svc.service import (
 )
 from mailer_svc.store import (
     ChangeOrder,
-    SqlCleaner,
     SqlDeliveryEndings,
+    SqlDeliveryHousekeepingStore,
     SqlDeliveryQueue,
     SqlDeliveryReader,
     SqlInboxReader,
@@ -107,8 +107,12 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
         waiting=settings.expiry_seconds,
         interval=settings.cleanup_interval_seconds,
     )
-    housekeeping = Housekeeping(
-        cleaner=SqlCleaner(database=database), endings=store.endings, channels=channels.sending, clock=clock, retention=retention
+    housekeeper = DeliveryHousekeeper(
+        store=SqlDeliveryHousekeepingStore(database=database),
+        endings=store.endings,
+        channels=channels.sending,
+        clock=clock,
+        retention=retention,
     )
     server = node.server(
         checks={"database": database.check, **(_checks(senders) if senders else {})},
@@ -124,7 +128,7 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
     server.on_drain(streams.drain)
     server.on_drain(pool.drain)
     reporter = Reporter(reports=SqlReports(database=database), scheduler=SchedulerClient(mesh=node.mesh), clock=clock)
-    working = [pool, *senders, reporter, housekeeping]
+    working = [pool, *senders, reporter, housekeeper]
     return App(name=node.name, components=[*node.components, database, redis, hints, store.journal, *working], server=server)
 
 

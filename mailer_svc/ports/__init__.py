@@ -1,6 +1,7 @@
 """What the use cases need from the outside, by intent."""
 
-from mailer_svc.ports.reading import Cleaner, DeliveryChange, DeliveryQuery, DeliveryReader, InboxReader, Position, Reports, Scheduler
+from mailer_svc.ports.housekeeping import DeliveryHousekeepingStore
+from mailer_svc.ports.reading import DeliveryChange, DeliveryQuery, DeliveryReader, InboxReader, Position, Reports, Scheduler
 from mailer_svc.ports.sending import AWAY, ChangeHints, Claim, DeliveryEndings, DeliveryQueue, Journal, Meter, Provider, Settlement
 from mailer_svc.ports.templates import AlarmUses, Renderer, TemplateStore, Uses
 
@@ -9,9 +10,9 @@ __all__ = [
     "AlarmUses",
     "ChangeHints",
     "Claim",
-    "Cleaner",
     "DeliveryChange",
     "DeliveryEndings",
+    "DeliveryHousekeepingStore",
     "DeliveryQuery",
     "DeliveryQueue",
     "DeliveryReader",

@@ -1,4 +1,4 @@
-"""What reading, reporting and cleaning up need."""
+"""What reading and reporting need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,12 +86,4 @@ class Scheduler(Protocol):
         Raises:
             TocsinError: it does not know.
         """
-        ...
-
-
-class Cleaner(Protocol):
-    """Removes what was kept long enough."""
-
-    async def clean(self, *, inbox_before: int, deliveries_before: int, limit: int) -> int:
-        """Removes up to ``limit`` rows of each kind that are older than the instants (microseconds). Returns how many."""
         ...

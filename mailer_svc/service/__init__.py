@@ -2,7 +2,7 @@
 
 from mailer_svc.service.accepting import Accepting
 from mailer_svc.service.failover import ProviderFailover
-from mailer_svc.service.housekeeping import Housekeeping, Retention
+from mailer_svc.service.housekeeping import DeliveryHousekeeper, Retention
 from mailer_svc.service.publishing import DeliveryPublisher, Reporter
 from mailer_svc.service.queries import Deliveries, Inbox
 from mailer_svc.service.sending import ChannelSender, SendingRule
@@ -12,8 +12,8 @@ __all__ = [
     "Accepting",
     "ChannelSender",
     "Deliveries",
+    "DeliveryHousekeeper",
     "DeliveryPublisher",
-    "Housekeeping",
     "Inbox",
     "ProviderFailover",
     "Reporter",

@@ -1,10 +1,10 @@
-"""Removing what was kept long enough."""
+"""Housekeeping: remove what is too old, end what waited too long."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mailer_svc.ports import Cleaner, DeliveryEndings
+from mailer_svc.ports import DeliveryEndings, DeliveryHousekeepingStore
 from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
@@ -23,12 +23,14 @@ class Retention:
     interval: float
 
 
-class Housekeeping:
-    """Cleans up now and then; a component."""
+class DeliveryHousekeeper:
+    """Removes old messages and deliveries at intervals; a component."""
 
-    def __init__(self, *, cleaner: Cleaner, endings: DeliveryEndings, channels: Sequence[str], clock: Clock, retention: Retention) -> None:
+    def __init__(
+        self, *, store: DeliveryHousekeepingStore, endings: DeliveryEndings, channels: Sequence[str], clock: Clock, retention: Retention
+    ) -> None:
         """Takes what it stands on; ``channels`` are those that have a sender here, who ends what waits too long."""
-        self._cleaner = cleaner
+        self._store = store
         self._endings = endings
         self._channels = channels
         self._clock = clock
@@ -48,7 +50,7 @@ class Housekeeping:
         """Removes everything that is too old now, a little at a time so that nobody waits for it. Returns how much it was."""
         now = self._clock.micros()
         total = 0
-        while removed := await self._cleaner.clean(
+        while removed := await self._store.clean(
             inbox_before=now - round(self._retention.inbox * 1e6),
             deliveries_before=now - round(self._retention.deliveries * 1e6),
             limit=_BATCH,

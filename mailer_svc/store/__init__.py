@@ -3,7 +3,8 @@
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.deliveries import SqlDeliveryReader
 from mailer_svc.store.endings import SqlDeliveryEndings
-from mailer_svc.store.inbox import SqlCleaner, SqlInboxReader
+from mailer_svc.store.housekeeping import SqlDeliveryHousekeepingStore
+from mailer_svc.store.inbox import SqlInboxReader
 from mailer_svc.store.journal import SqlJournal
 from mailer_svc.store.queue import SqlDeliveryQueue
 from mailer_svc.store.reports import SqlReports
@@ -12,8 +13,8 @@ from mailer_svc.store.templates import SqlTemplateStore, TemplateExists
 
 __all__ = [
     "ChangeOrder",
-    "SqlCleaner",
     "SqlDeliveryEndings",
+    "SqlDeliveryHousekeepingStore",
     "SqlDeliveryQueue",
     "SqlDeliveryReader",
     "SqlInboxReader",

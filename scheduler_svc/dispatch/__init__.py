@@ -1,10 +1,10 @@
 """From a due firing to its result.
 
 The way of one firing: the engine commits it and offers it here (`Dispatcher.offer`); it waits in the queue of its priority (`Backlog`),
-where the tenants take turns (`queues`); as soon as a processor has credit, `Routing` picks one that knows its kind of action, and it is
-leased (`leases`) and put into that stream's outbox (`Session`). Its result comes back through `Dispatcher.report`, is committed with
-others in one batch (`results`), and only then is the lease forgotten and confirmed. What ends without a success goes back into the
-backlog, with the time of its next attempt; what does not fit into memory stays in the ledger and is read later.
+where the tenants take turns (`queues`). As soon as a processor has credit, `Routing` picks one that knows its kind of action; the firing is
+leased (`leases`) and put into the outbox of that stream (`ProcessorSession`). Its result comes back through `Dispatcher.report` and is
+committed with others in one batch (`results`); only then is the lease removed and the result confirmed. A firing that ends without success
+returns to the backlog with the time of its next attempt; one that does not fit into memory stays in the ledger and is read later.
 """
 
 from scheduler_svc.dispatch.action_checks import ProcessorChecks
@@ -12,7 +12,7 @@ from scheduler_svc.dispatch.backlog import Backlog
 from scheduler_svc.dispatch.dispatcher import Dispatcher
 from scheduler_svc.dispatch.options import DispatchOptions
 from scheduler_svc.dispatch.queues import PriorityQueues
-from scheduler_svc.dispatch.session import Confirmed, Drain, Jobs, Message, Question, Session
+from scheduler_svc.dispatch.session import Confirmed, Drain, Jobs, Message, ProcessorSession, Question
 
 __all__ = [
     "Backlog",
@@ -24,6 +24,6 @@ __all__ = [
     "Message",
     "PriorityQueues",
     "ProcessorChecks",
+    "ProcessorSession",
     "Question",
-    "Session",
 ]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from scheduler_svc.dispatch.session import Session
+from scheduler_svc.dispatch.session import ProcessorSession
 from scheduler_svc.domain import Finding
 from scheduler_svc.ports import Findings
 
@@ -17,7 +17,7 @@ _NOBODY: Final = (Finding("", "could not be checked: no processor that knows thi
 class ProcessorChecks:
     """Checks actions of one kind; see `scheduler_svc.service.checks.KindChecks`."""
 
-    def __init__(self, *, kind: str, sessions: Callable[[], Sequence[Session]]) -> None:
+    def __init__(self, *, kind: str, sessions: Callable[[], Sequence[ProcessorSession]]) -> None:
         """Takes the streams.
 
         Args:
@@ -44,7 +44,7 @@ class ProcessorChecks:
         return [found.get(body, _NOBODY) for body in bodies]
 
 
-async def _ask(session: Session, bodies: Sequence[bytes]) -> Sequence[Findings] | None:
+async def _ask(session: ProcessorSession, bodies: Sequence[bytes]) -> Sequence[Findings] | None:
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
             answer = await session.ask(bodies)

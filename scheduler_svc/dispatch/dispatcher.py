@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from scheduler_svc.dispatch.backlog import Backlog
-from scheduler_svc.dispatch.leases import Delivery, Leases
+from scheduler_svc.dispatch.leases import LeasedFiring, Leases
 from scheduler_svc.dispatch.options import DispatchOptions
 from scheduler_svc.dispatch.results import Entry, Results
 from scheduler_svc.dispatch.routing import Routing, Suspects
-from scheduler_svc.dispatch.session import Confirmed, Drain, Jobs, Session
+from scheduler_svc.dispatch.session import Confirmed, Drain, Jobs, ProcessorSession
 from scheduler_svc.domain import Failed, FailedAttempt, FiringState, Lease, Priority, QueuedFiring, Released, Report, Succeeded
 from scheduler_svc.ports import Ledger, Notifier, Observer, Paused, Shards
 from tocsin.background import Background, Wake, report_progress
@@ -62,7 +62,7 @@ class Dispatcher:
         self._observer = observer
         self._clock = clock
         self._draw = draw
-        self._sessions: deque[Session] = deque()
+        self._sessions: deque[ProcessorSession] = deque()
         self._routing = Routing(sessions=self._sessions, suspects=self.suspects, send=self._send, give_up=self._give_up)
         self._numbers = 0
         self._wake = Wake(clock)
@@ -98,7 +98,7 @@ class Dispatcher:
         """Connected processors."""
         return len(self._sessions)
 
-    def connected(self) -> Sequence[Session]:
+    def connected(self) -> Sequence[ProcessorSession]:
         """Every stream to a processor."""
         return tuple(self._sessions)
 
@@ -133,15 +133,15 @@ class Dispatcher:
             self.backlog.add(queued)
         self._pump_soon()
 
-    def connect(self, worker: str, *, reserve: int = 0, kinds: Collection[str] = ()) -> Session:
+    def connect(self, worker: str, *, reserve: int = 0, kinds: Collection[str] = ()) -> ProcessorSession:
         """A new stream of the processor ``worker``, which takes so many critical firings beyond its credit, and knows these kinds."""
         self._numbers += 1
-        session = Session(worker=worker, number=self._numbers, reserve=reserve, kinds=kinds, on_ready=self._pump_soon)
+        session = ProcessorSession(worker=worker, number=self._numbers, reserve=reserve, kinds=kinds, on_ready=self._pump_soon)
         self._sessions.append(session)
         self.suspects.back(worker)
         return session
 
-    def disconnect(self, session: Session) -> None:
+    def disconnect(self, session: ProcessorSession) -> None:
         """The stream is over: what it worked on, and sent no result of, goes to another at once."""
         if session.closed:
             return
@@ -154,12 +154,12 @@ class Dispatcher:
         self.suspects.gone(session.worker, [delivery.queued for delivery in lost if not delivery.reported])
         self._pump_soon()
 
-    def grant(self, session: Session, credit: int) -> None:
+    def grant(self, session: ProcessorSession, credit: int) -> None:
         """The processor can take ``credit`` more firings."""
         session.credit += credit
         self._pump_soon()
 
-    def extend(self, session: Session, leases: Sequence[Lease]) -> None:
+    def extend(self, session: ProcessorSession, leases: Sequence[Lease]) -> None:
         """The processor still works on these."""
         for lease in leases:
             delivery = self.leases.current(lease)
@@ -190,12 +190,12 @@ class Dispatcher:
         if self.backlog.starving:
             self._wake.set()
 
-    def _take_for(self, session: Session) -> list[QueuedFiring]:
+    def _take_for(self, session: ProcessorSession) -> list[QueuedFiring]:
         most = max(1, self.options.batch_size // _HURRIED_SHARE) if self._hurried() else self.options.batch_size
         credit = 0 if self._results.crowded else session.credit
         return self.backlog.queues.take(min(credit, most), reserve=min(session.reserve, most))
 
-    def _give_up(self, session: Session, queued: QueuedFiring, end: Failed | Released) -> None:
+    def _give_up(self, session: ProcessorSession, queued: QueuedFiring, end: Failed | Released) -> None:
         """Ends a delivery before it is sent; ``session`` would have got it."""
         self.leases.give([queued], session, epochs=self._shards.held, now=self._clock.monotonic())
         delivery = self.leases.get(queued.id)
@@ -206,7 +206,7 @@ class Dispatcher:
         """Whether something critical is under way: then whatever else is done is done in smaller pieces."""
         return bool(self.leases.critical or self.backlog.queues.size(Priority.CRITICAL))
 
-    def _send(self, session: Session, queued_firings: Sequence[QueuedFiring]) -> None:
+    def _send(self, session: ProcessorSession, queued_firings: Sequence[QueuedFiring]) -> None:
         held, now = self._shards.held, self._clock.monotonic()
         if not self.leases:
             self._wake.set()  # who tends leases may sleep for longer than they last
@@ -216,14 +216,14 @@ class Dispatcher:
 
     # -- results come in ------------------------------------------------------------------------------------------------------
 
-    async def report(self, session: Session, reports: Sequence[Report]) -> None:
+    async def report(self, session: ProcessorSession, reports: Sequence[Report]) -> None:
         """Takes results; each lease is confirmed to the session once its result is committed. Waits while too many are uncommitted."""
         session.unconfirmed += len(reports)
         for report in reports:
             self._take(session, report)
         await self._results.room()
 
-    def _take(self, session: Session, report: Report) -> None:
+    def _take(self, session: ProcessorSession, report: Report) -> None:
         lease, end = report
         if isinstance(end, Succeeded):
             # Whichever delivery it was, the work is done: the firing goes to nobody else.
@@ -245,7 +245,7 @@ class Dispatcher:
             Entry(session, report, self._clock.micros()), critical=queued is not None and queued.priority == Priority.CRITICAL
         )
 
-    def fail(self, session: Session, lease: Lease, failure: Failed) -> None:
+    def fail(self, session: ProcessorSession, lease: Lease, failure: Failed) -> None:
         """This delivery cannot be told to the processor: the firing has failed, and its place there is free again."""
         session.credit += 1
         delivery = self.leases.current(lease)
@@ -253,7 +253,7 @@ class Dispatcher:
             self._end(delivery, failure)
             self._pump_soon()
 
-    def _end(self, delivery: Delivery, end: Failed | Released) -> None:
+    def _end(self, delivery: LeasedFiring, end: Failed | Released) -> None:
         """Ends a delivery without its processor."""
         queued = delivery.queued
         delivery.reported = True
@@ -345,13 +345,13 @@ class Dispatcher:
 
     # -- deliveries that bring no result --------------------------------------------------------------------------------------
 
-    def _put_back(self, delivery: Delivery) -> None:
+    def _put_back(self, delivery: LeasedFiring) -> None:
         """Somebody else gets the firing."""
         self.leases.end(delivery.queued.id)
         self.backlog.put_back(delivery.queued)
         self._pump_soon()
 
-    def _lose(self, delivery: Delivery) -> None:
+    def _lose(self, delivery: LeasedFiring) -> None:
         """The delivery brought no result: somebody else gets the firing, unless it is to blame."""
         queued = delivery.queued
         self._observer.lost(1)
@@ -389,7 +389,7 @@ class Dispatcher:
 
 def _confirm(batch: Sequence[Entry]) -> None:
     by_session: defaultdict[int, list[Lease]] = defaultdict(list)
-    sessions: dict[int, Session] = {}
+    sessions: dict[int, ProcessorSession] = {}
     for session, report, _ in batch:
         if session is not None:
             sessions[session.number] = session

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from scheduler_svc.dispatch.session import Session
+from scheduler_svc.dispatch.session import ProcessorSession
 from scheduler_svc.domain import Lease, Priority, QueuedFiring
 
 _EPOCH_BITS: Final = 40
 
 
 @dataclass(slots=True)
-class Delivery:
+class LeasedFiring:
     """One firing with one session.
 
     Attributes:
@@ -21,7 +21,7 @@ class Delivery:
     """
 
     queued: QueuedFiring
-    session: Session
+    session: ProcessorSession
     deadline: float
     reported: bool = False
 
@@ -36,8 +36,8 @@ class Leases:
             seconds: how long a lease lasts.
         """
         self.seconds = seconds
-        self._deliveries: dict[str, Delivery] = {}
-        self._expiries: deque[tuple[float, Sequence[Delivery]]] = deque()
+        self._deliveries: dict[str, LeasedFiring] = {}
+        self._expiries: deque[tuple[float, Sequence[LeasedFiring]]] = deque()
         self._count = 0
         self.critical = 0
         """Critical firings that are out."""
@@ -52,19 +52,19 @@ class Leases:
         """The shards whose firings are out."""
         return {delivery.queued.shard for delivery in self._deliveries.values()}
 
-    def get(self, firing: str) -> Delivery | None:
+    def get(self, firing: str) -> LeasedFiring | None:
         """The delivery of a firing that is out."""
         return self._deliveries.get(firing)
 
-    def current(self, lease: Lease) -> Delivery | None:
+    def current(self, lease: Lease) -> LeasedFiring | None:
         """The delivery that ``lease`` stands for, if it is still the newest one of its firing."""
         delivery = self._deliveries.get(lease.firing)
         return delivery if delivery is not None and delivery.queued.token == lease.token else None
 
-    def give(self, queued_firings: Iterable[QueuedFiring], session: Session, *, epochs: Mapping[int, int], now: float) -> None:
+    def give(self, queued_firings: Iterable[QueuedFiring], session: ProcessorSession, *, epochs: Mapping[int, int], now: float) -> None:
         """Leases firings together. A token grows with each delivery: the shard's epoch above, a counter of this process below."""
         deadline = now + self.seconds
-        given = [Delivery(queued, session, deadline) for queued in queued_firings]
+        given = [LeasedFiring(queued, session, deadline) for queued in queued_firings]
         for count, delivery in enumerate(given, self._count + 1):
             queued = delivery.queued
             queued.token = (epochs[queued.shard] << _EPOCH_BITS) | count
@@ -74,12 +74,12 @@ class Leases:
         self._count += len(given)
         self._expiries.append((deadline, given))
 
-    def extend(self, delivery: Delivery, *, now: float) -> None:
+    def extend(self, delivery: LeasedFiring, *, now: float) -> None:
         """Begins the lease anew."""
         delivery.deadline = now + self.seconds
         self._expiries.append((delivery.deadline, (delivery,)))
 
-    def end(self, firing: str) -> Delivery | None:
+    def end(self, firing: str) -> LeasedFiring | None:
         """Ends a lease; the delivery, if there was one."""
         delivery = self._deliveries.pop(firing, None)
         if delivery is not None:
@@ -87,7 +87,7 @@ class Leases:
             self.critical -= delivery.queued.priority == Priority.CRITICAL
         return delivery
 
-    def expired(self, *, now: float) -> Iterator[Delivery]:
+    def expired(self, *, now: float) -> Iterator[LeasedFiring]:
         """The deliveries whose lease is over and whose result has not come."""
         while self._expiries and self._expiries[0][0] <= now:
             deadline, given = self._expiries.popleft()
@@ -104,6 +104,6 @@ class Leases:
             self._expiries.popleft()
         return None
 
-    def _runs(self, delivery: Delivery, deadline: float) -> bool:
+    def _runs(self, delivery: LeasedFiring, deadline: float) -> bool:
         """Whether the lease is one that ends at ``deadline``, unless its result comes."""
         return self._deliveries.get(delivery.queued.id) is delivery and delivery.deadline == deadline and not delivery.reported

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
-from scheduler_svc.dispatch.session import Session
+from scheduler_svc.dispatch.session import ProcessorSession
 from scheduler_svc.domain import Report
 from tocsin.background import Background, report_progress, report_stall
 from tocsin.clock import Clock
@@ -25,7 +25,7 @@ _HURRIED_SHARE: Final = 4
 class Entry(NamedTuple):
     """A report with the session that waits for its confirmation, if one does, and when it came."""
 
-    session: Session | None
+    session: ProcessorSession | None
     report: Report
     at: Micros = 0
 

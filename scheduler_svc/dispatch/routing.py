@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
-from scheduler_svc.dispatch.session import Session
+from scheduler_svc.dispatch.session import ProcessorSession
 from scheduler_svc.domain import Failed, QueuedFiring, Released
 from tocsin.clock import SECOND
 
@@ -70,7 +70,7 @@ class Suspects:
             del self._waiting[queued.id]
         return dropped
 
-    def next(self, session: Session) -> QueuedFiring | None:
+    def next(self, session: ProcessorSession) -> QueuedFiring | None:
         """The suspect that goes to this processor now; None when it has one, or no room."""
         if session.suspect in session.leased or not session.ready or session.credit <= 0:
             return None
@@ -100,10 +100,10 @@ class Routing:
     def __init__(
         self,
         *,
-        sessions: Sequence[Session],
+        sessions: Sequence[ProcessorSession],
         suspects: Suspects,
-        send: Callable[[Session, Sequence[QueuedFiring]], None],
-        give_up: Callable[[Session, QueuedFiring, Failed | Released], None],
+        send: Callable[[ProcessorSession, Sequence[QueuedFiring]], None],
+        give_up: Callable[[ProcessorSession, QueuedFiring, Failed | Released], None],
     ) -> None:
         """Takes what it works with.
 
@@ -118,7 +118,7 @@ class Routing:
         self._send = send
         self._give_up = give_up
 
-    def fit(self, session: Session, queued_firings: Sequence[QueuedFiring]) -> Sequence[QueuedFiring]:
+    def fit(self, session: ProcessorSession, queued_firings: Sequence[QueuedFiring]) -> Sequence[QueuedFiring]:
         """Those that this processor may get; each other one waits for its turn, or goes to one that knows its kind of action."""
         suspected = self._suspects.suspected
         fit: list[QueuedFiring] = []
@@ -142,7 +142,7 @@ class Routing:
             else:
                 self._pass_on(session, queued)
 
-    def _pass_on(self, session: Session, queued: QueuedFiring) -> None:
+    def _pass_on(self, session: ProcessorSession, queued: QueuedFiring) -> None:
         able = [other for other in self._sessions if other.takes(queued.action.kind)]
         free = next((other for other in able if other.credit > 0), None)
         if free is not None:

@@ -44,7 +44,7 @@ OLD_KINDS: Final = frozenset(("notify", "task"))
 """What a processor knows that does not say what it knows."""
 
 
-class Session:
+class ProcessorSession:
     """One connected processor. Never more is sent than it has granted credit for, but for the reserve.
 
     Attributes:

@@ -133,7 +133,7 @@ class _Share(TimeIndex):
 
     __slots__ = ("expected", "queue", "tenant", "turn")
 
-    def __init__(self, *, queue: "_PriorityQueue", tenant: str, tick: Micros) -> None:
+    def __init__(self, *, queue: "_TimeQueue", tenant: str, tick: Micros) -> None:
         super().__init__(tick=tick)
         self.queue = queue
         self.tenant = tenant
@@ -141,7 +141,7 @@ class _Share(TimeIndex):
         self.turn = False
 
 
-class _PriorityQueue:
+class _TimeQueue:
     """One priority. Tenants with something due take turns, so that no number of due entries of one holds up another's.
 
     The others wait in a heap, by the earliest due time of each. Its entries that hold no more are dropped when they come to the top.
@@ -255,7 +255,7 @@ class Timeline:
     """A queue for each priority: of what is due at once, the more urgent leaves first, and within a queue each tenant in turn."""
 
     def __init__(self, *, queues: int = 3, tick: Micros = DEFAULT_TICK) -> None:
-        self._queues = [_PriorityQueue(number=number, tick=tick) for number in range(queues)]
+        self._queues = [_TimeQueue(number=number, tick=tick) for number in range(queues)]
         self._share_of: dict[str, _Share] = {}
 
     def __len__(self) -> int:

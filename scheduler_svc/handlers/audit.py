@@ -1,14 +1,14 @@
 """Audits as clients see them."""
 
 from scheduler_svc.handlers.times import set_instant
-from scheduler_svc.service.audit import Finding, Summary
+from scheduler_svc.service.audit import AuditFinding, Summary
 from tocsin.api.scheduler.v1 import firing_service_pb2
 
 
-def audit_message(told: Finding | Summary) -> firing_service_pb2.AuditFiringsResponse:
+def audit_message(told: AuditFinding | Summary) -> firing_service_pb2.AuditFiringsResponse:
     """A difference, or the summary."""
     message = firing_service_pb2.AuditFiringsResponse()
-    if isinstance(told, Finding):
+    if isinstance(told, AuditFinding):
         finding = message.finding
         finding.kind = firing_service_pb2.AuditFiringsResponse.Finding.Kind.ValueType(told.kind)
         finding.alarm = f"alarms/{told.alarm}"

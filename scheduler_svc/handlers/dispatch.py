@@ -8,7 +8,7 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from scheduler_svc import domain
-from scheduler_svc.dispatch import Confirmed, Dispatcher, Drain, Jobs, Message, Question, Session
+from scheduler_svc.dispatch import Confirmed, Dispatcher, Drain, Jobs, Message, ProcessorSession, Question
 from scheduler_svc.domain import DeliveryEnd, DeliveryReport, Failed, Finding, Released, Report, Succeeded
 from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.convert import action_of, firing_id, firing_message, output_bytes, priority_of, retry_of
@@ -61,7 +61,7 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
             reader.cancel()
             self._dispatcher.disconnect(session)
 
-    async def _read(self, requests: Requests, session: Session) -> None:
+    async def _read(self, requests: Requests, session: ProcessorSession) -> None:
         async for request in requests:
             match request.WhichOneof("kind"):
                 case "credit":
@@ -77,7 +77,7 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
                 case _:
                     pass  # something that a newer processor says
 
-    def _responses(self, message: Message, session: Session) -> Iterator[dispatch_service_pb2.WorkResponse]:
+    def _responses(self, message: Message, session: ProcessorSession) -> Iterator[dispatch_service_pb2.WorkResponse]:
         match message:
             case Jobs(deliveries, suspect):
                 for response, refused in batches(deliveries, self._lease, suspect=suspect):

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from scheduler_svc.dispatch import Confirmed, Dispatcher, Session
+from scheduler_svc.dispatch import Confirmed, Dispatcher, ProcessorSession
 from scheduler_svc.dispatch.leases import Leases
 from scheduler_svc.dispatch.routing import Suspects
 from scheduler_svc.domain import Report, firing_id
@@ -83,7 +83,7 @@ class _Ahead(SimClock):
 def _confirming_too_soon() -> None:
     """A result is confirmed before it is committed."""
 
-    async def report(self: Any, session: Session, reports: Sequence[Report]) -> None:
+    async def report(self: Any, session: ProcessorSession, reports: Sequence[Report]) -> None:
         session.unconfirmed += 2 * len(reports)
         for each in reports:
             self._take(session, each)

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from scheduler_svc.dispatch import Confirmed, Dispatcher, Drain, Jobs, Message, Question, Session
+from scheduler_svc.dispatch import Confirmed, Dispatcher, Drain, Jobs, Message, ProcessorSession, Question
 from scheduler_svc.domain import Lease, Report
 from tests.simulation.loop import Fate, Process, SimLoop
 
@@ -149,7 +149,7 @@ class Stream:
             self._dispatcher.disconnect(session)
         self._deliver(self._client_sees, self.client, up=False)
 
-    async def _read(self, session: Session) -> None:
+    async def _read(self, session: ProcessorSession) -> None:
         while True:
             said = await self._inbox.get()
             match said:

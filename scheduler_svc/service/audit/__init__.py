@@ -5,7 +5,7 @@ side by side and never collected, so its memory does not grow with the period. I
 """
 
 from scheduler_svc.service.audit.audits import Audits
-from scheduler_svc.service.audit.parts import Finding, FindingKind, Summary
+from scheduler_svc.service.audit.parts import AuditFinding, FindingKind, Summary
 from scheduler_svc.service.audit.run import OVERDUE
 
-__all__ = ["OVERDUE", "Audits", "Finding", "FindingKind", "Summary"]
+__all__ = ["OVERDUE", "AuditFinding", "Audits", "FindingKind", "Summary"]

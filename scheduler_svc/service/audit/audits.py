@@ -6,7 +6,7 @@ from typing import Final
 from scheduler_svc.domain import AlarmNotFound
 from scheduler_svc.ports import AuditStore
 from scheduler_svc.service.alarms import Caller
-from scheduler_svc.service.audit.parts import Finding, Summary
+from scheduler_svc.service.audit.parts import AuditFinding, Summary
 from scheduler_svc.service.audit.run import Run
 from tocsin.clock import DAY, HOUR, Clock
 from tocsin.errors import InvalidInput
@@ -31,7 +31,7 @@ class Audits:
         self._clock = clock
         self._ledger_days = ledger_days
 
-    async def audit(self, caller: Caller, *, start: Micros, end: Micros | None, alarm: str = "") -> AsyncGenerator[Finding | Summary]:
+    async def audit(self, caller: Caller, *, start: Micros, end: Micros | None, alarm: str = "") -> AsyncGenerator[AuditFinding | Summary]:
         """Every difference between the rules and the ledger within [start, end), and at last the summary.
 
         Raises:

@@ -15,7 +15,7 @@ class FindingKind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class AuditFinding:
     """A due time that the rules and the ledger disagree about; ``firing`` is empty when it is missing."""
 
     kind: FindingKind

@@ -10,7 +10,7 @@ from typing import Final
 from scheduler_svc.domain import Origin, Outcome
 from scheduler_svc.ports import AuditStore, LedgerRow
 from scheduler_svc.service.audit.expected import ExpectedRows
-from scheduler_svc.service.audit.parts import Finding, FindingKind, Summary
+from scheduler_svc.service.audit.parts import AuditFinding, FindingKind, Summary
 from scheduler_svc.service.cooperative import CooperativeYield
 from tocsin.clock import SECOND, Clock
 from tocsin.recurrence import Micros
@@ -38,7 +38,7 @@ class Run:
         self._checkpoint = CooperativeYield(clock)
         self._unreadable = set[str]()
 
-    async def of_all(self) -> AsyncGenerator[Finding]:
+    async def of_all(self) -> AsyncGenerator[AuditFinding]:
         """Every alarm of the tenant, and rows of none."""
         after = ""
         while batch := await self._store.alarms_after(self._tenant, after=after, since=self._summary.start, most=_ALARMS):
@@ -48,7 +48,7 @@ class Run:
         async for finding in self._strays():
             yield finding
 
-    async def of_alarms(self, alarms: Sequence[str]) -> AsyncGenerator[Finding]:
+    async def of_alarms(self, alarms: Sequence[str]) -> AsyncGenerator[AuditFinding]:
         """These alarms, in order of their ids."""
         rules = await self._rules(alarms)
         for group in await self._groups([alarm for alarm in alarms if alarm not in self._unreadable], rules):
@@ -86,7 +86,7 @@ class Run:
             room -= weight
         return groups
 
-    async def _one(self, alarm: str, rules: Sequence[ExpectedRows], rows: "_Rows") -> AsyncGenerator[Finding]:
+    async def _one(self, alarm: str, rules: Sequence[ExpectedRows], rows: "_Rows") -> AsyncGenerator[AuditFinding]:
         summary, differences = self._summary, _Differences(alarm)
         summary.alarms += 1
         async for due, owed in self._due_times(rules):
@@ -131,7 +131,7 @@ class Run:
         else:
             differences.surplus.append(row)
 
-    async def _settle(self, differences: "_Differences") -> AsyncGenerator[Finding]:
+    async def _settle(self, differences: "_Differences") -> AsyncGenerator[AuditFinding]:
         """Tells what is left of the differences after a second look."""
         missing, surplus = differences.missing, differences.surplus
         if surplus:
@@ -141,11 +141,11 @@ class Run:
         for due in missing:
             self._summary.expected += 1
             self._summary.missing += 1
-            yield Finding(kind=FindingKind.MISSING, alarm=differences.alarm, due=due)
+            yield AuditFinding(kind=FindingKind.MISSING, alarm=differences.alarm, due=due)
         for row in surplus:
             self._found(row, expected=False)
             self._summary.unexpected += 1
-            yield Finding(kind=FindingKind.UNEXPECTED, alarm=row.alarm, due=row.due, firing=row.firing)
+            yield AuditFinding(kind=FindingKind.UNEXPECTED, alarm=row.alarm, due=row.due, firing=row.firing)
         differences.clear()
 
     async def _changed_since(self, alarm: str, surplus: list[LedgerRow]) -> list[LedgerRow]:
@@ -178,7 +178,7 @@ class Run:
                 rest.append(row)
         return [*absent, *missing[at:]], rest
 
-    async def _strays(self) -> AsyncGenerator[Finding]:
+    async def _strays(self) -> AsyncGenerator[AuditFinding]:
         """Rows of alarms that were never there."""
         after: tuple[Micros, str] | None = (self._summary.start - 1, "")
         while after is not None:
@@ -186,7 +186,7 @@ class Run:
             for row in rows:
                 self._found(row, expected=False)
                 self._summary.unexpected += 1
-                yield Finding(kind=FindingKind.UNEXPECTED, alarm=row.alarm, due=row.due, firing=row.firing)
+                yield AuditFinding(kind=FindingKind.UNEXPECTED, alarm=row.alarm, due=row.due, firing=row.firing)
 
 
 @dataclass(slots=True)

@@ -16,8 +16,8 @@ from mailer_svc.domain import (
 from mailer_svc.ports import Settlement
 from mailer_svc.store import (
     ChangeOrder,
-    SqlCleaner,
     SqlDeliveryEndings,
+    SqlDeliveryHousekeepingStore,
     SqlDeliveryQueue,
     SqlDeliveryReader,
     SqlInboxReader,
@@ -42,7 +42,7 @@ class Store:
     endings: SqlDeliveryEndings
     reader: SqlDeliveryReader
     inbox: SqlInboxReader
-    cleaner: SqlCleaner
+    housekeeping: SqlDeliveryHousekeepingStore
     templates: SqlTemplateStore
 
     async def claim(self, owner: str = "a", priority: DeliveryPriority = DeliveryPriority.NORMAL, limit: int = 10) -> list[Any]:
@@ -70,7 +70,7 @@ async def make(url: str, clock: FakeClock) -> Store:
         endings=SqlDeliveryEndings(database=database, order=order),
         reader=SqlDeliveryReader(database=database, order=order),
         inbox=SqlInboxReader(database=database),
-        cleaner=SqlCleaner(database=database),
+        housekeeping=SqlDeliveryHousekeepingStore(database=database),
         templates=SqlTemplateStore(database=database),
     )
 

@@ -28,7 +28,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "sender vanished": lambda store, _job: store.queue.expire_handed_over(now=store.clock.micros(), wait=1, limit=9),
     "retry": lambda store, _job: store.endings.retry(DeliveryQuery(tenant="t1"), channels=["email"], now=store.clock.micros(), limit=9),
     "expire": lambda store, _job: store.endings.expire_unclaimed(channels=["inbox"], before=2**60, now=2**60, limit=9),
-    "clean up": lambda store, _job: store.cleaner.clean(inbox_before=2**60, deliveries_before=2**60, limit=9),
+    "clean up": lambda store, _job: store.housekeeping.clean(inbox_before=2**60, deliveries_before=2**60, limit=9),
     **{result.name: settle(result) for result in SendResult},
 }
 

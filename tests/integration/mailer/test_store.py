@@ -245,9 +245,9 @@ async def test_old_things_are_removed_and_nothing_else(store: Store) -> None:
     await store.clock.advance(100)
     await store.journal.accept([new(3, channel="inbox", kept=True)])
     before = store.clock.micros() - 50_000_000
-    assert await store.cleaner.clean(inbox_before=before, deliveries_before=0, limit=10) == 1
+    assert await store.housekeeping.clean(inbox_before=before, deliveries_before=0, limit=10) == 1
     assert [item.id for item in await store.inbox.page(tenant="t1", before=None, limit=10)] == ["d3"]
-    assert await store.cleaner.clean(inbox_before=before, deliveries_before=before, limit=10) == 1
+    assert await store.housekeeping.clean(inbox_before=before, deliveries_before=before, limit=10) == 1
     remaining = await store.reader.page(DeliveryQuery(tenant="t1"), before=None, limit=10)
     assert {item.id for item in remaining} == {"d2", "d3"}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from scheduler_svc.dispatch import Dispatcher, DispatchOptions, Jobs, Session
+from scheduler_svc.dispatch import Dispatcher, DispatchOptions, Jobs, ProcessorSession
 from scheduler_svc.domain import End, Lease, QueuedFiring, Report, Succeeded
 from scheduler_svc.engine import Engine, EngineOptions
 from scheduler_svc.hints import ChangeNotifier
@@ -156,7 +156,7 @@ class Processor:
         self.got: list[tuple[QueuedFiring, int]] = []
         self.arrived: list[tuple[int, int]] = []
         self.confirmed: set[Lease] = set()
-        self.session: Session = replica.dispatcher.connect(worker or f"test-{next(_STARTS)}", reserve=reserve, kinds=kinds)
+        self.session: ProcessorSession = replica.dispatcher.connect(worker or f"test-{next(_STARTS)}", reserve=reserve, kinds=kinds)
         replica.dispatcher.grant(self.session, credit)
         self._task = asyncio.create_task(self._run())
 

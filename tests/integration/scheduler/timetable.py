@@ -7,7 +7,7 @@ from scheduler_svc.domain import Alarm, Firing
 from scheduler_svc.ports import Moved, NewAlarm
 from scheduler_svc.service import Alarms, Audits, Backfills, Caller, Draft
 from scheduler_svc.service.alarms import Place
-from scheduler_svc.service.audit import Finding, Summary
+from scheduler_svc.service.audit import AuditFinding, Summary
 from scheduler_svc.service.checks import ActionChecks
 from scheduler_svc.store import SqlAuditStore
 from tests.integration.scheduler.stores import ACTION, NOW, OWNER, Stores
@@ -92,9 +92,9 @@ class Timetable:
         await self.clock.advance(seconds)
         await self.fire()
 
-    async def audit(self, *, start: int = NOW - 1, end: int | None = None, alarm: str = "") -> tuple[list[Finding], Summary]:
+    async def audit(self, *, start: int = NOW - 1, end: int | None = None, alarm: str = "") -> tuple[list[AuditFinding], Summary]:
         """The findings and the summary."""
         told = [item async for item in self.audits.audit(T1, start=start, end=end, alarm=alarm)]
         *findings, summary = told
         assert isinstance(summary, Summary)
-        return [finding for finding in findings if isinstance(finding, Finding)], replace(summary)
+        return [finding for finding in findings if isinstance(finding, AuditFinding)], replace(summary)
