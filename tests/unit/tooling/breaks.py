@@ -194,6 +194,16 @@ TESTS = [
     Break("test_every_rpc_is_listed", "RetryDelivery", swap("mailer_svc/README.md", r"\bRetryDelivery\b", "Repeat")),
     Break("test_a_class_name_means_one_thing", "FakeClock is defined 2 times", add(BROKEN, "\n\nclass FakeClock: ...\n")),
     Break("test_every_module_logs_alike", "tocsin/broken.py", imports(BROKEN, "logging")),
+    Break(
+        "test_numbers_of_enums_and_of_time_have_names",
+        "mailer_svc/store/inbox.py",
+        add("mailer_svc/store/inbox.py", '\n\nBROKEN = "SELECT 1 FROM deliveries WHERE state = 1"\n'),
+    ),
+    Break(
+        "test_sql_is_complete_before_the_service_runs",
+        "auth_svc/store/keys.py",
+        add("auth_svc/store/keys.py", '\n\nasync def broken(table: str) -> str:\n    return f"SELECT 1 FROM {table}"\n'),
+    ),
     Break("test_every_folder_is_described", "hostile", swap("CONTRIBUTING.md", "`hostile`", "`nothing`")),
     Break("test_decisions_are_numbered_without_a_gap", "4", remove("docs/adr/0004-*.md")),
     Break("test_the_page_is_what_is_registered", "tocsin_gone", done_above),

@@ -26,6 +26,7 @@ GUARDS = (
     "tests/contract/test_documents.py",
     "tests/contract/test_logging.py",
     "tests/contract/test_metrics.py",
+    "tests/contract/test_sql_text.py",
     "tests/contract/test_start.py",
     "tests/unit/deploy/test_monitoring.py",
     "tests/unit/tooling/test_automation.py",
