@@ -1,5 +1,6 @@
 """The parts of auth_svc and how they fit."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from auth_svc.config import AuthSettings
@@ -18,7 +19,7 @@ from tocsin.database import Database
 from tocsin.lifecycle import App, setting_name
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.policy import policies
-from tocsin.mesh.server import MeshServer
+from tocsin.mesh.server import Handler, MeshServer
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.node import DatabaseGuard
 from tocsin.telemetry import Telemetry
@@ -36,7 +37,6 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     passwords = _passwords(settings, telemetry)
     journal = SecurityJournal(registry=telemetry.registry)
     scopes = Scopes(every=frozenset(policy.scope for policy in policies().values() if policy.scope))
-    access_lifetime = timedelta(seconds=settings.access_token_seconds)
 
     sessions = Sessions(
         store=store,
@@ -46,14 +46,11 @@ def build(settings: AuthSettings, clock: Clock) -> App:
         scopes=scopes,
         log=journal,
         clock=clock,
-        rule=SessionRule(
-            registration_open=settings.registration == "open",
-            access_lifetime=access_lifetime,
-            refresh_lifetime=timedelta(seconds=settings.refresh_token_seconds),
-        ),
+        rule=_session_rule(settings),
     )
     users = Users(store=store, hasher=passwords, scopes=scopes, log=journal, clock=clock)
-    api_keys = ApiKeys(store=store, signer=keys, scopes=scopes, log=journal, clock=clock, access_lifetime=access_lifetime)
+    lifetime = timedelta(seconds=settings.access_token_seconds)
+    api_keys = ApiKeys(store=store, signer=keys, scopes=scopes, log=journal, clock=clock, access_lifetime=lifetime)
     installer = _installer(settings, clock, store=store, hasher=passwords, log=journal)
     housekeeper = SessionHousekeeper(store=store, clock=clock)
     server = MeshServer(
@@ -65,14 +62,18 @@ def build(settings: AuthSettings, clock: Clock) -> App:
         verifier=TokenVerifier(keys=keys, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock),
         breakers=breakers,
         checks={"database": database.check},
-        handlers=[
-            (auth_service_pb2_grpc.add_AuthServiceServicer_to_server, AuthHandlers(sessions=sessions, keys=keys)),
-            (user_service_pb2_grpc.add_UserServiceServicer_to_server, UserHandlers(users=users)),
-            (user_service_pb2_grpc.add_TenantServiceServicer_to_server, TenantHandlers(users=users)),
-            (api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server, ApiKeyHandlers(keys=api_keys)),
-        ],
+        handlers=_handlers(sessions, users, api_keys, keys),
     )
     return App(name=settings.service_name, components=[telemetry, keys, database, passwords, installer, housekeeper], server=server)
+
+
+def _handlers(sessions: Sessions, users: Users, api_keys: ApiKeys, keys: SigningKeys) -> Sequence[Handler]:
+    return (
+        (auth_service_pb2_grpc.add_AuthServiceServicer_to_server, AuthHandlers(sessions=sessions, keys=keys)),
+        (user_service_pb2_grpc.add_UserServiceServicer_to_server, UserHandlers(users=users)),
+        (user_service_pb2_grpc.add_TenantServiceServicer_to_server, TenantHandlers(users=users)),
+        (api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server, ApiKeyHandlers(keys=api_keys)),
+    )
 
 
 def _passwords(settings: AuthSettings, telemetry: Telemetry) -> Argon2Passwords:
@@ -106,6 +107,14 @@ def _signing_keys(settings: AuthSettings, clock: Clock) -> SigningKeys:
         retired_setting=setting_name(settings, "retired_key_files"),
     )
     return SigningKeys(files=files, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock)
+
+
+def _session_rule(settings: AuthSettings) -> SessionRule:
+    return SessionRule(
+        registration_open=settings.registration == "open",
+        access_lifetime=timedelta(seconds=settings.access_token_seconds),
+        refresh_lifetime=timedelta(seconds=settings.refresh_token_seconds),
+    )
 
 
 def _throttle_rule(settings: AuthSettings) -> ThrottleRule:

@@ -13,7 +13,7 @@ from bench.bulk import fill
 from scheduler_svc.handlers.alarm_filter import ALARM_FILTER
 from scheduler_svc.store import SqlAlarmStore
 from tocsin.clock import SystemClock
-from tocsin.database import Database
+from tocsin.database import ConnectionLimits, Database
 from tocsin.listing import parse_filter
 from tocsin.testing.postgres import PostgresServer
 
@@ -50,7 +50,7 @@ async def measure(*, url: str, alarms: int, filled: bool = False) -> dict[str, A
     """Fills the database by an import, unless it is ``filled``, and asks for the first page and for one from the middle on."""
     if not filled:
         await fill(url=url, alarms=alarms)
-    database = Database(url=url, clock=SystemClock(), schema="scheduler_svc", pool_size=2)
+    database = Database(url=url, clock=SystemClock(), schema="scheduler_svc", limits=ConnectionLimits(pool_size=2))
     await database.start()
     try:
         store = SqlAlarmStore(database)

@@ -14,7 +14,7 @@ from gateway.handlers import pages
 from gateway.http.app import HttpApp
 from gateway.http.cors import Cors
 from gateway.http.endpoints import BodyRule, Endpoint, SpooledEndpoint, StreamEndpoint, UnaryEndpoint
-from gateway.http.server import HttpServer
+from gateway.http.server import HttpOptions, HttpServer
 from gateway.http.streams import StreamRule
 from gateway.http.uploads import UploadEndpoint
 from gateway.ingress import Ingress
@@ -163,17 +163,16 @@ def _own_status(settings: GatewaySettings, clock: Clock, *, mesh: Mesh, breakers
 
 
 def _http_server(settings: GatewaySettings, app: HttpApp, draining: asyncio.Event) -> HttpServer:
-    return HttpServer(
-        app=app,
+    options = HttpOptions(
         host=settings.host,
         port=settings.http_port,
-        draining=draining,
         keep_alive_seconds=settings.http_keep_alive_seconds,
         drain_seconds=settings.drain_seconds,
         grace_seconds=settings.grace_seconds,
         backlog=settings.http_backlog,
         stall_seconds=settings.stream_stall_seconds,
     )
+    return HttpServer(app=app, draining=draining, options=options)
 
 
 def _access_log(settings: GatewaySettings, clock: Clock) -> AccessLog:

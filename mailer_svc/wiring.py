@@ -1,8 +1,7 @@
-"""Composition root of the mailer: a parts list."""
+"""Composition root of the mailer: storage, then templates, then what sends, then the server; each knows those before it."""
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ulid import ULID
 
@@ -41,115 +40,136 @@ from mailer_svc.store import (
 from mailer_svc.tracing import TracedJournal, TracedProvider
 from tocsin.api.mailer.v1 import delivery_service_pb2_grpc, inbox_service_pb2_grpc, template_service_pb2_grpc
 from tocsin.clock import Clock
-from tocsin.database import Database
-from tocsin.lifecycle import App
+from tocsin.lifecycle import App, Component
 from tocsin.mesh.health import Check, Degraded, optional
 from tocsin.mesh.jwks import JwksSource
+from tocsin.mesh.server import MeshServer
 from tocsin.node import Node
 from tocsin.redis import EventBus, Redis
 
 _LONG_SECONDS = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Store:
-    """The database and everything that reads or writes it."""
-
-    database: Database
-    order: ChangeOrder
-    journal: SqlJournal
-    endings: SqlDeliveryEndings
-
-
 def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = None) -> App:
     """Puts the mailer together; nothing starts. ``jwks`` replaces auth_svc as the source of keys."""
     node = Node(settings=settings, clock=clock, jwks=jwks)
-    store = _store(node.database(settings), clock)
-    database = store.database
-    redis = Redis.of(settings, clock=clock)
-    hints = EventBus(redis=redis, clock=clock)
-    pool = RenderPool(
-        limits=RenderLimits(
+    storage = _Storage(node, settings, clock)
+    templating = _Templating(node, settings, clock, storage)
+    sending = _Sending(node, settings, clock, storage)
+    server = _server(node, clock, settings, storage, templating, sending)
+    return App(name=node.name, components=[*node.components, *storage.parts, templating.pool, *sending.parts], server=server)
+
+
+class _Storage:
+    """What is kept: database, Redis, and those who write to more than one table of theirs."""
+
+    def __init__(self, node: Node, settings: MailerSettings, clock: Clock) -> None:
+        self.database = node.database(settings)
+        self.redis = Redis.of(settings, clock=clock)
+        self.hints = EventBus(redis=self.redis, clock=clock)
+        self.order = ChangeOrder(self.database)
+        self.journal = SqlJournal(database=self.database, clock=clock, order=self.order)
+        self.endings = SqlDeliveryEndings(database=self.database, order=self.order)
+
+    @property
+    def parts(self) -> Sequence[Component]:
+        """What is opened first, in this order."""
+        return (self.database, self.redis, self.hints, self.journal)
+
+
+class _Templating:
+    """What keeps templates and renders them."""
+
+    def __init__(self, node: Node, settings: MailerSettings, clock: Clock, storage: _Storage) -> None:
+        limits = RenderLimits(
             processes=settings.render_processes, cpu_seconds=settings.render_cpu_seconds, megabytes=settings.render_megabytes
         )
-    )
-    renderer = TemplateRenderer(pool=pool)
-    templates = Templates(
-        store=SqlTemplateStore(database=database),
-        uses=SchedulerUses(mesh=node.mesh),
-        renderer=renderer,
-        clock=clock,
-        new_uid=lambda: str(ULID()),
-    )
-    publisher = DeliveryPublisher(hints=hints, meter=DeliveryMetrics(node.telemetry.registry))
-    senders = _senders(settings, node, store, publisher, clock)
-    channels = _channels(settings, senders)
+        self.pool = RenderPool(limits=limits)
+        self.renderer = TemplateRenderer(pool=self.pool)
+        self.templates = Templates(
+            store=SqlTemplateStore(database=storage.database),
+            uses=SchedulerUses(mesh=node.mesh),
+            renderer=self.renderer,
+            clock=clock,
+            new_uid=lambda: str(ULID()),
+        )
+
+
+class _Sending:
+    """What sends messages, tells what became of them, and forgets them in the end."""
+
+    def __init__(self, node: Node, settings: MailerSettings, clock: Clock, storage: _Storage) -> None:
+        self.publisher = DeliveryPublisher(hints=storage.hints, meter=DeliveryMetrics(node.telemetry.registry))
+        self.senders = _senders(settings, node, storage, self.publisher, clock)
+        self.channels = _channels(settings, self.senders)
+        self._reporter = Reporter(reports=SqlReports(database=storage.database), scheduler=SchedulerClient(mesh=node.mesh), clock=clock)
+        self._housekeeper = DeliveryHousekeeper(
+            store=SqlDeliveryHousekeepingStore(database=storage.database),
+            endings=storage.endings,
+            channels=self.channels.sending,
+            clock=clock,
+            retention=_retention(settings),
+        )
+
+    @property
+    def parts(self) -> Sequence[Component]:
+        """What runs, in the order of its start."""
+        return (*self.senders, self._reporter, self._housekeeper)
+
+
+def _server(
+    node: Node, clock: Clock, settings: MailerSettings, storage: _Storage, templating: _Templating, sending: _Sending
+) -> MeshServer:
+    channels = sending.channels
     accepting = Accepting(
-        journal=TracedJournal(journal=store.journal, telemetry=node.telemetry),
-        templates=templates,
-        renderer=renderer,
+        journal=TracedJournal(journal=storage.journal, telemetry=node.telemetry),
+        templates=templating.templates,
+        renderer=templating.renderer,
         channels=channels,
-        publisher=publisher,
+        publisher=sending.publisher,
         domain=MailSender.parse(settings.smtp_from).domain,
     )
     streams = DeliverStreams(accepting=accepting)
     deliveries = Deliveries(
-        reader=SqlDeliveryReader(database=database, order=store.order),
-        endings=store.endings,
-        hints=hints,
+        reader=SqlDeliveryReader(database=storage.database, order=storage.order),
+        endings=storage.endings,
+        hints=storage.hints,
         clock=clock,
         channels=channels,
     )
-    inbox = Inbox(reader=SqlInboxReader(database=database))
-    retention = Retention(
+    delivery_handlers = DeliveryHandlers(streams=streams, deliveries=deliveries)
+    template_handlers = TemplateHandlers(templates=templating.templates, channels=channels.usable)
+    inbox_handlers = InboxHandlers(inbox=Inbox(reader=SqlInboxReader(database=storage.database)))
+    server = node.server(
+        checks={"database": storage.database.check, **(_checks(sending.senders) if sending.senders else {})},
+        handlers=[
+            (delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server, delivery_handlers),
+            (template_service_pb2_grpc.add_TemplateServiceServicer_to_server, template_handlers),
+            (inbox_service_pb2_grpc.add_InboxServiceServicer_to_server, inbox_handlers),
+        ],
+    )
+    server.on_drain(streams.drain)
+    server.on_drain(templating.pool.drain)
+    return server
+
+
+def _retention(settings: MailerSettings) -> Retention:
+    return Retention(
         inbox=settings.inbox_retention_seconds,
         deliveries=settings.delivery_retention_seconds,
         waiting=settings.expiry_seconds,
         interval=settings.cleanup_interval_seconds,
     )
-    housekeeper = DeliveryHousekeeper(
-        store=SqlDeliveryHousekeepingStore(database=database),
-        endings=store.endings,
-        channels=channels.sending,
-        clock=clock,
-        retention=retention,
-    )
-    server = node.server(
-        checks={"database": database.check, **(_checks(senders) if senders else {})},
-        handlers=[
-            (delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server, DeliveryHandlers(streams=streams, deliveries=deliveries)),
-            (
-                template_service_pb2_grpc.add_TemplateServiceServicer_to_server,
-                TemplateHandlers(templates=templates, channels=channels.usable),
-            ),
-            (inbox_service_pb2_grpc.add_InboxServiceServicer_to_server, InboxHandlers(inbox=inbox)),
-        ],
-    )
-    server.on_drain(streams.drain)
-    server.on_drain(pool.drain)
-    reporter = Reporter(reports=SqlReports(database=database), scheduler=SchedulerClient(mesh=node.mesh), clock=clock)
-    working = [pool, *senders, reporter, housekeeper]
-    return App(name=node.name, components=[*node.components, database, redis, hints, store.journal, *working], server=server)
 
 
-def _store(database: Database, clock: Clock) -> _Store:
-    order = ChangeOrder(database)
-    return _Store(
-        database=database,
-        order=order,
-        journal=SqlJournal(database=database, clock=clock, order=order),
-        endings=SqlDeliveryEndings(database=database, order=order),
-    )
-
-
-def _senders(settings: MailerSettings, node: Node, store: _Store, publisher: DeliveryPublisher, clock: Clock) -> list[ChannelSender]:
+def _senders(settings: MailerSettings, node: Node, storage: _Storage, publisher: DeliveryPublisher, clock: Clock) -> list[ChannelSender]:
     """An engine for each channel that has providers: a queue, a failover and claims of its own."""
     parts = Parts(clock=clock, breakers=node.breakers, meter=publisher.meter)
-    rule = _sending_rule(settings, sole=store.database.dialect == "sqlite")
+    rule = _sending_rule(settings, sole=storage.database.dialect == "sqlite")
     return [
         ChannelSender(
-            queue=SqlDeliveryQueue(channel=channel.name, database=store.database, order=store.order),
-            journal=store.journal,
+            queue=SqlDeliveryQueue(channel=channel.name, database=storage.database, order=storage.order),
+            journal=storage.journal,
             providers=ProviderFailover([TracedProvider(provider=provider, telemetry=node.telemetry) for provider in providers]),
             publisher=publisher,
             clock=clock,

@@ -57,7 +57,7 @@ from tocsin.api.scheduler.v1 import (
     trigger_service_pb2_grpc,
 )
 from tocsin.clock import SECOND, Clock
-from tocsin.database import Database, GroupCommit
+from tocsin.database import ConnectionLimits, Database, GroupCommit
 from tocsin.errors import TocsinError, Unavailable
 from tocsin.lifecycle import App, Component
 from tocsin.mesh.health import optional
@@ -318,8 +318,7 @@ def _liveness(settings: SchedulerSettings, owner: str, clock: Clock) -> SessionL
         url=settings.resolved_database_url,
         clock=clock,
         schema=settings.resolved_database_schema,
-        pool_size=1,
-        connect_timeout=settings.database_connect_timeout_seconds,
+        limits=ConnectionLimits(pool_size=1, connect_timeout=settings.database_connect_timeout_seconds),
     )
     return SessionLock(database=database, owner=owner)
 

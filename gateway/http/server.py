@@ -5,6 +5,7 @@ import contextlib
 import math
 import socket
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -35,44 +36,43 @@ class _UvicornServer(uvicorn.Server):
         self.listening.set()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpOptions:
+    """Where to listen, and the bounds of what is served.
+
+    Attributes:
+        host: address to listen on.
+        port: port to listen on; 0 takes any free one.
+        keep_alive_seconds: how long an idle connection stays open.
+        drain_seconds: how long the server goes on serving when it is told to stop, so that load balancers notice first.
+        grace_seconds: how long requests may take to end when the server stops.
+        backlog: connections that may wait to be accepted.
+        stall_seconds: how long a client may take nothing of its answer.
+    """
+
+    host: str
+    port: int
+    keep_alive_seconds: float
+    drain_seconds: float
+    grace_seconds: float
+    backlog: int
+    stall_seconds: float
+
+
 class HttpServer:
     """Serves an application over HTTP/1.1; its stop drains."""
 
-    def __init__(
-        self,
-        *,
-        app: HttpApp,
-        host: str,
-        port: int,
-        draining: asyncio.Event,
-        keep_alive_seconds: float,
-        drain_seconds: float,
-        grace_seconds: float,
-        backlog: int,
-        stall_seconds: float,
-    ) -> None:
+    def __init__(self, *, app: HttpApp, draining: asyncio.Event, options: HttpOptions) -> None:
         """Makes the server; nothing listens before `start`.
 
         Args:
             app: what to serve.
-            host: address to listen on.
-            port: port to listen on; 0 takes any free one.
             draining: set when the server takes no more, so that streams end and their clients go elsewhere.
-            keep_alive_seconds: how long an idle connection stays open.
-            drain_seconds: how long the server goes on serving when it is told to stop, so that load balancers notice first.
-            grace_seconds: how long requests may take to end when the server stops.
-            backlog: connections that may wait to be accepted.
-            stall_seconds: how long a client may take nothing of its answer.
+            options: where to listen, and the bounds.
         """
         self._app = app
-        self._host = host
-        self._wanted = port
         self._draining = draining
-        self._keep_alive = keep_alive_seconds
-        self._drain = drain_seconds
-        self._grace = grace_seconds
-        self._backlog = backlog
-        self._stall_milliseconds = round(stall_seconds * 1000)
+        self._options = options
         self._server: _UvicornServer | None = None
         self._background = Background(SystemClock())
         self._serving: asyncio.Task[None] | None = None
@@ -86,7 +86,7 @@ class HttpServer:
     @property
     def url(self) -> str:
         """``http://host:port``; real once started."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
+        host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
         return f"http://{host}:{self._port}"
 
     async def start(self) -> None:
@@ -116,7 +116,7 @@ class HttpServer:
         if server is None or serving is None:
             return
         # The world outside lives by real time, whatever clock the service has.
-        await asyncio.sleep(self._drain)
+        await asyncio.sleep(self._options.drain_seconds)
         self._draining.set()
         server.should_exit = True
         await serving
@@ -126,14 +126,15 @@ class HttpServer:
             self._background.abort("the HTTP server has stopped unexpectedly")
 
     def _listen(self) -> socket.socket:
+        options = self._options
         try:
-            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-            listener = socket.create_server((self._host, self._wanted), family=family, backlog=self._backlog)
+            family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+            listener = socket.create_server((options.host, options.port), family=family, backlog=options.backlog)
         except OSError as error:
-            raise HttpPortInUse(error.errno, f"http_port: cannot listen on {self._host}:{self._wanted}: {error.strerror}") from error
+            raise HttpPortInUse(error.errno, f"http_port: cannot listen on {options.host}:{options.port}: {error.strerror}") from error
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             # The kernel ends a connection whose client takes nothing for so long, whatever is being sent; every connection inherits it.
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._stall_milliseconds)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(options.stall_seconds * 1000))
         return listener
 
     def _config(self) -> uvicorn.Config:
@@ -148,7 +149,7 @@ class HttpServer:
             log_level="warning",
             server_header=False,
             proxy_headers=False,
-            backlog=self._backlog,
-            timeout_keep_alive=math.ceil(self._keep_alive),
-            timeout_graceful_shutdown=math.ceil(self._grace),
+            backlog=self._options.backlog,
+            timeout_keep_alive=math.ceil(self._options.keep_alive_seconds),
+            timeout_graceful_shutdown=math.ceil(self._options.grace_seconds),
         )

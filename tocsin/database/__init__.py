@@ -6,11 +6,13 @@
 
 from tocsin.database.batch import GroupCommit
 from tocsin.database.connection import Database, Guard
+from tocsin.database.engine import ConnectionLimits
 from tocsin.database.errors import ConstraintBroken, DatabaseRefused, DatabaseUnavailable, DataRefused, SchemaTooNew, SchemaTooOld
 from tocsin.database.migration import current, downgrade, migrate, run_migrations, schema_differences
 from tocsin.database.statements import copy_rows, insert_ignore, storable, upsert
 
 __all__ = [
+    "ConnectionLimits",
     "ConstraintBroken",
     "DataRefused",
     "Database",

@@ -12,7 +12,16 @@ from sqlalchemy.pool import QueuePool
 
 from tocsin.clock import Clock
 from tocsin.config import StoreSettings
-from tocsin.database.engine import NO_TRANSACTION, begin, checked_schema, connect, parse_url, postgres_engine, sqlite_engine
+from tocsin.database.engine import (
+    NO_TRANSACTION,
+    ConnectionLimits,
+    begin,
+    checked_schema,
+    connect,
+    parse_url,
+    postgres_engine,
+    sqlite_engine,
+)
 from tocsin.database.errors import DatabaseRefused, DatabaseUnavailable, connecting, translated
 from tocsin.database.migration import migrate
 from tocsin.database.pooler import refuse_pooler
@@ -103,10 +112,7 @@ class Database:
         url: str,
         clock: Clock,
         schema: str | None = None,
-        pool_size: int = 10,
-        connect_timeout: float = 5.0,
-        command_timeout: float = 30.0,
-        idle_transaction_timeout: float = 30.0,
+        limits: ConnectionLimits | None = None,
         migrations: str | None = None,
         guard: Guard | None = None,
     ) -> None:
@@ -116,11 +122,7 @@ class Database:
             url: ``sqlite:///path`` or ``postgresql://user:password@host/name``.
             clock: paces the waiting in `start`.
             schema: the PostgreSQL schema; SQLite has none.
-            pool_size: connections at most (SQLite: that read).
-            connect_timeout: seconds to wait for a connection.
-            command_timeout: seconds that a statement may take (PostgreSQL).
-            idle_transaction_timeout: seconds after which the server ends an idle transaction (PostgreSQL), so that a process that is
-                frozen inside one does not hold its locks for ever.
+            limits: of its connections; the defaults of `ConnectionLimits` unless given.
             migrations: the package whose migrations `start` applies; None: none.
             guard: stands around every transaction and read.
 
@@ -130,10 +132,7 @@ class Database:
         self._url = parse_url(url)
         self._schema = checked_schema(schema)
         self._clock = clock
-        self._pool_size = pool_size
-        self._connect_timeout = connect_timeout
-        self._command_timeout = command_timeout
-        self._idle_transaction_timeout = idle_transaction_timeout
+        self._limits = limits or ConnectionLimits()
         self._migrations = migrations
         self._guard = guard
         self._engines: _Engines | None = None
@@ -146,10 +145,12 @@ class Database:
             url=settings.resolved_database_url,
             clock=clock,
             schema=settings.resolved_database_schema,
-            pool_size=settings.database_pool_size,
-            connect_timeout=settings.database_connect_timeout_seconds,
-            command_timeout=settings.database_command_timeout_seconds,
-            idle_transaction_timeout=idle_transaction_timeout,
+            limits=ConnectionLimits(
+                pool_size=settings.database_pool_size,
+                connect_timeout=settings.database_connect_timeout_seconds,
+                command_timeout=settings.database_command_timeout_seconds,
+                idle_transaction_timeout=idle_transaction_timeout,
+            ),
             migrations=settings.service_name if settings.database_migrate else None,
             guard=guard,
         )
@@ -183,7 +184,7 @@ class Database:
                 url=self._url.render_as_string(hide_password=False),
                 schema=self._schema,
                 package=self._migrations,
-                connect_timeout=self._connect_timeout,
+                connect_timeout=self._limits.connect_timeout,
             )
         engines = self._make_engines()
         self._engines = engines
@@ -199,8 +200,8 @@ class Database:
         engines = self._make_postgres()
         try:
             with connecting():
-                async with asyncio.timeout(self._connect_timeout):
-                    await refuse_pooler(engines.pool, schema=self._schema, connections=self._pool_size)
+                async with asyncio.timeout(self._limits.connect_timeout):
+                    await refuse_pooler(engines.pool, schema=self._schema, connections=self._limits.pool_size)
         finally:
             await engines.close()
 
@@ -210,21 +211,14 @@ class Database:
     def _make_sqlite(self) -> _Engines:
         try:
             writing = sqlite_engine(self._url, mode="BEGIN IMMEDIATE")
-            pool = sqlite_engine(self._url, mode="BEGIN", pool_size=self._pool_size, query_only=True)
+            pool = sqlite_engine(self._url, mode="BEGIN", pool_size=self._limits.pool_size, query_only=True)
         except OSError as error:
             raise DatabaseRefused(f"The database file cannot be opened: {error}") from error
         live = pool.execution_options(**{NO_TRANSACTION: True})
         return _Engines(pool, live=live, snapshot=pool, writer=_Writer(writing, asyncio.Lock()))
 
     def _make_postgres(self) -> _Engines:
-        pool = postgres_engine(
-            self._url,
-            schema=self._schema,
-            pool_size=self._pool_size,
-            connect_timeout=self._connect_timeout,
-            command_timeout=self._command_timeout,
-            idle_transaction_timeout=self._idle_transaction_timeout,
-        )
+        pool = postgres_engine(self._url, schema=self._schema, limits=self._limits)
         live = pool.execution_options(isolation_level="AUTOCOMMIT")
         snapshot = pool.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         return _Engines(pool, live=live, snapshot=snapshot, writer=None)
@@ -279,14 +273,14 @@ class Database:
             DatabaseUnavailable: there was none within the connect timeout.
         """
         with connecting():
-            async with asyncio.timeout(self._connect_timeout), self._reading(snapshot=False) as connection:
+            async with asyncio.timeout(self._limits.connect_timeout), self._reading(snapshot=False) as connection:
                 await connection.execute(text("SELECT 1"))
 
     @property
     def pool_use(self) -> tuple[int, int]:
         """Connections of the pool in use, and how many there may be. On SQLite the pool is that of the readers."""
         pool = self._engines.pool.pool if self._engines is not None else None
-        return (pool.checkedout() if isinstance(pool, QueuePool) else 0), self._pool_size
+        return (pool.checkedout() if isinstance(pool, QueuePool) else 0), self._limits.pool_size
 
     def _guarded(self) -> AbstractAsyncContextManager[object]:
         return self._guard.guard() if self._guard is not None else nullcontext()

@@ -3,8 +3,9 @@
 import asyncio
 import re
 import sqlite3
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -62,24 +63,31 @@ def checked_schema(schema: str | None) -> str | None:
     return schema
 
 
-def postgres_engine(
-    url: URL,
-    *,
-    schema: str | None,
-    pool_size: int,
-    connect_timeout: float,
-    command_timeout: float | None,
-    idle_transaction_timeout: float | None,
-) -> AsyncEngine:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits:
+    """How many connections there may be, and how long each may take.
+
+    Attributes:
+        pool_size: connections at most (SQLite: that read).
+        connect_timeout: seconds to wait for a connection.
+        command_timeout: seconds that a statement may take (PostgreSQL); None: as long as it needs.
+        idle_transaction_timeout: seconds after which the server ends an idle transaction (PostgreSQL), so that a process that is
+            frozen inside one does not hold its locks for ever; None: never.
+    """
+
+    pool_size: int = 10
+    connect_timeout: float = 5.0
+    command_timeout: float | None = 30.0
+    idle_transaction_timeout: float | None = 30.0
+
+
+def postgres_engine(url: URL, *, schema: str | None, limits: ConnectionLimits) -> AsyncEngine:
     """An engine on PostgreSQL whose unqualified names mean ``schema``.
 
     Args:
         url: as `parse_url` returns it.
         schema: the first of the search path; None: the server's default.
-        pool_size: connections at most.
-        connect_timeout: seconds.
-        command_timeout: seconds that a statement may take; None: as long as it needs.
-        idle_transaction_timeout: seconds after which the server ends a transaction in which nothing happens; None: never.
+        limits: of its connections.
     """
     settings = {
         "application_name": "tocsin",
@@ -88,16 +96,16 @@ def postgres_engine(
     }
     if schema is not None:
         settings["search_path"] = schema
-    if idle_transaction_timeout is not None:
-        settings["idle_in_transaction_session_timeout"] = str(round(idle_transaction_timeout * 1000))
+    if limits.idle_transaction_timeout is not None:
+        settings["idle_in_transaction_session_timeout"] = str(round(limits.idle_transaction_timeout * 1000))
     engine = create_async_engine(
         url,
-        pool_size=pool_size,
+        pool_size=limits.pool_size,
         max_overflow=0,
         hide_parameters=True,  # they may be secrets, and nobody's business: no error quotes them
         pool_timeout=_POOL_TIMEOUT_SECONDS,
         pool_use_lifo=True,
-        connect_args={"timeout": connect_timeout, "command_timeout": command_timeout, "server_settings": settings},
+        connect_args={"timeout": limits.connect_timeout, "command_timeout": limits.command_timeout, "server_settings": settings},
     )
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     return engine
@@ -132,22 +140,24 @@ def sqlite_engine(
         connect_args={"isolation_level": None, "timeout": busy_seconds, "factory": _SqliteConnection},
     )
     pragmas = {**_SQLITE_PRAGMAS, "foreign_keys": str(int(foreign_keys)), "query_only": str(int(query_only))}
-
-    def on_connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-        driver: Any = connection  # SQLAlchemy's AdaptedConnection
-        driver.run_async(partial(_write_ahead, busy_seconds=busy_seconds))
-        cursor = connection.cursor()
-        for name, value in pragmas.items():
-            cursor.execute(f"PRAGMA {name} = {value}")
-        cursor.close()
-
-    def on_begin(connection: Connection) -> None:
-        if NO_TRANSACTION not in connection.get_execution_options():
-            connection.exec_driver_sql(mode)
-
-    event.listen(engine.sync_engine, "connect", on_connect)
-    event.listen(engine.sync_engine, "begin", on_begin)
+    event.listen(engine.sync_engine, "connect", partial(_set_up, pragmas=pragmas, busy_seconds=busy_seconds))
+    event.listen(engine.sync_engine, "begin", partial(_begin_sqlite, mode=mode))
     return engine
+
+
+def _set_up(connection: DBAPIConnection, _record: ConnectionPoolEntry, *, pragmas: Mapping[str, str], busy_seconds: float) -> None:
+    """Makes a new connection to a SQLite file write ahead, and sets its pragmas."""
+    driver: Any = connection  # SQLAlchemy's AdaptedConnection
+    driver.run_async(partial(_write_ahead, busy_seconds=busy_seconds))
+    cursor = connection.cursor()
+    for name, value in pragmas.items():
+        cursor.execute(f"PRAGMA {name} = {value}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection, *, mode: Begin) -> None:
+    if NO_TRANSACTION not in connection.get_execution_options():
+        connection.exec_driver_sql(mode)
 
 
 async def _write_ahead(connection: Any, *, busy_seconds: float) -> None:

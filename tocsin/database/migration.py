@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.schema import CreateSchema
 
-from tocsin.database.engine import begin, checked_schema, parse_url, postgres_engine, sqlite_engine
+from tocsin.database.engine import ConnectionLimits, begin, checked_schema, parse_url, postgres_engine, sqlite_engine
 from tocsin.database.errors import DatabaseRefused, translated
 from tocsin.telemetry import get_logger
 
@@ -140,9 +140,8 @@ def _sqlite(url: URL) -> AsyncEngine:
 
 
 def _postgres(url: URL, schema: str | None, connect_timeout: float) -> AsyncEngine:
-    return postgres_engine(
-        url, schema=schema, pool_size=1, connect_timeout=connect_timeout, command_timeout=None, idle_transaction_timeout=None
-    )
+    limits = ConnectionLimits(pool_size=1, connect_timeout=connect_timeout, command_timeout=None, idle_transaction_timeout=None)
+    return postgres_engine(url, schema=schema, limits=limits)
 
 
 async def _take_lock(connection: AsyncConnection, schema: str | None) -> None:

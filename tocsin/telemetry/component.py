@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from opentelemetry import trace
@@ -167,19 +167,21 @@ class Telemetry:
             finally:
                 uncarry(token)
             return
-        # What failed is for whoever knows how it failed; a stack trace may quote what is nobody's business.
-        with (
-            beginning(begins),
-            self.tracer.start_as_current_span(
-                name, _context(parent), kind, attributes, _links(links), record_exception=False, set_status_on_exception=False
-            ) as span,
-        ):
+        with beginning(begins), self._recorded(name, kind, parent, links, attributes) as span:
             context = span.get_span_context()
             token = carry(format_traceparent(context) if context.is_valid else parent)
             try:
                 yield span
             finally:
                 uncarry(token)
+
+    def _recorded(
+        self, name: str, kind: SpanKind, parent: str | None, links: Sequence[str], attributes: Mapping[str, AttributeValue] | None
+    ) -> AbstractContextManager[Span]:
+        # What failed is for whoever knows how it failed; a stack trace may quote what is nobody's business.
+        return self.tracer.start_as_current_span(
+            name, _context(parent), kind, attributes, _links(links), record_exception=False, set_status_on_exception=False
+        )
 
     def _beginning(self, trace_id: str) -> str | None:
         """The context of a trace that begins here and is not recorded; None when it is."""

@@ -10,12 +10,13 @@ from scheduler_svc.ports import Held, ShardOwner
 from scheduler_svc.store import SessionLock, SqlShardStore
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm
 from tocsin.clock import SystemClock
-from tocsin.database import Database
+from tocsin.database import ConnectionLimits, Database
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.waiting import eventually
 
 LEASE = 10 * SECOND
+_ONE = ConnectionLimits(pool_size=1)
 
 
 async def acquire(stores: Stores, owner: str, *, most: int = 256, dead: dict[str, int] | None = None, steal: bool = False) -> Held:
@@ -144,7 +145,7 @@ async def test_sqlite_has_a_clock_too(sqlite_url: str, clock: FakeClock) -> None
 async def test_a_transaction_that_stands_still_is_ended(postgres_url: str, clock: FakeClock) -> None:
     """What a frozen process has locked is free again after a lease, and the process, if it wakes, is told."""
     await Stores(postgres_url, clock).start()
-    frozen = Database(url=postgres_url, clock=clock, schema="scheduler_svc", idle_transaction_timeout=0.2)
+    frozen = Database(url=postgres_url, clock=clock, schema="scheduler_svc", limits=ConnectionLimits(idle_transaction_timeout=0.2))
     await frozen.start()
     other = Stores(postgres_url, clock)
     await other.database.start()
@@ -169,7 +170,7 @@ async def test_a_transaction_that_stands_still_is_ended(postgres_url: str, clock
 
 def lock_of(url: str, owner: str) -> SessionLock:
     """The lock of one start."""
-    return SessionLock(database=Database(url=url, clock=SystemClock(), schema="scheduler_svc", pool_size=1), owner=owner)
+    return SessionLock(database=Database(url=url, clock=SystemClock(), schema="scheduler_svc", limits=_ONE), owner=owner)
 
 
 async def gone(stores: Stores) -> list[str]:
@@ -248,7 +249,7 @@ class Pooler:
 
 async def test_behind_a_pooler_there_is_no_lock(postgres_url: str) -> None:
     """A session that is another one at the next look means that the lock proves nothing."""
-    databases = [Database(url=postgres_url, clock=SystemClock(), schema="scheduler_svc", pool_size=1) for _ in range(2)]
+    databases = [Database(url=postgres_url, clock=SystemClock(), schema="scheduler_svc", limits=_ONE) for _ in range(2)]
     lock = SessionLock(database=Pooler(*databases), owner="a")  # pyright: ignore[reportArgumentType]  what a lock needs of one
     assert await lock.beat() is not None
     assert [await lock.beat(), await lock.beat()] == [None, None]

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text, select
 
 from tocsin.clock import SystemClock
-from tocsin.database import Database
+from tocsin.database import ConnectionLimits, Database
 
 METADATA = MetaData()
 ROWS = Table("rows", METADATA, Column("id", BigInteger, primary_key=True), Column("word", Text, nullable=False, unique=True))
@@ -15,7 +15,7 @@ ROWS = Table("rows", METADATA, Column("id", BigInteger, primary_key=True), Colum
 @asynccontextmanager
 async def opened(url: str) -> AsyncGenerator[Database]:
     """A started database with the table."""
-    database = Database(url=url, clock=SystemClock(), pool_size=5, connect_timeout=2.0)
+    database = Database(url=url, clock=SystemClock(), limits=ConnectionLimits(pool_size=5, connect_timeout=2.0))
     await database.start()
     try:
         async with database.transaction() as connection:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from tests.integration.tocsin.databases import ROWS, ids, insert, opened
 from tocsin.clock import SystemClock
-from tocsin.database import Database, DatabaseRefused, DatabaseUnavailable
+from tocsin.database import ConnectionLimits, Database, DatabaseRefused, DatabaseUnavailable
 from tocsin.errors import Aborted, DataLoss
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.postgres import PostgresServer
@@ -182,13 +182,13 @@ async def test_postgres_dies_inside_a_transaction(own_postgres_server: PostgresS
 
 async def test_postgres_that_does_not_answer(own_postgres_server: PostgresServer) -> None:
     """A server that accepts and then says nothing is given up after the connect timeout."""
-    database = Database(url=own_postgres_server.url(), clock=SystemClock(), connect_timeout=0.3)
+    database = Database(url=own_postgres_server.url(), clock=SystemClock(), limits=ConnectionLimits(connect_timeout=0.3))
     await database.start()
     await database.stop()
     own_postgres_server.pause()
     starting = asyncio.create_task(database.start())
     await asyncio.sleep(0)
-    probe = Database(url=own_postgres_server.url(), clock=(clock := FakeClock()), connect_timeout=0.3)
+    probe = Database(url=own_postgres_server.url(), clock=(clock := FakeClock()), limits=ConnectionLimits(connect_timeout=0.3))
     waiting = asyncio.create_task(probe.start())
     await eventually(lambda: clock.sleepers == 1, what="the first failed attempt")
     own_postgres_server.resume()

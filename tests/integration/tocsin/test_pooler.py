@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.engine import URL, make_url
 
 from tocsin.clock import SystemClock
-from tocsin.database import Database
+from tocsin.database import ConnectionLimits, Database
 from tocsin.database.errors import PoolerFound
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -129,7 +129,9 @@ async def test_a_pooler_is_refused_at_the_start(postgres_url: str, kind: str, co
     """However many sessions it has and however it deals them out; the reason names what stands there."""
     pooler = Pooler(make_url(postgres_url), **POOLERS[kind])
     async with pooler.running() as url:
-        database = Database(url=url, clock=SystemClock(), schema="mine", pool_size=connections, migrations="mailer_svc")
+        database = Database(
+            url=url, clock=SystemClock(), schema="mine", limits=ConnectionLimits(pool_size=connections), migrations="mailer_svc"
+        )
         with pytest.raises(PoolerFound, match="pooler"):
             await asyncio.wait_for(database.start(), timeout=30)
         await database.stop()
@@ -143,6 +145,6 @@ async def test_a_pooler_is_refused_at_the_start(postgres_url: str, kind: str, co
 async def test_a_server_without_a_pooler_is_none(postgres_url: str) -> None:
     """Two connections of ours have two sessions."""
     for connections in (1, 2):
-        database = Database(url=postgres_url, clock=SystemClock(), pool_size=connections)
+        database = Database(url=postgres_url, clock=SystemClock(), limits=ConnectionLimits(pool_size=connections))
         await database.start()
         await database.stop()

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, TypeAlias, cast
 
@@ -95,11 +95,9 @@ class MeshServer:
             durations=lambda: chain(parts.metrics.all, mesh.durations if mesh else ()),
         )
         known = policies() if methods is None else {**policies(), **methods}
-        self._handlers = compile_handlers(
-            _registered([*handlers, (mesh_service_pb2_grpc.add_MeshServiceServicer_to_server, servicer)]), methods=known, parts=parts
-        )
-        unary = [known[path].timeout for path in self._handlers if known[path].kind is MethodKind.UNARY_UNARY]
-        self._grace = min(settings.grace_seconds, max(unary))
+        served = _registered([*handlers, (mesh_service_pb2_grpc.add_MeshServiceServicer_to_server, servicer)])
+        self._handlers = compile_handlers(served, methods=known, parts=parts)
+        self._grace = min(settings.grace_seconds, _longest_call(known[path] for path in self._handlers))
         self._on_drain: list[OnDrain] = []
         self._server: grpc.aio.Server | None = None
         self._health_servicer: HealthServicer | None = None
@@ -197,6 +195,11 @@ def _registered(handlers: Sequence[Handler]) -> dict[str, RpcHandler]:
     for add, servicer in handlers:
         add(servicer, cast("grpc.aio.Server", registrar))
     return registrar.handlers
+
+
+def _longest_call(methods: Iterable[MethodPolicy]) -> float:
+    """Seconds that a unary call may take at most."""
+    return max(method.timeout for method in methods if method.kind is MethodKind.UNARY_UNARY)
 
 
 async def _call(callback: OnDrain) -> None:
