@@ -5,15 +5,12 @@ from typing import Any
 
 from auth_svc.config import AuthSettings
 from auth_svc.wiring import build
+from tests.integration.callers import mesh_of
 from tocsin.api.auth.v1 import api_key_service_pb2, api_key_service_pb2_grpc, auth_service_pb2, auth_service_pb2_grpc, user_service_pb2_grpc
 from tocsin.clock import SystemClock
-from tocsin.config import ServiceSettings
 from tocsin.errors import TocsinError
 from tocsin.lifecycle import App
-from tocsin.mesh.breaker import BreakerRegistry
-from tocsin.mesh.client import Mesh
 from tocsin.mesh.identity import ensure_pki
-from tocsin.telemetry import Telemetry
 from tocsin.testing.clock import FakeClock
 
 PASSWORD = "correct horse battery staple"
@@ -28,22 +25,7 @@ class TokenCaller:
     """The client side of one service of the mesh."""
 
     def __init__(self, *, name: str, folder: Path, address: str) -> None:
-        pki = folder / "pki"
-        settings = ServiceSettings(
-            state_dir=folder,
-            tls_ca_file=pki / "ca.pem",
-            tls_cert_file=pki / f"{name}.pem",
-            tls_key_file=pki / f"{name}-key.pem",
-            auth_target=address,
-        )
-        clock = SystemClock()
-        self.mesh = Mesh(
-            service=name,
-            settings=settings,
-            clock=clock,
-            telemetry=Telemetry(service=name, settings=settings),
-            breakers=BreakerRegistry(clock=clock),
-        )
+        self.mesh = mesh_of(name, folder=folder, auth_target=address)
         channel: Any = self.mesh.channel("auth_svc")
         self.auth: Any = auth_service_pb2_grpc.AuthServiceStub(channel)
         self.users: Any = user_service_pb2_grpc.UserServiceStub(channel)

@@ -8,6 +8,7 @@ from typing import Any
 
 from mailer_svc.config import MailerSettings
 from mailer_svc.wiring import build
+from tests.integration.callers import mesh_of
 from tocsin.api.mailer.v1 import (
     delivery_service_pb2,
     delivery_service_pb2_grpc,
@@ -18,13 +19,10 @@ from tocsin.api.mailer.v1 import (
 )
 from tocsin.api.mesh.v1 import mesh_service_pb2, mesh_service_pb2_grpc
 from tocsin.clock import Clock, SystemClock
-from tocsin.config import ServiceSettings
 from tocsin.lifecycle import App
-from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.context import acting_as
 from tocsin.mesh.identity import ensure_pki
-from tocsin.telemetry import Telemetry
 from tocsin.testing.smtp import SmtpSink
 from tocsin.testing.tokens import TokenMint
 from tocsin.testing.waiting import eventually
@@ -87,17 +85,7 @@ class Rig:
 
     def mesh_of(self, name: str) -> Mesh:
         """The client side of a service."""
-        pki = self.folder / "pki"
-        settings = ServiceSettings(
-            state_dir=self.folder,
-            tls_ca_file=pki / "ca.pem",
-            tls_cert_file=pki / f"{name}.pem",
-            tls_key_file=pki / f"{name}-key.pem",
-            mailer_target=self._address,
-        )
-        clock = SystemClock()
-        telemetry = Telemetry(service=name, settings=settings)
-        mesh = Mesh(service=name, settings=settings, clock=clock, telemetry=telemetry, breakers=BreakerRegistry(clock=clock))
+        mesh = mesh_of(name, folder=self.folder, mailer_target=self._address)
         self._meshes.append(mesh)
         return mesh
 

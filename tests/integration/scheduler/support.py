@@ -8,6 +8,7 @@ from typing import Any
 
 from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.wiring import build
+from tests.integration.callers import mesh_of
 from tocsin.api.scheduler.v1 import (
     alarm_pb2,
     alarm_service_pb2,
@@ -18,13 +19,10 @@ from tocsin.api.scheduler.v1 import (
     firing_service_pb2_grpc,
 )
 from tocsin.clock import Clock, SystemClock
-from tocsin.config import ServiceSettings
 from tocsin.lifecycle import App
-from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.context import acting_as
 from tocsin.mesh.identity import ensure_pki
-from tocsin.telemetry import Telemetry
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.tokens import TokenMint
 from tocsin.testing.waiting import eventually
@@ -98,17 +96,7 @@ class Rig:
     def mesh(self, name: str) -> Mesh:
         """The client side of a service."""
         assert self.app is not None
-        pki = self.folder / "pki"
-        settings = ServiceSettings(
-            state_dir=self.folder,
-            tls_ca_file=pki / "ca.pem",
-            tls_cert_file=pki / f"{name}.pem",
-            tls_key_file=pki / f"{name}-key.pem",
-            scheduler_target=self.app.address,
-        )
-        clock = SystemClock()
-        telemetry = Telemetry(service=name, settings=settings)
-        mesh = Mesh(service=name, settings=settings, clock=clock, telemetry=telemetry, breakers=BreakerRegistry(clock=clock))
+        mesh = mesh_of(name, folder=self.folder, scheduler_target=self.app.address)
         self._meshes.append(mesh)
         return mesh
 

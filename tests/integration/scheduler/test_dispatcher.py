@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -22,33 +21,17 @@ from scheduler_svc.domain import (
     RetryPolicy,
     Succeeded,
 )
+from tests.integration.scheduler.dispatching import FAILED, SILENT, Add, Start, all_are, all_attempted, states_of
 from tests.integration.scheduler.replica import Processor, Replica, pass_time
 from tests.integration.scheduler.stores import OWNER, SECOND, Stores
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
-
-Start = Callable[..., Awaitable[Replica]]
-Add = Callable[..., Awaitable[list[Firing]]]
-FAILED = Failed(reason="BROKEN", message="it broke")
-SILENT: Callable[[QueuedFiring], End | None] = lambda _: None  # noqa: E731  a name for what a processor does
 
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
     """One kind of database: what the two do differently is tested with the stores and the engine."""
     return sqlite_url
-
-
-async def _states(stores: Stores) -> Counter[FiringState]:
-    return Counter(row.state for row in await stores.all_firings())
-
-
-async def _all(stores: Stores, state: FiringState) -> bool:
-    return set(await _states(stores)) == {state}
-
-
-async def _attempted(stores: Stores, attempts: int) -> bool:
-    return {row.attempts for row in await stores.all_firings()} == {attempts}
 
 
 async def test_a_failed_firing_is_tried_again_later_and_then_is_dead(stores: Stores, start: Start, add: Add, clock: FakeClock) -> None:
@@ -58,14 +41,14 @@ async def test_a_failed_firing_is_tried_again_later_and_then_is_dead(stores: Sto
     processor = Processor(replica, answer=lambda _: FAILED)
     waits: list[float] = []
     for attempt in (1, 2):
-        await eventually(lambda wanted=attempt: _attempted(stores, wanted))
+        await eventually(lambda wanted=attempt: all_attempted(stores, wanted))
         (row,) = await stores.all_firings()
         assert (row.state, row.error) == (FiringState.RETRYING, "BROKEN: it broke")
         assert row.ready is not None
         waits.append((row.ready - clock.micros()) / SECOND)
         assert len(processor.got) == attempt
         await pass_time(clock, waits[-1], lambda wanted=attempt + 1: len(processor.got) == wanted)
-    await eventually(lambda: _all(stores, FiringState.DEAD))
+    await eventually(lambda: all_are(stores, FiringState.DEAD))
     (row,) = await stores.all_firings()
     assert (row.outcome, row.reason, row.attempts, row.ready) == (Outcome.FAILED, "BROKEN", 3, None)
     assert 5 <= waits[0] <= 10
@@ -100,12 +83,12 @@ async def test_a_retry_survives_a_restart(stores: Stores, start: Start, add: Add
     await add(retry=RetryPolicy(initial_backoff=20 * SECOND).encode())
     first = await start()
     Processor(first, answer=lambda _: FAILED)
-    await eventually(lambda: _all(stores, FiringState.RETRYING))
+    await eventually(lambda: all_are(stores, FiringState.RETRYING))
     await first.crash()
     processor = Processor(await start())
     await pass_time(clock, 9, lambda: True)
     assert processor.got == []
-    await pass_time(clock, 11, lambda: _all(stores, FiringState.SUCCEEDED))
+    await pass_time(clock, 11, lambda: all_are(stores, FiringState.SUCCEEDED))
     assert processor.got[0][0].attempts == 1
 
 
@@ -178,7 +161,7 @@ async def test_what_does_not_fit_in_memory_waits_in_the_ledger(stores: Stores, s
     await eventually(lambda: len(queues) == 20)
     processor = Processor(replica, credit=5)
     largest = 0
-    while not await _all(stores, FiringState.SUCCEEDED):
+    while not await all_are(stores, FiringState.SUCCEEDED):
         largest = max(largest, len(queues))
         await asyncio.sleep(0)
     assert largest <= 40
@@ -268,7 +251,7 @@ async def test_results_wait_for_a_database_that_is_away(stores: Stores, start: S
     assert processor.confirmed == set()
     replica.mortals[1].dead = False
     await pass_time(clock, 1, lambda: len(processor.confirmed) == 3)
-    assert await _all(stores, FiringState.SUCCEEDED)
+    assert await all_are(stores, FiringState.SUCCEEDED)
     assert len(processor.got) == 3
 
 
@@ -282,7 +265,7 @@ async def test_a_drained_session_gets_no_more_jobs_and_keeps_its_confirmations(s
     await processor.report(queued.id, token, Succeeded())
     await eventually(lambda: Lease(queued.id, token) in processor.confirmed)
     assert len(processor.got) == 1
-    assert await _states(stores) == {FiringState.SUCCEEDED: 1, FiringState.PENDING: 1}
+    assert await states_of(stores) == {FiringState.SUCCEEDED: 1, FiringState.PENDING: 1}
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -313,7 +296,7 @@ async def test_whatever_happens_every_firing_ends_once(stores: Stores, start: St
     for worker in workers:
         await worker.leave()
     last = Processor(replica)
-    await pass_time(clock, 30, lambda: _all(stores, FiringState.SUCCEEDED))
+    await pass_time(clock, 30, lambda: all_are(stores, FiringState.SUCCEEDED))
     assert len(await stores.all_firings()) == 40
     # The store knows of the last results a moment before the dispatcher has forgotten and confirmed them.
     await eventually(lambda: not (replica.dispatcher.leases or len(replica.dispatcher.backlog.queues) or last.session.unconfirmed))
@@ -328,7 +311,7 @@ async def test_an_old_reading_of_the_store_brings_nothing_back(stores: Stores, c
     await asyncio.sleep(0.05)  # lets the reading begin; were it later, the test would prove less and still pass
     processor = Processor(replica)
     replica.dispatcher.offer([_queued(one) for one in ones])
-    await eventually(lambda: _all(stores, FiringState.SUCCEEDED))
+    await eventually(lambda: all_are(stores, FiringState.SUCCEEDED))
     read.set()
     await pass_time(clock, 1, lambda: not replica.dispatcher.backlog.starving)
     await replica.stop()
@@ -345,7 +328,7 @@ async def test_a_result_that_cannot_be_kept_is_a_delivery_without_one(stores: St
 
     async def succeeded() -> bool:
         await clock.advance(0.5)
-        return await _all(stores, FiringState.SUCCEEDED)
+        return await all_are(stores, FiringState.SUCCEEDED)
 
     await eventually(succeeded)
     assert Counter(queued.id for queued, _ in processor.got)[poisoned.id] == 2

@@ -1,15 +1,12 @@
 """Whom the dispatcher blames and whom it chooses: the death of a processor, and kinds of action that not every processor knows."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable
 
 import pytest
 
 from scheduler_svc.domain import (
     Action,
     End,
-    Failed,
     Firing,
     FiringState,
     Priority,
@@ -17,15 +14,11 @@ from scheduler_svc.domain import (
     RetryPolicy,
     Succeeded,
 )
-from tests.integration.scheduler.replica import Processor, Replica, pass_time
+from tests.integration.scheduler.dispatching import SILENT, Add, Start, all_are, all_attempted, states_of
+from tests.integration.scheduler.replica import Processor, pass_time
 from tests.integration.scheduler.stores import SECOND, Stores
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
-
-Start = Callable[..., Awaitable[Replica]]
-Add = Callable[..., Awaitable[list[Firing]]]
-FAILED = Failed(reason="BROKEN", message="it broke")
-SILENT: Callable[[QueuedFiring], End | None] = lambda _: None  # noqa: E731  a name for what a processor does
 
 
 @pytest.fixture
@@ -34,30 +27,18 @@ def database_url(sqlite_url: str) -> str:
     return sqlite_url
 
 
-async def _states(stores: Stores) -> Counter[FiringState]:
-    return Counter(row.state for row in await stores.all_firings())
-
-
-async def _all(stores: Stores, state: FiringState) -> bool:
-    return set(await _states(stores)) == {state}
-
-
-async def _attempted(stores: Stores, attempts: int) -> bool:
-    return {row.attempts for row in await stores.all_firings()} == {attempts}
-
-
 async def test_a_firing_that_kills_its_processors_ends(stores: Stores, start: Start, add: Add, clock: FakeClock) -> None:
     """Three lost deliveries are a failed attempt; it stays suspected, so that each further one is another."""
     await add(retry=RetryPolicy(max_attempts=3, initial_backoff=SECOND).encode())
     replica = await start(lost_deliveries=3)
     deliveries = 0
-    while not await _all(stores, FiringState.DEAD):
+    while not await all_are(stores, FiringState.DEAD):
         victim = Processor(replica, credit=1, answer=SILENT)
         await pass_time(clock, 2, lambda who=victim: bool(who.got))
         deliveries += 1
         await victim.leave()
         if deliveries >= 3:
-            await eventually(lambda attempts=deliveries - 2: _attempted(stores, attempts))
+            await eventually(lambda attempts=deliveries - 2: all_attempted(stores, attempts))
     assert deliveries == 5
     (row,) = await stores.all_firings()
     assert (row.reason, row.attempts) == ("DELIVERY_LOST", 3)
@@ -72,7 +53,7 @@ async def test_the_death_of_a_processor_is_charged_to_nobody_beside_the_cause(
     replica = await start(lost_deliveries=3)
     died = 0
     current: list[Processor] = []
-    while (await _states(stores))[FiringState.SUCCEEDED] + (await _states(stores))[FiringState.DEAD] < 302:
+    while (await states_of(stores))[FiringState.SUCCEEDED] + (await states_of(stores))[FiringState.DEAD] < 302:
         dead = asyncio.Event()
 
         def work(queued: QueuedFiring, dead: asyncio.Event = dead) -> End | None:
@@ -109,7 +90,7 @@ async def test_a_broken_network_makes_nobody_suspect(stores: Stores, start: Star
         await processor.delivery()
         await processor.leave()
     Processor(replica, credit=1, worker="same")
-    await eventually(lambda: _all(stores, FiringState.SUCCEEDED))
+    await eventually(lambda: all_are(stores, FiringState.SUCCEEDED))
     (row,) = await stores.all_firings()
     assert row.attempts == 1
 
@@ -122,7 +103,7 @@ async def test_a_kind_goes_to_a_processor_that_knows_it(stores: Stores, start: S
     replica = await start()
     old = Processor(replica, credit=100)
     new = Processor(replica, credit=100, kinds=("notify", "task", "webhook"))
-    await eventually(lambda: _all(stores, FiringState.SUCCEEDED))
+    await eventually(lambda: all_are(stores, FiringState.SUCCEEDED))
     assert {queued.action.kind for queued, _ in old.got} <= {"task"}
     assert sum(queued.action.kind == "webhook" for queued, _ in new.got) == 10
     assert not replica.dispatcher.leases
@@ -152,9 +133,9 @@ async def test_a_processor_that_knows_it_comes_in_time(stores: Stores, start: St
     new = Processor(replica, credit=10, kinds=("webhook",))
     await pass_time(clock, 30, lambda: _ended(stores, 3))
     assert len(new.got) == 3
-    assert await _all(stores, FiringState.SUCCEEDED)
+    assert await all_are(stores, FiringState.SUCCEEDED)
 
 
 async def _ended(stores: Stores, count: int) -> bool:
-    states = await _states(stores)
+    states = await states_of(stores)
     return states[FiringState.SUCCEEDED] + states[FiringState.DEAD] == count
