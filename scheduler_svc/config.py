@@ -19,39 +19,41 @@ class SchedulerSettings(StoreSettings, ServiceSettings):
         10.0,
         ge=1,
         le=300,
-        description="Length of a shard lease, renewed at a third: how long the alarms of a frozen replica wait on PostgreSQL.",
+        description="Duration of a shard lease, renewed after a third of it. On PostgreSQL, the alarms of a frozen replica wait this long.",
     )
-    horizon_seconds: float = Field(60.0, ge=2, le=3600, description="How far ahead alarms are kept in memory.")
-    index_limit: int = Field(200_000, ge=1000, description="Alarms in memory, at most; the others wait in the database.")
-    tick_milliseconds: float = Field(10.0, ge=1, le=1000, description="Width of a bucket of the time index; does not bound the precision.")
-    heal_seconds: float = Field(1.0, gt=0, le=60, description="Interval of the search for alarms whose hint was lost.")
-    fire_batch_size: int = Field(1000, ge=1, le=10_000, description="Alarms that one firing transaction fires, at most.")
+    horizon_seconds: float = Field(60.0, ge=2, le=3600, description="How far ahead of their due times alarms are loaded into memory.")
+    index_limit: int = Field(200_000, ge=1000, description="Maximum number of alarms in memory; the rest stays in the database.")
+    tick_milliseconds: float = Field(10.0, ge=1, le=1000, description="Width of a time-index bucket; does not limit precision.")
+    heal_seconds: float = Field(1.0, gt=0, le=60, description="Interval of the database query for alarms whose hint was lost.")
+    fire_batch_size: int = Field(1000, ge=1, le=10_000, description="Maximum number of alarms per firing transaction.")
     ledger_batch_size: int = Field(
-        5000, ge=1, le=50_000, description="Ledger rows that one firing transaction writes, at most; matters when catching up."
+        5000, ge=1, le=50_000, description="Maximum number of ledger rows per firing transaction; matters during catch-up."
     )
-    missed_after_seconds: float = Field(
-        30.0, ge=1, description="With catch-up NONE, a due time that could not be fired within this is skipped as missed."
+    missed_after_seconds: float = Field(30.0, ge=1, description="With catch-up NONE, a due time later than this is skipped as missed.")
+    work_batch_size: int = Field(500, ge=1, le=5000, description="Maximum number of jobs per message to a processor.")
+    work_lease_seconds: float = Field(
+        30.0, ge=1, le=3600, description="How long a processor may hold a firing without a sign of life before it is delivered again."
     )
-    work_batch_size: int = Field(500, ge=1, le=5000, description="Jobs in one message to a processor, at most.")
-    work_lease_seconds: float = Field(30.0, ge=1, le=3600, description="How long a processor may be silent about a firing.")
-    result_batch_size: int = Field(2000, ge=1, le=20_000, description="Results that one transaction commits, at most.")
+    result_batch_size: int = Field(2000, ge=1, le=20_000, description="Maximum number of results per transaction.")
     queue_limit: int = Field(
-        50_000, ge=100, description="Firings of one priority in memory, and as many that wait for a retry; the others wait in the database."
+        50_000,
+        ge=100,
+        description="Maximum number of firings in memory per priority, and of those that wait for a retry; the rest stays in the database.",
     )
     lost_deliveries: int = Field(
-        3, ge=1, le=100, description="Deliveries in a row without a result that count as one failed attempt of a firing."
+        3, ge=1, le=100, description="Consecutive deliveries without a result that count as one failed attempt of a firing."
     )
-    create_batch_size: int = Field(500, ge=1, le=5000, description="Creates that share one transaction, at most.")
+    create_batch_size: int = Field(500, ge=1, le=5000, description="Maximum number of creates per transaction.")
     ledger_retention_days: float = Field(
         90.0,
         ge=0,
-        description="How long finished firings are kept; 0 keeps them for ever. On PostgreSQL a month goes when all of it is over.",
+        description="How long finished firings are kept; 0 keeps them for ever. PostgreSQL removes them by whole months.",
     )
     request_retention_days: float = Field(7.0, gt=0, description="How long the request_id of a create is remembered.")
     inbound_retention_days: float = Field(
-        7.0, gt=0, description="How long events, readings and pings are kept in the log, and the id of an event is known again."
+        7.0, gt=0, description="How long events, readings and pings stay in the log, and how long a repeated event id is recognised."
     )
     outage_seconds: float = Field(
-        15.0, ge=3, description="A longer time without any scheduler does not count against a heartbeat whose ping it may have swallowed."
+        15.0, ge=3, description="After a longer time without any scheduler, a heartbeat whose ping may have been lost gets a new deadline."
     )
-    cleanup_interval_seconds: float = Field(60.0, ge=1, description="Interval of the rounds that remove what is too old.")
+    cleanup_interval_seconds: float = Field(60.0, ge=1, description="Interval of the housekeeping rounds.")

@@ -50,7 +50,7 @@ class ChangeNotifier:
     async def _until_drain(self, hints: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         async for hint in hints:
             if self._draining:
-                raise Unavailable("This replica stops; go on from the resume token.", retry_after=0.5)
+                raise Unavailable("This replica is stopping; resume with the resume token.", retry_after=0.5)
             yield hint
 
     async def changed(self, tenants: Iterable[str]) -> None:

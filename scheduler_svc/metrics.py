@@ -31,12 +31,18 @@ class SchedulerMetrics:
             "tocsin_scheduler_lateness_seconds", "From the due time to the firing, of what was fired.", registry=registry, bounds=_LATENESS
         )
         self._late = self._lateness.series()
-        self._ends = Counter("tocsin_scheduler_attempts", "Attempts by the state that they led to.", ("state",), registry=registry)
-        self._lost = Counter("tocsin_scheduler_deliveries_lost", "Deliveries that ended without a result.", registry=registry)
-        batch = Histogram("tocsin_scheduler_batch_seconds", "Length of a transaction.", ("kind",), registry=registry, buckets=_BATCH)
+        self._ends = Counter(
+            "tocsin_scheduler_attempts", "Ended attempts, by the state of the firing afterwards.", ("state",), registry=registry
+        )
+        self._lost = Counter(
+            "tocsin_scheduler_deliveries_lost", "Deliveries to a processor that ended without a result.", registry=registry
+        )
+        batch = Histogram(
+            "tocsin_scheduler_batch_seconds", "Duration of a batch transaction.", ("kind",), registry=registry, buckets=_BATCH
+        )
         self._fire_seconds, self._result_seconds = batch.labels("fire"), batch.labels("results")
         self._alarms = Gauge(
-            "tocsin_scheduler_alarms", "Stored alarms by state, counted once a cleanup interval.", ("state",), registry=registry
+            "tocsin_scheduler_alarms", "Stored alarms by state, counted once per cleanup interval.", ("state",), registry=registry
         )
         self._registry = registry
 
@@ -84,23 +90,25 @@ class SchedulerMetrics:
 
     def watch_redis(self, memory: Callable[[], float]) -> None:
         """Reads at every scrape what Redis takes."""
-        self._gauge("tocsin_scheduler_redis_memory_bytes", "Memory that the shared Redis uses, when last asked; 0 without one.", memory)
+        self._gauge("tocsin_scheduler_redis_memory_bytes", "Memory used by the shared Redis at the last check; 0 without Redis.", memory)
 
     def watch(self, *, engine: Engine, dispatcher: Dispatcher, shards: Shards) -> None:
         """Reads sizes from the parts at every scrape."""
-        depth = Gauge("tocsin_scheduler_queue_depth", "Firings in memory that wait for a processor.", ("lane",), registry=self._registry)
+        depth = Gauge(
+            "tocsin_scheduler_queue_depth", "Firings in memory that wait for a processor, by priority.", ("lane",), registry=self._registry
+        )
         for priority in Priority:
             depth.labels(priority.name.lower()).set_function(_size(dispatcher, int(priority)))
         self._gauge("tocsin_scheduler_retries_waiting", "Firings in memory that wait for a retry.", lambda: dispatcher.backlog.later)
-        self._gauge("tocsin_scheduler_firings_leased", "Firings that processors work on.", lambda: len(dispatcher.leases))
+        self._gauge("tocsin_scheduler_firings_leased", "Firings leased to processors.", lambda: len(dispatcher.leases))
         self._gauge("tocsin_scheduler_processors", "Connected processors.", lambda: dispatcher.sessions)
         self._gauge("tocsin_scheduler_index_alarms", "Alarms in the time index.", lambda: len(engine.timeline))
-        self._gauge("tocsin_scheduler_overdue_seconds", "Age of the oldest due time that is not fired.", lambda: engine.overdue)
+        self._gauge("tocsin_scheduler_overdue_seconds", "Age of the oldest due time that has not fired.", lambda: engine.overdue)
         self._gauge("tocsin_scheduler_shards_owned", "Shards that this replica owns.", lambda: len(shards.held))
 
     def watch_replicas(self, count: Callable[[], int]) -> None:
         """Reads at every scrape how many replicas share the shards."""
-        self._gauge("tocsin_scheduler_replicas", "Replicas that share the shards, as this one sees it.", count)
+        self._gauge("tocsin_scheduler_replicas", "Replicas that share the shards, as seen by this one.", count)
 
     def watch_clock(self, offset: Callable[[], float]) -> None:
         """Reads at every scrape how far this machine's clock is ahead of the database's."""

@@ -180,7 +180,7 @@ class _TimeEngine:
             Unavailable: no processor is connected.
         """
         if not self.dispatcher.sessions:
-            raise Unavailable("no processor is connected: what is fired waits")
+            raise Unavailable("no processor is connected; fired alarms wait")
 
     @property
     def parts(self) -> Sequence[Component]:

@@ -46,7 +46,7 @@ class NotifyChecks:
         try:
             facts = await self._facts(tenant, templates)
         except TocsinError as error:
-            asked = Finding("notify", f"not checked, for mailer_svc could not be asked: {error.message}", tentative=True)
+            asked = Finding("notify", f"was not checked, because mailer_svc did not answer: {error.message}", tentative=True)
             return [(asked,) if action.template or action.channels else () for action in actions]
         return [tuple(_findings(action, facts)) for action in actions]
 
@@ -81,7 +81,7 @@ class NotifyChecks:
 def _findings(action: alarm_pb2.Notify, facts: _Facts) -> Iterator[Finding]:
     for place, channel in enumerate(action.channels):
         if channel not in facts.channels:
-            yield Finding(f"notify.channels[{place}]", f"there is no provider for {channel}: the mailer has {', '.join(facts.channels)}")
+            yield Finding(f"notify.channels[{place}]", f"there is no provider for {channel}; the mailer has {', '.join(facts.channels)}")
     if not action.template:
         return
     if action.template not in facts.required:

@@ -11,7 +11,9 @@ from scheduler_svc.ports import Findings
 _TIMEOUT_SECONDS: Final = 1.0
 _MOST_ASKED: Final = 3
 _MOST_BYTES: Final = 512 * 1024
-_NOBODY: Final = (Finding("", "could not be checked: no processor that knows this kind of action answers now", tentative=True),)
+_UNCHECKED: Final = (
+    Finding("", "was not checked, because no connected processor that supports this kind of action answered", tentative=True),
+)
 
 
 class ProcessorChecks:
@@ -41,7 +43,7 @@ class ProcessorChecks:
                 for batch in _batches(open_ones):
                     answer = await _ask(session, batch)
                     found.update(zip(batch, answer or (), strict=False))
-        return [found.get(body, _NOBODY) for body in bodies]
+        return [found.get(body, _UNCHECKED) for body in bodies]
 
 
 async def _ask(session: ProcessorSession, bodies: Sequence[bytes]) -> Sequence[Findings] | None:

@@ -356,7 +356,9 @@ class Dispatcher:
         queued = delivery.queued
         self._observer.lost(1)
         if self.suspects.lost(queued):
-            self._end(delivery, Failed(reason=LOST, message="its processor died, or said nothing, with this as the only suspect"))
+            self._end(
+                delivery, Failed(reason=LOST, message="its processor died or stopped responding while this was its only suspected firing")
+            )
         else:
             self._put_back(delivery)
 

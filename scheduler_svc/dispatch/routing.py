@@ -153,12 +153,12 @@ class Routing:
 
 
 def _busy() -> Released:
-    return Released(message="the processors that know this kind of action are busy", wait=SECOND)
+    return Released(message="all processors that support this kind of action are busy", wait=SECOND)
 
 
 def _unsupported(queued: QueuedFiring) -> Failed | Released:
     """A processor that knows the kind may be on its way: what waits for it costs nobody anything, and not for ever."""
-    words = f"no connected processor knows actions of the kind {queued.action.kind[:64]!r}"
+    words = f"no connected processor supports actions of kind {queued.action.kind[:64]!r}"
     if queued.strange == len(_STRANGE_SECONDS):
         queued.strange = 0
         return Failed(reason="UNSUPPORTED_ACTION", message=words, retryable=False)

@@ -73,7 +73,7 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
                 case "checked":
                     session.answer(request.checked.number, [_findings(verdict) for verdict in request.checked.verdicts])
                 case "hello":
-                    raise InvalidInput.at("hello", "must be said once, in the first message of the stream")
+                    raise InvalidInput.at("hello", "must be sent once, in the first message of the stream")
                 case _:
                     pass  # something that a newer processor says
 

@@ -109,5 +109,5 @@ def _resumed(token: str, query: str) -> tuple[int, str] | None:
     try:
         cursor = PageToken.decode(token, query=query, shape=(int, str))
     except InvalidInput:
-        raise InvalidInput.at("resumeToken", "is not a token of this watch") from None
+        raise InvalidInput.at("resumeToken", "is not a resume token of this watch") from None
     return (cursor[0], cursor[1]) if cursor else None

@@ -95,7 +95,7 @@ class _Batch:
 
 def _check(body: bytes, *, within: tuple[int, ...], most: int) -> None:
     if len(body) > most:
-        raise ValueError(f"it has {len(body)} bytes, and a processor takes at most {most}")
+        raise ValueError(f"it has {len(body)} bytes, but a processor accepts at most {most}")
     check_readable(body, within=within)
 
 

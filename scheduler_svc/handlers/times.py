@@ -19,7 +19,7 @@ def micros_of(value: Timestamp, *, field: str) -> Micros:
     """
     micros = value.seconds * SECOND - -value.nanos // 1000
     if not 0 <= value.nanos < _NANOS or value.seconds < _FIRST_SECOND or micros > END_OF_TIME:
-        raise InvalidInput.at(field, "must be a time of the years 1 to 9999")
+        raise InvalidInput.at(field, "must be a time in the years 1 to 9999")
     return micros
 
 

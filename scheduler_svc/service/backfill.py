@@ -23,7 +23,7 @@ DEFAULT_LIMIT: Final = 1000
 
 
 class NothingToBackfill(FailedPrecondition):
-    """The alarm has no due times of its own: it waits for something from outside."""
+    """The alarm has no schedule to backfill: it is triggered by an event, a threshold or a heartbeat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +80,9 @@ class Backfills:
         now = self._clock.micros()
         last = now if end is None else min(end, now)
         if start >= last:
-            raise InvalidInput.at("startTime", "must be before endTime, and before now")
+            raise InvalidInput.at("startTime", "must be before endTime and before now")
         if self._ledger_days and start < now - self._ledger_days * DAY:
-            raise InvalidInput.at("startTime", f"is older than what the ledger keeps: {self._ledger_days:g} days")
+            raise InvalidInput.at("startTime", f"is older than the ledger's retention of {self._ledger_days:g} days")
         return await self._fill(caller, alarm, self._due_times(alarm, start, last), limit or DEFAULT_LIMIT)
 
     async def _fill(self, caller: Caller, alarm: Alarm, due_times: AsyncGenerator[Micros], limit: int) -> Backfilled:
@@ -130,7 +130,7 @@ class Backfills:
     def _firing(self, caller: Caller, alarm: Alarm, due: Micros) -> Firing:
         now, held = self._clock.micros(), self._shards.held
         if not held:
-            raise Unavailable("This replica owns no shard now.", retry_after=1.0)
+            raise Unavailable("This replica owns no shards at the moment.", retry_after=1.0)
         identity = firing_id(alarm.id, due)
         # Where one must not run beside another, each waits for the one before: all of them were asked for.
         serial = alarm.trigger.overlap in (Overlapping.SKIP, Overlapping.QUEUE)

@@ -34,7 +34,7 @@ class CooperativeYield:
         self._steps += steps
         counted = spent() - self._seen
         if self._left is not None and counted > self._left:
-            raise TooCostly.at("trigger", "takes too many steps for so many due times; ask for fewer of them, or for a simpler rule")
+            raise TooCostly.at("trigger", "is too costly to compute for so many due times; request fewer, or simplify the rule")
         if self._steps >= _STEPS or counted >= _COUNTED:
             self._steps = 0
             await self._clock.sleep(0)

@@ -157,7 +157,7 @@ class Firings:
         """A shard of this replica, whatever the alarm's is: so the firing is fired at once, by whoever was asked."""
         held = self._shards.held
         if not held:
-            raise Unavailable("This replica owns no shard now.", retry_after=1.0)
+            raise Unavailable("This replica owns no shards at the moment.", retry_after=1.0)
         return sorted(held)[shard_of(identity) % len(held)]
 
     async def _fire(self, firing: Firing) -> Firing:

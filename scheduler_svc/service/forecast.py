@@ -102,7 +102,7 @@ class Forecasts:
         now = self._clock.micros()
         first = _minute(now if start is None else start)
         if first < _minute(now):
-            raise InvalidInput.at("startTime", "must not be in the past: what has fired is in the ledger")
+            raise InvalidInput.at("startTime", "must not be in the past; the ledger lists what has fired")
         if first > now + _LONGEST_AHEAD:
             raise InvalidInput.at("startTime", "must be within a year from now")
         wanted = minutes or DAY

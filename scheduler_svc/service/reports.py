@@ -66,10 +66,10 @@ class DeliveryReports:
     async def _tell(self, report: DeliveryReport, firing: Firing) -> None:
         # A message about a dead message that is dead as well must not make another one, and so on for ever.
         if self._topic_of(firing.context) == DEAD_TOPIC:
-            _log.warning("dead delivery not published: it is about a dead delivery", delivery=report.delivery)
+            _log.warning("dead delivery not published: it reports another dead delivery", delivery=report.delivery)
             return
         if not self._room(report.tenant):
-            _log.warning("dead delivery not published: too many of them", delivery=report.delivery, tenant=report.tenant)
+            _log.warning("dead delivery not published: too many at once", delivery=report.delivery, tenant=report.tenant)
             return
         data: dict[str, Any] = {
             "delivery": report.delivery,

@@ -55,4 +55,4 @@ class ClockWatch:
         """
         if self.off:
             words = f"this machine's clock is {abs(self.offset):.1f} s {'ahead of' if self.offset > 0 else 'behind'} the database's"
-            raise Degraded(f"{words}; it lets nothing go until that is mended" if self.wrong else words)
+            raise Degraded(f"{words}; no alarm fires until this is corrected" if self.wrong else words)

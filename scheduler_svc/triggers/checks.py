@@ -21,9 +21,7 @@ def check_listening(trigger: Trigger, *, now: Micros) -> None:
         (trigger.spread, "spread"),
     ):
         if given:
-            raise InvalidInput.at(
-                f"trigger.{field}", "means nothing beside an event, a threshold or a heartbeat, which no calendar makes due"
-            )
+            raise InvalidInput.at(f"trigger.{field}", "cannot be combined with event, threshold or heartbeat, which have no schedule")
     if isinstance(trigger.spec, Event):
         conditions_of(trigger.spec.filter)
     if trigger.start is not None and trigger.end is not None and trigger.end <= trigger.start:
@@ -31,4 +29,4 @@ def check_listening(trigger: Trigger, *, now: Micros) -> None:
     if trigger.end is not None and trigger.end <= now:
         raise InvalidInput.at("trigger.endTime", "is in the past")
     if kind_of(trigger) is SignalKind.HEARTBEAT and deadline(trigger, seen=now) is None:
-        raise InvalidInput.at("trigger.endTime", "comes before the first ping could be late")
+        raise InvalidInput.at("trigger.endTime", "is before the first ping could be late")

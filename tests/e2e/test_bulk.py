@@ -98,7 +98,7 @@ async def test_a_dry_run_tells_and_makes_nothing(stranger: httpx.AsyncClient, tm
     status, out, complaints = await tocsin(stranger, "import", "bad.ndjson", "--dry-run", folder=tmp_path)
     assert status == 1
     assert out.startswith("3 created, 0 updated, 0 unchanged, 1 refused (dry run: nothing was imported)")
-    assert "line 4: It is not valid JSON" in complaints
+    assert "line 4: The line is not valid JSON" in complaints
     assert (await stranger.get("/v1/alarms")).json()["alarms"] == []
 
 

@@ -78,7 +78,7 @@ class ImportLines:
             return self._of_messages(request.alarms.alarms)
         if request.WhichOneof("kind") == "data":
             return self._of_lines(self._framing(request.data.content_type).feed(request.data.data))
-        raise InvalidInput.at("options", "only stand in the first message")
+        raise InvalidInput.at("options", "must be in the first message only")
 
     def end(self) -> Iterator[Item]:
         """What becomes of the text behind the last line."""
@@ -157,4 +157,4 @@ def _decoded(text: bytes) -> str:
     try:
         return text.decode()
     except UnicodeDecodeError as error:
-        raise InvalidInput("It is not UTF-8.") from error
+        raise InvalidInput("The line is not UTF-8.") from error

@@ -181,13 +181,13 @@ def _encoded(value: dict[str, JsonValue]) -> bytes:
 
 def _object(text: bytes, *, whole: bool) -> dict[str, JsonValue]:
     try:
-        value = as_object(load_json(text, name="It"))
+        value = as_object(load_json(text, name="The line"))
     except NotJson as error:
         if whole:
             raise
         raise InvalidInput(f"The data ends in the middle of this line. {error.message}") from error
     if value is None:
-        raise InvalidInput("It is not a JSON object.")
+        raise InvalidInput("The line is not a JSON object.")
     return value
 
 

@@ -62,7 +62,7 @@ class RecordReader:
     def _give_up(self) -> Iterator[Line]:
         first, *taken = self._open
         self._open, self._size = [], 0
-        yield first._replace(text=b"", problem=first.problem or "has a quote that is not closed")
+        yield first._replace(text=b"", problem=first.problem or "has an unclosed quote")
         for line in taken:
             yield from self._take(line)
 

@@ -114,7 +114,7 @@ class ImportSession:
     async def _flush(self) -> list[Response]:
         """Commits everything that was read."""
         if self._imports.draining:
-            raise Unavailable(f"This replica stops; go on with skip_lines={self._total.lines}.", retry_after=0.5)
+            raise Unavailable(f"This replica is stopping; resume with skip_lines={self._total.lines}.", retry_after=0.5)
         first = await self._commit() if self._batch else None
         return [answer for answer in (first, await self._await_commit()) if answer is not None]
 

@@ -39,7 +39,7 @@ class Table:
         seen: dict[str, str] = {}
         for name, (path, _) in zip(self._names, self._columns, strict=True):
             if path in seen:
-                raise InvalidInput.at(name, f"is the same field as the column {seen[path]!r}")
+                raise InvalidInput.at(name, f"sets the same field as column {seen[path]!r}")
             seen[path] = name
 
     def value(self, record: str) -> dict[str, JsonValue]:
@@ -50,7 +50,7 @@ class Table:
         """
         found = cells(record, self._delimiter)
         if len(found) != len(self._columns):
-            raise InvalidInput(f"has {len(found)} cells, and the header has {len(self._columns)}")
+            raise InvalidInput(f"has {len(found)} cells, but the header has {len(self._columns)}")
         made: dict[str, JsonValue] = {}
         for text, (_, put) in zip(found, self._columns, strict=True):
             if text:
@@ -72,7 +72,7 @@ def cells(record: str, delimiter: str = ",") -> list[str]:
         if record.startswith('"', at):
             match = _QUOTED[delimiter].match(record, at)
             if match is None:
-                raise InvalidInput(f"has a quote that is not closed, or text behind one that is (column {at + 1})")
+                raise InvalidInput(f"has an unclosed quote, or text after a closing quote (column {at + 1})")
             found.append(match[1].replace('""', '"'))
             at = match.end()
             if not match[2]:
@@ -126,10 +126,10 @@ def _put(fields: Sequence[MessageField], keys: Sequence[str], name: str) -> Put:
         for step in outer:
             inner = as_object(into.setdefault(step, {}))
             if inner is None:
-                raise InvalidInput.at(name, f"and another column both say what {step} is")
+                raise InvalidInput.at(name, f"sets {step}, which another column also sets")
             into = inner
         if key in into:
-            raise InvalidInput.at(name, f"and another column both say what {key} is")
+            raise InvalidInput.at(name, f"sets {key}, which another column also sets")
         into[key] = read(text, name)
 
     return put
@@ -155,6 +155,6 @@ def _single(field: MessageField, text: str, name: str) -> JsonValue:
 
 def _json(text: str, name: str) -> JsonValue:
     try:
-        return load_json(text.encode(), name="It")
+        return load_json(text.encode(), name="The value")
     except InvalidInput as error:
         raise InvalidInput.at(name, error.message) from error

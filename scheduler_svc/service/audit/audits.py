@@ -41,7 +41,7 @@ class Audits:
         now = self._clock.micros()
         last = now if end is None else min(end, now)
         if start >= last:
-            raise InvalidInput.at("startTime", "must be before endTime, and before now")
+            raise InvalidInput.at("startTime", "must be before endTime and before now")
         facts = await self._store.facts()
         oldest = now - round(self._ledger_days * DAY) + _CLEANUP if self._ledger_days else start
         first = min(max(start, oldest, facts.get("history", start)), last)

@@ -196,7 +196,7 @@ async def test_while_the_mailer_is_away_an_alarm_is_taken_with_a_warning(pair: P
     """Text that needs nothing of the mailer gets none."""
     await pair.mailer.stop()
     made = await pair.create(template="templates/nope")
-    assert [(each.field, "could not be asked" in each.reason) for each in made.warnings] == [("action.notify", True)]
+    assert [(each.field, "mailer_svc did not answer" in each.reason) for each in made.warnings] == [("action.notify", True)]
     assert not (await pair.create(subject="s", text="t")).warnings
 
 

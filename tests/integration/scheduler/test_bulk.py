@@ -86,10 +86,10 @@ async def test_good_lines_become_alarms_and_bad_ones_are_told(rig: Rig) -> None:
     assert told[5] == ("colour", "unknown field")
     assert told[6] == ("key", "is that of line 1 as well")
     assert told[7][0] == "key"
-    assert told[8] == ("", "It is not a JSON object.")
+    assert told[8] == ("", "The line is not a JSON object.")
     assert told[9][0] == "displayName"
     assert told[10][0] == "trigger.at"
-    assert told[11] == ("", "It is not UTF-8.")
+    assert told[11] == ("", "The line is not UTF-8.")
     assert "Invalid control character" in told[12][1]
     assert told[13][1].startswith("The data ends in the middle of this line.")
 
@@ -185,7 +185,7 @@ async def test_a_table_is_read_by_its_header(rig: Rig) -> None:
         await import_text(rig, b"\xef\xbb\xbfkey,Trigger.cron\r\na,@daily\r\n", media_type=CSV)
     report = await import_text(rig, ("\ufeff" + table).encode(), media_type=f"{CSV}; charset=utf-8", size=5)
     assert report.counts == (2, 0, 0, 1)
-    assert report.refusals == [(5, "", "has 11 cells, and the header has 13")]
+    assert report.refusals == [(5, "", "has 11 cells, but the header has 13")]
     first, second = await export(rig)
     assert list(first.action.notify.to) == ["ann@example.com", "bob@example.com"]
     assert (first.action.notify.subject, first.action.notify.text) == ('Say "hi", now', "two\nlines")

@@ -90,7 +90,7 @@ async def test_an_alarm_counts_as_soon_as_it_is_made_anywhere(stores: Stores, cl
 
 
 async def test_a_failed_transaction_leaves_nothing(stores: Stores, outside: Outside) -> None:
-    """A replica that has lost its shard lets nothing go and logs nothing: published again, the event is new."""
+    """A replica that has lost its shard fires nothing and logs nothing: published again, the event is new."""
     await stores.add(on("a.b"))
     frozen = Outside(stores, held=dict.fromkeys(stores.held, 99))
     with pytest.raises(Unavailable):

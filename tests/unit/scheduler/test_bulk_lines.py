@@ -88,7 +88,7 @@ def test_a_quote_that_is_never_closed_takes_one_line_along() -> None:
     lines = read(RecordReader(), [b'a,b\n"oops,1\nc,d\ne,f\n'])
     assert [(line.number, line.text, line.problem) for line in lines] == [
         (1, b"a,b", ""),
-        (2, b"", "has a quote that is not closed"),
+        (2, b"", "has an unclosed quote"),
         (3, b"c,d", ""),
         (4, b"e,f", ""),
     ]
@@ -97,5 +97,5 @@ def test_a_quote_that_is_never_closed_takes_one_line_along() -> None:
 @pytest.mark.parametrize("record", ['"a"b,c', '"a', 'a,"b" ,c'])
 def test_text_behind_a_closing_quote_is_refused(record: str) -> None:
     """Nobody can say what it means."""
-    with pytest.raises(Exception, match="a quote that is not closed"):
+    with pytest.raises(Exception, match="an unclosed quote"):
         cells(record)

@@ -38,7 +38,7 @@ class User(_message.Message):
         ADMIN: User._Role.ValueType  # 1
         """Every scope; those of the platform itself ("mesh:...") in the first tenant alone, which is the operator's."""
         MEMBER: User._Role.ValueType  # 2
-        """Works with alarms, tasks, records, templates and the inbox; manages nobody."""
+        """Works with alarms, tasks, records, templates and the inbox; cannot manage users."""
 
     class Role(_Role, metaclass=_RoleEnumTypeWrapper):
         """What a user may do."""
@@ -48,7 +48,7 @@ class User(_message.Message):
     ADMIN: User.Role.ValueType  # 1
     """Every scope; those of the platform itself ("mesh:...") in the first tenant alone, which is the operator's."""
     MEMBER: User.Role.ValueType  # 2
-    """Works with alarms, tasks, records, templates and the inbox; manages nobody."""
+    """Works with alarms, tasks, records, templates and the inbox; cannot manage users."""
 
     NAME_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int

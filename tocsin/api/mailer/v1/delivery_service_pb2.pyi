@@ -83,7 +83,7 @@ class OutgoingMessage(_message.Message):
     refused as UNSUPPORTED_CHANNEL, retryable: another mailer may know it.
     """
     lane: _builtins.int
-    """Lane: 1 critical, 2 normal, 3 bulk."""
+    """Priority: 1 critical, 2 normal, 3 bulk."""
     traceparent: _builtins.str
     """W3C traceparent of the firing; empty if it is not traced."""
     @_builtins.property
@@ -135,7 +135,7 @@ class InlineContent(_message.Message):
     html: _builtins.str
     """HTML body."""
     resend_if_unknown: _builtins.bool
-    """What to do when the connection breaks after the message was handed over, so that nobody can know whether it arrived: true sends it
+    """What to do when the connection breaks after the message was handed over, so that its delivery is unknown: true sends it
     again, at the risk of a second copy; otherwise it ends as OUTCOME_UNKNOWN.
     """
     def __init__(
@@ -325,7 +325,7 @@ class Delivery(_message.Message):
         DEAD: Delivery._State.ValueType  # 5
         """It failed for good."""
         OUTCOME_UNKNOWN: Delivery._State.ValueType  # 6
-        """The connection broke after the message was handed over: nobody can know."""
+        """The connection broke after the message was handed over: it may or may not have arrived."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Where a delivery stands."""
@@ -343,7 +343,7 @@ class Delivery(_message.Message):
     DEAD: Delivery.State.ValueType  # 5
     """It failed for good."""
     OUTCOME_UNKNOWN: Delivery.State.ValueType  # 6
-    """The connection broke after the message was handed over: nobody can know."""
+    """The connection broke after the message was handed over: it may or may not have arrived."""
 
     NAME_FIELD_NUMBER: _builtins.int
     FIRING_FIELD_NUMBER: _builtins.int

@@ -45,7 +45,7 @@ class Template(_message.Message):
     html: _builtins.str
     """HTML body; variables are escaped."""
     resend_if_unknown: _builtins.bool
-    """What to do when the connection breaks after a message was handed over, so that nobody can know whether it arrived: true sends it
+    """What to do when the connection breaks after a message was handed over, so that its delivery is unknown: true sends it
     again, at the risk of a second copy; otherwise it ends as OUTCOME_UNKNOWN.
     """
     @_builtins.property

@@ -221,7 +221,7 @@ class CircuitBreaker(_message.Message):
     forced: _builtins.bool
     """True while an order keeps it open or closed."""
     idle: _builtins.bool
-    """True when it is not closed only because nobody has called since it would let a probe pass. That is no fault: nobody is refused."""
+    """True when the breaker is not closed only because no call has come since it would let a probe pass. No call is refused."""
     @_builtins.property
     def opened_time(self) -> _timestamp_pb2.Timestamp:
         """Since when it is open; unset when closed."""

@@ -144,7 +144,7 @@ Global___Breaker: _TypeAlias = Breaker  # noqa: Y015
 
 @_typing.final
 class Hedge(_message.Message):
-    """When a second attempt is made beside the first. For methods with NO_SIDE_EFFECTS alone."""
+    """Hedging: when a second attempt is started while the first is still running. Only for methods with NO_SIDE_EFFECTS."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -117,7 +117,7 @@ Global___ListSpooledCallsRequest: _TypeAlias = ListSpooledCallsRequest  # noqa: 
 
 @_typing.final
 class ListSpooledCallsResponse(_message.Message):
-    """A page, and what waits beside."""
+    """A page of calls set aside, and how many calls wait."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -38,7 +38,7 @@ class _PriorityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Priority.Val
     """Mass mailings and housekeeping."""
 
 class Priority(_Priority, metaclass=_PriorityEnumTypeWrapper):
-    """Which lane a firing travels in; a lower lane never delays a higher one."""
+    """Priority of a firing; a lower priority never delays a higher one."""
 
 PRIORITY_UNSPECIFIED: Priority.ValueType  # 0
 """NORMAL."""
@@ -126,7 +126,7 @@ class Alarm(_message.Message):
     display_name: _builtins.str
     """Name for people."""
     priority: Global___Priority.ValueType
-    """Lane of its firings; NORMAL unless given."""
+    """Priority of its firings; NORMAL unless given."""
     state: Global___Alarm.State.ValueType
     """Whether it fires. Given in a create or an update, PAUSED pauses it, and ACTIVE, which is what it begins with, resumes it; COMPLETED it
     becomes by itself.
@@ -237,7 +237,7 @@ Global___Warning: _TypeAlias = Warning  # noqa: Y015
 
 @_typing.final
 class Trigger(_message.Message):
-    """When an alarm fires: one rule, and what all rules share beside it."""
+    """When an alarm fires: one rule, and the options that all rules share."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -726,7 +726,7 @@ class ImportAlarmsResponse(_message.Message):
     DONE_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     lines: _builtins.int
-    """Every line up to this one is committed or refused: an import that was cut goes on with skip_lines set to it."""
+    """Every line up to this one is committed or rejected: to resume an interrupted import, set skip_lines to it."""
     created: _builtins.int
     """Alarms that were made."""
     updated: _builtins.int

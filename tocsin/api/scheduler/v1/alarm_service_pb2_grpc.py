@@ -150,7 +150,7 @@ class AlarmServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteAlarm(self, request, context):
-        """Removes an alarm. Firings that were let go already go on; its ledger stays.
+        """Removes an alarm. Firings that have already fired continue; its ledger is kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -192,7 +192,7 @@ class AlarmServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ImportAlarms(self, request_iterator, context):
-        """Makes many alarms. What is broken is told with its line, and the rest goes on; an alarm whose key is known already is replaced by the new one.
+        """Imports many alarms. Invalid lines are reported; the rest is imported. An alarm whose key exists already is replaced by the new one.
         Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -207,7 +207,7 @@ class AlarmServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def FireAlarm(self, request, context):
-        """Fires an alarm now, beside its rule, which does not change.
+        """Fires an alarm now, ad hoc; its rule does not change.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

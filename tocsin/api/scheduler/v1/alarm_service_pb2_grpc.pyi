@@ -47,7 +47,7 @@ class AlarmServiceStub:
     UpdateAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.UpdateAlarmRequest, _alarm_pb2.Alarm]
     """Changes fields of an alarm. A change that commits before a due time counts for it."""
     DeleteAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.DeleteAlarmRequest, _empty_pb2.Empty]
-    """Removes an alarm. Firings that were let go already go on; its ledger stays."""
+    """Removes an alarm. Firings that have already fired continue; its ledger is kept."""
     PauseAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.PauseAlarmRequest, _alarm_pb2.Alarm]
     """Stops an alarm from firing. Pausing a paused alarm changes nothing."""
     ResumeAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.ResumeAlarmRequest, _alarm_pb2.Alarm]
@@ -59,13 +59,13 @@ class AlarmServiceStub:
     BackfillAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.BackfillAlarmRequest, _alarm_service_pb2.BackfillAlarmResponse]
     """Fires the due times of a range that the ledger does not have, such as those before the alarm was made."""
     ImportAlarms: _grpc.StreamStreamMultiCallable[_alarm_service_pb2.ImportAlarmsRequest, _alarm_service_pb2.ImportAlarmsResponse]
-    """Makes many alarms. What is broken is told with its line, and the rest goes on; an alarm whose key is known already is replaced by the new one.
+    """Imports many alarms. Invalid lines are reported; the rest is imported. An alarm whose key exists already is replaced by the new one.
     Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
     """
     ExportAlarms: _grpc.UnaryStreamMultiCallable[_alarm_service_pb2.ExportAlarmsRequest, _alarm_service_pb2.ExportAlarmsResponse]
     """Sends every alarm, the oldest first, in a form that ImportAlarms takes: the round trip is identity."""
     FireAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.FireAlarmRequest, _firing_service_pb2.Firing]
-    """Fires an alarm now, beside its rule, which does not change."""
+    """Fires an alarm now, ad hoc; its rule does not change."""
 
 @_typing.type_check_only
 class AlarmServiceAsyncStub(AlarmServiceStub):
@@ -83,7 +83,7 @@ class AlarmServiceAsyncStub(AlarmServiceStub):
     UpdateAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.UpdateAlarmRequest, _alarm_pb2.Alarm]  # type: ignore[assignment]
     """Changes fields of an alarm. A change that commits before a due time counts for it."""
     DeleteAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.DeleteAlarmRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Removes an alarm. Firings that were let go already go on; its ledger stays."""
+    """Removes an alarm. Firings that have already fired continue; its ledger is kept."""
     PauseAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.PauseAlarmRequest, _alarm_pb2.Alarm]  # type: ignore[assignment]
     """Stops an alarm from firing. Pausing a paused alarm changes nothing."""
     ResumeAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.ResumeAlarmRequest, _alarm_pb2.Alarm]  # type: ignore[assignment]
@@ -95,13 +95,13 @@ class AlarmServiceAsyncStub(AlarmServiceStub):
     BackfillAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.BackfillAlarmRequest, _alarm_service_pb2.BackfillAlarmResponse]  # type: ignore[assignment]
     """Fires the due times of a range that the ledger does not have, such as those before the alarm was made."""
     ImportAlarms: _aio.StreamStreamMultiCallable[_alarm_service_pb2.ImportAlarmsRequest, _alarm_service_pb2.ImportAlarmsResponse]  # type: ignore[assignment]
-    """Makes many alarms. What is broken is told with its line, and the rest goes on; an alarm whose key is known already is replaced by the new one.
+    """Imports many alarms. Invalid lines are reported; the rest is imported. An alarm whose key exists already is replaced by the new one.
     Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
     """
     ExportAlarms: _aio.UnaryStreamMultiCallable[_alarm_service_pb2.ExportAlarmsRequest, _alarm_service_pb2.ExportAlarmsResponse]  # type: ignore[assignment]
     """Sends every alarm, the oldest first, in a form that ImportAlarms takes: the round trip is identity."""
     FireAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.FireAlarmRequest, _firing_service_pb2.Firing]  # type: ignore[assignment]
-    """Fires an alarm now, beside its rule, which does not change."""
+    """Fires an alarm now, ad hoc; its rule does not change."""
 
 class AlarmServiceServicer(metaclass=_abc_1.ABCMeta):
     """Manages alarms of the caller's tenant."""
@@ -152,7 +152,7 @@ class AlarmServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _alarm_service_pb2.DeleteAlarmRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Removes an alarm. Firings that were let go already go on; its ledger stays."""
+        """Removes an alarm. Firings that have already fired continue; its ledger is kept."""
 
     @_abc_1.abstractmethod
     def PauseAlarm(
@@ -200,7 +200,7 @@ class AlarmServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_alarm_service_pb2.ImportAlarmsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_alarm_service_pb2.ImportAlarmsResponse], _abc.AsyncIterator[_alarm_service_pb2.ImportAlarmsResponse]]:
-        """Makes many alarms. What is broken is told with its line, and the rest goes on; an alarm whose key is known already is replaced by the new one.
+        """Imports many alarms. Invalid lines are reported; the rest is imported. An alarm whose key exists already is replaced by the new one.
         Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
         """
 
@@ -218,6 +218,6 @@ class AlarmServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _alarm_service_pb2.FireAlarmRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_firing_service_pb2.Firing, _abc.Awaitable[_firing_service_pb2.Firing]]:
-        """Fires an alarm now, beside its rule, which does not change."""
+        """Fires an alarm now, ad hoc; its rule does not change."""
 
 def add_AlarmServiceServicer_to_server(servicer: AlarmServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -546,7 +546,7 @@ class Job(_message.Message):
     attempt: _builtins.int
     """Which attempt this is, from 1."""
     priority: _alarm_pb2.Priority.ValueType
-    """Lane."""
+    """Priority."""
     traceparent: _builtins.str
     """W3C traceparent of the firing; empty if it is not traced. Where cause_traceparent is set, this trace begins with the firing."""
     origin: _firing_service_pb2.Firing.Origin.ValueType
@@ -575,7 +575,7 @@ class Job(_message.Message):
 
     @_builtins.property
     def context(self) -> _struct_pb2.Struct:
-        """What it is about, beside its alarm: the event, the reading, or the ping that it answers to."""
+        """What triggered it, in addition to its alarm: the event, the reading, or the ping."""
 
     def __init__(
         self,
@@ -614,7 +614,7 @@ class EnqueueRequest(_message.Message):
     RETRY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     priority: _alarm_pb2.Priority.ValueType
-    """Lane; NORMAL unless given."""
+    """Priority; NORMAL unless given."""
     request_id: _builtins.str
     """Makes the call idempotent (AIP-155)."""
     @_builtins.property

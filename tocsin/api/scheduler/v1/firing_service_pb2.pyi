@@ -80,15 +80,15 @@ class Firing(_message.Message):
         OUTCOME_UNSPECIFIED: Firing._Outcome.ValueType  # 0
         """Never sent."""
         FIRED: Firing._Outcome.ValueType  # 1
-        """Let go on time."""
+        """Fired on time."""
         LATE: Firing._Outcome.ValueType  # 2
-        """Let go later than a second after it was due."""
+        """Fired more than one second after its due time."""
         SKIPPED: Firing._Outcome.ValueType  # 3
-        """Not let go; the reason says why."""
+        """Not fired; the reason says why."""
         COALESCED: Firing._Outcome.ValueType  # 4
-        """Not let go, because a later occurrence stands for it."""
+        """Not fired, because a later occurrence replaces it."""
         FAILED: Firing._Outcome.ValueType  # 5
-        """Let go, and its work failed for good."""
+        """Fired, and its work failed permanently."""
 
     class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
         """How an occurrence ended."""
@@ -96,15 +96,15 @@ class Firing(_message.Message):
     OUTCOME_UNSPECIFIED: Firing.Outcome.ValueType  # 0
     """Never sent."""
     FIRED: Firing.Outcome.ValueType  # 1
-    """Let go on time."""
+    """Fired on time."""
     LATE: Firing.Outcome.ValueType  # 2
-    """Let go later than a second after it was due."""
+    """Fired more than one second after its due time."""
     SKIPPED: Firing.Outcome.ValueType  # 3
-    """Not let go; the reason says why."""
+    """Not fired; the reason says why."""
     COALESCED: Firing.Outcome.ValueType  # 4
-    """Not let go, because a later occurrence stands for it."""
+    """Not fired, because a later occurrence replaces it."""
     FAILED: Firing.Outcome.ValueType  # 5
-    """Let go, and its work failed for good."""
+    """Fired, and its work failed permanently."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -174,7 +174,7 @@ class Firing(_message.Message):
     error: _builtins.str
     """Why the last attempt failed; empty otherwise."""
     priority: _alarm_pb2.Priority.ValueType
-    """Lane."""
+    """Priority."""
     trace_id: _builtins.str
     """Trace of the firing (W3C trace-context, trace-id); empty if it was not traced."""
     origin: Global___Firing.Origin.ValueType
@@ -185,7 +185,7 @@ class Firing(_message.Message):
 
     @_builtins.property
     def fire_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was let go; unset if it was not."""
+        """When it fired; unset if it did not."""
 
     @_builtins.property
     def next_attempt_time(self) -> _timestamp_pb2.Timestamp:
@@ -201,7 +201,7 @@ class Firing(_message.Message):
 
     @_builtins.property
     def context(self) -> _struct_pb2.Struct:
-        """What it is about, beside its alarm: the event with its data, the reading, or the ping that it answers to."""
+        """What triggered it, in addition to its alarm: the event with its data, the reading, or the ping."""
 
     @_builtins.property
     def damaged(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -258,7 +258,7 @@ class DeliverySummary(_message.Message):
         ACCEPTED: DeliverySummary._State.ValueType  # 1
         """Nothing went wrong so far: they are sent, or on their way."""
         OUTCOME_UNKNOWN: DeliverySummary._State.ValueType  # 2
-        """Nobody can know of at least one."""
+        """The outcome of at least one is unknown."""
         DEAD: DeliverySummary._State.ValueType  # 3
         """At least one failed for good."""
 
@@ -270,7 +270,7 @@ class DeliverySummary(_message.Message):
     ACCEPTED: DeliverySummary.State.ValueType  # 1
     """Nothing went wrong so far: they are sent, or on their way."""
     OUTCOME_UNKNOWN: DeliverySummary.State.ValueType  # 2
-    """Nobody can know of at least one."""
+    """The outcome of at least one is unknown."""
     DEAD: DeliverySummary.State.ValueType  # 3
     """At least one failed for good."""
 
@@ -284,7 +284,7 @@ class DeliverySummary(_message.Message):
     dead: _builtins.int
     """Of these, messages that failed for good."""
     unknown: _builtins.int
-    """Of these, messages of which nobody can know whether they arrived."""
+    """Of these, messages whose delivery is unknown: they may have arrived."""
     worst: Global___DeliverySummary.State.ValueType
     """The worst of all."""
     @_builtins.property

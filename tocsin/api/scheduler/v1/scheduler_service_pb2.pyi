@@ -279,7 +279,7 @@ class SchedulerStats(_message.Message):
     oldest_overdue_seconds: _builtins.float
     """Age in seconds of the oldest due time that is not in the ledger; 0 when there is none."""
     free_shards: _builtins.int
-    """Shards that nobody owns now."""
+    """Shards without an owner."""
     memory_bytes: _builtins.int
     """Resident memory of the replica in bytes."""
     cpu_seconds: _builtins.float
@@ -300,7 +300,7 @@ class SchedulerStats(_message.Message):
 
     @_builtins.property
     def queued(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Firings in memory by lane that wait for a processor."""
+        """Firings in memory that wait for a processor, by priority."""
 
     @_builtins.property
     def index_spread(self) -> _containers.RepeatedCompositeFieldContainer[Global___SchedulerStats.Bucket]:

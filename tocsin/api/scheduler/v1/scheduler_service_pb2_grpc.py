@@ -71,7 +71,7 @@ class SchedulerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def FindTemplateUses(self, request, context):
-        """Finds alarms that use a template and could not fill it in, so that nobody breaks them unknowingly. Internal.
+        """Finds alarms that use a template and could not fill it in, so that a change of the template does not break them unnoticed. Internal.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

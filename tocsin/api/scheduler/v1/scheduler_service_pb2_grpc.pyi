@@ -38,7 +38,7 @@ class SchedulerServiceStub:
     ListReplans: _grpc.UnaryUnaryMultiCallable[_scheduler_service_pb2.ListReplansRequest, _scheduler_service_pb2.ListReplansResponse]
     """Lists the recomputations that a new version of the time-zone database brought, the newest first."""
     FindTemplateUses: _grpc.UnaryUnaryMultiCallable[_scheduler_service_pb2.FindTemplateUsesRequest, _scheduler_service_pb2.FindTemplateUsesResponse]
-    """Finds alarms that use a template and could not fill it in, so that nobody breaks them unknowingly. Internal."""
+    """Finds alarms that use a template and could not fill it in, so that a change of the template does not break them unnoticed. Internal."""
 
 @_typing.type_check_only
 class SchedulerServiceAsyncStub(SchedulerServiceStub):
@@ -50,7 +50,7 @@ class SchedulerServiceAsyncStub(SchedulerServiceStub):
     ListReplans: _aio.UnaryUnaryMultiCallable[_scheduler_service_pb2.ListReplansRequest, _scheduler_service_pb2.ListReplansResponse]  # type: ignore[assignment]
     """Lists the recomputations that a new version of the time-zone database brought, the newest first."""
     FindTemplateUses: _aio.UnaryUnaryMultiCallable[_scheduler_service_pb2.FindTemplateUsesRequest, _scheduler_service_pb2.FindTemplateUsesResponse]  # type: ignore[assignment]
-    """Finds alarms that use a template and could not fill it in, so that nobody breaks them unknowingly. Internal."""
+    """Finds alarms that use a template and could not fill it in, so that a change of the template does not break them unnoticed. Internal."""
 
 class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Shows how the scheduler does."""
@@ -77,6 +77,6 @@ class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _scheduler_service_pb2.FindTemplateUsesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_service_pb2.FindTemplateUsesResponse, _abc.Awaitable[_scheduler_service_pb2.FindTemplateUsesResponse]]:
-        """Finds alarms that use a template and could not fill it in, so that nobody breaks them unknowingly. Internal."""
+        """Finds alarms that use a template and could not fill it in, so that a change of the template does not break them unnoticed. Internal."""
 
 def add_SchedulerServiceServicer_to_server(servicer: SchedulerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
