@@ -53,14 +53,14 @@ _LONG_SECONDS = 60.0
 def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = None) -> App:
     """Puts the mailer together; nothing starts. ``jwks`` replaces auth_svc as the source of keys."""
     node = Node(settings=settings, clock=clock, jwks=jwks)
-    storage = _Storage(node, settings, clock)
+    storage = _MailStorage(node, settings, clock)
     templating = _Templating(node, settings, clock, storage)
     sending = _Sending(node, settings, clock, storage)
     server = _server(node, clock, settings, storage, templating, sending)
     return App(name=node.name, components=[*node.components, *storage.parts, templating.pool, *sending.parts], server=server)
 
 
-class _Storage:
+class _MailStorage:
     """What is kept: database, Redis, and those who write to more than one table of theirs."""
 
     def __init__(self, node: Node, settings: MailerSettings, clock: Clock) -> None:
@@ -80,7 +80,7 @@ class _Storage:
 class _Templating:
     """What keeps templates and renders them."""
 
-    def __init__(self, node: Node, settings: MailerSettings, clock: Clock, storage: _Storage) -> None:
+    def __init__(self, node: Node, settings: MailerSettings, clock: Clock, storage: _MailStorage) -> None:
         limits = RenderLimits(
             processes=settings.render_processes, cpu_seconds=settings.render_cpu_seconds, megabytes=settings.render_megabytes
         )
@@ -98,7 +98,7 @@ class _Templating:
 class _Sending:
     """What sends messages, tells what became of them, and forgets them in the end."""
 
-    def __init__(self, node: Node, settings: MailerSettings, clock: Clock, storage: _Storage) -> None:
+    def __init__(self, node: Node, settings: MailerSettings, clock: Clock, storage: _MailStorage) -> None:
         self.publisher = DeliveryPublisher(hints=storage.hints, meter=DeliveryMetrics(node.telemetry.registry))
         self.senders = _senders(settings, node, storage, self.publisher, clock)
         self.channels = _channels(settings, self.senders)
@@ -118,7 +118,7 @@ class _Sending:
 
 
 def _server(
-    node: Node, clock: Clock, settings: MailerSettings, storage: _Storage, templating: _Templating, sending: _Sending
+    node: Node, clock: Clock, settings: MailerSettings, storage: _MailStorage, templating: _Templating, sending: _Sending
 ) -> MeshServer:
     channels = sending.channels
     accepting = Accepting(
@@ -162,7 +162,9 @@ def _retention(settings: MailerSettings) -> Retention:
     )
 
 
-def _senders(settings: MailerSettings, node: Node, storage: _Storage, publisher: DeliveryPublisher, clock: Clock) -> list[ChannelSender]:
+def _senders(
+    settings: MailerSettings, node: Node, storage: _MailStorage, publisher: DeliveryPublisher, clock: Clock
+) -> list[ChannelSender]:
     """An engine for each channel that has providers: a queue, a failover and claims of its own."""
     parts = Parts(clock=clock, breakers=node.breakers, meter=publisher.meter)
     rule = _sending_rule(settings, sole=storage.database.dialect == "sqlite")
