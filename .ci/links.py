@@ -1,4 +1,4 @@
-"""Checks that every relative link in the project's Markdown files leads somewhere: to a file, and to a heading when it names one."""
+"""Checks that the Markdown files name what exists: every relative link leads to a file and its heading, every path in code is there."""
 
 import re
 import sys
@@ -11,6 +11,19 @@ _SKIPPED = {".venv", ".git", "build", "var", "node_modules"}
 _CODE = re.compile(r"^(```|~~~).*?^\1|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(\s*<?([^)\s>]+)>?[^)]*\)|^\[[^\]]+\]:\s*(\S+)", re.MULTILINE)
 _HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
+_FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+_PATH = re.compile(
+    r"`((?:auth_svc|bench|deploy|docs|gateway|mailer_svc|processor_svc|protos|scheduler_svc|tests|tocsin)/[\w./-]*\w/?)(?:::\w+)?`"
+)
+_RECORDS = ("CHANGELOG.md", "docs/adr/")
+"""Pages that tell of what was: they name paths as they were then."""
+_MADE_BY_THE_READER = {
+    "mailer_svc/channels/ntfy.py",
+    "processor_svc/actions/note.py",
+    "tests/integration/mailer/test_ntfy.py",
+    "tests/unit/processor/test_note.py",
+}
+"""What a reader of docs/howto makes."""
 
 
 def pages(root: Path) -> Iterator[Path]:
@@ -43,9 +56,19 @@ def broken(page: Path, root: Path) -> Iterator[str]:
             yield f"{link}: no such heading"
 
 
+def missing(page: Path, root: Path) -> Iterator[str]:
+    """Each path of a source tree that ``page`` names in code and that does not exist, neither from the root nor beside the page."""
+    if page.relative_to(root).as_posix().startswith(_RECORDS):
+        return
+    for match in _PATH.finditer(_FENCED.sub("", page.read_text(encoding="utf-8"))):
+        path = match[1]
+        if path not in _MADE_BY_THE_READER and not (root / path).exists() and not (page.parent / path).exists():
+            yield f"`{path}`: no such path"
+
+
 def main() -> int:
-    """Prints every broken link; returns the exit code."""
-    found = [f"{page.relative_to(ROOT)}: {finding}" for page in pages(ROOT) for finding in broken(page, ROOT)]
+    """Print every broken link and missing path; return the exit code."""
+    found = [f"{page.relative_to(ROOT)}: {finding}" for page in pages(ROOT) for finding in (*broken(page, ROOT), *missing(page, ROOT))]
     for finding in found:
         print(finding, file=sys.stderr)
     return bool(found)

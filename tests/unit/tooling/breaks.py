@@ -153,6 +153,7 @@ WORDS = [
     Break("lock-check", "requirements/dev.lock ruff has no hash", swap("requirements/dev.lock", r"^(ruff==\S+) \\\n.*?(?=^\S)", r"\1\n")),
     Break("links", "docs/broken.md: gone.md: no such file", add("docs/broken.md", "\n[a](gone.md)\n")),
     Break("links", "docs/broken.md: cli.md#gone: no such heading", add("docs/broken.md", "\n[a](cli.md#gone)\n")),
+    Break("links", "docs/broken.md: `tocsin/gone.py`: no such path", add("docs/broken.md", "\nSee `tocsin/gone.py`.\n")),
     Break("metrics", "tocsin_scheduler_alarms: no row", swap("docs/metrics.md", r"^\| `tocsin_scheduler_alarms`.*?\n", "")),
     Break("metrics", "tocsin_gone: nothing of that name", add("docs/metrics.md", "| `tocsin_gone` | gauge | - | Gone |\n")),
     Break("workflows", "pasted.yml", paste),

@@ -83,3 +83,24 @@ def test_pages_of_others_are_not_read(root: Path) -> None:
         (root / folder).mkdir(parents=True)
         (root / folder / "page.md").write_text("[a](missing.md)", "utf-8")
     assert [page.name for page in links.pages(root)] == ["target.md"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("page.md", "`tests/a.py` and `tests/`, `tests/a.py::test_b`", []),
+        ("page.md", "`tests/gone.py`", ["`tests/gone.py`: no such path"]),
+        ("page.md", "`tests/gone.py::test_b`", ["`tests/gone.py`: no such path"]),
+        ("page.md", "```\n`tests/gone.py`\n```", []),
+        ("page.md", "`elsewhere/gone.py`, `tests/*.py`", []),
+        ("docs/page.md", "`docs/target.md`, `tests/gone`", ["`tests/gone`: no such path"]),
+        ("CHANGELOG.md", "`tests/gone.py`", []),
+    ],
+)
+def test_a_path_in_code_must_exist(root: Path, name: str, text: str, found: list[str]) -> None:
+    """A path of a source tree does, but in fenced code and in records of what was."""
+    (root / "tests").mkdir()
+    (root / "tests/a.py").touch()
+    page = root / name
+    page.write_text(text, "utf-8")
+    assert list(links.missing(page, root)) == found
