@@ -23,7 +23,8 @@ class AuthSettings(ServiceSettings, StoreSettings):
         description="Ed25519 private key (PEM, mode 0600 or 0640) that signs tokens; made at the first start. Replicas share it.",
     )
     retired_key_files: tuple[Path, ...] = Field(
-        (), description="Ed25519 public keys (PEM), or folders of them, published beside the signing key: replaced ones, or the next one."
+        (),
+        description="Ed25519 public keys (PEM), or folders of them, published along with the signing key: retired keys, or the next one.",
     )
     access_token_seconds: int = Field(900, ge=30, le=3600, description="Life of an access token; it cannot be revoked.")
     refresh_token_seconds: int = Field(30 * 86400, ge=300, description="Life of a refresh token; each use begins it anew.")
@@ -35,7 +36,7 @@ class AuthSettings(ServiceSettings, StoreSettings):
 
     argon2_memory_kib: int = Field(19456, ge=7168, description="Memory that hashing one password takes, in KiB (OWASP: 19456).")
     argon2_iterations: int = Field(2, ge=1, description="Argon2id's passes over that memory (OWASP: 2).")
-    argon2_parallelism: int = Field(1, ge=1, le=16, description="Argon2id's lanes (OWASP: 1).")
+    argon2_parallelism: int = Field(1, ge=1, le=16, description="Argon2id's degree of parallelism (OWASP: 1).")
     password_threads: int = Field(2, ge=1, le=64, description="Passwords that are hashed at a time.")
     password_queue: int = Field(64, ge=0, description="Passwords that may wait for a thread; more are refused with a time to come back.")
 

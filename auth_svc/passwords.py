@@ -55,7 +55,7 @@ class Argon2Passwords:
             self._nobody = await self._run(lambda: self._argon2.hash(secrets.token_urlsafe()))
 
     async def stop(self) -> None:
-        """Lets go of the threads; what they do comes to its end unseen."""
+        """Shut the threads down; what they are doing ends without a result."""
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)

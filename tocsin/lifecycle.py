@@ -53,7 +53,7 @@ class Component(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Lets go of everything that `start` took."""
+        """Release everything that `start` took."""
         ...
 
 
@@ -145,7 +145,7 @@ class App:
             async with AsyncExitStack() as stack:
                 with self.backgrounds.collecting():
                     for part in self._parts:
-                        # Before the start: a part that fails halfway is asked to let go of what it took.
+                        # Before the start: a part that fails halfway is asked to release what it took.
                         stack.push_async_callback(part.stop)
                         await _start(part)
                 self._running = stack.pop_all()
@@ -321,7 +321,7 @@ def _file_words(error: OSError, settings: ServiceSettings) -> str:
 
 
 def _taken(settings: ServiceSettings) -> str | None:
-    """Names the listening ports that another process holds; the parts of this one have let go of theirs."""
+    """Names the listening ports that another process holds; the parts of this one have released theirs."""
     words = [
         f"{setting_name(settings, name)}: port {port} on {settings.host} is in use by another process"
         for name in _LISTENING

@@ -100,7 +100,7 @@ class Installer:
                 return
 
     async def stop(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""
 
     async def _install(self) -> None:
         chosen = await self._secrets()

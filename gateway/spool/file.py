@@ -87,7 +87,7 @@ class SpoolFile:
         self._database = database
 
     async def stop(self) -> None:
-        """Closes the file and lets go of it; may be called twice."""
+        """Close the file and release its lock; may be called twice."""
         database, self._database = self._database, None
         if database is not None:
             await database.stop()

@@ -171,7 +171,7 @@ class Provider(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Lets go of every connection."""
+        """Close every connection."""
         ...
 
 

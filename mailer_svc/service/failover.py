@@ -31,7 +31,7 @@ class ProviderFailover:
             await provider.start()
 
     async def stop(self) -> None:
-        """Lets go of every connection."""
+        """Close every connection."""
         for provider in self._providers:
             await provider.stop()
 

@@ -1,4 +1,4 @@
-"""Long computations beside the calls."""
+"""Long computations that yield to the event loop."""
 
 from typing import Final
 

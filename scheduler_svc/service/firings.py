@@ -1,4 +1,4 @@
-"""Reading the ledger, following it, and firing beside any rule."""
+"""Read the ledger, follow it, and fire alarms ad hoc."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager

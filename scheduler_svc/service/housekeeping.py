@@ -1,4 +1,4 @@
-"""Housekeeping beside the hot path: old ledger rows, remembered requests, counts."""
+"""Housekeeping in the background: remove old ledger rows and remembered requests, refresh counts."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass

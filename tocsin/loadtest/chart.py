@@ -81,7 +81,7 @@ def _axes(scale: _Scale) -> list[str]:
         y = scale.y(scale.most * share)
         parts.append(f'<line class="grid" x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH - _RIGHT}" y2="{y:.1f}"/>')
         parts.append(f'<text class="small" text-anchor="end" x="{_LEFT - 8}" y="{y + 4:.1f}">{round(scale.most * share):,}</text>')
-    words = "how long after its due time a firing was let go"
+    words = "how long after its due time an alarm fired"
     parts.append(f'<text class="small" text-anchor="middle" x="{_WIDTH / 2}" y="{_HEIGHT - 12}">{words}</text>')
     return parts
 

@@ -45,7 +45,7 @@ class LoadPhase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lateness:
-    """Seconds from the due time to the moment of letting go, in order of length, of an even stream of alarms."""
+    """Seconds from the due time to the moment of firing, in order of length, of an even stream of alarms."""
 
     expected: int
     rate: int
@@ -53,7 +53,7 @@ class Lateness:
 
     @property
     def early(self) -> int:
-        """How many were let go before their time."""
+        """How many fired before their due time."""
         return sum(1 for each in self.seconds if each < 0)
 
 

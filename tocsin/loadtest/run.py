@@ -164,7 +164,7 @@ class LoadTest:
         return count / ((self._clock.micros() - since) / SECOND)
 
     async def _lateness(self, http: httpx.AsyncClient, first: int, count: int) -> list[float]:
-        """How late each alarm of the even stream was let go, by the ledger."""
+        """How late each alarm of the even stream fired, by the ledger."""
         condition = f'due_time>="{from_micros(first).isoformat()}"'
         found: list[float] = []
         token = ""

@@ -51,7 +51,7 @@ class SmtpProvider(ProviderCircuit):
         await self._pool.start()
 
     async def stop(self) -> None:
-        """Lets go of every connection."""
+        """Close every connection."""
         await self._pool.stop()
 
     async def send(self, job: SendJob, *, hand_over: Callable[[], Awaitable[bool]]) -> SendOutcome:

@@ -1,4 +1,4 @@
-"""What the client side does by itself: it takes new certificates into use, and lets go of replicas that are gone."""
+"""What the client side does by itself: it takes new certificates into use and removes replicas that are gone."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -18,7 +18,7 @@ CHECK_SECONDS: Final = 2.0
 RESOLVE_SECONDS: Final = 20.0
 """Between two looks at the addresses of services whose replicas have channels of their own."""
 GONE_SECONDS: Final = 60.0
-"""A replica is let go of when its address was missing for so long: it may only have been restarted."""
+"""A replica is removed when its address was missing for so long: it may only have been restarted."""
 
 _SHORTEST_SECONDS: Final = 0.01
 
@@ -64,7 +64,7 @@ class ChannelRenewal(Generic[C]):
             keyring: this process's certificate; None without TLS.
             channels: of the mesh, by service and replica.
             endpoints: the addresses of a service now.
-            on_gone: called when the channel of a replica was let go of.
+            on_gone: called when the channel of a replica was closed.
             clock: source of the time between two looks.
             grace: the longest timeout of any method, in seconds.
         """
@@ -130,7 +130,7 @@ class ChannelRenewal(Generic[C]):
         return None
 
     async def forget_gone(self) -> None:
-        """Lets go of replicas whose address has been missing for a minute."""
+        """Remove replicas whose address has been missing for a minute."""
         now = self._clock.monotonic()
         replicas = [key for key in self._channels if key[1] is not None]
         there = {service: await self._resolve(service) for service in {service for service, _ in replicas}}
