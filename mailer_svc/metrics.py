@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from mailer_svc.domain import DeliveryPriority, DeliveryState
+from mailer_svc.domain import DeliveryState, Priority
 
 _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
 
@@ -55,6 +55,6 @@ class DeliveryMetrics:
         """An attempt took ``seconds`` and ended with ``result``."""
         self._attempts.labels(provider, result).observe(seconds)
 
-    def depth(self, channel: str, priority: DeliveryPriority, count: int) -> None:
+    def depth(self, channel: str, priority: Priority, count: int) -> None:
         """``count`` deliveries of a channel and ``priority`` wait or are under way."""
         self._depth.labels(channel, priority.name).set(count)

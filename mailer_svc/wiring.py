@@ -9,7 +9,7 @@ from mailer_svc.channels import Parts, table
 from mailer_svc.channels.mime import Sender as MailSender
 from mailer_svc.clients import SchedulerClient, SchedulerUses
 from mailer_svc.config import MailerSettings
-from mailer_svc.domain import Channels, DeliveryPriority, RetrySchedule
+from mailer_svc.domain import Channels, Priority, RetrySchedule
 from mailer_svc.handlers import DeliverStreams, DeliveryHandlers, InboxHandlers, TemplateHandlers
 from mailer_svc.metrics import DeliveryMetrics
 from mailer_svc.rendering import RenderLimits, RenderPool, TemplateRenderer
@@ -190,9 +190,9 @@ def _sending_rule(settings: MailerSettings, *, sole: bool) -> SendingRule:
         expiry=settings.expiry_seconds,
     )
     by_priority = {
-        DeliveryPriority.CRITICAL: retry.times(settings.retry_critical_factor),
-        DeliveryPriority.NORMAL: retry,
-        DeliveryPriority.BULK: retry.times(settings.retry_bulk_factor),
+        Priority.CRITICAL: retry.times(settings.retry_critical_factor),
+        Priority.NORMAL: retry,
+        Priority.BULK: retry.times(settings.retry_bulk_factor),
     }
     return SendingRule(
         retry=by_priority,

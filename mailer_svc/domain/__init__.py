@@ -29,7 +29,6 @@ from mailer_svc.domain.model import (
     Ack,
     Content,
     Delivery,
-    DeliveryPriority,
     DeliveryState,
     InboxMessage,
     NewDelivery,
@@ -43,6 +42,7 @@ from mailer_svc.domain.model import (
     delivery_id,
     message_id,
 )
+from tocsin.priority import Priority
 
 __all__ = [
     "FINAL",
@@ -56,7 +56,6 @@ __all__ = [
     "ContentTooLarge",
     "Delivery",
     "DeliveryNotFound",
-    "DeliveryPriority",
     "DeliveryState",
     "InboxMessage",
     "MessageInvalid",
@@ -65,6 +64,7 @@ __all__ = [
     "NextStep",
     "NoProvider",
     "PendingReport",
+    "Priority",
     "PriorityLimits",
     "RetrySchedule",
     "SendJob",

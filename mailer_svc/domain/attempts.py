@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from mailer_svc.domain.checks import printable
-from mailer_svc.domain.model import DeliveryPriority, DeliveryState, SendJob
+from mailer_svc.domain.model import DeliveryState, SendJob
+from tocsin.priority import Priority
 
 
 class SendResult(Enum):
@@ -116,14 +117,14 @@ class PriorityLimits:
     """How many messages of each priority may be with a provider at once, so that the less urgent cannot take every connection."""
 
     capacity: int
-    running: dict[DeliveryPriority, int] = field(default_factory=lambda: dict.fromkeys(DeliveryPriority, 0))
+    running: dict[Priority, int] = field(default_factory=lambda: dict.fromkeys(Priority, 0))
 
-    def admits(self, priority: DeliveryPriority) -> bool:
+    def admits(self, priority: Priority) -> bool:
         """Whether one more may start: a quarter of the connections, one at least, is kept from bulk, an eighth from normal."""
         if sum(self.running.values()) >= self.capacity:
             return False
-        if priority is DeliveryPriority.CRITICAL:
+        if priority is Priority.CRITICAL:
             return True
-        reserved = max(1, self.capacity // 4) if priority is DeliveryPriority.BULK else self.capacity // 8
+        reserved = max(1, self.capacity // 4) if priority is Priority.BULK else self.capacity // 8
         not_more_urgent = sum(count for other, count in self.running.items() if other >= priority)
         return not_more_urgent < max(1, self.capacity - reserved)

@@ -4,7 +4,8 @@ import re
 import unicodedata
 
 from mailer_svc.domain.errors import ContentTooLarge, MessageInvalid, SubjectInvalid
-from mailer_svc.domain.model import Content, DeliveryPriority, Submission
+from mailer_svc.domain.model import Content, Submission
+from tocsin.priority import Priority
 
 MAX_SUBJECT_CHARS = 900
 MAX_BODY_BYTES = 512 * 1024
@@ -29,7 +30,7 @@ def checked_submission(submission: Submission) -> None:
     ):
         if (value or required) and not _ID.fullmatch(value):
             raise MessageInvalid.at(name, "must be 1 to 128 visible ASCII characters")
-    if submission.priority not in tuple(DeliveryPriority):
+    if submission.priority not in tuple(Priority):
         raise MessageInvalid.at("lane", "must be 1 (critical), 2 (normal) or 3 (bulk)")
     if submission.content is None:
         raise MessageInvalid.at("content", "inline or template is required")

@@ -5,13 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-
-class DeliveryPriority(IntEnum):
-    """How urgent a message is; the smaller goes first."""
-
-    CRITICAL = 1
-    NORMAL = 2
-    BULK = 3
+from tocsin.priority import Priority
 
 
 class DeliveryState(IntEnum):
@@ -95,7 +89,7 @@ class NewDelivery:
     alarm: str
     channel: str
     to: str
-    priority: DeliveryPriority
+    priority: Priority
     content: Content
     message_id: str
     resend: bool
@@ -182,7 +176,7 @@ class SendJob:
     id: str
     epoch: int
     tenant: str
-    priority: DeliveryPriority
+    priority: Priority
     to: str
     content: Content
     message_id: str

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from mailer_svc.domain import DeliveryPriority, DeliveryState, NewDelivery, NextStep, SendJob, SendOutcome
+from mailer_svc.domain import DeliveryState, NewDelivery, NextStep, Priority, SendJob, SendOutcome
 from mailer_svc.ports.reading import DeliveryQuery
 from tocsin.errors import Aborted, DeadlineExceeded, Unavailable
 
@@ -73,7 +73,7 @@ class DeliveryQueue(Protocol):
         """The name of the channel."""
         ...
 
-    async def claim_due(self, *, owner: str, priority: DeliveryPriority, limit: int, now: int, lease: int, fresh: bool = False) -> Claim:
+    async def claim_due(self, *, owner: str, priority: Priority, limit: int, now: int, lease: int, fresh: bool = False) -> Claim:
         """Takes up to ``limit`` due deliveries for ``owner`` until ``now + lease``, the longest due first.
 
         One that cannot be read is ended as DEAD, with the reason in its timeline. With ``fresh`` only those that were never attempted.
@@ -103,11 +103,11 @@ class DeliveryQueue(Protocol):
         """
         ...
 
-    async def due_priorities(self, *, now: int, fresh: bool = False) -> list[DeliveryPriority]:
+    async def due_priorities(self, *, now: int, fresh: bool = False) -> list[Priority]:
         """The priorities at which something is due, the most urgent first; with ``fresh`` something that was never attempted."""
         ...
 
-    async def depths(self) -> Mapping[DeliveryPriority, int]:
+    async def depths(self) -> Mapping[Priority, int]:
         """How many deliveries wait or are under way, by priority."""
         ...
 
@@ -210,6 +210,6 @@ class Meter(Protocol):
         """``size`` tells how many connections to SMTP servers are open."""
         ...
 
-    def depth(self, channel: str, priority: DeliveryPriority, count: int) -> None:
+    def depth(self, channel: str, priority: Priority, count: int) -> None:
         """``count`` deliveries of a channel and ``priority`` wait or are under way."""
         ...

@@ -14,9 +14,9 @@ from functools import partial
 from typing import Any
 
 from mailer_svc.domain import (
-    DeliveryPriority,
     DeliveryState,
     NextStep,
+    Priority,
     PriorityLimits,
     RetrySchedule,
     SendJob,
@@ -54,7 +54,7 @@ class SendingRule:
         draw: source of jitter, 0 to 1.
     """
 
-    retry: Mapping[DeliveryPriority, RetrySchedule]
+    retry: Mapping[Priority, RetrySchedule]
     lease: float = 30.0
     poll: float = 1.0
     drain: float
@@ -93,7 +93,7 @@ class ChannelSender:
         self._publisher = publisher
         self._clock = clock
         self._rule = rule
-        self._ready: dict[DeliveryPriority, deque[SendJob]] = {priority: deque() for priority in DeliveryPriority}
+        self._ready: dict[Priority, deque[SendJob]] = {priority: deque() for priority in Priority}
         self._limits = PriorityLimits(providers.capacity)
         self._held: dict[str, SendJob] = {}
         self._wake = Wake(clock)
@@ -272,7 +272,7 @@ class ChannelSender:
 
     async def _sweep(self) -> None:
         now = self._clock.micros()
-        wait = round(self._rule.retry[DeliveryPriority.NORMAL].wait(1, self._rule.draw, result=SendResult.LOST) * 1e6)
+        wait = round(self._rule.retry[Priority.NORMAL].wait(1, self._rule.draw, result=SendResult.LOST) * 1e6)
         while await self._queue.expire_handed_over(now=now, wait=wait, limit=_SWEEP) == _SWEEP:
             pass
         for priority, count in (await self._queue.depths()).items():

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import WAITING, Content, DeliveryPriority, DeliveryState, SendJob
+from mailer_svc.domain import WAITING, Content, DeliveryState, Priority, SendJob
 from mailer_svc.ports import AWAY, Claim
 from mailer_svc.store.bulk import BulkInsert, Row
 from mailer_svc.store.changes import ChangeOrder
@@ -55,7 +55,7 @@ class SqlDeliveryQueue:
         self._claim_fresh = _claim(deliveries.c.id.in_(select(new.c.id)))
         self._claim_one = _claim(_one_due())
 
-    async def claim_due(self, *, owner: str, priority: DeliveryPriority, limit: int, now: int, lease: int, fresh: bool = False) -> Claim:
+    async def claim_due(self, *, owner: str, priority: Priority, limit: int, now: int, lease: int, fresh: bool = False) -> Claim:
         """Takes up to ``limit`` due deliveries for ``owner`` until ``now + lease``, the longest due first."""
         values = {"claimant": owner, "claim_priority": int(priority), "most": limit, "now": now, "until": now + lease}
         statement = self._claim_fresh if fresh else self._claim
@@ -162,27 +162,25 @@ class SqlDeliveryQueue:
         await self._events.insert(connection, entries)
         await note(connection, [row.id for row in found if not row.resend], change)
 
-    async def due_priorities(self, *, now: int, fresh: bool = False) -> list[DeliveryPriority]:
+    async def due_priorities(self, *, now: int, fresh: bool = False) -> list[Priority]:
         """The priorities at which something is due, the most urgent first; with ``fresh`` something that was never attempted."""
         waiting = and_(self._own, deliveries.c.due <= now, deliveries.c.state.in_(_WAITING), *_only(fresh=fresh))
-        query = select(
-            *(select(deliveries.c.id).where(deliveries.c.lane == int(priority), waiting).exists() for priority in DeliveryPriority)
-        )
+        query = select(*(select(deliveries.c.id).where(deliveries.c.lane == int(priority), waiting).exists() for priority in Priority))
         async with self._database.read() as connection:
             found = (await connection.execute(query)).one()
-        return [priority for priority, due in zip(DeliveryPriority, found, strict=True) if due]
+        return [priority for priority, due in zip(Priority, found, strict=True) if due]
 
-    async def depths(self) -> Mapping[DeliveryPriority, int]:
+    async def depths(self) -> Mapping[Priority, int]:
         """How many deliveries wait or are under way, by priority."""
         query = select(deliveries.c.lane, func.count()).where(self._own, deliveries.c.due.is_not(None)).group_by(deliveries.c.lane)
         async with self._database.read() as connection:
             counted = {int(priority): int(count) for priority, count in await connection.execute(query)}
-        return {priority: counted.get(priority, 0) for priority in DeliveryPriority}
+        return {priority: counted.get(priority, 0) for priority in Priority}
 
     async def head(self) -> int | None:
         """When the delivery was or is due that comes first; None when none waits."""
         waiting = and_(self._own, deliveries.c.state.in_(_WAITING))
-        oldest = (select(func.min(deliveries.c.due)).where(deliveries.c.lane == int(priority), waiting) for priority in DeliveryPriority)
+        oldest = (select(func.min(deliveries.c.due)).where(deliveries.c.lane == int(priority), waiting) for priority in Priority)
         async with self._database.read() as connection:
             found = [due for due in (await connection.execute(select(*(query.scalar_subquery() for query in oldest)))).one() if due]
         return min(found, default=None)
@@ -233,7 +231,7 @@ def _job(row: Any) -> SendJob:
         id=row.id,
         epoch=row.epoch,
         tenant=row.tenant,
-        priority=DeliveryPriority(row.lane),
+        priority=Priority(row.lane),
         to=row.recipient,
         content=Content(row.subject, row.text, row.html),
         message_id=row.message_id,

@@ -5,9 +5,9 @@ from typing import Any
 
 from mailer_svc.domain import (
     Content,
-    DeliveryPriority,
     DeliveryState,
     NewDelivery,
+    Priority,
     RetrySchedule,
     SendOutcome,
     SendResult,
@@ -45,7 +45,7 @@ class Store:
     housekeeping: SqlDeliveryHousekeepingStore
     templates: SqlTemplateStore
 
-    async def claim(self, owner: str = "a", priority: DeliveryPriority = DeliveryPriority.NORMAL, limit: int = 10) -> list[Any]:
+    async def claim(self, owner: str = "a", priority: Priority = Priority.NORMAL, limit: int = 10) -> list[Any]:
         return (await self.queue.claim_due(owner=owner, priority=priority, limit=limit, now=self.clock.micros(), lease=LEASE)).jobs
 
     async def state(self, delivery: str) -> DeliveryState:
@@ -84,7 +84,7 @@ def new(number: int = 1, **fields: Any) -> NewDelivery:
         "alarm": "alarms/a",
         "channel": "email",
         "to": "ann@example.com",
-        "priority": DeliveryPriority.NORMAL,
+        "priority": Priority.NORMAL,
         "content": Content("Grüße ☎", "Text 'x'", "<p>\U0001f514</p>"),
         "message_id": f"<d{number}@example.org>",
         "resend": False,

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from mailer_svc.channels.circuit import ProviderCircuit
-from mailer_svc.domain import DeliveryPriority, DeliveryState, RetrySchedule, SendJob, SendOutcome, SendResult
+from mailer_svc.domain import DeliveryState, Priority, RetrySchedule, SendJob, SendOutcome, SendResult
 from mailer_svc.metrics import DeliveryMetrics
 from mailer_svc.ports import DeliveryQuery
 from mailer_svc.service import ChannelSender, DeliveryPublisher, ProviderFailover, SendingRule
@@ -52,9 +52,7 @@ def sender(store: Store, provider: Provider, channel: str) -> ChannelSender:
         providers=ProviderFailover([provider]),
         publisher=DeliveryPublisher(hints=hints, meter=DeliveryMetrics(CollectorRegistry())),
         clock=store.clock,
-        rule=SendingRule(
-            retry=dict.fromkeys(DeliveryPriority, RetrySchedule()), drain=0.0, sole=False, owner=f"me-{channel}", draw=lambda: 0.5
-        ),
+        rule=SendingRule(retry=dict.fromkeys(Priority, RetrySchedule()), drain=0.0, sole=False, owner=f"me-{channel}", draw=lambda: 0.5),
     )
 
 
@@ -83,11 +81,11 @@ async def test_a_queue_is_of_one_channel(store: Store) -> None:
     await store.journal.accept([new(1, channel="slow"), new(2)])
     now = store.clock.micros()
     assert [job.id for job in await store.claim()] == ["d2"]
-    assert await other.due_priorities(now=now) == [DeliveryPriority.NORMAL]
+    assert await other.due_priorities(now=now) == [Priority.NORMAL]
     assert await store.queue.due_priorities(now=now) == []
-    assert (await other.depths())[DeliveryPriority.NORMAL] == 1
+    assert (await other.depths())[Priority.NORMAL] == 1
     await store.queue.end_other_claims(owner="b", now=now)
-    jobs, _ = await other.claim_due(owner="a", priority=DeliveryPriority.NORMAL, limit=9, now=now, lease=LEASE)
+    jobs, _ = await other.claim_due(owner="a", priority=Priority.NORMAL, limit=9, now=now, lease=LEASE)
     assert [job.id for job in jobs] == ["d1"]
     await store.queue.release(owner="a", ids=["d1"], now=now)
     await store.queue.renew(owner="a", ids=["d1"], until=now)
@@ -100,7 +98,7 @@ async def test_what_nobody_sends_by_any_more_ends(store: Store, handed_over: boo
     await store.journal.accept([new(1, channel="fax"), new(2)])
     if handed_over:
         queue = SqlDeliveryQueue(channel="fax", database=store.database, order=store.order)
-        (job,), _ = await queue.claim_due(owner="gone", priority=DeliveryPriority.NORMAL, limit=1, now=store.clock.micros(), lease=LEASE)
+        (job,), _ = await queue.claim_due(owner="gone", priority=Priority.NORMAL, limit=1, now=store.clock.micros(), lease=LEASE)
         assert await store.journal.hand_over(job, "modem")
 
     async def expire() -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mailer_svc.domain import DeliveryPriority
+from mailer_svc.domain import Priority
 from tests.integration.mailer.stored import Store, new
 from tests.integration.mailer.support import Rig, State, message
 from tocsin.api.mailer.v1 import delivery_service_pb2 as pb
@@ -38,7 +38,7 @@ async def test_a_row_that_cannot_be_read_stops_no_other(store: Store, odd: str) 
         await connection.exec_driver_sql(statement.format(table=table, set=f"state = 2, due = {store.clock.micros()}"))
     assert await store.queue.expire_handed_over(now=store.clock.micros(), wait=1, limit=10) == 1
     assert await store.queue.expire_handed_over(now=store.clock.micros(), wait=1, limit=10) == 0
-    assert await store.queue.depths() == {DeliveryPriority.CRITICAL: 0, DeliveryPriority.NORMAL: 2, DeliveryPriority.BULK: 0}
+    assert await store.queue.depths() == {Priority.CRITICAL: 0, Priority.NORMAL: 2, Priority.BULK: 0}
 
 
 async def test_a_time_out_of_the_world_is_shown_as_the_nearest(tmp_path: Path) -> None:

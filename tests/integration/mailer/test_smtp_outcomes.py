@@ -9,7 +9,7 @@ from mailer_svc.channels.mime import Sender
 from mailer_svc.channels.smtp import SmtpConnector, SmtpProvider, SmtpRule, SmtpServer
 from mailer_svc.channels.smtp.session import Timeouts
 from mailer_svc.channels.smtp.urls import TlsMode
-from mailer_svc.domain import Content, DeliveryPriority, SendJob, SendResult
+from mailer_svc.domain import Content, Priority, SendJob, SendResult
 from tests.integration.mailer.support import certificate
 from tocsin.errors import Unavailable
 from tocsin.mesh.breaker import Breaker, BreakerRule
@@ -40,7 +40,7 @@ def job(to: str = "ann@example.com", text: str = "In five minutes.", *, attempts
         id="d1",
         epoch=1,
         tenant="t1",
-        priority=DeliveryPriority.NORMAL,
+        priority=Priority.NORMAL,
         to=to,
         content=Content("Stand-up", text),
         message_id="<d1@example.org>",

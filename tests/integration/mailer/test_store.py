@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailer_svc.domain import Content, DeliveryPriority, DeliveryState, SendResult, Template, TemplateNotFound, Variables
+from mailer_svc.domain import Content, DeliveryState, Priority, SendResult, Template, TemplateNotFound, Variables
 from mailer_svc.handlers.deliveries import delivery_message
 from mailer_svc.ports import DeliveryQuery
 from mailer_svc.store import TemplateExists
@@ -39,15 +39,15 @@ async def test_a_claim_takes_what_is_due_in_its_lane_and_nobody_else_gets_it(sto
     for number in range(1, 4):
         await store.journal.accept([new(number)])
         await store.clock.advance(1)
-    await store.journal.accept([new(9, priority=DeliveryPriority.CRITICAL)])
-    assert await store.queue.due_priorities(now=store.clock.micros()) == [DeliveryPriority.CRITICAL, DeliveryPriority.NORMAL]
+    await store.journal.accept([new(9, priority=Priority.CRITICAL)])
+    assert await store.queue.due_priorities(now=store.clock.micros()) == [Priority.CRITICAL, Priority.NORMAL]
     first = await store.claim("a", limit=2)
     second = await store.claim("b")
     assert [job.id for job in first] == ["d1", "d2"]
     assert [job.id for job in second] == ["d3"]
     assert first[0].content == new().content
-    assert [job.id for job in await store.claim("a", DeliveryPriority.CRITICAL)] == ["d9"]
-    assert await store.queue.depths() == {DeliveryPriority.CRITICAL: 1, DeliveryPriority.NORMAL: 3, DeliveryPriority.BULK: 0}
+    assert [job.id for job in await store.claim("a", Priority.CRITICAL)] == ["d9"]
+    assert await store.queue.depths() == {Priority.CRITICAL: 1, Priority.NORMAL: 3, Priority.BULK: 0}
 
 
 async def test_a_row_of_a_newer_version_is_shown(store: Store) -> None:
@@ -89,7 +89,7 @@ async def test_mark_and_outcome_are_stored_with_their_timeline(store: Store) -> 
     assert delivery is not None
     assert [entry.state for entry in delivery.timeline] == [DeliveryState.ACCEPTED, DeliveryState.SENDING, DeliveryState.SENT]
     assert (delivery.attempts, delivery.timeline[-1].code, delivery.timeline[-1].provider) == (1, 250, "smtp")
-    assert await store.queue.depths() == {DeliveryPriority.CRITICAL: 0, DeliveryPriority.NORMAL: 0, DeliveryPriority.BULK: 0}
+    assert await store.queue.depths() == {Priority.CRITICAL: 0, Priority.NORMAL: 0, Priority.BULK: 0}
 
 
 async def test_a_deferred_delivery_waits_for_its_time(store: Store) -> None:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from mailer_svc.domain import (
     Content,
-    DeliveryPriority,
     DeliveryState,
+    Priority,
     PriorityLimits,
     RetrySchedule,
     SendJob,
@@ -31,7 +31,7 @@ def job(attempts: int = 0, deferrals: int = 0, *, resend: bool = False) -> SendJ
         id="d",
         epoch=1,
         tenant="t",
-        priority=DeliveryPriority.NORMAL,
+        priority=Priority.NORMAL,
         to="a@b.c",
         content=Content("s"),
         message_id="<d@x>",
@@ -124,13 +124,13 @@ def test_a_broken_traceparent_is_dropped(value: str, kept: bool) -> None:
 @pytest.mark.parametrize(("capacity", "bulk", "normal"), [(1, 1, 1), (2, 1, 2), (4, 3, 4), (16, 12, 14), (100, 75, 88)])
 def test_connections_are_kept_for_the_more_urgent(capacity: int, bulk: int, normal: int) -> None:
     """Bulk takes three quarters at most, bulk and normal seven eighths; critical takes what is left and, alone, everything."""
-    for priority, most in ((DeliveryPriority.BULK, bulk), (DeliveryPriority.NORMAL, normal), (DeliveryPriority.CRITICAL, capacity)):
+    for priority, most in ((Priority.BULK, bulk), (Priority.NORMAL, normal), (Priority.CRITICAL, capacity)):
         limits = PriorityLimits(capacity)
         while limits.admits(priority):
             limits.running[priority] += 1
         assert limits.running[priority] == most
     limits = PriorityLimits(16)
-    limits.running[DeliveryPriority.BULK] = 12
-    limits.running[DeliveryPriority.NORMAL] = 2
-    assert not limits.admits(DeliveryPriority.NORMAL)
-    assert limits.admits(DeliveryPriority.CRITICAL)
+    limits.running[Priority.BULK] = 12
+    limits.running[Priority.NORMAL] = 2
+    assert not limits.admits(Priority.NORMAL)
+    assert limits.admits(Priority.CRITICAL)
