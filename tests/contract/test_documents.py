@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,6 +44,13 @@ def undocumented_settings(service: str, readme: str) -> Iterator[str]:
             yield f"{row.name}: no row"
         elif (_plain(found[0]), _plain(found[1])) != (_plain(row.default), _plain(row.description)):
             yield f"{row.name}: the row says {found}, the code {(row.default, row.description)}"
+
+
+def unread_settings(service: str, names: Iterable[str]) -> list[str]:
+    """Settings that neither the service nor the runtime reads: an operator who sets one changes nothing."""
+    files = (path for folder in (service, "tocsin") for path in (ROOT / folder).rglob("*.py") if ROOT / "tocsin/api" not in path.parents)
+    source = "".join(path.read_text("utf-8") for path in files)
+    return [name for name in names if not re.search(rf"\.{name}\b", source)]
 
 
 def _plain(text: str) -> str:
@@ -91,6 +98,12 @@ def test_every_rpc_is_listed(service: str) -> None:
 def test_every_setting_has_its_row(service: str) -> None:
     """With its default and its meaning, in the README of the service that reads it."""
     assert list(undocumented_settings(service, (ROOT / service / "README.md").read_text("utf-8"))) == []
+
+
+@pytest.mark.parametrize("service", sorted(SETTINGS))
+def test_every_setting_is_read(service: str) -> None:
+    """By its name; one that nobody reads is found."""
+    assert unread_settings(service, [*SETTINGS[service].model_fields, "setting_of_tomorrow"]) == ["setting_of_tomorrow"]
 
 
 @pytest.mark.parametrize("service", sorted(SETTINGS))
