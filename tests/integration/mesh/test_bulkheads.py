@@ -154,7 +154,7 @@ async def test_a_reader_that_takes_nothing_is_ended(rig: Rig) -> None:
         call = stub.Watch(Note())
         await call.read()
         await eventually(lambda: _place_is_free(rig, stub))
-        with pytest.raises(ResourceExhausted, match=r"taken nothing for 0\.5 s") as ended:
+        with pytest.raises(ResourceExhausted, match=r"read nothing for 0\.5 s") as ended:
             _ = [note async for note in call]
     assert ended.value.error_reason == "READER_TOO_SLOW"
     assert sent < 200, "the server made messages that nobody took"

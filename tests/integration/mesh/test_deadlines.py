@@ -113,5 +113,5 @@ async def test_a_handlers_own_timeout_error_is_not_the_calls(rig: Rig) -> None:
         raise TimeoutError
 
     await rig.serve(Echo(fail))
-    with pytest.raises(Exception, match="internal error"):
+    with pytest.raises(Exception, match="Internal error"):
         await rig.stub().Greet(Note())

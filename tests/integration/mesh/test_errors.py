@@ -61,7 +61,7 @@ async def test_an_error_arrives_as_its_class(rig: Rig, call: Callable[[EchoStub]
 
 @pytest.mark.parametrize("call", KINDS)
 async def test_an_unexpected_error_does_not_leak(rig: Rig, call: Callable[[EchoStub], Any], caplog: pytest.LogCaptureFixture) -> None:
-    """The caller hears "internal error"; the text and the traceback stay in the log of the server."""
+    """The caller hears "Internal error."; the text and the traceback stay in the log of the server."""
     await rig.serve(raising(SecretError("password=hunter2")))
     with pytest.raises(Internal) as raised:
         await call(rig.stub())
@@ -180,7 +180,7 @@ async def test_metadata_over_the_bound_is_refused(rig: Rig) -> None:
 
 
 async def test_a_server_whose_loop_of_acceptance_failed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It does not stay behind deaf: whoever waits for its end hears why."""
+    """It does not live on without accepting: whoever waits for its end hears why."""
 
     def fail(*_: Any) -> None:
         raise MemoryError("no room for a call")
@@ -192,7 +192,7 @@ async def test_a_server_whose_loop_of_acceptance_failed_says_so(monkeypatch: pyt
     monkeypatch.setattr("tocsin.mesh.server.acceptor._Acceptor._begin", fail)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         with pytest.raises(grpc.aio.AioRpcError):
-            await channel.unary_unary(path("Greet"))(b"", timeout=60)
+            await channel.unary_unary(path("Greet"))(b"", timeout=1)
     with pytest.raises(MemoryError, match="no room for a call"):
         await asyncio.wait_for(server.wait_for_termination(), 60)
 

@@ -212,7 +212,7 @@ async def test_an_expired_certificate_is_named_and_its_renewal_is_enough(rig: Ri
     ends = time.monotonic() + 1.0
     await eventually(lambda: time.monotonic() > ends)
     await clock.advance(CHECK_SECONDS)
-    with pytest.raises(CertificateExpired, match=r"certificate of front has expired at 2\d{3}-"):
+    with pytest.raises(CertificateExpired, match=r"certificate of front expired at 2\d{3}-"):
         await stub.Greet(Note())
     assert server.health.health is Health.UNAVAILABLE
     assert "certificate of echo_svc has expired" in server.health.dependencies[0].detail
