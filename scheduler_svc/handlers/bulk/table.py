@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
+from tocsin.actions import action_kinds
 from tocsin.errors import InvalidInput
 from tocsin.protojson.codec import load_json
 from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, MessageType, as_object
@@ -17,7 +18,7 @@ from tocsin.protojson.text import convert
 Put: TypeAlias = Callable[[dict[str, JsonValue], str], None]
 """Puts the text of a cell into the JSON object of an alarm."""
 
-_PREFIXES: Final = ("", "trigger.", "action.notify.", "action.task.")
+_PREFIXES: Final = ("", "trigger.", *(f"action.{kind}." for kind in action_kinds()))
 _SHORTER: Final = {"daily": "trigger.daily.time", "trigger.daily": "trigger.daily.time", "recurring": "trigger.daily.recurring"}
 _QUOTED: Final = {mark: re.compile(rf'"([^"]*(?:""[^"]*)*)"({mark}|\Z)') for mark in (",", ";", "\t")}
 _INTEGER: Final = re.compile(r"-?[0-9]{1,9}")

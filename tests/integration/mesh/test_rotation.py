@@ -215,7 +215,7 @@ async def test_an_expired_certificate_is_named_and_its_renewal_is_enough(rig: Ri
     with pytest.raises(CertificateExpired, match=r"certificate of front expired at 2\d{3}-"):
         await stub.Greet(Note())
     assert server.health.health is Health.UNAVAILABLE
-    assert "certificate of echo_svc has expired" in server.health.dependencies[0].detail
+    assert "certificate of echo_svc expired" in server.health.dependencies[0].detail
     for service in ("front", "echo_svc"):
         files.issue(service, first)
     await clock.advance(CHECK_SECONDS)
