@@ -101,7 +101,7 @@ async def test_without_a_processor_an_alarm_is_made_all_the_same(neighbours: Nei
     await neighbours.start("scheduler_svc")
     alarms = neighbours.stub(Alarms, "scheduler_svc")
     made = await _create(alarms, daily(task("uppercase", txt="x")))
-    assert ["could not be checked" in warning.reason for warning in made.warnings] == [True]
+    assert ["was not checked" in warning.reason for warning in made.warnings] == [True]
     judged = await alarms.ValidateAlarm(
         alarm_service_pb2.ValidateAlarmRequest(trigger=made.trigger, action=alarm_pb2.Action(task=alarm_pb2.Task(handler="!")))
     )
