@@ -30,6 +30,7 @@ _MAX_DETAILS = 6000
 
 # gRPC's own words, whichever end refused it: "CLIENT: Sent message larger than max (5000000 vs. 4194304)".
 _TOO_LARGE = "message larger than max"
+_NO_CONNECTION = "connections to all backends failing"
 
 
 _TABLE: tuple[tuple[type[TocsinError], grpc.StatusCode], ...] = (
@@ -132,6 +133,14 @@ def from_rpc(error: grpc.aio.AioRpcError, *, target: str) -> TocsinError:
 def is_lost(error: grpc.aio.AioRpcError) -> bool:
     """Whether gRPC itself reports that the far end could not be reached or that the connection broke; no server has said so."""
     return error.code() is grpc.StatusCode.UNAVAILABLE and _trailers(error)[0] is None
+
+
+def is_unsent(error: BaseException | None) -> bool:
+    """Whether gRPC reports that it had no connection to send the call on: the far end has seen nothing of it, so it may go elsewhere.
+
+    Only gRPC's text tells it from a connection that broke. Should the text change, such a call fails as any other that was lost.
+    """
+    return isinstance(error, grpc.aio.AioRpcError) and is_lost(error) and (error.details() or "").startswith(_NO_CONNECTION)
 
 
 def _too_large(error: grpc.aio.AioRpcError) -> type[TocsinError] | None:

@@ -5,9 +5,9 @@ along with the answer), and errors are those of `tocsin.errors`. A stream begins
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import Iterable
 from contextlib import nullcontext
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 import grpc
 
@@ -15,7 +15,9 @@ from tocsin.errors import DeadlineExceeded, Unavailable
 from tocsin.mesh.breaker import Permit
 from tocsin.mesh.client.final_status import keep_final_status
 from tocsin.mesh.client.method import MINIMUM, Metadata, Pick, Picker
+from tocsin.mesh.client.request_stream import Requests
 from tocsin.mesh.retry import retryable
+from tocsin.mesh.status import is_unsent
 from tocsin.telemetry import TRACEPARENT, current_traceparent
 
 _NO_SPAN: Final = nullcontext()
@@ -84,7 +86,9 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
             return await self._attempt(picker.shared, request, deadline, headers, trace, options, seen)
         except Unavailable as error:
             if method.retrier is None or not retryable(error):
-                raise
+                if not (picker.balanced and is_unsent(error.__cause__)):
+                    raise
+                return await attempt()
             first = error
         return await method.retrier.after(first, attempt, lambda: deadline - _now() - MINIMUM)
 
@@ -120,7 +124,7 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
 
 
 class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
-    """Calls a method with a stream of requests and one answer; never tried again, because the requests are spent."""
+    """Calls a method with a stream of requests and one answer; once they are on their way it is never tried again: they are spent."""
 
     def __init__(self, picker: Picker) -> None:
         self._picker = picker
@@ -136,12 +140,23 @@ class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
         return await _reply(value, seen[-1])
 
     async def _call(self, requests: Any, timeout: float | None, metadata: Extra, options: dict[str, Any], seen: list[Any]) -> Any:
-        picker = self._picker
-        method, wire = await picker.pick(set()) if picker.balanced else picker.shared
-        deadline, headers, trace = method.deadline(timeout), method.headers(metadata), method.trace()
-        started = _now()
+        picker, tried, source = self._picker, set[str](), Requests(requests)
+        method = picker.shared.method
+        deadline, headers = method.deadline(timeout), method.headers(metadata)
+        while True:
+            pick = await picker.pick(tried) if picker.balanced else picker.shared
+            try:
+                return await self._attempt(pick, source, deadline, headers, options, seen)
+            except Unavailable as error:
+                if pick is picker.shared or not is_unsent(error.__cause__) or not source.repeatable:
+                    raise
+
+    async def _attempt(
+        self, pick: Pick, source: Requests, deadline: float, headers: Metadata, options: dict[str, Any], seen: list[Any]
+    ) -> Any:
+        method, wire = pick
+        trace, started = method.trace(), _now()
         permit = method.admit(deadline - started)
-        source = Requests(requests)
         try:
             call = keep_final_status(wire()(aiter(source), timeout=deadline - started, metadata=_traced(headers, trace), **options))
             seen.append(call)
@@ -180,33 +195,6 @@ class StreamStream(grpc.aio.StreamStreamMultiCallable[Any, Any]):
         """
         source = None if request_iterator is None else Requests(request_iterator)
         return StreamCall(self._picker, source, timeout, metadata, options, retry=False)
-
-
-class Requests:
-    """Passes the requests of an iterator on, and keeps the error that it raises: gRPC would turn it into a cancellation."""
-
-    __slots__ = ("_error", "_source")
-
-    def __init__(self, source: Any) -> None:
-        self._source = source
-        self._error: Exception | None = None
-
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        try:
-            if isinstance(self._source, AsyncIterable):
-                async for request in cast("AsyncIterable[Any]", self._source):
-                    yield request
-            else:
-                for request in self._source:
-                    yield request
-        except Exception as error:
-            self._error = error
-            raise
-
-    def reraise(self) -> None:
-        """Raises the iterator's error, if it had one."""
-        if self._error is not None:
-            raise self._error
 
 
 class StreamCall:

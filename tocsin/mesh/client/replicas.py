@@ -17,6 +17,10 @@ from tocsin.mesh.client.recovery import Connection
 _KNOWN_SECONDS: Final = 5.0
 # An attempt waits so long for a connection to a single replica; after that gRPC takes whichever it has.
 _CONNECT_SECONDS: Final = 0.1
+# Replicas that served a moment ago are being replaced, not away: one that is back is connected within gRPC's longest pause between two
+# attempts (`tocsin.mesh.client.options`) and the handshake. Later than a moment after the last one served, a call fails at once.
+_MOMENT_SECONDS: Final = 1.0
+_BACK_SECONDS: Final = 0.5
 _READY: Final = grpc.ChannelConnectivity.READY
 _COMING: Final = (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING)
 
@@ -42,6 +46,7 @@ class Replicas(Generic[R]):
         self._known: Sequence[str] = fixed or ()
         self._until = float("-inf") if fixed is None else float("inf")
         self._turn = 0
+        self._served = float("-inf")
 
     @property
     def balanced(self) -> bool:
@@ -67,11 +72,12 @@ class Replicas(Generic[R]):
         start = self._turn % len(known)
         left = [name for name in (*known[start:], *known[:start]) if name not in tried]
         found = self._serving(left, connection, admits)
-        if found is None and (coming := [name for name in left if connection(self._channel(name)).get_state() in _COMING]):
-            await self._wait([connection(self._channel(name)) for name in coming])
+        if found is None and (awaited := self._awaited(left, connection)):
+            await self._wait(*awaited)
             found = self._serving(left, connection, admits)
         if found is None:
             return None
+        self._served = self._now()
         tried.add(found)
         return self._channel(found)
 
@@ -86,10 +92,18 @@ class Replicas(Generic[R]):
                 refused = refused or name
         return refused
 
-    async def _wait(self, connections: Sequence[Connection]) -> None:
+    def _awaited(self, names: Sequence[str], connection: Callable[[R], Connection]) -> tuple[float, Sequence[Connection]] | None:
+        """How many seconds to wait for which connections; None when no wait would help."""
+        connections = [connection(self._channel(name)) for name in names]
+        if connections and self._now() - self._served < _MOMENT_SECONDS:
+            return _BACK_SECONDS, connections
+        coming = [each for each in connections if each.get_state() in _COMING]
+        return (_CONNECT_SECONDS, coming) if coming else None
+
+    async def _wait(self, seconds: float, connections: Sequence[Connection]) -> None:
         waits = [asyncio.ensure_future(connection.channel_ready()) for connection in connections]
         try:
-            await asyncio.wait(waits, timeout=_CONNECT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
