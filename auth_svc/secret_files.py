@@ -1,14 +1,13 @@
-"""Files that hold secrets: whole or not there at all, for their owner alone, never overwritten."""
+"""The secrets of the first start, in files."""
 
 import asyncio
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from auth_svc.domain import PASSWORD_LENGTH, is_api_key_secret
 from auth_svc.service.installation import FirstSecrets, SecretsDiffer
 from tocsin.config import ConfigError
+from tocsin.private_files import create_private
 
 KEY_FILE = "dev-api-key"
 PASSWORD_FILE = "admin-password"  # noqa: S105  the name of a file
@@ -56,35 +55,3 @@ def _content(path: Path, what: str, is_good: Callable[[str], bool]) -> str | Non
     if not is_good(text):
         raise ConfigError([f"{path}: does not hold {what}; remove it, or set TOCSIN_AUTH_BOOTSTRAP=false"])
     return text
-
-
-def create_private(path: Path, data: bytes) -> bool:
-    """Makes ``path`` with ``data`` and mode 0600; false if it exists. Whole and on the disk when this returns, whoever dies meanwhile.
-
-    Raises:
-        OSError: the folder cannot be made or written.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    draft = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        try:
-            path.hardlink_to(draft)  # unlike a rename, it refuses to replace
-        except FileExistsError:
-            return False
-    finally:
-        draft.unlink()
-    _sync_folder(path.parent)
-    return True
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

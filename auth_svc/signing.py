@@ -27,11 +27,11 @@ from jwt import PyJWK
 from ulid import ULID
 
 from auth_svc.domain import Grant
-from auth_svc.secret_files import create_private
 from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.config import ConfigError
 from tocsin.mesh.tokens import TokenRefused
+from tocsin.private_files import create_private
 from tocsin.telemetry import get_logger
 
 ALGORITHM: Final = "EdDSA"

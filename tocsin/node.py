@@ -8,6 +8,7 @@ from prometheus_client import Gauge
 from tocsin.clock import Clock
 from tocsin.config import ServiceSettings, StoreSettings
 from tocsin.database import Database, DatabaseUnavailable
+from tocsin.installation_key import InstallationKey
 from tocsin.lifecycle import Component
 from tocsin.mesh.breaker import Breaker, BreakerRegistry, failing_on
 from tocsin.mesh.client import Mesh
@@ -21,7 +22,7 @@ from tocsin.telemetry import Telemetry
 class Node:
     """Telemetry, breakers, the way to other services, and the verifier of users' tokens, of one process.
 
-    `components` are to be started first, in their order.
+    `components` are to be started first, in their order; a service that derives keys starts `installation_key`, too.
     """
 
     def __init__(self, *, settings: ServiceSettings, clock: Clock, jwks: JwksSource | None = None) -> None:
@@ -37,6 +38,7 @@ class Node:
         self._clock = clock
         self.telemetry = Telemetry(service=self.name, settings=settings)
         self.breakers = BreakerRegistry(clock=clock)
+        self.installation_key = InstallationKey.of(settings)
         self.mesh = Mesh(service=self.name, settings=settings, clock=clock, telemetry=self.telemetry, breakers=self.breakers)
         source = jwks or mesh_source(self.mesh.channel("auth_svc"))
         file, max_age = settings.state_dir / "jwks" / f"{self.name}.json", settings.jwks_max_age_seconds

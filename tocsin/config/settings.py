@@ -1,31 +1,18 @@
-"""Settings: one strict, documented type per service, read from the environment.
+"""The types of settings that every service builds on."""
 
-A shared setting ``state_dir`` is ``TOCSIN_STATE_DIR``; for the scheduler alone it is ``TOCSIN_SCHEDULER_STATE_DIR``, which wins. A
-service's own settings exist with its prefix only. A secret may be a file instead: ``TOCSIN_REDIS_URL_FILE`` names one that holds the
-value of ``TOCSIN_REDIS_URL``, as Docker and Kubernetes mount secrets. An empty value counts as not set. A list is written with commas.
-Everything that is wrong is reported at once.
-"""
-
-import inspect
-import os
-import typing
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, cast
+from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tocsin.errors import InvalidInput
 
-PREFIX = "TOCSIN_"
-SERVICES = ("gateway", "auth", "scheduler", "processor", "mailer")
-"""The short names; each gives a prefix such as ``TOCSIN_SCHEDULER_``."""
-
-_SEQUENCES = (tuple, list, set, frozenset)
+_FEWEST_SECRET = 32
+_URL = re.compile(r"[a-z]+://[A-Za-z0-9.:\[\]-]{1,253}(/[A-Za-z0-9._~/-]{0,200})?")
 _DATABASES = ("sqlite", "sqlite+aiosqlite", "postgresql", "postgresql+asyncpg")
 _REDIS = ("redis", "rediss", "unix")
 
@@ -72,7 +59,7 @@ class Settings(BaseSettings):
     @property
     def service_name(self) -> str:
         """The package's name, which is also the name on certificates and logs: "gateway", "auth_svc", ..."""
-        return _service_name(self.service)
+        return service_name(self.service)
 
 
 class MeshSettings(Settings):
@@ -147,16 +134,45 @@ class ServiceSettings(MeshSettings, RedisSettings, TelemetrySettings):
     """What every service has. A subclass sets ``service`` to its short name and gives the two ports their defaults."""
 
     state_dir: Path = Field(default=Path("./var"), description="Folder for databases, keys, certificates and the development inbox.")
+    secret_key: SecretStr | None = Field(
+        default=None,
+        description="Secret of the installation, from which keys are derived: 32 characters or more, the same for all replicas; none: "
+        "<state_dir>/secret-key, made at the first start.",
+    )
+    public_url: str = Field(
+        default="", description="Where people reach the gateway, as in https://alarms.example.com; empty: mails have no links to it."
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
     port: int = Field(default=0, ge=0, le=65535, description="gRPC port; 0 takes any free one.")
     metrics_port: int = Field(default=0, ge=0, le=65535, description="Port of the Prometheus endpoint /metrics; 0 takes any free one.")
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < _FEWEST_SECRET:
+            msg = f"must have {_FEWEST_SECRET} characters or more"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _base_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or not _URL.fullmatch(value)):
+            msg = "must be a URL such as https://alarms.example.com, without a query"
+            raise ValueError(msg)
+        return value.rstrip("/")
+
+    def public_link(self, path: str) -> str:
+        """The URL at which people find ``path`` of the gateway, which begins with a slash; empty if nobody knows it."""
+        return f"{self.public_url}{path}" if self.public_url else ""
 
     @model_validator(mode="before")
     @classmethod
     def _fill_paths(cls, data: Mapping[str, Any]) -> dict[str, Any]:
         """Fills ``{state_dir}`` and ``{service}`` into the default paths."""
         filled = dict(data)
-        words = {"state_dir": filled.get("state_dir", cls.model_fields["state_dir"].default), "service": _service_name(cls.service)}
+        words = {"state_dir": filled.get("state_dir", cls.model_fields["state_dir"].default), "service": service_name(cls.service)}
         for name, field in cls.model_fields.items():
             if name not in filled and isinstance(field.default, Path):
                 filled[name] = Path(str(field.default).format(**words))
@@ -196,172 +212,9 @@ class StoreSettings(Settings):
         return self.database_schema or self.service_name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One setting, as documentation shows it."""
-
-    name: str
-    type: str
-    default: str
-    description: str
-
-
-S = TypeVar("S", bound=Settings)
-
-
-def load(kind: type[S], env: Mapping[str, str] | None = None) -> S:
-    """Reads the settings of ``kind`` from ``env``, the process environment unless given.
-
-    Raises:
-        ConfigError: a name is unknown, a value is not valid, or a secret's file cannot be read.
-    """
-    source = _Environment(kind, os.environ if env is None else env)
-    values = source()
-    problems = [*source.unknown(), *source.problems]
-    try:
-        settings = kind(**values)
-    except ValidationError as error:
-        raise ConfigError([*problems, *source.explain(error)]) from None
-    if problems:
-        raise ConfigError(problems)
-    return settings
-
-
-def describe(kind: type[Settings]) -> list[Row]:
-    """Every setting of ``kind``, in the order of its fields, by the name under which it is usually set."""
-    own = set(inspect.get_annotations(kind)) if kind.service else set[str]()
-    return [
-        Row(
-            name=_names(kind, name)[0] if name in own else _names(kind, name)[-1],
-            type=_type_name(field.annotation),
-            default=_default(kind, field),
-            description=field.description or "",
-        )
-        for name, field in kind.model_fields.items()
-    ]
-
-
-class _Environment(PydanticBaseSettingsSource):
-    """Finds the fields of a settings type in a set of environment variables, and remembers what each came from."""
-
-    def __init__(self, kind: type[Settings], env: Mapping[str, str]) -> None:
-        super().__init__(kind)
-        self._kind = kind
-        self._env = {name: value for name, value in env.items() if name.upper().startswith(PREFIX) and value}
-        self._origin: dict[str, str] = {}
-        self.problems: list[str] = []
-
-    def __call__(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, field in self._kind.model_fields.items():
-            value, origin, _ = self.get_field_value(field, name)
-            if value is not None:
-                self._origin[name] = origin
-                found[name] = value
-        return found
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        for name in _names(self._kind, field_name):
-            raw = self._read(name, secret=_is_secret(field.annotation))
-            if raw is not None:
-                self._check_own_file(name, field_name, raw)
-                return self._parse(name, field, raw), name, False
-        return None, field_name, False
-
-    def _read(self, name: str, *, secret: bool) -> str | None:
-        """The text of ``name``, or of the file that ``<name>_FILE`` points at."""
-        value, path = self._env.get(name), self._env.get(f"{name}_FILE") if secret else None
-        if path is None:
-            return value
-        if value is not None:
-            self.problems.append(f"{name}: set it or {name}_FILE, not both")
-            return value
-        try:
-            return Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = (error.strerror if isinstance(error, OSError) else None) or "it is not UTF-8 text"
-            self.problems.append(f"{name}_FILE: cannot read {path}: {reason}")
-            return None
-
-    def _check_own_file(self, name: str, field_name: str, raw: str) -> None:
-        """A SQLite file belongs to one service; services that shared one would mix up their tables."""
-        if field_name == "database_url" and self._kind.service and name == _shared_name(field_name) and raw.startswith("sqlite"):
-            own = _names(self._kind, field_name)[0]
-            self.problems.append(f"{name}: services cannot share a SQLite file; set {own} or TOCSIN_STATE_DIR")
-
-    def _parse(self, name: str, field: FieldInfo, raw: str) -> Any:
-        if typing.get_origin(field.annotation) in _SEQUENCES:
-            return [part.strip() for part in raw.split(",") if part.strip()]
-        if not self.field_is_complex(field):
-            return raw
-        try:
-            return self.decode_complex_value(name, field, raw)
-        except ValueError as error:
-            self.problems.append(f"{name}: not valid JSON: {error}")
-            return None
-
-    def unknown(self) -> Iterator[str]:
-        """A line for each name that nobody reads, with the nearest one that exists."""
-        known = _known(self._kind)
-        # What the command and the SDK read (TOCSIN_CLIENT_URL, TOCSIN_CLIENT_API_KEY) may stand in the environment of a service.
-        others = tuple(f"{PREFIX}{owner.upper()}_" for owner in (*SERVICES, "client") if owner != self._kind.service)
-        for name in sorted(self._env):
-            if name in known or name.startswith(others):
-                continue
-            near = self._nearest(name.upper(), known)
-            yield f"{name}: there is no such setting" + (f"; did you mean {near}?" if near else "")
-
-    def _nearest(self, name: str, known: set[str]) -> str | None:
-        prefixed = name.replace(PREFIX, f"{PREFIX}{self._kind.service.upper()}_", 1)
-        exact = [candidate for candidate in (name, prefixed) if candidate in known]
-        return next(iter(exact or get_close_matches(name, known, n=1)), None)
-
-    def explain(self, error: ValidationError) -> Iterator[str]:
-        """A line for each value that was refused; a secret's value is never shown."""
-        for item in error.errors(include_url=False):
-            field_name = str(item["loc"][0]) if item["loc"] else ""
-            reason = item["msg"].removeprefix("Value error, ")
-            field = self._kind.model_fields.get(field_name)
-            if field is None:
-                yield reason
-                continue
-            name = self._origin.get(field_name) or _names(self._kind, field_name)[0]
-            shown = "" if item["type"] == "missing" or _is_secret(field.annotation) else f" (got {self._env.get(name, '')!r})"
-            yield f"{name}: {reason}{shown}"
-
-
-def _service_name(service: str) -> str:
+def service_name(service: str) -> str:
+    """The package of a service, which is also the name on certificates and logs."""
     return service if service in {"", "gateway"} else f"{service}_svc"
-
-
-def _shared_name(field: str) -> str:
-    return PREFIX + field.upper()
-
-
-def _names(kind: type[Settings], field: str) -> list[str]:
-    """The environment names of a field, the winner first."""
-    own = [f"{PREFIX}{kind.service.upper()}_{field.upper()}"] if kind.service else []
-    return [*own, _shared_name(field)] if field in _shared() or not own else own
-
-
-def _shared() -> set[str]:
-    """The fields that may be set for all services at once."""
-    return {*ServiceSettings.model_fields, *StoreSettings.model_fields}
-
-
-def _known(kind: type[Settings]) -> set[str]:
-    """Every name that a service of this kind accepts; a shared one that it has no use for is another's."""
-    fields = {**ServiceSettings.model_fields, **StoreSettings.model_fields, **kind.model_fields}
-    names = {name: fields[field] for field in fields for name in [*_names(kind, field), *_shared_names(field)]}
-    return {*names, *(f"{name}_FILE" for name, field in names.items() if _is_secret(field.annotation))}
-
-
-def _shared_names(field: str) -> list[str]:
-    return [_shared_name(field)] if field in _shared() else []
-
-
-def _is_secret(annotation: Any) -> bool:
-    return annotation is SecretStr or SecretStr in typing.get_args(annotation)
 
 
 def _with_scheme(value: SecretStr | None, schemes: Sequence[str]) -> SecretStr | None:
@@ -370,28 +223,3 @@ def _with_scheme(value: SecretStr | None, schemes: Sequence[str]) -> SecretStr |
         msg = f"must be a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}"
         raise ValueError(msg)
     return value
-
-
-def _type_name(annotation: Any) -> str:
-    """What a person calls the type."""
-    if typing.get_origin(annotation) is Literal:
-        return " | ".join(str(choice) for choice in typing.get_args(annotation))
-    if typing.get_origin(annotation) in _SEQUENCES:
-        return "list, comma-separated"
-    inner = [part for part in typing.get_args(annotation) if part is not type(None)]
-    if len(inner) == 1:
-        return _type_name(inner[0])
-    words = {str: "text", SecretStr: "secret", Path: "path", bool: "true | false", int: "integer", float: "number"}
-    return words.get(annotation, "JSON")
-
-
-def _default(kind: type[Settings], field: FieldInfo) -> str:
-    """The default as it would be written in the environment; empty when there is none."""
-    default: Any = None if field.is_required() else field.get_default(call_default_factory=False)
-    if default is None:
-        return ""
-    if isinstance(default, bool):
-        return str(default).lower()
-    if isinstance(default, _SEQUENCES):
-        return ",".join(str(part) for part in cast("Sequence[object]", default))
-    return str(default).replace("{state_dir}", "<state_dir>").replace("{service}", _service_name(kind.service) or "<service>")
