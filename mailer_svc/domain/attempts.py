@@ -13,8 +13,9 @@ class SendResult(Enum):
     """How an attempt ended.
 
     ``PROVIDER_DOWN``: the provider could not be used at all, which says nothing about the message. ``LOST``: the connection broke before
-    the message was handed over. ``DEFERRED``: this message was not taken now. ``REFUSED``: it never will be. ``UNKNOWN``: it was handed
-    over and no answer came. ``NOT_TRIED``: nothing was attempted.
+    the message was handed over. ``DEFERRED``: this message was not taken now. ``REFUSED``: it never will be. ``GONE``: it never will be, nor
+    will another message to this address. ``MISCONFIGURED``: the provider refuses us, whatever the message; an operator is needed.
+    ``UNKNOWN``: it was handed over and no answer came. ``NOT_TRIED``: nothing was attempted.
     """
 
     SENT = "sent"
@@ -22,17 +23,31 @@ class SendResult(Enum):
     LOST = "lost"
     DEFERRED = "deferred"
     REFUSED = "refused"
+    GONE = "gone"
+    MISCONFIGURED = "misconfigured"
     UNKNOWN = "unknown"
     NOT_TRIED = "not_tried"
 
 
 @dataclass(frozen=True, slots=True)
 class SendOutcome:
-    """The result of an attempt, with the provider's code (0: none) and words."""
+    """The result of an attempt.
+
+    Attributes:
+        result: how it ended.
+        code: the provider's; 0: none.
+        detail: the provider's words, or ours.
+        retry_after: seconds that the provider asks to wait before another attempt; None: it does not say.
+        reference: the provider's name for the message, by which what it tells later is found.
+        new_address: the address that the provider says to use instead; another attempt goes there.
+    """
 
     result: SendResult
     code: int = 0
     detail: str = ""
+    retry_after: float | None = None
+    reference: str = ""
+    new_address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +60,8 @@ class NextStep:
     wait: float | None
     code: int = 0
     detail: str = ""
+    reference: str = ""
+    new_address: str = ""
 
 
 _AWAY_INITIAL = 5.0
@@ -76,11 +93,18 @@ class RetrySchedule:
 
     def wait(self, attempts: int, draw: Callable[[], float], *, result: SendResult = SendResult.DEFERRED) -> float:
         """Seconds to wait after ``attempts`` attempts that ended with ``result``: exponential, the upper half at random."""
-        soon = result in (SendResult.PROVIDER_DOWN, SendResult.LOST)
-        initial = min(self.initial, _AWAY_INITIAL) if soon else self.initial
-        longest = min(self.longest, _AWAY_LONGEST) if result is SendResult.PROVIDER_DOWN else self.longest
+        away = result in (SendResult.PROVIDER_DOWN, SendResult.MISCONFIGURED)
+        initial = min(self.initial, _AWAY_INITIAL) if away or result is SendResult.LOST else self.initial
+        longest = min(self.longest, _AWAY_LONGEST) if away else self.longest
         bound = min(initial * 2.0 ** min(attempts - 1, 32), longest)
         return bound * (0.5 + 0.5 * draw())
+
+
+_FINAL = {
+    SendResult.SENT: DeliveryState.SENT,
+    SendResult.REFUSED: DeliveryState.DEAD,
+    SendResult.GONE: DeliveryState.DEAD,
+}
 
 
 def next_step(job: SendJob, outcome: SendOutcome, *, rule: RetrySchedule, now: int, draw: Callable[[], float]) -> NextStep:
@@ -91,7 +115,7 @@ def next_step(job: SendJob, outcome: SendOutcome, *, rule: RetrySchedule, now: i
     if result is SendResult.NOT_TRIED:
         state = DeliveryState.RETRYING if job.attempts else DeliveryState.ACCEPTED
         return NextStep(state=state, attempts=job.attempts, deferrals=job.deferrals, wait=0.0, code=outcome.code, detail=outcome.detail)
-    final = {SendResult.SENT: DeliveryState.SENT, SendResult.REFUSED: DeliveryState.DEAD}.get(result)
+    final = _FINAL.get(result)
     detail = outcome.detail
     if result is SendResult.UNKNOWN and not job.resend:
         final = DeliveryState.OUTCOME_UNKNOWN
@@ -101,15 +125,24 @@ def next_step(job: SendJob, outcome: SendOutcome, *, rule: RetrySchedule, now: i
         final, detail = DeliveryState.DEAD, f"expired after {attempts} attempts: {detail}"
     elif final is None and result is SendResult.UNKNOWN:
         detail = f"outcome unknown, sent again as its resend policy says: {detail}"
-    wait = None if final else rule.wait(deferrals if result is SendResult.DEFERRED else attempts, draw, result=result)
     return NextStep(
         state=final or DeliveryState.RETRYING,
         attempts=attempts,
         deferrals=deferrals,
-        wait=wait,
+        wait=None if final else _wait(outcome, deferrals if result is SendResult.DEFERRED else attempts, rule, draw),
         code=outcome.code,
         detail=printable(detail),
+        reference=outcome.reference,
+        new_address=outcome.new_address,
     )
+
+
+def _wait(outcome: SendOutcome, attempts: int, rule: RetrySchedule, draw: Callable[[], float]) -> float:
+    """Seconds to the next attempt: as the provider asks, but neither sooner than by the schedule nor longer than its longest wait."""
+    if outcome.new_address:
+        return 0.0
+    own = rule.wait(attempts, draw, result=outcome.result)
+    return own if outcome.retry_after is None else min(max(own, outcome.retry_after), max(rule.longest, own))
 
 
 @dataclass(slots=True)

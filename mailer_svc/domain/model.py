@@ -17,13 +17,27 @@ class DeliveryState(IntEnum):
     RETRYING = 4
     DEAD = 5
     OUTCOME_UNKNOWN = 6
+    HELD = 7
+    SUPPRESSED = 8
+    DELIVERED = 9
+    BOUNCED = 10
+    COMPLAINED = 11
+    DIGESTED = 12
 
 
 WAITING = (DeliveryState.ACCEPTED, DeliveryState.RETRYING)
 """States in which a delivery may be claimed by a sender."""
 
 FINAL = (DeliveryState.SENT, DeliveryState.DEAD, DeliveryState.OUTCOME_UNKNOWN)
-"""States that no attempt follows."""
+"""States in which an attempt ends for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAction:
+    """A button of a message, where the channel has buttons."""
+
+    label: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +47,7 @@ class Content:
     subject: str
     text: str = ""
     html: str = ""
+    actions: tuple[MessageAction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +110,9 @@ class NewDelivery:
     resend: bool
     traceparent: str
     kept: bool = False
+    recipient_id: str = ""
+    category: str = ""
+    notification: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +154,12 @@ class Delivery:
     created: int
     updated: int
     next_attempt: int | None
+    recipient_id: str = ""
+    category: str = ""
+    notification: str = ""
+    reason: str = ""
+    hold_until: int | None = None
+    digest: str = ""
     timeline: tuple[TimelineEntry, ...] = ()
 
 
@@ -186,6 +210,9 @@ class SendJob:
     since: int
     resend: bool
     traceparent: str
+    recipient_id: str = ""
+    category: str = ""
+    notification: str = ""
 
     @property
     def fresh(self) -> bool:

@@ -112,7 +112,7 @@ def delivery_message(item: Delivery) -> pb.Delivery:
     """The delivery as clients see it."""
     delivery = pb.Delivery(
         name=f"deliveries/{item.id}",
-        firing=f"firings/{item.firing}",
+        firing=resource("firings", item.firing),
         alarm=item.alarm,
         channel=item.channel,
         to=item.to,
@@ -123,10 +123,22 @@ def delivery_message(item: Delivery) -> pb.Delivery:
         create_time=timestamp(item.created),
         update_time=timestamp(item.updated),
         timeline=[_event(entry) for entry in item.timeline],
+        recipient=resource("recipients", item.recipient_id),
+        category=resource("categories", item.category),
+        notification=resource("notifications", item.notification),
+        reason=item.reason,
+        digest=resource("deliveries", item.digest),
     )
+    if item.hold_until is not None:
+        delivery.hold_time.CopyFrom(timestamp(item.hold_until))
     if item.next_attempt is not None:
         delivery.next_attempt_time.CopyFrom(timestamp(item.next_attempt))
     return delivery
+
+
+def resource(collection: str, identity: str) -> str:
+    """The name of a resource; empty if there is none."""
+    return f"{collection}/{identity}" if identity else ""
 
 
 def _event(entry: TimelineEntry) -> pb.DeliveryEvent:

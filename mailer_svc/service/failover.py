@@ -7,7 +7,7 @@ from mailer_svc.ports import Provider
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
-_NOT_THE_MESSAGE = (SendResult.PROVIDER_DOWN, SendResult.LOST, SendResult.NOT_TRIED)
+_NOT_THE_MESSAGE = (SendResult.PROVIDER_DOWN, SendResult.MISCONFIGURED, SendResult.LOST, SendResult.NOT_TRIED)
 
 HandOver = Callable[[str], Awaitable[bool]]
 """Marks that the point of no return is reached at the provider of this name."""

@@ -6,9 +6,9 @@ from mailer_svc.store.endings import SqlDeliveryEndings
 from mailer_svc.store.housekeeping import SqlDeliveryHousekeepingStore
 from mailer_svc.store.inbox import SqlInboxReader
 from mailer_svc.store.journal import SqlJournal
+from mailer_svc.store.people_tables import metadata
 from mailer_svc.store.queue import SqlDeliveryQueue
 from mailer_svc.store.reports import SqlReports
-from mailer_svc.store.tables import metadata
 from mailer_svc.store.templates import SqlTemplateStore, TemplateExists
 
 __all__ = [

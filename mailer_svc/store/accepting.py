@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailer_svc.domain import DeliveryState, NewDelivery
 from mailer_svc.store.bulk import BulkInsert, Row
 from mailer_svc.store.changes import ChangeOrder
+from mailer_svc.store.contents import stored_actions
 from mailer_svc.store.tables import contents, deliveries, events, inbox_messages
 from tocsin.clock import Clock
 from tocsin.database import Database
@@ -45,7 +46,7 @@ class AcceptanceLog:
         inbox = [_inbox_row(delivery, now) for delivery in fresh if delivery.kept]
         if inbox:
             await self._inbox.insert(connection, inbox)
-        bodies = [(item.id, item.content.text, item.content.html) for item in fresh if not item.kept]
+        bodies = [(item.id, item.content.text, item.content.html, stored_actions(item.content)) for item in fresh if not item.kept]
         if bodies:
             await self._contents.insert(connection, bodies)
 
@@ -63,7 +64,10 @@ def _delivery_row(item: NewDelivery, now: int) -> Row:
     identity = (item.id, item.tenant, item.firing, item.alarm, item.channel, item.to, item.content.subject, int(item.priority))
     state = (int(DeliveryState.SENT if sent else DeliveryState.ACCEPTED), int(sent), 0)  # state, attempts, deferrals
     times = (now, now, None, None if sent else now)  # created, updated, next_attempt, due
-    return (*identity, *state, item.message_id, item.resend, item.traceparent, *times, "", 0, 0)  # ... owner, epoch, since
+    claim = ("", 0, 0)  # owner, epoch, since
+    whom = (item.recipient_id, item.category, item.notification)
+    gates = ("", None, "", "")  # reason, hold_until, digest, reference
+    return (*identity, *state, item.message_id, item.resend, item.traceparent, *times, *claim, *whom, *gates)
 
 
 def _event_row(item: NewDelivery, change: int, number: int, now: int) -> Row:

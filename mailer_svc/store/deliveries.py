@@ -104,13 +104,18 @@ def _delivery(row: Row[Any], timeline: tuple[TimelineEntry, ...]) -> Delivery:
         created=row.created,
         updated=row.updated,
         next_attempt=row.next_attempt,
+        recipient_id=row.recipient_id,
+        category=row.category,
+        notification=row.notification,
+        reason=row.reason,
+        hold_until=row.hold_until,
         timeline=timeline,
     )
 
 
 def _timeline(row: Row[Any], entries: tuple[TimelineEntry, ...]) -> tuple[TimelineEntry, ...]:
     """The whole timeline. A kept message is accepted and sent in one change, stored as one row; a reader looks for both."""
-    if entries and entries[0].state is DeliveryState.ACCEPTED:
+    if entries and entries[0].state is not DeliveryState.SENT:
         return entries
     return (TimelineEntry(at=row.created, state=DeliveryState.ACCEPTED), *entries)
 
@@ -141,5 +146,8 @@ def _change(row: Row[Any]) -> DeliveryChange:
         created=row.created,
         updated=entry.at,
         next_attempt=row.event_next_attempt,
+        recipient_id=row.recipient_id,
+        category=row.category,
+        notification=row.notification,
     )
     return DeliveryChange(Position(row.event_change, row.event_number), delivery, entry)

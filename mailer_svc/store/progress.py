@@ -16,7 +16,7 @@ from tocsin.clock import Clock
 from tocsin.database import Database, storable
 
 _SENDING = int(DeliveryState.SENDING)
-_CLOSED = [int(DeliveryState.SENT), int(DeliveryState.DEAD)]
+_SETTLED = [int(state) for state in (*WAITING, DeliveryState.SENDING, DeliveryState.OUTCOME_UNKNOWN)]
 _COLUMNS = {"id": Text, "epoch": Integer, "state": Integer, "attempts": Integer, "deferrals": Integer, "at": BigInteger, "next": BigInteger}
 _FORGET_FROM = 500
 
@@ -74,7 +74,7 @@ def _update(rows: Rows) -> Any:
     new = rows.columns
     marks = new["state"] == _SENDING
     waiting = deliveries.c.state.in_([int(state) for state in WAITING])
-    stands: ColumnElement[bool] = or_(and_(marks, waiting), and_(~marks, deliveries.c.state.not_in(_CLOSED)))
+    stands: ColumnElement[bool] = or_(and_(marks, waiting), and_(~marks, deliveries.c.state.in_(_SETTLED)))
     return (
         update(deliveries)
         .where(deliveries.c.id == new["id"], deliveries.c.epoch == new["epoch"], stands)

@@ -10,6 +10,7 @@ from mailer_svc.domain import WAITING, Content, DeliveryState, Priority, SendJob
 from mailer_svc.ports import AWAY, Claim
 from mailer_svc.store.bulk import BulkInsert, Row
 from mailer_svc.store.changes import ChangeOrder
+from mailer_svc.store.contents import read_actions
 from mailer_svc.store.endings import SqlDeliveryEndings
 from mailer_svc.store.reports import note
 from mailer_svc.store.tables import contents, deliveries, events
@@ -32,6 +33,9 @@ _JOB = (
     deliveries.c.since,
     deliveries.c.resend,
     deliveries.c.traceparent,
+    deliveries.c.recipient_id,
+    deliveries.c.category,
+    deliveries.c.notification,
 )
 _VANISHED = "the sender stopped after the message was handed over and before the answer"
 _AGAIN = f"outcome unknown, sent again as its resend policy says: {_VANISHED}"
@@ -216,7 +220,7 @@ def _claim(chosen: Any) -> Any:
         update(deliveries)
         .where(chosen)
         .values(epoch=deliveries.c.epoch + 1, owner=bindparam("claimant"), due=bindparam("until"))
-        .returning(*_JOB, _body(contents.c.text), _body(contents.c.html))
+        .returning(*_JOB, _body(contents.c.text), _body(contents.c.html), _body(contents.c.actions))
     )
 
 
@@ -233,7 +237,7 @@ def _job(row: Any) -> SendJob:
         tenant=row.tenant,
         priority=Priority(row.lane),
         to=row.recipient,
-        content=Content(row.subject, row.text, row.html),
+        content=Content(row.subject, row.text, row.html, read_actions(row.actions or "[]")),
         message_id=row.message_id,
         attempts=int(row.attempts),
         deferrals=int(row.deferrals),
@@ -241,4 +245,7 @@ def _job(row: Any) -> SendJob:
         since=int(row.since or row.created),
         resend=bool(row.resend),
         traceparent=row.traceparent,
+        recipient_id=row.recipient_id,
+        category=row.category,
+        notification=row.notification,
     )

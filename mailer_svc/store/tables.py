@@ -4,6 +4,9 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Sm
 
 metadata = MetaData()
 _QUEUED = text("due IS NOT NULL")
+_HELD = text("hold_until IS NOT NULL")
+_REFERENCED = text("reference <> ''")
+_PERSONAL = text("recipient_id <> ''")
 
 deliveries = Table(
     "deliveries",
@@ -31,9 +34,24 @@ deliveries = Table(
     Column("epoch", Integer, nullable=False),
     # Attempts go on until so long after this; 0: after ``created``.
     Column("since", BigInteger, nullable=False, server_default=text("0")),
+    Column("recipient_id", Text, nullable=False, server_default=text("''")),
+    Column("category", Text, nullable=False, server_default=text("''")),
+    Column("notification", Text, nullable=False, server_default=text("''")),
+    # Why it is HELD or SUPPRESSED.
+    Column("reason", Text, nullable=False, server_default=text("''")),
+    # When the gates are asked again; null unless it is HELD until a known time.
+    Column("hold_until", BigInteger),
+    # Of a member: the digest that it waits in or went out with.
+    Column("digest", Text, nullable=False, server_default=text("''")),
+    # The provider's name for the message.
+    Column("reference", Text, nullable=False, server_default=text("''")),
     Index("ix_deliveries_tenant_created", "tenant", "created", "id"),
     Index("ix_deliveries_tenant_firing", "tenant", "firing"),
     Index("ix_deliveries_queue", "channel", "lane", "due", sqlite_where=_QUEUED, postgresql_where=_QUEUED),
+    Index("ix_deliveries_held", "hold_until", sqlite_where=_HELD, postgresql_where=_HELD),
+    Index("ix_deliveries_reference", "reference", sqlite_where=_REFERENCED, postgresql_where=_REFERENCED),
+    Index("ix_deliveries_person", "tenant", "recipient_id", "created", sqlite_where=_PERSONAL, postgresql_where=_PERSONAL),
+    Index("ix_deliveries_notification", "tenant", "notification"),
 )
 
 contents = Table(
@@ -42,6 +60,7 @@ contents = Table(
     Column("delivery", Text, primary_key=True),
     Column("text", Text, nullable=False),
     Column("html", Text, nullable=False),
+    Column("actions", Text, nullable=False, server_default=text("'[]'"), comment="JSON list of {label, url}."),
 )
 
 events = Table(

@@ -326,6 +326,18 @@ class Delivery(_message.Message):
         """It failed for good."""
         OUTCOME_UNKNOWN: Delivery._State.ValueType  # 6
         """The connection broke after the message was handed over: it may or may not have arrived."""
+        HELD: Delivery._State.ValueType  # 7
+        """It waits, and its reason says for what: the end of quiet hours, or a digest."""
+        SUPPRESSED: Delivery._State.ValueType  # 8
+        """It is not sent, and its reason says why."""
+        DELIVERED: Delivery._State.ValueType  # 9
+        """The provider says that it arrived."""
+        BOUNCED: Delivery._State.ValueType  # 10
+        """The provider says that it came back."""
+        COMPLAINED: Delivery._State.ValueType  # 11
+        """Its recipient complained of it."""
+        DIGESTED: Delivery._State.ValueType  # 12
+        """It went out as a part of another delivery, a digest."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Where a delivery stands."""
@@ -344,6 +356,18 @@ class Delivery(_message.Message):
     """It failed for good."""
     OUTCOME_UNKNOWN: Delivery.State.ValueType  # 6
     """The connection broke after the message was handed over: it may or may not have arrived."""
+    HELD: Delivery.State.ValueType  # 7
+    """It waits, and its reason says for what: the end of quiet hours, or a digest."""
+    SUPPRESSED: Delivery.State.ValueType  # 8
+    """It is not sent, and its reason says why."""
+    DELIVERED: Delivery.State.ValueType  # 9
+    """The provider says that it arrived."""
+    BOUNCED: Delivery.State.ValueType  # 10
+    """The provider says that it came back."""
+    COMPLAINED: Delivery.State.ValueType  # 11
+    """Its recipient complained of it."""
+    DIGESTED: Delivery.State.ValueType  # 12
+    """It went out as a part of another delivery, a digest."""
 
     NAME_FIELD_NUMBER: _builtins.int
     FIRING_FIELD_NUMBER: _builtins.int
@@ -358,6 +382,12 @@ class Delivery(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     NEXT_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
     TIMELINE_FIELD_NUMBER: _builtins.int
+    RECIPIENT_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    NOTIFICATION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    HOLD_TIME_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "deliveries/{id}"; the id derives from the firing, the channel and the address."""
     firing: _builtins.str
@@ -376,6 +406,16 @@ class Delivery(_message.Message):
     """Attempts so far."""
     message_id: _builtins.str
     """Message-ID of the mail; the same for every attempt."""
+    recipient: _builtins.str
+    """Resource name of the recipient; empty if the address belongs to none."""
+    category: _builtins.str
+    """Resource name of the category; empty if the message has none."""
+    notification: _builtins.str
+    """Resource name of the notification that it is of; empty if it came by address from an alarm."""
+    reason: _builtins.str
+    """Why it is HELD or SUPPRESSED, such as "QUIET_HOURS" or "OPTED_OUT"; empty in other states."""
+    digest: _builtins.str
+    """Resource name of the delivery that it went out with; only of a DIGESTED one."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was accepted."""
@@ -391,6 +431,10 @@ class Delivery(_message.Message):
     @_builtins.property
     def timeline(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeliveryEvent]:
         """Every change, the oldest first; only in GetDelivery."""
+
+    @_builtins.property
+    def hold_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is asked again whether it may be sent; unset unless it is HELD until a known time."""
 
     def __init__(
         self,
@@ -408,10 +452,16 @@ class Delivery(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         next_attempt_time: _timestamp_pb2.Timestamp | None = ...,
         timeline: _abc.Iterable[Global___DeliveryEvent] | None = ...,
+        recipient: _builtins.str = ...,
+        category: _builtins.str = ...,
+        notification: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        hold_time: _timestamp_pb2.Timestamp | None = ...,
+        digest: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "next_attempt_time", b"next_attempt_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "hold_time", b"hold_time", "next_attempt_time", b"next_attempt_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "attempts", b"attempts", "channel", b"channel", "create_time", b"create_time", "firing", b"firing", "message_id", b"message_id", "name", b"name", "next_attempt_time", b"next_attempt_time", "state", b"state", "subject", b"subject", "timeline", b"timeline", "to", b"to", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "attempts", b"attempts", "category", b"category", "channel", b"channel", "create_time", b"create_time", "digest", b"digest", "firing", b"firing", "hold_time", b"hold_time", "message_id", b"message_id", "name", b"name", "next_attempt_time", b"next_attempt_time", "notification", b"notification", "reason", b"reason", "recipient", b"recipient", "state", b"state", "subject", b"subject", "timeline", b"timeline", "to", b"to", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
