@@ -13,8 +13,8 @@ class SendResult(Enum):
     """How an attempt ended.
 
     ``PROVIDER_DOWN``: the provider could not be used at all, which says nothing about the message. ``LOST``: the connection broke before
-    the message was handed over. ``DEFERRED``: this message was not taken now. ``REFUSED``: it never will be. ``GONE``: it never will be, nor
-    will another message to this address. ``MISCONFIGURED``: the provider refuses us, whatever the message; an operator is needed.
+    the message was handed over. ``DEFERRED``: this message was not taken now. ``REFUSED``: it never will be. ``GONE``: it never will be,
+    nor will another message to this address. ``MISCONFIGURED``: the provider refuses us, whatever the message; an operator is needed.
     ``UNKNOWN``: it was handed over and no answer came. ``NOT_TRIED``: nothing was attempted.
     """
 
