@@ -8,7 +8,7 @@ from gateway.http.exchange import Exchange
 from gateway.http.headers import has_etag, takes_gzip
 from gateway.openapi.pages import POLICY, Asset, Pages
 from gateway.service import HealthService
-from gateway.transcoding.binding import JSON_TYPE
+from gateway.transcoding.rendering import JSON_TYPE
 from tocsin.protojson.codec import dump_json
 
 OPERATOR_SCOPE = "mesh:read"

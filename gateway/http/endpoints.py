@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gateway.http.exchange import Exchange
-from gateway.http.headers import accepted, is_json, is_plain, requested_timeout
+from gateway.http.headers import accepted, is_json, is_plain, passed_on, requested_timeout
 from gateway.http.streams import OFFERS, EventStream, StreamRule
 from gateway.ports import Backend, Spooler
 from gateway.transcoding.binding import Incoming
@@ -18,6 +18,16 @@ from tocsin.mesh.policy import MethodPolicy
 
 # A body of this many bytes is converted in about a millisecond.
 _AT_ONCE: Final = 8 * 1024
+_DATA: Final = ((b"cache-control", b"no-store"),)
+# What a service shows as a page of its own can run nothing, load nothing, be framed by nobody, and tell nobody where its reader was.
+_PAGE: Final = (
+    *_DATA,
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (b"referrer-policy", b"no-referrer"),
+)
 
 
 class Endpoint(Protocol):
@@ -89,6 +99,7 @@ async def read_request(exchange: Exchange, route: Route, rule: BodyRule) -> Inco
         body=body,
         content_type=content_type.decode("latin-1"),
         last_event_id=exchange.headers.get(b"last-event-id", b"").decode("utf-8", "replace") or None,
+        headers=passed_on(exchange.raw_headers, route.binder.headers) if route.binder.headers else {},
     )
 
 
@@ -123,7 +134,7 @@ class UnaryEndpoint(RpcEndpoint):
         """Makes the endpoint of ``route``, whose calls go to ``backend``."""
         super().__init__(route=route, rule=rule)
         self._call = backend.unary(route.rpc.path)
-        self._headers = ((b"cache-control", b"no-store"),)
+        self._headers = _PAGE if route.renderer.raw else _DATA
 
     async def serve(self, exchange: Exchange, *, trace_id: str) -> None:
         """Converts, calls, converts back."""
@@ -135,7 +146,7 @@ class UnaryEndpoint(RpcEndpoint):
         except InvalidInput as error:
             raise self._route.binder.as_written(error) from error
         reply = self._route.renderer.render(answer)
-        await exchange.send(200, ((b"content-type", reply.content_type.encode("latin-1", "replace")), *self._headers), reply.data)
+        await exchange.send(reply.status, ((b"content-type", reply.content_type.encode()), *self._headers), reply.data)
 
 
 class SpooledEndpoint(UnaryEndpoint):
@@ -159,7 +170,7 @@ class SpooledEndpoint(UnaryEndpoint):
         except InvalidInput as error:
             raise self._route.binder.as_written(error) from error
         reply = self._route.renderer.render(answer)
-        await exchange.send(status, ((b"content-type", reply.content_type.encode("latin-1", "replace")), *self._headers), reply.data)
+        await exchange.send(status, ((b"content-type", reply.content_type.encode()), *self._headers), reply.data)
 
     async def _answer(self, exchange: Exchange, request: bytes) -> tuple[int, bytes]:
         principal, address = exchange.principal, exchange.address

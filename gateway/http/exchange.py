@@ -31,7 +31,7 @@ class Exchange:
 
     __slots__ = (
         "_common", "_gone", "_head", "_http_version", "_max_body", "_receive", "_send", "_watch", "_watched", "address",
-        "headers", "method", "path", "principal", "query_string", "sent", "status", "variables",
+        "headers", "method", "path", "principal", "query_string", "raw_headers", "sent", "status", "variables",
     )  # fmt: skip
 
     def __init__(self, *, scope: Scope, receive: Receive, send: Send, max_body: int) -> None:
@@ -57,6 +57,7 @@ class Exchange:
         self.path: str = scope["raw_path"].decode("latin-1")
         self.query_string: bytes = scope["query_string"]
         self.headers: Headers = {}
+        self.raw_headers: HeaderList = scope["headers"]
         self.variables: dict[str, str] = {}
         self.principal: Principal | None = None
         self.sent = False

@@ -1,11 +1,11 @@
 """Headers: what is read of a request, and nothing else.
 
-Only the headers named here have any effect, and none of them travels on as it is except ``accept-language``; so a client cannot send what
-only the mesh may say.
+Only the headers named here have any effect, and none travels on as it is but those that the contract names for a method (its option
+``http``), as a part of the request; so a client cannot send what only the mesh may say.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from gateway.transcoding.problems import HeadersInvalid
 
@@ -28,6 +28,9 @@ ALLOWED_FROM_BROWSERS = b"accept, accept-language, authorization, content-type, 
 SHOWN_TO_BROWSERS = b"allow, retry-after, www-authenticate, x-trace-id"
 """Value of Access-Control-Expose-Headers."""
 
+MOST_PASSED_ON = 8192
+"""Most bytes of the headers of a request that are passed on."""
+
 _GRPC_TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])\Z")
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _SECONDS = re.compile(rb"[0-9]{1,6}(?:\.[0-9]{1,6})?s?\Z")
@@ -48,6 +51,23 @@ def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> Headers:
                     raise HeadersInvalid.at(name.decode(), "given twice")
                 value = found[name] + b"," + value
             found[name] = value
+    return found
+
+
+def passed_on(raw: Iterable[tuple[bytes, bytes]], names: Collection[bytes]) -> dict[str, str]:
+    """The headers called ``names``, of which several of one name are one list (RFC 9110, section 5.3).
+
+    Raises:
+        HeadersInvalid: they are longer than `MOST_PASSED_ON`.
+    """
+    found: dict[str, str] = {}
+    length = 0
+    for name, value in raw:
+        if name in names:
+            key, text = name.decode(), value.strip(_OWS).decode("latin-1")
+            if (length := length + len(text)) > MOST_PASSED_ON:
+                raise HeadersInvalid.at(key, f"is longer than {MOST_PASSED_ON:,} bytes, with those before it")
+            found[key] = f"{found[key]}, {text}" if key in found else text
     return found
 
 

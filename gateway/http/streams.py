@@ -7,8 +7,8 @@ from typing import Any
 
 from gateway.http.exchange import Exchange
 from gateway.ports import Stream
-from gateway.transcoding.binding import ResponseRenderer
 from gateway.transcoding.problems import members
+from gateway.transcoding.rendering import ResponseRenderer
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 from tocsin.protojson.codec import dump_json

@@ -9,9 +9,9 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.openapi.examples import Examples
 from gateway.openapi.schema import Schema, Schemas
-from gateway.transcoding.binding import JSON_TYPE, NDJSON_TYPE, RESUME_FIELD
 from gateway.transcoding.contract import HTTP_BODY, Contract
 from gateway.transcoding.problems import PROBLEM_TYPE
+from gateway.transcoding.rendering import JSON_TYPE, NDJSON_TYPE, RESUME_FIELD
 from gateway.transcoding.routes import Route
 from gateway.transcoding.template import PathTemplate, Variable, Wildcard
 
@@ -129,7 +129,7 @@ class _Operation:
         found: list[Schema] = []
         for field in message.fields:
             path = f"{proto}{field.name}"
-            if path == self._route.body or path in self._in_path:
+            if path == self._route.body or path in self._in_path or path in self._route.binder.passed:
                 continue
             name = f"{prefix}{field.json_name}"
             if self._is_text(field):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from gateway.openapi.schema import Schema
-from gateway.transcoding.binding import JSON_TYPE
+from gateway.transcoding.rendering import JSON_TYPE
 
 _DEPTH = 6
 _TEXTS = ("example", "14:30:00", "alarms:read", "ann@example.com", "en")

@@ -1,4 +1,4 @@
-"""From the parts of an HTTP request to the wire bytes of an RPC, and from its answer to an HTTP body: one plan per route.
+"""From the parts of an HTTP request to the wire bytes of an RPC: one plan per route.
 
 The order is that of google/api/http.proto: body, then query, then path. The path always wins; the query never touches what the path or
 the body owns. Whoever could overwrite ``name`` from the side would reach what the path did not name.
@@ -7,34 +7,25 @@ the body owns. Whoever could overwrite ``name`` from the side would reach what t
 import base64
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor
 
 from gateway.transcoding.contract import HTTP_BODY, Contract, behavior, is_uuid
 from gateway.transcoding.fast_binding import FastBinder
+from gateway.transcoding.passing import Passed
 from gateway.transcoding.query import QueryBinder, parse_query
+from gateway.transcoding.rendering import RESUME_FIELD
 from gateway.transcoding.template import PathTemplate, TemplateError
+from tocsin.api.mesh.v1 import http_pb2 as door_pb2
 from tocsin.errors import FieldViolation, InvalidInput
-from tocsin.protojson.codec import Codec, dump_json, load_json
+from tocsin.protojson.codec import load_json
 from tocsin.protojson.fast import FastPathMiss
 from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, as_object
 from tocsin.protojson.text import convert, put
 
-JSON_TYPE = "application/json"
-NDJSON_TYPE = "application/x-ndjson"
-RESUME_FIELD = "resume_token"
-
 _NOT_IN_A_MASK = frozenset({field_behavior_pb2.OUTPUT_ONLY, field_behavior_pb2.IDENTIFIER})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseBody:
-    """An HTTP body."""
-
-    content_type: str
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +37,22 @@ class Incoming:
     body: bytes = b""
     content_type: str = ""
     last_event_id: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class RequestBinder:
     """Makes request messages of one route."""
 
-    def __init__(self, *, contract: Contract, request: Descriptor, template: PathTemplate, http_method: str, body: str) -> None:
+    def __init__(
+        self,
+        *,
+        contract: Contract,
+        request: Descriptor,
+        template: PathTemplate,
+        http_method: str,
+        body: str,
+        door: door_pb2.Http | None = None,
+    ) -> None:
         """Compiles the plan.
 
         Args:
@@ -60,15 +61,17 @@ class RequestBinder:
             template: the path template.
             http_method: the HTTP method.
             body: the rule's ``body``: empty, "*", or a field of the request.
+            door: what else of a request is passed on; nothing unless given.
 
         Raises:
-            TemplateError: the rule names a field that does not exist or cannot be bound.
+            TemplateError: the rule or the door names a field that does not exist or cannot be bound.
         """
         self._codec = contract.codec(request)
         self._variables = {item.field_path: self._bindable(item.field_path, template) for item in template.variables}
         self._whole = body == "*"
         self._body_field = self._body(body, template)
-        owned = {*self._variables, *([self._body_field.name] if self._body_field else [])}
+        self._passed = Passed(door or door_pb2.Http(), self._codec.message_type)
+        owned = {*self._variables, *self._passed.fields, *([self._body_field.name] if self._body_field else [])}
         self._query = QueryBinder(message_type=self._codec.message_type, owned=owned)
         self.raw_body = self._is_raw(request)
         self._mask = self._mask_field(request) if http_method == "PATCH" and self._body_field else None
@@ -76,6 +79,16 @@ class RequestBinder:
         self._generated = tuple(self._codec.message_type.fields[item.name] for item in request.fields if is_uuid(item))
         self._resume = self._codec.message_type.fields.get(RESUME_FIELD)
         self._fast = self._fast_binder(contract, request)
+
+    @property
+    def headers(self) -> tuple[bytes, ...]:
+        """The request headers that it passes on, in lower case."""
+        return self._passed.headers
+
+    @property
+    def passed(self) -> frozenset[str]:
+        """The fields of the request that the door fills alone."""
+        return self._passed.fields
 
     @property
     def takes_body(self) -> bool:
@@ -94,17 +107,18 @@ class RequestBinder:
             except FastPathMiss:
                 pass  # the fallback below tells what it is
         message = self._read_body(incoming)
-        parameters = parse_query(incoming.query_string)
+        parameters = [] if self._passed.takes_query else parse_query(incoming.query_string)
         if parameters:
             if self._whole:
                 raise InvalidInput.at(parameters[0][0], "unknown query parameter: this method reads all fields from its body")
             self._query.bind(parameters, message)
         self._derive_mask(message)
+        self._passed.put(message, headers=incoming.headers, query_string=incoming.query_string)
         for path, fields in self._variables.items():
             put(message, fields, convert(fields[-1], incoming.variables[path], path))
-        for field in self._generated:
-            if not message.get(field.json_name) and not message.get(field.name):
-                put(message, (field,), str(uuid.uuid4()))
+        for made in self._generated:
+            if not message.get(made.json_name) and not message.get(made.name):
+                put(message, (made,), str(uuid.uuid4()))
         if self._resume is not None and incoming.last_event_id:
             put(message, (self._resume,), incoming.last_event_id)
         return self._codec.to_wire(message)
@@ -149,7 +163,7 @@ class RequestBinder:
 
         A mask is made of the names in the body, and a path may bind another thing than a text of its own: that is for the fallback.
         """
-        if not self.takes_body or self.raw_body or self._mask is not None:
+        if not self.takes_body or self.raw_body or self._mask is not None or self._passed.fields:
             return None
         field = self._body_field
         body = request if field is None else request.fields_by_name[field.name].message_type
@@ -204,79 +218,3 @@ class RequestBinder:
         in_path = {path.removeprefix(prefix) for path in self._variables if path.startswith(prefix)}
         server_set = {item.name for item in resource.fields if _NOT_IN_A_MASK & behavior(item)}
         return frozenset(in_path | server_set)
-
-
-class ResponseRenderer:
-    """Makes HTTP bodies of the answers of one route."""
-
-    def __init__(self, *, contract: Contract, response: Descriptor, response_body: str) -> None:
-        """Compiles the plan.
-
-        Raises:
-            TemplateError: ``response_body`` names no field.
-        """
-        self._codec: Codec = contract.codec(response)
-        self._field: MessageField | None = None
-        self._empty: JsonValue = None
-        self.raw = response.full_name == HTTP_BODY
-        if response_body:
-            item = response.fields_by_name.get(response_body)
-            if item is None:
-                raise TemplateError(f"{response.full_name} has no field {response_body!r} for the response body")
-            self._field = self._codec.message_type.fields[response_body]
-            self._empty = _empty(self._field)
-            self.raw = item.message_type is not None and item.message_type.full_name == HTTP_BODY and not item.is_repeated
-        self._token = self._codec.text_field(RESUME_FIELD) if _is_text(self._codec.message_type.fields.get(RESUME_FIELD)) else None
-
-    def render(self, wire: bytes) -> ResponseBody:
-        """The HTTP body of an answer.
-
-        Raises:
-            UnreadableReply: the answer is not what the contract says.
-        """
-        if self._field is None and not self.raw:
-            return ResponseBody(content_type=JSON_TYPE, data=self._codec.to_json(wire))
-        value = self._codec.to_value(wire)
-        part = value if self._field is None else value.get(self._field.json_name, self._empty)
-        if not self.raw:
-            return ResponseBody(content_type=JSON_TYPE, data=dump_json(part))
-        body = as_object(part) or {}
-        return ResponseBody(
-            content_type=str(body.get("contentType") or "application/octet-stream"), data=base64.b64decode(str(body.get("data") or ""))
-        )
-
-    def elements(self, wire: bytes) -> list[bytes]:
-        """The JSON texts of an answer of a stream: one, or one for each element when ``response_body`` names a list.
-
-        Raises:
-            UnreadableReply: the answer is not what the contract says.
-        """
-        if self._field is None or not self._field.repeated:
-            return [self.render(wire).data]
-        return self._codec.to_json_list(wire, self._field)
-
-    def resume_token(self, wire: bytes) -> str:
-        """The token after which a watch can be resumed; empty if the answer has none."""
-        return self._token(wire) if self._token else ""
-
-
-def _is_text(field: MessageField | None) -> bool:
-    return field is not None and field.kind is FieldKind.STRING and not field.repeated
-
-
-def _empty(field: MessageField) -> JsonValue:
-    """What JSON shows for a field that is not set."""
-    if field.repeated:
-        return []
-    if field.map or field.kind is FieldKind.MESSAGE:
-        return {}
-    return _DEFAULTS.get(field.kind)
-
-
-_DEFAULTS: Mapping[FieldKind, JsonValue] = {
-    FieldKind.STRING: "",
-    FieldKind.BYTES: "",
-    FieldKind.BOOL: False,
-    FieldKind.INTEGER: 0,
-    FieldKind.FLOAT: 0,
-}

@@ -8,6 +8,7 @@ from google.api import annotations_pb2, field_behavior_pb2, field_info_pb2, http
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
 
+from tocsin.api.mesh.v1 import http_pb2 as door_pb2
 from tocsin.mesh.policy import MethodPolicy, checked, read
 from tocsin.protojson.codec import Codec, Codecs
 
@@ -34,6 +35,11 @@ class Rpc:
     def rule(self) -> http_pb2.HttpRule | None:
         """Its google.api.http option, if it has one."""
         return http_rule(self.descriptor)
+
+    @property
+    def door(self) -> door_pb2.Http:
+        """What the HTTP door does for it beyond its rule (tocsin/api/mesh/v1/http.proto)."""
+        return self.descriptor.GetOptions().Extensions[door_pb2.http]
 
 
 class Contract:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from google.api import http_pb2
 
-from gateway.transcoding.binding import RequestBinder, ResponseRenderer
+from gateway.transcoding.binding import RequestBinder
 from gateway.transcoding.contract import Contract, Rpc
+from gateway.transcoding.rendering import ResponseRenderer
 from gateway.transcoding.router import Router
 from gateway.transcoding.template import PathTemplate, TemplateError, parse
 
@@ -81,9 +82,19 @@ def _routes_of(contract: Contract, rpc: Rpc, rule: http_pb2.HttpRule) -> Iterato
             response_body=binding.response_body,
             primary=index == 0,
             binder=RequestBinder(
-                contract=contract, request=rpc.descriptor.input_type, template=template, http_method=http_method, body=binding.body
+                contract=contract,
+                request=rpc.descriptor.input_type,
+                template=template,
+                http_method=http_method,
+                body=binding.body,
+                door=rpc.door,
             ),
-            renderer=ResponseRenderer(contract=contract, response=rpc.descriptor.output_type, response_body=binding.response_body),
+            renderer=ResponseRenderer(
+                contract=contract,
+                response=rpc.descriptor.output_type,
+                response_body=binding.response_body,
+                status_field=rpc.door.status_field,
+            ),
         )
 
 

@@ -95,6 +95,15 @@ class Shelf:
     async def GetCover(self, request: Any, context: Any) -> Any:
         return await self._answer(request, context, message_type("google.api.HttpBody")(content_type="image/png", data=b"\x89PNG"))
 
+    async def ShowSlip(self, request: Any, context: Any) -> Any:
+        return await self._answer(request, context, page(f"<h1>{request.token}</h1>"))
+
+    async def SendSlip(self, request: Any, context: Any) -> Any:
+        return await self._answer(request, context, page("<h1>sent</h1>"))
+
+    async def TakeNotice(self, request: Any, context: Any) -> Any:
+        return await self._answer(request, context, message_type("google.protobuf.Empty")())
+
     async def Hello(self, request: Any, context: Any) -> Any:
         return await self._answer(request, context, Book(title="hello"))
 
@@ -143,6 +152,11 @@ class Shelf:
 def change(title: str, token: str = "") -> Any:
     """An answer of WatchBooks."""
     return message_type("WatchBooksResponse")(book={"title": title}, resume_token=token)
+
+
+def page(html: str, *, status: int = 0, content_type: str = "text/html; charset=utf-8") -> Any:
+    """An answer of ShowSlip and SendSlip."""
+    return message_type("SlipPage")(page={"content_type": content_type, "data": html.encode()}, status=status)
 
 
 def add_shelf(servicer: Any, server: Any) -> None:

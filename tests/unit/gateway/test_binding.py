@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
-from gateway.transcoding.binding import Incoming, RequestBinder, ResponseRenderer
+from gateway.transcoding.binding import Incoming, RequestBinder
 from gateway.transcoding.query import MAX_PARAMETERS
+from gateway.transcoding.rendering import ResponseRenderer
 from gateway.transcoding.routes import Route, build_router, build_routes
 from gateway.transcoding.template import TemplateError, parse
 from tests.unit.gateway.contracts import contract, message_type, pool
+from tocsin.api.mesh.v1 import http_pb2
 from tocsin.errors import InvalidInput
 
 ROUTER = build_router(build_routes(contract()))
@@ -186,7 +188,7 @@ def test_the_contract_decides_what_is_routed() -> None:
     names = {item.rpc.descriptor.name for item in build_routes(contract())}
     assert names == {
         "CreateBook", "GetBook", "ListBooks", "UpdateBook", "DeleteBook", "LendBook", "PutCover", "GetCover", "WatchBooks", "Hello",
-        "Knock", "Echo", "CountBooks", "CopyBooks", "ScanBooks",
+        "Knock", "Echo", "CountBooks", "CopyBooks", "ScanBooks", "ShowSlip", "SendSlip", "TakeNotice",
     }  # fmt: skip
 
 
@@ -205,3 +207,34 @@ def test_a_rule_that_names_no_usable_field_stops_the_start(path: str, body: str)
         RequestBinder(contract=contract(), request=descriptor, template=parse(path), http_method="POST", body=body)
     with pytest.raises(TemplateError):
         ResponseRenderer(contract=contract(), response=descriptor, response_body="zz")
+
+
+@pytest.mark.parametrize(
+    "door",
+    [
+        {"headers": ["x-a"]},
+        {"headers_field": "headers"},
+        {"headers": ["x-a"], "headers_field": "zz"},
+        {"headers": ["x-a"], "headers_field": "query"},
+        {"headers": ["X-A"], "headers_field": "headers"},
+        {"headers": ["authorization"], "headers_field": "headers"},
+        {"headers": ["cookie"], "headers_field": "headers"},
+        {"query_field": "zz"},
+        {"query_field": "headers"},
+        {"query_field": "body"},
+    ],
+)
+def test_a_door_that_cannot_be_stops_the_start(door: dict[str, Any]) -> None:
+    """Headers go into a map of texts, the query into a text, and credentials nowhere."""
+    descriptor = pool().FindMessageTypeByName("shelf.v1.TakeNoticeRequest")
+    option = http_pb2.Http(**door)
+    with pytest.raises(TemplateError):
+        RequestBinder(contract=contract(), request=descriptor, template=parse("/x"), http_method="POST", body="body", door=option)
+
+
+@pytest.mark.parametrize(("response_body", "status"), [("", "status"), ("page", "zz"), ("page", "page")])
+def test_a_status_that_cannot_be_stops_the_start(response_body: str, status: str) -> None:
+    """It is an int32 beside the body."""
+    descriptor = pool().FindMessageTypeByName("shelf.v1.SlipPage")
+    with pytest.raises(TemplateError):
+        ResponseRenderer(contract=contract(), response=descriptor, response_body=response_body, status_field=status)

@@ -1,0 +1,136 @@
+"""From the answer of an RPC to an HTTP body: one plan per route."""
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from google.protobuf.descriptor import Descriptor
+
+from gateway.transcoding.contract import HTTP_BODY, Contract
+from gateway.transcoding.template import TemplateError
+from tocsin.protojson.codec import Codec, UnreadableReply, dump_json
+from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, as_object
+
+JSON_TYPE = "application/json"
+NDJSON_TYPE = "application/x-ndjson"
+RESUME_FIELD = "resume_token"
+
+_ANY_TYPE = "application/octet-stream"
+# What may stand in a header (RFC 9110, 5.5); a type is shorter than this.
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]{1,200}\Z")
+_STATUSES = range(200, 600)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseBody:
+    """An HTTP body.
+
+    Attributes:
+        content_type: of the body.
+        data: the body.
+        status: HTTP status of the answer.
+    """
+
+    content_type: str
+    data: bytes
+    status: int = 200
+
+
+class ResponseRenderer:
+    """Makes HTTP bodies of the answers of one route."""
+
+    def __init__(self, *, contract: Contract, response: Descriptor, response_body: str, status_field: str = "") -> None:
+        """Compiles the plan.
+
+        Args:
+            contract: where the types are.
+            response: the response type.
+            response_body: the field that is the body; empty for the whole response.
+            status_field: the field that is the status; empty if it is always 200.
+
+        Raises:
+            TemplateError: one of the two names no field, or one of another kind.
+        """
+        self._codec: Codec = contract.codec(response)
+        self._field: MessageField | None = None
+        self._empty: JsonValue = None
+        self.raw = response.full_name == HTTP_BODY
+        if response_body:
+            item = response.fields_by_name.get(response_body)
+            if item is None:
+                raise TemplateError(f"{response.full_name} has no field {response_body!r} for the response body")
+            self._field = self._codec.message_type.fields[response_body]
+            self._empty = _empty(self._field)
+            self.raw = item.message_type is not None and item.message_type.full_name == HTTP_BODY and not item.is_repeated
+        self._status = self._status_field(status_field)
+        self._token = self._codec.text_field(RESUME_FIELD) if _is_text(self._codec.message_type.fields.get(RESUME_FIELD)) else None
+
+    def render(self, wire: bytes) -> ResponseBody:
+        """The HTTP body of an answer.
+
+        Raises:
+            UnreadableReply: the answer is not what the contract says, or cannot be sent over HTTP.
+        """
+        if self._field is None and not self.raw:
+            return ResponseBody(content_type=JSON_TYPE, data=self._codec.to_json(wire))
+        value = self._codec.to_value(wire)
+        part = value if self._field is None else value.get(self._field.json_name, self._empty)
+        status = self._status_of(value)
+        if not self.raw:
+            return ResponseBody(content_type=JSON_TYPE, data=dump_json(part), status=status)
+        body = as_object(part) or {}
+        content_type = str(body.get("contentType") or _ANY_TYPE)
+        if not _HEADER_VALUE.match(content_type):
+            raise UnreadableReply
+        return ResponseBody(content_type=content_type, data=base64.b64decode(str(body.get("data") or "")), status=status)
+
+    def elements(self, wire: bytes) -> list[bytes]:
+        """The JSON texts of an answer of a stream: one, or one for each element when ``response_body`` names a list.
+
+        Raises:
+            UnreadableReply: the answer is not what the contract says.
+        """
+        if self._field is None or not self._field.repeated:
+            return [self.render(wire).data]
+        return self._codec.to_json_list(wire, self._field)
+
+    def resume_token(self, wire: bytes) -> str:
+        """The token after which a watch can be resumed; empty if the answer has none."""
+        return self._token(wire) if self._token else ""
+
+    def _status_field(self, name: str) -> MessageField | None:
+        if not name:
+            return None
+        found = self._codec.message_type.fields.get(name)
+        if found is None or found.kind is not FieldKind.INTEGER or found.repeated or found.map or self._field is None:
+            raise TemplateError(f"{self._codec.message_type.type_name}: the status {name!r} must be an int32 beside a response body")
+        return found
+
+    def _status_of(self, value: dict[str, JsonValue]) -> int:
+        status = 200 if self._status is None else value.get(self._status.json_name, 200)
+        if not isinstance(status, int) or status not in _STATUSES:
+            raise UnreadableReply
+        return status
+
+
+def _is_text(field: MessageField | None) -> bool:
+    return field is not None and field.kind is FieldKind.STRING and not field.repeated
+
+
+def _empty(field: MessageField) -> JsonValue:
+    """What JSON shows for a field that is not set."""
+    if field.repeated:
+        return []
+    if field.map or field.kind is FieldKind.MESSAGE:
+        return {}
+    return _DEFAULTS.get(field.kind)
+
+
+_DEFAULTS: Mapping[FieldKind, JsonValue] = {
+    FieldKind.STRING: "",
+    FieldKind.BYTES: "",
+    FieldKind.BOOL: False,
+    FieldKind.INTEGER: 0,
+    FieldKind.FLOAT: 0,
+}

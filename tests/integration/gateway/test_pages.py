@@ -1,0 +1,118 @@
+from collections.abc import AsyncGenerator
+
+import httpx
+import pytest
+
+from gateway.http.headers import MOST_PASSED_ON
+from tests.integration.gateway.support import Rig, page, violations
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture
+async def stranger(rig: Rig) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client without a token."""
+    async with rig.client(None) as made:
+        yield made
+
+
+async def test_a_page_is_shown_as_it_is_and_can_do_nothing(rig: Rig, stranger: httpx.AsyncClient) -> None:
+    """The bytes and their type are the service's; what they may do is the gateway's word."""
+    answer = await stranger.get("/s/abc")
+    assert (answer.status_code, answer.text, answer.headers["content-type"]) == (200, "<h1>abc</h1>", "text/html; charset=utf-8")
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "style-src 'unsafe-inline'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert {answer.headers[name] for name in ("x-content-type-options", "referrer-policy", "cache-control")} == {
+        "nosniff",
+        "no-referrer",
+        "no-store",
+    }
+    assert rig.shelf.calls[0]["tenant"] is None
+
+
+async def test_get_head_and_post_are_calls_of_their_own(rig: Rig, stranger: httpx.AsyncClient) -> None:
+    """One path, two methods: who only looks does not send; HEAD is GET without its body; others are told what there is."""
+    head = await stranger.head("/s/abc")
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len("<h1>abc</h1>")))
+    sent = await stranger.post("/s/abc", content=b"List-Unsubscribe=One-Click", headers={"content-type": FORM})
+    assert (sent.status_code, sent.text) == (200, "<h1>sent</h1>")
+    shown, form = rig.shelf.requests
+    assert (shown.token, form.token, form.form.content_type, form.form.data) == ("abc", "abc", FORM, b"List-Unsubscribe=One-Click")
+    refused = await stranger.put("/s/abc", content=b"x")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS, POST")
+
+
+@pytest.mark.parametrize("status", [200, 404, 410, 503])
+async def test_the_service_chooses_the_status(rig: Rig, stranger: httpx.AsyncClient, status: int) -> None:
+    """A page that says "no such link" is a 404 with its page."""
+
+    async def act(_: object) -> object:
+        return page("<p>gone</p>", status=status)
+
+    rig.shelf.act = act
+    answer = await stranger.get("/s/abc")
+    assert (answer.status_code, answer.text) == (status, "<p>gone</p>")
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type"),
+    [(99, "text/html"), (600, "text/html"), (-1, "text/html"), (200, "text/html\r\nset-cookie: a=b"), (200, "é"), (200, "x" * 201)],
+)
+async def test_what_http_cannot_say_is_an_error(rig: Rig, stranger: httpx.AsyncClient, status: int, content_type: str) -> None:
+    """An answer that would spoil the head of the response does not leave the gateway."""
+
+    async def act(_: object) -> object:
+        return page("x", status=status, content_type=content_type)
+
+    rig.shelf.act = act
+    answer = await stranger.get("/s/abc")
+    assert (answer.status_code, answer.json()["code"]) == (500, "INTERNAL")
+    assert "set-cookie" not in answer.headers
+
+
+async def test_chosen_headers_travel_and_no_others(rig: Rig, stranger: httpx.AsyncClient) -> None:
+    """Those that the contract names, in lower case, several of one name as one list; a client cannot fill the field otherwise."""
+    headers = [("Accept-Language", "de"), ("accept-language", "fr;q=0.5"), ("x-forwarded-for", "1.2.3.4"), ("cookie", "a=b")]
+    assert (await stranger.get("/s/abc", headers=headers)).status_code == 200
+    assert dict(rig.shelf.requests[0].headers) == {"accept-language": "de, fr;q=0.5"}
+    refused = await stranger.get("/s/abc?headers=x")
+    assert (refused.status_code, violations(refused)) == (400, ["headers"])
+    endless = await stranger.get("/s/abc", headers={"accept-language": "x" * (MOST_PASSED_ON + 1)})
+    assert (endless.status_code, violations(endless)) == (400, ["accept-language"])
+
+
+@pytest.mark.parametrize("content_type", ["application/json", FORM, "text/plain; charset=latin-1", "application/x-protobuf", None])
+async def test_a_raw_body_reaches_the_service_to_the_byte(rig: Rig, stranger: httpx.AsyncClient, content_type: str | None) -> None:
+    """Whatever its type, and whatever it holds: signatures are over bytes. So is the query."""
+    body = b'{"a": 1,\r\n "a": NaN} \x00\xff%zz&&=\xe2\x82'
+    headers = {"x-signature": "t=1,v1=ab", "x-sent": "17", **({} if content_type is None else {"content-type": content_type})}
+    answer = await stranger.post("/v1/notices/acme?b=%2F&a=%zz&&x", content=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    request = rig.shelf.requests[0]
+    assert (request.library, request.body.data, request.body.content_type) == ("acme", body, content_type or "")
+    assert (dict(request.headers), request.query) == ({"x-signature": "t=1,v1=ab", "x-sent": "17"}, "b=%2F&a=%zz&&x")
+
+
+async def test_a_raw_body_is_bounded_by_its_method(rig: Rig, stranger: httpx.AsyncClient) -> None:
+    """By counted bytes, whether its length was told or not; nothing reaches the service."""
+
+    async def pieces() -> AsyncGenerator[bytes]:
+        yield b"x" * 1000
+        yield b"x" * 25
+
+    told = await stranger.post("/s/abc", content=b"x" * 1025)
+    counted = await stranger.post("/s/abc", content=pieces())
+    packed = await stranger.post("/s/abc", content=b"x", headers={"content-encoding": "gzip"})
+    assert (told.status_code, counted.status_code, packed.status_code) == (413, 413, 415)
+    assert rig.shelf.requests == []
+    assert (await stranger.post("/s/abc", content=b"x" * 1024)).status_code == 200
+
+
+async def test_a_service_that_is_away_is_told_as_any_other(rig: Rig, stranger: httpx.AsyncClient) -> None:
+    """An error of the call is a problem document, not half a page."""
+    await rig.servers["shelf_svc"].stop()
+    answer = await stranger.get("/s/abc")
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert "retry-after" in answer.headers
