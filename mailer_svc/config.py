@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from mailer_svc.channels import table
 from tocsin.channels import CHANNELS, EMAIL_ADDRESS
-from tocsin.config import ServiceSettings, StoreSettings
+from tocsin.config import EgressSettings, ServiceSettings, StoreSettings
 
 if TYPE_CHECKING:
     from mailer_svc.channels.email import EmailSettings as ChannelSettings
@@ -16,7 +16,7 @@ else:
     ChannelSettings = new_class("ChannelSettings", tuple(channel.settings for channel in table().values()))
 
 
-class MailerSettings(ChannelSettings, StoreSettings, ServiceSettings):
+class MailerSettings(ChannelSettings, EgressSettings, StoreSettings, ServiceSettings):
     """Everything that can be set for mailer_svc."""
 
     service: ClassVar[str] = "mailer"

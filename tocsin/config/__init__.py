@@ -9,6 +9,7 @@ Everything that is wrong is reported at once.
 from tocsin.config.environment import PREFIX, SERVICES, load
 from tocsin.config.settings import (
     ConfigError,
+    EgressSettings,
     MeshSettings,
     RedisSettings,
     ServiceSettings,
@@ -22,6 +23,7 @@ __all__ = [
     "PREFIX",
     "SERVICES",
     "ConfigError",
+    "EgressSettings",
     "MeshSettings",
     "RedisSettings",
     "Row",

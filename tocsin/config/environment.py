@@ -11,7 +11,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
-from tocsin.config.settings import ConfigError, ServiceSettings, Settings, StoreSettings
+from tocsin.config.settings import ConfigError, EgressSettings, ServiceSettings, Settings, StoreSettings
 
 PREFIX: Final = "TOCSIN_"
 SERVICES: Final = ("gateway", "auth", "scheduler", "processor", "mailer")
@@ -142,12 +142,12 @@ def environment_names(kind: type[Settings], field: str) -> list[str]:
 
 def _shared() -> set[str]:
     """The fields that may be set for all services at once."""
-    return {*ServiceSettings.model_fields, *StoreSettings.model_fields}
+    return {*ServiceSettings.model_fields, *StoreSettings.model_fields, *EgressSettings.model_fields}
 
 
 def _known(kind: type[Settings]) -> set[str]:
     """Every name that a service of this kind accepts; a shared one that it has no use for is another's."""
-    fields = {**ServiceSettings.model_fields, **StoreSettings.model_fields, **kind.model_fields}
+    fields = {**ServiceSettings.model_fields, **StoreSettings.model_fields, **EgressSettings.model_fields, **kind.model_fields}
     names = {name: fields[field] for field in fields for name in [*environment_names(kind, field), *_shared_names(field)]}
     return {*names, *(f"{name}_FILE" for name, field in names.items() if _is_secret(field.annotation))}
 

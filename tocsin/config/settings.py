@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tocsin.egress.addresses import AllowedTargets
 from tocsin.errors import InvalidInput
 
 _FEWEST_SECRET = 32
@@ -210,6 +211,27 @@ class StoreSettings(Settings):
     def resolved_database_schema(self) -> str:
         """The PostgreSQL schema in force."""
         return self.database_schema or self.service_name
+
+
+class EgressSettings(Settings):
+    """HTTP requests to addresses that users give: webhooks and the like."""
+
+    egress_allow: tuple[str, ...] = Field(
+        default=(),
+        description="Where requests to addresses that users give may go besides the public internet: networks such as 10.1.0.0/16, "
+        "addresses, host names, or names below one such as .corp.example.",
+    )
+
+    @field_validator("egress_allow")
+    @classmethod
+    def _readable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        AllowedTargets.parse(value)
+        return value
+
+    @property
+    def allowed_targets(self) -> AllowedTargets:
+        """What ``egress_allow`` says."""
+        return AllowedTargets.parse(self.egress_allow)
 
 
 def service_name(service: str) -> str:

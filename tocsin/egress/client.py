@@ -1,0 +1,244 @@
+"""The one client for HTTP requests that leave the installation, on httpx2's engine (httpcore2).
+
+It follows no redirect, takes no proxy from the environment, keeps no cookie and decodes no answer; an answer, its headers and the time it
+takes have bounds. The engine is used without httpx2's client around it: that one writes every URL to the log, and a webhook's URL is a
+secret; and it has no place to say which address a name may resolve to (docs/adr/0025).
+"""
+
+import asyncio
+import json
+import os
+import re
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import httpcore2
+
+from tocsin.egress.addresses import AllowedTargets
+from tocsin.egress.network import Connector, Resolve, SystemResolver, TargetForbidden, default_tls
+from tocsin.egress.urls import HttpUrl, UrlRefused, parse_url, why_never
+
+OnSend = Callable[[], Awaitable[None]]
+"""Awaited when a connection stands, right before the first byte of the request; what it raises stops the request."""
+
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
+_KEEPALIVE_SECONDS: Final = 15.0
+_DETAIL: Final = 200
+
+
+class RequestRefused(Exception):
+    """The request can never be sent: its URL, its address or a header is not one that it may have. Nothing was sent."""
+
+
+class NotConnected(Exception):
+    """There was no connection; nothing was sent."""
+
+
+class NoAnswer(Exception):
+    """The request was sent, in part at least, and no whole answer came: nobody knows whether the far end took it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpLimits:
+    """Bounds of a client; the names tell the units.
+
+    Attributes:
+        connections: open at once.
+        connect_seconds: for finding an address, connecting and TLS.
+        total_seconds: from the first step to the last byte of the answer, however it trickles.
+        answer_bytes: of an answer's body that are read; the rest is left.
+    """
+
+    connections: int = 16
+    connect_seconds: float = 10.0
+    total_seconds: float = 30.0
+    answer_bytes: int = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """A request. ``Host``, ``Content-Length`` and ``Accept-Encoding`` are the client's to say."""
+
+    method: str = "POST"
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def of_json(cls, url: str, content: object, headers: Mapping[str, str] | None = None) -> "HttpRequest":
+        """A POST of ``content`` as JSON."""
+        body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        return cls(url=url, headers={"content-type": "application/json", **(headers or {})}, body=body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpAnswer:
+    """An answer; names of headers in lower case, ``whole`` unless its body was longer than the bound."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    whole: bool = True
+
+    @property
+    def ok(self) -> bool:
+        """2xx."""
+        return 200 <= self.status < 300
+
+    def json(self) -> Mapping[str, Any]:
+        """The members of the JSON object that it is; none if it is anything else."""
+        try:
+            value: object = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
+
+    def text(self) -> str:
+        """The beginning of the body, for a person."""
+        return self.body[: 4 * _DETAIL].decode("utf-8", "replace")[:_DETAIL]
+
+
+class HttpClient:
+    """Sends requests; connections are kept open for a while for those that follow."""
+
+    def __init__(
+        self,
+        *,
+        allowed: AllowedTargets | None,
+        limits: HttpLimits | None = None,
+        tls: ssl.SSLContext | None = None,
+        resolve: Resolve | None = None,
+    ) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            allowed: what may be reached besides the public internet, for URLs that users give; None for the operator's own URLs.
+            limits: bounds.
+            tls: how certificates are checked; by the authorities of the system unless given.
+            resolve: finds addresses; the system's resolver unless given.
+        """
+        self._allowed = allowed
+        self._limits = limits or HttpLimits()
+        self._own_resolver = None if resolve else SystemResolver()
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=tls or default_tls(),
+            max_connections=self._limits.connections,
+            keepalive_expiry=_KEEPALIVE_SECONDS,
+            network_backend=Connector(allowed=allowed, resolve=resolve or cast("SystemResolver", self._own_resolver)),
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.aclose()
+        if self._own_resolver:
+            self._own_resolver.close()
+
+    async def send(self, request: HttpRequest, *, on_send: OnSend | None = None) -> HttpAnswer:
+        """Sends one request, once.
+
+        Args:
+            request: what to send.
+            on_send: awaited right before the first byte.
+
+        Raises:
+            RequestRefused: it may never be sent.
+            NotConnected: nothing was sent.
+            NoAnswer: it was sent, and no answer came, or only a part of one.
+        """
+        watch = _SendNotice(on_send)
+        prepared = self._prepared(request, watch)
+        try:
+            async with asyncio.timeout(self._limits.total_seconds):
+                return await self._exchange(prepared)
+        except TargetForbidden as error:
+            raise RequestRefused(str(error)) from error
+        except (httpcore2.LocalProtocolError, httpcore2.UnsupportedProtocol) as error:
+            raise RequestRefused("it cannot be written as HTTP") from error
+        except (*_FAILURES, TimeoutError) as error:
+            raise (NoAnswer if watch.sending else NotConnected)(_words(error)) from error
+
+    def _prepared(self, request: HttpRequest, watch: "_SendNotice") -> httpcore2.Request:
+        try:
+            url = parse_url(request.url)
+        except UrlRefused as error:
+            raise RequestRefused(f"its URL {error}") from None
+        words = why_never(url, self._allowed) if self._allowed is not None else ""
+        if words:
+            raise RequestRefused(words)
+        headers = {"host": url.authority, "user-agent": "Tocsin", "accept-encoding": "identity", **_checked(request.headers)}
+        if request.body or request.method not in ("GET", "HEAD"):
+            headers["content-length"] = str(len(request.body))
+        seconds = self._limits.connect_seconds
+        return httpcore2.Request(
+            request.method,
+            _engine_url(url),
+            headers=[(name.encode(), value.encode()) for name, value in headers.items()],
+            content=request.body,
+            extensions={"timeout": {"connect": seconds, "pool": seconds}, "trace": watch},
+        )
+
+    async def _exchange(self, request: httpcore2.Request) -> HttpAnswer:
+        response = await self._pool.handle_async_request(request)
+        try:
+            body, whole = await _bounded(response.aiter_stream(), self._limits.answer_bytes)
+        finally:
+            await response.aclose()
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+        return HttpAnswer(status=response.status, headers=headers, body=body, whole=whole)
+
+
+_FAILURES: Final = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, ssl.SSLError, OSError)
+
+
+class _SendNotice:
+    """Notes when a request begins to leave, and asks before; the engine calls it at every step (its extension ``trace``)."""
+
+    def __init__(self, on_send: OnSend | None) -> None:
+        self._on_send = on_send
+        self.sending = False
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "http11.send_request_headers.started" and not self.sending:
+            if self._on_send:
+                await self._on_send()
+            self.sending = True
+
+
+def _engine_url(url: HttpUrl) -> httpcore2.URL:
+    return httpcore2.URL(scheme=url.scheme.encode(), host=url.host.encode(), port=url.port, target=url.target.encode())
+
+
+def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not (value == "" or _HEADER_VALUE.fullmatch(value)):
+            raise RequestRefused(f"its header {name[:64]!r} holds a character that no header has")
+    return {name.lower(): value for name, value in headers.items()}
+
+
+async def _bounded(pieces: AsyncIterator[bytes], most: int) -> tuple[bytes, bool]:
+    """The first ``most`` bytes, and whether that is all."""
+    body = bytearray()
+    async for piece in pieces:
+        body += piece
+        if len(body) > most:
+            return bytes(body[:most]), False
+    return bytes(body), True
+
+
+def _words(error: BaseException) -> str:
+    """What went wrong, for an operator: without addresses."""
+    if isinstance(error, TimeoutError | httpcore2.TimeoutException):
+        return "it took too long"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not good: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS failed: {cause.reason or type(cause).__name__}"
+        if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
+            return os.strerror(cause.errno)  # the error's own words hold the address
+        cause = cause.__cause__ or next((inner for inner in cause.args if isinstance(inner, BaseException)), None)  # the engine cuts chains
+    return str(error)[:_DETAIL] or type(error).__name__
