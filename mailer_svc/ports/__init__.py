@@ -1,12 +1,26 @@
 """What the use cases need from the outside, by intent."""
 
 from mailer_svc.ports.housekeeping import DeliveryHousekeepingStore
+from mailer_svc.ports.people import (
+    ActiveAddress,
+    AddressKey,
+    AddressRetirement,
+    PeopleFacts,
+    RecipientFacts,
+    SuppressionFacts,
+    SuppressionQuery,
+    Suppressions,
+    TenantKey,
+)
 from mailer_svc.ports.reading import DeliveryChange, DeliveryQuery, DeliveryReader, InboxReader, Position, Reports, Scheduler
 from mailer_svc.ports.sending import AWAY, ChangeHints, Claim, DeliveryEndings, DeliveryQueue, Journal, Meter, Provider, Settlement
 from mailer_svc.ports.templates import AlarmUses, Renderer, TemplateStore, Uses
 
 __all__ = [
     "AWAY",
+    "ActiveAddress",
+    "AddressKey",
+    "AddressRetirement",
     "AlarmUses",
     "ChangeHints",
     "Claim",
@@ -19,12 +33,18 @@ __all__ = [
     "InboxReader",
     "Journal",
     "Meter",
+    "PeopleFacts",
     "Position",
     "Provider",
+    "RecipientFacts",
     "Renderer",
     "Reports",
     "Scheduler",
     "Settlement",
+    "SuppressionFacts",
+    "SuppressionQuery",
+    "Suppressions",
     "TemplateStore",
+    "TenantKey",
     "Uses",
 ]

@@ -1,25 +1,31 @@
 """The database of mailer_svc: tables and queries, one transaction a method."""
 
+from mailer_svc.store.addresses import SqlAddressRetirement
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.deliveries import SqlDeliveryReader
 from mailer_svc.store.endings import SqlDeliveryEndings
+from mailer_svc.store.facts import SqlPeopleFacts
 from mailer_svc.store.housekeeping import SqlDeliveryHousekeepingStore
 from mailer_svc.store.inbox import SqlInboxReader
 from mailer_svc.store.journal import SqlJournal
 from mailer_svc.store.people_tables import metadata
 from mailer_svc.store.queue import SqlDeliveryQueue
 from mailer_svc.store.reports import SqlReports
+from mailer_svc.store.suppressions import SqlSuppressions
 from mailer_svc.store.templates import SqlTemplateStore, TemplateExists
 
 __all__ = [
     "ChangeOrder",
+    "SqlAddressRetirement",
     "SqlDeliveryEndings",
     "SqlDeliveryHousekeepingStore",
     "SqlDeliveryQueue",
     "SqlDeliveryReader",
     "SqlInboxReader",
     "SqlJournal",
+    "SqlPeopleFacts",
     "SqlReports",
+    "SqlSuppressions",
     "SqlTemplateStore",
     "TemplateExists",
     "metadata",

@@ -4,6 +4,8 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, SmallInteger
 
 from mailer_svc.store.tables import metadata
 
+# Ids are compared byte by byte, in every database alike: their order is that of Python's strings.
+ID = Text().with_variant(Text(collation="C"), "postgresql")
 _OPEN = text("closed IS NULL")
 _DUE = text("due IS NOT NULL")
 
@@ -11,13 +13,15 @@ recipients = Table(
     "recipients",
     metadata,
     Column("tenant", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("display_name", Text, nullable=False),
+    Column("name_key", ID, nullable=False, comment="The display name without the difference of cases, for searches."),
     Column("locale", Text, nullable=False),
     Column("time_zone", Text, nullable=False),
     Column("attributes", Text, nullable=False, comment="JSON object."),
     Column("created", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False),
+    Index("ix_recipients_name", "tenant", "name_key"),
 )
 
 addresses = Table(
@@ -25,7 +29,7 @@ addresses = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("tenant", Text, nullable=False),
-    Column("recipient", Text, nullable=False),
+    Column("recipient", ID, nullable=False),
     Column("channel", Text, nullable=False),
     Column("value", Text, nullable=False, comment="In its normal form."),
     Column("state", SmallInteger, nullable=False),
@@ -33,6 +37,7 @@ addresses = Table(
     Column("code_hash", Text, nullable=False, comment="Of the code that was sent to it; empty if none stands."),
     Column("code_expires", BigInteger, nullable=False),
     Column("code_attempts", Integer, nullable=False),
+    Column("code_sent", BigInteger, nullable=False, comment="When the last code was sent; 0: none was."),
     Column("created", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False),
     Column("last_seen", BigInteger, nullable=False),
@@ -44,7 +49,7 @@ groups = Table(
     "groups",
     metadata,
     Column("tenant", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("display_name", Text, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False),
@@ -54,9 +59,9 @@ group_members = Table(
     "group_members",
     metadata,
     Column("tenant", Text, primary_key=True),
-    Column("group_id", Text, primary_key=True),
+    Column("group_id", ID, primary_key=True),
     Column("kind", SmallInteger, primary_key=True, autoincrement=False, comment="What the member is: 1 a recipient, 2 a group."),
-    Column("member", Text, primary_key=True),
+    Column("member", ID, primary_key=True),
     Index("ix_group_members_member", "tenant", "kind", "member"),
 )
 
@@ -64,7 +69,7 @@ categories = Table(
     "categories",
     metadata,
     Column("tenant", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("display_name", Text, nullable=False),
     Column("kind", SmallInteger, nullable=False),
     Column("channels", Text, nullable=False, comment="JSON list of the default channels."),
@@ -77,7 +82,7 @@ preferences = Table(
     "preferences",
     metadata,
     Column("tenant", Text, primary_key=True),
-    Column("recipient", Text, primary_key=True, comment="Empty: what holds for the tenant unless a recipient says otherwise."),
+    Column("recipient", ID, primary_key=True, comment="Empty: what holds for the tenant unless a recipient says otherwise."),
     Column("document", Text, nullable=False, comment="JSON: choices, quiet hours, cap."),
     Column("updated", BigInteger, nullable=False),
 )
@@ -89,7 +94,7 @@ suppressions = Table(
     Column("channel", Text, primary_key=True),
     Column("address", Text, primary_key=True, comment="In its normal form."),
     Column("category", Text, primary_key=True, comment="Empty: every message, whatever its category."),
-    Column("id", Text, nullable=False),
+    Column("id", ID, nullable=False),
     Column("reason", SmallInteger, nullable=False),
     Column("source", Text, nullable=False, comment="Who says so: a delivery, a provider, a user."),
     Column("detail", Text, nullable=False),

@@ -22,7 +22,7 @@ def upgrade() -> None:
         "addresses",
         sa.Column("id", sa.Text, nullable=False),
         sa.Column("tenant", sa.Text, nullable=False),
-        sa.Column("recipient", sa.Text, nullable=False),
+        sa.Column("recipient", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("channel", sa.Text, nullable=False),
         sa.Column("value", sa.Text, nullable=False, comment="In its normal form."),
         sa.Column("state", sa.SmallInteger, nullable=False),
@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("code_hash", sa.Text, nullable=False, comment="Of the code that was sent to it; empty if none stands."),
         sa.Column("code_expires", sa.BigInteger, nullable=False),
         sa.Column("code_attempts", sa.Integer, nullable=False),
+        sa.Column("code_sent", sa.BigInteger, nullable=False, comment="When the last code was sent; 0: none was."),
         sa.Column("created", sa.BigInteger, nullable=False),
         sa.Column("updated", sa.BigInteger, nullable=False),
         sa.Column("last_seen", sa.BigInteger, nullable=False),
@@ -40,7 +41,7 @@ def upgrade() -> None:
     op.create_table(
         "categories",
         sa.Column("tenant", sa.Text, nullable=False),
-        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("display_name", sa.Text, nullable=False),
         sa.Column("kind", sa.SmallInteger, nullable=False),
         sa.Column("channels", sa.Text, nullable=False, comment="JSON list of the default channels."),
@@ -76,16 +77,16 @@ def upgrade() -> None:
     op.create_table(
         "group_members",
         sa.Column("tenant", sa.Text, nullable=False),
-        sa.Column("group_id", sa.Text, nullable=False),
+        sa.Column("group_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("kind", sa.SmallInteger, autoincrement=False, nullable=False, comment="What the member is: 1 a recipient, 2 a group."),
-        sa.Column("member", sa.Text, nullable=False),
+        sa.Column("member", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "group_id", "kind", "member"),
     )
     op.create_index("ix_group_members_member", "group_members", ["tenant", "kind", "member"], unique=False)
     op.create_table(
         "groups",
         sa.Column("tenant", sa.Text, nullable=False),
-        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("display_name", sa.Text, nullable=False),
         sa.Column("created", sa.BigInteger, nullable=False),
         sa.Column("updated", sa.BigInteger, nullable=False),
@@ -123,7 +124,12 @@ def upgrade() -> None:
     op.create_table(
         "preferences",
         sa.Column("tenant", sa.Text, nullable=False),
-        sa.Column("recipient", sa.Text, nullable=False, comment="Empty: what holds for the tenant unless a recipient says otherwise."),
+        sa.Column(
+            "recipient",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+            comment="Empty: what holds for the tenant unless a recipient says otherwise.",
+        ),
         sa.Column("document", sa.Text, nullable=False, comment="JSON: choices, quiet hours, cap."),
         sa.Column("updated", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("tenant", "recipient"),
@@ -151,8 +157,14 @@ def upgrade() -> None:
     op.create_table(
         "recipients",
         sa.Column("tenant", sa.Text, nullable=False),
-        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("display_name", sa.Text, nullable=False),
+        sa.Column(
+            "name_key",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+            comment="The display name without the difference of cases, for searches.",
+        ),
         sa.Column("locale", sa.Text, nullable=False),
         sa.Column("time_zone", sa.Text, nullable=False),
         sa.Column("attributes", sa.Text, nullable=False, comment="JSON object."),
@@ -160,6 +172,7 @@ def upgrade() -> None:
         sa.Column("updated", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("tenant", "id"),
     )
+    op.create_index("ix_recipients_name", "recipients", ["tenant", "name_key"], unique=False)
     op.create_table(
         "status_callbacks",
         sa.Column("id", sa.Text, nullable=False),
@@ -180,7 +193,7 @@ def upgrade() -> None:
         sa.Column("channel", sa.Text, nullable=False),
         sa.Column("address", sa.Text, nullable=False, comment="In its normal form."),
         sa.Column("category", sa.Text, nullable=False, comment="Empty: every message, whatever its category."),
-        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("reason", sa.SmallInteger, nullable=False),
         sa.Column("source", sa.Text, nullable=False, comment="Who says so: a delivery, a provider, a user."),
         sa.Column("detail", sa.Text, nullable=False),
@@ -260,6 +273,7 @@ def downgrade() -> None:
     op.drop_table("suppressions")
     op.drop_index("ix_status_callbacks_due", table_name="status_callbacks", sqlite_where=_DUE, postgresql_where=_DUE)
     op.drop_table("status_callbacks")
+    op.drop_index("ix_recipients_name", table_name="recipients")
     op.drop_table("recipients")
     op.drop_table("providers")
     op.drop_index("ix_provider_events_received", table_name="provider_events")

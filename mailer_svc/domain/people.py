@@ -1,0 +1,144 @@
+"""Who messages are for: recipients with their addresses, groups, categories, and addresses that get nothing."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class AddressState(IntEnum):
+    """Where an address stands; the numbers are those of the contract. Only an ACTIVE one gets anything but its code."""
+
+    PENDING = 1
+    ACTIVE = 2
+    RETIRED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientAddress:
+    """An address of a recipient, in the normal form of its channel; times in microseconds since the epoch.
+
+    Attributes:
+        id: a made one.
+        channel: the channel's name.
+        value: what the channel delivers to.
+        state: whether it gets messages.
+        reason: why it is RETIRED.
+        created: when it was added.
+        updated: when it changed last.
+        last_seen: when a message last reached it, as far as anybody told; 0: never.
+    """
+
+    id: str
+    channel: str
+    value: str
+    state: AddressState
+    reason: str = ""
+    created: int = 0
+    updated: int = 0
+    last_seen: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """Somebody, or something, that messages are for; ``attributes`` is a JSON object. Times in microseconds since the epoch."""
+
+    tenant: str
+    id: str
+    display_name: str = ""
+    locale: str = ""
+    time_zone: str = ""
+    attributes: str = "{}"
+    created: int = 0
+    updated: int = 0
+    addresses: tuple[RecipientAddress, ...] = ()
+
+
+class MemberKind(IntEnum):
+    """What a member of a group is."""
+
+    RECIPIENT = 1
+    GROUP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a group: a recipient or a group."""
+
+    kind: MemberKind
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientGroup:
+    """A group by its id; its members are read a page at a time."""
+
+    tenant: str
+    id: str
+    display_name: str = ""
+    created: int = 0
+    updated: int = 0
+
+
+class CategoryKind(IntEnum):
+    """How much a recipient may say about messages of a category; the numbers are those of the contract."""
+
+    MANDATORY = 1
+    TRANSACTIONAL = 2
+    MARKETING = 3
+
+    @property
+    def may_be_left(self) -> bool:
+        """Whether a recipient may ask not to get these messages."""
+        return self is not CategoryKind.MANDATORY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Category:
+    """What a message is about; ``digest_window`` in microseconds, 0: each goes out by itself."""
+
+    tenant: str
+    id: str
+    display_name: str = ""
+    kind: CategoryKind = CategoryKind.TRANSACTIONAL
+    channels: tuple[str, ...] = ()
+    digest_window: int = 0
+    created: int = 0
+    updated: int = 0
+
+
+class SuppressionReason(IntEnum):
+    """Why an address gets nothing; the numbers are those of the contract."""
+
+    BOUNCE = 1
+    COMPLAINT = 2
+    UNSUBSCRIBE = 3
+    MANUAL = 4
+    PROVIDER = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression:
+    """An address that gets nothing, in the normal form of its channel.
+
+    Attributes:
+        tenant: whose.
+        id: a made one; one address, channel and category have one suppression.
+        channel: the channel's name.
+        address: what the channel would deliver to.
+        category: of which it gets nothing; empty: of any.
+        reason: why.
+        source: who says so: "users/{id}", "deliveries/{id}", the name of a provider.
+        detail: what they said.
+        until: when it ends; None: never.
+        created: when it was made, in microseconds since the epoch.
+    """
+
+    tenant: str
+    id: str
+    channel: str
+    address: str
+    category: str = ""
+    reason: SuppressionReason = SuppressionReason.MANUAL
+    source: str = ""
+    detail: str = ""
+    until: int | None = None
+    created: int = 0

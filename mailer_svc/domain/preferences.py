@@ -1,0 +1,224 @@
+"""What people want: which messages reach them, when it is quiet, and how many are enough (pure).
+
+A recipient has a document of preferences, and the tenant has one that holds where a recipient's says nothing.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from tocsin.clock import SECOND
+from tocsin.errors import InvalidInput
+from tocsin.priority import Priority
+from tocsin.recurrence.errors import UnknownZone
+from tocsin.recurrence.offsets import Offsets, offsets
+
+ANY: Final = "*"
+DAY_MINUTES: Final = 24 * 60
+WEEK_MINUTES: Final = 7 * DAY_MINUTES
+_MINUTE: Final = 60
+_EPOCH_WEEKDAY: Final = 3 * DAY_MINUTES  # 1970-01-01 was a Thursday, and weeks begin on Monday
+
+
+class QuietPolicy(StrEnum):
+    """What becomes of a message in quiet hours: it waits for their end, is not sent at all, or is sent all the same."""
+
+    HOLD = "hold"
+    DROP = "drop"
+    PASS = "pass"  # noqa: S105  a word, not a secret
+
+
+class PreferenceChoice(msgspec.Struct, frozen=True):
+    """Whether messages of a category reach the recipient by a channel; "*" stands for every one."""
+
+    enabled: bool
+    category: str = ANY
+    channel: str = ANY
+
+
+class QuietTime(msgspec.Struct, frozen=True):
+    """A quiet time of one weekday, in wall time.
+
+    Attributes:
+        weekday: the day that it begins on, 1 (Monday) to 7 (Sunday).
+        start: minutes after midnight.
+        end: minutes after midnight; not after ``start``: of the next day, so that equal ones are a whole day.
+    """
+
+    weekday: int
+    start: int
+    end: int
+
+
+class QuietHours(msgspec.Struct, frozen=True):
+    """The quiet times of a week, and what becomes of messages then. Critical ones always pass."""
+
+    times: tuple[QuietTime, ...] = ()
+    normal: QuietPolicy = QuietPolicy.HOLD
+    bulk: QuietPolicy = QuietPolicy.HOLD
+
+
+class DeliveryCap(msgspec.Struct, frozen=True):
+    """At most ``count`` deliveries in any ``window`` microseconds; a ``count`` of 0: as many as there are."""
+
+    count: int
+    window: int
+
+
+class Preferences(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a recipient wants, or the tenant where a recipient does not say. None: not said."""
+
+    choices: tuple[PreferenceChoice, ...] = ()
+    quiet_hours: QuietHours | None = None
+    cap: DeliveryCap | None = None
+
+
+UNSAID: Final = Preferences()
+"""Of who says nothing."""
+
+_DECODER: Final = msgspec.json.Decoder(Preferences)
+
+
+def decode(document: str) -> Preferences:
+    """The preferences of a stored document.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    return _DECODER.decode(document)
+
+
+def encode(preferences: Preferences) -> str:
+    """The document to store."""
+    return msgspec.json.encode(preferences).decode()
+
+
+def allows(recipient: Preferences, tenant: Preferences, category: str, channel: str) -> bool:
+    """Whether a message of the category (empty: of none) is wanted by the channel.
+
+    The most specific choice wins, the recipient's before the tenant's; of two that say the same much, about the category and about the
+    channel, the one that is off. What nobody chose is on.
+    """
+    for choices in (recipient.choices, tenant.choices):
+        if choices and (found := _chosen(choices, category, channel)) is not None:
+            return found
+    return True
+
+
+def _chosen(choices: Sequence[PreferenceChoice], category: str, channel: str) -> bool | None:
+    best, enabled = -1, None
+    for choice in choices:
+        about_category, about_channel = choice.category != ANY, choice.channel != ANY
+        if (about_category and choice.category != category) or (about_channel and choice.channel != channel):
+            continue
+        specific = about_category + about_channel
+        if specific > best:
+            best, enabled = specific, choice.enabled
+        elif specific == best:
+            enabled = enabled and choice.enabled
+    return enabled
+
+
+def cap(recipient: Preferences, tenant: Preferences) -> DeliveryCap | None:
+    """The cap that holds for the recipient; None: there is none."""
+    found = recipient.cap or tenant.cap
+    return found if found is not None and found.count else None
+
+
+def quiet_hours(recipient: Preferences, tenant: Preferences) -> QuietHours | None:
+    """The quiet hours that hold for the recipient; None: there are none."""
+    found = recipient.quiet_hours or tenant.quiet_hours
+    return found if found is not None and found.times else None
+
+
+def quiet_policy(recipient: Preferences, tenant: Preferences, priority: Priority) -> QuietPolicy:
+    """What becomes of a message of this priority in quiet hours."""
+    found = quiet_hours(recipient, tenant)
+    if found is None or priority is Priority.CRITICAL:
+        return QuietPolicy.PASS
+    return found.bulk if priority is Priority.BULK else found.normal
+
+
+def quiet_until(recipient: Preferences, tenant: Preferences, zone: str, instant: int) -> int | None:
+    """When the quiet time that it is at ``instant`` ends; None: it is not quiet then.
+
+    Quiet times that touch or overlap are one. A wall time stands for its first instant, or for the first one after a gap that it lies in.
+
+    Args:
+        recipient: what the recipient wants.
+        tenant: what the tenant wants.
+        zone: of the wall times, an IANA name; one that tzdata does not have (any more) is taken for UTC.
+        instant: microseconds since the epoch, as is the answer.
+    """
+    found = quiet_hours(recipient, tenant)
+    if found is None:
+        return None
+    runs, known = _runs(found.times), _offsets(zone)
+    second, end = instant // SECOND, None
+    # A change of the clocks may close the gap between two runs, so the end of one is asked about again; there are not more runs in a week.
+    for _ in range(len(runs) + 1):
+        last = end
+        end = _end_of_run(runs, known, second if last is None else last)
+        if end is None:
+            return None if last is None else last * SECOND
+    return None if end is None else end * SECOND
+
+
+@lru_cache(maxsize=1024)
+def _offsets(zone: str) -> Offsets:
+    try:
+        return offsets(zone)
+    except UnknownZone:
+        return offsets("UTC")
+
+
+def _end_of_run(runs: Sequence[tuple[int, int]], known: Offsets, second: int) -> int | None:
+    """The second at which the run ends that holds ``second``; None: no run does."""
+    stretch = known.at(second)
+    # What counts is the latest wall time so far: when clocks go back, what they show again was there before.
+    latest = max(second + stretch.offset, stretch.start + stretch.before - 1) // _MINUTE
+    place = (latest + _EPOCH_WEEKDAY) % WEEK_MINUTES
+    index = bisect_right(runs, (place, 2 * WEEK_MINUTES)) - 1
+    if index < 0 or runs[index][1] <= place:
+        return None
+    return known.instant((latest + runs[index][1] - place) * _MINUTE)
+
+
+def checked_quiet_times(times: Sequence[QuietTime], *, field: str = "quietHours.times") -> None:
+    """Refuses quiet times that leave no minute of the week.
+
+    Raises:
+        InvalidInput: what is held would never be sent.
+    """
+    if any(end - start >= WEEK_MINUTES for start, end in _merged(_intervals(times))):
+        raise InvalidInput.at(field, "leave no minute of the week, so that nothing would ever be sent; to want no messages, use choices")
+
+
+def _intervals(times: Iterable[QuietTime]) -> list[tuple[int, int]]:
+    """Minutes since Monday 00:00, of the week before, this one and the next."""
+    found: list[tuple[int, int]] = []
+    for time in times:
+        start = (time.weekday - 1) * DAY_MINUTES + time.start
+        length = (time.end - time.start - 1) % DAY_MINUTES + 1
+        found += [(start + shift, start + shift + length) for shift in (-WEEK_MINUTES, 0, WEEK_MINUTES)]
+    return sorted(found)
+
+
+def _merged(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    runs: list[tuple[int, int]] = []
+    for start, end in intervals:
+        if runs and start <= runs[-1][1]:
+            runs[-1] = (runs[-1][0], max(end, runs[-1][1]))
+        else:
+            runs.append((start, end))
+    return runs
+
+
+@lru_cache(maxsize=4096)
+def _runs(times: tuple[QuietTime, ...]) -> tuple[tuple[int, int], ...]:
+    """The stretches of quiet that lie in a week, in order. Each is shorter than a week, or it would not have been stored."""
+    return tuple(run for run in _merged(_intervals(times)) if run[1] > 0 and run[0] < WEEK_MINUTES)

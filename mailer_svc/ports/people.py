@@ -1,0 +1,126 @@
+"""What is known of people, for those who decide about many messages at once.
+
+Each question is one query, whatever the size of the batch.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from mailer_svc.domain.people import Category, Suppression, SuppressionReason
+from mailer_svc.domain.preferences import Preferences
+
+
+class TenantKey(NamedTuple):
+    """A resource of a tenant, by its id."""
+
+    tenant: str
+    id: str
+
+
+class AddressKey(NamedTuple):
+    """An address of a tenant, in the normal form of its channel."""
+
+    tenant: str
+    channel: str
+    address: str
+
+
+class ActiveAddress(NamedTuple):
+    """An address that gets messages."""
+
+    channel: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientFacts:
+    """What messages to a recipient need. ``time_zone`` is an IANA name; ``attributes`` a JSON object."""
+
+    display_name: str
+    locale: str
+    time_zone: str
+    attributes: str
+
+
+class SuppressionFacts(NamedTuple):
+    """Why an address gets nothing of a category; an empty one is every category."""
+
+    category: str
+    reason: SuppressionReason
+
+
+class PeopleFacts(Protocol):
+    """Reads what the gates ask for. What is not there is not in an answer."""
+
+    async def recipients_of(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, RecipientFacts]:
+        """The recipients that exist."""
+        ...
+
+    async def active_addresses(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, Sequence[ActiveAddress]]:
+        """The ACTIVE addresses of recipients, those of a channel in the order in which they were added."""
+        ...
+
+    async def owners(self, addresses: Collection[AddressKey]) -> Mapping[AddressKey, str]:
+        """The ids of the recipients whose ACTIVE addresses these are."""
+        ...
+
+    async def preferences(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, Preferences]:
+        """The preferences of recipients; those of a tenant by an empty id. Who is not in the answer says nothing."""
+        ...
+
+    async def suppressed(self, addresses: Collection[AddressKey], *, now: int) -> Mapping[AddressKey, Sequence[SuppressionFacts]]:
+        """The suppressions that hold at ``now`` (microseconds)."""
+        ...
+
+    async def categories(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, Category]:
+        """The categories that exist."""
+        ...
+
+    async def expand(self, tenant: str, targets: Sequence[str], *, after: str, limit: int) -> list[str]:
+        """Ids of recipients behind ``targets`` ("recipients/{id}", "groups/{id}"), each once, in order, behind the id ``after``.
+
+        One who is named is in the answer also if there is no such recipient. Fewer than ``limit``: there are no more.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuppressionQuery:
+    """Which suppressions of a tenant to list. Each pair is a column and the value that it has to have, or not to have."""
+
+    tenant: str
+    equal: tuple[tuple[str, str | int], ...] = ()
+    unequal: tuple[tuple[str, str | int], ...] = ()
+
+
+class Suppressions(Protocol):
+    """Keeps addresses that get nothing."""
+
+    async def add(self, added: Collection[Suppression]) -> None:
+        """Adds suppressions; one that is there for the same address and category gets the new reason, source, detail and end."""
+        ...
+
+    async def put(self, suppression: Suppression) -> Suppression:
+        """Adds one as `add` does; returns it as it is stored then."""
+        ...
+
+    async def get(self, *, tenant: str, id: str) -> Suppression | None:  # noqa: A002 - the word of the contract
+        """One suppression."""
+        ...
+
+    async def page(self, query: SuppressionQuery, *, after: str, limit: int) -> list[Suppression]:
+        """Suppressions by id, those behind the id ``after``."""
+        ...
+
+    async def delete(self, *, tenant: str, id: str) -> bool:  # noqa: A002 - the word of the contract
+        """Removes one. False: there was none."""
+        ...
+
+
+class AddressRetirement(Protocol):
+    """Ends addresses that no longer work."""
+
+    async def retire(self, reasons: Mapping[AddressKey, str], *, now: int) -> None:
+        """Addresses that are gone, with the reason; nothing is changed where nobody has such an address."""
+        ...

@@ -1,0 +1,40 @@
+"""Addresses of recipients, and what becomes of them."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import bindparam, update
+
+from mailer_svc.domain.people import AddressState
+from mailer_svc.ports.people import AddressKey
+from mailer_svc.store.people_tables import addresses
+from tocsin.database import Database, storable
+
+_MAX_REASON = 500
+_RETIRE = (
+    update(addresses)
+    .where(
+        addresses.c.tenant == bindparam("of_tenant"),
+        addresses.c.channel == bindparam("of_channel"),
+        addresses.c.value == bindparam("of_value"),
+        addresses.c.state != int(AddressState.RETIRED),
+    )
+    .values(state=int(AddressState.RETIRED), reason=bindparam("because"), updated=bindparam("at"))
+)
+
+
+class SqlAddressRetirement:
+    """Ends addresses that no longer work."""
+
+    def __init__(self, *, database: Database) -> None:
+        self._database = database
+
+    async def retire(self, reasons: Mapping[AddressKey, str], *, now: int) -> None:
+        """Addresses that are gone, with the reason; nothing is changed where nobody has such an address."""
+        rows = [
+            {"of_tenant": key.tenant, "of_channel": key.channel, "of_value": key.address, "because": storable(why)[:_MAX_REASON], "at": now}
+            for key, why in sorted(reasons.items())
+            if all(storable(part) == part for part in key)
+        ]
+        if rows:
+            async with self._database.transaction() as connection:
+                await connection.execute(_RETIRE, rows)

@@ -1,0 +1,96 @@
+"""Addresses that get nothing."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Row, delete, select, tuple_
+
+from mailer_svc.domain.people import Suppression, SuppressionReason
+from mailer_svc.ports.people import SuppressionQuery
+from mailer_svc.store.people_tables import suppressions
+from tocsin.database import Database, storable, upsert
+from tocsin.stored import known
+
+_KEY = ("tenant", "channel", "address", "category")
+_SAYS = ("reason", "source", "detail", "until")
+_PUT = upsert(suppressions, keys=_KEY, update=_SAYS)
+_MAX_TEXT = 500
+
+
+class SqlSuppressions:
+    """Keeps suppressions on PostgreSQL or SQLite; every query is of one tenant."""
+
+    def __init__(self, *, database: Database) -> None:
+        self._database = database
+
+    async def add(self, added: Collection[Suppression]) -> None:
+        """Adds suppressions; one that is there for the same address and category gets the new reason, source, detail and end."""
+        # In one order, so that two who add the same ones never wait for each other.
+        rows = sorted((_values(item) for item in added), key=lambda row: [row[name] for name in _KEY])
+        if rows:
+            async with self._database.transaction() as connection:
+                await connection.execute(_PUT, rows)
+
+    async def put(self, suppression: Suppression) -> Suppression:
+        """Adds one as `add` does; returns it as it is stored then."""
+        async with self._database.transaction() as connection:
+            row = (await connection.execute(_PUT.values(_values(suppression)).returning(*suppressions.c))).one()
+        return _suppression(row)
+
+    async def get(self, *, tenant: str, id: str) -> Suppression | None:  # noqa: A002 - the word of the contract
+        """One suppression."""
+        query = select(suppressions).where(suppressions.c.tenant == tenant, suppressions.c.id == id)
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).first()
+        return _suppression(row) if row is not None else None
+
+    async def page(self, query: SuppressionQuery, *, after: str, limit: int) -> list[Suppression]:
+        """Suppressions by id, those behind the id ``after``."""
+        conditions: list[Any] = [suppressions.c.tenant == query.tenant, suppressions.c.id > after]
+        conditions += [suppressions.c[name] == value for name, value in query.equal]
+        conditions += [suppressions.c[name] != value for name, value in query.unequal]
+        statement = select(suppressions).where(*conditions).order_by(suppressions.c.id).limit(limit)
+        async with self._database.read() as connection:
+            return [_suppression(row) for row in await connection.execute(statement)]
+
+    async def delete(self, *, tenant: str, id: str) -> bool:  # noqa: A002 - the word of the contract
+        """Removes one. False: there was none."""
+        async with self._database.transaction() as connection:
+            removed = await connection.execute(delete(suppressions).where(suppressions.c.tenant == tenant, suppressions.c.id == id))
+        return removed.rowcount > 0
+
+    async def existing(self, keys: Collection[tuple[str, str, str, str]]) -> Sequence[Suppression]:
+        """Those of these (tenant, channel, address, category) that are there."""
+        query = select(suppressions).where(tuple_(*(suppressions.c[name] for name in _KEY)).in_(list(keys)))
+        async with self._database.read() as connection:
+            return [_suppression(row) for row in await connection.execute(query)]
+
+
+def _values(item: Suppression) -> dict[str, Any]:
+    return {
+        "tenant": item.tenant,
+        "channel": item.channel,
+        "address": item.address,
+        "category": item.category,
+        "id": item.id,
+        "reason": int(item.reason),
+        "source": storable(item.source)[:_MAX_TEXT],
+        "detail": storable(item.detail)[:_MAX_TEXT],
+        "until": item.until,
+        "created": item.created,
+    }
+
+
+def _suppression(row: Row[Any]) -> Suppression:
+    return Suppression(
+        tenant=row.tenant,
+        id=row.id,
+        channel=row.channel,
+        address=row.address,
+        category=row.category,
+        reason=known(SuppressionReason, row.reason),
+        source=row.source,
+        detail=row.detail,
+        until=row.until,
+        created=row.created,
+    )
