@@ -1,0 +1,1 @@
+"""Push: to browsers (Web Push), and to phones by Firebase and OneSignal."""
