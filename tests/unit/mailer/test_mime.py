@@ -1,5 +1,6 @@
 """Mail as bytes: whatever is put in comes out again, and nothing can begin a header."""
 
+import base64
 import email
 import email.policy
 import re
@@ -10,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer_svc.channels.mime import MailComposer, Sender, encode_body, subject_header
+from mailer_svc.channels.mime import ListLinks, MailComposer, Sender
+from mailer_svc.channels.mime.bodies import encode_body
+from mailer_svc.channels.mime.headers import mailbox_header, subject_header
 from mailer_svc.domain import Content, SubjectInvalid
 from tocsin.errors import InvalidInput
 
@@ -111,3 +114,112 @@ def test_a_sender_that_is_none_is_refused(text: str) -> None:
 def test_the_encoding_suits_the_body(body: str, encoding: str) -> None:
     """Readable where it can be, safe where it has to be."""
     assert encode_body(body)[0] == encoding
+
+
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(range(200))).decode()
+LINKS = ListLinks("https://alarms.example.com/u/", "leave@example.org")
+
+
+def leaving(links: ListLinks, token: str = "t0ken") -> EmailMessage:
+    """A mail of something that may be left."""
+    composer = MailComposer(sender=Sender.parse("tocsin@example.org"), links=links)
+    data = composer.compose(to="ann@example.com", content=Content("s", "t"), message_id="<d@x>", created=0, leave=token)
+    return cast("EmailMessage", email.message_from_bytes(data, policy=email.policy.default))
+
+
+def test_what_may_be_left_says_how() -> None:
+    """RFC 8058: the link first, then the address, and the header that makes it one click."""
+    mail = leaving(LINKS)
+    assert mail["List-Unsubscribe"] == "<https://alarms.example.com/u/t0ken>, <mailto:leave@example.org?subject=t0ken>"
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert "List-Unsubscribe" not in compose()[1]
+
+
+@pytest.mark.parametrize(
+    ("links", "header", "post"),
+    [
+        (ListLinks(), None, None),
+        (ListLinks("http://h/u/"), "<http://h/u/t0ken>", None),
+        (ListLinks("https://h/u/"), "<https://h/u/t0ken>", "List-Unsubscribe=One-Click"),
+        (ListLinks(mailto="jörg@x.y"), "<mailto:j%C3%B6rg@x.y?subject=t0ken>", None),
+    ],
+)
+def test_one_click_needs_https(links: ListLinks, header: str | None, post: str | None) -> None:
+    """RFC 8058, 3.1; what nobody set is not offered."""
+    mail = leaving(links)
+    assert (mail["List-Unsubscribe"], mail["List-Unsubscribe-Post"]) == (header, post)
+
+
+@given(st.text(min_size=1, max_size=50).filter(lambda text: not re.fullmatch(r"[A-Za-z0-9_-]+", text)))
+def test_a_token_that_is_none_gets_into_no_header(token: str) -> None:
+    """Whatever it holds."""
+    with pytest.raises(InvalidInput):
+        leaving(LINKS, token)
+
+
+@given(
+    st.text(st.characters(exclude_categories=("Cs",)), max_size=200)
+    | tricky
+    | st.sampled_from(["=?utf-8?q?x?=", '"', "\\", "<e@x.y>", "a, b"])
+)
+def test_a_name_stands_with_the_address_and_begins_nothing(name: str) -> None:
+    """A parser finds the one address, and the name as far as it is printable; whatever the name holds."""
+    data = COMPOSER.compose(to="ann@example.com", content=Content("s", "t"), message_id="<d@x>", created=0, name=name)
+    mail = email.message_from_bytes(data, policy=email.policy.default)
+    assert list(dict(mail.items())) == HEADERS
+    assert [address.addr_spec for address in mail["To"].addresses] == ["ann@example.com"]
+    assert not mail["To"].defects
+    if name.isprintable() and len(name) <= 100:
+        # The parser puts blanks between encoded words, which RFC 2047, 6.2 forbids it.
+        assert "".join(mail["To"].addresses[0].display_name.split()) == "".join(name.split())
+    assert all(len(line) <= 78 for line in data.split(b"\r\n"))
+
+
+@pytest.mark.parametrize("header", ["To", "Reply-To"])
+def test_addresses_beyond_ascii_go_as_they_are(header: str) -> None:
+    """RFC 6532; the name is an encoded word all the same."""
+    assert mailbox_header(header, "jörg@example.org", "Jörg") == f"{header}: =?utf-8?b?SsO2cmc=?=\r\n <jörg@example.org>"
+
+
+def test_answers_go_where_they_are_asked_to() -> None:
+    """Reply-To, with a name."""
+    composer = MailComposer(sender=Sender.parse("tocsin@example.org"), reply_to="Töchter <desk@example.org>")
+    data = composer.compose(to="ann@example.com", content=Content("s", "t"), message_id="<d@x>", created=0)
+    assert email.message_from_bytes(data, policy=email.policy.default)["Reply-To"] == "Töchter <desk@example.org>"
+
+
+@pytest.mark.parametrize("text", ["", "plain"])
+def test_images_in_the_html_become_parts(text: str) -> None:
+    """Each once, named by its Content-ID, in a multipart/related with the HTML first; what is no image stays."""
+    html = f'<img src="data:image/png;base64,{PNG}"><IMG alt="x" src=\'data:image/png;base64,{PNG}\'><img src="data:image/png;base64,AB=A">'
+    data, mail = compose("s", text, html)
+    related = next(part for part in mail.walk() if part.get_content_type() == "multipart/related")
+    body, image = related.iter_parts()
+    name = image["Content-ID"][1:-1]
+    assert read(body).strip() == f'<img src="cid:{name}"><IMG alt="x" src=\'cid:{name}\'><img src="data:image/png;base64,AB=A">'
+    assert image.get_content() == base64.b64decode(PNG)
+    assert image.get_content_type() == "image/png"
+    assert mail.get_content_type() == ("multipart/alternative" if text else "multipart/related")
+    assert not any(part.defects for part in mail.walk())
+    assert max(map(len, data.split(b"\r\n"))) <= 998
+
+
+def test_images_are_bounded() -> None:
+    """Beyond 32 they stay where they are."""
+    images = [base64.b64encode(bytes([number] * 30)).decode() for number in range(40)]
+    _, mail = compose("s", "", "".join(f'<img src="data:image/gif;base64,{image}">' for image in images))
+    body, *parts = mail.iter_parts()
+    assert len(parts) == 32
+    assert read(body).count("data:image/gif") == 8
+
+
+@given(
+    tricky,
+    st.lists(st.sampled_from(['<img src="data:image/png;base64,', PNG, '">', "'", "=", "\r\n", "A" * 80, "cid:x", "é"])).map("".join),
+)
+def test_html_with_images_and_traps_is_well_formed(text: str, html: str) -> None:
+    """Whatever stands in it, the mail has no defect and no long line."""
+    data, mail = compose("s", text, html)
+    assert not any(part.defects for part in mail.walk())
+    assert data.isascii()
+    assert max(map(len, data.split(b"\r\n"))) <= 998
