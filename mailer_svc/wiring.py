@@ -57,7 +57,9 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
     templating = _Templating(node, settings, clock, storage)
     sending = _Sending(node, settings, clock, storage)
     server = _server(node, clock, settings, storage, templating, sending)
-    return App(name=node.name, components=[*node.components, *storage.parts, templating.pool, *sending.parts], server=server)
+    return App(
+        name=node.name, components=[*node.components, node.installation_key, *storage.parts, templating.pool, *sending.parts], server=server
+    )
 
 
 class _MailStorage:
@@ -166,7 +168,13 @@ def _senders(
     settings: MailerSettings, node: Node, storage: _MailStorage, publisher: DeliveryPublisher, clock: Clock
 ) -> list[ChannelSender]:
     """An engine for each channel that has providers: a queue, a failover and claims of its own."""
-    parts = Parts(clock=clock, breakers=node.breakers, meter=publisher.meter)
+    parts = Parts(
+        clock=clock,
+        breakers=node.breakers,
+        meter=publisher.meter,
+        key=node.installation_key,
+        public_link=settings.public_link,
+    )
     rule = _sending_rule(settings, sole=storage.database.dialect == "sqlite")
     return [
         ChannelSender(

@@ -4,16 +4,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
-from mailer_svc.channels.mime import Sender
+from mailer_svc.channels.mime import ListLinks, MailComposer, Sender
+from mailer_svc.channels.outgoing import OutgoingMail
 from mailer_svc.channels.smtp import SmtpConnector, SmtpProvider, SmtpRule, SmtpServer
 from mailer_svc.channels.smtp.session import Timeouts
 from mailer_svc.channels.smtp.urls import SmtpUrl, TlsMode, parse_urls
 from mailer_svc.channels.spec import ChannelSpec, Parts
+from mailer_svc.domain import KEY_BYTES, ReturnPaths, UnsubscribeTokens
 from tocsin.addresses import normal_address, parse_mailbox
 from tocsin.config import Settings
 from tocsin.errors import InvalidInput
+from tocsin.installation_key import InstallationKey
+
+UNSUBSCRIBE_PATH = "/u/"
+"""Where the gateway takes tokens of links to leave."""
 
 _PORTS = {"none": 25, "starttls": 587, "implicit": 465}
 
@@ -35,6 +41,15 @@ class EmailSettings(Settings):
         "smtps://user:password@host:465, smtp+starttls://user:password@host:587 or smtp://host:25.",
     )
     smtp_from: str = Field("Tocsin <tocsin@localhost>", description='Sender: "ann@example.com" or "Ann <ann@example.com>".')
+    smtp_reply_to: str = Field("", description="Where answers go, in the same form; empty: to the sender.")
+    smtp_return_path: str = Field(
+        "",
+        description="Address that reports of failures come to, in the domain of the sender; what is before its @-sign gets +<delivery> "
+        "behind it, so the mail server has to take such addresses. Empty: the sender, and nobody reads them.",
+    )
+    smtp_unsubscribe_address: str = Field(
+        "", description="Address that List-Unsubscribe names beside the link; what comes there has to reach TOCSIN_MAILER_BOUNCE_PORT."
+    )
     smtp_helo: str = Field("", pattern=r"^[A-Za-z0-9.:\[\]-]*$", description="Name given with EHLO; empty: this host's.")
     smtp_connections: int = Field(16, ge=1, le=1000, description="Connections to the SMTP server at most; each carries one mail at a time.")
     smtp_connection_messages: int = Field(500, ge=1, description="Mails on one connection before it is replaced.")
@@ -49,14 +64,18 @@ class EmailSettings(Settings):
         parse_urls(value.get_secret_value() if value else "")
         return value
 
-    @field_validator("smtp_from")
+    @field_validator("smtp_from", "smtp_reply_to", "smtp_return_path", "smtp_unsubscribe_address")
     @classmethod
-    def _one_sender(cls, value: str) -> str:
+    def _one_mailbox(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.field_name != "smtp_from":
+            return value
         try:
-            parse_mailbox(value, field="it")
+            mailbox = parse_mailbox(value, field="it")
         except InvalidInput as error:
             raise ValueError(error.violations[0].description) from None
-        return value
+        if info.field_name == "smtp_return_path":
+            ReturnPaths(address=mailbox.address, key=b"")
+        return value if info.field_name in ("smtp_from", "smtp_reply_to") else mailbox.address
 
     @model_validator(mode="after")
     def _whole(self) -> "EmailSettings":
@@ -74,6 +93,29 @@ class EmailSettings(Settings):
         return self.smtp_port or _PORTS[self.smtp_tls]
 
 
+def outgoing_mail(settings: EmailSettings, parts: Parts) -> OutgoingMail:
+    """What mails of these settings have alike."""
+    sender = Sender.parse(settings.smtp_from)
+    links = ListLinks(parts.public_link(UNSUBSCRIBE_PATH), settings.smtp_unsubscribe_address)
+    return OutgoingMail(
+        sender=sender,
+        composer=MailComposer(sender=sender, reply_to=settings.smtp_reply_to, links=links),
+        return_paths=return_paths(settings, parts.key),
+        tokens=unsubscribe_tokens(parts.key) if links.url or links.mailto else None,
+    )
+
+
+def return_paths(settings: EmailSettings, key: InstallationKey) -> ReturnPaths | None:
+    """Where reports of failures come back to; None if that is not set."""
+    address = settings.smtp_return_path
+    return ReturnPaths(address=address, key=key.derive("return paths")) if address else None
+
+
+def unsubscribe_tokens(key: InstallationKey) -> UnsubscribeTokens:
+    """What links to leave are sealed with."""
+    return UnsubscribeTokens(key.derive("unsubscribe", length=KEY_BYTES))
+
+
 def providers(settings: EmailSettings, parts: Parts) -> Sequence[SmtpProvider]:
     """A provider for each server, the preferred one first; each with a breaker of its own."""
     password = settings.smtp_password
@@ -86,11 +128,12 @@ def providers(settings: EmailSettings, parts: Parts) -> Sequence[SmtpProvider]:
     )
     further = parse_urls(settings.smtp_fallbacks.get_secret_value()) if settings.smtp_fallbacks else []
     names = ["smtp", *(f"smtp-{place}" for place, _ in enumerate(further, start=2))]
+    outgoing = outgoing_mail(settings, parts)
     servers = list(zip(names, [first, *further], strict=True)) if settings.smtp_host else []
     found = [
         SmtpProvider(
             connector=SmtpConnector(server=_server(settings, url)),
-            sender=Sender.parse(settings.smtp_from),
+            outgoing=outgoing,
             breaker=parts.breakers.get(id=name, target="smtp"),
             rule=SmtpRule(
                 connections=settings.smtp_connections, idle_seconds=settings.smtp_idle_seconds, messages=settings.smtp_connection_messages

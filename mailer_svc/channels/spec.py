@@ -9,6 +9,7 @@ from mailer_svc.domain.channels import nobody
 from mailer_svc.ports import Meter, Provider
 from tocsin.clock import Clock
 from tocsin.config import Settings
+from tocsin.installation_key import InstallationKey
 from tocsin.mesh.breaker import BreakerRegistry
 
 S = TypeVar("S", bound=Settings)
@@ -25,6 +26,8 @@ class Parts:
     clock: Clock
     breakers: BreakerRegistry
     meter: Meter
+    key: InstallationKey
+    public_link: Callable[[str], str]
 
 
 def always(_settings: Settings) -> bool:

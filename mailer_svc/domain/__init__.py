@@ -21,6 +21,7 @@ from mailer_svc.domain.errors import (
     SubjectInvalid,
     TemplateBreaks,
     TemplateNotFound,
+    UnsubscribeTokenInvalid,
     UnsupportedChannel,
 )
 from mailer_svc.domain.model import (
@@ -43,10 +44,14 @@ from mailer_svc.domain.model import (
     delivery_id,
     message_id,
 )
+from mailer_svc.domain.return_paths import ReturnPaths
+from mailer_svc.domain.status_reports import ReportKind, StatusReport
+from mailer_svc.domain.unsubscription import KEY_BYTES, UnsubscribeTokens, Unsubscription
 from tocsin.priority import Priority
 
 __all__ = [
     "FINAL",
+    "KEY_BYTES",
     "MAX_BODY_BYTES",
     "MAX_SUBJECT_CHARS",
     "WAITING",
@@ -68,10 +73,13 @@ __all__ = [
     "PendingReport",
     "Priority",
     "PriorityLimits",
+    "ReportKind",
     "RetrySchedule",
+    "ReturnPaths",
     "SendJob",
     "SendOutcome",
     "SendResult",
+    "StatusReport",
     "SubjectInvalid",
     "Submission",
     "Template",
@@ -79,6 +87,9 @@ __all__ = [
     "TemplateNotFound",
     "TemplateUse",
     "TimelineEntry",
+    "UnsubscribeTokenInvalid",
+    "UnsubscribeTokens",
+    "Unsubscription",
     "UnsupportedChannel",
     "Variables",
     "checked_subject",

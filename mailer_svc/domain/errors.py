@@ -37,3 +37,7 @@ class NoProvider(FailedPrecondition):
 
 class UnsupportedChannel(FailedPrecondition):
     """This mailer does not know the channel; another one may."""
+
+
+class UnsubscribeTokenInvalid(NotFound):
+    """The link is not one of ours, or not whole."""

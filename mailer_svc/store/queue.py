@@ -12,6 +12,7 @@ from mailer_svc.store.bulk import BulkInsert, Row
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.contents import read_actions
 from mailer_svc.store.endings import SqlDeliveryEndings
+from mailer_svc.store.people_tables import categories, recipients
 from mailer_svc.store.reports import note
 from mailer_svc.store.tables import contents, deliveries, events
 from tocsin.database import Database
@@ -37,6 +38,7 @@ _JOB = (
     deliveries.c.category,
     deliveries.c.notification,
 )
+_MANDATORY = 1  # mandatory, transactional, marketing
 _VANISHED = "the sender stopped after the message was handed over and before the answer"
 _AGAIN = f"outcome unknown, sent again as its resend policy says: {_VANISHED}"
 
@@ -220,7 +222,7 @@ def _claim(chosen: Any) -> Any:
         update(deliveries)
         .where(chosen)
         .values(epoch=deliveries.c.epoch + 1, owner=bindparam("claimant"), due=bindparam("until"))
-        .returning(*_JOB, _body(contents.c.text), _body(contents.c.html), _body(contents.c.actions))
+        .returning(*_JOB, _body(contents.c.text), _body(contents.c.html), _body(contents.c.actions), _name(), _category_kind())
     )
 
 
@@ -228,6 +230,18 @@ def _body(column: Any) -> Any:
     """A column of the row's content, in the same statement: a second one would have to name every row again."""
     found = select(column).where(contents.c.delivery == deliveries.c.id).correlate(deliveries).scalar_subquery()
     return func.coalesce(found, "").label(column.name)
+
+
+def _name() -> Any:
+    """What the row's recipient is called now; null if it has none."""
+    person = (recipients.c.tenant == deliveries.c.tenant, recipients.c.id == deliveries.c.recipient_id, deliveries.c.recipient_id != "")
+    return select(recipients.c.display_name).where(*person).correlate(deliveries).scalar_subquery().label("name")
+
+
+def _category_kind() -> Any:
+    """The kind of the row's category as it is now; null if there is none."""
+    category = (categories.c.tenant == deliveries.c.tenant, categories.c.id == deliveries.c.category, deliveries.c.category != "")
+    return select(categories.c.kind).where(*category).correlate(deliveries).scalar_subquery().label("category_kind")
 
 
 def _job(row: Any) -> SendJob:
@@ -248,4 +262,6 @@ def _job(row: Any) -> SendJob:
         recipient_id=row.recipient_id,
         category=row.category,
         notification=row.notification,
+        recipient_name=row.name or "",
+        may_leave=bool(row.category) and row.category_kind != _MANDATORY,
     )

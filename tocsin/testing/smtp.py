@@ -1,7 +1,8 @@
 """A real SMTP server for tests and benchmarks: takes mail, and misbehaves as scripted.
 
 It is our own because a sink must not be the slowest part of a benchmark: aiosmtpd takes a third of a millisecond of processor time for
-a mail, this one a fraction of that. RFC 5321, with PIPELINING (RFC 2920), AUTH PLAIN (RFC 4954), SMTPUTF8 and STARTTLS (RFC 3207).
+a mail, this one a fraction of that. RFC 5321, with PIPELINING (RFC 2920), AUTH PLAIN (RFC 4954) and XOAUTH2, DSN (RFC 3461), SMTPUTF8 and
+STARTTLS (RFC 3207).
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import email
 import email.policy
 import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import cast
@@ -21,17 +22,19 @@ from tocsin.testing.waiting import eventually
 
 _MAX_LINE_BYTES = 4096
 _END = b"\r\n.\r\n"
+_REFUSAL = base64.b64encode(b'{"status":"400","schemes":"Bearer","scope":"https://mail.example/"}').decode()
 
 __all__ = ["Raw", "Received", "ScriptedReply", "SmtpFault", "SmtpSink", "Stage"]
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message that was taken, with its envelope."""
+    """A message that was taken, with its envelope, and the parameters that came with MAIL and with the last RCPT."""
 
     sender: str
     recipients: tuple[str, ...]
     content: bytes
+    parameters: tuple[str, str] = ("", "")
 
     @property
     def message(self) -> EmailMessage:
@@ -46,6 +49,7 @@ class _SharedState:
     credentials: str
     tls: ssl.SSLContext | None
     implicit: bool
+    tokens: set[str] = field(default_factory=set[str])
     rules: list[ScriptRule] = field(default_factory=list[ScriptRule])
     messages: list[Received] = field(default_factory=list[Received])
     taken: int = 0
@@ -80,6 +84,7 @@ class SmtpSink:
         port: int = 0,
         user: str = "",
         password: str = "",
+        tokens: Iterable[str] = (),
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
         keep: bool = True,
@@ -88,14 +93,16 @@ class SmtpSink:
 
         Args:
             port: on 127.0.0.1; 0: any free one.
-            user: demands AUTH PLAIN with this user, unless empty.
-            password: the user's.
+            user: demands AUTH with this user, unless empty.
+            password: the user's, for PLAIN.
+            tokens: the user's, for XOAUTH2.
             tls: offers STARTTLS with this context.
             implicit_tls: speaks TLS from the first byte instead.
             keep: keeps the messages; a benchmark only counts them.
         """
         self.port = port
         self._state = _SharedState(credentials=f"\0{user}\0{password}" if user else "", tls=tls, implicit=implicit_tls, keep=keep)
+        self.accept_tokens(user, *tokens)
         self._server: asyncio.Server | None = None
 
     @property
@@ -112,6 +119,10 @@ class SmtpSink:
     def sessions(self) -> int:
         """How many connections there were."""
         return self._state.sessions
+
+    def accept_tokens(self, user: str, *tokens: str) -> None:
+        """Takes these tokens of ``user``, and no others, for XOAUTH2."""
+        self._state.tokens = {f"user={user}\x01auth=Bearer {token}\x01\x01" for token in tokens}
 
     @property
     def injected(self) -> Counter[str]:
@@ -184,8 +195,10 @@ class _Session(asyncio.Protocol):
         self._upgrading = False
         self._secure = state.implicit
         self._authenticated = not state.credentials
+        self._refused = False
         self._sender: str | None = None
         self._recipients: list[str] = []
+        self._parameters = ["", ""]
         self._upgrade: asyncio.Task[None] | None = None
         self._speech: asyncio.Task[None] | None = None
         self._commands: dict[str, Callable[[str], ScriptedReply | bytes]] = {
@@ -252,6 +265,10 @@ class _Session(asyncio.Protocol):
             return False
         line = self._buffer[:end].decode(errors="replace")
         del self._buffer[: end + 2]
+        if self._refused:
+            self._refused = False
+            self._do(ScriptedReply(535, "5.7.3 Authentication unsuccessful") if not line else ScriptedReply(500, "5.5.2 say nothing"))
+            return True
         verb = line.split(" ", 1)[0].upper()
         stage = "EHLO" if verb == "HELO" else verb
         scripted = self._state.action(Stage(stage), line) if stage in Stage.__members__ else None
@@ -283,7 +300,9 @@ class _Session(asyncio.Protocol):
         action = self._state.action(Stage.END) or ScriptedReply(250, "2.0.0 taken")
         if not isinstance(action, ScriptedReply) or action.code < 400:
             content = content.removeprefix(b".") if content.startswith(b"..") else content
-            self._state.take(Received(self._sender or "", tuple(self._recipients), content.replace(b"\r\n..", b"\r\n.")))
+            content = content.replace(b"\r\n..", b"\r\n.")
+            mail, rcpt = self._parameters
+            self._state.take(Received(self._sender or "", tuple(self._recipients), content, (mail, rcpt)))
         self._forget()
         self._do(action)
         return True
@@ -294,9 +313,9 @@ class _Session(asyncio.Protocol):
 
     def _ehlo(self, _line: str) -> bytes:
         self._forget()
-        words = ["sink", "PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"]
+        words = ["sink", "PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES"]
         words += ["STARTTLS"] if self._state.tls is not None and not self._secure else []
-        words += ["AUTH PLAIN"] if self._state.credentials else []
+        words += ["AUTH PLAIN XOAUTH2"] if self._state.credentials else []
         return b"".join(f"250{' ' if word is words[-1] else '-'}{word}\r\n".encode() for word in words)
 
     def _helo(self, _line: str) -> ScriptedReply:
@@ -307,7 +326,11 @@ class _Session(asyncio.Protocol):
         try:
             given = base64.b64decode(line.split(" ")[2]).decode()
         except (IndexError, binascii.Error, UnicodeDecodeError):
-            return ScriptedReply(501, "5.5.4 AUTH PLAIN with an initial response is what this server speaks")
+            return ScriptedReply(501, "5.5.4 AUTH with an initial response is what this server speaks")
+        if line.split(" ")[1].upper() == "XOAUTH2":
+            self._authenticated = given in self._state.tokens
+            self._refused = not self._authenticated
+            return ScriptedReply(334, _REFUSAL) if self._refused else ScriptedReply(235, "2.7.0 welcome")
         self._authenticated = given.endswith(self._state.credentials)
         return ScriptedReply(235, "2.7.0 welcome") if self._authenticated else ScriptedReply(535, "5.7.8 wrong user or password")
 
@@ -333,12 +356,14 @@ class _Session(asyncio.Protocol):
     def _mail(self, line: str) -> ScriptedReply:
         self._forget()
         self._sender = _address(line)
+        self._parameters[0] = line.partition("> ")[2]
         return ScriptedReply(250, "2.1.0 sender ok")
 
     def _rcpt(self, line: str) -> ScriptedReply:
         if self._sender is None:
             return ScriptedReply(503, "5.5.1 MAIL first")
         self._recipients.append(_address(line))
+        self._parameters[1] = line.partition("> ")[2]
         return ScriptedReply(250, "2.1.5 recipient ok")
 
     def _data(self, _line: str) -> ScriptedReply:

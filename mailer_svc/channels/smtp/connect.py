@@ -6,14 +6,35 @@ sending has neither pipelining nor a place for the mark before the content (docs
 
 import asyncio
 import ssl
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import aiosmtplib
 
 from mailer_svc.channels.smtp.replies import SmtpFailure, SmtpPhase, SmtpReply
 from mailer_svc.channels.smtp.session import SmtpSession, Timeouts, transport_of
 from mailer_svc.channels.smtp.urls import TlsMode
+
+_REFUSED = 535
+
+
+class AccessTokens(Protocol):
+    """Gives tokens of OAuth 2.0."""
+
+    async def token(self) -> str:
+        """The one to use now.
+
+        Raises:
+            SmtpFailure: at `SmtpPhase.AUTH`: there is none.
+        """
+        ...
+
+    def invalidate(self, token: str) -> None:
+        """Forgets one that was refused."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +67,15 @@ class SmtpServer:
 class SmtpConnector:
     """Opens sessions with one server."""
 
-    def __init__(self, *, server: SmtpServer) -> None:
+    def __init__(self, *, server: SmtpServer, tokens: AccessTokens | None = None) -> None:
+        """Opens none yet.
+
+        Args:
+            server: where.
+            tokens: what the user signs in with, by XOAUTH2, instead of a password.
+        """
         self._server = server
+        self._tokens = tokens
         self._context: ssl.SSLContext | None = None
 
     async def prepare(self) -> None:
@@ -63,14 +91,25 @@ class SmtpConnector:
         """A session that is ready for the first message.
 
         Raises:
-            SmtpFailure: at `SmtpPhase.CONNECT`.
+            SmtpFailure: at `SmtpPhase.CONNECT` or `SmtpPhase.AUTH`.
         """
+        if self._tokens is None:
+            return await self._open("")
+        token = await self._tokens.token()
+        try:
+            return await self._open(token)
+        except SmtpFailure as failure:
+            if failure.phase is not SmtpPhase.AUTH or failure.reply is None or failure.reply.code != _REFUSED:
+                raise
+        # It may have been withdrawn before its end; another one is asked for, once.
+        self._tokens.invalidate(token)
+        return await self._open(await self._tokens.token())
+
+    async def _open(self, token: str) -> SmtpSession:
         server = self._server
         client = aiosmtplib.SMTP(
             hostname=server.host,
             port=server.port,
-            username=server.username or None,
-            password=server.password or None,
             local_hostname=server.helo or None,
             timeout=server.connect_seconds,
             use_tls=server.tls is TlsMode.IMPLICIT,
@@ -79,22 +118,42 @@ class SmtpConnector:
         )
         try:
             async with asyncio.timeout(server.connect_seconds):
-                await client.connect()
-                if client.is_ehlo_or_helo_needed:
-                    await _greet(client)
-        except aiosmtplib.SMTPResponseException as error:
+                with self._failing_at(SmtpPhase.CONNECT):
+                    await client.connect()
+                    if client.is_ehlo_or_helo_needed:
+                        await _greet(client)
+                with self._failing_at(SmtpPhase.AUTH):
+                    await self._sign_in(client, token)
+        except TimeoutError as error:
             client.close()
-            raise SmtpFailure.refused(SmtpPhase.CONNECT, SmtpReply(error.code, error.message)) from error
-        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            client.close()
-            raise SmtpFailure(SmtpPhase.CONNECT, str(error) or f"not connected within {server.connect_seconds:g} s") from error
-        except Exception as error:
-            client.close()  # the library stumbled over what the server says
-            raise SmtpFailure(SmtpPhase.CONNECT, f"not understood: {type(error).__name__}: {error}") from error
+            raise SmtpFailure(SmtpPhase.CONNECT, f"not connected within {server.connect_seconds:g} s") from error
         except BaseException:
             client.close()
             raise
         return self._take_over(client)
+
+    async def _sign_in(self, client: aiosmtplib.SMTP, token: str) -> None:
+        server = self._server
+        if token:
+            if "xoauth2" not in client.server_auth_methods:
+                raise aiosmtplib.SMTPException("the server does not offer XOAUTH2")
+            # A refusal comes as 334 with JSON in it; the empty line that answers it brings the reply (Google's and Microsoft's XOAUTH2).
+            await client.auth_xoauth2(server.username, token)
+        elif server.username:
+            await client.login(server.username, server.password)
+
+    @contextmanager
+    def _failing_at(self, phase: SmtpPhase) -> Generator[None]:
+        """Tells what goes wrong in ``phase``; a timeout of the whole passes."""
+        try:
+            yield
+        except aiosmtplib.SMTPResponseException as error:
+            raise SmtpFailure.refused(phase, SmtpReply(error.code, error.message)) from error
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            words = str(error) or f"not connected within {self._server.connect_seconds:g} s"
+            raise SmtpFailure(phase, words) from error
+        except Exception as error:  # the library stumbled over what the server says
+            raise SmtpFailure(phase, f"not understood: {type(error).__name__}: {error}") from error
 
     def _take_over(self, client: aiosmtplib.SMTP) -> SmtpSession:
         protocol = client.protocol
@@ -104,6 +163,7 @@ class SmtpConnector:
             transport=transport_of(protocol.transport),
             pipelining=client.supports_extension("pipelining"),
             utf8=client.supports_extension("smtputf8"),
+            reports=client.supports_extension("dsn"),
             timeouts=self._server.timeouts,
         )
 

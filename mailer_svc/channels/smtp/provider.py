@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from mailer_svc.channels.circuit import ProviderCircuit
-from mailer_svc.channels.mime import MailComposer, Sender
+from mailer_svc.channels.outgoing import OutgoingMail
 from mailer_svc.channels.smtp.connect import SmtpConnector
 from mailer_svc.channels.smtp.pool import SmtpPool
 from mailer_svc.channels.smtp.replies import NotHandedOver, SmtpFailure, SmtpPhase, SmtpReply, counts_against_provider, outcome_of
@@ -34,12 +34,20 @@ class SmtpProvider(ProviderCircuit):
     """Sends mails to one SMTP server."""
 
     def __init__(
-        self, *, connector: SmtpConnector, sender: Sender, breaker: Breaker, rule: SmtpRule, clock: Clock, name: str = NAME
+        self,
+        *,
+        connector: SmtpConnector,
+        outgoing: OutgoingMail,
+        breaker: Breaker,
+        rule: SmtpRule,
+        clock: Clock,
+        name: str = NAME,
     ) -> None:
         super().__init__(name=name, capacity=rule.connections, breaker=breaker)
-        self._sender = sender
-        self._composer = MailComposer(sender=sender)
-        self._pool = SmtpPool(connector=connector, clock=clock, idle_seconds=rule.idle_seconds, messages=rule.messages)
+        self._outgoing = outgoing
+        self._pool = SmtpPool(
+            connector=connector, clock=clock, connections=rule.connections, idle_seconds=rule.idle_seconds, messages=rule.messages
+        )
 
     @property
     def connections(self) -> int:
@@ -57,13 +65,16 @@ class SmtpProvider(ProviderCircuit):
     async def send(self, job: SendJob, *, hand_over: Callable[[], Awaitable[bool]]) -> SendOutcome:
         """Attempts one mail; never raises for what the server does."""
         try:
-            content = self._composer.compose(to=job.to, content=job.content, message_id=job.message_id, created=job.created)
+            content = self._outgoing.compose(job)
         except InvalidInput as error:
             return SendOutcome(SendResult.REFUSED, 0, error.message)
         except Exception as error:  # noqa: BLE001 - what cannot be written now can never be, and is no reason to stop for the others
             _log.error("not written as a mail", delivery=job.id, exc_info=error)
             return SendOutcome(SendResult.REFUSED, 0, f"cannot be written as a mail: {type(error).__name__}: {error}"[:500])
-        envelope = Envelope(self._sender.address, job.to, not (job.to.isascii() and self._sender.address.isascii()))
+        sender = self._outgoing.return_path(job)
+        # The return path may be ASCII where the header From is not.
+        utf8 = not (job.to.isascii() and sender.isascii() and self._outgoing.sender.address.isascii())
+        envelope = Envelope(sender, job.to, utf8, job.id)
         # A probe that is lost in the middle leaves the circuit half open, for another message to try: this one may be why.
         try:
             async with self.guard(partial(self._health, telling=self.conclusive(job))):
@@ -81,7 +92,7 @@ class SmtpProvider(ProviderCircuit):
             return CallOutcome.IGNORED
         if counts:
             # Without the words that follow on a recipient: health is shown to people who may not see addresses.
-            early = isinstance(error, SmtpFailure) and error.phase in (SmtpPhase.CONNECT, SmtpPhase.MAIL)
+            early = isinstance(error, SmtpFailure) and error.phase in (SmtpPhase.CONNECT, SmtpPhase.AUTH, SmtpPhase.MAIL)
             self.last_failure = str(error) if early else "the connection was lost in the middle of a mail"
         return CallOutcome.FAILURE if counts else CallOutcome.SUCCESS
 

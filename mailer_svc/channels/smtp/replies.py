@@ -12,9 +12,10 @@ _ENHANCED: Final = re.compile(r"[245]\.(\d{1,3})\.\d{1,3}(?!\d)")
 
 
 class SmtpPhase(Enum):
-    """How far a message had come. CONNECT is everything before MAIL: greeting, EHLO, STARTTLS, AUTH; END is after the final dot."""
+    """How far a message had come. CONNECT is everything before AUTH: greeting, EHLO, STARTTLS; END is after the final dot."""
 
     CONNECT = "connecting"
+    AUTH = "signing in"
     MAIL = "MAIL"
     RCPT = "RCPT"
     DATA = "DATA"
@@ -64,6 +65,18 @@ class SmtpFailure(Exception):
         self.detail = printable(detail[:_DETAIL])
         super().__init__(f"{phase.value}: {self.detail}")
 
+    @property
+    def about_parameters(self) -> bool:
+        """Whether the server did not like a parameter of MAIL or RCPT."""
+        early = self.phase in (SmtpPhase.MAIL, SmtpPhase.RCPT)
+        return early and self.reply is not None and self.reply.code in _ABOUT_PARAMETERS
+
+    @property
+    def too_many_connections(self) -> bool:
+        """Whether the server takes no further connection now, and may take mail on those that stand."""
+        early = self.phase in (SmtpPhase.CONNECT, SmtpPhase.AUTH)
+        return early and self.reply is not None and (self.reply.code in _TOO_MANY or self.reply.text.startswith("4.3.2"))
+
     @classmethod
     def refused(cls, phase: SmtpPhase, reply: SmtpReply) -> "SmtpFailure":
         """The server said no."""
@@ -75,6 +88,8 @@ class NotHandedOver(Exception):
 
 
 _CLOSING: Final = 421
+_TOO_MANY: Final = frozenset({421, 432})  # 432 4.3.2: Exchange, of concurrent connections
+_ABOUT_PARAMETERS: Final = frozenset({501, 504, 555})
 _PARAMETERS: Final = 555  # RFC 5321, 4.1.1.11: of MAIL, such as SMTPUTF8, which only some messages need
 # 503: the server lost the thread. 530, 534, 535, 538: it wants other credentials (RFC 4954, 6), which only the operator has; asked for at
 # RCPT it means this recipient, as servers do that take mail for their own people from anybody. None of it is the message's fault.
@@ -86,7 +101,8 @@ def outcome_of(failure: SmtpFailure) -> SendOutcome:
     """What a failure means for the message.
 
     ==============================================  =================================================================================
-    before MAIL, whatever it was                    PROVIDER_DOWN: it says nothing about the message, however permanent
+    5yz at AUTH                                     MISCONFIGURED: an operator has to mend the credentials
+    anything else before MAIL                       PROVIDER_DOWN: it says nothing about the message, however permanent
     any refusal of MAIL                             PROVIDER_DOWN: only the sender was named, which all messages share
     5yz at MAIL about its parameters or content     REFUSED (555, x.6.z): this message needed them
     421 at RCPT or later                            LOST: the server closes; DEFERRED if it is about the address, mailbox or content
@@ -103,7 +119,9 @@ def outcome_of(failure: SmtpFailure) -> SendOutcome:
 
 
 def _result(phase: SmtpPhase, reply: SmtpReply | None) -> SendResult:
-    if phase is SmtpPhase.CONNECT:
+    if phase is SmtpPhase.AUTH and reply is not None and 500 <= reply.code < 600:
+        return SendResult.MISCONFIGURED
+    if phase in (SmtpPhase.CONNECT, SmtpPhase.AUTH):
         return SendResult.PROVIDER_DOWN
     if reply is None:
         return SendResult.UNKNOWN if phase is SmtpPhase.END else SendResult.LOST
@@ -131,7 +149,7 @@ def counts_against_provider(failure: SmtpFailure, *, telling: bool) -> bool | No
         telling: whether a loss in the middle says something: it was the first attempt at this message, and no probe.
     """
     result = _result(failure.phase, failure.reply)
-    if result is SendResult.PROVIDER_DOWN:
+    if result in (SendResult.PROVIDER_DOWN, SendResult.MISCONFIGURED):
         return True
     if result in (SendResult.LOST, SendResult.UNKNOWN):
         return True if telling else None

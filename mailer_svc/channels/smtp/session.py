@@ -9,6 +9,8 @@ from typing import Final, cast
 
 from mailer_svc.channels.smtp.replies import NotHandedOver, SmtpFailure, SmtpPhase, SmtpReply
 
+_NOT_XTEXT: Final = re.compile(r"[^!-~]|[+=]")
+_NOT_UNITEXT: Final = re.compile(r"[\x00-\x20\x7f+=\\]")
 _LINE: Final = re.compile(rb"(\d{3})([ -]?)([^\r\n]*)\r?\n")
 _MAX_REPLY: Final = 64 * 1024
 _MAX_UNREAD: Final = 16  # replies that nobody waits for: more than any pipeline of ours asks for
@@ -21,11 +23,41 @@ _CLOSING: Final = 421
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Who sends to whom; ``utf8`` if the addresses or headers are not ASCII (RFC 6531)."""
+    """Who sends to whom.
+
+    Attributes:
+        sender: where reports of failures go, too.
+        recipient: the address.
+        utf8: whether the addresses or headers are not ASCII (RFC 6531).
+        delivery: comes back in reports (RFC 3461, 4.4), from servers that can; empty: none are asked for.
+    """
 
     sender: str
     recipient: str
     utf8: bool
+    delivery: str = ""
+
+    def commands(self, *, reports: bool) -> list[str]:
+        """MAIL, RCPT and DATA; with ``reports`` it asks for those of RFC 3461: of failure and delay, with the headers alone."""
+        mail, rcpt = f"MAIL FROM:<{self.sender}>", f"RCPT TO:<{self.recipient}>"
+        if self.utf8:
+            mail += " SMTPUTF8 BODY=8BITMIME"
+        if reports:
+            mail += f" RET=HDRS ENVID={_xtext(self.delivery)}"
+            rcpt += f" NOTIFY=FAILURE,DELAY ORCPT={_original(self.recipient)}"
+        return [f"{mail}\r\n", f"{rcpt}\r\n", "DATA\r\n"]
+
+
+def _original(address: str) -> str:
+    """An address as ORCPT has it (RFC 3461, 4.2; RFC 6533, 3)."""
+    if address.isascii():
+        return f"rfc822;{_xtext(address)}"
+    return "utf-8;" + _NOT_UNITEXT.sub(lambda found: f"\\x{{{ord(found[0]):02X}}}", address)
+
+
+def _xtext(text: str) -> str:
+    """``text`` as xtext (RFC 3461, 4)."""
+    return _NOT_XTEXT.sub(lambda found: "".join(f"+{byte:02X}" for byte in found[0].encode()), text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +74,9 @@ class SmtpSession(asyncio.Protocol):
     ``sent`` counts the messages; ``usable`` tells whether another can be tried on it.
     """
 
-    def __init__(self, *, transport: asyncio.Transport, pipelining: bool, utf8: bool, timeouts: Timeouts) -> None:
+    def __init__(self, *, transport: asyncio.Transport, pipelining: bool, utf8: bool, reports: bool, timeouts: Timeouts) -> None:
         self.utf8 = utf8
+        self._reports = reports
         self.sent = 0
         self.idle_since = 0.0
         self._transport = transport
@@ -102,9 +135,20 @@ class SmtpSession(asyncio.Protocol):
         self._transport.abort()
 
     async def _open(self, envelope: Envelope) -> None:
-        """MAIL, RCPT and DATA, until the server waits for the content."""
-        options = " SMTPUTF8 BODY=8BITMIME" if envelope.utf8 else ""
-        commands = [f"MAIL FROM:<{envelope.sender}>{options}\r\n", f"RCPT TO:<{envelope.recipient}>\r\n", "DATA\r\n"]
+        """MAIL, RCPT and DATA, until the server waits for the content.
+
+        A server that offers reports and then refuses their parameters is asked for none: the mail is what matters.
+        """
+        asking = self._reports and bool(envelope.delivery)
+        try:
+            await self._begin(envelope.commands(reports=asking))
+        except SmtpFailure as failure:
+            if not (asking and failure.about_parameters and self.usable):
+                raise
+            self._reports = False
+            await self._begin(envelope.commands(reports=False))
+
+    async def _begin(self, commands: list[str]) -> None:
         lines = [command.encode() for command in commands]
         reset, self._in_transaction = self._in_transaction, True
         if self._pipelining:

@@ -36,13 +36,15 @@ def test_no_reply_about_a_recipient_or_a_message_counts(phase: SmtpPhase, tellin
         assert outcome_of(failure).result is (SendResult.DEFERRED if temporary else SendResult.REFUSED), reply
 
 
-@pytest.mark.parametrize("phase", [SmtpPhase.CONNECT, SmtpPhase.MAIL])
+@pytest.mark.parametrize("phase", [SmtpPhase.CONNECT, SmtpPhase.AUTH, SmtpPhase.MAIL])
 def test_what_is_said_before_a_recipient_is_named_says_nothing_of_the_message(phase: SmtpPhase) -> None:
     """Nobody dies of a server, a password or a sender that is refused, whatever the code; the provider's circuit counts it."""
     for reply in replies():
         failure = SmtpFailure.refused(phase, reply)
         parameters = phase is SmtpPhase.MAIL and reply.code >= 500 and (reply.code == 555 or reply.text.startswith("5.6."))
-        assert outcome_of(failure).result is (SendResult.REFUSED if parameters else SendResult.PROVIDER_DOWN), reply
+        credentials = phase is SmtpPhase.AUTH and reply.code >= 500
+        away = SendResult.MISCONFIGURED if credentials else SendResult.PROVIDER_DOWN
+        assert outcome_of(failure).result is (SendResult.REFUSED if parameters else away), reply
         assert counts_against_provider(failure, telling=False) is not parameters
 
 

@@ -2,11 +2,14 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mailer_svc.channels.mime import Sender
+from mailer_svc.channels.mime import MailComposer, Sender
+from mailer_svc.channels.outgoing import OutgoingMail
 from mailer_svc.channels.smtp import SmtpConnector, SmtpProvider, SmtpRule, SmtpServer
+from mailer_svc.channels.smtp.connect import AccessTokens
 from mailer_svc.channels.smtp.session import Timeouts
 from mailer_svc.channels.smtp.urls import TlsMode
 from mailer_svc.domain import Content, Priority, SendJob, SendResult
@@ -53,6 +56,13 @@ def job(to: str = "ann@example.com", text: str = "In five minutes.", *, attempts
     )
 
 
+def plain_mail(**fields: Any) -> OutgoingMail:
+    """Mails of a sender; ``fields`` are added."""
+    sender = Sender.parse("Tocsin <tocsin@example.org>")
+    values: dict[str, Any] = {"sender": sender, "composer": MailComposer(sender=sender), **fields}
+    return OutgoingMail(**values)
+
+
 def provider_for(
     sink: SmtpSink,
     clock: FakeClock,
@@ -64,6 +74,8 @@ def provider_for(
     connect_seconds: float = 60.0,
     silence_seconds: float = 60.0,
     breaker: Breaker | None = None,
+    outgoing: OutgoingMail | None = None,
+    tokens: AccessTokens | None = None,
 ) -> SmtpProvider:
     """A provider that talks to ``sink``."""
     server = SmtpServer(
@@ -71,15 +83,15 @@ def provider_for(
         port=sink.port,
         tls=tls,
         ca_file=ca,
-        username="tocsin" if password else "",
+        username="tocsin" if password or tokens else "",
         password=password,
         helo="mailer.test",
         connect_seconds=connect_seconds,
         timeouts=Timeouts(command=silence_seconds, end=silence_seconds),
     )
     return SmtpProvider(
-        connector=SmtpConnector(server=server),
-        sender=Sender.parse("Tocsin <tocsin@example.org>"),
+        connector=SmtpConnector(server=server, tokens=tokens),
+        outgoing=outgoing or plain_mail(),
         breaker=breaker or Breaker(id="smtp", target="smtp", rule=BreakerRule(), clock=clock),
         rule=SmtpRule(connections=4, idle_seconds=30.0, messages=messages),
         clock=clock,
@@ -243,7 +255,7 @@ async def test_mail_travels_encrypted_and_authenticated(tmp_path: Path, clock: F
     context, ca = certificate(tmp_path)
     sink = SmtpSink(user="tocsin", password="right", tls=context, implicit_tls=mode is TlsMode.IMPLICIT)
     await sink.start()
-    for password, result in (("right", SendResult.SENT), ("wrong", SendResult.PROVIDER_DOWN)):
+    for password, result in (("right", SendResult.SENT), ("wrong", SendResult.MISCONFIGURED)):
         provider = provider_for(sink, clock, tls=mode, ca=ca, password=password)
         await provider.start()
         outcome = await provider.send(job(), hand_over=Marks())

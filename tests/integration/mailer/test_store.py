@@ -5,11 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from mailer_svc.domain import Content, DeliveryState, Priority, SendResult, Template, TemplateNotFound, Variables
 from mailer_svc.handlers.deliveries import delivery_message
 from mailer_svc.ports import DeliveryQuery
 from mailer_svc.store import TemplateExists
+from mailer_svc.store.people_tables import categories, recipients
 from tests.integration.mailer.stored import LEASE, Store, make, new, settlement
 from tocsin.testing.clock import FakeClock
 
@@ -65,6 +67,21 @@ async def test_a_row_of_a_newer_version_is_shown(store: Store) -> None:
     found = await store.reader.get(tenant="t1", id="d2")
     assert found is not None
     assert delivery_message(found).channel == "pager"
+
+
+async def test_a_claim_tells_whom_and_whether_they_may_leave(store: Store) -> None:
+    """The recipient's name and the category's kind as they are now; a category that nobody described may be left, no category cannot."""
+    async with store.database.transaction() as connection:
+        stamps = {"created": 0, "updated": 0}
+        person = {"tenant": "t1", "id": "ann", "display_name": "Ann", "locale": "", "time_zone": "", "attributes": "{}"}
+        await connection.execute(insert(recipients).values(**person, **stamps))
+        for number, name in enumerate(("alarms", "receipts", "news"), start=1):
+            kind = {"tenant": "t1", "id": name, "display_name": "", "kind": number, "channels": "[]", "digest_window": 0}
+            await connection.execute(insert(categories).values(**kind, **stamps))
+    cases = {1: ("ann", "alarms"), 2: ("", "receipts"), 3: ("bob", "news"), 4: ("", "unknown"), 5: ("", "")}
+    await store.journal.accept([new(number, recipient_id=who, category=category) for number, (who, category) in cases.items()])
+    found = {job.id: (job.recipient_name, job.may_leave) for job in await store.claim()}
+    assert [found[new(number).id] for number in cases] == [("Ann", False), ("", True), ("", True), ("", True), ("", False)]
 
 
 async def test_claims_at_the_same_time_share_the_work(store: Store) -> None:

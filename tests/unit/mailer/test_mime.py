@@ -124,7 +124,7 @@ def leaving(links: ListLinks, token: str = "t0ken") -> EmailMessage:
     """A mail of something that may be left."""
     composer = MailComposer(sender=Sender.parse("tocsin@example.org"), links=links)
     data = composer.compose(to="ann@example.com", content=Content("s", "t"), message_id="<d@x>", created=0, leave=token)
-    return cast("EmailMessage", email.message_from_bytes(data, policy=email.policy.default))
+    return email.message_from_bytes(data, policy=email.policy.default)
 
 
 def test_what_may_be_left_says_how() -> None:
