@@ -31,11 +31,13 @@ class DeliveryMetrics:
             ("channel", "lane"),
             registry=registry,
         )
-        self._connections = Gauge("tocsin_smtp_connections", "Open connections to the SMTP server.", registry=registry)
+        self._sizes: list[Callable[[], float]] = []
+        connections = Gauge("tocsin_smtp_connections", "Open connections to the SMTP server.", registry=registry)
+        connections.set_function(lambda: sum(size() for size in self._sizes))
 
     def watch_connections(self, size: Callable[[], float]) -> None:
-        """Reads the number of connections to the SMTP servers from ``size`` at every scrape."""
-        self._connections.set_function(size)
+        """Adds ``size``, at every scrape, to the number of connections to SMTP servers."""
+        self._sizes.append(size)
 
     def accepted(self, channel: str, count: int) -> None:
         """``count`` new deliveries were stored."""

@@ -42,6 +42,7 @@ class TracedProvider:
         self._telemetry = telemetry
         self.name = provider.name
         self.capacity = provider.capacity
+        self.takes = provider.takes
         self.pause = provider.pause
         self.probing = provider.probing
         self.fault = provider.fault

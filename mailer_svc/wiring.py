@@ -24,10 +24,12 @@ from mailer_svc.service import (
     Reporter,
     Retention,
     SendingRule,
+    SharedLanes,
     Templates,
 )
 from mailer_svc.store import (
     ChangeOrder,
+    SqlAddressRetirement,
     SqlDeliveryEndings,
     SqlDeliveryHousekeepingStore,
     SqlDeliveryQueue,
@@ -174,13 +176,17 @@ def _senders(
         meter=publisher.meter,
         key=node.installation_key,
         public_link=settings.public_link,
+        egress=settings.allowed_targets,
     )
     rule = _sending_rule(settings, sole=storage.database.dialect == "sqlite")
     return [
         ChannelSender(
             queue=SqlDeliveryQueue(channel=channel.name, database=storage.database, order=storage.order),
             journal=storage.journal,
-            providers=ProviderFailover([TracedProvider(provider=provider, telemetry=node.telemetry) for provider in providers]),
+            providers=ProviderFailover(
+                SharedLanes([TracedProvider(provider=provider, telemetry=node.telemetry) for provider in providers])
+            ),
+            addresses=SqlAddressRetirement(database=storage.database),
             publisher=publisher,
             clock=clock,
             rule=rule,

@@ -1,5 +1,7 @@
 """A circuit breaker around a provider: when to pause, when to probe, and what to tell an operator."""
 
+from collections.abc import Callable
+
 from mailer_svc.domain import SendJob
 from tocsin.mesh.breaker import Breaker, CircuitState, Classify, GuardedBlock
 
@@ -7,9 +9,10 @@ from tocsin.mesh.breaker import Breaker, CircuitState, Classify, GuardedBlock
 class ProviderCircuit:
     """The part of `mailer_svc.ports.Provider` that every provider has alike."""
 
-    def __init__(self, *, name: str, capacity: int, breaker: Breaker) -> None:
+    def __init__(self, *, name: str, capacity: int, breaker: Breaker, takes: Callable[[str], bool] = lambda _address: True) -> None:
         self.name = name
         self.capacity = capacity
+        self.takes = takes
         self.last_failure = "ordered by an operator"
         self._breaker = breaker
 

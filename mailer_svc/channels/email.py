@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
@@ -11,7 +11,7 @@ from mailer_svc.channels.outgoing import OutgoingMail
 from mailer_svc.channels.smtp import SmtpConnector, SmtpProvider, SmtpRule, SmtpServer
 from mailer_svc.channels.smtp.session import Timeouts
 from mailer_svc.channels.smtp.urls import SmtpUrl, TlsMode, parse_urls
-from mailer_svc.channels.spec import ChannelSpec, Parts
+from mailer_svc.channels.spec import ChannelSpec, Configured, Parts, ProviderConfig, ProviderKind
 from mailer_svc.domain import KEY_BYTES, ReturnPaths, UnsubscribeTokens
 from tocsin.addresses import normal_address, parse_mailbox
 from tocsin.config import Settings
@@ -67,15 +67,7 @@ class EmailSettings(Settings):
     @field_validator("smtp_from", "smtp_reply_to", "smtp_return_path", "smtp_unsubscribe_address")
     @classmethod
     def _one_mailbox(cls, value: str, info: ValidationInfo) -> str:
-        if not value and info.field_name != "smtp_from":
-            return value
-        try:
-            mailbox = parse_mailbox(value, field="it")
-        except InvalidInput as error:
-            raise ValueError(error.violations[0].description) from None
-        if info.field_name == "smtp_return_path":
-            ReturnPaths(address=mailbox.address, key=b"")
-        return value if info.field_name in ("smtp_from", "smtp_reply_to") else mailbox.address
+        return _mailbox(value, info.field_name or "")
 
     @model_validator(mode="after")
     def _whole(self) -> "EmailSettings":
@@ -93,21 +85,68 @@ class EmailSettings(Settings):
         return self.smtp_port or _PORTS[self.smtp_tls]
 
 
-def outgoing_mail(settings: EmailSettings, parts: Parts) -> OutgoingMail:
+class SmtpConfig(ProviderConfig):
+    """What can be set for an SMTP server."""
+
+    operator_only: ClassVar[frozenset[str]] = frozenset({"ca_file"})
+
+    host: str = Field(max_length=253, min_length=1, description="Its name or address.")
+    port: int = Field(default=587, ge=1, le=65535, description="Its port.")
+    tls: TlsMode = Field(default=TlsMode.STARTTLS, description="Encryption: STARTTLS (mandatory then), TLS from the first byte, or none.")
+    ca_file: Path | None = Field(default=None, description="Certificates (PEM) to trust instead of the system's.")
+    username: str = Field(default="", max_length=320, description="User for AUTH; empty: no AUTH.")
+    password: SecretStr = Field(default=SecretStr(""), description="The user's password.")
+    sender: str = Field(max_length=320, description='Sender: "ann@example.com" or "Ann <ann@example.com>".')
+    reply_to: str = Field(default="", max_length=320, description="Where answers go, in the same form; empty: to the sender.")
+    return_path: str = Field(default="", max_length=320, description="Address that reports of failures come to; empty: the sender.")
+    unsubscribe_address: str = Field(default="", max_length=320, description="Address that List-Unsubscribe names beside the link.")
+    helo: str = Field(default="", max_length=253, pattern=r"^[A-Za-z0-9.:\[\]-]*$", description="Name given with EHLO; empty: this host's.")
+    connection_messages: int = Field(default=500, ge=1, description="Mails on one connection before it is replaced.")
+    idle_seconds: float = Field(default=30.0, gt=0, description="An idle connection is closed after this long.")
+    connect_timeout_seconds: float = Field(default=15.0, gt=0, description="Longest wait for a connection that is ready for mail.")
+    command_timeout_seconds: float = Field(default=30.0, gt=0, description="Longest wait for the reply to a command.")
+    end_timeout_seconds: float = Field(default=120.0, gt=0, description="Longest wait for the reply to a complete mail.")
+
+    @field_validator("sender", "reply_to", "return_path", "unsubscribe_address")
+    @classmethod
+    def _one_mailbox(cls, value: str, info: ValidationInfo) -> str:
+        return _mailbox(value, info.field_name or "")
+
+    @model_validator(mode="after")
+    def _no_password_in_the_clear(self) -> "SmtpConfig":
+        if self.username and self.tls is TlsMode.NONE:
+            raise ValueError("a password is not sent without TLS")
+        return self
+
+
+def _mailbox(value: str, field: str) -> str:
+    """``value`` as it is kept, if it is one mailbox; only the sender must be there, and only names that are shown are kept."""
+    name = field.removeprefix("smtp_")
+    if not value and name not in ("from", "sender"):
+        return value
+    try:
+        mailbox = parse_mailbox(value, field="it")
+    except InvalidInput as error:
+        raise ValueError(error.violations[0].description) from None
+    if name == "return_path":
+        ReturnPaths(address=mailbox.address, key=b"")
+    return value if name in ("from", "sender", "reply_to") else mailbox.address
+
+
+def outgoing_mail(config: SmtpConfig, parts: Parts) -> OutgoingMail:
     """What mails of these settings have alike."""
-    sender = Sender.parse(settings.smtp_from)
-    links = ListLinks(parts.public_link(UNSUBSCRIBE_PATH), settings.smtp_unsubscribe_address)
+    sender = Sender.parse(config.sender)
+    links = ListLinks(parts.public_link(UNSUBSCRIBE_PATH), config.unsubscribe_address)
     return OutgoingMail(
         sender=sender,
-        composer=MailComposer(sender=sender, reply_to=settings.smtp_reply_to, links=links),
-        return_paths=return_paths(settings, parts.key),
+        composer=MailComposer(sender=sender, reply_to=config.reply_to, links=links),
+        return_paths=return_paths(config.return_path, parts.key),
         tokens=unsubscribe_tokens(parts.key) if links.url or links.mailto else None,
     )
 
 
-def return_paths(settings: EmailSettings, key: InstallationKey) -> ReturnPaths | None:
+def return_paths(address: str, key: InstallationKey) -> ReturnPaths | None:
     """Where reports of failures come back to; None if that is not set."""
-    address = settings.smtp_return_path
     return ReturnPaths(address=address, key=key.derive("return paths")) if address else None
 
 
@@ -116,48 +155,64 @@ def unsubscribe_tokens(key: InstallationKey) -> UnsubscribeTokens:
     return UnsubscribeTokens(key.derive("unsubscribe", length=KEY_BYTES))
 
 
-def providers(settings: EmailSettings, parts: Parts) -> Sequence[SmtpProvider]:
-    """A provider for each server, the preferred one first; each with a breaker of its own."""
-    password = settings.smtp_password
-    first = SmtpUrl(
-        settings.smtp_host,
-        settings.resolved_smtp_port,
-        TlsMode(settings.smtp_tls),
-        settings.smtp_username,
-        password.get_secret_value() if password else "",
+def make(name: str, config: SmtpConfig, parts: Parts) -> SmtpProvider:
+    """A provider for one server."""
+    server = SmtpServer(
+        host=config.host,
+        port=config.port,
+        tls=config.tls,
+        ca_file=config.ca_file,
+        username=config.username,
+        password=config.password.get_secret_value(),
+        helo=config.helo,
+        connect_seconds=config.connect_timeout_seconds,
+        timeouts=Timeouts(command=config.command_timeout_seconds, end=config.end_timeout_seconds),
     )
+    provider = SmtpProvider(
+        connector=SmtpConnector(server=server),
+        outgoing=outgoing_mail(config, parts),
+        breaker=parts.breakers.get(id=name, target="smtp"),
+        rule=SmtpRule(connections=config.concurrency, idle_seconds=config.idle_seconds, messages=config.connection_messages),
+        clock=parts.clock,
+        name=name,
+    )
+    parts.meter.watch_connections(lambda: provider.connections)
+    return provider
+
+
+SMTP = ProviderKind(name="smtp", config=SmtpConfig, make=make)
+
+
+def configured(settings: EmailSettings) -> Sequence[Configured]:
+    """Each server of the settings, the preferred one first."""
+    if not settings.smtp_host:
+        return ()
+    password = settings.smtp_password.get_secret_value() if settings.smtp_password else ""
+    first = SmtpUrl(settings.smtp_host, settings.resolved_smtp_port, TlsMode(settings.smtp_tls), settings.smtp_username, password)
     further = parse_urls(settings.smtp_fallbacks.get_secret_value()) if settings.smtp_fallbacks else []
     names = ["smtp", *(f"smtp-{place}" for place, _ in enumerate(further, start=2))]
-    outgoing = outgoing_mail(settings, parts)
-    servers = list(zip(names, [first, *further], strict=True)) if settings.smtp_host else []
-    found = [
-        SmtpProvider(
-            connector=SmtpConnector(server=_server(settings, url)),
-            outgoing=outgoing,
-            breaker=parts.breakers.get(id=name, target="smtp"),
-            rule=SmtpRule(
-                connections=settings.smtp_connections, idle_seconds=settings.smtp_idle_seconds, messages=settings.smtp_connection_messages
-            ),
-            clock=parts.clock,
-            name=name,
-        )
-        for name, url in servers
-    ]
-    parts.meter.watch_connections(lambda: sum(provider.connections for provider in found))
-    return found
+    return [(name, SMTP, _config(settings, url)) for name, url in zip(names, [first, *further], strict=True)]
 
 
-def _server(settings: EmailSettings, url: SmtpUrl) -> SmtpServer:
-    return SmtpServer(
+def _config(settings: EmailSettings, url: SmtpUrl) -> SmtpConfig:
+    return SmtpConfig(
         host=url.host,
         port=url.port,
         tls=url.tls,
         ca_file=settings.smtp_ca_file,
         username=url.username,
-        password=url.password,
+        password=SecretStr(url.password),
+        sender=settings.smtp_from,
+        reply_to=settings.smtp_reply_to,
+        return_path=settings.smtp_return_path,
+        unsubscribe_address=settings.smtp_unsubscribe_address,
         helo=settings.smtp_helo,
-        connect_seconds=settings.smtp_connect_timeout_seconds,
-        timeouts=Timeouts(command=settings.smtp_command_timeout_seconds, end=settings.smtp_end_timeout_seconds),
+        concurrency=settings.smtp_connections,
+        connection_messages=settings.smtp_connection_messages,
+        idle_seconds=settings.smtp_idle_seconds,
+        connect_timeout_seconds=settings.smtp_connect_timeout_seconds,
+        command_timeout_seconds=settings.smtp_command_timeout_seconds,
+        end_timeout_seconds=settings.smtp_end_timeout_seconds,
     )
 
 
@@ -165,7 +220,7 @@ CHANNEL = ChannelSpec(
     name="email",
     settings=EmailSettings,
     normal_address=normal_address,
-    ready=lambda settings: bool(settings.smtp_host),
+    kinds=[SMTP],
+    configured=configured,
     missing="No SMTP server is configured (TOCSIN_MAILER_SMTP_HOST); the inbox channel needs none",
-    providers=providers,
 )

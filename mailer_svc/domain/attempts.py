@@ -91,6 +91,10 @@ class RetrySchedule:
         """The same with waits that are ``factor`` times as long."""
         return replace(self, initial=self.initial * factor, longest=self.longest * factor)
 
+    def expired(self, job: SendJob, *, now: int) -> bool:
+        """Whether a message that still waits at ``now`` (microseconds) has waited too long."""
+        return (now - job.since) / 1e6 >= self.expiry
+
     def wait(self, attempts: int, draw: Callable[[], float], *, result: SendResult = SendResult.DEFERRED) -> float:
         """Seconds to wait after ``attempts`` attempts that ended with ``result``: exponential, the upper half at random."""
         away = result in (SendResult.PROVIDER_DOWN, SendResult.MISCONFIGURED)
@@ -110,9 +114,9 @@ _FINAL = {
 def next_step(job: SendJob, outcome: SendOutcome, *, rule: RetrySchedule, now: int, draw: Callable[[], float]) -> NextStep:
     """What follows from the ``outcome`` of an attempt at ``job`` that ended at ``now`` (microseconds)."""
     result = outcome.result
-    attempts = job.attempts + 1
+    attempts = job.attempts + (result is not SendResult.NOT_TRIED)
     deferrals = job.deferrals + (result is SendResult.DEFERRED)
-    if result is SendResult.NOT_TRIED:
+    if result is SendResult.NOT_TRIED and not rule.expired(job, now=now):
         state = DeliveryState.RETRYING if job.attempts else DeliveryState.ACCEPTED
         return NextStep(state=state, attempts=job.attempts, deferrals=job.deferrals, wait=0.0, code=outcome.code, detail=outcome.detail)
     final = _FINAL.get(result)
@@ -121,7 +125,7 @@ def next_step(job: SendJob, outcome: SendOutcome, *, rule: RetrySchedule, now: i
         final = DeliveryState.OUTCOME_UNKNOWN
     elif final is None and rule.max_deferrals and deferrals >= rule.max_deferrals:
         final, detail = DeliveryState.DEAD, f"gave up after {attempts} attempts: {detail}"
-    elif final is None and (now - job.since) / 1e6 >= rule.expiry:
+    elif final is None and rule.expired(job, now=now):
         final, detail = DeliveryState.DEAD, f"expired after {attempts} attempts: {detail}"
     elif final is None and result is SendResult.UNKNOWN:
         detail = f"outcome unknown, sent again as its resend policy says: {detail}"

@@ -13,7 +13,18 @@ from mailer_svc.ports.people import (
     TenantKey,
 )
 from mailer_svc.ports.reading import DeliveryChange, DeliveryQuery, DeliveryReader, InboxReader, Position, Reports, Scheduler
-from mailer_svc.ports.sending import AWAY, ChangeHints, Claim, DeliveryEndings, DeliveryQueue, Journal, Meter, Provider, Settlement
+from mailer_svc.ports.sending import (
+    AWAY,
+    ChangeHints,
+    Claim,
+    DeliveryEndings,
+    DeliveryQueue,
+    Journal,
+    Meter,
+    Provider,
+    ProviderLanes,
+    Settlement,
+)
 from mailer_svc.ports.templates import AlarmUses, Renderer, TemplateStore, Uses
 
 __all__ = [
@@ -36,6 +47,7 @@ __all__ = [
     "PeopleFacts",
     "Position",
     "Provider",
+    "ProviderLanes",
     "RecipientFacts",
     "Renderer",
     "Reports",

@@ -124,3 +124,7 @@ class AddressRetirement(Protocol):
     async def retire(self, reasons: Mapping[AddressKey, str], *, now: int) -> None:
         """Addresses that are gone, with the reason; nothing is changed where nobody has such an address."""
         ...
+
+    async def replace(self, key: AddressKey, new: str, *, now: int) -> None:
+        """An address is another one now; where the tenant has that already, the old one is gone."""
+        ...

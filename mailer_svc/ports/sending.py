@@ -144,6 +144,10 @@ class Provider(Protocol):
         """Messages that it takes at once."""
         ...
 
+    def takes(self, address: str, /) -> bool:
+        """Whether it can deliver to an address of its channel."""
+        ...
+
     def pause(self) -> float:
         """Seconds in which an attempt makes no sense; 0: it may be tried now."""
         ...
@@ -168,6 +172,31 @@ class Provider(Protocol):
 
     async def start(self) -> None:
         """Gets ready; connects to nothing yet."""
+        ...
+
+    async def stop(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class ProviderLanes(Protocol):
+    """Who sends for whom in one channel."""
+
+    @property
+    def capacity(self) -> int:
+        """Messages that may be under way at once."""
+        ...
+
+    def of(self, tenant: str) -> Sequence[Provider]:
+        """Who sends for a tenant, the preferred one first."""
+        ...
+
+    def everybody(self) -> Sequence[Provider]:
+        """Every provider, whomever it sends for."""
+        ...
+
+    async def start(self) -> None:
+        """Gets every provider ready; connects to nothing yet."""
         ...
 
     async def stop(self) -> None:

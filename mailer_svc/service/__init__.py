@@ -1,7 +1,7 @@
 """What mailer_svc does: it accepts messages, sends them, shows them, and keeps templates."""
 
 from mailer_svc.service.accepting import Accepting
-from mailer_svc.service.failover import ProviderFailover
+from mailer_svc.service.failover import ProviderFailover, SharedLanes
 from mailer_svc.service.housekeeping import DeliveryHousekeeper, Retention
 from mailer_svc.service.publishing import DeliveryPublisher, Reporter
 from mailer_svc.service.queries import Deliveries, Inbox
@@ -19,5 +19,6 @@ __all__ = [
     "Reporter",
     "Retention",
     "SendingRule",
+    "SharedLanes",
     "Templates",
 ]

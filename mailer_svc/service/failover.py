@@ -1,9 +1,10 @@
 """Providers in the order in which they are preferred: while one does not work, the next one sends."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from mailer_svc.domain import SendJob, SendOutcome, SendResult
-from mailer_svc.ports import Provider
+from mailer_svc.ports import Provider, ProviderLanes
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -13,17 +14,21 @@ HandOver = Callable[[str], Awaitable[bool]]
 """Marks that the point of no return is reached at the provider of this name."""
 
 
-class ProviderFailover:
-    """One way out over several providers."""
+class SharedLanes:
+    """The lanes of an installation whose providers send for everybody."""
 
     def __init__(self, providers: Sequence[Provider]) -> None:
-        """Connects to nothing.
-
-        Args:
-            providers: at least one; the first that works is used.
-        """
+        """Takes at least one provider, the preferred one first."""
         self._providers = tuple(providers)
         self.capacity = max(provider.capacity for provider in self._providers)
+
+    def of(self, tenant: str) -> Sequence[Provider]:
+        """Who sends for a tenant."""
+        return self._providers
+
+    def everybody(self) -> Sequence[Provider]:
+        """All providers."""
+        return self._providers
 
     async def start(self) -> None:
         """Gets every provider ready."""
@@ -35,9 +40,24 @@ class ProviderFailover:
         for provider in self._providers:
             await provider.stop()
 
+
+class ProviderFailover:
+    """One way out over several providers."""
+
+    def __init__(self, lanes: ProviderLanes) -> None:
+        """Connects to nothing.
+
+        Args:
+            lanes: who sends for whom; the first that works and takes the address is used.
+        """
+        self._lanes = lanes
+        self.capacity = lanes.capacity
+        self.start = lanes.start
+        self.stop = lanes.stop
+
     def pause(self) -> float:
         """Seconds in which no provider is worth an attempt; 0: one is."""
-        return min(provider.pause() for provider in self._providers)
+        return min((provider.pause() for provider in self._lanes.everybody()), default=0.0)
 
     async def send(self, job: SendJob, *, hand_over: HandOver) -> tuple[str, SendOutcome]:
         """Attempts one message, and returns who tried last and what came of it.
@@ -53,8 +73,11 @@ class ProviderFailover:
             marked = True
             return await hand_over(name)
 
-        name, outcome = self._providers[0].name, SendOutcome(SendResult.NOT_TRIED)
-        for provider in self._working(job):
+        lane = [provider for provider in self._lanes.of(job.tenant) if provider.takes(job.to)]
+        if not lane:
+            return "", SendOutcome(SendResult.REFUSED, 0, "no provider of this installation delivers to such an address")
+        name, outcome, waits = lane[0].name, SendOutcome(SendResult.NOT_TRIED), list[float]()
+        for provider in _working(lane, job):
             name = provider.name
             try:
                 outcome = await provider.send(job, hand_over=lambda name=name: mark(name))
@@ -65,21 +88,24 @@ class ProviderFailover:
                 )
             if marked or outcome.result not in _NOT_THE_MESSAGE:
                 break
-        return name, outcome
+            waits.append(outcome.retry_after or 0.0)
+        # When nobody tried, whoever asks to wait the shortest says for how long.
+        return name, replace(outcome, retry_after=min(waits)) if waits and outcome.result is SendResult.NOT_TRIED else outcome
 
     def probing(self) -> bool:
         """Whether every provider that may be tried has failed before and is not known to work again."""
-        awake = [provider for provider in self._providers if not provider.pause()]
+        awake = [provider for provider in self._lanes.everybody() if not provider.pause()]
         return bool(awake) and all(provider.probing() for provider in awake)
 
     def fault(self) -> str:
         """What is wrong with the providers, for an operator; empty while all of them work."""
-        return "; ".join(f"{provider.name}: {words}" for provider in self._providers if (words := provider.fault()))
+        return "; ".join(f"{provider.name}: {words}" for provider in self._lanes.everybody() if (words := provider.fault()))
 
-    def _working(self, job: SendJob) -> list[Provider]:
-        """The providers to try, those last that a message which failed before had better not probe.
 
-        When all of them rest, each still says for itself why not.
-        """
-        awake = [provider for provider in self._providers if not provider.pause()] or list(self._providers)
-        return sorted(awake, key=lambda provider: not job.fresh and provider.probing())
+def _working(lane: Sequence[Provider], job: SendJob) -> list[Provider]:
+    """The providers to try, those last that a message which failed before had better not probe.
+
+    When all of them rest, each still says for itself why not.
+    """
+    awake = [provider for provider in lane if not provider.pause()] or list(lane)
+    return sorted(awake, key=lambda provider: not job.fresh and provider.probing())

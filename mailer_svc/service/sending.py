@@ -24,7 +24,7 @@ from mailer_svc.domain import (
     SendResult,
     next_step,
 )
-from mailer_svc.ports import AWAY, DeliveryQueue, Journal, Settlement
+from mailer_svc.ports import AWAY, AddressKey, AddressRetirement, DeliveryQueue, Journal, Settlement
 from mailer_svc.service.failover import ProviderFailover
 from mailer_svc.service.publishing import DeliveryPublisher
 from tocsin.background import Background, Wake, report_progress
@@ -72,6 +72,7 @@ class ChannelSender:
         queue: DeliveryQueue,
         journal: Journal,
         providers: ProviderFailover,
+        addresses: AddressRetirement,
         publisher: DeliveryPublisher,
         clock: Clock,
         rule: SendingRule,
@@ -82,6 +83,7 @@ class ChannelSender:
             queue: what waits in the channel.
             journal: marks and outcomes.
             providers: where to.
+            addresses: learns which addresses are gone.
             publisher: tells watchers, and counts.
             clock: source of time.
             rule: how it works.
@@ -90,6 +92,7 @@ class ChannelSender:
         self._queue = queue
         self._journal = journal
         self._providers = providers
+        self._addresses = addresses
         self._publisher = publisher
         self._clock = clock
         self._rule = rule
@@ -220,8 +223,8 @@ class ChannelSender:
 
         started = self._clock.monotonic()
         provider, outcome = await self._providers.send(job, hand_over=hand_over)
-        if outcome.result is SendResult.NOT_TRIED:
-            later = self._clock.micros() + round(self._rule.poll * 1e6)
+        if outcome.result is SendResult.NOT_TRIED and not self._rule.retry[job.priority].expired(job, now=self._clock.micros()):
+            later = self._clock.micros() + round(max(self._rule.poll, outcome.retry_after or 0.0) * 1e6)
             await self._safely(self._queue.release(owner=self._rule.owner, ids=[job.id], now=later))
             self._held.pop(job.id, None)
             return
@@ -257,6 +260,15 @@ class ChannelSender:
         if kept:
             self._tell(job, step)
             await self._publisher.changed(job.tenant)
+            await self._settle_address(job, outcome)
+
+    async def _settle_address(self, job: SendJob, outcome: SendOutcome) -> None:
+        """Tells whoever keeps addresses what the provider says of this one. If that fails, the next message learns it anew."""
+        key, now = AddressKey(job.tenant, self.channel, job.to), self._clock.micros()
+        if outcome.result is SendResult.GONE:
+            await self._safely(self._addresses.retire({key: outcome.detail}, now=now))
+        elif outcome.new_address:
+            await self._safely(self._addresses.replace(key, outcome.new_address, now=now))
 
     def _tell(self, job: SendJob, step: NextStep) -> None:
         self._publisher.meter.settled(self.channel, step.state)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import ColumnElement, and_, bindparam, select, update
 
 from mailer_svc.domain.people import AddressState
 from mailer_svc.ports.people import AddressKey
@@ -38,3 +38,18 @@ class SqlAddressRetirement:
         if rows:
             async with self._database.transaction() as connection:
                 await connection.execute(_RETIRE, rows)
+
+    async def replace(self, key: AddressKey, new: str, *, now: int) -> None:
+        """An address is another one now; where the tenant has that already, the old one is gone."""
+        if not all(storable(part) == part for part in (*key, new)):
+            return
+        async with self._database.transaction() as connection:
+            taken = (await connection.execute(select(addresses.c.id).where(_is(key._replace(address=new))))).first() is not None
+            if not taken:
+                await connection.execute(update(addresses).where(_is(key)).values(value=new, updated=now))
+        if taken:
+            await self.retire({key: "replaced by another address"}, now=now)
+
+
+def _is(key: AddressKey) -> ColumnElement[bool]:
+    return and_(addresses.c.tenant == key.tenant, addresses.c.channel == key.channel, addresses.c.value == key.address)

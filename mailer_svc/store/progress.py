@@ -17,7 +17,17 @@ from tocsin.database import Database, storable
 
 _SENDING = int(DeliveryState.SENDING)
 _SETTLED = [int(state) for state in (*WAITING, DeliveryState.SENDING, DeliveryState.OUTCOME_UNKNOWN)]
-_COLUMNS = {"id": Text, "epoch": Integer, "state": Integer, "attempts": Integer, "deferrals": Integer, "at": BigInteger, "next": BigInteger}
+_COLUMNS = {
+    "id": Text,
+    "epoch": Integer,
+    "state": Integer,
+    "attempts": Integer,
+    "deferrals": Integer,
+    "at": BigInteger,
+    "next": BigInteger,
+    "reference": Text,
+    "address": Text,
+}
 _FORGET_FROM = 500
 
 
@@ -86,6 +96,8 @@ def _update(rows: Rows) -> Any:
             next_attempt=new["next"],
             due=case((marks, deliveries.c.due), else_=new["next"]),
             owner=case((marks, deliveries.c.owner), else_=""),
+            reference=case((new["reference"] == "", deliveries.c.reference), else_=new["reference"]),
+            recipient=case((new["address"] == "", deliveries.c.recipient), else_=new["address"]),
         )
         .returning(deliveries.c.id, deliveries.c.epoch)
     )
@@ -107,9 +119,19 @@ def _row(item: Progress, now: int) -> Row:
     """A row of `_COLUMNS`."""
     job = item.job
     if isinstance(item, Mark):
-        return (job.id, job.epoch, _SENDING, job.attempts, job.deferrals, now, None)
+        return (job.id, job.epoch, _SENDING, job.attempts, job.deferrals, now, None, "", "")
     step = item.step
-    return (job.id, job.epoch, int(step.state), step.attempts, step.deferrals, now, _next(item, now))
+    return (
+        job.id,
+        job.epoch,
+        int(step.state),
+        step.attempts,
+        step.deferrals,
+        now,
+        _next(item, now),
+        storable(step.reference),
+        storable(step.new_address),
+    )
 
 
 def _next(item: Settlement, now: int) -> int | None:

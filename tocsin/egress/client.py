@@ -12,6 +12,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
 
 import httpcore2
@@ -27,6 +28,7 @@ _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
 _KEEPALIVE_SECONDS: Final = 15.0
 _DETAIL: Final = 200
+_DAY_SECONDS: Final = 86400.0
 
 
 class RequestRefused(Exception):
@@ -87,6 +89,18 @@ class HttpAnswer:
     def ok(self) -> bool:
         """2xx."""
         return 200 <= self.status < 300
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that it asks to wait (RFC 9110, 10.2.3), at most a day; None: it does not say. A date counts from its ``Date``."""
+        text = self.headers.get("retry-after", "")
+        if text.isascii() and text.isdigit():
+            return min(float(text[:9]), _DAY_SECONDS)
+        try:
+            seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(self.headers.get("date", ""))).total_seconds()
+        except (TypeError, ValueError):  # no date, or one with a zone and one without
+            return None
+        return min(max(0.0, seconds), _DAY_SECONDS)
 
     def json(self) -> Mapping[str, Any]:
         """The members of the JSON object that it is; none if it is anything else."""

@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final, cast
 
@@ -114,6 +115,7 @@ class Connector(httpcore2.AsyncNetworkBackend):
         await self._network.sleep(seconds)
 
 
+@lru_cache(maxsize=1)
 def default_tls() -> ssl.SSLContext:
-    """Checks certificates against the authorities of the system."""
+    """Checks certificates against the authorities of the system, which are read once."""
     return ssl.create_default_context()

@@ -11,8 +11,8 @@ from mailer_svc.channels.circuit import ProviderCircuit
 from mailer_svc.domain import DeliveryState, Priority, RetrySchedule, SendJob, SendOutcome, SendResult
 from mailer_svc.metrics import DeliveryMetrics
 from mailer_svc.ports import DeliveryQuery
-from mailer_svc.service import ChannelSender, DeliveryPublisher, ProviderFailover, SendingRule
-from mailer_svc.store import SqlDeliveryQueue
+from mailer_svc.service import ChannelSender, DeliveryPublisher, ProviderFailover, SendingRule, SharedLanes
+from mailer_svc.store import SqlAddressRetirement, SqlDeliveryQueue
 from tests.integration.mailer.stored import LEASE, Store, new
 from tests.integration.mailer.support import Rig, State, message
 from tocsin.mesh.breaker import Breaker, BreakerRule
@@ -49,7 +49,8 @@ def sender(store: Store, provider: Provider, channel: str) -> ChannelSender:
     return ChannelSender(
         queue=SqlDeliveryQueue(channel=channel, database=store.database, order=store.order),
         journal=store.journal,
-        providers=ProviderFailover([provider]),
+        providers=ProviderFailover(SharedLanes([provider])),
+        addresses=SqlAddressRetirement(database=store.database),
         publisher=DeliveryPublisher(hints=hints, meter=DeliveryMetrics(CollectorRegistry())),
         clock=store.clock,
         rule=SendingRule(retry=dict.fromkeys(Priority, RetrySchedule()), drain=0.0, sole=False, owner=f"me-{channel}", draw=lambda: 0.5),
