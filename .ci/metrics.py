@@ -34,7 +34,7 @@ LABELS = {
     "generation": "the generation of the garbage collector",
     "handler": "the task handler; empty for other kinds of action",
     "implementation": "the interpreter",
-    "kind": "of a job: the kind of its action; of a transaction: `fire` or `results`",
+    "kind": "of a job: the kind of its action; of a transaction: `fire` or `results`; of a security alert: its kind, such as `PII_FOUND`",
     "lane": "the priority: `critical`, `normal` or `bulk`",
     "major": "the interpreter's version",
     "method": "the path of an RPC, or the HTTP method",

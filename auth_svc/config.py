@@ -45,6 +45,12 @@ class AuthSettings(ServiceSettings, StoreSettings):
     login_window_seconds: float = Field(900.0, ge=1, description="Time without an attempt after which failures are forgotten.")
     login_accounts: int = Field(10_000, ge=1, description="Accounts whose failures one replica remembers.")
 
+    alert_window_seconds: int = Field(600, ge=1, description="Within so long the same security alert is one row with a count.")
+    alert_retention_days: int = Field(90, ge=1, description="How long a security alert is kept after it last happened.")
+    alert_files: int = Field(
+        1000, ge=0, description="Files of security alerts in <state_dir>/error_reports; the oldest goes when there are more. 0 writes none."
+    )
+
     @field_validator("bootstrap_email")
     @classmethod
     def _is_email(cls, value: str) -> str:

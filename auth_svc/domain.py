@@ -12,6 +12,7 @@ from enum import Enum
 
 from email_validator import EmailNotValidError, validate_email
 
+from tocsin.alerts import Alert
 from tocsin.errors import AlreadyExists, FailedPrecondition, InvalidInput, NotFound, PermissionDenied, ResourceExhausted, Unauthenticated
 from tocsin.zones import NoSuchZone, zone
 
@@ -76,6 +77,10 @@ class UserNotFound(NotFound):
 
 class ApiKeyNotFound(NotFound):
     """There is no such API key."""
+
+
+class AlertNotFound(NotFound):
+    """There is no such security alert."""
 
 
 class LastAdministrator(FailedPrecondition):
@@ -177,6 +182,20 @@ class ApiKey:
     def expired(self, now: datetime) -> bool:
         """Whether it works no more."""
         return self.expires is not None and self.expires <= now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAlert:
+    """A security alert as it is kept. ``updated`` is when it was last counted here, in microseconds since 1970."""
+
+    id: str
+    alert: Alert
+    updated: int
+
+    @property
+    def name(self) -> str:
+        """Resource name."""
+        return f"security/alerts/{self.id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from auth_svc.domain import SecurityEvent
 from auth_svc.metrics import SecurityMetrics
+from tocsin.alerts import AlertKind, Alerts
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -20,15 +21,39 @@ _ALARMING: Final = frozenset(
     }
 )
 
+# What the gateway sees of credentials it reports itself, with the route: keys that nobody knows, tokens that nobody signed.
+_ALERTS: Final = {
+    (SecurityEvent.LOGIN_DELAYED, ""): AlertKind.SIGN_IN_THROTTLED,
+    (SecurityEvent.REFRESH_REUSED, "reused"): AlertKind.REFRESH_TOKEN_REUSED,
+    (SecurityEvent.SESSION_REFUSED, "unknown"): AlertKind.TOKEN_INVALID,
+}
+_PLACES: Final = {
+    SecurityEvent.LOGIN_DELAYED: "AuthService/IssueToken",
+    SecurityEvent.REFRESH_REUSED: "AuthService/RefreshToken",
+    SecurityEvent.SESSION_REFUSED: "AuthService/RefreshToken",
+}
+
 
 class SecurityJournal:
     """Implements `auth_svc.ports.SecurityLog`. The line's text is the event's stable name; so is the metric's label."""
 
-    def __init__(self, *, registry: CollectorRegistry) -> None:
+    def __init__(self, *, registry: CollectorRegistry, alerts: Alerts) -> None:
         self._metrics = SecurityMetrics(registry)
+        self._alerts = alerts
 
     def record(self, event: SecurityEvent, **facts: str) -> None:
-        """Writes the line and counts."""
+        """Writes the line, counts, and raises the alarm where somebody should look."""
         self._metrics.happened(event)
         write = _log.warning if event in _ALARMING else _log.info
         write(event.value, **facts)
+        kind = _ALERTS.get((event, facts.get("why", "")))
+        if kind is not None:
+            account = facts.get("account")
+            self._alerts.report(
+                kind=kind,
+                place=_PLACES[event],
+                tenant=facts.get("tenant", ""),
+                subject=facts.get("subject", ""),
+                latest=f"account {account}" if account else "",
+                detail=event.value,
+            )

@@ -5,18 +5,21 @@ from datetime import timedelta
 
 from auth_svc.config import AuthSettings
 from auth_svc.domain import Scopes
-from auth_svc.handlers import ApiKeyHandlers, AuthHandlers, TenantHandlers, UserHandlers
+from auth_svc.error_reports import ReportFolder
+from auth_svc.handlers import ApiKeyHandlers, AuthHandlers, SecurityAlertHandlers, TenantHandlers, UserHandlers
 from auth_svc.journal import SecurityJournal
 from auth_svc.passwords import Argon2Passwords
 from auth_svc.secret_files import StateFolder
-from auth_svc.service import ApiKeys, Installer, SessionHousekeeper, SessionRule, Sessions, Users
+from auth_svc.service import AlertHousekeeper, AlertLog, ApiKeys, Installer, SessionHousekeeper, SessionRule, Sessions, Users
 from auth_svc.signing import KeyFiles, SigningKeys
 from auth_svc.store import AuthStore
 from auth_svc.throttle import LoginThrottle, ThrottleRule
-from tocsin.api.auth.v1 import api_key_service_pb2_grpc, auth_service_pb2_grpc, user_service_pb2_grpc
+from tocsin.alerts.reporter import AlertReporter
+from tocsin.api.auth.v1 import api_key_service_pb2_grpc, auth_service_pb2_grpc, security_alert_service_pb2_grpc, user_service_pb2_grpc
+from tocsin.background import Wake
 from tocsin.clock import Clock
 from tocsin.database import Database
-from tocsin.lifecycle import App, setting_name
+from tocsin.lifecycle import App, Component, setting_name
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.policy import policies
 from tocsin.mesh.server import Handler, MeshServer
@@ -35,7 +38,8 @@ def build(settings: AuthSettings, clock: Clock) -> App:
 
     keys = _signing_keys(settings, clock)
     passwords = _passwords(settings, telemetry)
-    journal = SecurityJournal(registry=telemetry.registry)
+    alerting = _Alerting(settings, clock, store, telemetry)
+    journal = SecurityJournal(registry=telemetry.registry, alerts=alerting.reporter)
     scopes = Scopes(every=frozenset(policy.scope for policy in policies().values() if policy.scope))
 
     sessions = Sessions(
@@ -62,17 +66,40 @@ def build(settings: AuthSettings, clock: Clock) -> App:
         verifier=TokenVerifier(keys=keys, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock),
         breakers=breakers,
         checks={"database": database.check},
-        handlers=_handlers(sessions, users, api_keys, keys),
+        handlers=_handlers(sessions, users, api_keys, keys, alerting.log),
     )
-    return App(name=settings.service_name, components=[telemetry, keys, database, passwords, installer, housekeeper], server=server)
+    parts = [telemetry, keys, database, passwords, installer, housekeeper, *alerting.parts]
+    return App(name=settings.service_name, components=parts, server=server)
 
 
-def _handlers(sessions: Sessions, users: Users, api_keys: ApiKeys, keys: SigningKeys) -> Sequence[Handler]:
+class _Alerting:
+    """What keeps security alerts; those of this service are told without a call."""
+
+    def __init__(self, settings: AuthSettings, clock: Clock, store: AuthStore, telemetry: Telemetry) -> None:
+        written = Wake(clock)
+        self.log = AlertLog(store=store, clock=clock, window=timedelta(seconds=settings.alert_window_seconds), written=written)
+        self.reporter = AlertReporter(send=self.log.report, clock=clock, registry=telemetry.registry)
+        self._housekeeper = AlertHousekeeper(
+            store=store,
+            files=ReportFolder(folder=settings.state_dir / "error_reports", most=settings.alert_files),
+            clock=clock,
+            retention=timedelta(days=settings.alert_retention_days),
+            written=written,
+        )
+
+    @property
+    def parts(self) -> Sequence[Component]:
+        """What runs, in the order of its start."""
+        return (self._housekeeper, self.reporter)
+
+
+def _handlers(sessions: Sessions, users: Users, api_keys: ApiKeys, keys: SigningKeys, alerts: AlertLog) -> Sequence[Handler]:
     return (
         (auth_service_pb2_grpc.add_AuthServiceServicer_to_server, AuthHandlers(sessions=sessions, keys=keys)),
         (user_service_pb2_grpc.add_UserServiceServicer_to_server, UserHandlers(users=users)),
         (user_service_pb2_grpc.add_TenantServiceServicer_to_server, TenantHandlers(users=users)),
         (api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server, ApiKeyHandlers(keys=api_keys)),
+        (security_alert_service_pb2_grpc.add_SecurityAlertServiceServicer_to_server, SecurityAlertHandlers(alerts=alerts)),
     )
 
 

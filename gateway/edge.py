@@ -141,7 +141,9 @@ class EdgeHandlers:
         Raises:
             TocsinError: the call may not be made.
         """
-        principal = await self._ingress.authorize(served.metadata.get("authorization"), public=policy.public, scope=policy.scope)
+        principal = await self._ingress.authorize(
+            served.metadata.get("authorization"), public=policy.public, scope=policy.scope, place=policy.path
+        )
         served.tenant = principal.tenant if principal else None
         remaining = cast("float | None", context.time_remaining())
         timeout = policy.timeout if remaining is None else min(policy.timeout, remaining)

@@ -2,14 +2,19 @@
 
 import contextlib
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.access_log import AccessLog
-from gateway.credentials import Authenticator
+from gateway.credentials import Authenticator, KeyRefused, MalformedAuthorization
+from tocsin.alerts import AlertKind, Alerts
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 from tocsin.mesh.bulkhead import Bulkheads
-from tocsin.mesh.tokens import Principal, ScopeMissing
+from tocsin.mesh.tokens import Principal, ScopeMissing, TokenRefused
 from tocsin.telemetry import Telemetry
+
+_FORGED: Final = (TokenRefused, KeyRefused, MalformedAuthorization)
+"""Not a credential that is missing, or was good once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +27,7 @@ class Ingress:
         clock: measures durations.
         access_log: gets a line for each call.
         bulkheads: bounds the concurrent calls of a tenant.
+        alerts: told of credentials that are not valid, and of scopes that lack.
     """
 
     authenticator: Authenticator
@@ -29,14 +35,16 @@ class Ingress:
     clock: Clock
     access_log: AccessLog
     bulkheads: Bulkheads
+    alerts: Alerts
 
-    async def authorize(self, authorization: bytes | None, *, public: bool, scope: str) -> Principal | None:
+    async def authorize(self, authorization: bytes | None, *, public: bool, scope: str, place: str) -> Principal | None:
         """The principal of a call; None at a public method without a valid credential.
 
         Args:
             authorization: the header's value.
             public: whether the method needs no credential.
             scope: what the token must carry; empty if any token is enough.
+            place: the route or RPC, for an alert.
 
         Raises:
             Unauthenticated: the credential is missing or not valid.
@@ -46,7 +54,15 @@ class Ingress:
             with contextlib.suppress(TocsinError):
                 return await self.authenticator.authenticate(authorization)
             return None
-        principal = await self.authenticator.authenticate(authorization)
+        try:
+            principal = await self.authenticator.authenticate(authorization)
+        except _FORGED as error:
+            kind = AlertKind.API_KEY_INVALID if isinstance(error, KeyRefused) else AlertKind.TOKEN_INVALID
+            self.alerts.report(kind=kind, place=place, detail=error.error_reason)
+            raise
         if scope and scope not in principal.scopes:
+            self.alerts.report(
+                kind=AlertKind.SCOPE_REFUSED, place=place, tenant=principal.tenant, subject=principal.subject, detail=f"lacks {scope}"
+            )
             raise ScopeMissing.of(scope)
         return principal

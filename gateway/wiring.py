@@ -40,6 +40,7 @@ from gateway.transcoding.contract import Contract
 from gateway.transcoding.router import Router
 from gateway.transcoding.routes import Route, build_routes
 from gateway.transcoding.template import parse
+from tocsin.alerts import Alerts
 from tocsin.clock import Clock
 from tocsin.lifecycle import App, Component
 from tocsin.mesh.breaker import BreakerRegistry
@@ -69,7 +70,14 @@ def build(settings: GatewaySettings, clock: Clock, *, jwks: JwksSource | None = 
     """
     node = Node(settings=settings, clock=clock, jwks=jwks)
     contract = Contract(descriptor_set=descriptor_set().SerializeToString(), package=PACKAGE)
-    runtime = Runtime(telemetry=node.telemetry, mesh=node.mesh, breakers=node.breakers, verifier=node.verifier, components=node.components)
+    runtime = Runtime(
+        telemetry=node.telemetry,
+        mesh=node.mesh,
+        breakers=node.breakers,
+        verifier=node.verifier,
+        alerts=node.alerts,
+        components=node.components,
+    )
     return assemble(settings, clock, contract=contract, services=SERVICES, runtime=runtime)
 
 
@@ -81,6 +89,7 @@ class Runtime:
     mesh: Mesh
     breakers: BreakerRegistry
     verifier: TokenVerifier
+    alerts: Alerts
     components: Sequence[Component]
 
 
@@ -99,7 +108,7 @@ def assemble(settings: GatewaySettings, clock: Clock, *, contract: Contract, ser
         spooled=lambda: _spooled(spool),
         failing=lambda: telemetry.backgrounds.failing,
     )
-    ingress = _ingress(settings, clock, mesh=mesh, telemetry=telemetry, verifier=runtime.verifier)
+    ingress = _ingress(settings, clock, runtime=runtime)
     draining = asyncio.Event()
     spoolers: dict[str, Spooler] = {
         path: CallSpooler(path=path, method=method, spool=spool, clock=clock) for path, method in spoolable_methods(clock).items()
@@ -124,16 +133,17 @@ def _mesh_admin(settings: GatewaySettings, clock: Clock, *, mesh: Mesh, breakers
     return MeshAdmin(mesh=mesh, own=own, services=services, clock=clock, timeout_seconds=settings.health_timeout_seconds)
 
 
-def _ingress(settings: GatewaySettings, clock: Clock, *, mesh: Mesh, telemetry: Telemetry, verifier: TokenVerifier) -> Ingress:
+def _ingress(settings: GatewaySettings, clock: Clock, *, runtime: Runtime) -> Ingress:
     bulkheads = Bulkheads(settings)
-    export_bulkheads(telemetry.registry, bulkheads)
-    keys = MeshKeyExchange(mesh=mesh)
+    export_bulkheads(runtime.telemetry.registry, bulkheads)
+    keys = MeshKeyExchange(mesh=runtime.mesh)
     return Ingress(
-        authenticator=Authenticator(verifier=verifier, keys=keys, clock=clock, rule=_key_cache_rule(settings)),
-        telemetry=telemetry,
+        authenticator=Authenticator(verifier=runtime.verifier, keys=keys, clock=clock, rule=_key_cache_rule(settings)),
+        telemetry=runtime.telemetry,
         clock=clock,
         access_log=_access_log(settings, clock),
         bulkheads=bulkheads,
+        alerts=runtime.alerts,
     )
 
 

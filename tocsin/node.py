@@ -5,6 +5,8 @@ from contextlib import AbstractAsyncContextManager
 
 from prometheus_client import Gauge
 
+from tocsin.alerts.reporter import AlertReporter
+from tocsin.alerts.wire import sender
 from tocsin.clock import Clock
 from tocsin.config import ServiceSettings, StoreSettings
 from tocsin.database import Database, DatabaseUnavailable
@@ -20,7 +22,7 @@ from tocsin.telemetry import Telemetry
 
 
 class Node:
-    """Telemetry, breakers, the way to other services, and the verifier of users' tokens, of one process.
+    """Telemetry, breakers, the way to other services, the verifier of users' tokens, and what tells security alerts, of one process.
 
     `components` are to be started first, in their order; a service that derives keys starts `installation_key`, too.
     """
@@ -40,6 +42,7 @@ class Node:
         self.breakers = BreakerRegistry(clock=clock)
         self.installation_key = InstallationKey.of(settings)
         self.mesh = Mesh(service=self.name, settings=settings, clock=clock, telemetry=self.telemetry, breakers=self.breakers)
+        self.alerts = AlertReporter(send=sender(self.mesh), clock=clock, registry=self.telemetry.registry)
         source = jwks or mesh_source(self.mesh.channel("auth_svc"))
         file, max_age = settings.state_dir / "jwks" / f"{self.name}.json", settings.jwks_max_age_seconds
         self.keys = JwksCache(source=source, file=file, clock=clock, max_age=max_age, pause=min(5.0, max_age))
@@ -54,7 +57,7 @@ class Node:
     @property
     def components(self) -> Sequence[Component]:
         """What has to run before anything else of the process."""
-        return (self.telemetry, self.mesh, self.keys)
+        return (self.telemetry, self.mesh, self.keys, self.alerts)
 
     def database(self, settings: StoreSettings, *, idle_transaction_timeout: float = 30.0) -> Database:
         """The service's own database, behind a breaker.

@@ -28,6 +28,11 @@ def known(kind: type[Member], value: str | int) -> Member:
         return cast("Member", value)
 
 
+def shown(member: object) -> str:
+    """The stored text of what `known` returned, whether this version knows it or not."""
+    return str(member.value if isinstance(member, Enum) else member)
+
+
 def int32(value: int) -> int:
     """The nearest number that an int32 or enum field can carry."""
     return max(-_INT32 - 1, min(_INT32, value))

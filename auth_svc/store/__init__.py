@@ -1,6 +1,7 @@
 """The database of auth_svc: its tables, and one class with every query."""
 
 from auth_svc.store.accounts import AccountQueries
+from auth_svc.store.alerts import AlertQueries
 from auth_svc.store.keys import KeyQueries
 from auth_svc.store.sessions import SessionQueries
 from auth_svc.store.tables import metadata
@@ -8,5 +9,5 @@ from auth_svc.store.tables import metadata
 __all__ = ["AuthStore", "metadata"]
 
 
-class AuthStore(AccountQueries, SessionQueries, KeyQueries):
+class AuthStore(AccountQueries, SessionQueries, KeyQueries, AlertQueries):
     """Implements `auth_svc.ports.Store` on SQLite and PostgreSQL."""

@@ -81,6 +81,38 @@ api_keys = Table(
     Index("api_keys_tenant", "tenant_id", "id"),
 )
 
+# The id comes from what makes an alert the same one as another, and from the window of time: see `auth_svc.service.alerts`.
+security_alerts = Table(
+    "security_alerts",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("latest", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("filed", SmallInteger, nullable=False),
+    Index("security_alerts_tenant", "tenant", "first_at", "id"),
+    Index("security_alerts_updated", "tenant", "updated_at", "id"),
+    Index("security_alerts_filed", "filed", "first_at"),
+    Index("security_alerts_last", "last_at"),
+)
+
+# Batches of reports that were stored: one that comes again, because its answer was lost, is not counted twice.
+alert_batches = Table(
+    "alert_batches",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Index("alert_batches_created", "created_at"),
+)
+
 TENANT_COLUMNS = (
     tenants.c.id.label("t_id"),
     tenants.c.display_name.label("t_display_name"),

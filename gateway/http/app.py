@@ -114,7 +114,10 @@ class HttpApp:
 
     async def _serve(self, exchange: Exchange, endpoint: Endpoint, trace_id: str) -> None:
         principal = exchange.principal = await self._ingress.authorize(
-            exchange.headers.get(b"authorization"), public=endpoint.public, scope=endpoint.scope
+            exchange.headers.get(b"authorization"),
+            public=endpoint.public,
+            scope=endpoint.scope,
+            place=f"{exchange.method} {endpoint.template}",
         )
         wanted = requested_timeout(exchange.headers)
         timeout = endpoint.timeout if wanted is None else min(wanted, endpoint.timeout)

@@ -16,10 +16,12 @@ def insert_ignore(table: Table) -> Insert:
     return insert(table).on_conflict_do_nothing()
 
 
-def upsert(table: Table, *, keys: Sequence[str], update: Sequence[str]) -> Insert:
-    """``INSERT … ON CONFLICT (keys) DO UPDATE``: a row whose keys exist gets the new values of the ``update`` columns."""
+def upsert(table: Table, *, keys: Sequence[str], update: Sequence[str], add: Sequence[str] = ()) -> Insert:
+    """``INSERT … ON CONFLICT (keys) DO UPDATE``: a row whose keys exist gets the new values of ``update``, and the sums of ``add``."""
     statement = insert(table)
-    return statement.on_conflict_do_update(index_elements=list(keys), set_={name: statement.excluded[name] for name in update})
+    new = {name: statement.excluded[name] for name in update}
+    sums = {name: table.c[name] + statement.excluded[name] for name in add}
+    return statement.on_conflict_do_update(index_elements=list(keys), set_={**new, **sums})
 
 
 def storable(text: str) -> str:

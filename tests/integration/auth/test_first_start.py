@@ -19,6 +19,7 @@ from auth_svc.store import AuthStore
 from tocsin.clock import Clock
 from tocsin.config import ConfigError
 from tocsin.database import Database
+from tocsin.testing.alerts import RecordedAlerts
 
 
 class Killed(Exception):
@@ -71,7 +72,7 @@ class Site:
         self.hasher = hasher
         self._clock = clock
         self.registry = CollectorRegistry()
-        self._journal = SecurityJournal(registry=self.registry)
+        self._journal = SecurityJournal(registry=self.registry, alerts=RecordedAlerts())
 
     def installer(self, files: SecretFiles, *, enabled: bool = True) -> Installer:
         return Installer(

@@ -26,6 +26,7 @@ from tocsin.mesh.policy import policies
 from tocsin.mesh.server import MeshServer
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.telemetry import Telemetry, current_traceparent
+from tocsin.testing.alerts import RecordedAlerts
 from tocsin.testing.tokens import AUDIENCE, ISSUER, TokenMint
 
 Book = message_type("Book")
@@ -210,6 +211,7 @@ class Rig:
         self.shelf = Shelf()
         self.keys = Keys(self.mint)
         self.targets: dict[str, str] = {}
+        self.alerts = RecordedAlerts()
         self.servers: dict[str, MeshServer] = {}
         self.app: App | None = None
         ensure_pki(folder=folder / "pki", services=["gateway", "shelf_svc", "auth_svc"], trust_domain="tocsin.local", clock=SystemClock())
@@ -263,7 +265,14 @@ class Rig:
             methods=contract().policies,
             targets=self.targets,
         )
-        runtime = Runtime(telemetry=telemetry, mesh=mesh, breakers=breakers, verifier=self.verifier(), components=[telemetry, mesh])
+        runtime = Runtime(
+            telemetry=telemetry,
+            mesh=mesh,
+            breakers=breakers,
+            verifier=self.verifier(),
+            alerts=self.alerts,
+            components=[telemetry, mesh],
+        )
         self.app = assemble(settings, self.clock, contract=contract(), services=["shelf_svc", "auth_svc"], runtime=runtime)
         await self.app.start()
 

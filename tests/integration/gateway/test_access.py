@@ -1,6 +1,7 @@
 import pytest
 
 from tests.integration.gateway.support import Rig
+from tocsin.alerts import AlertKind
 from tocsin.clock import SystemClock
 from tocsin.testing.tokens import TokenMint
 
@@ -35,6 +36,33 @@ async def test_a_bad_credential_is_a_401_that_says_how_to_sign_in(rig: Rig, head
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert ("invalid_token" in answer.headers["www-authenticate"]) == bool(header)
     assert rig.shelf.requests == []
+
+
+@pytest.mark.parametrize(
+    ("header", "kinds"),
+    [
+        ("", []),
+        ("Bearer a.b.c", [AlertKind.TOKEN_INVALID]),
+        ("Basic YTpi", [AlertKind.TOKEN_INVALID]),
+        ("Bearer tk_unknown", [AlertKind.API_KEY_INVALID]),
+    ],
+)
+async def test_a_bad_credential_is_an_alert(rig: Rig, header: str, kinds: list[AlertKind]) -> None:
+    """With the route, and without the credential; one that is missing is none."""
+    async with rig.client(None) as client:
+        await client.get(BOOK, headers={"authorization": header} if header else {})
+    assert rig.alerts.kinds == kinds
+    assert all(alert.place.startswith("GET /v1/") and "tk_" not in repr(alert) for alert in rig.alerts.all)
+
+
+async def test_a_refused_scope_is_an_alert_of_the_tenant(rig: Rig) -> None:
+    """An expired token is none: every client has one now and then."""
+    await status(rig, rig.token(lifetime=-60))
+    assert rig.alerts.all == []
+    async with rig.client(rig.token("books:read")) as client:
+        await client.delete(BOOK)
+    (alert,) = rig.alerts.all
+    assert (alert.kind, alert.tenant, alert.detail) == (AlertKind.SCOPE_REFUSED, "acme", "lacks books:write")
 
 
 async def test_an_expired_or_foreign_token_is_refused(rig: Rig) -> None:

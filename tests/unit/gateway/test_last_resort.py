@@ -22,6 +22,7 @@ from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.jwks import JwksCache
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.telemetry import Telemetry
+from tocsin.testing.alerts import RecordedAlerts
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.tokens import AUDIENCE, ISSUER, TokenMint
 
@@ -55,6 +56,7 @@ def app(error: BaseException, clock: FakeClock) -> HttpApp:
             clock=clock,
             access_log=AccessLog(service="gateway", clock=clock, enabled=False, as_json=True, stream=io.StringIO()),
             bulkheads=Bulkheads(settings),
+            alerts=RecordedAlerts(),
         ),
     )
 
