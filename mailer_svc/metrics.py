@@ -17,6 +17,22 @@ class DeliveryMetrics:
             "tocsin_deliveries", "Changes of deliveries by channel and new state.", ("channel", "state"), registry=registry
         )
         self._dead = Counter("tocsin_deliveries_dead", "Messages that failed for good, by channel.", ("channel",), registry=registry)
+        self._suppressed = Counter(
+            "tocsin_deliveries_suppressed", "Messages that the gates let nobody get, by reason.", ("reason",), registry=registry
+        )
+        self._held = Counter(
+            "tocsin_deliveries_held",
+            "Messages that wait for the end of quiet hours or for a digest, by reason.",
+            ("reason",),
+            registry=registry,
+        )
+        self._digests = Histogram(
+            "tocsin_digest_messages",
+            "Messages that went out together in a digest, by channel.",
+            ("channel",),
+            registry=registry,
+            buckets=(1, 2, 5, 10, 25, 50, 100, 250, 1000),
+        )
         self._refused = Counter("tocsin_deliveries_refused", "Messages that were not accepted, by reason.", ("reason",), registry=registry)
         self._attempts = Histogram(
             "tocsin_provider_seconds",
@@ -52,6 +68,18 @@ class DeliveryMetrics:
         self._deliveries.labels(channel, state.name).inc(count)
         if state is DeliveryState.DEAD:
             self._dead.labels(channel).inc(count)
+
+    def suppressed(self, reason: str, count: int) -> None:
+        """``count`` deliveries were suppressed for a reason."""
+        self._suppressed.labels(reason).inc(count)
+
+    def held(self, reason: str, count: int) -> None:
+        """``count`` deliveries were held for a reason."""
+        self._held.labels(reason).inc(count)
+
+    def digest_closed(self, channel: str, members: int) -> None:
+        """A digest of so many messages was closed."""
+        self._digests.labels(channel).observe(members)
 
     def attempted(self, provider: str, result: str, seconds: float) -> None:
         """An attempt took ``seconds`` and ended with ``result``."""

@@ -3,12 +3,12 @@
 What is stored waits, so both link to that trace besides, as OpenTelemetry's conventions for messaging ask.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
-from mailer_svc.domain import NewDelivery, SendJob, SendOutcome, SendResult
+from mailer_svc.domain import Advance, NewDelivery, SendJob, SendOutcome, SendResult
 from mailer_svc.ports import Journal, Provider
 from tocsin.telemetry import Telemetry
 
@@ -20,17 +20,17 @@ class TracedJournal:
         self._journal = journal
         self._telemetry = telemetry
         self.known = journal.known
+        self.announce = journal.announce
         self.hand_over = journal.hand_over
         self.settle = journal.settle
 
-    async def accept(self, deliveries: Sequence[NewDelivery]) -> set[str]:
+    async def accept(self, deliveries: Sequence[NewDelivery], steps: Sequence[Advance] = ()) -> Mapping[str, NewDelivery]:
         """Store, and leave a span for each delivery that was new."""
-        fresh = await self._journal.accept(deliveries)
+        fresh = await self._journal.accept(deliveries, steps)
         if self._telemetry.tracing:
-            for delivery in deliveries:
-                if delivery.id in fresh:
-                    with _span(self._telemetry, f"store {delivery.channel}", SpanKind.CONSUMER, delivery.traceparent) as span:
-                        span.set_attribute("tocsin.delivery", delivery.id)
+            for delivery in fresh.values():
+                with _span(self._telemetry, f"store {delivery.channel}", SpanKind.CONSUMER, delivery.traceparent) as span:
+                    span.set_attribute("tocsin.delivery", delivery.id)
         return fresh
 
 

@@ -10,16 +10,22 @@ from mailer_svc.channels.mime import Sender as MailSender
 from mailer_svc.clients import SchedulerClient, SchedulerUses
 from mailer_svc.config import MailerSettings
 from mailer_svc.domain import Channels, Priority, RetrySchedule
-from mailer_svc.handlers import DeliverStreams, DeliveryHandlers, InboxHandlers, TemplateHandlers
+from mailer_svc.handlers import DeliverStreams, DeliveryHandlers, InboxHandlers, NotificationHandlers, TemplateHandlers
 from mailer_svc.metrics import DeliveryMetrics
 from mailer_svc.rendering import RenderLimits, RenderPool, TemplateRenderer
 from mailer_svc.service import (
     Accepting,
     ChannelSender,
+    Composer,
     Deliveries,
     DeliveryHousekeeper,
     DeliveryPublisher,
+    Expansion,
+    Fanout,
+    Gates,
     Inbox,
+    NotificationChecks,
+    Notifications,
     ProviderFailover,
     Reporter,
     Retention,
@@ -36,11 +42,19 @@ from mailer_svc.store import (
     SqlDeliveryReader,
     SqlInboxReader,
     SqlJournal,
+    SqlNotificationQueue,
+    SqlNotificationStore,
+    SqlPeopleFacts,
     SqlReports,
     SqlTemplateStore,
 )
 from mailer_svc.tracing import TracedJournal, TracedProvider
-from tocsin.api.mailer.v1 import delivery_service_pb2_grpc, inbox_service_pb2_grpc, template_service_pb2_grpc
+from tocsin.api.mailer.v1 import (
+    delivery_service_pb2_grpc,
+    inbox_service_pb2_grpc,
+    notification_service_pb2_grpc,
+    template_service_pb2_grpc,
+)
 from tocsin.clock import Clock
 from tocsin.lifecycle import App, Component
 from tocsin.mesh.health import Check, Degraded, optional
@@ -58,10 +72,10 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
     storage = _MailStorage(node, settings, clock)
     templating = _Templating(node, settings, clock, storage)
     sending = _Sending(node, settings, clock, storage)
-    server = _server(node, clock, settings, storage, templating, sending)
-    return App(
-        name=node.name, components=[*node.components, node.installation_key, *storage.parts, templating.pool, *sending.parts], server=server
-    )
+    notifying = _Notifying(node, settings, clock, storage, templating, sending)
+    server = _server(node, clock, storage, templating, sending, notifying)
+    parts = [node.installation_key, *storage.parts, templating.pool, *sending.parts, *notifying.parts]
+    return App(name=node.name, components=[*node.components, *parts], server=server)
 
 
 class _MailStorage:
@@ -74,6 +88,7 @@ class _MailStorage:
         self.order = ChangeOrder(self.database)
         self.journal = SqlJournal(database=self.database, clock=clock, order=self.order)
         self.endings = SqlDeliveryEndings(database=self.database, order=self.order)
+        self.people = SqlPeopleFacts(database=self.database)
 
     @property
     def parts(self) -> Sequence[Component]:
@@ -121,19 +136,53 @@ class _Sending:
         return (*self.senders, self._reporter, self._housekeeper)
 
 
+class _Notifying:
+    """What makes deliveries: of messages that come by address, and of notifications."""
+
+    def __init__(
+        self, node: Node, settings: MailerSettings, clock: Clock, storage: _MailStorage, templating: _Templating, sending: _Sending
+    ) -> None:
+        people, channels, publisher = storage.people, sending.channels, sending.publisher
+        journal = TracedJournal(journal=storage.journal, telemetry=node.telemetry)
+        composer = Composer(
+            templates=templating.templates,
+            renderer=templating.renderer,
+            channels=channels,
+            gates=Gates(people=people, clock=clock),
+            domain=MailSender.parse(settings.smtp_from).domain,
+        )
+        self.fanout = Fanout(
+            queue=SqlNotificationQueue(database=storage.database),
+            journal=journal,
+            expansion=Expansion(people=people, channels=channels, clock=clock),
+            composer=composer,
+            channels=channels,
+            publisher=publisher,
+            clock=clock,
+            owner=str(ULID()),
+            sole=storage.database.dialect == "sqlite",
+        )
+        self.accepting = Accepting(journal=journal, composer=composer, channels=channels, publisher=publisher, expand=self.fanout.wake)
+        self.notifications = Notifications(
+            journal=journal,
+            store=SqlNotificationStore(database=storage.database),
+            checks=NotificationChecks(templates=templating.templates, people=people, channels=channels),
+            clock=clock,
+            new_key=lambda: str(ULID()),
+            expand=self.fanout.wake,
+        )
+
+    @property
+    def parts(self) -> Sequence[Component]:
+        """What runs, in the order of its start."""
+        return (self.fanout,)
+
+
 def _server(
-    node: Node, clock: Clock, settings: MailerSettings, storage: _MailStorage, templating: _Templating, sending: _Sending
+    node: Node, clock: Clock, storage: _MailStorage, templating: _Templating, sending: _Sending, notifying: _Notifying
 ) -> MeshServer:
     channels = sending.channels
-    accepting = Accepting(
-        journal=TracedJournal(journal=storage.journal, telemetry=node.telemetry),
-        templates=templating.templates,
-        renderer=templating.renderer,
-        channels=channels,
-        publisher=sending.publisher,
-        domain=MailSender.parse(settings.smtp_from).domain,
-    )
-    streams = DeliverStreams(accepting=accepting)
+    streams = DeliverStreams(accepting=notifying.accepting)
     deliveries = Deliveries(
         reader=SqlDeliveryReader(database=storage.database, order=storage.order),
         endings=storage.endings,
@@ -150,6 +199,10 @@ def _server(
             (delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server, delivery_handlers),
             (template_service_pb2_grpc.add_TemplateServiceServicer_to_server, template_handlers),
             (inbox_service_pb2_grpc.add_InboxServiceServicer_to_server, inbox_handlers),
+            (
+                notification_service_pb2_grpc.add_NotificationServiceServicer_to_server,
+                NotificationHandlers(notifications=notifying.notifications),
+            ),
         ],
     )
     server.on_drain(streams.drain)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,6 +10,7 @@ from mailer_svc.domain import Channel
 from mailer_svc.domain.channels import nobody
 from mailer_svc.domain.status_reports import StatusReport
 from mailer_svc.ports import Meter, Provider
+from tocsin.channels import CHANNELS, EMAIL_ADDRESS
 from tocsin.clock import Clock
 from tocsin.config import Settings
 from tocsin.egress.addresses import AllowedTargets
@@ -20,6 +21,7 @@ from tocsin.mesh.breaker import BreakerRegistry
 
 S = TypeVar("S", bound=Settings)
 C = TypeVar("C", bound="ProviderConfig")
+_EMAIL: Final = "email"
 
 
 class NoSettings(Settings):
@@ -156,4 +158,5 @@ class ChannelSpec(Generic[S]):
             kept=self.kept,
             missing="" if self.ready(settings) else self.missing,
             wake=wake or nobody,
+            shares=_EMAIL if CHANNELS[self.name] == EMAIL_ADDRESS else "",
         )

@@ -20,6 +20,7 @@ class Channel:
         kept: a message is delivered by being stored, in the transaction that accepts it; nobody sends it.
         missing: what an operator has to set before messages can be sent; empty: they can be.
         wake: says that a message may be due.
+        shares: the channel whose addresses of recipients it delivers to; empty: it has addresses of its own.
     """
 
     name: str
@@ -27,6 +28,12 @@ class Channel:
     kept: bool = False
     missing: str = ""
     wake: Callable[[], None] = nobody
+    shares: str = ""
+
+    @property
+    def address_channel(self) -> str:
+        """The channel by which people's addresses for it are known."""
+        return self.shares or self.name
 
 
 class Channels:

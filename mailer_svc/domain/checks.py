@@ -25,7 +25,7 @@ def checked_submission(submission: Submission) -> None:
     """
     for name, value, required in (
         ("tenant", submission.tenant, True),
-        ("firing", submission.firing, True),
+        ("firing", submission.origin, True),
         ("alarm", submission.alarm, False),
     ):
         if (value or required) and not _ID.fullmatch(value):

@@ -41,3 +41,11 @@ class UnsupportedChannel(FailedPrecondition):
 
 class UnsubscribeTokenInvalid(NotFound):
     """The link is not one of ours, or not whole."""
+
+
+class NotificationNotFound(NotFound):
+    """There is no such notification."""
+
+
+class NotificationStarted(FailedPrecondition):
+    """The notification is on its way; only one that is PENDING can be cancelled."""

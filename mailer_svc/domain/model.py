@@ -32,6 +32,40 @@ FINAL = (DeliveryState.SENT, DeliveryState.DEAD, DeliveryState.OUTCOME_UNKNOWN)
 """States in which an attempt ends for good."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRuling:
+    """What the gates say of a message.
+
+    Attributes:
+        state: ACCEPTED, HELD, SUPPRESSED, or DEAD for one that cannot be made.
+        reason: why, as an identifier; empty if it is ACCEPTED.
+        detail: why, for a person.
+        hold_until: when the gates are asked again, in microseconds since the epoch.
+        cap_count: it is one too many if its recipient has had so many; 0: there is no cap. Only the transaction that stores it can count.
+        cap_window: in so many microseconds.
+        digest_window: it waits so many microseconds for others to go out with; 0: it does not. The transaction knows which digest is open.
+        digest: the one that it waits in.
+    """
+
+    state: DeliveryState = DeliveryState.ACCEPTED
+    reason: str = ""
+    detail: str = ""
+    hold_until: int | None = None
+    cap_count: int = 0
+    cap_window: int = 0
+    digest_window: int = 0
+    digest: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether the transaction has to decide."""
+        return self.state is DeliveryState.ACCEPTED and bool(self.cap_count or self.digest_window)
+
+
+PASSED = GateRuling()
+"""Of a message that nobody has anything against."""
+
+
 @dataclass(frozen=True, slots=True)
 class MessageAction:
     """A button of a message, where the channel has buttons."""
@@ -80,7 +114,23 @@ class Variables:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """A message as a processor hands it in. ``channel`` is empty for the default one; ``key`` correlates the acknowledgement."""
+    """A message as a processor hands it in, or as a notification brings it.
+
+    Attributes:
+        key: correlates the acknowledgement.
+        tenant: whose.
+        firing: id of the firing; empty if it is of a notification that a client sent.
+        alarm: resource name of the alarm.
+        to: the address; empty if the recipient has none.
+        channel: empty for the default one.
+        priority: a number of `Priority`.
+        content: what to say.
+        resend: of inline content; see `NewDelivery`.
+        traceparent: of whoever asked for it.
+        category: id; empty: none.
+        recipient_id: whose address it is, as far as that is known already.
+        notification: id; empty: it comes by address from an alarm.
+    """
 
     key: int
     tenant: str
@@ -92,11 +142,19 @@ class Submission:
     content: Content | TemplateUse | None
     resend: bool = False
     traceparent: str = ""
+    category: str = ""
+    recipient_id: str = ""
+    notification: str = ""
+
+    @property
+    def origin(self) -> str:
+        """What it is of, with channel and address its identity; see `Notification.origin`."""
+        return self.firing or self.notification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDelivery:
-    """A message that was found good and is to be stored; one that is ``kept`` is delivered by that."""
+    """A message that is to be stored; one that is ``kept`` and passed the gates is delivered by that."""
 
     id: str
     tenant: str
@@ -113,14 +171,21 @@ class NewDelivery:
     recipient_id: str = ""
     category: str = ""
     notification: str = ""
+    ruling: GateRuling = PASSED
+
+    @property
+    def delivered(self) -> bool:
+        """Whether it is delivered by being stored."""
+        return self.kept and self.ruling.state is DeliveryState.ACCEPTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ack:
-    """What became of a submission: the id of its delivery, or why it was refused."""
+    """What became of a submission: the id of its delivery or notification, or why it was refused."""
 
     key: int
     delivery: str = ""
+    notification: str = ""
     reason: str = ""
     message: str = ""
     retryable: bool = False
@@ -238,13 +303,14 @@ class PendingReport:
     reason: str
 
 
-def delivery_id(*, tenant: str, firing: str, channel: str, address: str) -> str:
+def delivery_id(*, tenant: str, origin: str, channel: str, address: str) -> str:
     """The id of a delivery: 32 hexadecimal digits that derive from what it is, so that handing it in twice gives the same.
 
+    ``origin`` is the id of the firing, or that of the notification if there is no firing.
     ``channel`` is the one asked for, empty for the default: a default that changes between two submissions makes no second delivery.
     Addresses that differ in case alone are one.
     """
-    identity = "\0".join((tenant, firing, channel, address.casefold())).encode()
+    identity = "\0".join((tenant, origin, channel, address.casefold())).encode()
     return hashlib.blake2b(identity, digest_size=16).hexdigest()
 
 

@@ -3,6 +3,7 @@
 from mailer_svc.handlers.deliver import DeliverStreams
 from mailer_svc.handlers.deliveries import DeliveryHandlers
 from mailer_svc.handlers.inbox import InboxHandlers
+from mailer_svc.handlers.notifications import NotificationHandlers
 from mailer_svc.handlers.templates import TemplateHandlers
 
-__all__ = ["DeliverStreams", "DeliveryHandlers", "InboxHandlers", "TemplateHandlers"]
+__all__ = ["DeliverStreams", "DeliveryHandlers", "InboxHandlers", "NotificationHandlers", "TemplateHandlers"]

@@ -1,6 +1,7 @@
 """What the use cases need from the outside, by intent."""
 
 from mailer_svc.ports.housekeeping import DeliveryHousekeepingStore
+from mailer_svc.ports.notifications import NotificationClaim, NotificationQuery, NotificationQueue, NotificationStore
 from mailer_svc.ports.people import (
     ActiveAddress,
     AddressKey,
@@ -44,6 +45,10 @@ __all__ = [
     "InboxReader",
     "Journal",
     "Meter",
+    "NotificationClaim",
+    "NotificationQuery",
+    "NotificationQueue",
+    "NotificationStore",
     "PeopleFacts",
     "Position",
     "Provider",

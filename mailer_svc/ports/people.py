@@ -53,6 +53,10 @@ class SuppressionFacts(NamedTuple):
 class PeopleFacts(Protocol):
     """Reads what the gates ask for. What is not there is not in an answer."""
 
+    async def in_use(self, tenants: Collection[str]) -> set[str]:
+        """Those of the tenants that have addresses, preferences or suppressions: messages of the others need nothing else to be asked."""
+        ...
+
     async def recipients_of(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, RecipientFacts]:
         """The recipients that exist."""
         ...

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from mailer_svc.domain import DeliveryState, NewDelivery, NextStep, Priority, SendJob, SendOutcome
+from mailer_svc.domain import Advance, DeliveryState, NewDelivery, NextStep, Notification, Priority, SendJob, SendOutcome
 from mailer_svc.ports.reading import DeliveryQuery
 from tocsin.errors import Aborted, DeadlineExceeded, Unavailable
 
@@ -25,8 +25,19 @@ class Settlement:
 class Journal(Protocol):
     """Writes that many share one transaction; each returns when it is durable."""
 
-    async def accept(self, deliveries: Sequence[NewDelivery]) -> set[str]:
-        """Stores what is new among ``deliveries``; those of the inbox are sent by that. Returns the ids that were new.
+    async def announce(self, notifications: Sequence[Notification]) -> set[str]:
+        """Stores what is new among ``notifications``. Returns the ids that were new.
+
+        Raises:
+            Unavailable: nothing of this batch is stored.
+        """
+        ...
+
+    async def accept(self, deliveries: Sequence[NewDelivery], steps: Sequence[Advance] = ()) -> Mapping[str, NewDelivery]:
+        """Stores what is new among ``deliveries``; those of the inbox are sent by that. Returns the new ones by id, ruled as they were stored.
+
+        With them ``steps`` of the notifications that they are of are stored. Where the claim that a step was made under stands no more, it
+        is left out with its deliveries.
 
         Raises:
             Unavailable: nothing of this batch is stored.
@@ -229,6 +240,18 @@ class Meter(Protocol):
 
     def settled(self, channel: str, state: DeliveryState, count: int = 1) -> None:
         """An attempt made ``count`` deliveries ``state``."""
+        ...
+
+    def suppressed(self, reason: str, count: int) -> None:
+        """``count`` deliveries were suppressed for a reason."""
+        ...
+
+    def held(self, reason: str, count: int) -> None:
+        """``count`` deliveries were held for a reason."""
+        ...
+
+    def digest_closed(self, channel: str, members: int) -> None:
+        """A digest of so many messages was closed."""
         ...
 
     def attempted(self, provider: str, result: str, seconds: float) -> None:

@@ -2,7 +2,12 @@
 
 from mailer_svc.service.accepting import Accepting
 from mailer_svc.service.failover import ProviderFailover, SharedLanes
+from mailer_svc.service.composing import Composer
+from mailer_svc.service.expansion import Expansion
+from mailer_svc.service.fanout import Fanout
+from mailer_svc.service.gates import Gates
 from mailer_svc.service.housekeeping import DeliveryHousekeeper, Retention
+from mailer_svc.service.notifications import CountedNotification, NotificationChecks, Notifications, firing_notification
 from mailer_svc.service.publishing import DeliveryPublisher, Reporter
 from mailer_svc.service.queries import Deliveries, Inbox
 from mailer_svc.service.sending import ChannelSender, SendingRule
@@ -11,14 +16,22 @@ from mailer_svc.service.templates import Templates
 __all__ = [
     "Accepting",
     "ChannelSender",
+    "Composer",
+    "CountedNotification",
     "Deliveries",
     "DeliveryHousekeeper",
     "DeliveryPublisher",
+    "Expansion",
+    "Fanout",
+    "Gates",
     "Inbox",
+    "NotificationChecks",
+    "Notifications",
     "ProviderFailover",
     "Reporter",
     "Retention",
     "SendingRule",
     "SharedLanes",
     "Templates",
+    "firing_notification",
 ]

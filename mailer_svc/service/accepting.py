@@ -1,29 +1,14 @@
 """Taking messages in: each is checked and rendered by itself, and what of a batch is ready at once is stored together."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
 
-from mailer_svc.domain import (
-    Ack,
-    Channels,
-    Content,
-    MessageInvalid,
-    NewDelivery,
-    Priority,
-    Submission,
-    Template,
-    TemplateNotFound,
-    TemplateUse,
-    UnsupportedChannel,
-    checked_submission,
-    checked_traceparent,
-    delivery_id,
-    message_id,
-    repaired_content,
-)
-from mailer_svc.ports import AWAY, Journal, Renderer
+from mailer_svc.domain import Ack, Channels, NewDelivery, Notification, Submission, UnsupportedChannel
+from mailer_svc.ports import AWAY, Journal
+from mailer_svc.service.composing import Addressed, Composer, Known
+from mailer_svc.service.gates import GateAnswer
 from mailer_svc.service.publishing import DeliveryPublisher
-from mailer_svc.service.templates import Templates
 from tocsin.bisection import run_with_bisection
 from tocsin.errors import Internal, TocsinError
 from tocsin.telemetry import get_logger
@@ -32,38 +17,46 @@ _log = get_logger(__name__)
 
 _RETRYABLE = (*AWAY, UnsupportedChannel)  # another mailer may know the channel
 
-Known = Mapping[tuple[str, str], Template]
+
+@dataclass(frozen=True, slots=True)
+class _Slow:
+    """A message whose rendering takes long."""
+
+    message: Addressed
+    answer: GateAnswer
 
 
 class Accepting:
     """Turns submissions into stored deliveries and refusals."""
 
     def __init__(
-        self,
-        *,
-        journal: Journal,
-        templates: Templates,
-        renderer: Renderer,
-        channels: Channels,
-        publisher: DeliveryPublisher,
-        domain: str,
+        self, *, journal: Journal, composer: Composer, channels: Channels, publisher: DeliveryPublisher, expand: Callable[[], None]
     ) -> None:
         """Makes it.
 
         Args:
-            journal: stores deliveries.
-            templates: gives the current versions.
-            renderer: fills them in.
+            journal: stores deliveries and notifications.
+            composer: makes deliveries.
             channels: by which messages leave; woken when something was stored that waits.
             publisher: tells watchers, and counts.
-            domain: the right side of each Message-ID.
+            expand: wakes whoever makes the deliveries of notifications.
         """
         self._journal = journal
-        self._templates = templates
-        self._renderer = renderer
+        self._composer = composer
         self._channels = channels
         self._publisher = publisher
-        self._domain = domain
+        self._expand = expand
+
+    async def announce(self, batch: Sequence[tuple[int, Notification]]) -> list[Ack]:
+        """Stores notifications, each with the key of its acknowledgement."""
+        if not batch:
+            return []
+        try:
+            await self._journal.announce([notification for _, notification in batch])
+        except AWAY as error:
+            return [self._refuse(key, error) for key, _ in batch]
+        self._expand()
+        return [Ack(key=key, notification=notification.id) for key, notification in batch]
 
     async def accept(self, batch: Sequence[Submission]) -> AsyncGenerator[list[Ack]]:
         """Stores what is good and gives an acknowledgement for each submission once it is durable.
@@ -72,30 +65,41 @@ class Accepting:
         later one: it keeps nobody waiting. One that was stored before is acknowledged with the same delivery. When the database fails,
         everything that was good is refused as retryable; handing it in again makes no second delivery.
         """
+        refused: list[tuple[Submission, TocsinError]] = []
         try:
-            known = await self._known(batch)
+            known = await self._composer.known(batch)
+            addressed = self._addressed(batch, refused)
+            answers = await self._composer.ask(addressed)
         except AWAY as error:
             yield [self._refuse(item.key, error) for item in batch]
             return
         good: list[tuple[int, NewDelivery]] = []
-        slow: list[Submission] = []
-        refused: list[tuple[Submission, TocsinError]] = []
-        for item in batch:
+        slow: list[_Slow] = []
+        for message, answer in zip(addressed, answers, strict=True):
             try:
-                delivery = await self._prepare(item, known)
+                delivery = await self._composer.fast(message, answer, known)
             except TocsinError as error:
-                refused.append((item, error))
+                refused.append((message.item, error))
                 continue
             if delivery is None:
-                slow.append(item)
+                slow.append(_Slow(message, answer))
             else:
-                good.append((item.key, delivery))
+                good.append((message.item.key, delivery))
         yield [*await self._store(good), *await self._refusals(refused)]
         if slow:
-            async for answer in self._accept_slow(slow, known):
-                yield answer
+            async for acks in self._accept_slow(slow, known):
+                yield acks
 
-    async def _accept_slow(self, batch: Sequence[Submission], known: Known) -> AsyncGenerator[list[Ack]]:
+    def _addressed(self, batch: Sequence[Submission], refused: list[tuple[Submission, TocsinError]]) -> list[Addressed]:
+        found: list[Addressed] = []
+        for item in batch:
+            try:
+                found.append(self._composer.address(item))
+            except TocsinError as error:
+                refused.append((item, error))
+        return found
+
+    async def _accept_slow(self, batch: Sequence[_Slow], known: Known) -> AsyncGenerator[list[Ack]]:
         """Renders what takes long side by side, and stores each message as soon as it is there."""
         tasks = [asyncio.create_task(self._render(item, known)) for item in batch]
         try:
@@ -106,56 +110,19 @@ class Accepting:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _render(self, item: Submission, known: Known) -> list[Ack]:
+    async def _render(self, slow: _Slow, known: Known) -> list[Ack]:
         try:
-            template, use = _template(item, known)
-            content = await self._renderer.render(item.tenant, template.uid, template.content, use)
-            delivery = self._delivery(item, content, resend=template.resend)
+            delivery = await self._composer.slow(slow.message, slow.answer, known)
         except TocsinError as error:
-            return await self._refusals([(item, error)])
-        return await self._store([(item.key, delivery)])
-
-    async def _known(self, batch: Sequence[Submission]) -> Known:
-        used = {(item.tenant, item.content.code) for item in batch if isinstance(item.content, TemplateUse)}
-        return await self._templates.current(used) if used else {}
-
-    async def _prepare(self, item: Submission, known: Known) -> NewDelivery | None:
-        """The delivery, rendered now so that later changes do not matter; None if rendering takes long."""
-        checked_submission(item)
-        if isinstance(item.content, Content):
-            if item.content == Content(""):
-                raise MessageInvalid.at("content", "is empty")
-            return self._delivery(item, repaired_content(item.content), resend=item.resend)
-        template, use = _template(item, known)
-        content = self._renderer.render_fast(template.uid, use)
-        await asyncio.sleep(0)  # each may take a few milliseconds
-        return self._delivery(item, content, resend=template.resend) if content else None
-
-    def _delivery(self, item: Submission, content: Content, *, resend: bool) -> NewDelivery:
-        channel = self._channels.usable_channel(item.channel)
-        to = channel.normal_address(item.to)
-        identity = delivery_id(tenant=item.tenant, firing=item.firing, channel=item.channel, address=to)
-        return NewDelivery(
-            id=identity,
-            tenant=item.tenant,
-            firing=item.firing,
-            alarm=item.alarm,
-            channel=channel.name,
-            to=to,
-            priority=Priority(item.priority),
-            content=content,
-            message_id=message_id(identity, self._domain),
-            resend=resend,
-            traceparent=checked_traceparent(item.traceparent),
-            kept=channel.kept,
-        )
+            return await self._refusals([(slow.message.item, error)])
+        return await self._store([(slow.message.item.key, delivery)])
 
     async def _store(self, good: Sequence[tuple[int, NewDelivery]]) -> list[Ack]:
         """Stores deliveries, each with the key of its acknowledgement; one that cannot be stored is refused alone."""
 
-        async def write(part: Sequence[tuple[int, NewDelivery]]) -> Sequence[bool]:
+        async def write(part: Sequence[tuple[int, NewDelivery]]) -> Sequence[NewDelivery | None]:
             fresh = await self._journal.accept([delivery for _, delivery in part])
-            return [delivery.id in fresh for _, delivery in part]
+            return [fresh.get(delivery.id) for _, delivery in part]
 
         if not good:
             return []
@@ -163,7 +130,7 @@ class Accepting:
             results = await run_with_bisection(write, good)
         except AWAY as error:
             return [self._refuse(key, error) for key, _ in good]
-        new = [delivery for (_, delivery), fresh in zip(good, results, strict=True) if fresh is True]
+        new = list({result.id: result for result in results if isinstance(result, NewDelivery)}.values())
         self._channels.wake({delivery.channel for delivery in new})
         await self._publisher.accepted(new)
         return [
@@ -189,10 +156,9 @@ class Accepting:
     def _identity(self, item: Submission) -> str:
         """The id of a message's delivery; empty if it can have none."""
         try:
-            to = self._channels.find(item.channel).normal_address(item.to)
+            return self._composer.identity(item)
         except TocsinError:
             return ""
-        return delivery_id(tenant=item.tenant, firing=item.firing, channel=item.channel, address=to)
 
     def _refuse(self, key: int, error: TocsinError) -> Ack:
         self._publisher.meter.refused(error.error_reason)
@@ -205,11 +171,3 @@ def _said(error: Exception) -> TocsinError:
         return error
     _log.error("delivery cannot be stored", exc_info=error)
     return Internal()
-
-
-def _template(item: Submission, known: Known) -> tuple[Template, TemplateUse]:
-    use = item.content if isinstance(item.content, TemplateUse) else TemplateUse("", {})
-    template = known.get((item.tenant, use.code))
-    if template is None:
-        raise TemplateNotFound(f"There is no template templates/{use.code}")
-    return template, use

@@ -29,12 +29,24 @@ class DeliveryPublisher:
 
     async def accepted(self, new: Sequence[NewDelivery]) -> None:
         """These were stored."""
-        for (channel, kept), count in Counter((delivery.channel, delivery.kept) for delivery in new).items():
-            self.meter.accepted(channel, count)
-            if kept:
+        kinds = Counter((delivery.channel, delivery.delivered, delivery.ruling.state, delivery.ruling.reason) for delivery in new)
+        for (channel, delivered, state, reason), count in kinds.items():
+            self.ruled(channel, state, reason, count)
+            if delivered:
                 self.meter.settled(channel, DeliveryState.SENT, count)
         for tenant in {delivery.tenant for delivery in new}:
             await self.changed(tenant)
+
+    def ruled(self, channel: str, state: DeliveryState, reason: str, count: int = 1) -> None:
+        """The gates let ``count`` deliveries through, held them back or suppressed them."""
+        if state is DeliveryState.ACCEPTED:
+            self.meter.accepted(channel, count)
+            return
+        self.meter.settled(channel, state, count)
+        if state is DeliveryState.SUPPRESSED:
+            self.meter.suppressed(reason, count)
+        elif state is DeliveryState.HELD:
+            self.meter.held(reason, count)
 
     async def changed(self, tenant: str) -> None:
         """Deliveries of the tenant changed."""

@@ -8,6 +8,7 @@ from mailer_svc.store.facts import SqlPeopleFacts
 from mailer_svc.store.housekeeping import SqlDeliveryHousekeepingStore
 from mailer_svc.store.inbox import SqlInboxReader
 from mailer_svc.store.journal import SqlJournal
+from mailer_svc.store.notifications import SqlNotificationQueue, SqlNotificationStore
 from mailer_svc.store.people_tables import metadata
 from mailer_svc.store.queue import SqlDeliveryQueue
 from mailer_svc.store.reports import SqlReports
@@ -23,6 +24,8 @@ __all__ = [
     "SqlDeliveryReader",
     "SqlInboxReader",
     "SqlJournal",
+    "SqlNotificationQueue",
+    "SqlNotificationStore",
     "SqlPeopleFacts",
     "SqlReports",
     "SqlSuppressions",

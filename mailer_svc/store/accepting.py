@@ -1,16 +1,34 @@
-"""Storing what comes in: one transaction for all batches that wait, with the inbox's mails sent inside of it."""
+"""Storing what comes in: one transaction for all batches that wait. In it the inbox is filled, caps are counted and digests joined."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import DeliveryState, NewDelivery
+from mailer_svc.domain import Advance, DeliveryState, NewDelivery
 from mailer_svc.store.bulk import BulkInsert, Row
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.contents import stored_actions
+from mailer_svc.store.gates import ClosingGates
+from mailer_svc.store.notifications import NotificationLog
+from mailer_svc.store.reports import note
 from mailer_svc.store.tables import contents, deliveries, events, inbox_messages
 from tocsin.clock import Clock
-from tocsin.database import Database
+from tocsin.database import Database, storable
+
+_WITHOUT_CONTENT = (DeliveryState.SUPPRESSED, DeliveryState.DEAD)
+
+New = Mapping[str, NewDelivery]
+"""Deliveries as they were stored, by id."""
+
+
+class AcceptanceBatch(NamedTuple):
+    """Deliveries, and steps of the notifications that they are of: all are stored, or none."""
+
+    deliveries: Sequence[NewDelivery]
+    steps: Sequence[Advance]
 
 
 class AcceptanceLog:
@@ -25,58 +43,85 @@ class AcceptanceLog:
         self._events = BulkInsert(events, sqlite=sqlite)
         self._inbox = BulkInsert(inbox_messages, sqlite=sqlite)
         self._contents = BulkInsert(contents, sqlite=sqlite)
+        self._gates = ClosingGates(sqlite=sqlite)
+        self._notifications = NotificationLog(sqlite=sqlite)
 
-    async def store(self, batches: Sequence[Sequence[NewDelivery]]) -> list[set[str]]:
-        """Stores all ``batches`` in one transaction; gives the ids that were new, batch by batch."""
-        unique = {delivery.id: delivery for batch in batches for delivery in batch}
-        if not unique:
-            return [set() for _ in batches]
+    async def store(self, batches: Sequence[AcceptanceBatch]) -> list[New]:
+        """Stores all ``batches`` in one transaction; gives what was new, batch by batch."""
+        if not any(batch.deliveries or batch.steps for batch in batches):
+            return [{} for _ in batches]
         now = self._clock.micros()
-        # In the order of the ids, so that two replicas never wait for each other's rows.
-        rows = [_delivery_row(unique[key], now) for key in sorted(unique)]
         async with self._database.transaction() as connection:
-            fresh = await self._deliveries.insert_new(connection, rows)
-            if fresh:
-                await self._store_rest(connection, [unique[key] for key in unique if key in fresh], now)
-        return [_claim(batch, fresh) for batch in batches]
+            lost = await self._advance(connection, batches, now)
+            unique = {item.id: item for batch in batches for item in batch.deliveries if not lost or item.notification not in lost}
+            fresh = await self.insert(connection, unique, now) if unique else {}
+        return [{key: fresh.pop(key) for key in [item.id for item in batch.deliveries] if key in fresh} for batch in batches]
+
+    async def _advance(self, connection: AsyncConnection, batches: Sequence[AcceptanceBatch], now: int) -> set[str]:
+        """Stores how far notifications have come; returns those whose claim stands no more, whose deliveries somebody else makes."""
+        steps = [step for batch in batches for step in batch.steps]
+        if not steps:
+            return set()
+        return {step.id for step in steps} - await self._notifications.advance(connection, steps, now)
+
+    async def insert(self, connection: AsyncConnection, unique: Mapping[str, NewDelivery], now: int) -> dict[str, NewDelivery]:
+        """Stores deliveries within a transaction; returns those that were new, as they were stored."""
+        unique = await self._ruled(connection, unique, now)
+        # In the order of the ids, so that two replicas never wait for each other's rows.
+        keys = await self._deliveries.insert_new(connection, [_delivery_row(unique[key], now) for key in sorted(unique)])
+        fresh = {key: item for key, item in unique.items() if key in keys}
+        if fresh:
+            await self._store_rest(connection, list(fresh.values()), now)
+        return fresh
+
+    async def _ruled(self, connection: AsyncConnection, unique: Mapping[str, NewDelivery], now: int) -> Mapping[str, NewDelivery]:
+        """The deliveries with their final rulings; one that is stored already is neither counted nor joins a digest."""
+        left = {key: item for key, item in unique.items() if item.ruling.open}
+        if not left:
+            return unique
+        stored = set((await connection.execute(select(deliveries.c.id).where(deliveries.c.id.in_(left)))).scalars())
+        rulings = await self._gates.rule(connection, [item for key, item in left.items() if key not in stored], now)
+        return {key: replace(item, ruling=rulings[key]) if key in rulings else item for key, item in unique.items()}
 
     async def _store_rest(self, connection: AsyncConnection, fresh: Sequence[NewDelivery], now: int) -> None:
         change = await self._order.begin(connection)
         await self._events.insert(connection, [_event_row(delivery, change, number, now) for number, delivery in enumerate(fresh)])
-        inbox = [_inbox_row(delivery, now) for delivery in fresh if delivery.kept]
+        inbox = [inbox_row(delivery, now) for delivery in fresh if delivery.delivered]
         if inbox:
             await self._inbox.insert(connection, inbox)
-        bodies = [(item.id, item.content.text, item.content.html, stored_actions(item.content)) for item in fresh if not item.kept]
+        bodies = [
+            (item.id, item.content.text, item.content.html, stored_actions(item.content))
+            for item in fresh
+            if not item.delivered and item.ruling.state not in _WITHOUT_CONTENT
+        ]
         if bodies:
             await self._contents.insert(connection, bodies)
-
-
-def _claim(batch: Sequence[NewDelivery], fresh: set[str]) -> set[str]:
-    """The new ids of ``batch``, taken out of ``fresh`` so that each counts once."""
-    own = {delivery.id for delivery in batch} & fresh
-    fresh -= own
-    return own
+        await self._gates.members(connection, [(item.ruling.digest, item.id) for item in fresh if item.ruling.digest], now)
+        await note(connection, [item.id for item in fresh if item.ruling.state is DeliveryState.DEAD and item.firing], change)
 
 
 def _delivery_row(item: NewDelivery, now: int) -> Row:
     """A row of ``deliveries``; a kept message is sent by being stored."""
-    sent = item.kept
+    ruling = item.ruling
+    waits = ruling.state is DeliveryState.ACCEPTED and not item.kept
     identity = (item.id, item.tenant, item.firing, item.alarm, item.channel, item.to, item.content.subject, int(item.priority))
-    state = (int(DeliveryState.SENT if sent else DeliveryState.ACCEPTED), int(sent), 0)  # state, attempts, deferrals
-    times = (now, now, None, None if sent else now)  # created, updated, next_attempt, due
+    state = (int(DeliveryState.SENT if item.delivered else ruling.state), int(item.delivered), 0)  # state, attempts, deferrals
+    times = (now, now, None, now if waits else None)  # created, updated, next_attempt, due
     claim = ("", 0, 0)  # owner, epoch, since
     whom = (item.recipient_id, item.category, item.notification)
-    gates = ("", None, "", "")  # reason, hold_until, digest, reference
+    gates = (ruling.reason, ruling.hold_until, ruling.digest, "")  # reason, hold_until, digest, reference
     return (*identity, *state, item.message_id, item.resend, item.traceparent, *times, *claim, *whom, *gates)
 
 
 def _event_row(item: NewDelivery, change: int, number: int, now: int) -> Row:
     """A row of ``events``; see `_delivery_row`."""
-    if item.kept:
+    if item.delivered:
         return (change, number, item.id, item.tenant, now, int(DeliveryState.SENT), 1, None, item.channel, 0, "")
-    return (change, number, item.id, item.tenant, now, int(DeliveryState.ACCEPTED), 0, None, "", 0, "")
+    detail = storable(item.ruling.detail)
+    return (change, number, item.id, item.tenant, now, int(item.ruling.state), 0, None, "", 0, detail)
 
 
-def _inbox_row(item: NewDelivery, now: int) -> Row:
+def inbox_row(item: NewDelivery, now: int) -> Row:
+    """A row of ``inbox_messages``."""
     content = item.content
     return (item.id, item.tenant, item.to, content.subject, content.text, content.html, item.message_id, now)

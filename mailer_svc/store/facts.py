@@ -32,6 +32,8 @@ class SqlPeopleFacts:
         self._by_id = Rows({"tenant": Text, "id": Text}, sqlite=sqlite)
         self._by_address = Rows({"tenant": Text, "channel": Text, "address": Text}, sqlite=sqlite)
         self._groups = Rows({"id": Text}, sqlite=sqlite)
+        self._tenants = Rows({"tenant": Text}, sqlite=sqlite)
+        self._in_use = self._with_people()
         active = addresses.c.state == int(AddressState.ACTIVE)
         self._recipients = self._keyed(recipients, recipients.c.id)
         self._addresses = self._keyed(addresses, addresses.c.recipient).where(active).order_by(addresses.c.created, addresses.c.id)
@@ -63,6 +65,17 @@ class SqlPeopleFacts:
         inner = (group_members.c.tenant == tenant) & (group_members.c.group_id == reached.c.id)
         deeper = select(group_members.c.member).join(reached, inner).where(group_members.c.kind == int(MemberKind.GROUP))
         return select(reached.union(deeper).c.id)
+
+    def _with_people(self) -> Select[Any]:
+        """Those of the tenants for which a row stands that a gate asks for, whoever the message is for."""
+        tenant: Any = self._tenants.columns["tenant"]
+        some = (select(table.c.tenant).where(table.c.tenant == tenant).exists() for table in (addresses, preferences, suppressions))
+        return select(tenant).where(or_(*some))
+
+    async def in_use(self, tenants: Collection[str]) -> set[str]:
+        """Those of the tenants that have addresses, preferences or suppressions."""
+        async with self._database.read() as connection:
+            return set(await connection.scalars(self._in_use, self._tenants.bind([(tenant,) for tenant in tenants])))
 
     async def recipients_of(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, RecipientFacts]:
         """The recipients that exist."""

@@ -1,14 +1,15 @@
 """The journal: concurrent batches and marks share transactions."""
 
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import select
 
-from mailer_svc.domain import NewDelivery, SendJob
+from mailer_svc.domain import Advance, NewDelivery, Notification, SendJob
 from mailer_svc.ports import Settlement
-from mailer_svc.store.accepting import AcceptanceLog
+from mailer_svc.store.accepting import AcceptanceBatch, AcceptanceLog
 from mailer_svc.store.changes import ChangeOrder
+from mailer_svc.store.notifications import NotificationLog
 from mailer_svc.store.progress import Mark, Progress, ProgressLog
 from mailer_svc.store.tables import deliveries
 from tocsin.clock import Clock
@@ -26,18 +27,22 @@ class SqlJournal:
         self._order = order
         acceptance = AcceptanceLog(database=database, clock=clock, order=order)
         self._log = ProgressLog(database=database, clock=clock, order=order)
-        self._accepting: GroupCommit[Sequence[NewDelivery], set[str]] = GroupCommit(flush=acceptance.store, max_batch=_BATCHES)
+        self._notifications = NotificationLog(sqlite=database.dialect == "sqlite")
+        self._announcing: GroupCommit[Sequence[Notification], set[str]] = GroupCommit(flush=self._store_notifications)
+        self._accepting: GroupCommit[AcceptanceBatch, Mapping[str, NewDelivery]] = GroupCommit(flush=acceptance.store, max_batch=_BATCHES)
         self._progress: GroupCommit[Progress, bool] = GroupCommit(flush=self._store_progress)
 
     async def start(self) -> None:
         """Accepts writes from now on."""
         async with self._database.transaction() as connection:
             await self._order.restore(connection)
+        await self._announcing.start()
         await self._accepting.start()
         await self._progress.start()
 
     async def stop(self) -> None:
         """Writes what it was given, and accepts no more."""
+        await self._announcing.stop()
         await self._accepting.stop()
         await self._progress.stop()
         with contextlib.suppress(TocsinError):  # what stays is removed with its delivery
@@ -49,9 +54,19 @@ class SqlJournal:
             await self._log.forget()
         return kept
 
-    async def accept(self, deliveries: Sequence[NewDelivery]) -> set[str]:
-        """Stores what is new among ``deliveries``; those of the inbox are sent by that. Returns the ids that were new."""
-        return await self._accepting.submit(deliveries)
+    async def _store_notifications(self, batches: Sequence[Sequence[Notification]]) -> Sequence[set[str]]:
+        unique = {item.id: item for batch in batches for item in batch}
+        async with self._database.transaction() as connection:
+            fresh = await self._notifications.add(connection, list(unique.values())) if unique else set[str]()
+        return [{item.id for item in batch} & fresh for batch in batches]
+
+    async def announce(self, notifications: Sequence[Notification]) -> set[str]:
+        """Stores what is new among ``notifications``. Returns the ids that were new."""
+        return await self._announcing.submit(notifications)
+
+    async def accept(self, deliveries: Sequence[NewDelivery], steps: Sequence[Advance] = ()) -> Mapping[str, NewDelivery]:
+        """Stores what is new among ``deliveries``; those of the inbox are sent by that. Returns the new ones by id, as they are."""
+        return await self._accepting.submit(AcceptanceBatch(deliveries, steps))
 
     async def known(self, ids: Collection[str]) -> set[str]:
         """Those of the deliveries that are stored."""

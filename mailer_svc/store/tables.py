@@ -7,6 +7,7 @@ _QUEUED = text("due IS NOT NULL")
 _HELD = text("hold_until IS NOT NULL")
 _REFERENCED = text("reference <> ''")
 _PERSONAL = text("recipient_id <> ''")
+_NOTIFIED = text("notification <> ''")
 
 deliveries = Table(
     "deliveries",
@@ -51,7 +52,7 @@ deliveries = Table(
     Index("ix_deliveries_held", "hold_until", sqlite_where=_HELD, postgresql_where=_HELD),
     Index("ix_deliveries_reference", "reference", sqlite_where=_REFERENCED, postgresql_where=_REFERENCED),
     Index("ix_deliveries_person", "tenant", "recipient_id", "created", sqlite_where=_PERSONAL, postgresql_where=_PERSONAL),
-    Index("ix_deliveries_notification", "tenant", "notification"),
+    Index("ix_deliveries_notification", "tenant", "notification", sqlite_where=_NOTIFIED, postgresql_where=_NOTIFIED),
 )
 
 contents = Table(

@@ -94,21 +94,21 @@ def upgrade() -> None:
     )
     op.create_table(
         "notifications",
-        sa.Column("tenant", sa.Text, nullable=False),
         sa.Column("id", sa.Text, nullable=False),
+        sa.Column("tenant", sa.Text, nullable=False),
         sa.Column("firing", sa.Text, nullable=False),
         sa.Column("alarm", sa.Text, nullable=False),
         sa.Column("lane", sa.SmallInteger, nullable=False),
         sa.Column("category", sa.Text, nullable=False),
         sa.Column("channels", sa.Text, nullable=False, comment="JSON list; empty: the category's, or the default one."),
-        sa.Column("targets", sa.Text, nullable=False, comment='JSON list: "recipients/…", "groups/…", addresses.'),
+        sa.Column("addresses", sa.Text, nullable=False, comment="JSON list."),
+        sa.Column("recipients", sa.Text, nullable=False, comment='JSON list: "recipients/…", "groups/…".'),
         sa.Column("content", sa.Text, nullable=False, comment="JSON: a template and its variables, or inline text."),
-        sa.Column("metadata", sa.Text, nullable=False, comment="JSON object of the caller's."),
+        sa.Column("metadata", sa.Text, nullable=False, comment="JSON object of the caller's; empty: none."),
         sa.Column("status_url", sa.Text, nullable=False, comment="Who is told of changes; empty: nobody."),
         sa.Column("state", sa.SmallInteger, nullable=False),
         sa.Column("detail", sa.Text, nullable=False, comment="Why it FAILED."),
-        sa.Column("expanded", sa.Integer, nullable=False, comment="Deliveries made so far."),
-        sa.Column("cursor", sa.Text, nullable=False, comment="The last recipient that has its deliveries."),
+        sa.Column("cursor", sa.Text, nullable=False, comment="How far the deliveries are made."),
         sa.Column("due", sa.BigInteger, nullable=True, comment="When it is to be expanded, or the claim ends; null when that is done."),
         sa.Column("owner", sa.Text, nullable=False),
         sa.Column("epoch", sa.Integer, nullable=False),
@@ -117,7 +117,7 @@ def upgrade() -> None:
         sa.Column("send_time", sa.BigInteger, nullable=False),
         sa.Column("created", sa.BigInteger, nullable=False),
         sa.Column("updated", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("tenant", "id"),
+        sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_notifications_due", "notifications", ["lane", "due"], unique=False, sqlite_where=_DUE, postgresql_where=_DUE)
     op.create_index("ix_notifications_tenant_created", "notifications", ["tenant", "created", "id"], unique=False)
@@ -227,7 +227,14 @@ def upgrade() -> None:
     op.add_column("deliveries", sa.Column("digest", sa.Text, server_default=sa.text("''"), nullable=False))
     op.add_column("deliveries", sa.Column("reference", sa.Text, server_default=sa.text("''"), nullable=False))
     op.create_index("ix_deliveries_held", "deliveries", ["hold_until"], unique=False, sqlite_where=_HELD, postgresql_where=_HELD)
-    op.create_index("ix_deliveries_notification", "deliveries", ["tenant", "notification"], unique=False)
+    op.create_index(
+        "ix_deliveries_notification",
+        "deliveries",
+        ["tenant", "notification"],
+        unique=False,
+        sqlite_where=sa.text("notification <> ''"),
+        postgresql_where=sa.text("notification <> ''"),
+    )
     op.create_index(
         "ix_deliveries_person",
         "deliveries",
@@ -259,7 +266,12 @@ def downgrade() -> None:
         sqlite_where=sa.text("recipient_id <> ''"),
         postgresql_where=sa.text("recipient_id <> ''"),
     )
-    op.drop_index("ix_deliveries_notification", table_name="deliveries")
+    op.drop_index(
+        "ix_deliveries_notification",
+        table_name="deliveries",
+        sqlite_where=sa.text("notification <> ''"),
+        postgresql_where=sa.text("notification <> ''"),
+    )
     op.drop_index("ix_deliveries_held", table_name="deliveries", sqlite_where=_HELD, postgresql_where=_HELD)
     op.drop_column("deliveries", "reference")
     op.drop_column("deliveries", "digest")

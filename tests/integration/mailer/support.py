@@ -14,6 +14,8 @@ from tocsin.api.mailer.v1 import (
     delivery_service_pb2_grpc,
     inbox_service_pb2,
     inbox_service_pb2_grpc,
+    notification_service_pb2,
+    notification_service_pb2_grpc,
     template_service_pb2,
     template_service_pb2_grpc,
 )
@@ -27,7 +29,15 @@ from tocsin.testing.smtp import SmtpSink
 from tocsin.testing.tokens import TokenMint
 from tocsin.testing.waiting import eventually
 
-SCOPES = ("deliveries:read", "deliveries:write", "inbox:read", "templates:read", "templates:write")
+SCOPES = (
+    "deliveries:read",
+    "deliveries:write",
+    "inbox:read",
+    "templates:read",
+    "templates:write",
+    "notifications:read",
+    "notifications:write",
+)
 State = delivery_service_pb2.Delivery.State
 
 
@@ -70,6 +80,7 @@ class Rig:
         gateway: Any = self.mesh_of("gateway").channel("mailer_svc")
         self.deliveries: Any = delivery_service_pb2_grpc.DeliveryServiceStub(gateway)
         self.templates: Any = template_service_pb2_grpc.TemplateServiceStub(gateway)
+        self.notifications: Any = notification_service_pb2_grpc.NotificationServiceStub(gateway)
         self.mesh: Any = mesh_service_pb2_grpc.MeshServiceStub(gateway)
         self.inbox: Any = inbox_service_pb2_grpc.InboxServiceStub(gateway)
         processor: Any = self.mesh_of("processor_svc").channel("mailer_svc")
@@ -102,6 +113,29 @@ class Rig:
         acks = await stream.acks(len(messages))
         await stream.finish()
         return sorted(acks, key=lambda ack: ack.key)
+
+    async def notify(self, tenant: str = "t1", *, request_id: str = "", **fields: Any) -> notification_service_pb2.Notification:
+        """Sends a notification; ``fields`` replace its own."""
+        values: dict[str, Any] = {} if "template" in fields else {"subject": "Stand-up", "text": "In five minutes."}
+        request = notification_service_pb2.SendNotificationRequest(
+            notification=notification_service_pb2.Notification(**values | fields), request_id=request_id
+        )
+        with self.user(tenant):
+            return await self.notifications.SendNotification(request)
+
+    async def notification(self, name: str, tenant: str = "t1") -> notification_service_pb2.Notification:
+        """One notification."""
+        with self.user(tenant):
+            return await self.notifications.GetNotification(notification_service_pb2.GetNotificationRequest(name=name))
+
+    async def expanded(self, name: str, tenant: str = "t1") -> notification_service_pb2.Notification:
+        """The notification, once all its deliveries are made."""
+
+        async def there() -> bool:
+            return (await self.notification(name, tenant)).state == notification_service_pb2.Notification.COMPLETED
+
+        await eventually(there, what=f"{name} COMPLETED")
+        return await self.notification(name, tenant)
 
     async def get(self, name: str, tenant: str = "t1") -> delivery_service_pb2.Delivery:
         """One delivery."""

@@ -1,15 +1,16 @@
 """What comes in, on each database: a message that cannot be stored is refused alone, and one that is known keeps its delivery."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from mailer_svc.domain import Ack, Channel, Channels, Content, NewDelivery, Submission, TemplateUse, delivery_id
+from mailer_svc.domain.channels import nobody
 from mailer_svc.metrics import DeliveryMetrics
-from mailer_svc.service import Accepting, DeliveryPublisher
-from mailer_svc.store import SqlJournal
+from mailer_svc.service import Accepting, Composer, DeliveryPublisher, Gates
+from mailer_svc.store import SqlJournal, SqlPeopleFacts
 from tests.integration.mailer.stored import Store
 from tocsin.addresses import normal_address
 from tocsin.database import DataRefused
@@ -43,7 +44,7 @@ class _Picky:
         self._journal = journal
         self.known = journal.known
 
-    async def accept(self, deliveries: Sequence[NewDelivery]) -> set[str]:
+    async def accept(self, deliveries: Sequence[NewDelivery]) -> Mapping[str, NewDelivery]:
         """Stores all, or none."""
         if any(delivery.content.subject == "bad" for delivery in deliveries):
             raise DataRefused
@@ -53,15 +54,22 @@ class _Picky:
 def accepting(store: Store, *, journal: Any = None) -> Accepting:
     """A mailer with its inbox alone."""
     clock = store.clock
-    return Accepting(
-        journal=journal or store.journal,
+    channels = Channels([Channel(name="inbox", normal_address=normal_address, kept=True)], default="inbox")
+    composer = Composer(
         templates=_NoTemplates(),  # pyright: ignore[reportArgumentType]  what it asks
         renderer=None,  # pyright: ignore[reportArgumentType]  nothing is rendered
-        channels=Channels([Channel(name="inbox", normal_address=normal_address, kept=True)], default="inbox"),
+        channels=channels,
+        gates=Gates(people=SqlPeopleFacts(database=store.database), clock=clock),
+        domain="example.org",
+    )
+    return Accepting(
+        journal=journal or store.journal,
+        composer=composer,
+        channels=channels,
         publisher=DeliveryPublisher(
             hints=EventBus(redis=Redis(url=None, clock=clock), clock=clock), meter=DeliveryMetrics(CollectorRegistry())
         ),
-        domain="example.org",
+        expand=nobody,
     )
 
 
@@ -95,7 +103,7 @@ async def test_a_message_that_is_known_is_not_judged_once_more(store: Store) -> 
     acks = await answers(to, *(message(key, TemplateUse("gone", {})) for key in (1, 2)))
     assert (acks[1].delivery, acks[1].reason) == (first.delivery, "")
     assert (acks[2].delivery, acks[2].reason) == ("", "TEMPLATE_NOT_FOUND")
-    assert first.delivery == delivery_id(tenant="t1", firing="f1", channel="", address="ann@example.com")
+    assert first.delivery == delivery_id(tenant="t1", origin="f1", channel="", address="ann@example.com")
 
 
 async def test_without_a_database_everything_may_come_again(store: Store) -> None:

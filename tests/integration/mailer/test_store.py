@@ -20,7 +20,7 @@ async def test_a_delivery_is_stored_once(store: Store) -> None:
     """Within a batch, across batches at the same time, and later on; the ids that were new are told once."""
     results = await asyncio.gather(*(store.journal.accept([new(1), new(1), new(number)]) for number in (2, 3, 2)))
     assert sorted(item for result in results for item in result) == ["d1", "d2", "d3"]
-    assert await store.journal.accept([new(1)]) == set()
+    assert await store.journal.accept([new(1)]) == {}
     assert len(await store.reader.page(DeliveryQuery(tenant="t1"), before=None, limit=10)) == 3
 
 

@@ -100,12 +100,12 @@ def test_waits_grow_within_their_bounds(attempts: int, draw: float) -> None:
 @given(texts, texts, st.sampled_from(["", "email", "inbox"]), texts)
 def test_the_id_derives_from_what_the_delivery_is(tenant: str, firing: str, channel: str, address: str) -> None:
     """The same for the same, whatever the case of the address; another for another part."""
-    base = delivery_id(tenant=tenant, firing=firing, channel=channel, address=address)
-    assert base == delivery_id(tenant=tenant, firing=firing, channel=channel, address=address.upper())
-    assert base != delivery_id(tenant=tenant + "x", firing=firing, channel=channel, address=address)
-    assert base != delivery_id(tenant=tenant, firing=firing + "x", channel=channel, address=address)
-    assert base != delivery_id(tenant=tenant, firing=firing, channel=channel + "x", address=address)
-    assert base != delivery_id(tenant=tenant, firing=firing, channel=channel, address=address + "x")
+    base = delivery_id(tenant=tenant, origin=firing, channel=channel, address=address)
+    assert base == delivery_id(tenant=tenant, origin=firing, channel=channel, address=address.upper())
+    assert base != delivery_id(tenant=tenant + "x", origin=firing, channel=channel, address=address)
+    assert base != delivery_id(tenant=tenant, origin=firing + "x", channel=channel, address=address)
+    assert base != delivery_id(tenant=tenant, origin=firing, channel=channel + "x", address=address)
+    assert base != delivery_id(tenant=tenant, origin=firing, channel=channel, address=address + "x")
     assert len(base) <= 64
 
 

@@ -1,0 +1,191 @@
+"""Making deliveries of submissions: where each goes, what the gates say of it, and what it says.
+
+It is rendered now, so that later changes of its template do not matter.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mailer_svc.domain import (
+    Channel,
+    Channels,
+    Content,
+    DeliveryState,
+    GateRuling,
+    MessageInvalid,
+    NewDelivery,
+    Priority,
+    Submission,
+    Template,
+    TemplateNotFound,
+    TemplateUse,
+    checked_submission,
+    checked_traceparent,
+    delivery_id,
+    message_id,
+    printable,
+    repaired_content,
+)
+from mailer_svc.ports import Renderer
+from mailer_svc.service.gates import GateAnswer, GateQuestion, Gates, passes
+from mailer_svc.service.templates import Templates
+from tocsin.errors import TocsinError
+
+Known = Mapping[tuple[str, str], Template]
+"""Templates by tenant and code."""
+
+_NOTHING: Final = Content("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addressed:
+    """A submission of which is known where it goes, with the id of its delivery; see `NewDelivery` for what is ``kept``."""
+
+    item: Submission
+    id: str
+    question: GateQuestion
+    kept: bool
+
+
+class Composer:
+    """Makes deliveries; stores none."""
+
+    def __init__(self, *, templates: Templates, renderer: Renderer, channels: Channels, gates: Gates, domain: str) -> None:
+        """Makes it.
+
+        Args:
+            templates: gives the current versions.
+            renderer: fills them in.
+            channels: by which messages leave.
+            gates: say whether they may.
+            domain: the right side of each Message-ID.
+        """
+        self._templates = templates
+        self._renderer = renderer
+        self._channels = channels
+        self._gates = gates
+        self._domain = domain
+
+    async def known(self, batch: Sequence[Submission]) -> Known:
+        """The templates that a batch needs, as far as they exist."""
+        used = {(item.tenant, item.content.code) for item in batch if isinstance(item.content, TemplateUse)}
+        return await self._templates.current(used) if used else {}
+
+    def address(self, item: Submission) -> Addressed:
+        """Where a message goes.
+
+        Raises:
+            InvalidInput: its ids or its address cannot be used.
+            UnsupportedChannel: this mailer does not know its channel.
+            NoProvider: its channel has no provider.
+        """
+        checked_submission(item)
+        channel = self._channels.usable_channel(item.channel)
+        to = self._place(channel, item)
+        return Addressed(
+            item=item, id=_identity(item, to), question=_question(item, channel.name, channel.address_channel, to), kept=channel.kept
+        )
+
+    def identity(self, item: Submission) -> str:
+        """The id of a message's delivery, also if it would be refused now.
+
+        Raises:
+            TocsinError: it can have none.
+        """
+        return _identity(item, self._place(self._channels.find(item.channel), item))
+
+    def _place(self, channel: Channel, item: Submission) -> str:
+        return channel.normal_address(item.to) if item.to or not item.recipient_id else ""
+
+    async def ask(self, batch: Sequence[Addressed]) -> list[GateAnswer]:
+        """What the gates say of each message; see `Gates.ask`."""
+        return await self._gates.ask([each.question for each in batch])
+
+    async def fast(self, each: Addressed, answer: GateAnswer, known: Known) -> NewDelivery | None:
+        """The delivery; None if its rendering takes long.
+
+        Raises:
+            TocsinError: there is no such message, and never will be.
+        """
+        content = each.item.content
+        if not passes(answer.ruling):
+            return self._delivery(each, answer, _shown(content), resend=False)
+        if isinstance(content, Content):
+            if content == _NOTHING:
+                raise MessageInvalid.at("content", "is empty")
+            return self._delivery(each, answer, repaired_content(content), resend=each.item.resend)
+        template, use = _template(each.item, known)
+        rendered = self._renderer.render_fast(template.uid, use)
+        await asyncio.sleep(0)  # each may take a few milliseconds
+        return self._delivery(each, answer, rendered, resend=template.resend) if rendered else None
+
+    async def slow(self, each: Addressed, answer: GateAnswer, known: Known) -> NewDelivery:
+        """The delivery, however long its rendering takes.
+
+        Raises:
+            TocsinError: there is no such message.
+        """
+        template, use = _template(each.item, known)
+        content = await self._renderer.render(each.item.tenant, template.uid, template.content, use)
+        return self._delivery(each, answer, content, resend=template.resend)
+
+    def failed(self, item: Submission, error: TocsinError, *, recipient: str = "") -> NewDelivery:
+        """The delivery of a message that cannot be made, so that its recipient is accounted for."""
+        each = Addressed(item=item, id=_identity(item, item.to), question=_question(item, item.channel, item.channel, item.to), kept=False)
+        ruling = GateRuling(state=DeliveryState.DEAD, detail=printable(f"{error.error_reason}: {error.message}"))
+        return self._delivery(
+            each, GateAnswer(ruling=ruling, recipient_id=recipient or item.recipient_id), _shown(item.content), resend=False
+        )
+
+    def _delivery(self, each: Addressed, answer: GateAnswer, content: Content, *, resend: bool) -> NewDelivery:
+        item, question = each.item, each.question
+        return NewDelivery(
+            id=each.id,
+            tenant=item.tenant,
+            firing=item.firing,
+            alarm=item.alarm,
+            channel=question.channel,
+            to=question.to,
+            priority=question.priority,
+            content=content,
+            message_id=message_id(each.id, self._domain),
+            resend=resend,
+            traceparent=checked_traceparent(item.traceparent),
+            kept=each.kept,
+            recipient_id=answer.recipient_id,
+            category=item.category,
+            notification=item.notification,
+            ruling=answer.ruling,
+        )
+
+
+def _identity(item: Submission, to: str) -> str:
+    """The id of a delivery; a recipient without an address has one as well."""
+    return delivery_id(tenant=item.tenant, origin=item.origin, channel=item.channel, address=to or f"recipients/{item.recipient_id}")
+
+
+def _question(item: Submission, channel: str, address_channel: str, to: str) -> GateQuestion:
+    return GateQuestion(
+        tenant=item.tenant,
+        channel=channel,
+        address_channel=address_channel,
+        to=to,
+        priority=Priority(item.priority),
+        category=item.category,
+        recipient_id=item.recipient_id,
+    )
+
+
+def _shown(content: Content | TemplateUse | None) -> Content:
+    """What a delivery shows of a message that is not made."""
+    return repaired_content(Content(content.subject, "")) if isinstance(content, Content) else _NOTHING
+
+
+def _template(item: Submission, known: Known) -> tuple[Template, TemplateUse]:
+    use = item.content if isinstance(item.content, TemplateUse) else TemplateUse("", {})
+    template = known.get((item.tenant, use.code))
+    if template is None:
+        raise TemplateNotFound(f"There is no template templates/{use.code}")
+    return template, use

@@ -1,0 +1,156 @@
+"""What is made of a notification in one go: messages to its next addresses and recipients, and how far it has come then."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from mailer_svc.domain import (
+    Advance,
+    Channels,
+    ExpansionCursor,
+    NewDelivery,
+    Notification,
+    NotificationState,
+    Submission,
+    printable,
+)
+from mailer_svc.domain.people import Category
+from mailer_svc.ports import AWAY, PeopleFacts, TenantKey
+from mailer_svc.service.composing import Addressed
+from mailer_svc.service.gates import GateAnswer
+from tocsin.clock import Clock
+from tocsin.errors import Internal, TocsinError
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
+_PEOPLE: Final = 500  # addresses and recipients in all parts that are made together
+
+
+@dataclass(slots=True, eq=False)
+class Target:
+    """One address, or one recipient: all messages to it, and how far the notification has come behind it."""
+
+    cursor: ExpansionCursor
+    messages: list[Submission]
+
+
+@dataclass(slots=True, eq=False)
+class ExpansionPart:
+    """Some targets of a notification. ``asked`` are the messages of which is known where they go, with what the gates say."""
+
+    notification: Notification
+    targets: list[Target]
+    step: Advance
+    deliveries: list[NewDelivery] = field(default_factory=list)
+    asked: list[tuple[Addressed, GateAnswer]] = field(default_factory=list)
+
+    @property
+    def messages(self) -> Iterator[Submission]:
+        """The messages to all targets."""
+        return (message for target in self.targets for message in target.messages)
+
+    def cut(self, count: int, *, now: int) -> None:
+        """Leaves the targets after the first ``count`` to a later part."""
+        if count < len(self.targets):
+            self.targets = self.targets[:count]
+            cursor = self.targets[-1].cursor if self.targets else self.notification.cursor
+            self.step = replace(self.step, state=NotificationState.EXPANDING, cursor=cursor, due=now)
+
+
+class Expansion:
+    """Finds the next targets of notifications."""
+
+    def __init__(self, *, people: PeopleFacts, channels: Channels, clock: Clock) -> None:
+        self._people = people
+        self._channels = channels
+        self._clock = clock
+
+    async def parts(self, claimed: Sequence[Notification]) -> tuple[list[ExpansionPart], list[Notification]]:
+        """A part of each notification as long as there is room, and those for which there is none.
+
+        One that cannot be expanded gets a part without messages, with which it ends as FAILED.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        categories = {TenantKey(item.tenant, item.category) for item in claimed if item.category}
+        known = await self._people.categories(categories)
+        parts: list[ExpansionPart] = []
+        room = _PEOPLE
+        for place, notification in enumerate(claimed):
+            if room <= 0:
+                return parts, list(claimed[place:])
+            try:
+                parts.append(await self._part(notification, room, known))
+            except AWAY:
+                raise
+            except Exception as error:  # noqa: BLE001 - it costs only itself
+                _log.error("notification cannot be expanded", notification=notification.id, exc_info=error)
+                parts.append(ExpansionPart(notification, [], self._step(notification, notification.cursor, done=False).failed(_why(error))))
+            room -= len(parts[-1].targets)
+        return parts, []
+
+    async def _part(self, item: Notification, room: int, known: Mapping[TenantKey, Category]) -> ExpansionPart:
+        category = known.get(TenantKey(item.tenant, item.category))
+        channels = item.channels or (category.channels if category else ()) or ("",)
+        done, after = item.cursor.addresses, item.cursor.after
+        targets = [
+            Target(ExpansionCursor(place, after), [_submission(item, channel, address) for channel in channels])
+            for place, address in enumerate(item.to[done : done + room], done + 1)
+        ]
+        room -= len(targets)
+        finished = done + len(targets) == len(item.to) and not item.recipients
+        if item.recipients and room:
+            people = await self._people.expand(item.tenant, item.recipients, after=after, limit=room)
+            targets += await self._to_people(item, people, channels)
+            finished = len(people) < room
+        cursor = targets[-1].cursor if targets else item.cursor
+        return ExpansionPart(item, targets, self._step(item, cursor, done=finished))
+
+    async def _to_people(self, item: Notification, people: Sequence[str], channels: Sequence[str]) -> list[Target]:
+        """A message to each address of each recipient by each channel; one without an address where there is none, to be accounted for."""
+        keys = [TenantKey(item.tenant, person) for person in people]
+        found = await self._people.active_addresses(keys)
+        names = {channel: self._address_channel(channel) for channel in channels}
+        targets: list[Target] = []
+        for key in keys:
+            messages: list[Submission] = []
+            for channel in channels:
+                own = [address.address for address in found.get(key, ()) if address.channel == names[channel]]
+                messages += [_submission(item, channel, address, recipient=key.id) for address in own or ("",)]
+            targets.append(Target(ExpansionCursor(len(item.to), key.id), messages))
+        return targets
+
+    def _address_channel(self, channel: str) -> str:
+        try:
+            return self._channels.find(channel).address_channel
+        except TocsinError:  # each of its messages ends as DEAD and says so
+            return channel
+
+    def _step(self, item: Notification, cursor: ExpansionCursor, *, done: bool) -> Advance:
+        state = NotificationState.COMPLETED if done else NotificationState.EXPANDING
+        due = None if done else self._clock.micros()
+        return Advance(tenant=item.tenant, id=item.id, epoch=item.epoch, state=state, cursor=cursor, due=due)
+
+
+def _why(error: Exception) -> str:
+    said = error.message if isinstance(error, TocsinError) else Internal().message
+    return printable(f"its deliveries cannot be made: {said}")
+
+
+def _submission(item: Notification, channel: str, to: str, *, recipient: str = "") -> Submission:
+    return Submission(
+        key=0,
+        tenant=item.tenant,
+        firing=item.firing,
+        alarm=item.alarm,
+        to=to,
+        channel=channel,
+        priority=item.priority,
+        content=item.content,
+        resend=item.resend,
+        traceparent=item.traceparent,
+        category=item.category,
+        recipient_id=recipient,
+        notification=item.id,
+    )
