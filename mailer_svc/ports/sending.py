@@ -34,7 +34,7 @@ class Journal(Protocol):
         ...
 
     async def accept(self, deliveries: Sequence[NewDelivery], steps: Sequence[Advance] = ()) -> Mapping[str, NewDelivery]:
-        """Stores what is new among ``deliveries``; those of the inbox are sent by that. Returns the new ones by id, ruled as they were stored.
+        """Stores what is new among ``deliveries``; those of the inbox are sent by that. Returns the new ones by id, as they are.
 
         With them ``steps`` of the notifications that they are of are stored. Where the claim that a step was made under stands no more, it
         is left out with its deliveries.

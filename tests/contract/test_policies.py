@@ -108,6 +108,7 @@ NATURALLY = {
         "auth.v1.TenantService/UpdateTenant",
         "mailer.v1.DeliveryService/RetryDelivery",
         "mailer.v1.DeliveryService/RetryDeliveries",
+        "mailer.v1.NotificationService/CancelNotification",
         "processor.v1.RecordService/SetRecord",
         "scheduler.v1.AlarmService/BackfillAlarm",
         "scheduler.v1.AlarmService/PauseAlarm",

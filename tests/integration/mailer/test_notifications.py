@@ -4,17 +4,14 @@ from typing import Any
 
 import pytest
 
-from tests.integration.mailer.support import Rig
+from tests.integration.mailer.support import Rig, State
 from tocsin.api.mailer.v1 import notification_service_pb2 as pb
 from tocsin.errors import FailedPrecondition, InvalidInput, NotFound
 
 
 def counts(item: pb.Notification) -> dict[str, int]:
-    """The deliveries of a notification by state and reason."""
-    return {
-        pb.DeliveryCount.DESCRIPTOR.fields_by_name["state"].enum_type.values_by_number[each.state].name: each.count
-        for each in item.deliveries
-    }
+    """The deliveries of a notification by state."""
+    return {State.Name(each.state): each.count for each in item.deliveries}
 
 
 async def test_a_notification_reaches_each_address_once(rig: Rig) -> None:
@@ -68,9 +65,10 @@ async def test_the_same_request_is_the_same_notification(rig: Rig) -> None:
 )
 async def test_what_cannot_be_sent_is_refused_at_once(rig: Rig, fields: dict[str, Any], at: str, why: str) -> None:
     """The field is named."""
+    given: dict[str, Any] = {"to": ["ann@example.com"], **fields}
     await rig.template()
     with pytest.raises(InvalidInput) as refused:
-        await rig.notify(**{"to": ["ann@example.com"], **fields})
+        await rig.notify(**given)
     found = {each.field: each.description for each in refused.value.violations}
     assert at in found
     assert why in found[at]
