@@ -1,9 +1,9 @@
 """What mailer_svc does: it accepts messages, sends them, shows them, and keeps templates."""
 
 from mailer_svc.service.accepting import Accepting
-from mailer_svc.service.failover import ProviderFailover, SharedLanes
 from mailer_svc.service.composing import Composer
 from mailer_svc.service.expansion import Expansion
+from mailer_svc.service.failover import ProviderFailover, SharedLanes
 from mailer_svc.service.fanout import Fanout
 from mailer_svc.service.gates import Gates
 from mailer_svc.service.housekeeping import DeliveryHousekeeper, Retention
