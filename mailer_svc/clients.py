@@ -24,9 +24,11 @@ class SchedulerUses:
     def __init__(self, *, mesh: Mesh) -> None:
         self._stub = scheduler_service_pb2_grpc.SchedulerServiceStub(mesh.channel("scheduler_svc"))
 
-    async def breaking(self, *, tenant: str, code: str, required: Sequence[str]) -> Uses:
+    async def breaking(self, *, tenant: str, code: str, required: Sequence[str], allowed: Sequence[str]) -> Uses:
         """The alarms that a change would break."""
-        request = scheduler_service_pb2.FindTemplateUsesRequest(tenant=tenant, template=f"templates/{code}", required=required)
+        request = scheduler_service_pb2.FindTemplateUsesRequest(
+            tenant=tenant, template=f"templates/{code}", required=required, allowed=allowed
+        )
         answer = await self._stub.FindTemplateUses(request)
         return Uses(tuple(answer.alarms), answer.more)
 

@@ -31,6 +31,7 @@ from mailer_svc.service import (
     Retention,
     SendingRule,
     SharedLanes,
+    TemplateChecks,
     Templates,
 )
 from mailer_svc.store import (
@@ -55,6 +56,7 @@ from tocsin.api.mailer.v1 import (
     notification_service_pb2_grpc,
     template_service_pb2_grpc,
 )
+from tocsin.channels import CHANNELS
 from tocsin.clock import Clock
 from tocsin.lifecycle import App, Component
 from tocsin.mesh.health import Check, Degraded, optional
@@ -109,8 +111,7 @@ class _Templating:
             store=SqlTemplateStore(database=storage.database),
             uses=SchedulerUses(mesh=node.mesh),
             renderer=self.renderer,
-            clock=clock,
-            new_uid=lambda: str(ULID()),
+            checks=TemplateChecks(renderer=self.renderer, clock=clock, new_uid=lambda: str(ULID()), channels=tuple(CHANNELS)),
         )
 
 

@@ -36,6 +36,7 @@ from mailer_svc.domain.gates import (
     situation_of_category,
     suppressed,
 )
+from mailer_svc.domain.locales import LocaleInvalid, locale_fallbacks, normal_locale
 from mailer_svc.domain.model import (
     FINAL,
     PASSED,
@@ -51,7 +52,6 @@ from mailer_svc.domain.model import (
     PendingReport,
     SendJob,
     Submission,
-    Template,
     TemplateUse,
     TimelineEntry,
     Variables,
@@ -69,6 +69,7 @@ from mailer_svc.domain.notifications import (
 )
 from mailer_svc.domain.return_paths import ReturnPaths
 from mailer_svc.domain.status_reports import ReportKind, StatusReport
+from mailer_svc.domain.templates import DeclaredVariable, Template, TemplateDraft, TemplatePart, missing_variables, part_uid
 from mailer_svc.domain.unsubscription import KEY_BYTES, UnsubscribeTokens, Unsubscription
 from tocsin.priority import Priority
 
@@ -86,6 +87,7 @@ __all__ = [
     "Channels",
     "Content",
     "ContentTooLarge",
+    "DeclaredVariable",
     "Delivery",
     "DeliveryCount",
     "DeliveryNotFound",
@@ -94,6 +96,7 @@ __all__ = [
     "GateReason",
     "GateRuling",
     "InboxMessage",
+    "LocaleInvalid",
     "MessageAction",
     "MessageInvalid",
     "MessageNotFound",
@@ -119,7 +122,9 @@ __all__ = [
     "Submission",
     "Template",
     "TemplateBreaks",
+    "TemplateDraft",
     "TemplateNotFound",
+    "TemplatePart",
     "TemplateUse",
     "TimelineEntry",
     "UnsubscribeTokenInvalid",
@@ -135,9 +140,13 @@ __all__ = [
     "delivery_id",
     "digested",
     "held_until",
+    "locale_fallbacks",
     "message_id",
+    "missing_variables",
     "next_step",
+    "normal_locale",
     "notification_id",
+    "part_uid",
     "printable",
     "repaired_content",
     "repaired_subject",

@@ -2,16 +2,20 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 
 from mailer_svc.domain.errors import ContentTooLarge, MessageInvalid, SubjectInvalid
-from mailer_svc.domain.model import Content, Submission
+from mailer_svc.domain.model import Content, MessageAction, Submission
 from tocsin.priority import Priority
 
 MAX_SUBJECT_CHARS = 900
 MAX_BODY_BYTES = 512 * 1024
+MAX_LABEL_CHARS = 100
+MAX_URL_CHARS = 2000
 NO_SUBJECT = "(no subject)"
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 _NOT_IN_A_LINE = ("Cc", "Zl", "Zp", "Cs")  # controls, the separators U+2028 and U+2029, halves of characters
+_WEB_PAGE = re.compile(r"https?://[\x21-\x7e\u00a0-\ud7ff\ue000-\U0010ffff]+", re.IGNORECASE)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _NOT_PRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -44,12 +48,14 @@ def checked_traceparent(value: str) -> str:
 def repaired_content(content: Content) -> Content:
     """``content`` as it can be sent and stored: an alert with an odd character in it is still an alert.
 
-    The subject becomes one line, see `repaired_subject`. In the bodies U+0000 and halves of characters (lone surrogates) become U+FFFD.
+    The subject becomes one line, see `repaired_subject`. In the bodies U+0000 and halves of characters (lone surrogates) become U+FFFD. A
+    button without a label, or that opens no web page, is left out.
 
     Raises:
         ContentTooLarge: a body is too large.
     """
-    repaired = Content(repaired_subject(content.subject), _storable(content.text), _storable(content.html))
+    actions = tuple(_repaired_actions(content.actions)) if content.actions else ()
+    repaired = Content(repaired_subject(content.subject), _storable(content.text), _storable(content.html), actions)
     for name, body in (("text", repaired.text), ("html", repaired.html)):
         if len(body) > MAX_BODY_BYTES or (not body.isascii() and len(body.encode()) > MAX_BODY_BYTES):
             raise ContentTooLarge(f"{name} is larger than {MAX_BODY_BYTES} bytes")
@@ -61,11 +67,23 @@ def repaired_subject(subject: str) -> str:
 
     Line breaks of every kind and other control characters become blanks, and one who has nothing to say gets a stand-in.
     """
-    if not subject.isprintable():
-        subject = "".join(" " if unicodedata.category(character) in _NOT_IN_A_LINE else character for character in subject)
+    subject = _one_line(subject)
     if len(subject) > MAX_SUBJECT_CHARS:
         subject = subject[: MAX_SUBJECT_CHARS - 1] + "…"
     return subject if subject and not subject.isspace() else NO_SUBJECT
+
+
+def _one_line(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(" " if unicodedata.category(character) in _NOT_IN_A_LINE else character for character in text)
+
+
+def _repaired_actions(actions: Iterable[MessageAction]) -> Iterator[MessageAction]:
+    for action in actions:
+        label, url = _one_line(action.label).strip()[:MAX_LABEL_CHARS], action.url.strip()
+        if label and len(url) <= MAX_URL_CHARS and _WEB_PAGE.fullmatch(url):
+            yield MessageAction(label, url)
 
 
 def _storable(body: str) -> str:

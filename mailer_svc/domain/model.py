@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from tocsin.priority import Priority
 
@@ -92,11 +93,13 @@ class TemplateUse:
         code: of the template.
         variables: values by name.
         context: what the firing is about, a JSON object or empty; see `mailer_svc.language.program.RenderRun`.
+        recipient: whom the message is for, as templates see it (``recipient.name``, ``recipient.attributes.plan``); None: nobody knows.
     """
 
     code: str
     variables: Mapping[str, str]
     context: str = ""
+    recipient: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,20 +241,6 @@ class InboxMessage:
     content: Content
     message_id: str
     received: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
-    """One version of a template. ``uid`` names this version for ever, also after the code was deleted and used again."""
-
-    tenant: str
-    code: str
-    version: int
-    uid: str
-    content: Content
-    variables: Variables
-    resend: bool
-    created: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

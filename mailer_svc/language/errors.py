@@ -11,6 +11,10 @@ class VariableMissing(InvalidInput):
     """A variable that the template requires has no value."""
 
 
+class VariableUnknown(InvalidInput):
+    """A value was given for a variable that the template does not declare."""
+
+
 class RenderingTooLarge(InvalidInput):
     """The template renders to more than a message may hold."""
 

@@ -9,16 +9,13 @@ from typing import Final, cast
 from jinja2 import Environment, TemplateError, TemplateSyntaxError, nodes
 
 from mailer_svc.language import program as lang
+from mailer_svc.language.context import from_context
 from mailer_svc.language.errors import TemplateInvalid
 from mailer_svc.language.filters import FILTERS
 from mailer_svc.language.measure import cost_of
 
-PARTS: Final = ("subject", "text", "html")
 MAX_PART_BYTES: Final = 512 * 1024
 MAX_VARIABLES: Final = 100
-
-CONTEXT: Final = ("origin", "signal", "event", "reading", "heartbeat")
-"""Names that a firing may bring by itself; what it does not bring is empty."""
 
 _COMPARISONS: Final = {"eq": "eq", "==": "eq", "equalto": "eq", "ne": "ne", "!=": "ne", "in": "in"}
 _TESTS: Final = ("defined", "undefined", "lower", "upper")
@@ -57,7 +54,7 @@ def parse(parts: Sequence[str], *, bounds: Bounds) -> lang.Program:
     """The program of a template.
 
     Args:
-        parts: subject, text, html; each may be empty.
+        parts: subject, text and html, then label and URL of each button; each may be empty.
         bounds: what it may have.
 
     Raises:
@@ -66,7 +63,7 @@ def parse(parts: Sequence[str], *, bounds: Bounds) -> lang.Program:
     names = _Names()
     made: list[tuple[lang.Statement, ...]] = []
     count = 0
-    for part, source in zip(PARTS, parts, strict=True):
+    for part, source in zip(part_names(len(parts)), parts, strict=True):
         if len(source.encode("utf-8", "replace")) > MAX_PART_BYTES:
             raise TemplateInvalid.at(part, f"is larger than {MAX_PART_BYTES} bytes")
         tree = _tree(part, source)
@@ -77,6 +74,12 @@ def parse(parts: Sequence[str], *, bounds: Bounds) -> lang.Program:
     program = lang.Program(parts=tuple(made), variables=tuple(names.used), required=names.required, nodes=count)
     _check_cost(program, bounds)
     return program
+
+
+def part_names(count: int) -> list[str]:
+    """The names of so many parts, as a refusal names them: subject, text, html, actions[0].label, actions[0].url and so on."""
+    buttons = range((count - 2) // 2)
+    return ["subject", "text", "html", *(f"actions[{button}].{field}" for button in buttons for field in ("label", "url"))][:count]
 
 
 def _tree(part: str, source: str) -> nodes.Template:
@@ -128,11 +131,7 @@ class _Names:
     @property
     def required(self) -> tuple[str, ...]:
         """Those that must have a value."""
-        return tuple(name for name in self.used if name not in self.asked_for and not _from_context(name))
-
-
-def _from_context(name: str) -> bool:
-    return name in CONTEXT or name.startswith(tuple(f"{root}_" for root in CONTEXT))
+        return tuple(name for name in self.used if name not in self.asked_for and not from_context(name))
 
 
 class _PartProgram:

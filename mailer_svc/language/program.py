@@ -368,7 +368,7 @@ class Program:
     """A template that is ready to run.
 
     Attributes:
-        parts: subject, text and html.
+        parts: subject, text and html, then label and URL of each button.
         variables: the names that it uses, in the order of their appearance.
         required: those of them that have to be given a value: the template does not ask whether they are there, and no context has them.
         nodes: how many operations and texts it has.
@@ -380,8 +380,8 @@ class Program:
     nodes: int
 
 
-def run_program(program: Program, variables: Mapping[str, str], context: Mapping[str, Any], *, budget: int) -> tuple[str, str, str]:
-    """Subject, text and html.
+def run_program(program: Program, variables: Mapping[str, str], context: Mapping[str, Any], *, budget: int) -> tuple[str, ...]:
+    """The texts of all parts.
 
     Raises:
         BudgetSpent: the budget is not enough.
@@ -393,4 +393,4 @@ def run_program(program: Program, variables: Mapping[str, str], context: Mapping
         write_all(part, run)
         texts.append(run.text)
         budget = run.left
-    return texts[0], texts[1], texts[2]
+    return tuple(texts)

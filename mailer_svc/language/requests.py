@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 LENGTH: Final = struct.Struct(">I")
 """The head of a frame."""
@@ -13,7 +13,7 @@ LENGTH: Final = struct.Struct(">I")
 class Parse:
     """Make a program. ``stored`` says that the template was saved before, perhaps when there were no bounds."""
 
-    parts: tuple[str, str, str]
+    parts: tuple[str, ...]
     stored: bool
 
 
@@ -36,11 +36,12 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True)
 class Render:
-    """RenderRun a pickled program. ``context`` is a JSON object, or empty."""
+    """Run a pickled program. ``context`` is a JSON object, or empty; ``recipient`` is whom the message is for, if that is known."""
 
     program: bytes
     variables: Mapping[str, str]
     context: str
+    recipient: Mapping[str, Any] | None = None
 
 
 Request: TypeAlias = Parse | Render

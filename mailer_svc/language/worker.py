@@ -5,16 +5,16 @@ takes more processor time than it may. A frame is four bytes of length and a pic
 it. The first one, None, says that the process is ready.
 """
 
-import json
 import math
 import pickle
 import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from collections.abc import Callable
+from typing import Final, cast
 
+from mailer_svc.language.context import context_of
 from mailer_svc.language.errors import BudgetSpent, RenderTooExpensive
 from mailer_svc.language.parser import SAVED, STORED, parse
 from mailer_svc.language.program import Program, run_program
@@ -27,23 +27,14 @@ BUDGET: Final = 10_000_000
 _MEGABYTE: Final = 1 << 20
 
 
-def context_of(text: str) -> Mapping[str, Any]:
-    """The structure in a context; an empty one if it is none."""
-    try:
-        value: Any = json.loads(text or "{}")
-    except (ValueError, RecursionError):
-        return {}
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
 def answer(request: Request) -> object:
-    """What comes of a request: a `Parsed`, the three texts, or the error."""
+    """What comes of a request: a `Parsed`, the texts, or the error."""
     try:
         if isinstance(request, Parse):
             program = parse(request.parts, bounds=STORED if request.stored else SAVED)
             return Parsed(program.variables, program.required, program.nodes, pickle.dumps(program))
         program = cast("Program", pickle.loads(request.program))  # noqa: S301 - see above
-        return run_program(program, request.variables, context_of(request.context), budget=BUDGET)
+        return run_program(program, request.variables, context_of(request.context, request.recipient), budget=BUDGET)
     except BudgetSpent:
         return RenderTooExpensive(f"The template touches more than {BUDGET} characters with these values")
     except TocsinError as error:

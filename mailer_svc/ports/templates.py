@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from mailer_svc.domain import Content, Template, TemplateUse, Variables
+from mailer_svc.domain import Content, Template, TemplatePart, TemplateUse, Variables
 
 
 class TemplateStore(Protocol):
     """Keeps templates; versions never change."""
 
     async def create(self, template: Template) -> None:
-        """Stores version 1.
+        """Stores version 1, promoted.
 
         Raises:
             AlreadyExists: the code is in use.
@@ -18,23 +18,35 @@ class TemplateStore(Protocol):
         ...
 
     async def add_version(self, template: Template) -> Template:
-        """Stores ``template`` as the next version and makes it the current one; returns it with its number.
+        """Stores ``template`` as the next version, which is the promoted one from now on if it says so; returns it with its number.
 
         Raises:
             TemplateNotFound: there is no template of this code.
         """
         ...
 
+    async def promote(self, template: Template) -> None:
+        """Makes a version that is stored the promoted one.
+
+        Raises:
+            TemplateNotFound: there is no template of this code any more.
+        """
+        ...
+
     async def get(self, *, tenant: str, code: str, version: int) -> Template | None:
-        """One version; 0: the current one."""
+        """One version; 0: the promoted one."""
         ...
 
     async def current(self, keys: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
-        """The uid of the current version of each (tenant, code) that exists."""
+        """The uid of the promoted version of each (tenant, code) that exists."""
         ...
 
     async def page(self, *, tenant: str, after: str, limit: int) -> list[Template]:
-        """Current versions, by code; those after the code ``after``."""
+        """Promoted versions, by code; those after the code ``after``."""
+        ...
+
+    async def versions(self, *, tenant: str, code: str, before: int | None, limit: int) -> list[Template]:
+        """The versions of one template, the newest first; those before the version ``before``."""
         ...
 
     async def delete(self, *, tenant: str, code: str) -> bool:
@@ -52,8 +64,10 @@ class Uses(NamedTuple):
 class AlarmUses(Protocol):
     """Knows which alarms use a template."""
 
-    async def breaking(self, *, tenant: str, code: str, required: Sequence[str]) -> Uses:
-        """Alarms that use the template and do not give all ``required`` variables; every one that uses it if none is required.
+    async def breaking(self, *, tenant: str, code: str, required: Sequence[str], allowed: Sequence[str]) -> Uses:
+        """Alarms that use the template and do not give all ``required`` variables, or others than the ``allowed`` ones if there are any.
+
+        With neither, every one that uses it.
 
         Raises:
             TocsinError: they could not be asked for.
@@ -65,7 +79,7 @@ class Renderer(Protocol):
     """Fills in templates."""
 
     async def compile(self, tenant: str, content: Content) -> Variables:
-        """The variables of a template that is to be saved.
+        """The variables of a text that is to be saved.
 
         Raises:
             InvalidInput: it is not a template, or larger than one may be; the line is named.
@@ -73,8 +87,8 @@ class Renderer(Protocol):
         """
         ...
 
-    async def variables(self, tenant: str, uid: str, content: Content) -> Variables:
-        """The variables of a template that was saved, known as ``uid``.
+    async def variables(self, tenant: str, part: TemplatePart) -> Variables:
+        """The variables of a part that was saved.
 
         Raises:
             InvalidInput: it is an old one, of a language that is no more.
@@ -82,19 +96,19 @@ class Renderer(Protocol):
         """
         ...
 
-    def render_fast(self, uid: str, use: TemplateUse) -> Content | None:
-        """What the template known as ``uid`` says, if that takes next to no time; otherwise None.
+    def render_fast(self, part: TemplatePart, use: TemplateUse) -> Content | None:
+        """What the part says, if that takes next to no time; otherwise None.
 
         Raises:
-            InvalidInput: a variable that it requires is missing, or the result is too large.
+            InvalidInput: a variable that it requires is missing, one is given that it does not declare, or the result is too large.
         """
         ...
 
-    async def render(self, tenant: str, uid: str, content: Content, use: TemplateUse) -> Content:
-        """What the template ``content``, known as ``uid``, says.
+    async def render(self, tenant: str, part: TemplatePart, use: TemplateUse) -> Content:
+        """What the part says.
 
         Raises:
-            InvalidInput: a variable that it requires is missing, the result is too large, or to render it takes more than it may.
+            InvalidInput: as `render_fast`, or to render it takes more than it may.
             Unavailable: not now.
         """
         ...

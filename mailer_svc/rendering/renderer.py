@@ -5,17 +5,18 @@ the pool. Sources are parsed in the pool alone: what the parser makes of 512 KiB
 """
 
 import asyncio
+import json
 import pickle
 from collections.abc import Coroutine, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar, cast
 
 from mailer_svc.cache import WeightedCache
-from mailer_svc.domain import Content, TemplateUse, Variables, repaired_content
-from mailer_svc.language.errors import BudgetSpent, VariableMissing
+from mailer_svc.domain import Content, MessageAction, TemplatePart, TemplateUse, Variables, missing_variables, repaired_content
+from mailer_svc.language.context import about_recipient, context_of, from_context, with_recipient
+from mailer_svc.language.errors import BudgetSpent, VariableMissing, VariableUnknown
 from mailer_svc.language.program import Program, run_program
 from mailer_svc.language.requests import Parse, Parsed, Render
-from mailer_svc.language.worker import context_of
 from mailer_svc.rendering.pool import RenderPool
 
 Result = TypeVar("Result")
@@ -30,91 +31,106 @@ _CACHE_BYTES: Final = 64 << 20
 
 @dataclass(slots=True)
 class _Known:
-    """A version of a template. ``program`` is None when it is never run here."""
+    """A part of a template.
+
+    Attributes:
+        parsed: what is known of its program.
+        program: None when it is never run here.
+        personal: whether it says anything of the recipient, so that each one's message is another.
+        last: the message that was made of it last, and of what.
+    """
 
     parsed: Parsed
     program: Program | None
+    personal: bool = field(init=False)
+    last: tuple[TemplateUse, Content] | None = None
+
+    def __post_init__(self) -> None:
+        self.personal = any(about_recipient(name) for name in self.parsed.variables)
 
 
 class TemplateRenderer:
-    """Parses each version of a template once, and fills it in."""
+    """Parses each part of each version of a template once, and fills it in."""
 
     def __init__(self, *, pool: RenderPool) -> None:
         self._pool = pool
         self._known = WeightedCache[str, _Known](bytes=_CACHE_BYTES)
         self._under_way: dict[Hashable, asyncio.Task[Any]] = {}
         self._context: tuple[str, Mapping[str, Any]] = ("", {})
-        self._last: tuple[str, TemplateUse, Content] | None = None
 
     async def compile(self, tenant: str, content: Content) -> Variables:
-        """The variables of a template that is to be saved.
+        """The variables of a text that is to be saved.
 
         Raises:
-            TemplateInvalid: it is not a template of this language, or larger than one may be; the message names the part, line and measure.
+            TemplateInvalid: it is not a template of this language, or larger than one may be; the message names field, line and measure.
             RendererBusy: not now.
         """
-        parsed = cast("Parsed", await self._pool.run(tenant, Parse(_parts(content), stored=False)))
+        parsed = cast("Parsed", await self._pool.run(tenant, Parse(_sources(content), stored=False)))
         return Variables(parsed.variables, parsed.required)
 
-    async def variables(self, tenant: str, uid: str, content: Content) -> Variables:
-        """The variables of a template that was saved; see `render`."""
-        parsed = (await self._get(tenant, uid, content)).parsed
+    async def variables(self, tenant: str, part: TemplatePart) -> Variables:
+        """The variables of a part that was saved; see `render`."""
+        parsed = (await self._get(tenant, part)).parsed
         return Variables(parsed.variables, parsed.required)
 
-    def render_fast(self, uid: str, use: TemplateUse) -> Content | None:
-        """What the template known as ``uid`` says; None if it takes `render` to say it.
+    def render_fast(self, part: TemplatePart, use: TemplateUse) -> Content | None:
+        """What a part says; None if it takes `render` to say it.
 
         Raises:
             VariableMissing: some that it requires have no value; all of them are named.
+            VariableUnknown: some are given that the template does not declare.
             RenderingTooLarge: the result exceeds a limit.
         """
-        if self._last is not None and self._last[0] == uid and self._last[1] == use:
-            return self._last[2]
-        known = self._known.get(uid)
+        known = self._known.get(part.uid)
         if known is None or known.program is None or len(use.context) > _FAST_CONTEXT:
             return None
-        context = self._context_of(use.context)
-        _check_required(known.parsed.required, use.variables, context)
+        if not known.personal and use.recipient is not None:
+            use = replace(use, recipient=None)
+        if known.last is not None and known.last[0] == use:
+            return known.last[1]
+        context = with_recipient(self._context_of(use.context), use.recipient)
+        variables = _filled(part, known.parsed, use, context)
         try:
-            rendered = run_program(known.program, use.variables, context, budget=FAST_BUDGET)
+            rendered = run_program(known.program, variables, context, budget=FAST_BUDGET)
         except (BudgetSpent, RecursionError):
             known.program = None  # not here again
             return None
-        content = repaired_content(Content(*rendered))
-        self._last = (uid, use, content)
+        content = _content(rendered)
+        known.last = (use, content)
         return content
 
-    async def render(self, tenant: str, uid: str, content: Content, use: TemplateUse) -> Content:
-        """What the template ``content``, known as ``uid``, says.
+    async def render(self, tenant: str, part: TemplatePart, use: TemplateUse) -> Content:
+        """What a part says.
 
         Raises:
             VariableMissing: some that it requires have no value; all of them are named.
+            VariableUnknown: some are given that the template does not declare.
             RenderingTooLarge: the result exceeds a limit.
             RenderTooExpensive: it takes more time or memory than a rendering may.
             TemplateInvalid: it is an old one, of a language that is no more.
             RendererBusy: not now.
         """
-        known = await self._get(tenant, uid, content)
-        return self.render_fast(uid, use) or await self._render_in_pool(tenant, uid, known.parsed, use)
+        known = await self._get(tenant, part)
+        return self.render_fast(part, use) or await self._render_in_pool(tenant, part, known, use)
 
-    async def _get(self, tenant: str, uid: str, content: Content) -> _Known:
-        return self._known.get(uid) or await self._once(uid, self._learn(tenant, uid, content))
+    async def _get(self, tenant: str, part: TemplatePart) -> _Known:
+        return self._known.get(part.uid) or await self._once(part.uid, self._learn(tenant, part))
 
-    async def _learn(self, tenant: str, uid: str, content: Content) -> _Known:
-        parsed = cast("Parsed", await self._pool.run(tenant, Parse(_parts(content), stored=True)))
+    async def _learn(self, tenant: str, part: TemplatePart) -> _Known:
+        parsed = cast("Parsed", await self._pool.run(tenant, Parse(_sources(part.content), stored=True)))
         program = None
         if parsed.nodes <= _FAST_NODES:
             program = cast("Program", pickle.loads(parsed.program))  # noqa: S301 - made by a process that we started
         known = _Known(parsed, program)
-        self._known.put(uid, known, weight=4 * len(parsed.program))
+        self._known.put(part.uid, known, weight=4 * len(parsed.program))
         return known
 
-    async def _render_in_pool(self, tenant: str, uid: str, parsed: Parsed, use: TemplateUse) -> Content:
-        _check_required(parsed.required, use.variables, context_of(use.context) if parsed.required else {})
-        key = (uid, frozenset(use.variables.items()), use.context)
-        request = Render(parsed.program, dict(use.variables), use.context)
-        rendered = await self._once(key, self._pool.run(tenant, request))
-        return repaired_content(Content(*cast("tuple[str, str, str]", rendered)))
+    async def _render_in_pool(self, tenant: str, part: TemplatePart, known: _Known, use: TemplateUse) -> Content:
+        recipient = use.recipient if known.personal else None
+        variables = _filled(part, known.parsed, use, context_of(use.context, recipient))
+        key = (part.uid, frozenset(variables.items()), use.context, json.dumps(recipient, sort_keys=True))
+        request = Render(known.parsed.program, variables, use.context, recipient)
+        return _content(cast("tuple[str, ...]", await self._once(key, self._pool.run(tenant, request))))
 
     async def _once(self, key: Hashable, work: Coroutine[Any, Any, Result]) -> Result:
         """The result of ``work``, or of the same work that is under way."""
@@ -137,11 +153,30 @@ class TemplateRenderer:
         return self._context[1]
 
 
-def _parts(content: Content) -> tuple[str, str, str]:
-    return content.subject, content.text, content.html
+def _sources(content: Content) -> tuple[str, ...]:
+    buttons = (text for action in content.actions for text in (action.label, action.url))
+    return (content.subject, content.text, content.html, *buttons)
 
 
-def _check_required(required: tuple[str, ...], variables: Mapping[str, str], context: Mapping[str, Any]) -> None:
-    missing = [name for name in required if name not in variables and name not in context]
+def _content(rendered: tuple[str, ...]) -> Content:
+    subject, text, html, *buttons = rendered
+    actions = tuple(MessageAction(label, url) for label, url in zip(buttons[::2], buttons[1::2], strict=True))
+    return repaired_content(Content(subject, text, html, actions))
+
+
+def _filled(part: TemplatePart, parsed: Parsed, use: TemplateUse, context: Mapping[str, Any]) -> dict[str, str]:
+    """The values of all variables: those that were given, and the defaults of those that were declared."""
+    variables = dict(use.variables)
+    if part.declared:
+        names = {variable.name for variable in part.declared}
+        unknown = [name for name in variables if name not in names and not from_context(name)]
+        if unknown:
+            raise VariableUnknown.at("variables", f"not declared by the template: {', '.join(unknown)}")
+        missing = missing_variables(part.declared, {**context, **variables})
+        defaults = {variable.name: variable.default for variable in part.declared if variable.default and variable.name not in context}
+        variables = defaults | variables
+    else:
+        missing = [name for name in parsed.required if name not in variables and name not in context]
     if missing:
         raise VariableMissing.at("variables", f"missing: {', '.join(missing)}")
+    return variables

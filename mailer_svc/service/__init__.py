@@ -2,6 +2,7 @@
 
 from mailer_svc.service.accepting import Accepting
 from mailer_svc.service.composing import Composer
+from mailer_svc.service.drafts import TemplateChecks
 from mailer_svc.service.expansion import Expansion
 from mailer_svc.service.failover import ProviderFailover, SharedLanes
 from mailer_svc.service.fanout import Fanout
@@ -11,7 +12,7 @@ from mailer_svc.service.notifications import CountedNotification, NotificationCh
 from mailer_svc.service.publishing import DeliveryPublisher, Reporter
 from mailer_svc.service.queries import Deliveries, Inbox
 from mailer_svc.service.sending import ChannelSender, SendingRule
-from mailer_svc.service.templates import Templates
+from mailer_svc.service.templates import Templates, Trial
 
 __all__ = [
     "Accepting",
@@ -32,6 +33,8 @@ __all__ = [
     "Retention",
     "SendingRule",
     "SharedLanes",
+    "TemplateChecks",
     "Templates",
+    "Trial",
     "firing_notification",
 ]

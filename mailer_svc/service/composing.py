@@ -5,7 +5,7 @@ It is rendered now, so that later changes of its template do not matter.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mailer_svc.domain import (
@@ -20,6 +20,7 @@ from mailer_svc.domain import (
     Submission,
     Template,
     TemplateNotFound,
+    TemplatePart,
     TemplateUse,
     checked_submission,
     checked_traceparent,
@@ -28,6 +29,7 @@ from mailer_svc.domain import (
     printable,
     repaired_content,
 )
+from mailer_svc.language.context import context_of
 from mailer_svc.ports import Renderer
 from mailer_svc.service.gates import GateAnswer, GateQuestion, Gates, passes
 from mailer_svc.service.templates import Templates
@@ -116,8 +118,8 @@ class Composer:
             if content == _NOTHING:
                 raise MessageInvalid.at("content", "is empty")
             return self._delivery(each, answer, repaired_content(content), resend=each.item.resend)
-        template, use = _template(each.item, known)
-        rendered = self._renderer.render_fast(template.uid, use)
+        template, part, use = _template(each, answer, known)
+        rendered = self._renderer.render_fast(part, use)
         await asyncio.sleep(0)  # each may take a few milliseconds
         return self._delivery(each, answer, rendered, resend=template.resend) if rendered else None
 
@@ -127,8 +129,8 @@ class Composer:
         Raises:
             TocsinError: there is no such message.
         """
-        template, use = _template(each.item, known)
-        content = await self._renderer.render(each.item.tenant, template.uid, template.content, use)
+        template, part, use = _template(each, answer, known)
+        content = await self._renderer.render(each.item.tenant, part, use)
         return self._delivery(each, answer, content, resend=template.resend)
 
     def failed(self, item: Submission, error: TocsinError, *, recipient: str = "") -> NewDelivery:
@@ -183,9 +185,20 @@ def _shown(content: Content | TemplateUse | None) -> Content:
     return repaired_content(Content(content.subject, "")) if isinstance(content, Content) else _NOTHING
 
 
-def _template(item: Submission, known: Known) -> tuple[Template, TemplateUse]:
+def _template(each: Addressed, answer: GateAnswer, known: Known) -> tuple[Template, TemplatePart, TemplateUse]:
+    """The template of a message, the part of it that its recipient reads, and what it is filled in with."""
+    item, facts = each.item, answer.recipient
     use = item.content if isinstance(item.content, TemplateUse) else TemplateUse("", {})
     template = known.get((item.tenant, use.code))
     if template is None:
         raise TemplateNotFound(f"There is no template templates/{use.code}")
-    return template, use
+    if facts is None:
+        return template, template.part_for(each.question.channel, ""), use
+    recipient = {
+        "id": answer.recipient_id,
+        "name": facts.display_name,
+        "locale": facts.locale,
+        "time_zone": facts.time_zone,
+        "attributes": context_of(facts.attributes),
+    }
+    return template, template.part_for(each.question.channel, facts.locale), replace(use, recipient=recipient)

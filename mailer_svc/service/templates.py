@@ -1,64 +1,131 @@
-"""Templates: made, replaced by new versions, looked up and tried out."""
+"""Templates: made, replaced by new versions, promoted, looked up and tried out."""
 
-import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from mailer_svc.cache import WeightedCache
-from mailer_svc.domain import Content, Template, TemplateBreaks, TemplateNotFound, TemplateUse, Variables
+from mailer_svc.domain import (
+    Content,
+    Template,
+    TemplateBreaks,
+    TemplateDraft,
+    TemplateNotFound,
+    TemplatePart,
+    TemplateUse,
+    Variables,
+    normal_locale,
+)
 from mailer_svc.ports import AlarmUses, Renderer, TemplateStore
-from tocsin.clock import Clock
+from mailer_svc.service.drafts import TemplateChecks
 from tocsin.errors import InvalidInput, TocsinError
 
-_CODE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
-_CACHE_BYTES = 64 << 20
+_CACHE_BYTES: Final = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What a template is tried out with.
+
+    Attributes:
+        variables: values by name; those that are declared with an example have that unless they are given.
+        channel: by which a message would leave; empty: any.
+        locale: what its reader reads; empty: what the recipient does.
+        recipient: whom it is for, as the template sees it.
+        context: what a firing would bring, a JSON object or empty.
+    """
+
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    channel: str = ""
+    locale: str = ""
+    recipient: Mapping[str, Any] | None = None
+    context: str = ""
+
+    def part_of(self, template: Template) -> TemplatePart:
+        """The part of the template that is tried out.
+
+        Raises:
+            LocaleInvalid: the locale is no language tag.
+        """
+        own = (self.recipient or {}).get("locale")
+        return template.part_for(self.channel, normal_locale(self.locale or (own if isinstance(own, str) else "")))
+
+    def use_of(self, template: Template) -> TemplateUse:
+        """What it is filled in with."""
+        examples = {variable.name: variable.example for variable in template.declared if variable.example}
+        return TemplateUse(template.code, {**examples, **self.variables}, self.context, self.recipient)
 
 
 class Templates:
     """The templates of all tenants."""
 
-    def __init__(self, *, store: TemplateStore, uses: AlarmUses, renderer: Renderer, clock: Clock, new_uid: Callable[[], str]) -> None:
+    def __init__(self, *, store: TemplateStore, uses: AlarmUses, renderer: Renderer, checks: TemplateChecks) -> None:
         self._store = store
         self._uses = uses
         self._renderer = renderer
-        self._clock = clock
-        self._new_uid = new_uid
+        self._checks = checks
         self._cache = WeightedCache[str, Template](bytes=_CACHE_BYTES)
 
-    async def create(self, *, tenant: str, code: str, content: Content, resend: bool) -> Template:
-        """Stores version 1 of a new template.
+    async def create(self, *, tenant: str, draft: TemplateDraft) -> Template:
+        """Stores version 1 of a new template, promoted.
 
         Raises:
             InvalidInput: the code or the template is not valid; the field and the line are named.
             AlreadyExists: the code is in use.
         """
-        template = await self._checked(tenant, code, content, resend=resend)
+        template = await self._checks.checked(tenant, draft)
         await self._store.create(template)
         return template
 
-    async def update(self, *, tenant: str, code: str, content: Content, resend: bool, force: bool = False) -> Template:
-        """Adds a version and makes it the current one.
+    async def update(self, *, tenant: str, draft: TemplateDraft, promote: bool = True, force: bool = False) -> Template:
+        """Adds a version, and promotes it unless it is to be kept for later.
 
         Raises:
             InvalidInput: the template is not valid.
             TemplateNotFound: there is no template of this code.
-            TemplateBreaks: it requires a variable that alarms do not give; not with ``force``.
+            TemplateBreaks: alarms do not give the variables that it takes; not with ``force``.
         """
-        template = await self._checked(tenant, code, content, resend=resend)
-        current = await self.get(tenant=tenant, code=code)
-        added = [name for name in template.variables.required or () if name not in current.variables.used]
-        if added and not force:
-            await self._refuse_to_break(tenant, code, added, f"would require {', '.join(added)}")
+        template = replace(await self._checks.checked(tenant, draft), promoted=promote)
+        current = await self.get(tenant=tenant, code=draft.code)
+        if promote and not force:
+            await self._refuse_to_break_by(template, current)
         return await self._store.add_version(template)
 
-    async def _refuse_to_break(self, tenant: str, code: str, required: Sequence[str], change: str) -> None:
+    async def promote(self, *, tenant: str, code: str, version: int, force: bool = False) -> Template:
+        """Makes messages of another version from now on.
+
+        Raises:
+            TemplateNotFound: there is no such version.
+            TemplateBreaks: alarms do not give the variables that it takes; not with ``force``.
+        """
+        template = await self._told(await self.get(tenant=tenant, code=code, version=version))
+        current = await self.get(tenant=tenant, code=code)
+        if not force:
+            await self._refuse_to_break_by(template, current)
+        await self._store.promote(template)
+        return replace(template, promoted=True)
+
+    async def _refuse_to_break_by(self, template: Template, current: Template) -> None:
+        """Refuses to promote a version that takes other variables than the one that is promoted, if alarms would not survive that."""
+        before = current.variables.required if current.variables.required is not None else current.variables.used
+        required = [name for name in template.variables.required or () if name not in before]
+        allowed = [variable.name for variable in template.declared]
+        if current.declared and all(variable.name in allowed for variable in current.declared):
+            allowed = []  # it takes whatever was taken before
+        changes = [f"would require {', '.join(required)}"] if required else []
+        if allowed:
+            changes.append(f"would take no variables but {', '.join(allowed)}")
+        if changes:
+            await self._refuse_to_break(template.tenant, template.code, required, allowed, " and ".join(changes))
+
+    async def _refuse_to_break(self, tenant: str, code: str, required: Sequence[str], allowed: Sequence[str], change: str) -> None:
         """Refuses a change of a template that alarms would not survive.
 
         Raises:
             TemplateBreaks: there are such alarms, or nobody could tell.
         """
         try:
-            uses = await self._uses.breaking(tenant=tenant, code=code, required=required)
+            uses = await self._uses.breaking(tenant=tenant, code=code, required=required, allowed=allowed)
         except TocsinError as error:
             raise TemplateBreaks(
                 f"templates/{code} {change}. Which alarms that breaks could not be found out: {error.message} "
@@ -71,29 +138,8 @@ class Templates:
                 "or do it all the same with force=true."
             )
 
-    async def _checked(self, tenant: str, code: str, content: Content, *, resend: bool) -> Template:
-        if not _CODE.fullmatch(code):
-            raise InvalidInput.at("template.name", "must be templates/{code}, the code of a-z, 0-9, _ . and -, at most 63 characters")
-        if not content.subject:
-            raise InvalidInput.at("template.subject", "is required")
-        if not (content.text or content.html):
-            raise InvalidInput.at("template.text", "at least one of text and html is required")
-        for name, value in (("subject", content.subject), ("text", content.text), ("html", content.html)):
-            if "\0" in value:
-                raise InvalidInput.at(f"template.{name}", "holds U+0000")
-        return Template(
-            tenant=tenant,
-            code=code,
-            version=1,
-            uid=self._new_uid(),
-            content=content,
-            variables=await self._renderer.compile(tenant, content),
-            resend=resend,
-            created=self._clock.micros(),
-        )
-
     async def get(self, *, tenant: str, code: str, version: int = 0) -> Template:
-        """One version; 0: the current one.
+        """One version; 0: the promoted one.
 
         Raises:
             TemplateNotFound: there is none.
@@ -104,8 +150,19 @@ class Templates:
         return template
 
     async def page(self, *, tenant: str, after: str, limit: int) -> list[Template]:
-        """Current versions, by code, after the code ``after``."""
+        """Promoted versions, by code, after the code ``after``."""
         return await self._store.page(tenant=tenant, after=after, limit=limit)
+
+    async def versions(self, *, tenant: str, code: str, before: int | None, limit: int) -> list[Template]:
+        """The versions of one template, the newest first, before the version ``before``.
+
+        Raises:
+            TemplateNotFound: there is none.
+        """
+        found = await self._store.versions(tenant=tenant, code=code, before=before, limit=limit)
+        if not found and before is None:
+            raise TemplateNotFound(f"There is no template templates/{code}")
+        return found
 
     async def delete(self, *, tenant: str, code: str, force: bool = False) -> None:
         """Removes a template with all its versions.
@@ -116,22 +173,24 @@ class Templates:
         """
         await self.get(tenant=tenant, code=code)
         if not force:
-            await self._refuse_to_break(tenant, code, (), "is in use")
+            await self._refuse_to_break(tenant, code, (), (), "is in use")
         if not await self._store.delete(tenant=tenant, code=code):
             raise TemplateNotFound(f"There is no template templates/{code}")
 
-    async def render(self, *, tenant: str, code: str, variables: Mapping[str, str]) -> Content:
-        """What the current version says with these variables.
+    async def render(self, *, tenant: str, code: str, version: int, trial: Trial) -> tuple[TemplatePart, Content]:
+        """What a version says, and which of its parts says it.
 
         Raises:
             TemplateNotFound: there is none.
-            InvalidInput: a variable that it requires is missing, the result is too large, or to render it takes more than it may.
+            InvalidInput: a variable that it requires is missing, one is given that it does not declare, the result is too large, or to
+                render it takes more than it may.
         """
-        template = await self.get(tenant=tenant, code=code)
-        return await self._renderer.render(tenant, template.uid, template.content, TemplateUse(code, variables))
+        template = await self.get(tenant=tenant, code=code, version=version)
+        part = trial.part_of(template)
+        return part, await self._renderer.render(tenant, part, trial.use_of(template))
 
     async def current(self, keys: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Template]:
-        """The current version of each (tenant, code) that exists; which version that is comes from the store, its text from memory."""
+        """The promoted version of each (tenant, code) that exists; which version that is comes from the store, its text from memory."""
         uids = await self._store.current(list(keys))
         found: dict[tuple[str, str], Template] = {}
         for (tenant, code), uid in uids.items():
@@ -141,24 +200,23 @@ class Templates:
         return found
 
     async def described(self, *, tenant: str, codes: Collection[str]) -> list[Template]:
-        """The current versions of those that exist; all know which variables they require.
+        """The promoted versions of those that exist; all know which variables they require.
 
         Raises:
             Unavailable: the database or the renderer is away.
         """
         found = await self.current({(tenant, code) for code in codes})
-        return [await self._told(template) for template in found.values()]
+        return [self._remember(await self._told(template)) for template in found.values()]
 
     async def _told(self, template: Template) -> Template:
         if template.variables.required is not None:
             return template
         try:
-            variables = await self._renderer.variables(template.tenant, template.uid, template.content)
+            variables = await self._renderer.variables(template.tenant, template.parts[0])
         except InvalidInput:  # an old one, of a language that is no more: whoever uses it learns that from the message
             variables = Variables(template.variables.used, ())
-        return self._remember(replace(template, variables=variables))
+        return replace(template, variables=variables)
 
     def _remember(self, template: Template) -> Template:
-        content = template.content
-        self._cache.put(template.uid, template, weight=1000 + 4 * (len(content.subject) + len(content.text) + len(content.html)))
+        self._cache.put(template.uid, template, weight=template.weight)
         return template

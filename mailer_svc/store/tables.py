@@ -134,4 +134,5 @@ template_versions = Table(
     Column("required", Text, comment="Those of the variables that have to be given a value; null in rows of before 2026-12."),
     Column("resend", Boolean, nullable=False),
     Column("created", BigInteger, nullable=False),
+    Column("declared", Text, nullable=False, server_default=text("'[]'"), comment="JSON list of the variables that its author declared."),
 )

@@ -20,8 +20,15 @@ _ASKED: Final = 1000  # templates in one question, as in the contract
 class _Facts(NamedTuple):
     """What the mailer says of the templates and channels that some actions use."""
 
-    required: dict[str, Sequence[str]]
+    templates: "dict[str, _TemplateFacts]"
     channels: Sequence[str]
+
+
+class _TemplateFacts(NamedTuple):
+    """The variables that a template requires, and those that it takes; if it declares none, it takes any."""
+
+    required: Sequence[str]
+    declared: Sequence[str]
 
 
 class NotifyChecks:
@@ -34,7 +41,7 @@ class NotifyChecks:
     def __init__(self, *, mesh: Mesh, clock: Clock) -> None:
         self._stub = template_service_pb2_grpc.TemplateServiceStub(mesh.channel("mailer_svc"))
         self._clock = clock
-        self._templates: OrderedDict[tuple[str, str], tuple[float, Sequence[str]]] = OrderedDict()
+        self._templates: OrderedDict[tuple[str, str], tuple[float, _TemplateFacts]] = OrderedDict()
         self._channels: tuple[float, Sequence[str]] = (0.0, ())
 
     async def check(self, tenant: str, bodies: Sequence[bytes]) -> Sequence[Findings]:
@@ -52,27 +59,28 @@ class NotifyChecks:
 
     async def _facts(self, tenant: str, templates: Iterable[str]) -> _Facts:
         fresh = self._clock.monotonic() - _SECONDS
-        required: dict[str, Sequence[str]] = {}
+        found: dict[str, _TemplateFacts] = {}
         unknown: list[str] = []
         for name in templates:
             known = self._templates.get((tenant, name))
             if known is not None and known[0] > fresh:
-                required[name] = known[1]
+                found[name] = known[1]
             else:
                 unknown.append(name)
         old = self._channels[0] <= fresh or not self._channels[1]
         for start in range(0, len(unknown) or int(old), _ASKED):
-            await self._ask(tenant, unknown[start : start + _ASKED], required)
-        return _Facts(required, self._channels[1])
+            await self._ask(tenant, unknown[start : start + _ASKED], found)
+        return _Facts(found, self._channels[1])
 
-    async def _ask(self, tenant: str, names: Sequence[str], required: dict[str, Sequence[str]]) -> None:
+    async def _ask(self, tenant: str, names: Sequence[str], found: dict[str, _TemplateFacts]) -> None:
         request = template_service_pb2.DescribeContentRequest(tenant=tenant, templates=names)
         answer = await self._stub.DescribeContent(request)
         now = self._clock.monotonic()
         self._channels = (now, tuple(answer.channels))
         for template in answer.templates:
-            required[template.name] = tuple(template.required_variables)
-            self._templates[tenant, template.name] = (now, required[template.name])
+            declared = tuple(variable.name for variable in template.declared_variables)
+            found[template.name] = _TemplateFacts(tuple(template.required_variables), declared)
+            self._templates[tenant, template.name] = (now, found[template.name])
             self._templates.move_to_end((tenant, template.name))
         while len(self._templates) > _REMEMBERED:
             self._templates.popitem(last=False)
@@ -84,9 +92,13 @@ def _findings(action: alarm_pb2.Notify, facts: _Facts) -> Iterator[Finding]:
             yield Finding(f"notify.channels[{place}]", f"there is no provider for {channel}; the mailer has {', '.join(facts.channels)}")
     if not action.template:
         return
-    if action.template not in facts.required:
+    template = facts.templates.get(action.template)
+    if template is None:
         yield Finding("notify.template", f"there is no template {action.template}")
         return
-    missing = [name for name in facts.required[action.template] if name not in action.variables]
+    missing = [name for name in template.required if name not in action.variables]
     if missing:
         yield Finding("notify.variables", f"{action.template} requires {', '.join(missing)}")
+    unknown = [name for name in action.variables if name not in template.declared] if template.declared else []
+    if unknown:
+        yield Finding("notify.variables", f"{action.template} declares no variable {', '.join(unknown)}")

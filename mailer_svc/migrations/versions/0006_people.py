@@ -217,6 +217,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "code", "version", "channel", "locale"),
     )
     op.add_column(
+        "template_versions",
+        sa.Column(
+            "declared",
+            sa.Text,
+            server_default=sa.text("'[]'"),
+            nullable=False,
+            comment="JSON list of the variables that its author declared.",
+        ),
+    )
+    op.add_column(
         "contents", sa.Column("actions", sa.Text, server_default=sa.text("'[]'"), nullable=False, comment="JSON list of {label, url}.")
     )
     op.add_column("deliveries", sa.Column("recipient_id", sa.Text, server_default=sa.text("''"), nullable=False))
@@ -281,6 +291,7 @@ def downgrade() -> None:
     op.drop_column("deliveries", "category")
     op.drop_column("deliveries", "recipient_id")
     op.drop_column("contents", "actions")
+    op.drop_column("template_versions", "declared")
     op.drop_table("template_parts")
     op.drop_table("suppressions")
     op.drop_index("ix_status_callbacks_due", table_name="status_callbacks", sqlite_where=_DUE, postgresql_where=_DUE)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mailer_svc.domain import Content, TemplateUse
+from mailer_svc.domain import Content, TemplatePart, TemplateUse
 from mailer_svc.language.errors import RenderTooExpensive, TemplateInvalid, VariableMissing
 from mailer_svc.language.requests import Parse, Parsed, Render
 from mailer_svc.rendering import RenderLimits, RenderPool, TemplateRenderer
@@ -154,19 +154,24 @@ async def test_a_caller_that_leaves_costs_no_rendering(pool: RenderPool) -> None
     assert pool.processes == [number]
 
 
+def part(uid: str, text: str) -> TemplatePart:
+    """A template that says one text."""
+    return TemplatePart(uid=uid, content=Content("s", text))
+
+
 async def test_equal_renderings_are_one(pool: RenderPool) -> None:
     """A message to many people is rendered once, on the loop or in the pool; a version is parsed once."""
     renderer = TemplateRenderer(pool=pool)
     use = TemplateUse("c", SLOW)
-    both = [renderer.render("t1", "u1", Content("s", HEAVY), TemplateUse("c", dict(SLOW))) for _ in range(20)]
+    both = [renderer.render("t1", part("u1", HEAVY), TemplateUse("c", dict(SLOW))) for _ in range(20)]
     assert {content.text for content in await asyncio.gather(*both)} == {"done"}
-    assert renderer.render_fast("u1", use) is None
-    assert (await renderer.render("t1", "u2", Content("s", "{{ a }}"), TemplateUse("c", {"a": "x"}))).text == "x"
-    fast = renderer.render_fast("u2", TemplateUse("c", {"a": "y", "surplus": "z"}))
+    assert renderer.render_fast(part("u1", HEAVY), use) is None
+    assert (await renderer.render("t1", part("u2", "{{ a }}"), TemplateUse("c", {"a": "x"}))).text == "x"
+    fast = renderer.render_fast(part("u2", "{{ a }}"), TemplateUse("c", {"a": "y", "surplus": "z"}))
     assert fast is not None
-    assert fast is renderer.render_fast("u2", TemplateUse("c", {"a": "y", "surplus": "z"}))
+    assert fast is renderer.render_fast(part("u2", "{{ a }}"), TemplateUse("c", {"a": "y", "surplus": "z"}))
     with pytest.raises(VariableMissing, match="missing: a"):
-        renderer.render_fast("u2", TemplateUse("c", {}))
+        renderer.render_fast(part("u2", "{{ a }}"), TemplateUse("c", {}))
 
 
 @pytest.mark.parametrize(
@@ -181,7 +186,7 @@ async def test_equal_renderings_are_one(pool: RenderPool) -> None:
 async def test_a_template_of_before_the_bounds_fails_by_itself(pool: RenderPool, text: str, error: type[Exception]) -> None:
     """It is rendered as long as that costs no more than a message may, and nothing else happens when it does."""
     with pytest.raises(error):
-        await TemplateRenderer(pool=pool).render("t1", "u1", Content("s", text), TemplateUse("c", {"a": "z" * 9000, "b": "x y" * 20_000}))
+        await TemplateRenderer(pool=pool).render("t1", part("u1", text), TemplateUse("c", {"a": "z" * 9000, "b": "x y" * 20_000}))
 
 
 async def greedy(rig: Rig, name: str = "templates/greedy") -> delivery_service_pb2.TemplateContent:

@@ -7,11 +7,23 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from mailer_svc.domain import Content, DeliveryState, Priority, SendResult, Template, TemplateNotFound, Variables
+from mailer_svc.domain import (
+    Content,
+    DeclaredVariable,
+    DeliveryState,
+    MessageAction,
+    Priority,
+    SendResult,
+    Template,
+    TemplateNotFound,
+    TemplatePart,
+    Variables,
+)
 from mailer_svc.handlers.deliveries import delivery_message
 from mailer_svc.ports import DeliveryQuery
 from mailer_svc.store import TemplateExists
-from mailer_svc.store.people_tables import categories, recipients
+from mailer_svc.store.people_tables import categories, recipients, template_parts
+from mailer_svc.store.tables import template_versions
 from tests.integration.mailer.stored import LEASE, Store, make, new, settlement
 from tocsin.testing.clock import FakeClock
 
@@ -269,6 +281,11 @@ async def test_old_things_are_removed_and_nothing_else(store: Store) -> None:
     assert {item.id for item in remaining} == {"d2", "d3"}
 
 
+def part(uid: str, content: Content, **fields: Any) -> TemplatePart:
+    """What a template says."""
+    return TemplatePart(uid=uid, content=content, **fields)
+
+
 def template(code: str = "greeting", uid: str = "u1", **fields: Any) -> Template:
     """A template; ``fields`` replace its own."""
     values: dict[str, Any] = {
@@ -276,7 +293,7 @@ def template(code: str = "greeting", uid: str = "u1", **fields: Any) -> Template
         "code": code,
         "version": 1,
         "uid": uid,
-        "content": Content("Hi {{ name }}", "Hello", ""),
+        "parts": (part(uid, Content("Hi {{ name }}", "Hello", "")),),
         "variables": Variables(("name", "b"), ("name",)),
         "resend": True,
         "created": 5,
@@ -285,18 +302,62 @@ def template(code: str = "greeting", uid: str = "u1", **fields: Any) -> Template
 
 
 async def test_versions_of_a_template_stay(store: Store) -> None:
-    """The newest is the current one; the older ones can still be read; another tenant's are another's."""
+    """The newest is the promoted one unless it is kept for later; the older ones can still be read; another tenant's are another's."""
     await store.templates.create(template())
-    second = await store.templates.add_version(template(uid="u2", content=Content("Ho", "Hello", "")))
+    second = await store.templates.add_version(template(uid="u2", parts=(part("u2", Content("Ho", "Hello", "")),)))
     assert second.version == 2
-    assert await store.templates.get(tenant="t1", code="greeting", version=1) == template()
+    assert await store.templates.get(tenant="t1", code="greeting", version=1) == template(promoted=False)
     assert await store.templates.get(tenant="t1", code="greeting", version=0) == second
     assert await store.templates.get(tenant="t2", code="greeting", version=0) is None
     assert await store.templates.current([("t1", "greeting"), ("t2", "greeting")]) == {("t1", "greeting"): "u2"}
+    later = await store.templates.add_version(template(uid="u3", promoted=False))
+    assert (later.version, await store.templates.get(tenant="t1", code="greeting", version=0)) == (3, second)
+    await store.templates.promote(later)
+    assert await store.templates.get(tenant="t1", code="greeting", version=0) == replace(later, promoted=True)
+    newest = await store.templates.versions(tenant="t1", code="greeting", before=None, limit=2)
+    oldest = await store.templates.versions(tenant="t1", code="greeting", before=2, limit=2)
+    assert [(item.version, item.promoted) for item in (*newest, *oldest)] == [(3, True), (2, False), (1, False)]
     with pytest.raises(TemplateExists):
         await store.templates.create(template())
     with pytest.raises(TemplateNotFound):
         await store.templates.add_version(template("other"))
+
+
+async def test_versions_that_are_added_at_the_same_time_get_numbers_of_their_own(store: Store) -> None:
+    """Whether they are promoted or not."""
+    await store.templates.create(template())
+    added = await asyncio.gather(*(store.templates.add_version(template(uid=f"n{n}", promoted=n % 2 == 0)) for n in range(8)))
+    assert sorted(item.version for item in added) == list(range(2, 10))
+    promoted = await store.templates.get(tenant="t1", code="greeting", version=0)
+    assert promoted in [item for item in added if item.promoted]
+
+
+async def test_what_a_template_says_is_kept_by_channel_and_language(store: Store) -> None:
+    """With the HTML as it was written, buttons and declared variables; one of a release without parts says what its row says."""
+    declared = (DeclaredVariable(name="name", description="who", required=True, example="Ann"), DeclaredVariable(name="b", default="x"))
+    buttons = (MessageAction("Open {{ b }}", "https://example.org/{{ name }}"),)
+    parts = (
+        part("u1", Content("Hi", "Hello", "<p style='margin:0'>", buttons), html_source="<p>", declared=declared),
+        part("u1//de", Content("Hallo", "Guten Tag"), locale="de", declared=declared),
+        part("u1/push/", Content("Hi", "Hello", actions=buttons), channel="push", declared=declared),
+    )
+    await store.templates.create(template(parts=parts, declared=declared))
+    assert await store.templates.get(tenant="t1", code="greeting", version=0) == template(parts=parts, declared=declared)
+    async with store.database.transaction() as connection:
+        await connection.execute(template_parts.delete())
+    old = await store.templates.get(tenant="t1", code="greeting", version=0)
+    assert old is not None
+    assert [(item.uid, item.content, item.html_source) for item in old.parts] == [("u1", Content("Hi", "Hello", "<p>"), "<p>")]
+
+
+@pytest.mark.parametrize("odd", ["", "[", "[1]", '[{"label": 1}]', "null"])
+async def test_an_odd_row_of_a_part_costs_its_buttons_alone(store: Store, odd: str) -> None:
+    """And odd declarations are none."""
+    await store.templates.create(template())
+    async with store.database.transaction() as connection:
+        await connection.execute(template_parts.update().values(actions=odd))
+        await connection.execute(template_versions.update().values(declared=odd))
+    assert await store.templates.get(tenant="t1", code="greeting", version=0) == template()
 
 
 async def test_templates_are_listed_by_code_and_deleted_whole(store: Store) -> None:

@@ -80,12 +80,34 @@ async def test_a_version_that_would_break_alarms_is_refused_and_names_them(pair:
     for name, tenant in (("templates/greeting2", "t1"), ("templates/greeting", "t2")):
         await pair.mailer.template(name, tenant=tenant)
         await pair.alarm(name, tenant=tenant, name="Ann")
-    assert (await pair.update("{{ name }} {{ place }} {{ time|default('now') }} {{ event_data_x }}")).version == 2
+    assert (await pair.update("{{ name }} {{ place|default('there') }} {{ time|default('now') }} {{ event_data_x }}")).version == 2
+    with pytest.raises(FailedPrecondition, match="would require place"):
+        await pair.update("{{ name }} {{ place }}")
     with pytest.raises(FailedPrecondition, match="would require sum") as caught:
         await pair.update("{{ name }} {{ sum }}")
     assert caught.value.error_reason == "TEMPLATE_BREAKS"
     assert [name in caught.value.message for name in (full, *poor)] == [False, True, True]
     assert (await pair.update("{{ name }} {{ sum }}", force=True)).version == 3
+
+
+async def test_to_promote_a_version_asks_as_well(pair: Pair) -> None:
+    """One that was kept for later, and one that takes fewer variables than alarms give."""
+    name = await pair.alarm("templates/greeting", name="Ann", place="x")
+    strict = template_service_pb2.Template(
+        name="templates/greeting", subject="Hi", text="{{ name }}", declared_variables=[template_service_pb2.TemplateVariable(name="name")]
+    )
+    needy = template_service_pb2.Template(name="templates/greeting", subject="Hi", text="{{ name }} {{ sum }}")
+    with pair.mailer.user():
+        for given in (strict, needy):
+            await pair.mailer.templates.UpdateTemplate(template_service_pb2.UpdateTemplateRequest(template=given, promote=False))
+        for version, words in ((2, "would take no variables but name"), (3, "would require sum")):
+            with pytest.raises(FailedPrecondition, match=words) as caught:
+                await pair.mailer.templates.PromoteTemplate(
+                    template_service_pb2.PromoteTemplateRequest(name="templates/greeting", version=version)
+                )
+            assert name in caught.value.message
+        forced = template_service_pb2.PromoteTemplateRequest(name="templates/greeting", version=2, force=True)
+        assert (await pair.mailer.templates.PromoteTemplate(forced)).promoted
 
 
 async def test_a_version_that_breaks_nobody_is_taken(pair: Pair) -> None:
@@ -163,6 +185,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"template": "templates/nope", "variables": {"name": "x"}}, "action.notify.template", "there is no template templates/nope"),
     ({"template": "templates/greeting"}, "action.notify.variables", "templates/greeting requires name"),
     ({"template": "templates/greeting", "variables": {"nmae": "x"}}, "action.notify.variables", "requires name"),
+    ({"template": "templates/strict", "variables": {"nmae": "x"}}, "action.notify.variables", "templates/strict declares no variable nmae"),
     ({"subject": "s", "text": "t", "channels": ["inbox", "email"]}, "action.notify.channels[1]", "there is no provider for email"),
 ]
 
@@ -172,6 +195,7 @@ async def test_an_alarm_that_could_not_be_sent_is_refused_when_it_is_made(
     pair: Pair, notify: dict[str, Any], field: str, words: str
 ) -> None:
     """With the field and the reason, at create and at update; what was refused is asked for anew."""
+    await pair.mailer.template("templates/strict", declared_variables=[template_service_pb2.TemplateVariable(name="name")])
     with pytest.raises(InvalidInput, match=words) as caught:
         await pair.create(**notify)
     assert [each.field for each in caught.value.violations] == [field]

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailer_svc.language.context import context_of
 from mailer_svc.language.errors import BudgetSpent, RenderingTooLarge, TemplateInvalid
 from mailer_svc.language.filters import FILTERS
 from mailer_svc.language.parser import SAVED, STORED, parse
 from mailer_svc.language.program import Program, run_program
-from mailer_svc.language.worker import BUDGET, context_of
+from mailer_svc.language.worker import BUDGET
 from tocsin.errors import TocsinError
 
 

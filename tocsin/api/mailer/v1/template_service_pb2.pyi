@@ -6,6 +6,7 @@ Templates: stored text with variables."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
@@ -34,12 +35,16 @@ class Template(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     RESEND_IF_UNKNOWN_FIELD_NUMBER: _builtins.int
     REQUIRED_VARIABLES_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    DECLARED_VARIABLES_FIELD_NUMBER: _builtins.int
+    PROMOTED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "templates/{code}"; the code is chosen by the client."""
     version: _builtins.int
     """Version, from 1."""
     subject: _builtins.str
-    """Subject line."""
+    """Subject line. With text, html and actions it is the default part: what is said where no other part fits."""
     text: _builtins.str
     """Text body. At least one of text and html."""
     html: _builtins.str
@@ -48,6 +53,8 @@ class Template(_message.Message):
     """What to do when the connection breaks after a message was handed over, so that its delivery is unknown: true sends it
     again, at the risk of a second copy; otherwise it ends as OUTCOME_UNKNOWN.
     """
+    promoted: _builtins.bool
+    """Whether messages are made of this version."""
     @_builtins.property
     def variables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the variables that the template uses, in order."""
@@ -62,6 +69,22 @@ class Template(_message.Message):
         "default", "is defined" or a condition, and what a firing brings by itself (event, reading, heartbeat, signal, origin).
         """
 
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateAction]:
+        """Buttons, where the channel has buttons."""
+
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplatePart]:
+        """What is said in a channel or a language, instead of the default part. The channel goes before the language: for push to a reader of
+        de-CH it is the first there is of (push, de-CH), (push, de), (push, any), (any, de-CH), (any, de), and the default part.
+        """
+
+    @_builtins.property
+    def declared_variables(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateVariable]:
+        """The variables of the template. When there are any, the text may use no others, and no others may be given; otherwise the variables are
+        those that the text uses.
+        """
+
     def __init__(
         self,
         *,
@@ -74,14 +97,128 @@ class Template(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         resend_if_unknown: _builtins.bool = ...,
         required_variables: _abc.Iterable[_builtins.str] | None = ...,
+        actions: _abc.Iterable[Global___TemplateAction] | None = ...,
+        parts: _abc.Iterable[Global___TemplatePart] | None = ...,
+        declared_variables: _abc.Iterable[Global___TemplateVariable] | None = ...,
+        promoted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "html", b"html", "name", b"name", "required_variables", b"required_variables", "resend_if_unknown", b"resend_if_unknown", "subject", b"subject", "text", b"text", "variables", b"variables", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "create_time", b"create_time", "declared_variables", b"declared_variables", "html", b"html", "name", b"name", "parts", b"parts", "promoted", b"promoted", "required_variables", b"required_variables", "resend_if_unknown", b"resend_if_unknown", "subject", b"subject", "text", b"text", "variables", b"variables", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Template: _TypeAlias = Template  # noqa: Y015
+
+@_typing.final
+class TemplatePart(_message.Message):
+    """What a template says in one channel and one language. Text or html is required; a subject that is missing is that of the default part.
+    Push shows the subject as its title and the text as its body; chats show the text.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    HTML_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
+    channel: _builtins.str
+    """Name of the channel, such as "push"; empty: every channel that has no part of its own."""
+    locale: _builtins.str
+    """Language tag (BCP 47) such as "de" or "de-CH"; empty: every language that has no part of its own."""
+    subject: _builtins.str
+    """Subject line."""
+    text: _builtins.str
+    """Text body."""
+    html: _builtins.str
+    """HTML body; variables are escaped."""
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateAction]:
+        """Buttons, where the channel has buttons."""
+
+    def __init__(
+        self,
+        *,
+        channel: _builtins.str = ...,
+        locale: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        text: _builtins.str = ...,
+        html: _builtins.str = ...,
+        actions: _abc.Iterable[Global___TemplateAction] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "channel", b"channel", "html", b"html", "locale", b"locale", "subject", b"subject", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TemplatePart: _TypeAlias = TemplatePart  # noqa: Y015
+
+@_typing.final
+class TemplateAction(_message.Message):
+    """A button that opens a web page. One whose label or URL turns out empty is left out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABEL_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """What it says; may hold variables."""
+    url: _builtins.str
+    """What it opens, http or https; may hold variables."""
+    def __init__(
+        self,
+        *,
+        label: _builtins.str = ...,
+        url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TemplateAction: _TypeAlias = TemplateAction  # noqa: Y015
+
+@_typing.final
+class TemplateVariable(_message.Message):
+    """A variable of a template."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    DEFAULT_FIELD_NUMBER: _builtins.int
+    EXAMPLE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name in the text."""
+    description: _builtins.str
+    """What it means."""
+    required: _builtins.bool
+    """Whether it has to be given."""
+    default: _builtins.str
+    """What it is when it is not given."""
+    example: _builtins.str
+    """What it is in a preview that does not give it."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        required: _builtins.bool = ...,
+        default: _builtins.str = ...,
+        example: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default", b"default", "description", b"description", "example", b"example", "name", b"name", "required", b"required"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TemplateVariable: _TypeAlias = TemplateVariable  # noqa: Y015
 
 @_typing.final
 class CreateTemplateRequest(_message.Message):
@@ -118,7 +255,7 @@ class GetTemplateRequest(_message.Message):
     name: _builtins.str
     """Resource name."""
     version: _builtins.int
-    """Version; the current one unless given."""
+    """Version; the promoted one unless given."""
     def __init__(
         self,
         *,
@@ -188,6 +325,94 @@ class ListTemplatesResponse(_message.Message):
 Global___ListTemplatesResponse: _TypeAlias = ListTemplatesResponse  # noqa: Y015
 
 @_typing.final
+class ListTemplateVersionsRequest(_message.Message):
+    """Asks for a page of the versions of a template."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name."""
+    page_size: _builtins.int
+    """Most versions wanted; 50 unless given, at most 1000."""
+    page_token: _builtins.str
+    """next_page_token of the page before."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTemplateVersionsRequest: _TypeAlias = ListTemplateVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListTemplateVersionsResponse(_message.Message):
+    """A page of versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEMPLATES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token for the next page; empty on the last one."""
+    @_builtins.property
+    def templates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Template]:
+        """The versions."""
+
+    def __init__(
+        self,
+        *,
+        templates: _abc.Iterable[Global___Template] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "templates", b"templates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTemplateVersionsResponse: _TypeAlias = ListTemplateVersionsResponse  # noqa: Y015
+
+@_typing.final
+class PromoteTemplateRequest(_message.Message):
+    """Makes messages of another version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name."""
+    version: _builtins.int
+    """The version."""
+    force: _builtins.bool
+    """Promotes it although alarms do not give the variables that it takes. Otherwise that is refused, and the alarms are named."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromoteTemplateRequest: _TypeAlias = PromoteTemplateRequest  # noqa: Y015
+
+@_typing.final
 class UpdateTemplateRequest(_message.Message):
     """Adds a version."""
 
@@ -195,8 +420,11 @@ class UpdateTemplateRequest(_message.Message):
 
     TEMPLATE_FIELD_NUMBER: _builtins.int
     FORCE_FIELD_NUMBER: _builtins.int
+    PROMOTE_FIELD_NUMBER: _builtins.int
     force: _builtins.bool
-    """Takes the version although it requires variables that alarms do not give. Otherwise it is refused, and the alarms are named."""
+    """Promotes the version although alarms do not give the variables that it takes. Otherwise it is refused, and the alarms are named."""
+    promote: _builtins.bool
+    """False: the version is kept for later, see PromoteTemplate."""
     @_builtins.property
     def template(self) -> Global___Template:
         """The whole new version."""
@@ -206,12 +434,15 @@ class UpdateTemplateRequest(_message.Message):
         *,
         template: Global___Template | None = ...,
         force: _builtins.bool = ...,
+        promote: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_promote", b"_promote", "promote", b"promote", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "template", b"template"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_promote", b"_promote", "force", b"force", "promote", b"promote", "template", b"template"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__promote: _TypeAlias = _typing.Literal["promote"]  # noqa: Y015
+    _WhichOneofArgType__promote: _TypeAlias = _typing.Literal["_promote", b"_promote"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__promote) -> _WhichOneofReturnType__promote | None: ...
 
 Global___UpdateTemplateRequest: _TypeAlias = UpdateTemplateRequest  # noqa: Y015
 
@@ -269,21 +500,45 @@ class RenderTemplateRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     VARIABLES_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
+    RECIPIENT_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name."""
+    version: _builtins.int
+    """Version; the promoted one unless given."""
+    channel: _builtins.str
+    """Name of the channel; a message by the default part unless given."""
+    locale: _builtins.str
+    """Language tag of the reader; that of the recipient unless given."""
     @_builtins.property
     def variables(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Values of the variables; at least of those that the template requires."""
+        """Values of the variables; at least of those that the template requires, unless they are declared with an example."""
+
+    @_builtins.property
+    def recipient(self) -> _struct_pb2.Struct:
+        """Whom the message is for, as the template sees it: {"name": "Ann", "locale": "de", "attributes": {"plan": "gold"}}."""
+
+    @_builtins.property
+    def context(self) -> _struct_pb2.Struct:
+        """What a firing would bring: {"event": {"data": {"total": 3}}}."""
 
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         variables: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        version: _builtins.int = ...,
+        channel: _builtins.str = ...,
+        locale: _builtins.str = ...,
+        recipient: _struct_pb2.Struct | None = ...,
+        context: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "recipient", b"recipient"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "variables", b"variables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "context", b"context", "locale", b"locale", "name", b"name", "recipient", b"recipient", "variables", b"variables", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -298,22 +553,36 @@ class RenderTemplateResponse(_message.Message):
     SUBJECT_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     HTML_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
     """Subject line."""
     text: _builtins.str
     """Text body."""
     html: _builtins.str
     """HTML body."""
+    channel: _builtins.str
+    """Channel of the part that was taken; empty: any."""
+    locale: _builtins.str
+    """Language of the part that was taken; empty: any."""
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateAction]:
+        """Buttons."""
+
     def __init__(
         self,
         *,
         subject: _builtins.str = ...,
         text: _builtins.str = ...,
         html: _builtins.str = ...,
+        actions: _abc.Iterable[Global___TemplateAction] | None = ...,
+        channel: _builtins.str = ...,
+        locale: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["html", b"html", "subject", b"subject", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "channel", b"channel", "html", b"html", "locale", b"locale", "subject", b"subject", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

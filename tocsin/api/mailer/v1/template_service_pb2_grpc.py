@@ -51,9 +51,19 @@ class TemplateServiceStub:
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.ListTemplatesRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.ListTemplatesResponse.FromString,
                 _registered_method=True)
+        self.ListTemplateVersions = channel.unary_unary(
+                '/tocsin.api.mailer.v1.TemplateService/ListTemplateVersions',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.ListTemplateVersionsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.ListTemplateVersionsResponse.FromString,
+                _registered_method=True)
         self.UpdateTemplate = channel.unary_unary(
                 '/tocsin.api.mailer.v1.TemplateService/UpdateTemplate',
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.UpdateTemplateRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.Template.FromString,
+                _registered_method=True)
+        self.PromoteTemplate = channel.unary_unary(
+                '/tocsin.api.mailer.v1.TemplateService/PromoteTemplate',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.PromoteTemplateRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.Template.FromString,
                 _registered_method=True)
         self.DeleteTemplate = channel.unary_unary(
@@ -78,28 +88,43 @@ class TemplateServiceServicer:
     """
 
     def CreateTemplate(self, request, context):
-        """Makes a template, version 1.
+        """Makes a template, version 1, which is promoted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTemplate(self, request, context):
-        """Reads the current version of a template, or the version asked for.
+        """Reads the promoted version of a template, or the version asked for. A code that the tenant has not made may be one that ships with
+        Tocsin.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTemplates(self, request, context):
-        """Lists the current versions of templates, by name.
+        """Lists the promoted versions of templates, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTemplateVersions(self, request, context):
+        """Lists the versions of a template, the newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateTemplate(self, request, context):
-        """Adds a version to a template and makes it the current one. Versions never change.
+        """Adds a version to a template and promotes it, unless told otherwise. Versions never change.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PromoteTemplate(self, request, context):
+        """Makes messages of another version of a template from now on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,9 +169,19 @@ def add_TemplateServiceServicer_to_server(servicer, server):
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.ListTemplatesRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.ListTemplatesResponse.SerializeToString,
             ),
+            'ListTemplateVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTemplateVersions,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.ListTemplateVersionsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.ListTemplateVersionsResponse.SerializeToString,
+            ),
             'UpdateTemplate': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateTemplate,
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.UpdateTemplateRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.Template.SerializeToString,
+            ),
+            'PromoteTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.PromoteTemplate,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.PromoteTemplateRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.Template.SerializeToString,
             ),
             'DeleteTemplate': grpc.unary_unary_rpc_method_handler(
@@ -258,6 +293,33 @@ class TemplateService:
             _registered_method=True)
 
     @staticmethod
+    def ListTemplateVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.TemplateService/ListTemplateVersions',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.ListTemplateVersionsRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.ListTemplateVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def UpdateTemplate(request,
             target,
             options=(),
@@ -273,6 +335,33 @@ class TemplateService:
             target,
             '/tocsin.api.mailer.v1.TemplateService/UpdateTemplate',
             tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.UpdateTemplateRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.Template.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PromoteTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.TemplateService/PromoteTemplate',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.PromoteTemplateRequest.SerializeToString,
             tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.Template.FromString,
             options,
             channel_credentials,

@@ -35,13 +35,19 @@ class TemplateServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TemplateServiceAsyncStub: ...
     CreateTemplate: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.CreateTemplateRequest, _template_service_pb2.Template]
-    """Makes a template, version 1."""
+    """Makes a template, version 1, which is promoted."""
     GetTemplate: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.GetTemplateRequest, _template_service_pb2.Template]
-    """Reads the current version of a template, or the version asked for."""
+    """Reads the promoted version of a template, or the version asked for. A code that the tenant has not made may be one that ships with
+    Tocsin.
+    """
     ListTemplates: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.ListTemplatesRequest, _template_service_pb2.ListTemplatesResponse]
-    """Lists the current versions of templates, by name."""
+    """Lists the promoted versions of templates, by name."""
+    ListTemplateVersions: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.ListTemplateVersionsRequest, _template_service_pb2.ListTemplateVersionsResponse]
+    """Lists the versions of a template, the newest first."""
     UpdateTemplate: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.UpdateTemplateRequest, _template_service_pb2.Template]
-    """Adds a version to a template and makes it the current one. Versions never change."""
+    """Adds a version to a template and promotes it, unless told otherwise. Versions never change."""
+    PromoteTemplate: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.PromoteTemplateRequest, _template_service_pb2.Template]
+    """Makes messages of another version of a template from now on."""
     DeleteTemplate: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.DeleteTemplateRequest, _empty_pb2.Empty]
     """Removes a template with all its versions. Deliveries that were accepted go on."""
     RenderTemplate: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.RenderTemplateRequest, _template_service_pb2.RenderTemplateResponse]
@@ -55,13 +61,19 @@ class TemplateServiceAsyncStub(TemplateServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.CreateTemplateRequest, _template_service_pb2.Template]  # type: ignore[assignment]
-    """Makes a template, version 1."""
+    """Makes a template, version 1, which is promoted."""
     GetTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.GetTemplateRequest, _template_service_pb2.Template]  # type: ignore[assignment]
-    """Reads the current version of a template, or the version asked for."""
+    """Reads the promoted version of a template, or the version asked for. A code that the tenant has not made may be one that ships with
+    Tocsin.
+    """
     ListTemplates: _aio.UnaryUnaryMultiCallable[_template_service_pb2.ListTemplatesRequest, _template_service_pb2.ListTemplatesResponse]  # type: ignore[assignment]
-    """Lists the current versions of templates, by name."""
+    """Lists the promoted versions of templates, by name."""
+    ListTemplateVersions: _aio.UnaryUnaryMultiCallable[_template_service_pb2.ListTemplateVersionsRequest, _template_service_pb2.ListTemplateVersionsResponse]  # type: ignore[assignment]
+    """Lists the versions of a template, the newest first."""
     UpdateTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.UpdateTemplateRequest, _template_service_pb2.Template]  # type: ignore[assignment]
-    """Adds a version to a template and makes it the current one. Versions never change."""
+    """Adds a version to a template and promotes it, unless told otherwise. Versions never change."""
+    PromoteTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.PromoteTemplateRequest, _template_service_pb2.Template]  # type: ignore[assignment]
+    """Makes messages of another version of a template from now on."""
     DeleteTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.DeleteTemplateRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Removes a template with all its versions. Deliveries that were accepted go on."""
     RenderTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.RenderTemplateRequest, _template_service_pb2.RenderTemplateResponse]  # type: ignore[assignment]
@@ -78,7 +90,7 @@ class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _template_service_pb2.CreateTemplateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_template_service_pb2.Template, _abc.Awaitable[_template_service_pb2.Template]]:
-        """Makes a template, version 1."""
+        """Makes a template, version 1, which is promoted."""
 
     @_abc_1.abstractmethod
     def GetTemplate(
@@ -86,7 +98,9 @@ class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _template_service_pb2.GetTemplateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_template_service_pb2.Template, _abc.Awaitable[_template_service_pb2.Template]]:
-        """Reads the current version of a template, or the version asked for."""
+        """Reads the promoted version of a template, or the version asked for. A code that the tenant has not made may be one that ships with
+        Tocsin.
+        """
 
     @_abc_1.abstractmethod
     def ListTemplates(
@@ -94,7 +108,15 @@ class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _template_service_pb2.ListTemplatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_template_service_pb2.ListTemplatesResponse, _abc.Awaitable[_template_service_pb2.ListTemplatesResponse]]:
-        """Lists the current versions of templates, by name."""
+        """Lists the promoted versions of templates, by name."""
+
+    @_abc_1.abstractmethod
+    def ListTemplateVersions(
+        self,
+        request: _template_service_pb2.ListTemplateVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_template_service_pb2.ListTemplateVersionsResponse, _abc.Awaitable[_template_service_pb2.ListTemplateVersionsResponse]]:
+        """Lists the versions of a template, the newest first."""
 
     @_abc_1.abstractmethod
     def UpdateTemplate(
@@ -102,7 +124,15 @@ class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _template_service_pb2.UpdateTemplateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_template_service_pb2.Template, _abc.Awaitable[_template_service_pb2.Template]]:
-        """Adds a version to a template and makes it the current one. Versions never change."""
+        """Adds a version to a template and promotes it, unless told otherwise. Versions never change."""
+
+    @_abc_1.abstractmethod
+    def PromoteTemplate(
+        self,
+        request: _template_service_pb2.PromoteTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_template_service_pb2.Template, _abc.Awaitable[_template_service_pb2.Template]]:
+        """Makes messages of another version of a template from now on."""
 
     @_abc_1.abstractmethod
     def DeleteTemplate(

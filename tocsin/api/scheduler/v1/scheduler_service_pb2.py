@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/tocsin/api/scheduler/v1/scheduler_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x8e\x01\n\x17\x46indTemplateUsesRequest\x12\x17\n\x06tenant\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12>\n\x08template\x18\x02 \x01(\tB,\xbaH)r\'2%^templates/[a-z0-9][a-z0-9_.-]{0,62}$\x12\x1a\n\x08required\x18\x03 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\"8\n\x18\x46indTemplateUsesResponse\x12\x0e\n\x06\x61larms\x18\x01 \x03(\t\x12\x0c\n\x04more\x18\x02 \x01(\x08\"\x1a\n\x18GetSchedulerStatsRequest\"\xe0\x08\n\x0eSchedulerStats\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07replica\x18\x02 \x01(\t\x12\x43\n\x06\x61larms\x18\x03 \x03(\x0b\x32\x33.tocsin.api.scheduler.v1.SchedulerStats.AlarmsEntry\x12G\n\x08outcomes\x18\x04 \x03(\x0b\x32\x35.tocsin.api.scheduler.v1.SchedulerStats.OutcomesEntry\x12\x43\n\x06queued\x18\x05 \x03(\x0b\x32\x33.tocsin.api.scheduler.v1.SchedulerStats.QueuedEntry\x12\x0e\n\x06leased\x18\x06 \x01(\x03\x12\x12\n\nprocessors\x18\x07 \x01(\x05\x12\x14\n\x0cindex_alarms\x18\x08 \x01(\x03\x12\x17\n\x0fhorizon_seconds\x18\t \x01(\x01\x12\x44\n\x0cindex_spread\x18\n \x03(\x0b\x32..tocsin.api.scheduler.v1.SchedulerStats.Bucket\x12H\n\x08lateness\x18\x0b \x03(\x0b\x32\x36.tocsin.api.scheduler.v1.SchedulerStats.LatenessBucket\x12\x1e\n\x16oldest_overdue_seconds\x18\x0c \x01(\x01\x12\x41\n\x08replicas\x18\r \x03(\x0b\x32/.tocsin.api.scheduler.v1.SchedulerStats.Replica\x12\x13\n\x0b\x66ree_shards\x18\x0e \x01(\x05\x12\x14\n\x0cmemory_bytes\x18\x0f \x01(\x03\x12\x13\n\x0b\x63pu_seconds\x18\x10 \x01(\x01\x12\x16\n\x0etzdata_version\x18\x11 \x01(\t\x12.\n\nstart_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0b\x41larmsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a/\n\rOutcomesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a-\n\x0bQueuedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a(\n\x06\x42ucket\x12\x0e\n\x06second\x18\x01 \x01(\x05\x12\x0e\n\x06\x61larms\x18\x02 \x01(\x03\x1a\x38\n\x0eLatenessBucket\x12\x17\n\x0f\x61t_most_seconds\x18\x01 \x01(\x01\x12\r\n\x05\x66ires\x18\x02 \x01(\x03\x1a\x7f\n\x07Replica\x12\r\n\x05owner\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0e\n\x06shards\x18\x03 \x01(\t\x12\x13\n\x0bshard_count\x18\x04 \x01(\x05\x12/\n\x0blease_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Q\n\x12ListReplansRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"`\n\x13ListReplansResponse\x12\x30\n\x07replans\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.scheduler.v1.Replan\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xcd\x01\n\x06Replan\x12\r\n\x05\x61larm\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rtzdata_before\x18\x03 \x01(\t\x12\x14\n\x0ctzdata_after\x18\x04 \x01(\t\x12.\n\ndue_before\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tdue_after\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\x8f\x04\n\x10SchedulerService\x12\xa7\x01\n\x11GetSchedulerStats\x12\x31.tocsin.api.scheduler.v1.GetSchedulerStatsRequest\x1a\'.tocsin.api.scheduler.v1.SchedulerStats\"6\x90\x02\x01\x8a\xe7\x18\x14\"\tmesh:read*\x07\x63ompute\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/scheduler/stats\x12\x94\x01\n\x0bListReplans\x12+.tocsin.api.scheduler.v1.ListReplansRequest\x1a,.tocsin.api.scheduler.v1.ListReplansResponse\"*\x90\x02\x01\x8a\xe7\x18\x06*\x04list\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/scheduler/replans\x12\x9c\x01\n\x10\x46indTemplateUses\x12\x30.tocsin.api.scheduler.v1.FindTemplateUsesRequest\x1a\x31.tocsin.api.scheduler.v1.FindTemplateUsesResponse\"#\x90\x02\x01\x8a\xe7\x18\x1c\n\x02\x08\x03\"\x00*\x08internal:\nmailer_svc\x1a\x1b\x8a\xe7\x18\x17\n\x02\x08\x05\"\x0b\x61larms:read*\x04readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/tocsin/api/scheduler/v1/scheduler_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xa9\x01\n\x17\x46indTemplateUsesRequest\x12\x17\n\x06tenant\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12>\n\x08template\x18\x02 \x01(\tB,\xbaH)r\'2%^templates/[a-z0-9][a-z0-9_.-]{0,62}$\x12\x1a\n\x08required\x18\x03 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x19\n\x07\x61llowed\x18\x04 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\"8\n\x18\x46indTemplateUsesResponse\x12\x0e\n\x06\x61larms\x18\x01 \x03(\t\x12\x0c\n\x04more\x18\x02 \x01(\x08\"\x1a\n\x18GetSchedulerStatsRequest\"\xe0\x08\n\x0eSchedulerStats\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07replica\x18\x02 \x01(\t\x12\x43\n\x06\x61larms\x18\x03 \x03(\x0b\x32\x33.tocsin.api.scheduler.v1.SchedulerStats.AlarmsEntry\x12G\n\x08outcomes\x18\x04 \x03(\x0b\x32\x35.tocsin.api.scheduler.v1.SchedulerStats.OutcomesEntry\x12\x43\n\x06queued\x18\x05 \x03(\x0b\x32\x33.tocsin.api.scheduler.v1.SchedulerStats.QueuedEntry\x12\x0e\n\x06leased\x18\x06 \x01(\x03\x12\x12\n\nprocessors\x18\x07 \x01(\x05\x12\x14\n\x0cindex_alarms\x18\x08 \x01(\x03\x12\x17\n\x0fhorizon_seconds\x18\t \x01(\x01\x12\x44\n\x0cindex_spread\x18\n \x03(\x0b\x32..tocsin.api.scheduler.v1.SchedulerStats.Bucket\x12H\n\x08lateness\x18\x0b \x03(\x0b\x32\x36.tocsin.api.scheduler.v1.SchedulerStats.LatenessBucket\x12\x1e\n\x16oldest_overdue_seconds\x18\x0c \x01(\x01\x12\x41\n\x08replicas\x18\r \x03(\x0b\x32/.tocsin.api.scheduler.v1.SchedulerStats.Replica\x12\x13\n\x0b\x66ree_shards\x18\x0e \x01(\x05\x12\x14\n\x0cmemory_bytes\x18\x0f \x01(\x03\x12\x13\n\x0b\x63pu_seconds\x18\x10 \x01(\x01\x12\x16\n\x0etzdata_version\x18\x11 \x01(\t\x12.\n\nstart_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0b\x41larmsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a/\n\rOutcomesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a-\n\x0bQueuedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a(\n\x06\x42ucket\x12\x0e\n\x06second\x18\x01 \x01(\x05\x12\x0e\n\x06\x61larms\x18\x02 \x01(\x03\x1a\x38\n\x0eLatenessBucket\x12\x17\n\x0f\x61t_most_seconds\x18\x01 \x01(\x01\x12\r\n\x05\x66ires\x18\x02 \x01(\x03\x1a\x7f\n\x07Replica\x12\r\n\x05owner\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0e\n\x06shards\x18\x03 \x01(\t\x12\x13\n\x0bshard_count\x18\x04 \x01(\x05\x12/\n\x0blease_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Q\n\x12ListReplansRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"`\n\x13ListReplansResponse\x12\x30\n\x07replans\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.scheduler.v1.Replan\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xcd\x01\n\x06Replan\x12\r\n\x05\x61larm\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rtzdata_before\x18\x03 \x01(\t\x12\x14\n\x0ctzdata_after\x18\x04 \x01(\t\x12.\n\ndue_before\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tdue_after\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\x8f\x04\n\x10SchedulerService\x12\xa7\x01\n\x11GetSchedulerStats\x12\x31.tocsin.api.scheduler.v1.GetSchedulerStatsRequest\x1a\'.tocsin.api.scheduler.v1.SchedulerStats\"6\x90\x02\x01\x8a\xe7\x18\x14\"\tmesh:read*\x07\x63ompute\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/scheduler/stats\x12\x94\x01\n\x0bListReplans\x12+.tocsin.api.scheduler.v1.ListReplansRequest\x1a,.tocsin.api.scheduler.v1.ListReplansResponse\"*\x90\x02\x01\x8a\xe7\x18\x06*\x04list\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/scheduler/replans\x12\x9c\x01\n\x10\x46indTemplateUses\x12\x30.tocsin.api.scheduler.v1.FindTemplateUsesRequest\x1a\x31.tocsin.api.scheduler.v1.FindTemplateUsesResponse\"#\x90\x02\x01\x8a\xe7\x18\x1c\n\x02\x08\x03\"\x00*\x08internal:\nmailer_svc\x1a\x1b\x8a\xe7\x18\x17\n\x02\x08\x05\"\x0b\x61larms:read*\x04readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FINDTEMPLATEUSESREQUEST'].fields_by_name['template']._serialized_options = b'\272H)r\'2%^templates/[a-z0-9][a-z0-9_.-]{0,62}$'
   _globals['_FINDTEMPLATEUSESREQUEST'].fields_by_name['required']._loaded_options = None
   _globals['_FINDTEMPLATEUSESREQUEST'].fields_by_name['required']._serialized_options = b'\272H\005\222\001\002\020d'
+  _globals['_FINDTEMPLATEUSESREQUEST'].fields_by_name['allowed']._loaded_options = None
+  _globals['_FINDTEMPLATEUSESREQUEST'].fields_by_name['allowed']._serialized_options = b'\272H\005\222\001\002\020d'
   _globals['_SCHEDULERSTATS_ALARMSENTRY']._loaded_options = None
   _globals['_SCHEDULERSTATS_ALARMSENTRY']._serialized_options = b'8\001'
   _globals['_SCHEDULERSTATS_OUTCOMESENTRY']._loaded_options = None
@@ -60,31 +62,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCHEDULERSERVICE'].methods_by_name['FindTemplateUses']._loaded_options = None
   _globals['_SCHEDULERSERVICE'].methods_by_name['FindTemplateUses']._serialized_options = b'\220\002\001\212\347\030\034\n\002\010\003\"\000*\010internal:\nmailer_svc'
   _globals['_FINDTEMPLATEUSESREQUEST']._serialized_start=202
-  _globals['_FINDTEMPLATEUSESREQUEST']._serialized_end=344
-  _globals['_FINDTEMPLATEUSESRESPONSE']._serialized_start=346
-  _globals['_FINDTEMPLATEUSESRESPONSE']._serialized_end=402
-  _globals['_GETSCHEDULERSTATSREQUEST']._serialized_start=404
-  _globals['_GETSCHEDULERSTATSREQUEST']._serialized_end=430
-  _globals['_SCHEDULERSTATS']._serialized_start=433
-  _globals['_SCHEDULERSTATS']._serialized_end=1553
-  _globals['_SCHEDULERSTATS_ALARMSENTRY']._serialized_start=1183
-  _globals['_SCHEDULERSTATS_ALARMSENTRY']._serialized_end=1228
-  _globals['_SCHEDULERSTATS_OUTCOMESENTRY']._serialized_start=1230
-  _globals['_SCHEDULERSTATS_OUTCOMESENTRY']._serialized_end=1277
-  _globals['_SCHEDULERSTATS_QUEUEDENTRY']._serialized_start=1279
-  _globals['_SCHEDULERSTATS_QUEUEDENTRY']._serialized_end=1324
-  _globals['_SCHEDULERSTATS_BUCKET']._serialized_start=1326
-  _globals['_SCHEDULERSTATS_BUCKET']._serialized_end=1366
-  _globals['_SCHEDULERSTATS_LATENESSBUCKET']._serialized_start=1368
-  _globals['_SCHEDULERSTATS_LATENESSBUCKET']._serialized_end=1424
-  _globals['_SCHEDULERSTATS_REPLICA']._serialized_start=1426
-  _globals['_SCHEDULERSTATS_REPLICA']._serialized_end=1553
-  _globals['_LISTREPLANSREQUEST']._serialized_start=1555
-  _globals['_LISTREPLANSREQUEST']._serialized_end=1636
-  _globals['_LISTREPLANSRESPONSE']._serialized_start=1638
-  _globals['_LISTREPLANSRESPONSE']._serialized_end=1734
-  _globals['_REPLAN']._serialized_start=1737
-  _globals['_REPLAN']._serialized_end=1942
-  _globals['_SCHEDULERSERVICE']._serialized_start=1945
-  _globals['_SCHEDULERSERVICE']._serialized_end=2472
+  _globals['_FINDTEMPLATEUSESREQUEST']._serialized_end=371
+  _globals['_FINDTEMPLATEUSESRESPONSE']._serialized_start=373
+  _globals['_FINDTEMPLATEUSESRESPONSE']._serialized_end=429
+  _globals['_GETSCHEDULERSTATSREQUEST']._serialized_start=431
+  _globals['_GETSCHEDULERSTATSREQUEST']._serialized_end=457
+  _globals['_SCHEDULERSTATS']._serialized_start=460
+  _globals['_SCHEDULERSTATS']._serialized_end=1580
+  _globals['_SCHEDULERSTATS_ALARMSENTRY']._serialized_start=1210
+  _globals['_SCHEDULERSTATS_ALARMSENTRY']._serialized_end=1255
+  _globals['_SCHEDULERSTATS_OUTCOMESENTRY']._serialized_start=1257
+  _globals['_SCHEDULERSTATS_OUTCOMESENTRY']._serialized_end=1304
+  _globals['_SCHEDULERSTATS_QUEUEDENTRY']._serialized_start=1306
+  _globals['_SCHEDULERSTATS_QUEUEDENTRY']._serialized_end=1351
+  _globals['_SCHEDULERSTATS_BUCKET']._serialized_start=1353
+  _globals['_SCHEDULERSTATS_BUCKET']._serialized_end=1393
+  _globals['_SCHEDULERSTATS_LATENESSBUCKET']._serialized_start=1395
+  _globals['_SCHEDULERSTATS_LATENESSBUCKET']._serialized_end=1451
+  _globals['_SCHEDULERSTATS_REPLICA']._serialized_start=1453
+  _globals['_SCHEDULERSTATS_REPLICA']._serialized_end=1580
+  _globals['_LISTREPLANSREQUEST']._serialized_start=1582
+  _globals['_LISTREPLANSREQUEST']._serialized_end=1663
+  _globals['_LISTREPLANSRESPONSE']._serialized_start=1665
+  _globals['_LISTREPLANSRESPONSE']._serialized_end=1761
+  _globals['_REPLAN']._serialized_start=1764
+  _globals['_REPLAN']._serialized_end=1969
+  _globals['_SCHEDULERSERVICE']._serialized_start=1972
+  _globals['_SCHEDULERSERVICE']._serialized_end=2499
 # @@protoc_insertion_point(module_scope)

@@ -28,13 +28,18 @@ class FindTemplateUsesRequest(_message.Message):
     TENANT_FIELD_NUMBER: _builtins.int
     TEMPLATE_FIELD_NUMBER: _builtins.int
     REQUIRED_FIELD_NUMBER: _builtins.int
+    ALLOWED_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """Id of the tenant."""
     template: _builtins.str
     """Template, "templates/{code}"."""
     @_builtins.property
     def required(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Variables that it requires: alarms that give them all are left out. None means: every alarm that uses it."""
+        """Variables that it requires: alarms that give them all are left out. With none of these and none allowed: every alarm that uses it."""
+
+    @_builtins.property
+    def allowed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Variables that it takes: alarms that give no others are left out. None means: it takes any."""
 
     def __init__(
         self,
@@ -42,10 +47,11 @@ class FindTemplateUsesRequest(_message.Message):
         tenant: _builtins.str = ...,
         template: _builtins.str = ...,
         required: _abc.Iterable[_builtins.str] | None = ...,
+        allowed: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["required", b"required", "template", b"template", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "required", b"required", "template", b"template", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

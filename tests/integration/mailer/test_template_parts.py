@@ -1,0 +1,174 @@
+"""Templates in several versions, channels and languages, and with declared variables."""
+
+from typing import Any
+
+import pytest
+from google.protobuf import struct_pb2
+
+from tests.integration.mailer.support import Rig, message
+from tocsin.api.mailer.v1 import delivery_service_pb2
+from tocsin.api.mailer.v1 import template_service_pb2 as pb
+from tocsin.errors import InvalidInput, NotFound
+
+NAME = "templates/greeting"
+PARTS: list[dict[str, Any]] = [
+    {"channel": "inbox", "text": "inbox"},
+    {"channel": "inbox", "locale": "de", "text": "inbox de", "subject": "Hallo"},
+    {"locale": "de_ch", "text": "Grüezi {{ recipient.name }} {{ recipient.attributes.plan }}{{ recipient_attributes_plan }}"},
+    {"locale": "de", "text": "Guten Tag {{ recipient.name|default('unbekannt') }}"},
+]
+
+
+async def rendered(rig: Rig, **fields: Any) -> pb.RenderTemplateResponse:
+    """What a template says."""
+    with rig.user():
+        return await rig.templates.RenderTemplate(pb.RenderTemplateRequest(name=NAME, **fields))
+
+
+async def update(rig: Rig, text: str, **fields: Any) -> pb.Template:
+    """A new version."""
+    given = pb.Template(name=NAME, subject="Hi", text=text)
+    with rig.user():
+        return await rig.templates.UpdateTemplate(pb.UpdateTemplateRequest(template=given, **fields))
+
+
+async def test_a_version_is_promoted_at_once_or_later(rig: Rig) -> None:
+    """Messages are made of the promoted one; each can be read, listed and rendered."""
+    await rig.template(text="one {{ name }}")
+    assert (await update(rig, "two {{ name }}")).promoted
+    later = await update(rig, "three", promote=False)
+    assert (later.version, later.promoted) == (3, False)
+    use = delivery_service_pb2.TemplateContent(template=NAME, variables={"name": "Ann"})
+    await rig.deliver(message(1, template=use))
+    with rig.user():
+        assert (await rig.templates.GetTemplate(pb.GetTemplateRequest(name=NAME))).text == "two {{ name }}"
+        promoted = await rig.templates.PromoteTemplate(pb.PromoteTemplateRequest(name=NAME, version=1))
+        assert (promoted.version, promoted.text, promoted.promoted) == (1, "one {{ name }}", True)
+        page = await rig.templates.ListTemplateVersions(pb.ListTemplateVersionsRequest(name=NAME, page_size=2))
+        rest = await rig.templates.ListTemplateVersions(pb.ListTemplateVersionsRequest(name=NAME, page_token=page.next_page_token))
+    assert [(item.version, item.promoted) for item in (*page.templates, *rest.templates)] == [(3, False), (2, False), (1, True)]
+    await rig.deliver(message(2, template=use))
+    assert sorted(mail.text for mail in await rig.messages()) == ["one Ann", "two Ann"]
+    assert (await rendered(rig, version=3)).text == "three"
+
+
+@pytest.mark.parametrize("name", [NAME, "templates/nope"])
+async def test_a_version_that_is_not_there_cannot_be_promoted(rig: Rig, name: str) -> None:
+    """Nor can one of another tenant; nor are there versions of nothing."""
+    await rig.template(tenant="t2")
+    with rig.user(), pytest.raises(NotFound):
+        await rig.templates.PromoteTemplate(pb.PromoteTemplateRequest(name=name, version=1))
+    with rig.user(), pytest.raises(NotFound):
+        await rig.templates.ListTemplateVersions(pb.ListTemplateVersionsRequest(name=name))
+
+
+@pytest.mark.parametrize(
+    ("channel", "locale", "text"),
+    [
+        ("inbox", "de-AT", "inbox de"),
+        ("inbox", "fr", "inbox"),
+        ("inbox", "", "inbox"),
+        ("push", "de-CH-1996", "Grüezi Ann goldgold"),
+        ("push", "de", "Guten Tag Ann"),
+        ("", "DE_ch", "Grüezi Ann goldgold"),
+        ("", "", "Hello Ann.\n"),
+        ("push", "fr", "Hello Ann.\n"),
+    ],
+)
+async def test_the_part_is_the_nearest_one(rig: Rig, channel: str, locale: str, text: str) -> None:
+    """The channel goes before the language; the recipient is there by name, as a structure and as one name."""
+    await rig.template(parts=PARTS)
+    recipient = struct_pb2.Struct()
+    recipient.update({"name": "Ann", "locale": "it", "attributes": {"plan": "gold"}})
+    found = await rendered(rig, channel=channel, locale=locale, variables={"name": "Ann"}, recipient=recipient)
+    assert found.text == text
+    assert found.subject == ("Hallo" if text == "inbox de" else "Hi Ann")
+
+
+async def test_a_reader_whose_language_nobody_says_has_that_of_the_recipient(rig: Rig) -> None:
+    """One that says odd things of it is refused."""
+    await rig.template(parts=PARTS)
+    recipient = struct_pb2.Struct()
+    recipient.update({"locale": "de"})
+    found = await rendered(rig, variables={"name": "x"}, recipient=recipient)
+    assert (found.text, found.locale) == ("Guten Tag unbekannt", "de")
+    with pytest.raises(InvalidInput, match="language tag"):
+        await rendered(rig, locale="not a tag")
+
+
+async def test_an_address_gets_the_part_of_its_channel(rig: Rig) -> None:
+    """Of which no language is known; the recipient is empty."""
+    await rig.template(parts=[{"channel": "inbox", "text": "inbox [{{ recipient.name }}]"}, *PARTS[2:]])
+    await rig.deliver(message(1, template=delivery_service_pb2.TemplateContent(template=NAME, variables={"name": "Ann"})))
+    assert [mail.text for mail in await rig.messages()] == ["inbox []"]
+
+
+async def test_buttons_are_filled_in_and_those_that_open_no_page_are_left_out(rig: Rig) -> None:
+    """Whatever an event brings."""
+    actions = [
+        pb.TemplateAction(label="Open\n{{ name }}", url="https://example.org/{{ id|urlencode }}"),
+        pb.TemplateAction(label="{{ none|default('') }}", url="https://example.org/"),
+        pb.TemplateAction(label="Odd", url="{{ link }}"),
+    ]
+    await rig.template(actions=actions)
+    found = await rendered(rig, variables={"name": "it", "id": "a/b", "link": "javascript:alert(1)"})
+    assert [(action.label, action.url) for action in found.actions] == [("Open it", "https://example.org/a%2Fb")]
+
+
+DECLARED = [
+    pb.TemplateVariable(name="name", required=True, example="Ann"),
+    pb.TemplateVariable(name="place", default="here"),
+    pb.TemplateVariable(name="unused"),
+]
+
+
+async def test_declared_variables_are_a_contract(rig: Rig) -> None:
+    """What is required and missing is named, and so is what is not declared; defaults are taken, and examples in a preview."""
+    made = await rig.template(text="{{ name }} {{ place }} {{ event.data }}", declared_variables=DECLARED)
+    assert list(made.required_variables) == ["name"]
+    assert (await rendered(rig)).text == "Ann here "
+
+    async def sent(**variables: str) -> tuple[str, str]:
+        use = delivery_service_pb2.TemplateContent(template=NAME, variables=variables)
+        (ack,) = await rig.deliver(message(len(variables) + 1, template=use))
+        return ack.reason, ack.message
+
+    assert await sent() == ("VARIABLE_MISSING", "variables: missing: name")
+    assert await sent(name="x", nmae="y") == ("VARIABLE_UNKNOWN", "variables: not declared by the template: nmae")
+    assert await sent(name="x") == ("", "")
+    assert [mail.text for mail in await rig.messages()] == ["x here "]
+
+
+BAD: list[tuple[dict[str, Any], str, str]] = [
+    ({"parts": [{"channel": "pigeon", "text": "x"}]}, "template.parts[0].channel", "there is no channel 'pigeon'"),
+    ({"parts": [{"locale": "de", "text": "x"}, {"locale": "DE", "text": "y"}]}, "template.parts[1]", "two parts"),
+    ({"parts": [{"text": "x"}]}, "template.parts[0]", "needs a channel or a locale"),
+    ({"parts": [{"locale": "a_b_c", "text": "x"}]}, "template.parts[0].locale", "language tag"),
+    ({"parts": [{"locale": "de", "subject": "x"}]}, "template.parts[0].text", "at least one"),
+    ({"parts": [{"locale": "de", "text": "ok"}, {"locale": "fr", "text": "\n{{ a"}]}, "template.parts[1].text", "line 2"),
+    ({"parts": [{"locale": "de", "text": "a\0b"}]}, "template.parts[0].text", "U+0000"),
+    ({"text": "{% x %}"}, "template.text", "line 1"),
+    ({"actions": [{"label": "a", "url": "ftp://x"}]}, "template.actions[0].url", "must begin with https://"),
+    ({"actions": [{"label": "{{ a", "url": "https://x"}]}, "template.actions[0].label", "line 1"),
+    ({"parts": [{"locale": "de", "text": "x", "actions": [{"label": "a", "url": "{{ a() }}"}]}]},
+     "template.parts[0].actions[0].url", "Call"),
+    ({"declared_variables": [{"name": "name"}, {"name": "name"}]}, "template.declared_variables[1].name", "declared twice"),
+    ({"declared_variables": [{"name": "x", "required": True, "default": "y"}]}, "template.declared_variables[0].default", "no default"),
+    ({"declared_variables": [{"name": "x"}]}, "template", "uses name, which declared_variables does not have"),
+    ({"parts": [{"locale": f"a{x}{y}", "text": "".join(f"{{{{ v{x}{y}{n} }}}}" for n in range(9))} for x in "abcd" for y in "abcd"]},
+     "template", "uses 145 variables of at most 100"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fields", "field", "words"), BAD)
+async def test_a_template_that_is_wrong_is_refused_by_its_field(rig: Rig, fields: dict[str, Any], field: str, words: str) -> None:
+    """At create and at update."""
+    await rig.template("templates/good")
+    with pytest.raises(InvalidInput) as caught:
+        await rig.template(**fields)
+    assert ([each.field for each in caught.value.violations], words in caught.value.message) == ([field], True)
+    values: dict[str, Any] = {"name": "templates/good", "subject": "s", "text": "{{ name }}", **fields}
+    bad = pb.Template(**values)
+    with rig.user(), pytest.raises(InvalidInput) as caught:
+        await rig.templates.UpdateTemplate(pb.UpdateTemplateRequest(template=bad))
+    assert [each.field for each in caught.value.violations] == [field]
