@@ -38,8 +38,8 @@ class Unsubscription:
 class UnsubscribeTokens:
     """Seals and opens what links say.
 
-    A token tells nobody but us what is in it, for links stand in logs and histories, and nobody else can make one (AES-SIV, RFC 5297). It is
-    the same each time, holds for ever, and begins with its version.
+    A token tells nobody but us what is in it, for links stand in logs and histories, and nobody else can make one (AES-SIV, RFC 5297).
+    It is the same each time, holds for ever, and begins with its version.
     """
 
     def __init__(self, key: bytes) -> None:
