@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from ulid import ULID
 
 from mailer_svc.channels import Parts, table
+from mailer_svc.channels.email import unsubscribe_tokens
 from mailer_svc.channels.mime import Sender as MailSender
 from mailer_svc.clients import SchedulerClient, SchedulerUses
 from mailer_svc.config import MailerSettings
 from mailer_svc.domain import Channels, Priority, RetrySchedule
-from mailer_svc.handlers import DeliverStreams, DeliveryHandlers, InboxHandlers, NotificationHandlers, TemplateHandlers
+from mailer_svc.handlers import DeliverStreams, DeliveryHandlers, InboxHandlers, NotificationHandlers, TemplateHandlers, UnsubscribeHandlers
 from mailer_svc.metrics import DeliveryMetrics
 from mailer_svc.rendering import RenderLimits, RenderPool, TemplateRenderer
 from mailer_svc.service import (
@@ -33,10 +34,12 @@ from mailer_svc.service import (
     SharedLanes,
     TemplateChecks,
     Templates,
+    Unsubscribing,
 )
 from mailer_svc.store import (
     ChangeOrder,
     SqlAddressRetirement,
+    SqlCategoryChoices,
     SqlDeliveryEndings,
     SqlDeliveryHousekeepingStore,
     SqlDeliveryQueue,
@@ -47,6 +50,7 @@ from mailer_svc.store import (
     SqlNotificationStore,
     SqlPeopleFacts,
     SqlReports,
+    SqlSuppressions,
     SqlTemplateStore,
 )
 from mailer_svc.tracing import TracedJournal, TracedProvider
@@ -55,6 +59,7 @@ from tocsin.api.mailer.v1 import (
     inbox_service_pb2_grpc,
     notification_service_pb2_grpc,
     template_service_pb2_grpc,
+    unsubscribe_service_pb2_grpc,
 )
 from tocsin.channels import CHANNELS
 from tocsin.clock import Clock
@@ -204,11 +209,25 @@ def _server(
                 notification_service_pb2_grpc.add_NotificationServiceServicer_to_server,
                 NotificationHandlers(notifications=notifying.notifications),
             ),
+            (
+                unsubscribe_service_pb2_grpc.add_UnsubscribeServiceServicer_to_server,
+                UnsubscribeHandlers(unsubscribing=_unsubscribing(node, clock, storage)),
+            ),
         ],
     )
     server.on_drain(streams.drain)
     server.on_drain(templating.pool.drain)
     return server
+
+
+def _unsubscribing(node: Node, clock: Clock, storage: _MailStorage) -> Unsubscribing:
+    return Unsubscribing(
+        tokens=unsubscribe_tokens(node.installation_key),
+        choices=SqlCategoryChoices(database=storage.database),
+        suppressions=SqlSuppressions(database=storage.database),
+        clock=clock,
+        new_id=lambda: str(ULID()),
+    )
 
 
 def _retention(settings: MailerSettings) -> Retention:

@@ -5,5 +5,6 @@ from mailer_svc.handlers.deliveries import DeliveryHandlers
 from mailer_svc.handlers.inbox import InboxHandlers
 from mailer_svc.handlers.notifications import NotificationHandlers
 from mailer_svc.handlers.templates import TemplateHandlers
+from mailer_svc.handlers.unsubscribing import UnsubscribeHandlers
 
-__all__ = ["DeliverStreams", "DeliveryHandlers", "InboxHandlers", "NotificationHandlers", "TemplateHandlers"]
+__all__ = ["DeliverStreams", "DeliveryHandlers", "InboxHandlers", "NotificationHandlers", "TemplateHandlers", "UnsubscribeHandlers"]

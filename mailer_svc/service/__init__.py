@@ -13,6 +13,7 @@ from mailer_svc.service.publishing import DeliveryPublisher, Reporter
 from mailer_svc.service.queries import Deliveries, Inbox
 from mailer_svc.service.sending import ChannelSender, SendingRule
 from mailer_svc.service.templates import Templates, Trial
+from mailer_svc.service.unsubscribing import Unsubscribing
 
 __all__ = [
     "Accepting",
@@ -36,5 +37,6 @@ __all__ = [
     "TemplateChecks",
     "Templates",
     "Trial",
+    "Unsubscribing",
     "firing_notification",
 ]

@@ -8,6 +8,7 @@ from mailer_svc.store.facts import SqlPeopleFacts
 from mailer_svc.store.housekeeping import SqlDeliveryHousekeepingStore
 from mailer_svc.store.inbox import SqlInboxReader
 from mailer_svc.store.journal import SqlJournal
+from mailer_svc.store.leaving import SqlCategoryChoices
 from mailer_svc.store.notifications import SqlNotificationQueue, SqlNotificationStore
 from mailer_svc.store.people_tables import metadata
 from mailer_svc.store.queue import SqlDeliveryQueue
@@ -18,6 +19,7 @@ from mailer_svc.store.templates import SqlTemplateStore, TemplateExists
 __all__ = [
     "ChangeOrder",
     "SqlAddressRetirement",
+    "SqlCategoryChoices",
     "SqlDeliveryEndings",
     "SqlDeliveryHousekeepingStore",
     "SqlDeliveryQueue",

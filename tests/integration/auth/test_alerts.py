@@ -144,7 +144,9 @@ def stub(rig: Rig, name: str = "gateway") -> Any:
 
 def reported(clock: FakeClock, **values: Any) -> pb.ReportAlertsRequest:
     """One alert as a service reports it."""
-    request = pb.ReportAlertsRequest(alerts=[pb.ReportedAlert(kind=pb.SecurityAlert.PII_FOUND, severity=pb.SecurityAlert.HIGH, place="records", count=1, **values)])
+    request = pb.ReportAlertsRequest(
+        alerts=[pb.ReportedAlert(kind=pb.SecurityAlert.PII_FOUND, severity=pb.SecurityAlert.HIGH, place="records", count=1, **values)]
+    )
     for stamp in (request.alerts[0].first_time, request.alerts[0].last_time):
         stamp.FromMicroseconds(clock.micros())
     return request

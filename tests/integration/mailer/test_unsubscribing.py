@@ -1,0 +1,134 @@
+"""Leaving with one click: who looks changes nothing, who sends the form leaves at once, on each database."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from google.api import httpbody_pb2
+from sqlalchemy import insert, select
+
+from mailer_svc.channels.email import unsubscribe_tokens
+from mailer_svc.domain import UnsubscribeTokenInvalid, UnsubscribeTokens, Unsubscription
+from mailer_svc.domain.people import SuppressionReason
+from mailer_svc.domain.preferences import DeliveryCap, PreferenceChoice, Preferences, decode, encode
+from mailer_svc.service import Unsubscribing
+from mailer_svc.store import SqlCategoryChoices, SqlSuppressions
+from mailer_svc.store.people_tables import categories, preferences, recipients, suppressions
+from tests.integration.mailer.stored import Store
+from tests.integration.mailer.support import Rig
+from tocsin.api.mailer.v1 import unsubscribe_service_pb2 as pb
+from tocsin.api.mailer.v1 import unsubscribe_service_pb2_grpc as rpc
+from tocsin.installation_key import KEY_FILE, InstallationKey
+
+TOKENS = UnsubscribeTokens(b"k" * 64)
+ANN = Unsubscription("t1", "ann", "ann@example.com", "news", "email")
+RAW = Unsubscription("t1", "", "raw@example.com", "news", "email")
+BEFORE = Preferences(
+    choices=(PreferenceChoice(enabled=True, category="news", channel="email"), PreferenceChoice(enabled=True, category="other")),
+    cap=DeliveryCap(count=3, window=10),
+)
+
+
+def unsubscribing(store: Store) -> Unsubscribing:
+    """The use case on a store."""
+    return Unsubscribing(
+        tokens=TOKENS,
+        choices=SqlCategoryChoices(database=store.database),
+        suppressions=SqlSuppressions(database=store.database),
+        clock=store.clock,
+        new_id=lambda: "s1",
+    )
+
+
+async def put(store: Store, table: Any, **values: Any) -> None:
+    """A row."""
+    async with store.database.transaction() as connection:
+        await connection.execute(insert(table).values(**values))
+
+
+async def rows(store: Store, table: Any) -> list[Any]:
+    """All rows."""
+    async with store.database.read() as connection:
+        return list(await connection.execute(select(table)))
+
+
+@pytest.fixture
+async def people(store: Store) -> Store:
+    """A store that knows Ann, what she chose, and a category."""
+    stamps = {"created": 0, "updated": 0}
+    person = {"display_name": "Ann", "name_key": "ann", "locale": "", "time_zone": "", "attributes": "{}"}
+    await put(store, recipients, tenant="t1", id="ann", **person, **stamps)
+    await put(store, categories, tenant="t1", id="news", display_name="Our news", kind=3, channels="[]", digest_window=0, **stamps)
+    return store
+
+
+async def test_looking_changes_nothing(people: Store) -> None:
+    """The category is called by its name; scanners may look as often as they like."""
+    target = await unsubscribing(people).describe(TOKENS.seal(ANN))
+    assert (target.category, target.address) == ("Our news", "ann@example.com")
+    assert await rows(people, preferences) + await rows(people, suppressions) == []
+
+
+@pytest.mark.parametrize("before", [None, BEFORE])
+async def test_a_recipient_leaves_the_category(people: Store, before: Preferences | None) -> None:
+    """By every channel; other choices stay; again, and many times at once, is the same."""
+    if before is not None:
+        await put(people, preferences, tenant="t1", recipient="ann", document=encode(before), updated=0)
+    await asyncio.gather(*(unsubscribing(people).leave(TOKENS.seal(ANN)) for _ in range(5)))
+    ((tenant, recipient, document, _),) = await rows(people, preferences)
+    found = decode(document)
+    off = PreferenceChoice(enabled=False, category="news")
+    assert (tenant, recipient) == ("t1", "ann")
+    assert found.choices == ((off,) if before is None else (PreferenceChoice(enabled=True, category="other"), off))
+    assert found.cap == (None if before is None else BEFORE.cap)
+    assert await rows(people, suppressions) == []
+
+
+@pytest.mark.parametrize("what", [RAW, Unsubscription("t1", "gone", "raw@example.com", "news", "email")])
+async def test_an_address_of_nobody_is_suppressed_for_the_category(people: Store, what: Unsubscription) -> None:
+    """Also if it was a recipient's who is not there any more; again is the same."""
+    for _ in range(2):
+        await unsubscribing(people).leave(TOKENS.seal(what))
+    (row,) = await rows(people, suppressions)
+    assert (row.tenant, row.channel, row.address, row.category) == ("t1", "email", "raw@example.com", "news")
+    assert (row.reason, row.until) == (SuppressionReason.UNSUBSCRIBE, None)
+
+
+async def test_preferences_that_cannot_be_read_do_not_hold_anybody(people: Store) -> None:
+    """Whoever wants to leave leaves."""
+    await put(people, preferences, tenant="t1", recipient="ann", document="{", updated=0)
+    await unsubscribing(people).leave(TOKENS.seal(ANN))
+    ((_, _, document, _),) = await rows(people, preferences)
+    assert decode(document).choices == (PreferenceChoice(enabled=False, category="news"),)
+
+
+async def test_a_token_of_nobody_changes_nothing(people: Store) -> None:
+    """Nor does it show anything."""
+    for call in (unsubscribing(people).describe, unsubscribing(people).leave):
+        with pytest.raises(UnsubscribeTokenInvalid):
+            await call(TOKENS.seal(RAW)[:-1])
+    assert await rows(people, suppressions) == []
+
+
+@pytest.mark.parametrize(
+    ("token", "form", "status", "words"),
+    [
+        ("good", b"List-Unsubscribe=One-Click", 200, "Sie sind abgemeldet"),
+        ("good", b'--b\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--b--', 200, "Sie sind abgemeldet"),
+        ("good", b"", 400, "Es hat sich nichts"),
+        ("bad", b"List-Unsubscribe=One-Click", 404, "Dieser Link funktioniert nicht"),
+        ("bad", b"", 404, "Dieser Link funktioniert nicht"),
+    ],
+)
+async def test_strangers_need_no_token_of_ours(rig: Rig, token: str, form: bytes, status: int, words: str) -> None:
+    """The RPC asks nobody who they are, only what the link says."""
+    key = InstallationKey(secret="", file=rig.folder / KEY_FILE)
+    sealed = unsubscribe_tokens(key).seal(RAW) if token == "good" else "1bad"
+    stub: Any = rpc.UnsubscribeServiceStub(rig.mesh_of("gateway").channel("mailer_svc"))
+    headers = {"accept-language": "de"}
+    body = httpbody_pb2.HttpBody(content_type="application/x-www-form-urlencoded", data=form)
+    answer = await stub.Unsubscribe(pb.UnsubscribeRequest(token=sealed, form=body, headers=headers))
+    assert (answer.status, answer.page.content_type) == (status, "text/html; charset=utf-8")
+    assert words in answer.page.data.decode()
+    shown = await stub.ShowUnsubscribePage(pb.ShowUnsubscribePageRequest(token=sealed))
+    assert ("Unsubscribe?" in shown.page.data.decode()) is (token == "good")
