@@ -248,8 +248,8 @@ class SendJob:
     """A claimed delivery.
 
     ``epoch`` is the fencing number of the claim: it grows with each, and only the newest may change the row. Attempts go on until so long
-    after ``since``: when it was accepted, or asked for again. ``created`` and ``since`` are microseconds since the epoch. ``may_leave`` tells
-    whether its category is one that a recipient may leave.
+    after ``since``: when it was accepted, or asked for again. ``created`` and ``since`` are microseconds since the epoch. ``may_leave``
+    tells whether its category is one that a recipient may leave.
     """
 
     id: str

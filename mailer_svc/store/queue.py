@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal_col
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import WAITING, Content, DeliveryState, Priority, SendJob
+from mailer_svc.domain.people import CategoryKind
 from mailer_svc.ports import AWAY, Claim
 from mailer_svc.store.bulk import BulkInsert, Row
 from mailer_svc.store.changes import ChangeOrder
@@ -38,7 +39,6 @@ _JOB = (
     deliveries.c.category,
     deliveries.c.notification,
 )
-_MANDATORY = 1  # mandatory, transactional, marketing
 _VANISHED = "the sender stopped after the message was handed over and before the answer"
 _AGAIN = f"outcome unknown, sent again as its resend policy says: {_VANISHED}"
 
@@ -263,5 +263,5 @@ def _job(row: Any) -> SendJob:
         category=row.category,
         notification=row.notification,
         recipient_name=row.name or "",
-        may_leave=bool(row.category) and row.category_kind != _MANDATORY,
+        may_leave=bool(row.category) and row.category_kind != CategoryKind.MANDATORY,
     )

@@ -85,8 +85,8 @@ async def test_a_claim_tells_whom_and_whether_they_may_leave(store: Store) -> No
     """The recipient's name and the category's kind as they are now; a category that nobody described may be left, no category cannot."""
     async with store.database.transaction() as connection:
         stamps = {"created": 0, "updated": 0}
-        person = {"tenant": "t1", "id": "ann", "display_name": "Ann", "locale": "", "time_zone": "", "attributes": "{}"}
-        await connection.execute(insert(recipients).values(**person, **stamps))
+        person = {"tenant": "t1", "id": "ann", "display_name": "Ann", "name_key": "ann", "locale": "", "time_zone": ""}
+        await connection.execute(insert(recipients).values(**person, attributes="{}", **stamps))
         for number, name in enumerate(("alarms", "receipts", "news"), start=1):
             kind = {"tenant": "t1", "id": name, "display_name": "", "kind": number, "channels": "[]", "digest_window": 0}
             await connection.execute(insert(categories).values(**kind, **stamps))
