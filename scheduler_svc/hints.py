@@ -123,13 +123,13 @@ class HintPublisher:
 
     async def enqueued(self, firing: Firing) -> None:
         """Offers the firing to the dispatcher, and tells its watchers."""
-        self._sink.offer([queued_firing_of(firing)])
+        self._sink.offer([QueuedFiring.of(firing)])
         await self._notifier.changed((firing.tenant,))
 
     async def caused(self, firings: Sequence[Firing], moved: Sequence[Moved]) -> None:
         """Offers the firings to the dispatcher, tells the engines of the moved alarms and the watchers of the firings."""
         held = self._shards.held
-        self._sink.offer([queued_firing_of(firing) for firing in firings if firing.state is FiringState.PENDING and firing.shard in held])
+        self._sink.offer([QueuedFiring.of(firing) for firing in firings if firing.state is FiringState.PENDING and firing.shard in held])
         await self._notifier.changed({firing.tenant for firing in firings})
         for alarm, shard, priority, due, tenant in moved:
             await self._tell((alarm, shard, due, priority, tenant))
@@ -157,23 +157,3 @@ class HintPublisher:
 
 def _encoded(hints: Sequence[Hint]) -> bytes:
     return json.dumps(hints).encode()
-
-
-def queued_firing_of(firing: Firing) -> QueuedFiring:
-    """A stored firing, on its way."""
-    return QueuedFiring(
-        id=firing.id,
-        tenant=firing.tenant,
-        alarm=firing.alarm,
-        shard=firing.shard,
-        due=firing.due,
-        ready=firing.ready or 0,
-        priority=int(firing.priority),
-        action=firing.action,
-        retry=firing.retry,
-        traceparent=firing.traceparent,
-        attempts=firing.attempts,
-        origin=int(firing.origin),
-        flags=firing.flags,
-        context=firing.context,
-    )

@@ -8,7 +8,7 @@ from scheduler_svc.domain.alarms import (
     Action,
     RetryPolicy,
 )
-from scheduler_svc.domain.firings import MAX_ERROR, MAX_REASON, FiringState
+from scheduler_svc.domain.firings import MAX_ERROR, MAX_REASON, Firing, FiringState
 from tocsin.recurrence import Micros
 
 
@@ -43,6 +43,26 @@ class QueuedFiring:
     origin: int = 0
     flags: int = 0
     context: bytes = b""
+
+    @classmethod
+    def of(cls, firing: Firing) -> "QueuedFiring":
+        """A stored firing, on its way."""
+        return cls(
+            id=firing.id,
+            tenant=firing.tenant,
+            alarm=firing.alarm,
+            shard=firing.shard,
+            due=firing.due,
+            ready=firing.ready or 0,
+            priority=int(firing.priority),
+            action=firing.action,
+            retry=firing.retry,
+            traceparent=firing.traceparent,
+            attempts=firing.attempts,
+            origin=int(firing.origin),
+            flags=firing.flags,
+            context=firing.context,
+        )
 
 
 class Lease(NamedTuple):

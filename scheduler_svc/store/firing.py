@@ -14,7 +14,7 @@ from scheduler_svc.domain import Action, AlarmState, Firing, FiringState, Origin
 from scheduler_svc.domain.planning import Plan, overlapping
 from scheduler_svc.ports import Due, Fired, Pending, Planner
 from scheduler_svc.store.changes import note
-from scheduler_svc.store.mapping import present, queue_entry_of, still_running
+from scheduler_svc.store.mapping import present, still_running
 from scheduler_svc.store.sql import CHANGE, Fields, Statement, is_sqlite, numbers, plan_anew
 from scheduler_svc.store.tables import ACTIVE
 from tocsin.recurrence import Micros, Overlapping, spent
@@ -304,7 +304,7 @@ class Batch:
         """Adds the firings of signals that were raised, which are in the ledger already."""
         self.fired.outcomes.update(firing.outcome for firing in firings)
         self.fired.tenants.update(firing.tenant for firing in firings)
-        self.fired.queued_firings += [queue_entry_of(firing) for firing in firings if firing.state is FiringState.PENDING]
+        self.fired.queued_firings += [QueuedFiring.of(firing) for firing in firings if firing.state is FiringState.PENDING]
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], *, texts: Collection[int]) -> tuple[Sequence[str] | str, ...]:

@@ -261,25 +261,6 @@ def failed_of(text: str | None) -> dict[str, FailedDelivery]:
         return {}
 
 
-def queue_entry_of(firing: Firing) -> QueuedFiring:
-    """A firing on its way to a processor for the first time."""
-    return QueuedFiring(
-        id=firing.id,
-        tenant=firing.tenant,
-        alarm=firing.alarm,
-        shard=firing.shard,
-        due=firing.due,
-        ready=firing.ready or 0,
-        priority=int(firing.priority),
-        action=firing.action,
-        retry=firing.retry,
-        traceparent=firing.traceparent,
-        origin=int(firing.origin),
-        flags=firing.flags,
-        context=firing.context,
-    )
-
-
 QUEUED_FIELDS: Final = (
     "id, tenant, alarm, shard, due_at, ready_at, priority, kind, action, retry, traceparent, attempts, origin, flags, context"
 )

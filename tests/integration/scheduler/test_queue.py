@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 
 from scheduler_svc.domain import SERIAL, End, Failed, Firing, FiringState, Lease, Origin, QueuedFiring, Released, RetryPolicy, Succeeded
-from scheduler_svc.hints import queued_firing_of
 from tests.integration.scheduler.replica import Processor, Replica, pass_time
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, firing
 from tocsin.testing.clock import FakeClock
@@ -50,12 +49,12 @@ async def test_the_next_one_goes_when_the_one_before_has_ended(stores: Stores, s
     (other,) = await queue(stores, 1, alarm="a2")
     replica = await start()
     processor = Processor(replica, answer=SILENT)
-    replica.dispatcher.offer([queued_firing_of(third), queued_firing_of(other), queued_firing_of(second), queued_firing_of(first)])
+    replica.dispatcher.offer([QueuedFiring.of(third), QueuedFiring.of(other), QueuedFiring.of(second), QueuedFiring.of(first)])
     await processor.delivery(2)
     assert set(got(processor)) == {first.id, other.id}
     for number, one in enumerate((first, second), 3):
         queued, token = next(delivery for delivery in processor.got if delivery[0].id == one.id)
-        replica.dispatcher.offer([queued_firing_of(third)])
+        replica.dispatcher.offer([QueuedFiring.of(third)])
         await processor.report(queued.id, token, Succeeded())
         await processor.delivery(number)
     assert got(processor)[2:] == [second.id, third.id]
@@ -68,7 +67,7 @@ async def test_a_retry_keeps_the_next_one_waiting_and_death_lets_it_go(stores: S
     processor = Processor(replica, answer=lambda queued: FAILED if queued.id == first.id else Succeeded())
     await processor.delivery()
     await eventually(lambda: replica.dispatcher.backlog.later == 1)
-    replica.dispatcher.offer([queued_firing_of(second)])
+    replica.dispatcher.offer([QueuedFiring.of(second)])
     await pass_time(clock, 9, lambda: True)
     assert got(processor) == [first.id]
     await pass_time(clock, 11, lambda: len(processor.got) == 3)
@@ -92,7 +91,7 @@ async def test_after_a_restart_the_next_one_still_waits_for_a_retry(stores: Stor
     await before.crash()
     after = await start(retry_horizon=horizon)
     again = Processor(after)
-    after.dispatcher.offer([queued_firing_of(second)])
+    after.dispatcher.offer([QueuedFiring.of(second)])
     await pass_time(clock, 10, lambda: True)
     assert again.got == []
     await pass_time(clock, 25, lambda: len(again.got) == 2)
