@@ -2,20 +2,33 @@
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 from ulid import ULID
 
 from mailer_svc.channels import Parts, table
 from mailer_svc.channels.email import unsubscribe_tokens
+from mailer_svc.channels.kinds import KindTable
 from mailer_svc.channels.mime import Sender as MailSender
 from mailer_svc.clients import SchedulerClient, SchedulerUses
 from mailer_svc.config import MailerSettings
 from mailer_svc.domain import Channels, Priority, RetrySchedule
-from mailer_svc.handlers import DeliverStreams, DeliveryHandlers, InboxHandlers, NotificationHandlers, TemplateHandlers, UnsubscribeHandlers
+from mailer_svc.handlers import (
+    DeliverStreams,
+    DeliveryHandlers,
+    InboxHandlers,
+    NotificationHandlers,
+    ProviderHandlers,
+    TemplateHandlers,
+    UnsubscribeHandlers,
+)
 from mailer_svc.metrics import DeliveryMetrics
+from mailer_svc.ports import Meter, Provider
 from mailer_svc.rendering import RenderLimits, RenderPool, TemplateRenderer
 from mailer_svc.service import (
     Accepting,
+    ChannelLanes,
     ChannelSender,
     Composer,
     Deliveries,
@@ -25,15 +38,17 @@ from mailer_svc.service import (
     Fanout,
     Gates,
     Inbox,
+    InstalledProvider,
     NotificationChecks,
     Notifications,
     ProviderFailover,
+    Providers,
     Reporter,
     Retention,
     SendingRule,
-    SharedLanes,
     TemplateChecks,
     Templates,
+    TenantLanes,
     Unsubscribing,
 )
 from mailer_svc.store import (
@@ -49,6 +64,7 @@ from mailer_svc.store import (
     SqlNotificationQueue,
     SqlNotificationStore,
     SqlPeopleFacts,
+    SqlProviderStore,
     SqlReports,
     SqlSuppressions,
     SqlTemplateStore,
@@ -58,6 +74,7 @@ from tocsin.api.mailer.v1 import (
     delivery_service_pb2_grpc,
     inbox_service_pb2_grpc,
     notification_service_pb2_grpc,
+    provider_service_pb2_grpc,
     template_service_pb2_grpc,
     unsubscribe_service_pb2_grpc,
 )
@@ -69,6 +86,7 @@ from tocsin.mesh.jwks import JwksSource
 from tocsin.mesh.server import MeshServer
 from tocsin.node import Node
 from tocsin.redis import EventBus, Redis
+from tocsin.sealing import Sealer
 
 _LONG_SECONDS = 60.0
 
@@ -120,18 +138,62 @@ class _Templating:
         )
 
 
+class _ProviderParts:
+    """The far ends: those of the installation, which settings name, and those of tenants, which are stored."""
+
+    def __init__(self, node: Node, settings: MailerSettings, clock: Clock, storage: _MailStorage, meter: Meter) -> None:
+        parts = Parts(
+            clock=clock,
+            breakers=node.breakers,
+            meter=meter,
+            key=node.installation_key,
+            public_link=settings.public_link,
+            egress=settings.allowed_targets,
+        )
+
+        def traced(provider: Provider) -> Provider:
+            return TracedProvider(provider=provider, telemetry=node.telemetry)
+
+        configured = [(channel.name, one) for channel in table().values() for one in channel.configured(settings)]
+        self.installed = [
+            InstalledProvider(channel=channel, kind=kind.name, provider=traced(kind.make(name, config, parts)))
+            for channel, (name, kind, config) in configured
+        ]
+        self.kinds = KindTable(
+            channels=table().values(), installed=[one for _, one in configured], parts=replace(parts, trusted=False), finish=traced
+        )
+        sealer = Sealer(lambda: node.installation_key.derive("provider secrets"))
+        self.store = SqlProviderStore(database=storage.database, sealer=sealer)
+        self.lanes = TenantLanes(store=self.store, kinds=self.kinds, clock=clock)
+
+    def of(self, channel: str) -> ChannelLanes:
+        """Who sends for whom in a channel."""
+        shared = [one.provider for one in self.installed if one.channel == channel]
+        return ChannelLanes(channel=channel, tenants=self.lanes, shared=shared)
+
+
 class _Sending:
     """What sends messages, tells what became of them, and forgets them in the end."""
 
     def __init__(self, node: Node, settings: MailerSettings, clock: Clock, storage: _MailStorage) -> None:
         self.publisher = DeliveryPublisher(hints=storage.hints, meter=DeliveryMetrics(node.telemetry.registry))
-        self.senders = _senders(settings, node, storage, self.publisher, clock)
-        self.channels = _channels(settings, self.senders)
+        self._providers = _ProviderParts(node, settings, clock, storage, self.publisher.meter)
+        self.senders = _senders(settings, storage, self._providers, self.publisher, clock)
+        self.channels = _channels(settings, self.senders, self._providers.lanes)
+        self.providers = Providers(
+            store=self._providers.store,
+            kinds=self._providers.kinds,
+            lanes=self._providers.lanes,
+            channels=self.channels,
+            installed=self._providers.installed,
+            clock=clock,
+            new_id=lambda: str(ULID()),
+        )
         self._reporter = Reporter(reports=SqlReports(database=storage.database), scheduler=SchedulerClient(mesh=node.mesh), clock=clock)
         self._housekeeper = DeliveryHousekeeper(
             store=SqlDeliveryHousekeepingStore(database=storage.database),
             endings=storage.endings,
-            channels=self.channels.sending,
+            channels=self.channels.queued,
             clock=clock,
             retention=_retention(settings),
         )
@@ -139,7 +201,7 @@ class _Sending:
     @property
     def parts(self) -> Sequence[Component]:
         """What runs, in the order of its start."""
-        return (*self.senders, self._reporter, self._housekeeper)
+        return (self._providers.lanes, *self.senders, self._reporter, self._housekeeper)
 
 
 class _Notifying:
@@ -197,7 +259,8 @@ def _server(
         channels=channels,
     )
     delivery_handlers = DeliveryHandlers(streams=streams, deliveries=deliveries)
-    template_handlers = TemplateHandlers(templates=templating.templates, channels=channels.usable)
+    template_handlers = TemplateHandlers(templates=templating.templates, channels=channels.usable_by)
+    provider_handlers = ProviderHandlers(providers=sending.providers)
     inbox_handlers = InboxHandlers(inbox=Inbox(reader=SqlInboxReader(database=storage.database)))
     server = node.server(
         checks={"database": storage.database.check, **(_checks(sending.senders) if sending.senders else {})},
@@ -213,6 +276,7 @@ def _server(
                 unsubscribe_service_pb2_grpc.add_UnsubscribeServiceServicer_to_server,
                 UnsubscribeHandlers(unsubscribing=_unsubscribing(node, clock, storage)),
             ),
+            (provider_service_pb2_grpc.add_ProviderServiceServicer_to_server, provider_handlers),
         ],
     )
     server.on_drain(streams.drain)
@@ -240,32 +304,22 @@ def _retention(settings: MailerSettings) -> Retention:
 
 
 def _senders(
-    settings: MailerSettings, node: Node, storage: _MailStorage, publisher: DeliveryPublisher, clock: Clock
+    settings: MailerSettings, storage: _MailStorage, providers: _ProviderParts, publisher: DeliveryPublisher, clock: Clock
 ) -> list[ChannelSender]:
-    """An engine for each channel that has providers: a queue, a failover and claims of its own."""
-    parts = Parts(
-        clock=clock,
-        breakers=node.breakers,
-        meter=publisher.meter,
-        key=node.installation_key,
-        public_link=settings.public_link,
-        egress=settings.allowed_targets,
-    )
+    """An engine for each channel whose messages are sent: a queue, a failover and claims of its own."""
     rule = _sending_rule(settings, sole=storage.database.dialect == "sqlite")
     return [
         ChannelSender(
             queue=SqlDeliveryQueue(channel=channel.name, database=storage.database, order=storage.order),
             journal=storage.journal,
-            providers=ProviderFailover(
-                SharedLanes([TracedProvider(provider=provider, telemetry=node.telemetry) for provider in providers])
-            ),
+            providers=ProviderFailover(providers.of(channel.name)),
             addresses=SqlAddressRetirement(database=storage.database),
             publisher=publisher,
             clock=clock,
             rule=rule,
         )
         for channel in table().values()
-        if (providers := channel.providers(settings, parts))
+        if not channel.kept
     ]
 
 
@@ -291,10 +345,13 @@ def _sending_rule(settings: MailerSettings, *, sole: bool) -> SendingRule:
     )
 
 
-def _channels(settings: MailerSettings, senders: Sequence[ChannelSender]) -> Channels:
+def _channels(settings: MailerSettings, senders: Sequence[ChannelSender], lanes: TenantLanes) -> Channels:
     wakes = {sender.channel: sender.wake for sender in senders}
     return Channels(
-        (channel.channel(settings, wake=wakes.get(channel.name)) for channel in table().values()),
+        (
+            channel.channel(settings, wake=wakes.get(channel.name), serves=partial(lanes.serves, channel.name))
+            for channel in table().values()
+        ),
         default=settings.resolved_default_channel,
     )
 

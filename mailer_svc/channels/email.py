@@ -169,7 +169,7 @@ def make(name: str, config: SmtpConfig, parts: Parts) -> SmtpProvider:
         timeouts=Timeouts(command=config.command_timeout_seconds, end=config.end_timeout_seconds),
     )
     provider = SmtpProvider(
-        connector=SmtpConnector(server=server),
+        connector=SmtpConnector(server=server, guard=None if parts.trusted else parts.guard()),
         outgoing=outgoing_mail(config, parts),
         breaker=parts.breakers.get(id=name, target="smtp"),
         rule=SmtpRule(connections=config.concurrency, idle_seconds=config.idle_seconds, messages=config.connection_messages),

@@ -15,6 +15,7 @@ from tocsin.clock import Clock
 from tocsin.config import Settings
 from tocsin.egress.addresses import AllowedTargets
 from tocsin.egress.client import HttpClient, HttpLimits
+from tocsin.egress.network import Connector, SystemResolver
 from tocsin.errors import PermissionDenied
 from tocsin.installation_key import InstallationKey
 from tocsin.mesh.breaker import BreakerRegistry
@@ -64,6 +65,10 @@ class Parts:
     def http(self, limits: HttpLimits, *, guarded: bool) -> HttpClient:
         """A client for HTTP; with ``guarded`` for URLs that users give."""
         return HttpClient(allowed=self.egress if guarded else None, limits=limits)
+
+    def guard(self) -> Connector:
+        """Connects to servers that tenants name, by a protocol that is not HTTP."""
+        return Connector(allowed=self.egress, resolve=SystemResolver())
 
 
 class CallbackRefused(PermissionDenied):
@@ -146,17 +151,20 @@ class ChannelSpec(Generic[S]):
         """Whether messages can be sent with these settings alone."""
         return self.kept or bool(self.configured(settings))
 
-    def providers(self, settings: S, parts: Parts) -> Sequence[Provider]:
-        """Who sends with these settings, the preferred one first; nobody as long as nothing is configured."""
-        return [kind.make(name, config, parts) for name, kind, config in self.configured(settings)]
+    def channel(self, settings: S, *, wake: Callable[[], None] | None, serves: Callable[[str], bool]) -> Channel:
+        """The channel as the use cases know it.
 
-    def channel(self, settings: S, *, wake: Callable[[], None] | None) -> Channel:
-        """The channel as the use cases know it; ``wake`` wakes its sender, None if it has none."""
+        Args:
+            settings: in force.
+            wake: wakes its sender; None if it has none.
+            serves: whether a tenant has providers of its own.
+        """
         return Channel(
             name=self.name,
             normal_address=self.normal_address,
             kept=self.kept,
             missing="" if self.ready(settings) else self.missing,
+            serves=serves,
             wake=wake or nobody,
             shares=_EMAIL if CHANNELS[self.name] == EMAIL_ADDRESS else "",
         )

@@ -10,6 +10,11 @@ def nobody() -> None:
     """Nobody waits to be woken."""
 
 
+def no_tenant(_tenant: str) -> bool:
+    """No tenant has providers of its own."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
     """A way in which messages leave.
@@ -19,6 +24,7 @@ class Channel:
         normal_address: an address in the form that is stored; raises an `InvalidInput` for what the channel cannot deliver to.
         kept: a message is delivered by being stored, in the transaction that accepts it; nobody sends it.
         missing: what an operator has to set before messages can be sent; empty: they can be.
+        serves: whether a tenant has providers of its own.
         wake: says that a message may be due.
         shares: the channel whose addresses of recipients it delivers to; empty: it has addresses of its own.
     """
@@ -27,6 +33,7 @@ class Channel:
     normal_address: Callable[[str], str]
     kept: bool = False
     missing: str = ""
+    serves: Callable[[str], bool] = no_tenant
     wake: Callable[[], None] = nobody
     shares: str = ""
 
@@ -47,15 +54,14 @@ class Channels:
     def __iter__(self) -> Iterator[Channel]:
         return iter(self._channels.values())
 
-    @property
-    def usable(self) -> list[str]:
-        """The names of those that messages can be sent by, in order."""
-        return sorted(channel.name for channel in self if not channel.missing)
+    def usable_by(self, tenant: str) -> list[str]:
+        """The names of those that a tenant's messages can be sent by, in order."""
+        return sorted(channel.name for channel in self if not channel.missing or channel.serves(tenant))
 
     @property
-    def sending(self) -> list[str]:
-        """The names of those whose messages wait for a sender of this mailer, in order."""
-        return sorted(channel.name for channel in self if not channel.missing and not channel.kept)
+    def queued(self) -> list[str]:
+        """The names of those whose messages wait for a sender, in order."""
+        return sorted(channel.name for channel in self if not channel.kept)
 
     def find(self, name: str) -> Channel:
         """The channel of that name; the default one for an empty name.
@@ -68,15 +74,15 @@ class Channels:
             raise UnsupportedChannel(f"This mailer does not know the channel {name[:64]!r}; it has {', '.join(sorted(self._channels))}")
         return channel
 
-    def usable_channel(self, name: str) -> Channel:
-        """The channel of that name, by which messages can be sent; the default one for an empty name.
+    def usable_channel(self, name: str, *, tenant: str) -> Channel:
+        """The channel of that name, by which the tenant's messages can be sent; the default one for an empty name.
 
         Raises:
             UnsupportedChannel: this mailer does not know it.
             NoProvider: an operator has to set something first.
         """
         channel = self.find(name)
-        if channel.missing:
+        if channel.missing and not channel.serves(tenant):
             raise NoProvider(channel.missing)
         return channel
 

@@ -4,7 +4,16 @@ from mailer_svc.handlers.deliver import DeliverStreams
 from mailer_svc.handlers.deliveries import DeliveryHandlers
 from mailer_svc.handlers.inbox import InboxHandlers
 from mailer_svc.handlers.notifications import NotificationHandlers
+from mailer_svc.handlers.providers import ProviderHandlers
 from mailer_svc.handlers.templates import TemplateHandlers
 from mailer_svc.handlers.unsubscribing import UnsubscribeHandlers
 
-__all__ = ["DeliverStreams", "DeliveryHandlers", "InboxHandlers", "NotificationHandlers", "TemplateHandlers", "UnsubscribeHandlers"]
+__all__ = [
+    "DeliverStreams",
+    "DeliveryHandlers",
+    "InboxHandlers",
+    "NotificationHandlers",
+    "ProviderHandlers",
+    "TemplateHandlers",
+    "UnsubscribeHandlers",
+]

@@ -1,6 +1,6 @@
 """TemplateService."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import grpc
@@ -21,7 +21,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class TemplateHandlers(rpc.TemplateServiceServicer):
     """Manages templates of the caller's tenant."""
 
-    def __init__(self, *, templates: Templates, channels: Sequence[str]) -> None:
+    def __init__(self, *, templates: Templates, channels: Callable[[str], Sequence[str]]) -> None:
         self._templates = templates
         self._channels = channels
 
@@ -82,7 +82,7 @@ class TemplateHandlers(rpc.TemplateServiceServicer):
     async def DescribeContent(self, request: pb.DescribeContentRequest, context: Context) -> pb.DescribeContentResponse:
         """Tells a scheduler which templates and channels there are."""
         found = await self._templates.described(tenant=request.tenant, codes={_code(name) for name in request.templates})
-        return pb.DescribeContentResponse(templates=[_described(item) for item in found], channels=self._channels)
+        return pb.DescribeContentResponse(templates=[_described(item) for item in found], channels=self._channels(request.tenant))
 
 
 def _code(name: str) -> str:

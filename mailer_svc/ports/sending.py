@@ -202,6 +202,10 @@ class ProviderLanes(Protocol):
         """Who sends for a tenant, the preferred one first."""
         ...
 
+    def shared(self) -> Sequence[Provider]:
+        """The providers of the installation."""
+        ...
+
     def everybody(self) -> Sequence[Provider]:
         """Every provider, whomever it sends for."""
         ...

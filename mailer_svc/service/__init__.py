@@ -4,11 +4,13 @@ from mailer_svc.service.accepting import Accepting
 from mailer_svc.service.composing import Composer
 from mailer_svc.service.drafts import TemplateChecks
 from mailer_svc.service.expansion import Expansion
-from mailer_svc.service.failover import ProviderFailover, SharedLanes
+from mailer_svc.service.failover import ProviderFailover
 from mailer_svc.service.fanout import Fanout
 from mailer_svc.service.gates import Gates
 from mailer_svc.service.housekeeping import DeliveryHousekeeper, Retention
+from mailer_svc.service.lanes import ChannelLanes, TenantLanes
 from mailer_svc.service.notifications import CountedNotification, NotificationChecks, Notifications, firing_notification
+from mailer_svc.service.providers import InstalledProvider, ProviderChange, Providers
 from mailer_svc.service.publishing import DeliveryPublisher, Reporter
 from mailer_svc.service.queries import Deliveries, Inbox
 from mailer_svc.service.sending import ChannelSender, SendingRule
@@ -17,6 +19,7 @@ from mailer_svc.service.unsubscribing import Unsubscribing
 
 __all__ = [
     "Accepting",
+    "ChannelLanes",
     "ChannelSender",
     "Composer",
     "CountedNotification",
@@ -27,15 +30,18 @@ __all__ = [
     "Fanout",
     "Gates",
     "Inbox",
+    "InstalledProvider",
     "NotificationChecks",
     "Notifications",
+    "ProviderChange",
     "ProviderFailover",
+    "Providers",
     "Reporter",
     "Retention",
     "SendingRule",
-    "SharedLanes",
     "TemplateChecks",
     "Templates",
+    "TenantLanes",
     "Trial",
     "Unsubscribing",
     "firing_notification",

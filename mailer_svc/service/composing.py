@@ -84,7 +84,7 @@ class Composer:
             NoProvider: its channel has no provider.
         """
         checked_submission(item)
-        channel = self._channels.usable_channel(item.channel)
+        channel = self._channels.usable_channel(item.channel, tenant=item.tenant)
         to = self._place(channel, item)
         return Addressed(
             item=item, id=_identity(item, to), question=_question(item, channel.name, channel.address_channel, to), kept=channel.kept

@@ -14,33 +14,6 @@ HandOver = Callable[[str], Awaitable[bool]]
 """Marks that the point of no return is reached at the provider of this name."""
 
 
-class SharedLanes:
-    """The lanes of an installation whose providers send for everybody."""
-
-    def __init__(self, providers: Sequence[Provider]) -> None:
-        """Takes at least one provider, the preferred one first."""
-        self._providers = tuple(providers)
-        self.capacity = max(provider.capacity for provider in self._providers)
-
-    def of(self, tenant: str) -> Sequence[Provider]:
-        """Who sends for a tenant."""
-        return self._providers
-
-    def everybody(self) -> Sequence[Provider]:
-        """All providers."""
-        return self._providers
-
-    async def start(self) -> None:
-        """Gets every provider ready."""
-        for provider in self._providers:
-            await provider.start()
-
-    async def stop(self) -> None:
-        """Close every connection."""
-        for provider in self._providers:
-            await provider.stop()
-
-
 class ProviderFailover:
     """One way out over several providers."""
 
@@ -98,8 +71,12 @@ class ProviderFailover:
         return bool(awake) and all(provider.probing() for provider in awake)
 
     def fault(self) -> str:
-        """What is wrong with the providers, for an operator; empty while all of them work."""
-        return "; ".join(f"{provider.name}: {words}" for provider in self._lanes.everybody() if (words := provider.fault()))
+        """What is wrong with the installation's providers; empty while all of them work. A tenant's own are the tenant's to mend."""
+        return "; ".join(f"{provider.name}: {words}" for provider in self._lanes.shared() if (words := provider.fault()))
+
+    def idle(self) -> bool:
+        """Whether there is nobody to send by."""
+        return not self._lanes.everybody()
 
 
 def _working(lane: Sequence[Provider], job: SendJob) -> list[Provider]:

@@ -53,14 +53,14 @@ class NotificationChecks:
             raise InvalidInput("; ".join(f"{each.field}: {each.description}" for each in wrong[:_SHOWN]), violations=wrong)
 
     def _channel_problems(self, item: Notification) -> Iterator[FieldViolation]:
-        usable = self._channels.usable
+        usable = self._channels.usable_by(item.tenant)
         for place, name in enumerate(item.channels):
             if name not in usable:
                 why = f"there is no provider for {name}; the mailer has {', '.join(usable)}"
                 yield FieldViolation(f"notification.channels[{place}]", why)
 
     def _address_problems(self, item: Notification) -> Iterator[FieldViolation]:
-        usable = self._channels.usable
+        usable = self._channels.usable_by(item.tenant)
         channels = [self._channels.find(name) for name in item.channels or ("",) if not name or name in usable]
         for place, address in enumerate(item.to):
             for channel in channels:

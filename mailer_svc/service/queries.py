@@ -45,7 +45,7 @@ class Deliveries:
         delivery = await self.get(tenant=tenant, id=id)
         if delivery.state not in (DeliveryState.DEAD, DeliveryState.OUTCOME_UNKNOWN):
             return delivery
-        self._channels.usable_channel(delivery.channel)
+        self._channels.usable_channel(delivery.channel, tenant=tenant)
         await self.retry(DeliveryQuery(tenant=tenant, equal=(("id", id),)), limit=1)
         return await self.get(tenant=tenant, id=id)
 
@@ -57,7 +57,8 @@ class Deliveries:
         Raises:
             NoProvider: no channel has a provider.
         """
-        channels = self._channels.sending
+        usable = set(self._channels.usable_by(query.tenant))
+        channels = [name for name in self._channels.queued if name in usable]
         if not channels:
             raise NoProvider("; ".join(channel.missing for channel in self._channels if channel.missing))
         ids = await self._endings.retry(query, channels=channels, now=self._clock.micros(), limit=limit)

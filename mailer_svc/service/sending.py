@@ -37,6 +37,7 @@ _BUFFER = 200
 _SWEEP = 500
 _PROBES = 3  # as many as a half-open circuit lets pass
 _AWAY_SECONDS = 0.5
+_IDLE_SECONDS = 30.0
 _SETTLE_SECONDS = 5.0  # what is known is worth more than a quick end
 
 
@@ -159,7 +160,8 @@ class ChannelSender:
             full = False if pause else await self._claim()
             report_progress()
             if not full:
-                await self._wake.wait(min(pause or self._rule.poll, self._rule.poll))
+                poll = _IDLE_SECONDS if self._providers.idle() else self._rule.poll
+                await self._wake.wait(min(pause or poll, poll))
 
     async def _claim(self) -> bool:
         """Claims for each priority at which something is due and room; True if there may be more right now.

@@ -11,6 +11,7 @@ from mailer_svc.store.journal import SqlJournal
 from mailer_svc.store.leaving import SqlCategoryChoices
 from mailer_svc.store.notifications import SqlNotificationQueue, SqlNotificationStore
 from mailer_svc.store.people_tables import metadata
+from mailer_svc.store.providers import SqlProviderStore
 from mailer_svc.store.queue import SqlDeliveryQueue
 from mailer_svc.store.reports import SqlReports
 from mailer_svc.store.suppressions import SqlSuppressions
@@ -29,6 +30,7 @@ __all__ = [
     "SqlNotificationQueue",
     "SqlNotificationStore",
     "SqlPeopleFacts",
+    "SqlProviderStore",
     "SqlReports",
     "SqlSuppressions",
     "SqlTemplateStore",

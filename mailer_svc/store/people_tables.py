@@ -163,15 +163,18 @@ digest_members = Table(
 providers = Table(
     "providers",
     metadata,
-    Column("tenant", Text, primary_key=True),
     Column("id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("channel", Text, nullable=False),
     Column("kind", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
     Column("position", Integer, nullable=False, comment="Place in the lane of its channel, from 0."),
     Column("enabled", Boolean, nullable=False),
     Column("config", Text, nullable=False, comment="JSON object without its secrets."),
-    Column("secrets", Text, nullable=False, comment="The secrets, sealed with a key of the installation."),
+    Column("secrets", Text, nullable=False, comment="JSON object of the secrets, sealed with a key of the installation."),
     Column("created", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False),
+    Index("ix_providers_tenant", "tenant", "channel", "position"),
 )
 
 provider_events = Table(
@@ -189,14 +192,24 @@ status_callbacks = Table(
     # Changes of deliveries that a caller is to be told of.
     Column("id", Text, primary_key=True),
     Column("tenant", Text, nullable=False),
-    Column("notification", Text, nullable=False),
     Column("url", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
-    Column("due", BigInteger),
-    Column("owner", Text, nullable=False),
-    Column("created", BigInteger, nullable=False),
-    Index("ix_status_callbacks_due", "due", sqlite_where=_DUE, postgresql_where=_DUE),
+    Column("due", BigInteger, nullable=False, comment="When it is to be sent, or the claim ends."),
+    # What it tells of: a place in the order of all changes.
+    Column("change", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),
+    Index("ix_status_callbacks_due", "due"),
+    Index("ix_status_callbacks_url", "tenant", "url"),
+)
+
+followers = Table(
+    "followers",
+    metadata,
+    # How far the order of all changes was read, by whom.
+    Column("name", Text, primary_key=True),
+    Column("change", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),
 )
 
 template_parts = Table(

@@ -16,6 +16,7 @@ from tocsin.cli.inbox import inbox
 from tocsin.cli.mesh import make_mesh
 from tocsin.cli.output import EXIT_CODES, write_line
 from tocsin.cli.previews import preview
+from tocsin.cli.providers import make_provider
 from tocsin.cli.services import migrate, serve
 from tocsin.cli.spool import make_spool
 from tocsin.cli.stack import down, status, up
@@ -52,6 +53,7 @@ def make_app() -> typer.Typer:
     delivery.command("show", epilog=EXIT_CODES)(deliveries.show)
     delivery.command("retry", epilog=EXIT_CODES)(deliveries.retry)
     app.add_typer(delivery, name="delivery", rich_help_panel="Use Tocsin")
+    app.add_typer(make_provider(), name="provider", rich_help_panel="Use Tocsin")
     app.command("import", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(import_file)
     app.command("export", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(export_file)
     for command in (inbox, watch, run, ping, audit, forecast, stats, replans):

@@ -95,6 +95,31 @@ class Connector(httpcore2.AsyncNetworkBackend):
                 failure = error
         raise failure
 
+    async def open_socket(self, host: str, port: int) -> socket.socket:
+        """A connected socket for a protocol that is not HTTP, to the first address of ``host`` that takes one.
+
+        Raises:
+            TargetForbidden: one of its addresses may not be reached; then none is.
+            OSError: nobody takes a connection, or the name has no address.
+        """
+        addresses = (await self._resolve(host, port))[:_MOST_ADDRESSES]
+        self._check(host, addresses)
+        failure = OSError("the host has no address")
+        for address in addresses:
+            connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+            connection.setblocking(False)
+            try:
+                await asyncio.get_running_loop().sock_connect(connection, (address, port))
+            except OSError as error:
+                connection.close()
+                failure = error
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                return connection
+        raise failure
+
     def _check(self, host: str, addresses: Sequence[str]) -> None:
         if self._allowed is None or self._allowed.has_name(host):
             return

@@ -17,6 +17,7 @@ import aiosmtplib
 from mailer_svc.channels.smtp.replies import SmtpFailure, SmtpPhase, SmtpReply
 from mailer_svc.channels.smtp.session import SmtpSession, Timeouts, transport_of
 from mailer_svc.channels.smtp.urls import TlsMode
+from tocsin.egress.network import Connector, TargetForbidden
 
 _REFUSED = 535
 
@@ -67,14 +68,16 @@ class SmtpServer:
 class SmtpConnector:
     """Opens sessions with one server."""
 
-    def __init__(self, *, server: SmtpServer, tokens: AccessTokens | None = None) -> None:
+    def __init__(self, *, server: SmtpServer, tokens: AccessTokens | None = None, guard: Connector | None = None) -> None:
         """Opens none yet.
 
         Args:
             server: where.
             tokens: what the user signs in with, by XOAUTH2, instead of a password.
+            guard: connects where a tenant's server may be; None: the server is the operator's.
         """
         self._server = server
+        self._guard = guard
         self._tokens = tokens
         self._context: ssl.SSLContext | None = None
 
@@ -109,7 +112,7 @@ class SmtpConnector:
         server = self._server
         client = aiosmtplib.SMTP(
             hostname=server.host,
-            port=server.port,
+            port=None if self._guard else server.port,
             local_hostname=server.helo or None,
             timeout=server.connect_seconds,
             use_tls=server.tls is TlsMode.IMPLICIT,
@@ -119,7 +122,7 @@ class SmtpConnector:
         try:
             async with asyncio.timeout(server.connect_seconds):
                 with self._failing_at(SmtpPhase.CONNECT):
-                    await client.connect()
+                    await client.connect(sock=await self._guard.open_socket(server.host, server.port) if self._guard else None)
                     if client.is_ehlo_or_helo_needed:
                         await _greet(client)
                 with self._failing_at(SmtpPhase.AUTH):
@@ -149,7 +152,7 @@ class SmtpConnector:
             yield
         except aiosmtplib.SMTPResponseException as error:
             raise SmtpFailure.refused(phase, SmtpReply(error.code, error.message)) from error
-        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+        except (aiosmtplib.SMTPException, TargetForbidden, OSError, ValueError) as error:
             words = str(error) or f"not connected within {self._server.connect_seconds:g} s"
             raise SmtpFailure(phase, words) from error
         except Exception as error:  # the library stumbled over what the server says

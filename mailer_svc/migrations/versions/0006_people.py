@@ -75,6 +75,13 @@ def upgrade() -> None:
     op.create_index("ix_digests_closes", "digests", ["closes"], unique=False, sqlite_where=_OPEN, postgresql_where=_OPEN)
     op.create_index("uq_digests_open", "digests", ["tenant", "key"], unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN)
     op.create_table(
+        "followers",
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("change", sa.BigInteger, nullable=False),
+        sa.Column("number", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
         "group_members",
         sa.Column("tenant", sa.Text, nullable=False),
         sa.Column("group_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -143,17 +150,20 @@ def upgrade() -> None:
     op.create_index("ix_provider_events_received", "provider_events", ["received"], unique=False)
     op.create_table(
         "providers",
-        sa.Column("tenant", sa.Text, nullable=False),
         sa.Column("id", sa.Text, nullable=False),
+        sa.Column("tenant", sa.Text, nullable=False),
+        sa.Column("channel", sa.Text, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("display_name", sa.Text, nullable=False),
         sa.Column("position", sa.Integer, nullable=False, comment="Place in the lane of its channel, from 0."),
         sa.Column("enabled", sa.Boolean, nullable=False),
         sa.Column("config", sa.Text, nullable=False, comment="JSON object without its secrets."),
-        sa.Column("secrets", sa.Text, nullable=False, comment="The secrets, sealed with a key of the installation."),
+        sa.Column("secrets", sa.Text, nullable=False, comment="JSON object of the secrets, sealed with a key of the installation."),
         sa.Column("created", sa.BigInteger, nullable=False),
         sa.Column("updated", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("tenant", "id"),
+        sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("ix_providers_tenant", "providers", ["tenant", "channel", "position"], unique=False)
     op.create_table(
         "recipients",
         sa.Column("tenant", sa.Text, nullable=False),
@@ -177,16 +187,16 @@ def upgrade() -> None:
         "status_callbacks",
         sa.Column("id", sa.Text, nullable=False),
         sa.Column("tenant", sa.Text, nullable=False),
-        sa.Column("notification", sa.Text, nullable=False),
         sa.Column("url", sa.Text, nullable=False),
         sa.Column("body", sa.Text, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
-        sa.Column("due", sa.BigInteger, nullable=True),
-        sa.Column("owner", sa.Text, nullable=False),
-        sa.Column("created", sa.BigInteger, nullable=False),
+        sa.Column("due", sa.BigInteger, nullable=False, comment="When it is to be sent, or the claim ends."),
+        sa.Column("change", sa.BigInteger, nullable=False),
+        sa.Column("number", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("ix_status_callbacks_due", "status_callbacks", ["due"], unique=False, sqlite_where=_DUE, postgresql_where=_DUE)
+    op.create_index("ix_status_callbacks_due", "status_callbacks", ["due"], unique=False)
+    op.create_index("ix_status_callbacks_url", "status_callbacks", ["tenant", "url"], unique=False)
     op.create_table(
         "suppressions",
         sa.Column("tenant", sa.Text, nullable=False),
@@ -215,16 +225,6 @@ def upgrade() -> None:
         sa.Column("html_source", sa.Text, nullable=False, comment="As it was given."),
         sa.Column("actions", sa.Text, nullable=False, comment="JSON list of {label, url}."),
         sa.PrimaryKeyConstraint("tenant", "code", "version", "channel", "locale"),
-    )
-    op.add_column(
-        "template_versions",
-        sa.Column(
-            "declared",
-            sa.Text,
-            server_default=sa.text("'[]'"),
-            nullable=False,
-            comment="JSON list of the variables that its author declared.",
-        ),
     )
     op.add_column(
         "contents", sa.Column("actions", sa.Text, server_default=sa.text("'[]'"), nullable=False, comment="JSON list of {label, url}.")
@@ -261,9 +261,20 @@ def upgrade() -> None:
         sqlite_where=sa.text("reference <> ''"),
         postgresql_where=sa.text("reference <> ''"),
     )
+    op.add_column(
+        "template_versions",
+        sa.Column(
+            "declared",
+            sa.Text,
+            server_default=sa.text("'[]'"),
+            nullable=False,
+            comment="JSON list of the variables that its author declared.",
+        ),
+    )
 
 
 def downgrade() -> None:
+    op.drop_column("template_versions", "declared")
     op.drop_index(
         "ix_deliveries_reference",
         table_name="deliveries",
@@ -291,13 +302,14 @@ def downgrade() -> None:
     op.drop_column("deliveries", "category")
     op.drop_column("deliveries", "recipient_id")
     op.drop_column("contents", "actions")
-    op.drop_column("template_versions", "declared")
     op.drop_table("template_parts")
     op.drop_table("suppressions")
-    op.drop_index("ix_status_callbacks_due", table_name="status_callbacks", sqlite_where=_DUE, postgresql_where=_DUE)
+    op.drop_index("ix_status_callbacks_url", table_name="status_callbacks")
+    op.drop_index("ix_status_callbacks_due", table_name="status_callbacks")
     op.drop_table("status_callbacks")
     op.drop_index("ix_recipients_name", table_name="recipients")
     op.drop_table("recipients")
+    op.drop_index("ix_providers_tenant", table_name="providers")
     op.drop_table("providers")
     op.drop_index("ix_provider_events_received", table_name="provider_events")
     op.drop_table("provider_events")
@@ -308,6 +320,7 @@ def downgrade() -> None:
     op.drop_table("groups")
     op.drop_index("ix_group_members_member", table_name="group_members")
     op.drop_table("group_members")
+    op.drop_table("followers")
     op.drop_index("uq_digests_open", table_name="digests", sqlite_where=_OPEN, postgresql_where=_OPEN)
     op.drop_index("ix_digests_closes", table_name="digests", sqlite_where=_OPEN, postgresql_where=_OPEN)
     op.drop_table("digests")

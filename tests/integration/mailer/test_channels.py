@@ -1,7 +1,7 @@
 """One queue, one failover and one claim for each channel; what is of a channel that nobody has comes to an end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from mailer_svc.channels.circuit import ProviderCircuit
 from mailer_svc.domain import DeliveryState, Priority, RetrySchedule, SendJob, SendOutcome, SendResult
 from mailer_svc.metrics import DeliveryMetrics
 from mailer_svc.ports import DeliveryQuery
-from mailer_svc.service import ChannelSender, DeliveryPublisher, ProviderFailover, SendingRule, SharedLanes
+from mailer_svc.service import ChannelSender, DeliveryPublisher, ProviderFailover, SendingRule
 from mailer_svc.store import SqlAddressRetirement, SqlDeliveryQueue
 from tests.integration.mailer.stored import LEASE, Store, new
 from tests.integration.mailer.support import Rig, State, message
@@ -43,13 +43,38 @@ class Provider(ProviderCircuit):
         """Nothing to let go of."""
 
 
+class Lanes:
+    """One provider for everybody."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.capacity = provider.capacity
+        self._providers = (provider,)
+
+    def of(self, tenant: str) -> Sequence[Provider]:
+        """The one."""
+        del tenant
+        return self._providers
+
+    def shared(self) -> Sequence[Provider]:
+        """The one."""
+        return self._providers
+
+    everybody = shared
+
+    async def start(self) -> None:
+        """Nothing to get ready."""
+
+    async def stop(self) -> None:
+        """Nothing to close."""
+
+
 def sender(store: Store, provider: Provider, channel: str) -> ChannelSender:
     """An engine for a channel."""
     hints = EventBus(redis=Redis(url=None, clock=store.clock), clock=store.clock)
     return ChannelSender(
         queue=SqlDeliveryQueue(channel=channel, database=store.database, order=store.order),
         journal=store.journal,
-        providers=ProviderFailover(SharedLanes([provider])),
+        providers=ProviderFailover(Lanes(provider)),
         addresses=SqlAddressRetirement(database=store.database),
         publisher=DeliveryPublisher(hints=hints, meter=DeliveryMetrics(CollectorRegistry())),
         clock=store.clock,

@@ -1,0 +1,192 @@
+"""The providers of tenants at work: made when they are first used, replaced when they change, and closed when they are gone."""
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from mailer_svc.domain import SendJob, SendOutcome, SendResult
+from mailer_svc.domain.providers import ProviderRecord, ProviderStatus
+from mailer_svc.ports import AWAY, Provider
+from mailer_svc.ports.providers import Fingerprint, ProviderKinds, ProviderStore, UnreadableProvider
+from tocsin.background import Background
+from tocsin.clock import Clock
+from tocsin.errors import TocsinError
+
+_LOOK_SECONDS: Final = 2.0
+_LINGER_SECONDS: Final = 120.0  # longer than any attempt: what is replaced may be at work
+_UNREADABLE_SECONDS: Final = 60.0
+_CAPACITY: Final = 16
+
+Entry = ProviderRecord | UnreadableProvider
+Lane = tuple[str, str]
+
+
+class TenantLanes:
+    """The providers that tenants configure, by tenant and channel; a component."""
+
+    def __init__(self, *, store: ProviderStore, kinds: ProviderKinds, clock: Clock) -> None:
+        """Makes it; nothing is read yet."""
+        self._store = store
+        self._kinds = kinds
+        self._clock = clock
+        self._lanes: Mapping[Lane, Sequence[Provider]] = {}
+        self._working: dict[str, tuple[Entry, Provider]] = {}
+        self._seen: Fingerprint | None = None
+        self._loops = Background(clock)
+
+    async def start(self) -> None:
+        """Reads what there is, and follows its changes."""
+        with contextlib.suppress(*AWAY):
+            await self.refresh()
+        self._loops.periodic("provider lanes", _LOOK_SECONDS, self.refresh, at_once=False, vital=False)
+
+    async def stop(self) -> None:
+        """Closes every provider."""
+        await self._loops.stop()
+        working, self._working = self._working, {}
+        for _, provider in working.values():
+            await provider.stop()
+
+    def serves(self, channel: str, tenant: str) -> bool:
+        """Whether the tenant has a provider of its own for the channel."""
+        return (tenant, channel) in self._lanes
+
+    def channels(self, tenant: str) -> set[str]:
+        """The channels that the tenant has providers for."""
+        return {channel for owner, channel in self._lanes if owner == tenant}
+
+    def of(self, tenant: str, channel: str) -> Sequence[Provider]:
+        """The tenant's providers for the channel, in the order in which they are asked."""
+        return self._lanes.get((tenant, channel), ())
+
+    def everybody(self, channel: str) -> Sequence[Provider]:
+        """The providers of all tenants for the channel."""
+        return [provider for (_, name), lane in self._lanes.items() if name == channel for provider in lane]
+
+    def status(self, identity: str) -> ProviderStatus:
+        """How a provider does."""
+        _, provider = self._working.get(identity, (None, None))
+        return ProviderStatus() if provider is None else status_of(provider)
+
+    def _made(self, entry: Entry) -> Provider:
+        if isinstance(entry, UnreadableProvider):
+            return BrokenProvider(name=f"{entry.kind}-{entry.id}", problem=entry.problem)
+        try:
+            return self._kinds.make(entry)
+        except TocsinError as error:
+            return BrokenProvider(name=f"{entry.kind}-{entry.id}", problem=error.message)
+
+    async def refresh(self) -> None:
+        """Takes up what has changed."""
+        fingerprint = await self._store.fingerprint()
+        if fingerprint == self._seen:
+            return
+        before, working = self._working, dict[str, tuple[Entry, Provider]]()
+        lanes: dict[Lane, list[Provider]] = defaultdict(list)
+        for entry in await self._store.everything():
+            known, provider = before.get(entry.id, (None, None))
+            if provider is None or not _alike(known, entry):
+                provider = self._made(entry)
+                await provider.start()
+            working[entry.id] = (entry, provider)
+            lanes[entry.tenant, entry.channel].append(provider)
+        self._lanes, self._working, self._seen = dict(lanes), working, fingerprint
+        kept = {id(provider) for _, provider in working.values()}
+        for _, provider in before.values():
+            if id(provider) not in kept:
+                self._close_later(provider)
+
+    def _close_later(self, provider: Provider) -> None:
+        self._loops.once("close provider", partial(self._close, provider))
+
+    async def _close(self, provider: Provider) -> None:
+        try:
+            await self._clock.sleep(_LINGER_SECONDS)
+        finally:
+            await provider.stop()
+
+
+def _alike(known: Entry | None, entry: Entry) -> bool:
+    """Whether a provider that works by one works by the other as well: a new name or place is no reason for new connections."""
+    if isinstance(known, ProviderRecord) and isinstance(entry, ProviderRecord):
+        return (known.kind, known.config, known.secrets) == (entry.kind, entry.config, entry.secrets)
+    return known == entry
+
+
+class ChannelLanes:
+    """The lanes of one channel: a tenant's own providers, or those of the installation for a tenant that has none."""
+
+    def __init__(self, *, channel: str, tenants: TenantLanes, shared: Sequence[Provider]) -> None:
+        """Takes the installation's providers, the preferred one first; there may be none."""
+        self._channel = channel
+        self._tenants = tenants
+        self._shared = tuple(shared)
+        self.capacity = max((provider.capacity for provider in self._shared), default=_CAPACITY)
+
+    def of(self, tenant: str) -> Sequence[Provider]:
+        """Who sends for a tenant."""
+        return self._tenants.of(tenant, self._channel) or self._shared
+
+    def shared(self) -> Sequence[Provider]:
+        """Those of the installation."""
+        return self._shared
+
+    def everybody(self) -> Sequence[Provider]:
+        """All providers."""
+        return (*self._tenants.everybody(self._channel), *self._shared)
+
+    async def start(self) -> None:
+        """Gets those of the installation ready; those of tenants are ready by themselves."""
+        for provider in self._shared:
+            await provider.start()
+
+    async def stop(self) -> None:
+        """Close the connections of the installation's."""
+        for provider in self._shared:
+            await provider.stop()
+
+
+def status_of(provider: Provider) -> ProviderStatus:
+    """How a provider does."""
+    circuit = "OPEN" if provider.pause() else "HALF_OPEN" if provider.probing() else "CLOSED"
+    return ProviderStatus(circuit=circuit, fault=provider.fault(), concurrency=provider.capacity)
+
+
+class BrokenProvider:
+    """Stands for a stored provider that cannot work as it is stored: messages wait, and the operator is told."""
+
+    def __init__(self, *, name: str, problem: str) -> None:
+        """Takes what is wrong with it."""
+        self.name = name
+        self.capacity = 1
+        self._problem = problem
+
+    async def start(self) -> None:
+        """Has nothing to start."""
+
+    async def stop(self) -> None:
+        """Has nothing to stop."""
+
+    def takes(self, address: str) -> bool:
+        """It would have taken any."""
+        del address
+        return True
+
+    def pause(self) -> float:
+        """Seconds in which an attempt makes no sense."""
+        return _UNREADABLE_SECONDS
+
+    def probing(self) -> bool:
+        """It never worked."""
+        return True
+
+    def fault(self) -> str:
+        """What is wrong with it."""
+        return self._problem
+
+    async def send(self, job: SendJob, *, hand_over: object) -> SendOutcome:
+        """Sends nothing."""
+        del job, hand_over
+        return SendOutcome(SendResult.MISCONFIGURED, 0, self._problem)

@@ -1,0 +1,150 @@
+"""Changes of deliveries become callbacks for those who want them, on each database."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, insert, select
+
+from mailer_svc.domain import SendResult
+from mailer_svc.ports.status_callbacks import CallbackAttempt, CallbackResult, StatusCallback
+from mailer_svc.service.status_callbacks import StatusCallbacks
+from mailer_svc.store.people_tables import notifications, status_callbacks
+from mailer_svc.store.status_callbacks import SqlStatusCallbackStore
+from tests.integration.mailer.stored import Store, new, settlement
+
+HOUR = 3_600_000_000
+
+
+class Listener:
+    """Answers each URL as it is told, and keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.results: dict[str, CallbackResult] = {}
+        self.told: list[StatusCallback] = []
+
+    async def post(self, callback: StatusCallback) -> CallbackAttempt:
+        self.told.append(callback)
+        return CallbackAttempt(callback=callback, result=self.results.get(callback.url, CallbackResult.TAKEN))
+
+    def states(self, url: str) -> list[str]:
+        return [json.loads(callback.body)["data"]["state"] for callback in self.told if callback.url == url]
+
+
+async def notify(store: Store, identity: str, *, url: str = "", tenant: str = "t1") -> None:
+    """Stores a notification whose changes ``url`` wants to know."""
+    row: dict[str, Any] = {column.name: "" for column in notifications.columns}
+    numbers = dict.fromkeys(("lane", "state", "epoch", "send_time", "created", "updated"), 0)
+    row |= numbers | {"tenant": tenant, "id": identity, "status_url": url, "metadata": '{"order": 7}', "resend": False, "due": None}
+    async with store.database.transaction() as connection:
+        await connection.execute(insert(notifications).values(row))
+
+
+async def sent(store: Store, number: int, notification: str, **fields: Any) -> None:
+    """Accepts a delivery of a notification and sends it."""
+    await store.journal.accept([new(number, notification=notification, **fields)])
+    (job,) = await store.claim()
+    await store.journal.hand_over(job, "smtp")
+    await store.journal.settle(settlement(job, SendResult.SENT, store.clock))
+
+
+async def waiting(store: Store) -> int:
+    """How many callbacks are not told yet."""
+    async with store.database.read() as connection:
+        return int(await connection.scalar(select(func.count()).select_from(status_callbacks)) or 0)
+
+
+def callbacks(store: Store, listener: Listener) -> StatusCallbacks:
+    """The component on a store, without jitter; the test makes its rounds."""
+    kept = SqlStatusCallbackStore(database=store.database, order=store.order)
+    return StatusCallbacks(store=kept, client=listener, clock=store.clock, draw=lambda: 0.0)
+
+
+async def rounds(component: StatusCallbacks, count: int = 1) -> None:
+    """What the component does by itself."""
+    for _ in range(count):
+        await component.gather()
+        await component.post()
+
+
+async def test_every_change_is_told_once_and_in_order(store: Store) -> None:
+    """What happened before nobody asks for; what belongs to no notification, or to one that tells nobody, is not told."""
+    listener = Listener()
+    component = callbacks(store, listener)
+    await sent(store, 1, "")
+    await component.gather()
+    await notify(store, "n1", url="https://a.example/x")
+    await notify(store, "n2")
+    await sent(store, 2, "n1")
+    await sent(store, 3, "n2")
+    await sent(store, 4, "")
+    await rounds(component, 3)
+    assert listener.states("https://a.example/x") == ["ACCEPTED", "SENDING", "SENT"]
+    assert len(listener.told) == 3
+    data = json.loads(listener.told[0].body)["data"]
+    assert (data["notification"], data["delivery"], data["metadata"]) == ("notifications/n1", "deliveries/d2", {"order": 7})
+    assert len({callback.id for callback in listener.told}) == 3
+    assert await waiting(store) == 0
+
+
+async def test_a_caller_who_does_not_answer_is_asked_again_and_holds_nobody(store: Store) -> None:
+    """The same callback, with the same id, and the others of its URL wait with it."""
+    listener = Listener()
+    listener.results["https://bad.example/"] = CallbackResult.AGAIN
+    component = callbacks(store, listener)
+    await component.gather()
+    await notify(store, "bad", url="https://bad.example/")
+    await notify(store, "good", url="https://good.example/")
+    for number in range(1, 4):
+        await sent(store, number, "bad")
+    await sent(store, 9, "good")
+    await rounds(component, 2)
+    assert listener.states("https://good.example/") == ["ACCEPTED", "SENDING", "SENT"]
+    tried = [callback.id for callback in listener.told if "bad" in callback.url]
+    assert 0 < len(tried) <= 4  # nine wait
+    listener.results.clear()
+    await store.clock.advance(6)
+    await rounds(component, 4)
+    assert set(tried) <= {callback.id for callback in listener.told[-9:]}
+    assert await waiting(store) == 0
+
+
+async def test_a_caller_who_never_answers_is_given_up(store: Store) -> None:
+    """After ten attempts, over some days."""
+    listener = Listener()
+    listener.results["https://bad.example/"] = CallbackResult.AGAIN
+    component = callbacks(store, listener)
+    await component.gather()
+    await notify(store, "bad", url="https://bad.example/")
+    await store.journal.accept([new(1, notification="bad")])
+    await component.gather()
+    for _ in range(12):
+        await component.post()
+        await store.clock.advance(24 * 3600 + 9000)
+    assert len(listener.told) == 10
+    assert await waiting(store) == 0
+
+
+async def test_a_caller_who_is_gone_is_told_nothing_more(store: Store) -> None:
+    """Neither what waits nor what comes; another tenant's is not touched."""
+    listener = Listener()
+    listener.results["https://gone.example/"] = CallbackResult.UNWANTED
+    component = callbacks(store, listener)
+    await component.gather()
+    await notify(store, "gone", url="https://gone.example/")
+    await notify(store, "other", url="https://gone.example/", tenant="t2")
+    for number in range(1, 4):
+        await sent(store, number, "gone")
+    await sent(store, 5, "other", tenant="t2")
+    await component.gather()
+    first: Sequence[StatusCallback] = await component_store(store).claim(
+        now=store.clock.micros(), until=store.clock.micros(), limit=1, each=1
+    )
+    await component_store(store).silence(tenant=first[0].tenant, url=first[0].url)
+    left = await waiting(store)
+    assert left == (9 if first[0].tenant == "t2" else 3)
+
+
+def component_store(store: Store) -> SqlStatusCallbackStore:
+    """The store of callbacks on a database."""
+    return SqlStatusCallbackStore(database=store.database, order=store.order)
