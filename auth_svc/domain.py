@@ -1,6 +1,7 @@
 """Who there is and what they may do: tenants, users, sessions, API keys, scopes (pure)."""
 
 import hashlib
+import re
 import secrets
 import string
 import unicodedata
@@ -25,6 +26,7 @@ EVERY_SCOPE = "*"
 PASSWORD_LENGTH = range(8, 129)
 """Characters of a password (NIST SP 800-63B, 3.1.1.2, asks for 8 at least)."""
 
+_USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _SECRET_LENGTH = 43  # 62 ** 43 > 2 ** 256
 _CHECKSUM_LENGTH = 6  # 62 ** 6 > 2 ** 32
@@ -39,8 +41,12 @@ class EmailTaken(AlreadyExists):
     """A user with this email address exists already."""
 
 
+class UsernameTaken(AlreadyExists):
+    """A user with this username exists already."""
+
+
 class InvalidCredentials(Unauthenticated):
-    """The email address or the password is wrong."""
+    """The name or the password is wrong."""
 
 
 class RefreshTokenRefused(Unauthenticated):
@@ -53,6 +59,14 @@ class ApiKeyRefused(Unauthenticated):
 
 class CallerGone(Unauthenticated):
     """The user or API key of this token no longer exists."""
+
+
+class InvalidScope(InvalidInput):
+    """A scope is asked for that the user does not have (RFC 6749, 5.2)."""
+
+
+class UnsupportedGrantType(InvalidInput):
+    """The grant type must be password or refresh_token (RFC 6749, 5.2)."""
 
 
 class RegistrationClosed(PermissionDenied):
@@ -127,11 +141,16 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A person of a tenant. ``email`` is as the person writes it; `email_key` tells whether two are the same."""
+    """A person or a program of a tenant.
+
+    ``email`` and ``username`` sign in; one of them may be empty. They are as the person writes them; `sign_in_key` tells whether two are
+    the same.
+    """
 
     id: str
     tenant: str
     email: str
+    username: str = ""
     display_name: str
     role: Role
     created: datetime
@@ -264,7 +283,7 @@ def narrow(text: str, held: frozenset[str]) -> frozenset[str]:
     asked = frozenset(text.split())
     missing = sorted(asked - held)
     if missing:
-        raise InvalidInput.at("scope", f"you do not have {', '.join(missing[:10])}")
+        raise InvalidScope.at("scope", f"you do not have {', '.join(missing[:10])}")
     return asked
 
 
@@ -280,8 +299,34 @@ def normalize_email(text: str, *, field: str = "email") -> str:
         raise InvalidInput.at(field, str(error)) from None
 
 
-def email_key(text: str) -> str:
-    """What tells addresses apart: equal for those that differ in case alone. Takes any text."""
+def sign_in_names(*, email: str, username: str, display_name: str) -> tuple[str, str]:
+    """The email address and the username that sign in; with neither, ``display_name`` is the username.
+
+    Raises:
+        InvalidInput: there is none, or one that cannot be used.
+    """
+    if email:
+        return normalize_email(email), checked_username(username, field="username") if username else ""
+    if username:
+        return "", checked_username(username, field="username")
+    if not display_name:
+        raise InvalidInput.at("email", "an email address or a username is needed")
+    return "", checked_username(display_name, field="displayName")
+
+
+def checked_username(text: str, *, field: str) -> str:
+    """A name that signs in; never an address, so that the two are told apart.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if not _USERNAME.match(text):
+        raise InvalidInput.at(field, "cannot sign in: a username has up to 64 letters, digits, dots, dashes and underscores (ASCII)")
+    return text
+
+
+def sign_in_key(text: str) -> str:
+    """What tells addresses and usernames apart: equal for those that differ in case alone. Takes any text."""
     return unicodedata.normalize("NFC", text.strip()).casefold()
 
 

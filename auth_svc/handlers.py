@@ -55,6 +55,7 @@ class AuthHandlers(auth_service_pb2_grpc.AuthServiceServicer):
         """Makes a tenant and its administrator."""
         user = await self._sessions.register(
             email=request.email,
+            username=request.username,
             password=request.password,
             display_name=request.display_name,
             tenant_display_name=request.tenant_display_name,
@@ -62,8 +63,17 @@ class AuthHandlers(auth_service_pb2_grpc.AuthServiceServicer):
         return auth_service_pb2.RegisterResponse(user=user.name, tenant=f"tenants/{user.tenant}")
 
     async def IssueToken(self, request: auth_service_pb2.IssueTokenRequest, context: _Context) -> auth_service_pb2.TokenResponse:
-        """Signs in."""
-        return _pair(await self._sessions.sign_in(email=request.email, password=request.password, scope=request.scope))
+        """Signs in, or continues a session."""
+        if request.username and request.email:
+            raise InvalidInput.at("username", "cannot be given together with email")
+        pair = await self._sessions.grant(
+            grant_type=request.grant_type,
+            username=request.username or request.email,
+            password=request.password,
+            refresh_token=request.refresh_token,
+            scope=request.scope,
+        )
+        return _pair(pair)
 
     async def RefreshToken(self, request: auth_service_pb2.RefreshTokenRequest, context: _Context) -> auth_service_pb2.TokenResponse:
         """Continues a session."""
@@ -101,6 +111,7 @@ class UserHandlers(user_service_pb2_grpc.UserServiceServicer):
         user = await self._people.add_user(
             _caller(),
             email=request.email,
+            username=request.username,
             password=request.password,
             display_name=request.display_name,
             role=_ROLES_BY_NUMBER.get(request.role, Role.MEMBER),
@@ -290,7 +301,12 @@ def _pair(pair: TokenPair) -> auth_service_pb2.TokenResponse:
 
 def _user(user: User) -> user_service_pb2.User:
     return user_service_pb2.User(
-        name=user.name, email=user.email, display_name=user.display_name, role=_ROLES[user.role], create_time=_timestamp(user.created)
+        name=user.name,
+        email=user.email,
+        username=user.username,
+        display_name=user.display_name,
+        role=_ROLES[user.role],
+        create_time=_timestamp(user.created),
     )
 
 

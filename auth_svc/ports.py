@@ -119,11 +119,12 @@ class AccountStore(Protocol):
 
         Raises:
             EmailTaken: the address is in use.
+            UsernameTaken: the username is.
         """
         ...
 
     async def find_account(self, key: str) -> Account | None:
-        """The account with this `email_key`."""
+        """The account with this `sign_in_key`, of its address or of its username."""
         ...
 
     async def replace_password_hash(self, user: str, *, old: str, new: str) -> None:
@@ -151,6 +152,7 @@ class AccountStore(Protocol):
 
         Raises:
             EmailTaken: the address is in use.
+            UsernameTaken: the username is.
         """
         ...
 

@@ -18,13 +18,13 @@ _NO_STORE = (b"cache-control", b"no-store")
 _REVALIDATE = (b"cache-control", b"no-cache")
 
 
-def pages(*, health: HealthService, document: object, legacy: object) -> list[tuple[str, PageEndpoint]]:
+def pages(*, health: HealthService, document: object, document_3_0: object) -> list[tuple[str, PageEndpoint]]:
     """The pages with their HTTP methods.
 
     Args:
         health: the picture of the platform.
         document: the OpenAPI 3.1 document.
-        legacy: the same for Swagger UI, which reads 3.0.
+        document_3_0: the same for Swagger UI, which reads 3.0.
     """
     docs = Pages()
 
@@ -47,10 +47,13 @@ def pages(*, health: HealthService, document: object, legacy: object) -> list[tu
         return Answer(status=307, headers=((b"location", b"/docs"),), data=b"")
 
     found = [
-        PageEndpoint(template="/health", page=show_health),
-        PageEndpoint(template="/debug/services", page=show_services, public=False, scope=OPERATOR_SCOPE),
+        *(PageEndpoint(template=path, page=show_health) for path in ("/health", "/health/")),
+        *(
+            PageEndpoint(template=path, page=show_services, public=False, scope=OPERATOR_SCOPE)
+            for path in ("/debug/services", "/debug/services/")
+        ),
         _document("/openapi.json", document),
-        _document("/docs/openapi.json", legacy),
+        _document("/docs/openapi.json", document_3_0),
         PageEndpoint(template="/docs", page=show_index),
         PageEndpoint(template="/docs/", page=show_index),
         PageEndpoint(template="/docs/{name}", page=show_asset),

@@ -19,14 +19,16 @@ from auth_svc.domain import (
     Session,
     Tenant,
     TooManyAttempts,
+    UnsupportedGrantType,
     User,
     checked_name,
     digest,
-    email_key,
     narrow,
     new_refresh_token,
     normalize_email,
     normalize_password,
+    sign_in_key,
+    sign_in_names,
 )
 from auth_svc.ports import PasswordCheck, PasswordHasher, RefreshRefusal, Refused, Rotated, SecurityLog, Store, TokenSigner
 from auth_svc.throttle import LoginThrottle
@@ -79,21 +81,22 @@ class Sessions:
         self._clock = clock
         self._rule = rule
 
-    async def register(self, *, email: str, password: str, display_name: str, tenant_display_name: str) -> User:
+    async def register(self, *, email: str, username: str, password: str, display_name: str, tenant_display_name: str) -> User:
         """Makes a tenant and its administrator.
 
         Raises:
             RegistrationClosed: by the settings.
             InvalidInput: the address, the password or a name cannot be used.
             EmailTaken: the address is in use. Only a mail could hide that; it is said after the work of hashing, not before.
+            UsernameTaken: the username is in use.
         """
         if not self._rule.registration_open:
             raise RegistrationClosed
-        address = normalize_email(email)
+        address, name = sign_in_names(email=email, username=username, display_name=display_name)
         now = self._clock.now()
         tenant = Tenant(
             id=str(ULID.from_datetime(now)),
-            display_name=checked_name(tenant_display_name, field="tenantDisplayName", default=address[:100]),
+            display_name=checked_name(tenant_display_name, field="tenantDisplayName", default=(address or name)[:100]),
             time_zone="UTC",
             operator=False,
             created=now,
@@ -102,6 +105,7 @@ class Sessions:
             id=str(ULID.from_datetime(now)),
             tenant=tenant.id,
             email=address,
+            username=name,
             display_name=checked_name(display_name, field="displayName"),
             role=Role.ADMIN,
             created=now,
@@ -110,15 +114,35 @@ class Sessions:
         self._log.record(SecurityEvent.REGISTERED, tenant=tenant.id, subject=admin.name)
         return admin
 
-    async def sign_in(self, *, email: str, password: str, scope: str) -> TokenPair:
-        """Opens a session. An unknown address costs the same work and gives the same answer as a wrong password.
+    async def grant(self, *, grant_type: str, username: str, password: str, refresh_token: str, scope: str) -> TokenPair:
+        """Opens or continues a session, as the client asks for (RFC 6749, 4.3 and 6); without a word, by what it sends.
 
         Raises:
-            InvalidCredentials: the address or the password is wrong.
-            InvalidInput: ``scope`` asks for what the user does not have.
-            TooManyAttempts: too many attempts with this address have failed.
+            UnsupportedGrantType: it is neither of the two.
+            InvalidInput: what the grant needs is missing, or ``scope`` asks for what the user does not have.
+            InvalidCredentials: the name or the password is wrong.
+            RefreshTokenRefused: the token cannot be used.
+            TooManyAttempts: too many attempts with this name have failed.
         """
-        key = _sign_in_key(email)
+        match grant_type or ("refresh_token" if refresh_token else "password"):
+            case "password":
+                _require(username=username, password=password)
+                return await self.sign_in(username=username, password=password, scope=scope)
+            case "refresh_token":
+                _require(refreshToken=refresh_token)
+                return await self.refresh(refresh_token, scope=scope)
+            case _:
+                raise UnsupportedGrantType.at("grantType", "must be password or refresh_token")
+
+    async def sign_in(self, *, username: str, password: str, scope: str) -> TokenPair:
+        """Opens a session of an address or a username. An unknown one costs the same work and gives the same answer as a wrong password.
+
+        Raises:
+            InvalidCredentials: the name or the password is wrong.
+            InvalidScope: ``scope`` asks for what the user does not have.
+            TooManyAttempts: too many attempts with this name have failed.
+        """
+        key = _key_of(username)
         account_hash = digest(key)[:_FINGERPRINT_LENGTH]  # the log tells attempts on one account apart without its address
         try:
             self._throttle.attempt(key)
@@ -150,8 +174,10 @@ class Sessions:
         self._log.record(SecurityEvent.LOGIN_SUCCEEDED, tenant=tenant.id, subject=user.name, session=session.id)
         return self._pair(session, user, tenant, refresh)
 
-    async def refresh(self, refresh_token: str) -> TokenPair:
-        """Continues a session: spends the token and gives the next pair.
+    async def refresh(self, refresh_token: str, *, scope: str = "") -> TokenPair:
+        """Continues a session: spends the token and gives the next pair, whose access token has no more than ``scope`` asks for.
+
+        What the session does not have is left out, and the answer says so (RFC 6749, 3.3): the old token is spent by then.
 
         Raises:
             RefreshTokenRefused: the token is unknown, has expired, or was spent before, which ends the session for both holders.
@@ -165,10 +191,10 @@ class Sessions:
             self._log_refusal(result)
             raise RefreshTokenRefused
         self._log.record(SecurityEvent.SESSION_REFRESHED, tenant=result.tenant.id, subject=result.user.name, session=result.session.id)
-        return self._continue(result, successor)
+        return self._continue(result, successor, frozenset(scope.split()))
 
-    def _continue(self, rotated: Rotated, successor: str) -> TokenPair:
-        return self._pair(rotated.session, rotated.user, rotated.tenant, successor)
+    def _continue(self, rotated: Rotated, successor: str, asked: frozenset[str]) -> TokenPair:
+        return self._pair(rotated.session, rotated.user, rotated.tenant, successor, asked)
 
     def _log_refusal(self, refused: Refused) -> None:
         event = SecurityEvent.REFRESH_REUSED if refused.why is RefreshRefusal.REUSED else SecurityEvent.SESSION_REFUSED
@@ -182,10 +208,11 @@ class Sessions:
         if session is not None:
             self._log.record(SecurityEvent.SESSION_REVOKED, tenant=session.tenant, subject=f"users/{session.user}", session=session.id)
 
-    def _pair(self, session: Session, user: User, tenant: Tenant, refresh: str) -> TokenPair:
-        """What the user has now, as far as the session asked for it: a role that lost a scope loses it here."""
+    def _pair(self, session: Session, user: User, tenant: Tenant, refresh: str, asked: frozenset[str] = frozenset()) -> TokenPair:
+        """What the user has now, as far as the session and this request asked for it: a role that lost a scope loses it here."""
         held = self._scopes.of(user.role, tenant)
         scopes = (session.scopes & held) | {PROFILE} if session.scopes else held
+        scopes = (scopes & asked) | {PROFILE} if asked else scopes
         now = self._clock.now()
         grant = Grant.until(subject=user.name, tenant=tenant, scopes=scopes, now=now, lifetime=self._rule.access_lifetime, end=None)
         return TokenPair(
@@ -196,9 +223,15 @@ class Sessions:
         )
 
 
-def _sign_in_key(email: str) -> str:
-    """The key to look up; what is no address finds nobody, and is told so after the same work."""
+def _require(**given: str) -> None:
+    for field, text in given.items():
+        if not text:
+            raise InvalidInput.at(field, "is required")
+
+
+def _key_of(name: str) -> str:
+    """The key to look up; what is neither an address nor a username finds nobody, and is told so after the same work."""
     try:
-        return email_key(normalize_email(email))
+        return sign_in_key(normalize_email(name) if "@" in name else name)
     except InvalidInput:
-        return email_key(email)
+        return sign_in_key(name)

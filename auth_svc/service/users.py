@@ -16,9 +16,9 @@ from auth_svc.domain import (
     UserNotFound,
     checked_name,
     checked_zone,
-    normalize_email,
     normalize_password,
     require_held,
+    sign_in_names,
 )
 from auth_svc.ports import PasswordHasher, SecurityLog, Store
 from tocsin.clock import Clock
@@ -53,23 +53,26 @@ class Users:
         self._log = log
         self._clock = clock
 
-    async def add_user(self, caller: TokenCaller, *, email: str, password: str, display_name: str, role: Role) -> User:
+    async def add_user(self, caller: TokenCaller, *, email: str, username: str, password: str, display_name: str, role: Role) -> User:
         """Adds a user to the caller's tenant.
 
         Raises:
-            InvalidInput: the address, the password or the name cannot be used.
+            InvalidInput: the address, the password or a name cannot be used.
             ScopeNotHeld: the role has scopes that the caller lacks.
             EmailTaken: the address is in use.
+            UsernameTaken: the username is.
             CallerGone: the caller was removed.
         """
         await require_alive(self._store, caller, self._clock)
         tenant = await self._store.get_tenant(caller.tenant)
         require_held(self._scopes.of(role, tenant), caller.scopes, what="the user")
         now = self._clock.now()
+        address, name = sign_in_names(email=email, username=username, display_name=display_name)
         user = User(
             id=str(ULID.from_datetime(now)),
             tenant=tenant.id,
-            email=normalize_email(email),
+            email=address,
+            username=name,
             display_name=checked_name(display_name, field="displayName"),
             role=role,
             created=now,

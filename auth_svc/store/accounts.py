@@ -5,7 +5,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from auth_svc.domain import Account, EmailTaken, LastAdministrator, Role, Tenant, TenantNotFound, User, UserNotFound, email_key
+from auth_svc.domain import (
+    Account,
+    EmailTaken,
+    LastAdministrator,
+    Role,
+    Tenant,
+    TenantNotFound,
+    User,
+    UsernameTaken,
+    UserNotFound,
+    sign_in_key,
+)
 from auth_svc.ports import Installation
 from auth_svc.store.keys import key_values
 from auth_svc.store.tables import TENANT_COLUMNS, TENANTS, USER_COLUMNS, Queries, api_keys, installation, tenant_of, tenants, user_of, users
@@ -42,11 +53,11 @@ class AccountQueries(Queries):
             await _claim(connection, tenant)
 
     async def find_account(self, key: str) -> Account | None:
-        """The account that signs in with this address."""
+        """The account that signs in with this address or username; only an address has an @."""
         query = (
             select(*USER_COLUMNS, users.c.password_hash, *TENANT_COLUMNS)
             .select_from(TENANTS.join(users, users.c.tenant_id == tenants.c.id))
-            .where(users.c.email_key == key)
+            .where((users.c.email_key if "@" in key else users.c.username_key) == key)
         )
         async with self._database.read() as connection:
             row = (await connection.execute(query)).mappings().first()
@@ -112,18 +123,23 @@ async def _claim(connection: AsyncConnection, tenant: Tenant) -> bool:
 
 
 async def _insert_user(connection: AsyncConnection, user: User, password_hash: str) -> None:
+    address_key, username_key = sign_in_key(user.email), sign_in_key(user.username)
     values = {
         "id": user.id,
         "tenant_id": user.tenant,
         "email": user.email,
-        "email_key": email_key(user.email),
+        "email_key": address_key or username_key,
+        "username": user.username or None,
+        "username_key": username_key or None,
         "display_name": user.display_name,
         "role": user.role.value,
         "password_hash": password_hash,
         "created_at": to_micros(user.created),
     }
-    if (await connection.execute(insert_ignore(users).values(values).returning(users.c.id))).first() is None:
-        raise EmailTaken
+    if (await connection.execute(insert_ignore(users).values(values).returning(users.c.id))).first() is not None:
+        return
+    taken = await connection.execute(select(users.c.id).where(users.c.email_key == address_key))
+    raise EmailTaken if taken.first() is not None else UsernameTaken
 
 
 async def _tenant(connection: AsyncConnection, tenant: str) -> Tenant:

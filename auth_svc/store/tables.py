@@ -39,7 +39,10 @@ users = Table(
     Column("role", Text, nullable=False),
     Column("password_hash", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("username", Text),
+    Column("username_key", Text),
     Index("users_email_key", "email_key", unique=True),
+    Index("users_username_key", "username_key", unique=True),
     Index("users_tenant", "tenant_id", "id"),
 )
 
@@ -125,7 +128,7 @@ TENANT_COLUMNS = (
 TENANTS = tenants.outerjoin(installation, installation.c.tenant_id == tenants.c.id)
 """Tenants, and which of them is the operator's."""
 
-USER_COLUMNS = (users.c.id, users.c.tenant_id, users.c.email, users.c.display_name, users.c.role, users.c.created_at)
+USER_COLUMNS = (users.c.id, users.c.tenant_id, users.c.email, users.c.username, users.c.display_name, users.c.role, users.c.created_at)
 """A user as `user_of` reads it."""
 
 
@@ -153,6 +156,7 @@ def user_of(row: RowMapping) -> User:
         id=row["id"],
         tenant=row["tenant_id"],
         email=row["email"],
+        username=row["username"] or "",
         display_name=row["display_name"],
         role=Role(row["role"]),
         created=instant(row["created_at"]),

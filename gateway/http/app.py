@@ -99,7 +99,7 @@ class HttpApp:
             else:
                 await self._serve(exchange, endpoint, trace_id)
         except TocsinError as error:
-            await self._fail(exchange, error, trace_id)
+            await self._fail(exchange, error, trace_id, endpoint)
         except Disconnected:
             exchange.status = _CLIENT_GONE
         except asyncio.CancelledError:
@@ -108,7 +108,7 @@ class HttpApp:
             exchange.status = _CLIENT_GONE
         except Exception as error:  # noqa: BLE001 - the last frame of a request: the client learns nothing but that it failed
             _log.error("request failed", exc_info=error)
-            await self._fail(exchange, Internal(), trace_id)
+            await self._fail(exchange, Internal(), trace_id, endpoint)
         finally:
             exchange.unwatch()
 
@@ -142,16 +142,16 @@ class HttpApp:
         headers = [(b"allow", ", ".join(allowed).encode()), *self._cors.preflight(exchange, allowed)]
         await exchange.send(204, headers, b"")
 
-    async def _fail(self, exchange: Exchange, error: TocsinError, trace_id: str) -> None:
+    async def _fail(self, exchange: Exchange, error: TocsinError, trace_id: str, endpoint: Endpoint | None) -> None:
         if exchange.sent:
             # The head is out and says that all is well; only an aborted body can say that it is not.
             _log.error("response cut off", error=error.message)
             return
         try:
-            found = problem(error, trace_id=trace_id)
+            found = (endpoint.problem if endpoint else problem)(error, trace_id)
         except Exception as broken:  # noqa: BLE001 - an error that cannot be shown is shown as one
             _log.error("error not shown", exc_info=broken)
-            found = problem(Internal(), trace_id=trace_id)
+            found = problem(Internal(), trace_id)
         await exchange.send(found.status, found.headers, found.body)
 
     def _record(self, exchange: Exchange, method: str, template: str, seconds: float) -> None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gateway.http.exchange import Exchange
-from gateway.http.headers import accepted, is_json, is_plain, passed_on, requested_timeout
+from gateway.http.headers import accepted, is_form, is_json, is_plain, passed_on, requested_timeout
 from gateway.http.streams import OFFERS, EventStream, StreamRule
 from gateway.ports import Backend, Spooler
 from gateway.transcoding.binding import Incoming
-from gateway.transcoding.problems import NotAcceptable, UnsupportedMediaType
+from gateway.transcoding.problems import NotAcceptable, Problem, UnsupportedMediaType, problem
 from gateway.transcoding.routes import Route
 from tocsin.clock import Clock
 from tocsin.errors import DeadlineExceeded, InvalidInput, Unavailable
@@ -18,6 +18,7 @@ from tocsin.mesh.policy import MethodPolicy
 
 # A body of this many bytes is converted in about a millisecond.
 _AT_ONCE: Final = 8 * 1024
+_FORM_OR_JSON: Final = "The body must be application/json or application/x-www-form-urlencoded, in UTF-8."
 _DATA: Final = ((b"cache-control", b"no-store"),)
 # What a service shows as a page of its own can run nothing, load nothing, be framed by nobody, and tell nobody where its reader was.
 _PAGE: Final = (
@@ -58,6 +59,11 @@ class Endpoint(Protocol):
         """Longest time of one call, in seconds."""
         ...
 
+    @property
+    def problem(self) -> Problem:
+        """How its errors are shown."""
+        ...
+
     async def serve(self, exchange: Exchange, *, trace_id: str) -> None:
         """Answers a request that has passed authentication.
 
@@ -87,19 +93,21 @@ async def read_request(exchange: Exchange, route: Route, rule: BodyRule) -> Inco
     if route.rpc.policy.path_only:
         return Incoming(variables=exchange.variables)  # the server passes over a body that nobody reads
     body = await exchange.body(timeout=rule.timeout_seconds, most=route.rpc.policy.max_request_bytes)
-    content_type = exchange.headers.get(b"content-type", b"")
-    if body and route.binder.takes_body:
+    content_type, binder = exchange.headers.get(b"content-type", b""), route.binder
+    form = binder.takes_forms and is_form(content_type)
+    if body and binder.takes_body:
         if not is_plain(exchange.headers):
             raise UnsupportedMediaType("A compressed body is not supported.")
-        if content_type and not route.binder.raw_body and not is_json(content_type):
-            raise UnsupportedMediaType
+        if content_type and not (binder.raw_body or form or is_json(content_type)):
+            raise UnsupportedMediaType(_FORM_OR_JSON if binder.takes_forms else None)
     return Incoming(
         variables=exchange.variables,
         query_string=exchange.query_string,
         body=body,
         content_type=content_type.decode("latin-1"),
         last_event_id=exchange.headers.get(b"last-event-id", b"").decode("utf-8", "replace") or None,
-        headers=passed_on(exchange.raw_headers, route.binder.headers) if route.binder.headers else {},
+        headers=passed_on(exchange.raw_headers, binder.headers) if binder.headers else {},
+        is_form=form,
     )
 
 
@@ -125,6 +133,7 @@ class RpcEndpoint:
         self.scope = route.rpc.policy.scope
         self.public = route.rpc.policy.public
         self.timeout = route.rpc.policy.timeout
+        self.problem = route.problem
 
 
 class UnaryEndpoint(RpcEndpoint):
@@ -243,6 +252,7 @@ class PageEndpoint:
         scope: scope that the token must carry.
         timeout: longest time that it may take, in seconds.
         policy: none.
+        problem: how its errors are shown.
     """
 
     template: str
@@ -251,6 +261,7 @@ class PageEndpoint:
     scope: str = ""
     timeout: float = 10.0
     policy: MethodPolicy | None = None
+    problem: Problem = problem
 
     async def serve(self, exchange: Exchange, *, trace_id: str) -> None:
         """Answers with the page."""

@@ -121,10 +121,19 @@ def is_json(content_type: bytes) -> bool:
     """Whether a Content-Type is JSON in UTF-8 (RFC 8259; "+json" by RFC 6839)."""
     if content_type == b"application/json":
         return True
+    media, utf8 = _media(content_type)
+    return utf8 and (media == b"application/json" or (media.startswith(b"application/") and media.endswith(b"+json")))
+
+
+def is_form(content_type: bytes) -> bool:
+    """Whether a Content-Type is a form in UTF-8 (WHATWG URL, 5: application/x-www-form-urlencoded)."""
+    return _media(content_type) == (b"application/x-www-form-urlencoded", True)
+
+
+def _media(content_type: bytes) -> tuple[bytes, bool]:
+    """The type without its parameters, and whether they leave the text in UTF-8."""
     media, *parameters = (part.strip().lower() for part in content_type.split(b";"))
-    if media != b"application/json" and not (media.startswith(b"application/") and media.endswith(b"+json")):
-        return False
-    return all(not item.startswith(b"charset=") or item[8:].strip(b'"') in (b"utf-8", b"utf8") for item in parameters)
+    return media, all(not item.startswith(b"charset=") or item[8:].strip(b'"') in (b"utf-8", b"utf8") for item in parameters)
 
 
 def accepted(accept: bytes | None, offers: Iterable[bytes]) -> bytes | None:

@@ -8,7 +8,7 @@ from typing import Any
 from gateway.http.exchange import Exchange
 from gateway.ports import Stream
 from gateway.transcoding.problems import members
-from gateway.transcoding.rendering import ResponseRenderer
+from gateway.transcoding.rendering import AnswerRenderer
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 from tocsin.protojson.codec import dump_json
@@ -46,7 +46,7 @@ class EventStream:
     """Shows one stream of answers to one client."""
 
     def __init__(
-        self, *, exchange: Exchange, renderer: ResponseRenderer, media_type: bytes, clock: Clock, rule: StreamRule, draining: asyncio.Event
+        self, *, exchange: Exchange, renderer: AnswerRenderer, media_type: bytes, clock: Clock, rule: StreamRule, draining: asyncio.Event
     ) -> None:
         """Makes the stream.
 

@@ -1,22 +1,19 @@
 """The OpenAPI 3.1 document of the route table."""
 
-import re
 from collections.abc import Sequence
 from importlib import metadata
-from typing import Any
-
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from typing import Any, Final
 
 from gateway.openapi.examples import Examples
+from gateway.openapi.operation import LegacyOperation, Operation
 from gateway.openapi.schema import Schema, Schemas
-from gateway.transcoding.contract import HTTP_BODY, Contract
+from gateway.transcoding.contract import Contract
+from gateway.transcoding.oauth import CODES
 from gateway.transcoding.problems import PROBLEM_TYPE
-from gateway.transcoding.rendering import JSON_TYPE, NDJSON_TYPE, RESUME_FIELD
+from gateway.transcoding.rendering import JSON_TYPE
 from gateway.transcoding.routes import Route
 from gateway.transcoding.template import PathTemplate, Variable, Wildcard
 
-_PROBLEM = {"$ref": "#/components/responses/Problem"}
-_QUERY_DEPTH = 3
 _DESCRIPTION = """An alarm and notification platform. You tell it *when*, *what* and *whom*; it rings, on time, once.
 
 Every call here is also a gRPC call: this document, the routes and the validation are read from the same `.proto` files.
@@ -30,14 +27,32 @@ Every call here is also a gRPC call: this document, the routes and the validatio
 """
 
 
+_ERRORS: Final[Schema] = {
+    "Problem": {
+        "description": "The error, with its gRPC code and details.",
+        "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    },
+    "TokenProblem": {
+        "description": "The error, as OAuth 2.0 has it (RFC 6749, 5.2).",
+        "content": {JSON_TYPE: {"schema": {"$ref": "#/components/schemas/TokenProblem"}}},
+    },
+}
+
+
 def build_document(*, contract: Contract, routes: Sequence[Route]) -> Schema:
     """The document for every route."""
     schemas = Schemas(contract=contract)
+    snake = Schemas(contract=contract, snake_of=schemas)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         path, names = _path(route.template)
-        operation = _Operation(contract=contract, schemas=schemas, route=route, names=names).build()
-        paths.setdefault(path, {})[route.http_method.lower()] = operation
+        if route.legacy is None:
+            operation = Operation(contract=contract, schemas=schemas, route=route, names=names)
+        elif route.documented:
+            operation = LegacyOperation(contract=contract, schemas=snake, route=route, names=names, option=route.legacy)
+        else:
+            continue
+        paths.setdefault(path, {})[route.http_method.lower()] = operation.build()
     services = list(dict.fromkeys(route.rpc.policy.service for route in routes))
     examples = Examples(components=schemas.components)
     for item in paths.values():
@@ -55,145 +70,13 @@ def build_document(*, contract: Contract, routes: Sequence[Route]) -> Schema:
         "tags": [{"name": name.rpartition(".")[2], "description": contract.comment(name)} for name in services],
         "paths": paths,
         "components": {
-            "schemas": {**schemas.components, "Problem": _problem_schema()},
-            "responses": {
-                "Problem": {
-                    "description": "The error, with its gRPC code and details.",
-                    "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-                }
-            },
+            "schemas": {**schemas.components, "Problem": _problem_schema(), "TokenProblem": _token_problem_schema()},
+            "responses": _ERRORS,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "An access token (JWT) or an API key (`tk_…`)."}
             },
         },
     }
-
-
-class _Operation:
-    """The description of one route."""
-
-    def __init__(self, *, contract: Contract, schemas: Schemas, route: Route, names: dict[str, list[str]]) -> None:
-        self._contract = contract
-        self._schemas = schemas
-        self._route = route
-        self._names = names
-        self._request: Descriptor = route.rpc.descriptor.input_type
-        self._in_path = frozenset(variable.field_path for variable in route.template.variables)
-
-    def build(self) -> Schema:
-        route, policy = self._route, self._route.rpc.policy
-        comment = self._contract.comment(f"{policy.service}.{policy.method}")
-        suffix = "" if route.primary else f"_{_word(route.template)}"
-        found: Schema = {
-            "operationId": f"{route.rpc.descriptor.containing_service.name}_{policy.method}{suffix}",
-            "tags": [route.rpc.descriptor.containing_service.name],
-            "summary": comment.split(". ")[0].split("\n")[0].rstrip("."),
-            "description": comment,
-            "responses": {"200": self._response(), "default": _PROBLEM},
-            "security": [] if policy.public else [{"bearer": [policy.scope] if policy.scope else []}],
-            "x-scopes": [policy.scope] if policy.scope else [],
-            "x-rate-class": policy.rate_class,
-            "x-timeout-seconds": policy.timeout,
-            "x-grpc-method": policy.path.lstrip("/"),
-        }
-        if parameters := [*self._path_parameters(), *self._query_parameters(), *self._header_parameters()]:
-            found["parameters"] = parameters
-        if route.body:
-            found["requestBody"] = self._body()
-        elif policy.path_only and route.http_method == "POST":
-            found["requestBody"] = {"description": "Ignored, whatever it is.", "required": False, "content": {"*/*": {}}}
-        if route.rpc.descriptor.GetOptions().deprecated:
-            found["deprecated"] = True
-        return found
-
-    def _path_parameters(self) -> list[Schema]:
-        return [
-            {"name": name, "in": "path", "required": True, "description": self._field_comment(variable), "schema": {"type": "string"}}
-            for variable in self._route.template.variables
-            for name in self._names[variable.field_path]
-        ]
-
-    def _field_comment(self, variable: Variable) -> str:
-        holder: Descriptor | None = self._request
-        *parents, last = variable.field_path.split(".")
-        for name in parents:
-            holder = holder.fields_by_name[name].message_type if holder else None
-        return self._contract.comment(f"{holder.full_name}.{last}") if holder else ""
-
-    def _query_parameters(self) -> list[Schema]:
-        if self._route.body == "*":
-            return []
-        return self._flatten(self._request, prefix="", proto="", depth=1)
-
-    def _flatten(self, message: Descriptor, *, prefix: str, proto: str, depth: int) -> list[Schema]:
-        found: list[Schema] = []
-        for field in message.fields:
-            path = f"{proto}{field.name}"
-            if path == self._route.body or path in self._in_path or path in self._route.binder.passed:
-                continue
-            name = f"{prefix}{field.json_name}"
-            if self._is_text(field):
-                schema = self._schemas.field(field)
-                found.append({"name": name, "in": "query", "description": schema.pop("description", ""), "schema": schema})
-            elif field.message_type is not None and not field.is_repeated and depth < _QUERY_DEPTH and not _is_free(field.message_type):
-                found.extend(self._flatten(field.message_type, prefix=f"{name}.", proto=f"{path}.", depth=depth + 1))
-        return found
-
-    def _is_text(self, field: FieldDescriptor) -> bool:
-        if field.message_type is None:
-            return field.enum_type is None or field.enum_type.full_name != "google.protobuf.NullValue"
-        known = self._schemas.reference(field.message_type) if not field.message_type.GetOptions().map_entry else {}
-        kind = known.get("type")
-        return "$ref" not in known and (kind == "string" or isinstance(kind, list)) and field.message_type.full_name != HTTP_BODY
-
-    def _header_parameters(self) -> list[Schema]:
-        if not (self._route.streams and RESUME_FIELD in self._request.fields_by_name):
-            return []
-        text = "The id of the last event seen; the stream goes on after it."
-        return [{"name": "Last-Event-ID", "in": "header", "description": text, "schema": {"type": "string"}}]
-
-    def _body(self) -> Schema:
-        if self._route.binder.raw_body:
-            raw: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
-            text = "The bytes, with their type; they may stream, and be of any length." if self._route.uploads else "The bytes."
-            return {"description": text, "content": {"*/*": {"schema": raw}}}
-        if self._route.body != "*":
-            field = self._request.fields_by_name[self._route.body]
-            whole = field.message_type is not None and not field.is_repeated
-            schema = self._schemas.reference(field.message_type) if whole and field.message_type else self._schemas.field(field)
-        elif self._in_path:
-            schema = self._schemas.object_of(self._request, without=self._in_path)
-        else:
-            schema = self._schemas.reference(self._request)
-        if self._route.uploads:
-            return {"required": True, "description": "A stream: one JSON object a line.", "content": {NDJSON_TYPE: {"schema": schema}}}
-        return {"required": True, "content": {JSON_TYPE: {"schema": schema}}}
-
-    def _response(self) -> Schema:
-        reply: Descriptor = self._route.rpc.descriptor.output_type
-        if self._route.renderer.raw:
-            return {"description": "The bytes.", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
-        if self._route.response_body:
-            schema = self._schemas.field(reply.fields_by_name[self._route.response_body])
-            if self._route.streams and "items" in schema:
-                schema = schema["items"]
-        else:
-            schema = self._schemas.reference(reply)
-        text = self._contract.comment(reply.full_name) or "The answer."
-        if self._route.streams:
-            kinds = ("text/event-stream", NDJSON_TYPE)
-            return {"description": f"A stream. {text}", "content": {kind: {"schema": schema} for kind in kinds}}
-        return {"description": text, "content": {JSON_TYPE: {"schema": schema}}}
-
-
-def _word(template: PathTemplate) -> str:
-    """A template as a part of an identifier."""
-    text = template.text.removesuffix("/") + ("/slash" if template.text.endswith("/") else "")
-    return re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")
-
-
-def _is_free(message: Descriptor) -> bool:
-    return message.full_name.startswith("google.") or bool(message.GetOptions().map_entry)
 
 
 def _path(template: PathTemplate) -> tuple[str, dict[str, list[str]]]:
@@ -261,4 +144,18 @@ def _problem_schema() -> Schema:
         "properties": properties,
         "required": ["type", "title", "status", "detail", "code", "message", "details"],
         "examples": [example],
+    }
+
+
+def _token_problem_schema() -> Schema:
+    names = [*CODES, "temporarily_unavailable", "server_error"]
+    return {
+        "type": "object",
+        "description": "An error of the token endpoint (RFC 6749, 5.2).",
+        "properties": {
+            "error": {"type": "string", "enum": names, "description": "What is wrong."},
+            "error_description": {"type": "string", "description": "What is wrong, for people."},
+        },
+        "required": ["error"],
+        "examples": [{"error": "invalid_grant", "error_description": "The name or the password is wrong."}],
     }

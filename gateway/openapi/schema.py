@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from google.api import field_behavior_pb2
@@ -9,7 +10,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 
 from gateway.openapi.rules import constraints, field_rules, is_required, needs_one
 from gateway.transcoding.contract import Contract, behavior
-from tocsin.protojson.fields import JsonValue
+from tocsin.protojson.fields import JsonValue, as_object
 
 Schema = dict[str, Any]
 
@@ -50,16 +51,27 @@ _WELL_KNOWN: dict[str, Schema] = {
     "google.protobuf.Empty": {"type": "object"},
     "google.api.HttpBody": {"type": "string", "contentMediaType": "application/octet-stream"},
 }
+_SNAKE = ".snake_case"
 _WRAPPED = re.compile(r"google\.protobuf\.\w+Value\Z")
 
 
 class Schemas:
     """Schemas by name, collected as they are referred to."""
 
-    def __init__(self, *, contract: Contract) -> None:
-        """Makes an empty collection over ``contract``."""
+    def __init__(self, *, contract: Contract, snake_of: "Schemas | None" = None) -> None:
+        """Makes a collection over ``contract``.
+
+        Args:
+            contract: where the types are.
+            snake_of: another collection, into which this one puts the same types with names of the contract (snake_case).
+        """
         self._contract = contract
-        self.components: dict[str, Schema] = {}
+        self._snake = snake_of is not None
+        self.components: dict[str, Schema] = {} if snake_of is None else snake_of.components
+
+    def name(self, field: FieldDescriptor) -> str:
+        """What a field is called."""
+        return field.name if self._snake else field.json_name
 
     def reference(self, message: Descriptor) -> Schema:
         """A schema for a message type: a reference, unless it has a JSON form of its own."""
@@ -68,34 +80,44 @@ class Schemas:
         if _WRAPPED.match(message.full_name):
             inner = _SCALARS[message.fields_by_name["value"].type]
             return {**inner, "type": [inner["type"], "null"]}
-        name = component_name(message.full_name)
+        name = f"{component_name(message.full_name)}{_SNAKE if self._snake else ''}"
         if name not in self.components:
             self.components[name] = {}  # Types may contain themselves.
             self.components[name] = self.object_of(message)
         return {"$ref": f"#/components/schemas/{name}"}
 
-    def object_of(self, message: Descriptor, *, without: frozenset[str] = frozenset()) -> Schema:
+    def object_of(self, message: Descriptor, *, without: frozenset[str] = frozenset(), aliases: Mapping[str, str] | None = None) -> Schema:
         """The schema of a message type, spelled out.
 
         Args:
             message: the type.
             without: proto names of fields that are left out.
+            aliases: what to call fields, by proto name, where it is not their own name.
         """
+        called = {field.name: self.name(field) for field in message.fields} | dict(aliases or {})
         fields = [field for field in message.fields if field.name not in without]
-        found: Schema = {"type": "object", "properties": {field.json_name: self.field(field) for field in fields}}
+        found: Schema = {"type": "object", "properties": {called[field.name]: self.field(field) for field in fields}}
         found["additionalProperties"] = False
         text, example = split_example(self._contract.comment(message.full_name))
         if text:
             found["description"] = text
         if example is not None:
-            found["examples"] = [example]
-        if required := [field.json_name for field in fields if _must(field)]:
+            found["examples"] = [self._renamed(message, example, called)]
+        if required := [called[field.name] for field in fields if _must(field)]:
             found["required"] = required
         if choices := [
-            _choice(oneof) for oneof in message.oneofs if len(oneof.fields) > 1 and not any(f.name in without for f in oneof.fields)
+            _choice(oneof, called) for oneof in message.oneofs if len(oneof.fields) > 1 and not any(f.name in without for f in oneof.fields)
         ]:
             found["allOf"] = choices
         return found
+
+    def _renamed(self, message: Descriptor, example: JsonValue, called: Mapping[str, str]) -> JsonValue:
+        """An example with the names of this collection."""
+        value = as_object(example)
+        if not self._snake or value is None:
+            return example
+        codec = self._contract.codec(message)
+        return {called[name]: item for name, item in codec.to_value(codec.to_wire(value), proto_names=True).items()}
 
     def field(self, field: FieldDescriptor) -> Schema:
         """The schema of a field, with its rules and its comment."""
@@ -177,9 +199,9 @@ def _must(field: FieldDescriptor) -> bool:
     return is_required(field) or field_behavior_pb2.REQUIRED in behavior(field)
 
 
-def _choice(oneof: OneofDescriptor) -> Schema:
+def _choice(oneof: OneofDescriptor, called: Mapping[str, str]) -> Schema:
     """At most one of the members, or exactly one."""
-    alternatives: list[Schema] = [{"required": [field.json_name]} for field in oneof.fields]
+    alternatives: list[Schema] = [{"required": [called[field.name]]} for field in oneof.fields]
     if not needs_one(oneof):
         alternatives.append({"not": {"anyOf": list(alternatives)}})
     return {"oneOf": alternatives}

@@ -8,6 +8,7 @@ import base64
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor
@@ -22,7 +23,7 @@ from tocsin.api.mesh.v1 import http_pb2 as door_pb2
 from tocsin.errors import FieldViolation, InvalidInput
 from tocsin.protojson.codec import load_json
 from tocsin.protojson.fast import FastPathMiss
-from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, as_object
+from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, MessageType, as_object
 from tocsin.protojson.text import convert, put
 
 _NOT_IN_A_MASK = frozenset({field_behavior_pb2.OUTPUT_ONLY, field_behavior_pb2.IDENTIFIER})
@@ -38,10 +39,55 @@ class Incoming:
     content_type: str = ""
     last_event_id: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    is_form: bool = False
+    """Whether the body is application/x-www-form-urlencoded."""
+
+
+class Binder(Protocol):
+    """Makes request messages of one route."""
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether the route takes a body."""
+        ...
+
+    @property
+    def takes_forms(self) -> bool:
+        """Whether the body may be a form."""
+        ...
+
+    @property
+    def raw_body(self) -> bool:
+        """Whether the body is passed on as it is, whatever its type."""
+        ...
+
+    @property
+    def headers(self) -> tuple[bytes, ...]:
+        """The request headers that are passed on, in lower case."""
+        ...
+
+    @property
+    def passed(self) -> frozenset[str]:
+        """The fields of the request that the door fills alone."""
+        ...
+
+    def bind(self, incoming: Incoming) -> bytes:
+        """Wire bytes of the request message.
+
+        Raises:
+            InvalidInput: something in the request does not fit; the error names the field.
+        """
+        ...
+
+    def as_written(self, error: InvalidInput) -> InvalidInput:
+        """``error`` with its paths as the client wrote them."""
+        ...
 
 
 class RequestBinder:
-    """Makes request messages of one route."""
+    """The binder of a rule of google.api.http."""
+
+    takes_forms = False
 
     def __init__(
         self,
@@ -67,7 +113,7 @@ class RequestBinder:
             TemplateError: the rule or the door names a field that does not exist or cannot be bound.
         """
         self._codec = contract.codec(request)
-        self._variables = {item.field_path: self._bindable(item.field_path, template) for item in template.variables}
+        self._variables = {item.field_path: bindable(self._codec.message_type, item.field_path, template) for item in template.variables}
         self._whole = body == "*"
         self._body_field = self._body(body, template)
         self._passed = Passed(door or door_pb2.Http(), self._codec.message_type)
@@ -180,15 +226,6 @@ class RequestBinder:
         except LookupError:
             return None
 
-    def _bindable(self, path: str, template: PathTemplate) -> tuple[MessageField, ...]:
-        fields = self._codec.message_type.resolve(path)
-        if fields is None:
-            raise TemplateError(f"path template {template.text!r}: {self._codec.message_type.type_name} has no field {path!r}")
-        last = fields[-1]
-        if last.repeated or last.map or last.kind in (FieldKind.MESSAGE, FieldKind.FREE, FieldKind.NULL):
-            raise TemplateError(f"path template {template.text!r}: the field {path!r} cannot stand in a path")
-        return fields
-
     def _body(self, body: str, template: PathTemplate) -> MessageField | None:
         if body in ("", "*"):
             return None
@@ -218,3 +255,18 @@ class RequestBinder:
         in_path = {path.removeprefix(prefix) for path in self._variables if path.startswith(prefix)}
         server_set = {item.name for item in resource.fields if _NOT_IN_A_MASK & behavior(item)}
         return frozenset(in_path | server_set)
+
+
+def bindable(request: MessageType, path: str, template: PathTemplate) -> tuple[MessageField, ...]:
+    """The fields along ``path``, which a variable of ``template`` sets.
+
+    Raises:
+        TemplateError: there is no such field, or it is no single value.
+    """
+    fields = request.resolve(path)
+    if fields is None:
+        raise TemplateError(f"path template {template.text!r}: {request.type_name} has no field {path!r}")
+    last = fields[-1]
+    if last.repeated or last.map or last.kind in (FieldKind.MESSAGE, FieldKind.FREE, FieldKind.NULL):
+        raise TemplateError(f"path template {template.text!r}: the field {path!r} cannot stand in a path")
+    return fields

@@ -1,7 +1,7 @@
 """Errors as HTTP: RFC 9457 problem details that carry the google.rpc.Status as extension members."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -44,6 +44,7 @@ _STATUS: Mapping[grpc.StatusCode, int] = {
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
 }
 _TYPES = "type.googleapis.com/google.rpc."
+_SNAKE: Mapping[str, str] = {"fieldViolations": "field_violations", "retryDelay": "retry_delay"}
 
 
 class UnsupportedMediaType(InvalidInput):
@@ -90,16 +91,25 @@ def http_status(error: TocsinError) -> int:
     return _HTTP_ONLY.get(type(error)) or _BY_REASON.get(error.error_reason) or _STATUS.get(code_of(error), 500)
 
 
-def problem(error: TocsinError, *, trace_id: str = "") -> ProblemDetails:
-    """The answer for an error.
+Problem = Callable[[TocsinError, str], ProblemDetails]
+"""Makes the answer for an error, and for the identity of its trace, by which the operator finds the request in the logs."""
 
-    Args:
-        error: what went wrong.
-        trace_id: identity of the trace, by which the operator finds the request in the logs.
-    """
-    status = http_status(error)
-    headers = [(b"content-type", PROBLEM_TYPE.encode()), (b"cache-control", b"no-store"), *_headers(error)]
-    return ProblemDetails(status=status, headers=tuple(headers), body=dump_json(members(error, trace_id=trace_id)))
+
+def problem(error: TocsinError, trace_id: str = "") -> ProblemDetails:
+    """The answer for an error."""
+    return _shown(error, members(error, trace_id=trace_id))
+
+
+def snake_problem(error: TocsinError, trace_id: str = "") -> ProblemDetails:
+    """The same, its members in snake_case, as a legacy route speaks."""
+    found = members(error, trace_id=trace_id)
+    found["details"] = [{_SNAKE.get(name, name): value for name, value in detail.items()} for detail in found["details"]]
+    return _shown(error, found)
+
+
+def _shown(error: TocsinError, document: dict[str, Any]) -> ProblemDetails:
+    headers = [(b"content-type", PROBLEM_TYPE.encode()), (b"cache-control", b"no-store"), *headers_of(error)]
+    return ProblemDetails(status=http_status(error), headers=tuple(headers), body=dump_json(document))
 
 
 def members(error: TocsinError, *, trace_id: str = "") -> dict[str, Any]:
@@ -137,7 +147,8 @@ def _details(error: TocsinError) -> list[dict[str, Any]]:
     return details
 
 
-def _headers(error: TocsinError) -> list[tuple[bytes, bytes]]:
+def headers_of(error: TocsinError) -> list[tuple[bytes, bytes]]:
+    """What an error says in the head of its answer."""
     if isinstance(error, MethodNotAllowed):
         return [(b"allow", ", ".join(error.allowed).encode())]
     if isinstance(error, Unavailable | ResourceExhausted):

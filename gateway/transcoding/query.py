@@ -9,33 +9,35 @@ from tocsin.protojson.fields import JsonValue, MessageType
 from tocsin.protojson.text import convert, parent_of
 
 MAX_PARAMETERS = 500
-"""Most parameters in one query string."""
+"""Most parameters in one query string, or in one form."""
+
+_QUOTED = 100
 
 _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-def parse_query(query_string: bytes) -> list[tuple[str, str]]:
-    """The parameters of a raw query string, in order (application/x-www-form-urlencoded).
+def parse_query(query_string: bytes, *, name: str = "query") -> list[tuple[str, str]]:
+    """The parameters of a raw query string or of a form, which errors call ``name``, in order (application/x-www-form-urlencoded).
 
     Raises:
         InvalidInput: the percent-encoding is broken, the text is not UTF-8, or there are too many parameters.
     """
     if not query_string:
         return []
-    parts = [part for part in query_string.split(b"&") if part]
-    if len(parts) > MAX_PARAMETERS:
-        raise InvalidInput.at("query", f"has more than {MAX_PARAMETERS} parameters")
-    return [(_unquote(name), _unquote(value)) for name, _, value in (part.partition(b"=") for part in parts)]
+    if query_string.count(b"&") >= MAX_PARAMETERS:
+        raise InvalidInput.at(name, f"has more than {MAX_PARAMETERS} parameters")
+    parts = (part.partition(b"=") for part in query_string.split(b"&") if part)
+    return [(_unquote(key, name), _unquote(value, name)) for key, _, value in parts]
 
 
-def _unquote(text: bytes) -> str:
+def _unquote(text: bytes, where: str) -> str:
     try:
         plain = text.replace(b"+", b" ").decode()
         if _BROKEN.search(plain):
-            raise InvalidInput.at("query", f"broken percent-encoding in {plain!r}")
+            raise InvalidInput.at(where, f"broken percent-encoding in {plain[:_QUOTED]!r}")
         return unquote_to_bytes(plain).decode()
     except UnicodeDecodeError as error:
-        raise InvalidInput.at("query", "is not UTF-8") from error
+        raise InvalidInput.at(where, "is not UTF-8") from error
 
 
 class QueryBinder:

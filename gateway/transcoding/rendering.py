@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from google.protobuf.descriptor import Descriptor
 
@@ -37,8 +38,64 @@ class ResponseBody:
     status: int = 200
 
 
-class ResponseRenderer:
+class AnswerRenderer(Protocol):
     """Makes HTTP bodies of the answers of one route."""
+
+    @property
+    def raw(self) -> bool:
+        """Whether the body is the service's own, with its type."""
+        ...
+
+    def render(self, wire: bytes) -> ResponseBody:
+        """The HTTP body of an answer.
+
+        Raises:
+            UnreadableReply: the answer is not what the contract says, or cannot be sent over HTTP.
+        """
+        ...
+
+    def elements(self, wire: bytes) -> list[bytes]:
+        """The JSON texts of an answer of a stream.
+
+        Raises:
+            UnreadableReply: the answer is not what the contract says.
+        """
+        ...
+
+    def resume_token(self, wire: bytes) -> str:
+        """The token after which a watch can be resumed; empty if the answer has none."""
+        ...
+
+
+class LegacyRenderer:
+    """The renderer of a legacy route: the whole answer, in names of the contract (snake_case)."""
+
+    raw = False
+
+    def __init__(self, *, contract: Contract, response: Descriptor) -> None:
+        """Compiles the plan."""
+        self._codec = contract.codec(response)
+
+    def render(self, wire: bytes) -> ResponseBody:
+        """The HTTP body of an answer.
+
+        Raises:
+            UnreadableReply: the answer is not what the contract says.
+        """
+        return ResponseBody(content_type=JSON_TYPE, data=self._codec.to_json(wire, proto_names=True))
+
+    def elements(self, wire: bytes) -> list[bytes]:
+        """As `render`: legacy routes have no streams."""
+        return [self.render(wire).data]
+
+    def resume_token(self, wire: bytes) -> str:
+        """None."""
+        del wire
+        return ""
+
+
+class ResponseRenderer:
+    """The renderer of a rule of google.api.http."""
 
     def __init__(self, *, contract: Contract, response: Descriptor, response_body: str, status_field: str = "") -> None:
         """Compiles the plan.

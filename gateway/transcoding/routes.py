@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 from google.api import http_pb2
 
-from gateway.transcoding.binding import RequestBinder
+from gateway.transcoding.binding import Binder, RequestBinder
 from gateway.transcoding.contract import Contract, Rpc
-from gateway.transcoding.rendering import ResponseRenderer
+from gateway.transcoding.legacy import LegacyBinder
+from gateway.transcoding.oauth import token_problem
+from gateway.transcoding.problems import Problem, problem, snake_problem
+from gateway.transcoding.rendering import AnswerRenderer, LegacyRenderer, ResponseRenderer
 from gateway.transcoding.router import Router
 from gateway.transcoding.template import PathTemplate, TemplateError, parse
+from tocsin.api.mesh.v1 import http_pb2 as door_pb2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,8 +28,14 @@ class Route:
     response_body: str
     primary: bool
     """True for the rule itself, False for an additional binding."""
-    binder: RequestBinder
-    renderer: ResponseRenderer
+    binder: Binder
+    renderer: AnswerRenderer
+    problem: Problem = problem
+    """How its errors are shown."""
+    legacy: door_pb2.LegacyRoute | None = None
+    """What it is of an earlier system; None of a rule of google.api.http."""
+    documented: bool = True
+    """False for the twin of a legacy route: the same with or without a slash at its end."""
 
     @property
     def streams(self) -> bool:
@@ -46,10 +56,11 @@ def build_routes(contract: Contract) -> list[Route]:
     """
     routes: list[Route] = []
     for rpc in contract.rpcs():
-        if rpc.rule is None:
-            continue
         try:
-            routes.extend(_routes_of(contract, rpc, rpc.rule))
+            if rpc.rule is not None:
+                routes.extend(_routes_of(contract, rpc, rpc.rule))
+            for option in rpc.door.legacy:
+                routes.extend(_legacy_routes(contract, rpc, option))
         except TemplateError as error:
             raise TemplateError(f"{rpc.path}: {error}") from error
     return routes
@@ -95,6 +106,31 @@ def _routes_of(contract: Contract, rpc: Rpc, rule: http_pb2.HttpRule) -> Iterato
                 response_body=binding.response_body,
                 status_field=rpc.door.status_field,
             ),
+        )
+
+
+def _legacy_routes(contract: Contract, rpc: Rpc, option: door_pb2.LegacyRoute) -> Iterator[Route]:
+    """The route as it is written, and with or without a slash at its end, whichever it is not."""
+    kind = option.WhichOneof("pattern")
+    if kind is None or rpc.descriptor.server_streaming or rpc.descriptor.client_streaming:
+        raise TemplateError("a legacy route has a path, and no streams")
+    path: str = getattr(option, kind)
+    for text in (path, path.removesuffix("/") if path.endswith("/") else f"{path}/"):
+        template = parse(text)
+        yield Route(
+            rpc=rpc,
+            http_method=kind.upper(),
+            template=template,
+            body=option.body,
+            response_body="",
+            primary=False,
+            binder=LegacyBinder(
+                contract=contract, request=rpc.descriptor.input_type, template=template, http_method=kind.upper(), option=option
+            ),
+            renderer=LegacyRenderer(contract=contract, response=rpc.descriptor.output_type),
+            problem=token_problem if option.dialect == door_pb2.LegacyRoute.RFC_6749 else snake_problem,
+            legacy=option,
+            documented=text == path,
         )
 
 

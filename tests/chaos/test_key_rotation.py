@@ -75,7 +75,7 @@ class Traffic:
 
     async def sign_in(self) -> str:
         """A new token, which the traffic uses from now on; the id of the key that signed it."""
-        answer = await self._client.post("/token", json={name: self._account[name] for name in ("email", "password")})
+        answer = await self._client.post("/v1/auth:token", json={name: self._account[name] for name in ("email", "password")})
         assert answer.is_success, answer.text
         self.token = answer.json()["accessToken"]
         return self.key_of(self.token)

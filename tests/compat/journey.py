@@ -45,8 +45,8 @@ class Journey:
 
     async def _sign_in(self) -> None:
         email = f"{self._mark}@example.com"
-        await self._call("POST", "/register", json={"email": email, "password": _PASSWORD})
-        token = await self._call("POST", "/token", json={"email": email, "password": _PASSWORD})
+        await self._call("POST", "/v1/auth:register", json={"email": email, "password": _PASSWORD})
+        token = await self._call("POST", "/v1/auth:token", json={"email": email, "password": _PASSWORD})
         self._client.headers["Authorization"] = f"Bearer {token['accessToken']}"
         self.seen["sign-ins"] += 1
 

@@ -8,6 +8,7 @@ from google.api import annotations_pb2
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
 
+from tocsin.api.mesh.v1 import http_pb2
 from tocsin.mesh.policy import MethodKind, MethodPolicy, contract, read
 
 SERVICES = {"gateway", "auth_svc", "scheduler_svc", "processor_svc", "mailer_svc"}
@@ -29,7 +30,8 @@ def http_rules() -> dict[str, list[str]]:
             for method in service.method:
                 extension: Any = annotations_pb2.http  # its stub says less than it is
                 rule = method.options.Extensions[extension]
-                verbs = [item.WhichOneof("pattern") for item in (rule, *rule.additional_bindings)]
+                legacy = method.options.Extensions[http_pb2.http].legacy
+                verbs = [item.WhichOneof("pattern") for item in (rule, *rule.additional_bindings, *legacy)]
                 bound[f"/{file.package}.{service.name}/{method.name}"] = [verb for verb in verbs if verb]
     return bound
 

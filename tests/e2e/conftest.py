@@ -30,9 +30,9 @@ async def stranger(stack: RunningStack) -> AsyncGenerator[httpx.AsyncClient]:
     """REST as the administrator of a fresh tenant."""
     async with stack.client() as client:
         email = f"{secrets.token_hex(6)}@example.com"
-        made = await client.post("/register", json={"email": email, "password": PASSWORD})
+        made = await client.post("/v1/auth:register", json={"email": email, "password": PASSWORD})
         assert made.status_code == 200, made.text
-        token = await client.post("/token", json={"email": email, "password": PASSWORD})
+        token = await client.post("/v1/auth:token", json={"email": email, "password": PASSWORD})
         assert token.status_code == 200, token.text
     async with stack.client(key=token.json()["accessToken"]) as signed_in:
         yield signed_in

@@ -79,7 +79,7 @@ async def test_the_short_form_makes_an_alarm_with_and_without_the_slash(client: 
         made = await client.post(path, json=body)
         assert made.status_code == 200, made.text
         assert made.json()["labels"] == {"code_id": "TEST_001"}
-        assert made.json()["nextFireTime"].endswith("T14:30:00Z")
+        assert made.json()["next_fire_time"].endswith("T14:30:00Z")
         listed = await client.get(path, params={"filter": 'labels.code_id="TEST_001"'})
         assert made.json()["name"] in [alarm["name"] for alarm in listed.json()["alarms"]]
 
@@ -167,7 +167,7 @@ async def test_a_record_is_added_and_run(client: httpx.AsyncClient) -> None:
     assert started.status_code == 200, started.text
 
     async def done() -> bool:
-        task = (await client.get(f"/v1/tasks/{started.json()['taskId']}")).json()
+        task = (await client.get(f"/v1/tasks/{started.json()['task_id']}")).json()
         return task.get("result") == {"text": "QUIET"}
 
     await eventually(done)

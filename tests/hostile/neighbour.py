@@ -19,8 +19,8 @@ async def sign_up(stack: RunningStack) -> str:
     """The access token of the owner of a fresh tenant."""
     email = f"{secrets.token_hex(6)}@example.com"
     async with stack.client() as client:
-        (await client.post("/register", json={"email": email, "password": PASSWORD})).raise_for_status()
-        answer = await client.post("/token", json={"email": email, "password": PASSWORD})
+        (await client.post("/v1/auth:register", json={"email": email, "password": PASSWORD})).raise_for_status()
+        answer = await client.post("/v1/auth:token", json={"email": email, "password": PASSWORD})
         answer.raise_for_status()
     return str(answer.json()["accessToken"])
 

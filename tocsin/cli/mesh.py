@@ -188,7 +188,8 @@ def reset(
     as_json: JsonOption = False,
 ) -> None:
     """Reset the circuit breakers of a service, or one breaker, in every process."""
-    path = f"/v1/mesh/breakers/{path_segments(target)}:reset" if "/" in target else f"/circuit-breaker/reset/{segment(target)}"
+    place = f"breakers/{path_segments(target)}" if "/" in target else f"services/{segment(target)}"
+    path = f"/v1/mesh/{place}:reset"
     _order("POST", path, {}, state=state, url=url, api_key=api_key, as_json=as_json)
 
 

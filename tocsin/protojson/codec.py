@@ -150,7 +150,7 @@ class Codec:
         # A page of a list (AIP-158) always shows its lists, so that a client may count on them.
         lists = [item for item in descriptor.fields if item.is_repeated and not message_type.fields[item.name].map]
         paged = "next_page_token" in message_type.fields
-        self._lists = tuple((self._fields[item.number], f'"{item.json_name}":[]') for item in lists) if paged else ()
+        self._lists = tuple((self._fields[item.number], item.json_name, item.name) for item in lists) if paged else ()
 
     def to_wire(self, value: dict[str, JsonValue]) -> bytes:
         """Wire bytes of a JSON object, which is changed where it is written in another form than the converter's.
@@ -168,16 +168,20 @@ class Codec:
         """What makes protobuf-py's message of a JSON text that `tocsin.protojson.fast` has checked; its errors explain nothing."""
         return partial(self._wire_type.from_json, registry=self._registry)
 
-    def to_json(self, wire: bytes) -> bytes:
+    def to_json(self, wire: bytes, *, proto_names: bool = False) -> bytes:
         """JSON text of wire bytes: lowerCamelCase names, 64-bit integers as strings, unset fields left out.
+
+        Args:
+            wire: the message.
+            proto_names: whether names are the contract's own (snake_case) instead.
 
         Raises:
             UnreadableReply: the bytes are not a message of this type, or JSON cannot express it.
         """
         try:
             message = self._wire_type.from_binary(wire)
-            text = message.to_json(registry=self._registry)
-            missing = [empty for field, empty in self._lists if not message[field]]
+            text = message.to_json(registry=self._registry, use_proto_field_name=proto_names)
+            missing = [f'"{own if proto_names else name}":[]' for field, name, own in self._lists if not message[field]]
         except _FAILURES as error:
             raise UnreadableReply from error
         if missing:
@@ -199,14 +203,15 @@ class Codec:
         except _FAILURES as error:
             raise UnreadableReply from error
 
-    def to_value(self, wire: bytes) -> dict[str, JsonValue]:
-        """Like `to_json`, as a value.
+    def to_value(self, wire: bytes, *, proto_names: bool = False) -> dict[str, JsonValue]:
+        """Like `to_json`, as a value; a page leaves its empty lists out.
 
         Raises:
             UnreadableReply: the bytes are not a message of this type, or JSON cannot express it.
         """
         try:
-            return cast("dict[str, JsonValue]", message_to_json_value(self._wire_type.from_binary(wire), registry=self._registry))
+            message = self._wire_type.from_binary(wire)
+            return cast("dict[str, JsonValue]", message_to_json_value(message, registry=self._registry, use_proto_field_name=proto_names))
         except _FAILURES as error:
             raise UnreadableReply from error
 

@@ -11,6 +11,7 @@ from auth_svc.domain import (
     RefreshTokenRefused,
     RegistrationClosed,
     TooManyAttempts,
+    UsernameTaken,
 )
 from tests.integration.auth.support import PASSWORD, Rig, fields
 from tocsin.api.auth.v1 import auth_service_pb2, user_service_pb2
@@ -75,6 +76,79 @@ async def test_address_registers_once(rig: Rig) -> None:
     assert refused.value.error_reason == EmailTaken.reason
     assert made.user not in str(refused.value)
     assert made.tenant not in str(refused.value)
+
+
+async def _register(rig: Rig, **names: str) -> auth_service_pb2.RegisterResponse:
+    return await rig.gateway.auth.Register(auth_service_pb2.RegisterRequest(password=PASSWORD, **names))
+
+
+async def _grant(rig: Rig, **given: str) -> auth_service_pb2.TokenResponse:
+    return await rig.gateway.auth.IssueToken(auth_service_pb2.IssueTokenRequest(**given))
+
+
+@pytest.mark.parametrize(
+    ("names", "signs_in"),
+    [
+        ({"username": "Ann-1"}, ["ann-1", "ANN-1"]),
+        ({"username": "ann", "email": "ann@example.com"}, ["ann", "ANN@example.com"]),
+        ({"display_name": "ann.b"}, ["ann.b"]),
+        ({"display_name": "Ann B.", "email": "ann@example.com"}, ["ann@example.com"]),
+    ],
+)
+async def test_a_username_signs_in_as_an_address_does(rig: Rig, names: dict[str, str], signs_in: list[str]) -> None:
+    """Alone or beside an address, whatever its case; with neither, the name is it."""
+    made = await _register(rig, **names)
+    for name in signs_in:
+        for field in ("username", "email"):
+            pair = await _grant(rig, **{field: name, "password": PASSWORD})
+            assert (await _verify(rig, pair.access_token)).subject == made.user
+
+
+async def test_a_username_is_one_persons_and_never_an_address(rig: Rig) -> None:
+    """The second one is told so; what could be taken for an address, or read in two ways, is refused."""
+    await _register(rig, username="ann")
+    await _register(rig, username="bob", email="bob@example.com")
+    for names, reason in (
+        ({"username": "ANN"}, UsernameTaken),
+        ({"username": "ann", "email": "new@example.com"}, UsernameTaken),
+        ({"username": "new", "email": "BOB@example.com"}, EmailTaken),
+        ({"display_name": "Bob"}, UsernameTaken),
+    ):
+        with pytest.raises(AlreadyExists) as refused:
+            await _register(rig, **names)
+        assert refused.value.error_reason == reason.reason
+    for name in ("ann@example.com", "a b", "-a", "ä", "a" * 65, "a\n"):
+        with pytest.raises(InvalidInput) as bad:
+            await _register(rig, username=name)
+        assert fields(bad.value) == {"username"}
+    with pytest.raises(InvalidInput) as bad:
+        await _register(rig, display_name="Ann Smith")
+    assert fields(bad.value) == {"displayName"}
+
+
+async def test_a_grant_is_what_the_client_asks_for(rig: Rig) -> None:
+    """RFC 6749, 4.3 and 6; without a word, by what is sent. What is missing or unknown is named."""
+    await _register(rig, username="ann")
+    first = await _grant(rig, grant_type="password", username="ann", password=PASSWORD)
+    second = await _grant(rig, refresh_token=first.refresh_token)
+    narrow = await _grant(rig, grant_type="refresh_token", refresh_token=second.refresh_token, scope="alarms:read nothing:read")
+    assert narrow.scope == "alarms:read profile:read"
+    wide = await _grant(rig, refresh_token=narrow.refresh_token)
+    assert wide.scope == first.scope
+    for given, field, reason in (
+        ({"grant_type": "implicit"}, "grantType", "UNSUPPORTED_GRANT_TYPE"),
+        ({"grant_type": "password", "username": "ann"}, "password", "INVALID_INPUT"),
+        ({"password": PASSWORD}, "username", "INVALID_INPUT"),
+        ({"grant_type": "refresh_token"}, "refreshToken", "INVALID_INPUT"),
+        ({"username": "ann", "email": "ann@example.com", "password": PASSWORD}, "username", "INVALID_INPUT"),
+        ({"username": "ann", "password": PASSWORD, "scope": "mesh:write"}, "scope", "INVALID_SCOPE"),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            await _grant(rig, **given)
+        assert (fields(refused.value), refused.value.error_reason) == ({field}, reason)
+    for spent in (first, second):
+        with pytest.raises(Unauthenticated):
+            await _grant(rig, refresh_token=spent.refresh_token)
 
 
 async def test_closed_registration_is_refused(rig: Rig) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,8 +19,9 @@ from auth_svc.domain import (
     Tenant,
     TenantNotFound,
     User,
+    UsernameTaken,
     UserNotFound,
-    email_key,
+    sign_in_key,
 )
 from auth_svc.ports import Installation, RefreshRefusal, Refused, Rotated
 from auth_svc.store import AuthStore
@@ -72,7 +74,7 @@ async def _opened(store: AuthStore, user: User, token: str = "a" * 64) -> Sessio
 async def test_account_is_found_as_it_was_stored(store: AuthStore) -> None:
     """Everything that signing in needs comes back exact, by the key of the address."""
     tenant, admin = await _acme(store, "Ann@example.com")
-    account = await store.find_account(email_key("aNN@EXAMPLE.com"))
+    account = await store.find_account(sign_in_key("aNN@EXAMPLE.com"))
     assert account is not None
     assert account.user == admin
     assert account.password_hash == "hash"
@@ -100,6 +102,27 @@ async def test_address_is_unique_whatever_its_case(store: AuthStore) -> None:
         await store.get_tenant(other.id)
     with pytest.raises(EmailTaken):
         await store.add_user(_user(tenant, "Ann@Example.com"), "hash")
+
+
+async def test_username_is_unique_whatever_its_case(store: AuthStore) -> None:
+    """With an address or without; either one finds its account, and each refusal says which of the two is in use."""
+    tenant, _ = await _acme(store)
+    alone = replace(_user(tenant, ""), username="Bob")
+    both = replace(_user(tenant, "carl@example.com"), username="carl")
+    for user in (alone, both):
+        await store.add_user(user, "hash")
+    for key, user in (("bob", alone), ("carl", both), ("carl@example.com", both)):
+        account = await store.find_account(key)
+        assert account is not None
+        assert account.user == user
+    for email, username, error in (
+        ("", "BOB", UsernameTaken),
+        ("new@example.com", "CARL", UsernameTaken),
+        ("Carl@example.com", "x", EmailTaken),
+    ):
+        with pytest.raises(error):
+            await store.add_user(replace(_user(tenant, email), username=username), "hash")
+    assert await store.find_account("") is None
 
 
 async def test_one_of_many_registrations_wins(store: AuthStore) -> None:

@@ -96,6 +96,9 @@ class Shelf:
     async def GetCover(self, request: Any, context: Any) -> Any:
         return await self._answer(request, context, message_type("google.api.HttpBody")(content_type="image/png", data=b"\x89PNG"))
 
+    async def Admit(self, request: Any, context: Any) -> Any:
+        return await self._answer(request, context, Book(title=request.username, page_count=3))
+
     async def ShowSlip(self, request: Any, context: Any) -> Any:
         return await self._answer(request, context, page(f"<h1>{request.token}</h1>"))
 

@@ -19,7 +19,6 @@ from auth_svc.domain import (
     checked_name,
     checked_zone,
     digest,
-    email_key,
     is_api_key_secret,
     narrow,
     new_api_key_secret,
@@ -28,6 +27,7 @@ from auth_svc.domain import (
     normalize_password,
     require_held,
     shown_prefix,
+    sign_in_key,
 )
 from tocsin.errors import InvalidInput
 from tocsin.mesh.policy import policies
@@ -129,7 +129,7 @@ def test_bad_address_is_refused(text: str) -> None:
 )
 def test_addresses_that_differ_in_case_are_the_same(one: str, other: str) -> None:
     """Case, and the way to write an accent, tell nobody apart."""
-    assert email_key(one) == email_key(other)
+    assert sign_in_key(one) == sign_in_key(other)
 
 
 @pytest.mark.parametrize(("password", "good"), [("1234567", False), ("12345678", True), ("é" * 128, True), ("x" * 129, False)])

@@ -188,7 +188,7 @@ def test_the_contract_decides_what_is_routed() -> None:
     names = {item.rpc.descriptor.name for item in build_routes(contract())}
     assert names == {
         "CreateBook", "GetBook", "ListBooks", "UpdateBook", "DeleteBook", "LendBook", "PutCover", "GetCover", "WatchBooks", "Hello",
-        "Knock", "Echo", "CountBooks", "CopyBooks", "ScanBooks", "ShowSlip", "SendSlip", "TakeNotice",
+        "Knock", "Echo", "CountBooks", "CopyBooks", "ScanBooks", "ShowSlip", "SendSlip", "TakeNotice", "Admit",
     }  # fmt: skip
 
 

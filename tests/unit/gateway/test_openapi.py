@@ -9,7 +9,7 @@ import pytest
 from google.protobuf import descriptor_pool, message_factory
 
 from gateway.openapi.document import build_document, singular
-from gateway.openapi.legacy import to_3_0
+from gateway.openapi.version_3_0 import to_3_0
 from gateway.transcoding.contract import Contract
 from gateway.transcoding.routes import build_routes
 from tests.unit.gateway.contracts import contract
@@ -92,7 +92,7 @@ def test_every_public_route_is_there_and_no_internal_one(tocsin: dict[str, Any])
     assert tocsin["paths"]["/v1/alarms"]["post"]["security"] == [{"bearer": ["alarms:write"]}]
     assert tocsin["paths"]["/v1/alarms"]["post"]["x-scopes"] == ["alarms:write"]
     assert tocsin["paths"]["/token"]["post"]["security"] == []
-    assert {"/alarms/", "/alarms", "/v1/alarms/{alarm}", "/v1/alarms/{alarm}:pause", "/v1/firings:watch"} <= tocsin["paths"].keys()
+    assert {"/alarms/", "/v1/alarms/{alarm}", "/v1/alarms/{alarm}:pause", "/v1/firings:watch"} <= tocsin["paths"].keys()
     text = json.dumps(tocsin)
     assert "ExchangeApiKey" not in text
     assert "DispatchService" not in text

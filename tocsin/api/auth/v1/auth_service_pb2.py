@@ -27,10 +27,11 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tocsin.api.mesh.v1 import http_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_http__pb2
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tocsin/api/auth/v1/auth_service.proto\x12\x12tocsin.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x9a\x01\n\x0fRegisterRequest\x12\x1d\n\x05\x65mail\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x12#\n\x08password\x18\x02 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x08\x18\x80\x01\x12\x1d\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12$\n\x13tenant_display_name\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"0\n\x10RegisterResponse\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\"p\n\x11IssueTokenRequest\x12\x1d\n\x05\x65mail\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xfe\x01\x12#\n\x08password\x18\x02 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x17\n\x05scope\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"}\n\rTokenResponse\x12\x19\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x12\n\ntoken_type\x18\x02 \x01(\t\x12\x12\n\nexpires_in\x18\x03 \x01(\x05\x12\x1a\n\rrefresh_token\x18\x04 \x01(\tB\x03\x80\x01\x01\x12\r\n\x05scope\x18\x05 \x01(\t\"?\n\x13RefreshTokenRequest\x12(\n\rrefresh_token\x18\x01 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x04\">\n\x12RevokeTokenRequest\x12(\n\rrefresh_token\x18\x01 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x04\"\x14\n\x12VerifyTokenRequest\"\x8a\x01\n\x13VerifyTokenResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttime_zone\x18\x05 \x01(\t\"\x10\n\x0eGetJwksRequest\"=\n\rJsonWebKeySet\x12,\n\x04keys\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.auth.v1.JsonWebKey\"c\n\nJsonWebKey\x12\x0b\n\x03kty\x18\x01 \x01(\t\x12\x0b\n\x03\x63rv\x18\x02 \x01(\t\x12\t\n\x01x\x18\x03 \x01(\t\x12\t\n\x01y\x18\x04 \x01(\t\x12\x0b\n\x03kid\x18\x05 \x01(\t\x12\x0b\n\x03\x61lg\x18\x06 \x01(\t\x12\x0b\n\x03use\x18\x07 \x01(\t2\xbe\x06\n\x0b\x41uthService\x12\x89\x01\n\x08Register\x12#.tocsin.api.auth.v1.RegisterRequest\x1a$.tocsin.api.auth.v1.RegisterResponse\"2\x8a\xe7\x18\x02@\x01\x82\xd3\xe4\x93\x02&\"\x11/v1/auth:register:\x01*Z\x0e\"\t/register:\x01*\x12\x84\x01\n\nIssueToken\x12%.tocsin.api.auth.v1.IssueTokenRequest\x1a!.tocsin.api.auth.v1.TokenResponse\",\x8a\xe7\x18\x02@\x01\x82\xd3\xe4\x93\x02 \"\x0e/v1/auth:token:\x01*Z\x0b\"\x06/token:\x01*\x12}\n\x0cRefreshToken\x12\'.tocsin.api.auth.v1.RefreshTokenRequest\x1a!.tocsin.api.auth.v1.TokenResponse\"!\x8a\xe7\x18\x02@\x01\x82\xd3\xe4\x93\x02\x15\"\x10/v1/auth:refresh:\x01*\x12r\n\x0bRevokeToken\x12&.tocsin.api.auth.v1.RevokeTokenRequest\x1a\x16.google.protobuf.Empty\"#\x90\x02\x02\x8a\xe7\x18\x02@\x01\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/auth:revoke:\x01*\x12\x97\x01\n\x0bVerifyToken\x12&.tocsin.api.auth.v1.VerifyTokenRequest\x1a\'.tocsin.api.auth.v1.VerifyTokenResponse\"7\x90\x02\x01\x8a\xe7\x18\x0e\"\x0cprofile:read\x82\xd3\xe4\x93\x02\x1c\x12\x0f/v1/auth:verifyZ\t\x12\x07/verify\x12\x7f\n\x07GetJwks\x12\".tocsin.api.auth.v1.GetJwksRequest\x1a!.tocsin.api.auth.v1.JsonWebKeySet\"-\x90\x02\x01\x8a\xe7\x18\x08*\x04read@\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.json\x1a\x0e\x8a\xe7\x18\n\n\x02\x08\x05*\x04\x61uthb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tocsin/api/auth/v1/auth_service.proto\x12\x12tocsin.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtocsin/api/mesh/v1/http.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xd8\x01\n\x0fRegisterRequest\x12\x1c\n\x05\x65mail\x18\x01 \x01(\tB\r\xbaH\nr\x05\x18\xfe\x01`\x01\xd8\x01\x01\x12#\n\x08password\x18\x02 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x08\x18\x80\x01\x12\x1d\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12$\n\x13tenant_display_name\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12=\n\x08username\x18\x05 \x01(\tB+\xbaH(r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\xd8\x01\x01\"0\n\x10RegisterResponse\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\"\xc1\x01\n\x11IssueTokenRequest\x12\x17\n\x05\x65mail\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xfe\x01\x12\x1d\n\x08password\x18\x02 \x01(\tB\x0b\x80\x01\x01\xbaH\x05r\x03\x18\x80\x01\x12\x17\n\x05scope\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x1a\n\x08username\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xfe\x01\x12\x1b\n\ngrant_type\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\"\n\rrefresh_token\x18\x06 \x01(\tB\x0b\x80\x01\x01\xbaH\x05r\x03\x18\x80\x04\"}\n\rTokenResponse\x12\x19\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x12\n\ntoken_type\x18\x02 \x01(\t\x12\x12\n\nexpires_in\x18\x03 \x01(\x05\x12\x1a\n\rrefresh_token\x18\x04 \x01(\tB\x03\x80\x01\x01\x12\r\n\x05scope\x18\x05 \x01(\t\"?\n\x13RefreshTokenRequest\x12(\n\rrefresh_token\x18\x01 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x04\">\n\x12RevokeTokenRequest\x12(\n\rrefresh_token\x18\x01 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x04\"\x14\n\x12VerifyTokenRequest\"\x8a\x01\n\x13VerifyTokenResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttime_zone\x18\x05 \x01(\t\"\x10\n\x0eGetJwksRequest\"=\n\rJsonWebKeySet\x12,\n\x04keys\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.auth.v1.JsonWebKey\"c\n\nJsonWebKey\x12\x0b\n\x03kty\x18\x01 \x01(\t\x12\x0b\n\x03\x63rv\x18\x02 \x01(\t\x12\t\n\x01x\x18\x03 \x01(\t\x12\t\n\x01y\x18\x04 \x01(\t\x12\x0b\n\x03kid\x18\x05 \x01(\t\x12\x0b\n\x03\x61lg\x18\x06 \x01(\t\x12\x0b\n\x03use\x18\x07 \x01(\t2\xdc\x06\n\x0b\x41uthService\x12\xa0\x01\n\x08Register\x12#.tocsin.api.auth.v1.RegisterRequest\x1a$.tocsin.api.auth.v1.RegisterResponse\"I\x8a\xe7\x18\x02@\x01\x92\xe7\x18#*!\x12\t/register\"\x14\n\x04name\x12\x0c\x64isplay_name\x82\xd3\xe4\x93\x02\x16\"\x11/v1/auth:register:\x01*\x12\x87\x01\n\nIssueToken\x12%.tocsin.api.auth.v1.IssueTokenRequest\x1a!.tocsin.api.auth.v1.TokenResponse\"/\x8a\xe7\x18\x02@\x01\x92\xe7\x18\x0c*\n\x12\x06/token(\x01\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/auth:token:\x01*\x12}\n\x0cRefreshToken\x12\'.tocsin.api.auth.v1.RefreshTokenRequest\x1a!.tocsin.api.auth.v1.TokenResponse\"!\x8a\xe7\x18\x02@\x01\x82\xd3\xe4\x93\x02\x15\"\x10/v1/auth:refresh:\x01*\x12r\n\x0bRevokeToken\x12&.tocsin.api.auth.v1.RevokeTokenRequest\x1a\x16.google.protobuf.Empty\"#\x90\x02\x02\x8a\xe7\x18\x02@\x01\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/auth:revoke:\x01*\x12\x9b\x01\n\x0bVerifyToken\x12&.tocsin.api.auth.v1.VerifyTokenRequest\x1a\'.tocsin.api.auth.v1.VerifyTokenResponse\";\x90\x02\x01\x8a\xe7\x18\x0e\"\x0cprofile:read\x92\xe7\x18\x0b*\t\n\x07/verify\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/auth:verify\x12\x7f\n\x07GetJwks\x12\".tocsin.api.auth.v1.GetJwksRequest\x1a!.tocsin.api.auth.v1.JsonWebKeySet\"-\x90\x02\x01\x8a\xe7\x18\x08*\x04read@\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.json\x1a\x0e\x8a\xe7\x18\n\n\x02\x08\x05*\x04\x61uthb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,19 +39,27 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.api.auth.v1.auth_ser
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REGISTERREQUEST'].fields_by_name['email']._loaded_options = None
-  _globals['_REGISTERREQUEST'].fields_by_name['email']._serialized_options = b'\342A\001\002\272H\007r\005\030\376\001`\001'
+  _globals['_REGISTERREQUEST'].fields_by_name['email']._serialized_options = b'\272H\nr\005\030\376\001`\001\330\001\001'
   _globals['_REGISTERREQUEST'].fields_by_name['password']._loaded_options = None
   _globals['_REGISTERREQUEST'].fields_by_name['password']._serialized_options = b'\200\001\001\342A\001\002\272H\007r\005\020\010\030\200\001'
   _globals['_REGISTERREQUEST'].fields_by_name['display_name']._loaded_options = None
   _globals['_REGISTERREQUEST'].fields_by_name['display_name']._serialized_options = b'\272H\004r\002\030d'
   _globals['_REGISTERREQUEST'].fields_by_name['tenant_display_name']._loaded_options = None
   _globals['_REGISTERREQUEST'].fields_by_name['tenant_display_name']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_REGISTERREQUEST'].fields_by_name['username']._loaded_options = None
+  _globals['_REGISTERREQUEST'].fields_by_name['username']._serialized_options = b'\272H(r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\330\001\001'
   _globals['_ISSUETOKENREQUEST'].fields_by_name['email']._loaded_options = None
-  _globals['_ISSUETOKENREQUEST'].fields_by_name['email']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\376\001'
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['email']._serialized_options = b'\272H\005r\003\030\376\001'
   _globals['_ISSUETOKENREQUEST'].fields_by_name['password']._loaded_options = None
-  _globals['_ISSUETOKENREQUEST'].fields_by_name['password']._serialized_options = b'\200\001\001\342A\001\002\272H\007r\005\020\001\030\200\001'
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['password']._serialized_options = b'\200\001\001\272H\005r\003\030\200\001'
   _globals['_ISSUETOKENREQUEST'].fields_by_name['scope']._loaded_options = None
   _globals['_ISSUETOKENREQUEST'].fields_by_name['scope']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['username']._loaded_options = None
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['username']._serialized_options = b'\272H\005r\003\030\376\001'
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['grant_type']._loaded_options = None
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['grant_type']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['refresh_token']._loaded_options = None
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['refresh_token']._serialized_options = b'\200\001\001\272H\005r\003\030\200\004'
   _globals['_TOKENRESPONSE'].fields_by_name['access_token']._loaded_options = None
   _globals['_TOKENRESPONSE'].fields_by_name['access_token']._serialized_options = b'\200\001\001'
   _globals['_TOKENRESPONSE'].fields_by_name['refresh_token']._loaded_options = None
@@ -62,39 +71,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHSERVICE']._loaded_options = None
   _globals['_AUTHSERVICE']._serialized_options = b'\212\347\030\n\n\002\010\005*\004auth'
   _globals['_AUTHSERVICE'].methods_by_name['Register']._loaded_options = None
-  _globals['_AUTHSERVICE'].methods_by_name['Register']._serialized_options = b'\212\347\030\002@\001\202\323\344\223\002&\"\021/v1/auth:register:\001*Z\016\"\t/register:\001*'
+  _globals['_AUTHSERVICE'].methods_by_name['Register']._serialized_options = b'\212\347\030\002@\001\222\347\030#*!\022\t/register\"\024\n\004name\022\014display_name\202\323\344\223\002\026\"\021/v1/auth:register:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['IssueToken']._loaded_options = None
-  _globals['_AUTHSERVICE'].methods_by_name['IssueToken']._serialized_options = b'\212\347\030\002@\001\202\323\344\223\002 \"\016/v1/auth:token:\001*Z\013\"\006/token:\001*'
+  _globals['_AUTHSERVICE'].methods_by_name['IssueToken']._serialized_options = b'\212\347\030\002@\001\222\347\030\014*\n\022\006/token(\001\202\323\344\223\002\023\"\016/v1/auth:token:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['RefreshToken']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['RefreshToken']._serialized_options = b'\212\347\030\002@\001\202\323\344\223\002\025\"\020/v1/auth:refresh:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['RevokeToken']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['RevokeToken']._serialized_options = b'\220\002\002\212\347\030\002@\001\202\323\344\223\002\024\"\017/v1/auth:revoke:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['VerifyToken']._loaded_options = None
-  _globals['_AUTHSERVICE'].methods_by_name['VerifyToken']._serialized_options = b'\220\002\001\212\347\030\016\"\014profile:read\202\323\344\223\002\034\022\017/v1/auth:verifyZ\t\022\007/verify'
+  _globals['_AUTHSERVICE'].methods_by_name['VerifyToken']._serialized_options = b'\220\002\001\212\347\030\016\"\014profile:read\222\347\030\013*\t\n\007/verify\202\323\344\223\002\021\022\017/v1/auth:verify'
   _globals['_AUTHSERVICE'].methods_by_name['GetJwks']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['GetJwks']._serialized_options = b'\220\002\001\212\347\030\010*\004read@\001\202\323\344\223\002\030\022\026/.well-known/jwks.json'
-  _globals['_REGISTERREQUEST']._serialized_start=249
-  _globals['_REGISTERREQUEST']._serialized_end=403
-  _globals['_REGISTERRESPONSE']._serialized_start=405
-  _globals['_REGISTERRESPONSE']._serialized_end=453
-  _globals['_ISSUETOKENREQUEST']._serialized_start=455
-  _globals['_ISSUETOKENREQUEST']._serialized_end=567
-  _globals['_TOKENRESPONSE']._serialized_start=569
-  _globals['_TOKENRESPONSE']._serialized_end=694
-  _globals['_REFRESHTOKENREQUEST']._serialized_start=696
-  _globals['_REFRESHTOKENREQUEST']._serialized_end=759
-  _globals['_REVOKETOKENREQUEST']._serialized_start=761
-  _globals['_REVOKETOKENREQUEST']._serialized_end=823
-  _globals['_VERIFYTOKENREQUEST']._serialized_start=825
-  _globals['_VERIFYTOKENREQUEST']._serialized_end=845
-  _globals['_VERIFYTOKENRESPONSE']._serialized_start=848
-  _globals['_VERIFYTOKENRESPONSE']._serialized_end=986
-  _globals['_GETJWKSREQUEST']._serialized_start=988
-  _globals['_GETJWKSREQUEST']._serialized_end=1004
-  _globals['_JSONWEBKEYSET']._serialized_start=1006
-  _globals['_JSONWEBKEYSET']._serialized_end=1067
-  _globals['_JSONWEBKEY']._serialized_start=1069
-  _globals['_JSONWEBKEY']._serialized_end=1168
-  _globals['_AUTHSERVICE']._serialized_start=1171
-  _globals['_AUTHSERVICE']._serialized_end=2001
+  _globals['_REGISTERREQUEST']._serialized_start=280
+  _globals['_REGISTERREQUEST']._serialized_end=496
+  _globals['_REGISTERRESPONSE']._serialized_start=498
+  _globals['_REGISTERRESPONSE']._serialized_end=546
+  _globals['_ISSUETOKENREQUEST']._serialized_start=549
+  _globals['_ISSUETOKENREQUEST']._serialized_end=742
+  _globals['_TOKENRESPONSE']._serialized_start=744
+  _globals['_TOKENRESPONSE']._serialized_end=869
+  _globals['_REFRESHTOKENREQUEST']._serialized_start=871
+  _globals['_REFRESHTOKENREQUEST']._serialized_end=934
+  _globals['_REVOKETOKENREQUEST']._serialized_start=936
+  _globals['_REVOKETOKENREQUEST']._serialized_end=998
+  _globals['_VERIFYTOKENREQUEST']._serialized_start=1000
+  _globals['_VERIFYTOKENREQUEST']._serialized_end=1020
+  _globals['_VERIFYTOKENRESPONSE']._serialized_start=1023
+  _globals['_VERIFYTOKENRESPONSE']._serialized_end=1161
+  _globals['_GETJWKSREQUEST']._serialized_start=1163
+  _globals['_GETJWKSREQUEST']._serialized_end=1179
+  _globals['_JSONWEBKEYSET']._serialized_start=1181
+  _globals['_JSONWEBKEYSET']._serialized_end=1242
+  _globals['_JSONWEBKEY']._serialized_start=1244
+  _globals['_JSONWEBKEY']._serialized_end=1343
+  _globals['_AUTHSERVICE']._serialized_start=1346
+  _globals['_AUTHSERVICE']._serialized_end=2206
 # @@protoc_insertion_point(module_scope)

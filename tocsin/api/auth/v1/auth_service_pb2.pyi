@@ -21,7 +21,10 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class RegisterRequest(_message.Message):
-    """A new tenant and its first user."""
+    """A new tenant and its first user.
+
+    It signs in by its email address, its username, or either. With neither, display_name is its username.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -29,6 +32,7 @@ class RegisterRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     TENANT_DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    USERNAME_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """Address that signs in; unique in the platform, whatever its case."""
     password: _builtins.str
@@ -36,7 +40,9 @@ class RegisterRequest(_message.Message):
     display_name: _builtins.str
     """Name of the person."""
     tenant_display_name: _builtins.str
-    """Name of the tenant; the email address unless given."""
+    """Name of the tenant; the email address or the username unless given."""
+    username: _builtins.str
+    """Name that signs in, such as "ann" or "build-7"; unique in the platform, whatever its case."""
     def __init__(
         self,
         *,
@@ -44,10 +50,11 @@ class RegisterRequest(_message.Message):
         password: _builtins.str = ...,
         display_name: _builtins.str = ...,
         tenant_display_name: _builtins.str = ...,
+        username: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "password", b"password", "tenant_display_name", b"tenant_display_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "password", b"password", "tenant_display_name", b"tenant_display_name", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -88,22 +95,36 @@ class IssueTokenRequest(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
+    USERNAME_FIELD_NUMBER: _builtins.int
+    GRANT_TYPE_FIELD_NUMBER: _builtins.int
+    REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     email: _builtins.str
-    """Address given at registration."""
+    """Address given at registration; or username."""
     password: _builtins.str
     """Password."""
     scope: _builtins.str
-    """Scopes wanted, separated by spaces; all that the user has unless given (RFC 6749, 3.3)."""
+    """Scopes wanted, separated by spaces; all that the user has unless given (RFC 6749, 3.3). With a refresh token, those of them that its
+    session has.
+    """
+    username: _builtins.str
+    """Username or email address given at registration, such as "ann"."""
+    grant_type: _builtins.str
+    """"password" or "refresh_token"; the one that the other fields are for unless given."""
+    refresh_token: _builtins.str
+    """The unspent refresh token, for the grant of that name."""
     def __init__(
         self,
         *,
         email: _builtins.str = ...,
         password: _builtins.str = ...,
         scope: _builtins.str = ...,
+        username: _builtins.str = ...,
+        grant_type: _builtins.str = ...,
+        refresh_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "password", b"password", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "grant_type", b"grant_type", "password", b"password", "refresh_token", b"refresh_token", "scope", b"scope", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

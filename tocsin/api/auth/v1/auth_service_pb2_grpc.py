@@ -80,7 +80,8 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def IssueToken(self, request, context):
-        """Exchanges an email address and a password for an access token and a refresh token.
+        """Exchanges a username or an email address and a password for an access token and a refresh token, or a refresh token for the next
+        pair (RFC 6749, 4.3 and 6).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

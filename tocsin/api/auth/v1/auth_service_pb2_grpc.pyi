@@ -37,7 +37,9 @@ class AuthServiceStub:
     Register: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RegisterRequest, _auth_service_pb2.RegisterResponse]
     """Creates a tenant of its own with its first administrator. Refused when registration is closed."""
     IssueToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.IssueTokenRequest, _auth_service_pb2.TokenResponse]
-    """Exchanges an email address and a password for an access token and a refresh token."""
+    """Exchanges a username or an email address and a password for an access token and a refresh token, or a refresh token for the next
+    pair (RFC 6749, 4.3 and 6).
+    """
     RefreshToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshTokenRequest, _auth_service_pb2.TokenResponse]
     """Exchanges a refresh token for a new pair; the old refresh token is spent. Presenting a spent one revokes its whole family."""
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeTokenRequest, _empty_pb2.Empty]
@@ -55,7 +57,9 @@ class AuthServiceAsyncStub(AuthServiceStub):
     Register: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RegisterRequest, _auth_service_pb2.RegisterResponse]  # type: ignore[assignment]
     """Creates a tenant of its own with its first administrator. Refused when registration is closed."""
     IssueToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.IssueTokenRequest, _auth_service_pb2.TokenResponse]  # type: ignore[assignment]
-    """Exchanges an email address and a password for an access token and a refresh token."""
+    """Exchanges a username or an email address and a password for an access token and a refresh token, or a refresh token for the next
+    pair (RFC 6749, 4.3 and 6).
+    """
     RefreshToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshTokenRequest, _auth_service_pb2.TokenResponse]  # type: ignore[assignment]
     """Exchanges a refresh token for a new pair; the old refresh token is spent. Presenting a spent one revokes its whole family."""
     RevokeToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeTokenRequest, _empty_pb2.Empty]  # type: ignore[assignment]
@@ -82,7 +86,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.IssueTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.TokenResponse, _abc.Awaitable[_auth_service_pb2.TokenResponse]]:
-        """Exchanges an email address and a password for an access token and a refresh token."""
+        """Exchanges a username or an email address and a password for an access token and a refresh token, or a refresh token for the next
+        pair (RFC 6749, 4.3 and 6).
+        """
 
     @_abc_1.abstractmethod
     def RefreshToken(

@@ -55,14 +55,17 @@ class User(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    USERNAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "users/{id}"."""
     email: _builtins.str
-    """Address that signs in."""
+    """Address that signs in; empty if only the username does."""
     display_name: _builtins.str
     """Name of the person."""
     role: Global___User.Role.ValueType
     """What the user may do."""
+    username: _builtins.str
+    """Name that signs in; empty if only the address does."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the user was made."""
@@ -75,10 +78,11 @@ class User(_message.Message):
         display_name: _builtins.str = ...,
         role: Global___User.Role.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        username: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "email", b"email", "name", b"name", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "email", b"email", "name", b"name", "role", b"role", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -86,7 +90,7 @@ Global___User: _TypeAlias = User  # noqa: Y015
 
 @_typing.final
 class CreateUserRequest(_message.Message):
-    """A new user of the caller's tenant."""
+    """A new user of the caller's tenant. It signs in by its email address, its username, or either; one of them must be there."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -94,6 +98,7 @@ class CreateUserRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
+    USERNAME_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """Address that signs in; unique in the platform, whatever its case."""
     password: _builtins.str
@@ -102,6 +107,8 @@ class CreateUserRequest(_message.Message):
     """Name of the person."""
     role: Global___User.Role.ValueType
     """What the user may do; MEMBER unless given."""
+    username: _builtins.str
+    """Name that signs in, such as "ann" or "build-7"; unique in the platform, whatever its case."""
     def __init__(
         self,
         *,
@@ -109,10 +116,11 @@ class CreateUserRequest(_message.Message):
         password: _builtins.str = ...,
         display_name: _builtins.str = ...,
         role: Global___User.Role.ValueType = ...,
+        username: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "password", b"password", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "password", b"password", "role", b"role", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pb2 as _descriptor_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf.internal import extension_dict as _extension_dict
 import builtins as _builtins
 import sys
@@ -30,6 +31,7 @@ class Http(_message.Message):
     HEADERS_FIELD_FIELD_NUMBER: _builtins.int
     QUERY_FIELD_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_FIELD_NUMBER: _builtins.int
+    LEGACY_FIELD_NUMBER: _builtins.int
     headers_field: _builtins.str
     """Field of the request, a map<string, string>, that takes those of them that were sent, by their names in lower case. Several of one
     name are joined by ", " (RFC 9110, 5.3). Nothing else in a request over HTTP can fill it.
@@ -46,6 +48,10 @@ class Http(_message.Message):
         carries a credential.
         """
 
+    @_builtins.property
+    def legacy(self) -> _containers.RepeatedCompositeFieldContainer[Global___LegacyRoute]:
+        """Routes that an earlier system had for the same, beside those of google.api.http."""
+
     def __init__(
         self,
         *,
@@ -53,14 +59,105 @@ class Http(_message.Message):
         headers_field: _builtins.str = ...,
         query_field: _builtins.str = ...,
         status_field: _builtins.str = ...,
+        legacy: _abc.Iterable[Global___LegacyRoute] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["headers", b"headers", "headers_field", b"headers_field", "query_field", b"query_field", "status_field", b"status_field"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["headers", b"headers", "headers_field", b"headers_field", "legacy", b"legacy", "query_field", b"query_field", "status_field", b"status_field"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Http: _TypeAlias = Http  # noqa: Y015
+
+@_typing.final
+class LegacyRoute(_message.Message):
+    """A route as an earlier system had it, so that the lines of its users work as they stand. The fields of the request come as query, as form
+    (application/x-www-form-urlencoded) or as JSON, or some so and some so, none of them twice; names are the contract's own (snake_case)
+    both ways, in errors as well. It is there with and without a slash at its end; the document shows it as it is written here.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Dialect:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _DialectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[LegacyRoute._Dialect.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        DIALECT_UNSPECIFIED: LegacyRoute._Dialect.ValueType  # 0
+        """None."""
+        RFC_6749: LegacyRoute._Dialect.ValueType  # 1
+        """The token endpoint of OAuth 2.0 (RFC 6749, 3.2 and 5): the body alone is read, a form or JSON, for a query ends in logs; unknown
+        parameters are ignored, empty ones are as if not given; errors are those of section 5.2.
+        """
+
+    class Dialect(_Dialect, metaclass=_DialectEnumTypeWrapper):
+        """A protocol that a route speaks."""
+
+    DIALECT_UNSPECIFIED: LegacyRoute.Dialect.ValueType  # 0
+    """None."""
+    RFC_6749: LegacyRoute.Dialect.ValueType  # 1
+    """The token endpoint of OAuth 2.0 (RFC 6749, 3.2 and 5): the body alone is read, a form or JSON, for a query ends in logs; unknown
+    parameters are ignored, empty ones are as if not given; errors are those of section 5.2.
+    """
+
+    @_typing.final
+    class AliasesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    GET_FIELD_NUMBER: _builtins.int
+    POST_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    ALIASES_FIELD_NUMBER: _builtins.int
+    DIALECT_FIELD_NUMBER: _builtins.int
+    get: _builtins.str
+    """Reads; takes a query alone."""
+    post: _builtins.str
+    """Does something."""
+    body: _builtins.str
+    """Field of the request, a message, whose fields they are; unset: those of the request itself."""
+    dialect: Global___LegacyRoute.Dialect.ValueType
+    """What else its users count on."""
+    @_builtins.property
+    def aliases(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Names that its users know, and the fields that they stand for, such as event_type for "topic". The document and the errors
+        of the route use these names; those of the contract are taken as well.
+        """
+
+    def __init__(
+        self,
+        *,
+        get: _builtins.str = ...,
+        post: _builtins.str = ...,
+        body: _builtins.str = ...,
+        aliases: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        dialect: Global___LegacyRoute.Dialect.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["get", b"get", "pattern", b"pattern", "post", b"post"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "body", b"body", "dialect", b"dialect", "get", b"get", "pattern", b"pattern", "post", b"post"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_pattern: _TypeAlias = _typing.Literal["get", "post"]  # noqa: Y015
+    _WhichOneofArgType_pattern: _TypeAlias = _typing.Literal["pattern", b"pattern"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_pattern) -> _WhichOneofReturnType_pattern | None: ...
+
+Global___LegacyRoute: _TypeAlias = LegacyRoute  # noqa: Y015
 
 HTTP_FIELD_NUMBER: _builtins.int
 http: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Http]

@@ -28,10 +28,11 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.api import field_info_pb2 as google_dot_api_dot_field__info__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tocsin.api.mesh.v1 import http_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_http__pb2
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,tocsin/api/processor/v1/record_service.proto\x12\x17tocsin.api.processor.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"U\n\x06Record\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12/\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"c\n\x10SetRecordRequest\x12\x31\n\x03key\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xbaH\x1dr\x1b\x32\x19^[A-Za-z0-9._@+-]{1,200}$\x12\x1c\n\x05value\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04(\x80\x80\x04\"E\n\x10GetRecordRequest\x12\x31\n\x03key\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xbaH\x1dr\x1b\x32\x19^[A-Za-z0-9._@+-]{1,200}$\"Q\n\x12ListRecordsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"`\n\x13ListRecordsResponse\x12\x30\n\x07records\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.processor.v1.Record\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x13\x44\x65leteRecordRequest\x12\x31\n\x03key\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xbaH\x1dr\x1b\x32\x19^[A-Za-z0-9._@+-]{1,200}$\"\xa2\x01\n\x10RunRecordRequest\x12\x31\n\x03key\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xbaH\x1dr\x1b\x32\x19^[A-Za-z0-9._@+-]{1,200}$\x12\x32\n\x07handler\x18\x02 \x01(\tB!\xbaH\x1er\x19\x32\x17^[a-z][a-z0-9_.]{0,62}$\xd8\x01\x01\x12\'\n\nrequest_id\x18\x03 \x01(\tB\x13\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"2\n\x11RunRecordResponse\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t2\xf7\x05\n\rRecordService\x12\x83\x01\n\tSetRecord\x12).tocsin.api.processor.v1.SetRecordRequest\x1a\x1f.tocsin.api.processor.v1.Record\"*\x90\x02\x02\x82\xd3\xe4\x93\x02!\x1a\x11/v1/records/{key}:\x01*Z\t\"\x04/add:\x01*\x12\x8d\x01\n\tGetRecord\x12).tocsin.api.processor.v1.GetRecordRequest\x1a\x1f.tocsin.api.processor.v1.Record\"4\x90\x02\x01\x8a\xe7\x18\x14\"\x0crecords:read*\x04read\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/records/{key}\x12\x98\x01\n\x0bListRecords\x12+.tocsin.api.processor.v1.ListRecordsRequest\x1a,.tocsin.api.processor.v1.ListRecordsResponse\".\x90\x02\x01\x8a\xe7\x18\x14\"\x0crecords:read*\x04list\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/records\x12o\n\x0c\x44\x65leteRecord\x12,.tocsin.api.processor.v1.DeleteRecordRequest\x1a\x16.google.protobuf.Empty\"\x19\x82\xd3\xe4\x93\x02\x13*\x11/v1/records/{key}\x12\xa3\x01\n\tRunRecord\x12).tocsin.api.processor.v1.RunRecordRequest\x1a*.tocsin.api.processor.v1.RunRecordResponse\"?\x90\x02\x02\x8a\xe7\x18\r\"\x0btasks:write\x82\xd3\xe4\x93\x02%\"\x15/v1/records/{key}:run:\x01*Z\t\"\x04/run:\x01*\x1a\x1e\x8a\xe7\x18\x1a\n\x02\x08\x05\"\rrecords:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,tocsin/api/processor/v1/record_service.proto\x12\x17tocsin.api.processor.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtocsin/api/mesh/v1/http.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"U\n\x06Record\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12/\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"c\n\x10SetRecordRequest\x12\x31\n\x03key\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xbaH\x1dr\x1b\x32\x19^[A-Za-z0-9._@+-]{1,200}$\x12\x1c\n\x05value\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04(\x80\x80\x04\"E\n\x10GetRecordRequest\x12\x31\n\x03key\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xbaH\x1dr\x1b\x32\x19^[A-Za-z0-9._@+-]{1,200}$\"Q\n\x12ListRecordsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"`\n\x13ListRecordsResponse\x12\x30\n\x07records\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.processor.v1.Record\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x13\x44\x65leteRecordRequest\x12\x31\n\x03key\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xbaH\x1dr\x1b\x32\x19^[A-Za-z0-9._@+-]{1,200}$\"\xa2\x01\n\x10RunRecordRequest\x12\x31\n\x03key\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xbaH\x1dr\x1b\x32\x19^[A-Za-z0-9._@+-]{1,200}$\x12\x32\n\x07handler\x18\x02 \x01(\tB!\xbaH\x1er\x19\x32\x17^[a-z][a-z0-9_.]{0,62}$\xd8\x01\x01\x12\'\n\nrequest_id\x18\x03 \x01(\tB\x13\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"2\n\x11RunRecordResponse\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t2\x90\x06\n\rRecordService\x12\x8e\x01\n\tSetRecord\x12).tocsin.api.processor.v1.SetRecordRequest\x1a\x1f.tocsin.api.processor.v1.Record\"5\x90\x02\x02\x92\xe7\x18\x12*\x06\x12\x04/add*\x08\x12\x06/write\x82\xd3\xe4\x93\x02\x16\x1a\x11/v1/records/{key}:\x01*\x12\x9a\x01\n\tGetRecord\x12).tocsin.api.processor.v1.GetRecordRequest\x1a\x1f.tocsin.api.processor.v1.Record\"A\x90\x02\x01\x8a\xe7\x18\x14\"\x0crecords:read*\x04read\x92\xe7\x18\t*\x07\n\x05/read\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/records/{key}\x12\x98\x01\n\x0bListRecords\x12+.tocsin.api.processor.v1.ListRecordsRequest\x1a,.tocsin.api.processor.v1.ListRecordsResponse\".\x90\x02\x01\x8a\xe7\x18\x14\"\x0crecords:read*\x04list\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/records\x12o\n\x0c\x44\x65leteRecord\x12,.tocsin.api.processor.v1.DeleteRecordRequest\x1a\x16.google.protobuf.Empty\"\x19\x82\xd3\xe4\x93\x02\x13*\x11/v1/records/{key}\x12\xa4\x01\n\tRunRecord\x12).tocsin.api.processor.v1.RunRecordRequest\x1a*.tocsin.api.processor.v1.RunRecordResponse\"@\x90\x02\x02\x8a\xe7\x18\r\"\x0btasks:write\x92\xe7\x18\x08*\x06\x12\x04/run\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/records/{key}:run:\x01*\x1a\x1e\x8a\xe7\x18\x1a\n\x02\x08\x05\"\rrecords:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,31 +60,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORDSERVICE']._loaded_options = None
   _globals['_RECORDSERVICE']._serialized_options = b'\212\347\030\032\n\002\010\005\"\rrecords:write*\005write'
   _globals['_RECORDSERVICE'].methods_by_name['SetRecord']._loaded_options = None
-  _globals['_RECORDSERVICE'].methods_by_name['SetRecord']._serialized_options = b'\220\002\002\202\323\344\223\002!\032\021/v1/records/{key}:\001*Z\t\"\004/add:\001*'
+  _globals['_RECORDSERVICE'].methods_by_name['SetRecord']._serialized_options = b'\220\002\002\222\347\030\022*\006\022\004/add*\010\022\006/write\202\323\344\223\002\026\032\021/v1/records/{key}:\001*'
   _globals['_RECORDSERVICE'].methods_by_name['GetRecord']._loaded_options = None
-  _globals['_RECORDSERVICE'].methods_by_name['GetRecord']._serialized_options = b'\220\002\001\212\347\030\024\"\014records:read*\004read\202\323\344\223\002\023\022\021/v1/records/{key}'
+  _globals['_RECORDSERVICE'].methods_by_name['GetRecord']._serialized_options = b'\220\002\001\212\347\030\024\"\014records:read*\004read\222\347\030\t*\007\n\005/read\202\323\344\223\002\023\022\021/v1/records/{key}'
   _globals['_RECORDSERVICE'].methods_by_name['ListRecords']._loaded_options = None
   _globals['_RECORDSERVICE'].methods_by_name['ListRecords']._serialized_options = b'\220\002\001\212\347\030\024\"\014records:read*\004list\202\323\344\223\002\r\022\013/v1/records'
   _globals['_RECORDSERVICE'].methods_by_name['DeleteRecord']._loaded_options = None
   _globals['_RECORDSERVICE'].methods_by_name['DeleteRecord']._serialized_options = b'\202\323\344\223\002\023*\021/v1/records/{key}'
   _globals['_RECORDSERVICE'].methods_by_name['RunRecord']._loaded_options = None
-  _globals['_RECORDSERVICE'].methods_by_name['RunRecord']._serialized_options = b'\220\002\002\212\347\030\r\"\013tasks:write\202\323\344\223\002%\"\025/v1/records/{key}:run:\001*Z\t\"\004/run:\001*'
-  _globals['_RECORD']._serialized_start=289
-  _globals['_RECORD']._serialized_end=374
-  _globals['_SETRECORDREQUEST']._serialized_start=376
-  _globals['_SETRECORDREQUEST']._serialized_end=475
-  _globals['_GETRECORDREQUEST']._serialized_start=477
-  _globals['_GETRECORDREQUEST']._serialized_end=546
-  _globals['_LISTRECORDSREQUEST']._serialized_start=548
-  _globals['_LISTRECORDSREQUEST']._serialized_end=629
-  _globals['_LISTRECORDSRESPONSE']._serialized_start=631
-  _globals['_LISTRECORDSRESPONSE']._serialized_end=727
-  _globals['_DELETERECORDREQUEST']._serialized_start=729
-  _globals['_DELETERECORDREQUEST']._serialized_end=801
-  _globals['_RUNRECORDREQUEST']._serialized_start=804
-  _globals['_RUNRECORDREQUEST']._serialized_end=966
-  _globals['_RUNRECORDRESPONSE']._serialized_start=968
-  _globals['_RUNRECORDRESPONSE']._serialized_end=1018
-  _globals['_RECORDSERVICE']._serialized_start=1021
-  _globals['_RECORDSERVICE']._serialized_end=1780
+  _globals['_RECORDSERVICE'].methods_by_name['RunRecord']._serialized_options = b'\220\002\002\212\347\030\r\"\013tasks:write\222\347\030\010*\006\022\004/run\202\323\344\223\002\032\"\025/v1/records/{key}:run:\001*'
+  _globals['_RECORD']._serialized_start=320
+  _globals['_RECORD']._serialized_end=405
+  _globals['_SETRECORDREQUEST']._serialized_start=407
+  _globals['_SETRECORDREQUEST']._serialized_end=506
+  _globals['_GETRECORDREQUEST']._serialized_start=508
+  _globals['_GETRECORDREQUEST']._serialized_end=577
+  _globals['_LISTRECORDSREQUEST']._serialized_start=579
+  _globals['_LISTRECORDSREQUEST']._serialized_end=660
+  _globals['_LISTRECORDSRESPONSE']._serialized_start=662
+  _globals['_LISTRECORDSRESPONSE']._serialized_end=758
+  _globals['_DELETERECORDREQUEST']._serialized_start=760
+  _globals['_DELETERECORDREQUEST']._serialized_end=832
+  _globals['_RUNRECORDREQUEST']._serialized_start=835
+  _globals['_RUNRECORDREQUEST']._serialized_end=997
+  _globals['_RUNRECORDRESPONSE']._serialized_start=999
+  _globals['_RUNRECORDRESPONSE']._serialized_end=1049
+  _globals['_RECORDSERVICE']._serialized_start=1052
+  _globals['_RECORDSERVICE']._serialized_end=1836
 # @@protoc_insertion_point(module_scope)

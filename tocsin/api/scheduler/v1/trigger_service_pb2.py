@@ -27,10 +27,11 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tocsin.api.mesh.v1 import http_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_http__pb2
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-tocsin/api/scheduler/v1/trigger_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xf0\x01\n\x0ePublishedEvent\x12)\n\x02id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12@\n\x05topic\x18\x02 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(\x18\xc8\x01\x32#^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$\x12-\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\x88\xe7\x18\x80\x80\x04\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x06source\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"Y\n\x13PublishEventRequest\x12\x42\n\x05\x65vent\x18\x01 \x01(\x0b\x32\'.tocsin.api.scheduler.v1.PublishedEventB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"W\n\x14PublishEventResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x66irings\x18\x02 \x03(\t\x12\x0f\n\x07matched\x18\x03 \x01(\x05\x12\x11\n\tduplicate\x18\x04 \x01(\x08\"Y\n\x13StreamEventsRequest\x12\x42\n\x05\x65vent\x18\x01 \x01(\x0b\x32\'.tocsin.api.scheduler.v1.PublishedEventB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"M\n\x14StreamEventsResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\x12\n\nduplicates\x18\x02 \x01(\x03\x12\x0f\n\x07matched\x18\x03 \x01(\x03\"\xd2\x01\n\x07Reading\x12@\n\x06metric\x18\x01 \x01(\tB0\xe2\x41\x01\x02\xbaH)r\'2%^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,199}$\x12\x16\n\x05value\x18\x02 \x01(\x01\x42\x07\xbaH\x04\x12\x02@\x01\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x06source\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12)\n\x02id\x18\x05 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\"U\n\x14RecordReadingRequest\x12=\n\x07reading\x18\x01 \x01(\x0b\x32 .tocsin.api.scheduler.v1.ReadingB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"n\n\x15RecordReadingResponse\x12\x0e\n\x06raised\x18\x01 \x03(\t\x12\x10\n\x08resolved\x18\x02 \x03(\t\x12\x0f\n\x07\x63ounted\x18\x03 \x01(\x08\x12\x0f\n\x07pending\x18\x04 \x03(\t\x12\x11\n\tduplicate\x18\x05 \x01(\x08\"V\n\x15StreamReadingsRequest\x12=\n\x07reading\x18\x01 \x01(\x0b\x32 .tocsin.api.scheduler.v1.ReadingB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"M\n\x16StreamReadingsResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\r\n\x05stale\x18\x02 \x01(\x03\x12\x12\n\nduplicates\x18\x03 \x01(\x03\"H\n\x0bPingRequest\x12\x39\n\x03key\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$\"]\n\x0cPingResponse\x12\r\n\x05\x61larm\x18\x01 \x01(\t\x12\x10\n\x08resolved\x18\x02 \x01(\x08\x12,\n\x08\x64\x65\x61\x64line\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x18\n\x16GetTriggerStatsRequest\"\xfd\x01\n\x0cTriggerStats\x12\x0e\n\x06\x65vents\x18\x01 \x01(\x03\x12\x15\n\revent_firings\x18\x02 \x01(\x03\x12\x10\n\x08readings\x18\x03 \x01(\x03\x12\r\n\x05pings\x18\x04 \x01(\x03\x12\x0e\n\x06raised\x18\x05 \x01(\x03\x12\x10\n\x08resolved\x18\x06 \x01(\x03\x12\x41\n\x06topics\x18\x07 \x03(\x0b\x32\x31.tocsin.api.scheduler.v1.TriggerStats.TopicsEntry\x12\x11\n\tlistening\x18\x08 \x01(\x03\x1a-\n\x0bTopicsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"o\n\x16ListTriggerLogsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"e\n\x17ListTriggerLogsResponse\x12\x31\n\x04logs\x18\x01 \x03(\x0b\x32#.tocsin.api.scheduler.v1.TriggerLog\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd4\x02\n\nTriggerLog\x12\n\n\x02id\x18\x01 \x01(\t\x12\x36\n\x04kind\x18\x02 \x01(\x0e\x32(.tocsin.api.scheduler.v1.TriggerLog.Kind\x12\r\n\x05topic\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0creceive_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x04\x64\x61ta\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06source\x18\x07 \x01(\t\x12\x0f\n\x07matched\x18\x08 \x01(\x05\x12\x0f\n\x07\x64\x61maged\x18\t \x03(\t\">\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\t\n\x05\x45VENT\x10\x01\x12\x0b\n\x07READING\x10\x02\x12\x08\n\x04PING\x10\x03\x32\xab\t\n\x0eTriggerService\x12\xb6\x01\n\x0cPublishEvent\x12,.tocsin.api.scheduler.v1.PublishEventRequest\x1a-.tocsin.api.scheduler.v1.PublishEventResponse\"I\x90\x02\x02\x8a\xe7\x18\x13R\x07gatewayj\x08\x65vent.id\x82\xd3\xe4\x93\x02)\"\n/v1/events:\x05\x65ventZ\x14\"\x0b/send-event:\x05\x65vent\x12\x9c\x01\n\x0cStreamEvents\x12,.tocsin.api.scheduler.v1.StreamEventsRequest\x1a-.tocsin.api.scheduler.v1.StreamEventsResponse\"-\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x16\"\x11/v1/events:stream:\x01*(\x01\x12\xa9\x01\n\rRecordReading\x12-.tocsin.api.scheduler.v1.RecordReadingRequest\x1a..tocsin.api.scheduler.v1.RecordReadingResponse\"9\x90\x02\x02\x8a\xe7\x18\x15R\x07gatewayj\nreading.id\x82\xd3\xe4\x93\x02\x17\"\x0c/v1/readings:\x07reading\x12\xa4\x01\n\x0eStreamReadings\x12..tocsin.api.scheduler.v1.StreamReadingsRequest\x1a/.tocsin.api.scheduler.v1.StreamReadingsResponse\"/\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x18\"\x13/v1/readings:stream:\x01*(\x01\x12\x95\x01\n\x04Ping\x12$.tocsin.api.scheduler.v1.PingRequest\x1a%.tocsin.api.scheduler.v1.PingResponse\"@\x90\x02\x02\x8a\xe7\x18\x0f\"\x00@\x01R\x07gateway`\x01\x82\xd3\xe4\x93\x02$\"\x0f/v1/pings/{key}Z\x11\x12\x0f/v1/pings/{key}\x12\x96\x01\n\x0fGetTriggerStats\x12/.tocsin.api.scheduler.v1.GetTriggerStatsRequest\x1a%.tocsin.api.scheduler.v1.TriggerStats\"+\x90\x02\x01\x8a\xe7\x18\x16\"\x0b\x65vents:read*\x07\x63ompute\x82\xd3\xe4\x93\x02\x08\x12\x06/stats\x12\x9d\x01\n\x0fListTriggerLogs\x12/.tocsin.api.scheduler.v1.ListTriggerLogsRequest\x1a\x30.tocsin.api.scheduler.v1.ListTriggerLogsResponse\"\'\x90\x02\x01\x8a\xe7\x18\x13\"\x0b\x65vents:read*\x04list\x82\xd3\xe4\x93\x02\x07\x12\x05/logs\x1a\x1d\x8a\xe7\x18\x19\n\x02\x08\x05\"\x0c\x65vents:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-tocsin/api/scheduler/v1/trigger_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtocsin/api/mesh/v1/http.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xf0\x01\n\x0ePublishedEvent\x12)\n\x02id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12@\n\x05topic\x18\x02 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(\x18\xc8\x01\x32#^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$\x12-\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\x88\xe7\x18\x80\x80\x04\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x06source\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"Y\n\x13PublishEventRequest\x12\x42\n\x05\x65vent\x18\x01 \x01(\x0b\x32\'.tocsin.api.scheduler.v1.PublishedEventB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"W\n\x14PublishEventResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x66irings\x18\x02 \x03(\t\x12\x0f\n\x07matched\x18\x03 \x01(\x05\x12\x11\n\tduplicate\x18\x04 \x01(\x08\"Y\n\x13StreamEventsRequest\x12\x42\n\x05\x65vent\x18\x01 \x01(\x0b\x32\'.tocsin.api.scheduler.v1.PublishedEventB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"M\n\x14StreamEventsResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\x12\n\nduplicates\x18\x02 \x01(\x03\x12\x0f\n\x07matched\x18\x03 \x01(\x03\"\xd2\x01\n\x07Reading\x12@\n\x06metric\x18\x01 \x01(\tB0\xe2\x41\x01\x02\xbaH)r\'2%^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,199}$\x12\x16\n\x05value\x18\x02 \x01(\x01\x42\x07\xbaH\x04\x12\x02@\x01\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x06source\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12)\n\x02id\x18\x05 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\"U\n\x14RecordReadingRequest\x12=\n\x07reading\x18\x01 \x01(\x0b\x32 .tocsin.api.scheduler.v1.ReadingB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"n\n\x15RecordReadingResponse\x12\x0e\n\x06raised\x18\x01 \x03(\t\x12\x10\n\x08resolved\x18\x02 \x03(\t\x12\x0f\n\x07\x63ounted\x18\x03 \x01(\x08\x12\x0f\n\x07pending\x18\x04 \x03(\t\x12\x11\n\tduplicate\x18\x05 \x01(\x08\"V\n\x15StreamReadingsRequest\x12=\n\x07reading\x18\x01 \x01(\x0b\x32 .tocsin.api.scheduler.v1.ReadingB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"M\n\x16StreamReadingsResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\r\n\x05stale\x18\x02 \x01(\x03\x12\x12\n\nduplicates\x18\x03 \x01(\x03\"H\n\x0bPingRequest\x12\x39\n\x03key\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$\"]\n\x0cPingResponse\x12\r\n\x05\x61larm\x18\x01 \x01(\t\x12\x10\n\x08resolved\x18\x02 \x01(\x08\x12,\n\x08\x64\x65\x61\x64line\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x18\n\x16GetTriggerStatsRequest\"\xfd\x01\n\x0cTriggerStats\x12\x0e\n\x06\x65vents\x18\x01 \x01(\x03\x12\x15\n\revent_firings\x18\x02 \x01(\x03\x12\x10\n\x08readings\x18\x03 \x01(\x03\x12\r\n\x05pings\x18\x04 \x01(\x03\x12\x0e\n\x06raised\x18\x05 \x01(\x03\x12\x10\n\x08resolved\x18\x06 \x01(\x03\x12\x41\n\x06topics\x18\x07 \x03(\x0b\x32\x31.tocsin.api.scheduler.v1.TriggerStats.TopicsEntry\x12\x11\n\tlistening\x18\x08 \x01(\x03\x1a-\n\x0bTopicsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"o\n\x16ListTriggerLogsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"e\n\x17ListTriggerLogsResponse\x12\x31\n\x04logs\x18\x01 \x03(\x0b\x32#.tocsin.api.scheduler.v1.TriggerLog\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd4\x02\n\nTriggerLog\x12\n\n\x02id\x18\x01 \x01(\t\x12\x36\n\x04kind\x18\x02 \x01(\x0e\x32(.tocsin.api.scheduler.v1.TriggerLog.Kind\x12\r\n\x05topic\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0creceive_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x04\x64\x61ta\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06source\x18\x07 \x01(\t\x12\x0f\n\x07matched\x18\x08 \x01(\x05\x12\x0f\n\x07\x64\x61maged\x18\t \x03(\t\">\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\t\n\x05\x45VENT\x10\x01\x12\x0b\n\x07READING\x10\x02\x12\x08\n\x04PING\x10\x03\x32\x88\n\n\x0eTriggerService\x12\xe0\x01\n\x0cPublishEvent\x12,.tocsin.api.scheduler.v1.PublishEventRequest\x1a-.tocsin.api.scheduler.v1.PublishEventResponse\"s\x90\x02\x02\x8a\xe7\x18\x13R\x07gatewayj\x08\x65vent.id\x92\xe7\x18<*:\x12\x0b/send-event\x1a\x05\x65vent\"\x13\n\nevent_type\x12\x05topic\"\x0f\n\x07payload\x12\x04\x64\x61ta\x82\xd3\xe4\x93\x02\x13\"\n/v1/events:\x05\x65vent\x12\x9c\x01\n\x0cStreamEvents\x12,.tocsin.api.scheduler.v1.StreamEventsRequest\x1a-.tocsin.api.scheduler.v1.StreamEventsResponse\"-\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x16\"\x11/v1/events:stream:\x01*(\x01\x12\xa9\x01\n\rRecordReading\x12-.tocsin.api.scheduler.v1.RecordReadingRequest\x1a..tocsin.api.scheduler.v1.RecordReadingResponse\"9\x90\x02\x02\x8a\xe7\x18\x15R\x07gatewayj\nreading.id\x82\xd3\xe4\x93\x02\x17\"\x0c/v1/readings:\x07reading\x12\xa4\x01\n\x0eStreamReadings\x12..tocsin.api.scheduler.v1.StreamReadingsRequest\x1a/.tocsin.api.scheduler.v1.StreamReadingsResponse\"/\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x18\"\x13/v1/readings:stream:\x01*(\x01\x12\x95\x01\n\x04Ping\x12$.tocsin.api.scheduler.v1.PingRequest\x1a%.tocsin.api.scheduler.v1.PingResponse\"@\x90\x02\x02\x8a\xe7\x18\x0f\"\x00@\x01R\x07gateway`\x01\x82\xd3\xe4\x93\x02$\"\x0f/v1/pings/{key}Z\x11\x12\x0f/v1/pings/{key}\x12\xb0\x01\n\x0fGetTriggerStats\x12/.tocsin.api.scheduler.v1.GetTriggerStatsRequest\x1a%.tocsin.api.scheduler.v1.TriggerStats\"E\x90\x02\x01\x8a\xe7\x18\x16\"\x0b\x65vents:read*\x07\x63ompute\x92\xe7\x18\n*\x08\n\x06/stats\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/triggers:stats\x12\xb6\x01\n\x0fListTriggerLogs\x12/.tocsin.api.scheduler.v1.ListTriggerLogsRequest\x1a\x30.tocsin.api.scheduler.v1.ListTriggerLogsResponse\"@\x90\x02\x01\x8a\xe7\x18\x13\"\x0b\x65vents:read*\x04list\x92\xe7\x18\t*\x07\n\x05/logs\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/triggers:logs\x1a\x1d\x8a\xe7\x18\x19\n\x02\x08\x05\"\x0c\x65vents:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -74,7 +75,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRIGGERSERVICE']._loaded_options = None
   _globals['_TRIGGERSERVICE']._serialized_options = b'\212\347\030\031\n\002\010\005\"\014events:write*\005write'
   _globals['_TRIGGERSERVICE'].methods_by_name['PublishEvent']._loaded_options = None
-  _globals['_TRIGGERSERVICE'].methods_by_name['PublishEvent']._serialized_options = b'\220\002\002\212\347\030\023R\007gatewayj\010event.id\202\323\344\223\002)\"\n/v1/events:\005eventZ\024\"\013/send-event:\005event'
+  _globals['_TRIGGERSERVICE'].methods_by_name['PublishEvent']._serialized_options = b'\220\002\002\212\347\030\023R\007gatewayj\010event.id\222\347\030<*:\022\013/send-event\032\005event\"\023\n\nevent_type\022\005topic\"\017\n\007payload\022\004data\202\323\344\223\002\023\"\n/v1/events:\005event'
   _globals['_TRIGGERSERVICE'].methods_by_name['StreamEvents']._loaded_options = None
   _globals['_TRIGGERSERVICE'].methods_by_name['StreamEvents']._serialized_options = b'\212\347\030\r\n\003\010\220\034*\006stream\202\323\344\223\002\026\"\021/v1/events:stream:\001*'
   _globals['_TRIGGERSERVICE'].methods_by_name['RecordReading']._loaded_options = None
@@ -84,47 +85,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRIGGERSERVICE'].methods_by_name['Ping']._loaded_options = None
   _globals['_TRIGGERSERVICE'].methods_by_name['Ping']._serialized_options = b'\220\002\002\212\347\030\017\"\000@\001R\007gateway`\001\202\323\344\223\002$\"\017/v1/pings/{key}Z\021\022\017/v1/pings/{key}'
   _globals['_TRIGGERSERVICE'].methods_by_name['GetTriggerStats']._loaded_options = None
-  _globals['_TRIGGERSERVICE'].methods_by_name['GetTriggerStats']._serialized_options = b'\220\002\001\212\347\030\026\"\013events:read*\007compute\202\323\344\223\002\010\022\006/stats'
+  _globals['_TRIGGERSERVICE'].methods_by_name['GetTriggerStats']._serialized_options = b'\220\002\001\212\347\030\026\"\013events:read*\007compute\222\347\030\n*\010\n\006/stats\202\323\344\223\002\024\022\022/v1/triggers:stats'
   _globals['_TRIGGERSERVICE'].methods_by_name['ListTriggerLogs']._loaded_options = None
-  _globals['_TRIGGERSERVICE'].methods_by_name['ListTriggerLogs']._serialized_options = b'\220\002\001\212\347\030\023\"\013events:read*\004list\202\323\344\223\002\007\022\005/logs'
-  _globals['_PUBLISHEDEVENT']._serialized_start=263
-  _globals['_PUBLISHEDEVENT']._serialized_end=503
-  _globals['_PUBLISHEVENTREQUEST']._serialized_start=505
-  _globals['_PUBLISHEVENTREQUEST']._serialized_end=594
-  _globals['_PUBLISHEVENTRESPONSE']._serialized_start=596
-  _globals['_PUBLISHEVENTRESPONSE']._serialized_end=683
-  _globals['_STREAMEVENTSREQUEST']._serialized_start=685
-  _globals['_STREAMEVENTSREQUEST']._serialized_end=774
-  _globals['_STREAMEVENTSRESPONSE']._serialized_start=776
-  _globals['_STREAMEVENTSRESPONSE']._serialized_end=853
-  _globals['_READING']._serialized_start=856
-  _globals['_READING']._serialized_end=1066
-  _globals['_RECORDREADINGREQUEST']._serialized_start=1068
-  _globals['_RECORDREADINGREQUEST']._serialized_end=1153
-  _globals['_RECORDREADINGRESPONSE']._serialized_start=1155
-  _globals['_RECORDREADINGRESPONSE']._serialized_end=1265
-  _globals['_STREAMREADINGSREQUEST']._serialized_start=1267
-  _globals['_STREAMREADINGSREQUEST']._serialized_end=1353
-  _globals['_STREAMREADINGSRESPONSE']._serialized_start=1355
-  _globals['_STREAMREADINGSRESPONSE']._serialized_end=1432
-  _globals['_PINGREQUEST']._serialized_start=1434
-  _globals['_PINGREQUEST']._serialized_end=1506
-  _globals['_PINGRESPONSE']._serialized_start=1508
-  _globals['_PINGRESPONSE']._serialized_end=1601
-  _globals['_GETTRIGGERSTATSREQUEST']._serialized_start=1603
-  _globals['_GETTRIGGERSTATSREQUEST']._serialized_end=1627
-  _globals['_TRIGGERSTATS']._serialized_start=1630
-  _globals['_TRIGGERSTATS']._serialized_end=1883
-  _globals['_TRIGGERSTATS_TOPICSENTRY']._serialized_start=1838
-  _globals['_TRIGGERSTATS_TOPICSENTRY']._serialized_end=1883
-  _globals['_LISTTRIGGERLOGSREQUEST']._serialized_start=1885
-  _globals['_LISTTRIGGERLOGSREQUEST']._serialized_end=1996
-  _globals['_LISTTRIGGERLOGSRESPONSE']._serialized_start=1998
-  _globals['_LISTTRIGGERLOGSRESPONSE']._serialized_end=2099
-  _globals['_TRIGGERLOG']._serialized_start=2102
-  _globals['_TRIGGERLOG']._serialized_end=2442
-  _globals['_TRIGGERLOG_KIND']._serialized_start=2380
-  _globals['_TRIGGERLOG_KIND']._serialized_end=2442
-  _globals['_TRIGGERSERVICE']._serialized_start=2445
-  _globals['_TRIGGERSERVICE']._serialized_end=3640
+  _globals['_TRIGGERSERVICE'].methods_by_name['ListTriggerLogs']._serialized_options = b'\220\002\001\212\347\030\023\"\013events:read*\004list\222\347\030\t*\007\n\005/logs\202\323\344\223\002\023\022\021/v1/triggers:logs'
+  _globals['_PUBLISHEDEVENT']._serialized_start=294
+  _globals['_PUBLISHEDEVENT']._serialized_end=534
+  _globals['_PUBLISHEVENTREQUEST']._serialized_start=536
+  _globals['_PUBLISHEVENTREQUEST']._serialized_end=625
+  _globals['_PUBLISHEVENTRESPONSE']._serialized_start=627
+  _globals['_PUBLISHEVENTRESPONSE']._serialized_end=714
+  _globals['_STREAMEVENTSREQUEST']._serialized_start=716
+  _globals['_STREAMEVENTSREQUEST']._serialized_end=805
+  _globals['_STREAMEVENTSRESPONSE']._serialized_start=807
+  _globals['_STREAMEVENTSRESPONSE']._serialized_end=884
+  _globals['_READING']._serialized_start=887
+  _globals['_READING']._serialized_end=1097
+  _globals['_RECORDREADINGREQUEST']._serialized_start=1099
+  _globals['_RECORDREADINGREQUEST']._serialized_end=1184
+  _globals['_RECORDREADINGRESPONSE']._serialized_start=1186
+  _globals['_RECORDREADINGRESPONSE']._serialized_end=1296
+  _globals['_STREAMREADINGSREQUEST']._serialized_start=1298
+  _globals['_STREAMREADINGSREQUEST']._serialized_end=1384
+  _globals['_STREAMREADINGSRESPONSE']._serialized_start=1386
+  _globals['_STREAMREADINGSRESPONSE']._serialized_end=1463
+  _globals['_PINGREQUEST']._serialized_start=1465
+  _globals['_PINGREQUEST']._serialized_end=1537
+  _globals['_PINGRESPONSE']._serialized_start=1539
+  _globals['_PINGRESPONSE']._serialized_end=1632
+  _globals['_GETTRIGGERSTATSREQUEST']._serialized_start=1634
+  _globals['_GETTRIGGERSTATSREQUEST']._serialized_end=1658
+  _globals['_TRIGGERSTATS']._serialized_start=1661
+  _globals['_TRIGGERSTATS']._serialized_end=1914
+  _globals['_TRIGGERSTATS_TOPICSENTRY']._serialized_start=1869
+  _globals['_TRIGGERSTATS_TOPICSENTRY']._serialized_end=1914
+  _globals['_LISTTRIGGERLOGSREQUEST']._serialized_start=1916
+  _globals['_LISTTRIGGERLOGSREQUEST']._serialized_end=2027
+  _globals['_LISTTRIGGERLOGSRESPONSE']._serialized_start=2029
+  _globals['_LISTTRIGGERLOGSRESPONSE']._serialized_end=2130
+  _globals['_TRIGGERLOG']._serialized_start=2133
+  _globals['_TRIGGERLOG']._serialized_end=2473
+  _globals['_TRIGGERLOG_KIND']._serialized_start=2411
+  _globals['_TRIGGERLOG_KIND']._serialized_end=2473
+  _globals['_TRIGGERSERVICE']._serialized_start=2476
+  _globals['_TRIGGERSERVICE']._serialized_end=3764
 # @@protoc_insertion_point(module_scope)
