@@ -1,0 +1,67 @@
+"""What can be wrong (pure)."""
+
+from tocsin.errors import AlreadyExists, FailedPrecondition, InvalidInput, NotFound, PermissionDenied, ResourceExhausted, Unauthenticated
+
+
+class EmailTaken(AlreadyExists):
+    """A user with this email address exists already."""
+
+
+class UsernameTaken(AlreadyExists):
+    """A user with this username exists already."""
+
+
+class InvalidCredentials(Unauthenticated):
+    """The name or the password is wrong."""
+
+
+class RefreshTokenRefused(Unauthenticated):
+    """The refresh token is not valid: sign in again."""
+
+
+class ApiKeyRefused(Unauthenticated):
+    """The API key is not valid."""
+
+
+class CallerGone(Unauthenticated):
+    """The user or API key of this token no longer exists."""
+
+
+class InvalidScope(InvalidInput):
+    """A scope is asked for that the user does not have (RFC 6749, 5.2)."""
+
+
+class UnsupportedGrantType(InvalidInput):
+    """The grant type must be password or refresh_token (RFC 6749, 5.2)."""
+
+
+class RegistrationClosed(PermissionDenied):
+    """Registration is closed; ask an administrator for an account."""
+
+
+class ScopeNotHeld(PermissionDenied):
+    """You cannot grant scopes that you do not have."""
+
+
+class TooManyAttempts(ResourceExhausted):
+    """Too many failed sign-ins for this account; retry later."""
+
+
+class TenantNotFound(NotFound):
+    """There is no such tenant."""
+
+
+class UserNotFound(NotFound):
+    """There is no such user."""
+
+
+class ApiKeyNotFound(NotFound):
+    """There is no such API key."""
+
+
+class AlertNotFound(NotFound):
+    """There is no such security alert."""
+
+
+class LastAdministrator(FailedPrecondition):
+    """The last administrator of a tenant cannot be removed."""
