@@ -10,7 +10,11 @@ from tocsin.channels import CHANNELS, EMAIL_ADDRESS
 from tocsin.config import EgressSettings, ServiceSettings, StoreSettings
 
 if TYPE_CHECKING:
-    from mailer_svc.channels.email import EmailSettings as ChannelSettings
+    from mailer_svc.channels.email import EmailSettings
+    from mailer_svc.channels.push import PushSettings
+
+    class ChannelSettings(EmailSettings, PushSettings):
+        """Those that wiring reads."""
 else:
     # Those of every channel in the table.
     ChannelSettings = new_class("ChannelSettings", tuple(channel.settings for channel in table().values()))

@@ -11,6 +11,7 @@ from mailer_svc.channels import Parts, table
 from mailer_svc.channels.email import unsubscribe_tokens
 from mailer_svc.channels.kinds import KindTable
 from mailer_svc.channels.mime import Sender as MailSender
+from mailer_svc.channels.push import given_key, push_keys
 from mailer_svc.clients import SchedulerClient, SchedulerUses
 from mailer_svc.config import MailerSettings
 from mailer_svc.domain import Channels, Priority, RetrySchedule
@@ -20,6 +21,7 @@ from mailer_svc.handlers import (
     InboxHandlers,
     NotificationHandlers,
     ProviderHandlers,
+    PushHandlers,
     TemplateHandlers,
     UnsubscribeHandlers,
 )
@@ -75,6 +77,7 @@ from tocsin.api.mailer.v1 import (
     inbox_service_pb2_grpc,
     notification_service_pb2_grpc,
     provider_service_pb2_grpc,
+    push_service_pb2_grpc,
     template_service_pb2_grpc,
     unsubscribe_service_pb2_grpc,
 )
@@ -148,6 +151,7 @@ class _ProviderParts:
             meter=meter,
             key=node.installation_key,
             public_link=settings.public_link,
+            web_push_key=given_key(settings),
             egress=settings.allowed_targets,
         )
 
@@ -189,6 +193,7 @@ class _Sending:
             clock=clock,
             new_id=lambda: str(ULID()),
         )
+        self.push_keys = push_keys(settings, node.installation_key)
         self._reporter = Reporter(reports=SqlReports(database=storage.database), scheduler=SchedulerClient(mesh=node.mesh), clock=clock)
         self._housekeeper = DeliveryHousekeeper(
             store=SqlDeliveryHousekeepingStore(database=storage.database),
@@ -277,6 +282,7 @@ def _server(
                 UnsubscribeHandlers(unsubscribing=_unsubscribing(node, clock, storage)),
             ),
             (provider_service_pb2_grpc.add_ProviderServiceServicer_to_server, provider_handlers),
+            (push_service_pb2_grpc.add_PushServiceServicer_to_server, PushHandlers(keys=sending.push_keys)),
         ],
     )
     server.on_drain(streams.drain)

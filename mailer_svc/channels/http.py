@@ -79,8 +79,8 @@ class HttpApi(Protocol):
         """
         ...
 
-    async def renew(self) -> bool:
-        """After a 401: whether other credentials can be fetched, for one more request."""
+    async def renew(self, refused: HttpRequest) -> bool:
+        """After a 401 to ``refused``: whether other credentials can be fetched, for one more request."""
         ...
 
     def classify(self, answer: HttpAnswer, /) -> SendOutcome:
@@ -114,8 +114,9 @@ class PlainApi(Generic[H]):
         """Nothing has to be fetched."""
         return request
 
-    async def renew(self) -> bool:
+    async def renew(self, refused: HttpRequest) -> bool:
         """There are no others."""
+        del refused
         return False
 
 
@@ -270,8 +271,9 @@ class HttpProvider(ProviderCircuit):
     async def _exchange(self, request: HttpRequest, host: HostState | None, mark: Callable[[], Awaitable[None]]) -> SendOutcome:
         client = self._client(guarded=host is not None or not self._parts.trusted)
         try:
-            answer = await client.send(await self._api.authorize(request), on_send=mark)
-            if answer.status == 401 and await self._api.renew():
+            authorized = await self._api.authorize(request)
+            answer = await client.send(authorized, on_send=mark)
+            if answer.status == 401 and await self._api.renew(authorized):
                 answer = await client.send(await self._api.authorize(request))
         except AttemptEnded as ended:
             return ended.outcome

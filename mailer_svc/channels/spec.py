@@ -49,6 +49,7 @@ class Parts:
         breakers: makes circuit breakers.
         meter: counts.
         key: secrets of the installation are derived from it.
+        web_push_key: the private key of Web Push as it is set; empty: it is derived from ``key``.
         public_link: the URL at which people reach a path of the gateway; empty: nobody knows.
         egress: what requests to addresses that users give may reach besides the public internet.
         trusted: the provider's own URL is the operator's, from settings, and may lead anywhere.
@@ -59,6 +60,7 @@ class Parts:
     meter: Meter
     key: InstallationKey
     public_link: Callable[[str], str]
+    web_push_key: str = field(default="", repr=False)
     egress: AllowedTargets = field(default_factory=AllowedTargets)
     trusted: bool = True
 

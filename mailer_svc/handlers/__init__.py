@@ -5,6 +5,7 @@ from mailer_svc.handlers.deliveries import DeliveryHandlers
 from mailer_svc.handlers.inbox import InboxHandlers
 from mailer_svc.handlers.notifications import NotificationHandlers
 from mailer_svc.handlers.providers import ProviderHandlers
+from mailer_svc.handlers.push import PushHandlers
 from mailer_svc.handlers.templates import TemplateHandlers
 from mailer_svc.handlers.unsubscribing import UnsubscribeHandlers
 
@@ -14,6 +15,7 @@ __all__ = [
     "InboxHandlers",
     "NotificationHandlers",
     "ProviderHandlers",
+    "PushHandlers",
     "TemplateHandlers",
     "UnsubscribeHandlers",
 ]

@@ -12,6 +12,7 @@ from mailer_svc.service.lanes import ChannelLanes, TenantLanes
 from mailer_svc.service.notifications import CountedNotification, NotificationChecks, Notifications, firing_notification
 from mailer_svc.service.providers import InstalledProvider, ProviderChange, Providers
 from mailer_svc.service.publishing import DeliveryPublisher, Reporter
+from mailer_svc.service.push import PushKeys
 from mailer_svc.service.queries import Deliveries, Inbox
 from mailer_svc.service.sending import ChannelSender, SendingRule
 from mailer_svc.service.templates import Templates, Trial
@@ -36,6 +37,7 @@ __all__ = [
     "ProviderChange",
     "ProviderFailover",
     "Providers",
+    "PushKeys",
     "Reporter",
     "Retention",
     "SendingRule",

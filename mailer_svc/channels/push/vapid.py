@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from mailer_svc.channels.push.subscription import decode, encode
 from tocsin.clock import SECOND, Clock
+from tocsin.installation_key import InstallationKey
 
 KEY_BYTES: Final = 48
 """What a key is derived from: 16 octets more than it has, so that no number is likelier than another (FIPS 186-5, A.2.1)."""
@@ -42,9 +43,19 @@ def read_key(text: str) -> ec.EllipticCurvePrivateKey:
     return key
 
 
+def installation_key(given: str, secret: InstallationKey) -> ec.EllipticCurvePrivateKey:
+    """The key that browsers' subscriptions belong to: ``given``, or derived from the installation's secret (docs/adr/0026)."""
+    return read_key(given) if given else key_of(secret.derive("web push", length=KEY_BYTES))
+
+
 def key_of(seed: bytes) -> ec.EllipticCurvePrivateKey:
     """The key that ``seed`` gives, the same for the same `KEY_BYTES` octets."""
     return ec.derive_private_key(int.from_bytes(seed, "big") % (_ORDER - 1) + 1, ec.SECP256R1())
+
+
+def public_text(key: ec.EllipticCurvePrivateKey) -> str:
+    """The public key, uncompressed, in base64url: what a browser takes as ``applicationServerKey``."""
+    return encode(key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
 
 
 class Vapid:
@@ -54,23 +65,22 @@ class Vapid:
         """Asks for the key when it is first used.
 
         Args:
-            key: the private key, P-256.
+            key: gives the private key.
             subject: how the push service's operators reach ours: a ``mailto:`` or ``https:`` URI (RFC 8292, 2.1).
             clock: source of time.
         """
-        self._key = key
+        self._make = key
         self._subject = subject
         self._clock = clock
         self._tokens: OrderedDict[str, tuple[str, int]] = OrderedDict()
 
     @cached_property
-    def public_key(self) -> str:
-        """The public key, uncompressed, in base64url: what a browser takes as ``applicationServerKey``."""
-        return encode(self._private_key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+    def _key(self) -> ec.EllipticCurvePrivateKey:
+        return self._make()
 
     @cached_property
-    def _private_key(self) -> ec.EllipticCurvePrivateKey:
-        return self._key()
+    def _public(self) -> str:
+        return public_text(self._key)
 
     def authorization(self, audience: str) -> str:
         """The value of ``Authorization`` for a push service (RFC 8292, 3); the token is signed anew an hour before it ends."""
@@ -78,10 +88,9 @@ class Vapid:
         token, end = self._tokens.get(audience, ("", 0))
         if end - now < _RENEWAL or end - now > _LIFETIME:
             end = now + _LIFETIME
-            claims = {"aud": audience, "exp": end} | ({"sub": self._subject} if self._subject else {})
-            token = jwt.encode(claims, self._private_key, algorithm="ES256")
+            token = jwt.encode({"aud": audience, "exp": end, "sub": self._subject}, self._key, algorithm="ES256")
             self._tokens[audience] = token, end
         self._tokens.move_to_end(audience)
         if len(self._tokens) > _AUDIENCES:
             self._tokens.popitem(last=False)
-        return f"vapid t={token}, k={self.public_key}"
+        return f"vapid t={token}, k={self._public}"

@@ -1,9 +1,17 @@
 """What an import knows of the rules of alarms, apart from the standard ones."""
 
-from typing import Final
+from typing import Any, Final
 
 from tocsin.addresses import PLAIN
+from tocsin.channels import CHANNELS, EMAIL_ADDRESS
 from tocsin.protojson.constraints import KnownRules
+
+_BY_MAIL: Final = frozenset(name for name, pattern in CHANNELS.items() if pattern == EMAIL_ADDRESS)
+
+
+def _one_content(this: Any) -> bool:
+    return not (this.subject or this.text or this.html) if this.template else bool(this.subject and (this.text or this.html))
+
 
 ALARM_RULES: Final = KnownRules(
     texts={"tocsin.api.scheduler.v1.Notify.to": {"pattern": f"^{PLAIN}"}},
@@ -11,7 +19,7 @@ ALARM_RULES: Final = KnownRules(
         (
             "this.template != '' ? this.subject == '' && this.text == '' && this.html == '' : "
             "this.subject != '' && (this.text != '' || this.html != '')"
-        ): lambda this: not (this.subject or this.text or this.html) if this.template else bool(this.subject and (this.text or this.html)),
+        ): lambda this: _one_content(this) and _BY_MAIL.issuperset(this.channels or ()),  # others have addresses of other forms
         "this.template != '' || size(this.variables) == 0": lambda this: bool(this.template or not this.variables),
         "this.template == '' || (this.resolved_subject == '' && this.resolved_text == '' && this.resolved_html == '')": (
             lambda this: not (this.template and (this.resolved_subject or this.resolved_text or this.resolved_html))

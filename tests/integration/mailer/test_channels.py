@@ -155,5 +155,5 @@ async def test_a_channel_of_a_newer_mailer_is_refused_as_retryable(rig: Rig, fie
     """Another mailer may know it: the reason names what this one has, and messages around are delivered."""
     odd, good = await rig.deliver(message(1, **fields), message(2))
     assert (odd.delivery, odd.reason, odd.retryable) == ("", "UNSUPPORTED_CHANNEL", True)
-    assert "it has email, inbox" in odd.message
+    assert "it has email, inbox, push" in odd.message
     assert (await rig.get(good.delivery)).state == State.SENT

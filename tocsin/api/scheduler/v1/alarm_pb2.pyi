@@ -853,6 +853,8 @@ class Notify(_message.Message):
         """Email by SMTP."""
         INBOX: Notify._Channel.ValueType  # 2
         """Shown by InboxService instead of sent."""
+        PUSH: Notify._Channel.ValueType  # 3
+        """A browser by Web Push, or a phone by Firebase or OneSignal."""
 
     class Channel(_Channel, metaclass=_ChannelEnumTypeWrapper):
         """The ways in which messages leave. Wherever a channel is named, its name stands in lower case: "email". A new one is a value here, its
@@ -865,6 +867,8 @@ class Notify(_message.Message):
     """Email by SMTP."""
     INBOX: Notify.Channel.ValueType  # 2
     """Shown by InboxService instead of sent."""
+    PUSH: Notify.Channel.ValueType  # 3
+    """A browser by Web Push, or a phone by Firebase or OneSignal."""
 
     @_typing.final
     class VariablesEntry(_message.Message):
@@ -913,7 +917,8 @@ class Notify(_message.Message):
     @_builtins.property
     def to(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Addresses that every one of the channels can deliver to. For email and inbox: email addresses, such as "ann@example.com" or
-        "Ann Example <ann@example.com>".
+        "Ann Example <ann@example.com>". For push: "webpush:" and a browser's subscription as JSON, "fcm:" and a registration token, or
+        "onesignal:" and the id of a subscription.
         """
 
     @_builtins.property
