@@ -36,9 +36,11 @@ from mailer_svc.service import (
     Deliveries,
     DeliveryHousekeeper,
     DeliveryPublisher,
+    DigestCloser,
     Expansion,
     Fanout,
     Gates,
+    HoldReleaser,
     Inbox,
     InstalledProvider,
     NotificationChecks,
@@ -61,6 +63,8 @@ from mailer_svc.store import (
     SqlDeliveryHousekeepingStore,
     SqlDeliveryQueue,
     SqlDeliveryReader,
+    SqlDigests,
+    SqlHeldDeliveries,
     SqlInboxReader,
     SqlJournal,
     SqlNotificationQueue,
@@ -117,6 +121,8 @@ class _MailStorage:
         self.journal = SqlJournal(database=self.database, clock=clock, order=self.order)
         self.endings = SqlDeliveryEndings(database=self.database, order=self.order)
         self.people = SqlPeopleFacts(database=self.database)
+        self.held = SqlHeldDeliveries(database=self.database, order=self.order)
+        self.digests = SqlDigests(database=self.database, order=self.order, acceptance=self.journal.acceptance)
 
     @property
     def parts(self) -> Sequence[Component]:
@@ -217,12 +223,12 @@ class _Notifying:
     ) -> None:
         people, channels, publisher = storage.people, sending.channels, sending.publisher
         journal = TracedJournal(journal=storage.journal, telemetry=node.telemetry)
-        composer = Composer(
-            templates=templating.templates,
-            renderer=templating.renderer,
-            channels=channels,
-            gates=Gates(people=people, clock=clock),
-            domain=MailSender.parse(settings.smtp_from).domain,
+        domain = MailSender.parse(settings.smtp_from).domain
+        gates = Gates(people=people, clock=clock)
+        composer = Composer(templates=templating.templates, renderer=templating.renderer, channels=channels, gates=gates, domain=domain)
+        self._releaser = HoldReleaser(held=storage.held, gates=gates, channels=channels, publisher=publisher, clock=clock)
+        self._closer = DigestCloser(
+            digests=storage.digests, gates=gates, channels=channels, publisher=publisher, clock=clock, domain=domain
         )
         self.fanout = Fanout(
             queue=SqlNotificationQueue(database=storage.database),
@@ -248,7 +254,7 @@ class _Notifying:
     @property
     def parts(self) -> Sequence[Component]:
         """What runs, in the order of its start."""
-        return (self.fanout,)
+        return (self.fanout, self._releaser, self._closer)
 
 
 def _server(

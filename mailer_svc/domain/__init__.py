@@ -12,9 +12,11 @@ from mailer_svc.domain.checks import (
     repaired_content,
     repaired_subject,
 )
+from mailer_svc.domain.digests import MEMBERS_SHOWN, TEXT_SHOWN, Digest, DigestMembers, digest_content
 from mailer_svc.domain.errors import (
     ContentTooLarge,
     DeliveryNotFound,
+    DeliverySuppressed,
     MessageInvalid,
     MessageNotFound,
     NoProvider,
@@ -38,6 +40,7 @@ from mailer_svc.domain.gates import (
 )
 from mailer_svc.domain.locales import LocaleInvalid, locale_fallbacks, normal_locale
 from mailer_svc.domain.model import (
+    ENDED,
     FINAL,
     PASSED,
     WAITING,
@@ -74,11 +77,14 @@ from mailer_svc.domain.unsubscription import KEY_BYTES, UnsubscribeTokens, Unsub
 from tocsin.priority import Priority
 
 __all__ = [
+    "ENDED",
     "FINAL",
     "KEY_BYTES",
     "MAX_BODY_BYTES",
     "MAX_SUBJECT_CHARS",
+    "MEMBERS_SHOWN",
     "PASSED",
+    "TEXT_SHOWN",
     "UNEXPANDED",
     "WAITING",
     "Ack",
@@ -92,6 +98,9 @@ __all__ = [
     "DeliveryCount",
     "DeliveryNotFound",
     "DeliveryState",
+    "DeliverySuppressed",
+    "Digest",
+    "DigestMembers",
     "ExpansionCursor",
     "GateReason",
     "GateRuling",
@@ -138,6 +147,7 @@ __all__ = [
     "checked_traceparent",
     "decide",
     "delivery_id",
+    "digest_content",
     "digested",
     "held_until",
     "locale_fallbacks",

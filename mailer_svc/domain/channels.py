@@ -74,6 +74,15 @@ class Channels:
             raise UnsupportedChannel(f"This mailer does not know the channel {name[:64]!r}; it has {', '.join(sorted(self._channels))}")
         return channel
 
+    def address_channel(self, name: str) -> str:
+        """By which channel people's addresses for the one of that name are known; itself if this mailer does not know it."""
+        channel = self._channels.get(name or self._default)
+        return name if channel is None else channel.address_channel
+
+    def keeps(self, name: str) -> bool:
+        """Whether messages of that channel are delivered by being stored."""
+        return name in self._channels and self._channels[name].kept
+
     def usable_channel(self, name: str, *, tenant: str) -> Channel:
         """The channel of that name, by which the tenant's messages can be sent; the default one for an empty name.
 

@@ -7,6 +7,10 @@ class DeliveryNotFound(NotFound):
     """There is no such delivery."""
 
 
+class DeliverySuppressed(FailedPrecondition):
+    """The delivery was suppressed, and is not sent again."""
+
+
 class MessageNotFound(NotFound):
     """There is no such message in the inbox."""
 

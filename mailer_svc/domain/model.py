@@ -32,6 +32,16 @@ WAITING = (DeliveryState.ACCEPTED, DeliveryState.RETRYING)
 FINAL = (DeliveryState.SENT, DeliveryState.DEAD, DeliveryState.OUTCOME_UNKNOWN)
 """States in which an attempt ends for good."""
 
+ENDED = (
+    *FINAL,
+    DeliveryState.SUPPRESSED,
+    DeliveryState.DELIVERED,
+    DeliveryState.BOUNCED,
+    DeliveryState.COMPLAINED,
+    DeliveryState.DIGESTED,
+)
+"""States in which nothing of ours is left to do."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRuling:
@@ -175,6 +185,11 @@ class NewDelivery:
     category: str = ""
     notification: str = ""
     ruling: GateRuling = PASSED
+
+    @property
+    def is_digest(self) -> bool:
+        """Whether it is made of others; whatever else there is, is of a firing or of a notification."""
+        return not (self.firing or self.notification)
 
     @property
     def delivered(self) -> bool:

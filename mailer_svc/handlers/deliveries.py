@@ -127,7 +127,7 @@ def delivery_message(item: Delivery) -> pb.Delivery:
         category=resource("categories", item.category),
         notification=resource("notifications", item.notification),
         reason=item.reason,
-        digest=resource("deliveries", item.digest),
+        digest=resource("deliveries", item.digest) if item.state is DeliveryState.DIGESTED else "",
     )
     if item.hold_until is not None:
         delivery.hold_time.CopyFrom(timestamp(item.hold_until))

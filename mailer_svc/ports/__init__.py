@@ -1,5 +1,6 @@
 """What the use cases need from the outside, by intent."""
 
+from mailer_svc.ports.holding import ClosedDigest, Digests, HeldClaim, HeldDeliveries, HeldDelivery
 from mailer_svc.ports.housekeeping import DeliveryHousekeepingStore
 from mailer_svc.ports.notifications import NotificationClaim, NotificationQuery, NotificationQueue, NotificationStore
 from mailer_svc.ports.people import (
@@ -36,12 +37,17 @@ __all__ = [
     "AlarmUses",
     "ChangeHints",
     "Claim",
+    "ClosedDigest",
     "DeliveryChange",
     "DeliveryEndings",
     "DeliveryHousekeepingStore",
     "DeliveryQuery",
     "DeliveryQueue",
     "DeliveryReader",
+    "Digests",
+    "HeldClaim",
+    "HeldDeliveries",
+    "HeldDelivery",
     "InboxReader",
     "Journal",
     "Meter",

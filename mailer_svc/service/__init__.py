@@ -7,6 +7,7 @@ from mailer_svc.service.expansion import Expansion
 from mailer_svc.service.failover import ProviderFailover
 from mailer_svc.service.fanout import Fanout
 from mailer_svc.service.gates import Gates
+from mailer_svc.service.holding import DigestCloser, HoldReleaser
 from mailer_svc.service.housekeeping import DeliveryHousekeeper, Retention
 from mailer_svc.service.lanes import ChannelLanes, TenantLanes
 from mailer_svc.service.notifications import CountedNotification, NotificationChecks, Notifications, firing_notification
@@ -27,9 +28,11 @@ __all__ = [
     "Deliveries",
     "DeliveryHousekeeper",
     "DeliveryPublisher",
+    "DigestCloser",
     "Expansion",
     "Fanout",
     "Gates",
+    "HoldReleaser",
     "Inbox",
     "InstalledProvider",
     "NotificationChecks",

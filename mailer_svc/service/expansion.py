@@ -111,7 +111,7 @@ class Expansion:
         """A message to each address of each recipient by each channel; one without an address where there is none, to be accounted for."""
         keys = [TenantKey(item.tenant, person) for person in people]
         found = await self._people.active_addresses(keys)
-        names = {channel: self._address_channel(channel) for channel in channels}
+        names = {channel: self._channels.address_channel(channel) for channel in channels}
         targets: list[Target] = []
         for key in keys:
             messages: list[Submission] = []
@@ -120,12 +120,6 @@ class Expansion:
                 messages += [_submission(item, channel, address, recipient=key.id) for address in own or ("",)]
             targets.append(Target(ExpansionCursor(len(item.to), key.id), messages))
         return targets
-
-    def _address_channel(self, channel: str) -> str:
-        try:
-            return self._channels.find(channel).address_channel
-        except TocsinError:  # each of its messages ends as DEAD and says so
-            return channel
 
     def _step(self, item: Notification, cursor: ExpansionCursor, *, done: bool) -> Advance:
         state = NotificationState.COMPLETED if done else NotificationState.EXPANDING

@@ -3,7 +3,16 @@
 import re
 from collections.abc import AsyncIterator, Callable
 
-from mailer_svc.domain import Channels, Delivery, DeliveryNotFound, DeliveryState, InboxMessage, MessageNotFound, NoProvider
+from mailer_svc.domain import (
+    Channels,
+    Delivery,
+    DeliveryNotFound,
+    DeliveryState,
+    DeliverySuppressed,
+    InboxMessage,
+    MessageNotFound,
+    NoProvider,
+)
 from mailer_svc.ports import ChangeHints, DeliveryChange, DeliveryEndings, DeliveryQuery, DeliveryReader, InboxReader, Position
 from mailer_svc.service.publishing import topic
 from tocsin.clock import Clock
@@ -39,10 +48,15 @@ class Deliveries:
 
         Raises:
             DeliveryNotFound: the tenant has none of this id.
+            DeliverySuppressed: the gates said no; a new message asks them again.
             NoProvider: its channel has no provider.
             UnsupportedChannel: this mailer does not know its channel.
         """
         delivery = await self.get(tenant=tenant, id=id)
+        if delivery.state is DeliveryState.SUPPRESSED:
+            raise DeliverySuppressed(
+                f"deliveries/{id} was suppressed ({delivery.reason}) and is not sent again; send a new message instead"
+            )
         if delivery.state not in (DeliveryState.DEAD, DeliveryState.OUTCOME_UNKNOWN):
             return delivery
         self._channels.usable_channel(delivery.channel, tenant=tenant)

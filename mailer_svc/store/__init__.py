@@ -1,10 +1,13 @@
 """The database of mailer_svc: tables and queries, one transaction a method."""
 
+from mailer_svc.store.accepting import AcceptanceLog
 from mailer_svc.store.addresses import SqlAddressRetirement
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.deliveries import SqlDeliveryReader
+from mailer_svc.store.digests import SqlDigests
 from mailer_svc.store.endings import SqlDeliveryEndings
 from mailer_svc.store.facts import SqlPeopleFacts
+from mailer_svc.store.holds import SqlHeldDeliveries
 from mailer_svc.store.housekeeping import SqlDeliveryHousekeepingStore
 from mailer_svc.store.inbox import SqlInboxReader
 from mailer_svc.store.journal import SqlJournal
@@ -18,6 +21,7 @@ from mailer_svc.store.suppressions import SqlSuppressions
 from mailer_svc.store.templates import SqlTemplateStore, TemplateExists
 
 __all__ = [
+    "AcceptanceLog",
     "ChangeOrder",
     "SqlAddressRetirement",
     "SqlCategoryChoices",
@@ -25,6 +29,8 @@ __all__ = [
     "SqlDeliveryHousekeepingStore",
     "SqlDeliveryQueue",
     "SqlDeliveryReader",
+    "SqlDigests",
+    "SqlHeldDeliveries",
     "SqlInboxReader",
     "SqlJournal",
     "SqlNotificationQueue",

@@ -97,7 +97,7 @@ class AcceptanceLog:
         if bodies:
             await self._contents.insert(connection, bodies)
         await self._gates.members(connection, [(item.ruling.digest, item.id) for item in fresh if item.ruling.digest], now)
-        await note(connection, [item.id for item in fresh if item.ruling.state is DeliveryState.DEAD and item.firing], change)
+        await note(connection, [item.id for item in fresh if item.ruling.state is DeliveryState.DEAD], change)
 
 
 def _delivery_row(item: NewDelivery, now: int) -> Row:

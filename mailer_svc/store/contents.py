@@ -19,3 +19,11 @@ def read_actions(text: str) -> tuple[MessageAction, ...]:
         msgspec.DecodeError: the text is not such a list.
     """
     return () if text == "[]" else _ACTIONS.decode(text)
+
+
+def shown_actions(text: str | None) -> tuple[MessageAction, ...]:
+    """The buttons of a stored message; none where they cannot be read."""
+    try:
+        return read_actions(text or "[]")
+    except msgspec.DecodeError:
+        return ()

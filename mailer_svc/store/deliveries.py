@@ -109,6 +109,7 @@ def _delivery(row: Row[Any], timeline: tuple[TimelineEntry, ...]) -> Delivery:
         notification=row.notification,
         reason=row.reason,
         hold_until=row.hold_until,
+        digest=row.digest,
         timeline=timeline,
     )
 

@@ -98,4 +98,5 @@ class SqlDeliveryEndings:
 
 def _ended(state: DeliveryState, now: int) -> dict[str, Any]:
     """The columns of a delivery that nobody has a claim on any more."""
-    return {"state": int(state), "updated": now, "next_attempt": None, "due": None, "owner": "", "epoch": deliveries.c.epoch + 1}
+    nothing = {"next_attempt": None, "due": None, "owner": "", "reason": "", "hold_until": None}
+    return {"state": int(state), "updated": now, "epoch": deliveries.c.epoch + 1, **nothing}

@@ -1,17 +1,18 @@
-"""Housekeeping: remove inbox messages and finished deliveries that are too old."""
+"""Housekeeping: remove inbox messages, finished deliveries, notifications and digests that are too old."""
 
 from typing import Any
 
 from sqlalchemy import Table, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import FINAL
+from mailer_svc.domain import ENDED, UNEXPANDED
+from mailer_svc.store.people_tables import digest_members, digests, notifications
 from mailer_svc.store.tables import contents, deliveries, events, inbox_messages
 from tocsin.database import Database
 
 
 class SqlDeliveryHousekeepingStore:
-    """Removes inbox messages and finished deliveries, a batch a transaction."""
+    """Removes what is too old, a batch a transaction."""
 
     def __init__(self, *, database: Database) -> None:
         self._database = database
@@ -19,7 +20,7 @@ class SqlDeliveryHousekeepingStore:
     async def clean(self, *, inbox_before: int, deliveries_before: int, limit: int) -> int:
         """Removes up to ``limit`` rows of each kind that are older than the instants. Returns how many."""
         messages = select(inbox_messages.c.id).where(inbox_messages.c.received < inbox_before).limit(limit)
-        finished = [int(state) for state in FINAL]
+        finished = [int(state) for state in ENDED]
         old = select(deliveries.c.id).where(deliveries.c.updated < deliveries_before, deliveries.c.state.in_(finished)).limit(limit)
         async with self._database.transaction() as connection:
             removed = (await connection.execute(delete(inbox_messages).where(inbox_messages.c.id.in_(messages)))).rowcount
@@ -28,7 +29,28 @@ class SqlDeliveryHousekeepingStore:
                 await _remove(connection, contents, contents.c.delivery, ids)
                 await _remove(connection, events, events.c.delivery, ids)
                 await _remove(connection, deliveries, deliveries.c.id, ids)
+            removed += await _remove_notifications(connection, deliveries_before, limit)
+            removed += await _remove_digests(connection, deliveries_before, limit)
         return removed + len(ids)
+
+
+async def _remove_notifications(connection: AsyncConnection, before: int, limit: int) -> int:
+    """Notifications that are done, and of which no delivery is left."""
+    left = select(deliveries.c.id).where(
+        deliveries.c.tenant == notifications.c.tenant, deliveries.c.notification == notifications.c.id, deliveries.c.notification != ""
+    )
+    done = notifications.c.state.not_in([int(state) for state in UNEXPANDED])
+    old = select(notifications.c.id).where(notifications.c.updated < before, done, ~left.exists()).limit(limit)
+    return (await connection.execute(delete(notifications).where(notifications.c.id.in_(old)))).rowcount
+
+
+async def _remove_digests(connection: AsyncConnection, before: int, limit: int) -> int:
+    """Digests that were closed."""
+    ids = list((await connection.execute(select(digests.c.id).where(digests.c.closed < before).limit(limit))).scalars())
+    if ids:
+        await _remove(connection, digest_members, digest_members.c.digest, ids)
+        await _remove(connection, digests, digests.c.id, ids)
+    return len(ids)
 
 
 async def _remove(connection: AsyncConnection, table: Table, column: Any, ids: list[str]) -> None:

@@ -25,7 +25,7 @@ class SqlJournal:
     def __init__(self, *, database: Database, clock: Clock, order: ChangeOrder) -> None:
         self._database = database
         self._order = order
-        acceptance = AcceptanceLog(database=database, clock=clock, order=order)
+        self.acceptance = acceptance = AcceptanceLog(database=database, clock=clock, order=order)
         self._log = ProgressLog(database=database, clock=clock, order=order)
         self._notifications = NotificationLog(sqlite=database.dialect == "sqlite")
         self._announcing: GroupCommit[Sequence[Notification], set[str]] = GroupCommit(flush=self._store_notifications)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, select, tuple_
+from sqlalchemy import Row, Select, delete, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import DeliveryState, PendingReport
@@ -14,9 +14,10 @@ _KNOWN = {int(state): state for state in DeliveryState}
 
 
 async def note(connection: AsyncConnection, ids: Sequence[str], change: int) -> None:
-    """Notes that the current transaction ended these deliveries otherwise than the scheduler takes for granted."""
+    """Notes that the current transaction ended these deliveries otherwise than the scheduler takes for granted; firings are its own."""
     if ids:
-        await connection.execute(insert_ignore(reports), [{"delivery": identity, "change": change} for identity in ids])
+        own = select(deliveries.c.id, literal(change)).where(deliveries.c.id.in_(ids), deliveries.c.firing != "")
+        await connection.execute(insert_ignore(reports).from_select(["delivery", "change"], own))
 
 
 class SqlReports:

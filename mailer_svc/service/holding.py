@@ -1,0 +1,167 @@
+"""What was held back goes on: deliveries at the end of quiet hours, and digests when they close. The gates are asked once more then."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from mailer_svc.domain import (
+    Channels,
+    DeliveryState,
+    Digest,
+    DigestMembers,
+    GateRuling,
+    NewDelivery,
+    Priority,
+    digest_content,
+    message_id,
+)
+from mailer_svc.ports import Digests, HeldDeliveries, HeldDelivery
+from mailer_svc.service.gates import GateQuestion, Gates
+from mailer_svc.service.publishing import DeliveryPublisher
+from tocsin.background import Background, report_progress
+from tocsin.clock import Clock
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
+_BATCH: Final = 500
+_DIGESTS: Final = 100
+_LEASE_SECONDS: Final = 60.0
+_POLL_SECONDS: Final = 1.0
+
+
+class HoldReleaser:
+    """Asks the gates again about deliveries whose quiet time has ended; a component."""
+
+    def __init__(self, *, held: HeldDeliveries, gates: Gates, channels: Channels, publisher: DeliveryPublisher, clock: Clock) -> None:
+        self._held = held
+        self._gates = gates
+        self._channels = channels
+        self._publisher = publisher
+        self._clock = clock
+        self._rounds = Background(clock)
+
+    async def start(self) -> None:
+        """Begins to look."""
+        if not self._rounds.running:
+            self._rounds.periodic("held deliveries", _POLL_SECONDS, self.release_due)
+
+    async def stop(self) -> None:
+        """Stops; what is held is looked at after the next start."""
+        await self._rounds.stop()
+
+    async def release_due(self) -> None:
+        """Releases everything whose time has come."""
+        while await self._release_some():
+            report_progress()
+
+    async def _release_some(self) -> bool:
+        now = self._clock.micros()
+        held, unreadable = await self._held.claim_due(limit=_BATCH, now=now, lease=round(_LEASE_SECONDS * 1e6))
+        if held:
+            known = [replace(item, delivery=replace(item.delivery, kept=self._channels.keeps(item.delivery.channel))) for item in held]
+            answers = await self._gates.ask([_question(item.delivery, self._channels) for item in known])
+            ruled = [(item, _once(item, answer.ruling)) for item, answer in zip(known, answers, strict=True)]
+            released = await self._held.release(ruled, now=self._clock.micros())
+            self._channels.wake({delivery.channel for delivery in released})
+            await self._publisher.accepted(released)
+        return len(held) + unreadable == _BATCH
+
+
+class DigestCloser:
+    """Closes digests whose time has come; a component."""
+
+    def __init__(
+        self, *, digests: Digests, gates: Gates, channels: Channels, publisher: DeliveryPublisher, clock: Clock, domain: str
+    ) -> None:
+        """Takes what it stands on; ``domain`` is the right side of each Message-ID."""
+        self._digests = digests
+        self._gates = gates
+        self._channels = channels
+        self._publisher = publisher
+        self._clock = clock
+        self._domain = domain
+        self._rounds = Background(clock)
+
+    async def start(self) -> None:
+        """Begins to look."""
+        if not self._rounds.running:
+            self._rounds.periodic("digests", _POLL_SECONDS, self.close_due)
+
+    async def stop(self) -> None:
+        """Stops; what is open is closed after the next start."""
+        await self._rounds.stop()
+
+    async def close_due(self) -> None:
+        """Closes everything whose time has come."""
+        while due := await self._digests.due(limit=_DIGESTS, now=self._clock.micros()):
+            answers = await self._gates.ask([self._question(digest) for digest in due])
+            for digest, answer in zip(due, answers, strict=True):
+                await self._close(digest, replace(answer.ruling, digest_window=0))
+                report_progress()
+
+    def _question(self, digest: Digest) -> GateQuestion:
+        return GateQuestion(
+            tenant=digest.tenant,
+            channel=digest.channel,
+            address_channel=self._channels.address_channel(digest.channel),
+            to=digest.address,
+            priority=Priority.NORMAL,
+            category=digest.category,
+            recipient_id=digest.recipient_id,
+        )
+
+    async def _close(self, digest: Digest, ruling: GateRuling) -> None:
+        closed = await self._digests.close(digest, ruling, make=self._maker(digest), now=self._clock.micros())
+        if closed is None:
+            return
+        _log.info("digest closed", digest=digest.id, messages=closed.total, state=closed.ruling.state.name)
+        self._publisher.meter.digest_closed(digest.channel, closed.total)
+        self._publisher.ruled(digest.channel, closed.ruling.state, closed.ruling.reason, closed.total)
+        if closed.delivery is not None:
+            self._channels.wake({digest.channel})
+            await self._publisher.accepted([closed.delivery])
+        await self._publisher.changed(digest.tenant)
+
+    def _maker(self, digest: Digest) -> Callable[[DigestMembers], NewDelivery]:
+        return partial(_digest_delivery, digest, kept=self._channels.keeps(digest.channel), domain=self._domain)
+
+
+def _digest_delivery(digest: Digest, members: DigestMembers, *, kept: bool, domain: str) -> NewDelivery:
+    """The delivery of a digest; its id is the digest's."""
+    return NewDelivery(
+        id=digest.id,
+        tenant=digest.tenant,
+        firing="",
+        alarm="",
+        channel=digest.channel,
+        to=digest.address,
+        priority=members.priority,
+        content=digest_content(members),
+        message_id=message_id(digest.id, domain),
+        resend=False,
+        traceparent="",
+        kept=kept,
+        recipient_id=digest.recipient_id,
+        category=digest.category,
+    )
+
+
+def _once(item: HeldDelivery, ruling: GateRuling) -> GateRuling:
+    """The ruling; a digest joins no other."""
+    released = ruling if not item.delivery.is_digest else replace(ruling, digest_window=0)
+    if released.state is DeliveryState.ACCEPTED and not released.open:
+        return replace(released, detail="its quiet time is over")
+    return released
+
+
+def _question(item: NewDelivery, channels: Channels) -> GateQuestion:
+    return GateQuestion(
+        tenant=item.tenant,
+        channel=item.channel,
+        address_channel=channels.address_channel(item.channel),
+        to=item.to,
+        priority=item.priority,
+        category=item.category,
+        recipient_id=item.recipient_id,
+    )
