@@ -241,7 +241,9 @@ class _Notifying:
             owner=str(ULID()),
             sole=storage.database.dialect == "sqlite",
         )
-        self.accepting = Accepting(journal=journal, composer=composer, channels=channels, publisher=publisher, expand=self.fanout.wake)
+        self.accepting = Accepting(
+            journal=journal, composer=composer, channels=channels, publisher=publisher, clock=clock, expand=self.fanout.wake
+        )
         self.notifications = Notifications(
             journal=journal,
             store=SqlNotificationStore(database=storage.database),

@@ -180,7 +180,7 @@ class ActionProblem(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message to one address by one channel; an empty channel means the mailer's default.
+    """One message to one address by one channel, or to ``recipients`` by ``channels``; an empty channel means the mailer's default.
 
     ``variables`` are the template's; ``context``, a JSON object or empty, is available to it as well.
     """
@@ -198,13 +198,17 @@ class Message:
     variables: Mapping[str, str]
     context: str
     traceparent: str
+    category: str = ""
+    recipients: Sequence[str] = ()
+    channels: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryAck:
-    """The mailer's acknowledgement of one message: the stored delivery, or why it was refused."""
+    """The mailer's acknowledgement of one message: the stored delivery or notification, or why it was refused."""
 
     delivery: str
+    notification: str = ""
     reason: str = ""
     message: str = ""
     retryable: bool = False

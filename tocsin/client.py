@@ -202,6 +202,22 @@ class Client:
         """Retries DEAD deliveries that match the filter (or ``state="OUTCOME_UNKNOWN"``); returns their names and ``more``."""
         return self.call("POST", "/v1/deliveries:retry", body={"filter": filter, "limit": limit})
 
+    def send_notification(self, notification: Resource, *, request_id: str | None = None) -> Resource:
+        """Sends one message to many. Repeated with the same ``request_id``, it returns the notification of the first call."""
+        return self.call("POST", "/v1/notifications", body=notification, params={"requestId": request_id or str(uuid.uuid4())})
+
+    def get_notification(self, name: str) -> Resource:
+        """Reads ``notifications/{id}``, with the number of its deliveries by state and reason."""
+        return self.call("GET", resource_path(name, "notifications"))
+
+    def list_notifications(self, *, filter: str = "") -> Iterator[Resource]:  # noqa: A002 - the contract's own word (AIP-160)
+        """Yields notifications that match the filter (AIP-160), newest first."""
+        return self.pages("/v1/notifications", "notifications", {"filter": filter})
+
+    def cancel_notification(self, name: str) -> Resource:
+        """Cancels ``notifications/{id}``, as long as it is PENDING."""
+        return self.call("POST", f"{resource_path(name, 'notifications')}:cancel", body={})
+
     def list_messages(self) -> Iterator[Resource]:
         """Yields the mails of the dev inbox, newest first."""
         return self.pages("/v1/inbox/messages", "messages", {})

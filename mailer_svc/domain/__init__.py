@@ -68,6 +68,7 @@ from mailer_svc.domain.notifications import (
     ExpansionCursor,
     Notification,
     NotificationState,
+    PeopleSubmission,
     notification_id,
 )
 from mailer_svc.domain.return_paths import ReturnPaths
@@ -117,6 +118,7 @@ __all__ = [
     "NotificationStarted",
     "NotificationState",
     "PendingReport",
+    "PeopleSubmission",
     "Priority",
     "PriorityLimits",
     "ReportKind",

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from mailer_svc.domain.model import Content, DeliveryState, TemplateUse
+from mailer_svc.domain.model import Content, DeliveryState, Submission, TemplateUse
 from tocsin.priority import Priority
 
 
@@ -101,6 +101,20 @@ class Notification:
         So one whom an alarm addresses by recipient and by address as well gets the message once.
         """
         return self.firing or self.id
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleSubmission:
+    """A message of a firing to recipients: what it says and of what it is as in a `Submission`, which has no address."""
+
+    message: Submission
+    recipients: tuple[str, ...]
+    channels: tuple[str, ...]
+
+    @property
+    def notification(self) -> str:
+        """The id of its notification: handing it in twice makes one."""
+        return notification_id(tenant=self.message.tenant, kind="firing", key=self.message.firing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

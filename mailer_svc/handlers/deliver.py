@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from mailer_svc.domain import Ack, Content, Submission, TemplateUse
+from mailer_svc.domain import Ack, Content, PeopleSubmission, Submission, TemplateUse
+from mailer_svc.handlers.resources import resource
 from mailer_svc.service import Accepting
 from tocsin.api.mailer.v1 import delivery_service_pb2 as pb
 
@@ -91,7 +92,11 @@ class DeliverStreams:
 
     async def _accept(self, stream: _DeliverStream, request: pb.DeliverRequest) -> None:
         try:
-            batch = [_submission(message, request.contexts) for message in request.messages[:_MAX_BATCH]]
+            messages = request.messages[:_MAX_BATCH]
+            batch = [_submission(message, request.contexts) for message in messages if not message.recipients]
+            announced = await self._accepting.announce([_to_people(item, request.contexts) for item in messages if item.recipients])
+            if announced:
+                stream.answers.put_nowait(_AckBatch(announced, first=False))
             first = True
             async with aclosing(self._accepting.accept(batch)) as answers:
                 async for acks in answers:
@@ -148,9 +153,20 @@ def _submission(message: pb.OutgoingMessage, contexts: Sequence[str]) -> Submiss
         content=content,
         resend=resend,
         traceparent=message.traceparent,
+        category=message.category.removeprefix("categories/"),
     )
 
 
+def _to_people(message: pb.OutgoingMessage, contexts: Sequence[str]) -> PeopleSubmission:
+    return PeopleSubmission(_submission(message, contexts), tuple(message.recipients), tuple(message.channels))
+
+
 def _ack(ack: Ack) -> pb.DeliverAck:
-    name = f"deliveries/{ack.delivery}" if ack.delivery else ""
-    return pb.DeliverAck(key=ack.key, delivery=name, reason=ack.reason, message=ack.message, retryable=ack.retryable)
+    return pb.DeliverAck(
+        key=ack.key,
+        delivery=resource("deliveries", ack.delivery),
+        notification=resource("notifications", ack.notification),
+        reason=ack.reason,
+        message=ack.message,
+        retryable=ack.retryable,
+    )

@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from mailer_svc.domain import Delivery, DeliveryState, TimelineEntry
 from mailer_svc.handlers.deliver import DeliverStreams
+from mailer_svc.handlers.resources import resource
 from mailer_svc.ports import DeliveryQuery
 from mailer_svc.service import Deliveries
 from mailer_svc.service.queries import resume_token
@@ -134,11 +135,6 @@ def delivery_message(item: Delivery) -> pb.Delivery:
     if item.next_attempt is not None:
         delivery.next_attempt_time.CopyFrom(timestamp(item.next_attempt))
     return delivery
-
-
-def resource(collection: str, identity: str) -> str:
-    """The name of a resource; empty if there is none."""
-    return f"{collection}/{identity}" if identity else ""
 
 
 def _event(entry: TimelineEntry) -> pb.DeliveryEvent:

@@ -8,7 +8,8 @@ import grpc
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from mailer_svc.domain import Content, DeliveryCount, Notification, NotificationState, Priority, TemplateUse
-from mailer_svc.handlers.deliveries import resource, timestamp
+from mailer_svc.handlers.deliveries import timestamp
+from mailer_svc.handlers.resources import resource
 from mailer_svc.ports import NotificationQuery
 from mailer_svc.service import CountedNotification, Notifications
 from tocsin.api.mailer.v1 import delivery_service_pb2

@@ -45,7 +45,7 @@ class Journal(Protocol):
         ...
 
     async def known(self, ids: Collection[str]) -> set[str]:
-        """Those of the deliveries that are stored.
+        """Those of the deliveries and notifications that are stored.
 
         Raises:
             Unavailable: nobody can know.

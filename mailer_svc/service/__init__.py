@@ -10,7 +10,7 @@ from mailer_svc.service.gates import Gates
 from mailer_svc.service.holding import DigestCloser, HoldReleaser
 from mailer_svc.service.housekeeping import DeliveryHousekeeper, Retention
 from mailer_svc.service.lanes import ChannelLanes, TenantLanes
-from mailer_svc.service.notifications import CountedNotification, NotificationChecks, Notifications, firing_notification
+from mailer_svc.service.notifications import CountedNotification, NotificationChecks, Notifications
 from mailer_svc.service.providers import InstalledProvider, ProviderChange, Providers
 from mailer_svc.service.publishing import DeliveryPublisher, Reporter
 from mailer_svc.service.push import PushKeys
@@ -49,5 +49,4 @@ __all__ = [
     "TenantLanes",
     "Trial",
     "Unsubscribing",
-    "firing_notification",
 ]

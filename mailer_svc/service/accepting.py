@@ -1,15 +1,28 @@
 """Taking messages in: each is checked and rendered by itself, and what of a batch is ready at once is stored together."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mailer_svc.domain import Ack, Channels, NewDelivery, Notification, Submission, UnsupportedChannel
+from mailer_svc.domain import (
+    Ack,
+    Channels,
+    Content,
+    NewDelivery,
+    Notification,
+    PeopleSubmission,
+    Priority,
+    Submission,
+    UnsupportedChannel,
+    checked_traceparent,
+    repaired_content,
+)
 from mailer_svc.ports import AWAY, Journal
 from mailer_svc.service.composing import Addressed, Composer, Known
 from mailer_svc.service.gates import GateAnswer
 from mailer_svc.service.publishing import DeliveryPublisher
 from tocsin.bisection import run_with_bisection
+from tocsin.clock import Clock
 from tocsin.errors import Internal, TocsinError
 from tocsin.telemetry import get_logger
 
@@ -30,7 +43,14 @@ class Accepting:
     """Turns submissions into stored deliveries and refusals."""
 
     def __init__(
-        self, *, journal: Journal, composer: Composer, channels: Channels, publisher: DeliveryPublisher, expand: Callable[[], None]
+        self,
+        *,
+        journal: Journal,
+        composer: Composer,
+        channels: Channels,
+        publisher: DeliveryPublisher,
+        clock: Clock,
+        expand: Callable[[], None],
     ) -> None:
         """Makes it.
 
@@ -39,24 +59,69 @@ class Accepting:
             composer: makes deliveries.
             channels: by which messages leave; woken when something was stored that waits.
             publisher: tells watchers, and counts.
+            clock: source of time.
             expand: wakes whoever makes the deliveries of notifications.
         """
         self._journal = journal
         self._composer = composer
         self._channels = channels
         self._publisher = publisher
+        self._clock = clock
         self._expand = expand
 
-    async def announce(self, batch: Sequence[tuple[int, Notification]]) -> list[Ack]:
-        """Stores notifications, each with the key of its acknowledgement."""
+    async def announce(self, batch: Sequence[PeopleSubmission]) -> list[Ack]:
+        """Stores messages to recipients as notifications; one that was stored before is acknowledged with the same notification."""
         if not batch:
             return []
+        good: list[Notification] = []
+        refused: list[tuple[Submission, TocsinError]] = []
         try:
-            await self._journal.announce([notification for _, notification in batch])
+            known = await self._composer.known([item.message for item in batch])
+            accepted = [item for item in batch if self._good(item, known, good, refused)]
+            stored = await run_with_bisection(self._announce, good)
         except AWAY as error:
-            return [self._refuse(key, error) for key, _ in batch]
+            return [self._refuse(item.message.key, error) for item in batch]
         self._expand()
-        return [Ack(key=key, notification=notification.id) for key, notification in batch]
+        acks = [
+            self._refuse(item.message.key, _said(result))
+            if isinstance(result, Exception)
+            else Ack(key=item.message.key, notification=item.notification)
+            for item, result in zip(accepted, stored, strict=True)
+        ]
+        return acks + await self._refusals(refused, {item.message.key: item.notification for item in batch})
+
+    async def _announce(self, part: Sequence[Notification]) -> Sequence[bool]:
+        fresh = await self._journal.announce(part)
+        return [notification.id in fresh for notification in part]
+
+    def _good(self, item: PeopleSubmission, known: Known, good: list[Notification], refused: list[tuple[Submission, TocsinError]]) -> bool:
+        try:
+            self._composer.check(item, known)
+            good.append(self._notification(item))
+        except TocsinError as error:
+            refused.append((item.message, error))
+            return False
+        return True
+
+    def _notification(self, item: PeopleSubmission) -> Notification:
+        message, now = item.message, self._clock.micros()
+        assert message.content is not None  # noqa: S101  it was checked
+        return Notification(
+            id=item.notification,
+            tenant=message.tenant,
+            firing=message.firing,
+            alarm=message.alarm,
+            priority=Priority(message.priority),
+            category=message.category,
+            channels=item.channels,
+            recipients=item.recipients,
+            content=repaired_content(message.content) if isinstance(message.content, Content) else message.content,
+            resend=message.resend,
+            traceparent=checked_traceparent(message.traceparent),
+            send_time=now,
+            created=now,
+            updated=now,
+        )
 
     async def accept(self, batch: Sequence[Submission]) -> AsyncGenerator[list[Ack]]:
         """Stores what is good and gives an acknowledgement for each submission once it is durable.
@@ -85,7 +150,7 @@ class Accepting:
                 slow.append(_Slow(message, answer))
             else:
                 good.append((message.item.key, delivery))
-        yield [*await self._store(good), *await self._refusals(refused)]
+        yield [*await self._store(good), *await self._refusals(refused, self._identities(refused))]
         if slow:
             async for acks in self._accept_slow(slow, known):
                 yield acks
@@ -114,7 +179,8 @@ class Accepting:
         try:
             delivery = await self._composer.slow(slow.message, slow.answer, known)
         except TocsinError as error:
-            return await self._refusals([(slow.message.item, error)])
+            refused = [(slow.message.item, error)]
+            return await self._refusals(refused, self._identities(refused))
         return await self._store([(slow.message.item.key, delivery)])
 
     async def _store(self, good: Sequence[tuple[int, NewDelivery]]) -> list[Ack]:
@@ -138,23 +204,25 @@ class Accepting:
             for (key, delivery), result in zip(good, results, strict=True)
         ]
 
-    async def _refusals(self, refused: Sequence[tuple[Submission, TocsinError]]) -> list[Ack]:
-        """Acknowledgements of messages that would be refused now; one that was stored before keeps its delivery.
+    async def _refusals(self, refused: Sequence[tuple[Submission, TocsinError]], identities: Mapping[int, str]) -> list[Ack]:
+        """Acknowledgements of messages that would be refused now; one that was stored before keeps its delivery or notification.
 
         Since then its template may be gone, say; the message is handed in again because its first acknowledgement was lost.
         """
-        identities = {item.key: self._identity(item) for item, _ in refused}
         try:
-            known = await self._journal.known({one for one in identities.values() if one}) if refused else set[str]()
+            known = await self._journal.known({identities[item.key] for item, _ in refused} - {""}) if refused else set[str]()
         except AWAY as error:
             return [self._refuse(item.key, error) for item, _ in refused]
         return [
-            Ack(key=item.key, delivery=identities[item.key]) if identities[item.key] in known else self._refuse(item.key, error)
+            _known(item, identities[item.key]) if identities[item.key] in known else self._refuse(item.key, error)
             for item, error in refused
         ]
 
+    def _identities(self, refused: Sequence[tuple[Submission, TocsinError]]) -> dict[int, str]:
+        """The ids of messages' deliveries; empty where one can have none."""
+        return {item.key: self._identity(item) for item, _ in refused}
+
     def _identity(self, item: Submission) -> str:
-        """The id of a message's delivery; empty if it can have none."""
         try:
             return self._composer.identity(item)
         except TocsinError:
@@ -163,6 +231,10 @@ class Accepting:
     def _refuse(self, key: int, error: TocsinError) -> Ack:
         self._publisher.meter.refused(error.error_reason)
         return Ack(key=key, reason=error.error_reason, message=error.message, retryable=isinstance(error, _RETRYABLE))
+
+
+def _known(item: Submission, identity: str) -> Ack:
+    return Ack(key=item.key, delivery=identity) if item.to else Ack(key=item.key, notification=identity)
 
 
 def _said(error: Exception) -> TocsinError:

@@ -16,6 +16,7 @@ from mailer_svc.domain import (
     GateRuling,
     MessageInvalid,
     NewDelivery,
+    PeopleSubmission,
     Priority,
     Submission,
     Template,
@@ -89,6 +90,24 @@ class Composer:
         return Addressed(
             item=item, id=_identity(item, to), question=_question(item, channel.name, channel.address_channel, to), kept=channel.kept
         )
+
+    def check(self, item: PeopleSubmission, known: Known) -> None:
+        """Returns if a message to recipients can become a notification.
+
+        Raises:
+            InvalidInput: its ids or what it says cannot be used.
+            TemplateNotFound: there is no such template.
+            UnsupportedChannel: this mailer does not know one of its channels.
+            NoProvider: one of its channels has no provider.
+        """
+        message = item.message
+        checked_submission(message)
+        if message.content == _NOTHING:
+            raise MessageInvalid.at("content", "is empty")
+        if isinstance(message.content, TemplateUse) and (message.tenant, message.content.code) not in known:
+            raise TemplateNotFound(f"There is no template templates/{message.content.code}")
+        for channel in item.channels or ("",):
+            self._channels.usable_channel(channel, tenant=message.tenant)
 
     def identity(self, item: Submission) -> str:
         """The id of a message's delivery, also if it would be refused now.

@@ -165,9 +165,3 @@ class Notifications:
         if found.state is not NotificationState.CANCELLED:
             raise NotificationStarted(f"notifications/{id} is {found.state.name}; only one that is PENDING can be cancelled")
         return found
-
-
-def firing_notification(draft: Notification, *, channels: Sequence[str], now: int) -> Notification:
-    """The notification of a firing: its id derives from the firing and its channels, so that handing it in twice makes one."""
-    identity = notification_id(tenant=draft.tenant, kind="firing", key="\n".join((draft.firing, *sorted(channels))))
-    return replace(draft, id=identity, channels=tuple(channels), send_time=now, created=now, updated=now)

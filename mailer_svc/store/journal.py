@@ -3,13 +3,14 @@
 import contextlib
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import select, union_all
 
 from mailer_svc.domain import Advance, NewDelivery, Notification, SendJob
 from mailer_svc.ports import Settlement
 from mailer_svc.store.accepting import AcceptanceBatch, AcceptanceLog
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.notifications import NotificationLog
+from mailer_svc.store.people_tables import notifications
 from mailer_svc.store.progress import Mark, Progress, ProgressLog
 from mailer_svc.store.tables import deliveries
 from tocsin.clock import Clock
@@ -69,9 +70,10 @@ class SqlJournal:
         return await self._accepting.submit(AcceptanceBatch(deliveries, steps))
 
     async def known(self, ids: Collection[str]) -> set[str]:
-        """Those of the deliveries that are stored."""
+        """Those of the deliveries and notifications that are stored."""
+        stored = union_all(*(select(table.c.id).where(table.c.id.in_(ids)) for table in (deliveries, notifications)))
         async with self._database.read() as connection:
-            return set(await connection.scalars(select(deliveries.c.id).where(deliveries.c.id.in_(ids))))
+            return set(await connection.scalars(stored))
 
     async def hand_over(self, job: SendJob, provider: str) -> bool:
         """Marks that the point of no return is reached. False: the claim is no longer ours."""

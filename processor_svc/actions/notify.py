@@ -1,4 +1,4 @@
-"""The action `notify`: hands one message for each address and channel to the mailer."""
+"""The action `notify`: hands one message for each address and channel to the mailer, and one for all recipients."""
 
 import json
 import random
@@ -35,6 +35,8 @@ class NotifyAction:
     resolved_subject: str = ""
     resolved_text: str = ""
     resolved_html: str = ""
+    recipients: tuple[str, ...] = ()
+    category: str = ""
 
 
 class NotifyKind:
@@ -58,6 +60,8 @@ class NotifyKind:
             resolved_subject=message.resolved_subject,
             resolved_text=message.resolved_text,
             resolved_html=message.resolved_html,
+            recipients=tuple(message.recipients),
+            category=message.category,
         )
 
     async def validate(self, action: NotifyAction) -> Sequence[ActionProblem]:
@@ -71,10 +75,13 @@ class NotifyKind:
         return ""
 
     async def run(self, job: Job, action: NotifyAction) -> JobResult:
-        """Hands the messages over; the output names the deliveries."""
+        """Hands the messages over; the output names the deliveries, and the notification of the recipients."""
         context = _context_text(job) if action.template else ""
         said = _resolution(job, action) if job.origin == "RESOLVED" and not action.template else action
         messages = [_message(job, said, context, to, channel) for to in action.to for channel in action.channels or ("",)]
+        if action.recipients:
+            whom = {"recipients": action.recipients, "channels": action.channels}
+            messages.append(replace(_message(job, said, context, "", ""), **whom))
         try:
             answers = await self._mailer.deliver(messages)
         except (Unavailable, DeadlineExceeded, ResourceExhausted) as error:
@@ -97,23 +104,30 @@ def _message(job: Job, action: NotifyAction, context: str, to: str, channel: str
         variables=action.variables,
         context=context,
         traceparent=current_traceparent() or job.traceparent,
+        category=action.category,
     )
 
 
 def _end(messages: Sequence[Message], answers: Sequence[DeliveryAck]) -> JobResult:
-    refused = [(message, answer) for message, answer in zip(messages, answers, strict=True) if not answer.delivery]
+    refused = [(message, answer) for message, answer in zip(messages, answers, strict=True) if not (answer.delivery or answer.notification)]
     if not refused:
-        return JobSucceeded({"deliveries": [answer.delivery for answer in answers]})
+        return JobSucceeded(_output(answers))
     # A message that the mailer could not store now is not at fault: an outage of its database costs no attempt.
     put_off = next((answer for _, answer in refused if answer.retryable and answer.reason != _UNSUPPORTED), None)
     if put_off is not None:
         return _released(put_off.message)
     return JobFailed(
         reason=refused[0][1].reason,
-        message="; ".join(f"{message.to}: {answer.message}" for message, answer in refused[:10]),
+        message="; ".join(f"{message.to or 'recipients'}: {answer.message}" for message, answer in refused[:10]),
         # A channel that this mailer does not know: another mailer may, and attempts bound how often one is looked for.
         retryable=all(answer.retryable for _, answer in refused),
     )
+
+
+def _output(answers: Sequence[DeliveryAck]) -> dict[str, Json]:
+    found: dict[str, Json] = {"deliveries": [answer.delivery for answer in answers if answer.delivery]}
+    notifications: list[Json] = [answer.notification for answer in answers if answer.notification]
+    return {**found, "notifications": notifications} if notifications else found
 
 
 def _released(message: str, retry_after: float | None = None) -> JobReleased:

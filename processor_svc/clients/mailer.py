@@ -132,7 +132,7 @@ class _MailerStream:
         for ack in acks:
             answer = self._due.pop(ack.key, None)
             if answer is not None and not answer.done():
-                answer.set_result(DeliveryAck(delivery=ack.delivery, reason=ack.reason, message=ack.message, retryable=ack.retryable))
+                answer.set_result(_answer(ack))
 
     def end(self) -> None:
         """Sends what is queued and closes this side."""
@@ -178,6 +178,12 @@ class _MailerStream:
         return request
 
 
+def _answer(ack: delivery_service_pb2.DeliverAck) -> DeliveryAck:
+    return DeliveryAck(
+        delivery=ack.delivery, notification=ack.notification, reason=ack.reason, message=ack.message, retryable=ack.retryable
+    )
+
+
 def _to_proto(key: int, message: Message) -> delivery_service_pb2.OutgoingMessage:
     out = delivery_service_pb2.OutgoingMessage(
         key=key,
@@ -188,6 +194,9 @@ def _to_proto(key: int, message: Message) -> delivery_service_pb2.OutgoingMessag
         channel=message.channel,
         lane=message.priority,
         traceparent=message.traceparent,
+        category=message.category,
+        recipients=message.recipients,
+        channels=message.channels,
     )
     if message.template:
         out.template.template = message.template

@@ -43,6 +43,13 @@ ExcludeOption = Annotated[
 ]
 
 
+RecipientOption = Annotated[
+    list[str] | None,
+    typer.Option("--recipient", help="Who is told, recipients/{id} or groups/{id}, at the addresses they have; repeatable."),
+]
+CategoryOption = Annotated[str | None, typer.Option("--category", help="Category, by which people choose what they get.")]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class What:
     """The options that make the action."""
@@ -56,6 +63,8 @@ class What:
     task: str | None
     input: str | None
     action: str | None = None
+    recipients: Sequence[str] = ()
+    category: str | None = None
 
 
 def add(
@@ -71,7 +80,9 @@ def add(
     time_zone: ZoneOption = None,
     exclude: ExcludeOption = None,
     jitter: Annotated[str | None, typer.Option("--jitter", help="Delay each due time by a random part of this: 30s, 5m.")] = None,
-    to: Annotated[list[str] | None, typer.Option("--to", help="Recipient of the mail; repeatable.")] = None,
+    to: Annotated[list[str] | None, typer.Option("--to", help="Address of the message; repeatable.")] = None,
+    recipient: RecipientOption = None,
+    category: CategoryOption = None,
     subject: Annotated[str | None, typer.Option("--subject", help="Subject of the mail.")] = None,
     text: Annotated[str | None, typer.Option("--text", help="Text of the mail.")] = None,
     template: Annotated[str | None, typer.Option("--template", help="Code of a stored template; replaces --subject and --text.")] = None,
@@ -86,7 +97,7 @@ def add(
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Create an alarm from one of --at, --daily, --every, --cron and --rrule, and one of --to, --task and --action."""
+    """Create an alarm from one of --at, --daily, --every, --cron and --rrule, and one of --to, --recipient, --task and --action."""
     when = When(
         at=at,
         daily=daily,
@@ -109,6 +120,8 @@ def add(
         task=task,
         input=task_input,
         action=action,
+        recipients=recipient or [],
+        category=category,
     )
     alarm = {"displayName": name, "trigger": trigger_of(when, clock=SystemClock()), "action": action_of(what)}
     with connect(state=state, url=url, api_key=api_key) as client:
@@ -185,7 +198,7 @@ def action_of(what: What) -> dict[str, Any]:
     Raises:
         typer.BadParameter: options of several kinds of action are given, or of none.
     """
-    mail = [what.to, what.subject, what.text, what.template, what.variables, what.channels]
+    mail = [what.to, what.subject, what.text, what.template, what.variables, what.channels, what.recipients, what.category]
     if what.action is not None:
         if any(mail) or what.task is not None or what.input is not None:
             msg = "--action cannot be combined with --task, --input or the options of a mail"
@@ -199,9 +212,18 @@ def action_of(what: What) -> dict[str, Any]:
     if what.input is not None:
         msg = "--input requires --task"
         raise typer.BadParameter(msg)
-    if not what.to:
-        msg = "give --to with --subject and --text, or --task, or --action"
+    if not (what.to or what.recipients):
+        msg = "give --to or --recipient with --subject and --text, or --task, or --action"
         raise typer.BadParameter(msg)
+    return {"notify": message_of(what)}
+
+
+def message_of(what: What) -> dict[str, Any]:
+    """What the options of a message say, as a notify action or a notification has it.
+
+    Raises:
+        typer.BadParameter: an address cannot be used.
+    """
     try:
         for address in what.to:
             normal_address(address, what.channels, field=address)
@@ -214,8 +236,14 @@ def action_of(what: What) -> dict[str, Any]:
         "template": f"templates/{what.template.removeprefix('templates/')}" if what.template else None,
         "variables": dict(_variable(item) for item in what.variables),
         "channels": list(what.channels),
+        "recipients": [_person(name) for name in what.recipients],
+        "category": f"categories/{what.category.removeprefix('categories/')}" if what.category else None,
     }
-    return {"notify": {name: value for name, value in notify.items() if value}}
+    return {name: value for name, value in notify.items() if value}
+
+
+def _person(name: str) -> str:
+    return name if "/" in name else f"recipients/{name}"
 
 
 def rule_words(trigger: dict[str, Any]) -> str:

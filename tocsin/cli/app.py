@@ -14,6 +14,7 @@ from tocsin.cli.events import ping, send_event, send_reading
 from tocsin.cli.firings import watch
 from tocsin.cli.inbox import inbox
 from tocsin.cli.mesh import make_mesh
+from tocsin.cli.notifications import make_notification, notify
 from tocsin.cli.output import EXIT_CODES, write_line
 from tocsin.cli.previews import preview
 from tocsin.cli.providers import make_provider
@@ -54,6 +55,8 @@ def make_app() -> typer.Typer:
     delivery.command("retry", epilog=EXIT_CODES)(deliveries.retry)
     app.add_typer(delivery, name="delivery", rich_help_panel="Use Tocsin")
     app.add_typer(make_provider(), name="provider", rich_help_panel="Use Tocsin")
+    app.add_typer(make_notification(), name="notification", rich_help_panel="Use Tocsin")
+    app.command("notify", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(notify)
     app.command("import", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(import_file)
     app.command("export", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(export_file)
     for command in (inbox, watch, run, ping, audit, forecast, stats, replans):

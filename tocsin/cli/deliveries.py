@@ -10,6 +10,14 @@ from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOpti
 
 _FILTER_HELP: Final = 'Conditions joined by AND, such as state="DEAD" AND to="ann@example.com" (AIP-160).'
 _MOST_AT_ONCE: Final = 1000
+_SAID: Final = {
+    "recipient": "recipient",
+    "category": "category",
+    "notification": "notification",
+    "reason": "reason",
+    "holdTime": "held until",
+    "digest": "went out in",
+}
 
 
 def show_all(
@@ -43,6 +51,9 @@ def show(
         write_json(found)
         return
     write_line("  ".join(str(part) for part in _row(found)))
+    for name in ("recipient", "category", "notification", "reason", "holdTime", "digest"):
+        if found.get(name):
+            write_line(f"{_SAID[name]}: {found[name]}")
     for event in found.get("timeline", ()):
         words = (
             event.get("time", ""),

@@ -69,6 +69,7 @@ def accepting(store: Store, *, journal: Any = None) -> Accepting:
         publisher=DeliveryPublisher(
             hints=EventBus(redis=Redis(url=None, clock=clock), clock=clock), meter=DeliveryMetrics(CollectorRegistry())
         ),
+        clock=clock,
         expand=nobody,
     )
 

@@ -29,7 +29,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+tocsin/api/mailer/v1/delivery_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"k\n\x0e\x44\x65liverRequest\x12G\n\x08messages\x18\x01 \x03(\x0b\x32%.tocsin.api.mailer.v1.OutgoingMessageB\x0e\xbaH\x0b\x92\x01\x08\x10\xe8\x07\"\x03\xd8\x01\x03\x12\x10\n\x08\x63ontexts\x18\x02 \x03(\t\"\xd1\x02\n\x0fOutgoingMessage\x12\x0b\n\x03key\x18\x01 \x01(\x04\x12\x17\n\x06tenant\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x17\n\x06\x66iring\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\r\n\x05\x61larm\x18\x04 \x01(\t\x12\x16\n\x02to\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x10\x12&\n\x07\x63hannel\x18\x06 \x01(\tB\x15\xbaH\x12r\x10\x18?2\x0c^[a-z0-9_]*$\x12\x17\n\x04lane\x18\x07 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x03(\x01\x12\x35\n\x06inline\x18\x08 \x01(\x0b\x32#.tocsin.api.mailer.v1.InlineContentH\x00\x12\x39\n\x08template\x18\t \x01(\x0b\x32%.tocsin.api.mailer.v1.TemplateContentH\x00\x12\x13\n\x0btraceparent\x18\n \x01(\tB\x10\n\x07\x63ontent\x12\x05\xbaH\x02\x08\x01\"\x7f\n\rInlineContent\x12\x37\n\x07subject\x18\x01 \x01(\tB&\xbaH#r!\x18\x84\x07\x32\x1c^[^\\x00-\\x08\\x0a-\\x1f\\x7f]*$\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0c\n\x04html\x18\x03 \x01(\t\x12\x19\n\x11resend_if_unknown\x18\x04 \x01(\x08\"\xb4\x02\n\x0fTemplateContent\x12\x19\n\x08template\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12G\n\tvariables\x18\x02 \x03(\x0b\x32\x34.tocsin.api.mailer.v1.TemplateContent.VariablesEntry\x12\x43\n\x07offered\x18\x03 \x03(\x0b\x32\x32.tocsin.api.mailer.v1.TemplateContent.OfferedEntry\x12\x16\n\x0e\x63ontext_number\x18\x04 \x01(\x05\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cOfferedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"P\n\x0f\x44\x65liverResponse\x12.\n\x04\x61\x63ks\x18\x01 \x03(\x0b\x32 .tocsin.api.mailer.v1.DeliverAck\x12\r\n\x05\x64rain\x18\x02 \x01(\x08\"_\n\nDeliverAck\x12\x0b\n\x03key\x18\x01 \x01(\x04\x12\x10\n\x08\x64\x65livery\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x11\n\tretryable\x18\x05 \x01(\x08\"\xe1\x05\n\x08\x44\x65livery\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x66iring\x18\x02 \x01(\t\x12\r\n\x05\x61larm\x18\x03 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\n\n\x02to\x18\x05 \x01(\t\x12\x0f\n\x07subject\x18\x06 \x01(\t\x12\x33\n\x05state\x18\x07 \x01(\x0e\x32$.tocsin.api.mailer.v1.Delivery.State\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\x05\x12\x12\n\nmessage_id\x18\t \x01(\t\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11next_attempt_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x08timeline\x18\r \x03(\x0b\x32#.tocsin.api.mailer.v1.DeliveryEvent\x12\x11\n\trecipient\x18\x0e \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x0f \x01(\t\x12\x14\n\x0cnotification\x18\x10 \x01(\t\x12\x0e\n\x06reason\x18\x11 \x01(\t\x12-\n\thold_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x64igest\x18\x13 \x01(\t\"\xc4\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x41\x43\x43\x45PTED\x10\x01\x12\x0b\n\x07SENDING\x10\x02\x12\x08\n\x04SENT\x10\x03\x12\x0c\n\x08RETRYING\x10\x04\x12\x08\n\x04\x44\x45\x41\x44\x10\x05\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x06\x12\x08\n\x04HELD\x10\x07\x12\x0e\n\nSUPPRESSED\x10\x08\x12\r\n\tDELIVERED\x10\t\x12\x0b\n\x07\x42OUNCED\x10\n\x12\x0e\n\nCOMPLAINED\x10\x0b\x12\x0c\n\x08\x44IGESTED\x10\x0c\"\x9e\x01\n\rDeliveryEvent\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x05state\x18\x02 \x01(\x0e\x32$.tocsin.api.mailer.v1.Delivery.State\x12\x10\n\x08provider\x18\x03 \x01(\t\x12\x0c\n\x04\x63ode\x18\x04 \x01(\x05\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\"F\n\x12GetDeliveryRequest\x12\x30\n\x04name\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x32\x17^deliveries/[^/]{1,64}$\"n\n\x15ListDeliveriesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"e\n\x16ListDeliveriesResponse\x12\x32\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.mailer.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x14RetryDeliveryRequest\x12\x30\n\x04name\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x32\x17^deliveries/[^/]{1,64}$\"M\n\x16RetryDeliveriesRequest\x12\x18\n\x06\x66ilter\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x19\n\x05limit\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\";\n\x17RetryDeliveriesResponse\x12\x12\n\ndeliveries\x18\x01 \x03(\t\x12\x0c\n\x04more\x18\x02 \x01(\x08\"h\n\x16WatchDeliveriesRequest\x12.\n\x06\x66iring\x18\x01 \x01(\tB\x1e\xbaH\x1br\x16\x32\x14^firings/[^/]{1,64}$\xd8\x01\x01\x12\x1e\n\x0cresume_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"a\n\x17WatchDeliveriesResponse\x12\x30\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.Delivery\x12\x14\n\x0cresume_token\x18\x02 \x01(\t2\xd8\x07\n\x0f\x44\x65liveryService\x12\x90\x01\n\x07\x44\x65liver\x12$.tocsin.api.mailer.v1.DeliverRequest\x1a%.tocsin.api.mailer.v1.DeliverResponse\"4\x8a\xe7\x18\x30\n\x04\x08\x80\xa3\x05\x1a\x0b\x32\x05\x10\x80\xe5\x9aw:\x02\x08\x01\"\x00*\x08internal0\x01:\rprocessor_svc(\x01\x30\x01\x12{\n\x0bGetDelivery\x12(.tocsin.api.mailer.v1.GetDeliveryRequest\x1a\x1e.tocsin.api.mailer.v1.Delivery\"\"\x90\x02\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/{name=deliveries/*}\x12\x90\x01\n\x0eListDeliveries\x12+.tocsin.api.mailer.v1.ListDeliveriesRequest\x1a,.tocsin.api.mailer.v1.ListDeliveriesResponse\"#\x90\x02\x01\x8a\xe7\x18\x06*\x04list\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/deliveries\x12\xa5\x01\n\rRetryDelivery\x12*.tocsin.api.mailer.v1.RetryDeliveryRequest\x1a\x1e.tocsin.api.mailer.v1.Delivery\"H\x90\x02\x02\x8a\xe7\x18\x19\"\x10\x64\x65liveries:write*\x05write\x82\xd3\xe4\x93\x02\"\"\x1d/v1/{name=deliveries/*}:retry:\x01*\x12\xb3\x01\n\x0fRetryDeliveries\x12,.tocsin.api.mailer.v1.RetryDeliveriesRequest\x1a-.tocsin.api.mailer.v1.RetryDeliveriesResponse\"C\x90\x02\x02\x8a\xe7\x18\x1d\n\x02\x08\x0f\"\x10\x64\x65liveries:write*\x05write\x82\xd3\xe4\x93\x02\x19\"\x14/v1/deliveries:retry:\x01*\x12\xa2\x01\n\x0fWatchDeliveries\x12,.tocsin.api.mailer.v1.WatchDeliveriesRequest\x1a-.tocsin.api.mailer.v1.WatchDeliveriesResponse\"0\x90\x02\x01\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/deliveries:watch0\x01\x1a\x1f\x8a\xe7\x18\x1b\n\x02\x08\x05\"\x0f\x64\x65liveries:read*\x04readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+tocsin/api/mailer/v1/delivery_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"k\n\x0e\x44\x65liverRequest\x12G\n\x08messages\x18\x01 \x03(\x0b\x32%.tocsin.api.mailer.v1.OutgoingMessageB\x0e\xbaH\x0b\x92\x01\x08\x10\xe8\x07\"\x03\xd8\x01\x03\x12\x10\n\x08\x63ontexts\x18\x02 \x03(\t\"\xe3\x04\n\x0fOutgoingMessage\x12\x0b\n\x03key\x18\x01 \x01(\x04\x12\x17\n\x06tenant\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x17\n\x06\x66iring\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\r\n\x05\x61larm\x18\x04 \x01(\t\x12\x14\n\x02to\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12&\n\x07\x63hannel\x18\x06 \x01(\tB\x15\xbaH\x12r\x10\x18?2\x0c^[a-z0-9_]*$\x12\x17\n\x04lane\x18\x07 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x03(\x01\x12\x35\n\x06inline\x18\x08 \x01(\x0b\x32#.tocsin.api.mailer.v1.InlineContentH\x00\x12\x39\n\x08template\x18\t \x01(\x0b\x32%.tocsin.api.mailer.v1.TemplateContentH\x00\x12\x13\n\x0btraceparent\x18\n \x01(\t\x12\x44\n\nrecipients\x18\x0b \x03(\tB0\xbaH-\x92\x01*\x10\xe8\x07\"%r#2!^(recipients|groups)/[^/]{1,128}$\x12\x31\n\x08\x63hannels\x18\x0c \x03(\tB\x1f\xbaH\x1c\x92\x01\x19\x10@\"\x15r\x13\x32\x11^[a-z0-9_]{1,63}$\x12\x33\n\x08\x63\x61tegory\x18\r \x01(\tB!\xbaH\x1er\x19\x32\x17^categories/[^/]{1,64}$\xd8\x01\x01:d\xbaHa\x1a_\n\x0cmessage.whom\x12\x1fgive to or recipients, not both\x1a.(this.to != \'\') != (size(this.recipients) > 0)B\x10\n\x07\x63ontent\x12\x05\xbaH\x02\x08\x01\"\x7f\n\rInlineContent\x12\x37\n\x07subject\x18\x01 \x01(\tB&\xbaH#r!\x18\x84\x07\x32\x1c^[^\\x00-\\x08\\x0a-\\x1f\\x7f]*$\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0c\n\x04html\x18\x03 \x01(\t\x12\x19\n\x11resend_if_unknown\x18\x04 \x01(\x08\"\xb4\x02\n\x0fTemplateContent\x12\x19\n\x08template\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12G\n\tvariables\x18\x02 \x03(\x0b\x32\x34.tocsin.api.mailer.v1.TemplateContent.VariablesEntry\x12\x43\n\x07offered\x18\x03 \x03(\x0b\x32\x32.tocsin.api.mailer.v1.TemplateContent.OfferedEntry\x12\x16\n\x0e\x63ontext_number\x18\x04 \x01(\x05\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cOfferedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"P\n\x0f\x44\x65liverResponse\x12.\n\x04\x61\x63ks\x18\x01 \x03(\x0b\x32 .tocsin.api.mailer.v1.DeliverAck\x12\r\n\x05\x64rain\x18\x02 \x01(\x08\"u\n\nDeliverAck\x12\x0b\n\x03key\x18\x01 \x01(\x04\x12\x10\n\x08\x64\x65livery\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x11\n\tretryable\x18\x05 \x01(\x08\x12\x14\n\x0cnotification\x18\x06 \x01(\t\"\xe1\x05\n\x08\x44\x65livery\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x66iring\x18\x02 \x01(\t\x12\r\n\x05\x61larm\x18\x03 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\n\n\x02to\x18\x05 \x01(\t\x12\x0f\n\x07subject\x18\x06 \x01(\t\x12\x33\n\x05state\x18\x07 \x01(\x0e\x32$.tocsin.api.mailer.v1.Delivery.State\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\x05\x12\x12\n\nmessage_id\x18\t \x01(\t\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11next_attempt_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x08timeline\x18\r \x03(\x0b\x32#.tocsin.api.mailer.v1.DeliveryEvent\x12\x11\n\trecipient\x18\x0e \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x0f \x01(\t\x12\x14\n\x0cnotification\x18\x10 \x01(\t\x12\x0e\n\x06reason\x18\x11 \x01(\t\x12-\n\thold_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x64igest\x18\x13 \x01(\t\"\xc4\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x41\x43\x43\x45PTED\x10\x01\x12\x0b\n\x07SENDING\x10\x02\x12\x08\n\x04SENT\x10\x03\x12\x0c\n\x08RETRYING\x10\x04\x12\x08\n\x04\x44\x45\x41\x44\x10\x05\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x06\x12\x08\n\x04HELD\x10\x07\x12\x0e\n\nSUPPRESSED\x10\x08\x12\r\n\tDELIVERED\x10\t\x12\x0b\n\x07\x42OUNCED\x10\n\x12\x0e\n\nCOMPLAINED\x10\x0b\x12\x0c\n\x08\x44IGESTED\x10\x0c\"\x9e\x01\n\rDeliveryEvent\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x05state\x18\x02 \x01(\x0e\x32$.tocsin.api.mailer.v1.Delivery.State\x12\x10\n\x08provider\x18\x03 \x01(\t\x12\x0c\n\x04\x63ode\x18\x04 \x01(\x05\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\"F\n\x12GetDeliveryRequest\x12\x30\n\x04name\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x32\x17^deliveries/[^/]{1,64}$\"n\n\x15ListDeliveriesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"e\n\x16ListDeliveriesResponse\x12\x32\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.mailer.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x14RetryDeliveryRequest\x12\x30\n\x04name\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x32\x17^deliveries/[^/]{1,64}$\"M\n\x16RetryDeliveriesRequest\x12\x18\n\x06\x66ilter\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x19\n\x05limit\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\";\n\x17RetryDeliveriesResponse\x12\x12\n\ndeliveries\x18\x01 \x03(\t\x12\x0c\n\x04more\x18\x02 \x01(\x08\"h\n\x16WatchDeliveriesRequest\x12.\n\x06\x66iring\x18\x01 \x01(\tB\x1e\xbaH\x1br\x16\x32\x14^firings/[^/]{1,64}$\xd8\x01\x01\x12\x1e\n\x0cresume_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"a\n\x17WatchDeliveriesResponse\x12\x30\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.Delivery\x12\x14\n\x0cresume_token\x18\x02 \x01(\t2\xd8\x07\n\x0f\x44\x65liveryService\x12\x90\x01\n\x07\x44\x65liver\x12$.tocsin.api.mailer.v1.DeliverRequest\x1a%.tocsin.api.mailer.v1.DeliverResponse\"4\x8a\xe7\x18\x30\n\x04\x08\x80\xa3\x05\x1a\x0b\x32\x05\x10\x80\xe5\x9aw:\x02\x08\x01\"\x00*\x08internal0\x01:\rprocessor_svc(\x01\x30\x01\x12{\n\x0bGetDelivery\x12(.tocsin.api.mailer.v1.GetDeliveryRequest\x1a\x1e.tocsin.api.mailer.v1.Delivery\"\"\x90\x02\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/{name=deliveries/*}\x12\x90\x01\n\x0eListDeliveries\x12+.tocsin.api.mailer.v1.ListDeliveriesRequest\x1a,.tocsin.api.mailer.v1.ListDeliveriesResponse\"#\x90\x02\x01\x8a\xe7\x18\x06*\x04list\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/deliveries\x12\xa5\x01\n\rRetryDelivery\x12*.tocsin.api.mailer.v1.RetryDeliveryRequest\x1a\x1e.tocsin.api.mailer.v1.Delivery\"H\x90\x02\x02\x8a\xe7\x18\x19\"\x10\x64\x65liveries:write*\x05write\x82\xd3\xe4\x93\x02\"\"\x1d/v1/{name=deliveries/*}:retry:\x01*\x12\xb3\x01\n\x0fRetryDeliveries\x12,.tocsin.api.mailer.v1.RetryDeliveriesRequest\x1a-.tocsin.api.mailer.v1.RetryDeliveriesResponse\"C\x90\x02\x02\x8a\xe7\x18\x1d\n\x02\x08\x0f\"\x10\x64\x65liveries:write*\x05write\x82\xd3\xe4\x93\x02\x19\"\x14/v1/deliveries:retry:\x01*\x12\xa2\x01\n\x0fWatchDeliveries\x12,.tocsin.api.mailer.v1.WatchDeliveriesRequest\x1a-.tocsin.api.mailer.v1.WatchDeliveriesResponse\"0\x90\x02\x01\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/deliveries:watch0\x01\x1a\x1f\x8a\xe7\x18\x1b\n\x02\x08\x05\"\x0f\x64\x65liveries:read*\x04readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,11 +45,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OUTGOINGMESSAGE'].fields_by_name['firing']._loaded_options = None
   _globals['_OUTGOINGMESSAGE'].fields_by_name['firing']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_OUTGOINGMESSAGE'].fields_by_name['to']._loaded_options = None
-  _globals['_OUTGOINGMESSAGE'].fields_by_name['to']._serialized_options = b'\272H\007r\005\020\001\030\200\020'
+  _globals['_OUTGOINGMESSAGE'].fields_by_name['to']._serialized_options = b'\272H\005r\003\030\200\020'
   _globals['_OUTGOINGMESSAGE'].fields_by_name['channel']._loaded_options = None
   _globals['_OUTGOINGMESSAGE'].fields_by_name['channel']._serialized_options = b'\272H\022r\020\030?2\014^[a-z0-9_]*$'
   _globals['_OUTGOINGMESSAGE'].fields_by_name['lane']._loaded_options = None
   _globals['_OUTGOINGMESSAGE'].fields_by_name['lane']._serialized_options = b'\272H\006\032\004\030\003(\001'
+  _globals['_OUTGOINGMESSAGE'].fields_by_name['recipients']._loaded_options = None
+  _globals['_OUTGOINGMESSAGE'].fields_by_name['recipients']._serialized_options = b'\272H-\222\001*\020\350\007\"%r#2!^(recipients|groups)/[^/]{1,128}$'
+  _globals['_OUTGOINGMESSAGE'].fields_by_name['channels']._loaded_options = None
+  _globals['_OUTGOINGMESSAGE'].fields_by_name['channels']._serialized_options = b'\272H\034\222\001\031\020@\"\025r\0232\021^[a-z0-9_]{1,63}$'
+  _globals['_OUTGOINGMESSAGE'].fields_by_name['category']._loaded_options = None
+  _globals['_OUTGOINGMESSAGE'].fields_by_name['category']._serialized_options = b'\272H\036r\0312\027^categories/[^/]{1,64}$\330\001\001'
+  _globals['_OUTGOINGMESSAGE']._loaded_options = None
+  _globals['_OUTGOINGMESSAGE']._serialized_options = b'\272Ha\032_\n\014message.whom\022\037give to or recipients, not both\032.(this.to != \'\') != (size(this.recipients) > 0)'
   _globals['_INLINECONTENT'].fields_by_name['subject']._loaded_options = None
   _globals['_INLINECONTENT'].fields_by_name['subject']._serialized_options = b'\272H#r!\030\204\0072\034^[^\\x00-\\x08\\x0a-\\x1f\\x7f]*$'
   _globals['_TEMPLATECONTENT_VARIABLESENTRY']._loaded_options = None
@@ -93,41 +101,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELIVERREQUEST']._serialized_start=227
   _globals['_DELIVERREQUEST']._serialized_end=334
   _globals['_OUTGOINGMESSAGE']._serialized_start=337
-  _globals['_OUTGOINGMESSAGE']._serialized_end=674
-  _globals['_INLINECONTENT']._serialized_start=676
-  _globals['_INLINECONTENT']._serialized_end=803
-  _globals['_TEMPLATECONTENT']._serialized_start=806
-  _globals['_TEMPLATECONTENT']._serialized_end=1114
-  _globals['_TEMPLATECONTENT_VARIABLESENTRY']._serialized_start=1018
-  _globals['_TEMPLATECONTENT_VARIABLESENTRY']._serialized_end=1066
-  _globals['_TEMPLATECONTENT_OFFEREDENTRY']._serialized_start=1068
-  _globals['_TEMPLATECONTENT_OFFEREDENTRY']._serialized_end=1114
-  _globals['_DELIVERRESPONSE']._serialized_start=1116
-  _globals['_DELIVERRESPONSE']._serialized_end=1196
-  _globals['_DELIVERACK']._serialized_start=1198
-  _globals['_DELIVERACK']._serialized_end=1293
-  _globals['_DELIVERY']._serialized_start=1296
-  _globals['_DELIVERY']._serialized_end=2033
-  _globals['_DELIVERY_STATE']._serialized_start=1837
-  _globals['_DELIVERY_STATE']._serialized_end=2033
-  _globals['_DELIVERYEVENT']._serialized_start=2036
-  _globals['_DELIVERYEVENT']._serialized_end=2194
-  _globals['_GETDELIVERYREQUEST']._serialized_start=2196
-  _globals['_GETDELIVERYREQUEST']._serialized_end=2266
-  _globals['_LISTDELIVERIESREQUEST']._serialized_start=2268
-  _globals['_LISTDELIVERIESREQUEST']._serialized_end=2378
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=2380
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=2481
-  _globals['_RETRYDELIVERYREQUEST']._serialized_start=2483
-  _globals['_RETRYDELIVERYREQUEST']._serialized_end=2555
-  _globals['_RETRYDELIVERIESREQUEST']._serialized_start=2557
-  _globals['_RETRYDELIVERIESREQUEST']._serialized_end=2634
-  _globals['_RETRYDELIVERIESRESPONSE']._serialized_start=2636
-  _globals['_RETRYDELIVERIESRESPONSE']._serialized_end=2695
-  _globals['_WATCHDELIVERIESREQUEST']._serialized_start=2697
-  _globals['_WATCHDELIVERIESREQUEST']._serialized_end=2801
-  _globals['_WATCHDELIVERIESRESPONSE']._serialized_start=2803
-  _globals['_WATCHDELIVERIESRESPONSE']._serialized_end=2900
-  _globals['_DELIVERYSERVICE']._serialized_start=2903
-  _globals['_DELIVERYSERVICE']._serialized_end=3887
+  _globals['_OUTGOINGMESSAGE']._serialized_end=948
+  _globals['_INLINECONTENT']._serialized_start=950
+  _globals['_INLINECONTENT']._serialized_end=1077
+  _globals['_TEMPLATECONTENT']._serialized_start=1080
+  _globals['_TEMPLATECONTENT']._serialized_end=1388
+  _globals['_TEMPLATECONTENT_VARIABLESENTRY']._serialized_start=1292
+  _globals['_TEMPLATECONTENT_VARIABLESENTRY']._serialized_end=1340
+  _globals['_TEMPLATECONTENT_OFFEREDENTRY']._serialized_start=1342
+  _globals['_TEMPLATECONTENT_OFFEREDENTRY']._serialized_end=1388
+  _globals['_DELIVERRESPONSE']._serialized_start=1390
+  _globals['_DELIVERRESPONSE']._serialized_end=1470
+  _globals['_DELIVERACK']._serialized_start=1472
+  _globals['_DELIVERACK']._serialized_end=1589
+  _globals['_DELIVERY']._serialized_start=1592
+  _globals['_DELIVERY']._serialized_end=2329
+  _globals['_DELIVERY_STATE']._serialized_start=2133
+  _globals['_DELIVERY_STATE']._serialized_end=2329
+  _globals['_DELIVERYEVENT']._serialized_start=2332
+  _globals['_DELIVERYEVENT']._serialized_end=2490
+  _globals['_GETDELIVERYREQUEST']._serialized_start=2492
+  _globals['_GETDELIVERYREQUEST']._serialized_end=2562
+  _globals['_LISTDELIVERIESREQUEST']._serialized_start=2564
+  _globals['_LISTDELIVERIESREQUEST']._serialized_end=2674
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=2676
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=2777
+  _globals['_RETRYDELIVERYREQUEST']._serialized_start=2779
+  _globals['_RETRYDELIVERYREQUEST']._serialized_end=2851
+  _globals['_RETRYDELIVERIESREQUEST']._serialized_start=2853
+  _globals['_RETRYDELIVERIESREQUEST']._serialized_end=2930
+  _globals['_RETRYDELIVERIESRESPONSE']._serialized_start=2932
+  _globals['_RETRYDELIVERIESRESPONSE']._serialized_end=2991
+  _globals['_WATCHDELIVERIESREQUEST']._serialized_start=2993
+  _globals['_WATCHDELIVERIESREQUEST']._serialized_end=3097
+  _globals['_WATCHDELIVERIESRESPONSE']._serialized_start=3099
+  _globals['_WATCHDELIVERIESRESPONSE']._serialized_end=3196
+  _globals['_DELIVERYSERVICE']._serialized_start=3199
+  _globals['_DELIVERYSERVICE']._serialized_end=4183
 # @@protoc_insertion_point(module_scope)

@@ -54,7 +54,7 @@ Global___DeliverRequest: _TypeAlias = DeliverRequest  # noqa: Y015
 
 @_typing.final
 class OutgoingMessage(_message.Message):
-    """A message to one address."""
+    """A message to one address, or to recipients: then it becomes a notification."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -68,6 +68,9 @@ class OutgoingMessage(_message.Message):
     INLINE_FIELD_NUMBER: _builtins.int
     TEMPLATE_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    RECIPIENTS_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
     key: _builtins.int
     """Correlates the acknowledgement."""
     tenant: _builtins.str
@@ -86,6 +89,8 @@ class OutgoingMessage(_message.Message):
     """Priority: 1 critical, 2 normal, 3 bulk."""
     traceparent: _builtins.str
     """W3C traceparent of the firing; empty if it is not traced."""
+    category: _builtins.str
+    """Category, "categories/{id}"; empty if it has none."""
     @_builtins.property
     def inline(self) -> Global___InlineContent:
         """Text as it is."""
@@ -93,6 +98,14 @@ class OutgoingMessage(_message.Message):
     @_builtins.property
     def template(self) -> Global___TemplateContent:
         """A template and its variables."""
+
+    @_builtins.property
+    def recipients(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who gets it: "recipients/{id}", and "groups/{id}" for everyone in the group."""
+
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of channels, of a message to recipients; none means those of the category, or the default channel."""
 
     def __init__(
         self,
@@ -107,10 +120,13 @@ class OutgoingMessage(_message.Message):
         inline: Global___InlineContent | None = ...,
         template: Global___TemplateContent | None = ...,
         traceparent: _builtins.str = ...,
+        recipients: _abc.Iterable[_builtins.str] | None = ...,
+        channels: _abc.Iterable[_builtins.str] | None = ...,
+        category: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "inline", b"inline", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "channel", b"channel", "content", b"content", "firing", b"firing", "inline", b"inline", "key", b"key", "lane", b"lane", "template", b"template", "tenant", b"tenant", "to", b"to", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "category", b"category", "channel", b"channel", "channels", b"channels", "content", b"content", "firing", b"firing", "inline", b"inline", "key", b"key", "lane", b"lane", "recipients", b"recipients", "template", b"template", "tenant", b"tenant", "to", b"to", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["inline", "template"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
@@ -273,6 +289,7 @@ class DeliverAck(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     RETRYABLE_FIELD_NUMBER: _builtins.int
+    NOTIFICATION_FIELD_NUMBER: _builtins.int
     key: _builtins.int
     """Key of the message."""
     delivery: _builtins.str
@@ -283,6 +300,8 @@ class DeliverAck(_message.Message):
     """Why it was refused, for a person."""
     retryable: _builtins.bool
     """True if sending it again may help."""
+    notification: _builtins.str
+    """Resource name of the stored notification, of a message to recipients."""
     def __init__(
         self,
         *,
@@ -291,10 +310,11 @@ class DeliverAck(_message.Message):
         reason: _builtins.str = ...,
         message: _builtins.str = ...,
         retryable: _builtins.bool = ...,
+        notification: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery", b"delivery", "key", b"key", "message", b"message", "reason", b"reason", "retryable", b"retryable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery", b"delivery", "key", b"key", "message", b"message", "notification", b"notification", "reason", b"reason", "retryable", b"retryable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -900,6 +900,8 @@ class Notify(_message.Message):
     RESOLVED_SUBJECT_FIELD_NUMBER: _builtins.int
     RESOLVED_TEXT_FIELD_NUMBER: _builtins.int
     RESOLVED_HTML_FIELD_NUMBER: _builtins.int
+    RECIPIENTS_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
     """Subject line; no line break of any kind, and no control character but the tab."""
     text: _builtins.str
@@ -914,11 +916,13 @@ class Notify(_message.Message):
     """Text body when the signal has resolved. Unless this or resolved_html is given, a few lines say what resolved and when."""
     resolved_html: _builtins.str
     """HTML body when the signal has resolved."""
+    category: _builtins.str
+    """Category, "categories/{id}", by which people choose what they get; without channels it also says by which."""
     @_builtins.property
     def to(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Addresses that every one of the channels can deliver to. For email and inbox: email addresses, such as "ann@example.com" or
         "Ann Example <ann@example.com>". For push: "webpush:" and a browser's subscription as JSON, "fcm:" and a registration token, or
-        "onesignal:" and the id of a subscription.
+        "onesignal:" and the id of a subscription. At least one of to and recipients is given.
         """
 
     @_builtins.property
@@ -928,6 +932,10 @@ class Notify(_message.Message):
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Channels by their names in lower case (see Channel): "email", "inbox". Unset means the mailer's default channel."""
+
+    @_builtins.property
+    def recipients(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who is told: "recipients/{id}", and "groups/{id}" for everyone in the group, at the addresses and by the preferences that each has then."""
 
     def __init__(
         self,
@@ -942,10 +950,12 @@ class Notify(_message.Message):
         resolved_subject: _builtins.str = ...,
         resolved_text: _builtins.str = ...,
         resolved_html: _builtins.str = ...,
+        recipients: _abc.Iterable[_builtins.str] | None = ...,
+        category: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "html", b"html", "resolved_html", b"resolved_html", "resolved_subject", b"resolved_subject", "resolved_text", b"resolved_text", "subject", b"subject", "template", b"template", "text", b"text", "to", b"to", "variables", b"variables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "channels", b"channels", "html", b"html", "recipients", b"recipients", "resolved_html", b"resolved_html", "resolved_subject", b"resolved_subject", "resolved_text", b"resolved_text", "subject", b"subject", "template", b"template", "text", b"text", "to", b"to", "variables", b"variables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
