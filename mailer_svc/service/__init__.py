@@ -16,6 +16,7 @@ from mailer_svc.service.publishing import DeliveryPublisher, Reporter
 from mailer_svc.service.push import PushKeys
 from mailer_svc.service.queries import Deliveries, Inbox
 from mailer_svc.service.sending import ChannelSender, SendingRule
+from mailer_svc.service.status_reporting import StatusReporting
 from mailer_svc.service.templates import Templates, Trial
 from mailer_svc.service.unsubscribing import Unsubscribing
 
@@ -44,6 +45,7 @@ __all__ = [
     "Reporter",
     "Retention",
     "SendingRule",
+    "StatusReporting",
     "TemplateChecks",
     "Templates",
     "TenantLanes",

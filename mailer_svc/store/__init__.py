@@ -17,6 +17,7 @@ from mailer_svc.store.people_tables import metadata
 from mailer_svc.store.providers import SqlProviderStore
 from mailer_svc.store.queue import SqlDeliveryQueue
 from mailer_svc.store.reports import SqlReports
+from mailer_svc.store.status_reports import SqlStatusReports
 from mailer_svc.store.suppressions import SqlSuppressions
 from mailer_svc.store.templates import SqlTemplateStore, TemplateExists
 
@@ -38,6 +39,7 @@ __all__ = [
     "SqlPeopleFacts",
     "SqlProviderStore",
     "SqlReports",
+    "SqlStatusReports",
     "SqlSuppressions",
     "SqlTemplateStore",
     "TemplateExists",

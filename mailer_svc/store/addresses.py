@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from sqlalchemy import ColumnElement, and_, bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain.people import AddressState
 from mailer_svc.ports.people import AddressKey
@@ -22,6 +23,17 @@ _RETIRE = (
 )
 
 
+async def retire_addresses(connection: AsyncConnection, reasons: Mapping[AddressKey, str], *, now: int) -> None:
+    """As `SqlAddressRetirement.retire`, in the current transaction."""
+    rows = [
+        {"of_tenant": key.tenant, "of_channel": key.channel, "of_value": key.address, "because": storable(why)[:_MAX_REASON], "at": now}
+        for key, why in sorted(reasons.items())
+        if all(storable(part) == part for part in key)
+    ]
+    if rows:
+        await connection.execute(_RETIRE, rows)
+
+
 class SqlAddressRetirement:
     """Ends addresses that no longer work."""
 
@@ -30,14 +42,9 @@ class SqlAddressRetirement:
 
     async def retire(self, reasons: Mapping[AddressKey, str], *, now: int) -> None:
         """Addresses that are gone, with the reason; nothing is changed where nobody has such an address."""
-        rows = [
-            {"of_tenant": key.tenant, "of_channel": key.channel, "of_value": key.address, "because": storable(why)[:_MAX_REASON], "at": now}
-            for key, why in sorted(reasons.items())
-            if all(storable(part) == part for part in key)
-        ]
-        if rows:
+        if reasons:
             async with self._database.transaction() as connection:
-                await connection.execute(_RETIRE, rows)
+                await retire_addresses(connection, reasons, now=now)
 
     async def replace(self, key: AddressKey, new: str, *, now: int) -> None:
         """An address is another one now; where the tenant has that already, the old one is gone."""

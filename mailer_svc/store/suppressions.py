@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Row, delete, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain.people import Suppression, SuppressionReason
 from mailer_svc.ports.people import SuppressionQuery
@@ -25,11 +26,9 @@ class SqlSuppressions:
 
     async def add(self, added: Collection[Suppression]) -> None:
         """Adds suppressions; one that is there for the same address and category gets the new reason, source, detail and end."""
-        # In one order, so that two who add the same ones never wait for each other.
-        rows = sorted((_values(item) for item in added), key=lambda row: [row[name] for name in _KEY])
-        if rows:
+        if added:
             async with self._database.transaction() as connection:
-                await connection.execute(_PUT, rows)
+                await add_suppressions(connection, added)
 
     async def put(self, suppression: Suppression) -> Suppression:
         """Adds one as `add` does; returns it as it is stored then."""
@@ -64,6 +63,14 @@ class SqlSuppressions:
         query = select(suppressions).where(tuple_(*(suppressions.c[name] for name in _KEY)).in_(list(keys)))
         async with self._database.read() as connection:
             return [_suppression(row) for row in await connection.execute(query)]
+
+
+async def add_suppressions(connection: AsyncConnection, added: Collection[Suppression]) -> None:
+    """As `SqlSuppressions.add`, in the current transaction."""
+    # In one order, so that two who add the same ones never wait for each other.
+    rows = sorted((_values(item) for item in added), key=lambda row: [row[name] for name in _KEY])
+    if rows:
+        await connection.execute(_PUT, rows)
 
 
 def _values(item: Suppression) -> dict[str, Any]:

@@ -1,0 +1,54 @@
+"""What is done with what far ends tell of messages after they took them."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple, Protocol
+
+from mailer_svc.domain import DeliveryState, StatusReport
+from mailer_svc.domain.people import Suppression
+
+
+class ReportedDelivery(NamedTuple):
+    """A delivery that something was told of: what was told, whom it went to, and what it is now.
+
+    ``moved`` tells whether the report changed its state.
+    """
+
+    report: StatusReport
+    delivery: str
+    tenant: str
+    channel: str
+    address: str
+    recipient_id: str
+    category: str
+    state: DeliveryState
+    moved: bool
+
+
+Suppressing = Callable[[ReportedDelivery], Suppression | None]
+"""Which suppression follows from a report; None: no one."""
+
+
+class StatusReportStore(Protocol):
+    """Stores reports in the timelines of their deliveries."""
+
+    async def record(self, reports: Sequence[StatusReport], *, now: int, suppressing: Suppressing) -> list[ReportedDelivery]:
+        """Adds each report to the timeline of its delivery, and moves the delivery if the report outranks its state.
+
+        In the same transaction it adds the suppressions that ``suppressing`` gives, and retires addresses that bounced.
+
+        A report that was stored before, by the id that its provider gives it, and one of a delivery that is not there, is not in the answer.
+        ``now`` is in microseconds.
+        """
+        ...
+
+
+class StatusReports(Protocol):
+    """Takes what far ends tell."""
+
+    async def report(self, reports: Collection[StatusReport]) -> int:
+        """Does what follows from the reports; returns how many were of deliveries that are there, and new.
+
+        Raises:
+            Unavailable: nothing of it is stored.
+        """
+        ...

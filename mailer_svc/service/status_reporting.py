@@ -1,0 +1,77 @@
+"""What follows from what far ends tell: states by rank, and addresses that get nothing any more.
+
+A hard bounce and a complaint suppress the address at once and for everything; a soft bounce stands in the timeline and no more.
+"""
+
+from collections.abc import Callable, Collection
+
+from mailer_svc.domain import ReportKind, StatusReport
+from mailer_svc.domain.people import Suppression, SuppressionReason
+from mailer_svc.ports.reporting import ReportedDelivery, StatusReportStore
+from mailer_svc.service.publishing import DeliveryPublisher
+from tocsin.clock import Clock
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
+_REASONS = {
+    ReportKind.BOUNCED: SuppressionReason.BOUNCE,
+    ReportKind.COMPLAINED: SuppressionReason.COMPLAINT,
+    ReportKind.UNSUBSCRIBED: SuppressionReason.UNSUBSCRIBE,
+}
+
+
+class StatusReporting:
+    """Implements `mailer_svc.ports.reporting.StatusReports`."""
+
+    def __init__(
+        self,
+        *,
+        store: StatusReportStore,
+        publisher: DeliveryPublisher,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        """Makes it.
+
+        Args:
+            store: timelines, states, and addresses that get nothing.
+            publisher: tells watchers, and counts.
+            clock: source of time.
+            new_id: makes ids of suppressions.
+        """
+        self._store = store
+        self._publisher = publisher
+        self._clock = clock
+        self._new_id = new_id
+
+    async def report(self, reports: Collection[StatusReport]) -> int:
+        """Does what follows from the reports; returns how many were of deliveries that are there, and new.
+
+        Raises:
+            Unavailable: nothing of it is stored.
+        """
+        now = self._clock.micros()
+        done = await self._store.record(list(reports), now=now, suppressing=lambda item: self._suppression(item, now))
+        for item in done:
+            if item.moved:
+                self._publisher.meter.settled(item.channel, item.state)
+            _log.info("report taken", delivery=item.delivery, kind=item.report.kind.value, soft=item.report.soft)
+        for tenant in {item.tenant for item in done}:
+            await self._publisher.changed(tenant)
+        return len(done)
+
+    def _suppression(self, item: ReportedDelivery, now: int) -> Suppression | None:
+        kind = item.report.kind
+        if kind not in _REASONS or item.report.soft:
+            return None
+        return Suppression(
+            tenant=item.tenant,
+            id=self._new_id(),
+            channel=item.channel,
+            address=item.address,
+            category=item.category if kind is ReportKind.UNSUBSCRIBED else "",
+            reason=_REASONS[kind],
+            source=f"deliveries/{item.delivery}",
+            detail=item.report.detail,
+            created=now,
+        )
