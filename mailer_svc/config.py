@@ -50,6 +50,12 @@ class MailerSettings(ChannelSettings, EgressSettings, StoreSettings, ServiceSett
     delivery_retention_seconds: float = Field(
         30 * 86400.0, gt=0, description="Finished deliveries are kept this long; until then a repeated message is recognised."
     )
+    bounce_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Port that takes returned mail, by SMTP or LMTP, for TOCSIN_MAILER_SMTP_RETURN_PATH; 0: none is taken.",
+    )
     cleanup_interval_seconds: float = Field(3600.0, gt=0, description="How often what is too old is removed.")
 
     @field_validator("default_channel")
@@ -59,6 +65,12 @@ class MailerSettings(ChannelSettings, EgressSettings, StoreSettings, ServiceSett
         if value and value not in taking:
             raise ValueError(f"must be {' or '.join(taking)}, a channel that takes email addresses")
         return value
+
+    @model_validator(mode="after")
+    def _return_path(self) -> "MailerSettings":
+        if self.bounce_port and not self.smtp_return_path:
+            raise ValueError("TOCSIN_MAILER_BOUNCE_PORT needs TOCSIN_MAILER_SMTP_RETURN_PATH, the address of what comes there")
+        return self
 
     @model_validator(mode="after")
     def _complete(self) -> "MailerSettings":

@@ -9,6 +9,22 @@ from mailer_svc.domain import DeliveryState, Priority
 _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
 
 
+class BounceMetrics:
+    """Counts what comes to the listener for returned mail."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._returned = Counter(
+            "tocsin_returned_mails",
+            "Mails that came back, by what they say; unknown_address and unknown_token: refused, for nobody made them.",
+            ("kind",),
+            registry=registry,
+        )
+
+    def counted(self, kind: str) -> None:
+        """One came."""
+        self._returned.labels(kind).inc()
+
+
 class DeliveryMetrics:
     """Counts deliveries by channel and outcome, attempts by provider, and the queue by channel and priority."""
 

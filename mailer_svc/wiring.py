@@ -7,8 +7,9 @@ from functools import partial
 
 from ulid import ULID
 
+from mailer_svc.bounces import BounceDoor, BounceListener
 from mailer_svc.channels import Parts, table
-from mailer_svc.channels.email import unsubscribe_tokens
+from mailer_svc.channels.email import return_paths, unsubscribe_tokens
 from mailer_svc.channels.kinds import KindTable
 from mailer_svc.channels.mime import Sender as MailSender
 from mailer_svc.channels.push import given_key, push_keys
@@ -25,7 +26,8 @@ from mailer_svc.handlers import (
     TemplateHandlers,
     UnsubscribeHandlers,
 )
-from mailer_svc.metrics import DeliveryMetrics
+from mailer_svc.handlers.health import sending_checks
+from mailer_svc.metrics import BounceMetrics, DeliveryMetrics
 from mailer_svc.ports import Meter, Provider
 from mailer_svc.rendering import RenderLimits, RenderPool, TemplateRenderer
 from mailer_svc.service import (
@@ -50,6 +52,7 @@ from mailer_svc.service import (
     Reporter,
     Retention,
     SendingRule,
+    StatusReporting,
     TemplateChecks,
     Templates,
     TenantLanes,
@@ -72,6 +75,7 @@ from mailer_svc.store import (
     SqlPeopleFacts,
     SqlProviderStore,
     SqlReports,
+    SqlStatusReports,
     SqlSuppressions,
     SqlTemplateStore,
 )
@@ -88,14 +92,11 @@ from tocsin.api.mailer.v1 import (
 from tocsin.channels import CHANNELS
 from tocsin.clock import Clock
 from tocsin.lifecycle import App, Component
-from tocsin.mesh.health import Check, Degraded, optional
 from tocsin.mesh.jwks import JwksSource
 from tocsin.mesh.server import MeshServer
 from tocsin.node import Node
 from tocsin.redis import EventBus, Redis
 from tocsin.sealing import Sealer
-
-_LONG_SECONDS = 60.0
 
 
 def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = None) -> App:
@@ -105,8 +106,16 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
     templating = _Templating(node, settings, clock, storage)
     sending = _Sending(node, settings, clock, storage)
     notifying = _Notifying(node, settings, clock, storage, templating, sending)
-    server = _server(node, clock, storage, templating, sending, notifying)
-    parts = [node.installation_key, *storage.parts, templating.pool, *sending.parts, *notifying.parts]
+    reporting = StatusReporting(
+        store=SqlStatusReports(database=storage.database, order=storage.order),
+        publisher=sending.publisher,
+        clock=clock,
+        new_id=lambda: str(ULID()),
+    )
+    unsubscribing = _unsubscribing(node, clock, storage)
+    server = _server(node, clock, storage, templating, sending, notifying, unsubscribing)
+    returned = _returned_mail(node, settings, reporting, unsubscribing)
+    parts = [node.installation_key, *storage.parts, templating.pool, *sending.parts, *notifying.parts, *returned]
     return App(name=node.name, components=[*node.components, *parts], server=server)
 
 
@@ -260,7 +269,13 @@ class _Notifying:
 
 
 def _server(
-    node: Node, clock: Clock, storage: _MailStorage, templating: _Templating, sending: _Sending, notifying: _Notifying
+    node: Node,
+    clock: Clock,
+    storage: _MailStorage,
+    templating: _Templating,
+    sending: _Sending,
+    notifying: _Notifying,
+    unsubscribing: Unsubscribing,
 ) -> MeshServer:
     channels = sending.channels
     streams = DeliverStreams(accepting=notifying.accepting)
@@ -276,7 +291,7 @@ def _server(
     provider_handlers = ProviderHandlers(providers=sending.providers)
     inbox_handlers = InboxHandlers(inbox=Inbox(reader=SqlInboxReader(database=storage.database)))
     server = node.server(
-        checks={"database": storage.database.check, **(_checks(sending.senders) if sending.senders else {})},
+        checks={"database": storage.database.check, **(sending_checks(sending.senders) if sending.senders else {})},
         handlers=[
             (delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server, delivery_handlers),
             (template_service_pb2_grpc.add_TemplateServiceServicer_to_server, template_handlers),
@@ -287,7 +302,7 @@ def _server(
             ),
             (
                 unsubscribe_service_pb2_grpc.add_UnsubscribeServiceServicer_to_server,
-                UnsubscribeHandlers(unsubscribing=_unsubscribing(node, clock, storage)),
+                UnsubscribeHandlers(unsubscribing=unsubscribing),
             ),
             (provider_service_pb2_grpc.add_ProviderServiceServicer_to_server, provider_handlers),
             (push_service_pb2_grpc.add_PushServiceServicer_to_server, PushHandlers(keys=sending.push_keys)),
@@ -306,6 +321,21 @@ def _unsubscribing(node: Node, clock: Clock, storage: _MailStorage) -> Unsubscri
         clock=clock,
         new_id=lambda: str(ULID()),
     )
+
+
+def _returned_mail(node: Node, settings: MailerSettings, reporting: StatusReporting, unsubscribing: Unsubscribing) -> Sequence[Component]:
+    """The listener for mails that come back, if there is to be one."""
+    paths = return_paths(settings.smtp_return_path, node.installation_key)
+    if not settings.bounce_port or paths is None:
+        return ()
+    door = BounceDoor(
+        paths=paths,
+        leave_address=settings.smtp_unsubscribe_address,
+        reports=reporting,
+        unsubscribing=unsubscribing,
+        metrics=BounceMetrics(node.telemetry.registry),
+    )
+    return (BounceListener(host=settings.host, port=settings.bounce_port, door=door),)
 
 
 def _retention(settings: MailerSettings) -> Retention:
@@ -368,26 +398,3 @@ def _channels(settings: MailerSettings, senders: Sequence[ChannelSender], lanes:
         ),
         default=settings.resolved_default_channel,
     )
-
-
-def _checks(senders: Sequence[ChannelSender]) -> dict[str, Check]:
-    """What health tells of sending: the providers' circuits, and how long the first of each queue has waited."""
-
-    async def providers() -> str:
-        faults = [(sender, fault) for sender in senders if (fault := sender.fault())]
-        found = "; ".join(fault for _, fault in faults)
-        if any([await sender.waiting() is not None for sender, _ in faults]):
-            raise Degraded(found)
-        return f"{found}; no mail waits" if found else ""
-
-    async def queue() -> str:
-        waits = [seconds for sender in senders if (seconds := await sender.waiting()) is not None]
-        if not waits:
-            return "no mail waits"
-        seconds = max(waits)
-        words = f"the first mail of the queue has been due for {seconds:.0f} s"
-        if seconds > _LONG_SECONDS:
-            raise Degraded(words)
-        return words
-
-    return {"providers": optional(providers), "queue": optional(queue)}

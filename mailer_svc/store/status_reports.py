@@ -109,7 +109,7 @@ async def _unknown(connection: AsyncConnection, reports: Sequence[StatusReport],
     return fresh
 
 
-async def _found(connection: AsyncConnection, reports: Sequence[StatusReport]) -> dict[str, Row[Any]]:
+async def _found(connection: AsyncConnection, reports: Sequence[StatusReport]) -> dict[str, Any]:
     """The deliveries that reports name, by what they name them; locked, in one order."""
     ids = sorted({storable(report.delivery) for report in reports if report.delivery})
     references = sorted({storable(report.reference) for report in reports if report.reference and not report.delivery})
@@ -117,7 +117,7 @@ async def _found(connection: AsyncConnection, reports: Sequence[StatusReport]) -
         return {}
     query = select(*_DELIVERY).where(or_(deliveries.c.id.in_(ids), deliveries.c.reference.in_(references)))
     rows = (await connection.execute(query.order_by(deliveries.c.id).with_for_update())).all()
-    named: dict[str, Row[Any]] = {row.reference: row for row in rows if row.reference}
+    named: dict[str, Any] = {row.reference: row for row in rows if row.reference}
     named.update((row.id, row) for row in rows)
     return named
 

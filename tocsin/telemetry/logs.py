@@ -40,7 +40,7 @@ _SECRET_TEXT: Final = re.compile(
 _JWT_START: Final = "eyJ"
 _DOTTED: Final = re.compile(r"(?<![\w.-])[\w-]++(?:\.[\w-]*+)++")
 # Libraries that tell of every request at INFO; Tocsin's own records say it better.
-_CHATTY: Final = ("httpx", "httpx2", "httpcore", "httpcore2", "asyncio", "aiosqlite", "hpack")
+_CHATTY: Final = ("httpx", "httpx2", "httpcore", "httpcore2", "asyncio", "aiosqlite", "hpack", "mail.log", "mail.debug")
 # Libraries that tell of their own set-up at INFO; whoever looks for a mistake in a migration asks for DEBUG.
 _QUIET_UNLESS_DEBUG: Final = ("alembic",)
 # Loggers that arrive with handlers of their own.
