@@ -326,6 +326,7 @@ def _unsubscribing(node: Node, clock: Clock, storage: _MailStorage) -> Unsubscri
 def _returned_mail(node: Node, settings: MailerSettings, reporting: StatusReporting, unsubscribing: Unsubscribing) -> Sequence[Component]:
     """The listener for mails that come back, if there is to be one."""
     paths = return_paths(settings.smtp_return_path, node.installation_key)
+    metrics = BounceMetrics(node.telemetry.registry)
     if not settings.bounce_port or paths is None:
         return ()
     door = BounceDoor(
@@ -333,7 +334,7 @@ def _returned_mail(node: Node, settings: MailerSettings, reporting: StatusReport
         leave_address=settings.smtp_unsubscribe_address,
         reports=reporting,
         unsubscribing=unsubscribing,
-        metrics=BounceMetrics(node.telemetry.registry),
+        metrics=metrics,
     )
     return (BounceListener(host=settings.host, port=settings.bounce_port, door=door),)
 

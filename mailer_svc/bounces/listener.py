@@ -1,7 +1,7 @@
 """An SMTP and LMTP server for mails that come back. It stands on hostile ground: everything about it is bounded.
 
-It takes mail for return paths that we made, and nothing else; who guesses is refused, and counted. A mail is acknowledged once what it says is
-stored (RFC 5321, 6.1).
+It takes mail for return paths that we made, and nothing else; who guesses is refused, and counted. A mail is acknowledged once what it says
+is stored (RFC 5321, 6.1).
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from typing import Any, Final
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from mailer_svc.bounces.reader import BounceReader
-from mailer_svc.bounces.reading import MAX_BYTES, Finding
+from mailer_svc.bounces.reading import MAX_BYTES, BounceFinding
 from mailer_svc.domain import ReportKind, ReturnPaths, StatusReport, UnsubscribeTokenInvalid
 from mailer_svc.metrics import BounceMetrics
 from mailer_svc.ports.reporting import StatusReports
@@ -50,7 +50,9 @@ class BounceDoor:
         self._metrics = metrics
         self._reader = BounceReader()
 
-    async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]) -> str:
+    async def handle_RCPT(  # noqa: N802 - the library's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
         """Takes one recipient, whom we made."""
         if envelope.rcpt_tos:
             return "452 4.5.3 one recipient at a time"
@@ -60,7 +62,7 @@ class BounceDoor:
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 ok"
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - the library's name
         """Takes the mail once what follows from it is stored."""
         data = bytes(envelope.content or b"") if not isinstance(envelope.content, str) else envelope.content.encode()
         (address,) = envelope.rcpt_tos
@@ -97,7 +99,7 @@ class BounceDoor:
         return ReportKind.UNSUBSCRIBED.value
 
 
-def _report(delivery: str, finding: Finding) -> StatusReport:
+def _report(delivery: str, finding: BounceFinding) -> StatusReport:
     return StatusReport(kind=finding.kind, delivery=delivery, provider=PROVIDER, detail=finding.detail, soft=finding.soft)
 
 
@@ -142,7 +144,7 @@ class BounceProtocol(SMTP):
         if self._socket is not None:
             self._socket.abort()
 
-    async def smtp_LHLO(self, arg: str) -> None:
+    async def smtp_LHLO(self, arg: str) -> None:  # noqa: N802 - the library's name
         """The greeting of LMTP."""
         await self.smtp_EHLO(arg)
 

@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Final
 
-from mailer_svc.bounces.reading import BounceUnreadable, Finding, other_finding, parsed, standard_finding
+from mailer_svc.bounces.reading import BounceFinding, BounceUnreadable, other_finding, parsed, standard_finding
 from mailer_svc.domain import ReportKind
 from tocsin.telemetry import get_logger
 
@@ -21,16 +21,16 @@ class BounceReader:
     def __init__(self) -> None:
         self._scanning = asyncio.Semaphore(1)
 
-    async def read(self, data: bytes) -> Finding:
+    async def read(self, data: bytes) -> BounceFinding:
         """What a mail says; never raises for what is in it."""
         try:
             message = await asyncio.to_thread(parsed, data)
             found = await asyncio.to_thread(standard_finding, message)
         except BounceUnreadable:
-            return Finding(ReportKind.NOTED, "an answer with too many parts to be read")
+            return BounceFinding(ReportKind.NOTED, "an answer with too many parts to be read")
         except Exception as error:  # noqa: BLE001 - a stranger's mail must not end the conversation
             _log.warning("returned mail not readable", error=type(error).__name__)
-            return Finding(ReportKind.NOTED, "an answer that cannot be read")
+            return BounceFinding(ReportKind.NOTED, "an answer that cannot be read")
         if found is not None:
             return found
         async with self._scanning:

@@ -23,7 +23,7 @@ _MAX_HEADERS: Final = 2000
 _DETAIL: Final = 500
 _NESTING: Final = re.compile(rb"multipart/|message/", re.IGNORECASE)
 _STATUS: Final = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
-# The mailbox is not there, or will not be: RFC 3463, 3.2 without those about the sender (5.1.7, 5.1.8); 5.2.1: disabled; 5.7.13: disabled account.
+# The mailbox is not there: RFC 3463, 3.2 without what is about the sender (5.1.7, 5.1.8). It is disabled: 5.2.1; its account is: 5.7.13.
 _FOR_GOOD: Final = re.compile(r"5\.1\.(?!7$|8$)\d+|5\.2\.1|5\.7\.13")
 _ACTIONS: Final = {"failed": ReportKind.BOUNCED, "delivered": ReportKind.DELIVERED}
 _FEEDBACK: Final = {
@@ -36,7 +36,7 @@ _FEEDBACK: Final = {
 AnyMessage: TypeAlias = "Message[Any, Any]"
 
 
-class Finding(NamedTuple):
+class BounceFinding(NamedTuple):
     """What a mail says of the one that it answers; ``soft``: it may be otherwise next time."""
 
     kind: ReportKind
@@ -60,7 +60,7 @@ def parsed(data: bytes) -> AnyMessage:
     return email.message_from_bytes(head, policy=email.policy.compat32)
 
 
-def standard_finding(message: AnyMessage) -> Finding | None:
+def standard_finding(message: AnyMessage) -> BounceFinding | None:
     """What a report in a standard form says; None: it is in none."""
     for part in message.walk():
         kind = part.get_content_type()
@@ -71,17 +71,17 @@ def standard_finding(message: AnyMessage) -> Finding | None:
     return None
 
 
-def other_finding(message: AnyMessage, failed: bool | None) -> Finding:
+def other_finding(message: AnyMessage, failed: bool | None) -> BounceFinding:
     """What a mail in no standard form says: ``failed`` tells what the scanners of other forms found, for good or for now; None: nothing."""
     subject = _text(message["Subject"])
     if failed is None:
-        return Finding(ReportKind.NOTED, f"an answer that is no report: {subject}"[:_DETAIL])
+        return BounceFinding(ReportKind.NOTED, f"an answer that is no report: {subject}"[:_DETAIL])
     if failed:
-        return Finding(ReportKind.BOUNCED, f"returned: {subject}"[:_DETAIL])
-    return Finding(ReportKind.NOTED, f"delayed: {subject}"[:_DETAIL])
+        return BounceFinding(ReportKind.BOUNCED, f"returned: {subject}"[:_DETAIL])
+    return BounceFinding(ReportKind.NOTED, f"delayed: {subject}"[:_DETAIL])
 
 
-def _recipients(part: AnyMessage) -> Iterator[Finding]:
+def _recipients(part: AnyMessage) -> Iterator[BounceFinding]:
     """One for each block that names a recipient (RFC 3464, 2.1): the parser makes a message of each block."""
     for block in _messages_in(part):
         action = _text(block["Action"]).strip().lower()
@@ -94,7 +94,7 @@ def _messages_in(part: AnyMessage) -> list[AnyMessage]:
     return cast("list[AnyMessage]", payload) if isinstance(payload, list) else []
 
 
-def _recipient(block: AnyMessage, action: str) -> Finding:
+def _recipient(block: AnyMessage, action: str) -> BounceFinding:
     status, diagnostic = _text(block["Status"]), _text(block["Diagnostic-Code"])
     found = _STATUS.search(status)
     code = found[0] if found else ""
@@ -105,20 +105,20 @@ def _recipient(block: AnyMessage, action: str) -> Finding:
     kind = _ACTIONS.get(action, ReportKind.NOTED)
     soft = kind is ReportKind.BOUNCED and _FOR_GOOD.fullmatch(code) is None
     words = " ".join(part for part in (action, code, diagnostic) if part)
-    return Finding(kind, words[:_DETAIL], soft)
+    return BounceFinding(kind, words[:_DETAIL], soft)
 
 
-def _worst(findings: Iterator[Finding]) -> Finding | None:
+def _worst(findings: Iterator[BounceFinding]) -> BounceFinding | None:
     """Of several, the one that says most; each of our mails has one recipient, but a list may have forwarded it to many."""
     found = list(findings)
     return max(found, key=lambda item: (item.kind is ReportKind.BOUNCED, not item.soft, item.kind is ReportKind.DELIVERED), default=None)
 
 
-def _complaint(part: AnyMessage) -> Finding:
+def _complaint(part: AnyMessage) -> BounceFinding:
     """RFC 5965, 3.1; the fields are the body of the part, which the parser takes for the header of a message."""
     fields = next(iter(_messages_in(part)), part)
     kind = _text(fields["Feedback-Type"]).strip().lower()
-    return Finding(_FEEDBACK.get(kind, ReportKind.NOTED), f"feedback report: {kind} {_text(fields['User-Agent'])}"[:_DETAIL])
+    return BounceFinding(_FEEDBACK.get(kind, ReportKind.NOTED), f"feedback report: {kind} {_text(fields['User-Agent'])}"[:_DETAIL])
 
 
 def _text(value: object) -> str:

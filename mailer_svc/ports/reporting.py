@@ -36,8 +36,8 @@ class StatusReportStore(Protocol):
 
         In the same transaction it adds the suppressions that ``suppressing`` gives, and retires addresses that bounced.
 
-        A report that was stored before, by the id that its provider gives it, and one of a delivery that is not there, is not in the answer.
-        ``now`` is in microseconds.
+        A report that was stored before, by the id that its provider gives it, and one of a delivery that is not there, is not in the
+        answer. ``now`` is in microseconds.
         """
         ...
 
