@@ -18,9 +18,8 @@ _PATH = re.compile(
 _RECORDS = ("CHANGELOG.md", "docs/adr/")
 """Pages that tell of what was: they name paths as they were then."""
 _MADE_BY_THE_READER = {
-    "mailer_svc/channels/ntfy.py",
+    "mailer_svc/channels/pigeon.py",
     "processor_svc/actions/note.py",
-    "tests/integration/mailer/test_ntfy.py",
     "tests/unit/processor/test_note.py",
 }
 """What a reader of docs/howto makes."""

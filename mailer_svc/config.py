@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field, field_validator, model_validator
 
 from mailer_svc.channels import table
+from mailer_svc.channels.limits import HttpSettings, numbers
 from tocsin.channels import CHANNELS, EMAIL_ADDRESS
 from tocsin.config import EgressSettings, ServiceSettings, StoreSettings
 
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
     class ChannelSettings(EmailSettings, PushSettings):
         """Those that wiring reads."""
 else:
-    # Those of every channel in the table.
-    ChannelSettings = new_class("ChannelSettings", tuple(channel.settings for channel in table().values()))
+    # Those of every channel in the table, less those that others hold already.
+    _KINDS = dict.fromkeys(channel.settings for channel in table().values())
+    ChannelSettings = new_class("ChannelSettings", tuple(kind for kind in _KINDS if not any(kind in other.__mro__[1:] for other in _KINDS)))
 
 
-class MailerSettings(ChannelSettings, EgressSettings, StoreSettings, ServiceSettings):
+class MailerSettings(ChannelSettings, HttpSettings, EgressSettings, StoreSettings, ServiceSettings):
     """Everything that can be set for mailer_svc."""
 
     service: ClassVar[str] = "mailer"
@@ -77,6 +79,13 @@ class MailerSettings(ChannelSettings, EgressSettings, StoreSettings, ServiceSett
         default = table().get(self.default_channel)
         if default is not None and not default.ready(self):
             raise ValueError(f"TOCSIN_MAILER_DEFAULT_CHANNEL: {default.missing}")
+        bounded = (channel for channel in table().values() if issubclass(channel.settings, HttpSettings))
+        names = {name for channel in bounded for name, _, _ in channel.configured(self)}
+        for setting, entries in (("RATES", self.provider_rates), ("CONCURRENCY", self.provider_concurrency)):
+            if unknown := numbers(entries).keys() - names:
+                raise ValueError(
+                    f"TOCSIN_MAILER_PROVIDER_{setting}: no provider {min(unknown)!r} is configured; there is {', '.join(sorted(names))}"
+                )
         return self
 
     @property

@@ -6,9 +6,9 @@ rate, pauses that it asks for, the mark before the first byte, and what silence 
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Annotated, Final, Generic, Protocol, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from mailer_svc.channels.circuit import ProviderCircuit
 from mailer_svc.channels.hosts import Hosts, HostState, Pauses
@@ -31,6 +31,16 @@ _LONGEST_PAUSE_SECONDS: Final = 3600.0
 _CREDENTIALS_SECONDS: Final = 60.0
 
 HandOver = Callable[[], Awaitable[bool]]
+
+
+def _base_url(value: str) -> str:
+    if value and "?" in str(parse_url(value)):
+        raise ValueError("must be a URL without a query")
+    return value.rstrip("/")
+
+
+BaseUrl = Annotated[str, Field(max_length=512), AfterValidator(_base_url)]
+"""The URL that the requests to one server begin with, without a slash at its end; empty: there is none."""
 
 
 class HttpProviderConfig(ProviderConfig):

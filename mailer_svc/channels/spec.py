@@ -64,9 +64,13 @@ class Parts:
     egress: AllowedTargets = field(default_factory=AllowedTargets)
     trusted: bool = True
 
+    def callback_url(self, provider: str) -> str:
+        """Where the provider of that name may tell what became of messages; empty: nobody knows how it could reach us."""
+        return self.public_link(f"/v1/callbacks/{provider}")
+
     def http(self, limits: HttpLimits, *, guarded: bool) -> HttpClient:
         """A client for HTTP; with ``guarded`` for URLs that users give."""
-        return HttpClient(allowed=self.egress if guarded else None, limits=limits)
+        return HttpClient(allowed=self.egress if guarded else None, https_only=True, limits=limits)
 
     def guard(self) -> Connector:
         """Connects to servers that tenants name, by a protocol that is not HTTP."""

@@ -74,6 +74,11 @@ class AllowedTargets:
         labels = host.lower().split(".")
         return host.lower() in self.names or any("." + ".".join(labels[place:]) in self.names for place in range(1, len(labels)))
 
+    def has_host(self, host: str) -> bool:
+        """Whether ``host`` was opened as it is written: by its name, or by a network that holds its address."""
+        address = literal(host)
+        return self.has_name(host) or (address is not None and self.has_address(address))
+
     def has_address(self, address: Address) -> bool:
         """Whether ``address`` lies in an opened network."""
         return any(address in network for network in self.networks if network.version == address.version)

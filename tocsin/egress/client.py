@@ -122,6 +122,7 @@ class HttpClient:
         self,
         *,
         allowed: AllowedTargets | None,
+        https_only: bool = False,
         limits: HttpLimits | None = None,
         tls: ssl.SSLContext | None = None,
         resolve: Resolve | None = None,
@@ -130,11 +131,13 @@ class HttpClient:
 
         Args:
             allowed: what may be reached besides the public internet, for URLs that users give; None for the operator's own URLs.
+            https_only: plain HTTP goes to no URL whose host is not opened by ``allowed``, as a name or an address.
             limits: bounds.
             tls: how certificates are checked; by the authorities of the system unless given.
             resolve: finds addresses; the system's resolver unless given.
         """
         self._allowed = allowed
+        self._https_only = https_only
         self._limits = limits or HttpLimits()
         self._own_resolver = None if resolve else SystemResolver()
         self._pool = httpcore2.AsyncConnectionPool(
@@ -179,9 +182,11 @@ class HttpClient:
             url = parse_url(request.url)
         except UrlRefused as error:
             raise RequestRefused(f"its URL {error}") from None
-        words = why_never(url, self._allowed) if self._allowed is not None else ""
-        if words:
-            raise RequestRefused(words)
+        if self._allowed is not None:
+            if words := why_never(url, self._allowed):
+                raise RequestRefused(words)
+            if self._https_only and url.scheme == "http" and not self._allowed.has_host(url.host):
+                raise RequestRefused("plain HTTP goes to hosts alone that the operator opened")
         headers = {"host": url.authority, "user-agent": "Tocsin", "accept-encoding": "identity", **_checked(request.headers)}
         if request.body or request.method not in ("GET", "HEAD"):
             headers["content-length"] = str(len(request.body))

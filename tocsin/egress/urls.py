@@ -71,7 +71,7 @@ def parse_url(text: str) -> HttpUrl:
 def why_never(url: HttpUrl, allowed: AllowedTargets) -> str:
     """Why a request of a user's may never go to ``url``, as far as it can be told without asking for its address; empty: it may."""
     address = literal(url.host)
-    if allowed.has_name(url.host) or (address is not None and allowed.has_address(address)):
+    if allowed.has_host(url.host):
         return ""
     if url.port not in _PORTS.values() and url.port < 1024:
         return f"port {url.port} belongs to another protocol"

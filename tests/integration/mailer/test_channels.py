@@ -15,6 +15,7 @@ from mailer_svc.service import ChannelSender, DeliveryPublisher, ProviderFailove
 from mailer_svc.store import SqlAddressRetirement, SqlDeliveryQueue
 from tests.integration.mailer.stored import LEASE, Store, new
 from tests.integration.mailer.support import Rig, State, message
+from tocsin.channels import CHANNELS
 from tocsin.mesh.breaker import Breaker, BreakerRule
 from tocsin.redis import EventBus, Redis
 from tocsin.testing.waiting import eventually
@@ -155,5 +156,5 @@ async def test_a_channel_of_a_newer_mailer_is_refused_as_retryable(rig: Rig, fie
     """Another mailer may know it: the reason names what this one has, and messages around are delivered."""
     odd, good = await rig.deliver(message(1, **fields), message(2))
     assert (odd.delivery, odd.reason, odd.retryable) == ("", "UNSUPPORTED_CHANNEL", True)
-    assert "it has email, inbox, push" in odd.message
+    assert f"it has {', '.join(sorted(CHANNELS))}" in odd.message
     assert (await rig.get(good.delivery)).state == State.SENT

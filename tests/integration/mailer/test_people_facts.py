@@ -154,3 +154,13 @@ async def test_a_retired_address_gets_nothing(store: Store, facts: SqlPeopleFact
     await SqlAddressRetirement(database=store.database).retire(gone, now=50)
     assert await facts.active_addresses(KEYS) == {KEYS[0]: [ActiveAddress("email", "a2@x")], KEYS[2]: [ActiveAddress("email", "a@x")]}
     await SqlAddressRetirement(database=store.database).retire({}, now=50)
+
+
+async def test_an_address_that_moved_is_another_one(store: Store, facts: SqlPeopleFacts) -> None:
+    """Where the tenant has that already, the old one is gone; a neighbour's stays as it is."""
+    kept = SqlAddressRetirement(database=store.database)
+    await kept.replace(AddressKey("t1", "email", "a@x"), "moved@x", now=50)
+    await kept.replace(AddressKey("t1", "email", "moved@x"), "a2@x", now=60)
+    await kept.replace(AddressKey("t1", "email", "none@x"), "new@x", now=60)
+    await kept.replace(AddressKey("t1", "email", "a2@x"), "\ud800", now=60)
+    assert await facts.active_addresses(KEYS) == {KEYS[0]: [ActiveAddress("email", "a2@x")], KEYS[2]: [ActiveAddress("email", "a@x")]}

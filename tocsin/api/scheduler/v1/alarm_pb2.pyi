@@ -855,6 +855,24 @@ class Notify(_message.Message):
         """Shown by InboxService instead of sent."""
         PUSH: Notify._Channel.ValueType  # 3
         """A browser by Web Push, or a phone by Firebase or OneSignal."""
+        WEBHOOK: Notify._Channel.ValueType  # 4
+        """A POST to a URL, signed after Standard Webhooks."""
+        NTFY: Notify._Channel.ValueType  # 5
+        """A topic of the operator's ntfy server, or the URL of one anywhere."""
+        GOTIFY: Notify._Channel.ValueType  # 6
+        """An application of the operator's Gotify server, by its token."""
+        SLACK: Notify._Channel.ValueType  # 7
+        """An incoming webhook of Slack, or of what takes the same."""
+        TELEGRAM: Notify._Channel.ValueType  # 8
+        """A chat of Telegram, by its id or @name."""
+        DISCORD: Notify._Channel.ValueType  # 9
+        """A webhook of Discord."""
+        PAGERDUTY: Notify._Channel.ValueType  # 10
+        """A service of PagerDuty, by its routing key."""
+        SMS: Notify._Channel.ValueType  # 11
+        """A phone, by its number with a plus and the country in front (E.164)."""
+        APPRISE: Notify._Channel.ValueType  # 12
+        """Whatever Apprise knows, by its URL."""
 
     class Channel(_Channel, metaclass=_ChannelEnumTypeWrapper):
         """The ways in which messages leave. Wherever a channel is named, its name stands in lower case: "email". A new one is a value here, its
@@ -869,6 +887,24 @@ class Notify(_message.Message):
     """Shown by InboxService instead of sent."""
     PUSH: Notify.Channel.ValueType  # 3
     """A browser by Web Push, or a phone by Firebase or OneSignal."""
+    WEBHOOK: Notify.Channel.ValueType  # 4
+    """A POST to a URL, signed after Standard Webhooks."""
+    NTFY: Notify.Channel.ValueType  # 5
+    """A topic of the operator's ntfy server, or the URL of one anywhere."""
+    GOTIFY: Notify.Channel.ValueType  # 6
+    """An application of the operator's Gotify server, by its token."""
+    SLACK: Notify.Channel.ValueType  # 7
+    """An incoming webhook of Slack, or of what takes the same."""
+    TELEGRAM: Notify.Channel.ValueType  # 8
+    """A chat of Telegram, by its id or @name."""
+    DISCORD: Notify.Channel.ValueType  # 9
+    """A webhook of Discord."""
+    PAGERDUTY: Notify.Channel.ValueType  # 10
+    """A service of PagerDuty, by its routing key."""
+    SMS: Notify.Channel.ValueType  # 11
+    """A phone, by its number with a plus and the country in front (E.164)."""
+    APPRISE: Notify.Channel.ValueType  # 12
+    """Whatever Apprise knows, by its URL."""
 
     @_typing.final
     class VariablesEntry(_message.Message):
@@ -922,7 +958,9 @@ class Notify(_message.Message):
     def to(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Addresses that every one of the channels can deliver to. For email and inbox: email addresses, such as "ann@example.com" or
         "Ann Example <ann@example.com>". For push: "webpush:" and a browser's subscription as JSON, "fcm:" and a registration token, or
-        "onesignal:" and the id of a subscription. At least one of to and recipients is given.
+        "onesignal:" and the id of a subscription. For webhook, slack and discord: the URL; for ntfy a topic or its URL; for gotify
+        the token of an application; for telegram the id of a chat; for pagerduty a routing key; for sms a number such as +41791234567; for
+        apprise its URL. At least one of to and recipients is given.
         """
 
     @_builtins.property
