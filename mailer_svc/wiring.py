@@ -23,6 +23,7 @@ from mailer_svc.handlers import (
     NotificationHandlers,
     ProviderHandlers,
     PushHandlers,
+    SimpleNotificationHandlers,
     TemplateHandlers,
     UnsubscribeHandlers,
 )
@@ -86,6 +87,7 @@ from tocsin.api.mailer.v1 import (
     notification_service_pb2_grpc,
     provider_service_pb2_grpc,
     push_service_pb2_grpc,
+    simple_notification_service_pb2_grpc,
     template_service_pb2_grpc,
     unsubscribe_service_pb2_grpc,
 )
@@ -299,6 +301,10 @@ def _server(
             (
                 notification_service_pb2_grpc.add_NotificationServiceServicer_to_server,
                 NotificationHandlers(notifications=notifying.notifications),
+            ),
+            (
+                simple_notification_service_pb2_grpc.add_SimpleNotificationServiceServicer_to_server,
+                SimpleNotificationHandlers(notifications=notifying.notifications),
             ),
             (
                 unsubscribe_service_pb2_grpc.add_UnsubscribeServiceServicer_to_server,

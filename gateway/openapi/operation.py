@@ -45,7 +45,8 @@ class Operation:
         """The operation object."""
         route, policy = self._route, self._route.rpc.policy
         comment = self._contract.comment(f"{policy.service}.{policy.method}")
-        suffix = "" if route.primary else f"_{_word(route.template)}"
+        kind = route.http_method.lower()
+        suffix = "" if route.primary else f"_{'' if route.legacy is None else f'{kind}_'}{_word(route.template)}"
         found: Schema = {
             "operationId": f"{route.rpc.descriptor.containing_service.name}_{policy.method}{suffix}",
             "tags": [route.rpc.descriptor.containing_service.name],

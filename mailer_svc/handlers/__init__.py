@@ -6,6 +6,7 @@ from mailer_svc.handlers.inbox import InboxHandlers
 from mailer_svc.handlers.notifications import NotificationHandlers
 from mailer_svc.handlers.providers import ProviderHandlers
 from mailer_svc.handlers.push import PushHandlers
+from mailer_svc.handlers.simple_notifications import SimpleNotificationHandlers
 from mailer_svc.handlers.templates import TemplateHandlers
 from mailer_svc.handlers.unsubscribing import UnsubscribeHandlers
 
@@ -16,6 +17,7 @@ __all__ = [
     "NotificationHandlers",
     "ProviderHandlers",
     "PushHandlers",
+    "SimpleNotificationHandlers",
     "TemplateHandlers",
     "UnsubscribeHandlers",
 ]

@@ -23,6 +23,8 @@ GOOD: Final[Mapping[str, Mapping[str, Any]]] = {
     "DeleteUser": {"name": "users/none"},
     "UpdateTenant": {"tenant": {"display_name": "hostile"}},
     "GetDelivery": {"name": "deliveries/none"},
+    "SendSimpleNotification": {"notification_type": "inbox", "user_id": "ann", "template_code": "hostile", "variables": {"a": "b"}},
+    "GetSimpleNotification": {"notification_id": "none"},
     "GetMessage": {"name": "inbox/messages/none"},
     "CreateTemplate": {"template": TEMPLATE},
     "GetTemplate": {"name": "templates/hostile"},

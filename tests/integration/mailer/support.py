@@ -16,6 +16,7 @@ from tocsin.api.mailer.v1 import (
     inbox_service_pb2_grpc,
     notification_service_pb2,
     notification_service_pb2_grpc,
+    simple_notification_service_pb2_grpc,
     template_service_pb2,
     template_service_pb2_grpc,
 )
@@ -80,6 +81,7 @@ class Rig:
         gateway: Any = self.mesh_of("gateway").channel("mailer_svc")
         self.deliveries: Any = delivery_service_pb2_grpc.DeliveryServiceStub(gateway)
         self.templates: Any = template_service_pb2_grpc.TemplateServiceStub(gateway)
+        self.simple: Any = simple_notification_service_pb2_grpc.SimpleNotificationServiceStub(gateway)
         self.notifications: Any = notification_service_pb2_grpc.NotificationServiceStub(gateway)
         self.mesh: Any = mesh_service_pb2_grpc.MeshServiceStub(gateway)
         self.inbox: Any = inbox_service_pb2_grpc.InboxServiceStub(gateway)

@@ -25,7 +25,10 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Notification(_message.Message):
-    """One message to many people."""
+    """One message to many people.
+
+    Example: {"to": ["ann@example.com"], "subject": "Stand-up", "text": "In five minutes."}
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
