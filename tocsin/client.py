@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, Self, cast
 
-import httpx
+import httpx2
 
 from tocsin import errors
 from tocsin.clock import Clock, SystemClock
@@ -71,7 +71,7 @@ class Client:
         timeout: float = _TIMEOUT_SECONDS,
         clock: Clock | None = None,
         sleep: Callable[[float], None] = time.sleep,
-        transport: httpx.BaseTransport | None = None,
+        transport: httpx2.BaseTransport | None = None,
     ) -> None:
         """Makes the client; it connects with the first call.
 
@@ -89,7 +89,7 @@ class Client:
         headers = {"Authorization": authorization(api_key)} if api_key else {}
         self._clock = clock or SystemClock()
         self._sleep = sleep
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
+        self._http = httpx2.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
 
     def __enter__(self) -> Self:
         """Returns the client."""
@@ -117,9 +117,9 @@ class Client:
         """
         try:
             answer = self._http.request(method, path, json=body, params=params)
-        except httpx.TimeoutException as error:
+        except httpx2.TimeoutException as error:
             raise errors.DeadlineExceeded(f"{self._http.base_url} did not answer in time") from error
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise errors.Unavailable(f"{self._http.base_url} cannot be reached: {error}") from error
         if answer.is_error:
             raise error_of(answer)
@@ -129,7 +129,7 @@ class Client:
         """Reads the health of the installation; an unhealthy one raises nothing."""
         try:
             return _json(self._http.get("/health"))
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise errors.Unavailable(f"{self._http.base_url} cannot be reached: {error}") from error
 
     def create_alarm(self, alarm: Resource, *, request_id: str | None = None) -> Resource:
@@ -273,7 +273,7 @@ class Client:
         headers = {"Accept": "application/x-ndjson"}
         try:
             # The gateway gives a sign of life every 15 s by default; a watch that hears none for a minute talks to nobody.
-            timeout = httpx.Timeout(_TIMEOUT_SECONDS, read=_SILENCE_SECONDS)
+            timeout = httpx2.Timeout(_TIMEOUT_SECONDS, read=_SILENCE_SECONDS)
             with self._http.stream("GET", path, params=params, headers=headers, timeout=timeout) as answer:
                 if answer.is_error:
                     answer.read()
@@ -281,7 +281,7 @@ class Client:
                 for line in _lines(answer.iter_bytes()):
                     if line.strip():
                         yield _item(json.loads(line))
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise errors.Unavailable(f"the stream from {self._http.base_url} failed: {error}") from error
 
 
@@ -290,7 +290,7 @@ def _given(**fields: object) -> Resource:
     return {name: value for name, value in fields.items() if value}
 
 
-def error_of(answer: httpx.Response) -> TocsinError:
+def error_of(answer: httpx2.Response) -> TocsinError:
     """The error of an answer: of a problem document (RFC 9457), or else of the status code."""
     try:
         problem = _members(answer.json())
@@ -338,7 +338,7 @@ def _members(value: object) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _json(answer: httpx.Response) -> Resource:
+def _json(answer: httpx2.Response) -> Resource:
     try:
         return answer.json()
     except ValueError as error:

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
+import httpx2
 
 from tests.chaos.account import Account
 
@@ -32,7 +32,7 @@ NO_ANSWER = 0
 _PAGE = 1000
 _STEADY = 10
 _ABREAST = 80
-"""Attempts at a time and client: beyond 100 they would queue in httpx's pool, which takes longer the more they are."""
+"""Attempts at a time and client: beyond 100 they would queue in httpx2's pool, which takes longer the more they are."""
 
 
 class Load:
@@ -45,7 +45,7 @@ class Load:
 
     def __init__(
         self,
-        *clients: httpx.AsyncClient,
+        *clients: httpx2.AsyncClient,
         mails: Callable[[], Awaitable[Sequence[str]]] | None = None,
         ahead: tuple[float, float] = (0.5, 5.0 if FULL else 2.5),
         patience: float = 300.0 if FULL else 120.0,
@@ -149,7 +149,7 @@ class Load:
         try:
             async with self._room:
                 answer = await client.post("/v1/alarms", json=body, params=parameters)
-        except httpx.HTTPError:
+        except httpx2.HTTPError:
             self.answers[NO_ANSWER] += 1
             return False
         self.answers[answer.status_code] += 1
@@ -200,7 +200,7 @@ class Load:
                 if missing:
                     await self.ask_for_unknown(())
                     missing -= self.account.unknown
-            except httpx.HTTPError:
+            except httpx2.HTTPError:
                 missing = self.account.accepted
             if not missing:
                 return True
@@ -234,7 +234,7 @@ class Load:
         """Everything that a list has, page by page.
 
         Raises:
-            httpx.HTTPError: there is no answer, or not a good one.
+            httpx2.HTTPError: there is no answer, or not a good one.
         """
         found: list[dict[str, Any]] = []
         token = ""

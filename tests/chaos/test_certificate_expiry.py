@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -37,12 +37,12 @@ def issue(state: Path, lifetime: timedelta) -> None:
             fresh.replace(folder / name)
 
 
-async def health(client: httpx.AsyncClient) -> dict[str, Any]:
+async def health(client: httpx2.AsyncClient) -> dict[str, Any]:
     """What /health shows."""
     return (await client.get("/health")).json()
 
 
-async def complaint(client: httpx.AsyncClient) -> str:
+async def complaint(client: httpx2.AsyncClient) -> str:
     """What a call is answered while it cannot be made; empty if it can."""
     answer = await client.get("/v1/alarms")
     if answer.is_success:
@@ -51,7 +51,7 @@ async def complaint(client: httpx.AsyncClient) -> str:
     return str(answer.json()["message"])
 
 
-async def expire(stack: RunningStack, client: httpx.AsyncClient) -> list[str]:
+async def expire(stack: RunningStack, client: httpx2.AsyncClient) -> list[str]:
     """Lets every certificate end and renews it after a while; what was said meanwhile, by a call and by health."""
 
     async def refused() -> bool:

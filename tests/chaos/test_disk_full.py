@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.chaos.load import FULL, SERVICES, Load, Note
@@ -37,10 +37,10 @@ NUMBERS = itertools.count(1)
 class Writes:
     """A call for each store that ends in a write to it."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx2.AsyncClient) -> None:
         self._client = client
 
-    async def write(self, store: str) -> httpx.Response:
+    async def write(self, store: str) -> httpx2.Response:
         """Changes something in ``store``."""
         number = next(NUMBERS)
         if store == "auth_svc.db":

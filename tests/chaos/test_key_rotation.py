@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -59,7 +59,7 @@ class Keys:
 class Traffic:
     """Calls with tokens; every answer but a good one is kept."""
 
-    def __init__(self, client: httpx.AsyncClient, stack: RunningStack) -> None:
+    def __init__(self, client: httpx2.AsyncClient, stack: RunningStack) -> None:
         self._client = client
         self._account = {"email": "ann@example.com", "password": "correct horse battery staple", "tenantDisplayName": "acme"}
         self._http = stack.info["http"]

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.chaos.load import FULL, SERVICES, Load, Note
@@ -21,7 +21,7 @@ SECONDS = KILLS * (LIFE + sum(AWAY) / len(AWAY))
 RATE = 25
 
 
-async def kill_in_turn(postgres: PostgresServer, client: httpx.AsyncClient) -> Counter[str]:
+async def kill_in_turn(postgres: PostgresServer, client: httpx2.AsyncClient) -> Counter[str]:
     """Kills the server and starts it again on its data; returns what /health called the services while it was away."""
     told: Counter[str] = Counter()
     for kill in range(KILLS):
@@ -35,7 +35,7 @@ async def kill_in_turn(postgres: PostgresServer, client: httpx.AsyncClient) -> C
     return told
 
 
-async def databases(client: httpx.AsyncClient) -> list[str]:
+async def databases(client: httpx2.AsyncClient) -> list[str]:
     """The services whose database is not well, as the gateway tells it."""
     health: dict[str, Any] = (await client.get("/health")).json()
     return [name for name, service in health["services"].items() if service["dependencies"]["database"]["status"] != "healthy"]

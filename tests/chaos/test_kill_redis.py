@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.chaos.load import FULL, SERVICES, Load, Note
@@ -19,7 +19,7 @@ SECONDS = KILLS * (LIFE + AWAY)
 RATE = 25
 
 
-async def kill_in_turn(redis: RedisServer, client: httpx.AsyncClient) -> int:
+async def kill_in_turn(redis: RedisServer, client: httpx2.AsyncClient) -> int:
     """Kills the server and starts it again, empty; returns how often /health told that it was away."""
     told = 0
     for _ in range(KILLS):
@@ -31,12 +31,12 @@ async def kill_in_turn(redis: RedisServer, client: httpx.AsyncClient) -> int:
     return told
 
 
-async def status(client: httpx.AsyncClient) -> str:
+async def status(client: httpx2.AsyncClient) -> str:
     """What the gateway tells of the scheduler's Redis."""
     return (await client.get("/health")).json()["services"]["scheduler"]["dependencies"]["redis"]["status"]
 
 
-async def is_well(client: httpx.AsyncClient) -> bool:
+async def is_well(client: httpx2.AsyncClient) -> bool:
     """Whether the scheduler has its Redis."""
     return await status(client) == "healthy"
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.chaos.load import FULL, SERVICES
@@ -61,7 +61,7 @@ class Load:
         while self.made < self._least or not self._ending.is_set():
             try:
                 self.answers[await self._call(next(self._numbers))] += 1
-            except (TocsinError, httpx.HTTPError) as error:
+            except (TocsinError, httpx2.HTTPError) as error:
                 self.failed[f"{type(error).__name__}: {error}"] += 1
 
     async def answered_by(self, name: str) -> None:
@@ -151,7 +151,7 @@ async def test_every_service_is_restarted_unnoticed(request: pytest.FixtureReque
             for way in ways:
                 try:
                     answer = await ask(way, number)
-                except httpx.TransportError as error:
+                except httpx2.TransportError as error:
                     # This gateway has hung up or does not listen: the balancer asks the other one.
                     retried[type(error).__name__] += 1
                     if way is ways[-1]:
@@ -175,7 +175,7 @@ async def test_every_service_is_restarted_unnoticed(request: pytest.FixtureReque
     assert load.made >= CALLS
 
 
-async def ask(client: httpx.AsyncClient, number: int) -> httpx.Response:
+async def ask(client: httpx2.AsyncClient, number: int) -> httpx2.Response:
     """One of the calls that people make: most read, some write, with an identity that makes them safe to repeat."""
     kind = number % 10
     if kind == 0:
@@ -185,7 +185,7 @@ async def ask(client: httpx.AsyncClient, number: int) -> httpx.Response:
     return await client.get(("/v1/alarms", "/v1/records", "/v1/templates", "/v1/firings")[number % 4], params={"pageSize": 5})
 
 
-async def restart(stack: RunningStack, service: str, doors: Sequence[httpx.AsyncClient]) -> str:
+async def restart(stack: RunningStack, service: str, doors: Sequence[httpx2.AsyncClient]) -> str:
     """Ends one process in good order, and returns when its successor serves and is seen through every gateway."""
     pid = stack.pid(service)
     os.kill(pid, signal.SIGTERM)
@@ -195,7 +195,7 @@ async def restart(stack: RunningStack, service: str, doors: Sequence[httpx.Async
     async def whole() -> bool:
         try:
             answers = [await door.get("/health") for door in doors]
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return False
         return all(answer.status_code == 200 and answer.json()["status"] == "healthy" for answer in answers)
 

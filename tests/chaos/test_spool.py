@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tocsin.testing.stack import RunningStack
@@ -64,23 +64,23 @@ async def _publish(stack: RunningStack) -> tuple[list[str], Counter[int]]:
     return accepted, statuses
 
 
-async def _send(client: httpx.AsyncClient, event: str) -> int:
+async def _send(client: httpx2.AsyncClient, event: str) -> int:
     """The status of one event; while the gateway itself is away, it is tried again, as a careful client does."""
     for _ in range(100):
         try:
             return (await client.post("/send-event", json={"id": event, "topic": "chaos.spool", "data": {"n": 1}})).status_code
-        except httpx.TransportError:
+        except httpx2.TransportError:
             await asyncio.sleep(0.2)
     return 0
 
 
-async def _fired(client: httpx.AsyncClient, alarm: str, count: int) -> bool:
+async def _fired(client: httpx2.AsyncClient, alarm: str, count: int) -> bool:
     return len(await _firings(client, alarm)) >= count
 
 
-async def _firings(client: httpx.AsyncClient, alarm: str) -> list[dict[str, Any]]:
+async def _firings(client: httpx2.AsyncClient, alarm: str) -> list[dict[str, Any]]:
     try:
         answer = await client.get("/v1/firings", params={"filter": f'alarm="{alarm}"', "pageSize": 1000})
-    except httpx.TransportError:
+    except httpx2.TransportError:
         return []
     return answer.json().get("firings", []) if answer.status_code == 200 else []

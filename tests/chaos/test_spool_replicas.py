@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tocsin.testing.process import accepts, free_port
@@ -51,10 +51,10 @@ class SecondGateway:
             self._process.kill()
             self._process.wait()
 
-    def client(self) -> httpx.AsyncClient:
+    def client(self) -> httpx2.AsyncClient:
         """A REST client of it."""
         headers = {"Authorization": f"Bearer {self._key}"}
-        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=10.0, trust_env=False)
+        return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=10.0, trust_env=False)
 
 
 @asynccontextmanager
@@ -111,13 +111,13 @@ async def _record(stack: RunningStack, second: SecondGateway) -> tuple[list[str]
     return accepted, statuses
 
 
-async def _send(client: httpx.AsyncClient, source: str) -> int:
+async def _send(client: httpx2.AsyncClient, source: str) -> int:
     """The status of one reading, which is told by its source; while its gateway is away, it is tried again with the same identity."""
     for _ in range(100):
         try:
             body = {"id": source, "metric": "chaos.spool", "value": 1, "source": source}
             return (await client.post("/v1/readings", json=body)).status_code
-        except httpx.TransportError:
+        except httpx2.TransportError:
             await asyncio.sleep(0.2)
     return 0
 
@@ -126,7 +126,7 @@ async def _sources(stack: RunningStack) -> list[str]:
     async with stack.client() as client:
         try:
             answer = await client.get("/logs", params={"filter": 'kind="READING"', "pageSize": _LISTED})
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return []
     entries: list[dict[str, Any]] = answer.json().get("logs", []) if answer.status_code == 200 else []
     return [entry["source"] for entry in entries]
@@ -138,6 +138,6 @@ async def _emptied(stack: RunningStack, second: SecondGateway) -> bool:
             try:
                 if (await client.get("/health")).json()["spool"]["waiting"]:
                     return False
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 return False
     return True

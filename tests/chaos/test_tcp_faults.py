@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.chaos.load import FULL, Load, Note
@@ -93,10 +93,10 @@ async def network(state: Path, pairs: list[Pair]) -> AsyncGenerator[Network]:
         yield Network(stack, proxies)
 
 
-async def look_at_tasks(client: httpx.AsyncClient) -> None:
+async def look_at_tasks(client: httpx2.AsyncClient) -> None:
     """Until it is cancelled: nobody else calls processor_svc, nor makes it ask for keys. What comes of it depends on the fault."""
     while True:
-        with contextlib.suppress(httpx.HTTPError):
+        with contextlib.suppress(httpx2.HTTPError):
             await client.get("/v1/tasks", timeout=SECONDS)
         await asyncio.sleep(0.1)
 

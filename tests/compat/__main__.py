@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from tests.compat.journey import Journey
 from tests.compat.trees import NEW, Installation, TooOld, checkout
@@ -66,7 +66,7 @@ class Report:
 
     async def journey(self, installation: Installation, name: str) -> None:
         """Runs a journey as a user of its own."""
-        async with httpx.AsyncClient(base_url=installation.url, timeout=20.0, trust_env=False) as client:
+        async with httpx2.AsyncClient(base_url=installation.url, timeout=20.0, trust_env=False) as client:
             journey = Journey(client)
             try:
                 await journey.go()

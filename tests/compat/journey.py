@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import httpx
+import httpx2
 
 from tocsin.testing.waiting import eventually
 
@@ -17,7 +17,7 @@ _NDJSON: Final = {"content-type": "application/x-ndjson"}
 class Journey:
     """One tenant's way through all five services; ``seen`` counts what was asserted."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx2.AsyncClient) -> None:
         """``client`` is nobody yet."""
         self.seen = Counter[str]()
         self._client = client

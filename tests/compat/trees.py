@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import httpx
+import httpx2
 
 from tocsin.clock import SystemClock
 from tocsin.mesh.identity import ensure_pki
@@ -153,12 +153,12 @@ class Installation:
             try:
                 answers = [await client.get(self._layout.ready_url(service)) for service in SERVICES]
                 health = await client.get(f"{self.url}/health")
-            except httpx.HTTPError:
+            except httpx2.HTTPError:
                 return False
             seen[:] = [health.text]
             return all(answer.status_code == 200 for answer in answers) and health.json()["status"] == "healthy"
 
-        async with httpx.AsyncClient(trust_env=False, timeout=5.0) as client:
+        async with httpx2.AsyncClient(trust_env=False, timeout=5.0) as client:
             try:
                 await eventually(healthy, seconds=120, what="that every service is healthy")
             except Ended:

@@ -15,7 +15,7 @@ NOT_NEEDED = {
     "aiosqlite": "SQLAlchemy loads the driver of the database that is named",
     "alembic": "a database that is up to date needs no migration",
     "asyncpg": "as aiosqlite",
-    "httpx": "for the command line",
+    "httpx2": "for the command line",
     "mako": "comes with alembic",
     "opentelemetry.exporter": "nothing is exported unless the settings say so",
     "opentelemetry.sdk": "nothing is recorded unless it is exported",

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import AsyncGenerator, Generator
 
-import httpx
+import httpx2
 import pytest
 
 from tocsin.testing.stack import RunningStack
@@ -19,14 +19,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningStack]:
 
 
 @pytest.fixture
-async def client(stack: RunningStack) -> AsyncGenerator[httpx.AsyncClient]:
+async def client(stack: RunningStack) -> AsyncGenerator[httpx2.AsyncClient]:
     """REST with the development key: every scope."""
     async with stack.client() as client:
         yield client
 
 
 @pytest.fixture
-async def stranger(stack: RunningStack) -> AsyncGenerator[httpx.AsyncClient]:
+async def stranger(stack: RunningStack) -> AsyncGenerator[httpx2.AsyncClient]:
     """REST as the administrator of a fresh tenant."""
     async with stack.client() as client:
         email = f"{secrets.token_hex(6)}@example.com"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tocsin.testing.stack import RunningStack
@@ -40,7 +40,7 @@ def alarm(**changes: Any) -> dict[str, Any]:
         ({"displayName": "bad-input", "action": {"notify": NOTIFY}}, "trigger"),
     ],
 )
-async def test_a_bad_alarm_names_its_field_and_is_not_made(client: httpx.AsyncClient, body: dict[str, Any], field: str) -> None:
+async def test_a_bad_alarm_names_its_field_and_is_not_made(client: httpx2.AsyncClient, body: dict[str, Any], field: str) -> None:
     """problem+json tells what is wrong and where; nothing is stored."""
     answer = await client.post("/v1/alarms", json=body)
     assert answer.status_code == 400, answer.text
@@ -79,7 +79,7 @@ async def test_a_bad_alarm_names_its_field_and_is_not_made(client: httpx.AsyncCl
     ],
 )
 async def test_each_mistake_has_its_status(
-    client: httpx.AsyncClient, method: str, path: str, arguments: dict[str, Any], status: int
+    client: httpx2.AsyncClient, method: str, path: str, arguments: dict[str, Any], status: int
 ) -> None:
     """The status tells the kind of mistake, and the body is a problem document without a trace of the inside."""
     answer = await client.request(method, path, **arguments)
@@ -93,13 +93,13 @@ async def test_each_mistake_has_its_status(
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer nonsense", "Bearer tk_nonsense", "Basic YTpi", "Bearer a.b.c"])
 async def test_a_bad_token_is_unauthenticated(stack: RunningStack, header: str) -> None:
     """Whatever is wrong with a credential, the answer is 401 and says how to sign in."""
-    async with httpx.AsyncClient(base_url=stack.info["http"], trust_env=False) as client:
+    async with httpx2.AsyncClient(base_url=stack.info["http"], trust_env=False) as client:
         answer = await client.get("/v1/alarms", headers={"Authorization": header} if header else {})
     assert answer.status_code == 401, answer.text
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_a_key_without_the_scope_is_forbidden(stack: RunningStack, client: httpx.AsyncClient) -> None:
+async def test_a_key_without_the_scope_is_forbidden(stack: RunningStack, client: httpx2.AsyncClient) -> None:
     """A key that may read may not write."""
     made = await client.post("/v1/apiKeys", json={"displayName": "reader", "scopes": ["alarms:read"]})
     assert made.status_code == 200, made.text
@@ -110,7 +110,7 @@ async def test_a_key_without_the_scope_is_forbidden(stack: RunningStack, client:
     assert "alarms:write" in refused.text
 
 
-async def test_a_key_cannot_give_what_it_does_not_have(stack: RunningStack, client: httpx.AsyncClient) -> None:
+async def test_a_key_cannot_give_what_it_does_not_have(stack: RunningStack, client: httpx2.AsyncClient) -> None:
     """A new key carries at most the scopes of whoever makes it."""
     maker = (await client.post("/v1/apiKeys", json={"displayName": "maker", "scopes": ["keys:write"]})).json()["secret"]
     async with stack.client(key=maker) as limited:
@@ -118,7 +118,7 @@ async def test_a_key_cannot_give_what_it_does_not_have(stack: RunningStack, clie
     assert refused.status_code in (400, 403), refused.text
 
 
-async def test_the_same_request_id_makes_one_alarm(client: httpx.AsyncClient) -> None:
+async def test_the_same_request_id_makes_one_alarm(client: httpx2.AsyncClient) -> None:
     """A retry is answered with the first alarm; another alarm under the same id is refused."""
     parameters = {"requestId": "6f0e7a54-3f0c-4c58-9f5c-0d8f0b1f9a11"}
     first = await client.post("/v1/alarms", json=alarm(displayName="once"), params=parameters)

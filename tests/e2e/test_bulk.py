@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tocsin.testing.stack import RunningStack
@@ -35,7 +35,7 @@ def lines(count: int, *, keys: bool = True) -> str:
     )
 
 
-async def tocsin(client: httpx.AsyncClient, *words: str, folder: Path) -> tuple[int, str, str]:
+async def tocsin(client: httpx2.AsyncClient, *words: str, folder: Path) -> tuple[int, str, str]:
     """Runs the command against the gateway of ``client``."""
     env = {
         **os.environ,
@@ -49,7 +49,7 @@ async def tocsin(client: httpx.AsyncClient, *words: str, folder: Path) -> tuple[
     return process.returncode or 0, out.decode(), complaints.decode()
 
 
-async def test_a_file_survives_the_death_of_the_scheduler(stack: RunningStack, stranger: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_a_file_survives_the_death_of_the_scheduler(stack: RunningStack, stranger: httpx2.AsyncClient, tmp_path: Path) -> None:
     """kill -9 in the middle: the command goes on by itself, and each line is one alarm in the end, no more and no less."""
     (tmp_path / "alarms.ndjson").write_text(lines(COUNT), encoding="utf-8")
     running = asyncio.create_task(tocsin(stranger, "import", "alarms.ndjson", "--json", folder=tmp_path))
@@ -69,7 +69,7 @@ async def test_a_file_survives_the_death_of_the_scheduler(stack: RunningStack, s
     assert exported[0]["displayName"] == "number 0 \u2028"
 
 
-async def test_the_round_trip_is_identity(client: httpx.AsyncClient, stranger: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_the_round_trip_is_identity(client: httpx2.AsyncClient, stranger: httpx2.AsyncClient, tmp_path: Path) -> None:
     """Export, import as another tenant, export: the same bytes."""
     (tmp_path / "mine.csv").write_text(
         "key,cron,timeZone,to,subject,text,labels.a\r\n"
@@ -92,7 +92,7 @@ async def test_the_round_trip_is_identity(client: httpx.AsyncClient, stranger: h
     assert filtered.content == b""
 
 
-async def test_a_dry_run_tells_and_makes_nothing(stranger: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_a_dry_run_tells_and_makes_nothing(stranger: httpx2.AsyncClient, tmp_path: Path) -> None:
     """Standard input works as well, and what is not alarms is told with its line."""
     (tmp_path / "bad.ndjson").write_text(lines(3) + "{\n", encoding="utf-8")
     status, out, complaints = await tocsin(stranger, "import", "bad.ndjson", "--dry-run", folder=tmp_path)
@@ -103,6 +103,6 @@ async def test_a_dry_run_tells_and_makes_nothing(stranger: httpx.AsyncClient, tm
 
 
 @pytest.mark.parametrize("headers", [{"content-type": "application/x-ndjson", "content-encoding": "gzip"}])
-async def test_a_compressed_upload_is_refused(stranger: httpx.AsyncClient, headers: dict[str, str]) -> None:
+async def test_a_compressed_upload_is_refused(stranger: httpx2.AsyncClient, headers: dict[str, str]) -> None:
     """It says so, instead of taking it for broken lines."""
     assert (await stranger.post("/v1/alarms:import", content=b"x", headers=headers)).status_code == 415

@@ -4,7 +4,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tocsin.testing.smtp import ScriptedReply, SmtpSink, Stage
@@ -14,7 +14,7 @@ from tocsin.testing.waiting import eventually
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 
-async def _firing(client: httpx.AsyncClient, alarm: str) -> dict[str, Any]:
+async def _firing(client: httpx2.AsyncClient, alarm: str) -> dict[str, Any]:
     answer = await client.get("/v1/firings", params={"filter": f'alarm="{alarm}"'})
     return (answer.json().get("firings") or [{}])[0]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from string import Template
 from typing import Any, Final
 
-import httpx
+import httpx2
 import pytest
 
 from tests.e2e.curl import parse_curl
@@ -241,7 +241,7 @@ async def known(stack: RunningStack) -> dict[str, str]:
 @pytest.mark.parametrize("lines", SYSTEMS.values(), ids=SYSTEMS)
 async def test_their_lines_work_as_they_stand(stack: RunningStack, known: dict[str, str], lines: Sequence[Line], turned: bool) -> None:
     """Each line, with the slash at the end of its path that it has, and with it the other way round."""
-    async with httpx.AsyncClient(base_url=stack.info["http"], timeout=60, trust_env=False) as shell:
+    async with httpx2.AsyncClient(base_url=stack.info["http"], timeout=60, trust_env=False) as shell:
         for line in lines:
             answer = await paste(shell, Template(line.text).substitute(known), turned=turned and not line.as_typed)
             assert answer.status_code == line.status, (line.text, answer.text)
@@ -253,7 +253,7 @@ async def test_their_lines_work_as_they_stand(stack: RunningStack, known: dict[s
 
 async def test_a_task_that_was_run_has_its_result(stack: RunningStack, known: dict[str, str]) -> None:
     """The id that /run answers with leads to the transformed value."""
-    async with httpx.AsyncClient(base_url=stack.info["http"], timeout=60, trust_env=False) as shell:
+    async with httpx2.AsyncClient(base_url=stack.info["http"], timeout=60, trust_env=False) as shell:
         token = known["TOKEN"]
         await paste(shell, f"curl -X POST '{AT}/add?key=test1&value=hello' -H 'Authorization: Bearer {token}'")
         run = await paste(shell, f"curl -X POST '{AT}/run?key=test1' -H 'Authorization: Bearer {token}'")
@@ -266,7 +266,7 @@ async def test_a_task_that_was_run_has_its_result(stack: RunningStack, known: di
         await eventually(done, seconds=20)
 
 
-async def paste(shell: httpx.AsyncClient, text: str, *, turned: bool = False) -> httpx.Response:
+async def paste(shell: httpx2.AsyncClient, text: str, *, turned: bool = False) -> httpx2.Response:
     """Sends what a line sends; with the slash at the end of its path the other way round if ``turned``."""
     request = parse_curl(text)
     path, question, query = request.target.partition("?")

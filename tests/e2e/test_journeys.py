@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
-import httpx
+import httpx2
 import pytest
 
 from tocsin.api.auth.v1 import auth_service_pb2, auth_service_pb2_grpc
@@ -33,14 +33,14 @@ def mail(subject: str, **trigger: Any) -> dict[str, Any]:
     }
 
 
-async def inbox(client: httpx.AsyncClient, subject: str) -> list[dict[str, Any]]:
+async def inbox(client: httpx2.AsyncClient, subject: str) -> list[dict[str, Any]]:
     """The mails with this subject."""
     answer = await client.get("/v1/inbox/messages", params={"page_size": 1000})
     assert answer.status_code == 200, answer.text
     return [message for message in answer.json().get("messages", []) if message["subject"] == subject]
 
 
-async def test_an_alarm_rings_once(client: httpx.AsyncClient) -> None:
+async def test_an_alarm_rings_once(client: httpx2.AsyncClient) -> None:
     """From the curl of the README to the mail, its delivery, and the row in the ledger."""
     subject = f"stand-up {secrets.token_hex(4)}"
     made = await client.post("/v1/alarms", json=mail(subject, at=soon()))
@@ -72,7 +72,7 @@ async def test_an_alarm_rings_once(client: httpx.AsyncClient) -> None:
     assert [event["state"] for event in delivery["timeline"]][-1] == "SENT"
 
 
-async def test_the_short_form_makes_an_alarm_with_and_without_the_slash(client: httpx.AsyncClient) -> None:
+async def test_the_short_form_makes_an_alarm_with_and_without_the_slash(client: httpx2.AsyncClient) -> None:
     """The four fields of the first alarm system are enough."""
     for path in ("/alarms/", "/alarms"):
         body = {"code_id": "TEST_001", "email": "test@example.com", "time": "14:30:00", "is_recurring": False}
@@ -84,7 +84,7 @@ async def test_the_short_form_makes_an_alarm_with_and_without_the_slash(client: 
         assert made.json()["name"] in [alarm["name"] for alarm in listed.json()["alarms"]]
 
 
-async def test_a_recurring_alarm_can_be_paused_resumed_fired_and_removed(client: httpx.AsyncClient) -> None:
+async def test_a_recurring_alarm_can_be_paused_resumed_fired_and_removed(client: httpx2.AsyncClient) -> None:
     """Everything that one does to an alarm during its life."""
     subject = f"daily {secrets.token_hex(4)}"
     trigger = {"daily": {"time": "09:00", "recurring": True}, "timeZone": "Europe/Paris"}
@@ -107,7 +107,7 @@ async def test_a_recurring_alarm_can_be_paused_resumed_fired_and_removed(client:
     assert (await client.get(f"/v1/{name}")).status_code == 404
 
 
-async def test_an_interval_fires_again_and_again(client: httpx.AsyncClient) -> None:
+async def test_an_interval_fires_again_and_again(client: httpx2.AsyncClient) -> None:
     """Three due times of one second each make three mails and three rows, and then the alarm is complete."""
     subject = f"every {secrets.token_hex(4)}"
     made = await client.post("/v1/alarms", json=mail(subject, every="1s", count=3))
@@ -122,7 +122,7 @@ async def test_an_interval_fires_again_and_again(client: httpx.AsyncClient) -> N
     assert len({firing["dueTime"] for firing in firings}) == 3
 
 
-async def test_a_template_is_filled_in(client: httpx.AsyncClient) -> None:
+async def test_a_template_is_filled_in(client: httpx2.AsyncClient) -> None:
     """A stored text with variables becomes a mail; a missing variable is told before anything is sent."""
     code = f"t{secrets.token_hex(4)}"
     template = {"name": f"templates/{code}", "subject": f"Hi {{{{ who }}}} {code}", "text": "Dear {{ who }}", "html": "<b>{{ who }}</b>"}
@@ -143,7 +143,7 @@ async def test_a_template_is_filled_in(client: httpx.AsyncClient) -> None:
     await eventually(arrived)
 
 
-async def test_a_task_runs_and_its_result_is_read_by_id(client: httpx.AsyncClient) -> None:
+async def test_a_task_runs_and_its_result_is_read_by_id(client: httpx2.AsyncClient) -> None:
     """Submitting answers at once; the result follows."""
     made = await client.post("/v1/tasks", json={"handler": "uppercase", "input": {"text": "hello"}})
     assert made.status_code == 200, made.text
@@ -158,7 +158,7 @@ async def test_a_task_runs_and_its_result_is_read_by_id(client: httpx.AsyncClien
     assert made.json()["name"] in [task["name"] for task in listed]
 
 
-async def test_a_record_is_added_and_run(client: httpx.AsyncClient) -> None:
+async def test_a_record_is_added_and_run(client: httpx2.AsyncClient) -> None:
     """The key-value pair of the first task system, and the id that /run answers with."""
     key = f"k{secrets.token_hex(4)}"
     assert (await client.post("/add", json={"key": key, "value": "quiet"})).status_code == 200
@@ -173,7 +173,7 @@ async def test_a_record_is_added_and_run(client: httpx.AsyncClient) -> None:
     await eventually(done)
 
 
-async def test_a_watcher_sees_each_firing(client: httpx.AsyncClient) -> None:
+async def test_a_watcher_sees_each_firing(client: httpx2.AsyncClient) -> None:
     """NDJSON and SSE show the same change of the same firing."""
     for accept, prefix in (("application/x-ndjson", ""), ("text/event-stream", "data: ")):
         subject = f"watched {secrets.token_hex(4)}"
@@ -215,7 +215,7 @@ async def test_the_same_journey_over_grpc(stack: RunningStack) -> None:
         assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
-async def test_another_tenant_sees_nothing(client: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
+async def test_another_tenant_sees_nothing(client: httpx2.AsyncClient, stranger: httpx2.AsyncClient) -> None:
     """Ids of another tenant do not exist, whatever one does with them."""
     name = (await client.post("/v1/alarms", json=mail("private", every="3600s"))).json()["name"]
     for answer in (
@@ -232,7 +232,7 @@ async def test_another_tenant_sees_nothing(client: httpx.AsyncClient, stranger: 
 
 async def test_health_tells_the_whole_picture_to_anybody(stack: RunningStack) -> None:
     """No token is needed, and each service and breaker is there."""
-    async with httpx.AsyncClient(base_url=stack.info["http"], trust_env=False) as anybody:
+    async with httpx2.AsyncClient(base_url=stack.info["http"], trust_env=False) as anybody:
         health = (await anybody.get("/health")).json()
         assert health["status"] == "healthy"
         assert {"auth", "scheduler", "processor", "mailer"} <= health["services"].keys()

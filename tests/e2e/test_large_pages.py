@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import httpx
+import httpx2
 import pytest
 
 from tocsin.testing.waiting import eventually
@@ -17,7 +17,7 @@ COUNT: Final = 25
 TEXT: Final = "x" * 200_000
 
 
-async def walk(client: httpx.AsyncClient, path: str, field: str) -> list[dict[str, Any]]:
+async def walk(client: httpx2.AsyncClient, path: str, field: str) -> list[dict[str, Any]]:
     """All items of a list, by as few pages as it takes."""
     found: list[dict[str, Any]] = []
     token = ""
@@ -33,7 +33,7 @@ async def walk(client: httpx.AsyncClient, path: str, field: str) -> list[dict[st
             return found
 
 
-async def alarms(client: httpx.AsyncClient) -> None:
+async def alarms(client: httpx2.AsyncClient) -> None:
     """25 alarms with 200 KB of text, which ring into the inbox."""
     for number in range(COUNT):
         due = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
@@ -43,28 +43,28 @@ async def alarms(client: httpx.AsyncClient) -> None:
         assert made.status_code == 200, made.text[:500]
 
 
-async def templates(client: httpx.AsyncClient) -> None:
+async def templates(client: httpx2.AsyncClient) -> None:
     """25 templates with as much."""
     for number in range(COUNT):
         made = await client.post("/v1/templates", json={"name": f"templates/large-{number}", "subject": "s", "text": TEXT})
         assert made.status_code == 200, made.text[:500]
 
 
-async def records(client: httpx.AsyncClient) -> None:
+async def records(client: httpx2.AsyncClient) -> None:
     """80 records of 60 KB."""
     for number in range(80):
         made = await client.put(f"/v1/records/large-{number}", json={"value": TEXT[:60_000]})
         assert made.status_code == 200, made.text[:500]
 
 
-async def tasks(client: httpx.AsyncClient) -> None:
+async def tasks(client: httpx2.AsyncClient) -> None:
     """80 tasks with 60 KB of input."""
     for _ in range(80):
         made = await client.post("/v1/tasks", json={"handler": "uppercase", "input": {"text": TEXT[:60_000]}})
         assert made.status_code == 200, made.text[:500]
 
 
-async def events(client: httpx.AsyncClient) -> None:
+async def events(client: httpx2.AsyncClient) -> None:
     """400 events of 15 KB."""
     for number in range(400):
         sent = await client.post("/v1/events", json={"id": f"e-{number}", "topic": "large", "data": {"text": TEXT[:15_000]}})
@@ -82,7 +82,7 @@ async def events(client: httpx.AsyncClient) -> None:
     ],
 )
 async def test_a_list_of_large_items_is_read_to_its_end(
-    stranger: httpx.AsyncClient, make: Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]], path: str, field: str, count: int
+    stranger: httpx2.AsyncClient, make: Callable[[httpx2.AsyncClient], Coroutine[Any, Any, None]], path: str, field: str, count: int
 ) -> None:
     """No page is refused; every item comes once."""
     await make(stranger)
@@ -91,7 +91,7 @@ async def test_a_list_of_large_items_is_read_to_its_end(
     assert len({json.dumps(item, sort_keys=True) for item in items}) == count
 
 
-async def test_what_large_alarms_leave_behind_is_read_to_its_end(stranger: httpx.AsyncClient) -> None:
+async def test_what_large_alarms_leave_behind_is_read_to_its_end(stranger: httpx2.AsyncClient) -> None:
     """Export, watch, firings, deliveries and the inbox."""
     watched = asyncio.create_task(_watch(stranger))
     await alarms(stranger)
@@ -108,7 +108,7 @@ async def test_what_large_alarms_leave_behind_is_read_to_its_end(stranger: httpx
     assert await asyncio.wait_for(watched, 60) >= COUNT
 
 
-async def _watch(client: httpx.AsyncClient) -> int:
+async def _watch(client: httpx2.AsyncClient) -> int:
     done: set[str] = set()
     async with client.stream("GET", "/v1/firings:watch", headers={"accept": "application/x-ndjson"}, timeout=60) as answer:
         async for line in answer.aiter_lines():

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.e2e.collector import CLIENT, CONSUMER, SERVER, Collector, Seen, listening
@@ -42,22 +42,22 @@ def faulty(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Ge
 
 
 @pytest.fixture
-def operator(faulty: RunningStack) -> Generator[httpx.Client]:
+def operator(faulty: RunningStack) -> Generator[httpx2.Client]:
     """REST with every scope, waiting for answers."""
-    with httpx.Client(
+    with httpx2.Client(
         base_url=faulty.info["http"], headers={"Authorization": f"Bearer {faulty.api_key}"}, timeout=60, trust_env=False
     ) as client:
         yield client
 
 
-def order(client: httpx.Client, method: str, path: str, body: Any = None) -> dict[str, Any]:
+def order(client: httpx2.Client, method: str, path: str, body: Any = None) -> dict[str, Any]:
     """The report of an order that went well."""
     answer = client.request(method, path, json=body)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def test_the_picture_shows_every_process(operator: httpx.Client) -> None:
+def test_the_picture_shows_every_process(operator: httpx2.Client) -> None:
     """Each service with its health and its calls; the gateway's are those that it made."""
     operator.get("/v1/alarms")
     processes = operator.get("/v1/mesh").json()["processes"]
@@ -67,7 +67,7 @@ def test_the_picture_shows_every_process(operator: httpx.Client) -> None:
     assert any(stats["method"] == METHOD and stats["target"] == "scheduler_svc" for stats in gateway["methods"])
 
 
-def test_the_picture_streams(operator: httpx.Client) -> None:
+def test_the_picture_streams(operator: httpx2.Client) -> None:
     """A second one comes by itself, as server-sent events."""
     with operator.stream("GET", "/v1/mesh:watch", headers={"Accept": "text/event-stream"}) as answer:
         events = (json.loads(line.removeprefix("data:")) for line in answer.iter_lines() if line.startswith("data:"))
@@ -75,7 +75,7 @@ def test_the_picture_streams(operator: httpx.Client) -> None:
     assert first["mesh"]["time"] < second["mesh"]["time"]
 
 
-def test_a_breaker_is_kept_open_and_reset_by_service(operator: httpx.Client) -> None:
+def test_a_breaker_is_kept_open_and_reset_by_service(operator: httpx2.Client) -> None:
     """An open circuit refuses at once, is seen in /health, and POST /circuit-breaker/reset/{service} closes it."""
     report = order(operator, "POST", f"/v1/mesh/breakers/{LIST}:open", {})
     assert {taken["service"] for taken in report["taken"]} == SERVICES
@@ -87,7 +87,7 @@ def test_a_breaker_is_kept_open_and_reset_by_service(operator: httpx.Client) -> 
     assert operator.get("/v1/alarms").status_code == 200
 
 
-def test_a_fault_opens_the_circuit_and_healing_closes_it(faulty: RunningStack, operator: httpx.Client) -> None:
+def test_a_fault_opens_the_circuit_and_healing_closes_it(faulty: RunningStack, operator: httpx2.Client) -> None:
     """Calls fail as the fault says, until the breaker spares them; when it is healed, calls pass again."""
     report = order(operator, "POST", "/v1/mesh/faults", {"service": "scheduler", "fault": {"method": METHOD, "percent": 100, "abort": 13}})
     assert [taken["service"] for taken in report["taken"]] == ["scheduler_svc"]
@@ -107,7 +107,7 @@ def test_a_fault_opens_the_circuit_and_healing_closes_it(faulty: RunningStack, o
         ("/v1/mesh/faults", {"service": "scheduler", "fault": {"percent": 5, "method": "AlarmService"}}, 400, "method"),
     ],
 )
-def test_orders_that_cannot_be_followed_say_why(operator: httpx.Client, path: str, body: Any, status: int, reason: str) -> None:
+def test_orders_that_cannot_be_followed_say_why(operator: httpx2.Client, path: str, body: Any, status: int, reason: str) -> None:
     """A process that takes no faults is named with its reason; what makes no sense is refused."""
     answer = operator.post(path, json=body)
     assert answer.status_code == status
@@ -139,7 +139,7 @@ def only(spans: list[Seen], service: str, name: str) -> Seen:
     return found
 
 
-def test_one_trace_leads_from_the_request_to_the_delivery(operator: httpx.Client, collector: Collector) -> None:
+def test_one_trace_leads_from_the_request_to_the_delivery(operator: httpx2.Client, collector: Collector) -> None:
     """Each call is the child of what made it; across what is stored the trace goes on, and links say where it came from."""
     traceparent, name = new_traceparent(sampled=True), METHOD[1:].replace("ListAlarms", "CreateAlarm")
     body = {
@@ -161,7 +161,7 @@ def test_one_trace_leads_from_the_request_to_the_delivery(operator: httpx.Client
     assert not any(span.failed for span in spans)
 
 
-def test_each_attempt_of_a_call_that_is_retried_is_seen(operator: httpx.Client, collector: Collector) -> None:
+def test_each_attempt_of_a_call_that_is_retried_is_seen(operator: httpx2.Client, collector: Collector) -> None:
     """Three attempts beside each other, each with its error, and so is the request."""
     get = METHOD.replace("ListAlarms", "GetAlarm")
     order(operator, "POST", "/v1/mesh/faults", {"service": "scheduler", "fault": {"method": get, "percent": 100, "abort": 14}})
@@ -178,7 +178,7 @@ def test_each_attempt_of_a_call_that_is_retried_is_seen(operator: httpx.Client, 
     assert (door.failed, door.attributes["http.response.status_code"]) == (True, 503)
 
 
-def test_a_call_that_an_open_circuit_refused_says_so(operator: httpx.Client, collector: Collector) -> None:
+def test_a_call_that_an_open_circuit_refused_says_so(operator: httpx2.Client, collector: Collector) -> None:
     """One attempt that never left: its span names the circuit, and nobody else saw it."""
     order(operator, "POST", f"/v1/mesh/breakers/{LIST}:open", {})
     traceparent = new_traceparent(sampled=True)

@@ -3,7 +3,7 @@
 import secrets
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.e2e.test_journeys import inbox
@@ -12,7 +12,7 @@ from tocsin.testing.waiting import eventually
 pytestmark = pytest.mark.e2e
 
 
-async def alarm(client: httpx.AsyncClient, subject: str, trigger: dict[str, Any]) -> dict[str, Any]:
+async def alarm(client: httpx2.AsyncClient, subject: str, trigger: dict[str, Any]) -> dict[str, Any]:
     """An alarm that mails ``subject``."""
     notify = {"to": ["ann@example.com"], "subject": subject, "text": "It happened."}
     made = await client.post("/v1/alarms", json={"trigger": trigger, "action": {"notify": notify}})
@@ -20,13 +20,13 @@ async def alarm(client: httpx.AsyncClient, subject: str, trigger: dict[str, Any]
     return made.json()
 
 
-async def origins(client: httpx.AsyncClient, name: str) -> list[str]:
+async def origins(client: httpx2.AsyncClient, name: str) -> list[str]:
     """Where the alarm's firings come from, in order, once their work is done."""
     page = (await client.get("/v1/firings", params={"filter": f'alarm="{name}"'})).json()
     return [firing["origin"] for firing in reversed(page.get("firings", [])) if firing["state"] == "SUCCEEDED"]
 
 
-async def test_an_event_becomes_a_mail(client: httpx.AsyncClient) -> None:
+async def test_an_event_becomes_a_mail(client: httpx2.AsyncClient) -> None:
     """On both paths, once for each id; it is counted and logged."""
     subject, topic = f"paid {secrets.token_hex(4)}", f"orders.{secrets.token_hex(4)}.paid"
     made = await alarm(client, subject, {"event": {"topic": topic.replace(".paid", ".*"), "filter": "data.total>100"}})
@@ -45,7 +45,7 @@ async def test_an_event_becomes_a_mail(client: httpx.AsyncClient) -> None:
     assert [(entry["kind"], entry["data"]) for entry in logs] == [("EVENT", {"total": total}) for total in (80, 120, 120)]
 
 
-async def test_a_reading_raises_and_resolves(client: httpx.AsyncClient) -> None:
+async def test_a_reading_raises_and_resolves(client: httpx2.AsyncClient) -> None:
     """Beyond the limit for a while is one mail, back again another; the alarm shows where it stands."""
     subject, metric = f"hot {secrets.token_hex(4)}", f"cellar.{secrets.token_hex(4)}"
     threshold = {"metric": metric, "comparison": "GREATER_THAN", "value": 25, "forDuration": "1s", "hysteresis": 2}
@@ -67,7 +67,7 @@ async def test_a_reading_raises_and_resolves(client: httpx.AsyncClient) -> None:
     assert (await client.get(f"/v1/{made['name']}")).json()["signal"]["value"] == 22
 
 
-async def test_a_ping_that_does_not_come_becomes_a_mail(client: httpx.AsyncClient) -> None:
+async def test_a_ping_that_does_not_come_becomes_a_mail(client: httpx2.AsyncClient) -> None:
     """A made key is pinged by GET and POST without a token, as cron jobs do; a chosen one wants the token."""
     subject = f"backup {secrets.token_hex(4)}"
     made = await alarm(client, subject, {"heartbeat": {"every": "1s", "grace": "0s"}})
@@ -77,7 +77,7 @@ async def test_a_ping_that_does_not_come_becomes_a_mail(client: httpx.AsyncClien
         return await origins(client, made["name"]) == ["RAISED"] and len(await inbox(client, subject)) == 1
 
     await eventually(raised, seconds=20)
-    async with httpx.AsyncClient(base_url=client.base_url, trust_env=False) as nobody:
+    async with httpx2.AsyncClient(base_url=client.base_url, trust_env=False) as nobody:
         answer = await nobody.get(f"/v1/pings/{key}")
         assert (answer.status_code, answer.json()["resolved"]) == (200, True)
         assert (await nobody.post(f"/v1/pings/{key}")).status_code == 200

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 import grpc
-import httpx
+import httpx2
 import pytest
 
 from tocsin.testing.postgres import PostgresServer
@@ -29,7 +29,7 @@ async def _call_badly(stack: RunningStack, found: list[str]) -> None:
     """Requests that carry marked secrets and fail, over both doors; their answers are part of what comes out."""
     password, token, key = marked("password"), marked("token"), f"tk_{marked('key')}"
     email = f"{secrets.token_hex(6)}@example.com"
-    async with httpx.AsyncClient(base_url=stack.info["http"], trust_env=False) as nobody:
+    async with httpx2.AsyncClient(base_url=stack.info["http"], trust_env=False) as nobody:
         requests: list[dict[str, Any]] = [
             {"url": "/register", "json": {"email": email, "password": password}},
             {"url": "/register", "json": {"email": email, "password": password}},
@@ -82,7 +82,7 @@ async def _everything(stack: RunningStack, found: list[str]) -> None:
     """What anybody can read of a running stack, and what its processes have written."""
     async with stack.client() as client:
         found += [(await client.get(path)).text for path in ("/health", "/debug/services", "/v1/mesh", "/openapi.json", "/v1/deliveries")]
-    async with httpx.AsyncClient(trust_env=False) as nobody:
+    async with httpx2.AsyncClient(trust_env=False) as nobody:
         found += [(await nobody.get(service["metrics"])).text for service in stack.info["services"].values()]
     found += [path.read_text(errors="replace") for path in sorted((stack.state / "logs").rglob("*.log"))]
     found.append((stack.state / "stack.json").read_text())

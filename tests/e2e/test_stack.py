@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tocsin.testing.stack import RunningStack
@@ -47,8 +47,8 @@ def test_every_service_is_a_process_with_metrics(own: RunningStack) -> None:
     assert set(info["services"]) == set(SERVICES)
     for service in info["services"].values():
         os.kill(service["pid"], 0)
-        assert "process_resident_memory_bytes" in httpx.get(service["metrics"], trust_env=False).text
-    assert httpx.get(f"{info['http']}/health", trust_env=False).json()["status"] in {"healthy", "degraded"}
+        assert "process_resident_memory_bytes" in httpx2.get(service["metrics"], trust_env=False).text
+    assert httpx2.get(f"{info['http']}/health", trust_env=False).json()["status"] in {"healthy", "degraded"}
     ports = {int(service["grpc"].rpartition(":")[2]) - own.port_base for service in info["services"].values()}
     assert ports == {1, 11, 12, 13, 14}
 

@@ -1,6 +1,6 @@
 """The link in a mail, through the real gateway: a page that does nothing by being looked at, and a button that acts at once."""
 
-import httpx
+import httpx2
 import pytest
 
 from mailer_svc.channels.email import unsubscribe_tokens
@@ -15,7 +15,7 @@ async def test_a_link_shows_a_button_and_the_button_acts(stack: RunningStack) ->
     """No cookie, no redirect, no sign-in; in the reader's language; a link that is none of ours says so."""
     tokens = unsubscribe_tokens(InstallationKey(secret="", file=stack.state / KEY_FILE))
     path = f"/u/{tokens.seal(Unsubscription('default', '', 'reader@example.com', 'news', 'email'))}"
-    async with httpx.AsyncClient(base_url=stack.info["http"], trust_env=False) as anybody:
+    async with httpx2.AsyncClient(base_url=stack.info["http"], trust_env=False) as anybody:
         looked = await anybody.get(path, headers={"accept-language": "de"})
         head = await anybody.head(path)
         acted = await anybody.post(path, data={"List-Unsubscribe": "One-Click"})

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Final
 
 import grpc
-import httpx
+import httpx2
 
 from tests.hostile.walk import Attack, http_request, wire
 from tocsin.mesh.client.final_status import keep_final_status
@@ -58,7 +58,7 @@ async def attack_all(attacks: Iterable[Attack], send: Send) -> Verdict:
     return verdict
 
 
-def over_rest(client: httpx.AsyncClient) -> Send:
+def over_rest(client: httpx2.AsyncClient) -> Send:
     """Attacks by the RPC's own route."""
 
     async def send(attack: Attack) -> str | None:
@@ -76,13 +76,13 @@ def over_rest(client: httpx.AsyncClient) -> Send:
                 url,
                 content=request.body,
                 headers=headers,
-                timeout=httpx.Timeout(_CALL_SECONDS, read=_STREAM_SECONDS if stream else _CALL_SECONDS),
+                timeout=httpx2.Timeout(_CALL_SECONDS, read=_STREAM_SECONDS if stream else _CALL_SECONDS),
             ) as answer:
                 await answer.aread()
-        except httpx.ReadTimeout:
+        except httpx2.ReadTimeout:
             # A watch that was accepted and has nothing to say.
             return "OK" if stream else "DEADLINE_EXCEEDED"
-        except (httpx.RemoteProtocolError, httpx.WriteError, httpx.ReadError) as error:
+        except (httpx2.RemoteProtocolError, httpx2.WriteError, httpx2.ReadError) as error:
             # A body that is far too long is refused by a close, like RFC 9110, 15.5.14 allows; nothing else is.
             return "CLOSED" if request.body is not None and len(request.body) > 1_000_000 else f"no problem document: {error!r}"
         return code_of(answer)
@@ -90,7 +90,7 @@ def over_rest(client: httpx.AsyncClient) -> Send:
     return send
 
 
-def code_of(answer: httpx.Response) -> str:
+def code_of(answer: httpx2.Response) -> str:
     """The code that an HTTP answer names; what is no problem document is a defect."""
     if answer.is_success:
         return "OK"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import httpx
+import httpx2
 
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
@@ -52,7 +52,7 @@ class Suffered:
 class Neighbour:
     """An alarm that fires every second and mails."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx2.AsyncClient) -> None:
         self._client = client
         self._mark = f"neighbour-{secrets.token_hex(4)}"
         self._alarm = ""
@@ -92,7 +92,7 @@ class Neighbour:
         answer = await self._client.get("/v1/firings:audit", params={"startTime": start, "alarm": self._alarm})
         answer.raise_for_status()
         summary = answer.text.splitlines()[-1]
-        found = httpx.Response(200, text=summary).json()["summary"]
+        found = httpx2.Response(200, text=summary).json()["summary"]
         return int(found.get("missing", 0)) + int(found.get("unexpected", 0))
 
     async def _mails(self, expected: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import grpc
-import httpx
+import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -66,10 +66,10 @@ def await_processor(stack: RunningStack) -> None:
 
 
 @pytest.fixture(scope="module")
-def client(stack: RunningStack) -> Generator[httpx.Client]:
+def client(stack: RunningStack) -> Generator[httpx2.Client]:
     """REST with every scope."""
     headers = {"Authorization": f"Bearer {stack.api_key}"}
-    with httpx.Client(base_url=stack.info["http"], headers=headers, timeout=60, trust_env=False) as made:
+    with httpx2.Client(base_url=stack.info["http"], headers=headers, timeout=60, trust_env=False) as made:
         yield made
 
 
@@ -82,7 +82,7 @@ def channel(stack: RunningStack) -> Generator[grpc.Channel]:
 
 
 @pytest.fixture(autouse=True)
-def unharmed(client: httpx.Client) -> Generator[None]:
+def unharmed(client: httpx2.Client) -> Generator[None]:
     """After each test: all services are healthy, and no circuit is open or half open."""
     yield
     health = client.get("/health").json()
@@ -91,7 +91,7 @@ def unharmed(client: httpx.Client) -> Generator[None]:
     assert health["spool"]["waiting"] == 0
 
 
-def judge(answer: httpx.Response) -> None:
+def judge(answer: httpx2.Response) -> None:
     """An answer is a success, or a problem document that blames the client."""
     assert answer.status_code < 500, (answer.request.method, str(answer.request.url), answer.request.content[:300], answer.text)
     if answer.request.url.path.rstrip("/") == "/token":  # speaks as RFC 6749 does, section 5.2
@@ -103,7 +103,7 @@ def judge(answer: httpx.Response) -> None:
         assert len(answer.content) < 20_000
 
 
-def send(client: httpx.Client, method: str, path: str, body: bytes, *, content_type: str = "application/json") -> httpx.Response:
+def send(client: httpx2.Client, method: str, path: str, body: bytes, *, content_type: str = "application/json") -> httpx2.Response:
     """One request, judged."""
     answer = client.request(method, path, content=body, headers={"content-type": content_type} if body else {})
     judge(answer)
@@ -140,7 +140,7 @@ BODIES: Final = [
 
 
 @pytest.mark.parametrize(("path", "template"), BODIES, ids=lambda item: item if isinstance(item, str) else None)
-def test_what_json_cannot_say_is_refused_six_times(client: httpx.Client, path: str, template: bytes) -> None:
+def test_what_json_cannot_say_is_refused_six_times(client: httpx2.Client, path: str, template: bytes) -> None:
     """Each hostile text, often enough to open a circuit if it counted."""
     for hostile in JSON:
         if path == "/v1/readings" and hostile.name in ("2^53+1", "19 digits"):
@@ -151,7 +151,7 @@ def test_what_json_cannot_say_is_refused_six_times(client: httpx.Client, path: s
         assert not hostile.refused or statuses <= {400, 413}, (hostile.name, statuses)
 
 
-def test_a_large_body_is_refused_by_its_size_or_its_members(client: httpx.Client) -> None:
+def test_a_large_body_is_refused_by_its_size_or_its_members(client: httpx2.Client) -> None:
     """Before it is read as JSON, and without a list of what is unknown."""
     members = b"{" + b",".join(b'"k%d":1' % number for number in range(380_000)) + b"}"
     objects = b'{"handler": "uppercase", "input": {"x": [' + b"{}," * 1_300_000 + b"{}]}}"
@@ -160,7 +160,7 @@ def test_a_large_body_is_refused_by_its_size_or_its_members(client: httpx.Client
         assert send(client, "POST", path, body[:200_000] + b'"').status_code == 400
 
 
-def test_an_import_with_bad_options_is_refused_each_time(client: httpx.Client) -> None:
+def test_an_import_with_bad_options_is_refused_each_time(client: httpx2.Client) -> None:
     """The service ends the call while the gateway still writes; what it says is what the client gets."""
     lines = b'{"displayName": "x", "trigger": {"every": "60s"}, "action": {"task": {"handler": "log", "input": {"message": "x"}}}}\n' * 3000
     statuses = {
@@ -234,7 +234,7 @@ def _requests(draw: st.DrawFn) -> tuple[str, str, bytes, str]:
     ],
 )
 @given(request=_requests())
-def test_no_http_request_of_any_shape_is_our_fault(client: httpx.Client, request: tuple[str, str, bytes, str]) -> None:
+def test_no_http_request_of_any_shape_is_our_fault(client: httpx2.Client, request: tuple[str, str, bytes, str]) -> None:
     """Any route, any path, query and body, good and bad."""
     method, path, body, content_type = request
     if "/pings/" in path:
@@ -292,7 +292,7 @@ def test_a_message_that_is_too_large_is_no_rate_limit(channel: grpc.Channel, sta
         assert "larger than" in details, policy.path
 
 
-def test_what_people_write_is_taken(client: httpx.Client) -> None:
+def test_what_people_write_is_taken(client: httpx2.Client) -> None:
     """Durations with units, both names of a field, and a ping with whatever a job sends."""
     trigger = {"heartbeat": {"every": "1h30m", "grace": 90}}
     made = client.post(
@@ -306,7 +306,7 @@ def test_what_people_write_is_taken(client: httpx.Client) -> None:
         assert [item["displayName"] for item in found.json()["alarms"]] == ["spoken"], found.text
         changed = client.patch(f"/v1/{made.json()['name']}", params={"updateMask": name}, json={"displayName": "spoken"})
         assert changed.status_code == 200, changed.text
-    with httpx.Client(base_url=client.base_url, trust_env=False) as nobody:
+    with httpx2.Client(base_url=client.base_url, trust_env=False) as nobody:
         path = f"/v1/pings/{heartbeat['key']}"
         form = {"content-type": "application/x-www-form-urlencoded"}
         for answer in (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import httpx
+import httpx2
 import pytest
 
 from tests.hostile.doors import Verdict, attack_all, over_grpc, over_rest
@@ -90,7 +90,7 @@ async def _open_breakers(operator: Any) -> list[str]:
 async def _worst_lag(stack: RunningStack) -> dict[str, float]:
     """The worst delay of each service's event loop since its start, in seconds: told and not judged, for machines are busy."""
     found: dict[str, float] = {}
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(trust_env=False) as client:
         for name, service in stack.info["services"].items():
             text = (await client.get(service["metrics"])).text
             found[name] = round(max(float(value) for value in re.findall(r"^tocsin_loop_lag_max_seconds (\S+)", text, re.MULTILINE)), 3)

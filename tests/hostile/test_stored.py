@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
+import httpx2
 import pytest
 
 from tests.hostile.neighbour import Neighbour, sign_up
@@ -107,7 +107,7 @@ def _garbage(column: Column, number: int | None) -> Sequence[Any]:
     return all_of_it if number is None else (all_of_it[number % len(all_of_it)],)
 
 
-async def _populate(client: httpx.AsyncClient) -> None:
+async def _populate(client: httpx2.AsyncClient) -> None:
     """Something of every kind: each table has rows of the tenant."""
     notify = {"notify": {"to": ["ann@example.com"], "subject": "s", "text": "t"}}
     bodies: list[tuple[str, dict[str, Any]]] = [
@@ -138,7 +138,7 @@ async def _populate(client: httpx.AsyncClient) -> None:
     await eventually(mailed, seconds=30)
 
 
-async def _looks(client: httpx.AsyncClient) -> list[str]:
+async def _looks(client: httpx2.AsyncClient) -> list[str]:
     """Every list that does not answer well."""
     answers = await asyncio.gather(*(client.get(path, timeout=30) for path in LISTS))
     return [

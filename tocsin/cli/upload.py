@@ -1,4 +1,4 @@
-"""An upload whose answers come while it is under way: HTTP/1.1 in both directions at once, which httpx does not do."""
+"""An upload whose answers come while it is under way: HTTP/1.1 in both directions at once, which httpx2 does not do."""
 
 import asyncio
 import json

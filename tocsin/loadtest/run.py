@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
-import httpx
+import httpx2
 
 from tocsin.client import authorization
 from tocsin.clock import DAY, SECOND, Clock, from_micros, to_micros
@@ -68,8 +68,8 @@ class LoadTest:
         report = LoadReport(alarms=alarms)
         headers = {"Authorization": authorization(self._key)}
         async with (
-            httpx.AsyncClient(base_url=self._picture.http, headers=headers, timeout=60.0, trust_env=False) as http,
-            httpx.AsyncClient(timeout=10.0, trust_env=False) as metrics,
+            httpx2.AsyncClient(base_url=self._picture.http, headers=headers, timeout=60.0, trust_env=False) as http,
+            httpx2.AsyncClient(timeout=10.0, trust_env=False) as metrics,
         ):
             vitals = MetricsReader(self._picture, metrics)
             async with self._phase(report, "idle", http, vitals):
@@ -80,7 +80,7 @@ class LoadTest:
             await self._herd(report, http, vitals, min(alarms, _LARGEST_HERD), progress.rate)
         return report
 
-    async def _steady(self, report: LoadReport, http: httpx.AsyncClient, vitals: MetricsReader) -> Lateness:
+    async def _steady(self, report: LoadReport, http: httpx2.AsyncClient, vitals: MetricsReader) -> Lateness:
         """An even stream of alarms, one by one on their own times."""
         total = _STEADY_RATE * _STEADY_SECONDS
         first = self._clock.micros() + 15 * SECOND
@@ -91,7 +91,7 @@ class LoadTest:
             progress.rate = await self._until_done(vitals, before, total, since=first)
         return Lateness(expected=total, rate=_STEADY_RATE, seconds=sorted(await self._lateness(http, first, total)))
 
-    async def _herd(self, report: LoadReport, http: httpx.AsyncClient, vitals: MetricsReader, size: int, rate: float | None) -> None:
+    async def _herd(self, report: LoadReport, http: httpx2.AsyncClient, vitals: MetricsReader, size: int, rate: float | None) -> None:
         """Alarms that are all due at one instant."""
         due = self._clock.micros() + round((5 + 1.5 * size / (rate or size)) * SECOND)
         await self._store(http, size, due)
@@ -102,7 +102,7 @@ class LoadTest:
             progress.rate = await self._until_done(vitals, before, size, since=begun)
 
     @asynccontextmanager
-    async def _phase(self, report: LoadReport, name: str, http: httpx.AsyncClient, vitals: MetricsReader) -> AsyncGenerator[_Progress]:
+    async def _phase(self, report: LoadReport, name: str, http: httpx2.AsyncClient, vitals: MetricsReader) -> AsyncGenerator[_Progress]:
         """Measures what goes on inside, with a call every now and then beside it."""
         self._told(name)
         progress, responses = _Progress(), _Responses()
@@ -126,7 +126,7 @@ class LoadTest:
             )
         )
 
-    async def _probe(self, http: httpx.AsyncClient, responses: _Responses) -> None:
+    async def _probe(self, http: httpx2.AsyncClient, responses: _Responses) -> None:
         """Makes an alarm that is due far away, again and again."""
         body = json.loads(_line(self._clock.micros() + 200 * DAY))
         while True:
@@ -134,12 +134,12 @@ class LoadTest:
             try:
                 answer = await http.post("/v1/alarms", json=body)
                 responses.errors += answer.is_error
-            except httpx.HTTPError:
+            except httpx2.HTTPError:
                 responses.errors += 1
             responses.seconds.append(self._clock.monotonic() - begun)
             await self._clock.sleep(_PAUSE_SECONDS)
 
-    async def _store(self, http: httpx.AsyncClient, count: int, due: int, *, step: int = 0) -> float:
+    async def _store(self, http: httpx2.AsyncClient, count: int, due: int, *, step: int = 0) -> float:
         """Imports ``count`` alarms, the first due at ``due`` and each further one ``step`` microseconds later; alarms per second."""
         begun = self._clock.monotonic()
         lines = (_line(due + number * step) for number in range(count))
@@ -163,7 +163,7 @@ class LoadTest:
             await self._clock.sleep(_POLL_SECONDS)
         return count / ((self._clock.micros() - since) / SECOND)
 
-    async def _lateness(self, http: httpx.AsyncClient, first: int, count: int) -> list[float]:
+    async def _lateness(self, http: httpx2.AsyncClient, first: int, count: int) -> list[float]:
         """How late each alarm of the even stream fired, by the ledger."""
         condition = f'due_time>="{from_micros(first).isoformat()}"'
         found: list[float] = []

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-import httpx
+import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
 from tocsin.loadtest.report import ServiceUse
@@ -17,7 +17,7 @@ _DONE: Final = "tocsin_scheduler_attempts_total"
 class MetricsReader:
     """Reads the metrics endpoints of a stack."""
 
-    def __init__(self, picture: StackStatus, http: httpx.AsyncClient) -> None:
+    def __init__(self, picture: StackStatus, http: httpx2.AsyncClient) -> None:
         self._urls = {name: service.metrics for name, service in picture.services.items()}
         self._http = http
 

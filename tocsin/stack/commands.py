@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
+import httpx2
 
 from tocsin.clock import Clock
 from tocsin.errors import FailedPrecondition, ResourceExhausted, Unavailable
@@ -151,17 +151,17 @@ async def status(state: Path) -> tuple[StackStatus | None, dict[str, Any] | None
     picture = read_stack_file(state) if is_running(state) else None
     if picture is None:
         return None, None
-    async with httpx.AsyncClient(timeout=_HEALTH_SECONDS, trust_env=False) as client:
+    async with httpx2.AsyncClient(timeout=_HEALTH_SECONDS, trust_env=False) as client:
         seen = await asyncio.gather(*(_seen(service, client) for service in picture.services.values()))
     return replace(picture, services=dict(zip(picture.services, seen, strict=True))), await _health(picture.http)
 
 
-async def _seen(service: ServiceStatus, client: httpx.AsyncClient) -> ServiceStatus:
+async def _seen(service: ServiceStatus, client: httpx2.AsyncClient) -> ServiceStatus:
     """The service as it is, whatever the picture says: the process and its port are asked, for the file may be old."""
     alive = service.pid is not None and _exists(service.pid)
     try:
         ready = (await client.get(service.metrics.replace("/metrics", "/readyz"))).is_success
-    except (httpx.HTTPError, OSError):
+    except (httpx2.HTTPError, OSError):
         ready = False
     if ready:
         return replace(service, state=ChildState.HEALTHY.value, pid=service.pid if alive else None)
@@ -172,9 +172,9 @@ async def _seen(service: ServiceStatus, client: httpx.AsyncClient) -> ServiceSta
 
 async def _health(url: str) -> dict[str, Any] | None:
     try:
-        async with httpx.AsyncClient(timeout=_HEALTH_SECONDS, trust_env=False) as client:
+        async with httpx2.AsyncClient(timeout=_HEALTH_SECONDS, trust_env=False) as client:
             return (await client.get(f"{url}/health")).json()
-    except (httpx.HTTPError, ValueError):
+    except (httpx2.HTTPError, ValueError):
         return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import httpx
+import httpx2
 
 from tocsin.clock import Clock
 from tocsin.errors import FailedPrecondition
@@ -56,7 +56,7 @@ class Supervisor:
         self._grace = grace
         self._on_change = on_change
         self._changed = asyncio.Event()
-        self._http: httpx.AsyncClient | None = None
+        self._http: httpx2.AsyncClient | None = None
         self.children = {
             name: Child(
                 spec=ChildSpec(name=name, argv=tuple(argv), env=layout.environment(name, env), log=layout.log_file(name)),
@@ -70,7 +70,7 @@ class Supervisor:
     async def start(self) -> None:
         """Spawns every service. They wait for one another themselves."""
         if self._http is None:
-            self._http = httpx.AsyncClient(timeout=_PROBE_SECONDS, trust_env=False)
+            self._http = httpx2.AsyncClient(timeout=_PROBE_SECONDS, trust_env=False)
         for child in self.children.values():
             await child.start()
 
@@ -130,7 +130,7 @@ class Supervisor:
                 return False
             try:
                 return (await self._http.get(url)).is_success
-            except (httpx.HTTPError, OSError):
+            except (httpx2.HTTPError, OSError):
                 return False
 
         return is_ready

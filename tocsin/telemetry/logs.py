@@ -40,7 +40,7 @@ _SECRET_TEXT: Final = re.compile(
 _JWT_START: Final = "eyJ"
 _DOTTED: Final = re.compile(r"(?<![\w.-])[\w-]++(?:\.[\w-]*+)++")
 # Libraries that tell of every request at INFO; Tocsin's own records say it better.
-_CHATTY: Final = ("httpx", "httpx2", "httpcore", "httpcore2", "asyncio", "aiosqlite", "hpack", "mail.log", "mail.debug")
+_CHATTY: Final = ("httpx2", "httpcore2", "asyncio", "aiosqlite", "hpack", "mail.log", "mail.debug")
 _SILENT: Final = ("apprise",)
 """Libraries whose lines hold the addresses of people."""
 # Libraries that tell of their own set-up at INFO; whoever looks for a mistake in a migration asks for DEBUG.

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import httpx
+import httpx2
 
 OFFSETS = (0, 1, *range(11, 15), *range(20, 25))
 """The ports that `tocsin up --port-base N` takes, relative to N."""
@@ -93,10 +93,10 @@ class RunningStack:
         """The development key of the first start."""
         return Path(self.info["api_key_file"]).read_text().strip()
 
-    def client(self, *, key: str | None = None) -> httpx.AsyncClient:
+    def client(self, *, key: str | None = None) -> httpx2.AsyncClient:
         """A REST client that is signed in with ``key``, the development key unless given."""
         headers = {"Authorization": f"Bearer {key or self.api_key}"}
-        return httpx.AsyncClient(base_url=self.info["http"], headers=headers, timeout=10.0, trust_env=False)
+        return httpx2.AsyncClient(base_url=self.info["http"], headers=headers, timeout=10.0, trust_env=False)
 
     def pid(self, service: str) -> int:
         """The process that is ``service`` now."""

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.gateway.support import Rig
@@ -22,7 +22,7 @@ async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
 
 
 @pytest.fixture
-async def client(rig: Rig) -> AsyncGenerator[httpx.AsyncClient]:
+async def client(rig: Rig) -> AsyncGenerator[httpx2.AsyncClient]:
     """A client with every scope."""
     async with rig.client() as made:
         yield made

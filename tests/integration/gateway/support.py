@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import httpx
+import httpx2
 
 from gateway.config import GatewaySettings
 from gateway.wiring import Runtime, assemble
@@ -301,13 +301,13 @@ class Rig:
         """A token of tenant "acme"; with every scope unless told which."""
         return self.mint.mint(tenant="acme", scopes=scopes or ALL_SCOPES, **claims)
 
-    def client(self, token: str | None = "") -> httpx.AsyncClient:
+    def client(self, token: str | None = "") -> httpx2.AsyncClient:
         """An HTTP client with a token: one with every scope unless given, none for None."""
         headers = {} if token is None else {"authorization": f"Bearer {token or self.token()}"}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False, timeout=60)
+        return httpx2.AsyncClient(base_url=self.url, headers=headers, trust_env=False, timeout=60)
 
 
-def violations(answer: httpx.Response) -> list[str]:
+def violations(answer: httpx2.Response) -> list[str]:
     """The fields that a problem document names."""
     return [item["field"] for detail in answer.json()["details"] for item in detail.get("fieldViolations", [])]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.gateway.support import Rig, change, message_type
@@ -65,7 +65,7 @@ async def test_streams_are_bounded_per_tenant_at_both_doors(rig: Rig) -> None:
         await eventually(lambda: _begins(client))
 
 
-async def _begins(client: httpx.AsyncClient) -> bool:
+async def _begins(client: httpx2.AsyncClient) -> bool:
     async with client.stream("GET", WATCH) as answer:
         return answer.status_code == 200
 

@@ -3,7 +3,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import grpc
-import httpx
+import httpx2
 import pytest
 from google.protobuf import descriptor_pb2
 from google.rpc import error_details_pb2, status_pb2
@@ -59,7 +59,7 @@ async def _several() -> AsyncIterator[Any]:
     yield change("b")
 
 
-async def test_grpc_and_rest_see_the_same_error(rig: Rig, channel: Any, client: httpx.AsyncClient) -> None:
+async def test_grpc_and_rest_see_the_same_error(rig: Rig, channel: Any, client: httpx2.AsyncClient) -> None:
     """Code, message, reason and violations are the same through both doors."""
 
     async def refuse(_: Any) -> None:

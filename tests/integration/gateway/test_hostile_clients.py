@@ -6,7 +6,7 @@ import gzip
 from collections.abc import AsyncGenerator
 
 import grpc
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.gateway.support import Rig
@@ -58,7 +58,7 @@ async def test_hostile_bodies(rig: Rig, body: bytes, headers: dict[str, str], st
 )
 async def test_hostile_heads(rig: Rig, head: bytes) -> None:
     """The connection ends, with an error or without a word."""
-    url = httpx.URL(rig.url)
+    url = httpx2.URL(rig.url)
     reader, writer = await asyncio.open_connection(url.host, url.port)
     with contextlib.suppress(ConnectionError):
         writer.write(head)

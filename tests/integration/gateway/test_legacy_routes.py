@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncGenerator
 from typing import Final
 
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.gateway.support import Book, Rig, message_type
@@ -14,13 +14,13 @@ FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture
-async def stranger(rig: Rig) -> AsyncGenerator[httpx.AsyncClient]:
+async def stranger(rig: Rig) -> AsyncGenerator[httpx2.AsyncClient]:
     """A client without a token."""
     async with rig.client(None) as made:
         yield made
 
 
-async def test_query_form_and_json_are_taken_and_answered_in_snake_case(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_query_form_and_json_are_taken_and_answered_in_snake_case(rig: Rig, client: httpx2.AsyncClient) -> None:
     """With a slash at the end or without."""
     fields = {"title": "Emma", "pages": 5}
     for path in ("/add-book", "/add-book/"):
@@ -34,7 +34,7 @@ async def test_query_form_and_json_are_taken_and_answered_in_snake_case(rig: Rig
     assert rig.shelf.calls[0]["tenant"] == "acme"
 
 
-async def test_lists_are_there_when_they_are_empty(client: httpx.AsyncClient) -> None:
+async def test_lists_are_there_when_they_are_empty(client: httpx2.AsyncClient) -> None:
     """And HEAD and OPTIONS are as everywhere."""
     assert (await client.get("/book-list")).json() == {"books": []}
     assert (await client.head("/book-list/")).status_code == 200
@@ -42,7 +42,7 @@ async def test_lists_are_there_when_they_are_empty(client: httpx.AsyncClient) ->
     assert (await client.put("/add-book")).headers["allow"] == "OPTIONS, POST"
 
 
-async def test_errors_of_the_contract_and_of_the_service_are_in_snake_case(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_errors_of_the_contract_and_of_the_service_are_in_snake_case(rig: Rig, client: httpx2.AsyncClient) -> None:
     """Rules of the contract, whose paths are JSON's elsewhere, and members of the details."""
     refused = await client.post("/add-book", data={"title": "x" * 81, "pages": 0})
     assert refused.status_code == 400
@@ -104,7 +104,7 @@ QUERIES: Final[list[tuple[str, int]]] = [
 ]
 
 
-async def test_hostile_bodies_and_queries_are_refused_or_taken_and_never_more(client: httpx.AsyncClient) -> None:
+async def test_hostile_bodies_and_queries_are_refused_or_taken_and_never_more(client: httpx2.AsyncClient) -> None:
     """Bounded, clear, and no fault of the server's: a query with ten thousand fields costs a look at it."""
     wrong: list[tuple[object, int, str]] = []
     for content_type, content, status in BODIES:
@@ -118,7 +118,7 @@ async def test_hostile_bodies_and_queries_are_refused_or_taken_and_never_more(cl
     assert wrong == []
 
 
-def _is_clear(answer: httpx.Response) -> bool:
+def _is_clear(answer: httpx2.Response) -> bool:
     if answer.status_code < 400:
         return True
     return answer.headers["content-type"] == "application/problem+json" and len(answer.content) < 4000
@@ -127,7 +127,7 @@ def _is_clear(answer: httpx.Response) -> bool:
 TOKEN = {"grant_type": "password", "username": "ann", "password": "x"}
 
 
-async def test_a_token_endpoint_answers_as_oauth_says(stranger: httpx.AsyncClient) -> None:
+async def test_a_token_endpoint_answers_as_oauth_says(stranger: httpx2.AsyncClient) -> None:
     """Not stored; credentials of a client are tolerated."""
     for headers in ({}, {"authorization": "Basic YXBwOnNlY3JldA=="}):
         for answer in (
@@ -149,7 +149,7 @@ ERRORS: Final[list[tuple[TocsinError, int, str]]] = [
 ]
 
 
-async def test_errors_of_a_token_endpoint_are_those_of_oauth(rig: Rig, stranger: httpx.AsyncClient) -> None:
+async def test_errors_of_a_token_endpoint_are_those_of_oauth(rig: Rig, stranger: httpx2.AsyncClient) -> None:
     """RFC 6749, 5.2: a word for programs, a text for people, nothing stored."""
     for error, status, name in ERRORS:
 
@@ -177,7 +177,7 @@ BAD_TOKENS: Final[list[tuple[str, bytes, str, int]]] = [
 ]
 
 
-async def test_a_bad_request_for_a_token_is_told_in_the_same_words(stranger: httpx.AsyncClient) -> None:
+async def test_a_bad_request_for_a_token_is_told_in_the_same_words(stranger: httpx2.AsyncClient) -> None:
     """Also what never reaches the service."""
     for url, content, content_type, status in BAD_TOKENS:
         answer = await stranger.post(url, content=content, headers={"content-type": content_type})
@@ -185,7 +185,7 @@ async def test_a_bad_request_for_a_token_is_told_in_the_same_words(stranger: htt
         assert all(" " <= char <= "~" and char not in '"\\' for char in answer.json()["error_description"])
 
 
-async def test_a_document_shows_these_routes_as_they_are(client: httpx.AsyncClient) -> None:
+async def test_a_document_shows_these_routes_as_they_are(client: httpx2.AsyncClient) -> None:
     """Names, media types, errors; one of the two slashes; the example is taken."""
     document = (await client.get("/openapi.json")).json()
     paths = document["paths"]
@@ -208,7 +208,7 @@ async def test_a_document_shows_these_routes_as_they_are(client: httpx.AsyncClie
     assert token["requestBody"]["required"] is True
 
 
-async def test_a_fault_is_told_in_the_words_of_the_route(rig: Rig, stranger: httpx.AsyncClient) -> None:
+async def test_a_fault_is_told_in_the_words_of_the_route(rig: Rig, stranger: httpx2.AsyncClient) -> None:
     """The last resort, too."""
     rig.shelf.act = lambda _: (_ for _ in ()).throw(RuntimeError("inside"))
     answer = await stranger.post("/token", json=TOKEN)

@@ -1,7 +1,7 @@
 from collections.abc import AsyncGenerator
 from typing import Final
 
-import httpx
+import httpx2
 import pytest
 
 from gateway.http.headers import MOST_PASSED_ON
@@ -11,13 +11,13 @@ FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture
-async def stranger(rig: Rig) -> AsyncGenerator[httpx.AsyncClient]:
+async def stranger(rig: Rig) -> AsyncGenerator[httpx2.AsyncClient]:
     """A client without a token."""
     async with rig.client(None) as made:
         yield made
 
 
-async def test_a_page_is_shown_as_it_is_and_can_do_nothing(rig: Rig, stranger: httpx.AsyncClient) -> None:
+async def test_a_page_is_shown_as_it_is_and_can_do_nothing(rig: Rig, stranger: httpx2.AsyncClient) -> None:
     """The bytes and their type are the service's; what they may do is the gateway's word."""
     answer = await stranger.get("/s/abc")
     assert (answer.status_code, answer.text, answer.headers["content-type"]) == (200, "<h1>abc</h1>", "text/html; charset=utf-8")
@@ -33,7 +33,7 @@ async def test_a_page_is_shown_as_it_is_and_can_do_nothing(rig: Rig, stranger: h
     assert rig.shelf.calls[0]["tenant"] is None
 
 
-async def test_get_head_and_post_are_calls_of_their_own(rig: Rig, stranger: httpx.AsyncClient) -> None:
+async def test_get_head_and_post_are_calls_of_their_own(rig: Rig, stranger: httpx2.AsyncClient) -> None:
     """One path, two methods: who only looks does not send; HEAD is GET without its body; others are told what there is."""
     head = await stranger.head("/s/abc")
     assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len("<h1>abc</h1>")))
@@ -45,7 +45,7 @@ async def test_get_head_and_post_are_calls_of_their_own(rig: Rig, stranger: http
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS, POST")
 
 
-async def test_the_service_chooses_the_status(rig: Rig, stranger: httpx.AsyncClient) -> None:
+async def test_the_service_chooses_the_status(rig: Rig, stranger: httpx2.AsyncClient) -> None:
     """A page that says "no such link" is a 404 with its page."""
     for status in (200, 404, 410, 503):
 
@@ -67,7 +67,7 @@ UNSENDABLE: Final = [
 ]
 
 
-async def test_what_http_cannot_say_is_an_error(rig: Rig, stranger: httpx.AsyncClient) -> None:
+async def test_what_http_cannot_say_is_an_error(rig: Rig, stranger: httpx2.AsyncClient) -> None:
     """An answer that would spoil the head of the response does not leave the gateway."""
     for status, content_type in UNSENDABLE:
 
@@ -80,7 +80,7 @@ async def test_what_http_cannot_say_is_an_error(rig: Rig, stranger: httpx.AsyncC
         assert "set-cookie" not in answer.headers
 
 
-async def test_chosen_headers_travel_and_no_others(rig: Rig, stranger: httpx.AsyncClient) -> None:
+async def test_chosen_headers_travel_and_no_others(rig: Rig, stranger: httpx2.AsyncClient) -> None:
     """Those that the contract names, in lower case, several of one name as one list; a client cannot fill the field otherwise."""
     headers = [("Accept-Language", "de"), ("accept-language", "fr;q=0.5"), ("x-forwarded-for", "1.2.3.4"), ("cookie", "a=b")]
     assert (await stranger.get("/s/abc", headers=headers)).status_code == 200
@@ -91,7 +91,7 @@ async def test_chosen_headers_travel_and_no_others(rig: Rig, stranger: httpx.Asy
     assert (endless.status_code, violations(endless)) == (400, ["accept-language"])
 
 
-async def test_a_raw_body_reaches_the_service_to_the_byte(rig: Rig, stranger: httpx.AsyncClient) -> None:
+async def test_a_raw_body_reaches_the_service_to_the_byte(rig: Rig, stranger: httpx2.AsyncClient) -> None:
     """Whatever its type, and whatever it holds: signatures are over bytes. So is the query."""
     body = b'{"a": 1,\r\n "a": NaN} \x00\xff%zz&&=\xe2\x82'
     for content_type in ["application/json", FORM, "text/plain; charset=latin-1", "application/x-protobuf", None]:
@@ -103,7 +103,7 @@ async def test_a_raw_body_reaches_the_service_to_the_byte(rig: Rig, stranger: ht
         assert (dict(request.headers), request.query) == ({"x-signature": "t=1,v1=ab", "x-sent": "17"}, "b=%2F&a=%zz&&x")
 
 
-async def test_a_raw_body_is_bounded_by_its_method(rig: Rig, stranger: httpx.AsyncClient) -> None:
+async def test_a_raw_body_is_bounded_by_its_method(rig: Rig, stranger: httpx2.AsyncClient) -> None:
     """By counted bytes, whether its length was told or not; nothing reaches the service."""
 
     async def pieces() -> AsyncGenerator[bytes]:
@@ -118,7 +118,7 @@ async def test_a_raw_body_is_bounded_by_its_method(rig: Rig, stranger: httpx.Asy
     assert (await stranger.post("/s/abc", content=b"x" * 1024)).status_code == 200
 
 
-async def test_a_service_that_is_away_is_told_as_any_other(rig: Rig, stranger: httpx.AsyncClient) -> None:
+async def test_a_service_that_is_away_is_told_as_any_other(rig: Rig, stranger: httpx2.AsyncClient) -> None:
     """An error of the call is a problem document, not half a page."""
     await rig.servers["shelf_svc"].stop()
     answer = await stranger.get("/s/abc")

@@ -3,7 +3,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.gateway.support import Rig, violations
@@ -13,7 +13,7 @@ from tocsin.testing.waiting import eventually
 BOOK = "/v1/shelves/1/books/2"
 
 
-async def test_a_request_becomes_a_call_and_its_answer_json(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_a_request_becomes_a_call_and_its_answer_json(rig: Rig, client: httpx2.AsyncClient) -> None:
     """Path, query and body reach the service as one message, as the tenant of the token, with a deadline and a trace."""
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
     answer = await client.post(
@@ -30,7 +30,7 @@ async def test_a_request_becomes_a_call_and_its_answer_json(rig: Rig, client: ht
     assert call["trace"].split("-")[1] == trace.split("-")[1]
 
 
-async def test_only_allowed_headers_travel(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_only_allowed_headers_travel(rig: Rig, client: httpx2.AsyncClient) -> None:
     """A client cannot send what only the mesh may say."""
     spoofed = {"x-tocsin-tenant": "evil", "tocsin-scopes": "*", "grpc-status": "0", "x-forwarded-for": "1.2.3.4", "te": "evil"}
     await client.get(BOOK, headers=spoofed)
@@ -42,14 +42,14 @@ async def test_only_allowed_headers_travel(rig: Rig, client: httpx.AsyncClient) 
     [({"x-request-timeout": "2"}, 0.1, 2), ({"grpc-timeout": "2000m"}, 0.1, 2), ({"x-request-timeout": "9999"}, 2, 5)],
 )
 async def test_the_client_may_shorten_the_deadline(
-    rig: Rig, client: httpx.AsyncClient, headers: dict[str, str], least: float, most: float
+    rig: Rig, client: httpx2.AsyncClient, headers: dict[str, str], least: float, most: float
 ) -> None:
     """Less than declared counts; more has no effect."""
     assert (await client.get(BOOK, headers=headers)).status_code == 200
     assert least < rig.shelf.calls[0]["remaining"] <= most
 
 
-async def test_a_call_that_takes_too_long_is_a_504(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_a_call_that_takes_too_long_is_a_504(rig: Rig, client: httpx2.AsyncClient) -> None:
     """The deadline holds, and the service is told to stop."""
     rig.shelf.act = lambda _: asyncio.sleep(30)
     answer = await client.get(BOOK, headers={"x-request-timeout": "0.3"})
@@ -57,7 +57,7 @@ async def test_a_call_that_takes_too_long_is_a_504(rig: Rig, client: httpx.Async
     await eventually(lambda: rig.shelf.cancelled == 1)
 
 
-async def test_a_client_that_leaves_cancels_its_call(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_a_client_that_leaves_cancels_its_call(rig: Rig, client: httpx2.AsyncClient) -> None:
     """Nobody works for a client who is gone."""
     rig.shelf.act = lambda _: asyncio.sleep(30)
     leaving = asyncio.create_task(client.get(BOOK))
@@ -78,7 +78,7 @@ async def test_a_client_that_leaves_cancels_its_call(rig: Rig, client: httpx.Asy
     ],
 )
 async def test_an_error_of_the_service_is_a_problem_document(
-    rig: Rig, client: httpx.AsyncClient, error: Exception, status: int, reason: str | None
+    rig: Rig, client: httpx2.AsyncClient, error: Exception, status: int, reason: str | None
 ) -> None:
     """Code, reason and details come through; the inside of a failure does not."""
 
@@ -97,7 +97,7 @@ async def test_an_error_of_the_service_is_a_problem_document(
         assert document["details"][0]["reason"] == reason
 
 
-async def test_violations_are_named_as_the_client_wrote_them(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_violations_are_named_as_the_client_wrote_them(rig: Rig, client: httpx2.AsyncClient) -> None:
     """Whoever sends a book as the body reads of its title, whether the gateway or the service refused it."""
     unknown = await client.post("/v1/shelves/1/books", json={"colour": "red"})
     assert (unknown.status_code, violations(unknown)) == (400, ["colour"])
@@ -135,7 +135,7 @@ async def test_violations_are_named_as_the_client_wrote_them(rig: Rig, client: h
     ],
 )
 async def test_each_mistake_has_its_status_and_calls_nobody(
-    rig: Rig, client: httpx.AsyncClient, method: str, path: str, arguments: dict[str, Any], status: int
+    rig: Rig, client: httpx2.AsyncClient, method: str, path: str, arguments: dict[str, Any], status: int
 ) -> None:
     """The answer is a problem document, and the service never hears of it."""
     answer = await client.request(method, path, **arguments)
@@ -145,7 +145,7 @@ async def test_each_mistake_has_its_status_and_calls_nobody(
         assert "OPTIONS" in answer.headers["allow"]
 
 
-async def test_a_body_without_length_is_counted(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_a_body_without_length_is_counted(rig: Rig, client: httpx2.AsyncClient) -> None:
     """A chunked body that grows over the limit is refused while it comes."""
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -184,7 +184,7 @@ async def test_cors_comes_before_authentication(rig: Rig) -> None:
         assert "access-control-allow-origin" not in other.headers
 
 
-async def test_pages_show_their_list_and_raw_bodies_pass(client: httpx.AsyncClient) -> None:
+async def test_pages_show_their_list_and_raw_bodies_pass(client: httpx2.AsyncClient) -> None:
     """An empty page has an empty list; HttpBody carries any bytes."""
     assert (await client.get("/v1/books")).json() == {"books": []}
     cover = await client.get(f"{BOOK}/cover")
@@ -193,7 +193,7 @@ async def test_pages_show_their_list_and_raw_bodies_pass(client: httpx.AsyncClie
     assert (stored.status_code, stored.json()) == (200, {})
 
 
-async def test_the_service_being_away_is_a_503_that_says_when_to_come_back(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_the_service_being_away_is_a_503_that_says_when_to_come_back(rig: Rig, client: httpx2.AsyncClient) -> None:
     """No address of the inside leaves."""
     await rig.servers["shelf_svc"].stop()
     answer = await client.get(BOOK)
@@ -202,7 +202,7 @@ async def test_the_service_being_away_is_a_503_that_says_when_to_come_back(rig: 
     assert "127.0.0.1" not in answer.text
 
 
-async def test_stopping_lets_a_request_end(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_stopping_lets_a_request_end(rig: Rig, client: httpx2.AsyncClient) -> None:
     """What is under way is answered; new connections are refused."""
     release = asyncio.Event()
 
@@ -218,7 +218,7 @@ async def test_stopping_lets_a_request_end(rig: Rig, client: httpx.AsyncClient) 
         try:
             async with rig.client() as other:
                 await other.get("/health")
-        except (httpx.ConnectError, httpx.ReadError):  # refused, or reset where it waited to be accepted
+        except (httpx2.ConnectError, httpx2.ReadError):  # refused, or reset where it waited to be accepted
             return True
         return False
 
@@ -228,18 +228,18 @@ async def test_stopping_lets_a_request_end(rig: Rig, client: httpx.AsyncClient) 
     await stopping
 
 
-async def test_metrics_name_the_route_not_the_path(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_metrics_name_the_route_not_the_path(rig: Rig, client: httpx2.AsyncClient) -> None:
     """The number of time series does not depend on what clients ask for."""
     await client.get(BOOK)
     await client.get("/nowhere/at/all")
-    async with httpx.AsyncClient(trust_env=False) as scraper:
+    async with httpx2.AsyncClient(trust_env=False) as scraper:
         text = (await scraper.get(rig.running.addresses()["metrics"])).text
     assert 'tocsin_gateway_http_seconds_count{method="GET",route="/v1/{name=shelves/*/books/*}",status="200"} 1.0' in text
     assert 'route="(none)",status="404"' in text
     assert "nowhere" not in text
 
 
-async def test_the_log_line_holds_no_secret(rig: Rig, client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_log_line_holds_no_secret(rig: Rig, client: httpx2.AsyncClient, capsys: pytest.CaptureFixture[str]) -> None:
     """Method, route, status, duration, trace and tenant; no token, no body, no path."""
     answer = await client.post(f"{BOOK}:lend", json={"reader": "ann-the-reader"})
     await rig.running.stop()

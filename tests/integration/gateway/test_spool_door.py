@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from gateway.config import GatewaySettings
@@ -32,7 +32,7 @@ class Door:
         self._scheduler = scheduler
         self.apps: list[App] = []
 
-    async def start(self) -> httpx.AsyncClient:
+    async def start(self) -> httpx2.AsyncClient:
         """Starts one more gateway on the folder; a client of it, without a token."""
         pki, nobody = self.folder / "pki", f"127.0.0.1:{free_port()}"
         targets = {f"{name}_target": nobody for name in ("auth", "processor", "mailer")} | {"scheduler_target": self._scheduler}
@@ -43,7 +43,7 @@ class Door:
         app = build(settings, CLOCK, jwks=self.mint.fetch)
         await app.start()
         self.apps.append(app)
-        return httpx.AsyncClient(base_url=app.http_url, trust_env=False, timeout=60)
+        return httpx2.AsyncClient(base_url=app.http_url, trust_env=False, timeout=60)
 
     def token(self, tenant: str = "acme") -> dict[str, str]:
         """Who asks."""

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.gateway.support import Rig, change, lines
@@ -45,7 +45,7 @@ async def silence(_: Any) -> AsyncIterator[Any]:
     yield change("never")
 
 
-async def test_ndjson_is_one_message_a_line(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_ndjson_is_one_message_a_line(rig: Rig, client: httpx2.AsyncClient) -> None:
     """Without a wish in Accept, each answer is a line of JSON."""
     rig.shelf.changes = emit(change("a", "1"), change("b"))
     answer = await client.get(WATCH)
@@ -53,7 +53,7 @@ async def test_ndjson_is_one_message_a_line(rig: Rig, client: httpx.AsyncClient)
     assert lines(answer.text) == [{"book": {"title": "a"}, "resumeToken": "1"}, {"book": {"title": "b"}}]
 
 
-async def test_sse_events_carry_the_token_to_resume_from(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_sse_events_carry_the_token_to_resume_from(rig: Rig, client: httpx2.AsyncClient) -> None:
     """The id of an event is its resume token, and Last-Event-ID brings it back."""
     rig.shelf.changes = emit(change("a", "t1"), change("b", "t2"))
     answer = await client.get(WATCH, params={"resumeToken": "old"}, headers={**SSE, "last-event-id": "t0"})
@@ -68,14 +68,14 @@ async def test_sse_events_carry_the_token_to_resume_from(rig: Rig, client: httpx
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/x-ndjson"])
-async def test_an_error_before_the_first_message_has_its_own_status(rig: Rig, client: httpx.AsyncClient, accept: str) -> None:
+async def test_an_error_before_the_first_message_has_its_own_status(rig: Rig, client: httpx2.AsyncClient, accept: str) -> None:
     """The head of the answer waits, so that a refusal is a plain problem document."""
     rig.shelf.changes = emit(NotFound())
     answer = await client.get(WATCH, headers={"accept": accept})
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
 
 
-async def test_an_error_after_it_is_the_last_event(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_an_error_after_it_is_the_last_event(rig: Rig, client: httpx2.AsyncClient) -> None:
     """Once messages have gone out, the error follows them in the stream's own form."""
     rig.shelf.changes = emit(change("a"), OutOfRange("The token is too old."))
     events = (await client.get(WATCH, headers=SSE)).text.split("\n\n")
@@ -85,14 +85,14 @@ async def test_an_error_after_it_is_the_last_event(rig: Rig, client: httpx.Async
     assert last["error"]["message"] == "The token is too old."
 
 
-async def test_an_accept_that_no_stream_can_meet_is_a_406(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_an_accept_that_no_stream_can_meet_is_a_406(rig: Rig, client: httpx2.AsyncClient) -> None:
     """Nothing is called for a client who could not read the answer."""
     answer = await client.get(WATCH, headers={"accept": "text/html"})
     assert answer.status_code == 406
     assert rig.shelf.requests == []
 
 
-async def test_head_of_a_stream_opens_nothing(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_head_of_a_stream_opens_nothing(rig: Rig, client: httpx2.AsyncClient) -> None:
     """HEAD tells the type and ends."""
     answer = await client.head(WATCH, headers=SSE)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")
@@ -134,7 +134,7 @@ async def test_a_client_that_leaves_a_stream_cancels_it(rig: Rig) -> None:
     await eventually(lambda: rig.shelf.cancelled == 1)
 
 
-async def test_a_stopping_gateway_ends_its_streams(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_a_stopping_gateway_ends_its_streams(rig: Rig, client: httpx2.AsyncClient) -> None:
     """A stream does not keep the gateway from stopping: it ends cleanly, and its client resumes elsewhere."""
 
     async def one_then_silence(_: Any) -> AsyncIterator[Any]:

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.gateway.support import Rig, lines, violations
@@ -41,28 +41,28 @@ async def trickle(*parts: bytes) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize(("between", "last"), [("\n", "\n"), ("\r\n", "\r\n"), ("\n\n \n", ""), ("\n", "")])
-async def test_each_line_is_a_message(rig: Rig, client: httpx.AsyncClient, between: str, last: str) -> None:
+async def test_each_line_is_a_message(rig: Rig, client: httpx2.AsyncClient, between: str, last: str) -> None:
     """An NDJSON body becomes a stream of requests; empty lines mean nothing, and the last line needs no end."""
     answer = await client.post(COUNT, content=(between.join([book("a"), book("b")]) + last).encode(), headers=NDJSON)
     assert answer.status_code == 200, answer.text
     assert rig.shelf.requests == [["a", "b"]]
 
 
-async def test_a_chunked_body_may_be_cut_anywhere(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_a_chunked_body_may_be_cut_anywhere(rig: Rig, client: httpx2.AsyncClient) -> None:
     """Lines do not care how the body was cut, nor does the gateway care for its length."""
     body = text("ä", "b", "c")
     answer = await client.post(COUNT, content=trickle(*(body[at : at + 1] for at in range(len(body)))), headers=NDJSON)
     assert (answer.status_code, rig.shelf.requests) == (200, [["ä", "b", "c"]])
 
 
-async def test_a_stream_is_not_bound_by_the_size_of_a_body(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_a_stream_is_not_bound_by_the_size_of_a_body(rig: Rig, client: httpx2.AsyncClient) -> None:
     """Ten times the most bytes of a body pass, line by line; the rig takes 4096."""
     titles = [f"{number:080}" for number in range(400)]
     answer = await client.post(COUNT, content=text(*titles), headers=NDJSON)
     assert answer.json() == {"count": "400"}
 
 
-async def test_a_line_that_is_too_long_is_a_413(client: httpx.AsyncClient) -> None:
+async def test_a_line_that_is_too_long_is_a_413(client: httpx2.AsyncClient) -> None:
     """Memory stays bounded by the most bytes of a line."""
     answer = await client.post(COUNT, content=text("a", "x" * 5000), headers=NDJSON)
     assert answer.status_code == 413
@@ -73,7 +73,7 @@ async def test_a_line_that_is_too_long_is_a_413(client: httpx.AsyncClient) -> No
     ("line", "field", "detail"),
     [(b'{"heading":"a"}', ["heading"], "line 2: heading"), (b"{", [], "line 2: "), (b'{"title":1}', ["title"], "line 2: title")],
 )
-async def test_a_broken_line_is_named(client: httpx.AsyncClient, line: bytes, field: list[str], detail: str) -> None:
+async def test_a_broken_line_is_named(client: httpx2.AsyncClient, line: bytes, field: list[str], detail: str) -> None:
     """The error says which line, and what is wrong with it."""
     answer = await client.post(COUNT, content=text("a") + line, headers=NDJSON)
     assert answer.status_code == 400
@@ -84,12 +84,12 @@ async def test_a_broken_line_is_named(client: httpx.AsyncClient, line: bytes, fi
 @pytest.mark.parametrize(
     "headers", [{"content-type": "application/json"}, {}, {"content-type": "text/csv"}, {**NDJSON, "content-encoding": "gzip"}]
 )
-async def test_other_types_are_a_415(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+async def test_other_types_are_a_415(client: httpx2.AsyncClient, headers: dict[str, str]) -> None:
     """A stream of lines says that it is one."""
     assert (await client.post(COUNT, content=text("a"), headers=headers)).status_code == 415
 
 
-async def test_answers_of_both_streams_come_line_by_line(client: httpx.AsyncClient) -> None:
+async def test_answers_of_both_streams_come_line_by_line(client: httpx2.AsyncClient) -> None:
     """A method that streams both ways answers with lines."""
     answer = await client.post(COPY, content=text("a", "b"), headers=NDJSON)
     assert answer.headers["content-type"] == "application/x-ndjson"
@@ -108,7 +108,7 @@ async def test_answers_come_while_the_body_is_under_way(rig: Rig) -> None:
     writer.close()
 
 
-async def test_a_raw_body_goes_on_in_pieces_with_its_type(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_a_raw_body_goes_on_in_pieces_with_its_type(rig: Rig, client: httpx2.AsyncClient) -> None:
     """An HttpBody takes what comes, of any type; the query makes a message of its own before it, and a list in the answer becomes lines."""
     answer = await client.post(f"{SCAN}?options.skip=3", content=b"one,two", headers={"content-type": "text/csv"})
     assert answer.status_code == 200, answer.text
@@ -125,7 +125,7 @@ async def test_a_client_that_leaves_its_upload_cancels_it(rig: Rig) -> None:
     await eventually(lambda: rig.shelf.cancelled == 1, what="the cancellation")
 
 
-async def test_the_document_describes_streams(client: httpx.AsyncClient) -> None:
+async def test_the_document_describes_streams(client: httpx2.AsyncClient) -> None:
     """OpenAPI shows what a line is, and that a raw body takes any type."""
     paths: Any = (await client.get("/openapi.json")).json()["paths"]
     assert paths["/v1/books:count"]["post"]["requestBody"]["content"].keys() == {"application/x-ndjson"}

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import Executable, create_engine, delete, insert
 from ulid import ULID
@@ -91,7 +91,7 @@ async def test_the_metrics_show_the_same(rig: Rig) -> None:
     made = await rig.create()
     await rig.normalized(made.name, State.PENDING)
     assert rig.app is not None
-    async with httpx.AsyncClient() as client:
+    async with httpx2.AsyncClient() as client:
         text = (await client.get(rig.app.addresses()["metrics"])).text
     for name in (
         "tocsin_scheduler_alarms{",

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from structlog.testing import capture_logs
 
@@ -82,7 +82,7 @@ def poison(task: BackgroundTask, error: BaseException) -> None:
 
 async def counts(app: App) -> dict[str, float]:
     """Failures by work, as the process's own metrics tell them."""
-    async with httpx.AsyncClient() as client:
+    async with httpx2.AsyncClient() as client:
         text = (await client.get(app.addresses()["metrics"])).text
     lines = re.findall(r'^tocsin_background_failures_total\{background="(.+?)"\} (\S+)$', text, re.MULTILINE)
     return {name: float(count) for name, count in lines}

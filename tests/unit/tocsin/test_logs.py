@@ -64,7 +64,7 @@ def test_records_below_the_level_are_not_written(written: io.StringIO) -> None:
     """The level of the settings holds for Tocsin's own loggers and for libraries."""
     get_logger("a").debug("unseen")
     logging.getLogger("b").debug("unseen")
-    logging.getLogger("httpx").info("HTTP Request: GET ...")
+    logging.getLogger("httpx2").info("HTTP Request: GET ...")
     assert written.getvalue() == ""
 
 

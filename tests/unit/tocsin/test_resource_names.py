@@ -1,6 +1,6 @@
 """Names that callers bring become the paths of the resources that they mean, and of no other."""
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,10 +31,10 @@ WRONG = (
 def client() -> Client:
     """One that reports each request as an error, for none must be made."""
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx2.Request) -> httpx2.Response:
         raise AssertionError(f"{request.method} {request.url} was sent")
 
-    return Client(url="http://tocsin.example", transport=httpx.MockTransport(answer))
+    return Client(url="http://tocsin.example", transport=httpx2.MockTransport(answer))
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -53,7 +53,7 @@ def test_a_path_reaches_the_resource_that_was_named_or_none(identity: str) -> No
         path = resource_path(f"alarms/{identity}", "alarms")
     except InvalidInput:
         return
-    url = httpx.URL("http://tocsin.example").join(path)
+    url = httpx2.URL("http://tocsin.example").join(path)
     assert url.raw_path.count(b"/") == 3
     assert url.raw_path.startswith(b"/v1/alarms/")
     assert b"?" not in url.raw_path

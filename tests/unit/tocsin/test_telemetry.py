@@ -6,7 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -174,7 +174,7 @@ async def test_metrics_are_shown_per_process_object(telemetry: Telemetry) -> Non
     other = Telemetry(service="other", settings=Options())
     Counter("tocsin_test_events", "Events.", registry=telemetry.registry).inc(3)
     Counter("tocsin_test_events", "Events.", registry=other.registry)
-    async with httpx.AsyncClient() as client:
+    async with httpx2.AsyncClient() as client:
         answer = await client.get(telemetry.metrics_url, headers={"accept-encoding": "identity"})
     assert answer.status_code == 200
     found = {sample.name: sample.value for family in text_string_to_metric_families(answer.text) for sample in family.samples}
@@ -187,7 +187,7 @@ async def test_metrics_are_shown_per_process_object(telemetry: Telemetry) -> Non
 async def test_metrics_are_compressed_and_negotiated(telemetry: Telemetry) -> None:
     """A scraper that accepts gzip and OpenMetrics gets them."""
     headers = {"accept": "application/openmetrics-text; version=1.0.0", "accept-encoding": "gzip"}
-    async with httpx.AsyncClient() as client, client.stream("GET", telemetry.metrics_url, headers=headers) as answer:
+    async with httpx2.AsyncClient() as client, client.stream("GET", telemetry.metrics_url, headers=headers) as answer:
         raw = b"".join([part async for part in answer.aiter_raw()])
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert gzip.decompress(raw).endswith(b"# EOF\n")
@@ -220,7 +220,7 @@ async def test_the_metrics_server_answers_only_what_it_serves(telemetry: Telemet
 async def test_readiness_follows_the_service(telemetry: Telemetry) -> None:
     """/readyz says whether work is taken, for probes that cannot speak mTLS."""
     url = telemetry.metrics_url.replace("/metrics", "/readyz")
-    async with httpx.AsyncClient() as client:
+    async with httpx2.AsyncClient() as client:
         telemetry.set_ready(True)
         assert (await client.get(url)).status_code == 200
         telemetry.set_ready(False)

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.unit.tocsin.stack.support import CLOCK, Running, alive
@@ -80,12 +80,12 @@ async def test_nothing_that_cannot_be_written_ends_the_supervision(run: Callable
     assert pid
     os.kill(pid, signal.SIGKILL)
     os.kill(picture.services["gateway"].pid or 0, signal.SIGKILL)
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(trust_env=False) as client:
 
         async def answers(name: str) -> bool:
             try:
                 return (await client.get(running.stack.layout.ready_url(name))).is_success
-            except httpx.HTTPError:
+            except httpx2.HTTPError:
                 return False
 
         for name in ("mailer_svc", "gateway"):
