@@ -48,6 +48,7 @@ from mailer_svc.service import (
     InstalledProvider,
     NotificationChecks,
     Notifications,
+    PiiScreen,
     ProviderFailover,
     Providers,
     Reporter,
@@ -97,6 +98,8 @@ from tocsin.lifecycle import App, Component
 from tocsin.mesh.jwks import JwksSource
 from tocsin.mesh.server import MeshServer
 from tocsin.node import Node
+from tocsin.pii import PiiGuard
+from tocsin.pii.feed import PolicyFeed
 from tocsin.redis import EventBus, Redis
 from tocsin.sealing import Sealer
 
@@ -233,10 +236,18 @@ class _Notifying:
         self, node: Node, settings: MailerSettings, clock: Clock, storage: _MailStorage, templating: _Templating, sending: _Sending
     ) -> None:
         people, channels, publisher = storage.people, sending.channels, sending.publisher
+        self._policies = PolicyFeed(mesh=node.mesh, clock=clock, file=settings.state_dir / "pii" / f"{node.name}.bin")
         journal = TracedJournal(journal=storage.journal, telemetry=node.telemetry)
         domain = MailSender.parse(settings.smtp_from).domain
         gates = Gates(people=people, clock=clock)
-        composer = Composer(templates=templating.templates, renderer=templating.renderer, channels=channels, gates=gates, domain=domain)
+        composer = Composer(
+            templates=templating.templates,
+            renderer=templating.renderer,
+            channels=channels,
+            gates=gates,
+            screen=PiiScreen(guard=PiiGuard(book=self._policies.book, alerts=node.alerts)),
+            domain=domain,
+        )
         self._releaser = HoldReleaser(held=storage.held, gates=gates, channels=channels, publisher=publisher, clock=clock)
         self._closer = DigestCloser(
             digests=storage.digests, gates=gates, channels=channels, publisher=publisher, clock=clock, domain=domain
@@ -267,7 +278,7 @@ class _Notifying:
     @property
     def parts(self) -> Sequence[Component]:
         """What runs, in the order of its start."""
-        return (self.fanout, self._releaser, self._closer)
+        return (self._policies, self.fanout, self._releaser, self._closer)
 
 
 def _server(

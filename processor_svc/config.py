@@ -2,9 +2,10 @@
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tocsin.config import ServiceSettings, StoreSettings
+from tocsin.pii import measures_of
 
 
 class ProcessorSettings(StoreSettings, ServiceSettings):
@@ -23,3 +24,13 @@ class ProcessorSettings(StoreSettings, ServiceSettings):
     package_load_seconds: float = Field(30.0, gt=0, le=600, description="Longest time that a package of handlers may take to load.")
     delivery_batch_size: int = Field(200, ge=1, le=1000, description="Messages handed to the mailer in one batch, at most.")
     delivery_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for the mailer to store a message.")
+    pii_defaults: tuple[str, ...] = Field(
+        ("records=flag", "tasks=flag", "events=allow", "messages=allow"),
+        description="What is done about personal data where no policy says anything: allow, flag, redact or block, by area.",
+    )
+
+    @field_validator("pii_defaults")
+    @classmethod
+    def _known_measures(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        measures_of(value)
+        return value

@@ -7,7 +7,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
-from tocsin.errors import InvalidInput, NotFound, TocsinError
+from tocsin.errors import InvalidInput, NotFound, ResourceExhausted, TocsinError
+from tocsin.pii import PiiPolicy
 from tocsin.priority import Priority
 
 Json: TypeAlias = Any  # a value that JSON can express
@@ -15,6 +16,14 @@ Json: TypeAlias = Any  # a value that JSON can express
 
 class RecordNotFound(NotFound):
     """There is no record with this key."""
+
+
+class PolicyNotFound(NotFound):
+    """There is no such policy."""
+
+
+class TooManyPolicies(ResourceExhausted):
+    """The tenant has as many policies as it may have."""
 
 
 class TaskNotFound(NotFound):
@@ -52,6 +61,15 @@ class Record:
 
     key: str
     value: str
+    update_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPolicy:
+    """A policy on personal data, with its id among those of its tenant, and when it was last set."""
+
+    id: str
+    policy: PiiPolicy
     update_time: datetime
 
 

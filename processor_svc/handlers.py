@@ -1,19 +1,34 @@
 """protobuf <-> domain for the processor's RPCs; no logic."""
 
+import asyncio
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import grpc
 from google.protobuf import empty_pb2, json_format
 
-from processor_svc.domain import Record, Task, TaskState
+from processor_svc.domain import Record, StoredPolicy, Task, TaskState
 from processor_svc.hosting import HostedHandler, Packages, PackageState
 from processor_svc.registry import Handler, Registry
-from processor_svc.service import RecordService, TaskService
-from tocsin.api.processor.v1 import record_service_pb2, record_service_pb2_grpc, task_service_pb2, task_service_pb2_grpc
+from processor_svc.service import PolicyKeeper, RecordService, TaskService
+from tocsin.api.processor.v1 import (
+    pii_service_pb2,
+    pii_service_pb2_grpc,
+    record_service_pb2,
+    record_service_pb2_grpc,
+    task_service_pb2,
+    task_service_pb2_grpc,
+)
+from tocsin.listing import PageToken
 from tocsin.mesh.context import principal
 from tocsin.pages import Listing, list_page
+from tocsin.pii import EVERY_KIND, find, redact
+from tocsin.pii.wire import from_defaults, from_policy, kind_number, to_kinds, to_policy
+
+_POLICIES: Final = "pii/policies/"
+_BOOK: Final = "policy book"
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 _STATES = {
@@ -40,8 +55,15 @@ class TaskHandlers(task_service_pb2_grpc.TaskServiceServicer):
 
     async def SubmitTask(self, request: task_service_pb2.SubmitTaskRequest, context: _Context) -> task_service_pb2.Task:
         """Queues a task."""
-        arguments = json_format.MessageToDict(request.input)
-        return _task(await self._tasks.submit(handler=request.handler, arguments=arguments, request_id=request.request_id))
+        who = principal()
+        task = await self._tasks.submit(
+            tenant=who.tenant,
+            handler=request.handler,
+            arguments=json_format.MessageToDict(request.input),
+            request_id=request.request_id,
+            caller=who.subject,
+        )
+        return _task(task)
 
     async def GetTask(self, request: task_service_pb2.GetTaskRequest, context: _Context) -> task_service_pb2.Task:
         """Reads a task."""
@@ -73,7 +95,8 @@ class RecordHandlers(record_service_pb2_grpc.RecordServiceServicer):
 
     async def SetRecord(self, request: record_service_pb2.SetRecordRequest, context: _Context) -> record_service_pb2.Record:
         """Stores a value."""
-        return _record(await self._records.set(tenant=principal().tenant, key=request.key, value=request.value))
+        who = principal()
+        return _record(await self._records.set(tenant=who.tenant, key=request.key, value=request.value, caller=who.subject))
 
     async def GetRecord(self, request: record_service_pb2.GetRecordRequest, context: _Context) -> record_service_pb2.Record:
         """Reads a record."""
@@ -99,8 +122,77 @@ class RecordHandlers(record_service_pb2_grpc.RecordServiceServicer):
 
     async def RunRecord(self, request: record_service_pb2.RunRecordRequest, context: _Context) -> record_service_pb2.RunRecordResponse:
         """Runs a handler on a record."""
-        task = await self._records.run(tenant=principal().tenant, key=request.key, handler=request.handler, request_id=request.request_id)
+        who = principal()
+        task = await self._records.run(
+            tenant=who.tenant, key=request.key, handler=request.handler, request_id=request.request_id, caller=who.subject
+        )
         return record_service_pb2.RunRecordResponse(task_id=task.id, task=f"tasks/{task.id}")
+
+
+class PiiHandlers(pii_service_pb2_grpc.PiiServiceServicer):
+    """PiiService."""
+
+    def __init__(self, *, policies: PolicyKeeper) -> None:
+        self._policies = policies
+
+    async def SetPiiPolicy(self, request: pii_service_pb2.SetPiiPolicyRequest, context: _Context) -> pii_service_pb2.PiiPolicy:
+        """Stores a policy."""
+        policy = to_policy(request.policy, tenant=principal().tenant)
+        stored = StoredPolicy(id=request.policy.name.removeprefix(_POLICIES), policy=policy, update_time=_NEVER)
+        return _policy(await self._policies.set(stored))
+
+    async def GetPiiPolicy(self, request: pii_service_pb2.GetPiiPolicyRequest, context: _Context) -> pii_service_pb2.PiiPolicy:
+        """Reads a policy."""
+        return _policy(await self._policies.get(tenant=principal().tenant, id=request.name.removeprefix(_POLICIES)))
+
+    async def ListPiiPolicies(
+        self, request: pii_service_pb2.ListPiiPoliciesRequest, context: _Context
+    ) -> pii_service_pb2.ListPiiPoliciesResponse:
+        """Lists policies."""
+        tenant = principal().tenant
+
+        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[StoredPolicy], None]:
+            return await self._policies.page(tenant=tenant, after=behind[0] if behind else "", limit=most), None
+
+        listing = Listing(f"pii policies {tenant}", (str,))
+        policies, token = await list_page(request, listing, read=read, show=_policy, place=lambda policy: (policy.id,))
+        return pii_service_pb2.ListPiiPoliciesResponse(policies=policies, next_page_token=token)
+
+    async def DeletePiiPolicy(self, request: pii_service_pb2.DeletePiiPolicyRequest, context: _Context) -> empty_pb2.Empty:
+        """Removes a policy."""
+        await self._policies.delete(tenant=principal().tenant, id=request.name.removeprefix(_POLICIES))
+        return empty_pb2.Empty()
+
+    async def ScanText(self, request: pii_service_pb2.ScanTextRequest, context: _Context) -> pii_service_pb2.ScanTextResponse:
+        """Looks at a text, in a thread: it may take a tenth of a second."""
+        findings = await asyncio.to_thread(find, request.text, to_kinds(request.kinds) or EVERY_KIND)
+        return pii_service_pb2.ScanTextResponse(
+            findings=[pii_service_pb2.PiiFinding(kind=kind_number(each.kind), start=each.start, end=each.end) for each in findings],
+            redacted=redact(request.text, findings),
+        )
+
+    async def GetPolicyBook(
+        self, request: pii_service_pb2.GetPolicyBookRequest, context: _Context
+    ) -> pii_service_pb2.GetPolicyBookResponse:
+        """Gives every policy to a service that enforces them."""
+        response = pii_service_pb2.GetPolicyBookResponse(defaults=from_defaults(self._policies.defaults))
+        behind = PageToken.decode(request.page_token, query=_BOOK, shape=(str, str))
+        if behind is None:
+            response.version = await self._policies.version()
+            if response.version == request.version:
+                return response
+        response.version, page, more = await self._policies.every(after=behind or ("", ""))
+        for each in page:
+            response.policies.add(tenant=each.policy.tenant, policy=_policy(each))
+        if more:
+            response.next_page_token = PageToken.encode((page[-1].policy.tenant, page[-1].id), query=_BOOK)
+        return response
+
+
+def _policy(stored: StoredPolicy) -> pii_service_pb2.PiiPolicy:
+    out = from_policy(stored.policy, name=f"{_POLICIES}{stored.id}")
+    out.update_time.FromDatetime(stored.update_time)
+    return out
 
 
 def _record(record: Record) -> record_service_pb2.Record:

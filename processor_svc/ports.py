@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from processor_svc.domain import ActionProblem, DeliveryAck, JobLease, JobResult, Json, Message, Record, Task, WorkEvent
+from processor_svc.domain import ActionProblem, DeliveryAck, JobLease, JobResult, Json, Message, Record, StoredPolicy, Task, WorkEvent
 
 
 class RecordStore(Protocol):
@@ -32,6 +32,46 @@ class RecordStore(Protocol):
         Raises:
             RecordNotFound: the tenant has none under ``key``.
         """
+        ...
+
+
+class PolicyStore(Protocol):
+    """Stores policies on personal data by tenant and id. Each change makes the version of them all greater."""
+
+    async def set_policy(self, policy: StoredPolicy, *, most: int) -> None:
+        """Stores a policy, or replaces it.
+
+        Raises:
+            TooManyPolicies: the tenant has ``most`` others.
+        """
+        ...
+
+    async def get_policy(self, *, tenant: str, id: str) -> StoredPolicy:  # noqa: A002  the word of the contract
+        """Reads a policy.
+
+        Raises:
+            PolicyNotFound: the tenant has none of this id.
+        """
+        ...
+
+    async def list_policies(self, *, tenant: str, after: str, limit: int) -> Sequence[StoredPolicy]:
+        """At most ``limit`` policies whose ids follow ``after``, by id."""
+        ...
+
+    async def delete_policy(self, *, tenant: str, id: str) -> None:  # noqa: A002  as above
+        """Removes a policy.
+
+        Raises:
+            PolicyNotFound: the tenant has none of this id.
+        """
+        ...
+
+    async def version(self) -> int:
+        """The version of all policies; at least 1."""
+        ...
+
+    async def every_policy(self, *, after: tuple[str, str], limit: int) -> tuple[int, Sequence[StoredPolicy]]:
+        """The version, and at most ``limit`` policies of all tenants that follow ``after`` (tenant, id), in that order."""
         ...
 
 

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text, bindparam, delete, select
+from sqlalchemy import BigInteger, Column, MetaData, Row, SmallInteger, String, Table, Text, bindparam, delete, func, select, tuple_, update
 
-from processor_svc.domain import Record, RecordNotFound
+from processor_svc.domain import PolicyNotFound, Record, RecordNotFound, StoredPolicy, TooManyPolicies
 from tocsin.clock import to_micros
 from tocsin.database import Database, GroupCommit, upsert
 from tocsin.errors import TocsinError
+from tocsin.pii import readable
 from tocsin.stored import instant
 
 metadata = MetaData()
@@ -22,6 +24,27 @@ records = Table(
     Column("key", String(200).with_variant(String(200, collation="C"), "postgresql"), primary_key=True),
     Column("value", Text, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+)
+
+# Names of the contract's values; kinds are separated by spaces, none for every kind.
+pii_policies = Table(
+    "pii_policies",
+    metadata,
+    Column("tenant", String(64).with_variant(String(64, collation="C"), "postgresql"), primary_key=True),
+    Column("id", String(64).with_variant(String(64, collation="C"), "postgresql"), primary_key=True),
+    Column("measure", Text, nullable=False),
+    Column("area", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("kinds", Text, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+# One row: the version of all policies.
+pii_version = Table(
+    "pii_version",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
 )
 
 _UPSERT = upsert(records, keys=("tenant", "key"), update=("value", "updated_at"))
@@ -92,3 +115,87 @@ class SqlRecordStore:
             result = await connection.execute(delete(records).where(records.c.tenant == tenant, records.c.key == key))
         if not result.rowcount:
             raise RecordNotFound
+
+
+_SET_POLICY = upsert(pii_policies, keys=("tenant", "id"), update=("measure", "area", "subject", "kinds", "updated_at"))
+_NEXT_VERSION = update(pii_version).values(version=pii_version.c.version + 1)
+
+
+class SqlPolicyStore:
+    """Policies on personal data."""
+
+    def __init__(self, *, database: Database) -> None:
+        self._database = database
+
+    async def set_policy(self, policy: StoredPolicy, *, most: int) -> None:
+        """Stores a policy, or replaces it.
+
+        Raises:
+            TooManyPolicies: the tenant has ``most`` others.
+        """
+        owned = policy.policy
+        others = select(func.count()).where(pii_policies.c.tenant == owned.tenant, pii_policies.c.id != policy.id)
+        values = {
+            "tenant": owned.tenant,
+            "id": policy.id,
+            "measure": owned.measure.value,
+            "area": "" if owned.area is None else owned.area.value,
+            "subject": owned.subject,
+            "kinds": " ".join(sorted(kind.name for kind in owned.kinds)),
+            "updated_at": to_micros(policy.update_time),
+        }
+        async with self._database.transaction() as connection:
+            await connection.execute(_NEXT_VERSION)  # locks the row: changes come one after the other
+            if (await connection.execute(others)).scalar_one() >= most:
+                raise TooManyPolicies
+            await connection.execute(_SET_POLICY, values)
+
+    async def get_policy(self, *, tenant: str, id: str) -> StoredPolicy:  # noqa: A002  the word of the contract
+        """Reads a policy.
+
+        Raises:
+            PolicyNotFound: the tenant has none of this id.
+        """
+        query = select(pii_policies).where(pii_policies.c.tenant == tenant, pii_policies.c.id == id)
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise PolicyNotFound
+        return _policy_of(row)
+
+    async def list_policies(self, *, tenant: str, after: str, limit: int) -> Sequence[StoredPolicy]:
+        """At most ``limit`` policies whose ids follow ``after``, by id."""
+        query = select(pii_policies).where(pii_policies.c.tenant == tenant, pii_policies.c.id > after)
+        async with self._database.read() as connection:
+            return [_policy_of(row) for row in await connection.execute(query.order_by(pii_policies.c.id).limit(limit))]
+
+    async def delete_policy(self, *, tenant: str, id: str) -> None:  # noqa: A002  as above
+        """Removes a policy.
+
+        Raises:
+            PolicyNotFound: the tenant has none of this id.
+        """
+        statement = delete(pii_policies).where(pii_policies.c.tenant == tenant, pii_policies.c.id == id)
+        async with self._database.transaction() as connection:
+            await connection.execute(_NEXT_VERSION)
+            if not (await connection.execute(statement)).rowcount:
+                raise PolicyNotFound
+
+    async def version(self) -> int:
+        """The version of all policies; at least 1."""
+        async with self._database.read() as connection:
+            return (await connection.execute(select(pii_version.c.version))).scalar_one()
+
+    async def every_policy(self, *, after: tuple[str, str], limit: int) -> tuple[int, Sequence[StoredPolicy]]:
+        """The version, and at most ``limit`` policies of all tenants that follow ``after`` (tenant, id), in that order."""
+        place = tuple_(pii_policies.c.tenant, pii_policies.c.id)
+        query = select(pii_policies).where(place > after).order_by(pii_policies.c.tenant, pii_policies.c.id).limit(limit)
+        async with self._database.read() as connection:
+            version = (await connection.execute(select(pii_version.c.version))).scalar_one()
+            return version, [_policy_of(row) for row in await connection.execute(query)]
+
+
+def _policy_of(row: Row[Any]) -> StoredPolicy:
+    """The policy in a row, which a later version may have written: see `tocsin.pii.readable`."""
+    policy = readable(tenant=row.tenant, measure=row.measure, area=row.area, subject=row.subject, kinds=row.kinds.split())
+    return StoredPolicy(id=row.id, policy=policy, update_time=instant(row.updated_at))

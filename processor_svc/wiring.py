@@ -5,21 +5,22 @@ from ulid import ULID
 from processor_svc.actions import TaskKind, builtin, every_action
 from processor_svc.clients import MailerStreams, SchedulerQueue, SchedulerWork
 from processor_svc.config import ProcessorSettings
-from processor_svc.handlers import RecordHandlers, TaskHandlers
+from processor_svc.handlers import PiiHandlers, RecordHandlers, TaskHandlers
 from processor_svc.hosting import HostOptions, Packages, plugins
 from processor_svc.metrics import JobMetrics
 from processor_svc.registry import Registry, handlers_of
-from processor_svc.service import RecordService, TaskService
-from processor_svc.store import SqlRecordStore
+from processor_svc.service import PolicyKeeper, RecordService, TaskService
+from processor_svc.store import SqlPolicyStore, SqlRecordStore
 from processor_svc.tracing import TracedRunner
 from processor_svc.worker import Worker
-from tocsin.api.processor.v1 import record_service_pb2_grpc, task_service_pb2_grpc
+from tocsin.api.processor.v1 import pii_service_pb2_grpc, record_service_pb2_grpc, task_service_pb2_grpc
 from tocsin.clock import Clock
 from tocsin.errors import Unavailable
 from tocsin.lifecycle import App
 from tocsin.mesh.health import Check, optional
 from tocsin.mesh.jwks import JwksSource
 from tocsin.node import Node
+from tocsin.pii import PiiGuard, measures_of
 
 
 def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None = None) -> App:
@@ -33,8 +34,10 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
     )
     packages = Packages(plugins(), options=options, clock=clock)
     task_kind = TaskKind(registry=registry, packages=packages)
-    tasks = TaskService(queue=SchedulerQueue(mesh=node.mesh), checks=task_kind)
-    records = RecordService(store=store, tasks=tasks, clock=clock)
+    policies = PolicyKeeper(store=SqlPolicyStore(database=database), defaults=measures_of(settings.pii_defaults), clock=clock)
+    guard = PiiGuard(book=policies.book, alerts=node.alerts)
+    tasks = TaskService(queue=SchedulerQueue(mesh=node.mesh), checks=task_kind, guard=guard)
+    records = RecordService(store=store, tasks=tasks, clock=clock, guard=guard)
 
     mailer = MailerStreams(
         mesh=node.mesh, clock=clock, batch_size=settings.delivery_batch_size, timeout_seconds=settings.delivery_timeout_seconds
@@ -56,9 +59,10 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
         handlers=[
             (task_service_pb2_grpc.add_TaskServiceServicer_to_server, TaskHandlers(tasks=tasks, registry=registry, packages=packages)),
             (record_service_pb2_grpc.add_RecordServiceServicer_to_server, RecordHandlers(records=records)),
+            (pii_service_pb2_grpc.add_PiiServiceServicer_to_server, PiiHandlers(policies=policies)),
         ],
     )
-    return App(name=node.name, components=[*node.components, database, store, mailer, packages, worker], server=server)
+    return App(name=node.name, components=[*node.components, database, policies, store, mailer, packages, worker], server=server)
 
 
 def _optional_checks(worker: Worker, packages: Packages) -> dict[str, Check]:

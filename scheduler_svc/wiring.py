@@ -14,7 +14,15 @@ from scheduler_svc.domain import Alarm, Firing
 from scheduler_svc.engine import Engine, EngineOptions
 from scheduler_svc.engine.outages import Finisher, Outages
 from scheduler_svc.engine.replanner import Replanner
-from scheduler_svc.handlers import AlarmHandlers, DispatchHandlers, FiringHandlers, ForecastHandlers, SchedulerHandlers, TriggerHandlers
+from scheduler_svc.handlers import (
+    AlarmHandlers,
+    DispatchHandlers,
+    EventScreen,
+    FiringHandlers,
+    ForecastHandlers,
+    SchedulerHandlers,
+    TriggerHandlers,
+)
 from scheduler_svc.handlers.bulk import Bulk
 from scheduler_svc.hints import ChangeNotifier, HintPublisher
 from scheduler_svc.metrics import SchedulerMetrics
@@ -65,6 +73,8 @@ from tocsin.mesh.jwks import JwksSource
 from tocsin.mesh.server import MeshServer
 from tocsin.mesh.validation import RequestValidator
 from tocsin.node import Node
+from tocsin.pii import PiiGuard
+from tocsin.pii.feed import PolicyFeed
 from tocsin.redis import EventBus, Redis
 
 
@@ -82,7 +92,7 @@ def build(settings: SchedulerSettings, clock: Clock, *, jwks: JwksSource | None 
     engine = _TimeEngine(node, settings, clock, storage)
     cases = _UseCases(node, settings, clock, storage, engine)
     server = _server(node, clock, storage, engine, cases)
-    return App(name=node.name, components=[*node.components, *storage.parts, *cases.writers, *engine.parts], server=server)
+    return App(name=node.name, components=[*node.components, *storage.parts, *cases.parts, *engine.parts], server=server)
 
 
 class _Storage:
@@ -232,6 +242,8 @@ class _UseCases:
         self.exports = Exports(store=storage.imports)
         self.replans = Replans(store=storage.replans)
         self.triggers, intake = _triggers(storage.database, engine.ownership, engine.publisher, clock)
+        self.policies = PolicyFeed(mesh=node.mesh, clock=clock, file=settings.state_dir / "pii" / f"{node.name}.bin")
+        self.screen = EventScreen(guard=PiiGuard(book=self.policies.book, alerts=node.alerts))
         self.reports = DeliveryReports(
             store=SqlDeliveryReports(storage.database),
             publish=self.triggers.publish,
@@ -241,8 +253,8 @@ class _UseCases:
             clock=clock,
         )
         self.status = _status(settings, clock, storage, engine)
-        self.writers: Sequence[Component] = (creates, enqueues, *intake)
-        """What commits together what came together."""
+        self.parts: Sequence[Component] = (self.policies, creates, enqueues, *intake)
+        """What knows policies, and what commits together what came together."""
 
     async def _enqueue(self, batch: Sequence[Firing]) -> Sequence[Firing | TocsinError]:
         return await self._ledger.enqueue(batch, owner=self._ownership.owner, held=self._ownership.held)
@@ -270,7 +282,10 @@ def _server(node: Node, clock: Clock, storage: _Storage, engine: _TimeEngine, ca
         },
         handlers=[
             (alarm_service_pb2_grpc.add_AlarmServiceServicer_to_server, alarm_handlers),
-            (trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server, TriggerHandlers(triggers=cases.triggers, clock=clock)),
+            (
+                trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server,
+                TriggerHandlers(triggers=cases.triggers, screen=cases.screen, clock=clock),
+            ),
             (firing_service_pb2_grpc.add_FiringServiceServicer_to_server, FiringHandlers(firings=cases.firings, audits=cases.audits)),
             (forecast_service_pb2_grpc.add_ForecastServiceServicer_to_server, ForecastHandlers(forecasts=cases.forecasts)),
             (scheduler_service_pb2_grpc.add_SchedulerServiceServicer_to_server, scheduler_handlers),

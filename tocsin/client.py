@@ -186,6 +186,22 @@ class Client:
         """Sends a ping for the heartbeat with this key."""
         return self.call("POST", f"/v1/pings/{segment(key)}", body={})
 
+    def list_security_alerts(self, *, filter: str = "") -> Iterator[Resource]:  # noqa: A002 - the contract's own word (AIP-160)
+        """Yields security alerts that match the filter (AIP-160), newest first."""
+        return self.pages("/v1/security/alerts", "alerts", {"filter": filter})
+
+    def watch_security_alerts(self, *, resume_token: str = "") -> Iterator[Resource]:
+        """Yields security alerts as they are raised or counted, ``{"alert": {…}, "resumeToken": "…"}``, until the server ends the stream."""
+        return self.stream("/v1/security/alerts:watch", {"resumeToken": resume_token} if resume_token else {})
+
+    def scan_text(self, text: str) -> Resource:
+        """Finds personal data in a text: ``findings`` with kind, start and end, and the text ``redacted``."""
+        return self.call("POST", "/v1/pii:scan", body={"text": text})
+
+    def list_pii_policies(self) -> Iterator[Resource]:
+        """Yields the policies on personal data, by name."""
+        return self.pages("/v1/pii/policies", "policies", {})
+
     def list_deliveries(self, *, filter: str = "") -> Iterator[Resource]:  # noqa: A002 - the contract's own word (AIP-160)
         """Yields deliveries that match the filter (AIP-160), newest first, without their timelines."""
         return self.pages("/v1/deliveries", "deliveries", {"filter": filter})

@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Final
 
 from auth_svc.domain import StoredAlert
-from auth_svc.ports import AlertFiles, AlertStore
+from auth_svc.ports import AlertStore
 from tocsin.alerts import Alert
-from tocsin.background import Background, Wake, report_progress
+from tocsin.background import Wake
 from tocsin.clock import SECOND, Clock
 from tocsin.errors import InvalidInput
 from tocsin.listing import Condition
@@ -24,7 +24,6 @@ _POLL_SECONDS: Final = 1.0
 _OVERLAP: Final = 5 * SECOND
 """How long a transaction, or the difference of two replicas' clocks, may keep a row from those who watch."""
 _BATCH: Final = 100
-_HOUSEKEEPING_SECONDS: Final = 3600.0
 
 
 class AlertLog:
@@ -128,36 +127,3 @@ def parse_token(token: str) -> int:
     if _TOKEN.fullmatch(token) is None:
         raise InvalidInput.at("resumeToken", "is not a token that an alert came with")
     return int(token)
-
-
-class AlertHousekeeper:
-    """Writes a file for each new alert, and forgets old ones; a component."""
-
-    def __init__(self, *, store: AlertStore, files: AlertFiles, clock: Clock, retention: timedelta, written: Wake) -> None:
-        self._store = store
-        self._files = files
-        self._clock = clock
-        self._retention = retention
-        self._written = written
-        self._background = Background(clock)
-
-    async def start(self) -> None:
-        """Begins; what an earlier process left to be filed is filed first."""
-        if not self._background.running:
-            self._background.periodic("alert-files", None, self._file, wake=self._written, vital=False)
-            self._background.periodic("alert-retention", _HOUSEKEEPING_SECONDS, self._purge, vital=False)
-
-    async def stop(self) -> None:
-        """Ends."""
-        await self._background.stop()
-
-    async def _file(self) -> None:
-        while alerts := await self._store.unfiled_alerts(limit=_BATCH):
-            await self._files.write(alerts)
-            await self._store.file_alerts([each.id for each in alerts])
-            report_progress()
-
-    async def _purge(self) -> None:
-        before = self._clock.now() - self._retention
-        while await self._store.purge_alerts(before, limit=_BATCH) == _BATCH:
-            report_progress()

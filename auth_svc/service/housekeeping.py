@@ -1,13 +1,17 @@
-"""Deletes what time has made useless."""
+"""Deletes what time has made useless, and files what is new."""
 
 from datetime import timedelta
+from typing import Final
 
-from auth_svc.ports import SessionStore
-from tocsin.background import Background
+from auth_svc.ports import AlertFiles, AlertStore, SessionStore
+from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
+
+_BATCH: Final = 100
+_INTERVAL_SECONDS: Final = 3600.0
 
 
 class SessionHousekeeper:
@@ -30,3 +34,36 @@ class SessionHousekeeper:
 
     async def _purge(self) -> None:
         _log.debug("sessions purged", sessions=await self._store.purge(self._clock.now()))
+
+
+class AlertHousekeeper:
+    """Writes a file for each new alert, and forgets old ones; a component."""
+
+    def __init__(self, *, store: AlertStore, files: AlertFiles, clock: Clock, retention: timedelta, written: Wake) -> None:
+        self._store = store
+        self._files = files
+        self._clock = clock
+        self._retention = retention
+        self._written = written
+        self._background = Background(clock)
+
+    async def start(self) -> None:
+        """Begins; what an earlier process left to be filed is filed first."""
+        if not self._background.running:
+            self._background.periodic("alert-files", None, self._file, wake=self._written, vital=False)
+            self._background.periodic("alert-retention", _INTERVAL_SECONDS, self._purge, vital=False)
+
+    async def stop(self) -> None:
+        """Ends."""
+        await self._background.stop()
+
+    async def _file(self) -> None:
+        while alerts := await self._store.unfiled_alerts(limit=_BATCH):
+            await self._files.write(alerts)
+            await self._store.file_alerts([each.id for each in alerts])
+            report_progress()
+
+    async def _purge(self) -> None:
+        before = self._clock.now() - self._retention
+        while await self._store.purge_alerts(before, limit=_BATCH) == _BATCH:
+            report_progress()

@@ -15,6 +15,7 @@ from mailer_svc.service.providers import InstalledProvider, ProviderChange, Prov
 from mailer_svc.service.publishing import DeliveryPublisher, Reporter
 from mailer_svc.service.push import PushKeys
 from mailer_svc.service.queries import Deliveries, Inbox
+from mailer_svc.service.screening import PiiScreen
 from mailer_svc.service.sending import ChannelSender, SendingRule
 from mailer_svc.service.status_reporting import StatusReporting
 from mailer_svc.service.templates import Templates, Trial
@@ -38,6 +39,7 @@ __all__ = [
     "InstalledProvider",
     "NotificationChecks",
     "Notifications",
+    "PiiScreen",
     "ProviderChange",
     "ProviderFailover",
     "Providers",

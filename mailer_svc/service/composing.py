@@ -33,6 +33,7 @@ from mailer_svc.domain import (
 from mailer_svc.language.context import context_of
 from mailer_svc.ports import Renderer
 from mailer_svc.service.gates import GateAnswer, GateQuestion, Gates, passes
+from mailer_svc.service.screening import PiiScreen
 from mailer_svc.service.templates import Templates
 from tocsin.errors import TocsinError
 
@@ -55,7 +56,9 @@ class Addressed:
 class Composer:
     """Makes deliveries; stores none."""
 
-    def __init__(self, *, templates: Templates, renderer: Renderer, channels: Channels, gates: Gates, domain: str) -> None:
+    def __init__(
+        self, *, templates: Templates, renderer: Renderer, channels: Channels, gates: Gates, screen: PiiScreen, domain: str
+    ) -> None:
         """Makes it.
 
         Args:
@@ -63,12 +66,14 @@ class Composer:
             renderer: fills them in.
             channels: by which messages leave.
             gates: say whether they may.
+            screen: looks for personal data in what they say.
             domain: the right side of each Message-ID.
         """
         self._templates = templates
         self._renderer = renderer
         self._channels = channels
         self._gates = gates
+        self._screen = screen
         self._domain = domain
 
     async def known(self, batch: Sequence[Submission]) -> Known:
@@ -132,15 +137,16 @@ class Composer:
         """
         content = each.item.content
         if not passes(answer.ruling):
-            return self._delivery(each, answer, _shown(content), resend=False)
+            shown, _ = await self._screen.screen(each.item, answer.ruling, _shown(content))
+            return self._delivery(each, answer, shown, resend=False)
         if isinstance(content, Content):
             if content == _NOTHING:
                 raise MessageInvalid.at("content", "is empty")
-            return self._delivery(each, answer, repaired_content(content), resend=each.item.resend)
+            return await self._screened(each, answer, repaired_content(content), resend=each.item.resend)
         template, part, use = _template(each, answer, known)
         rendered = self._renderer.render_fast(part, use)
         await asyncio.sleep(0)  # each may take a few milliseconds
-        return self._delivery(each, answer, rendered, resend=template.resend) if rendered else None
+        return await self._screened(each, answer, rendered, resend=template.resend) if rendered else None
 
     async def slow(self, each: Addressed, answer: GateAnswer, known: Known) -> NewDelivery:
         """The delivery, however long its rendering takes.
@@ -150,7 +156,12 @@ class Composer:
         """
         template, part, use = _template(each, answer, known)
         content = await self._renderer.render(each.item.tenant, part, use)
-        return self._delivery(each, answer, content, resend=template.resend)
+        return await self._screened(each, answer, content, resend=template.resend)
+
+    async def _screened(self, each: Addressed, answer: GateAnswer, content: Content, *, resend: bool) -> NewDelivery:
+        """The delivery of a message, after the last gate: see `PiiScreen`."""
+        shown, ruling = await self._screen.screen(each.item, answer.ruling, content)
+        return self._delivery(each, replace(answer, ruling=ruling), shown, resend=resend)
 
     def failed(self, item: Submission, error: TocsinError, *, recipient: str = "") -> NewDelivery:
         """The delivery of a message that cannot be made, so that its recipient is accounted for."""

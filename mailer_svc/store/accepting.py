@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import Advance, DeliveryState, NewDelivery
+from mailer_svc.domain import Advance, DeliveryState, GateRuling, NewDelivery
 from mailer_svc.store.bulk import BulkInsert, Row
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.contents import stored_actions
@@ -81,7 +81,7 @@ class AcceptanceLog:
             return unique
         stored = set((await connection.execute(select(deliveries.c.id).where(deliveries.c.id.in_(left)))).scalars())
         rulings = await self._gates.rule(connection, [item for key, item in left.items() if key not in stored], now)
-        return {key: replace(item, ruling=rulings[key]) if key in rulings else item for key, item in unique.items()}
+        return {key: replace(item, ruling=_after(item.ruling, rulings[key])) if key in rulings else item for key, item in unique.items()}
 
     async def _store_rest(self, connection: AsyncConnection, fresh: Sequence[NewDelivery], now: int) -> None:
         change = await self._order.begin(connection)
@@ -100,6 +100,11 @@ class AcceptanceLog:
         await note(connection, [item.id for item in fresh if item.ruling.state is DeliveryState.DEAD], change)
 
 
+def _after(before: GateRuling, ruled: GateRuling) -> GateRuling:
+    """What the transaction ruled, with what an earlier gate said where it says nothing itself."""
+    return replace(ruled, detail=ruled.detail or before.detail)
+
+
 def _delivery_row(item: NewDelivery, now: int) -> Row:
     """A row of ``deliveries``; a kept message is sent by being stored."""
     ruling = item.ruling
@@ -115,9 +120,9 @@ def _delivery_row(item: NewDelivery, now: int) -> Row:
 
 def _event_row(item: NewDelivery, change: int, number: int, now: int) -> Row:
     """A row of ``events``; see `_delivery_row`."""
-    if item.delivered:
-        return (change, number, item.id, item.tenant, now, int(DeliveryState.SENT), 1, None, item.channel, 0, "")
     detail = storable(item.ruling.detail)
+    if item.delivered:
+        return (change, number, item.id, item.tenant, now, int(DeliveryState.SENT), 1, None, item.channel, 0, detail)
     return (change, number, item.id, item.tenant, now, int(item.ruling.state), 0, None, "", 0, detail)
 
 

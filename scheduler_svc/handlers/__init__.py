@@ -5,6 +5,7 @@ from scheduler_svc.handlers.dispatch import DispatchHandlers
 from scheduler_svc.handlers.firings import FiringHandlers
 from scheduler_svc.handlers.forecast import ForecastHandlers
 from scheduler_svc.handlers.scheduler import SchedulerHandlers
+from scheduler_svc.handlers.screening import EventScreen
 from scheduler_svc.handlers.triggers import TriggerHandlers
 
-__all__ = ["AlarmHandlers", "DispatchHandlers", "FiringHandlers", "ForecastHandlers", "SchedulerHandlers", "TriggerHandlers"]
+__all__ = ["AlarmHandlers", "DispatchHandlers", "EventScreen", "FiringHandlers", "ForecastHandlers", "SchedulerHandlers", "TriggerHandlers"]

@@ -8,6 +8,7 @@ import grpc
 
 from scheduler_svc.contexts import plain
 from scheduler_svc.handlers.caller import caller
+from scheduler_svc.handlers.screening import EventScreen
 from scheduler_svc.handlers.stored import show
 from scheduler_svc.handlers.times import micros_of, set_instant
 from scheduler_svc.service.alarms import Caller
@@ -44,15 +45,16 @@ class ScopeNeeded(PermissionDenied):
 class TriggerHandlers(trigger_service_pb2_grpc.TriggerServiceServicer):
     """Takes what happens outside."""
 
-    def __init__(self, *, triggers: Triggers, clock: Clock) -> None:
+    def __init__(self, *, triggers: Triggers, screen: EventScreen, clock: Clock) -> None:
         self._triggers = triggers
+        self._screen = screen
         self._clock = clock
 
     async def PublishEvent(
         self, request: trigger_service_pb2.PublishEventRequest, context: Context
     ) -> trigger_service_pb2.PublishEventResponse:
         """Logs an event and fires the alarms that wait for it; the first of them are answered."""
-        answer = await self._triggers.publish(caller(), _event_of(request.event))
+        answer = await self._triggers.publish(caller(), _event_of(await self._screen.screen(request.event)))
         return trigger_service_pb2.PublishEventResponse(
             id=answer.id,
             firings=[f"firings/{firing}" for firing in answer.firings],
@@ -67,7 +69,7 @@ class TriggerHandlers(trigger_service_pb2_grpc.TriggerServiceServicer):
         response, who = trigger_service_pb2.StreamEventsResponse(), caller()
 
         async def publish(request: trigger_service_pb2.StreamEventsRequest) -> EventAnswer:
-            return await self._triggers.publish(who, _event_of(request.event))
+            return await self._triggers.publish(who, _event_of(await self._screen.screen(request.event)))
 
         async for answer in _in_order(request_iterator, publish):
             response.accepted += 1

@@ -111,6 +111,7 @@ NATURALLY = {
         "mailer.v1.DeliveryService/RetryDelivery",
         "mailer.v1.DeliveryService/RetryDeliveries",
         "mailer.v1.NotificationService/CancelNotification",
+        "processor.v1.PiiService/SetPiiPolicy",
         "processor.v1.RecordService/SetRecord",
         "scheduler.v1.AlarmService/BackfillAlarm",
         "scheduler.v1.AlarmService/PauseAlarm",

@@ -18,6 +18,7 @@ from tocsin.cli.notifications import make_notification, notify
 from tocsin.cli.output import EXIT_CODES, write_line
 from tocsin.cli.previews import preview
 from tocsin.cli.providers import make_provider
+from tocsin.cli.security import make_pii, make_security
 from tocsin.cli.services import migrate, serve
 from tocsin.cli.spool import make_spool
 from tocsin.cli.stack import down, status, up
@@ -57,6 +58,8 @@ def make_app() -> typer.Typer:
     app.add_typer(make_provider(), name="provider", rich_help_panel="Use Tocsin")
     app.add_typer(make_notification(), name="notification", rich_help_panel="Use Tocsin")
     app.command("notify", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(notify)
+    app.add_typer(make_security(), name="security", rich_help_panel="Use Tocsin")
+    app.add_typer(make_pii(), name="pii", rich_help_panel="Use Tocsin")
     app.command("import", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(import_file)
     app.command("export", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(export_file)
     for command in (inbox, watch, run, ping, audit, forecast, stats, replans):

@@ -7,7 +7,7 @@
 from tocsin.pii.detection import MAX_CHARACTERS, find, redact
 from tocsin.pii.findings import EVERY_KIND, PiiFinding, PiiKind
 from tocsin.pii.guard import PiiGuard, PiiRefused, PiiVerdict
-from tocsin.pii.policies import DEFAULT_MEASURES, Measure, PiiArea, PiiPolicy, PiiRules, PolicyBook
+from tocsin.pii.policies import DEFAULT_MEASURES, Measure, PiiArea, PiiPolicy, PiiRules, PolicyBook, measures_of, readable
 from tocsin.pii.values import ScannedValue, scan_value
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
     "PolicyBook",
     "ScannedValue",
     "find",
+    "measures_of",
+    "readable",
     "redact",
     "scan_value",
 ]

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Final
 
 from tocsin.pii.findings import EVERY_KIND, PiiKind
+from tocsin.stored import known
 
 _REMEMBERED: Final = 10_000
 
@@ -35,6 +36,12 @@ class PiiArea(Enum):
     TASKS = "TASKS"
     EVENTS = "EVENTS"
     MESSAGES = "MESSAGES"
+
+
+DEFAULT_MEASURES: Final[Mapping[PiiArea, Measure]] = {
+    area: Measure.FLAG if area in (PiiArea.RECORDS, PiiArea.TASKS) else Measure.ALLOW for area in PiiArea
+}
+"""What holds where nobody has said anything (docs/pii.md): what is stored is flagged, what passes by is let through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +100,35 @@ class PiiRules:
         return max(found, key=_STRICTNESS.__getitem__, default=Measure.ALLOW)
 
 
+def readable(*, tenant: str, measure: str, area: str, subject: str, kinds: Iterable[str]) -> PiiPolicy:
+    """The policy in these names. Of what only a later version knows, an area or a kind means nothing here, a measure the strictest."""
+    names = list(kinds)
+    found = frozenset(PiiKind[name] for name in names if name in PiiKind.__members__)
+    strict = Measure(measure) if measure in Measure.__members__ else Measure.BLOCK
+    covered = known(PiiArea, area) if area else None
+    return PiiPolicy(
+        tenant=tenant, measure=strict, area=covered, subject=subject, kinds=found or frozenset({PiiKind.UNSCANNED} if names else ())
+    )
+
+
+def measures_of(entries: Iterable[str]) -> dict[PiiArea, Measure]:
+    """The measures in a setting: "records=flag"; areas that it leaves out have those of `DEFAULT_MEASURES`.
+
+    Raises:
+        ValueError: an entry is none.
+    """
+    found = dict(DEFAULT_MEASURES)
+    for entry in entries:
+        area, _, measure = entry.partition("=")
+        try:
+            found[PiiArea(area.strip().upper())] = Measure(measure.strip().upper())
+        except ValueError:
+            areas, measures = ("|".join(member.value.lower() for member in kind) for kind in (PiiArea, Measure))
+            msg = f"{entry!r} is not {areas}, then =, then {measures}"
+            raise ValueError(msg) from None
+    return found
+
+
 class PolicyBook:
     """Every tenant's policies, and the measures where it has none. Looking one up costs a microsecond."""
 
@@ -139,9 +175,3 @@ class PolicyBook:
             if policy.covers(area, subject):
                 measures.update(dict.fromkeys(policy.kinds or EVERY_KIND, policy.measure))
         return PiiRules(measures)
-
-
-DEFAULT_MEASURES: Final[Mapping[PiiArea, Measure]] = {
-    area: Measure.FLAG if area in (PiiArea.RECORDS, PiiArea.TASKS) else Measure.ALLOW for area in PiiArea
-}
-"""What holds where nobody has said anything (docs/adr/0028): what is stored is flagged, what passes by is let through."""

@@ -228,13 +228,15 @@ async def test_guessing_raises_an_alert(rig: Rig) -> None:
             await rig.gateway.auth.IssueToken(auth_service_pb2.IssueTokenRequest(email="ann@example.com", password=PASSWORD))
     token = (await rig.exchange(rig.secret("dev-api-key"))).access_token
 
-    async def listed() -> list[Any]:
+    found: list[Any] = []
+
+    async def listed() -> bool:
         await rig.clock.advance(1)
         with acting_as(token):
-            return list((await stub(rig).ListAlerts(pb.ListAlertsRequest(filter='kind="SIGN_IN_THROTTLED"'))).alerts)
+            found[:] = (await stub(rig).ListAlerts(pb.ListAlertsRequest(filter='kind="SIGN_IN_THROTTLED"'))).alerts
+        return bool(found)
 
-    while not (found := await listed()):
-        await asyncio.sleep(0)
+    await eventually(listed)
     (one,) = found
     assert one.severity == pb.SecurityAlert.HIGH
     assert one.latest.startswith("account ")

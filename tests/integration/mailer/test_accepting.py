@@ -9,13 +9,15 @@ from prometheus_client import CollectorRegistry
 from mailer_svc.domain import Ack, Channel, Channels, Content, NewDelivery, Submission, TemplateUse, delivery_id
 from mailer_svc.domain.channels import nobody
 from mailer_svc.metrics import DeliveryMetrics
-from mailer_svc.service import Accepting, Composer, DeliveryPublisher, Gates
+from mailer_svc.service import Accepting, Composer, DeliveryPublisher, Gates, PiiScreen
 from mailer_svc.store import SqlJournal, SqlPeopleFacts
 from tests.integration.mailer.stored import Store
 from tocsin.addresses import normal_address
 from tocsin.database import DataRefused
 from tocsin.errors import Unavailable
+from tocsin.pii import DEFAULT_MEASURES, Measure, PiiArea, PiiGuard, PiiKind, PiiPolicy, PolicyBook
 from tocsin.redis import EventBus, Redis
+from tocsin.testing.alerts import RecordedAlerts
 
 
 class _NoTemplates:
@@ -51,15 +53,17 @@ class _Picky:
         return await self._journal.accept(deliveries)
 
 
-def accepting(store: Store, *, journal: Any = None) -> Accepting:
+def accepting(store: Store, *, journal: Any = None, policies: Sequence[PiiPolicy] = (), alerts: RecordedAlerts | None = None) -> Accepting:
     """A mailer with its inbox alone."""
     clock = store.clock
+    book = PolicyBook(policies, defaults=DEFAULT_MEASURES)
     channels = Channels([Channel(name="inbox", normal_address=normal_address, kept=True)], default="inbox")
     composer = Composer(
         templates=_NoTemplates(),  # pyright: ignore[reportArgumentType]  what it asks
         renderer=None,  # pyright: ignore[reportArgumentType]  nothing is rendered
         channels=channels,
         gates=Gates(people=SqlPeopleFacts(database=store.database), clock=clock),
+        screen=PiiScreen(guard=PiiGuard(book=lambda: book, alerts=alerts or RecordedAlerts())),
         domain="example.org",
     )
     return Accepting(
@@ -111,3 +115,50 @@ async def test_without_a_database_everything_may_come_again(store: Store) -> Non
     """What would be refused as well: nobody can know whether it was stored before."""
     acks = await answers(accepting(store, journal=_Broken()), message(1), message(2, TemplateUse("gone", {})))
     assert [ack.retryable for ack in acks.values()] == [True, True]
+
+
+CARD = "4111 1111 1111 1111"
+
+
+def policy(measure: Measure, **values: Any) -> PiiPolicy:
+    """One on messages."""
+    return PiiPolicy(tenant="t1", measure=measure, area=PiiArea.MESSAGES, **values)
+
+
+@pytest.mark.parametrize(
+    ("measure", "state", "text"),
+    [
+        (None, "SENT", f"pay {CARD}"),
+        (Measure.ALLOW, "SENT", f"pay {CARD}"),
+        (Measure.FLAG, "SENT", f"pay {CARD}"),
+        (Measure.REDACT, "SENT", "pay [card]"),
+        (Measure.BLOCK, "SUPPRESSED", ""),
+    ],
+)
+async def test_personal_data_is_treated_as_the_policy_says(store: Store, measure: Measure | None, state: str, text: str) -> None:
+    """In every part of a message; each finding is an alert, the timeline says why, and nothing but what was allowed keeps the value."""
+    alerts = RecordedAlerts()
+    served = accepting(store, policies=[policy(measure)] if measure else [], alerts=alerts)
+    content = Content(f"card {CARD}", f"pay {CARD}", f"<p>{CARD}</p>")
+    ((ack,),) = [answers async for answers in served.accept([message(1, content)])]
+    found = await store.reader.get(tenant="t1", id=ack.delivery)
+    assert found is not None
+    assert found.state.name == state
+    inbox = await store.inbox.get(tenant="t1", id=ack.delivery)
+    assert (inbox.content.text if inbox else "") == text
+    told = measure in (Measure.FLAG, Measure.REDACT, Measure.BLOCK)
+    assert [(each.place, each.detail.partition(":")[0]) for each in alerts.all] == ([("messages", "card")] if told else [])
+    if measure in (Measure.REDACT, Measure.BLOCK):
+        assert "1111" not in repr((found, inbox, alerts.all))
+        assert any("card" in entry.detail for entry in found.timeline)
+    assert (found.reason if measure is Measure.BLOCK else "PII_BLOCKED") == "PII_BLOCKED"
+
+
+async def test_a_policy_is_of_a_kind_and_a_tenant(store: Store) -> None:
+    """Mail addresses are blocked, cards are not; another tenant's policy is not ours."""
+    other = PiiPolicy(tenant="t2", measure=Measure.BLOCK)
+    served = accepting(store, policies=[policy(Measure.BLOCK, kinds=frozenset({PiiKind.EMAIL})), other])
+    batch = [message(1, Content("x", CARD)), message(2, Content("x", "ann@example.com"))]
+    ((first, second),) = [answers async for answers in served.accept(batch)]
+    states = [found.state.name for ack in (first, second) if (found := await store.reader.get(tenant="t1", id=ack.delivery))]
+    assert states == ["SENT", "SUPPRESSED"]

@@ -14,7 +14,7 @@ from tocsin.pii.folding import fold
 FOUND = {
     "mail ann@example.com now": "mail [email] now",
     "<ann.o'neil+tag@mail.example.co.uk>, b@x.de.": "<[email]>, [email].",
-    "user@пример.рф": "[email]",
+    "user@\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444": "[email]",
     "mailto:ann@xn--e1afmkfd.xn--p1ai": "mailto:[email]",
     "call +49 30 901820 today": "call [phone] today",
     "+41446681800": "[phone]",
@@ -48,11 +48,11 @@ FOUND = {
     "ann&#64;example&period;com": "[email]",
     "ann&#x40;example.com": "[email]",
     "4111\u200b1111\u200b1111\u200b1111": "[card]",
-    "４１１１ １１１１ １１１１ １１１１": "[card]",
-    "٤١١١١١١١١١١١١١١١": "[card]",
+    "\uff14\uff11\uff11\uff11 \uff11\uff11\uff11\uff11 \uff11\uff11\uff11\uff11 \uff11\uff11\uff11\uff11": "[card]",
+    "\u0664\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661": "[card]",
     "4111\u00a01111\u20131111\u00a01111": "4111\u00a01111\u20131111\u00a01111",  # signs that differ are no grouping
     "4111\u20131111\u20131111\u20131111": "[card]",
-    "ann＠example.com": "[email]",
+    "ann\uff20example.com": "[email]",
 }
 
 NOT_FOUND = [
@@ -118,7 +118,7 @@ def test_any_text_can_be_scanned(text: str) -> None:
     assert repr(found) == repr([PiiFinding(each.kind, each.start, each.end) for each in found])
 
 
-PIECES = st.sampled_from([*FOUND, "0", "1", "+", "@", ".", ":", "-", " ", "(", ")", "&#", "&#64;", "\u200b", "a", "DE", "１", "tel "])
+PIECES = st.sampled_from([*FOUND, "0", "1", "+", "@", ".", ":", "-", " ", "(", ")", "&#", "&#64;", "\u200b", "a", "DE", "\uff11", "tel "])
 
 
 @given(st.lists(PIECES, max_size=12))
@@ -190,8 +190,8 @@ def test_checks_are_bounded(piece: str) -> None:
         "4111 ",
         "a.@",
         "\u200b1",
-        "𝟎",
-        "中",
+        "\U0001d7ce",
+        "\u4e2d",
     ],
 )
 def test_no_input_is_looked_at_twice(piece: str) -> None:
