@@ -191,7 +191,7 @@ class Client:
         return self.pages("/v1/security/alerts", "alerts", {"filter": filter})
 
     def watch_security_alerts(self, *, resume_token: str = "") -> Iterator[Resource]:
-        """Yields security alerts as they are raised or counted, ``{"alert": {…}, "resumeToken": "…"}``, until the server ends the stream."""
+        """Yields security alerts as they happen, ``{"alert": {…}, "resumeToken": "…"}``, until the server ends the stream."""
         return self.stream("/v1/security/alerts:watch", {"resumeToken": resume_token} if resume_token else {})
 
     def scan_text(self, text: str) -> Resource:

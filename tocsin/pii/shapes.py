@@ -36,22 +36,22 @@ _OUTLINE: Final = {
 
 
 @dataclass(slots=True)
-class _Node:
+class _ShapeNode:
     """A place in the tree of shapes: groups and signs lead on; ``card`` and ``ids`` are what ends here."""
 
-    children: dict[str, "_Node"] = field(default_factory=dict[str, "_Node"])
+    children: dict[str, "_ShapeNode"] = field(default_factory=dict[str, "_ShapeNode"])
     card: bool = False
     ids: list[NationalId] = field(default_factory=list[NationalId])
 
-    def child(self, part: str) -> "_Node":
-        return self.children.setdefault(part, _Node())
+    def child(self, part: str) -> "_ShapeNode":
+        return self.children.setdefault(part, _ShapeNode())
 
 
 @cache
-def _tree() -> _Node:
-    root = _Node()
+def _tree() -> _ShapeNode:
+    root = _ShapeNode()
 
-    def leaf(shape: str) -> _Node:
+    def leaf(shape: str) -> _ShapeNode:
         node = root
         for part in re.findall(r"[A9]+|[^A9]", shape):
             node = node.child(part)
@@ -113,7 +113,7 @@ def _starts(text: str) -> Iterator[int]:
         yield start
 
 
-def _walk(text: str, start: int) -> Iterator[tuple[_Node, int]]:
+def _walk(text: str, start: int) -> Iterator[tuple[_ShapeNode, int]]:
     """The places of the tree at which something ends that begins at ``start``."""
     node, position = _tree(), start
     while (group := _GROUP.match(text, position)) is not None:
@@ -140,7 +140,7 @@ def _goes_on(text: str, end: int) -> bool:
 
 
 def _kind_of(
-    node: _Node,
+    node: _ShapeNode,
     text: str,
     start: int,
     end: int,

@@ -42,12 +42,12 @@ def scan_value(
         path: of the value itself.
         about: what the value is about.
     """
-    walk = _Walk(kinds=kinds, marked=frozenset((*marked, PiiKind.UNSCANNED)) if marked else frozenset())
+    walk = _ValueWalk(kinds=kinds, marked=frozenset((*marked, PiiKind.UNSCANNED)) if marked else frozenset())
     return ScannedValue(walk.value(value, path, about, 0), {name: frozenset(found) for name, found in walk.found.items()})
 
 
 @dataclass(slots=True)
-class _Walk:
+class _ValueWalk:
     kinds: Collection[PiiKind]
     marked: frozenset[PiiKind]
     found: dict[str, set[PiiKind]] = field(default_factory=dict[str, set[PiiKind]])
