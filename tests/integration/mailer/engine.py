@@ -13,12 +13,14 @@ from mailer_svc.domain.people import AddressState, CategoryKind, SuppressionReas
 from mailer_svc.domain.preferences import Preferences, encode
 from mailer_svc.metrics import DeliveryMetrics
 from mailer_svc.ports import DeliveryQuery
-from mailer_svc.service import Composer, DeliveryPublisher, DigestCloser, Expansion, Fanout, Gates, HoldReleaser
+from mailer_svc.service import Composer, DeliveryPublisher, DigestCloser, Expansion, Fanout, Gates, HoldReleaser, PiiScreen
 from mailer_svc.store import SqlDigests, SqlHeldDeliveries, SqlNotificationQueue, SqlNotificationStore, SqlPeopleFacts
 from mailer_svc.store.people_tables import addresses, categories, group_members, groups, preferences, recipients, suppressions
 from tests.integration.mailer.stored import Store
 from tocsin.addresses import normal_address
+from tocsin.pii import DEFAULT_MEASURES, PiiGuard, PolicyBook
 from tocsin.redis import EventBus, Redis
+from tocsin.testing.alerts import RecordedAlerts
 
 TENANT = "t1"
 
@@ -140,6 +142,7 @@ def make_engine(store: Store) -> Engine:
         renderer=None,  # pyright: ignore[reportArgumentType]  nothing is rendered
         channels=channels,
         gates=gates,
+        screen=PiiScreen(guard=PiiGuard(book=lambda: PolicyBook(defaults=DEFAULT_MEASURES), alerts=RecordedAlerts())),
         domain="example.org",
     )
     digests = SqlDigests(database=store.database, order=store.order, acceptance=store.journal.acceptance)
