@@ -185,6 +185,12 @@ async def test_events_follow_within_seconds(three: Neighbours) -> None:
         await three.stop("processor_svc")
         await three.stop("scheduler_svc")
         await three.start("scheduler_svc")
+
+        async def reached() -> bool:
+            (answer,) = await asyncio.gather(events.ListTriggerLogs(trigger_service_pb2.ListTriggerLogsRequest()), return_exceptions=True)
+            return not isinstance(answer, Exception)
+
+        await eventually(reached)
         assert await blocked("orders.paid")
         logs = (await events.ListTriggerLogs(trigger_service_pb2.ListTriggerLogsRequest(filter='topic="marked"'))).logs
         assert [(each.source, each.data["pan"], list(each.data["list"])) for each in logs] == [("[email]", "[card]", ["[card]", "x"])]
