@@ -16,6 +16,7 @@ from tocsin.egress.addresses import AllowedTargets
 from tocsin.installation_key import InstallationKey
 from tocsin.mesh.breaker import BreakerRegistry
 
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ACTIONS = (MessageAction("Acknowledge", "https://tocsin.example/a?x=1&y=2"), MessageAction("Runbook", "https://wiki.example/r"))
 
 
