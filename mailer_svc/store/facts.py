@@ -35,9 +35,14 @@ class SqlPeopleFacts:
         self._tenants = Rows({"tenant": Text}, sqlite=sqlite)
         self._in_use = self._with_people()
         active = addresses.c.state == int(AddressState.ACTIVE)
-        self._recipients = self._keyed(recipients, recipients.c.id)
-        self._addresses = self._keyed(addresses, addresses.c.recipient).where(active).order_by(addresses.c.created, addresses.c.id)
-        self._owners = self._addressed(addresses, addresses.c.value).where(active)
+        person = (recipients.c.tenant, recipients.c.id, recipients.c.display_name, recipients.c.locale)
+        self._recipients = self._keyed(recipients, recipients.c.id).with_only_columns(
+            *person, recipients.c.time_zone, recipients.c.attributes
+        )
+        whose = (addresses.c.tenant, addresses.c.recipient, addresses.c.channel, addresses.c.value)
+        mine = self._keyed(addresses, addresses.c.recipient).where(active).order_by(addresses.c.created, addresses.c.id)
+        self._addresses = mine.with_only_columns(*whose)
+        self._owners = self._addressed(addresses, addresses.c.value).where(active).with_only_columns(*whose)
         self._preferences = self._keyed(preferences, preferences.c.recipient)
         holds = or_(suppressions.c.until.is_(None), suppressions.c.until > bindparam("now", type_=BigInteger))
         self._suppressions = self._addressed(suppressions, suppressions.c.address).where(holds)
@@ -112,7 +117,7 @@ class SqlPeopleFacts:
 
     async def _ask(self, statement: Select[Any], rows: Rows, keys: Collection[Key], **parameters: Any) -> Sequence[Row[Any]]:
         # A key that no database can hold is in none.
-        asked = [key for key in dict.fromkeys(keys) if all(storable(part) == part for part in key)]
+        asked = [key for key in dict.fromkeys(keys) if storable(text := "".join(key)) == text]
         if not asked:
             return ()
         async with self._database.read() as connection:
