@@ -115,7 +115,7 @@ class SqlPeopleFacts:
         """The categories that exist."""
         return {TenantKey(row.tenant, row.id): read_category(row) for row in await self._ask(self._categories, self._by_id, keys)}
 
-    async def _ask(self, statement: Select[Any], rows: Rows, keys: Collection[Key], **parameters: Any) -> Sequence[Row[Any]]:
+    async def _ask(self, statement: Select[*tuple[Any, ...]], rows: Rows, keys: Collection[Key], **parameters: Any) -> Sequence[Row[Any]]:
         # A key that no database can hold is in none.
         asked = [key for key in dict.fromkeys(keys) if storable(text := "".join(key)) == text]
         if not asked:
