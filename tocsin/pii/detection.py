@@ -19,8 +19,8 @@ MAX_FINDINGS: Final = 10_000
 
 _Detector: TypeAlias = Callable[[Budget], Iterator[PiiFinding]]
 
-_WORTH: Final = re.compile("[0-9@&]")
-"""Without any of these a text in ASCII holds nothing."""
+_WORTH: Final = re.compile(r"[@&:]|[0-9]\.[0-9]|[A-Za-z]{5}[0-9]{4}[A-Za-z]|[0-9](?:[^0-9]{0,12}[0-9]){5}")
+"""Without any of these a text in ASCII holds nothing: a sign of an address, the Indian PAN, or six digits that are not far apart."""
 
 _RANK: Final = {
     kind: number
