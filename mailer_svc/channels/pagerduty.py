@@ -84,4 +84,5 @@ CHANNEL = ChannelSpec(
     normal_address=pattern_address("pagerduty"),
     kinds=[PAGERDUTY],
     configured=configured,
+    repeatable=True,
 )

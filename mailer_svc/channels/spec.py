@@ -143,6 +143,7 @@ class ChannelSpec(Generic[S]):
         configured: the providers that settings make, the preferred one first.
         missing: says what to set, as long as no provider is configured.
         kept: a message is delivered by being stored.
+        repeatable: every far end knows a message that comes again, so it is sent again whenever its outcome is unknown.
     """
 
     name: str
@@ -152,6 +153,7 @@ class ChannelSpec(Generic[S]):
     configured: Callable[[S], Sequence[Configured]] = nothing_configured
     missing: str = ""
     kept: bool = False
+    repeatable: bool = False
 
     def ready(self, settings: S) -> bool:
         """Whether messages can be sent with these settings alone."""
@@ -169,6 +171,7 @@ class ChannelSpec(Generic[S]):
             name=self.name,
             normal_address=self.normal_address,
             kept=self.kept,
+            repeatable=self.repeatable,
             missing="" if self.ready(settings) else self.missing,
             serves=serves,
             wake=wake or nobody,

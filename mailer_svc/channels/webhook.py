@@ -125,5 +125,6 @@ CHANNEL = ChannelSpec(
     normal_address=url_address("webhook"),
     kinds=[WEBHOOK],
     configured=configured,
+    repeatable=True,
     missing="Webhooks have no secret to be signed with (TOCSIN_MAILER_WEBHOOK_SECRETS: whsec_ and what `openssl rand -base64 32` gives)",
 )

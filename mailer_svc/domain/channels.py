@@ -23,6 +23,7 @@ class Channel:
         name: its name in the contract.
         normal_address: an address in the form that is stored; raises an `InvalidInput` for what the channel cannot deliver to.
         kept: a message is delivered by being stored, in the transaction that accepts it; nobody sends it.
+        repeatable: receivers know a message that comes again, so it is sent again whenever its outcome is unknown.
         missing: what an operator has to set before messages can be sent; empty: they can be.
         serves: whether a tenant has providers of its own.
         wake: says that a message may be due.
@@ -32,6 +33,7 @@ class Channel:
     name: str
     normal_address: Callable[[str], str]
     kept: bool = False
+    repeatable: bool = False
     missing: str = ""
     serves: Callable[[str], bool] = no_tenant
     wake: Callable[[], None] = nobody

@@ -45,12 +45,13 @@ _NOTHING: Final = Content("")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addressed:
-    """A submission of which is known where it goes, with the id of its delivery; see `NewDelivery` for what is ``kept``."""
+    """A submission of which is known where it goes, with the id of its delivery; ``kept`` and ``repeatable`` are its channel's."""
 
     item: Submission
     id: str
     question: GateQuestion
     kept: bool
+    repeatable: bool = False
 
 
 class Composer:
@@ -93,7 +94,11 @@ class Composer:
         channel = self._channels.usable_channel(item.channel, tenant=item.tenant)
         to = self._place(channel, item)
         return Addressed(
-            item=item, id=_identity(item, to), question=_question(item, channel.name, channel.address_channel, to), kept=channel.kept
+            item=item,
+            id=_identity(item, to),
+            question=_question(item, channel.name, channel.address_channel, to),
+            kept=channel.kept,
+            repeatable=channel.repeatable,
         )
 
     def check(self, item: PeopleSubmission, known: Known) -> None:
@@ -183,7 +188,7 @@ class Composer:
             priority=question.priority,
             content=content,
             message_id=message_id(each.id, self._domain),
-            resend=resend,
+            resend=resend or each.repeatable,
             traceparent=checked_traceparent(item.traceparent),
             kept=each.kept,
             recipient_id=answer.recipient_id,

@@ -1,5 +1,6 @@
 """Messages by HTTP through a whole mailer: what a far end says of addresses, credentials and time."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from tests.integration.mailer.far_ends import SECRET
 from tests.integration.mailer.support import Rig, State, message
 from tocsin.standard_webhooks import ID
-from tocsin.testing.http import HttpSink, Reply
+from tocsin.testing.http import HttpSink, Reply, SeenRequest
 from tocsin.testing.waiting import eventually
 
 BOT = "123456:ABC-def_ghijklmnopqrstuvwxyz"
@@ -44,6 +45,25 @@ async def test_a_webhook_that_was_put_off_is_the_same_one(posting: Rig, sink: Ht
     delivery = await posting.settled(ack.delivery, State.SENT)
     assert [request.headers[ID] for request in sink.requests] == [ack.delivery.removeprefix("deliveries/")] * 2
     assert (delivery.to, delivery.timeline[-1].provider, delivery.timeline[-1].code) == (f"{sink.url}/hook", "webhook", 204)
+
+
+async def test_a_webhook_whose_outcome_is_unknown_goes_out_again(posting: Rig, sink: HttpSink) -> None:
+    """A mailer that dies in the middle leaves it where another one may send it: its receiver knows it."""
+
+    async def silence(_request: SeenRequest, _writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    sink.script(silence, Reply(status=204))
+    (ack,) = await posting.deliver(message(1, channel="webhook", to=f"{sink.url}/hook"))
+    await eventually(lambda: _requests(sink, 1), what="the first attempt")
+    await posting.stop()
+    await posting.start()
+    await posting.settled(ack.delivery, State.SENT)
+    assert [request.headers[ID] for request in sink.requests] == [ack.delivery.removeprefix("deliveries/")] * 2
+
+
+async def _requests(sink: HttpSink, count: int) -> bool:
+    return len(sink.requests) >= count
 
 
 async def test_a_chat_that_moved_gets_its_message(posting: Rig, sink: HttpSink) -> None:
