@@ -5,8 +5,8 @@ import base64
 import contextlib
 import json
 import os
-import shlex
 import shutil
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +14,8 @@ from typing import Any, Self
 
 INSTALL = "apt-get install --yes --no-install-recommends chromium"
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
+# Chromium reads commands from descriptor 3 and writes to 4; those that it is given here are greater.
+_LAUNCH = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
 _MOST_BYTES = 64 * 1024 * 1024
 _SECONDS = 30.0
 
@@ -62,10 +64,12 @@ class Chromium:
             "--no-sandbox", "--disable-dev-shm-usage",
             "about:blank",
         ]  # fmt: skip
-        # It reads commands from descriptor 3 and writes to 4.
-        line = f"exec {shlex.join([executable(), *options])} 3<&{from_us} 4>&{to_us}"
         self._process = await asyncio.create_subprocess_exec(
-            "sh", "-c", line, pass_fds=(from_us, to_us), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+            sys.executable,
+            *("-c", _LAUNCH, str(from_us), str(to_us), executable(), *options),
+            pass_fds=(from_us, to_us),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
         )
         os.close(from_us)
         os.close(to_us)
@@ -169,7 +173,11 @@ class Page:
 
     async def until(self, expression: str) -> None:
         """Returns once a JavaScript expression is true."""
-        await asyncio.wait_for(self._until(lambda: self.value(expression)), _SECONDS)
+        try:
+            await asyncio.wait_for(self._until(lambda: self.value(expression)), _SECONDS)
+        except TimeoutError:
+            shown = await self.value("document.body?.innerText")
+            raise AssertionError(f"never true: {expression}; the page shows {shown!r}") from None
 
     async def _until(self, ask: Callable[[], Awaitable[Any]]) -> None:
         while True:
