@@ -42,6 +42,11 @@ class OutgoingMail:
             return ""
         return self._tokens.seal(Unsubscription(job.tenant, job.recipient_id, job.to, job.category, CHANNEL_NAME))
 
+    def leaving_headers(self, job: SendJob) -> dict[str, str]:
+        """What says how to leave, for who writes no mail of their own."""
+        token = self.token(job)
+        return self._composer.links.fields(token) if token else {}
+
     def return_path(self, job: SendJob) -> str:
         """Where reports of its failure go."""
         return self._return_paths.of(job.id) if self._return_paths else self.sender.address

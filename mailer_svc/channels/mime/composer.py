@@ -27,7 +27,7 @@ class MailComposer:
         answers = Sender.parse(reply_to, header="Reply-To").header if reply_to else ""
         # RFC 3834, 5: nobody's holiday notice answers an alarm.
         self._head = f"{sender.header}{answers}Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
-        self._links = links
+        self.links = links
 
     def compose(self, *, to: str, content: Content, message_id: str, created: int, name: str = "", leave: str = "") -> bytes:
         """The mail, with CRLF line ends; the same bytes for the same arguments, so that every attempt sends the same mail.
@@ -44,7 +44,7 @@ class MailComposer:
             InvalidInput: the subject, the address or the token would not fit into one header.
         """
         date = _date(created // SECOND)
-        leaving = self._links.headers(leave) if leave else ""
+        leaving = self.links.headers(leave) if leave else ""
         who = mailbox_header("To", to, name)
         head = f"{self._head}Date: {date}\r\nMessage-ID: {message_id}\r\n{who}\r\n{leaving}{subject_header(content.subject)}\r\n"
         return (head + body_of(content)).encode()

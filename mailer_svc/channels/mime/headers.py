@@ -12,6 +12,7 @@ from mailer_svc.domain import checked_subject, printable
 from tocsin.addresses import parse_mailbox
 from tocsin.errors import InvalidInput
 
+_FOLD: Final = "\r\n "
 _LINE: Final = 76  # characters of a line, RFC 2047, 2
 _WORD_BYTES: Final = 39  # of text in an encoded word: 52 characters of base64, 12 around them and 9 of "Subject: " fit into a line
 _NAME: Final = 120  # characters of a name that are written
@@ -60,6 +61,10 @@ class ListLinks:
     mailto: str = ""
 
     def headers(self, token: str) -> str:
+        """Those of `fields` as lines of a mail."""
+        return "".join(f"{name}: {value.replace(', ', f',{_FOLD}')}\r\n" for name, value in self.fields(token).items())
+
+    def fields(self, token: str) -> dict[str, str]:
         """``List-Unsubscribe``, and ``List-Unsubscribe-Post`` where the link is HTTPS (RFC 8058, 3.1); empty without any link.
 
         Raises:
@@ -71,10 +76,9 @@ class ListLinks:
         if self.mailto:
             links.append(f"<mailto:{quote(self.mailto, safe='@')}?subject={token}>")
         if not links:
-            return ""
-        post = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" if self.url.startswith("https://") else ""
-        joined = ",\r\n ".join(links)
-        return f"List-Unsubscribe: {joined}\r\n{post}"
+            return {}
+        post = {"List-Unsubscribe-Post": "List-Unsubscribe=One-Click"} if self.url.startswith("https://") else {}
+        return {"List-Unsubscribe": ", ".join(links), **post}
 
 
 NO_LINKS: Final = ListLinks()

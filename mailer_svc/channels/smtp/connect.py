@@ -37,6 +37,10 @@ class AccessTokens(Protocol):
         """Forgets one that was refused."""
         ...
 
+    async def close(self) -> None:
+        """Has no more."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpServer:
@@ -80,6 +84,11 @@ class SmtpConnector:
         self._guard = guard
         self._tokens = tokens
         self._context: ssl.SSLContext | None = None
+
+    async def close(self) -> None:
+        """Has no more tokens."""
+        if self._tokens is not None:
+            await self._tokens.close()
 
     async def prepare(self) -> None:
         """Reads the certificates to trust.

@@ -51,6 +51,7 @@ class SmtpPool:
             session.abort()
         while self._idle:
             await self._idle.pop().quit()
+        await self._connector.close()
 
     async def acquire(self, *, fresh: bool = False) -> SmtpSession:
         """A session of one's own; a new one if ``fresh`` or none is idle. Waits while there are as many as may be.

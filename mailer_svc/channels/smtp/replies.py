@@ -57,11 +57,15 @@ class SmtpReply:
 
 
 class SmtpFailure(Exception):
-    """An attempt that did not end with 250. ``reply`` is the server's; None when the connection broke or timed out."""
+    """An attempt that did not end with 250.
 
-    def __init__(self, phase: SmtpPhase, detail: str, *, reply: SmtpReply | None = None) -> None:
+    ``reply`` is the server's; None when the connection broke or timed out. ``credentials``: there are none that anybody would take.
+    """
+
+    def __init__(self, phase: SmtpPhase, detail: str, *, reply: SmtpReply | None = None, credentials: bool = False) -> None:
         self.phase = phase
         self.reply = reply
+        self.credentials = credentials
         self.detail = printable(detail[:_DETAIL])
         super().__init__(f"{phase.value}: {self.detail}")
 
@@ -115,11 +119,12 @@ def outcome_of(failure: SmtpFailure) -> SendOutcome:
     """
     reply = failure.reply
     code = reply.code if reply and 0 < reply.code < 1000 else 0
-    return SendOutcome(_result(failure.phase, reply), code, f"{failure.phase.value}: {failure.detail}"[:_DETAIL])
+    return SendOutcome(_result(failure), code, f"{failure.phase.value}: {failure.detail}"[:_DETAIL])
 
 
-def _result(phase: SmtpPhase, reply: SmtpReply | None) -> SendResult:
-    if phase is SmtpPhase.AUTH and reply is not None and 500 <= reply.code < 600:
+def _result(failure: SmtpFailure) -> SendResult:
+    phase, reply = failure.phase, failure.reply
+    if failure.credentials or (phase is SmtpPhase.AUTH and reply is not None and 500 <= reply.code < 600):
         return SendResult.MISCONFIGURED
     if phase in (SmtpPhase.CONNECT, SmtpPhase.AUTH):
         return SendResult.PROVIDER_DOWN
@@ -148,7 +153,7 @@ def counts_against_provider(failure: SmtpFailure, *, telling: bool) -> bool | No
         failure: how the attempt ended.
         telling: whether a loss in the middle says something: it was the first attempt at this message, and no probe.
     """
-    result = _result(failure.phase, failure.reply)
+    result = _result(failure)
     if result in (SendResult.PROVIDER_DOWN, SendResult.MISCONFIGURED):
         return True
     if result in (SendResult.LOST, SendResult.UNKNOWN):

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from mailer_svc.channels.smtp.tokens import SmtpTokens, microsoft
 from mailer_svc.channels.smtp.urls import TlsMode
 from mailer_svc.domain import SendResult
-from tests.integration.mailer.support import certificate
+from tests.integration.mailer.support import Rig, State, certificate, message, smtp_settings
 from tests.integration.mailer.test_smtp_outcomes import Marks, job, provider_for
+from tocsin.egress.client import HttpClient, HttpLimits
 from tocsin.testing.clock import FakeClock
+from tocsin.testing.http import HttpSink, Reply
 from tocsin.testing.smtp import Raw, ScriptedReply, SmtpSink, Stage
 
 
@@ -25,6 +28,9 @@ class TokenPile:
     async def token(self) -> str:
         """The one on top."""
         return self.tokens[0]
+
+    async def close(self) -> None:
+        """Has nothing to close."""
 
     def invalidate(self, token: str) -> None:
         """Takes it off."""
@@ -114,3 +120,32 @@ async def test_a_server_of_few_connections_gets_fewer(smtp_sink: SmtpSink, clock
     await asyncio.gather(*(provider.send(job(), hand_over=Marks()) for _ in range(20)))
     assert (smtp_sink.taken, provider.connections) == (20, 3)
     await provider.stop()
+
+
+async def test_a_token_of_microsoft_goes_all_the_way(tmp_path: Path, secure: tuple[SmtpSink, Path]) -> None:
+    """From the token endpoint to the mail; a token that the server refuses is replaced once."""
+    async with HttpSink() as issuer:
+        replies = [{"access_token": name, "token_type": "Bearer", "expires_in": 3600} for name in ("stale", "good")]
+        issuer.script(*(Reply.of_json(reply) for reply in replies))
+        oauth = {"smtp_oauth": "microsoft", "smtp_oauth_client_id": "app", "smtp_oauth_client_secret": "s3cret"}
+        server = {"smtp_host": "localhost", "smtp_tls": "starttls", "smtp_ca_file": secure[1], "smtp_username": "tocsin"}
+        rig = Rig(folder=tmp_path, **smtp_settings(secure[0], **oauth, **server, smtp_oauth_token_url=f"{issuer.url}/token"))
+        await rig.start()
+        (ack,) = await rig.deliver(message(1))
+        await rig.settled(ack.delivery, State.SENT)
+        await rig.stop()
+    assert [b"client_secret=s3cret" in request.body for request in issuer.requests] == [True, True]
+
+
+async def test_an_issuer_that_refuses_is_the_operators_matter(tmp_path: Path, secure: tuple[SmtpSink, Path], clock: FakeClock) -> None:
+    """Nothing dies, and the server is not bothered."""
+    async with HttpSink() as issuer:
+        issuer.script(Reply.of_json({"error": "invalid_client"}, status=401))
+        http = HttpClient(allowed=None, limits=HttpLimits(connections=1))
+        tokens = SmtpTokens(grant=microsoft(directory="", client_id="a", secret="b", token_url=issuer.url), http=http, clock=clock)
+        provider = provider_for(secure[0], clock, tls=TlsMode.STARTTLS, ca=secure[1], tokens=tokens)
+        await provider.start()
+        outcome = await provider.send(job(), hand_over=Marks())
+        await provider.stop()
+    assert (outcome.result, secure[0].sessions) == (SendResult.MISCONFIGURED, 0)
+    assert "invalid_client" in outcome.detail
