@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_va
 
 from mailer_svc.channels import sendgrid
 from mailer_svc.channels.http import HttpProvider, PlainApi
+from mailer_svc.channels.limits import HttpSettings, limits_of
 from mailer_svc.channels.mime import ListLinks, MailComposer, Sender
 from mailer_svc.channels.oauth import AuthorizationGrant
 from mailer_svc.channels.outgoing import OutgoingMail
@@ -19,7 +20,6 @@ from mailer_svc.channels.smtp.urls import SmtpUrl, TlsMode, parse_urls
 from mailer_svc.channels.spec import ChannelSpec, Configured, Parts, ProviderConfig, ProviderKind
 from mailer_svc.domain import KEY_BYTES, ReturnPaths, UnsubscribeTokens
 from tocsin.addresses import normal_address, parse_mailbox
-from tocsin.config import Settings
 from tocsin.egress.client import HttpLimits
 from tocsin.errors import InvalidInput
 from tocsin.installation_key import InstallationKey
@@ -30,7 +30,7 @@ UNSUBSCRIBE_PATH = "/u/"
 _PORTS = {"none": 25, "starttls": 587, "implicit": 465}
 
 
-class EmailSettings(Settings):
+class EmailSettings(HttpSettings):
     """Everything that can be set for email."""
 
     smtp_host: str = Field("", max_length=253, description="SMTP server; empty: there is no provider for email.")
@@ -255,7 +255,12 @@ def make(name: str, config: SmtpConfig, parts: Parts) -> SmtpProvider:
         connector=SmtpConnector(server=server, tokens=_tokens(config, parts), guard=None if parts.trusted else parts.guard()),
         outgoing=outgoing_mail(config, parts),
         breaker=parts.breakers.get(id=name, target="smtp"),
-        rule=SmtpRule(connections=config.concurrency, idle_seconds=config.idle_seconds, messages=config.connection_messages),
+        rule=SmtpRule(
+            connections=config.concurrency,
+            idle_seconds=config.idle_seconds,
+            messages=config.connection_messages,
+            per_second=config.rate_per_second,
+        ),
         clock=parts.clock,
         name=name,
     )
@@ -298,6 +303,7 @@ def _sendgrid(settings: EmailSettings) -> Sequence[Configured]:
         sender=settings.smtp_from,
         reply_to=settings.smtp_reply_to,
         unsubscribe_address=settings.smtp_unsubscribe_address,
+        **limits_of(settings, sendgrid.NAME),
     )
     return [(sendgrid.NAME, SENDGRID, config)]
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from mailer_svc.channels.circuit import ProviderCircuit
 from mailer_svc.channels.outgoing import OutgoingMail
+from mailer_svc.channels.rate import TokenBucket
 from mailer_svc.channels.smtp.connect import SmtpConnector
 from mailer_svc.channels.smtp.pool import SmtpPool
 from mailer_svc.channels.smtp.replies import NotHandedOver, SmtpFailure, SmtpPhase, SmtpReply, counts_against_provider, outcome_of
@@ -17,17 +18,22 @@ from tocsin.mesh.breaker import Breaker, CallOutcome
 from tocsin.telemetry import get_logger
 
 NAME = "smtp"
+_PATIENCE_SECONDS = 5.0
 _NO_UTF8 = SendOutcome(SendResult.REFUSED, 0, "the address is not ASCII, and the server does not offer SMTPUTF8")
 _log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpRule:
-    """Bounds: connections (each carries one message at a time), seconds before an idle one is closed, messages on one connection."""
+    """Bounds: connections (each carries one message at a time), seconds before an idle one is closed, messages on one connection.
+
+    ``per_second`` is how many mails are sent a second, at most; 0: as many as the server takes.
+    """
 
     connections: int
     idle_seconds: float
     messages: int
+    per_second: float = 0.0
 
 
 class SmtpProvider(ProviderCircuit):
@@ -45,6 +51,8 @@ class SmtpProvider(ProviderCircuit):
     ) -> None:
         super().__init__(name=name, capacity=rule.connections, breaker=breaker)
         self._outgoing = outgoing
+        self._clock = clock
+        self._bucket = TokenBucket(per_second=rule.per_second, clock=clock)
         self._pool = SmtpPool(
             connector=connector, clock=clock, connections=rule.connections, idle_seconds=rule.idle_seconds, messages=rule.messages
         )
@@ -71,6 +79,11 @@ class SmtpProvider(ProviderCircuit):
         except Exception as error:  # noqa: BLE001 - what cannot be written now can never be, and is no reason to stop for the others
             _log.error("not written as a mail", delivery=job.id, exc_info=error)
             return SendOutcome(SendResult.REFUSED, 0, f"cannot be written as a mail: {type(error).__name__}: {error}"[:500])
+        wait = self._bucket.take(longest=_PATIENCE_SECONDS)
+        if wait > _PATIENCE_SECONDS:
+            return SendOutcome(SendResult.NOT_TRIED, 0, "as many mails were sent as its rate allows", retry_after=wait)
+        if wait:
+            await self._clock.sleep(wait)
         sender = self._outgoing.return_path(job)
         # The return path may be ASCII where the header From is not.
         utf8 = not (job.to.isascii() and sender.isascii() and self._outgoing.sender.address.isascii())

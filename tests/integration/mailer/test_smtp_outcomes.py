@@ -76,6 +76,7 @@ def provider_for(
     breaker: Breaker | None = None,
     outgoing: OutgoingMail | None = None,
     tokens: AccessTokens | None = None,
+    per_second: float = 0.0,
 ) -> SmtpProvider:
     """A provider that talks to ``sink``."""
     server = SmtpServer(
@@ -93,7 +94,7 @@ def provider_for(
         connector=SmtpConnector(server=server, tokens=tokens),
         outgoing=outgoing or plain_mail(),
         breaker=breaker or Breaker(id="smtp", target="smtp", rule=BreakerRule(), clock=clock),
-        rule=SmtpRule(connections=4, idle_seconds=30.0, messages=messages),
+        rule=SmtpRule(connections=4, idle_seconds=30.0, messages=messages, per_second=per_second),
         clock=clock,
     )
 
@@ -246,6 +247,18 @@ async def test_connections_are_closed_when_they_are_old_or_idle(smtp_sink: SmtpS
     assert (smtp_sink.sessions, provider.connections) == (2, 1)
     await clock.advance(50)
     assert provider.connections == 0
+    await provider.stop()
+
+
+async def test_no_more_mails_a_second_than_the_rate_allows(smtp_sink: SmtpSink, clock: FakeClock) -> None:
+    """What is too many for now was not tried, and is told when to come again."""
+    provider = provider_for(smtp_sink, clock, per_second=0.1)
+    await provider.start()
+    assert (await provider.send(job(), hand_over=Marks())).result is SendResult.SENT
+    outcome = await provider.send(job(), hand_over=Marks())
+    assert (outcome.result, outcome.retry_after) == (SendResult.NOT_TRIED, 10.0)
+    await clock.advance(10)
+    assert (await provider.send(job(), hand_over=Marks())).result is SendResult.SENT
     await provider.stop()
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mailer_svc.channels.email import configured
 from mailer_svc.channels.smtp.urls import SmtpUrl, TlsMode, parse_urls
 from mailer_svc.config import MailerSettings
 from tocsin.config import ConfigError, load
@@ -46,6 +47,17 @@ def test_the_port_follows_the_encryption(tls: str, port: int) -> None:
     """Unless one is set."""
     assert load(MailerSettings, {"TOCSIN_MAILER_SMTP_TLS": tls}).resolved_smtp_port == port
     assert load(MailerSettings, {"TOCSIN_MAILER_SMTP_TLS": tls, "TOCSIN_MAILER_SMTP_PORT": "2525"}).resolved_smtp_port == 2525
+
+
+def test_limits_are_set_by_the_name_of_the_provider() -> None:
+    """Also of SendGrid."""
+    env = {
+        "TOCSIN_MAILER_SENDGRID_API_KEY": "k",
+        "TOCSIN_MAILER_PROVIDER_RATES": "sendgrid=7",
+        "TOCSIN_MAILER_PROVIDER_CONCURRENCY": "sendgrid=3",
+    }
+    ((name, _, config),) = configured(load(MailerSettings, env))
+    assert (name, config.rate_per_second, config.concurrency) == ("sendgrid", 7.0, 3)
 
 
 def test_further_servers_are_read_from_urls() -> None:
