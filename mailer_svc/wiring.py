@@ -9,7 +9,7 @@ from ulid import ULID
 
 from mailer_svc.bounces import BounceDoor, BounceListener
 from mailer_svc.channels import Parts, table
-from mailer_svc.channels.email import return_paths, unsubscribe_tokens
+from mailer_svc.channels.email import return_paths
 from mailer_svc.channels.kinds import KindTable
 from mailer_svc.channels.mime import Sender as MailSender
 from mailer_svc.channels.push import given_key, push_keys
@@ -29,6 +29,7 @@ from mailer_svc.handlers import (
 )
 from mailer_svc.handlers.health import sending_checks
 from mailer_svc.metrics import BounceMetrics, DeliveryMetrics
+from mailer_svc.people_wiring import people_handlers, unsubscribing_of
 from mailer_svc.ports import Meter, Provider
 from mailer_svc.rendering import RenderLimits, RenderPool, TemplateRenderer
 from mailer_svc.service import (
@@ -63,7 +64,6 @@ from mailer_svc.service import (
 from mailer_svc.store import (
     ChangeOrder,
     SqlAddressRetirement,
-    SqlCategoryChoices,
     SqlDeliveryEndings,
     SqlDeliveryHousekeepingStore,
     SqlDeliveryQueue,
@@ -78,7 +78,6 @@ from mailer_svc.store import (
     SqlProviderStore,
     SqlReports,
     SqlStatusReports,
-    SqlSuppressions,
     SqlTemplateStore,
 )
 from mailer_svc.tracing import TracedJournal, TracedProvider
@@ -117,7 +116,7 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
         clock=clock,
         new_id=lambda: str(ULID()),
     )
-    unsubscribing = _unsubscribing(node, clock, storage)
+    unsubscribing = unsubscribing_of(node, clock, database=storage.database)
     server = _server(node, clock, storage, templating, sending, notifying, unsubscribing)
     returned = _returned_mail(node, settings, reporting, unsubscribing)
     parts = [node.installation_key, *storage.parts, templating.pool, *sending.parts, *notifying.parts, *returned]
@@ -309,6 +308,7 @@ def _server(
             (delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server, delivery_handlers),
             (template_service_pb2_grpc.add_TemplateServiceServicer_to_server, template_handlers),
             (inbox_service_pb2_grpc.add_InboxServiceServicer_to_server, inbox_handlers),
+            *people_handlers(node, clock, database=storage.database, channels=channels, accepting=notifying.accepting),
             (
                 notification_service_pb2_grpc.add_NotificationServiceServicer_to_server,
                 NotificationHandlers(notifications=notifying.notifications),
@@ -328,16 +328,6 @@ def _server(
     server.on_drain(streams.drain)
     server.on_drain(templating.pool.drain)
     return server
-
-
-def _unsubscribing(node: Node, clock: Clock, storage: _MailStorage) -> Unsubscribing:
-    return Unsubscribing(
-        tokens=unsubscribe_tokens(node.installation_key),
-        choices=SqlCategoryChoices(database=storage.database),
-        suppressions=SqlSuppressions(database=storage.database),
-        clock=clock,
-        new_id=lambda: str(ULID()),
-    )
 
 
 def _returned_mail(node: Node, settings: MailerSettings, reporting: StatusReporting, unsubscribing: Unsubscribing) -> Sequence[Component]:

@@ -3,4 +3,4 @@
 from mailer_svc.channels.spec import ChannelSpec, NoSettings
 from tocsin.addresses import normal_address
 
-CHANNEL = ChannelSpec(name="inbox", settings=NoSettings, normal_address=normal_address, kept=True)
+CHANNEL = ChannelSpec(name="inbox", settings=NoSettings, normal_address=normal_address, kept=True, codes=True)

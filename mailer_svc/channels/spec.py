@@ -144,6 +144,8 @@ class ChannelSpec(Generic[S]):
         missing: says what to set, as long as no provider is configured.
         kept: a message is delivered by being stored.
         repeatable: every far end knows a message that comes again, so it is sent again whenever its outcome is unknown.
+        codes: whoever reads what comes to an address can read a code there, and has to bring it back before a recipient's address is
+            used. False where the address is a secret that only its owner could know, or where nobody reads.
     """
 
     name: str
@@ -154,6 +156,7 @@ class ChannelSpec(Generic[S]):
     missing: str = ""
     kept: bool = False
     repeatable: bool = False
+    codes: bool = False
 
     def ready(self, settings: S) -> bool:
         """Whether messages can be sent with these settings alone."""
@@ -176,4 +179,5 @@ class ChannelSpec(Generic[S]):
             serves=serves,
             wake=wake or nobody,
             shares=_EMAIL if CHANNELS[self.name] == EMAIL_ADDRESS else "",
+            codes=self.codes,
         )

@@ -27,7 +27,8 @@ class Channel:
         missing: what an operator has to set before messages can be sent; empty: they can be.
         serves: whether a tenant has providers of its own.
         wake: says that a message may be due.
-        shares: the channel whose addresses of recipients it delivers to; empty: it has addresses of its own.
+            shares: the channel whose addresses of recipients it delivers to; empty: it has addresses of its own.
+            codes: an address is PENDING until a code that was sent to it comes back; otherwise it is ACTIVE at once.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Channel:
     serves: Callable[[str], bool] = no_tenant
     wake: Callable[[], None] = nobody
     shares: str = ""
+    codes: bool = False
 
     @property
     def address_channel(self) -> str:

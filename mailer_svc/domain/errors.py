@@ -1,6 +1,6 @@
 """The states that this service's errors name."""
 
-from tocsin.errors import FailedPrecondition, InvalidInput, NotFound, ResourceExhausted
+from tocsin.errors import AlreadyExists, FailedPrecondition, InvalidInput, NotFound, ResourceExhausted
 
 
 class DeliveryNotFound(NotFound):
@@ -53,3 +53,59 @@ class NotificationNotFound(NotFound):
 
 class NotificationStarted(FailedPrecondition):
     """The notification is on its way; only one that is PENDING can be cancelled."""
+
+
+class RecipientNotFound(NotFound):
+    """There is no such recipient."""
+
+
+class RecipientExists(AlreadyExists):
+    """A recipient of this id exists already."""
+
+
+class AddressNotFound(NotFound):
+    """There is no such address."""
+
+
+class AddressTaken(AlreadyExists):
+    """The address is a recipient's already."""
+
+
+class CodeNotNeeded(FailedPrecondition):
+    """The address needs no code."""
+
+
+class CodeTooSoon(ResourceExhausted):
+    """A code was sent to this address a moment ago."""
+
+
+class CodeWrong(InvalidInput):
+    """The code is not the one that was sent."""
+
+
+class CodeVoid(FailedPrecondition):
+    """There is no code that could come back: none was sent, it is too old, or wrong ones came too often."""
+
+
+class GroupNotFound(NotFound):
+    """There is no such group."""
+
+
+class GroupExists(AlreadyExists):
+    """A group of this id exists already."""
+
+
+class GroupCycle(InvalidInput):
+    """A group would be in itself."""
+
+
+class CategoryNotFound(NotFound):
+    """There is no such category."""
+
+
+class CategoryExists(AlreadyExists):
+    """A category of this id exists already."""
+
+
+class SuppressionNotFound(NotFound):
+    """There is no such suppression."""

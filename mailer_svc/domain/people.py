@@ -39,7 +39,20 @@ class RecipientAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
-    """Somebody, or something, that messages are for; ``attributes`` is a JSON object. Times in microseconds since the epoch."""
+    """Somebody, or something, that messages are for; times in microseconds since the epoch.
+
+    Attributes:
+        tenant: whose.
+        id: the client's own, or a made one.
+        display_name: for people.
+        locale: of messages, a BCP 47 tag; empty: not known.
+        time_zone: of quiet hours, an IANA name; empty: UTC.
+        attributes: a JSON object for templates.
+        created: when it was made.
+        updated: when it changed last.
+        addresses: in the order in which they were added.
+        groups: ids of those that it is in itself, in order.
+    """
 
     tenant: str
     id: str
@@ -50,6 +63,7 @@ class Recipient:
     created: int = 0
     updated: int = 0
     addresses: tuple[RecipientAddress, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 class MemberKind(IntEnum):
@@ -69,13 +83,14 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipientGroup:
-    """A group by its id; its members are read a page at a time."""
+    """A group; ``member_count`` counts what is in it itself, and the members are read a page at a time."""
 
     tenant: str
     id: str
     display_name: str = ""
     created: int = 0
     updated: int = 0
+    member_count: int = 0
 
 
 class CategoryKind(IntEnum):

@@ -1,4 +1,4 @@
-"""What mailer_svc does: it accepts messages, sends them, shows them, and keeps templates."""
+"""What mailer_svc does: it accepts messages, sends them, shows them, and keeps templates and people."""
 
 from mailer_svc.service.accepting import Accepting
 from mailer_svc.service.composing import Composer
@@ -11,18 +11,24 @@ from mailer_svc.service.holding import DigestCloser, HoldReleaser
 from mailer_svc.service.housekeeping import DeliveryHousekeeper, Retention
 from mailer_svc.service.lanes import ChannelLanes, TenantLanes
 from mailer_svc.service.notifications import CountedNotification, NotificationChecks, Notifications
+from mailer_svc.service.people import Categories, Groups, RecipientPreferences, SuppressionList, SuppressionRules
 from mailer_svc.service.providers import InstalledProvider, ProviderChange, Providers
 from mailer_svc.service.publishing import DeliveryPublisher, Reporter
 from mailer_svc.service.push import PushKeys
 from mailer_svc.service.queries import Deliveries, Inbox
+from mailer_svc.service.recipients import AddressDraft, RecipientDraft, RecipientRules, Recipients
 from mailer_svc.service.screening import PiiScreen
 from mailer_svc.service.sending import ChannelSender, SendingRule
 from mailer_svc.service.status_reporting import StatusReporting
 from mailer_svc.service.templates import Templates, Trial
 from mailer_svc.service.unsubscribing import Unsubscribing
+from mailer_svc.service.verification import AddressVerification
 
 __all__ = [
     "Accepting",
+    "AddressDraft",
+    "AddressVerification",
+    "Categories",
     "ChannelLanes",
     "ChannelSender",
     "Composer",
@@ -34,6 +40,7 @@ __all__ = [
     "Expansion",
     "Fanout",
     "Gates",
+    "Groups",
     "HoldReleaser",
     "Inbox",
     "InstalledProvider",
@@ -44,10 +51,16 @@ __all__ = [
     "ProviderFailover",
     "Providers",
     "PushKeys",
+    "RecipientDraft",
+    "RecipientPreferences",
+    "RecipientRules",
+    "Recipients",
     "Reporter",
     "Retention",
     "SendingRule",
     "StatusReporting",
+    "SuppressionList",
+    "SuppressionRules",
     "TemplateChecks",
     "Templates",
     "TenantLanes",

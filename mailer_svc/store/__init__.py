@@ -2,11 +2,13 @@
 
 from mailer_svc.store.accepting import AcceptanceLog
 from mailer_svc.store.addresses import SqlAddressRetirement
+from mailer_svc.store.categories import SqlCategories, SqlPreferences
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.deliveries import SqlDeliveryReader
 from mailer_svc.store.digests import SqlDigests
 from mailer_svc.store.endings import SqlDeliveryEndings
 from mailer_svc.store.facts import SqlPeopleFacts
+from mailer_svc.store.groups import SqlGroups
 from mailer_svc.store.holds import SqlHeldDeliveries
 from mailer_svc.store.housekeeping import SqlDeliveryHousekeepingStore
 from mailer_svc.store.inbox import SqlInboxReader
@@ -16,6 +18,8 @@ from mailer_svc.store.notifications import SqlNotificationQueue, SqlNotification
 from mailer_svc.store.people_tables import metadata
 from mailer_svc.store.providers import SqlProviderStore
 from mailer_svc.store.queue import SqlDeliveryQueue
+from mailer_svc.store.recipient_addresses import SqlAddresses
+from mailer_svc.store.recipients import SqlRecipients
 from mailer_svc.store.reports import SqlReports
 from mailer_svc.store.status_reports import SqlStatusReports
 from mailer_svc.store.suppressions import SqlSuppressions
@@ -25,19 +29,24 @@ __all__ = [
     "AcceptanceLog",
     "ChangeOrder",
     "SqlAddressRetirement",
+    "SqlAddresses",
+    "SqlCategories",
     "SqlCategoryChoices",
     "SqlDeliveryEndings",
     "SqlDeliveryHousekeepingStore",
     "SqlDeliveryQueue",
     "SqlDeliveryReader",
     "SqlDigests",
+    "SqlGroups",
     "SqlHeldDeliveries",
     "SqlInboxReader",
     "SqlJournal",
     "SqlNotificationQueue",
     "SqlNotificationStore",
     "SqlPeopleFacts",
+    "SqlPreferences",
     "SqlProviderStore",
+    "SqlRecipients",
     "SqlReports",
     "SqlStatusReports",
     "SqlSuppressions",

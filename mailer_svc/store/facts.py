@@ -7,9 +7,9 @@ import msgspec
 from sqlalchemy import BigInteger, Row, Select, Text, bindparam, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain.people import AddressState, Category, CategoryKind, MemberKind, SuppressionReason
-from mailer_svc.domain.preferences import UNSAID, Preferences, decode
-from mailer_svc.ports.people import ActiveAddress, AddressKey, RecipientFacts, SuppressionFacts, TenantKey
+from mailer_svc.domain import AddressState, Category, CategoryKind, MemberKind, Preferences, SuppressionReason
+from mailer_svc.domain.preferences import UNSAID, decode
+from mailer_svc.ports import ActiveAddress, AddressKey, RecipientFacts, SuppressionFacts, TenantKey
 from mailer_svc.store.bulk import Rows
 from mailer_svc.store.people_tables import addresses, categories, group_members, groups, preferences, recipients, suppressions
 from tocsin.database import Database, storable

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.mailer.people import People
 from tests.integration.mailer.stored import Store, make
 from tests.integration.mailer.support import Rig, smtp_settings
 from tocsin.testing.clock import FakeClock
@@ -36,3 +37,18 @@ async def store(database_url: str, clock: FakeClock) -> AsyncIterator[Store]:
     yield made
     await made.journal.stop()
     await made.database.stop()
+
+
+@pytest.fixture
+async def anywhere(tmp_path: Path, database_url: str, clock: FakeClock) -> AsyncIterator[Rig]:
+    """A mailer on each kind of database, whose time stands."""
+    made = Rig(folder=tmp_path, clock=clock, database_url=database_url)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+def people(anywhere: Rig) -> People:
+    """A user of it."""
+    return People(anywhere)

@@ -10,13 +10,18 @@ from mailer_svc.config import MailerSettings
 from mailer_svc.wiring import build
 from tests.integration.callers import mesh_of
 from tocsin.api.mailer.v1 import (
+    category_service_pb2_grpc,
     delivery_service_pb2,
     delivery_service_pb2_grpc,
+    group_service_pb2_grpc,
     inbox_service_pb2,
     inbox_service_pb2_grpc,
     notification_service_pb2,
     notification_service_pb2_grpc,
+    preference_service_pb2_grpc,
+    recipient_service_pb2_grpc,
     simple_notification_service_pb2_grpc,
+    suppression_service_pb2_grpc,
     template_service_pb2,
     template_service_pb2_grpc,
 )
@@ -34,10 +39,12 @@ SCOPES = (
     "deliveries:read",
     "deliveries:write",
     "inbox:read",
-    "templates:read",
-    "templates:write",
     "notifications:read",
     "notifications:write",
+    "recipients:read",
+    "recipients:write",
+    "templates:read",
+    "templates:write",
 )
 State = delivery_service_pb2.Delivery.State
 
@@ -84,6 +91,11 @@ class Rig:
         self.simple: Any = simple_notification_service_pb2_grpc.SimpleNotificationServiceStub(gateway)
         self.notifications: Any = notification_service_pb2_grpc.NotificationServiceStub(gateway)
         self.mesh: Any = mesh_service_pb2_grpc.MeshServiceStub(gateway)
+        self.recipients: Any = recipient_service_pb2_grpc.RecipientServiceStub(gateway)
+        self.groups: Any = group_service_pb2_grpc.GroupServiceStub(gateway)
+        self.categories: Any = category_service_pb2_grpc.CategoryServiceStub(gateway)
+        self.preferences: Any = preference_service_pb2_grpc.PreferenceServiceStub(gateway)
+        self.suppressions: Any = suppression_service_pb2_grpc.SuppressionServiceStub(gateway)
         self.inbox: Any = inbox_service_pb2_grpc.InboxServiceStub(gateway)
         processor: Any = self.mesh_of("processor_svc").channel("mailer_svc")
         self.processor: Any = delivery_service_pb2_grpc.DeliveryServiceStub(processor)

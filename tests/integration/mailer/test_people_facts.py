@@ -8,7 +8,7 @@ from sqlalchemy import Table, insert
 
 from mailer_svc.domain.people import AddressState, CategoryKind, MemberKind, Suppression, SuppressionReason
 from mailer_svc.domain.preferences import UNSAID, PreferenceChoice, Preferences, encode
-from mailer_svc.ports.people import ActiveAddress, AddressKey, SuppressionFacts, SuppressionQuery, TenantKey
+from mailer_svc.ports import ActiveAddress, AddressKey, SuppressionFacts, SuppressionQuery, TenantKey
 from mailer_svc.store import SqlAddressRetirement, SqlPeopleFacts, SqlSuppressions
 from mailer_svc.store import people_tables as tables
 from tests.integration.mailer.stored import Store

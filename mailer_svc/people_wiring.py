@@ -1,0 +1,91 @@
+"""The part of the composition that keeps people: recipients, groups, categories, preferences and suppressions."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from ulid import ULID
+
+from mailer_svc.channels.email import unsubscribe_tokens
+from mailer_svc.domain import Channels
+from mailer_svc.handlers import CategoryHandlers, GroupHandlers, PreferenceHandlers, RecipientHandlers, SuppressionHandlers
+from mailer_svc.service import (
+    Accepting,
+    AddressVerification,
+    Categories,
+    Groups,
+    RecipientPreferences,
+    RecipientRules,
+    Recipients,
+    SuppressionList,
+    SuppressionRules,
+    Unsubscribing,
+)
+from mailer_svc.service.verification import PURPOSE
+from mailer_svc.store import SqlAddresses, SqlCategories, SqlCategoryChoices, SqlGroups, SqlPreferences, SqlRecipients, SqlSuppressions
+from tocsin.api.mailer.v1 import (
+    category_service_pb2_grpc,
+    group_service_pb2_grpc,
+    preference_service_pb2_grpc,
+    recipient_service_pb2_grpc,
+    suppression_service_pb2_grpc,
+)
+from tocsin.clock import Clock
+from tocsin.database import Database
+from tocsin.node import Node
+
+
+def people_handlers(node: Node, clock: Clock, *, database: Database, channels: Channels, accepting: Accepting) -> Sequence[tuple[Any, Any]]:
+    """What serves people, each with what adds it to a server."""
+    groups = Groups(store=SqlGroups(database=database), clock=clock, new_id=_new_id)
+    categories = Categories(store=SqlCategories(database=database), channels=channels, clock=clock)
+    preferences = RecipientPreferences(store=SqlPreferences(database=database), channels=channels, clock=clock)
+    suppressions = SuppressionList(store=SqlSuppressions(database=database), rules=SuppressionRules(channels=channels))
+    return [
+        (
+            recipient_service_pb2_grpc.add_RecipientServiceServicer_to_server,
+            _recipients(node, clock, database=database, channels=channels, accepting=accepting),
+        ),
+        (group_service_pb2_grpc.add_GroupServiceServicer_to_server, GroupHandlers(groups=groups)),
+        (category_service_pb2_grpc.add_CategoryServiceServicer_to_server, CategoryHandlers(categories=categories)),
+        (preference_service_pb2_grpc.add_PreferenceServiceServicer_to_server, PreferenceHandlers(preferences=preferences)),
+        (
+            suppression_service_pb2_grpc.add_SuppressionServiceServicer_to_server,
+            SuppressionHandlers(suppressions=suppressions, clock=clock, new_id=_new_id),
+        ),
+    ]
+
+
+def unsubscribing_of(node: Node, clock: Clock, *, database: Database) -> Unsubscribing:
+    """What takes people at their word who leave."""
+    return Unsubscribing(
+        tokens=unsubscribe_tokens(node.installation_key),
+        choices=SqlCategoryChoices(database=database),
+        suppressions=SqlSuppressions(database=database),
+        clock=clock,
+        new_id=_new_id,
+    )
+
+
+def _recipients(node: Node, clock: Clock, *, database: Database, channels: Channels, accepting: Accepting) -> RecipientHandlers:
+    addresses = SqlAddresses(database=database)
+    recipients = Recipients(
+        store=SqlRecipients(database=database),
+        addresses=addresses,
+        rules=RecipientRules(channels=channels, clock=clock, new_id=_new_id),
+        clock=clock,
+    )
+    verification = AddressVerification(
+        store=addresses,
+        accepting=accepting,
+        channels=channels,
+        key=lambda: node.installation_key.derive(PURPOSE),
+        clock=clock,
+        draw=secrets.randbelow,
+        new_id=_new_id,
+    )
+    return RecipientHandlers(recipients=recipients, verification=verification)
+
+
+def _new_id() -> str:
+    return str(ULID())

@@ -1,0 +1,169 @@
+"""Codes that prove an address: sent to it by its channel, and brought back by whoever reads there."""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from typing import Final
+
+from mailer_svc.domain import (
+    Ack,
+    AddressNotFound,
+    AddressState,
+    Channel,
+    Channels,
+    CodeNotNeeded,
+    CodeTooSoon,
+    CodeVoid,
+    CodeWrong,
+    Content,
+    Priority,
+    RecipientAddress,
+    Submission,
+)
+from mailer_svc.ports import AddressStore
+from mailer_svc.service.accepting import Accepting
+from tocsin.clock import MINUTE, SECOND, Clock
+from tocsin.errors import FailedPrecondition, Unavailable
+
+PURPOSE: Final = "address-codes"
+"""What the key of the hashes is derived for."""
+
+MAX_ATTEMPTS: Final = 5
+VALID: Final = 15 * MINUTE
+RESEND: Final = MINUTE
+DIGITS: Final = 8
+
+
+class AddressVerification:
+    """Sends codes and takes them back. Only a hash of a code is kept, with a key of the installation."""
+
+    def __init__(
+        self,
+        *,
+        store: AddressStore,
+        accepting: Accepting,
+        channels: Channels,
+        key: Callable[[], bytes],
+        clock: Clock,
+        draw: Callable[[int], int],
+        new_id: Callable[[], str],
+    ) -> None:
+        """Makes it.
+
+        Args:
+            store: keeps addresses.
+            accepting: takes the messages.
+            channels: by which they leave.
+            key: of the hashes.
+            clock: source of time.
+            draw: a random number below one, from the machine's best source.
+            new_id: makes the ids of messages.
+        """
+        self._store = store
+        self._accepting = accepting
+        self._channels = channels
+        self._key = key
+        self._clock = clock
+        self._draw = draw
+        self._new_id = new_id
+
+    async def request(self, *, tenant: str, recipient: str, id: str) -> RecipientAddress:  # noqa: A002 - the word of the contract
+        """Sends a code to an address; the one before is void.
+
+        Raises:
+            AddressNotFound: there is none.
+            CodeNotNeeded: it is ACTIVE, or its channel takes no codes.
+            CodeTooSoon: one was sent less than a minute ago.
+            NoProvider: nothing can be sent by its channel.
+            UnsupportedChannel: this mailer does not know its channel.
+            FailedPrecondition: the message was refused.
+            Unavailable: it could not be stored.
+        """
+        address = await self._address(tenant, recipient, id)
+        channel = self._sending_channel(tenant, address.channel)
+        if address.state is AddressState.ACTIVE:
+            raise CodeNotNeeded("The address is ACTIVE; it needs no code")
+        if not channel.codes:
+            raise CodeNotNeeded(f"Addresses of {channel.name} take no codes; add it again to make it ACTIVE")
+        code = f"{self._draw(10**DIGITS):0{DIGITS}}"
+        now = self._clock.micros()
+        stored = await self._store.set_code(
+            tenant=tenant, id=id, code_hash=self._hash(id, code), expires=now + VALID, now=now, before=now - RESEND
+        )
+        if not stored:
+            raise CodeTooSoon(retry_after=RESEND / SECOND)
+        await self._send(tenant, address.value, channel.name, code)
+        return await self._address(tenant, recipient, id)
+
+    async def verify(self, *, tenant: str, recipient: str, id: str, code: str) -> RecipientAddress:  # noqa: A002
+        """Makes the address ACTIVE to which this code was sent.
+
+        Raises:
+            AddressNotFound: there is none.
+            CodeNotNeeded: it is ACTIVE.
+            CodeVoid: no code can come back any more; ask for another one.
+            CodeWrong: it is not this one.
+        """
+        address = await self._address(tenant, recipient, id)
+        if address.state is AddressState.ACTIVE:
+            raise CodeNotNeeded("The address is ACTIVE; it needs no code")
+        now = self._clock.micros()
+        facts = await self._store.take_attempt(tenant=tenant, id=id, most=MAX_ATTEMPTS, now=now)
+        if facts is None:
+            raise CodeVoid("No code stands for this address: none was sent, it is too old, or wrong ones came too often. Request another")
+        given = "".join(code.split())
+        if not hmac.compare_digest(facts.code_hash, self._hash(id, given)):
+            raise CodeWrong.at("code", f"is not the one that was sent; {facts.left} more attempts")
+        active = await self._store.activate(tenant=tenant, id=id, code_hash=facts.code_hash, now=now)
+        if active is None:
+            raise CodeVoid("Another code was sent to this address meanwhile")
+        return active
+
+    async def _address(self, tenant: str, recipient: str, identity: str) -> RecipientAddress:
+        found = await self._store.get(tenant=tenant, recipient=recipient, id=identity)
+        if found is None:
+            raise AddressNotFound(f"There is no address recipients/{recipient}/addresses/{identity}")
+        return found
+
+    def _hash(self, identity: str, code: str) -> str:
+        return hmac.new(self._key(), f"{identity}:{code}".encode(), hashlib.sha256).hexdigest()
+
+    def _sending_channel(self, tenant: str, name: str) -> Channel:
+        """The channel by which a code goes to addresses of a channel: itself, or one that shares them and can send."""
+        usable = self._channels.usable_by(tenant)
+        sharing = [channel for channel in self._channels if channel.address_channel == name and channel.name in usable]
+        own = [channel for channel in sharing if channel.name == name]
+        return next(iter([*own, *sharing]), None) or self._channels.usable_channel(name, tenant=tenant)
+
+    async def _send(self, tenant: str, address: str, channel: str, code: str) -> None:
+        message = Submission(
+            key=1,
+            tenant=tenant,
+            firing=f"verification-{self._new_id()}",
+            alarm="",
+            to=address,
+            channel=channel,
+            priority=Priority.NORMAL,
+            content=_content(code),
+        )
+        acks: list[Ack] = []
+        async with aclosing(self._accepting.accept([message])) as answers:
+            async for part in answers:
+                acks += part
+        _check(acks)
+
+
+def _content(code: str) -> Content:
+    minutes = VALID // MINUTE
+    text = f"{code} is the code for this address. It is valid for {minutes} minutes.\n\nIf you did not ask for it, ignore this message.\n"
+    return Content("Your verification code", text)
+
+
+def _check(acks: Sequence[Ack]) -> None:
+    """Raises what an acknowledgement says."""
+    for ack in acks:
+        if ack.retryable:
+            raise Unavailable(ack.message, reason=ack.reason)
+        if not ack.delivery:
+            raise FailedPrecondition(f"The code could not be sent: {ack.message}", reason=ack.reason)
