@@ -162,6 +162,10 @@ def test_flags_that_make_no_trigger(given: When, words: str) -> None:
                 }
             },
         ),
+        (
+            what(recipients=["ann", "groups/ops"], category="news", subject="s", text="t"),
+            {"notify": {"recipients": ["recipients/ann", "groups/ops"], "category": "categories/news", "subject": "s", "text": "t"}},
+        ),
         (what(task="uppercase", input='{"text": "hi"}'), {"task": {"handler": "uppercase", "input": {"text": "hi"}}}),
         (what(task="noop"), {"task": {"handler": "noop", "input": {}}}),
     ],

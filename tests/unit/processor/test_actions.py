@@ -142,6 +142,19 @@ async def test_each_address_and_channel_gets_one_message() -> None:
     assert {message.firing for message in mailer.messages} == {"f1"}
 
 
+async def test_recipients_get_one_message_together() -> None:
+    """Beside those to addresses; its channels and its category go with it, and the result names the notification."""
+    mailer = ScriptedMailer([DeliveryAck(delivery="deliveries/1"), DeliveryAck(delivery="", notification="notifications/2")])
+    action = replace(notify(channels=("email",)), recipients=("recipients/ann", "groups/ops"), category="categories/ops")
+    end = await NotifyKind(mailer=mailer).run(job(action), action)
+    assert end == JobSucceeded({"deliveries": ["deliveries/1"], "notifications": ["notifications/2"]})
+    asked = [(message.to, message.channel, message.recipients, message.channels, message.category) for message in mailer.messages]
+    assert asked == [
+        ("a@example.com", "email", (), (), "categories/ops"),
+        ("", "", ("recipients/ann", "groups/ops"), ("email",), "categories/ops"),
+    ]
+
+
 @pytest.mark.parametrize("error", [Unavailable("away"), CircuitOpen(), DeadlineExceeded(), Unavailable("away", retry_after=60.0)])
 async def test_a_mailer_that_is_away_costs_no_attempt(error: Exception) -> None:
     """The firing is given back with a short wait, however long the dependency asks for."""
