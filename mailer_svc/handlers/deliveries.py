@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from mailer_svc.domain import Delivery, DeliveryState, TimelineEntry
+from mailer_svc.domain import Delivery, DeliveryState, GateReason, TimelineEntry
 from mailer_svc.handlers.deliver import DeliverStreams
 from mailer_svc.handlers.resources import resource
 from mailer_svc.ports import DeliveryQuery
@@ -32,7 +32,12 @@ _FILTERS = {
     "state": FilterField(kind=FilterKind.CHOICE, choices=tuple(state.name for state in DeliveryState)),
     "to": FilterField(),
     "channel": FilterField(kind=FilterKind.CHOICE, choices=tuple(CHANNELS)),
+    "recipient": FilterField(),
+    "category": FilterField(),
+    "notification": FilterField(),
+    "reason": FilterField(kind=FilterKind.CHOICE, choices=tuple(reason.value for reason in GateReason)),
 }
+_COLLECTIONS = {"firing": "firings/", "recipient": "recipients/", "category": "categories/", "notification": "notifications/"}
 
 
 class DeliveryHandlers(rpc.DeliveryServiceServicer):
@@ -101,8 +106,8 @@ def _query(tenant: str, conditions: tuple[Condition, ...]) -> DeliveryQuery:
     for condition in conditions:
         value = str(condition.value)
         pair: tuple[str, str | int] = (condition.field, value)
-        if condition.field == "firing":
-            pair = ("firing", value.removeprefix("firings/"))
+        if condition.field in _COLLECTIONS:
+            pair = (condition.field, value.removeprefix(_COLLECTIONS[condition.field]))
         elif condition.field == "state":
             pair = ("state", int(DeliveryState[value]))
         (equal if condition.operator == "=" else unequal).append(pair)

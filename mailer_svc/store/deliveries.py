@@ -18,7 +18,13 @@ _COLUMNS = {
     "state": deliveries.c.state,
     "to": deliveries.c.recipient,
     "channel": deliveries.c.channel,
+    "recipient": deliveries.c.recipient_id,
+    "category": deliveries.c.category,
+    "notification": deliveries.c.notification,
+    "reason": deliveries.c.reason,
 }
+
+_SPARSE = ("recipient", "notification")
 
 
 class SqlDeliveryReader:
@@ -79,6 +85,8 @@ def matching(query: DeliveryQuery) -> list[Any]:
     """What a delivery has to meet, as SQL."""
     conditions: list[Any] = [deliveries.c.tenant == query.tenant]
     conditions += [_same(name, value) for name, value in query.equal]
+    # Their indexes hold no empty ones, and SQLite does not see that the conditions above leave them out.
+    conditions += [_COLUMNS[name] != "" for name, value in query.equal if name in _SPARSE and value]
     conditions += [~_same(name, value) for name, value in query.unequal]
     return conditions
 

@@ -1,5 +1,6 @@
 """The gates, on each database: each "no" is a delivery with its reason, and what waits goes on when its time has come."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -327,3 +328,38 @@ async def test_what_is_done_is_forgotten_in_the_end(engine: Engine) -> None:
         assert set(await connection.scalars(select(notifications.c.id))) == {"n3", "n4"}
         for table in (digests, digest_members):
             assert await connection.scalar(select(func.count()).select_from(table)) == 0
+
+
+async def test_joining_and_closing_at_the_same_time(engine: Engine) -> None:
+    """On PostgreSQL each transaction has a connection of its own: whoever joins waits for whoever closes, and opens another digest then."""
+    await engine.people("ann", "bob")
+    await engine.category("news", window=1)
+
+    async def join(number: int) -> None:
+        await engine.announce(f"n{number}", recipients=("recipients/ann", "recipients/bob"), category="news", content=Content(f"N{number}"))
+        await engine.expand()
+
+    for first in range(0, 40, 10):
+        closing = (engine.closer.close_due() for _ in range(3))
+        await asyncio.gather(*(join(first + number) for number in range(10)), *closing)
+        await engine.store.clock.advance(1)
+    await asyncio.gather(*(engine.closer.close_due() for _ in range(3)))
+    async with engine.store.database.read() as connection:
+        joined = list(await connection.scalars(select(digest_members.c.delivery)))
+        rows = (await connection.execute(select(digests.c.id, digests.c.closed, digests.c.delivery))).all()
+        made = set(await connection.scalars(select(deliveries.c.id).where(deliveries.c.firing == "", deliveries.c.notification == "")))
+        waiting = await connection.scalar(select(func.count()).where(deliveries.c.notification != "", deliveries.c.state != 12))
+    assert (len(joined), len(set(joined)), waiting) == (80, 80, 0)
+    assert all(row.closed is not None and row.delivery == row.id for row in rows)
+    assert made == {row.id for row in rows}
+
+
+async def test_a_cap_holds_when_many_count_at_the_same_time(engine: Engine) -> None:
+    """Two transactions that count see each other's deliveries."""
+    await engine.people("ann", wants=Preferences(cap=DeliveryCap(count=3, window=HOUR * 1_000_000)))
+    for number in range(12):
+        await engine.announce(f"n{number}", recipients=("recipients/ann",), priority=Priority(1 + number % 2 + 1))
+    await asyncio.gather(*(engine.fanout.expand_some(priority) for priority in (Priority.NORMAL, Priority.BULK) for _ in range(3)))
+    await engine.expand()
+    states = await engine.states()
+    assert (len(states), sum(state == "ACCEPTED" for _, state, _ in states)) == (12, 3)

@@ -1,7 +1,11 @@
 """Messages of firings to recipients: they become notifications."""
 
+import pytest
+
 from tests.integration.mailer.support import Rig, message
 from tests.integration.mailer.test_notifications import counts
+from tocsin.api.mailer.v1 import delivery_service_pb2
+from tocsin.errors import FailedPrecondition, InvalidInput
 
 
 async def test_a_message_to_recipients_becomes_one_notification(rig: Rig) -> None:
@@ -33,3 +37,27 @@ async def test_it_is_refused_by_itself(rig: Rig) -> None:
     assert [ack.retryable for ack in acks[1:4]] == [False, True, False]
     assert acks[4].notification
     assert acks[5].delivery
+
+
+async def test_why_was_i_not_told_has_an_answer(rig: Rig) -> None:
+    """Deliveries are found by recipient, notification and reason; one that was suppressed is not sent again."""
+    (ack,) = await rig.deliver(message(1, to="", recipients=["recipients/ann", "recipients/bob"]))
+    await rig.expanded(ack.notification)
+    asked = delivery_service_pb2.ListDeliveriesRequest
+    with rig.user():
+        for condition, count in (
+            ('recipient="recipients/ann"', 1),
+            (f'notification="{ack.notification}"', 2),
+            ('reason="UNKNOWN_RECIPIENT" AND recipient!="recipients/ann"', 1),
+            ('reason="CAPPED"', 0),
+            ('category="categories/news"', 0),
+        ):
+            page = await rig.deliveries.ListDeliveries(asked(filter=condition))
+            assert len(page.deliveries) == count, condition
+        with pytest.raises(InvalidInput, match="reason"):
+            await rig.deliveries.ListDeliveries(asked(filter='reason="BORED"'))
+        (found,) = (await rig.deliveries.ListDeliveries(asked(filter='recipient="ann"'))).deliveries
+        assert (await rig.get(found.name)).timeline[0].detail == "UNKNOWN_RECIPIENT: there is no recipient recipients/ann"
+        with pytest.raises(FailedPrecondition) as refused:
+            await rig.deliveries.RetryDelivery(delivery_service_pb2.RetryDeliveryRequest(name=found.name))
+    assert refused.value.error_reason == "DELIVERY_SUPPRESSED"

@@ -563,7 +563,9 @@ class ListDeliveriesRequest(_message.Message):
     page_token: _builtins.str
     """next_page_token of the page before."""
     filter: _builtins.str
-    """AIP-160 conditions joined by AND: firing="firings/…", alarm="alarms/…", state="DEAD", to="ann@example.com"."""
+    """AIP-160 conditions joined by AND: firing="firings/…", alarm="alarms/…", state="DEAD", to="ann@example.com", channel="email",
+    recipient="recipients/…", category="categories/…", notification="notifications/…", reason="OPTED_OUT".
+    """
     def __init__(
         self,
         *,

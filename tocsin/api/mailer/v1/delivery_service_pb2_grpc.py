@@ -94,7 +94,8 @@ class DeliveryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RetryDelivery(self, request, context):
-        """Sends a delivery again that is DEAD or whose outcome is unknown, with fresh time; one that is on its way or sent is answered as it is.
+        """Sends a delivery again that is DEAD or whose outcome is unknown, with fresh time; one that is on its way or sent is answered as it is,
+        and one that is SUPPRESSED is refused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
