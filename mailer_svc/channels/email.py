@@ -355,6 +355,5 @@ CHANNEL = ChannelSpec(
     kinds=[SMTP, SENDGRID],
     configured=configured,
     missing="No provider of email is configured (TOCSIN_MAILER_SMTP_HOST or TOCSIN_MAILER_SENDGRID_API_KEY); the inbox channel needs none",
-    missing="No SMTP server is configured (TOCSIN_MAILER_SMTP_HOST); the inbox channel needs none",
     codes=True,
 )
