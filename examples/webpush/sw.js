@@ -17,10 +17,8 @@ self.addEventListener("push", (event) => {
   const { title, body, actions, about } = message(event.data);
   // One delivery is one notification, however often it comes: its name is the tag.
   const shown = self.registration.showNotification(title, { body, actions, data: about, tag: about.delivery, requireInteraction: true });
-  const told = self.clients.matchAll({ type: "window" }).then((pages) => {
-    for (const page of pages) page.postMessage({ title, body, actions, about });
-  });
-  event.waitUntil(Promise.all([shown, told]));
+  const tell = (pages) => pages.forEach((page) => page.postMessage({ title, body, actions, about }));
+  event.waitUntil(shown.then(() => self.clients.matchAll({ type: "window" })).then(tell));
 });
 
 self.addEventListener("notificationclick", (event) => {

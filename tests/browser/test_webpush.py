@@ -95,6 +95,7 @@ async def test_what_is_no_message_is_shown_all_the_same(page_url: str, chromium:
     """A browser takes away the right to push from who shows nothing: an empty or odd message shows the name alone."""
     await chromium.call("Browser.grantPermissions", origin=page_url, permissions=["notifications"])
     page = await chromium.open(page_url, **PHONE)
+    await page.until("Notification.permission === 'granted'")
     await page.value("navigator.serviceWorker.register('sw.js').then(() => navigator.serviceWorker.ready).then(() => 1)")
     worker = await chromium.event("ServiceWorker.workerRegistrationUpdated", lambda found: bool(found["registrations"]))
     number = worker["registrations"][0]["registrationId"]
