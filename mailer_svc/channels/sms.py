@@ -165,4 +165,5 @@ CHANNEL = ChannelSpec(
     kinds=[TWILIO],
     configured=configured,
     missing="No account at Twilio is configured (TOCSIN_MAILER_SMS_ACCOUNT)",
+    codes=True,
 )

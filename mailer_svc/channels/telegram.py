@@ -125,4 +125,5 @@ CHANNEL = ChannelSpec(
     kinds=[TELEGRAM],
     configured=configured,
     missing="No Telegram bot is configured (TOCSIN_MAILER_TELEGRAM_TOKEN)",
+    codes=True,
 )

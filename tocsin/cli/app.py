@@ -16,8 +16,10 @@ from tocsin.cli.inbox import inbox
 from tocsin.cli.mesh import make_mesh
 from tocsin.cli.notifications import make_notification, notify
 from tocsin.cli.output import EXIT_CODES, write_line
+from tocsin.cli.people import make_category, make_group, make_suppression
 from tocsin.cli.previews import preview
 from tocsin.cli.providers import make_provider
+from tocsin.cli.recipients import make_recipient
 from tocsin.cli.security import make_pii, make_security
 from tocsin.cli.services import migrate, serve
 from tocsin.cli.spool import make_spool
@@ -56,6 +58,13 @@ def make_app() -> typer.Typer:
     delivery.command("retry", epilog=EXIT_CODES)(deliveries.retry)
     app.add_typer(delivery, name="delivery", rich_help_panel="Use Tocsin")
     app.add_typer(make_provider(), name="provider", rich_help_panel="Use Tocsin")
+    for name, made in (
+        ("recipient", make_recipient()),
+        ("group", make_group()),
+        ("category", make_category()),
+        ("suppression", make_suppression()),
+    ):
+        app.add_typer(made, name=name, rich_help_panel="Use Tocsin")
     app.add_typer(make_notification(), name="notification", rich_help_panel="Use Tocsin")
     app.command("notify", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(notify)
     app.add_typer(make_security(), name="security", rich_help_panel="Use Tocsin")

@@ -1,0 +1,108 @@
+"""People through the real gateway: the commands, and the REST calls beneath them."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+
+import httpx2
+import pytest
+from typer.testing import CliRunner
+
+from tocsin.cli.app import make_app
+from tocsin.testing.stack import RunningStack
+
+pytestmark = pytest.mark.e2e
+Command = Callable[..., str]
+
+
+@pytest.fixture
+def tocsin(stack: RunningStack, stranger: httpx2.AsyncClient) -> Command:
+    """Runs a command in this process as the administrator of a fresh tenant; its output."""
+    runner = CliRunner()
+    where = ["--url", str(stack.info["http"]), "--api-key", stranger.headers["authorization"].removeprefix("Bearer ")]
+
+    def run(*arguments: str, code: int = 0) -> str:
+        done = runner.invoke(make_app(), [*arguments, *where])
+        assert done.exit_code == code, (done.output, done.exception)
+        return done.output
+
+    return run
+
+
+async def test_a_person_is_added_proved_and_asked(tocsin: Command, stranger: httpx2.AsyncClient) -> None:
+    """A recipient whose address a code proves; what it wants; its group; and an end."""
+    run = tocsin
+
+    def first() -> str:
+        assert "recipients/ann created" in run(
+            "recipient", "add", "ann", "--name", "Ann", "--address", "email=Ann@Example.com", "--locale", "de-ch"
+        )
+        run("recipient", "update", "ann", "--time-zone", "Europe/Zurich", "--attributes", '{"plan": "gold"}')
+        shown = json.loads(run("recipient", "get", "ann", "--json"))
+        assert (shown["locale"], shown["timeZone"], shown["attributes"]) == ("de-CH", "Europe/Zurich", {"plan": "gold"})
+        assert "PENDING" in run("recipient", "get", "ann")
+        address = shown["addresses"][0]["name"]
+        assert "gets a code" in run("recipient", "address", "code", address)
+        return address
+
+    address = await asyncio.to_thread(first)
+    messages = (await stranger.get("/v1/inbox/messages")).json()["messages"]
+    assert [message["to"] for message in messages] == [["Ann@example.com"]]
+    code = re.search(r"[0-9]{8}", messages[0]["text"])
+    assert code is not None
+
+    def then() -> None:
+        assert "is ACTIVE" in run("recipient", "address", "verify", address, code[0])
+        run("recipient", "address", "add", "ann", "email", "second@example.com", "--verified")
+        run("group", "add", "oncall", "--name", "On call")
+        assert "has 1 members" in run("group", "join", "oncall", "ann")
+        assert "recipients/ann" in run("group", "members", "oncall")
+        assert "recipients/ann" in run("recipient", "list", "--filter", 'group="oncall" AND display_name="an*"')
+        wants = json.loads(
+            run("recipient", "preferences", "set", "ann", "--choice", "news/*=off", "--quiet", "daily 10pm-7:00", "--cap", "10/1h")
+        )
+        assert wants["choices"] == [{"category": "news", "channel": "*"}]
+        assert len(wants["quietHours"]["times"]) == 7
+        assert wants["cap"] == {"count": 10, "window": "3600s"}
+        assert json.loads(run("recipient", "preferences", "get"))["name"] == "preferences"
+        run("recipient", "preferences", "set", "--no-quiet")
+        run("category", "add", "news", "--kind", "marketing", "--channel", "email", "--digest", "10m")
+        run("category", "update", "news", "--name", "News")
+        assert "600s" in run("category", "list")
+        name = run("suppression", "add", "email", "Gone@Example.com", "--detail", "moved").split()[0]
+        assert "Gone@example.com" in run("suppression", "list", "--filter", 'reason="MANUAL"')
+        run("suppression", "delete", name)
+        run("category", "delete", "news")
+        run("group", "leave", "oncall", "recipients/ann")
+        run("group", "delete", "oncall")
+        run("recipient", "address", "remove", address)
+        run("recipient", "delete", "ann")
+        assert "No recipients" in run("recipient", "list")
+
+    await asyncio.to_thread(then)
+
+
+def field_of(refused: httpx2.Response) -> str:
+    """The field that a problem names, as the caller's body has it."""
+    (found,) = (detail["fieldViolations"][0]["field"] for detail in refused.json()["details"] if "fieldViolations" in detail)
+    return found
+
+
+async def test_what_is_wrong_is_told_alike(tocsin: Command, stranger: httpx2.AsyncClient) -> None:
+    """By REST as a problem with its field, by a command with its exit code."""
+    refused = await stranger.post("/v1/recipients", json={"name": "recipients/x", "addresses": [{"channel": "email", "value": "x"}]})
+    assert (refused.status_code, field_of(refused)) == (400, "addresses[0].value")
+    always = [{"weekday": day, "start": "00:00", "end": "00:00"} for day in range(1, 8)]
+    refused = await stranger.put("/v1/preferences", json={"quietHours": {"times": always}})
+    assert (refused.status_code, field_of(refused)) == (400, "quietHours.times")
+    assert (await stranger.get("/v1/recipients/nobody/preferences")).status_code == 404
+
+    def commands() -> None:
+        tocsin("recipient", "add", "--address", "email=x", code=1)
+        for wrong in (("--choice", "news=off"), ("--quiet", "noon"), ("--cap", "10"), ()):
+            tocsin("recipient", "preferences", "set", "ann", *wrong, code=2)
+        tocsin("recipient", "update", "ann", code=2)
+        tocsin("recipient", "get", "alarms/x", code=1)
+
+    await asyncio.to_thread(commands)
