@@ -1,8 +1,7 @@
-"""The one client for HTTP requests that leave the installation, on httpx2's engine (httpcore2).
+"""The one client for HTTP requests that leave the installation (docs/adr/0025).
 
 It follows no redirect, takes no proxy from the environment, keeps no cookie and decodes no answer; an answer, its headers and the time it
-takes have bounds. The engine is used without httpx2's client around it: that one writes every URL to the log, and a webhook's URL is a
-secret; and it has no place to say which address a name may resolve to (docs/adr/0025).
+takes have bounds. Nothing of it is logged: a webhook's URL is a secret.
 """
 
 import asyncio
@@ -10,15 +9,15 @@ import json
 import os
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
 
-import httpcore2
-
 from tocsin.egress.addresses import AllowedTargets
+from tocsin.egress.connection import BrokenAnswer
 from tocsin.egress.network import Connector, Resolve, SystemResolver, TargetForbidden, default_tls
+from tocsin.egress.pool import HttpPool
 from tocsin.egress.urls import HttpUrl, UrlRefused, parse_url, why_never
 
 OnSend = Callable[[], Awaitable[None]]
@@ -26,8 +25,9 @@ OnSend = Callable[[], Awaitable[None]]
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
-_KEEPALIVE_SECONDS: Final = 15.0
+_OWN_HEADERS: Final = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding", "expect", "upgrade", "te", "trailer"}
 _DETAIL: Final = 200
+_CONNECTIONS_TRIED: Final = 2  # one that was kept may have ended while `on_send` was awaited
 _DAY_SECONDS: Final = 86400.0
 
 
@@ -62,7 +62,7 @@ class HttpLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """A request. ``Host``, ``Content-Length`` and ``Accept-Encoding`` are the client's to say."""
+    """A request. Whom it is for, how long it is and what becomes of the connection are the client's to say."""
 
     method: str = "POST"
     url: str = field(repr=False)
@@ -140,16 +140,16 @@ class HttpClient:
         self._https_only = https_only
         self._limits = limits or HttpLimits()
         self._own_resolver = None if resolve else SystemResolver()
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=tls or default_tls(),
-            max_connections=self._limits.connections,
-            keepalive_expiry=_KEEPALIVE_SECONDS,
-            network_backend=Connector(allowed=allowed, resolve=resolve or cast("SystemResolver", self._own_resolver)),
+        self._pool = HttpPool(
+            connector=Connector(allowed=allowed, resolve=resolve or cast("SystemResolver", self._own_resolver)),
+            tls=tls or default_tls(),
+            most=self._limits.connections,
+            connect_seconds=self._limits.connect_seconds,
         )
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._pool.aclose()
+        await self._pool.close()
         if self._own_resolver:
             self._own_resolver.close()
 
@@ -165,19 +165,18 @@ class HttpClient:
             NotConnected: nothing was sent.
             NoAnswer: it was sent, and no answer came, or only a part of one.
         """
-        watch = _SendNotice(on_send)
-        prepared = self._prepared(request, watch)
+        url = self._target(request)
+        data = _encoded(request, url)
+        notice = _SendNotice(on_send)
         try:
             async with asyncio.timeout(self._limits.total_seconds):
-                return await self._exchange(prepared)
+                return await self._exchange(url, data, notice, bodiless=request.method == "HEAD")
         except TargetForbidden as error:
             raise RequestRefused(str(error)) from error
-        except (httpcore2.LocalProtocolError, httpcore2.UnsupportedProtocol) as error:
-            raise RequestRefused("it cannot be written as HTTP") from error
-        except (*_FAILURES, TimeoutError) as error:
-            raise (NoAnswer if watch.sending else NotConnected)(_words(error)) from error
+        except (BrokenAnswer, OSError) as error:
+            raise (NoAnswer if notice.sending else NotConnected)(_words(error)) from error
 
-    def _prepared(self, request: HttpRequest, watch: "_SendNotice") -> httpcore2.Request:
+    def _target(self, request: HttpRequest) -> HttpUrl:
         try:
             url = parse_url(request.url)
         except UrlRefused as error:
@@ -187,69 +186,59 @@ class HttpClient:
                 raise RequestRefused(words)
             if self._https_only and url.scheme == "http" and not self._allowed.has_host(url.host):
                 raise RequestRefused("plain HTTP goes to hosts alone that the operator opened")
-        headers = {"host": url.authority, "user-agent": "Tocsin", "accept-encoding": "identity", **_checked(request.headers)}
-        if request.body or request.method not in ("GET", "HEAD"):
-            headers["content-length"] = str(len(request.body))
-        seconds = self._limits.connect_seconds
-        return httpcore2.Request(
-            request.method,
-            _engine_url(url),
-            headers=[(name.encode(), value.encode()) for name, value in headers.items()],
-            content=request.body,
-            extensions={"timeout": {"connect": seconds, "pool": seconds}, "trace": watch},
-        )
+        return url
 
-    async def _exchange(self, request: httpcore2.Request) -> HttpAnswer:
-        response = await self._pool.handle_async_request(request)
-        try:
-            body, whole = await _bounded(response.aiter_stream(), self._limits.answer_bytes)
-        finally:
-            await response.aclose()
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-        return HttpAnswer(status=response.status, headers=headers, body=body, whole=whole)
-
-
-_FAILURES: Final = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, ssl.SSLError, OSError)
+    async def _exchange(self, url: HttpUrl, data: bytes, notice: "_SendNotice", *, bodiless: bool) -> HttpAnswer:
+        for _ in range(_CONNECTIONS_TRIED):
+            connection = await self._pool.take(url)
+            try:
+                await notice.give()
+                if connection.usable:
+                    found = await connection.exchange(data, most=self._limits.answer_bytes, bodiless=bodiless)
+                    return HttpAnswer(status=found.status, headers=found.headers, body=found.body, whole=found.whole)
+            finally:
+                self._pool.give_back(connection)
+        raise BrokenAnswer("the far end closes connections at once")
 
 
 class _SendNotice:
-    """Notes when a request begins to leave, and asks before; the engine calls it at every step (its extension ``trace``)."""
+    """Asks, once, before a request begins to leave, and notes that it does."""
 
     def __init__(self, on_send: OnSend | None) -> None:
         self._on_send = on_send
         self.sending = False
 
-    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        if event == "http11.send_request_headers.started" and not self.sending:
+    async def give(self) -> None:
+        """The next step is the first byte."""
+        if not self.sending:
             if self._on_send:
                 await self._on_send()
             self.sending = True
 
 
-def _engine_url(url: HttpUrl) -> httpcore2.URL:
-    return httpcore2.URL(scheme=url.scheme.encode(), host=url.host.encode(), port=url.port, target=url.target.encode())
+def _encoded(request: HttpRequest, url: HttpUrl) -> bytes:
+    """What goes over the wire."""
+    if not _HEADER_NAME.fullmatch(request.method):
+        raise RequestRefused("its method is none")
+    headers = {"host": url.authority, "user-agent": "Tocsin", "accept-encoding": "identity", **_checked(request.headers)}
+    if request.body or request.method not in ("GET", "HEAD"):
+        headers["content-length"] = str(len(request.body))
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    return f"{request.method} {url.target} HTTP/1.1\r\n{lines}\r\n".encode("ascii") + request.body
 
 
 def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not (value == "" or _HEADER_VALUE.fullmatch(value)):
             raise RequestRefused(f"its header {name[:64]!r} holds a character that no header has")
+        if name.lower() in _OWN_HEADERS:
+            raise RequestRefused(f"its header {name[:64]!r} is not for a caller to say")
     return {name.lower(): value for name, value in headers.items()}
-
-
-async def _bounded(pieces: AsyncIterator[bytes], most: int) -> tuple[bytes, bool]:
-    """The first ``most`` bytes, and whether that is all."""
-    body = bytearray()
-    async for piece in pieces:
-        body += piece
-        if len(body) > most:
-            return bytes(body[:most]), False
-    return bytes(body), True
 
 
 def _words(error: BaseException) -> str:
     """What went wrong, for an operator: without addresses."""
-    if isinstance(error, TimeoutError | httpcore2.TimeoutException):
+    if isinstance(error, TimeoutError):
         return "it took too long"
     cause: BaseException | None = error
     while cause is not None:

@@ -67,6 +67,11 @@ class HttpSink:
         self._open: set[asyncio.Task[None]] = set()
 
     @property
+    def open(self) -> int:
+        """How many connections it has now."""
+        return len(self._open)
+
+    @property
     def url(self) -> str:
         """Where it is, without a slash at the end."""
         return f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}"
@@ -86,9 +91,14 @@ class HttpSink:
         """Ends every connection."""
         if self._server is not None:
             self._server.close()
-        for task in self._open:
+        await self.end_connections()
+
+    async def end_connections(self) -> None:
+        """Ends those that it has now."""
+        ending = list(self._open)
+        for task in ending:
             task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        await asyncio.gather(*ending, return_exceptions=True)
 
     async def __aenter__(self) -> Self:
         return await self.start()
