@@ -1,10 +1,11 @@
-"""What the mailer asks of other services, and tells them."""
+"""What the mailer asks of other services, and tells them and the callers of notifications."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from mailer_svc.domain import DeliveryState, PendingReport
 from mailer_svc.ports import Uses
+from mailer_svc.ports.status_callbacks import CallbackAttempt, CallbackResult, StatusCallback
 from tocsin.api.scheduler.v1 import (
     dispatch_service_pb2,
     dispatch_service_pb2_grpc,
@@ -12,8 +13,13 @@ from tocsin.api.scheduler.v1 import (
     scheduler_service_pb2,
     scheduler_service_pb2_grpc,
 )
+from tocsin.clock import SECOND, Clock
+from tocsin.egress.client import HttpClient, HttpRequest, NoAnswer, NotConnected, RequestRefused
+from tocsin.installation_key import InstallationKey
 from tocsin.mesh.client import Mesh
+from tocsin.standard_webhooks import WebhookSecret, signed
 
+_GONE = 410
 _STATE = firing_service_pb2.DeliverySummary
 _STATES = {DeliveryState.DEAD: _STATE.DEAD, DeliveryState.OUTCOME_UNKNOWN: _STATE.OUTCOME_UNKNOWN}
 
@@ -55,3 +61,51 @@ class SchedulerClient:
             for report in reports
         ]
         await self._stub.ReportDeliveries(dispatch_service_pb2.ReportDeliveriesRequest(reports=messages))
+
+
+class StatusCallbackPoster:
+    """Posts status callbacks, to URLs that callers give; a component.
+
+    They are signed after Standard Webhooks. Every tenant has a secret of its own, which derives from the installation's.
+    """
+
+    def __init__(self, *, client: HttpClient, key: InstallationKey, clock: Clock) -> None:
+        self._client = client
+        self._key = key
+        self._clock = clock
+
+    async def start(self) -> None:
+        """Connects to nothing yet."""
+
+    async def stop(self) -> None:
+        """Closes the connections."""
+        await self._client.close()
+
+    def secret(self, tenant: str) -> WebhookSecret:
+        """What the callbacks of a tenant are signed with."""
+        return WebhookSecret(self._key.derive(f"status callbacks of {tenant}"))
+
+    async def post(self, callback: StatusCallback) -> CallbackAttempt:
+        """One attempt."""
+        body = callback.body.encode()
+        headers = signed(callback.id, body, secrets=[self.secret(callback.tenant)], seconds=self._clock.micros() // SECOND)
+        request = HttpRequest(url=callback.url, headers={"content-type": "application/json", **headers}, body=body)
+        try:
+            answer = await self._client.send(request)
+        except (RequestRefused, NotConnected, NoAnswer) as error:
+            return CallbackAttempt(callback=callback, result=CallbackResult.AGAIN, detail=str(error))
+        if answer.ok:
+            return CallbackAttempt(callback=callback, result=CallbackResult.TAKEN)
+        if answer.status == _GONE:
+            return CallbackAttempt(callback=callback, result=CallbackResult.UNWANTED, detail="410")
+        return CallbackAttempt(
+            callback=callback,
+            result=CallbackResult.AGAIN,
+            detail=str(answer.status),
+            retry_after=_retry_after(answer.headers.get("retry-after")),
+        )
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Seconds that the far end asks to wait (RFC 9110, 10.2.3); a date is not heeded."""
+    return float(text) if text and text.isascii() and text.isdigit() and len(text) < 7 else None

@@ -13,10 +13,11 @@ from mailer_svc.channels.email import return_paths
 from mailer_svc.channels.kinds import KindTable
 from mailer_svc.channels.mime import Sender as MailSender
 from mailer_svc.channels.push import given_key, push_keys
-from mailer_svc.clients import SchedulerClient, SchedulerUses
+from mailer_svc.clients import SchedulerClient, SchedulerUses, StatusCallbackPoster
 from mailer_svc.config import MailerSettings
 from mailer_svc.domain import Channels, Priority, RetrySchedule
 from mailer_svc.handlers import (
+    CallbackHandlers,
     DeliverStreams,
     DeliveryHandlers,
     InboxHandlers,
@@ -50,11 +51,13 @@ from mailer_svc.service import (
     NotificationChecks,
     Notifications,
     PiiScreen,
+    ProviderCallbacks,
     ProviderFailover,
     Providers,
     Reporter,
     Retention,
     SendingRule,
+    StatusCallbacks,
     StatusReporting,
     TemplateChecks,
     Templates,
@@ -77,11 +80,13 @@ from mailer_svc.store import (
     SqlPeopleFacts,
     SqlProviderStore,
     SqlReports,
+    SqlStatusCallbackStore,
     SqlStatusReports,
     SqlTemplateStore,
 )
 from mailer_svc.tracing import TracedJournal, TracedProvider
 from tocsin.api.mailer.v1 import (
+    callback_service_pb2_grpc,
     delivery_service_pb2_grpc,
     inbox_service_pb2_grpc,
     notification_service_pb2_grpc,
@@ -93,6 +98,7 @@ from tocsin.api.mailer.v1 import (
 )
 from tocsin.channels import CHANNELS
 from tocsin.clock import Clock
+from tocsin.egress.client import HttpClient, HttpLimits
 from tocsin.lifecycle import App, Component
 from tocsin.mesh.jwks import JwksSource
 from tocsin.mesh.server import MeshServer
@@ -101,6 +107,8 @@ from tocsin.pii import PiiGuard
 from tocsin.pii.feed import PolicyFeed
 from tocsin.redis import EventBus, Redis
 from tocsin.sealing import Sealer
+
+_CALLBACK_SECONDS = 20.0
 
 
 def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = None) -> App:
@@ -117,9 +125,10 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
         new_id=lambda: str(ULID()),
     )
     unsubscribing = unsubscribing_of(node, clock, database=storage.database)
-    server = _server(node, clock, storage, templating, sending, notifying, unsubscribing)
+    callbacks = _Callbacks(node, settings, clock, storage, sending, reporting)
+    server = _server(node, clock, storage, templating, sending, notifying, unsubscribing, reporting, callbacks)
     returned = _returned_mail(node, settings, reporting, unsubscribing)
-    parts = [node.installation_key, *storage.parts, templating.pool, *sending.parts, *notifying.parts, *returned]
+    parts = [node.installation_key, *storage.parts, templating.pool, *sending.parts, *notifying.parts, *callbacks.parts, *returned]
     return App(name=node.name, components=[*node.components, *parts], server=server)
 
 
@@ -200,15 +209,15 @@ class _Sending:
 
     def __init__(self, node: Node, settings: MailerSettings, clock: Clock, storage: _MailStorage) -> None:
         self.publisher = DeliveryPublisher(hints=storage.hints, meter=DeliveryMetrics(node.telemetry.registry))
-        self._providers = _ProviderParts(node, settings, clock, storage, self.publisher.meter)
-        self.senders = _senders(settings, storage, self._providers, self.publisher, clock)
-        self.channels = _channels(settings, self.senders, self._providers.lanes)
+        self.far_ends = _ProviderParts(node, settings, clock, storage, self.publisher.meter)
+        self.senders = _senders(settings, storage, self.far_ends, self.publisher, clock)
+        self.channels = _channels(settings, self.senders, self.far_ends.lanes)
         self.providers = Providers(
-            store=self._providers.store,
-            kinds=self._providers.kinds,
-            lanes=self._providers.lanes,
+            store=self.far_ends.store,
+            kinds=self.far_ends.kinds,
+            lanes=self.far_ends.lanes,
             channels=self.channels,
-            installed=self._providers.installed,
+            installed=self.far_ends.installed,
             clock=clock,
             new_id=lambda: str(ULID()),
         )
@@ -225,7 +234,7 @@ class _Sending:
     @property
     def parts(self) -> Sequence[Component]:
         """What runs, in the order of its start."""
-        return (self._providers.lanes, *self.senders, self._reporter, self._housekeeper)
+        return (self.far_ends.lanes, *self.senders, self._reporter, self._housekeeper)
 
 
 class _Notifying:
@@ -280,6 +289,41 @@ class _Notifying:
         return (self._policies, self.fanout, self._releaser, self._closer)
 
 
+class _Callbacks:
+    """What providers tell us, and what we tell the callers of notifications."""
+
+    def __init__(
+        self,
+        node: Node,
+        settings: MailerSettings,
+        clock: Clock,
+        storage: _MailStorage,
+        sending: _Sending,
+        reporting: StatusReporting,
+    ) -> None:
+        client = HttpClient(allowed=settings.allowed_targets, https_only=True, limits=HttpLimits(total_seconds=_CALLBACK_SECONDS))
+        self.poster = StatusCallbackPoster(client=client, key=node.installation_key, clock=clock)
+        self._told = StatusCallbacks(
+            store=SqlStatusCallbackStore(database=storage.database, order=storage.order),
+            client=self.poster,
+            clock=clock,
+            draw=secrets.SystemRandom().random,
+        )
+        self.received = ProviderCallbacks(
+            store=sending.far_ends.store,
+            reader=sending.far_ends.kinds,
+            reports=reporting,
+            alerts=node.alerts,
+            clock=clock,
+            link=settings.public_link,
+        )
+
+    @property
+    def parts(self) -> Sequence[Component]:
+        """What runs, in the order of its start."""
+        return (self.poster, self._told)
+
+
 def _server(
     node: Node,
     clock: Clock,
@@ -288,6 +332,8 @@ def _server(
     sending: _Sending,
     notifying: _Notifying,
     unsubscribing: Unsubscribing,
+    reporting: StatusReporting,
+    callbacks: _Callbacks,
 ) -> MeshServer:
     channels = sending.channels
     streams = DeliverStreams(accepting=notifying.accepting)
@@ -298,7 +344,7 @@ def _server(
         clock=clock,
         channels=channels,
     )
-    delivery_handlers = DeliveryHandlers(streams=streams, deliveries=deliveries)
+    delivery_handlers = DeliveryHandlers(streams=streams, deliveries=deliveries, reports=reporting)
     template_handlers = TemplateHandlers(templates=templating.templates, channels=channels.usable_by)
     provider_handlers = ProviderHandlers(providers=sending.providers)
     inbox_handlers = InboxHandlers(inbox=Inbox(reader=SqlInboxReader(database=storage.database)))
@@ -311,7 +357,7 @@ def _server(
             *people_handlers(node, clock, database=storage.database, channels=channels, accepting=notifying.accepting),
             (
                 notification_service_pb2_grpc.add_NotificationServiceServicer_to_server,
-                NotificationHandlers(notifications=notifying.notifications),
+                NotificationHandlers(notifications=notifying.notifications, secret=lambda tenant: str(callbacks.poster.secret(tenant))),
             ),
             (
                 simple_notification_service_pb2_grpc.add_SimpleNotificationServiceServicer_to_server,
@@ -321,6 +367,7 @@ def _server(
                 unsubscribe_service_pb2_grpc.add_UnsubscribeServiceServicer_to_server,
                 UnsubscribeHandlers(unsubscribing=unsubscribing),
             ),
+            (callback_service_pb2_grpc.add_CallbackServiceServicer_to_server, CallbackHandlers(callbacks=callbacks.received)),
             (provider_service_pb2_grpc.add_ProviderServiceServicer_to_server, provider_handlers),
             (push_service_pb2_grpc.add_PushServiceServicer_to_server, PushHandlers(keys=sending.push_keys)),
         ],

@@ -1,5 +1,6 @@
 """The gRPC side: messages of the contract to the words of the domain and back."""
 
+from mailer_svc.handlers.callbacks import CallbackHandlers
 from mailer_svc.handlers.categories import CategoryHandlers
 from mailer_svc.handlers.deliver import DeliverStreams
 from mailer_svc.handlers.deliveries import DeliveryHandlers
@@ -16,6 +17,7 @@ from mailer_svc.handlers.templates import TemplateHandlers
 from mailer_svc.handlers.unsubscribing import UnsubscribeHandlers
 
 __all__ = [
+    "CallbackHandlers",
     "CategoryHandlers",
     "DeliverStreams",
     "DeliveryHandlers",

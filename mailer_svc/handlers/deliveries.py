@@ -7,10 +7,11 @@ from typing import Any
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from mailer_svc.domain import Delivery, DeliveryState, GateReason, TimelineEntry
+from mailer_svc.domain import Delivery, DeliveryNotFound, DeliveryState, GateReason, ReportKind, StatusReport, TimelineEntry
 from mailer_svc.handlers.deliver import DeliverStreams
 from mailer_svc.handlers.resources import resource
 from mailer_svc.ports import DeliveryQuery
+from mailer_svc.ports.reporting import StatusReports
 from mailer_svc.service import Deliveries
 from mailer_svc.service.queries import resume_token
 from tocsin.api.mailer.v1 import delivery_service_pb2 as pb
@@ -38,14 +39,24 @@ _FILTERS = {
     "reason": FilterField(kind=FilterKind.CHOICE, choices=tuple(reason.value for reason in GateReason)),
 }
 _COLLECTIONS = {"firing": "firings/", "recipient": "recipients/", "category": "categories/", "notification": "notifications/"}
+_REPORTS = {
+    "delivered": ReportKind.DELIVERED,
+    "bounced": ReportKind.BOUNCED,
+    "complained": ReportKind.COMPLAINED,
+    "unsubscribed": ReportKind.UNSUBSCRIBED,
+    "failed": ReportKind.DROPPED,
+    "pending": ReportKind.NOTED,
+}
+_REPORTED = 1000
 
 
 class DeliveryHandlers(rpc.DeliveryServiceServicer):
     """Takes messages, and shows what became of them."""
 
-    def __init__(self, *, streams: DeliverStreams, deliveries: Deliveries) -> None:
+    def __init__(self, *, streams: DeliverStreams, deliveries: Deliveries, reports: StatusReports) -> None:
         self._streams = streams
         self._deliveries = deliveries
+        self._reports = reports
 
     async def Deliver(self, request_iterator: AsyncIterator[pb.DeliverRequest], context: Context) -> AsyncIterator[pb.DeliverResponse]:
         """Takes batches of messages."""
@@ -84,6 +95,36 @@ class DeliveryHandlers(rpc.DeliveryServiceServicer):
         limit = request.limit or _RETRIES
         ids = await self._deliveries.retry(wanted, limit=limit)
         return pb.RetryDeliveriesResponse(deliveries=[f"deliveries/{identity}" for identity in ids], more=len(ids) == limit)
+
+    async def ReportStatus(self, request: pb.ReportStatusRequest, context: Context) -> pb.ReportStatusResponse:
+        """Tells what became of a message after it was sent."""
+        tenant = principal().tenant
+        ids = await self._named(tenant, request)
+        when = f"at {request.timestamp.ToJsonString()}" if request.HasField("timestamp") else ""
+        reports = [
+            StatusReport(
+                kind=_REPORTS[request.status],
+                delivery=identity,
+                provider="report",
+                detail=" ".join(words for words in (request.error, when) if words),
+                event=f"{tenant}/{request.report_id}/{identity}" if request.report_id else "",
+            )
+            for identity in ids
+        ]
+        await self._reports.report(reports, tenant=tenant)
+        return pb.ReportStatusResponse(deliveries=[f"deliveries/{identity}" for identity in ids])
+
+    async def _named(self, tenant: str, request: pb.ReportStatusRequest) -> list[str]:
+        """The ids of the deliveries that a report is of; raises an error if there is none."""
+        if request.delivery:
+            return [(await self._deliveries.get(tenant=tenant, id=request.delivery.removeprefix("deliveries/"))).id]
+        equal: list[tuple[str, str | int]] = [("notification", request.notification.removeprefix("notifications/"))]
+        if request.channel:
+            equal.append(("channel", request.channel))
+        found = await self._deliveries.page(DeliveryQuery(tenant=tenant, equal=tuple(equal)), before=None, limit=_REPORTED)
+        if not found:
+            raise DeliveryNotFound(f"There is no delivery of {request.notification}")
+        return [delivery.id for delivery in found]
 
     async def WatchDeliveries(self, request: pb.WatchDeliveriesRequest, context: Context) -> AsyncIterator[pb.WatchDeliveriesResponse]:
         """Streams every change of a delivery."""

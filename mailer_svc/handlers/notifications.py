@@ -1,7 +1,7 @@
 """NotificationService."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import grpc
@@ -34,8 +34,14 @@ _FILTERS = {
 class NotificationHandlers(rpc.NotificationServiceServicer):
     """Sends notifications, and tells what became of them."""
 
-    def __init__(self, *, notifications: Notifications) -> None:
+    def __init__(self, *, notifications: Notifications, secret: Callable[[str], str]) -> None:
+        """Takes what keeps them, and what gives the secret of a tenant's status callbacks."""
         self._notifications = notifications
+        self._secret = secret
+
+    async def GetCallbackSecret(self, request: pb.GetCallbackSecretRequest, context: Context) -> pb.GetCallbackSecretResponse:
+        """Tells the secret that status callbacks are signed with."""
+        return pb.GetCallbackSecretResponse(secret=self._secret(principal().tenant))
 
     async def SendNotification(self, request: pb.SendNotificationRequest, context: Context) -> pb.Notification:
         """Takes a notification."""

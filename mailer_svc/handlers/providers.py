@@ -115,7 +115,7 @@ def _provider(view: ProviderView) -> pb.Provider:
         circuit=view.status.circuit,
         fault=view.status.fault,
         concurrency=int32(view.status.concurrency),
-        callback_path=f"/v1/callbacks/{view.id}" if view.has_callback else "",
+        callback_path=_callback_path(view),
     )
     if (record := view.record) is not None:
         shown.display_name, shown.position, shown.disabled = record.display_name, int32(record.position), not record.enabled
@@ -123,6 +123,13 @@ def _provider(view: ProviderView) -> pb.Provider:
         shown.create_time.CopyFrom(timestamp(record.created))
         shown.update_time.CopyFrom(timestamp(record.updated))
     return shown
+
+
+def _callback_path(view: ProviderView) -> str:
+    """Where the provider may call back: by its name in timelines."""
+    if not view.has_callback:
+        return ""
+    return f"/v1/callbacks/{view.id}" if view.installed else f"/v1/callbacks/{view.kind}-{view.id}"
 
 
 def _shown_config(config: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:

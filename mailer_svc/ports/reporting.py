@@ -31,13 +31,15 @@ Suppressing = Callable[[ReportedDelivery], Suppression | None]
 class StatusReportStore(Protocol):
     """Stores reports in the timelines of their deliveries."""
 
-    async def record(self, reports: Sequence[StatusReport], *, now: int, suppressing: Suppressing) -> list[ReportedDelivery]:
+    async def record(
+        self, reports: Sequence[StatusReport], *, now: int, suppressing: Suppressing, tenant: str = ""
+    ) -> list[ReportedDelivery]:
         """Adds each report to the timeline of its delivery, and moves the delivery if the report outranks its state.
 
         In the same transaction it adds the suppressions that ``suppressing`` gives, and retires addresses that bounced.
 
         A report that was stored before, by the id that its provider gives it, and one of a delivery that is not there, is not in the
-        answer. ``now`` is in microseconds.
+        answer. ``now`` is in microseconds. With ``tenant`` no other's delivery is there: who reports is its own provider.
         """
         ...
 
@@ -45,8 +47,10 @@ class StatusReportStore(Protocol):
 class StatusReports(Protocol):
     """Takes what far ends tell."""
 
-    async def report(self, reports: Collection[StatusReport]) -> int:
+    async def report(self, reports: Collection[StatusReport], *, tenant: str = "") -> int:
         """Does what follows from the reports; returns how many were of deliveries that are there, and new.
+
+        With ``tenant`` no other's delivery is there.
 
         Raises:
             Unavailable: nothing of it is stored.

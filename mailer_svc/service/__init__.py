@@ -1,6 +1,7 @@
 """What mailer_svc does: it accepts messages, sends them, shows them, and keeps templates and people."""
 
 from mailer_svc.service.accepting import Accepting
+from mailer_svc.service.callbacks import ProviderCallbacks
 from mailer_svc.service.composing import Composer
 from mailer_svc.service.drafts import TemplateChecks
 from mailer_svc.service.expansion import Expansion
@@ -19,6 +20,7 @@ from mailer_svc.service.queries import Deliveries, Inbox
 from mailer_svc.service.recipients import AddressDraft, RecipientDraft, RecipientRules, Recipients
 from mailer_svc.service.screening import PiiScreen
 from mailer_svc.service.sending import ChannelSender, SendingRule
+from mailer_svc.service.status_callbacks import StatusCallbacks
 from mailer_svc.service.status_reporting import StatusReporting
 from mailer_svc.service.templates import Templates, Trial
 from mailer_svc.service.unsubscribing import Unsubscribing
@@ -47,6 +49,7 @@ __all__ = [
     "NotificationChecks",
     "Notifications",
     "PiiScreen",
+    "ProviderCallbacks",
     "ProviderChange",
     "ProviderFailover",
     "Providers",
@@ -58,6 +61,7 @@ __all__ = [
     "Reporter",
     "Retention",
     "SendingRule",
+    "StatusCallbacks",
     "StatusReporting",
     "SuppressionList",
     "SuppressionRules",

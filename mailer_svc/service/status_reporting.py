@@ -44,14 +44,16 @@ class StatusReporting:
         self._clock = clock
         self._new_id = new_id
 
-    async def report(self, reports: Collection[StatusReport]) -> int:
+    async def report(self, reports: Collection[StatusReport], *, tenant: str = "") -> int:
         """Does what follows from the reports; returns how many were of deliveries that are there, and new.
+
+        With ``tenant`` no other's delivery is there.
 
         Raises:
             Unavailable: nothing of it is stored.
         """
         now = self._clock.micros()
-        done = await self._store.record(list(reports), now=now, suppressing=lambda item: self._suppression(item, now))
+        done = await self._store.record(list(reports), now=now, suppressing=lambda item: self._suppression(item, now), tenant=tenant)
         for item in done:
             if item.moved:
                 self._publisher.meter.settled(item.channel, item.state)

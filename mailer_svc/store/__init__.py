@@ -21,6 +21,7 @@ from mailer_svc.store.queue import SqlDeliveryQueue
 from mailer_svc.store.recipient_addresses import SqlAddresses
 from mailer_svc.store.recipients import SqlRecipients
 from mailer_svc.store.reports import SqlReports
+from mailer_svc.store.status_callbacks import SqlStatusCallbackStore
 from mailer_svc.store.status_reports import SqlStatusReports
 from mailer_svc.store.suppressions import SqlSuppressions
 from mailer_svc.store.templates import SqlTemplateStore, TemplateExists
@@ -48,6 +49,7 @@ __all__ = [
     "SqlProviderStore",
     "SqlRecipients",
     "SqlReports",
+    "SqlStatusCallbackStore",
     "SqlStatusReports",
     "SqlSuppressions",
     "SqlTemplateStore",

@@ -59,12 +59,14 @@ class SqlStatusReports:
         self._order = order
         self._events = BulkInsert(events, sqlite=database.dialect == "sqlite")
 
-    async def record(self, reports: Sequence[StatusReport], *, now: int, suppressing: Suppressing) -> list[ReportedDelivery]:
+    async def record(
+        self, reports: Sequence[StatusReport], *, now: int, suppressing: Suppressing, tenant: str = ""
+    ) -> list[ReportedDelivery]:
         """Adds each report to the timeline of its delivery, moves the delivery if the report outranks its state, and suppresses."""
         done: list[ReportedDelivery] = []
         async with self._database.transaction() as connection:
-            fresh = await _unknown(connection, reports, now)
-            found = await _found(connection, fresh)
+            fresh = await _unknown(connection, reports, now, tenant)
+            found = await _found(connection, fresh, tenant)
             states = {row.id: known(DeliveryState, row.state) for row in found.values()}
             lines: list[tuple[Any, ...]] = []
             change = await self._order.begin(connection) if found else 0
@@ -92,9 +94,9 @@ async def _suppress(connection: AsyncConnection, suppressed: Sequence[Suppressio
     await retire_addresses(connection, {AddressKey(item.tenant, item.channel, item.address): item.detail for item in gone}, now=now)
 
 
-async def _unknown(connection: AsyncConnection, reports: Sequence[StatusReport], now: int) -> list[StatusReport]:
+async def _unknown(connection: AsyncConnection, reports: Sequence[StatusReport], now: int, tenant: str) -> list[StatusReport]:
     """Those that were not stored before."""
-    names = {f"{report.provider}:{report.event}": None for report in reports if report.event}
+    names = {f"{tenant}/{report.provider}:{report.event}": None for report in reports if report.event}
     if not names:
         return list(reports)
     rows = [{"id": storable(name), "received": now} for name in sorted(names)]
@@ -102,20 +104,22 @@ async def _unknown(connection: AsyncConnection, reports: Sequence[StatusReport],
     new = set((await connection.execute(statement)).scalars())
     fresh: list[StatusReport] = []
     for report in reports:
-        name = storable(f"{report.provider}:{report.event}")
+        name = storable(f"{tenant}/{report.provider}:{report.event}")
         if not report.event or name in new:
             new.discard(name)
             fresh.append(report)
     return fresh
 
 
-async def _found(connection: AsyncConnection, reports: Sequence[StatusReport]) -> dict[str, Any]:
+async def _found(connection: AsyncConnection, reports: Sequence[StatusReport], tenant: str) -> dict[str, Any]:
     """The deliveries that reports name, by what they name them; locked, in one order."""
     ids = sorted({storable(report.delivery) for report in reports if report.delivery})
     references = sorted({storable(report.reference) for report in reports if report.reference and not report.delivery})
     if not ids and not references:
         return {}
     query = select(*_DELIVERY).where(or_(deliveries.c.id.in_(ids), deliveries.c.reference.in_(references)))
+    if tenant:
+        query = query.where(deliveries.c.tenant == tenant)
     rows = (await connection.execute(query.order_by(deliveries.c.id).with_for_update())).all()
     named: dict[str, Any] = {row.reference: row for row in rows if row.reference}
     named.update((row.id, row) for row in rows)

@@ -29,6 +29,11 @@ class Providers:
         with self.rig.user(tenant, scopes=ALL):
             return await getattr(self.stub, method)(request)
 
+    async def own(self, tenant: str = "t1") -> list[pb.Provider]:
+        """The tenant's own providers."""
+        listed = (await self.call("ListProviders", pb.ListProvidersRequest(), tenant)).providers
+        return [one for one in listed if one.source != pb.Provider.SETTINGS]
+
     async def add(self, sink: SmtpSink, tenant: str = "t1", **fields: Any) -> pb.Provider:
         return await self.call("CreateProvider", pb.CreateProviderRequest(provider=smtp(sink.port, **fields)), tenant)
 
@@ -108,7 +113,7 @@ async def test_walls_between_tenants(providers: Providers, smtp_sink: SmtpSink) 
     ):
         with pytest.raises(NotFound):
             await providers.call(method, request, "t2")
-    assert not (await providers.call("ListProviders", pb.ListProvidersRequest(), "t2")).providers
+    assert not await providers.own("t2")
 
 
 BAD = (
@@ -130,7 +135,7 @@ async def test_bad_configurations_are_named(providers: Providers) -> None:
         with pytest.raises(InvalidInput) as caught:
             await providers.call("CreateProvider", pb.CreateProviderRequest(provider=provider))
         assert field in [violation.field for violation in caught.value.violations]
-    assert not (await providers.call("ListProviders", pb.ListProvidersRequest())).providers
+    assert not await providers.own()
 
 
 async def test_a_server_inside_is_out_of_a_tenants_reach(tmp_path: Path, smtp_sink: SmtpSink) -> None:
@@ -149,7 +154,8 @@ async def test_a_server_inside_is_out_of_a_tenants_reach(tmp_path: Path, smtp_si
 async def test_what_settings_configure_is_shown_and_not_changed(mailing: Rig) -> None:
     """Its configuration stays the operator's."""
     providers = Providers(mailing)
-    (installed,) = (await providers.call("ListProviders", pb.ListProvidersRequest())).providers
+    listed = (await providers.call("ListProviders", pb.ListProvidersRequest())).providers
+    (installed,) = (one for one in listed if one.channel == "email")
     assert (installed.name, pb.Provider.Source.Name(installed.source), installed.circuit) == ("providers/smtp", "SETTINGS", "CLOSED")
     assert not installed.config.fields
     with pytest.raises(FailedPrecondition):
@@ -164,7 +170,7 @@ async def test_kinds_tell_what_can_be_set(providers: Providers) -> None:
     schema = MessageToDict(found["smtp"].config_schema)
     assert "host" in schema["required"]
     assert "ca_file" not in schema["properties"]
-    assert list(found["smtp"].secrets) == ["password"]
+    assert "password" in found["smtp"].secrets
 
 
 async def test_disabled_and_deleted_ones_send_nothing(providers: Providers, smtp_sink: SmtpSink) -> None:

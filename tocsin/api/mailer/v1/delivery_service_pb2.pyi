@@ -686,6 +686,80 @@ class RetryDeliveriesResponse(_message.Message):
 Global___RetryDeliveriesResponse: _TypeAlias = RetryDeliveriesResponse  # noqa: Y015
 
 @_typing.final
+class ReportStatusRequest(_message.Message):
+    """Tells what became of a message."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELIVERY_FIELD_NUMBER: _builtins.int
+    NOTIFICATION_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    TIMESTAMP_FIELD_NUMBER: _builtins.int
+    REPORT_ID_FIELD_NUMBER: _builtins.int
+    delivery: _builtins.str
+    """Resource name of the delivery."""
+    notification: _builtins.str
+    """Resource name of a notification: its deliveries, those of the channel if one is given, 1000 at most."""
+    channel: _builtins.str
+    """Name of a channel, such as "email"."""
+    status: _builtins.str
+    """What became of it: "delivered"; "bounced", which takes the address out of use; "complained" and "unsubscribed", which suppress it; "failed"
+    for a message that the far end gave up; "pending" for one that it has not given up.
+    """
+    error: _builtins.str
+    """Why, in the far end's words."""
+    report_id: _builtins.str
+    """Id of this report, by which one that comes again is known."""
+    @_builtins.property
+    def timestamp(self) -> _timestamp_pb2.Timestamp:
+        """When it happened; it stands in the timeline's words."""
+
+    def __init__(
+        self,
+        *,
+        delivery: _builtins.str = ...,
+        notification: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        status: _builtins.str = ...,
+        error: _builtins.str = ...,
+        timestamp: _timestamp_pb2.Timestamp | None = ...,
+        report_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["timestamp", b"timestamp"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "delivery", b"delivery", "error", b"error", "notification", b"notification", "report_id", b"report_id", "status", b"status", "timestamp", b"timestamp"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportStatusRequest: _TypeAlias = ReportStatusRequest  # noqa: Y015
+
+@_typing.final
+class ReportStatusResponse(_message.Message):
+    """What was taken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELIVERIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def deliveries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Resource names of the deliveries that the report is of."""
+
+    def __init__(
+        self,
+        *,
+        deliveries: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deliveries", b"deliveries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportStatusResponse: _TypeAlias = ReportStatusResponse  # noqa: Y015
+
+@_typing.final
 class WatchDeliveriesRequest(_message.Message):
     """Asks for changes."""
 

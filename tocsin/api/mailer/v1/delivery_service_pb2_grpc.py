@@ -60,6 +60,11 @@ class DeliveryServiceStub:
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.RetryDeliveriesRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.RetryDeliveriesResponse.FromString,
                 _registered_method=True)
+        self.ReportStatus = channel.unary_unary(
+                '/tocsin.api.mailer.v1.DeliveryService/ReportStatus',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ReportStatusRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ReportStatusResponse.FromString,
+                _registered_method=True)
         self.WatchDeliveries = channel.unary_stream(
                 '/tocsin.api.mailer.v1.DeliveryService/WatchDeliveries',
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.WatchDeliveriesRequest.SerializeToString,
@@ -108,6 +113,14 @@ class DeliveryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReportStatus(self, request, context):
+        """Tells what became of a message after it was sent, for far ends that do not sign callbacks. States move by rank and never back; what was
+        told stays in the timeline.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchDeliveries(self, request, context):
         """Streams every change of a delivery from now on, or from a resume token on.
         """
@@ -142,6 +155,11 @@ def add_DeliveryServiceServicer_to_server(servicer, server):
                     servicer.RetryDeliveries,
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.RetryDeliveriesRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.RetryDeliveriesResponse.SerializeToString,
+            ),
+            'ReportStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportStatus,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ReportStatusRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ReportStatusResponse.SerializeToString,
             ),
             'WatchDeliveries': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchDeliveries,
@@ -285,6 +303,33 @@ class DeliveryService:
             '/tocsin.api.mailer.v1.DeliveryService/RetryDeliveries',
             tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.RetryDeliveriesRequest.SerializeToString,
             tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.RetryDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.DeliveryService/ReportStatus',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ReportStatusRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ReportStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,10 @@ class DeliveryServiceStub:
     """
     RetryDeliveries: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.RetryDeliveriesRequest, _delivery_service_pb2.RetryDeliveriesResponse]
     """Sends deliveries again that meet a filter: DEAD ones, or with state="OUTCOME_UNKNOWN" those. The oldest come first."""
+    ReportStatus: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.ReportStatusRequest, _delivery_service_pb2.ReportStatusResponse]
+    """Tells what became of a message after it was sent, for far ends that do not sign callbacks. States move by rank and never back; what was
+    told stays in the timeline.
+    """
     WatchDeliveries: _grpc.UnaryStreamMultiCallable[_delivery_service_pb2.WatchDeliveriesRequest, _delivery_service_pb2.WatchDeliveriesResponse]
     """Streams every change of a delivery from now on, or from a resume token on."""
 
@@ -69,6 +73,10 @@ class DeliveryServiceAsyncStub(DeliveryServiceStub):
     """
     RetryDeliveries: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.RetryDeliveriesRequest, _delivery_service_pb2.RetryDeliveriesResponse]  # type: ignore[assignment]
     """Sends deliveries again that meet a filter: DEAD ones, or with state="OUTCOME_UNKNOWN" those. The oldest come first."""
+    ReportStatus: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.ReportStatusRequest, _delivery_service_pb2.ReportStatusResponse]  # type: ignore[assignment]
+    """Tells what became of a message after it was sent, for far ends that do not sign callbacks. States move by rank and never back; what was
+    told stays in the timeline.
+    """
     WatchDeliveries: _aio.UnaryStreamMultiCallable[_delivery_service_pb2.WatchDeliveriesRequest, _delivery_service_pb2.WatchDeliveriesResponse]  # type: ignore[assignment]
     """Streams every change of a delivery from now on, or from a resume token on."""
 
@@ -118,6 +126,16 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_service_pb2.RetryDeliveriesResponse, _abc.Awaitable[_delivery_service_pb2.RetryDeliveriesResponse]]:
         """Sends deliveries again that meet a filter: DEAD ones, or with state="OUTCOME_UNKNOWN" those. The oldest come first."""
+
+    @_abc_1.abstractmethod
+    def ReportStatus(
+        self,
+        request: _delivery_service_pb2.ReportStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_delivery_service_pb2.ReportStatusResponse, _abc.Awaitable[_delivery_service_pb2.ReportStatusResponse]]:
+        """Tells what became of a message after it was sent, for far ends that do not sign callbacks. States move by rank and never back; what was
+        told stays in the timeline.
+        """
 
     @_abc_1.abstractmethod
     def WatchDeliveries(

@@ -55,6 +55,11 @@ class NotificationServiceStub:
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_notification__service__pb2.CancelNotificationRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_notification__service__pb2.Notification.FromString,
                 _registered_method=True)
+        self.GetCallbackSecret = channel.unary_unary(
+                '/tocsin.api.mailer.v1.NotificationService/GetCallbackSecret',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_notification__service__pb2.GetCallbackSecretRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_notification__service__pb2.GetCallbackSecretResponse.FromString,
+                _registered_method=True)
 
 
 class NotificationServiceServicer:
@@ -89,6 +94,13 @@ class NotificationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCallbackSecret(self, request, context):
+        """Tells the secret that status callbacks are signed with (Standard Webhooks), "whsec_…": the same for all of the tenant's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NotificationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +123,11 @@ def add_NotificationServiceServicer_to_server(servicer, server):
                     servicer.CancelNotification,
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_notification__service__pb2.CancelNotificationRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_notification__service__pb2.Notification.SerializeToString,
+            ),
+            'GetCallbackSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCallbackSecret,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_notification__service__pb2.GetCallbackSecretRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_notification__service__pb2.GetCallbackSecretResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +239,33 @@ class NotificationService:
             '/tocsin.api.mailer.v1.NotificationService/CancelNotification',
             tocsin_dot_api_dot_mailer_dot_v1_dot_notification__service__pb2.CancelNotificationRequest.SerializeToString,
             tocsin_dot_api_dot_mailer_dot_v1_dot_notification__service__pb2.Notification.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCallbackSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.NotificationService/GetCallbackSecret',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_notification__service__pb2.GetCallbackSecretRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_notification__service__pb2.GetCallbackSecretResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class NotificationServiceStub:
     """Lists notifications, the newest first, without the numbers of their deliveries."""
     CancelNotification: _grpc.UnaryUnaryMultiCallable[_notification_service_pb2.CancelNotificationRequest, _notification_service_pb2.Notification]
     """Cancels a notification that is PENDING; one that is cancelled already is answered as it is."""
+    GetCallbackSecret: _grpc.UnaryUnaryMultiCallable[_notification_service_pb2.GetCallbackSecretRequest, _notification_service_pb2.GetCallbackSecretResponse]
+    """Tells the secret that status callbacks are signed with (Standard Webhooks), "whsec_…": the same for all of the tenant's."""
 
 @_typing.type_check_only
 class NotificationServiceAsyncStub(NotificationServiceStub):
@@ -55,6 +57,8 @@ class NotificationServiceAsyncStub(NotificationServiceStub):
     """Lists notifications, the newest first, without the numbers of their deliveries."""
     CancelNotification: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.CancelNotificationRequest, _notification_service_pb2.Notification]  # type: ignore[assignment]
     """Cancels a notification that is PENDING; one that is cancelled already is answered as it is."""
+    GetCallbackSecret: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.GetCallbackSecretRequest, _notification_service_pb2.GetCallbackSecretResponse]  # type: ignore[assignment]
+    """Tells the secret that status callbacks are signed with (Standard Webhooks), "whsec_…": the same for all of the tenant's."""
 
 class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Sends notifications of the caller's tenant, and tells what became of them."""
@@ -90,5 +94,13 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_notification_service_pb2.Notification, _abc.Awaitable[_notification_service_pb2.Notification]]:
         """Cancels a notification that is PENDING; one that is cancelled already is answered as it is."""
+
+    @_abc_1.abstractmethod
+    def GetCallbackSecret(
+        self,
+        request: _notification_service_pb2.GetCallbackSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notification_service_pb2.GetCallbackSecretResponse, _abc.Awaitable[_notification_service_pb2.GetCallbackSecretResponse]]:
+        """Tells the secret that status callbacks are signed with (Standard Webhooks), "whsec_…": the same for all of the tenant's."""
 
 def add_NotificationServiceServicer_to_server(servicer: NotificationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
