@@ -198,8 +198,8 @@ class ProviderLanes(Protocol):
         """Messages that may be under way at once."""
         ...
 
-    def of(self, tenant: str) -> Sequence[Provider]:
-        """Who sends for a tenant, the preferred one first."""
+    def of(self, tenant: str, address: str) -> Sequence[Provider]:
+        """Who sends for a tenant to an address, the preferred one first."""
         ...
 
     def shared(self) -> Sequence[Provider]:

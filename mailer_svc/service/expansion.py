@@ -27,7 +27,7 @@ _PEOPLE: Final = 500  # addresses and recipients in all parts that are made toge
 
 
 @dataclass(slots=True, eq=False)
-class Target:
+class ExpandedTarget:
     """One address, or one recipient: all messages to it, and how far the notification has come behind it."""
 
     cursor: ExpansionCursor
@@ -39,7 +39,7 @@ class ExpansionPart:
     """Some targets of a notification. ``asked`` are the messages of which is known where they go, with what the gates say."""
 
     notification: Notification
-    targets: list[Target]
+    targets: list[ExpandedTarget]
     step: Advance
     deliveries: list[NewDelivery] = field(default_factory=list)
     asked: list[tuple[Addressed, GateAnswer]] = field(default_factory=list)
@@ -95,7 +95,7 @@ class Expansion:
         channels = item.channels or (category.channels if category else ()) or ("",)
         done, after = item.cursor.addresses, item.cursor.after
         targets = [
-            Target(ExpansionCursor(place, after), [_submission(item, channel, address) for channel in channels])
+            ExpandedTarget(ExpansionCursor(place, after), [_submission(item, channel, address) for channel in channels])
             for place, address in enumerate(item.to[done : done + room], done + 1)
         ]
         room -= len(targets)
@@ -107,18 +107,18 @@ class Expansion:
         cursor = targets[-1].cursor if targets else item.cursor
         return ExpansionPart(item, targets, self._step(item, cursor, done=finished))
 
-    async def _to_people(self, item: Notification, people: Sequence[str], channels: Sequence[str]) -> list[Target]:
+    async def _to_people(self, item: Notification, people: Sequence[str], channels: Sequence[str]) -> list[ExpandedTarget]:
         """A message to each address of each recipient by each channel; one without an address where there is none, to be accounted for."""
         keys = [TenantKey(item.tenant, person) for person in people]
         found = await self._people.active_addresses(keys)
         names = {channel: self._channels.address_channel(channel) for channel in channels}
-        targets: list[Target] = []
+        targets: list[ExpandedTarget] = []
         for key in keys:
             messages: list[Submission] = []
             for channel in channels:
                 own = [address.address for address in found.get(key, ()) if address.channel == names[channel]]
                 messages += [_submission(item, channel, address, recipient=key.id) for address in own or ("",)]
-            targets.append(Target(ExpansionCursor(len(item.to), key.id), messages))
+            targets.append(ExpandedTarget(ExpansionCursor(len(item.to), key.id), messages))
         return targets
 
     def _step(self, item: Notification, cursor: ExpansionCursor, *, done: bool) -> Advance:

@@ -46,7 +46,7 @@ class ProviderFailover:
             marked = True
             return await hand_over(name)
 
-        lane = [provider for provider in self._lanes.of(job.tenant) if provider.takes(job.to)]
+        lane = self._lanes.of(job.tenant, job.to)
         if not lane:
             return "", SendOutcome(SendResult.REFUSED, 0, "no provider of this installation delivers to such an address")
         name, outcome, waits = lane[0].name, SendOutcome(SendResult.NOT_TRIED), list[float]()

@@ -49,7 +49,7 @@ _UNKNOWN: Final = GateAnswer()
 
 
 @dataclass(frozen=True, slots=True)
-class _Facts:
+class _GateFacts:
     """What is known of a batch."""
 
     recipients: Mapping[TenantKey, RecipientFacts]
@@ -88,7 +88,7 @@ class Gates:
         owners = await self._owners(questions, addresses)
         people = [TenantKey(question.tenant, owner) for question, owner in zip(questions, owners, strict=True)]
         known = {key for key in people if key.id}
-        facts = _Facts(
+        facts = _GateFacts(
             recipients=await self._people.recipients_of(known),
             preferences=await self._people.preferences(known | {TenantKey(question.tenant, NOBODY) for question in questions}),
             suppressed=await self._people.suppressed(set(addresses), now=now),
@@ -107,7 +107,7 @@ class Gates:
         return await self._people.categories(keys)
 
 
-def _answer(question: GateQuestion, person: TenantKey, address: AddressKey, facts: _Facts, now: int) -> GateAnswer:
+def _answer(question: GateQuestion, person: TenantKey, address: AddressKey, facts: _GateFacts, now: int) -> GateAnswer:
     recipient = facts.recipients.get(person)
     if person.id and recipient is None:
         unknown = suppressed(GateReason.UNKNOWN_RECIPIENT, f"there is no recipient recipients/{person.id}")

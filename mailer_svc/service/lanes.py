@@ -116,7 +116,7 @@ def _alike(known: Entry | None, entry: Entry) -> bool:
 
 
 class ChannelLanes:
-    """The lanes of one channel: a tenant's own providers, or those of the installation for a tenant that has none."""
+    """The lanes of one channel: a tenant's own providers; those of the installation for addresses that none of them delivers to."""
 
     def __init__(self, *, channel: str, tenants: TenantLanes, shared: Sequence[Provider]) -> None:
         """Takes the installation's providers, the preferred one first; there may be none."""
@@ -125,9 +125,10 @@ class ChannelLanes:
         self._shared = tuple(shared)
         self.capacity = max((provider.capacity for provider in self._shared), default=_CAPACITY)
 
-    def of(self, tenant: str) -> Sequence[Provider]:
-        """Who sends for a tenant."""
-        return self._tenants.of(tenant, self._channel) or self._shared
+    def of(self, tenant: str, address: str) -> Sequence[Provider]:
+        """Who sends for a tenant to an address, of those who can deliver to it."""
+        own = [provider for provider in self._tenants.of(tenant, self._channel) if provider.takes(address)]
+        return own or [provider for provider in self._shared if provider.takes(address)]
 
     def shared(self) -> Sequence[Provider]:
         """Those of the installation."""

@@ -156,8 +156,8 @@ def test_files_are_short() -> None:
 
 
 def test_functions_are_short() -> None:
-    """A function that outgrows the budget does more than one thing; a wiring is a list of parts, which may be long."""
-    written = [path for path in sources(*PACKAGES) if path.name != "wiring.py"]
+    """A function that outgrows the budget does more than one thing; a wiring lists parts and a migration tables: both may be long."""
+    written = [path for path in sources(*PACKAGES) if "wiring" not in (path.stem, path.parent.name) and path.parent.name != "versions"]
     long = {f"{path.relative_to(ROOT)}:{name}": lines for path in written for name, lines in functions(path)}
     assert {name: lines for name, lines in long.items() if lines > MAX_FUNCTION_LINES} == {}
 

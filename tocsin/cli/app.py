@@ -1,7 +1,8 @@
 """The command line: its commands and groups."""
 
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -27,6 +28,24 @@ from tocsin.cli.stack import down, status, up
 from tocsin.cli.tasks import run
 from tocsin.cli.views import forecast, replans, stats
 
+_RUN: Final = (("mesh", make_mesh), ("spool", make_spool))
+_GROUPS: Final[tuple[tuple[str, str, dict[str, Callable[..., None]]], ...]] = (
+    ("alarm", "Create, list, preview and backfill alarms.", {"add": add, "list": show, "preview": preview, "backfill": backfill}),
+    ("event", "Publish events.", {"send": send_event}),
+    ("reading", "Record readings.", {"send": send_reading}),
+    ("delivery", "List, show and retry deliveries.", {"list": deliveries.show_all, "show": deliveries.show, "retry": deliveries.retry}),
+)
+_USE: Final = (
+    ("notification", make_notification),
+    ("recipient", make_recipient),
+    ("group", make_group),
+    ("category", make_category),
+    ("suppression", make_suppression),
+    ("provider", make_provider),
+    ("security", make_security),
+    ("pii", make_pii),
+)
+
 
 def make_app() -> typer.Typer:
     """The `tocsin` command."""
@@ -36,39 +55,18 @@ def make_app() -> typer.Typer:
     app.callback(help="Self-hosted alarms and notifications. `tocsin up` runs Tocsin on this machine; the other commands are its clients.")(
         _root
     )
-    alarm = typer.Typer(no_args_is_help=True, help="Create, list, preview and backfill alarms.", epilog=EXIT_CODES)
-    alarm.command("add", epilog=EXIT_CODES)(add)
-    alarm.command("list", epilog=EXIT_CODES)(show)
-    alarm.command("preview", epilog=EXIT_CODES)(preview)
-    alarm.command("backfill", epilog=EXIT_CODES)(backfill)
     for command in (up, down, status, serve, migrate, bench):
         app.command(epilog=EXIT_CODES, rich_help_panel="Run Tocsin")(command)
-    app.add_typer(make_mesh(), name="mesh", rich_help_panel="Run Tocsin")
-    app.add_typer(make_spool(), name="spool", rich_help_panel="Run Tocsin")
-    app.add_typer(alarm, name="alarm", rich_help_panel="Use Tocsin")
-    event = typer.Typer(no_args_is_help=True, help="Publish events.", epilog=EXIT_CODES)
-    event.command("send", epilog=EXIT_CODES)(send_event)
-    app.add_typer(event, name="event", rich_help_panel="Use Tocsin")
-    reading = typer.Typer(no_args_is_help=True, help="Record readings.", epilog=EXIT_CODES)
-    reading.command("send", epilog=EXIT_CODES)(send_reading)
-    app.add_typer(reading, name="reading", rich_help_panel="Use Tocsin")
-    delivery = typer.Typer(no_args_is_help=True, help="List, show and retry deliveries.", epilog=EXIT_CODES)
-    delivery.command("list", epilog=EXIT_CODES)(deliveries.show_all)
-    delivery.command("show", epilog=EXIT_CODES)(deliveries.show)
-    delivery.command("retry", epilog=EXIT_CODES)(deliveries.retry)
-    app.add_typer(delivery, name="delivery", rich_help_panel="Use Tocsin")
-    app.add_typer(make_provider(), name="provider", rich_help_panel="Use Tocsin")
-    for name, made in (
-        ("recipient", make_recipient()),
-        ("group", make_group()),
-        ("category", make_category()),
-        ("suppression", make_suppression()),
-    ):
-        app.add_typer(made, name=name, rich_help_panel="Use Tocsin")
-    app.add_typer(make_notification(), name="notification", rich_help_panel="Use Tocsin")
+    for name, make in _RUN:
+        app.add_typer(make(), name=name, rich_help_panel="Run Tocsin")
+    for name, about, commands in _GROUPS:
+        group = typer.Typer(no_args_is_help=True, help=about, epilog=EXIT_CODES)
+        for word, command in commands.items():
+            group.command(word, epilog=EXIT_CODES)(command)
+        app.add_typer(group, name=name, rich_help_panel="Use Tocsin")
+    for name, make in _USE:
+        app.add_typer(make(), name=name, rich_help_panel="Use Tocsin")
     app.command("notify", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(notify)
-    app.add_typer(make_security(), name="security", rich_help_panel="Use Tocsin")
-    app.add_typer(make_pii(), name="pii", rich_help_panel="Use Tocsin")
     app.command("import", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(import_file)
     app.command("export", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(export_file)
     for command in (inbox, watch, run, ping, audit, forecast, stats, replans):

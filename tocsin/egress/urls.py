@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-import httpx2
-
 from tocsin.egress.addresses import AllowedTargets, literal, why_not_public
 
 MAX_URL_CHARS: Final = 2048
@@ -96,6 +94,8 @@ def _host_of(parts: SplitResult) -> str:
             raise UrlRefused("has brackets without an IPv6 address")
         return str(address)
     if not host.isascii():
+        import httpx2  # for the few names that need it: its start takes as long as all of this module's others
+
         try:
             host = httpx2.URL(scheme="https", host=host).raw_host.decode("ascii")
         except httpx2.InvalidURL:

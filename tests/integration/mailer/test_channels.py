@@ -51,9 +51,9 @@ class Lanes:
         self.capacity = provider.capacity
         self._providers = (provider,)
 
-    def of(self, tenant: str) -> Sequence[Provider]:
+    def of(self, tenant: str, address: str) -> Sequence[Provider]:
         """The one."""
-        del tenant
+        del tenant, address
         return self._providers
 
     def shared(self) -> Sequence[Provider]:

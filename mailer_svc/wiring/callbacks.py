@@ -1,0 +1,78 @@
+"""What comes back: callbacks, reports and returned mail; and what callers are told."""
+
+import secrets
+from collections.abc import Sequence
+
+from mailer_svc.bounces import BounceDoor, BounceListener
+from mailer_svc.channels.email import return_paths
+from mailer_svc.clients import StatusCallbackPoster
+from mailer_svc.config import MailerSettings
+from mailer_svc.metrics import BounceMetrics
+from mailer_svc.service import (
+    ProviderCallbacks,
+    StatusCallbacks,
+    StatusReporting,
+    Unsubscribing,
+)
+from mailer_svc.store import (
+    SqlStatusCallbackStore,
+)
+from mailer_svc.wiring.sending import Sending
+from mailer_svc.wiring.storage import MailStorage
+from tocsin.clock import Clock
+from tocsin.egress.client import HttpClient, HttpLimits
+from tocsin.lifecycle import Component
+from tocsin.node import Node
+
+_CALLBACK_SECONDS = 20.0
+
+
+class Callbacks:
+    """What providers tell us, and what we tell the callers of notifications."""
+
+    def __init__(
+        self,
+        node: Node,
+        settings: MailerSettings,
+        clock: Clock,
+        storage: MailStorage,
+        sending: Sending,
+        reporting: StatusReporting,
+    ) -> None:
+        client = HttpClient(allowed=settings.allowed_targets, https_only=True, limits=HttpLimits(total_seconds=_CALLBACK_SECONDS))
+        self.poster = StatusCallbackPoster(client=client, key=node.installation_key, clock=clock)
+        self._told = StatusCallbacks(
+            store=SqlStatusCallbackStore(database=storage.database, order=storage.order),
+            client=self.poster,
+            clock=clock,
+            draw=secrets.SystemRandom().random,
+        )
+        self.received = ProviderCallbacks(
+            store=sending.far_ends.store,
+            reader=sending.far_ends.kinds,
+            reports=reporting,
+            alerts=node.alerts,
+            clock=clock,
+            link=settings.public_link,
+        )
+
+    @property
+    def parts(self) -> Sequence[Component]:
+        """What runs, in the order of its start."""
+        return (self.poster, self._told)
+
+
+def returned_mail(node: Node, settings: MailerSettings, reporting: StatusReporting, unsubscribing: Unsubscribing) -> Sequence[Component]:
+    """The listener for mails that come back, if there is to be one."""
+    paths = return_paths(settings.smtp_return_path, node.installation_key)
+    metrics = BounceMetrics(node.telemetry.registry)
+    if not settings.bounce_port or paths is None:
+        return ()
+    door = BounceDoor(
+        paths=paths,
+        leave_address=settings.smtp_unsubscribe_address,
+        reports=reporting,
+        unsubscribing=unsubscribing,
+        metrics=metrics,
+    )
+    return (BounceListener(host=settings.host, port=settings.bounce_port, door=door),)

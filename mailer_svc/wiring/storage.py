@@ -1,0 +1,64 @@
+"""What is kept, and what keeps templates and renders them."""
+
+from collections.abc import Sequence
+
+from ulid import ULID
+
+from mailer_svc.clients import SchedulerUses
+from mailer_svc.config import MailerSettings
+from mailer_svc.rendering import RenderLimits, RenderPool, TemplateRenderer
+from mailer_svc.service import (
+    TemplateChecks,
+    Templates,
+)
+from mailer_svc.store import (
+    ChangeOrder,
+    SqlDeliveryEndings,
+    SqlDigests,
+    SqlHeldDeliveries,
+    SqlJournal,
+    SqlPeopleFacts,
+    SqlTemplateStore,
+)
+from tocsin.channels import CHANNELS
+from tocsin.clock import Clock
+from tocsin.lifecycle import Component
+from tocsin.node import Node
+from tocsin.redis import EventBus, Redis
+
+
+class MailStorage:
+    """What is kept: database, Redis, and those who write to more than one table of theirs."""
+
+    def __init__(self, node: Node, settings: MailerSettings, clock: Clock) -> None:
+        self.database = node.database(settings)
+        self.redis = Redis.of(settings, clock=clock)
+        self.hints = EventBus(redis=self.redis, clock=clock)
+        self.order = ChangeOrder(self.database)
+        self.journal = SqlJournal(database=self.database, clock=clock, order=self.order)
+        self.endings = SqlDeliveryEndings(database=self.database, order=self.order)
+        self.people = SqlPeopleFacts(database=self.database)
+        self.held = SqlHeldDeliveries(database=self.database, order=self.order)
+        self.digests = SqlDigests(database=self.database, order=self.order, acceptance=self.journal.acceptance)
+
+    @property
+    def parts(self) -> Sequence[Component]:
+        """What is opened first, in this order."""
+        return (self.database, self.redis, self.hints, self.journal)
+
+
+class Templating:
+    """What keeps templates and renders them."""
+
+    def __init__(self, node: Node, settings: MailerSettings, clock: Clock, storage: MailStorage) -> None:
+        limits = RenderLimits(
+            processes=settings.render_processes, cpu_seconds=settings.render_cpu_seconds, megabytes=settings.render_megabytes
+        )
+        self.pool = RenderPool(limits=limits)
+        self.renderer = TemplateRenderer(pool=self.pool)
+        self.templates = Templates(
+            store=SqlTemplateStore(database=storage.database),
+            uses=SchedulerUses(mesh=node.mesh),
+            renderer=self.renderer,
+            checks=TemplateChecks(renderer=self.renderer, clock=clock, new_uid=lambda: str(ULID()), channels=tuple(CHANNELS)),
+        )
