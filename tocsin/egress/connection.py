@@ -16,7 +16,7 @@ _HEAD_BYTES: Final = 100 * 1024
 _SWITCHED: Final = 101
 
 
-class Origin(NamedTuple):
+class HttpOrigin(NamedTuple):
     """Whom a connection is with (RFC 6454): what goes elsewhere never takes it."""
 
     scheme: str
@@ -24,12 +24,12 @@ class Origin(NamedTuple):
     port: int
 
     @classmethod
-    def of(cls, url: HttpUrl) -> "Origin":
+    def of(cls, url: HttpUrl) -> "HttpOrigin":
         """The origin of a URL."""
         return cls(url.scheme, url.host, url.port)
 
 
-class Received(NamedTuple):
+class ReceivedAnswer(NamedTuple):
     """An answer as it came: names of headers in lower case; ``whole`` unless the body was longer than was asked for."""
 
     status: int
@@ -45,12 +45,12 @@ class BrokenAnswer(Exception):
 class HttpConnection(asyncio.Protocol):
     """A connection; asyncio and the parser call it."""
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: HttpOrigin) -> None:
         """Is not connected yet."""
         self.origin = origin
         self.idle_since = 0.0
         self._open = False
-        self._answer: asyncio.Future[Received] | None = None
+        self._answer: asyncio.Future[ReceivedAnswer] | None = None
 
     @property
     def usable(self) -> bool:
@@ -66,7 +66,7 @@ class HttpConnection(asyncio.Protocol):
         self._open = False
         self._transport.abort()
 
-    async def exchange(self, request: bytes, *, most: int, bodiless: bool) -> Received:
+    async def exchange(self, request: bytes, *, most: int, bodiless: bool) -> ReceivedAnswer:
         """Sends a request and gives its answer.
 
         Args:
@@ -169,4 +169,4 @@ class HttpConnection(asyncio.Protocol):
             self.close()
         if self._answer is not None:
             body, most = self._body, self._most
-            self._answer.set_result(Received(self._status, self._headers, bytes(body[:most]), whole and len(body) <= most))
+            self._answer.set_result(ReceivedAnswer(self._status, self._headers, bytes(body[:most]), whole and len(body) <= most))

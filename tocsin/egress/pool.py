@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from typing import Final
 
-from tocsin.egress.connection import HttpConnection, Origin
+from tocsin.egress.connection import HttpConnection, HttpOrigin
 from tocsin.egress.network import Connector
 from tocsin.egress.urls import HttpUrl
 
@@ -54,7 +54,7 @@ class HttpPool:
             await self._turns.acquire()
         self._taken += 1
         try:
-            origin = Origin.of(url)
+            origin = HttpOrigin.of(url)
             connection = self._idle_one(origin) or await self._connected(origin)
         except BaseException:
             self._end_turn()
@@ -74,7 +74,7 @@ class HttpPool:
         self._taken -= 1
         self._turns.release()
 
-    def _idle_one(self, origin: Origin) -> HttpConnection | None:
+    def _idle_one(self, origin: HttpOrigin) -> HttpConnection | None:
         """The one that was used last, as the others may then be closed; those are ended that have been idle for too long."""
         oldest = asyncio.get_running_loop().time() - _KEEPALIVE_SECONDS
         while self._idle and self._idle[0].idle_since < oldest:
@@ -87,7 +87,7 @@ class HttpPool:
                 connection.close()
         return None
 
-    async def _connected(self, origin: Origin) -> HttpConnection:
+    async def _connected(self, origin: HttpOrigin) -> HttpConnection:
         while self._idle and self._taken + len(self._idle) > self._most:
             self._idle.pop(0).close()
         secure = origin.scheme == "https"
