@@ -9,7 +9,7 @@ from google.protobuf.json_format import MessageToDict, MessageToJson
 
 from mailer_svc.domain import Content, DeclaredVariable, MessageAction, Template, TemplateDraft, TemplatePart
 from mailer_svc.handlers.deliveries import timestamp
-from mailer_svc.service import Templates, Trial
+from mailer_svc.service import Templates, Trial, TrialSender
 from tocsin.api.mailer.v1 import template_service_pb2 as pb
 from tocsin.api.mailer.v1 import template_service_pb2_grpc as rpc
 from tocsin.mesh.context import principal
@@ -21,8 +21,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class TemplateHandlers(rpc.TemplateServiceServicer):
     """Manages templates of the caller's tenant."""
 
-    def __init__(self, *, templates: Templates, channels: Callable[[str], Sequence[str]]) -> None:
+    def __init__(self, *, templates: Templates, trials: TrialSender, channels: Callable[[str], Sequence[str]]) -> None:
         self._templates = templates
+        self._trials = trials
         self._channels = channels
 
     async def CreateTemplate(self, request: pb.CreateTemplateRequest, context: Context) -> pb.Template:
@@ -38,9 +39,10 @@ class TemplateHandlers(rpc.TemplateServiceServicer):
         tenant = principal().tenant
 
         async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[Template], None]:
-            return await self._templates.page(tenant=tenant, after=behind[0] if behind else "", limit=most), None
+            after, shown = behind[0] if behind else "", request.show_built_in
+            return await self._templates.page(tenant=tenant, after=after, limit=most, built_in=shown), None
 
-        listing = Listing(f"templates {tenant}", (str,))
+        listing = Listing(f"templates {tenant} {request.show_built_in}", (str,))
         templates, token = await list_page(request, listing, read=read, show=_template, place=lambda item: (item.code,))
         return pb.ListTemplatesResponse(templates=templates, next_page_token=token)
 
@@ -79,6 +81,23 @@ class TemplateHandlers(rpc.TemplateServiceServicer):
         )
         return _rendered(part, content)
 
+    async def PreviewTemplate(self, request: pb.PreviewTemplateRequest, context: Context) -> pb.RenderTemplateResponse:
+        """Renders a template that is not saved."""
+        template, part, content = await self._templates.preview(
+            tenant=principal().tenant, draft=_draft(request.template), trial=_trial(request)
+        )
+        answer = _rendered(part, content)
+        answer.warnings.extend(_warnings(template))
+        answer.variables.extend(template.variables.used)
+        return answer
+
+    async def SendTestMessage(self, request: pb.SendTestMessageRequest, context: Context) -> pb.SendTestMessageResponse:
+        """Sends a message of a template to one address."""
+        delivery = await self._trials.send(
+            tenant=principal().tenant, code=_code(request.name), version=request.version, to=request.to, trial=_trial(request)
+        )
+        return pb.SendTestMessageResponse(delivery=f"deliveries/{delivery}")
+
     async def DescribeContent(self, request: pb.DescribeContentRequest, context: Context) -> pb.DescribeContentResponse:
         """Tells a scheduler which templates and channels there are."""
         found = await self._templates.described(tenant=request.tenant, codes={_code(name) for name in request.templates})
@@ -106,7 +125,7 @@ def _content(given: pb.Template | pb.TemplatePart) -> Content:
     return Content(given.subject, given.text, given.html, tuple(MessageAction(action.label, action.url) for action in given.actions))
 
 
-def _trial(request: pb.RenderTemplateRequest) -> Trial:
+def _trial(request: pb.RenderTemplateRequest | pb.PreviewTemplateRequest | pb.SendTestMessageRequest) -> Trial:
     return Trial(
         variables=dict(request.variables),
         channel=request.channel,
@@ -157,7 +176,13 @@ def _template(item: Template) -> pb.Template:
         create_time=timestamp(item.created),
         resend_if_unknown=item.resend,
         promoted=item.promoted,
+        built_in=item.built_in,
+        warnings=_warnings(item),
     )
+
+
+def _warnings(item: Template) -> list[pb.TemplateWarning]:
+    return [pb.TemplateWarning(field=field, reason=reason) for field, reason in item.warnings]
 
 
 def _part(channel: str, locale: str, content: Content) -> pb.TemplatePart:

@@ -44,4 +44,19 @@ class Render:
     recipient: Mapping[str, Any] | None = None
 
 
-Request: TypeAlias = Parse | Render
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """Look at the HTML of a template, and move the rules of its style sheets into its elements."""
+
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inlined:
+    """HTML that is ready to be sent, and what is doubtful about it."""
+
+    html: str
+    warnings: tuple[str, ...]
+
+
+Request: TypeAlias = Parse | Render | Inline

@@ -16,9 +16,10 @@ from typing import Final, cast
 
 from mailer_svc.language.context import context_of
 from mailer_svc.language.errors import BudgetSpent, RenderTooExpensive
+from mailer_svc.language.inlining import inlined
 from mailer_svc.language.parser import SAVED, STORED, parse
 from mailer_svc.language.program import Program, run_program
-from mailer_svc.language.requests import LENGTH, Parse, Parsed, Request
+from mailer_svc.language.requests import LENGTH, Inline, Parse, Parsed, Request
 from tocsin.errors import TocsinError
 
 BUDGET: Final = 10_000_000
@@ -28,11 +29,13 @@ _MEGABYTE: Final = 1 << 20
 
 
 def answer(request: Request) -> object:
-    """What comes of a request: a `Parsed`, the texts, or the error."""
+    """What comes of a request: a `Parsed`, the texts, an `Inlined`, or the error."""
     try:
         if isinstance(request, Parse):
             program = parse(request.parts, bounds=STORED if request.stored else SAVED)
             return Parsed(program.variables, program.required, program.nodes, pickle.dumps(program))
+        if isinstance(request, Inline):
+            return inlined(request.html)
         program = cast("Program", pickle.loads(request.program))  # noqa: S301 - see above
         return run_program(program, request.variables, context_of(request.context, request.recipient), budget=BUDGET)
     except BudgetSpent:

@@ -87,6 +87,15 @@ class Renderer(Protocol):
         """
         ...
 
+    async def inline(self, tenant: str, html: str) -> tuple[str, tuple[str, ...]]:
+        """The HTML of a template as it is sent, with the rules of its style sheets in its elements; and what is doubtful about it.
+
+        Raises:
+            InvalidInput: it holds what runs, or would be too large; ``html`` and the line are named.
+            Unavailable: not now.
+        """
+        ...
+
     async def variables(self, tenant: str, part: TemplatePart) -> Variables:
         """The variables of a part that was saved.
 

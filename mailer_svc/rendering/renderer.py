@@ -16,7 +16,7 @@ from mailer_svc.domain import Content, MessageAction, TemplatePart, TemplateUse,
 from mailer_svc.language.context import about_recipient, context_of, from_context, with_recipient
 from mailer_svc.language.errors import BudgetSpent, VariableMissing, VariableUnknown
 from mailer_svc.language.program import Program, run_program
-from mailer_svc.language.requests import Parse, Parsed, Render
+from mailer_svc.language.requests import Inline, Inlined, Parse, Parsed, Render
 from mailer_svc.rendering.pool import RenderPool
 
 Result = TypeVar("Result")
@@ -67,6 +67,17 @@ class TemplateRenderer:
         """
         parsed = cast("Parsed", await self._pool.run(tenant, Parse(_sources(content), stored=False)))
         return Variables(parsed.variables, parsed.required)
+
+    async def inline(self, tenant: str, html: str) -> tuple[str, tuple[str, ...]]:
+        """The HTML of a template with the rules of its style sheets in its elements, and what is doubtful about it.
+
+        Raises:
+            TemplateInvalid: it holds what runs, or what would grow too large; the message names ``html`` and the line.
+            RenderTooExpensive: it takes more time or memory than it may.
+            RendererBusy: not now.
+        """
+        found = cast("Inlined", await self._pool.run(tenant, Inline(html)))
+        return found.html, found.warnings
 
     async def variables(self, tenant: str, part: TemplatePart) -> Variables:
         """The variables of a part that was saved; see `render`."""

@@ -23,6 +23,7 @@ from mailer_svc.service.sending import ChannelSender, SendingRule
 from mailer_svc.service.status_callbacks import StatusCallbacks
 from mailer_svc.service.status_reporting import StatusReporting
 from mailer_svc.service.templates import Templates, Trial
+from mailer_svc.service.trials import TrialSender
 from mailer_svc.service.unsubscribing import Unsubscribing
 from mailer_svc.service.verification import AddressVerification
 
@@ -69,5 +70,6 @@ __all__ = [
     "Templates",
     "TenantLanes",
     "Trial",
+    "TrialSender",
     "Unsubscribing",
 ]

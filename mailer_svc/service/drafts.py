@@ -51,17 +51,35 @@ class TemplateChecks:
         parts = [self._placed(uid, part, place, draft) for place, part in enumerate(draft.parts)]
         _check_places(parts)
         found = [await self._compiled(tenant, part, _prefix(place)) for place, part in enumerate(parts)]
+        warnings: list[tuple[str, str]] = []
+        parts = [await self._inlined(tenant, part, _prefix(place), warnings) for place, part in enumerate(parts)]
+        variables = _variables(found, draft.declared)
+        warnings += _unused(variables, draft.declared)
         return Template(
             tenant=tenant,
             code=draft.code,
             version=1,
             uid=uid,
             parts=tuple(parts),
-            variables=_variables(found, draft.declared),
+            variables=variables,
             resend=draft.resend,
             created=self._clock.micros(),
             declared=draft.declared,
+            warnings=tuple(warnings),
         )
+
+    async def _inlined(self, tenant: str, part: TemplatePart, prefix: str, warnings: list[tuple[str, str]]) -> TemplatePart:
+        """The part with its HTML as it is sent."""
+        if not part.content.html:
+            return part
+        try:
+            html, found = await self._renderer.inline(tenant, part.html_source)
+        except InvalidInput as error:
+            raise _anchored(error, prefix) from None
+        warnings += ((f"{prefix}html", words) for words in found)
+        if not part.content.text:
+            warnings.append((f"{prefix}text", "there is no text for those who read no HTML"))
+        return replace(part, content=replace(part.content, html=html))
 
     def _placed(self, uid: str, part: TemplatePart, place: int, draft: TemplateDraft) -> TemplatePart:
         """The part with its normal locale, its subject and its uid."""
@@ -141,6 +159,12 @@ def _check_places(parts: Collection[TemplatePart]) -> None:
             )
             raise InvalidInput.at(_whole(_prefix(place)), words)
         seen.add(where)
+
+
+def _unused(variables: Variables, declared: Collection[DeclaredVariable]) -> Iterator[tuple[str, str]]:
+    for place, variable in enumerate(declared):
+        if variable.name not in variables.used:
+            yield f"template.declared_variables[{place}]", f"no part of the template uses {variable.name}"
 
 
 def _anchored(error: InvalidInput, prefix: str) -> InvalidInput:

@@ -1,5 +1,6 @@
 """Templates: made, replaced by new versions, promoted, looked up and tried out."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -59,7 +60,20 @@ class Trial:
 class Templates:
     """The templates of all tenants."""
 
-    def __init__(self, *, store: TemplateStore, uses: AlarmUses, renderer: Renderer, checks: TemplateChecks) -> None:
+    def __init__(
+        self, *, store: TemplateStore, uses: AlarmUses, renderer: Renderer, checks: TemplateChecks, built_in: Mapping[str, TemplateDraft]
+    ) -> None:
+        """Makes it.
+
+        Args:
+            store: keeps those that tenants make.
+            uses: knows which alarms use them.
+            renderer: fills them in.
+            checks: makes versions of drafts.
+            built_in: those that ship with Tocsin, by code.
+        """
+        self._built_in = built_in
+        self._ready: dict[str, Template] = {}
         self._store = store
         self._uses = uses
         self._renderer = renderer
@@ -86,7 +100,7 @@ class Templates:
             TemplateBreaks: alarms do not give the variables that it takes; not with ``force``.
         """
         template = replace(await self._checks.checked(tenant, draft), promoted=promote)
-        current = await self.get(tenant=tenant, code=draft.code)
+        current = await self._own(tenant, draft.code)
         if promote and not force:
             await self._refuse_to_break_by(template, current)
         return await self._store.add_version(template)
@@ -98,8 +112,8 @@ class Templates:
             TemplateNotFound: there is no such version.
             TemplateBreaks: alarms do not give the variables that it takes; not with ``force``.
         """
+        current = await self._own(tenant, code)
         template = await self._told(await self.get(tenant=tenant, code=code, version=version))
-        current = await self.get(tenant=tenant, code=code)
         if not force:
             await self._refuse_to_break_by(template, current)
         await self._store.promote(template)
@@ -139,19 +153,43 @@ class Templates:
             )
 
     async def get(self, *, tenant: str, code: str, version: int = 0) -> Template:
-        """One version; 0: the promoted one.
+        """One version; 0: the promoted one. Where the tenant has made none of this code, it may be one that ships with Tocsin.
 
         Raises:
             TemplateNotFound: there is none.
         """
         template = await self._store.get(tenant=tenant, code=code, version=version)
+        shipped = template is None and version in (0, 1) and code in self._built_in
+        if shipped and (version == 0 or not await self._store.current([(tenant, code)])):
+            return await self._shipped(tenant, code)
         if template is None:
             raise TemplateNotFound(f"There is no template templates/{code}" + (f" of version {version}" if version else ""))
         return template
 
-    async def page(self, *, tenant: str, after: str, limit: int) -> list[Template]:
-        """Promoted versions, by code, after the code ``after``."""
-        return await self._store.page(tenant=tenant, after=after, limit=limit)
+    async def _own(self, tenant: str, code: str) -> Template:
+        """The promoted version of a template that the tenant has made."""
+        template = await self.get(tenant=tenant, code=code)
+        if template.built_in:
+            raise TemplateNotFound(f"templates/{code} ships with Tocsin and stays as it is; create a template of this name to replace it")
+        return template
+
+    async def _shipped(self, tenant: str, code: str) -> Template:
+        """A template that ships with Tocsin; it is made ready when it is used first."""
+        if code not in self._ready:
+            made = await self._checks.checked("", self._built_in[code])
+            self._ready[code] = replace(made, built_in=True, warnings=())
+        return replace(self._ready[code], tenant=tenant)
+
+    async def page(self, *, tenant: str, after: str, limit: int, built_in: bool = False) -> list[Template]:
+        """Promoted versions, by code, after the code ``after``; with those that ship with Tocsin, if they are asked for."""
+        own = await self._store.page(tenant=tenant, after=after, limit=limit)
+        if not built_in:
+            return own
+        known = {template.code for template in own}
+        end = own[-1].code if len(own) == limit else None
+        codes = [code for code in sorted(self._built_in) if code > after and code not in known and (end is None or code < end)]
+        shipped = [await self._shipped(tenant, code) for code in codes[:limit]]
+        return sorted([*own, *shipped], key=lambda template: template.code)[:limit]
 
     async def versions(self, *, tenant: str, code: str, before: int | None, limit: int) -> list[Template]:
         """The versions of one template, the newest first, before the version ``before``.
@@ -160,9 +198,7 @@ class Templates:
             TemplateNotFound: there is none.
         """
         found = await self._store.versions(tenant=tenant, code=code, before=before, limit=limit)
-        if not found and before is None:
-            raise TemplateNotFound(f"There is no template templates/{code}")
-        return found
+        return found if found or before is not None else [await self.get(tenant=tenant, code=code)]
 
     async def delete(self, *, tenant: str, code: str, force: bool = False) -> None:
         """Removes a template with all its versions.
@@ -171,7 +207,7 @@ class Templates:
             TemplateNotFound: there is none.
             TemplateBreaks: alarms use it; not with ``force``.
         """
-        await self.get(tenant=tenant, code=code)
+        await self._own(tenant, code)
         if not force:
             await self._refuse_to_break(tenant, code, (), (), "is in use")
         if not await self._store.delete(tenant=tenant, code=code):
@@ -189,6 +225,16 @@ class Templates:
         part = trial.part_of(template)
         return part, await self._renderer.render(tenant, part, trial.use_of(template))
 
+    async def preview(self, *, tenant: str, draft: TemplateDraft, trial: Trial) -> tuple[Template, TemplatePart, Content]:
+        """What a template that is not saved says, and what would be saved.
+
+        Raises:
+            InvalidInput: as `create` and `render`.
+        """
+        template = await self._checks.checked(tenant, draft)
+        part = trial.part_of(template)
+        return template, part, await self._renderer.render(tenant, part, trial.use_of(template))
+
     async def current(self, keys: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Template]:
         """The promoted version of each (tenant, code) that exists; which version that is comes from the store, its text from memory."""
         uids = await self._store.current(list(keys))
@@ -197,7 +243,34 @@ class Templates:
             template = self._cache.get(uid) or await self._store.get(tenant=tenant, code=code, version=0)
             if template is not None:
                 found[tenant, code] = self._remember(template)
+        for tenant, code in keys:
+            if code in self._built_in and (tenant, code) not in found:
+                found[tenant, code] = await self._shipped(tenant, code)
         return found
+
+    async def render_built_in(
+        self, *, tenant: str, code: str, channel: str, locale: str, context: Mapping[str, Any], recipient: Mapping[str, Any] | None = None
+    ) -> Content:
+        """What a template that ships with Tocsin says, or the one of the same code that the tenant has made.
+
+        Args:
+            tenant: whose message it is.
+            code: such as ``tocsin.digest``.
+            channel: by which the message leaves.
+            locale: what its reader reads, a normal tag or empty.
+            context: what it is about, of JSON's types: its variables, and lists such as ``items``.
+            recipient: whom it is for, as templates see it.
+
+        Raises:
+            TemplateNotFound: there is none.
+            InvalidInput: the tenant's own takes other variables, or more than a rendering may.
+            Unavailable: not now.
+        """
+        template = (await self.current([(tenant, code)])).get((tenant, code))
+        if template is None:
+            raise TemplateNotFound(f"There is no template templates/{code}")
+        use = TemplateUse(code, {}, json.dumps(context), recipient)
+        return await self._renderer.render(tenant, template.part_for(channel, locale), use)
 
     async def described(self, *, tenant: str, codes: Collection[str]) -> list[Template]:
         """The promoted versions of those that exist; all know which variables they require.

@@ -17,6 +17,7 @@ from mailer_svc.service import (
     NotificationChecks,
     Notifications,
     PiiScreen,
+    TrialSender,
 )
 from mailer_svc.store import (
     SqlNotificationQueue,
@@ -69,6 +70,7 @@ class Notifying:
         self.accepting = Accepting(
             journal=journal, composer=composer, channels=channels, publisher=publisher, clock=clock, expand=self.fanout.wake
         )
+        self.trials = TrialSender(templates=templating.templates, accepting=self.accepting, channels=channels, new_key=lambda: str(ULID()))
         self.notifications = Notifications(
             journal=journal,
             store=SqlNotificationStore(database=storage.database),

@@ -66,7 +66,7 @@ def mail_server(
         channels=channels,
     )
     delivery_handlers = DeliveryHandlers(streams=streams, deliveries=deliveries, reports=reporting)
-    template_handlers = TemplateHandlers(templates=templating.templates, channels=channels.usable_by)
+    template_handlers = TemplateHandlers(templates=templating.templates, trials=notifying.trials, channels=channels.usable_by)
     provider_handlers = ProviderHandlers(providers=sending.providers)
     inbox_handlers = InboxHandlers(inbox=Inbox(reader=SqlInboxReader(database=storage.database)))
     server = node.server(

@@ -20,6 +20,7 @@ from mailer_svc.store import (
     SqlPeopleFacts,
     SqlTemplateStore,
 )
+from mailer_svc.templates_builtin import built_in_templates
 from tocsin.channels import CHANNELS
 from tocsin.clock import Clock
 from tocsin.lifecycle import Component
@@ -61,4 +62,5 @@ class Templating:
             uses=SchedulerUses(mesh=node.mesh),
             renderer=self.renderer,
             checks=TemplateChecks(renderer=self.renderer, clock=clock, new_uid=lambda: str(ULID()), channels=tuple(CHANNELS)),
+            built_in=built_in_templates(),
         )

@@ -17,7 +17,7 @@ _REMEMBERED: Final = 4096
 _ASKED: Final = 1000  # templates in one question, as in the contract
 
 
-class _Facts(NamedTuple):
+class _ContentFacts(NamedTuple):
     """What the mailer says of the templates and channels that some actions use."""
 
     templates: "dict[str, _TemplateFacts]"
@@ -57,7 +57,7 @@ class NotifyChecks:
             return [(asked,) if action.template or action.channels else () for action in actions]
         return [tuple(_findings(action, facts)) for action in actions]
 
-    async def _facts(self, tenant: str, templates: Iterable[str]) -> _Facts:
+    async def _facts(self, tenant: str, templates: Iterable[str]) -> _ContentFacts:
         fresh = self._clock.monotonic() - _SECONDS
         found: dict[str, _TemplateFacts] = {}
         unknown: list[str] = []
@@ -70,7 +70,7 @@ class NotifyChecks:
         old = self._channels[0] <= fresh or not self._channels[1]
         for start in range(0, len(unknown) or int(old), _ASKED):
             await self._ask(tenant, unknown[start : start + _ASKED], found)
-        return _Facts(found, self._channels[1])
+        return _ContentFacts(found, self._channels[1])
 
     async def _ask(self, tenant: str, names: Sequence[str], found: dict[str, _TemplateFacts]) -> None:
         request = template_service_pb2.DescribeContentRequest(tenant=tenant, templates=names)
@@ -86,7 +86,7 @@ class NotifyChecks:
             self._templates.popitem(last=False)
 
 
-def _findings(action: alarm_pb2.Notify, facts: _Facts) -> Iterator[Finding]:
+def _findings(action: alarm_pb2.Notify, facts: _ContentFacts) -> Iterator[Finding]:
     for place, channel in enumerate(action.channels):
         if channel not in facts.channels:
             yield Finding(f"notify.channels[{place}]", f"there is no provider for {channel}; the mailer has {', '.join(facts.channels)}")

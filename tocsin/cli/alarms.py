@@ -10,7 +10,18 @@ import typer
 from tocsin.channels import CHANNELS, normal_address
 from tocsin.cli.output import warn, write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
-from tocsin.cli.words import duration, in_words, instant, json_object, local_time, proto_duration, rfc3339, time_of_day, zone_of
+from tocsin.cli.words import (
+    duration,
+    in_words,
+    instant,
+    json_object,
+    local_time,
+    proto_duration,
+    rfc3339,
+    time_of_day,
+    variables_of,
+    zone_of,
+)
 from tocsin.clock import Clock, SystemClock
 from tocsin.errors import InvalidInput
 
@@ -234,7 +245,7 @@ def message_of(what: What) -> dict[str, Any]:
         "subject": what.subject,
         "text": what.text,
         "template": f"templates/{what.template.removeprefix('templates/')}" if what.template else None,
-        "variables": dict(_variable(item) for item in what.variables),
+        "variables": variables_of(what.variables),
         "channels": list(what.channels),
         "recipients": [_person(name) for name in what.recipients],
         "category": f"categories/{what.category.removeprefix('categories/')}" if what.category else None,
@@ -262,11 +273,3 @@ def rule_words(trigger: dict[str, Any]) -> str:
     if "daily" in trigger:
         return f"{'daily' if trigger['daily'].get('recurring', True) else 'once'} {trigger['daily']['time']}{zone}"
     return ", ".join(sorted(trigger))
-
-
-def _variable(item: str) -> tuple[str, str]:
-    name, found, value = item.partition("=")
-    if not found or not name:
-        msg = f"{item!r} is not name=value"
-        raise typer.BadParameter(msg, param_hint="--var")
-    return name, value

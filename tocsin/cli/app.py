@@ -26,6 +26,7 @@ from tocsin.cli.services import migrate, serve
 from tocsin.cli.spool import make_spool
 from tocsin.cli.stack import down, status, up
 from tocsin.cli.tasks import run
+from tocsin.cli.templates import make_templates
 from tocsin.cli.views import forecast, replans, stats
 
 _RUN: Final = (("mesh", make_mesh), ("spool", make_spool))
@@ -41,6 +42,7 @@ _USE: Final = (
     ("group", make_group),
     ("category", make_category),
     ("suppression", make_suppression),
+    ("template", make_templates),
     ("provider", make_provider),
     ("security", make_security),
     ("pii", make_pii),

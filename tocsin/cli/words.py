@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
@@ -117,3 +118,19 @@ def json_object(text: str, *, option: str) -> dict[str, Any]:
         msg = 'must be a JSON object, such as {"text": "hello"}'
         raise typer.BadParameter(msg, param_hint=option)
     return cast("dict[str, Any]", value)
+
+
+def variables_of(items: Iterable[str]) -> dict[str, str]:
+    """The variables that ``--var name=value`` gives.
+
+    Raises:
+        typer.BadParameter: one has another form.
+    """
+    found: dict[str, str] = {}
+    for item in items:
+        name, sign, value = item.partition("=")
+        if not sign or not name:
+            msg = f"{item!r} is not name=value"
+            raise typer.BadParameter(msg, param_hint="--var")
+        found[name] = value
+    return found

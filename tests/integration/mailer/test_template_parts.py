@@ -172,3 +172,77 @@ async def test_a_template_that_is_wrong_is_refused_by_its_field(rig: Rig, fields
     with rig.user(), pytest.raises(InvalidInput) as caught:
         await rig.templates.UpdateTemplate(pb.UpdateTemplateRequest(template=bad))
     assert [each.field for each in caught.value.violations] == [field]
+
+
+async def test_html_is_kept_as_it_is_written_and_sent_with_its_styles_in_place(rig: Rig) -> None:
+    """What is doubtful about it is told at create and at update, and what runs is refused by its field."""
+    source = "<style>p{margin:0}</style><p>{{ name }}</p><img src=https://example.org/x.png>"
+    made = await rig.template(html=source, parts=[{"locale": "de", "html": "<div>"}])
+    assert [(item.field, item.reason.split(";")[0]) for item in made.warnings] == [
+        ("template.html", "line 1: img has no alt text"),
+        ("template.parts[0].html", "line 1: div is not closed"),
+        ("template.parts[0].text", "there is no text for those who read no HTML"),
+    ]
+    assert made.html == source
+    found = await rendered(rig, variables={"name": "<Ann>"})
+    assert found.html == source.replace("<p>{{ name }}", '<p style="margin: 0">&lt;Ann&gt;')
+    with pytest.raises(InvalidInput, match="script elements") as caught:
+        await rig.template("templates/bad", parts=[{"locale": "de", "html": "<script>"}])
+    assert [each.field for each in caught.value.violations] == ["template.parts[0].html"]
+
+
+async def test_a_template_is_tried_out_before_it_is_saved(rig: Rig) -> None:
+    """With its doubts and variables; nothing is stored."""
+    given = pb.Template(name=NAME, subject="s", text="{{ a }}", html="<b>", parts=[pb.TemplatePart(locale="de", text="de {{ a }}")])
+    with rig.user():
+        found = await rig.templates.PreviewTemplate(pb.PreviewTemplateRequest(template=given, variables={"a": "x"}, locale="de-AT"))
+        assert (found.text, found.locale, list(found.variables), len(found.warnings)) == ("de x", "de", ["a"], 1)
+        with pytest.raises(InvalidInput, match="missing: a"):
+            await rig.templates.PreviewTemplate(pb.PreviewTemplateRequest(template=given))
+        with pytest.raises(NotFound):
+            await rig.templates.GetTemplate(pb.GetTemplateRequest(name=NAME))
+
+
+async def test_a_test_message_goes_the_way_of_every_message(rig: Rig) -> None:
+    """Its delivery says that it is one; what cannot be sent is said at once."""
+    await rig.template(parts=[{"channel": "inbox", "text": "inbox {{ name }}"}])
+    with rig.user():
+        values: dict[str, Any] = {"name": NAME, "to": "ann@example.com", "variables": {"name": "Ann"}}
+        sent = await rig.templates.SendTestMessage(pb.SendTestMessageRequest(**values))
+        for change, words in (({"to": "nobody"}, "to"), ({"variables": {}}, "missing: name")):
+            odd: dict[str, Any] = {**values, **change}
+            with pytest.raises(InvalidInput, match=words):
+                await rig.templates.SendTestMessage(pb.SendTestMessageRequest(**odd))
+    assert (await rig.get(sent.delivery)).notification.startswith("notifications/test-")
+    assert [mail.text for mail in await rig.messages()] == ["inbox Ann"]
+
+
+async def test_templates_ship_and_can_be_replaced(rig: Rig) -> None:
+    """Every tenant has them without making any; one of the same code takes its place, and gives it back when it goes."""
+    with rig.user():
+        listed = await rig.templates.ListTemplates(pb.ListTemplatesRequest(show_built_in=True))
+        assert not (await rig.templates.ListTemplates(pb.ListTemplatesRequest())).templates
+        names = [item.name for item in listed.templates]
+        assert "templates/tocsin.alarm" in names
+        assert all(item.built_in and not item.warnings for item in listed.templates)
+        for name in names:
+            for channel, locale in (("", ""), ("email", "de-CH"), ("push", ""), ("push", "de")):
+                context = struct_pb2.Struct()
+                context.update({"items": [{"subject": "One", "text": "a", "time": "10:00"}, {"subject": "Two"}]})
+                request = pb.RenderTemplateRequest(name=name, channel=channel, locale=locale, context=context)
+                said = await rig.templates.RenderTemplate(request)
+                assert (bool(said.subject), bool(said.text), bool(said.html)) == (True, True, channel != "push" or said.channel == "")
+                assert said.locale == locale[:2]
+        with pytest.raises(NotFound, match="ships with Tocsin"):
+            await rig.templates.DeleteTemplate(pb.DeleteTemplateRequest(name="templates/tocsin.alarm", force=True))
+    use = delivery_service_pb2.TemplateContent(template="templates/tocsin.alarm", variables={"title": "Disk full"})
+    await rig.deliver(message(1, template=use))
+    await rig.template("templates/tocsin.alarm", subject="Own {{ title }}", text="x")
+    await rig.deliver(message(2, template=use))
+    with rig.user():
+        shown = await rig.templates.ListTemplates(pb.ListTemplatesRequest(show_built_in=True))
+        assert [item.name for item in shown.templates] == names
+        assert [item.name for item in shown.templates if not item.built_in] == ["templates/tocsin.alarm"]
+        await rig.templates.DeleteTemplate(pb.DeleteTemplateRequest(name="templates/tocsin.alarm", force=True))
+    await rig.deliver(message(3, template=use))
+    assert sorted(mail.subject for mail in await rig.messages()) == ["Disk full", "Disk full", "Own Disk full"]

@@ -31,7 +31,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+tocsin/api/mailer/v1/template_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xa5\x04\n\x08Template\x12>\n\x04name\x18\x01 \x01(\tB0\xe2\x41\x01\x08\xbaH)r\'2%^templates/[a-z0-9][a-z0-9_.-]{0,62}$\x12\x15\n\x07version\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1f\n\x07subject\x18\x03 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\x12\x17\n\x04text\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x10\x12\x17\n\x04html\x18\x05 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x10\x12\x17\n\tvariables\x18\x06 \x03(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x11resend_if_unknown\x18\x08 \x01(\x08\x12 \n\x12required_variables\x18\t \x03(\tB\x04\xe2\x41\x01\x03\x12?\n\x07\x61\x63tions\x18\n \x03(\x0b\x32$.tocsin.api.mailer.v1.TemplateActionB\x08\xbaH\x05\x92\x01\x02\x10\x05\x12;\n\x05parts\x18\x0b \x03(\x0b\x32\".tocsin.api.mailer.v1.TemplatePartB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12L\n\x12\x64\x65\x63lared_variables\x18\x0c \x03(\x0b\x32&.tocsin.api.mailer.v1.TemplateVariableB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x16\n\x08promoted\x18\r \x01(\x08\x42\x04\xe2\x41\x01\x03\"\xe8\x01\n\x0cTemplatePart\x12\x31\n\x07\x63hannel\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z][a-z0-9_]{0,31}$|^$\x12\x17\n\x06locale\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18#\x12\x19\n\x07subject\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x17\n\x04text\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x10\x12\x17\n\x04html\x18\x05 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x10\x12?\n\x07\x61\x63tions\x18\x06 \x03(\x0b\x32$.tocsin.api.mailer.v1.TemplateActionB\x08\xbaH\x05\x92\x01\x02\x10\x05\"L\n\x0eTemplateAction\x12\x1d\n\x05label\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1b\n\x03url\x18\x02 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\"\xb1\x01\n\x10TemplateVariable\x12\x36\n\x04name\x18\x01 \x01(\tB(\xe2\x41\x01\x02\xbaH!r\x1f\x32\x1d^[a-zA-Z_][a-zA-Z0-9_]{0,63}$\x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x10\n\x08required\x18\x03 \x01(\x08\x12\x19\n\x07\x64\x65\x66\x61ult\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x19\n\x07\x65xample\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"U\n\x15\x43reateTemplateRequest\x12<\n\x08template\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.TemplateB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"_\n\x12GetTemplateRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^templates/[^/]{1,64}$\x12\x18\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"S\n\x14ListTemplatesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"c\n\x15ListTemplatesResponse\x12\x31\n\ttemplates\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.mailer.v1.Template\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8b\x01\n\x1bListTemplateVersionsRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^templates/[^/]{1,64}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"j\n\x1cListTemplateVersionsResponse\x12\x31\n\ttemplates\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.mailer.v1.Template\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x16PromoteTemplateRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^templates/[^/]{1,64}$\x12\x1c\n\x07version\x18\x02 \x01(\x05\x42\x0b\xe2\x41\x01\x02\xbaH\x04\x1a\x02(\x01\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\"\x86\x01\n\x15UpdateTemplateRequest\x12<\n\x08template\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.TemplateB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x14\n\x07promote\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\n\n\x08_promote\"W\n\x15\x44\x65leteTemplateRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^templates/[^/]{1,64}$\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\xec\x02\n\x15RenderTemplateRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^templates/[^/]{1,64}$\x12M\n\tvariables\x18\x02 \x03(\x0b\x32:.tocsin.api.mailer.v1.RenderTemplateRequest.VariablesEntry\x12\x18\n\x07version\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x18\n\x07\x63hannel\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x17\n\x06locale\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18#\x12*\n\trecipient\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x07\x63ontext\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9d\x01\n\x16RenderTemplateResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0c\n\x04html\x18\x03 \x01(\t\x12\x35\n\x07\x61\x63tions\x18\x04 \x03(\x0b\x32$.tocsin.api.mailer.v1.TemplateAction\x12\x0f\n\x07\x63hannel\x18\x05 \x01(\t\x12\x0e\n\x06locale\x18\x06 \x01(\t\"O\n\x16\x44\x65scribeContentRequest\x12\x17\n\x06tenant\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1c\n\ttemplates\x18\x02 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\"^\n\x17\x44\x65scribeContentResponse\x12\x31\n\ttemplates\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.mailer.v1.Template\x12\x10\n\x08\x63hannels\x18\x02 \x03(\t2\xaa\x0b\n\x0fTemplateService\x12\x87\x01\n\x0e\x43reateTemplate\x12+.tocsin.api.mailer.v1.CreateTemplateRequest\x1a\x1e.tocsin.api.mailer.v1.Template\"(\x8a\xe7\x18\x05X\x80\x80\x80\x01\x82\xd3\xe4\x93\x02\x19\"\r/v1/templates:\x08template\x12\x94\x01\n\x0bGetTemplate\x12(.tocsin.api.mailer.v1.GetTemplateRequest\x1a\x1e.tocsin.api.mailer.v1.Template\";\x90\x02\x01\x8a\xe7\x18\x16\"\x0etemplates:read*\x04read\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/{name=templates/*}\x12\x9c\x01\n\rListTemplates\x12*.tocsin.api.mailer.v1.ListTemplatesRequest\x1a+.tocsin.api.mailer.v1.ListTemplatesResponse\"2\x90\x02\x01\x8a\xe7\x18\x16\"\x0etemplates:read*\x04list\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/templates\x12\xc3\x01\n\x14ListTemplateVersions\x12\x31.tocsin.api.mailer.v1.ListTemplateVersionsRequest\x1a\x32.tocsin.api.mailer.v1.ListTemplateVersionsResponse\"D\x90\x02\x01\x8a\xe7\x18\x16\"\x0etemplates:read*\x04list\x82\xd3\xe4\x93\x02!\x12\x1f/v1/{name=templates/*}/versions\x12\x99\x01\n\x0eUpdateTemplate\x12+.tocsin.api.mailer.v1.UpdateTemplateRequest\x1a\x1e.tocsin.api.mailer.v1.Template\":\x8a\xe7\x18\x05X\x80\x80\x80\x01\x82\xd3\xe4\x93\x02+\x1a\x1f/v1/{template.name=templates/*}:\x08template\x12\x8a\x01\n\x0fPromoteTemplate\x12,.tocsin.api.mailer.v1.PromoteTemplateRequest\x1a\x1e.tocsin.api.mailer.v1.Template\")\x82\xd3\xe4\x93\x02#\"\x1e/v1/{name=templates/*}:promote:\x01*\x12u\n\x0e\x44\x65leteTemplate\x12+.tocsin.api.mailer.v1.DeleteTemplateRequest\x1a\x16.google.protobuf.Empty\"\x1e\x82\xd3\xe4\x93\x02\x18*\x16/v1/{name=templates/*}\x12\xb5\x01\n\x0eRenderTemplate\x12+.tocsin.api.mailer.v1.RenderTemplateRequest\x1a,.tocsin.api.mailer.v1.RenderTemplateResponse\"H\x90\x02\x01\x8a\xe7\x18\x19\"\x0etemplates:read*\x07\x63ompute\x82\xd3\xe4\x93\x02\"\"\x1d/v1/{name=templates/*}:render:\x01*\x12\x96\x01\n\x0f\x44\x65scribeContent\x12,.tocsin.api.mailer.v1.DescribeContentRequest\x1a-.tocsin.api.mailer.v1.DescribeContentResponse\"&\x90\x02\x01\x8a\xe7\x18\x1f\n\x02\x08\x01\"\x00*\x08internal:\rscheduler_svc\x1a \x8a\xe7\x18\x1c\n\x02\x08\x05\"\x0ftemplates:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+tocsin/api/mailer/v1/template_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xfc\x04\n\x08Template\x12>\n\x04name\x18\x01 \x01(\tB0\xe2\x41\x01\x08\xbaH)r\'2%^templates/[a-z0-9][a-z0-9_.-]{0,62}$\x12\x15\n\x07version\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1f\n\x07subject\x18\x03 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\x12\x17\n\x04text\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x10\x12\x17\n\x04html\x18\x05 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x10\x12\x17\n\tvariables\x18\x06 \x03(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x11resend_if_unknown\x18\x08 \x01(\x08\x12 \n\x12required_variables\x18\t \x03(\tB\x04\xe2\x41\x01\x03\x12?\n\x07\x61\x63tions\x18\n \x03(\x0b\x32$.tocsin.api.mailer.v1.TemplateActionB\x08\xbaH\x05\x92\x01\x02\x10\x05\x12;\n\x05parts\x18\x0b \x03(\x0b\x32\".tocsin.api.mailer.v1.TemplatePartB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12L\n\x12\x64\x65\x63lared_variables\x18\x0c \x03(\x0b\x32&.tocsin.api.mailer.v1.TemplateVariableB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x16\n\x08promoted\x18\r \x01(\x08\x42\x04\xe2\x41\x01\x03\x12=\n\x08warnings\x18\x0e \x03(\x0b\x32%.tocsin.api.mailer.v1.TemplateWarningB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x62uilt_in\x18\x0f \x01(\x08\x42\x04\xe2\x41\x01\x03\"0\n\x0fTemplateWarning\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xe8\x01\n\x0cTemplatePart\x12\x31\n\x07\x63hannel\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z][a-z0-9_]{0,31}$|^$\x12\x17\n\x06locale\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18#\x12\x19\n\x07subject\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x17\n\x04text\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x10\x12\x17\n\x04html\x18\x05 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x10\x12?\n\x07\x61\x63tions\x18\x06 \x03(\x0b\x32$.tocsin.api.mailer.v1.TemplateActionB\x08\xbaH\x05\x92\x01\x02\x10\x05\"L\n\x0eTemplateAction\x12\x1d\n\x05label\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1b\n\x03url\x18\x02 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\"\xb1\x01\n\x10TemplateVariable\x12\x36\n\x04name\x18\x01 \x01(\tB(\xe2\x41\x01\x02\xbaH!r\x1f\x32\x1d^[a-zA-Z_][a-zA-Z0-9_]{0,63}$\x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x10\n\x08required\x18\x03 \x01(\x08\x12\x19\n\x07\x64\x65\x66\x61ult\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x19\n\x07\x65xample\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"U\n\x15\x43reateTemplateRequest\x12<\n\x08template\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.TemplateB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"_\n\x12GetTemplateRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^templates/[^/]{1,64}$\x12\x18\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"j\n\x14ListTemplatesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x15\n\rshow_built_in\x18\x03 \x01(\x08\"c\n\x15ListTemplatesResponse\x12\x31\n\ttemplates\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.mailer.v1.Template\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8b\x01\n\x1bListTemplateVersionsRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^templates/[^/]{1,64}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"j\n\x1cListTemplateVersionsResponse\x12\x31\n\ttemplates\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.mailer.v1.Template\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x16PromoteTemplateRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^templates/[^/]{1,64}$\x12\x1c\n\x07version\x18\x02 \x01(\x05\x42\x0b\xe2\x41\x01\x02\xbaH\x04\x1a\x02(\x01\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\"\x86\x01\n\x15UpdateTemplateRequest\x12<\n\x08template\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.TemplateB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x14\n\x07promote\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\n\n\x08_promote\"W\n\x15\x44\x65leteTemplateRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^templates/[^/]{1,64}$\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\xec\x02\n\x15RenderTemplateRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^templates/[^/]{1,64}$\x12M\n\tvariables\x18\x02 \x03(\x0b\x32:.tocsin.api.mailer.v1.RenderTemplateRequest.VariablesEntry\x12\x18\n\x07version\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x18\n\x07\x63hannel\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x17\n\x06locale\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18#\x12*\n\trecipient\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x07\x63ontext\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe1\x02\n\x16PreviewTemplateRequest\x12<\n\x08template\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.TemplateB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12N\n\tvariables\x18\x02 \x03(\x0b\x32;.tocsin.api.mailer.v1.PreviewTemplateRequest.VariablesEntry\x12\x18\n\x07\x63hannel\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x17\n\x06locale\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18#\x12*\n\trecipient\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x07\x63ontext\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8a\x03\n\x16SendTestMessageRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^templates/[^/]{1,64}$\x12\x1a\n\x02to\x18\x02 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80 \x12\x18\n\x07\x63hannel\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12N\n\tvariables\x18\x04 \x03(\x0b\x32;.tocsin.api.mailer.v1.SendTestMessageRequest.VariablesEntry\x12\x18\n\x07version\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x17\n\x06locale\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18#\x12*\n\trecipient\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x07\x63ontext\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"+\n\x17SendTestMessageResponse\x12\x10\n\x08\x64\x65livery\x18\x01 \x01(\t\"\xe9\x01\n\x16RenderTemplateResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0c\n\x04html\x18\x03 \x01(\t\x12\x35\n\x07\x61\x63tions\x18\x04 \x03(\x0b\x32$.tocsin.api.mailer.v1.TemplateAction\x12\x0f\n\x07\x63hannel\x18\x05 \x01(\t\x12\x0e\n\x06locale\x18\x06 \x01(\t\x12\x37\n\x08warnings\x18\x07 \x03(\x0b\x32%.tocsin.api.mailer.v1.TemplateWarning\x12\x11\n\tvariables\x18\x08 \x03(\t\"O\n\x16\x44\x65scribeContentRequest\x12\x17\n\x06tenant\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1c\n\ttemplates\x18\x02 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\"^\n\x17\x44\x65scribeContentResponse\x12\x31\n\ttemplates\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.mailer.v1.Template\x12\x10\n\x08\x63hannels\x18\x02 \x03(\t2\xfe\r\n\x0fTemplateService\x12\x87\x01\n\x0e\x43reateTemplate\x12+.tocsin.api.mailer.v1.CreateTemplateRequest\x1a\x1e.tocsin.api.mailer.v1.Template\"(\x8a\xe7\x18\x05X\x80\x80\x80\x01\x82\xd3\xe4\x93\x02\x19\"\r/v1/templates:\x08template\x12\x94\x01\n\x0bGetTemplate\x12(.tocsin.api.mailer.v1.GetTemplateRequest\x1a\x1e.tocsin.api.mailer.v1.Template\";\x90\x02\x01\x8a\xe7\x18\x16\"\x0etemplates:read*\x04read\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/{name=templates/*}\x12\x9c\x01\n\rListTemplates\x12*.tocsin.api.mailer.v1.ListTemplatesRequest\x1a+.tocsin.api.mailer.v1.ListTemplatesResponse\"2\x90\x02\x01\x8a\xe7\x18\x16\"\x0etemplates:read*\x04list\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/templates\x12\xc3\x01\n\x14ListTemplateVersions\x12\x31.tocsin.api.mailer.v1.ListTemplateVersionsRequest\x1a\x32.tocsin.api.mailer.v1.ListTemplateVersionsResponse\"D\x90\x02\x01\x8a\xe7\x18\x16\"\x0etemplates:read*\x04list\x82\xd3\xe4\x93\x02!\x12\x1f/v1/{name=templates/*}/versions\x12\x99\x01\n\x0eUpdateTemplate\x12+.tocsin.api.mailer.v1.UpdateTemplateRequest\x1a\x1e.tocsin.api.mailer.v1.Template\":\x8a\xe7\x18\x05X\x80\x80\x80\x01\x82\xd3\xe4\x93\x02+\x1a\x1f/v1/{template.name=templates/*}:\x08template\x12\x8a\x01\n\x0fPromoteTemplate\x12,.tocsin.api.mailer.v1.PromoteTemplateRequest\x1a\x1e.tocsin.api.mailer.v1.Template\")\x82\xd3\xe4\x93\x02#\"\x1e/v1/{name=templates/*}:promote:\x01*\x12u\n\x0e\x44\x65leteTemplate\x12+.tocsin.api.mailer.v1.DeleteTemplateRequest\x1a\x16.google.protobuf.Empty\"\x1e\x82\xd3\xe4\x93\x02\x18*\x16/v1/{name=templates/*}\x12\xb5\x01\n\x0eRenderTemplate\x12+.tocsin.api.mailer.v1.RenderTemplateRequest\x1a,.tocsin.api.mailer.v1.RenderTemplateResponse\"H\x90\x02\x01\x8a\xe7\x18\x19\"\x0etemplates:read*\x07\x63ompute\x82\xd3\xe4\x93\x02\"\"\x1d/v1/{name=templates/*}:render:\x01*\x12\xb4\x01\n\x0fPreviewTemplate\x12,.tocsin.api.mailer.v1.PreviewTemplateRequest\x1a,.tocsin.api.mailer.v1.RenderTemplateResponse\"E\x90\x02\x01\x8a\xe7\x18\x1e\"\x0etemplates:read*\x07\x63omputeX\x80\x80\x80\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/templates:preview:\x01*\x12\x9a\x01\n\x0fSendTestMessage\x12,.tocsin.api.mailer.v1.SendTestMessageRequest\x1a-.tocsin.api.mailer.v1.SendTestMessageResponse\"*\x82\xd3\xe4\x93\x02$\"\x1f/v1/{name=templates/*}:sendTest:\x01*\x12\x96\x01\n\x0f\x44\x65scribeContent\x12,.tocsin.api.mailer.v1.DescribeContentRequest\x1a-.tocsin.api.mailer.v1.DescribeContentResponse\"&\x90\x02\x01\x8a\xe7\x18\x1f\n\x02\x08\x01\"\x00*\x08internal:\rscheduler_svc\x1a \x8a\xe7\x18\x1c\n\x02\x08\x05\"\x0ftemplates:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,6 +62,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TEMPLATE'].fields_by_name['declared_variables']._serialized_options = b'\272H\005\222\001\002\020d'
   _globals['_TEMPLATE'].fields_by_name['promoted']._loaded_options = None
   _globals['_TEMPLATE'].fields_by_name['promoted']._serialized_options = b'\342A\001\003'
+  _globals['_TEMPLATE'].fields_by_name['warnings']._loaded_options = None
+  _globals['_TEMPLATE'].fields_by_name['warnings']._serialized_options = b'\342A\001\003'
+  _globals['_TEMPLATE'].fields_by_name['built_in']._loaded_options = None
+  _globals['_TEMPLATE'].fields_by_name['built_in']._serialized_options = b'\342A\001\003'
   _globals['_TEMPLATEPART'].fields_by_name['channel']._loaded_options = None
   _globals['_TEMPLATEPART'].fields_by_name['channel']._serialized_options = b'\272H\035r\0332\031^[a-z][a-z0-9_]{0,31}$|^$'
   _globals['_TEMPLATEPART'].fields_by_name['locale']._loaded_options = None
@@ -120,6 +124,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RENDERTEMPLATEREQUEST'].fields_by_name['channel']._serialized_options = b'\272H\004r\002\030 '
   _globals['_RENDERTEMPLATEREQUEST'].fields_by_name['locale']._loaded_options = None
   _globals['_RENDERTEMPLATEREQUEST'].fields_by_name['locale']._serialized_options = b'\272H\004r\002\030#'
+  _globals['_PREVIEWTEMPLATEREQUEST_VARIABLESENTRY']._loaded_options = None
+  _globals['_PREVIEWTEMPLATEREQUEST_VARIABLESENTRY']._serialized_options = b'8\001'
+  _globals['_PREVIEWTEMPLATEREQUEST'].fields_by_name['template']._loaded_options = None
+  _globals['_PREVIEWTEMPLATEREQUEST'].fields_by_name['template']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_PREVIEWTEMPLATEREQUEST'].fields_by_name['channel']._loaded_options = None
+  _globals['_PREVIEWTEMPLATEREQUEST'].fields_by_name['channel']._serialized_options = b'\272H\004r\002\030 '
+  _globals['_PREVIEWTEMPLATEREQUEST'].fields_by_name['locale']._loaded_options = None
+  _globals['_PREVIEWTEMPLATEREQUEST'].fields_by_name['locale']._serialized_options = b'\272H\004r\002\030#'
+  _globals['_SENDTESTMESSAGEREQUEST_VARIABLESENTRY']._loaded_options = None
+  _globals['_SENDTESTMESSAGEREQUEST_VARIABLESENTRY']._serialized_options = b'8\001'
+  _globals['_SENDTESTMESSAGEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_SENDTESTMESSAGEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\032r\0302\026^templates/[^/]{1,64}$'
+  _globals['_SENDTESTMESSAGEREQUEST'].fields_by_name['to']._loaded_options = None
+  _globals['_SENDTESTMESSAGEREQUEST'].fields_by_name['to']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\200 '
+  _globals['_SENDTESTMESSAGEREQUEST'].fields_by_name['channel']._loaded_options = None
+  _globals['_SENDTESTMESSAGEREQUEST'].fields_by_name['channel']._serialized_options = b'\272H\004r\002\030 '
+  _globals['_SENDTESTMESSAGEREQUEST'].fields_by_name['version']._loaded_options = None
+  _globals['_SENDTESTMESSAGEREQUEST'].fields_by_name['version']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_SENDTESTMESSAGEREQUEST'].fields_by_name['locale']._loaded_options = None
+  _globals['_SENDTESTMESSAGEREQUEST'].fields_by_name['locale']._serialized_options = b'\272H\004r\002\030#'
   _globals['_DESCRIBECONTENTREQUEST'].fields_by_name['tenant']._loaded_options = None
   _globals['_DESCRIBECONTENTREQUEST'].fields_by_name['tenant']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_DESCRIBECONTENTREQUEST'].fields_by_name['templates']._loaded_options = None
@@ -142,44 +166,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TEMPLATESERVICE'].methods_by_name['DeleteTemplate']._serialized_options = b'\202\323\344\223\002\030*\026/v1/{name=templates/*}'
   _globals['_TEMPLATESERVICE'].methods_by_name['RenderTemplate']._loaded_options = None
   _globals['_TEMPLATESERVICE'].methods_by_name['RenderTemplate']._serialized_options = b'\220\002\001\212\347\030\031\"\016templates:read*\007compute\202\323\344\223\002\"\"\035/v1/{name=templates/*}:render:\001*'
+  _globals['_TEMPLATESERVICE'].methods_by_name['PreviewTemplate']._loaded_options = None
+  _globals['_TEMPLATESERVICE'].methods_by_name['PreviewTemplate']._serialized_options = b'\220\002\001\212\347\030\036\"\016templates:read*\007computeX\200\200\200\001\202\323\344\223\002\032\"\025/v1/templates:preview:\001*'
+  _globals['_TEMPLATESERVICE'].methods_by_name['SendTestMessage']._loaded_options = None
+  _globals['_TEMPLATESERVICE'].methods_by_name['SendTestMessage']._serialized_options = b'\202\323\344\223\002$\"\037/v1/{name=templates/*}:sendTest:\001*'
   _globals['_TEMPLATESERVICE'].methods_by_name['DescribeContent']._loaded_options = None
   _globals['_TEMPLATESERVICE'].methods_by_name['DescribeContent']._serialized_options = b'\220\002\001\212\347\030\037\n\002\010\001\"\000*\010internal:\rscheduler_svc'
   _globals['_TEMPLATE']._serialized_start=287
-  _globals['_TEMPLATE']._serialized_end=836
-  _globals['_TEMPLATEPART']._serialized_start=839
-  _globals['_TEMPLATEPART']._serialized_end=1071
-  _globals['_TEMPLATEACTION']._serialized_start=1073
-  _globals['_TEMPLATEACTION']._serialized_end=1149
-  _globals['_TEMPLATEVARIABLE']._serialized_start=1152
-  _globals['_TEMPLATEVARIABLE']._serialized_end=1329
-  _globals['_CREATETEMPLATEREQUEST']._serialized_start=1331
-  _globals['_CREATETEMPLATEREQUEST']._serialized_end=1416
-  _globals['_GETTEMPLATEREQUEST']._serialized_start=1418
-  _globals['_GETTEMPLATEREQUEST']._serialized_end=1513
-  _globals['_LISTTEMPLATESREQUEST']._serialized_start=1515
-  _globals['_LISTTEMPLATESREQUEST']._serialized_end=1598
-  _globals['_LISTTEMPLATESRESPONSE']._serialized_start=1600
-  _globals['_LISTTEMPLATESRESPONSE']._serialized_end=1699
-  _globals['_LISTTEMPLATEVERSIONSREQUEST']._serialized_start=1702
-  _globals['_LISTTEMPLATEVERSIONSREQUEST']._serialized_end=1841
-  _globals['_LISTTEMPLATEVERSIONSRESPONSE']._serialized_start=1843
-  _globals['_LISTTEMPLATEVERSIONSRESPONSE']._serialized_end=1949
-  _globals['_PROMOTETEMPLATEREQUEST']._serialized_start=1951
-  _globals['_PROMOTETEMPLATEREQUEST']._serialized_end=2069
-  _globals['_UPDATETEMPLATEREQUEST']._serialized_start=2072
-  _globals['_UPDATETEMPLATEREQUEST']._serialized_end=2206
-  _globals['_DELETETEMPLATEREQUEST']._serialized_start=2208
-  _globals['_DELETETEMPLATEREQUEST']._serialized_end=2295
-  _globals['_RENDERTEMPLATEREQUEST']._serialized_start=2298
-  _globals['_RENDERTEMPLATEREQUEST']._serialized_end=2662
-  _globals['_RENDERTEMPLATEREQUEST_VARIABLESENTRY']._serialized_start=2614
-  _globals['_RENDERTEMPLATEREQUEST_VARIABLESENTRY']._serialized_end=2662
-  _globals['_RENDERTEMPLATERESPONSE']._serialized_start=2665
-  _globals['_RENDERTEMPLATERESPONSE']._serialized_end=2822
-  _globals['_DESCRIBECONTENTREQUEST']._serialized_start=2824
-  _globals['_DESCRIBECONTENTREQUEST']._serialized_end=2903
-  _globals['_DESCRIBECONTENTRESPONSE']._serialized_start=2905
-  _globals['_DESCRIBECONTENTRESPONSE']._serialized_end=2999
-  _globals['_TEMPLATESERVICE']._serialized_start=3002
-  _globals['_TEMPLATESERVICE']._serialized_end=4452
+  _globals['_TEMPLATE']._serialized_end=923
+  _globals['_TEMPLATEWARNING']._serialized_start=925
+  _globals['_TEMPLATEWARNING']._serialized_end=973
+  _globals['_TEMPLATEPART']._serialized_start=976
+  _globals['_TEMPLATEPART']._serialized_end=1208
+  _globals['_TEMPLATEACTION']._serialized_start=1210
+  _globals['_TEMPLATEACTION']._serialized_end=1286
+  _globals['_TEMPLATEVARIABLE']._serialized_start=1289
+  _globals['_TEMPLATEVARIABLE']._serialized_end=1466
+  _globals['_CREATETEMPLATEREQUEST']._serialized_start=1468
+  _globals['_CREATETEMPLATEREQUEST']._serialized_end=1553
+  _globals['_GETTEMPLATEREQUEST']._serialized_start=1555
+  _globals['_GETTEMPLATEREQUEST']._serialized_end=1650
+  _globals['_LISTTEMPLATESREQUEST']._serialized_start=1652
+  _globals['_LISTTEMPLATESREQUEST']._serialized_end=1758
+  _globals['_LISTTEMPLATESRESPONSE']._serialized_start=1760
+  _globals['_LISTTEMPLATESRESPONSE']._serialized_end=1859
+  _globals['_LISTTEMPLATEVERSIONSREQUEST']._serialized_start=1862
+  _globals['_LISTTEMPLATEVERSIONSREQUEST']._serialized_end=2001
+  _globals['_LISTTEMPLATEVERSIONSRESPONSE']._serialized_start=2003
+  _globals['_LISTTEMPLATEVERSIONSRESPONSE']._serialized_end=2109
+  _globals['_PROMOTETEMPLATEREQUEST']._serialized_start=2111
+  _globals['_PROMOTETEMPLATEREQUEST']._serialized_end=2229
+  _globals['_UPDATETEMPLATEREQUEST']._serialized_start=2232
+  _globals['_UPDATETEMPLATEREQUEST']._serialized_end=2366
+  _globals['_DELETETEMPLATEREQUEST']._serialized_start=2368
+  _globals['_DELETETEMPLATEREQUEST']._serialized_end=2455
+  _globals['_RENDERTEMPLATEREQUEST']._serialized_start=2458
+  _globals['_RENDERTEMPLATEREQUEST']._serialized_end=2822
+  _globals['_RENDERTEMPLATEREQUEST_VARIABLESENTRY']._serialized_start=2774
+  _globals['_RENDERTEMPLATEREQUEST_VARIABLESENTRY']._serialized_end=2822
+  _globals['_PREVIEWTEMPLATEREQUEST']._serialized_start=2825
+  _globals['_PREVIEWTEMPLATEREQUEST']._serialized_end=3178
+  _globals['_PREVIEWTEMPLATEREQUEST_VARIABLESENTRY']._serialized_start=2774
+  _globals['_PREVIEWTEMPLATEREQUEST_VARIABLESENTRY']._serialized_end=2822
+  _globals['_SENDTESTMESSAGEREQUEST']._serialized_start=3181
+  _globals['_SENDTESTMESSAGEREQUEST']._serialized_end=3575
+  _globals['_SENDTESTMESSAGEREQUEST_VARIABLESENTRY']._serialized_start=2774
+  _globals['_SENDTESTMESSAGEREQUEST_VARIABLESENTRY']._serialized_end=2822
+  _globals['_SENDTESTMESSAGERESPONSE']._serialized_start=3577
+  _globals['_SENDTESTMESSAGERESPONSE']._serialized_end=3620
+  _globals['_RENDERTEMPLATERESPONSE']._serialized_start=3623
+  _globals['_RENDERTEMPLATERESPONSE']._serialized_end=3856
+  _globals['_DESCRIBECONTENTREQUEST']._serialized_start=3858
+  _globals['_DESCRIBECONTENTREQUEST']._serialized_end=3937
+  _globals['_DESCRIBECONTENTRESPONSE']._serialized_start=3939
+  _globals['_DESCRIBECONTENTRESPONSE']._serialized_end=4033
+  _globals['_TEMPLATESERVICE']._serialized_start=4036
+  _globals['_TEMPLATESERVICE']._serialized_end=5826
 # @@protoc_insertion_point(module_scope)

@@ -39,6 +39,8 @@ class Template(_message.Message):
     PARTS_FIELD_NUMBER: _builtins.int
     DECLARED_VARIABLES_FIELD_NUMBER: _builtins.int
     PROMOTED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    BUILT_IN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "templates/{code}"; the code is chosen by the client."""
     version: _builtins.int
@@ -48,13 +50,15 @@ class Template(_message.Message):
     text: _builtins.str
     """Text body. At least one of text and html."""
     html: _builtins.str
-    """HTML body; variables are escaped."""
+    """HTML body; variables are escaped. It is kept as it is written, and sent with the rules of its style elements in its elements."""
     resend_if_unknown: _builtins.bool
     """What to do when the connection breaks after a message was handed over, so that its delivery is unknown: true sends it
     again, at the risk of a second copy; otherwise it ends as OUTCOME_UNKNOWN.
     """
     promoted: _builtins.bool
     """Whether messages are made of this version."""
+    built_in: _builtins.bool
+    """It ships with Tocsin. A template that the tenant makes of this name takes its place."""
     @_builtins.property
     def variables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the variables that the template uses, in order."""
@@ -85,6 +89,10 @@ class Template(_message.Message):
         those that the text uses.
         """
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateWarning]:
+        """What is doubtful about it, in the answer to a create or an update."""
+
     def __init__(
         self,
         *,
@@ -101,14 +109,42 @@ class Template(_message.Message):
         parts: _abc.Iterable[Global___TemplatePart] | None = ...,
         declared_variables: _abc.Iterable[Global___TemplateVariable] | None = ...,
         promoted: _builtins.bool = ...,
+        warnings: _abc.Iterable[Global___TemplateWarning] | None = ...,
+        built_in: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "create_time", b"create_time", "declared_variables", b"declared_variables", "html", b"html", "name", b"name", "parts", b"parts", "promoted", b"promoted", "required_variables", b"required_variables", "resend_if_unknown", b"resend_if_unknown", "subject", b"subject", "text", b"text", "variables", b"variables", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "built_in", b"built_in", "create_time", b"create_time", "declared_variables", b"declared_variables", "html", b"html", "name", b"name", "parts", b"parts", "promoted", b"promoted", "required_variables", b"required_variables", "resend_if_unknown", b"resend_if_unknown", "subject", b"subject", "text", b"text", "variables", b"variables", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Template: _TypeAlias = Template  # noqa: Y015
+
+@_typing.final
+class TemplateWarning(_message.Message):
+    """A doubt about a template that is saved all the same."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """The field, such as "template.parts[0].html"."""
+    reason: _builtins.str
+    """What is doubtful about it."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TemplateWarning: _TypeAlias = TemplateWarning  # noqa: Y015
 
 @_typing.final
 class TemplatePart(_message.Message):
@@ -278,19 +314,23 @@ class ListTemplatesRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SHOW_BUILT_IN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Most templates wanted; 50 unless given, at most 1000."""
     page_token: _builtins.str
     """next_page_token of the page before."""
+    show_built_in: _builtins.bool
+    """Also those that ship with Tocsin and that the tenant has not replaced."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        show_built_in: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "show_built_in", b"show_built_in"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -545,6 +585,174 @@ class RenderTemplateRequest(_message.Message):
 Global___RenderTemplateRequest: _TypeAlias = RenderTemplateRequest  # noqa: Y015
 
 @_typing.final
+class PreviewTemplateRequest(_message.Message):
+    """Renders a template that is not saved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class VariablesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    VARIABLES_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
+    RECIPIENT_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    channel: _builtins.str
+    """Name of the channel; a message by the default part unless given."""
+    locale: _builtins.str
+    """Language tag of the reader; that of the recipient unless given."""
+    @_builtins.property
+    def template(self) -> Global___Template:
+        """The template; its name is that of the template that it may become."""
+
+    @_builtins.property
+    def variables(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Values of the variables; at least of those that the template requires, unless they are declared with an example."""
+
+    @_builtins.property
+    def recipient(self) -> _struct_pb2.Struct:
+        """Whom the message is for, as the template sees it."""
+
+    @_builtins.property
+    def context(self) -> _struct_pb2.Struct:
+        """What a firing would bring."""
+
+    def __init__(
+        self,
+        *,
+        template: Global___Template | None = ...,
+        variables: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        channel: _builtins.str = ...,
+        locale: _builtins.str = ...,
+        recipient: _struct_pb2.Struct | None = ...,
+        context: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "recipient", b"recipient", "template", b"template"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "context", b"context", "locale", b"locale", "recipient", b"recipient", "template", b"template", "variables", b"variables"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewTemplateRequest: _TypeAlias = PreviewTemplateRequest  # noqa: Y015
+
+@_typing.final
+class SendTestMessageRequest(_message.Message):
+    """Sends a message of a template to one address."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class VariablesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    VARIABLES_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
+    RECIPIENT_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name."""
+    to: _builtins.str
+    """The address, as the channel takes it."""
+    channel: _builtins.str
+    """Name of the channel; the default one unless given."""
+    version: _builtins.int
+    """Version; the promoted one unless given."""
+    locale: _builtins.str
+    """Language tag of the reader; that of the recipient unless given."""
+    @_builtins.property
+    def variables(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Values of the variables; at least of those that the template requires, unless they are declared with an example."""
+
+    @_builtins.property
+    def recipient(self) -> _struct_pb2.Struct:
+        """Whom the message is for, as the template sees it."""
+
+    @_builtins.property
+    def context(self) -> _struct_pb2.Struct:
+        """What a firing would bring."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        to: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        variables: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        version: _builtins.int = ...,
+        locale: _builtins.str = ...,
+        recipient: _struct_pb2.Struct | None = ...,
+        context: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "recipient", b"recipient"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "context", b"context", "locale", b"locale", "name", b"name", "recipient", b"recipient", "to", b"to", "variables", b"variables", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendTestMessageRequest: _TypeAlias = SendTestMessageRequest  # noqa: Y015
+
+@_typing.final
+class SendTestMessageResponse(_message.Message):
+    """A message that is on its way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELIVERY_FIELD_NUMBER: _builtins.int
+    delivery: _builtins.str
+    """Resource name of its delivery."""
+    def __init__(
+        self,
+        *,
+        delivery: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery", b"delivery"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendTestMessageResponse: _TypeAlias = SendTestMessageResponse  # noqa: Y015
+
+@_typing.final
 class RenderTemplateResponse(_message.Message):
     """What a template renders to."""
 
@@ -556,6 +764,8 @@ class RenderTemplateResponse(_message.Message):
     ACTIONS_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     LOCALE_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    VARIABLES_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
     """Subject line."""
     text: _builtins.str
@@ -570,6 +780,14 @@ class RenderTemplateResponse(_message.Message):
     def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateAction]:
         """Buttons."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateWarning]:
+        """What is doubtful about a template that is not saved."""
+
+    @_builtins.property
+    def variables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the variables of a template that is not saved."""
+
     def __init__(
         self,
         *,
@@ -579,10 +797,12 @@ class RenderTemplateResponse(_message.Message):
         actions: _abc.Iterable[Global___TemplateAction] | None = ...,
         channel: _builtins.str = ...,
         locale: _builtins.str = ...,
+        warnings: _abc.Iterable[Global___TemplateWarning] | None = ...,
+        variables: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "channel", b"channel", "html", b"html", "locale", b"locale", "subject", b"subject", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "channel", b"channel", "html", b"html", "locale", b"locale", "subject", b"subject", "text", b"text", "variables", b"variables", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

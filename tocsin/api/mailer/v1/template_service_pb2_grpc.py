@@ -76,6 +76,16 @@ class TemplateServiceStub:
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.RenderTemplateRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.RenderTemplateResponse.FromString,
                 _registered_method=True)
+        self.PreviewTemplate = channel.unary_unary(
+                '/tocsin.api.mailer.v1.TemplateService/PreviewTemplate',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.PreviewTemplateRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.RenderTemplateResponse.FromString,
+                _registered_method=True)
+        self.SendTestMessage = channel.unary_unary(
+                '/tocsin.api.mailer.v1.TemplateService/SendTestMessage',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.SendTestMessageRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.SendTestMessageResponse.FromString,
+                _registered_method=True)
         self.DescribeContent = channel.unary_unary(
                 '/tocsin.api.mailer.v1.TemplateService/DescribeContent',
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.DescribeContentRequest.SerializeToString,
@@ -144,6 +154,20 @@ class TemplateServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewTemplate(self, request, context):
+        """Renders a template that is not saved, and checks it as if it were.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SendTestMessage(self, request, context):
+        """Sends a message that a template makes to one address, to see how it looks there. Its delivery names a notification "test-…".
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DescribeContent(self, request, context):
         """Tells what messages can be made of, so that an alarm is refused when it is made and not when it should ring. Internal.
         """
@@ -193,6 +217,16 @@ def add_TemplateServiceServicer_to_server(servicer, server):
                     servicer.RenderTemplate,
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.RenderTemplateRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.RenderTemplateResponse.SerializeToString,
+            ),
+            'PreviewTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewTemplate,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.PreviewTemplateRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.RenderTemplateResponse.SerializeToString,
+            ),
+            'SendTestMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendTestMessage,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.SendTestMessageRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.SendTestMessageResponse.SerializeToString,
             ),
             'DescribeContent': grpc.unary_unary_rpc_method_handler(
                     servicer.DescribeContent,
@@ -417,6 +451,60 @@ class TemplateService:
             '/tocsin.api.mailer.v1.TemplateService/RenderTemplate',
             tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.RenderTemplateRequest.SerializeToString,
             tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.RenderTemplateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.TemplateService/PreviewTemplate',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.PreviewTemplateRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.RenderTemplateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendTestMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.TemplateService/SendTestMessage',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.SendTestMessageRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_template__service__pb2.SendTestMessageResponse.FromString,
             options,
             channel_credentials,
             insecure,

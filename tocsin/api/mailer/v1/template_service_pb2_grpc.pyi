@@ -52,6 +52,10 @@ class TemplateServiceStub:
     """Removes a template with all its versions. Deliveries that were accepted go on."""
     RenderTemplate: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.RenderTemplateRequest, _template_service_pb2.RenderTemplateResponse]
     """Renders a template without sending anything."""
+    PreviewTemplate: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.PreviewTemplateRequest, _template_service_pb2.RenderTemplateResponse]
+    """Renders a template that is not saved, and checks it as if it were."""
+    SendTestMessage: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.SendTestMessageRequest, _template_service_pb2.SendTestMessageResponse]
+    """Sends a message that a template makes to one address, to see how it looks there. Its delivery names a notification "test-…"."""
     DescribeContent: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.DescribeContentRequest, _template_service_pb2.DescribeContentResponse]
     """Tells what messages can be made of, so that an alarm is refused when it is made and not when it should ring. Internal."""
 
@@ -78,6 +82,10 @@ class TemplateServiceAsyncStub(TemplateServiceStub):
     """Removes a template with all its versions. Deliveries that were accepted go on."""
     RenderTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.RenderTemplateRequest, _template_service_pb2.RenderTemplateResponse]  # type: ignore[assignment]
     """Renders a template without sending anything."""
+    PreviewTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.PreviewTemplateRequest, _template_service_pb2.RenderTemplateResponse]  # type: ignore[assignment]
+    """Renders a template that is not saved, and checks it as if it were."""
+    SendTestMessage: _aio.UnaryUnaryMultiCallable[_template_service_pb2.SendTestMessageRequest, _template_service_pb2.SendTestMessageResponse]  # type: ignore[assignment]
+    """Sends a message that a template makes to one address, to see how it looks there. Its delivery names a notification "test-…"."""
     DescribeContent: _aio.UnaryUnaryMultiCallable[_template_service_pb2.DescribeContentRequest, _template_service_pb2.DescribeContentResponse]  # type: ignore[assignment]
     """Tells what messages can be made of, so that an alarm is refused when it is made and not when it should ring. Internal."""
 
@@ -149,6 +157,22 @@ class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_template_service_pb2.RenderTemplateResponse, _abc.Awaitable[_template_service_pb2.RenderTemplateResponse]]:
         """Renders a template without sending anything."""
+
+    @_abc_1.abstractmethod
+    def PreviewTemplate(
+        self,
+        request: _template_service_pb2.PreviewTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_template_service_pb2.RenderTemplateResponse, _abc.Awaitable[_template_service_pb2.RenderTemplateResponse]]:
+        """Renders a template that is not saved, and checks it as if it were."""
+
+    @_abc_1.abstractmethod
+    def SendTestMessage(
+        self,
+        request: _template_service_pb2.SendTestMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_template_service_pb2.SendTestMessageResponse, _abc.Awaitable[_template_service_pb2.SendTestMessageResponse]]:
+        """Sends a message that a template makes to one address, to see how it looks there. Its delivery names a notification "test-…"."""
 
     @_abc_1.abstractmethod
     def DescribeContent(
