@@ -41,8 +41,8 @@ def read_template(folder: Path) -> dict[str, Any]:
 def _parts(folder: Path, template: Any) -> list[dict[str, Any]]:
     """The template itself, which is the default part, and its parts."""
     found: list[Any] = [template]
-    if isinstance(template, dict):
-        found += cast("dict[str, list[Any]]", template).get("parts", [])
+    parts: Any = cast("dict[str, Any]", template).get("parts", []) if isinstance(template, dict) else []
+    found += parts if isinstance(parts, list) else [parts]
     if not all(isinstance(part, dict) for part in found):
         raise TemplateFolderInvalid.at(str(folder / FILE), "must be an object whose parts are objects")
     return cast("list[dict[str, Any]]", found)

@@ -78,8 +78,12 @@ class NotificationChecks:
         found = await self._templates.described(tenant=item.tenant, codes={item.content.code})
         if not found:
             return [FieldViolation("notification.template", f"there is no template {name}")]
-        missing = [required for required in found[0].variables.required or () if required not in item.content.variables]
-        return [FieldViolation("notification.variables", f"{name} requires {', '.join(missing)}")] if missing else []
+        given, declared = item.content.variables, {variable.name for variable in found[0].declared}
+        missing = [required for required in found[0].variables.required or () if required not in given]
+        unknown = [variable for variable in given if variable not in declared] if declared else []
+        problems = [f"{name} requires {', '.join(missing)}"] if missing else []
+        problems += [f"{name} declares no variable {', '.join(unknown)}"] if unknown else []
+        return [FieldViolation("notification.variables", problem) for problem in problems]
 
 
 class Notifications:

@@ -50,6 +50,11 @@ async def test_the_same_request_is_the_same_notification(rig: Rig) -> None:
     [
         ({"template": "templates/none"}, "notification.template", "there is no template templates/none"),
         ({"template": "templates/greeting"}, "notification.variables", "templates/greeting requires name"),
+        (
+            {"template": "templates/tocsin.alarm", "variables": {"title": "x", "nmae": "y"}},
+            "notification.variables",
+            "templates/tocsin.alarm declares no variable nmae",
+        ),
         ({"channels": ["inbox", "smoke"]}, "notification.channels[1]", "there is no provider for smoke; the mailer has "),
         ({"channels": ["email"]}, "notification.channels[0]", "there is no provider for email; the mailer has "),
         ({"to": ["ann@example.com", "nobody"]}, "notification.to[1]", ""),
