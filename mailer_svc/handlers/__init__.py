@@ -12,6 +12,7 @@ from mailer_svc.handlers.providers import ProviderHandlers
 from mailer_svc.handlers.push import PushHandlers
 from mailer_svc.handlers.recipients import RecipientHandlers
 from mailer_svc.handlers.simple_notifications import SimpleNotificationHandlers
+from mailer_svc.handlers.simple_recipients import SimpleRecipientHandlers
 from mailer_svc.handlers.suppressions import SuppressionHandlers
 from mailer_svc.handlers.templates import TemplateHandlers
 from mailer_svc.handlers.unsubscribing import UnsubscribeHandlers
@@ -29,6 +30,7 @@ __all__ = [
     "PushHandlers",
     "RecipientHandlers",
     "SimpleNotificationHandlers",
+    "SimpleRecipientHandlers",
     "SuppressionHandlers",
     "TemplateHandlers",
     "UnsubscribeHandlers",

@@ -8,7 +8,14 @@ from ulid import ULID
 
 from mailer_svc.channels.email import unsubscribe_tokens
 from mailer_svc.domain import Channels
-from mailer_svc.handlers import CategoryHandlers, GroupHandlers, PreferenceHandlers, RecipientHandlers, SuppressionHandlers
+from mailer_svc.handlers import (
+    CategoryHandlers,
+    GroupHandlers,
+    PreferenceHandlers,
+    RecipientHandlers,
+    SimpleRecipientHandlers,
+    SuppressionHandlers,
+)
 from mailer_svc.service import (
     Accepting,
     AddressVerification,
@@ -28,6 +35,7 @@ from tocsin.api.mailer.v1 import (
     group_service_pb2_grpc,
     preference_service_pb2_grpc,
     recipient_service_pb2_grpc,
+    simple_recipient_service_pb2_grpc,
     suppression_service_pb2_grpc,
 )
 from tocsin.clock import Clock
@@ -40,11 +48,23 @@ def people_handlers(node: Node, clock: Clock, *, database: Database, channels: C
     groups = Groups(store=SqlGroups(database=database), clock=clock, new_id=_new_id)
     categories = Categories(store=SqlCategories(database=database), channels=channels, clock=clock)
     preferences = RecipientPreferences(store=SqlPreferences(database=database), channels=channels, clock=clock)
+    recipients = Recipients(
+        store=SqlRecipients(database=database),
+        addresses=SqlAddresses(database=database),
+        rules=RecipientRules(channels=channels, clock=clock, new_id=_new_id),
+        clock=clock,
+    )
     suppressions = SuppressionList(store=SqlSuppressions(database=database), rules=SuppressionRules(channels=channels))
     return [
         (
             recipient_service_pb2_grpc.add_RecipientServiceServicer_to_server,
-            _recipients(node, clock, database=database, channels=channels, accepting=accepting),
+            RecipientHandlers(
+                recipients=recipients, verification=_verification(node, clock, database=database, channels=channels, accepting=accepting)
+            ),
+        ),
+        (
+            simple_recipient_service_pb2_grpc.add_SimpleRecipientServiceServicer_to_server,
+            SimpleRecipientHandlers(recipients=recipients, preferences=preferences),
         ),
         (group_service_pb2_grpc.add_GroupServiceServicer_to_server, GroupHandlers(groups=groups)),
         (category_service_pb2_grpc.add_CategoryServiceServicer_to_server, CategoryHandlers(categories=categories)),
@@ -67,16 +87,9 @@ def unsubscribing_of(node: Node, clock: Clock, *, database: Database) -> Unsubsc
     )
 
 
-def _recipients(node: Node, clock: Clock, *, database: Database, channels: Channels, accepting: Accepting) -> RecipientHandlers:
-    addresses = SqlAddresses(database=database)
-    recipients = Recipients(
-        store=SqlRecipients(database=database),
-        addresses=addresses,
-        rules=RecipientRules(channels=channels, clock=clock, new_id=_new_id),
-        clock=clock,
-    )
-    verification = AddressVerification(
-        store=addresses,
+def _verification(node: Node, clock: Clock, *, database: Database, channels: Channels, accepting: Accepting) -> AddressVerification:
+    return AddressVerification(
+        store=SqlAddresses(database=database),
         accepting=accepting,
         channels=channels,
         key=lambda: node.installation_key.derive(PURPOSE),
@@ -84,7 +97,6 @@ def _recipients(node: Node, clock: Clock, *, database: Database, channels: Chann
         draw=secrets.randbelow,
         new_id=_new_id,
     )
-    return RecipientHandlers(recipients=recipients, verification=verification)
 
 
 def _new_id() -> str:

@@ -190,6 +190,15 @@ NOTIFICATIONS: Final = [
         as_typed=True,
     ),
     Line(
+        text=f"""curl -X POST {AT}/api/v1/register/ {AUTH} {JSON} -d '{{"name": "Ann", "email": "ann-$ID@example.com",
+          "push_token": "cP1-token_$ID", "preferences": {{"email": true, "push": false}}}}'""",
+        shape={"user_id": str, "name": "Ann", "email": str},
+    ),
+    Line(
+        text=f"curl {AT}/api/v1/register/ {AUTH} -d name=Ann -d email=nonsense", status=400, shape={"detail": re.compile("email: .+")}
+    ),
+    Line(text=f"curl -X POST {AT}/api/v1/register/ {JSON} -d '{{}}'", status=401, shape={"code": "UNAUTHENTICATED"}),
+    Line(
         text=f"""curl -X POST {AT}/api/v1/notifications/ {AUTH} {JSON} -d '{{"notification_type": "inbox",
           "user_id": "3f2504e0-4f89-41d3-9a0c-0305e82c3301", "template_code": "welcome_email",
           "variables": {{"name": "Ann", "link": "https://example.com/", "meta": {{"plan": "free"}}}},
@@ -209,6 +218,21 @@ NOTIFICATIONS: Final = [
     Line(
         text=f'curl -X POST {AT}/api/v1/notifications/status {AUTH} {JSON} -d \'{{"notification_id": "$NOTIFICATION"}}\'',
         shape={"notification_id": str, "status": str},
+    ),
+    Line(
+        text=f"""curl -X POST {AT}/api/v1/inbox/status/ {AUTH} {JSON}
+          -d '{{"notification_id": "$NOTIFICATION", "status": "delivered", "timestamp": "2026-11-12T10:00:00Z", "error": ""}}'""",
+        shape={"deliveries": list},
+    ),
+    Line(
+        text=f"curl {AT}/api/v1/email/status/ {AUTH} -d notification_id=$NOTIFICATION -d status=failed -d 'error=mailbox full'",
+        status=404,
+        shape={"code": "NOT_FOUND"},
+    ),
+    Line(
+        text=f"curl -X POST '{AT}/api/v1/push/status/?notification_id=$NOTIFICATION&status=lost' {AUTH}",
+        status=400,
+        shape={"detail": re.compile("status: .+")},
     ),
     Line(text=f"curl '{AT}/api/v1/notifications/status?notification_id=none' {AUTH}", status=404, shape={"code": "NOT_FOUND"}),
     Line(

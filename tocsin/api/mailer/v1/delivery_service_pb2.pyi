@@ -701,7 +701,7 @@ class ReportStatusRequest(_message.Message):
     delivery: _builtins.str
     """Resource name of the delivery."""
     notification: _builtins.str
-    """Resource name of a notification: its deliveries, those of the channel if one is given, 1000 at most."""
+    """Resource name of a notification, or its id: its deliveries, those of the channel if one is given, 1000 at most."""
     channel: _builtins.str
     """Name of a channel, such as "email"."""
     status: _builtins.str
