@@ -12,7 +12,7 @@ from mailer_svc.domain.checks import (
     repaired_content,
     repaired_subject,
 )
-from mailer_svc.domain.digests import MEMBERS_SHOWN, TEXT_SHOWN, Digest, DigestMembers, digest_content
+from mailer_svc.domain.digests import MEMBERS_SHOWN, TEXT_SHOWN, Digest, DigestMembers, digest_content, digest_items
 from mailer_svc.domain.errors import (
     AddressNotFound,
     AddressTaken,
@@ -207,6 +207,7 @@ __all__ = [
     "decide",
     "delivery_id",
     "digest_content",
+    "digest_items",
     "digested",
     "held_until",
     "locale_fallbacks",

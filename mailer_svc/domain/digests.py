@@ -56,5 +56,12 @@ def digest_content(members: DigestMembers) -> Content:
     return repaired_content(Content(f"{members.total} messages", "\n\n".join(parts) + "\n"))
 
 
+def digest_items(members: DigestMembers) -> list[dict[str, str]]:
+    """The members as a template has them: objects with ``subject`` and ``text``; the last one tells how many more there are."""
+    items = [{"subject": content.subject, "text": _text(content)} for content in members.shown]
+    left = members.total - len(members.shown)
+    return [*items, {"subject": f"+ {left}", "text": ""}] if left > 0 else items
+
+
 def _text(content: Content) -> str:
     return content.text if len(content.text) < TEXT_SHOWN else content.text[: TEXT_SHOWN - 1] + "…"

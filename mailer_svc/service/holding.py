@@ -13,10 +13,10 @@ from mailer_svc.domain import (
     GateRuling,
     NewDelivery,
     Priority,
-    digest_content,
     message_id,
 )
 from mailer_svc.ports import Digests, HeldDeliveries, HeldDelivery
+from mailer_svc.service.digest_texts import DigestText, DigestTexts, plain_text
 from mailer_svc.service.gates import GateQuestion, Gates
 from mailer_svc.service.publishing import DeliveryPublisher
 from tocsin.background import Background, report_progress
@@ -72,9 +72,18 @@ class DigestCloser:
     """Closes digests whose time has come; a component."""
 
     def __init__(
-        self, *, digests: Digests, gates: Gates, channels: Channels, publisher: DeliveryPublisher, clock: Clock, domain: str
+        self,
+        *,
+        digests: Digests,
+        gates: Gates,
+        channels: Channels,
+        publisher: DeliveryPublisher,
+        clock: Clock,
+        domain: str,
+        texts: DigestTexts = plain_text,
     ) -> None:
-        """Takes what it stands on; ``domain`` is the right side of each Message-ID."""
+        """Takes what it stands on; ``domain`` is the right side of each Message-ID, ``texts`` say what digests say."""
+        self._texts = texts
         self._digests = digests
         self._gates = gates
         self._channels = channels
@@ -97,7 +106,8 @@ class DigestCloser:
         while due := await self._digests.due(limit=_DIGESTS, now=self._clock.micros()):
             answers = await self._gates.ask([self._question(digest) for digest in due])
             for digest, answer in zip(due, answers, strict=True):
-                await self._close(digest, replace(answer.ruling, digest_window=0))
+                text = await self._texts(digest, answer.recipient.locale if answer.recipient else "")
+                await self._close(digest, replace(answer.ruling, digest_window=0), text)
                 report_progress()
 
     def _question(self, digest: Digest) -> GateQuestion:
@@ -111,8 +121,8 @@ class DigestCloser:
             recipient_id=digest.recipient_id,
         )
 
-    async def _close(self, digest: Digest, ruling: GateRuling) -> None:
-        closed = await self._digests.close(digest, ruling, make=self._maker(digest), now=self._clock.micros())
+    async def _close(self, digest: Digest, ruling: GateRuling, text: DigestText) -> None:
+        closed = await self._digests.close(digest, ruling, make=self._maker(digest, text), now=self._clock.micros())
         if closed is None:
             return
         _log.info("digest closed", digest=digest.id, messages=closed.total, state=closed.ruling.state.name)
@@ -123,11 +133,11 @@ class DigestCloser:
             await self._publisher.accepted([closed.delivery])
         await self._publisher.changed(digest.tenant)
 
-    def _maker(self, digest: Digest) -> Callable[[DigestMembers], NewDelivery]:
-        return partial(_digest_delivery, digest, kept=self._channels.keeps(digest.channel), domain=self._domain)
+    def _maker(self, digest: Digest, text: DigestText) -> Callable[[DigestMembers], NewDelivery]:
+        return partial(_digest_delivery, digest, text=text, kept=self._channels.keeps(digest.channel), domain=self._domain)
 
 
-def _digest_delivery(digest: Digest, members: DigestMembers, *, kept: bool, domain: str) -> NewDelivery:
+def _digest_delivery(digest: Digest, members: DigestMembers, *, text: DigestText, kept: bool, domain: str) -> NewDelivery:
     """The delivery of a digest; its id is the digest's."""
     return NewDelivery(
         id=digest.id,
@@ -137,7 +147,7 @@ def _digest_delivery(digest: Digest, members: DigestMembers, *, kept: bool, doma
         channel=digest.channel,
         to=digest.address,
         priority=members.priority,
-        content=digest_content(members),
+        content=text(members),
         message_id=message_id(digest.id, domain),
         resend=False,
         traceparent="",

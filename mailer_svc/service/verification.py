@@ -16,10 +16,10 @@ from mailer_svc.domain import (
     CodeTooSoon,
     CodeVoid,
     CodeWrong,
-    Content,
     Priority,
     RecipientAddress,
     Submission,
+    TemplateUse,
 )
 from mailer_svc.ports import AddressStore
 from mailer_svc.service.accepting import Accepting
@@ -28,6 +28,8 @@ from tocsin.errors import FailedPrecondition, Unavailable
 
 PURPOSE: Final = "address-codes"
 """What the key of the hashes is derived for."""
+
+_TEMPLATE: Final = "tocsin.verification"
 
 MAX_ATTEMPTS: Final = 5
 VALID: Final = 15 * MINUTE
@@ -154,10 +156,8 @@ class AddressVerification:
         _check(acks)
 
 
-def _content(code: str) -> Content:
-    minutes = VALID // MINUTE
-    text = f"{code} is the code for this address. It is valid for {minutes} minutes.\n\nIf you did not ask for it, ignore this message.\n"
-    return Content("Your verification code", text)
+def _content(code: str) -> TemplateUse:
+    return TemplateUse(_TEMPLATE, {"code": code, "minutes": str(VALID // MINUTE)})
 
 
 def _check(acks: Sequence[Ack]) -> None:

@@ -19,6 +19,7 @@ from mailer_svc.service import (
     PiiScreen,
     TrialSender,
 )
+from mailer_svc.service.digest_texts import templated_text
 from mailer_svc.store import (
     SqlNotificationQueue,
     SqlNotificationStore,
@@ -54,7 +55,13 @@ class Notifying:
         )
         self._releaser = HoldReleaser(held=storage.held, gates=gates, channels=channels, publisher=publisher, clock=clock)
         self._closer = DigestCloser(
-            digests=storage.digests, gates=gates, channels=channels, publisher=publisher, clock=clock, domain=domain
+            digests=storage.digests,
+            gates=gates,
+            channels=channels,
+            publisher=publisher,
+            clock=clock,
+            domain=domain,
+            texts=templated_text(templating.templates),
         )
         self.fanout = Fanout(
             queue=SqlNotificationQueue(database=storage.database),

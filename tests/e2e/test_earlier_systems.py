@@ -194,9 +194,7 @@ NOTIFICATIONS: Final = [
           "push_token": "cP1-token_$ID", "preferences": {{"email": true, "push": false}}}}'""",
         shape={"user_id": str, "name": "Ann", "email": str},
     ),
-    Line(
-        text=f"curl {AT}/api/v1/register/ {AUTH} -d name=Ann -d email=nonsense", status=400, shape={"detail": re.compile("email: .+")}
-    ),
+    Line(text=f"curl {AT}/api/v1/register/ {AUTH} -d name=Ann -d email=nonsense", status=400, shape={"detail": re.compile("email: .+")}),
     Line(text=f"curl -X POST {AT}/api/v1/register/ {JSON} -d '{{}}'", status=401, shape={"code": "UNAUTHENTICATED"}),
     Line(
         text=f"""curl -X POST {AT}/api/v1/notifications/ {AUTH} {JSON} -d '{{"notification_type": "inbox",
