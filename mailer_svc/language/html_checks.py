@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final, cast
 
 from mailer_svc.language.errors import TemplateInvalid
-from mailer_svc.language.markup import Markup, Span, StartTag
+from mailer_svc.language.markup import Markup, StartTag, TemplateTag
 
 CLIPPED_BYTES: Final = 102 * 1024
 """Beyond this Gmail shows the beginning of a message and a link to the rest."""
@@ -98,7 +98,7 @@ def _unbalanced(markup: Markup) -> Iterator[tuple[int, str]]:
     open_tags: list[StartTag] = []
     others: list[bool] = []
     for item in sorted((*markup.tags, *markup.spans), key=lambda item: item.start):
-        if isinstance(item, Span):
+        if isinstance(item, TemplateTag):
             _follow(item.word, others)
         elif any(others) or item.name in _VOID or item.name in _MAY_STAY_OPEN:
             continue

@@ -14,7 +14,7 @@ import css_inline
 
 from mailer_svc.language.errors import TemplateInvalid
 from mailer_svc.language.html_checks import check_markup, oversize
-from mailer_svc.language.markup import COVER, Markup, Span, StartTag, read_markup
+from mailer_svc.language.markup import COVER, Markup, StartTag, TemplateTag, read_markup
 from mailer_svc.language.parser import MAX_PART_BYTES
 from mailer_svc.language.requests import Inlined
 
@@ -87,7 +87,7 @@ def _marked(markup: Markup, fixed: Sequence[StartTag]) -> str:
     return _edited(markup.covered, sorted(edits))
 
 
-def _outside(markup: Markup, taken: Sequence[tuple[int, int]]) -> Iterator[Span]:
+def _outside(markup: Markup, taken: Sequence[tuple[int, int]]) -> Iterator[TemplateTag]:
     """The template's own tags that stand in no start tag and no style sheet."""
     number = 0
     for span in markup.spans:

@@ -30,7 +30,7 @@ _ATTRIBUTE: Final = re.compile(r"""([^\s"'<>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TemplateTag:
     """A tag of the template in its source; ``word`` is that of a statement, such as if or endif."""
 
     start: int
@@ -88,7 +88,7 @@ class Markup:
 
     source: str
     covered: str
-    spans: list[Span]
+    spans: list[TemplateTag]
     tags: list[StartTag | EndTag] = field(default_factory=list["StartTag | EndTag"])
     sheets: list[StyleSheet] = field(default_factory=list[StyleSheet])
 
@@ -124,14 +124,14 @@ def read_markup(source: str) -> Markup:
     return markup
 
 
-def _spans(source: str) -> Iterator[Span]:
+def _spans(source: str) -> Iterator[TemplateTag]:
     place = 0
     while (found := _OPEN.search(source, place)) is not None:
         end = _end_of(source, found.start())
         if end is None:
             return
         word = _WORD.match(source, found.start())
-        yield Span(found.start(), end, word[1] if word else "")
+        yield TemplateTag(found.start(), end, word[1] if word else "")
         place = end
         if word and word[1] == "raw":
             after = _END_RAW.search(source, end)
@@ -173,7 +173,7 @@ class _MarkupReader(HTMLParser):
         for match in _ATTRIBUTE.finditer(text, behind - start):
             group = next((number for number in (2, 3, 4) if match[number] is not None), 0)
             quote = {2: '"', 3: "'"}.get(group, "")
-            first, last = match.span(group) if group else (match.end(), match.end())
+            first, last = (match.start(group), match.end(group)) if group else (match.end(), match.end())
             yield Attribute(match[1].lower(), match[group] if group else "", start + match.start(), start + first, start + last, quote)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

@@ -156,7 +156,8 @@ async def test_a_scheduler_learns_which_templates_and_channels_there_are(rig: Ri
     assert [(item.name, list(item.variables), list(item.required_variables)) for item in answer.templates] == [
         ("templates/greeting", ["name", "place"], ["name"])
     ]
-    assert list(answer.channels) == ["inbox"]
+    assert "inbox" in answer.channels
+    assert "email" not in answer.channels
     assert not (await describe(rig, "templates/greeting", tenant="t2")).templates
     with pytest.raises(PermissionDenied):
         await describe(rig, "templates/greeting", caller="processor_svc")
@@ -164,7 +165,7 @@ async def test_a_scheduler_learns_which_templates_and_channels_there_are(rig: Ri
 
 async def test_a_mailer_with_a_provider_has_the_channel_email(mailing: Rig) -> None:
     """And the inbox."""
-    assert list((await describe(mailing)).channels) == ["email", "inbox"]
+    assert {"email", "inbox"} <= set((await describe(mailing)).channels)
 
 
 async def test_of_a_template_of_before_the_text_tells_what_it_requires(rig: Rig) -> None:
