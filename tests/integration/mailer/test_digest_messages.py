@@ -38,7 +38,7 @@ async def test_a_digest_is_one_message_in_its_readers_language(later: tuple[Rig,
     rig, clock = later
     await People(rig).create("ann", locale="de-CH", addresses=[Address(channel="email", value="ann@example.com", state=Address.ACTIVE)])
     category = category_service_pb2.Category(
-        name="categories/news", kind="MARKETING", digest_window=Duration(seconds=60), channels=["inbox"]
+        name="categories/news", kind=category_service_pb2.Category.MARKETING, digest_window=Duration(seconds=60), channels=["inbox"]
     )
     made: list[str] = []
     with rig.user("t1", scopes=SCOPES):
