@@ -1,26 +1,24 @@
 """RecipientService."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import grpc
-from google.protobuf import json_format
 from google.protobuf.empty_pb2 import Empty
-from google.protobuf.struct_pb2 import Struct
 
-from mailer_svc.domain import AddressState, Recipient, RecipientAddress
-from mailer_svc.handlers.deliveries import timestamp
+from mailer_svc.domain import Recipient
 from mailer_svc.handlers.masks import fields_to_change
+from mailer_svc.handlers.people_imports import PeopleCodecs, answers, exported, exported_recipient, options_of, recipient_lines
+from mailer_svc.handlers.people_messages import address_draft, address_message, recipient_draft, recipient_message
 from mailer_svc.ports import RecipientQuery
-from mailer_svc.service import AddressDraft, AddressVerification, RecipientDraft, Recipients
+from mailer_svc.service import AddressVerification, PeopleImports, Recipients
 from tocsin.api.mailer.v1 import recipient_service_pb2 as pb
 from tocsin.api.mailer.v1 import recipient_service_pb2_grpc as rpc
 from tocsin.channels import CHANNELS
 from tocsin.listing import Condition, FilterField, FilterKind, parse_filter
 from tocsin.mesh.context import principal
 from tocsin.pages import Listing, list_page
-from tocsin.stored import int32
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -38,9 +36,11 @@ _COLLECTION = "recipients/"
 class RecipientHandlers(rpc.RecipientServiceServicer):
     """Manages recipients of the caller's tenant."""
 
-    def __init__(self, *, recipients: Recipients, verification: AddressVerification) -> None:
+    def __init__(self, *, recipients: Recipients, verification: AddressVerification, imports: PeopleImports, codecs: PeopleCodecs) -> None:
         self._recipients = recipients
         self._verification = verification
+        self._imports = imports
+        self._codecs = codecs
 
     async def CreateRecipient(self, request: pb.CreateRecipientRequest, context: Context) -> pb.Recipient:
         """Makes a recipient."""
@@ -100,6 +100,30 @@ class RecipientHandlers(rpc.RecipientServiceServicer):
         found = await self._verification.verify(tenant=principal().tenant, recipient=recipient, id=identity, code=request.code)
         return address_message(recipient, found)
 
+    async def ImportRecipients(
+        self, request_iterator: AsyncIterator[pb.ImportRecipientsRequest], context: Context
+    ) -> AsyncGenerator[pb.ImportRecipientsResponse]:
+        """Makes and changes many recipients."""
+        who = principal()
+        options, first = await options_of(request_iterator)
+        with self._imports.slots.slot():
+            work = self._imports.of_recipients(who.tenant, dry=options.validate_only)
+            source = recipient_lines(self._codecs, who, skip=options.skip_lines)
+            draining = self._imports.slots.is_draining
+            async with aclosing(answers(work, source, draining=draining, first=first, requests=request_iterator)) as found:
+                async for progress in found:
+                    yield pb.ImportRecipientsResponse(progress=progress)
+
+    async def ExportRecipients(self, request: pb.ExportRecipientsRequest, context: Context) -> AsyncGenerator[pb.ExportRecipientsResponse]:
+        """Sends every recipient that meets the filter."""
+        query, address = recipient_query(principal().tenant, parse_filter(request.filter, fields=RECIPIENT_FILTER))
+
+        async def read(after: str, most: int) -> Sequence[Recipient]:
+            return await self._recipients.page(query, address=address, after=after, limit=most)
+
+        async for items in exported(read, show=exported_recipient, place=lambda item: item.id):
+            yield pb.ExportRecipientsResponse(recipients=items)
+
 
 def _address_of(name: str) -> tuple[str, str]:
     _, recipient, _, identity = name.split("/")
@@ -120,68 +144,3 @@ def recipient_query(tenant: str, conditions: Sequence[Condition]) -> tuple[Recip
         group=group.removeprefix("groups/") if group is not None else None,
     )
     return query, values.get("address")
-
-
-def recipient_draft(given: pb.Recipient, *, time_zone: str) -> RecipientDraft:
-    """A recipient as a client wrote it; ``time_zone`` is taken unless it names one."""
-    return RecipientDraft(
-        id=given.name.removeprefix(_COLLECTION),
-        display_name=given.display_name,
-        locale=given.locale,
-        time_zone=given.time_zone or time_zone,
-        attributes=_attributes(given.attributes),
-        addresses=[address_draft(address) for address in given.addresses],
-        groups=[group.removeprefix("groups/") for group in given.groups],
-    )
-
-
-def _attributes(given: Struct) -> str:
-    return json.dumps(json_format.MessageToDict(given), ensure_ascii=False, sort_keys=True) if given.fields else "{}"
-
-
-def address_draft(given: pb.Address) -> AddressDraft:
-    """An address as a client wrote it."""
-    state = AddressState(given.state) if given.state else None
-    return AddressDraft(channel=given.channel, value=given.value, state=state, reason=given.reason)
-
-
-def recipient_message(item: Recipient) -> pb.Recipient:
-    """The recipient as clients see it."""
-    message = pb.Recipient(
-        name=f"recipients/{item.id}",
-        display_name=item.display_name,
-        locale=item.locale,
-        time_zone=item.time_zone,
-        addresses=[address_message(item.id, address) for address in item.addresses],
-        groups=[f"groups/{group}" for group in item.groups],
-        create_time=timestamp(item.created),
-        update_time=timestamp(item.updated),
-    )
-    if item.attributes != "{}":
-        message.attributes.CopyFrom(_stored_attributes(item.attributes))
-    return message
-
-
-def _stored_attributes(text: str) -> Struct:
-    found = Struct()
-    try:
-        json_format.Parse(text, found)
-    except json_format.ParseError:  # what an odd row holds costs itself, not the page
-        return Struct()
-    return found
-
-
-def address_message(recipient: str, item: RecipientAddress) -> pb.Address:
-    """The address as clients see it."""
-    message = pb.Address(
-        name=f"recipients/{recipient}/addresses/{item.id}",
-        channel=item.channel,
-        value=item.value,
-        state=pb.Address.State.ValueType(int32(item.state)),
-        reason=item.reason,
-        create_time=timestamp(item.created),
-        update_time=timestamp(item.updated),
-    )
-    if item.last_seen:
-        message.last_seen_time.CopyFrom(timestamp(item.last_seen))
-    return message

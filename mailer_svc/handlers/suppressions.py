@@ -1,15 +1,17 @@
 """SuppressionService."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
 
 from mailer_svc.domain import Suppression, SuppressionReason
-from mailer_svc.handlers.deliveries import resource, timestamp
+from mailer_svc.handlers.people_imports import PeopleCodecs, answers, exported, exported_suppression, options_of, suppression_lines
+from mailer_svc.handlers.people_messages import suppression_message, suppression_of
 from mailer_svc.ports import SuppressionQuery
-from mailer_svc.service import SuppressionList
+from mailer_svc.service import PeopleImports, SuppressionList
 from tocsin.api.mailer.v1 import suppression_service_pb2 as pb
 from tocsin.api.mailer.v1 import suppression_service_pb2_grpc as rpc
 from tocsin.channels import CHANNELS
@@ -17,7 +19,6 @@ from tocsin.clock import Clock
 from tocsin.listing import Condition, FilterField, FilterKind, parse_filter
 from tocsin.mesh.context import principal
 from tocsin.pages import Listing, list_page
-from tocsin.stored import int32
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -33,7 +34,17 @@ _COLLECTION = "suppressions/"
 class SuppressionHandlers(rpc.SuppressionServiceServicer):
     """Manages addresses that get nothing, of the caller's tenant."""
 
-    def __init__(self, *, suppressions: SuppressionList, clock: Clock, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        *,
+        suppressions: SuppressionList,
+        clock: Clock,
+        new_id: Callable[[], str],
+        imports: PeopleImports,
+        codecs: PeopleCodecs,
+    ) -> None:
+        self._imports = imports
+        self._codecs = codecs
         self._suppressions = suppressions
         self._clock = clock
         self._new_id = new_id
@@ -66,6 +77,32 @@ class SuppressionHandlers(rpc.SuppressionServiceServicer):
         await self._suppressions.delete(tenant=principal().tenant, id=request.name.removeprefix(_COLLECTION))
         return Empty()
 
+    async def ImportSuppressions(
+        self, request_iterator: AsyncIterator[pb.ImportSuppressionsRequest], context: Context
+    ) -> AsyncGenerator[pb.ImportSuppressionsResponse]:
+        """Makes and changes many suppressions."""
+        who = principal()
+        options, first = await options_of(request_iterator)
+        with self._imports.slots.slot():
+            work = self._imports.of_suppressions(who.tenant, dry=options.validate_only)
+            source = suppression_lines(self._codecs, who, skip=options.skip_lines, now=self._clock.micros, new_id=self._new_id)
+            draining = self._imports.slots.is_draining
+            async with aclosing(answers(work, source, draining=draining, first=first, requests=request_iterator)) as found:
+                async for progress in found:
+                    yield pb.ImportSuppressionsResponse(progress=progress)
+
+    async def ExportSuppressions(
+        self, request: pb.ExportSuppressionsRequest, context: Context
+    ) -> AsyncGenerator[pb.ExportSuppressionsResponse]:
+        """Sends every suppression that meets the filter."""
+        query = suppression_query(principal().tenant, parse_filter(request.filter, fields=SUPPRESSION_FILTER))
+
+        async def read(after: str, most: int) -> Sequence[Suppression]:
+            return await self._suppressions.page(query, after=after, limit=most)
+
+        async for items in exported(read, show=exported_suppression, place=lambda item: item.id):
+            yield pb.ExportSuppressionsResponse(suppressions=items)
+
 
 def suppression_query(tenant: str, conditions: Sequence[Condition]) -> SuppressionQuery:
     """What a filter asks for."""
@@ -80,36 +117,3 @@ def suppression_query(tenant: str, conditions: Sequence[Condition]) -> Suppressi
             pair = ("category", value.removeprefix("categories/"))
         (equal if condition.operator == "=" else unequal).append(pair)
     return SuppressionQuery(tenant=tenant, equal=tuple(equal), unequal=tuple(unequal))
-
-
-def suppression_of(given: pb.Suppression, *, tenant: str, id: str, source: str, now: int) -> Suppression:  # noqa: A002
-    """A suppression as a client wrote it; ``source`` is taken unless it names one."""
-    return Suppression(
-        tenant=tenant,
-        id=id,
-        channel=given.channel,
-        address=given.address,
-        category=given.category.removeprefix("categories/"),
-        reason=SuppressionReason(given.reason) if given.reason else SuppressionReason.MANUAL,
-        source=given.source or source,
-        detail=given.detail,
-        until=given.end_time.ToMicroseconds() if given.HasField("end_time") else None,
-        created=now,
-    )
-
-
-def suppression_message(item: Suppression) -> pb.Suppression:
-    """The suppression as clients see it."""
-    message = pb.Suppression(
-        name=f"suppressions/{item.id}",
-        channel=item.channel,
-        address=item.address,
-        category=resource("categories", item.category),
-        reason=pb.Suppression.Reason.ValueType(int32(item.reason)),
-        source=item.source,
-        detail=item.detail,
-        create_time=timestamp(item.created),
-    )
-    if item.until is not None:
-        message.end_time.CopyFrom(timestamp(item.until))
-    return message

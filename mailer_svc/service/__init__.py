@@ -13,6 +13,7 @@ from mailer_svc.service.housekeeping import DeliveryHousekeeper, Retention
 from mailer_svc.service.lanes import ChannelLanes, TenantLanes
 from mailer_svc.service.notifications import CountedNotification, NotificationChecks, Notifications
 from mailer_svc.service.people import Categories, Groups, RecipientPreferences, SuppressionList, SuppressionRules
+from mailer_svc.service.people_imports import PeopleImports
 from mailer_svc.service.providers import InstalledProvider, ProviderChange, Providers
 from mailer_svc.service.publishing import DeliveryPublisher, Reporter
 from mailer_svc.service.push import PushKeys
@@ -49,6 +50,7 @@ __all__ = [
     "InstalledProvider",
     "NotificationChecks",
     "Notifications",
+    "PeopleImports",
     "PiiScreen",
     "ProviderCallbacks",
     "ProviderChange",

@@ -15,6 +15,7 @@ from mailer_svc.store.inbox import SqlInboxReader
 from mailer_svc.store.journal import SqlJournal
 from mailer_svc.store.leaving import SqlCategoryChoices
 from mailer_svc.store.notifications import SqlNotificationQueue, SqlNotificationStore
+from mailer_svc.store.people_imports import SqlRecipientImports, SqlSuppressionImports
 from mailer_svc.store.people_tables import metadata
 from mailer_svc.store.providers import SqlProviderStore
 from mailer_svc.store.queue import SqlDeliveryQueue
@@ -47,10 +48,12 @@ __all__ = [
     "SqlPeopleFacts",
     "SqlPreferences",
     "SqlProviderStore",
+    "SqlRecipientImports",
     "SqlRecipients",
     "SqlReports",
     "SqlStatusCallbackStore",
     "SqlStatusReports",
+    "SqlSuppressionImports",
     "SqlSuppressions",
     "SqlTemplateStore",
     "TemplateExists",

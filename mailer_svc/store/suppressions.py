@@ -34,14 +34,14 @@ class SqlSuppressions:
         """Adds one as `add` does; returns it as it is stored then."""
         async with self._database.transaction() as connection:
             row = (await connection.execute(_PUT.values(_values(suppression)).returning(*suppressions.c))).one()
-        return _suppression(row)
+        return read_suppression(row)
 
     async def get(self, *, tenant: str, id: str) -> Suppression | None:  # noqa: A002 - the word of the contract
         """One suppression."""
         query = select(suppressions).where(suppressions.c.tenant == tenant, suppressions.c.id == id)
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
-        return _suppression(row) if row is not None else None
+        return read_suppression(row) if row is not None else None
 
     async def page(self, query: SuppressionQuery, *, after: str, limit: int) -> list[Suppression]:
         """Suppressions by id, those behind the id ``after``."""
@@ -50,7 +50,7 @@ class SqlSuppressions:
         conditions += [suppressions.c[name] != value for name, value in query.unequal]
         statement = select(suppressions).where(*conditions).order_by(suppressions.c.id).limit(limit)
         async with self._database.read() as connection:
-            return [_suppression(row) for row in await connection.execute(statement)]
+            return [read_suppression(row) for row in await connection.execute(statement)]
 
     async def delete(self, *, tenant: str, id: str) -> bool:  # noqa: A002 - the word of the contract
         """Removes one. False: there was none."""
@@ -62,7 +62,7 @@ class SqlSuppressions:
         """Those of these (tenant, channel, address, category) that are there."""
         query = select(suppressions).where(tuple_(*(suppressions.c[name] for name in _KEY)).in_(list(keys)))
         async with self._database.read() as connection:
-            return [_suppression(row) for row in await connection.execute(query)]
+            return [read_suppression(row) for row in await connection.execute(query)]
 
 
 async def add_suppressions(connection: AsyncConnection, added: Collection[Suppression]) -> None:
@@ -88,7 +88,8 @@ def _values(item: Suppression) -> dict[str, Any]:
     }
 
 
-def _suppression(row: Row[Any]) -> Suppression:
+def read_suppression(row: Row[Any]) -> Suppression:
+    """A suppression as it is stored."""
     return Suppression(
         tenant=row.tenant,
         id=row.id,

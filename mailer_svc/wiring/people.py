@@ -1,7 +1,7 @@
 """The part of the composition that keeps people: recipients, groups, categories, preferences and suppressions."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ulid import ULID
@@ -16,11 +16,13 @@ from mailer_svc.handlers import (
     SimpleRecipientHandlers,
     SuppressionHandlers,
 )
+from mailer_svc.handlers.people_imports import PeopleCodecs
 from mailer_svc.service import (
     Accepting,
     AddressVerification,
     Categories,
     Groups,
+    PeopleImports,
     RecipientPreferences,
     RecipientRules,
     Recipients,
@@ -29,7 +31,17 @@ from mailer_svc.service import (
     Unsubscribing,
 )
 from mailer_svc.service.verification import PURPOSE
-from mailer_svc.store import SqlAddresses, SqlCategories, SqlCategoryChoices, SqlGroups, SqlPreferences, SqlRecipients, SqlSuppressions
+from mailer_svc.store import (
+    SqlAddresses,
+    SqlCategories,
+    SqlCategoryChoices,
+    SqlGroups,
+    SqlPreferences,
+    SqlRecipientImports,
+    SqlRecipients,
+    SqlSuppressionImports,
+    SqlSuppressions,
+)
 from tocsin.api.mailer.v1 import (
     category_service_pb2_grpc,
     group_service_pb2_grpc,
@@ -40,27 +52,35 @@ from tocsin.api.mailer.v1 import (
 )
 from tocsin.clock import Clock
 from tocsin.database import Database
+from tocsin.mesh.validation import RequestValidator
 from tocsin.node import Node
 
 
-def people_handlers(node: Node, clock: Clock, *, database: Database, channels: Channels, accepting: Accepting) -> Sequence[tuple[Any, Any]]:
-    """What serves people, each with what adds it to a server."""
+def people_handlers(
+    node: Node, clock: Clock, *, database: Database, channels: Channels, accepting: Accepting
+) -> tuple[Sequence[tuple[Any, Any]], Callable[[], None]]:
+    """What serves people, each with what adds it to a server; and what asks imports to go on elsewhere."""
     groups = Groups(store=SqlGroups(database=database), clock=clock, new_id=_new_id)
     categories = Categories(store=SqlCategories(database=database), channels=channels, clock=clock)
     preferences = RecipientPreferences(store=SqlPreferences(database=database), channels=channels, clock=clock)
-    recipients = Recipients(
-        store=SqlRecipients(database=database),
-        addresses=SqlAddresses(database=database),
-        rules=RecipientRules(channels=channels, clock=clock, new_id=_new_id),
+    recipient_rules = RecipientRules(channels=channels, clock=clock, new_id=_new_id)
+    suppression_rules = SuppressionRules(channels=channels)
+    addresses = SqlAddresses(database=database)
+    recipients = Recipients(store=SqlRecipients(database=database), addresses=addresses, rules=recipient_rules, clock=clock)
+    imports = PeopleImports(
+        recipients=SqlRecipientImports(database=database),
+        suppressions=SqlSuppressionImports(database=database),
+        recipient_rules=recipient_rules,
+        suppression_rules=suppression_rules,
         clock=clock,
     )
-    suppressions = SuppressionList(store=SqlSuppressions(database=database), rules=SuppressionRules(channels=channels))
-    return [
+    codecs = PeopleCodecs(RequestValidator())
+    verification = _verification(node, clock, database=database, channels=channels, accepting=accepting)
+    suppressions = SuppressionList(store=SqlSuppressions(database=database), rules=suppression_rules)
+    handlers: list[tuple[Any, Any]] = [
         (
             recipient_service_pb2_grpc.add_RecipientServiceServicer_to_server,
-            RecipientHandlers(
-                recipients=recipients, verification=_verification(node, clock, database=database, channels=channels, accepting=accepting)
-            ),
+            RecipientHandlers(recipients=recipients, verification=verification, imports=imports, codecs=codecs),
         ),
         (
             simple_recipient_service_pb2_grpc.add_SimpleRecipientServiceServicer_to_server,
@@ -71,9 +91,10 @@ def people_handlers(node: Node, clock: Clock, *, database: Database, channels: C
         (preference_service_pb2_grpc.add_PreferenceServiceServicer_to_server, PreferenceHandlers(preferences=preferences)),
         (
             suppression_service_pb2_grpc.add_SuppressionServiceServicer_to_server,
-            SuppressionHandlers(suppressions=suppressions, clock=clock, new_id=_new_id),
+            SuppressionHandlers(suppressions=suppressions, clock=clock, new_id=_new_id, imports=imports, codecs=codecs),
         ),
     ]
+    return handlers, imports.slots.drain
 
 
 def unsubscribing_of(node: Node, clock: Clock, *, database: Database) -> Unsubscribing:

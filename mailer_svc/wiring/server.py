@@ -69,13 +69,14 @@ def mail_server(
     template_handlers = TemplateHandlers(templates=templating.templates, trials=notifying.trials, channels=channels.usable_by)
     provider_handlers = ProviderHandlers(providers=sending.providers)
     inbox_handlers = InboxHandlers(inbox=Inbox(reader=SqlInboxReader(database=storage.database)))
+    people, drain_imports = people_handlers(node, clock, database=storage.database, channels=channels, accepting=notifying.accepting)
     server = node.server(
         checks={"database": storage.database.check, **(sending_checks(sending.senders) if sending.senders else {})},
         handlers=[
             (delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server, delivery_handlers),
             (template_service_pb2_grpc.add_TemplateServiceServicer_to_server, template_handlers),
             (inbox_service_pb2_grpc.add_InboxServiceServicer_to_server, inbox_handlers),
-            *people_handlers(node, clock, database=storage.database, channels=channels, accepting=notifying.accepting),
+            *people,
             (
                 notification_service_pb2_grpc.add_NotificationServiceServicer_to_server,
                 NotificationHandlers(notifications=notifying.notifications, secret=lambda tenant: str(callbacks.poster.secret(tenant))),
@@ -94,5 +95,6 @@ def mail_server(
         ],
     )
     server.on_drain(streams.drain)
+    server.on_drain(drain_imports)
     server.on_drain(templating.pool.drain)
     return server

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from msgspec import structs
@@ -14,6 +14,7 @@ from scheduler_svc.service.alarms import Caller, Place, apply_spec, first_or_non
 from scheduler_svc.service.checks import ActionChecks, refuse
 from scheduler_svc.service.conflicts import retry_on_conflict
 from tocsin.bisection import run_with_bisection
+from tocsin.bulk.results import ImportResult, RecentKeys
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, DataLoss, Internal, InvalidInput, ResourceExhausted, TocsinError, Unavailable
 from tocsin.recurrence import At, Every, Micros, Recurrence, Trigger, anchor_of, normalized
@@ -30,17 +31,6 @@ _ENDINGS: Final = tuple(ulid(number)[-2:] for number in range(1024))
 
 class TooManyImports(ResourceExhausted):
     """This replica runs as many imports as it may."""
-
-
-@dataclass(slots=True)
-class ImportResult:
-    """What became of a batch: counts, the lines that were refused with the reason, and what to know about those that were taken."""
-
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    refused: list[tuple[int, TocsinError]] = field(default_factory=list[tuple[int, TocsinError]])
-    warnings: list[tuple[int, Finding]] = field(default_factory=list[tuple[int, Finding]])
 
 
 class Imports:
@@ -128,7 +118,7 @@ class Import:
         self._identity = 0
         self._run, self._beginning = -1, ""
         self._plans: dict[int, _Plan] = {}
-        self._keys = _Nearby(_NEARBY_KEYS)
+        self._keys = RecentKeys(_NEARBY_KEYS)
 
     def begin_batch(self) -> None:
         """Sets the time of the alarms that come next."""
@@ -179,13 +169,13 @@ class Import:
         alarm = structs.replace(made, state=draft.state or AlarmState.ACTIVE, pause_reason=_pause_reason(draft))
         return ImportedAlarm(line, draft, alarm, alarm.trigger.encode(), refusal)
 
-    async def commit(self, batch: Sequence[ImportedAlarm]) -> ImportResult:
+    async def commit(self, batch: Sequence[ImportedAlarm]) -> ImportResult[Finding]:
         """Makes and changes the alarms in one transaction.
 
         Raises:
             DatabaseUnavailable: nothing of the batch is committed, or nobody can know; the same lines may be imported again.
         """
-        result = ImportResult()
+        result = ImportResult[Finding]()
         if not batch:
             return result
         batch = await self._placed(await self._checked(batch, result))
@@ -204,7 +194,7 @@ class Import:
             await self._hints.scheduled_all(changed)
         return result
 
-    async def _checked(self, batch: Sequence[ImportedAlarm], result: ImportResult) -> Sequence[ImportedAlarm]:
+    async def _checked(self, batch: Sequence[ImportedAlarm], result: ImportResult[Finding]) -> Sequence[ImportedAlarm]:
         """The batch without the lines whose action cannot do what it shall."""
         good = list[ImportedAlarm]()
         findings = await self._checks.check(self._caller.tenant, [wanted.draft.action for wanted in batch])
@@ -338,25 +328,3 @@ def _pause_reason(draft: Draft) -> str:
 def _none_left(trigger: Trigger, *, now: Micros, seed: str) -> None:
     """No due time, of a trigger that is not asked."""
     del trigger, now, seed
-
-
-class _Nearby:
-    """The keys of the last lines, in two generations: memory is bounded, whatever the length of the import."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._young: dict[str, int] = {}
-        self._old: dict[str, int] = {}
-
-    def add(self, key: str, line: int) -> None:
-        """Remembers a key.
-
-        Raises:
-            InvalidInput: it is remembered already.
-        """
-        before = self._young.get(key) or self._old.get(key)
-        if before is not None:
-            raise InvalidInput.at("key", f"is that of line {before} as well")
-        if len(self._young) >= self._most:
-            self._old, self._young = self._young, {}
-        self._young[key] = line

@@ -19,9 +19,10 @@ from processor_svc.hosting import HostOptions, Packages
 from processor_svc.metrics import JobMetrics
 from processor_svc.ports import Mailer
 from processor_svc.registry import Registry
-from scheduler_svc.handlers.bulk.table import Table
+from scheduler_svc.handlers.bulk.lines import ALARM_TABLE
 from tocsin.actions import action_kinds
 from tocsin.api.scheduler.v1 import alarm_pb2
+from tocsin.bulk.table import Table
 from tocsin.cli.alarms import What, action_of
 from tocsin.errors import InvalidInput
 from tocsin.mesh.policy import contract
@@ -61,7 +62,7 @@ def missing_columns(action: Descriptor) -> Iterator[str]:
             path = f"{inner.name}.key" if inner.message_type is not None else inner.name
             for column in (path, f"action.{kind}.{path}"):
                 try:
-                    Table(alarm, column)
+                    Table(alarm, column, form=ALARM_TABLE)
                 except InvalidInput:
                     yield kind
 

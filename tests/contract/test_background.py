@@ -19,7 +19,7 @@ OTHERS = {
     "mailer_svc/service/accepting.py": "renders side by side, for the length of its call",
     "processor_svc/hosting/child.py": "runs in a process of handlers, which is watched from outside",
     "processor_svc/hosting/process.py": "listens for the length of a process; its end ends the process, which is replaced",
-    "scheduler_svc/handlers/bulk/session.py": "reads ahead, for the length of its stream",
+    "tocsin/bulk/session.py": "reads ahead, for the length of its stream",
     "scheduler_svc/handlers/dispatch.py": "reads, for the length of its stream",
     "scheduler_svc/handlers/triggers.py": "reads ahead, for the length of its stream",
     "tocsin/background.py": "the one place",

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -104,5 +105,27 @@ async def test_what_is_wrong_is_told_alike(tocsin: Command, stranger: httpx2.Asy
             tocsin("recipient", "preferences", "set", "ann", *wrong, code=2)
         tocsin("recipient", "update", "ann", code=2)
         tocsin("recipient", "get", "alarms/x", code=1)
+
+    await asyncio.to_thread(commands)
+
+
+async def test_people_are_imported_and_exported_by_the_file(tocsin: Command, tmp_path: Path) -> None:
+    """A table goes in, lines come out, and go in again without a change; the same for addresses that get nothing."""
+    table, lines, bad = tmp_path / "people.csv", tmp_path / "people.ndjson", tmp_path / "bad.ndjson"
+    table.write_text("name,displayName,email,verified\nrecipients/ann,Ann,ann@example.com,true\nrecipients/bob,Bob,nonsense,\n")
+    gone = tmp_path / "gone.csv"
+    gone.write_text("channel,address,reason\nemail,gone@example.com,BOUNCE\n")
+
+    def commands() -> None:
+        assert "1 created" in tocsin("import", "recipients", str(table), "--errors", str(bad), code=1)
+        refused = json.loads(bad.read_text())
+        assert (refused["line"], refused["field"]) == ("3", "addresses[0].value")
+        tocsin("export", "recipients", str(lines))
+        assert json.loads(lines.read_text())["addresses"][0]["state"] == "ACTIVE"
+        assert "1 unchanged" in tocsin("import", "recipients", str(lines))
+        assert "1 created" in tocsin("import", "suppressions", str(gone))
+        assert "gone@example.com" in tocsin("export", "suppressions")
+        tocsin("import", "recipients", code=2)
+        tocsin("import", "pigeons", str(lines), code=2)
 
     await asyncio.to_thread(commands)

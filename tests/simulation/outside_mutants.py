@@ -8,13 +8,14 @@ from typing import Any, Final
 from scheduler_svc.domain import planning
 from scheduler_svc.domain.planning import Plan
 from scheduler_svc.ports import Moved
-from scheduler_svc.service.imports import Import, ImportResult
+from scheduler_svc.service.imports import Import
 from scheduler_svc.service.signals import Intake
 from scheduler_svc.store import events, imports, pings, triggered
 from scheduler_svc.store.signals import Stored
 from scheduler_svc.store.tables import alarms, inbound
 from scheduler_svc.triggers import threshold
 from tests.simulation.broken import everywhere, replaced
+from tocsin.bulk.results import ImportResult
 
 
 def _event_each_time() -> None:
@@ -116,7 +117,7 @@ def _line_lost() -> None:
     """An import says that it has all of its lines, and leaves the last one of several out."""
     before = Import.commit
 
-    async def commit(self: Import, batch: Sequence[Any]) -> ImportResult:
+    async def commit(self: Import, batch: Sequence[Any]) -> ImportResult[Any]:
         settled = await before(self, batch[:-1] if len(batch) > 1 else batch)
         settled.created += len(batch) > 1
         return settled

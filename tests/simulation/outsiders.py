@@ -12,13 +12,14 @@ from msgspec import structs
 from scheduler_svc.contexts import packed
 from scheduler_svc.domain import Draft
 from scheduler_svc.service import Caller
-from scheduler_svc.service.imports import Import, ImportResult
+from scheduler_svc.service.imports import Import
 from scheduler_svc.service.signals import EventDraft, ReadingDraft
 from scheduler_svc.triggers import EventAnswer, PingAnswer
 from tests.simulation.replica import Replica
 from tests.simulation.scenario import Chatter, draft
 from tests.simulation.users import Desk, Promises
 from tests.simulation.waiting import LEVELS, METRICS, TOPICS, waiting
+from tocsin.bulk.results import ImportResult
 from tocsin.errors import Aborted, InvalidInput, NotFound, TocsinError, Unavailable
 from tocsin.recurrence import Heartbeat, Trigger
 
@@ -232,7 +233,7 @@ class Outsiders:
         for first in range(0, len(lines), size):
             batch = lines[first : first + size]
             told: list[Told] = []
-            settled: ImportResult | None = await self._ask(
+            settled: ImportResult[Any] | None = await self._ask(
                 "imports", lambda replica, batch=batch: _put(replica, caller, batch), told, caller.tenant, batch[0][1].key
             )
             if settled is None:
@@ -240,7 +241,7 @@ class Outsiders:
             self._settle(told[0], batch, settled)
         await self._learn(caller)
 
-    def _settle(self, told: Told, batch: list[tuple[int, Draft]], settled: ImportResult) -> None:
+    def _settle(self, told: Told, batch: list[tuple[int, Draft]], settled: ImportResult[Any]) -> None:
         refused = {line for line, _ in settled.refused}
         self._counts["lines accepted"] += len(batch) - len(refused)
         self._counts["lines refused"] += len(refused)
@@ -263,13 +264,13 @@ class Outsiders:
                 self._promises.rules[alarm.id] = alarm.trigger
 
 
-async def _put(replica: Replica, caller: Caller, lines: list[tuple[int, Draft]]) -> ImportResult:
+async def _put(replica: Replica, caller: Caller, lines: list[tuple[int, Draft]]) -> ImportResult[Any]:
     """What a stream of lines does, without the stream."""
     with replica.imports.begin(caller, validate_only=False) as session:
         return await _commit(session, lines)
 
 
-async def _commit(session: Import, lines: list[tuple[int, Draft]]) -> ImportResult:
+async def _commit(session: Import, lines: list[tuple[int, Draft]]) -> ImportResult[Any]:
     session.begin_batch()
     wanted, refused = [], []
     for line, said in lines:

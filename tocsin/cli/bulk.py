@@ -28,13 +28,15 @@ _MOST_SHOWN: Final = 50
 _INTERRUPTED: Final = 130
 _TYPES: Final = {"ndjson": "application/x-ndjson", "csv": "text/csv"}
 _DELIMITERS: Final = {"comma": "comma", ",": "comma", "semicolon": "semicolon", ";": "semicolon", "tab": "tab"}
+_KINDS: Final = ("alarms", "recipients", "suppressions")
 _COUNTS: Final = ("created", "updated", "unchanged", "refused")
 
 Tell = Callable[[dict[str, Any]], None]
 
 
 def import_file(
-    file: Annotated[str, typer.Argument(help="NDJSON or CSV file; - for stdin.")],
+    what: Annotated[str, typer.Argument(metavar="[alarms|recipients|suppressions]", help="What to import. Default: alarms.")],
+    file: Annotated[str | None, typer.Argument(help="NDJSON or CSV file; - for stdin.")] = None,
     kind: Annotated[str | None, typer.Option("--format", help="ndjson or csv. Default: by the file name.")] = None,
     delimiter: Annotated[
         str | None, typer.Option("--delimiter", help="Delimiter of a CSV file: comma, semicolon or tab. Default: detected from the header.")
@@ -48,7 +50,8 @@ def import_file(
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import alarms; report invalid lines and import the rest. A line with the key of an existing alarm updates it."""
+    """Import alarms, recipients or suppressions; report invalid lines and import the rest. What exists becomes what its line says."""
+    what, file = _kind_and_file(what, file)
     path = None if file == "-" else Path(file)
     content_type = _content_type(kind, path, delimiter)
     mark = _Mark(path)
@@ -58,6 +61,7 @@ def import_file(
         work = _Import(
             url=address,
             api_key=key,
+            what=what,
             path=path,
             content_type=content_type,
             dry_run=dry_run,
@@ -69,9 +73,8 @@ def import_file(
         try:
             asyncio.run(work.run())
         except (KeyboardInterrupt, TocsinError) as error:
-            _say(
-                f"{work.summary()}; stopped after line {work.lines}. Continue with: {_again(file, kind, work.lines, resumable=mark.exists)}"
-            )
+            again = _again(what, file, kind, work.lines, resumable=mark.exists)
+            _say(f"{work.summary()}; stopped after line {work.lines}. Continue with: {again}")
             if isinstance(error, KeyboardInterrupt):
                 raise typer.Exit(_INTERRUPTED) from None
             raise
@@ -85,28 +88,43 @@ def import_file(
 
 
 def export_file(
-    file: Annotated[str, typer.Argument(help="Target file; - for stdout.")] = "-",
+    what: Annotated[str, typer.Argument(metavar="[alarms|recipients|suppressions]", help="What to export. Default: alarms.")] = "alarms",
+    file: Annotated[str | None, typer.Argument(help="Target file; - for stdout.")] = None,
     condition: Annotated[str, typer.Option("--filter", help='Conditions joined by AND, such as state="ACTIVE" (AIP-160).')] = "",
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Export every alarm as NDJSON, one per line, in the format that `tocsin import` reads."""
+    """Export every alarm, recipient or suppression as NDJSON, one per line, in the format that `tocsin import` reads."""
+    what, file = _kind_and_file(what, file if file is not None or what not in _KINDS else "-")
     count = 0
     with connect(state=state, url=url, api_key=api_key) as client:
-        alarms = client.stream("/v1/alarms:export", {"filter": condition} if condition else {})
+        found = client.stream(f"/v1/{what}:export", {"filter": condition} if condition else {})
         if file == "-":
-            for alarm in alarms:
-                sys.stdout.write(_line(alarm))
+            for item in found:
+                sys.stdout.write(_line(item))
             return
         whole = Path(file)
         part = whole.with_name(f"{whole.name}.part")  # a file under its own name is whole
         with part.open("w", encoding="utf-8", newline="\n") as out:
-            for alarm in alarms:
-                out.write(_line(alarm))
+            for item in found:
+                out.write(_line(item))
                 count += 1
         part.replace(whole)
-    _say(f"{counted(count, 'alarm')} exported to {file}")
+    _say(f"{counted(count, what.removesuffix('s'))} exported to {file}")
+
+
+def _kind_and_file(what: str, file: str | None) -> tuple[str, str]:
+    """What to import or export, and the file: the first may be left out."""
+    if file is None and what in _KINDS:
+        msg = "name the file, or - for stdin"
+        raise typer.BadParameter(msg)
+    if file is None:
+        return _KINDS[0], what
+    if what not in _KINDS:
+        msg = f"must be {', '.join(_KINDS)}, not {what}"
+        raise typer.BadParameter(msg)
+    return what, file
 
 
 def _line(alarm: dict[str, Any]) -> str:
@@ -123,6 +141,7 @@ class _Import:
 
     url: str
     api_key: str | None
+    what: str
     path: Path | None
     content_type: str
     dry_run: bool
@@ -161,7 +180,7 @@ class _Import:
                 self.bar.reset(self.bar.task_ids[0])
             upload = Upload(
                 url=self.url,
-                target=f"/v1/alarms:import?{urlencode(query)}",
+                target=f"/v1/{self.what}:import?{urlencode(query)}",
                 api_key=self.api_key,
                 content_type=self.content_type,
                 body=iter(lambda: file.read(_PIECE), b""),
@@ -281,8 +300,8 @@ def _bar(path: Path | None, *, quiet: bool) -> AbstractContextManager["Progress 
     return bar
 
 
-def _again(file: str, kind: str | None, lines: int, *, resumable: bool) -> str:
-    words: Iterable[str] = ("tocsin import", file, *(("--format", kind) if kind else ()))
+def _again(what: str, file: str, kind: str | None, lines: int, *, resumable: bool) -> str:
+    words: Iterable[str] = ("tocsin import", *(() if what == _KINDS[0] else (what,)), file, *(("--format", kind) if kind else ()))
     how = "--resume" if resumable and file != "-" else f"--skip-lines {lines}"
     return " ".join([*words, how])
 

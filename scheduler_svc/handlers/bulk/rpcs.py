@@ -4,16 +4,17 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any, Final
 
-from scheduler_svc.domain import Alarm
+from scheduler_svc.domain import Alarm, Finding
 from scheduler_svc.handlers.alarm_filter import ALARM_FILTER
 from scheduler_svc.handlers.bulk.lines import ImportLines
 from scheduler_svc.handlers.bulk.reader import AlarmCodecs
-from scheduler_svc.handlers.bulk.session import ImportSession
 from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.convert import alarm_message
 from scheduler_svc.handlers.masks import WRITABLE
 from scheduler_svc.service import Exports, Imports
+from scheduler_svc.service.checks import path_of
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
+from tocsin.bulk.session import ImportSession, ImportState
 from tocsin.listing import parse_filter
 from tocsin.mesh.validation import RequestValidator
 from tocsin.pages import BatchSizer, split_into_messages
@@ -41,10 +42,10 @@ class Bulk:
             options, first = first.options, None
         with self._imports.begin(who, validate_only=options.validate_only) as work:
             lines = ImportLines(codecs=self._codecs, time_zone=who.time_zone, skip=options.skip_lines)
-            session = ImportSession(work=work, lines=lines, imports=self._imports)
-            async with aclosing(session.run(first, requests)) as answers:
-                async for answer in answers:
-                    yield answer
+            session = ImportSession(work=work, lines=lines, draining=lambda: self._imports.draining)
+            async with aclosing(session.run(first, requests)) as states:
+                async for state in states:
+                    yield _answer(state)
 
     async def export_alarms(self, request: alarm_service_pb2.ExportAlarmsRequest) -> AsyncGenerator[alarm_service_pb2.ExportAlarmsResponse]:
         """Sends every alarm that meets the filter."""
@@ -53,6 +54,22 @@ class Bulk:
         async for page in self._exports.pages(caller(), conditions=conditions, most=step.take):
             for alarms in split_into_messages(map(exported, page), step=step):
                 yield alarm_service_pb2.ExportAlarmsResponse(alarms=alarms)
+
+
+def _answer(state: ImportState[Finding]) -> alarm_service_pb2.ImportAlarmsResponse:
+    answer = alarm_service_pb2.ImportAlarmsResponse(
+        lines=state.lines,
+        created=state.created,
+        updated=state.updated,
+        unchanged=state.unchanged,
+        refused=state.refused,
+        done=state.done,
+    )
+    for line, name, reason in state.refusals:
+        answer.refusals.add(line=line, field=name, reason=reason)
+    for line, finding in state.warnings:
+        answer.warnings.add(line=line, field=path_of(finding), reason=finding.reason)
+    return answer
 
 
 def exported(alarm: Alarm) -> alarm_pb2.Alarm:

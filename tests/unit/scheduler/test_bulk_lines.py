@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler_svc.handlers.bulk.records import RecordReader
-from scheduler_svc.handlers.bulk.table import cells
+from tocsin.bulk.records import RecordReader
+from tocsin.bulk.table import cells
 from tocsin.protojson.lines import Line, LineReader
 
 MOST = 50

@@ -81,6 +81,16 @@ class RecipientServiceStub:
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.VerifyAddressRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.Address.FromString,
                 _registered_method=True)
+        self.ImportRecipients = channel.stream_stream(
+                '/tocsin.api.mailer.v1.RecipientService/ImportRecipients',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.ImportRecipientsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.ImportRecipientsResponse.FromString,
+                _registered_method=True)
+        self.ExportRecipients = channel.unary_stream(
+                '/tocsin.api.mailer.v1.RecipientService/ExportRecipients',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.ExportRecipientsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.ExportRecipientsResponse.FromString,
+                _registered_method=True)
 
 
 class RecipientServiceServicer:
@@ -150,6 +160,21 @@ class RecipientServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportRecipients(self, request_iterator, context):
+        """Imports many recipients. Invalid lines are reported; the rest is imported. A recipient that exists becomes what its line says.
+        Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportRecipients(self, request, context):
+        """Sends every one, in the order of their names, in a form that ImportRecipients takes: the round trip is identity.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecipientServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -197,6 +222,16 @@ def add_RecipientServiceServicer_to_server(servicer, server):
                     servicer.VerifyAddress,
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.VerifyAddressRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.Address.SerializeToString,
+            ),
+            'ImportRecipients': grpc.stream_stream_rpc_method_handler(
+                    servicer.ImportRecipients,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.ImportRecipientsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.ImportRecipientsResponse.SerializeToString,
+            ),
+            'ExportRecipients': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportRecipients,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.ExportRecipientsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.ExportRecipientsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -443,6 +478,60 @@ class RecipientService:
             '/tocsin.api.mailer.v1.RecipientService/VerifyAddress',
             tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.VerifyAddressRequest.SerializeToString,
             tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.Address.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportRecipients(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/tocsin.api.mailer.v1.RecipientService/ImportRecipients',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.ImportRecipientsRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.ImportRecipientsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportRecipients(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.RecipientService/ExportRecipients',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.ExportRecipientsRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.ExportRecipientsResponse.FromString,
             options,
             channel_credentials,
             insecure,

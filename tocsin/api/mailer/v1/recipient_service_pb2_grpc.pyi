@@ -52,6 +52,12 @@ class RecipientServiceStub:
     """Sends a code to a PENDING or RETIRED address, by its channel; the code before it is void. At most one a minute."""
     VerifyAddress: _grpc.UnaryUnaryMultiCallable[_recipient_service_pb2.VerifyAddressRequest, _recipient_service_pb2.Address]
     """Makes an address ACTIVE by the code that was sent to it. After five wrong ones the code is void."""
+    ImportRecipients: _grpc.StreamStreamMultiCallable[_recipient_service_pb2.ImportRecipientsRequest, _recipient_service_pb2.ImportRecipientsResponse]
+    """Imports many recipients. Invalid lines are reported; the rest is imported. A recipient that exists becomes what its line says.
+    Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+    """
+    ExportRecipients: _grpc.UnaryStreamMultiCallable[_recipient_service_pb2.ExportRecipientsRequest, _recipient_service_pb2.ExportRecipientsResponse]
+    """Sends every one, in the order of their names, in a form that ImportRecipients takes: the round trip is identity."""
 
 @_typing.type_check_only
 class RecipientServiceAsyncStub(RecipientServiceStub):
@@ -76,6 +82,12 @@ class RecipientServiceAsyncStub(RecipientServiceStub):
     """Sends a code to a PENDING or RETIRED address, by its channel; the code before it is void. At most one a minute."""
     VerifyAddress: _aio.UnaryUnaryMultiCallable[_recipient_service_pb2.VerifyAddressRequest, _recipient_service_pb2.Address]  # type: ignore[assignment]
     """Makes an address ACTIVE by the code that was sent to it. After five wrong ones the code is void."""
+    ImportRecipients: _aio.StreamStreamMultiCallable[_recipient_service_pb2.ImportRecipientsRequest, _recipient_service_pb2.ImportRecipientsResponse]  # type: ignore[assignment]
+    """Imports many recipients. Invalid lines are reported; the rest is imported. A recipient that exists becomes what its line says.
+    Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+    """
+    ExportRecipients: _aio.UnaryStreamMultiCallable[_recipient_service_pb2.ExportRecipientsRequest, _recipient_service_pb2.ExportRecipientsResponse]  # type: ignore[assignment]
+    """Sends every one, in the order of their names, in a form that ImportRecipients takes: the round trip is identity."""
 
 class RecipientServiceServicer(metaclass=_abc_1.ABCMeta):
     """Manages recipients of the caller's tenant and their addresses."""
@@ -151,5 +163,23 @@ class RecipientServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recipient_service_pb2.Address, _abc.Awaitable[_recipient_service_pb2.Address]]:
         """Makes an address ACTIVE by the code that was sent to it. After five wrong ones the code is void."""
+
+    @_abc_1.abstractmethod
+    def ImportRecipients(
+        self,
+        request_iterator: _MaybeAsyncIterator[_recipient_service_pb2.ImportRecipientsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_recipient_service_pb2.ImportRecipientsResponse], _abc.AsyncIterator[_recipient_service_pb2.ImportRecipientsResponse]]:
+        """Imports many recipients. Invalid lines are reported; the rest is imported. A recipient that exists becomes what its line says.
+        Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportRecipients(
+        self,
+        request: _recipient_service_pb2.ExportRecipientsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_recipient_service_pb2.ExportRecipientsResponse], _abc.AsyncIterator[_recipient_service_pb2.ExportRecipientsResponse]]:
+        """Sends every one, in the order of their names, in a form that ImportRecipients takes: the round trip is identity."""
 
 def add_RecipientServiceServicer_to_server(servicer: RecipientServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -25,12 +25,14 @@ _sym_db = _symbol_database.Default()
 from tocsin.api import validate as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tocsin.api.mailer.v1 import import_pb2 as tocsin_dot_api_dot_mailer_dot_v1_dot_import__pb2
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.tocsin/api/mailer/v1/suppression_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xbe\x04\n\x0bSuppression\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x32\n\x07\x63hannel\x18\x02 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,31}$\x12\x34\n\x07\x61\x64\x64ress\x18\x03 \x01(\tB#\xe2\x41\x01\x02\xbaH\x1cr\x1a\x10\x01(\x80\x10\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x42\n\x08\x63\x61tegory\x18\x04 \x01(\tB0\xbaH-r+2)^(categories/[a-z0-9][a-z0-9_.-]{0,62})?$\x12\x42\n\x06reason\x18\x05 \x01(\x0e\x32(.tocsin.api.mailer.v1.Suppression.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12-\n\x06source\x18\x06 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12-\n\x06\x64\x65tail\x18\x07 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xf4\x03\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"f\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\n\n\x06\x42OUNCE\x10\x01\x12\r\n\tCOMPLAINT\x10\x02\x12\x0f\n\x0bUNSUBSCRIBE\x10\x03\x12\n\n\x06MANUAL\x10\x04\x12\x0c\n\x08PROVIDER\x10\x05\"^\n\x18\x43reateSuppressionRequest\x12\x42\n\x0bsuppression\x18\x01 \x01(\x0b\x32!.tocsin.api.mailer.v1.SuppressionB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"K\n\x15GetSuppressionRequest\x12\x32\n\x04name\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xbaH\x1dr\x1b\x32\x19^suppressions/[^/]{1,64}$\"p\n\x17ListSuppressionsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"l\n\x18ListSuppressionsResponse\x12\x37\n\x0csuppressions\x18\x01 \x03(\x0b\x32!.tocsin.api.mailer.v1.Suppression\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"N\n\x18\x44\x65leteSuppressionRequest\x12\x32\n\x04name\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xbaH\x1dr\x1b\x32\x19^suppressions/[^/]{1,64}$2\x9a\x05\n\x12SuppressionService\x12\x90\x01\n\x11\x43reateSuppression\x12..tocsin.api.mailer.v1.CreateSuppressionRequest\x1a!.tocsin.api.mailer.v1.Suppression\"(\x90\x02\x02\x82\xd3\xe4\x93\x02\x1f\"\x10/v1/suppressions:\x0bsuppression\x12\xa1\x01\n\x0eGetSuppression\x12+.tocsin.api.mailer.v1.GetSuppressionRequest\x1a!.tocsin.api.mailer.v1.Suppression\"?\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04read\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/{name=suppressions/*}\x12\xa9\x01\n\x10ListSuppressions\x12-.tocsin.api.mailer.v1.ListSuppressionsRequest\x1a..tocsin.api.mailer.v1.ListSuppressionsResponse\"6\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/suppressions\x12~\n\x11\x44\x65leteSuppression\x12..tocsin.api.mailer.v1.DeleteSuppressionRequest\x1a\x16.google.protobuf.Empty\"!\x82\xd3\xe4\x93\x02\x1b*\x19/v1/{name=suppressions/*}\x1a!\x8a\xe7\x18\x1d\n\x02\x08\x05\"\x10recipients:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.tocsin/api/mailer/v1/suppression_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!tocsin/api/mailer/v1/import.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xbe\x04\n\x0bSuppression\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x32\n\x07\x63hannel\x18\x02 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,31}$\x12\x34\n\x07\x61\x64\x64ress\x18\x03 \x01(\tB#\xe2\x41\x01\x02\xbaH\x1cr\x1a\x10\x01(\x80\x10\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x42\n\x08\x63\x61tegory\x18\x04 \x01(\tB0\xbaH-r+2)^(categories/[a-z0-9][a-z0-9_.-]{0,62})?$\x12\x42\n\x06reason\x18\x05 \x01(\x0e\x32(.tocsin.api.mailer.v1.Suppression.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12-\n\x06source\x18\x06 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12-\n\x06\x64\x65tail\x18\x07 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xf4\x03\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"f\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\n\n\x06\x42OUNCE\x10\x01\x12\r\n\tCOMPLAINT\x10\x02\x12\x0f\n\x0bUNSUBSCRIBE\x10\x03\x12\n\n\x06MANUAL\x10\x04\x12\x0c\n\x08PROVIDER\x10\x05\"^\n\x18\x43reateSuppressionRequest\x12\x42\n\x0bsuppression\x18\x01 \x01(\x0b\x32!.tocsin.api.mailer.v1.SuppressionB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"K\n\x15GetSuppressionRequest\x12\x32\n\x04name\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xbaH\x1dr\x1b\x32\x19^suppressions/[^/]{1,64}$\"p\n\x17ListSuppressionsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"l\n\x18ListSuppressionsResponse\x12\x37\n\x0csuppressions\x18\x01 \x03(\x0b\x32!.tocsin.api.mailer.v1.Suppression\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"N\n\x18\x44\x65leteSuppressionRequest\x12\x32\n\x04name\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xbaH\x1dr\x1b\x32\x19^suppressions/[^/]{1,64}$\"\x88\x01\n\x19ImportSuppressionsRequest\x12\x36\n\x07options\x18\x01 \x01(\x0b\x32#.tocsin.api.mailer.v1.ImportOptionsH\x00\x12$\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyH\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"T\n\x1aImportSuppressionsResponse\x12\x36\n\x08progress\x18\x01 \x01(\x0b\x32$.tocsin.api.mailer.v1.ImportProgress\"5\n\x19\x45xportSuppressionsRequest\x12\x18\n\x06\x66ilter\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"U\n\x1a\x45xportSuppressionsResponse\x12\x37\n\x0csuppressions\x18\x01 \x03(\x0b\x32!.tocsin.api.mailer.v1.Suppression2\xab\x08\n\x12SuppressionService\x12\x90\x01\n\x11\x43reateSuppression\x12..tocsin.api.mailer.v1.CreateSuppressionRequest\x1a!.tocsin.api.mailer.v1.Suppression\"(\x90\x02\x02\x82\xd3\xe4\x93\x02\x1f\"\x10/v1/suppressions:\x0bsuppression\x12\xa1\x01\n\x0eGetSuppression\x12+.tocsin.api.mailer.v1.GetSuppressionRequest\x1a!.tocsin.api.mailer.v1.Suppression\"?\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04read\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/{name=suppressions/*}\x12\xa9\x01\n\x10ListSuppressions\x12-.tocsin.api.mailer.v1.ListSuppressionsRequest\x1a..tocsin.api.mailer.v1.ListSuppressionsResponse\"6\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/suppressions\x12~\n\x11\x44\x65leteSuppression\x12..tocsin.api.mailer.v1.DeleteSuppressionRequest\x1a\x16.google.protobuf.Empty\"!\x82\xd3\xe4\x93\x02\x1b*\x19/v1/{name=suppressions/*}\x12\xc0\x01\n\x12ImportSuppressions\x12/.tocsin.api.mailer.v1.ImportSuppressionsRequest\x1a\x30.tocsin.api.mailer.v1.ImportSuppressionsResponse\"C\x8a\xe7\x18\x10\n\x03\x08\x90\x1c*\x04\x62ulkX\x80\x80\x80\x02\x82\xd3\xe4\x93\x02)\"\x17/v1/suppressions:import:\x04\x64\x61tab\x08progress(\x01\x30\x01\x12\xcb\x01\n\x12\x45xportSuppressions\x12/.tocsin.api.mailer.v1.ExportSuppressionsRequest\x1a\x30.tocsin.api.mailer.v1.ExportSuppressionsResponse\"P\x90\x02\x01\x8a\xe7\x18\x1c\n\x03\x08\x90\x1c\"\x0frecipients:read*\x04\x62ulk\x82\xd3\xe4\x93\x02\'\x12\x17/v1/suppressions:exportb\x0csuppressions0\x01\x1a!\x8a\xe7\x18\x1d\n\x02\x08\x05\"\x10recipients:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -65,6 +67,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSUPPRESSIONSREQUEST'].fields_by_name['filter']._serialized_options = b'\272H\005r\003\030\320\017'
   _globals['_DELETESUPPRESSIONREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETESUPPRESSIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\035r\0332\031^suppressions/[^/]{1,64}$'
+  _globals['_IMPORTSUPPRESSIONSREQUEST'].oneofs_by_name['kind']._loaded_options = None
+  _globals['_IMPORTSUPPRESSIONSREQUEST'].oneofs_by_name['kind']._serialized_options = b'\272H\002\010\001'
+  _globals['_EXPORTSUPPRESSIONSREQUEST'].fields_by_name['filter']._loaded_options = None
+  _globals['_EXPORTSUPPRESSIONSREQUEST'].fields_by_name['filter']._serialized_options = b'\272H\005r\003\030\320\017'
   _globals['_SUPPRESSIONSERVICE']._loaded_options = None
   _globals['_SUPPRESSIONSERVICE']._serialized_options = b'\212\347\030\035\n\002\010\005\"\020recipients:write*\005write'
   _globals['_SUPPRESSIONSERVICE'].methods_by_name['CreateSuppression']._loaded_options = None
@@ -75,20 +81,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUPPRESSIONSERVICE'].methods_by_name['ListSuppressions']._serialized_options = b'\220\002\001\212\347\030\027\"\017recipients:read*\004list\202\323\344\223\002\022\022\020/v1/suppressions'
   _globals['_SUPPRESSIONSERVICE'].methods_by_name['DeleteSuppression']._loaded_options = None
   _globals['_SUPPRESSIONSERVICE'].methods_by_name['DeleteSuppression']._serialized_options = b'\202\323\344\223\002\033*\031/v1/{name=suppressions/*}'
-  _globals['_SUPPRESSION']._serialized_start=260
-  _globals['_SUPPRESSION']._serialized_end=834
-  _globals['_SUPPRESSION_REASON']._serialized_start=732
-  _globals['_SUPPRESSION_REASON']._serialized_end=834
-  _globals['_CREATESUPPRESSIONREQUEST']._serialized_start=836
-  _globals['_CREATESUPPRESSIONREQUEST']._serialized_end=930
-  _globals['_GETSUPPRESSIONREQUEST']._serialized_start=932
-  _globals['_GETSUPPRESSIONREQUEST']._serialized_end=1007
-  _globals['_LISTSUPPRESSIONSREQUEST']._serialized_start=1009
-  _globals['_LISTSUPPRESSIONSREQUEST']._serialized_end=1121
-  _globals['_LISTSUPPRESSIONSRESPONSE']._serialized_start=1123
-  _globals['_LISTSUPPRESSIONSRESPONSE']._serialized_end=1231
-  _globals['_DELETESUPPRESSIONREQUEST']._serialized_start=1233
-  _globals['_DELETESUPPRESSIONREQUEST']._serialized_end=1311
-  _globals['_SUPPRESSIONSERVICE']._serialized_start=1314
-  _globals['_SUPPRESSIONSERVICE']._serialized_end=1980
+  _globals['_SUPPRESSIONSERVICE'].methods_by_name['ImportSuppressions']._loaded_options = None
+  _globals['_SUPPRESSIONSERVICE'].methods_by_name['ImportSuppressions']._serialized_options = b'\212\347\030\020\n\003\010\220\034*\004bulkX\200\200\200\002\202\323\344\223\002)\"\027/v1/suppressions:import:\004datab\010progress'
+  _globals['_SUPPRESSIONSERVICE'].methods_by_name['ExportSuppressions']._loaded_options = None
+  _globals['_SUPPRESSIONSERVICE'].methods_by_name['ExportSuppressions']._serialized_options = b'\220\002\001\212\347\030\034\n\003\010\220\034\"\017recipients:read*\004bulk\202\323\344\223\002\'\022\027/v1/suppressions:exportb\014suppressions'
+  _globals['_SUPPRESSION']._serialized_start=322
+  _globals['_SUPPRESSION']._serialized_end=896
+  _globals['_SUPPRESSION_REASON']._serialized_start=794
+  _globals['_SUPPRESSION_REASON']._serialized_end=896
+  _globals['_CREATESUPPRESSIONREQUEST']._serialized_start=898
+  _globals['_CREATESUPPRESSIONREQUEST']._serialized_end=992
+  _globals['_GETSUPPRESSIONREQUEST']._serialized_start=994
+  _globals['_GETSUPPRESSIONREQUEST']._serialized_end=1069
+  _globals['_LISTSUPPRESSIONSREQUEST']._serialized_start=1071
+  _globals['_LISTSUPPRESSIONSREQUEST']._serialized_end=1183
+  _globals['_LISTSUPPRESSIONSRESPONSE']._serialized_start=1185
+  _globals['_LISTSUPPRESSIONSRESPONSE']._serialized_end=1293
+  _globals['_DELETESUPPRESSIONREQUEST']._serialized_start=1295
+  _globals['_DELETESUPPRESSIONREQUEST']._serialized_end=1373
+  _globals['_IMPORTSUPPRESSIONSREQUEST']._serialized_start=1376
+  _globals['_IMPORTSUPPRESSIONSREQUEST']._serialized_end=1512
+  _globals['_IMPORTSUPPRESSIONSRESPONSE']._serialized_start=1514
+  _globals['_IMPORTSUPPRESSIONSRESPONSE']._serialized_end=1598
+  _globals['_EXPORTSUPPRESSIONSREQUEST']._serialized_start=1600
+  _globals['_EXPORTSUPPRESSIONSREQUEST']._serialized_end=1653
+  _globals['_EXPORTSUPPRESSIONSRESPONSE']._serialized_start=1655
+  _globals['_EXPORTSUPPRESSIONSRESPONSE']._serialized_end=1740
+  _globals['_SUPPRESSIONSERVICE']._serialized_start=1743
+  _globals['_SUPPRESSIONSERVICE']._serialized_end=2810
 # @@protoc_insertion_point(module_scope)

@@ -56,6 +56,16 @@ class SuppressionServiceStub:
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_suppression__service__pb2.DeleteSuppressionRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.ImportSuppressions = channel.stream_stream(
+                '/tocsin.api.mailer.v1.SuppressionService/ImportSuppressions',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_suppression__service__pb2.ImportSuppressionsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_suppression__service__pb2.ImportSuppressionsResponse.FromString,
+                _registered_method=True)
+        self.ExportSuppressions = channel.unary_stream(
+                '/tocsin.api.mailer.v1.SuppressionService/ExportSuppressions',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_suppression__service__pb2.ExportSuppressionsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_suppression__service__pb2.ExportSuppressionsResponse.FromString,
+                _registered_method=True)
 
 
 class SuppressionServiceServicer:
@@ -90,6 +100,21 @@ class SuppressionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportSuppressions(self, request_iterator, context):
+        """Imports many suppressions. Invalid lines are reported; the rest is imported. A suppression of the same address and category becomes what its line says.
+        Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportSuppressions(self, request, context):
+        """Sends every one, in the order of their names, in a form that ImportSuppressions takes: the round trip is identity.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SuppressionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +137,16 @@ def add_SuppressionServiceServicer_to_server(servicer, server):
                     servicer.DeleteSuppression,
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_suppression__service__pb2.DeleteSuppressionRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ImportSuppressions': grpc.stream_stream_rpc_method_handler(
+                    servicer.ImportSuppressions,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_suppression__service__pb2.ImportSuppressionsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_suppression__service__pb2.ImportSuppressionsResponse.SerializeToString,
+            ),
+            'ExportSuppressions': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportSuppressions,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_suppression__service__pb2.ExportSuppressionsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_suppression__service__pb2.ExportSuppressionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -223,6 +258,60 @@ class SuppressionService:
             '/tocsin.api.mailer.v1.SuppressionService/DeleteSuppression',
             tocsin_dot_api_dot_mailer_dot_v1_dot_suppression__service__pb2.DeleteSuppressionRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportSuppressions(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/tocsin.api.mailer.v1.SuppressionService/ImportSuppressions',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_suppression__service__pb2.ImportSuppressionsRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_suppression__service__pb2.ImportSuppressionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportSuppressions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.SuppressionService/ExportSuppressions',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_suppression__service__pb2.ExportSuppressionsRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_suppression__service__pb2.ExportSuppressionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

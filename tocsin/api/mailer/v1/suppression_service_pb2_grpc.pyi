@@ -42,6 +42,12 @@ class SuppressionServiceStub:
     """Lists suppressions, by name."""
     DeleteSuppression: _grpc.UnaryUnaryMultiCallable[_suppression_service_pb2.DeleteSuppressionRequest, _empty_pb2.Empty]
     """Ends a suppression: the address gets messages again."""
+    ImportSuppressions: _grpc.StreamStreamMultiCallable[_suppression_service_pb2.ImportSuppressionsRequest, _suppression_service_pb2.ImportSuppressionsResponse]
+    """Imports many suppressions. Invalid lines are reported; the rest is imported. A suppression of the same address and category becomes what its line says.
+    Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+    """
+    ExportSuppressions: _grpc.UnaryStreamMultiCallable[_suppression_service_pb2.ExportSuppressionsRequest, _suppression_service_pb2.ExportSuppressionsResponse]
+    """Sends every one, in the order of their names, in a form that ImportSuppressions takes: the round trip is identity."""
 
 @_typing.type_check_only
 class SuppressionServiceAsyncStub(SuppressionServiceStub):
@@ -56,6 +62,12 @@ class SuppressionServiceAsyncStub(SuppressionServiceStub):
     """Lists suppressions, by name."""
     DeleteSuppression: _aio.UnaryUnaryMultiCallable[_suppression_service_pb2.DeleteSuppressionRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Ends a suppression: the address gets messages again."""
+    ImportSuppressions: _aio.StreamStreamMultiCallable[_suppression_service_pb2.ImportSuppressionsRequest, _suppression_service_pb2.ImportSuppressionsResponse]  # type: ignore[assignment]
+    """Imports many suppressions. Invalid lines are reported; the rest is imported. A suppression of the same address and category becomes what its line says.
+    Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+    """
+    ExportSuppressions: _aio.UnaryStreamMultiCallable[_suppression_service_pb2.ExportSuppressionsRequest, _suppression_service_pb2.ExportSuppressionsResponse]  # type: ignore[assignment]
+    """Sends every one, in the order of their names, in a form that ImportSuppressions takes: the round trip is identity."""
 
 class SuppressionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Manages addresses that get nothing, of the caller's tenant."""
@@ -91,5 +103,23 @@ class SuppressionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Ends a suppression: the address gets messages again."""
+
+    @_abc_1.abstractmethod
+    def ImportSuppressions(
+        self,
+        request_iterator: _MaybeAsyncIterator[_suppression_service_pb2.ImportSuppressionsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_suppression_service_pb2.ImportSuppressionsResponse], _abc.AsyncIterator[_suppression_service_pb2.ImportSuppressionsResponse]]:
+        """Imports many suppressions. Invalid lines are reported; the rest is imported. A suppression of the same address and category becomes what its line says.
+        Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportSuppressions(
+        self,
+        request: _suppression_service_pb2.ExportSuppressionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_suppression_service_pb2.ExportSuppressionsResponse], _abc.AsyncIterator[_suppression_service_pb2.ExportSuppressionsResponse]]:
+        """Sends every one, in the order of their names, in a form that ImportSuppressions takes: the round trip is identity."""
 
 def add_SuppressionServiceServicer_to_server(servicer: SuppressionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,34 +1,49 @@
-"""Tables of alarms: the header names the fields, each record is an alarm.
+"""Tables of resources: the header names the fields, each record is a resource.
 
-A column is a field by its path in JSON or proto names ("trigger.cron", "action.notify.to", "labels.team"); what belongs to the trigger, to
-the mail or to the task may be named without its prefix ("cron", "to", "handler"). An empty cell is a field that is not set, and a list
-is parted by semicolons.
+A column is a field by its path in JSON or proto names ("trigger.cron", "action.notify.to", "labels.team"); a form of tables may let some be
+named without a prefix ("cron", "to", "handler"), and have columns of its own. An empty cell is a field that is not set, and a list is
+parted by semicolons.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from tocsin.actions import action_kinds
 from tocsin.errors import InvalidInput
 from tocsin.protojson.codec import load_json
 from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, MessageType, as_object
 from tocsin.protojson.text import convert
 
 Put: TypeAlias = Callable[[dict[str, JsonValue], str], None]
-"""Puts the text of a cell into the JSON object of an alarm."""
+"""Puts the text of a cell into the JSON object of a resource."""
 
-_PREFIXES: Final = ("", "trigger.", *(f"action.{kind}." for kind in action_kinds()))
-_SHORTER: Final = {"daily": "trigger.daily.time", "trigger.daily": "trigger.daily.time", "recurring": "trigger.daily.recurring"}
 _QUOTED: Final = {mark: re.compile(rf'"([^"]*(?:""[^"]*)*)"({mark}|\Z)') for mark in (",", ";", "\t")}
 _INTEGER: Final = re.compile(r"-?[0-9]{1,9}")
 _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableForm:
+    """What tables of one resource look like.
+
+    Attributes:
+        noun: what a record is, with its article: "an alarm".
+        prefixes: of fields that may be named without them, in the order in which they are tried; the empty one first.
+        aliases: paths by other names of columns.
+        own: columns that are no field of the resource, with what their cells do.
+    """
+
+    noun: str
+    prefixes: Sequence[str] = ("",)
+    aliases: Mapping[str, str] = field(default_factory=dict[str, str])
+    own: Mapping[str, Put] = field(default_factory=dict[str, Put])
+
+
 class Table:
     """What the columns of one table mean."""
 
-    def __init__(self, message_type: MessageType, header: str, *, delimiter: str = ",") -> None:
+    def __init__(self, message_type: MessageType, header: str, *, form: TableForm, delimiter: str = ",") -> None:
         """Reads the header; ``delimiter`` stands between cells.
 
         Raises:
@@ -36,7 +51,7 @@ class Table:
         """
         self._delimiter = delimiter
         self._names = [name.strip() for name in cells(header, delimiter)]
-        self._columns = [_column(message_type, name) for name in self._names]
+        self._columns = [_column(message_type, name, form) for name in self._names]
         seen: dict[str, str] = {}
         for name, (path, _) in zip(self._names, self._columns, strict=True):
             if path in seen:
@@ -86,18 +101,20 @@ def cells(record: str, delimiter: str = ",") -> list[str]:
         at = end + 1
 
 
-def _column(message_type: MessageType, name: str) -> tuple[str, Put]:
+def _column(message_type: MessageType, name: str, form: TableForm) -> tuple[str, Put]:
     """The path of the field that a column names, and what its cells do."""
     if not name:
         raise InvalidInput("The header has a column without a name.")
-    wanted = _SHORTER.get(name, name)
-    for prefix in _PREFIXES:
+    if (own := form.own.get(name)) is not None:
+        return name, own
+    wanted = form.aliases.get(name, name)
+    for prefix in form.prefixes:
         found = _resolve(message_type, f"{prefix}{wanted}".split("."))
         if found is not None:
             fields, keys = found
             path = ".".join([*(field.name for field in fields), *keys])
             return path, _put(fields, keys, name)
-    raise InvalidInput.at(name, "is not a field of an alarm")
+    raise InvalidInput.at(name, f"is not a field of {form.noun}")
 
 
 def _resolve(message_type: MessageType, names: Sequence[str]) -> tuple[list[MessageField], list[str]] | None:

@@ -1,21 +1,22 @@
 """One import: reads ahead while the batch before is committed, and answers what is."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Generic, Protocol, TypeVar
 
-from scheduler_svc.domain import Finding
-from scheduler_svc.handlers.bulk.lines import ImportLines, InvalidLine, Item, invalid_line
-from scheduler_svc.ports import ImportedAlarm
-from scheduler_svc.service.checks import path_of
-from scheduler_svc.service.imports import Import, Imports
-from tocsin.api.scheduler.v1 import alarm_service_pb2
+from tocsin.bulk.lines import InvalidLine, invalid_line
+from tocsin.bulk.results import ImportResult
 from tocsin.errors import TocsinError, Unavailable
 from tocsin.recurrence import spent
 
-Request = alarm_service_pb2.ImportAlarmsRequest
-Response = alarm_service_pb2.ImportAlarmsResponse
+Draft = TypeVar("Draft")
+Wanted = TypeVar("Wanted")
+Warned = TypeVar("Warned")
+Request = TypeVar("Request")
+Given = TypeVar("Given", contravariant=True)
+Asked = TypeVar("Asked", contravariant=True)
+Said = TypeVar("Said", covariant=True)
 
 BATCH: Final = 2000
 _MAX_INVALID: Final = 500
@@ -25,35 +26,92 @@ _SILENCE_SECONDS: Final = 0.2
 _CANCEL_GRACE_SECONDS: Final = 0.01
 
 
+class BatchWork(Protocol[Given, Wanted, Warned]):
+    """What an import does with its lines."""
+
+    def begin_batch(self) -> None:
+        """What comes next is one batch."""
+        ...
+
+    def read(self, line: int, draft: Given) -> Wanted:
+        """What a line asks for.
+
+        Raises:
+            TocsinError: it cannot be.
+        """
+        ...
+
+    async def commit(self, batch: Sequence[Wanted]) -> ImportResult[Warned]:
+        """Stores a batch in one transaction."""
+        ...
+
+
+class ImportSource(Protocol[Asked, Said]):
+    """The lines of one import; ``line`` is the number of the last one that was read."""
+
+    @property
+    def line(self) -> int:
+        """Number of the last line that was read."""
+        ...
+
+    def feed(self, request: Asked) -> Iterator[tuple[int, Said] | InvalidLine | None]:
+        """What becomes of the lines that end in a message; the iterator must be used up before the next one."""
+        ...
+
+    def end(self) -> Iterator[tuple[int, Said] | InvalidLine | None]:
+        """What becomes of the text behind the last line."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImportState(Generic[Warned]):
+    """How far an import is: counts of everything so far, and what is new since the answer before."""
+
+    lines: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    refusals: Sequence[InvalidLine] = ()
+    warnings: Sequence[tuple[int, Warned]] = ()
+    done: bool = False
+
+
 @dataclass(slots=True)
-class _ImportBatch:
+class _ImportBatch(Generic[Wanted]):
     """What was read since the batch before."""
 
     through: int = 0
-    alarms: list[ImportedAlarm] = field(default_factory=list[ImportedAlarm])
+    wanted: list[Wanted] = field(default_factory=list[Wanted])
     invalid: list[InvalidLine] = field(default_factory=list[InvalidLine])
 
     @property
     def is_full(self) -> bool:
-        return len(self.alarms) >= BATCH or len(self.invalid) >= _MAX_INVALID
+        return len(self.wanted) >= BATCH or len(self.invalid) >= _MAX_INVALID
 
     def __bool__(self) -> bool:
-        return bool(self.alarms or self.invalid)
+        return bool(self.wanted or self.invalid)
 
 
-class ImportSession:
+class ImportSession(Generic[Request, Draft, Wanted, Warned]):
     """The answers to one import."""
 
-    def __init__(self, *, work: Import, lines: ImportLines, imports: Imports) -> None:
+    def __init__(
+        self,
+        *,
+        work: BatchWork[Draft, Wanted, Warned],
+        lines: ImportSource[Request, Draft],
+        draining: Callable[[], bool],
+    ) -> None:
         """Takes the import, what it brings, and who may ask it to stop."""
         self._work = work
         self._lines = lines
-        self._imports = imports
-        self._total = Response()
-        self._batch = _ImportBatch()
-        self._under_way: asyncio.Task[Response] | None = None
+        self._draining = draining
+        self._total: ImportState[Warned] = ImportState()
+        self._batch = _ImportBatch[Wanted]()
+        self._under_way: asyncio.Task[ImportState[Warned]] | None = None
 
-    async def run(self, first: Request | None, requests: AsyncIterator[Request]) -> AsyncGenerator[Response]:
+    async def run(self, first: Request | None, requests: AsyncIterator[Request]) -> AsyncGenerator[ImportState[Warned]]:
         """Commits batch by batch; an answer tells what is committed. The batch that is under way when this is closed may still commit.
 
         Raises:
@@ -61,7 +119,7 @@ class ImportSession:
             DatabaseUnavailable: the database is away; what was answered is committed.
             Unavailable: this replica stops; what was answered is committed.
         """
-        arriving = _Arriving(first, requests)
+        arriving = _Arriving[Request](first, requests)
         try:
             self._work.begin_batch()
             async for request in arriving:
@@ -75,12 +133,12 @@ class ImportSession:
                 yield answer
             for answer in await self._flush():
                 yield answer
-            yield self._answer(done=True)
+            yield replace(self._total, lines=self._lines.line, done=True)
         finally:
             await arriving.close()
             await self._abandon()
 
-    async def _read(self, items: Iterator[Item]) -> AsyncGenerator[Response]:
+    async def _read(self, items: Iterator[tuple[int, Draft] | InvalidLine | None]) -> AsyncGenerator[ImportState[Warned]]:
         seen = spent()
         for number, item in enumerate(items, 1):
             self._take(item)
@@ -91,7 +149,7 @@ class ImportSession:
                 await asyncio.sleep(0)  # whoever waits for an alarm must not wait for this
                 seen = spent()
 
-    def _take(self, item: Item) -> None:
+    def _take(self, item: tuple[int, Draft] | InvalidLine | None) -> None:
         if item is None:
             return
         if isinstance(item, InvalidLine):
@@ -99,50 +157,42 @@ class ImportSession:
             return
         line, draft = item
         try:
-            self._batch.alarms.append(self._work.read(line, draft))
+            self._batch.wanted.append(self._work.read(line, draft))
         except TocsinError as error:
             self._batch.invalid.append(invalid_line(line, error))
 
-    async def _commit(self) -> Response | None:
+    async def _commit(self) -> ImportState[Warned] | None:
         """Begins to commit what was read, behind the batch before, whose answer it is."""
         answer = await self._await_commit()
-        batch, self._batch = self._batch, _ImportBatch()
+        batch, self._batch = self._batch, _ImportBatch[Wanted]()
         self._under_way = asyncio.create_task(self._commit_batch(batch))
         self._work.begin_batch()
         return answer
 
-    async def _flush(self) -> list[Response]:
+    async def _flush(self) -> list[ImportState[Warned]]:
         """Commits everything that was read."""
-        if self._imports.draining:
+        if self._draining():
             raise Unavailable(f"This replica is stopping; resume with skip_lines={self._total.lines}.", retry_after=0.5)
         first = await self._commit() if self._batch else None
         return [answer for answer in (first, await self._await_commit()) if answer is not None]
 
-    async def _await_commit(self) -> Response | None:
+    async def _await_commit(self) -> ImportState[Warned] | None:
         task, self._under_way = self._under_way, None
         return None if task is None else await task
 
-    async def _commit_batch(self, batch: _ImportBatch) -> Response:
-        committed = await self._work.commit(batch.alarms)
+    async def _commit_batch(self, batch: _ImportBatch[Wanted]) -> ImportState[Warned]:
+        committed = await self._work.commit(batch.wanted)
         invalid = sorted([*batch.invalid, *(invalid_line(line, error) for line, error in committed.refused)])
-        self._total.created += committed.created
-        self._total.updated += committed.updated
-        self._total.unchanged += committed.unchanged
-        self._total.refused += len(invalid)
-        self._total.lines = batch.through
-        return self._answer(invalid=invalid, warnings=committed.warnings)
-
-    def _answer(self, *, invalid: Sequence[InvalidLine] = (), warnings: Sequence[tuple[int, Finding]] = (), done: bool = False) -> Response:
-        answer = Response()
-        answer.CopyFrom(self._total)
-        answer.done = done
-        if done:
-            answer.lines = self._lines.line
-        for line, name, reason in invalid:
-            answer.refusals.add(line=line, field=name, reason=reason)
-        for line, finding in warnings[:_MAX_INVALID]:
-            answer.warnings.add(line=line, field=path_of(finding), reason=finding.reason)
-        return answer
+        total = self._total
+        now: ImportState[Warned] = ImportState(
+            lines=batch.through,
+            created=total.created + committed.created,
+            updated=total.updated + committed.updated,
+            unchanged=total.unchanged + committed.unchanged,
+            refused=total.refused + len(invalid),
+        )
+        self._total = now
+        return replace(now, refusals=invalid, warnings=committed.warnings[:_MAX_INVALID])
 
     async def _abandon(self) -> None:
         if self._under_way is not None:
@@ -150,7 +200,7 @@ class ImportSession:
             await asyncio.gather(self._under_way, return_exceptions=True)
 
 
-class _Arriving:
+class _Arriving(Generic[Request]):
     """The messages of a client, and None when it has been silent for a moment: it may be waiting for an answer."""
 
     def __init__(self, first: Request | None, requests: AsyncIterator[Request]) -> None:

@@ -1,0 +1,110 @@
+"""Recipients and suppressions as messages of the contract, and back."""
+
+import json
+
+from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Struct
+
+from mailer_svc.domain import AddressState, Recipient, RecipientAddress, Suppression, SuppressionReason
+from mailer_svc.handlers.deliveries import resource, timestamp
+from mailer_svc.service import AddressDraft, RecipientDraft
+from tocsin.api.mailer.v1 import recipient_service_pb2, suppression_service_pb2
+from tocsin.stored import int32
+
+
+def recipient_draft(given: recipient_service_pb2.Recipient, *, time_zone: str) -> RecipientDraft:
+    """A recipient as a client wrote it; ``time_zone`` is taken unless it names one."""
+    return RecipientDraft(
+        id=given.name.removeprefix("recipients/"),
+        display_name=given.display_name,
+        locale=given.locale,
+        time_zone=given.time_zone or time_zone,
+        attributes=_attributes(given.attributes),
+        addresses=[address_draft(address) for address in given.addresses],
+        groups=[group.removeprefix("groups/") for group in given.groups],
+    )
+
+
+def _attributes(given: Struct) -> str:
+    return json.dumps(json_format.MessageToDict(given), ensure_ascii=False, sort_keys=True) if given.fields else "{}"
+
+
+def address_draft(given: recipient_service_pb2.Address) -> AddressDraft:
+    """An address as a client wrote it."""
+    state = AddressState(given.state) if given.state else None
+    return AddressDraft(channel=given.channel, value=given.value, state=state, reason=given.reason)
+
+
+def recipient_message(item: Recipient) -> recipient_service_pb2.Recipient:
+    """The recipient as clients see it."""
+    message = recipient_service_pb2.Recipient(
+        name=f"recipients/{item.id}",
+        display_name=item.display_name,
+        locale=item.locale,
+        time_zone=item.time_zone,
+        addresses=[address_message(item.id, address) for address in item.addresses],
+        groups=[f"groups/{group}" for group in item.groups],
+        create_time=timestamp(item.created),
+        update_time=timestamp(item.updated),
+    )
+    if item.attributes != "{}":
+        message.attributes.CopyFrom(_stored_attributes(item.attributes))
+    return message
+
+
+def _stored_attributes(text: str) -> Struct:
+    found = Struct()
+    try:
+        json_format.Parse(text, found)
+    except json_format.ParseError:  # what an odd row holds costs itself, not the page
+        return Struct()
+    return found
+
+
+def address_message(recipient: str, item: RecipientAddress) -> recipient_service_pb2.Address:
+    """The address as clients see it."""
+    message = recipient_service_pb2.Address(
+        name=f"recipients/{recipient}/addresses/{item.id}",
+        channel=item.channel,
+        value=item.value,
+        state=recipient_service_pb2.Address.State.ValueType(int32(item.state)),
+        reason=item.reason,
+        create_time=timestamp(item.created),
+        update_time=timestamp(item.updated),
+    )
+    if item.last_seen:
+        message.last_seen_time.CopyFrom(timestamp(item.last_seen))
+    return message
+
+
+def suppression_of(given: suppression_service_pb2.Suppression, *, tenant: str, id: str, source: str, now: int) -> Suppression:  # noqa: A002
+    """A suppression as a client wrote it; ``source`` is taken unless it names one."""
+    return Suppression(
+        tenant=tenant,
+        id=id,
+        channel=given.channel,
+        address=given.address,
+        category=given.category.removeprefix("categories/"),
+        reason=SuppressionReason(given.reason) if given.reason else SuppressionReason.MANUAL,
+        source=given.source or source,
+        detail=given.detail,
+        until=given.end_time.ToMicroseconds() if given.HasField("end_time") else None,
+        created=now,
+    )
+
+
+def suppression_message(item: Suppression) -> suppression_service_pb2.Suppression:
+    """The suppression as clients see it."""
+    message = suppression_service_pb2.Suppression(
+        name=f"suppressions/{item.id}",
+        channel=item.channel,
+        address=item.address,
+        category=resource("categories", item.category),
+        reason=suppression_service_pb2.Suppression.Reason.ValueType(int32(item.reason)),
+        source=item.source,
+        detail=item.detail,
+        create_time=timestamp(item.created),
+    )
+    if item.until is not None:
+        message.end_time.CopyFrom(timestamp(item.until))
+    return message
