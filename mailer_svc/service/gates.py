@@ -74,6 +74,8 @@ class Gates:
         Raises:
             Unavailable: the database is away.
         """
+        if not questions:
+            return []
         used = await self._people.in_use({question.tenant for question in questions})
         answers = [_UNKNOWN] * len(questions)
         asked = [place for place, each in enumerate(questions) if each.tenant in used or each.recipient_id or each.category]

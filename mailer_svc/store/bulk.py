@@ -41,7 +41,8 @@ class Rows:
         """The parameters for ``rows``."""
         if self._sqlite:
             return {_PARAMETER: json.dumps(rows)}
-        return {f"{_PARAMETER}_{name}": list(values) for name, values in zip(self._names, zip(*rows, strict=True), strict=True)}
+        columns = zip(*rows, strict=True) if rows else ((),) * len(self._names)
+        return {f"{_PARAMETER}_{name}": list(values) for name, values in zip(self._names, columns, strict=True)}
 
 
 class BulkInsert:

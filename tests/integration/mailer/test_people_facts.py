@@ -164,3 +164,8 @@ async def test_an_address_that_moved_is_another_one(store: Store, facts: SqlPeop
     await kept.replace(AddressKey("t1", "email", "none@x"), "new@x", now=60)
     await kept.replace(AddressKey("t1", "email", "a2@x"), "\ud800", now=60)
     assert await facts.active_addresses(KEYS) == {KEYS[0]: [ActiveAddress("email", "a2@x")], KEYS[2]: [ActiveAddress("email", "a@x")]}
+
+
+async def test_a_batch_without_tenants_has_none_in_use(facts: SqlPeopleFacts) -> None:
+    """Such as one of messages to recipients alone."""
+    assert await facts.in_use(set()) == set()
