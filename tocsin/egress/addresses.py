@@ -7,6 +7,7 @@ addresses (RFC 6890), and those that were withdrawn but may still be routed some
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -114,6 +115,7 @@ def _embedded(address: Address) -> Iterator[IPv4Address]:
         yield IPv4Address(number & _LOW)
 
 
+@lru_cache(maxsize=1024)
 def literal(host: str) -> Address | None:
     """The address that ``host`` writes in the usual way; None for a name, and for notations that only some resolvers know."""
     try:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -38,6 +39,7 @@ class HttpUrl:
         return f"{self.scheme}://{self.authority}{self.target}"
 
 
+@lru_cache(maxsize=1024)
 def parse_url(text: str) -> HttpUrl:
     """The parts of an absolute URL with the scheme http or https; a name beyond ASCII becomes its IDNA 2008 form.
 
