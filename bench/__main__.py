@@ -12,7 +12,22 @@ from typing import Any, cast
 
 import uvloop
 
-from bench import bulk, drain, fire, lists, mesh_tax, neighbours, peers, recovery, rejected, rest, sidecars, smtp_drain, transcoding
+from bench import (
+    bulk,
+    delivery,
+    drain,
+    fire,
+    lists,
+    mesh_tax,
+    neighbours,
+    peers,
+    recovery,
+    rejected,
+    rest,
+    sidecars,
+    smtp_drain,
+    transcoding,
+)
 from tocsin.testing.postgres import PostgresServer
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -46,6 +61,10 @@ async def _drain() -> dict[str, Any]:
 
 async def _smtp() -> dict[str, Any]:
     return await _on_both(lambda url: smtp_drain.measure(url=url, mails=MAILS))
+
+
+async def _delivery() -> dict[str, Any]:
+    return await delivery.in_process() | await _on_both(delivery.measure)
 
 
 async def _peers() -> dict[str, Any]:
@@ -97,6 +116,7 @@ MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
     "recovery": _recovery,
     "peers": _peers,
     "smtp": _smtp,
+    "delivery": _delivery,
     "bulk": _bulk,
     "lists": _lists,
 }
@@ -116,6 +136,8 @@ ABOUT = {
     "drain": "Alarms due at one instant, action noop: fired, delivered over mTLS, answered and committed.",
     "peers": "So many empty jobs, all due when the clock starts, on PostgreSQL that flushes each commit or on Redis; `make peers` first.",
     "transcoding": "JSON to messages and back at the REST door, both ways in turns of one run; microseconds of CPU, the best of 30 turns.",
+    "delivery": "A template filled in; mail beside two clients that store nothing, and webhooks, both through the whole "
+    "mailer; one notification to many people with critical messages beside it; and what gates add to accepting a message.",
     "smtp": "Mails handed to the mailer, stored, and taken by a local SMTP server over 64 connections.",
 }
 AIMS = {
@@ -145,6 +167,26 @@ AIMS = {
     "drain: postgresql: drained per second": "5,000",
     "peers: procrastinate: tocsin is times as fast": "10",
     "peers: celery: tocsin is times as fast": "5",
+    "delivery: template: us a page of HTML": "under 40",
+    **{
+        f"delivery: {store}: {figure}": aim
+        for store in ("sqlite", "postgresql")
+        for figure, aim in {
+            "mail: lost": "0",
+            "mail: doubled": "0",
+            "mail: ratio to the raw client": "0.8",
+            "mail: ratio to aiosmtplib": "5",
+            "webhooks: per second": "3,000",
+            "webhooks: lost": "0",
+            "webhooks: doubled": "0",
+            "one to many: seconds until all are accepted": "under 10",
+            "one to many: doubled": "0",
+            "one to many: critical: lost": "0",
+            "one to many: critical: worst ms": "under 200",
+            "gates: preferences and suppressions add us": "under 15, with digests",
+            "gates: digests add us": "under 15, with preferences and suppressions",
+        }.items()
+    },
     "smtp: sqlite: mails per second": "1,500",
     "smtp: postgresql: mails per second": "1,500",
     "smtp: sqlite: lost": "0",

@@ -8,14 +8,74 @@ from typing import Any, Final
 
 from aiosmtplib import SMTP
 
-from bench import smtp_drain
+from bench import people, smtp_drain, webhooks
+from mailer_svc.domain import Content, TemplatePart, TemplateUse
+from mailer_svc.rendering import RenderLimits, RenderPool, TemplateRenderer
 from tocsin.testing.smtp import SmtpSink
 
 CONNECTIONS: Final = smtp_drain.CONNECTIONS
 _TEXT: Final = "In five minutes.\n"
 
 
-async def measure(*, mails: int, url: str) -> dict[str, Any]:
+MAILS: Final = 10_000
+WEBHOOKS: Final = 15_000
+PEOPLE: Final = 100_000
+GATED: Final = 10_000
+
+_PAGE: Final = (
+    "<html><head><title>{{ title }}</title></head><body style='font-family: sans-serif'><h1>Hello {{ name }}</h1>"
+    + "<p>What you ordered is on its way, and you need not do anything until it is there.</p>" * 20
+    + "<p>Order {{ order }} for {{ company }}, {{ street }}, {{ city }}: {{ total }}</p><a href='{{ link }}'>Look at it</a></body></html>"
+)
+_RENDERINGS: Final = 2_000
+
+
+async def in_process() -> dict[str, Any]:
+    """What needs no database: filling in a page of HTML, other values for each message, on the loop as the mailer does it.
+
+    Returns:
+        Microseconds of processor time for each; the least of five rounds.
+    """
+    pool = RenderPool(limits=RenderLimits(processes=1, cpu_seconds=1, megabytes=256))
+    await pool.start()
+    try:
+        renderer = TemplateRenderer(pool=pool)
+        part = TemplatePart(uid="p1", content=Content("Order {{ order }}", "Hello {{ name }}, order {{ order }} is on its way.", _PAGE))
+        await renderer.render("bench", part, _use(0))
+        rounds = [_rendering(renderer, part, first) for first in range(0, 5 * _RENDERINGS, _RENDERINGS)]
+    finally:
+        await pool.stop()
+    return {"template": {"characters of HTML": len(_PAGE), "us a page of HTML": round(min(rounds), 1)}}
+
+
+def _rendering(renderer: TemplateRenderer, part: TemplatePart, first: int) -> float:
+    uses = [_use(number) for number in range(first, first + _RENDERINGS)]
+    started = time.process_time()
+    for use in uses:
+        assert renderer.render_fast(part, use) is not None
+    return (time.process_time() - started) * 1e6 / _RENDERINGS
+
+
+def _use(number: int) -> TemplateUse:
+    names = ("title", "name", "order", "company", "street", "city", "total", "link")
+    return TemplateUse("page", {name: f"{name} <{number}>" for name in names})
+
+
+async def measure(url: str) -> dict[str, Any]:
+    """Everything that needs a database.
+
+    Args:
+        url: a database that is empty at first; what one measure leaves there is finished before the next.
+    """
+    return {
+        "mail": await mail(mails=MAILS, url=url),
+        "webhooks": await webhooks.measure(webhooks=WEBHOOKS, url=url),
+        "one to many": await people.notify_many(people=PEOPLE, url=url),
+        "gates": await people.gates(messages=GATED, url=url),
+    }
+
+
+async def mail(*, mails: int, url: str) -> dict[str, Any]:
     """Mail through the whole mailer into a local sink, and through two clients that store nothing.
 
     Args:
@@ -29,11 +89,11 @@ async def measure(*, mails: int, url: str) -> dict[str, Any]:
     raw = await _rate(_raw_client, mails)
     library = await _rate(_library_client, mails // 5)
     return {
-        "tocsin: mails a second": tocsin["mails_per_second"],
-        "tocsin: lost": tocsin["lost"],
-        "tocsin: doubled": tocsin["doubled"],
-        "raw pipelined client: mails a second": raw,
-        "aiosmtplib send_message: mails a second": library,
+        "per second": tocsin["mails_per_second"],
+        "lost": tocsin["lost"],
+        "doubled": tocsin["doubled"],
+        "raw pipelined client: per second": raw,
+        "aiosmtplib send_message: per second": library,
         "ratio to the raw client": round(tocsin["mails_per_second"] / raw, 3),
         "ratio to aiosmtplib": round(tocsin["mails_per_second"] / library, 2),
     }

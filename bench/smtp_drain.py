@@ -4,30 +4,16 @@ The mailer is a process of its own; this one plays the processor and the SMTP se
 """
 
 import asyncio
-import os
-import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final
 
-from tocsin.api.mailer.v1 import delivery_service_pb2 as pb
-from tocsin.api.mailer.v1 import delivery_service_pb2_grpc as rpc
-from tocsin.clock import SystemClock
-from tocsin.config import ServiceSettings
-from tocsin.mesh.breaker import BreakerRegistry
-from tocsin.mesh.client import Mesh
-from tocsin.mesh.identity import ensure_pki
-from tocsin.telemetry import Telemetry
-from tocsin.testing.process import accepts, free_port
+from bench.mailer import MailerProcess, batches, mailer, message
+from bench.services import seconds_of
 from tocsin.testing.smtp import SmtpSink
-from tocsin.testing.waiting import eventually
 
-BATCH = 200
-CONNECTIONS = 64
-_READY = b"GET /readyz HTTP/1.1\r\nHost: mailer\r\n\r\n"
+CONNECTIONS: Final = 64
 
 
 async def measure(*, mails: int, url: str) -> dict[str, Any]:
@@ -44,17 +30,22 @@ async def measure(*, mails: int, url: str) -> dict[str, Any]:
     await sink.start()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            async with _mailer(Path(folder), url=url, smtp_port=sink.port) as (stub, pid):
-                return await _drain(stub, pid, sink, mails)
+            settings = {
+                "SMTP_HOST": "127.0.0.1",
+                "SMTP_PORT": str(sink.port),
+                "SMTP_TLS": "none",
+                "SMTP_CONNECTIONS": str(CONNECTIONS),
+            }
+            async with mailer(Path(folder), url=url, settings=settings) as process:
+                return await _drain(process, sink, mails)
     finally:
         await sink.stop()
 
 
-async def _drain(stub: Any, pid: int, sink: SmtpSink, mails: int) -> dict[str, Any]:
-    started, busy = time.perf_counter(), _processor_seconds(pid)
-    acknowledged = 0
-    async for response in stub.Deliver(_batches(mails)):
-        acknowledged += sum(not ack.reason for ack in response.acks)
+async def _drain(process: MailerProcess, sink: SmtpSink, mails: int) -> dict[str, Any]:
+    messages = [message(key, to=f"u{key}@example.com") for key in range(mails)]
+    started, busy = time.perf_counter(), seconds_of(process.pid)
+    acknowledged = await process.deliver(batches(messages))
     accepted = time.perf_counter() - started
     await sink.received(mails, seconds=600)
     arrived = time.perf_counter() - started
@@ -64,67 +55,7 @@ async def _drain(stub: Any, pid: int, sink: SmtpSink, mails: int) -> dict[str, A
         "accepted_per_second": round(acknowledged / accepted),
         "mails_per_second": round(mails / arrived),
         "seconds": round(arrived, 2),
-        "mailer_processor_ms_per_mail": round((_processor_seconds(pid) - busy) * 1000 / mails, 3),
+        "mailer_processor_ms_per_mail": round((seconds_of(process.pid) - busy) * 1000 / mails, 3),
         "lost": mails - len({item.message["Message-ID"] for item in sink.messages}),
         "doubled": sink.taken - mails,
     }
-
-
-def _processor_seconds(pid: int) -> float:
-    """What a process has used so far, in user and in system mode (proc(5))."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-async def _batches(mails: int) -> AsyncIterator[pb.DeliverRequest]:
-    for first in range(0, mails, BATCH):
-        yield pb.DeliverRequest(messages=[_message(key) for key in range(first, min(first + BATCH, mails))])
-
-
-def _message(key: int) -> pb.OutgoingMessage:
-    content = pb.InlineContent(subject="Stand-up", text="In five minutes.\n")
-    return pb.OutgoingMessage(key=key, tenant="bench", firing=f"f{key}", to=f"u{key}@example.com", lane=2, inline=content)
-
-
-@asynccontextmanager
-async def _mailer(folder: Path, *, url: str, smtp_port: int) -> AsyncGenerator[tuple[Any, int]]:
-    """A mailer process with its pid, and a processor's way to it."""
-    ensure_pki(folder=folder / "pki", services=["mailer_svc", "processor_svc"], trust_domain="tocsin.local", clock=SystemClock())
-    port, metrics_port = free_port(), free_port()
-    settings = {
-        "TOCSIN_STATE_DIR": str(folder),
-        "TOCSIN_MAILER_PORT": str(port),
-        "TOCSIN_MAILER_METRICS_PORT": str(metrics_port),
-        "TOCSIN_MAILER_DATABASE_URL": url,
-        "TOCSIN_MAILER_SMTP_HOST": "127.0.0.1",
-        "TOCSIN_MAILER_SMTP_PORT": str(smtp_port),
-        "TOCSIN_MAILER_SMTP_TLS": "none",
-        "TOCSIN_MAILER_SMTP_CONNECTIONS": str(CONNECTIONS),
-        "TOCSIN_MAILER_DRAIN_SECONDS": "0.5",
-        "TOCSIN_MAILER_LOG_LEVEL": "warning",
-    }
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "mailer_svc", env={**os.environ, **settings})
-    mesh = _mesh(folder, f"127.0.0.1:{port}")
-    try:
-        await eventually(lambda: accepts(metrics_port, _READY, b"HTTP/1.1 200"), seconds=60, what="a mailer that is ready")
-        stub: Any = rpc.DeliveryServiceStub(cast("Any", mesh.channel("mailer_svc")))
-        yield stub, process.pid
-    finally:
-        await mesh.stop()
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-def _mesh(folder: Path, target: str) -> Mesh:
-    pki = folder / "pki"
-    settings = ServiceSettings(
-        state_dir=folder,
-        tls_ca_file=pki / "ca.pem",
-        tls_cert_file=pki / "processor_svc.pem",
-        tls_key_file=pki / "processor_svc-key.pem",
-        mailer_target=target,
-    )
-    clock = SystemClock()
-    telemetry = Telemetry(service="processor_svc", settings=settings)
-    return Mesh(service="processor_svc", settings=settings, clock=clock, telemetry=telemetry, breakers=BreakerRegistry(clock=clock))
