@@ -31,6 +31,9 @@ PURPOSE: Final = "address-codes"
 
 _TEMPLATE: Final = "tocsin.verification"
 
+TEMPLATE: Final = "tocsin.verification"
+"""What the code is sent with: the template that ships, or the tenant's own of that code."""
+
 MAX_ATTEMPTS: Final = 5
 VALID: Final = 15 * MINUTE
 RESEND: Final = MINUTE
@@ -147,17 +150,13 @@ class AddressVerification:
             to=address,
             channel=channel,
             priority=Priority.NORMAL,
-            content=_content(code),
+            content=TemplateUse(TEMPLATE, {"code": code, "minutes": str(VALID // MINUTE)}),
         )
         acks: list[Ack] = []
         async with aclosing(self._accepting.accept([message])) as answers:
             async for part in answers:
                 acks += part
         _check(acks)
-
-
-def _content(code: str) -> TemplateUse:
-    return TemplateUse(_TEMPLATE, {"code": code, "minutes": str(VALID // MINUTE)})
 
 
 def _check(acks: Sequence[Ack]) -> None:
