@@ -179,7 +179,7 @@ AIMS = {
             "webhooks: per second": "3,000",
             "webhooks: lost": "0",
             "webhooks: doubled": "0",
-            "one to many: seconds until all are accepted": "under 10",
+            "one to many: accepted per second": "10,000",
             "one to many: doubled": "0",
             "one to many: critical: lost": "0",
             "one to many: critical: worst ms": "under 200",

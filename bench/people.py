@@ -127,7 +127,7 @@ async def gates(*, messages: int, url: str) -> dict[str, Any]:
     """
     async with _database(url) as database:
         await _fill(database, _PEOPLE, messages, channel="email", address="p", wants=True)
-        await _fill(database, _DIGESTS, _DIGESTED, channel="email", address="d")
+        await _fill(database, _DIGESTS, _DIGESTED, channel="email", address="d", wants=True)
         with tempfile.TemporaryDirectory() as folder:
             async with mailer(Path(folder), url=url, settings={"DEFAULT_CHANNEL": "inbox"}) as process, _backend(url) as backend:
                 used: dict[str, list[float]] = {tenant: [] for tenant in (_NOBODY, _PEOPLE, _DIGESTS)}

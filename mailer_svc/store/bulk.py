@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, bindparam, column, func, insert, select
+from sqlalchemy import ColumnElement, Table, bindparam, column, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -51,13 +51,13 @@ class BulkInsert:
     def __init__(self, table: Table, *, sqlite: bool) -> None:
         self._sqlite = sqlite
         self._names = [column.name for column in table.columns]
-        self._plain = str(insert(table).compile(dialect=dialect(paramstyle="qmark")))
+        self._plain = str(insert_ignore(table).compile(dialect=dialect(paramstyle="qmark")))
         self._key = table.columns[0]
         arrays = select(*(func.unnest(bindparam(column.name, type_=ARRAY(column.type))) for column in table.columns))
         self._unfold = insert_ignore(table).from_select(self._names, arrays, include_defaults=False)
 
     async def insert(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
-        """Inserts ``rows``, of which none exists."""
+        """Inserts those of ``rows`` that do not exist."""
         if self._sqlite:
             await connection.exec_driver_sql(self._plain, list(rows))
         elif rows:
