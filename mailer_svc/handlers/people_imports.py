@@ -56,7 +56,7 @@ class PeopleCodecs:
         return Codecs(descriptor_set=contract().SerializeToString())
 
 
-class _Reader(Generic[Draft]):
+class _LineReader(Generic[Draft]):
     """Reads lines of one kind of resource."""
 
     def __init__(self, *, codec: Codec, validator: RequestValidator, kind: type[Message], draft: Callable[[Any], Draft]) -> None:
@@ -88,7 +88,7 @@ class _Reader(Generic[Draft]):
         return self._draft(message)
 
 
-class _Source(Generic[Draft]):
+class _ImportedLines(Generic[Draft]):
     """The lines of one import."""
 
     def __init__(self, lines: TextLines[Draft]) -> None:
@@ -110,28 +110,28 @@ class _Source(Generic[Draft]):
         return self._lines.end()
 
 
-def recipient_lines(codecs: PeopleCodecs, who: Principal, *, skip: int) -> _Source[RecipientDraft]:
+def recipient_lines(codecs: PeopleCodecs, who: Principal, *, skip: int) -> _ImportedLines[RecipientDraft]:
     """The lines of an import of recipients."""
-    reader = _Reader[RecipientDraft](
+    reader = _LineReader[RecipientDraft](
         codec=codecs.recipient,
         validator=codecs.validator,
         kind=recipient_service_pb2.Recipient,
         draft=lambda given: recipient_draft(given, time_zone=who.time_zone),
     )
-    return _Source(TextLines(reader=reader, table=_table(codecs.recipient, RECIPIENT_TABLE), skip=skip))
+    return _ImportedLines(TextLines(reader=reader, table=_table(codecs.recipient, RECIPIENT_TABLE), skip=skip))
 
 
 def suppression_lines(
     codecs: PeopleCodecs, who: Principal, *, skip: int, now: Callable[[], int], new_id: Callable[[], str]
-) -> _Source[Suppression]:
+) -> _ImportedLines[Suppression]:
     """The lines of an import of suppressions."""
-    reader = _Reader[Suppression](
+    reader = _LineReader[Suppression](
         codec=codecs.suppression,
         validator=codecs.validator,
         kind=suppression_service_pb2.Suppression,
         draft=lambda given: suppression_of(given, tenant=who.tenant, id=new_id(), source=who.subject, now=now()),
     )
-    return _Source(TextLines(reader=reader, table=_table(codecs.suppression, TableForm(noun="a suppression")), skip=skip))
+    return _ImportedLines(TextLines(reader=reader, table=_table(codecs.suppression, TableForm(noun="a suppression")), skip=skip))
 
 
 def _table(codec: Codec, form: TableForm) -> Callable[[str, str], Table]:
@@ -157,7 +157,7 @@ RECIPIENT_TABLE: Final = TableForm(noun="a recipient", own={**{name: _addresses(
 
 async def answers(
     work: BatchWork[Draft, Any, str],
-    source: _Source[Draft],
+    source: _ImportedLines[Draft],
     *,
     draining: Callable[[], bool],
     first: Any,
