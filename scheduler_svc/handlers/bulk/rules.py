@@ -20,6 +20,7 @@ ALARM_RULES: Final = KnownRules(
             "this.template != '' ? this.subject == '' && this.text == '' && this.html == '' : "
             "this.subject != '' && (this.text != '' || this.html != '')"
         ): lambda this: _one_content(this) and _BY_MAIL.issuperset(this.channels or ()),  # others have addresses of other forms
+        "size(this.to) + size(this.recipients) > 0": lambda this: bool(this.to or this.recipients),
         "this.template != '' || size(this.variables) == 0": lambda this: bool(this.template or not this.variables),
         "this.template == '' || (this.resolved_subject == '' && this.resolved_text == '' && this.resolved_html == '')": (
             lambda this: not (this.template and (this.resolved_subject or this.resolved_text or this.resolved_html))

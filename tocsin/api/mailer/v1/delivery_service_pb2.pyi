@@ -687,7 +687,9 @@ Global___RetryDeliveriesResponse: _TypeAlias = RetryDeliveriesResponse  # noqa: 
 
 @_typing.final
 class ReportStatusRequest(_message.Message):
-    """Tells what became of a message."""
+    """Tells what became of a message.
+    Example: {"delivery": "deliveries/0f1e2d3c4b5a69788796a5b4c3d2e1f0", "status": "delivered"}
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
