@@ -78,7 +78,7 @@ async def events(client: httpx2.AsyncClient) -> None:
         (templates, "/v1/templates", "templates", COUNT),
         (records, "/v1/records", "records", 80),
         (tasks, "/v1/tasks", "tasks", 80),
-        (events, "/logs", "logs", 400),
+        (events, "/v1/triggers:logs", "logs", 400),
     ],
 )
 async def test_a_list_of_large_items_is_read_to_its_end(

@@ -88,6 +88,8 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "action.notify.html": {"action": {"notify": {**NOTIFY, "html": "<p>x</p>"}}},
     "action.notify.template": {"action": {"notify": {"to": ["a@example.com"], "template": "templates/x"}}},
     "action.notify.variables": {"action": {"notify": {"to": ["a@example.com"], "template": "templates/x", "variables": {"a": "b"}}}},
+    "action.notify.recipients": {"action": {"notify": {**NOTIFY, "recipients": ["recipients/ann", "groups/ops"]}}},
+    "action.notify.category": {"action": {"notify": {**NOTIFY, "category": "categories/news"}}},
     "action.notify.channels": {"action": {"notify": {**NOTIFY, "channels": ["inbox"]}}},
     "action.notify.resolved_subject": {"action": {"notify": {**NOTIFY, "resolvedSubject": "r"}}},
     "action.notify.resolved_text": {"action": {"notify": {**NOTIFY, "resolvedText": "r"}}},
