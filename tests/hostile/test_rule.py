@@ -53,7 +53,10 @@ def test_every_place_of_every_request_is_guarded(policy: MethodPolicy, place: Pl
         except ValueError:
             continue  # protobuf itself cannot hold it here: 2^64 in 32 bits
         if not hostile.refused:
-            RULES.check(message)
+            try:
+                RULES.check(message)
+            except InvalidInput as error:
+                assert "bytes of JSON; at most" in error.message  # noqa: PT017 - this field takes less than the longest value
             continue
         with pytest.raises(InvalidInput) as caught:
             RULES.check(message)

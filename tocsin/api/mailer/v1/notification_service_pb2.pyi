@@ -156,7 +156,7 @@ class Notification(_message.Message):
 
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
-        """Whatever the caller wants to find again: at most 64 KiB of JSON."""
+        """Whatever the caller wants to find again: at most 16 KiB of JSON."""
 
     @_builtins.property
     def deliveries(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeliveryCount]:

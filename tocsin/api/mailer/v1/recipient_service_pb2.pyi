@@ -49,7 +49,7 @@ class Recipient(_message.Message):
     """Time zone of the quiet hours, an IANA name such as "Europe/Zurich"; empty: UTC."""
     @_builtins.property
     def attributes(self) -> _struct_pb2.Struct:
-        """What templates may say about the recipient; at most 64 KiB of JSON."""
+        """What templates may say about the recipient; at most 16 KiB of JSON."""
 
     @_builtins.property
     def addresses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Address]:

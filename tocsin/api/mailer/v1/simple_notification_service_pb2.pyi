@@ -47,7 +47,7 @@ class SendSimpleNotificationRequest(_message.Message):
 
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
-        """Whatever the caller wants to find again: at most 64 KiB of JSON."""
+        """Whatever the caller wants to find again: at most 16 KiB of JSON."""
 
     def __init__(
         self,
