@@ -100,11 +100,6 @@ class CategoryKind(IntEnum):
     TRANSACTIONAL = 2
     MARKETING = 3
 
-    @property
-    def may_be_left(self) -> bool:
-        """Whether a recipient may ask not to get these messages."""
-        return self is not CategoryKind.MANDATORY
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Category:

@@ -103,10 +103,6 @@ class Template:
                         return places[by, tag]
         return default
 
-    def content_for(self, channel: str, locale: str) -> Content:
-        """What `part_for` says, not filled in; a part without a subject has that of the default."""
-        return self.part_for(channel, locale).content
-
 
 def _length(part: TemplatePart) -> int:
     content = part.content

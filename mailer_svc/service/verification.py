@@ -29,8 +29,6 @@ from tocsin.errors import FailedPrecondition, Unavailable
 PURPOSE: Final = "address-codes"
 """What the key of the hashes is derived for."""
 
-_TEMPLATE: Final = "tocsin.verification"
-
 TEMPLATE: Final = "tocsin.verification"
 """What the code is sent with: the template that ships, or the tenant's own of that code."""
 
