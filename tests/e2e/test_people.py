@@ -63,7 +63,7 @@ async def test_a_person_is_added_proved_and_asked(tocsin: Command, stranger: htt
         wants = json.loads(
             run("recipient", "preferences", "set", "ann", "--choice", "news/*=off", "--quiet", "daily 10pm-7:00", "--cap", "10/1h")
         )
-        assert wants["choices"] == [{"category": "news", "channel": "*"}]
+        assert wants["choices"] == [{"category": "news", "channel": "*", "enabled": False}]
         assert len(wants["quietHours"]["times"]) == 7
         assert wants["cap"] == {"count": 10, "window": "3600s"}
         assert json.loads(run("recipient", "preferences", "get"))["name"] == "preferences"

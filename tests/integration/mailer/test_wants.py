@@ -54,7 +54,7 @@ async def test_preferences_are_said_changed_and_replaced(people: People, name: s
     assert await people.call(stub.GetPreferences, read) == kind(name=name)
     whole = kind(
         name=name,
-        choices=[kind.Choice(category="news", channel="*"), kind.Choice(channel="inbox", enabled=True)],
+        choices=[kind.Choice(category="news", channel="*", enabled=False), kind.Choice(channel="inbox", enabled=True)],
         quiet_hours=kind.QuietHours(times=NIGHT, bulk=kind.DROP),
         cap=kind.Cap(count=3, window=Duration(seconds=3600)),
     )
@@ -78,10 +78,11 @@ async def test_preferences_that_could_never_be_met_are_refused(people: People) -
     always = [kind.QuietTime(weekday=day, start="00:00", end="00:00") for day in range(1, 8)]
     for wrong, field in (
         (kind(name="preferences", quiet_hours=kind.QuietHours(times=always)), "preferences.quietHours.times"),
-        (kind(name="preferences", choices=[kind.Choice(channel="pigeon")]), "preferences.choices[0].channel"),
+        (kind(name="preferences", choices=[kind.Choice(channel="pigeon", enabled=True)]), "preferences.choices[0].channel"),
         (kind(name="preferences", quiet_hours=kind.QuietHours(times=[kind.QuietTime(weekday=1, start="24:00", end="1:00")])), None),
         (kind(name="preferences", cap=kind.Cap(count=1)), "preferences.cap.window"),
-        (kind(name="preferences", choices=[kind.Choice(category="News")]), "preferences.choices[0].category"),
+        (kind(name="preferences", choices=[kind.Choice(category="News", enabled=True)]), "preferences.choices[0].category"),
+        (kind(name="preferences", choices=[kind.Choice(category="news")]), "preferences.choices[0].enabled"),
     ):
         with pytest.raises(InvalidInput) as refused:
             await people.call(stub.ReplacePreferences, preferences.ReplacePreferencesRequest(preferences=wrong))

@@ -31,7 +31,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-tocsin/api/mailer/v1/preference_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xf3\x07\n\x0bPreferences\x12?\n\x04name\x18\x01 \x01(\tB1\xe2\x41\x01\x08\xbaH*r(2&^(recipients/[^/]{1,64}/)?preferences$\x12\x44\n\x07\x63hoices\x18\x02 \x03(\x0b\x32(.tocsin.api.mailer.v1.Preferences.ChoiceB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12\x41\n\x0bquiet_hours\x18\x03 \x01(\x0b\x32,.tocsin.api.mailer.v1.Preferences.QuietHours\x12\x32\n\x03\x63\x61p\x18\x04 \x01(\x0b\x32%.tocsin.api.mailer.v1.Preferences.Cap\x12\x35\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a\x8d\x01\n\x06\x43hoice\x12;\n\x08\x63\x61tegory\x18\x01 \x01(\tB)\xbaH&r$2\"^([*]|[a-z0-9][a-z0-9_.-]{0,62})?$\x12\x35\n\x07\x63hannel\x18\x02 \x01(\tB$\xbaH!r\x1f\x32\x1d^([*]|[a-z][a-z0-9_]{0,31})?$\x12\x0f\n\x07\x65nabled\x18\x03 \x01(\x08\x1a\xd8\x01\n\nQuietHours\x12\x44\n\x05times\x18\x01 \x03(\x0b\x32+.tocsin.api.mailer.v1.Preferences.QuietTimeB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x42\n\x06normal\x18\x02 \x01(\x0e\x32(.tocsin.api.mailer.v1.Preferences.PolicyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12@\n\x04\x62ulk\x18\x03 \x01(\x0e\x32(.tocsin.api.mailer.v1.Preferences.PolicyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x1a\x9b\x01\n\tQuietTime\x12\x1a\n\x07weekday\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x07(\x01\x12\x39\n\x05start\x18\x02 \x01(\tB*\xe2\x41\x01\x02\xbaH#r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$\x12\x37\n\x03\x65nd\x18\x03 \x01(\tB*\xe2\x41\x01\x02\xbaH#r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$\x1a\x66\n\x03\x43\x61p\x12\x1a\n\x05\x63ount\x18\x01 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00\x12\x43\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x18\xe2\x41\x01\x02\xbaH\x11\xaa\x01\x0b\"\x05\x08\x80\x9a\x9e\x01\x32\x02\x08\x01\xc8\x01\x01\">\n\x06Policy\x12\x16\n\x12POLICY_UNSPECIFIED\x10\x00\x12\x08\n\x04HOLD\x10\x01\x12\x08\n\x04\x44ROP\x10\x02\x12\x08\n\x04PASS\x10\x03\"X\n\x15GetPreferencesRequest\x12?\n\x04name\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^(recipients/[^/]{1,64}/)?preferences$\"\x8f\x01\n\x18UpdatePreferencesRequest\x12\x42\n\x0bpreferences\x18\x01 \x01(\x0b\x32!.tocsin.api.mailer.v1.PreferencesB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"_\n\x19ReplacePreferencesRequest\x12\x42\n\x0bpreferences\x18\x01 \x01(\x0b\x32!.tocsin.api.mailer.v1.PreferencesB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x32\xd8\x05\n\x11PreferenceService\x12\xc5\x01\n\x0eGetPreferences\x12+.tocsin.api.mailer.v1.GetPreferencesRequest\x1a!.tocsin.api.mailer.v1.Preferences\"c\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04read\x82\xd3\xe4\x93\x02?\x12#/v1/{name=recipients/*/preferences}Z\x18\x12\x16/v1/{name=preferences}\x12\xe7\x01\n\x11UpdatePreferences\x12..tocsin.api.mailer.v1.UpdatePreferencesRequest\x1a!.tocsin.api.mailer.v1.Preferences\"\x7f\x8a\xe7\x18\x04X\x80\x80\x10\x82\xd3\xe4\x93\x02q2//v1/{preferences.name=recipients/*/preferences}:\x0bpreferencesZ12\"/v1/{preferences.name=preferences}:\x0bpreferences\x12\xed\x01\n\x12ReplacePreferences\x12/.tocsin.api.mailer.v1.ReplacePreferencesRequest\x1a!.tocsin.api.mailer.v1.Preferences\"\x82\x01\x90\x02\x02\x8a\xe7\x18\x04X\x80\x80\x10\x82\xd3\xe4\x93\x02q\x1a//v1/{preferences.name=recipients/*/preferences}:\x0bpreferencesZ1\x1a\"/v1/{preferences.name=preferences}:\x0bpreferences\x1a!\x8a\xe7\x18\x1d\n\x02\x08\x05\"\x10recipients:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-tocsin/api/mailer/v1/preference_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x90\x08\n\x0bPreferences\x12?\n\x04name\x18\x01 \x01(\tB1\xe2\x41\x01\x08\xbaH*r(2&^(recipients/[^/]{1,64}/)?preferences$\x12\x44\n\x07\x63hoices\x18\x02 \x03(\x0b\x32(.tocsin.api.mailer.v1.Preferences.ChoiceB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12\x41\n\x0bquiet_hours\x18\x03 \x01(\x0b\x32,.tocsin.api.mailer.v1.Preferences.QuietHours\x12\x32\n\x03\x63\x61p\x18\x04 \x01(\x0b\x32%.tocsin.api.mailer.v1.Preferences.Cap\x12\x35\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a\xaa\x01\n\x06\x43hoice\x12;\n\x08\x63\x61tegory\x18\x01 \x01(\tB)\xbaH&r$2\"^([*]|[a-z0-9][a-z0-9_.-]{0,62})?$\x12\x35\n\x07\x63hannel\x18\x02 \x01(\tB$\xbaH!r\x1f\x32\x1d^([*]|[a-z][a-z0-9_]{0,31})?$\x12 \n\x07\x65nabled\x18\x03 \x01(\x08\x42\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01H\x00\x88\x01\x01\x42\n\n\x08_enabled\x1a\xd8\x01\n\nQuietHours\x12\x44\n\x05times\x18\x01 \x03(\x0b\x32+.tocsin.api.mailer.v1.Preferences.QuietTimeB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x42\n\x06normal\x18\x02 \x01(\x0e\x32(.tocsin.api.mailer.v1.Preferences.PolicyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12@\n\x04\x62ulk\x18\x03 \x01(\x0e\x32(.tocsin.api.mailer.v1.Preferences.PolicyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x1a\x9b\x01\n\tQuietTime\x12\x1a\n\x07weekday\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x07(\x01\x12\x39\n\x05start\x18\x02 \x01(\tB*\xe2\x41\x01\x02\xbaH#r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$\x12\x37\n\x03\x65nd\x18\x03 \x01(\tB*\xe2\x41\x01\x02\xbaH#r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$\x1a\x66\n\x03\x43\x61p\x12\x1a\n\x05\x63ount\x18\x01 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00\x12\x43\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x18\xe2\x41\x01\x02\xbaH\x11\xaa\x01\x0b\"\x05\x08\x80\x9a\x9e\x01\x32\x02\x08\x01\xc8\x01\x01\">\n\x06Policy\x12\x16\n\x12POLICY_UNSPECIFIED\x10\x00\x12\x08\n\x04HOLD\x10\x01\x12\x08\n\x04\x44ROP\x10\x02\x12\x08\n\x04PASS\x10\x03\"X\n\x15GetPreferencesRequest\x12?\n\x04name\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^(recipients/[^/]{1,64}/)?preferences$\"\x8f\x01\n\x18UpdatePreferencesRequest\x12\x42\n\x0bpreferences\x18\x01 \x01(\x0b\x32!.tocsin.api.mailer.v1.PreferencesB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"_\n\x19ReplacePreferencesRequest\x12\x42\n\x0bpreferences\x18\x01 \x01(\x0b\x32!.tocsin.api.mailer.v1.PreferencesB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x32\xd8\x05\n\x11PreferenceService\x12\xc5\x01\n\x0eGetPreferences\x12+.tocsin.api.mailer.v1.GetPreferencesRequest\x1a!.tocsin.api.mailer.v1.Preferences\"c\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04read\x82\xd3\xe4\x93\x02?\x12#/v1/{name=recipients/*/preferences}Z\x18\x12\x16/v1/{name=preferences}\x12\xe7\x01\n\x11UpdatePreferences\x12..tocsin.api.mailer.v1.UpdatePreferencesRequest\x1a!.tocsin.api.mailer.v1.Preferences\"\x7f\x8a\xe7\x18\x04X\x80\x80\x10\x82\xd3\xe4\x93\x02q2//v1/{preferences.name=recipients/*/preferences}:\x0bpreferencesZ12\"/v1/{preferences.name=preferences}:\x0bpreferences\x12\xed\x01\n\x12ReplacePreferences\x12/.tocsin.api.mailer.v1.ReplacePreferencesRequest\x1a!.tocsin.api.mailer.v1.Preferences\"\x82\x01\x90\x02\x02\x8a\xe7\x18\x04X\x80\x80\x10\x82\xd3\xe4\x93\x02q\x1a//v1/{preferences.name=recipients/*/preferences}:\x0bpreferencesZ1\x1a\"/v1/{preferences.name=preferences}:\x0bpreferences\x1a!\x8a\xe7\x18\x1d\n\x02\x08\x05\"\x10recipients:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,6 +42,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREFERENCES_CHOICE'].fields_by_name['category']._serialized_options = b'\272H&r$2\"^([*]|[a-z0-9][a-z0-9_.-]{0,62})?$'
   _globals['_PREFERENCES_CHOICE'].fields_by_name['channel']._loaded_options = None
   _globals['_PREFERENCES_CHOICE'].fields_by_name['channel']._serialized_options = b'\272H!r\0372\035^([*]|[a-z][a-z0-9_]{0,31})?$'
+  _globals['_PREFERENCES_CHOICE'].fields_by_name['enabled']._loaded_options = None
+  _globals['_PREFERENCES_CHOICE'].fields_by_name['enabled']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_PREFERENCES_QUIETHOURS'].fields_by_name['times']._loaded_options = None
   _globals['_PREFERENCES_QUIETHOURS'].fields_by_name['times']._serialized_options = b'\272H\005\222\001\002\0202'
   _globals['_PREFERENCES_QUIETHOURS'].fields_by_name['normal']._loaded_options = None
@@ -79,23 +81,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREFERENCESERVICE'].methods_by_name['ReplacePreferences']._loaded_options = None
   _globals['_PREFERENCESERVICE'].methods_by_name['ReplacePreferences']._serialized_options = b'\220\002\002\212\347\030\004X\200\200\020\202\323\344\223\002q\032//v1/{preferences.name=recipients/*/preferences}:\013preferencesZ1\032\"/v1/{preferences.name=preferences}:\013preferences'
   _globals['_PREFERENCES']._serialized_start=296
-  _globals['_PREFERENCES']._serialized_end=1307
+  _globals['_PREFERENCES']._serialized_end=1336
   _globals['_PREFERENCES_CHOICE']._serialized_start=621
-  _globals['_PREFERENCES_CHOICE']._serialized_end=762
-  _globals['_PREFERENCES_QUIETHOURS']._serialized_start=765
-  _globals['_PREFERENCES_QUIETHOURS']._serialized_end=981
-  _globals['_PREFERENCES_QUIETTIME']._serialized_start=984
-  _globals['_PREFERENCES_QUIETTIME']._serialized_end=1139
-  _globals['_PREFERENCES_CAP']._serialized_start=1141
-  _globals['_PREFERENCES_CAP']._serialized_end=1243
-  _globals['_PREFERENCES_POLICY']._serialized_start=1245
-  _globals['_PREFERENCES_POLICY']._serialized_end=1307
-  _globals['_GETPREFERENCESREQUEST']._serialized_start=1309
-  _globals['_GETPREFERENCESREQUEST']._serialized_end=1397
-  _globals['_UPDATEPREFERENCESREQUEST']._serialized_start=1400
-  _globals['_UPDATEPREFERENCESREQUEST']._serialized_end=1543
-  _globals['_REPLACEPREFERENCESREQUEST']._serialized_start=1545
-  _globals['_REPLACEPREFERENCESREQUEST']._serialized_end=1640
-  _globals['_PREFERENCESERVICE']._serialized_start=1643
-  _globals['_PREFERENCESERVICE']._serialized_end=2371
+  _globals['_PREFERENCES_CHOICE']._serialized_end=791
+  _globals['_PREFERENCES_QUIETHOURS']._serialized_start=794
+  _globals['_PREFERENCES_QUIETHOURS']._serialized_end=1010
+  _globals['_PREFERENCES_QUIETTIME']._serialized_start=1013
+  _globals['_PREFERENCES_QUIETTIME']._serialized_end=1168
+  _globals['_PREFERENCES_CAP']._serialized_start=1170
+  _globals['_PREFERENCES_CAP']._serialized_end=1272
+  _globals['_PREFERENCES_POLICY']._serialized_start=1274
+  _globals['_PREFERENCES_POLICY']._serialized_end=1336
+  _globals['_GETPREFERENCESREQUEST']._serialized_start=1338
+  _globals['_GETPREFERENCESREQUEST']._serialized_end=1426
+  _globals['_UPDATEPREFERENCESREQUEST']._serialized_start=1429
+  _globals['_UPDATEPREFERENCESREQUEST']._serialized_end=1572
+  _globals['_REPLACEPREFERENCESREQUEST']._serialized_start=1574
+  _globals['_REPLACEPREFERENCESREQUEST']._serialized_end=1669
+  _globals['_PREFERENCESERVICE']._serialized_start=1672
+  _globals['_PREFERENCESERVICE']._serialized_end=2400
 # @@protoc_insertion_point(module_scope)

@@ -75,13 +75,15 @@ class Preferences(_message.Message):
             *,
             category: _builtins.str = ...,
             channel: _builtins.str = ...,
-            enabled: _builtins.bool = ...,
+            enabled: _builtins.bool | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "channel", b"channel", "enabled", b"enabled"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "category", b"category", "channel", b"channel", "enabled", b"enabled"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
+        _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+        _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
 
     @_typing.final
     class QuietHours(_message.Message):
