@@ -1,4 +1,4 @@
-"""Housekeeping: remove inbox messages, finished deliveries, notifications and digests that are too old."""
+"""Housekeeping: remove inbox messages, finished deliveries, notifications, digests and what providers told, once they are too old."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from sqlalchemy import Table, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import ENDED, UNEXPANDED
-from mailer_svc.store.people_tables import digest_members, digests, notifications
+from mailer_svc.store.people_tables import digest_members, digests, notifications, provider_events
 from mailer_svc.store.tables import contents, deliveries, events, inbox_messages
 from tocsin.database import Database
 
@@ -31,6 +31,9 @@ class SqlDeliveryHousekeepingStore:
                 await _remove(connection, deliveries, deliveries.c.id, ids)
             removed += await _remove_notifications(connection, deliveries_before, limit)
             removed += await _remove_digests(connection, deliveries_before, limit)
+            # What providers told of a delivery is known again for as long as the delivery is.
+            told = select(provider_events.c.id).where(provider_events.c.received < deliveries_before).limit(limit)
+            removed += (await connection.execute(delete(provider_events).where(provider_events.c.id.in_(told)))).rowcount
         return removed + len(ids)
 
 

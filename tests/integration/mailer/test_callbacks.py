@@ -11,9 +11,11 @@ from urllib.parse import urlencode
 
 import pytest
 from google.api.httpbody_pb2 import HttpBody
+from sqlalchemy import func, select
 
 from mailer_svc.domain import DeliveryState, ReportKind, SendResult, StatusReport
 from mailer_svc.store import SqlStatusReports
+from mailer_svc.store.people_tables import provider_events
 from tests.integration.mailer.stored import Store, new, settlement
 from tests.integration.mailer.support import SCOPES, Rig, State, message
 from tocsin.api.mailer.v1 import (
@@ -129,6 +131,23 @@ async def test_a_tenants_provider_tells_of_its_tenants_messages_alone(store: Sto
     assert await store.state("d1") is DeliveryState.SENT
     (own,) = await reports.record(told, now=store.clock.micros(), suppressing=lambda _: None, tenant="t1")
     assert (own.moved, own.state) == (True, DeliveryState.BOUNCED)
+
+
+async def test_what_was_told_is_forgotten_in_time(store: Store) -> None:
+    """The table of known events does not grow for ever."""
+    reports = SqlStatusReports(database=store.database, order=store.order)
+    told = [StatusReport(kind=ReportKind.NOTED, delivery="d1", provider="x", event=f"e{number}") for number in range(5)]
+    await reports.record(told, now=100, suppressing=lambda _: None)
+
+    async def known() -> int:
+        async with store.database.read() as connection:
+            return int(await connection.scalar(select(func.count()).select_from(provider_events)) or 0)
+
+    assert await store.housekeeping.clean(inbox_before=0, deliveries_before=100, limit=3) == 0
+    assert await known() == 5
+    assert await store.housekeeping.clean(inbox_before=0, deliveries_before=101, limit=3) == 3
+    assert await store.housekeeping.clean(inbox_before=0, deliveries_before=101, limit=3) == 2
+    assert await known() == 0
 
 
 async def test_an_operator_reports_what_became_of_a_message(far: Far) -> None:
