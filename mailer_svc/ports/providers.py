@@ -12,7 +12,7 @@ class Fingerprint(NamedTuple):
     """Changes whenever a provider does."""
 
     providers: int
-    updated: int
+    times: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
-"""The providers of tenants at work: made when they are first used, replaced when they change, and closed when they are gone."""
+"""The providers of tenants at work: made when they are read, replaced when they change, and closed when they are gone."""
 
+import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -32,8 +33,10 @@ class TenantLanes:
         self._kinds = kinds
         self._clock = clock
         self._lanes: Mapping[Lane, Sequence[Provider]] = {}
+        self._channels: Mapping[str, Sequence[Provider]] = {}
         self._working: dict[str, tuple[Entry, Provider]] = {}
         self._seen: Fingerprint | None = None
+        self._reading = asyncio.Lock()
         self._loops = Background(clock)
 
     async def start(self) -> None:
@@ -53,17 +56,13 @@ class TenantLanes:
         """Whether the tenant has a provider of its own for the channel."""
         return (tenant, channel) in self._lanes
 
-    def channels(self, tenant: str) -> set[str]:
-        """The channels that the tenant has providers for."""
-        return {channel for owner, channel in self._lanes if owner == tenant}
-
     def of(self, tenant: str, channel: str) -> Sequence[Provider]:
         """The tenant's providers for the channel, in the order in which they are asked."""
         return self._lanes.get((tenant, channel), ())
 
     def everybody(self, channel: str) -> Sequence[Provider]:
         """The providers of all tenants for the channel."""
-        return [provider for (_, name), lane in self._lanes.items() if name == channel for provider in lane]
+        return self._channels.get(channel, ())
 
     def status(self, identity: str) -> ProviderStatus:
         """How a provider does."""
@@ -80,11 +79,15 @@ class TenantLanes:
 
     async def refresh(self) -> None:
         """Takes up what has changed."""
-        fingerprint = await self._store.fingerprint()
-        if fingerprint == self._seen:
-            return
+        async with self._reading:  # two at once would each make the same providers
+            fingerprint = await self._store.fingerprint()
+            if fingerprint != self._seen:
+                await self._read(fingerprint)
+
+    async def _read(self, fingerprint: Fingerprint) -> None:
         before, working = self._working, dict[str, tuple[Entry, Provider]]()
         lanes: dict[Lane, list[Provider]] = defaultdict(list)
+        channels: dict[str, list[Provider]] = defaultdict(list)
         for entry in await self._store.everything():
             known, provider = before.get(entry.id, (None, None))
             if provider is None or not _alike(known, entry):
@@ -92,7 +95,8 @@ class TenantLanes:
                 await provider.start()
             working[entry.id] = (entry, provider)
             lanes[entry.tenant, entry.channel].append(provider)
-        self._lanes, self._working, self._seen = dict(lanes), working, fingerprint
+            channels[entry.channel].append(provider)
+        self._lanes, self._channels, self._working, self._seen = dict(lanes), dict(channels), working, fingerprint
         kept = {id(provider) for _, provider in working.values()}
         for _, provider in before.values():
             if id(provider) not in kept:

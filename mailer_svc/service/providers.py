@@ -116,7 +116,10 @@ class Providers:
         """
         if installed := self._installed.get(id):
             return _installed_view(installed, self._kinds)
-        return self._view(await self._record(tenant, id))
+        found = next((entry for entry in await self._store.of_tenant(tenant=tenant) if entry.id == id), None)
+        if found is None:
+            raise ProviderNotFound(f"There is no provider providers/{id}")
+        return self._view(found)
 
     async def all(self, *, tenant: str) -> Sequence[ProviderView]:
         """The lanes: by channel, the tenant's own first, in the order in which they are asked."""

@@ -16,6 +16,7 @@ from tocsin.sealing import SealBroken, Sealer
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _SECRETS = msgspec.json.Decoder(dict[str, str])
+_PART = 2**31 - 1
 _LANE = (providers.c.channel, providers.c.position, providers.c.id)
 
 
@@ -78,8 +79,10 @@ class SqlProviderStore:
 
     async def fingerprint(self) -> Fingerprint:
         """Changes whenever a provider does."""
+        # A sum, for one that goes and one that comes may leave the number and the newest time as they were; of parts that no sum overflows.
+        times = func.coalesce(func.sum(providers.c.updated % _PART), 0)
         async with self._database.read() as connection:
-            row = (await connection.execute(select(func.count(), func.coalesce(func.max(providers.c.updated), 0)))).one()
+            row = (await connection.execute(select(func.count(), times).select_from(providers))).one()
         return Fingerprint(int(row[0]), int(row[1]))
 
     async def _lane(self, connection: AsyncConnection, record: ProviderRecord) -> list[str]:
@@ -111,10 +114,15 @@ class SqlProviderStore:
     def _readable(self, row: Row[Any]) -> ProviderRecord | UnreadableProvider:
         try:
             return self._record(row)
-        except (SealBroken, msgspec.DecodeError) as error:
+        except SealBroken as error:
             return UnreadableProvider(id=row.id, tenant=row.tenant, channel=row.channel, kind=row.kind, problem=str(error))
 
     def _record(self, row: Row[Any]) -> ProviderRecord:
+        try:
+            config = _OBJECT.decode(row.config)
+            secrets = _SECRETS.decode(self._sealer.open(row.secrets, owner=_owner(row.tenant, row.id)))
+        except msgspec.DecodeError as error:
+            raise SealBroken(f"The provider cannot be read: {error}") from None
         return ProviderRecord(
             id=row.id,
             tenant=row.tenant,
@@ -123,8 +131,8 @@ class SqlProviderStore:
             display_name=row.display_name,
             position=row.position,
             enabled=bool(row.enabled),
-            config=_OBJECT.decode(row.config),
-            secrets=_SECRETS.decode(self._sealer.open(row.secrets, owner=_owner(row.tenant, row.id))),
+            config=config,
+            secrets=secrets,
             created=row.created,
             updated=row.updated,
         )

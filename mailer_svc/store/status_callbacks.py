@@ -36,7 +36,8 @@ class SqlStatusCallbackStore:
                 return 0  # another replica is at it
             horizon = await self._order.horizon(connection)
             if not await connection.scalar(select(exists().where(_WANTED))):
-                await _remember(connection, (horizon - 1, 2**31 - 1))
+                if place[0] < horizon - 1:
+                    await _remember(connection, (horizon - 1, 2**31 - 1))
                 return 0
             rows = (await connection.execute(_changes(place, horizon, limit))).all()
             callbacks = [_callback(row, now) for row in rows if row.status_url]

@@ -1,5 +1,6 @@
 """Providers of tenants on each database."""
 
+import asyncio
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -9,10 +10,11 @@ from sqlalchemy import select, update
 
 from mailer_svc.domain.providers import ProviderRecord, TooManyProviders
 from mailer_svc.ports.providers import UnreadableProvider
+from mailer_svc.service.lanes import BrokenProvider, TenantLanes
 from mailer_svc.store.people_tables import providers
 from mailer_svc.store.providers import SqlProviderStore
 from tests.integration.mailer.stored import Store
-from tocsin.sealing import Sealer
+from tocsin.sealing import SealBroken, Sealer
 
 SEALER = Sealer(lambda: bytes(range(32)))
 
@@ -106,6 +108,16 @@ async def test_every_change_changes_the_fingerprint(kept: SqlProviderStore) -> N
     assert await kept.everything() == []  # the one that is left is disabled
 
 
+async def test_a_replacement_by_a_clock_behind_changes_the_fingerprint(kept: SqlProviderStore) -> None:
+    """One goes and an older one comes: neither the number nor the newest time tells."""
+    await kept.add(record("new", updated=9), most=9)
+    await kept.add(record("a", updated=5), most=9)
+    before = await kept.fingerprint()
+    await kept.delete(tenant="t1", id="a")
+    await kept.add(record("b", updated=4), most=9)
+    assert await kept.fingerprint() != before
+
+
 @pytest.mark.parametrize("values", [{"secrets": "v1.AAAA"}, {"config": "{"}, {"secrets": ""}])
 async def test_an_unreadable_row_costs_itself(store: Store, kept: SqlProviderStore, values: dict[str, str]) -> None:
     """The others are read."""
@@ -118,3 +130,32 @@ async def test_an_unreadable_row_costs_itself(store: Store, kept: SqlProviderSto
     assert isinstance(broken, UnreadableProvider)
     assert (broken.id, broken.tenant, broken.channel) == ("a", "t1", "sms")
     assert broken.problem
+    with pytest.raises(SealBroken):
+        await kept.get(tenant="t1", id="a")
+    with pytest.raises(SealBroken):
+        await kept.find(id="a")
+
+
+class Kinds:
+    """Makes providers that do nothing, and counts them."""
+
+    def __init__(self) -> None:
+        self.made: list[BrokenProvider] = []
+
+    def make(self, record: ProviderRecord) -> BrokenProvider:
+        """A provider."""
+        self.made.append(BrokenProvider(name=record.id, problem="a test's"))
+        return self.made[-1]
+
+
+async def test_readers_at_once_make_each_provider_once(store: Store, kept: SqlProviderStore) -> None:
+    """A change that is taken up by its caller and by the round that looks for changes."""
+    kinds: Any = Kinds()
+    lanes = TenantLanes(store=kept, kinds=kinds, clock=store.clock)
+    await kept.add(record("a"), most=9)
+    await asyncio.gather(*(lanes.refresh() for _ in range(5)))
+    assert [provider.name for provider in kinds.made] == ["a"]
+    assert list(lanes.of("t1", "sms")) == list(lanes.everybody("sms")) == kinds.made
+    assert lanes.serves("sms", "t1")
+    assert not lanes.serves("sms", "t2")
+    await lanes.stop()
