@@ -3,25 +3,24 @@
 A recipient has a document of preferences, and the tenant has one that holds where a recipient's says nothing.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
 import msgspec
 
-from tocsin.clock import SECOND
+from tocsin.clock import MINUTE
 from tocsin.errors import InvalidInput
 from tocsin.priority import Priority
-from tocsin.recurrence.errors import UnknownZone
+from tocsin.recurrence import Interval, UnknownZone, Windows, merged, weekly
 from tocsin.recurrence.offsets import Offsets, offsets
 
 ANY: Final = "*"
 DAY_MINUTES: Final = 24 * 60
 WEEK_MINUTES: Final = 7 * DAY_MINUTES
-_MINUTE: Final = 60
-_EPOCH_WEEKDAY: Final = 3 * DAY_MINUTES  # 1970-01-01 was a Thursday, and weeks begin on Monday
+_SECONDS: Final = 60
 
 
 class QuietPolicy(StrEnum):
@@ -155,17 +154,27 @@ def quiet_until(recipient: Preferences, tenant: Preferences, zone: str, instant:
         instant: microseconds since the epoch, as is the answer.
     """
     found = quiet_hours(recipient, tenant)
-    if found is None:
-        return None
-    runs, known = _runs(found.times), _offsets(zone)
-    second, end = instant // SECOND, None
-    # A change of the clocks may close the gap between two runs, so the end of one is asked about again; there are not more runs in a week.
-    for _ in range(len(runs) + 1):
-        last = end
-        end = _end_of_run(runs, known, second if last is None else last)
-        if end is None:
-            return None if last is None else last * SECOND
-    return None if end is None else end * SECOND
+    return None if found is None else _quiet_end(found.times, zone, instant // MINUTE)
+
+
+@lru_cache(maxsize=4096)
+def _quiet_end(times: tuple[QuietTime, ...], zone: str, minute: int) -> int | None:
+    """The end of the quiet time that a minute lies in: no quiet time begins or ends within one."""
+    windows, reached = _windows(times, zone), None
+    while (further := windows.end_at(minute * MINUTE if reached is None else reached)) is not None:
+        reached = further
+    return reached
+
+
+@lru_cache(maxsize=1024)
+def _windows(times: tuple[QuietTime, ...], zone: str) -> Windows:
+    weekdays = defaultdict[tuple[int, int], list[int]](list)
+    for time in times:
+        weekdays[time.start, time.end].append(time.weekday - 1)
+    known = _offsets(zone)
+    return Windows(
+        [weekly(days, start=start * _SECONDS, end=end * _SECONDS, offsets=known) for (start, end), days in sorted(weekdays.items())]
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -176,49 +185,19 @@ def _offsets(zone: str) -> Offsets:
         return offsets("UTC")
 
 
-def _end_of_run(runs: Sequence[tuple[int, int]], known: Offsets, second: int) -> int | None:
-    """The second at which the run ends that holds ``second``; None: no run does."""
-    stretch = known.at(second)
-    # What counts is the latest wall time so far: when clocks go back, what they show again was there before.
-    latest = max(second + stretch.offset, stretch.start + stretch.before - 1) // _MINUTE
-    place = (latest + _EPOCH_WEEKDAY) % WEEK_MINUTES
-    index = bisect_right(runs, (place, 2 * WEEK_MINUTES)) - 1
-    if index < 0 or runs[index][1] <= place:
-        return None
-    return known.instant((latest + runs[index][1] - place) * _MINUTE)
-
-
 def checked_quiet_times(times: Sequence[QuietTime], *, field: str = "quietHours.times") -> None:
     """Refuses quiet times that leave no minute of the week.
 
     Raises:
         InvalidInput: what is held would never be sent.
     """
-    if any(end - start >= WEEK_MINUTES for start, end in _merged(_intervals(times))):
+    if any(end - start >= WEEK_MINUTES for start, end in merged(sorted(_three_weeks(times)))):
         raise InvalidInput.at(field, "leave no minute of the week, so that nothing would ever be sent; to want no messages, use choices")
 
 
-def _intervals(times: Iterable[QuietTime]) -> list[tuple[int, int]]:
+def _three_weeks(times: Iterable[QuietTime]) -> Iterator[Interval]:
     """Minutes since Monday 00:00, of the week before, this one and the next."""
-    found: list[tuple[int, int]] = []
     for time in times:
         start = (time.weekday - 1) * DAY_MINUTES + time.start
         length = (time.end - time.start - 1) % DAY_MINUTES + 1
-        found += [(start + shift, start + shift + length) for shift in (-WEEK_MINUTES, 0, WEEK_MINUTES)]
-    return sorted(found)
-
-
-def _merged(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    runs: list[tuple[int, int]] = []
-    for start, end in intervals:
-        if runs and start <= runs[-1][1]:
-            runs[-1] = (runs[-1][0], max(end, runs[-1][1]))
-        else:
-            runs.append((start, end))
-    return runs
-
-
-@lru_cache(maxsize=4096)
-def _runs(times: tuple[QuietTime, ...]) -> tuple[tuple[int, int], ...]:
-    """The stretches of quiet that lie in a week, in order. Each is shorter than a week, or it would not have been stored."""
-    return tuple(run for run in _merged(_intervals(times)) if run[1] > 0 and run[0] < WEEK_MINUTES)
+        yield from (Interval(start + shift, start + shift + length) for shift in (-WEEK_MINUTES, 0, WEEK_MINUTES))

@@ -82,6 +82,23 @@ _partial("ix_alarms_display_name", alarms.c.tenant, alarms.c.display_name, alarm
 
 _partial("ux_alarms_key", alarms.c.tenant, alarms.c.key, unique=True, where="key <> ''")
 
+USING_CALENDARS: Final = "trigger_rule LIKE '%\"calendars\":%'"
+"""Alarms whose trigger holds what calendars say."""
+_partial("ix_alarms_calendars", alarms.c.tenant, alarms.c.id, where=USING_CALENDARS)
+
+calendars = Table(
+    "calendars",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("id", _ID, primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("says", Text, nullable=False, comment="Its zone, dates, windows and iCalendar text, JSON."),
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 alarm_rules = Table(
     "alarm_rules",
     metadata,

@@ -9,7 +9,23 @@ from typing import Final
 from tocsin.recurrence.checks import checked_due, normalized
 from tocsin.recurrence.describe import describe
 from tocsin.recurrence.errors import BadRule, TooCostly, UnknownZone
-from tocsin.recurrence.offsets import zone
+from tocsin.recurrence.intervals import (
+    Cover,
+    Elapsed,
+    FixedIntervals,
+    Interval,
+    Intervals,
+    Length,
+    Nominal,
+    UntilTime,
+    Windows,
+    common,
+    merged,
+    united,
+    weekly,
+    without,
+)
+from tocsin.recurrence.offsets import Offsets, offsets, zone
 from tocsin.recurrence.patterns import local_text
 from tocsin.recurrence.rule import Rule
 from tocsin.recurrence.rules import Compiled, anchor_of, compiled, first_due, rule_of
@@ -38,6 +54,7 @@ from tocsin.recurrence.specs import (
 )
 from tocsin.recurrence.steps import MOST_STEPS, spent
 from tocsin.recurrence.trigger import Trigger
+from tocsin.recurrence.turns import Turn, Turns
 from tocsin.zones import TZDATA_VERSION
 
 RULES_VERSION: Final = f"{TZDATA_VERSION}-r2"
@@ -55,16 +72,24 @@ __all__ = [
     "CatchUpMode",
     "Comparison",
     "Compiled",
+    "Cover",
     "Cron",
     "Daily",
     "DstPolicy",
+    "Elapsed",
     "Event",
     "Every",
+    "FixedIntervals",
     "Gap",
     "Heartbeat",
+    "Interval",
+    "Intervals",
     "Label",
+    "Length",
     "Micros",
+    "Nominal",
     "Occurrence",
+    "Offsets",
     "Overlap",
     "Overlapping",
     "Recurrence",
@@ -73,15 +98,25 @@ __all__ = [
     "Threshold",
     "TooCostly",
     "Trigger",
+    "Turn",
+    "Turns",
     "UnknownZone",
+    "UntilTime",
+    "Windows",
     "anchor_of",
     "checked_due",
+    "common",
     "compiled",
     "describe",
     "first_due",
     "local_text",
+    "merged",
     "normalized",
+    "offsets",
     "rule_of",
     "spent",
+    "united",
+    "weekly",
+    "without",
     "zone",
 ]

@@ -5,7 +5,7 @@ one is worked out once. The Gregorian calendar repeats after 400 years: what is 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -134,3 +134,15 @@ class Days(ABC):
             if mask:
                 return year_start(later) + (mask & -mask).bit_length() - 1
         return None
+
+
+class OnWeekdays(Days):
+    """Every day that is one of some weekdays (Monday is 0)."""
+
+    def __init__(self, weekdays: Iterable[int]) -> None:
+        super().__init__()
+        self._weekdays = frozenset(weekdays)
+
+    def work_out(self, year: int) -> int:
+        """Those of the year; its neighbours make no difference."""
+        return weekdays_of(kind_of(year)._replace(after_leap=False, before_leap=False), self._weekdays)

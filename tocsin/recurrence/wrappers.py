@@ -8,10 +8,10 @@ from typing import Final
 
 from tocsin.recurrence.exclusions import Exclusions
 from tocsin.recurrence.rule import Rule
+from tocsin.recurrence.search import around
 from tocsin.recurrence.specs import END_OF_TIME, Label, Micros, Occurrence
 from tocsin.recurrence.steps import asked, spend
 
-_NEAR_STEPS: Final = 4
 _MILLISECOND: Final = 1000
 
 
@@ -148,7 +148,7 @@ class Delayed(Rule):
         if not self._jitter:
             return self._delayed(self._rule.next_after(before))
         # Only the last time up to the one asked for can have been moved beyond it: each stays before the next.
-        last, following = self._around(before - self._jitter, before)
+        last, following = around(self._rule, before - self._jitter, before)
         if last is not None:
             found = self._moved(last, following)
             if found is not None and found.due > instant:
@@ -162,7 +162,7 @@ class Delayed(Rule):
     def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
         """The rule's occurrences after their delays, in order; those that do not fire get the offset, and no jitter."""
         before, waiting = instant - self._offset, None
-        last = self._around(before - self._jitter, before)[0] if self._jitter else None
+        last = around(self._rule, before - self._jitter, before)[0] if self._jitter else None
         for found in self._rule.shown_after(before if last is None else last.due - 1):
             silent = None if found.label.fires else found._replace(due=found.due + self._offset)
             if waiting is not None and (silent is None or silent.due >= waiting.due):
@@ -188,42 +188,6 @@ class Delayed(Rule):
         if room > 1:
             due += jitter_of(self._seed, found.due, room if following is None else min(room, following.due - found.due))
         return found._replace(due=due) if due <= END_OF_TIME else None
-
-    def _around(self, low: Micros, high: Micros) -> tuple[Occurrence | None, Occurrence | None]:
-        """The last time of the rule after ``low`` and up to ``high``, and the first one after ``high``.
-
-        By a few steps; else by a guess, for most rules are regular, and a few steps more; else by halving what lies between.
-        """
-        last, following, gap = self._stepped(None, low, high)
-        if last is None or not gap:
-            return last, following
-        near = self._rule.next_after(max(last.due, high - 2 * gap))
-        if near is None or near.due > high:
-            return self._halved(last, high)
-        last, following, gap = self._stepped(near, near.due, high)
-        return self._halved(last or near, high) if gap else (last, following)
-
-    def _stepped(self, last: Occurrence | None, low: Micros, high: Micros) -> tuple[Occurrence | None, Occurrence | None, Micros]:
-        """The last time up to ``high``, the one after it, and 0; or, when they are too many steps away, some time and the gap before it."""
-        gap = 0
-        for _ in range(_NEAR_STEPS):
-            found = self._rule.next_after(low)
-            if found is None or found.due > high:
-                return last, found, 0
-            gap = found.due - low
-            last, low = found, found.due
-        return last, None, gap
-
-    def _halved(self, last: Occurrence, high: Micros) -> tuple[Occurrence, Occurrence | None]:
-        bound = high
-        while last.due < bound:
-            middle = (last.due + bound) // 2
-            found = self._rule.next_after(middle)
-            if found is not None and found.due <= bound:
-                last = found
-            else:
-                bound = middle
-        return last, self._rule.next_after(high)
 
 
 def _each_a_question(found: Iterator[Occurrence]) -> Iterator[Occurrence]:
