@@ -127,6 +127,8 @@ def sqlite_engine(
     Raises:
         OSError: the file cannot be written there.
     """
+    from tocsin.database.sqlite import open_sqlite  # brings the driver along; a process on PostgreSQL does without it
+
     path = Path(url.database or "").absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.open("ab").close()  # the operating system says more clearly than SQLite why a file cannot be written
@@ -137,7 +139,7 @@ def sqlite_engine(
         hide_parameters=True,  # they may be secrets, and nobody's business: no error quotes them
         pool_timeout=_POOL_TIMEOUT_SECONDS,
         # The driver begins nothing by itself.
-        connect_args={"isolation_level": None, "timeout": busy_seconds, "factory": _SqliteConnection},
+        connect_args={"async_creator_fn": open_sqlite, "isolation_level": None, "timeout": busy_seconds, "factory": _SqliteConnection},
     )
     pragmas = {**_SQLITE_PRAGMAS, "foreign_keys": str(int(foreign_keys)), "query_only": str(int(query_only))}
     event.listen(engine.sync_engine, "connect", partial(_set_up, pragmas=pragmas, busy_seconds=busy_seconds))

@@ -55,9 +55,10 @@ async def test_sqlite_reads_cannot_write(sqlite: Database) -> None:
 
 
 async def test_sqlite_transactions_take_the_lock_at_once(sqlite: Database, sqlite_url: str) -> None:
-    """A transaction is a writer from its first moment, so that it cannot fail half-way because another wrote."""
+    """A transaction is a writer from its first statement, also if that reads, so that it cannot fail half-way because another wrote."""
     with sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=0, isolation_level=None) as other:
-        async with sqlite.transaction():
+        async with sqlite.transaction() as connection:
+            await connection.execute(text("SELECT 1"))
             with pytest.raises(sqlite3.OperationalError, match="locked"):
                 other.execute("BEGIN IMMEDIATE")
         other.execute("BEGIN IMMEDIATE")

@@ -1,0 +1,107 @@
+"""SQLite's driver: how often a connection's thread is visited, and that nothing is lost by visiting it less."""
+
+import contextlib
+import sqlite3
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
+
+from tests.integration.tocsin.databases import ROWS, ids, insert, opened
+from tocsin.database import Database
+from tocsin.database.sqlite import StatementConnection
+
+
+class VisitCounter:
+    """Counts what the threads of all connections are asked for."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        original: Any = StatementConnection._execute  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+        async def counted(connection: StatementConnection, fn: object, *args: object, **kwargs: object) -> object:
+            self.count += 1
+            return await original(connection, fn, *args, **kwargs)
+
+        patch.setattr(StatementConnection, "_execute", counted)
+
+
+@pytest.fixture
+async def sqlite(sqlite_url: str) -> AsyncGenerator[Database]:
+    """A database on SQLite."""
+    async with opened(sqlite_url) as database:
+        yield database
+
+
+@pytest.fixture
+def visits(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> VisitCounter:
+    """Visits from now on."""
+    return VisitCounter(monkeypatch)
+
+
+async def test_a_visit_for_each_statement(sqlite: Database, visits: VisitCounter) -> None:
+    """A transaction is as many visits as it has statements, and one to commit; its begin is a part of the first."""
+    async with sqlite.transaction() as connection:
+        assert await connection.scalar(text("SELECT 1")) == 1
+        await connection.execute(ROWS.insert(), [{"id": 1, "word": "a"}, {"id": 2, "word": "b"}])
+        returned = (await connection.execute(ROWS.update().values(word=ROWS.c.word + "!").returning(ROWS.c.word))).scalars()
+        assert sorted(returned) == ["a!", "b!"]
+    assert visits.count == 4
+
+
+async def test_nothing_is_begun_for_nothing(sqlite: Database, visits: VisitCounter) -> None:
+    """A transaction without a statement costs no visit, however it ends."""
+    async with sqlite.transaction():
+        pass
+    with contextlib.suppress(ZeroDivisionError):
+        async with sqlite.transaction():
+            raise ZeroDivisionError
+    assert visits.count == 0
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+async def test_reading_is_one_visit(sqlite: Database, visits: VisitCounter, *, snapshot: bool) -> None:
+    """The statement; a snapshot is given up as well. Opening the connection is not counted."""
+    await ids(sqlite)
+    visits.count = 0
+    async with sqlite.read(snapshot=snapshot) as connection:
+        await connection.execute(select(ROWS))
+    assert visits.count == 1 + snapshot
+
+
+@pytest.mark.parametrize("count", [999, 1000, 1001, 2500])
+async def test_more_rows_than_a_visit_brings(sqlite: Database, count: int) -> None:
+    """Each row comes once, whether all are asked for at once or one after the other, and nothing stays open behind them."""
+    await insert(sqlite, *range(count))
+    assert await ids(sqlite) == list(range(count))
+    async with sqlite.read(snapshot=True) as connection:
+        stream = await connection.stream_scalars(select(ROWS.c.id).order_by(ROWS.c.id))
+        assert [number async for number in stream] == list(range(count))
+    async with sqlite.read(snapshot=True) as connection:
+        stream = await connection.stream_scalars(select(ROWS.c.id).order_by(ROWS.c.id).execution_options(yield_per=7))
+        assert [await stream.first()] == [0]
+    async with sqlite.transaction() as connection:
+        assert len((await connection.execute(ROWS.update().values(word=ROWS.c.word + "!").returning(ROWS.c.id))).all()) == count
+
+
+async def test_no_statement_runs_outside_of_its_transaction(sqlite: Database, sqlite_url: str) -> None:
+    """While another process writes, the begin fails and the statement with it; what runs later is in a transaction."""
+    async with sqlite.transaction() as connection:
+        await connection.execute(text("PRAGMA busy_timeout = 1"))
+    with contextlib.closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+
+        async def write() -> None:
+            async with sqlite.transaction() as connection:
+                other.execute("BEGIN IMMEDIATE")
+                for number in (1, 2):
+                    with pytest.raises(OperationalError, match="locked"):
+                        await connection.execute(ROWS.insert().values(id=number, word=f"w{number}"))
+                other.execute("ROLLBACK")
+                await connection.execute(ROWS.insert().values(id=3, word="w3"))
+                raise ZeroDivisionError
+
+        with contextlib.suppress(ZeroDivisionError):
+            await write()
+    assert await ids(sqlite) == []
