@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import WAITING, Content, DeliveryState, Priority, SendJob
@@ -234,14 +234,19 @@ def _body(column: Any) -> Any:
 
 def _name() -> Any:
     """What the row's recipient is called now; null if it has none."""
-    person = (recipients.c.tenant == deliveries.c.tenant, recipients.c.id == deliveries.c.recipient_id, deliveries.c.recipient_id != "")
-    return select(recipients.c.display_name).where(*person).correlate(deliveries).scalar_subquery().label("name")
+    person = (recipients.c.tenant == _of("tenant"), recipients.c.id == _of("recipient_id"), _of("recipient_id") != "")
+    return select(recipients.c.display_name).where(*person).scalar_subquery().label("name")
 
 
 def _category_kind() -> Any:
     """The kind of the row's category as it is now; null if there is none."""
-    category = (categories.c.tenant == deliveries.c.tenant, categories.c.id == deliveries.c.category, deliveries.c.category != "")
-    return select(categories.c.kind).where(*category).correlate(deliveries).scalar_subquery().label("category_kind")
+    category = (categories.c.tenant == _of("tenant"), categories.c.id == _of("category"), _of("category") != "")
+    return select(categories.c.kind).where(*category).scalar_subquery().label("category_kind")
+
+
+def _of(column: str) -> ColumnElement[str]:
+    """A column of the row that is claimed. SQLAlchemy leaves the table's name out in a RETURNING of SQLite: "tenant" is the inner one's."""
+    return literal_column(f"deliveries.{column}", Text)
 
 
 def _job(row: Any) -> SendJob:

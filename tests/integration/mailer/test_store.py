@@ -82,14 +82,22 @@ async def test_a_row_of_a_newer_version_is_shown(store: Store) -> None:
 
 
 async def test_a_claim_tells_whom_and_whether_they_may_leave(store: Store) -> None:
-    """The recipient's name and the category's kind as they are now; a category that nobody described may be left, no category cannot."""
+    """The recipient's name and the category's kind as they are now; a category that nobody described may be left, no category cannot.
+
+    What other tenants have under the same ids is nobody else's.
+    """
     async with store.database.transaction() as connection:
         stamps = {"created": 0, "updated": 0}
-        person = {"tenant": "t1", "id": "ann", "display_name": "Ann", "name_key": "ann", "locale": "", "time_zone": ""}
-        await connection.execute(insert(recipients).values(**person, attributes="{}", **stamps))
-        for number, name in enumerate(("alarms", "receipts", "news"), start=1):
-            kind = {"tenant": "t1", "id": name, "display_name": "", "kind": number, "channels": "[]", "digest_window": 0}
-            await connection.execute(insert(categories).values(**kind, **stamps))
+        for tenant, owner in (("a", "Stranger"), ("t1", "Ann"), ("z", "Stranger")):
+            person = {"tenant": tenant, "id": "ann", "display_name": owner, "name_key": "", "locale": "", "time_zone": ""}
+            await connection.execute(insert(recipients).values(**person, attributes="{}", **stamps))
+        names = ("alarms", "receipts", "news")
+        kinds = [("t1", name, number) for number, name in enumerate(names, start=1)] + [
+            (tenant, name, 1) for tenant in "az" for name in names
+        ]
+        for tenant, name, kind in sorted(kinds):
+            row = {"tenant": tenant, "id": name, "display_name": "", "kind": kind, "channels": "[]", "digest_window": 0}
+            await connection.execute(insert(categories).values(**row, **stamps))
     cases = {1: ("ann", "alarms"), 2: ("", "receipts"), 3: ("bob", "news"), 4: ("", "unknown"), 5: ("", "")}
     await store.journal.accept([new(number, recipient_id=who, category=category) for number, (who, category) in cases.items()])
     found = {job.id: (job.recipient_name, job.may_leave) for job in await store.claim()}
