@@ -132,23 +132,33 @@ class Load:
             "trigger": {"at": due.isoformat(), "catchUp": {"mode": "LATEST"}},
             "action": {"notify": {**self._notify, "subject": mark}},
         }
+        return await self.place("/v1/alarms", body, {mark})
+
+    async def place(self, path: str, body: dict[str, Any], marks: set[str]) -> bool:
+        """Posts ``body`` as a careful client does: the same request id until there is an answer. Returns whether it was accepted.
+
+        Args:
+            path: what takes a ``requestId``.
+            body: the request.
+            marks: what is to come out of it, for the account.
+        """
         parameters = {"requestId": str(uuid.uuid4())}
-        self.account.attempted.add(mark)
+        self.account.attempted |= marks
         end, wait = asyncio.get_running_loop().time() + self._patience, 0.1
         while asyncio.get_running_loop().time() < end:
-            if await self._attempt(body, parameters):
-                self.account.accepted.add(mark)
+            if await self._attempt(path, body, parameters):
+                self.account.accepted |= marks
                 return True
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))
             wait = min(2.0, 2 * wait)
         return False
 
-    async def _attempt(self, body: dict[str, Any], parameters: dict[str, str]) -> bool:
+    async def _attempt(self, path: str, body: dict[str, Any], parameters: dict[str, str]) -> bool:
         self._turn += 1
         client = self._clients[self._turn % len(self._clients)]
         try:
             async with self._room:
-                answer = await client.post("/v1/alarms", json=body, params=parameters)
+                answer = await client.post(path, json=body, params=parameters)
         except httpx2.HTTPError:
             self.answers[NO_ANSWER] += 1
             return False

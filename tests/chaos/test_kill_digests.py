@@ -1,92 +1,186 @@
-"""A mailer that is killed while messages join digests: none is lost, and none goes out in two."""
+"""Each service is killed while messages join digests: every message goes out in one digest, none is lost, none goes out in two."""
 
 import asyncio
-import json
-import os
-import sqlite3
+import random
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+import httpx2
 import pytest
 
-from tests.integration.mailer.support import Rig
-from tests.integration.mailer.test_kill import MailerProcess
-from tocsin.testing.smtp import SmtpSink
-from tocsin.testing.waiting import eventually
+from tests.chaos.load import FULL, SERVICES, Load, Note
+from tocsin.testing.postgres import PostgresServer
+from tocsin.testing.smtp import Received, SmtpSink
+from tocsin.testing.stack import RunningStack
 
-FULL: Final = os.environ.get("CHAOS") == "full"
-PEOPLE, NOTIFICATIONS, KILLS = (100, 100, 12) if FULL else (20, 10, 3)
-DIGESTED, SENT, OUTCOME_UNKNOWN = 12, 3, 6
+pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 240)]
 
+PEOPLE, MESSAGES, ROUNDS, PAUSE = (100, 100, 5, 4.0) if FULL else (20, 20, 1, 1.5)
+"""Recipients; messages to all of them, half by alarms and half by notifications; kills of each service, and seconds between two kills."""
+WINDOW = "8s" if FULL else "3s"
+EVERYBODY = {f"p{number}" for number in range(PEOPLE)}
 
-def query(file: Path, statement: str) -> list[tuple[Any, ...]]:
-    """Rows of the mailer's database, which it may have open."""
-    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=10)) as connection:
-        return connection.execute(statement).fetchall()
-
-
-def fill(file: Path, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Puts rows into the database of a mailer that does not run; what they do not say is empty or 0."""
-    with closing(sqlite3.connect(file)) as connection, connection:
-        for table, each in rows.items():
-            columns = [(name, "" if kind == "TEXT" else 0) for _, name, kind, *_ in connection.execute(f"PRAGMA table_info({table})")]
-            marks = ", ".join("?" * len(columns))
-            values = [[row.get(name, empty) for name, empty in columns] for row in each]
-            connection.executemany(f"INSERT INTO {table} VALUES ({marks})", values)  # noqa: S608  names of our own
+Kill = Callable[[str], Awaitable[object]]
 
 
-def everybody() -> dict[str, list[dict[str, Any]]]:
-    """People in a group, and a category whose messages wait two seconds for each other."""
-    names = [f"p{number}" for number in range(PEOPLE)]
+def mail_by(sink: SmtpSink) -> Mapping[str, str]:
+    """Settings of a stack that sends its mail to ``sink``."""
     return {
-        "recipients": [{"tenant": "t1", "id": name, "name_key": name, "attributes": "{}"} for name in names],
-        "addresses": [
-            {"id": name, "tenant": "t1", "recipient": name, "channel": "email", "value": f"{name}@example.com", "state": 2}
-            for name in names
-        ],
-        "groups": [{"tenant": "t1", "id": "all"}],
-        "group_members": [{"tenant": "t1", "group_id": "all", "kind": 1, "member": name} for name in names],
-        "categories": [{"tenant": "t1", "id": "news", "kind": 2, "channels": "[]", "digest_window": 2_000_000}],
+        "TOCSIN_MAILER_SMTP_HOST": "127.0.0.1",
+        "TOCSIN_MAILER_SMTP_PORT": str(sink.port),
+        "TOCSIN_MAILER_SMTP_TLS": "none",
+        "TOCSIN_MAILER_LEASE_SECONDS": "5",
     }
 
 
-@pytest.mark.chaos
-@pytest.mark.timeout(900 if FULL else 240)
-async def test_a_killed_mailer_loses_no_member_of_a_digest_and_doubles_none(tmp_path: Path, smtp_sink: SmtpSink) -> None:
-    """SIGKILL amid fan-out, joining, closing and sending: each message is in one digest, and each digest arrives once."""
-    rig = Rig(folder=tmp_path)
-    keys = tmp_path / "jwks" / "mailer_svc.json"  # what a mailer remembers of auth_svc, which does not run here
-    keys.parent.mkdir()
-    keys.write_text(json.dumps(rig.mint.jwks()))
-    process = MailerProcess(state=tmp_path, sink=smtp_sink)
-    process.start()
-    process.kill()
-    (file,) = tmp_path.rglob("mailer*.db")
-    fill(file, everybody())
-    process.start()
-    rig.connect(f"127.0.0.1:{process.port}")
-    for number in range(NOTIFICATIONS):
-        await rig.notify(subject=f"News {number}", recipients=["groups/all"], category="categories/news", request_id=str(number))
-    for _ in range(KILLS):
-        await asyncio.sleep(0.7)
-        process.kill()
-        process.start()
+@pytest.fixture
+def settings_of_both(smtp_sink: SmtpSink) -> Mapping[str, str]:
+    """Both mailers send to the same server."""
+    return mail_by(smtp_sink)
 
-    def done() -> bool:
-        states = dict(query(file, "SELECT state, count(*) FROM deliveries GROUP BY state"))
-        return set(states) <= {SENT, OUTCOME_UNKNOWN, DIGESTED} and states.get(DIGESTED) == PEOPLE * NOTIFICATIONS
 
-    await eventually(done, seconds=240)
-    process.kill()
-    members = Counter(delivery for (delivery,) in query(file, "SELECT delivery FROM digest_members"))
-    assert (len(members), max(members.values())) == (PEOPLE * NOTIFICATIONS, 1)
-    lost = query(file, "SELECT id FROM digests WHERE closed IS NULL OR delivery NOT IN (SELECT id FROM deliveries)")
-    assert lost == []
-    arrived = Counter(received.message["Message-ID"] for received in smtp_sink.messages)
-    assert max(arrived.values()) == 1
-    states = dict(query(file, "SELECT message_id, state FROM deliveries"))
-    assert {identity for identity, state in states.items() if state == SENT} <= set(arrived)
-    await rig.stop()
+class DigestLoad(Load):
+    """Messages to everybody in a group that wait for each other.
+
+    What the account counts is a message to a person, such as ``p7 m-12``.
+    """
+
+    def __init__(self, *clients: httpx2.AsyncClient, sink: SmtpSink) -> None:
+        """Makes nothing yet; what arrives, arrives in ``sink``."""
+        super().__init__(*clients, mails=self._in_mails)
+        self._sink = sink
+        self._read: list[str] = []
+        self._mails_read = 0
+
+    async def people(self, client: httpx2.AsyncClient) -> None:
+        """Makes the people, their group, and the category whose messages wait."""
+        for name in EVERYBODY:
+            address = {"channel": "email", "value": f"{name}@example.com", "state": "ACTIVE"}
+            made = await client.post("/v1/recipients", json={"name": f"recipients/{name}", "addresses": [address]})
+            assert made.is_success, made.text
+        for path, body in (
+            ("/v1/groups", {"name": "groups/all"}),
+            ("/v1/groups/all:addMembers", {"members": [f"recipients/{name}" for name in EVERYBODY]}),
+            ("/v1/categories", {"name": "categories/news", "kind": "TRANSACTIONAL", "digestWindow": WINDOW}),
+        ):
+            made = await client.post(path, json=body)
+            assert made.is_success, made.text
+
+    async def message(self, number: int) -> None:
+        """One message to everybody: of an alarm, or a notification."""
+        subject = f"m-{number}"
+        marks = {f"{name} {subject}" for name in EVERYBODY}
+        body: dict[str, Any] = {"recipients": ["groups/all"], "category": "categories/news", "subject": subject, "text": "News."}
+        if number % 2:
+            await self.place("/v1/notifications", body, marks)
+        else:
+            due = datetime.now(UTC) + timedelta(seconds=random.uniform(0.2, 2.0))
+            trigger = {"at": due.isoformat(), "catchUp": {"mode": "LATEST"}}
+            await self.place("/v1/alarms", {"trigger": trigger, "action": {"notify": body}}, marks)
+
+    async def run_messages(self, *, seconds: float, first: int) -> None:
+        """Sends all messages at an even pace."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(first, MESSAGES):
+                group.create_task(self.message(number))
+                await asyncio.sleep(seconds / MESSAGES)
+
+    async def _in_mails(self) -> list[str]:
+        for received in self._sink.messages[self._mails_read :]:
+            self._read += told(received)
+            self._mails_read += 1
+        return self._read
+
+    async def ask_for_unknown(self, found: Sequence[str]) -> None:
+        """The messages of those digests that the mailer calls unknown."""
+        del found
+        ended = {each["name"] for each in await self.pages("/v1/deliveries", "deliveries", filter='state="OUTCOME_UNKNOWN"')}
+        for member in await self.members() if ended else ():
+            if member["digest"] in ended:
+                self.account.unknown.add(f"{member['recipient'].removeprefix('recipients/')} {member['subject']}")
+
+    async def members(self) -> list[dict[str, Any]]:
+        """The messages that went out in digests."""
+        return await self.pages("/v1/deliveries", "deliveries", filter='state="DIGESTED"')
+
+
+def told(received: Received) -> list[str]:
+    """What a mail tells, and whom: a digest's text names the subjects of its messages, and one of a single message is that message."""
+    (to,) = received.recipients
+    text = received.message.get_body(("plain",))
+    said = f"{received.message['Subject']}\n{text.get_content() if text else ''}"
+    return [f"{to.partition('@')[0]} {subject}" for subject in re.findall(r"\bm-[0-9]+\b", said)]
+
+
+async def kill_in_turn(victims: Sequence[str], kill: Kill) -> Counter[str]:
+    """Kills each of ``victims``, again and again in the full form; returns how often each was killed."""
+    killed: Counter[str] = Counter()
+    for _ in range(ROUNDS):
+        for victim in random.sample(victims, len(victims)):
+            await asyncio.sleep(PAUSE * random.uniform(0.5, 1.0))
+            try:
+                await kill(victim)
+            except ProcessLookupError:  # it is being restarted already
+                continue
+            killed[victim] += 1
+    return killed
+
+
+async def proved(load: DigestLoad, sink: SmtpSink, victims: Sequence[str], kill: Kill, record_property: Note) -> None:
+    """Sends and kills; then each message that was accepted is in one mail, and in one digest of the mailer's own account."""
+    await asyncio.gather(load.message(0), load.message(1))
+    assert await load.arrived(seconds=60), "the stack was broken before it was touched"
+    seconds = ROUNDS * PAUSE * len(victims)
+    killed, _ = await asyncio.gather(kill_in_turn(victims, kill), load.run_messages(seconds=seconds, first=2))
+    account = await load.settle(seconds=180)
+    members = await load.members()
+    digests = {member["digest"] for member in members}
+    came = f"{len(members)} members of {len(digests)} digests, {sink.taken} mails"
+    record_property("account", f"killed {dict(killed)}, answers {dict(load.answers)}, {came}: {account}")
+    assert set(killed) == set(victims)
+    assert len(account.accepted) == len(account.attempted) == PEOPLE * MESSAGES
+    assert account.verdict == "valid", f"{account}\n{account.faults()}"
+    assert Counter((member["recipient"], member["subject"]) for member in members) == {
+        (f"recipients/{name}", f"m-{number}"): 1 for name in EVERYBODY for number in range(MESSAGES)
+    }
+    assert len(digests) >= PEOPLE
+
+
+async def test_killing_each_service_loses_no_member_of_a_digest_and_doubles_none(
+    tmp_path: Path, smtp_sink: SmtpSink, record_property: Note
+) -> None:
+    """SIGKILL amid firing, fan-out, joining, closing and sending, on SQLite."""
+    with RunningStack(state=tmp_path / "state", env=mail_by(smtp_sink)) as stack:
+        async with stack.client() as client:
+
+            async def kill(service: str) -> None:
+                stack.kill(service)
+
+            load = DigestLoad(client, sink=smtp_sink)
+            await load.people(client)
+            await proved(load, smtp_sink, SERVICES, kill, record_property)
+
+
+@pytest.mark.thorough
+async def test_killing_replicas_and_their_postgresql_loses_no_member_of_a_digest_and_doubles_none(
+    pair: tuple[RunningStack, RunningStack], own_postgres_server: PostgresServer, smtp_sink: SmtpSink, record_property: Note
+) -> None:
+    """Two of each service close the same digests, now one of them dies, now the PostgreSQL under all of them."""
+
+    async def kill(victim: str) -> None:
+        if victim == "postgresql":
+            await asyncio.to_thread(own_postgres_server.kill)
+            await asyncio.sleep(random.uniform(0.0, 2.0))
+            await asyncio.to_thread(own_postgres_server.start)
+        else:
+            random.choice(pair).kill(victim)
+
+    first, second = pair
+    async with first.client() as one, second.client(key=first.api_key) as two:
+        load = DigestLoad(one, two, sink=smtp_sink)
+        await load.people(one)
+        await proved(load, smtp_sink, (*SERVICES, "postgresql"), kill, record_property)

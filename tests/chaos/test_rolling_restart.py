@@ -14,7 +14,6 @@ import pytest
 
 from tests.chaos.load import FULL, SERVICES
 from tests.chaos.load import Note as Record
-from tests.chaos.test_two_of_everything import pair
 from tests.integration.mesh.support import EchoStub, Note, Rig
 from tocsin.clock import SystemClock
 from tocsin.errors import TocsinError
@@ -24,7 +23,6 @@ from tocsin.testing.waiting import eventually
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900 if FULL else 120)]
 
-__all__ = ["pair"]  # a fixture
 
 ROOT = Path(__file__).resolve().parents[2]
 CALLS = 20_000 if FULL else 600
