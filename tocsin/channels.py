@@ -25,6 +25,10 @@ def channels_of(enum: EnumDescriptor) -> Mapping[str, str]:
 
 CHANNELS: Final = channels_of(alarm_pb2.Notify.Channel.DESCRIPTOR)
 
+_FORMS: Final = {
+    value.name.lower(): value.GetOptions().Extensions[policy_pb2.address_form] for value in alarm_pb2.Notify.Channel.DESCRIPTOR.values
+}
+
 
 def normal_address(text: str, channels: Iterable[str] = (), *, field: str = "to", known: Mapping[str, str] = CHANNELS) -> str:
     """The address in its normal form, if every one of the channels takes it; without a channel it is an email address.
@@ -38,8 +42,8 @@ def normal_address(text: str, channels: Iterable[str] = (), *, field: str = "to"
     Raises:
         AddressInvalid: a channel does not take it.
     """
-    patterns = [known[name] for name in channels if name in known] or [EMAIL_ADDRESS]
-    for pattern in patterns:
+    named = {name: known[name] for name in channels if name in known}
+    for name, pattern in named.items():
         if pattern and not re.fullmatch(pattern, text):
-            raise AddressInvalid.at(field, f"does not match {pattern}")
-    return addresses.normal_address(text, field=field) if EMAIL_ADDRESS in patterns else text
+            raise AddressInvalid.at(field, f"must be {_FORMS.get(name) or f'what matches {pattern}'}")
+    return addresses.normal_address(text, field=field) if not named or EMAIL_ADDRESS in named.values() else text

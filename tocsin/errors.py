@@ -54,15 +54,16 @@ class TocsinError(Exception):
         """Makes the error.
 
         Args:
-            message: what happened, for a person; the class's docstring unless given.
+            message: what happened, for a person; the violations unless given, or the class's docstring.
             violations: the fields that were refused; the first twenty are kept.
             retry_after: seconds after which a new attempt may succeed.
             metadata: facts for a program (google.rpc.ErrorInfo.metadata).
             reason: replaces the class's reason; used when an error arrives from another service.
         """
-        self.message = sayable(message) if message else inspect.cleandoc(type(self).__doc__ or "").split("\n", 1)[0]
-        super().__init__(self.message)
         self.violations = tuple(FieldViolation(sayable(item.field), sayable(item.description)) for item in violations[:_MOST_VIOLATIONS])
+        told = "; ".join(f"{item.field}: {item.description}" for item in self.violations)
+        self.message = sayable(message or told or inspect.cleandoc(type(self).__doc__ or "").split("\n", 1)[0])
+        super().__init__(self.message)
         self.retry_after = retry_after
         self.metadata = {key: sayable(value) for key, value in (metadata or {}).items()}
         self.error_reason = reason or type(self).reason

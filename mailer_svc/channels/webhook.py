@@ -11,7 +11,7 @@ from mailer_svc.channels.http import HttpProvider, HttpProviderConfig
 from mailer_svc.channels.limits import HttpSettings, limits_of
 from mailer_svc.channels.spec import ChannelSpec, Configured, Parts, ProviderKind
 from mailer_svc.channels.texts import cut, octets
-from mailer_svc.domain import SendJob, SendOutcome, SendResult
+from mailer_svc.domain import SendJob, SendOutcome, SendResult, person_name
 from mailer_svc.ports import Provider
 from tocsin.clock import SECOND, Clock, from_micros
 from tocsin.egress.client import HttpAnswer, HttpRequest
@@ -93,7 +93,7 @@ def document(job: SendJob) -> dict[str, Any]:
         "timestamp": from_micros(job.created).isoformat().replace("+00:00", "Z"),
         "data": {
             "delivery": f"deliveries/{job.id}",
-            "recipient": f"recipients/{job.recipient_id}" if job.recipient_id else "",
+            "recipient": person_name(job.recipient_id),
             "category": job.category,
             "priority": job.priority.name,
             "subject": content.subject,

@@ -96,6 +96,8 @@ from mailer_svc.domain.people import (
     RecipientGroup,
     Suppression,
     SuppressionReason,
+    comparable_address,
+    person_name,
 )
 from mailer_svc.domain.preferences import DeliveryCap, PreferenceChoice, Preferences, QuietHours, QuietPolicy, QuietTime
 from mailer_svc.domain.return_paths import ReturnPaths
@@ -204,6 +206,7 @@ __all__ = [
     "checked_subject",
     "checked_submission",
     "checked_traceparent",
+    "comparable_address",
     "decide",
     "delivery_id",
     "digest_content",
@@ -217,6 +220,7 @@ __all__ = [
     "normal_locale",
     "notification_id",
     "part_uid",
+    "person_name",
     "printable",
     "repaired_content",
     "repaired_subject",

@@ -143,6 +143,7 @@ class Submission:
         category: id; empty: none.
         recipient_id: whose address it is, as far as that is known already.
         notification: id; empty: it comes by address from an alarm.
+        occasion: of what is of neither, such as a code: a word that nothing else has.
     """
 
     key: int
@@ -158,11 +159,12 @@ class Submission:
     category: str = ""
     recipient_id: str = ""
     notification: str = ""
+    occasion: str = ""
 
     @property
     def origin(self) -> str:
         """What it is of, with channel and address its identity; see `Notification.origin`."""
-        return self.firing or self.notification
+        return self.firing or self.notification or self.occasion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,8 +189,8 @@ class NewDelivery:
     ruling: GateRuling = PASSED
 
     @property
-    def is_digest(self) -> bool:
-        """Whether it is made of others; whatever else there is, is of a firing or of a notification."""
+    def is_own(self) -> bool:
+        """Whether it is the mailer's own: a digest, a code, a test. It joins no digest."""
         return not (self.firing or self.notification)
 
     @property

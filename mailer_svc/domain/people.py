@@ -2,6 +2,18 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
+
+_OF_MAIL: Final = frozenset({"email", "inbox"})
+
+
+def comparable_address(channel: str, address: str) -> str:
+    """The form in which an address is stored for people and suppressions, and looked up.
+
+    An address of mail is in lower case: RFC 5321, 2.4 lets a server tell "Ann@" from "ann@", and none does; whoever unsubscribed as the one
+    must not be reached as the other.
+    """
+    return address.lower() if channel in _OF_MAIL else address
 
 
 class AddressState(IntEnum):
@@ -12,9 +24,14 @@ class AddressState(IntEnum):
     RETIRED = 3
 
 
+def person_name(identity: str) -> str:
+    """The resource name of whom a message is for; the id of a group that is not there has its collection before it."""
+    return identity if identity.startswith("groups/") or not identity else f"recipients/{identity}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipientAddress:
-    """An address of a recipient, in the normal form of its channel; times in microseconds since the epoch.
+    """An address of a recipient, as `comparable_address` has it; times in microseconds since the epoch.
 
     Attributes:
         id: a made one.
@@ -127,7 +144,7 @@ class SuppressionReason(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suppression:
-    """An address that gets nothing, in the normal form of its channel.
+    """An address that gets nothing, as `comparable_address` has it.
 
     Attributes:
         tenant: whose.

@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from mailer_svc.domain import Delivery, DeliveryNotFound, DeliveryState, GateReason, ReportKind, StatusReport, TimelineEntry
+from mailer_svc.domain import Delivery, DeliveryNotFound, DeliveryState, GateReason, ReportKind, StatusReport, TimelineEntry, person_name
 from mailer_svc.handlers.deliver import DeliverStreams
 from mailer_svc.handlers.resources import resource
 from mailer_svc.ports import DeliveryQuery
@@ -170,7 +170,7 @@ def delivery_message(item: Delivery) -> pb.Delivery:
         create_time=timestamp(item.created),
         update_time=timestamp(item.updated),
         timeline=[_event(entry) for entry in item.timeline],
-        recipient=resource("recipients", item.recipient_id),
+        recipient=person_name(item.recipient_id),
         category=resource("categories", item.category),
         notification=resource("notifications", item.notification),
         reason=item.reason,

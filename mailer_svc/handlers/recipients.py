@@ -16,6 +16,7 @@ from mailer_svc.service import AddressVerification, PeopleImports, Recipients
 from tocsin.api.mailer.v1 import recipient_service_pb2 as pb
 from tocsin.api.mailer.v1 import recipient_service_pb2_grpc as rpc
 from tocsin.channels import CHANNELS
+from tocsin.errors import InvalidInput
 from tocsin.listing import Condition, FilterField, FilterKind, parse_filter
 from tocsin.mesh.context import principal
 from tocsin.pages import Listing, list_page
@@ -69,6 +70,8 @@ class RecipientHandlers(rpc.RecipientServiceServicer):
         who, given = principal(), request.recipient
         draft = recipient_draft(given, time_zone=who.time_zone)
         changes = {name: getattr(draft, name) for name in fields_to_change(request.update_mask, given, _WRITABLE)}
+        if not request.update_mask.paths and (given.addresses or given.groups):
+            _check_as_they_are(given, recipient_message(await self._recipients.get(tenant=who.tenant, id=draft.id)))
         return recipient_message(await self._recipients.update(tenant=who.tenant, id=draft.id, changes=changes))
 
     async def DeleteRecipient(self, request: pb.DeleteRecipientRequest, context: Context) -> Empty:
@@ -128,6 +131,16 @@ class RecipientHandlers(rpc.RecipientServiceServicer):
 def _address_of(name: str) -> tuple[str, str]:
     _, recipient, _, identity = name.split("/")
     return recipient, identity
+
+
+def _check_as_they_are(given: pb.Recipient, stored: pb.Recipient) -> None:
+    """Refuses other addresses and groups than those that there are: an update would leave them, and the caller would not know."""
+    if given.addresses and {(item.channel, item.value) for item in given.addresses} != {
+        (item.channel, item.value) for item in stored.addresses
+    }:
+        raise InvalidInput.at("recipient.addresses", f"are not changed by an update: POST /v1/{stored.name}/addresses adds one")
+    if given.groups and set(given.groups) != set(stored.groups):
+        raise InvalidInput.at("recipient.groups", "are not changed by an update: POST /v1/groups/{id}:addMembers adds members")
 
 
 def recipient_query(tenant: str, conditions: Sequence[Condition]) -> tuple[RecipientQuery, str | None]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from mailer_svc.domain.people import Category, Suppression, SuppressionReason
+from mailer_svc.domain.people import Category, Suppression, SuppressionReason, comparable_address
 from mailer_svc.domain.preferences import Preferences
 
 
@@ -19,11 +19,16 @@ class TenantKey(NamedTuple):
 
 
 class AddressKey(NamedTuple):
-    """An address of a tenant, in the normal form of its channel."""
+    """An address of a tenant, by which people and suppressions are looked up; made by `of`."""
 
     tenant: str
     channel: str
     address: str
+
+    @classmethod
+    def of(cls, tenant: str, channel: str, address: str) -> "AddressKey":
+        """The key of an address in whatever case it is written."""
+        return cls(tenant, channel, comparable_address(channel, address))
 
 
 class ActiveAddress(NamedTuple):
@@ -84,7 +89,8 @@ class PeopleFacts(Protocol):
     async def expand(self, tenant: str, targets: Sequence[str], *, after: str, limit: int) -> list[str]:
         """Ids of recipients behind ``targets`` ("recipients/{id}", "groups/{id}"), each once, in order, behind the id ``after``.
 
-        One who is named is in the answer also if there is no such recipient. Fewer than ``limit``: there are no more.
+        One who is named is in the answer also if there is no such recipient, and so is, as "groups/{id}", a group that is not there. Fewer
+        than ``limit``: there are no more.
         """
         ...
 

@@ -27,6 +27,7 @@ from mailer_svc.domain import (
     checked_traceparent,
     delivery_id,
     message_id,
+    person_name,
     printable,
     repaired_content,
 )
@@ -200,7 +201,7 @@ class Composer:
 
 def _identity(item: Submission, to: str) -> str:
     """The id of a delivery; a recipient without an address has one as well."""
-    return delivery_id(tenant=item.tenant, origin=item.origin, channel=item.channel, address=to or f"recipients/{item.recipient_id}")
+    return delivery_id(tenant=item.tenant, origin=item.origin, channel=item.channel, address=to or person_name(item.recipient_id))
 
 
 def _question(item: Submission, channel: str, address_channel: str, to: str) -> GateQuestion:

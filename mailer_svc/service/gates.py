@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mailer_svc.domain import PASSED, DeliveryState, GateReason, GateRuling, Priority, Situation, decide, situation_of_category, suppressed
-from mailer_svc.domain.people import Category
+from mailer_svc.domain.people import Category, person_name
 from mailer_svc.domain.preferences import UNSAID, Preferences
 from mailer_svc.ports import AddressKey, PeopleFacts, RecipientFacts, SuppressionFacts, TenantKey
 from tocsin.clock import Clock
@@ -86,7 +86,7 @@ class Gates:
 
     async def _ask(self, questions: Sequence[GateQuestion]) -> list[GateAnswer]:
         now = self._clock.micros()
-        addresses = [AddressKey(question.tenant, question.address_channel, question.to) for question in questions]
+        addresses = [AddressKey.of(question.tenant, question.address_channel, question.to) for question in questions]
         owners = await self._owners(questions, addresses)
         people = [TenantKey(question.tenant, owner) for question, owner in zip(questions, owners, strict=True)]
         known = {key for key in people if key.id}
@@ -112,7 +112,7 @@ class Gates:
 def _answer(question: GateQuestion, person: TenantKey, address: AddressKey, facts: _GateFacts, now: int) -> GateAnswer:
     recipient = facts.recipients.get(person)
     if person.id and recipient is None:
-        unknown = suppressed(GateReason.UNKNOWN_RECIPIENT, f"there is no recipient recipients/{person.id}")
+        unknown = suppressed(GateReason.UNKNOWN_RECIPIENT, f"there is no {person_name(person.id)}")
         return GateAnswer(ruling=unknown, recipient_id=person.id)
     if not question.to:
         return GateAnswer(ruling=_no_address(person.id, question.channel), recipient_id=person.id)

@@ -158,8 +158,8 @@ def _digest_delivery(digest: Digest, members: DigestMembers, *, text: DigestText
 
 
 def _once(item: HeldDelivery, ruling: GateRuling) -> GateRuling:
-    """The ruling; a digest joins no other."""
-    released = ruling if not item.delivery.is_digest else replace(ruling, digest_window=0)
+    """The ruling; what is the mailer's own joins no digest."""
+    released = ruling if not item.delivery.is_own else replace(ruling, digest_window=0)
     if released.state is DeliveryState.ACCEPTED and not released.open:
         return replace(released, detail="its quiet time is over")
     return released

@@ -14,6 +14,7 @@ from mailer_svc.domain import (
     Suppression,
     SuppressionNotFound,
     UnsupportedChannel,
+    comparable_address,
 )
 from mailer_svc.domain.preferences import ANY, checked_quiet_times
 from mailer_svc.ports import CategoryStore, GroupStore, PreferenceStore, StoredPreferences, SuppressionQuery, Suppressions
@@ -221,7 +222,7 @@ class SuppressionRules:
         check_channel(self._channels, suppression.channel, field=f"{prefix}channel")
         channel = self._channels.find(suppression.channel)
         try:
-            address = channel.normal_address(suppression.address)
+            address = comparable_address(channel.name, channel.normal_address(suppression.address))
         except InvalidInput as error:
             raise InvalidInput.at(f"{prefix}address", error.violations[0].description if error.violations else error.message) from None
         return replace(suppression, channel=channel.address_channel, address=address)

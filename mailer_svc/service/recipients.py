@@ -12,6 +12,7 @@ from mailer_svc.domain import (
     RecipientAddress,
     RecipientNotFound,
     UnsupportedChannel,
+    comparable_address,
 )
 from mailer_svc.ports import AddressStore, RecipientQuery, RecipientStore
 from tocsin.clock import Clock
@@ -99,7 +100,7 @@ class RecipientRules:
         except UnsupportedChannel as error:
             raise InvalidInput.at(f"{prefix}channel", error.message) from None
         try:
-            value = channel.normal_address(draft.value)
+            value = comparable_address(channel.name, channel.normal_address(draft.value))
         except InvalidInput as error:
             raise InvalidInput.at(f"{prefix}value", error.violations[0].description if error.violations else error.message) from None
         state = draft.state or (AddressState.PENDING if channel.codes else AddressState.ACTIVE)
@@ -121,7 +122,7 @@ class RecipientRules:
         found: list[tuple[str, str]] = []
         for channel in self._channels:
             try:
-                found.append((channel.address_channel, channel.normal_address(value)))
+                found.append((channel.address_channel, comparable_address(channel.name, channel.normal_address(value))))
             except InvalidInput:
                 continue
         return found

@@ -266,7 +266,7 @@ class ChannelSender:
 
     async def _settle_address(self, job: SendJob, outcome: SendOutcome) -> None:
         """Tells whoever keeps addresses what the provider says of this one. If that fails, the next message learns it anew."""
-        key, now = AddressKey(job.tenant, self.channel, job.to), self._clock.micros()
+        key, now = AddressKey.of(job.tenant, self.channel, job.to), self._clock.micros()
         if outcome.result is SendResult.GONE:
             await self._safely(self._addresses.retire({key: outcome.detail}, now=now))
         elif outcome.new_address:

@@ -19,15 +19,18 @@ class TrialSender:
         self._new_key = new_key
 
     async def send(self, *, tenant: str, code: str, version: int, to: str, trial: Trial) -> str:
-        """The id of the delivery; it belongs to a notification ``test-…`` that nobody else has.
+        """The id of the delivery, which is of no firing and no notification.
 
         Raises:
             TemplateNotFound: there is no such template or version.
             UnsupportedChannel: this mailer does not know the channel.
+            NoProvider: nothing can be sent by it.
             InvalidInput: it cannot be filled in, or the channel cannot send it to the address.
             Unavailable: not now.
         """
-        by = replace(trial, channel=self._channels.find(trial.channel).name)
+        channel = self._channels.usable_channel(trial.channel, tenant=tenant)
+        channel.normal_address(to)  # its refusal names the field
+        by = replace(trial, channel=channel.name)
         _, content = await self._templates.render(tenant=tenant, code=code, version=version, trial=by)
         message = Submission(
             key=0,
@@ -38,7 +41,7 @@ class TrialSender:
             channel=trial.channel,
             priority=int(Priority.NORMAL),
             content=content,
-            notification=f"test-{self._new_key()}",
+            occasion=f"test-{self._new_key()}",
         )
         async for acks in self._accepting.accept([message]):
             for ack in acks:

@@ -143,12 +143,13 @@ class AddressVerification:
         message = Submission(
             key=1,
             tenant=tenant,
-            firing=f"verification-{self._new_id()}",
+            firing="",
             alarm="",
             to=address,
             channel=channel,
             priority=Priority.NORMAL,
             content=TemplateUse(TEMPLATE, {"code": code, "minutes": str(VALID // MINUTE)}),
+            occasion=f"verification-{self._new_id()}",
         )
         acks: list[Ack] = []
         async with aclosing(self._accepting.accept([message])) as answers:

@@ -124,12 +124,13 @@ class SqlPeopleFacts:
             return (await connection.execute(statement, {**rows.bind(asked), **parameters})).all()
 
     async def expand(self, tenant: str, targets: Sequence[str], *, after: str, limit: int) -> list[str]:
-        """Ids of recipients behind ``targets``, each once, in order, behind the id ``after``; fewer than ``limit``: there are no more."""
+        """See `mailer_svc.ports.PeopleFacts`."""
         found = {target.removeprefix("recipients/") for target in targets if target.startswith("recipients/")}
         named = [(target.removeprefix("groups/"),) for target in targets if target.startswith("groups/")]
         if named:
             async with self._database.read() as connection:
-                reached = await connection.scalars(self._reached, {**self._groups.bind(named), "tenant": tenant})
+                reached = set(await connection.scalars(self._reached, {**self._groups.bind(named), "tenant": tenant}))
+                found |= {f"groups/{group}" for (group,) in named if group not in reached}
                 found |= await _members(connection, tenant, sorted(reached), after=after, limit=limit)
         return sorted(member for member in found if member > after)[:limit]
 

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Row, and_, case, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import DeliveryState
+from mailer_svc.domain import DeliveryState, person_name
 from mailer_svc.ports.status_callbacks import StatusCallback
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.people_tables import followers, notifications, status_callbacks
@@ -151,7 +151,7 @@ def _callback(row: Row[Any], now: int) -> dict[str, Any]:
         "detail": row.detail,
         "channel": row.channel,
         "to": row.recipient,
-        "recipient": f"recipients/{row.recipient_id}" if row.recipient_id else "",
+        "recipient": person_name(row.recipient_id),
         "provider": row.provider,
         "code": row.code,
         "metadata": _given(row.given),

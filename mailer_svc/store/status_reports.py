@@ -89,9 +89,11 @@ class SqlStatusReports:
 
 
 async def _suppress(connection: AsyncConnection, suppressed: Sequence[Suppression], now: int) -> None:
-    await add_suppressions(connection, {(item.tenant, item.channel, item.address, item.category): item for item in suppressed}.values())
+    await add_suppressions(
+        connection, {(*AddressKey.of(item.tenant, item.channel, item.address), item.category): item for item in suppressed}.values()
+    )
     gone = [item for item in suppressed if item.reason is SuppressionReason.BOUNCE]
-    await retire_addresses(connection, {AddressKey(item.tenant, item.channel, item.address): item.detail for item in gone}, now=now)
+    await retire_addresses(connection, {AddressKey.of(item.tenant, item.channel, item.address): item.detail for item in gone}, now=now)
 
 
 async def _unknown(connection: AsyncConnection, reports: Sequence[StatusReport], now: int, tenant: str) -> list[StatusReport]:

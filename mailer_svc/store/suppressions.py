@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Row, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain.people import Suppression, SuppressionReason
+from mailer_svc.domain.people import Suppression, SuppressionReason, comparable_address
 from mailer_svc.ports.people import SuppressionQuery
 from mailer_svc.store.people_tables import suppressions
 from tocsin.database import Database, storable, upsert
@@ -77,7 +77,7 @@ def _values(item: Suppression) -> dict[str, Any]:
     return {
         "tenant": item.tenant,
         "channel": item.channel,
-        "address": item.address,
+        "address": comparable_address(item.channel, item.address),
         "category": item.category,
         "id": item.id,
         "reason": int(item.reason),

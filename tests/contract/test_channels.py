@@ -17,6 +17,7 @@ from google.protobuf.descriptor import Descriptor
 import mailer_svc.channels
 from mailer_svc.channels import table
 from mailer_svc.config import MailerSettings
+from tocsin.api.mesh.v1 import policy_pb2
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.channels import channels_of
 from tocsin.cli.app import make_app
@@ -56,7 +57,15 @@ def missing_in_documents(notify: Descriptor, page: Callable[[str], str] = lambda
     yield from (name for name in names(notify) if f"\n| `{name}` |" not in page(README))
 
 
-CHECKS: Final = [missing_in_rule, missing_in_mailer, missing_in_command_line, missing_in_documents]
+def missing_in_words(notify: Descriptor) -> Iterator[str]:
+    """Channels whose addresses are a pattern, and no words for whoever wrote another one."""
+    for value in notify.enum_types_by_name["Channel"].values:
+        options: Any = value.GetOptions()
+        if options.Extensions[policy_pb2.address_pattern] and not options.Extensions[policy_pb2.address_form]:
+            yield value.name.lower()
+
+
+CHECKS: Final = [missing_in_rule, missing_in_mailer, missing_in_command_line, missing_in_documents, missing_in_words]
 
 
 def grown() -> Descriptor:
@@ -68,7 +77,8 @@ def grown() -> Descriptor:
         if file.name == alarm_pb2.DESCRIPTOR.name:
             (notify,) = (message for message in file.message_type if message.name == "Notify")
             (channel,) = (enum for enum in notify.enum_type if enum.name == "Channel")
-            channel.value.add(name=NEW.upper(), number=1007)
+            value = channel.value.add(name=NEW.upper(), number=1007)
+            value.options.Extensions[policy_pb2.address_pattern] = "[a-z]+"
         pool.Add(file)
     return pool.FindMessageTypeByName(alarm_pb2.Notify.DESCRIPTOR.full_name)
 

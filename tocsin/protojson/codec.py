@@ -56,6 +56,9 @@ _ESCAPED_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 # Neither goes back, nor begins twice at one quote: what is not closed ends with the text.
 _JSON_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\(?:.|\Z))*+(?:"|\Z)', re.DOTALL)
 
+# A whole number as the converter writes it in free-form JSON, or a string, in which nothing is one.
+_WHOLE: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"|(?<=[0-9])(?<!-0)\.0(?![0-9])', re.DOTALL)
+
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
@@ -138,7 +141,7 @@ class Codecs:
 class Codec:
     """Converts one message type."""
 
-    __slots__ = ("_fields", "_lists", "_registry", "_wire_type", "descriptor", "message_type")
+    __slots__ = ("_fields", "_free", "_lists", "_registry", "_wire_type", "descriptor", "message_type")
 
     def __init__(self, *, wire_type: type[Message], message_type: MessageType, descriptor: Descriptor, registry: Registry) -> None:
         """Makes the converter of ``wire_type``; ``message_type`` and ``descriptor`` describe the same."""
@@ -150,6 +153,7 @@ class Codec:
         # A page of a list (AIP-158) always shows its lists, so that a client may count on them.
         lists = [item for item in descriptor.fields if item.is_repeated and not message_type.fields[item.name].map]
         paged = "next_page_token" in message_type.fields
+        self._free = message_type.has_free_form
         self._lists = tuple((self._fields[item.number], item.json_name, item.name) for item in lists) if paged else ()
 
     def to_wire(self, value: dict[str, JsonValue]) -> bytes:
@@ -180,13 +184,18 @@ class Codec:
         """
         try:
             message = self._wire_type.from_binary(wire)
-            text = message.to_json(registry=self._registry, use_proto_field_name=proto_names)
+            text = self._text(message, proto_names=proto_names)
             missing = [f'"{own if proto_names else name}":[]' for field, name, own in self._lists if not message[field]]
         except _FAILURES as error:
             raise UnreadableReply from error
         if missing:
             text = f"{{{','.join([text[1:-1], *missing] if len(text) > len('{}') else missing)}}}"
         return text.encode()
+
+    def _text(self, message: Message, *, proto_names: bool = False) -> str:
+        """JSON of a message. A whole number of free-form JSON is written as it was given: 7, not 7.0, which readers of integers refuse."""
+        text = message.to_json(registry=self._registry, use_proto_field_name=proto_names)
+        return _WHOLE.sub(_without_fraction, text) if self._free and ".0" in text else text
 
     def to_json_list(self, wire: bytes, field: MessageField) -> list[bytes]:
         """JSON texts of the elements of the list ``field``.
@@ -199,7 +208,7 @@ class Codec:
             return [dump_json(item) for item in found] if isinstance(found, list) else []
         try:
             elements = cast("list[Message]", self._wire_type.from_binary(wire)[self._fields[field.number]])
-            return [element.to_json(registry=self._registry).encode() for element in elements]
+            return [self._text(element).encode() for element in elements]
         except _FAILURES as error:
             raise UnreadableReply from error
 
@@ -274,6 +283,10 @@ class Codec:
         except _FAILURES:
             return False
         return True
+
+
+def _without_fraction(found: re.Match[str]) -> str:
+    return found[0] if found[0].startswith('"') else ""
 
 
 def _is_scalar(field: DescField) -> bool:

@@ -101,6 +101,21 @@ class MessageType:
             text = str(value.pop(local))
             value[self.fields[f"{self.fields[local].name}_local"].json_name] = text if len(text) > _TO_MINUTES else f"{text}:00"
 
+    @property
+    def has_free_form(self) -> bool:
+        """Whether a message of this type may hold JSON of any form, at any depth."""
+        seen: set[str] = set()
+        types = [self]
+        while types:
+            each = types.pop()
+            if each.type_name in seen:
+                continue
+            seen.add(each.type_name)
+            if any(item.kind is FieldKind.FREE for item in each.fields.values()):
+                return True
+            types += [item.message for item in each.fields.values() if item.message is not None]
+        return False
+
     def resolve(self, path: str) -> tuple[MessageField, ...] | None:
         """The fields along a dotted ``path`` of proto or JSON names; None if there is no such field."""
         found: list[MessageField] = []

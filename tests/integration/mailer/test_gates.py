@@ -32,7 +32,7 @@ async def at_midnight(engine: Engine) -> None:
 
 
 async def test_everybody_is_accounted_for(engine: Engine) -> None:
-    """One who is unknown, one without an address, one whose address is not verified; one who is meant three times gets one message."""
+    """A group and one who are unknown, one without an address, one whose address is not verified; one meant three times gets one message."""
     await engine.people("ann", "bob")
     await engine.people("carl", "dora", channels=())
     await engine.address("dora", "dora@example.com", state=AddressState.PENDING)
@@ -44,6 +44,7 @@ async def test_everybody_is_accounted_for(engine: Engine) -> None:
         ("bob", "ACCEPTED", ""),
         ("carl", "SUPPRESSED", "NO_ADDRESS"),
         ("dora", "SUPPRESSED", "NO_ADDRESS"),
+        ("groups/none", "SUPPRESSED", "UNKNOWN_RECIPIENT"),
         ("nobody", "SUPPRESSED", "UNKNOWN_RECIPIENT"),
     ]
     assert (await engine.deliveries())[2].timeline[0].detail == "NO_ADDRESS: recipients/carl has no active address for email"

@@ -23,12 +23,12 @@ async def test_a_recipient_lives(people: People) -> None:
         attributes={"plan": "gold", "seats": 3, "nested": {"a": [1, None, True]}},
         addresses=[
             Address(channel="email", value="Ann@EXAMPLE.com", state=Address.ACTIVE),
-            Address(channel="inbox", value="ann@example.com"),
+            Address(channel="inbox", value="second@example.com"),
         ],
     )
     assert (made.locale, made.addresses[0].value, made.addresses[0].state, made.addresses[1].state) == (
         "de-CH",
-        "Ann@example.com",
+        "ann@example.com",
         Address.ACTIVE,
         Address.PENDING,
     )

@@ -204,7 +204,7 @@ async def test_a_template_is_tried_out_before_it_is_saved(rig: Rig) -> None:
 
 
 async def test_a_test_message_goes_the_way_of_every_message(rig: Rig) -> None:
-    """Its delivery says that it is one; what cannot be sent is said at once."""
+    """Its delivery is of nothing that is not there; what cannot be sent is said at once."""
     await rig.template(parts=[{"channel": "inbox", "text": "inbox {{ name }}"}])
     with rig.user():
         values: dict[str, Any] = {"name": NAME, "to": "ann@example.com", "variables": {"name": "Ann"}}
@@ -213,7 +213,8 @@ async def test_a_test_message_goes_the_way_of_every_message(rig: Rig) -> None:
             odd: dict[str, Any] = {**values, **change}
             with pytest.raises(InvalidInput, match=words):
                 await rig.templates.SendTestMessage(pb.SendTestMessageRequest(**odd))
-    assert (await rig.get(sent.delivery)).notification.startswith("notifications/test-")
+    found = await rig.get(sent.delivery)
+    assert (found.notification, found.firing) == ("", "")
     assert [mail.text for mail in await rig.messages()] == ["inbox Ann"]
 
 

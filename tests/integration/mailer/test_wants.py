@@ -109,7 +109,7 @@ async def test_a_suppression_lives(people: People) -> None:
         return [item.name for item in page.suppressions]
 
     made = await create(detail="asked by phone")
-    assert (made.address, made.reason, made.source) == ("A@x.org", kind.MANUAL, "users/01TESTUSER0000000000000000")
+    assert (made.address, made.reason, made.source) == ("a@x.org", kind.MANUAL, "users/01TESTUSER0000000000000000")
     again = await create(reason=kind.COMPLAINT)
     assert (again.name, again.detail, again.reason) == (made.name, "", kind.COMPLAINT)
     news = await create(category="categories/news", address="b@x.org")

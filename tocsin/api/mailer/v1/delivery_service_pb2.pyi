@@ -427,7 +427,7 @@ class Delivery(_message.Message):
     message_id: _builtins.str
     """Message-ID of the mail; the same for every attempt."""
     recipient: _builtins.str
-    """Resource name of the recipient; empty if the address belongs to none."""
+    """Resource name of the recipient, or of a group that is not there; empty if the address belongs to nobody."""
     category: _builtins.str
     """Resource name of the category; empty if the message has none."""
     notification: _builtins.str

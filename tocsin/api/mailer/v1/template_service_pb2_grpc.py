@@ -162,7 +162,8 @@ class TemplateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SendTestMessage(self, request, context):
-        """Sends a message that a template makes to one address, to see how it looks there. Its delivery names a notification "test-…".
+        """Sends a message that a template makes to one address, to see how it looks there. Its delivery is of no firing and no
+        notification.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

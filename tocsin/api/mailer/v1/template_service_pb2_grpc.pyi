@@ -55,7 +55,9 @@ class TemplateServiceStub:
     PreviewTemplate: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.PreviewTemplateRequest, _template_service_pb2.RenderTemplateResponse]
     """Renders a template that is not saved, and checks it as if it were."""
     SendTestMessage: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.SendTestMessageRequest, _template_service_pb2.SendTestMessageResponse]
-    """Sends a message that a template makes to one address, to see how it looks there. Its delivery names a notification "test-…"."""
+    """Sends a message that a template makes to one address, to see how it looks there. Its delivery is of no firing and no
+    notification.
+    """
     DescribeContent: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.DescribeContentRequest, _template_service_pb2.DescribeContentResponse]
     """Tells what messages can be made of, so that an alarm is refused when it is made and not when it should ring. Internal."""
 
@@ -85,7 +87,9 @@ class TemplateServiceAsyncStub(TemplateServiceStub):
     PreviewTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.PreviewTemplateRequest, _template_service_pb2.RenderTemplateResponse]  # type: ignore[assignment]
     """Renders a template that is not saved, and checks it as if it were."""
     SendTestMessage: _aio.UnaryUnaryMultiCallable[_template_service_pb2.SendTestMessageRequest, _template_service_pb2.SendTestMessageResponse]  # type: ignore[assignment]
-    """Sends a message that a template makes to one address, to see how it looks there. Its delivery names a notification "test-…"."""
+    """Sends a message that a template makes to one address, to see how it looks there. Its delivery is of no firing and no
+    notification.
+    """
     DescribeContent: _aio.UnaryUnaryMultiCallable[_template_service_pb2.DescribeContentRequest, _template_service_pb2.DescribeContentResponse]  # type: ignore[assignment]
     """Tells what messages can be made of, so that an alarm is refused when it is made and not when it should ring. Internal."""
 
@@ -172,7 +176,9 @@ class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _template_service_pb2.SendTestMessageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_template_service_pb2.SendTestMessageResponse, _abc.Awaitable[_template_service_pb2.SendTestMessageResponse]]:
-        """Sends a message that a template makes to one address, to see how it looks there. Its delivery names a notification "test-…"."""
+        """Sends a message that a template makes to one address, to see how it looks there. Its delivery is of no firing and no
+        notification.
+        """
 
     @_abc_1.abstractmethod
     def DescribeContent(

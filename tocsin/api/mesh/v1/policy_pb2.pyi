@@ -266,6 +266,7 @@ DEFAULTS_FIELD_NUMBER: _builtins.int
 POLICY_FIELD_NUMBER: _builtins.int
 MAX_JSON_BYTES_FIELD_NUMBER: _builtins.int
 ADDRESS_PATTERN_FIELD_NUMBER: _builtins.int
+ADDRESS_FORM_FIELD_NUMBER: _builtins.int
 defaults: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.ServiceOptions, Global___Policy]
 """Defaults for every method of the service."""
 policy: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Policy]
@@ -274,3 +275,5 @@ max_json_bytes: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldO
 """Most bytes of a field of free-form JSON (google.protobuf.Struct), counted as JSON in UTF-8 without spaces: as it is usually sent."""
 address_pattern: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, _builtins.str]
 """Pattern (RE2) of the addresses that a channel takes; unset: email addresses, with or without a name."""
+address_form: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, _builtins.str]
+"""What such an address is, for whoever wrote another one: "a phone number with its country, such as +41791234567"."""
