@@ -101,8 +101,8 @@ def _row(delivery: dict[str, Any]) -> tuple[str, str, str, str, str, str]:
     return (
         delivery["name"].rpartition("/")[2],
         delivery.get("createTime", ""),
-        delivery.get("to", ""),
-        delivery.get("state", ""),
+        delivery.get("to") or delivery.get("recipient", ""),
+        ": ".join(part for part in (delivery.get("state", ""), delivery.get("reason", "")) if part),
         str(delivery.get("attempts", 0)),
         delivery.get("subject", ""),
     )

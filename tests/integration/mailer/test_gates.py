@@ -32,7 +32,7 @@ async def at_midnight(engine: Engine) -> None:
 
 
 async def test_everybody_is_accounted_for(engine: Engine) -> None:
-    """A group and one who are unknown, one without an address, one whose address is not verified; one meant three times gets one message."""
+    """A group and one who are unknown, one without an address, one with an unverified one; one meant three times gets one message."""
     await engine.people("ann", "bob")
     await engine.people("carl", "dora", channels=())
     await engine.address("dora", "dora@example.com", state=AddressState.PENDING)
