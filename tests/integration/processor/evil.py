@@ -21,7 +21,7 @@ async def good(context: TaskContext, log: str = "", seconds: float = 0.0, until:
     """Does its work, as long as it is told to or until there is a file, and writes down that it began."""
     _note(log, context)
     await asyncio.sleep(seconds)
-    while until and not Path(until).exists():
+    while until and not Path(until).exists():  # noqa: ASYNC110  the file is made by another process
         await asyncio.sleep(0.05)
     return {"pid": os.getpid(), "attempt": context.attempt}
 
