@@ -32,6 +32,7 @@ SCOPES = (
     "records:read",
     "inbox:read",
     "events:write",
+    "events:read",
 )
 
 
