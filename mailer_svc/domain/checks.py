@@ -13,6 +13,7 @@ MAX_BODY_BYTES = 512 * 1024
 MAX_LABEL_CHARS = 100
 MAX_URL_CHARS = 2000
 NO_SUBJECT = "(no subject)"
+_PRIORITIES = tuple(Priority)
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 _NOT_IN_A_LINE = ("Cc", "Zl", "Zp", "Cs")  # controls, the separators U+2028 and U+2029, halves of characters
 _WEB_PAGE = re.compile(r"https?://[\x21-\x7e\u00a0-\ud7ff\ue000-\U0010ffff]+", re.IGNORECASE)
@@ -34,7 +35,7 @@ def checked_submission(submission: Submission) -> None:
     ):
         if (value or required) and not _ID.fullmatch(value):
             raise MessageInvalid.at(name, "must be 1 to 128 visible ASCII characters")
-    if submission.priority not in tuple(Priority):
+    if submission.priority not in _PRIORITIES:
         raise MessageInvalid.at("lane", "must be 1 (critical), 2 (normal) or 3 (bulk)")
     if submission.content is None:
         raise MessageInvalid.at("content", "inline or template is required")

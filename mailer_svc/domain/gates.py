@@ -5,9 +5,11 @@ joined by the transaction that stores the message; what it says and what the PII
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailer_svc.domain.model import PASSED, DeliveryState, GateRuling
 from mailer_svc.domain.people import Category, CategoryKind, SuppressionReason
@@ -33,8 +35,7 @@ class GateReason(StrEnum):
     PII_BLOCKED = "PII_BLOCKED"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class Situation(Struct, frozen=True, kw_only=True):
     """What the gates know of one message.
 
     Attributes:

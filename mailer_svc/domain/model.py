@@ -1,10 +1,15 @@
-"""The things that mailer_svc knows: messages, deliveries, templates."""
+"""The things that mailer_svc knows: messages, deliveries, templates.
+
+What is made for each message is a struct of msgspec: a frozen dataclass takes four times as long to make, and forty times to copy.
+"""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
+
+from msgspec import Struct
 
 from tocsin.priority import Priority
 
@@ -43,8 +48,7 @@ ENDED = (
 """States in which nothing of ours is left to do."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateRuling:
+class GateRuling(Struct, frozen=True, kw_only=True):
     """What the gates say of a message.
 
     Attributes:
@@ -125,8 +129,7 @@ class Variables:
     required: tuple[str, ...] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
+class Submission(Struct, frozen=True, kw_only=True):
     """A message as a processor hands it in, or as a notification brings it.
 
     Attributes:
@@ -167,8 +170,7 @@ class Submission:
         return self.firing or self.notification or self.occasion
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewDelivery:
+class NewDelivery(Struct, frozen=True, kw_only=True):
     """A message that is to be stored; one that is ``kept`` and passed the gates is delivered by that."""
 
     id: str
@@ -199,8 +201,7 @@ class NewDelivery:
         return self.kept and self.ruling.state is DeliveryState.ACCEPTED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ack:
+class Ack(Struct, frozen=True, kw_only=True):
     """What became of a submission: the id of its delivery or notification, or why it was refused."""
 
     key: int

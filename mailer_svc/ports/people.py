@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from mailer_svc.domain.people import Category, Suppression, SuppressionReason, comparable_address
-from mailer_svc.domain.preferences import Preferences
+from mailer_svc.domain.preferences import UNSAID, Preferences
 
 
 class TenantKey(NamedTuple):
@@ -31,6 +31,20 @@ class AddressKey(NamedTuple):
         return cls(tenant, channel, comparable_address(channel, address))
 
 
+class PersonKey(NamedTuple):
+    """Whom a message goes to: an address of a tenant, and whose it is; an empty recipient is whoever has it. Made by `of`."""
+
+    tenant: str
+    channel: str
+    address: str
+    recipient: str
+
+    @classmethod
+    def of(cls, tenant: str, channel: str, address: str, recipient: str = "") -> "PersonKey":
+        """The key of an address in whatever case it is written."""
+        return cls(tenant, channel, comparable_address(channel, address), recipient)
+
+
 class ActiveAddress(NamedTuple):
     """An address that gets messages."""
 
@@ -38,8 +52,7 @@ class ActiveAddress(NamedTuple):
     address: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecipientFacts:
+class RecipientFacts(NamedTuple):
     """What messages to a recipient need. ``time_zone`` is an IANA name; ``attributes`` a JSON object."""
 
     display_name: str
@@ -55,31 +68,35 @@ class SuppressionFacts(NamedTuple):
     reason: SuppressionReason
 
 
+class PersonFacts(NamedTuple):
+    """What the gates ask about whom a message goes to.
+
+    Attributes:
+        recipient_id: whose address it is; empty: nobody's.
+        recipient: None: there is no such recipient.
+        wants: the recipient's preferences.
+        suppressions: of the address, those that hold.
+    """
+
+    recipient_id: str = ""
+    recipient: RecipientFacts | None = None
+    wants: Preferences = UNSAID
+    suppressions: Sequence[SuppressionFacts] = ()
+
+
 class PeopleFacts(Protocol):
     """Reads what the gates ask for. What is not there is not in an answer."""
 
-    async def in_use(self, tenants: Collection[str]) -> set[str]:
-        """Those of the tenants that have addresses, preferences or suppressions: messages of the others need nothing else to be asked."""
+    async def tenants_in_use(self, tenants: Collection[str]) -> Mapping[str, Preferences]:
+        """The preferences of those of the tenants that have addresses, preferences or suppressions: the others need no other question."""
         ...
 
-    async def recipients_of(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, RecipientFacts]:
-        """The recipients that exist."""
+    async def about(self, people: Sequence[PersonKey], *, now: int) -> list[PersonFacts]:
+        """What is known of each of ``people``, in their order, at ``now`` (microseconds)."""
         ...
 
     async def active_addresses(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, Sequence[ActiveAddress]]:
         """The ACTIVE addresses of recipients, those of a channel in the order in which they were added."""
-        ...
-
-    async def owners(self, addresses: Collection[AddressKey]) -> Mapping[AddressKey, str]:
-        """The ids of the recipients whose ACTIVE addresses these are."""
-        ...
-
-    async def preferences(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, Preferences]:
-        """The preferences of recipients; those of a tenant by an empty id. Who is not in the answer says nothing."""
-        ...
-
-    async def suppressed(self, addresses: Collection[AddressKey], *, now: int) -> Mapping[AddressKey, Sequence[SuppressionFacts]]:
-        """The suppressions that hold at ``now`` (microseconds)."""
         ...
 
     async def categories(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, Category]:

@@ -5,8 +5,10 @@ It is rendered now, so that later changes of its template do not matter.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
+
+from msgspec import Struct
 
 from mailer_svc.domain import (
     Channel,
@@ -42,10 +44,10 @@ Known = Mapping[tuple[str, str], Template]
 """Templates by tenant and code."""
 
 _NOTHING: Final = Content("")
+_SLICE_SECONDS: Final = 0.002
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Addressed:
+class Addressed(Struct, frozen=True, kw_only=True):
     """A submission of which is known where it goes, with the id of its delivery; ``kept`` and ``repeatable`` are its channel's."""
 
     item: Submission
@@ -77,6 +79,8 @@ class Composer:
         self._gates = gates
         self._screen = screen
         self._domain = domain
+        self._repaired: tuple[Content | None, Content] = (None, _NOTHING)
+        self._slice_end = 0.0
 
     async def known(self, batch: Sequence[Submission]) -> Known:
         """The templates that a batch needs, as far as they exist."""
@@ -129,30 +133,44 @@ class Composer:
         return _identity(item, self._place(self._channels.find(item.channel), item))
 
     def _place(self, channel: Channel, item: Submission) -> str:
-        return channel.normal_address(item.to) if item.to or not item.recipient_id else ""
+        """The address in its normal form, which a recipient's already has; empty for a recipient who has none."""
+        return item.to if item.recipient_id else channel.normal_address(item.to)
 
     async def ask(self, batch: Sequence[Addressed]) -> list[GateAnswer]:
         """What the gates say of each message; see `Gates.ask`."""
         return await self._gates.ask([each.question for each in batch])
 
     async def fast(self, each: Addressed, answer: GateAnswer, known: Known) -> NewDelivery | None:
-        """The delivery; None if its rendering takes long.
+        """The delivery; None if its rendering takes long. Others have the event loop every few milliseconds.
 
         Raises:
             TocsinError: there is no such message, and never will be.
         """
+        if asyncio.get_running_loop().time() > self._slice_end:
+            await asyncio.sleep(0)
+            self._slice_end = asyncio.get_running_loop().time() + _SLICE_SECONDS
         content = each.item.content
         if not passes(answer.ruling):
             shown, _ = await self._screen.screen(each.item, answer.ruling, _shown(content))
-            return self._delivery(each, answer, shown, resend=False)
+            return self._delivery(each, answer, answer.ruling, shown, resend=False)
         if isinstance(content, Content):
-            if content == _NOTHING:
-                raise MessageInvalid.at("content", "is empty")
-            return await self._screened(each, answer, repaired_content(content), resend=each.item.resend)
+            return await self._screened(each, answer, self._repair(content), resend=each.item.resend)
         template, part, use = _template(each, answer, known)
         rendered = self._renderer.render_fast(part, use)
-        await asyncio.sleep(0)  # each may take a few milliseconds
         return await self._screened(each, answer, rendered, resend=template.resend) if rendered else None
+
+    def _repair(self, content: Content) -> Content:
+        """As `repaired_content`; once for all messages of a notification, which have the same one.
+
+        Raises:
+            MessageInvalid: it is empty.
+            ContentTooLarge: a body is too large.
+        """
+        if content is not self._repaired[0]:
+            if content == _NOTHING:
+                raise MessageInvalid.at("content", "is empty")
+            self._repaired = (content, repaired_content(content))
+        return self._repaired[1]
 
     async def slow(self, each: Addressed, answer: GateAnswer, known: Known) -> NewDelivery:
         """The delivery, however long its rendering takes.
@@ -166,18 +184,19 @@ class Composer:
 
     async def _screened(self, each: Addressed, answer: GateAnswer, content: Content, *, resend: bool) -> NewDelivery:
         """The delivery of a message, after the last gate: see `PiiScreen`."""
+        if not self._screen.looks(each.item):
+            return self._delivery(each, answer, answer.ruling, content, resend=resend)
         shown, ruling = await self._screen.screen(each.item, answer.ruling, content)
-        return self._delivery(each, replace(answer, ruling=ruling), shown, resend=resend)
+        return self._delivery(each, answer, ruling, shown, resend=resend)
 
     def failed(self, item: Submission, error: TocsinError, *, recipient: str = "") -> NewDelivery:
         """The delivery of a message that cannot be made, so that its recipient is accounted for."""
         each = Addressed(item=item, id=_identity(item, item.to), question=_question(item, item.channel, item.channel, item.to), kept=False)
         ruling = GateRuling(state=DeliveryState.DEAD, detail=printable(f"{error.error_reason}: {error.message}"))
-        return self._delivery(
-            each, GateAnswer(ruling=ruling, recipient_id=recipient or item.recipient_id), _shown(item.content), resend=False
-        )
+        answer = GateAnswer(recipient_id=recipient or item.recipient_id)
+        return self._delivery(each, answer, ruling, _shown(item.content), resend=False)
 
-    def _delivery(self, each: Addressed, answer: GateAnswer, content: Content, *, resend: bool) -> NewDelivery:
+    def _delivery(self, each: Addressed, answer: GateAnswer, ruling: GateRuling, content: Content, *, resend: bool) -> NewDelivery:
         item, question = each.item, each.question
         return NewDelivery(
             id=each.id,
@@ -195,7 +214,7 @@ class Composer:
             recipient_id=answer.recipient_id,
             category=item.category,
             notification=item.notification,
-            ruling=answer.ruling,
+            ruling=ruling,
         )
 
 

@@ -1,9 +1,10 @@
 """What was held back goes on: deliveries at the end of quiet hours, and digests when they close. The gates are asked once more then."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Final
+
+from msgspec.structs import replace
 
 from mailer_svc.domain import (
     Channels,
@@ -59,13 +60,16 @@ class HoldReleaser:
         now = self._clock.micros()
         held, unreadable = await self._held.claim_due(limit=_BATCH, now=now, lease=round(_LEASE_SECONDS * 1e6))
         if held:
-            known = [replace(item, delivery=replace(item.delivery, kept=self._channels.keeps(item.delivery.channel))) for item in held]
+            known = [HeldDelivery(epoch=item.epoch, delivery=self._as_kept(item.delivery)) for item in held]
             answers = await self._gates.ask([_question(item.delivery, self._channels) for item in known])
             ruled = [(item, _once(item, answer.ruling)) for item, answer in zip(known, answers, strict=True)]
             released = await self._held.release(ruled, now=self._clock.micros())
             self._channels.wake({delivery.channel for delivery in released})
             await self._publisher.accepted(released)
         return len(held) + unreadable == _BATCH
+
+    def _as_kept(self, delivery: NewDelivery) -> NewDelivery:
+        return replace(delivery, kept=self._channels.keeps(delivery.channel))
 
 
 class DigestCloser:

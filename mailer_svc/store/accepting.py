@@ -1,10 +1,9 @@
 """Storing what comes in: one transaction for all batches that wait. In it the inbox is filled, caps are counted and digests joined."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
-from sqlalchemy import select
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import Advance, DeliveryState, GateRuling, NewDelivery
@@ -79,7 +78,7 @@ class AcceptanceLog:
         left = {key: item for key, item in unique.items() if item.ruling.open}
         if not left:
             return unique
-        stored = set((await connection.execute(select(deliveries.c.id).where(deliveries.c.id.in_(left)))).scalars())
+        stored = await self._deliveries.known(connection, left)
         rulings = await self._gates.rule(connection, [item for key, item in left.items() if key not in stored], now)
         return {key: replace(item, ruling=_after(item.ruling, rulings[key])) if key in rulings else item for key, item in unique.items()}
 

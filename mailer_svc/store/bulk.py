@@ -3,10 +3,10 @@
 SQLite's driver gets plain tuples; PostgreSQL gets one array for each column, which a single INSERT unfolds.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import ColumnElement, Table, bindparam, column, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.sqlite import dialect
@@ -40,7 +40,7 @@ class Rows:
     def bind(self, rows: Sequence[Row]) -> dict[str, Any]:
         """The parameters for ``rows``."""
         if self._sqlite:
-            return {_PARAMETER: json.dumps(rows)}
+            return {_PARAMETER: msgspec.json.encode(rows).decode()}
         columns = zip(*rows, strict=True) if rows else ((),) * len(self._names)
         return {f"{_PARAMETER}_{name}": list(values) for name, values in zip(self._names, columns, strict=True)}
 
@@ -53,6 +53,9 @@ class BulkInsert:
         self._names = [column.name for column in table.columns]
         self._plain = str(insert_ignore(table).compile(dialect=dialect(paramstyle="qmark")))
         self._key = table.columns[0]
+        self._asked = Rows({"key": self._key.type}, sqlite=sqlite)
+        asked: Any = self._asked.columns["key"]
+        self._known = select(self._key).join_from(asked.table, table, self._key == asked)
         arrays = select(*(func.unnest(bindparam(column.name, type_=ARRAY(column.type))) for column in table.columns))
         self._unfold = insert_ignore(table).from_select(self._names, arrays, include_defaults=False)
 
@@ -68,11 +71,15 @@ class BulkInsert:
         if not self._sqlite:
             return set((await connection.execute(self._unfold.returning(self._key), self._columns(rows))).scalars())
         # One transaction writes at a time, so what is not there now is not there at the insert.
-        known = set((await connection.execute(select(self._key).where(self._key.in_([row[0] for row in rows])))).scalars())
+        known = await self.known(connection, [row[0] for row in rows])
         fresh = [row for row in rows if row[0] not in known] if known else rows
         if fresh:
             await self.insert(connection, fresh)
         return {row[0] for row in fresh}
+
+    async def known(self, connection: AsyncConnection, keys: Iterable[str]) -> set[str]:
+        """Those of the keys that exist."""
+        return set((await connection.execute(self._known, self._asked.bind([(key,) for key in keys]))).scalars())
 
     def _columns(self, rows: Sequence[Row]) -> dict[str, list[Any]]:
         return {name: list(values) for name, values in zip(self._names, zip(*rows, strict=True), strict=True)}

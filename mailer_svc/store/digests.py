@@ -1,9 +1,9 @@
 """Closing digests: in one transaction messages become DIGESTED and one delivery is stored, so that none is lost or goes out twice."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Select, and_, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 

@@ -1,15 +1,17 @@
 """What the gates ask about people: each question is one query for a whole batch, of whatever tenants."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Row, Select, Text, bindparam, or_, select, union_all
+from sqlalchemy import BigInteger, Integer, Row, Select, Text, and_, bindparam, case, func, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import AddressState, Category, CategoryKind, MemberKind, Preferences, SuppressionReason
 from mailer_svc.domain.preferences import UNSAID, decode
-from mailer_svc.ports import ActiveAddress, AddressKey, RecipientFacts, SuppressionFacts, TenantKey
+from mailer_svc.ports import ActiveAddress, PersonFacts, PersonKey, RecipientFacts, SuppressionFacts, TenantKey
 from mailer_svc.store.bulk import Rows
 from mailer_svc.store.people_tables import addresses, categories, group_members, groups, preferences, recipients, suppressions
 from tocsin.database import Database, storable
@@ -19,8 +21,8 @@ from tocsin.telemetry import get_logger
 _log = get_logger(__name__)
 _ARMS = 50
 """Groups whose members one statement reads; SQLite takes up to 500 SELECTs in one."""
-
-Key = TypeVar("Key", TenantKey, AddressKey)
+_DOCUMENTS = 500  # of up to 16 KiB each: many people want the same
+_ACTIVE = addresses.c.state == int(AddressState.ACTIVE)
 
 
 class SqlPeopleFacts:
@@ -30,22 +32,14 @@ class SqlPeopleFacts:
         self._database = database
         sqlite = database.dialect == "sqlite"
         self._by_id = Rows({"tenant": Text, "id": Text}, sqlite=sqlite)
-        self._by_address = Rows({"tenant": Text, "channel": Text, "address": Text}, sqlite=sqlite)
+        self._people = Rows({"place": Integer, "tenant": Text, "channel": Text, "address": Text, "recipient": Text}, sqlite=sqlite)
         self._groups = Rows({"id": Text}, sqlite=sqlite)
         self._tenants = Rows({"tenant": Text}, sqlite=sqlite)
         self._in_use = self._with_people()
-        active = addresses.c.state == int(AddressState.ACTIVE)
-        person = (recipients.c.tenant, recipients.c.id, recipients.c.display_name, recipients.c.locale)
-        self._recipients = self._keyed(recipients, recipients.c.id).with_only_columns(
-            *person, recipients.c.time_zone, recipients.c.attributes
-        )
         whose = (addresses.c.tenant, addresses.c.recipient, addresses.c.channel, addresses.c.value)
-        mine = self._keyed(addresses, addresses.c.recipient).where(active).order_by(addresses.c.created, addresses.c.id)
+        mine = self._keyed(addresses, addresses.c.recipient).where(_ACTIVE).order_by(addresses.c.created, addresses.c.id)
         self._addresses = mine.with_only_columns(*whose)
-        self._owners = self._addressed(addresses, addresses.c.value).where(active).with_only_columns(*whose)
-        self._preferences = self._keyed(preferences, preferences.c.recipient)
-        holds = or_(suppressions.c.until.is_(None), suppressions.c.until > bindparam("now", type_=BigInteger))
-        self._suppressions = self._addressed(suppressions, suppressions.c.address).where(holds)
+        self._about = _about(self._people)
         self._categories = self._keyed(categories, categories.c.id)
         self._reached = self._reachable()
 
@@ -54,12 +48,6 @@ class SqlPeopleFacts:
         asked = self._by_id.columns
         same = (table.c.tenant == asked["tenant"]) & (identity == asked["id"])
         return select(table).join_from(asked["id"].table, table, same)
-
-    def _addressed(self, table: Any, address: Any) -> Select[Any]:
-        """The rows of a table with these tenants, channels and addresses."""
-        asked = self._by_address.columns
-        same = (table.c.tenant == asked["tenant"]) & (table.c.channel == asked["channel"]) & (address == asked["address"])
-        return select(table).join_from(asked["address"].table, table, same)
 
     def _reachable(self) -> Select[Any]:
         """The ids of groups, and of those that are in them, and so on."""
@@ -71,57 +59,50 @@ class SqlPeopleFacts:
         deeper = select(group_members.c.member).join(reached, inner).where(group_members.c.kind == int(MemberKind.GROUP))
         return select(reached.union(deeper).c.id)
 
-    def _with_people(self) -> Select[Any]:
-        """Those of the tenants for which a row stands that a gate asks for, whoever the message is for."""
+    def _with_people(self) -> Any:
+        """Those of the tenants for which a row stands that a gate asks for, whoever the message is for, with the tenant's own document."""
         tenant: Any = self._tenants.columns["tenant"]
         some = (select(table.c.tenant).where(table.c.tenant == tenant).exists() for table in (addresses, preferences, suppressions))
-        return select(tenant).where(or_(*some))
+        own = preferences.alias("own")
+        joined = tenant.table.outerjoin(own, (own.c.tenant == tenant) & (own.c.recipient == ""))
+        return select(tenant, own.c.document).select_from(joined).where(or_(*some))
 
-    async def in_use(self, tenants: Collection[str]) -> set[str]:
-        """Those of the tenants that have addresses, preferences or suppressions."""
+    async def tenants_in_use(self, tenants: Collection[str]) -> Mapping[str, Preferences]:
+        """The preferences of those of the tenants that have addresses, preferences or suppressions."""
         async with self._database.read() as connection:
-            return set(await connection.scalars(self._in_use, self._tenants.bind([(tenant,) for tenant in tenants])))
+            rows: Any = await connection.execute(self._in_use, self._tenants.bind([(tenant,) for tenant in tenants]))
+            return {tenant: UNSAID if document is None else read_preferences(document) for tenant, document in rows}
 
-    async def recipients_of(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, RecipientFacts]:
-        """The recipients that exist."""
-        return {TenantKey(row.tenant, row.id): _recipient(row) for row in await self._ask(self._recipients, self._by_id, keys)}
+    async def about(self, people: Sequence[PersonKey], *, now: int) -> list[PersonFacts]:
+        """What is known of each of ``people``, in their order, at ``now`` (microseconds)."""
+        if not people:
+            return []
+        found = [PersonFacts(recipient_id=person.recipient) for person in people]
+        # What no database can hold is in none.
+        asked = [(place, *person) for place, person in enumerate(people) if storable(text := "".join(person)) == text]
+        async with self._database.read() as connection:
+            rows: Any = await connection.execute(self._about, {**self._people.bind(asked), "now": now})
+            for row in rows:
+                _add(found, *row)
+        return found
 
     async def active_addresses(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, Sequence[ActiveAddress]]:
         """The ACTIVE addresses of recipients, those of a channel in the order in which they were added."""
-        found: dict[TenantKey, list[ActiveAddress]] = {}
-        for row in await self._ask(self._addresses, self._by_id, keys):
-            found.setdefault(TenantKey(row.tenant, row.recipient), []).append(ActiveAddress(row.channel, row.value))
-        return found
-
-    async def owners(self, addresses: Collection[AddressKey]) -> Mapping[AddressKey, str]:
-        """The ids of the recipients whose ACTIVE addresses these are."""
-        rows = await self._ask(self._owners, self._by_address, addresses)
-        return {AddressKey(row.tenant, row.channel, row.value): row.recipient for row in rows}
-
-    async def preferences(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, Preferences]:
-        """The preferences of recipients; those of a tenant by an empty id. Who is not in the answer says nothing."""
-        rows = await self._ask(self._preferences, self._by_id, keys)
-        return {TenantKey(row.tenant, row.recipient): read_preferences(row.document) for row in rows}
-
-    async def suppressed(self, addresses: Collection[AddressKey], *, now: int) -> Mapping[AddressKey, Sequence[SuppressionFacts]]:
-        """The suppressions that hold at ``now`` (microseconds)."""
-        found: dict[AddressKey, list[SuppressionFacts]] = {}
-        for row in await self._ask(self._suppressions, self._by_address, addresses, now=now):
-            key = AddressKey(row.tenant, row.channel, row.address)
-            found.setdefault(key, []).append(SuppressionFacts(row.category, known(SuppressionReason, row.reason)))
+        found = defaultdict[TenantKey, list[ActiveAddress]](list)
+        for tenant, recipient, channel, value in await self._ask(self._addresses, keys):
+            found[TenantKey(tenant, recipient)].append(ActiveAddress(channel, value))
         return found
 
     async def categories(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, Category]:
         """The categories that exist."""
-        return {TenantKey(row.tenant, row.id): read_category(row) for row in await self._ask(self._categories, self._by_id, keys)}
+        return {TenantKey(row.tenant, row.id): read_category(row) for row in await self._ask(self._categories, keys)}
 
-    async def _ask(self, statement: Select[*tuple[Any, ...]], rows: Rows, keys: Collection[Key], **parameters: Any) -> Sequence[Row[Any]]:
-        # A key that no database can hold is in none.
+    async def _ask(self, statement: Any, keys: Collection[TenantKey]) -> Sequence[Any]:
         asked = [key for key in dict.fromkeys(keys) if storable(text := "".join(key)) == text]
         if not asked:
             return ()
         async with self._database.read() as connection:
-            return (await connection.execute(statement, {**rows.bind(asked), **parameters})).all()
+            return (await connection.execute(statement, self._by_id.bind(asked))).all()
 
     async def expand(self, tenant: str, targets: Sequence[str], *, after: str, limit: int) -> list[str]:
         """See `mailer_svc.ports.PeopleFacts`."""
@@ -150,6 +131,48 @@ def _first(tenant: str, group: str, after: str, limit: int) -> Any:
     return select(members.member).where(mine, members.member > after).order_by(members.member).limit(limit).subquery()
 
 
+def _about(people: Rows) -> Any:
+    """A row for each of ``people``, and one more for each suppression of an address after its first."""
+    asked = people.columns
+    nobody = asked["recipient"] == ""
+    same = (addresses.c.tenant == asked["tenant"]) & (addresses.c.channel == asked["channel"]) & (addresses.c.value == asked["address"])
+    owner = case((nobody, func.coalesce(addresses.c.recipient, "")), else_=asked["recipient"])
+    key = (asked["place"], asked["tenant"], asked["channel"], asked["address"], owner.label("owner"))
+    table: Any = asked["place"].table
+    owned = select(*key).select_from(table.outerjoin(addresses, nobody & same & _ACTIVE)).subquery("owned").c
+    person = (recipients.c.tenant == owned.tenant) & (recipients.c.id == owned.owner)
+    own = (preferences.c.tenant == owned.tenant) & (preferences.c.recipient == owned.owner) & (owned.owner != "")
+    given = (suppressions.c.tenant, suppressions.c.channel, suppressions.c.address)
+    of_address = and_(*(mine == other for mine, other in zip(given, (owned.tenant, owned.channel, owned.address), strict=True)))
+    holds = or_(suppressions.c.until.is_(None), suppressions.c.until > bindparam("now", type_=BigInteger))
+    joined: Any = owned.place.table
+    joined = joined.outerjoin(recipients, person).outerjoin(preferences, own).outerjoin(suppressions, of_address & holds)
+    said = (recipients.c.display_name, recipients.c.locale, recipients.c.time_zone, recipients.c.attributes, preferences.c.document)
+    return select(owned.place, owned.owner, recipients.c.id, *said, suppressions.c.category, suppressions.c.reason).select_from(joined)
+
+
+def _add(
+    found: list[PersonFacts],
+    place: int,
+    owner: str,
+    known_id: str | None,
+    name: str,
+    locale: str,
+    zone: str,
+    attributes: str,
+    document: str | None,
+    category: str | None,
+    reason: int,
+) -> None:
+    """Takes up a row of `_about`."""
+    why = () if category is None else (SuppressionFacts(category, known(SuppressionReason, reason)),)
+    before = found[place].suppressions
+    recipient = None if known_id is None else RecipientFacts(name, locale, zone or "UTC", attributes)
+    wants = UNSAID if document is None else read_preferences(document)
+    found[place] = PersonFacts(owner, recipient, wants, (*before, *why) if before else why)
+
+
+@lru_cache(maxsize=_DOCUMENTS)
 def read_preferences(document: str) -> Preferences:
     """The preferences of a stored document; one that cannot be read says nothing, for an alarm that is not wanted harms less than none."""
     try:
@@ -171,7 +194,3 @@ def read_category(row: Row[Any]) -> Category:
         created=row.created,
         updated=row.updated,
     )
-
-
-def _recipient(row: Row[Any]) -> RecipientFacts:
-    return RecipientFacts(display_name=row.display_name, locale=row.locale, time_zone=row.time_zone or "UTC", attributes=row.attributes)

@@ -1,9 +1,9 @@
 """Deliveries that wait until a time, taken by claims that end by themselves."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import BigInteger, Integer, Select, Text, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 

@@ -8,7 +8,7 @@ from sqlalchemy import Table, insert
 
 from mailer_svc.domain.people import AddressState, CategoryKind, MemberKind, Suppression, SuppressionReason
 from mailer_svc.domain.preferences import UNSAID, PreferenceChoice, Preferences, encode
-from mailer_svc.ports import ActiveAddress, AddressKey, SuppressionFacts, SuppressionQuery, TenantKey
+from mailer_svc.ports import ActiveAddress, AddressKey, PersonKey, SuppressionFacts, SuppressionQuery, TenantKey
 from mailer_svc.store import SqlAddressRetirement, SqlPeopleFacts, SqlSuppressions
 from mailer_svc.store import people_tables as tables
 from tests.integration.mailer.stored import Store
@@ -65,41 +65,47 @@ KEYS = [TenantKey("t1", "ann"), TenantKey("t1", "bob"), TenantKey("t2", "ann"), 
 
 async def test_each_question_is_answered_for_every_tenant_of_a_batch_at_once(facts: SqlPeopleFacts) -> None:
     """Also for keys that are asked for twice, that nobody has, and that no database could hold."""
-    found = await facts.recipients_of(KEYS)
-    assert {key: item.time_zone for key, item in found.items()} == dict(zip(KEYS[:3], ("Asia/Tokyo", "UTC", "UTC"), strict=True))
     assert await facts.active_addresses(KEYS) == {
         KEYS[0]: [ActiveAddress("email", "a2@x"), ActiveAddress("email", "a@x")],
         KEYS[2]: [ActiveAddress("email", "a@x")],
     }
-    asked = [AddressKey(tenant, "email", value) for tenant in ("t1", "t2") for value in ("a@x", "b@x", "a2@x", "\ud800")]
-    assert await facts.owners([*asked, AddressKey("t1", "sms", "+41")]) == {asked[0]: "ann", asked[2]: "ann", asked[4]: "ann"}
     categories = await facts.categories([TenantKey("t1", "news"), TenantKey("t2", "news")])
     assert {key: (item.kind, item.channels, item.digest_window) for key, item in categories.items()} == {
         TenantKey("t1", "news"): (CategoryKind.MARKETING, ("email",), 5)
     }
-    assert await facts.recipients_of([]) == {}
+    assert await facts.categories([]) == {}
+
+
+async def test_whose_an_address_is(facts: SqlPeopleFacts) -> None:
+    """Of each tenant its own; an address that waits for its code is nobody's, and who is named is asked about whether known or not."""
+    raw = [PersonKey(tenant, "email", value, "") for tenant in ("t1", "t2") for value in ("a@x", "b@x", "a2@x", "\ud800")]
+    named = [PersonKey("t1", "sms", "+41", "bob"), PersonKey("t2", "email", "a@x", "bob"), PersonKey("t1", "email", "", "\0\ud800")]
+    people = [*raw, PersonKey("t1", "sms", "+41", ""), *named, raw[0]]
+    found = await facts.about(people, now=0)
+    assert [item.recipient_id for item in found] == ["ann", "", "ann", "", "ann", "", "", "", "", "bob", "bob", "\0\ud800", "ann"]
+    zones = [item.recipient.time_zone if item.recipient else None for item in found]
+    assert zones == ["Asia/Tokyo", None, "Asia/Tokyo", None, "UTC", None, None, None, None, "UTC", None, None, "Asia/Tokyo"]
+    assert await facts.about([], now=0) == []
 
 
 async def test_a_document_that_cannot_be_read_costs_itself(facts: SqlPeopleFacts) -> None:
-    """Its recipient says nothing; the tenant's own is there."""
-    found = await facts.preferences([*KEYS, TenantKey("t1", "")])
-    assert found == {
-        KEYS[0]: UNSAID,
-        KEYS[2]: UNSAID,
-        TenantKey("t1", ""): Preferences(choices=(PreferenceChoice(enabled=False),)),
-    }
+    """Its recipient says nothing; the tenant's own is there, and is nobody else's."""
+    people = [PersonKey("t1", "email", "a@x", ""), PersonKey("t1", "email", "z@x", ""), PersonKey("t2", "email", "", "ann")]
+    assert [item.wants for item in await facts.about(people, now=0)] == [UNSAID] * 3
+    own = {"t1": Preferences(choices=(PreferenceChoice(enabled=False),)), "t2": UNSAID}
+    assert await facts.tenants_in_use({"t1", "t2", "t3"}) == own
 
 
 @pytest.mark.parametrize(("now", "of_news"), [(99, True), (100, False)])
 async def test_a_suppression_holds_until_it_ends(facts: SqlPeopleFacts, now: int, of_news: bool) -> None:
     """One for a category holds for that; a reason of a newer version is shown as it is."""
-    asked = [AddressKey("t1", "email", "a@x"), AddressKey("t1", "email", "b@x"), AddressKey("t2", "email", "a@x")]
-    found = await facts.suppressed(asked, now=now)
-    assert set(found[asked[0]]) == {SuppressionFacts("", SuppressionReason.BOUNCE)} | (
-        {SuppressionFacts("news", SuppressionReason.UNSUBSCRIBE)} if of_news else set()
-    )
-    assert [(item.category, int(item.reason)) for item in found[asked[1]]] == [("", 99)]
-    assert asked[2] not in found
+    addresses = [("t1", "a@x"), ("t1", "b@x"), ("t2", "a@x")] * 2
+    found = [item.suppressions for item in await facts.about([PersonKey(one, "email", value, "") for one, value in addresses], now=now)]
+    both = {SuppressionFacts("", SuppressionReason.BOUNCE), SuppressionFacts("news", SuppressionReason.UNSUBSCRIBE)}
+    assert set(found[0]) == {item for item in both if of_news or not item.category}
+    assert [(item.category, int(item.reason)) for item in found[1]] == [("", 99)]
+    assert found[2] == ()
+    assert [set(more) for more in found[3:]] == [set(one) for one in found[:3]]
 
 
 async def test_groups_are_expanded_in_pages_each_recipient_once(store: Store, facts: SqlPeopleFacts) -> None:
@@ -168,4 +174,4 @@ async def test_an_address_that_moved_is_another_one(store: Store, facts: SqlPeop
 
 async def test_a_batch_without_tenants_has_none_in_use(facts: SqlPeopleFacts) -> None:
     """Such as one of messages to recipients alone."""
-    assert await facts.in_use(set()) == set()
+    assert await facts.tenants_in_use(set()) == {}

@@ -16,7 +16,7 @@ async def test_a_message_to_recipients_becomes_one_notification(rig: Rig) -> Non
     assert first.notification == again.notification != ""
     assert first.delivery == ""
     done = await rig.expanded(first.notification)
-    assert (done.firing, counts(done)) == ("firings/f1", {"SUPPRESSED": 1})
+    assert (done.firing, counts(done)) == ("firings/f1", {"SUPPRESSED": 2})
 
 
 async def test_it_is_refused_by_itself(rig: Rig) -> None:
@@ -57,7 +57,7 @@ async def test_why_was_i_not_told_has_an_answer(rig: Rig) -> None:
         with pytest.raises(InvalidInput, match="reason"):
             await rig.deliveries.ListDeliveries(asked(filter='reason="BORED"'))
         (found,) = (await rig.deliveries.ListDeliveries(asked(filter='recipient="ann"'))).deliveries
-        assert (await rig.get(found.name)).timeline[0].detail == "UNKNOWN_RECIPIENT: there is no recipient recipients/ann"
+        assert (await rig.get(found.name)).timeline[0].detail == "UNKNOWN_RECIPIENT: there is no recipients/ann"
         with pytest.raises(FailedPrecondition) as refused:
             await rig.deliveries.RetryDelivery(delivery_service_pb2.RetryDeliveryRequest(name=found.name))
     assert refused.value.error_reason == "DELIVERY_SUPPRESSED"
