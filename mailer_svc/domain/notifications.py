@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from msgspec import Struct
+
 from mailer_svc.domain.model import Content, DeliveryState, Submission, TemplateUse
 from tocsin.priority import Priority
 
@@ -22,8 +24,7 @@ UNEXPANDED = (NotificationState.PENDING, NotificationState.EXPANDING)
 """States in which deliveries are still to be made."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExpansionCursor:
+class ExpansionCursor(Struct, frozen=True):
     """How far the deliveries of a notification are made: so many of its addresses, and then all recipients up to the id ``after``."""
 
     addresses: int = 0
@@ -42,6 +43,9 @@ class ExpansionCursor:
         """
         addresses, _, after = text.partition("/")
         return cls(int(addresses or 0), after)
+
+
+_BEGINNING = ExpansionCursor()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +93,7 @@ class Notification:
     send_time: int
     state: NotificationState = NotificationState.PENDING
     detail: str = ""
-    cursor: ExpansionCursor = ExpansionCursor()
+    cursor: ExpansionCursor = _BEGINNING
     epoch: int = 0
     created: int
     updated: int
@@ -127,7 +131,7 @@ class Advance:
         epoch: of the claim.
         state: where the notification stands then.
         cursor: how far it is expanded then.
-        due: when the next step may be taken; None: there is none.
+        due: when the claim ends; None: nothing is left to do.
         detail: why it FAILED.
     """
 

@@ -18,7 +18,6 @@ from mailer_svc.domain.people import Category
 from mailer_svc.ports import AWAY, PeopleFacts, TenantKey
 from mailer_svc.service.composing import Addressed
 from mailer_svc.service.gates import GateAnswer
-from tocsin.clock import Clock
 from tocsin.errors import Internal, TocsinError
 from tocsin.telemetry import get_logger
 
@@ -49,26 +48,35 @@ class ExpansionPart:
         """The messages to all targets."""
         return (message for target in self.targets for message in target.messages)
 
-    def cut(self, count: int, *, now: int) -> None:
-        """Leaves the targets after the first ``count`` to a later part."""
+    @property
+    def rest(self) -> Notification | None:
+        """What is left of the notification behind this part; None: nothing is."""
+        unfinished = self.step.state is NotificationState.EXPANDING
+        return replace(self.notification, cursor=self.step.cursor) if unfinished else None
+
+    def cut(self, count: int, *, due: int) -> None:
+        """Leaves the targets after the first ``count`` to a later part, which may be made from ``due`` on."""
         if count < len(self.targets):
             self.targets = self.targets[:count]
             cursor = self.targets[-1].cursor if self.targets else self.notification.cursor
-            self.step = replace(self.step, state=NotificationState.EXPANDING, cursor=cursor, due=now)
+            self.step = replace(self.step, state=NotificationState.EXPANDING, cursor=cursor, due=due)
 
 
 class Expansion:
     """Finds the next targets of notifications."""
 
-    def __init__(self, *, people: PeopleFacts, channels: Channels, clock: Clock) -> None:
+    def __init__(self, *, people: PeopleFacts, channels: Channels) -> None:
         self._people = people
         self._channels = channels
-        self._clock = clock
 
-    async def parts(self, claimed: Sequence[Notification]) -> tuple[list[ExpansionPart], list[Notification]]:
+    async def parts(self, claimed: Sequence[Notification], *, until: int) -> tuple[list[ExpansionPart], list[Notification]]:
         """A part of each notification as long as there is room, and those for which there is none.
 
         One that cannot be expanded gets a part without messages, with which it ends as FAILED.
+
+        Args:
+            claimed: notifications.
+            until: when the claim of what is not finished with its part ends, in microseconds.
 
         Raises:
             Unavailable: the database is away.
@@ -81,16 +89,16 @@ class Expansion:
             if room <= 0:
                 return parts, list(claimed[place:])
             try:
-                parts.append(await self._part(notification, room, known))
+                parts.append(await self._part(notification, room, known, until))
             except AWAY:
                 raise
             except Exception as error:  # noqa: BLE001 - it costs only itself
                 _log.error("notification cannot be expanded", notification=notification.id, exc_info=error)
-                parts.append(ExpansionPart(notification, [], self._step(notification, notification.cursor, done=False).failed(_why(error))))
+                parts.append(ExpansionPart(notification, [], _step(notification, notification.cursor, until).failed(_why(error))))
             room -= len(parts[-1].targets)
         return parts, []
 
-    async def _part(self, item: Notification, room: int, known: Mapping[TenantKey, Category]) -> ExpansionPart:
+    async def _part(self, item: Notification, room: int, known: Mapping[TenantKey, Category], until: int) -> ExpansionPart:
         category = known.get(TenantKey(item.tenant, item.category))
         channels = item.channels or (category.channels if category else ()) or ("",)
         done, after = item.cursor.addresses, item.cursor.after
@@ -105,7 +113,7 @@ class Expansion:
             targets += await self._to_people(item, people, channels)
             finished = len(people) < room
         cursor = targets[-1].cursor if targets else item.cursor
-        return ExpansionPart(item, targets, self._step(item, cursor, done=finished))
+        return ExpansionPart(item, targets, _step(item, cursor, None if finished else until))
 
     async def _to_people(self, item: Notification, people: Sequence[str], channels: Sequence[str]) -> list[ExpandedTarget]:
         """A message to each address of each recipient by each channel; one without an address where there is none, to be accounted for."""
@@ -121,10 +129,10 @@ class Expansion:
             targets.append(ExpandedTarget(ExpansionCursor(len(item.to), key.id), messages))
         return targets
 
-    def _step(self, item: Notification, cursor: ExpansionCursor, *, done: bool) -> Advance:
-        state = NotificationState.COMPLETED if done else NotificationState.EXPANDING
-        due = None if done else self._clock.micros()
-        return Advance(tenant=item.tenant, id=item.id, epoch=item.epoch, state=state, cursor=cursor, due=due)
+
+def _step(item: Notification, cursor: ExpansionCursor, due: int | None) -> Advance:
+    state = NotificationState.COMPLETED if due is None else NotificationState.EXPANDING
+    return Advance(tenant=item.tenant, id=item.id, epoch=item.epoch, state=state, cursor=cursor, due=due)
 
 
 def _why(error: Exception) -> str:

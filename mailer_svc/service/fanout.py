@@ -1,31 +1,54 @@
 """Making the deliveries of notifications, a part at a time.
 
-A part is claimed, made, and stored in one transaction with how far the notification has come then, so that a process that dies at any
-moment neither loses nor doubles a delivery. Each priority has a worker of its own, and what is not done goes to the end of its queue: a
-notification to a hundred thousand people holds neither a critical one nor a small one beside it.
+A part is made, and stored in one transaction with how far the notification has come then, so that a process that dies at any
+moment neither loses nor doubles a delivery. The next part is made meanwhile, and stored when the former is. Each priority has a
+worker of its own, and what is claimed is given back as soon as something else is due: a notification to a hundred thousand people
+holds neither a critical one nor a small one beside it.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple, TypeVar, cast
 
-from mailer_svc.domain import Advance, Channels, NewDelivery, Priority
+from mailer_svc.domain import Advance, Channels, NewDelivery, Notification, Priority
 from mailer_svc.ports import AWAY, Journal, NotificationQueue
 from mailer_svc.service.composing import Addressed, Composer, Known
 from mailer_svc.service.expansion import Expansion, ExpansionPart
 from mailer_svc.service.gates import GateAnswer
 from mailer_svc.service.publishing import DeliveryPublisher
 from tocsin.background import Background, Wake, report_progress
-from tocsin.clock import Clock
+from tocsin.clock import SECOND, Clock
 from tocsin.errors import TocsinError
 from tocsin.telemetry import get_logger
+
+First = TypeVar("First")
+Second = TypeVar("Second")
 
 _log = get_logger(__name__)
 _NOTIFICATIONS: Final = 50
 _SLOW_TARGETS: Final = 8  # of a template that takes long: each may take seconds
 _SLOW_TENANTS: Final = 4
-_LEASE_SECONDS: Final = 60.0
+_LEASE: Final = 60 * SECOND
+_TURN: Final = 20  # parts: a claim is asked for anew after so many
 _POLL_SECONDS: Final = 1.0
+
+
+class _SlowPart(NamedTuple):
+    """A part whose first message takes long, and the templates of its messages."""
+
+    part: ExpansionPart
+    known: Known
+
+
+@dataclass(slots=True, eq=False)
+class _Round:
+    """Parts that can be stored, those that take long, and what is left of the notifications behind them."""
+
+    ready: list[ExpansionPart] = field(default_factory=list[ExpansionPart])
+    slow: list[_SlowPart] = field(default_factory=list[_SlowPart])
+    left: Sequence[Notification] = ()
 
 
 class Fanout:
@@ -96,24 +119,48 @@ class Fanout:
                 await self._wakes[priority].wait(_POLL_SECONDS)
 
     async def expand_some(self, priority: Priority) -> bool:
-        """Makes a part of what is due at a priority. False: nothing is."""
-        lease = round(_LEASE_SECONDS * 1e6)
+        """Makes parts of what is due at a priority until all is made, something else is due, or the turn is over. False: nothing is due."""
+        self._wakes[priority].clear()
         claimed, unreadable = await self._queue.claim_due(
-            owner=self._owner, priority=priority, limit=_NOTIFICATIONS, now=self._clock.micros(), lease=lease
+            owner=self._owner, priority=priority, limit=_NOTIFICATIONS, now=self._clock.micros(), lease=_LEASE
         )
         try:
-            parts, left = await self._expansion.parts(claimed)
-            await self._release([item.id for item in left], seconds=0.0)
-            known = await self._ask(parts)
-            slow = [part for part in parts if not await self._compose(part, known)]
-            await self._store([part for part in parts if part not in slow])
+            slow = await self._expand(claimed, self._wakes[priority])
         except AWAY:
             # The database may be back before the claims end.
             await self._release([item.id for item in claimed], seconds=_POLL_SECONDS)
             raise
-        for part in slow:
-            await self._slowly(part, known)
+        for each in slow:
+            await self._slowly(each)
         return bool(claimed) or unreadable > 0
+
+    async def _expand(self, claimed: Sequence[Notification], others: Wake) -> list[_SlowPart]:
+        """Makes parts of what was claimed, each while the former is stored, and gives back what is left; returns what takes long."""
+        made = _Round(left=claimed)
+        slow: list[_SlowPart] = []
+        for turn in range(_TURN):
+            if not made.left or (turn and others.is_set):
+                break
+            made, _ = await _both(self._make(made.left), self._store(made.ready))
+            slow += made.slow
+            report_progress()
+        await self._store(made.ready)
+        await self._release([item.id for item in made.left], seconds=0.0)
+        return slow
+
+    async def _make(self, claimed: Sequence[Notification]) -> _Round:
+        """The next parts of what was claimed."""
+        parts, left = await self._expansion.parts(claimed, until=self._clock.micros() + _LEASE)
+        known = await self._ask(parts)
+        made = _Round()
+        for part in parts:
+            if await self._compose(part, known):
+                made.ready.append(part)
+            else:
+                made.slow.append(_SlowPart(part, known))
+        # Behind those that had none yet.
+        made.left = [*left, *(rest for part in made.ready if (rest := part.rest) is not None)]
+        return made
 
     async def _release(self, ids: Sequence[str], *, seconds: float) -> None:
         if ids:
@@ -159,28 +206,30 @@ class Fanout:
         count = next(number for number, target in enumerate(part.targets) if any(message is slow for message in target.messages))
         if count == 0:
             return False
-        part.cut(count, now=self._clock.micros())
+        part.cut(count, due=self._clock.micros() + _LEASE)
         kept = {id(message) for message in part.messages}
         part.asked = [each for each in part.asked if id(each[0].item) in kept]
         return True
 
-    async def _slowly(self, part: ExpansionPart, known: Known) -> None:
+    async def _slowly(self, slow: _SlowPart) -> None:
         """Goes on with a part that takes long, beside the others; one at a time for a tenant."""
-        tenant = part.notification.tenant
-        if tenant in self._slow or len(self._slow) >= _SLOW_TENANTS:
-            await self._release([part.notification.id], seconds=_POLL_SECONDS)
+        notification = slow.part.notification
+        if notification.tenant in self._slow or len(self._slow) >= _SLOW_TENANTS:
+            await self._release([notification.id], seconds=_POLL_SECONDS)
             return
-        self._slow.add(tenant)
-        self._workers.once("slow fan-out", partial(self._compose_slowly, part, known))
+        self._slow.add(notification.tenant)
+        self._workers.once("slow fan-out", partial(self._compose_slowly, slow))
 
-    async def _compose_slowly(self, part: ExpansionPart, known: Known) -> None:
+    async def _compose_slowly(self, slow: _SlowPart) -> None:
+        part = slow.part
         try:
-            part.cut(_SLOW_TARGETS, now=self._clock.micros())
+            part.cut(_SLOW_TARGETS, due=self._clock.micros() + _LEASE)
             kept = {id(message) for message in part.messages}
             for message, answer in part.asked:
                 if id(message.item) in kept:
-                    part.deliveries.append(await self._made_slowly(message, answer, known))
+                    part.deliveries.append(await self._made_slowly(message, answer, slow.known))
             await self._store([part])
+            await self._release([part.notification.id], seconds=0.0)
         except AWAY:
             await self._release([part.notification.id], seconds=_POLL_SECONDS)
         finally:
@@ -226,3 +275,12 @@ class Fanout:
         new = list((await self._journal.accept(deliveries, steps)).values())
         self._channels.wake({delivery.channel for delivery in new})
         await self._publisher.accepted(new)
+
+
+async def _both(first: Awaitable[First], second: Awaitable[Second]) -> tuple[First, Second]:
+    """What both give, when both have ended; raises what the second raised, or else the first."""
+    made, stored = await asyncio.gather(first, second, return_exceptions=True)
+    for result in (stored, made):
+        if isinstance(result, BaseException):
+            raise result
+    return cast("First", made), cast("Second", stored)

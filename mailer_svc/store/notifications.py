@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Integer, Row, Text, bindparam, func, select, tuple_, update
+from sqlalchemy import BigInteger, Integer, Row, Text, bindparam, case, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import (
@@ -79,10 +79,11 @@ class NotificationLog:
 
 def _advance(rows: Rows) -> Any:
     new = rows.columns
+    owner = case((new["due"].is_(None), ""), else_=notifications.c.owner)
     return (
         update(notifications)
         .where(notifications.c.id == new["id"], notifications.c.epoch == new["epoch"], notifications.c.state.in_(_UNEXPANDED))
-        .values(state=new["state"], cursor=new["cursor"], due=new["due"], detail=new["detail"], updated=new["at"], owner="")
+        .values(state=new["state"], cursor=new["cursor"], due=new["due"], detail=new["detail"], updated=new["at"], owner=owner)
         .returning(notifications.c.id)
     )
 

@@ -66,7 +66,7 @@ class Notifying:
         self.fanout = Fanout(
             queue=SqlNotificationQueue(database=storage.database),
             journal=journal,
-            expansion=Expansion(people=people, channels=channels, clock=clock),
+            expansion=Expansion(people=people, channels=channels),
             composer=composer,
             channels=channels,
             publisher=publisher,

@@ -116,12 +116,8 @@ class StatementCursor:
 
     def _run(self, sql: str, parameters: Any) -> None:
         cursor = self._connection.driver.execute(sql, parameters)
-        try:
-            if cursor.description is not None:
-                self._rows = cursor.fetchmany(_ROWS)
-        except BaseException:  # a row that cannot be read: a statement that stays open lets nobody commit
-            cursor.close()
-            raise
+        if cursor.description is not None:
+            self._rows = cursor.fetchmany(_ROWS)
         self._told(cursor, more=len(self._rows) == _ROWS)
 
     def _run_many(self, sql: str, parameters: Any) -> None:

@@ -122,8 +122,8 @@ class Engine:
         await self.put(suppressions, row)
 
 
-def make_engine(store: Store) -> Engine:
-    """A mailer that sends by email, and has an inbox."""
+def make_engine(store: Store, *, owner: str = "a") -> Engine:
+    """A mailer that sends by email, and has an inbox; ``owner`` names it among others on the store."""
     clock = store.clock
     channels = Channels(
         [
@@ -152,12 +152,12 @@ def make_engine(store: Store) -> Engine:
         fanout=Fanout(
             queue=SqlNotificationQueue(database=store.database),
             journal=store.journal,
-            expansion=Expansion(people=people, channels=channels, clock=clock),
+            expansion=Expansion(people=people, channels=channels),
             composer=composer,
             channels=channels,
             publisher=publisher,
             clock=clock,
-            owner="a",
+            owner=owner,
             sole=False,
         ),
         releaser=HoldReleaser(
