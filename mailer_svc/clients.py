@@ -17,7 +17,7 @@ from tocsin.clock import SECOND, Clock
 from tocsin.egress.client import HttpClient, HttpRequest, NoAnswer, NotConnected, RequestRefused
 from tocsin.installation_key import InstallationKey
 from tocsin.mesh.client import Mesh
-from tocsin.standard_webhooks import WebhookSecret, signed
+from tocsin.standard_webhooks import WebhookSecret, signed, tenant_secret
 
 _GONE = 410
 _STATE = firing_service_pb2.DeliverySummary
@@ -83,7 +83,7 @@ class StatusCallbackPoster:
 
     def secret(self, tenant: str) -> WebhookSecret:
         """What the callbacks of a tenant are signed with."""
-        return WebhookSecret(self._key.derive(f"status callbacks of {tenant}"))
+        return tenant_secret(self._key.derive, tenant)
 
     async def post(self, callback: StatusCallback) -> CallbackAttempt:
         """One attempt."""

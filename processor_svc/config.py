@@ -4,11 +4,11 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
-from tocsin.config import ServiceSettings, StoreSettings
+from tocsin.config import EgressSettings, ServiceSettings, StoreSettings
 from tocsin.pii import measures_of
 
 
-class ProcessorSettings(StoreSettings, ServiceSettings):
+class ProcessorSettings(EgressSettings, StoreSettings, ServiceSettings):
     """Everything that can be set for processor_svc."""
 
     service: ClassVar[str] = "processor"
@@ -24,6 +24,12 @@ class ProcessorSettings(StoreSettings, ServiceSettings):
     package_load_seconds: float = Field(30.0, gt=0, le=600, description="Longest time that a package of handlers may take to load.")
     delivery_batch_size: int = Field(200, ge=1, le=1000, description="Messages handed to the mailer in one batch, at most.")
     delivery_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for the mailer to store a message.")
+    webhook_concurrency: int = Field(
+        200, ge=1, le=10_000, description="Webhooks that are under way at once; each tenant has a quarter at most."
+    )
+    check_concurrency: int = Field(
+        400, ge=1, le=10_000, description="Checks that are under way at once; each tenant has a quarter at most."
+    )
     pii_defaults: tuple[str, ...] = Field(
         ("records=flag", "tasks=flag", "events=allow", "messages=allow"),
         description="What is done about personal data where no policy says anything: allow, flag, redact or block, by area.",

@@ -125,6 +125,7 @@ class Job(NamedTuple):
         context: what triggered it, such as ``{"event": {"topic": …}}``; may be empty.
         cause: traceparent of the request that made the alarm, when the trace of the firing begins with it; otherwise empty.
         suspect: processors fell silent while they ran it, and it may be the cause.
+        due: when it was due, in seconds since the epoch.
     """
 
     lease: JobLease
@@ -139,6 +140,7 @@ class Job(NamedTuple):
     context: Mapping[str, Json] = MappingProxyType({})
     cause: str = ""
     suspect: bool = False
+    due: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,13 @@ class ActionProblem(NamedTuple):
     field: str
     reason: str
     tentative: bool = False
+
+
+class MetricReading(NamedTuple):
+    """The latest reading of a metric; ``measured`` in seconds since the epoch."""
+
+    value: float
+    measured: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from processor_svc.domain import ActionProblem, DeliveryAck, JobLease, JobResult, Json, Message, Record, StoredPolicy, Task, WorkEvent
+from processor_svc.domain import (
+    ActionProblem,
+    DeliveryAck,
+    JobLease,
+    JobResult,
+    Json,
+    Message,
+    MetricReading,
+    Record,
+    StoredPolicy,
+    Task,
+    WorkEvent,
+)
 
 
 class RecordStore(Protocol):
@@ -116,6 +128,40 @@ class Mailer(Protocol):
         Raises:
             Unavailable: no mailer acknowledged all of them. Sending them again is safe.
         """
+        ...
+
+
+class Readings(Protocol):
+    """Readings of metrics, which the scheduler keeps; they raise and resolve the alarms that watch them."""
+
+    async def latest(self, tenant: str, metric: str) -> MetricReading | None:
+        """The reading with the latest time; None without one.
+
+        Raises:
+            Unavailable: no scheduler answered.
+        """
+        ...
+
+    async def record(self, tenant: str, values: Mapping[str, float], *, id: str, source: str) -> None:  # noqa: A002  the word of the contract
+        """Records a value of each metric, measured now.
+
+        Args:
+            tenant: whose they are.
+            values: by metric.
+            id: makes the call idempotent.
+            source: who measured.
+
+        Raises:
+            Unavailable: no scheduler recorded all of them. Saying it again is safe.
+        """
+        ...
+
+
+class ServiceHealth(Protocol):
+    """The services of this installation."""
+
+    async def of(self, service: str) -> str:
+        """The health of a service: "healthy", "degraded" or "unavailable"."""
         ...
 
 

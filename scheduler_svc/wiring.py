@@ -28,7 +28,7 @@ from scheduler_svc.hints import ChangeNotifier, HintPublisher
 from scheduler_svc.metrics import SchedulerMetrics
 from scheduler_svc.ports import Hints, NewAlarm
 from scheduler_svc.service import Alarms, Audits, Backfills, Exports, Firings, Imports, Previews
-from scheduler_svc.service.checks import ActionChecks
+from scheduler_svc.service.checks import ActionChecks, CombinedChecks
 from scheduler_svc.service.forecast import Forecasts
 from scheduler_svc.service.housekeeping import Housekeeper, HousekeepingOptions
 from scheduler_svc.service.invalidation import ForecastInvalidator
@@ -298,9 +298,11 @@ def _server(node: Node, clock: Clock, storage: _Storage, engine: _TimeEngine, ca
 
 
 def _action_checks(node: Node, clock: Clock, dispatcher: Dispatcher) -> ActionChecks:
-    """Asks a processor what is wrong with an action; of a message, the mailer."""
+    """Asks a processor what is wrong with an action; of a message, the mailer; of a check, which may send one, both."""
     by_processor = {kind: ProcessorChecks(kind=kind, sessions=dispatcher.connected) for kind in action_kinds()}
-    return ActionChecks(kinds={**by_processor, "notify": NotifyChecks(mesh=node.mesh, clock=clock)}, clock=clock)
+    messages = NotifyChecks(mesh=node.mesh, clock=clock)
+    checks = CombinedChecks(by_processor["check"], messages)
+    return ActionChecks(kinds={**by_processor, "notify": messages, "check": checks}, clock=clock)
 
 
 def _status(settings: SchedulerSettings, clock: Clock, storage: _Storage, engine: _TimeEngine) -> StatusReader:

@@ -1,18 +1,15 @@
 """Fixtures of every test: a clock, real servers, fresh databases."""
 
-import itertools
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
-import asyncpg
 import pytest
 
+from tests.databases import PostgresDatabases, prepare_file
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.redis import RedisServer
 from tocsin.testing.smtp import SmtpSink
-
-_NUMBERS = itertools.count(1)
 
 
 @pytest.fixture
@@ -39,21 +36,33 @@ def own_postgres_server() -> Generator[PostgresServer]:
     server.close()
 
 
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_server: PostgresServer) -> PostgresDatabases:
+    """Makes the databases of this test run."""
+    return PostgresDatabases(postgres_server)
+
+
 @pytest.fixture
-async def postgres_url(postgres_server: PostgresServer) -> AsyncGenerator[str]:
-    """A fresh, empty PostgreSQL database."""
-    name = f"test_{next(_NUMBERS)}"
-    admin = await asyncpg.connect(postgres_server.url())
-    await admin.execute(f"CREATE DATABASE {name}")
+def tables_of() -> str:
+    """The service whose tables a fresh database has, nobody's if empty; the folder of a service's tests says so."""
+    return ""
+
+
+@pytest.fixture
+async def postgres_url(postgres_server: PostgresServer, postgres_databases: PostgresDatabases, tables_of: str) -> AsyncGenerator[str]:
+    """A fresh PostgreSQL database; empty, or with the tables of `tables_of`."""
+    name = await postgres_databases.create(tables_of)
     yield postgres_server.url(name)
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
+    await postgres_databases.drop(name)
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """A SQLite file that does not exist yet."""
-    return f"sqlite:///{tmp_path / 'state' / 'store.db'}"
+async def sqlite_url(tmp_path: Path, tables_of: str) -> str:
+    """A SQLite file that does not exist yet, or has the tables of `tables_of`."""
+    path = tmp_path / "state" / "store.db"
+    if tables_of:
+        await prepare_file(path, tables_of)
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

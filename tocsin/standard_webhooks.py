@@ -8,7 +8,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -52,6 +52,16 @@ class WebhookSecret:
     def __str__(self) -> str:
         """As both sides write it."""
         return _PREFIX + base64.b64encode(self.key).decode()
+
+
+def tenant_secret(derive: Callable[[str], bytes], tenant: str) -> WebhookSecret:
+    """The secret of a tenant, with which its status callbacks and the webhooks of its alarms are signed.
+
+    Args:
+        derive: gives a key of 32 octets for a purpose, such as `tocsin.installation_key.InstallationKey.derive`.
+        tenant: its id.
+    """
+    return WebhookSecret(derive(f"status callbacks of {tenant}"))
 
 
 def parse_secrets(text: str) -> Sequence[WebhookSecret]:

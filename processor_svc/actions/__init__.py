@@ -1,14 +1,15 @@
 """The actions of the processor: a file for each kind, and the list of them."""
 
+from processor_svc.actions.check import CheckKind
 from processor_svc.actions.kinds import ActionKind, Actions
 from processor_svc.actions.notify import NotifyKind
 from processor_svc.actions.task import TaskKind
-from processor_svc.ports import Mailer
+from processor_svc.actions.webhook import WebhookKind
 
 
-def every_action(*, mailer: Mailer, tasks: TaskKind) -> Actions:
+def every_action(*, notify: NotifyKind, tasks: TaskKind, webhooks: WebhookKind, checks: CheckKind) -> Actions:
     """Every kind of action that this processor runs. A new kind is its file and its line here."""
-    return Actions([NotifyKind(mailer=mailer), tasks])
+    return Actions([notify, tasks, webhooks, checks])
 
 
-__all__ = ["ActionKind", "Actions", "NotifyKind", "TaskKind", "every_action"]
+__all__ = ["ActionKind", "Actions", "CheckKind", "NotifyKind", "TaskKind", "WebhookKind", "every_action"]

@@ -151,7 +151,9 @@ def _resolution(job: Job, action: NotifyAction) -> NotifyAction:
 
 
 def _facts(context: Mapping[str, Json]) -> Iterator[str]:
-    reading, heartbeat = (_object(context.get(name)) for name in ("reading", "heartbeat"))
+    reading, heartbeat, check = (_object(context.get(name)) for name in ("reading", "heartbeat", "check"))
+    if "subject" in check:
+        yield f"{check['subject']} works again."
     if "metric" in reading:
         yield f"{reading['metric']} is {reading.get('value', '')} since {reading.get('time', '')}."
     if "raisedTime" in heartbeat:

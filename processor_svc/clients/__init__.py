@@ -1,7 +1,9 @@
-"""Clients of the scheduler (work and task queue) and of the mailer."""
+"""Clients of the scheduler (work, task queue, readings), of the mailer, and of what every service says of itself."""
 
+from processor_svc.clients.health import MeshHealth
 from processor_svc.clients.mailer import MailerStreams
+from processor_svc.clients.readings import SchedulerReadings
 from processor_svc.clients.scheduler import SchedulerQueue
 from processor_svc.clients.work import SchedulerWork
 
-__all__ = ["MailerStreams", "SchedulerQueue", "SchedulerWork"]
+__all__ = ["MailerStreams", "MeshHealth", "SchedulerQueue", "SchedulerReadings", "SchedulerWork"]

@@ -117,6 +117,7 @@ class _Reader:
             context,
             job.cause_traceparent,
             job.suspect,
+            job.due_time.seconds,
         )
 
     def _action(self, message: alarm_pb2.Action) -> JobAction | JobFailed:

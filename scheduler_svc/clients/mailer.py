@@ -1,4 +1,4 @@
-"""The mailer as a check of `notify` actions: whether their templates, variables and channels are there."""
+"""The mailer as a check of the messages that actions send: whether their templates, variables and channels are there."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from scheduler_svc.domain import Finding
 from scheduler_svc.ports import Findings
+from tocsin.actions import ActionNotice, notice_of
 from tocsin.api.mailer.v1 import template_service_pb2, template_service_pb2_grpc
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.clock import Clock
@@ -32,7 +33,7 @@ class _TemplateFacts(NamedTuple):
 
 
 class NotifyChecks:
-    """Checks notify actions; see `scheduler_svc.service.checks.KindChecks`.
+    """Checks the messages of actions; see `scheduler_svc.service.checks.KindChecks`.
 
     What the mailer has is remembered for a moment: an import brings the same template in every line. What it does not have is asked for
     again, so that a template is there as soon as it is made. While the mailer is away, that is a tentative finding.
@@ -46,16 +47,17 @@ class NotifyChecks:
 
     async def check(self, tenant: str, bodies: Sequence[bytes]) -> Sequence[Findings]:
         """What is wrong with each of the actions."""
-        actions = [alarm_pb2.Action.FromString(body).notify for body in bodies]
-        templates = {action.template: None for action in actions if action.template}
-        if not templates and not any(action.channels for action in actions):
-            return [()] * len(actions)
+        notices = [notice_of(alarm_pb2.Action.FromString(body)) for body in bodies]
+        asking = [notice for notice in notices if notice is not None and (notice.notify.template or notice.notify.channels)]
+        if not asking:
+            return [()] * len(notices)
+        templates = {notice.notify.template: None for notice in asking if notice.notify.template}
         try:
             facts = await self._facts(tenant, templates)
         except TocsinError as error:
-            asked = Finding("notify", f"was not checked, because mailer_svc did not answer: {error.message}", tentative=True)
-            return [(asked,) if action.template or action.channels else () for action in actions]
-        return [tuple(_findings(action, facts)) for action in actions]
+            words = f"was not checked, because mailer_svc did not answer: {error.message}"
+            return [(Finding(notice.path, words, tentative=True),) if notice and notice in asking else () for notice in notices]
+        return [tuple(_findings(notice, facts)) if notice else () for notice in notices]
 
     async def _facts(self, tenant: str, templates: Iterable[str]) -> _ContentFacts:
         fresh = self._clock.monotonic() - _SECONDS
@@ -86,19 +88,20 @@ class NotifyChecks:
             self._templates.popitem(last=False)
 
 
-def _findings(action: alarm_pb2.Notify, facts: _ContentFacts) -> Iterator[Finding]:
+def _findings(notice: ActionNotice, facts: _ContentFacts) -> Iterator[Finding]:
+    path, action = notice
     for place, channel in enumerate(action.channels):
         if channel not in facts.channels:
-            yield Finding(f"notify.channels[{place}]", f"there is no provider for {channel}; the mailer has {', '.join(facts.channels)}")
+            yield Finding(f"{path}.channels[{place}]", f"there is no provider for {channel}; the mailer has {', '.join(facts.channels)}")
     if not action.template:
         return
     template = facts.templates.get(action.template)
     if template is None:
-        yield Finding("notify.template", f"there is no template {action.template}")
+        yield Finding(f"{path}.template", f"there is no template {action.template}")
         return
     missing = [name for name in template.required if name not in action.variables]
     if missing:
-        yield Finding("notify.variables", f"{action.template} requires {', '.join(missing)}")
+        yield Finding(f"{path}.variables", f"{action.template} requires {', '.join(missing)}")
     unknown = [name for name in action.variables if name not in template.declared] if template.declared else []
     if unknown:
-        yield Finding("notify.variables", f"{action.template} declares no variable {', '.join(unknown)}")
+        yield Finding(f"{path}.variables", f"{action.template} declares no variable {', '.join(unknown)}")

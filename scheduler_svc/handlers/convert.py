@@ -14,6 +14,7 @@ from scheduler_svc.handlers.times import length_of, set_instant, set_length
 from scheduler_svc.service import Draft
 from scheduler_svc.service.checks import path_of
 from scheduler_svc.triggers import Signal
+from tocsin.actions import notice_of
 from tocsin.api.scheduler.v1 import alarm_pb2, firing_service_pb2
 from tocsin.channels import normal_address
 from tocsin.errors import InvalidInput
@@ -67,8 +68,9 @@ def action_of(message: alarm_pb2.Action) -> domain.Action:
         AddressInvalid: nothing can be delivered to one of its addresses.
         InvalidInput: it is so large that no list or stream could show it.
     """
-    for place, address in enumerate(message.notify.to if message.WhichOneof("kind") == "notify" else ()):
-        normal_address(address, message.notify.channels, field=f"action.notify.to[{place}]")
+    if (notice := notice_of(message)) is not None:
+        for place, address in enumerate(notice.notify.to):
+            normal_address(address, notice.notify.channels, field=f"action.{notice.path}.to[{place}]")
     body = message.SerializeToString(deterministic=True)
     if len(body) > domain.MAX_ACTION:
         raise InvalidInput.at("action", f"has {len(body)} bytes; at most {domain.MAX_ACTION} are allowed")

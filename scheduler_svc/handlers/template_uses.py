@@ -3,6 +3,7 @@
 from typing import Final
 
 from scheduler_svc.ports import TemplateUses
+from tocsin.actions import notice_of
 from tocsin.api.scheduler.v1 import alarm_pb2, scheduler_service_pb2
 
 _NAMED: Final = 10
@@ -25,9 +26,10 @@ async def template_uses(
 
 
 def _breaks(body: bytes, request: scheduler_service_pb2.FindTemplateUsesRequest) -> bool:
-    notify = alarm_pb2.Action.FromString(body).notify
-    if notify.template != request.template:
+    notice = notice_of(alarm_pb2.Action.FromString(body))
+    if notice is None or notice.notify.template != request.template:
         return False
+    notify = notice.notify
     if not request.required and not request.allowed:
         return True
     missing = any(name not in notify.variables for name in request.required)

@@ -94,6 +94,13 @@ class TriggerHandlers(trigger_service_pb2_grpc.TriggerServiceServicer):
         check_reading(reading, now=self._clock.micros())
         return await self._triggers.record(who, _reading_of(reading))
 
+    async def GetReading(self, request: trigger_service_pb2.GetReadingRequest, context: Context) -> trigger_service_pb2.Reading:
+        """Reads the latest reading of a metric."""
+        found = await self._triggers.latest(caller(), request.metric)
+        message = trigger_service_pb2.Reading(metric=request.metric, value=found.value)
+        set_instant(message.time, found.measured)
+        return message
+
     async def StreamReadings(
         self, request_iterator: AsyncIterator[trigger_service_pb2.StreamReadingsRequest], context: Context
     ) -> trigger_service_pb2.StreamReadingsResponse:

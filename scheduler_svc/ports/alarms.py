@@ -129,5 +129,5 @@ class TemplateUses(Protocol):
     """Finds alarms by the template that they use."""
 
     async def naming(self, tenant: str, name: str, *, after: str, size: int) -> Sequence[tuple[str, bytes]]:
-        """Ids and actions of alarms that still may fire and in whose notify action ``name`` stands anywhere; ids above ``after``."""
+        """Ids and actions of alarms that still may fire and in whose message to people ``name`` stands anywhere; ids above ``after``."""
         ...

@@ -7,7 +7,18 @@ from typing import Generic, Protocol, TypeVar
 from scheduler_svc.domain import Firing
 from scheduler_svc.ports.hints import Moved
 from scheduler_svc.ports.shards import Held
-from scheduler_svc.triggers import EventAnswer, Logged, Measured, Outage, PingAnswer, Pinged, Published, ReadingAnswer, TriggerCounts
+from scheduler_svc.triggers import (
+    EventAnswer,
+    LatestReading,
+    Logged,
+    Measured,
+    Outage,
+    PingAnswer,
+    Pinged,
+    Published,
+    ReadingAnswer,
+    TriggerCounts,
+)
 from tocsin.errors import TocsinError
 from tocsin.listing import Condition
 from tocsin.recurrence import Micros
@@ -49,6 +60,10 @@ class SignalStore(Protocol):
 
     async def record(self, batch: Sequence[Measured], *, owner: str, held: Held, now: Micros) -> Caused[ReadingAnswer]:
         """Logs readings, and raises and resolves what watches their metrics."""
+        ...
+
+    async def latest(self, tenant: str, metric: str) -> LatestReading | None:
+        """The reading of a metric with the latest time; None without one."""
         ...
 
     async def ping(self, batch: Sequence[Pinged], *, owner: str, held: Held, now: Micros) -> Caused[PingAnswer]:

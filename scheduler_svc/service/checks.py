@@ -64,6 +64,18 @@ class ActionChecks:
             self._known.popitem(last=False)
 
 
+class CombinedChecks:
+    """Asks several about actions of one kind; what each finds wrong is wrong."""
+
+    def __init__(self, *checks: KindChecks) -> None:
+        self._checks = checks
+
+    async def check(self, tenant: str, bodies: Sequence[bytes]) -> Sequence[Findings]:
+        """What is wrong with each of the actions."""
+        answers = await asyncio.gather(*(checks.check(tenant, bodies) for checks in self._checks))
+        return [tuple(finding for findings in each for finding in findings) for each in zip(*answers, strict=True)]
+
+
 def refuse(findings: Findings) -> None:
     """Refuses an action that is wrong and stays wrong.
 

@@ -8,7 +8,18 @@ from scheduler_svc.domain import new_id
 from scheduler_svc.ports import Caused, Held, Hints, Shards, SignalStore
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.conflicts import retry_on_conflict
-from scheduler_svc.triggers import EventAnswer, Logged, Measured, PingAnswer, Pinged, Published, ReadingAnswer, TriggerCounts
+from scheduler_svc.triggers import (
+    EventAnswer,
+    LatestReading,
+    Logged,
+    Measured,
+    MetricNotFound,
+    PingAnswer,
+    Pinged,
+    Published,
+    ReadingAnswer,
+    TriggerCounts,
+)
 from tocsin.bisection import run_with_bisection
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
@@ -195,6 +206,17 @@ class Triggers:
                 traceparent=caller.traceparent,
             )
         )
+
+    async def latest(self, caller: Caller, metric: str) -> LatestReading:
+        """The reading of a metric with the latest time.
+
+        Raises:
+            MetricNotFound: there is none.
+        """
+        found = await self._store.latest(caller.tenant, metric)
+        if found is None:
+            raise MetricNotFound
+        return found
 
     async def ping(self, tenant: str, key: str, *, traceparent: str = "") -> PingAnswer:
         """Takes a ping; ``tenant`` is empty without a token.

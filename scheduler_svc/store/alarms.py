@@ -243,7 +243,7 @@ def _answer(new: NewAlarm, made: Mapping[_Key, tuple[str, str]], known: Mapping[
 
 
 _USING: Final = (
-    "SELECT id, action FROM alarms WHERE tenant = $1 AND id > $2 AND kind = 'notify' AND state <> "
+    "SELECT id, action FROM alarms WHERE tenant = $1 AND id > $2 AND kind IN ('notify', 'check') AND state <> "
     f"{AlarmState.COMPLETED:d} AND {{}} ORDER BY id LIMIT $4"
 )
 # No index tells what an action holds, and none is worth what it costs: this is asked when somebody changes or deletes a template.

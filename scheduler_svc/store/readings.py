@@ -14,11 +14,12 @@ from scheduler_svc.contexts import packed, reading_context
 from scheduler_svc.domain import AlarmState, Origin
 from scheduler_svc.ports import Caused, Held, Moved
 from scheduler_svc.store.signals import INSERT_INBOUND, SET_DUE, SET_SIGNAL_STATE, Tally
-from scheduler_svc.store.sql import Statement
+from scheduler_svc.store.sql import Statement, both
 from scheduler_svc.store.triggered import Listener, TriggeredFirings, busy, read_listeners
 from scheduler_svc.triggers import (
     Change,
     InboundKind,
+    LatestReading,
     Measured,
     ReadingAnswer,
     SignalKind,
@@ -84,6 +85,7 @@ _RECORDED: Final = Statement(
         f"JOIN inbound i ON i.tenant = w.tenant AND i.kind = {InboundKind.READING:d} AND i.event_id = w.event_id AND i.event_id <> ''"
     ),
 )
+_LATEST: Final = both("SELECT value, measured_at FROM readings WHERE tenant = $1 AND metric = $2")
 _STATES: Final = Statement(
     sqlite="SELECT alarm, status, since FROM signals WHERE alarm IN (SELECT value FROM json_each(?1))",
     postgresql="SELECT alarm, status, since FROM signals WHERE alarm = ANY($1::text[])",
@@ -120,6 +122,11 @@ class ReadingStore:
             await work.judge(connection)
             await work.write(connection, batch)
         return Caused(answers=[work.answer(reading) for reading in batch], firings=work.triggered.firings, moved=work.moved)
+
+    async def latest(self, tenant: str, metric: str) -> LatestReading | None:
+        async with self._database.read() as connection:
+            rows = await _LATEST.rows(connection, tenant, metric)
+        return LatestReading(*rows[0]) if rows and rows[0][1] != _NEVER else None
 
 
 class _Recording:

@@ -13,6 +13,10 @@ class HeartbeatNotFound(NotFound):
     """There is no heartbeat of this key; a key that its client chose needs the tenant's token."""
 
 
+class MetricNotFound(NotFound):
+    """There is no reading of this metric."""
+
+
 class HeartbeatKeyTaken(AlreadyExists):
     """Another heartbeat of the tenant has this key."""
 
@@ -57,6 +61,13 @@ class EventAnswer(NamedTuple):
     firings: tuple[str, ...]
     matched: int
     duplicate: bool
+
+
+class LatestReading(NamedTuple):
+    """The reading of a metric that was measured last."""
+
+    value: float
+    measured: Micros
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ Each check takes the descriptor of `tocsin.api.scheduler.v1.Action`, so that a c
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
@@ -14,12 +14,9 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message_factory import GetMessageClass
 from prometheus_client import CollectorRegistry
 
-from processor_svc.actions import Actions, TaskKind, every_action
-from processor_svc.hosting import HostOptions, Packages
 from processor_svc.metrics import JobMetrics
-from processor_svc.ports import Mailer
-from processor_svc.registry import Registry
 from scheduler_svc.handlers.bulk.lines import ALARM_TABLE
+from tests.unit.processor.kinds import every_kind
 from tocsin.actions import action_kinds
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.bulk.table import Table
@@ -33,33 +30,38 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 NEW: Final = "kind_of_tomorrow"
 
 
-def registered() -> Actions:
-    """What a processor is built with."""
-    packages = Packages([], options=HostOptions(), clock=FakeClock())
-    return every_action(mailer=cast("Mailer", None), tasks=TaskKind(registry=Registry([]), packages=packages))
-
-
 def missing_in_processor(action: Descriptor) -> Iterator[str]:
     """Kinds that no processor runs."""
-    yield from action_kinds(action).keys() - set(registered().names)
+    yield from action_kinds(action).keys() - set(every_kind(FakeClock()).names)
 
 
 def missing_in_metrics(action: Descriptor) -> Iterator[str]:
     """Kinds without a series that starts at 0."""
     registry = CollectorRegistry()
-    JobMetrics(registry, actions=registered())
+    JobMetrics(registry, actions=every_kind(FakeClock()))
     for kind in action_kinds(action):
         for end in ("succeeded", "failed", "released"):
             if registry.get_sample_value("tocsin_processor_jobs_total", {"kind": kind, "end": end}) != 0:
                 yield kind
 
 
+def cell_paths(message: Descriptor | None, prefix: str = "") -> Iterator[str]:
+    """The path of each field that a cell can hold: a member of a map or of free JSON, a field of an inner message, or the field."""
+    for inner in message.fields if message is not None else ():
+        kind = inner.message_type
+        if kind is None or kind.full_name in ("google.protobuf.Duration", "google.protobuf.Timestamp"):
+            yield f"{prefix}{inner.name}"
+        elif kind.GetOptions().map_entry or kind.full_name == "google.protobuf.Struct":
+            yield f"{prefix}{inner.name}.key"
+        else:
+            yield from cell_paths(kind, f"{prefix}{inner.name}.")
+
+
 def missing_columns(action: Descriptor) -> Iterator[str]:
     """Kinds with a field that no column of an imported table can hold, in full or without the prefix of its action."""
     alarm = MessageTypes().of(action.file.message_types_by_name["Alarm"])
     for kind, field in action_kinds(action).items():
-        for inner in field.message_type.fields if field.message_type is not None else ():
-            path = f"{inner.name}.key" if inner.message_type is not None else inner.name
+        for path in cell_paths(field.message_type):
             for column in (path, f"action.{kind}.{path}"):
                 try:
                     Table(alarm, column, form=ALARM_TABLE)

@@ -116,8 +116,12 @@ class StatementCursor:
 
     def _run(self, sql: str, parameters: Any) -> None:
         cursor = self._connection.driver.execute(sql, parameters)
-        if cursor.description is not None:
-            self._rows = cursor.fetchmany(_ROWS)
+        try:
+            if cursor.description is not None:
+                self._rows = cursor.fetchmany(_ROWS)
+        except BaseException:  # a row that cannot be read: a statement that stays open lets nobody commit
+            cursor.close()
+            raise
         self._told(cursor, more=len(self._rows) == _ROWS)
 
     def _run_many(self, sql: str, parameters: Any) -> None:

@@ -78,12 +78,16 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpAnswer:
-    """An answer; names of headers in lower case, ``whole`` unless its body was longer than the bound."""
+    """An answer; names of headers in lower case, ``whole`` unless its body was longer than the bound.
+
+    ``certificate`` is the far end's, as `ssl.SSLSocket.getpeercert` shows it; empty without TLS.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     whole: bool = True
+    certificate: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
     @property
     def ok(self) -> bool:
@@ -153,12 +157,13 @@ class HttpClient:
         if self._own_resolver:
             self._own_resolver.close()
 
-    async def send(self, request: HttpRequest, *, on_send: OnSend | None = None) -> HttpAnswer:
+    async def send(self, request: HttpRequest, *, on_send: OnSend | None = None, total_seconds: float | None = None) -> HttpAnswer:
         """Sends one request, once.
 
         Args:
             request: what to send.
             on_send: awaited right before the first byte.
+            total_seconds: bounds it instead of the client's limit, if that is longer.
 
         Raises:
             RequestRefused: it may never be sent.
@@ -169,12 +174,12 @@ class HttpClient:
         data = _encoded(request, url)
         notice = _SendNotice(on_send)
         try:
-            async with asyncio.timeout(self._limits.total_seconds):
+            async with asyncio.timeout(min(total_seconds or self._limits.total_seconds, self._limits.total_seconds)):
                 return await self._exchange(url, data, notice, bodiless=request.method == "HEAD")
         except TargetForbidden as error:
             raise RequestRefused(str(error)) from error
         except (BrokenAnswer, OSError) as error:
-            raise (NoAnswer if notice.sending else NotConnected)(_words(error)) from error
+            raise (NoAnswer if notice.sending else NotConnected)(failure_words(error)) from error
 
     def _target(self, request: HttpRequest) -> HttpUrl:
         try:
@@ -195,7 +200,7 @@ class HttpClient:
                 await notice.give()
                 if connection.usable:
                     found = await connection.exchange(data, most=self._limits.answer_bytes, bodiless=bodiless)
-                    return HttpAnswer(status=found.status, headers=found.headers, body=found.body, whole=found.whole)
+                    return HttpAnswer(**found._asdict())
             finally:
                 self._pool.give_back(connection)
         raise BrokenAnswer("the far end closes connections at once")
@@ -220,14 +225,19 @@ def _encoded(request: HttpRequest, url: HttpUrl) -> bytes:
     """What goes over the wire."""
     if not _HEADER_NAME.fullmatch(request.method):
         raise RequestRefused("its method is none")
-    headers = {"host": url.authority, "user-agent": "Tocsin", "accept-encoding": "identity", **_checked(request.headers)}
+    headers = {"host": url.authority, "user-agent": "Tocsin", "accept-encoding": "identity", **check_headers(request.headers)}
     if request.body or request.method not in ("GET", "HEAD"):
         headers["content-length"] = str(len(request.body))
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     return f"{request.method} {url.target} HTTP/1.1\r\n{lines}\r\n".encode("ascii") + request.body
 
 
-def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:
+def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers as they are sent, names in lower case.
+
+    Raises:
+        RequestRefused: one has a character that no header has, or is the client's own to say.
+    """
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not (value == "" or _HEADER_VALUE.fullmatch(value)):
             raise RequestRefused(f"its header {name[:64]!r} holds a character that no header has")
@@ -236,8 +246,8 @@ def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _words(error: BaseException) -> str:
-    """What went wrong, for an operator: without addresses."""
+def failure_words(error: BaseException) -> str:
+    """What went wrong with a connection, for a person: without addresses."""
     if isinstance(error, TimeoutError):
         return "it took too long"
     cause: BaseException | None = error

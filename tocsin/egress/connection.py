@@ -6,7 +6,7 @@ What is an answer is for llhttp to say, in its strict mode (httptools); here is 
 import asyncio
 import select
 from collections.abc import Mapping
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 import httptools
 
@@ -30,12 +30,16 @@ class HttpOrigin(NamedTuple):
 
 
 class ReceivedAnswer(NamedTuple):
-    """An answer as it came: names of headers in lower case; ``whole`` unless the body was longer than was asked for."""
+    """An answer as it came: names of headers in lower case; ``whole`` unless the body was longer than was asked for.
+
+    ``certificate`` is the far end's, as `ssl.SSLSocket.getpeercert` shows it; empty without TLS.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     whole: bool
+    certificate: Mapping[str, Any]
 
 
 class BrokenAnswer(Exception):
@@ -95,6 +99,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Of asyncio: it stands."""
         self._transport = cast("asyncio.Transport", transport)
+        self._certificate: Mapping[str, Any] = transport.get_extra_info("peercert") or {}
         self._poll = select.poll()
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
         self._open = True
@@ -169,4 +174,5 @@ class HttpConnection(asyncio.Protocol):
             self.close()
         if self._answer is not None:
             body, most = self._body, self._most
-            self._answer.set_result(ReceivedAnswer(self._status, self._headers, bytes(body[:most]), whole and len(body) <= most))
+            whole = whole and len(body) <= most
+            self._answer.set_result(ReceivedAnswer(self._status, self._headers, bytes(body[:most]), whole, self._certificate))

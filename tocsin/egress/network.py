@@ -68,12 +68,7 @@ class Connector:
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        try:
-            async with asyncio.timeout_at(end):
-                addresses = (await self._resolve(host, port))[:_MOST_ADDRESSES]
-        except socket.gaierror as error:
-            raise OSError(f"the host has no address: {error.strerror}") from error
-        self._check(host, addresses)
+        addresses = await self.addresses(host, port, seconds=seconds)
         failure = OSError("the host has no address")
         for place, address in enumerate(addresses):
             share = (end - loop.time()) / (len(addresses) - place)
@@ -83,6 +78,22 @@ class Connector:
             except OSError as error:
                 failure = error
         raise failure
+
+    async def addresses(self, host: str, port: int, *, seconds: float = 60.0) -> Sequence[str]:
+        """The addresses of ``host``, the preferred one first: what is connected to must be one of these.
+
+        Raises:
+            TargetForbidden: one of them may not be reached; then none is.
+            TimeoutError: that takes too long.
+            OSError: the name has no address.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                found = (await self._resolve(host, port))[:_MOST_ADDRESSES]
+        except socket.gaierror as error:
+            raise OSError(f"the host has no address: {error.strerror}") from error
+        self._check(host, found)
+        return found
 
     def _check(self, host: str, addresses: Sequence[str]) -> None:
         if self._allowed is None or self._allowed.has_name(host):

@@ -70,15 +70,34 @@ def parse_url(text: str) -> HttpUrl:
 
 def why_never(url: HttpUrl, allowed: AllowedTargets) -> str:
     """Why a request of a user's may never go to ``url``, as far as it can be told without asking for its address; empty: it may."""
-    address = literal(url.host)
     if allowed.has_host(url.host):
         return ""
     if url.port not in _PORTS.values() and url.port < 1024:
         return f"port {url.port} belongs to another protocol"
+    return why_never_host(url.host, allowed)
+
+
+def why_never_host(host: str, allowed: AllowedTargets) -> str:
+    """Why nothing of a user's may ever connect to ``host``, as far as it can be told without asking for its address; empty: it may."""
+    address = literal(host)
+    if allowed.has_host(host):
+        return ""
     if address is None:
-        return "" if "." in url.host or allowed.networks else "its host is not a name of the public internet"
+        return "" if "." in host or allowed.networks else "its host is not a name of the public internet"
     words = why_not_public(address, allowed)
     return f"its address is not a public one: {words}" if words else ""
+
+
+def parse_host_port(text: str) -> tuple[str, int]:
+    """The host and the port of ``host:port``, read as those of a URL are.
+
+    Raises:
+        UrlRefused: it is something else.
+    """
+    url = parse_url(f"http://{text}")
+    if url.target != "/" or not text.rpartition(":")[2].isdecimal():
+        raise UrlRefused("must be a host and a port, as in example.com:443")
+    return url.host, url.port
 
 
 def _port(port: int) -> int:

@@ -12,11 +12,11 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar, cast
 
-from google.api import field_info_pb2
+from google.api import annotations_pb2, field_info_pb2
 from google.protobuf import descriptor_pb2, duration_pb2
 from google.protobuf.message import Message
 
-from tocsin.api.mesh.v1 import policy_pb2
+from tocsin.api.mesh.v1 import http_pb2, policy_pb2
 from tocsin.mesh.breaker import BreakerRule
 from tocsin.mesh.request_id import RequestIdField
 from tocsin.mesh.retry import RetryRule
@@ -25,6 +25,9 @@ Rule = TypeVar("Rule", RetryRule, BreakerRule)
 
 Messages: TypeAlias = Mapping[str, descriptor_pb2.DescriptorProto]
 """Message types by ".package.Name"."""
+
+READABLE_OPTIONS = (annotations_pb2, http_pb2)
+"""Imported before the contract is parsed: an option that is unknown by then stays so, for everybody who asks for it later."""
 
 _FIELD_INFO = cast("Any", field_info_pb2.field_info)  # its published stub is no key of extensions
 

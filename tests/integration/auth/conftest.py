@@ -11,6 +11,12 @@ from tests.integration.auth.support import Rig
 from tocsin.testing.clock import FakeClock
 
 
+@pytest.fixture
+def tables_of() -> str:
+    """Fresh databases have the tables of auth_svc."""
+    return "auth_svc"
+
+
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The state folder that a first start leaves; each test works on a copy, which saves it the migration and the certificates."""

@@ -6,6 +6,7 @@ from typing import Any
 from auth_svc.config import AuthSettings
 from auth_svc.wiring import build
 from tests.integration.callers import mesh_of
+from tests.integration.starting import no_lame_duck
 from tocsin.api.auth.v1 import api_key_service_pb2, api_key_service_pb2_grpc, auth_service_pb2, auth_service_pb2_grpc, user_service_pb2_grpc
 from tocsin.clock import SystemClock
 from tocsin.errors import TocsinError
@@ -48,8 +49,7 @@ class Rig:
         """Starts auth_svc; ``settings`` are added to those before."""
         self._settings |= settings
         chosen = AuthSettings(state_dir=self.folder, port=0, metrics_port=0, grace_seconds=0, **self._settings)
-        # No caller has to be told to move on: the tests need not wait for the lame duck, which the settings do not let fall to zero.
-        self.app = build(chosen.model_copy(update={"drain_seconds": 0.0}), self.clock)
+        self.app = build(no_lame_duck(chosen), self.clock)
         await self.app.start()
         self.gateway = self.caller("gateway")
 

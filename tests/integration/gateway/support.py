@@ -11,6 +11,7 @@ import httpx2
 
 from gateway.config import GatewaySettings
 from gateway.wiring import Runtime, assemble
+from tests.integration.starting import no_lame_duck
 from tests.unit.gateway.contracts import contract, message_type
 from tocsin.api.auth.v1 import api_key_service_pb2, api_key_service_pb2_grpc
 from tocsin.clock import Clock, SystemClock
@@ -228,13 +229,14 @@ class Rig:
     async def serve(self, service: str, add: Any, servicer: Any) -> None:
         """Starts a service behind the gateway."""
         pki = self.folder / "pki"
-        settings = ServiceOfTests(
+        made = ServiceOfTests(
             state_dir=self.folder,
             grace_seconds=1.0,
             tls_ca_file=pki / "ca.pem",
             tls_cert_file=pki / f"{service}.pem",
             tls_key_file=pki / f"{service}-key.pem",
-        ).model_copy(update={"drain_seconds": 0.0})
+        )
+        settings = no_lame_duck(made)
         server = MeshServer(
             service=service,
             settings=settings,
@@ -256,7 +258,7 @@ class Rig:
         await self.serve("shelf_svc", add_shelf, self.shelf)
         await self.serve("auth_svc", api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server, self.keys)
         given: dict[str, Any] = {"state_dir": self.folder, "port": 0, "http_port": 0, "metrics_port": 0, "grace_seconds": 2.0, **values}
-        settings = GatewaySettings(**given).model_copy(update={"drain_seconds": 0.0})
+        settings = no_lame_duck(GatewaySettings(**given))
         telemetry = Telemetry(service="gateway", settings=settings)
         breakers = BreakerRegistry(clock=self.clock)
         mesh = Mesh(

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.config import GatewaySettings
 from gateway.wiring import build
+from tests.integration.starting import no_lame_duck
 from tocsin.clock import SystemClock
 from tocsin.lifecycle import App
 from tocsin.mesh.identity import ensure_pki
@@ -39,7 +40,7 @@ class Door:
         tls = {"tls_ca_file": pki / "ca.pem", "tls_cert_file": pki / "gateway.pem", "tls_key_file": pki / "gateway-key.pem"}
         ports = {"port": 0, "http_port": 0, "metrics_port": 0, "grace_seconds": 0.5}
         given: dict[str, Any] = {"state_dir": self.folder, "spool_file": self.folder / "gateway-spool.db", **targets, **tls, **ports}
-        settings = GatewaySettings(**given).model_copy(update={"drain_seconds": 0.0})
+        settings = no_lame_duck(GatewaySettings(**given))
         app = build(settings, CLOCK, jwks=self.mint.fetch)
         await app.start()
         self.apps.append(app)

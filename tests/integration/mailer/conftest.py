@@ -13,6 +13,12 @@ from tocsin.testing.smtp import SmtpSink
 
 
 @pytest.fixture
+def tables_of() -> str:
+    """Fresh databases have the tables of mailer_svc."""
+    return "mailer_svc"
+
+
+@pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     """A mailer without a provider."""
     made = Rig(folder=tmp_path)

@@ -9,6 +9,7 @@ from typing import Any
 from mailer_svc.config import MailerSettings
 from mailer_svc.wiring import build
 from tests.integration.callers import mesh_of
+from tests.integration.starting import no_lame_duck, prepare_state
 from tocsin.api.mailer.v1 import (
     category_service_pb2_grpc,
     delivery_service_pb2,
@@ -77,8 +78,9 @@ class Rig:
     async def start(self, **settings: Any) -> None:
         """Starts mailer_svc; ``settings`` are added to those before."""
         self._settings |= settings
-        common: dict[str, Any] = {"state_dir": self.folder, "port": 0, "metrics_port": 0, "drain_seconds": 0.5, "grace_seconds": 0}
-        self.app = build(MailerSettings(**common | self._settings), self.clock, jwks=self.mint.fetch)
+        common: dict[str, Any] = {"state_dir": self.folder, "port": 0, "metrics_port": 0, "grace_seconds": 0}
+        await prepare_state(self.folder, "mailer_svc")
+        self.app = build(no_lame_duck(MailerSettings(**common | self._settings)), self.clock, jwks=self.mint.fetch)
         await self.app.start()
         self.connect(self.app.address)
 

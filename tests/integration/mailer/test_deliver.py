@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,8 +148,10 @@ async def test_many_batches_in_flight_do_not_deadlock(rig: Rig) -> None:
     await stream.finish()
 
 
-async def test_a_draining_mailer_answers_what_it_took_and_says_so(rig: Rig) -> None:
+async def test_a_draining_mailer_answers_what_it_took_and_says_so(tmp_path: Path) -> None:
     """The last message of the stream says drain; what was not acknowledged was not taken."""
+    rig = Rig(folder=tmp_path, drain_seconds=0.5)
+    await rig.start()
     stream = DeliverStream(rig)
     await stream.send(message(1))
     await stream.acks(1)
@@ -158,6 +161,7 @@ async def test_a_draining_mailer_answers_what_it_took_and_says_so(rig: Rig) -> N
     assert stream.drained
     assert await stream.finish() == []
     await stopping
+    await rig.stop()
 
 
 async def test_what_was_acknowledged_survives_a_restart(rig: Rig) -> None:

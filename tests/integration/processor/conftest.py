@@ -10,6 +10,12 @@ from tocsin.mesh.context import acting_as
 
 
 @pytest.fixture
+def tables_of() -> str:
+    """Fresh databases have the tables of processor_svc."""
+    return "processor_svc"
+
+
+@pytest.fixture
 async def neighbours(tmp_path: Path) -> AsyncGenerator[Neighbours]:
     """Nothing runs yet; calls speak for tenant t1."""
     made = Neighbours(tmp_path)

@@ -17,10 +17,12 @@ from processor_svc.registry import TaskContext, task
 
 
 @task("evil.good")
-async def good(context: TaskContext, log: str = "", seconds: float = 0.0) -> dict[str, Any]:
-    """Does its work, and writes down that it began."""
+async def good(context: TaskContext, log: str = "", seconds: float = 0.0, until: str = "") -> dict[str, Any]:
+    """Does its work, as long as it is told to or until there is a file, and writes down that it began."""
     _note(log, context)
     await asyncio.sleep(seconds)
+    while until and not Path(until).exists():  # noqa: ASYNC110  the file is made by another process
+        await asyncio.sleep(0.05)
     return {"pid": os.getpid(), "attempt": context.attempt}
 
 

@@ -10,6 +10,7 @@ from processor_svc.config import ProcessorSettings
 from processor_svc.wiring import build as build_processor
 from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.wiring import build as build_scheduler
+from tests.integration.starting import no_lame_duck, prepare_state
 from tocsin.api.mailer.v1 import inbox_service_pb2, inbox_service_pb2_grpc
 from tocsin.api.mesh.v1 import mesh_service_pb2, mesh_service_pb2_grpc
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2, alarm_service_pb2_grpc, firing_service_pb2, firing_service_pb2_grpc
@@ -31,6 +32,7 @@ SCOPES = (
     "records:read",
     "inbox:read",
     "events:write",
+    "events:read",
 )
 
 
@@ -60,7 +62,6 @@ class Neighbours:
             state_dir=self.folder,
             port=self.ports.get(service, 0),
             metrics_port=0,
-            drain_seconds=0.5,
             grace_seconds=0.5,
             scheduler_target=f"127.0.0.1:{self.ports['scheduler_svc']}",
             processor_target=f"127.0.0.1:{self.ports['processor_svc']}",
@@ -81,7 +82,8 @@ class Neighbours:
                 "processor_svc": (ProcessorSettings, build_processor),
                 "mailer_svc": (MailerSettings, build_mailer),
             }[service]
-            app: App = build(self._settings(kind, service), self.clock, jwks=self.mint.fetch)
+            await prepare_state(self.folder, service)
+            app: App = build(no_lame_duck(self._settings(kind, service)), self.clock, jwks=self.mint.fetch)
             await app.start()
             self.apps[service] = app
 

@@ -76,10 +76,12 @@ async def test_every_way_to_end_is_the_attempts_own(host: Host, handler: str) ->
 
 async def test_the_death_of_a_process_is_charged_to_the_one_who_caused_it(host: Host, tmp_path: Path) -> None:
     """Two hundred innocents and three killers in one process: the innocents succeed at this very attempt, and each killer fails."""
-    log = tmp_path / "log"
-    innocents = [asyncio.create_task(host.run("evil.good", firing=f"i{n}", log=f"{log}", seconds=0.3)) for n in range(200)]
+    log, gate = tmp_path / "log", tmp_path / "gate"
+    innocents = [asyncio.create_task(host.run("evil.good", firing=f"i{n}", log=f"{log}", until=f"{gate}")) for n in range(200)]
     await eventually(lambda: log.exists() and len(log.read_text().splitlines()) == 200)
     killers = [asyncio.create_task(host.run("evil.ends", firing=f"k{n}", how="os_exit")) for n in range(3)]
+    await eventually(lambda: len(log.read_text().splitlines()) > 200)
+    gate.touch()  # whoever was there when the process died ends now, at its second turn
     ends = await asyncio.gather(*innocents)
     assert {type(end) for end in ends} == {JobSucceeded}
     for killer in killers:

@@ -42,13 +42,14 @@ class Child:
             "state_dir",
             "port",
             "metrics_port",
-            "drain_seconds",
             "grace_seconds",
             "scheduler_target",
             "processor_target",
             "mailer_target",
         )
-        env |= {f"TOCSIN_PROCESSOR_{name.upper()}": f"{getattr(settings, name)}" for name in wanted}
+        env |= {f"TOCSIN_PROCESSOR_{name.upper()}": f"{getattr(settings, name)}" for name in wanted} | {
+            "TOCSIN_PROCESSOR_DRAIN_SECONDS": "0.5"
+        }
         popen = subprocess.Popen([sys.executable, "-m", "processor_svc"], env={**env, "PYTHONPATH": self._paths})
         self._running.append(popen)
         return popen

@@ -17,6 +17,12 @@ Add = Callable[..., Awaitable[list[Firing]]]
 
 
 @pytest.fixture
+def tables_of() -> str:
+    """Fresh databases have the tables of scheduler_svc."""
+    return "scheduler_svc"
+
+
+@pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     """A scheduler on SQLite, on the system's clock."""
     made = Rig(folder=tmp_path)

@@ -9,6 +9,7 @@ from typing import Any
 from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.wiring import build
 from tests.integration.callers import mesh_of
+from tests.integration.starting import no_lame_duck, prepare_state
 from tocsin.api.scheduler.v1 import (
     alarm_pb2,
     alarm_service_pb2,
@@ -75,9 +76,10 @@ class Rig:
     async def start(self, **settings: Any) -> None:
         """Starts scheduler_svc; ``settings`` are added to those before."""
         self._settings |= settings
-        common: dict[str, Any] = {"state_dir": self.folder, "port": 0, "metrics_port": 0, "drain_seconds": 0.5, "grace_seconds": 0}
+        common: dict[str, Any] = {"state_dir": self.folder, "port": 0, "metrics_port": 0, "grace_seconds": 0}
+        await prepare_state(self.folder, "scheduler_svc")
         leases = self.clock if isinstance(self.clock, FakeClock) else None  # else it would be off by months from the database's
-        self.app = build(SchedulerSettings(**common | self._settings), self.clock, jwks=self.mint.fetch, leases=leases)
+        self.app = build(no_lame_duck(SchedulerSettings(**common | self._settings)), self.clock, jwks=self.mint.fetch, leases=leases)
         await self.app.start()
         gateway: Any = self.mesh("gateway").channel("scheduler_svc")
         self.alarms: Any = alarm_service_pb2_grpc.AlarmServiceStub(gateway)

@@ -298,7 +298,7 @@ async def test_a_bad_filter_of_the_ledger_is_refused(rig: Rig, filter_: str) -> 
 
 async def test_a_stop_tells_the_processor_to_move_on_and_a_restart_goes_on(tmp_path: Path) -> None:
     """Nothing is lost between: what was not worked on is handed out by the next start, without waiting for a lease."""
-    rig = Rig(folder=tmp_path)
+    rig = Rig(folder=tmp_path, drain_seconds=0.5, grace_seconds=10)
     await rig.start()
     worker = Worker(rig, credit=1)
     firing = await _enqueue(rig)

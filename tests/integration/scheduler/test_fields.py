@@ -40,7 +40,7 @@ def trigger(**fields: Any) -> dict[str, Any]:
 
 
 VALUES: Final[dict[type, Any]] = {str: "a value", int: 3, bool: True}
-SAMPLES: Final[dict[str, dict[str, Any]]] = {
+COMMON_SAMPLES: Final[dict[str, dict[str, Any]]] = {
     **{name: {Alarm.DESCRIPTOR.fields_by_name[name].json_name: VALUES[kind]} for name, kind in PLAIN_FIELDS.items()},
     "labels": {"labels": {"a": "b"}},
     "priority": {"priority": "CRITICAL"},
@@ -94,6 +94,58 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "action.notify.resolved_subject": {"action": {"notify": {**NOTIFY, "resolvedSubject": "r"}}},
     "action.notify.resolved_text": {"action": {"notify": {**NOTIFY, "resolvedText": "r"}}},
     "action.notify.resolved_html": {"action": {"notify": {**NOTIFY, "resolvedHtml": "<p>r</p>"}}},
+}
+CHECK: Final = {"http": "https://example.com/"}
+TCP: Final = {"tcp": "db.example.com:5432"}
+DNS: Final = {"dns": "example.com"}
+SENSOR: Final = {"sensor": "cellar", "minimum": 1}
+WEBHOOK_SAMPLES: Final[dict[str, dict[str, Any]]] = {
+    f"action.webhook.{name}": {"action": {"webhook": {"url": "https://example.com/hook", **fields}}}
+    for name, fields in {
+        "url": {"url": "https://example.com/other"},
+        "method": {"method": "PUT"},
+        "headers": {"headers": {"X-Team": "core"}},
+        "body": {"body": {"a": 1}},
+        "text": {"text": "t"},
+        "content_type": {"text": "t", "contentType": "text/x"},
+        "timeout": {"timeout": "7s"},
+    }.items()
+}
+CHECK_SAMPLES: Final[dict[str, dict[str, Any]]] = {
+    f"action.check.{name}": {"action": {"check": fields}}
+    for name, fields in {
+        "http": CHECK,
+        "tcp": TCP,
+        "grpc": {"grpc": "api.example.com:443"},
+        "dns": DNS,
+        "smtp": {"smtp": "mail.example.com:25"},
+        "sensor": SENSOR,
+        "service": {"service": "scheduler"},
+        "statuses": {**CHECK, "statuses": ["200", "3xx"]},
+        "contains": {**CHECK, "contains": "ok"},
+        "certificate_days": {**CHECK, "certificateDays": 14},
+        "method": {**CHECK, "method": "HEAD"},
+        "record_type": {**DNS, "recordType": "MX"},
+        "expected": {**DNS, "expected": ["192.0.2.1"]},
+        "grpc_service": {"grpc": "api.example.com:443", "grpcService": "shop.v1"},
+        "tls": {**TCP, "tls": True},
+        "minimum": {"sensor": "cellar", "minimum": 2.5},
+        "maximum": {"sensor": "cellar", "maximum": 2.5},
+        "max_age": {"sensor": "cellar", "maxAge": "60s"},
+        "timeout": {**TCP, "timeout": "3s"},
+        "tries": {**TCP, "tries": 3},
+        "metric": {**TCP, "metric": "db.up"},
+    }.items()
+}
+SAMPLES: Final[dict[str, dict[str, Any]]] = {
+    **COMMON_SAMPLES,
+    **WEBHOOK_SAMPLES,
+    **CHECK_SAMPLES,
+    **{
+        path.replace("action.", "action.check.", 1): {"action": {"check": {**TCP, **sample["action"]}}}
+        for path, sample in COMMON_SAMPLES.items()
+        if path.startswith("action.notify.")
+    },
 }
 DECIDED: Final = {"name", "etag"}
 """The name is the server's (AIP-133), the etag guards (AIP-154); a client that sends back what it has read sends both."""
@@ -228,7 +280,7 @@ class Doors:
 def cells(value: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
     """The columns of an alarm, and what stands in them."""
     for name, item in value.items():
-        if isinstance(item, dict) and name != "input":
+        if isinstance(item, dict) and name not in ("input", "body"):
             yield from cells(item, f"{path}{name}.")
         elif isinstance(item, list):
             yield f"{path}{name}", ";".join(item)
@@ -309,7 +361,7 @@ async def test_no_client_completes_an_alarm(rig: Rig, state: Any) -> None:
     with pytest.raises(InvalidInput, match="cannot be cleared"):
         effective_mask(field_mask_pb2.FieldMask(paths=["state"]), Alarm())
     worker = Worker(rig)
-    over = await rig.create(trigger=at(rig.soon(0.02)))
+    over = await rig.create()
 
     async def completed() -> bool:
         return (await rig.get(over.name)).state == Alarm.COMPLETED

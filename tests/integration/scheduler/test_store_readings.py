@@ -287,3 +287,13 @@ async def test_two_replicas_record_a_reading_once(stores: Stores, clock: FakeClo
     assert (await mine.store.counts("t1")).readings == 20
     page = await mine.store.page("t1", conditions=(), before=None, size=1000)
     assert sorted(entry.id for entry in page) == sorted(f"r{number}" for number in range(20))
+
+
+async def test_the_latest_reading_is_the_one_that_was_measured_last(outside: Outside) -> None:
+    """Not the one that came last; each tenant has its own."""
+    assert await outside.store.latest("t1", "m") is None
+    await outside.record(reading(11, at=5))
+    await outside.record(reading(12, at=1))
+    assert await outside.store.latest("t1", "m") == (11.0, NOW + 5 * SECOND)
+    assert await outside.store.latest("t2", "m") is None
+    assert await outside.store.latest("t1", "n") is None

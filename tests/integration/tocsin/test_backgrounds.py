@@ -21,6 +21,7 @@ from processor_svc.config import ProcessorSettings
 from processor_svc.wiring import build as build_processor
 from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.wiring import build as build_scheduler
+from tests.integration.starting import no_lame_duck
 from tocsin.background import BackgroundTask, end
 from tocsin.clock import SystemClock
 from tocsin.lifecycle import App
@@ -59,10 +60,8 @@ async def app(
     stores = {"database_url": postgres_url, "redis_url": redis_server.url}
     ports = dict.fromkeys(("port", "metrics_port", "http_port", "grpc_port"), 0)
     mail = {"smtp_host": "127.0.0.1", "smtp_port": 9, "smtp_tls": "none"}
-    waits = {"drain_seconds": 0.5, "grace_seconds": 0.5}
-    made = build(
-        kind(state_dir=tmp_path, **{name: value for name, value in (stores | ports | mail | waits).items() if name in known}), SystemClock()
-    )
+    values = {name: value for name, value in (stores | ports | mail | {"grace_seconds": 0.5}).items() if name in known}
+    made = build(no_lame_duck(kind(state_dir=tmp_path, **values)), SystemClock())
     await made.start()
     yield made
     await made.stop()

@@ -105,3 +105,14 @@ async def test_no_statement_runs_outside_of_its_transaction(sqlite: Database, sq
         with contextlib.suppress(ZeroDivisionError):
             await write()
     assert await ids(sqlite) == []
+
+
+async def test_a_row_that_cannot_be_read_leaves_no_statement_open(sqlite: Database) -> None:
+    """It fails its own statement; the next transaction commits."""
+    async with sqlite.transaction() as connection:
+        await connection.exec_driver_sql("INSERT INTO rows VALUES (1, CAST(x'ff' AS TEXT)), (2, 'w')")
+    with pytest.raises(OperationalError, match="decode"):
+        async with sqlite.transaction() as connection:
+            await connection.execute(ROWS.update().values(id=ROWS.c.id).returning(ROWS.c.word))
+    await insert(sqlite, 3)
+    assert await ids(sqlite) == [1, 2, 3]

@@ -1,14 +1,10 @@
 """The registry of actions: each kind decodes its own message, and an unknown kind is refused."""
 
-from typing import cast
-
 import pytest
 
-from processor_svc.actions import Actions, TaskKind, every_action
+from processor_svc.actions import Actions
 from processor_svc.domain import JobFailed, UnknownAction
-from processor_svc.hosting import HostOptions, Packages
-from processor_svc.ports import Mailer
-from processor_svc.registry import Registry
+from tests.unit.processor.kinds import every_kind
 from tests.unit.processor.test_worker import job
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.testing.clock import FakeClock
@@ -17,9 +13,7 @@ from tocsin.testing.clock import FakeClock
 @pytest.fixture
 def actions(clock: FakeClock) -> Actions:
     """Every kind of this processor."""
-    nobody = cast("Mailer", None)
-    tasks = TaskKind(registry=Registry([]), packages=Packages([], options=HostOptions(), clock=clock))
-    return every_action(mailer=nobody, tasks=tasks)
+    return every_kind(clock)
 
 
 def test_each_kind_decodes_its_own_message(actions: Actions) -> None:

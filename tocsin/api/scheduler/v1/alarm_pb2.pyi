@@ -809,6 +809,8 @@ class Action(_message.Message):
 
     NOTIFY_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
+    WEBHOOK_FIELD_NUMBER: _builtins.int
+    CHECK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def notify(self) -> Global___Notify:
         """Sends a message to people."""
@@ -817,17 +819,27 @@ class Action(_message.Message):
     def task(self) -> Global___Task:
         """Runs a registered handler."""
 
+    @_builtins.property
+    def webhook(self) -> Global___Webhook:
+        """Sends one HTTP request."""
+
+    @_builtins.property
+    def check(self) -> Global___Check:
+        """Looks whether something works."""
+
     def __init__(
         self,
         *,
         notify: Global___Notify | None = ...,
         task: Global___Task | None = ...,
+        webhook: Global___Webhook | None = ...,
+        check: Global___Check | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "notify", b"notify", "task", b"task"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "kind", b"kind", "notify", b"notify", "task", b"task", "webhook", b"webhook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "notify", b"notify", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "kind", b"kind", "notify", b"notify", "task", b"task", "webhook", b"webhook"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["notify", "task"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["notify", "task", "webhook", "check"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -1026,3 +1038,208 @@ class Task(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Task: _TypeAlias = Task  # noqa: Y015
+
+@_typing.final
+class Webhook(_message.Message):
+    """One HTTP request, signed after Standard Webhooks with the secret of the tenant (GetCallbackSecret). Its webhook-id is the id of the
+    firing, the same at each try. Without a body and a text it says what fired: {"type": "alarm.fired", "timestamp": …, "data": {…}}.
+    Example: {"url": "https://example.com/hooks/alarm", "body": {"deploy": "now"}}
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    URL_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """Where it goes: https://…; http:// only to what the operator opened."""
+    method: _builtins.str
+    """Method; POST unless given."""
+    text: _builtins.str
+    """Body: a text."""
+    content_type: _builtins.str
+    """Content type of the text; "text/plain; charset=utf-8" unless given."""
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Further headers. Whoever may read the alarm sees them."""
+
+    @_builtins.property
+    def body(self) -> _struct_pb2.Struct:
+        """Body: a JSON object; at most 64 KiB."""
+
+    @_builtins.property
+    def timeout(self) -> _duration_pb2.Duration:
+        """Longest time that the request may take; 30 s unless given."""
+
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        method: _builtins.str = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        body: _struct_pb2.Struct | None = ...,
+        text: _builtins.str = ...,
+        content_type: _builtins.str = ...,
+        timeout: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "timeout", b"timeout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "content_type", b"content_type", "headers", b"headers", "method", b"method", "text", b"text", "timeout", b"timeout", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Webhook: _TypeAlias = Webhook  # noqa: Y015
+
+@_typing.final
+class Check(_message.Message):
+    """A look whether something works. What it found is the result of the firing, and a reading: 1 or 0 for the metric, and the seconds that it
+    took for the metric with ".seconds" behind. With notify, people are told when it begins to fail and when it works again.
+    Example: {"http": "https://example.com/health", "statuses": ["200"], "contains": "ok", "certificateDays": 14}
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HTTP_FIELD_NUMBER: _builtins.int
+    TCP_FIELD_NUMBER: _builtins.int
+    GRPC_FIELD_NUMBER: _builtins.int
+    DNS_FIELD_NUMBER: _builtins.int
+    SMTP_FIELD_NUMBER: _builtins.int
+    SENSOR_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    STATUSES_FIELD_NUMBER: _builtins.int
+    CONTAINS_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_DAYS_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    RECORD_TYPE_FIELD_NUMBER: _builtins.int
+    EXPECTED_FIELD_NUMBER: _builtins.int
+    GRPC_SERVICE_FIELD_NUMBER: _builtins.int
+    TLS_FIELD_NUMBER: _builtins.int
+    MINIMUM_FIELD_NUMBER: _builtins.int
+    MAXIMUM_FIELD_NUMBER: _builtins.int
+    MAX_AGE_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
+    TRIES_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    NOTIFY_FIELD_NUMBER: _builtins.int
+    http: _builtins.str
+    """A URL answers as it should: https://… or http://…"""
+    tcp: _builtins.str
+    """A port takes connections: "host:port"."""
+    grpc: _builtins.str
+    """A server says by grpc.health.v1 that it serves: "host:port"."""
+    dns: _builtins.str
+    """A name has records, asked of the resolver of this installation."""
+    smtp: _builtins.str
+    """A mail server greets: "host:port"."""
+    sensor: _builtins.str
+    """The latest reading of a metric is within limits."""
+    service: _builtins.str
+    """A service of this installation is healthy: "scheduler"."""
+    contains: _builtins.str
+    """What the body must hold, within its first 64 KiB."""
+    certificate_days: _builtins.int
+    """It fails when the certificate is good for fewer days; 0 means that only an invalid one does."""
+    method: _builtins.str
+    """Method of the request; GET unless given."""
+    record_type: _builtins.str
+    """Type of the records; A unless given."""
+    grpc_service: _builtins.str
+    """Service whose health is asked for; the server's unless given."""
+    tls: _builtins.bool
+    """Whether the connection is secured by TLS and the certificate must be good. For smtp by STARTTLS, at port 465 from the beginning."""
+    minimum: _builtins.float
+    """The reading must not be below."""
+    maximum: _builtins.float
+    """The reading must not be above."""
+    tries: _builtins.int
+    """It has failed when so many tries have, a second apart; 1 unless given."""
+    metric: _builtins.str
+    """Metric of its readings; "check." and the id of the alarm unless given."""
+    @_builtins.property
+    def statuses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Statuses that are good: "200", "2xx" or "200-399"; any 2xx unless given."""
+
+    @_builtins.property
+    def expected(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Records that must be among the answers, as dig writes them."""
+
+    @_builtins.property
+    def max_age(self) -> _duration_pb2.Duration:
+        """The reading must not be older."""
+
+    @_builtins.property
+    def timeout(self) -> _duration_pb2.Duration:
+        """Longest time of one try; 10 s unless given."""
+
+    @_builtins.property
+    def notify(self) -> Global___Notify:
+        """Who is told when it begins to fail, and when it works again."""
+
+    def __init__(
+        self,
+        *,
+        http: _builtins.str = ...,
+        tcp: _builtins.str = ...,
+        grpc: _builtins.str = ...,
+        dns: _builtins.str = ...,
+        smtp: _builtins.str = ...,
+        sensor: _builtins.str = ...,
+        service: _builtins.str = ...,
+        statuses: _abc.Iterable[_builtins.str] | None = ...,
+        contains: _builtins.str = ...,
+        certificate_days: _builtins.int = ...,
+        method: _builtins.str = ...,
+        record_type: _builtins.str = ...,
+        expected: _abc.Iterable[_builtins.str] | None = ...,
+        grpc_service: _builtins.str = ...,
+        tls: _builtins.bool = ...,
+        minimum: _builtins.float | None = ...,
+        maximum: _builtins.float | None = ...,
+        max_age: _duration_pb2.Duration | None = ...,
+        timeout: _duration_pb2.Duration | None = ...,
+        tries: _builtins.int = ...,
+        metric: _builtins.str = ...,
+        notify: Global___Notify | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_maximum", b"_maximum", "_minimum", b"_minimum", "dns", b"dns", "grpc", b"grpc", "http", b"http", "max_age", b"max_age", "maximum", b"maximum", "minimum", b"minimum", "notify", b"notify", "sensor", b"sensor", "service", b"service", "smtp", b"smtp", "target", b"target", "tcp", b"tcp", "timeout", b"timeout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maximum", b"_maximum", "_minimum", b"_minimum", "certificate_days", b"certificate_days", "contains", b"contains", "dns", b"dns", "expected", b"expected", "grpc", b"grpc", "grpc_service", b"grpc_service", "http", b"http", "max_age", b"max_age", "maximum", b"maximum", "method", b"method", "metric", b"metric", "minimum", b"minimum", "notify", b"notify", "record_type", b"record_type", "sensor", b"sensor", "service", b"service", "smtp", b"smtp", "statuses", b"statuses", "target", b"target", "tcp", b"tcp", "timeout", b"timeout", "tls", b"tls", "tries", b"tries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__maximum: _TypeAlias = _typing.Literal["maximum"]  # noqa: Y015
+    _WhichOneofArgType__maximum: _TypeAlias = _typing.Literal["_maximum", b"_maximum"]  # noqa: Y015
+    _WhichOneofReturnType__minimum: _TypeAlias = _typing.Literal["minimum"]  # noqa: Y015
+    _WhichOneofArgType__minimum: _TypeAlias = _typing.Literal["_minimum", b"_minimum"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["http", "tcp", "grpc", "dns", "smtp", "sensor", "service"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__maximum) -> _WhichOneofReturnType__maximum | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__minimum) -> _WhichOneofReturnType__minimum | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
+
+Global___Check: _TypeAlias = Check  # noqa: Y015

@@ -50,6 +50,11 @@ class TriggerServiceStub:
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.RecordReadingRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.RecordReadingResponse.FromString,
                 _registered_method=True)
+        self.GetReading = channel.unary_unary(
+                '/tocsin.api.scheduler.v1.TriggerService/GetReading',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.GetReadingRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.Reading.FromString,
+                _registered_method=True)
         self.StreamReadings = channel.stream_unary(
                 '/tocsin.api.scheduler.v1.TriggerService/StreamReadings',
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.StreamReadingsRequest.SerializeToString,
@@ -92,6 +97,13 @@ class TriggerServiceServicer:
 
     def RecordReading(self, request, context):
         """Records a reading of a metric.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReading(self, request, context):
+        """Reads the latest reading of a metric: that with the latest time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,6 +155,11 @@ def add_TriggerServiceServicer_to_server(servicer, server):
                     servicer.RecordReading,
                     request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.RecordReadingRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.RecordReadingResponse.SerializeToString,
+            ),
+            'GetReading': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReading,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.GetReadingRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.Reading.SerializeToString,
             ),
             'StreamReadings': grpc.stream_unary_rpc_method_handler(
                     servicer.StreamReadings,
@@ -247,6 +264,33 @@ class TriggerService:
             '/tocsin.api.scheduler.v1.TriggerService/RecordReading',
             tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.RecordReadingRequest.SerializeToString,
             tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.RecordReadingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReading(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.TriggerService/GetReading',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.GetReadingRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.Reading.FromString,
             options,
             channel_credentials,
             insecure,

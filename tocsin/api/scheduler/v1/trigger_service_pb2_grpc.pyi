@@ -39,6 +39,8 @@ class TriggerServiceStub:
     """Publishes events one after the other; answers when the stream has ended and all are committed."""
     RecordReading: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.RecordReadingRequest, _trigger_service_pb2.RecordReadingResponse]
     """Records a reading of a metric."""
+    GetReading: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.GetReadingRequest, _trigger_service_pb2.Reading]
+    """Reads the latest reading of a metric: that with the latest time."""
     StreamReadings: _grpc.StreamUnaryMultiCallable[_trigger_service_pb2.StreamReadingsRequest, _trigger_service_pb2.StreamReadingsResponse]
     """Records readings one after the other; answers when the stream has ended and all are committed."""
     Ping: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.PingRequest, _trigger_service_pb2.PingResponse]
@@ -61,6 +63,8 @@ class TriggerServiceAsyncStub(TriggerServiceStub):
     """Publishes events one after the other; answers when the stream has ended and all are committed."""
     RecordReading: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.RecordReadingRequest, _trigger_service_pb2.RecordReadingResponse]  # type: ignore[assignment]
     """Records a reading of a metric."""
+    GetReading: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.GetReadingRequest, _trigger_service_pb2.Reading]  # type: ignore[assignment]
+    """Reads the latest reading of a metric: that with the latest time."""
     StreamReadings: _aio.StreamUnaryMultiCallable[_trigger_service_pb2.StreamReadingsRequest, _trigger_service_pb2.StreamReadingsResponse]  # type: ignore[assignment]
     """Records readings one after the other; answers when the stream has ended and all are committed."""
     Ping: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.PingRequest, _trigger_service_pb2.PingResponse]  # type: ignore[assignment]
@@ -98,6 +102,14 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_trigger_service_pb2.RecordReadingResponse, _abc.Awaitable[_trigger_service_pb2.RecordReadingResponse]]:
         """Records a reading of a metric."""
+
+    @_abc_1.abstractmethod
+    def GetReading(
+        self,
+        request: _trigger_service_pb2.GetReadingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trigger_service_pb2.Reading, _abc.Awaitable[_trigger_service_pb2.Reading]]:
+        """Reads the latest reading of a metric: that with the latest time."""
 
     @_abc_1.abstractmethod
     def StreamReadings(

@@ -2,7 +2,7 @@
 
 from ulid import ULID
 
-from processor_svc.actions import TaskKind, builtin, every_action
+from processor_svc.actions import NotifyKind, TaskKind, builtin, every_action
 from processor_svc.clients import MailerStreams, SchedulerQueue, SchedulerWork
 from processor_svc.config import ProcessorSettings
 from processor_svc.handlers import PiiHandlers, RecordHandlers, TaskHandlers
@@ -12,6 +12,7 @@ from processor_svc.registry import Registry, handlers_of
 from processor_svc.service import PolicyKeeper, RecordService, TaskService
 from processor_svc.store import SqlPolicyStore, SqlRecordStore
 from processor_svc.tracing import TracedRunner
+from processor_svc.wiring.outside import Outside
 from processor_svc.worker import Worker
 from tocsin.api.processor.v1 import pii_service_pb2_grpc, record_service_pb2_grpc, task_service_pb2_grpc
 from tocsin.clock import Clock
@@ -42,7 +43,9 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
     mailer = MailerStreams(
         mesh=node.mesh, clock=clock, batch_size=settings.delivery_batch_size, timeout_seconds=settings.delivery_timeout_seconds
     )
-    actions = every_action(mailer=mailer, tasks=task_kind)
+    notify = NotifyKind(mailer=mailer)
+    outside = Outside(node, settings, clock, notify)
+    actions = every_action(notify=notify, tasks=task_kind, webhooks=outside.webhooks, checks=outside.checks)
     metrics = JobMetrics(node.telemetry.registry, actions=actions)
     worker = Worker(
         source=SchedulerWork(mesh=node.mesh, worker=str(ULID()), reserve=settings.worker_critical_reserve, actions=actions),
@@ -62,7 +65,11 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
             (pii_service_pb2_grpc.add_PiiServiceServicer_to_server, PiiHandlers(policies=policies)),
         ],
     )
-    return App(name=node.name, components=[*node.components, database, policies, store, mailer, packages, worker], server=server)
+    return App(
+        name=node.name,
+        components=[*node.components, node.installation_key, database, policies, store, mailer, packages, outside, worker],
+        server=server,
+    )
 
 
 def _optional_checks(worker: Worker, packages: Packages) -> dict[str, Check]:
