@@ -5,11 +5,14 @@ from typing import Any
 
 from mailer_svc.domain import DeliveryState, PendingReport
 from mailer_svc.ports import Uses
+from mailer_svc.ports.incidents import IncidentFacts, IncidentKey, IncidentStanding, LinkAnswer
 from mailer_svc.ports.status_callbacks import CallbackAttempt, CallbackResult, StatusCallback
 from tocsin.api.scheduler.v1 import (
     dispatch_service_pb2,
     dispatch_service_pb2_grpc,
     firing_service_pb2,
+    incident_service_pb2,
+    incident_service_pb2_grpc,
     scheduler_service_pb2,
     scheduler_service_pb2_grpc,
 )
@@ -20,6 +23,16 @@ from tocsin.mesh.client import Mesh
 from tocsin.standard_webhooks import WebhookSecret, signed, tenant_secret
 
 _GONE = 410
+_ANSWER = incident_service_pb2.AnswerIncidentRequest
+_ANSWERS = {
+    LinkAnswer.ASK: _ANSWER.ANSWER_UNSPECIFIED,
+    LinkAnswer.ACKNOWLEDGE: _ANSWER.ACKNOWLEDGE,
+    LinkAnswer.RESOLVE: _ANSWER.RESOLVE,
+}
+_STANDINGS = {
+    incident_service_pb2.Incident.ACKNOWLEDGED: IncidentStanding.ACKNOWLEDGED,
+    incident_service_pb2.Incident.RESOLVED: IncidentStanding.RESOLVED,
+}
 _STATE = firing_service_pb2.DeliverySummary
 _STATES = {DeliveryState.DEAD: _STATE.DEAD, DeliveryState.OUTCOME_UNKNOWN: _STATE.OUTCOME_UNKNOWN}
 
@@ -61,6 +74,27 @@ class SchedulerClient:
             for report in reports
         ]
         await self._stub.ReportDeliveries(dispatch_service_pb2.ReportDeliveriesRequest(reports=messages))
+
+
+class IncidentClient:
+    """The scheduler as the one who has the incidents; see `mailer_svc.ports.incidents.IncidentLookup`."""
+
+    def __init__(self, *, mesh: Mesh) -> None:
+        self._stub: Any = incident_service_pb2_grpc.IncidentServiceStub(mesh.channel("scheduler_svc"))
+
+    async def answer(self, key: IncidentKey, *, actor: str, via: str, answer: LinkAnswer) -> IncidentFacts:
+        """Passes an answer on."""
+        request = incident_service_pb2.AnswerIncidentRequest(
+            tenant=key.tenant, name=f"incidents/{key.incident}", actor=actor, via=via, answer=_ANSWERS[answer]
+        )
+        incident = await self._stub.AnswerIncident(request)
+        standing = _STANDINGS.get(incident.state, IncidentStanding.WAITING)
+        return IncidentFacts(incident.title, standing, incident.resolved_by or incident.acknowledged_by)
+
+    async def waiting(self, keys: Sequence[IncidentKey]) -> Sequence[bool]:
+        """Which of them wait."""
+        asked = [incident_service_pb2.CheckIncidentsRequest.Asked(tenant=key.tenant, name=f"incidents/{key.incident}") for key in keys]
+        return list((await self._stub.CheckIncidents(incident_service_pb2.CheckIncidentsRequest(incidents=asked))).waiting)
 
 
 class StatusCallbackPoster:

@@ -53,11 +53,6 @@ class TaskState(StrEnum):
     RETRYING = "RETRYING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-
-
-ENDED = (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED)
-"""States in which a task is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,21 +181,13 @@ JobResult: TypeAlias = JobSucceeded | JobFailed | JobReleased
 class WorkEvent:
     """A message of a scheduler: new jobs, leases whose results are committed, or the end of new jobs on this stream.
 
-    ``refused``: jobs that could not be decoded, each with its result. ``cancelled``: leases of jobs that shall end.
+    ``refused``: jobs that could not be decoded, each with its result.
     """
 
     jobs: Sequence[Job] = ()
     refused: Sequence[tuple[JobLease, JobResult]] = ()
     confirmed: Sequence[JobLease] = ()
-    cancelled: Sequence[JobLease] = ()
     drain: bool = False
-
-
-class TaskProgress(NamedTuple):
-    """How far a run is, as its handler says: a share from 0 to 1, and what it does."""
-
-    fraction: float
-    message: str
 
 
 class ActionProblem(NamedTuple):
@@ -239,8 +226,33 @@ class Message:
     context: str
     traceparent: str
     category: str = ""
+    incident: str = ""
     recipients: Sequence[str] = ()
     channels: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentTrigger:
+    """What a firing says of an incident: that it begins, goes on, or, with ``resolved``, is over."""
+
+    tenant: str
+    firing: str
+    alarm: str
+    priority: int
+    policy: str
+    title: str
+    description: str
+    resolved: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentAnswer:
+    """What became of it: the incident, or the reason why there is none; neither when nothing was open that could be resolved."""
+
+    incident: str = ""
+    reason: str = ""
+    message: str = ""
+    retryable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,14 @@
 """What the processor needs from its store and from other services."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from processor_svc.domain import (
     ActionProblem,
     DeliveryAck,
+    IncidentAnswer,
+    IncidentTrigger,
     JobLease,
     JobResult,
     Json,
@@ -16,7 +17,6 @@ from processor_svc.domain import (
     Record,
     StoredPolicy,
     Task,
-    TaskProgress,
     WorkEvent,
 )
 
@@ -104,32 +104,12 @@ class TaskQueue(Protocol):
         """
         ...
 
-    async def cancel_task(self, *, task_id: str) -> Task:
-        """Cancels a task; one that is over stays as it is.
-
-        Raises:
-            TaskNotFound: the tenant has no such task.
-        """
-        ...
-
     async def find_task(self, *, request_id: str) -> Task | None:
         """The task that an earlier request with this id has created; None if there is none."""
         ...
 
     async def list_tasks(self, *, page_size: int, page_token: str) -> tuple[Sequence[Task], str]:
         """A page of tasks, newest first, and the token of the next page."""
-        ...
-
-
-class ProgressFeed(Protocol):
-    """Reports of progress, live: those of other replicas arrive as long as Redis is there."""
-
-    def report(self, task_id: str, progress: TaskProgress) -> None:
-        """Tells everybody who follows the task; never waits, and never fails."""
-        ...
-
-    def follow(self, task_id: str) -> AbstractAsyncContextManager[AsyncIterator[TaskProgress | None]]:
-        """Reports of a task from now on; None now and then, to look whether the task has changed."""
         ...
 
 
@@ -149,6 +129,18 @@ class Mailer(Protocol):
 
         Raises:
             Unavailable: no mailer acknowledged all of them. Sending them again is safe.
+        """
+        ...
+
+
+class IncidentTriggers(Protocol):
+    """The incidents, which the scheduler has."""
+
+    async def trigger(self, trigger: IncidentTrigger) -> IncidentAnswer:
+        """Opens an incident, counts one more trigger of it, or resolves it; the same firing does so once.
+
+        Raises:
+            Unavailable: the scheduler cannot be reached. Asking again is safe.
         """
         ...
 

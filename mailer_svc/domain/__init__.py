@@ -101,9 +101,10 @@ from mailer_svc.domain.people import (
 )
 from mailer_svc.domain.preferences import DeliveryCap, PreferenceChoice, Preferences, QuietHours, QuietPolicy, QuietTime
 from mailer_svc.domain.return_paths import ReturnPaths
+from mailer_svc.domain.sealed_links import KEY_BYTES
 from mailer_svc.domain.status_reports import ReportKind, StatusReport
 from mailer_svc.domain.templates import DeclaredVariable, Template, TemplateDraft, TemplatePart, missing_variables, part_uid
-from mailer_svc.domain.unsubscription import KEY_BYTES, UnsubscribeTokens, Unsubscription
+from mailer_svc.domain.unsubscription import UnsubscribeTokens, Unsubscription
 from tocsin.priority import Priority
 
 __all__ = [

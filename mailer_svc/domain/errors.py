@@ -47,6 +47,14 @@ class UnsubscribeTokenInvalid(NotFound):
     """The link is not one of ours, or not whole."""
 
 
+class AnswerLinkInvalid(NotFound):
+    """The link is not one of ours, or not whole."""
+
+
+class AnswerLinkExpired(FailedPrecondition):
+    """The time of the link is over."""
+
+
 class NotificationNotFound(NotFound):
     """There is no such notification."""
 

@@ -33,6 +33,7 @@ class GateReason(StrEnum):
     CAPPED = "CAPPED"
     DIGEST = "DIGEST"
     PII_BLOCKED = "PII_BLOCKED"
+    INCIDENT_ANSWERED = "INCIDENT_ANSWERED"
 
 
 class Situation(Struct, frozen=True, kw_only=True):

@@ -147,6 +147,7 @@ class Submission(Struct, frozen=True, kw_only=True):
         recipient_id: whose address it is, as far as that is known already.
         notification: id; empty: it comes by address from an alarm.
         occasion: of what is of neither, such as a code: a word that nothing else has.
+        incident: id of the incident that it is about; empty: none.
     """
 
     key: int
@@ -163,6 +164,7 @@ class Submission(Struct, frozen=True, kw_only=True):
     recipient_id: str = ""
     notification: str = ""
     occasion: str = ""
+    incident: str = ""
 
     @property
     def origin(self) -> str:

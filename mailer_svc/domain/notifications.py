@@ -74,6 +74,7 @@ class Notification:
         epoch: the fencing number of the claim; see `SendJob`.
         created: when it was taken.
         updated: when its state changed last.
+        incident: id of the incident that it is about; empty: none.
     """
 
     id: str
@@ -97,6 +98,7 @@ class Notification:
     epoch: int = 0
     created: int
     updated: int
+    incident: str = ""
 
     @property
     def origin(self) -> str:

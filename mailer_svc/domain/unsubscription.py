@@ -1,18 +1,11 @@
 """What somebody leaves with one click, and the token of a link that says so."""
 
-import base64
-import binascii
 from dataclasses import astuple, dataclass
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-
 from mailer_svc.domain.errors import UnsubscribeTokenInvalid
+from mailer_svc.domain.sealed_links import SealedTexts
 
-KEY_BYTES: Final = 64
-_VERSION: Final = "1"
-_LONGEST: Final = 1000  # characters
 _FIELDS: Final = 5
 
 
@@ -36,20 +29,15 @@ class Unsubscription:
 
 
 class UnsubscribeTokens:
-    """Seals and opens what links say.
-
-    A token tells nobody but us what is in it, for links stand in logs and histories, and nobody else can make one (AES-SIV, RFC 5297).
-    It is the same each time, holds for ever, and begins with its version.
-    """
+    """Seals and opens what links say; a token holds for ever."""
 
     def __init__(self, key: bytes) -> None:
-        """Takes a key of `KEY_BYTES`."""
-        self._cipher = AESSIV(key)
+        """Takes a key of `mailer_svc.domain.sealed_links.KEY_BYTES`."""
+        self._sealed = SealedTexts(key)
 
     def seal(self, what: Unsubscription) -> str:
         """The token, of characters that need no escape in a URL."""
-        sealed = self._cipher.encrypt("\0".join(astuple(what)).encode(), [_VERSION.encode()])
-        return _VERSION + base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+        return self._sealed.seal(astuple(what))
 
     def open(self, token: str) -> Unsubscription:
         """What a token says.
@@ -57,13 +45,7 @@ class UnsubscribeTokens:
         Raises:
             UnsubscribeTokenInvalid: it is none of ours.
         """
-        if not token.startswith(_VERSION) or len(token) > _LONGEST or not token.isascii():
-            raise UnsubscribeTokenInvalid
-        try:
-            sealed = base64.b64decode(token[1:] + "=" * (-(len(token) - 1) % 4), altchars=b"-_", validate=True)
-            parts = self._cipher.decrypt(sealed, [_VERSION.encode()]).decode().split("\0")
-        except (binascii.Error, InvalidTag, ValueError):
-            raise UnsubscribeTokenInvalid from None
-        if len(parts) != _FIELDS:
+        parts = self._sealed.open(token, _FIELDS)
+        if parts is None:
             raise UnsubscribeTokenInvalid
         return Unsubscription(*parts)

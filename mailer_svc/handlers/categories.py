@@ -10,10 +10,10 @@ from google.protobuf.empty_pb2 import Empty
 
 from mailer_svc.domain import Category, CategoryKind
 from mailer_svc.handlers.deliveries import timestamp
-from mailer_svc.handlers.masks import fields_to_change
 from mailer_svc.service import Categories
 from tocsin.api.mailer.v1 import category_service_pb2 as pb
 from tocsin.api.mailer.v1 import category_service_pb2_grpc as rpc
+from tocsin.masks import fields_to_change
 from tocsin.mesh.context import principal
 from tocsin.pages import Listing, list_page
 from tocsin.stored import clamped, int32

@@ -154,6 +154,7 @@ def _submission(message: pb.OutgoingMessage, contexts: Sequence[str]) -> Submiss
         resend=resend,
         traceparent=message.traceparent,
         category=message.category.removeprefix("categories/"),
+        incident=message.incident.removeprefix("incidents/"),
     )
 
 

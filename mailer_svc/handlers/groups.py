@@ -8,10 +8,10 @@ from google.protobuf.empty_pb2 import Empty
 
 from mailer_svc.domain import Member, MemberKind, RecipientGroup
 from mailer_svc.handlers.deliveries import timestamp
-from mailer_svc.handlers.masks import fields_to_change
 from mailer_svc.service import Groups
 from tocsin.api.mailer.v1 import group_service_pb2 as pb
 from tocsin.api.mailer.v1 import group_service_pb2_grpc as rpc
+from tocsin.masks import fields_to_change
 from tocsin.mesh.context import principal
 from tocsin.pages import Listing, list_page
 from tocsin.stored import int32

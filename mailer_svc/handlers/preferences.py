@@ -9,11 +9,11 @@ from mailer_svc.domain import DeliveryCap, PreferenceChoice, Preferences, QuietH
 from mailer_svc.domain.preferences import ANY
 from mailer_svc.handlers.categories import duration
 from mailer_svc.handlers.deliveries import timestamp
-from mailer_svc.handlers.masks import fields_to_change
 from mailer_svc.ports import StoredPreferences
 from mailer_svc.service import RecipientPreferences
 from tocsin.api.mailer.v1 import preference_service_pb2 as pb
 from tocsin.api.mailer.v1 import preference_service_pb2_grpc as rpc
+from tocsin.masks import fields_to_change
 from tocsin.mesh.context import principal
 from tocsin.stored import int32
 

@@ -8,7 +8,6 @@ import grpc
 from google.protobuf.empty_pb2 import Empty
 
 from mailer_svc.domain import Recipient
-from mailer_svc.handlers.masks import fields_to_change
 from mailer_svc.handlers.people_imports import PeopleCodecs, answers, exported, exported_recipient, options_of, recipient_lines
 from mailer_svc.handlers.people_messages import address_draft, address_message, recipient_draft, recipient_message
 from mailer_svc.ports import RecipientQuery
@@ -18,6 +17,7 @@ from tocsin.api.mailer.v1 import recipient_service_pb2_grpc as rpc
 from tocsin.channels import CHANNELS
 from tocsin.errors import InvalidInput
 from tocsin.listing import Condition, FilterField, FilterKind, parse_filter
+from tocsin.masks import fields_to_change
 from tocsin.mesh.context import principal
 from tocsin.pages import Listing, list_page
 

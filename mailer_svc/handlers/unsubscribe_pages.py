@@ -5,6 +5,8 @@ from enum import Enum
 from html import escape
 from typing import Final, NamedTuple
 
+from mailer_svc.handlers.pages import html_page
+
 
 class UnsubscribeView(Enum):
     """What a page says."""
@@ -47,27 +49,6 @@ _WORDS: Final[Mapping[str, Mapping[UnsubscribeView, _Words]]] = {
         ),
     },
 }
-_PAGE: Final = """<!DOCTYPE html>
-<html lang="{language}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 1.125rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 15vh auto; padding: 0 1.25rem; overflow-wrap: anywhere; }}
-button {{ font: inherit; padding: .6rem 1.4rem; border: 2px solid; border-radius: .4rem; cursor: pointer; }}
-</style>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-<p>{text}</p>{form}
-</main>
-</body>
-</html>
-"""
 # Without an action it goes to the page's own address (HTML, 4.10.21.3).
 _FORM: Final = """
 <form method="post">
@@ -81,34 +62,11 @@ def unsubscribe_page(view: UnsubscribeView, *, language: str, category: str = ""
 
     Args:
         view: what it says.
-        language: "en" or "de", see `preferred_language`.
+        language: "en" or "de", see `mailer_svc.handlers.pages.preferred_language`.
         category: what is left.
         address: who leaves it.
     """
     words = _WORDS[language][view]
     marked = {name: f"<b>{escape(value)}</b>" for name, value in (("category", category), ("address", address))}
     form = _FORM.format(button=words.button) if words.button else ""
-    return _PAGE.format(language=language, title=words.title, text=words.text.format_map(marked), form=form)
-
-
-def preferred_language(accept: str) -> str:
-    """The language of those we have that an Accept-Language (RFC 9110, 12.5.4) likes best; English if none."""
-    best, quality = "en", 0.0
-    for item in accept[:1000].split(","):
-        tag, _, parameter = item.partition(";")
-        language = tag.strip().lower().partition("-")[0]
-        weight = _weight(parameter)
-        if language in _WORDS and weight > quality:
-            best, quality = language, weight
-    return best
-
-
-def _weight(parameter: str) -> float:
-    name, _, value = parameter.strip().partition("=")
-    if name.lower() != "q":
-        return 1.0
-    try:
-        found = float(value)
-    except ValueError:
-        return 0.0
-    return found if 0.0 <= found <= 1.0 else 0.0
+    return html_page(language=language, title=words.title, text=words.text.format_map(marked), form=form)

@@ -121,6 +121,7 @@ class Accepting:
             send_time=now,
             created=now,
             updated=now,
+            incident=message.incident,
         )
 
     async def accept(self, batch: Sequence[Submission]) -> AsyncGenerator[list[Ack]]:

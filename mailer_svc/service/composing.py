@@ -35,6 +35,7 @@ from mailer_svc.domain import (
 )
 from mailer_svc.language.context import context_of
 from mailer_svc.ports import Renderer
+from mailer_svc.service.answering import Answering
 from mailer_svc.service.gates import GateAnswer, GateQuestion, Gates, passes
 from mailer_svc.service.screening import PiiScreen
 from mailer_svc.service.templates import Templates
@@ -45,6 +46,8 @@ Known = Mapping[tuple[str, str], Template]
 
 _NOTHING: Final = Content("")
 _SLICE_SECONDS: Final = 0.002
+ANSWER_VARIABLE: Final = "acknowledge_url"
+"""The variable of templates that holds the link by which a recipient answers an incident."""
 
 
 class Addressed(Struct, frozen=True, kw_only=True):
@@ -61,7 +64,15 @@ class Composer:
     """Makes deliveries; stores none."""
 
     def __init__(
-        self, *, templates: Templates, renderer: Renderer, channels: Channels, gates: Gates, screen: PiiScreen, domain: str
+        self,
+        *,
+        templates: Templates,
+        renderer: Renderer,
+        channels: Channels,
+        gates: Gates,
+        screen: PiiScreen,
+        answering: Answering,
+        domain: str,
     ) -> None:
         """Makes it.
 
@@ -71,8 +82,10 @@ class Composer:
             channels: by which messages leave.
             gates: say whether they may.
             screen: looks for personal data in what they say.
+            answering: makes the links by which people answer incidents.
             domain: the right side of each Message-ID.
         """
+        self._answering = answering
         self._templates = templates
         self._renderer = renderer
         self._channels = channels
@@ -155,7 +168,7 @@ class Composer:
             return self._delivery(each, answer, answer.ruling, shown, resend=False)
         if isinstance(content, Content):
             return await self._screened(each, answer, self._repair(content), resend=each.item.resend)
-        template, part, use = _template(each, answer, known)
+        template, part, use = self._filled(each, answer, known)
         rendered = self._renderer.render_fast(part, use)
         return await self._screened(each, answer, rendered, resend=template.resend) if rendered else None
 
@@ -178,7 +191,7 @@ class Composer:
         Raises:
             TocsinError: there is no such message.
         """
-        template, part, use = _template(each, answer, known)
+        template, part, use = self._filled(each, answer, known)
         content = await self._renderer.render(each.item.tenant, part, use)
         return await self._screened(each, answer, content, resend=template.resend)
 
@@ -188,6 +201,13 @@ class Composer:
             return self._delivery(each, answer, answer.ruling, content, resend=resend)
         shown, ruling = await self._screen.screen(each.item, answer.ruling, content)
         return self._delivery(each, answer, ruling, shown, resend=resend)
+
+    def _filled(self, each: Addressed, answer: GateAnswer, known: Known) -> tuple[Template, TemplatePart, TemplateUse]:
+        """The template of a message, the part that its recipient reads, and its variables, with the link to answer by if there is one."""
+        template, part, use = _template(each, answer, known)
+        item = each.item
+        link = self._answering.link(tenant=item.tenant, incident=item.incident, recipient=answer.recipient_id)
+        return template, part, replace(use, variables={**use.variables, ANSWER_VARIABLE: link}) if link else use
 
     def failed(self, item: Submission, error: TocsinError, *, recipient: str = "") -> NewDelivery:
         """The delivery of a message that cannot be made, so that its recipient is accounted for."""

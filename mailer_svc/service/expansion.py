@@ -155,4 +155,5 @@ def _submission(item: Notification, channel: str, to: str, *, recipient: str = "
         category=item.category,
         recipient_id=recipient,
         notification=item.id,
+        incident=item.incident,
     )

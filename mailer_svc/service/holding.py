@@ -11,17 +11,20 @@ from mailer_svc.domain import (
     DeliveryState,
     Digest,
     DigestMembers,
+    GateReason,
     GateRuling,
     NewDelivery,
     Priority,
     message_id,
 )
 from mailer_svc.ports import Digests, HeldDeliveries, HeldDelivery
+from mailer_svc.ports.incidents import IncidentKey, IncidentLookup
 from mailer_svc.service.digest_texts import DigestText, DigestTexts, plain_text
 from mailer_svc.service.gates import GateQuestion, Gates
 from mailer_svc.service.publishing import DeliveryPublisher
 from tocsin.background import Background, report_progress
 from tocsin.clock import Clock
+from tocsin.errors import TocsinError
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -29,13 +32,26 @@ _BATCH: Final = 500
 _DIGESTS: Final = 100
 _LEASE_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 1.0
+_ANSWERED: Final = GateRuling(
+    state=DeliveryState.SUPPRESSED, reason=GateReason.INCIDENT_ANSWERED, detail="somebody has answered the incident meanwhile"
+)
 
 
 class HoldReleaser:
     """Asks the gates again about deliveries whose quiet time has ended; a component."""
 
-    def __init__(self, *, held: HeldDeliveries, gates: Gates, channels: Channels, publisher: DeliveryPublisher, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        held: HeldDeliveries,
+        gates: Gates,
+        incidents: IncidentLookup,
+        channels: Channels,
+        publisher: DeliveryPublisher,
+        clock: Clock,
+    ) -> None:
         self._held = held
+        self._incidents = incidents
         self._gates = gates
         self._channels = channels
         self._publisher = publisher
@@ -60,16 +76,32 @@ class HoldReleaser:
         now = self._clock.micros()
         held, unreadable = await self._held.claim_due(limit=_BATCH, now=now, lease=round(_LEASE_SECONDS * 1e6))
         if held:
-            known = [HeldDelivery(epoch=item.epoch, delivery=self._as_kept(item.delivery)) for item in held]
+            known = [HeldDelivery(epoch=item.epoch, delivery=self._as_kept(item.delivery), incident=item.incident) for item in held]
             answers = await self._gates.ask([_question(item.delivery, self._channels) for item in known])
             ruled = [(item, _once(item, answer.ruling)) for item, answer in zip(known, answers, strict=True)]
-            released = await self._held.release(ruled, now=self._clock.micros())
+            released = await self._held.release(await self._still_wanted(ruled), now=self._clock.micros())
             self._channels.wake({delivery.channel for delivery in released})
             await self._publisher.accepted(released)
         return len(held) + unreadable == _BATCH
 
     def _as_kept(self, delivery: NewDelivery) -> NewDelivery:
         return replace(delivery, kept=self._channels.keeps(delivery.channel))
+
+    async def _still_wanted(self, ruled: list[tuple[HeldDelivery, GateRuling]]) -> list[tuple[HeldDelivery, GateRuling]]:
+        """The rulings; who was to hear of an incident that somebody has answered meanwhile does not.
+
+        While nobody knows, what is about an incident stays held until its claim ends, and the rest goes on.
+        """
+        about = [IncidentKey(item.delivery.tenant, item.incident) for item, _ in ruled if item.incident]
+        if not about:
+            return ruled
+        try:
+            waiting = dict(zip(about, await self._incidents.waiting(about), strict=True))
+        except TocsinError as error:
+            _log.warning("messages about incidents stay held: nobody says whether they are answered", error=error.message)
+            return [(item, ruling) for item, ruling in ruled if not item.incident]
+        answered = {key for key, waits in waiting.items() if not waits}
+        return [(item, _ANSWERED if IncidentKey(item.delivery.tenant, item.incident) in answered else ruling) for item, ruling in ruled]
 
 
 class DigestCloser:

@@ -9,16 +9,37 @@ import msgspec
 from sqlalchemy import BigInteger, Integer, Row, Select, Text, and_, bindparam, case, func, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import AddressState, Category, CategoryKind, MemberKind, Preferences, SuppressionReason
+from mailer_svc.domain import AddressState, Category, CategoryKind, DeliveryState, MemberKind, Preferences, SuppressionReason
 from mailer_svc.domain.preferences import UNSAID, decode
 from mailer_svc.ports import ActiveAddress, PersonFacts, PersonKey, RecipientFacts, SuppressionFacts, TenantKey
 from mailer_svc.store.bulk import Rows
-from mailer_svc.store.people_tables import addresses, categories, group_members, groups, preferences, recipients, suppressions
+from mailer_svc.store.people_tables import (
+    addresses,
+    categories,
+    group_members,
+    groups,
+    notifications,
+    preferences,
+    recipients,
+    suppressions,
+)
+from mailer_svc.store.tables import deliveries
 from tocsin.database import Database, storable
 from tocsin.stored import known, texts
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
+_GOING = [
+    int(state)
+    for state in (
+        *(DeliveryState.ACCEPTED, DeliveryState.SENDING, DeliveryState.RETRYING, DeliveryState.SENT, DeliveryState.DELIVERED),
+        DeliveryState.OUTCOME_UNKNOWN,
+    )
+]
+"""States of deliveries whose recipients have been told, or will be."""
+# The conditions of the indexes: SQLite does not see that others imply them.
+_ABOUT = notifications.c.incident != ""
+_OF_ONE = deliveries.c.notification != ""
 _ARMS = 50
 """Groups whose members one statement reads; SQLite takes up to 500 SELECTs in one."""
 _DOCUMENTS = 500  # of up to 16 KiB each: many people want the same
@@ -113,7 +134,19 @@ class SqlPeopleFacts:
                 reached = set(await connection.scalars(self._reached, {**self._groups.bind(named), "tenant": tenant}))
                 found |= {f"groups/{group}" for (group,) in named if group not in reached}
                 found |= await _members(connection, tenant, sorted(reached), after=after, limit=limit)
+        for target in targets:
+            if target.startswith("incidents/"):
+                found |= await self._told(tenant, target.removeprefix("incidents/"), after, limit)
         return sorted(member for member in found if member > after)[:limit]
+
+    async def _told(self, tenant: str, incident: str, after: str, limit: int) -> set[str]:
+        """The first of those to whom a message about an incident has gone, or is on its way."""
+        about = select(notifications.c.id).where(notifications.c.tenant == tenant, notifications.c.incident == incident, _ABOUT)
+        gone = deliveries.c.state.in_(_GOING)
+        whom = select(deliveries.c.recipient_id).where(deliveries.c.tenant == tenant, deliveries.c.notification.in_(about), _OF_ONE, gone)
+        query = whom.where(deliveries.c.recipient_id > after).distinct().order_by(deliveries.c.recipient_id).limit(limit)
+        async with self._database.read() as connection:
+            return set(await connection.scalars(query))
 
 
 async def _members(connection: AsyncConnection, tenant: str, groups: Sequence[str], *, after: str, limit: int) -> set[str]:

@@ -15,6 +15,7 @@ from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.contents import read_actions
 from mailer_svc.store.endings import SqlDeliveryEndings
 from mailer_svc.store.gates import ClosingGates
+from mailer_svc.store.people_tables import notifications
 from mailer_svc.store.tables import contents, deliveries, events, inbox_messages
 from tocsin.database import Database, storable
 from tocsin.telemetry import get_logger
@@ -118,7 +119,7 @@ def _due_ids() -> Select[Any]:
 
 
 def _claim(chosen: Any) -> Any:
-    columns = (*_READ, *(_body(column) for column in (contents.c.text, contents.c.html, contents.c.actions)))
+    columns: tuple[Any, ...] = (*_READ, _incident(), *(_body(column) for column in (contents.c.text, contents.c.html, contents.c.actions)))
     claimed: dict[str, Any] = {"epoch": deliveries.c.epoch + 1, "hold_until": bindparam("until")}
     return update(deliveries).where(chosen, deliveries.c.state == _HELD).values(**claimed).returning(*columns)
 
@@ -126,6 +127,11 @@ def _claim(chosen: Any) -> Any:
 def _body(column: Any) -> Any:
     found = select(column).where(contents.c.delivery == deliveries.c.id).correlate(deliveries).scalar_subquery()
     return func.coalesce(found, "").label(column.name)
+
+
+def _incident() -> Any:
+    found = select(notifications.c.incident).where(notifications.c.id == deliveries.c.notification).correlate(deliveries).scalar_subquery()
+    return func.coalesce(found, "").label("incident")
 
 
 def _update(rows: Rows) -> Any:
@@ -178,4 +184,4 @@ def _held(row: Any) -> HeldDelivery:
         category=row.category,
         notification=row.notification,
     )
-    return HeldDelivery(epoch=int(row.epoch), delivery=delivery)
+    return HeldDelivery(epoch=int(row.epoch), delivery=delivery, incident=row.incident)

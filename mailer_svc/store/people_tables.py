@@ -7,6 +7,7 @@ from mailer_svc.store.tables import metadata
 # Ids are compared byte by byte, in every database alike: their order is that of Python's strings.
 ID = Text().with_variant(Text(collation="C"), "postgresql")
 _OPEN = text("closed IS NULL")
+_ABOUT = text("incident <> ''")
 _DUE = text("due IS NOT NULL")
 
 recipients = Table(
@@ -129,8 +130,10 @@ notifications = Table(
     Column("send_time", BigInteger, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False),
+    Column("incident", Text, nullable=False, server_default=text("''"), comment="Id of the incident that it is about; empty: none."),
     Index("ix_notifications_due", "lane", "due", sqlite_where=_DUE, postgresql_where=_DUE),
     Index("ix_notifications_tenant_created", "tenant", "created", "id"),
+    Index("ix_notifications_incident", "tenant", "incident", sqlite_where=_ABOUT, postgresql_where=_ABOUT),
 )
 
 digests = Table(

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from ulid import ULID
 
 from mailer_svc.channels.mime import Sender as MailSender
+from mailer_svc.clients import IncidentClient
 from mailer_svc.config import MailerSettings
+from mailer_svc.domain.answers import AnswerTokens
+from mailer_svc.domain.sealed_links import KEY_BYTES
 from mailer_svc.service import (
     Accepting,
     Composer,
@@ -19,6 +22,7 @@ from mailer_svc.service import (
     PiiScreen,
     TrialSender,
 )
+from mailer_svc.service.answering import ANSWER_PATH, Answering
 from mailer_svc.service.digest_texts import templated_text
 from mailer_svc.store import (
     SqlNotificationQueue,
@@ -45,15 +49,21 @@ class Notifying:
         journal = TracedJournal(journal=storage.journal, telemetry=node.telemetry)
         domain = MailSender.parse(settings.smtp_from).domain
         gates = Gates(people=people, clock=clock)
+        incidents = IncidentClient(mesh=node.mesh)
+        tokens = AnswerTokens(node.installation_key.derive("answers", length=KEY_BYTES))
+        self.answering = Answering(tokens=tokens, incidents=incidents, base=settings.public_link(ANSWER_PATH), clock=clock)
         composer = Composer(
             templates=templating.templates,
             renderer=templating.renderer,
             channels=channels,
             gates=gates,
             screen=PiiScreen(guard=PiiGuard(book=self._policies.book, alerts=node.alerts)),
+            answering=self.answering,
             domain=domain,
         )
-        self._releaser = HoldReleaser(held=storage.held, gates=gates, channels=channels, publisher=publisher, clock=clock)
+        self._releaser = HoldReleaser(
+            held=storage.held, gates=gates, incidents=incidents, channels=channels, publisher=publisher, clock=clock
+        )
         self._closer = DigestCloser(
             digests=storage.digests,
             gates=gates,

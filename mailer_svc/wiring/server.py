@@ -12,6 +12,7 @@ from mailer_svc.handlers import (
     TemplateHandlers,
     UnsubscribeHandlers,
 )
+from mailer_svc.handlers.answering import AnswerHandlers
 from mailer_svc.handlers.health import sending_checks
 from mailer_svc.service import (
     Deliveries,
@@ -29,6 +30,7 @@ from mailer_svc.wiring.people import people_handlers
 from mailer_svc.wiring.sending import Sending
 from mailer_svc.wiring.storage import MailStorage, Templating
 from tocsin.api.mailer.v1 import (
+    answer_service_pb2_grpc,
     callback_service_pb2_grpc,
     delivery_service_pb2_grpc,
     inbox_service_pb2_grpc,
@@ -89,6 +91,7 @@ def mail_server(
                 unsubscribe_service_pb2_grpc.add_UnsubscribeServiceServicer_to_server,
                 UnsubscribeHandlers(unsubscribing=unsubscribing),
             ),
+            (answer_service_pb2_grpc.add_AnswerServiceServicer_to_server, AnswerHandlers(answering=notifying.answering)),
             (callback_service_pb2_grpc.add_CallbackServiceServicer_to_server, CallbackHandlers(callbacks=callbacks.received)),
             (provider_service_pb2_grpc.add_ProviderServiceServicer_to_server, provider_handlers),
             (push_service_pb2_grpc.add_PushServiceServicer_to_server, PushHandlers(keys=sending.push_keys)),

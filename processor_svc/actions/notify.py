@@ -1,4 +1,7 @@
-"""The action `notify`: hands one message for each address and channel to the mailer, and one for all recipients."""
+"""The action `notify`: hands one message for each address and channel to the mailer, and one for all recipients.
+
+One that names an escalation policy tells nobody itself: it opens an incident, or resolves it, and the scheduler takes the policy's steps.
+"""
 
 import json
 import random
@@ -6,8 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, cast
 
-from processor_svc.domain import ActionProblem, DeliveryAck, Job, JobFailed, JobReleased, JobResult, JobSucceeded, Json, Message
-from processor_svc.ports import Mailer
+from processor_svc.domain import (
+    ActionProblem,
+    DeliveryAck,
+    IncidentTrigger,
+    Job,
+    JobFailed,
+    JobReleased,
+    JobResult,
+    JobSucceeded,
+    Json,
+    Message,
+)
+from processor_svc.ports import IncidentTriggers, Mailer
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.errors import DeadlineExceeded, ResourceExhausted, Unavailable
 from tocsin.telemetry import current_traceparent
@@ -17,6 +31,7 @@ _LONGEST_WAIT: Final = 2.0
 _UNSUPPORTED: Final = "UNSUPPORTED_CHANNEL"
 _RESOLVED: Final = "Resolved: "
 _LONGEST_SUBJECT: Final = 900  # characters, as in the contract
+_LONGEST_TITLE: Final = 500  # likewise, of an incident
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +52,8 @@ class NotifyAction:
     resolved_html: str = ""
     recipients: tuple[str, ...] = ()
     category: str = ""
+    escalation_policy: str = ""
+    incident: str = ""
 
 
 class NotifyKind:
@@ -44,8 +61,9 @@ class NotifyKind:
 
     name = NotifyAction.kind
 
-    def __init__(self, *, mailer: Mailer) -> None:
+    def __init__(self, *, mailer: Mailer, incidents: IncidentTriggers) -> None:
         self._mailer = mailer
+        self._incidents = incidents
 
     def decode(self, message: alarm_pb2.Notify) -> NotifyAction:
         """The action."""
@@ -62,6 +80,8 @@ class NotifyKind:
             resolved_html=message.resolved_html,
             recipients=tuple(message.recipients),
             category=message.category,
+            escalation_policy=message.escalation_policy,
+            incident=message.incident,
         )
 
     async def validate(self, action: NotifyAction) -> Sequence[ActionProblem]:
@@ -76,6 +96,8 @@ class NotifyKind:
 
     async def run(self, job: Job, action: NotifyAction) -> JobResult:
         """Hands the messages over; the output names the deliveries, and the notification of the recipients."""
+        if action.escalation_policy:
+            return await self._escalate(job, action)
         context = _context_text(job) if action.template else ""
         said = _resolution(job, action) if job.origin == "RESOLVED" and not action.template else action
         messages = [_message(job, said, context, to, channel) for to in action.to for channel in action.channels or ("",)]
@@ -87,6 +109,26 @@ class NotifyKind:
         except (Unavailable, DeadlineExceeded, ResourceExhausted) as error:
             return _released(error.message, error.retry_after)
         return _end(messages, answers)
+
+    async def _escalate(self, job: Job, action: NotifyAction) -> JobResult:
+        """Opens an incident of the alarm, or resolves it; the output names it."""
+        trigger = IncidentTrigger(
+            tenant=job.tenant,
+            firing=job.lease.firing,
+            alarm=job.alarm,
+            priority=job.priority,
+            policy=action.escalation_policy,
+            title=action.subject[:_LONGEST_TITLE],
+            description=action.text,
+            resolved=job.origin == "RESOLVED",
+        )
+        try:
+            answer = await self._incidents.trigger(trigger)
+        except (Unavailable, DeadlineExceeded, ResourceExhausted) as error:
+            return _released(error.message, error.retry_after, service="scheduler_svc")
+        if answer.reason:
+            return JobFailed(reason=answer.reason, message=answer.message, retryable=answer.retryable)
+        return JobSucceeded({"incident": answer.incident} if answer.incident else {})
 
 
 def _message(job: Job, action: NotifyAction, context: str, to: str, channel: str) -> Message:
@@ -105,6 +147,7 @@ def _message(job: Job, action: NotifyAction, context: str, to: str, channel: str
         context=context,
         traceparent=current_traceparent() or job.traceparent,
         category=action.category,
+        incident=action.incident,
     )
 
 
@@ -130,10 +173,10 @@ def _output(answers: Sequence[DeliveryAck]) -> dict[str, Json]:
     return {**found, "notifications": notifications} if notifications else found
 
 
-def _released(message: str, retry_after: float | None = None) -> JobReleased:
+def _released(message: str, retry_after: float | None = None, *, service: str = "mailer_svc") -> JobReleased:
     """Releases the job for a short time, as the breaker makes a further try cheap; random, to spread the retries."""
     wait = retry_after or random.uniform(_SHORTEST_WAIT, _LONGEST_WAIT)  # noqa: S311 - jitter, not cryptography
-    return JobReleased(message=f"mailer_svc: {message}", retry_after=min(wait, _LONGEST_WAIT))
+    return JobReleased(message=f"{service}: {message}", retry_after=min(wait, _LONGEST_WAIT))
 
 
 def _context_text(job: Job) -> str:

@@ -195,6 +195,7 @@ def _to_proto(key: int, message: Message) -> delivery_service_pb2.OutgoingMessag
         lane=message.priority,
         traceparent=message.traceparent,
         category=message.category,
+        incident=message.incident,
         recipients=message.recipients,
         channels=message.channels,
     )

@@ -26,10 +26,6 @@ MAX_ACTION: Final = 1024 * 1024
 MAX_RESULT: Final = 16 * 1024
 
 
-CANCELLED: Final = "CANCELLED"
-"""Reason of a firing that somebody cancelled."""
-
-
 class FiringNotFound(NotFound):
     """There is no such firing."""
 
@@ -87,7 +83,7 @@ class Origin(IntEnum):
     """Where a firing comes from; the numbers are stored, those of the contract are one more.
 
     A due time of an alarm, somebody's FireAlarm, an ad-hoc task, somebody's BackfillAlarm, an event, a signal that was raised (a metric
-    beyond its limit, a ping that did not come), and one that resolved.
+    beyond its limit, a ping that did not come), one that resolved, and an incident that goes to people.
     """
 
     SCHEDULE = 0
@@ -97,6 +93,7 @@ class Origin(IntEnum):
     EVENT = 4
     RAISED = 5
     RESOLVED = 6
+    ESCALATION = 7
 
 
 class DeliveryEnd(IntEnum):

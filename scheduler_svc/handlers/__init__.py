@@ -2,10 +2,22 @@
 
 from scheduler_svc.handlers.alarms import AlarmHandlers
 from scheduler_svc.handlers.dispatch import DispatchHandlers
+from scheduler_svc.handlers.escalation_policies import EscalationPolicyHandlers
 from scheduler_svc.handlers.firings import FiringHandlers
 from scheduler_svc.handlers.forecast import ForecastHandlers
+from scheduler_svc.handlers.incidents import IncidentHandlers
 from scheduler_svc.handlers.scheduler import SchedulerHandlers
 from scheduler_svc.handlers.screening import EventScreen
 from scheduler_svc.handlers.triggers import TriggerHandlers
 
-__all__ = ["AlarmHandlers", "DispatchHandlers", "EventScreen", "FiringHandlers", "ForecastHandlers", "SchedulerHandlers", "TriggerHandlers"]
+__all__ = [
+    "AlarmHandlers",
+    "DispatchHandlers",
+    "EscalationPolicyHandlers",
+    "EventScreen",
+    "FiringHandlers",
+    "ForecastHandlers",
+    "IncidentHandlers",
+    "SchedulerHandlers",
+    "TriggerHandlers",
+]

@@ -2,11 +2,13 @@
 
 from scheduler_svc.store.alarms import SqlAlarmStore, SqlTemplateUses
 from scheduler_svc.store.due import SqlDueStore
+from scheduler_svc.store.escalation_policies import SqlEscalationPolicyStore
 from scheduler_svc.store.events import EventStore
 from scheduler_svc.store.forecast import SqlForecastStore
 from scheduler_svc.store.history import SqlAuditStore
 from scheduler_svc.store.housekeeping import SqlHousekeepingStore
 from scheduler_svc.store.imports import SqlImportStore
+from scheduler_svc.store.incident_pages import SqlIncidentStore
 from scheduler_svc.store.ledger import SqlLedger
 from scheduler_svc.store.locks import DatabaseInUse, ProcessLock, SessionLock
 from scheduler_svc.store.pings import PingStore, SqlOutages
@@ -25,9 +27,11 @@ __all__ = [
     "SqlAuditStore",
     "SqlDeliveryReports",
     "SqlDueStore",
+    "SqlEscalationPolicyStore",
     "SqlForecastStore",
     "SqlHousekeepingStore",
     "SqlImportStore",
+    "SqlIncidentStore",
     "SqlLedger",
     "SqlOutages",
     "SqlReplanStore",

@@ -6,6 +6,7 @@ from typing import Final
 from ulid import ULID
 
 from scheduler_svc.domain import AlarmState, Origin
+from scheduler_svc.domain.incident_words import IncidentState
 from scheduler_svc.store.changes import forget_changes
 from scheduler_svc.store.history import forget_rules
 from scheduler_svc.store.partitions import drop_before, make_ahead, month_of
@@ -39,6 +40,14 @@ _FORGET_REQUESTS: Final = both(
 _FORGET_REPLANS: Final = both("DELETE FROM replans WHERE id IN (SELECT id FROM replans WHERE id < $1 ORDER BY id LIMIT $2)")
 _FORGET_INBOUND: Final = both(
     "DELETE FROM inbound WHERE id IN (SELECT id FROM inbound WHERE id < $1 AND received_at < $2 AND rest IS NULL ORDER BY id LIMIT $3)"
+)
+_FORGET_INCIDENTS: Final = both(
+    "DELETE FROM incidents WHERE id IN (SELECT id FROM incidents WHERE updated_at < $1 "
+    f"AND state = {IncidentState.RESOLVED:d} ORDER BY updated_at LIMIT $2) RETURNING id"
+)
+_FORGET_INCIDENT_EVENTS: Final = Statement(
+    sqlite="DELETE FROM incident_events WHERE incident IN (SELECT value FROM json_each(?1))",
+    postgresql="DELETE FROM incident_events WHERE incident = ANY($1::text[])",
 )
 # A topic is counted for ever, but not however many there are.
 _FORGET_TOPICS: Final = both(
@@ -111,6 +120,13 @@ class SqlHousekeepingStore:
     async def forget_replans(self, *, before: Micros, most: int) -> int:
         async with self._database.transaction() as connection:
             return await _FORGET_REPLANS.run(connection, str(ULID.from_bytes(max(before // 1000, 0).to_bytes(6) + bytes(10))), most)
+
+    async def forget_incidents(self, *, before: Micros, most: int) -> int:
+        async with self._database.transaction() as connection:
+            gone = [row[0] for row in await _FORGET_INCIDENTS.rows(connection, before, most)]
+            if gone:
+                await _FORGET_INCIDENT_EVENTS.run(connection, gone)
+            return len(gone)
 
     async def forget_inbound(self, *, before: Micros, most: int) -> int:
         async with self._database.transaction() as connection:

@@ -31,13 +31,13 @@ CRITICAL: Final = f"state = {ACTIVE} AND priority = {Priority.CRITICAL:d}"
 _NOTABLE: Final = one_of((FiringState.RETRYING, FiringState.DEAD, FiringState.CLOSED))
 
 
-def _partial(name: str, *columns: Column[Any], where: str, unique: bool = False) -> None:
+def partial(name: str, *columns: Column[Any], where: str, unique: bool = False) -> None:
     """Adds an index of the rows that meet a condition to the table of its columns."""
     Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
 
 # Ids are compared byte by byte: it is faster, and the same in every locale.
-_ID = Text().with_variant(Text(collation="C"), "postgresql")
+ID = Text().with_variant(Text(collation="C"), "postgresql")
 
 # The columns of plain fields: those of a new one are made by its migration alone.
 _PLAIN = {str: Text, int: Integer, bool: Boolean}
@@ -47,7 +47,7 @@ _WITHOUT_DEFAULT = frozenset(("display_name",))  # in every row since there are 
 alarms = Table(
     "alarms",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("shard", SmallInteger, nullable=False),
     Column("state", SmallInteger, nullable=False),
@@ -73,24 +73,24 @@ alarms = Table(
         for name, kind in PLAIN_FIELDS.items()
     ),
 )
-_partial("ix_alarms_due", alarms.c.next_fire_at, alarms.c.id, alarms.c.shard, alarms.c.priority, where=f"state = {ACTIVE}")
-_partial("ix_alarms_urgent", alarms.c.next_fire_at, alarms.c.id, alarms.c.shard, where=CRITICAL)
+partial("ix_alarms_due", alarms.c.next_fire_at, alarms.c.id, alarms.c.shard, alarms.c.priority, where=f"state = {ACTIVE}")
+partial("ix_alarms_urgent", alarms.c.next_fire_at, alarms.c.id, alarms.c.shard, where=CRITICAL)
 Index("ix_alarms_tenant", alarms.c.tenant, alarms.c.id)
 Index("ix_alarms_state", alarms.c.tenant, alarms.c.state, alarms.c.id)
-_partial("ix_alarms_priority", alarms.c.tenant, alarms.c.priority, alarms.c.id, where=f"priority <> {Priority.NORMAL:d}")
-_partial("ix_alarms_display_name", alarms.c.tenant, alarms.c.display_name, alarms.c.id, where="display_name <> ''")
+partial("ix_alarms_priority", alarms.c.tenant, alarms.c.priority, alarms.c.id, where=f"priority <> {Priority.NORMAL:d}")
+partial("ix_alarms_display_name", alarms.c.tenant, alarms.c.display_name, alarms.c.id, where="display_name <> ''")
 
-_partial("ux_alarms_key", alarms.c.tenant, alarms.c.key, unique=True, where="key <> ''")
+partial("ux_alarms_key", alarms.c.tenant, alarms.c.key, unique=True, where="key <> ''")
 
 USING_CALENDARS: Final = "trigger_rule LIKE '%\"calendars\":%'"
 """Alarms whose trigger holds what calendars say."""
-_partial("ix_alarms_calendars", alarms.c.tenant, alarms.c.id, where=USING_CALENDARS)
+partial("ix_alarms_calendars", alarms.c.tenant, alarms.c.id, where=USING_CALENDARS)
 
 calendars = Table(
     "calendars",
     metadata,
     Column("tenant", Text, primary_key=True),
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("display_name", Text, nullable=False),
     Column("says", Text, nullable=False, comment="Its zone, dates, windows and iCalendar text, JSON."),
     Column("version", BigInteger, nullable=False),
@@ -102,7 +102,7 @@ calendars = Table(
 alarm_rules = Table(
     "alarm_rules",
     metadata,
-    Column("alarm", _ID, primary_key=True),
+    Column("alarm", ID, primary_key=True),
     Column("since", BigInteger, primary_key=True, autoincrement=False),
     Column("tenant", Text, nullable=False),
     Column("until", BigInteger, nullable=False, comment="When the alarm got another trigger, or was removed."),
@@ -116,7 +116,7 @@ Index("ix_alarm_rules_until", alarm_rules.c.until)
 signals = Table(
     "signals",
     metadata,
-    Column("alarm", _ID, primary_key=True),
+    Column("alarm", ID, primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("kind", SmallInteger, nullable=False, comment="1 event, 2 threshold, 3 heartbeat, 4 pattern of topics."),
     Column("topic", Text, nullable=False, comment="The pattern of topics, the metric, or the key that a client chose for its pings."),
@@ -127,14 +127,14 @@ signals = Table(
     Column("until", BigInteger, comment="The trigger's end, as long as the alarm is not completed."),
 )
 Index("ix_signals_topic", signals.c.tenant, signals.c.kind, signals.c.topic)
-_partial("ux_signals_ping", signals.c.tenant, signals.c.topic, unique=True, where=f"kind = {SignalKind.HEARTBEAT:d} AND topic <> ''")
-_partial("ux_signals_secret", signals.c.secret, unique=True, where="secret <> ''")
-_partial("ix_signals_until", signals.c.until, where="until IS NOT NULL")
+partial("ux_signals_ping", signals.c.tenant, signals.c.topic, unique=True, where=f"kind = {SignalKind.HEARTBEAT:d} AND topic <> ''")
+partial("ux_signals_secret", signals.c.secret, unique=True, where="secret <> ''")
+partial("ix_signals_until", signals.c.until, where="until IS NOT NULL")
 
 inbound = Table(
     "inbound",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("kind", SmallInteger, nullable=False, comment="1 event, 2 reading, 3 ping."),
     Column("event_id", Text, nullable=False, comment="Identity of an event or a reading; empty without one."),
@@ -144,11 +144,11 @@ inbound = Table(
     Column("received_at", BigInteger, nullable=False),
     Column("data", LargeBinary, comment="Serialised google.protobuf.Struct."),
     Column("matched", Integer, nullable=False),
-    Column("rest", _ID, comment="Alarms behind this one are still to be fired; null when all are."),
+    Column("rest", ID, comment="Alarms behind this one are still to be fired; null when all are."),
 )
 Index("ix_inbound_tenant", inbound.c.tenant, inbound.c.id)
-_partial("ix_inbound_rest", inbound.c.id, where="rest IS NOT NULL")
-_partial("ux_inbound_identity", inbound.c.tenant, inbound.c.kind, inbound.c.event_id, unique=True, where="event_id <> ''")
+partial("ix_inbound_rest", inbound.c.id, where="rest IS NOT NULL")
+partial("ux_inbound_identity", inbound.c.tenant, inbound.c.kind, inbound.c.event_id, unique=True, where="event_id <> ''")
 
 tenant_counts = Table(
     "tenant_counts",
@@ -172,9 +172,9 @@ readings = Table(
 replans = Table(
     "replans",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("tenant", Text, nullable=False),
-    Column("alarm", _ID, nullable=False),
+    Column("alarm", ID, nullable=False),
     Column("replanned_at", BigInteger, nullable=False),
     Column("tzdata_before", Text, nullable=False),
     Column("tzdata_after", Text, nullable=False),
@@ -196,7 +196,7 @@ alarm_labels = Table(
     Column("tenant", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("value", Text, primary_key=True),
-    Column("alarm", _ID, primary_key=True),
+    Column("alarm", ID, primary_key=True),
     sqlite_with_rowid=False,
 )
 
@@ -206,7 +206,7 @@ requests = Table(
     Column("tenant", Text, primary_key=True),
     Column("request_id", Text, primary_key=True),
     Column("digest", Text, nullable=False),
-    Column("alarm", _ID, nullable=False),
+    Column("alarm", ID, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -216,9 +216,9 @@ Index("ix_requests_created_at", requests.c.created_at)
 firings = Table(
     "firings",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("tenant", Text, nullable=False),
-    Column("alarm", _ID, nullable=False, comment="Empty for an ad-hoc task."),
+    Column("alarm", ID, nullable=False, comment="Empty for an ad-hoc task."),
     Column("slot", Text, nullable=False, comment="Empty for a due time of the alarm; otherwise the id: it is beside the rule."),
     Column("shard", SmallInteger, nullable=False),
     Column("origin", SmallInteger, nullable=False),
@@ -251,17 +251,17 @@ firings = Table(
 )
 Index("ux_firings_occurrence", firings.c.alarm, firings.c.due_at, firings.c.slot, unique=True)
 Index("ix_firings_tenant", firings.c.tenant, firings.c.due_at, firings.c.id)
-_partial("ix_firings_open", firings.c.priority, firings.c.ready_at, firings.c.id, where=f"state IN {UNFINISHED}")
-_partial("ix_firings_state", firings.c.tenant, firings.c.state, firings.c.due_at, firings.c.id, where=f"state IN {_NOTABLE}")
-_partial("ix_firings_outcome", firings.c.tenant, firings.c.outcome, firings.c.due_at, firings.c.id, where=f"outcome <> {Outcome.FIRED:d}")
-_partial("ix_firings_adhoc", firings.c.tenant, firings.c.due_at, firings.c.id, where=f"origin = {Origin.ADHOC:d}")
-_partial("ix_firings_serial", firings.c.alarm, firings.c.due_at, firings.c.id, where=RUNNING_SERIALLY)
-_partial("ix_firings_single", firings.c.alarm, where=RUNNING_ALONE)
+partial("ix_firings_open", firings.c.priority, firings.c.ready_at, firings.c.id, where=f"state IN {UNFINISHED}")
+partial("ix_firings_state", firings.c.tenant, firings.c.state, firings.c.due_at, firings.c.id, where=f"state IN {_NOTABLE}")
+partial("ix_firings_outcome", firings.c.tenant, firings.c.outcome, firings.c.due_at, firings.c.id, where=f"outcome <> {Outcome.FIRED:d}")
+partial("ix_firings_adhoc", firings.c.tenant, firings.c.due_at, firings.c.id, where=f"origin = {Origin.ADHOC:d}")
+partial("ix_firings_serial", firings.c.alarm, firings.c.due_at, firings.c.id, where=RUNNING_SERIALLY)
+partial("ix_firings_single", firings.c.alarm, where=RUNNING_ALONE)
 
 firing_ids = Table(
     "firing_ids",
     metadata,
-    Column("id", _ID, primary_key=True, comment="A firing beside the rule of its alarm: there is one of this id in all partitions."),
+    Column("id", ID, primary_key=True, comment="A firing beside the rule of its alarm: there is one of this id in all partitions."),
     Column("due_at", BigInteger, nullable=False),
 )
 Index("ix_firing_ids_due", firing_ids.c.due_at)

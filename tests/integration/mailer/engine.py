@@ -16,6 +16,7 @@ from mailer_svc.ports import DeliveryQuery
 from mailer_svc.service import Composer, DeliveryPublisher, DigestCloser, Expansion, Fanout, Gates, HoldReleaser, PiiScreen
 from mailer_svc.store import SqlDigests, SqlHeldDeliveries, SqlNotificationQueue, SqlNotificationStore, SqlPeopleFacts
 from mailer_svc.store.people_tables import addresses, categories, group_members, groups, preferences, recipients, suppressions
+from tests.integration.mailer.incidents import KnownIncidents, no_links
 from tests.integration.mailer.stored import Store
 from tocsin.addresses import normal_address
 from tocsin.pii import DEFAULT_MEASURES, PiiGuard, PolicyBook
@@ -42,6 +43,7 @@ class Engine:
     notifications: SqlNotificationStore
     fanout: Fanout
     releaser: HoldReleaser
+    incidents: KnownIncidents
     closer: DigestCloser
 
     async def send(self, name: str = "n1", **fields: Any) -> None:
@@ -143,8 +145,10 @@ def make_engine(store: Store, *, owner: str = "a") -> Engine:
         channels=channels,
         gates=gates,
         screen=PiiScreen(guard=PiiGuard(book=lambda: PolicyBook(defaults=DEFAULT_MEASURES), alerts=RecordedAlerts())),
+        answering=no_links(clock),
         domain="example.org",
     )
+    incidents = KnownIncidents()
     digests = SqlDigests(database=store.database, order=store.order, acceptance=store.journal.acceptance)
     return Engine(
         store=store,
@@ -163,9 +167,11 @@ def make_engine(store: Store, *, owner: str = "a") -> Engine:
         releaser=HoldReleaser(
             held=SqlHeldDeliveries(database=store.database, order=store.order),
             gates=gates,
+            incidents=incidents,
             channels=channels,
             publisher=publisher,
             clock=clock,
         ),
+        incidents=incidents,
         closer=DigestCloser(digests=digests, gates=gates, channels=channels, publisher=publisher, clock=clock, domain="example.org"),
     )

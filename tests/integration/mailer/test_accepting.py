@@ -11,6 +11,7 @@ from mailer_svc.domain.channels import nobody
 from mailer_svc.metrics import DeliveryMetrics
 from mailer_svc.service import Accepting, Composer, DeliveryPublisher, Gates, PiiScreen
 from mailer_svc.store import SqlJournal, SqlPeopleFacts
+from tests.integration.mailer.incidents import no_links
 from tests.integration.mailer.stored import Store
 from tocsin.addresses import normal_address
 from tocsin.database import DataRefused
@@ -64,6 +65,7 @@ def accepting(store: Store, *, journal: Any = None, policies: Sequence[PiiPolicy
         channels=channels,
         gates=Gates(people=SqlPeopleFacts(database=store.database), clock=clock),
         screen=PiiScreen(guard=PiiGuard(book=lambda: book, alerts=alerts or RecordedAlerts())),
+        answering=no_links(clock),
         domain="example.org",
     )
     return Accepting(

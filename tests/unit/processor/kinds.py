@@ -4,9 +4,8 @@ import random
 from typing import Any, cast
 
 from processor_svc.actions import Actions, CheckKind, NotifyKind, TaskKind, WebhookKind, every_action
-from processor_svc.domain import TaskProgress
 from processor_svc.hosting import HostOptions, Packages
-from processor_svc.ports import Mailer, Readings
+from processor_svc.ports import IncidentTriggers, Mailer, Readings
 from processor_svc.registry import Registry
 from processor_svc.turns import TenantTurns
 from tocsin.clock import Clock
@@ -16,19 +15,7 @@ from tocsin.standard_webhooks import WebhookSecret
 
 LOOPBACK = AllowedTargets.parse(["127.0.0.0/8", "::1"])
 SECRET = WebhookSecret(b"x" * 32)
-
-
-class Reports:
-    """Progress in memory."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, float, str]] = []
-
-    def report(self, task_id: str, progress: TaskProgress) -> None:
-        self.told.append((task_id, progress.fraction, progress.message))
-
-    def follow(self, task_id: str) -> Any:
-        raise AssertionError(task_id)
+NO_INCIDENTS = cast("IncidentTriggers", None)
 
 
 def webhook_kind(clock: Clock, *, client: HttpClient | None = None, **parts: Any) -> WebhookKind:
@@ -49,7 +36,7 @@ def check_kind(clock: Clock, **parts: Any) -> CheckKind:
     given: dict[str, Any] = {
         "probes": {},
         "readings": cast("Readings", None),
-        "notify": NotifyKind(mailer=cast("Mailer", None)),
+        "notify": NotifyKind(mailer=cast("Mailer", None), incidents=NO_INCIDENTS),
         "turns": TenantTurns(total=10, each=10, seconds=5.0),
         "clock": clock,
         "draw": random.Random(1),
@@ -61,8 +48,8 @@ def every_kind(clock: Clock) -> Actions:
     """All of them, as a processor is built with."""
     packages = Packages([], options=HostOptions(), clock=clock)
     return every_action(
-        notify=NotifyKind(mailer=cast("Mailer", None)),
-        tasks=TaskKind(registry=Registry([]), packages=packages, progress=Reports()),
+        notify=NotifyKind(mailer=cast("Mailer", None), incidents=NO_INCIDENTS),
+        tasks=TaskKind(registry=Registry([]), packages=packages),
         webhooks=webhook_kind(clock),
         checks=check_kind(clock),
     )

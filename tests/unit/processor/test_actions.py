@@ -12,6 +12,8 @@ from processor_svc.actions.notify import NotifyAction, NotifyKind
 from processor_svc.actions.task import TaskAction, TaskKind
 from processor_svc.domain import (
     DeliveryAck,
+    IncidentAnswer,
+    IncidentTrigger,
     Job,
     JobAction,
     JobFailed,
@@ -24,7 +26,7 @@ from processor_svc.domain import (
 from processor_svc.hosting import HostOptions, Packages
 from processor_svc.registry import Registry, handlers_of
 from tests.unit.processor import sample_tasks
-from tests.unit.processor.kinds import Reports
+from tests.unit.processor.kinds import NO_INCIDENTS
 from tocsin.errors import CircuitOpen, DeadlineExceeded, Unavailable
 from tocsin.priority import Priority
 from tocsin.testing.clock import FakeClock
@@ -55,7 +57,7 @@ def packages(clock: FakeClock) -> Packages:
 async def run_task(packages: Packages, handler: str, arguments: dict[str, Any]) -> JobResult:
     """How a run of ``handler`` ends."""
     action = TaskAction(handler=handler, input=arguments)
-    return await TaskKind(registry=Registry(handlers_of(sample_tasks)), packages=packages, progress=Reports()).run(job(action), action)
+    return await TaskKind(registry=Registry(handlers_of(sample_tasks)), packages=packages).run(job(action), action)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,7 @@ async def test_a_cancelled_run_cancels_its_handler(packages: Packages) -> None:
 
 async def test_jobs_of_one_action_share_nothing_that_a_handler_can_change(packages: Packages) -> None:
     """Each gets the arguments of the action, whatever the one before did to its own."""
-    runner = TaskKind(registry=Registry(handlers_of(sample_tasks)), packages=packages, progress=Reports())
+    runner = TaskKind(registry=Registry(handlers_of(sample_tasks)), packages=packages)
     grow, add = TaskAction(handler="sample.grow", input={"items": [1]}), TaskAction(handler="sample.add", input={"left": 1, "right": 2})
     for _ in range(2):
         assert await runner.run(job(grow), grow) == JobSucceeded({"value": [1, 0]})
@@ -137,7 +139,7 @@ async def test_each_address_and_channel_gets_one_message() -> None:
     """Two addresses on two channels make four messages, whose answers become the result."""
     mailer = ScriptedMailer([DeliveryAck(delivery=f"deliveries/{n}") for n in range(4)])
     action = notify(to=("a@example.com", "b@example.com"), channels=("email", "inbox"))
-    end = await NotifyKind(mailer=mailer).run(job(action), action)
+    end = await NotifyKind(mailer=mailer, incidents=NO_INCIDENTS).run(job(action), action)
     assert end == JobSucceeded({"deliveries": [f"deliveries/{n}" for n in range(4)]})
     assert len({(message.to, message.channel) for message in mailer.messages}) == 4
     assert {message.firing for message in mailer.messages} == {"f1"}
@@ -147,7 +149,7 @@ async def test_recipients_get_one_message_together() -> None:
     """Beside those to addresses; its channels and its category go with it, and the result names the notification."""
     mailer = ScriptedMailer([DeliveryAck(delivery="deliveries/1"), DeliveryAck(delivery="", notification="notifications/2")])
     action = replace(notify(channels=("email",)), recipients=("recipients/ann", "groups/ops"), category="categories/ops")
-    end = await NotifyKind(mailer=mailer).run(job(action), action)
+    end = await NotifyKind(mailer=mailer, incidents=NO_INCIDENTS).run(job(action), action)
     assert end == JobSucceeded({"deliveries": ["deliveries/1"], "notifications": ["notifications/2"]})
     asked = [(message.to, message.channel, message.recipients, message.channels, message.category) for message in mailer.messages]
     assert asked == [
@@ -160,7 +162,7 @@ async def test_recipients_get_one_message_together() -> None:
 async def test_a_mailer_that_is_away_costs_no_attempt(error: Exception) -> None:
     """The firing is given back with a short wait, however long the dependency asks for."""
     action = notify()
-    end = await NotifyKind(mailer=ScriptedMailer(error)).run(job(action), action)
+    end = await NotifyKind(mailer=ScriptedMailer(error), incidents=NO_INCIDENTS).run(job(action), action)
     assert isinstance(end, JobReleased)
     assert 0 < end.retry_after <= 2.0
 
@@ -172,7 +174,7 @@ async def test_a_refused_message_fails_the_firing_with_the_reason() -> None:
         DeliveryAck(delivery="", reason="TEMPLATE_NOT_FOUND", message="no such template"),
     ]
     action = notify(to=("a@example.com", "b@example.com"))
-    end = await NotifyKind(mailer=ScriptedMailer(answers)).run(job(action), action)
+    end = await NotifyKind(mailer=ScriptedMailer(answers), incidents=NO_INCIDENTS).run(job(action), action)
     assert end == JobFailed(reason="TEMPLATE_NOT_FOUND", message="b@example.com: no such template", retryable=False)
 
 
@@ -183,7 +185,7 @@ async def test_a_mailer_that_cannot_store_costs_no_attempt() -> None:
         DeliveryAck(delivery="", reason="UNAVAILABLE", message="the disk is full", retryable=True),
     ]
     action = notify(to=("a@example.com", "b@example.com"))
-    end = await NotifyKind(mailer=ScriptedMailer(answers)).run(job(action), action)
+    end = await NotifyKind(mailer=ScriptedMailer(answers), incidents=NO_INCIDENTS).run(job(action), action)
     assert isinstance(end, JobReleased)
     assert end.message == "mailer_svc: the disk is full"
     assert 0 < end.retry_after <= 2.0
@@ -193,7 +195,7 @@ async def test_a_channel_that_no_mailer_knows_ends_the_firing() -> None:
     """Another mailer may know it, so the firing is attempted again; attempts bound how often."""
     answers = [DeliveryAck(delivery="", reason="UNSUPPORTED_CHANNEL", message="unknown", retryable=True)]
     action = notify(channels=("pigeon",))
-    end = await NotifyKind(mailer=ScriptedMailer(answers)).run(job(action), action)
+    end = await NotifyKind(mailer=ScriptedMailer(answers), incidents=NO_INCIDENTS).run(job(action), action)
     assert end == JobFailed(reason="UNSUPPORTED_CHANNEL", message="a@example.com: unknown", retryable=True)
 
 
@@ -206,7 +208,7 @@ async def test_a_template_may_say_what_the_firing_is_about(context: Mapping[str,
     action = replace(notify(), template="templates/t", variables={"name": "Ann"}, subject="", text="")
     for chosen, expected in ((action, {"origin": "EVENT", **context}), (notify(), None)):
         mailer = ScriptedMailer([DeliveryAck(delivery="deliveries/1")])
-        await NotifyKind(mailer=mailer).run(job(chosen, origin="EVENT", context=context), chosen)
+        await NotifyKind(mailer=mailer, incidents=NO_INCIDENTS).run(job(chosen, origin="EVENT", context=context), chosen)
         (message,) = mailer.messages
         assert (json.loads(message.context) if message.context else None, message.variables) == (expected, chosen.variables)
 
@@ -248,7 +250,7 @@ async def test_a_signal_that_resolved_says_so(
     """In words of its own, or in ours; never in those of the alarm. A template has the variable ``origin`` for it."""
     action = replace(notify(), **{"subject": "Backup missed", "text": "The backup did not ping.", "html": "<b>no</b>", **fields})
     mailer = ScriptedMailer([DeliveryAck(delivery="deliveries/1")])
-    await NotifyKind(mailer=mailer).run(job(action, origin=origin, context=context), action)
+    await NotifyKind(mailer=mailer, incidents=NO_INCIDENTS).run(job(action, origin=origin, context=context), action)
     (message,) = mailer.messages
     assert (message.subject, message.text, message.html) == expected
 
@@ -256,6 +258,53 @@ async def test_a_signal_that_resolved_says_so(
 async def test_a_handler_that_asks_for_its_context_learns_what_the_firing_is_about(packages: Packages) -> None:
     """Where it comes from, and the event or reading it answers to."""
     action = TaskAction(handler="sample.about", input={})
-    runner = TaskKind(registry=Registry(handlers_of(sample_tasks)), packages=packages, progress=Reports())
+    runner = TaskKind(registry=Registry(handlers_of(sample_tasks)), packages=packages)
     end = await runner.run(job(action, origin="EVENT", context=EVENT), action)
     assert end == JobSucceeded({"alarm": "alarms/a1", "origin": "EVENT", "topic": "orders.paid"})
+
+
+class ScriptedIncidents:
+    """Answers as told, and keeps what was triggered."""
+
+    def __init__(self, answer: Exception | IncidentAnswer) -> None:
+        self.answer = answer
+        self.seen: list[IncidentTrigger] = []
+
+    async def trigger(self, trigger: IncidentTrigger) -> IncidentAnswer:
+        self.seen.append(trigger)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("origin", "answer", "end"),
+    [
+        ("RAISED", IncidentAnswer(incident="incidents/i"), JobSucceeded({"incident": "incidents/i"})),
+        ("RESOLVED", IncidentAnswer(), JobSucceeded({})),
+        (
+            "RAISED",
+            IncidentAnswer(reason="ESCALATION_POLICY_NOT_FOUND", message="none"),
+            JobFailed(reason="ESCALATION_POLICY_NOT_FOUND", message="none", retryable=False),
+        ),
+    ],
+)
+async def test_a_policy_makes_an_incident_and_no_message(origin: str, answer: IncidentAnswer, end: JobResult) -> None:
+    """Its firing, its alarm and whether it is over go to the scheduler, and what that says is the end of the job."""
+    action = NotifyAction(
+        to=(), subject="s" * 900, text="t", html="", template="", variables={}, channels=(), escalation_policy="escalationPolicies/p"
+    )
+    incidents, mailer = ScriptedIncidents(answer), ScriptedMailer([])
+    assert await NotifyKind(mailer=mailer, incidents=incidents).run(job(action, origin=origin), action) == end
+    [seen] = incidents.seen
+    assert (seen.firing, seen.alarm, seen.policy, seen.resolved) == ("f1", "alarms/a1", "escalationPolicies/p", origin == "RESOLVED")
+    assert seen.title == "s" * 500
+    assert mailer.messages == []
+
+
+async def test_an_incident_waits_for_the_scheduler() -> None:
+    """While it is away no attempt is spent."""
+    action = NotifyAction(to=(), subject="s", text="t", html="", template="", variables={}, channels=(), escalation_policy="p")
+    end = await NotifyKind(mailer=ScriptedMailer([]), incidents=ScriptedIncidents(Unavailable("away"))).run(job(action), action)
+    assert isinstance(end, JobReleased)
+    assert "scheduler_svc: away" in end.message

@@ -20,7 +20,7 @@ from processor_svc.domain import (
 )
 from processor_svc.probes import CheckFailed, CheckForbidden, CheckSpec
 from processor_svc.turns import TenantTurns
-from tests.unit.processor.kinds import check_kind
+from tests.unit.processor.kinds import NO_INCIDENTS, check_kind
 from tests.unit.processor.test_worker import job
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.errors import Unavailable
@@ -89,7 +89,7 @@ class Rig:
         self.probe, self.readings, self.post = Scripted(*results), Kept(), Post()
         parts: dict[str, Any] = {"turns": turns} if turns else {}
         self.kind: CheckKind = check_kind(
-            clock, probes={"tcp": self.probe}, readings=self.readings, notify=NotifyKind(mailer=self.post), **parts
+            clock, probes={"tcp": self.probe}, readings=self.readings, notify=NotifyKind(mailer=self.post, incidents=NO_INCIDENTS), **parts
         )
 
     async def run(self, *, firing: str = "f1", attempt: int = 1, tenant: str = "t1", alarm: str = "alarms/a1", **fields: Any) -> Any:

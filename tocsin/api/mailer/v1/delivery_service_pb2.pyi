@@ -71,6 +71,7 @@ class OutgoingMessage(_message.Message):
     RECIPIENTS_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
+    INCIDENT_FIELD_NUMBER: _builtins.int
     key: _builtins.int
     """Correlates the acknowledgement."""
     tenant: _builtins.str
@@ -91,6 +92,8 @@ class OutgoingMessage(_message.Message):
     """W3C traceparent of the firing; empty if it is not traced."""
     category: _builtins.str
     """Category, "categories/{id}"; empty if it has none."""
+    incident: _builtins.str
+    """The incident that it is about, "incidents/{id}"; empty if it is about none. What is held back is not sent once somebody has answered."""
     @_builtins.property
     def inline(self) -> Global___InlineContent:
         """Text as it is."""
@@ -101,7 +104,9 @@ class OutgoingMessage(_message.Message):
 
     @_builtins.property
     def recipients(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Who gets it: "recipients/{id}", and "groups/{id}" for everyone in the group."""
+        """Who gets it: "recipients/{id}", "groups/{id}" for everyone in the group, "rotations/{id}" for who is on call, and "incidents/{id}" for
+        everybody who was told about the incident.
+        """
 
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -123,10 +128,11 @@ class OutgoingMessage(_message.Message):
         recipients: _abc.Iterable[_builtins.str] | None = ...,
         channels: _abc.Iterable[_builtins.str] | None = ...,
         category: _builtins.str = ...,
+        incident: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "inline", b"inline", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "category", b"category", "channel", b"channel", "channels", b"channels", "content", b"content", "firing", b"firing", "inline", b"inline", "key", b"key", "lane", b"lane", "recipients", b"recipients", "template", b"template", "tenant", b"tenant", "to", b"to", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "category", b"category", "channel", b"channel", "channels", b"channels", "content", b"content", "firing", b"firing", "incident", b"incident", "inline", b"inline", "key", b"key", "lane", b"lane", "recipients", b"recipients", "template", b"template", "tenant", b"tenant", "to", b"to", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["inline", "template"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015

@@ -950,6 +950,8 @@ class Notify(_message.Message):
     RESOLVED_HTML_FIELD_NUMBER: _builtins.int
     RECIPIENTS_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
+    ESCALATION_POLICY_FIELD_NUMBER: _builtins.int
+    INCIDENT_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
     """Subject line; no line break of any kind, and no control character but the tab."""
     text: _builtins.str
@@ -966,6 +968,12 @@ class Notify(_message.Message):
     """HTML body when the signal has resolved."""
     category: _builtins.str
     """Category, "categories/{id}", by which people choose what they get; without channels it also says by which."""
+    escalation_policy: _builtins.str
+    """Escalation policy, "escalationPolicies/{id}": the alarm opens an incident, with the subject as its title and the text as its description,
+    instead of telling anybody itself. The alarm's priority gives the severity; a signal that resolves, resolves the incident.
+    """
+    incident: _builtins.str
+    """The incident that people are told about, "incidents/{id}": only in what the steps of a policy do."""
     @_builtins.property
     def to(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Addresses that every one of the channels can deliver to. For email and inbox: email addresses, such as "ann@example.com" or
@@ -1002,10 +1010,12 @@ class Notify(_message.Message):
         resolved_html: _builtins.str = ...,
         recipients: _abc.Iterable[_builtins.str] | None = ...,
         category: _builtins.str = ...,
+        escalation_policy: _builtins.str = ...,
+        incident: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "channels", b"channels", "html", b"html", "recipients", b"recipients", "resolved_html", b"resolved_html", "resolved_subject", b"resolved_subject", "resolved_text", b"resolved_text", "subject", b"subject", "template", b"template", "text", b"text", "to", b"to", "variables", b"variables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "channels", b"channels", "escalation_policy", b"escalation_policy", "html", b"html", "incident", b"incident", "recipients", b"recipients", "resolved_html", b"resolved_html", "resolved_subject", b"resolved_subject", "resolved_text", b"resolved_text", "subject", b"subject", "template", b"template", "text", b"text", "to", b"to", "variables", b"variables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

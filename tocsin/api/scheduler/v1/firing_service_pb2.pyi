@@ -50,6 +50,8 @@ class Firing(_message.Message):
         """A metric beyond its limit, or a ping that did not come."""
         RESOLVED: Firing._Origin.ValueType  # 7
         """The metric came back, or the ping came after all."""
+        ESCALATION: Firing._Origin.ValueType  # 8
+        """A step of an escalation, or what people hear afterwards of its incident."""
 
     class Origin(_Origin, metaclass=_OriginEnumTypeWrapper):
         """Where a firing comes from."""
@@ -70,6 +72,8 @@ class Firing(_message.Message):
     """A metric beyond its limit, or a ping that did not come."""
     RESOLVED: Firing.Origin.ValueType  # 7
     """The metric came back, or the ping came after all."""
+    ESCALATION: Firing.Origin.ValueType  # 8
+    """A step of an escalation, or what people hear afterwards of its incident."""
 
     class _Outcome:
         ValueType = _typing.NewType("ValueType", _builtins.int)

@@ -55,6 +55,7 @@ from scheduler_svc.store import (
     SqlTemplateUses,
 )
 from scheduler_svc.triggers import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
+from scheduler_svc.wiring.answers import Answers
 from tocsin.actions import action_kinds
 from tocsin.api.scheduler.v1 import (
     alarm_service_pb2_grpc,
@@ -241,6 +242,7 @@ class _UseCases:
         self.imports = Imports(store=storage.imports, hints=hints, checks=self.checks, clock=clock, offset_chooser=self.forecasts.placing)
         self.exports = Exports(store=storage.imports)
         self.replans = Replans(store=storage.replans)
+        self.answers = Answers(storage.database, engine.ownership, engine.publisher, engine.notifier, clock)
         self.triggers, intake = _triggers(storage.database, engine.ownership, engine.publisher, clock)
         self.policies = PolicyFeed(mesh=node.mesh, clock=clock, file=settings.state_dir / "pii" / f"{node.name}.bin")
         self.screen = EventScreen(guard=PiiGuard(book=self.policies.book, alerts=node.alerts))
@@ -253,7 +255,7 @@ class _UseCases:
             clock=clock,
         )
         self.status = _status(settings, clock, storage, engine)
-        self.parts: Sequence[Component] = (self.policies, creates, enqueues, *intake)
+        self.parts: Sequence[Component] = (self.policies, creates, enqueues, *intake, *self.answers.parts)
         """What knows policies, and what commits together what came together."""
 
     async def _enqueue(self, batch: Sequence[Firing]) -> Sequence[Firing | TocsinError]:
@@ -290,6 +292,7 @@ def _server(node: Node, clock: Clock, storage: _Storage, engine: _TimeEngine, ca
             (forecast_service_pb2_grpc.add_ForecastServiceServicer_to_server, ForecastHandlers(forecasts=cases.forecasts)),
             (scheduler_service_pb2_grpc.add_SchedulerServiceServicer_to_server, scheduler_handlers),
             (dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server, dispatch_handlers),
+            *cases.answers.handlers(validator),
         ],
     )
     for drain in (engine.dispatcher.drain, engine.notifier.drain, cases.imports.drain):

@@ -1,0 +1,113 @@
+"""The words of incidents: where one stands, how bad it is, what happens to it, and what comes of that. Pure."""
+
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from scheduler_svc.domain.escalation import EscalationStep
+from tocsin.priority import Priority
+from tocsin.recurrence import Micros
+
+
+class IncidentState(IntEnum):
+    """Where an incident stands; the numbers are stored, and are those of the contract."""
+
+    TRIGGERED = 1
+    ACKNOWLEDGED = 2
+    RESOLVED = 3
+
+
+class IncidentSeverity(IntEnum):
+    """How bad it is; the numbers are stored, and are those of the contract."""
+
+    CRITICAL = 1
+    ERROR = 2
+    WARNING = 3
+    INFO = 4
+
+    @property
+    def priority(self) -> Priority:
+        """Of what people are told."""
+        return _PRIORITIES.get(self, Priority.NORMAL)
+
+    @classmethod
+    def of(cls, priority: Priority) -> "IncidentSeverity":
+        """That of an alarm's incident."""
+        return _SEVERITIES[priority]
+
+
+_PRIORITIES: Final = {IncidentSeverity.CRITICAL: Priority.CRITICAL, IncidentSeverity.INFO: Priority.BULK}
+_SEVERITIES: Final = {
+    Priority.CRITICAL: IncidentSeverity.CRITICAL,
+    Priority.NORMAL: IncidentSeverity.ERROR,
+    Priority.BULK: IncidentSeverity.INFO,
+}
+
+
+class EventKind(IntEnum):
+    """What happened to an incident; the numbers are stored, and are those of the contract."""
+
+    TRIGGERED = 1
+    STEP = 2
+    STEP_SKIPPED = 3
+    EXHAUSTED = 4
+    ACKNOWLEDGED = 5
+    UNACKNOWLEDGED = 6
+    RESOLVED = 7
+    SNOOZED = 8
+    UNSNOOZED = 9
+    REASSIGNED = 10
+    NOTED = 11
+    MERGED = 12
+    UPDATE_SENT = 13
+
+
+class By(NamedTuple):
+    """Who does something to an incident, how that came, and what is said about it."""
+
+    actor: str
+    via: str = ""
+    note: str = ""
+
+
+class Happened(NamedTuple):
+    """An event of an incident: an entry of its timeline."""
+
+    kind: EventKind
+    at: Micros
+    by: By
+    step: int = 0
+    slot: str = ""
+
+
+class StepFiring(NamedTuple):
+    """A step that was taken, or left out for a reason: its row in the ledger.
+
+    Attributes:
+        slot: what makes it one of a kind within its incident.
+        step: what is done.
+        number: which step it is, through all repetitions.
+        due: when it was due.
+        skipped: why it was left out; empty: it was taken.
+    """
+
+    slot: str
+    step: EscalationStep
+    number: int
+    due: Micros
+    skipped: str = ""
+
+
+class StatusUpdate(NamedTuple):
+    """What everybody who was told hears: that somebody has it, or that it is over."""
+
+    slot: str
+    kind: EventKind
+    at: Micros
+
+
+class Hold(NamedTuple):
+    """What keeps steps back: its resource name, the reason, and until when; None: until it is taken away."""
+
+    by: str
+    reason: str
+    until: Micros | None

@@ -1,0 +1,231 @@
+"""IncidentService."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, Final
+
+import grpc
+
+from scheduler_svc.domain.incident_words import By, EventKind, IncidentSeverity, IncidentState
+from scheduler_svc.domain.incidents import Incident as StoredIncident
+from scheduler_svc.handlers.times import length_of, micros_of, set_instant
+from scheduler_svc.ports.incidents import IncidentEvent
+from scheduler_svc.service.incidents import Answerer, IncidentCursor, IncidentDraft, Incidents
+from tocsin.api.scheduler.v1 import incident_service_pb2 as pb
+from tocsin.api.scheduler.v1 import incident_service_pb2_grpc as rpc
+from tocsin.errors import Aborted, DeadlineExceeded, InvalidInput, ResourceExhausted, TocsinError, Unavailable
+from tocsin.listing import FilterField, FilterKind, PageToken, parse_filter
+from tocsin.mesh.context import principal
+from tocsin.pages import BatchSizer, Listing, list_page
+from tocsin.stored import int32
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+_LATER: Final = (Unavailable, Aborted, DeadlineExceeded, ResourceExhausted)
+"""Errors after which the same may go well."""
+
+_COLLECTION: Final = "incidents/"
+_POLICIES: Final = "escalationPolicies/"
+_FILTER: Final = {
+    "state": FilterField(kind=FilterKind.CHOICE, choices=tuple(state.name for state in IncidentState)),
+    "severity": FilterField(kind=FilterKind.CHOICE, choices=tuple(severity.name for severity in IncidentSeverity)),
+    "escalation_policy": FilterField(operators=("=",)),
+    "source": FilterField(operators=("=",)),
+    "dedup_key": FilterField(operators=("=",)),
+    "create_time": FilterField(kind=FilterKind.TIME),
+}
+
+
+class IncidentHandlers(rpc.IncidentServiceServicer):
+    """Opens incidents of the caller's tenant, and takes the answers to them."""
+
+    def __init__(self, *, incidents: Incidents) -> None:
+        self._incidents = incidents
+
+    async def TriggerIncident(self, request: pb.TriggerIncidentRequest, context: Context) -> pb.Incident:
+        """Opens an incident, or counts one more trigger."""
+        return incident_message(await self._incidents.trigger(_who(), _draft(request.incident), request_id=request.request_id))
+
+    async def GetIncident(self, request: pb.GetIncidentRequest, context: Context) -> pb.Incident:
+        """Reads an incident."""
+        return incident_message(await self._incidents.get(principal().tenant, _id(request.name)))
+
+    async def ListIncidents(self, request: pb.ListIncidentsRequest, context: Context) -> pb.ListIncidentsResponse:
+        """Lists incidents, the newest first."""
+        tenant = principal().tenant
+        conditions = parse_filter(request.filter, fields=_FILTER)
+
+        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[StoredIncident], None]:
+            before = behind[0] if behind else ""
+            return await self._incidents.page(tenant, conditions=conditions, before=before, size=most), None
+
+        listing = Listing(f"incidents/{tenant}/{request.filter}", (str,))
+        found, more = await list_page(request, listing, read=read, show=incident_message, place=lambda item: (item.id,))
+        return pb.ListIncidentsResponse(incidents=found, next_page_token=more)
+
+    async def WatchIncidents(self, request: pb.WatchIncidentsRequest, context: Context) -> AsyncGenerator[pb.WatchIncidentsResponse]:
+        """Streams every event."""
+        tenant, wanted = principal().tenant, _id(request.incident)
+        query = f"incidents/watch/{tenant}/{wanted}"
+        step = BatchSizer()
+        watched = self._incidents.watch(tenant, incident=wanted, after=_resumed(request.resume_token, query), most=step.take)
+        async for event, incident in watched:
+            token = PageToken.encode((event.change, event.incident, event.number), query=query)
+            message = pb.WatchIncidentsResponse(event=event_message(event), incident=incident_message(incident), resume_token=token)
+            step.saw(message.ByteSize())
+            yield message
+
+    async def ListIncidentEvents(self, request: pb.ListIncidentEventsRequest, context: Context) -> pb.ListIncidentEventsResponse:
+        """Lists the timeline of an incident."""
+        tenant, incident = principal().tenant, _id(request.name)
+
+        async def read(behind: tuple[int] | None, most: int) -> tuple[Sequence[IncidentEvent], None]:
+            return await self._incidents.timeline(tenant, incident, after=behind[0] if behind else -1, size=most), None
+
+        listing = Listing(f"incidents/events/{tenant}/{incident}", (int,))
+        found, more = await list_page(request, listing, read=read, show=event_message, place=lambda event: (event.number,))
+        return pb.ListIncidentEventsResponse(events=found, next_page_token=more)
+
+    async def AcknowledgeIncident(self, request: pb.AcknowledgeIncidentRequest, context: Context) -> pb.Incident:
+        """Says that somebody has it."""
+        return incident_message(await self._incidents.acknowledge(_who(), _id(request.name), note=request.note))
+
+    async def UnacknowledgeIncident(self, request: pb.UnacknowledgeIncidentRequest, context: Context) -> pb.Incident:
+        """Gives it back."""
+        return incident_message(await self._incidents.unacknowledge(_who(), _id(request.name), note=request.note))
+
+    async def ResolveIncident(self, request: pb.ResolveIncidentRequest, context: Context) -> pb.Incident:
+        """Says that it is over."""
+        return incident_message(await self._incidents.resolve(_who(), _id(request.name), note=request.note))
+
+    async def SnoozeIncident(self, request: pb.SnoozeIncidentRequest, context: Context) -> pb.Incident:
+        """Puts it off."""
+        until = micros_of(request.until, field="until") if request.HasField("until") else None
+        length = length_of(request.duration) if request.HasField("duration") else None
+        return incident_message(await self._incidents.snooze(_who(), _id(request.name), until=until, length=length, note=request.note))
+
+    async def ReassignIncident(self, request: pb.ReassignIncidentRequest, context: Context) -> pb.Incident:
+        """Gives it to somebody else."""
+        policy = request.escalation_policy.removeprefix(_POLICIES)
+        return incident_message(
+            await self._incidents.reassign(_who(), _id(request.name), policy=policy, targets=request.targets, note=request.note)
+        )
+
+    async def NoteIncident(self, request: pb.NoteIncidentRequest, context: Context) -> pb.Incident:
+        """Writes a note into its timeline."""
+        noted = await self._incidents.note(_who(), _id(request.name), note=request.note, request_id=request.request_id)
+        return incident_message(noted)
+
+    async def MergeIncident(self, request: pb.MergeIncidentRequest, context: Context) -> pb.Incident:
+        """Makes it part of another one."""
+        return incident_message(await self._incidents.merge(_who(), _id(request.name), into=_id(request.into), note=request.note))
+
+    async def AnswerIncident(self, request: pb.AnswerIncidentRequest, context: Context) -> pb.Incident:
+        """Takes an answer that came by a link or a reply."""
+        who, incident = Answerer(request.tenant, request.actor, request.via), _id(request.name)
+        match request.answer:
+            case pb.AnswerIncidentRequest.ACKNOWLEDGE:
+                return incident_message(await self._incidents.acknowledge(who, incident))
+            case pb.AnswerIncidentRequest.RESOLVE:
+                return incident_message(await self._incidents.resolve(who, incident))
+            case _:
+                return incident_message(await self._incidents.get(request.tenant, incident))
+
+    async def CheckIncidents(self, request: pb.CheckIncidentsRequest, context: Context) -> pb.CheckIncidentsResponse:
+        """Tells which of some incidents still wait for an answer."""
+        asked = [(one.tenant, _id(one.name)) for one in request.incidents]
+        return pb.CheckIncidentsResponse(waiting=await self._incidents.waiting(asked))
+
+    async def TriggerIncidents(self, request: pb.TriggerIncidentsRequest, context: Context) -> pb.TriggerIncidentsResponse:
+        """Opens incidents, or resolves them, for firings."""
+        answers = await asyncio.gather(*map(self._triggered, request.triggered), return_exceptions=True)
+        return pb.TriggerIncidentsResponse(answers=[_answer(answer) for answer in answers])
+
+    async def _triggered(self, one: pb.TriggerIncidentsRequest.Triggered) -> StoredIncident | None:
+        source = f"alarms/{one.alarm}" if one.alarm else f"firings/{one.firing}"
+        draft = _draft(one.incident)._replace(key=one.incident.dedup_key or source, source=source)
+        by = By(source, "alarm")
+        return await self._incidents.triggering(one.tenant, draft, by=by, request_id=f"firings/{one.firing}", ends=one.resolved)
+
+
+def _answer(answer: StoredIncident | BaseException | None) -> pb.TriggerIncidentsResponse.Answer:
+    if isinstance(answer, TocsinError):
+        return pb.TriggerIncidentsResponse.Answer(reason=answer.error_reason, message=answer.message, retryable=isinstance(answer, _LATER))
+    if isinstance(answer, BaseException):
+        raise answer
+    return pb.TriggerIncidentsResponse.Answer(incident=f"{_COLLECTION}{answer.id}" if answer else "")
+
+
+def _who() -> Answerer:
+    who = principal()
+    return Answerer(who.tenant, who.subject)
+
+
+def _id(name: str) -> str:
+    return name.removeprefix(_COLLECTION)
+
+
+def _draft(message: pb.Incident) -> IncidentDraft:
+    return IncidentDraft(
+        title=message.title,
+        description=message.description,
+        key=message.dedup_key,
+        severity=IncidentSeverity(message.severity) if message.severity else IncidentSeverity.ERROR,
+        policy=message.escalation_policy.removeprefix(_POLICIES),
+        labels=dict(message.labels),
+        url=message.url,
+    )
+
+
+def incident_message(incident: StoredIncident) -> pb.Incident:
+    """The incident as clients see it."""
+    message = pb.Incident(
+        name=f"{_COLLECTION}{incident.id}",
+        title=incident.title,
+        description=incident.description,
+        dedup_key=incident.key,
+        severity=pb.Incident.Severity.ValueType(int32(incident.severity)),
+        escalation_policy=f"{_POLICIES}{incident.policy}" if incident.policy else "",
+        labels=incident.labels,
+        url=incident.url,
+        source=incident.source,
+        state=pb.Incident.State.ValueType(int32(incident.state)),
+        trigger_count=int32(incident.count),
+        acknowledged_by=incident.acknowledged_by,
+        resolved_by=incident.resolved_by,
+        merged_into=f"{_COLLECTION}{incident.merged_into}" if incident.merged_into else "",
+        next_step=int32(incident.step),
+        etag=incident.etag,
+        damaged=[] if incident.version else ["title", "description", "labels", "url"],
+    )
+    set_instant(message.create_time, incident.created)
+    set_instant(message.last_trigger_time, incident.triggered)
+    set_instant(message.acknowledge_time, incident.acknowledged)
+    set_instant(message.resolve_time, incident.resolved)
+    set_instant(message.snoozed_until, incident.snoozed_until)
+    set_instant(message.next_step_time, incident.step_at)
+    set_instant(message.update_time, incident.updated)
+    return message
+
+
+def event_message(event: IncidentEvent) -> pb.IncidentEvent:
+    """An event as clients see it."""
+    message = pb.IncidentEvent(
+        name=f"{_COLLECTION}{event.incident}/events/{event.number}",
+        kind=pb.IncidentEvent.Kind.ValueType(int32(event.kind)),
+        actor=event.by.actor,
+        via=event.by.via,
+        text=event.by.note,
+        firing=f"firings/{event.firing}" if event.firing else "",
+        step=int32(event.step + 1) if event.kind in (EventKind.STEP, EventKind.STEP_SKIPPED) else 0,
+    )
+    set_instant(message.time, event.at)
+    return message
+
+
+def _resumed(token: str, query: str) -> IncidentCursor | None:
+    try:
+        cursor = PageToken.decode(token, query=query, shape=(int, str, int))
+    except InvalidInput:
+        raise InvalidInput.at("resumeToken", "is not a resume token of this watch") from None
+    return (cursor[0], cursor[1], cursor[2]) if cursor else None

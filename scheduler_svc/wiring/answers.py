@@ -1,0 +1,47 @@
+"""The part of the composition that opens incidents, takes their steps, and takes answers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from scheduler_svc.domain.incidents import Incident
+from scheduler_svc.engine.escalator import Escalator
+from scheduler_svc.handlers import EscalationPolicyHandlers, IncidentHandlers
+from scheduler_svc.hints import ChangeNotifier
+from scheduler_svc.ports import Hints
+from scheduler_svc.ports.incidents import Act, TriggerDraft
+from scheduler_svc.service.escalation_policies import EscalationPolicies
+from scheduler_svc.service.incidents import IncidentIntake, Incidents
+from scheduler_svc.shards import Ownership
+from scheduler_svc.store import SqlEscalationPolicyStore, SqlIncidentStore
+from tocsin.api.scheduler.v1 import escalation_policy_service_pb2_grpc, incident_service_pb2_grpc
+from tocsin.clock import Clock
+from tocsin.database import Database, GroupCommit
+from tocsin.lifecycle import Component
+from tocsin.mesh.validation import RequestValidator
+
+
+class Answers:
+    """Incidents and escalation policies."""
+
+    def __init__(self, database: Database, shards: Ownership, hints: Hints, notifier: ChangeNotifier, clock: Clock) -> None:
+        store = SqlIncidentStore(database)
+        intake = IncidentIntake(store=store, shards=shards, hints=hints, changed=notifier.changed, clock=clock)
+        triggers = GroupCommit[TriggerDraft, Incident | None](flush=intake.trigger)
+        acts = GroupCommit[Act, Incident | None](flush=intake.act)
+        escalator = Escalator(store=store, act=intake.act, shards=shards, clock=clock)
+        self._policies = EscalationPolicies(store=SqlEscalationPolicyStore(database), clock=clock)
+        self._incidents = Incidents(
+            store=store, trigger=triggers.submit, act=acts.submit, follow=notifier.follow, woken=escalator.wake, clock=clock
+        )
+        self.parts: Sequence[Component] = (triggers, acts, escalator)
+        """What runs; what takes steps comes last."""
+
+    def handlers(self, validator: RequestValidator) -> Sequence[tuple[Any, Any]]:
+        """What serves them, each with what adds it to a server."""
+        return [
+            (incident_service_pb2_grpc.add_IncidentServiceServicer_to_server, IncidentHandlers(incidents=self._incidents)),
+            (
+                escalation_policy_service_pb2_grpc.add_EscalationPolicyServiceServicer_to_server,
+                EscalationPolicyHandlers(policies=self._policies, validator=validator),
+            ),
+        ]

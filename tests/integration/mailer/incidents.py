@@ -1,0 +1,53 @@
+"""Incidents as a test says that they stand, in place of the scheduler's."""
+
+from collections.abc import Sequence
+
+from mailer_svc.domain.answers import AnswerTokens
+from mailer_svc.ports.incidents import IncidentFacts, IncidentKey, IncidentStanding, LinkAnswer
+from mailer_svc.service.answering import Answering
+from tocsin.clock import Clock
+from tocsin.errors import NotFound, Unavailable
+
+KEY = bytes(range(64))
+
+
+class KnownIncidents:
+    """Incidents that wait until they are answered; ``away``: nobody can be asked."""
+
+    def __init__(self) -> None:
+        self.standing: dict[IncidentKey, IncidentFacts] = {}
+        self.away = False
+
+    def open(self, incident: str, *, tenant: str = "t1") -> IncidentKey:
+        """Opens one."""
+        key = IncidentKey(tenant, incident)
+        self.standing[key] = IncidentFacts("Disk <full>", IncidentStanding.WAITING, "")
+        return key
+
+    async def answer(self, key: IncidentKey, *, actor: str, via: str, answer: LinkAnswer) -> IncidentFacts:
+        """As the scheduler does: the first one who acknowledges has it."""
+        assert via == "link"
+        self._ask()
+        if key not in self.standing:
+            raise NotFound
+        facts = self.standing[key]
+        if answer is LinkAnswer.ACKNOWLEDGE and facts.standing is IncidentStanding.WAITING:
+            facts = facts._replace(standing=IncidentStanding.ACKNOWLEDGED, actor=actor)
+        elif answer is LinkAnswer.RESOLVE and facts.standing is not IncidentStanding.RESOLVED:
+            facts = facts._replace(standing=IncidentStanding.RESOLVED, actor=actor)
+        self.standing[key] = facts
+        return facts
+
+    async def waiting(self, keys: Sequence[IncidentKey]) -> Sequence[bool]:
+        """Whether each waits."""
+        self._ask()
+        return [key in self.standing and self.standing[key].standing is IncidentStanding.WAITING for key in keys]
+
+    def _ask(self) -> None:
+        if self.away:
+            raise Unavailable
+
+
+def no_links(clock: Clock) -> Answering:
+    """Of a mailer that nobody can reach by a link."""
+    return Answering(tokens=AnswerTokens(KEY), incidents=KnownIncidents(), base="", clock=clock)
