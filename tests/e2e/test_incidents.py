@@ -1,0 +1,108 @@
+"""An incident through all five services: an alarm opens it, people are asked by mail one after the other, and one answers by the link."""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.e2e.test_alarm_people import Caller
+from tocsin.testing.smtp import SmtpSink
+from tocsin.testing.stack import RunningStack
+from tocsin.testing.waiting import eventually
+
+pytestmark = pytest.mark.e2e
+
+PUBLIC = "https://tocsin.example.org"
+POLICY = {
+    "name": "escalationPolicies/nights",
+    "steps": [{"targets": ["recipients/ann"], "wait": "2s"}, {"targets": ["groups/others"], "wait": "600s"}],
+}
+
+
+async def test_people_are_asked_until_one_answers_by_the_link_and_hear_the_end(tmp_path: Path, smtp_sink: SmtpSink) -> None:
+    """The second one acknowledges; both hear that, and that it is over; the timeline and the ledger say who was told when."""
+    env = {
+        "TOCSIN_MAILER_SMTP_HOST": "127.0.0.1",
+        "TOCSIN_MAILER_SMTP_PORT": str(smtp_sink.port),
+        "TOCSIN_MAILER_SMTP_TLS": "none",
+        "TOCSIN_PUBLIC_URL": PUBLIC,
+    }
+    with RunningStack(state=tmp_path / "state", env=env) as stack:
+        async with stack.client() as client:
+            await night(stack, client, smtp_sink)
+
+
+async def night(stack: RunningStack, client: httpx2.AsyncClient, mails: SmtpSink) -> None:
+    """The night of one incident."""
+    caller = Caller(client)
+    for name in ("ann", "bea"):
+        address = {"channel": "email", "value": f"{name}@example.com", "state": "ACTIVE"}
+        await caller.ask("POST", "/v1/recipients", {"name": f"recipients/{name}", "addresses": [address]})
+    await caller.ask("POST", "/v1/groups", {"name": "groups/others"})
+    await caller.ask("POST", "/v1/groups/others:addMembers", {"members": ["recipients/bea"]})
+    await caller.ask("POST", "/v1/escalationPolicies", POLICY)
+    notify = {"escalationPolicy": POLICY["name"], "subject": "The cellar is too warm", "text": "More than 8 degrees."}
+    threshold = {"metric": "cellar.temperature", "comparison": "GREATER_THAN", "value": 8}
+    alarm = await caller.ask(
+        "POST", "/v1/alarms", {"trigger": {"threshold": threshold}, "action": {"notify": notify}, "priority": "CRITICAL"}
+    )
+    await caller.ask("POST", "/v1/readings", {"metric": "cellar.temperature", "value": 9.5})
+    await mails.received(2)
+    assert [mail.recipients for mail in mails.messages] == [("ann@example.com",), ("bea@example.com",)]
+    [incident] = (await caller.ask("GET", "/v1/incidents", filter=f'source="{alarm["name"]}"'))["incidents"]
+    assert (incident["state"], incident["severity"], incident["title"]) == ("TRIGGERED", "CRITICAL", "The cellar is too warm")
+
+    link = link_of(mails.messages[1])
+    page = await client.get(link)
+    assert page.status_code == 200
+    assert "The cellar is too warm" in page.text
+    assert (await caller.ask("GET", f"/v1/{incident['name']}"))["state"] == "TRIGGERED", "a scanner follows links, too"
+    answer = await client.post(link, data={"answer": "acknowledge"})
+    assert (answer.status_code, "bea" in answer.text) == (200, True)
+    taken = await caller.ask("GET", f"/v1/{incident['name']}")
+    assert (taken["state"], taken["acknowledgedBy"]) == ("ACKNOWLEDGED", "recipients/bea")
+    await mails.received(4)
+    assert sorted(mail.recipients[0] for mail in mails.messages[2:4]) == ["ann@example.com", "bea@example.com"]
+    assert all("acknowledged by bea" in body(mail) for mail in mails.messages[2:4])
+    assert PUBLIC not in body(mails.messages[2]), "what is said afterwards needs no answer"
+
+    await caller.ask("POST", "/v1/readings", {"metric": "cellar.temperature", "value": 5})
+    await mails.received(6)
+    assert {str(mail.message["Subject"]) for mail in mails.messages[4:]} == {"Resolved: The cellar is too warm"}
+    await accounted(stack, caller, incident["name"], alarm["name"])
+
+
+async def accounted(stack: RunningStack, caller: Caller, incident: str, alarm: str) -> None:
+    """Everything that happened is in the timeline, and everything that was told is in the ledger."""
+    events = (await caller.ask("GET", f"/v1/{incident}/events"))["events"]
+    assert [event["kind"] for event in events] == [
+        *("TRIGGERED", "STEP", "STEP", "EXHAUSTED", "ACKNOWLEDGED", "UPDATE_SENT", "RESOLVED", "UPDATE_SENT"),
+    ]
+    assert (events[4]["actor"], events[4]["via"]) == ("recipients/bea", "link")
+    assert events[6]["actor"] == alarm
+
+    async def done() -> bool:
+        told = await caller.ask("GET", "/v1/firings", filter='origin="ESCALATION"')
+        return sorted(item["state"] for item in told["firings"]) == ["SUCCEEDED"] * 4
+
+    await eventually(done, what="an end of every firing")
+    told = await caller.ask("GET", "/v1/firings", filter='origin="ESCALATION"')
+    assert {event["firing"] for event in events if event.get("firing")} == {item["name"] for item in told["firings"]}
+    shown = await asyncio.to_thread(stack.command, "incident", "show", incident)
+    assert "RESOLVED" in shown.stdout
+    assert "recipients/bea (link)" in shown.stdout
+
+
+def body(mail: Any) -> str:
+    """The text of a mail."""
+    return str(mail.message.get_body(("plain",)).get_content())
+
+
+def link_of(mail: Any) -> str:
+    """The path of the link to answer by."""
+    found = re.search(rf"{re.escape(PUBLIC)}(/i/\S+)", body(mail))
+    assert found is not None, body(mail)
+    return found[1]
