@@ -180,7 +180,6 @@ def _report(raw: msgspec.Raw) -> StatusReport | None:
     return StatusReport(
         kind=kind,
         delivery=told.delivery[:128],
-        provider=NAME,
         detail=printable(words[:_DETAIL]),
         soft=kind is ReportKind.BOUNCED and told.type == "blocked",
         event=told.sg_event_id[:200],

@@ -1,6 +1,7 @@
 """Callbacks of providers: signed by them, read by their kind, and stored once."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from mailer_svc.ports.callbacks import CallbackReader
@@ -72,4 +73,6 @@ class ProviderCallbacks:
             raise
         if found is None:
             raise CallbackNotExpected
-        return Taken(len(found), await self._reports.report(found, tenant=tenant))
+        name = f"{record.kind}-{record.id}" if record else provider  # as timelines have it
+        told = [replace(report, provider=name) for report in found]
+        return Taken(len(told), await self._reports.report(told, tenant=tenant))

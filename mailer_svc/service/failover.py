@@ -1,6 +1,6 @@
 """Providers in the order in which they are preferred: while one does not work, the next one sends."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from mailer_svc.domain import SendJob, SendOutcome, SendResult
@@ -9,6 +9,7 @@ from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
 _NOT_THE_MESSAGE = (SendResult.PROVIDER_DOWN, SendResult.MISCONFIGURED, SendResult.LOST, SendResult.NOT_TRIED)
+_SKIPPED_CHARS = 120
 
 HandOver = Callable[[str], Awaitable[bool]]
 """Marks that the point of no return is reached at the provider of this name."""
@@ -50,7 +51,8 @@ class ProviderFailover:
         if not lane:
             return "", SendOutcome(SendResult.REFUSED, 0, "no provider of this installation delivers to such an address")
         name, outcome, waits = lane[0].name, SendOutcome(SendResult.NOT_TRIED), list[float]()
-        for provider in _working(lane, job):
+        trying, failed = _working(lane, job), dict[str, str]()
+        for provider in trying:
             name = provider.name
             try:
                 outcome = await provider.send(job, hand_over=lambda name=name: mark(name))
@@ -60,8 +62,11 @@ class ProviderFailover:
                     SendResult.UNKNOWN if marked else SendResult.DEFERRED, 0, f"unexpected: {type(error).__name__}: {error}"[:500]
                 )
             if marked or outcome.result not in _NOT_THE_MESSAGE:
-                break
+                before = lane[: lane.index(provider)]
+                skipped = {each.name: failed.get(each.name) or each.fault() for each in before if each.name in failed or each not in trying}
+                return name, _after(skipped, outcome)
             waits.append(outcome.retry_after or 0.0)
+            failed[name] = outcome.detail or outcome.result.name
         # When nobody tried, whoever asks to wait the shortest says for how long.
         return name, replace(outcome, retry_after=min(waits)) if waits and outcome.result is SendResult.NOT_TRIED else outcome
 
@@ -77,6 +82,14 @@ class ProviderFailover:
     def idle(self) -> bool:
         """Whether there is nobody to send by."""
         return not self._lanes.everybody()
+
+
+def _after(skipped: Mapping[str, str], outcome: SendOutcome) -> SendOutcome:
+    """An outcome that tells the timeline also why the providers before did not send: their names, and what is wrong with them."""
+    if not skipped:
+        return outcome
+    instead = "instead of " + ", ".join(f"{name} ({words[:_SKIPPED_CHARS]})" for name, words in skipped.items())
+    return replace(outcome, detail=f"{outcome.detail}; {instead}" if outcome.detail else instead)
 
 
 def _working(lane: Sequence[Provider], job: SendJob) -> list[Provider]:

@@ -196,9 +196,7 @@ def _digest_delivery(digest: Digest, members: DigestMembers, *, text: DigestText
 def _once(item: HeldDelivery, ruling: GateRuling) -> GateRuling:
     """The ruling; what is the mailer's own joins no digest."""
     released = ruling if not item.delivery.is_own else replace(ruling, digest_window=0)
-    if released.state is DeliveryState.ACCEPTED and not released.open:
-        return replace(released, detail="its quiet time is over")
-    return released
+    return replace(released, detail="its quiet time is over") if released.state is DeliveryState.ACCEPTED else released
 
 
 def _question(item: NewDelivery, channels: Channels) -> GateQuestion:

@@ -79,7 +79,8 @@ class SqlHeldDeliveries:
     async def _take(self, statement: Any, values: Mapping[str, Any]) -> list[HeldDelivery]:
         async with self._database.transaction() as connection:
             claimed = (await connection.execute(statement, values)).all()
-            return sorted(map(_held, claimed), key=lambda item: item.delivery.id)
+            # Of several that end together a cap lets the most urgent and the oldest through.
+            return [_held(row) for row in sorted(claimed, key=lambda row: (row.lane, row.created, row.id))]
 
     async def release(self, items: Sequence[tuple[HeldDelivery, GateRuling]], *, now: int) -> list[NewDelivery]:
         """Does what the gates say now, in one transaction; returns those whose claim still stood, as they are then."""

@@ -32,7 +32,7 @@ async def failover(tmp_path: Path, smtp_sink: SmtpSink, second: SmtpSink) -> Asy
 async def test_the_first_server_sends_while_it_works(failover: Rig, smtp_sink: SmtpSink, second: SmtpSink) -> None:
     """The other one hears nothing."""
     for ack in await failover.deliver(*(message(key) for key in range(5))):
-        await failover.settled(ack.delivery, State.SENT)
+        assert "instead of" not in (await failover.settled(ack.delivery, State.SENT)).timeline[-1].detail
     assert (smtp_sink.taken, second.taken, second.sessions) == (5, 0, 0)
 
 
@@ -46,6 +46,7 @@ async def test_the_next_one_sends_at_once_when_the_first_does_not_work(
         delivery = await failover.settled(ack.delivery, State.SENT)
         assert [event.state for event in delivery.timeline] == [State.ACCEPTED, State.SENDING, State.SENT]
         assert delivery.timeline[-1].provider == "smtp-2"
+        assert "; instead of smtp (" in delivery.timeline[-1].detail
     assert (smtp_sink.taken, second.taken) == (0, 30)
     assert 0 < smtp_sink.sessions < 30
 

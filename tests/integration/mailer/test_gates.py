@@ -183,6 +183,21 @@ async def test_a_cap_counts_what_is_sent(engine: Engine) -> None:
     assert (await engine.history("Later"))[0][0] == "ACCEPTED"
 
 
+async def test_after_quiet_hours_a_cap_lets_the_oldest_of_the_most_urgent_through(engine: Engine) -> None:
+    """All of them end at the same instant."""
+    await at_midnight(engine)
+    await engine.people("ann", wants=Preferences(quiet_hours=NIGHT.quiet_hours, cap=DeliveryCap(count=2, window=HOUR * 1_000_000)))
+    for number, priority in enumerate((Priority.BULK, Priority.NORMAL, Priority.BULK, Priority.NORMAL, Priority.NORMAL)):
+        await engine.send(f"n{number}", recipients=("recipients/ann",), priority=priority, content=Content(f"N{number}"))
+        await engine.store.clock.advance(1)
+    await engine.store.clock.advance(6 * HOUR)
+    await engine.releaser.release_due()
+    assert {item.subject: item.state.name for item in await engine.deliveries()} == {
+        **dict.fromkeys(("N0", "N2", "N4"), "SUPPRESSED"),
+        **dict.fromkeys(("N1", "N3"), "ACCEPTED"),
+    }
+
+
 @pytest.mark.parametrize("channel", ["email", "inbox"])
 async def test_a_digest_goes_out_as_one(engine: Engine, channel: str) -> None:
     """Messages of a category to one address; each of the messages tells in which delivery it went out."""

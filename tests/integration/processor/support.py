@@ -1,9 +1,11 @@
-"""A processor between a real scheduler and a real mailer, all in this process, over mTLS."""
+"""A processor between a real scheduler and a real mailer, and a gateway before them, all in this process, over mTLS."""
 
 import socket
 from pathlib import Path
 from typing import Any
 
+from gateway.config import GatewaySettings
+from gateway.wiring import build as build_gateway
 from mailer_svc.config import MailerSettings
 from mailer_svc.wiring import build as build_mailer
 from processor_svc.config import ProcessorSettings
@@ -14,7 +16,7 @@ from tests.integration.starting import no_lame_duck, prepare_state
 from tocsin.api.mailer.v1 import inbox_service_pb2, inbox_service_pb2_grpc
 from tocsin.api.mesh.v1 import mesh_service_pb2, mesh_service_pb2_grpc
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2, alarm_service_pb2_grpc, firing_service_pb2, firing_service_pb2_grpc
-from tocsin.clock import SystemClock
+from tocsin.clock import Clock, SystemClock
 from tocsin.config import ServiceSettings
 from tocsin.lifecycle import App
 from tocsin.mesh.identity import ensure_pki
@@ -46,12 +48,12 @@ def free_port() -> int:
 class Neighbours:
     """Three services that find one another at fixed ports, and a caller that stands where the gateway does."""
 
-    def __init__(self, folder: Path) -> None:
-        self.clock = SystemClock()
+    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
+        self.clock = clock or SystemClock()
         self.mint = TokenMint(clock=self.clock)
         self.folder = folder
         self.ports = {service: free_port() for service in SERVICES[1:]}
-        ensure_pki(folder=folder / "pki", services=SERVICES, trust_domain="tocsin.local", clock=self.clock)
+        ensure_pki(folder=folder / "pki", services=SERVICES, trust_domain="tocsin.local", clock=SystemClock())
         self.extra: dict[str, dict[str, Any]] = {}
         """Settings of a service beside those that all have, by its name."""
         self.caller = Node(settings=self._settings(_CallerSettings, "gateway"), clock=self.clock, jwks=self.mint.fetch)
@@ -81,11 +83,17 @@ class Neighbours:
                 "scheduler_svc": (SchedulerSettings, build_scheduler),
                 "processor_svc": (ProcessorSettings, build_processor),
                 "mailer_svc": (MailerSettings, build_mailer),
+                "gateway": (GatewaySettings, build_gateway),
             }[service]
             await prepare_state(self.folder, service)
             app: App = build(no_lame_duck(self._settings(kind, service)), self.clock, jwks=self.mint.fetch)
             await app.start()
             self.apps[service] = app
+
+    @property
+    def url(self) -> str:
+        """Where the gateway speaks HTTP."""
+        return self.apps["gateway"].http_url
 
     async def stop(self, *services: str) -> None:
         """Drains and stops ``services``."""
