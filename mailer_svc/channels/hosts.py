@@ -57,7 +57,7 @@ class HostState:
 
 
 class Hosts:
-    """The hosts that messages went to last. Their names never come out: they are part of addresses."""
+    """The hosts that messages went to last, by name and port. Their names never come out: they are part of addresses."""
 
     def __init__(self, *, provider: str, clock: Clock) -> None:
         self._provider = provider

@@ -231,7 +231,7 @@ class HttpProvider(ProviderCircuit):
             _log.error("not written as a request", delivery=job.id, provider=self.name, exc_info=error)
             return SendOutcome(SendResult.REFUSED, 0, f"cannot be written as a request: {type(error).__name__}")
         own = self._is_own(url)
-        host = None if own else self._hosts.of(url.host)
+        host = None if own else self._hosts.of(f"{url.host}:{url.port}")
         early = await self._too_early(job, host)
         if early is not None:
             return early
