@@ -1,6 +1,6 @@
 """RecipientService."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -31,6 +31,7 @@ RECIPIENT_FILTER = {
     "group": FilterField(operators=_EQUAL),
 }
 _WRITABLE = ("display_name", "locale", "time_zone", "attributes")
+_LEFT = ("addresses", "groups")  # they have methods of their own
 _COLLECTION = "recipients/"
 
 
@@ -70,8 +71,9 @@ class RecipientHandlers(rpc.RecipientServiceServicer):
         who, given = principal(), request.recipient
         draft = recipient_draft(given, time_zone=who.time_zone)
         changes = {name: getattr(draft, name) for name in fields_to_change(request.update_mask, given, _WRITABLE)}
-        if not request.update_mask.paths and (given.addresses or given.groups):
-            _check_as_they_are(given, recipient_message(await self._recipients.get(tenant=who.tenant, id=draft.id)))
+        named = fields_to_change(request.update_mask, given, _LEFT)
+        if left := [name for name in named if name in request.update_mask.paths or getattr(given, name)]:
+            _check_as_they_are(left, given, recipient_message(await self._recipients.get(tenant=who.tenant, id=draft.id)))
         return recipient_message(await self._recipients.update(tenant=who.tenant, id=draft.id, changes=changes))
 
     async def DeleteRecipient(self, request: pb.DeleteRecipientRequest, context: Context) -> Empty:
@@ -133,13 +135,12 @@ def _address_of(name: str) -> tuple[str, str]:
     return recipient, identity
 
 
-def _check_as_they_are(given: pb.Recipient, stored: pb.Recipient) -> None:
-    """Refuses other addresses and groups than those that there are: an update would leave them, and the caller would not know."""
-    if given.addresses and {(item.channel, item.value) for item in given.addresses} != {
-        (item.channel, item.value) for item in stored.addresses
-    }:
+def _check_as_they_are(left: Collection[str], given: pb.Recipient, stored: pb.Recipient) -> None:
+    """Refuses other addresses and groups than those that there are: an update leaves them, and the caller would not know."""
+    kept = {(item.channel, item.value) for item in stored.addresses}
+    if "addresses" in left and {(item.channel, item.value) for item in given.addresses} != kept:
         raise InvalidInput.at("recipient.addresses", f"are not changed by an update: POST /v1/{stored.name}/addresses adds one")
-    if given.groups and set(given.groups) != set(stored.groups):
+    if "groups" in left and set(given.groups) != set(stored.groups):
         raise InvalidInput.at("recipient.groups", "are not changed by an update: POST /v1/groups/{id}:addMembers adds members")
 
 

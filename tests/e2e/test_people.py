@@ -94,6 +94,11 @@ async def test_what_is_wrong_is_told_alike(tocsin: Command, stranger: httpx2.Asy
     """By REST as a problem with its field, by a command with its exit code."""
     refused = await stranger.post("/v1/recipients", json={"name": "recipients/x", "addresses": [{"channel": "email", "value": "x"}]})
     assert (refused.status_code, field_of(refused)) == (400, "addresses[0].value")
+    assert (await stranger.post("/v1/recipients", json={"name": "recipients/eve", "displayName": "Eve"})).is_success
+    kept = await stranger.patch("/v1/recipients/eve", json={"displayName": "E", "addresses": []})
+    assert (kept.status_code, kept.json()["displayName"]) == (200, "E")
+    refused = await stranger.patch("/v1/recipients/eve", json={"addresses": [{"channel": "email", "value": "eve@example.com"}]})
+    assert (refused.status_code, field_of(refused)) == (400, "addresses")
     always = [{"weekday": day, "start": "00:00", "end": "00:00"} for day in range(1, 8)]
     refused = await stranger.put("/v1/preferences", json={"quietHours": {"times": always}})
     assert (refused.status_code, field_of(refused)) == (400, "quietHours.times")
