@@ -61,17 +61,18 @@ def _use(number: int) -> TemplateUse:
     return TemplateUse("page", {name: f"{name} <{number}>" for name in names})
 
 
-async def measure(url: str) -> dict[str, Any]:
+async def measure(url: str, *, share: int = 1) -> dict[str, Any]:
     """Everything that needs a database.
 
     Args:
         url: a database that is empty at first; what one measure leaves there is finished before the next.
+        share: measures with the ``share``-th part of the messages and people.
     """
     return {
-        "mail": await mail(mails=MAILS, url=url),
-        "webhooks": await webhooks.measure(webhooks=WEBHOOKS, url=url),
-        "one to many": await people.notify_many(people=PEOPLE, url=url),
-        "gates": await people.gates(messages=GATED, url=url),
+        "mail": await mail(mails=MAILS // share, url=url),
+        "webhooks": await webhooks.measure(webhooks=WEBHOOKS // share, url=url),
+        "one to many": await people.notify_many(people=PEOPLE // share, url=url),
+        "gates": await people.gates(messages=GATED // share, url=url),
     }
 
 

@@ -141,6 +141,7 @@ async def gates(*, messages: int, url: str) -> dict[str, Any]:
         "us a message into digests": round(least[_DIGESTS], 1),
         "preferences and suppressions add us": round(least[_PEOPLE] - least[_NOBODY], 1),
         "digests add us": round(least[_DIGESTS] - least[_PEOPLE], 1),
+        "all of them add us": round(least[_DIGESTS] - least[_NOBODY], 1),
     }
 
 
