@@ -65,22 +65,27 @@ class AcceptanceLog:
 
     async def insert(self, connection: AsyncConnection, unique: Mapping[str, NewDelivery], now: int) -> dict[str, NewDelivery]:
         """Stores deliveries within a transaction; returns those that were new, as they were stored."""
-        unique = await self._ruled(connection, unique, now)
+        unique, stored = await self._ruled(connection, unique, now)
         # In the order of the ids, so that two replicas never wait for each other's rows.
-        keys = await self._deliveries.insert_new(connection, [_delivery_row(unique[key], now) for key in sorted(unique)])
+        keys = await self._deliveries.insert_new(connection, [_delivery_row(unique[key], now) for key in sorted(unique)], known=stored)
         fresh = {key: item for key, item in unique.items() if key in keys}
         if fresh:
             await self._store_rest(connection, list(fresh.values()), now)
         return fresh
 
-    async def _ruled(self, connection: AsyncConnection, unique: Mapping[str, NewDelivery], now: int) -> Mapping[str, NewDelivery]:
-        """The deliveries with their final rulings; one that is stored already is neither counted nor joins a digest."""
-        left = {key: item for key, item in unique.items() if item.ruling.open}
-        if not left:
-            return unique
-        stored = await self._deliveries.known(connection, left)
-        rulings = await self._gates.rule(connection, [item for key, item in left.items() if key not in stored], now)
-        return {key: replace(item, ruling=_after(item.ruling, rulings[key])) if key in rulings else item for key, item in unique.items()}
+    async def _ruled(
+        self, connection: AsyncConnection, unique: Mapping[str, NewDelivery], now: int
+    ) -> tuple[Mapping[str, NewDelivery], set[str] | None]:
+        """The deliveries with their final rulings; one that is stored already is neither counted nor joins a digest.
+
+        With the ids of those that are stored already, if that was asked.
+        """
+        if not any(item.ruling.open for item in unique.values()):
+            return unique, None
+        stored = await self._deliveries.known(connection, unique)
+        left = [item for key, item in unique.items() if item.ruling.open and key not in stored]
+        rulings = await self._gates.rule(connection, left, now)
+        return {key: _ruled_by(item, rulings.get(key, item.ruling)) for key, item in unique.items()}, stored
 
     async def _store_rest(self, connection: AsyncConnection, fresh: Sequence[NewDelivery], now: int) -> None:
         change = await self._order.begin(connection)
@@ -99,9 +104,11 @@ class AcceptanceLog:
         await note(connection, [item.id for item in fresh if item.ruling.state is DeliveryState.DEAD], change)
 
 
-def _after(before: GateRuling, ruled: GateRuling) -> GateRuling:
-    """What the transaction ruled, with what an earlier gate said where it says nothing itself."""
-    return replace(ruled, detail=ruled.detail or before.detail)
+def _ruled_by(item: NewDelivery, ruling: GateRuling) -> NewDelivery:
+    """The delivery with what the transaction ruled, and with what an earlier gate said where that says nothing itself."""
+    if ruling is item.ruling:
+        return item
+    return replace(item, ruling=ruling if ruling.detail else replace(ruling, detail=item.ruling.detail))
 
 
 def _delivery_row(item: NewDelivery, now: int) -> Row:

@@ -66,12 +66,16 @@ class BulkInsert:
         elif rows:
             await connection.execute(self._unfold, self._columns(rows))
 
-    async def insert_new(self, connection: AsyncConnection, rows: Sequence[Row]) -> set[str]:
-        """Inserts those of ``rows`` whose first column, the key, does not exist; returns their keys."""
+    async def insert_new(self, connection: AsyncConnection, rows: Sequence[Row], *, known: set[str] | None = None) -> set[str]:
+        """Inserts those of ``rows`` whose first column, the key, does not exist; returns their keys.
+
+        ``known`` are those that exist, if this transaction has asked.
+        """
         if not self._sqlite:
             return set((await connection.execute(self._unfold.returning(self._key), self._columns(rows))).scalars())
         # One transaction writes at a time, so what is not there now is not there at the insert.
-        known = await self.known(connection, [row[0] for row in rows])
+        if known is None:
+            known = await self.known(connection, [row[0] for row in rows])
         fresh = [row for row in rows if row[0] not in known] if known else rows
         if fresh:
             await self.insert(connection, fresh)
