@@ -56,15 +56,6 @@ class Wake:
         """Wakes the waiting task, or the next one to wait."""
         self._event.set()
 
-    @property
-    def is_set(self) -> bool:
-        """Whether the next one to wait returns at once."""
-        return self._event.is_set()
-
-    def clear(self) -> None:
-        """Forgets that it was set, before somebody looks without having waited."""
-        self._event.clear()
-
     async def wait(self, seconds: float | None) -> None:
         """Returns when it is set, or after ``seconds``; None waits without a timeout."""
         if self._event.is_set() or (seconds is not None and seconds <= 0):

@@ -90,11 +90,13 @@ class Fanout:
         self._owner = owner
         self._sole = sole
         self._wakes = {priority: Wake(clock) for priority in Priority}
+        self._announced = 0
         self._slow: set[str] = set()
         self._workers = Background(clock)
 
     def wake(self) -> None:
         """Says that a notification may be due."""
+        self._announced += 1
         for wake in self._wakes.values():
             wake.set()
 
@@ -120,12 +122,12 @@ class Fanout:
 
     async def expand_some(self, priority: Priority) -> bool:
         """Makes parts of what is due at a priority until all is made, something else is due, or the turn is over. False: nothing is due."""
-        self._wakes[priority].clear()
+        announced = self._announced
         claimed, unreadable = await self._queue.claim_due(
             owner=self._owner, priority=priority, limit=_NOTIFICATIONS, now=self._clock.micros(), lease=_LEASE
         )
         try:
-            slow = await self._expand(claimed, self._wakes[priority])
+            slow = await self._expand(claimed, announced)
         except AWAY:
             # The database may be back before the claims end.
             await self._release([item.id for item in claimed], seconds=_POLL_SECONDS)
@@ -134,12 +136,12 @@ class Fanout:
             await self._slowly(each)
         return bool(claimed) or unreadable > 0
 
-    async def _expand(self, claimed: Sequence[Notification], others: Wake) -> list[_SlowPart]:
+    async def _expand(self, claimed: Sequence[Notification], announced: int) -> list[_SlowPart]:
         """Makes parts of what was claimed, each while the former is stored, and gives back what is left; returns what takes long."""
         made = _Round(left=claimed)
         slow: list[_SlowPart] = []
         for turn in range(_TURN):
-            if not made.left or (turn and others.is_set):
+            if not made.left or (turn and self._announced != announced):
                 break
             made, _ = await _both(self._make(made.left), self._store(made.ready))
             slow += made.slow
