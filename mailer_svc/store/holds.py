@@ -122,7 +122,8 @@ def _due_ids() -> Select[Any]:
 def _claim(chosen: Any) -> Any:
     columns: Any = (*_READ, _incident(), *(_body(column) for column in (contents.c.text, contents.c.html, contents.c.actions)))
     claimed: dict[str, Any] = {"epoch": deliveries.c.epoch + 1, "hold_until": bindparam("until")}
-    return update(deliveries).where(chosen, deliveries.c.state == _HELD).values(**claimed).returning(*columns)
+    statement: Any = update(deliveries).where(chosen, deliveries.c.state == _HELD).values(**claimed)
+    return statement.returning(*columns)
 
 
 def _body(column: Any) -> Any:
