@@ -1,6 +1,7 @@
 """What Prometheus sees of deliveries."""
 
 from collections.abc import Callable
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -63,6 +64,9 @@ class DeliveryMetrics:
             ("channel", "lane"),
             registry=registry,
         )
+        # What finds the one of these labels costs as much as all else that an attempt is counted by.
+        self._attempts_of = cache(self._attempts.labels)
+        self._deliveries_of = cache(self._deliveries.labels)
         self._sizes: list[Callable[[], float]] = []
         connections = Gauge("tocsin_smtp_connections", "Open connections to the SMTP server.", registry=registry)
         connections.set_function(lambda: sum(size() for size in self._sizes))
@@ -73,7 +77,7 @@ class DeliveryMetrics:
 
     def accepted(self, channel: str, count: int) -> None:
         """``count`` new deliveries were stored."""
-        self._deliveries.labels(channel, DeliveryState.ACCEPTED.name).inc(count)
+        self._deliveries_of(channel, DeliveryState.ACCEPTED.name).inc(count)
 
     def refused(self, reason: str) -> None:
         """A message was refused."""
@@ -81,7 +85,7 @@ class DeliveryMetrics:
 
     def settled(self, channel: str, state: DeliveryState, count: int = 1) -> None:
         """An attempt made ``count`` deliveries ``state``."""
-        self._deliveries.labels(channel, state.name).inc(count)
+        self._deliveries_of(channel, state.name).inc(count)
         if state is DeliveryState.DEAD:
             self._dead.labels(channel).inc(count)
 
@@ -99,7 +103,7 @@ class DeliveryMetrics:
 
     def attempted(self, provider: str, result: str, seconds: float) -> None:
         """An attempt took ``seconds`` and ended with ``result``."""
-        self._attempts.labels(provider, result).observe(seconds)
+        self._attempts_of(provider, result).observe(seconds)
 
     def depth(self, channel: str, priority: Priority, count: int) -> None:
         """``count`` deliveries of a channel and ``priority`` wait or are under way."""

@@ -6,7 +6,6 @@ receiver may change over from one to the next: ``v1,<base64 of HMAC-SHA256 over 
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -121,5 +120,5 @@ def verify(headers: Mapping[str, str], body: bytes, *, secrets: Iterable[Webhook
 
 
 def _signature(secret: WebhookSecret, identity: str, stamp: str, body: bytes) -> str:
-    digest = hmac.new(secret.key, f"{identity}.{stamp}.".encode("utf-8", "replace") + body, hashlib.sha256).digest()
+    digest = hmac.digest(secret.key, f"{identity}.{stamp}.".encode("utf-8", "replace") + body, "sha256")
     return f"v1,{base64.b64encode(digest).decode()}"

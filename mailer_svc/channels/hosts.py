@@ -4,11 +4,13 @@ from collections import OrderedDict
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from tocsin.background import Wake
 from tocsin.clock import Clock
 from tocsin.mesh.breaker import Breaker, BreakerRule
 
 _MOST = 2000
 _PROMPT_SECONDS = 1.0
+_MEETING_SECONDS = 0.25
 
 
 class Pauses:
@@ -35,16 +37,29 @@ class Pauses:
 
 
 class HostState:
-    """A host: its circuit, how many messages are with it, and when it answered last (seconds of the monotonic clock)."""
+    """A host: its circuit, and how many messages are with it."""
 
-    def __init__(self, *, breaker: Breaker) -> None:
+    def __init__(self, *, breaker: Breaker, clock: Clock) -> None:
         self.breaker = breaker
         self.running = 0
-        self.answered = float("-inf")
+        self._clock = clock
+        self._met = clock.monotonic()
+        self._answered = float("-inf")
+        self._heard = Wake(clock)
 
-    def answers(self, now: float) -> bool:
-        """Whether it answered within the last second: one that does gives back what it takes."""
-        return now - self.answered < _PROMPT_SECONDS
+    def answered(self) -> None:
+        """It did, just now."""
+        if self._answered < self._met:
+            self._heard.set()
+        self._answered = self._clock.monotonic()
+
+    async def answers(self) -> bool:
+        """Whether it answered within the last second: one that does gives back what it takes. One that is new is waited for, a moment."""
+        now = self._clock.monotonic()
+        if self._answered < self._met and now < self._met + _MEETING_SECONDS:
+            await self._heard.wait(self._met + _MEETING_SECONDS - now)
+            now = self._clock.monotonic()
+        return now - self._answered < _PROMPT_SECONDS
 
     @contextmanager
     def counted(self) -> Generator[None]:
@@ -69,7 +84,7 @@ class Hosts:
         state = self._states.get(host)
         if state is None:
             breaker = Breaker(id=self._provider, target=self._provider, rule=BreakerRule(), clock=self._clock)
-            state = self._states[host] = HostState(breaker=breaker)
+            state = self._states[host] = HostState(breaker=breaker, clock=self._clock)
         self._states.move_to_end(host)
         while len(self._states) > _MOST:
             self._states.popitem(last=False)

@@ -248,7 +248,7 @@ class HttpProvider(ProviderCircuit):
         left = self._pauses.left(job.to if host else "")
         if left:
             return _later(left, "the far end asked to wait")
-        if host and host.running >= self._share and not host.answers(self._parts.clock.monotonic()):
+        if host and host.running >= self._share and not await host.answers():
             return _later(_BUSY_SECONDS, "its host is slow, and has as many messages as one may have")
         wait = self._bucket.take(longest=_PATIENCE_SECONDS)
         if wait > _PATIENCE_SECONDS:
@@ -295,7 +295,7 @@ class HttpProvider(ProviderCircuit):
             unknown = SendResult.DEFERRED if self._api.idempotent else SendResult.UNKNOWN
             return SendOutcome(unknown, 0, f"no answer: {error}")
         if host:
-            host.answered = self._parts.clock.monotonic()
+            host.answered()
         return self._api.classify(answer)
 
     def _counts(self, job: SendJob, outcome: SendOutcome, host: HostState | None) -> bool:
@@ -318,6 +318,8 @@ class HttpProvider(ProviderCircuit):
             self._pauses.add("" if own else job.to, min(outcome.retry_after, _LONGEST_PAUSE_SECONDS))
         if result not in (SendResult.SENT, SendResult.NOT_TRIED) and own:
             self.last_failure = f"{result.value} ({code})" if code else result.value  # shown by health: no addresses
+        if result is SendResult.SENT and not outcome.detail:
+            return outcome
         if result is SendResult.MISCONFIGURED and not own:
             result = SendResult.DEFERRED  # nobody here has credentials for a user's own host
         return SendOutcome(

@@ -158,10 +158,14 @@ class PriorityLimits:
 
     def admits(self, priority: Priority) -> bool:
         """Whether one more may start: a quarter of the connections, one at least, is kept from bulk, an eighth from normal."""
-        if sum(self.running.values()) >= self.capacity:
+        everything = not_more_urgent = 0
+        for other, count in self.running.items():
+            everything += count
+            if other >= priority:
+                not_more_urgent += count
+        if everything >= self.capacity:
             return False
         if priority is Priority.CRITICAL:
             return True
         reserved = max(1, self.capacity // 4) if priority is Priority.BULK else self.capacity // 8
-        not_more_urgent = sum(count for other, count in self.running.items() if other >= priority)
         return not_more_urgent < max(1, self.capacity - reserved)

@@ -1,5 +1,6 @@
 """What sending needs: the journal, a queue for each channel, and providers."""
 
+from asyncio import Future
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class Journal(Protocol):
         """
         ...
 
-    async def hand_over(self, job: SendJob, provider: str) -> bool:
+    def hand_over(self, job: SendJob, provider: str) -> Future[bool]:
         """Marks that the point of no return is reached. False: the claim is no longer ours, and the message must not be sent.
 
         Raises:
@@ -60,7 +61,7 @@ class Journal(Protocol):
         """
         ...
 
-    async def settle(self, settlement: Settlement) -> bool:
+    def settle(self, settlement: Settlement) -> Future[bool]:
         """Stores how an attempt ended. False: somebody else has the delivery by now.
 
         Raises:

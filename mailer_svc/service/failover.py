@@ -92,10 +92,12 @@ def _after(skipped: Mapping[str, str], outcome: SendOutcome) -> SendOutcome:
     return replace(outcome, detail=f"{outcome.detail}; {instead}" if outcome.detail else instead)
 
 
-def _working(lane: Sequence[Provider], job: SendJob) -> list[Provider]:
+def _working(lane: Sequence[Provider], job: SendJob) -> Sequence[Provider]:
     """The providers to try, those last that a message which failed before had better not probe.
 
     When all of them rest, each still says for itself why not.
     """
+    if len(lane) == 1:
+        return lane
     awake = [provider for provider in lane if not provider.pause()] or list(lane)
     return sorted(awake, key=lambda provider: not job.fresh and provider.probing())

@@ -8,25 +8,23 @@ know what a vanished process did; and the outcome. A process that dies before th
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from mailer_svc.domain import (
     DeliveryState,
-    NextStep,
     Priority,
     PriorityLimits,
     RetrySchedule,
     SendJob,
-    SendOutcome,
     SendResult,
     next_step,
 )
-from mailer_svc.ports import AWAY, AddressKey, AddressRetirement, DeliveryQueue, Journal, Settlement
+from mailer_svc.ports import AddressRetirement, DeliveryQueue, Journal, Settlement
 from mailer_svc.service.failover import ProviderFailover
 from mailer_svc.service.publishing import DeliveryPublisher
+from mailer_svc.service.settling import OutcomeSettler, safely
 from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
@@ -36,7 +34,6 @@ _log = get_logger(__name__)
 _BUFFER = 200
 _SWEEP = 500
 _PROBES = 3  # as many as a half-open circuit lets pass
-_AWAY_SECONDS = 0.5
 _IDLE_SECONDS = 30.0
 _SETTLE_SECONDS = 5.0  # what is known is worth more than a quick end
 
@@ -93,7 +90,6 @@ class ChannelSender:
         self._queue = queue
         self._journal = journal
         self._providers = providers
-        self._addresses = addresses
         self._publisher = publisher
         self._clock = clock
         self._rule = rule
@@ -101,11 +97,13 @@ class ChannelSender:
         self._limits = PriorityLimits(providers.capacity)
         self._held: dict[str, SendJob] = {}
         self._wake = Wake(clock)
-        self._changed = asyncio.Condition()
+        self._idle: deque[asyncio.Future[None]] = deque()
         self._stopping = True
         self._workers = Background(clock)
         self._loops = Background(clock)
-        self._outcomes = Background(clock)
+        self._outcomes = OutcomeSettler(
+            queue=queue, journal=journal, addresses=addresses, publisher=publisher, clock=clock, ended=self._let_go
+        )
 
     def wake(self) -> None:
         """Says that something may be due."""
@@ -140,8 +138,7 @@ class ChannelSender:
             return
         self._stopping = True
         await self._loops.stop()
-        async with self._changed:
-            self._changed.notify_all()
+        self._wake_workers(len(self._idle))
         await self._workers.stop(grace_seconds=self._rule.drain)
         await self._outcomes.stop(grace_seconds=max(self._rule.drain, _SETTLE_SECONDS))
         await self._providers.stop()
@@ -189,9 +186,8 @@ class ChannelSender:
             self._publisher.meter.settled(self.channel, DeliveryState.DEAD, unreadable)
             more = more or (bool(jobs) if fresh else len(jobs) == room)
             self._held.update((job.id, job) for job in jobs)
-            async with self._changed:
-                self._ready[priority].extend(jobs)
-                self._changed.notify(len(jobs))
+            self._ready[priority].extend(jobs)
+            self._wake_workers(len(jobs))
         return more
 
     async def _work(self) -> None:
@@ -203,79 +199,45 @@ class ChannelSender:
                 self._held.pop(job.id, None)
             finally:
                 self._limits.running[job.priority] -= 1
-                async with self._changed:
-                    self._changed.notify()
+                self._wake_workers(1)
 
     async def _next(self) -> SendJob | None:
         """The most urgent message that may be sent now; None when the engine stops."""
-        async with self._changed:
-            while not self._stopping:
-                for priority, jobs in self._ready.items():
-                    if jobs and self._limits.admits(priority):
-                        self._limits.running[priority] += 1
-                        if len(jobs) == _BUFFER // 2:
-                            self._wake.set()
-                        return jobs.popleft()
-                await self._changed.wait()
+        while not self._stopping:
+            for priority, jobs in self._ready.items():
+                if jobs and self._limits.admits(priority):
+                    self._limits.running[priority] += 1
+                    if len(jobs) == _BUFFER // 2:
+                        self._wake.set()
+                    return jobs.popleft()
+            woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._idle.append(woken)
+            await woken
         return None
 
-    async def _attempt(self, job: SendJob) -> None:
-        async def hand_over(provider: str) -> bool:
-            return await self._journal.hand_over(job, provider)
+    def _wake_workers(self, count: int) -> None:
+        """Lets so many idle workers look for something to do."""
+        while self._idle and count > 0:
+            woken = self._idle.popleft()
+            if not woken.done():
+                woken.set_result(None)
+                count -= 1
 
+    def _let_go(self, identity: str) -> None:
+        self._held.pop(identity, None)
+
+    async def _attempt(self, job: SendJob) -> None:
         started = self._clock.monotonic()
-        provider, outcome = await self._providers.send(job, hand_over=hand_over)
+        provider, outcome = await self._providers.send(job, hand_over=partial(self._journal.hand_over, job))
         if outcome.result is SendResult.NOT_TRIED and not self._rule.retry[job.priority].expired(job, now=self._clock.micros()):
             later = self._clock.micros() + round(max(self._rule.poll, outcome.retry_after or 0.0) * 1e6)
-            await self._safely(self._queue.release(owner=self._rule.owner, ids=[job.id], now=later))
+            await safely(self._queue.release(owner=self._rule.owner, ids=[job.id], now=later))
             self._held.pop(job.id, None)
             return
         self._publisher.meter.attempted(provider, outcome.result.value, self._clock.monotonic() - started)
         # The connection is free: the outcome shares a transaction with the marks of the mails that follow.
-        self._outcomes.once("outcome", partial(self._settle, job, outcome, provider))
-
-    async def _settle(self, job: SendJob, outcome: SendOutcome, provider: str) -> None:
-        try:
-            await self._store(job, outcome, provider)
-        finally:
-            self._held.pop(job.id, None)  # what could not be stored is told by its lease, which nobody renews any more
-
-    async def _store(self, job: SendJob, outcome: SendOutcome, provider: str) -> None:
         step = next_step(job, outcome, rule=self._rule.retry[job.priority], now=self._clock.micros(), draw=self._rule.draw)
-        settlement = Settlement(job=job, step=step, provider=provider)
-        while True:
-            try:
-                kept = await self._journal.settle(settlement)
-                break
-            except AWAY as error:
-                # What happened has happened; it is told to the database as soon as there is one.
-                _log.warning("outcome not stored yet", delivery=job.id, error=error.message)
-                await self._clock.sleep(_AWAY_SECONDS)
-            except Exception as error:  # noqa: BLE001 - what can never be stored must not be attempted for ever
-                _log.error("outcome cannot be stored", delivery=job.id, exc_info=error)
-                handed_over = outcome.result in (SendResult.SENT, SendResult.UNKNOWN)
-                step = replace(step, state=DeliveryState.OUTCOME_UNKNOWN if handed_over else DeliveryState.DEAD, wait=None)
-                detail = f"its outcome cannot be stored: {type(error).__name__}: {error}"
-                await self._safely(self._queue.force_end(job.id, state=step.state, now=self._clock.micros(), detail=detail))
-                kept = True
-                break
-        if kept:
-            self._tell(job, step)
-            await self._publisher.changed(job.tenant)
-            await self._settle_address(job, outcome)
-
-    async def _settle_address(self, job: SendJob, outcome: SendOutcome) -> None:
-        """Tells whoever keeps addresses what the provider says of this one. If that fails, the next message learns it anew."""
-        key, now = AddressKey.of(job.tenant, self.channel, job.to), self._clock.micros()
-        if outcome.result is SendResult.GONE:
-            await self._safely(self._addresses.retire({key: outcome.detail}, now=now))
-        elif outcome.new_address:
-            await self._safely(self._addresses.replace(key, outcome.new_address, now=now))
-
-    def _tell(self, job: SendJob, step: NextStep) -> None:
-        self._publisher.meter.settled(self.channel, step.state)
-        write = _log.debug if step.state is DeliveryState.SENT else _log.info
-        write("attempt ended", delivery=job.id, state=step.state.name, attempts=step.attempts, code=step.code, wait=step.wait)
+        self._outcomes.settle(Settlement(job=job, step=step, provider=provider), outcome)
 
     async def _keep(self) -> None:
         """Renews claims, and ends those of the dead; in this order, lest it takes itself for one of them after a long stall."""
@@ -291,11 +253,3 @@ class ChannelSender:
             pass
         for priority, count in (await self._queue.depths()).items():
             self._publisher.meter.depth(self.channel, priority, count)
-
-    async def _safely(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """The result of ``work``; None when the database is away."""
-        try:
-            return await work
-        except TocsinError as error:
-            _log.warning("queue unavailable", error=error.message)
-            return None

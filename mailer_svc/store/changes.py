@@ -7,13 +7,16 @@ older than the oldest transaction under way: nothing before that can appear. No 
 senders. Transaction ids begin anew when a dump is restored into another cluster; an offset keeps the numbers growing then.
 """
 
-from sqlalchemy import BigInteger, cast, func, select, text, update
+import sqlite3
+
+from sqlalchemy import BigInteger, ColumnElement, cast, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.store.tables import changes, events
 from tocsin.database import Database
 
 _BLOCK = 10_000
+_OWN = cast(text("pg_current_xact_id()::text"), BigInteger)
 
 
 class ChangeOrder:
@@ -27,20 +30,40 @@ class ChangeOrder:
     async def begin(self, connection: AsyncConnection) -> int:
         """The number of this transaction, which is about to write changes."""
         if not self._sqlite:
-            own = cast(text("pg_current_xact_id()::text"), BigInteger)
-            return int(await connection.scalar(select(changes.c.value + own)) or 0)
-        self._last += 1
-        if self._last >= self._reserved - _BLOCK // 2:
-            # Half a block early and in every transaction until one of them commits, so that a rolled back reservation costs nothing.
-            await self._reserve(connection)
+            return int(await connection.scalar(select(self.of_statement)) or 0)
+        if self._drawn():
+            stored = int(await connection.scalar(select(changes.c.value)) or 0)
+            if self._unreserved(stored):
+                await connection.execute(update(changes).values(value=self._last + _BLOCK))
         return self._last
 
-    async def _reserve(self, connection: AsyncConnection) -> None:
-        stored = int(await connection.scalar(select(changes.c.value)) or 0)
+    @property
+    def of_statement(self) -> ColumnElement[int]:
+        """PostgreSQL: the same within a statement that writes changes, and reads ``changes``."""
+        return changes.c.value + _OWN
+
+    def begin_in_thread(self, driver: sqlite3.Connection) -> int:
+        """SQLite: the same for a transaction in the database's thread."""
+        if self._drawn():
+            stored = int(driver.execute("SELECT value FROM changes").fetchone()[0])
+            if self._unreserved(stored):
+                driver.execute("UPDATE changes SET value = ?", (self._last + _BLOCK,))
+        return self._last
+
+    def _drawn(self) -> bool:
+        """Draws the next number; True: it is time to reserve more.
+
+        Half a block early and in every transaction until one of them commits, so that a rolled back reservation costs nothing.
+        """
+        self._last += 1
+        return self._last >= self._reserved - _BLOCK // 2
+
+    def _unreserved(self, stored: int) -> bool:
+        """Whether a block is to be reserved; not so when an earlier reservation has been committed."""
         if stored > self._reserved:
-            self._reserved = stored  # an earlier reservation has been committed
-        else:
-            await connection.execute(update(changes).values(value=self._last + _BLOCK))
+            self._reserved = stored
+            return False
+        return True
 
     async def horizon(self, connection: AsyncConnection) -> int:
         """The first number that a reader must not rely on yet."""

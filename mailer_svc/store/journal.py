@@ -1,5 +1,6 @@
 """The journal: concurrent batches and marks share transactions."""
 
+import asyncio
 import contextlib
 from collections.abc import Collection, Mapping, Sequence
 
@@ -75,10 +76,10 @@ class SqlJournal:
         async with self._database.read() as connection:
             return set(await connection.scalars(stored))
 
-    async def hand_over(self, job: SendJob, provider: str) -> bool:
+    def hand_over(self, job: SendJob, provider: str) -> "asyncio.Future[bool]":
         """Marks that the point of no return is reached. False: the claim is no longer ours."""
-        return await self._progress.submit(Mark(job, provider))
+        return self._progress.enqueue(Mark(job, provider))
 
-    async def settle(self, settlement: Settlement) -> bool:
+    def settle(self, settlement: Settlement) -> "asyncio.Future[bool]":
         """Stores how an attempt ended. False: somebody else has the delivery by now."""
-        return await self._progress.submit(settlement)
+        return self._progress.enqueue(settlement)

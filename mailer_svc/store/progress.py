@@ -1,25 +1,46 @@
-"""Storing how sending goes: marks before the point of no return and outcomes after it, many in one transaction."""
+"""Storing how sending goes: marks before the point of no return and outcomes after it, many in one transaction.
 
+On PostgreSQL that transaction is one statement, and so one round trip; on SQLite it is done in the database's thread, with one wait.
+"""
+
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, Text, and_, case, delete, or_, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Integer,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    insert,
+    literal_column,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from mailer_svc.domain import WAITING, DeliveryState, SendJob
 from mailer_svc.ports import Settlement
-from mailer_svc.store.bulk import BulkInsert, Row, Rows
+from mailer_svc.store.bulk import Row, Rows
 from mailer_svc.store.changes import ChangeOrder
-from mailer_svc.store.reports import note
-from mailer_svc.store.tables import contents, deliveries, events
+from mailer_svc.store.tables import changes, contents, deliveries, events, reports
 from tocsin.clock import Clock
-from tocsin.database import Database, storable
+from tocsin.database import Database, DriverStatement, insert_ignore, storable
 
 _SENDING = int(DeliveryState.SENDING)
 _SETTLED = [int(state) for state in (*WAITING, DeliveryState.SENDING, DeliveryState.OUTCOME_UNKNOWN)]
 _COLUMNS = {
     "id": Text,
     "epoch": Integer,
+    "place": Integer,
     "state": Integer,
     "attempts": Integer,
     "deferrals": Integer,
@@ -27,7 +48,15 @@ _COLUMNS = {
     "next": BigInteger,
     "reference": Text,
     "address": Text,
+    "tenant": Text,
+    "told_attempts": Integer,
+    "provider": Text,
+    "code": Integer,
+    "detail": Text,
+    "unexpected": Boolean,
 }
+_EVENT = ("place", "id", "tenant", "at", "state", "told_attempts", "next", "provider", "code", "detail")
+"""What of them the columns of ``events`` are behind the first."""
 _FORGET_FROM = 500
 
 
@@ -46,48 +75,97 @@ class ProgressLog:
     """Stores marks and outcomes, if the claim that they come from is still the newest."""
 
     def __init__(self, *, database: Database, clock: Clock, order: ChangeOrder) -> None:
-        sqlite = database.dialect == "sqlite"
         self._database = database
         self._clock = clock
-        self._order = order
-        self._events = BulkInsert(events, sqlite=sqlite)
-        self._rows = Rows(_COLUMNS, sqlite=sqlite)
-        self._update = _update(self._rows)
+        self._write = _OnSqlite(database, order) if database.dialect == "sqlite" else _OnPostgres(database, order)
+        self._bodies = Rows({"delivery": Text}, sqlite=database.dialect == "sqlite")
+        self._forget = delete(contents).where(contents.c.delivery.in_(select(self._bodies.columns["delivery"])))
         self._sent: list[str] = []
 
     async def store(self, items: Sequence[Progress]) -> list[bool]:
         """Stores ``items`` in one transaction; False for one whose delivery is no longer its claimant's."""
         now = self._clock.micros()
         # In the order of the ids, so that two replicas do not wait for each other's rows.
-        rows = sorted(_row(item, now) for item in items)
-        async with self._database.transaction() as connection:
-            kept = {(row.id, row.epoch) for row in await connection.execute(self._update, self._rows.bind(rows))}
-            good = [item for item in items if _key(item) in kept]
-            if good:
-                change = await self._order.begin(connection)
-                await self._events.insert(connection, [_event_row(item, change, number, now) for number, item in enumerate(good)])
-                await note(connection, [item.job.id for item in good if _unexpected(item)], change)
-        self._sent += [item.job.id for item in good if isinstance(item, Settlement) and item.step.state is DeliveryState.SENT]
-        return [_key(item) in kept for item in items]
+        rows = sorted(_row(item, place, now) for place, item in enumerate(items))
+        kept = await self._write(rows)
+        self._sent += [
+            item.job.id
+            for place, item in enumerate(items)
+            if isinstance(item, Settlement) and item.step.state is DeliveryState.SENT and place in kept
+        ]
+        return [place in kept for place in range(len(items))]
 
     async def forget(self, *, everything: bool = False) -> None:
         """Removes the bodies of mails that were sent, many at a time."""
         if not self._sent or (len(self._sent) < _FORGET_FROM and not everything):
             return
         sent, self._sent = self._sent, []
-        async with self._database.transaction() as connection:
-            await connection.execute(delete(contents).where(contents.c.delivery.in_(sent)))
+        async with self._database.statement() as connection:
+            await connection.execute(self._forget, self._bodies.bind([(identity,) for identity in sent]))
+
+
+class _OnPostgres:
+    """All in one statement: what follows the update builds on what it gives, for a row may have changed while the update waited for it."""
+
+    def __init__(self, database: Database, order: ChangeOrder) -> None:
+        self._database = database
+        self._rows = rows = Rows(_COLUMNS, sqlite=False)
+        kept = _update(rows).returning(*_event(rows), rows.columns["unexpected"], deliveries.c.firing).cte("kept")
+        change = order.of_statement
+        entries = select(change, *list(kept.c)[: len(_EVENT)]).join_from(kept, changes, true())
+        logged = insert(events).from_select(list(events.c), entries).cte("logged")
+        ended = select(kept.c.id, change).join_from(kept, changes, true()).where(kept.c.unexpected, kept.c.firing != "")
+        noted = insert_ignore(reports).from_select(list(reports.c), ended).cte("noted")
+        self._statement = select(kept.c.place).add_cte(logged, noted)
+
+    async def __call__(self, rows: Sequence[Row]) -> set[int]:
+        """Stores rows; the places of those that were kept."""
+        async with self._database.statement() as connection:
+            return set(await connection.scalars(self._statement, self._rows.bind(rows)))
+
+
+class _OnSqlite:
+    """One writes at a time, so what stands at the first statement stands at the last."""
+
+    def __init__(self, database: Database, order: ChangeOrder) -> None:
+        self._database, self._order = database, order
+        self._rows = rows = Rows(_COLUMNS, sqlite=True)
+        change = bindparam("change", type_=BigInteger)
+        stands = rows.columns["id"].table, and_(*_stands(rows))
+        logged = insert(events).from_select(list(events.c), select(change, *_event(rows)).join_from(deliveries, *stands))
+        told = rows.columns["unexpected"], deliveries.c.firing != ""
+        ended = select(deliveries.c.id, change).join_from(deliveries, *stands).where(*told)
+        self._log = DriverStatement(logged.returning(events.c.number))
+        self._note = DriverStatement(insert_ignore(reports).from_select(list(reports.c), ended))
+        self._update = DriverStatement(_update(rows))
+
+    async def __call__(self, rows: Sequence[Row]) -> set[int]:
+        """Stores rows; the places of those that were kept."""
+        return await self._database.in_thread(partial(self._store, rows))
+
+    def _store(self, rows: Sequence[Row], driver: sqlite3.Connection) -> set[int]:
+        given = {**self._rows.bind(rows), "change": self._order.begin_in_thread(driver)}
+        kept = {place for (place,) in self._log.run(driver, given)}
+        self._note.run(driver, given)
+        self._update.run(driver, given)
+        return kept
+
+
+def _stands(rows: Rows) -> Sequence[ColumnElement[bool]]:
+    """Whether a row's claim stands: a mark needs a waiting delivery; a late outcome corrects a guess."""
+    new = rows.columns
+    marks = new["state"] == _SENDING
+    waiting, settled = (deliveries.c.state.in_([literal_column(str(int(state))) for state in states]) for states in (WAITING, _SETTLED))
+    return (deliveries.c.id == new["id"], deliveries.c.epoch == new["epoch"], or_(and_(marks, waiting), and_(~marks, settled)))
 
 
 def _update(rows: Rows) -> Any:
-    """One statement for marks and outcomes: a mark keeps its claim and needs a waiting delivery; a late outcome corrects a guess."""
+    """One statement for marks and outcomes: a mark keeps its claim."""
     new = rows.columns
     marks = new["state"] == _SENDING
-    waiting = deliveries.c.state.in_([int(state) for state in WAITING])
-    stands: ColumnElement[bool] = or_(and_(marks, waiting), and_(~marks, deliveries.c.state.in_(_SETTLED)))
     return (
         update(deliveries)
-        .where(deliveries.c.id == new["id"], deliveries.c.epoch == new["epoch"], stands)
+        .where(*_stands(rows))
         .values(
             state=new["state"],
             attempts=new["attempts"],
@@ -99,51 +177,28 @@ def _update(rows: Rows) -> Any:
             reference=case((new["reference"] == "", deliveries.c.reference), else_=new["reference"]),
             recipient=case((new["address"] == "", deliveries.c.recipient), else_=new["address"]),
         )
-        .returning(deliveries.c.id, deliveries.c.epoch)
     )
 
 
-def _unexpected(item: Progress) -> bool:
+def _event(rows: Rows) -> Sequence[ColumnElement[Any]]:
+    """The columns of ``events`` behind the first."""
+    return [rows.columns[name] for name in _EVENT]
+
+
+def _unexpected(item: Settlement) -> bool:
     """Whether it is to be told: that a message is sent is taken for granted, unless it was told before that it was not."""
-    if isinstance(item, Mark):
-        return False
     again = item.job.since != item.job.created
     return item.step.state in (DeliveryState.DEAD, DeliveryState.OUTCOME_UNKNOWN) or (again and item.step.state is DeliveryState.SENT)
 
 
-def _key(item: Progress) -> tuple[str, int]:
-    return item.job.id, item.job.epoch
-
-
-def _row(item: Progress, now: int) -> Row:
+def _row(item: Progress, place: int, now: int) -> Row:
     """A row of `_COLUMNS`."""
     job = item.job
     if isinstance(item, Mark):
-        return (job.id, job.epoch, _SENDING, job.attempts, job.deferrals, now, None, "", "")
+        same = (job.id, job.epoch, place, _SENDING, job.attempts, job.deferrals, now, None, "", "")
+        return (*same, job.tenant, job.attempts + 1, item.provider, 0, "", False)
     step = item.step
-    return (
-        job.id,
-        job.epoch,
-        int(step.state),
-        step.attempts,
-        step.deferrals,
-        now,
-        _next(item, now),
-        storable(step.reference),
-        storable(step.new_address),
-    )
-
-
-def _next(item: Settlement, now: int) -> int | None:
-    return None if item.step.wait is None else now + round(item.step.wait * 1e6)
-
-
-def _event_row(item: Progress, change: int, number: int, now: int) -> Row:
-    """A row of ``events``."""
-    job = item.job
-    if isinstance(item, Mark):
-        return (change, number, job.id, job.tenant, now, _SENDING, job.attempts + 1, None, item.provider, 0, "")
-    step = item.step
-    following = _next(item, now)
-    said = (item.provider, step.code, storable(step.detail))
-    return (change, number, job.id, job.tenant, now, int(step.state), step.attempts, following, *said)
+    following = None if step.wait is None else now + round(step.wait * 1e6)
+    new = (job.id, job.epoch, place, int(step.state), step.attempts, step.deferrals, now, following)
+    said = (storable(step.reference), storable(step.new_address))
+    return (*new, *said, job.tenant, step.attempts, item.provider, step.code, storable(step.detail), _unexpected(item))

@@ -60,6 +60,7 @@ class SqlDeliveryQueue:
         self._claim = _claim(deliveries.c.id.in_(select(due.c.id)))
         self._claim_fresh = _claim(deliveries.c.id.in_(select(new.c.id)))
         self._claim_one = _claim(_one_due())
+        self._due, self._new = (self._priorities(fresh=fresh) for fresh in (False, True))
 
     async def claim_due(self, *, owner: str, priority: Priority, limit: int, now: int, lease: int, fresh: bool = False) -> Claim:
         """Takes up to ``limit`` due deliveries for ``owner`` until ``now + lease``, the longest due first."""
@@ -170,10 +171,8 @@ class SqlDeliveryQueue:
 
     async def due_priorities(self, *, now: int, fresh: bool = False) -> list[Priority]:
         """The priorities at which something is due, the most urgent first; with ``fresh`` something that was never attempted."""
-        waiting = and_(self._own, deliveries.c.due <= now, deliveries.c.state.in_(_WAITING), *_only(fresh=fresh))
-        query = select(*(select(deliveries.c.id).where(deliveries.c.lane == int(priority), waiting).exists() for priority in Priority))
         async with self._database.read() as connection:
-            found = (await connection.execute(query)).one()
+            found = (await connection.execute(self._new if fresh else self._due, {"now": now})).one()
         return [priority for priority, due in zip(Priority, found, strict=True) if due]
 
     async def depths(self) -> Mapping[Priority, int]:
@@ -190,6 +189,12 @@ class SqlDeliveryQueue:
         async with self._database.read() as connection:
             found = [due for due in (await connection.execute(select(*(query.scalar_subquery() for query in oldest)))).one() if due]
         return min(found, default=None)
+
+    def _priorities(self, *, fresh: bool) -> Select[*tuple[Any, ...]]:
+        """For each priority whether something is due."""
+        states = deliveries.c.state.in_([literal_column(str(state)) for state in _WAITING])
+        waiting = and_(self._own, deliveries.c.due <= bindparam("now"), states, *_only(fresh=fresh))
+        return select(*(select(deliveries.c.id).where(deliveries.c.lane == int(priority), waiting).exists() for priority in Priority))
 
     def _due_ids(self, *, fresh: bool) -> Select[Any]:
         return (

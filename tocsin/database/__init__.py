@@ -8,6 +8,7 @@ from tocsin.database.batch import GroupCommit
 from tocsin.database.connection import Database, Guard
 from tocsin.database.engine import ConnectionLimits
 from tocsin.database.errors import ConstraintBroken, DatabaseRefused, DatabaseUnavailable, DataRefused, SchemaTooNew, SchemaTooOld
+from tocsin.database.in_thread import DriverStatement
 from tocsin.database.migration import current, downgrade, migrate, run_migrations, schema_differences
 from tocsin.database.statements import copy_rows, insert_ignore, storable, upsert
 
@@ -18,6 +19,7 @@ __all__ = [
     "Database",
     "DatabaseRefused",
     "DatabaseUnavailable",
+    "DriverStatement",
     "GroupCommit",
     "Guard",
     "SchemaTooNew",

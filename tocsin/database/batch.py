@@ -63,14 +63,19 @@ class GroupCommit(Generic[Item, Result]):
             Exception: the item's own error.
             Unavailable: the batcher is not running.
         """
+        return await self.enqueue(item)
+
+    def enqueue(self, item: Item) -> "asyncio.Future[Result]":
+        """The same for who does not wait: the future has the result, or the error."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         if not self._open:
-            raise Unavailable("The service is starting or stopping.")
-        entry: _Submission[Item, Result] = _Submission(item, asyncio.get_running_loop().create_future())
-        self._pending.append(entry)
+            future.set_exception(Unavailable("The service is starting or stopping."))
+            return future
+        self._pending.append(_Submission(item, future))
         if self._worker is None:
             # An empty context: the flush belongs to no request, so it inherits no deadline, principal or span.
             self._worker = asyncio.get_running_loop().create_task(self._work(), context=Context())
-        return await entry.future
+        return future
 
     async def _work(self) -> None:
         batch: list[_Submission[Item, Result]] = []

@@ -1,12 +1,14 @@
 """The database of one service process: transactions, reads, health."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import sqlite3
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from functools import partial
+from typing import Any, Literal, Protocol, TypeVar
 
-from sqlalchemy import text
+from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import QueuePool
 
@@ -23,6 +25,7 @@ from tocsin.database.engine import (
     sqlite_engine,
 )
 from tocsin.database.errors import DatabaseRefused, DatabaseUnavailable, connecting, translated
+from tocsin.database.in_thread import in_transaction
 from tocsin.database.migration import migrate
 from tocsin.database.pooler import refuse_pooler
 from tocsin.telemetry import get_logger
@@ -31,6 +34,8 @@ _log = get_logger(__name__)
 
 _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 5.0
+
+T = TypeVar("T")
 
 
 class Guard(Protocol):
@@ -53,11 +58,26 @@ class _Writer:
     lock: asyncio.Lock
     connection: AsyncConnection | None = None
 
+    async def _connected(self) -> AsyncConnection:
+        with connecting():
+            connection = self.connection = self.connection or await self.engine.connect()
+        return connection
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Does a transaction in the thread. Once it is there it takes its course, though whoever waits is cancelled."""
+        async with self.lock:
+            raw = await (await self._connected()).get_raw_connection()
+            driver: Any = raw.driver_connection
+            try:
+                done: T = await driver.visit(partial(in_transaction, work, driver.driver))
+            except sqlite3.Error as error:
+                raise exc.DBAPIError.instance(None, None, error, sqlite3.Error, hide_parameters=True) from error
+        return done
+
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncConnection]:
         async with self.lock:
-            with connecting():
-                connection = self.connection = self.connection or await self.engine.connect()
+            connection = await self._connected()
             try:
                 async with connection.begin():
                     yield connection
@@ -244,6 +264,38 @@ class Database:
             with translated():
                 async with engines.writer.transaction() if engines.writer else begin(engines.pool) as connection:
                     yield connection
+
+    @asynccontextmanager
+    async def statement(self) -> AsyncGenerator[AsyncConnection]:
+        """A connection for one statement that may write, and is a transaction by itself: PostgreSQL is asked once instead of three times.
+
+        Raises:
+            DatabaseUnavailable: as `transaction`.
+            Aborted: as `transaction`.
+        """
+        if self.dialect == "sqlite":
+            async with self.transaction() as connection:
+                yield connection
+            return
+        async with self._guarded():
+            with translated():
+                async with connect(self._opened().live) as connection:
+                    yield connection
+
+    async def in_thread(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """A transaction of SQLite that is done in its thread as a whole, so that the event loop waits for it once.
+
+        Args:
+            work: what to do between BEGIN and COMMIT; it keeps the thread, and every other writer, as long as it takes.
+
+        Raises:
+            DatabaseUnavailable: as `transaction`.
+        """
+        async with self._guarded():
+            writer = self._opened().writer
+            assert writer is not None  # noqa: S101  the caller asked for `dialect`
+            with translated():
+                return await writer.run(work)
 
     @asynccontextmanager
     async def read(self, *, snapshot: bool = False) -> AsyncGenerator[AsyncConnection]:

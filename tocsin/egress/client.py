@@ -12,7 +12,10 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, Final, cast
+
+import msgspec
 
 from tocsin.egress.addresses import AllowedTargets
 from tocsin.egress.connection import BrokenAnswer
@@ -72,7 +75,10 @@ class HttpRequest:
     @classmethod
     def of_json(cls, url: str, content: object, headers: Mapping[str, str] | None = None) -> "HttpRequest":
         """A POST of ``content`` as JSON."""
-        body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        try:
+            body = msgspec.json.encode(content)
+        except UnicodeEncodeError:  # half of a surrogate pair; a question mark stands for it
+            body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         return cls(url=url, headers={"content-type": "application/json", **(headers or {})}, body=body)
 
 
@@ -239,11 +245,20 @@ def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
         RequestRefused: one has a character that no header has, or is the client's own to say.
     """
     for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or not (value == "" or _HEADER_VALUE.fullmatch(value)):
+        if not (value == "" or _HEADER_VALUE.fullmatch(value)):
             raise RequestRefused(f"its header {name[:64]!r} holds a character that no header has")
-        if name.lower() in _OWN_HEADERS:
-            raise RequestRefused(f"its header {name[:64]!r} is not for a caller to say")
-    return {name.lower(): value for name, value in headers.items()}
+    return {_checked_name(name): value for name, value in headers.items()}
+
+
+@lru_cache(maxsize=256)
+def _checked_name(name: str) -> str:
+    """The name of a header as it is written."""
+    if not _HEADER_NAME.fullmatch(name):
+        raise RequestRefused(f"its header {name[:64]!r} holds a character that no header has")
+    lower = name.lower()
+    if lower in _OWN_HEADERS:
+        raise RequestRefused(f"its header {name[:64]!r} is not for a caller to say")
+    return lower
 
 
 def failure_words(error: BaseException) -> str:

@@ -60,7 +60,7 @@ def parse_url(text: str) -> HttpUrl:
     scheme = parts.scheme
     if scheme not in _PORTS:
         raise UrlRefused("must begin with https:// or http://")
-    if parts.username is not None or parts.password is not None:
+    if "@" in parts.netloc:
         raise UrlRefused("must not hold a user or a password")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if _NOT_IN_A_URL.search(target):

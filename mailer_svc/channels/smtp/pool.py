@@ -26,6 +26,7 @@ class SmtpPool:
         self._clock = clock
         self._connections = self._most = connections
         self._opening = 0
+        self._waiting = 0
         self._changed = asyncio.Condition()
         self._idle_seconds = idle_seconds
         self._messages = messages
@@ -62,13 +63,20 @@ class SmtpPool:
         while True:
             session = None if fresh and self._has_room() else self._pop()
             if session is None and not self._has_room():
-                async with self._changed:
-                    await self._changed.wait_for(lambda: self._idle or self._has_room())
+                await self._room()
                 continue
             session = session or await self._open()
             if session is not None:
                 self._busy.add(session)
                 return session
+
+    async def _room(self) -> None:
+        self._waiting += 1
+        try:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._idle or self._has_room())
+        finally:
+            self._waiting -= 1
 
     async def _open(self) -> SmtpSession | None:
         """A new session; None if the server takes no more connections than there are, so that one of them has to do."""
@@ -89,6 +97,8 @@ class SmtpPool:
         return self.size + self._opening < self._most
 
     async def _tell(self) -> None:
+        if not self._waiting:
+            return
         async with self._changed:
             self._changed.notify()
 

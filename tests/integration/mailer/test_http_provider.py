@@ -14,6 +14,7 @@ from tocsin.egress.client import HttpAnswer, HttpRequest
 from tocsin.errors import InvalidInput, Unavailable
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.http import HttpSink, Reply, SeenRequest
+from tocsin.testing.waiting import eventually
 
 
 class Config(HttpProviderConfig):
@@ -230,14 +231,24 @@ async def test_an_address_that_asks_to_wait_holds_no_other(sink: HttpSink, made:
     assert (await attempts.send(job(f"{sink.url}/b"))).result is SendResult.SENT
 
 
-async def test_a_slow_host_gets_a_share_alone(sink: HttpSink, made: Any) -> None:
+async def test_a_new_host_is_waited_for(sink: HttpSink, made: Any) -> None:
+    """More messages for it than a host may have that does not answer are not put off before it could answer the first."""
+    attempts = made(own=False, concurrency=8)
+    found = await asyncio.gather(*(attempts.send(job(f"{sink.url}/{number}", number)) for number in range(8)))
+    assert {outcome.result for outcome in found} == {SendResult.SENT}
+
+
+async def test_a_slow_host_gets_a_share_alone(sink: HttpSink, made: Any, clock: FakeClock) -> None:
     """What it holds up is not every connection."""
     sink.script(silence)
     attempts = made(own=False, concurrency=8)
     hanging = [asyncio.ensure_future(attempts.send(job(f"{sink.url}/{number}", number))) for number in range(2)]
     await asyncio.sleep(0)
-    outcome = await attempts.send(job(f"{sink.url}/9"))
-    assert (outcome.result, outcome.retry_after) == (SendResult.NOT_TRIED, 2.0)
+    more = [asyncio.ensure_future(attempts.send(job(f"{sink.url}/9")))]
+    await eventually(lambda: clock.sleepers == 1, what="the wait for a host that is new")
+    await clock.advance(0.25)
+    for outcome in (*await asyncio.gather(*more), await attempts.send(job(f"{sink.url}/9"))):
+        assert (outcome.result, outcome.retry_after) == (SendResult.NOT_TRIED, 2.0)
     assert {found.result for found in await asyncio.gather(*hanging)} == {SendResult.UNKNOWN}
 
 
