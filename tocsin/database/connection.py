@@ -66,11 +66,13 @@ class _Writer:
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Does a transaction in the thread. Once it is there it takes its course, though whoever waits is cancelled."""
         async with self.lock:
-            raw = await (await self._connected()).get_raw_connection()
-            driver: Any = raw.driver_connection
+            connection = await self._connected()
+            driver: Any = (await connection.get_raw_connection()).driver_connection
             try:
                 done: T = await driver.visit(partial(in_transaction, work, driver.driver))
             except sqlite3.Error as error:
+                if driver.driver.in_transaction:  # it could not even be undone
+                    await self._discard(connection)
                 raise exc.DBAPIError.instance(None, None, error, sqlite3.Error, hide_parameters=True) from error
         return done
 
