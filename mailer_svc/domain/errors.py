@@ -1,6 +1,6 @@
 """The states that this service's errors name."""
 
-from tocsin.errors import AlreadyExists, FailedPrecondition, InvalidInput, NotFound, ResourceExhausted
+from tocsin.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidInput, NotFound, ResourceExhausted
 
 
 class DeliveryNotFound(NotFound):
@@ -105,6 +105,34 @@ class GroupExists(AlreadyExists):
 
 class GroupCycle(InvalidInput):
     """A group would be in itself."""
+
+
+class RotationNotFound(NotFound):
+    """There is no such rotation."""
+
+
+class RotationExists(AlreadyExists):
+    """A rotation of this id exists already."""
+
+
+class RotationChanged(Aborted):
+    """The rotation was changed by others meanwhile; read it again."""
+
+
+class OverrideNotFound(NotFound):
+    """There is no such override that has not ended."""
+
+
+class TooManyOverrides(ResourceExhausted):
+    """The rotation has too many overrides that have not ended."""
+
+
+class NobodyOnCall(FailedPrecondition):
+    """Nobody is on call in the rotation."""
+
+
+class CalendarFeedNotFound(NotFound):
+    """There is no such calendar feed."""
 
 
 class CategoryNotFound(NotFound):

@@ -148,6 +148,7 @@ class Submission(Struct, frozen=True, kw_only=True):
         notification: id; empty: it comes by address from an alarm.
         occasion: of what is of neither, such as a code: a word that nothing else has.
         incident: id of the incident that it is about; empty: none.
+        nobody: why it is for nobody, and ``to`` a rotation in which nobody is on call; empty: it is for somebody.
     """
 
     key: int
@@ -165,6 +166,7 @@ class Submission(Struct, frozen=True, kw_only=True):
     notification: str = ""
     occasion: str = ""
     incident: str = ""
+    nobody: str = ""
 
     @property
     def origin(self) -> str:

@@ -25,14 +25,18 @@ UNEXPANDED = (NotificationState.PENDING, NotificationState.EXPANDING)
 
 
 class ExpansionCursor(Struct, frozen=True):
-    """How far the deliveries of a notification are made: so many of its addresses, and then all recipients up to the id ``after``."""
+    """How far the deliveries of a notification are made: so many of its addresses, and then all recipients up to the id ``after``.
+
+    Rotations mean whoever is on call at the instant ``at`` (microseconds; 0: there are none, or nobody has looked yet).
+    """
 
     addresses: int = 0
     after: str = ""
+    at: int = 0
 
     def __str__(self) -> str:
         """The text that is stored."""
-        return f"{self.addresses}/{self.after}"
+        return f"{self.addresses}@{self.at}/{self.after}" if self.at else f"{self.addresses}/{self.after}"
 
     @classmethod
     def parse(cls, text: str) -> "ExpansionCursor":
@@ -41,8 +45,9 @@ class ExpansionCursor(Struct, frozen=True):
         Raises:
             ValueError: it is none.
         """
-        addresses, _, after = text.partition("/")
-        return cls(int(addresses or 0), after)
+        head, _, after = text.partition("/")
+        addresses, _, at = head.partition("@")
+        return cls(int(addresses or 0), after, int(at or 0))
 
 
 _BEGINNING = ExpansionCursor()
@@ -61,7 +66,7 @@ class Notification:
         category: id; empty: none.
         channels: names; none: those of the category, or the default one.
         to: addresses.
-        recipients: "recipients/{id}" and "groups/{id}".
+        recipients: "recipients/{id}", "groups/{id}" and "rotations/{id}".
         content: what to say.
         resend: of inline content, see `NewDelivery`.
         traceparent: of whoever asked for it.

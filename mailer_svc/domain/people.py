@@ -88,11 +88,12 @@ class MemberKind(IntEnum):
 
     RECIPIENT = 1
     GROUP = 2
+    ROTATION = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member of a group: a recipient or a group."""
+    """A member of a group: a recipient, a group, or whoever is on call in a rotation."""
 
     kind: MemberKind
     id: str

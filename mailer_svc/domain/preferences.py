@@ -3,24 +3,19 @@
 A recipient has a document of preferences, and the tenant has one that holds where a recipient's says nothing.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
 import msgspec
 
+from mailer_svc.domain.weeks import WeeklyWindow, cover_the_week, weekly_windows
 from tocsin.clock import MINUTE
 from tocsin.errors import InvalidInput
 from tocsin.priority import Priority
-from tocsin.recurrence import Interval, UnknownZone, Windows, merged, weekly
-from tocsin.recurrence.offsets import Offsets, offsets
 
 ANY: Final = "*"
-DAY_MINUTES: Final = 24 * 60
-WEEK_MINUTES: Final = 7 * DAY_MINUTES
-_SECONDS: Final = 60
 
 
 class QuietPolicy(StrEnum):
@@ -39,24 +34,10 @@ class PreferenceChoice(msgspec.Struct, frozen=True):
     channel: str = ANY
 
 
-class QuietTime(msgspec.Struct, frozen=True):
-    """A quiet time of one weekday, in wall time.
-
-    Attributes:
-        weekday: the day that it begins on, 1 (Monday) to 7 (Sunday).
-        start: minutes after midnight.
-        end: minutes after midnight; not after ``start``: of the next day, so that equal ones are a whole day.
-    """
-
-    weekday: int
-    start: int
-    end: int
-
-
 class QuietHours(msgspec.Struct, frozen=True):
     """The quiet times of a week, and what becomes of messages then. Critical ones always pass."""
 
-    times: tuple[QuietTime, ...] = ()
+    times: tuple[WeeklyWindow, ...] = ()
     normal: QuietPolicy = QuietPolicy.HOLD
     bulk: QuietPolicy = QuietPolicy.HOLD
 
@@ -158,46 +139,19 @@ def quiet_until(recipient: Preferences, tenant: Preferences, zone: str, instant:
 
 
 @lru_cache(maxsize=4096)
-def _quiet_end(times: tuple[QuietTime, ...], zone: str, minute: int) -> int | None:
+def _quiet_end(times: tuple[WeeklyWindow, ...], zone: str, minute: int) -> int | None:
     """The end of the quiet time that a minute lies in: no quiet time begins or ends within one."""
-    windows, reached = _windows(times, zone), None
+    windows, reached = weekly_windows(times, zone), None
     while (further := windows.end_at(minute * MINUTE if reached is None else reached)) is not None:
         reached = further
     return reached
 
 
-@lru_cache(maxsize=1024)
-def _windows(times: tuple[QuietTime, ...], zone: str) -> Windows:
-    weekdays = defaultdict[tuple[int, int], list[int]](list)
-    for time in times:
-        weekdays[time.start, time.end].append(time.weekday - 1)
-    known = _offsets(zone)
-    return Windows(
-        [weekly(days, start=start * _SECONDS, end=end * _SECONDS, offsets=known) for (start, end), days in sorted(weekdays.items())]
-    )
-
-
-@lru_cache(maxsize=1024)
-def _offsets(zone: str) -> Offsets:
-    try:
-        return offsets(zone)
-    except UnknownZone:
-        return offsets("UTC")
-
-
-def checked_quiet_times(times: Sequence[QuietTime], *, field: str = "quietHours.times") -> None:
+def checked_quiet_times(times: Sequence[WeeklyWindow], *, field: str = "quietHours.times") -> None:
     """Refuses quiet times that leave no minute of the week.
 
     Raises:
         InvalidInput: what is held would never be sent.
     """
-    if any(end - start >= WEEK_MINUTES for start, end in merged(sorted(_three_weeks(times)))):
+    if cover_the_week(times):
         raise InvalidInput.at(field, "leave no minute of the week, so that nothing would ever be sent; to want no messages, use choices")
-
-
-def _three_weeks(times: Iterable[QuietTime]) -> Iterator[Interval]:
-    """Minutes since Monday 00:00, of the week before, this one and the next."""
-    for time in times:
-        start = (time.weekday - 1) * DAY_MINUTES + time.start
-        length = (time.end - time.start - 1) % DAY_MINUTES + 1
-        yield from (Interval(start + shift, start + shift + length) for shift in (-WEEK_MINUTES, 0, WEEK_MINUTES))

@@ -11,6 +11,7 @@ from mailer_svc.handlers.preferences import PreferenceHandlers
 from mailer_svc.handlers.providers import ProviderHandlers
 from mailer_svc.handlers.push import PushHandlers
 from mailer_svc.handlers.recipients import RecipientHandlers
+from mailer_svc.handlers.rotations import RotationHandlers
 from mailer_svc.handlers.simple_notifications import SimpleNotificationHandlers
 from mailer_svc.handlers.simple_recipients import SimpleRecipientHandlers
 from mailer_svc.handlers.suppressions import SuppressionHandlers
@@ -29,6 +30,7 @@ __all__ = [
     "ProviderHandlers",
     "PushHandlers",
     "RecipientHandlers",
+    "RotationHandlers",
     "SimpleNotificationHandlers",
     "SimpleRecipientHandlers",
     "SuppressionHandlers",

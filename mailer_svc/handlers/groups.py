@@ -19,7 +19,7 @@ from tocsin.stored import int32
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _COLLECTION = "groups/"
-_KINDS = {"recipients": MemberKind.RECIPIENT, "groups": MemberKind.GROUP}
+_KINDS = {"recipients": MemberKind.RECIPIENT, "groups": MemberKind.GROUP, "rotations": MemberKind.ROTATION}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 

@@ -5,8 +5,9 @@ from typing import Any
 import grpc
 from msgspec import structs
 
-from mailer_svc.domain import DeliveryCap, PreferenceChoice, Preferences, QuietHours, QuietPolicy, QuietTime
+from mailer_svc.domain import DeliveryCap, PreferenceChoice, Preferences, QuietHours, QuietPolicy
 from mailer_svc.domain.preferences import ANY
+from mailer_svc.domain.weeks import WeeklyWindow
 from mailer_svc.handlers.categories import duration
 from mailer_svc.handlers.deliveries import timestamp
 from mailer_svc.ports import StoredPreferences
@@ -76,7 +77,7 @@ def _preferences(given: pb.Preferences) -> Preferences:
 
 def _quiet_hours(given: pb.Preferences.QuietHours) -> QuietHours:
     return QuietHours(
-        times=tuple(QuietTime(time.weekday, _minutes(time.start), _minutes(time.end)) for time in given.times),
+        times=tuple(WeeklyWindow(time.weekday, _minutes(time.start), _minutes(time.end)) for time in given.times),
         normal=_POLICIES[given.normal],
         bulk=_POLICIES[given.bulk],
     )

@@ -35,6 +35,7 @@ from mailer_svc.ports.people_stores import (
     StoredPreferences,
 )
 from mailer_svc.ports.reading import DeliveryChange, DeliveryQuery, DeliveryReader, InboxReader, Position, Reports, Scheduler
+from mailer_svc.ports.rotations import CalendarFeedStore, GapClaim, ParticipantProblem, RotationHistories, RotationStore
 from mailer_svc.ports.sending import (
     AWAY,
     ChangeHints,
@@ -56,6 +57,7 @@ __all__ = [
     "AddressRetirement",
     "AddressStore",
     "AlarmUses",
+    "CalendarFeedStore",
     "CategoryStore",
     "ChangeHints",
     "Claim",
@@ -68,6 +70,7 @@ __all__ = [
     "DeliveryQueue",
     "DeliveryReader",
     "Digests",
+    "GapClaim",
     "GroupStore",
     "HeldClaim",
     "HeldDeliveries",
@@ -83,6 +86,7 @@ __all__ = [
     "NotificationQueue",
     "NotificationStore",
     "Outcome",
+    "ParticipantProblem",
     "PeopleFacts",
     "PersonFacts",
     "PersonKey",
@@ -96,6 +100,8 @@ __all__ = [
     "RecipientStore",
     "Renderer",
     "Reports",
+    "RotationHistories",
+    "RotationStore",
     "Scheduler",
     "Settlement",
     "StoredPreferences",

@@ -12,6 +12,7 @@ from mailer_svc.service.holding import DigestCloser, HoldReleaser
 from mailer_svc.service.housekeeping import DeliveryHousekeeper, Retention
 from mailer_svc.service.lanes import ChannelLanes, TenantLanes
 from mailer_svc.service.notifications import CountedNotification, NotificationChecks, Notifications
+from mailer_svc.service.on_call import OnCall, OnCallAnswer
 from mailer_svc.service.people import Categories, Groups, RecipientPreferences, SuppressionList, SuppressionRules
 from mailer_svc.service.people_imports import PeopleImports
 from mailer_svc.service.providers import InstalledProvider, ProviderChange, Providers
@@ -19,6 +20,7 @@ from mailer_svc.service.publishing import DeliveryPublisher, Reporter
 from mailer_svc.service.push import PushKeys
 from mailer_svc.service.queries import Deliveries, Inbox
 from mailer_svc.service.recipients import AddressDraft, RecipientDraft, RecipientRules, Recipients
+from mailer_svc.service.rotations import Rotations
 from mailer_svc.service.screening import PiiScreen
 from mailer_svc.service.sending import ChannelSender, SendingRule
 from mailer_svc.service.status_callbacks import StatusCallbacks
@@ -50,6 +52,8 @@ __all__ = [
     "InstalledProvider",
     "NotificationChecks",
     "Notifications",
+    "OnCall",
+    "OnCallAnswer",
     "PeopleImports",
     "PiiScreen",
     "ProviderCallbacks",
@@ -63,6 +67,7 @@ __all__ = [
     "Recipients",
     "Reporter",
     "Retention",
+    "Rotations",
     "SendingRule",
     "StatusCallbacks",
     "StatusReporting",

@@ -15,9 +15,11 @@ from mailer_svc.domain import (
     Channels,
     Content,
     DeliveryState,
+    GateReason,
     GateRuling,
     MessageInvalid,
     NewDelivery,
+    NobodyOnCall,
     PeopleSubmission,
     Priority,
     Submission,
@@ -32,6 +34,7 @@ from mailer_svc.domain import (
     person_name,
     printable,
     repaired_content,
+    suppressed,
 )
 from mailer_svc.language.context import context_of
 from mailer_svc.ports import Renderer
@@ -104,10 +107,13 @@ class Composer:
         """Where a message goes.
 
         Raises:
+            NobodyOnCall: it is for whoever is on call, and nobody is.
             InvalidInput: its ids or its address cannot be used.
             UnsupportedChannel: this mailer does not know its channel.
             NoProvider: its channel has no provider.
         """
+        if item.nobody:
+            raise NobodyOnCall(item.nobody)
         checked_submission(item)
         channel = self._channels.usable_channel(item.channel, tenant=item.tenant)
         to = self._place(channel, item)
@@ -213,6 +219,8 @@ class Composer:
         """The delivery of a message that cannot be made, so that its recipient is accounted for."""
         each = Addressed(item=item, id=_identity(item, item.to), question=_question(item, item.channel, item.channel, item.to), kept=False)
         ruling = GateRuling(state=DeliveryState.DEAD, detail=printable(f"{error.error_reason}: {error.message}"))
+        if isinstance(error, NobodyOnCall):
+            ruling = suppressed(GateReason.NOBODY_ON_CALL, error.message)
         answer = GateAnswer(recipient_id=recipient or item.recipient_id)
         return self._delivery(each, answer, ruling, _shown(item.content), resend=False)
 

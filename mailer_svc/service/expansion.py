@@ -18,6 +18,7 @@ from mailer_svc.domain.people import Category
 from mailer_svc.ports import AWAY, PeopleFacts, TenantKey
 from mailer_svc.service.composing import Addressed
 from mailer_svc.service.gates import GateAnswer
+from mailer_svc.service.on_call import OnCall
 from tocsin.errors import Internal, TocsinError
 from tocsin.telemetry import get_logger
 
@@ -65,8 +66,9 @@ class ExpansionPart:
 class Expansion:
     """Finds the next targets of notifications."""
 
-    def __init__(self, *, people: PeopleFacts, channels: Channels) -> None:
+    def __init__(self, *, people: PeopleFacts, on_call: OnCall, channels: Channels) -> None:
         self._people = people
+        self._on_call = on_call
         self._channels = channels
 
     async def parts(self, claimed: Sequence[Notification], *, until: int) -> tuple[list[ExpansionPart], list[Notification]]:
@@ -101,21 +103,37 @@ class Expansion:
     async def _part(self, item: Notification, room: int, known: Mapping[TenantKey, Category], until: int) -> ExpansionPart:
         category = known.get(TenantKey(item.tenant, item.category))
         channels = item.channels or (category.channels if category else ()) or ("",)
-        done, after = item.cursor.addresses, item.cursor.after
+        done = item.cursor.addresses
         targets = [
-            ExpandedTarget(ExpansionCursor(place, after), [_submission(item, channel, address) for channel in channels])
+            ExpandedTarget(
+                ExpansionCursor(place, item.cursor.after, item.cursor.at), [_submission(item, channel, address) for channel in channels]
+            )
             for place, address in enumerate(item.to[done : done + room], done + 1)
         ]
         room -= len(targets)
         finished = done + len(targets) == len(item.to) and not item.recipients
         if item.recipients and room:
-            people = await self._people.expand(item.tenant, item.recipients, after=after, limit=room)
-            targets += await self._to_people(item, people, channels)
-            finished = len(people) < room
+            found, finished = await self._recipients(item, channels, room)
+            targets += found
         cursor = targets[-1].cursor if targets else item.cursor
         return ExpansionPart(item, targets, _step(item, cursor, None if finished else until))
 
-    async def _to_people(self, item: Notification, people: Sequence[str], channels: Sequence[str]) -> list[ExpandedTarget]:
+    async def _recipients(self, item: Notification, channels: Sequence[str], room: int) -> tuple[list[ExpandedTarget], bool]:
+        """The next recipients, and whether they are the last ones; behind those stand the rotations in which nobody is on call."""
+        after = item.cursor.after
+        duty = await self._on_call.behind(tenant=item.tenant, targets=item.recipients, at=item.cursor.at)
+        targets = [*item.recipients, *(f"recipients/{one}" for one in duty.people)]
+        people = await self._people.expand(item.tenant, targets, after=after, limit=room)
+        found = await self._to_people(item, people, channels, duty.at)
+        if len(people) == room:
+            return found, False
+        end = ExpansionCursor(len(item.to), people[-1] if people else after, duty.at)
+        channel = self._channels.find(channels[0]).name
+        for rotation, why in duty.nobody:
+            found.append(ExpandedTarget(end, [_submission(item, channel, f"rotations/{rotation}", nobody=why)]))
+        return found, True
+
+    async def _to_people(self, item: Notification, people: Sequence[str], channels: Sequence[str], at: int) -> list[ExpandedTarget]:
         """A message to each address of each recipient by each channel; one without an address where there is none, to be accounted for."""
         keys = [TenantKey(item.tenant, person) for person in people]
         found = await self._people.active_addresses(keys)
@@ -126,7 +144,7 @@ class Expansion:
             for channel in channels:
                 own = [address.address for address in found.get(key, ()) if address.channel == names[channel]]
                 messages += [_submission(item, channel, address, recipient=key.id) for address in own or ("",)]
-            targets.append(ExpandedTarget(ExpansionCursor(len(item.to), key.id), messages))
+            targets.append(ExpandedTarget(ExpansionCursor(len(item.to), key.id, at), messages))
         return targets
 
 
@@ -140,7 +158,7 @@ def _why(error: Exception) -> str:
     return printable(f"its deliveries cannot be made: {said}")
 
 
-def _submission(item: Notification, channel: str, to: str, *, recipient: str = "") -> Submission:
+def _submission(item: Notification, channel: str, to: str, *, recipient: str = "", nobody: str = "") -> Submission:
     return Submission(
         key=0,
         tenant=item.tenant,
@@ -156,4 +174,5 @@ def _submission(item: Notification, channel: str, to: str, *, recipient: str = "
         recipient_id=recipient,
         notification=item.id,
         incident=item.incident,
+        nobody=nobody,
     )

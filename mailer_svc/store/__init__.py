@@ -22,6 +22,8 @@ from mailer_svc.store.queue import SqlDeliveryQueue
 from mailer_svc.store.recipient_addresses import SqlAddresses
 from mailer_svc.store.recipients import SqlRecipients
 from mailer_svc.store.reports import SqlReports
+from mailer_svc.store.rotation_histories import SqlCalendarFeeds, SqlRotationHistories
+from mailer_svc.store.rotations import SqlRotations
 from mailer_svc.store.status_callbacks import SqlStatusCallbackStore
 from mailer_svc.store.status_reports import SqlStatusReports
 from mailer_svc.store.suppressions import SqlSuppressions
@@ -32,6 +34,7 @@ __all__ = [
     "ChangeOrder",
     "SqlAddressRetirement",
     "SqlAddresses",
+    "SqlCalendarFeeds",
     "SqlCategories",
     "SqlCategoryChoices",
     "SqlDeliveryEndings",
@@ -51,6 +54,8 @@ __all__ = [
     "SqlRecipientImports",
     "SqlRecipients",
     "SqlReports",
+    "SqlRotationHistories",
+    "SqlRotations",
     "SqlStatusCallbackStore",
     "SqlStatusReports",
     "SqlSuppressionImports",

@@ -62,23 +62,13 @@ class SqlPeopleFacts:
         self._addresses = mine.with_only_columns(*whose)
         self._about = _about(self._people)
         self._categories = self._keyed(categories, categories.c.id)
-        self._reached = self._reachable()
+        self._reached = reachable_groups(self._groups)
 
     def _keyed(self, table: Any, identity: Any) -> Select[Any]:
         """The rows of a table with these tenants and ids."""
         asked = self._by_id.columns
         same = (table.c.tenant == asked["tenant"]) & (identity == asked["id"])
         return select(table).join_from(asked["id"].table, table, same)
-
-    def _reachable(self) -> Select[Any]:
-        """The ids of groups, and of those that are in them, and so on."""
-        asked: Any = self._groups.columns["id"]
-        tenant: Any = bindparam("tenant", type_=Text)
-        named = select(groups.c.id).join_from(asked.table, groups, (groups.c.tenant == tenant) & (groups.c.id == asked))
-        reached = named.cte("reached", recursive=True)
-        inner = (group_members.c.tenant == tenant) & (group_members.c.group_id == reached.c.id)
-        deeper = select(group_members.c.member).join(reached, inner).where(group_members.c.kind == int(MemberKind.GROUP))
-        return select(reached.union(deeper).c.id)
 
     def _with_people(self) -> Any:
         """Those of the tenants for which a row stands that a gate asks for, whoever the message is for, with the tenant's own document."""
@@ -147,6 +137,17 @@ class SqlPeopleFacts:
         query = whom.where(deliveries.c.recipient_id > after).distinct().order_by(deliveries.c.recipient_id).limit(limit)
         async with self._database.read() as connection:
             return set(await connection.scalars(query))
+
+
+def reachable_groups(asked: Rows) -> Select[Any]:
+    """The ids of the groups that are asked for (of the parameter ``tenant``), and of those that are in them, and so on."""
+    identity: Any = asked.columns["id"]
+    tenant: Any = bindparam("tenant", type_=Text)
+    named = select(groups.c.id).join_from(identity.table, groups, (groups.c.tenant == tenant) & (groups.c.id == identity))
+    reached = named.cte("reached", recursive=True)
+    inner = (group_members.c.tenant == tenant) & (group_members.c.group_id == reached.c.id)
+    deeper = select(group_members.c.member).join(reached, inner).where(group_members.c.kind == int(MemberKind.GROUP))
+    return select(reached.union(deeper).c.id)
 
 
 async def _members(connection: AsyncConnection, tenant: str, groups: Sequence[str], *, after: str, limit: int) -> set[str]:

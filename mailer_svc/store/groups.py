@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import Row, and_, delete, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import GroupExists, GroupNotFound, Member, MemberKind, RecipientGroup, RecipientNotFound
+from mailer_svc.domain import GroupExists, GroupNotFound, Member, MemberKind, RecipientGroup, RecipientNotFound, RotationNotFound
 from mailer_svc.domain.groups import checked_nesting
 from mailer_svc.store.people_tables import group_members, groups, recipients
+from mailer_svc.store.rotation_tables import rotations
 from tocsin.database import Database, insert_ignore
 
 _PERSON, _GROUP = int(MemberKind.RECIPIENT), int(MemberKind.GROUP)
@@ -70,6 +71,7 @@ class SqlGroups:
         Raises:
             GroupNotFound: there is no such group, or none of a member's id.
             RecipientNotFound: there is no recipient of a member's id.
+            RotationNotFound: there is no rotation of a member's id.
             GroupCycle: a group would be in itself, or too deep.
         """
         inner = [member.id for member in members if member.kind is MemberKind.GROUP]
@@ -120,7 +122,11 @@ async def _touch(connection: AsyncConnection, tenant: str, identity: str, now: i
 
 
 async def _check_existence(connection: AsyncConnection, tenant: str, members: Sequence[Member]) -> None:
-    kinds = ((MemberKind.RECIPIENT, recipients, RecipientNotFound), (MemberKind.GROUP, groups, GroupNotFound))
+    kinds = (
+        (MemberKind.RECIPIENT, recipients, RecipientNotFound),
+        (MemberKind.GROUP, groups, GroupNotFound),
+        (MemberKind.ROTATION, rotations, RotationNotFound),
+    )
     for kind, table, error in kinds:
         named = [member.id for member in members if member.kind is kind]
         there: set[str] = set()

@@ -18,6 +18,7 @@ from mailer_svc.domain import (
 )
 from mailer_svc.ports import RecipientQuery
 from mailer_svc.store.people_tables import addresses, group_members, groups, preferences, recipients
+from mailer_svc.store.rotation_tables import calendar_feeds
 from tocsin.database import Database, insert_ignore
 from tocsin.stored import known
 
@@ -80,6 +81,8 @@ class SqlRecipients:
             for table in (addresses, preferences):
                 await connection.execute(delete(table).where(table.c.tenant == tenant, table.c.recipient == id))
             await connection.execute(delete(group_members).where(members.tenant == tenant, members.kind == _PERSON, members.member == id))
+            feeds = calendar_feeds.c
+            await connection.execute(delete(calendar_feeds).where(feeds.tenant == tenant, feeds.subject == f"recipients/{id}"))
         return True
 
 

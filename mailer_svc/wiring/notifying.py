@@ -76,7 +76,7 @@ class Notifying:
         self.fanout = Fanout(
             queue=SqlNotificationQueue(database=storage.database),
             journal=journal,
-            expansion=Expansion(people=people, channels=channels),
+            expansion=Expansion(people=people, on_call=storage.on_call, channels=channels),
             composer=composer,
             channels=channels,
             publisher=publisher,

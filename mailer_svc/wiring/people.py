@@ -13,6 +13,7 @@ from mailer_svc.handlers import (
     GroupHandlers,
     PreferenceHandlers,
     RecipientHandlers,
+    RotationHandlers,
     SimpleRecipientHandlers,
     SuppressionHandlers,
 )
@@ -22,10 +23,12 @@ from mailer_svc.service import (
     AddressVerification,
     Categories,
     Groups,
+    OnCall,
     PeopleImports,
     RecipientPreferences,
     RecipientRules,
     Recipients,
+    Rotations,
     SuppressionList,
     SuppressionRules,
     Unsubscribing,
@@ -39,6 +42,7 @@ from mailer_svc.store import (
     SqlPreferences,
     SqlRecipientImports,
     SqlRecipients,
+    SqlRotations,
     SqlSuppressionImports,
     SqlSuppressions,
 )
@@ -47,6 +51,7 @@ from tocsin.api.mailer.v1 import (
     group_service_pb2_grpc,
     preference_service_pb2_grpc,
     recipient_service_pb2_grpc,
+    rotation_service_pb2_grpc,
     simple_recipient_service_pb2_grpc,
     suppression_service_pb2_grpc,
 )
@@ -57,7 +62,7 @@ from tocsin.node import Node
 
 
 def people_handlers(
-    node: Node, clock: Clock, *, database: Database, channels: Channels, accepting: Accepting
+    node: Node, clock: Clock, *, database: Database, channels: Channels, accepting: Accepting, on_call: OnCall
 ) -> tuple[Sequence[tuple[Any, Any]], Callable[[], None]]:
     """What serves people, each with what adds it to a server; and what asks imports to go on elsewhere."""
     groups = Groups(store=SqlGroups(database=database), clock=clock, new_id=_new_id)
@@ -87,6 +92,10 @@ def people_handlers(
             SimpleRecipientHandlers(recipients=recipients, preferences=preferences),
         ),
         (group_service_pb2_grpc.add_GroupServiceServicer_to_server, GroupHandlers(groups=groups)),
+        (
+            rotation_service_pb2_grpc.add_RotationServiceServicer_to_server,
+            RotationHandlers(rotations=Rotations(store=SqlRotations(database=database), clock=clock, new_id=_new_id), on_call=on_call),
+        ),
         (category_service_pb2_grpc.add_CategoryServiceServicer_to_server, CategoryHandlers(categories=categories)),
         (preference_service_pb2_grpc.add_PreferenceServiceServicer_to_server, PreferenceHandlers(preferences=preferences)),
         (

@@ -71,7 +71,9 @@ def mail_server(
     template_handlers = TemplateHandlers(templates=templating.templates, trials=notifying.trials, channels=channels.usable_by)
     provider_handlers = ProviderHandlers(providers=sending.providers)
     inbox_handlers = InboxHandlers(inbox=Inbox(reader=SqlInboxReader(database=storage.database)))
-    people, drain_imports = people_handlers(node, clock, database=storage.database, channels=channels, accepting=notifying.accepting)
+    people, drain_imports = people_handlers(
+        node, clock, database=storage.database, channels=channels, accepting=notifying.accepting, on_call=storage.on_call
+    )
     server = node.server(
         checks={"database": storage.database.check, **(sending_checks(sending.senders) if sending.senders else {})},
         handlers=[

@@ -8,6 +8,7 @@ from mailer_svc.clients import SchedulerUses
 from mailer_svc.config import MailerSettings
 from mailer_svc.rendering import RenderLimits, RenderPool, TemplateRenderer
 from mailer_svc.service import (
+    OnCall,
     TemplateChecks,
     Templates,
 )
@@ -18,6 +19,7 @@ from mailer_svc.store import (
     SqlHeldDeliveries,
     SqlJournal,
     SqlPeopleFacts,
+    SqlRotationHistories,
     SqlTemplateStore,
 )
 from mailer_svc.templates_builtin import built_in_templates
@@ -39,6 +41,8 @@ class MailStorage:
         self.journal = SqlJournal(database=self.database, clock=clock, order=self.order)
         self.endings = SqlDeliveryEndings(database=self.database, order=self.order)
         self.people = SqlPeopleFacts(database=self.database)
+        self.histories = SqlRotationHistories(database=self.database)
+        self.on_call = OnCall(histories=self.histories, clock=clock)
         self.held = SqlHeldDeliveries(database=self.database, order=self.order)
         self.digests = SqlDigests(database=self.database, order=self.order, acceptance=self.journal.acceptance)
 

@@ -22,6 +22,7 @@ from tocsin.cli.people import make_category, make_group, make_suppression
 from tocsin.cli.previews import preview
 from tocsin.cli.providers import make_provider
 from tocsin.cli.recipients import make_recipient
+from tocsin.cli.rotations import make_rotation
 from tocsin.cli.security import make_pii, make_security
 from tocsin.cli.services import migrate, serve
 from tocsin.cli.spool import make_spool
@@ -43,6 +44,7 @@ _USE: Final = (
     ("policy", make_policy),
     ("recipient", make_recipient),
     ("group", make_group),
+    ("rotation", make_rotation),
     ("category", make_category),
     ("suppression", make_suppression),
     ("template", make_templates),

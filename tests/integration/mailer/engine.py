@@ -13,8 +13,8 @@ from mailer_svc.domain.people import AddressState, CategoryKind, SuppressionReas
 from mailer_svc.domain.preferences import Preferences, encode
 from mailer_svc.metrics import DeliveryMetrics
 from mailer_svc.ports import DeliveryQuery
-from mailer_svc.service import Composer, DeliveryPublisher, DigestCloser, Expansion, Fanout, Gates, HoldReleaser, PiiScreen
-from mailer_svc.store import SqlDigests, SqlHeldDeliveries, SqlNotificationQueue, SqlNotificationStore, SqlPeopleFacts
+from mailer_svc.service import Composer, DeliveryPublisher, DigestCloser, Expansion, Fanout, Gates, HoldReleaser, OnCall, PiiScreen
+from mailer_svc.store import SqlDigests, SqlHeldDeliveries, SqlNotificationQueue, SqlNotificationStore, SqlPeopleFacts, SqlRotationHistories
 from mailer_svc.store.people_tables import addresses, categories, group_members, groups, preferences, recipients, suppressions
 from tests.integration.mailer.incidents import KnownIncidents, no_links
 from tests.integration.mailer.stored import Store
@@ -138,6 +138,7 @@ def make_engine(store: Store, *, owner: str = "a") -> Engine:
         hints=EventBus(redis=Redis(url=None, clock=clock), clock=clock), meter=DeliveryMetrics(CollectorRegistry())
     )
     people = SqlPeopleFacts(database=store.database)
+    on_call = OnCall(histories=SqlRotationHistories(database=store.database), clock=clock)
     gates = Gates(people=people, clock=clock)
     composer = Composer(
         templates=_NoTemplates(),  # pyright: ignore[reportArgumentType]  what it asks
@@ -156,7 +157,7 @@ def make_engine(store: Store, *, owner: str = "a") -> Engine:
         fanout=Fanout(
             queue=SqlNotificationQueue(database=store.database),
             journal=store.journal,
-            expansion=Expansion(people=people, channels=channels),
+            expansion=Expansion(people=people, on_call=on_call, channels=channels),
             composer=composer,
             channels=channels,
             publisher=publisher,

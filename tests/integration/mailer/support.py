@@ -21,6 +21,7 @@ from tocsin.api.mailer.v1 import (
     notification_service_pb2_grpc,
     preference_service_pb2_grpc,
     recipient_service_pb2_grpc,
+    rotation_service_pb2_grpc,
     simple_notification_service_pb2_grpc,
     suppression_service_pb2_grpc,
     template_service_pb2,
@@ -94,6 +95,7 @@ class Rig:
         self.notifications: Any = notification_service_pb2_grpc.NotificationServiceStub(gateway)
         self.mesh: Any = mesh_service_pb2_grpc.MeshServiceStub(gateway)
         self.recipients: Any = recipient_service_pb2_grpc.RecipientServiceStub(gateway)
+        self.rotations: Any = rotation_service_pb2_grpc.RotationServiceStub(gateway)
         self.groups: Any = group_service_pb2_grpc.GroupServiceStub(gateway)
         self.categories: Any = category_service_pb2_grpc.CategoryServiceStub(gateway)
         self.preferences: Any = preference_service_pb2_grpc.PreferenceServiceStub(gateway)

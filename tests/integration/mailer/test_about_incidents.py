@@ -8,7 +8,8 @@ from google.api import httpbody_pb2
 from mailer_svc.domain import Content
 from mailer_svc.domain.answers import LASTING, AnswerLink, AnswerTokens
 from mailer_svc.domain.preferences import Preferences as Wants
-from mailer_svc.domain.preferences import QuietHours, QuietTime
+from mailer_svc.domain.preferences import QuietHours
+from mailer_svc.domain.weeks import WeeklyWindow
 from mailer_svc.handlers.answering import AnswerHandlers
 from mailer_svc.ports.incidents import IncidentStanding
 from mailer_svc.service.answering import Answering
@@ -18,7 +19,7 @@ from tests.integration.mailer.stored import Store
 from tocsin.api.mailer.v1 import answer_service_pb2 as pb
 from tocsin.testing.clock import FakeClock
 
-DAY_LONG = Wants(quiet_hours=QuietHours(times=tuple(QuietTime(day, 0, 23 * 60) for day in range(1, 8))))
+DAY_LONG = Wants(quiet_hours=QuietHours(times=tuple(WeeklyWindow(day, 0, 23 * 60) for day in range(1, 8))))
 FORM = "application/x-www-form-urlencoded"
 
 

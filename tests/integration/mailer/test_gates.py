@@ -9,14 +9,15 @@ from sqlalchemy import delete, func, select, update
 
 from mailer_svc.domain import Advance, Content, ExpansionCursor, NotificationState, Priority
 from mailer_svc.domain.people import AddressState, CategoryKind, SuppressionReason
-from mailer_svc.domain.preferences import DeliveryCap, PreferenceChoice, Preferences, QuietHours, QuietPolicy, QuietTime
+from mailer_svc.domain.preferences import DeliveryCap, PreferenceChoice, Preferences, QuietHours, QuietPolicy
+from mailer_svc.domain.weeks import WeeklyWindow
 from mailer_svc.store.people_tables import digest_members, digests, notifications, preferences, recipients
 from mailer_svc.store.tables import contents, deliveries
 from tests.integration.mailer.engine import Engine, make_engine
 from tests.integration.mailer.stored import Store, new
 
 HOUR = 3600
-NIGHT = Preferences(quiet_hours=QuietHours(times=tuple(QuietTime(weekday=day, start=22 * 60, end=6 * 60) for day in range(1, 8))))
+NIGHT = Preferences(quiet_hours=QuietHours(times=tuple(WeeklyWindow(weekday=day, start=22 * 60, end=6 * 60) for day in range(1, 8))))
 NEWS_OFF = Preferences(choices=(PreferenceChoice(enabled=False, category="news"),))
 
 

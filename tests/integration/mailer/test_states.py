@@ -9,7 +9,8 @@ from sqlalchemy import delete, select, update
 
 from mailer_svc.domain import UNEXPANDED, WAITING, DeliveryState, NotificationState, SendJob, SendResult, TemplateUse
 from mailer_svc.domain.people import SuppressionReason
-from mailer_svc.domain.preferences import Preferences, QuietHours, QuietTime
+from mailer_svc.domain.preferences import Preferences, QuietHours
+from mailer_svc.domain.weeks import WeeklyWindow
 from mailer_svc.ports import DeliveryQuery
 from mailer_svc.store.people_tables import digests, notifications
 from mailer_svc.store.tables import deliveries
@@ -45,7 +46,7 @@ async def _through_the_gates(store: Store, witness: Witness) -> set[Edge]:
     """What the gates do: to what comes in, and to what they held; what the unreadable ends as; and what is forgotten."""
     engine = make_engine(store)
     await store.clock.advance(86400 - store.clock.micros() / 1e6 % 86400)
-    times = tuple(QuietTime(weekday=day, start=22 * 60, end=6 * 60) for day in range(1, 8))
+    times = tuple(WeeklyWindow(weekday=day, start=22 * 60, end=6 * 60) for day in range(1, 8))
     await engine.people("ann", "bob", "carl", wants=Preferences(quiet_hours=QuietHours(times=times)))
     await engine.people("dora")
     await engine.category("news", window=7 * 3600)

@@ -15,7 +15,7 @@ from mailer_svc.domain.preferences import (
     Preferences,
     QuietHours,
     QuietPolicy,
-    QuietTime,
+    WeeklyWindow,
     allows,
     cap,
     checked_quiet_times,
@@ -78,14 +78,14 @@ def test_a_message_without_a_category_meets_only_choices_about_every_one() -> No
     assert not allows(chosen(("*", "email", OFF)), UNSAID, "", "email")
 
 
-def quiet(*times: QuietTime, normal: QuietPolicy = QuietPolicy.HOLD, bulk: QuietPolicy = QuietPolicy.DROP) -> Preferences:
+def quiet(*times: WeeklyWindow, normal: QuietPolicy = QuietPolicy.HOLD, bulk: QuietPolicy = QuietPolicy.DROP) -> Preferences:
     """Preferences of nothing but quiet hours."""
     return Preferences(quiet_hours=QuietHours(times=times, normal=normal, bulk=bulk))
 
 
 def test_quiet_hours_and_caps_of_the_recipient_hide_those_of_the_tenant() -> None:
     """Also to say that there are none."""
-    night = quiet(*(QuietTime(day, 22 * 60, 7 * 60) for day in range(1, 8)))
+    night = quiet(*(WeeklyWindow(day, 22 * 60, 7 * 60) for day in range(1, 8)))
     evening = to_micros(datetime(2026, 6, 1, 23, tzinfo=UTC))
     assert quiet_until(UNSAID, night, "UTC", evening) == to_micros(datetime(2026, 6, 2, 7, tzinfo=UTC))
     assert quiet_until(quiet(), night, "UTC", evening) is None
@@ -103,7 +103,7 @@ def test_a_document_comes_back_as_it_was() -> None:
     """Whole, and empty."""
     whole = Preferences(
         choices=(PreferenceChoice(enabled=False, category="news", channel="sms"),),
-        quiet_hours=QuietHours(times=(QuietTime(7, 0, 0),), normal=QuietPolicy.PASS),
+        quiet_hours=QuietHours(times=(WeeklyWindow(7, 0, 0),), normal=QuietPolicy.PASS),
         cap=DeliveryCap(5, MINUTE),
     )
     assert decode(encode(whole)) == whole
@@ -114,22 +114,24 @@ def test_a_document_comes_back_as_it_was() -> None:
 def test_quiet_hours_without_an_end_are_refused() -> None:
     """Seven whole days are; one free minute in the week is enough."""
     with pytest.raises(InvalidInput, match="no minute of the week"):
-        checked_quiet_times([QuietTime(day, 0, 0) for day in range(1, 8)])
+        checked_quiet_times([WeeklyWindow(day, 0, 0) for day in range(1, 8)])
     with pytest.raises(InvalidInput, match="no minute of the week"):
-        checked_quiet_times([QuietTime(day, 12 * 60, 12 * 60 + 5) for day in range(1, 8)] + [QuietTime(d, 725, 725) for d in range(1, 8)])
-    checked_quiet_times([QuietTime(day, 0, 0) for day in range(1, 7)] + [QuietTime(7, 0, 1439)])
+        checked_quiet_times(
+            [WeeklyWindow(day, 12 * 60, 12 * 60 + 5) for day in range(1, 8)] + [WeeklyWindow(d, 725, 725) for d in range(1, 8)]
+        )
+    checked_quiet_times([WeeklyWindow(day, 0, 0) for day in range(1, 7)] + [WeeklyWindow(7, 0, 1439)])
     checked_quiet_times([])
 
 
 def test_an_hour_that_a_gap_swallows_joins_what_stands_around_it() -> None:
     """The free half hour does not exist on the day when clocks go forward, and is over when they go back before it is read again."""
-    times = [QuietTime(7, 0, 2 * 60), QuietTime(7, 2 * 60 + 30, 6 * 60)]
+    times = [WeeklyWindow(7, 0, 2 * 60), WeeklyWindow(7, 2 * 60 + 30, 6 * 60)]
     summer, winter = datetime(2026, 3, 29, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 0, 45, tzinfo=UTC)
     assert quiet_until(quiet(*times), UNSAID, "Europe/Zurich", to_micros(summer)) == to_micros(datetime(2026, 3, 29, 4, tzinfo=UTC))
     assert quiet_until(quiet(*times), UNSAID, "Europe/Zurich", to_micros(winter)) == to_micros(datetime(2026, 10, 25, 5, tzinfo=UTC))
 
 
-def _walk(times: tuple[QuietTime, ...], key: str, begin: datetime, minutes: int) -> list[bool]:
+def _walk(times: tuple[WeeklyWindow, ...], key: str, begin: datetime, minutes: int) -> list[bool]:
     """Whether each of the minutes from ``begin`` on is quiet: read off the clock on the wall, minute by minute, from a month before."""
     first = begin - timedelta(days=30)
     latest = datetime.min  # noqa: DTZ901  wall times are naive
@@ -155,7 +157,7 @@ def _walk(times: tuple[QuietTime, ...], key: str, begin: datetime, minutes: int)
 
 
 _TIMES: Final = st.builds(
-    QuietTime,
+    WeeklyWindow,
     st.integers(1, 7),
     st.sampled_from([0, 30, 60, 119, 120, 150, 180, 1320, 1439]) | st.integers(0, 1439),
     st.sampled_from([0, 30, 60, 119, 120, 150, 180, 420, 1439]) | st.integers(0, 1439),
@@ -164,7 +166,9 @@ _TIMES: Final = st.builds(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(_TIMES, max_size=12).map(tuple), st.sampled_from(_ZONES), st.sampled_from(_CHANGES), st.integers(0, 600))
-def test_quiet_times_end_where_a_walk_over_every_minute_says(times: tuple[QuietTime, ...], key: str, near: datetime, offset: int) -> None:
+def test_quiet_times_end_where_a_walk_over_every_minute_says(
+    times: tuple[WeeklyWindow, ...], key: str, near: datetime, offset: int
+) -> None:
     """In zones whose clocks go by an hour, by half of one, during Ramadan, and by a whole day."""
     try:
         checked_quiet_times(times)

@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Group(_message.Message):
-    """Recipients and groups that messages can be for together."""
+    """Recipients, groups, and whoever is on call in rotations, that messages can be for together."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -226,7 +226,7 @@ class AddGroupMembersRequest(_message.Message):
     """Resource name."""
     @_builtins.property
     def members(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """"recipients/{id}" or "groups/{id}"; each must exist."""
+        """"recipients/{id}", "groups/{id}" or "rotations/{id}"; each must exist."""
 
     def __init__(
         self,
@@ -254,7 +254,7 @@ class RemoveGroupMembersRequest(_message.Message):
     """Resource name."""
     @_builtins.property
     def members(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """"recipients/{id}" or "groups/{id}"."""
+        """"recipients/{id}", "groups/{id}" or "rotations/{id}"."""
 
     def __init__(
         self,
@@ -312,7 +312,7 @@ class ListGroupMembersResponse(_message.Message):
     """Token for the next page; empty on the last one."""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupMember]:
-        """The members, "recipients/{id}" or "groups/{id}"."""
+        """The members, "recipients/{id}", "groups/{id}" or "rotations/{id}"."""
 
     def __init__(
         self,
@@ -336,7 +336,7 @@ class GroupMember(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Resource name of the recipient or group."""
+    """Resource name of the recipient, group or rotation."""
     def __init__(
         self,
         *,

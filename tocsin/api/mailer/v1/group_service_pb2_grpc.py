@@ -132,7 +132,7 @@ class GroupServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListGroupMembers(self, request, context):
-        """Lists what is in a group itself: recipients first, then groups, by name.
+        """Lists what is in a group itself: recipients first, then groups, then rotations, by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

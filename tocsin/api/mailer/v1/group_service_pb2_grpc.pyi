@@ -49,7 +49,7 @@ class GroupServiceStub:
     RemoveGroupMembers: _grpc.UnaryUnaryMultiCallable[_group_service_pb2.RemoveGroupMembersRequest, _group_service_pb2.Group]
     """Removes members; those that are not in it change nothing."""
     ListGroupMembers: _grpc.UnaryUnaryMultiCallable[_group_service_pb2.ListGroupMembersRequest, _group_service_pb2.ListGroupMembersResponse]
-    """Lists what is in a group itself: recipients first, then groups, by name."""
+    """Lists what is in a group itself: recipients first, then groups, then rotations, by name."""
 
 @_typing.type_check_only
 class GroupServiceAsyncStub(GroupServiceStub):
@@ -71,7 +71,7 @@ class GroupServiceAsyncStub(GroupServiceStub):
     RemoveGroupMembers: _aio.UnaryUnaryMultiCallable[_group_service_pb2.RemoveGroupMembersRequest, _group_service_pb2.Group]  # type: ignore[assignment]
     """Removes members; those that are not in it change nothing."""
     ListGroupMembers: _aio.UnaryUnaryMultiCallable[_group_service_pb2.ListGroupMembersRequest, _group_service_pb2.ListGroupMembersResponse]  # type: ignore[assignment]
-    """Lists what is in a group itself: recipients first, then groups, by name."""
+    """Lists what is in a group itself: recipients first, then groups, then rotations, by name."""
 
 class GroupServiceServicer(metaclass=_abc_1.ABCMeta):
     """Manages groups of the caller's tenant."""
@@ -138,6 +138,6 @@ class GroupServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _group_service_pb2.ListGroupMembersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_group_service_pb2.ListGroupMembersResponse, _abc.Awaitable[_group_service_pb2.ListGroupMembersResponse]]:
-        """Lists what is in a group itself: recipients first, then groups, by name."""
+        """Lists what is in a group itself: recipients first, then groups, then rotations, by name."""
 
 def add_GroupServiceServicer_to_server(servicer: GroupServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -993,7 +993,7 @@ class Notify(_message.Message):
 
     @_builtins.property
     def recipients(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Who is told: "recipients/{id}", and "groups/{id}" for everyone in the group, at the addresses and by the preferences that each has then."""
+        """Who is told: "recipients/{id}", and "groups/{id}" for everyone in the group, "rotations/{id}" for whoever is on call then, at the addresses and by the preferences that each has then."""
 
     def __init__(
         self,
