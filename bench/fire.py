@@ -76,6 +76,9 @@ class Sink:
         if len(self.lateness) >= self._wanted:
             self.done.set()
 
+    def cancel(self, firing: str) -> None:
+        """Nobody cancels one here."""
+
     def rescan(self) -> None:
         """Nobody looks for them here."""
 

@@ -53,6 +53,11 @@ class TaskState(StrEnum):
     RETRYING = "RETRYING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+ENDED = (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED)
+"""States in which a task is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,13 +186,21 @@ JobResult: TypeAlias = JobSucceeded | JobFailed | JobReleased
 class WorkEvent:
     """A message of a scheduler: new jobs, leases whose results are committed, or the end of new jobs on this stream.
 
-    ``refused``: jobs that could not be decoded, each with its result.
+    ``refused``: jobs that could not be decoded, each with its result. ``cancelled``: leases of jobs that shall end.
     """
 
     jobs: Sequence[Job] = ()
     refused: Sequence[tuple[JobLease, JobResult]] = ()
     confirmed: Sequence[JobLease] = ()
+    cancelled: Sequence[JobLease] = ()
     drain: bool = False
+
+
+class TaskProgress(NamedTuple):
+    """How far a run is, as its handler says: a share from 0 to 1, and what it does."""
+
+    fraction: float
+    message: str
 
 
 class ActionProblem(NamedTuple):

@@ -1,7 +1,7 @@
 """protobuf <-> domain for the processor's RPCs; no logic."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -36,6 +36,7 @@ _STATES = {
     TaskState.RETRYING: task_service_pb2.Task.RETRYING,
     TaskState.SUCCEEDED: task_service_pb2.Task.SUCCEEDED,
     TaskState.FAILED: task_service_pb2.Task.FAILED,
+    TaskState.CANCELLED: task_service_pb2.Task.CANCELLED,
 }
 
 _PACKAGE_STATES = {
@@ -68,6 +69,20 @@ class TaskHandlers(task_service_pb2_grpc.TaskServiceServicer):
     async def GetTask(self, request: task_service_pb2.GetTaskRequest, context: _Context) -> task_service_pb2.Task:
         """Reads a task."""
         return _task(await self._tasks.get(task_id=request.name.removeprefix("tasks/")))
+
+    async def CancelTask(self, request: task_service_pb2.CancelTaskRequest, context: _Context) -> task_service_pb2.Task:
+        """Cancels a task."""
+        return _task(await self._tasks.cancel(task_id=request.name.removeprefix("tasks/")))
+
+    async def WatchTask(
+        self, request: task_service_pb2.WatchTaskRequest, context: _Context
+    ) -> AsyncGenerator[task_service_pb2.WatchTaskResponse]:
+        """Follows a task."""
+        async for told in self._tasks.watch(task_id=request.name.removeprefix("tasks/")):
+            if isinstance(told, Task):
+                yield task_service_pb2.WatchTaskResponse(task=_task(told))
+            else:
+                yield task_service_pb2.WatchTaskResponse(progress=task_service_pb2.WatchTaskResponse.Progress(**told._asdict()))
 
     async def ListTasks(self, request: task_service_pb2.ListTasksRequest, context: _Context) -> task_service_pb2.ListTasksResponse:
         """Lists tasks."""

@@ -1,6 +1,7 @@
 """What the processor needs from its store and from other services."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from processor_svc.domain import (
     Record,
     StoredPolicy,
     Task,
+    TaskProgress,
     WorkEvent,
 )
 
@@ -104,12 +106,32 @@ class TaskQueue(Protocol):
         """
         ...
 
+    async def cancel_task(self, *, task_id: str) -> Task:
+        """Cancels a task; one that is over stays as it is.
+
+        Raises:
+            TaskNotFound: the tenant has no such task.
+        """
+        ...
+
     async def find_task(self, *, request_id: str) -> Task | None:
         """The task that an earlier request with this id has created; None if there is none."""
         ...
 
     async def list_tasks(self, *, page_size: int, page_token: str) -> tuple[Sequence[Task], str]:
         """A page of tasks, newest first, and the token of the next page."""
+        ...
+
+
+class ProgressFeed(Protocol):
+    """Reports of progress, live: those of other replicas arrive as long as Redis is there."""
+
+    def report(self, task_id: str, progress: TaskProgress) -> None:
+        """Tells everybody who follows the task; never waits, and never fails."""
+        ...
+
+    def follow(self, task_id: str) -> AbstractAsyncContextManager[AsyncIterator[TaskProgress | None]]:
+        """Reports of a task from now on; None now and then, to look whether the task has changed."""
         ...
 
 

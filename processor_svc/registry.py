@@ -10,6 +10,7 @@ Schema. A parameter annotated with `TaskContext` gets the context of the run ins
 """
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -18,10 +19,12 @@ from typing import Any, TypeVar, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from processor_svc.domain import HandlerNotFound, Json
+from processor_svc.results import bounded_text
 from tocsin.errors import FieldViolation, InvalidInput
 
 ENTRY_POINT_GROUP = "tocsin.tasks"
 _MARK = "__tocsin_task__"
+_MOST_MESSAGE = 200  # characters
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -31,6 +34,9 @@ class TaskContext:
     """The context of one run of a handler.
 
     ``firing`` is the same at every attempt: use it as the idempotency key of side effects. ``attempt`` counts from 1.
+
+    A long run may say how far it is by `progress`; whoever follows the task (``GET /v1/tasks/{id}:watch``) sees it. When the task is
+    cancelled, an async handler is cancelled, and a synchronous one finds `cancelled` to be true; a run that does not end soon is killed.
 
     ``origin`` says where the firing comes from ("SCHEDULE", "MANUAL", "ADHOC", "BACKFILL", "EVENT", "RAISED", "RESOLVED"), and ``about``
     what triggered it: ``{"event": {"id", "topic", "source", "time", "data"}}``, ``{"signal", "reading"}`` and the like, or empty.
@@ -42,6 +48,19 @@ class TaskContext:
     alarm: str = ""
     origin: str = "SCHEDULE"
     about: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    on_progress: Callable[[float, str], None] | None = field(default=None, repr=False, compare=False)
+    is_cancelled: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody cancelled the task."""
+        return self.is_cancelled is not None and self.is_cancelled()
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        """Says how much is done, from 0 to 1, and what is being done; costs little, and may be called often."""
+        share = float(fraction)
+        if self.on_progress is not None and math.isfinite(share):
+            self.on_progress(min(max(share, 0.0), 1.0), bounded_text(message)[:_MOST_MESSAGE])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,10 +153,11 @@ class Registry:
 def handlers_of(module: ModuleType) -> list[Handler]:
     """The handlers that ``module`` defines."""
     functions = [value for value in vars(module).values() if inspect.isfunction(value) and hasattr(value, _MARK)]
-    return [_build(function) for function in functions]
+    return [handler_of(function) for function in functions]
 
 
-def _build(function: Callable[..., Any]) -> Handler:
+def handler_of(function: Callable[..., Any]) -> Handler:
+    """The handler that a marked function is."""
     mark: _TaskMark = getattr(function, _MARK)
     hints = get_type_hints(function, include_extras=True)
     context_parameter = next((name for name, hint in hints.items() if hint is TaskContext), None)

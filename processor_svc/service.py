@@ -1,11 +1,11 @@
 """Use cases: tasks on demand, records, handlers run on records, and policies on personal data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from processor_svc.domain import HandlerNotFound, Json, Record, StoredPolicy, Task
-from processor_svc.ports import PolicyStore, RecordStore, TaskChecks, TaskQueue
+from processor_svc.domain import ENDED, HandlerNotFound, Json, Record, StoredPolicy, Task, TaskProgress
+from processor_svc.ports import PolicyStore, ProgressFeed, RecordStore, TaskChecks, TaskQueue
 from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.errors import AlreadyExists, FailedPrecondition, FieldViolation, InvalidInput, NotFound, ResourceExhausted
@@ -26,8 +26,9 @@ _JUDGED = (InvalidInput, NotFound, AlreadyExists, FailedPrecondition, ResourceEx
 class TaskService:
     """Tasks: submitted here, kept in the scheduler's ledger."""
 
-    def __init__(self, *, queue: TaskQueue, checks: TaskChecks, guard: PiiGuard) -> None:
+    def __init__(self, *, queue: TaskQueue, checks: TaskChecks, guard: PiiGuard, progress: ProgressFeed) -> None:
         self._queue = queue
+        self._progress = progress
         self._checks = checks
         self._guard = guard
 
@@ -72,6 +73,33 @@ class TaskService:
             TaskNotFound: the tenant has no such task.
         """
         return await self._queue.get_task(task_id=task_id)
+
+    async def cancel(self, *, task_id: str) -> Task:
+        """Cancels a task; one that is over stays as it is.
+
+        Raises:
+            TaskNotFound: the tenant has no such task.
+        """
+        return await self._queue.cancel_task(task_id=task_id)
+
+    async def watch(self, *, task_id: str) -> AsyncGenerator[Task | TaskProgress]:
+        """The task as it is, then each change of it and each report of progress; ends with the task.
+
+        Raises:
+            TaskNotFound: the tenant has no such task.
+        """
+        async with self._progress.follow(task_id) as reports:
+            known = await self._queue.get_task(task_id=task_id)
+            yield known
+            while known.state not in ENDED:
+                report = await anext(reports)
+                if report is not None:
+                    yield report
+                    continue
+                task = await self._queue.get_task(task_id=task_id)
+                if task != known:
+                    known = task
+                    yield known
 
     async def page(self, *, page_size: int, page_token: str) -> tuple[Sequence[Task], str]:
         """A page of tasks, the newest first, and the token of the next page."""

@@ -25,6 +25,7 @@ _TICK_SECONDS: Final = 1.0
 _CONFIRMATION_SECONDS: Final = 1.0
 _SILENT_SECONDS: Final = 5.0
 _OTHER_SUSPECT: Final = JobReleased(message="another firing that may end its processor runs here", retry_after=1.0)
+_CANCELLED: Final = JobFailed(reason="CANCELLED", message="it was cancelled", retryable=False)
 _STOPPED: Final = JobReleased(message="the processor stopped before the job was done", retry_after=0.0)
 
 
@@ -49,12 +50,14 @@ class JobObserver(Protocol):
 
 @dataclass(slots=True)
 class _Running:
-    """A running job, with its latest lease and the scheduler that gets its result."""
+    """A running job, with its latest lease, the scheduler that gets its result, and the task that runs it now."""
 
     job: Job
     endpoint: str
     begun: float
     extended: float
+    task: "asyncio.Task[None] | None" = None
+    cancelled: bool = False
 
 
 @dataclass(slots=True)
@@ -160,6 +163,8 @@ class Worker:
             endpoint.heard = True
             for lease in event.confirmed:
                 endpoint.unconfirmed.pop(lease, None)
+            for lease in event.cancelled:
+                self._cancel(lease)
             for lease, end in event.refused:
                 self._report(address, lease, end)
             for job in event.jobs:
@@ -189,6 +194,20 @@ class Worker:
             entry = self._running[job.lease.firing] = _Running(job=job, endpoint=address, begun=now, extended=now)
             (self._urgent if job.priority is Priority.CRITICAL else self._waiting).append(entry)
 
+    def _cancel(self, lease: JobLease) -> None:
+        """Ends a job; one that has not begun does not begin. Its handler is told, and killed if it does not end."""
+        entry = self._running.get(lease.firing)
+        if entry is None or entry.job.lease != lease or entry.cancelled:
+            return
+        entry.cancelled = True
+        if entry.task is not None:
+            entry.task.cancel()
+            return
+        for line in (self._urgent, self._waiting):
+            if entry in line:
+                line.remove(entry)
+        self._finish(entry, _CANCELLED)
+
     def _begin(self) -> None:
         """Starts a task for the waiting jobs."""
         self._relief = None
@@ -215,17 +234,19 @@ class Worker:
 
     async def _work(self, entry: _Running) -> None:
         """Runs one job. An exception is the job's failure, unless the processor stops."""
+        task = entry.task = asyncio.current_task()
         try:
             end = await self._runner.run(entry.job)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if task is not None and task.cancelling() > entry.cancelled:
                 self._finish(entry, _STOPPED)
                 raise
-            end = JobFailed(reason="JOB_FAILED", message="the job cancelled itself", retryable=True)
+            end = _CANCELLED if entry.cancelled else JobFailed(reason="JOB_FAILED", message="the job cancelled itself", retryable=True)
         except BaseException as error:  # noqa: BLE001  an action is foreign code: even SystemExit is only its own failure
             _log.error("a job failed unexpectedly", firing=entry.job.lease.firing, exc_info=error)
             end = JobFailed(reason="JOB_FAILED", message=error_text(error), retryable=True)
+        if entry.cancelled and task is not None:
+            task.uncancel()  # the next job of this task is another's
         self._finish(entry, bounded_result(end))
 
     def _finish(self, entry: _Running, end: JobResult) -> None:

@@ -13,6 +13,7 @@ from tocsin.errors import Unavailable
 from tocsin.recurrence import Micros
 
 _ALARMS: Final = "scheduler.alarms"
+_CANCELLED: Final = "scheduler.cancelled"
 _POLL_SECONDS: Final = 1.0
 _HINTS_AT_ONCE: Final = 500
 _HORIZON: Final = MINUTE
@@ -92,6 +93,7 @@ class HintPublisher:
         """Begins to hear other replicas."""
         if not self._loops.running:
             self._loops.supervised("hints", self._listen)
+            self._loops.supervised("cancelled firings", self._listen_for_cancelled)
 
     async def stop(self) -> None:
         """Hears them no more."""
@@ -126,6 +128,11 @@ class HintPublisher:
         self._sink.offer([QueuedFiring.of(firing)])
         await self._notifier.changed((firing.tenant,))
 
+    async def cancelled(self, firing: Firing) -> None:
+        """Tells the dispatcher here and those of other replicas, and the watchers."""
+        await self._events.publish(_CANCELLED, firing.id.encode())
+        await self._notifier.changed((firing.tenant,))
+
     async def caused(self, firings: Sequence[Firing], moved: Sequence[Moved]) -> None:
         """Offers the firings to the dispatcher, tells the engines of the moved alarms and the watchers of the firings."""
         held = self._shards.held
@@ -146,6 +153,11 @@ class HintPublisher:
             self._schedules.cancel(alarm)
         else:
             self._schedules.hint(Pending(alarm, due, priority, shard, tenant))
+
+    async def _listen_for_cancelled(self) -> None:
+        async with self._events.subscribe(_CANCELLED) as events:
+            async for payload in events:
+                self._sink.cancel(payload.decode())
 
     async def _listen(self) -> None:
         async with self._events.subscribe(_ALARMS) as events:

@@ -27,7 +27,7 @@ _SILENCE_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
 _LONGEST_POLL_SECONDS: Final = 1.0
 _PAGE_SIZE: Final = 200
-_DONE: Final = frozenset({"SUCCEEDED", "FAILED"})
+_DONE: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 # google.rpc.Code, as the problem's member "code" names it.
 _ERRORS: Final[Mapping[str, type[TocsinError]]] = {
     "CANCELLED": errors.Cancelled,
@@ -251,8 +251,16 @@ class Client:
         """Reads ``tasks/{id}``, with its result once it has one."""
         return self.call("GET", resource_path(name, "tasks"))
 
+    def cancel_task(self, name: str) -> Resource:
+        """Cancels ``tasks/{id}``; one that has ended stays as it is."""
+        return self.call("POST", f"{resource_path(name, 'tasks')}:cancel", body={})
+
+    def watch_task(self, name: str) -> Iterator[Resource]:
+        """Yields ``{"task": {…}}`` now and at each change, and ``{"progress": {"fraction": 0.4, "message": "…"}}``, until the task ends."""
+        return self.stream(f"{resource_path(name, 'tasks')}:watch", {})
+
     def wait_task(self, name: str, *, timeout: float) -> Resource:
-        """Waits until ``tasks/{id}`` has SUCCEEDED or FAILED, also while the gateway cannot be reached.
+        """Waits until ``tasks/{id}`` has SUCCEEDED, FAILED or is CANCELLED, also while the gateway cannot be reached.
 
         Raises:
             DeadlineExceeded: it has not ended after ``timeout`` seconds.

@@ -226,6 +226,10 @@ class EventBus:
         await self._link.stop()
 
     async def publish(self, topic: str, payload: bytes = b"") -> None:
+        """Like `tell`, where something to await is wanted."""
+        self.tell(topic, payload)
+
+    def tell(self, topic: str, payload: bytes = b"") -> None:
         """Tells everybody who has subscribed to ``topic``. Never waits for Redis or a subscriber, and never fails."""
         self._deliver(topic, payload)
         if self._link.running:

@@ -1,15 +1,16 @@
 """The action `task`: runs a handler within its timeout; built-in ones in this process, those of packages in child processes."""
 
 import asyncio
-from collections.abc import Coroutine, Generator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from types import coroutine
 from typing import Any, ClassVar, Final
 
 from google.protobuf import json_format
 
-from processor_svc.domain import ActionProblem, HandlerNotFound, Job, JobFailed, JobResult, Json, TaskFailed
+from processor_svc.domain import ActionProblem, HandlerNotFound, Job, JobFailed, JobResult, Json, TaskFailed, TaskProgress
 from processor_svc.hosting import Packages
+from processor_svc.ports import ProgressFeed
 from processor_svc.registry import Handler, Registry, TaskContext
 from processor_svc.results import error_text, result_of
 from tocsin.api.scheduler.v1 import alarm_pb2
@@ -35,13 +36,15 @@ class TaskKind:
 
     name = TaskAction.kind
 
-    def __init__(self, *, registry: Registry, packages: Packages) -> None:
+    def __init__(self, *, registry: Registry, packages: Packages, progress: ProgressFeed) -> None:
         """Takes the handlers.
 
         Args:
             registry: the built-in handlers; all are async.
             packages: handlers of other packages.
+            progress: takes what handlers report.
         """
+        self._progress = progress
         self._registry = registry
         self._packages = packages
         self._last: tuple[TaskAction, Mapping[str, Any]] | None = None
@@ -82,7 +85,7 @@ class TaskKind:
         except InvalidInput as error:
             return JobFailed(reason="INPUT_INVALID", message=error.message, retryable=False)
         if handler.context_parameter:
-            arguments[handler.context_parameter] = TaskContext(**_context(job))
+            arguments[handler.context_parameter] = TaskContext(**_context(job), on_progress=self._reporter(job))
         return await self._attempt(handler, arguments)
 
     def _check_own(self, action: TaskAction) -> Sequence[ActionProblem]:
@@ -101,7 +104,10 @@ class TaskKind:
             return JobFailed(reason=reason, message=self._missing(action.handler), retryable=failed)
         package, handler = known
         what = {"handler": handler.name, "input": dict(action.input), "context": _context(job)}
-        return await package.run(handler, what, critical=job.priority is Priority.CRITICAL)
+        return await package.run(handler, what, critical=job.priority is Priority.CRITICAL, on_progress=self._reporter(job))
+
+    def _reporter(self, job: Job) -> Callable[[float, str], None]:
+        return lambda fraction, message: self._progress.report(job.lease.firing, TaskProgress(fraction, message))
 
     def _missing(self, name: str) -> str:
         names = sorted({*(each.name for each in self._registry), *(each.name for each in self._packages.handlers())})

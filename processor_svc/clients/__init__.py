@@ -3,8 +3,9 @@
 from processor_svc.clients.health import MeshHealth
 from processor_svc.clients.incidents import SchedulerIncidents
 from processor_svc.clients.mailer import MailerStreams
+from processor_svc.clients.progress import EventProgress
 from processor_svc.clients.readings import SchedulerReadings
 from processor_svc.clients.scheduler import SchedulerQueue
 from processor_svc.clients.work import SchedulerWork
 
-__all__ = ["MailerStreams", "MeshHealth", "SchedulerIncidents", "SchedulerQueue", "SchedulerReadings", "SchedulerWork"]
+__all__ = ["EventProgress", "MailerStreams", "MeshHealth", "SchedulerIncidents", "SchedulerQueue", "SchedulerReadings", "SchedulerWork"]

@@ -11,6 +11,7 @@ from tocsin.errors import NotFound
 from tocsin.mesh.client import Mesh
 
 SCHEDULER: Final = "scheduler_svc"
+CANCELLED: Final = "CANCELLED"
 _STATES: Final = {
     firing_service_pb2.Firing.PENDING: TaskState.QUEUED,
     firing_service_pb2.Firing.RETRYING: TaskState.RETRYING,
@@ -43,6 +44,18 @@ class SchedulerQueue:
             raise TaskNotFound from None
         return _to_task(enqueued.firing, enqueued.action)
 
+    async def cancel_task(self, *, task_id: str) -> Task:
+        """Cancels a task; one that is over stays as it is.
+
+        Raises:
+            TaskNotFound: the tenant has no such task.
+        """
+        try:
+            enqueued = await self._dispatch.CancelEnqueued(dispatch_service_pb2.CancelEnqueuedRequest(name=f"firings/{task_id}"))
+        except NotFound:
+            raise TaskNotFound from None
+        return _to_task(enqueued.firing, enqueued.action)
+
     async def find_task(self, *, request_id: str) -> Task | None:
         """The task that an earlier request with this id has created; None if there is none."""
         try:
@@ -60,6 +73,8 @@ class SchedulerQueue:
 
 def _to_task(firing: firing_service_pb2.Firing, action: alarm_pb2.Action) -> Task:
     state = _STATES.get(firing.state, TaskState.QUEUED)
+    if state is TaskState.FAILED and firing.reason == CANCELLED:
+        state = TaskState.CANCELLED
     return Task(
         id=firing.name.removeprefix("firings/"),
         handler=action.task.handler,

@@ -104,6 +104,8 @@ class SchedulerSession:
                 return WorkEvent(confirmed=[JobLease(lease.firing, lease.token) for lease in response.confirmations.leases])
             case "drain":
                 return WorkEvent(drain=True)
+            case "cancel":
+                return WorkEvent(cancelled=[JobLease(lease.firing, lease.token) for lease in response.cancel.leases])
             case "check":
                 self._answer(response.check)
                 return WorkEvent()

@@ -9,6 +9,8 @@ import os
 import socket
 import sys
 import threading
+import time
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +22,7 @@ from processor_svc.results import bounded_result, error_text, result_of
 from tocsin.errors import InvalidInput
 
 _MOST_WORDS: Final = 500
+_PAUSE_SECONDS: Final = 0.1
 _READILY_KILLED: Final = "500"
 
 
@@ -62,6 +65,9 @@ class _HandlerServer:
         self._link = link
         self._registry = registry
         self._running: dict[int, asyncio.Task[None]] = {}
+        self._cancelled: set[int] = set()
+        self._sending = threading.Lock()
+        self._reported: dict[int, float] = {}
 
     async def serve(self, catalogue: list[dict[str, Any]]) -> None:
         """Never returns."""
@@ -73,8 +79,10 @@ class _HandlerServer:
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             while True:
-                body = self._exactly(length(self._exactly(HEAD.size)))
-                loop.call_soon_threadsafe(self._receive, message(body))
+                request = message(self._exactly(length(self._exactly(HEAD.size))))
+                if "cancel" in request:
+                    self._cancelled.add(int(request["cancel"]))  # here: a synchronous handler keeps the loop
+                loop.call_soon_threadsafe(self._receive, request)
         finally:
             os._exit(0)  # the parent is gone, or sent an invalid frame
 
@@ -92,11 +100,23 @@ class _HandlerServer:
         if "run" in request:
             task = asyncio.get_running_loop().create_task(self._run(number, request["run"]))
             self._running[number] = task
-            task.add_done_callback(lambda _: self._running.pop(number, None))
+            task.add_done_callback(lambda _: self._forget(number))
         elif "check" in request:
             self._send({"id": number, "violations": self._check(request["check"])})
         elif "cancel" in request and (running := self._running.get(int(request["cancel"]))) is not None:
             running.cancel()
+
+    def _forget(self, number: int) -> None:
+        self._running.pop(number, None)
+        self._reported.pop(number, None)
+        self._cancelled.discard(number)
+
+    def _report(self, number: int, fraction: float, words: str) -> None:
+        """Sends a report of progress, not more than so many a second."""
+        now = time.monotonic()
+        if now - self._reported.get(number, -_PAUSE_SECONDS) >= _PAUSE_SECONDS or fraction >= 1.0:
+            self._reported[number] = now
+            self._send({"id": number, "progress": [fraction, words]})
 
     def _check(self, asked: dict[str, Any]) -> list[tuple[str, str]]:
         try:
@@ -111,7 +131,7 @@ class _HandlerServer:
         """Runs a handler; an exception becomes its result."""
         end: JobResult
         try:
-            end = await self._attempt(self._registry.get(asked["handler"]), asked)
+            end = await self._attempt(self._registry.get(asked["handler"]), asked, number)
         except TaskFailed as error:
             end = JobFailed(reason=error.error_reason, message=error.message, retryable=error.retryable, retry_after=error.retry_after)
         except asyncio.CancelledError:
@@ -120,18 +140,21 @@ class _HandlerServer:
             end = JobFailed(reason="HANDLER_FAILED", message=error_text(error), retryable=True)
         self._send({"id": number, **_encoded(bounded_result(end))})
 
-    async def _attempt(self, handler: Handler, asked: dict[str, Any]) -> JobResult:
+    async def _attempt(self, handler: Handler, asked: dict[str, Any], number: int) -> JobResult:
         try:
             arguments = handler.parse(asked["input"])
         except InvalidInput as error:
             return JobFailed(reason="INPUT_INVALID", message=error.message, retryable=False)
         if handler.context_parameter:
-            arguments[handler.context_parameter] = TaskContext(**asked["context"])
+            arguments[handler.context_parameter] = TaskContext(
+                **asked["context"], on_progress=partial(self._report, number), is_cancelled=lambda: number in self._cancelled
+            )
         output = handler.function(**arguments)
         return result_of(await output if handler.is_async else output)
 
     def _send(self, words: dict[str, Any]) -> None:
-        self._link.sendall(frame(words))
+        with self._sending:  # a handler may report from a thread of its own
+            self._link.sendall(frame(words))
 
 
 def _encoded(end: JobResult) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final, cast
 
 from processor_svc.domain import JobFailed, JobResult, JobSucceeded, Json
-from processor_svc.hosting.process import HandlerProcess, HandlerProcessDied, HandlerTimedOut, PackageNotLoaded
+from processor_svc.hosting.process import HandlerProcess, HandlerProcessDied, HandlerTimedOut, OnProgress, PackageNotLoaded
 from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
@@ -117,27 +117,29 @@ class Package:
         except (PackageNotLoaded, TimeoutError, HandlerProcessDied):
             return None
 
-    async def run(self, handler: HostedHandler, what: dict[str, Any], *, critical: bool) -> JobResult:
+    async def run(
+        self, handler: HostedHandler, what: dict[str, Any], *, critical: bool, on_progress: OnProgress | None = None
+    ) -> JobResult:
         """Runs a handler once; raises nothing but `asyncio.CancelledError`."""
         try:
             if handler.is_async:
                 try:
-                    return await self._attempt(await self._for_many(), handler, what)
+                    return await self._attempt(await self._for_many(), handler, what, on_progress)
                 except HandlerProcessDied as death:
                     self.deaths += 1
                     if death.alone:
                         return _end_of(death, handler)
                     _log.warning("a suspect runs alone", handler=handler.name, firing=what["context"]["firing"], error=f"{death}")
-            return await self._alone(handler, what, critical=critical)
+            return await self._alone(handler, what, on_progress, critical=critical)
         except PackageNotLoaded as error:
             return JobFailed(reason="HANDLER_NOT_LOADED", message=f"{self.name}: {error}", retryable=True)
 
-    async def _alone(self, handler: HostedHandler, what: dict[str, Any], *, critical: bool) -> JobResult:
+    async def _alone(self, handler: HostedHandler, what: dict[str, Any], on_progress: OnProgress | None, *, critical: bool) -> JobResult:
         await self._slots.take(critical=critical)
         process: HandlerProcess | None = None
         try:
             process = await self._for_one()
-            return await self._attempt(process, handler, what)
+            return await self._attempt(process, handler, what, on_progress)
         except HandlerProcessDied as death:
             self.deaths += 1
             return _end_of(death, handler)
@@ -146,9 +148,11 @@ class Package:
             if process is not None:
                 self._release(process)
 
-    async def _attempt(self, process: HandlerProcess, handler: HostedHandler, what: dict[str, Any]) -> JobResult:
+    async def _attempt(
+        self, process: HandlerProcess, handler: HostedHandler, what: dict[str, Any], on_progress: OnProgress | None
+    ) -> JobResult:
         try:
-            answer = await process.run(what, seconds=handler.timeout_seconds, cancellable=handler.is_async)
+            answer = await process.run(what, seconds=handler.timeout_seconds, cancellable=handler.is_async, on_progress=on_progress)
         except HandlerTimedOut:
             return _late(handler)
         output: Any = answer.get("output")

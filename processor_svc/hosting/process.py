@@ -8,12 +8,18 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 from processor_svc.hosting.frames import HEAD, FrameInvalid, frame, length, message
 from tocsin.telemetry import get_logger
 
 _CANCEL_SECONDS: Final = 1.0
+_GRACE_SECONDS: Final = 2.0
+
+OnProgress = Callable[[float, str], None]
+"""Takes what a handler reports: a share from 0 to 1, and a text."""
+
 _LOOK_SECONDS: Final = 0.25
 _log = get_logger(__name__)
 
@@ -50,6 +56,7 @@ class HandlerProcess:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._runs: set[int] = set()
+        self._progress: dict[int, OnProgress] = {}
         self._late = False
         self._reading: asyncio.Task[None] | None = None
         self.catalogue: list[dict[str, Any]] = []
@@ -110,13 +117,16 @@ class HandlerProcess:
             return "stopped answering"
         return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with the code {code}"
 
-    async def run(self, what: dict[str, Any], *, seconds: float, cancellable: bool) -> dict[str, Any]:
+    async def run(
+        self, what: dict[str, Any], *, seconds: float, cancellable: bool, on_progress: OnProgress | None = None
+    ) -> dict[str, Any]:
         """Runs a handler; returns its answer.
 
         Args:
             what: the handler, its input and its context.
             seconds: its timeout.
-            cancellable: whether it can be cancelled; otherwise the process is killed.
+            cancellable: whether it can be cancelled when it takes too long; otherwise the process is killed then.
+            on_progress: called when the handler says how far it is.
 
         Raises:
             Late: it did not end in time and was cancelled.
@@ -124,21 +134,24 @@ class HandlerProcess:
         """
         number = next(self._numbers)
         self._runs.add(number)
+        if on_progress is not None:
+            self._progress[number] = on_progress
         answer = self._ask(number, {"run": what})
         try:
             async with asyncio.timeout(seconds):
                 return await asyncio.shield(answer)
         except TimeoutError:
-            if cancellable and await self._cancelled(number, answer):
+            if cancellable and await self._cancelled(number, answer, _CANCEL_SECONDS):
                 raise HandlerTimedOut from None
             self._late = True
             await self.kill()
             return await answer
         except asyncio.CancelledError:
-            await self._abandon(number, answer, cancellable=cancellable)
+            await self._abandon(number, answer)
             raise
         finally:
             self._runs.discard(number)
+            self._progress.pop(number, None)
 
     async def check(self, what: dict[str, Any], *, seconds: float) -> list[tuple[str, str]]:
         """What is wrong with an input, as fields and reasons.
@@ -166,21 +179,23 @@ class HandlerProcess:
         while self._popen.poll() is None:  # noqa: ASYNC110  not every event loop reports the end of a child
             await asyncio.sleep(0.002)
 
-    async def _cancelled(self, number: int, answer: "asyncio.Future[dict[str, Any]]") -> bool:
-        """Cancels a handler; returns whether it ended."""
+    async def _cancelled(self, number: int, answer: "asyncio.Future[dict[str, Any]]", seconds: float) -> bool:
+        """Cancels a handler; returns whether it ended in time."""
         self._write({"id": 0, "cancel": number})
-        done, _ = await asyncio.wait((answer,), timeout=_CANCEL_SECONDS)
+        done, _ = await asyncio.wait((answer,), timeout=seconds)
         return bool(done) and not answer.cancelled() and answer.exception() is None
 
-    async def _abandon(self, number: int, answer: "asyncio.Future[dict[str, Any]]", *, cancellable: bool) -> None:
-        """Ends a handler whose job was cancelled."""
-        answer.cancel()
-        self._waiting.pop(number, None)
-        if cancellable:
-            self._write({"id": 0, "cancel": number})
-        else:
-            self._late = True
-            await asyncio.shield(self.kill())
+    async def _abandon(self, number: int, answer: "asyncio.Future[dict[str, Any]]") -> None:
+        """Ends a handler whose job was cancelled: it is told, and its process killed if it does not end in time."""
+        ended = False
+        try:
+            ended = await self._cancelled(number, answer, _GRACE_SECONDS)
+        finally:
+            self._waiting.pop(number, None)
+            answer.cancel()
+            if not ended:
+                self._late = True
+                await asyncio.shield(self.kill())
 
     def _ask(self, number: int, words: dict[str, Any]) -> "asyncio.Future[dict[str, Any]]":
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
@@ -201,6 +216,9 @@ class HandlerProcess:
         try:
             while True:
                 answer = await self._read()
+                if "progress" in answer:
+                    self._tell_progress(answer)
+                    continue
                 waiting = self._waiting.pop(int(answer.get("id", 0)), None)
                 if waiting is not None and not waiting.done():
                     self._runs.discard(int(answer["id"]))
@@ -211,6 +229,12 @@ class HandlerProcess:
         finally:
             self._writer.close()
             self._fail()
+
+    def _tell_progress(self, said: dict[str, Any]) -> None:
+        on_progress = self._progress.get(int(said.get("id", 0)))
+        fraction, words = said["progress"]
+        if on_progress is not None:
+            on_progress(float(fraction), str(words))
 
     async def _read(self) -> dict[str, Any]:
         """The next message; EOFError when the process has ended, even while a grandchild holds the socket open."""

@@ -3,7 +3,7 @@
 from ulid import ULID
 
 from processor_svc.actions import NotifyKind, TaskKind, builtin, every_action
-from processor_svc.clients import MailerStreams, SchedulerIncidents, SchedulerQueue, SchedulerWork
+from processor_svc.clients import EventProgress, MailerStreams, SchedulerIncidents, SchedulerQueue, SchedulerWork
 from processor_svc.config import ProcessorSettings
 from processor_svc.handlers import PiiHandlers, RecordHandlers, TaskHandlers
 from processor_svc.hosting import HostOptions, Packages, plugins
@@ -22,6 +22,7 @@ from tocsin.mesh.health import Check, optional
 from tocsin.mesh.jwks import JwksSource
 from tocsin.node import Node
 from tocsin.pii import PiiGuard, measures_of
+from tocsin.redis import EventBus, Redis
 
 
 def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None = None) -> App:
@@ -29,23 +30,26 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
     node = Node(settings=settings, clock=clock, jwks=jwks)
     database = node.database(settings)
     store = SqlRecordStore(database=database)
-    registry = Registry(handlers_of(builtin))
-    options = HostOptions(
-        processes=settings.worker_processes, reserve=settings.worker_critical_processes, load_seconds=settings.package_load_seconds
-    )
-    packages = Packages(plugins(), options=options, clock=clock)
-    task_kind = TaskKind(registry=registry, packages=packages)
-    policies = PolicyKeeper(store=SqlPolicyStore(database=database), defaults=measures_of(settings.pii_defaults), clock=clock)
-    guard = PiiGuard(book=policies.book, alerts=node.alerts)
-    tasks = TaskService(queue=SchedulerQueue(mesh=node.mesh), checks=task_kind, guard=guard)
-    records = RecordService(store=store, tasks=tasks, clock=clock, guard=guard)
-
+    redis = Redis.of(settings, clock=clock)
+    events = EventBus(redis=redis, clock=clock)
+    progress = EventProgress(events=events)
     mailer = MailerStreams(
         mesh=node.mesh, clock=clock, batch_size=settings.delivery_batch_size, timeout_seconds=settings.delivery_timeout_seconds
     )
     incidents = SchedulerIncidents(mesh=node.mesh)
     notify = NotifyKind(mailer=mailer, incidents=incidents)
     outside = Outside(node, settings, clock, notify)
+    registry = Registry([*handlers_of(builtin), outside.http_request])
+    options = HostOptions(
+        processes=settings.worker_processes, reserve=settings.worker_critical_processes, load_seconds=settings.package_load_seconds
+    )
+    packages = Packages(plugins(), options=options, clock=clock)
+    task_kind = TaskKind(registry=registry, packages=packages, progress=progress)
+    policies = PolicyKeeper(store=SqlPolicyStore(database=database), defaults=measures_of(settings.pii_defaults), clock=clock)
+    guard = PiiGuard(book=policies.book, alerts=node.alerts)
+    tasks = TaskService(queue=SchedulerQueue(mesh=node.mesh), checks=task_kind, guard=guard, progress=progress)
+    records = RecordService(store=store, tasks=tasks, clock=clock, guard=guard)
+
     actions = every_action(notify=notify, tasks=task_kind, webhooks=outside.webhooks, checks=outside.checks)
     metrics = JobMetrics(node.telemetry.registry, actions=actions)
     worker = Worker(
@@ -59,7 +63,7 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
     metrics.watch(worker=worker, packages=packages)
 
     server = node.server(
-        checks={"database": database.check, **_optional_checks(worker, packages)},
+        checks={"database": database.check, "redis": optional(redis.check), **_optional_checks(worker, packages)},
         handlers=[
             (task_service_pb2_grpc.add_TaskServiceServicer_to_server, TaskHandlers(tasks=tasks, registry=registry, packages=packages)),
             (record_service_pb2_grpc.add_RecordServiceServicer_to_server, RecordHandlers(records=records)),
@@ -68,7 +72,20 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
     )
     return App(
         name=node.name,
-        components=[*node.components, node.installation_key, database, policies, store, mailer, incidents, packages, outside, worker],
+        components=[
+            *node.components,
+            node.installation_key,
+            redis,
+            events,
+            database,
+            policies,
+            store,
+            mailer,
+            incidents,
+            packages,
+            outside,
+            worker,
+        ],
         server=server,
     )
 

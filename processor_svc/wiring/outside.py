@@ -1,8 +1,9 @@
-"""What leaves this installation: webhooks, and looks whether something works."""
+"""What leaves this installation: webhooks, other requests, and looks whether something works."""
 
 import random
 
 from processor_svc.actions import CheckKind, NotifyKind, WebhookKind
+from processor_svc.actions.http_request import http_request_handler
 from processor_svc.clients import MeshHealth, SchedulerReadings
 from processor_svc.config import ProcessorSettings
 from processor_svc.probes import DnsProbe, GrpcProbe, HttpProbe, Probe, SensorProbe, ServiceProbe, SmtpProbe, TcpProbe
@@ -27,11 +28,13 @@ class Outside:
         self._resolver = SystemResolver()
         limits = HttpLimits(connections=settings.webhook_concurrency, connect_seconds=_LONGEST_SECONDS, total_seconds=_LONGEST_SECONDS)
         key = node.installation_key
+        turns, client = _turns(settings.webhook_concurrency), HttpClient(allowed=allowed, https_only=True, limits=limits)
+        self.http_request = http_request_handler(client=client, turns=turns)
         self.webhooks = WebhookKind(
-            client=HttpClient(allowed=allowed, https_only=True, limits=limits),
+            client=client,
             allowed=allowed,
             secret=lambda tenant: tenant_secret(key.derive, tenant),
-            turns=_turns(settings.webhook_concurrency),
+            turns=turns,
             clock=clock,
             draw=draw,
         )

@@ -12,10 +12,11 @@ from scheduler_svc.dispatch.backlog import Backlog
 from scheduler_svc.dispatch.dispatcher import Dispatcher
 from scheduler_svc.dispatch.options import DispatchOptions
 from scheduler_svc.dispatch.queues import PriorityQueues
-from scheduler_svc.dispatch.session import Confirmed, Drain, Jobs, Message, ProcessorSession, Question
+from scheduler_svc.dispatch.session import CancelJobs, Confirmed, Drain, Jobs, Message, ProcessorSession, Question
 
 __all__ = [
     "Backlog",
+    "CancelJobs",
     "Confirmed",
     "DispatchOptions",
     "Dispatcher",

@@ -5,16 +5,16 @@ It runs on one event loop and never waits between reading and changing what it k
 
 import asyncio
 import random
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from scheduler_svc.dispatch.backlog import Backlog
 from scheduler_svc.dispatch.leases import LeasedFiring, Leases
 from scheduler_svc.dispatch.options import DispatchOptions
-from scheduler_svc.dispatch.results import Entry, Results
+from scheduler_svc.dispatch.results import Entry, Results, confirm_results
 from scheduler_svc.dispatch.routing import Routing, Suspects
-from scheduler_svc.dispatch.session import Confirmed, Drain, Jobs, ProcessorSession
+from scheduler_svc.dispatch.session import CancelJobs, Confirmed, Drain, Jobs, ProcessorSession
 from scheduler_svc.domain import Failed, FailedAttempt, FiringState, Lease, Priority, QueuedFiring, Released, Report, Succeeded
 from scheduler_svc.ports import Ledger, Notifier, Observer, Paused, Shards
 from tocsin.background import Background, Wake, report_progress
@@ -277,7 +277,7 @@ class Dispatcher:
             known = {firing: queued for firing in (*done, *failed) if (queued := self._known(firing)) is not None}
             paused = await self._ledger.record(done=done, failed_attempts=failed.values(), now=now, queued_firings=known, ended=ended)
         tenants = self._finish(done) | self._step_back(failed)
-        _confirm(batch)
+        confirm_results(batch)
         self._pump_soon()
         states = Counter(back.state for back in failed.values())
         states[FiringState.SUCCEEDED] = len(done)
@@ -294,7 +294,7 @@ class Dispatcher:
     def _refuse(self, entry: Entry) -> None:
         """A result that cannot be kept was as good as none: the firing is delivered again, and not for ever."""
         lease = entry.report.lease
-        _confirm([entry])
+        confirm_results([entry])
         delivery = self.leases.get(lease.firing)
         if delivery is not None:
             delivery.reported = False  # unless it is lost here, its own result is to come
@@ -343,6 +343,14 @@ class Dispatcher:
                 self.backlog.chains.leave(queued)
         return tenants
 
+    def cancel(self, firing: str) -> None:
+        """It is over in the ledger: it goes to nobody, and who works on it is told."""
+        delivery = self.leases.get(firing)
+        if delivery is None:
+            self._withdraw(firing)
+        elif not delivery.reported:
+            delivery.session.send(CancelJobs((Lease(firing, delivery.queued.token),)))
+
     # -- deliveries that bring no result --------------------------------------------------------------------------------------
 
     def _put_back(self, delivery: LeasedFiring) -> None:
@@ -387,14 +395,3 @@ class Dispatcher:
         expiry, now = self.leases.next_expiry(), self._clock.monotonic()
         lease = float("inf") if expiry is None else expiry - now
         return max(_SHORTEST_SECONDS, min(self._heal_at - now, lease, self.backlog.next_look()))
-
-
-def _confirm(batch: Sequence[Entry]) -> None:
-    by_session: defaultdict[int, list[Lease]] = defaultdict(list)
-    sessions: dict[int, ProcessorSession] = {}
-    for session, report, _ in batch:
-        if session is not None:
-            sessions[session.number] = session
-            by_session[session.number].append(report.lease)
-    for number, leases in by_session.items():
-        sessions[number].send(Confirmed(leases))

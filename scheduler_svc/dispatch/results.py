@@ -1,14 +1,14 @@
 """Results on their way into the ledger: in batches, the critical ones by themselves, so that they wait for no large batch."""
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
-from scheduler_svc.dispatch.session import ProcessorSession
-from scheduler_svc.domain import Report
+from scheduler_svc.dispatch.session import Confirmed, ProcessorSession
+from scheduler_svc.domain import Lease, Report
 from tocsin.background import Background, report_progress, report_stall
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, Unavailable
@@ -167,3 +167,15 @@ class Results:
             line.put_back(batch)
         else:
             self._refuse(batch[0])
+
+
+def confirm_results(batch: Sequence[Entry]) -> None:
+    """Confirms the leases of a batch to the sessions that wait for it."""
+    by_session: defaultdict[int, list[Lease]] = defaultdict(list)
+    sessions: dict[int, ProcessorSession] = {}
+    for session, report, _ in batch:
+        if session is not None:
+            sessions[session.number] = session
+            by_session[session.number].append(report.lease)
+    for number, leases in by_session.items():
+        sessions[number].send(Confirmed(leases))

@@ -26,6 +26,13 @@ class Confirmed:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelJobs:
+    """Jobs that the processor shall end."""
+
+    leases: Sequence[Lease]
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """The processor shall move on."""
 
@@ -38,7 +45,7 @@ class Question:
     bodies: Sequence[bytes]
 
 
-Message = Jobs | Confirmed | Drain | Question
+Message = Jobs | Confirmed | CancelJobs | Drain | Question
 
 OLD_KINDS: Final = frozenset(("notify", "task"))
 """What a processor knows that does not say what it knows."""

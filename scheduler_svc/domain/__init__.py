@@ -26,6 +26,7 @@ from scheduler_svc.domain.alarms import (
 )
 from scheduler_svc.domain.deliveries import End, Failed, FailedAttempt, Lease, QueuedFiring, Released, Report, Succeeded
 from scheduler_svc.domain.firings import (
+    CANCELLED,
     COUNTED,
     MAX_ACTION,
     MAX_ERROR,
@@ -52,6 +53,7 @@ from scheduler_svc.domain.ids import SHARDS, firing_id, new_id, requested_firing
 
 __all__ = [
     "AUTO_PAUSE",
+    "CANCELLED",
     "COUNTED",
     "DEFAULT_RETRY",
     "MAX_ACTION",

@@ -26,6 +26,10 @@ MAX_ACTION: Final = 1024 * 1024
 MAX_RESULT: Final = 16 * 1024
 
 
+CANCELLED: Final = "CANCELLED"
+"""Reason of a firing that somebody cancelled."""
+
+
 class FiringNotFound(NotFound):
     """There is no such firing."""
 

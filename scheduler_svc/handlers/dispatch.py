@@ -8,7 +8,7 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from scheduler_svc import domain
-from scheduler_svc.dispatch import Confirmed, Dispatcher, Drain, Jobs, Message, ProcessorSession, Question
+from scheduler_svc.dispatch import CancelJobs, Confirmed, Dispatcher, Drain, Jobs, Message, ProcessorSession, Question
 from scheduler_svc.domain import DeliveryEnd, DeliveryReport, Failed, Finding, Released, Report, Succeeded
 from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.convert import action_of, firing_id, firing_message, output_bytes, priority_of, retry_of
@@ -98,6 +98,11 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
                 for body in bodies:
                     response.check.actions.add().ParseFromString(body)
                 yield response
+            case CancelJobs(leases):
+                response = dispatch_service_pb2.WorkResponse()
+                for firing, token in leases:
+                    response.cancel.leases.add(firing=firing, token=token)
+                yield response
             case Drain():
                 yield dispatch_service_pb2.WorkResponse(drain=dispatch_service_pb2.WorkResponse.Drain())
 
@@ -127,6 +132,12 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
         if known is None:
             raise domain.FiringNotFound
         return _enqueued(known)
+
+    async def CancelEnqueued(
+        self, request: dispatch_service_pb2.CancelEnqueuedRequest, context: Context
+    ) -> dispatch_service_pb2.EnqueuedFiring:
+        """Cancels an ad-hoc task."""
+        return _enqueued(await self._firings.cancel(caller(), firing_id(request.name)))
 
     async def ListEnqueued(
         self, request: dispatch_service_pb2.ListEnqueuedRequest, context: Context

@@ -38,6 +38,10 @@ class Hints(Protocol):
         """The firing is ready, in a shard of this replica."""
         ...
 
+    async def cancelled(self, firing: Firing) -> None:
+        """The firing was cancelled: who works on it shall end."""
+        ...
+
     async def caused(self, firings: Sequence[Firing], moved: Sequence[Moved]) -> None:
         """These firings are in the ledger, and these alarms are due at another time, by something from outside."""
         ...
@@ -76,6 +80,10 @@ class FiringSink(Protocol):
 
     def offer(self, queued_firings: Iterable[QueuedFiring]) -> None:
         """Takes firings that are in the ledger."""
+        ...
+
+    def cancel(self, firing: str) -> None:
+        """The firing is over: it goes to nobody, and who works on it shall end."""
         ...
 
     def rescan(self) -> None:

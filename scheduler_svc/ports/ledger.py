@@ -140,6 +140,13 @@ class Ledger(Protocol):
         """
         ...
 
+    async def cancel(self, tenant: str, firing_id: str, *, now: Micros) -> Firing | None:
+        """Ends an ad-hoc firing that is not over, `CANCELLED`; None when there is none.
+
+        A result of it that comes later changes it no more, unless it succeeded after all.
+        """
+        ...
+
     async def record(
         self,
         *,

@@ -90,6 +90,18 @@ class Firings:
             raise FiringNotFound
         return firing
 
+    async def cancel(self, caller: Caller, firing_id: str) -> Firing:
+        """Cancels an ad-hoc firing; one that is over stays as it is.
+
+        Raises:
+            FiringNotFound: the tenant has no ad-hoc firing of that id.
+        """
+        cancelled = await self._ledger.cancel(caller.tenant, firing_id, now=self._clock.micros())
+        if cancelled is None:
+            return await self.get_enqueued(caller, firing_id)
+        await self._hints.cancelled(cancelled)
+        return cancelled
+
     async def fire(self, caller: Caller, alarm_id: str, *, request_id: str) -> Firing:
         """Fires an alarm now, beside its rule and whatever its state; the same request fires once.
 

@@ -30,6 +30,10 @@ class ForecastInvalidator:
         self._forecasts.changed(alarm.tenant)
         await self._hints.removed(alarm)
 
+    async def cancelled(self, firing: Firing) -> None:
+        """Passes it on."""
+        await self._hints.cancelled(firing)
+
     async def enqueued(self, firing: Firing) -> None:
         """Passes the hint on: a firing that is in the ledger is in no forecast."""
         await self._hints.enqueued(firing)

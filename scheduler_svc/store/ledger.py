@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import (
     AUTO_PAUSE,
+    CANCELLED,
     COUNTED,
     ON_TIME,
     OPEN,
@@ -169,6 +170,28 @@ class SqlLedger:
                     outcome=text(_OUTCOME),
                     reason=text(_REASON),
                     change_no=text(change),
+                )
+                .returning(firings)
+            )
+            row = (await connection.execute(query)).one_or_none()
+            if row is not None:
+                await note(connection, {tenant: [firing_id]}, now=now)
+        return None if row is None else firing_of(row)
+
+    async def cancel(self, tenant: str, firing_id: str, *, now: Micros) -> Firing | None:
+        async with self._database.transaction() as connection:
+            await begin_change(connection)
+            query = (
+                update(firings)
+                .where(firings.c.id == firing_id, firings.c.tenant == tenant, firings.c.origin == Origin.ADHOC)
+                .where(firings.c.state.in_([int(state) for state in OPEN]))
+                .values(
+                    state=FiringState.DEAD,
+                    completed_at=now,
+                    error="it was cancelled",
+                    outcome=Outcome.FAILED,
+                    reason=CANCELLED,
+                    change_no=text(CHANGE.of(connection)),
                 )
                 .returning(firings)
             )

@@ -27,13 +27,14 @@ from tocsin.cli.security import make_pii, make_security
 from tocsin.cli.services import migrate, serve
 from tocsin.cli.spool import make_spool
 from tocsin.cli.stack import down, status, up
-from tocsin.cli.tasks import run
+from tocsin.cli.tasks import cancel_task, follow_task, run
 from tocsin.cli.templates import make_templates
 from tocsin.cli.views import forecast, replans, stats
 
 _RUN: Final = (("mesh", make_mesh), ("spool", make_spool))
 _GROUPS: Final[tuple[tuple[str, str, dict[str, Callable[..., None]]], ...]] = (
     ("alarm", "Create, list, preview and backfill alarms.", {"add": add, "list": show, "preview": preview, "backfill": backfill}),
+    ("task", "Follow and cancel tasks.", {"watch": follow_task, "cancel": cancel_task}),
     ("event", "Publish events.", {"send": send_event}),
     ("reading", "Record readings.", {"send": send_reading}),
     ("delivery", "List, show and retry deliveries.", {"list": deliveries.show_all, "show": deliveries.show, "retry": deliveries.retry}),

@@ -1,7 +1,7 @@
-"""`tocsin run`: a handler, run now."""
+"""`tocsin run`: a handler, run now; `tocsin task`: what becomes of it."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -9,6 +9,38 @@ from tocsin.cli.output import write_json, write_line
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.cli.words import json_object
 from tocsin.lifecycle import ExitCode
+
+TaskName = Annotated[str, typer.Argument(help="The task, tasks/… or its id.")]
+
+
+def follow_task(
+    name: TaskName, state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None, as_json: JsonOption = False
+) -> None:
+    """Show a task, its progress and its changes until it ends. With --json, one object per line."""
+    with connect(state=state, url=url, api_key=api_key) as client:
+        for told in client.watch_task(_full(name)):
+            write_json(told) if as_json else write_line(_line(told))
+
+
+def cancel_task(
+    name: TaskName, state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None, as_json: JsonOption = False
+) -> None:
+    """Cancel a task. One that has ended stays as it is."""
+    with connect(state=state, url=url, api_key=api_key) as client:
+        task = client.cancel_task(_full(name))
+    write_json(task) if as_json else write_line(f"{task['name']} is {task.get('state', '')}")
+
+
+def _full(name: str) -> str:
+    return name if "/" in name else f"tasks/{name}"
+
+
+def _line(told: dict[str, Any]) -> str:
+    if "task" in told:
+        task = told["task"]
+        return "  ".join(part for part in (task.get("name", ""), task.get("state", ""), task.get("error", "")) if part)
+    progress = told.get("progress", {})
+    return f"{100 * progress.get('fraction', 0.0):3.0f} %  {progress.get('message', '')}".rstrip()
 
 
 def run(
@@ -27,7 +59,7 @@ def run(
         task = client.submit_task(handler, given)
         if wait:
             task = client.wait_task(task["name"], timeout=timeout)
-    failed = task.get("state") == "FAILED"
+    failed = task.get("state") in ("FAILED", "CANCELLED")
     if as_json:
         write_json(task)
     elif failed:

@@ -1,6 +1,7 @@
 """Handlers that do what no handler should; loaded in processes of their own by the tests."""
 
 import asyncio
+import contextlib
 import ctypes
 import math
 import os
@@ -165,3 +166,36 @@ async def ends(how: str) -> Any:
 def ends_sync(how: str) -> Any:
     """The same, not async."""
     return ENDS[how]()
+
+
+@task("evil.steps")
+async def steps(context: TaskContext, many: int, until: str = "", first: str = "") -> int:
+    """Says how far it is, sensibly and otherwise; waits for a file before, and for one after."""
+    while first and not Path(first).exists():  # noqa: ASYNC110  the file is made by another process
+        await asyncio.sleep(0.02)
+    for step in range(many):
+        context.progress((step + 1) / many, f"step {step + 1}")
+    context.progress(math.nan, "nothing")
+    context.progress(7, "x" * 5000 + "\ud800\0")
+    while until and not Path(until).exists():  # noqa: ASYNC110  the file is made by another process
+        await asyncio.sleep(0.02)
+    return many
+
+
+@task("evil.polite", timeout_seconds=600)
+def polite(context: TaskContext, began: str, ended: str) -> None:
+    """Ends when it finds that it is cancelled."""
+    Path(began).touch()
+    while not context.cancelled:
+        time.sleep(0.01)
+    context.progress(1.0, "cleaned up")
+    Path(ended).touch()
+
+
+@task("evil.stubborn", timeout_seconds=600)
+async def stubborn(began: str) -> None:
+    """Never ends, and takes no cancellation."""
+    Path(began).touch()
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(10)

@@ -15,6 +15,7 @@ from processor_svc.actions.task import TaskAction, TaskKind
 from processor_svc.domain import Job, JobFailed, JobLease, JobResult, JobSucceeded
 from processor_svc.hosting import HostOptions, Packages, PackageState
 from processor_svc.registry import Registry, handlers_of
+from tests.unit.processor.kinds import Reports
 from tocsin.clock import SystemClock
 from tocsin.priority import Priority
 from tocsin.testing.waiting import eventually
@@ -30,7 +31,8 @@ class Host:
 
     def __init__(self, *points: EntryPoint, **options: Any) -> None:
         self.packages = Packages(points, options=HostOptions(**options), clock=SystemClock())
-        self.kind = TaskKind(registry=Registry(handlers_of(builtin)), packages=self.packages)
+        self.reports = Reports()
+        self.kind = TaskKind(registry=Registry(handlers_of(builtin)), packages=self.packages, progress=self.reports)
 
     async def run(self, handler: str, *, firing: str = "f", priority: Priority = Priority.NORMAL, **values: Any) -> JobResult:
         """How one attempt ends."""
@@ -163,3 +165,34 @@ async def test_packages_load_one_by_one(tmp_path: Path, monkeypatch: pytest.Monk
         assert "missing (ImportError: no such thing)" in end.message
     finally:
         await host.packages.stop()
+
+
+async def test_a_handler_says_how_far_it_is(host: Host) -> None:
+    """A flood of reports is thinned out, nonsense is left out, and the last one comes through; the result is as ever."""
+    assert await host.run("evil.steps", firing="f1", many=5000) == JobSucceeded({"value": 5000})
+    assert 2 <= len(host.reports.told) < 100
+    assert all(firing == "f1" and 0 < fraction <= 1 for firing, fraction, _ in host.reports.told)
+    assert ("f1", 1.0, "step 5000") in host.reports.told
+    assert host.reports.told[-1] == ("f1", 1.0, "x" * 200)
+
+
+@pytest.mark.parametrize("handler", ["evil.polite", "evil.stubborn", "evil.forever"])
+async def test_a_run_whose_job_is_cancelled_ends(host: Host, tmp_path: Path, handler: str) -> None:
+    """Told, it ends by itself; otherwise it is killed after a moment. What runs beside it is none the wiser."""
+    began, ended = tmp_path / "began", tmp_path / "ended"
+    given: dict[str, dict[str, Any]] = {
+        "evil.polite": {"began": f"{began}", "ended": f"{ended}"},
+        "evil.stubborn": {"began": f"{began}"},
+        "evil.forever": {},
+    }
+    running = asyncio.create_task(host.run(handler, firing="f1", **given[handler]))
+    beside = asyncio.create_task(host.run("evil.good", firing="beside", until=f"{ended}-beside"))
+    await eventually(lambda: began.exists() or (handler == "evil.forever" and host.packages.slots.busy == 1))
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert ended.exists() == (handler == "evil.polite")
+    assert host.packages.slots.busy <= 1
+    Path(f"{ended}-beside").touch()
+    assert isinstance(await beside, JobSucceeded)
+    assert isinstance(await host.run("evil.good"), JobSucceeded)

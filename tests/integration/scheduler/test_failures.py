@@ -178,6 +178,9 @@ class _Sink:
     def offer(self, queued_firings: Iterable[QueuedFiring]) -> None:
         """Not part of this test."""
 
+    def cancel(self, firing: str) -> None:
+        raise AssertionError(firing)
+
     def rescan(self) -> None:
         """Likewise."""
 

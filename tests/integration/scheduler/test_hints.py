@@ -39,6 +39,9 @@ class _Dispatcher:
     def offer(self, queued_firings: Iterable[QueuedFiring]) -> None:
         self.got += queued_firings
 
+    def cancel(self, firing: str) -> None:
+        raise AssertionError(firing)
+
     def rescan(self) -> None:
         raise AssertionError("a hint names what it is about")
 

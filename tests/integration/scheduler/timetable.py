@@ -30,6 +30,9 @@ class NoHints:
     async def removed(self, alarm: Alarm) -> None:
         """See `scheduler_svc.ports.Hints`."""
 
+    async def cancelled(self, firing: Firing) -> None:
+        raise AssertionError(firing)
+
     async def enqueued(self, firing: Firing) -> None:
         """See `scheduler_svc.ports.Hints`."""
 

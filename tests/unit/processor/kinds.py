@@ -4,6 +4,7 @@ import random
 from typing import Any, cast
 
 from processor_svc.actions import Actions, CheckKind, NotifyKind, TaskKind, WebhookKind, every_action
+from processor_svc.domain import TaskProgress
 from processor_svc.hosting import HostOptions, Packages
 from processor_svc.ports import IncidentTriggers, Mailer, Readings
 from processor_svc.registry import Registry
@@ -16,6 +17,19 @@ from tocsin.standard_webhooks import WebhookSecret
 LOOPBACK = AllowedTargets.parse(["127.0.0.0/8", "::1"])
 SECRET = WebhookSecret(b"x" * 32)
 NO_INCIDENTS = cast("IncidentTriggers", None)
+
+
+class Reports:
+    """Progress in memory."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, float, str]] = []
+
+    def report(self, task_id: str, progress: TaskProgress) -> None:
+        self.told.append((task_id, progress.fraction, progress.message))
+
+    def follow(self, task_id: str) -> Any:
+        raise AssertionError(task_id)
 
 
 def webhook_kind(clock: Clock, *, client: HttpClient | None = None, **parts: Any) -> WebhookKind:
@@ -49,7 +63,7 @@ def every_kind(clock: Clock) -> Actions:
     packages = Packages([], options=HostOptions(), clock=clock)
     return every_action(
         notify=NotifyKind(mailer=cast("Mailer", None), incidents=NO_INCIDENTS),
-        tasks=TaskKind(registry=Registry([]), packages=packages),
+        tasks=TaskKind(registry=Registry([]), packages=packages, progress=Reports()),
         webhooks=webhook_kind(clock),
         checks=check_kind(clock),
     )

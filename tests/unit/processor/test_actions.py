@@ -26,7 +26,7 @@ from processor_svc.domain import (
 from processor_svc.hosting import HostOptions, Packages
 from processor_svc.registry import Registry, handlers_of
 from tests.unit.processor import sample_tasks
-from tests.unit.processor.kinds import NO_INCIDENTS
+from tests.unit.processor.kinds import NO_INCIDENTS, Reports
 from tocsin.errors import CircuitOpen, DeadlineExceeded, Unavailable
 from tocsin.priority import Priority
 from tocsin.testing.clock import FakeClock
@@ -57,7 +57,7 @@ def packages(clock: FakeClock) -> Packages:
 async def run_task(packages: Packages, handler: str, arguments: dict[str, Any]) -> JobResult:
     """How a run of ``handler`` ends."""
     action = TaskAction(handler=handler, input=arguments)
-    return await TaskKind(registry=Registry(handlers_of(sample_tasks)), packages=packages).run(job(action), action)
+    return await TaskKind(registry=Registry(handlers_of(sample_tasks)), packages=packages, progress=Reports()).run(job(action), action)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ async def test_a_cancelled_run_cancels_its_handler(packages: Packages) -> None:
 
 async def test_jobs_of_one_action_share_nothing_that_a_handler_can_change(packages: Packages) -> None:
     """Each gets the arguments of the action, whatever the one before did to its own."""
-    runner = TaskKind(registry=Registry(handlers_of(sample_tasks)), packages=packages)
+    runner = TaskKind(registry=Registry(handlers_of(sample_tasks)), packages=packages, progress=Reports())
     grow, add = TaskAction(handler="sample.grow", input={"items": [1]}), TaskAction(handler="sample.add", input={"left": 1, "right": 2})
     for _ in range(2):
         assert await runner.run(job(grow), grow) == JobSucceeded({"value": [1, 0]})
@@ -258,7 +258,7 @@ async def test_a_signal_that_resolved_says_so(
 async def test_a_handler_that_asks_for_its_context_learns_what_the_firing_is_about(packages: Packages) -> None:
     """Where it comes from, and the event or reading it answers to."""
     action = TaskAction(handler="sample.about", input={})
-    runner = TaskKind(registry=Registry(handlers_of(sample_tasks)), packages=packages)
+    runner = TaskKind(registry=Registry(handlers_of(sample_tasks)), packages=packages, progress=Reports())
     end = await runner.run(job(action, origin="EVENT", context=EVENT), action)
     assert end == JobSucceeded({"alarm": "alarms/a1", "origin": "EVENT", "topic": "orders.paid"})
 

@@ -31,7 +31,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*tocsin/api/processor/v1/task_service.proto\x12\x17tocsin.api.processor.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x84\x03\n\x04Task\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07handler\x18\x02 \x01(\t\x12&\n\x05input\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32#.tocsin.api.processor.v1.Task.State\x12\'\n\x06result\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\r\n\x05\x65rror\x18\x06 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcomplete_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"S\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06QUEUED\x10\x01\x12\x0c\n\x08RETRYING\x10\x02\x12\r\n\tSUCCEEDED\x10\x03\x12\n\n\x06\x46\x41ILED\x10\x04\"\xa1\x01\n\x11SubmitTaskRequest\x12\x33\n\x07handler\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x32\x17^[a-z][a-z0-9_.]{0,62}$\x12.\n\x05input\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\x88\xe7\x18\x80\x80\x10\x12\'\n\nrequest_id\x18\x03 \x01(\tB\x13\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"=\n\x0eGetTaskRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^tasks/[^/]{1,64}$\"O\n\x10ListTasksRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"Z\n\x11ListTasksResponse\x12,\n\x05tasks\x18\x01 \x03(\x0b\x32\x1d.tocsin.api.processor.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x15\n\x13ListHandlersRequest\"~\n\x14ListHandlersResponse\x12\x32\n\x08handlers\x18\x01 \x03(\x0b\x32 .tocsin.api.processor.v1.Handler\x12\x32\n\x08packages\x18\x02 \x03(\x0b\x32 .tocsin.api.processor.v1.Package\"\xc3\x01\n\x07Package\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06module\x18\x02 \x01(\t\x12\x35\n\x05state\x18\x03 \x01(\x0e\x32&.tocsin.api.processor.v1.Package.State\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x10\n\x08handlers\x18\x05 \x03(\t\"B\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07LOADING\x10\x01\x12\t\n\x05READY\x10\x02\x12\n\n\x06\x46\x41ILED\x10\x03\"[\n\x07Handler\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12-\n\x0cinput_schema\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct2\xd4\x04\n\x0bTaskService\x12p\n\nSubmitTask\x12*.tocsin.api.processor.v1.SubmitTaskRequest\x1a\x1d.tocsin.api.processor.v1.Task\"\x17\x90\x02\x02\x82\xd3\xe4\x93\x02\x0e\"\t/v1/tasks:\x01*\x12\x86\x01\n\x07GetTask\x12\'.tocsin.api.processor.v1.GetTaskRequest\x1a\x1d.tocsin.api.processor.v1.Task\"3\x90\x02\x01\x8a\xe7\x18\x12\"\ntasks:read*\x04read\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/{name=tasks/*}\x12\x8e\x01\n\tListTasks\x12).tocsin.api.processor.v1.ListTasksRequest\x1a*.tocsin.api.processor.v1.ListTasksResponse\"*\x90\x02\x01\x8a\xe7\x18\x12\"\ntasks:read*\x04list\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/tasks\x12\x9a\x01\n\x0cListHandlers\x12,.tocsin.api.processor.v1.ListHandlersRequest\x1a-.tocsin.api.processor.v1.ListHandlersResponse\"-\x90\x02\x01\x8a\xe7\x18\x12\"\ntasks:read*\x04list\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/handlers\x1a\x1c\x8a\xe7\x18\x18\n\x02\x08\x05\"\x0btasks:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*tocsin/api/processor/v1/task_service.proto\x12\x17tocsin.api.processor.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x93\x03\n\x04Task\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07handler\x18\x02 \x01(\t\x12&\n\x05input\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32#.tocsin.api.processor.v1.Task.State\x12\'\n\x06result\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\r\n\x05\x65rror\x18\x06 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcomplete_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"b\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06QUEUED\x10\x01\x12\x0c\n\x08RETRYING\x10\x02\x12\r\n\tSUCCEEDED\x10\x03\x12\n\n\x06\x46\x41ILED\x10\x04\x12\r\n\tCANCELLED\x10\x05\"\xa1\x01\n\x11SubmitTaskRequest\x12\x33\n\x07handler\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x32\x17^[a-z][a-z0-9_.]{0,62}$\x12.\n\x05input\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\x88\xe7\x18\x80\x80\x10\x12\'\n\nrequest_id\x18\x03 \x01(\tB\x13\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"=\n\x0eGetTaskRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^tasks/[^/]{1,64}$\"@\n\x11\x43\x61ncelTaskRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^tasks/[^/]{1,64}$\"?\n\x10WatchTaskRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^tasks/[^/]{1,64}$\"\xb6\x01\n\x11WatchTaskResponse\x12+\n\x04task\x18\x01 \x01(\x0b\x32\x1d.tocsin.api.processor.v1.Task\x12\x45\n\x08progress\x18\x02 \x01(\x0b\x32\x33.tocsin.api.processor.v1.WatchTaskResponse.Progress\x1a-\n\x08Progress\x12\x10\n\x08\x66raction\x18\x01 \x01(\x01\x12\x0f\n\x07message\x18\x02 \x01(\t\"O\n\x10ListTasksRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"Z\n\x11ListTasksResponse\x12,\n\x05tasks\x18\x01 \x03(\x0b\x32\x1d.tocsin.api.processor.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x15\n\x13ListHandlersRequest\"~\n\x14ListHandlersResponse\x12\x32\n\x08handlers\x18\x01 \x03(\x0b\x32 .tocsin.api.processor.v1.Handler\x12\x32\n\x08packages\x18\x02 \x03(\x0b\x32 .tocsin.api.processor.v1.Package\"\xc3\x01\n\x07Package\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06module\x18\x02 \x01(\t\x12\x35\n\x05state\x18\x03 \x01(\x0e\x32&.tocsin.api.processor.v1.Package.State\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x10\n\x08handlers\x18\x05 \x03(\t\"B\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07LOADING\x10\x01\x12\t\n\x05READY\x10\x02\x12\n\n\x06\x46\x41ILED\x10\x03\"[\n\x07Handler\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12-\n\x0cinput_schema\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct2\x80\x07\n\x0bTaskService\x12p\n\nSubmitTask\x12*.tocsin.api.processor.v1.SubmitTaskRequest\x1a\x1d.tocsin.api.processor.v1.Task\"\x17\x90\x02\x02\x82\xd3\xe4\x93\x02\x0e\"\t/v1/tasks:\x01*\x12\x86\x01\n\x07GetTask\x12\'.tocsin.api.processor.v1.GetTaskRequest\x1a\x1d.tocsin.api.processor.v1.Task\"3\x90\x02\x01\x8a\xe7\x18\x12\"\ntasks:read*\x04read\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/{name=tasks/*}\x12\x80\x01\n\nCancelTask\x12*.tocsin.api.processor.v1.CancelTaskRequest\x1a\x1d.tocsin.api.processor.v1.Task\"\'\x90\x02\x02\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/{name=tasks/*}:cancel:\x01*\x12\xa6\x01\n\tWatchTask\x12).tocsin.api.processor.v1.WatchTaskRequest\x1a*.tocsin.api.processor.v1.WatchTaskResponse\"@\x90\x02\x01\x8a\xe7\x18\x19\n\x03\x08\x90\x1c\"\ntasks:read*\x06stream\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/{name=tasks/*}:watch0\x01\x12\x8e\x01\n\tListTasks\x12).tocsin.api.processor.v1.ListTasksRequest\x1a*.tocsin.api.processor.v1.ListTasksResponse\"*\x90\x02\x01\x8a\xe7\x18\x12\"\ntasks:read*\x04list\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/tasks\x12\x9a\x01\n\x0cListHandlers\x12,.tocsin.api.processor.v1.ListHandlersRequest\x1a-.tocsin.api.processor.v1.ListHandlersResponse\"-\x90\x02\x01\x8a\xe7\x18\x12\"\ntasks:read*\x04list\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/handlers\x1a\x1c\x8a\xe7\x18\x18\n\x02\x08\x05\"\x0btasks:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,6 +46,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBMITTASKREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001\342\214\317\327\010\002\010\001'
   _globals['_GETTASKREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETTASKREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\026r\0242\022^tasks/[^/]{1,64}$'
+  _globals['_CANCELTASKREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_CANCELTASKREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\026r\0242\022^tasks/[^/]{1,64}$'
+  _globals['_WATCHTASKREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_WATCHTASKREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\026r\0242\022^tasks/[^/]{1,64}$'
   _globals['_LISTTASKSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTTASKSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTTASKSREQUEST'].fields_by_name['page_token']._loaded_options = None
@@ -56,32 +60,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TASKSERVICE'].methods_by_name['SubmitTask']._serialized_options = b'\220\002\002\202\323\344\223\002\016\"\t/v1/tasks:\001*'
   _globals['_TASKSERVICE'].methods_by_name['GetTask']._loaded_options = None
   _globals['_TASKSERVICE'].methods_by_name['GetTask']._serialized_options = b'\220\002\001\212\347\030\022\"\ntasks:read*\004read\202\323\344\223\002\024\022\022/v1/{name=tasks/*}'
+  _globals['_TASKSERVICE'].methods_by_name['CancelTask']._loaded_options = None
+  _globals['_TASKSERVICE'].methods_by_name['CancelTask']._serialized_options = b'\220\002\002\202\323\344\223\002\036\"\031/v1/{name=tasks/*}:cancel:\001*'
+  _globals['_TASKSERVICE'].methods_by_name['WatchTask']._loaded_options = None
+  _globals['_TASKSERVICE'].methods_by_name['WatchTask']._serialized_options = b'\220\002\001\212\347\030\031\n\003\010\220\034\"\ntasks:read*\006stream\202\323\344\223\002\032\022\030/v1/{name=tasks/*}:watch'
   _globals['_TASKSERVICE'].methods_by_name['ListTasks']._loaded_options = None
   _globals['_TASKSERVICE'].methods_by_name['ListTasks']._serialized_options = b'\220\002\001\212\347\030\022\"\ntasks:read*\004list\202\323\344\223\002\013\022\t/v1/tasks'
   _globals['_TASKSERVICE'].methods_by_name['ListHandlers']._loaded_options = None
   _globals['_TASKSERVICE'].methods_by_name['ListHandlers']._serialized_options = b'\220\002\001\212\347\030\022\"\ntasks:read*\004list\202\323\344\223\002\016\022\014/v1/handlers'
   _globals['_TASK']._serialized_start=289
-  _globals['_TASK']._serialized_end=677
+  _globals['_TASK']._serialized_end=692
   _globals['_TASK_STATE']._serialized_start=594
-  _globals['_TASK_STATE']._serialized_end=677
-  _globals['_SUBMITTASKREQUEST']._serialized_start=680
-  _globals['_SUBMITTASKREQUEST']._serialized_end=841
-  _globals['_GETTASKREQUEST']._serialized_start=843
-  _globals['_GETTASKREQUEST']._serialized_end=904
-  _globals['_LISTTASKSREQUEST']._serialized_start=906
-  _globals['_LISTTASKSREQUEST']._serialized_end=985
-  _globals['_LISTTASKSRESPONSE']._serialized_start=987
-  _globals['_LISTTASKSRESPONSE']._serialized_end=1077
-  _globals['_LISTHANDLERSREQUEST']._serialized_start=1079
-  _globals['_LISTHANDLERSREQUEST']._serialized_end=1100
-  _globals['_LISTHANDLERSRESPONSE']._serialized_start=1102
-  _globals['_LISTHANDLERSRESPONSE']._serialized_end=1228
-  _globals['_PACKAGE']._serialized_start=1231
-  _globals['_PACKAGE']._serialized_end=1426
-  _globals['_PACKAGE_STATE']._serialized_start=1360
-  _globals['_PACKAGE_STATE']._serialized_end=1426
-  _globals['_HANDLER']._serialized_start=1428
-  _globals['_HANDLER']._serialized_end=1519
-  _globals['_TASKSERVICE']._serialized_start=1522
-  _globals['_TASKSERVICE']._serialized_end=2118
+  _globals['_TASK_STATE']._serialized_end=692
+  _globals['_SUBMITTASKREQUEST']._serialized_start=695
+  _globals['_SUBMITTASKREQUEST']._serialized_end=856
+  _globals['_GETTASKREQUEST']._serialized_start=858
+  _globals['_GETTASKREQUEST']._serialized_end=919
+  _globals['_CANCELTASKREQUEST']._serialized_start=921
+  _globals['_CANCELTASKREQUEST']._serialized_end=985
+  _globals['_WATCHTASKREQUEST']._serialized_start=987
+  _globals['_WATCHTASKREQUEST']._serialized_end=1050
+  _globals['_WATCHTASKRESPONSE']._serialized_start=1053
+  _globals['_WATCHTASKRESPONSE']._serialized_end=1235
+  _globals['_WATCHTASKRESPONSE_PROGRESS']._serialized_start=1190
+  _globals['_WATCHTASKRESPONSE_PROGRESS']._serialized_end=1235
+  _globals['_LISTTASKSREQUEST']._serialized_start=1237
+  _globals['_LISTTASKSREQUEST']._serialized_end=1316
+  _globals['_LISTTASKSRESPONSE']._serialized_start=1318
+  _globals['_LISTTASKSRESPONSE']._serialized_end=1408
+  _globals['_LISTHANDLERSREQUEST']._serialized_start=1410
+  _globals['_LISTHANDLERSREQUEST']._serialized_end=1431
+  _globals['_LISTHANDLERSRESPONSE']._serialized_start=1433
+  _globals['_LISTHANDLERSRESPONSE']._serialized_end=1559
+  _globals['_PACKAGE']._serialized_start=1562
+  _globals['_PACKAGE']._serialized_end=1757
+  _globals['_PACKAGE_STATE']._serialized_start=1691
+  _globals['_PACKAGE_STATE']._serialized_end=1757
+  _globals['_HANDLER']._serialized_start=1759
+  _globals['_HANDLER']._serialized_end=1850
+  _globals['_TASKSERVICE']._serialized_start=1853
+  _globals['_TASKSERVICE']._serialized_end=2749
 # @@protoc_insertion_point(module_scope)

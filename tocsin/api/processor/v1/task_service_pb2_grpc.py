@@ -45,6 +45,16 @@ class TaskServiceStub:
                 request_serializer=tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.GetTaskRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.Task.FromString,
                 _registered_method=True)
+        self.CancelTask = channel.unary_unary(
+                '/tocsin.api.processor.v1.TaskService/CancelTask',
+                request_serializer=tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.CancelTaskRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.Task.FromString,
+                _registered_method=True)
+        self.WatchTask = channel.unary_stream(
+                '/tocsin.api.processor.v1.TaskService/WatchTask',
+                request_serializer=tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.WatchTaskRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.WatchTaskResponse.FromString,
+                _registered_method=True)
         self.ListTasks = channel.unary_unary(
                 '/tocsin.api.processor.v1.TaskService/ListTasks',
                 request_serializer=tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.ListTasksRequest.SerializeToString,
@@ -70,6 +80,21 @@ class TaskServiceServicer:
 
     def GetTask(self, request, context):
         """Reads a task, with its result once it has one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelTask(self, request, context):
+        """Cancels a task: it runs no more, and its run, if there is one, is told to end, and killed if it does not. A task that has ended stays as
+        it is, and so does one that is cancelled already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchTask(self, request, context):
+        """Streams a task: as it is, whenever it changes, and whenever its handler reports progress. Ends with the task.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,6 +126,16 @@ def add_TaskServiceServicer_to_server(servicer, server):
                     servicer.GetTask,
                     request_deserializer=tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.GetTaskRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.Task.SerializeToString,
+            ),
+            'CancelTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelTask,
+                    request_deserializer=tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.CancelTaskRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.Task.SerializeToString,
+            ),
+            'WatchTask': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchTask,
+                    request_deserializer=tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.WatchTaskRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.WatchTaskResponse.SerializeToString,
             ),
             'ListTasks': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTasks,
@@ -168,6 +203,60 @@ class TaskService:
             '/tocsin.api.processor.v1.TaskService/GetTask',
             tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.GetTaskRequest.SerializeToString,
             tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.Task.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.processor.v1.TaskService/CancelTask',
+            tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.CancelTaskRequest.SerializeToString,
+            tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.Task.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tocsin.api.processor.v1.TaskService/WatchTask',
+            tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.WatchTaskRequest.SerializeToString,
+            tocsin_dot_api_dot_processor_dot_v1_dot_task__service__pb2.WatchTaskResponse.FromString,
             options,
             channel_credentials,
             insecure,

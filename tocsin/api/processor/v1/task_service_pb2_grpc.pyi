@@ -37,6 +37,12 @@ class TaskServiceStub:
     """Queues a task and answers at once."""
     GetTask: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.GetTaskRequest, _task_service_pb2.Task]
     """Reads a task, with its result once it has one."""
+    CancelTask: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.CancelTaskRequest, _task_service_pb2.Task]
+    """Cancels a task: it runs no more, and its run, if there is one, is told to end, and killed if it does not. A task that has ended stays as
+    it is, and so does one that is cancelled already.
+    """
+    WatchTask: _grpc.UnaryStreamMultiCallable[_task_service_pb2.WatchTaskRequest, _task_service_pb2.WatchTaskResponse]
+    """Streams a task: as it is, whenever it changes, and whenever its handler reports progress. Ends with the task."""
     ListTasks: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.ListTasksRequest, _task_service_pb2.ListTasksResponse]
     """Lists tasks, the newest first."""
     ListHandlers: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.ListHandlersRequest, _task_service_pb2.ListHandlersResponse]
@@ -51,6 +57,12 @@ class TaskServiceAsyncStub(TaskServiceStub):
     """Queues a task and answers at once."""
     GetTask: _aio.UnaryUnaryMultiCallable[_task_service_pb2.GetTaskRequest, _task_service_pb2.Task]  # type: ignore[assignment]
     """Reads a task, with its result once it has one."""
+    CancelTask: _aio.UnaryUnaryMultiCallable[_task_service_pb2.CancelTaskRequest, _task_service_pb2.Task]  # type: ignore[assignment]
+    """Cancels a task: it runs no more, and its run, if there is one, is told to end, and killed if it does not. A task that has ended stays as
+    it is, and so does one that is cancelled already.
+    """
+    WatchTask: _aio.UnaryStreamMultiCallable[_task_service_pb2.WatchTaskRequest, _task_service_pb2.WatchTaskResponse]  # type: ignore[assignment]
+    """Streams a task: as it is, whenever it changes, and whenever its handler reports progress. Ends with the task."""
     ListTasks: _aio.UnaryUnaryMultiCallable[_task_service_pb2.ListTasksRequest, _task_service_pb2.ListTasksResponse]  # type: ignore[assignment]
     """Lists tasks, the newest first."""
     ListHandlers: _aio.UnaryUnaryMultiCallable[_task_service_pb2.ListHandlersRequest, _task_service_pb2.ListHandlersResponse]  # type: ignore[assignment]
@@ -74,6 +86,24 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_task_service_pb2.Task, _abc.Awaitable[_task_service_pb2.Task]]:
         """Reads a task, with its result once it has one."""
+
+    @_abc_1.abstractmethod
+    def CancelTask(
+        self,
+        request: _task_service_pb2.CancelTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_service_pb2.Task, _abc.Awaitable[_task_service_pb2.Task]]:
+        """Cancels a task: it runs no more, and its run, if there is one, is told to end, and killed if it does not. A task that has ended stays as
+        it is, and so does one that is cancelled already.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchTask(
+        self,
+        request: _task_service_pb2.WatchTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_task_service_pb2.WatchTaskResponse], _abc.AsyncIterator[_task_service_pb2.WatchTaskResponse]]:
+        """Streams a task: as it is, whenever it changes, and whenever its handler reports progress. Ends with the task."""
 
     @_abc_1.abstractmethod
     def ListTasks(

@@ -420,6 +420,28 @@ class WorkResponse(_message.Message):
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     @_typing.final
+    class Cancel(_message.Message):
+        """Jobs that shall end."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        LEASES_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def leases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lease]:
+            """Their leases."""
+
+        def __init__(
+            self,
+            *,
+            leases: _abc.Iterable[Global___Lease] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["leases", b"leases"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
     class Drain(_message.Message):
         """Move on."""
 
@@ -480,6 +502,7 @@ class WorkResponse(_message.Message):
     DRAIN_FIELD_NUMBER: _builtins.int
     WELCOME_FIELD_NUMBER: _builtins.int
     CHECK_FIELD_NUMBER: _builtins.int
+    CANCEL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def jobs(self) -> Global___WorkResponse.Jobs:
         """Firings to work on, never more than the credit granted."""
@@ -500,6 +523,10 @@ class WorkResponse(_message.Message):
     def check(self) -> Global___WorkResponse.Check:
         """Actions to check: nothing is run."""
 
+    @_builtins.property
+    def cancel(self) -> Global___WorkResponse.Cancel:
+        """Jobs that shall end: nobody waits for their results."""
+
     def __init__(
         self,
         *,
@@ -508,12 +535,13 @@ class WorkResponse(_message.Message):
         drain: Global___WorkResponse.Drain | None = ...,
         welcome: Global___WorkResponse.Welcome | None = ...,
         check: Global___WorkResponse.Check | None = ...,
+        cancel: Global___WorkResponse.Cancel | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "confirmations", b"confirmations", "drain", b"drain", "jobs", b"jobs", "kind", b"kind", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "check", b"check", "confirmations", b"confirmations", "drain", b"drain", "jobs", b"jobs", "kind", b"kind", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "confirmations", b"confirmations", "drain", b"drain", "jobs", b"jobs", "kind", b"kind", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "check", b"check", "confirmations", b"confirmations", "drain", b"drain", "jobs", b"jobs", "kind", b"kind", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["jobs", "confirmations", "drain", "welcome", "check"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["jobs", "confirmations", "drain", "welcome", "check", "cancel"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -696,6 +724,28 @@ class GetEnqueuedRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetEnqueuedRequest: _TypeAlias = GetEnqueuedRequest  # noqa: Y015
+
+@_typing.final
+class CancelEnqueuedRequest(_message.Message):
+    """Cancels an enqueued firing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name, "firings/{id}"."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelEnqueuedRequest: _TypeAlias = CancelEnqueuedRequest  # noqa: Y015
 
 @_typing.final
 class ListEnqueuedRequest(_message.Message):

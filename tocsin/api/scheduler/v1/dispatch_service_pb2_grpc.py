@@ -51,6 +51,11 @@ class DispatchServiceStub:
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.GetEnqueuedRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.EnqueuedFiring.FromString,
                 _registered_method=True)
+        self.CancelEnqueued = channel.unary_unary(
+                '/tocsin.api.scheduler.v1.DispatchService/CancelEnqueued',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.CancelEnqueuedRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.EnqueuedFiring.FromString,
+                _registered_method=True)
         self.ReportDeliveries = channel.unary_unary(
                 '/tocsin.api.scheduler.v1.DispatchService/ReportDeliveries',
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.ReportDeliveriesRequest.SerializeToString,
@@ -89,6 +94,13 @@ class DispatchServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CancelEnqueued(self, request, context):
+        """Cancels an enqueued firing of the tenant of the user's token: it is dead, and its run is told to end. One that has ended stays as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReportDeliveries(self, request, context):
         """Takes what became of messages: acknowledgements that come back from the mailer. Each shows in its firing; of a message that failed for
         good an event tells, "tocsin.delivery.dead". Saying it twice is the same as once.
@@ -120,6 +132,11 @@ def add_DispatchServiceServicer_to_server(servicer, server):
             'GetEnqueued': grpc.unary_unary_rpc_method_handler(
                     servicer.GetEnqueued,
                     request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.GetEnqueuedRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.EnqueuedFiring.SerializeToString,
+            ),
+            'CancelEnqueued': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelEnqueued,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.CancelEnqueuedRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.EnqueuedFiring.SerializeToString,
             ),
             'ReportDeliveries': grpc.unary_unary_rpc_method_handler(
@@ -214,6 +231,33 @@ class DispatchService:
             target,
             '/tocsin.api.scheduler.v1.DispatchService/GetEnqueued',
             tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.GetEnqueuedRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.EnqueuedFiring.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelEnqueued(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.DispatchService/CancelEnqueued',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.CancelEnqueuedRequest.SerializeToString,
             tocsin_dot_api_dot_scheduler_dot_v1_dot_dispatch__service__pb2.EnqueuedFiring.FromString,
             options,
             channel_credentials,

@@ -42,6 +42,8 @@ class DispatchServiceStub:
     """Makes a firing that is due now, for the tenant of the user's token."""
     GetEnqueued: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetEnqueuedRequest, _dispatch_service_pb2.EnqueuedFiring]
     """Reads an enqueued firing of the tenant of the user's token."""
+    CancelEnqueued: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.CancelEnqueuedRequest, _dispatch_service_pb2.EnqueuedFiring]
+    """Cancels an enqueued firing of the tenant of the user's token: it is dead, and its run is told to end. One that has ended stays as it is."""
     ReportDeliveries: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReportDeliveriesRequest, _dispatch_service_pb2.ReportDeliveriesResponse]
     """Takes what became of messages: acknowledgements that come back from the mailer. Each shows in its firing; of a message that failed for
     good an event tells, "tocsin.delivery.dead". Saying it twice is the same as once.
@@ -62,6 +64,8 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     """Makes a firing that is due now, for the tenant of the user's token."""
     GetEnqueued: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetEnqueuedRequest, _dispatch_service_pb2.EnqueuedFiring]  # type: ignore[assignment]
     """Reads an enqueued firing of the tenant of the user's token."""
+    CancelEnqueued: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.CancelEnqueuedRequest, _dispatch_service_pb2.EnqueuedFiring]  # type: ignore[assignment]
+    """Cancels an enqueued firing of the tenant of the user's token: it is dead, and its run is told to end. One that has ended stays as it is."""
     ReportDeliveries: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReportDeliveriesRequest, _dispatch_service_pb2.ReportDeliveriesResponse]  # type: ignore[assignment]
     """Takes what became of messages: acknowledgements that come back from the mailer. Each shows in its firing; of a message that failed for
     good an event tells, "tocsin.delivery.dead". Saying it twice is the same as once.
@@ -97,6 +101,14 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_service_pb2.EnqueuedFiring, _abc.Awaitable[_dispatch_service_pb2.EnqueuedFiring]]:
         """Reads an enqueued firing of the tenant of the user's token."""
+
+    @_abc_1.abstractmethod
+    def CancelEnqueued(
+        self,
+        request: _dispatch_service_pb2.CancelEnqueuedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.EnqueuedFiring, _abc.Awaitable[_dispatch_service_pb2.EnqueuedFiring]]:
+        """Cancels an enqueued firing of the tenant of the user's token: it is dead, and its run is told to end. One that has ended stays as it is."""
 
     @_abc_1.abstractmethod
     def ReportDeliveries(
