@@ -18,6 +18,7 @@ import uvloop
 
 from bench import (
     bulk,
+    checks,
     delivery,
     drain,
     fire,
@@ -83,6 +84,10 @@ async def _lists() -> dict[str, Any]:
     return await _on_both(lambda url: lists.measure(url=url, alarms=LISTED))
 
 
+async def _checks() -> dict[str, Any]:
+    return await _on_both(lambda url: checks.measure(url=url, a_minute=1000, seconds=60))
+
+
 async def _critical() -> dict[str, Any]:
     return await _on_postgresql(lambda url: drain.measure(url=url, alarms=100_000, critical=60, in_process=False))
 
@@ -115,6 +120,7 @@ MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
     "transcoding": _transcoding,
     "drain": _drain,
     "critical": _critical,
+    "checks": _checks,
     "fire": _fire,
     "neighbours": _neighbours,
     "recovery": _recovery,
@@ -131,6 +137,8 @@ SHORT: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {"delivery
 
 ABOUT = {
     "bulk": "Alarms imported as NDJSON over gRPC and mTLS by scheduler_svc as a process of its own; once more, unchanged; and exported.",
+    "checks": "HTTP checks of a local server at an even rate, each of an alarm of its own, with their readings recorded, by scheduler_svc "
+    "and processor_svc as processes of their own.",
     "critical": "60 critical alarms due while 100,000 others, due at one instant, drain: when they were fired, and done; milliseconds.",
     "fire": "The firing path alone, from the time index into the ledger: an even stream, and all at once among few and many stored alarms.",
     "neighbours": "An alarm every 40 ms, alone and beside 100,000 alarms of a stranger at one instant: how late it was fired.",
@@ -149,6 +157,8 @@ ABOUT = {
 }
 AIMS = {
     "bulk: postgresql: imported: per second": "25,000",
+    "checks: sqlite: percent of a core: processor": "under 20",
+    "checks: postgresql: percent of a core: processor": "under 20",
     "critical: critical done p99 ms": "under 200",
     "fire: steady: late p99 ms": "under 50",
     "fire: steady: early": "0",

@@ -8,15 +8,17 @@ from typing import Any, Final
 import grpc
 from google.protobuf import empty_pb2, json_format
 
-from processor_svc.domain import Record, StoredPolicy, Task, TaskState
+from processor_svc.domain import ENDED, Record, StoredPolicy, Task, TaskState
 from processor_svc.hosting import HostedHandler, Packages, PackageState
 from processor_svc.registry import Handler, Registry
-from processor_svc.service import PolicyKeeper, RecordService, TaskService
+from processor_svc.service import PolicyKeeper, RecordService, SensorTests, TaskService
 from tocsin.api.processor.v1 import (
     pii_service_pb2,
     pii_service_pb2_grpc,
     record_service_pb2,
     record_service_pb2_grpc,
+    sensor_test_service_pb2,
+    sensor_test_service_pb2_grpc,
     task_service_pb2,
     task_service_pb2_grpc,
 )
@@ -144,6 +146,32 @@ class RecordHandlers(record_service_pb2_grpc.RecordServiceServicer):
         return record_service_pb2.RunRecordResponse(task_id=task.id, task=f"tasks/{task.id}")
 
 
+class SensorTestHandlers(sensor_test_service_pb2_grpc.SensorTestServiceServicer):
+    """SensorTestService."""
+
+    def __init__(self, *, tests: SensorTests) -> None:
+        self._tests = tests
+
+    async def StartSensorTest(
+        self, request: sensor_test_service_pb2.StartSensorTestRequest, context: _Context
+    ) -> sensor_test_service_pb2.SensorTest:
+        """Begins a test."""
+        who = principal()
+        limits = {name: float(getattr(request, name)) for name in ("minimum", "maximum") if request.HasField(name)}
+        if request.max_age_seconds:
+            limits["max_age_seconds"] = request.max_age_seconds
+        task = await self._tests.start(
+            tenant=who.tenant, sensor=request.sensor_type, limits=limits, request_id=request.request_id, caller=who.subject
+        )
+        return _sensor_test(task)
+
+    async def GetSensorTest(
+        self, request: sensor_test_service_pb2.GetSensorTestRequest, context: _Context
+    ) -> sensor_test_service_pb2.SensorTest:
+        """Reads a test."""
+        return _sensor_test(await self._tests.get(test_id=request.test_id))
+
+
 class PiiHandlers(pii_service_pb2_grpc.PiiServiceServicer):
     """PiiService."""
 
@@ -225,6 +253,20 @@ def _task(task: Task) -> task_service_pb2.Task:
         json_format.ParseDict(dict(task.result), out.result)
     _set_time(out, "create_time", task.create_time)
     _set_time(out, "complete_time", task.complete_time)
+    return out
+
+
+def _sensor_test(task: Task) -> sensor_test_service_pb2.SensorTest:
+    found = dict(task.result or {})
+    passed, reason = found.pop("passed", False), found.pop("reason", "")
+    over = task.state in ENDED
+    out = sensor_test_service_pb2.SensorTest(
+        test_id=task.id,
+        sensor_type=str(task.input.get("sensor", "")),
+        status=("passed" if passed else "failed") if over else "pending",
+        reason=str(reason or task.error) if over and not passed else "",
+    )
+    json_format.ParseDict(found, out.result)
     return out
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from processor_svc.domain import ENDED, HandlerNotFound, Json, Record, StoredPolicy, Task, TaskProgress
+from processor_svc.domain import ENDED, HandlerNotFound, Json, Record, StoredPolicy, Task, TaskNotFound, TaskProgress
 from processor_svc.ports import PolicyStore, ProgressFeed, RecordStore, TaskChecks, TaskQueue
 from tocsin.background import Background
 from tocsin.clock import Clock
@@ -12,6 +12,7 @@ from tocsin.errors import AlreadyExists, FailedPrecondition, FieldViolation, Inv
 from tocsin.pii import Measure, PiiArea, PiiGuard, PolicyBook
 
 DEFAULT_RECORD_HANDLER = "uppercase"
+SENSOR_TEST: Final = "sensor_test"
 
 MOST_POLICIES: Final = 200
 """Policies on personal data that a tenant may have."""
@@ -164,6 +165,29 @@ class RecordService:
             if known is None:
                 raise
             return known
+
+
+class SensorTests:
+    """Tests of sensors: tasks of one handler."""
+
+    def __init__(self, *, tasks: TaskService) -> None:
+        self._tasks = tasks
+
+    async def start(self, *, tenant: str, sensor: str, limits: Mapping[str, float], request_id: str, caller: str = "") -> Task:
+        """Begins a test; ``limits`` are ``minimum``, ``maximum`` and ``max_age_seconds``, as far as there are any."""
+        given = {"sensor": sensor, **limits}
+        return await self._tasks.submit(tenant=tenant, handler=SENSOR_TEST, arguments=given, request_id=request_id, caller=caller)
+
+    async def get(self, *, test_id: str) -> Task:
+        """Reads a test.
+
+        Raises:
+            TaskNotFound: the tenant has no such test.
+        """
+        task = await self._tasks.get(task_id=test_id)
+        if task.handler != SENSOR_TEST:
+            raise TaskNotFound
+        return task
 
 
 class PolicyKeeper:

@@ -5,16 +5,16 @@ from ulid import ULID
 from processor_svc.actions import NotifyKind, TaskKind, builtin, every_action
 from processor_svc.clients import EventProgress, MailerStreams, SchedulerIncidents, SchedulerQueue, SchedulerWork
 from processor_svc.config import ProcessorSettings
-from processor_svc.handlers import PiiHandlers, RecordHandlers, TaskHandlers
+from processor_svc.handlers import PiiHandlers, RecordHandlers, SensorTestHandlers, TaskHandlers
 from processor_svc.hosting import HostOptions, Packages, plugins
 from processor_svc.metrics import JobMetrics
 from processor_svc.registry import Registry, handlers_of
-from processor_svc.service import PolicyKeeper, RecordService, TaskService
+from processor_svc.service import PolicyKeeper, RecordService, SensorTests, TaskService
 from processor_svc.store import SqlPolicyStore, SqlRecordStore
 from processor_svc.tracing import TracedRunner
 from processor_svc.wiring.outside import Outside
 from processor_svc.worker import Worker
-from tocsin.api.processor.v1 import pii_service_pb2_grpc, record_service_pb2_grpc, task_service_pb2_grpc
+from tocsin.api.processor.v1 import pii_service_pb2_grpc, record_service_pb2_grpc, sensor_test_service_pb2_grpc, task_service_pb2_grpc
 from tocsin.clock import Clock
 from tocsin.errors import Unavailable
 from tocsin.lifecycle import App
@@ -39,7 +39,7 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
     incidents = SchedulerIncidents(mesh=node.mesh)
     notify = NotifyKind(mailer=mailer, incidents=incidents)
     outside = Outside(node, settings, clock, notify)
-    registry = Registry([*handlers_of(builtin), outside.http_request])
+    registry = Registry([*handlers_of(builtin), outside.http_request, outside.sensor_test])
     options = HostOptions(
         processes=settings.worker_processes, reserve=settings.worker_critical_processes, load_seconds=settings.package_load_seconds
     )
@@ -67,6 +67,7 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
         handlers=[
             (task_service_pb2_grpc.add_TaskServiceServicer_to_server, TaskHandlers(tasks=tasks, registry=registry, packages=packages)),
             (record_service_pb2_grpc.add_RecordServiceServicer_to_server, RecordHandlers(records=records)),
+            (sensor_test_service_pb2_grpc.add_SensorTestServiceServicer_to_server, SensorTestHandlers(tests=SensorTests(tasks=tasks))),
             (pii_service_pb2_grpc.add_PiiServiceServicer_to_server, PiiHandlers(policies=policies)),
         ],
     )

@@ -4,6 +4,7 @@ import random
 
 from processor_svc.actions import CheckKind, NotifyKind, WebhookKind
 from processor_svc.actions.http_request import http_request_handler
+from processor_svc.actions.sensor_test import sensor_test_handler
 from processor_svc.clients import MeshHealth, SchedulerReadings
 from processor_svc.config import ProcessorSettings
 from processor_svc.probes import DnsProbe, GrpcProbe, HttpProbe, Probe, SensorProbe, ServiceProbe, SmtpProbe, TcpProbe
@@ -46,11 +47,13 @@ class Outside:
             kind.target: kind(connector=connector, allowed=allowed, tls=default_tls(), clock=clock)
             for kind in (TcpProbe, SmtpProbe, GrpcProbe)
         }
+        sensors = SensorProbe(readings=readings, clock=clock)
+        self.sensor_test = sensor_test_handler(sensors)
         probes: dict[str, Probe] = {
             **ports,
             "http": HttpProbe(client=self._client, allowed=allowed, clock=clock),
             "dns": DnsProbe(allowed=allowed),
-            "sensor": SensorProbe(readings=readings, clock=clock),
+            "sensor": sensors,
             "service": ServiceProbe(health=MeshHealth(mesh=node.mesh)),
         }
         self.checks = CheckKind(

@@ -82,6 +82,7 @@ PAIR: Final = {
     "refresh_token": str,
     "scope": re.compile(r"[a-z]+:[a-z]+( [a-z]+:[a-z]+)*"),
 }
+TEST: Final = {"test_id": str, "sensor_type": "temperature", "status": str}
 MADE: Final = {"user": re.compile("users/.+"), "tenant": re.compile("tenants/.+")}
 SENSORS: Final = [
     Line(text=f'curl -X POST {AT}/register {JSON} -d \'{{"username": "user-$ID", "password": "test_pass123"}}\'', shape=MADE),
@@ -149,6 +150,14 @@ SENSORS: Final = [
     Line(text=f"curl -X POST '{AT}/send-event?event_type=sensor.temperature' {AUTH}", shape={"id": str}),
     Line(text=f"curl {AT}/send-event {AUTH} -d event_type=sensor.temperature --data-urlencode 'data={{\"value\": 3}}'", shape={"id": str}),
     Line(text=f"curl -X POST {AT}/send-event {AUTH} {JSON} -d '{{}}'", status=400, shape={"detail": re.compile("event_type: .+")}),
+    Line(text=f"curl -X POST {AT}/test/temperature {AUTH}", shape=TEST, keeps={"TEST": "test_id"}),
+    Line(text=f"curl -X POST {AT}/test/sensor/temperature {AUTH}", shape=TEST),
+    Line(text=f'curl -X POST {AT}/test/temperature {AUTH} {JSON} -d \'{{"minimum": -20, "maximum": 50}}\'', shape=TEST),
+    Line(text=f"curl -X POST '{AT}/test/temperature?maximum=50' {AUTH}", shape=TEST),
+    Line(text=f"curl {AT}/test/$TEST {AUTH}", shape={**TEST, "status": re.compile("pending|failed")}),
+    Line(text=f"curl {AT}/test/nothing {AUTH}", status=404, shape={"code": "NOT_FOUND"}),
+    Line(text=f"curl -X POST {AT}/test/temperature", status=401, shape={"code": "UNAUTHENTICATED"}),
+    Line(text=f"curl -X POST '{AT}/test/temperature?minimum=2&maximum=1' {AUTH}", status=400, shape={"code": "INVALID_ARGUMENT"}),
     Line(text=f"curl {AT}/stats {AUTH}", shape={"events": "4", "topics": {"sensor.temperature": "3", "sensor.pressure": "1"}}),
     Line(text=f"curl {AT}/logs {AUTH}", shape={"logs": list}),
     Line(text=f"curl '{AT}/logs?page_size=1' {AUTH}", shape={"logs": list, "next_page_token": str}),

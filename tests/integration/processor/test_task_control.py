@@ -8,7 +8,13 @@ import pytest
 
 from tests.integration.processor.support import Neighbours
 from tests.integration.processor.test_hosting import EVIL
-from tocsin.api.processor.v1 import task_service_pb2, task_service_pb2_grpc
+from tocsin.api.processor.v1 import (
+    sensor_test_service_pb2,
+    sensor_test_service_pb2_grpc,
+    task_service_pb2,
+    task_service_pb2_grpc,
+)
+from tocsin.api.scheduler.v1 import trigger_service_pb2, trigger_service_pb2_grpc
 from tocsin.errors import InvalidInput, NotFound
 from tocsin.testing.http import HttpSink, Reply
 from tocsin.testing.waiting import eventually
@@ -100,6 +106,31 @@ async def test_what_cannot_be_cancelled(neighbours: Neighbours) -> None:
             pass
     told = [response async for response in tasks.WatchTask(task_service_pb2.WatchTaskRequest(name=name))]
     assert [response.task.state for response in told] == [State.SUCCEEDED]
+
+
+async def test_a_sensor_is_tested_in_the_background(neighbours: Neighbours) -> None:
+    """Its latest reading is within the limits, or not; a task of another handler is no test."""
+    tasks = await _started(neighbours)
+    tests = neighbours.stub(sensor_test_service_pb2_grpc.SensorTestServiceStub, "processor_svc")
+    triggers = neighbours.stub(trigger_service_pb2_grpc.TriggerServiceStub, "scheduler_svc")
+
+    async def end(**fields: Any) -> sensor_test_service_pb2.SensorTest:
+        test = await tests.StartSensorTest(sensor_test_service_pb2.StartSensorTestRequest(sensor_type="cellar", **fields))
+        await _ended(tasks, f"tasks/{test.test_id}")
+        found: sensor_test_service_pb2.SensorTest = await tests.GetSensorTest(
+            sensor_test_service_pb2.GetSensorTestRequest(test_id=test.test_id)
+        )
+        return found
+
+    assert ((missing := await end()).status, missing.reason) == ("failed", "there is no reading")
+    reading = trigger_service_pb2.Reading(metric="cellar", value=21.5)
+    await triggers.RecordReading(trigger_service_pb2.RecordReadingRequest(reading=reading))
+    good = await end(minimum=-5.0, maximum=30.0)
+    assert (good.status, good.reason, good.result["value"]) == ("passed", "", 21.5)
+    assert (await end(maximum=20.0)).reason == "21.5 is above 20"
+    other = await _submit(tasks, "noop")
+    with pytest.raises(NotFound):
+        await tests.GetSensorTest(sensor_test_service_pb2.GetSensorTestRequest(test_id=other.removeprefix("tasks/")))
 
 
 async def test_http_request(neighbours: Neighbours) -> None:
