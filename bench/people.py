@@ -6,7 +6,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -63,7 +63,8 @@ async def notify_many(*, people: int, url: str) -> dict[str, Any]:
 async def _notified(process: MailerProcess, receiver: WebhookReceiver, database: Database, people: int) -> dict[str, Any]:
     receiver.watched = "/critical/"
     handed: dict[str, float] = {}
-    critical = asyncio.ensure_future(process.deliver(_critical(receiver.url, handed)))
+    enough = asyncio.Event()
+    critical = asyncio.ensure_future(process.deliver(_critical(receiver.url, handed, enough)))
     try:
         await asyncio.sleep(2.0)
         begun = time.perf_counter()
@@ -73,9 +74,8 @@ async def _notified(process: MailerProcess, receiver: WebhookReceiver, database:
         await eventually(lambda: len(receiver.taken) - len(receiver.at) >= people, seconds=600, what="the arrival of everyone's")
         drained = time.perf_counter() - begun
     finally:
-        critical.cancel()
-        with suppress(asyncio.CancelledError):
-            await critical
+        enough.set()
+        await critical
     await asyncio.sleep(1.0)
     late = sorted((receiver.at[path] - at) * 1000 for path, at in handed.items() if path in receiver.at)
     return {
@@ -92,10 +92,12 @@ async def _notified(process: MailerProcess, receiver: WebhookReceiver, database:
     }
 
 
-async def _critical(url: str, handed: dict[str, float]) -> AsyncIterator[pb.DeliverRequest]:
-    """A critical message each tenth of a second, until nobody takes more."""
+async def _critical(url: str, handed: dict[str, float], enough: asyncio.Event) -> AsyncIterator[pb.DeliverRequest]:
+    """A critical message each tenth of a second, until there are ``enough``."""
     loop = asyncio.get_running_loop()
     for key in itertools.count(1_000_000):
+        if enough.is_set():
+            return
         path = f"/critical/{key}"
         handed[path] = loop.time()
         yield pb.DeliverRequest(messages=[message(key, to=url + path, channel="webhook", lane=int(Priority.CRITICAL))])
