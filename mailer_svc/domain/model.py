@@ -298,6 +298,11 @@ class SendJob:
         """Whether it was never attempted."""
         return self.attempts == 0
 
+    @property
+    def urgent(self) -> bool:
+        """Whether it waits for nothing that is not."""
+        return self.priority is Priority.CRITICAL
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingReport:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import Advance, DeliveryState, GateRuling, NewDelivery
+from mailer_svc.domain import Advance, DeliveryState, GateRuling, NewDelivery, Priority
 from mailer_svc.store.bulk import BulkInsert, Row
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.contents import stored_actions
@@ -29,6 +29,11 @@ class AcceptanceBatch(NamedTuple):
     deliveries: Sequence[NewDelivery]
     steps: Sequence[Advance]
 
+    @property
+    def urgent(self) -> bool:
+        """Whether anything critical is in it."""
+        return any(item.priority is Priority.CRITICAL for item in self.deliveries)
+
 
 class AcceptanceLog:
     """Stores new deliveries; one that is stored already stays as it is."""
@@ -50,7 +55,7 @@ class AcceptanceLog:
         if not any(batch.deliveries or batch.steps for batch in batches):
             return [{} for _ in batches]
         now = self._clock.micros()
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(urgent=any(batch.urgent for batch in batches)) as connection:
             lost = await self._advance(connection, batches, now)
             unique = {item.id: item for batch in batches for item in batch.deliveries if not lost or item.notification not in lost}
             fresh = await self.insert(connection, unique, now) if unique else {}

@@ -1,4 +1,4 @@
-"""The journal: concurrent batches and marks share transactions."""
+"""The journal: concurrent batches and marks share transactions. What is critical shares none with the rest, and waits for none of it."""
 
 import asyncio
 import contextlib
@@ -31,22 +31,24 @@ class SqlJournal:
         self._log = ProgressLog(database=database, clock=clock, order=order)
         self._notifications = NotificationLog(sqlite=database.dialect == "sqlite")
         self._announcing: GroupCommit[Sequence[Notification], set[str]] = GroupCommit(flush=self._store_notifications)
-        self._accepting: GroupCommit[AcceptanceBatch, Mapping[str, NewDelivery]] = GroupCommit(flush=acceptance.store, max_batch=_BATCHES)
-        self._progress: GroupCommit[Progress, bool] = GroupCommit(flush=self._store_progress)
+        self._accepting: dict[bool, GroupCommit[AcceptanceBatch, Mapping[str, NewDelivery]]] = {
+            urgent: GroupCommit(flush=acceptance.store, max_batch=_BATCHES) for urgent in (True, False)
+        }
+        self._progress: dict[bool, GroupCommit[Progress, bool]] = {
+            urgent: GroupCommit(flush=self._store_progress) for urgent in (True, False)
+        }
 
     async def start(self) -> None:
         """Accepts writes from now on."""
         async with self._database.transaction() as connection:
             await self._order.restore(connection)
-        await self._announcing.start()
-        await self._accepting.start()
-        await self._progress.start()
+        for group in (self._announcing, *self._accepting.values(), *self._progress.values()):
+            await group.start()
 
     async def stop(self) -> None:
         """Writes what it was given, and accepts no more."""
-        await self._announcing.stop()
-        await self._accepting.stop()
-        await self._progress.stop()
+        for group in (self._announcing, *self._accepting.values(), *self._progress.values()):
+            await group.stop()
         with contextlib.suppress(TocsinError):  # what stays is removed with its delivery
             await self._log.forget(everything=True)
 
@@ -68,7 +70,8 @@ class SqlJournal:
 
     async def accept(self, deliveries: Sequence[NewDelivery], steps: Sequence[Advance] = ()) -> Mapping[str, NewDelivery]:
         """Stores what is new among ``deliveries``; those of the inbox are sent by that. Returns the new ones by id, as they are."""
-        return await self._accepting.submit(AcceptanceBatch(deliveries, steps))
+        batch = AcceptanceBatch(deliveries, steps)
+        return await self._accepting[batch.urgent].submit(batch)
 
     async def known(self, ids: Collection[str]) -> set[str]:
         """Those of the deliveries and notifications that are stored."""
@@ -78,8 +81,8 @@ class SqlJournal:
 
     def hand_over(self, job: SendJob, provider: str) -> "asyncio.Future[bool]":
         """Marks that the point of no return is reached. False: the claim is no longer ours."""
-        return self._progress.enqueue(Mark(job, provider))
+        return self._progress[job.urgent].enqueue(Mark(job, provider))
 
     def settle(self, settlement: Settlement) -> "asyncio.Future[bool]":
         """Stores how an attempt ended. False: somebody else has the delivery by now."""
-        return self._progress.enqueue(settlement)
+        return self._progress[settlement.job.urgent].enqueue(settlement)

@@ -144,7 +144,7 @@ class SqlNotificationQueue:
         """Takes up to ``limit`` due notifications for ``owner`` until ``now + lease``, the longest due first."""
         values = {"claimant": owner, "claim_priority": int(priority), "most": limit, "now": now, "until": now + lease}
         try:
-            return NotificationClaim(await self._take(self._claim, values))
+            return NotificationClaim(await self._take(self._claim, values, urgent=priority is Priority.CRITICAL))
         except AWAY:
             raise
         except Exception as error:  # noqa: BLE001 - a row that cannot be read is found and ended; the others are taken
@@ -162,8 +162,8 @@ class SqlNotificationQueue:
                 await self._fail(identity, now=now, detail=f"its row cannot be read: {type(error).__name__}: {error}")
         return NotificationClaim(taken, unreadable)
 
-    async def _take(self, statement: Any, values: Mapping[str, Any]) -> list[Notification]:
-        async with self._database.transaction() as connection:
+    async def _take(self, statement: Any, values: Mapping[str, Any], *, urgent: bool = False) -> list[Notification]:
+        async with self._database.transaction(urgent=urgent) as connection:
             claimed = (await connection.execute(statement, values)).all()
             return sorted(map(_notification, claimed), key=lambda item: (item.send_time, item.id))
 

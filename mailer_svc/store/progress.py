@@ -87,7 +87,7 @@ class ProgressLog:
         now = self._clock.micros()
         # In the order of the ids, so that two replicas do not wait for each other's rows.
         rows = sorted(_row(item, place, now) for place, item in enumerate(items))
-        kept = await self._write(rows)
+        kept = await self._write(rows, urgent=any(item.job.urgent for item in items))
         self._sent += [
             item.job.id
             for place, item in enumerate(items)
@@ -118,8 +118,9 @@ class _OnPostgres:
         noted = insert_ignore(reports).from_select(list(reports.c), ended).cte("noted")
         self._statement = select(kept.c.place).add_cte(logged, noted)
 
-    async def __call__(self, rows: Sequence[Row]) -> set[int]:
+    async def __call__(self, rows: Sequence[Row], *, urgent: bool) -> set[int]:
         """Stores rows; the places of those that were kept."""
+        del urgent  # nobody waits for another here
         async with self._database.statement() as connection:
             return set(await connection.scalars(self._statement, self._rows.bind(rows)))
 
@@ -139,9 +140,9 @@ class _OnSqlite:
         self._note = DriverStatement(insert_ignore(reports).from_select(list(reports.c), ended))
         self._update = DriverStatement(_update(rows))
 
-    async def __call__(self, rows: Sequence[Row]) -> set[int]:
+    async def __call__(self, rows: Sequence[Row], *, urgent: bool) -> set[int]:
         """Stores rows; the places of those that were kept."""
-        return await self._database.in_thread(partial(self._store, rows))
+        return await self._database.in_thread(partial(self._store, rows), urgent=urgent)
 
     def _store(self, rows: Sequence[Row], driver: sqlite3.Connection) -> set[int]:
         given = {**self._rows.bind(rows), "change": self._order.begin_in_thread(driver)}

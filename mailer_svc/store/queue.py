@@ -67,7 +67,7 @@ class SqlDeliveryQueue:
         values = {"claimant": owner, "claim_priority": int(priority), "most": limit, "now": now, "until": now + lease}
         statement = self._claim_fresh if fresh else self._claim
         try:
-            return Claim(await self._take(statement, values))
+            return Claim(await self._take(statement, values, urgent=priority is Priority.CRITICAL))
         except AWAY:
             raise
         except Exception as error:  # noqa: BLE001 - a row that cannot be read is found and ended; the others are taken
@@ -87,8 +87,8 @@ class SqlDeliveryQueue:
                 )
         return Claim(jobs, unreadable)
 
-    async def _take(self, statement: Any, values: Mapping[str, Any]) -> list[SendJob]:
-        async with self._database.transaction() as connection:
+    async def _take(self, statement: Any, values: Mapping[str, Any], *, urgent: bool = False) -> list[SendJob]:
+        async with self._database.transaction(urgent=urgent) as connection:
             claimed = (await connection.execute(statement, values)).all()
             return sorted(map(_job, claimed), key=lambda job: job.created)
 

@@ -28,6 +28,7 @@ from tocsin.database.errors import DatabaseRefused, DatabaseUnavailable, connect
 from tocsin.database.in_thread import in_transaction
 from tocsin.database.migration import migrate
 from tocsin.database.pooler import refuse_pooler
+from tocsin.database.turns import WriterTurns
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -50,12 +51,12 @@ class Guard(Protocol):
 class _Writer:
     """The one connection that writes to a SQLite file.
 
-    It stays open: a checkout for every transaction would cost as much as a small transaction. Only whoever holds the lock has it, so
-    that writers of this process queue here, in order, and not in SQLite's busy handler, which polls.
+    It stays open: a checkout for every transaction would cost as much as a small transaction. Only whoever has the turn has it, so that
+    writers of this process queue here, in order, and not in SQLite's busy handler, which polls.
     """
 
     engine: AsyncEngine
-    lock: asyncio.Lock
+    turns: WriterTurns
     connection: AsyncConnection | None = None
 
     async def _connected(self) -> AsyncConnection:
@@ -63,9 +64,9 @@ class _Writer:
             connection = self.connection = self.connection or await self.engine.connect()
         return connection
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(self, work: Callable[[sqlite3.Connection], T], *, urgent: bool) -> T:
         """Does a transaction in the thread. Once it is there it takes its course, though whoever waits is cancelled."""
-        async with self.lock:
+        async with self.turns.turn(urgent=urgent):
             connection = await self._connected()
             driver: Any = (await connection.get_raw_connection()).driver_connection
             try:
@@ -77,8 +78,8 @@ class _Writer:
         return done
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[AsyncConnection]:
-        async with self.lock:
+    async def transaction(self, *, urgent: bool) -> AsyncGenerator[AsyncConnection]:
+        async with self.turns.turn(urgent=urgent):
             connection = await self._connected()
             try:
                 async with connection.begin():
@@ -94,7 +95,7 @@ class _Writer:
         await asyncio.shield(asyncio.ensure_future(_terminate(connection)))
 
     async def close(self) -> None:
-        async with self.lock:
+        async with self.turns.turn():
             connection, self.connection = self.connection, None
             if connection is not None:
                 await connection.close()
@@ -237,7 +238,7 @@ class Database:
         except OSError as error:
             raise DatabaseRefused(f"The database file cannot be opened: {error}") from error
         live = pool.execution_options(**{NO_TRANSACTION: True})
-        return _Engines(pool, live=live, snapshot=pool, writer=_Writer(writing, asyncio.Lock()))
+        return _Engines(pool, live=live, snapshot=pool, writer=_Writer(writing, WriterTurns()))
 
     def _make_postgres(self) -> _Engines:
         pool = postgres_engine(self._url, schema=self._schema, limits=self._limits)
@@ -252,10 +253,13 @@ class Database:
             await engines.close()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[AsyncConnection]:
+    async def transaction(self, *, urgent: bool = False) -> AsyncGenerator[AsyncConnection]:
         """A transaction that may write: commits at the end, rolls back when an exception leaves it.
 
         On SQLite there is one at a time. Do not wait for anything but this database inside.
+
+        Args:
+            urgent: is begun before those that wait already, where one has to wait.
 
         Raises:
             DatabaseUnavailable: the database failed; when it did so at the commit, nobody can know whether that took place.
@@ -264,7 +268,7 @@ class Database:
         async with self._guarded():
             engines = self._opened()
             with translated():
-                async with engines.writer.transaction() if engines.writer else begin(engines.pool) as connection:
+                async with engines.writer.transaction(urgent=urgent) if engines.writer else begin(engines.pool) as connection:
                     yield connection
 
     @asynccontextmanager
@@ -284,11 +288,12 @@ class Database:
                 async with connect(self._opened().live) as connection:
                     yield connection
 
-    async def in_thread(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def in_thread(self, work: Callable[[sqlite3.Connection], T], *, urgent: bool = False) -> T:
         """A transaction of SQLite that is done in its thread as a whole, so that the event loop waits for it once.
 
         Args:
             work: what to do between BEGIN and COMMIT; it keeps the thread, and every other writer, as long as it takes.
+            urgent: as in `transaction`.
 
         Raises:
             DatabaseUnavailable: as `transaction`.
@@ -297,7 +302,7 @@ class Database:
             writer = self._opened().writer
             assert writer is not None  # noqa: S101  the caller asked for `dialect`
             with translated():
-                return await writer.run(work)
+                return await writer.run(work, urgent=urgent)
 
     @asynccontextmanager
     async def read(self, *, snapshot: bool = False) -> AsyncGenerator[AsyncConnection]:
