@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from mailer_svc.domain import SendResult
+from mailer_svc.domain import Priority, SendResult
 from tests.integration.mailer.stored import Store, new, settlement
 
 MESSAGES = 60
@@ -31,7 +31,7 @@ def counted(store: Store) -> Generator[Counter[str]]:
     event.listen(Engine, "begin", begun)
     run = store.database.in_thread
 
-    async def in_thread(work: Any) -> Any:
+    async def in_thread(work: Any, **how: Any) -> Any:
         def traced(driver: Any) -> Any:
             driver.set_trace_callback(lambda _text: found.update(statements=1))
             try:
@@ -40,7 +40,7 @@ def counted(store: Store) -> Generator[Counter[str]]:
                 driver.set_trace_callback(None)
 
         found["transactions"] += 1
-        return await run(traced)
+        return await run(traced, **how)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store.database, "in_thread", in_thread)
@@ -63,3 +63,21 @@ async def test_statements_of_a_batch(store: Store) -> None:
         kept = await asyncio.gather(*(store.journal.settle(settlement(job, SendResult.SENT, store.clock)) for job in jobs))
     assert kept == [True] * MESSAGES
     assert (marking, settling) == (most, most)
+
+
+async def test_what_is_critical_shares_no_transaction(store: Store) -> None:
+    """It would wait for as long as the others take; among themselves they share one each."""
+    urgent, rest = range(3), range(3, 10)
+    await store.journal.accept([new(number, priority=Priority.CRITICAL) for number in urgent])
+    await store.journal.accept([new(number) for number in rest])
+    jobs = await store.claim(priority=Priority.CRITICAL) + await store.claim()
+    assert len(jobs) == len(urgent) + len(rest)
+    with counted(store) as marking:
+        assert all(await asyncio.gather(*(store.journal.hand_over(job, "smtp") for job in jobs)))
+    assert marking["transactions"] == 2
+    with counted(store) as accepting:
+        more = [
+            new(number, priority=priority) for number, priority in ((20, Priority.NORMAL), (21, Priority.CRITICAL), (22, Priority.BULK))
+        ]
+        assert all(await asyncio.gather(*(store.journal.accept([item]) for item in more)))
+    assert accepting["transactions"] == 2
