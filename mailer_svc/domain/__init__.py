@@ -16,7 +16,6 @@ from mailer_svc.domain.digests import MEMBERS_SHOWN, TEXT_SHOWN, Digest, DigestM
 from mailer_svc.domain.errors import (
     AddressNotFound,
     AddressTaken,
-    CalendarFeedNotFound,
     CategoryExists,
     CategoryNotFound,
     CodeNotNeeded,
@@ -130,7 +129,6 @@ __all__ = [
     "AddressState",
     "AddressTaken",
     "Advance",
-    "CalendarFeedNotFound",
     "Category",
     "CategoryExists",
     "CategoryKind",

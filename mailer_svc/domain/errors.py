@@ -131,10 +131,6 @@ class NobodyOnCall(FailedPrecondition):
     """Nobody is on call in the rotation."""
 
 
-class CalendarFeedNotFound(NotFound):
-    """There is no such calendar feed."""
-
-
 class CategoryNotFound(NotFound):
     """There is no such category."""
 

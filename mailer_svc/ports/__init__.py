@@ -35,7 +35,7 @@ from mailer_svc.ports.people_stores import (
     StoredPreferences,
 )
 from mailer_svc.ports.reading import DeliveryChange, DeliveryQuery, DeliveryReader, InboxReader, Position, Reports, Scheduler
-from mailer_svc.ports.rotations import CalendarFeedStore, GapClaim, ParticipantProblem, RotationHistories, RotationStore
+from mailer_svc.ports.rotations import GapClaim, ParticipantProblem, RotationHistories, RotationStore
 from mailer_svc.ports.sending import (
     AWAY,
     ChangeHints,
@@ -57,7 +57,6 @@ __all__ = [
     "AddressRetirement",
     "AddressStore",
     "AlarmUses",
-    "CalendarFeedStore",
     "CategoryStore",
     "ChangeHints",
     "Claim",

@@ -106,23 +106,3 @@ class RotationHistories(Protocol):
     async def claim_gaps(self, *, now: int, again: int, limit: int) -> list[GapClaim]:
         """Takes rotations whose gaps are to be looked for by ``now``; they are due again at ``again``, whoever claims them then."""
         ...
-
-
-class CalendarFeedStore(Protocol):
-    """Keeps the hashes of the tokens of calendar feeds: one of a subject, "rotations/{id}" or "recipients/{id}"."""
-
-    async def put(self, *, tenant: str, subject: str, token_hash: str, now: int) -> None:
-        """Makes it the token of the subject, in place of the one before."""
-        ...
-
-    async def created(self, *, tenant: str, subject: str) -> int | None:
-        """When the token of the subject was made; None: there is none."""
-        ...
-
-    async def remove(self, *, tenant: str, subject: str) -> bool:
-        """Revokes it. False: there was none."""
-        ...
-
-    async def find(self, *, token_hash: str) -> tuple[str, str] | None:
-        """Tenant and subject of a token."""
-        ...

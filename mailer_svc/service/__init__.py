@@ -7,6 +7,7 @@ from mailer_svc.service.drafts import TemplateChecks
 from mailer_svc.service.expansion import Expansion
 from mailer_svc.service.failover import ProviderFailover
 from mailer_svc.service.fanout import Fanout
+from mailer_svc.service.gap_watch import GapWatch
 from mailer_svc.service.gates import Gates
 from mailer_svc.service.holding import DigestCloser, HoldReleaser
 from mailer_svc.service.housekeeping import DeliveryHousekeeper, Retention
@@ -45,6 +46,7 @@ __all__ = [
     "DigestCloser",
     "Expansion",
     "Fanout",
+    "GapWatch",
     "Gates",
     "Groups",
     "HoldReleaser",

@@ -22,7 +22,7 @@ from mailer_svc.store.queue import SqlDeliveryQueue
 from mailer_svc.store.recipient_addresses import SqlAddresses
 from mailer_svc.store.recipients import SqlRecipients
 from mailer_svc.store.reports import SqlReports
-from mailer_svc.store.rotation_histories import SqlCalendarFeeds, SqlRotationHistories
+from mailer_svc.store.rotation_histories import SqlRotationHistories
 from mailer_svc.store.rotations import SqlRotations
 from mailer_svc.store.status_callbacks import SqlStatusCallbackStore
 from mailer_svc.store.status_reports import SqlStatusReports
@@ -34,7 +34,6 @@ __all__ = [
     "ChangeOrder",
     "SqlAddressRetirement",
     "SqlAddresses",
-    "SqlCalendarFeeds",
     "SqlCategories",
     "SqlCategoryChoices",
     "SqlDeliveryEndings",

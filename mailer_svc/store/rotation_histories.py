@@ -12,9 +12,9 @@ from mailer_svc.store.bulk import Rows
 from mailer_svc.store.facts import reachable_groups
 from mailer_svc.store.people_tables import group_members
 from mailer_svc.store.people_tables import recipients as people
-from mailer_svc.store.rotation_tables import calendar_feeds, rotation_overrides, rotation_revisions, rotations
+from mailer_svc.store.rotation_tables import rotation_overrides, rotation_revisions, rotations
 from mailer_svc.store.rotations import read_override, read_plan
-from tocsin.database import Database, upsert
+from tocsin.database import Database
 
 _CHUNK = 500
 
@@ -106,40 +106,6 @@ class SqlRotationHistories:
         claim = update(rotations).where(mine).values(gaps_due=again).returning(rotations.c.tenant, rotations.c.id)
         async with self._database.transaction() as connection:
             return [GapClaim(row.tenant, row.id) for row in await connection.execute(claim, {"now": now})]
-
-
-class SqlCalendarFeeds:
-    """Keeps hashes of tokens on PostgreSQL or SQLite."""
-
-    def __init__(self, *, database: Database) -> None:
-        self._database = database
-
-    async def put(self, *, tenant: str, subject: str, token_hash: str, now: int) -> None:
-        """Makes it the token of the subject, in place of the one before."""
-        row = {"tenant": tenant, "subject": subject, "token_hash": token_hash, "created": now}
-        async with self._database.transaction() as connection:
-            await connection.execute(upsert(calendar_feeds, keys=("tenant", "subject"), update=("token_hash", "created")).values(row))
-
-    async def created(self, *, tenant: str, subject: str) -> int | None:
-        """When the token of the subject was made; None: there is none."""
-        async with self._database.read() as connection:
-            return await connection.scalar(select(calendar_feeds.c.created).where(*_feed(tenant, subject)))
-
-    async def remove(self, *, tenant: str, subject: str) -> bool:
-        """Revokes it. False: there was none."""
-        async with self._database.transaction() as connection:
-            return (await connection.execute(calendar_feeds.delete().where(*_feed(tenant, subject)))).rowcount > 0
-
-    async def find(self, *, token_hash: str) -> tuple[str, str] | None:
-        """Tenant and subject of a token."""
-        query = select(calendar_feeds.c.tenant, calendar_feeds.c.subject).where(calendar_feeds.c.token_hash == token_hash)
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).first()
-        return (row.tenant, row.subject) if row is not None else None
-
-
-def _feed(tenant: str, subject: str) -> tuple[Any, Any]:
-    return calendar_feeds.c.tenant == tenant, calendar_feeds.c.subject == subject
 
 
 def _revision(row: Any) -> RotationRevision:

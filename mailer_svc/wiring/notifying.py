@@ -15,6 +15,7 @@ from mailer_svc.service import (
     DigestCloser,
     Expansion,
     Fanout,
+    GapWatch,
     Gates,
     HoldReleaser,
     NotificationChecks,
@@ -84,6 +85,7 @@ class Notifying:
             owner=str(ULID()),
             sole=storage.database.dialect == "sqlite",
         )
+        self._gaps = GapWatch(histories=storage.histories, journal=journal, clock=clock, expand=self.fanout.wake)
         self.accepting = Accepting(
             journal=journal, composer=composer, channels=channels, publisher=publisher, clock=clock, expand=self.fanout.wake
         )
@@ -100,4 +102,4 @@ class Notifying:
     @property
     def parts(self) -> Sequence[Component]:
         """What runs, in the order of its start."""
-        return (self._policies, self.fanout, self._releaser, self._closer)
+        return (self._policies, self.fanout, self._releaser, self._closer, self._gaps)

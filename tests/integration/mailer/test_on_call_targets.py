@@ -6,7 +6,7 @@ import pytest
 
 from mailer_svc.domain import Channel, Channels, Content, ExpansionCursor, Notification
 from mailer_svc.domain.rotations import OverrideKind, Rotation, RotationLayer, RotationOverride, RotationPlan, TurnUnit
-from mailer_svc.service import Expansion, OnCall, expansion
+from mailer_svc.service import Expansion, GapWatch, OnCall, expansion
 from mailer_svc.store import SqlPeopleFacts, SqlRotationHistories, SqlRotations
 from mailer_svc.store.people_tables import group_members, groups
 from mailer_svc.store.rotation_tables import rotation_revisions
@@ -92,3 +92,41 @@ async def test_a_hand_over_between_two_parts_loses_nobody(engine: Engine, monkey
         item = part.rest and replace(part.rest, cursor=ExpansionCursor.parse(str(part.rest.cursor)))
         await engine.store.clock.advance(3600)
     assert told == ["bob", "carl", "zoe"]
+
+
+async def test_a_gap_ahead_is_told_once(engine: Engine) -> None:
+    """A week before, to the owner, by whichever replica looks first; again for another gap, never for one twice."""
+    await engine.people("ann", "lead")
+    now = engine.store.clock.micros()
+    week = 7 * 24 * HOUR
+    kept = SqlRotations(database=engine.store.database)
+    begin = now // 1_000_000
+    layer = RotationLayer(participants=(("ann",),), unit=TurnUnit.WEEKS, count=1, hand_over=0, start=begin, end=begin + 8 * 86_400)
+    plan = RotationPlan(time_zone="Europe/Berlin", layers=(layer,), owner="recipients/lead")
+    await kept.create(Rotation(tenant=TENANT, id="r", plan=plan, created=now, updated=now))
+    histories = SqlRotationHistories(database=engine.store.database)
+    one, other = (
+        GapWatch(histories=histories, journal=engine.store.journal, clock=engine.store.clock, expand=lambda: None) for _ in range(2)
+    )
+    await one.tell_due()
+    await engine.expand()
+    assert await engine.states() == []
+    await engine.store.clock.advance(86_400)
+    for watch in (one, other, one):
+        await watch.tell_due()
+        await kept.delete_override(tenant=TENANT, rotation="r", id="none", now=now)
+        await engine.store.clock.advance(901)
+    await engine.expand()
+    assert [(item.recipient_id, item.subject) for item in await engine.deliveries()] == [
+        ("lead", "Nobody on call: rotations/r, Fri 2026-01-09 00:00")
+    ]
+    later = engine.store.clock.micros()
+    away = RotationOverride(id="o", kind=OverrideKind.REMOVE, recipients=("ann",), start=later + HOUR, end=later + 2 * HOUR, created=later)
+    await kept.add_override(tenant=TENANT, rotation="r", override=away, most=9)
+    await other.tell_due()
+    await engine.expand()
+    assert len(await engine.deliveries()) == 2
+    await engine.store.clock.advance(week / 1_000_000)
+    await one.tell_due()
+    await engine.expand()
+    assert len(await engine.deliveries()) == 2
