@@ -90,6 +90,9 @@ COMMON_SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "action.notify.variables": {"action": {"notify": {"to": ["a@example.com"], "template": "templates/x", "variables": {"a": "b"}}}},
     "action.notify.recipients": {"action": {"notify": {**NOTIFY, "recipients": ["recipients/ann", "groups/ops"]}}},
     "action.notify.category": {"action": {"notify": {**NOTIFY, "category": "categories/news"}}},
+    "action.notify.escalation_policy": {
+        "action": {"notify": {"escalationPolicy": "escalationPolicies/nights", "subject": "s", "text": "t"}}
+    },
     "action.notify.channels": {"action": {"notify": {**NOTIFY, "channels": ["inbox"]}}},
     "action.notify.resolved_subject": {"action": {"notify": {**NOTIFY, "resolvedSubject": "r"}}},
     "action.notify.resolved_text": {"action": {"notify": {**NOTIFY, "resolvedText": "r"}}},
