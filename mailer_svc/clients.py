@@ -34,7 +34,13 @@ _STANDINGS = {
     incident_service_pb2.Incident.RESOLVED: IncidentStanding.RESOLVED,
 }
 _STATE = firing_service_pb2.DeliverySummary
-_STATES = {DeliveryState.DEAD: _STATE.DEAD, DeliveryState.OUTCOME_UNKNOWN: _STATE.OUTCOME_UNKNOWN}
+_STATES = {
+    DeliveryState.DEAD: _STATE.DEAD,
+    DeliveryState.OUTCOME_UNKNOWN: _STATE.OUTCOME_UNKNOWN,
+    DeliveryState.SUPPRESSED: _STATE.SUPPRESSED,
+    DeliveryState.BOUNCED: _STATE.BOUNCED,
+    DeliveryState.COMPLAINED: _STATE.COMPLAINED,
+}
 
 
 class SchedulerUses:

@@ -14,6 +14,7 @@ from mailer_svc.store.addresses import retire_addresses
 from mailer_svc.store.bulk import BulkInsert
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.people_tables import provider_events
+from mailer_svc.store.reports import note
 from mailer_svc.store.suppressions import add_suppressions
 from mailer_svc.store.tables import deliveries, events
 from tocsin.database import Database, insert_ignore, storable
@@ -68,7 +69,7 @@ class SqlStatusReports:
             fresh = await _unknown(connection, reports, now, tenant)
             found = await _found(connection, fresh, tenant)
             states = {row.id: known(DeliveryState, row.state) for row in found.values()}
-            lines: list[tuple[Any, ...]] = []
+            lines, told = list[tuple[Any, ...]](), set[str]()
             change = await self._order.begin(connection) if found else 0
             for report in fresh:
                 row = found.get(report.delivery or report.reference)
@@ -79,11 +80,14 @@ class SqlStatusReports:
                 provider, detail = storable(report.provider)[:_MAX_TEXT], storable(report.detail)[:_MAX_TEXT]
                 lines.append((change, len(lines), row.id, row.tenant, now, int(state), row.attempts, None, provider, report.code, detail))
                 done.append(_reported(report, row, state, moved=state is not before))
+                if _unexpected(before, state):
+                    told.add(row.id)
             for item in done:
                 if item.moved:
                     await connection.execute(_move(item.delivery, states[item.delivery], now))
             if lines:
                 await self._events.insert(connection, lines)
+            await note(connection, sorted(told), change)
             await _suppress(connection, [found for item in done if (found := suppressing(item)) is not None], now)
         return done
 
@@ -134,6 +138,11 @@ def _moved(state: DeliveryState, report: StatusReport) -> DeliveryState:
     if wanted is None or state not in _RANKS or _RANKS[wanted] <= _RANKS[state]:
         return state
     return wanted
+
+
+def _unexpected(before: DeliveryState, state: DeliveryState) -> bool:
+    """Whether the scheduler is to be told: of a bad end, and that what it was told before does not hold."""
+    return state is not before and (state is not DeliveryState.DELIVERED or before is DeliveryState.OUTCOME_UNKNOWN)
 
 
 def _move(delivery: str, state: DeliveryState, now: int) -> Any:

@@ -101,11 +101,29 @@ class Origin(IntEnum):
 
 
 class DeliveryEnd(IntEnum):
-    """How a message of a firing ended; the numbers are stored, and are those of the contract. The larger is the worse."""
+    """How a message of a firing ended; the numbers are stored, and are those of the contract."""
 
     ACCEPTED = 1
     OUTCOME_UNKNOWN = 2
     DEAD = 3
+    SUPPRESSED = 4
+    BOUNCED = 5
+    COMPLAINED = 6
+
+    @property
+    def severity(self) -> int:
+        """The larger is the worse: what nobody got before what somebody may have got."""
+        return _BY_SEVERITY.index(self)
+
+
+_BY_SEVERITY: Final = (
+    DeliveryEnd.ACCEPTED,
+    DeliveryEnd.COMPLAINED,
+    DeliveryEnd.OUTCOME_UNKNOWN,
+    DeliveryEnd.SUPPRESSED,
+    DeliveryEnd.BOUNCED,
+    DeliveryEnd.DEAD,
+)
 
 
 class FailedDelivery(NamedTuple):

@@ -192,8 +192,11 @@ def _set_deliveries(message: firing_service_pb2.Firing, firing: domain.Firing) -
     states = [item.state for item in firing.failed.values()]
     summary = message.deliveries
     summary.accepted = max(len(names), len(states))
-    summary.dead, summary.unknown = states.count(domain.DeliveryEnd.DEAD), states.count(domain.DeliveryEnd.OUTCOME_UNKNOWN)
-    summary.worst = firing_service_pb2.DeliverySummary.State.ValueType(max(states, default=domain.DeliveryEnd.ACCEPTED))
+    end = domain.DeliveryEnd
+    summary.dead, summary.unknown = states.count(end.DEAD), states.count(end.OUTCOME_UNKNOWN)
+    summary.suppressed, summary.bounced, summary.complained = (states.count(it) for it in (end.SUPPRESSED, end.BOUNCED, end.COMPLAINED))
+    worst = max(states, key=lambda state: state.severity, default=end.ACCEPTED)
+    summary.worst = firing_service_pb2.DeliverySummary.State.ValueType(worst)
     for name, item in islice(firing.failed.items(), _MOST_FAILED):
         summary.failed.add(name=name, state=firing_service_pb2.DeliverySummary.State.ValueType(item.state), reason=item.reason)
 

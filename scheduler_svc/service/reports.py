@@ -1,4 +1,4 @@
-"""What became of the messages of firings: it shows in them, and of a message that is dead an event tells."""
+"""What became of the messages of firings: it shows in them, and of a message that did not arrive, or was not wanted, an event tells."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
@@ -13,14 +13,20 @@ from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
 
-DEAD_TOPIC: Final = "tocsin.delivery.dead"
+_TOPICS: Final = "tocsin.delivery."
+_TELLS: Final = {
+    DeliveryEnd.DEAD: f"{_TOPICS}dead",
+    DeliveryEnd.SUPPRESSED: f"{_TOPICS}suppressed",
+    DeliveryEnd.BOUNCED: f"{_TOPICS}bounced",
+    DeliveryEnd.COMPLAINED: f"{_TOPICS}complained",
+}
 _SOURCE: Final = "mailer_svc"
 _MOST_A_MINUTE: Final = 60
 _MOST_TENANTS: Final = 10_000
 
 
 class DeliveryReports:
-    """Takes what the mailer says. Everything may be said twice: an event has the identity of the death that it tells of."""
+    """Takes what the mailer says. Everything may be said twice: an event has the identity of the end that it tells of."""
 
     def __init__(
         self,
@@ -51,7 +57,7 @@ class DeliveryReports:
         self._told: dict[str, tuple[Micros, int]] = {}
 
     async def report(self, reports: Sequence[DeliveryReport]) -> None:
-        """Shows what became of messages in their firings, and publishes ``tocsin.delivery.dead`` for those that are dead.
+        """Shows what became of messages in their firings, and publishes an event, such as ``tocsin.delivery.dead``, for a bad end.
 
         Raises:
             Unavailable: nothing of it may be known; say it again.
@@ -60,16 +66,16 @@ class DeliveryReports:
         await self._changed({firing.tenant for firing in known.values()})
         for report in reports:
             firing = known.get(report.firing)
-            if report.state is DeliveryEnd.DEAD and firing is not None and firing.tenant == report.tenant:
+            if report.state in _TELLS and firing is not None and firing.tenant == report.tenant:
                 await self._tell(report, firing)
 
     async def _tell(self, report: DeliveryReport, firing: Firing) -> None:
         # A message about a dead message that is dead as well must not make another one, and so on for ever.
-        if self._topic_of(firing.context) == DEAD_TOPIC:
-            _log.warning("dead delivery not published: it reports another dead delivery", delivery=report.delivery)
+        if self._topic_of(firing.context).startswith(_TOPICS):
+            _log.warning("end of a delivery not published: it tells of another one's", delivery=report.delivery, state=report.state.name)
             return
         if not self._room(report.tenant):
-            _log.warning("dead delivery not published: too many at once", delivery=report.delivery, tenant=report.tenant)
+            _log.warning("end of a delivery not published: too many at once", delivery=report.delivery, tenant=report.tenant)
             return
         data: dict[str, Any] = {
             "delivery": report.delivery,
@@ -80,8 +86,8 @@ class DeliveryReports:
             "attempts": float(report.attempts),
             "reason": report.reason,
         }
-        identity = f"{report.delivery.removeprefix('deliveries/')}-{report.attempts}"
-        event = EventDraft(topic=DEAD_TOPIC, id=identity, source=_SOURCE, data=data, body=self._body_of(data))
+        identity = f"{report.delivery.removeprefix('deliveries/')}-{report.attempts}-{report.state.name.lower()}"
+        event = EventDraft(topic=_TELLS[report.state], id=identity, source=_SOURCE, data=data, body=self._body_of(data))
         await self._publish(Caller(tenant=report.tenant), event)
 
     def _room(self, tenant: str) -> bool:

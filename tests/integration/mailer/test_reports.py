@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from mailer_svc.domain import DeliveryState, PendingReport, SendResult
+from mailer_svc.domain import DeliveryState, PendingReport, ReportKind, SendResult, StatusReport
 from mailer_svc.ports import DeliveryQuery
 from mailer_svc.service import Reporter
 from mailer_svc.store import SqlReports
 from tests.integration.mailer.stored import Store, new, settlement
+from tests.integration.mailer.test_status_reports import reporting
 from tocsin.errors import InvalidInput, Unavailable
 
 
@@ -49,6 +50,39 @@ async def test_what_went_wrong_is_told_until_it_is_known(store: Store) -> None:
     assert scheduler.told == [("d2", DeliveryState.DEAD, 1), ("d4", DeliveryState.OUTCOME_UNKNOWN, 1)]
     await reporter.tell()
     assert len(scheduler.told) == 2
+
+
+@pytest.mark.parametrize(
+    ("kinds", "told"),
+    [
+        ([ReportKind.DELIVERED], []),
+        ([ReportKind.NOTED], []),
+        ([ReportKind.BOUNCED], [DeliveryState.BOUNCED]),
+        ([ReportKind.DELIVERED, ReportKind.COMPLAINED], [DeliveryState.COMPLAINED]),
+        ([ReportKind.BOUNCED, ReportKind.BOUNCED, ReportKind.DELIVERED], [DeliveryState.BOUNCED]),
+        ([ReportKind.DROPPED], [DeliveryState.SUPPRESSED]),
+    ],
+)
+async def test_what_far_ends_tell_later_is_told_on(store: Store, kinds: list[ReportKind], told: list[DeliveryState]) -> None:
+    """That a message came back, was complained of or was dropped, once each; that it arrived is taken for granted."""
+    scheduler = Scheduler()
+    reporter = Reporter(reports=SqlReports(database=store.database), scheduler=scheduler, clock=store.clock)
+    await ended(store, 1, SendResult.SENT)
+    for kind in kinds:
+        await reporting(store).report([StatusReport(kind=kind, delivery="d1", provider="far")])
+        await reporter.tell()
+    assert [state for _, state, _ in scheduler.told] == told
+
+
+async def test_that_an_unknown_outcome_was_delivered_takes_the_word_back(store: Store) -> None:
+    """What was told as unknown is known by the far end's report; the scheduler hears it."""
+    scheduler = Scheduler()
+    reporter = Reporter(reports=SqlReports(database=store.database), scheduler=scheduler, clock=store.clock)
+    await ended(store, 1, SendResult.UNKNOWN)
+    await reporter.tell()
+    await reporting(store).report([StatusReport(kind=ReportKind.DELIVERED, delivery="d1", provider="far")])
+    await reporter.tell()
+    assert [state for _, state, _ in scheduler.told] == [DeliveryState.OUTCOME_UNKNOWN, DeliveryState.DELIVERED]
 
 
 async def test_what_arrives_after_all_is_told_as_well(store: Store) -> None:

@@ -91,6 +91,31 @@ async def test_a_firing_shows_what_became_of_its_messages(rig: Rig) -> None:
     await worker.close()
 
 
+async def test_what_came_back_or_was_complained_of_shows_and_is_an_event(rig: Rig) -> None:
+    """Each end has its count and its event; the worst is what nobody got, not what was told last."""
+    worker, mailer = Worker(rig, credit=5), Mailer(rig)
+    firing = await fired(rig, worker, 3)
+    watch = await rig.create(trigger=listening("tocsin.delivery.*"), action=noop())
+    for number, state in enumerate((Summary.BOUNCED, Summary.COMPLAINED, Summary.SUPPRESSED), 1):
+        for _ in range(2):
+            await mailer.report(firing, state=state, number=number)
+    found = await shown(rig, firing)
+    assert (found.accepted, found.bounced, found.complained, found.suppressed, found.dead) == (3, 1, 1, 1, 0)
+    assert found.worst == Summary.BOUNCED
+    assert {item.name: item.state for item in found.failed} == {
+        "deliveries/d1": Summary.BOUNCED,
+        "deliveries/d2": Summary.COMPLAINED,
+        "deliveries/d3": Summary.SUPPRESSED,
+    }
+    await mailer.report(firing, state=Summary.COMPLAINED, number=1)
+    assert (await shown(rig, firing)).worst == Summary.SUPPRESSED
+    told = await rig.normalized(watch.name, *[State.PENDING] * 4)
+    topics = sorted(each.context.fields["event"].struct_value.fields["topic"].string_value for each in told)
+    complained = "tocsin.delivery.complained"
+    assert topics == ["tocsin.delivery.bounced", complained, complained, "tocsin.delivery.suppressed"]
+    await worker.drop()
+
+
 async def test_a_death_is_an_event_once_and_never_begets_itself(rig: Rig) -> None:
     """Saying it twice is saying it once; the death of what the event sent makes no other; many deaths make no flood."""
     worker, mailer, outside = Worker(rig, credit=200), Mailer(rig), Outside(rig)

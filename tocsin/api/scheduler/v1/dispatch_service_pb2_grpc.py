@@ -103,7 +103,8 @@ class DispatchServiceServicer:
 
     def ReportDeliveries(self, request, context):
         """Takes what became of messages: acknowledgements that come back from the mailer. Each shows in its firing; of a message that failed for
-        good an event tells, "tocsin.delivery.dead". Saying it twice is the same as once.
+        good an event tells, "tocsin.delivery.dead", and so of one that was suppressed, bounced or complained of. Saying it twice is the same as
+        once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,7 +46,8 @@ class DispatchServiceStub:
     """Cancels an enqueued firing of the tenant of the user's token: it is dead, and its run is told to end. One that has ended stays as it is."""
     ReportDeliveries: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReportDeliveriesRequest, _dispatch_service_pb2.ReportDeliveriesResponse]
     """Takes what became of messages: acknowledgements that come back from the mailer. Each shows in its firing; of a message that failed for
-    good an event tells, "tocsin.delivery.dead". Saying it twice is the same as once.
+    good an event tells, "tocsin.delivery.dead", and so of one that was suppressed, bounced or complained of. Saying it twice is the same as
+    once.
     """
     ListEnqueued: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ListEnqueuedRequest, _dispatch_service_pb2.ListEnqueuedResponse]
     """Lists enqueued firings of the tenant of the user's token, the newest first."""
@@ -68,7 +69,8 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     """Cancels an enqueued firing of the tenant of the user's token: it is dead, and its run is told to end. One that has ended stays as it is."""
     ReportDeliveries: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReportDeliveriesRequest, _dispatch_service_pb2.ReportDeliveriesResponse]  # type: ignore[assignment]
     """Takes what became of messages: acknowledgements that come back from the mailer. Each shows in its firing; of a message that failed for
-    good an event tells, "tocsin.delivery.dead". Saying it twice is the same as once.
+    good an event tells, "tocsin.delivery.dead", and so of one that was suppressed, bounced or complained of. Saying it twice is the same as
+    once.
     """
     ListEnqueued: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ListEnqueuedRequest, _dispatch_service_pb2.ListEnqueuedResponse]  # type: ignore[assignment]
     """Lists enqueued firings of the tenant of the user's token, the newest first."""
@@ -117,7 +119,8 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_service_pb2.ReportDeliveriesResponse, _abc.Awaitable[_dispatch_service_pb2.ReportDeliveriesResponse]]:
         """Takes what became of messages: acknowledgements that come back from the mailer. Each shows in its firing; of a message that failed for
-        good an event tells, "tocsin.delivery.dead". Saying it twice is the same as once.
+        good an event tells, "tocsin.delivery.dead", and so of one that was suppressed, bounced or complained of. Saying it twice is the same as
+        once.
         """
 
     @_abc_1.abstractmethod

@@ -265,9 +265,15 @@ class DeliverySummary(_message.Message):
         """The outcome of at least one is unknown."""
         DEAD: DeliverySummary._State.ValueType  # 3
         """At least one failed for good."""
+        SUPPRESSED: DeliverySummary._State.ValueType  # 4
+        """A provider took at least one and did not send it on."""
+        BOUNCED: DeliverySummary._State.ValueType  # 5
+        """At least one came back after it was sent."""
+        COMPLAINED: DeliverySummary._State.ValueType  # 6
+        """At least one recipient called it spam."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
-        """The worst state of the messages."""
+        """The worst state of the messages: from DEAD over BOUNCED, SUPPRESSED, OUTCOME_UNKNOWN and COMPLAINED to ACCEPTED."""
 
     STATE_UNSPECIFIED: DeliverySummary.State.ValueType  # 0
     """Never sent."""
@@ -277,12 +283,21 @@ class DeliverySummary(_message.Message):
     """The outcome of at least one is unknown."""
     DEAD: DeliverySummary.State.ValueType  # 3
     """At least one failed for good."""
+    SUPPRESSED: DeliverySummary.State.ValueType  # 4
+    """A provider took at least one and did not send it on."""
+    BOUNCED: DeliverySummary.State.ValueType  # 5
+    """At least one came back after it was sent."""
+    COMPLAINED: DeliverySummary.State.ValueType  # 6
+    """At least one recipient called it spam."""
 
     ACCEPTED_FIELD_NUMBER: _builtins.int
     DEAD_FIELD_NUMBER: _builtins.int
     UNKNOWN_FIELD_NUMBER: _builtins.int
     WORST_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
+    SUPPRESSED_FIELD_NUMBER: _builtins.int
+    BOUNCED_FIELD_NUMBER: _builtins.int
+    COMPLAINED_FIELD_NUMBER: _builtins.int
     accepted: _builtins.int
     """Messages that the mailer took."""
     dead: _builtins.int
@@ -291,6 +306,12 @@ class DeliverySummary(_message.Message):
     """Of these, messages whose delivery is unknown: they may have arrived."""
     worst: Global___DeliverySummary.State.ValueType
     """The worst of all."""
+    suppressed: _builtins.int
+    """Of these, messages that a provider took and did not send on."""
+    bounced: _builtins.int
+    """Of these, messages that came back after they were sent."""
+    complained: _builtins.int
+    """Of these, messages that arrived and that their recipients called spam."""
     @_builtins.property
     def failed(self) -> _containers.RepeatedCompositeFieldContainer[Global___FailedDelivery]:
         """Those that went wrong, at most 20."""
@@ -303,10 +324,13 @@ class DeliverySummary(_message.Message):
         unknown: _builtins.int = ...,
         worst: Global___DeliverySummary.State.ValueType = ...,
         failed: _abc.Iterable[Global___FailedDelivery] | None = ...,
+        suppressed: _builtins.int = ...,
+        bounced: _builtins.int = ...,
+        complained: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "dead", b"dead", "failed", b"failed", "unknown", b"unknown", "worst", b"worst"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "bounced", b"bounced", "complained", b"complained", "dead", b"dead", "failed", b"failed", "suppressed", b"suppressed", "unknown", b"unknown", "worst", b"worst"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
