@@ -38,9 +38,12 @@ _KINDS: Final = {
     "bounce": ReportKind.BOUNCED,
     "dropped": ReportKind.DROPPED,
     "spamreport": ReportKind.COMPLAINED,
-    "unsubscribe": ReportKind.UNSUBSCRIBED,
+    "unsubscribe": ReportKind.OPTED_OUT,
     "group_unsubscribe": ReportKind.UNSUBSCRIBED,
 }
+_OF_THE_ADDRESS: Final = ("bounced address", "unsubscribed address", "spam reporting address", "invalid")
+"""How the reasons of drops begin that are about the address
+(https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event)."""
 
 
 class SendGridConfig(HttpProviderConfig):
@@ -181,9 +184,16 @@ def _report(raw: msgspec.Raw) -> StatusReport | None:
         kind=kind,
         delivery=told.delivery[:128],
         detail=printable(words[:_DETAIL]),
-        soft=kind is ReportKind.BOUNCED and told.type == "blocked",
+        soft=_is_soft(kind, told),
         event=told.sg_event_id[:200],
     )
+
+
+def _is_soft(kind: ReportKind, told: _SendGridEvent) -> bool:
+    """Whether the event says nothing of the address: a bounce that was a block, or a drop for what the message is."""
+    if kind is ReportKind.DROPPED:
+        return not told.reason.casefold().startswith(_OF_THE_ADDRESS)
+    return kind is ReportKind.BOUNCED and told.type == "blocked"
 
 
 def _verify(config: SendGridConfig, request: CallbackRequest) -> None:

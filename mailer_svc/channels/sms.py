@@ -3,7 +3,8 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
@@ -20,13 +21,28 @@ from mailer_svc.domain import SendJob, SendOutcome, SendResult
 from mailer_svc.domain.status_reports import ReportKind, StatusReport
 from mailer_svc.ports import Provider
 from tocsin.egress.client import HttpAnswer, HttpRequest
+from tocsin.errors import InvalidInput
 
+_NAME: Final = "sms"
+_normal: Final = pattern_address(_NAME)
 _LONGEST_CHARS: Final = 1600
 _VALIDITY_SECONDS: Final = 14_400
-_GONE: Final = (21211, 21214, 21217, 21610, 21614)  # no such number, not a mobile one, or its owner answered STOP
+_GONE: Final = (21211, 21214, 21217, 21614)  # no such number, or not a mobile one
+_STOPPED: Final = (21610,)  # its owner answered STOP; https://www.twilio.com/docs/api/errors/21610
 _OURS: Final = (20003, 20008, 21212, 21606, 21603, 21659, 21660, 21701, 21703)  # credentials, and the number or service to send from
 _THROTTLED: Final = (20429, 14107, 63038)
-_HARD: Final = (30004, 30005, 30006, 21610, 21614)
+_HARD: Final = (30004, 30005, 30006, 21614)
+_RESULTS: Final = (
+    (_GONE, SendResult.GONE),
+    (_STOPPED, SendResult.OPTED_OUT),
+    (_OURS, SendResult.MISCONFIGURED),
+    (_THROTTLED, SendResult.PROVIDER_DOWN),
+)
+_WORDS: Final = {
+    **dict.fromkeys(("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "OPTOUT", "REVOKE"), ReportKind.OPTED_OUT),
+    **dict.fromkeys(("START", "YES", "UNSTOP"), ReportKind.OPTED_IN),
+}
+"""What Twilio itself understands (https://help.twilio.com/articles/223134027); with Advanced Opt-Out it says so in ``OptOutType``."""
 _CALLBACK_FIELDS: Final = 100
 _KINDS: Final = {
     "delivered": ReportKind.DELIVERED,
@@ -93,7 +109,7 @@ def classify(answer: HttpAnswer) -> SendOutcome:
         return sent(answer, member(answer, "sid"))
     code = number_of(member(answer, "code"))
     words = f"{code} {text_of(member(answer, 'message'))}" if code else ""
-    for codes, result in ((_GONE, SendResult.GONE), (_OURS, SendResult.MISCONFIGURED), (_THROTTLED, SendResult.PROVIDER_DOWN)):
+    for codes, result in _RESULTS:
         if code in codes:
             return ended(answer, result, words)
     return by_status(answer, words, own=(403,), away=(429, 503))
@@ -111,18 +127,47 @@ def callback(config: TwilioConfig, request: CallbackRequest) -> Sequence[StatusR
     if not any(matches):
         raise CallbackRefused("the callback is not signed by Twilio")
     values = dict(fields)
-    status, sid, code = values.get("MessageStatus", ""), values.get("MessageSid", ""), values.get("ErrorCode", "")
+    return _of_message(values) if "MessageStatus" in values else _of_sender(values)
+
+
+def _of_message(values: Mapping[str, str]) -> Sequence[StatusReport]:
+    """What became of a message of ours."""
+    status, sid, code = values["MessageStatus"][:32], values.get("MessageSid", "")[:64], values.get("ErrorCode", "")
     if not sid or not status:
         return ()
     number = int(code) if code.isascii() and code.isdigit() and len(code) < 9 else 0
+    told = StatusReport(
+        kind=_KINDS.get(status, ReportKind.NOTED),
+        reference=sid,
+        detail=f"{status} {number or ''}".strip(),
+        code=number,
+        soft=number not in _HARD,
+        event=f"{sid}:{status}",
+    )
+    if number not in _STOPPED:
+        return [told]
+    stopped = replace(told, kind=ReportKind.OPTED_OUT, soft=False, event=f"{sid}:{status}:stop")
+    return [replace(told, kind=ReportKind.DROPPED), stopped]
+
+
+def _of_sender(values: Mapping[str, str]) -> Sequence[StatusReport]:
+    """What somebody wrote to our number: to stop, or to go on; nothing else is heard."""
+    word = values.get("OptOutType") or values.get("Body", "")[:32].strip()
+    kind, sender, sid = _WORDS.get(word.upper()), values.get("From", ""), values.get("MessageSid", "")[:64]
+    if kind is None or not sender:
+        return ()
+    try:
+        address = _normal(sender)
+    except InvalidInput:
+        return ()  # no number, such as the name of a sender or "whatsapp:+1"
     return [
         StatusReport(
-            kind=_KINDS.get(status, ReportKind.NOTED),
-            reference=sid[:64],
-            detail=f"{status[:32]} {number or ''}".strip(),
-            code=number,
-            soft=number not in _HARD,
-            event=f"{sid[:64]}:{status[:32]}",
+            kind=kind,
+            provider=TWILIO.name,
+            detail=f"answered {word.upper()}",
+            channel=_NAME,
+            address=address,
+            event=f"{sid}:{word.upper()}",
         )
     ]
 
@@ -159,9 +204,9 @@ def configured(settings: SmsSettings) -> Sequence[Configured]:
 
 
 CHANNEL = ChannelSpec(
-    name="sms",
+    name=_NAME,
     settings=SmsSettings,
-    normal_address=pattern_address("sms"),
+    normal_address=_normal,
     kinds=[TWILIO],
     configured=configured,
     missing="No account at Twilio is configured (TOCSIN_MAILER_SMS_ACCOUNT)",

@@ -1,5 +1,6 @@
 """What a delivery is and how it moves: identity, addresses, states, and what follows from an attempt (pure)."""
 
+from mailer_svc.domain.address_effects import NO_EFFECT, WORKS, AddressEffect, effect_of_answer, effect_of_report
 from mailer_svc.domain.attempts import NextStep, PriorityLimits, RetrySchedule, SendOutcome, SendResult, next_step
 from mailer_svc.domain.channels import Channel, Channels
 from mailer_svc.domain.checks import (
@@ -15,6 +16,7 @@ from mailer_svc.domain.checks import (
 from mailer_svc.domain.digests import MEMBERS_SHOWN, TEXT_SHOWN, Digest, DigestMembers, digest_content, digest_items
 from mailer_svc.domain.errors import (
     AddressNotFound,
+    AddressSuppressed,
     AddressTaken,
     CategoryExists,
     CategoryNotFound,
@@ -120,13 +122,17 @@ __all__ = [
     "MAX_BODY_BYTES",
     "MAX_SUBJECT_CHARS",
     "MEMBERS_SHOWN",
+    "NO_EFFECT",
     "PASSED",
     "TEXT_SHOWN",
     "UNEXPANDED",
     "WAITING",
+    "WORKS",
     "Ack",
+    "AddressEffect",
     "AddressNotFound",
     "AddressState",
+    "AddressSuppressed",
     "AddressTaken",
     "Advance",
     "Category",
@@ -224,6 +230,8 @@ __all__ = [
     "digest_content",
     "digest_items",
     "digested",
+    "effect_of_answer",
+    "effect_of_report",
     "held_until",
     "locale_fallbacks",
     "message_id",

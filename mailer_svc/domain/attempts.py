@@ -14,7 +14,8 @@ class SendResult(Enum):
 
     ``PROVIDER_DOWN``: the provider could not be used at all, which says nothing about the message. ``LOST``: the connection broke before
     the message was handed over. ``DEFERRED``: this message was not taken now. ``REFUSED``: it never will be. ``GONE``: it never will be,
-    nor will another message to this address. ``MISCONFIGURED``: the provider refuses us, whatever the message; an operator is needed.
+    nor will another message to this address. ``OPTED_OUT``: it never will be, for the owner of the address told the provider that they want
+    nothing of us. ``MISCONFIGURED``: the provider refuses us, whatever the message; an operator is needed.
     ``UNKNOWN``: it was handed over and no answer came. ``NOT_TRIED``: nothing was attempted.
     """
 
@@ -24,6 +25,7 @@ class SendResult(Enum):
     DEFERRED = "deferred"
     REFUSED = "refused"
     GONE = "gone"
+    OPTED_OUT = "opted_out"
     MISCONFIGURED = "misconfigured"
     UNKNOWN = "unknown"
     NOT_TRIED = "not_tried"
@@ -108,6 +110,7 @@ _FINAL = {
     SendResult.SENT: DeliveryState.SENT,
     SendResult.REFUSED: DeliveryState.DEAD,
     SendResult.GONE: DeliveryState.DEAD,
+    SendResult.OPTED_OUT: DeliveryState.DEAD,
 }
 
 

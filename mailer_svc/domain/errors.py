@@ -79,6 +79,10 @@ class AddressTaken(AlreadyExists):
     """The address is a recipient's already."""
 
 
+class AddressSuppressed(FailedPrecondition):
+    """The address is suppressed: nothing is sent to it, not even a code."""
+
+
 class CodeNotNeeded(FailedPrecondition):
     """The address needs no code."""
 

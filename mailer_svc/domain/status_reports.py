@@ -8,7 +8,8 @@ class ReportKind(Enum):
     """What happened.
 
     ``NOTED``: nothing that moves the delivery, such as a delay. ``DELIVERED``: it arrived. ``BOUNCED``: it came back. ``COMPLAINED``: its
-    recipient called it spam. ``UNSUBSCRIBED``: its recipient leaves what it belongs to. ``DROPPED``: the far end does not send it on.
+    recipient called it spam. ``UNSUBSCRIBED``: its recipient leaves what it belongs to. ``OPTED_OUT``: its recipient wants nothing more of
+    us. ``OPTED_IN``: wants it again. ``DROPPED``: the far end does not send it on.
     """
 
     NOTED = "noted"
@@ -16,6 +17,8 @@ class ReportKind(Enum):
     BOUNCED = "bounced"
     COMPLAINED = "complained"
     UNSUBSCRIBED = "unsubscribed"
+    OPTED_OUT = "opted_out"
+    OPTED_IN = "opted_in"
     DROPPED = "dropped"
 
 
@@ -30,8 +33,10 @@ class StatusReport:
         provider: who tells.
         detail: in the far end's words.
         code: of the far end; 0: none.
-        soft: it may be otherwise next time, such as for a mailbox that is full.
+        soft: it says nothing of the address: it may be otherwise next time, such as for a mailbox that is full.
         event: the far end's id of this report, by which one that comes again is known; empty: it has none.
+        channel: of ``address``.
+        address: what it is about if it is about no message: somebody told the far end to stop, or to go on. Otherwise empty.
     """
 
     kind: ReportKind
@@ -42,3 +47,5 @@ class StatusReport:
     code: int = 0
     soft: bool = False
     event: str = ""
+    channel: str = ""
+    address: str = ""

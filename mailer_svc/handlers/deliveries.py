@@ -47,6 +47,8 @@ _REPORTS = {
     "failed": ReportKind.DROPPED,
     "pending": ReportKind.NOTED,
 }
+_OF_THE_MESSAGE = ("failed",)
+"""What callers say of a message and not of its address."""
 _REPORTED = 1000
 
 
@@ -107,6 +109,7 @@ class DeliveryHandlers(rpc.DeliveryServiceServicer):
                 delivery=identity,
                 provider="report",
                 detail=" ".join(words for words in (request.error, when) if words),
+                soft=request.status in _OF_THE_MESSAGE,
                 event=f"{tenant}/{request.report_id}/{identity}" if request.report_id else "",
             )
             for identity in ids

@@ -146,7 +146,7 @@ class Suppressions(Protocol):
 
 
 class AddressRetirement(Protocol):
-    """Ends addresses that no longer work."""
+    """Ends addresses that no longer work, or whose owners want nothing."""
 
     async def retire(self, reasons: Mapping[AddressKey, str], *, now: int) -> None:
         """Addresses that are gone, with the reason; nothing is changed where nobody has such an address."""
@@ -154,4 +154,8 @@ class AddressRetirement(Protocol):
 
     async def replace(self, key: AddressKey, new: str, *, now: int) -> None:
         """An address is another one now; where the tenant has that already, the old one is gone."""
+        ...
+
+    async def suppress(self, suppression: Suppression) -> None:
+        """An address gets nothing any more; see `Suppressions.add`."""
         ...

@@ -10,7 +10,7 @@ from mailer_svc.domain.people import Suppression
 class ReportedDelivery(NamedTuple):
     """A delivery that something was told of: what was told, whom it went to, and what it is now.
 
-    ``moved`` tells whether the report changed its state.
+    ``moved`` tells whether the report changed its state. Of a report about an address alone ``delivery`` is empty, and ``state`` is None.
     """
 
     report: StatusReport
@@ -20,7 +20,7 @@ class ReportedDelivery(NamedTuple):
     address: str
     recipient_id: str
     category: str
-    state: DeliveryState
+    state: DeliveryState | None
     moved: bool
 
 
@@ -36,7 +36,10 @@ class StatusReportStore(Protocol):
     ) -> list[ReportedDelivery]:
         """Adds each report to the timeline of its delivery, and moves the delivery if the report outranks its state.
 
-        In the same transaction it adds the suppressions that ``suppressing`` gives, and retires addresses that bounced.
+        In the same transaction it adds the suppressions that ``suppressing`` gives, retires addresses that bounced, and lifts suppressions
+        of those that work.
+
+        A report about an address is of every tenant that has a recipient or a suppression of it, or of ``tenant``.
 
         A report that was stored before, by the id that its provider gives it, and one of a delivery that is not there, is not in the
         answer. ``now`` is in microseconds. With ``tenant`` no other's delivery is there: who reports is its own provider.

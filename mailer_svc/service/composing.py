@@ -6,7 +6,7 @@ It is rendered now, so that later changes of its template do not matter.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -37,7 +37,7 @@ from mailer_svc.domain import (
     suppressed,
 )
 from mailer_svc.language.context import context_of
-from mailer_svc.ports import Renderer
+from mailer_svc.ports import RecipientFacts, Renderer
 from mailer_svc.service.answering import Answering
 from mailer_svc.service.gates import GateAnswer, GateQuestion, Gates, passes
 from mailer_svc.service.screening import PiiScreen
@@ -276,12 +276,17 @@ def _template(each: Addressed, answer: GateAnswer, known: Known) -> tuple[Templa
     if template is None:
         raise TemplateNotFound(f"There is no template templates/{use.code}")
     if facts is None:
-        return template, template.part_for(each.question.channel, ""), use
-    recipient = {
-        "id": answer.recipient_id,
+        return template, template.part_for(each.question.channel, str((use.recipient or {}).get("locale", ""))), use
+    own = replace(use, recipient=recipient_context(answer.recipient_id, facts))
+    return template, template.part_for(each.question.channel, facts.locale), own
+
+
+def recipient_context(identity: str, facts: RecipientFacts) -> Mapping[str, Any]:
+    """A recipient as templates see it; see `TemplateUse`."""
+    return {
+        "id": identity,
         "name": facts.display_name,
         "locale": facts.locale,
         "time_zone": facts.time_zone,
         "attributes": context_of(facts.attributes),
     }
-    return template, template.part_for(each.question.channel, facts.locale), replace(use, recipient=recipient)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from mailer_svc.domain import DeliveryState, SendJob, SendOutcome, SendResult
+from mailer_svc.domain import NO_EFFECT, DeliveryState, SendJob, SendOutcome, SendResult, effect_of_answer
 from mailer_svc.ports import AWAY, AddressKey, AddressRetirement, DeliveryQueue, Journal, Settlement
 from mailer_svc.service.publishing import DeliveryPublisher
 from tocsin.background import Background
@@ -113,8 +113,8 @@ class OutcomeSettler:
         if not self._changed:
             self._later.once("changes", self._publish)
         self._changed.add(job.tenant)
-        if outcome.result is SendResult.GONE or outcome.new_address:
-            self._later.once("address", partial(self._settle_address, job, outcome))
+        if outcome.new_address or effect_of_answer(outcome.result) != NO_EFFECT:
+            self._later.once("address", partial(self._settle_address, job, outcome, provider))
 
     async def _publish(self) -> None:
         """Tells watchers, once for all changes that were stored together."""
@@ -122,12 +122,15 @@ class OutcomeSettler:
         for tenant in changed:
             await self._publisher.changed(tenant)
 
-    async def _settle_address(self, job: SendJob, outcome: SendOutcome) -> None:
+    async def _settle_address(self, job: SendJob, outcome: SendOutcome, provider: str) -> None:
         """Tells whoever keeps addresses what the provider says of this one. If that fails, the next message learns it anew."""
-        key, now = AddressKey.of(job.tenant, self._queue.channel, job.to), self._clock.micros()
-        if outcome.result is SendResult.GONE:
+        key, now, effect = AddressKey.of(job.tenant, self._queue.channel, job.to), self._clock.micros(), effect_of_answer(outcome.result)
+        suppression = effect.suppression(key, id=job.id, category=job.category, source=provider, detail=outcome.detail, now=now)
+        if effect.retire:
             await safely(self._addresses.retire({key: outcome.detail}, now=now))
-        elif outcome.new_address:
+        if suppression is not None:
+            await safely(self._addresses.suppress(suppression))
+        if outcome.new_address:
             await safely(self._addresses.replace(key, outcome.new_address, now=now))
 
 

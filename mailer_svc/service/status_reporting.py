@@ -1,23 +1,16 @@
-"""What follows from what far ends tell: states by rank, and addresses that get nothing any more.
-
-A hard bounce and a complaint suppress the address at once and for everything; a soft bounce stands in the timeline and no more.
-"""
+"""What follows from what far ends tell: states by rank, and for addresses what `mailer_svc.domain.address_effects` says."""
 
 from collections.abc import Callable, Collection
 
-from mailer_svc.domain import ReportKind, StatusReport
-from mailer_svc.domain.people import Suppression, SuppressionReason
+from mailer_svc.domain import StatusReport, effect_of_report
+from mailer_svc.domain.people import Suppression
+from mailer_svc.ports import AddressKey
 from mailer_svc.ports.reporting import ReportedDelivery, StatusReportStore
 from mailer_svc.service.publishing import DeliveryPublisher
 from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
-_REASONS = {
-    ReportKind.BOUNCED: SuppressionReason.BOUNCE,
-    ReportKind.COMPLAINED: SuppressionReason.COMPLAINT,
-    ReportKind.UNSUBSCRIBED: SuppressionReason.UNSUBSCRIBE,
-}
 
 
 class StatusReporting:
@@ -55,7 +48,7 @@ class StatusReporting:
         now = self._clock.micros()
         done = await self._store.record(list(reports), now=now, suppressing=lambda item: self._suppression(item, now), tenant=tenant)
         for item in done:
-            if item.moved:
+            if item.moved and item.state is not None:
                 self._publisher.meter.settled(item.channel, item.state)
             _log.info("report taken", delivery=item.delivery, kind=item.report.kind.value, soft=item.report.soft)
         for tenant in {item.tenant for item in done}:
@@ -63,17 +56,11 @@ class StatusReporting:
         return len(done)
 
     def _suppression(self, item: ReportedDelivery, now: int) -> Suppression | None:
-        kind = item.report.kind
-        if kind not in _REASONS or item.report.soft:
-            return None
-        return Suppression(
-            tenant=item.tenant,
+        return effect_of_report(item.report).suppression(
+            AddressKey.of(item.tenant, item.channel, item.address),
             id=self._new_id(),
-            channel=item.channel,
-            address=item.address,
-            category=item.category if kind is ReportKind.UNSUBSCRIBED else "",
-            reason=_REASONS[kind],
-            source=f"deliveries/{item.delivery}",
+            category=item.category,
+            source=f"deliveries/{item.delivery}" if item.delivery else item.report.provider,
             detail=item.report.detail,
-            created=now,
+            now=now,
         )

@@ -10,6 +10,7 @@ from mailer_svc.domain import (
     Ack,
     AddressNotFound,
     AddressState,
+    AddressSuppressed,
     Channel,
     Channels,
     CodeNotNeeded,
@@ -19,12 +20,14 @@ from mailer_svc.domain import (
     Priority,
     RecipientAddress,
     Submission,
+    SuppressionReason,
     TemplateUse,
 )
-from mailer_svc.ports import AddressStore
+from mailer_svc.ports import AddressStore, PeopleFacts, PersonFacts, PersonKey
 from mailer_svc.service.accepting import Accepting
+from mailer_svc.service.composing import recipient_context
 from tocsin.clock import MINUTE, SECOND, Clock
-from tocsin.errors import FailedPrecondition, Unavailable
+from tocsin.errors import FailedPrecondition, FieldViolation, Unavailable
 
 PURPOSE: Final = "address-codes"
 """What the key of the hashes is derived for."""
@@ -45,6 +48,7 @@ class AddressVerification:
         self,
         *,
         store: AddressStore,
+        people: PeopleFacts,
         accepting: Accepting,
         channels: Channels,
         key: Callable[[], bytes],
@@ -56,6 +60,7 @@ class AddressVerification:
 
         Args:
             store: keeps addresses.
+            people: knows which addresses are suppressed, and the language of recipients.
             accepting: takes the messages.
             channels: by which they leave.
             key: of the hashes.
@@ -64,6 +69,7 @@ class AddressVerification:
             new_id: makes the ids of messages.
         """
         self._store = store
+        self._people = people
         self._accepting = accepting
         self._channels = channels
         self._key = key
@@ -77,6 +83,7 @@ class AddressVerification:
         Raises:
             AddressNotFound: there is none.
             CodeNotNeeded: it is ACTIVE, or its channel takes no codes.
+            AddressSuppressed: nothing is sent to it.
             CodeTooSoon: one was sent less than a minute ago.
             NoProvider: nothing can be sent by its channel.
             UnsupportedChannel: this mailer does not know its channel.
@@ -89,6 +96,7 @@ class AddressVerification:
             raise CodeNotNeeded("The address is ACTIVE; it needs no code")
         if not channel.codes:
             raise CodeNotNeeded(f"Addresses of {channel.name} take no codes; add it again to make it ACTIVE")
+        person = await self._person(PersonKey.of(tenant, address.channel, address.value, recipient))
         code = f"{self._draw(10**DIGITS):0{DIGITS}}"
         now = self._clock.micros()
         stored = await self._store.set_code(
@@ -96,7 +104,7 @@ class AddressVerification:
         )
         if not stored:
             raise CodeTooSoon(retry_after=RESEND / SECOND)
-        await self._send(tenant, address.value, channel.name, code)
+        await self._send(tenant, recipient, person, address.value, channel.name, code)
         return await self._address(tenant, recipient, id)
 
     async def verify(self, *, tenant: str, recipient: str, id: str, code: str) -> RecipientAddress:  # noqa: A002
@@ -129,6 +137,19 @@ class AddressVerification:
             raise AddressNotFound(f"There is no address recipients/{recipient}/addresses/{identity}")
         return found
 
+    async def _person(self, whom: PersonKey) -> PersonFacts:
+        """What is known of a recipient and the address.
+
+        Raises:
+            AddressSuppressed: it gets nothing of any category; the reasons are named.
+        """
+        (person,) = await self._people.about([whom], now=self._clock.micros())
+        reasons = sorted({_word(reason) for category, reason in person.suppressions if not category})
+        if reasons:
+            words = f"the address is suppressed ({', '.join(reasons)}); delete its suppressions first, if it works again"
+            raise AddressSuppressed(f"name: {words}", violations=[FieldViolation("name", words)])
+        return person
+
     def _hash(self, identity: str, code: str) -> str:
         return hmac.new(self._key(), f"{identity}:{code}".encode(), hashlib.sha256).hexdigest()
 
@@ -139,7 +160,7 @@ class AddressVerification:
         own = [channel for channel in sharing if channel.name == name]
         return next(iter([*own, *sharing]), None) or self._channels.usable_channel(name, tenant=tenant)
 
-    async def _send(self, tenant: str, address: str, channel: str, code: str) -> None:
+    async def _send(self, tenant: str, recipient: str, person: PersonFacts, address: str, channel: str, code: str) -> None:
         message = Submission(
             key=1,
             tenant=tenant,
@@ -148,7 +169,11 @@ class AddressVerification:
             to=address,
             channel=channel,
             priority=Priority.NORMAL,
-            content=TemplateUse(TEMPLATE, {"code": code, "minutes": str(VALID // MINUTE)}),
+            content=TemplateUse(
+                TEMPLATE,
+                {"code": code, "minutes": str(VALID // MINUTE)},
+                recipient=recipient_context(recipient, person.recipient) if person.recipient else None,
+            ),
             occasion=f"verification-{self._new_id()}",
         )
         acks: list[Ack] = []
@@ -156,6 +181,11 @@ class AddressVerification:
             async for part in answers:
                 acks += part
         _check(acks)
+
+
+def _word(reason: SuppressionReason) -> str:
+    """The reason's name; of one that this version does not know, what is stored."""
+    return getattr(reason, "name", str(reason)).lower()
 
 
 def _check(acks: Sequence[Ack]) -> None:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from sqlalchemy import ColumnElement, and_, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain.people import AddressState
+from mailer_svc.domain.people import AddressState, Suppression
 from mailer_svc.ports.people import AddressKey
 from mailer_svc.store.people_tables import addresses
+from mailer_svc.store.suppressions import add_suppressions
 from tocsin.database import Database, storable
 
 _MAX_REASON = 500
@@ -35,7 +36,7 @@ async def retire_addresses(connection: AsyncConnection, reasons: Mapping[Address
 
 
 class SqlAddressRetirement:
-    """Ends addresses that no longer work."""
+    """Ends addresses that no longer work, or whose owners want nothing."""
 
     def __init__(self, *, database: Database) -> None:
         self._database = database
@@ -56,6 +57,12 @@ class SqlAddressRetirement:
                 await connection.execute(update(addresses).where(_is(key)).values(value=new, updated=now))
         if taken:
             await self.retire({key: "replaced by another address"}, now=now)
+
+    async def suppress(self, suppression: Suppression) -> None:
+        """An address gets nothing any more."""
+        if all(storable(part) == part for part in (suppression.tenant, suppression.channel, suppression.address)):
+            async with self._database.transaction() as connection:
+                await add_suppressions(connection, [suppression])
 
 
 def _is(key: AddressKey) -> ColumnElement[bool]:

@@ -4,10 +4,11 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from mailer_svc.domain import AddressState, RecipientAddress, RecipientNotFound
-from mailer_svc.ports import CodeFacts
+from mailer_svc.domain import WORKS, AddressState, RecipientAddress, RecipientNotFound
+from mailer_svc.ports import AddressKey, CodeFacts
 from mailer_svc.store.people_tables import addresses, recipients
 from mailer_svc.store.recipients import insert_address, read_address
+from mailer_svc.store.suppressions import lift_suppressions
 from tocsin.database import Database
 
 
@@ -77,7 +78,7 @@ class SqlAddresses:
         return CodeFacts(row.code_hash, most - row.code_attempts) if row is not None else None
 
     async def activate(self, *, tenant: str, id: str, code_hash: str, now: int) -> RecipientAddress | None:  # noqa: A002
-        """Makes the address ACTIVE whose code this is; None: it has another one by now."""
+        """Makes the address ACTIVE whose code this is, and lifts suppressions as a success does; None: it has another one by now."""
         change = (
             update(addresses)
             .where(addresses.c.tenant == tenant, addresses.c.id == id, addresses.c.code_hash == code_hash)
@@ -86,6 +87,8 @@ class SqlAddresses:
         )
         async with self._database.transaction() as connection:
             row = (await connection.execute(change)).first()
+            if row is not None:
+                await lift_suppressions(connection, [AddressKey.of(tenant, row.channel, row.value)], WORKS)
         return read_address(row) if row is not None else None
 
 

@@ -6,16 +6,16 @@ from typing import Any, Final
 from sqlalchemy import Row, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import DeliveryState, ReportKind, StatusReport
-from mailer_svc.domain.people import Suppression, SuppressionReason
+from mailer_svc.domain import DeliveryState, ReportKind, StatusReport, effect_of_report
+from mailer_svc.domain.people import comparable_address
 from mailer_svc.ports.people import AddressKey
 from mailer_svc.ports.reporting import ReportedDelivery, Suppressing
 from mailer_svc.store.addresses import retire_addresses
 from mailer_svc.store.bulk import BulkInsert
 from mailer_svc.store.changes import ChangeOrder
-from mailer_svc.store.people_tables import provider_events
+from mailer_svc.store.people_tables import addresses, provider_events, suppressions
 from mailer_svc.store.reports import note
-from mailer_svc.store.suppressions import add_suppressions
+from mailer_svc.store.suppressions import add_suppressions, lift_suppressions
 from mailer_svc.store.tables import deliveries, events
 from tocsin.database import Database, insert_ignore, storable
 from tocsin.stored import known
@@ -88,16 +88,38 @@ class SqlStatusReports:
             if lines:
                 await self._events.insert(connection, lines)
             await note(connection, sorted(told), change)
-            await _suppress(connection, [found for item in done if (found := suppressing(item)) is not None], now)
+            done += await _of_addresses(connection, fresh, tenant)
+            await _settle_addresses(connection, done, suppressing, now)
         return done
 
 
-async def _suppress(connection: AsyncConnection, suppressed: Sequence[Suppression], now: int) -> None:
-    await add_suppressions(
-        connection, {(*AddressKey.of(item.tenant, item.channel, item.address), item.category): item for item in suppressed}.values()
-    )
-    gone = [item for item in suppressed if item.reason is SuppressionReason.BOUNCE]
-    await retire_addresses(connection, {AddressKey.of(item.tenant, item.channel, item.address): item.detail for item in gone}, now=now)
+async def _settle_addresses(connection: AsyncConnection, done: Sequence[ReportedDelivery], suppressing: Suppressing, now: int) -> None:
+    """What the reports mean for the addresses: those that work first, so that whatever else is told stands."""
+    keyed = [(AddressKey.of(item.tenant, item.channel, item.address), effect_of_report(item.report), item) for item in done]
+    for lifting in {effect for _, effect, _ in keyed if effect.lifts}:
+        await lift_suppressions(connection, {key for key, effect, _ in keyed if effect == lifting}, lifting)
+    suppressed = [found for item in done if (found := suppressing(item)) is not None]
+    unique = {(*AddressKey.of(item.tenant, item.channel, item.address), item.category): item for item in suppressed}
+    await add_suppressions(connection, unique.values())
+    await retire_addresses(connection, {key: item.report.detail for key, effect, item in keyed if effect.retire}, now=now)
+
+
+async def _of_addresses(connection: AsyncConnection, reports: Sequence[StatusReport], tenant: str) -> list[ReportedDelivery]:
+    """What owners of addresses told their provider, for each tenant that it means."""
+    found: list[ReportedDelivery] = []
+    for report in reports:
+        if not report.address or report.delivery or report.reference:
+            continue
+        address = storable(comparable_address(report.channel, report.address))
+        owners = [tenant] if tenant else await _tenants_of(connection, report.channel, address)
+        found += [ReportedDelivery(report, "", owner, report.channel, address, "", "", state=None, moved=False) for owner in owners]
+    return found
+
+
+async def _tenants_of(connection: AsyncConnection, channel: str, address: str) -> list[str]:
+    owned = select(addresses.c.tenant).where(addresses.c.channel == channel, addresses.c.value == address)
+    stopped = select(suppressions.c.tenant).where(suppressions.c.channel == channel, suppressions.c.address == address)
+    return sorted((await connection.execute(owned.union(stopped))).scalars())
 
 
 async def _unknown(connection: AsyncConnection, reports: Sequence[StatusReport], now: int, tenant: str) -> list[StatusReport]:

@@ -3,11 +3,12 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, select, tuple_
+from sqlalchemy import Row, delete, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mailer_svc.domain import AddressEffect
 from mailer_svc.domain.people import Suppression, SuppressionReason, comparable_address
-from mailer_svc.ports.people import SuppressionQuery
+from mailer_svc.ports.people import AddressKey, SuppressionQuery
 from mailer_svc.store.people_tables import suppressions
 from tocsin.database import Database, storable, upsert
 from tocsin.stored import known
@@ -71,6 +72,16 @@ async def add_suppressions(connection: AsyncConnection, added: Collection[Suppre
     rows = sorted((_values(item) for item in added), key=lambda row: [row[name] for name in _KEY])
     if rows:
         await connection.execute(_PUT, rows)
+
+
+async def lift_suppressions(connection: AsyncConnection, keys: Collection[AddressKey], effect: AddressEffect) -> None:
+    """Ends the suppressions of addresses that ``effect`` lifts, in the current transaction; see `AddressEffect`."""
+    named = [key for key in sorted(keys) if all(storable(part) == part for part in key)]
+    if named and effect.lifts:
+        of = tuple_(suppressions.c.tenant, suppressions.c.channel, suppressions.c.address).in_(named)
+        over = suppressions.c.reason.in_([int(reason) for reason in effect.lifts])
+        ends = true() if effect.lifts_lasting else suppressions.c.until.is_not(None)
+        await connection.execute(delete(suppressions).where(of, suppressions.c.category == "", over, ends))
 
 
 def _values(item: Suppression) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from mailer_svc.store import (
     SqlCategories,
     SqlCategoryChoices,
     SqlGroups,
+    SqlPeopleFacts,
     SqlPreferences,
     SqlRecipientImports,
     SqlRecipients,
@@ -120,6 +121,7 @@ def unsubscribing_of(node: Node, clock: Clock, *, database: Database) -> Unsubsc
 def _verification(node: Node, clock: Clock, *, database: Database, channels: Channels, accepting: Accepting) -> AddressVerification:
     return AddressVerification(
         store=SqlAddresses(database=database),
+        people=SqlPeopleFacts(database=database),
         accepting=accepting,
         channels=channels,
         key=lambda: node.installation_key.derive(PURPOSE),

@@ -52,6 +52,8 @@ async def test_a_person_is_added_proved_and_asked(tocsin: Command, stranger: htt
     assert [message["to"] for message in messages] == [["ann@example.com"]]
     code = re.search(r"[0-9]{8}", messages[0]["text"])
     assert code is not None
+    assert "Geben Sie diesen Code ein" in messages[0]["text"], "in the language of the recipient"
+    assert code[0] not in messages[0]["subject"], "which lists of deliveries and previews of a phone show"
 
     def then() -> None:
         assert "is ACTIVE" in run("recipient", "address", "verify", address, code[0])

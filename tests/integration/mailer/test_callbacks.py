@@ -24,6 +24,8 @@ from tocsin.api.mailer.v1 import (
     delivery_service_pb2,
     notification_service_pb2,
     notification_service_pb2_grpc,
+    suppression_service_pb2,
+    suppression_service_pb2_grpc,
 )
 from tocsin.errors import InvalidInput, NotFound, PermissionDenied
 from tocsin.standard_webhooks import WebhookSecret, verify
@@ -188,3 +190,33 @@ async def test_a_caller_is_told_what_becomes_of_a_notification(far: Far) -> None
     assert verify(seen.headers, seen.body, secrets=[WebhookSecret.parse(secret)], seconds=now)
     data = json.loads(seen.body)["data"]
     assert (data["notification"], data["state"], data["to"]) == (made.name, "SENT", "ann@example.com")
+
+
+async def test_a_number_that_said_stop_gets_nothing_until_it_says_start(far: Far) -> None:
+    """Twilio's refusal suppresses it, with who says so; the next message asks Twilio no more; its START ends that, STOP begins it again."""
+    suppressed: Any = suppression_service_pb2_grpc.SuppressionServiceStub(far.rig.mesh_of("gateway").channel("mailer_svc"))
+
+    async def listed() -> list[Any]:
+        with far.rig.user(scopes=["recipients:read"]):
+            page = await suppressed.ListSuppressions(suppression_service_pb2.ListSuppressionsRequest())
+        return [(each.channel, each.address, each.reason, each.source) for each in page.suppressions]
+
+    far.sink.script(Reply.of_json({"code": 21610, "message": "Attempt to send to unsubscribed recipient"}, status=400))
+    (refused,) = await far.rig.deliver(message(1, channel="sms", to="+4915112345678"))
+    await far.rig.settled(refused.delivery, State.DEAD)
+
+    async def known() -> bool:
+        return bool(await listed())
+
+    await eventually(known)
+    assert await listed() == [("sms", "+4915112345678", suppression_service_pb2.Suppression.UNSUBSCRIBE, "twilio")]
+    (held,) = await far.rig.deliver(message(2, channel="sms", to="+4915112345678"))
+    assert (await far.rig.settled(held.delivery, State.SUPPRESSED)).reason == "SUPPRESSED_ADDRESS"
+    inbound = {"MessageSid": "SM7", "From": "+4915112345678", "To": "+15005550006", "AccountSid": ACCOUNT}
+    assert (await far.tells({**inbound, "Body": "start"})).taken == 1
+    assert await listed() == []
+    await far.sent(3, "SM3")
+    assert (await far.tells({**inbound, "Body": "start"})).taken == 0
+    with pytest.raises(PermissionDenied):
+        await far.tells({**inbound, "Body": "STOP"}, signature="forged")
+    assert await listed() == []

@@ -8,6 +8,7 @@ import pytest
 from mailer_svc.domain import (
     Ack,
     AddressState,
+    AddressSuppressed,
     Channel,
     Channels,
     CodeNotNeeded,
@@ -17,10 +18,13 @@ from mailer_svc.domain import (
     Recipient,
     RecipientAddress,
     Submission,
+    Suppression,
+    SuppressionReason,
     TemplateUse,
 )
+from mailer_svc.ports.people import SuppressionQuery
 from mailer_svc.service import Accepting, AddressVerification
-from mailer_svc.store import SqlAddresses, SqlRecipients
+from mailer_svc.store import SqlAddresses, SqlPeopleFacts, SqlRecipients, SqlSuppressions
 from mailer_svc.store.people_tables import addresses
 from tests.integration.mailer.stored import Store
 from tocsin.errors import FailedPrecondition, Unavailable
@@ -32,6 +36,7 @@ class Postbox:
     def __init__(self) -> None:
         self.codes: list[str] = []
         self.channels: list[str] = []
+        self.locales: list[Any] = []
         self.ack = Ack(key=1, delivery="d")
 
     async def accept(self, batch: Sequence[Submission]) -> AsyncIterator[Sequence[Ack]]:
@@ -39,6 +44,7 @@ class Postbox:
         for message in batch:
             assert isinstance(message.content, TemplateUse)
             self.codes.append(message.content.variables["code"])
+            self.locales.append((message.content.recipient or {}).get("locale"))
             self.channels.append(message.channel)
         yield [self.ack]
 
@@ -60,6 +66,7 @@ class Codes:
         )
         self.verification = AddressVerification(
             store=SqlAddresses(database=store.database),
+            people=SqlPeopleFacts(database=store.database),
             accepting=cast("Accepting", self.box),
             channels=channels,
             key=lambda: b"key",
@@ -84,7 +91,7 @@ async def codes(store: Store) -> Codes:
         RecipientAddress(id="mail", channel="email", value="a@x.org", state=AddressState.PENDING),
         RecipientAddress(id="hook", channel="webhook", value="https://x.org", state=AddressState.RETIRED),
     )
-    await SqlRecipients(database=store.database).create(Recipient(tenant="t1", id="ann", addresses=owned))
+    await SqlRecipients(database=store.database).create(Recipient(tenant="t1", id="ann", locale="de-CH", addresses=owned))
     return Codes(store)
 
 
@@ -97,6 +104,49 @@ async def test_a_code_goes_by_a_channel_that_can_send(codes: Codes) -> None:
     assert codes.box.codes[0] not in str(rows)
     with pytest.raises(CodeNotNeeded):
         await codes.request("hook")
+
+
+async def test_a_code_is_in_the_language_of_its_recipient(codes: Codes) -> None:
+    """Although the address is not known to work yet."""
+    await codes.request()
+    assert codes.box.locales == ["de-CH"]
+
+
+@pytest.mark.parametrize(
+    ("suppression", "refused"),
+    [
+        ({"reason": SuppressionReason.BOUNCE}, "bounce"),
+        ({"reason": SuppressionReason.MANUAL}, "manual"),
+        ({"reason": SuppressionReason.UNSUBSCRIBE, "category": "news"}, ""),
+        ({"reason": SuppressionReason.BOUNCE, "until": 0}, ""),
+        ({"reason": SuppressionReason.BOUNCE, "tenant": "t2"}, ""),
+        ({"reason": SuppressionReason.BOUNCE, "channel": "sms"}, ""),
+    ],
+)
+async def test_a_suppressed_address_gets_no_code(codes: Codes, suppression: dict[str, Any], refused: str) -> None:
+    """Whoever asks is told so, with the reason, and nothing is sent; what is of one category, over, or elsewhere does not count."""
+    values: dict[str, Any] = {"tenant": "t1", "id": "s", "channel": "email", "address": "a@x.org", **suppression}
+    kept = SqlSuppressions(database=codes.store.database)
+    await kept.add([Suppression(**values)])
+    if not refused:
+        await codes.request()
+        return
+    with pytest.raises(AddressSuppressed, match=refused) as told:
+        await codes.request()
+    assert [violation.field for violation in told.value.violations] == ["name"]
+    assert codes.box.codes == []
+    await kept.delete(tenant="t1", id="s")
+    await codes.request()  # at once: no code was spent
+
+
+async def test_a_code_that_comes_back_lifts_what_nobody_decided_on(codes: Codes) -> None:
+    """A soft suppression is over, for the address works; a manual one stays."""
+    await codes.request()
+    kept, end = SqlSuppressions(database=codes.store.database), codes.store.clock.micros() + 10**12
+    for id, category, reason in (("soft", "", SuppressionReason.BOUNCE), ("manual", "news", SuppressionReason.MANUAL)):  # noqa: A001
+        await kept.add([Suppression(tenant="t1", id=id, channel="email", address="a@x.org", category=category, reason=reason, until=end)])
+    await codes.verify(codes.box.codes[0])
+    assert [left.id for left in await kept.page(SuppressionQuery(tenant="t1"), after="", limit=10)] == ["manual"]
 
 
 async def test_a_new_code_voids_the_one_before(codes: Codes) -> None:

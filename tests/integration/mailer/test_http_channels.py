@@ -148,7 +148,7 @@ ANSWERS: list[tuple[str, Any, SendResult]] = [
     ("pagerduty", silence, DEFERRED), ("pagerduty", Reply(raw=b""), DEFERRED),
 
     ("sms", Reply.of_json({"sid": "SM1", "status": "queued"}, status=201), SENT),
-    *(("sms", twilio_error(400, code), GONE) for code in (21211, 21610, 21614)),
+    *(("sms", twilio_error(400, code), GONE) for code in (21211, 21614)), ("sms", twilio_error(400, 21610), SendResult.OPTED_OUT),
     *(("sms", twilio_error(status, code), CONFIG) for status, code in ((401, 20003), (400, 21606))),
     ("sms", twilio_error(400, 21617), REFUSED), ("sms", twilio_error(403, 21408), REFUSED), ("sms", twilio_error(429, 20429), AWAY),
     ("sms", twilio_error(500, 20500), DEFERRED), ("sms", twilio_error(503, 20503), AWAY),

@@ -2,15 +2,16 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
-from mailer_svc.domain import DeliveryState, ReportKind, SendResult, StatusReport
-from mailer_svc.domain.people import AddressState, SuppressionReason
+from mailer_svc.domain import DeliveryState, Recipient, RecipientAddress, ReportKind, SendResult, StatusReport
+from mailer_svc.domain.people import AddressState, Suppression, SuppressionReason
 from mailer_svc.service import StatusReporting
-from mailer_svc.store import SqlStatusReports
+from mailer_svc.store import SqlRecipients, SqlStatusReports, SqlSuppressions
 from mailer_svc.store.people_tables import addresses, suppressions
 from mailer_svc.store.tables import deliveries
 from tests.integration.mailer.stored import Store, new, settlement
@@ -98,7 +99,9 @@ async def test_reports_move_a_delivery_by_rank_and_never_back(store: Store, kind
         (report(K.COMPLAINED), [("ann@example.com", "", SuppressionReason.COMPLAINT)]),
         (report(K.UNSUBSCRIBED), [("ann@example.com", "news", SuppressionReason.UNSUBSCRIBE)]),
         (report(K.DELIVERED), []),
-        (report(K.DROPPED), []),
+        (report(K.OPTED_OUT), [("ann@example.com", "", SuppressionReason.UNSUBSCRIBE)]),
+        (report(K.DROPPED), [("ann@example.com", "", SuppressionReason.PROVIDER)]),
+        (report(K.DROPPED, soft=True), []),
         (report(K.NOTED), []),
     ],
 )
@@ -125,6 +128,60 @@ async def test_who_bounces_or_complains_gets_no_more(store: Store, told: StatusR
         (state, reason) = (await connection.execute(select(addresses.c.state, addresses.c.reason))).one()
     gone = told.kind is K.BOUNCED and not told.soft
     assert (state, reason) == ((AddressState.RETIRED, "550 no such user") if gone else (AddressState.ACTIVE, ""))
+
+
+@pytest.mark.parametrize(
+    ("kind", "stays"),
+    [
+        (K.DELIVERED, {"bounce", "manual", "complaint", "unsubscribe", "manual that ends", "bounce of news", "elsewhere"}),
+        (K.OPTED_IN, {"bounce", "manual", "complaint", "manual that ends", "bounce that ends", "bounce of news", "provider", "elsewhere"}),
+        (K.NOTED, None),
+    ],
+)
+async def test_a_success_lifts_what_nobody_decided_on(store: Store, kind: ReportKind, stays: set[str] | None) -> None:
+    """A soft suppression by a bounce or a provider; not what would last, what a person decided, what is of a category, another tenant's."""
+    end, kinds = store.clock.micros() + 10**9, SuppressionReason
+    table = {
+        "bounce": ("t1", "", kinds.BOUNCE, None),
+        "bounce that ends": ("t1", "", kinds.BOUNCE, end),
+        "bounce of news": ("t1", "news", kinds.BOUNCE, end),
+        "provider": ("t1", "", kinds.PROVIDER, end),
+        "manual": ("t1", "", kinds.MANUAL, None),
+        "manual that ends": ("t1", "", kinds.MANUAL, end),
+        "complaint": ("t1", "", kinds.COMPLAINT, None),
+        "unsubscribe": ("t1", "", kinds.UNSUBSCRIBE, None),
+        "elsewhere": ("t2", "", kinds.BOUNCE, end),
+    }
+    await sent(store)
+    left: set[str] = set()
+    for name, (tenant, category, reason, until) in table.items():
+        kept = Suppression(
+            tenant=tenant, id=name, channel="email", address="ann@example.com", category=category, reason=reason, until=until
+        )
+        await SqlSuppressions(database=store.database).add([kept])
+        await reporting(store).report([report(kind)])
+        async with store.database.transaction() as connection:
+            left |= set((await connection.execute(select(suppressions.c.id))).scalars())
+            await connection.execute(delete(suppressions))
+    assert left == (set(table) if stays is None else stays)
+
+
+async def test_what_an_owner_tells_the_provider_is_of_every_tenant_that_has_the_address(store: Store) -> None:
+    """Where the provider is everybody's, of those who have a recipient or a suppression of it; of one tenant's own, of that tenant."""
+    people = SqlRecipients(database=store.database)
+    for tenant in ("t1", "t2"):
+        owned = RecipientAddress(id=tenant, channel="sms", value="+4915112345678", state=AddressState.ACTIVE)
+        await people.create(Recipient(tenant=tenant, id="ann", addresses=(owned,)))
+    told = StatusReport(kind=K.OPTED_OUT, provider="twilio", channel="sms", address="+4915112345678", event="stop")
+    assert await reporting(store).report([told, told]) == 2
+    assert await suppressed(store) == [("+4915112345678", "", SuppressionReason.UNSUBSCRIBE)] * 2
+    again = replace(told, kind=K.OPTED_IN, event="start")
+    assert await reporting(store).report([again], tenant="t1") == 1
+    assert len(await suppressed(store)) == 1
+    await reporting(store).report([replace(again, event="start again")])
+    assert await suppressed(store) == []
+    async with store.database.read() as connection:
+        assert set((await connection.execute(select(addresses.c.state))).scalars()) == {AddressState.ACTIVE}
 
 
 async def test_a_report_that_comes_again_changes_nothing(store: Store) -> None:

@@ -126,8 +126,10 @@ def call(body: bytes, *, at: int = NOW, now: int = NOW, key: Any = KEY, headers:
         ({"event": "bounce", "type": "bounce", "status": "5.1.1", "reason": "no such user"}, K.BOUNCED, False),
         ({"event": "bounce", "type": "blocked", "reason": "spam"}, K.BOUNCED, True),
         ({"event": "dropped", "reason": "Bounced Address"}, K.DROPPED, False),
+        ({"event": "dropped", "reason": "Spam Content (if Spam Checker app enabled)"}, K.DROPPED, True),
+        ({"event": "dropped"}, K.DROPPED, True),
         ({"event": "spamreport"}, K.COMPLAINED, False),
-        ({"event": "unsubscribe"}, K.UNSUBSCRIBED, False),
+        ({"event": "unsubscribe"}, K.OPTED_OUT, False),
         ({"event": "group_unsubscribe", "asm_group_id": 3}, K.UNSUBSCRIBED, False),
     ],
 )

@@ -55,6 +55,39 @@ def test_a_status_is_read(token: str, status: str, code: str, kind: ReportKind, 
     assert list(callback(CONFIG, request(fields, token=token))) == [expected]
 
 
+def test_a_stop_that_a_status_tells_of() -> None:
+    """The message was dropped, and the number wants no more; each is a report of its own."""
+    dropped, stopped = callback(CONFIG, request({"MessageSid": "SM1", "MessageStatus": "failed", "ErrorCode": "21610"}))
+    assert (dropped.kind, dropped.soft, stopped.kind, stopped.soft) == (ReportKind.DROPPED, True, ReportKind.OPTED_OUT, False)
+    assert dropped.event != stopped.event
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"Body": "STOP"}, ReportKind.OPTED_OUT),
+        ({"Body": " stop \n"}, ReportKind.OPTED_OUT),
+        ({"Body": "Unsubscribe"}, ReportKind.OPTED_OUT),
+        ({"Body": "START"}, ReportKind.OPTED_IN),
+        ({"Body": "arret", "OptOutType": "STOP"}, ReportKind.OPTED_OUT),
+        ({"Body": "stop", "OptOutType": "START"}, ReportKind.OPTED_IN),
+        ({"Body": "help", "OptOutType": "HELP"}, None),
+        ({"Body": "please stop calling"}, None),
+        ({"Body": "STOP" * 500}, None),
+        ({"Body": ""}, None),
+        ({}, None),
+        ({"Body": "STOP", "From": "whatsapp:+4915112345678"}, None),
+        ({"Body": "STOP", "From": ""}, None),
+        ({"Body": "STOP", "From": "ACME"}, None),
+    ],
+)
+def test_what_somebody_writes_to_our_number(fields: dict[str, str], kind: ReportKind | None) -> None:
+    """To stop and to go on is heard, in Twilio's words or as it says itself; nothing else is, and of no odd sender."""
+    told = callback(CONFIG, request({"MessageSid": "SM9", "From": "+4915112345678", "To": "+15005550006", **fields}))
+    assert [each.kind for each in told] == ([] if kind is None else [kind])
+    assert all((each.channel, each.address, each.provider) == ("sms", "+4915112345678", "twilio") for each in told)
+
+
 FIELDS = {"MessageSid": "SM1", "MessageStatus": "delivered"}
 
 
