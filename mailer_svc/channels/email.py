@@ -1,6 +1,6 @@
 """Email by SMTP: its settings, and a provider for each server."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -18,7 +18,7 @@ from mailer_svc.channels.smtp.session import Timeouts
 from mailer_svc.channels.smtp.tokens import OAuthIssuer, SmtpTokens, google, microsoft
 from mailer_svc.channels.smtp.urls import SmtpUrl, TlsMode, parse_urls
 from mailer_svc.channels.spec import ChannelSpec, Configured, Parts, ProviderConfig, ProviderKind
-from mailer_svc.domain import KEY_BYTES, ReturnPaths, UnsubscribeTokens
+from mailer_svc.domain import KEY_BYTES, ReturnPaths, UnsubscribeTokens, Unsubscription
 from tocsin.addresses import normal_address, parse_mailbox
 from tocsin.egress.client import HttpLimits
 from tocsin.errors import InvalidInput
@@ -207,6 +207,19 @@ def outgoing_mail(config: SmtpConfig | SendGridConfig, parts: Parts) -> Outgoing
 def return_paths(address: str, key: InstallationKey) -> ReturnPaths | None:
     """Where reports of failures come back to; None if that is not set."""
     return ReturnPaths(address=address, key=key.derive("return paths")) if address else None
+
+
+def leave_link(key: InstallationKey, public_link: Callable[[str], str]) -> Callable[[Unsubscription], str]:
+    """What makes the URL by which somebody leaves; an empty one where nobody knows how people reach the gateway."""
+    tokens: list[UnsubscribeTokens] = []
+
+    def link(left: Unsubscription) -> str:
+        page = public_link(UNSUBSCRIBE_PATH)
+        if page and not tokens:
+            tokens.append(unsubscribe_tokens(key))  # the key is there once the installation has started
+        return page and page + tokens[0].seal(left)
+
+    return link
 
 
 def unsubscribe_tokens(key: InstallationKey) -> UnsubscribeTokens:

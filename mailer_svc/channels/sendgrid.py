@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from pydantic import Field, SecretStr, field_validator
 
 from mailer_svc.channels.http import HttpProviderConfig
+from mailer_svc.channels.mime import InlineImage, inline_images
 from mailer_svc.channels.outgoing import OutgoingMail
 from mailer_svc.channels.spec import CallbackRefused, CallbackRequest
 from mailer_svc.domain import ReportKind, SendJob, SendOutcome, SendResult, StatusReport, printable
@@ -77,7 +78,8 @@ class SendGridConfig(HttpProviderConfig):
 def build(job: SendJob, config: SendGridConfig, outgoing: OutgoingMail) -> HttpRequest:
     """The request for a mail. What is not its content names the delivery alone: custom_args stay with SendGrid for ever."""
     content = job.content
-    parts = [("text/plain", content.text), ("text/html", content.html)]
+    html, images = inline_images(content.html)
+    parts = [("text/plain", content.text), ("text/html", html)]
     written = [{"type": kind, "value": value} for kind, value in parts if value] or [{"type": "text/plain", "value": " "}]
     leaving = outgoing.leaving_headers(job)
     off = {"enable": False}
@@ -90,9 +92,23 @@ def build(job: SendJob, config: SendGridConfig, outgoing: OutgoingMail) -> HttpR
         # Links stay as they were written, and nobody is watched.
         "tracking_settings": {"click_tracking": {**off, "enable_text": False}, "open_tracking": off, "subscription_tracking": off},
     }
+    if images:
+        document["attachments"] = [_attachment(number, image) for number, image in enumerate(images, 1)]
     if config.reply_to:
         document["reply_to"] = _parsed(config.reply_to)
     return HttpRequest.of_json(f"{config.url}/v3/mail/send", document, {"authorization": f"Bearer {config.api_key.get_secret_value()}"})
+
+
+def _attachment(number: int, image: InlineImage) -> dict[str, str]:
+    """An image that the HTML names by its content id."""
+    kind = image.kind.partition("/")[2]
+    return {
+        "content": base64.b64encode(image.data).decode(),
+        "type": image.kind,
+        "filename": f"image-{number}.{kind}",
+        "disposition": "inline",
+        "content_id": image.name,
+    }
 
 
 def _parsed(text: str) -> dict[str, str]:

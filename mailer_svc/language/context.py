@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 RECIPIENT: Final = "recipient"
-"""Whom the message is for: an object, empty for an address that belongs to nobody."""
+"""Whom the message is for: an object, empty for an address that belongs to nobody but for ``unsubscribe_url``."""
 
 CONTEXT: Final = ("origin", "signal", "event", "reading", "heartbeat", RECIPIENT)
 """Names that a message may bring by itself; what it does not bring is empty."""

@@ -4,7 +4,7 @@ It is rendered now, so that later changes of its template do not matter.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from mailer_svc.domain import (
     TemplateNotFound,
     TemplatePart,
     TemplateUse,
+    Unsubscription,
     checked_submission,
     checked_traceparent,
     delivery_id,
@@ -36,7 +37,7 @@ from mailer_svc.domain import (
     repaired_content,
     suppressed,
 )
-from mailer_svc.language.context import context_of
+from mailer_svc.language.context import about_recipient, context_of
 from mailer_svc.ports import RecipientFacts, Renderer
 from mailer_svc.service.answering import Answering
 from mailer_svc.service.gates import GateAnswer, GateQuestion, Gates, passes
@@ -76,6 +77,7 @@ class Composer:
         screen: PiiScreen,
         answering: Answering,
         domain: str,
+        leave_link: Callable[[Unsubscription], str],
     ) -> None:
         """Makes it.
 
@@ -87,6 +89,7 @@ class Composer:
             screen: looks for personal data in what they say.
             answering: makes the links by which people answer incidents.
             domain: the right side of each Message-ID.
+            leave_link: the URL by which somebody leaves; empty: nobody knows where people reach us.
         """
         self._answering = answering
         self._templates = templates
@@ -95,6 +98,7 @@ class Composer:
         self._gates = gates
         self._screen = screen
         self._domain = domain
+        self._leave_link = leave_link
         self._repaired: tuple[Content | None, Content] = (None, _NOTHING)
         self._slice_end = 0.0
 
@@ -209,11 +213,15 @@ class Composer:
         return self._delivery(each, answer, ruling, shown, resend=resend)
 
     def _filled(self, each: Addressed, answer: GateAnswer, known: Known) -> tuple[Template, TemplatePart, TemplateUse]:
-        """The template of a message, the part that its recipient reads, and its variables, with the link to answer by if there is one."""
+        """The template of a message, the part that its recipient reads, and what it is filled in with, the links to answer and leave by too."""
         template, part, use = _template(each, answer, known)
-        item = each.item
-        link = self._answering.link(tenant=item.tenant, incident=item.incident, recipient=answer.recipient_id)
-        return template, part, replace(use, variables={**use.variables, ANSWER_VARIABLE: link}) if link else use
+        item, question = each.item, each.question
+        if link := self._answering.link(tenant=item.tenant, incident=item.incident, recipient=answer.recipient_id):
+            use = replace(use, variables={**use.variables, ANSWER_VARIABLE: link})
+        if answer.may_leave and any(map(about_recipient, template.variables.used)):
+            left = Unsubscription(item.tenant, answer.recipient_id, question.to, item.category, question.address_channel)
+            use = replace(use, recipient={**(use.recipient or {}), "unsubscribe_url": self._leave_link(left)})
+        return template, part, use
 
     def failed(self, item: Submission, error: TocsinError, *, recipient: str = "") -> NewDelivery:
         """The delivery of a message that cannot be made, so that its recipient is accounted for."""

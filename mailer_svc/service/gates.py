@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from mailer_svc.domain import PASSED, DeliveryState, GateReason, GateRuling, Priority, Situation, decide, situation_of_category, suppressed
-from mailer_svc.domain.people import Category, person_name
+from mailer_svc.domain.people import Category, CategoryKind, person_name
 from mailer_svc.domain.preferences import UNSAID, Preferences
 from mailer_svc.ports import PeopleFacts, PersonFacts, PersonKey, RecipientFacts, TenantKey
 from tocsin.clock import Clock
@@ -38,11 +38,12 @@ class GateQuestion(Struct, frozen=True, kw_only=True):
 
 
 class GateAnswer(Struct, frozen=True, kw_only=True):
-    """What the gates say of a message, and whose address it goes to as far as anybody knows."""
+    """What the gates say of a message, whose address it goes to as far as anybody knows, and whether its category is one to leave."""
 
     ruling: GateRuling = PASSED
     recipient_id: str = NOBODY
     recipient: RecipientFacts | None = None
+    may_leave: bool = False
 
 
 _UNKNOWN: Final = GateAnswer()
@@ -110,7 +111,8 @@ def _answer(
         wants=person.wants,
         tenant_wants=tenant_wants,
     )
-    return GateAnswer(ruling=decide(found, now), recipient_id=owner, recipient=person.recipient)
+    may_leave = bool(question.category) and kind is not CategoryKind.MANDATORY
+    return GateAnswer(ruling=decide(found, now), recipient_id=owner, recipient=person.recipient, may_leave=may_leave)
 
 
 def _no_address(recipient: str, channel: str) -> GateRuling:

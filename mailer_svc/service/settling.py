@@ -113,8 +113,8 @@ class OutcomeSettler:
         if not self._changed:
             self._later.once("changes", self._publish)
         self._changed.add(job.tenant)
-        if outcome.new_address or effect_of_answer(outcome.result) != NO_EFFECT:
-            self._later.once("address", partial(self._settle_address, job, outcome, provider))
+        if outcome.new_address or effect_of_answer(outcome.result) is not NO_EFFECT:
+            self._later.once("address", partial(self._settle_address, job, outcome, settlement.provider))
 
     async def _publish(self) -> None:
         """Tells watchers, once for all changes that were stored together."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ulid import ULID
 
+from mailer_svc.channels.email import leave_link
 from mailer_svc.channels.mime import Sender as MailSender
 from mailer_svc.clients import IncidentClient
 from mailer_svc.config import MailerSettings
@@ -61,6 +62,7 @@ class Notifying:
             screen=PiiScreen(guard=PiiGuard(book=self._policies.book, alerts=node.alerts)),
             answering=self.answering,
             domain=domain,
+            leave_link=leave_link(node.installation_key, settings.public_link),
         )
         self._releaser = HoldReleaser(
             held=storage.held, gates=gates, incidents=incidents, channels=channels, publisher=publisher, clock=clock

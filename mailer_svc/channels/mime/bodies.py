@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from mailer_svc.domain import Content
 
@@ -19,6 +19,14 @@ _MAX_IMAGES: Final = 32
 _IMAGE: Final = re.compile(r"""(\ssrc=)(["'])data:(image/(?:png|jpeg|gif|webp));base64,([A-Za-z0-9+/=\s]{4,})\2""", re.IGNORECASE)
 
 
+class InlineImage(NamedTuple):
+    """An image of HTML: its Content-ID (RFC 2392), its media type, and itself."""
+
+    name: str
+    kind: str
+    data: bytes
+
+
 def body_of(content: Content) -> str:
     """What stands behind the header of a mail: its ``Content-…`` lines, an empty line, and the bodies that are not empty."""
     if content.text and content.html:
@@ -28,16 +36,29 @@ def body_of(content: Content) -> str:
 
 
 def _html(html: str) -> str:
-    """The HTML; images that stand in it as ``data:`` URLs, which many readers do not show, become parts of their own."""
-    images: dict[str, str] = {}
-    if "data:image/" in html:
-        html = _IMAGE.sub(lambda found: _moved(found, images), html)
+    """The HTML, with its images as parts of their own."""
+    html, images = inline_images(html)
     if not images:
         return _part("html", html)
-    return _multipart("related", _RELATED, [_part("html", html), *images.values()], root="text/html")
+    return _multipart("related", _RELATED, [_part("html", html), *map(_image_part, images)], root="text/html")
 
 
-def _moved(found: re.Match[str], images: dict[str, str]) -> str:
+def inline_images(html: str) -> tuple[str, list[InlineImage]]:
+    """The HTML in which images that stand in it as ``data:`` URLs, which many readers do not show, are named; and those images."""
+    images: dict[str, InlineImage] = {}
+    if "data:image/" in html:
+        html = _IMAGE.sub(lambda found: _moved(found, images), html)
+    return html, list(images.values())
+
+
+def _image_part(image: InlineImage) -> str:
+    return (
+        f"Content-Type: {image.kind}\r\nContent-Transfer-Encoding: base64\r\nContent-ID: <{image.name}>\r\n"
+        f"Content-Disposition: inline\r\n\r\n{_base64_lines(image.data)}"
+    )
+
+
+def _moved(found: re.Match[str], images: dict[str, InlineImage]) -> str:
     """The attribute that names the part; as it was if it holds no image, or there are many."""
     attribute, quotes, kind, encoded = found.groups()
     try:
@@ -48,10 +69,7 @@ def _moved(found: re.Match[str], images: dict[str, str]) -> str:
     if name not in images:
         if len(images) == _MAX_IMAGES:
             return found[0]
-        images[name] = (
-            f"Content-Type: {kind.lower()}\r\nContent-Transfer-Encoding: base64\r\nContent-ID: <{name}>\r\n"
-            f"Content-Disposition: inline\r\n\r\n{_base64_lines(data)}"
-        )
+        images[name] = InlineImage(name, kind.lower(), data)
     return f"{attribute}{quotes}cid:{name}{quotes}"
 
 

@@ -148,6 +148,7 @@ def make_engine(store: Store, *, owner: str = "a") -> Engine:
         screen=PiiScreen(guard=PiiGuard(book=lambda: PolicyBook(defaults=DEFAULT_MEASURES), alerts=RecordedAlerts())),
         answering=no_links(clock),
         domain="example.org",
+        leave_link=lambda _: "",
     )
     incidents = KnownIncidents()
     digests = SqlDigests(database=store.database, order=store.order, acceptance=store.journal.acceptance)

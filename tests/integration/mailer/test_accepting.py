@@ -67,6 +67,7 @@ def accepting(store: Store, *, journal: Any = None, policies: Sequence[PiiPolicy
         screen=PiiScreen(guard=PiiGuard(book=lambda: book, alerts=alerts or RecordedAlerts())),
         answering=no_links(clock),
         domain="example.org",
+        leave_link=lambda _: "",
     )
     return Accepting(
         journal=journal or store.journal,

@@ -1,6 +1,7 @@
 """Leaving with one click: who looks changes nothing, who sends the form leaves at once, on each database."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +15,20 @@ from mailer_svc.domain.preferences import DeliveryCap, PreferenceChoice, Prefere
 from mailer_svc.service import Unsubscribing
 from mailer_svc.store import SqlCategoryChoices, SqlSuppressions
 from mailer_svc.store.people_tables import categories, preferences, recipients, suppressions
+from tests.integration.mailer.people import People
 from tests.integration.mailer.stored import Store
-from tests.integration.mailer.support import Rig
+from tests.integration.mailer.support import SCOPES, Rig
+from tocsin.api.mailer.v1 import (
+    category_service_pb2,
+    inbox_service_pb2,
+    notification_service_pb2,
+    recipient_service_pb2,
+    template_service_pb2,
+)
 from tocsin.api.mailer.v1 import unsubscribe_service_pb2 as pb
 from tocsin.api.mailer.v1 import unsubscribe_service_pb2_grpc as rpc
 from tocsin.installation_key import KEY_FILE, InstallationKey
+from tocsin.testing.waiting import eventually
 
 TOKENS = UnsubscribeTokens(b"k" * 64)
 ANN = Unsubscription("t1", "ann", "ann@example.com", "news", "email")
@@ -108,6 +118,51 @@ async def test_a_token_of_nobody_changes_nothing(people: Store) -> None:
         with pytest.raises(UnsubscribeTokenInvalid):
             await call(TOKENS.seal(RAW)[:-1])
     assert await rows(people, suppressions) == []
+
+
+async def test_a_template_has_the_link_of_what_may_be_left(tmp_path: Path) -> None:
+    """It opens the page of just that category and address; a mandatory category, and none, have no link."""
+    rig = Rig(folder=tmp_path, public_url="https://tocsin.example")
+    await rig.start()
+    kinds = category_service_pb2.Category
+    text = "{% if recipient.unsubscribe_url %}leave {{ recipient.unsubscribe_url }}{% else %}stay{% endif %}"
+    whom = {"ann": "ann@example.com", "raw": "raw@example.com"}
+    owned = recipient_service_pb2.Address(channel="email", value=whom["ann"], state=recipient_service_pb2.Address.ACTIVE)
+    await People(rig).create("ann", addresses=[owned])
+    found: dict[tuple[str, str], str] = {}
+    with rig.user("t1", scopes=(*SCOPES, "recipients:write", "notifications:write")):
+        for name, kind in (("news", kinds.MARKETING), ("law", kinds.MANDATORY)):
+            category = kinds(name=f"categories/{name}", kind=kind)
+            await rig.categories.CreateCategory(category_service_pb2.CreateCategoryRequest(category=category))
+        template = template_service_pb2.Template(name="templates/t", subject="s", text=text)
+        await rig.templates.CreateTemplate(template_service_pb2.CreateTemplateRequest(template=template))
+        for category in ("news", "law", ""):
+            given = notification_service_pb2.Notification(
+                to=[whom["raw"]], recipients=["recipients/ann"], template="templates/t", channels=["inbox"]
+            )
+            given.category = category and f"categories/{category}"
+            await rig.notifications.SendNotification(notification_service_pb2.SendNotificationRequest(notification=given))
+            for who, address in whom.items():
+                found[category, who] = await arrived(rig, address, len(found) // 2 + 1)
+    assert {key for key, said in found.items() if said != "stay"} == {("news", "ann"), ("news", "raw")}
+    tokens = unsubscribe_tokens(InstallationKey(secret="", file=tmp_path / KEY_FILE))
+    prefix = "leave https://tocsin.example/u/"
+    assert tokens.open(found["news", "ann"].removeprefix(prefix)) == Unsubscription("t1", "ann", whom["ann"], "news", "email")
+    assert tokens.open(found["news", "raw"].removeprefix(prefix)) == Unsubscription("t1", "", whom["raw"], "news", "email")
+    await rig.stop()
+
+
+async def arrived(rig: Rig, address: str, count: int) -> str:
+    """The text of the newest message to an address, once there are so many."""
+    texts: list[str] = []
+
+    async def there() -> bool:
+        page = await rig.inbox.ListMessages(inbox_service_pb2.ListMessagesRequest())
+        texts[:] = [message.text for message in page.messages if address in message.to]
+        return len(texts) == count
+
+    await eventually(there, what=f"{count} messages to {address}")
+    return texts[0].strip()
 
 
 @pytest.mark.parametrize(

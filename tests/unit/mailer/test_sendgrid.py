@@ -70,6 +70,19 @@ def test_no_part_is_empty(content: Content, kinds: list[str]) -> None:
     assert all(part["value"] for part in document["content"])
 
 
+def test_images_of_the_html_are_attachments() -> None:
+    """Each once, named by its content as in a mail of our own; what is no image stays as it is."""
+    png, gif = base64.b64encode(b"\x89PNG" * 9).decode(), base64.b64encode(b"GIF89a").decode()
+    html = f'<img src="data:image/png;base64,{png}"><img src="data:image/GIF;base64,{gif}"><img src="data:image/png;base64,{png}">'
+    document = json.loads(build(job(content=Content("s", "t", html + '<img src="data:image/png;base64,AB=A">')), CONFIG, outgoing()).body)
+    first, second = document["attachments"]
+    assert (first["content"], first["type"], first["filename"], first["disposition"]) == (png, "image/png", "image-1.png", "inline")
+    assert (second["content"], second["type"], second["filename"]) == (gif, "image/gif", "image-2.gif")
+    named = [f'<img src="cid:{each["content_id"]}">' for each in (first, second, first)]
+    assert document["content"][1]["value"] == "".join(named) + '<img src="data:image/png;base64,AB=A">'
+    assert "attachments" not in json.loads(build(job(), CONFIG, outgoing()).body)
+
+
 def test_what_may_be_left_says_how() -> None:
     """As in a mail of our own."""
     tokens = UnsubscribeTokens(b"k" * 64)
