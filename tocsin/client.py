@@ -9,7 +9,7 @@ Resources are plain dictionaries in the JSON form of the contract (lowerCamelCas
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self, cast
 
@@ -194,9 +194,9 @@ class Client:
         """Yields security alerts as they happen, ``{"alert": {…}, "resumeToken": "…"}``, until the server ends the stream."""
         return self.stream("/v1/security/alerts:watch", {"resumeToken": resume_token} if resume_token else {})
 
-    def scan_text(self, text: str) -> Resource:
-        """Finds personal data in a text: ``findings`` with kind, start and end, and the text ``redacted``."""
-        return self.call("POST", "/v1/pii:scan", body={"text": text})
+    def scan_text(self, text: str, *, kinds: Sequence[str] = ()) -> Resource:
+        """Finds personal data in a text, of every kind unless given: ``findings`` with kind, start and end, and the text ``redacted``."""
+        return self.call("POST", "/v1/pii:scan", body={"text": text, **({"kinds": list(kinds)} if kinds else {})})
 
     def list_pii_policies(self) -> Iterator[Resource]:
         """Yields the policies on personal data, by name."""

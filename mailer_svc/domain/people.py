@@ -111,6 +111,17 @@ class RecipientGroup:
     member_count: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupDraft:
+    """A group with members, as imports and exports have it; ``partial``: it has more than these."""
+
+    tenant: str
+    id: str
+    display_name: str = ""
+    members: tuple[Member, ...] = ()
+    partial: bool = False
+
+
 class CategoryKind(IntEnum):
     """How much a recipient may say about messages of a category; the numbers are those of the contract."""
 

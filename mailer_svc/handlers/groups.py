@@ -1,33 +1,41 @@
 """GroupService."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Any, Final
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
 
-from mailer_svc.domain import Member, MemberKind, RecipientGroup
+from mailer_svc.domain import GroupDraft, Member, RecipientGroup
 from mailer_svc.handlers.deliveries import timestamp
-from mailer_svc.service import Groups
+from mailer_svc.handlers.people_imports import PeopleCodecs, exported, group_lines, imported
+from mailer_svc.handlers.people_messages import group_line, member_name, members_of
+from mailer_svc.ports import ImportedGroup
+from mailer_svc.service import Groups, PeopleImports
 from tocsin.api.mailer.v1 import group_service_pb2 as pb
 from tocsin.api.mailer.v1 import group_service_pb2_grpc as rpc
+from tocsin.api.mailer.v1.import_pb2 import ImportOptions
 from tocsin.masks import fields_to_change
 from tocsin.mesh.context import principal
+from tocsin.mesh.tokens import Principal
 from tocsin.pages import Listing, list_page
 from tocsin.stored import int32
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _COLLECTION = "groups/"
-_KINDS = {"recipients": MemberKind.RECIPIENT, "groups": MemberKind.GROUP, "rotations": MemberKind.ROTATION}
-_NAMES = {kind: name for name, kind in _KINDS.items()}
+_MEMBERS_A_LINE: Final = 100
+"""A line of an import with so many members takes as much of a batch as another line."""
 
 
 class GroupHandlers(rpc.GroupServiceServicer):
     """Manages groups of the caller's tenant."""
 
-    def __init__(self, *, groups: Groups) -> None:
+    def __init__(self, *, groups: Groups, imports: PeopleImports, codecs: PeopleCodecs) -> None:
         self._groups = groups
+        self._imports = imports
+        self._codecs = codecs
 
     async def CreateGroup(self, request: pb.CreateGroupRequest, context: Context) -> pb.Group:
         """Makes a group."""
@@ -63,12 +71,12 @@ class GroupHandlers(rpc.GroupServiceServicer):
 
     async def AddGroupMembers(self, request: pb.AddGroupMembersRequest, context: Context) -> pb.Group:
         """Adds members."""
-        members = _members(request.members)
+        members = members_of(request.members)
         return _group(await self._groups.add_members(tenant=principal().tenant, id=_id(request.name), members=members))
 
     async def RemoveGroupMembers(self, request: pb.RemoveGroupMembersRequest, context: Context) -> pb.Group:
         """Removes members."""
-        members = _members(request.members)
+        members = members_of(request.members)
         return _group(await self._groups.remove_members(tenant=principal().tenant, id=_id(request.name), members=members))
 
     async def ListGroupMembers(self, request: pb.ListGroupMembersRequest, context: Context) -> pb.ListGroupMembersResponse:
@@ -83,21 +91,40 @@ class GroupHandlers(rpc.GroupServiceServicer):
         found, token = await list_page(request, listing, read=read, show=_member, place=lambda item: (int(item.kind), item.id))
         return pb.ListGroupMembersResponse(members=found, next_page_token=token)
 
+    async def ImportGroups(
+        self, request_iterator: AsyncIterator[pb.ImportGroupsRequest], context: Context
+    ) -> AsyncGenerator[pb.ImportGroupsResponse]:
+        """Makes and changes many groups."""
+
+        def begin(who: Principal, options: ImportOptions) -> tuple[Any, Any]:
+            source = group_lines(self._codecs, who, skip=options.skip_lines)
+            return self._imports.of_groups(who.tenant, dry=options.validate_only), source
+
+        async with aclosing(imported(self._imports, request_iterator, begin, weight=_weight)) as found:
+            async for progress in found:
+                yield pb.ImportGroupsResponse(progress=progress)
+
+    async def ExportGroups(self, request: pb.ExportGroupsRequest, context: Context) -> AsyncGenerator[pb.ExportGroupsResponse]:
+        """Sends every group with its members."""
+        tenant = principal().tenant
+
+        async def read(after: str, most: int) -> Sequence[tuple[str, GroupDraft]]:
+            return await self._groups.drafts(tenant=tenant, after=after, limit=most)
+
+        async for items in exported(read, show=lambda row: group_line(row[1]), place=lambda row: row[0]):
+            yield pb.ExportGroupsResponse(groups=items)
+
+
+def _weight(item: ImportedGroup) -> int:
+    return 1 + len(item.group.members) // _MEMBERS_A_LINE
+
 
 def _id(name: str) -> str:
     return name.removeprefix(_COLLECTION)
 
 
-def _members(names: Iterable[str]) -> list[Member]:
-    found: dict[Member, None] = {}
-    for name in names:
-        collection, _, identity = name.partition("/")
-        found[Member(_KINDS[collection], identity)] = None
-    return list(found)
-
-
 def _member(item: Member) -> pb.GroupMember:
-    return pb.GroupMember(name=f"{_NAMES[item.kind]}/{item.id}")
+    return pb.GroupMember(name=member_name(item))
 
 
 def _group(item: RecipientGroup) -> pb.Group:

@@ -1,4 +1,4 @@
-"""Lines of text as recipients and suppressions, and back: in one place for REST, the command line and gRPC."""
+"""Lines of text as recipients, groups, categories and suppressions, and back: in one place for REST, the command line and gRPC."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
@@ -7,16 +7,25 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 from google.protobuf.message import Message
 
-from mailer_svc.domain import Recipient, Suppression
-from mailer_svc.handlers.people_messages import recipient_draft, recipient_message, suppression_message, suppression_of
-from mailer_svc.service import RecipientDraft
+from mailer_svc.domain import Category, GroupDraft, Recipient, Suppression
+from mailer_svc.handlers.people_messages import (
+    category_message,
+    category_of,
+    group_draft,
+    recipient_draft,
+    recipient_message,
+    suppression_message,
+    suppression_of,
+)
+from mailer_svc.service import PeopleImports, RecipientDraft
+from tocsin.api.mailer.v1 import category_service_pb2, group_service_pb2, recipient_service_pb2, suppression_service_pb2
 from tocsin.api.mailer.v1 import import_pb2 as pb
-from tocsin.api.mailer.v1 import recipient_service_pb2, suppression_service_pb2
 from tocsin.bulk.lines import InvalidLine, TextLines
 from tocsin.bulk.session import BatchWork, ImportSession, ImportState
 from tocsin.bulk.table import Put, Table, TableForm
 from tocsin.channels import CHANNELS
 from tocsin.errors import InvalidInput
+from tocsin.mesh.context import principal
 from tocsin.mesh.policy import contract
 from tocsin.mesh.tokens import Principal
 from tocsin.mesh.validation import RequestValidator
@@ -32,6 +41,7 @@ _YES: Final = frozenset({"true", "yes", "1"})
 _LEFT_OUT_OF_RECIPIENTS: Final[Any] = ("create_time", "update_time")
 _LEFT_OUT_OF_ADDRESSES: Final[Any] = ("name", "create_time", "update_time", "last_seen_time")
 _LEFT_OUT_OF_SUPPRESSIONS: Final[Any] = ("name", "create_time")
+_LEFT_OUT_OF_CATEGORIES: Final[Any] = ("create_time", "update_time")
 
 
 class PeopleCodecs:
@@ -50,6 +60,16 @@ class PeopleCodecs:
     def suppression(self) -> Codec:
         """Of suppressions."""
         return self._codecs.of(suppression_service_pb2.Suppression.DESCRIPTOR)
+
+    @cached_property
+    def group(self) -> Codec:
+        """Of groups with their members."""
+        return self._codecs.of(group_service_pb2.GroupLine.DESCRIPTOR)
+
+    @cached_property
+    def category(self) -> Codec:
+        """Of categories."""
+        return self._codecs.of(category_service_pb2.Category.DESCRIPTOR)
 
     @cached_property
     def _codecs(self) -> Codecs:
@@ -134,6 +154,28 @@ def suppression_lines(
     return _ImportedLines(TextLines(reader=reader, table=_table(codecs.suppression, TableForm(noun="a suppression")), skip=skip))
 
 
+def group_lines(codecs: PeopleCodecs, who: Principal, *, skip: int) -> _ImportedLines[GroupDraft]:
+    """The lines of an import of groups."""
+    reader = _LineReader[GroupDraft](
+        codec=codecs.group,
+        validator=codecs.validator,
+        kind=group_service_pb2.GroupLine,
+        draft=lambda given: group_draft(given, tenant=who.tenant),
+    )
+    return _ImportedLines(TextLines(reader=reader, table=_table(codecs.group, TableForm(noun="a group")), skip=skip))
+
+
+def category_lines(codecs: PeopleCodecs, who: Principal, *, skip: int) -> _ImportedLines[Category]:
+    """The lines of an import of categories."""
+    reader = _LineReader[Category](
+        codec=codecs.category,
+        validator=codecs.validator,
+        kind=category_service_pb2.Category,
+        draft=lambda given: category_of(given, tenant=who.tenant),
+    )
+    return _ImportedLines(TextLines(reader=reader, table=_table(codecs.category, TableForm(noun="a category")), skip=skip))
+
+
 def _table(codec: Codec, form: TableForm) -> Callable[[str, str], Table]:
     return lambda header, delimiter: Table(codec.message_type, header, form=form, delimiter=delimiter)
 
@@ -155,21 +197,6 @@ def _vouch(into: dict[str, JsonValue], text: str) -> None:
 RECIPIENT_TABLE: Final = TableForm(noun="a recipient", own={**{name: _addresses(name) for name in CHANNELS}, "verified": _vouch})
 
 
-async def answers(
-    work: BatchWork[Draft, Any, str],
-    source: _ImportedLines[Draft],
-    *,
-    draining: Callable[[], bool],
-    first: Any,
-    requests: AsyncIterator[Any],
-) -> AsyncGenerator[pb.ImportProgress]:
-    """How an import goes on."""
-    session = ImportSession[Any, Draft, Any, str](work=work, lines=source, draining=draining)
-    async with aclosing(session.run(first, requests)) as states:
-        async for state in states:
-            yield _progress(state)
-
-
 def _progress(state: ImportState[str]) -> pb.ImportProgress:
     progress = pb.ImportProgress(
         lines=state.lines,
@@ -184,7 +211,25 @@ def _progress(state: ImportState[str]) -> pb.ImportProgress:
     return progress
 
 
-async def options_of(requests: AsyncIterator[Any]) -> tuple[pb.ImportOptions, Any]:
+async def imported(
+    imports: PeopleImports,
+    requests: AsyncIterator[Any],
+    begin: Callable[[Principal, pb.ImportOptions], tuple[BatchWork[Draft, Any, str], _ImportedLines[Draft]]],
+    *,
+    weight: Callable[[Any], int] = lambda _: 1,
+) -> AsyncGenerator[pb.ImportProgress]:
+    """One import of the caller's, from its first message on; ``begin`` says of what, and ``weight`` is that of an `ImportSession`."""
+    who = principal()
+    options, first = await _options_of(requests)
+    with imports.slots.slot():
+        work, source = begin(who, options)
+        session = ImportSession[Any, Draft, Any, str](work=work, lines=source, draining=imports.slots.is_draining, weight=weight)
+        async with aclosing(session.run(first, requests)) as states:
+            async for state in states:
+                yield _progress(state)
+
+
+async def _options_of(requests: AsyncIterator[Any]) -> tuple[pb.ImportOptions, Any]:
     """The options of an import, and its first message if that is not the options."""
     first = await anext(requests, None)
     if first is not None and first.HasField("options"):
@@ -228,5 +273,13 @@ def exported_suppression(item: Suppression) -> suppression_service_pb2.Suppressi
     """A suppression in the form that an import takes: what a client can set."""
     message = suppression_message(item)
     for name in _LEFT_OUT_OF_SUPPRESSIONS:
+        message.ClearField(name)
+    return message
+
+
+def exported_category(item: Category) -> category_service_pb2.Category:
+    """A category in the form that an import takes: what a client can set."""
+    message = category_message(item)
+    for name in _LEFT_OUT_OF_CATEGORIES:
         message.ClearField(name)
     return message

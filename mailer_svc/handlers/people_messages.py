@@ -1,15 +1,32 @@
-"""Recipients and suppressions as messages of the contract, and back."""
+"""Recipients, groups, categories and suppressions as messages of the contract, and back."""
 
 import json
+from collections.abc import Iterable
+from typing import Final
 
 from google.protobuf import json_format
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct
 
-from mailer_svc.domain import AddressState, Recipient, RecipientAddress, Suppression, SuppressionReason
+from mailer_svc.domain import (
+    AddressState,
+    Category,
+    CategoryKind,
+    GroupDraft,
+    Member,
+    MemberKind,
+    Recipient,
+    RecipientAddress,
+    Suppression,
+    SuppressionReason,
+)
 from mailer_svc.handlers.deliveries import resource, timestamp
 from mailer_svc.service import AddressDraft, RecipientDraft
-from tocsin.api.mailer.v1 import recipient_service_pb2, suppression_service_pb2
-from tocsin.stored import int32
+from tocsin.api.mailer.v1 import category_service_pb2, group_service_pb2, recipient_service_pb2, suppression_service_pb2
+from tocsin.stored import clamped, int32
+
+_KINDS: Final = {"recipients": MemberKind.RECIPIENT, "groups": MemberKind.GROUP, "rotations": MemberKind.ROTATION}
+_NAMES: Final = {kind: name for name, kind in _KINDS.items()}
 
 
 def recipient_draft(given: recipient_service_pb2.Recipient, *, time_zone: str) -> RecipientDraft:
@@ -108,3 +125,69 @@ def suppression_message(item: Suppression) -> suppression_service_pb2.Suppressio
     if item.until is not None:
         message.end_time.CopyFrom(timestamp(item.until))
     return message
+
+
+def category_of(given: category_service_pb2.Category, *, tenant: str) -> Category:
+    """A category as a client wrote it."""
+    return Category(
+        tenant=tenant,
+        id=given.name.removeprefix("categories/"),
+        display_name=given.display_name,
+        kind=CategoryKind(given.kind) if given.kind else CategoryKind.TRANSACTIONAL,
+        channels=tuple(given.channels),
+        digest_window=given.digest_window.ToMicroseconds(),
+    )
+
+
+def category_message(item: Category) -> category_service_pb2.Category:
+    """The category as clients see it."""
+    message = category_service_pb2.Category(
+        name=f"categories/{item.id}",
+        display_name=item.display_name,
+        kind=category_service_pb2.Category.Kind.ValueType(int32(item.kind)),
+        channels=item.channels,
+        create_time=timestamp(item.created),
+        update_time=timestamp(item.updated),
+    )
+    if item.digest_window:
+        message.digest_window.CopyFrom(duration(item.digest_window))
+    return message
+
+
+def duration(micros: int) -> Duration:
+    """Microseconds as the contract's Duration; the nearest that it can say."""
+    found = Duration()
+    found.FromMicroseconds(clamped(micros))
+    return found
+
+
+def members_of(names: Iterable[str]) -> list[Member]:
+    """Members of a group by their resource names, each once."""
+    found: dict[Member, None] = {}
+    for name in names:
+        collection, _, identity = name.partition("/")
+        found[Member(_KINDS[collection], identity)] = None
+    return list(found)
+
+
+def member_name(item: Member) -> str:
+    """The resource name of a member."""
+    return f"{_NAMES[item.kind]}/{item.id}"
+
+
+def group_draft(given: group_service_pb2.GroupLine, *, tenant: str) -> GroupDraft:
+    """A group with its members as a line says it."""
+    return GroupDraft(
+        tenant=tenant,
+        id=given.name.removeprefix("groups/"),
+        display_name=given.display_name,
+        members=tuple(members_of(given.members)),
+        partial=given.partial,
+    )
+
+
+def group_line(item: GroupDraft) -> group_service_pb2.GroupLine:
+    """A group with its members in the form that an import takes."""
+    return group_service_pb2.GroupLine(
+        name=f"groups/{item.id}", display_name=item.display_name, members=map(member_name, item.members), partial=item.partial
+    )

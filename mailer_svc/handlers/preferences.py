@@ -8,8 +8,8 @@ from msgspec import structs
 from mailer_svc.domain import DeliveryCap, PreferenceChoice, Preferences, QuietHours, QuietPolicy
 from mailer_svc.domain.preferences import ANY
 from mailer_svc.domain.weeks import WeeklyWindow
-from mailer_svc.handlers.categories import duration
 from mailer_svc.handlers.deliveries import timestamp
+from mailer_svc.handlers.people_messages import duration
 from mailer_svc.ports import StoredPreferences
 from mailer_svc.service import RecipientPreferences
 from tocsin.api.mailer.v1 import preference_service_pb2 as pb

@@ -8,17 +8,19 @@ import grpc
 from google.protobuf.empty_pb2 import Empty
 
 from mailer_svc.domain import Recipient
-from mailer_svc.handlers.people_imports import PeopleCodecs, answers, exported, exported_recipient, options_of, recipient_lines
+from mailer_svc.handlers.people_imports import PeopleCodecs, exported, exported_recipient, imported, recipient_lines
 from mailer_svc.handlers.people_messages import address_draft, address_message, recipient_draft, recipient_message
 from mailer_svc.ports import RecipientQuery
 from mailer_svc.service import AddressVerification, PeopleImports, Recipients
 from tocsin.api.mailer.v1 import recipient_service_pb2 as pb
 from tocsin.api.mailer.v1 import recipient_service_pb2_grpc as rpc
+from tocsin.api.mailer.v1.import_pb2 import ImportOptions
 from tocsin.channels import CHANNELS
 from tocsin.errors import InvalidInput
 from tocsin.listing import Condition, FilterField, FilterKind, parse_filter
 from tocsin.masks import fields_to_change
 from tocsin.mesh.context import principal
+from tocsin.mesh.tokens import Principal
 from tocsin.pages import Listing, list_page
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -109,15 +111,14 @@ class RecipientHandlers(rpc.RecipientServiceServicer):
         self, request_iterator: AsyncIterator[pb.ImportRecipientsRequest], context: Context
     ) -> AsyncGenerator[pb.ImportRecipientsResponse]:
         """Makes and changes many recipients."""
-        who = principal()
-        options, first = await options_of(request_iterator)
-        with self._imports.slots.slot():
-            work = self._imports.of_recipients(who.tenant, dry=options.validate_only)
+
+        def begin(who: Principal, options: ImportOptions) -> tuple[Any, Any]:
             source = recipient_lines(self._codecs, who, skip=options.skip_lines)
-            draining = self._imports.slots.is_draining
-            async with aclosing(answers(work, source, draining=draining, first=first, requests=request_iterator)) as found:
-                async for progress in found:
-                    yield pb.ImportRecipientsResponse(progress=progress)
+            return self._imports.of_recipients(who.tenant, dry=options.validate_only), source
+
+        async with aclosing(imported(self._imports, request_iterator, begin)) as found:
+            async for progress in found:
+                yield pb.ImportRecipientsResponse(progress=progress)
 
     async def ExportRecipients(self, request: pb.ExportRecipientsRequest, context: Context) -> AsyncGenerator[pb.ExportRecipientsResponse]:
         """Sends every recipient that meets the filter."""

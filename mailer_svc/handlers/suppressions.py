@@ -8,16 +8,18 @@ import grpc
 from google.protobuf.empty_pb2 import Empty
 
 from mailer_svc.domain import Suppression, SuppressionReason
-from mailer_svc.handlers.people_imports import PeopleCodecs, answers, exported, exported_suppression, options_of, suppression_lines
+from mailer_svc.handlers.people_imports import PeopleCodecs, exported, exported_suppression, imported, suppression_lines
 from mailer_svc.handlers.people_messages import suppression_message, suppression_of
 from mailer_svc.ports import SuppressionQuery
 from mailer_svc.service import PeopleImports, SuppressionList
 from tocsin.api.mailer.v1 import suppression_service_pb2 as pb
 from tocsin.api.mailer.v1 import suppression_service_pb2_grpc as rpc
+from tocsin.api.mailer.v1.import_pb2 import ImportOptions
 from tocsin.channels import CHANNELS
 from tocsin.clock import Clock
 from tocsin.listing import Condition, FilterField, FilterKind, parse_filter
 from tocsin.mesh.context import principal
+from tocsin.mesh.tokens import Principal
 from tocsin.pages import Listing, list_page
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -81,15 +83,14 @@ class SuppressionHandlers(rpc.SuppressionServiceServicer):
         self, request_iterator: AsyncIterator[pb.ImportSuppressionsRequest], context: Context
     ) -> AsyncGenerator[pb.ImportSuppressionsResponse]:
         """Makes and changes many suppressions."""
-        who = principal()
-        options, first = await options_of(request_iterator)
-        with self._imports.slots.slot():
-            work = self._imports.of_suppressions(who.tenant, dry=options.validate_only)
+
+        def begin(who: Principal, options: ImportOptions) -> tuple[Any, Any]:
             source = suppression_lines(self._codecs, who, skip=options.skip_lines, now=self._clock.micros, new_id=self._new_id)
-            draining = self._imports.slots.is_draining
-            async with aclosing(answers(work, source, draining=draining, first=first, requests=request_iterator)) as found:
-                async for progress in found:
-                    yield pb.ImportSuppressionsResponse(progress=progress)
+            return self._imports.of_suppressions(who.tenant, dry=options.validate_only), source
+
+        async with aclosing(imported(self._imports, request_iterator, begin)) as found:
+            async for progress in found:
+                yield pb.ImportSuppressionsResponse(progress=progress)
 
     async def ExportSuppressions(
         self, request: pb.ExportSuppressionsRequest, context: Context

@@ -1,11 +1,11 @@
-"""Many recipients, or suppressions, at once."""
+"""Many recipients, groups, categories, or suppressions, at once."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
-from mailer_svc.domain import Recipient, Suppression
+from mailer_svc.domain import Category, GroupDraft, Recipient, Suppression
 from tocsin.errors import TocsinError
 
 
@@ -30,14 +30,6 @@ class ImportedRecipient:
     said: Collection[tuple[str, str]] = ()
 
 
-class RecipientImportStore(Protocol):
-    """Writes batches of recipients."""
-
-    async def put(self, tenant: str, batch: Sequence[ImportedRecipient], *, now: int, dry: bool) -> Sequence[Outcome]:
-        """Lets recipients be what the lines say, in one transaction; missing groups are made. With ``dry`` nothing is written."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedSuppression:
     """A suppression of a line, as if it were new."""
@@ -46,9 +38,41 @@ class ImportedSuppression:
     suppression: Suppression
 
 
-class SuppressionImportStore(Protocol):
-    """Writes batches of suppressions."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedGroup:
+    """A group of a line."""
 
-    async def put(self, tenant: str, batch: Sequence[ImportedSuppression], *, now: int, dry: bool) -> Sequence[Outcome]:
-        """Lets suppressions be what the lines say, in one transaction. With ``dry`` nothing is written."""
+    line: int
+    group: GroupDraft
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedCategory:
+    """A category of a line, as if it were new."""
+
+    line: int
+    category: Category
+
+
+Imported = TypeVar("Imported", contravariant=True)
+
+
+class PeopleImportStore(Protocol[Imported]):
+    """Writes batches of one kind of resource."""
+
+    async def put(self, tenant: str, batch: Sequence[Imported], *, now: int, dry: bool) -> Sequence[Outcome]:
+        """Lets resources be what the lines say, in one transaction; groups that are named and missing are made.
+
+        With ``dry`` nothing is written.
+        """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleImportStores:
+    """Where imports write."""
+
+    recipients: PeopleImportStore[ImportedRecipient]
+    suppressions: PeopleImportStore[ImportedSuppression]
+    groups: PeopleImportStore[ImportedGroup]
+    categories: PeopleImportStore[ImportedCategory]

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from mailer_svc.domain import (
     Category,
     CategoryNotFound,
     Channels,
+    GroupDraft,
     GroupNotFound,
     Member,
     Preferences,
@@ -20,6 +22,9 @@ from mailer_svc.domain.preferences import ANY, checked_quiet_times
 from mailer_svc.ports import CategoryStore, GroupStore, PreferenceStore, StoredPreferences, SuppressionQuery, Suppressions
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
+
+MEMBERS_A_LINE: Final = 10_000
+"""Most members in a line of an export, as in the contract."""
 
 
 class Groups:
@@ -86,6 +91,34 @@ class Groups:
         """What is in a group itself, by kind and id, behind ``after``."""
         return await self._store.members(tenant=tenant, id=id, after=after, limit=limit)
 
+    async def drafts(self, *, tenant: str, after: str, limit: int) -> list[tuple[str, GroupDraft]]:
+        """Groups with their members, each with its place, behind the place ``after``; one with many members as several, each partial."""
+        found: list[tuple[str, GroupDraft]] = []
+        begun, _, behind = after.partition(" ")
+        while len(found) < limit:
+            kind, _, member = behind.partition(" ")
+            group = await self._group_at(tenant, begun, inside=bool(behind))
+            if group is None:
+                if not behind:
+                    break
+                behind = ""
+                continue
+            members = await self._store.members(tenant=tenant, id=group.id, after=(int(kind or 0), member), limit=MEMBERS_A_LINE)
+            full = len(members) == MEMBERS_A_LINE
+            behind, begun = f"{int(members[-1].kind)} {members[-1].id}" if full else "", group.id
+            if members or not kind:
+                draft = GroupDraft(
+                    tenant=tenant, id=group.id, display_name=group.display_name, members=tuple(members), partial=full or bool(kind)
+                )
+                found.append((f"{begun} {behind}".rstrip(), draft))
+        return found
+
+    async def _group_at(self, tenant: str, identity: str, *, inside: bool) -> RecipientGroup | None:
+        """The group itself if it is ``inside`` of it that something goes on; otherwise the one behind it."""
+        if inside:
+            return await self._store.get(tenant=tenant, id=identity)
+        return next(iter(await self._store.page(tenant=tenant, after=identity, limit=1)), None)
+
 
 def _group(found: RecipientGroup | None, identity: str) -> RecipientGroup:
     if found is None:
@@ -109,7 +142,7 @@ class Categories:
             CategoryExists: the id is in use.
         """
         now = self._clock.micros()
-        made = replace(self._checked(category), created=now, updated=now)
+        made = replace(self.checked(category), created=now, updated=now)
         await self._store.create(made)
         return made
 
@@ -134,7 +167,7 @@ class Categories:
         """
 
         def revise(category: Category) -> Category:
-            return replace(self._checked(change(category)), updated=self._clock.micros())
+            return replace(self.checked(change(category)), updated=self._clock.micros())
 
         return _category(await self._store.revise(tenant=tenant, id=id, revise=revise), id)
 
@@ -147,9 +180,14 @@ class Categories:
         if not await self._store.delete(tenant=tenant, id=id):
             _category(None, id)
 
-    def _checked(self, category: Category) -> Category:
+    def checked(self, category: Category, *, prefix: str = "category.") -> Category:
+        """The category, if this mailer knows its channels.
+
+        Raises:
+            InvalidInput: it does not; the field is named behind ``prefix``.
+        """
         for place, name in enumerate(category.channels):
-            check_channel(self._channels, name, field=f"category.channels[{place}]")
+            check_channel(self._channels, name, field=f"{prefix}channels[{place}]")
         return category
 
 

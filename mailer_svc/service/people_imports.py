@@ -1,19 +1,21 @@
-"""Many recipients, or suppressions, at once, line by line: each is made, changed to what the line says, or left as it is."""
+"""Many recipients, groups, categories, or suppressions, at once: each line is made, changed to what it says, or left as it is."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
-from mailer_svc.domain import Suppression
+from mailer_svc.domain import Category, GroupDraft, Suppression
 from mailer_svc.ports import (
+    ImportedCategory,
+    ImportedGroup,
     ImportedRecipient,
     ImportedSuppression,
     ImportOutcome,
     Outcome,
-    RecipientImportStore,
-    SuppressionImportStore,
+    PeopleImportStore,
+    PeopleImportStores,
 )
-from mailer_svc.service.people import SuppressionRules
+from mailer_svc.service.people import Categories, SuppressionRules
 from mailer_svc.service.recipients import RecipientDraft, RecipientRules
 from tocsin.bulk.results import ImportResult, RecentKeys
 from tocsin.clock import Clock
@@ -22,7 +24,19 @@ from tocsin.errors import InvalidInput, ResourceExhausted, TocsinError
 _RETRY_SECONDS: Final = 10.0
 _NEARBY_KEYS: Final = 100_000
 
-Wanted = TypeVar("Wanted", ImportedRecipient, ImportedSuppression)
+Draft = TypeVar("Draft")
+
+
+class OfLine(Protocol):
+    """What a line asks for."""
+
+    @property
+    def line(self) -> int:
+        """Its number."""
+        ...
+
+
+Wanted = TypeVar("Wanted", bound=OfLine)
 
 
 class ImportsBusy(ResourceExhausted):
@@ -62,39 +76,40 @@ class ImportSlots:
             self._running -= 1
 
 
-class RecipientImport:
-    """One import of recipients into a tenant."""
+class PeopleImport(Generic[Draft, Wanted]):
+    """One import of one kind of resource into a tenant."""
 
-    def __init__(self, *, tenant: str, store: RecipientImportStore, rules: RecipientRules, clock: Clock, dry: bool) -> None:
+    def __init__(
+        self, *, tenant: str, store: PeopleImportStore[Wanted], read: Callable[[int, Draft], Wanted], clock: Clock, dry: bool
+    ) -> None:
+        """Makes it.
+
+        Args:
+            tenant: whose.
+            store: writes batches.
+            read: what a line asks for, as if it were new; raises an InvalidInput for what cannot be.
+            clock: source of time.
+            dry: nothing is written.
+        """
         self._tenant = tenant
         self._store = store
-        self._rules = rules
+        self._read = read
         self._clock = clock
         self._dry = dry
-        self._names = RecentKeys(_NEARBY_KEYS, field="name")
 
     def begin_batch(self) -> None:
         """Nothing of one batch matters to the next."""
 
-    def read(self, line: int, draft: RecipientDraft) -> ImportedRecipient:
-        """The recipient that a line asks for, as if it were new.
+    def read(self, line: int, draft: Draft) -> Wanted:
+        """What a line asks for.
 
         Raises:
-            InvalidInput: it has no name, a line before it has the same, or a field is not valid.
+            InvalidInput: a field is not valid, or a line before it says the same.
         """
-        if not draft.id:
-            raise InvalidInput.at("name", "is required in an import: a recipient is known again by it")
-        recipient = self._rules.recipient(self._tenant, draft)
-        self._names.add(draft.id, line)
-        said = {
-            (address.channel, address.value)
-            for given, address in zip(draft.addresses, recipient.addresses, strict=True)
-            if given.state is not None
-        }
-        return ImportedRecipient(line=line, recipient=recipient, said=said)
+        return self._read(line, draft)
 
-    async def commit(self, batch: Sequence[ImportedRecipient]) -> ImportResult[str]:
-        """Makes and changes recipients in one transaction.
+    async def commit(self, batch: Sequence[Wanted]) -> ImportResult[str]:
+        """Makes and changes resources in one transaction.
 
         Raises:
             DatabaseUnavailable: nothing of the batch is committed, or nobody can know; the same lines may be imported again.
@@ -103,38 +118,7 @@ class RecipientImport:
         return _result(batch, outcomes)
 
 
-class SuppressionImport:
-    """One import of suppressions into a tenant."""
-
-    def __init__(self, *, tenant: str, store: SuppressionImportStore, rules: SuppressionRules, clock: Clock, dry: bool) -> None:
-        self._tenant = tenant
-        self._store = store
-        self._rules = rules
-        self._clock = clock
-        self._dry = dry
-
-    def begin_batch(self) -> None:
-        """Nothing of one batch matters to the next."""
-
-    def read(self, line: int, draft: Suppression) -> ImportedSuppression:
-        """The suppression that a line asks for, as if it were new.
-
-        Raises:
-            InvalidInput: a field is not valid.
-        """
-        return ImportedSuppression(line=line, suppression=self._rules.checked(draft))
-
-    async def commit(self, batch: Sequence[ImportedSuppression]) -> ImportResult[str]:
-        """Makes and changes suppressions in one transaction.
-
-        Raises:
-            DatabaseUnavailable: nothing of the batch is committed, or nobody can know; the same lines may be imported again.
-        """
-        outcomes = await self._store.put(self._tenant, batch, now=self._clock.micros(), dry=self._dry) if batch else ()
-        return _result(batch, outcomes)
-
-
-def _result(batch: Sequence[Wanted], outcomes: Sequence[Outcome]) -> ImportResult[str]:
+def _result(batch: Sequence[OfLine], outcomes: Sequence[Outcome]) -> ImportResult[str]:
     result: ImportResult[str] = ImportResult()
     for wanted, outcome in zip(batch, outcomes, strict=True):
         if isinstance(outcome, TocsinError):
@@ -147,28 +131,65 @@ def _result(batch: Sequence[Wanted], outcomes: Sequence[Outcome]) -> ImportResul
 
 
 class PeopleImports:
-    """Begins imports of recipients and of suppressions."""
+    """Begins imports."""
 
     def __init__(
         self,
         *,
-        recipients: RecipientImportStore,
-        suppressions: SuppressionImportStore,
+        stores: PeopleImportStores,
         recipient_rules: RecipientRules,
         suppression_rules: SuppressionRules,
+        categories: Categories,
         clock: Clock,
     ) -> None:
         self.slots = ImportSlots()
-        self._recipients = recipients
-        self._suppressions = suppressions
-        self._recipient_rules = recipient_rules
-        self._suppression_rules = suppression_rules
+        self._stores = stores
+        self._recipients = recipient_rules
+        self._suppressions = suppression_rules
+        self._categories = categories
         self._clock = clock
 
-    def of_recipients(self, tenant: str, *, dry: bool) -> RecipientImport:
+    def of_recipients(self, tenant: str, *, dry: bool) -> PeopleImport[RecipientDraft, ImportedRecipient]:
         """An import of recipients; ``dry``: nothing is written."""
-        return RecipientImport(tenant=tenant, store=self._recipients, rules=self._recipient_rules, clock=self._clock, dry=dry)
+        names = RecentKeys(_NEARBY_KEYS, field="name")
 
-    def of_suppressions(self, tenant: str, *, dry: bool) -> SuppressionImport:
+        def read(line: int, draft: RecipientDraft) -> ImportedRecipient:
+            if not draft.id:
+                raise InvalidInput.at("name", "is required in an import: a recipient is known again by it")
+            recipient = self._recipients.recipient(tenant, draft)
+            names.add(draft.id, line)
+            pairs = zip(draft.addresses, recipient.addresses, strict=True)
+            said = {(address.channel, address.value) for given, address in pairs if given.state is not None}
+            return ImportedRecipient(line=line, recipient=recipient, said=said)
+
+        return PeopleImport(tenant=tenant, store=self._stores.recipients, read=read, clock=self._clock, dry=dry)
+
+    def of_suppressions(self, tenant: str, *, dry: bool) -> PeopleImport[Suppression, ImportedSuppression]:
         """An import of suppressions; ``dry``: nothing is written."""
-        return SuppressionImport(tenant=tenant, store=self._suppressions, rules=self._suppression_rules, clock=self._clock, dry=dry)
+
+        def read(line: int, draft: Suppression) -> ImportedSuppression:
+            return ImportedSuppression(line=line, suppression=self._suppressions.checked(draft))
+
+        return PeopleImport(tenant=tenant, store=self._stores.suppressions, read=read, clock=self._clock, dry=dry)
+
+    def of_groups(self, tenant: str, *, dry: bool) -> PeopleImport[GroupDraft, ImportedGroup]:
+        """An import of groups; ``dry``: nothing is written."""
+        names = RecentKeys(_NEARBY_KEYS, field="name")
+
+        def read(line: int, draft: GroupDraft) -> ImportedGroup:
+            if not draft.partial:
+                names.add(draft.id, line)
+            return ImportedGroup(line=line, group=draft)
+
+        return PeopleImport(tenant=tenant, store=self._stores.groups, read=read, clock=self._clock, dry=dry)
+
+    def of_categories(self, tenant: str, *, dry: bool) -> PeopleImport[Category, ImportedCategory]:
+        """An import of categories; ``dry``: nothing is written."""
+        names = RecentKeys(_NEARBY_KEYS, field="name")
+
+        def read(line: int, draft: Category) -> ImportedCategory:
+            checked = self._categories.checked(draft, prefix="")
+            names.add(draft.id, line)
+            return ImportedCategory(line=line, category=checked)
+
+        return PeopleImport(tenant=tenant, store=self._stores.categories, read=read, clock=self._clock, dry=dry)

@@ -8,6 +8,7 @@ from mailer_svc.store.deliveries import SqlDeliveryReader
 from mailer_svc.store.digests import SqlDigests
 from mailer_svc.store.endings import SqlDeliveryEndings
 from mailer_svc.store.facts import SqlPeopleFacts
+from mailer_svc.store.group_imports import SqlCategoryImports, SqlGroupImports
 from mailer_svc.store.groups import SqlGroups
 from mailer_svc.store.holds import SqlHeldDeliveries
 from mailer_svc.store.housekeeping import SqlDeliveryHousekeepingStore
@@ -36,11 +37,13 @@ __all__ = [
     "SqlAddresses",
     "SqlCategories",
     "SqlCategoryChoices",
+    "SqlCategoryImports",
     "SqlDeliveryEndings",
     "SqlDeliveryHousekeepingStore",
     "SqlDeliveryQueue",
     "SqlDeliveryReader",
     "SqlDigests",
+    "SqlGroupImports",
     "SqlGroups",
     "SqlHeldDeliveries",
     "SqlInboxReader",

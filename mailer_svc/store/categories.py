@@ -27,7 +27,7 @@ class SqlCategories:
         Raises:
             CategoryExists: the id is in use.
         """
-        values = {"tenant": category.tenant, "id": category.id, "created": category.created, **_changeable(category)}
+        values = category_values(category)
         async with self._database.transaction() as connection:
             if await connection.scalar(insert_ignore(categories).values(values).returning(categories.c.id)) is None:
                 raise CategoryExists(f"categories/{category.id} exists already")
@@ -62,6 +62,11 @@ class SqlCategories:
 
 def _one(tenant: str, identity: str) -> tuple[Any, Any]:
     return categories.c.tenant == tenant, categories.c.id == identity
+
+
+def category_values(item: Category) -> dict[str, Any]:
+    """The row of a category."""
+    return {"tenant": item.tenant, "id": item.id, "created": item.created, **_changeable(item)}
 
 
 def _changeable(item: Category) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tocsin.database import Database, insert_ignore
 
 _PERSON, _GROUP = int(MemberKind.RECIPIENT), int(MemberKind.GROUP)
 _CHUNK = 5000
-_NESTING_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:tenant, 77))"
+NESTING_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:tenant, 77))"
 """Who puts groups into groups does so one after the other in a tenant: two halves of a circle must not pass each other."""
 
 
@@ -80,8 +80,8 @@ class SqlGroups:
             await _check_existence(connection, tenant, members)
             if inner:
                 if self._database.dialect == "postgresql":
-                    await connection.execute(text(_NESTING_LOCK), {"tenant": tenant})
-                checked_nesting(await _edges(connection, tenant), group=id, added=inner)
+                    await connection.execute(text(NESTING_LOCK), {"tenant": tenant})
+                checked_nesting(await group_edges(connection, tenant), group=id, added=inner)
             rows = [
                 {"tenant": tenant, "group_id": id, "kind": int(member.kind), "member": member.id}
                 for member in sorted(members, key=lambda member: (member.kind, member.id))
@@ -137,7 +137,7 @@ async def _check_existence(connection: AsyncConnection, tenant: str, members: Se
             raise error(f"There is no {kind.name.lower()} {kind.name.lower()}s/{lost}")
 
 
-async def _edges(connection: AsyncConnection, tenant: str) -> Mapping[str, Sequence[str]]:
+async def group_edges(connection: AsyncConnection, tenant: str) -> Mapping[str, Sequence[str]]:
     """The groups that are in each group."""
     found: dict[str, list[str]] = {}
     members = group_members.c

@@ -18,6 +18,7 @@ from mailer_svc.handlers import (
     SuppressionHandlers,
 )
 from mailer_svc.handlers.people_imports import PeopleCodecs
+from mailer_svc.ports import PeopleImportStores
 from mailer_svc.service import (
     Accepting,
     AddressVerification,
@@ -38,6 +39,8 @@ from mailer_svc.store import (
     SqlAddresses,
     SqlCategories,
     SqlCategoryChoices,
+    SqlCategoryImports,
+    SqlGroupImports,
     SqlGroups,
     SqlPeopleFacts,
     SqlPreferences,
@@ -74,10 +77,10 @@ def people_handlers(
     addresses = SqlAddresses(database=database)
     recipients = Recipients(store=SqlRecipients(database=database), addresses=addresses, rules=recipient_rules, clock=clock)
     imports = PeopleImports(
-        recipients=SqlRecipientImports(database=database),
-        suppressions=SqlSuppressionImports(database=database),
+        stores=_import_stores(database),
         recipient_rules=recipient_rules,
         suppression_rules=suppression_rules,
+        categories=categories,
         clock=clock,
     )
     codecs = PeopleCodecs(RequestValidator())
@@ -92,12 +95,15 @@ def people_handlers(
             simple_recipient_service_pb2_grpc.add_SimpleRecipientServiceServicer_to_server,
             SimpleRecipientHandlers(recipients=recipients, preferences=preferences),
         ),
-        (group_service_pb2_grpc.add_GroupServiceServicer_to_server, GroupHandlers(groups=groups)),
+        (group_service_pb2_grpc.add_GroupServiceServicer_to_server, GroupHandlers(groups=groups, imports=imports, codecs=codecs)),
         (
             rotation_service_pb2_grpc.add_RotationServiceServicer_to_server,
             RotationHandlers(rotations=Rotations(store=SqlRotations(database=database), clock=clock, new_id=_new_id), on_call=on_call),
         ),
-        (category_service_pb2_grpc.add_CategoryServiceServicer_to_server, CategoryHandlers(categories=categories)),
+        (
+            category_service_pb2_grpc.add_CategoryServiceServicer_to_server,
+            CategoryHandlers(categories=categories, imports=imports, codecs=codecs),
+        ),
         (preference_service_pb2_grpc.add_PreferenceServiceServicer_to_server, PreferenceHandlers(preferences=preferences)),
         (
             suppression_service_pb2_grpc.add_SuppressionServiceServicer_to_server,
@@ -105,6 +111,15 @@ def people_handlers(
         ),
     ]
     return handlers, imports.slots.drain
+
+
+def _import_stores(database: Database) -> PeopleImportStores:
+    return PeopleImportStores(
+        recipients=SqlRecipientImports(database=database),
+        suppressions=SqlSuppressionImports(database=database),
+        groups=SqlGroupImports(database=database),
+        categories=SqlCategoryImports(database=database),
+    )
 
 
 def unsubscribing_of(node: Node, clock: Clock, *, database: Database) -> Unsubscribing:

@@ -132,6 +132,17 @@ async def test_people_are_imported_and_exported_by_the_file(tocsin: Command, tmp
         assert "1 unchanged" in tocsin("import", "recipients", str(lines))
         assert "1 created" in tocsin("import", "suppressions", str(gone))
         assert "gone@example.com" in tocsin("export", "suppressions")
+        teams, kinds = tmp_path / "teams.csv", tmp_path / "kinds.csv"
+        teams.write_text("name,displayName,members\ngroups/all,All,groups/ops\ngroups/ops,Ops,recipients/ann;recipients/nobody\n")
+        assert "1 created, 0 updated, 0 unchanged, 1 refused" in tocsin("import", "groups", str(teams), code=1)
+        teams.write_text("name,displayName,members\ngroups/ops,Ops,recipients/ann\n")
+        assert "1 updated" in tocsin("import", "groups", str(teams))
+        assert "2 groups exported" in tocsin("export", "groups", str(lines))
+        assert "2 unchanged" in tocsin("import", "groups", str(lines), "--dry-run")
+        kinds.write_text("name,kind\ncategories/news,MARKETING\n")
+        assert "1 created" in tocsin("import", "categories", str(kinds))
+        assert "1 category exported" in tocsin("export", "categories", str(lines))
+        assert "1 unchanged" in tocsin("import", "categories", str(lines))
         tocsin("import", "recipients", code=2)
         tocsin("import", "pigeons", str(lines), code=2)
 

@@ -84,10 +84,11 @@ class _ImportBatch(Generic[Wanted]):
     through: int = 0
     wanted: list[Wanted] = field(default_factory=list[Wanted])
     invalid: list[InvalidLine] = field(default_factory=list[InvalidLine])
+    weight: int = 0
 
     @property
     def is_full(self) -> bool:
-        return len(self.wanted) >= BATCH or len(self.invalid) >= _MAX_INVALID
+        return self.weight >= BATCH or len(self.invalid) >= _MAX_INVALID
 
     def __bool__(self) -> bool:
         return bool(self.wanted or self.invalid)
@@ -102,11 +103,13 @@ class ImportSession(Generic[Request, Draft, Wanted, Warned]):
         work: BatchWork[Draft, Wanted, Warned],
         lines: ImportSource[Request, Draft],
         draining: Callable[[], bool],
+        weight: Callable[[Wanted], int] = lambda _: 1,
     ) -> None:
-        """Takes the import, what it brings, and who may ask it to stop."""
+        """Takes the import, what it brings, who may ask it to stop, and for how many of a batch each line counts."""
         self._work = work
         self._lines = lines
         self._draining = draining
+        self._weight = weight
         self._total: ImportState[Warned] = ImportState()
         self._batch = _ImportBatch[Wanted]()
         self._under_way: asyncio.Task[ImportState[Warned]] | None = None
@@ -157,7 +160,9 @@ class ImportSession(Generic[Request, Draft, Wanted, Warned]):
             return
         line, draft = item
         try:
-            self._batch.wanted.append(self._work.read(line, draft))
+            wanted = self._work.read(line, draft)
+            self._batch.wanted.append(wanted)
+            self._batch.weight += self._weight(wanted)
         except TocsinError as error:
             self._batch.invalid.append(invalid_line(line, error))
 

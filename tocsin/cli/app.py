@@ -19,11 +19,12 @@ from tocsin.cli.mesh import make_mesh
 from tocsin.cli.notifications import make_notification, notify
 from tocsin.cli.output import EXIT_CODES, write_line
 from tocsin.cli.people import make_category, make_group, make_suppression
+from tocsin.cli.pii import make_pii
 from tocsin.cli.previews import preview
 from tocsin.cli.providers import make_provider
 from tocsin.cli.recipients import make_recipient
 from tocsin.cli.rotations import make_rotation
-from tocsin.cli.security import make_pii, make_security
+from tocsin.cli.security import make_security
 from tocsin.cli.services import migrate, serve
 from tocsin.cli.spool import make_spool
 from tocsin.cli.stack import down, status, up

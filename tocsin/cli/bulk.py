@@ -28,14 +28,17 @@ _MOST_SHOWN: Final = 50
 _INTERRUPTED: Final = 130
 _TYPES: Final = {"ndjson": "application/x-ndjson", "csv": "text/csv"}
 _DELIMITERS: Final = {"comma": "comma", ",": "comma", "semicolon": "semicolon", ";": "semicolon", "tab": "tab"}
-_KINDS: Final = ("alarms", "recipients", "suppressions")
+_KINDS: Final = {"alarms": "alarm", "recipients": "recipient", "groups": "group", "categories": "category", "suppressions": "suppression"}
+"""What can be imported and exported, and what one of it is called."""
+_DEFAULT: Final = "alarms"
+_WHAT: Final = f"[{'|'.join(_KINDS)}]"
 _COUNTS: Final = ("created", "updated", "unchanged", "refused")
 
 Tell = Callable[[dict[str, Any]], None]
 
 
 def import_file(
-    what: Annotated[str, typer.Argument(metavar="[alarms|recipients|suppressions]", help="What to import. Default: alarms.")],
+    what: Annotated[str, typer.Argument(metavar=_WHAT, help="What to import. Default: alarms.")],
     file: Annotated[str | None, typer.Argument(help="NDJSON or CSV file; - for stdin.")] = None,
     kind: Annotated[str | None, typer.Option("--format", help="ndjson or csv. Default: by the file name.")] = None,
     delimiter: Annotated[
@@ -50,7 +53,10 @@ def import_file(
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import alarms, recipients or suppressions; report invalid lines and import the rest. What exists becomes what its line says."""
+    """Import alarms, recipients, groups, categories or suppressions; report invalid lines and import the rest.
+
+    What exists becomes what its line says.
+    """
     what, file = _kind_and_file(what, file)
     path = None if file == "-" else Path(file)
     content_type = _content_type(kind, path, delimiter)
@@ -88,14 +94,14 @@ def import_file(
 
 
 def export_file(
-    what: Annotated[str, typer.Argument(metavar="[alarms|recipients|suppressions]", help="What to export. Default: alarms.")] = "alarms",
+    what: Annotated[str, typer.Argument(metavar=_WHAT, help="What to export. Default: alarms.")] = _DEFAULT,
     file: Annotated[str | None, typer.Argument(help="Target file; - for stdout.")] = None,
     condition: Annotated[str, typer.Option("--filter", help='Conditions joined by AND, such as state="ACTIVE" (AIP-160).')] = "",
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Export every alarm, recipient or suppression as NDJSON, one per line, in the format that `tocsin import` reads."""
+    """Export every alarm, recipient, group, category or suppression as NDJSON, one per line, in the format that `tocsin import` reads."""
     what, file = _kind_and_file(what, file if file is not None or what not in _KINDS else "-")
     count = 0
     with connect(state=state, url=url, api_key=api_key) as client:
@@ -111,7 +117,7 @@ def export_file(
                 out.write(_line(item))
                 count += 1
         part.replace(whole)
-    _say(f"{counted(count, what.removesuffix('s'))} exported to {file}")
+    _say(f"{counted(count, _KINDS[what], what)} exported to {file}")
 
 
 def _kind_and_file(what: str, file: str | None) -> tuple[str, str]:
@@ -120,7 +126,7 @@ def _kind_and_file(what: str, file: str | None) -> tuple[str, str]:
         msg = "name the file, or - for stdin"
         raise typer.BadParameter(msg)
     if file is None:
-        return _KINDS[0], what
+        return _DEFAULT, what
     if what not in _KINDS:
         msg = f"must be {', '.join(_KINDS)}, not {what}"
         raise typer.BadParameter(msg)
@@ -301,7 +307,7 @@ def _bar(path: Path | None, *, quiet: bool) -> AbstractContextManager["Progress 
 
 
 def _again(what: str, file: str, kind: str | None, lines: int, *, resumable: bool) -> str:
-    words: Iterable[str] = ("tocsin import", *(() if what == _KINDS[0] else (what,)), file, *(("--format", kind) if kind else ()))
+    words: Iterable[str] = ("tocsin import", *(() if what == _DEFAULT else (what,)), file, *(("--format", kind) if kind else ()))
     how = "--resume" if resumable and file != "-" else f"--skip-lines {lines}"
     return " ".join([*words, how])
 

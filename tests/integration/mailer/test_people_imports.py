@@ -8,7 +8,7 @@ import pytest
 from google.api.httpbody_pb2 import HttpBody
 
 from tests.integration.mailer.people import Address, People
-from tocsin.api.mailer.v1 import import_pb2, recipient_service_pb2, suppression_service_pb2
+from tocsin.api.mailer.v1 import category_service_pb2, group_service_pb2, import_pb2, recipient_service_pb2, suppression_service_pb2
 from tocsin.errors import InvalidInput
 from tocsin.mesh.policy import contract
 from tocsin.protojson.codec import Codecs
@@ -24,11 +24,22 @@ class Done(NamedTuple):
     lines: int
 
 
+def _rpc(people: People, kind: str) -> tuple[Any, Any, str]:
+    """The module and the stub of a kind, and what many of it are called."""
+    rig = people.rig
+    return {
+        "Recipient": (RECIPIENTS, rig.recipients, "Recipients"),
+        "Suppression": (SUPPRESSIONS, rig.suppressions, "Suppressions"),
+        "Group": (group_service_pb2, rig.groups, "Groups"),
+        "Category": (category_service_pb2, rig.categories, "Categories"),
+    }[kind]
+
+
 async def put(people: People, text: str | bytes, *, kind: str = "Recipient", media: str = "application/x-ndjson", **options: Any) -> Done:
     """Imports a text, cut into pieces."""
     data = text.encode() if isinstance(text, str) else text
-    request = {"Recipient": RECIPIENTS.ImportRecipientsRequest, "Suppression": SUPPRESSIONS.ImportSuppressionsRequest}[kind]
-    stub = {"Recipient": people.rig.recipients, "Suppression": people.rig.suppressions}[kind]
+    module, stub, many = _rpc(people, kind)
+    request = getattr(module, f"Import{many}Request")
 
     async def sent() -> AsyncIterator[Any]:
         yield request(options=import_pb2.ImportOptions(**options))
@@ -38,7 +49,7 @@ async def put(people: People, text: str | bytes, *, kind: str = "Recipient", med
     refusals: list[tuple[int, str]] = []
     last = import_pb2.ImportProgress()
     with people.rig.user():
-        async for answer in getattr(stub, f"Import{kind}s")(sent()):
+        async for answer in getattr(stub, f"Import{many}")(sent()):
             last = answer.progress
             refusals += [(refusal.line, f"{refusal.field}: {refusal.reason}") for refusal in last.refusals]
     assert last.done
@@ -47,14 +58,14 @@ async def put(people: People, text: str | bytes, *, kind: str = "Recipient", med
 
 async def export(people: People, kind: str = "Recipient", condition: str = "") -> str:
     """An export as lines of JSON."""
-    module, stub = {"Recipient": (RECIPIENTS, people.rig.recipients), "Suppression": (SUPPRESSIONS, people.rig.suppressions)}[kind]
-    descriptor = getattr(module, kind).DESCRIPTOR
+    module, stub, many = _rpc(people, kind)
+    descriptor = getattr(module, "GroupLine" if kind == "Group" else kind).DESCRIPTOR
+    wanted = getattr(module, f"Export{many}Request")(**({"filter": condition} if condition else {}))
     codec = Codecs(descriptor_set=contract().SerializeToString()).of(descriptor)
     lines: list[str] = []
     with people.rig.user():
-        async for answer in getattr(stub, f"Export{kind}s")(getattr(module, f"Export{kind}sRequest")(filter=condition)):
-            items = answer.recipients if kind == "Recipient" else answer.suppressions
-            lines += [codec.to_json(item.SerializeToString()).decode() for item in items]
+        async for answer in getattr(stub, f"Export{many}")(wanted):
+            lines += [codec.to_json(item.SerializeToString()).decode() for item in getattr(answer, many.lower())]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -175,3 +186,120 @@ async def test_suppressions_go_and_come(people: People) -> None:
     assert (await put(people, whole.replace("550", "551", 1), kind="Suppression")).counts == (0, 1, 300, 0)
     table = "channel,address,reason\nemail,s1@x.org,MANUAL\nemail,new@x.org,\n"
     assert (await put(people, table, kind="Suppression", media="text/csv")).counts == (1, 1, 0, 0)
+
+
+def group(name: str, *members: str, **fields: Any) -> str:
+    """A group as a line."""
+    return json.dumps({"name": f"groups/{name}", "members": list(members), **fields}, ensure_ascii=False) + "\n"
+
+
+async def members(people: People, name: str) -> list[str]:
+    """What is in a group itself."""
+    request = group_service_pb2.ListGroupMembersRequest(name=f"groups/{name}", page_size=1000)
+    return [member.name for member in (await people.call(people.rig.groups.ListGroupMembers, request)).members]
+
+
+async def test_groups_go_and_come_with_their_members(people: People) -> None:
+    """Groups that are in others are made before their own line; into an empty tenant the same is made; a line says all of a group."""
+    await put(people, "".join(line(f"p{number}") for number in range(30)))
+    text = (
+        group("all", "groups/ops", "groups/dev", displayName="Everybody é")
+        + group("dev", *(f"recipients/p{number}" for number in range(20)))
+        + group("ops", "recipients/p1", "groups/night", displayName="Ops")
+        + group("empty", displayName="Nobody")
+    )
+    assert (await put(people, text, kind="Group", validate_only=True)).counts == (4, 0, 0, 0)
+    assert await export(people, "Group") == ""
+    assert (await put(people, text, kind="Group")).counts == (4, 0, 0, 0)
+    whole = await export(people, "Group")
+    assert [json.loads(each)["name"] for each in whole.splitlines()] == [
+        f"groups/{name}" for name in ("all", "dev", "empty", "night", "ops")
+    ]
+    assert (await put(people, whole, kind="Group")).counts == (0, 0, 5, 0)
+    for name in ("all", "dev", "ops", "night", "empty"):
+        await people.call(people.rig.groups.DeleteGroup, group_service_pb2.DeleteGroupRequest(name=f"groups/{name}"))
+    assert (await put(people, whole, kind="Group")).counts == (5, 0, 0, 0)
+    assert await export(people, "Group") == whole
+    fewer = group("dev", "recipients/p3", "recipients/p29", displayName="Dev")
+    assert (await put(people, fewer, kind="Group")).counts == (0, 1, 0, 0)
+    assert await members(people, "dev") == ["recipients/p29", "recipients/p3"]
+    more = group("dev", "recipients/p4", displayName="Dev", partial=True)
+    assert (await put(people, more + more, kind="Group")).counts == (0, 1, 1, 0)
+    assert await members(people, "dev") == ["recipients/p29", "recipients/p3", "recipients/p4"]
+    table = "name,displayName,members\ngroups/dev,Dev,recipients/p3;groups/ops\n"
+    assert (await put(people, table, kind="Group", media="text/csv")).counts == (0, 1, 0, 0)
+    assert await members(people, "dev") == ["recipients/p3", "groups/ops"]
+
+
+async def test_a_group_that_cannot_be_costs_its_line(people: People) -> None:
+    """Circles, also those that two lines make together, depths, members that are not there, and names that come twice."""
+    await put(people, line("ann"))
+    chain = "".join(group(f"d{number}", f"groups/d{number + 1}") for number in range(1, 8))
+    bad = [
+        group("self", "groups/self"),
+        group("d8", "groups/d1"),
+        group("d8", "groups/d9", partial=True),
+        group("x", "recipients/ann", "recipients/nobody"),
+        group("d1"),
+        group("x", "people/ann"),
+        group("x", displayName="a\0b"),
+        group("", "recipients/ann"),
+        group("x", *(f"recipients/r{number}" for number in range(10_001))),
+    ]
+    done = await put(people, chain + "".join(bad), kind="Group")
+    assert (done.counts, [number for number, _ in done.refusals]) == ((7, 0, 0, 9), list(range(8, 17)))
+    fields = [reason.partition(":")[0] for _, reason in done.refusals]
+    assert fields == ["members[0]", "members[0]", "members[0]", "members[1]", "name", "members[0]", "displayName", "name", "members"]
+    assert "into itself" in done.refusals[0][1]
+    assert "into itself" in done.refusals[1][1]
+    assert "8 groups deep" in done.refusals[2][1]
+    assert (await put(people, chain, kind="Group")).counts == (0, 0, 7, 0)
+    turned = group("d2") + group("d3", "groups/d2")
+    assert (await put(people, turned, kind="Group")).counts == (0, 2, 0, 0), "what a line takes out is out for the next"
+
+
+async def test_a_group_of_many_is_several_lines(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is partial, so that an import of them takes nobody out while it is under way."""
+    monkeypatch.setattr("mailer_svc.service.people.MEMBERS_A_LINE", 100)
+    await put(people, "".join(line(f"p{number:03}") for number in range(250)))
+    assert (await put(people, group("all", *(f"recipients/p{number:03}" for number in range(250))), kind="Group")).counts == (1, 0, 0, 0)
+    await put(people, group("hundred", *(f"recipients/p{number:03}" for number in range(100))), kind="Group")
+    whole = await export(people, "Group")
+    found = [json.loads(each) for each in whole.splitlines()]
+    assert [(each["name"], len(each["members"]), each.get("partial", False)) for each in found] == [
+        ("groups/all", 100, True),
+        ("groups/all", 100, True),
+        ("groups/all", 50, True),
+        ("groups/hundred", 100, True),
+    ]
+    assert (await put(people, whole, kind="Group")).counts == (0, 0, 4, 0)
+
+
+async def test_categories_go_and_come(people: People) -> None:
+    """Known again by their names."""
+    lines = [
+        {"name": "categories/alerts", "displayName": "Alerts é", "kind": "MANDATORY"},
+        {"name": "categories/news", "kind": "MARKETING", "channels": ["inbox"], "digestWindow": "600s"},
+        {"name": "categories/plain"},
+    ]
+    text = "".join(json.dumps(item) + "\n" for item in lines)
+    assert (await put(people, text, kind="Category", validate_only=True)).counts == (3, 0, 0, 0)
+    assert (await put(people, text, kind="Category")).counts == (3, 0, 0, 0)
+    whole = await export(people, "Category")
+    assert (await put(people, whole, kind="Category")).counts == (0, 0, 3, 0)
+    assert [json.loads(each) for each in whole.splitlines()] == [lines[0], lines[1], {**lines[2], "kind": "TRANSACTIONAL"}]
+    assert (await put(people, whole.replace("600s", "60s"), kind="Category")).counts == (0, 1, 2, 0)
+    bad = [
+        '{"name": "categories/BIG"}\n',
+        '{"name": "categories/x", "channels": ["pigeon"]}\n',
+        '{"name": "categories/x", "digestWindow": "86401s"}\n',
+        '{"name": "categories/x", "digestWindow": "-1s"}\n',
+        '{"name": "categories/alerts"}\n' * 2,
+        "{}\n",
+    ]
+    done = await put(people, "".join(bad), kind="Category")
+    assert (done.counts, [number for number, _ in done.refusals]) == ((0, 1, 0, 6), [1, 2, 3, 4, 6, 7])
+    fields = [reason.partition(":")[0] for _, reason in done.refusals]
+    assert fields == ["name", "channels[0]", "digestWindow", "digestWindow", "name", "name"]
+    table = "name,kind,channels\ncategories/news,MARKETING,inbox;email\ncategories/new,,\n"
+    assert (await put(people, table, kind="Category", media="text/csv")).counts == (1, 1, 0, 0)

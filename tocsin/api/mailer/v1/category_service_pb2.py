@@ -25,14 +25,16 @@ _sym_db = _symbol_database.Default()
 from tocsin.api import validate as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tocsin.api.mailer.v1 import import_pb2 as tocsin_dot_api_dot_mailer_dot_v1_dot_import__pb2
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+tocsin/api/mailer/v1/category_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xf6\x03\n\x08\x43\x61tegory\x12?\n\x04name\x18\x01 \x01(\tB1\xe2\x41\x01\x08\xbaH*r(2&^categories/[a-z0-9][a-z0-9_.-]{0,62}$\x12\x33\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12;\n\x04kind\x18\x03 \x01(\x0e\x32#.tocsin.api.mailer.v1.Category.KindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x38\n\x08\x63hannels\x18\x04 \x03(\tB&\xbaH#\x92\x01 \x10\x14\x18\x01\"\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,31}$\x12@\n\rdigest_window\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0e\xbaH\x0b\xaa\x01\x08\"\x04\x08\x80\xa3\x05\x32\x00\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"M\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\r\n\tMANDATORY\x10\x01\x12\x11\n\rTRANSACTIONAL\x10\x02\x12\r\n\tMARKETING\x10\x03\"U\n\x15\x43reateCategoryRequest\x12<\n\x08\x63\x61tegory\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.CategoryB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"F\n\x12GetCategoryRequest\x12\x30\n\x04name\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x32\x17^categories/[^/]{1,64}$\"T\n\x15ListCategoriesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"e\n\x16ListCategoriesResponse\x12\x32\n\ncategories\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.mailer.v1.Category\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x86\x01\n\x15UpdateCategoryRequest\x12<\n\x08\x63\x61tegory\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.CategoryB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"I\n\x15\x44\x65leteCategoryRequest\x12\x30\n\x04name\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x32\x17^categories/[^/]{1,64}$2\xfe\x05\n\x0f\x43\x61tegoryService\x12\x7f\n\x0e\x43reateCategory\x12+.tocsin.api.mailer.v1.CreateCategoryRequest\x1a\x1e.tocsin.api.mailer.v1.Category\" \x82\xd3\xe4\x93\x02\x1a\"\x0e/v1/categories:\x08\x63\x61tegory\x12\x96\x01\n\x0bGetCategory\x12(.tocsin.api.mailer.v1.GetCategoryRequest\x1a\x1e.tocsin.api.mailer.v1.Category\"=\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04read\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/{name=categories/*}\x12\xa1\x01\n\x0eListCategories\x12+.tocsin.api.mailer.v1.ListCategoriesRequest\x1a,.tocsin.api.mailer.v1.ListCategoriesResponse\"4\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/categories\x12\x91\x01\n\x0eUpdateCategory\x12+.tocsin.api.mailer.v1.UpdateCategoryRequest\x1a\x1e.tocsin.api.mailer.v1.Category\"2\x82\xd3\xe4\x93\x02,2 /v1/{category.name=categories/*}:\x08\x63\x61tegory\x12v\n\x0e\x44\x65leteCategory\x12+.tocsin.api.mailer.v1.DeleteCategoryRequest\x1a\x16.google.protobuf.Empty\"\x1f\x82\xd3\xe4\x93\x02\x19*\x17/v1/{name=categories/*}\x1a!\x8a\xe7\x18\x1d\n\x02\x08\x05\"\x10recipients:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+tocsin/api/mailer/v1/category_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!tocsin/api/mailer/v1/import.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xf6\x03\n\x08\x43\x61tegory\x12?\n\x04name\x18\x01 \x01(\tB1\xe2\x41\x01\x08\xbaH*r(2&^categories/[a-z0-9][a-z0-9_.-]{0,62}$\x12\x33\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12;\n\x04kind\x18\x03 \x01(\x0e\x32#.tocsin.api.mailer.v1.Category.KindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x38\n\x08\x63hannels\x18\x04 \x03(\tB&\xbaH#\x92\x01 \x10\x14\x18\x01\"\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,31}$\x12@\n\rdigest_window\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0e\xbaH\x0b\xaa\x01\x08\"\x04\x08\x80\xa3\x05\x32\x00\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"M\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\r\n\tMANDATORY\x10\x01\x12\x11\n\rTRANSACTIONAL\x10\x02\x12\r\n\tMARKETING\x10\x03\"U\n\x15\x43reateCategoryRequest\x12<\n\x08\x63\x61tegory\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.CategoryB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"F\n\x12GetCategoryRequest\x12\x30\n\x04name\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x32\x17^categories/[^/]{1,64}$\"T\n\x15ListCategoriesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"e\n\x16ListCategoriesResponse\x12\x32\n\ncategories\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.mailer.v1.Category\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x86\x01\n\x15UpdateCategoryRequest\x12<\n\x08\x63\x61tegory\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.CategoryB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"I\n\x15\x44\x65leteCategoryRequest\x12\x30\n\x04name\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x32\x17^categories/[^/]{1,64}$\"\x86\x01\n\x17ImportCategoriesRequest\x12\x36\n\x07options\x18\x01 \x01(\x0b\x32#.tocsin.api.mailer.v1.ImportOptionsH\x00\x12$\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyH\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"R\n\x18ImportCategoriesResponse\x12\x36\n\x08progress\x18\x01 \x01(\x0b\x32$.tocsin.api.mailer.v1.ImportProgress\"\x19\n\x17\x45xportCategoriesRequest\"N\n\x18\x45xportCategoriesResponse\x12\x32\n\ncategories\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.mailer.v1.Category2\xfd\x08\n\x0f\x43\x61tegoryService\x12\x7f\n\x0e\x43reateCategory\x12+.tocsin.api.mailer.v1.CreateCategoryRequest\x1a\x1e.tocsin.api.mailer.v1.Category\" \x82\xd3\xe4\x93\x02\x1a\"\x0e/v1/categories:\x08\x63\x61tegory\x12\x96\x01\n\x0bGetCategory\x12(.tocsin.api.mailer.v1.GetCategoryRequest\x1a\x1e.tocsin.api.mailer.v1.Category\"=\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04read\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/{name=categories/*}\x12\xa1\x01\n\x0eListCategories\x12+.tocsin.api.mailer.v1.ListCategoriesRequest\x1a,.tocsin.api.mailer.v1.ListCategoriesResponse\"4\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/categories\x12\x91\x01\n\x0eUpdateCategory\x12+.tocsin.api.mailer.v1.UpdateCategoryRequest\x1a\x1e.tocsin.api.mailer.v1.Category\"2\x82\xd3\xe4\x93\x02,2 /v1/{category.name=categories/*}:\x08\x63\x61tegory\x12v\n\x0e\x44\x65leteCategory\x12+.tocsin.api.mailer.v1.DeleteCategoryRequest\x1a\x16.google.protobuf.Empty\"\x1f\x82\xd3\xe4\x93\x02\x19*\x17/v1/{name=categories/*}\x12\xb8\x01\n\x10ImportCategories\x12-.tocsin.api.mailer.v1.ImportCategoriesRequest\x1a..tocsin.api.mailer.v1.ImportCategoriesResponse\"A\x8a\xe7\x18\x10\n\x03\x08\x90\x1c*\x04\x62ulkX\x80\x80\x80\x02\x82\xd3\xe4\x93\x02\'\"\x15/v1/categories:import:\x04\x64\x61tab\x08progress(\x01\x30\x01\x12\xc1\x01\n\x10\x45xportCategories\x12-.tocsin.api.mailer.v1.ExportCategoriesRequest\x1a..tocsin.api.mailer.v1.ExportCategoriesResponse\"L\x90\x02\x01\x8a\xe7\x18\x1c\n\x03\x08\x90\x1c\"\x0frecipients:read*\x04\x62ulk\x82\xd3\xe4\x93\x02#\x12\x15/v1/categories:exportb\ncategories0\x01\x1a!\x8a\xe7\x18\x1d\n\x02\x08\x05\"\x10recipients:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -65,6 +67,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATECATEGORYREQUEST'].fields_by_name['category']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_DELETECATEGORYREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETECATEGORYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\033r\0312\027^categories/[^/]{1,64}$'
+  _globals['_IMPORTCATEGORIESREQUEST'].oneofs_by_name['kind']._loaded_options = None
+  _globals['_IMPORTCATEGORIESREQUEST'].oneofs_by_name['kind']._serialized_options = b'\272H\002\010\001'
   _globals['_CATEGORYSERVICE']._loaded_options = None
   _globals['_CATEGORYSERVICE']._serialized_options = b'\212\347\030\035\n\002\010\005\"\020recipients:write*\005write'
   _globals['_CATEGORYSERVICE'].methods_by_name['CreateCategory']._loaded_options = None
@@ -77,22 +81,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CATEGORYSERVICE'].methods_by_name['UpdateCategory']._serialized_options = b'\202\323\344\223\002,2 /v1/{category.name=categories/*}:\010category'
   _globals['_CATEGORYSERVICE'].methods_by_name['DeleteCategory']._loaded_options = None
   _globals['_CATEGORYSERVICE'].methods_by_name['DeleteCategory']._serialized_options = b'\202\323\344\223\002\031*\027/v1/{name=categories/*}'
-  _globals['_CATEGORY']._serialized_start=323
-  _globals['_CATEGORY']._serialized_end=825
-  _globals['_CATEGORY_KIND']._serialized_start=748
-  _globals['_CATEGORY_KIND']._serialized_end=825
-  _globals['_CREATECATEGORYREQUEST']._serialized_start=827
-  _globals['_CREATECATEGORYREQUEST']._serialized_end=912
-  _globals['_GETCATEGORYREQUEST']._serialized_start=914
-  _globals['_GETCATEGORYREQUEST']._serialized_end=984
-  _globals['_LISTCATEGORIESREQUEST']._serialized_start=986
-  _globals['_LISTCATEGORIESREQUEST']._serialized_end=1070
-  _globals['_LISTCATEGORIESRESPONSE']._serialized_start=1072
-  _globals['_LISTCATEGORIESRESPONSE']._serialized_end=1173
-  _globals['_UPDATECATEGORYREQUEST']._serialized_start=1176
-  _globals['_UPDATECATEGORYREQUEST']._serialized_end=1310
-  _globals['_DELETECATEGORYREQUEST']._serialized_start=1312
-  _globals['_DELETECATEGORYREQUEST']._serialized_end=1385
-  _globals['_CATEGORYSERVICE']._serialized_start=1388
-  _globals['_CATEGORYSERVICE']._serialized_end=2154
+  _globals['_CATEGORYSERVICE'].methods_by_name['ImportCategories']._loaded_options = None
+  _globals['_CATEGORYSERVICE'].methods_by_name['ImportCategories']._serialized_options = b'\212\347\030\020\n\003\010\220\034*\004bulkX\200\200\200\002\202\323\344\223\002\'\"\025/v1/categories:import:\004datab\010progress'
+  _globals['_CATEGORYSERVICE'].methods_by_name['ExportCategories']._loaded_options = None
+  _globals['_CATEGORYSERVICE'].methods_by_name['ExportCategories']._serialized_options = b'\220\002\001\212\347\030\034\n\003\010\220\034\"\017recipients:read*\004bulk\202\323\344\223\002#\022\025/v1/categories:exportb\ncategories'
+  _globals['_CATEGORY']._serialized_start=385
+  _globals['_CATEGORY']._serialized_end=887
+  _globals['_CATEGORY_KIND']._serialized_start=810
+  _globals['_CATEGORY_KIND']._serialized_end=887
+  _globals['_CREATECATEGORYREQUEST']._serialized_start=889
+  _globals['_CREATECATEGORYREQUEST']._serialized_end=974
+  _globals['_GETCATEGORYREQUEST']._serialized_start=976
+  _globals['_GETCATEGORYREQUEST']._serialized_end=1046
+  _globals['_LISTCATEGORIESREQUEST']._serialized_start=1048
+  _globals['_LISTCATEGORIESREQUEST']._serialized_end=1132
+  _globals['_LISTCATEGORIESRESPONSE']._serialized_start=1134
+  _globals['_LISTCATEGORIESRESPONSE']._serialized_end=1235
+  _globals['_UPDATECATEGORYREQUEST']._serialized_start=1238
+  _globals['_UPDATECATEGORYREQUEST']._serialized_end=1372
+  _globals['_DELETECATEGORYREQUEST']._serialized_start=1374
+  _globals['_DELETECATEGORYREQUEST']._serialized_end=1447
+  _globals['_IMPORTCATEGORIESREQUEST']._serialized_start=1450
+  _globals['_IMPORTCATEGORIESREQUEST']._serialized_end=1584
+  _globals['_IMPORTCATEGORIESRESPONSE']._serialized_start=1586
+  _globals['_IMPORTCATEGORIESRESPONSE']._serialized_end=1668
+  _globals['_EXPORTCATEGORIESREQUEST']._serialized_start=1670
+  _globals['_EXPORTCATEGORIESREQUEST']._serialized_end=1695
+  _globals['_EXPORTCATEGORIESRESPONSE']._serialized_start=1697
+  _globals['_EXPORTCATEGORIESRESPONSE']._serialized_end=1775
+  _globals['_CATEGORYSERVICE']._serialized_start=1778
+  _globals['_CATEGORYSERVICE']._serialized_end=2927
 # @@protoc_insertion_point(module_scope)

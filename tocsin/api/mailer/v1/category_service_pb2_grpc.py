@@ -61,6 +61,16 @@ class CategoryServiceStub:
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_category__service__pb2.DeleteCategoryRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.ImportCategories = channel.stream_stream(
+                '/tocsin.api.mailer.v1.CategoryService/ImportCategories',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_category__service__pb2.ImportCategoriesRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_category__service__pb2.ImportCategoriesResponse.FromString,
+                _registered_method=True)
+        self.ExportCategories = channel.unary_stream(
+                '/tocsin.api.mailer.v1.CategoryService/ExportCategories',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_category__service__pb2.ExportCategoriesRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_category__service__pb2.ExportCategoriesResponse.FromString,
+                _registered_method=True)
 
 
 class CategoryServiceServicer:
@@ -102,6 +112,21 @@ class CategoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportCategories(self, request_iterator, context):
+        """Imports many categories. Invalid lines are reported; the rest is imported. A category that exists becomes what its line says.
+        Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportCategories(self, request, context):
+        """Sends every one, in the order of their names, in a form that ImportCategories takes: the round trip is identity.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CategoryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -129,6 +154,16 @@ def add_CategoryServiceServicer_to_server(servicer, server):
                     servicer.DeleteCategory,
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_category__service__pb2.DeleteCategoryRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ImportCategories': grpc.stream_stream_rpc_method_handler(
+                    servicer.ImportCategories,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_category__service__pb2.ImportCategoriesRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_category__service__pb2.ImportCategoriesResponse.SerializeToString,
+            ),
+            'ExportCategories': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportCategories,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_category__service__pb2.ExportCategoriesRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_category__service__pb2.ExportCategoriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -267,6 +302,60 @@ class CategoryService:
             '/tocsin.api.mailer.v1.CategoryService/DeleteCategory',
             tocsin_dot_api_dot_mailer_dot_v1_dot_category__service__pb2.DeleteCategoryRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportCategories(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/tocsin.api.mailer.v1.CategoryService/ImportCategories',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_category__service__pb2.ImportCategoriesRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_category__service__pb2.ImportCategoriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportCategories(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.CategoryService/ExportCategories',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_category__service__pb2.ExportCategoriesRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_category__service__pb2.ExportCategoriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

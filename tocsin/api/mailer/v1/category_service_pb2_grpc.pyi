@@ -44,6 +44,12 @@ class CategoryServiceStub:
     """Changes fields of a category."""
     DeleteCategory: _grpc.UnaryUnaryMultiCallable[_category_service_pb2.DeleteCategoryRequest, _empty_pb2.Empty]
     """Removes a category. What was accepted under it goes on."""
+    ImportCategories: _grpc.StreamStreamMultiCallable[_category_service_pb2.ImportCategoriesRequest, _category_service_pb2.ImportCategoriesResponse]
+    """Imports many categories. Invalid lines are reported; the rest is imported. A category that exists becomes what its line says.
+    Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+    """
+    ExportCategories: _grpc.UnaryStreamMultiCallable[_category_service_pb2.ExportCategoriesRequest, _category_service_pb2.ExportCategoriesResponse]
+    """Sends every one, in the order of their names, in a form that ImportCategories takes: the round trip is identity."""
 
 @_typing.type_check_only
 class CategoryServiceAsyncStub(CategoryServiceStub):
@@ -60,6 +66,12 @@ class CategoryServiceAsyncStub(CategoryServiceStub):
     """Changes fields of a category."""
     DeleteCategory: _aio.UnaryUnaryMultiCallable[_category_service_pb2.DeleteCategoryRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Removes a category. What was accepted under it goes on."""
+    ImportCategories: _aio.StreamStreamMultiCallable[_category_service_pb2.ImportCategoriesRequest, _category_service_pb2.ImportCategoriesResponse]  # type: ignore[assignment]
+    """Imports many categories. Invalid lines are reported; the rest is imported. A category that exists becomes what its line says.
+    Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+    """
+    ExportCategories: _aio.UnaryStreamMultiCallable[_category_service_pb2.ExportCategoriesRequest, _category_service_pb2.ExportCategoriesResponse]  # type: ignore[assignment]
+    """Sends every one, in the order of their names, in a form that ImportCategories takes: the round trip is identity."""
 
 class CategoryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Manages categories of the caller's tenant."""
@@ -103,5 +115,23 @@ class CategoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Removes a category. What was accepted under it goes on."""
+
+    @_abc_1.abstractmethod
+    def ImportCategories(
+        self,
+        request_iterator: _MaybeAsyncIterator[_category_service_pb2.ImportCategoriesRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_category_service_pb2.ImportCategoriesResponse], _abc.AsyncIterator[_category_service_pb2.ImportCategoriesResponse]]:
+        """Imports many categories. Invalid lines are reported; the rest is imported. A category that exists becomes what its line says.
+        Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportCategories(
+        self,
+        request: _category_service_pb2.ExportCategoriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_category_service_pb2.ExportCategoriesResponse], _abc.AsyncIterator[_category_service_pb2.ExportCategoriesResponse]]:
+        """Sends every one, in the order of their names, in a form that ImportCategories takes: the round trip is identity."""
 
 def add_CategoryServiceServicer_to_server(servicer: CategoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -25,13 +25,15 @@ _sym_db = _symbol_database.Default()
 from tocsin.api import validate as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tocsin.api.mailer.v1 import import_pb2 as tocsin_dot_api_dot_mailer_dot_v1_dot_import__pb2
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tocsin/api/mailer/v1/group_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x90\x02\n\x05Group\x12H\n\x04name\x18\x01 \x01(\tB:\xe2\x41\x01\x08\xbaH3r12/^(groups/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63})?$\x12\x33\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x35\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cmember_count\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x03\"L\n\x12\x43reateGroupRequest\x12\x36\n\x05group\x18\x01 \x01(\x0b\x32\x1b.tocsin.api.mailer.v1.GroupB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"?\n\x0fGetGroupRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^groups/[^/]{1,64}$\"P\n\x11ListGroupsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"Z\n\x12ListGroupsResponse\x12+\n\x06groups\x18\x01 \x03(\x0b\x32\x1b.tocsin.api.mailer.v1.Group\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"}\n\x12UpdateGroupRequest\x12\x36\n\x05group\x18\x01 \x01(\x0b\x32\x1b.tocsin.api.mailer.v1.GroupB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"B\n\x12\x44\x65leteGroupRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^groups/[^/]{1,64}$\"\xb1\x01\n\x16\x41\x64\x64GroupMembersRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^groups/[^/]{1,64}$\x12i\n\x07members\x18\x02 \x03(\tBX\xe2\x41\x01\x02\xbaHQ\x92\x01N\x08\x01\x10\x90N\"GrE2C^(recipients|groups|rotations)/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$\"\xb4\x01\n\x19RemoveGroupMembersRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^groups/[^/]{1,64}$\x12i\n\x07members\x18\x02 \x03(\tBX\xe2\x41\x01\x02\xbaHQ\x92\x01N\x08\x01\x10\x90N\"GrE2C^(recipients|groups|rotations)/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$\"\x84\x01\n\x17ListGroupMembersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12,\n\x04name\x18\x03 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^groups/[^/]{1,64}$\"g\n\x18ListGroupMembersResponse\x12\x32\n\x07members\x18\x01 \x03(\x0b\x32!.tocsin.api.mailer.v1.GroupMember\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1b\n\x0bGroupMember\x12\x0c\n\x04name\x18\x01 \x01(\t2\x9c\t\n\x0cGroupService\x12o\n\x0b\x43reateGroup\x12(.tocsin.api.mailer.v1.CreateGroupRequest\x1a\x1b.tocsin.api.mailer.v1.Group\"\x19\x82\xd3\xe4\x93\x02\x13\"\n/v1/groups:\x05group\x12\x89\x01\n\x08GetGroup\x12%.tocsin.api.mailer.v1.GetGroupRequest\x1a\x1b.tocsin.api.mailer.v1.Group\"9\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04read\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/{name=groups/*}\x12\x91\x01\n\nListGroups\x12\'.tocsin.api.mailer.v1.ListGroupsRequest\x1a(.tocsin.api.mailer.v1.ListGroupsResponse\"0\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/groups\x12~\n\x0bUpdateGroup\x12(.tocsin.api.mailer.v1.UpdateGroupRequest\x1a\x1b.tocsin.api.mailer.v1.Group\"(\x82\xd3\xe4\x93\x02\"2\x19/v1/{group.name=groups/*}:\x05group\x12l\n\x0b\x44\x65leteGroup\x12(.tocsin.api.mailer.v1.DeleteGroupRequest\x1a\x16.google.protobuf.Empty\"\x1b\x82\xd3\xe4\x93\x02\x15*\x13/v1/{name=groups/*}\x12\x93\x01\n\x0f\x41\x64\x64GroupMembers\x12,.tocsin.api.mailer.v1.AddGroupMembersRequest\x1a\x1b.tocsin.api.mailer.v1.Group\"5\x90\x02\x02\x8a\xe7\x18\x05X\x80\x80\x80\x01\x82\xd3\xe4\x93\x02#\"\x1e/v1/{name=groups/*}:addMembers:\x01*\x12\x9c\x01\n\x12RemoveGroupMembers\x12/.tocsin.api.mailer.v1.RemoveGroupMembersRequest\x1a\x1b.tocsin.api.mailer.v1.Group\"8\x90\x02\x02\x8a\xe7\x18\x05X\x80\x80\x80\x01\x82\xd3\xe4\x93\x02&\"!/v1/{name=groups/*}:removeMembers:\x01*\x12\xb4\x01\n\x10ListGroupMembers\x12-.tocsin.api.mailer.v1.ListGroupMembersRequest\x1a..tocsin.api.mailer.v1.ListGroupMembersResponse\"A\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{name=groups/*}/members\x1a!\x8a\xe7\x18\x1d\n\x02\x08\x05\"\x10recipients:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tocsin/api/mailer/v1/group_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!tocsin/api/mailer/v1/import.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x90\x02\n\x05Group\x12H\n\x04name\x18\x01 \x01(\tB:\xe2\x41\x01\x08\xbaH3r12/^(groups/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63})?$\x12\x33\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x35\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cmember_count\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x03\"L\n\x12\x43reateGroupRequest\x12\x36\n\x05group\x18\x01 \x01(\x0b\x32\x1b.tocsin.api.mailer.v1.GroupB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"?\n\x0fGetGroupRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^groups/[^/]{1,64}$\"P\n\x11ListGroupsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"Z\n\x12ListGroupsResponse\x12+\n\x06groups\x18\x01 \x03(\x0b\x32\x1b.tocsin.api.mailer.v1.Group\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"}\n\x12UpdateGroupRequest\x12\x36\n\x05group\x18\x01 \x01(\x0b\x32\x1b.tocsin.api.mailer.v1.GroupB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"B\n\x12\x44\x65leteGroupRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^groups/[^/]{1,64}$\"\xa7\x01\n\x16\x41\x64\x64GroupMembersRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^groups/[^/]{1,64}$\x12_\n\x07members\x18\x02 \x03(\tBN\xe2\x41\x01\x02\xbaHG\x92\x01\x44\x08\x01\x10\x90N\"=r;29^(recipients|groups)/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$\"\xaa\x01\n\x19RemoveGroupMembersRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^groups/[^/]{1,64}$\x12_\n\x07members\x18\x02 \x03(\tBN\xe2\x41\x01\x02\xbaHG\x92\x01\x44\x08\x01\x10\x90N\"=r;29^(recipients|groups)/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$\"\x84\x01\n\x17ListGroupMembersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12,\n\x04name\x18\x03 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x32\x13^groups/[^/]{1,64}$\"g\n\x18ListGroupMembersResponse\x12\x32\n\x07members\x18\x01 \x03(\x0b\x32!.tocsin.api.mailer.v1.GroupMember\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1b\n\x0bGroupMember\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x82\x01\n\x13ImportGroupsRequest\x12\x36\n\x07options\x18\x01 \x01(\x0b\x32#.tocsin.api.mailer.v1.ImportOptionsH\x00\x12$\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyH\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"N\n\x14ImportGroupsResponse\x12\x36\n\x08progress\x18\x01 \x01(\x0b\x32$.tocsin.api.mailer.v1.ImportProgress\"\x15\n\x13\x45xportGroupsRequest\"G\n\x14\x45xportGroupsResponse\x12/\n\x06groups\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.mailer.v1.GroupLine\"\xf3\x01\n\tGroupLine\x12\x45\n\x04name\x18\x01 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^groups/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$\x12\x33\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12Y\n\x07members\x18\x03 \x03(\tBH\xbaHE\x92\x01\x42\x10\x90N\"=r;29^(recipients|groups)/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$\x12\x0f\n\x07partial\x18\x04 \x01(\x08\x32\xf7\x0b\n\x0cGroupService\x12o\n\x0b\x43reateGroup\x12(.tocsin.api.mailer.v1.CreateGroupRequest\x1a\x1b.tocsin.api.mailer.v1.Group\"\x19\x82\xd3\xe4\x93\x02\x13\"\n/v1/groups:\x05group\x12\x89\x01\n\x08GetGroup\x12%.tocsin.api.mailer.v1.GetGroupRequest\x1a\x1b.tocsin.api.mailer.v1.Group\"9\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04read\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/{name=groups/*}\x12\x91\x01\n\nListGroups\x12\'.tocsin.api.mailer.v1.ListGroupsRequest\x1a(.tocsin.api.mailer.v1.ListGroupsResponse\"0\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/groups\x12~\n\x0bUpdateGroup\x12(.tocsin.api.mailer.v1.UpdateGroupRequest\x1a\x1b.tocsin.api.mailer.v1.Group\"(\x82\xd3\xe4\x93\x02\"2\x19/v1/{group.name=groups/*}:\x05group\x12l\n\x0b\x44\x65leteGroup\x12(.tocsin.api.mailer.v1.DeleteGroupRequest\x1a\x16.google.protobuf.Empty\"\x1b\x82\xd3\xe4\x93\x02\x15*\x13/v1/{name=groups/*}\x12\x93\x01\n\x0f\x41\x64\x64GroupMembers\x12,.tocsin.api.mailer.v1.AddGroupMembersRequest\x1a\x1b.tocsin.api.mailer.v1.Group\"5\x90\x02\x02\x8a\xe7\x18\x05X\x80\x80\x80\x01\x82\xd3\xe4\x93\x02#\"\x1e/v1/{name=groups/*}:addMembers:\x01*\x12\x9c\x01\n\x12RemoveGroupMembers\x12/.tocsin.api.mailer.v1.RemoveGroupMembersRequest\x1a\x1b.tocsin.api.mailer.v1.Group\"8\x90\x02\x02\x8a\xe7\x18\x05X\x80\x80\x80\x01\x82\xd3\xe4\x93\x02&\"!/v1/{name=groups/*}:removeMembers:\x01*\x12\xb4\x01\n\x10ListGroupMembers\x12-.tocsin.api.mailer.v1.ListGroupMembersRequest\x1a..tocsin.api.mailer.v1.ListGroupMembersResponse\"A\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{name=groups/*}/members\x12\xa8\x01\n\x0cImportGroups\x12).tocsin.api.mailer.v1.ImportGroupsRequest\x1a*.tocsin.api.mailer.v1.ImportGroupsResponse\"=\x8a\xe7\x18\x10\n\x03\x08\x90\x1c*\x04\x62ulkX\x80\x80\x80\x02\x82\xd3\xe4\x93\x02#\"\x11/v1/groups:import:\x04\x64\x61tab\x08progress(\x01\x30\x01\x12\xad\x01\n\x0c\x45xportGroups\x12).tocsin.api.mailer.v1.ExportGroupsRequest\x1a*.tocsin.api.mailer.v1.ExportGroupsResponse\"D\x90\x02\x01\x8a\xe7\x18\x1c\n\x03\x08\x90\x1c\"\x0frecipients:read*\x04\x62ulk\x82\xd3\xe4\x93\x02\x1b\x12\x11/v1/groups:exportb\x06groups0\x01\x1a!\x8a\xe7\x18\x1d\n\x02\x08\x05\"\x10recipients:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -63,17 +65,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADDGROUPMEMBERSREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_ADDGROUPMEMBERSREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\027r\0252\023^groups/[^/]{1,64}$'
   _globals['_ADDGROUPMEMBERSREQUEST'].fields_by_name['members']._loaded_options = None
-  _globals['_ADDGROUPMEMBERSREQUEST'].fields_by_name['members']._serialized_options = b'\342A\001\002\272HQ\222\001N\010\001\020\220N\"GrE2C^(recipients|groups|rotations)/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$'
+  _globals['_ADDGROUPMEMBERSREQUEST'].fields_by_name['members']._serialized_options = b'\342A\001\002\272HG\222\001D\010\001\020\220N\"=r;29^(recipients|groups)/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$'
   _globals['_REMOVEGROUPMEMBERSREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_REMOVEGROUPMEMBERSREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\027r\0252\023^groups/[^/]{1,64}$'
   _globals['_REMOVEGROUPMEMBERSREQUEST'].fields_by_name['members']._loaded_options = None
-  _globals['_REMOVEGROUPMEMBERSREQUEST'].fields_by_name['members']._serialized_options = b'\342A\001\002\272HQ\222\001N\010\001\020\220N\"GrE2C^(recipients|groups|rotations)/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$'
+  _globals['_REMOVEGROUPMEMBERSREQUEST'].fields_by_name['members']._serialized_options = b'\342A\001\002\272HG\222\001D\010\001\020\220N\"=r;29^(recipients|groups)/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$'
   _globals['_LISTGROUPMEMBERSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTGROUPMEMBERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTGROUPMEMBERSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTGROUPMEMBERSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
   _globals['_LISTGROUPMEMBERSREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_LISTGROUPMEMBERSREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\027r\0252\023^groups/[^/]{1,64}$'
+  _globals['_IMPORTGROUPSREQUEST'].oneofs_by_name['kind']._loaded_options = None
+  _globals['_IMPORTGROUPSREQUEST'].oneofs_by_name['kind']._serialized_options = b'\272H\002\010\001'
+  _globals['_GROUPLINE'].fields_by_name['name']._loaded_options = None
+  _globals['_GROUPLINE'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H0r.2,^groups/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$'
+  _globals['_GROUPLINE'].fields_by_name['display_name']._loaded_options = None
+  _globals['_GROUPLINE'].fields_by_name['display_name']._serialized_options = b'\272H\032r\030\030\310\0012\023^[^\\x00-\\x1f\\x7f]*$'
+  _globals['_GROUPLINE'].fields_by_name['members']._loaded_options = None
+  _globals['_GROUPLINE'].fields_by_name['members']._serialized_options = b'\272HE\222\001B\020\220N\"=r;29^(recipients|groups)/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$'
   _globals['_GROUPSERVICE']._loaded_options = None
   _globals['_GROUPSERVICE']._serialized_options = b'\212\347\030\035\n\002\010\005\"\020recipients:write*\005write'
   _globals['_GROUPSERVICE'].methods_by_name['CreateGroup']._loaded_options = None
@@ -92,30 +102,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GROUPSERVICE'].methods_by_name['RemoveGroupMembers']._serialized_options = b'\220\002\002\212\347\030\005X\200\200\200\001\202\323\344\223\002&\"!/v1/{name=groups/*}:removeMembers:\001*'
   _globals['_GROUPSERVICE'].methods_by_name['ListGroupMembers']._loaded_options = None
   _globals['_GROUPSERVICE'].methods_by_name['ListGroupMembers']._serialized_options = b'\220\002\001\212\347\030\027\"\017recipients:read*\004list\202\323\344\223\002\035\022\033/v1/{name=groups/*}/members'
-  _globals['_GROUP']._serialized_start=288
-  _globals['_GROUP']._serialized_end=560
-  _globals['_CREATEGROUPREQUEST']._serialized_start=562
-  _globals['_CREATEGROUPREQUEST']._serialized_end=638
-  _globals['_GETGROUPREQUEST']._serialized_start=640
-  _globals['_GETGROUPREQUEST']._serialized_end=703
-  _globals['_LISTGROUPSREQUEST']._serialized_start=705
-  _globals['_LISTGROUPSREQUEST']._serialized_end=785
-  _globals['_LISTGROUPSRESPONSE']._serialized_start=787
-  _globals['_LISTGROUPSRESPONSE']._serialized_end=877
-  _globals['_UPDATEGROUPREQUEST']._serialized_start=879
-  _globals['_UPDATEGROUPREQUEST']._serialized_end=1004
-  _globals['_DELETEGROUPREQUEST']._serialized_start=1006
-  _globals['_DELETEGROUPREQUEST']._serialized_end=1072
-  _globals['_ADDGROUPMEMBERSREQUEST']._serialized_start=1075
-  _globals['_ADDGROUPMEMBERSREQUEST']._serialized_end=1252
-  _globals['_REMOVEGROUPMEMBERSREQUEST']._serialized_start=1255
-  _globals['_REMOVEGROUPMEMBERSREQUEST']._serialized_end=1435
-  _globals['_LISTGROUPMEMBERSREQUEST']._serialized_start=1438
-  _globals['_LISTGROUPMEMBERSREQUEST']._serialized_end=1570
-  _globals['_LISTGROUPMEMBERSRESPONSE']._serialized_start=1572
-  _globals['_LISTGROUPMEMBERSRESPONSE']._serialized_end=1675
-  _globals['_GROUPMEMBER']._serialized_start=1677
-  _globals['_GROUPMEMBER']._serialized_end=1704
-  _globals['_GROUPSERVICE']._serialized_start=1707
-  _globals['_GROUPSERVICE']._serialized_end=2887
+  _globals['_GROUPSERVICE'].methods_by_name['ImportGroups']._loaded_options = None
+  _globals['_GROUPSERVICE'].methods_by_name['ImportGroups']._serialized_options = b'\212\347\030\020\n\003\010\220\034*\004bulkX\200\200\200\002\202\323\344\223\002#\"\021/v1/groups:import:\004datab\010progress'
+  _globals['_GROUPSERVICE'].methods_by_name['ExportGroups']._loaded_options = None
+  _globals['_GROUPSERVICE'].methods_by_name['ExportGroups']._serialized_options = b'\220\002\001\212\347\030\034\n\003\010\220\034\"\017recipients:read*\004bulk\202\323\344\223\002\033\022\021/v1/groups:exportb\006groups'
+  _globals['_GROUP']._serialized_start=350
+  _globals['_GROUP']._serialized_end=622
+  _globals['_CREATEGROUPREQUEST']._serialized_start=624
+  _globals['_CREATEGROUPREQUEST']._serialized_end=700
+  _globals['_GETGROUPREQUEST']._serialized_start=702
+  _globals['_GETGROUPREQUEST']._serialized_end=765
+  _globals['_LISTGROUPSREQUEST']._serialized_start=767
+  _globals['_LISTGROUPSREQUEST']._serialized_end=847
+  _globals['_LISTGROUPSRESPONSE']._serialized_start=849
+  _globals['_LISTGROUPSRESPONSE']._serialized_end=939
+  _globals['_UPDATEGROUPREQUEST']._serialized_start=941
+  _globals['_UPDATEGROUPREQUEST']._serialized_end=1066
+  _globals['_DELETEGROUPREQUEST']._serialized_start=1068
+  _globals['_DELETEGROUPREQUEST']._serialized_end=1134
+  _globals['_ADDGROUPMEMBERSREQUEST']._serialized_start=1137
+  _globals['_ADDGROUPMEMBERSREQUEST']._serialized_end=1304
+  _globals['_REMOVEGROUPMEMBERSREQUEST']._serialized_start=1307
+  _globals['_REMOVEGROUPMEMBERSREQUEST']._serialized_end=1477
+  _globals['_LISTGROUPMEMBERSREQUEST']._serialized_start=1480
+  _globals['_LISTGROUPMEMBERSREQUEST']._serialized_end=1612
+  _globals['_LISTGROUPMEMBERSRESPONSE']._serialized_start=1614
+  _globals['_LISTGROUPMEMBERSRESPONSE']._serialized_end=1717
+  _globals['_GROUPMEMBER']._serialized_start=1719
+  _globals['_GROUPMEMBER']._serialized_end=1746
+  _globals['_IMPORTGROUPSREQUEST']._serialized_start=1749
+  _globals['_IMPORTGROUPSREQUEST']._serialized_end=1879
+  _globals['_IMPORTGROUPSRESPONSE']._serialized_start=1881
+  _globals['_IMPORTGROUPSRESPONSE']._serialized_end=1959
+  _globals['_EXPORTGROUPSREQUEST']._serialized_start=1961
+  _globals['_EXPORTGROUPSREQUEST']._serialized_end=1982
+  _globals['_EXPORTGROUPSRESPONSE']._serialized_start=1984
+  _globals['_EXPORTGROUPSRESPONSE']._serialized_end=2055
+  _globals['_GROUPLINE']._serialized_start=2058
+  _globals['_GROUPLINE']._serialized_end=2301
+  _globals['_GROUPSERVICE']._serialized_start=2304
+  _globals['_GROUPSERVICE']._serialized_end=3831
 # @@protoc_insertion_point(module_scope)

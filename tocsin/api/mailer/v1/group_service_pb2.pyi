@@ -4,11 +4,13 @@ isort:skip_file
 Groups of recipients."""
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from tocsin.api.mailer.v1 import import_pb2 as _import_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -349,3 +351,136 @@ class GroupMember(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GroupMember: _TypeAlias = GroupMember  # noqa: Y015
+
+@_typing.final
+class ImportGroupsRequest(_message.Message):
+    """Groups to be imported: the options first if there are any, then data in as many messages as it takes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def options(self) -> _import_pb2.ImportOptions:
+        """How; only in the first message."""
+
+    @_builtins.property
+    def data(self) -> _httpbody_pb2.HttpBody:
+        """A piece of a text of lines, cut anywhere. The content type of the first piece says which: application/x-ndjson or text/csv."""
+
+    def __init__(
+        self,
+        *,
+        options: _import_pb2.ImportOptions | None = ...,
+        data: _httpbody_pb2.HttpBody | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "kind", b"kind", "options", b"options"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "kind", b"kind", "options", b"options"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["options", "data"]  # noqa: Y015
+    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
+
+Global___ImportGroupsRequest: _TypeAlias = ImportGroupsRequest  # noqa: Y015
+
+@_typing.final
+class ImportGroupsResponse(_message.Message):
+    """What became of lines; the counts are of the whole import so far."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def progress(self) -> _import_pb2.ImportProgress:
+        """How far the import is."""
+
+    def __init__(
+        self,
+        *,
+        progress: _import_pb2.ImportProgress | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportGroupsResponse: _TypeAlias = ImportGroupsResponse  # noqa: Y015
+
+@_typing.final
+class ExportGroupsRequest(_message.Message):
+    """Asks for every one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportGroupsRequest: _TypeAlias = ExportGroupsRequest  # noqa: Y015
+
+@_typing.final
+class ExportGroupsResponse(_message.Message):
+    """A batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupLine]:
+        """The groups, in the order of their names."""
+
+    def __init__(
+        self,
+        *,
+        groups: _abc.Iterable[Global___GroupLine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportGroupsResponse: _TypeAlias = ExportGroupsResponse  # noqa: Y015
+
+@_typing.final
+class GroupLine(_message.Message):
+    """A group with its members, as imports and exports have it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    PARTIAL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name, "groups/{id}"."""
+    display_name: _builtins.str
+    """Name for people."""
+    partial: _builtins.bool
+    """There are more members than those of this line, on other lines: it only adds. So a group of more than 10,000 is said."""
+    @_builtins.property
+    def members(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is in it itself, "recipients/{id}" or "groups/{id}"; what is in it and is not here goes, unless the line is partial."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        members: _abc.Iterable[_builtins.str] | None = ...,
+        partial: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "members", b"members", "name", b"name", "partial", b"partial"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupLine: _TypeAlias = GroupLine  # noqa: Y015

@@ -76,6 +76,16 @@ class GroupServiceStub:
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_group__service__pb2.ListGroupMembersRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_group__service__pb2.ListGroupMembersResponse.FromString,
                 _registered_method=True)
+        self.ImportGroups = channel.stream_stream(
+                '/tocsin.api.mailer.v1.GroupService/ImportGroups',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_group__service__pb2.ImportGroupsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_group__service__pb2.ImportGroupsResponse.FromString,
+                _registered_method=True)
+        self.ExportGroups = channel.unary_stream(
+                '/tocsin.api.mailer.v1.GroupService/ExportGroups',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_group__service__pb2.ExportGroupsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_group__service__pb2.ExportGroupsResponse.FromString,
+                _registered_method=True)
 
 
 class GroupServiceServicer:
@@ -138,6 +148,22 @@ class GroupServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportGroups(self, request_iterator, context):
+        """Imports many groups. Invalid lines are reported; the rest is imported. A group that exists becomes what its line says;
+        groups that lines name as members are made if they are missing, recipients must exist.
+        Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportGroups(self, request, context):
+        """Sends every one, in the order of their names, in a form that ImportGroups takes: the round trip is identity.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GroupServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -180,6 +206,16 @@ def add_GroupServiceServicer_to_server(servicer, server):
                     servicer.ListGroupMembers,
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_group__service__pb2.ListGroupMembersRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_group__service__pb2.ListGroupMembersResponse.SerializeToString,
+            ),
+            'ImportGroups': grpc.stream_stream_rpc_method_handler(
+                    servicer.ImportGroups,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_group__service__pb2.ImportGroupsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_group__service__pb2.ImportGroupsResponse.SerializeToString,
+            ),
+            'ExportGroups': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportGroups,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_group__service__pb2.ExportGroupsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_group__service__pb2.ExportGroupsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -399,6 +435,60 @@ class GroupService:
             '/tocsin.api.mailer.v1.GroupService/ListGroupMembers',
             tocsin_dot_api_dot_mailer_dot_v1_dot_group__service__pb2.ListGroupMembersRequest.SerializeToString,
             tocsin_dot_api_dot_mailer_dot_v1_dot_group__service__pb2.ListGroupMembersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportGroups(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/tocsin.api.mailer.v1.GroupService/ImportGroups',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_group__service__pb2.ImportGroupsRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_group__service__pb2.ImportGroupsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportGroups(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.GroupService/ExportGroups',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_group__service__pb2.ExportGroupsRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_group__service__pb2.ExportGroupsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,7 +49,14 @@ class GroupServiceStub:
     RemoveGroupMembers: _grpc.UnaryUnaryMultiCallable[_group_service_pb2.RemoveGroupMembersRequest, _group_service_pb2.Group]
     """Removes members; those that are not in it change nothing."""
     ListGroupMembers: _grpc.UnaryUnaryMultiCallable[_group_service_pb2.ListGroupMembersRequest, _group_service_pb2.ListGroupMembersResponse]
-    """Lists what is in a group itself: recipients first, then groups, then rotations, by name."""
+    """Lists what is in a group itself: recipients first, then groups, by name."""
+    ImportGroups: _grpc.StreamStreamMultiCallable[_group_service_pb2.ImportGroupsRequest, _group_service_pb2.ImportGroupsResponse]
+    """Imports many groups. Invalid lines are reported; the rest is imported. A group that exists becomes what its line says;
+    groups that lines name as members are made if they are missing, recipients must exist.
+    Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+    """
+    ExportGroups: _grpc.UnaryStreamMultiCallable[_group_service_pb2.ExportGroupsRequest, _group_service_pb2.ExportGroupsResponse]
+    """Sends every one, in the order of their names, in a form that ImportGroups takes: the round trip is identity."""
 
 @_typing.type_check_only
 class GroupServiceAsyncStub(GroupServiceStub):
@@ -71,7 +78,14 @@ class GroupServiceAsyncStub(GroupServiceStub):
     RemoveGroupMembers: _aio.UnaryUnaryMultiCallable[_group_service_pb2.RemoveGroupMembersRequest, _group_service_pb2.Group]  # type: ignore[assignment]
     """Removes members; those that are not in it change nothing."""
     ListGroupMembers: _aio.UnaryUnaryMultiCallable[_group_service_pb2.ListGroupMembersRequest, _group_service_pb2.ListGroupMembersResponse]  # type: ignore[assignment]
-    """Lists what is in a group itself: recipients first, then groups, then rotations, by name."""
+    """Lists what is in a group itself: recipients first, then groups, by name."""
+    ImportGroups: _aio.StreamStreamMultiCallable[_group_service_pb2.ImportGroupsRequest, _group_service_pb2.ImportGroupsResponse]  # type: ignore[assignment]
+    """Imports many groups. Invalid lines are reported; the rest is imported. A group that exists becomes what its line says;
+    groups that lines name as members are made if they are missing, recipients must exist.
+    Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+    """
+    ExportGroups: _aio.UnaryStreamMultiCallable[_group_service_pb2.ExportGroupsRequest, _group_service_pb2.ExportGroupsResponse]  # type: ignore[assignment]
+    """Sends every one, in the order of their names, in a form that ImportGroups takes: the round trip is identity."""
 
 class GroupServiceServicer(metaclass=_abc_1.ABCMeta):
     """Manages groups of the caller's tenant."""
@@ -138,6 +152,25 @@ class GroupServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _group_service_pb2.ListGroupMembersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_group_service_pb2.ListGroupMembersResponse, _abc.Awaitable[_group_service_pb2.ListGroupMembersResponse]]:
-        """Lists what is in a group itself: recipients first, then groups, then rotations, by name."""
+        """Lists what is in a group itself: recipients first, then groups, by name."""
+
+    @_abc_1.abstractmethod
+    def ImportGroups(
+        self,
+        request_iterator: _MaybeAsyncIterator[_group_service_pb2.ImportGroupsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_group_service_pb2.ImportGroupsResponse], _abc.AsyncIterator[_group_service_pb2.ImportGroupsResponse]]:
+        """Imports many groups. Invalid lines are reported; the rest is imported. A group that exists becomes what its line says;
+        groups that lines name as members are made if they are missing, recipients must exist.
+        Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportGroups(
+        self,
+        request: _group_service_pb2.ExportGroupsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_group_service_pb2.ExportGroupsResponse], _abc.AsyncIterator[_group_service_pb2.ExportGroupsResponse]]:
+        """Sends every one, in the order of their names, in a form that ImportGroups takes: the round trip is identity."""
 
 def add_GroupServiceServicer_to_server(servicer: GroupServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
