@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import FieldDescriptor
+
+from tocsin.api.validate import DESCRIPTOR
+
+assert DESCRIPTOR  # the rules of the contract are in protobuf's pool
+_RULES: Final[Any] = descriptor_pool.Default().FindExtensionByName("buf.validate.field")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,8 @@ STRINGS: Final[Sequence[Any]] = (
     "a\udfffb",
     "\u202egnp.exe",
     "\u2028",
+    "a\uffff\ufffe\U0010ffff",
+    "\u200f\u061c\u2067abc",
     "\ufeff",
     "\x7f\x1b[31m",
     "a\r\nBcc: eve@example.com",
@@ -232,6 +240,37 @@ _SCALARS: Final = {
 
 def values_of(field: FieldDescriptor) -> Sequence[Any]:
     """What to send in ``field``: for one element of a list, if it is one."""
+    return [*_of_kind(field), *limits_of(field)]
+
+
+def limits_of(field: FieldDescriptor) -> Sequence[Any]:
+    """Values at the limits that the contract sets for ``field``, or for one element of it, and one beyond them."""
+    options = descriptor_pb2.FieldOptions.FromString(field.GetOptions().SerializeToString())
+    rules: Any = options.Extensions[_RULES]
+    if field.is_repeated and not (field.message_type is not None and field.message_type.GetOptions().map_entry):
+        rules = rules.repeated.items
+    kind = rules.WhichOneof("type")
+    if kind == "string":
+        longest = rules.string.max_len or rules.string.max_bytes
+        return [Many(letter, longest + over) for letter in ("x", "\U0001f600") for over in (0, 1)] if longest else ()
+    if kind in ("int32", "int64"):
+        found = getattr(rules, kind)
+        return [limit + over for limit in (found.gte, found.lte) for over in (-1, 0, 1)]
+    if kind == "duration":
+        limits = (rules.duration.gte.seconds, rules.duration.lte.seconds)
+        return [f"{limit + over}s" for limit in limits for over in (-1, 0, 1)] + [f"{limits[1]}.000000001s"]
+    return ()
+
+
+def crowds_of(field: FieldDescriptor) -> Sequence[Any]:
+    """Lists of as many elements as ``field`` may have, and of one more."""
+    options = descriptor_pb2.FieldOptions.FromString(field.GetOptions().SerializeToString())
+    most = options.Extensions[_RULES].repeated.max_items
+    unit: Any = {} if field.message_type is not None else "x" if field.type == FieldDescriptor.TYPE_STRING else 1
+    return [Many(unit, most), Many(unit, most + 1)] if most else ()
+
+
+def _of_kind(field: FieldDescriptor) -> Sequence[Any]:
     if field.message_type is not None:
         if field.message_type.GetOptions().map_entry:
             return MAPS

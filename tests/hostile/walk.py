@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from gateway.transcoding.contract import Contract, Rpc
 from gateway.transcoding.template import parse
-from tests.hostile.json_values import LISTS, Many, Raw, is_well_known, values_of
+from tests.hostile.json_values import LISTS, Many, Raw, crowds_of, is_well_known, values_of
 from tocsin.mesh.policy import contract as descriptor_set
 
 DEPTH: Final = 6
@@ -69,7 +69,7 @@ def attacks(rpc: Rpc, base: Mapping[str, Any]) -> Iterator[Attack]:
         for value in values_of(field):
             yield Attack(rpc, path, value, _with(base, path, value, rpc.descriptor.input_type))
         if path != whole:
-            for value in LISTS:
+            for value in (*LISTS, *crowds_of(field)):
                 yield Attack(rpc, whole, value, _with(base, whole, value, rpc.descriptor.input_type))
 
 
