@@ -9,6 +9,7 @@ from google.protobuf.json_format import MessageToDict, MessageToJson
 
 from mailer_svc.domain import Content, DeclaredVariable, MessageAction, Template, TemplateDraft, TemplatePart
 from mailer_svc.handlers.deliveries import timestamp
+from mailer_svc.ports import PeopleFacts
 from mailer_svc.service import Templates, Trial, TrialSender
 from tocsin.api.mailer.v1 import template_service_pb2 as pb
 from tocsin.api.mailer.v1 import template_service_pb2_grpc as rpc
@@ -21,8 +22,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class TemplateHandlers(rpc.TemplateServiceServicer):
     """Manages templates of the caller's tenant."""
 
-    def __init__(self, *, templates: Templates, trials: TrialSender, channels: Callable[[str], Sequence[str]]) -> None:
+    def __init__(self, *, templates: Templates, trials: TrialSender, channels: Callable[[str], Sequence[str]], people: PeopleFacts) -> None:
         self._templates = templates
+        self._people = people
         self._trials = trials
         self._channels = channels
 
@@ -99,9 +101,12 @@ class TemplateHandlers(rpc.TemplateServiceServicer):
         return pb.SendTestMessageResponse(delivery=f"deliveries/{delivery}")
 
     async def DescribeContent(self, request: pb.DescribeContentRequest, context: Context) -> pb.DescribeContentResponse:
-        """Tells a scheduler which templates and channels there are."""
+        """Tells a scheduler which templates and channels there are, and which people and categories there are not."""
         found = await self._templates.described(tenant=request.tenant, codes={_code(name) for name in request.templates})
-        return pb.DescribeContentResponse(templates=[_described(item) for item in found], channels=self._channels(request.tenant))
+        missing = await self._people.missing(request.tenant, list(dict.fromkeys(request.names)))
+        return pb.DescribeContentResponse(
+            templates=[_described(item) for item in found], channels=self._channels(request.tenant), missing=missing
+        )
 
 
 def _code(name: str) -> str:

@@ -103,6 +103,10 @@ class PeopleFacts(Protocol):
         """The categories that exist."""
         ...
 
+    async def missing(self, tenant: str, names: Collection[str]) -> list[str]:
+        """Those of the resource names ("recipients/{id}", "groups/{id}", "categories/{id}") that are of nothing that exists."""
+        ...
+
     async def expand(self, tenant: str, targets: Sequence[str], *, after: str, limit: int) -> list[str]:
         """Ids of recipients behind ``targets`` ("recipients/{id}", "groups/{id}"), each once, in order, behind the id ``after``.
 

@@ -115,6 +115,18 @@ class SqlPeopleFacts:
         async with self._database.read() as connection:
             return (await connection.execute(statement, self._by_id.bind(asked))).all()
 
+    async def missing(self, tenant: str, names: Collection[str]) -> list[str]:
+        """See `mailer_svc.ports.PeopleFacts`."""
+        there: set[str] = set()
+        async with self._database.read() as connection:
+            for collection, table in (("recipients", recipients), ("groups", groups), ("categories", categories)):
+                prefix = f"{collection}/"
+                ids = sorted({name.removeprefix(prefix) for name in names if name.startswith(prefix) and storable(name) == name})
+                if ids:
+                    found = await connection.scalars(select(table.c.id).where(table.c.tenant == tenant, table.c.id.in_(ids)))
+                    there |= {prefix + identity for identity in found}
+        return [name for name in names if name not in there]
+
     async def expand(self, tenant: str, targets: Sequence[str], *, after: str, limit: int) -> list[str]:
         """See `mailer_svc.ports.PeopleFacts`."""
         found = {target.removeprefix("recipients/") for target in targets if target.startswith("recipients/")}

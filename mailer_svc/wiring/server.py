@@ -68,7 +68,9 @@ def mail_server(
         channels=channels,
     )
     delivery_handlers = DeliveryHandlers(streams=streams, deliveries=deliveries, reports=reporting)
-    template_handlers = TemplateHandlers(templates=templating.templates, trials=notifying.trials, channels=channels.usable_by)
+    template_handlers = TemplateHandlers(
+        templates=templating.templates, trials=notifying.trials, channels=channels.usable_by, people=storage.people
+    )
     provider_handlers = ProviderHandlers(providers=sending.providers)
     inbox_handlers = InboxHandlers(inbox=Inbox(reader=SqlInboxReader(database=storage.database)))
     people, drain_imports = people_handlers(

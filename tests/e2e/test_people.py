@@ -147,3 +147,25 @@ async def test_people_are_imported_and_exported_by_the_file(tocsin: Command, tmp
         tocsin("import", "pigeons", str(lines), code=2)
 
     await asyncio.to_thread(commands)
+
+
+async def test_an_alarm_for_people_who_are_not_there_is_taken_with_a_warning(stranger: httpx2.AsyncClient) -> None:
+    """By field and reason, at creation, change and validation; once they are there, nothing is said."""
+    notify = {"recipients": ["recipients/later", "groups/later"], "category": "categories/later", "subject": "s", "text": "t"}
+    alarm = {"displayName": "early", "trigger": {"every": "3600s"}, "action": {"notify": notify}}
+    made = (await stranger.post("/v1/alarms", json=alarm)).json()
+    fields = ["action.notify.recipients[0]", "action.notify.recipients[1]", "action.notify.category"]
+    assert [warning["field"] for warning in made["warnings"]] == fields
+    assert "UNKNOWN_RECIPIENT" in made["warnings"][0]["reason"]
+    assert "transactional" in made["warnings"][2]["reason"]
+    checked = (await stranger.post("/v1/alarms:validate", json={"trigger": alarm["trigger"], "action": alarm["action"]})).json()
+    assert [warning["field"] for warning in checked["warnings"]] == fields
+    assert "problems" not in checked
+    for path, body in (
+        ("recipients", {"name": "recipients/later"}),
+        ("groups", {"name": "groups/later"}),
+        ("categories", {"name": "categories/later"}),
+    ):
+        assert (await stranger.post(f"/v1/{path}", json=body)).status_code == 200
+    again = (await stranger.post("/v1/alarms", json=alarm)).json()
+    assert "warnings" not in again, again

@@ -9,10 +9,11 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from mailer_svc.store import SqlTemplateStore
 from mailer_svc.store.tables import template_versions
+from tests.integration.mailer.people import People
 from tests.integration.mailer.support import Rig
 from tests.integration.scheduler.support import Rig as Scheduler
 from tests.integration.scheduler.support import every
-from tocsin.api.mailer.v1 import template_service_pb2, template_service_pb2_grpc
+from tocsin.api.mailer.v1 import category_service_pb2, template_service_pb2, template_service_pb2_grpc
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
 from tocsin.clock import SystemClock
 from tocsin.database import Database
@@ -161,6 +162,21 @@ async def test_a_scheduler_learns_which_templates_and_channels_there_are(rig: Ri
     assert not (await describe(rig, "templates/greeting", tenant="t2")).templates
     with pytest.raises(PermissionDenied):
         await describe(rig, "templates/greeting", caller="processor_svc")
+
+
+async def test_a_scheduler_learns_whom_nobody_knows(rig: Rig) -> None:
+    """Recipients, groups and categories of the tenant that it names, each once; what no database can hold is not there."""
+    people = People(rig)
+    await people.create("ann")
+    await people.group("ops")
+    category = category_service_pb2.Category(name="categories/news")
+    await people.call(rig.categories.CreateCategory, category_service_pb2.CreateCategoryRequest(category=category))
+    there = ["recipients/ann", "groups/ops", "categories/news"]
+    absent = ["recipients/ops", "groups/ann", "categories/ann", "pigeons/ann", ""]
+    stub: Any = template_service_pb2_grpc.TemplateServiceStub(rig.mesh_of("scheduler_svc").channel("mailer_svc"))
+    for tenant, missing in (("t1", absent), ("t2", there + absent)):
+        request = template_service_pb2.DescribeContentRequest(tenant=tenant, names=[*there, *absent, *absent])
+        assert list((await stub.DescribeContent(request)).missing) == missing
 
 
 async def test_a_mailer_with_a_provider_has_the_channel_email(mailing: Rig) -> None:
