@@ -240,6 +240,8 @@ class Message:
     traceparent: str
     category: str = ""
     incident: str = ""
+    dedup_key: str = ""
+    event: str = ""
     recipients: Sequence[str] = ()
     channels: Sequence[str] = ()
 

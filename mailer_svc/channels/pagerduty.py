@@ -11,13 +11,14 @@ from mailer_svc.channels.http import BaseUrl, HttpProviderConfig, http_kind
 from mailer_svc.channels.limits import HttpSettings, limits_of
 from mailer_svc.channels.spec import ChannelSpec, Configured
 from mailer_svc.channels.texts import cut, octets, plain_body
-from mailer_svc.domain import Priority, SendJob, SendOutcome, SendResult
+from mailer_svc.domain import MessageEvent, Priority, SendJob, SendOutcome, SendResult
 from tocsin.clock import from_micros
 from tocsin.egress.client import HttpAnswer, HttpRequest
 
 _SUMMARY_CHARS: Final = 1024
 _TEXT_OCTETS: Final = 100_000  # of 512 KB
 _SEVERITIES: Final = {Priority.CRITICAL: "critical", Priority.NORMAL: "warning", Priority.BULK: "info"}
+_EVENTS: Final = {MessageEvent.TRIGGER: "trigger", MessageEvent.ACKNOWLEDGE: "acknowledge", MessageEvent.RESOLVE: "resolve"}
 _LIMIT_SECONDS: Final = 60.0  # its limits are per minute
 
 
@@ -36,8 +37,16 @@ class PagerDutyConfig(HttpProviderConfig):
 
 
 def build(job: SendJob, config: PagerDutyConfig) -> HttpRequest:
-    """The event for a message; its key is the delivery's, so that one that comes again is the same."""
+    """The event for a message; its key is the alert's, or the delivery's, so that one that comes again is the same."""
     content = job.content
+    common = {
+        "routing_key": job.to,
+        "event_action": _EVENTS[content.alert.event],
+        "dedup_key": content.alert.key or job.id,
+        "client": "Tocsin",
+    }
+    if content.alert.event is not MessageEvent.TRIGGER:
+        return HttpRequest.of_json(f"{config.url}/v2/enqueue", common)  # nothing of the alert is told anew
     payload: dict[str, Any] = {
         "summary": cut(content.subject, _SUMMARY_CHARS),
         "source": config.source,
@@ -46,15 +55,8 @@ def build(job: SendJob, config: PagerDutyConfig) -> HttpRequest:
         "custom_details": {"text": cut(plain_body(content), _TEXT_OCTETS, octets), "delivery": f"deliveries/{job.id}"},
         **({"group": job.category} if job.category else {}),
     }
-    event = {
-        "routing_key": job.to,
-        "event_action": "trigger",
-        "dedup_key": job.id,
-        "client": "Tocsin",
-        "payload": payload,
-        "links": [{"href": action.url, "text": action.label} for action in content.actions],
-    }
-    return HttpRequest.of_json(f"{config.url}/v2/enqueue", event)
+    links = [{"href": action.url, "text": action.label} for action in content.actions]
+    return HttpRequest.of_json(f"{config.url}/v2/enqueue", {**common, "payload": payload, "links": links})
 
 
 def classify(answer: HttpAnswer) -> SendOutcome:

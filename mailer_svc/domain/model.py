@@ -89,14 +89,39 @@ class MessageAction:
     url: str
 
 
+class MessageEvent(IntEnum):
+    """What a message says of the alert that it is about; the numbers are those of the contract."""
+
+    TRIGGER = 1
+    ACKNOWLEDGE = 2
+    RESOLVE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAlert:
+    """The alert that a message is about, where the far end keeps alerts open.
+
+    Attributes:
+        key: messages of one key are about one alert; empty: the message alone is.
+        event: what it says of it.
+    """
+
+    key: str = ""
+    event: MessageEvent = MessageEvent.TRIGGER
+
+
+NO_ALERT = MessageAlert()
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a message says. ``text`` or ``html`` may be empty."""
+    """What a message says, and of which alert. ``text`` or ``html`` may be empty."""
 
     subject: str
     text: str = ""
     html: str = ""
     actions: tuple[MessageAction, ...] = ()
+    alert: MessageAlert = NO_ALERT
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +174,7 @@ class Submission(Struct, frozen=True, kw_only=True):
         occasion: of what is of neither, such as a code: a word that nothing else has.
         incident: id of the incident that it is about; empty: none.
         nobody: why it is for nobody, and ``to`` a rotation in which nobody is on call; empty: it is for somebody.
+        alert: that it is about.
     """
 
     key: int
@@ -167,6 +193,7 @@ class Submission(Struct, frozen=True, kw_only=True):
     occasion: str = ""
     incident: str = ""
     nobody: str = ""
+    alert: MessageAlert = NO_ALERT
 
     @property
     def origin(self) -> str:

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from msgspec import Struct
 
-from mailer_svc.domain.model import Content, DeliveryState, Submission, TemplateUse
+from mailer_svc.domain.model import NO_ALERT, Content, DeliveryState, MessageAlert, Submission, TemplateUse
 from tocsin.priority import Priority
 
 
@@ -70,6 +70,7 @@ class Notification:
         content: what to say.
         resend: of inline content, see `NewDelivery`.
         traceparent: of whoever asked for it.
+        alert: that it is about.
         metadata: a JSON object of the caller's; empty: none.
         status_url: where changes of its deliveries are posted; empty: nowhere.
         send_time: when its deliveries are made.
@@ -94,6 +95,7 @@ class Notification:
     content: Content | TemplateUse
     resend: bool = False
     traceparent: str = ""
+    alert: MessageAlert = NO_ALERT
     metadata: str = ""
     status_url: str = ""
     send_time: int

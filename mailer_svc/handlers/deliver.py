@@ -9,8 +9,9 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Any
 
-from mailer_svc.domain import Ack, Content, PeopleSubmission, Submission, TemplateUse
+from mailer_svc.domain import NO_ALERT, Ack, Content, MessageAlert, MessageEvent, PeopleSubmission, Submission, TemplateUse
 from mailer_svc.handlers.resources import resource
 from mailer_svc.service import Accepting
 from tocsin.api.mailer.v1 import delivery_service_pb2 as pb
@@ -155,7 +156,15 @@ def _submission(message: pb.OutgoingMessage, contexts: Sequence[str]) -> Submiss
         traceparent=message.traceparent,
         category=message.category.removeprefix("categories/"),
         incident=message.incident.removeprefix("incidents/"),
+        alert=alert_of(message),
     )
+
+
+def alert_of(message: Any) -> MessageAlert:
+    """The alert that a message of the contract is about."""
+    if not (message.dedup_key or message.event):
+        return NO_ALERT
+    return MessageAlert(message.dedup_key, MessageEvent(message.event or MessageEvent.TRIGGER))
 
 
 def _to_people(message: pb.OutgoingMessage, contexts: Sequence[str]) -> PeopleSubmission:

@@ -7,7 +7,8 @@ from typing import Any, cast
 import grpc
 from google.protobuf.json_format import MessageToDict, ParseDict
 
-from mailer_svc.domain import Content, DeliveryCount, Notification, NotificationState, Priority, TemplateUse
+from mailer_svc.domain import NO_ALERT, Content, DeliveryCount, Notification, NotificationState, Priority, TemplateUse
+from mailer_svc.handlers.deliver import alert_of
 from mailer_svc.handlers.deliveries import timestamp
 from mailer_svc.handlers.resources import resource
 from mailer_svc.ports import NotificationQuery
@@ -81,6 +82,7 @@ def draft_of(tenant: str, given: pb.Notification) -> Notification:
         to=tuple(given.to),
         recipients=tuple(given.recipients),
         content=use if given.template else Content(given.subject, given.text, given.html),
+        alert=alert_of(given),
         resend=given.resend_if_unknown,
         metadata=_metadata(given),
         status_url=given.status_url,
@@ -117,6 +119,8 @@ def notification_message(counted: CountedNotification) -> pb.Notification:
         detail=item.detail,
         deliveries=[_count(each) for each in counted.counts],
         firing=resource("firings", item.firing),
+        dedup_key=item.alert.key,
+        event=delivery_service_pb2.MessageEvent.ValueType(item.alert.event if item.alert != NO_ALERT else 0),
         create_time=timestamp(item.created),
         update_time=timestamp(item.updated),
     )

@@ -116,6 +116,7 @@ class Accepting:
             channels=item.channels,
             recipients=item.recipients,
             content=repaired_content(message.content) if isinstance(message.content, Content) else message.content,
+            alert=message.alert,
             resend=message.resend,
             traceparent=checked_traceparent(message.traceparent),
             send_time=now,

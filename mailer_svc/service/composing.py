@@ -11,6 +11,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from mailer_svc.domain import (
+    NO_ALERT,
     Channel,
     Channels,
     Content,
@@ -213,7 +214,7 @@ class Composer:
         return self._delivery(each, answer, ruling, shown, resend=resend)
 
     def _filled(self, each: Addressed, answer: GateAnswer, known: Known) -> tuple[Template, TemplatePart, TemplateUse]:
-        """The template of a message, the part that its recipient reads, and what it is filled in with, the links to answer and leave by too."""
+        """The template of a message, the part that its recipient reads, and what it is filled in with, links too."""
         template, part, use = _template(each, answer, known)
         item, question = each.item, each.question
         if link := self._answering.link(tenant=item.tenant, incident=item.incident, recipient=answer.recipient_id):
@@ -242,7 +243,7 @@ class Composer:
             channel=question.channel,
             to=question.to,
             priority=question.priority,
-            content=content,
+            content=content if item.alert == NO_ALERT else replace(content, alert=item.alert),
             message_id=message_id(each.id, self._domain),
             resend=resend or each.repeatable,
             traceparent=checked_traceparent(item.traceparent),

@@ -175,4 +175,5 @@ def _submission(item: Notification, channel: str, to: str, *, recipient: str = "
         notification=item.id,
         incident=item.incident,
         nobody=nobody,
+        alert=item.alert,
     )

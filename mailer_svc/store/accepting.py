@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailer_svc.domain import Advance, DeliveryState, GateRuling, NewDelivery, Priority
 from mailer_svc.store.bulk import BulkInsert, Row
 from mailer_svc.store.changes import ChangeOrder
-from mailer_svc.store.contents import stored_actions
+from mailer_svc.store.contents import stored_extras
 from mailer_svc.store.gates import ClosingGates
 from mailer_svc.store.notifications import NotificationLog
 from mailer_svc.store.reports import note
@@ -99,7 +99,7 @@ class AcceptanceLog:
         if inbox:
             await self._inbox.insert(connection, inbox)
         bodies = [
-            (item.id, item.content.text, item.content.html, stored_actions(item.content))
+            (item.id, item.content.text, item.content.html, stored_extras(item.content))
             for item in fresh
             if not item.delivered and item.ruling.state not in _WITHOUT_CONTENT
         ]

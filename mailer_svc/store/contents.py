@@ -1,19 +1,38 @@
 """What a message says, as columns."""
 
+from typing import Any
+
 import msgspec
 
-from mailer_svc.domain import Content, MessageAction
+from mailer_svc.domain import NO_ALERT, Content, MessageAction, MessageAlert
 
 _ACTIONS = msgspec.json.Decoder(tuple[MessageAction, ...])
 
 
+class _Extras(msgspec.Struct, frozen=True):
+    """Buttons and an alert, of a message that has one."""
+
+    actions: tuple[MessageAction, ...]
+    alert: MessageAlert
+
+
+_EXTRAS = msgspec.json.Decoder(_Extras)
+
+
+def stored_extras(content: Content) -> str:
+    """The buttons of a message as a JSON list; with the alert that it is about, as an object."""
+    if content.alert != NO_ALERT:
+        return msgspec.json.encode(_Extras(content.actions, content.alert)).decode()
+    return stored_actions(content)
+
+
 def stored_actions(content: Content) -> str:
-    """The buttons of a message as a JSON list."""
+    """The buttons of a template as a JSON list."""
     return msgspec.json.encode(content.actions).decode() if content.actions else "[]"
 
 
 def read_actions(text: str) -> tuple[MessageAction, ...]:
-    """The buttons of a stored message.
+    """The buttons of a stored template.
 
     Raises:
         msgspec.DecodeError: the text is not such a list.
@@ -21,9 +40,22 @@ def read_actions(text: str) -> tuple[MessageAction, ...]:
     return () if text == "[]" else _ACTIONS.decode(text)
 
 
-def shown_actions(text: str | None) -> tuple[MessageAction, ...]:
-    """The buttons of a stored message; none where they cannot be read."""
+def read_content(row: Any) -> Content:
+    """The content of a row that has its columns.
+
+    Raises:
+        msgspec.DecodeError: the buttons cannot be read.
+    """
+    text = row.actions or "[]"
+    if text.startswith("{"):
+        extras = _EXTRAS.decode(text)
+        return Content(row.subject, row.text, row.html, extras.actions, extras.alert)
+    return Content(row.subject, row.text, row.html, read_actions(text))
+
+
+def shown_content(row: Any) -> Content:
+    """The content of a row, which may have none; without buttons where they cannot be read."""
     try:
-        return read_actions(text or "[]")
+        return read_content(row)
     except msgspec.DecodeError:
-        return ()
+        return Content(row.subject, row.text or "", row.html or "")

@@ -7,11 +7,11 @@ from msgspec.structs import replace
 from sqlalchemy import Select, and_, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import MEMBERS_SHOWN, TEXT_SHOWN, Content, DeliveryState, Digest, DigestMembers, GateRuling, NewDelivery, Priority
+from mailer_svc.domain import MEMBERS_SHOWN, TEXT_SHOWN, DeliveryState, Digest, DigestMembers, GateRuling, NewDelivery, Priority
 from mailer_svc.ports import ClosedDigest
 from mailer_svc.store.accepting import AcceptanceLog
 from mailer_svc.store.changes import ChangeOrder
-from mailer_svc.store.contents import shown_actions
+from mailer_svc.store.contents import shown_content
 from mailer_svc.store.people_tables import digest_members, digests
 from mailer_svc.store.tables import contents, deliveries, events
 from tocsin.database import Database, storable
@@ -102,7 +102,7 @@ async def _members(connection: AsyncConnection, digest: Digest) -> DigestMembers
     counted = select(func.count(), func.min(deliveries.c.lane)).where(_waiting(digest))
     total, priority = (await connection.execute(counted)).one()
     rows = (await connection.execute(_shown(digest, whole=total == 1))).all() if total else ()
-    shown = [Content(row.subject, row.text or "", row.html or "", shown_actions(row.actions)) for row in rows]
+    shown = [shown_content(row) for row in rows]
     return DigestMembers(shown=shown, total=total, priority=Priority(priority) if priority in tuple(Priority) else Priority.NORMAL)
 
 

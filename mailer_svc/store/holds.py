@@ -7,12 +7,12 @@ from msgspec.structs import replace
 from sqlalchemy import BigInteger, Integer, Select, Text, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import Content, DeliveryState, GateRuling, NewDelivery, Priority
+from mailer_svc.domain import DeliveryState, GateRuling, NewDelivery, Priority
 from mailer_svc.ports import AWAY, HeldClaim, HeldDelivery
 from mailer_svc.store.accepting import inbox_row
 from mailer_svc.store.bulk import BulkInsert, Row, Rows
 from mailer_svc.store.changes import ChangeOrder
-from mailer_svc.store.contents import read_actions
+from mailer_svc.store.contents import read_content
 from mailer_svc.store.endings import SqlDeliveryEndings
 from mailer_svc.store.gates import ClosingGates
 from mailer_svc.store.people_tables import notifications
@@ -178,7 +178,7 @@ def _held(row: Any) -> HeldDelivery:
         channel=row.channel,
         to=row.to,
         priority=Priority(row.lane),
-        content=Content(row.subject, row.text, row.html, read_actions(row.actions or "[]")),
+        content=read_content(row),
         message_id=row.message_id,
         resend=bool(row.resend),
         traceparent=row.traceparent,

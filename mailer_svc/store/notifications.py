@@ -9,12 +9,14 @@ from sqlalchemy import BigInteger, Integer, Row, Text, bindparam, case, func, se
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import (
+    NO_ALERT,
     UNEXPANDED,
     Advance,
     Content,
     DeliveryCount,
     DeliveryState,
     ExpansionCursor,
+    MessageAlert,
     Notification,
     NotificationState,
     Priority,
@@ -41,16 +43,18 @@ _COLUMNS = {
 }
 
 
-class _Inline(msgspec.Struct, tag="inline", frozen=True):
+class _Inline(msgspec.Struct, tag="inline", frozen=True, omit_defaults=True):
     subject: str
     text: str
     html: str
+    alert: MessageAlert = NO_ALERT
 
 
-class _Template(msgspec.Struct, tag="template", frozen=True):
+class _Template(msgspec.Struct, tag="template", frozen=True, omit_defaults=True):
     code: str
     variables: dict[str, str]
     context: str
+    alert: MessageAlert = NO_ALERT
 
 
 _CONTENT = msgspec.json.Decoder(_Inline | _Template)
@@ -207,22 +211,22 @@ def _row(item: Notification) -> tuple[Any, ...]:
     """A row of ``notifications``."""
     identity = (item.id, item.tenant, item.firing, item.alarm, int(item.priority), item.category)
     whom = (json.dumps(item.channels), json.dumps(item.to), json.dumps(item.recipients))
-    said = (_stored(item.content), item.metadata, item.status_url)
+    said = (_stored(item.content, item.alert), item.metadata, item.status_url)
     progress = (int(item.state), "", str(item.cursor), item.send_time, "", 0)  # state, detail, cursor, due, owner, epoch
     return (*identity, *whom, *said, *progress, item.resend, item.traceparent, item.send_time, item.created, item.updated, item.incident)
 
 
-def _stored(content: Content | TemplateUse) -> str:
+def _stored(content: Content | TemplateUse, alert: MessageAlert) -> str:
     if isinstance(content, Content):
-        return msgspec.json.encode(_Inline(content.subject, content.text, content.html)).decode()
-    return msgspec.json.encode(_Template(content.code, dict(content.variables), content.context)).decode()
+        return msgspec.json.encode(_Inline(content.subject, content.text, content.html, alert)).decode()
+    return msgspec.json.encode(_Template(content.code, dict(content.variables), content.context, alert)).decode()
 
 
-def _content(text: str) -> Content | TemplateUse:
+def _content(text: str) -> tuple[Content | TemplateUse, MessageAlert]:
     found = _CONTENT.decode(text)
     if isinstance(found, _Inline):
-        return Content(found.subject, found.text, found.html)
-    return TemplateUse(found.code, found.variables, found.context)
+        return Content(found.subject, found.text, found.html), found.alert
+    return TemplateUse(found.code, found.variables, found.context), found.alert
 
 
 def _notification(row: Row[Any]) -> Notification:
@@ -231,6 +235,7 @@ def _notification(row: Row[Any]) -> Notification:
     Raises:
         ValueError: it cannot be read.
     """
+    content, alert = _content(row.content)
     return Notification(
         id=row.id,
         tenant=row.tenant,
@@ -241,7 +246,8 @@ def _notification(row: Row[Any]) -> Notification:
         channels=_TEXTS.decode(row.channels),
         to=_TEXTS.decode(row.addresses),
         recipients=_TEXTS.decode(row.recipients),
-        content=_content(row.content),
+        content=content,
+        alert=alert,
         resend=bool(row.resend),
         traceparent=row.traceparent,
         metadata=row.metadata,

@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import WAITING, Content, DeliveryState, Priority, SendJob
+from mailer_svc.domain import WAITING, DeliveryState, Priority, SendJob
 from mailer_svc.domain.people import CategoryKind
 from mailer_svc.ports import AWAY, Claim
 from mailer_svc.store.bulk import BulkInsert, Row
 from mailer_svc.store.changes import ChangeOrder
-from mailer_svc.store.contents import read_actions
+from mailer_svc.store.contents import read_content
 from mailer_svc.store.endings import SqlDeliveryEndings
 from mailer_svc.store.people_tables import categories, recipients
 from mailer_svc.store.reports import note
@@ -261,7 +261,7 @@ def _job(row: Any) -> SendJob:
         tenant=row.tenant,
         priority=Priority(row.lane),
         to=row.recipient,
-        content=Content(row.subject, row.text, row.html, read_actions(row.actions or "[]")),
+        content=read_content(row),
         message_id=row.message_id,
         attempts=int(row.attempts),
         deferrals=int(row.deferrals),

@@ -29,6 +29,8 @@ from tocsin.telemetry import current_traceparent
 _SHORTEST_WAIT: Final = 0.2
 _LONGEST_WAIT: Final = 2.0
 _UNSUPPORTED: Final = "UNSUPPORTED_CHANNEL"
+_SIGNALS: Final = {"RAISED": "TRIGGER", "RESOLVED": "RESOLVE"}
+"""Origins of firings that are about one thing which lasts, the alarm's, and what the message says of it."""
 _RESOLVED: Final = "Resolved: "
 _LONGEST_SUBJECT: Final = 900  # characters, as in the contract
 _LONGEST_TITLE: Final = 500  # likewise, of an incident
@@ -148,6 +150,8 @@ def _message(job: Job, action: NotifyAction, context: str, to: str, channel: str
         traceparent=current_traceparent() or job.traceparent,
         category=action.category,
         incident=action.incident,
+        dedup_key=action.incident or (job.alarm if job.origin in _SIGNALS else ""),
+        event=_SIGNALS.get(job.origin, ""),
     )
 
 

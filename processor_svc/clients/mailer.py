@@ -196,6 +196,8 @@ def _to_proto(key: int, message: Message) -> delivery_service_pb2.OutgoingMessag
         traceparent=message.traceparent,
         category=message.category,
         incident=message.incident,
+        dedup_key=message.dedup_key,
+        event=delivery_service_pb2.MessageEvent.Value(f"MESSAGE_EVENT_{message.event or 'UNSPECIFIED'}"),
         recipients=message.recipients,
         channels=message.channels,
     )

@@ -96,8 +96,8 @@ def try_policy(
     with connect(state=state, url=url, api_key=api_key) as client:
         found = client.call("GET", _path(policy))
         looked = found["measure"] != "ALLOW"
-        answer = client.scan_text(text, kinds=found.get("kinds", [])) if looked else {"redacted": text}
-    findings = answer.get("findings", [])
+        answer: dict[str, Any] = client.scan_text(text, kinds=found.get("kinds", [])) if looked else {}
+    findings: list[dict[str, Any]] = answer.get("findings", [])
     passes = found["measure"] if findings or not looked else "NOTHING_FOUND"
     shown = answer.get("redacted", "") if passes == "REDACT" else "" if passes == "BLOCK" else text
     if as_json:

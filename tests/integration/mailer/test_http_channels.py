@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from mailer_svc.channels import discord, gotify, ntfy, pagerduty, slack, sms, telegram, webhook
-from mailer_svc.domain import Content, MessageAction, Priority, SendResult
+from mailer_svc.domain import Content, MessageAction, MessageAlert, MessageEvent, Priority, SendResult
 from tests.integration.mailer.far_ends import Attempts, job, parts
 from tocsin.clock import SystemClock
 from tocsin.standard_webhooks import WebhookSecret, verify
@@ -306,6 +306,15 @@ async def test_pagerduty_gets_an_event_that_knows_itself(sink: HttpSink, far_end
         "Disk full", "critical", "2027-01-15T08:00:00+00:00",
     )  # fmt: skip
     assert event["links"][1] == {"href": "https://wiki.example/r", "text": "Runbook"}
+
+
+@pytest.mark.parametrize("event", MessageEvent)
+async def test_pagerduty_is_told_that_somebody_has_it_and_that_it_is_over(sink: HttpSink, far_end: Any, event: MessageEvent) -> None:
+    """Under the key of the alert; what is said of it is told by the event that opens it."""
+    content = Content("Disk full", "t", "", (), MessageAlert("incidents/7", event))
+    told = (await request_of(sink, far_end, "pagerduty", content=content)).json
+    assert (told["event_action"], told["dedup_key"]) == (event.name.lower(), "incidents/7")
+    assert ("payload" in told) is (event is MessageEvent.TRIGGER)
 
 
 async def test_an_sms_is_a_form(sink: HttpSink, far_end: Any) -> None:

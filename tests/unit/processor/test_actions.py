@@ -255,6 +255,18 @@ async def test_a_signal_that_resolved_says_so(
     assert (message.subject, message.text, message.html) == expected
 
 
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [("SCHEDULE", ("", "")), ("EVENT", ("", "")), ("RAISED", ("alarms/a1", "TRIGGER")), ("RESOLVED", ("alarms/a1", "RESOLVE"))],
+)
+async def test_a_signal_is_one_alert_elsewhere(origin: str, expected: tuple[str, str]) -> None:
+    """What is raised and what is over are about the alarm's own; whatever is due by itself is about itself."""
+    mailer = ScriptedMailer([DeliveryAck(delivery="deliveries/1")])
+    await NotifyKind(mailer=mailer, incidents=NO_INCIDENTS).run(job(notify(), origin=origin), notify())
+    (message,) = mailer.messages
+    assert (message.dedup_key, message.event) == expected
+
+
 async def test_a_handler_that_asks_for_its_context_learns_what_the_firing_is_about(packages: Packages) -> None:
     """Where it comes from, and the event or reading it answers to."""
     action = TaskAction(handler="sample.about", input={})

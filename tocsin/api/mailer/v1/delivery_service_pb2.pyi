@@ -20,6 +20,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _MessageEvent:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MessageEventEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MessageEvent.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MESSAGE_EVENT_UNSPECIFIED: _MessageEvent.ValueType  # 0
+    """TRIGGER."""
+    MESSAGE_EVENT_TRIGGER: _MessageEvent.ValueType  # 1
+    """It began, or goes on."""
+    MESSAGE_EVENT_ACKNOWLEDGE: _MessageEvent.ValueType  # 2
+    """Somebody has it."""
+    MESSAGE_EVENT_RESOLVE: _MessageEvent.ValueType  # 3
+    """It is over."""
+
+class MessageEvent(_MessageEvent, metaclass=_MessageEventEnumTypeWrapper):
+    """What a message says of the alert that its key names."""
+
+MESSAGE_EVENT_UNSPECIFIED: MessageEvent.ValueType  # 0
+"""TRIGGER."""
+MESSAGE_EVENT_TRIGGER: MessageEvent.ValueType  # 1
+"""It began, or goes on."""
+MESSAGE_EVENT_ACKNOWLEDGE: MessageEvent.ValueType  # 2
+"""Somebody has it."""
+MESSAGE_EVENT_RESOLVE: MessageEvent.ValueType  # 3
+"""It is over."""
+Global___MessageEvent: _TypeAlias = MessageEvent  # noqa: Y015
+
 @_typing.final
 class DeliverRequest(_message.Message):
     """A batch of messages."""
@@ -72,6 +100,8 @@ class OutgoingMessage(_message.Message):
     CHANNELS_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     INCIDENT_FIELD_NUMBER: _builtins.int
+    DEDUP_KEY_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
     key: _builtins.int
     """Correlates the acknowledgement."""
     tenant: _builtins.str
@@ -94,6 +124,12 @@ class OutgoingMessage(_message.Message):
     """Category, "categories/{id}"; empty if it has none."""
     incident: _builtins.str
     """The incident that it is about, "incidents/{id}"; empty if it is about none. What is held back is not sent once somebody has answered."""
+    dedup_key: _builtins.str
+    """What the message is about, for channels that keep alerts open, such as PagerDuty: messages of one key are about one alert. Empty: the
+    delivery itself.
+    """
+    event: Global___MessageEvent.ValueType
+    """What it says of that alert; TRIGGER unless given."""
     @_builtins.property
     def inline(self) -> Global___InlineContent:
         """Text as it is."""
@@ -129,10 +165,12 @@ class OutgoingMessage(_message.Message):
         channels: _abc.Iterable[_builtins.str] | None = ...,
         category: _builtins.str = ...,
         incident: _builtins.str = ...,
+        dedup_key: _builtins.str = ...,
+        event: Global___MessageEvent.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "inline", b"inline", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "category", b"category", "channel", b"channel", "channels", b"channels", "content", b"content", "firing", b"firing", "incident", b"incident", "inline", b"inline", "key", b"key", "lane", b"lane", "recipients", b"recipients", "template", b"template", "tenant", b"tenant", "to", b"to", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "category", b"category", "channel", b"channel", "channels", b"channels", "content", b"content", "dedup_key", b"dedup_key", "event", b"event", "firing", b"firing", "incident", b"incident", "inline", b"inline", "key", b"key", "lane", b"lane", "recipients", b"recipients", "template", b"template", "tenant", b"tenant", "to", b"to", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["inline", "template"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015

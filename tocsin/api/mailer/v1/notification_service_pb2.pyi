@@ -108,6 +108,8 @@ class Notification(_message.Message):
     FIRING_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    DEDUP_KEY_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "notifications/{id}"."""
     template: _builtins.str
@@ -134,6 +136,12 @@ class Notification(_message.Message):
     """Why it FAILED; empty in other states."""
     firing: _builtins.str
     """Resource name of the firing that it is of; empty if a client sent it."""
+    dedup_key: _builtins.str
+    """What it is about, for channels that keep alerts open, such as PagerDuty: notifications of one key are about one alert. Empty: each is
+    about its own.
+    """
+    event: _delivery_service_pb2.MessageEvent.ValueType
+    """What it says of that alert; MESSAGE_EVENT_TRIGGER unless given. PagerDuty opens, acknowledges or resolves it."""
     @_builtins.property
     def to(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Addresses that every one of the channels can deliver to."""
@@ -194,10 +202,12 @@ class Notification(_message.Message):
         firing: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        dedup_key: _builtins.str = ...,
+        event: _delivery_service_pb2.MessageEvent.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "metadata", b"metadata", "send_time", b"send_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "channels", b"channels", "create_time", b"create_time", "deliveries", b"deliveries", "detail", b"detail", "firing", b"firing", "html", b"html", "metadata", b"metadata", "name", b"name", "priority", b"priority", "recipients", b"recipients", "resend_if_unknown", b"resend_if_unknown", "send_time", b"send_time", "state", b"state", "status_url", b"status_url", "subject", b"subject", "template", b"template", "text", b"text", "to", b"to", "update_time", b"update_time", "variables", b"variables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "channels", b"channels", "create_time", b"create_time", "dedup_key", b"dedup_key", "deliveries", b"deliveries", "detail", b"detail", "event", b"event", "firing", b"firing", "html", b"html", "metadata", b"metadata", "name", b"name", "priority", b"priority", "recipients", b"recipients", "resend_if_unknown", b"resend_if_unknown", "send_time", b"send_time", "state", b"state", "status_url", b"status_url", "subject", b"subject", "template", b"template", "text", b"text", "to", b"to", "update_time", b"update_time", "variables", b"variables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

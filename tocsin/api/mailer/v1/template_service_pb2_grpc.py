@@ -170,7 +170,8 @@ class TemplateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DescribeContent(self, request, context):
-        """Tells what messages can be made of, so that an alarm is refused when it is made and not when it should ring. Internal.
+        """Tells what messages can be made of and whom they can name, so that an alarm is refused, or warned of, when it is made and not when it
+        should ring. Internal.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -59,7 +59,9 @@ class TemplateServiceStub:
     notification.
     """
     DescribeContent: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.DescribeContentRequest, _template_service_pb2.DescribeContentResponse]
-    """Tells what messages can be made of, so that an alarm is refused when it is made and not when it should ring. Internal."""
+    """Tells what messages can be made of and whom they can name, so that an alarm is refused, or warned of, when it is made and not when it
+    should ring. Internal.
+    """
 
 @_typing.type_check_only
 class TemplateServiceAsyncStub(TemplateServiceStub):
@@ -91,7 +93,9 @@ class TemplateServiceAsyncStub(TemplateServiceStub):
     notification.
     """
     DescribeContent: _aio.UnaryUnaryMultiCallable[_template_service_pb2.DescribeContentRequest, _template_service_pb2.DescribeContentResponse]  # type: ignore[assignment]
-    """Tells what messages can be made of, so that an alarm is refused when it is made and not when it should ring. Internal."""
+    """Tells what messages can be made of and whom they can name, so that an alarm is refused, or warned of, when it is made and not when it
+    should ring. Internal.
+    """
 
 class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
     """Manages templates of the caller's tenant."""
@@ -186,6 +190,8 @@ class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _template_service_pb2.DescribeContentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_template_service_pb2.DescribeContentResponse, _abc.Awaitable[_template_service_pb2.DescribeContentResponse]]:
-        """Tells what messages can be made of, so that an alarm is refused when it is made and not when it should ring. Internal."""
+        """Tells what messages can be made of and whom they can name, so that an alarm is refused, or warned of, when it is made and not when it
+        should ring. Internal.
+        """
 
 def add_TemplateServiceServicer_to_server(servicer: TemplateServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
