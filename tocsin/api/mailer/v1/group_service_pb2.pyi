@@ -467,7 +467,7 @@ class GroupLine(_message.Message):
     """There are more members than those of this line, on other lines: it only adds. So a group of more than 10,000 is said."""
     @_builtins.property
     def members(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What is in it itself, "recipients/{id}" or "groups/{id}"; what is in it and is not here goes, unless the line is partial."""
+        """What is in it itself, "recipients/{id}", "groups/{id}" or "rotations/{id}"; what is in it and is not here goes, unless the line is partial."""
 
     def __init__(
         self,

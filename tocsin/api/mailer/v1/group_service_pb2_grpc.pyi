@@ -49,7 +49,7 @@ class GroupServiceStub:
     RemoveGroupMembers: _grpc.UnaryUnaryMultiCallable[_group_service_pb2.RemoveGroupMembersRequest, _group_service_pb2.Group]
     """Removes members; those that are not in it change nothing."""
     ListGroupMembers: _grpc.UnaryUnaryMultiCallable[_group_service_pb2.ListGroupMembersRequest, _group_service_pb2.ListGroupMembersResponse]
-    """Lists what is in a group itself: recipients first, then groups, by name."""
+    """Lists what is in a group itself: recipients first, then groups, then rotations, by name."""
     ImportGroups: _grpc.StreamStreamMultiCallable[_group_service_pb2.ImportGroupsRequest, _group_service_pb2.ImportGroupsResponse]
     """Imports many groups. Invalid lines are reported; the rest is imported. A group that exists becomes what its line says;
     groups that lines name as members are made if they are missing, recipients must exist.
@@ -78,7 +78,7 @@ class GroupServiceAsyncStub(GroupServiceStub):
     RemoveGroupMembers: _aio.UnaryUnaryMultiCallable[_group_service_pb2.RemoveGroupMembersRequest, _group_service_pb2.Group]  # type: ignore[assignment]
     """Removes members; those that are not in it change nothing."""
     ListGroupMembers: _aio.UnaryUnaryMultiCallable[_group_service_pb2.ListGroupMembersRequest, _group_service_pb2.ListGroupMembersResponse]  # type: ignore[assignment]
-    """Lists what is in a group itself: recipients first, then groups, by name."""
+    """Lists what is in a group itself: recipients first, then groups, then rotations, by name."""
     ImportGroups: _aio.StreamStreamMultiCallable[_group_service_pb2.ImportGroupsRequest, _group_service_pb2.ImportGroupsResponse]  # type: ignore[assignment]
     """Imports many groups. Invalid lines are reported; the rest is imported. A group that exists becomes what its line says;
     groups that lines name as members are made if they are missing, recipients must exist.
@@ -152,7 +152,7 @@ class GroupServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _group_service_pb2.ListGroupMembersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_group_service_pb2.ListGroupMembersResponse, _abc.Awaitable[_group_service_pb2.ListGroupMembersResponse]]:
-        """Lists what is in a group itself: recipients first, then groups, by name."""
+        """Lists what is in a group itself: recipients first, then groups, then rotations, by name."""
 
     @_abc_1.abstractmethod
     def ImportGroups(
