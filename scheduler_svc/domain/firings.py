@@ -70,7 +70,7 @@ COUNTED: Final = 2
 
 
 SINGLE: Final = 4
-"""Flag of a firing: while it is not over, due times of its alarm are skipped (overlap SKIP)."""
+"""Flag of a firing: while it is not over, due times of its alarm are skipped (overlap SKIP), or end it (CANCEL_OTHER)."""
 
 
 OWN_TRACE: Final = 8

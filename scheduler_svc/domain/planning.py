@@ -17,9 +17,11 @@ _MOST_PREVIEWED: Final = 200
 _OVERLAP: Final = '"overlap":'
 _INSTANT: Final = '{"at":'
 _ONCE: Final = (_INSTANT, '{"local":')
-_FLAGS: Final = {Overlapping.SKIP: SINGLE, Overlapping.QUEUE: SERIAL}
+_FLAGS: Final = {Overlapping.SKIP: SINGLE, Overlapping.QUEUE: SERIAL, Overlapping.CANCEL_OTHER: SINGLE}
 STILL_RUNNING: Final = "OVERLAP"
 """Reason of a due time that is skipped because the firing before still runs."""
+CANCELLED: Final = "OVERLAP_CANCELLED"
+"""Reason of a firing that is given up because the next due time of its alarm has come (overlap CANCEL_OTHER)."""
 
 
 class Planned(NamedTuple):
@@ -92,7 +94,18 @@ def plan(schedule: Schedule, *, now: Micros, most: int, grace: Micros, outage: O
         busy = busy or (single and row.state is FiringState.PENDING)
         rows.append(row)
         ordinal += 1
+    if schedule.trigger.trigger.overlap is Overlapping.CANCEL_OTHER:
+        rows = _last_alone(rows)
     return Plan(tuple(rows), following, ordinal)
+
+
+def _last_alone(rows: list[Planned]) -> list[Planned]:
+    """The rows, of which only the last that fires does so: each would be cancelled by the next."""
+    last = max((row.due for row in rows if row.state is FiringState.PENDING), default=None)
+    return [
+        Planned(row.due, FiringState.CLOSED, Outcome.SKIPPED, CANCELLED) if row.state is FiringState.PENDING and row.due != last else row
+        for row in rows
+    ]
 
 
 def overlapping(encoded: str) -> Overlapping:

@@ -268,6 +268,8 @@ class Engine:
         self._let_out(batch)
 
     def _settle(self, batch: Sequence[Popped], fired: Fired) -> None:
+        for firing in fired.cancelled:
+            self._sink.cancel(firing)
         self._sink.offer(fired.queued_firings)
         for pending in fired.next:
             if pending.id not in self._overruled and self._within_reach(pending):

@@ -1,6 +1,7 @@
 """The scheduler's RPCs: protobuf in, protobuf out, no logic."""
 
 from scheduler_svc.handlers.alarms import AlarmHandlers
+from scheduler_svc.handlers.calendars import CalendarHandlers
 from scheduler_svc.handlers.dispatch import DispatchHandlers
 from scheduler_svc.handlers.escalation_policies import EscalationPolicyHandlers
 from scheduler_svc.handlers.firings import FiringHandlers
@@ -12,6 +13,7 @@ from scheduler_svc.handlers.triggers import TriggerHandlers
 
 __all__ = [
     "AlarmHandlers",
+    "CalendarHandlers",
     "DispatchHandlers",
     "EscalationPolicyHandlers",
     "EventScreen",

@@ -2,6 +2,7 @@
 
 from datetime import time
 
+from scheduler_svc.handlers.convert_windows import set_exclusions, uses_of, windows_of
 from scheduler_svc.handlers.times import length_of, micros_of, set_instant, set_length
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.errors import InvalidInput
@@ -18,6 +19,7 @@ from tocsin.recurrence import (
     Every,
     Gap,
     Heartbeat,
+    OnCalendar,
     Overlap,
     Overlapping,
     Recurrence,
@@ -28,25 +30,30 @@ from tocsin.recurrence import (
 
 _GAPS = {alarm_pb2.DstPolicy.SHIFT: Gap.SHIFT, alarm_pb2.DstPolicy.SKIP: Gap.SKIP, alarm_pb2.DstPolicy.OFFSET: Gap.OFFSET}
 _OVERLAPS = {alarm_pb2.DstPolicy.FIRST: Overlap.FIRST, alarm_pb2.DstPolicy.BOTH: Overlap.BOTH}
+_NAME_ZONES = frozenset(("rrule", "cron", "on_calendar"))
+"""The rules that may name a zone in their text."""
 _GAP_NUMBERS = {gap: number for number, gap in _GAPS.items()}
 _OVERLAP_NUMBERS = {overlap: number for number, overlap in _OVERLAPS.items()}
 
 
 def trigger_of(message: alarm_pb2.Trigger, *, time_zone: str = "") -> Trigger:
-    """The trigger; one that names no zone is in ``time_zone``, unless it is a recurrence, which may name one in its text.
+    """The trigger; one that names no zone is in ``time_zone``, unless its rule may name one in its text.
 
     Raises:
         InvalidInput: a time cannot be used, or there is no rule.
     """
     return Trigger(
         spec=_spec_of(message),
-        time_zone=message.time_zone or ("" if message.HasField("rrule") else time_zone),
+        time_zone=message.time_zone or ("" if message.WhichOneof("rule") in _NAME_ZONES else time_zone),
         start=micros_of(message.start_time, field="trigger.startTime") if message.HasField("start_time") else None,
         end=micros_of(message.end_time, field="trigger.endTime") if message.HasField("end_time") else None,
         count=message.count,
         dst=_dst_of(message.dst) if message.HasField("dst") else None,
         catch_up=_catch_up_of(message.catch_up) if message.HasField("catch_up") else None,
         exclude=tuple(message.exclude_dates),
+        windows=windows_of(message.exclude_windows, field="trigger.excludeWindows"),
+        calendars=uses_of(message),
+        offset=length_of(message.offset) if message.HasField("offset") else 0,
         jitter=length_of(message.jitter) if message.HasField("jitter") else 0,
         overlap=Overlapping(message.overlap) if message.overlap else Overlapping.DEFAULT,
         spread=length_of(message.spread) if message.HasField("spread") else 0,
@@ -69,6 +76,8 @@ def _spec_of(message: alarm_pb2.Trigger) -> Spec:
             return Cron(message.cron)
         case "rrule":
             return Recurrence(message.rrule)
+        case "on_calendar":
+            return OnCalendar(message.on_calendar)
         case "event":
             return Event(message.event.topic, message.event.filter)
         case "threshold":
@@ -76,7 +85,7 @@ def _spec_of(message: alarm_pb2.Trigger) -> Spec:
         case "heartbeat":
             return _heartbeat_of(message.heartbeat)
         case None:
-            raise InvalidInput.at("trigger", "needs a rule: at, atLocal, daily, every, cron, rrule, event, threshold or heartbeat")
+            raise InvalidInput.at("trigger", "needs a rule, such as at, atLocal, daily, every, cron, rrule, onCalendar or event")
 
 
 def _threshold_of(message: alarm_pb2.Threshold) -> Threshold:
@@ -118,11 +127,13 @@ def set_trigger(message: alarm_pb2.Trigger, trigger: Trigger) -> None:
     set_instant(message.end_time, trigger.end)
     for target, length in (
         (message.jitter, trigger.jitter),
+        (message.offset, trigger.offset),
         (message.spread, trigger.spread),
         (message.spread_offset, trigger.spread_offset),
     ):
         if length:
             set_length(target, length)
+    set_exclusions(message, trigger)
     _set_spec(message, trigger.spec)
     if trigger.dst is not None:
         message.dst.SetInParent()
@@ -151,6 +162,8 @@ def _set_spec(message: alarm_pb2.Trigger, spec: Spec) -> None:
             message.cron = expression
         case Recurrence(text):
             message.rrule = text
+        case OnCalendar(expression):
+            message.on_calendar = expression
         case Event(topic, condition):
             message.event.topic = topic
             message.event.filter = condition

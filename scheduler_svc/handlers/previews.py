@@ -6,11 +6,12 @@ from typing import Final
 from scheduler_svc.handlers.convert import action_of
 from scheduler_svc.handlers.convert_trigger import trigger_of
 from scheduler_svc.handlers.times import micros_of, set_instant
-from scheduler_svc.service import Caller, Previews, Shown
+from scheduler_svc.service import Caller, Previews
 from scheduler_svc.service.checks import ActionChecks, path_of
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
 from tocsin.errors import InvalidInput
 from tocsin.mesh.validation import RequestValidator
+from tocsin.recurrence import Shown
 
 _FIELD: Final = "trigger"
 

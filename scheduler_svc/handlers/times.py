@@ -38,6 +38,7 @@ def set_instant(target: Timestamp, micros: Micros | None) -> None:
 
 def set_length(target: Duration, micros: Micros) -> None:
     """Writes a length of time into a message's duration, zero too."""
-    target.seconds, rest = divmod(micros, SECOND)
-    target.nanos = rest * 1000
+    seconds, rest = divmod(abs(micros), SECOND)
+    sign = -1 if micros < 0 else 1  # both parts have the sign of the whole
+    target.seconds, target.nanos = sign * seconds, sign * rest * 1000
     target.SetInParent()

@@ -4,6 +4,7 @@ A port stands here where the inside must not know who fulfils it: the store, the
 """
 
 from scheduler_svc.ports.alarms import AlarmStore, Imported, ImportedAlarm, ImportStore, NewAlarm, Page, Reviser, TemplateUses
+from scheduler_svc.ports.calendars import CalendarStore
 from scheduler_svc.ports.checks import Findings, KindChecks
 from scheduler_svc.ports.hints import Changes, Events, FiringSink, Hints, Moved, Notifier, Schedules
 from scheduler_svc.ports.housekeeping import HousekeepingStore
@@ -26,6 +27,7 @@ from scheduler_svc.ports.signals import Caused, OutageStore, SignalStore
 __all__ = [
     "AlarmStore",
     "AuditStore",
+    "CalendarStore",
     "Caused",
     "Changes",
     "CountSink",

@@ -60,12 +60,14 @@ class Fired:
         lost: shards that this replica does not own any more.
         outcomes: ledger rows by outcome.
         tenants: whose ledger changed.
+        cancelled: firings that it gave up.
     """
 
     queued_firings: list[QueuedFiring] = field(default_factory=list[QueuedFiring])
     next: list[Pending] = field(default_factory=list[Pending])
     lost: set[int] = field(default_factory=set[int])
     outcomes: Counter[Outcome] = field(default_factory=Counter[Outcome])
+    cancelled: list[str] = field(default_factory=list[str])
     tenants: set[str] = field(default_factory=set[str])
 
 

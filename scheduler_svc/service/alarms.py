@@ -20,6 +20,7 @@ from scheduler_svc.domain import (
     shard_of,
 )
 from scheduler_svc.ports import AlarmStore, Hints, NewAlarm, Page
+from scheduler_svc.service.calendars import Calendars
 from scheduler_svc.service.checks import ActionChecks
 from scheduler_svc.triggers import check_listening, deadline, initial_signal, with_ping_key
 from tocsin.clock import Clock
@@ -75,6 +76,7 @@ class Alarms:
         clock: Clock,
         offset_chooser: Callable[[str], Awaitable[Place]] | None = None,
         checks: ActionChecks,
+        calendars: Calendars,
     ) -> None:
         """Takes the parts that it uses.
 
@@ -85,8 +87,10 @@ class Alarms:
             clock: source of time.
             offset_chooser: what chooses offsets for a tenant's alarms; None: all have none.
             checks: judges actions.
+            calendars: what shared calendars say.
         """
         self._checks = checks
+        self._calendars = calendars
         self._offset_chooser = offset_chooser
         self._store = store
         self._create = create
@@ -107,6 +111,7 @@ class Alarms:
             InvalidInput: the trigger is not valid, or means nothing that is still to come; or the action cannot do what it shall.
             RequestIdReused: the request_id was used for something else.
         """
+        draft = await self._copied(caller, draft)
         now = self._clock.micros()
         made_now = new_alarm(caller, draft, now=now, identity=new_id(now), place=await self._place(caller, draft))
         alarm = turned(made_now, draft.state, now=now)
@@ -152,7 +157,7 @@ class Alarms:
             stored = await self._store.get(caller.tenant, alarm_id)
             if etag and stored.etag != etag:
                 raise AlarmChanged
-            draft = merge(stored)
+            draft = await self._copied(caller, merge(stored))
             same = draft.action == stored.action and "action" not in stored.damaged
             warnings = () if same else await self._checks.require(caller.tenant, draft.action)
             place = await self._place(caller, draft)
@@ -200,6 +205,12 @@ class Alarms:
         """
         resumed = await self._store.resume(caller.tenant, alarm_id, now=self._clock.micros())
         return await self._told(caller, alarm_id, resumed)
+
+    async def _copied(self, caller: Caller, draft: Draft) -> Draft:
+        """The draft with what the calendars of its trigger say."""
+        if not draft.trigger.calendars:
+            return draft
+        return structs.replace(draft, trigger=await self._calendars.with_copies(caller.tenant, draft.trigger))
 
     async def _place(self, caller: Caller, draft: Draft) -> Place:
         if self._offset_chooser is None or not draft.trigger.spread or not draft.trigger.calendar:
@@ -264,8 +275,11 @@ def apply_spec(
         InvalidInput: see `Alarms.create`.
     """
     now += now == stored.rule_since  # the rules of an alarm are told apart by when they began
-    asked = replace(normalized(draft.trigger, time_zone=caller.time_zone), spread_offset=stored.trigger.spread_offset)
-    trigger, secret = with_ping_key(asked if asked == stored.trigger else place(asked, now=now, seed=stored.id), before=stored.signal)
+    kept = {"spread_offset": stored.trigger.spread_offset, "spent": stored.trigger.spent}
+    asked = replace(normalized(draft.trigger, time_zone=caller.time_zone), **kept)
+    trigger, secret = with_ping_key(
+        asked if asked == stored.trigger else place(replace(asked, spent=0), now=now, seed=stored.id), before=stored.signal
+    )
     said = zip(SPEC_FIELDS[1:], details(draft), strict=True)
     changed = structs.replace(stored, **dict(said), version=stored.version + 1, updated=now)
     if trigger == stored.trigger:

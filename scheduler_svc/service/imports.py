@@ -1,14 +1,14 @@
 """Many alarms at once, line by line: each is made, changed to what the line says, or left as it is when it says the same."""
 
 import os
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
 from msgspec import structs
 
-from scheduler_svc.domain import REQUESTED, Alarm, AlarmState, Draft, Finding, details, shard_of, ulid
+from scheduler_svc.domain import REQUESTED, Alarm, AlarmState, Draft, Finding, SharedCalendar, details, shard_of, ulid, with_copies
 from scheduler_svc.ports import Hints, Imported, ImportedAlarm, ImportStore
 from scheduler_svc.service.alarms import Caller, Place, apply_spec, first_or_none, new_alarm, not_moved
 from scheduler_svc.service.checks import ActionChecks, refuse
@@ -17,7 +17,7 @@ from tocsin.bisection import run_with_bisection
 from tocsin.bulk.results import ImportResult, RecentKeys
 from tocsin.clock import Clock
 from tocsin.errors import Aborted, DataLoss, Internal, InvalidInput, ResourceExhausted, TocsinError, Unavailable
-from tocsin.recurrence import At, Every, Micros, Recurrence, Trigger, anchor_of, normalized
+from tocsin.recurrence import At, Micros, Recurrence, Trigger, anchor_of, is_own, normalized
 
 OffsetChooser = Callable[[str], Awaitable[Place]]
 """What chooses offsets for the alarms of a tenant."""
@@ -70,8 +70,8 @@ class Imports:
         self.draining = True
 
     @contextmanager
-    def begin(self, caller: Caller, *, validate_only: bool) -> Generator["Import"]:
-        """One import, while the context lasts.
+    def begin(self, caller: Caller, *, validate_only: bool, calendars: Mapping[str, SharedCalendar] | None = None) -> Generator["Import"]:
+        """One import, while the context lasts; ``calendars`` are those of the tenant.
 
         Raises:
             TooManyImports: come back later.
@@ -88,6 +88,7 @@ class Imports:
                 caller=caller,
                 validate_only=validate_only,
                 offset_chooser=self._offset_chooser,
+                calendars=calendars or {},
             )
         finally:
             self._running -= 1
@@ -106,8 +107,10 @@ class Import:
         caller: Caller,
         validate_only: bool,
         offset_chooser: OffsetChooser | None = None,
+        calendars: Mapping[str, SharedCalendar] | None = None,
     ) -> None:
         self._offset_chooser = offset_chooser
+        self._calendars = calendars or {}
         self._store = store
         self._hints = hints
         self._checks = checks
@@ -134,6 +137,8 @@ class Import:
         plan = self._plan(draft.trigger)
         if plan is None:
             return self._without_calendar(line, draft)
+        if plan.trigger.calendars:
+            draft = structs.replace(draft, trigger=plan.trigger)
         now, identity, state, refusal, due = self._now, self._new_id(), draft.state or AlarmState.ACTIVE, None, None
         if state is not AlarmState.COMPLETED:
             try:
@@ -242,7 +247,8 @@ class Import:
             return replace(trigger, spread_offset=offset)
 
         def due(trigger: Trigger, *, now: Micros, seed: str) -> Micros | None:
-            if trigger.jitter or new.state is AlarmState.COMPLETED or not isinstance(trigger.spec, Recurrence):
+            cheap = not (trigger.excludes or isinstance(trigger.spec, Recurrence))
+            if trigger.jitter or new.state is AlarmState.COMPLETED or cheap:
                 return first_or_none(trigger, now=now, seed=seed)
             if wanted.refusal is not None:
                 raise wanted.refusal
@@ -261,8 +267,9 @@ class Import:
         if known is None:
             if not asked.calendar:
                 return None
-            trigger = not_moved(normalized(asked, time_zone=self._caller.time_zone), now=self._now, seed="")
-            own_due = bool(trigger.jitter) or (isinstance(trigger.spec, Every) and trigger.start is None)
+            copied = with_copies(asked, dict(self._calendars)) if asked.calendars else asked
+            trigger = not_moved(normalized(copied, time_zone=self._caller.time_zone), now=self._now, seed="")
+            own_due = bool(trigger.jitter) or is_own(trigger)
             known = _Plan(asked, trigger, trigger.encode(), own_due)
             if not isinstance(asked.spec, At):  # hardly any two of those are the same
                 if len(self._plans) >= _REMEMBERED:

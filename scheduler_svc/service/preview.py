@@ -5,23 +5,23 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from scheduler_svc.service.alarms import Caller
+from scheduler_svc.service.calendars import Calendars
 from scheduler_svc.service.cooperative import CooperativeYield
 from scheduler_svc.triggers import check_listening
-from tocsin.clock import Clock, from_micros
+from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
 from tocsin.recurrence import (
     At,
     Every,
-    Label,
     Micros,
-    Occurrence,
+    Shown,
     Trigger,
     anchor_of,
     checked_due,
     describe,
-    local_text,
     normalized,
     rule_of,
+    shown_of,
     zone,
 )
 
@@ -31,15 +31,6 @@ _FEW: Final = 5
 _MOST_SILENT: Final = 1000
 # Of one call, whatever it asks for: about a quarter of a second, in turns with whoever else has something to do.
 _MOST_STEPS: Final = 200_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """One due time; ``due`` is None for a local time that does not exist and is skipped or swallowed."""
-
-    due: Micros | None
-    local: str
-    label: Label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +45,9 @@ class Verdict:
 class Previews:
     """Answers about triggers of the caller's tenant."""
 
-    def __init__(self, *, clock: Clock) -> None:
+    def __init__(self, *, clock: Clock, calendars: Calendars) -> None:
         self._clock = clock
+        self._calendars = calendars
 
     async def preview(self, caller: Caller, trigger: Trigger, *, start: Micros | None = None, count: int = 0) -> list[Shown]:
         """The first ``count`` due times, and what lies between them that does not fire, as if the alarm was made at ``start``.
@@ -71,6 +63,7 @@ class Previews:
         Raises:
             InvalidInput: the trigger is not valid, means no due time at all, or takes too many steps.
         """
+        trigger = await self._calendars.with_copies(caller.tenant, trigger)
         trigger = replace(normalized(trigger, time_zone=caller.time_zone), jitter=0)
         zone(trigger.time_zone)
         if not trigger.calendar:
@@ -83,6 +76,7 @@ class Previews:
     async def validate(self, caller: Caller, trigger: Trigger) -> Verdict:
         """Whether an alarm could be made of the trigger now."""
         try:
+            trigger = await self._calendars.with_copies(caller.tenant, trigger)
             trigger = normalized(trigger, time_zone=caller.time_zone)
             zone(trigger.time_zone)
             if trigger.calendar:
@@ -103,22 +97,8 @@ class Previews:
         silent = _MOST_SILENT
         for found in rule.shown_after(begin if start is None or counts_from_begin else begin - 1):
             await checkpoint()
-            yield _shown(found, trigger)
+            yield shown_of(found, trigger.time_zone)
             left -= found.label.fires
             silent -= not found.label.fires
             if left <= 0 or silent <= 0:
                 return
-
-
-def _shown(found: Occurrence, trigger: Trigger) -> Shown:
-    if found.label in (Label.SKIPPED, Label.SWALLOWED) and found.wall is not None:
-        return Shown(due=None, local=local_text(found.wall), label=found.label)
-    return Shown(due=found.due, local=_local(found.due, trigger.time_zone), label=found.label)
-
-
-def _local(instant: Micros, key: str) -> str:
-    """The local time with its offset; at the ends of the calendar, where a zone has none, the one of UTC."""
-    try:
-        return from_micros(instant).astimezone(zone(key)).isoformat()
-    except OverflowError:
-        return from_micros(instant).isoformat()

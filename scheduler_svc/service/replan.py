@@ -5,7 +5,7 @@ from typing import Final
 from scheduler_svc.ports import Replan, ReplanCandidate, ReplanStore
 from scheduler_svc.service.alarms import Caller
 from tocsin.clock import HOUR
-from tocsin.recurrence import At, Micros, Rule, compiled
+from tocsin.recurrence import At, Micros, Rule, begins_after, compiled
 
 _SHIFT: Final[Micros] = 3 * HOUR
 _AROUND: Final = (HOUR, _SHIFT, 26 * HOUR)
@@ -56,8 +56,7 @@ def _first(alarm: ReplanCandidate, rule: Rule) -> Micros | None:
     trigger = compiled(alarm.trigger, alarm.anchor, seed=alarm.id).trigger
     if isinstance(trigger.spec, At):
         return alarm.due
-    after = alarm.since if trigger.start is None or trigger.start <= alarm.since else trigger.start - 1
-    found = rule.first_after(after)
+    found = rule.first_after(begins_after(trigger, since=alarm.since))
     return None if found is None else found.due
 
 

@@ -1,6 +1,7 @@
 """The scheduler's tables and queries, on SQLite and PostgreSQL."""
 
 from scheduler_svc.store.alarms import SqlAlarmStore, SqlTemplateUses
+from scheduler_svc.store.calendars import SqlCalendarStore
 from scheduler_svc.store.due import SqlDueStore
 from scheduler_svc.store.escalation_policies import SqlEscalationPolicyStore
 from scheduler_svc.store.events import EventStore
@@ -25,6 +26,7 @@ __all__ = [
     "SessionLock",
     "SqlAlarmStore",
     "SqlAuditStore",
+    "SqlCalendarStore",
     "SqlDeliveryReports",
     "SqlDueStore",
     "SqlEscalationPolicyStore",

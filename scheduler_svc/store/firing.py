@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scheduler_svc.domain import Action, AlarmState, Firing, FiringState, Origin, Outcome, QueuedFiring, firing_id
-from scheduler_svc.domain.planning import Plan, overlapping
+from scheduler_svc.domain import SINGLE, Action, AlarmState, Firing, FiringState, Origin, Outcome, QueuedFiring, firing_id
+from scheduler_svc.domain.planning import CANCELLED, Plan, overlapping
 from scheduler_svc.ports import Due, Fired, Pending, Planner
 from scheduler_svc.store.changes import note
 from scheduler_svc.store.mapping import present, still_running
 from scheduler_svc.store.sql import CHANGE, Fields, Statement, is_sqlite, numbers, plan_anew
-from scheduler_svc.store.tables import ACTIVE
+from scheduler_svc.store.tables import ACTIVE, RUNNING_ALONE
 from tocsin.recurrence import Micros, Overlapping, spent
 
 _FIELDS: Final = (
@@ -100,6 +100,19 @@ _FIRE: Final = (
     "v.firing, v.due, v.going, v.outcome, v.reason, v.flags) "
     f"{_INTO} SELECT {_values(firing='m.firing', alarm='m', row='m', now='$12::bigint')} FROM moved AS m"
 )
+_CANCEL_SET: Final = (
+    f"UPDATE firings SET state = {FiringState.CLOSED:d}, outcome = {Outcome.FAILED:d}, reason = '{CANCELLED}', ready_at = NULL, "
+)
+_CANCEL: Final = Statement(
+    sqlite=(
+        f"{_CANCEL_SET}completed_at = ?2, change_no = {CHANGE.sqlite} WHERE alarm IN (SELECT value ->> 0 FROM json_each(?1)) "
+        f"AND id NOT IN (SELECT value ->> 1 FROM json_each(?1)) AND {RUNNING_ALONE} RETURNING tenant, id"
+    ),
+    postgresql=(
+        f"{_CANCEL_SET}completed_at = $3::bigint, change_no = {CHANGE.postgresql} FROM unnest($1::text[], $2::text[]) AS v(by, firing) "
+        f"WHERE firings.alarm = v.by AND firings.id <> v.firing AND {RUNNING_ALONE} RETURNING firings.tenant, firings.id"
+    ),
+)
 _JUST_PAUSED: Final = f"state = {AlarmState.PAUSED:d} AND pause_reason = ''"
 _PAUSE: Final = Statement(
     sqlite=f"UPDATE alarms SET pause_reason = ?2, updated_at = ?3, version = version + 1 WHERE id = ?1 AND {_JUST_PAUSED}",
@@ -164,6 +177,7 @@ class Batch:
         self._rows: list[tuple[str, str, Micros, int, int, str, int]] = []
         self._changed: defaultdict[str, list[str]] = defaultdict(list)
         self._paused: list[tuple[str, str]] = []
+        self._cancelling: dict[str, str] = {}
         self._begun = spent()
 
     def take(self, alarm: Due, expected: Micros) -> None:
@@ -197,6 +211,8 @@ class Batch:
             self._rows.append((alarm.id, identity, due, int(state), int(outcome), reason, flags))
             changed.append(identity)
             if going:
+                if flags & SINGLE and overlapping(alarm.trigger) is Overlapping.CANCEL_OTHER:
+                    self._cancelling[alarm.id] = identity
                 queued_firings.append(
                     QueuedFiring(
                         id=identity,
@@ -251,9 +267,19 @@ class Batch:
             await _PAUSE.many(connection, [(alarm, reason, self._now) for alarm, reason in self._paused])
         if written < len(self._rows):
             await self._keep_written(connection)
+        if self._cancelling:
+            await self._cancel_others(connection)
         self.fired.outcomes = Counter({Outcome(number): count for number, count in Counter(row[4] for row in self._rows).items()})
         self.fired.tenants = {tenant for tenant, ids in self._changed.items() if ids}
         await note(connection, {tenant: self._changed[tenant] for tenant in self.fired.tenants}, now=self._now)
+
+    async def _cancel_others(self, connection: AsyncConnection) -> None:
+        """Gives up the firings of the same alarms that are not over (overlap CANCEL_OTHER)."""
+        written = {row[1] for row in self._rows}
+        by = sorted((alarm, firing) for alarm, firing in self._cancelling.items() if firing in written)
+        for tenant, identity in await _CANCEL.pairs(connection, by, self._now):
+            self._changed[tenant].append(identity)
+            self.fired.cancelled.append(identity)
 
     async def _write_each(self, connection: AsyncConnection) -> int:
         """On SQLite what was read cannot have changed: one transaction writes at a time, and this one read it."""

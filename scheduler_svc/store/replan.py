@@ -14,7 +14,9 @@ from tocsin.database import Database
 from tocsin.recurrence import Micros
 
 _ZONED: Final = (
-    "(trigger_rule LIKE '{\"rrule\":%' OR trigger_rule LIKE '{\"local\":%' OR trigger_rule LIKE '%\"exclude\":%' "
+    "(trigger_rule LIKE '{\"rrule\":%' OR trigger_rule LIKE '{\"local\":%' OR trigger_rule LIKE '{\"oncal\":%' "
+    "OR trigger_rule LIKE '%\"exclude\":%' OR trigger_rule LIKE '%\"windows\":%' OR trigger_rule LIKE '%\"calendars\":%' "
+    "OR trigger_rule LIKE '%TZ=%' "
     'OR ((trigger_rule LIKE \'{"daily":%\' OR trigger_rule LIKE \'{"cron":%\') AND trigger_rule NOT LIKE \'%"tz":"UTC"%\'))'
 )
 _FIELDS: Final = f"id, tenant, shard, priority, state = {ACTIVE}, trigger_rule, anchor_at, rule_since, next_fire_at, ordinal"

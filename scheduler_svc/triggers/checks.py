@@ -3,7 +3,7 @@
 from scheduler_svc.triggers.conditions import conditions_of
 from scheduler_svc.triggers.state import SignalKind, deadline, kind_of
 from tocsin.errors import InvalidInput
-from tocsin.recurrence import Event, Micros, Trigger
+from tocsin.recurrence import Event, Micros, Overlapping, Trigger
 
 
 def check_listening(trigger: Trigger, *, now: Micros) -> None:
@@ -17,11 +17,16 @@ def check_listening(trigger: Trigger, *, now: Micros) -> None:
         (trigger.dst, "dst"),
         (trigger.catch_up, "catchUp"),
         (trigger.exclude, "excludeDates"),
+        (trigger.windows, "excludeWindows"),
+        (trigger.calendars, "excludeCalendars"),
+        (trigger.offset, "offset"),
         (trigger.jitter, "jitter"),
         (trigger.spread, "spread"),
     ):
         if given:
             raise InvalidInput.at(f"trigger.{field}", "cannot be combined with event, threshold or heartbeat, which have no schedule")
+    if trigger.overlap is Overlapping.CANCEL_OTHER:
+        raise InvalidInput.at("trigger.overlap", "CANCEL_OTHER needs a schedule; what comes from outside takes ALLOW, SKIP or QUEUE")
     if isinstance(trigger.spec, Event):
         conditions_of(trigger.spec.filter)
     if trigger.start is not None and trigger.end is not None and trigger.end <= trigger.start:

@@ -16,6 +16,7 @@ from scheduler_svc.engine.outages import Finisher, Outages
 from scheduler_svc.engine.replanner import Replanner
 from scheduler_svc.handlers import (
     AlarmHandlers,
+    CalendarHandlers,
     DispatchHandlers,
     EventScreen,
     FiringHandlers,
@@ -27,7 +28,7 @@ from scheduler_svc.handlers.bulk import Bulk
 from scheduler_svc.hints import ChangeNotifier, HintPublisher
 from scheduler_svc.metrics import SchedulerMetrics
 from scheduler_svc.ports import Hints, NewAlarm
-from scheduler_svc.service import Alarms, Audits, Backfills, Exports, Firings, Imports, Previews
+from scheduler_svc.service import Alarms, Audits, Backfills, CalendarRefresher, Calendars, Exports, Firings, Imports, Previews
 from scheduler_svc.service.checks import ActionChecks, CombinedChecks
 from scheduler_svc.service.forecast import Forecasts
 from scheduler_svc.service.housekeeping import Housekeeper, HousekeepingOptions
@@ -42,6 +43,7 @@ from scheduler_svc.store import (
     SessionLock,
     SqlAlarmStore,
     SqlAuditStore,
+    SqlCalendarStore,
     SqlDeliveryReports,
     SqlDueStore,
     SqlForecastStore,
@@ -59,6 +61,7 @@ from scheduler_svc.wiring.answers import Answers
 from tocsin.actions import action_kinds
 from tocsin.api.scheduler.v1 import (
     alarm_service_pb2_grpc,
+    calendar_service_pb2_grpc,
     dispatch_service_pb2_grpc,
     firing_service_pb2_grpc,
     forecast_service_pb2_grpc,
@@ -107,6 +110,7 @@ class _Storage:
         self.owner = str(ULID())
         self.liveness = _liveness(settings, self.owner, clock) if self.lock is None else None
         self.alarms = SqlAlarmStore(self.database)
+        self.calendars = SqlCalendarStore(self.database)
         self.due = SqlDueStore(self.database)
         self.housekeeping = SqlHousekeepingStore(self.database)
         self.imports = SqlImportStore(self.database)
@@ -212,6 +216,8 @@ class _UseCases:
         self.forecasts = Forecasts(store=SqlForecastStore(storage.database), clock=clock)
         hints = ForecastInvalidator(hints=engine.publisher, forecasts=self.forecasts)
         self.checks = _action_checks(node, clock, engine.dispatcher)
+        self.refresher = CalendarRefresher(store=storage.calendars, hints=hints, clock=clock)
+        self.calendars = Calendars(store=storage.calendars, refresher=self.refresher, clock=clock)
         self.alarms = Alarms(
             store=storage.alarms,
             create=creates.submit,
@@ -219,6 +225,7 @@ class _UseCases:
             clock=clock,
             offset_chooser=self.forecasts.placing,
             checks=self.checks,
+            calendars=self.calendars,
         )
         self.firings = Firings(
             ledger=storage.ledger,
@@ -255,8 +262,8 @@ class _UseCases:
             clock=clock,
         )
         self.status = _status(settings, clock, storage, engine)
-        self.parts: Sequence[Component] = (self.policies, creates, enqueues, *intake, *self.answers.parts)
-        """What knows policies, and what commits together what came together."""
+        self.parts: Sequence[Component] = (self.policies, creates, enqueues, *intake, self.refresher, *self.answers.parts)
+        """What knows policies, what commits together what came together, and what keeps copies of calendars fresh."""
 
     async def _enqueue(self, batch: Sequence[Firing]) -> Sequence[Firing | TocsinError]:
         return await self._ledger.enqueue(batch, owner=self._ownership.owner, held=self._ownership.held)
@@ -267,10 +274,10 @@ def _server(node: Node, clock: Clock, storage: _Storage, engine: _TimeEngine, ca
     alarm_handlers = AlarmHandlers(
         alarms=cases.alarms,
         firings=cases.firings,
-        previews=Previews(clock=clock),
+        previews=Previews(clock=clock, calendars=cases.calendars),
         checks=cases.checks,
         backfills=cases.backfills,
-        bulk=Bulk(imports=cases.imports, exports=cases.exports, validator=validator),
+        bulk=Bulk(imports=cases.imports, exports=cases.exports, calendars=cases.calendars, validator=validator),
         validator=validator,
     )
     scheduler_handlers = SchedulerHandlers(views=cases.status, replans=cases.replans, uses=SqlTemplateUses(storage.database))
@@ -289,6 +296,7 @@ def _server(node: Node, clock: Clock, storage: _Storage, engine: _TimeEngine, ca
                 TriggerHandlers(triggers=cases.triggers, screen=cases.screen, clock=clock),
             ),
             (firing_service_pb2_grpc.add_FiringServiceServicer_to_server, FiringHandlers(firings=cases.firings, audits=cases.audits)),
+            (calendar_service_pb2_grpc.add_CalendarServiceServicer_to_server, CalendarHandlers(calendars=cases.calendars)),
             (forecast_service_pb2_grpc.add_ForecastServiceServicer_to_server, ForecastHandlers(forecasts=cases.forecasts)),
             (scheduler_service_pb2_grpc.add_SchedulerServiceServicer_to_server, scheduler_handlers),
             (dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server, dispatch_handlers),

@@ -13,13 +13,14 @@ from scheduler_svc.engine.outages import Finisher, Outages
 from scheduler_svc.hints import ChangeNotifier, HintPublisher
 from scheduler_svc.ports import Fired, NewAlarm
 from scheduler_svc.ports import Replica as Member
-from scheduler_svc.service import Alarms, Firings, Imports
+from scheduler_svc.service import Alarms, CalendarRefresher, Calendars, Firings, Imports
 from scheduler_svc.service.checks import ActionChecks
 from scheduler_svc.service.housekeeping import Housekeeper, HousekeepingOptions
 from scheduler_svc.service.signals import Intake, Triggers
 from scheduler_svc.shards import Ownership, ShardKeeper
 from scheduler_svc.store import (
     SqlAlarmStore,
+    SqlCalendarStore,
     SqlDueStore,
     SqlHousekeepingStore,
     SqlImportStore,
@@ -174,7 +175,11 @@ class Replica:
         creates = GroupCommit[NewAlarm, Alarm](flush=alarm_store.create, max_batch=50)
         enqueues = GroupCommit[Firing, Firing](flush=enqueue_all, max_batch=50)
         checks = ActionChecks(kinds={}, clock=clock)
-        self.alarms = Alarms(store=alarm_store, create=creates.submit, hints=publisher, clock=clock, checks=checks)
+        calendar_store = SqlCalendarStore(database)
+        calendars = Calendars(
+            store=calendar_store, refresher=CalendarRefresher(store=calendar_store, hints=publisher, clock=clock), clock=clock
+        )
+        self.alarms = Alarms(store=alarm_store, create=creates.submit, hints=publisher, clock=clock, checks=checks, calendars=calendars)
         self.firings = Firings(
             ledger=ledger,
             alarms=alarm_store,

@@ -38,6 +38,10 @@ class When:
     time_zone: str | None
     cron: str | None = None
     rrule: str | None = None
+    on_calendar: str | None = None
+    before: str | None = None
+    exclude_calendars: Sequence[str] = ()
+    include_calendars: Sequence[str] = ()
     exclude: Sequence[str] = ()
     jitter: str | None = None
 
@@ -45,6 +49,16 @@ class When:
 CronOption = Annotated[str | None, typer.Option("--cron", help="Cron expression: '0 9 * * MON-FRI', '@hourly'.")]
 RruleOption = Annotated[
     str | None, typer.Option("--rrule", help="Recurrence rule (RFC 5545): 'FREQ=DAILY;BYHOUR=9', or lines joined by \\n.")
+]
+OnCalendarOption = Annotated[
+    str | None, typer.Option("--on-calendar", help="Calendar expression of systemd: 'Mon..Fri *-*-* 09:00 Europe/Berlin'.")
+]
+BeforeOption = Annotated[str | None, typer.Option("--before", help="So much earlier than the rule says: 10m.")]
+ExcludeCalendarOption = Annotated[
+    list[str] | None, typer.Option("--exclude-calendar", help="Calendar within which nothing is due; repeatable.")
+]
+IncludeCalendarOption = Annotated[
+    list[str] | None, typer.Option("--include-calendar", help="Calendar outside of which nothing is due; repeatable.")
 ]
 CountOption = Annotated[int | None, typer.Option("--count", min=1, help="Number of firings, for a rule that repeats.")]
 ZoneOption = Annotated[str | None, typer.Option("--time-zone", help="IANA time zone of local times. Default: the tenant's.")]
@@ -86,6 +100,10 @@ def add(
     every: Annotated[str | None, typer.Option("--every", help="At an interval: 30s, 5m, 1h30m.")] = None,
     cron: CronOption = None,
     rrule: RruleOption = None,
+    on_calendar: OnCalendarOption = None,
+    before: BeforeOption = None,
+    exclude_calendar: ExcludeCalendarOption = None,
+    include_calendar: IncludeCalendarOption = None,
     once: Annotated[bool, typer.Option("--once", help="With --daily: only once, at the next time.")] = False,
     count: CountOption = None,
     time_zone: ZoneOption = None,
@@ -108,13 +126,17 @@ def add(
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Create an alarm from one of --at, --daily, --every, --cron and --rrule, and one of --to, --recipient, --task and --action."""
+    """Create an alarm: one of --at, --daily, --every, --cron, --rrule, --on-calendar; one of --to, --recipient, --task, --action."""
     when = When(
         at=at,
         daily=daily,
         every=every,
         cron=cron,
         rrule=rrule,
+        on_calendar=on_calendar,
+        before=before,
+        exclude_calendars=exclude_calendar or (),
+        include_calendars=include_calendar or (),
         once=once,
         count=count,
         time_zone=time_zone,
@@ -173,22 +195,18 @@ def trigger_of(when: When, *, clock: Clock) -> dict[str, Any]:
         typer.BadParameter: not exactly one rule is given, or one is malformed.
     """
     flags = {"--at": when.at, "--daily": when.daily, "--every": when.every, "--cron": when.cron, "--rrule": when.rrule}
+    flags["--on-calendar"] = when.on_calendar
     rules = [flag for flag, value in flags.items() if value is not None]
     if len(rules) != 1:
-        msg = f"give exactly one of --at, --daily, --every, --cron and --rrule{'' if not rules else ', not ' + ' and '.join(rules)}"
+        given = "" if not rules else f", not {' and '.join(rules)}"
+        msg = f"give exactly one of --at, --daily, --every, --cron, --rrule and --on-calendar{given}"
         raise typer.BadParameter(msg)
     if when.once and when.daily is None:
         msg = "--once requires --daily"
         raise typer.BadParameter(msg)
     if when.time_zone is not None:
         zone_of(when.time_zone)
-    shared: dict[str, Any] = {"timeZone": when.time_zone} if when.time_zone else {}
-    if when.count is not None:
-        shared["count"] = when.count
-    if when.exclude:
-        shared["excludeDates"] = list(when.exclude)
-    if when.jitter is not None:
-        shared["jitter"] = proto_duration(duration(when.jitter, option="--jitter"))
+    shared = _shared_of(when)
     if when.at is not None:
         said = in_words(when.at, now=clock.now(), zone=when.time_zone, option="--at")
         if when.time_zone is not None and (local := local_time(said)) is not None:
@@ -196,11 +214,30 @@ def trigger_of(when: When, *, clock: Clock) -> dict[str, Any]:
         return {"at": rfc3339(instant(said, now=clock.now(), zone=when.time_zone, option="--at")), **shared}
     if when.every is not None:
         return {"every": proto_duration(duration(when.every, option="--every")), **shared}
+    if when.on_calendar is not None:
+        return {"onCalendar": when.on_calendar, **shared}
     if when.cron is not None:
         return {"cron": when.cron, **shared}
     if when.rrule is not None:
         return {"rrule": when.rrule.replace("\\n", "\n"), **shared}
     return {"daily": {"time": time_of_day(when.daily or "", option="--daily"), "recurring": not when.once}, **shared}
+
+
+def _shared_of(when: When) -> dict[str, Any]:
+    """What every rule takes."""
+    shared: dict[str, Any] = {"timeZone": when.time_zone} if when.time_zone else {}
+    if when.count is not None:
+        shared["count"] = when.count
+    if when.exclude:
+        shared["excludeDates"] = list(when.exclude)
+    for field, calendars in (("excludeCalendars", when.exclude_calendars), ("includeCalendars", when.include_calendars)):
+        if calendars:
+            shared[field] = [name if "/" in name else f"calendars/{name}" for name in calendars]
+    if when.before is not None:
+        shared["offset"] = f"-{proto_duration(duration(when.before, option='--before'))}"
+    if when.jitter is not None:
+        shared["jitter"] = proto_duration(duration(when.jitter, option="--jitter"))
+    return shared
 
 
 def action_of(what: What) -> dict[str, Any]:
@@ -268,6 +305,8 @@ def rule_words(trigger: dict[str, Any]) -> str:
         return f"every {trigger['every']}"
     if "cron" in trigger:
         return f"cron {trigger['cron']}{zone}"
+    if "onCalendar" in trigger:
+        return f"on {trigger['onCalendar']}{zone}"
     if "rrule" in trigger:
         return f"{' '.join(trigger['rrule'].split())}{zone}"
     if "daily" in trigger:

@@ -11,6 +11,7 @@ from tocsin.cli.alarms import add, show
 from tocsin.cli.audit import audit, backfill
 from tocsin.cli.bench import bench
 from tocsin.cli.bulk import export_file, import_file
+from tocsin.cli.calendars import make_calendar
 from tocsin.cli.events import ping, send_event, send_reading
 from tocsin.cli.firings import watch
 from tocsin.cli.inbox import inbox
@@ -20,7 +21,7 @@ from tocsin.cli.notifications import make_notification, notify
 from tocsin.cli.output import EXIT_CODES, write_line
 from tocsin.cli.people import make_category, make_group, make_suppression
 from tocsin.cli.pii import make_pii
-from tocsin.cli.previews import preview
+from tocsin.cli.previews import preview, preview_offline
 from tocsin.cli.providers import make_provider
 from tocsin.cli.recipients import make_recipient
 from tocsin.cli.rotations import make_rotation
@@ -48,6 +49,7 @@ _USE: Final = (
     ("group", make_group),
     ("rotation", make_rotation),
     ("category", make_category),
+    ("calendar", make_calendar),
     ("suppression", make_suppression),
     ("template", make_templates),
     ("provider", make_provider),
@@ -76,6 +78,7 @@ def make_app() -> typer.Typer:
     for name, make in _USE:
         app.add_typer(make(), name=name, rich_help_panel="Use Tocsin")
     app.command("notify", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(notify)
+    app.command("preview", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(preview_offline)
     app.command("import", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(import_file)
     app.command("export", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(export_file)
     for command in (inbox, watch, run, ping, audit, forecast, stats, replans):

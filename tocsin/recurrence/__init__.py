@@ -6,9 +6,11 @@ the `Rule` that walks its due times. A new kind of trigger is a new spec in `tri
 
 from typing import Final
 
+from tocsin.recurrence.calendars import calendar_cover
 from tocsin.recurrence.checks import checked_due, normalized
 from tocsin.recurrence.describe import describe
-from tocsin.recurrence.errors import BadRule, TooCostly, UnknownZone
+from tocsin.recurrence.errors import BadRule, TooCostly, UnknownZone, within
+from tocsin.recurrence.ical.reduction import joined, reduced
 from tocsin.recurrence.intervals import (
     Cover,
     Elapsed,
@@ -25,14 +27,18 @@ from tocsin.recurrence.intervals import (
     weekly,
     without,
 )
+from tocsin.recurrence.making import cover_of
+from tocsin.recurrence.offline import Shown, previewed, shown_of, spec_of
 from tocsin.recurrence.offsets import Offsets, offsets, zone
 from tocsin.recurrence.patterns import local_text
 from tocsin.recurrence.rule import Rule
-from tocsin.recurrence.rules import Compiled, anchor_of, compiled, first_due, rule_of
+from tocsin.recurrence.rules import Compiled, anchor_of, begins_after, compiled, first_due, is_own, rule_of
 from tocsin.recurrence.specs import (
     END_OF_TIME,
     At,
     AtLocal,
+    CalendarText,
+    CalendarUse,
     CatchUp,
     CatchUpMode,
     Comparison,
@@ -46,14 +52,16 @@ from tocsin.recurrence.specs import (
     Label,
     Micros,
     Occurrence,
+    OnCalendar,
     Overlap,
     Overlapping,
     Recurrence,
     Spec,
     Threshold,
+    TimeWindow,
 )
 from tocsin.recurrence.steps import MOST_STEPS, spent
-from tocsin.recurrence.trigger import Trigger
+from tocsin.recurrence.trigger import Trigger, decode_calendar, encode_calendar
 from tocsin.recurrence.turns import Turn, Turns
 from tocsin.zones import TZDATA_VERSION
 
@@ -68,6 +76,8 @@ __all__ = [
     "At",
     "AtLocal",
     "BadRule",
+    "CalendarText",
+    "CalendarUse",
     "CatchUp",
     "CatchUpMode",
     "Comparison",
@@ -90,12 +100,15 @@ __all__ = [
     "Nominal",
     "Occurrence",
     "Offsets",
+    "OnCalendar",
     "Overlap",
     "Overlapping",
     "Recurrence",
     "Rule",
+    "Shown",
     "Spec",
     "Threshold",
+    "TimeWindow",
     "TooCostly",
     "Trigger",
     "Turn",
@@ -104,19 +117,31 @@ __all__ = [
     "UntilTime",
     "Windows",
     "anchor_of",
+    "begins_after",
+    "calendar_cover",
     "checked_due",
     "common",
     "compiled",
+    "cover_of",
+    "decode_calendar",
     "describe",
+    "encode_calendar",
     "first_due",
+    "is_own",
+    "joined",
     "local_text",
     "merged",
     "normalized",
     "offsets",
+    "previewed",
+    "reduced",
     "rule_of",
+    "shown_of",
+    "spec_of",
     "spent",
     "united",
     "weekly",
+    "within",
     "without",
     "zone",
 ]

@@ -5,12 +5,14 @@ from typing import Final
 
 from tocsin.clock import SECOND
 from tocsin.errors import InvalidInput
+from tocsin.recurrence.cron import read_cron
 from tocsin.recurrence.errors import TooCostly
-from tocsin.recurrence.ical import RecurrenceSet, read_recurrence
+from tocsin.recurrence.ical import RecurrenceText, read_recurrence
 from tocsin.recurrence.offsets import offsets, zone
+from tocsin.recurrence.on_calendar import read_on_calendar
 from tocsin.recurrence.patterns import local_text
 from tocsin.recurrence.rules import anchor_of, first_due, rule_of
-from tocsin.recurrence.specs import At, AtLocal, CatchUpMode, Cron, Daily, Every, Micros, Recurrence
+from tocsin.recurrence.specs import At, AtLocal, CatchUpMode, Cron, Daily, Every, Micros, OnCalendar, Recurrence, Spec
 from tocsin.recurrence.steps import MOST_NEW_STEPS, asked
 from tocsin.recurrence.trigger import Trigger
 
@@ -19,15 +21,28 @@ SHORTEST: Final[Micros] = SECOND
 
 
 def normalized(trigger: Trigger, *, time_zone: str) -> Trigger:
-    """The trigger with what it leaves open: the zone of its DTSTART, or else ``time_zone``; without a spread there is no offset.
+    """The trigger with what it leaves open: the zone that its rule names, or else ``time_zone``; without a spread there is no offset.
 
     Raises:
-        BadRule: its recurrence cannot be read.
+        BadRule: its rule cannot be read.
     """
     if not trigger.time_zone:
-        named = read_recurrence(trigger.spec.text).zone if isinstance(trigger.spec, Recurrence) else None
-        trigger = replace(trigger, time_zone=named or time_zone)
+        trigger = replace(trigger, time_zone=_named_zone(trigger.spec) or time_zone)
     return trigger if trigger.spread or not trigger.spread_offset else replace(trigger, spread_offset=0)
+
+
+def _named_zone(spec: Spec) -> str | None:
+    """The zone that a rule names: that of DTSTART, of the expression, or of all lines."""
+    match spec:
+        case Recurrence(text):
+            return read_recurrence(text).zone
+        case OnCalendar(text):
+            return read_on_calendar(text).zone
+        case Cron(text):
+            zones = {line.zone for line in read_cron(text) if line.interval is None}
+            return zones.pop() if len(zones) == 1 else None
+        case _:
+            return None
 
 
 def checked_due(trigger: Trigger, *, now: Micros, seed: str = "") -> Micros:
@@ -38,7 +53,7 @@ def checked_due(trigger: Trigger, *, now: Micros, seed: str = "") -> Micros:
     """
     zone(trigger.time_zone)
     _check_bounds(trigger)
-    if isinstance(trigger.spec, At) and trigger.spec.instant <= now and _mode(trigger) is CatchUpMode.DEFAULT:
+    if isinstance(trigger.spec, At) and trigger.spec.instant + trigger.offset <= now and _mode(trigger) is CatchUpMode.DEFAULT:
         raise InvalidInput.at("trigger.at", "is in the past; set catchUp.mode to let it fire all the same")
     if isinstance(trigger.spec, Every) and trigger.spec.interval < SHORTEST:
         raise InvalidInput.at("trigger.every", "must be at least one second")
@@ -46,7 +61,7 @@ def checked_due(trigger: Trigger, *, now: Micros, seed: str = "") -> Micros:
         raise InvalidInput.at("trigger.atLocal", f"does not exist in {trigger.time_zone}; set dst.gap to say what happens then")
     if isinstance(trigger.spec, Recurrence):
         _check_recurrence(trigger, read_recurrence(trigger.spec.text))
-    if not trigger.exclude and not isinstance(trigger.spec, Recurrence):
+    if not trigger.excludes and not isinstance(trigger.spec, Recurrence | Cron):
         due = first_due(trigger, now=now, seed=seed)  # no trigger of the kind costs much
     else:
         due = _measured_due(trigger, now=now, seed=seed)
@@ -65,8 +80,9 @@ def _measured_due(trigger: Trigger, *, now: Micros, seed: str) -> Micros | None:
 
     def ask() -> Micros | None:
         if isinstance(trigger.spec, Recurrence):
-            local = offsets(trigger.time_zone)
-            read_recurrence(trigger.spec.text).check_parts(local, begin=local.begin(anchor_of(trigger, now=now) // SECOND))
+            for found in read_recurrence(trigger.spec.text).sets:
+                local = offsets(found.zone or trigger.time_zone)
+                found.check_parts(local, begin=local.begin(anchor_of(trigger, now=now) // SECOND))
         due = first_due(trigger, now=now, seed=seed)
         if due is not None:
             # Read once more: a rule that has been asked remembers something.
@@ -80,20 +96,17 @@ def _measured_due(trigger: Trigger, *, now: Micros, seed: str) -> Micros | None:
 
 
 def _check_bounds(trigger: Trigger) -> None:
-    if trigger.count and trigger.end is not None:
-        raise InvalidInput.at("trigger.count", "cannot stand together with endTime")
     if trigger.start is not None and trigger.end is not None and trigger.end <= trigger.start:
         raise InvalidInput.at("trigger.endTime", "must be after startTime")
     if trigger.spread_offset > trigger.spread:
         raise InvalidInput.at("trigger.spreadOffset", "cannot be more than spread")
 
 
-def _check_recurrence(trigger: Trigger, found: RecurrenceSet) -> None:
-    if found.ends and (trigger.count or trigger.end is not None):
-        raise InvalidInput.at("trigger.count" if trigger.count else "trigger.endTime", "the rule says its end itself, by COUNT or UNTIL")
-    if found.single and found.start is not None and not _exists(trigger, found.start.wall):
-        wall = local_text(found.start.wall)
-        raise found.start.word.refused(f"{wall} does not exist in {trigger.time_zone}; set dst.gap to say what happens then")
+def _check_recurrence(trigger: Trigger, found: RecurrenceText) -> None:
+    single = found.single
+    if single is not None and not _exists(trigger, single.wall):
+        wall = local_text(single.wall)
+        raise single.word.refused(f"{wall} does not exist in {trigger.time_zone}; set dst.gap to say what happens then")
 
 
 def _exists(trigger: Trigger, wall: int) -> bool:
@@ -105,10 +118,18 @@ def _exists(trigger: Trigger, wall: int) -> bool:
 def _never_due(trigger: Trigger, *, now: Micros) -> InvalidInput:
     """Why a rule has no due time."""
     field = rule_field(trigger)
-    if trigger.exclude and first_due(replace(trigger, exclude=()), now=now) is not None:
-        return InvalidInput.at("trigger.excludeDates", "leaves no due time")
+    for left_out, without in (
+        ("trigger.excludeDates", replace(trigger, exclude=())),
+        ("trigger.excludeWindows", replace(trigger, windows=())),
+        ("trigger.excludeCalendars", replace(trigger, calendars=tuple(use for use in trigger.calendars if use.only))),
+        ("trigger.includeCalendars", replace(trigger, calendars=tuple(use for use in trigger.calendars if not use.only))),
+        ("trigger", replace(trigger, exclude=(), windows=(), calendars=())),
+    ):
+        if without != trigger and first_due(without, now=now) is not None:
+            return InvalidInput.at(left_out, "leaves no due time")
+    trigger = replace(trigger, exclude=(), windows=(), calendars=())
     bounded = trigger.start is not None or trigger.end is not None
-    if bounded and first_due(replace(trigger, exclude=(), start=None, end=None, spread_offset=0), now=now) is not None:
+    if bounded and first_due(replace(trigger, start=None, end=None, spread_offset=0), now=now) is not None:
         return InvalidInput.at(field, "has no due time between startTime and endTime that is still to come")
     return InvalidInput.at(field, "has no due time to come: it means no time that exists, all are excluded, or all have passed")
 
@@ -126,6 +147,8 @@ def rule_field(trigger: Trigger) -> str:
             return "trigger.every"
         case Cron():
             return "trigger.cron"
+        case OnCalendar():
+            return "trigger.onCalendar"
         case Recurrence():
             return "trigger.rrule"
         case _:

@@ -7,16 +7,17 @@ from typing import Final
 from cron_descriptor import FormatError, MissingFieldError, Options, WrongArgumentError, get_description
 
 from tocsin.clock import HOUR, SECOND, from_micros
-from tocsin.recurrence.cron import MACROS
-from tocsin.recurrence.ical import RecurrenceSet, read_recurrence
+from tocsin.recurrence.cron import CronLine, read_cron
+from tocsin.recurrence.ical import RecurrenceSet, RecurrenceText, read_recurrence
 from tocsin.recurrence.ical.parts import WEEKDAYS, Frequency, Nth, RuleParts
 from tocsin.recurrence.patterns import local_text
-from tocsin.recurrence.specs import At, AtLocal, Cron, Daily, Event, Every, Heartbeat, Micros, Recurrence, Threshold
+from tocsin.recurrence.specs import At, AtLocal, Cron, Daily, Event, Every, Heartbeat, Micros, OnCalendar, Recurrence, Threshold
 from tocsin.recurrence.trigger import Trigger
 
 _UNITS: Final = ("year", "month", "week", "day", "hour", "minute", "second")
 _MONTHS: Final = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
 _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_FEW_EVENTS: Final = 5
 _SIGNS: Final = (">", ">=", "<", "<=")
 
 
@@ -33,8 +34,10 @@ def describe(trigger: Trigger) -> str:
         case Every(interval):
             return f"Every {_length(interval)}"
         case Cron(expression):
-            words = _cron_words(expression)
-            return f"{words}, {zone}" if words else ""
+            told = [_line_words(line, zone) for line in read_cron(expression)]
+            return "; and ".join(told) if all(told) else ""
+        case OnCalendar(expression):
+            return f"On {expression.strip()}, {zone}"
         case Recurrence(text):
             return f"{_recurrence_words(read_recurrence(text))}, {zone}"
         case Event(topic, condition):
@@ -47,19 +50,21 @@ def describe(trigger: Trigger) -> str:
             return f"When no ping comes for {_length(trigger.spec.patience)}"
 
 
-def _cron_words(expression: str) -> str:
+def _line_words(line: CronLine, zone: str) -> str:
+    if line.interval is not None:
+        return f"Every {_length(line.interval)}"
     options = Options()
     options.use_24hour_time_format = True
-    expression = MACROS.get(expression.strip().lower(), expression.strip())
     try:
-        return get_description(expression, options) if _has_words(expression) else ""
+        words = get_description(line.text, options) if not line.hashed and _has_words(line) else ""
     except (FormatError, MissingFieldError, WrongArgumentError):
-        return ""
+        words = ""
+    return f"{words}, {line.zone or zone}" if words else ""
 
 
-def _has_words(expression: str) -> bool:
+def _has_words(line: CronLine) -> bool:
     """Whether cron-descriptor tells it right: it drops parts of lists with L, W or #, and joins a stepped star by "or"."""
-    month_day, _, weekday = expression.upper().split()[-3:]
+    month_day, _, weekday = line.days
     listed = ("," in month_day and set(month_day) & set("LW")) or ("," in weekday and set(weekday) & set("L#"))
     stepped = (month_day.startswith("*/") and weekday not in "*?") or (weekday.startswith("*/") and month_day not in "*?")
     return not listed and not stepped and not (month_day.startswith("L-") and month_day.endswith("W"))
@@ -69,7 +74,13 @@ def _length(micros: Micros) -> str:
     return f"{micros / SECOND:g} s" if micros < HOUR else str(timedelta(microseconds=micros))
 
 
-def _recurrence_words(found: RecurrenceSet) -> str:
+def _recurrence_words(found: RecurrenceText) -> str:
+    if len(found.sets) > _FEW_EVENTS:
+        return f"{len(found.sets)} events"
+    return "; and ".join(_set_words(one) for one in found.sets)
+
+
+def _set_words(found: RecurrenceSet) -> str:
     words = [_rule_words(rule) for rule in found.rules]
     if found.start is not None:
         words.append(f"from {local_text(found.start.wall)}" if words else f"At {local_text(found.start.wall)}")
@@ -77,6 +88,9 @@ def _recurrence_words(found: RecurrenceSet) -> str:
         words.append(f"and {_many(len(found.added), 'further time')}")
     if found.excluded:
         words.append(f"without {_many(len(found.excluded), 'time')}")
+    words += [f"but not {_rule_words(rule)}" for rule in found.excluded_rules]
+    if found.replaced or found.later:
+        words.append(f"with {_many(len(found.replaced) + len(found.later), 'change')}")
     return "; ".join(words)
 
 

@@ -21,6 +21,13 @@ class BadRule(InvalidInput):
         return cls(f"{field}: {text}", violations=[FieldViolation(field, text)], metadata={"position": str(position)})
 
 
+def within(error: InvalidInput, field: str) -> InvalidInput:
+    """The error of a part, named by the ``field`` that the part stands in: of "trigger.cron" only "cron" is kept."""
+    told = [FieldViolation(f"{field}.{found.field.removeprefix('trigger.')}", found.description) for found in error.violations]
+    text = "; ".join(f"{found.field}: {found.description}" for found in told)
+    return type(error)(text or error.message, violations=told, metadata=error.metadata)
+
+
 class UnknownZone(InvalidInput):
     """There is no such time zone."""
 

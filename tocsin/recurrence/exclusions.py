@@ -9,14 +9,17 @@ from typing import Final
 from tocsin.clock import SECOND, to_micros
 from tocsin.errors import InvalidInput
 from tocsin.recurrence.days import day_of
+from tocsin.recurrence.intervals import Cover
 from tocsin.recurrence.offsets import Offsets
-from tocsin.recurrence.specs import Micros, Occurrence
+from tocsin.recurrence.patterns import Pattern
+from tocsin.recurrence.specs import END_OF_TIME, Micros, Occurrence
 
 _DAY: Final = 86_400
 MOST: Final = 10_000
-_FORM: Final = re.compile(
+EXCLUDED_TIME: Final = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})(?:[Tt](?P<time>\d{2}:\d{2}(?::\d{2})?)(?P<rest>\.\d{1,9})?(?P<zone>[Zz]|[+-]\d{2}:\d{2})?)?"
 )
+"""A date, a local time, or an instant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +51,7 @@ def read_exclusions(entries: Sequence[str]) -> ExcludedTimes:
     wall_times: set[int] = set()
     instants: set[Micros] = set()
     for number, entry in enumerate(entries):
-        found = _FORM.fullmatch(entry)
+        found = EXCLUDED_TIME.fullmatch(entry)
         try:
             if found is None:
                 raise ValueError(entry)
@@ -57,14 +60,19 @@ def read_exclusions(entries: Sequence[str]) -> ExcludedTimes:
             elif found["zone"] is None and found["rest"] is None:
                 wall_times.add(wall_of(datetime.fromisoformat(entry)))
             else:
-                instants.add(_instant(found))
+                instants.add(instant_of(found))
         except ValueError:
             form = 'a date "2026-12-25", a local time "2026-12-25T09:00:00" or an instant "2026-12-25T09:00:00Z"'
             raise InvalidInput.at(f"trigger.excludeDates[{number}]", f"{entry!r} is not {form}") from None
     return ExcludedTimes(days=frozenset(days), wall_times=frozenset(wall_times), instants=frozenset(instants))
 
 
-def _instant(found: re.Match[str]) -> Micros:
+def instant_of(found: re.Match[str]) -> Micros:
+    """The instant that a match of `EXCLUDED_TIME` means.
+
+    Raises:
+        ValueError: it does not exist, or has no zone.
+    """
     if found["zone"] is None:
         raise ValueError(found.string)
     whole = datetime.fromisoformat(f"{found['date']}T{found['time']}{found['zone'].upper()}")
@@ -79,23 +87,56 @@ def wall_of(naive: datetime) -> int:
 class Exclusions:
     """What is left out, in a zone."""
 
-    def __init__(self, times: ExcludedTimes, offsets: Offsets) -> None:
+    def __init__(
+        self,
+        times: ExcludedTimes,
+        offsets: Offsets,
+        *,
+        patterns: Sequence[Pattern] = (),
+        covers: Sequence[Cover] = (),
+        only: Sequence[Cover] = (),
+    ) -> None:
+        """Takes what is left out.
+
+        Args:
+            times: days, wall times, instants.
+            offsets: the zone of days and wall times.
+            patterns: wall times that are left out.
+            covers: all within one of them is left out.
+            only: all outside of any of them is left out.
+        """
         self._times = times
         self._offsets = offsets
         self._ends = _run_ends(times.days)
+        self._patterns = patterns
+        self._covers = covers
+        self._only = only
 
     def passed(self, found: Occurrence) -> Micros | None:
         """None unless ``found`` is left out; otherwise an instant until which all is."""
+        for cover in self._covers:
+            end = cover.end_at(found.due)
+            if end is not None:
+                return end - 1
+        for cover in self._only:
+            begin = cover.next_start(found.due)
+            if begin != found.due:
+                return END_OF_TIME if begin is None else begin - 1
+        return self._passed_time(found)
+
+    def _passed_time(self, found: Occurrence) -> Micros | None:
         times = self._times
         if found.due in times.instants:
             return found.due
-        if not times.days and not times.wall_times:
+        if not (times.days or times.wall_times or self._patterns):
             return None
         wall = self._offsets.local(found.due // SECOND) if found.wall is None else found.wall
         end = self._ends.get(wall // _DAY)
         if end is not None:
             return max(found.due, self._offsets.instant(end * _DAY) * SECOND - 1)
-        return found.due if wall in times.wall_times else None
+        if wall in times.wall_times or any(pattern.next_at(wall) == wall for pattern in self._patterns):
+            return found.due
+        return None
 
 
 def _run_ends(days: Iterable[int]) -> dict[int, int]:

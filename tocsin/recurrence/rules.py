@@ -1,88 +1,23 @@
 """From triggers to rules."""
 
-from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
-from tocsin.clock import SECOND
 from tocsin.errors import InvalidInput
-from tocsin.recurrence.cron import cron_pattern
+from tocsin.recurrence.calendars import calendar_cover
+from tocsin.recurrence.errors import within
 from tocsin.recurrence.exclusions import Exclusions, read_exclusions
-from tocsin.recurrence.ical import RecurrenceSet, read_recurrence
-from tocsin.recurrence.local_times import LocalTimeRule
+from tocsin.recurrence.intervals import Cover
+from tocsin.recurrence.making import cover_of, made_of
 from tocsin.recurrence.offsets import offsets
-from tocsin.recurrence.patterns import EveryDay, Listed, Pattern
 from tocsin.recurrence.rule import Rule
-from tocsin.recurrence.specs import (
-    END_OF_TIME,
-    At,
-    AtLocal,
-    Cron,
-    Daily,
-    DstPolicy,
-    Event,
-    Every,
-    Gap,
-    Heartbeat,
-    Micros,
-    Occurrence,
-    Overlap,
-    Recurrence,
-    Threshold,
-)
+from tocsin.recurrence.specs import At, Cron, Every, Micros, OnCalendar, Recurrence
 from tocsin.recurrence.steps import asked
 from tocsin.recurrence.trigger import Trigger
-from tocsin.recurrence.wrappers import AnyOfRules, Bounded, Delayed, Excluding, Questioned
+from tocsin.recurrence.wrappers import Bounded, Delayed, Excluding, Questioned, ShiftedRule
 
 _LONG_TEXT: Final = 4096
-
-
-class AtRule(Rule):
-    """One instant."""
-
-    def __init__(self, instant: Micros) -> None:
-        self._instant = instant
-
-    def next_after(self, instant: Micros) -> Occurrence | None:
-        """The instant itself, before it has come; then None."""
-        return Occurrence(self._instant) if instant < self._instant else None
-
-
-class ListedRule(Rule):
-    """Instants that are given one by one, in order."""
-
-    def __init__(self, instants: Sequence[Micros]) -> None:
-        self._instants = instants
-
-    def next_after(self, instant: Micros) -> Occurrence | None:
-        """The first one listed after ``instant``, found by bisection."""
-        index = bisect_right(self._instants, instant)
-        return Occurrence(self._instants[index]) if index < len(self._instants) else None
-
-
-class SignalRule(Rule):
-    """No due time of its own: something from outside lets the alarm fire."""
-
-    def next_after(self, instant: Micros) -> Occurrence | None:
-        """Always None."""
-        return None
-
-
-class EveryRule(Rule):
-    """The anchor and each interval after it."""
-
-    def __init__(self, *, interval: Micros, anchor: Micros) -> None:
-        self._interval = interval
-        self._anchor = anchor
-
-    def next_after(self, instant: Micros) -> Occurrence | None:
-        """The anchor, before it has come; then the next multiple of the interval, computed in one step."""
-        if instant < self._anchor:
-            return Occurrence(self._anchor)
-        due = self._anchor + ((instant - self._anchor) // self._interval + 1) * self._interval
-        return Occurrence(due) if due <= END_OF_TIME else None
 
 
 class Recipe:
@@ -98,84 +33,52 @@ class Recipe:
             InvalidInput: it is not valid.
         """
         self.trigger = trigger
-        self._anchored = isinstance(trigger.spec, Every)
-        self._excluded = read_exclusions(trigger.exclude)
-        self._make = self._maker()
-        self._bounded = bool(trigger.exclude) or isinstance(trigger.spec, Cron | Recurrence)
-        self._shared = None if self._anchored else self.undelayed(0)
+        self._made = made_of(trigger.spec, time_zone=trigger.time_zone, dst=trigger.dst)
+        self._exclusions = _exclusions(trigger) if trigger.excludes and trigger.calendar else None
+        self._bounded = trigger.excludes or isinstance(trigger.spec, Cron | OnCalendar | Recurrence)
+        own = self._made.anchored or self._made.seeded
+        self._shared = None if own else self.undelayed(0, "")
 
     def rule(self, *, anchor: Micros, seed: str) -> Rule:
         """The rule of an alarm that has this trigger."""
         trigger = self.trigger
-        rule = self._shared or (self.undelayed(anchor) if isinstance(trigger.spec, Every) else _anchored_rule(self, anchor))
+        rule = self._shared
+        if rule is None:
+            plain = isinstance(trigger.spec, Every)
+            rule = self.undelayed(anchor, seed) if plain else _own_rule(self, anchor, seed if self._made.seeded else "")
         if not trigger.jitter and not trigger.spread_offset:
             return rule
         delayed = Delayed(rule, offset=trigger.spread_offset, jitter=trigger.jitter, seed=seed, end=trigger.end)
         return Questioned(delayed) if self._bounded else delayed
 
-    def undelayed(self, anchor: Micros) -> Rule:
-        """The rule from an anchor, before any delay; reading a COUNT from there on costs steps."""
-        trigger = self.trigger
-        rule = asked(partial(self._make, anchor)) if self._bounded else self._make(anchor)
+    def undelayed(self, anchor: Micros, seed: str) -> Rule:
+        """The rule of an alarm before any delay; reading a COUNT from an anchor on costs steps."""
+        trigger, moved = self.trigger, self.trigger.offset
+        make = partial(self._made.make, anchor, seed)
+        rule = asked(make) if self._bounded else make()
         if trigger.start is not None or trigger.end is not None:
-            rule = Bounded(rule, start=trigger.start, end=None if trigger.end is None else trigger.end - trigger.spread_offset)
-        if self._excluded and trigger.calendar:
-            rule = Excluding(rule, Exclusions(self._excluded, offsets(trigger.time_zone)))
+            start = None if trigger.start is None else trigger.start - moved
+            rule = Bounded(rule, start=start, end=None if trigger.end is None else trigger.end - trigger.spread_offset - moved)
+        if self._exclusions is not None:
+            rule = Excluding(rule, self._exclusions)
+        if moved:
+            rule = ShiftedRule(rule, moved)
         return Questioned(rule) if self._bounded else rule
 
-    def _maker(self) -> Callable[[Micros], Rule]:
-        """What makes the rule alone, from an anchor."""
-        spec = self.trigger.spec
-        match spec:
-            case At(instant):
-                return lambda _: AtRule(instant)
-            case AtLocal():
-                local = Listed([spec.wall])
-                return lambda _: self._on_walls(local, self._policy(periodic=False))
-            case Every(interval):
-                return lambda anchor: EveryRule(interval=interval, anchor=anchor)
-            case Daily(at):
-                pattern = EveryDay(at.hour * 3600 + at.minute * 60 + at.second)
-                return lambda _: self._on_walls(pattern, self._policy(periodic=False))
-            case Cron(expression):
-                cron, periodic = cron_pattern(expression)
-                return lambda _: self._on_walls(cron, self._policy(periodic=periodic))
-            case Recurrence(text):
-                return self._recurring(read_recurrence(text))
-            case Event() | Threshold() | Heartbeat():
-                return lambda _: SignalRule()
 
-    def _recurring(self, found: RecurrenceSet) -> Callable[[Micros], Rule]:
-        local = offsets(self.trigger.time_zone)
-        if found.zone is not None and found.zone != local.key:
-            raise InvalidInput.at("trigger.timeZone", f"{local.key} is not the zone of DTSTART, {found.zone}; leave one of them out")
-        self._anchored = found.anchored
-        self._excluded |= found.exclusions(local)
-        instants = found.instants(local)
-
-        def made(anchor: Micros) -> Rule:
-            begin = local.begin(anchor // SECOND)
-            policy = self._policy(periodic=found.periodic)
-            pattern, ended = found.patterns(local, begin=begin, policy=policy)
-            rules: list[Rule] = [self._on_walls(pattern, policy)]
-            rules += [Bounded(self._on_walls(rest, policy), start=None, end=last * SECOND + 1) for rest, last in ended]
-            rules += [ListedRule(instants)] if instants else []
-            return AnyOfRules(rules) if len(rules) > 1 else rules[0]
-
-        return made
-
-    def _policy(self, *, periodic: bool) -> DstPolicy:
-        """The policy of the trigger. Unless it says so, a period neither stops in an overlap nor makes up for a gap."""
-        dst = self.trigger.dst
-        gap = dst.gap if dst and dst.gap else None if periodic else Gap.SHIFT
-        overlap = dst.overlap if dst and dst.overlap else Overlap.BOTH if periodic else Overlap.FIRST
-        return DstPolicy(gap=gap, overlap=overlap)
-
-    def _on_walls(self, pattern: Pattern, policy: DstPolicy) -> LocalTimeRule:
-        """The pattern in the trigger's zone."""
-        return LocalTimeRule(
-            pattern=pattern, offsets=offsets(self.trigger.time_zone), gap=policy.gap, overlap=policy.overlap or Overlap.FIRST
-        )
+def _exclusions(trigger: Trigger) -> Exclusions:
+    """What a trigger leaves out: times, windows, and what shared calendars say."""
+    key = trigger.time_zone
+    covers: list[Cover] = []
+    for number, window in enumerate(trigger.windows):
+        try:
+            covers.append(cover_of(window, window.time_zone or key))
+        except InvalidInput as error:
+            raise within(error, f"trigger.excludeWindows[{number}]") from None
+    only: list[Cover] = []
+    for use in trigger.calendars:
+        (only if use.only else covers).append(calendar_cover(use.says, time_zone=key))
+    return Exclusions(read_exclusions(trigger.exclude), offsets(key), covers=covers, only=only)
 
 
 def rule_of(trigger: Trigger, *, anchor: Micros, seed: str = "") -> Rule:
@@ -192,26 +95,36 @@ def rule_of(trigger: Trigger, *, anchor: Micros, seed: str = "") -> Rule:
     return Recipe(trigger).rule(anchor=anchor, seed=seed)
 
 
-def first_due(trigger: Trigger, *, now: Micros, seed: str = "") -> Micros | None:
+def first_due(trigger: Trigger, *, now: Micros, seed: str = "", anchor: Micros | None = None) -> Micros | None:
     """The first due time of an alarm that is made, or gets this trigger, at ``now``; None when there is none.
 
-    Only `at` can lie in the past: what a repeating rule would have meant before the alarm was made is nobody's occurrence.
+    It counts from ``anchor`` if that is given. Only `at` can lie in the past: what a repeating rule would have meant before the alarm was
+    made is nobody's occurrence.
 
     Raises:
         InvalidInput: the rule is not valid, or its time zone does not exist.
     """
     match trigger:
-        case Trigger(spec=At(instant), start=None, end=None, exclude=(), jitter=0, spread_offset=0):
+        case Trigger(spec=At(instant), start=None, end=None, exclude=(), windows=(), calendars=(), offset=0, jitter=0, spread_offset=0):
             return instant  # what an import may hold a million of
         case _:
             pass
-    rule = rule_of(trigger, anchor=anchor_of(trigger, now=now), seed=seed)
-    if isinstance(trigger.spec, At):
-        after = trigger.spec.instant - 1
-    else:
-        after = now if trigger.start is None or trigger.start <= now else trigger.start - 1
-    found = rule.first_after(after)
+    rule = rule_of(trigger, anchor=anchor_of(trigger, now=now) if anchor is None else anchor, seed=seed)
+    found = rule.first_after(begins_after(trigger, since=now))
     return found.due if found is not None else None
+
+
+def begins_after(trigger: Trigger, *, since: Micros) -> Micros:
+    """The instant behind which the first due time lies, of an alarm that has the trigger ``since`` then; asked of `Rule.first_after`."""
+    if isinstance(trigger.spec, At):
+        return trigger.spec.instant + trigger.offset - 1
+    return since if trigger.start is None or trigger.start <= since else trigger.start - 1
+
+
+def is_own(trigger: Trigger) -> bool:
+    """Whether each alarm of the trigger has due times of its own, beside any jitter: they depend on when it was made, or on its id."""
+    made = made_of(trigger.spec, time_zone=trigger.time_zone, dst=trigger.dst)
+    return made.seeded or (made.anchored and trigger.start is None)
 
 
 def anchor_of(trigger: Trigger, *, now: Micros) -> Micros:
@@ -245,9 +158,9 @@ _short_recipe = lru_cache(maxsize=8192)(_recipe)
 
 
 @lru_cache(maxsize=2048)
-def _anchored_rule(recipe: Recipe, anchor: Micros) -> Rule:
-    """A recurrence without DTSTART begins with its alarm: each has its own."""
-    return recipe.undelayed(anchor)
+def _own_rule(recipe: Recipe, anchor: Micros, seed: str) -> Rule:
+    """A recurrence without DTSTART begins with its alarm, and a hash is one of its id: each has its own."""
+    return recipe.undelayed(anchor, seed)
 
 
 class _LongRecipes:

@@ -48,6 +48,7 @@ class Overlapping(IntEnum):
     ALLOW = 1
     SKIP = 2
     QUEUE = 3
+    CANCEL_OTHER = 4
 
 
 class Comparison(IntEnum):
@@ -126,16 +127,72 @@ class Every:
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """At the local times of a cron expression."""
+    """At the local times of cron expressions, a line each."""
+
+    expression: str
+
+
+@dataclass(frozen=True, slots=True)
+class OnCalendar:
+    """At the local times of a calendar expression of systemd."""
 
     expression: str
 
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """At the local times of the lines of an iCalendar recurrence (RFC 5545)."""
+    """At the local times of the lines of an iCalendar recurrence, or of whole events (RFC 5545)."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeWindow:
+    """Stretches of time that begin by a rule.
+
+    Attributes:
+        spec: when they begin.
+        length: how long each lasts; 0: to ``until``, or by the rule: the minute or second that a pattern names, the length of an event.
+        until: the time of day at which each ends, in seconds since midnight; None: by the length.
+        time_zone: zone of its local times; empty: that of the trigger.
+    """
+
+    spec: "Cron | OnCalendar | Recurrence"
+    length: Micros = 0
+    until: int | None = None
+    time_zone: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarText:
+    """What a shared calendar says.
+
+    Attributes:
+        time_zone: zone of its local times; empty: that of the trigger.
+        dates: dates "2026-12-25", local times, instants, or ranges of two "2026-12-24/2026-12-26"; both dates of a range belong to it.
+        windows: stretches by rules; their fields are optional, and their zone is that of the calendar unless they name one.
+    """
+
+    time_zone: str = ""
+    dates: tuple[str, ...] = ()
+    windows: tuple[TimeWindow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarUse:
+    """A shared calendar in a trigger, with a copy of what it says.
+
+    Attributes:
+        id: of the calendar.
+        version: of what it says.
+        only: whether due times outside of it are left out; otherwise those within.
+        says: what it says.
+    """
+
+    id: str
+    version: int = 0
+    only: bool = False
+    says: CalendarText = CalendarText()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +230,7 @@ class Heartbeat:
         return self.every + (MINUTE if self.grace is None else self.grace)
 
 
-Spec: TypeAlias = At | AtLocal | Daily | Every | Cron | Recurrence | Event | Threshold | Heartbeat
+Spec: TypeAlias = At | AtLocal | Daily | Every | Cron | OnCalendar | Recurrence | Event | Threshold | Heartbeat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,8 @@ from typing import Any, Final
 from tocsin.recurrence.specs import (
     At,
     AtLocal,
+    CalendarText,
+    CalendarUse,
     CatchUp,
     CatchUpMode,
     Comparison,
@@ -19,15 +21,17 @@ from tocsin.recurrence.specs import (
     Gap,
     Heartbeat,
     Micros,
+    OnCalendar,
     Overlap,
     Overlapping,
     Recurrence,
     Spec,
     Threshold,
+    TimeWindow,
 )
 
 _dump: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-_PLAIN_FIELDS: Final = ("start", "end", "count", "jitter", "spread", "spread_offset")
+_PLAIN_FIELDS: Final = ("start", "end", "count", "jitter", "offset", "spread", "spread_offset", "spent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +47,14 @@ class Trigger:
         dst: what a change of the clocks does to a local time.
         catch_up: what happens with due times that passed while nothing could fire.
         exclude: due times left out, as they were given: local dates, local times, or instants.
+        windows: due times within one of them are left out.
+        calendars: shared calendars, each with a copy of what it says, by which due times are left out.
+        offset: each due time comes so much later, or earlier, than the rule says; by then bounds and count are meant, exclusions are not.
         jitter: each due time moves later by a part of this that is its own.
         overlap: what happens at a due time while the firing before still runs.
         spread: the alarm may fire up to this much later.
         spread_offset: what was chosen within the spread.
+        spent: due times of the count that were in the ledger when the shared calendars were read anew.
     """
 
     spec: Spec
@@ -57,10 +65,14 @@ class Trigger:
     dst: DstPolicy | None = None
     catch_up: CatchUp | None = None
     exclude: tuple[str, ...] = ()
+    windows: tuple[TimeWindow, ...] = ()
+    calendars: tuple[CalendarUse, ...] = ()
+    offset: Micros = 0
     jitter: Micros = 0
     overlap: Overlapping = Overlapping.DEFAULT
     spread: Micros = 0
     spread_offset: Micros = 0
+    spent: int = 0
 
     @property
     def calendar(self) -> bool:
@@ -68,11 +80,16 @@ class Trigger:
         return not isinstance(self.spec, Event | Threshold | Heartbeat)
 
     @property
+    def excludes(self) -> bool:
+        """Whether due times are left out."""
+        return bool(self.exclude or self.windows or self.calendars)
+
+    @property
     def limit(self) -> int | None:
         """How many due times there are at most; None without a limit."""
         if isinstance(self.spec, At | AtLocal) or (isinstance(self.spec, Daily) and not self.spec.recurring):
             return 1
-        return self.count or None
+        return self.count - self.spent if self.count else None
 
     def encode(self) -> str:
         """The stored form: compact JSON, the same text for equal triggers."""
@@ -87,6 +104,10 @@ class Trigger:
             stored["catch"] = [int(self.catch_up.mode), self.catch_up.limit, self.catch_up.window]
         if self.exclude:
             stored["exclude"] = self.exclude
+        if self.windows:
+            stored["windows"] = [_encode_window(window) for window in self.windows]
+        if self.calendars:
+            stored["calendars"] = [[use.id, use.version, int(use.only), encode_calendar(use.says)] for use in self.calendars]
         if self.overlap:
             stored["overlap"] = int(self.overlap)
         return _dump(stored)
@@ -102,8 +123,36 @@ class Trigger:
             catch_up=_decode_catch_up(stored["catch"]) if "catch" in stored else None,
             exclude=tuple(stored.get("exclude", ())),
             overlap=Overlapping(stored.get("overlap", 0)),
+            windows=tuple(_decode_window(window) for window in stored.get("windows", ())),
+            calendars=tuple(
+                CalendarUse(id=name, version=version, only=bool(only), says=decode_calendar(says))
+                for name, version, only, says in stored.get("calendars", ())
+            ),
             **{name: stored[name] for name in _PLAIN_FIELDS if name in stored},
         )
+
+
+def encode_calendar(says: CalendarText) -> list[Any]:
+    """What a calendar says as JSON: its zone, its dates, its windows."""
+    return [says.time_zone, list(says.dates), [_encode_window(window) for window in says.windows]]
+
+
+def decode_calendar(stored: list[Any]) -> CalendarText:
+    """What `encode_calendar` made ``stored`` of."""
+    time_zone, dates, windows = stored
+    return CalendarText(time_zone=time_zone, dates=tuple(dates), windows=tuple(_decode_window(window) for window in windows))
+
+
+def _encode_window(window: TimeWindow) -> list[Any]:
+    return [_encode_spec(window.spec), window.length, window.until, window.time_zone]
+
+
+def _decode_window(stored: list[Any]) -> TimeWindow:
+    text, length, until, time_zone = stored
+    spec = _decode_spec(text)
+    if not isinstance(spec, Cron | OnCalendar | Recurrence):
+        raise ValueError("a window begins by a cron expression, a calendar expression or a recurrence")
+    return TimeWindow(spec=spec, length=length, until=until, time_zone=time_zone)
 
 
 def _encode_spec(spec: Spec) -> dict[str, Any]:
@@ -118,6 +167,8 @@ def _encode_spec(spec: Spec) -> dict[str, Any]:
             return {"every": interval}
         case Cron(expression):
             return {"cron": expression}
+        case OnCalendar(expression):
+            return {"oncal": expression}
         case Recurrence(text):
             return {"rrule": text}
         case Event(topic, condition):
@@ -141,6 +192,8 @@ def _decode_spec(stored: dict[str, Any]) -> Spec:
             return Every(interval)
         case {"cron": expression}:
             return Cron(expression)
+        case {"oncal": expression}:
+            return OnCalendar(expression)
         case {"rrule": text}:
             return Recurrence(text)
         case _:

@@ -6,13 +6,17 @@ from functools import partial
 from heapq import merge
 from typing import Final
 
+from tocsin.clock import HOUR, SECOND
 from tocsin.recurrence.exclusions import Exclusions
+from tocsin.recurrence.offsets import Offsets
 from tocsin.recurrence.rule import Rule
 from tocsin.recurrence.search import around
 from tocsin.recurrence.specs import END_OF_TIME, Label, Micros, Occurrence
 from tocsin.recurrence.steps import asked, spend
 
 _MILLISECOND: Final = 1000
+_CLOCKS: Final[Micros] = 26 * HOUR
+"""No two changes of the clocks together make more."""
 
 
 class AnyOfRules(Rule):
@@ -121,6 +125,62 @@ class Excluding(Rule):
         for found in self._rule.shown_after(instant):
             excluded = found.label.fires and self._exclusions.passed(found) is not None
             yield found._replace(label=Label.EXCLUDED) if excluded else found
+
+
+class ShiftedRule(Rule):
+    """Another rule, each of whose times is earlier or later by the same time that passes, whatever the clocks do in it.
+
+    The local time of an occurrence stays that of the rule: by it the occurrence is known.
+    """
+
+    def __init__(self, rule: Rule, by: Micros) -> None:
+        self._rule = rule
+        self._by = by
+
+    def next_after(self, instant: Micros) -> Occurrence | None:
+        """The first time that lies after ``instant`` where it is moved to."""
+        found = self._rule.next_after(instant - self._by)
+        return None if found is None or not self._fits(found) else found._replace(due=found.due + self._by)
+
+    def between(self, start: Micros, end: Micros) -> Iterator[Occurrence]:
+        """The times of the rule in the range that is moved the other way."""
+        for found in self._rule.between(start - self._by, end - self._by):
+            yield found._replace(due=found.due + self._by)
+
+    def shown_after(self, instant: Micros) -> Iterator[Occurrence]:
+        """The rule's occurrences, each moved."""
+        for found in self._rule.shown_after(instant - self._by):
+            if not self._fits(found):
+                return
+            yield found._replace(due=found.due + self._by)
+
+    def _fits(self, found: Occurrence) -> bool:
+        return found.due + self._by <= END_OF_TIME
+
+
+class Rescheduled(Rule):
+    """Another rule, each of whose times is earlier or later by the same local time."""
+
+    def __init__(self, rule: Rule, *, by: int, offsets: Offsets) -> None:
+        """Takes the rule, the local time in seconds, and the zone."""
+        self._rule = rule
+        self._by = by
+        self._offsets = offsets
+
+    def next_after(self, instant: Micros) -> Occurrence | None:
+        """The first time after ``instant``; begins to look a little before it would be if no clock changed."""
+        found = self._rule.next_after(instant - self._by * SECOND - _CLOCKS)
+        while found is not None:
+            spend(1)
+            moved = self._moved(found)
+            if moved.due > instant:
+                return moved
+            found = self._rule.next_after(found.due)
+        return None
+
+    def _moved(self, found: Occurrence) -> Occurrence:
+        wall = self._offsets.local(found.due // SECOND) if found.wall is None else found.wall
+        return Occurrence(self._offsets.instant(wall + self._by) * SECOND, found.label, wall + self._by)
 
 
 class Delayed(Rule):

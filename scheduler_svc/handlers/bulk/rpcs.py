@@ -11,7 +11,7 @@ from scheduler_svc.handlers.bulk.reader import AlarmCodecs
 from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.convert import alarm_message
 from scheduler_svc.handlers.masks import WRITABLE
-from scheduler_svc.service import Exports, Imports
+from scheduler_svc.service import Calendars, Exports, Imports
 from scheduler_svc.service.checks import path_of
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
 from tocsin.bulk.session import ImportSession, ImportState
@@ -26,8 +26,9 @@ _LEFT_OUT: Final[Any] = {field.name for field in alarm_pb2.Alarm.DESCRIPTOR.fiel
 class Bulk:
     """Imports and exports of the caller's tenant."""
 
-    def __init__(self, *, imports: Imports, exports: Exports, validator: RequestValidator) -> None:
+    def __init__(self, *, imports: Imports, exports: Exports, calendars: Calendars, validator: RequestValidator) -> None:
         self._imports = imports
+        self._calendars = calendars
         self._exports = exports
         self._codecs = AlarmCodecs(validator)
 
@@ -40,7 +41,8 @@ class Bulk:
         options = alarm_service_pb2.ImportAlarmsRequest.Options()
         if first is not None and first.HasField("options"):
             options, first = first.options, None
-        with self._imports.begin(who, validate_only=options.validate_only) as work:
+        calendars = await self._calendars.known(who.tenant)
+        with self._imports.begin(who, validate_only=options.validate_only, calendars=calendars) as work:
             lines = ImportLines(codecs=self._codecs, time_zone=who.time_zone, skip=options.skip_lines)
             session = ImportSession(work=work, lines=lines, draining=lambda: self._imports.draining)
             async with aclosing(session.run(first, requests)) as states:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from scheduler_svc.ports import RuleInForce
 from scheduler_svc.service.cooperative import CooperativeYield
-from tocsin.recurrence import At, Compiled, Micros, compiled
+from tocsin.recurrence import Compiled, Micros, begins_after, compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,7 @@ class ExpectedRows:
     def of(rule: RuleInForce) -> "ExpectedRows":
         """Compiles the stored trigger."""
         made = compiled(rule.trigger, rule.anchor, seed=rule.alarm)
-        trigger = made.trigger
-        if isinstance(trigger.spec, At):
-            after = trigger.spec.instant - 1
-        else:
-            after = rule.since if trigger.start is None or trigger.start <= rule.since else trigger.start - 1
-        found = made.rule.first_after(after)
+        found = made.rule.first_after(begins_after(made.trigger, since=rule.since))
         return ExpectedRows(rule, made, None if found is None else found.due)
 
     def after(self, due: Micros) -> Micros | None:

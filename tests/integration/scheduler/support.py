@@ -14,6 +14,7 @@ from tocsin.api.scheduler.v1 import (
     alarm_pb2,
     alarm_service_pb2,
     alarm_service_pb2_grpc,
+    calendar_service_pb2_grpc,
     dispatch_service_pb2,
     dispatch_service_pb2_grpc,
     firing_service_pb2,
@@ -83,6 +84,7 @@ class Rig:
         await self.app.start()
         gateway: Any = self.mesh("gateway").channel("scheduler_svc")
         self.alarms: Any = alarm_service_pb2_grpc.AlarmServiceStub(gateway)
+        self.calendars: Any = calendar_service_pb2_grpc.CalendarServiceStub(gateway)
         self.firings: Any = firing_service_pb2_grpc.FiringServiceStub(gateway)
         processor: Any = self.mesh("processor_svc").channel("scheduler_svc")
         self.dispatch: Any = dispatch_service_pb2_grpc.DispatchServiceStub(processor)

@@ -124,3 +124,30 @@ async def _waits_for_a_lock(stores: Stores) -> None:
             if (await connection.exec_driver_sql(query)).scalar_one():
                 return
         await asyncio.sleep(0.01)
+
+
+async def test_the_firing_before_is_cancelled(stores: Stores) -> None:
+    """Pending or waiting for a retry: it is closed, its late result counts for nothing, and the new one runs; others are left alone."""
+    made, other = alarm(trigger=often(Overlapping.CANCEL_OTHER)), alarm(trigger=often(Overlapping.CANCEL_OTHER))
+    await stores.add(made, other)
+    (first,) = (await stores.fire((made.id, NOW))).queued_firings
+    (kept,) = (await stores.fire((other.id, NOW))).queued_firings
+    beside = firing(alarm=made.id, origin=Origin.MANUAL)
+    await stores.ledger.enqueue([beside], owner=OWNER, held=stores.held)
+    again = FailedAttempt(firing=first.id, state=FiringState.RETRYING, attempts=1, ready=NOW + 60 * SECOND, reason="", error="E: e")
+    await stores.ledger.record(done={}, failed_attempts=[again], now=NOW)
+    fired = await stores.fire((made.id, NOW + 10 * SECOND), now=NOW + 10 * SECOND)
+    assert (fired.cancelled, [queued.due for queued in fired.queued_firings]) == ([first.id], [NOW + 10 * SECOND])
+    await stores.ledger.record(done={first.id: Succeeded()}, failed_attempts=[], now=NOW + 11 * SECOND)
+    rows = {row.id: (row.state, row.outcome, row.reason) for row in await stores.all_firings()}
+    assert rows[first.id] == (FiringState.CLOSED, Outcome.FAILED, "OVERLAP_CANCELLED")
+    assert rows[kept.id][0] is rows[beside.id][0] is rows[fired.queued_firings[0].id][0] is FiringState.PENDING
+
+
+async def test_of_what_is_caught_up_the_last_runs(stores: Stores) -> None:
+    """Each would be cancelled by the next."""
+    made = alarm(trigger=often(Overlapping.CANCEL_OTHER, catch_up=ALL))
+    await stores.add(made)
+    fired = await stores.fire((made.id, NOW), now=NOW + 35 * SECOND)
+    assert [queued.due for queued in fired.queued_firings] == [NOW + 30 * SECOND]
+    assert [row.reason for row in await stores.all_firings()] == [*["OVERLAP_CANCELLED"] * 3, "LET_GO_LATE"]

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from scheduler_svc.domain import Alarm, Firing
 from scheduler_svc.ports import Moved, NewAlarm
-from scheduler_svc.service import Alarms, Audits, Backfills, Caller, Draft
+from scheduler_svc.service import Alarms, Audits, Backfills, CalendarRefresher, Calendars, Caller, Draft
 from scheduler_svc.service.alarms import Place
 from scheduler_svc.service.audit import AuditFinding, Summary
 from scheduler_svc.service.checks import ActionChecks
-from scheduler_svc.store import SqlAuditStore
+from scheduler_svc.store import SqlAuditStore, SqlCalendarStore
 from tests.integration.scheduler.stores import ACTION, NOW, OWNER, Stores
 from tocsin.errors import TocsinError
 from tocsin.recurrence import Trigger
@@ -47,7 +47,10 @@ class Timetable:
         self.stores = stores
         self.clock = clock
         self._checks = ActionChecks(kinds={}, clock=clock)
-        self.alarms = Alarms(store=stores.alarms, create=self._create, hints=NoHints(), clock=clock, checks=self._checks)
+        calendars = SqlCalendarStore(stores.database)
+        self.refresher = CalendarRefresher(store=calendars, hints=NoHints(), clock=clock)
+        self.calendars = Calendars(store=calendars, refresher=self.refresher, clock=clock)
+        self.alarms = self._alarms()
         self.audits = Audits(store=SqlAuditStore(stores.database), clock=clock, ledger_days=ledger_days)
 
         self.backfills = Backfills(
@@ -71,8 +74,17 @@ class Timetable:
 
     def with_places(self, places: Callable[[str], Awaitable[Place]]) -> Alarms:
         """The use cases, with offsets for what may be spread."""
+        return self._alarms(places)
+
+    def _alarms(self, places: Callable[[str], Awaitable[Place]] | None = None) -> Alarms:
         return Alarms(
-            store=self.stores.alarms, create=self._create, hints=NoHints(), clock=self.clock, offset_chooser=places, checks=self._checks
+            store=self.stores.alarms,
+            create=self._create,
+            hints=NoHints(),
+            clock=self.clock,
+            offset_chooser=places,
+            checks=self._checks,
+            calendars=self.calendars,
         )
 
     async def make(self, trigger: Trigger) -> Alarm:

@@ -135,7 +135,7 @@ def test_flags_become_a_trigger(given: When, trigger: dict) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (when(), "give exactly one of --at, --daily, --every, --cron and --rrule"),
+        (when(), "give exactly one of --at, --daily, --every, --cron, --rrule and --on-calendar"),
         (when(at="in 5s", every="5m"), "not --at and --every"),
         (when(every="5m", once=True), "--once requires --daily"),
         (when(daily="14:30", time_zone="Nowhere"), "is not a time zone of the IANA database"),

@@ -375,3 +375,25 @@ async def test_a_stream_to_an_older_scheduler_counts_as_open_although_it_is_sile
     await bench.stream(1)
     assert bench.worker.connected == 0
     await bench.worker.stop()
+
+
+async def test_a_cancelled_job_ends_and_others_go_on(clock: FakeClock) -> None:
+    """One that runs, one that waits, and nothing of another lease; each gives its place back, and the worker takes further jobs."""
+    bench = Bench(clock)
+    await bench.worker.start()
+    stream = await bench.stream()
+    stream.events.put_nowait(WorkEvent(jobs=[job("f1"), job("f2")]))
+    await bench.started("f1")
+    await bench.started("f2")
+    stream.events.put_nowait(WorkEvent(cancelled=[JobLease("f1", 7), JobLease("nobody", 1)]))
+    stream.events.put_nowait(WorkEvent(jobs=[job("f3")], cancelled=[JobLease("f1", 1)]))
+    await eventually(lambda: len(stream.ends) == 1)
+    await bench.started("f3")
+    ((lease, end),) = stream.ends
+    assert (lease.firing, isinstance(end, JobFailed) and end.reason) == ("f1", "CANCELLED")
+    assert bench.tasks.ends["f1"].cancelled()
+    for firing in ("f2", "f3"):
+        bench.tasks.end(firing, JobSucceeded(output={}))
+    await eventually(lambda: {lease.firing for lease, _ in stream.ends} == {"f1", "f2", "f3"})
+    assert (stream.credit, bench.worker.in_flight) == (13, 0)
+    await bench.worker.stop()

@@ -1,6 +1,7 @@
 """Cron expressions."""
 
-from tocsin.recurrence.cron.expression import MACROS, CronExpression, parse_cron
-from tocsin.recurrence.cron.pattern import cron_pattern
+from tocsin.recurrence.cron.expression import MACROS, CronExpression
+from tocsin.recurrence.cron.lines import CronLine, read_cron
+from tocsin.recurrence.cron.pattern import cron_pattern, expression_pattern, parse_cron
 
-__all__ = ["MACROS", "CronExpression", "cron_pattern", "parse_cron"]
+__all__ = ["MACROS", "CronExpression", "CronLine", "cron_pattern", "expression_pattern", "parse_cron", "read_cron"]

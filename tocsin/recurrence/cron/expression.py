@@ -1,20 +1,21 @@
 """Reads cron expressions.
 
-The language is that of cron in Debian (crontab(5), after Vixie) with what people know from Quartz: seconds as a first field of six, ``?``,
-``L``, ``L-3``, ``15W``, ``LW``, ``5L``, ``5#3``. Where the dialects differ: Sunday is 0 and 7, Monday is 1; a range may wrap around
-(``FRI-MON``, ``22-2``); day of month and day of week are joined by "or", unless one of them begins with ``*`` or is ``?``, then by "and".
+The language is that of cron in Debian (crontab(5), after Vixie) with what people know from Quartz: seconds as a first field of six, a year
+as the last of six or seven, ``?``, ``L``, ``L-3``, ``15W``, ``LW``, ``5L``, ``FRI#L``, ``5#3``; and with the ``H`` of Jenkins. Where the
+dialects differ: Sunday is 0 and 7, Monday is 1; of six fields the last one is a year if it has a number of four digits; a range may wrap
+around (``FRI-MON``, ``22-2``); day of month and day of week are joined by "or", unless one of them begins with ``*`` or is ``?``, then by
+"and".
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from tocsin.recurrence.errors import BadRule
+from tocsin.recurrence.cron import fields
+from tocsin.recurrence.cron.fields import item_values, number, refused, values
+from tocsin.recurrence.cron.words import CronWord
 
-FIELD: Final = "trigger.cron"
-_MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_WEEKDAYS: Final = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 MACROS: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -24,24 +25,10 @@ MACROS: Final = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_ITEM: Final = re.compile(r"(?P<first>\*|\?|[0-9]+|[A-Z]+)(?:-(?P<last>[0-9]+|[A-Z]+))?(?:/(?P<step>[0-9]+))?", re.IGNORECASE)
-
-
-class _Part(NamedTuple):
-    """A field of the expression: its name, the values that it may have, and the names of some of them."""
-
-    name: str
-    low: int
-    high: int
-    names: tuple[str, ...] = ()
-
-
-_SECOND: Final = _Part("second", 0, 59)
-_MINUTE: Final = _Part("minute", 0, 59)
-_HOUR: Final = _Part("hour", 0, 23)
-_DAY: Final = _Part("day of month", 1, 31)
-_MONTH: Final = _Part("month", 1, 12, _MONTHS)
-_WEEKDAY: Final = _Part("day of week", 0, 7, _WEEKDAYS)
+_FIVE: Final = 5
+_SIX: Final = 6
+_SEVEN: Final = 7
+_YEAR: Final = re.compile(r"(?<![0-9])[0-9]{4}(?![0-9])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,61 +47,48 @@ class CronExpression:
         weekdays: Monday is 0.
         nth: weekday and which one of the month, from 1.
         last: weekdays whose last one of the month is meant.
+        years: the years; None: every one.
         both: whether a day must meet the day of month and the day of week; otherwise one is enough.
         periodic: whether it is a period rather than a time: the seconds, minutes or hours have a star or a step.
+        by_second: whether seconds are given; otherwise it means whole minutes.
     """
 
     seconds: frozenset[int]
     minutes: frozenset[int]
     hours: frozenset[int]
-    days: frozenset[int]
-    from_last: frozenset[int]
-    nearest: frozenset[int]
-    nearest_from_last: frozenset[int]
+    days: frozenset[int] = frozenset()
+    from_last: frozenset[int] = frozenset()
+    nearest: frozenset[int] = frozenset()
+    nearest_from_last: frozenset[int] = frozenset()
     months: frozenset[int]
     weekdays: frozenset[int]
-    nth: frozenset[tuple[int, int]]
-    last: frozenset[int]
+    nth: frozenset[tuple[int, int]] = frozenset()
+    last: frozenset[int] = frozenset()
+    years: frozenset[int] | None = None
     both: bool
     periodic: bool
+    by_second: bool = True
 
 
-class _Word(NamedTuple):
-    """A piece of the text and where it begins."""
-
-    text: str
-    at: int
-
-    def split(self, separator: str) -> Iterator["_Word"]:
-        at = self.at
-        for text in self.text.split(separator):
-            yield _Word(text, at)
-            at += len(text) + len(separator)
+def is_hashed(words: Sequence[CronWord]) -> bool:
+    """Whether a hash stands for some number of an expression."""
+    return any(fields.is_hashed(item) for word in words for item in word.split(","))
 
 
-def parse_cron(text: str) -> CronExpression:
-    """What an expression says.
+def parse_words(words: Sequence[CronWord], seed: str) -> CronExpression:
+    """What the words of an expression, which is no macro, say; ``seed`` is what its hashes are drawn from.
 
     Raises:
         BadRule: it is not valid; the error tells the position.
     """
-    words = [_Word(found.group(), found.start()) for found in re.finditer(r"\S+", text)]
-    if words and words[0].text.startswith("@"):
-        return parse_cron(_macro(words))
-    if len(words) == 5:
-        words.insert(0, _Word("0", words[0].at))
-    if len(words) != 6:
-        at = words[6].at if len(words) > 6 else len(text)
-        hint = "; a year cannot be given, use startTime and endTime" if len(words) == 7 else ""
-        raise BadRule.at_position(FIELD, at, f"{len(words)} fields: an expression has 5 fields, or 6 with the seconds first{hint}")
-    seconds, minutes, hours, days, months, weekdays = words
-    clock = [_values(word, part) for word, part in ((seconds, _SECOND), (minutes, _MINUTE), (hours, _HOUR))]
-    by_month, by_week = _days(days), _weekdays(weekdays)
+    by_second, year, rest = arranged(words)
+    seconds, minutes, hours, days, months, weekdays = rest
+    by_month, by_week = _days(days, seed), _weekdays(weekdays, seed)
     return CronExpression(
-        seconds=clock[0],
-        minutes=clock[1],
-        hours=clock[2],
-        months=_values(months, _MONTH),
+        seconds=values(seconds, fields.SECOND, seed),
+        minutes=values(minutes, fields.MINUTE, seed),
+        hours=values(hours, fields.HOUR, seed),
+        months=values(months, fields.MONTH, seed),
         days=by_month["days"],
         from_last=by_month["from_last"],
         nearest=by_month["nearest"],
@@ -122,78 +96,31 @@ def parse_cron(text: str) -> CronExpression:
         weekdays=by_week.plain,
         nth=by_week.nth,
         last=by_week.last,
+        years=None if year is None or year.text in "*?" else values(year, fields.YEAR, seed),
         both=any(word.text[0] in "*?" for word in (days, weekdays)),
         periodic=any(set(word.text) & set("*/") for word in (seconds, minutes, hours)),
+        by_second=by_second,
     )
 
 
-def _macro(words: Sequence[_Word]) -> str:
-    name = words[0]
-    if name.text.lower() == "@reboot":
-        raise BadRule.at_position(FIELD, name.at, "@reboot: an alarm knows no machine that starts; use a time")
-    if name.text.lower() not in MACROS:
-        raise BadRule.at_position(FIELD, name.at, f"{name.text} is not known; macros are {', '.join(MACROS)}")
-    if len(words) > 1:
-        raise BadRule.at_position(FIELD, words[1].at, f"{name.text} stands alone")
-    return MACROS[name.text.lower()]
+def arranged(words: Sequence[CronWord]) -> tuple[bool, CronWord | None, Sequence[CronWord]]:
+    """Whether seconds are given, the year, and the six fields from seconds to the day of week.
 
-
-def _values(word: _Word, part: _Part) -> frozenset[int]:
-    """The values of a field that has nothing but numbers, names, ranges and steps."""
-    return frozenset(value for item in word.split(",") for value in _range(item, part))
-
-
-def _range(item: _Word, part: _Part) -> list[int]:
-    found = _ITEM.fullmatch(item.text)
-    if found is None:
-        raise _refused(
-            item, part, f"{item.text!r} is neither a number, a range nor a step" if item.text else "there is nothing at the comma"
-        )
-    first, last, step_text = found["first"], found["last"], found["step"]
-    if first in "*?":
-        low, high = part.low, part.high - (part is _WEEKDAY)
-        if last is not None or (first == "?" and (part not in (_DAY, _WEEKDAY) or item.text != "?")):
-            raise _refused(item, part, f"{item.text!r}: {first} stands for every value, and ? only for days, alone")
-    else:
-        low = _number(first, item.at, part)
-        high = _end_of(low, last, step_text is not None, item.at + found.start("last"), part)
-    step = _step(step_text, item.at + found.start("step"), part)
-    return [_wrapped(value, part) for value in range(low, high + 1, step)]
-
-
-def _end_of(low: int, last: str | None, stepped: bool, at: int, part: _Part) -> int:
-    """The last value of a range, beyond the highest when it wraps around."""
-    if last is None:
-        return part.high - (part is _WEEKDAY and low < 7) if stepped else low
-    high = _number(last, at, part)
-    return high if high >= low else high + (7 if part is _WEEKDAY else part.high - part.low + 1)
-
-
-def _wrapped(value: int, part: _Part) -> int:
-    if part is _WEEKDAY:
-        return value % 7
-    return value if value <= part.high else value - (part.high - part.low + 1)
-
-
-def _number(text: str, at: int, part: _Part) -> int:
-    if text.isdecimal():
-        value = int(text[:6])
-        if not part.low <= value <= part.high:
-            raise _refused(_Word(text, at), part, f"{text} is not within {part.low}-{part.high}")
-        return value
-    if text.upper() in part.names:
-        return part.names.index(text.upper()) + (part is _MONTH)
-    names = f"a number or one of {', '.join(part.names)}" if part.names else "a number"
-    raise _refused(_Word(text, at), part, f"{text!r} is not {names}")
-
-
-def _step(text: str | None, at: int, part: _Part) -> int:
-    if text is None:
-        return 1
-    step, most = int(text[:6]), part.high - part.low + 1 - (part is _WEEKDAY)
-    if not 1 <= step <= most:
-        raise _refused(_Word(text, at), part, f"a step of {text} is not within 1-{most}")
-    return step
+    Raises:
+        BadRule: it has another number of fields.
+    """
+    last = words[-1]
+    if len(words) == _SEVEN:
+        return True, last, words[:-1]
+    if len(words) == _FIVE or (len(words) == _SIX and _YEAR.search(last.text)):
+        second = CronWord("0", words[0].at, words[0].line)
+        return False, last if len(words) == _SIX else None, [second, *words[:_FIVE]]
+    if len(words) == _SIX:
+        return True, None, words
+    place = words[_SEVEN] if len(words) > _SEVEN else last.part("", len(last.text))
+    raise place.refused(
+        f"{len(words)} fields: an expression has 5 fields, 6 with the seconds first or a year of four digits last, or 7 with both"
+    )
 
 
 _DAY_ITEMS: Final[dict[str, tuple[str, re.Pattern[str]]]] = {
@@ -203,7 +130,7 @@ _DAY_ITEMS: Final[dict[str, tuple[str, re.Pattern[str]]]] = {
 }
 
 
-def _days(word: _Word) -> dict[str, frozenset[int]]:
+def _days(word: CronWord, seed: str) -> dict[str, frozenset[int]]:
     found: dict[str, set[int]] = {"days": set(), **{kind: set() for kind in _DAY_ITEMS}}
     for item in word.split(","):
         for kind, (what, form) in _DAY_ITEMS.items():
@@ -212,16 +139,16 @@ def _days(word: _Word) -> dict[str, frozenset[int]]:
                 low, high = (1, 31) if kind == "nearest" else (0, 30)
                 value = int((special[1] or "0")[:6])
                 if not low <= value <= high:
-                    raise _refused(item, _DAY, f"{item.text}: {what} must be within {low}-{high}")
+                    raise refused(item, fields.DAY, f"{item.text}: {what} must be within {low}-{high}")
                 found[kind].add(value)
                 break
         else:
-            found["days"].update(_range(item, _DAY))
-    return {kind: frozenset(values) for kind, values in found.items()}
+            found["days"].update(item_values(item, fields.DAY, seed))
+    return {kind: frozenset(found[kind]) for kind in found}
 
 
-_NTH: Final = re.compile(r"([0-9]|[A-Z]{3})#([0-9]+)", re.IGNORECASE)
-_LAST: Final = re.compile(r"([0-9]|[A-Z]{3})L", re.IGNORECASE)
+_NTH: Final = re.compile(r"([0-9]|[A-Z]{3,9})#([0-9]+)", re.IGNORECASE)
+_LAST: Final = re.compile(r"([0-9]|[A-Z]{3,9}?)(?:#?)L", re.IGNORECASE)
 
 
 class _Weekdays(NamedTuple):
@@ -230,7 +157,7 @@ class _Weekdays(NamedTuple):
     last: frozenset[int]
 
 
-def _weekdays(word: _Word) -> _Weekdays:
+def _weekdays(word: CronWord, seed: str) -> _Weekdays:
     plain: set[int] = set()
     last: set[int] = set()
     nth: set[tuple[int, int]] = set()
@@ -238,22 +165,22 @@ def _weekdays(word: _Word) -> _Weekdays:
         if (found := _NTH.fullmatch(item.text)) is not None:
             which = int(found[2][:6])
             if not 1 <= which <= 5:
-                raise _refused(
-                    _Word(found[2], item.at + found.start(2)), _WEEKDAY, f"#{found[2]}: a month has a first to fifth of a weekday"
+                raise refused(
+                    item.part(found[2], found.start(2)), fields.WEEKDAY, f"#{found[2]}: a month has a first to fifth of a weekday"
                 )
-            nth.add((_monday_first(_number(found[1], item.at, _WEEKDAY)), which))
+            nth.add((_weekday(item.part(found[1], 0)), which))
         elif (found := _LAST.fullmatch(item.text)) is not None:
-            last.add(_monday_first(_number(found[1], item.at, _WEEKDAY)))
+            last.add(_weekday(item.part(found[1], 0)))
         elif item.text.upper() == "L":
-            raise _refused(item, _WEEKDAY, "L needs a weekday, as in 5L or FRIL")
+            raise refused(item, fields.WEEKDAY, "L needs a weekday, as in 5L or FRIL")
         else:
-            plain.update(_monday_first(weekday) for weekday in _range(item, _WEEKDAY))
+            plain.update(_monday_first(weekday) for weekday in item_values(item, fields.WEEKDAY, seed))
     return _Weekdays(frozenset(plain), frozenset(nth), frozenset(last))
+
+
+def _weekday(word: CronWord) -> int:
+    return _monday_first(number(word, fields.WEEKDAY))
 
 
 def _monday_first(weekday: int) -> int:
     return (weekday + 6) % 7
-
-
-def _refused(word: _Word, part: _Part, why: str) -> BadRule:
-    return BadRule.at_position(FIELD, word.at, f"{part.name}: {why}")

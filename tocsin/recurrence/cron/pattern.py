@@ -3,7 +3,8 @@
 from functools import lru_cache
 from typing import Final
 
-from tocsin.recurrence.cron.expression import CronExpression, parse_cron
+from tocsin.recurrence.cron.expression import CronExpression
+from tocsin.recurrence.cron.lines import CronLine, read_cron
 from tocsin.recurrence.days import Days, Year, kind_of, run, weekdays_of
 from tocsin.recurrence.patterns import OnDays
 from tocsin.recurrence.times import TimesOfDay
@@ -21,6 +22,8 @@ class CronDays(Days):
 
     def work_out(self, year: int) -> int:
         """The days that the expression allows; worked out once for each kind of year."""
+        if self._cron.years is not None and year not in self._cron.years:
+            return 0
         kind = kind_of(year)
         mask = self._known.get(kind[:2])
         if mask is None:
@@ -63,12 +66,22 @@ def _ordinal_weekdays(cron: CronExpression, weekday: int, length: int) -> int:
     return sum(1 << day for day in days if day < length)
 
 
-@lru_cache(maxsize=4096)
-def cron_pattern(text: str) -> tuple[OnDays, bool]:
-    """The wall times of an expression, and whether it is a period rather than a time.
+def expression_pattern(cron: CronExpression) -> OnDays:
+    """The wall times of an expression."""
+    return OnDays(CronDays(cron), TimesOfDay(cron.hours, cron.minutes, cron.seconds))
+
+
+def parse_cron(text: str, seed: str = "") -> CronExpression:
+    """What a text of one expression says; ``seed`` is what its hashes are drawn from.
 
     Raises:
-        BadRule: it is not valid.
+        BadRule: it is not valid; the error tells the position.
     """
-    cron = parse_cron(text)
-    return OnDays(CronDays(cron), TimesOfDay(cron.hours, cron.minutes, cron.seconds)), cron.periodic
+    return read_cron(text)[0].expression(seed)
+
+
+@lru_cache(maxsize=4096)
+def cron_pattern(line: CronLine, seed: str) -> tuple[OnDays, bool]:
+    """The wall times of a line, and whether it is a period rather than a time; ``seed`` is empty unless the line is hashed."""
+    cron = line.expression(seed)
+    return expression_pattern(cron), cron.periodic

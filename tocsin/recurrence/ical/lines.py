@@ -11,10 +11,13 @@ from tocsin.recurrence.errors import BadRule
 FIELD: Final = "trigger.rrule"
 MOST_VALUES: Final = 20_000
 MOST_LINES: Final = 1000
+MOST_LINES_OF_EVENTS: Final = 20_000
 MOST_PARTS: Final = 1000
 _NAME: Final = re.compile(r"[A-Za-z0-9-]+")
 # A value in quotes may have colons and semicolons (section 3.1). What repeats never gives back, so that no line takes long.
 _LINE: Final = re.compile(r'(?P<name>[^;:]*+)(?:;(?:"[^"]*+"|[^;:"]++)*+)*+:')
+_PHYSICAL: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
+_BYTE_ORDER_MARK: Final = "\ufeff"
 _PARAMETER: Final = re.compile(r';(?P<key>[^=;:"]*+)=?(?P<given>(?:"[^"]*+"|[^;:"]++)*+)')
 
 
@@ -76,23 +79,48 @@ def properties(text: str) -> Iterator[Property]:
     Raises:
         BadRule: a line has no value.
     """
-    for number, word in enumerate(_unfolded(text)):
-        if number >= MOST_LINES:
-            raise word.refused(f"more than {MOST_LINES} lines")
-        if word.text[:5].upper() == "FREQ=":
+    for word in logical_lines(text):
+        if word.text[:5].upper() == "FREQ=" or word.text[:7].upper() == "RSCALE=":
             yield Property(Word("RRULE", word.at, word.source), {}, word)
-            continue
-        found = _LINE.match(word.text)
-        if found is None:
-            raise word.refused("a line is NAME:value, as in RRULE:FREQ=DAILY, or just FREQ=DAILY")
-        name, begin = found["name"], word.at + found.end()
-        if not _NAME.fullmatch(name):
-            raise word.refused(f"{name!r} is not the name of a property")
-        named = {
-            parameter["key"].upper(): Word(parameter["given"].strip('"'), word.at + parameter.start("given"), word.source)
-            for parameter in _PARAMETER.finditer(word.text, found.end("name"), found.end() - 1)
-        }
-        yield Property(Word(name.upper(), word.at, word.source), named, Word(word.text[found.end() :], begin, word.source))
+        else:
+            yield property_of(word)
+
+
+def logical_lines(text: str, *, most: int = MOST_LINES) -> Iterator[Word]:
+    """The unfolded lines of ``text`` that are not empty, up to ``most``.
+
+    Raises:
+        BadRule: there are too many.
+    """
+    for number, word in enumerate(_unfolded(text)):
+        if number >= most:
+            raise word.refused(f"more than {most} lines")
+        yield word
+
+
+def name_of(word: Word) -> str:
+    """The name that a line begins with, in capitals; empty when it begins with none."""
+    found = _NAME.match(word.text)
+    return "" if found is None else found.group().upper()
+
+
+def property_of(word: Word) -> Property:
+    """What a line says.
+
+    Raises:
+        BadRule: it has no value.
+    """
+    found = _LINE.match(word.text)
+    if found is None:
+        raise word.refused("a line is NAME:value, as in RRULE:FREQ=DAILY, or just FREQ=DAILY")
+    name, begin = found["name"], word.at + found.end()
+    if not _NAME.fullmatch(name):
+        raise word.refused(f"{name!r} is not the name of a property")
+    named = {
+        parameter["key"].upper(): Word(parameter["given"].strip('"'), word.at + parameter.start("given"), word.source)
+        for parameter in _PARAMETER.finditer(word.text, found.end("name"), found.end() - 1)
+    }
+    return Property(Word(name.upper(), word.at, word.source), named, Word(word.text[found.end() :], begin, word.source))
 
 
 def _unfolded(text: str) -> Iterator[Word]:
@@ -100,8 +128,10 @@ def _unfolded(text: str) -> Iterator[Word]:
     pieces: list[str] = []
     starts: list[int] = []
     origins: list[int] = []
-    first = length = position = 0
-    for number, line in enumerate(text.splitlines(keepends=True), 1):
+    first = length = 0
+    position = int(text.startswith(_BYTE_ORDER_MARK))
+    for number, physical in enumerate(_PHYSICAL.finditer(text, position), 1):
+        line = physical.group()
         content = line.rstrip("\r\n")
         folded = bool(pieces) and content[:1] in (" ", "\t")
         if pieces and not folded:

@@ -1,9 +1,9 @@
-"""The parts of a recurrence rule (RFC 5545, section 3.3.10)."""
+"""The parts of a recurrence rule (RFC 5545, section 3.3.10; RSCALE and SKIP: RFC 7529)."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 
 from tocsin.recurrence.ical.lines import Word
@@ -26,6 +26,14 @@ class Frequency(IntEnum):
     HOURLY = 4
     MINUTELY = 5
     SECONDLY = 6
+
+
+class Skip(StrEnum):
+    """What becomes of a day that its month does not have: left out, the last day of that month, or the first of the next one."""
+
+    OMIT = "OMIT"
+    BACKWARD = "BACKWARD"
+    FORWARD = "FORWARD"
 
 
 class Nth(NamedTuple):
@@ -54,6 +62,7 @@ class RuleParts:
     weeks: tuple[int, ...] = ()
     months: tuple[int, ...] = ()
     positions: tuple[int, ...] = ()
+    skip: Skip = Skip.OMIT
 
 
 # Name, least and greatest size, and whether it may be negative, that is, counted from the end.
@@ -67,7 +76,7 @@ _LISTS: Final[Mapping[str, tuple[str, int, int, bool]]] = {
     "BYMONTH": ("months", 1, 12, False),
     "BYSETPOS": ("positions", 1, 366, True),
 }
-_SINGLE: Final = ("FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYDAY")
+_SINGLE: Final = ("FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYDAY", "RSCALE", "SKIP")
 
 
 def parse_parts(value: Word) -> RuleParts:
@@ -90,6 +99,7 @@ def parse_parts(value: Word) -> RuleParts:
         until=moment_of(given["UNTIL"], None) if "UNTIL" in given else None,
         week_start=_weekday(given["WKST"], given["WKST"].text) if "WKST" in given else 0,
         weekdays=tuple(_nth(word) for word in given["BYDAY"].split(",")) if "BYDAY" in given else (),
+        skip=_skip(given),
         **lists,
     )
     for refused in _CHECKS:
@@ -112,6 +122,20 @@ def _given(value: Word) -> dict[str, Word]:
             raise name.refused(f"{key} has no value")
         given[key] = content
     return given
+
+
+def _skip(given: Mapping[str, Word]) -> Skip:
+    scale, word = given.get("RSCALE"), given.get("SKIP")
+    if scale is not None and scale.text.strip().upper() != "GREGORIAN":
+        raise scale.refused(f"RSCALE: {scale.text[:40]!r} is a calendar that is not known here; GREGORIAN is")
+    if word is None:
+        return Skip.OMIT
+    if scale is None:
+        raise word.refused("SKIP goes with RSCALE only (RFC 7529, section 4.1)")
+    try:
+        return Skip[word.text.strip().upper()]
+    except KeyError:
+        raise word.refused(f"SKIP: {word.text[:40]!r} is not one of {', '.join(Skip.__members__)}") from None
 
 
 def _frequency(word: Word) -> Frequency:
@@ -194,6 +218,13 @@ def _check_ordinals(parts: RuleParts, given: _Given) -> None:
         raise given["BYDAY"].refused(f"BYDAY: no month has a weekday {max(ordinals)} times")
 
 
+def _check_forward(parts: RuleParts, given: _Given) -> None:
+    if parts.skip is Skip.FORWARD and parts.positions:
+        raise given["BYSETPOS"].refused("BYSETPOS does not go with SKIP=FORWARD: the day moves out of the month that it is picked from")
+    if parts.skip is Skip.FORWARD and any(nth.ordinal for nth in parts.weekdays):
+        raise given["BYDAY"].refused("BYDAY: a number before the weekday does not go with SKIP=FORWARD")
+
+
 _CHECKS: Final[tuple[Callable[[RuleParts, _Given], None], ...]] = (
     _check_end,
     _check_positions,
@@ -201,4 +232,5 @@ _CHECKS: Final[tuple[Callable[[RuleParts, _Given], None], ...]] = (
     _check_year_days,
     _check_month_days,
     _check_ordinals,
+    _check_forward,
 )

@@ -1,33 +1,25 @@
-"""Recurrence sets (RFC 5545, section 3.8.5): DTSTART, RRULE, RDATE and EXDATE together.
+"""Recurrence sets (RFC 5545, section 3.8.5): DTSTART, RRULE, RDATE and EXDATE together, and what moves single times of them.
 
-What the standard leaves open, or what we do otherwise, is decided here. Several RRULE are joined; EXRULE, which is no longer in the
-standard, is refused. DTSTART is the first due time, even when the rule does not mean it, and COUNT counts it. Without DTSTART the rule
-begins when the alarm does, and only what it means counts. COUNT counts due times, before EXDATE takes away: what a gap swallows does not
-count, what an overlap repeats counts twice. Of a period in RDATE the beginning is a
-due time, and a date in RDATE has the time of DTSTART. A date in EXDATE takes the whole day away, a date in UNTIL ends after it.
+What the standard leaves open, or what we do otherwise, is decided here. Several RRULE are joined, and so are several EXRULE, which are no
+longer in the standard (RFC 2445, section 4.8.5.2). DTSTART is the first due time, even when the rule does not mean it, and COUNT counts
+it. Without DTSTART the rule begins when the alarm does, and only what it means counts. COUNT counts due times, before EXDATE takes away:
+what a gap swallows does not count, what an overlap repeats counts twice. Of a period in RDATE the beginning is a due time, and a date in
+RDATE has the time of DTSTART. A date in EXDATE takes the whole day away, a date in UNTIL ends after it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Final
 
 from tocsin.clock import SECOND
 from tocsin.errors import InvalidInput
-from tocsin.recurrence.errors import BadRule, UnknownZone
 from tocsin.recurrence.exclusions import ExcludedTimes
 from tocsin.recurrence.ical.counting import last_second
-from tocsin.recurrence.ical.lines import FIELD, MOST_VALUES, Property, properties
-from tocsin.recurrence.ical.parts import Frequency, RuleParts, parse_parts
+from tocsin.recurrence.ical.lines import FIELD
+from tocsin.recurrence.ical.parts import Frequency, RuleParts
 from tocsin.recurrence.ical.rule_patterns import rule_pattern
-from tocsin.recurrence.ical.values import Moment, moments
-from tocsin.recurrence.offsets import Offsets, offsets, zone
+from tocsin.recurrence.ical.values import EventLength, Moment
+from tocsin.recurrence.offsets import Offsets, offsets
 from tocsin.recurrence.patterns import DAY, AnyOf, Listed, Pattern, Remembered, TooMany, Within
 from tocsin.recurrence.specs import DstPolicy, Micros
-from tocsin.recurrence.steps import spend
-
-_MOST_RULES: Final = 20
-_PROPERTIES: Final = ("DTSTART", "RRULE", "RDATE", "EXDATE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +31,22 @@ class RecurrenceSet:
         rules: the RRULE.
         added: the RDATE.
         excluded: the EXDATE.
+        excluded_rules: the EXRULE.
+        replaced: the times that have an event of their own (RECURRENCE-ID), or are cancelled.
+        moved: when those are instead, and how long they last.
+        later: times from which on all are moved (RANGE=THISANDFUTURE), and where to, in order; None: they are cancelled.
+        length: how long an event lasts; None: it has no length.
     """
 
     start: Moment | None
-    rules: tuple[RuleParts, ...]
-    added: tuple[Moment, ...]
-    excluded: tuple[Moment, ...]
+    rules: tuple[RuleParts, ...] = ()
+    added: tuple[Moment, ...] = ()
+    excluded: tuple[Moment, ...] = ()
+    excluded_rules: tuple[RuleParts, ...] = ()
+    replaced: tuple[Moment, ...] = ()
+    moved: tuple[tuple[Moment, EventLength | None], ...] = ()
+    later: tuple[tuple[Moment, Moment | None], ...] = ()
+    length: EventLength | None = None
 
     @property
     def zone(self) -> str | None:
@@ -69,7 +71,7 @@ class RecurrenceSet:
     @property
     def single(self) -> bool:
         """Whether it is one local time, and nothing else."""
-        return self.start is not None and not self.rules and not self.added
+        return self.start is not None and not (self.rules or self.added or self.moved or self.later or self.replaced)
 
     def patterns(self, local: Offsets, *, begin: int, policy: DstPolicy) -> tuple[Pattern, list[tuple[Pattern, int]]]:
         """Its wall times in a zone, and beside them those of rules that end at an instant, in seconds, rather than at a wall time.
@@ -119,10 +121,23 @@ class RecurrenceSet:
         """Due times beside the wall times: those of RDATE in another zone than its own."""
         return sorted({_instant(moment) for moment in self.added if not self._is_local(moment, local)})
 
+    def excluded_patterns(self, local: Offsets, *, begin: int) -> list[Pattern]:
+        """The wall times that EXRULE takes away."""
+        first = begin if self.start is None else self.start.wall
+        found = (self._bounded(rule, first, local) for rule in self.excluded_rules)
+        return [pattern for pattern in found if pattern is not None]
+
+    def wall_in(self, local: Offsets, moment: Moment) -> int:
+        """The wall time of a moment in this zone; of a date, with the time of DTSTART."""
+        if not self._is_local(moment, local):
+            return local.local(_instant(moment) // SECOND)
+        return self._wall_of(moment)
+
     def exclusions(self, local: Offsets) -> ExcludedTimes:
-        """What EXDATE takes away."""
-        dates = frozenset(moment.day for moment in self.excluded if moment.dated)
-        times = [moment for moment in self.excluded if not moment.dated]
+        """What EXDATE takes away, and what is moved elsewhere."""
+        taken = (*self.excluded, *self.replaced)
+        dates = frozenset(moment.day for moment in taken if moment.dated)
+        times = [moment for moment in taken if not moment.dated]
         return ExcludedTimes(
             days=dates,
             wall_times=frozenset(moment.wall for moment in times if self._is_local(moment, local)),
@@ -171,68 +186,6 @@ class RecurrenceSet:
         if wall < first and self.start is not None:
             raise until.word.refused("UNTIL lies before DTSTART")
         return wall
-
-
-@lru_cache(maxsize=16)
-def read_recurrence(text: str) -> RecurrenceSet:
-    """What a text says.
-
-    Raises:
-        BadRule: it is not valid; the error tells where.
-    """
-    start: Moment | None = None
-    rules: list[RuleParts] = []
-    added: list[Moment] = []
-    excluded: list[Moment] = []
-    for line in properties(text):
-        match line.name.text:
-            case "DTSTART":
-                if start is not None:
-                    raise line.name.refused("DTSTART stands there twice")
-                start = _start_of(line)
-            case "RRULE":
-                if len(rules) == _MOST_RULES:
-                    raise line.value.refused(f"more than {_MOST_RULES} rules")
-                rules.append(parse_parts(line.value))
-            case "RDATE":
-                added.extend(_checked(line, before=len(added)))
-            case "EXDATE":
-                excluded.extend(_checked(line, before=len(excluded)))
-            case "EXRULE":
-                raise line.name.refused("EXRULE was removed from iCalendar by RFC 5545; write what is left out as EXDATE")
-            case other:
-                raise line.name.refused(f"{other} is not a part of a recurrence; parts are {', '.join(_PROPERTIES)}")
-    if not rules and not added and start is None:
-        raise BadRule.at_position(FIELD, 0, "there is neither RRULE, RDATE nor DTSTART", line=1)
-    _check_rules(rules, start)
-    return RecurrenceSet(start=start, rules=tuple(rules), added=tuple(added), excluded=tuple(excluded))
-
-
-def _check_rules(rules: Sequence[RuleParts], start: Moment | None) -> None:
-    for rule in rules:
-        if start is not None and start.dated and rule.frequency >= Frequency.HOURLY:
-            raise rule.word.refused(f"FREQ={rule.frequency.name} needs a DTSTART with a time")
-
-
-def _start_of(line: Property) -> Moment:
-    found = _checked(line)
-    if len(found) > 1:
-        raise line.value.refused("DTSTART has one value")
-    return found[0]
-
-
-def _checked(line: Property, *, before: int = 0) -> list[Moment]:
-    """The moments of a line whose zone exists; ``before`` is how many there are of its kind already."""
-    if before + line.value.text.count(",") >= MOST_VALUES:
-        raise line.value.refused(f"{line.name.text}: more than {MOST_VALUES} values")
-    spend(1 + line.value.text.count(",") // 4)
-    named = line.parameters.get("TZID")
-    if named is not None:
-        try:
-            zone(named.text)
-        except UnknownZone as error:
-            raise named.refused(f"TZID: {error.violations[0].description}") from None
-    return list(moments(line))
 
 
 def _instant(moment: Moment) -> Micros:

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Final
 
 from tocsin.recurrence.days import LAST_YEAR, Days, Year, bits, date_of, every, kind_of, run, weekdays_of, year_of, year_start
-from tocsin.recurrence.ical.parts import Frequency, Nth, RuleParts
+from tocsin.recurrence.ical.parts import Frequency, Nth, RuleParts, Skip
 from tocsin.recurrence.steps import spend
 from tocsin.recurrence.times import Times
 
@@ -33,9 +33,18 @@ class RuleDays(Days):
         mask = self._known.get(kind)
         if mask is None:
             mask = self._known[kind] = self._chosen.days_in(kind)
-        if parts.interval == 1 or not mask:
-            return mask
-        return mask & self._aligned(year, kind)
+        if parts.interval > 1 and mask:
+            mask &= self._aligned(year, kind)
+        return mask | self._forward(year, kind) if parts.skip is Skip.FORWARD else mask
+
+    def _forward(self, year: int, kind: Year) -> int:
+        """The firsts of months to which a day moves that the month before does not have; of December none does."""
+        aligned = run(0, kind.length) if self._parts.interval == 1 else self._aligned(year, kind)
+        moved = 0
+        for _, first, length in kind.months():
+            if run(first, length) & aligned == run(first, length) and self._chosen.lacks(kind, first, length):
+                moved |= 1 << first + length
+        return moved & weekdays_of(kind, self._chosen.plain_weekdays) if self._chosen.plain_weekdays else moved
 
     def _aligned(self, year: int, kind: Year) -> int:
         """The days of the year that lie in the periods of the interval."""
@@ -149,13 +158,24 @@ class _DayChoice:
         if self._parts.frequency is Frequency.YEARLY and not self._parts.months:
             self._months = (first.month,)
 
+    @property
+    def plain_weekdays(self) -> frozenset[int]:
+        """The weekdays that it allows, of those that have no ordinal."""
+        return frozenset(nth.weekday for nth in self._weekdays if not nth.ordinal)
+
+    def lacks(self, kind: Year, first: int, length: int) -> bool:
+        """Whether a month, which begins with day ``first`` of its year, is chosen and lacks one of the days of the month."""
+        month = next(number for number, begin, _ in kind.months() if begin == first)
+        return (not self._months or month in self._months) and any(day > length for day in self._month_days)
+
     def days_in(self, kind: Year) -> int:
         """The days of a kind of year."""
         parts, mask = self._parts, run(0, kind.length)
         if self._months:
             mask &= sum(run(first, length) for month, first, length in kind.months() if month in self._months)
         if self._month_days:
-            mask &= sum(_counted(self._month_days, length) << first for _, first, length in kind.months())
+            counted = _clipped if parts.skip is Skip.BACKWARD else _counted
+            mask &= sum(counted(self._month_days, length) << first for _, first, length in kind.months())
         if parts.year_days:
             mask &= _counted(parts.year_days, kind.length)
         if parts.weeks:
@@ -165,7 +185,7 @@ class _DayChoice:
         return mask
 
     def _of_weekdays(self, kind: Year) -> int:
-        mask = weekdays_of(kind, frozenset(nth.weekday for nth in self._weekdays if not nth.ordinal))
+        mask = weekdays_of(kind, self.plain_weekdays)
         nths = [nth for nth in self._weekdays if nth.ordinal]
         if nths and (self._parts.frequency is Frequency.MONTHLY or self._parts.months):
             return mask | sum(_nth_weekdays(nths, (kind.weekday + first) % _WEEK, length) << first for _, first, length in kind.months())
@@ -176,6 +196,11 @@ def _counted(numbers: Iterable[int], length: int) -> int:
     """Days by their numbers from 1 or, negative, from the end; those that do not exist are left out."""
     days = {number - 1 if number > 0 else length + number for number in numbers}
     return sum(1 << day for day in days if 0 <= day < length)
+
+
+def _clipped(numbers: Iterable[int], length: int) -> int:
+    """Likewise; of those beyond the last day it is the last one."""
+    return _counted([min(number, length) for number in numbers], length)
 
 
 def _nth_weekdays(nths: Iterable[Nth], weekday: int, length: int) -> int:

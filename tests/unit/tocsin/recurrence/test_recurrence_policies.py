@@ -228,7 +228,6 @@ LOCAL = "DTSTART;TZID=Europe/Paris:20260329T023000"
     ("trigger", "field", "reason"),
     [
         (Trigger(spec=NINE, time_zone="Mars/Olympus"), "trigger.timeZone", "is not a time zone"),
-        (Trigger(spec=NINE, count=3, end=NOW + DAY), "trigger.count", "cannot stand together"),
         (Trigger(spec=NINE, start=NOW + DAY, end=NOW + DAY), "trigger.endTime", "must be after"),
         (Trigger(spec=NINE, start=NOW, end=NOW + 3600 * SECOND), "trigger.cron", "between startTime and endTime"),
         (Trigger(spec=NINE, end=NOW), "trigger.cron", "between startTime and endTime"),
@@ -236,8 +235,7 @@ LOCAL = "DTSTART;TZID=Europe/Paris:20260329T023000"
         (Trigger(spec=At(NOW)), "trigger.at", "is in the past"),
         (Trigger(spec=At(NOW + 1), exclude=("2026-01-01",)), "trigger.excludeDates", "leaves no due time"),
         (Trigger(spec=Cron("0 0 30 2 *")), "trigger.cron", "means no time that exists"),
-        (Trigger(spec=Recurrence("FREQ=DAILY;COUNT=3"), count=3), "trigger.count", "COUNT or UNTIL"),
-        (Trigger(spec=Recurrence("FREQ=DAILY;UNTIL=20270101"), end=NOW + DAY), "trigger.endTime", "COUNT or UNTIL"),
+        (Trigger(spec=Recurrence("FREQ=DAILY;UNTIL=20251201"), end=NOW + DAY), "trigger.rrule", "no due time to come"),
         (Trigger(spec=Recurrence("DTSTART:20260105T090000\nEXDATE:20260105T090000")), "trigger.rrule", "all are excluded"),
         (Trigger(spec=Recurrence(LOCAL), time_zone=PARIS), "trigger.rrule", "2026-03-29T02:30:00 does not exist in Europe/Paris"),
         (Trigger(spec=Recurrence(LOCAL), time_zone=PARIS, dst=DstPolicy(gap=Gap.SKIP)), "trigger.rrule", "means no time that exists"),

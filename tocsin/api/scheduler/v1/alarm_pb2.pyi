@@ -255,6 +255,8 @@ class Trigger(_message.Message):
         """The new one is skipped."""
         QUEUE: Trigger._Overlap.ValueType  # 3
         """The new one waits until the one before has ended."""
+        CANCEL_OTHER: Trigger._Overlap.ValueType  # 4
+        """The one before is cancelled, and the new one runs."""
 
     class Overlap(_Overlap, metaclass=_OverlapEnumTypeWrapper):
         """What happens at a due time while the firing before still runs."""
@@ -267,6 +269,8 @@ class Trigger(_message.Message):
     """The new one is skipped."""
     QUEUE: Trigger.Overlap.ValueType  # 3
     """The new one waits until the one before has ended."""
+    CANCEL_OTHER: Trigger.Overlap.ValueType  # 4
+    """The one before is cancelled, and the new one runs."""
 
     AT_FIELD_NUMBER: _builtins.int
     DAILY_FIELD_NUMBER: _builtins.int
@@ -277,6 +281,7 @@ class Trigger(_message.Message):
     THRESHOLD_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     AT_LOCAL_FIELD_NUMBER: _builtins.int
+    ON_CALENDAR_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
@@ -288,16 +293,26 @@ class Trigger(_message.Message):
     OVERLAP_FIELD_NUMBER: _builtins.int
     SPREAD_FIELD_NUMBER: _builtins.int
     SPREAD_OFFSET_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    EXCLUDE_WINDOWS_FIELD_NUMBER: _builtins.int
+    EXCLUDE_CALENDARS_FIELD_NUMBER: _builtins.int
+    INCLUDE_CALENDARS_FIELD_NUMBER: _builtins.int
     cron: _builtins.str
-    """By a cron expression of 5 fields, or 6 with the seconds first, or a macro such as "@daily"."""
+    """By cron expressions, a line each: 5 fields, 6 with the seconds first or a year last, 7 with both, or a macro such as "@daily" or
+    "@every 5m"; "H" is a hash of the alarm's id.
+    """
     rrule: _builtins.str
-    """By the lines of an iCalendar recurrence (RFC 5545): RRULE with DTSTART, RDATE and EXDATE as needed."""
+    """By the lines of an iCalendar recurrence (RFC 5545), RRULE with DTSTART, RDATE, EXDATE and EXRULE as needed; or by whole events, a
+    VEVENT or the text of an .ics file.
+    """
     at_local: _builtins.str
     """Once, at a local time in time_zone, such as "2027-01-15T09:00:00": it stays that local time when the rules of the zone change."""
+    on_calendar: _builtins.str
+    """By a calendar expression of systemd, such as "Mon..Fri *-*-* 09:00:00 Europe/Berlin" (systemd.time(7))."""
     time_zone: _builtins.str
     """IANA time zone of local times; the tenant's zone unless given."""
     count: _builtins.int
-    """Number of due times in all; 0 means without end. Not together with end_time."""
+    """Number of due times in all; 0 means without end. Together with end_time, what comes first ends it."""
     overlap: Global___Trigger.Overlap.ValueType
     """What happens at a due time while the firing before still runs."""
     @_builtins.property
@@ -330,7 +345,7 @@ class Trigger(_message.Message):
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """No due time at or after this instant. Not together with count."""
+        """No due time at or after this instant."""
 
     @_builtins.property
     def dst(self) -> Global___DstPolicy:
@@ -356,6 +371,24 @@ class Trigger(_message.Message):
     def spread_offset(self) -> _duration_pb2.Duration:
         """The offset that was chosen within spread."""
 
+    @_builtins.property
+    def offset(self) -> _duration_pb2.Duration:
+        """Each due time comes so much later than the rule says or, if it is negative, earlier: "-600s" is ten minutes before. It is time that
+        passes, whatever the clocks do in it. Bounds mean the due time, exclusions what the rule says.
+        """
+
+    @_builtins.property
+    def exclude_windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___Window]:
+        """Due times left out: all that lie within one of these windows."""
+
+    @_builtins.property
+    def exclude_calendars(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Due times left out: all that lie within one of these shared calendars, "calendars/{id}"."""
+
+    @_builtins.property
+    def include_calendars(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Due times left out: all that lie outside of one of these shared calendars, "calendars/{id}", such as business days."""
+
     def __init__(
         self,
         *,
@@ -368,6 +401,7 @@ class Trigger(_message.Message):
         threshold: Global___Threshold | None = ...,
         heartbeat: Global___Heartbeat | None = ...,
         at_local: _builtins.str = ...,
+        on_calendar: _builtins.str = ...,
         time_zone: _builtins.str = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
@@ -379,16 +413,66 @@ class Trigger(_message.Message):
         overlap: Global___Trigger.Overlap.ValueType = ...,
         spread: _duration_pb2.Duration | None = ...,
         spread_offset: _duration_pb2.Duration | None = ...,
+        offset: _duration_pb2.Duration | None = ...,
+        exclude_windows: _abc.Iterable[Global___Window] | None = ...,
+        exclude_calendars: _abc.Iterable[_builtins.str] | None = ...,
+        include_calendars: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "at_local", b"at_local", "catch_up", b"catch_up", "cron", b"cron", "daily", b"daily", "dst", b"dst", "end_time", b"end_time", "event", b"event", "every", b"every", "heartbeat", b"heartbeat", "jitter", b"jitter", "rrule", b"rrule", "rule", b"rule", "spread", b"spread", "spread_offset", b"spread_offset", "start_time", b"start_time", "threshold", b"threshold"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "at_local", b"at_local", "catch_up", b"catch_up", "cron", b"cron", "daily", b"daily", "dst", b"dst", "end_time", b"end_time", "event", b"event", "every", b"every", "heartbeat", b"heartbeat", "jitter", b"jitter", "offset", b"offset", "on_calendar", b"on_calendar", "rrule", b"rrule", "rule", b"rule", "spread", b"spread", "spread_offset", b"spread_offset", "start_time", b"start_time", "threshold", b"threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "at_local", b"at_local", "catch_up", b"catch_up", "count", b"count", "cron", b"cron", "daily", b"daily", "dst", b"dst", "end_time", b"end_time", "event", b"event", "every", b"every", "exclude_dates", b"exclude_dates", "heartbeat", b"heartbeat", "jitter", b"jitter", "overlap", b"overlap", "rrule", b"rrule", "rule", b"rule", "spread", b"spread", "spread_offset", b"spread_offset", "start_time", b"start_time", "threshold", b"threshold", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "at_local", b"at_local", "catch_up", b"catch_up", "count", b"count", "cron", b"cron", "daily", b"daily", "dst", b"dst", "end_time", b"end_time", "event", b"event", "every", b"every", "exclude_calendars", b"exclude_calendars", "exclude_dates", b"exclude_dates", "exclude_windows", b"exclude_windows", "heartbeat", b"heartbeat", "include_calendars", b"include_calendars", "jitter", b"jitter", "offset", b"offset", "on_calendar", b"on_calendar", "overlap", b"overlap", "rrule", b"rrule", "rule", b"rule", "spread", b"spread", "spread_offset", b"spread_offset", "start_time", b"start_time", "threshold", b"threshold", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_rule: _TypeAlias = _typing.Literal["at", "daily", "every", "cron", "rrule", "event", "threshold", "heartbeat", "at_local"]  # noqa: Y015
+    _WhichOneofReturnType_rule: _TypeAlias = _typing.Literal["at", "daily", "every", "cron", "rrule", "event", "threshold", "heartbeat", "at_local", "on_calendar"]  # noqa: Y015
     _WhichOneofArgType_rule: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_rule) -> _WhichOneofReturnType_rule | None: ...
 
 Global___Trigger: _TypeAlias = Trigger  # noqa: Y015
+
+@_typing.final
+class Window(_message.Message):
+    """Stretches of time that begin by a rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CRON_FIELD_NUMBER: _builtins.int
+    RRULE_FIELD_NUMBER: _builtins.int
+    ON_CALENDAR_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    cron: _builtins.str
+    """At the times of cron expressions, as in a trigger."""
+    rrule: _builtins.str
+    """At the times of an iCalendar recurrence, or of whole events, as in a trigger. Without DTSTART it begins in 1970."""
+    on_calendar: _builtins.str
+    """At the times of a calendar expression of systemd, as in a trigger."""
+    end: _builtins.str
+    """The local time at which each ends, "07:00": the next one after its start."""
+    time_zone: _builtins.str
+    """IANA time zone of its local times; that of whatever it is a part of unless given."""
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """How long each lasts, in time that passes. Unless it or end is given, as long as the event, or the minute or second that is named."""
+
+    def __init__(
+        self,
+        *,
+        cron: _builtins.str = ...,
+        rrule: _builtins.str = ...,
+        on_calendar: _builtins.str = ...,
+        duration: _duration_pb2.Duration | None = ...,
+        end: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begin", b"begin", "cron", b"cron", "duration", b"duration", "on_calendar", b"on_calendar", "rrule", b"rrule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begin", b"begin", "cron", b"cron", "duration", b"duration", "end", b"end", "on_calendar", b"on_calendar", "rrule", b"rrule", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_begin: _TypeAlias = _typing.Literal["cron", "rrule", "on_calendar"]  # noqa: Y015
+    _WhichOneofArgType_begin: _TypeAlias = _typing.Literal["begin", b"begin"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_begin) -> _WhichOneofReturnType_begin | None: ...
+
+Global___Window: _TypeAlias = Window  # noqa: Y015
 
 @_typing.final
 class Event(_message.Message):
