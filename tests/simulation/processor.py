@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from scheduler_svc.dispatch import Confirmed, Drain
+from scheduler_svc.dispatch import CancelJobs, Confirmed, Drain
 from scheduler_svc.domain import End, Failed, Lease, Released, Report, Succeeded
 from tests.simulation.loop import Process, SimLoop
 from tests.simulation.streams import Answer, Credit, Extend, Finish, Job, Results, Stream
@@ -133,7 +133,7 @@ class Processor:
             stream = self.streams.get(replica)
             if stream is not None:
                 stream.say(Finish())
-        else:
+        elif not isinstance(answer, CancelJobs):  # a job that nobody wants any more may end as well
             for job in answer:
                 self._take(replica, job)
 

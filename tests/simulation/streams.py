@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from scheduler_svc.dispatch import Confirmed, Dispatcher, Drain, Jobs, Message, ProcessorSession, Question
+from scheduler_svc.dispatch import CancelJobs, Confirmed, Dispatcher, Drain, Jobs, Message, ProcessorSession, Question
 from scheduler_svc.domain import Lease, Report
 from tests.simulation.loop import Fate, Process, SimLoop
 
@@ -45,7 +45,7 @@ class Finish(NamedTuple):
 
 
 Said: TypeAlias = Credit | Results | Extend | Finish
-Answer: TypeAlias = Sequence[Job] | Confirmed | Drain
+Answer: TypeAlias = Sequence[Job] | Confirmed | CancelJobs | Drain
 
 
 class Stream:
