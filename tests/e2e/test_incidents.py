@@ -1,6 +1,7 @@
 """An incident through all five services: an alarm opens it, people are asked by mail one after the other, and one answers by the link."""
 
 import asyncio
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,13 @@ async def night(stack: RunningStack, client: httpx2.AsyncClient, mails: SmtpSink
         await caller.ask("POST", "/v1/recipients", {"name": f"recipients/{name}", "addresses": [address]})
     await caller.ask("POST", "/v1/groups", {"name": "groups/others"})
     await caller.ask("POST", "/v1/groups/others:addMembers", {"members": ["recipients/bea"]})
-    await caller.ask("POST", "/v1/escalationPolicies", POLICY)
+    file = stack.state / "nights.json"
+    for text in ("{", "[]", json.dumps(POLICY), json.dumps(POLICY)):  # made, and then changed into the same
+        file.write_text(text, encoding="utf-8")
+        applied = await asyncio.to_thread(stack.command, "policy", "apply", str(file), check=False)
+        assert (applied.returncode == 0) == (text == json.dumps(POLICY)), applied.stdout + applied.stderr
+    listed = await asyncio.to_thread(stack.command, "policy", "list")
+    assert "recipients/ann (wait 2s) > groups/others (wait 600s)" in listed.stdout
     notify = {"escalationPolicy": POLICY["name"], "subject": "The cellar is too warm", "text": "More than 8 degrees."}
     threshold = {"metric": "cellar.temperature", "comparison": "GREATER_THAN", "value": 8}
     alarm = await caller.ask(

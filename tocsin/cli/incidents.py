@@ -2,9 +2,10 @@
 
 import json
 import secrets
+import sys
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 import typer
 
@@ -182,12 +183,14 @@ def apply(
 ) -> None:
     """Make an escalation policy, or change the one of that name into it."""
     try:
-        document: Any = json.loads(typer.open_file(str(file), encoding="utf-8").read())
+        document: object = json.loads(sys.stdin.read() if str(file) == "-" else file.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{file} cannot be read: {error}") from None
-    if not isinstance(document, dict) or not isinstance(document.get("name"), str):  # pyright: ignore[reportUnknownMemberType]
-        raise typer.BadParameter('the file must be a JSON object with a name, such as "escalationPolicies/nights"')
-    body: dict[str, Any] = document
+        msg = f"{file} cannot be read: {error}"
+        raise typer.BadParameter(msg) from None
+    body = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+    if not isinstance(body.get("name"), str):
+        msg = 'the file must be a JSON object with a name, such as "escalationPolicies/nights"'
+        raise typer.BadParameter(msg)
     name = _named("escalationPolicies", body["name"])
     with connect(state=state, url=url, api_key=api_key) as client:
         known = any(item["name"] == name for item in client.pages("/v1/escalationPolicies", "escalationPolicies", {}))

@@ -114,7 +114,7 @@ async def test_an_incident_goes_from_one_to_the_next_until_somebody_answers(duty
     assert incident.next_step == 1
     [first] = await duty.firings()
     assert first.origin == firing_service_pb2.Firing.ESCALATION
-    assert first.context["incident"]["title"] == "Disk full"
+    assert first.context.fields["incident"].struct_value["title"] == "Disk full"
     await duty.passes(6 * MINUTE)
 
     async def second() -> bool:
@@ -202,9 +202,10 @@ async def test_snooze_reassign_merge_note(duty: Duty) -> None:
     with duty.user():
         asleep = await duty.incidents.SnoozeIncident(pb.SnoozeIncidentRequest(name=one.name, duration=Duration(seconds=600)))
         assert asleep.HasField("snoozed_until")
-        for bad in ({}, {"duration": Duration(seconds=600), "until": asleep.snoozed_until}):
+        both = pb.SnoozeIncidentRequest(name=one.name, duration=Duration(seconds=600), until=asleep.snoozed_until)
+        for bad in (pb.SnoozeIncidentRequest(name=one.name), both):
             with pytest.raises(InvalidInput, match="either"):
-                await duty.incidents.SnoozeIncident(pb.SnoozeIncidentRequest(name=one.name, **bad))
+                await duty.incidents.SnoozeIncident(bad)
         moved = await duty.incidents.ReassignIncident(pb.ReassignIncidentRequest(name=one.name, escalation_policy="escalationPolicies/day"))
         assert moved.escalation_policy == "escalationPolicies/day"
         alone = await duty.incidents.ReassignIncident(pb.ReassignIncidentRequest(name=one.name, targets=["recipients/cid"]))
