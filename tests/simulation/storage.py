@@ -226,8 +226,9 @@ class SimDatabase(Database):
     async def stop(self) -> None:
         """There is nothing to close."""
 
-    def transaction(self) -> Any:
+    def transaction(self, *, urgent: bool = False) -> Any:
         """See `tocsin.database.Database`."""
+        del urgent
         return self._storage.transaction()
 
     def read(self, *, snapshot: bool = False) -> Any:

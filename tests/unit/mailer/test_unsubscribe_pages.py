@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer_svc.handlers.unsubscribe_pages import UnsubscribeView, preferred_language, unsubscribe_page
+from mailer_svc.handlers.pages import preferred_language
+from mailer_svc.handlers.unsubscribe_pages import UnsubscribeView, unsubscribe_page
 
 
 class PageReader(HTMLParser):
