@@ -227,6 +227,13 @@ def merged(incident: Incident, by: By, at: Micros, *, into: str) -> IncidentChan
     return IncidentChange(part, (Happened(EventKind.MERGED, at, by),))
 
 
+def released(incident: Incident, at: Micros) -> IncidentChange:
+    """What held its steps back is over, or may be: the next one is due, and is held back again if anything still does."""
+    if not incident.held_by or not incident.open:
+        return IncidentChange(incident)
+    return IncidentChange(_with(incident, at, step_at=at))
+
+
 def advance(incident: Incident, at: Micros, *, hold: Hold | None = None) -> IncidentChange:
     """Does what is due up to an instant: the end, the end of a snooze or of an acknowledgement, and steps.
 

@@ -9,6 +9,7 @@ from scheduler_svc.handlers.forecast import ForecastHandlers
 from scheduler_svc.handlers.incidents import IncidentHandlers
 from scheduler_svc.handlers.scheduler import SchedulerHandlers
 from scheduler_svc.handlers.screening import EventScreen
+from scheduler_svc.handlers.silences import SilenceHandlers
 from scheduler_svc.handlers.triggers import TriggerHandlers
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "ForecastHandlers",
     "IncidentHandlers",
     "SchedulerHandlers",
+    "SilenceHandlers",
     "TriggerHandlers",
 ]

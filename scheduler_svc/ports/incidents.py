@@ -7,6 +7,7 @@ from scheduler_svc.domain import Firing
 from scheduler_svc.domain.escalation import EscalationPlan, EscalationPolicy
 from scheduler_svc.domain.incident_words import By, EventKind
 from scheduler_svc.domain.incidents import NO_PLAN, Incident, IncidentChange
+from scheduler_svc.domain.silences import Silence
 from scheduler_svc.ports.shards import Held
 from tocsin.errors import TocsinError
 from tocsin.listing import Condition
@@ -180,4 +181,40 @@ class EscalationPolicyStore(Protocol):
             EscalationPolicyNotFound: the tenant has none of that id.
             EscalationPolicyChanged: ``etag`` is given, and not its own.
         """
+        ...
+
+
+class SilenceStore(Protocol):
+    """Silences of all tenants."""
+
+    async def create(self, silence: Silence, *, now: Micros) -> None:
+        """Keeps a new one.
+
+        Raises:
+            TooManySilences: the tenant has too many that are not over at ``now``.
+        """
+        ...
+
+    async def get(self, tenant: str, silence: str) -> Silence:
+        """The silence.
+
+        Raises:
+            SilenceNotFound: the tenant has none of that id.
+        """
+        ...
+
+    async def page(self, tenant: str, *, before: str, size: int) -> Sequence[Silence]:
+        """Silences, the newest first, behind an id."""
+        ...
+
+    async def expire(self, tenant: str, silence: str, *, now: Micros) -> Silence:
+        """Ends it, unless it has ended; the silence as it is then.
+
+        Raises:
+            SilenceNotFound: the tenant has none of that id.
+        """
+        ...
+
+    async def held(self, tenant: str, silence: str, *, after: str, most: int) -> Sequence[str]:
+        """Ids of the incidents whose steps it holds back, behind an id."""
         ...

@@ -18,6 +18,7 @@ from scheduler_svc.store.replan import SqlReplanStore
 from scheduler_svc.store.reports import SqlDeliveryReports
 from scheduler_svc.store.shards import SqlShardStore
 from scheduler_svc.store.signals import InboundLog
+from scheduler_svc.store.silences import SqlSilenceStore
 from scheduler_svc.store.tables import metadata
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "SqlReplanStore",
     "SqlShardStore",
     "SqlSignalStore",
+    "SqlSilenceStore",
     "SqlTemplateUses",
     "metadata",
 ]

@@ -25,6 +25,21 @@ escalation_policies = Table(
     sqlite_with_rowid=False,
 )
 
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("matchers", Text, nullable=False, comment="What an incident must have, JSON."),
+    Column("start_at", BigInteger, nullable=False),
+    Column("end_at", BigInteger, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+Index("ix_silences_tenant", silences.c.tenant, silences.c.id)
+Index("ix_silences_end", silences.c.tenant, silences.c.end_at)
+
 incidents = Table(
     "incidents",
     metadata,

@@ -4,7 +4,7 @@ Whoever changes an incident has its row locked, so that an acknowledgement and a
 other: a step is in the ledger before the acknowledgement, or never.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -22,11 +22,13 @@ from scheduler_svc.domain.incidents import (
     resolved,
     triggered_again,
 )
+from scheduler_svc.domain.silences import Silence, hold_of
 from scheduler_svc.escalating import firing_of_slot, step_firing, update_firing
 from scheduler_svc.ports.incidents import Act, Acted, Fence, Handed, TriggerDraft
 from scheduler_svc.store.escalation_policies import Plans, take_turns
 from scheduler_svc.store.incident_tables import NOT_RESOLVED, incident_events, incidents
 from scheduler_svc.store.locks import no_shard, owned
+from scheduler_svc.store.silences import holding
 from scheduler_svc.store.sql import CHANGE, Fields, Statement, begin_change, both, insert
 from scheduler_svc.store.triggered import insert_ad_hoc
 from tocsin.database import Database, storable
@@ -113,6 +115,7 @@ class IncidentWriter:
             wanted = [(draft.incident.tenant, draft.incident.key) for draft in batch]
             await work.load([row[0] for row in await _OPEN.pairs(connection, wanted)])
             plans = await take_turns(connection, work.unopened(batch, seen))
+            await work.listen({draft.incident.tenant for draft in batch})
             answers = [work.answered(lambda draft=draft: work.trigger(draft, plans, seen)) for draft in batch]
             await work.write()
             return Acted([work.latest(answer) for answer in answers], work.firings)
@@ -123,6 +126,7 @@ class IncidentWriter:
             seen = await work.requested((act.tenant, act.request_id) for act in batch)
             await work.load([*(act.incident for act in batch), *(act.into for act in batch if act.into)])
             plans = await take_turns(connection, [(act.tenant, act.policy) for act in batch if act.policy])
+            await work.listen({act.tenant for act in batch})
             answers = [work.answered(lambda act=act: work.act(act, plans, seen)) for act in batch]
             await work.write()
             return Acted([work.latest(answer) for answer in answers], work.firings)
@@ -151,6 +155,7 @@ class _Work:
         self._new: dict[str, Incident] = {}
         self._touched: set[str] = set()
         self._events: list[tuple[Any, ...]] = []
+        self._silences: Mapping[str, Sequence[Silence]] = {}
         self._home = sorted(fence.held)
         if not self._home:
             raise no_shard()
@@ -245,8 +250,13 @@ class _Work:
         if not other.open or act.into == act.incident:
             raise IncidentOver(f"incidents/{act.into} is not open by itself, so that nothing can become part of it.")
 
+    async def listen(self, tenants: Collection[str]) -> None:
+        """Reads what holds back the steps of tenants' incidents now."""
+        self._silences = await holding(self._connection, tenants, now=self._fence.now)
+
     def _advance(self, incident: Incident) -> IncidentChange:
-        return advance(incident, self._fence.now)
+        silences = self._silences.get(incident.tenant, ())
+        return advance(incident, self._fence.now, hold=hold_of(incident, silences) if silences else None)
 
     def _keep(self, incident: Incident) -> None:
         self._known[incident.id] = incident

@@ -5,15 +5,16 @@ from typing import Any
 
 from scheduler_svc.domain.incidents import Incident
 from scheduler_svc.engine.escalator import Escalator
-from scheduler_svc.handlers import EscalationPolicyHandlers, IncidentHandlers
+from scheduler_svc.handlers import EscalationPolicyHandlers, IncidentHandlers, SilenceHandlers
 from scheduler_svc.hints import ChangeNotifier
 from scheduler_svc.ports import Hints
 from scheduler_svc.ports.incidents import Act, TriggerDraft
 from scheduler_svc.service.escalation_policies import EscalationPolicies
 from scheduler_svc.service.incidents import IncidentIntake, Incidents
+from scheduler_svc.service.silences import Silences
 from scheduler_svc.shards import Ownership
-from scheduler_svc.store import SqlEscalationPolicyStore, SqlIncidentStore
-from tocsin.api.scheduler.v1 import escalation_policy_service_pb2_grpc, incident_service_pb2_grpc
+from scheduler_svc.store import SqlEscalationPolicyStore, SqlIncidentStore, SqlSilenceStore
+from tocsin.api.scheduler.v1 import escalation_policy_service_pb2_grpc, incident_service_pb2_grpc, silence_service_pb2_grpc
 from tocsin.clock import Clock
 from tocsin.database import Database, GroupCommit
 from tocsin.lifecycle import Component
@@ -21,7 +22,7 @@ from tocsin.mesh.validation import RequestValidator
 
 
 class Answers:
-    """Incidents and escalation policies."""
+    """Incidents, escalation policies and silences."""
 
     def __init__(self, database: Database, shards: Ownership, hints: Hints, notifier: ChangeNotifier, clock: Clock) -> None:
         store = SqlIncidentStore(database)
@@ -33,6 +34,7 @@ class Answers:
         self._incidents = Incidents(
             store=store, trigger=triggers.submit, act=acts.submit, follow=notifier.follow, woken=escalator.wake, clock=clock
         )
+        self._silences = Silences(store=SqlSilenceStore(database), act=acts.submit, clock=clock)
         self.parts: Sequence[Component] = (triggers, acts, escalator)
         """What runs; what takes steps comes last."""
 
@@ -44,4 +46,5 @@ class Answers:
                 escalation_policy_service_pb2_grpc.add_EscalationPolicyServiceServicer_to_server,
                 EscalationPolicyHandlers(policies=self._policies, validator=validator),
             ),
+            (silence_service_pb2_grpc.add_SilenceServiceServicer_to_server, SilenceHandlers(silences=self._silences)),
         ]

@@ -130,6 +130,7 @@ NATURALLY = {
         "scheduler.v1.IncidentService/ResolveIncident",
         "scheduler.v1.IncidentService/TriggerIncidents",
         "scheduler.v1.IncidentService/UnacknowledgeIncident",
+        "scheduler.v1.SilenceService/ExpireSilence",
         "scheduler.v1.AlarmService/BackfillAlarm",
         "scheduler.v1.AlarmService/PauseAlarm",
         "scheduler.v1.AlarmService/ResumeAlarm",

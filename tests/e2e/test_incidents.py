@@ -98,6 +98,12 @@ async def accounted(stack: RunningStack, caller: Caller, incident: str, alarm: s
     await eventually(done, what="an end of every firing")
     told = await caller.ask("GET", "/v1/firings", filter='origin="ESCALATION"')
     assert {event["firing"] for event in events if event.get("firing")} == {item["name"] for item in told["firings"]}
+    command = ("silence", "add", "--match", "source=alarms/*", "--match", "severity!=info", "--for", "2h", "--comment", "work")
+    made = await asyncio.to_thread(stack.command, *command, "--json")
+    expired = await asyncio.to_thread(stack.command, "silence", "expire", json.loads(made.stdout)["name"])
+    assert "is EXPIRED" in expired.stdout
+    silences = await asyncio.to_thread(stack.command, "silence", "list")
+    assert "source=alarms/*, severity!=info" in silences.stdout
     shown = await asyncio.to_thread(stack.command, "incident", "show", incident)
     assert "RESOLVED" in shown.stdout
     assert "recipients/bea (link)" in shown.stdout

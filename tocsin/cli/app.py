@@ -15,7 +15,7 @@ from tocsin.cli.calendars import make_calendar
 from tocsin.cli.events import ping, send_event, send_reading
 from tocsin.cli.firings import watch
 from tocsin.cli.inbox import inbox
-from tocsin.cli.incidents import make_incident, make_policy
+from tocsin.cli.incidents import make_incident, make_policy, make_silence
 from tocsin.cli.mesh import make_mesh
 from tocsin.cli.notifications import make_notification, notify
 from tocsin.cli.output import EXIT_CODES, write_line
@@ -45,6 +45,7 @@ _USE: Final = (
     ("notification", make_notification),
     ("incident", make_incident),
     ("policy", make_policy),
+    ("silence", make_silence),
     ("recipient", make_recipient),
     ("group", make_group),
     ("rotation", make_rotation),

@@ -1,4 +1,4 @@
-"""`tocsin incident` and `tocsin policy`: what needs an answer, and whom it goes to until somebody answers."""
+"""`tocsin incident`, `tocsin policy`, `tocsin silence`: what needs an answer, and whom it goes to until somebody answers."""
 
 import json
 import secrets
@@ -213,6 +213,68 @@ def remove(
     write_line(f"{_named('escalationPolicies', name)} is removed")
 
 
+def silence_add(
+    match: Annotated[list[str], typer.Option("--match", help="name=value or name!=value; a * stands for any characters; repeatable.")],
+    length: Annotated[str, typer.Option("--for", help="For how long: 90s, 30m, 2h, 7d.")],
+    comment: Annotated[str, typer.Option("--comment", help="Why.")],
+    start: Annotated[str | None, typer.Option("--from", help="When it begins: 2026-12-01T09:00:00Z, or 'in 1h'; now unless given.")] = None,
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell nobody about some incidents for a time."""
+    now = SystemClock().now()
+    begin = now if start is None else instant(start, now=now, zone=None, option="--from")
+    end = instant(f"in {length}", now=begin, zone=None, option="--for")
+    body: dict[str, Any] = {"matchers": [_matcher(text) for text in match], "endTime": rfc3339(end), "comment": comment}
+    if start is not None:
+        body["startTime"] = rfc3339(begin)
+    with connect(state=state, url=url, api_key=api_key) as client:
+        made = client.call("POST", "/v1/silences", body=body)
+    write_json(made) if as_json else write_line(f"{made['name']} is {made.get('state', '')} until {made.get('endTime', '')}")
+
+
+def silence_list(
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List silences, newest first."""
+    with connect(state=state, url=url, api_key=api_key) as client:
+        found = list(client.pages("/v1/silences", "silences", {}))
+    if as_json:
+        write_json({"silences": found})
+        return
+    rows = [
+        (item["name"].rpartition("/")[2], item.get("state", ""), item.get("endTime", ""), _matchers(item), item.get("comment", ""))
+        for item in found
+    ]
+    write_table(("silence", "state", "until", "about", "why"), rows, empty="No silences.")
+
+
+def silence_expire(
+    silence: Annotated[str, typer.Argument(help="Name of the silence, or its id.")],
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End a silence now; what it held back goes on."""
+    with connect(state=state, url=url, api_key=api_key) as client:
+        ended = client.call("POST", f"/v1/{_named('silences', silence)}:expire", body={})
+    write_json(ended) if as_json else write_line(f"{ended['name']} is {ended.get('state', '')}")
+
+
+def make_silence() -> typer.Typer:
+    """The commands of `tocsin silence`."""
+    app = typer.Typer(no_args_is_help=True, help="Tell nobody about some incidents for a time.", epilog=EXIT_CODES)
+    for word, command in {"add": silence_add, "list": silence_list, "expire": silence_expire}.items():
+        app.command(word, epilog=EXIT_CODES)(command)
+    return app
+
+
 def make_incident() -> typer.Typer:
     """The commands of `tocsin incident`."""
     app = typer.Typer(no_args_is_help=True, help="Open, list and answer incidents.", epilog=EXIT_CODES)
@@ -251,6 +313,18 @@ def _label(text: str) -> tuple[str, str]:
         msg = f"{text!r} is no name=value"
         raise typer.BadParameter(msg, param_hint="--label")
     return name, value
+
+
+def _matcher(text: str) -> dict[str, Any]:
+    name, equals, value = text.partition("=")
+    if not (name.removesuffix("!") and equals):
+        msg = f"{text!r} is neither name=value nor name!=value"
+        raise typer.BadParameter(msg, param_hint="--match")
+    return {"label": name.removesuffix("!"), "value": value, "negate": name.endswith("!")}
+
+
+def _matchers(silence: dict[str, Any]) -> str:
+    return ", ".join(f"{each['label']}{'!=' if each.get('negate') else '='}{each.get('value', '')}" for each in silence.get("matchers", ()))
 
 
 def _tell(incident: dict[str, Any], *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Incidents, their timelines, and the escalation policies that they follow.
+"""Incidents, their timelines, the escalation policies that they follow, and silences.
 
 Revision ID: 0007
 Revises: 0006
@@ -18,12 +18,13 @@ _NOT_RESOLVED = "state <> 3"
 
 def upgrade() -> None:
     _policies()
+    _silences()
     _incidents()
     _events()
 
 
 def downgrade() -> None:
-    for table in ("incident_events", "incidents", "escalation_policies"):
+    for table in ("incident_events", "incidents", "silences", "escalation_policies"):
         op.drop_table(table)
 
 
@@ -45,6 +46,22 @@ def _policies() -> None:
         sa.Column("updated_at", sa.BigInteger, nullable=False),
         sqlite_with_rowid=False,
     )
+
+
+def _silences() -> None:
+    op.create_table(
+        "silences",
+        sa.Column("id", _ID, primary_key=True),
+        sa.Column("tenant", sa.Text, nullable=False),
+        sa.Column("matchers", sa.Text, nullable=False, comment="What an incident must have, JSON."),
+        sa.Column("start_at", sa.BigInteger, nullable=False),
+        sa.Column("end_at", sa.BigInteger, nullable=False),
+        sa.Column("comment", sa.Text, nullable=False),
+        sa.Column("author", sa.Text, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+    )
+    op.create_index("ix_silences_tenant", "silences", ["tenant", "id"])
+    op.create_index("ix_silences_end", "silences", ["tenant", "end_at"])
 
 
 def _incidents() -> None:

@@ -14,6 +14,8 @@ from tocsin.api.scheduler.v1 import escalation_policy_service_pb2_grpc as policy
 from tocsin.api.scheduler.v1 import firing_service_pb2
 from tocsin.api.scheduler.v1 import incident_service_pb2 as pb
 from tocsin.api.scheduler.v1 import incident_service_pb2_grpc as rpc
+from tocsin.api.scheduler.v1 import silence_service_pb2 as silence_pb
+from tocsin.api.scheduler.v1 import silence_service_pb2_grpc as silence_rpc
 from tocsin.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidInput, NotFound, PermissionDenied
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
@@ -339,3 +341,32 @@ async def test_a_policy_that_cannot_be_followed_is_refused(duty: Duty, fields: d
             policy_pb.CreateEscalationPolicyRequest(escalation_policy=policy_pb.EscalationPolicy(**fields))
         )
     assert place in caught.value.violations[0].field
+
+
+async def test_silences_over_the_mesh(duty: Duty) -> None:
+    """Made, shown, listed and ended; what it held back goes on at its end."""
+    await duty.policy()
+    silences: Any = silence_rpc.SilenceServiceStub(duty.rig.mesh("gateway").channel("scheduler_svc"))
+    message = silence_pb.Silence(matchers=[silence_pb.SilenceMatcher(label="severity", value="err*")], comment="the disks are changed")
+    message.end_time.FromDatetime(duty.rig.soon(3600))
+    with duty.user():
+        made = await silences.CreateSilence(silence_pb.CreateSilenceRequest(silence=message))
+    assert (made.state, made.author.partition("/")[0]) == (silence_pb.Silence.ACTIVE, "users")
+    incident = await duty.trigger()
+    assert await duty.happened(incident.name) == ["TRIGGERED", "STEP_SKIPPED"]
+    _, held = await duty.timeline(incident.name)
+    assert (held.text, held.actor) == ("SILENCED", made.name)
+    with duty.user():
+        listed = await silences.ListSilences(silence_pb.ListSilencesRequest())
+        assert list(listed.silences) == [made]
+        ended = await silences.ExpireSilence(silence_pb.ExpireSilenceRequest(name=made.name))
+        assert ended.state == silence_pb.Silence.EXPIRED
+        assert await silences.GetSilence(silence_pb.GetSilenceRequest(name=made.name)) == ended
+    assert await duty.happened(incident.name) == ["TRIGGERED", "STEP_SKIPPED", "STEP"]
+    for bad, place in (({"comment": ""}, "comment"), ({"matchers": []}, "matchers"), ({"end_time": made.create_time}, "endTime")):
+        broken = silence_pb.Silence(**{"comment": "c", "matchers": message.matchers, "end_time": message.end_time, **bad})
+        with duty.user(), pytest.raises(InvalidInput) as caught:
+            await silences.CreateSilence(silence_pb.CreateSilenceRequest(silence=broken))
+        assert place in caught.value.violations[0].field
+    with duty.user("t2"), pytest.raises(NotFound):
+        await silences.ExpireSilence(silence_pb.ExpireSilenceRequest(name=made.name))

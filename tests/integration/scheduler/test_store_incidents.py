@@ -15,10 +15,12 @@ from scheduler_svc.domain.incidents import (
     IncidentChange,
     acknowledged,
     merged,
+    released,
     resolved,
 )
+from scheduler_svc.domain.silences import Silence, SilenceMatcher, SilenceNotFound, TooManySilences
 from scheduler_svc.ports.incidents import Act, Fence, TriggerDraft
-from scheduler_svc.store import SqlEscalationPolicyStore, SqlIncidentStore
+from scheduler_svc.store import SqlEscalationPolicyStore, SqlIncidentStore, SqlSilenceStore
 from tests.integration.scheduler.stores import NOW, OWNER, Stores
 from tocsin.clock import MINUTE
 from tocsin.errors import Aborted, DataLoss, Unavailable
@@ -33,6 +35,7 @@ class Kept:
         self.stores = stores
         self.incidents = SqlIncidentStore(stores.database)
         self.policies = SqlEscalationPolicyStore(stores.database)
+        self.silences = SqlSilenceStore(stores.database)
 
     def fence(self, now: int = NOW, held: Any = None) -> Fence:
         """This replica."""
@@ -182,3 +185,75 @@ async def test_a_step_that_is_left_out_is_in_the_ledger(kept: Kept) -> None:
     await kept.trigger("a")
     rows = {(row.reason, row.state) for row in await kept.stores.all_firings()}
     assert rows == {("TOO_FEW_OCCURRENCES", FiringState.CLOSED), ("", FiringState.PENDING)}
+
+
+def silence(name: str = "s", *, end: int, start: int = NOW, value: str = "*") -> Silence:
+    """One about incidents of some keys."""
+    matcher = SilenceMatcher("dedupKey", value)
+    return Silence(id=name, tenant="t1", matchers=(matcher,), start=start, end=end, comment="work", author="users/1", created=NOW)
+
+
+async def test_a_silence_holds_steps_back_and_its_end_lets_them_go(kept: Kept) -> None:
+    """Each is in the ledger once as SILENCED, is the next one still, and is taken when the silence is over; other incidents go on."""
+    await kept.policy()
+    await kept.silences.create(silence(end=NOW + 10 * MINUTE, value="quiet"), now=NOW)
+    quiet, loud = await kept.trigger("quiet", "loud")
+    assert (quiet.step, quiet.held_by, loud.step) == (0, "silences/s", 1)
+    assert await kept.due(NOW + 5 * MINUTE) == [loud.id]
+    await kept.due(NOW + 10 * MINUTE)
+    rows = [(row.reason, row.state.name) for row in await kept.stores.all_firings()]
+    assert sorted(rows) == [("", "PENDING"), ("", "PENDING"), ("", "PENDING"), ("SILENCED", "CLOSED")]
+    found = await kept.incidents.get("t1", quiet.id)
+    assert (found.step, found.held_by, found.step_at) == (1, "", NOW + 15 * MINUTE)
+
+
+async def test_a_silence_that_begins_later_stops_later_steps(kept: Kept) -> None:
+    """The first one has gone out by then; and another silence behind it goes on holding."""
+    await kept.policy()
+    [one] = await kept.trigger("a")
+    await kept.silences.create(silence("first", end=NOW + 10 * MINUTE, start=NOW + MINUTE), now=NOW)
+    await kept.silences.create(silence("second", end=NOW + 20 * MINUTE, start=NOW + 9 * MINUTE), now=NOW)
+    for minute, holder in ((5, "silences/first"), (10, "silences/second"), (20, "")):
+        await kept.due(NOW + minute * MINUTE)
+        assert (await kept.incidents.get("t1", one.id)).held_by == holder
+    rows = [row.reason for row in await kept.stores.all_firings()]
+    assert sorted(rows) == ["", "", "SILENCED", "SILENCED"]
+
+
+async def test_a_silence_that_is_ended_lets_its_steps_go_at_once(kept: Kept) -> None:
+    """To end it again changes nothing; an answer meanwhile leaves nothing to let go."""
+    await kept.policy()
+    await kept.silences.create(silence(end=NOW + 60 * MINUTE), now=NOW)
+    waiting, answered = [found.id for found in await kept.trigger("waiting", "answered")]
+    await kept.act(answered, lambda one: acknowledged(one, ANN, NOW))
+    ended = await kept.silences.expire("t1", "s", now=NOW + MINUTE)
+    assert ended.end == NOW + MINUTE
+    assert await kept.silences.expire("t1", "s", now=NOW + 2 * MINUTE) == ended
+    assert await kept.silences.held("t1", "s", after="", most=10) == [waiting]
+    await kept.act(waiting, lambda one: released(one, NOW + MINUTE), now=NOW + MINUTE)
+    assert (await kept.incidents.get("t1", waiting)).step == 1
+    assert await kept.silences.held("t1", "s", after="", most=10) == []
+
+
+async def test_a_silence_that_cannot_be_read_silences_nothing(kept: Kept) -> None:
+    """It is shown without matchers; a tenant has a bounded number of them, and no other tenant's counts."""
+    await kept.policy()
+    await kept.silences.create(silence(end=NOW + MINUTE), now=NOW)
+    async with kept.stores.database.transaction() as connection:
+        await connection.execute(text("UPDATE silences SET matchers = 'x'"))
+    [one] = await kept.trigger("a")
+    assert (one.step, one.held_by) == (1, "")
+    assert (await kept.silences.get("t1", "s")).matchers == ()
+    with pytest.raises(SilenceNotFound):
+        await kept.silences.get("t2", "s")
+
+
+async def test_silences_are_bounded(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are over do not count."""
+    monkeypatch.setattr("scheduler_svc.store.silences.MOST_SILENCES", 2)
+    await kept.silences.create(silence("a", end=NOW + MINUTE), now=NOW)
+    await kept.silences.create(silence("b", end=NOW + MINUTE), now=NOW)
+    with pytest.raises(TooManySilences):
+        await kept.silences.create(silence("c", end=NOW + MINUTE), now=NOW)
+    await kept.silences.create(silence("d", end=NOW + 9 * MINUTE), now=NOW + 2 * MINUTE)
+    assert [found.id for found in await kept.silences.page("t1", before="", size=10)] == ["d", "b", "a"]
