@@ -16,8 +16,8 @@ STAMP := .venv/.setup-done
 # The commit whose contract must still be honoured; `make contract BASE=v0.1.0` compares with a release.
 BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main || true)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
-# Many tests wait: for a process to start, for a lease to run out. Half as many workers again as cores keep these busy meanwhile.
-WORKERS ?= $(shell echo $$(( ($(JOBS) * 3 + 1) / 2 )))
+# Processes that the tests share; more than there are cores makes tests wait for their services.
+WORKERS ?= $(JOBS)
 
 .PHONY: help setup gen fmt lint types arch test check up bench peers chaos browser hostile side-by-side simulate lock clean contract deps spell lock-check links metrics workflows
 

@@ -34,13 +34,13 @@ class AnswerHandlers(rpc.AnswerServiceServicer):
 
     async def AnswerByLink(self, request: pb.AnswerByLinkRequest, context: Context) -> pb.AnswerPage:
         """Takes the answer."""
-        said = _said(request.form)
-        if said is None:
-            return _answer(AnswerView.NO_FORM, request.headers)
-        return await self._page(request.token, said, request.headers)
+        return await self._page(request.token, _said(request.form), request.headers)
 
-    async def _page(self, token: str, answer: LinkAnswer, headers: Mapping[str, str]) -> pb.AnswerPage:
+    async def _page(self, token: str, answer: LinkAnswer | None, headers: Mapping[str, str]) -> pb.AnswerPage:
         try:
+            if answer is None:
+                self._answering.read(token)
+                return _answer(AnswerView.NO_FORM, headers)
             who, facts = await self._answering.answer(token, answer)
         except AnswerLinkExpired:
             return _answer(AnswerView.EXPIRED, headers)

@@ -32,6 +32,15 @@ class Answering:
         expires = self._clock.micros() + LASTING
         return self._base + self._tokens.seal(AnswerLink(tenant, incident.removeprefix("incidents/"), recipient, expires))
 
+    def read(self, token: str) -> AnswerLink:
+        """What a link says.
+
+        Raises:
+            AnswerLinkInvalid: it is none of ours.
+            AnswerLinkExpired: its time is over.
+        """
+        return self._tokens.open(token, now=self._clock.micros())
+
     async def answer(self, token: str, answer: LinkAnswer) -> tuple[str, IncidentFacts]:
         """Takes what somebody says by a link: who it is, and how the incident stands then.
 
@@ -41,7 +50,7 @@ class Answering:
             NotFound: there is no such incident any more.
             Unavailable: the scheduler cannot be reached.
         """
-        link = self._tokens.open(token, now=self._clock.micros())
+        link = self.read(token)
         key = IncidentKey(link.tenant, link.incident)
         facts = await self._incidents.answer(key, actor=f"recipients/{link.recipient_id}", via="link", answer=answer)
         return link.recipient_id, facts

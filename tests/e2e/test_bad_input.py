@@ -29,7 +29,7 @@ def alarm(**changes: Any) -> dict[str, Any]:
         (alarm(trigger={"daily": {"time": "09:00"}, "timeZone": "Mars/Olympus"}), "trigger.timeZone"),
         (alarm(trigger={"at": AT, "every": "5s"}), "trigger"),
         (alarm(trigger={"every": "0.5s"}), "trigger.every"),
-        (alarm(trigger={"every": "5s", "count": 2, "endTime": AT}), "trigger"),
+        (alarm(trigger={"every": "5s", "count": -1}), "trigger"),
         (alarm(trigger={}), "trigger"),
         (alarm(action={}), "action"),
         (alarm(action={"notify": NOTIFY | {"to": ["not an address"]}}), "action.notify.to[0]"),

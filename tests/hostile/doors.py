@@ -94,7 +94,7 @@ def code_of(answer: httpx2.Response) -> str:
     """The code that an HTTP answer names; what is no problem document is a defect."""
     if answer.is_success:
         return "OK"
-    if answer.request.url.path.startswith("/u/") and answer.headers.get("content-type", "").startswith("text/html"):
+    if answer.request.url.path.startswith(("/u/", "/i/")) and answer.headers.get("content-type", "").startswith("text/html"):
         return "NOT_FOUND"  # a page for people, whose link is none of ours
     if not answer.headers.get("content-type", "").startswith("application/problem+json"):
         return f"no problem document: {answer.status_code} {answer.text[:100]}"

@@ -96,7 +96,7 @@ def judge(answer: httpx2.Response) -> None:
     assert answer.status_code < 500, (answer.request.method, str(answer.request.url), answer.request.content[:300], answer.text)
     if answer.request.url.path.rstrip("/") == "/token":  # speaks as RFC 6749 does, section 5.2
         assert answer.status_code == 200 or answer.json()["error"], answer.text
-    elif answer.request.url.path.startswith("/u/") and answer.headers["content-type"].startswith("text/html"):
+    elif answer.request.url.path.startswith(("/u/", "/i/")) and answer.headers["content-type"].startswith("text/html"):
         assert "does not work" in answer.text  # a page for people, whose link is none of ours
     elif answer.status_code >= 400:
         assert answer.headers["content-type"] == "application/problem+json", answer.text

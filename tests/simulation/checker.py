@@ -13,7 +13,7 @@ from typing import Final
 
 from scheduler_svc.dispatch.dispatcher import LOST
 from scheduler_svc.domain import ON_TIME, SERIAL, AlarmState, FiringState, Origin, Outcome
-from scheduler_svc.domain.planning import STILL_RUNNING
+from scheduler_svc.domain.planning import CANCELLED, STILL_RUNNING
 from tests.simulation.processor import NONSENSE, Job
 from tests.simulation.scenario import SECOND
 from tests.simulation.world import World
@@ -35,6 +35,8 @@ _MODES: Final = {
     "CATCH_UP_LIMIT": (CatchUpMode.ALL,),
 }
 """Which reasons belong to which catch-up."""
+_CANCELLATIONS: Final = frozenset((before, FiringState.CLOSED) for before in (FiringState.PENDING, FiringState.RETRYING))
+"""Changes of a firing that a later one cancels."""
 _OVER: Final = (FiringState.SUCCEEDED, FiringState.DEAD, FiringState.CLOSED)
 _CHANGES: Final = {
     (FiringState.PENDING, FiringState.RETRYING),
@@ -114,14 +116,19 @@ class Checker:
     def _job(self, job: Job) -> None:
         self._world.note("job", job.lease.firing, job.lease.token)
         state = self._state(job.lease.firing)
-        if state is None or state == FiringState.CLOSED:
+        if state is None or (state == FiringState.CLOSED and not self._cancelled(job.lease.firing)):
             self._world.problem(f"firing {job.lease.firing} was delivered, and is {state} in the ledger")
         for (before,) in self._raw.execute(_OUT_OF_TURN, (job.lease.firing,)).fetchall():
             self._world.problem(f"firing {job.lease.firing} was delivered before {before}, whose turn it is, was over")
 
+    def _cancelled(self, firing: str) -> bool:
+        """Whether a later firing has cancelled one: it stays closed, however far its work has come."""
+        found = self._raw.execute("SELECT reason FROM firings WHERE id = ?", (firing,)).fetchone()
+        return found is not None and found[0] == CANCELLED
+
     def _confirmed(self, firing: str) -> None:
         self._world.note("confirmed", firing)
-        if self._state(firing) != FiringState.SUCCEEDED:
+        if self._state(firing) != FiringState.SUCCEEDED and not self._cancelled(firing):
             self._world.problem(f"the success of firing {firing} was confirmed, and is not in the ledger")
 
     # -- at the end ---------------------------------------------------------------------------------------------------------------------
@@ -150,6 +157,7 @@ class Checker:
 
     def _read_journal(self) -> None:
         succeeded: Counter[str] = Counter()
+        cancelling = {row.alarm for row in self._rows.values() if row.reason == CANCELLED}
         query = "SELECT at, kind, id, state, trigger_rule, anchor, due, skip_before, was FROM log ORDER BY seq"
         for at, kind, identity, state, trigger, anchor, due, skip, was in self._raw.execute(query).fetchall():
             match kind:
@@ -159,11 +167,12 @@ class Checker:
                     self._lives[identity].gone = True
                 case "firing":
                     self._read_firing(identity, at)
-                    if was:
+                    if was and self._rows[identity].alarm not in cancelling:
                         self._world.problem(f"firing {identity} was fired while {was} of its alarm ran")
                 case _:
                     succeeded[identity] += state == FiringState.SUCCEEDED
-                    if (FiringState(was), FiringState(state)) not in _CHANGES:
+                    change = (FiringState(was), FiringState(state))
+                    if change not in _CHANGES and not (change in _CANCELLATIONS and self._rows[identity].reason == CANCELLED):
                         self._world.problem(f"firing {identity} went from {FiringState(was).name} to {FiringState(state).name}")
         for identity, times in succeeded.items():
             if times > 1:
@@ -270,7 +279,11 @@ class Checker:
         effects = self._world.far_end.calls[row.id]
         if row.state == FiringState.SUCCEEDED and not effects:
             self._world.problem(f"firing {row.id} succeeded, and nothing was done")
-        if row.state == FiringState.CLOSED and effects:
+        if row.reason == CANCELLED:
+            later = (other.fired for other in self._rows.values() if other.alarm == row.alarm and other.due > row.due)
+            if not any(fired is not None for fired in later):
+                self._world.problem(f"firing {row.id} was cancelled by a later one, and there is none")
+        elif row.state == FiringState.CLOSED and effects:
             self._world.problem(f"firing {row.id} was closed, and was worked on")
         late = row.fired is not None and row.fired - row.due > ON_TIME
         if row.outcome in (Outcome.FIRED, Outcome.LATE) and late != (row.outcome == Outcome.LATE):

@@ -57,7 +57,7 @@ _ESCAPED_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _JSON_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\(?:.|\Z))*+(?:"|\Z)', re.DOTALL)
 
 # A whole number as the converter writes it in free-form JSON, or a string, in which nothing is one.
-_WHOLE: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"|(?<=[0-9])(?<!-0)\.0(?![0-9])', re.DOTALL)
+_WHOLE: Final = re.compile(r'"(?:[^"\\]++|\\.)*+\\?(?:"|\Z)|(?<=[0-9])(?<!-0)\.0(?![0-9])', re.DOTALL)
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
 

@@ -17,7 +17,7 @@ from tocsin.recurrence.rules import anchor_of, rule_of
 from tocsin.recurrence.specs import Cron, Label, Micros, Occurrence, OnCalendar, Recurrence
 from tocsin.recurrence.trigger import Trigger
 
-_ICAL: Final = re.compile(r"\s*\ufeff?\s*(BEGIN:|DTSTART|RRULE|RDATE|FREQ=|RSCALE=)", re.IGNORECASE)
+_ICAL: Final = re.compile(r"\s*+(?:\ufeff\s*+)?(BEGIN:|DTSTART|RRULE|RDATE|FREQ=|RSCALE=)", re.IGNORECASE)
 _MOST_SILENT: Final = 1000
 
 

@@ -380,7 +380,7 @@ GROWTH = [
     Break(
         "test_every_kind_is_everywhere[missing_in_processor]",
         "http_call",
-        swap(ALARM, r"    Task task = 2;\n  \}\n\}\n", f"    Task task = 2;\n{CALL}"),
+        swap(ALARM, r"    Check check = 4;\n  \}\n\}\n", f"    Check check = 4;\n{CALL}"),
     ),
     *(
         Break(f"test_every_kind_is_everywhere[{place}]", "http_call", done_above)

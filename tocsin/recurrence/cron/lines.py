@@ -25,7 +25,7 @@ _ZONE: Final = re.compile(r"(CRON_TZ|TZ)=(\"?)(.*)\2", re.IGNORECASE)
 _VARIABLE: Final = re.compile(r"\s*[A-Za-z_][A-Za-z0-9_]*\s*=")
 _USER: Final = re.compile(r"[a-z_][a-z0-9_-]*\$?")
 _LENGTH: Final = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:ms|us|µs|ns|[dhms]))+")
-_UNIT: Final = re.compile(r"([0-9.]+)([a-zµ]+)")
+_UNIT: Final = re.compile(r"(?<![0-9.])([0-9.]++)([a-zµ]++)")
 _UNITS: Final = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND, "ms": SECOND // 1000, "us": 1, "µs": 1, "ns": 0.001}
 _LONGEST: Final[Micros] = 3653 * DAY
 

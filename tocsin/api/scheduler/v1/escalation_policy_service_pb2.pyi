@@ -23,7 +23,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class EscalationPolicy(_message.Message):
-    """Whom an incident goes to, step by step, until somebody acknowledges it."""
+    """Whom an incident goes to, step by step, until somebody acknowledges it.
+    Example: {"name": "escalationPolicies/nights", "steps": [{"targets": ["recipients/ann"], "wait": "300s"}, {"targets": ["groups/ops"]}]}
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
