@@ -1,16 +1,16 @@
 """Silences, and those of them that hold."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain.silences import MOST_SILENCES, Silence, SilenceMatcher, SilenceNotFound, TooManySilences
 from scheduler_svc.store.incident_tables import incidents, silences
-from scheduler_svc.store.sql import Fields, Statement
+from scheduler_svc.store.sql import Statement
 from tocsin.database import Database, storable
 from tocsin.recurrence import Micros
 from tocsin.telemetry import get_logger
@@ -93,7 +93,7 @@ def _key(tenant: str, silence: str) -> tuple[Any, ...]:
     return silences.c.id == silence, silences.c.tenant == tenant
 
 
-def _silence(row: "Row[Any] | Fields") -> Silence:
+def _silence(row: Iterable[Any]) -> Silence:
     identity, tenant, matchers, start, end, comment, author, created = row
     try:
         decoded = _MATCHERS.decode(matchers)

@@ -363,8 +363,13 @@ async def test_silences_over_the_mesh(duty: Duty) -> None:
         assert ended.state == silence_pb.Silence.EXPIRED
         assert await silences.GetSilence(silence_pb.GetSilenceRequest(name=made.name)) == ended
     assert await duty.happened(incident.name) == ["TRIGGERED", "STEP_SKIPPED", "STEP"]
-    for bad, place in (({"comment": ""}, "comment"), ({"matchers": []}, "matchers"), ({"end_time": made.create_time}, "endTime")):
-        broken = silence_pb.Silence(**{"comment": "c", "matchers": message.matchers, "end_time": message.end_time, **bad})
+    for place in ("comment", "matchers", "endTime"):
+        broken = silence_pb.Silence()
+        broken.CopyFrom(message)
+        if place == "endTime":
+            broken.end_time.CopyFrom(made.create_time)
+        else:
+            broken.ClearField("comment" if place == "comment" else "matchers")
         with duty.user(), pytest.raises(InvalidInput) as caught:
             await silences.CreateSilence(silence_pb.CreateSilenceRequest(silence=broken))
         assert place in caught.value.violations[0].field
