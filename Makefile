@@ -16,8 +16,6 @@ STAMP := .venv/.setup-done
 # The commit whose contract must still be honoured; `make contract BASE=v0.1.0` compares with a release.
 BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main || true)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
-# Processes that the tests share; more than there are cores makes tests wait for their services.
-WORKERS ?= $(JOBS)
 
 .PHONY: help setup gen fmt lint types arch test check up bench peers chaos browser hostile side-by-side simulate lock clean contract deps spell lock-check links metrics workflows
 
@@ -121,7 +119,7 @@ up: setup ## run the five services on this machine: make up ARGS="--port-base 95
 	@$(BIN)/tocsin up $(ARGS)
 
 test: setup ## run the tests, three workers for two cores; some of them: make test ARGS="tests/unit -k alarm"
-	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n $(WORKERS) --dist loadfile -m "not thorough and not browser" --durations 15)
+	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n $(JOBS) --dist loadfile -m "not thorough and not browser" --durations 15)
 
 chaos: setup ## run all chaos tests, minutes each; in their short form, seconds each: make chaos CHAOS=short
 	@CHAOS=$(or $(CHAOS),full) $(BIN)/pytest tests/chaos $(ARGS)

@@ -1,5 +1,6 @@
-"""What the scheduler asks of other services."""
+"""What the scheduler asks about actions, of other services and of itself."""
 
 from scheduler_svc.clients.mailer import NotifyChecks
+from scheduler_svc.clients.policies import PolicyChecks
 
-__all__ = ["NotifyChecks"]
+__all__ = ["NotifyChecks", "PolicyChecks"]

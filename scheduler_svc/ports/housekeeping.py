@@ -41,6 +41,10 @@ class HousekeepingStore(Protocol):
         """Removes the reports of replans before an instant; how many."""
         ...
 
+    async def forget_silences(self, *, before: Micros, most: int) -> int:
+        """Removes silences that ended before an instant; how many."""
+        ...
+
     async def forget_incidents(self, *, before: Micros, most: int) -> int:
         """Removes incidents that were resolved, and changed last, before an instant, with their timelines; how many."""
         ...

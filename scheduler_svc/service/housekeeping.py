@@ -25,7 +25,7 @@ class HousekeepingOptions:
 
     Attributes:
         interval_seconds: between two rounds.
-        ledger_days: finished firings, and incidents that are over; 0 keeps them for ever.
+        ledger_days: finished firings, and incidents and silences that are over; 0 keeps them for ever.
         request_days: request ids of creates.
         inbound_days: entries of the log of what came from outside.
     """
@@ -88,6 +88,7 @@ class Housekeeper:
             yield self._forget(store.forget_rules, options.ledger_days)
             yield self._forget(store.forget_replans, options.ledger_days)
             yield self._forget(store.forget_incidents, options.ledger_days)
+            yield self._forget(store.forget_silences, options.ledger_days)
         yield self._forget(store.forget_requests, options.request_days)
         yield self._forget(store.forget_inbound, options.inbound_days)
         yield self._complete_listeners()

@@ -1,5 +1,6 @@
 """Silences of the caller's tenant."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -74,8 +75,7 @@ class Silences:
         ended = await self._store.expire(tenant, silence, now=self._clock.micros())
         after = ""
         while ids := await self._store.held(tenant, silence, after=after, most=_PAGE):
-            for incident in ids:
-                await self._act(Act(tenant, incident, self._released))
+            await asyncio.gather(*(self._act(Act(tenant, incident, self._released)) for incident in ids))
             after = ids[-1]
         return ended
 

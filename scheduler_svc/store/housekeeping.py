@@ -45,6 +45,7 @@ _FORGET_INCIDENTS: Final = both(
     "DELETE FROM incidents WHERE id IN (SELECT id FROM incidents WHERE updated_at < $1 "
     f"AND state = {IncidentState.RESOLVED:d} ORDER BY updated_at LIMIT $2) RETURNING id"
 )
+_FORGET_SILENCES: Final = both("DELETE FROM silences WHERE id IN (SELECT id FROM silences WHERE end_at < $1 ORDER BY end_at LIMIT $2)")
 _FORGET_INCIDENT_EVENTS: Final = Statement(
     sqlite="DELETE FROM incident_events WHERE incident IN (SELECT value FROM json_each(?1))",
     postgresql="DELETE FROM incident_events WHERE incident = ANY($1::text[])",
@@ -120,6 +121,10 @@ class SqlHousekeepingStore:
     async def forget_replans(self, *, before: Micros, most: int) -> int:
         async with self._database.transaction() as connection:
             return await _FORGET_REPLANS.run(connection, str(ULID.from_bytes(max(before // 1000, 0).to_bytes(6) + bytes(10))), most)
+
+    async def forget_silences(self, *, before: Micros, most: int) -> int:
+        async with self._database.transaction() as connection:
+            return await _FORGET_SILENCES.run(connection, before, most)
 
     async def forget_incidents(self, *, before: Micros, most: int) -> int:
         async with self._database.transaction() as connection:

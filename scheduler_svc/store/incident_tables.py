@@ -38,7 +38,8 @@ silences = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 Index("ix_silences_tenant", silences.c.tenant, silences.c.id)
-Index("ix_silences_end", silences.c.tenant, silences.c.end_at)
+Index("ix_silences_end", silences.c.end_at)
+Index("ix_silences_holding", silences.c.tenant, silences.c.end_at)
 
 incidents = Table(
     "incidents",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ulid import ULID
 
-from scheduler_svc.clients import NotifyChecks
+from scheduler_svc.clients import NotifyChecks, PolicyChecks
 from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.contexts import event_topic, packed
 from scheduler_svc.dispatch import Dispatcher, DispatchOptions, ProcessorChecks
@@ -46,6 +46,7 @@ from scheduler_svc.store import (
     SqlCalendarStore,
     SqlDeliveryReports,
     SqlDueStore,
+    SqlEscalationPolicyStore,
     SqlForecastStore,
     SqlHousekeepingStore,
     SqlImportStore,
@@ -215,7 +216,7 @@ class _UseCases:
         enqueues = GroupCommit[Firing, Firing](flush=self._enqueue, max_batch=settings.create_batch_size)
         self.forecasts = Forecasts(store=SqlForecastStore(storage.database), clock=clock)
         hints = ForecastInvalidator(hints=engine.publisher, forecasts=self.forecasts)
-        self.checks = _action_checks(node, clock, engine.dispatcher)
+        self.checks = _action_checks(node, clock, engine.dispatcher, storage.database)
         self.refresher = CalendarRefresher(store=storage.calendars, hints=hints, clock=clock)
         self.calendars = Calendars(store=storage.calendars, refresher=self.refresher, clock=clock)
         self.alarms = Alarms(
@@ -308,10 +309,11 @@ def _server(node: Node, clock: Clock, storage: _Storage, engine: _TimeEngine, ca
     return server
 
 
-def _action_checks(node: Node, clock: Clock, dispatcher: Dispatcher) -> ActionChecks:
-    """Asks a processor what is wrong with an action; of a message, the mailer; of a check, which may send one, both."""
+def _action_checks(node: Node, clock: Clock, dispatcher: Dispatcher, database: Database) -> ActionChecks:
+    """Asks a processor what is wrong with an action; of a message, the mailer and our own policies; of a check, which may send one, all."""
     by_processor = {kind: ProcessorChecks(kind=kind, sessions=dispatcher.connected) for kind in action_kinds()}
-    messages = NotifyChecks(mesh=node.mesh, clock=clock)
+    policies = PolicyChecks(policies=SqlEscalationPolicyStore(database))
+    messages = CombinedChecks(NotifyChecks(mesh=node.mesh, clock=clock), policies)
     checks = CombinedChecks(by_processor["check"], messages)
     return ActionChecks(kinds={**by_processor, "notify": messages, "check": checks}, clock=clock)
 

@@ -61,7 +61,8 @@ def _silences() -> None:
         sa.Column("created_at", sa.BigInteger, nullable=False),
     )
     op.create_index("ix_silences_tenant", "silences", ["tenant", "id"])
-    op.create_index("ix_silences_end", "silences", ["tenant", "end_at"])
+    op.create_index("ix_silences_end", "silences", ["end_at"])
+    op.create_index("ix_silences_holding", "silences", ["tenant", "end_at"])
 
 
 def _incidents() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from tests.integration.scheduler.support import Rig
+from tests.integration.scheduler.support import Rig, every
+from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2, firing_service_pb2
 from tocsin.api.scheduler.v1 import escalation_policy_service_pb2 as policy_pb
 from tocsin.api.scheduler.v1 import escalation_policy_service_pb2_grpc as policy_rpc
-from tocsin.api.scheduler.v1 import firing_service_pb2
 from tocsin.api.scheduler.v1 import incident_service_pb2 as pb
 from tocsin.api.scheduler.v1 import incident_service_pb2_grpc as rpc
 from tocsin.api.scheduler.v1 import silence_service_pb2 as silence_pb
@@ -375,3 +375,24 @@ async def test_silences_over_the_mesh(duty: Duty) -> None:
         assert place in caught.value.violations[0].field
     with duty.user("t2"), pytest.raises(NotFound):
         await silences.ExpireSilence(silence_pb.ExpireSilenceRequest(name=made.name))
+
+
+async def test_an_alarm_that_names_a_policy_which_is_not_there_is_taken_with_a_warning(duty: Duty) -> None:
+    """For messages and for checks that send one; a policy that is there is nothing to warn of."""
+    await duty.policy()
+
+    def notify(policy: str) -> alarm_pb2.Notify:
+        return alarm_pb2.Notify(subject="s", text="t", escalation_policy=f"escalationPolicies/{policy}")
+
+    check = alarm_pb2.Check(tcp="example.com:80", notify=notify("gone"))
+    for action, place in (
+        (alarm_pb2.Action(notify=notify("night")), ""),
+        (alarm_pb2.Action(notify=notify("gone")), "action.notify.escalationPolicy"),
+        (alarm_pb2.Action(check=check), "action.check.notify.escalationPolicy"),
+    ):
+        with duty.rig.user(scopes=("alarms:write",)):
+            made = await duty.rig.alarms.CreateAlarm(
+                alarm_service_pb2.CreateAlarmRequest(alarm=alarm_pb2.Alarm(trigger=every(60), action=action))
+            )
+        fields = [warning.field for warning in made.warnings if warning.field.endswith("escalationPolicy")]
+        assert fields == ([place] if place else [])

@@ -248,6 +248,14 @@ async def test_a_silence_that_cannot_be_read_silences_nothing(kept: Kept) -> Non
         await kept.silences.get("t2", "s")
 
 
+async def test_silences_that_are_over_are_forgotten_in_time(kept: Kept) -> None:
+    """Those that hold, or will, stay."""
+    await kept.silences.create(silence("over", end=NOW + MINUTE), now=NOW)
+    await kept.silences.create(silence("going", end=NOW + 9 * MINUTE), now=NOW)
+    assert await kept.stores.housekeeping.forget_silences(before=NOW + 2 * MINUTE, most=100) == 1
+    assert [found.id for found in await kept.silences.page("t1", before="", size=10)] == ["going"]
+
+
 async def test_silences_are_bounded(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that are over do not count."""
     monkeypatch.setattr("scheduler_svc.store.silences.MOST_SILENCES", 2)
