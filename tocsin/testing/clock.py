@@ -48,12 +48,15 @@ class FakeClock:
         return sum(not sleeper.future.done() for sleeper in self._sleepers)
 
     async def sleep(self, seconds: float) -> None:
-        """Returns once the clock was moved on by ``seconds``."""
+        """Returns once the clock was moved on by ``seconds``, and by a microsecond at least.
+
+        A wait for what is left of a rounded time would otherwise be over at the same instant, again and again.
+        """
         if seconds <= 0:
             await asyncio.sleep(0)
             return
         self._count += 1
-        sleeper = _Sleeper(self._monotonic + round(seconds * SECOND), self._count, asyncio.get_running_loop().create_future())
+        sleeper = _Sleeper(self._monotonic + max(1, round(seconds * SECOND)), self._count, asyncio.get_running_loop().create_future())
         heapq.heappush(self._sleepers, sleeper)
         await sleeper.future
 

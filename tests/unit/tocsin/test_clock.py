@@ -83,6 +83,22 @@ async def test_fake_clock_sleep_of_nothing() -> None:
     assert clock.sleepers == 0
 
 
+async def test_fake_clock_moves_on_for_a_wait_that_is_shorter_than_a_microsecond() -> None:
+    """Who waits for what is left of a rounded time gets there, and does not hold up the clock for ever."""
+    clock = FakeClock()
+
+    async def until(end: float) -> int:
+        rounds = 0
+        while clock.monotonic() < end:
+            await clock.sleep(end - clock.monotonic())
+            rounds += 1
+        return rounds
+
+    task = asyncio.create_task(until(1.0 + 1e-9))
+    await clock.advance(2)
+    assert await task == 2
+
+
 async def test_fake_clock_forgets_the_cancelled() -> None:
     """A cancelled sleeper is neither woken nor counted."""
     clock = FakeClock()
