@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gateway.http.exchange import Exchange
-from gateway.http.headers import accepted, is_form, is_json, is_plain, passed_on, requested_timeout
+from gateway.http.headers import accepted, has_etag, is_form, is_json, is_plain, passed_on, requested_timeout
 from gateway.http.streams import OFFERS, EventStream, StreamRule
 from gateway.ports import Backend, Spooler
 from gateway.transcoding.binding import Incoming
@@ -18,6 +18,7 @@ from tocsin.mesh.policy import MethodPolicy
 
 # A body of this many bytes is converted in about a millisecond.
 _AT_ONCE: Final = 8 * 1024
+_OK: Final = 200
 _FORM_OR_JSON: Final = "The body must be application/json or application/x-www-form-urlencoded, in UTF-8."
 _DATA: Final = ((b"cache-control", b"no-store"),)
 # What a service shows as a page of its own can run nothing, load nothing, be framed by nobody, and tell nobody where its reader was.
@@ -92,7 +93,9 @@ async def read_request(exchange: Exchange, route: Route, rule: BodyRule) -> Inco
     """
     if route.rpc.policy.path_only:
         return Incoming(variables=exchange.variables)  # the server passes over a body that nobody reads
-    body = await exchange.body(timeout=rule.timeout_seconds, most=route.rpc.policy.max_request_bytes)
+    prefix = route.rpc.door.body_prefix_bytes
+    most = prefix or route.rpc.policy.max_request_bytes
+    body = await exchange.body(timeout=rule.timeout_seconds, most=most, whole=not prefix)
     content_type, binder = exchange.headers.get(b"content-type", b""), route.binder
     form = binder.takes_forms and is_form(content_type)
     if body and binder.takes_body:
@@ -108,6 +111,8 @@ async def read_request(exchange: Exchange, route: Route, rule: BodyRule) -> Inco
         last_event_id=exchange.headers.get(b"last-event-id", b"").decode("utf-8", "replace") or None,
         headers=passed_on(exchange.raw_headers, binder.headers) if binder.headers else {},
         is_form=form,
+        method="HEAD" if exchange.is_head else exchange.method,
+        address=exchange.address,
     )
 
 
@@ -154,8 +159,19 @@ class UnaryEndpoint(RpcEndpoint):
             answer = await self._call(request)
         except InvalidInput as error:
             raise self._route.binder.as_written(error) from error
+        await self._send(exchange, answer)
+
+    async def _send(self, exchange: Exchange, answer: bytes, *, status: int | None = None) -> None:
+        """Sends an answer, or says that the client has it (RFC 9110, 13.1.2); ``status`` stands in place of its own."""
         reply = self._route.renderer.render(answer)
-        await exchange.send(reply.status, ((b"content-type", reply.content_type.encode()), *self._headers), reply.data)
+        own = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
+        headers = [*own, *(item for item in self._headers if item[0].decode() not in reply.headers)]
+        found = reply.status if status is None else status
+        etag = reply.headers.get("etag", "")
+        if found == _OK and exchange.method == "GET" and etag and has_etag(exchange.headers.get(b"if-none-match"), etag.encode()):
+            await exchange.send(304, headers, b"")
+            return
+        await exchange.send(found, [(b"content-type", reply.content_type.encode()), *headers], reply.data)
 
 
 class SpooledEndpoint(UnaryEndpoint):
@@ -178,14 +194,13 @@ class SpooledEndpoint(UnaryEndpoint):
             status, answer = await self._answer(exchange, request)
         except InvalidInput as error:
             raise self._route.binder.as_written(error) from error
-        reply = self._route.renderer.render(answer)
-        await exchange.send(status, ((b"content-type", reply.content_type.encode()), *self._headers), reply.data)
+        await self._send(exchange, answer, status=status)
 
-    async def _answer(self, exchange: Exchange, request: bytes) -> tuple[int, bytes]:
+    async def _answer(self, exchange: Exchange, request: bytes) -> tuple[int | None, bytes]:
         principal, address = exchange.principal, exchange.address
         if not self._spooler.waiting(principal, address):
             try:
-                return 200, await self._call(request)
+                return None, await self._call(request)
             except Unavailable:
                 pass  # whether it got there or not: its identity makes a second time harmless
             except DeadlineExceeded:

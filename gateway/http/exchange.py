@@ -81,12 +81,13 @@ class Exchange:
         """Adds a header to whatever the answer will be."""
         self._common.append((name, value))
 
-    async def body(self, *, timeout: float, most: int) -> bytes:
-        """The whole body, counted as it comes.
+    async def body(self, *, timeout: float, most: int, whole: bool = True) -> bytes:
+        """The body, counted as it comes.
 
         Args:
             timeout: seconds that it may take.
             most: bytes that it may have; the server's own limit stands as well.
+            whole: whether it may have no more than that; else what follows is left to the server, which passes over it.
 
         Raises:
             MessageTooLarge: it is larger than the limit.
@@ -100,15 +101,15 @@ class Exchange:
         if length is not None:
             if not length.isdigit():
                 raise HeadersInvalid.at("content-length", "must be a number")
-            if int(length) > most:
+            if int(length) > most and whole:
                 raise _too_large(most)
         try:
             async with asyncio.timeout(timeout):
-                return await self._read(most)
+                return await self._read(most, whole=whole)
         except TimeoutError as error:
             raise BodyTooSlow from error
 
-    async def _read(self, most: int) -> bytes:
+    async def _read(self, most: int, *, whole: bool) -> bytes:
         chunks: list[bytes] = []
         size = 0
         while True:
@@ -117,8 +118,10 @@ class Exchange:
                 raise Disconnected
             chunk: bytes = message.get("body", b"")
             size += len(chunk)
-            if size > most:
+            if size > most and whole:
                 raise _too_large(most)
+            if size > most:
+                return b"".join((*chunks, chunk))[:most]
             if not message.get("more_body", False):
                 return b"".join((*chunks, chunk)) if chunks else chunk
             chunks.append(chunk)

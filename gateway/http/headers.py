@@ -114,7 +114,8 @@ def has_etag(if_none_match: bytes | None, etag: bytes) -> bool:
     """Whether the client has what ``etag`` names: one of a list, weak or not, or anything at all (RFC 9110, section 13.1.2)."""
     if if_none_match is None:
         return False
-    return any(tag.strip(_OWS).removeprefix(b"W/") in (b"*", etag) for tag in if_none_match.split(b","))
+    wanted = (b"*", etag.removeprefix(b"W/"))
+    return any(tag.strip(_OWS).removeprefix(b"W/") in wanted for tag in if_none_match.split(b","))
 
 
 def is_json(content_type: bytes) -> bool:

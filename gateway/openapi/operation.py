@@ -52,7 +52,7 @@ class Operation:
             "tags": [route.rpc.descriptor.containing_service.name],
             "summary": comment.split(". ")[0].split("\n")[0].rstrip("."),
             "description": self._description(comment),
-            "responses": {"200": self._response(), "default": self._error()},
+            "responses": {"200": self._response(), **self._unmodified(), "default": self._error()},
             "security": [] if policy.public else [{"bearer": [policy.scope] if policy.scope else []}],
             "x-scopes": [policy.scope] if policy.scope else [],
             "x-rate-class": policy.rate_class,
@@ -141,6 +141,10 @@ class Operation:
         if self._route.uploads:
             return {"required": True, "description": "A stream: one JSON object a line.", "content": {NDJSON_TYPE: {"schema": schema}}}
         return {"required": True, "content": {JSON_TYPE: {"schema": schema}}}
+
+    def _unmodified(self) -> Schema:
+        tagged = "etag" in self._route.rpc.door.response_headers and self._route.http_method == "GET"
+        return {"304": {"description": "The client has it, as If-None-Match says."}} if tagged else {}
 
     def _response(self) -> Schema:
         reply: Descriptor = self._route.rpc.descriptor.output_type

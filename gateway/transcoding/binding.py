@@ -41,6 +41,10 @@ class Incoming:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     is_form: bool = False
     """Whether the body is application/x-www-form-urlencoded."""
+    method: str = ""
+    """As it was sent."""
+    address: str = ""
+    """Of the client."""
 
 
 class Binder(Protocol):
@@ -159,7 +163,13 @@ class RequestBinder:
                 raise InvalidInput.at(parameters[0][0], "unknown query parameter: this method reads all fields from its body")
             self._query.bind(parameters, message)
         self._derive_mask(message)
-        self._passed.put(message, headers=incoming.headers, query_string=incoming.query_string)
+        self._passed.put(
+            message,
+            headers=incoming.headers,
+            query_string=incoming.query_string,
+            method=incoming.method,
+            address=incoming.address,
+        )
         for path, fields in self._variables.items():
             put(message, fields, convert(fields[-1], incoming.variables[path], path))
         for made in self._generated:

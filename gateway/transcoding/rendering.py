@@ -3,13 +3,15 @@
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from google.protobuf.descriptor import Descriptor
 
 from gateway.transcoding.contract import HTTP_BODY, Contract
+from gateway.transcoding.passing import AnswerHead
 from gateway.transcoding.template import TemplateError
+from tocsin.api.mesh.v1 import http_pb2 as door_pb2
 from tocsin.protojson.codec import Codec, UnreadableReply, dump_json
 from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, as_object
 
@@ -20,7 +22,6 @@ RESUME_FIELD = "resume_token"
 _ANY_TYPE = "application/octet-stream"
 # What may stand in a header (RFC 9110, 5.5); a type is shorter than this.
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{1,200}\Z")
-_STATUSES = range(200, 600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +32,13 @@ class ResponseBody:
         content_type: of the body.
         data: the body.
         status: HTTP status of the answer.
+        headers: what else the service says in its head, by names in lower case.
     """
 
     content_type: str
     data: bytes
     status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class AnswerRenderer(Protocol):
@@ -97,17 +100,17 @@ class LegacyRenderer:
 class ResponseRenderer:
     """The renderer of a rule of google.api.http."""
 
-    def __init__(self, *, contract: Contract, response: Descriptor, response_body: str, status_field: str = "") -> None:
+    def __init__(self, *, contract: Contract, response: Descriptor, response_body: str, door: door_pb2.Http | None = None) -> None:
         """Compiles the plan.
 
         Args:
             contract: where the types are.
             response: the response type.
             response_body: the field that is the body; empty for the whole response.
-            status_field: the field that is the status; empty if it is always 200.
+            door: names the fields that are the status and the headers; none unless given.
 
         Raises:
-            TemplateError: one of the two names no field, or one of another kind.
+            TemplateError: one of them names no field, or one of another kind.
         """
         self._codec: Codec = contract.codec(response)
         self._field: MessageField | None = None
@@ -120,7 +123,7 @@ class ResponseRenderer:
             self._field = self._codec.message_type.fields[response_body]
             self._empty = _empty(self._field)
             self.raw = item.message_type is not None and item.message_type.full_name == HTTP_BODY and not item.is_repeated
-        self._status = self._status_field(status_field)
+        self._head = AnswerHead(door or door_pb2.Http(), self._codec.message_type, beside_body=self._field is not None)
         self._token = self._codec.text_field(RESUME_FIELD) if _is_text(self._codec.message_type.fields.get(RESUME_FIELD)) else None
 
     def render(self, wire: bytes) -> ResponseBody:
@@ -133,14 +136,15 @@ class ResponseRenderer:
             return ResponseBody(content_type=JSON_TYPE, data=self._codec.to_json(wire))
         value = self._codec.to_value(wire)
         part = value if self._field is None else value.get(self._field.json_name, self._empty)
-        status = self._status_of(value)
+        status, headers = self._head.of(value)
         if not self.raw:
-            return ResponseBody(content_type=JSON_TYPE, data=dump_json(part), status=status)
+            return ResponseBody(content_type=JSON_TYPE, data=dump_json(part), status=status, headers=headers)
         body = as_object(part) or {}
         content_type = str(body.get("contentType") or _ANY_TYPE)
         if not _HEADER_VALUE.match(content_type):
             raise UnreadableReply
-        return ResponseBody(content_type=content_type, data=base64.b64decode(str(body.get("data") or "")), status=status)
+        data = base64.b64decode(str(body.get("data") or ""))
+        return ResponseBody(content_type=content_type, data=data, status=status, headers=headers)
 
     def elements(self, wire: bytes) -> list[bytes]:
         """The JSON texts of an answer of a stream: one, or one for each element when ``response_body`` names a list.
@@ -155,20 +159,6 @@ class ResponseRenderer:
     def resume_token(self, wire: bytes) -> str:
         """The token after which a watch can be resumed; empty if the answer has none."""
         return self._token(wire) if self._token else ""
-
-    def _status_field(self, name: str) -> MessageField | None:
-        if not name:
-            return None
-        found = self._codec.message_type.fields.get(name)
-        if found is None or found.kind is not FieldKind.INTEGER or found.repeated or found.map or self._field is None:
-            raise TemplateError(f"{self._codec.message_type.type_name}: the status {name!r} must be an int32 beside a response body")
-        return found
-
-    def _status_of(self, value: dict[str, JsonValue]) -> int:
-        status = 200 if self._status is None else value.get(self._status.json_name, 200)
-        if not isinstance(status, int) or status not in _STATUSES:
-            raise UnreadableReply
-        return status
 
 
 def _is_text(field: MessageField | None) -> bool:

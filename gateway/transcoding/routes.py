@@ -104,7 +104,7 @@ def _routes_of(contract: Contract, rpc: Rpc, rule: http_pb2.HttpRule) -> Iterato
                 contract=contract,
                 response=rpc.descriptor.output_type,
                 response_body=binding.response_body,
-                status_field=rpc.door.status_field,
+                door=rpc.door,
             ),
         )
 

@@ -109,6 +109,9 @@ class Shelf:
     async def TakeNotice(self, request: Any, context: Any) -> Any:
         return await self._answer(request, context, message_type("google.protobuf.Empty")())
 
+    async def LeaveNote(self, request: Any, context: Any) -> Any:
+        return await self._answer(request, context, message_type("google.protobuf.Empty")())
+
     async def Hello(self, request: Any, context: Any) -> Any:
         return await self._answer(request, context, Book(title="hello"))
 
@@ -159,9 +162,9 @@ def change(title: str, token: str = "") -> Any:
     return message_type("WatchBooksResponse")(book={"title": title}, resume_token=token)
 
 
-def page(html: str, *, status: int = 0, content_type: str = "text/html; charset=utf-8") -> Any:
+def page(html: str, *, status: int = 0, content_type: str = "text/html; charset=utf-8", headers: dict[str, str] | None = None) -> Any:
     """An answer of ShowSlip and SendSlip."""
-    return message_type("SlipPage")(page={"content_type": content_type, "data": html.encode()}, status=status)
+    return message_type("SlipPage")(page={"content_type": content_type, "data": html.encode()}, status=status, headers=headers)
 
 
 def add_shelf(servicer: Any, server: Any) -> None:

@@ -124,3 +124,60 @@ async def test_a_service_that_is_away_is_told_as_any_other(rig: Rig, stranger: h
     answer = await stranger.get("/s/abc")
     assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
     assert "retry-after" in answer.headers
+
+
+async def test_the_service_chooses_headers(rig: Rig, stranger: httpx2.AsyncClient) -> None:
+    """What it says of caching stands in place of "no-store"; the rest of the door's own stays."""
+
+    async def act(_: object) -> object:
+        return page("<p>x</p>", headers={"cache-control": "public, max-age=60", "etag": 'W/"7"'})
+
+    rig.shelf.act = act
+    answer = await stranger.get("/s/abc")
+    assert (answer.headers.get_list("cache-control"), answer.headers["etag"]) == (["public, max-age=60"], 'W/"7"')
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("status", "tags", "expected"),
+    [(0, '"7"', 304), (0, 'W/"7"', 304), (0, '"1", "7"', 304), (0, "*", 304), (0, '"8"', 200), (0, None, 200), (404, '"7"', 404)],
+)
+async def test_who_has_it_already_gets_no_body(
+    rig: Rig, stranger: httpx2.AsyncClient, status: int, tags: str | None, expected: int
+) -> None:
+    """If-None-Match that names the entity tag of a good answer is 304 with the same headers (RFC 9110, 15.4.5)."""
+
+    async def act(_: object) -> object:
+        return page("<p>x</p>", status=status, headers={"cache-control": "max-age=60", "etag": '"7"'})
+
+    rig.shelf.act = act
+    for method in ("GET", "HEAD"):
+        answer = await stranger.request(method, "/s/abc", headers={"if-none-match": tags} if tags else {})
+        assert (answer.status_code, answer.headers["etag"], answer.headers["cache-control"]) == (expected, '"7"', "max-age=60")
+        assert answer.text == ("<p>x</p>" if expected != 304 and method == "GET" else "")
+
+
+async def test_a_post_is_never_unmodified(rig: Rig, stranger: httpx2.AsyncClient) -> None:
+    """If-None-Match of an unsafe method says nothing about its answer."""
+
+    async def act(_: object) -> object:
+        return page("<p>x</p>", headers={"etag": '"7"'})
+
+    rig.shelf.act = act
+    assert (await stranger.post("/s/abc", content=b"x", headers={"if-none-match": '"7"'})).status_code == 200
+
+
+async def test_a_body_may_be_cut(rig: Rig, stranger: httpx2.AsyncClient) -> None:
+    """Where the contract says so, the first bytes are passed on, and the connection goes on; method and address are the door's to say."""
+
+    async def pieces() -> AsyncGenerator[bytes]:
+        for _ in range(40):
+            yield b"y" * 50_000
+
+    for body, kept in ((b"x" * 99, 99), (b"x" * 100, 100), (b"x" * 3_000_000, 100), (pieces(), 100), (b"", 0)):
+        assert (await stranger.post("/n/abc", content=body)).status_code == 200
+        assert len(rig.shelf.requests[-1].note.data) == kept
+    assert (await stranger.head("/n/abc")).status_code == 200
+    assert (await stranger.get("/n/abc?method=X")).status_code == 400
+    assert [request.method for request in rig.shelf.requests] == ["POST"] * 5 + ["HEAD"]
+    assert {request.address for request in rig.shelf.requests} == {"127.0.0.1"}

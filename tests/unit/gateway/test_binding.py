@@ -12,6 +12,7 @@ from gateway.transcoding.template import TemplateError, parse
 from tests.unit.gateway.contracts import contract, message_type, pool
 from tocsin.api.mesh.v1 import http_pb2
 from tocsin.errors import InvalidInput
+from tocsin.protojson.codec import UnreadableReply
 
 ROUTER = build_router(build_routes(contract()))
 
@@ -189,6 +190,7 @@ def test_the_contract_decides_what_is_routed() -> None:
     assert names == {
         "CreateBook", "GetBook", "ListBooks", "UpdateBook", "DeleteBook", "LendBook", "PutCover", "GetCover", "WatchBooks", "Hello",
         "Knock", "Echo", "CountBooks", "CopyBooks", "ScanBooks", "ShowSlip", "SendSlip", "TakeNotice", "Admit",
+        "LeaveNote",
     }  # fmt: skip
 
 
@@ -222,6 +224,8 @@ def test_a_rule_that_names_no_usable_field_stops_the_start(path: str, body: str)
         {"query_field": "zz"},
         {"query_field": "headers"},
         {"query_field": "body"},
+        {"method_field": "headers"},
+        {"address_field": "zz"},
     ],
 )
 def test_a_door_that_cannot_be_stops_the_start(door: dict[str, Any]) -> None:
@@ -232,9 +236,44 @@ def test_a_door_that_cannot_be_stops_the_start(door: dict[str, Any]) -> None:
         RequestBinder(contract=contract(), request=descriptor, template=parse("/x"), http_method="POST", body="body", door=option)
 
 
-@pytest.mark.parametrize(("response_body", "status"), [("", "status"), ("page", "zz"), ("page", "page")])
-def test_a_status_that_cannot_be_stops_the_start(response_body: str, status: str) -> None:
-    """It is an int32 beside the body."""
+@pytest.mark.parametrize(
+    ("response_body", "door"),
+    [
+        ("", {"status_field": "status"}),
+        ("page", {"status_field": "zz"}),
+        ("page", {"status_field": "page"}),
+        ("page", {"response_headers": ["etag"]}),
+        ("page", {"response_headers_field": "headers"}),
+        ("page", {"response_headers": ["etag"], "response_headers_field": "status"}),
+        ("", {"response_headers": ["etag"], "response_headers_field": "headers"}),
+        ("page", {"response_headers": ["ETag"], "response_headers_field": "headers"}),
+        ("page", {"response_headers": ["set-cookie"], "response_headers_field": "headers"}),
+        ("page", {"response_headers": ["content-security-policy"], "response_headers_field": "headers"}),
+        ("page", {"response_headers": ["access-control-allow-origin"], "response_headers_field": "headers"}),
+        ("page", {"response_headers": ["x y"], "response_headers_field": "headers"}),
+    ],
+)
+def test_a_head_that_cannot_be_stops_the_start(response_body: str, door: dict[str, Any]) -> None:
+    """The status is an int32 beside the body, the headers a map of texts, and some are not a service's to set."""
     descriptor = pool().FindMessageTypeByName("shelf.v1.SlipPage")
     with pytest.raises(TemplateError):
-        ResponseRenderer(contract=contract(), response=descriptor, response_body=response_body, status_field=status)
+        ResponseRenderer(contract=contract(), response=descriptor, response_body=response_body, door=http_pb2.Http(**door))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"set-cookie": "a=b"},
+        {"cache-control": ""},
+        {"cache-control": "a\r\nset-cookie: b"},
+        {"cache-control": "ü"},
+        {"cache-control": "x" * 1001},
+        {"etag": "bare"},
+        {"etag": '"a"b"'},
+    ],
+)
+def test_headers_that_cannot_be_sent_are_no_answer(headers: dict[str, str]) -> None:
+    """Only what the contract names, in visible ASCII, leaves; an entity tag is quoted (RFC 9110, 8.8.3)."""
+    answer = message_type("SlipPage")(headers=headers)
+    with pytest.raises(UnreadableReply):
+        route("GET", "/s/x").renderer.render(answer.SerializeToString())

@@ -32,6 +32,11 @@ class Http(_message.Message):
     QUERY_FIELD_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_FIELD_NUMBER: _builtins.int
     LEGACY_FIELD_NUMBER: _builtins.int
+    RESPONSE_HEADERS_FIELD_NUMBER: _builtins.int
+    RESPONSE_HEADERS_FIELD_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_FIELD_NUMBER: _builtins.int
+    BODY_PREFIX_BYTES_FIELD_NUMBER: _builtins.int
     headers_field: _builtins.str
     """Field of the request, a map<string, string>, that takes those of them that were sent, by their names in lower case. Several of one
     name are joined by ", " (RFC 9110, 5.3). Nothing else in a request over HTTP can fill it.
@@ -42,6 +47,18 @@ class Http(_message.Message):
     """
     status_field: _builtins.str
     """Field of the response, an int32, with the status of the answer: 200 to 599, 0 for 200."""
+    response_headers_field: _builtins.str
+    """Field of the response, a map<string, string>, with those of them that the answer carries: visible ASCII. "cache-control" stands in place
+    of the door's own "no-store".
+    """
+    method_field: _builtins.str
+    """Field of the request, a string, that takes the HTTP method as it was sent, such as "HEAD". Nothing else over HTTP can fill it."""
+    address_field: _builtins.str
+    """Field of the request, a string, that takes the address of the client, as far as the door can see. Nothing else over HTTP can fill it."""
+    body_prefix_bytes: _builtins.int
+    """Most bytes of a body that are passed on: for callers that cannot help sending more, what follows is dropped. Unset: a body is passed on
+    whole, or refused (Policy.max_request_bytes).
+    """
     @_builtins.property
     def headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Request headers that are passed on, in lower case, such as "accept-language"; no other one reaches a service. Never one that
@@ -52,6 +69,12 @@ class Http(_message.Message):
     def legacy(self) -> _containers.RepeatedCompositeFieldContainer[Global___LegacyRoute]:
         """Routes that an earlier system had for the same, beside those of google.api.http."""
 
+    @_builtins.property
+    def response_headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Response headers that the service may set, in lower case, such as "cache-control" and "etag"; never one that frames the message, carries
+        a credential, or is the door's own to say. Where "etag" is one of them, a GET whose If-None-Match names it is answered 304 (RFC 9110, 13.1.2).
+        """
+
     def __init__(
         self,
         *,
@@ -60,10 +83,15 @@ class Http(_message.Message):
         query_field: _builtins.str = ...,
         status_field: _builtins.str = ...,
         legacy: _abc.Iterable[Global___LegacyRoute] | None = ...,
+        response_headers: _abc.Iterable[_builtins.str] | None = ...,
+        response_headers_field: _builtins.str = ...,
+        method_field: _builtins.str = ...,
+        address_field: _builtins.str = ...,
+        body_prefix_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["headers", b"headers", "headers_field", b"headers_field", "legacy", b"legacy", "query_field", b"query_field", "status_field", b"status_field"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_field", b"address_field", "body_prefix_bytes", b"body_prefix_bytes", "headers", b"headers", "headers_field", b"headers_field", "legacy", b"legacy", "method_field", b"method_field", "query_field", b"query_field", "response_headers", b"response_headers", "response_headers_field", b"response_headers_field", "status_field", b"status_field"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
