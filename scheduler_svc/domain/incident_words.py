@@ -3,7 +3,9 @@
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from scheduler_svc.domain.escalation import EscalationStep
+import msgspec
+
+from scheduler_svc.domain.escalation import EscalationPlan, EscalationStep
 from tocsin.priority import Priority
 from tocsin.recurrence import Micros
 
@@ -69,6 +71,22 @@ class By(NamedTuple):
     note: str = ""
 
 
+class EventFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an event says beside its timeline entry, so that the steps of the incident can be computed again later.
+
+    Attributes:
+        until: of SNOOZED: until when.
+        plan: of REASSIGNED: what the incident followed until then.
+        policy: likewise: id of its policy; empty without one.
+        turn: likewise: whose turn it was.
+    """
+
+    until: Micros | None = None
+    plan: EscalationPlan | None = None
+    policy: str = ""
+    turn: int = 0
+
+
 class Happened(NamedTuple):
     """An event of an incident: an entry of its timeline."""
 
@@ -77,6 +95,7 @@ class Happened(NamedTuple):
     by: By
     step: int = 0
     slot: str = ""
+    facts: EventFacts | None = None
 
 
 class StepFiring(NamedTuple):

@@ -12,7 +12,17 @@ import msgspec
 
 from scheduler_svc.domain.escalation import EscalationPlan
 from scheduler_svc.domain.firings import ON_TIME
-from scheduler_svc.domain.incident_words import By, EventKind, Happened, Hold, IncidentSeverity, IncidentState, StatusUpdate, StepFiring
+from scheduler_svc.domain.incident_words import (
+    By,
+    EventFacts,
+    EventKind,
+    Happened,
+    Hold,
+    IncidentSeverity,
+    IncidentState,
+    StatusUpdate,
+    StepFiring,
+)
 from tocsin.errors import FailedPrecondition, NotFound
 from tocsin.recurrence import Micros
 
@@ -195,7 +205,8 @@ def snoozed(incident: Incident, by: By, at: Micros, *, until: Micros) -> Inciden
     _require_open(incident)
     if incident.snoozed_until == until:
         return IncidentChange(incident)
-    return IncidentChange(_with(incident, at, snoozed_until=until, step_at=None, held_by=""), (Happened(EventKind.SNOOZED, at, by),))
+    event = Happened(EventKind.SNOOZED, at, by, facts=EventFacts(until=until))
+    return IncidentChange(_with(incident, at, snoozed_until=until, step_at=None, held_by=""), (event,))
 
 
 def reassigned(incident: Incident, by: By, at: Micros, *, policy: str, plan: EscalationPlan, turn: int = 0) -> IncidentChange:
@@ -206,7 +217,8 @@ def reassigned(incident: Incident, by: By, at: Micros, *, policy: str, plan: Esc
     """
     _require_open(incident)
     begun = _again(msgspec.structs.replace(incident, policy=policy, plan=plan, turn=turn), at)
-    return IncidentChange(begun, (Happened(EventKind.REASSIGNED, at, by),))
+    before = EventFacts(plan=incident.plan, policy=incident.policy, turn=incident.turn)
+    return IncidentChange(begun, (Happened(EventKind.REASSIGNED, at, by, facts=before),))
 
 
 def noted(incident: Incident, by: By, at: Micros) -> IncidentChange:

@@ -83,6 +83,7 @@ incident_events = Table(
     Column("firing", Text, nullable=False, comment="Id of the firing by which people were told; empty without one."),
     Column("request_id", Text, nullable=False, comment="What makes a request count once; empty without one."),
     Column("change_no", BigInteger, nullable=False, comment="Number of the transaction that wrote it."),
+    Column("facts", Text, comment="What an audit needs to know of it, JSON; null when its other columns say all."),
     sqlite_with_rowid=False,
 )
 Index(

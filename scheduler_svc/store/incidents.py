@@ -54,7 +54,10 @@ _UPDATE: Final = Statement(
         "WHERE incidents.id = v.id"
     ),
 )
-_EVENT_COLUMNS: Final = ("incident", "number", "tenant", "kind", "happened_at", "actor", "via", "note", "step", "firing", "request_id")
+_EVENT_COLUMNS: Final = (
+    *("incident", "number", "tenant", "kind", "happened_at", "actor", "via", "note", "step", "firing", "request_id"),
+    "facts",
+)
 _INSERT_EVENTS: Final = insert(incident_events, _EVENT_COLUMNS, extra="change_no", extra_value=CHANGE)
 _READ: Final = "SELECT id, tenant, events, document FROM incidents"
 _LOCKED: Final = Statement(
@@ -281,7 +284,8 @@ class _Work:
         number = self._numbers[incident.id]
         self._numbers[incident.id] = number + 1
         by, firing = happened.by, firing_of_slot(incident, happened.slot) if happened.slot else ""
-        told = (storable(by.actor), storable(by.via), storable(by.note), happened.step, firing, request_id)
+        facts = None if happened.facts is None else msgspec.json.encode(happened.facts).decode()
+        told = (storable(by.actor), storable(by.via), storable(by.note), happened.step, firing, request_id, facts)
         self._events.append((incident.id, number, incident.tenant, int(happened.kind), happened.at, *told))
 
     def _shard(self, incident: Incident) -> int:

@@ -130,6 +130,20 @@ async def kill_in_turn(victims: Sequence[str], kill: Kill) -> Counter[str]:
     return killed
 
 
+def one_of_each(stacks: Sequence[RunningStack], server: PostgresServer) -> Kill:
+    """How one of the replicas of a service is killed, or the PostgreSQL under all of them, which is away for a moment."""
+
+    async def kill(victim: str) -> None:
+        if victim == "postgresql":
+            await asyncio.to_thread(server.kill)
+            await asyncio.sleep(random.uniform(0.0, 2.0))
+            await asyncio.to_thread(server.start)
+        else:
+            random.choice(stacks).kill(victim)
+
+    return kill
+
+
 async def proved(load: DigestLoad, sink: SmtpSink, victims: Sequence[str], kill: Kill, record_property: Note) -> None:
     """Sends and kills; then each message that was accepted is in one mail, and in one digest of the mailer's own account."""
     await asyncio.gather(load.message(0), load.message(1))
@@ -170,17 +184,9 @@ async def test_killing_replicas_and_their_postgresql_loses_no_member_of_a_digest
     pair: tuple[RunningStack, RunningStack], own_postgres_server: PostgresServer, smtp_sink: SmtpSink, record_property: Note
 ) -> None:
     """Two of each service close the same digests, now one of them dies, now the PostgreSQL under all of them."""
-
-    async def kill(victim: str) -> None:
-        if victim == "postgresql":
-            await asyncio.to_thread(own_postgres_server.kill)
-            await asyncio.sleep(random.uniform(0.0, 2.0))
-            await asyncio.to_thread(own_postgres_server.start)
-        else:
-            random.choice(pair).kill(victim)
-
     first, second = pair
     async with first.client() as one, second.client(key=first.api_key) as two:
         load = DigestLoad(one, two, sink=smtp_sink)
         await load.people(one)
+        kill = one_of_each(pair, own_postgres_server)
         await proved(load, smtp_sink, (*SERVICES, "postgresql"), kill, record_property)

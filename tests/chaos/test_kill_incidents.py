@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import httpx2
 import pytest
 
 from tests.chaos.load import FULL, NOT_NOW, SERVICES, Load, Note
-from tests.chaos.test_kill_digests import kill_in_turn, mail_by
+from tests.chaos.test_kill_digests import Kill, kill_in_turn, mail_by, one_of_each
+from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.smtp import SmtpSink
 from tocsin.testing.stack import RunningStack
 
@@ -23,16 +24,22 @@ INCIDENTS, SECONDS, WAIT = (500, 100.0, 8.0) if FULL else (45, 10.0, 3.0)
 STEPS = ("ann", "bea", "cid")
 
 
+@pytest.fixture
+def settings_of_both(smtp_sink: SmtpSink) -> Mapping[str, str]:
+    """Both mailers send to the same server."""
+    return mail_by(smtp_sink)
+
+
 class IncidentLoad(Load):
     """Incidents, of which a third is acknowledged at random moments.
 
     What the account counts is a person who is told about an incident, such as ``bea i-12``.
     """
 
-    def __init__(self, client: httpx2.AsyncClient, *, sink: SmtpSink) -> None:
+    def __init__(self, *clients: httpx2.AsyncClient, sink: SmtpSink) -> None:
         """Makes nothing yet; what arrives, arrives in ``sink``."""
-        super().__init__(client, mails=self._in_mails)
-        self._client = client
+        super().__init__(*clients, mails=self._in_mails)
+        self._gateways = clients
         self._sink = sink
         self.answered: dict[str, datetime] = {}
 
@@ -40,10 +47,10 @@ class IncidentLoad(Load):
         """Makes the people, and the policy that asks them one after the other."""
         for name in STEPS:
             address = {"channel": "email", "value": f"{name}@example.com", "state": "ACTIVE"}
-            made = await self._client.post("/v1/recipients", json={"name": f"recipients/{name}", "addresses": [address]})
+            made = await self._gateways[0].post("/v1/recipients", json={"name": f"recipients/{name}", "addresses": [address]})
             assert made.is_success, made.text
         steps = [{"targets": [f"recipients/{name}"], "wait": f"{WAIT:g}s"} for name in STEPS]
-        made = await self._client.post("/v1/escalationPolicies", json={"name": "escalationPolicies/p", "steps": steps})
+        made = await self._gateways[0].post("/v1/escalationPolicies", json={"name": "escalationPolicies/p", "steps": steps})
         assert made.is_success, made.text
 
     async def incident(self, number: int) -> None:
@@ -59,11 +66,12 @@ class IncidentLoad(Load):
     async def _acknowledge(self, key: str) -> None:
         """Answers as often as it takes; from the answer on no step may be taken."""
         while key not in self.answered:
+            client = random.choice(self._gateways)
             try:
-                found = await self._client.get("/v1/incidents", params={"filter": f'dedup_key="{key}"'})
+                found = await client.get("/v1/incidents", params={"filter": f'dedup_key="{key}"'})
                 if found.is_success:
                     name = found.json()["incidents"][0]["name"]
-                    answer = await self._client.post(f"/v1/{name}:acknowledge", json={})
+                    answer = await client.post(f"/v1/{name}:acknowledge", json={})
                     assert answer.is_success or answer.status_code in NOT_NOW, answer.text
                     if answer.is_success:
                         self.answered[key] = datetime.now(UTC)
@@ -98,31 +106,46 @@ class IncidentLoad(Load):
         return {item["dedupKey"]: await self.pages(f"/v1/{item['name']}/events", "events") for item in found}
 
 
+async def proved(load: IncidentLoad, victims: Sequence[str], kill: Kill, record_property: Note) -> None:
+    """Opens, acknowledges and kills; then the timelines, the ledger and the mails are compared."""
+    await load.people()
+    killed, _ = await asyncio.gather(kill_in_turn(victims, kill), load.open_all())
+    assert await load.arrived(seconds=180), load.account
+    timelines = await load.timelines()
+    late = expect_steps(load, timelines)
+    account = await load.settle(seconds=120)
+    kinds = Counter(event["kind"] for events in timelines.values() for event in events)
+    came = f"{len(load.answered)} acknowledged, {late} steps after that, {dict(kinds)}"
+    record_property("account", f"killed {dict(killed)}, answers {dict(load.answers)}, {came}: {account}")
+    assert set(killed) == set(victims)
+    assert len(timelines) == INCIDENTS
+    assert len(load.answered) == (INCIDENTS + 2) // 3
+    assert late == 0
+    assert account.verdict == "valid", f"{account}\n{account.faults()}"
+
+
 async def test_killing_each_service_loses_no_step_doubles_none_and_takes_none_after_an_answer(
     tmp_path: Path, smtp_sink: SmtpSink, record_property: Note
 ) -> None:
-    """SIGKILL amid opening, escalating, acknowledging and sending; then the timelines, the ledger and the mails are compared."""
+    """SIGKILL amid opening, escalating, acknowledging and sending, on SQLite."""
     with RunningStack(state=tmp_path / "state", env=mail_by(smtp_sink)) as stack:
         async with stack.client() as client:
 
             async def kill(service: str) -> None:
                 stack.kill(service)
 
-            load = IncidentLoad(client, sink=smtp_sink)
-            await load.people()
-            killed, _ = await asyncio.gather(kill_in_turn(SERVICES, kill), load.open_all())
-            assert await load.arrived(seconds=180), load.account
-            timelines = await load.timelines()
-            late = expect_steps(load, timelines)
-            account = await load.settle(seconds=120)
-            kinds = Counter(event["kind"] for events in timelines.values() for event in events)
-            came = f"{len(load.answered)} acknowledged, {late} steps after that, {dict(kinds)}"
-            record_property("account", f"killed {dict(killed)}, answers {dict(load.answers)}, {came}: {account}")
-            assert set(killed) == set(SERVICES)
-            assert len(timelines) == INCIDENTS
-            assert len(load.answered) == (INCIDENTS + 2) // 3
-            assert late == 0
-            assert account.verdict == "valid", f"{account}\n{account.faults()}"
+            await proved(IncidentLoad(client, sink=smtp_sink), SERVICES, kill, record_property)
+
+
+@pytest.mark.thorough
+async def test_killing_replicas_and_their_postgresql_loses_no_step_and_takes_none_after_an_answer(
+    pair: tuple[RunningStack, RunningStack], own_postgres_server: PostgresServer, smtp_sink: SmtpSink, record_property: Note
+) -> None:
+    """Two of each service escalate the same incidents, now one of them dies, now the PostgreSQL under all of them."""
+    first, second = pair
+    async with first.client() as one, second.client(key=first.api_key) as two:
+        kill = one_of_each(pair, own_postgres_server)
+        await proved(IncidentLoad(one, two, sink=smtp_sink), (*SERVICES, "postgresql"), kill, record_property)
 
 
 def expect_steps(load: IncidentLoad, timelines: dict[str, list[dict[str, Any]]]) -> int:
