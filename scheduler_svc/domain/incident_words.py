@@ -45,6 +45,14 @@ _SEVERITIES: Final = {
 }
 
 
+class AlertEvent(IntEnum):
+    """What an alert says of an incident; the numbers are those of the contract."""
+
+    TRIGGER = 1
+    ACKNOWLEDGE = 2
+    RESOLVE = 3
+
+
 class EventKind(IntEnum):
     """What happened to an incident; the numbers are stored, and are those of the contract."""
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import grpc
 
-from scheduler_svc.domain.incident_words import By, EventKind, IncidentSeverity, IncidentState
+from scheduler_svc.domain.incident_words import AlertEvent, By, EventKind, IncidentSeverity, IncidentState
 from scheduler_svc.domain.incidents import Incident as StoredIncident
 from scheduler_svc.handlers.times import length_of, micros_of, set_instant
 from scheduler_svc.ports.incidents import IncidentEvent
@@ -145,7 +145,8 @@ class IncidentHandlers(rpc.IncidentServiceServicer):
         source = f"alarms/{one.alarm}" if one.alarm else f"firings/{one.firing}"
         draft = _draft(one.incident)._replace(key=one.incident.dedup_key or source, source=source)
         by = By(source, "alarm")
-        return await self._incidents.triggering(one.tenant, draft, by=by, request_id=f"firings/{one.firing}", ends=one.resolved)
+        event = AlertEvent.RESOLVE if one.resolved else AlertEvent.TRIGGER
+        return await self._incidents.triggering(one.tenant, draft, by=by, request_id=f"firings/{one.firing}", event=event)
 
 
 def _answer(answer: StoredIncident | BaseException | None) -> pb.TriggerIncidentsResponse.Answer:

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from scheduler_svc.domain import Firing
 from scheduler_svc.domain.escalation import EscalationPlan, EscalationPolicy
-from scheduler_svc.domain.incident_words import By, EventKind
+from scheduler_svc.domain.incident_words import AlertEvent, By, EventKind
 from scheduler_svc.domain.incidents import NO_PLAN, Incident, IncidentChange
 from scheduler_svc.domain.silences import Silence
 from scheduler_svc.ports.shards import Held
@@ -15,19 +15,19 @@ from tocsin.recurrence import Micros
 
 
 class TriggerDraft(NamedTuple):
-    """Something that opens an incident, or counts for one that is open.
+    """Something that opens an incident, or counts for one that is open, or says something else of the open one of its key.
 
     Attributes:
         incident: as it would begin.
         by: who or what triggers it.
         request_id: what makes it count once; empty: it always counts.
-        ends: it resolves the open incident of the key instead.
+        event: what it says; other than a trigger, it has no effect if nothing of the key is open.
     """
 
     incident: Incident
     by: By
     request_id: str = ""
-    ends: bool = False
+    event: AlertEvent = AlertEvent.TRIGGER
 
 
 class Act(NamedTuple):
@@ -87,7 +87,7 @@ class IncidentStore(Protocol):
     """Incidents of all tenants. Each change is one transaction with its timeline and with its firings in the ledger."""
 
     async def trigger(self, batch: Sequence[TriggerDraft], fence: Fence) -> Acted:
-        """Opens incidents, counts triggers, and resolves; None for the end of what is not open.
+        """Opens incidents, counts triggers, acknowledges and resolves; None for what is said of one that is not open.
 
         Raises:
             Unavailable: a shard is another replica's by now.

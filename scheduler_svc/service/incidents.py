@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, TypeAlias, cast
 
 from scheduler_svc.domain import new_id, shard_of
 from scheduler_svc.domain.escalation import EscalationPlan, EscalationStep
-from scheduler_svc.domain.incident_words import By, IncidentSeverity
+from scheduler_svc.domain.incident_words import AlertEvent, By, IncidentSeverity
 from scheduler_svc.domain.incidents import (
     Incident,
     IncidentChange,
@@ -151,10 +151,10 @@ class Incidents:
         self._woken()
         return cast("Incident", answer)
 
-    def triggering(self, tenant: str, draft: IncidentDraft, *, by: By, request_id: str, ends: bool) -> Awaitable[Incident | None]:
+    def triggering(self, tenant: str, draft: IncidentDraft, *, by: By, request_id: str, event: AlertEvent) -> Awaitable[Incident | None]:
         """Opens an incident for what is no caller, or resolves the open one of the key; None if there is none."""
         self._woken()
-        return self._trigger(TriggerDraft(self._begun(tenant, draft), by, request_id, ends))
+        return self._trigger(TriggerDraft(self._begun(tenant, draft), by, request_id, event))
 
     def _begun(self, tenant: str, draft: IncidentDraft) -> Incident:
         now = self._clock.micros()

@@ -11,12 +11,13 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Firing, shard_of
-from scheduler_svc.domain.incident_words import By, Happened, IncidentState
+from scheduler_svc.domain.incident_words import AlertEvent, By, Happened, IncidentState
 from scheduler_svc.domain.incidents import (
     Incident,
     IncidentChange,
     IncidentNotFound,
     IncidentOver,
+    acknowledged,
     advance,
     opened,
     resolved,
@@ -102,6 +103,7 @@ _NEXT_WAKE: Final = Statement(
     sqlite="SELECT min(wake_at) FROM incidents WHERE wake_at IS NOT NULL AND shard IN (SELECT value FROM json_each(?1))",
     postgresql="SELECT min(wake_at) FROM incidents WHERE wake_at IS NOT NULL AND shard = ANY($1::smallint[])",
 )
+_ANSWERS: Final = {AlertEvent.ACKNOWLEDGE: acknowledged, AlertEvent.RESOLVE: resolved}
 _LET_LIE: Final = both("UPDATE incidents SET wake_at = NULL WHERE id = $1")
 
 
@@ -188,7 +190,7 @@ class _Work:
         first: dict[tuple[str, str], TriggerDraft] = {}
         for draft in batch:
             incident = draft.incident
-            if not draft.ends and incident.policy and (incident.tenant, draft.request_id) not in seen:
+            if draft.event is AlertEvent.TRIGGER and incident.policy and (incident.tenant, draft.request_id) not in seen:
                 first.setdefault((incident.tenant, incident.key), draft)
         return [(tenant, draft.incident.policy) for (tenant, key), draft in first.items() if (tenant, key) not in self._keys]
 
@@ -200,15 +202,15 @@ class _Work:
             return error
 
     def trigger(self, draft: TriggerDraft, plans: Plans, seen: dict[tuple[str, str], str]) -> str | None:
-        """Opens, counts or resolves; the id of the incident."""
+        """Opens, counts, acknowledges or resolves; the id of the incident."""
         incident, request = draft.incident, (draft.incident.tenant, draft.request_id)
         if draft.request_id and request in seen:
             return seen[request]
         there = self._known.get(self._keys.get((incident.tenant, incident.key), ""))
-        if draft.ends:
+        if draft.event is not AlertEvent.TRIGGER:
             if there is None:
                 return None
-            change = resolved(there, draft.by, self._fence.now)
+            change = _ANSWERS[draft.event](there, draft.by, self._fence.now)
         elif there is not None:
             change = triggered_again(there, draft.by, self._fence.now)
         else:
