@@ -57,14 +57,17 @@ def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> Headers:
 def passed_on(raw: Iterable[tuple[bytes, bytes]], names: Collection[bytes]) -> dict[str, str]:
     """The headers called ``names``, of which several of one name are one list (RFC 9110, section 5.3).
 
+    A name that ends in a star stands for all headers that begin so.
+
     Raises:
         HeadersInvalid: they are longer than `MOST_PASSED_ON`.
     """
     found: dict[str, str] = {}
     length = 0
+    prefixes = tuple(name[:-1] for name in names if name.endswith(b"*"))
     for name, value in raw:
-        if name in names:
-            key, text = name.decode(), value.strip(_OWS).decode("latin-1")
+        if name in names or name.startswith(prefixes):
+            key, text = name.decode("latin-1"), value.strip(_OWS).decode("latin-1")
             if (length := length + len(text)) > MOST_PASSED_ON:
                 raise HeadersInvalid.at(key, f"is longer than {MOST_PASSED_ON:,} bytes, with those before it")
             found[key] = f"{found[key]}, {text}" if key in found else text

@@ -43,7 +43,7 @@ class Passed:
         self._address = self._field(request, door.address_field, of_map=False)
         if bool(door.headers) != (self._headers is not None):
             raise TemplateError(f"{request.type_name}: headers and headers_field belong together")
-        if wrong := [name for name in door.headers if name in _CREDENTIALS or name != name.lower()]:
+        if wrong := [name for name in door.headers if not _is_passed_on(name)]:
             raise TemplateError(f"{request.type_name}: the headers {wrong} are not passed on")
         self.headers = tuple(name.encode() for name in door.headers)
 
@@ -132,3 +132,11 @@ class AnswerHead:
 
 def _is_settable(name: str) -> bool:
     return _HEADER_NAME.match(name) is not None and name not in _NOT_THE_SERVICE_S and not name.startswith("access-control-")
+
+
+def _is_passed_on(name: str) -> bool:
+    """Whether a header may be passed on, or those whose names begin so: never one that carries a credential."""
+    prefix, star, behind = name.partition("*")
+    if behind or name != name.lower() or not prefix:
+        return False
+    return not any(credential.startswith(prefix) if star else credential == name for credential in _CREDENTIALS)

@@ -12,7 +12,7 @@ from tocsin.api.mesh.v1 import http_pb2
 from tocsin.mesh.policy import MethodKind, MethodPolicy, contract, read
 
 SERVICES = {"gateway", "auth_svc", "scheduler_svc", "processor_svc", "mailer_svc"}
-RATE_CLASSES = {"auth", "read", "write", "list", "compute", "stream", "bulk", "internal"}
+RATE_CLASSES = {"auth", "public", "read", "write", "list", "compute", "stream", "bulk", "internal"}
 POLICIES = read(contract())
 POOL = descriptor_pool.DescriptorPool()
 for _file in contract().file:
@@ -130,6 +130,7 @@ NATURALLY = {
         "scheduler.v1.IncidentService/ResolveIncident",
         "scheduler.v1.IncidentService/TriggerIncidents",
         "scheduler.v1.IncidentService/UnacknowledgeIncident",
+        "scheduler.v1.IntakeService/ReceiveMail",
         "scheduler.v1.SilenceService/ExpireSilence",
         "scheduler.v1.AlarmService/BackfillAlarm",
         "scheduler.v1.AlarmService/PauseAlarm",

@@ -61,8 +61,8 @@ class Http(_message.Message):
     """
     @_builtins.property
     def headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Request headers that are passed on, in lower case, such as "accept-language"; no other one reaches a service. Never one that
-        carries a credential.
+        """Request headers that are passed on, in lower case, such as "accept-language", or "ce-*" for all whose names begin so; no other one
+        reaches a service. Never one that carries a credential.
         """
 
     @_builtins.property
