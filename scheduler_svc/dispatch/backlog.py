@@ -19,6 +19,8 @@ from tocsin.clock import SECOND, Clock
 from tocsin.recurrence import Micros
 
 _PAGE: Final = 5000
+_REMEMBERED: Final = 100_000
+"""Firings found in the ledger whose result is known: some 10 MB."""
 
 Cursor: TypeAlias = tuple[Micros, str]
 _START: Final[Cursor] = (-1, "")
@@ -139,6 +141,7 @@ class Backlog:
         self._later_index = TimeIndex()
         self._overflows = {int(priority): Overflow() for priority in Priority}
         self._settled: set[str] | None = None
+        self._tried: dict[str, Micros] = {}
 
     @property
     def later(self) -> int:
@@ -150,10 +153,14 @@ class Backlog:
         return firing in self.queues or firing in self._later or self._out(firing)
 
     def add(self, queued: QueuedFiring) -> None:
-        """Takes a firing that is in the ledger, unless it is in memory; for one that waits for others, it is looked up whose turn it is."""
+        """Takes a firing that is in the ledger, unless it is in memory; for one that waits for others, it is looked up whose turn it is.
+
+        An offer may be late: its transaction had committed long before it could say so, and the firing was found, and worked on, meanwhile.
+        A replayed one is ready later than it was.
+        """
         if queued.flags & SERIAL:
             self.chains.ask(queued.alarm)
-        elif not self.knows(queued.id):
+        elif queued.ready > self._tried.get(queued.id, -1) and not self.knows(queued.id):
             self.place(queued)
 
     def place(self, queued: QueuedFiring) -> None:
@@ -180,10 +187,14 @@ class Backlog:
         self._later_index.cancel(firing)
         return self.queues.discard(firing) or self._later.pop(firing, None)
 
-    def settle(self, firing: str) -> None:
-        """A result was committed: what a reading of the store that runs now says of this firing may be old."""
+    def settle(self, firing: str, queued: QueuedFiring | None) -> None:
+        """A result was committed: what a reading of the store that runs now says of this firing may be old, and so may an offer of it."""
         if self._settled is not None:
             self._settled.add(firing)
+        if queued is None or queued.found:
+            self._tried[firing] = self._clock.micros() if queued is None else queued.ready
+            if len(self._tried) > _REMEMBERED:
+                del self._tried[next(iter(self._tried))]
 
     def read_all(self) -> None:
         """Anything may be in the store: a shard is new here."""
@@ -252,6 +263,7 @@ class Backlog:
             full = len(self._later) >= self._limit if queued.ready > now else not self.queues.admits(queued)
             if full:
                 return taken
+            queued.found = True
             self.place(queued)
         return len(rows)
 

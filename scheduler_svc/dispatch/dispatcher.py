@@ -313,7 +313,7 @@ class Dispatcher:
             delivery = self.leases.end(firing)
             # It may have been read from the store since its result came.
             queued = delivery.queued if delivery else self._ending.pop(firing, None) or self._withdraw(firing)
-            self.backlog.settle(firing)
+            self.backlog.settle(firing, queued)
             if queued is None:
                 self.rescan()  # nobody here knows its alarm, nor what waits for it
             else:
@@ -324,8 +324,8 @@ class Dispatcher:
     def _step_back(self, failed: dict[str, FailedAttempt]) -> set[str]:
         tenants: set[str] = set()
         for firing, back in failed.items():
-            self.backlog.settle(firing)
             delivery = self.leases.end(firing)
+            self.backlog.settle(firing, delivery and delivery.queued)
             if delivery is None:
                 continue
             queued = delivery.queued

@@ -24,6 +24,7 @@ class QueuedFiring:
         token: fencing token of the newest delivery; 0 before the first.
         flags: `SERIAL` and `COUNTED`.
         context: a serialised structure, what it is about beside its alarm; empty without one.
+        found: it was read from the ledger; whoever put it there may still offer it.
     """
 
     id: str
@@ -43,6 +44,7 @@ class QueuedFiring:
     origin: int = 0
     flags: int = 0
     context: bytes = b""
+    found: bool = False
 
     @classmethod
     def of(cls, firing: Firing) -> "QueuedFiring":

@@ -103,8 +103,10 @@ class Consumer:
 
     Attributes:
         begun: deliveries by firing.
-        confirmed: firings whose result a scheduler has confirmed.
-        again: firings that were delivered after that; the design allows none.
+        confirmed: the token that the result of each firing was confirmed with.
+        again: firings that were leased anew after that; the design allows none.
+        stale: firings that came after that under an older token: what a frozen process had written, and sent when it went on. Nobody can
+            take it back, and the fence refuses its result.
     """
 
     def __init__(self, *, folder: Path, schedulers: list[Scheduler], work_seconds: float = 0.02) -> None:
@@ -126,8 +128,9 @@ class Consumer:
         self._seconds = work_seconds
         self._tasks: set[asyncio.Task[None]] = set()
         self.begun: Counter[str] = Counter()
-        self.confirmed: set[str] = set()
+        self.confirmed: dict[str, int] = {}
         self.again: list[str] = []
+        self.stale: list[str] = []
 
     def start(self) -> None:
         """Keeps a stream to each scheduler."""
@@ -163,11 +166,11 @@ class Consumer:
                 event = await session.receive()
                 for job in event.jobs:
                     self.begun[job.lease.firing] += 1
-                    if job.lease.firing in self.confirmed:
-                        self.again.append(job.lease.firing)
+                    if (confirmed := self.confirmed.get(job.lease.firing)) is not None:
+                        (self.again if job.lease.token > confirmed else self.stale).append(job.lease.firing)
                     running.add(task := asyncio.create_task(work(job.lease)))
                     task.add_done_callback(running.discard)
-                self.confirmed |= {lease.firing for lease in event.confirmed}
+                self.confirmed |= {lease.firing: lease.token for lease in event.confirmed}
         finally:
             session.close()
             for task in running:

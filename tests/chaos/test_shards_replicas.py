@@ -119,7 +119,10 @@ async def finish(cluster: Cluster, consumer: Consumer, expected: set[tuple[str, 
     finally:
         rows = await ledger(cluster.stores)
         twice = sum(count > 1 for count in consumer.begun.values())
-        note("account", f"{len(rows)} of {len(expected)} rows, {len(consumer.begun)} firings worked on, {twice} of them more than once")
+        worked = (
+            f"{len(consumer.begun)} firings worked on, {twice} of them more than once, {len(consumer.stale)} told by a frozen scheduler"
+        )
+        note("account", f"{len(rows)} of {len(expected)} rows, {worked}")
     assert Counter((name, due) for _, name, due, _ in rows) == Counter(expected), logs
     assert consumer.begun.keys() == {identity for identity, *_ in rows}
     assert consumer.again == []

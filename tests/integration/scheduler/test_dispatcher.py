@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -316,6 +317,25 @@ async def test_an_old_reading_of_the_store_brings_nothing_back(stores: Stores, c
     await pass_time(clock, 1, lambda: not replica.dispatcher.backlog.starving)
     await replica.stop()
     assert len(processor.got) == 10
+
+
+async def test_a_late_offer_brings_nothing_back(stores: Stores, start: Start, add: Add, clock: FakeClock) -> None:
+    """What was found in the ledger is over, or waits for its next attempt, when the transaction that put it there gets round to say so."""
+    done, failed = await add(2, retry=RetryPolicy(max_attempts=2, initial_backoff=10 * SECOND).encode())
+    replica = await start()
+    processor = Processor(replica, answer=lambda queued: FAILED if queued.id == failed.id and not queued.attempts else Succeeded())
+
+    async def worked_on() -> bool:
+        return await states_of(stores) == {FiringState.SUCCEEDED: 1, FiringState.RETRYING: 1} and not replica.dispatcher.leases
+
+    await eventually(worked_on)
+    replica.dispatcher.offer([_queued(one) for one in (done, failed)])
+    await clock.advance(0.5)
+    assert len(processor.got) == 2
+    await pass_time(clock, 21, lambda: all_are(stores, FiringState.SUCCEEDED))
+    assert Counter(queued.id for queued, _ in processor.got) == {done.id: 1, failed.id: 2}
+    replica.dispatcher.offer([replace(_queued(done), ready=clock.micros())])
+    await eventually(lambda: len(processor.got) == 4, what="a replayed one")
 
 
 async def test_a_result_that_cannot_be_kept_is_a_delivery_without_one(stores: Stores, start: Start, add: Add, clock: FakeClock) -> None:
