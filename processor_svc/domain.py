@@ -222,7 +222,7 @@ class MetricReading(NamedTuple):
 class Message:
     """One message to one address by one channel, or to ``recipients`` by ``channels``; an empty channel means the mailer's default.
 
-    ``variables`` are the template's; ``context``, a JSON object or empty, is available to it as well.
+    ``variables`` are the template's; ``context``, a JSON object or empty, is available to it as well. ``urgent`` is an incident's.
     """
 
     tenant: str
@@ -242,6 +242,7 @@ class Message:
     incident: str = ""
     dedup_key: str = ""
     event: str = ""
+    urgent: bool = False
     recipients: Sequence[str] = ()
     channels: Sequence[str] = ()
 

@@ -60,7 +60,7 @@ def update_firing(incident: Incident, update: StatusUpdate, *, shard: int, now: 
         ready=now,
         priority=Priority.NORMAL,
         action=_notify(incident, _TEMPLATES[update.kind], targets=(f"incidents/{incident.id}",), channels=(), status=status),
-        context=packed({"incident": _about(incident)}),
+        context=packed({"incident": {**_about(incident), "state": update.kind.name}}),
     )
 
 

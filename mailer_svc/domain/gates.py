@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from mailer_svc.domain.model import PASSED, DeliveryState, GateRuling
 from mailer_svc.domain.people import Category, CategoryKind, SuppressionReason
+from mailer_svc.domain.personal_rules import span
 from mailer_svc.domain.preferences import UNSAID, Preferences, QuietPolicy, allows, cap, quiet_policy, quiet_until
-from tocsin.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.errors import InvalidInput
 from tocsin.priority import Priority
 from tocsin.stored import instant
@@ -34,6 +34,7 @@ class GateReason(StrEnum):
     CAPPED = "CAPPED"
     DIGEST = "DIGEST"
     PII_BLOCKED = "PII_BLOCKED"
+    PERSONAL_RULE = "PERSONAL_RULE"
     INCIDENT_ANSWERED = "INCIDENT_ANSWERED"
 
 
@@ -105,9 +106,20 @@ def held_until(end: int, why: str) -> GateRuling:
     return GateRuling(state=DeliveryState.HELD, reason=GateReason.QUIET_HOURS, detail=detail, hold_until=end)
 
 
+def held_by_rule(end: int, rule: str) -> GateRuling:
+    """It waits until then, in microseconds since the epoch, as a recipient's personal rule wants it; the gates are asked then."""
+    detail = f"{GateReason.PERSONAL_RULE}: {rule}: waits until {_said(end)}, and is sent unless somebody has answered"
+    return GateRuling(state=DeliveryState.HELD, reason=GateReason.PERSONAL_RULE, detail=detail, hold_until=end)
+
+
+def by_rule(ruling: GateRuling, rule: str) -> GateRuling:
+    """The ruling, of a message that is made by a personal rule and does not wait for it."""
+    return replace(ruling, detail="; ".join(part for part in (ruling.detail, rule) if part))
+
+
 def capped(ruling: GateRuling) -> GateRuling:
     """It is one more than its recipient wants."""
-    return suppressed(GateReason.CAPPED, f"the recipient has had {ruling.cap_count} within {_span(ruling.cap_window)}, and wants no more")
+    return suppressed(GateReason.CAPPED, f"the recipient has had {ruling.cap_count} within {span(ruling.cap_window)}, and wants no more")
 
 
 def digested(ruling: GateRuling, *, digest: str, closes: int) -> GateRuling:
@@ -141,10 +153,3 @@ def _opted_out(found: Situation) -> str:
 
 def _said(micros: int) -> str:
     return instant(micros).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def _span(micros: int) -> str:
-    for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
-        if micros >= unit and micros % unit == 0:
-            return f"{micros // unit} {name}"
-    return f"{micros / SECOND:g} s"

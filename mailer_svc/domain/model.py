@@ -173,6 +173,9 @@ class Submission(Struct, frozen=True, kw_only=True):
         notification: id; empty: it comes by address from an alarm.
         occasion: of what is of neither, such as a code: a word that nothing else has.
         incident: id of the incident that it is about; empty: none.
+        urgent: whether that incident is.
+        rule: the personal rule that it is made by, and when, in words that are its own within the notification; empty: none.
+        hold_until: when it may go by that rule, in microseconds since the epoch; None: at once.
         nobody: why it is for nobody, and ``to`` a rotation in which nobody is on call; empty: it is for somebody.
         alert: that it is about.
     """
@@ -192,6 +195,9 @@ class Submission(Struct, frozen=True, kw_only=True):
     notification: str = ""
     occasion: str = ""
     incident: str = ""
+    urgent: bool = False
+    rule: str = ""
+    hold_until: int | None = None
     nobody: str = ""
     alert: MessageAlert = NO_ALERT
 

@@ -81,6 +81,7 @@ class Notification:
         created: when it was taken.
         updated: when its state changed last.
         incident: id of the incident that it is about; empty: none.
+        urgent: whether that incident is.
     """
 
     id: str
@@ -106,6 +107,7 @@ class Notification:
     created: int
     updated: int
     incident: str = ""
+    urgent: bool = False
 
     @property
     def origin(self) -> str:

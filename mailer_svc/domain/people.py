@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from mailer_svc.domain.personal_rules import PersonalRules
+
 _OF_MAIL: Final = frozenset({"email", "inbox"})
 
 
@@ -69,6 +71,7 @@ class Recipient:
         updated: when it changed last.
         addresses: in the order in which they were added.
         groups: ids of those that it is in itself, in order.
+        rules: how it wants to be told of incidents; None: not said.
     """
 
     tenant: str
@@ -81,6 +84,7 @@ class Recipient:
     updated: int = 0
     addresses: tuple[RecipientAddress, ...] = ()
     groups: tuple[str, ...] = ()
+    rules: PersonalRules | None = None
 
 
 class MemberKind(IntEnum):

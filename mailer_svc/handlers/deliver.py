@@ -156,6 +156,7 @@ def _submission(message: pb.OutgoingMessage, contexts: Sequence[str]) -> Submiss
         traceparent=message.traceparent,
         category=message.category.removeprefix("categories/"),
         incident=message.incident.removeprefix("incidents/"),
+        urgent=message.urgent,
         alert=alert_of(message),
     )
 

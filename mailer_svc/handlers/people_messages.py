@@ -20,6 +20,7 @@ from mailer_svc.domain import (
     Suppression,
     SuppressionReason,
 )
+from mailer_svc.domain.personal_rules import PersonalRules, PersonalStep
 from mailer_svc.handlers.deliveries import resource, timestamp
 from mailer_svc.service import AddressDraft, RecipientDraft
 from tocsin.api.mailer.v1 import category_service_pb2, group_service_pb2, recipient_service_pb2, suppression_service_pb2
@@ -39,7 +40,26 @@ def recipient_draft(given: recipient_service_pb2.Recipient, *, time_zone: str) -
         attributes=_attributes(given.attributes),
         addresses=[address_draft(address) for address in given.addresses],
         groups=[group.removeprefix("groups/") for group in given.groups],
+        rules=personal_rules(given.rules) if given.HasField("rules") else None,
     )
+
+
+def personal_rules(given: recipient_service_pb2.PersonalRules) -> PersonalRules:
+    """Personal rules as a client wrote them."""
+    return PersonalRules(_personal_steps(given.urgent), _personal_steps(given.other))
+
+
+def _personal_steps(given: Iterable[recipient_service_pb2.PersonalRules.Step]) -> tuple[PersonalStep, ...]:
+    return tuple(PersonalStep(step.channel, step.address, step.after.ToMicroseconds()) for step in given)
+
+
+def rules_message(rules: PersonalRules, *, name: str = "") -> recipient_service_pb2.PersonalRules:
+    """Personal rules as clients see them."""
+    return recipient_service_pb2.PersonalRules(name=name, urgent=map(_step_message, rules.urgent), other=map(_step_message, rules.other))
+
+
+def _step_message(step: PersonalStep) -> recipient_service_pb2.PersonalRules.Step:
+    return recipient_service_pb2.PersonalRules.Step(channel=step.channel, address=step.address, after=duration(step.after))
 
 
 def _attributes(given: Struct) -> str:
@@ -66,6 +86,8 @@ def recipient_message(item: Recipient) -> recipient_service_pb2.Recipient:
     )
     if item.attributes != "{}":
         message.attributes.CopyFrom(_stored_attributes(item.attributes))
+    if item.rules is not None:
+        message.rules.CopyFrom(rules_message(item.rules))
     return message
 
 

@@ -9,7 +9,14 @@ from google.protobuf.empty_pb2 import Empty
 
 from mailer_svc.domain import Recipient
 from mailer_svc.handlers.people_imports import PeopleCodecs, exported, exported_recipient, imported, recipient_lines
-from mailer_svc.handlers.people_messages import address_draft, address_message, recipient_draft, recipient_message
+from mailer_svc.handlers.people_messages import (
+    address_draft,
+    address_message,
+    personal_rules,
+    recipient_draft,
+    recipient_message,
+    rules_message,
+)
 from mailer_svc.ports import RecipientQuery
 from mailer_svc.service import AddressVerification, PeopleImports, Recipients
 from tocsin.api.mailer.v1 import recipient_service_pb2 as pb
@@ -33,7 +40,7 @@ RECIPIENT_FILTER = {
     "group": FilterField(operators=_EQUAL),
 }
 _WRITABLE = ("display_name", "locale", "time_zone", "attributes")
-_LEFT = ("addresses", "groups")  # they have methods of their own
+_LEFT = ("addresses", "groups", "rules")  # they have methods of their own
 _COLLECTION = "recipients/"
 
 
@@ -107,6 +114,17 @@ class RecipientHandlers(rpc.RecipientServiceServicer):
         found = await self._verification.verify(tenant=principal().tenant, recipient=recipient, id=identity, code=request.code)
         return address_message(recipient, found)
 
+    async def GetPersonalRules(self, request: pb.GetPersonalRulesRequest, context: Context) -> pb.PersonalRules:
+        """Reads how a recipient wants to be told of incidents."""
+        rules = await self._recipients.rules(tenant=principal().tenant, recipient=_ruled(request.name))
+        return rules_message(rules, name=request.name)
+
+    async def ReplacePersonalRules(self, request: pb.ReplacePersonalRulesRequest, context: Context) -> pb.PersonalRules:
+        """Changes that."""
+        name = request.rules.name
+        rules = await self._recipients.replace_rules(tenant=principal().tenant, recipient=_ruled(name), rules=personal_rules(request.rules))
+        return rules_message(rules, name=name)
+
     async def ImportRecipients(
         self, request_iterator: AsyncIterator[pb.ImportRecipientsRequest], context: Context
     ) -> AsyncGenerator[pb.ImportRecipientsResponse]:
@@ -131,6 +149,11 @@ class RecipientHandlers(rpc.RecipientServiceServicer):
             yield pb.ExportRecipientsResponse(recipients=items)
 
 
+def _ruled(name: str) -> str:
+    """The id of the recipient whose rules a name is of."""
+    return name.removeprefix(_COLLECTION).removesuffix("/rules")
+
+
 def _address_of(name: str) -> tuple[str, str]:
     _, recipient, _, identity = name.split("/")
     return recipient, identity
@@ -143,6 +166,8 @@ def _check_as_they_are(left: Collection[str], given: pb.Recipient, stored: pb.Re
         raise InvalidInput.at("recipient.addresses", f"are not changed by an update: POST /v1/{stored.name}/addresses adds one")
     if "groups" in left and set(given.groups) != set(stored.groups):
         raise InvalidInput.at("recipient.groups", "are not changed by an update: POST /v1/groups/{id}:addMembers adds members")
+    if "rules" in left and personal_rules(given.rules) != personal_rules(stored.rules):
+        raise InvalidInput.at("recipient.rules", f"are not changed by an update: PUT /v1/{stored.name}/rules replaces them")
 
 
 def recipient_query(tenant: str, conditions: Sequence[Condition]) -> tuple[RecipientQuery, str | None]:

@@ -9,11 +9,12 @@ from mailer_svc.domain import Digest, DigestMembers, GateRuling, NewDelivery
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldDelivery:
-    """A delivery that was held until now, under the claim ``epoch``; ``incident`` is the id of the one that it is about."""
+    """A delivery that was held until now for a ``reason``, under the claim ``epoch``; ``incident``: id of the one that it is about."""
 
     epoch: int
     delivery: NewDelivery
     incident: str = ""
+    reason: str = ""
 
 
 class HeldClaim(NamedTuple):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from mailer_svc.domain.people import Category, Suppression, SuppressionReason, comparable_address
+from mailer_svc.domain.personal_rules import PersonalRules
 from mailer_svc.domain.preferences import UNSAID, Preferences
 
 
@@ -97,6 +98,14 @@ class PeopleFacts(Protocol):
 
     async def active_addresses(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, Sequence[ActiveAddress]]:
         """The ACTIVE addresses of recipients, those of a channel in the order in which they were added."""
+        ...
+
+    async def personal_rules(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, PersonalRules]:
+        """How recipients want to be told of incidents; those that have rules."""
+        ...
+
+    async def told(self, tenant: str, incidents: Collection[str], people: Collection[str]) -> Mapping[str, Sequence[ActiveAddress]]:
+        """By which channels and where these people were told of the incidents, or will be; each address once, in order."""
         ...
 
     async def categories(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, Category]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from mailer_svc.domain import Category, Member, Preferences, Recipient, RecipientAddress, RecipientGroup
+from mailer_svc.domain.personal_rules import PersonalRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,12 @@ class RecipientStore(Protocol):
 
     async def update(self, *, tenant: str, id: str, changes: Mapping[str, str], now: int) -> Recipient | None:  # noqa: A002
         """Sets fields of a recipient; returns it as it is then. None: there is none."""
+        ...
+
+    async def set_rules(
+        self, tenant: str, recipient: str, *, check: Callable[[Recipient], PersonalRules], now: int
+    ) -> PersonalRules | None:
+        """Stores the rules that ``check`` makes of the recipient as it is; returns them. None: there is no such recipient."""
         ...
 
     async def delete(self, *, tenant: str, id: str) -> bool:  # noqa: A002 - the word of the contract

@@ -123,6 +123,7 @@ class Accepting:
             created=now,
             updated=now,
             incident=message.incident,
+            urgent=message.urgent,
         )
 
     async def accept(self, batch: Sequence[Submission]) -> AsyncGenerator[list[Ack]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mailer_svc.domain import (
     NO_ALERT,
@@ -29,9 +29,11 @@ from mailer_svc.domain import (
     TemplatePart,
     TemplateUse,
     Unsubscription,
+    by_rule,
     checked_submission,
     checked_traceparent,
     delivery_id,
+    held_by_rule,
     message_id,
     person_name,
     printable,
@@ -161,8 +163,9 @@ class Composer:
         return item.to if item.recipient_id else channel.normal_address(item.to)
 
     async def ask(self, batch: Sequence[Addressed]) -> list[GateAnswer]:
-        """What the gates say of each message; see `Gates.ask`."""
-        return await self._gates.ask([each.question for each in batch])
+        """What the gates say of each message, see `Gates.ask`, and the personal rule that it is made by."""
+        answers = await self._gates.ask([each.question for each in batch])
+        return [_by_rule(each.item, answer) for each, answer in zip(batch, answers, strict=True)]
 
     async def fast(self, each: Addressed, answer: GateAnswer, known: Known) -> NewDelivery | None:
         """The delivery; None if its rendering takes long. Others have the event loop every few milliseconds.
@@ -256,8 +259,20 @@ class Composer:
 
 
 def _identity(item: Submission, to: str) -> str:
-    """The id of a delivery; a recipient without an address has one as well."""
-    return delivery_id(tenant=item.tenant, origin=item.origin, channel=item.channel, address=to or person_name(item.recipient_id))
+    """The id of a delivery; a recipient without an address has one as well, and two personal rules of one address make two."""
+    address = to or person_name(item.recipient_id)
+    return delivery_id(
+        tenant=item.tenant, origin=item.origin, channel=item.channel, address=f"{address}\0{item.rule}" if item.rule else address
+    )
+
+
+def _by_rule(item: Submission, answer: GateAnswer) -> GateAnswer:
+    """What the gates say, of a message that a personal rule makes: what waits for its time is asked about then."""
+    if not item.rule:
+        return answer
+    ruling = answer.ruling
+    waits = item.hold_until is not None and item.to and ruling.reason != GateReason.UNKNOWN_RECIPIENT
+    return structs.replace(answer, ruling=held_by_rule(item.hold_until or 0, item.rule) if waits else by_rule(ruling, item.rule))
 
 
 def _question(item: Submission, channel: str, address_channel: str, to: str) -> GateQuestion:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from msgspec import structs
+
 from mailer_svc.domain import (
     Advance,
     Channels,
@@ -15,10 +17,13 @@ from mailer_svc.domain import (
     printable,
 )
 from mailer_svc.domain.people import Category
+from mailer_svc.domain.personal_rules import PlannedMessage
 from mailer_svc.ports import AWAY, PeopleFacts, TenantKey
 from mailer_svc.service.composing import Addressed
 from mailer_svc.service.gates import GateAnswer
 from mailer_svc.service.on_call import OnCall
+from mailer_svc.service.reaching import Reaching
+from tocsin.clock import Clock
 from tocsin.errors import Internal, TocsinError
 from tocsin.telemetry import get_logger
 
@@ -66,10 +71,12 @@ class ExpansionPart:
 class Expansion:
     """Finds the next targets of notifications."""
 
-    def __init__(self, *, people: PeopleFacts, on_call: OnCall, channels: Channels) -> None:
+    def __init__(self, *, people: PeopleFacts, on_call: OnCall, channels: Channels, clock: Clock) -> None:
         self._people = people
         self._on_call = on_call
         self._channels = channels
+        self._reaching = Reaching(people=people, channels=channels)
+        self._clock = clock
 
     async def parts(self, claimed: Sequence[Notification], *, until: int) -> tuple[list[ExpansionPart], list[Notification]]:
         """A part of each notification as long as there is room, and those for which there is none.
@@ -134,18 +141,12 @@ class Expansion:
         return found, True
 
     async def _to_people(self, item: Notification, people: Sequence[str], channels: Sequence[str], at: int) -> list[ExpandedTarget]:
-        """A message to each address of each recipient by each channel; one without an address where there is none, to be accounted for."""
-        keys = [TenantKey(item.tenant, person) for person in people]
-        found = await self._people.active_addresses(keys)
-        names = {channel: self._channels.address_channel(channel) for channel in channels}
-        targets: list[ExpandedTarget] = []
-        for key in keys:
-            messages: list[Submission] = []
-            for channel in channels:
-                own = [address.address for address in found.get(key, ()) if address.channel == names[channel]]
-                messages += [_submission(item, channel, address, recipient=key.id) for address in own or ("",)]
-            targets.append(ExpandedTarget(ExpansionCursor(len(item.to), key.id, at), messages))
-        return targets
+        """All messages to each recipient, see `Reaching`; what a personal rule puts off waits from now on."""
+        plans, now = await self._reaching.plans(item, people, channels), self._clock.micros()
+        return [
+            ExpandedTarget(ExpansionCursor(len(item.to), person, at), [_planned(item, person, message, now) for message in plan])
+            for person, plan in zip(people, plans, strict=True)
+        ]
 
 
 def _step(item: Notification, cursor: ExpansionCursor, due: int | None) -> Advance:
@@ -156,6 +157,13 @@ def _step(item: Notification, cursor: ExpansionCursor, due: int | None) -> Advan
 def _why(error: Exception) -> str:
     said = error.message if isinstance(error, TocsinError) else Internal().message
     return printable(f"its deliveries cannot be made: {said}")
+
+
+def _planned(item: Notification, recipient: str, message: PlannedMessage, now: int) -> Submission:
+    made = _submission(item, message.channel, message.address, recipient=recipient)
+    if not message.rule:
+        return made
+    return structs.replace(made, rule=message.said, hold_until=now + message.after if message.after else None)
 
 
 def _submission(item: Notification, channel: str, to: str, *, recipient: str = "", nobody: str = "") -> Submission:

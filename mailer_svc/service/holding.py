@@ -1,6 +1,10 @@
-"""What was held back goes on: deliveries at the end of quiet hours, and digests when they close. The gates are asked once more then."""
+"""What was held back goes on: deliveries at the end of quiet hours and when personal rules say so, and digests when they close.
 
-from collections.abc import Callable
+The gates are asked once more then.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -32,13 +36,15 @@ _BATCH: Final = 500
 _DIGESTS: Final = 100
 _LEASE_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 1.0
+_QUIET_OVER: Final = "its quiet time is over"
+_OVER: Final[Mapping[str, str]] = {GateReason.PERSONAL_RULE: "its time by the personal rule has come, and nobody has answered"}
 _ANSWERED: Final = GateRuling(
     state=DeliveryState.SUPPRESSED, reason=GateReason.INCIDENT_ANSWERED, detail="somebody has answered the incident meanwhile"
 )
 
 
 class HoldReleaser:
-    """Asks the gates again about deliveries whose quiet time has ended; a component."""
+    """Asks the gates again about deliveries whose quiet time, or wait by a personal rule, has ended; a component."""
 
     def __init__(
         self,
@@ -76,7 +82,7 @@ class HoldReleaser:
         now = self._clock.micros()
         held, unreadable = await self._held.claim_due(limit=_BATCH, now=now, lease=round(_LEASE_SECONDS * 1e6))
         if held:
-            known = [HeldDelivery(epoch=item.epoch, delivery=self._as_kept(item.delivery), incident=item.incident) for item in held]
+            known = [dataclasses.replace(item, delivery=self._as_kept(item.delivery)) for item in held]
             answers = await self._gates.ask([_question(item.delivery, self._channels) for item in known])
             ruled = [(item, _once(item, answer.ruling)) for item, answer in zip(known, answers, strict=True)]
             released = await self._held.release(await self._still_wanted(ruled), now=self._clock.micros())
@@ -196,7 +202,7 @@ def _digest_delivery(digest: Digest, members: DigestMembers, *, text: DigestText
 def _once(item: HeldDelivery, ruling: GateRuling) -> GateRuling:
     """The ruling; what is the mailer's own joins no digest."""
     released = ruling if not item.delivery.is_own else replace(ruling, digest_window=0)
-    return replace(released, detail="its quiet time is over") if released.state is DeliveryState.ACCEPTED else released
+    return replace(released, detail=_OVER.get(item.reason, _QUIET_OVER)) if released.state is DeliveryState.ACCEPTED else released
 
 
 def _question(item: NewDelivery, channels: Channels) -> GateQuestion:

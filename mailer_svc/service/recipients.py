@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from mailer_svc.domain import (
     AddressNotFound,
     AddressState,
+    Channel,
     Channels,
     Recipient,
     RecipientAddress,
@@ -14,10 +15,13 @@ from mailer_svc.domain import (
     UnsupportedChannel,
     comparable_address,
 )
+from mailer_svc.domain.personal_rules import UNRULED, PersonalRules, PersonalStep
 from mailer_svc.ports import AddressStore, RecipientQuery, RecipientStore
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput, ResourceExhausted
 from tocsin.zones import NoSuchZone, zone
+
+Found = TypeVar("Found")
 
 MAX_ADDRESSES: Final = 50
 _REGION: Final = 2
@@ -40,7 +44,7 @@ class AddressDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipientDraft:
-    """A recipient as somebody wrote it; an empty id: one is to be made. ``attributes`` is a JSON object."""
+    """A recipient as somebody wrote it; an empty id: one is to be made. ``attributes`` is a JSON object, ``rules`` None: not said."""
 
     id: str = ""
     display_name: str = ""
@@ -49,6 +53,7 @@ class RecipientDraft:
     attributes: str = "{}"
     addresses: Sequence[AddressDraft] = ()
     groups: Sequence[str] = ()
+    rules: PersonalRules | None = None
 
 
 class RecipientRules:
@@ -66,6 +71,7 @@ class RecipientRules:
             InvalidInput: a field is not valid.
         """
         now = self._clock.micros()
+        addresses = self._addresses(draft.addresses, prefix=prefix)
         return Recipient(
             tenant=tenant,
             id=draft.id or self._new_id(),
@@ -75,9 +81,42 @@ class RecipientRules:
             attributes=draft.attributes,
             created=now,
             updated=now,
-            addresses=self._addresses(draft.addresses, prefix=prefix),
+            addresses=addresses,
             groups=tuple(sorted(set(draft.groups))),
+            rules=None if draft.rules is None else self.personal(draft.rules, addresses, prefix=f"{prefix}rules."),
         )
+
+    def personal(self, rules: PersonalRules, addresses: Sequence[RecipientAddress], *, prefix: str) -> PersonalRules:
+        """The personal rules of a recipient who has these addresses; the address that a step names is in its normal form then.
+
+        Raises:
+            InvalidInput: the mailer does not have a channel, an address is not the recipient's, or the times are in no order.
+        """
+        urgent = self._steps(rules.urgent, addresses, prefix=f"{prefix}urgent")
+        return PersonalRules(urgent, self._steps(rules.other, addresses, prefix=f"{prefix}other"))
+
+    def _steps(self, steps: Sequence[PersonalStep], addresses: Sequence[RecipientAddress], *, prefix: str) -> tuple[PersonalStep, ...]:
+        own = {(address.channel, address.value) for address in addresses}
+        found: list[PersonalStep] = []
+        for place, step in enumerate(steps):
+            at = f"{prefix}[{place}]."
+            channel = self._channel(step.channel, field=f"{at}channel")
+            value = _normal(channel, step.address, field=f"{at}address") if step.address else ""
+            if value and (channel.address_channel, value) not in own:
+                raise InvalidInput.at(f"{at}address", f"is no address of the recipient for {channel.name}")
+            if found and step.after < found[-1].after:
+                raise InvalidInput.at(f"{at}after", "is before that of the step above it")
+            made = PersonalStep(channel.name, value, step.after)
+            if made in found:
+                raise InvalidInput.at(f"{prefix}[{place}]", "is there twice")
+            found.append(made)
+        return tuple(found)
+
+    def _channel(self, name: str, *, field: str) -> Channel:
+        try:
+            return self._channels.find(name)
+        except UnsupportedChannel as error:
+            raise InvalidInput.at(field, error.message) from None
 
     def _addresses(self, drafts: Sequence[AddressDraft], *, prefix: str) -> tuple[RecipientAddress, ...]:
         found: dict[tuple[str, str], RecipientAddress] = {}
@@ -95,14 +134,8 @@ class RecipientRules:
         Raises:
             InvalidInput: the mailer does not have the channel, or the channel could not deliver to it.
         """
-        try:
-            channel = self._channels.find(draft.channel)
-        except UnsupportedChannel as error:
-            raise InvalidInput.at(f"{prefix}channel", error.message) from None
-        try:
-            value = comparable_address(channel.name, channel.normal_address(draft.value))
-        except InvalidInput as error:
-            raise InvalidInput.at(f"{prefix}value", error.violations[0].description if error.violations else error.message) from None
+        channel = self._channel(draft.channel, field=f"{prefix}channel")
+        value = _normal(channel, draft.value, field=f"{prefix}value")
         state = draft.state or (AddressState.PENDING if channel.codes else AddressState.ACTIVE)
         if state is AddressState.PENDING and not channel.codes:
             raise InvalidInput.at(f"{prefix}state", f"cannot be PENDING: addresses of {channel.name} take no codes")
@@ -191,6 +224,27 @@ class Recipients:
         if not await self._store.delete(tenant=tenant, id=id):
             raise RecipientNotFound(f"There is no recipient recipients/{id}")
 
+    async def rules(self, *, tenant: str, recipient: str) -> PersonalRules:
+        """How a recipient wants to be told of incidents.
+
+        Raises:
+            RecipientNotFound: there is no such recipient.
+        """
+        return (await self.get(tenant=tenant, id=recipient)).rules or UNRULED
+
+    async def replace_rules(self, *, tenant: str, recipient: str, rules: PersonalRules) -> PersonalRules:
+        """Changes how a recipient wants to be told of incidents.
+
+        Raises:
+            InvalidInput: see `RecipientRules.personal`.
+            RecipientNotFound: there is no such recipient.
+        """
+
+        def check(found: Recipient) -> PersonalRules:
+            return self._rules.personal(rules, found.addresses, prefix="rules.")
+
+        return _there(await self._store.set_rules(tenant, recipient, check=check, now=self._clock.micros()), recipient)
+
     async def add_address(self, *, tenant: str, recipient: str, draft: AddressDraft) -> RecipientAddress:
         """Adds an address.
 
@@ -216,10 +270,22 @@ class Recipients:
             raise AddressNotFound(f"There is no address recipients/{recipient}/addresses/{id}")
 
 
-def _there(found: Recipient | None, identity: str) -> Recipient:
+def _there(found: Found | None, identity: str) -> Found:
     if found is None:
         raise RecipientNotFound(f"There is no recipient recipients/{identity}")
     return found
+
+
+def _normal(channel: Channel, address: str, *, field: str) -> str:
+    """An address of a channel as it is stored.
+
+    Raises:
+        InvalidInput: the channel could not deliver to it.
+    """
+    try:
+        return comparable_address(channel.name, channel.normal_address(address))
+    except InvalidInput as error:
+        raise InvalidInput.at(field, error.violations[0].description if error.violations else error.message) from None
 
 
 def checked_zone(name: str, *, field: str) -> str:

@@ -10,6 +10,8 @@ from sqlalchemy import BigInteger, Integer, Row, Select, Text, and_, bindparam, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import AddressState, Category, CategoryKind, DeliveryState, MemberKind, Preferences, SuppressionReason
+from mailer_svc.domain.personal_rules import UNRULED, PersonalRules
+from mailer_svc.domain.personal_rules import decode as decode_rules
 from mailer_svc.domain.preferences import UNSAID, decode
 from mailer_svc.ports import ActiveAddress, PersonFacts, PersonKey, RecipientFacts, SuppressionFacts, TenantKey
 from mailer_svc.store.bulk import Rows
@@ -60,6 +62,8 @@ class SqlPeopleFacts:
         whose = (addresses.c.tenant, addresses.c.recipient, addresses.c.channel, addresses.c.value)
         mine = self._keyed(addresses, addresses.c.recipient).where(_ACTIVE).order_by(addresses.c.created, addresses.c.id)
         self._addresses = mine.with_only_columns(*whose)
+        ruled = self._keyed(recipients, recipients.c.id).where(recipients.c.rules != "")
+        self._rules = ruled.with_only_columns(recipients.c.tenant, recipients.c.id, recipients.c.rules)
         self._about = _about(self._people)
         self._categories = self._keyed(categories, categories.c.id)
         self._reached = reachable_groups(self._groups)
@@ -104,6 +108,22 @@ class SqlPeopleFacts:
             found[TenantKey(tenant, recipient)].append(ActiveAddress(channel, value))
         return found
 
+    async def personal_rules(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, PersonalRules]:
+        """How recipients want to be told of incidents; those that have rules."""
+        rows = await self._ask(self._rules, keys)
+        return {TenantKey(tenant, recipient): read_rules(document) for tenant, recipient, document in rows}
+
+    async def told(self, tenant: str, incidents: Collection[str], people: Collection[str]) -> Mapping[str, Sequence[ActiveAddress]]:
+        """By which channels and where these people were told of the incidents, or will be; each address once, in order."""
+        told = _told(tenant, incidents).where(deliveries.c.recipient_id.in_(people))
+        way = (deliveries.c.recipient_id, deliveries.c.channel, deliveries.c.recipient)
+        query = told.with_only_columns(*way).distinct().order_by(*way)
+        found = defaultdict[str, list[ActiveAddress]](list)
+        async with self._database.read() as connection:
+            for recipient, channel, address in await connection.execute(query):
+                found[recipient].append(ActiveAddress(channel, address))
+        return found
+
     async def categories(self, keys: Collection[TenantKey]) -> Mapping[TenantKey, Category]:
         """The categories that exist."""
         return {TenantKey(row.tenant, row.id): read_category(row) for row in await self._ask(self._categories, keys)}
@@ -136,19 +156,19 @@ class SqlPeopleFacts:
                 reached = set(await connection.scalars(self._reached, {**self._groups.bind(named), "tenant": tenant}))
                 found |= {f"groups/{group}" for (group,) in named if group not in reached}
                 found |= await _members(connection, tenant, sorted(reached), after=after, limit=limit)
-        for target in targets:
-            if target.startswith("incidents/"):
-                found |= await self._told(tenant, target.removeprefix("incidents/"), after, limit)
+        incidents = [target.removeprefix("incidents/") for target in targets if target.startswith("incidents/")]
+        if incidents:
+            whom = _told(tenant, incidents).where(deliveries.c.recipient_id > after).distinct()
+            async with self._database.read() as connection:
+                found |= set(await connection.scalars(whom.order_by(deliveries.c.recipient_id).limit(limit)))
         return sorted(member for member in found if member > after)[:limit]
 
-    async def _told(self, tenant: str, incident: str, after: str, limit: int) -> set[str]:
-        """The first of those to whom a message about an incident has gone, or is on its way."""
-        about = select(notifications.c.id).where(notifications.c.tenant == tenant, notifications.c.incident == incident, _ABOUT)
-        gone = deliveries.c.state.in_(_GOING)
-        whom = select(deliveries.c.recipient_id).where(deliveries.c.tenant == tenant, deliveries.c.notification.in_(about), _OF_ONE, gone)
-        query = whom.where(deliveries.c.recipient_id > after).distinct().order_by(deliveries.c.recipient_id).limit(limit)
-        async with self._database.read() as connection:
-            return set(await connection.scalars(query))
+
+def _told(tenant: str, incidents: Collection[str]) -> Select[Any]:
+    """Those to whom a message about incidents has gone, or is on its way; a row for each message."""
+    about = select(notifications.c.id).where(notifications.c.tenant == tenant, notifications.c.incident.in_(incidents), _ABOUT)
+    going = deliveries.c.state.in_(_GOING)
+    return select(deliveries.c.recipient_id).where(deliveries.c.tenant == tenant, deliveries.c.notification.in_(about), _OF_ONE, going)
 
 
 def reachable_groups(asked: Rows) -> Select[Any]:
@@ -226,6 +246,16 @@ def read_preferences(document: str) -> Preferences:
     except (msgspec.DecodeError, UnicodeError) as error:
         _log.warning("stored preferences cannot be read", error=str(error))
         return UNSAID
+
+
+@lru_cache(maxsize=_DOCUMENTS)
+def read_rules(document: str) -> PersonalRules:
+    """The personal rules of a stored document; those of one that cannot be read are none: its recipient is told at once."""
+    try:
+        return decode_rules(document)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        _log.warning("stored personal rules cannot be read", error=str(error))
+        return UNRULED
 
 
 def read_category(row: Row[Any]) -> Category:

@@ -186,4 +186,4 @@ def _held(row: Any) -> HeldDelivery:
         category=row.category,
         notification=row.notification,
     )
-    return HeldDelivery(epoch=int(row.epoch), delivery=delivery, incident=row.incident)
+    return HeldDelivery(epoch=int(row.epoch), delivery=delivery, incident=row.incident, reason=row.reason)

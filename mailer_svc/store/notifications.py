@@ -213,7 +213,8 @@ def _row(item: Notification) -> tuple[Any, ...]:
     whom = (json.dumps(item.channels), json.dumps(item.to), json.dumps(item.recipients))
     said = (_stored(item.content, item.alert), item.metadata, item.status_url)
     progress = (int(item.state), "", str(item.cursor), item.send_time, "", 0)  # state, detail, cursor, due, owner, epoch
-    return (*identity, *whom, *said, *progress, item.resend, item.traceparent, item.send_time, item.created, item.updated, item.incident)
+    times = (item.send_time, item.created, item.updated)
+    return (*identity, *whom, *said, *progress, item.resend, item.traceparent, *times, item.incident, item.urgent)
 
 
 def _stored(content: Content | TemplateUse, alert: MessageAlert) -> str:
@@ -260,6 +261,7 @@ def _notification(row: Row[Any]) -> Notification:
         created=int(row.created),
         updated=int(row.updated),
         incident=row.incident,
+        urgent=bool(row.urgent),
     )
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Text, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import AddressTaken, MemberKind, Recipient, RecipientAddress, Suppression
+from mailer_svc.domain.personal_rules import UNRULED, encode
 from mailer_svc.ports import ImportedRecipient, ImportedSuppression, ImportOutcome, Outcome
 from mailer_svc.store.bulk import Rows
 from mailer_svc.store.people_tables import addresses, group_members, groups, recipients, suppressions
@@ -18,7 +19,7 @@ from tocsin.errors import Aborted, FieldViolation
 
 _PERSON = int(MemberKind.RECIPIENT)
 _CHUNK = 500
-_FIELDS = ("display_name", "name_key", "locale", "time_zone", "attributes", "updated")
+_FIELDS = ("display_name", "name_key", "locale", "time_zone", "attributes", "rules", "updated")
 _PUT = upsert(recipients, keys=("tenant", "id"), update=_FIELDS)
 _CHANGE = (
     update(addresses)
@@ -94,6 +95,8 @@ class _Changes:
                 self.outcomes.append(AddressTaken(f"{taken.field}: {taken.description}", violations=[taken]))
                 return
         before = self.stored.get(wanted.id)
+        if wanted.rules is None and before is not None:
+            wanted = replace(wanted, rules=before.rules)  # a line without rules leaves them
         is_same = self._addresses(item, before)
         is_same = self._groups(wanted, before) and is_same
         if before is not None and _said(before) != _said(wanted):
@@ -130,7 +133,7 @@ class _Changes:
 
 
 def _said(recipient: Recipient) -> tuple[str, ...]:
-    return (recipient.display_name, recipient.locale, recipient.time_zone, recipient.attributes)
+    return (recipient.display_name, recipient.locale, recipient.time_zone, recipient.attributes, encode(recipient.rules or UNRULED))
 
 
 async def _write(connection: AsyncConnection, tenant: str, found: _Changes, now: int) -> None:

@@ -1,6 +1,6 @@
 """Recipients, with their addresses and memberships."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,9 @@ from mailer_svc.domain import (
     RecipientAddress,
     RecipientExists,
 )
+from mailer_svc.domain.personal_rules import UNRULED, PersonalRules, encode
 from mailer_svc.ports import RecipientQuery
+from mailer_svc.store.facts import read_rules
 from mailer_svc.store.people_tables import addresses, group_members, groups, preferences, recipients
 from mailer_svc.store.rotation_tables import calendar_feeds
 from tocsin.database import Database, insert_ignore
@@ -70,6 +72,19 @@ class SqlRecipients:
         async with self._database.transaction() as connection:
             found = await whole(connection, tenant, (await connection.execute(change)).all())
         return found[0] if found else None
+
+    async def set_rules(
+        self, tenant: str, recipient: str, *, check: Callable[[Recipient], PersonalRules], now: int
+    ) -> PersonalRules | None:
+        """Stores the rules that ``check`` makes of the recipient as it is; returns them. None: there is no such recipient."""
+        mine = (recipients.c.tenant == tenant, recipients.c.id == recipient)
+        async with self._database.transaction() as connection:
+            found = await whole(connection, tenant, (await connection.execute(select(recipients).where(*mine).with_for_update())).all())
+            if not found:
+                return None
+            rules = check(found[0])
+            await connection.execute(update(recipients).where(*mine).values(rules=encode(rules), updated=now))
+        return rules
 
     async def delete(self, *, tenant: str, id: str) -> bool:  # noqa: A002 - the word of the contract
         """Removes a recipient with everything that is only its own. False: there was none."""
@@ -167,6 +182,7 @@ def recipient_values(item: Recipient) -> dict[str, Any]:
         "locale": item.locale,
         "time_zone": item.time_zone,
         "attributes": item.attributes,
+        "rules": encode(item.rules or UNRULED),
         "created": item.created,
         "updated": item.updated,
     }
@@ -201,6 +217,7 @@ def read_recipient(row: Row[Any]) -> Recipient:
         locale=row.locale,
         time_zone=row.time_zone,
         attributes=row.attributes,
+        rules=read_rules(row.rules) if row.rules else None,
         created=row.created,
         updated=row.updated,
     )

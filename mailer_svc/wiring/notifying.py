@@ -79,7 +79,7 @@ class Notifying:
         self.fanout = Fanout(
             queue=SqlNotificationQueue(database=storage.database),
             journal=journal,
-            expansion=Expansion(people=people, on_call=storage.on_call, channels=channels),
+            expansion=Expansion(people=people, on_call=storage.on_call, channels=channels, clock=clock),
             composer=composer,
             channels=channels,
             publisher=publisher,

@@ -7,7 +7,7 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final, cast
+from typing import ClassVar, Final, NamedTuple, cast
 
 from processor_svc.domain import (
     ActionProblem,
@@ -31,6 +31,10 @@ _LONGEST_WAIT: Final = 2.0
 _UNSUPPORTED: Final = "UNSUPPORTED_CHANNEL"
 _SIGNALS: Final = {"RAISED": "TRIGGER", "RESOLVED": "RESOLVE"}
 """Origins of firings that are about one thing which lasts, the alarm's, and what the message says of it."""
+_ESCALATION: Final = "ESCALATION"
+_STATES: Final = {"ACKNOWLEDGED": "ACKNOWLEDGE", "RESOLVED": "RESOLVE"}
+"""States of an incident of which everybody hears who was told, and what the message says of it; a step says that it goes on."""
+_URGENT: Final = ("CRITICAL", "ERROR")
 _RESOLVED: Final = "Resolved: "
 _LONGEST_SUBJECT: Final = 900  # characters, as in the contract
 _LONGEST_TITLE: Final = 500  # likewise, of an incident
@@ -56,6 +60,12 @@ class NotifyAction:
     category: str = ""
     escalation_policy: str = ""
     incident: str = ""
+
+
+class _IncidentFacts(NamedTuple):
+    name: str = ""
+    event: str = ""
+    urgent: bool = False
 
 
 class NotifyKind:
@@ -134,6 +144,7 @@ class NotifyKind:
 
 
 def _message(job: Job, action: NotifyAction, context: str, to: str, channel: str) -> Message:
+    incident = _incident(job, action)
     return Message(
         tenant=job.tenant,
         firing=job.lease.firing,
@@ -150,9 +161,19 @@ def _message(job: Job, action: NotifyAction, context: str, to: str, channel: str
         traceparent=current_traceparent() or job.traceparent,
         category=action.category,
         incident=action.incident,
-        dedup_key=action.incident or (job.alarm if job.origin in _SIGNALS else ""),
-        event=_SIGNALS.get(job.origin, ""),
+        dedup_key=incident.name or (job.alarm if job.origin in _SIGNALS else ""),
+        event=incident.event or _SIGNALS.get(job.origin, ""),
+        urgent=incident.urgent,
     )
+
+
+def _incident(job: Job, action: NotifyAction) -> _IncidentFacts:
+    """What the firing of an escalation is about; nothing for any other firing."""
+    if job.origin != _ESCALATION:
+        return _IncidentFacts()
+    told = cast("Mapping[str, Json]", job.context.get("incident", {}))
+    event = "TRIGGER" if action.incident else _STATES.get(str(told.get("state")), "")
+    return _IncidentFacts(str(told.get("name", "")), event, told.get("severity") in _URGENT)
 
 
 def _end(messages: Sequence[Message], answers: Sequence[DeliveryAck]) -> JobResult:

@@ -198,6 +198,7 @@ def _to_proto(key: int, message: Message) -> delivery_service_pb2.OutgoingMessag
         incident=message.incident,
         dedup_key=message.dedup_key,
         event=delivery_service_pb2.MessageEvent.Value(f"MESSAGE_EVENT_{message.event or 'UNSPECIFIED'}"),
+        urgent=message.urgent,
         recipients=message.recipients,
         channels=message.channels,
     )

@@ -128,6 +128,11 @@ class IncidentHandlers(rpc.IncidentServiceServicer):
                 return incident_message(await self._incidents.acknowledge(who, incident))
             case pb.AnswerIncidentRequest.RESOLVE:
                 return incident_message(await self._incidents.resolve(who, incident))
+            case pb.AnswerIncidentRequest.SNOOZE:
+                length, identity = length_of(request.snooze), request.request_id
+                return incident_message(await self._incidents.snooze(who, incident, until=None, length=length, request_id=identity))
+            case pb.AnswerIncidentRequest.NOTE:
+                return incident_message(await self._incidents.note(who, incident, note=request.note, request_id=request.request_id))
             case _:
                 return incident_message(await self._incidents.get(request.tenant, incident))
 

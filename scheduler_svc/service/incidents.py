@@ -210,8 +210,10 @@ class Incidents:
         """It is over."""
         return await self._do(who, incident, lambda one, _, at: resolved(one, who.by(note), at))
 
-    async def snooze(self, who: Answerer, incident: str, *, until: Micros | None, length: Micros | None, note: str = "") -> Incident:
-        """Puts it off.
+    async def snooze(
+        self, who: Answerer, incident: str, *, until: Micros | None, length: Micros | None, note: str = "", request_id: str = ""
+    ) -> Incident:
+        """Puts it off; the same request does it once.
 
         Raises:
             InvalidInput: not exactly one of the two is given, or it ends too soon or too late.
@@ -223,7 +225,7 @@ class Incidents:
         end = now + length if length is not None else until or 0
         if not now < end <= now + MOST_SNOOZE:
             raise InvalidInput.at("until" if length is None else "duration", "must end in the future, and within 30 days")
-        return await self._do(who, incident, lambda one, _, at: snoozed(one, who.by(note), at, until=end))
+        return await self._do(who, incident, lambda one, _, at: snoozed(one, who.by(note), at, until=end), request_id=request_id)
 
     async def reassign(self, who: Answerer, incident: str, *, policy: str, targets: Sequence[str], note: str = "") -> Incident:
         """Gives it to another policy, or to recipients.

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from tocsin.cli.output import EXIT_CODES, write_json, write_line, write_table
+from tocsin.cli.personal_rules import make_rules
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.cli.words import duration, json_object, proto_duration, time_of_day
 from tocsin.resource_names import resource_path
@@ -24,7 +25,7 @@ _SWITCH: Final = {"on": True, "off": False}
 
 def make_recipient() -> typer.Typer:
     """The commands of `tocsin recipient`."""
-    group = typer.Typer(no_args_is_help=True, help="Recipients, their addresses and preferences.", epilog=EXIT_CODES)
+    group = typer.Typer(no_args_is_help=True, help="Recipients, their addresses, preferences and personal rules.", epilog=EXIT_CODES)
     for name, command in (("add", add), ("list", show_all), ("get", show), ("update", update), ("delete", delete)):
         group.command(name, epilog=EXIT_CODES)(command)
     addresses = typer.Typer(no_args_is_help=True, help="Addresses of a recipient.", epilog=EXIT_CODES)
@@ -35,6 +36,7 @@ def make_recipient() -> typer.Typer:
     wants.command("get", epilog=EXIT_CODES)(show_preferences)
     wants.command("set", epilog=EXIT_CODES)(set_preferences)
     group.add_typer(wants, name="preferences")
+    group.add_typer(make_rules(), name="rules")
     return group
 
 

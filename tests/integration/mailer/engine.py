@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from mailer_svc.domain import Channel, Channels, Content, Delivery, Notification, Priority
 from mailer_svc.domain.people import AddressState, CategoryKind, SuppressionReason
+from mailer_svc.domain.personal_rules import PersonalRules, PersonalStep
+from mailer_svc.domain.personal_rules import encode as encode_rules
 from mailer_svc.domain.preferences import Preferences, encode
 from mailer_svc.metrics import DeliveryMetrics
 from mailer_svc.ports import DeliveryQuery
@@ -109,6 +111,23 @@ class Engine:
         identity = f"{channel}/{value}"
         await self.put(addresses, {"id": identity, "recipient": owner, "channel": channel, "value": value, "state": int(state)})
 
+    async def rules(self, *names: str, urgent: Sequence[PersonalStep] = (), other: Sequence[PersonalStep] = ()) -> None:
+        """The personal rules of recipients that there are."""
+        document = encode_rules(PersonalRules(tuple(urgent), tuple(other)))
+        async with self.store.database.transaction() as connection:
+            await connection.execute(update(recipients).where(recipients.c.id.in_(names)).values(rules=document))
+
+    async def spoil(self, name: str) -> None:
+        """The rules of a recipient cannot be read any more."""
+        async with self.store.database.transaction() as connection:
+            await connection.execute(update(recipients).where(recipients.c.id == name).values(rules='{"urgent":7}'))
+
+    async def retire(self, owner: str, channel: str) -> None:
+        """The addresses of a recipient for a channel are gone."""
+        own = (addresses.c.recipient == owner, addresses.c.channel == channel)
+        async with self.store.database.transaction() as connection:
+            await connection.execute(update(addresses).where(*own).values(state=int(AddressState.RETIRED)))
+
     async def category(self, name: str, kind: CategoryKind = CategoryKind.TRANSACTIONAL, *, window: int = 0, channels: str = "[]") -> None:
         """A category; ``window`` of its digest in seconds."""
         await self.put(categories, {"id": name, "kind": int(kind), "channels": channels, "digest_window": window * 1_000_000})
@@ -131,6 +150,9 @@ def make_engine(store: Store, *, owner: str = "a") -> Engine:
         [
             Channel(name="email", normal_address=normal_address),
             Channel(name="inbox", normal_address=normal_address, kept=True, shares="email"),
+            Channel(name="sms", normal_address=str),
+            Channel(name="push", normal_address=str),
+            Channel(name="telegram", normal_address=str, missing="there is no bot"),
         ],
         default="email",
     )
@@ -158,7 +180,7 @@ def make_engine(store: Store, *, owner: str = "a") -> Engine:
         fanout=Fanout(
             queue=SqlNotificationQueue(database=store.database),
             journal=store.journal,
-            expansion=Expansion(people=people, on_call=on_call, channels=channels),
+            expansion=Expansion(people=people, on_call=on_call, channels=channels, clock=clock),
             composer=composer,
             channels=channels,
             publisher=publisher,

@@ -80,7 +80,7 @@ async def test_a_hand_over_between_two_parts_loses_nobody(engine: Engine, monkey
     people = SqlPeopleFacts(database=engine.store.database)
     on_call = OnCall(histories=SqlRotationHistories(database=engine.store.database), clock=engine.store.clock)
     channels = Channels([Channel(name="email", normal_address=normal_address)], default="email")
-    parts = Expansion(people=people, on_call=on_call, channels=channels)
+    parts = Expansion(people=people, on_call=on_call, channels=channels, clock=engine.store.clock)
     recipients = ("rotations/r", "recipients/carl", "recipients/bob")
     item: Notification | None = Notification(
         id="n1", tenant=TENANT, recipients=recipients, content=Content("Hello", ""), send_time=now, created=now, updated=now

@@ -91,6 +91,7 @@ async def test_what_is_exported_can_be_imported(people: People) -> None:
                 {"channel": "email", "value": f"q{number}@x.org"},
             ],
             groups=["groups/all", f"groups/g{number % 3}"],
+            **({"rules": {"urgent": [{"channel": "email", "address": f"p{number}@x.org", "after": f"{number}s"}]}} if number % 2 else {}),
         )
         for number in range(600)
     )
@@ -125,6 +126,26 @@ async def test_a_line_says_all_of_a_recipient(people: People) -> None:
     assert (await put(people, moved)).counts == (1, 1, 0, 0)
     back = line("ann", addresses=[{"channel": "email", "value": "a@x.org"}]) + line("bob")
     assert await put(people, back) == Done((0, 1, 0, 1), [(1, "addresses[0].value: is an address of recipients/bob already")], 2)
+
+
+async def test_rules_stay_unless_a_line_has_some(people: People) -> None:
+    """And empty ones are an end of them; the address that a step names is of the line, too."""
+    address = {"channel": "email", "value": "a@x.org"}
+
+    def ann(**fields: Any) -> str:
+        return line("ann", addresses=[address], **fields)
+
+    def step(value: str) -> dict[str, Any]:
+        return {"urgent": [{"channel": "email", "address": value}]}
+
+    assert (await put(people, ann(rules=step("A@x.org")))).counts == (1, 0, 0, 0)
+    assert (await put(people, ann())).counts == (0, 0, 1, 0), "a line without rules leaves them"
+    assert (await people.get("recipients/ann")).rules.urgent[0].address == "a@x.org"
+    assert (await put(people, ann(rules={}))).counts == (0, 1, 0, 0)
+    assert not (await people.get("recipients/ann")).HasField("rules")
+    assert (await put(people, ann(rules=step("b@x.org")))).refusals == [
+        (1, "rules.urgent[0].address: is no address of the recipient for email")
+    ]
 
 
 async def test_a_bad_line_costs_itself(people: People) -> None:

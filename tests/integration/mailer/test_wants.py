@@ -9,6 +9,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from tests.integration.mailer.people import People
 from tocsin.api.mailer.v1 import category_service_pb2 as categories
 from tocsin.api.mailer.v1 import preference_service_pb2 as preferences
+from tocsin.api.mailer.v1 import recipient_service_pb2 as recipients
 from tocsin.api.mailer.v1 import suppression_service_pb2 as suppressions
 from tocsin.errors import AlreadyExists, InvalidInput, NotFound
 
@@ -128,3 +129,62 @@ async def test_a_suppression_lives(people: People) -> None:
     ):
         with pytest.raises(NotFound):
             await people.call(method, request)
+
+
+def steps(*channels: str, seconds: int = 60) -> list[recipients.PersonalRules.Step]:
+    """One after the other."""
+    kind = recipients.PersonalRules.Step
+    return [kind(channel=channel, after=Duration(seconds=place * seconds)) for place, channel in enumerate(channels)]
+
+
+async def test_personal_rules_are_said_and_shown(people: People) -> None:
+    """Empty before anything is said; with the recipient, too, and only in its own tenant."""
+    await people.create("ann", addresses=[recipients.Address(channel="email", value="Ann@Example.com")])
+    stub, kind, name = people.rig.recipients, recipients.PersonalRules, "recipients/ann/rules"
+    read = recipients.GetPersonalRulesRequest(name=name)
+    assert await people.call(stub.GetPersonalRules, read) == kind(name=name)
+    named = kind.Step(channel="email", address="ANN@example.com", after=Duration(seconds=300))
+    whole = kind(name=name, urgent=[*steps("inbox", "email"), named], other=steps("email"))
+    stored = await people.call(stub.ReplacePersonalRules, recipients.ReplacePersonalRulesRequest(rules=whole))
+    assert [(step.channel, step.address, step.after.seconds) for step in stored.urgent] == [
+        ("inbox", "", 0),
+        ("email", "", 60),
+        ("email", "ann@example.com", 300),
+    ]
+    assert await people.call(stub.GetPersonalRules, read) == stored
+    assert (await people.get("recipients/ann")).rules.urgent == stored.urgent
+    with pytest.raises(NotFound):
+        await People(people.rig, "t2").call(stub.GetPersonalRules, read)
+    cleared = await people.call(stub.ReplacePersonalRules, recipients.ReplacePersonalRulesRequest(rules=kind(name=name)))
+    assert cleared == kind(name=name)
+    assert not (await people.get("recipients/ann")).HasField("rules")
+
+
+async def test_personal_rules_that_cannot_be_met_are_refused(people: People) -> None:
+    """With the field and the reason; and an update of the recipient does not change them in passing."""
+    await people.create("ann", addresses=[recipients.Address(channel="email", value="ann@example.com")])
+    stub, kind, name = people.rig.recipients, recipients.PersonalRules, "recipients/ann/rules"
+    late, early = kind.Step(channel="email", after=Duration(seconds=9)), kind.Step(channel="email", after=Duration(seconds=-1))
+    for wrong, field in (
+        (kind(name=name, urgent=[kind.Step(channel="pigeon")]), "rules.urgent[0].channel"),
+        (kind(name=name, other=[kind.Step(channel="")]), "rules.other[0].channel"),
+        (kind(name=name, other=[early]), "rules.other[0].after"),
+        (kind(name=name, urgent=steps("email", "inbox", seconds=86401)), "rules.urgent[1].after"),
+        (kind(name=name, urgent=steps(*["email"] * 50)), "rules.urgent"),
+        (kind(name=name, urgent=[late, *steps("inbox")]), "rules.urgent[1].after"),
+        (kind(name=name, urgent=[late, late]), "rules.urgent[1]"),
+        (kind(name=name, urgent=[kind.Step(channel="email", address="bea@example.com")]), "rules.urgent[0].address"),
+        (kind(name=name, urgent=[kind.Step(channel="email", address="nothing")]), "rules.urgent[0].address"),
+        (kind(), "rules"),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            await people.call(stub.ReplacePersonalRules, recipients.ReplacePersonalRulesRequest(rules=wrong))
+        assert [violation.field for violation in refused.value.violations] == [field]
+    with pytest.raises(NotFound):
+        gone = recipients.ReplacePersonalRulesRequest(rules=kind(name="recipients/bea/rules"))
+        await people.call(stub.ReplacePersonalRules, gone)
+    with pytest.raises(InvalidInput, match="PUT /v1/recipients/ann/rules"):
+        await people.update("rules", name="recipients/ann", rules=kind(urgent=steps("email")))
+    with pytest.raises(InvalidInput) as refused:
+        await people.create("bea", rules=kind(other=[kind.Step(channel="email", address="ann@example.com")]))
+    assert [violation.field for violation in refused.value.violations] == ["recipient.rules.other[0].address"]

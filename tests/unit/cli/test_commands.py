@@ -56,6 +56,9 @@ def gateway() -> Iterator[Gateway]:
         def do_POST(self) -> None:
             self._serve()
 
+        def do_PUT(self) -> None:
+            self._serve()
+
         def do_PATCH(self) -> None:
             self._serve()
 

@@ -158,6 +158,28 @@ async def test_recipients_get_one_message_together() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("incident", "state", "severity", "event", "urgent"),
+    [
+        ("incidents/7", "TRIGGERED", "CRITICAL", "TRIGGER", True),
+        ("incidents/7", "RESOLVED", "ERROR", "TRIGGER", True),
+        ("", "ACKNOWLEDGED", "WARNING", "ACKNOWLEDGE", False),
+        ("", "RESOLVED", "INFO", "RESOLVE", False),
+        ("", "SOMETHING_NEW", "INFO", "", False),
+    ],
+)
+async def test_a_step_and_an_update_say_which_incident_and_how_it_stands(
+    incident: str, state: str, severity: str, event: str, urgent: bool
+) -> None:
+    """So that PagerDuty opens, acknowledges and resolves one alert. A step triggers, whatever has happened since."""
+    mailer = ScriptedMailer([DeliveryAck(delivery="", notification="notifications/2")])
+    action = replace(notify(to=()), recipients=("recipients/ann",), incident=incident)
+    about = {"incident": {"name": "incidents/7", "state": state, "severity": severity}}
+    await NotifyKind(mailer=mailer, incidents=NO_INCIDENTS).run(job(action, origin="ESCALATION", context=about), action)
+    (message,) = mailer.messages
+    assert (message.dedup_key, message.event, message.urgent, message.incident) == ("incidents/7", event, urgent, incident)
+
+
 @pytest.mark.parametrize("error", [Unavailable("away"), CircuitOpen(), DeadlineExceeded(), Unavailable("away", retry_after=60.0)])
 async def test_a_mailer_that_is_away_costs_no_attempt(error: Exception) -> None:
     """The firing is given back with a short wait, however long the dependency asks for."""

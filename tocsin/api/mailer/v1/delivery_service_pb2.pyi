@@ -102,6 +102,7 @@ class OutgoingMessage(_message.Message):
     INCIDENT_FIELD_NUMBER: _builtins.int
     DEDUP_KEY_FIELD_NUMBER: _builtins.int
     EVENT_FIELD_NUMBER: _builtins.int
+    URGENT_FIELD_NUMBER: _builtins.int
     key: _builtins.int
     """Correlates the acknowledgement."""
     tenant: _builtins.str
@@ -130,6 +131,8 @@ class OutgoingMessage(_message.Message):
     """
     event: Global___MessageEvent.ValueType
     """What it says of that alert; TRIGGER unless given."""
+    urgent: _builtins.bool
+    """Of a message about an incident: whether that is urgent (CRITICAL or ERROR), which says what personal rules of a recipient hold."""
     @_builtins.property
     def inline(self) -> Global___InlineContent:
         """Text as it is."""
@@ -167,10 +170,11 @@ class OutgoingMessage(_message.Message):
         incident: _builtins.str = ...,
         dedup_key: _builtins.str = ...,
         event: Global___MessageEvent.ValueType = ...,
+        urgent: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "inline", b"inline", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "category", b"category", "channel", b"channel", "channels", b"channels", "content", b"content", "dedup_key", b"dedup_key", "event", b"event", "firing", b"firing", "incident", b"incident", "inline", b"inline", "key", b"key", "lane", b"lane", "recipients", b"recipients", "template", b"template", "tenant", b"tenant", "to", b"to", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "category", b"category", "channel", b"channel", "channels", b"channels", "content", b"content", "dedup_key", b"dedup_key", "event", b"event", "firing", b"firing", "incident", b"incident", "inline", b"inline", "key", b"key", "lane", b"lane", "recipients", b"recipients", "template", b"template", "tenant", b"tenant", "to", b"to", "traceparent", b"traceparent", "urgent", b"urgent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["inline", "template"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015

@@ -26,6 +26,7 @@ from tocsin.api import validate as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
@@ -34,7 +35,7 @@ from tocsin.api.mailer.v1 import import_pb2 as tocsin_dot_api_dot_mailer_dot_v1_
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,tocsin/api/mailer/v1/recipient_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!tocsin/api/mailer/v1/import.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x97\x04\n\tRecipient\x12L\n\x04name\x18\x01 \x01(\tB>\xe2\x41\x01\x08\xbaH7r523^(recipients/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63})?$\x12\x33\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12?\n\x06locale\x18\x03 \x01(\tB/\xbaH,r*\x18#2&^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$\x12\x1a\n\ttime_zone\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x33\n\nattributes\x18\x05 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\x88\xe7\x18\x80\x80\x01\x12:\n\taddresses\x18\x06 \x03(\x0b\x32\x1d.tocsin.api.mailer.v1.AddressB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12K\n\x06groups\x18\x07 \x03(\tB;\xbaH8\x92\x01\x35\x10\xc8\x01\"0r.2,^groups/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xe0\x03\n\x07\x41\x64\x64ress\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x32\n\x07\x63hannel\x18\x02 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,31}$\x12\x32\n\x05value\x18\x03 \x01(\tB#\xe2\x41\x01\x02\xbaH\x1cr\x1a\x10\x01(\x80\x10\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12<\n\x05state\x18\x04 \x01(\x0e\x32#.tocsin.api.mailer.v1.Address.StateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12-\n\x06reason\x18\x05 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xf4\x03\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\x0elast_seen_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"D\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\n\n\x06\x41\x43TIVE\x10\x02\x12\x0b\n\x07RETIRED\x10\x03\"X\n\x16\x43reateRecipientRequest\x12>\n\trecipient\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.mailer.v1.RecipientB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"G\n\x13GetRecipientRequest\x12\x30\n\x04name\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x32\x17^recipients/[^/]{1,64}$\"n\n\x15ListRecipientsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"f\n\x16ListRecipientsResponse\x12\x33\n\nrecipients\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.mailer.v1.Recipient\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x89\x01\n\x16UpdateRecipientRequest\x12>\n\trecipient\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.mailer.v1.RecipientB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"J\n\x16\x44\x65leteRecipientRequest\x12\x30\n\x04name\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x32\x17^recipients/[^/]{1,64}$\"\x83\x01\n\x11\x41\x64\x64\x41\x64\x64ressRequest\x12\x32\n\x06parent\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x32\x17^recipients/[^/]{1,64}$\x12:\n\x07\x61\x64\x64ress\x18\x02 \x01(\x0b\x32\x1d.tocsin.api.mailer.v1.AddressB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"]\n\x14RemoveAddressRequest\x12\x45\n\x04name\x18\x01 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^recipients/[^/]{1,64}/addresses/[^/]{1,64}$\"j\n!RequestAddressVerificationRequest\x12\x45\n\x04name\x18\x01 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^recipients/[^/]{1,64}/addresses/[^/]{1,64}$\"z\n\x14VerifyAddressRequest\x12\x45\n\x04name\x18\x01 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^recipients/[^/]{1,64}/addresses/[^/]{1,64}$\x12\x1b\n\x04\x63ode\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18 \"\x86\x01\n\x17ImportRecipientsRequest\x12\x36\n\x07options\x18\x01 \x01(\x0b\x32#.tocsin.api.mailer.v1.ImportOptionsH\x00\x12$\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyH\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"R\n\x18ImportRecipientsResponse\x12\x36\n\x08progress\x18\x01 \x01(\x0b\x32$.tocsin.api.mailer.v1.ImportProgress\"3\n\x17\x45xportRecipientsRequest\x12\x18\n\x06\x66ilter\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"O\n\x18\x45xportRecipientsResponse\x12\x33\n\nrecipients\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.mailer.v1.Recipient2\xec\r\n\x10RecipientService\x12\x83\x01\n\x0f\x43reateRecipient\x12,.tocsin.api.mailer.v1.CreateRecipientRequest\x1a\x1f.tocsin.api.mailer.v1.Recipient\"!\x82\xd3\xe4\x93\x02\x1b\"\x0e/v1/recipients:\trecipient\x12\x99\x01\n\x0cGetRecipient\x12).tocsin.api.mailer.v1.GetRecipientRequest\x1a\x1f.tocsin.api.mailer.v1.Recipient\"=\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04read\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/{name=recipients/*}\x12\xa1\x01\n\x0eListRecipients\x12+.tocsin.api.mailer.v1.ListRecipientsRequest\x1a,.tocsin.api.mailer.v1.ListRecipientsResponse\"4\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/recipients\x12\x96\x01\n\x0fUpdateRecipient\x12,.tocsin.api.mailer.v1.UpdateRecipientRequest\x1a\x1f.tocsin.api.mailer.v1.Recipient\"4\x82\xd3\xe4\x93\x02.2!/v1/{recipient.name=recipients/*}:\trecipient\x12x\n\x0f\x44\x65leteRecipient\x12,.tocsin.api.mailer.v1.DeleteRecipientRequest\x1a\x16.google.protobuf.Empty\"\x1f\x82\xd3\xe4\x93\x02\x19*\x17/v1/{name=recipients/*}\x12\x8a\x01\n\nAddAddress\x12\'.tocsin.api.mailer.v1.AddAddressRequest\x1a\x1d.tocsin.api.mailer.v1.Address\"4\x82\xd3\xe4\x93\x02.\"#/v1/{parent=recipients/*}/addresses:\x07\x61\x64\x64ress\x12\x80\x01\n\rRemoveAddress\x12*.tocsin.api.mailer.v1.RemoveAddressRequest\x1a\x16.google.protobuf.Empty\"+\x82\xd3\xe4\x93\x02%*#/v1/{name=recipients/*/addresses/*}\x12\xb8\x01\n\x1aRequestAddressVerification\x12\x37.tocsin.api.mailer.v1.RequestAddressVerificationRequest\x1a\x1d.tocsin.api.mailer.v1.Address\"B\x82\xd3\xe4\x93\x02<\"7/v1/{name=recipients/*/addresses/*}:requestVerification:\x01*\x12\x91\x01\n\rVerifyAddress\x12*.tocsin.api.mailer.v1.VerifyAddressRequest\x1a\x1d.tocsin.api.mailer.v1.Address\"5\x82\xd3\xe4\x93\x02/\"*/v1/{name=recipients/*/addresses/*}:verify:\x01*\x12\xb8\x01\n\x10ImportRecipients\x12-.tocsin.api.mailer.v1.ImportRecipientsRequest\x1a..tocsin.api.mailer.v1.ImportRecipientsResponse\"A\x8a\xe7\x18\x10\n\x03\x08\x90\x1c*\x04\x62ulkX\x80\x80\x80\x02\x82\xd3\xe4\x93\x02\'\"\x15/v1/recipients:import:\x04\x64\x61tab\x08progress(\x01\x30\x01\x12\xc1\x01\n\x10\x45xportRecipients\x12-.tocsin.api.mailer.v1.ExportRecipientsRequest\x1a..tocsin.api.mailer.v1.ExportRecipientsResponse\"L\x90\x02\x01\x8a\xe7\x18\x1c\n\x03\x08\x90\x1c\"\x0frecipients:read*\x04\x62ulk\x82\xd3\xe4\x93\x02#\x12\x15/v1/recipients:exportb\nrecipients0\x01\x1a!\x8a\xe7\x18\x1d\n\x02\x08\x05\"\x10recipients:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,tocsin/api/mailer/v1/recipient_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!tocsin/api/mailer/v1/import.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xcb\x04\n\tRecipient\x12L\n\x04name\x18\x01 \x01(\tB>\xe2\x41\x01\x08\xbaH7r523^(recipients/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63})?$\x12\x33\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12?\n\x06locale\x18\x03 \x01(\tB/\xbaH,r*\x18#2&^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$\x12\x1a\n\ttime_zone\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x33\n\nattributes\x18\x05 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\x88\xe7\x18\x80\x80\x01\x12:\n\taddresses\x18\x06 \x03(\x0b\x32\x1d.tocsin.api.mailer.v1.AddressB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12K\n\x06groups\x18\x07 \x03(\tB;\xbaH8\x92\x01\x35\x10\xc8\x01\"0r.2,^groups/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x32\n\x05rules\x18\n \x01(\x0b\x32#.tocsin.api.mailer.v1.PersonalRules\"\xf8\x02\n\rPersonalRules\x12\x39\n\x04name\x18\x01 \x01(\tB+\xe2\x41\x01\x08\xbaH$r\"2 ^(recipients/[^/]{1,64}/rules)?$\x12\x42\n\x06urgent\x18\x02 \x03(\x0b\x32(.tocsin.api.mailer.v1.PersonalRules.StepB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12\x41\n\x05other\x18\x03 \x03(\x0b\x32(.tocsin.api.mailer.v1.PersonalRules.StepB\x08\xbaH\x05\x92\x01\x02\x10\x14\x1a\xa4\x01\n\x04Step\x12\x32\n\x07\x63hannel\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,31}$\x12.\n\x07\x61\x64\x64ress\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18(\x80\x10\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x38\n\x05\x61\x66ter\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0e\xbaH\x0b\xaa\x01\x08\"\x04\x08\x80\xa3\x05\x32\x00\"Q\n\x17GetPersonalRulesRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xe2\x41\x01\x02\xbaH!r\x1f\x32\x1d^recipients/[^/]{1,64}/rules$\"\x8b\x01\n\x1bReplacePersonalRulesRequest\x12l\n\x05rules\x18\x01 \x01(\x0b\x32#.tocsin.api.mailer.v1.PersonalRulesB8\xe2\x41\x01\x02\xbaH1\xba\x01+\n\nrules.name\x12\x0cneeds a name\x1a\x0fthis.name != \'\'\xc8\x01\x01\"\xe0\x03\n\x07\x41\x64\x64ress\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x32\n\x07\x63hannel\x18\x02 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,31}$\x12\x32\n\x05value\x18\x03 \x01(\tB#\xe2\x41\x01\x02\xbaH\x1cr\x1a\x10\x01(\x80\x10\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12<\n\x05state\x18\x04 \x01(\x0e\x32#.tocsin.api.mailer.v1.Address.StateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12-\n\x06reason\x18\x05 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xf4\x03\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\x0elast_seen_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"D\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\n\n\x06\x41\x43TIVE\x10\x02\x12\x0b\n\x07RETIRED\x10\x03\"X\n\x16\x43reateRecipientRequest\x12>\n\trecipient\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.mailer.v1.RecipientB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"G\n\x13GetRecipientRequest\x12\x30\n\x04name\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x32\x17^recipients/[^/]{1,64}$\"n\n\x15ListRecipientsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"f\n\x16ListRecipientsResponse\x12\x33\n\nrecipients\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.mailer.v1.Recipient\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x89\x01\n\x16UpdateRecipientRequest\x12>\n\trecipient\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.mailer.v1.RecipientB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"J\n\x16\x44\x65leteRecipientRequest\x12\x30\n\x04name\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x32\x17^recipients/[^/]{1,64}$\"\x83\x01\n\x11\x41\x64\x64\x41\x64\x64ressRequest\x12\x32\n\x06parent\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x32\x17^recipients/[^/]{1,64}$\x12:\n\x07\x61\x64\x64ress\x18\x02 \x01(\x0b\x32\x1d.tocsin.api.mailer.v1.AddressB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"]\n\x14RemoveAddressRequest\x12\x45\n\x04name\x18\x01 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^recipients/[^/]{1,64}/addresses/[^/]{1,64}$\"j\n!RequestAddressVerificationRequest\x12\x45\n\x04name\x18\x01 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^recipients/[^/]{1,64}/addresses/[^/]{1,64}$\"z\n\x14VerifyAddressRequest\x12\x45\n\x04name\x18\x01 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^recipients/[^/]{1,64}/addresses/[^/]{1,64}$\x12\x1b\n\x04\x63ode\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18 \"\x86\x01\n\x17ImportRecipientsRequest\x12\x36\n\x07options\x18\x01 \x01(\x0b\x32#.tocsin.api.mailer.v1.ImportOptionsH\x00\x12$\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyH\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"R\n\x18ImportRecipientsResponse\x12\x36\n\x08progress\x18\x01 \x01(\x0b\x32$.tocsin.api.mailer.v1.ImportProgress\"3\n\x17\x45xportRecipientsRequest\x12\x18\n\x06\x66ilter\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"O\n\x18\x45xportRecipientsResponse\x12\x33\n\nrecipients\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.mailer.v1.Recipient2\xca\x10\n\x10RecipientService\x12\x83\x01\n\x0f\x43reateRecipient\x12,.tocsin.api.mailer.v1.CreateRecipientRequest\x1a\x1f.tocsin.api.mailer.v1.Recipient\"!\x82\xd3\xe4\x93\x02\x1b\"\x0e/v1/recipients:\trecipient\x12\x99\x01\n\x0cGetRecipient\x12).tocsin.api.mailer.v1.GetRecipientRequest\x1a\x1f.tocsin.api.mailer.v1.Recipient\"=\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04read\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/{name=recipients/*}\x12\xa1\x01\n\x0eListRecipients\x12+.tocsin.api.mailer.v1.ListRecipientsRequest\x1a,.tocsin.api.mailer.v1.ListRecipientsResponse\"4\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/recipients\x12\x96\x01\n\x0fUpdateRecipient\x12,.tocsin.api.mailer.v1.UpdateRecipientRequest\x1a\x1f.tocsin.api.mailer.v1.Recipient\"4\x82\xd3\xe4\x93\x02.2!/v1/{recipient.name=recipients/*}:\trecipient\x12x\n\x0f\x44\x65leteRecipient\x12,.tocsin.api.mailer.v1.DeleteRecipientRequest\x1a\x16.google.protobuf.Empty\"\x1f\x82\xd3\xe4\x93\x02\x19*\x17/v1/{name=recipients/*}\x12\x8a\x01\n\nAddAddress\x12\'.tocsin.api.mailer.v1.AddAddressRequest\x1a\x1d.tocsin.api.mailer.v1.Address\"4\x82\xd3\xe4\x93\x02.\"#/v1/{parent=recipients/*}/addresses:\x07\x61\x64\x64ress\x12\x80\x01\n\rRemoveAddress\x12*.tocsin.api.mailer.v1.RemoveAddressRequest\x1a\x16.google.protobuf.Empty\"+\x82\xd3\xe4\x93\x02%*#/v1/{name=recipients/*/addresses/*}\x12\xb8\x01\n\x1aRequestAddressVerification\x12\x37.tocsin.api.mailer.v1.RequestAddressVerificationRequest\x1a\x1d.tocsin.api.mailer.v1.Address\"B\x82\xd3\xe4\x93\x02<\"7/v1/{name=recipients/*/addresses/*}:requestVerification:\x01*\x12\x91\x01\n\rVerifyAddress\x12*.tocsin.api.mailer.v1.VerifyAddressRequest\x1a\x1d.tocsin.api.mailer.v1.Address\"5\x82\xd3\xe4\x93\x02/\"*/v1/{name=recipients/*/addresses/*}:verify:\x01*\x12\xab\x01\n\x10GetPersonalRules\x12-.tocsin.api.mailer.v1.GetPersonalRulesRequest\x1a#.tocsin.api.mailer.v1.PersonalRules\"C\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04read\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{name=recipients/*/rules}\x12\xad\x01\n\x14ReplacePersonalRules\x12\x31.tocsin.api.mailer.v1.ReplacePersonalRulesRequest\x1a#.tocsin.api.mailer.v1.PersonalRules\"=\x90\x02\x02\x8a\xe7\x18\x04X\x80\x80\x10\x82\xd3\xe4\x93\x02,\x1a#/v1/{rules.name=recipients/*/rules}:\x05rules\x12\xb8\x01\n\x10ImportRecipients\x12-.tocsin.api.mailer.v1.ImportRecipientsRequest\x1a..tocsin.api.mailer.v1.ImportRecipientsResponse\"A\x8a\xe7\x18\x10\n\x03\x08\x90\x1c*\x04\x62ulkX\x80\x80\x80\x02\x82\xd3\xe4\x93\x02\'\"\x15/v1/recipients:import:\x04\x64\x61tab\x08progress(\x01\x30\x01\x12\xc1\x01\n\x10\x45xportRecipients\x12-.tocsin.api.mailer.v1.ExportRecipientsRequest\x1a..tocsin.api.mailer.v1.ExportRecipientsResponse\"L\x90\x02\x01\x8a\xe7\x18\x1c\n\x03\x08\x90\x1c\"\x0frecipients:read*\x04\x62ulk\x82\xd3\xe4\x93\x02#\x12\x15/v1/recipients:exportb\nrecipients0\x01\x1a!\x8a\xe7\x18\x1d\n\x02\x08\x05\"\x10recipients:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,6 +60,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECIPIENT'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_RECIPIENT'].fields_by_name['update_time']._loaded_options = None
   _globals['_RECIPIENT'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_PERSONALRULES_STEP'].fields_by_name['channel']._loaded_options = None
+  _globals['_PERSONALRULES_STEP'].fields_by_name['channel']._serialized_options = b'\342A\001\002\272H\032r\0302\026^[a-z][a-z0-9_]{0,31}$'
+  _globals['_PERSONALRULES_STEP'].fields_by_name['address']._loaded_options = None
+  _globals['_PERSONALRULES_STEP'].fields_by_name['address']._serialized_options = b'\272H\032r\030(\200\0202\023^[^\\x00-\\x1f\\x7f]*$'
+  _globals['_PERSONALRULES_STEP'].fields_by_name['after']._loaded_options = None
+  _globals['_PERSONALRULES_STEP'].fields_by_name['after']._serialized_options = b'\272H\013\252\001\010\"\004\010\200\243\0052\000'
+  _globals['_PERSONALRULES'].fields_by_name['name']._loaded_options = None
+  _globals['_PERSONALRULES'].fields_by_name['name']._serialized_options = b'\342A\001\010\272H$r\"2 ^(recipients/[^/]{1,64}/rules)?$'
+  _globals['_PERSONALRULES'].fields_by_name['urgent']._loaded_options = None
+  _globals['_PERSONALRULES'].fields_by_name['urgent']._serialized_options = b'\272H\005\222\001\002\020\024'
+  _globals['_PERSONALRULES'].fields_by_name['other']._loaded_options = None
+  _globals['_PERSONALRULES'].fields_by_name['other']._serialized_options = b'\272H\005\222\001\002\020\024'
+  _globals['_GETPERSONALRULESREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETPERSONALRULESREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H!r\0372\035^recipients/[^/]{1,64}/rules$'
+  _globals['_REPLACEPERSONALRULESREQUEST'].fields_by_name['rules']._loaded_options = None
+  _globals['_REPLACEPERSONALRULESREQUEST'].fields_by_name['rules']._serialized_options = b'\342A\001\002\272H1\272\001+\n\nrules.name\022\014needs a name\032\017this.name != \'\'\310\001\001'
   _globals['_ADDRESS'].fields_by_name['name']._loaded_options = None
   _globals['_ADDRESS'].fields_by_name['name']._serialized_options = b'\342A\001\003'
   _globals['_ADDRESS'].fields_by_name['channel']._loaded_options = None
@@ -125,44 +142,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECIPIENTSERVICE'].methods_by_name['RequestAddressVerification']._serialized_options = b'\202\323\344\223\002<\"7/v1/{name=recipients/*/addresses/*}:requestVerification:\001*'
   _globals['_RECIPIENTSERVICE'].methods_by_name['VerifyAddress']._loaded_options = None
   _globals['_RECIPIENTSERVICE'].methods_by_name['VerifyAddress']._serialized_options = b'\202\323\344\223\002/\"*/v1/{name=recipients/*/addresses/*}:verify:\001*'
+  _globals['_RECIPIENTSERVICE'].methods_by_name['GetPersonalRules']._loaded_options = None
+  _globals['_RECIPIENTSERVICE'].methods_by_name['GetPersonalRules']._serialized_options = b'\220\002\001\212\347\030\027\"\017recipients:read*\004read\202\323\344\223\002\037\022\035/v1/{name=recipients/*/rules}'
+  _globals['_RECIPIENTSERVICE'].methods_by_name['ReplacePersonalRules']._loaded_options = None
+  _globals['_RECIPIENTSERVICE'].methods_by_name['ReplacePersonalRules']._serialized_options = b'\220\002\002\212\347\030\004X\200\200\020\202\323\344\223\002,\032#/v1/{rules.name=recipients/*/rules}:\005rules'
   _globals['_RECIPIENTSERVICE'].methods_by_name['ImportRecipients']._loaded_options = None
   _globals['_RECIPIENTSERVICE'].methods_by_name['ImportRecipients']._serialized_options = b'\212\347\030\020\n\003\010\220\034*\004bulkX\200\200\200\002\202\323\344\223\002\'\"\025/v1/recipients:import:\004datab\010progress'
   _globals['_RECIPIENTSERVICE'].methods_by_name['ExportRecipients']._loaded_options = None
   _globals['_RECIPIENTSERVICE'].methods_by_name['ExportRecipients']._serialized_options = b'\220\002\001\212\347\030\034\n\003\010\220\034\"\017recipients:read*\004bulk\202\323\344\223\002#\022\025/v1/recipients:exportb\nrecipients'
-  _globals['_RECIPIENT']._serialized_start=384
-  _globals['_RECIPIENT']._serialized_end=919
-  _globals['_ADDRESS']._serialized_start=922
-  _globals['_ADDRESS']._serialized_end=1402
-  _globals['_ADDRESS_STATE']._serialized_start=1334
-  _globals['_ADDRESS_STATE']._serialized_end=1402
-  _globals['_CREATERECIPIENTREQUEST']._serialized_start=1404
-  _globals['_CREATERECIPIENTREQUEST']._serialized_end=1492
-  _globals['_GETRECIPIENTREQUEST']._serialized_start=1494
-  _globals['_GETRECIPIENTREQUEST']._serialized_end=1565
-  _globals['_LISTRECIPIENTSREQUEST']._serialized_start=1567
-  _globals['_LISTRECIPIENTSREQUEST']._serialized_end=1677
-  _globals['_LISTRECIPIENTSRESPONSE']._serialized_start=1679
-  _globals['_LISTRECIPIENTSRESPONSE']._serialized_end=1781
-  _globals['_UPDATERECIPIENTREQUEST']._serialized_start=1784
-  _globals['_UPDATERECIPIENTREQUEST']._serialized_end=1921
-  _globals['_DELETERECIPIENTREQUEST']._serialized_start=1923
-  _globals['_DELETERECIPIENTREQUEST']._serialized_end=1997
-  _globals['_ADDADDRESSREQUEST']._serialized_start=2000
-  _globals['_ADDADDRESSREQUEST']._serialized_end=2131
-  _globals['_REMOVEADDRESSREQUEST']._serialized_start=2133
-  _globals['_REMOVEADDRESSREQUEST']._serialized_end=2226
-  _globals['_REQUESTADDRESSVERIFICATIONREQUEST']._serialized_start=2228
-  _globals['_REQUESTADDRESSVERIFICATIONREQUEST']._serialized_end=2334
-  _globals['_VERIFYADDRESSREQUEST']._serialized_start=2336
-  _globals['_VERIFYADDRESSREQUEST']._serialized_end=2458
-  _globals['_IMPORTRECIPIENTSREQUEST']._serialized_start=2461
-  _globals['_IMPORTRECIPIENTSREQUEST']._serialized_end=2595
-  _globals['_IMPORTRECIPIENTSRESPONSE']._serialized_start=2597
-  _globals['_IMPORTRECIPIENTSRESPONSE']._serialized_end=2679
-  _globals['_EXPORTRECIPIENTSREQUEST']._serialized_start=2681
-  _globals['_EXPORTRECIPIENTSREQUEST']._serialized_end=2732
-  _globals['_EXPORTRECIPIENTSRESPONSE']._serialized_start=2734
-  _globals['_EXPORTRECIPIENTSRESPONSE']._serialized_end=2813
-  _globals['_RECIPIENTSERVICE']._serialized_start=2816
-  _globals['_RECIPIENTSERVICE']._serialized_end=4588
+  _globals['_RECIPIENT']._serialized_start=416
+  _globals['_RECIPIENT']._serialized_end=1003
+  _globals['_PERSONALRULES']._serialized_start=1006
+  _globals['_PERSONALRULES']._serialized_end=1382
+  _globals['_PERSONALRULES_STEP']._serialized_start=1218
+  _globals['_PERSONALRULES_STEP']._serialized_end=1382
+  _globals['_GETPERSONALRULESREQUEST']._serialized_start=1384
+  _globals['_GETPERSONALRULESREQUEST']._serialized_end=1465
+  _globals['_REPLACEPERSONALRULESREQUEST']._serialized_start=1468
+  _globals['_REPLACEPERSONALRULESREQUEST']._serialized_end=1607
+  _globals['_ADDRESS']._serialized_start=1610
+  _globals['_ADDRESS']._serialized_end=2090
+  _globals['_ADDRESS_STATE']._serialized_start=2022
+  _globals['_ADDRESS_STATE']._serialized_end=2090
+  _globals['_CREATERECIPIENTREQUEST']._serialized_start=2092
+  _globals['_CREATERECIPIENTREQUEST']._serialized_end=2180
+  _globals['_GETRECIPIENTREQUEST']._serialized_start=2182
+  _globals['_GETRECIPIENTREQUEST']._serialized_end=2253
+  _globals['_LISTRECIPIENTSREQUEST']._serialized_start=2255
+  _globals['_LISTRECIPIENTSREQUEST']._serialized_end=2365
+  _globals['_LISTRECIPIENTSRESPONSE']._serialized_start=2367
+  _globals['_LISTRECIPIENTSRESPONSE']._serialized_end=2469
+  _globals['_UPDATERECIPIENTREQUEST']._serialized_start=2472
+  _globals['_UPDATERECIPIENTREQUEST']._serialized_end=2609
+  _globals['_DELETERECIPIENTREQUEST']._serialized_start=2611
+  _globals['_DELETERECIPIENTREQUEST']._serialized_end=2685
+  _globals['_ADDADDRESSREQUEST']._serialized_start=2688
+  _globals['_ADDADDRESSREQUEST']._serialized_end=2819
+  _globals['_REMOVEADDRESSREQUEST']._serialized_start=2821
+  _globals['_REMOVEADDRESSREQUEST']._serialized_end=2914
+  _globals['_REQUESTADDRESSVERIFICATIONREQUEST']._serialized_start=2916
+  _globals['_REQUESTADDRESSVERIFICATIONREQUEST']._serialized_end=3022
+  _globals['_VERIFYADDRESSREQUEST']._serialized_start=3024
+  _globals['_VERIFYADDRESSREQUEST']._serialized_end=3146
+  _globals['_IMPORTRECIPIENTSREQUEST']._serialized_start=3149
+  _globals['_IMPORTRECIPIENTSREQUEST']._serialized_end=3283
+  _globals['_IMPORTRECIPIENTSRESPONSE']._serialized_start=3285
+  _globals['_IMPORTRECIPIENTSRESPONSE']._serialized_end=3367
+  _globals['_EXPORTRECIPIENTSREQUEST']._serialized_start=3369
+  _globals['_EXPORTRECIPIENTSREQUEST']._serialized_end=3420
+  _globals['_EXPORTRECIPIENTSRESPONSE']._serialized_start=3422
+  _globals['_EXPORTRECIPIENTSRESPONSE']._serialized_end=3501
+  _globals['_RECIPIENTSERVICE']._serialized_start=3504
+  _globals['_RECIPIENTSERVICE']._serialized_end=5626
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ Recipients: whom messages are for, and their addresses."""
 from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
@@ -39,6 +40,7 @@ class Recipient(_message.Message):
     GROUPS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "recipients/{id}". The id is the client's own, such as that of a user elsewhere, or is made if none is given."""
     display_name: _builtins.str
@@ -67,6 +69,12 @@ class Recipient(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it changed last."""
 
+    @_builtins.property
+    def rules(self) -> Global___PersonalRules:
+        """How to tell it of incidents; unset: there are no rules. In a line of an import, unset leaves what is there. ReplacePersonalRules changes
+        them.
+        """
+
     def __init__(
         self,
         *,
@@ -79,14 +87,127 @@ class Recipient(_message.Message):
         groups: _abc.Iterable[_builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        rules: Global___PersonalRules | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "create_time", b"create_time", "rules", b"rules", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "attributes", b"attributes", "create_time", b"create_time", "display_name", b"display_name", "groups", b"groups", "locale", b"locale", "name", b"name", "time_zone", b"time_zone", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "attributes", b"attributes", "create_time", b"create_time", "display_name", b"display_name", "groups", b"groups", "locale", b"locale", "name", b"name", "rules", b"rules", "time_zone", b"time_zone", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Recipient: _TypeAlias = Recipient  # noqa: Y015
+
+@_typing.final
+class PersonalRules(_message.Message):
+    """How a recipient wants to be told of incidents, when a step of an escalation policy that names no channels reaches it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Step(_message.Message):
+        """By which channel, and when. One that the recipient has no ACTIVE address for lets the next step go at its time."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        CHANNEL_FIELD_NUMBER: _builtins.int
+        ADDRESS_FIELD_NUMBER: _builtins.int
+        AFTER_FIELD_NUMBER: _builtins.int
+        channel: _builtins.str
+        """Name of the channel, such as "email"."""
+        address: _builtins.str
+        """One of the recipient's addresses of that channel; empty: all of them."""
+        @_builtins.property
+        def after(self) -> _duration_pb2.Duration:
+            """How long after the step of the policy, unless somebody has answered; at once unless given, a day at most. None is before that of the
+            step above it.
+            """
+
+        def __init__(
+            self,
+            *,
+            channel: _builtins.str = ...,
+            address: _builtins.str = ...,
+            after: _duration_pb2.Duration | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "after", b"after", "channel", b"channel"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    URGENT_FIELD_NUMBER: _builtins.int
+    OTHER_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name, "recipients/{recipient}/rules"; empty within a recipient."""
+    @_builtins.property
+    def urgent(self) -> _containers.RepeatedCompositeFieldContainer[Global___PersonalRules.Step]:
+        """Of urgent incidents: CRITICAL and ERROR. None: by the default channel, at once."""
+
+    @_builtins.property
+    def other(self) -> _containers.RepeatedCompositeFieldContainer[Global___PersonalRules.Step]:
+        """Of the others: WARNING and INFO. None: by the default channel, at once."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        urgent: _abc.Iterable[Global___PersonalRules.Step] | None = ...,
+        other: _abc.Iterable[Global___PersonalRules.Step] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "other", b"other", "urgent", b"urgent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PersonalRules: _TypeAlias = PersonalRules  # noqa: Y015
+
+@_typing.final
+class GetPersonalRulesRequest(_message.Message):
+    """Asks for personal rules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPersonalRulesRequest: _TypeAlias = GetPersonalRulesRequest  # noqa: Y015
+
+@_typing.final
+class ReplacePersonalRulesRequest(_message.Message):
+    """Replaces personal rules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rules(self) -> Global___PersonalRules:
+        """All of them, and the name."""
+
+    def __init__(
+        self,
+        *,
+        rules: Global___PersonalRules | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rules", b"rules"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rules", b"rules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplacePersonalRulesRequest: _TypeAlias = ReplacePersonalRulesRequest  # noqa: Y015
 
 @_typing.final
 class Address(_message.Message):

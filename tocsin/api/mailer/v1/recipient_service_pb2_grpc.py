@@ -81,6 +81,16 @@ class RecipientServiceStub:
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.VerifyAddressRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.Address.FromString,
                 _registered_method=True)
+        self.GetPersonalRules = channel.unary_unary(
+                '/tocsin.api.mailer.v1.RecipientService/GetPersonalRules',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.GetPersonalRulesRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.PersonalRules.FromString,
+                _registered_method=True)
+        self.ReplacePersonalRules = channel.unary_unary(
+                '/tocsin.api.mailer.v1.RecipientService/ReplacePersonalRules',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.ReplacePersonalRulesRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.PersonalRules.FromString,
+                _registered_method=True)
         self.ImportRecipients = channel.stream_stream(
                 '/tocsin.api.mailer.v1.RecipientService/ImportRecipients',
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.ImportRecipientsRequest.SerializeToString,
@@ -160,6 +170,20 @@ class RecipientServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPersonalRules(self, request, context):
+        """Reads how a recipient wants to be told of incidents.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplacePersonalRules(self, request, context):
+        """Replaces how a recipient wants to be told of incidents. What is on its way already goes by the rules that were there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ImportRecipients(self, request_iterator, context):
         """Imports many recipients. Invalid lines are reported; the rest is imported. A recipient that exists becomes what its line says.
         Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
@@ -222,6 +246,16 @@ def add_RecipientServiceServicer_to_server(servicer, server):
                     servicer.VerifyAddress,
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.VerifyAddressRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.Address.SerializeToString,
+            ),
+            'GetPersonalRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPersonalRules,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.GetPersonalRulesRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.PersonalRules.SerializeToString,
+            ),
+            'ReplacePersonalRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplacePersonalRules,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.ReplacePersonalRulesRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.PersonalRules.SerializeToString,
             ),
             'ImportRecipients': grpc.stream_stream_rpc_method_handler(
                     servicer.ImportRecipients,
@@ -478,6 +512,60 @@ class RecipientService:
             '/tocsin.api.mailer.v1.RecipientService/VerifyAddress',
             tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.VerifyAddressRequest.SerializeToString,
             tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.Address.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPersonalRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.RecipientService/GetPersonalRules',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.GetPersonalRulesRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.PersonalRules.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplacePersonalRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.RecipientService/ReplacePersonalRules',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.ReplacePersonalRulesRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_recipient__service__pb2.PersonalRules.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,10 @@ class RecipientServiceStub:
     """Sends a code to a PENDING or RETIRED address, by its channel; the code before it is void. At most one a minute."""
     VerifyAddress: _grpc.UnaryUnaryMultiCallable[_recipient_service_pb2.VerifyAddressRequest, _recipient_service_pb2.Address]
     """Makes an address ACTIVE by the code that was sent to it. After five wrong ones the code is void."""
+    GetPersonalRules: _grpc.UnaryUnaryMultiCallable[_recipient_service_pb2.GetPersonalRulesRequest, _recipient_service_pb2.PersonalRules]
+    """Reads how a recipient wants to be told of incidents."""
+    ReplacePersonalRules: _grpc.UnaryUnaryMultiCallable[_recipient_service_pb2.ReplacePersonalRulesRequest, _recipient_service_pb2.PersonalRules]
+    """Replaces how a recipient wants to be told of incidents. What is on its way already goes by the rules that were there."""
     ImportRecipients: _grpc.StreamStreamMultiCallable[_recipient_service_pb2.ImportRecipientsRequest, _recipient_service_pb2.ImportRecipientsResponse]
     """Imports many recipients. Invalid lines are reported; the rest is imported. A recipient that exists becomes what its line says.
     Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
@@ -82,6 +86,10 @@ class RecipientServiceAsyncStub(RecipientServiceStub):
     """Sends a code to a PENDING or RETIRED address, by its channel; the code before it is void. At most one a minute."""
     VerifyAddress: _aio.UnaryUnaryMultiCallable[_recipient_service_pb2.VerifyAddressRequest, _recipient_service_pb2.Address]  # type: ignore[assignment]
     """Makes an address ACTIVE by the code that was sent to it. After five wrong ones the code is void."""
+    GetPersonalRules: _aio.UnaryUnaryMultiCallable[_recipient_service_pb2.GetPersonalRulesRequest, _recipient_service_pb2.PersonalRules]  # type: ignore[assignment]
+    """Reads how a recipient wants to be told of incidents."""
+    ReplacePersonalRules: _aio.UnaryUnaryMultiCallable[_recipient_service_pb2.ReplacePersonalRulesRequest, _recipient_service_pb2.PersonalRules]  # type: ignore[assignment]
+    """Replaces how a recipient wants to be told of incidents. What is on its way already goes by the rules that were there."""
     ImportRecipients: _aio.StreamStreamMultiCallable[_recipient_service_pb2.ImportRecipientsRequest, _recipient_service_pb2.ImportRecipientsResponse]  # type: ignore[assignment]
     """Imports many recipients. Invalid lines are reported; the rest is imported. A recipient that exists becomes what its line says.
     Over REST the body is NDJSON (application/x-ndjson) or CSV (text/csv), and the answer is a stream of the same messages.
@@ -163,6 +171,22 @@ class RecipientServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recipient_service_pb2.Address, _abc.Awaitable[_recipient_service_pb2.Address]]:
         """Makes an address ACTIVE by the code that was sent to it. After five wrong ones the code is void."""
+
+    @_abc_1.abstractmethod
+    def GetPersonalRules(
+        self,
+        request: _recipient_service_pb2.GetPersonalRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recipient_service_pb2.PersonalRules, _abc.Awaitable[_recipient_service_pb2.PersonalRules]]:
+        """Reads how a recipient wants to be told of incidents."""
+
+    @_abc_1.abstractmethod
+    def ReplacePersonalRules(
+        self,
+        request: _recipient_service_pb2.ReplacePersonalRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recipient_service_pb2.PersonalRules, _abc.Awaitable[_recipient_service_pb2.PersonalRules]]:
+        """Replaces how a recipient wants to be told of incidents. What is on its way already goes by the rules that were there."""
 
     @_abc_1.abstractmethod
     def ImportRecipients(

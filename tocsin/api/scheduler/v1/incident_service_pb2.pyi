@@ -810,6 +810,10 @@ class AnswerIncidentRequest(_message.Message):
         """The actor has it."""
         RESOLVE: AnswerIncidentRequest._Answer.ValueType  # 2
         """It is over."""
+        SNOOZE: AnswerIncidentRequest._Answer.ValueType  # 3
+        """Nobody is to be told before some time has passed."""
+        NOTE: AnswerIncidentRequest._Answer.ValueType  # 4
+        """It only says something, which goes into the timeline."""
 
     class Answer(_Answer, metaclass=_AnswerEnumTypeWrapper):
         """What it says."""
@@ -820,12 +824,19 @@ class AnswerIncidentRequest(_message.Message):
     """The actor has it."""
     RESOLVE: AnswerIncidentRequest.Answer.ValueType  # 2
     """It is over."""
+    SNOOZE: AnswerIncidentRequest.Answer.ValueType  # 3
+    """Nobody is to be told before some time has passed."""
+    NOTE: AnswerIncidentRequest.Answer.ValueType  # 4
+    """It only says something, which goes into the timeline."""
 
     TENANT_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     VIA_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
+    SNOOZE_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """Tenant of the incident."""
     name: _builtins.str
@@ -836,6 +847,14 @@ class AnswerIncidentRequest(_message.Message):
     """How it came, such as "link" or "reply"."""
     answer: Global___AnswerIncidentRequest.Answer.ValueType
     """What it says."""
+    note: _builtins.str
+    """What a NOTE says."""
+    request_id: _builtins.str
+    """What makes a SNOOZE or a NOTE one of a kind: a second one of the same id has no effect."""
+    @_builtins.property
+    def snooze(self) -> _duration_pb2.Duration:
+        """How long a SNOOZE lasts."""
+
     def __init__(
         self,
         *,
@@ -844,10 +863,13 @@ class AnswerIncidentRequest(_message.Message):
         actor: _builtins.str = ...,
         via: _builtins.str = ...,
         answer: Global___AnswerIncidentRequest.Answer.ValueType = ...,
+        snooze: _duration_pb2.Duration | None = ...,
+        note: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["snooze", b"snooze"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "answer", b"answer", "name", b"name", "tenant", b"tenant", "via", b"via"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "answer", b"answer", "name", b"name", "note", b"note", "request_id", b"request_id", "snooze", b"snooze", "tenant", b"tenant", "via", b"via"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
