@@ -129,10 +129,10 @@ class IncidentHandlers(rpc.IncidentServiceServicer):
             case pb.AnswerIncidentRequest.RESOLVE:
                 return incident_message(await self._incidents.resolve(who, incident))
             case pb.AnswerIncidentRequest.SNOOZE:
-                length, identity = length_of(request.snooze), request.request_id
+                length, identity = length_of(request.snooze), request.message_id
                 return incident_message(await self._incidents.snooze(who, incident, until=None, length=length, request_id=identity))
             case pb.AnswerIncidentRequest.NOTE:
-                return incident_message(await self._incidents.note(who, incident, note=request.note, request_id=request.request_id))
+                return incident_message(await self._incidents.note(who, incident, note=request.note, request_id=request.message_id))
             case _:
                 return incident_message(await self._incidents.get(request.tenant, incident))
 

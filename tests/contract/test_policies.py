@@ -121,6 +121,7 @@ NATURALLY = {
         "mailer.v1.UnsubscribeService/Unsubscribe",
         "processor.v1.PiiService/SetPiiPolicy",
         "mailer.v1.PreferenceService/ReplacePreferences",
+        "mailer.v1.RecipientService/ReplacePersonalRules",
         "mailer.v1.SuppressionService/CreateSuppression",
         "processor.v1.RecordService/SetRecord",
         "processor.v1.TaskService/CancelTask",

@@ -180,8 +180,8 @@ async def test_personal_rules_that_cannot_be_met_are_refused(people: People) -> 
         with pytest.raises(InvalidInput) as refused:
             await people.call(stub.ReplacePersonalRules, recipients.ReplacePersonalRulesRequest(rules=wrong))
         assert [violation.field for violation in refused.value.violations] == [field]
+    gone = recipients.ReplacePersonalRulesRequest(rules=kind(name="recipients/bea/rules"))
     with pytest.raises(NotFound):
-        gone = recipients.ReplacePersonalRulesRequest(rules=kind(name="recipients/bea/rules"))
         await people.call(stub.ReplacePersonalRules, gone)
     with pytest.raises(InvalidInput, match="PUT /v1/recipients/ann/rules"):
         await people.update("rules", name="recipients/ann", rules=kind(urgent=steps("email")))

@@ -256,44 +256,6 @@ async def test_an_alarm_opens_an_incident_and_ends_it(duty: Duty) -> None:
     assert (unknown.reason, unknown.retryable) == ("ESCALATION_POLICY_NOT_FOUND", False)
 
 
-async def test_the_mailer_asks_and_answers(duty: Duty) -> None:
-    """For links and for what it holds back; no user may do so."""
-    await duty.policy()
-    incident = await duty.trigger()
-    mailer: Any = rpc.IncidentServiceStub(duty.rig.mesh("mailer_svc").channel("scheduler_svc"))
-    asked = pb.CheckIncidentsRequest(
-        incidents=[pb.CheckIncidentsRequest.Asked(tenant=tenant, name=incident.name) for tenant in ("t1", "t2")]
-    )
-    assert list((await mailer.CheckIncidents(asked)).waiting) == [True, False]
-    answer = pb.AnswerIncidentRequest(
-        tenant="t1", name=incident.name, actor="recipients/ann", via="link", answer=pb.AnswerIncidentRequest.ACKNOWLEDGE
-    )
-    assert (await mailer.AnswerIncident(answer)).acknowledged_by == "recipients/ann"
-    assert list((await mailer.CheckIncidents(asked)).waiting) == [False, False]
-    with duty.user(), pytest.raises(PermissionDenied):
-        await duty.incidents.AnswerIncident(answer)
-
-
-async def test_a_reply_may_snooze_or_note(duty: Duty) -> None:
-    """Each request once, with the actor; what is over is not put off any more."""
-    await duty.policy()
-    incident = await duty.trigger()
-    mailer: Any = rpc.IncidentServiceStub(duty.rig.mesh("mailer_svc").channel("scheduler_svc"))
-    kind = pb.AnswerIncidentRequest
-    whose: dict[str, Any] = {"tenant": "t1", "name": incident.name, "actor": "recipients/ann", "via": "reply"}
-    snooze = kind(**whose, answer=kind.SNOOZE, snooze=Duration(seconds=3600), request_id="m1")
-    until = (await mailer.AnswerIncident(snooze)).snoozed_until
-    assert (await mailer.AnswerIncident(snooze)).snoozed_until == until
-    for _ in range(2):
-        await mailer.AnswerIncident(kind(**whose, answer=kind.NOTE, note="I am on the way", request_id="m2"))
-    assert [one for one in await duty.happened(incident.name) if one in ("SNOOZED", "NOTED")] == ["SNOOZED", "NOTED"]
-    with pytest.raises(InvalidInput):
-        await mailer.AnswerIncident(kind(**whose, answer=kind.SNOOZE, request_id="m3"))
-    await mailer.AnswerIncident(kind(**whose, answer=kind.RESOLVE))
-    with pytest.raises(FailedPrecondition):
-        await mailer.AnswerIncident(kind(**whose, answer=kind.SNOOZE, snooze=Duration(seconds=3600), request_id="m4"))
-
-
 async def test_incidents_are_watched(duty: Duty) -> None:
     """From now on, and from a token on."""
     await duty.policy()

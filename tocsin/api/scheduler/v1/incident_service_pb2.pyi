@@ -836,7 +836,7 @@ class AnswerIncidentRequest(_message.Message):
     ANSWER_FIELD_NUMBER: _builtins.int
     SNOOZE_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """Tenant of the incident."""
     name: _builtins.str
@@ -849,8 +849,8 @@ class AnswerIncidentRequest(_message.Message):
     """What it says."""
     note: _builtins.str
     """What a NOTE says."""
-    request_id: _builtins.str
-    """What makes a SNOOZE or a NOTE one of a kind: a second one of the same id has no effect."""
+    message_id: _builtins.str
+    """Id of what says it, such as of a mail: a second SNOOZE or NOTE of the same id has no effect."""
     @_builtins.property
     def snooze(self) -> _duration_pb2.Duration:
         """How long a SNOOZE lasts."""
@@ -865,11 +865,11 @@ class AnswerIncidentRequest(_message.Message):
         answer: Global___AnswerIncidentRequest.Answer.ValueType = ...,
         snooze: _duration_pb2.Duration | None = ...,
         note: _builtins.str = ...,
-        request_id: _builtins.str = ...,
+        message_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["snooze", b"snooze"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "answer", b"answer", "name", b"name", "note", b"note", "request_id", b"request_id", "snooze", b"snooze", "tenant", b"tenant", "via", b"via"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "answer", b"answer", "message_id", b"message_id", "name", b"name", "note", b"note", "snooze", b"snooze", "tenant", b"tenant", "via", b"via"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
