@@ -26,10 +26,11 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "metrics.md"
 SERVICES = ("gateway", "auth_svc", "scheduler_svc", "processor_svc", "mailer_svc")
 LABELS = {
     "background": "the name of the work, as in the service's health and log",
-    "breaker": "the breaker: a service, a method, a replica, a provider or `database`",
+    "breaker": "the breaker: a service, a method, a replica, a provider, a broker or `database`",
+    "broker": "the name of a broker, as the operator gave it",
     "channel": "the channel of a delivery, such as `email`",
     "code": "the gRPC status code, such as `OK`",
-    "end": "how a job (`succeeded`, `failed`, `released`) or a spooled call ended",
+    "end": "how a job (`succeeded`, `failed`, `released`) or a spooled call ended; a message to a broker or of a source (docs/brokers.md)",
     "event": "the name of the security event, as in the journal",
     "generation": "the generation of the garbage collector",
     "handler": "the task handler; empty for other kinds of action",
@@ -45,6 +46,7 @@ LABELS = {
     "reason": "why a message was not accepted",
     "result": "what came of an attempt at a provider",
     "route": "the route of the contract; `(none)` where none matches",
+    "source": "the name of a source, as the operator gave it",
     "state": "the state of an alarm, a firing or a delivery",
     "status": "the HTTP status",
     "target": "the service or far end that is called",

@@ -1,9 +1,11 @@
 """Settings of the processor."""
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
+from processor_svc.brokers.spec import BrokerSpec, SourceSpec, parse_brokers, parse_sources
 from tocsin.config import EgressSettings, ServiceSettings, StoreSettings
 from tocsin.pii import measures_of
 
@@ -30,10 +32,41 @@ class ProcessorSettings(EgressSettings, StoreSettings, ServiceSettings):
     check_concurrency: int = Field(
         400, ge=1, le=10_000, description="Checks that are under way at once; each tenant has a quarter at most."
     )
+    publish_concurrency: int = Field(
+        200, ge=1, le=10_000, description="Messages to brokers that are under way at once; each tenant has a quarter at most."
+    )
+    brokers: SecretStr | None = Field(
+        None, description="Brokers that publish actions may name: name=url with blanks between; see docs/brokers.md."
+    )
+    sources: SecretStr | None = Field(
+        None, description="Streams, queues and topics whose messages become events: name=url with blanks between; see docs/brokers.md."
+    )
     pii_defaults: tuple[str, ...] = Field(
         ("records=flag", "tasks=flag", "events=allow", "messages=allow"),
         description="What is done about personal data where no policy says anything: allow, flag, redact or block, by area.",
     )
+
+    @field_validator("brokers")
+    @classmethod
+    def _broker_urls(cls, value: SecretStr | None) -> SecretStr | None:
+        parse_brokers(value.get_secret_value() if value else "")
+        return value
+
+    @field_validator("sources")
+    @classmethod
+    def _source_urls(cls, value: SecretStr | None) -> SecretStr | None:
+        parse_sources(value.get_secret_value() if value else "")
+        return value
+
+    @property
+    def named_brokers(self) -> Mapping[str, BrokerSpec]:
+        """What ``brokers`` says, by name."""
+        return parse_brokers(self.brokers.get_secret_value() if self.brokers else "")
+
+    @property
+    def named_sources(self) -> Sequence[SourceSpec]:
+        """What ``sources`` says."""
+        return parse_sources(self.sources.get_secret_value() if self.sources else "")
 
     @field_validator("pii_defaults")
     @classmethod

@@ -219,6 +219,17 @@ class MetricReading(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceEvent:
+    """An event that a message of a source becomes; ``happened`` in seconds since the epoch, None for now."""
+
+    id: str
+    topic: str
+    source: str
+    data: Mapping[str, Json]
+    happened: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One message to one address by one channel, or to ``recipients`` by ``channels``; an empty channel means the mailer's default.
 

@@ -1,10 +1,12 @@
 """Prometheus metrics of jobs and handler processes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from processor_svc.actions.kinds import Actions
+from processor_svc.brokers import SourceReader
+from processor_svc.brokers.reader import ENDS
 from processor_svc.domain import Job, JobFailed, JobReleased, JobResult, JobSucceeded
 from processor_svc.hosting import Packages
 from processor_svc.worker import Worker
@@ -57,3 +59,36 @@ class JobMetrics:
         if series is None:
             series = self._series[kind, what] = self._seconds.series(kind, what)
         series.add(seconds)
+
+
+class BrokerMetrics:
+    """Counts messages to brokers and from sources."""
+
+    def __init__(self, registry: CollectorRegistry, *, brokers: Iterable[str], sources: Iterable[str]) -> None:
+        """Registers the metrics; a series of each broker and source starts at 0."""
+        self._published = Counter(
+            "tocsin_processor_published", "Messages to brokers, by how each try ended.", ("broker", "end"), registry=registry
+        )
+        self._taken = Counter(
+            "tocsin_processor_source_messages", "Messages of sources, by what became of them.", ("source", "end"), registry=registry
+        )
+        self._connected = Gauge("tocsin_processor_source_connected", "Whether a source is connected here.", ("source",), registry=registry)
+        for broker in brokers:
+            for end in ("confirmed", "refused", "away"):
+                self._published.labels(broker, end)
+        for source in sources:
+            for end in ENDS:
+                self._taken.labels(source, end)
+
+    def watch(self, readers: Sequence[SourceReader]) -> None:
+        """Shows at every scrape which of them are connected."""
+        for reader in readers:
+            self._connected.labels(reader.spec.name).set_function(lambda reader=reader: reader.connected)
+
+    def published(self, broker: str, end: str) -> None:
+        """A message to a broker ended so."""
+        self._published.labels(broker, end).inc()
+
+    def taken(self, source: str, end: str) -> None:
+        """A message of a source ended so."""
+        self._taken.labels(source, end).inc()

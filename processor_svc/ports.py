@@ -16,6 +16,7 @@ from processor_svc.domain import (
     Message,
     MetricReading,
     Record,
+    SourceEvent,
     StoredPolicy,
     Task,
     TaskProgress,
@@ -189,6 +190,19 @@ class Readings(Protocol):
 
         Raises:
             Unavailable: no scheduler recorded all of them. Saying it again is safe.
+        """
+        ...
+
+
+class Events(Protocol):
+    """The scheduler's events."""
+
+    async def publish(self, tenant: str, event: SourceEvent) -> bool:
+        """Publishes an event for a tenant; whether one of its id was published before, and nothing happened.
+
+        Raises:
+            InvalidInput: it cannot be an event.
+            Unavailable: no scheduler took it. Saying it again is safe.
         """
         ...
 

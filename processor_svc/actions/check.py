@@ -82,8 +82,9 @@ class CheckKind:
         notify = self._notify.decode(message.notify) if message.HasField("notify") else None
         return CheckAction(spec=_spec(message, target), notify=notify)
 
-    async def validate(self, action: CheckAction) -> Sequence[ActionProblem]:
+    async def validate(self, action: CheckAction, tenant: str = "") -> Sequence[ActionProblem]:
         """What its probe finds wrong."""
+        del tenant
         probe = self._probes.get(action.spec.target)
         return (
             [ActionProblem("", "has a target that this processor does not know", tentative=True)]

@@ -20,8 +20,11 @@ class ActionKind(Protocol):
         """The action in that field. May raise anything for a message that cannot be decoded."""
         ...
 
-    async def validate(self, action: Any) -> Sequence[ActionProblem]:
-        """What is wrong with the action, before it is run; paths of fields start at the action's own message."""
+    async def validate(self, action: Any, tenant: str = "") -> Sequence[ActionProblem]:
+        """What is wrong with the action of ``tenant``, before it is run; paths of fields start at the action's own message.
+
+        An empty tenant is nobody in particular: an earlier scheduler does not say whose the action is.
+        """
         ...
 
     async def run(self, job: Job, action: Any) -> JobResult:
@@ -49,15 +52,15 @@ class Actions:
         name = message.WhichOneof("kind")
         return UnknownAction() if name is None or name not in self._kinds else self._kinds[name].decode(getattr(message, name))
 
-    async def validate(self, message: alarm_pb2.Action) -> Sequence[ActionProblem]:
-        """What is wrong with an action; paths of fields start at `Action`."""
+    async def validate(self, message: alarm_pb2.Action, tenant: str = "") -> Sequence[ActionProblem]:
+        """What is wrong with an action of ``tenant``; paths of fields start at `Action`."""
         try:
             action = self.decode(message)
         except Exception as error:  # noqa: BLE001  a kind may raise anything here; the problem is the action's alone
             return [ActionProblem("", f"cannot be decoded: {error_text(error)}")]
         if isinstance(action, UnknownAction):
             return [ActionProblem("", "this processor does not know this kind of action", tentative=True)]
-        found = await self._kinds[action.kind].validate(action)
+        found = await self._kinds[action.kind].validate(action, tenant)
         return [ActionProblem(f"{action.kind}.{each.field}" if each.field else action.kind, each.reason, each.tentative) for each in found]
 
     async def run(self, job: Job) -> JobResult:

@@ -96,9 +96,9 @@ class NotifyKind:
             incident=message.incident,
         )
 
-    async def validate(self, action: NotifyAction) -> Sequence[ActionProblem]:
+    async def validate(self, action: NotifyAction, tenant: str = "") -> Sequence[ActionProblem]:
         """Finds nothing: the scheduler asks the mailer, which owns templates and channels."""
-        del action
+        del action, tenant
         return ()
 
     def describe(self, action: NotifyAction) -> str:

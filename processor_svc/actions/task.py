@@ -57,8 +57,9 @@ class TaskKind:
         """What is wrong with a task that has no alarm; paths of fields start at the task."""
         return await self.validate(TaskAction(handler=handler, input=arguments))
 
-    async def validate(self, action: TaskAction) -> Sequence[ActionProblem]:
+    async def validate(self, action: TaskAction, tenant: str = "") -> Sequence[ActionProblem]:
         """Checks that the handler exists and the input matches its schema. An unknown handler may come with a package later."""
+        del tenant
         if action.handler in self._registry:
             return self._check_own(action)
         known = self._packages.known(action.handler)

@@ -1,17 +1,15 @@
 """The action `webhook`: one HTTP request to a URL of the user's, signed after Standard Webhooks."""
 
-import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from google.protobuf import json_format
-
+from processor_svc.actions.outgoing import JSON_TYPE, away, content_of, what_fired
 from processor_svc.domain import ActionProblem, Job, JobFailed, JobReleased, JobResult, JobSucceeded, Json
 from processor_svc.turns import NoTurn, TenantTurns
 from tocsin.api.scheduler.v1 import alarm_pb2
-from tocsin.clock import SECOND, Clock, from_micros
+from tocsin.clock import SECOND, Clock
 from tocsin.egress.addresses import AllowedTargets
 from tocsin.egress.client import HttpAnswer, HttpClient, HttpRequest, NoAnswer, NotConnected, RequestRefused, check_headers
 from tocsin.egress.urls import UrlRefused, parse_url, why_never
@@ -20,13 +18,9 @@ from tocsin.standard_webhooks import WebhookSecret, signed
 _TIMEOUT_SECONDS: Final = 30.0
 _AWAY: Final = frozenset((429, 502, 503, 504))
 _GONE: Final = 410
-_AWAY_SECONDS: Final = 86_400
-_LONGEST_WAIT: Final = 300.0
 _SHORTEST_WAIT: Final = 0.5
 _TURN_WAIT: Final = 3.0
 _KEPT_BYTES: Final = 8_000
-_TEXT: Final = "text/plain; charset=utf-8"
-_JSON: Final = "application/json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +78,7 @@ class WebhookKind:
 
     def decode(self, message: alarm_pb2.Webhook) -> WebhookAction:
         """The action; raises ValueError for a body that JSON cannot express."""
-        content, content_type = None, ""
-        if message.HasField("body"):
-            said = json_format.MessageToDict(message.body)
-            content, content_type = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode(), _JSON
-        elif message.text:
-            content, content_type = message.text.encode(), message.content_type or _TEXT
+        content, content_type = content_of(message)
         return WebhookAction(
             url=message.url,
             method=message.method or "POST",
@@ -99,8 +88,9 @@ class WebhookKind:
             timeout_seconds=message.timeout.ToTimedelta().total_seconds() or _TIMEOUT_SECONDS,
         )
 
-    async def validate(self, action: WebhookAction) -> Sequence[ActionProblem]:
+    async def validate(self, action: WebhookAction, tenant: str = "") -> Sequence[ActionProblem]:
         """A URL that no request may go to, and headers that no caller may say."""
+        del tenant
         found: list[ActionProblem] = []
         try:
             url = parse_url(action.url)
@@ -141,10 +131,10 @@ class WebhookKind:
 
     def _request(self, job: Job, action: WebhookAction) -> HttpRequest:
         content = b"" if action.method == "GET" else action.content
-        body = _said(job) if content is None else content
+        body = what_fired(job) if content is None else content
         secrets = [self._secret(job.tenant)]
         headers = {
-            **({"content-type": action.content_type or _JSON} if body else {}),
+            **({"content-type": action.content_type or JSON_TYPE} if body else {}),
             **{name.lower(): value for name, value in action.headers.items()},
             **signed(job.lease.firing, body, secrets=secrets, seconds=self._clock.micros() // SECOND),
         }
@@ -163,25 +153,8 @@ class WebhookKind:
         return JobFailed(reason="HTTP_STATUS", message=words, retryable=True, retry_after=answer.retry_after)
 
     def _away(self, job: Job, words: str, retry_after: float | None) -> JobResult:
-        """The far end is down or throttles: that costs no attempt for a day. The wait grows with the age of the firing."""
         age = self._clock.micros() / SECOND - job.due
-        if age > _AWAY_SECONDS:
-            return JobFailed(reason="ENDPOINT_AWAY", message=words, retryable=True, retry_after=retry_after)
-        wait = retry_after or min(max(1.0, age), _LONGEST_WAIT) * self._draw.uniform(0.75, 1.25)
-        return JobReleased(message=words, retry_after=wait)
-
-
-def _said(job: Job) -> bytes:
-    """What fired, the same at each try."""
-    data: dict[str, Json] = {
-        "firing": f"firings/{job.lease.firing}",
-        "alarm": job.alarm,
-        "origin": job.origin,
-        "priority": job.priority.name,
-        "context": dict(job.context),
-    }
-    due = from_micros(job.due * SECOND).isoformat().replace("+00:00", "Z")
-    return json.dumps({"type": "alarm.fired", "timestamp": due, "data": data}, ensure_ascii=False, separators=(",", ":")).encode()
+        return away(age, "ENDPOINT_AWAY", words, retry_after=retry_after, draw=self._draw)
 
 
 def _kept(answer: HttpAnswer) -> Mapping[str, Json]:

@@ -121,7 +121,7 @@ class SchedulerSession:
         checked = dispatch_service_pb2.WorkRequest.Checked(number=check.number)
         for action in check.actions:
             verdict = checked.verdicts.add()
-            for field, reason, tentative in await self._actions.validate(action):
+            for field, reason, tentative in await self._actions.validate(action, check.tenant):
                 verdict.problems.add(field=field, reason=bounded_text(reason), tentative=tentative)
         self._answers.append(dispatch_service_pb2.WorkRequest(checked=checked))
         self._wake.set()

@@ -12,6 +12,7 @@ from processor_svc.registry import Registry, handlers_of
 from processor_svc.service import PolicyKeeper, RecordService, SensorTests, TaskService
 from processor_svc.store import SqlPolicyStore, SqlRecordStore
 from processor_svc.tracing import TracedRunner
+from processor_svc.wiring.messaging import Messaging
 from processor_svc.wiring.outside import Outside
 from processor_svc.worker import Worker
 from tocsin.api.processor.v1 import pii_service_pb2_grpc, record_service_pb2_grpc, sensor_test_service_pb2_grpc, task_service_pb2_grpc
@@ -39,6 +40,7 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
     incidents = SchedulerIncidents(mesh=node.mesh)
     notify = NotifyKind(mailer=mailer, incidents=incidents)
     outside = Outside(node, settings, clock, notify)
+    messaging = Messaging(node, settings, clock)
     registry = Registry([*handlers_of(builtin), outside.http_request, outside.sensor_test])
     options = HostOptions(
         processes=settings.worker_processes, reserve=settings.worker_critical_processes, load_seconds=settings.package_load_seconds
@@ -50,7 +52,7 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
     tasks = TaskService(queue=SchedulerQueue(mesh=node.mesh), checks=task_kind, guard=guard, progress=progress)
     records = RecordService(store=store, tasks=tasks, clock=clock, guard=guard)
 
-    actions = every_action(notify=notify, tasks=task_kind, webhooks=outside.webhooks, checks=outside.checks)
+    actions = every_action(notify=notify, tasks=task_kind, webhooks=outside.webhooks, checks=outside.checks, publish=messaging.publish)
     metrics = JobMetrics(node.telemetry.registry, actions=actions)
     worker = Worker(
         source=SchedulerWork(mesh=node.mesh, worker=str(ULID()), reserve=settings.worker_critical_reserve, actions=actions),
@@ -63,7 +65,7 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
     metrics.watch(worker=worker, packages=packages)
 
     server = node.server(
-        checks={"database": database.check, "redis": optional(redis.check), **_optional_checks(worker, packages)},
+        checks={"database": database.check, "redis": optional(redis.check), **_optional_checks(worker, packages), **messaging.checks},
         handlers=[
             (task_service_pb2_grpc.add_TaskServiceServicer_to_server, TaskHandlers(tasks=tasks, registry=registry, packages=packages)),
             (record_service_pb2_grpc.add_RecordServiceServicer_to_server, RecordHandlers(records=records)),
@@ -85,6 +87,7 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
             incidents,
             packages,
             outside,
+            messaging,
             worker,
         ],
         server=server,

@@ -31,7 +31,6 @@ class ProcessorChecks:
 
     async def check(self, tenant: str, bodies: Sequence[bytes]) -> Sequence[Findings]:
         """What is wrong with each; what one processor does not have, such as a handler, another one may."""
-        del tenant  # processors are the same for all
         found: dict[bytes, Findings] = {}
         asked = 0
         for session in self._sessions():
@@ -41,15 +40,15 @@ class ProcessorChecks:
             if session.answers(self._kind):
                 asked += 1
                 for batch in _batches(open_ones):
-                    answer = await _ask(session, batch)
+                    answer = await _ask(session, tenant, batch)
                     found.update(zip(batch, answer or (), strict=False))
         return [found.get(body, _UNCHECKED) for body in bodies]
 
 
-async def _ask(session: ProcessorSession, bodies: Sequence[bytes]) -> Sequence[Findings] | None:
+async def _ask(session: ProcessorSession, tenant: str, bodies: Sequence[bytes]) -> Sequence[Findings] | None:
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
-            answer = await session.ask(bodies)
+            answer = await session.ask(tenant, bodies)
     except TimeoutError:
         return None
     return answer if answer is not None and len(answer) == len(bodies) else None

@@ -43,6 +43,7 @@ class Question:
 
     number: int
     bodies: Sequence[bytes]
+    tenant: str
 
 
 Message = Jobs | Confirmed | CancelJobs | Drain | Question
@@ -115,12 +116,12 @@ class ProcessorSession:
         """Whether it can be asked about actions of this kind, and has not left a question open."""
         return self._asked and not self._questions and self.takes(kind)
 
-    async def ask(self, bodies: Sequence[bytes]) -> Sequence[Findings] | None:
-        """What it finds wrong with each of the actions; None when the stream ends before. A question that nobody waits for stays open."""
+    async def ask(self, tenant: str, bodies: Sequence[bytes]) -> Sequence[Findings] | None:
+        """What it finds wrong with each of the tenant's actions; None when the stream ends before. A question that nobody waits for stays open."""
         self._count += 1
         number, answer = self._count, asyncio.get_running_loop().create_future()
         self._questions[number] = answer
-        self.send(Question(number, bodies))
+        self.send(Question(number, bodies, tenant))
         return await asyncio.shield(answer)
 
     def answer(self, number: int, findings: Sequence[Findings]) -> None:

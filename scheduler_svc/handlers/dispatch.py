@@ -92,9 +92,9 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
                     lease = add()
                     lease.firing, lease.token = firing, token
                 yield response
-            case Question(number, bodies):
+            case Question(number, bodies, tenant):
                 response = dispatch_service_pb2.WorkResponse()
-                response.check.number = number
+                response.check.number, response.check.tenant = number, tenant
                 for body in bodies:
                     response.check.actions.add().ParseFromString(body)
                 yield response

@@ -7,16 +7,20 @@ from tocsin.testing.process import ServerProcess, accepts, missing, packaged
 
 
 class RedisServer(ServerProcess):
-    """One server on 127.0.0.1, without persistence."""
+    """One server on 127.0.0.1."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
         """Finds the program.
+
+        Args:
+            durable: what it has confirmed outlives a kill; otherwise it keeps nothing.
 
         Raises:
             MissingServer: there is none.
         """
         self._program = _find()
         super().__init__(prefix="redis")
+        self._durable = durable
 
     @property
     def url(self) -> str:
@@ -25,7 +29,9 @@ class RedisServer(ServerProcess):
 
     def command(self) -> list[str]:
         """The command line that runs the server in the foreground."""
-        return [str(self._program), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        # By default it syncs once a second, and while it does so it confirms what is written only later.
+        keeps = ["yes", "--appendfsync", "always"] if self._durable else ["no"]
+        return [str(self._program), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", *keeps]
 
     def answers(self) -> bool:
         """Whether it answers PING."""

@@ -145,9 +145,23 @@ CHECK_SAMPLES: Final[dict[str, dict[str, Any]]] = {
         "metric": {**TCP, "metric": "db.up"},
     }.items()
 }
+PUBLISH_SAMPLES: Final[dict[str, dict[str, Any]]] = {
+    f"action.publish.{name}": {"action": {"publish": {"broker": "orders", "to": "a.b", **fields}}}
+    for name, fields in {
+        "broker": {"broker": "others"},
+        "to": {"to": "a.c"},
+        "exchange": {"exchange": "ex"},
+        "key": {"key": "k"},
+        "headers": {"headers": {"team": "core"}},
+        "body": {"body": {"a": 1}},
+        "text": {"text": "t"},
+        "content_type": {"text": "t", "contentType": "text/x"},
+    }.items()
+}
 SAMPLES: Final[dict[str, dict[str, Any]]] = {
     **COMMON_SAMPLES,
     **WEBHOOK_SAMPLES,
+    **PUBLISH_SAMPLES,
     **CHECK_SAMPLES,
     **{
         path.replace("action.", "action.check.", 1): {"action": {"check": {**TCP, **sample["action"]}}}

@@ -3,7 +3,8 @@
 import random
 from typing import Any, cast
 
-from processor_svc.actions import Actions, CheckKind, NotifyKind, TaskKind, WebhookKind, every_action
+from processor_svc.actions import Actions, CheckKind, NotifyKind, PublishKind, TaskKind, WebhookKind, every_action
+from processor_svc.brokers import Brokers
 from processor_svc.domain import TaskProgress
 from processor_svc.hosting import HostOptions, Packages
 from processor_svc.ports import IncidentTriggers, Mailer, Readings
@@ -12,6 +13,7 @@ from processor_svc.turns import TenantTurns
 from tocsin.clock import Clock
 from tocsin.egress.addresses import AllowedTargets
 from tocsin.egress.client import HttpClient
+from tocsin.mesh.breaker import Breaker, BreakerRule
 from tocsin.standard_webhooks import WebhookSecret
 
 LOOPBACK = AllowedTargets.parse(["127.0.0.0/8", "::1"])
@@ -58,6 +60,18 @@ def check_kind(clock: Clock, **parts: Any) -> CheckKind:
     return CheckKind(**{**given, **parts})
 
 
+def publish_kind(clock: Clock, brokers: Brokers | None = None, **parts: Any) -> PublishKind:
+    """Messages to no broker unless given."""
+    given: dict[str, Any] = {
+        "brokers": brokers or Brokers({}, clock=clock, breaker=lambda name: Breaker(id=name, target=name, rule=BreakerRule(), clock=clock)),
+        "turns": TenantTurns(total=10, each=10, seconds=5.0),
+        "count": lambda broker, end: None,
+        "clock": clock,
+        "draw": random.Random(1),
+    }
+    return PublishKind(**{**given, **parts})
+
+
 def every_kind(clock: Clock) -> Actions:
     """All of them, as a processor is built with."""
     packages = Packages([], options=HostOptions(), clock=clock)
@@ -66,4 +80,5 @@ def every_kind(clock: Clock) -> Actions:
         tasks=TaskKind(registry=Registry([]), packages=packages, progress=Reports()),
         webhooks=webhook_kind(clock),
         checks=check_kind(clock),
+        publish=publish_kind(clock),
     )

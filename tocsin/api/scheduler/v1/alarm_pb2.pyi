@@ -895,6 +895,7 @@ class Action(_message.Message):
     TASK_FIELD_NUMBER: _builtins.int
     WEBHOOK_FIELD_NUMBER: _builtins.int
     CHECK_FIELD_NUMBER: _builtins.int
+    PUBLISH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def notify(self) -> Global___Notify:
         """Sends a message to people."""
@@ -911,6 +912,10 @@ class Action(_message.Message):
     def check(self) -> Global___Check:
         """Looks whether something works."""
 
+    @_builtins.property
+    def publish(self) -> Global___Publish:
+        """Publishes one message to a broker."""
+
     def __init__(
         self,
         *,
@@ -918,12 +923,13 @@ class Action(_message.Message):
         task: Global___Task | None = ...,
         webhook: Global___Webhook | None = ...,
         check: Global___Check | None = ...,
+        publish: Global___Publish | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "kind", b"kind", "notify", b"notify", "task", b"task", "webhook", b"webhook"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "kind", b"kind", "notify", b"notify", "publish", b"publish", "task", b"task", "webhook", b"webhook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "kind", b"kind", "notify", b"notify", "task", b"task", "webhook", b"webhook"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "kind", b"kind", "notify", b"notify", "publish", b"publish", "task", b"task", "webhook", b"webhook"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["notify", "task", "webhook", "check"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["notify", "task", "webhook", "check", "publish"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -1337,3 +1343,80 @@ class Check(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
 Global___Check: _TypeAlias = Check  # noqa: Y015
+
+@_typing.final
+class Publish(_message.Message):
+    """One message to a broker that the operator named: Redis Streams, RabbitMQ or Kafka. Its message id is the id of the firing, the same at each
+    try, so that a consumer knows what it has seen. Without a body and a text it says what fired, as a webhook does.
+    Example: {"broker": "orders", "to": "alarms", "body": {"deploy": "now"}}
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    BROKER_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    broker: _builtins.str
+    """Name of the broker, as in TOCSIN_PROCESSOR_BROKERS."""
+    to: _builtins.str
+    """Where it goes there: a stream of Redis, a topic of Kafka, a queue of RabbitMQ; with an exchange, the routing key."""
+    exchange: _builtins.str
+    """Exchange of RabbitMQ; the default one unless given, which takes the name of a queue."""
+    key: _builtins.str
+    """Key of a message of Kafka: messages with the same one stay in order."""
+    text: _builtins.str
+    """Body: a text."""
+    content_type: _builtins.str
+    """Content type of the text; "text/plain; charset=utf-8" unless given."""
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Headers; further fields of an entry of a stream. Whoever may read the alarm sees them."""
+
+    @_builtins.property
+    def body(self) -> _struct_pb2.Struct:
+        """Body: a JSON object; at most 256 KiB."""
+
+    def __init__(
+        self,
+        *,
+        broker: _builtins.str = ...,
+        to: _builtins.str = ...,
+        exchange: _builtins.str = ...,
+        key: _builtins.str = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        body: _struct_pb2.Struct | None = ...,
+        text: _builtins.str = ...,
+        content_type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "broker", b"broker", "content_type", b"content_type", "exchange", b"exchange", "headers", b"headers", "key", b"key", "text", b"text", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Publish: _TypeAlias = Publish  # noqa: Y015

@@ -479,8 +479,11 @@ class WorkResponse(_message.Message):
 
         NUMBER_FIELD_NUMBER: _builtins.int
         ACTIONS_FIELD_NUMBER: _builtins.int
+        TENANT_FIELD_NUMBER: _builtins.int
         number: _builtins.int
         """Number of the question; the answer names it."""
+        tenant: _builtins.str
+        """Id of the tenant whose actions they are."""
         @_builtins.property
         def actions(self) -> _containers.RepeatedCompositeFieldContainer[_alarm_pb2.Action]:
             """The actions."""
@@ -490,10 +493,11 @@ class WorkResponse(_message.Message):
             *,
             number: _builtins.int = ...,
             actions: _abc.Iterable[_alarm_pb2.Action] | None = ...,
+            tenant: _builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "number", b"number"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "number", b"number", "tenant", b"tenant"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,155 @@
+"""Redis Streams and Kafka, to and from: through a real scheduler and processor, and while the broker vanishes in the middle of a confirm."""
+
+import asyncio
+from collections.abc import Callable, Generator
+
+import pytest
+
+from tests.integration.processor.broker_ends import QUEUE, FarEnd, KafkaEnd, RedisEnd, account, logged, publish_all, publishing, round_trip
+from tests.integration.processor.kafka_cluster import KafkaCluster
+from tests.integration.processor.support import Neighbours
+from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2, alarm_service_pb2_grpc
+from tocsin.errors import InvalidInput
+from tocsin.testing.proxy import NetworkFault, Proxy
+from tocsin.testing.redis import RedisServer
+from tocsin.testing.waiting import eventually
+
+
+@pytest.fixture
+def kafka() -> Generator[KafkaCluster]:
+    """A Kafka."""
+    cluster = KafkaCluster()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def durable_redis() -> Generator[RedisServer]:
+    """A Redis that may be killed, and forgets nothing that it has confirmed."""
+    server = RedisServer(durable=True)
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize("which", ["redis", "kafka"])
+async def test_there_and_back(request: pytest.FixtureRequest, neighbours: Neighbours, which: str) -> None:
+    """From an alarm to the broker, and from the broker to an event."""
+    far: FarEnd
+    if which == "redis":
+        server: RedisServer = request.getfixturevalue("own_redis_server")
+        far = RedisEnd(server.port)
+    else:
+        cluster: KafkaCluster = request.getfixturevalue("kafka")
+        far = KafkaEnd(cluster.url)
+    await round_trip(far, neighbours)
+
+
+async def test_a_redis_that_is_killed_loses_nothing(durable_redis: RedisServer) -> None:
+    """Killed thrice under load: each message is there, and what is there twice bears the same id."""
+    count = 400
+
+    async def kill(confirmed: Callable[[], int]) -> None:
+        for part in (80, 180, 280):
+            await eventually(lambda part=part: confirmed() >= part)
+            durable_redis.kill()
+            await asyncio.to_thread(durable_redis.start)
+
+    async with publishing(f"{durable_redis.url.removesuffix('/0')}/3") as kind:
+        tries = await publish_all(kind, QUEUE, count, trouble=kill)
+    found = account(await RedisEnd(durable_redis.port).all(QUEUE, count), count)
+    assert tries >= count
+    assert max(found.values()) <= 4
+
+
+async def test_a_confirm_that_is_swallowed_is_asked_for_again(own_redis_server: RedisServer) -> None:
+    """The connection is cut somewhere between the message and its confirm, again and again."""
+    count = 120
+    async with Proxy(target_port=own_redis_server.port) as proxy:
+
+        async def cut(confirmed: Callable[[], int]) -> None:
+            limit = 700
+            while confirmed() < count - 20:
+                limit = 700 + (limit * 7) % 5_000
+                proxy.fault = NetworkFault(cut_after=limit)
+                await asyncio.sleep(0.02)
+            proxy.fault = NetworkFault()
+
+        async with publishing(f"redis://{proxy.address}/3") as kind:
+            tries = await publish_all(kind, QUEUE, count, trouble=cut)
+        assert proxy.hurt > 3
+    account(await RedisEnd(own_redis_server.port).all(QUEUE, count), count)
+    assert tries > count
+
+
+async def test_a_source_survives_its_broker_its_scheduler_and_its_processor(durable_redis: RedisServer, neighbours: Neighbours) -> None:
+    """Each goes and comes back while messages arrive: each message is an event, once."""
+    far, count = RedisEnd(durable_redis.port), 300
+    neighbours.extra["processor_svc"] = {"sources": f"orders={far.source(QUEUE)}?tenant=t1&event=orders.made&claim=1"}
+    await neighbours.start("scheduler_svc", "processor_svc")
+    written = 0
+
+    async def write() -> None:
+        nonlocal written
+        while written < count:
+            try:
+                await far.put(QUEUE, b'{"n": %d}' % written)
+            except OSError:
+                raise
+            except Exception:  # noqa: BLE001  whatever the library says of a broker that was killed
+                await asyncio.sleep(0.05)
+                continue
+            written += 1
+            await asyncio.sleep(0.005)
+
+    writing = asyncio.create_task(write())
+    await eventually(lambda: written >= 60)
+    await neighbours.stop("scheduler_svc")
+    await eventually(lambda: written >= 120)
+    await neighbours.start("scheduler_svc")
+    durable_redis.kill()
+    await asyncio.to_thread(durable_redis.start)
+    await eventually(lambda: written >= 180)
+    await neighbours.stop("processor_svc")
+    await eventually(lambda: written >= 240)
+    await neighbours.start("processor_svc")
+    await writing
+    events = await logged(neighbours, count)
+    numbers = sorted(int(event["n"]) for event in events)
+    assert set(numbers) == set(range(count))
+    assert len(numbers) == len(await far.all(QUEUE, count))
+
+
+REFUSED = [
+    (alarm_pb2.Publish(broker="b", to="orders"), "action.publish.to"),
+    (alarm_pb2.Publish(broker="b", to="t2.orders"), "action.publish.to"),
+    (alarm_pb2.Publish(broker="closed", to="orders"), "action.publish.broker"),
+    (alarm_pb2.Publish(broker="b", to="t1.orders", key="k"), "action.publish.key"),
+    (alarm_pb2.Publish(broker="b", to="t1.orders", headers={"body": "x"}), "action.publish.headers"),
+    (alarm_pb2.Publish(broker="b", to="t1.orders", headers={"a\nb": "x"}), 'alarm.action.publish.headers["a\nb"]'),
+    (alarm_pb2.Publish(broker="b"), "alarm.action.publish"),
+]
+
+
+async def test_what_is_wrong_is_told_when_the_alarm_is_made(neighbours: Neighbours) -> None:
+    """With its field; a broker that nobody names is a warning, for it may come."""
+    neighbours.extra["processor_svc"] = {"brokers": "b=redis://127.0.0.1:1 closed=redis://127.0.0.1:1?tenants=t9"}
+    await neighbours.start("scheduler_svc", "processor_svc")
+
+    async def ready() -> bool:
+        return (await neighbours.health("scheduler_svc"))["work"] == "healthy"
+
+    await eventually(ready)
+    create = neighbours.stub(alarm_service_pb2_grpc.AlarmServiceStub, "scheduler_svc").CreateAlarm
+    for publish, field in REFUSED:
+        with pytest.raises(InvalidInput) as refused:
+            await create(_alarm(publish))
+        assert field in [violation.field for violation in refused.value.violations], refused.value.violations
+    made = await create(_alarm(alarm_pb2.Publish(broker="unknown", to="x")))
+    assert [warning.field for warning in made.warnings] == ["action.publish.broker"]
+
+
+def _alarm(publish: alarm_pb2.Publish) -> alarm_service_pb2.CreateAlarmRequest:
+    alarm = alarm_pb2.Alarm(action=alarm_pb2.Action(publish=publish))
+    alarm.trigger.every.FromSeconds(3600)
+    return alarm_service_pb2.CreateAlarmRequest(alarm=alarm)
