@@ -21,6 +21,7 @@ from bench import (
     checks,
     delivery,
     drain,
+    escalations,
     fire,
     lists,
     mesh_tax,
@@ -42,6 +43,8 @@ MAILS = 10_000
 IMPORTED = 200_000
 LISTED = 1_000_000
 STEADY = 50_000
+INSTANT = 60_000
+INCIDENTS = 10_000
 
 
 async def _mesh() -> dict[str, Any]:
@@ -92,6 +95,14 @@ async def _critical() -> dict[str, Any]:
     return await _on_postgresql(lambda url: drain.measure(url=url, alarms=100_000, critical=60, in_process=False))
 
 
+async def _instant() -> dict[str, Any]:
+    return await _on_both(lambda url: drain.measure(url=url, alarms=INSTANT, in_process=False))
+
+
+async def _incidents() -> dict[str, Any]:
+    return await _on_both(lambda url: escalations.measure(url=url, incidents=INCIDENTS))
+
+
 async def _fire() -> dict[str, Any]:
     return {
         "steady": await _on_postgresql(lambda url: fire.measure(url=url, alarms=STEADY, per_second=1000)),
@@ -120,6 +131,8 @@ MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
     "transcoding": _transcoding,
     "drain": _drain,
     "critical": _critical,
+    "instant": _instant,
+    "incidents": _incidents,
     "checks": _checks,
     "fire": _fire,
     "neighbours": _neighbours,
@@ -144,6 +157,10 @@ ABOUT = {
     "neighbours": "An alarm every 40 ms, alone and beside 100,000 alarms of a stranger at one instant: how late it was fired.",
     "recovery": "Each service is killed once while 500 alarms a second become mails; seconds until the rate is back.",
     "sidecars": "A unary call bare, through two Envoy sidecars, and through the mesh, both with mutual TLS; `make peers` first.",
+    "instant": "60,000 alarms due at one instant, action noop, by scheduler_svc and processor_svc: the question of "
+    "[many-at-once.md](many-at-once.md).",
+    "incidents": "Incidents with three-step policies opened at one instant: when their first steps were handed to a processor; and others "
+    "that are acknowledged at random moments between their steps, as by the link in a mail.",
     "lists": "A page of 50 alarms of a million by each filter, the first page and one in the middle; milliseconds.",
     "mesh": "A unary call through the whole chain (deadline, identity, breaker, retry, validation, metrics) against bare grpc.aio.",
     "rejected": "A call to a dead service whose circuit is open, through the whole chain; microseconds, one call after the other.",
@@ -160,6 +177,17 @@ AIMS = {
     "checks: sqlite: percent of a core: processor": "under 20",
     "checks: postgresql: percent of a core: processor": "under 20",
     "critical: critical done p99 ms": "under 200",
+    **{f"instant: {store}: seconds": "under 12" for store in ("sqlite", "postgresql")},
+    **{f"instant: {store}: missing": "0" for store in ("sqlite", "postgresql")},
+    **{
+        f"incidents: {store}: {figure}": aim
+        for store in ("sqlite", "postgresql")
+        for figure, aim in {
+            "first step p99 ms": "under 1000",
+            "doubled": "0",
+            "acknowledged: latest ms after the answer": "under 100",
+        }.items()
+    },
     "fire: steady: late p99 ms": "under 50",
     "fire: steady: early": "0",
     "neighbours: sqlite: beside: quiet late p99 ms": "100 more than alone",
