@@ -5,12 +5,13 @@ from typing import Final
 
 from scheduler_svc.contexts import packed, rfc3339
 from scheduler_svc.domain import Action, Firing, FiringState, Origin, Outcome, Priority, fired_outcome, requested_firing_id
+from scheduler_svc.domain.alert_groups import counted
 from scheduler_svc.domain.incident_words import EventKind, IncidentState, StatusUpdate, StepFiring
 from scheduler_svc.domain.incidents import Incident
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.recurrence import Micros
 
-_TEMPLATES: Final = {EventKind.ACKNOWLEDGED: "templates/tocsin.incident", EventKind.RESOLVED: "templates/tocsin.resolved"}
+_INCIDENT: Final = "templates/tocsin.incident"
 _LONGEST_MESSAGE: Final = 2000
 _NO_ACTION: Final = Action("", b"")
 
@@ -22,83 +23,121 @@ def firing_of_slot(incident: Incident, slot: str) -> str:
 
 def step_firing(incident: Incident, taken: StepFiring, *, shard: int, now: Micros) -> Firing:
     """The row of a step; one that was left out is in the ledger as skipped, with its reason."""
-    going = not taken.skipped
-    outcome, reason = fired_outcome(due=taken.due, now=now) if going else (Outcome.SKIPPED, taken.skipped)
-    action = _notify(incident, "templates/tocsin.incident", targets=taken.step.targets, channels=taken.step.channels, status="triggered")
-    return Firing(
-        id=firing_of_slot(incident, taken.slot),
-        tenant=incident.tenant,
-        alarm="",
-        shard=shard,
-        origin=Origin.ESCALATION,
+    answered = f"incidents/{incident.id}"
+    variables = _facts(incident, "triggered")
+    notify = alarm_pb2.Notify(
+        recipients=taken.step.targets, channels=taken.step.channels, template=_INCIDENT, variables=variables, incident=answered
+    )
+    return _row(
+        incident,
+        taken.slot,
         due=taken.due,
-        fired=now if going else None,
-        outcome=outcome,
-        reason=reason,
-        state=FiringState.PENDING if going else FiringState.CLOSED,
-        ready=now if going else None,
-        completed=None if going else now,
+        skipped=taken.skipped,
+        notify=notify,
         priority=incident.severity.priority,
-        action=action if going else _NO_ACTION,
-        context=packed({"incident": {**_about(incident), "step": taken.number + 1}}),
+        context={**_about(incident), "step": taken.number + 1},
+        shard=shard,
+        now=now,
     )
 
 
 def update_firing(incident: Incident, update: StatusUpdate, *, shard: int, now: Micros) -> Firing:
-    """The row of what everybody who was told hears: mail of everyday priority, whatever the incident's."""
-    status = f"acknowledged by {_name(incident.acknowledged_by)}" if update.kind is EventKind.ACKNOWLEDGED else "resolved"
+    """The row of what everybody who was told hears.
+
+    That somebody has it, or that it is over, is mail of everyday priority, whatever the incident's, and needs no answer. What is new in a
+    group is as urgent as the group, and may be answered unless somebody has done so.
+    """
+    fresh = update.kind is EventKind.UPDATE_SENT
+    if update.kind is EventKind.RESOLVED:
+        variables = _resolution(incident)
+    else:
+        variables = _facts(incident, update.said if fresh else f"acknowledged by {_name(incident.acknowledged_by)}", news=update.text)
+    asking = fresh and incident.state is IncidentState.TRIGGERED
+    notify = alarm_pb2.Notify(
+        recipients=(f"incidents/{incident.id}",),
+        template="templates/tocsin.resolved" if update.kind is EventKind.RESOLVED else _INCIDENT,
+        variables=variables,
+        incident=f"incidents/{incident.id}" if asking else "",
+    )
+    return _row(
+        incident,
+        update.slot,
+        due=update.at,
+        skipped=update.skipped,
+        notify=notify,
+        priority=incident.severity.priority if fresh else Priority.NORMAL,
+        context=_about(incident) if fresh else {**_about(incident), "state": update.kind.name},
+        shard=shard,
+        now=now,
+    )
+
+
+def _row(
+    incident: Incident,
+    slot: str,
+    *,
+    due: Micros,
+    skipped: str,
+    notify: alarm_pb2.Notify,
+    priority: Priority,
+    context: Mapping[str, object],
+    shard: int,
+    now: Micros,
+) -> Firing:
+    outcome, reason = (Outcome.SKIPPED, skipped) if skipped else fired_outcome(due=due, now=now)
+    action = _NO_ACTION if skipped else Action("notify", alarm_pb2.Action(notify=notify).SerializeToString(deterministic=True))
     return Firing(
-        id=firing_of_slot(incident, update.slot),
+        id=firing_of_slot(incident, slot),
         tenant=incident.tenant,
         alarm="",
         shard=shard,
         origin=Origin.ESCALATION,
-        due=update.at,
-        fired=now,
-        outcome=Outcome.FIRED,
-        state=FiringState.PENDING,
-        ready=now,
-        priority=Priority.NORMAL,
-        action=_notify(incident, _TEMPLATES[update.kind], targets=(f"incidents/{incident.id}",), channels=(), status=status),
-        context=packed({"incident": {**_about(incident), "state": update.kind.name}}),
+        due=due,
+        fired=None if skipped else now,
+        outcome=outcome,
+        reason=reason,
+        state=FiringState.CLOSED if skipped else FiringState.PENDING,
+        ready=None if skipped else now,
+        completed=now if skipped else None,
+        priority=priority,
+        action=action,
+        context=packed({"incident": dict(context)}),
     )
 
 
-def _notify(incident: Incident, template: str, *, targets: tuple[str, ...], channels: tuple[str, ...], status: str) -> Action:
-    variables = _resolution(incident) if template == _TEMPLATES[EventKind.RESOLVED] else _facts(incident, status)
-    told = targets == (f"incidents/{incident.id}",)
-    notify = alarm_pb2.Notify(
-        recipients=targets,
-        channels=channels,
-        template=template,
-        variables={name: value for name, value in variables.items() if value},
-        incident="" if told else f"incidents/{incident.id}",  # what is said afterwards needs no answer
-    )
-    return Action("notify", alarm_pb2.Action(notify=notify).SerializeToString(deterministic=True))
-
-
-def _facts(incident: Incident, status: str) -> Mapping[str, str]:
-    """The variables of tocsin.incident."""
-    return {
+def _facts(incident: Incident, status: str, *, news: str = "") -> Mapping[str, str]:
+    """The variables of tocsin.incident that have a value."""
+    values = {
         "title": incident.title,
-        "message": incident.description[:_LONGEST_MESSAGE],
+        "message": "\n\n".join(part for part in (news or incident.description[:_LONGEST_MESSAGE], _group(incident)) if part),
         "status": status,
         "severity": incident.severity.name.lower(),
         "time": rfc3339(incident.created),
         "url": incident.url,
     }
+    return {name: value for name, value in values.items() if value}
+
+
+def _group(incident: Incident) -> str:
+    """How many alerts the incident groups, and by what, such as "3 alerts of cluster=a, 2 of them open"."""
+    group = incident.group
+    if group is None or group.total < 2:
+        return ""
+    shared = ", ".join(f"{name}={value}" for name, value in group.by.items() if value)
+    return f"{counted(group.total)}{f' of {shared}' if shared else ''}, {group.open_alerts} of them open"[:_LONGEST_MESSAGE]
 
 
 def _resolution(incident: Incident) -> Mapping[str, str]:
-    """The variables of tocsin.resolved."""
+    """The variables of tocsin.resolved that have a value."""
     ended = incident.resolved or incident.updated
-    return {
+    values = {
         "title": incident.title,
         "source": incident.source,
         "duration": _length(ended - incident.created),
         "time": rfc3339(ended),
         "url": incident.url,
     }
+    return {name: value for name, value in values.items() if value}
 
 
 def _length(micros: Micros) -> str:

@@ -69,6 +69,9 @@ class EventKind(IntEnum):
     NOTED = 11
     MERGED = 12
     UPDATE_SENT = 13
+    ALERT_OPENED = 14
+    ALERT_RESOLVED = 15
+    RELEASED = 16
 
 
 class By(NamedTuple):
@@ -125,16 +128,28 @@ class StepFiring(NamedTuple):
 
 
 class StatusUpdate(NamedTuple):
-    """What everybody who was told hears: that somebody has it, or that it is over."""
+    """What everybody who was told hears: that somebody has it, that it is over, or what is new in the group.
+
+    Attributes:
+        slot: what makes it one of a kind within its incident.
+        kind: what has happened; UPDATE_SENT for what is new in a group.
+        at: when it was due.
+        said: how it stands, of a group.
+        text: more about that.
+        skipped: why nobody hears it; empty: everybody does.
+    """
 
     slot: str
     kind: EventKind
     at: Micros
+    said: str = ""
+    text: str = ""
+    skipped: str = ""
 
 
 class Hold(NamedTuple):
-    """What keeps steps back: its resource name, the reason, and until when; None: until it is taken away."""
+    """What keeps steps back: its resource name, the reason, and until when at the latest."""
 
     by: str
     reason: str
-    until: Micros | None
+    until: Micros

@@ -1,8 +1,8 @@
 """Incidents: what needs an answer, until somebody gives one. Pure: what happens to an incident is a function of it and of an instant.
 
-Three things can come by themselves: the next step, the end of an acknowledgement or of a snooze, and the end of the incident. `advance`
-does all of them that are due, and `Incident.wake` says when it has to be asked again. A step that is taken late, because nobody was there
-to take it, moves the ones after it: what a step waits for is an answer of people, who have to be told first.
+Some things come by themselves: the next step, what is new in a group, the end of an acknowledgement or of a snooze, and the end of the
+incident. `advance` does all of them that are due, and `Incident.wake` says when it has to be asked again. A step that is taken late,
+because nobody was there to take it, moves the ones after it: what a step waits for is an answer of people, who have to be told first.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from scheduler_svc.domain.alert_groups import RESOLVED_IN_WAIT, AlertGroup
 from scheduler_svc.domain.escalation import EscalationPlan
 from scheduler_svc.domain.firings import ON_TIME
 from scheduler_svc.domain.incident_words import (
@@ -50,6 +51,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         key: by which the next trigger, or the end, finds it again.
         policy: id of its escalation policy; empty without one.
         plan: what the policy said when it began.
+        route: id of the route that gave the policy; empty: none did.
+        group: what it knows of the alerts that it groups; None: it is no group.
         source: "alarms/…", "integrations/…", or empty for a client.
         turn: which of the incidents of its policy it is, for those that take turns.
         count: how often it was triggered.
@@ -72,6 +75,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     severity: IncidentSeverity = IncidentSeverity.ERROR
     policy: str = ""
     plan: EscalationPlan = NO_PLAN
+    route: str = ""
+    group: AlertGroup | None = None
     labels: dict[str, str] = {}
     url: str = ""
     source: str = ""
@@ -115,15 +120,28 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """When something is due by itself; None: nothing will be."""
         if not self.open:
             return None
-        times = (self.snoozed_until, self.step_at, self._ends_itself, self._given_back)
+        times = (self.snoozed_until, self.step_at, self.message_at, self._ends_itself, self.given_back)
         return min((time for time in times if time is not None), default=None)
+
+    @property
+    def message_at(self) -> Micros | None:
+        """When those who were told hear what is new in the group."""
+        if self.group is None or not self.open or self.snoozed_until is not None:
+            return None
+        return self.group.due(acknowledged=self.state is IncidentState.ACKNOWLEDGED)
+
+    @property
+    def unsaid(self) -> bool:
+        """Whether it is a group that still waits for its first step."""
+        return self.group is not None and not (self.told or self.held_by or self.step_at is None)
 
     @property
     def _ends_itself(self) -> Micros | None:
         return self.triggered + self.plan.resolve_after if self.plan.resolve_after else None
 
     @property
-    def _given_back(self) -> Micros | None:
+    def given_back(self) -> Micros | None:
+        """When its acknowledgement ends, because nothing has come of it."""
         after = self.plan.unacknowledge_after
         return self.acknowledged + after if after and self.acknowledged is not None and self.snoozed_until is None else None
 
@@ -143,7 +161,7 @@ class IncidentChange(NamedTuple):
 
 
 def opened(incident: Incident, by: By) -> IncidentChange:
-    """A new incident; its first step is due at once."""
+    """A new incident; its first step is due at once, that of a group after its wait."""
     at = incident.created
     begun = _begin(_remember(incident, at), at)
     return IncidentChange(begun, (Happened(EventKind.TRIGGERED, at, by),))
@@ -151,8 +169,12 @@ def opened(incident: Incident, by: By) -> IncidentChange:
 
 def triggered_again(incident: Incident, by: By, at: Micros) -> IncidentChange:
     """One more trigger of an incident that is not over: it counts, and begins nothing anew."""
-    counted = _with(_remember(incident, at), at, count=incident.count + 1, triggered=max(incident.triggered, at))
-    return IncidentChange(counted, (Happened(EventKind.TRIGGERED, at, by),))
+    return IncidentChange(counted_again(incident, at), (Happened(EventKind.TRIGGERED, at, by),))
+
+
+def counted_again(incident: Incident, at: Micros) -> Incident:
+    """The incident with one more trigger."""
+    return _with(_remember(incident, at), at, count=incident.count + 1, triggered=max(incident.triggered, at))
 
 
 def acknowledged(incident: Incident, by: By, at: Micros) -> IncidentChange:
@@ -180,9 +202,10 @@ def unacknowledged(incident: Incident, by: By, at: Micros) -> IncidentChange:
 
 
 def resolved(incident: Incident, by: By, at: Micros) -> IncidentChange:
-    """It is over; no effect on one that is."""
+    """It is over; no effect on one that is. A group that still waits says nothing, which the ledger says."""
     if incident.state is IncidentState.RESOLVED:
         return IncidentChange(incident)
+    left = _left_out(incident, incident.step_at or at, at, By(POLICY, note=RESOLVED_IN_WAIT)) if incident.unsaid else None
     over = _with(
         incident,
         at,
@@ -193,7 +216,8 @@ def resolved(incident: Incident, by: By, at: Micros) -> IncidentChange:
         step_at=None,
         held_by="",
     )
-    return _told(over, EventKind.RESOLVED, by, at)
+    ended = _told(over, EventKind.RESOLVED, by, at)
+    return ended if left is None else ended._replace(happened=(*left.happened, *ended.happened), steps=left.steps)
 
 
 def snoozed(incident: Incident, by: By, at: Micros, *, until: Micros) -> IncidentChange:
@@ -239,15 +263,8 @@ def merged(incident: Incident, by: By, at: Micros, *, into: str) -> IncidentChan
     return IncidentChange(part, (Happened(EventKind.MERGED, at, by),))
 
 
-def released(incident: Incident, at: Micros) -> IncidentChange:
-    """What held its steps back is over, or may be: the next one is due, and is held back again if anything still does."""
-    if not incident.held_by or not incident.open:
-        return IncidentChange(incident)
-    return IncidentChange(_with(incident, at, step_at=at))
-
-
 def advance(incident: Incident, at: Micros, *, hold: Hold | None = None) -> IncidentChange:
-    """Does what is due up to an instant: the end, the end of a snooze or of an acknowledgement, and steps.
+    """Does what is due up to an instant: the end, the end of a snooze or of an acknowledgement, steps, and what is new in a group.
 
     Args:
         incident: as it is.
@@ -260,15 +277,23 @@ def advance(incident: Incident, at: Micros, *, hold: Hold | None = None) -> Inci
     ends = incident.triggered + incident.plan.resolve_after
     if incident.plan.resolve_after and ends <= at:
         return resolved(incident, By(POLICY, note="RESOLVE_AFTER"), at)
+    if incident.held_by and (hold is None or hold.by != incident.held_by):
+        change = _released(incident, at)
     if incident.snoozed_until is not None:
         if incident.snoozed_until > at:
             return change
         change = IncidentChange(_again(incident, at), (Happened(EventKind.UNSNOOZED, at, By(POLICY)),))
-    elif incident.acknowledged is not None and incident.plan.unacknowledge_after:
-        if incident.acknowledged + incident.plan.unacknowledge_after > at:
-            return change
-        change = unacknowledged(incident, By(POLICY, note="UNACKNOWLEDGE_AFTER"), at)
-    return change.then(lambda begun: _steps(begun, at, hold))
+    elif incident.given_back is not None and incident.given_back <= at:
+        change = change.then(lambda one: unacknowledged(one, By(POLICY, note="UNACKNOWLEDGE_AFTER"), at))
+    return change.then(lambda one: _steps(one, at, hold)).then(lambda one: _message(one, at, hold))
+
+
+def _released(incident: Incident, at: Micros) -> IncidentChange:
+    """What held its steps back does so no more: what it held back is due."""
+    group = None if incident.group is None else msgspec.structs.replace(incident.group, postponed=None)
+    step_at = None if incident.step_at is None else at
+    freed = _with(incident, at, held_by="", step_at=step_at, group=group)
+    return IncidentChange(freed, (Happened(EventKind.RELEASED, at, By(incident.held_by)),))
 
 
 def _steps(incident: Incident, at: Micros, hold: Hold | None) -> IncidentChange:
@@ -282,14 +307,37 @@ def _steps(incident: Incident, at: Micros, hold: Hold | None) -> IncidentChange:
 
 def _held(incident: Incident, due: Micros, at: Micros, hold: Hold) -> IncidentChange:
     """The step stays the next one: it is due again when what holds it back is over. Nothing new if that is known."""
-    later = hold.until if hold.until is None or hold.until > at else at + 1
+    held = _with(incident, at, step_at=max(hold.until, at + 1), held_by=hold.by)
     if incident.held_by == hold.by:
-        return IncidentChange(_with(incident, at, step_at=later))
+        return IncidentChange(held)
+    return _left_out(incident, due, at, By(hold.by, note=hold.reason))._replace(incident=held)
+
+
+def _left_out(incident: Incident, due: Micros, at: Micros, by: By) -> IncidentChange:
+    """The next step is in the ledger, and is not taken; the incident is as it was."""
     number, slot = incident.step, f"{incident.round}/{incident.step}@{due}"
-    step = incident.plan.step(number, turn=incident.turn)
-    firing = StepFiring(slot, step, number, due, hold.reason)
-    event = Happened(EventKind.STEP_SKIPPED, at, By(hold.by, note=hold.reason), number, slot)
-    return IncidentChange(_with(incident, at, step_at=later, held_by=hold.by), (event,), (firing,))
+    firing = StepFiring(slot, incident.plan.step(number, turn=incident.turn), number, due, by.note)
+    return IncidentChange(incident, (Happened(EventKind.STEP_SKIPPED, at, by, number, slot),), (firing,))
+
+
+def _message(incident: Incident, at: Micros, hold: Hold | None) -> IncidentChange:
+    """Those who were told hear what is new in the group, in one message; or that is put off."""
+    due, group = incident.message_at, incident.group
+    if group is None or due is None or due > at:
+        return IncidentChange(incident)
+    slot = f"alerts/{group.messages}"
+    update = StatusUpdate(slot, EventKind.UPDATE_SENT, due, group.says, group.news_text)
+    if hold is None:
+        heard = msgspec.structs.replace(group.heard(at), messages=group.messages + 1)
+        sent = Happened(EventKind.UPDATE_SENT, at, By(POLICY, note=group.says), slot=slot)
+        return IncidentChange(_with(incident, at, group=heard), (sent,), (), (update,))
+    later = msgspec.structs.replace(group, postponed=max(hold.until, at + 1))
+    put_off = _with(incident, at, group=later, held_by=hold.by)
+    if incident.held_by == hold.by:
+        return IncidentChange(put_off)
+    slot = f"{slot}@{due}"
+    said = Happened(EventKind.STEP_SKIPPED, at, By(hold.by, note=hold.reason), incident.step, slot)
+    return IncidentChange(put_off, (said,), (), (update._replace(slot=slot, skipped=hold.reason),))
 
 
 def _step(incident: Incident, due: Micros, at: Micros) -> IncidentChange:
@@ -299,16 +347,17 @@ def _step(incident: Incident, due: Micros, at: Micros) -> IncidentChange:
     taken = due if at - due <= ON_TIME else at
     after = taken if skipped else taken + step.wait
     last = number + 1 >= plan.length
+    group = incident.group.heard(at) if incident.group is not None and not (skipped or incident.told) else incident.group
+    told = incident.told or not skipped
+    moved = _with(incident, at, step=number + 1, step_at=None if last else after, told=told, held_by="", group=group)
     event = Happened(EventKind.STEP_SKIPPED if skipped else EventKind.STEP, at, By(POLICY, note=skipped), number, slot)
-    if not last:
-        moved = _with(incident, at, step=number + 1, step_at=after, told=incident.told or not skipped, held_by="")
-        return IncidentChange(moved, (event,), (StepFiring(slot, step, number, due, skipped),))
-    moved = _with(incident, at, step=number + 1, step_at=None, told=incident.told or not skipped, held_by="")
-    return IncidentChange(moved, (event, Happened(EventKind.EXHAUSTED, at, By(POLICY))), (StepFiring(slot, step, number, due, skipped),))
+    events = (event, Happened(EventKind.EXHAUSTED, at, By(POLICY))) if last else (event,)
+    return IncidentChange(moved, events, (StepFiring(slot, step, number, due, skipped),))
 
 
 def _begin(incident: Incident, at: Micros) -> Incident:
-    return _with(incident, at, step=0, step_at=at if incident.plan.steps else None, held_by="")
+    wait = incident.group.wait if incident.group is not None and not incident.round else 0
+    return _with(incident, at, step=0, step_at=at + wait if incident.plan.steps else None, held_by="")
 
 
 def _again(incident: Incident, at: Micros) -> Incident:

@@ -1,21 +1,24 @@
 """Silences: incidents that nobody is told about for a time. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Final
 
 import msgspec
 
-from scheduler_svc.domain.incident_words import Hold
-from scheduler_svc.domain.incidents import Incident
+from scheduler_svc.domain.matchers import CompiledMatchers, SilenceMatcher
 from tocsin.errors import NotFound, ResourceExhausted
-from tocsin.recurrence import Micros
+from tocsin.recurrence import Interval, Micros, TimeWindow, Windows, cover_of
+from tocsin.recurrence.steps import asked
 
 SILENCED: Final = "SILENCED"
 """Reason of a step that a silence holds back."""
 
 MOST_SILENCES: Final = 1000
 """Silences of a tenant that are not over."""
+
+_MOST_JOINED: Final = 50
+"""Stretches that follow each other without a gap are shown as one, up to so many."""
 
 
 class SilenceNotFound(NotFound):
@@ -34,20 +37,15 @@ class SilenceState(IntEnum):
     EXPIRED = 3
 
 
-class SilenceMatcher(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an incident must have: a label, or something else that it says of itself, with a value in which * stands for any characters."""
-
-    label: str
-    value: str = ""
-    negate: bool = False
-
-    def matches(self, words: Mapping[str, str]) -> bool:
-        """Whether what an incident says of itself fits."""
-        return is_like(words.get(self.label, ""), self.value) is not self.negate
-
-
 class Silence(msgspec.Struct, frozen=True, kw_only=True):
-    """A silence of a tenant; it holds from ``start`` on, before ``end``."""
+    """A silence of a tenant.
+
+    Attributes:
+        start: it holds from here on, inclusive.
+        end: and not from here on.
+        window: it holds only in these windows; None: all the time.
+        zone: of the windows, unless they name one.
+    """
 
     id: str
     tenant: str
@@ -57,52 +55,60 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True):
     comment: str
     author: str
     created: Micros
+    window: TimeWindow | None = None
+    zone: str = ""
+
+
+class SilenceTimes:
+    """A silence, ready to be asked when it holds, and about what."""
+
+    def __init__(self, silence: Silence) -> None:
+        """Reads its rule.
+
+        Raises:
+            InvalidInput: its rule is not valid.
+        """
+        self.silence = silence
+        self.matchers = CompiledMatchers(silence.matchers)
+        window = silence.window
+        self._windows = None if window is None else Windows([cover_of(window, window.time_zone or silence.zone or "UTC")])
+
+    def until(self, now: Micros) -> Micros | None:
+        """Until when it holds at least; None: it does not hold now."""
+        silence = self.silence
+        if not silence.start <= now < silence.end:
+            return None
+        if self._windows is None:
+            return silence.end
+        windows = self._windows
+        found = asked(lambda: windows.end_at(now))
+        return None if found is None else min(found, silence.end)
+
+    def next_start(self, now: Micros) -> Micros | None:
+        """When it begins to hold next, at ``now`` or later; None: never again."""
+        silence, begin = self.silence, max(now, self.silence.start)
+        if self._windows is not None:
+            windows = self._windows
+            found = asked(lambda: windows.next_start(begin))
+        else:
+            found = begin
+        return found if found is not None and found < silence.end else None
 
     def state(self, now: Micros) -> SilenceState:
         """Whether it holds."""
-        if now >= self.end:
-            return SilenceState.EXPIRED
-        return SilenceState.ACTIVE if now >= self.start else SilenceState.PENDING
+        if self.until(now) is not None:
+            return SilenceState.ACTIVE
+        return SilenceState.EXPIRED if now >= self.silence.end else SilenceState.PENDING
 
-    def silences(self, incident: Incident) -> bool:
-        """Whether it is about an incident; one without matchers, which nobody can make, is about none."""
-        words = words_of(incident)
-        return bool(self.matchers) and all(matcher.matches(words) for matcher in self.matchers)
-
-
-def words_of(incident: Incident) -> Mapping[str, str]:
-    """What an incident says of itself; its own words win over labels of the same name."""
-    return {
-        **incident.labels,
-        "severity": incident.severity.name.lower(),
-        "escalationPolicy": incident.policy,
-        "source": incident.source,
-        "dedupKey": incident.key,
-    }
-
-
-def hold_of(incident: Incident, silences: Iterable[Silence]) -> Hold | None:
-    """What the silences that hold now do to an incident: the one that ends last counts."""
-    found = [silence for silence in silences if silence.silences(incident)]
-    if not found:
-        return None
-    last = max(found, key=lambda silence: (silence.end, silence.id))
-    return Hold(f"silences/{last.id}", SILENCED, last.end)
-
-
-def is_like(text: str, pattern: str) -> bool:
-    """Whether a text is what a pattern says, in which * stands for any characters: each piece is looked for once, from left to right."""
-    first, *rest = pattern.split("*")
-    if not rest:
-        return text == pattern
-    last = rest.pop()
-    end = len(text) - len(last)
-    if not (text.startswith(first) and text.endswith(last) and len(first) <= end):
-        return False
-    place = len(first)
-    for piece in rest:
-        found = text.find(piece, place, end)
-        if found < 0:
-            return False
-        place = found + len(piece)
-    return True
+    def windows(self, now: Micros) -> Iterator[Interval]:
+        """Its windows that are not over, in order; each costs what two questions cost. One that goes on has begun at ``now``."""
+        begin = self.next_start(now)
+        while begin is not None:
+            end = begin
+            for _ in range(_MOST_JOINED):
+                further = self.until(end)
+                if further is None:
+                    break
+                end = further
+            yield Interval(begin, end)
+            begin = self.next_start(end)

@@ -6,6 +6,8 @@ from scheduler_svc.handlers.dispatch import DispatchHandlers
 from scheduler_svc.handlers.escalation_policies import EscalationPolicyHandlers
 from scheduler_svc.handlers.firings import FiringHandlers
 from scheduler_svc.handlers.forecast import ForecastHandlers
+from scheduler_svc.handlers.incident_dependencies import IncidentDependencyHandlers
+from scheduler_svc.handlers.incident_routes import IncidentRouteHandlers
 from scheduler_svc.handlers.incidents import IncidentHandlers
 from scheduler_svc.handlers.scheduler import SchedulerHandlers
 from scheduler_svc.handlers.screening import EventScreen
@@ -20,7 +22,9 @@ __all__ = [
     "EventScreen",
     "FiringHandlers",
     "ForecastHandlers",
+    "IncidentDependencyHandlers",
     "IncidentHandlers",
+    "IncidentRouteHandlers",
     "SchedulerHandlers",
     "SilenceHandlers",
     "TriggerHandlers",

@@ -6,9 +6,11 @@ from typing import Any, Final
 
 import grpc
 
-from scheduler_svc.domain.incident_words import AlertEvent, By, EventKind, IncidentSeverity, IncidentState
+from scheduler_svc.domain.alert_groups import IncidentAlert as StoredAlert
+from scheduler_svc.domain.incident_words import AlertEvent, By, IncidentSeverity, IncidentState
 from scheduler_svc.domain.incidents import Incident as StoredIncident
-from scheduler_svc.handlers.times import length_of, micros_of, set_instant
+from scheduler_svc.handlers.incident_messages import alert_message, event_message, incident_message
+from scheduler_svc.handlers.times import length_of, micros_of
 from scheduler_svc.ports.incidents import IncidentEvent
 from scheduler_svc.service.incidents import Answerer, IncidentCursor, IncidentDraft, Incidents
 from tocsin.api.scheduler.v1 import incident_service_pb2 as pb
@@ -17,7 +19,6 @@ from tocsin.errors import Aborted, DeadlineExceeded, InvalidInput, ResourceExhau
 from tocsin.listing import FilterField, FilterKind, PageToken, parse_filter
 from tocsin.mesh.context import principal
 from tocsin.pages import BatchSizer, Listing, list_page
-from tocsin.stored import int32
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -85,6 +86,17 @@ class IncidentHandlers(rpc.IncidentServiceServicer):
         listing = Listing(f"incidents/events/{tenant}/{incident}", (int,))
         found, more = await list_page(request, listing, read=read, show=event_message, place=lambda event: (event.number,))
         return pb.ListIncidentEventsResponse(events=found, next_page_token=more)
+
+    async def ListIncidentAlerts(self, request: pb.ListIncidentAlertsRequest, context: Context) -> pb.ListIncidentAlertsResponse:
+        """Lists the alerts that an incident groups."""
+        tenant, incident = principal().tenant, _id(request.name)
+
+        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[StoredAlert], None]:
+            return await self._incidents.alerts(tenant, incident, after=behind[0] if behind else "", size=most), None
+
+        listing = Listing(f"incidents/alerts/{tenant}/{incident}", (str,))
+        found, more = await list_page(request, listing, read=read, show=alert_message, place=lambda alert: (alert.key,))
+        return pb.ListIncidentAlertsResponse(alerts=found, next_page_token=more)
 
     async def AcknowledgeIncident(self, request: pb.AcknowledgeIncidentRequest, context: Context) -> pb.Incident:
         """Says that somebody has it."""
@@ -181,52 +193,6 @@ def _draft(message: pb.Incident) -> IncidentDraft:
         labels=dict(message.labels),
         url=message.url,
     )
-
-
-def incident_message(incident: StoredIncident) -> pb.Incident:
-    """The incident as clients see it."""
-    message = pb.Incident(
-        name=f"{_COLLECTION}{incident.id}",
-        title=incident.title,
-        description=incident.description,
-        dedup_key=incident.key,
-        severity=pb.Incident.Severity.ValueType(int32(incident.severity)),
-        escalation_policy=f"{_POLICIES}{incident.policy}" if incident.policy else "",
-        labels=incident.labels,
-        url=incident.url,
-        source=incident.source,
-        state=pb.Incident.State.ValueType(int32(incident.state)),
-        trigger_count=int32(incident.count),
-        acknowledged_by=incident.acknowledged_by,
-        resolved_by=incident.resolved_by,
-        merged_into=f"{_COLLECTION}{incident.merged_into}" if incident.merged_into else "",
-        next_step=int32(incident.step),
-        etag=incident.etag,
-        damaged=[] if incident.version else ["title", "description", "labels", "url"],
-    )
-    set_instant(message.create_time, incident.created)
-    set_instant(message.last_trigger_time, incident.triggered)
-    set_instant(message.acknowledge_time, incident.acknowledged)
-    set_instant(message.resolve_time, incident.resolved)
-    set_instant(message.snoozed_until, incident.snoozed_until)
-    set_instant(message.next_step_time, incident.step_at)
-    set_instant(message.update_time, incident.updated)
-    return message
-
-
-def event_message(event: IncidentEvent) -> pb.IncidentEvent:
-    """An event as clients see it."""
-    message = pb.IncidentEvent(
-        name=f"{_COLLECTION}{event.incident}/events/{event.number}",
-        kind=pb.IncidentEvent.Kind.ValueType(int32(event.kind)),
-        actor=event.by.actor,
-        via=event.by.via,
-        text=event.by.note,
-        firing=f"firings/{event.firing}" if event.firing else "",
-        step=int32(event.step + 1) if event.kind in (EventKind.STEP, EventKind.STEP_SKIPPED) else 0,
-    )
-    set_instant(message.time, event.at)
-    return message
 
 
 def _resumed(token: str, query: str) -> IncidentCursor | None:

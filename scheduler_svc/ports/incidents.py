@@ -1,12 +1,16 @@
 """Incidents and escalation policies, as the use cases need them kept."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from scheduler_svc.domain import Firing
+from scheduler_svc.domain.alert_groups import IncidentAlert
+from scheduler_svc.domain.dependencies import IncidentDependency
 from scheduler_svc.domain.escalation import EscalationPlan, EscalationPolicy
-from scheduler_svc.domain.incident_words import AlertEvent, By, EventKind
+from scheduler_svc.domain.incident_words import AlertEvent, By, EventKind, Happened
 from scheduler_svc.domain.incidents import NO_PLAN, Incident, IncidentChange
+from scheduler_svc.domain.routes import IncidentRoute
+from scheduler_svc.domain.rules import TenantRules
 from scheduler_svc.domain.silences import Silence
 from scheduler_svc.ports.shards import Held
 from tocsin.errors import TocsinError
@@ -69,10 +73,11 @@ class IncidentEvent(NamedTuple):
 
 
 class Acted(NamedTuple):
-    """What a transaction did: an answer to each of what was asked, and the firings that it made."""
+    """What a transaction did: an answer to each of what was asked, the firings that it made, and what has happened."""
 
     answers: "Sequence[Incident | TocsinError | None]"
     firings: Sequence[Firing]
+    happened: Sequence[tuple[Incident, Happened]] = ()
 
 
 class Fence(NamedTuple):
@@ -102,6 +107,10 @@ class IncidentStore(Protocol):
         """
         ...
 
+    async def rules(self, tenant: str, *, now: Micros) -> TenantRules:
+        """The tenant's routes, dependencies and silences."""
+        ...
+
     async def due(self, shards: Collection[int], *, until: Micros, most: int) -> Sequence[tuple[str, str, Micros]]:
         """Incidents of the shards for which something is due, as (tenant, id, when), the earliest first."""
         ...
@@ -128,6 +137,10 @@ class IncidentStore(Protocol):
 
     async def timeline(self, tenant: str, incident: str, *, after: int, size: int) -> Sequence[IncidentEvent]:
         """Events of an incident behind a number, in order."""
+        ...
+
+    async def alerts(self, tenant: str, incident: str, *, after: str, size: int) -> Sequence[IncidentAlert]:
+        """Alerts of an incident behind a key, by key."""
         ...
 
     async def now_at(self) -> int:
@@ -208,13 +221,54 @@ class SilenceStore(Protocol):
         ...
 
     async def expire(self, tenant: str, silence: str, *, now: Micros) -> Silence:
-        """Ends it, unless it has ended; the silence as it is then.
+        """Ends it, unless it has ended, and lets what it held back be looked at; the silence as it is then.
 
         Raises:
             SilenceNotFound: the tenant has none of that id.
         """
         ...
 
-    async def held(self, tenant: str, silence: str, *, after: str, most: int) -> Sequence[str]:
-        """Ids of the incidents whose steps it holds back, behind an id."""
+
+Rule = TypeVar("Rule", IncidentRoute, IncidentDependency)
+
+
+class IncidentRuleStore(Protocol[Rule]):
+    """Routes, or dependencies, of all tenants."""
+
+    async def create(self, rule: Rule, *, check: Callable[[Sequence[Rule]], None]) -> None:
+        """Keeps a new one, if ``check`` does not refuse it beside those that there are.
+
+        Raises:
+            IncidentRuleExists: there is one of this id.
+            TooManyIncidentRules: the tenant has as many as it may have.
+        """
+        ...
+
+    async def get(self, tenant: str, rule: str) -> Rule:
+        """The rule.
+
+        Raises:
+            IncidentRuleNotFound: the tenant has none of that id.
+        """
+        ...
+
+    async def all(self, tenant: str) -> Sequence[Rule]:
+        """All of the tenant, by id."""
+        ...
+
+    async def replace(self, rule: Rule, *, version: int, check: Callable[[Sequence[Rule]], None]) -> None:
+        """Keeps another version of it, if ``check`` does not refuse it.
+
+        Raises:
+            IncidentRuleChanged: it is not of that version any more.
+        """
+        ...
+
+    async def delete(self, tenant: str, rule: str, *, etag: str, now: Micros) -> None:
+        """Removes it.
+
+        Raises:
+            IncidentRuleNotFound: the tenant has none of that id.
+            IncidentRuleChanged: ``etag`` is given, and not its own.
+        """
         ...

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final, NamedTuple, TypeAlias, cast
 
 from scheduler_svc.domain import new_id, shard_of
+from scheduler_svc.domain.alert_groups import IncidentAlert
 from scheduler_svc.domain.escalation import EscalationPlan, EscalationStep
 from scheduler_svc.domain.incident_words import AlertEvent, By, IncidentSeverity
 from scheduler_svc.domain.incidents import (
@@ -194,6 +195,17 @@ class Incidents:
             IncidentNotFound: the tenant has none of that id.
         """
         found = await self._store.timeline(tenant, incident, after=after, size=size)
+        if not found:
+            await self._store.get(tenant, incident)
+        return found
+
+    async def alerts(self, tenant: str, incident: str, *, after: str, size: int) -> Sequence[IncidentAlert]:
+        """Alerts that an incident groups, behind a key.
+
+        Raises:
+            IncidentNotFound: the tenant has none of that id.
+        """
+        found = await self._store.alerts(tenant, incident, after=after, size=size)
         if not found:
             await self._store.get(tenant, incident)
         return found

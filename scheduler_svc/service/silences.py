@@ -1,88 +1,163 @@
 """Silences of the caller's tenant."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Final, NamedTuple
 
 from scheduler_svc.domain import new_id
-from scheduler_svc.domain.incidents import Incident, IncidentChange, released
-from scheduler_svc.domain.silences import Silence, SilenceMatcher
-from scheduler_svc.ports.incidents import Act, Handed, SilenceStore
+from scheduler_svc.domain.matchers import SilenceMatcher
+from scheduler_svc.domain.silences import Silence, SilenceState, SilenceTimes
+from scheduler_svc.ports.incidents import SilenceStore
+from scheduler_svc.service.cooperative import CooperativeYield
 from scheduler_svc.service.incidents import Answerer
 from tocsin.clock import DAY, Clock
 from tocsin.errors import InvalidInput
-from tocsin.recurrence import Micros
+from tocsin.recurrence import END_OF_TIME, Interval, Micros, TimeWindow, TooCostly, within, zone
+from tocsin.recurrence.steps import MOST_NEW_STEPS, asked
 
 _LONGEST: Final[Micros] = 366 * DAY
-_PAGE: Final = 500
+_USUAL_WINDOWS: Final = 10
+_MOST_STEPS: Final = 200_000
+
+
+class SilenceDraft(NamedTuple):
+    """What somebody says about a silence.
+
+    Attributes:
+        start: None: now.
+        end: None: never, which only one with windows may say.
+        window: the windows in which it holds; None: all the time.
+        zone: of the windows unless they name one.
+    """
+
+    matchers: Sequence[SilenceMatcher] = ()
+    start: Micros | None = None
+    end: Micros | None = None
+    comment: str = ""
+    window: TimeWindow | None = None
+    zone: str = ""
+
+
+class SilenceView(NamedTuple):
+    """A silence, and how it stands.
+
+    Attributes:
+        until: when it ends to hold for now; None: it does not hold.
+        following: when it begins to hold next; None: never again, or it holds.
+    """
+
+    silence: Silence
+    state: SilenceState
+    until: Micros | None
+    following: Micros | None
 
 
 class Silences:
     """Makes, reads and ends them."""
 
-    def __init__(self, *, store: SilenceStore, act: Callable[[Act], Awaitable[Incident | None]], clock: Clock) -> None:
-        """Takes what it stands on; ``act`` commits what is done to an incident."""
+    def __init__(self, *, store: SilenceStore, woken: Callable[[], None], clock: Clock) -> None:
+        """Takes what it stands on; ``woken`` tells the loop that takes steps that some may be due."""
         self._store = store
-        self._act = act
+        self._woken = woken
         self._clock = clock
 
-    async def create(
-        self, who: Answerer, *, matchers: Sequence[SilenceMatcher], start: Micros | None, end: Micros, comment: str
-    ) -> Silence:
+    async def create(self, who: Answerer, draft: SilenceDraft) -> SilenceView:
         """Makes a silence, which begins now unless it says when.
 
         Raises:
-            InvalidInput: it ends before it begins, or before now, or lasts longer than a year.
+            InvalidInput: it ends before it begins, or before now, or lasts longer than a year; or its windows are none.
             TooManySilences: the tenant has too many that are not over.
         """
-        now = self._clock.micros()
-        begin = now if start is None else start
-        if end <= max(begin, now):
-            raise InvalidInput.at("silence.endTime", "must be later than now and than startTime")
-        if end - begin > _LONGEST:
-            raise InvalidInput.at("silence.endTime", "must be within 366 days of the start")
-        silence = Silence(
-            id=new_id(now),
-            tenant=who.tenant,
-            matchers=tuple(matchers),
-            start=begin,
-            end=end,
-            comment=comment,
-            author=who.actor,
-            created=now,
-        )
-        await self._store.create(silence, now=now)
-        return silence
+        silence = self._silence(who, draft)
+        await self._store.create(silence, now=silence.created)
+        return self._view(silence)
 
-    async def get(self, tenant: str, silence: str) -> Silence:
+    async def get(self, tenant: str, silence: str) -> SilenceView:
         """The silence.
 
         Raises:
             SilenceNotFound: the tenant has none of that id.
         """
-        return await self._store.get(tenant, silence)
+        return self._view(await self._store.get(tenant, silence))
 
-    async def page(self, tenant: str, *, before: str, size: int) -> Sequence[Silence]:
+    async def page(self, tenant: str, *, before: str, size: int) -> Sequence[SilenceView]:
         """Silences, the newest first, behind an id."""
-        return await self._store.page(tenant, before=before, size=size)
+        return [self._view(silence) for silence in await self._store.page(tenant, before=before, size=size)]
 
-    async def expire(self, tenant: str, silence: str) -> Silence:
+    async def expire(self, tenant: str, silence: str) -> SilenceView:
         """Ends it now, and lets the steps go on that it held back.
 
         Raises:
             SilenceNotFound: the tenant has none of that id.
         """
         ended = await self._store.expire(tenant, silence, now=self._clock.micros())
-        after = ""
-        while ids := await self._store.held(tenant, silence, after=after, most=_PAGE):
-            await asyncio.gather(*(self._act(Act(tenant, incident, self._released)) for incident in ids))
-            after = ids[-1]
-        return ended
+        self._woken()
+        return self._view(ended)
 
-    def _released(self, incident: Incident, handed: Handed) -> IncidentChange:
-        del handed
-        return released(incident, self._clock.micros())
+    async def preview(self, who: Answerer, *, silence: str, draft: SilenceDraft | None, count: int) -> Sequence[Interval]:
+        """The next windows of a silence that there is, or that could be made.
 
-    def now(self) -> Micros:
-        """The instant at which a silence is shown."""
-        return self._clock.micros()
+        Raises:
+            InvalidInput: not exactly one of the two is given, or the windows cannot be used.
+            SilenceNotFound: the tenant has none of that id.
+        """
+        if bool(silence) == (draft is not None):
+            raise InvalidInput.at("silence", "give either name or silence")
+        shown = self._silence(who, draft) if draft is not None else await self._store.get(who.tenant, silence)
+        checkpoint = CooperativeYield(self._clock, most=_MOST_STEPS)
+        found: list[Interval] = []
+        for window in islice(SilenceTimes(shown).windows(self._clock.micros()), count or _USUAL_WINDOWS):
+            found.append(window)
+            await checkpoint()
+        return found
+
+    def _silence(self, who: Answerer, draft: SilenceDraft) -> Silence:
+        now = self._clock.micros()
+        begin = now if draft.start is None else draft.start
+        if draft.end is None and draft.window is None:
+            raise InvalidInput.at("silence.endTime", "is needed unless there is a recurrence")
+        end = END_OF_TIME if draft.end is None else draft.end
+        if end <= max(begin, now):
+            raise InvalidInput.at("silence.endTime", "must be later than now and than startTime")
+        if end - begin > _LONGEST and draft.window is None:
+            raise InvalidInput.at("silence.endTime", "must be within 366 days of the start")
+        silence = Silence(
+            id=new_id(now),
+            tenant=who.tenant,
+            matchers=tuple(draft.matchers),
+            start=begin,
+            end=end,
+            comment=draft.comment,
+            author=who.actor,
+            created=now,
+            window=draft.window,
+            zone=draft.zone,
+        )
+        if draft.window is not None:
+            _check_windows(silence, draft.window, now)
+        return silence
+
+    def _view(self, silence: Silence) -> SilenceView:
+        """How it stands; one whose windows nobody can use does not hold."""
+        now = self._clock.micros()
+        try:
+            times = SilenceTimes(silence)
+            until = times.until(now)
+            return SilenceView(silence, times.state(now), until, times.next_start(now) if until is None else None)
+        except InvalidInput:
+            return SilenceView(silence, SilenceState.EXPIRED if now >= silence.end else SilenceState.PENDING, None, None)
+
+
+def _check_windows(silence: Silence, window: TimeWindow, now: Micros) -> None:
+    """Refuses windows that cannot be used, that never come, or that take too many steps to find."""
+    field = "silence.recurrence"
+    try:
+        if window.time_zone or silence.zone:
+            zone(window.time_zone or silence.zone)
+        begin = asked(lambda: SilenceTimes(silence).next_start(max(now, silence.start)), most=MOST_NEW_STEPS)
+    except TooCostly:
+        raise InvalidInput.at(field, "takes too many steps to find its windows; make the rule simpler") from None
+    except InvalidInput as error:
+        raise within(error, field) from None
+    if begin is None:
+        raise InvalidInput.at(field, "has no window before the silence ends")

@@ -10,6 +10,7 @@ from scheduler_svc.store.history import SqlAuditStore
 from scheduler_svc.store.housekeeping import SqlHousekeepingStore
 from scheduler_svc.store.imports import SqlImportStore
 from scheduler_svc.store.incident_pages import SqlIncidentStore
+from scheduler_svc.store.incident_rules import SqlIncidentRuleStore
 from scheduler_svc.store.ledger import SqlLedger
 from scheduler_svc.store.locks import DatabaseInUse, ProcessLock, SessionLock
 from scheduler_svc.store.pings import PingStore, SqlOutages
@@ -34,6 +35,7 @@ __all__ = [
     "SqlForecastStore",
     "SqlHousekeepingStore",
     "SqlImportStore",
+    "SqlIncidentRuleStore",
     "SqlIncidentStore",
     "SqlLedger",
     "SqlOutages",

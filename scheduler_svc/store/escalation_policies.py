@@ -1,6 +1,5 @@
 """Escalation policies, and whose turn it is."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
@@ -36,18 +35,27 @@ _PLANS: Final = Statement(
         "ON p.tenant = w.tenant AND p.id = w.id"
     ),
 )
-_TAKE_TURNS: Final = both("UPDATE escalation_policies SET turns = turns + $3 WHERE tenant = $1 AND id = $2 RETURNING turns")
+_HOLD_TURNS: Final = both("UPDATE escalation_policies SET turns = turns WHERE tenant = $1 AND id = $2 RETURNING turns")
+_TAKE_TURNS: Final = Statement(
+    sqlite="UPDATE escalation_policies SET turns = ?3 WHERE tenant = ?1 AND id = ?2",
+    postgresql=(
+        "UPDATE escalation_policies p SET turns = v.turns FROM unnest($1::text[], $2::text[], $3::bigint[]) AS v(tenant, id, turns) "
+        "WHERE p.tenant = v.tenant AND p.id = v.id"
+    ),
+)
 
 
 class Plans:
     """The plans of the policies that a transaction hands out, each with the next turn."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
         self._plans: dict[tuple[str, str], EscalationPlan] = {}
         self._turns: dict[tuple[str, str], int] = {}
+        self._taken: set[tuple[str, str]] = set()
 
     def put(self, tenant: str, policy: str, plan: EscalationPlan, turn: int) -> None:
-        """A policy, with the first of its turns that the transaction has taken."""
+        """A policy, with the first turn that nobody has taken."""
         self._plans[tenant, policy] = plan
         self._turns[tenant, policy] = turn
 
@@ -60,28 +68,29 @@ class Plans:
         key = (tenant, policy)
         if key not in self._plans:
             raise EscalationPolicyNotFound(f"There is no escalationPolicies/{policy}.")
+        if not self._plans[key].round_robin:
+            return Handed(self._plans[key])
         turn = self._turns[key]
         self._turns[key] = turn + 1
+        self._taken.add(key)
         return Handed(self._plans[key], turn)
 
+    async def take(self) -> None:
+        """Writes which turns were taken."""
+        await _TAKE_TURNS.many(self._connection, [(*key, self._turns[key]) for key in sorted(self._taken)])
 
-async def take_turns(connection: AsyncConnection, wanted: Sequence[tuple[str, str]]) -> Plans:
-    """Reads the policies (tenant, id), once for each time that one is wanted, and takes as many turns of those that have turns."""
-    plans = Plans()
-    if not wanted:
-        return plans
-    many = Counter(wanted)
-    for tenant, policy, document in await _PLANS.pairs(connection, sorted(many)):
+
+async def hand_out(connection: AsyncConnection, wanted: Iterable[tuple[str, str]]) -> Plans:
+    """Reads the policies (tenant, id); those whose targets take turns are locked, so that nobody else hands out the same ones."""
+    plans, policies = Plans(connection), sorted(set(wanted))
+    for tenant, policy, document in await _PLANS.pairs(connection, policies) if policies else ():
         try:
             plan = decode_plan(document)
         except (msgspec.MsgspecError, ValueError) as error:
             _log.error("a stored escalation policy cannot be read", tenant=tenant, policy=policy, exc_info=error)
             continue
-        first = 0
-        if plan.round_robin:
-            taken = await _TAKE_TURNS.rows(connection, tenant, policy, many[tenant, policy])
-            first = taken[0][0] - many[tenant, policy]
-        plans.put(tenant, policy, plan, first)
+        turns = await _HOLD_TURNS.rows(connection, tenant, policy) if plan.round_robin else [(0,)]
+        plans.put(tenant, policy, plan, turns[0][0])
     return plans
 
 

@@ -7,11 +7,14 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import ColumnElement, Integer, Row, literal_column, select
 
+from scheduler_svc.domain.alert_groups import IncidentAlert
 from scheduler_svc.domain.incident_words import By, EventKind, IncidentSeverity, IncidentState
 from scheduler_svc.domain.incidents import Incident, IncidentNotFound
 from scheduler_svc.ports.incidents import IncidentEvent
+from scheduler_svc.store.incident_alerts import ALERT_PAGE, alert_of_row
+from scheduler_svc.store.incident_rows import INCIDENT_DECODER
 from scheduler_svc.store.incident_tables import incident_events, incidents
-from scheduler_svc.store.incidents import INCIDENT_DECODER, IncidentWriter
+from scheduler_svc.store.incidents import IncidentWriter
 from scheduler_svc.store.sql import SETTLED, Fields, Statement
 from tocsin.clock import to_micros
 from tocsin.listing import Condition
@@ -68,6 +71,10 @@ class SqlIncidentStore(IncidentWriter):
         async with self._database.read() as connection:
             rows = await connection.execute(query.order_by(table.number).limit(size))
             return [_event(tuple(getattr(row, name) for name in _EVENT_FIELDS)) for row in rows]
+
+    async def alerts(self, tenant: str, incident: str, *, after: str, size: int) -> Sequence[IncidentAlert]:
+        async with self._database.read() as connection:
+            return [alert_of_row(row) for row in await ALERT_PAGE.rows(connection, incident, tenant, after, size)]
 
     async def now_at(self) -> int:
         async with self._database.read() as connection:

@@ -22,6 +22,8 @@ from tocsin.stored import known
 
 LISTENERS: Final = "listeners"
 """Name of the count that grows whenever a tenant's alarms wait for other events than before; see `scheduler_svc.store.triggered`."""
+INCIDENT_RULES: Final = "incident rules"
+"""Name of the count that grows with every change of a tenant's silences, routes and dependencies; see `store.incident_rules`."""
 
 _COLUMNS: Final = ("alarm", "tenant", "kind", "topic", "secret", "status", "since", "seen_at", "until")
 _INSERT: Final = insert(signals, _COLUMNS, ignore=True)

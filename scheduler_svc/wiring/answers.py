@@ -5,16 +5,29 @@ from typing import Any
 
 from scheduler_svc.domain.incidents import Incident
 from scheduler_svc.engine.escalator import Escalator
-from scheduler_svc.handlers import EscalationPolicyHandlers, IncidentHandlers, SilenceHandlers
+from scheduler_svc.handlers import (
+    EscalationPolicyHandlers,
+    IncidentDependencyHandlers,
+    IncidentHandlers,
+    IncidentRouteHandlers,
+    SilenceHandlers,
+)
 from scheduler_svc.hints import ChangeNotifier
 from scheduler_svc.ports import Hints
 from scheduler_svc.ports.incidents import Act, TriggerDraft
 from scheduler_svc.service.escalation_policies import EscalationPolicies
+from scheduler_svc.service.incident_rules import IncidentDependencies, IncidentRoutes
 from scheduler_svc.service.incidents import IncidentIntake, Incidents
 from scheduler_svc.service.silences import Silences
 from scheduler_svc.shards import Ownership
-from scheduler_svc.store import SqlEscalationPolicyStore, SqlIncidentStore, SqlSilenceStore
-from tocsin.api.scheduler.v1 import escalation_policy_service_pb2_grpc, incident_service_pb2_grpc, silence_service_pb2_grpc
+from scheduler_svc.store import SqlEscalationPolicyStore, SqlIncidentRuleStore, SqlIncidentStore, SqlSilenceStore
+from tocsin.api.scheduler.v1 import (
+    escalation_policy_service_pb2_grpc,
+    incident_dependency_service_pb2_grpc,
+    incident_route_service_pb2_grpc,
+    incident_service_pb2_grpc,
+    silence_service_pb2_grpc,
+)
 from tocsin.clock import Clock
 from tocsin.database import Database, GroupCommit
 from tocsin.lifecycle import Component
@@ -22,7 +35,7 @@ from tocsin.mesh.validation import RequestValidator
 
 
 class Answers:
-    """Incidents, escalation policies and silences."""
+    """Incidents, escalation policies, routes, dependencies and silences."""
 
     def __init__(self, database: Database, shards: Ownership, hints: Hints, notifier: ChangeNotifier, clock: Clock) -> None:
         store = SqlIncidentStore(database)
@@ -30,11 +43,16 @@ class Answers:
         triggers = GroupCommit[TriggerDraft, Incident | None](flush=intake.trigger)
         acts = GroupCommit[Act, Incident | None](flush=intake.act)
         escalator = Escalator(store=store, act=intake.act, shards=shards, clock=clock)
-        self._policies = EscalationPolicies(store=SqlEscalationPolicyStore(database), clock=clock)
+        policies = SqlEscalationPolicyStore(database)
+        self._policies = EscalationPolicies(store=policies, clock=clock)
         self._incidents = Incidents(
             store=store, trigger=triggers.submit, act=acts.submit, follow=notifier.follow, woken=escalator.wake, clock=clock
         )
-        self._silences = Silences(store=SqlSilenceStore(database), act=acts.submit, clock=clock)
+        self._silences = Silences(store=SqlSilenceStore(database), woken=escalator.wake, clock=clock)
+        self._routes = IncidentRoutes(
+            store=SqlIncidentRuleStore.of_routes(database), policies=policies, incidents=store, woken=escalator.wake, clock=clock
+        )
+        self._dependencies = IncidentDependencies(store=SqlIncidentRuleStore.of_dependencies(database), woken=escalator.wake, clock=clock)
         self.parts: Sequence[Component] = (triggers, acts, escalator)
         """What runs; what takes steps comes last."""
 
@@ -46,5 +64,13 @@ class Answers:
                 escalation_policy_service_pb2_grpc.add_EscalationPolicyServiceServicer_to_server,
                 EscalationPolicyHandlers(policies=self._policies, validator=validator),
             ),
-            (silence_service_pb2_grpc.add_SilenceServiceServicer_to_server, SilenceHandlers(silences=self._silences)),
+            (silence_service_pb2_grpc.add_SilenceServiceServicer_to_server, SilenceHandlers(silences=self._silences, validator=validator)),
+            (
+                incident_route_service_pb2_grpc.add_IncidentRouteServiceServicer_to_server,
+                IncidentRouteHandlers(routes=self._routes, validator=validator),
+            ),
+            (
+                incident_dependency_service_pb2_grpc.add_IncidentDependencyServiceServicer_to_server,
+                IncidentDependencyHandlers(dependencies=self._dependencies, validator=validator),
+            ),
         ]

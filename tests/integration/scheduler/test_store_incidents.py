@@ -15,10 +15,10 @@ from scheduler_svc.domain.incidents import (
     IncidentChange,
     acknowledged,
     merged,
-    released,
     resolved,
 )
-from scheduler_svc.domain.silences import Silence, SilenceMatcher, SilenceNotFound, TooManySilences
+from scheduler_svc.domain.matchers import SilenceMatcher
+from scheduler_svc.domain.silences import Silence, SilenceNotFound, TooManySilences
 from scheduler_svc.ports.incidents import Act, Fence, TriggerDraft
 from scheduler_svc.store import SqlEscalationPolicyStore, SqlIncidentStore, SqlSilenceStore
 from tests.integration.scheduler.stores import NOW, OWNER, Stores
@@ -229,10 +229,11 @@ async def test_a_silence_that_is_ended_lets_its_steps_go_at_once(kept: Kept) -> 
     ended = await kept.silences.expire("t1", "s", now=NOW + MINUTE)
     assert ended.end == NOW + MINUTE
     assert await kept.silences.expire("t1", "s", now=NOW + 2 * MINUTE) == ended
-    assert await kept.silences.held("t1", "s", after="", most=10) == [waiting]
-    await kept.act(waiting, lambda one: released(one, NOW + MINUTE), now=NOW + MINUTE)
+    assert await kept.due(NOW + MINUTE) == [waiting]
     assert (await kept.incidents.get("t1", waiting)).step == 1
-    assert await kept.silences.held("t1", "s", after="", most=10) == []
+    assert await kept.due(NOW + MINUTE) == []
+    events = [event.kind.name for event in await kept.incidents.timeline("t1", waiting, after=-1, size=100)]
+    assert events == ["TRIGGERED", "STEP_SKIPPED", "RELEASED", "STEP"]
 
 
 async def test_a_silence_that_cannot_be_read_silences_nothing(kept: Kept) -> None:

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from scheduler_svc.domain.incident_words import Hold, IncidentSeverity
 from scheduler_svc.domain.incidents import Incident
-from scheduler_svc.domain.silences import SILENCED, Silence, SilenceMatcher, SilenceState, hold_of, is_like
+from scheduler_svc.domain.matchers import SilenceMatcher, is_like
+from scheduler_svc.domain.rules import TenantRules
+from scheduler_svc.domain.silences import SILENCED, Silence, SilenceState, SilenceTimes
 
 NIGHT = Incident(
     id="i",
@@ -54,7 +56,7 @@ def silence(*matchers: SilenceMatcher, end: int = 100, name: str = "s") -> Silen
 )
 def test_a_silence_is_about_what_all_its_matchers_fit(matchers: list[SilenceMatcher], expected: bool) -> None:
     """A missing label is empty, the incident's own words win over labels, and without matchers it is about nothing."""
-    assert silence(*matchers).silences(NIGHT) is expected
+    assert (TenantRules(silences=[silence(*matchers)]).silenced(NIGHT, 10) is not None) is expected
 
 
 @given(text=st.text(alphabet="ab.", max_size=12), pattern=st.text(alphabet="ab.*", max_size=8))
@@ -72,9 +74,9 @@ def test_a_pattern_of_many_stars_costs_no_more_than_its_text() -> None:
 def test_of_several_silences_the_one_that_ends_last_counts() -> None:
     """Until then nobody is told."""
     matcher = SilenceMatcher("team", "storage")
-    found = hold_of(NIGHT, [silence(matcher, end=50, name="a"), silence(matcher, end=90, name="b"), silence(end=200, name="c")])
-    assert found == Hold("silences/b", SILENCED, 90)
-    assert hold_of(NIGHT, []) is None
+    silences = [silence(matcher, end=50, name="a"), silence(matcher, end=90, name="b"), silence(end=200, name="c")]
+    assert TenantRules(silences=silences).silenced(NIGHT, 20) == Hold("silences/b", SILENCED, 90)
+    assert TenantRules().silenced(NIGHT, 20) is None
 
 
 @pytest.mark.parametrize(
@@ -82,4 +84,4 @@ def test_of_several_silences_the_one_that_ends_last_counts() -> None:
 )
 def test_a_silence_holds_from_its_start_to_before_its_end(now: int, state: SilenceState) -> None:
     """Both ends."""
-    assert silence().state(now) is state
+    assert SilenceTimes(silence()).state(now) is state

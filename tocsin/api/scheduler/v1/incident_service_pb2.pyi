@@ -129,6 +129,10 @@ class Incident(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     DAMAGED_FIELD_NUMBER: _builtins.int
+    ROUTE_FIELD_NUMBER: _builtins.int
+    HELD_BY_FIELD_NUMBER: _builtins.int
+    ALERT_COUNT_FIELD_NUMBER: _builtins.int
+    OPEN_ALERT_COUNT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "incidents/{id}"."""
     title: _builtins.str
@@ -140,7 +144,9 @@ class Incident(_message.Message):
     severity: Global___Incident.Severity.ValueType
     """How bad it is."""
     escalation_policy: _builtins.str
-    """Escalation policy, "escalationPolicies/{id}"; without one it is listed, and nobody is told."""
+    """Escalation policy, "escalationPolicies/{id}"; without one the first route that fits gives it. Unless one does, it is listed, and nobody
+    is told.
+    """
     url: _builtins.str
     """Where to look at it, such as the page of a graph."""
     source: _builtins.str
@@ -159,9 +165,17 @@ class Incident(_message.Message):
     """Number of the step that comes next, 0 for the first one, counted through all repetitions."""
     etag: _builtins.str
     """Changes with every change of the incident (AIP-154)."""
+    route: _builtins.str
+    """The route that gave it its policy, "incidentRoutes/{id}"; empty if none did."""
+    held_by: _builtins.str
+    """What holds its steps back, such as "silences/{id}", or "incidents/{id}" for what it depends on; empty: nothing does."""
+    alert_count: _builtins.int
+    """Alerts that it groups, all and open ones; 0 unless it is a group."""
+    open_alert_count: _builtins.int
+    """See alert_count."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels, by which silences and routes find it."""
+        """Labels, by which silences, dependencies and routes find it. Of a group: those that all its alerts have in common."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -222,10 +236,14 @@ class Incident(_message.Message):
         etag: _builtins.str = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         damaged: _abc.Iterable[_builtins.str] | None = ...,
+        route: _builtins.str = ...,
+        held_by: _builtins.str = ...,
+        alert_count: _builtins.int = ...,
+        open_alert_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "create_time", b"create_time", "last_trigger_time", b"last_trigger_time", "next_step_time", b"next_step_time", "resolve_time", b"resolve_time", "snoozed_until", b"snoozed_until", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "create_time", b"create_time", "damaged", b"damaged", "dedup_key", b"dedup_key", "description", b"description", "escalation_policy", b"escalation_policy", "etag", b"etag", "labels", b"labels", "last_trigger_time", b"last_trigger_time", "merged_into", b"merged_into", "name", b"name", "next_step", b"next_step", "next_step_time", b"next_step_time", "resolve_time", b"resolve_time", "resolved_by", b"resolved_by", "severity", b"severity", "snoozed_until", b"snoozed_until", "source", b"source", "state", b"state", "title", b"title", "trigger_count", b"trigger_count", "update_time", b"update_time", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "alert_count", b"alert_count", "create_time", b"create_time", "damaged", b"damaged", "dedup_key", b"dedup_key", "description", b"description", "escalation_policy", b"escalation_policy", "etag", b"etag", "held_by", b"held_by", "labels", b"labels", "last_trigger_time", b"last_trigger_time", "merged_into", b"merged_into", "name", b"name", "next_step", b"next_step", "next_step_time", b"next_step_time", "open_alert_count", b"open_alert_count", "resolve_time", b"resolve_time", "resolved_by", b"resolved_by", "route", b"route", "severity", b"severity", "snoozed_until", b"snoozed_until", "source", b"source", "state", b"state", "title", b"title", "trigger_count", b"trigger_count", "update_time", b"update_time", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -270,7 +288,13 @@ class IncidentEvent(_message.Message):
         MERGED: IncidentEvent._Kind.ValueType  # 12
         """It became part of another incident, or another one of it."""
         UPDATE_SENT: IncidentEvent._Kind.ValueType  # 13
-        """Those who had been told hear how it stands."""
+        """Those who had been told hear how it stands; the text says what they hear."""
+        ALERT_OPENED: IncidentEvent._Kind.ValueType  # 14
+        """An alert joined the group, or was open no more and is again; the text is its key."""
+        ALERT_RESOLVED: IncidentEvent._Kind.ValueType  # 15
+        """An alert of the group is over; the text is its key."""
+        RELEASED: IncidentEvent._Kind.ValueType  # 16
+        """What held its steps back is over; the actor is what did, such as "silences/{id}"."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What happened."""
@@ -302,7 +326,13 @@ class IncidentEvent(_message.Message):
     MERGED: IncidentEvent.Kind.ValueType  # 12
     """It became part of another incident, or another one of it."""
     UPDATE_SENT: IncidentEvent.Kind.ValueType  # 13
-    """Those who had been told hear how it stands."""
+    """Those who had been told hear how it stands; the text says what they hear."""
+    ALERT_OPENED: IncidentEvent.Kind.ValueType  # 14
+    """An alert joined the group, or was open no more and is again; the text is its key."""
+    ALERT_RESOLVED: IncidentEvent.Kind.ValueType  # 15
+    """An alert of the group is over; the text is its key."""
+    RELEASED: IncidentEvent.Kind.ValueType  # 16
+    """What held its steps back is over; the actor is what did, such as "silences/{id}"."""
 
     NAME_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
@@ -349,6 +379,127 @@ class IncidentEvent(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IncidentEvent: _TypeAlias = IncidentEvent  # noqa: Y015
+
+@_typing.final
+class IncidentAlert(_message.Message):
+    """One of the alerts that an incident groups."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[IncidentAlert._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: IncidentAlert._State.ValueType  # 0
+        """Never sent."""
+        OPEN: IncidentAlert._State.ValueType  # 1
+        """It goes on."""
+        RESOLVED: IncidentAlert._State.ValueType  # 2
+        """It is over, or its incident is."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """Whether an alert is open."""
+
+    STATE_UNSPECIFIED: IncidentAlert.State.ValueType  # 0
+    """Never sent."""
+    OPEN: IncidentAlert.State.ValueType  # 1
+    """It goes on."""
+    RESOLVED: IncidentAlert.State.ValueType  # 2
+    """It is over, or its incident is."""
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DEDUP_KEY_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    TRIGGER_COUNT_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    LAST_TRIGGER_TIME_FIELD_NUMBER: _builtins.int
+    RESOLVE_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name, "incidents/{id}/alerts/{id}"."""
+    dedup_key: _builtins.str
+    """Key by which its next trigger, or its end, finds it."""
+    title: _builtins.str
+    """What it is, in a line."""
+    description: _builtins.str
+    """What there is to know."""
+    severity: Global___Incident.Severity.ValueType
+    """How bad it is."""
+    url: _builtins.str
+    """Where to look at it."""
+    source: _builtins.str
+    """Where it comes from: "alarms/{id}", "integrations/{id}", or empty for a client."""
+    state: Global___IncidentAlert.State.ValueType
+    """Whether it is open."""
+    trigger_count: _builtins.int
+    """How often it was triggered."""
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Its labels."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was triggered first."""
+
+    @_builtins.property
+    def last_trigger_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was triggered last."""
+
+    @_builtins.property
+    def resolve_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ended; unset while it is open."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        dedup_key: _builtins.str = ...,
+        title: _builtins.str = ...,
+        description: _builtins.str = ...,
+        severity: Global___Incident.Severity.ValueType = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        url: _builtins.str = ...,
+        source: _builtins.str = ...,
+        state: Global___IncidentAlert.State.ValueType = ...,
+        trigger_count: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        last_trigger_time: _timestamp_pb2.Timestamp | None = ...,
+        resolve_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "last_trigger_time", b"last_trigger_time", "resolve_time", b"resolve_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "dedup_key", b"dedup_key", "description", b"description", "labels", b"labels", "last_trigger_time", b"last_trigger_time", "name", b"name", "resolve_time", b"resolve_time", "severity", b"severity", "source", b"source", "state", b"state", "title", b"title", "trigger_count", b"trigger_count", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IncidentAlert: _TypeAlias = IncidentAlert  # noqa: Y015
 
 @_typing.final
 class TriggerIncidentRequest(_message.Message):
@@ -579,6 +730,64 @@ class ListIncidentEventsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListIncidentEventsResponse: _TypeAlias = ListIncidentEventsResponse  # noqa: Y015
+
+@_typing.final
+class ListIncidentAlertsRequest(_message.Message):
+    """Asks for a page of the alerts of a group."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name of the incident."""
+    page_size: _builtins.int
+    """Most of them wanted; 50 unless given, at most 1000."""
+    page_token: _builtins.str
+    """next_page_token of the page before."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListIncidentAlertsRequest: _TypeAlias = ListIncidentAlertsRequest  # noqa: Y015
+
+@_typing.final
+class ListIncidentAlertsResponse(_message.Message):
+    """A page of the alerts of a group."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALERTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token for the next page; empty on the last one."""
+    @_builtins.property
+    def alerts(self) -> _containers.RepeatedCompositeFieldContainer[Global___IncidentAlert]:
+        """The alerts."""
+
+    def __init__(
+        self,
+        *,
+        alerts: _abc.Iterable[Global___IncidentAlert] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alerts", b"alerts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListIncidentAlertsResponse: _TypeAlias = ListIncidentAlertsResponse  # noqa: Y015
 
 @_typing.final
 class AcknowledgeIncidentRequest(_message.Message):

@@ -62,6 +62,11 @@ class IncidentServiceStub:
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_incident__service__pb2.ListIncidentEventsRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_incident__service__pb2.ListIncidentEventsResponse.FromString,
                 _registered_method=True)
+        self.ListIncidentAlerts = channel.unary_unary(
+                '/tocsin.api.scheduler.v1.IncidentService/ListIncidentAlerts',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_incident__service__pb2.ListIncidentAlertsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_incident__service__pb2.ListIncidentAlertsResponse.FromString,
+                _registered_method=True)
         self.AcknowledgeIncident = channel.unary_unary(
                 '/tocsin.api.scheduler.v1.IncidentService/AcknowledgeIncident',
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_incident__service__pb2.AcknowledgeIncidentRequest.SerializeToString,
@@ -151,6 +156,13 @@ class IncidentServiceServicer:
 
     def ListIncidentEvents(self, request, context):
         """Lists the timeline of an incident, the oldest event first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListIncidentAlerts(self, request, context):
+        """Lists the alerts of an incident that groups some, by key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -253,6 +265,11 @@ def add_IncidentServiceServicer_to_server(servicer, server):
                     servicer.ListIncidentEvents,
                     request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_incident__service__pb2.ListIncidentEventsRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_incident__service__pb2.ListIncidentEventsResponse.SerializeToString,
+            ),
+            'ListIncidentAlerts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListIncidentAlerts,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_incident__service__pb2.ListIncidentAlertsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_incident__service__pb2.ListIncidentAlertsResponse.SerializeToString,
             ),
             'AcknowledgeIncident': grpc.unary_unary_rpc_method_handler(
                     servicer.AcknowledgeIncident,
@@ -443,6 +460,33 @@ class IncidentService:
             '/tocsin.api.scheduler.v1.IncidentService/ListIncidentEvents',
             tocsin_dot_api_dot_scheduler_dot_v1_dot_incident__service__pb2.ListIncidentEventsRequest.SerializeToString,
             tocsin_dot_api_dot_scheduler_dot_v1_dot_incident__service__pb2.ListIncidentEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListIncidentAlerts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.IncidentService/ListIncidentAlerts',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_incident__service__pb2.ListIncidentAlertsRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_incident__service__pb2.ListIncidentAlertsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -48,6 +48,8 @@ class IncidentServiceStub:
     """Streams every event of an incident from now on, or from a resume token on."""
     ListIncidentEvents: _grpc.UnaryUnaryMultiCallable[_incident_service_pb2.ListIncidentEventsRequest, _incident_service_pb2.ListIncidentEventsResponse]
     """Lists the timeline of an incident, the oldest event first."""
+    ListIncidentAlerts: _grpc.UnaryUnaryMultiCallable[_incident_service_pb2.ListIncidentAlertsRequest, _incident_service_pb2.ListIncidentAlertsResponse]
+    """Lists the alerts of an incident that groups some, by key."""
     AcknowledgeIncident: _grpc.UnaryUnaryMultiCallable[_incident_service_pb2.AcknowledgeIncidentRequest, _incident_service_pb2.Incident]
     """Says that somebody has it: later steps are not taken, and everybody who was told hears who has it."""
     UnacknowledgeIncident: _grpc.UnaryUnaryMultiCallable[_incident_service_pb2.UnacknowledgeIncidentRequest, _incident_service_pb2.Incident]
@@ -89,6 +91,8 @@ class IncidentServiceAsyncStub(IncidentServiceStub):
     """Streams every event of an incident from now on, or from a resume token on."""
     ListIncidentEvents: _aio.UnaryUnaryMultiCallable[_incident_service_pb2.ListIncidentEventsRequest, _incident_service_pb2.ListIncidentEventsResponse]  # type: ignore[assignment]
     """Lists the timeline of an incident, the oldest event first."""
+    ListIncidentAlerts: _aio.UnaryUnaryMultiCallable[_incident_service_pb2.ListIncidentAlertsRequest, _incident_service_pb2.ListIncidentAlertsResponse]  # type: ignore[assignment]
+    """Lists the alerts of an incident that groups some, by key."""
     AcknowledgeIncident: _aio.UnaryUnaryMultiCallable[_incident_service_pb2.AcknowledgeIncidentRequest, _incident_service_pb2.Incident]  # type: ignore[assignment]
     """Says that somebody has it: later steps are not taken, and everybody who was told hears who has it."""
     UnacknowledgeIncident: _aio.UnaryUnaryMultiCallable[_incident_service_pb2.UnacknowledgeIncidentRequest, _incident_service_pb2.Incident]  # type: ignore[assignment]
@@ -157,6 +161,14 @@ class IncidentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_incident_service_pb2.ListIncidentEventsResponse, _abc.Awaitable[_incident_service_pb2.ListIncidentEventsResponse]]:
         """Lists the timeline of an incident, the oldest event first."""
+
+    @_abc_1.abstractmethod
+    def ListIncidentAlerts(
+        self,
+        request: _incident_service_pb2.ListIncidentAlertsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_incident_service_pb2.ListIncidentAlertsResponse, _abc.Awaitable[_incident_service_pb2.ListIncidentAlertsResponse]]:
+        """Lists the alerts of an incident that groups some, by key."""
 
     @_abc_1.abstractmethod
     def AcknowledgeIncident(

@@ -27,9 +27,10 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
+from tocsin.api.scheduler.v1 import alarm_pb2 as tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-tocsin/api/scheduler/v1/silence_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xc3\x03\n\x07Silence\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12I\n\x08matchers\x18\x02 \x03(\x0b\x32\'.tocsin.api.scheduler.v1.SilenceMatcherB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10\x14\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1f\n\x07\x63omment\x18\x05 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01(\x80 \x12\x14\n\x06\x61uthor\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12;\n\x05state\x18\x07 \x01(\x0e\x32&.tocsin.api.scheduler.v1.Silence.StateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"D\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\n\n\x06\x41\x43TIVE\x10\x02\x12\x0b\n\x07\x45XPIRED\x10\x03\"x\n\x0eSilenceMatcher\x12\x31\n\x05label\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x10\x01\x18?2\x13^[^\\x00-\\x1f\\x7f]*$\x12#\n\x05value\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x18\x80\x08\x32\n^[^\\x00]*$\x12\x0e\n\x06negate\x18\x03 \x01(\x08\"U\n\x14\x43reateSilenceRequest\x12=\n\x07silence\x18\x01 \x01(\x0b\x32 .tocsin.api.scheduler.v1.SilenceB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"C\n\x11GetSilenceRequest\x12.\n\x04name\x18\x01 \x01(\tB \xe2\x41\x01\x02\xbaH\x19r\x17\x32\x15^silences/[^/]{1,64}$\"R\n\x13ListSilencesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"c\n\x14ListSilencesResponse\x12\x32\n\x08silences\x18\x01 \x03(\x0b\x32 .tocsin.api.scheduler.v1.Silence\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"F\n\x14\x45xpireSilenceRequest\x12.\n\x04name\x18\x01 \x01(\tB \xe2\x41\x01\x02\xbaH\x19r\x17\x32\x15^silences/[^/]{1,64}$2\xfc\x04\n\x0eSilenceService\x12\x7f\n\rCreateSilence\x12-.tocsin.api.scheduler.v1.CreateSilenceRequest\x1a .tocsin.api.scheduler.v1.Silence\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x0c/v1/silences:\x07silence\x12\x96\x01\n\nGetSilence\x12*.tocsin.api.scheduler.v1.GetSilenceRequest\x1a .tocsin.api.scheduler.v1.Silence\":\x90\x02\x01\x8a\xe7\x18\x16\"\x0eincidents:read*\x04read\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/{name=silences/*}\x12\x9e\x01\n\x0cListSilences\x12,.tocsin.api.scheduler.v1.ListSilencesRequest\x1a-.tocsin.api.scheduler.v1.ListSilencesResponse\"1\x90\x02\x01\x8a\xe7\x18\x16\"\x0eincidents:read*\x04list\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/silences\x12\x8c\x01\n\rExpireSilence\x12-.tocsin.api.scheduler.v1.ExpireSilenceRequest\x1a .tocsin.api.scheduler.v1.Silence\"*\x90\x02\x02\x82\xd3\xe4\x93\x02!\"\x1c/v1/{name=silences/*}:expire:\x01*\x1a \x8a\xe7\x18\x1c\n\x02\x08\x05\"\x0fincidents:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-tocsin/api/scheduler/v1/silence_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\x1a#tocsin/api/scheduler/v1/alarm.proto\"\xe3\x04\n\x07Silence\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12I\n\x08matchers\x18\x02 \x03(\x0b\x32\'.tocsin.api.scheduler.v1.SilenceMatcherB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10\x14\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x07\x63omment\x18\x05 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01(\x80 \x12\x14\n\x06\x61uthor\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12;\n\x05state\x18\x07 \x01(\x0e\x32&.tocsin.api.scheduler.v1.Silence.StateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x33\n\nrecurrence\x18\t \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.Window\x12\x39\n\x0fwindow_end_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12:\n\x10next_window_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"D\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\n\n\x06\x41\x43TIVE\x10\x02\x12\x0b\n\x07\x45XPIRED\x10\x03\"x\n\x0eSilenceMatcher\x12\x31\n\x05label\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x10\x01\x18?2\x13^[^\\x00-\\x1f\\x7f]*$\x12#\n\x05value\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x18\x80\x08\x32\n^[^\\x00]*$\x12\x0e\n\x06negate\x18\x03 \x01(\x08\"U\n\x14\x43reateSilenceRequest\x12=\n\x07silence\x18\x01 \x01(\x0b\x32 .tocsin.api.scheduler.v1.SilenceB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"C\n\x11GetSilenceRequest\x12.\n\x04name\x18\x01 \x01(\tB \xe2\x41\x01\x02\xbaH\x19r\x17\x32\x15^silences/[^/]{1,64}$\"R\n\x13ListSilencesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"c\n\x14ListSilencesResponse\x12\x32\n\x08silences\x18\x01 \x03(\x0b\x32 .tocsin.api.scheduler.v1.Silence\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9b\x01\n\x15PreviewSilenceRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x17\x32\x15^silences/[^/]{1,64}$\xd8\x01\x01\x12\x39\n\x07silence\x18\x02 \x01(\x0b\x32 .tocsin.api.scheduler.v1.SilenceB\x06\xbaH\x03\xd8\x01\x03\x12\x18\n\x05\x63ount\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\"Q\n\x16PreviewSilenceResponse\x12\x37\n\x07windows\x18\x01 \x03(\x0b\x32&.tocsin.api.scheduler.v1.SilenceWindow\"m\n\rSilenceWindow\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"F\n\x14\x45xpireSilenceRequest\x12.\n\x04name\x18\x01 \x01(\tB \xe2\x41\x01\x02\xbaH\x19r\x17\x32\x15^silences/[^/]{1,64}$2\xae\x06\n\x0eSilenceService\x12\x7f\n\rCreateSilence\x12-.tocsin.api.scheduler.v1.CreateSilenceRequest\x1a .tocsin.api.scheduler.v1.Silence\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x0c/v1/silences:\x07silence\x12\x96\x01\n\nGetSilence\x12*.tocsin.api.scheduler.v1.GetSilenceRequest\x1a .tocsin.api.scheduler.v1.Silence\":\x90\x02\x01\x8a\xe7\x18\x16\"\x0eincidents:read*\x04read\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/{name=silences/*}\x12\x9e\x01\n\x0cListSilences\x12,.tocsin.api.scheduler.v1.ListSilencesRequest\x1a-.tocsin.api.scheduler.v1.ListSilencesResponse\"1\x90\x02\x01\x8a\xe7\x18\x16\"\x0eincidents:read*\x04list\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/silences\x12\xaf\x01\n\x0ePreviewSilence\x12..tocsin.api.scheduler.v1.PreviewSilenceRequest\x1a/.tocsin.api.scheduler.v1.PreviewSilenceResponse\"<\x90\x02\x01\x8a\xe7\x18\x16\"\x0eincidents:read*\x04list\x82\xd3\xe4\x93\x02\x19\"\x14/v1/silences:preview:\x01*\x12\x8c\x01\n\rExpireSilence\x12-.tocsin.api.scheduler.v1.ExpireSilenceRequest\x1a .tocsin.api.scheduler.v1.Silence\"*\x90\x02\x02\x82\xd3\xe4\x93\x02!\"\x1c/v1/{name=silences/*}:expire:\x01*\x1a \x8a\xe7\x18\x1c\n\x02\x08\x05\"\x0fincidents:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,8 +41,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SILENCE'].fields_by_name['name']._serialized_options = b'\342A\001\003'
   _globals['_SILENCE'].fields_by_name['matchers']._loaded_options = None
   _globals['_SILENCE'].fields_by_name['matchers']._serialized_options = b'\342A\001\002\272H\007\222\001\004\010\001\020\024'
-  _globals['_SILENCE'].fields_by_name['end_time']._loaded_options = None
-  _globals['_SILENCE'].fields_by_name['end_time']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_SILENCE'].fields_by_name['comment']._loaded_options = None
   _globals['_SILENCE'].fields_by_name['comment']._serialized_options = b'\342A\001\002\272H\007r\005\020\001(\200 '
   _globals['_SILENCE'].fields_by_name['author']._loaded_options = None
@@ -50,6 +49,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SILENCE'].fields_by_name['state']._serialized_options = b'\342A\001\003'
   _globals['_SILENCE'].fields_by_name['create_time']._loaded_options = None
   _globals['_SILENCE'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
+  _globals['_SILENCE'].fields_by_name['window_end_time']._loaded_options = None
+  _globals['_SILENCE'].fields_by_name['window_end_time']._serialized_options = b'\342A\001\003'
+  _globals['_SILENCE'].fields_by_name['next_window_time']._loaded_options = None
+  _globals['_SILENCE'].fields_by_name['next_window_time']._serialized_options = b'\342A\001\003'
   _globals['_SILENCEMATCHER'].fields_by_name['label']._loaded_options = None
   _globals['_SILENCEMATCHER'].fields_by_name['label']._serialized_options = b'\342A\001\002\272H\033r\031\020\001\030?2\023^[^\\x00-\\x1f\\x7f]*$'
   _globals['_SILENCEMATCHER'].fields_by_name['value']._loaded_options = None
@@ -62,6 +65,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSILENCESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTSILENCESREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTSILENCESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_PREVIEWSILENCEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_PREVIEWSILENCEREQUEST'].fields_by_name['name']._serialized_options = b'\272H\034r\0272\025^silences/[^/]{1,64}$\330\001\001'
+  _globals['_PREVIEWSILENCEREQUEST'].fields_by_name['silence']._loaded_options = None
+  _globals['_PREVIEWSILENCEREQUEST'].fields_by_name['silence']._serialized_options = b'\272H\003\330\001\003'
+  _globals['_PREVIEWSILENCEREQUEST'].fields_by_name['count']._loaded_options = None
+  _globals['_PREVIEWSILENCEREQUEST'].fields_by_name['count']._serialized_options = b'\272H\006\032\004\030d(\000'
   _globals['_EXPIRESILENCEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_EXPIRESILENCEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\031r\0272\025^silences/[^/]{1,64}$'
   _globals['_SILENCESERVICE']._loaded_options = None
@@ -72,24 +81,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SILENCESERVICE'].methods_by_name['GetSilence']._serialized_options = b'\220\002\001\212\347\030\026\"\016incidents:read*\004read\202\323\344\223\002\027\022\025/v1/{name=silences/*}'
   _globals['_SILENCESERVICE'].methods_by_name['ListSilences']._loaded_options = None
   _globals['_SILENCESERVICE'].methods_by_name['ListSilences']._serialized_options = b'\220\002\001\212\347\030\026\"\016incidents:read*\004list\202\323\344\223\002\016\022\014/v1/silences'
+  _globals['_SILENCESERVICE'].methods_by_name['PreviewSilence']._loaded_options = None
+  _globals['_SILENCESERVICE'].methods_by_name['PreviewSilence']._serialized_options = b'\220\002\001\212\347\030\026\"\016incidents:read*\004list\202\323\344\223\002\031\"\024/v1/silences:preview:\001*'
   _globals['_SILENCESERVICE'].methods_by_name['ExpireSilence']._loaded_options = None
   _globals['_SILENCESERVICE'].methods_by_name['ExpireSilence']._serialized_options = b'\220\002\002\202\323\344\223\002!\"\034/v1/{name=silences/*}:expire:\001*'
-  _globals['_SILENCE']._serialized_start=233
-  _globals['_SILENCE']._serialized_end=684
-  _globals['_SILENCE_STATE']._serialized_start=616
-  _globals['_SILENCE_STATE']._serialized_end=684
-  _globals['_SILENCEMATCHER']._serialized_start=686
-  _globals['_SILENCEMATCHER']._serialized_end=806
-  _globals['_CREATESILENCEREQUEST']._serialized_start=808
-  _globals['_CREATESILENCEREQUEST']._serialized_end=893
-  _globals['_GETSILENCEREQUEST']._serialized_start=895
-  _globals['_GETSILENCEREQUEST']._serialized_end=962
-  _globals['_LISTSILENCESREQUEST']._serialized_start=964
-  _globals['_LISTSILENCESREQUEST']._serialized_end=1046
-  _globals['_LISTSILENCESRESPONSE']._serialized_start=1048
-  _globals['_LISTSILENCESRESPONSE']._serialized_end=1147
-  _globals['_EXPIRESILENCEREQUEST']._serialized_start=1149
-  _globals['_EXPIRESILENCEREQUEST']._serialized_end=1219
-  _globals['_SILENCESERVICE']._serialized_start=1222
-  _globals['_SILENCESERVICE']._serialized_end=1858
+  _globals['_SILENCE']._serialized_start=270
+  _globals['_SILENCE']._serialized_end=881
+  _globals['_SILENCE_STATE']._serialized_start=813
+  _globals['_SILENCE_STATE']._serialized_end=881
+  _globals['_SILENCEMATCHER']._serialized_start=883
+  _globals['_SILENCEMATCHER']._serialized_end=1003
+  _globals['_CREATESILENCEREQUEST']._serialized_start=1005
+  _globals['_CREATESILENCEREQUEST']._serialized_end=1090
+  _globals['_GETSILENCEREQUEST']._serialized_start=1092
+  _globals['_GETSILENCEREQUEST']._serialized_end=1159
+  _globals['_LISTSILENCESREQUEST']._serialized_start=1161
+  _globals['_LISTSILENCESREQUEST']._serialized_end=1243
+  _globals['_LISTSILENCESRESPONSE']._serialized_start=1245
+  _globals['_LISTSILENCESRESPONSE']._serialized_end=1344
+  _globals['_PREVIEWSILENCEREQUEST']._serialized_start=1347
+  _globals['_PREVIEWSILENCEREQUEST']._serialized_end=1502
+  _globals['_PREVIEWSILENCERESPONSE']._serialized_start=1504
+  _globals['_PREVIEWSILENCERESPONSE']._serialized_end=1585
+  _globals['_SILENCEWINDOW']._serialized_start=1587
+  _globals['_SILENCEWINDOW']._serialized_end=1696
+  _globals['_EXPIRESILENCEREQUEST']._serialized_start=1698
+  _globals['_EXPIRESILENCEREQUEST']._serialized_end=1768
+  _globals['_SILENCESERVICE']._serialized_start=1771
+  _globals['_SILENCESERVICE']._serialized_end=2585
 # @@protoc_insertion_point(module_scope)

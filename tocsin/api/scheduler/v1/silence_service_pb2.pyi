@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from tocsin.api.scheduler.v1 import alarm_pb2 as _alarm_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -22,7 +23,11 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Silence(_message.Message):
-    """A time in which steps of some incidents are held back. When it ends, and nobody has answered, they are taken."""
+    """A time in which steps of some incidents are held back, or, with a recurrence, many such times: maintenance windows. When one ends, and
+    nobody has answered, the steps are taken.
+    Example: {"matchers": [{"label": "host", "value": "db-*"}], "comment": "Backups.",
+    "recurrence": {"cron": "0 2 * * SUN", "duration": "7200s", "timeZone": "Europe/Berlin"}}
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -35,7 +40,7 @@ class Silence(_message.Message):
         STATE_UNSPECIFIED: Silence._State.ValueType  # 0
         """Never sent."""
         PENDING: Silence._State.ValueType  # 1
-        """It begins later."""
+        """It begins later, or its next window does."""
         ACTIVE: Silence._State.ValueType  # 2
         """It holds."""
         EXPIRED: Silence._State.ValueType  # 3
@@ -47,7 +52,7 @@ class Silence(_message.Message):
     STATE_UNSPECIFIED: Silence.State.ValueType  # 0
     """Never sent."""
     PENDING: Silence.State.ValueType  # 1
-    """It begins later."""
+    """It begins later, or its next window does."""
     ACTIVE: Silence.State.ValueType  # 2
     """It holds."""
     EXPIRED: Silence.State.ValueType  # 3
@@ -61,6 +66,9 @@ class Silence(_message.Message):
     AUTHOR_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    RECURRENCE_FIELD_NUMBER: _builtins.int
+    WINDOW_END_TIME_FIELD_NUMBER: _builtins.int
+    NEXT_WINDOW_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "silences/{id}"."""
     comment: _builtins.str
@@ -79,11 +87,23 @@ class Silence(_message.Message):
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """When it ends."""
+        """When it ends. Required unless there is a recurrence; then no window goes on beyond it, and without it they come until it is expired."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
+
+    @_builtins.property
+    def recurrence(self) -> _alarm_pb2.Window:
+        """It holds only in these windows, from start_time on; all the time unless given. The zone is the tenant's unless the window names one."""
+
+    @_builtins.property
+    def window_end_time(self) -> _timestamp_pb2.Timestamp:
+        """When the window ends that goes on now; unset unless one does."""
+
+    @_builtins.property
+    def next_window_time(self) -> _timestamp_pb2.Timestamp:
+        """When the next window begins; unset without one."""
 
     def __init__(
         self,
@@ -96,10 +116,13 @@ class Silence(_message.Message):
         author: _builtins.str = ...,
         state: Global___Silence.State.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        recurrence: _alarm_pb2.Window | None = ...,
+        window_end_time: _timestamp_pb2.Timestamp | None = ...,
+        next_window_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "next_window_time", b"next_window_time", "recurrence", b"recurrence", "start_time", b"start_time", "window_end_time", b"window_end_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "comment", b"comment", "create_time", b"create_time", "end_time", b"end_time", "matchers", b"matchers", "name", b"name", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "comment", b"comment", "create_time", b"create_time", "end_time", b"end_time", "matchers", b"matchers", "name", b"name", "next_window_time", b"next_window_time", "recurrence", b"recurrence", "start_time", b"start_time", "state", b"state", "window_end_time", b"window_end_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -236,6 +259,92 @@ class ListSilencesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListSilencesResponse: _TypeAlias = ListSilencesResponse  # noqa: Y015
+
+@_typing.final
+class PreviewSilenceRequest(_message.Message):
+    """Asks for the next windows of a silence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SILENCE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name of a silence; either this or silence."""
+    count: _builtins.int
+    """Most windows wanted; 10 unless given."""
+    @_builtins.property
+    def silence(self) -> Global___Silence:
+        """A silence that could be made; only its times matter."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        silence: Global___Silence | None = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["silence", b"silence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "name", b"name", "silence", b"silence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewSilenceRequest: _TypeAlias = PreviewSilenceRequest  # noqa: Y015
+
+@_typing.final
+class PreviewSilenceResponse(_message.Message):
+    """The next windows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___SilenceWindow]:
+        """The windows that go on now or begin later, in order; those that overlap or touch are one."""
+
+    def __init__(
+        self,
+        *,
+        windows: _abc.Iterable[Global___SilenceWindow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewSilenceResponse: _TypeAlias = PreviewSilenceResponse  # noqa: Y015
+
+@_typing.final
+class SilenceWindow(_message.Message):
+    """A stretch of time in which a silence holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When it begins."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends; this instant does not belong to it."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SilenceWindow: _TypeAlias = SilenceWindow  # noqa: Y015
 
 @_typing.final
 class ExpireSilenceRequest(_message.Message):

@@ -50,6 +50,11 @@ class SilenceServiceStub:
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_silence__service__pb2.ListSilencesRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_silence__service__pb2.ListSilencesResponse.FromString,
                 _registered_method=True)
+        self.PreviewSilence = channel.unary_unary(
+                '/tocsin.api.scheduler.v1.SilenceService/PreviewSilence',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_silence__service__pb2.PreviewSilenceRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_silence__service__pb2.PreviewSilenceResponse.FromString,
+                _registered_method=True)
         self.ExpireSilence = channel.unary_unary(
                 '/tocsin.api.scheduler.v1.SilenceService/ExpireSilence',
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_silence__service__pb2.ExpireSilenceRequest.SerializeToString,
@@ -82,6 +87,13 @@ class SilenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewSilence(self, request, context):
+        """Lists the next windows of a silence, as it is stored, or as it would be.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExpireSilence(self, request, context):
         """Ends a silence now. Steps that it held back, of incidents that nobody has answered, are taken. Ending one that has ended changes nothing.
         """
@@ -106,6 +118,11 @@ def add_SilenceServiceServicer_to_server(servicer, server):
                     servicer.ListSilences,
                     request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_silence__service__pb2.ListSilencesRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_silence__service__pb2.ListSilencesResponse.SerializeToString,
+            ),
+            'PreviewSilence': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewSilence,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_silence__service__pb2.PreviewSilenceRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_silence__service__pb2.PreviewSilenceResponse.SerializeToString,
             ),
             'ExpireSilence': grpc.unary_unary_rpc_method_handler(
                     servicer.ExpireSilence,
@@ -195,6 +212,33 @@ class SilenceService:
             '/tocsin.api.scheduler.v1.SilenceService/ListSilences',
             tocsin_dot_api_dot_scheduler_dot_v1_dot_silence__service__pb2.ListSilencesRequest.SerializeToString,
             tocsin_dot_api_dot_scheduler_dot_v1_dot_silence__service__pb2.ListSilencesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewSilence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.SilenceService/PreviewSilence',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_silence__service__pb2.PreviewSilenceRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_silence__service__pb2.PreviewSilenceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,8 @@ class SilenceServiceStub:
     """Reads a silence."""
     ListSilences: _grpc.UnaryUnaryMultiCallable[_silence_service_pb2.ListSilencesRequest, _silence_service_pb2.ListSilencesResponse]
     """Lists silences, the newest first."""
+    PreviewSilence: _grpc.UnaryUnaryMultiCallable[_silence_service_pb2.PreviewSilenceRequest, _silence_service_pb2.PreviewSilenceResponse]
+    """Lists the next windows of a silence, as it is stored, or as it would be."""
     ExpireSilence: _grpc.UnaryUnaryMultiCallable[_silence_service_pb2.ExpireSilenceRequest, _silence_service_pb2.Silence]
     """Ends a silence now. Steps that it held back, of incidents that nobody has answered, are taken. Ending one that has ended changes nothing."""
 
@@ -53,6 +55,8 @@ class SilenceServiceAsyncStub(SilenceServiceStub):
     """Reads a silence."""
     ListSilences: _aio.UnaryUnaryMultiCallable[_silence_service_pb2.ListSilencesRequest, _silence_service_pb2.ListSilencesResponse]  # type: ignore[assignment]
     """Lists silences, the newest first."""
+    PreviewSilence: _aio.UnaryUnaryMultiCallable[_silence_service_pb2.PreviewSilenceRequest, _silence_service_pb2.PreviewSilenceResponse]  # type: ignore[assignment]
+    """Lists the next windows of a silence, as it is stored, or as it would be."""
     ExpireSilence: _aio.UnaryUnaryMultiCallable[_silence_service_pb2.ExpireSilenceRequest, _silence_service_pb2.Silence]  # type: ignore[assignment]
     """Ends a silence now. Steps that it held back, of incidents that nobody has answered, are taken. Ending one that has ended changes nothing."""
 
@@ -82,6 +86,14 @@ class SilenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_silence_service_pb2.ListSilencesResponse, _abc.Awaitable[_silence_service_pb2.ListSilencesResponse]]:
         """Lists silences, the newest first."""
+
+    @_abc_1.abstractmethod
+    def PreviewSilence(
+        self,
+        request: _silence_service_pb2.PreviewSilenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_silence_service_pb2.PreviewSilenceResponse, _abc.Awaitable[_silence_service_pb2.PreviewSilenceResponse]]:
+        """Lists the next windows of a silence, as it is stored, or as it would be."""
 
     @_abc_1.abstractmethod
     def ExpireSilence(
