@@ -14,6 +14,7 @@ from tocsin.cli.bulk import export_file, import_file
 from tocsin.cli.calendars import make_calendar
 from tocsin.cli.events import ping, send_event, send_reading
 from tocsin.cli.firings import watch
+from tocsin.cli.imports.commands import make_import
 from tocsin.cli.inbox import inbox
 from tocsin.cli.incidents import make_incident, make_policy, make_silence
 from tocsin.cli.mesh import make_mesh
@@ -80,7 +81,7 @@ def make_app() -> typer.Typer:
         app.add_typer(make(), name=name, rich_help_panel="Use Tocsin")
     app.command("notify", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(notify)
     app.command("preview", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(preview_offline)
-    app.command("import", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(import_file)
+    app.add_typer(make_import(import_file), name="import", rich_help_panel="Use Tocsin")
     app.command("export", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(export_file)
     for command in (inbox, watch, run, ping, audit, forecast, stats, replans):
         app.command(epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(command)
