@@ -55,6 +55,10 @@ class AnswerLinkExpired(FailedPrecondition):
     """The time of the link is over."""
 
 
+class FeedNotFound(NotFound):
+    """There is no such calendar feed."""
+
+
 class NotificationNotFound(NotFound):
     """There is no such notification."""
 

@@ -17,6 +17,7 @@ from mailer_svc.handlers import (
     SimpleRecipientHandlers,
     SuppressionHandlers,
 )
+from mailer_svc.handlers.feeds import FeedHandlers
 from mailer_svc.handlers.people_imports import PeopleCodecs
 from mailer_svc.ports import PeopleImportStores
 from mailer_svc.service import (
@@ -34,6 +35,7 @@ from mailer_svc.service import (
     SuppressionRules,
     Unsubscribing,
 )
+from mailer_svc.service.feeds import CalendarFeeds
 from mailer_svc.service.verification import PURPOSE
 from mailer_svc.store import (
     SqlAddresses,
@@ -52,6 +54,7 @@ from mailer_svc.store import (
 )
 from tocsin.api.mailer.v1 import (
     category_service_pb2_grpc,
+    feed_service_pb2_grpc,
     group_service_pb2_grpc,
     preference_service_pb2_grpc,
     recipient_service_pb2_grpc,
@@ -66,7 +69,7 @@ from tocsin.node import Node
 
 
 def people_handlers(
-    node: Node, clock: Clock, *, database: Database, channels: Channels, accepting: Accepting, on_call: OnCall
+    node: Node, clock: Clock, *, database: Database, channels: Channels, accepting: Accepting, on_call: OnCall, feeds: CalendarFeeds
 ) -> tuple[Sequence[tuple[Any, Any]], Callable[[], None]]:
     """What serves people, each with what adds it to a server; and what asks imports to go on elsewhere."""
     groups = Groups(store=SqlGroups(database=database), clock=clock, new_id=_new_id)
@@ -100,6 +103,7 @@ def people_handlers(
             rotation_service_pb2_grpc.add_RotationServiceServicer_to_server,
             RotationHandlers(rotations=Rotations(store=SqlRotations(database=database), clock=clock, new_id=_new_id), on_call=on_call),
         ),
+        (feed_service_pb2_grpc.add_FeedServiceServicer_to_server, FeedHandlers(feeds=feeds)),
         (
             category_service_pb2_grpc.add_CategoryServiceServicer_to_server,
             CategoryHandlers(categories=categories, imports=imports, codecs=codecs),

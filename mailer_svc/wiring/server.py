@@ -74,7 +74,13 @@ def mail_server(
     provider_handlers = ProviderHandlers(providers=sending.providers)
     inbox_handlers = InboxHandlers(inbox=Inbox(reader=SqlInboxReader(database=storage.database)))
     people, drain_imports = people_handlers(
-        node, clock, database=storage.database, channels=channels, accepting=notifying.accepting, on_call=storage.on_call
+        node,
+        clock,
+        database=storage.database,
+        channels=channels,
+        accepting=notifying.accepting,
+        on_call=storage.on_call,
+        feeds=storage.feeds,
     )
     server = node.server(
         checks={"database": storage.database.check, **(sending_checks(sending.senders) if sending.senders else {})},

@@ -12,6 +12,7 @@ from mailer_svc.service import (
     TemplateChecks,
     Templates,
 )
+from mailer_svc.service.feeds import CalendarFeeds
 from mailer_svc.store import (
     ChangeOrder,
     SqlDeliveryEndings,
@@ -20,8 +21,10 @@ from mailer_svc.store import (
     SqlJournal,
     SqlPeopleFacts,
     SqlRotationHistories,
+    SqlRotations,
     SqlTemplateStore,
 )
+from mailer_svc.store.feeds import SqlCalendarFeeds
 from mailer_svc.templates_builtin import built_in_templates
 from tocsin.channels import CHANNELS
 from tocsin.clock import Clock
@@ -43,6 +46,13 @@ class MailStorage:
         self.people = SqlPeopleFacts(database=self.database)
         self.histories = SqlRotationHistories(database=self.database)
         self.on_call = OnCall(histories=self.histories, clock=clock)
+        self.feeds = CalendarFeeds(
+            store=SqlCalendarFeeds(database=self.database),
+            rotations=SqlRotations(database=self.database),
+            histories=self.histories,
+            clock=clock,
+            link=settings.public_link,
+        )
         self.held = SqlHeldDeliveries(database=self.database, order=self.order)
         self.digests = SqlDigests(database=self.database, order=self.order, acceptance=self.journal.acceptance)
 

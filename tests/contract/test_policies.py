@@ -111,6 +111,7 @@ NATURALLY = {
         "mailer.v1.AnswerService/AnswerByLink",
         "mailer.v1.DeliveryService/RetryDelivery",
         "mailer.v1.DeliveryService/RetryDeliveries",
+        "mailer.v1.FeedService/RevokeFeed",
         "mailer.v1.GroupService/AddGroupMembers",
         "mailer.v1.GroupService/RemoveGroupMembers",
         "mailer.v1.CallbackService/ReceiveCallback",

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from tocsin.cli.feeds import make_feed
 from tocsin.cli.output import EXIT_CODES, write_json, write_line, write_table
 from tocsin.cli.personal_rules import make_rules
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
@@ -37,6 +38,7 @@ def make_recipient() -> typer.Typer:
     wants.command("set", epilog=EXIT_CODES)(set_preferences)
     group.add_typer(wants, name="preferences")
     group.add_typer(make_rules(), name="rules")
+    group.add_typer(make_feed("recipients"), name="feed")
     return group
 
 

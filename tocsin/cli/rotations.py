@@ -8,6 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 import yaml
 
+from tocsin.cli.feeds import make_feed
 from tocsin.cli.output import EXIT_CODES, write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.cli.words import instant, rfc3339, zone_of
@@ -45,6 +46,7 @@ def make_rotation() -> typer.Typer:
     for name, command in (("add", add_override), ("list", list_overrides), ("remove", remove_override)):
         overrides.command(name, epilog=EXIT_CODES)(command)
     group.add_typer(overrides, name="override")
+    group.add_typer(make_feed("rotations"), name="feed")
     return group
 
 

@@ -14,6 +14,7 @@ from tocsin.api.mailer.v1 import (
     category_service_pb2_grpc,
     delivery_service_pb2,
     delivery_service_pb2_grpc,
+    feed_service_pb2_grpc,
     group_service_pb2_grpc,
     inbox_service_pb2,
     inbox_service_pb2_grpc,
@@ -96,6 +97,7 @@ class Rig:
         self.mesh: Any = mesh_service_pb2_grpc.MeshServiceStub(gateway)
         self.recipients: Any = recipient_service_pb2_grpc.RecipientServiceStub(gateway)
         self.rotations: Any = rotation_service_pb2_grpc.RotationServiceStub(gateway)
+        self.feeds: Any = feed_service_pb2_grpc.FeedServiceStub(gateway)
         self.groups: Any = group_service_pb2_grpc.GroupServiceStub(gateway)
         self.categories: Any = category_service_pb2_grpc.CategoryServiceStub(gateway)
         self.preferences: Any = preference_service_pb2_grpc.PreferenceServiceStub(gateway)

@@ -58,7 +58,7 @@ class CrontabOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
+class _CrontabJob:
     """A line that runs something."""
 
     number: int
@@ -105,7 +105,7 @@ def read_crontab(text: str, options: CrontabOptions, *, now: int) -> ImportPlan:
     return plan
 
 
-def _job(line: str, number: int, around: _Surroundings, options: CrontabOptions, plan: ImportPlan) -> _Job | None:
+def _job(line: str, number: int, around: _Surroundings, options: CrontabOptions, plan: ImportPlan) -> _CrontabJob | None:
     """The job of a line; None: it is none, or cannot be taken, which is noted."""
     text = line.strip()
     if not text or text.startswith("#"):
@@ -129,7 +129,7 @@ def _job(line: str, number: int, around: _Surroundings, options: CrontabOptions,
         return None
     schedule, user, command = parts
     variables = around.variables
-    return _Job(
+    return _CrontabJob(
         number=number,
         schedule=schedule,
         user=user,
@@ -153,7 +153,7 @@ def _parts(text: str, *, system: bool) -> tuple[str, str, str] | None:
     return " ".join(words[:fields]), words[fields] if system else "", words[-1].strip()
 
 
-def _take(job: _Job, line: str, plan: ImportPlan, options: CrontabOptions, seen: Counter[str], now: int) -> None:
+def _take(job: _CrontabJob, line: str, plan: ImportPlan, options: CrontabOptions, seen: Counter[str], now: int) -> None:
     place, shown = f"line {job.number}", one_line(job.command, most=80)
     command = _read_command(job.command)
     bare, ping = command.runs + command.stdin, command.ping
@@ -185,11 +185,11 @@ def _take(job: _Job, line: str, plan: ImportPlan, options: CrontabOptions, seen:
     plan.take("alarms", key, body, place)
 
 
-def _heartbeat(job: _Job, ping: str, options: CrontabOptions) -> dict[str, Any]:
+def _heartbeat(job: _CrontabJob, ping: str, options: CrontabOptions) -> dict[str, Any]:
     return {"key": ping, "schedule": job.schedule, "timeZone": job.zone, "grace": f"{options.grace}s"}
 
 
-def _labels(job: _Job, options: CrontabOptions) -> dict[str, str]:
+def _labels(job: _CrontabJob, options: CrontabOptions) -> dict[str, str]:
     return {"import": "crontab", "host": options.host[:256], **({"user": job.user[:256]} if job.user else {})}
 
 
@@ -204,7 +204,7 @@ def _told(facts: Mapping[str, str]) -> str:
     return f"Expected on {facts['host']}{user} at {facts['schedule']}:\n\n{facts['command']}"
 
 
-def _mailed(job: _Job) -> Audience:
+def _mailed(job: _CrontabJob) -> Audience:
     """Those whom cron itself mails."""
     return Audience(tuple(dict.fromkeys(one for one in re.split(r"[,\s]+", job.mail or "") if _MAIL.fullmatch(one)))[:100])
 
@@ -229,7 +229,7 @@ def _read_command(command: str) -> _Command:
     return _Command(before.rstrip().rstrip(";").rstrip(), percent + rest, found[1] if found else "")
 
 
-def _wrapped(line: str, job: _Job, command: _Command, ping: str, options: CrontabOptions, plan: ImportPlan) -> str:
+def _wrapped(line: str, job: _CrontabJob, command: _Command, ping: str, options: CrontabOptions, plan: ImportPlan) -> str:
     """The line with a ping behind its command, or as it is where that cannot be done safely."""
     if command.ping:
         return line

@@ -31,6 +31,15 @@ _KINDS: Final = {
     "webhook": "GENERIC",
     "formatted_webhook": "GENERIC",
 }
+# What a webhook of OnCall takes (its documentation: "Inbound webhook").
+_MAPPING: Final = {
+    "title": {"paths": ["title"]},
+    "description": {"paths": ["message"]},
+    "dedupKey": {"paths": ["alert_uid"]},
+    "state": {"paths": ["state"]},
+    "states": {"alerting": "TRIGGER", "ok": "RESOLVE"},
+    "url": {"paths": ["link_to_upstream_details"]},
+}
 _PARTS: Final = (
     "users",
     "schedules",
@@ -236,8 +245,9 @@ def _take_integration(integration: Mapping[str, Any], place: str, export: OnCall
         )
     if kind not in _KINDS:
         export.plan.change(f"{place}.type", title, f"{kind[:40]} becomes a generic one: say by a mapping what its payload means")
-    body = {
+    body: dict[str, Any] = {
         "kind": _KINDS.get(kind, "GENERIC"),
+        "mapping": {} if kind in _KINDS and _KINDS[kind] != "GENERIC" else _MAPPING,
         "displayName": title,
         "escalationPolicy": export.policies.get(chain, ""),
     }

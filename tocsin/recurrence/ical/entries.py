@@ -74,7 +74,7 @@ class CalendarEntries:
 
 
 @dataclass(slots=True)
-class _Event:
+class _EventLines:
     """A VEVENT as it is read."""
 
     line: int
@@ -113,7 +113,7 @@ class _Reading:
 
     name: str = ""
     zone: str = ""
-    events: list[_Event] = field(default_factory=list[_Event])
+    events: list[_EventLines] = field(default_factory=list[_EventLines])
     zone_texts: dict[str, str] = field(default_factory=dict[str, str])
     others: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
 
@@ -127,7 +127,7 @@ def calendar_entries(text: str, *, most_lines: int = MOST_LINES_OF_FILE, most: i
     if not has_events(text):
         raise BadRule.at_position(FIELD, 0, "there is no BEGIN:VCALENDAR", line=1)
     found = _read(text, most_lines, most)
-    groups: dict[str, list[_Event]] = {}
+    groups: dict[str, list[_EventLines]] = {}
     for event in found.events:
         groups.setdefault(event.values.get("UID") or f"line-{event.line}", []).append(event)
     entries = [entry for uid, events in groups.items() for entry in _entries(uid, events, found)]
@@ -137,7 +137,7 @@ def calendar_entries(text: str, *, most_lines: int = MOST_LINES_OF_FILE, most: i
 def _read(text: str, most_lines: int, most: int) -> _Reading:
     found = _Reading()
     open_: list[str] = []
-    event, reminder = _Event(0), dict[str, Property]()
+    event, reminder = _EventLines(0), dict[str, Property]()
     zone: list[str] = []
     for word in logical_lines(text, most=most_lines):
         name = name_of(word)
@@ -151,7 +151,7 @@ def _read(text: str, most_lines: int, most: int) -> _Reading:
             if value == "VEVENT":
                 if len(found.events) == most:
                     raise word.refused(f"more than {most} events")
-                event = _Event(word.source.line)
+                event = _EventLines(word.source.line)
                 found.events.append(event)
             elif value == "VALARM":
                 reminder = {}
@@ -173,7 +173,7 @@ def _read(text: str, most_lines: int, most: int) -> _Reading:
     return found
 
 
-def _take_line(word: Word, name: str, within: str, found: _Reading, event: _Event, reminder: dict[str, Property]) -> None:
+def _take_line(word: Word, name: str, within: str, found: _Reading, event: _EventLines, reminder: dict[str, Property]) -> None:
     if within == "VCALENDAR" and name in ("X-WR-CALNAME", "X-WR-TIMEZONE"):
         value = _unescaped(property_of(word).value.text)
         found.name, found.zone = (value, found.zone) if name == "X-WR-CALNAME" else (found.name, value.strip())
@@ -197,7 +197,7 @@ def _take_line(word: Word, name: str, within: str, found: _Reading, event: _Even
             event.values.setdefault(name, _unescaped(line.value.text)[:_LONGEST_TEXT])
 
 
-def _add_reminder(event: _Event, lines: dict[str, Property]) -> None:
+def _add_reminder(event: _EventLines, lines: dict[str, Property]) -> None:
     trigger = lines.get("TRIGGER")
     if trigger is not None and len(event.reminders) < _MOST_PEOPLE:
         related = trigger.parameters.get("RELATED")
@@ -209,7 +209,7 @@ def _zone_name(lines: Sequence[str]) -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.upper().startswith("TZID")), "")
 
 
-def _entries(uid: str, events: Sequence[_Event], found: _Reading) -> Iterator[CalendarEntry]:
+def _entries(uid: str, events: Sequence[_EventLines], found: _Reading) -> Iterator[CalendarEntry]:
     """The events of a UID: the series, and its occurrences that are about something else."""
     series = [event for event in events if event.replaces is None]
     master = max(series, key=lambda event: event.sequence) if series else None
@@ -226,7 +226,7 @@ def _entries(uid: str, events: Sequence[_Event], found: _Reading) -> Iterator[Ca
         yield _entry(uid, event, [_as_single(event)], found)
 
 
-def _entry(uid: str, event: _Event, lines: Sequence[Sequence[str]], found: _Reading) -> CalendarEntry:
+def _entry(uid: str, event: _EventLines, lines: Sequence[Sequence[str]], found: _Reading) -> CalendarEntry:
     zones = [found.zone_texts[name] for name in sorted(_zones_of(lines)) if name in found.zone_texts]
     body = [part for event_lines in lines for part in ("BEGIN:VEVENT", *event_lines, "END:VEVENT")]
     head = [f"X-WR-TIMEZONE:{found.zone}"] if found.zone else []
@@ -248,7 +248,7 @@ def _zones_of(lines: Sequence[Sequence[str]]) -> set[str]:
     return {one[1] for one in found if one is not None}
 
 
-def _as_single(event: _Event) -> list[str]:
+def _as_single(event: _EventLines) -> list[str]:
     """Its lines without that which ties it to a series."""
     return [line for line in event.times if not re.match(r"(?i)(RECURRENCE-ID|UID|SEQUENCE)[;:]", line)]
 
