@@ -194,7 +194,7 @@ class Readings(Protocol):
         ...
 
 
-class Events(Protocol):
+class EventSink(Protocol):
     """The scheduler's events."""
 
     async def publish(self, tenant: str, event: SourceEvent) -> bool:

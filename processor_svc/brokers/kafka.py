@@ -1,7 +1,7 @@
 """Kafka (https://kafka.apache.org/protocol); needs ``pip install 'tocsin[kafka]'``."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar, Final
 
@@ -141,8 +141,7 @@ class KafkaSource:
         self._consumer = consumer
         async with _answering():
             await consumer.start()
-        subscribe: Callable[[list[str]], None] = consumer.subscribe  # pyright: ignore[reportUnknownMemberType]  its defaults are untyped
-        subscribe([spec.queue])  # joins in the background: that takes as long as the other members do
+        self._consumer.subscribe([spec.queue])  # joins in the background: that takes as long as the other members do
 
     async def take(self, most: int) -> Sequence[SourceMessage]:
         """The next records of all partitions that are ours."""

@@ -15,7 +15,7 @@ _SILENT: Final = "it did not answer in time"
 _CLASSIFY: Final = failing_on(BrokerAway)
 
 
-class _Connection:
+class _BrokerConnection:
     """The connection to one broker; one that failed is closed, and the next message opens another."""
 
     def __init__(self, *, spec: BrokerSpec, background: Background, make: Callable[[BrokerSpec], Publisher]) -> None:
@@ -91,7 +91,7 @@ class Brokers:
         self.specs = specs
         self._background = Background(clock)
         self._breakers = {name: breaker(name) for name in specs}
-        self._connections = {name: _Connection(spec=spec, background=self._background, make=make) for name, spec in specs.items()}
+        self._connections = {name: _BrokerConnection(spec=spec, background=self._background, make=make) for name, spec in specs.items()}
 
     async def start(self) -> None:
         """Connects to nothing yet."""

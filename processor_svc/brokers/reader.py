@@ -12,7 +12,7 @@ from processor_svc.brokers.kinds import BATCH
 from processor_svc.brokers.messages import SourceMessage, SourceStream
 from processor_svc.brokers.spec import SourceSpec
 from processor_svc.domain import SourceEvent
-from processor_svc.ports import Events
+from processor_svc.ports import EventSink
 from tocsin.background import Background, report_progress, report_stall
 from tocsin.clock import Clock
 from tocsin.errors import (
@@ -57,7 +57,7 @@ class SourceReader:
         spec: SourceSpec,
         *,
         make: Callable[[], SourceStream],
-        events: Events,
+        events: EventSink,
         meter: SourceMeter,
         clock: Clock,
     ) -> None:

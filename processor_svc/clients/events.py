@@ -15,7 +15,7 @@ from tocsin.mesh.context import acting_for
 
 
 class SchedulerEvents:
-    """Implements `processor_svc.ports.Events`; concurrent calls share a transaction of the scheduler."""
+    """Implements `processor_svc.ports.EventSink`; concurrent calls share a transaction of the scheduler."""
 
     def __init__(self, *, mesh: Mesh) -> None:
         self._stub: Any = trigger_service_pb2_grpc.TriggerServiceStub(mesh.channel(SCHEDULER))

@@ -82,9 +82,9 @@ class _Anything:
         del message
         return TaskAction(handler="any", input={})
 
-    async def validate(self, action: TaskAction) -> Sequence[ActionProblem]:
+    async def validate(self, action: TaskAction, tenant: str = "") -> Sequence[ActionProblem]:
         """Nothing is wrong with it."""
-        del action
+        del action, tenant
         return ()
 
     async def run(self, job: Job, action: TaskAction) -> JobResult:

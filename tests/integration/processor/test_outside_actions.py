@@ -64,9 +64,7 @@ async def test_a_failing_check_is_watched_by_a_threshold_and_tells_people_itself
 
         await eventually(told)
         assert len(shop.requests) == 4
-    firing = await neighbours.firing(name)
-    assert firing is not None
-    assert firing.result["passed"]
+    assert (await _result(neighbours, name))["passed"]
     latest = await triggers.GetReading(trigger_service_pb2.GetReadingRequest(metric="shop.up"))
     assert latest.value == 1
     assert (await triggers.GetReading(trigger_service_pb2.GetReadingRequest(metric="shop.up.seconds"))).value > 0

@@ -145,18 +145,11 @@ CHECK_SAMPLES: Final[dict[str, dict[str, Any]]] = {
         "metric": {**TCP, "metric": "db.up"},
     }.items()
 }
+PUBLISHED: Final = {"broker": "b", "to": "a.c", "exchange": "e", "key": "k", "headers": {"t": "c"}, "body": {"a": 1}, "text": "t"}
+PUBLISH: Final = {"broker": "orders", "to": "a.b"}
 PUBLISH_SAMPLES: Final[dict[str, dict[str, Any]]] = {
-    f"action.publish.{name}": {"action": {"publish": {"broker": "orders", "to": "a.b", **fields}}}
-    for name, fields in {
-        "broker": {"broker": "others"},
-        "to": {"to": "a.c"},
-        "exchange": {"exchange": "ex"},
-        "key": {"key": "k"},
-        "headers": {"headers": {"team": "core"}},
-        "body": {"body": {"a": 1}},
-        "text": {"text": "t"},
-        "content_type": {"text": "t", "contentType": "text/x"},
-    }.items()
+    **{f"action.publish.{name}": {"action": {"publish": {**PUBLISH, name: value}}} for name, value in PUBLISHED.items()},
+    "action.publish.content_type": {"action": {"publish": {**PUBLISH, "text": "t", "contentType": "text/x"}}},
 }
 SAMPLES: Final[dict[str, dict[str, Any]]] = {
     **COMMON_SAMPLES,
