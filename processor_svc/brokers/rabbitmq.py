@@ -235,8 +235,9 @@ class RabbitSource:
 
 
 def _read_leniently() -> None:
-    """Makes the library take what any sender may write into a message: as it is, a time of the year 292278994 or a routing key that is no
-    UTF-8 ends the connection, and the message comes again, and ends the next one.
+    """Makes the library take whatever a sender may write into a message.
+
+    As it is, a time of the year 292278994 or a routing key that is no UTF-8 ends the connection; the message comes again, and ends the next.
     """
     decode.METHODS["shortstr"] = _short_text
     commands.Basic.Properties.unmarshal = _unmarshal  # pyright: ignore[reportAttributeAccessIssue]  the hook that there is

@@ -117,7 +117,7 @@ class ProcessorSession:
         return self._asked and not self._questions and self.takes(kind)
 
     async def ask(self, tenant: str, bodies: Sequence[bytes]) -> Sequence[Findings] | None:
-        """What it finds wrong with each of the tenant's actions; None when the stream ends before. A question that nobody waits for stays open."""
+        """What it finds wrong with each of the tenant's actions; None when the stream ends before. One that nobody waits for stays open."""
         self._count += 1
         number, answer = self._count, asyncio.get_running_loop().create_future()
         self._questions[number] = answer

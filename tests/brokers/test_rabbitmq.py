@@ -12,7 +12,7 @@ import aio_pika
 import pytest
 from pamqp import encode
 
-from processor_svc.brokers import BrokerAway, MessageRefused, parse_brokers, parse_sources, source_of
+from processor_svc.brokers import BrokerAway, MessageRefused, SourceStream, parse_brokers, parse_sources, source_of
 from processor_svc.brokers.kinds import publisher_of
 from processor_svc.brokers.messages import BrokerMessage
 from tests.integration.processor.broker_ends import Seen, account, publish_all, publishing, round_trip
@@ -166,6 +166,10 @@ async def test_a_queue_that_is_removed_is_told_and_read_again_when_it_is_back(ra
     async with far.channel() as channel:
         await channel.queue_delete("going")
     with pytest.raises(BrokerAway):
-        for _ in range(20):
-            await source.take(1)
+        await _taken_for_ever(source)
     await source.close()
+
+
+async def _taken_for_ever(source: SourceStream) -> None:
+    while True:
+        await source.take(1)

@@ -1,4 +1,4 @@
-"""Redis Streams and Kafka, to and from: through a real scheduler and processor, and while the broker vanishes in the middle of a confirm."""
+"""Redis Streams and Kafka, to and from, through a real scheduler and processor, and while the broker vanishes before its confirm."""
 
 import asyncio
 from collections.abc import Callable, Generator

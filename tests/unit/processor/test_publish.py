@@ -19,6 +19,7 @@ from tocsin.errors import InvalidInput
 from tocsin.mesh.breaker import Breaker, BreakerRule
 from tocsin.mesh.validation import RequestValidator
 from tocsin.testing.clock import FakeClock
+from tocsin.testing.waiting import eventually
 
 TO: dict[str, Any] = {"broker": "r", "to": "orders"}
 BROKERS = "r=redis://h?prefix= a=amqp://h?prefix= k=kafka://h?prefix= mine=redis://h?tenants=t9"
@@ -180,8 +181,7 @@ async def test_one_that_never_ends_holds_nobody_else(clock: FakeClock) -> None:
     far = Far("never", "never", "")
     kind = kind_of(far, clock, turns=TenantTurns(total=10, each=2, seconds=0.0))
     hanging = [asyncio.create_task(kind.run(fired(clock), action(kind))) for _ in range(2)]
-    while len(far.sent) < 2:
-        await asyncio.sleep(0)
+    await eventually(lambda: len(far.sent) == 2)
     assert isinstance(await kind.run(fired(clock), action(kind)), JobReleased)
     assert isinstance(await kind.run(fired(clock)._replace(tenant="t2"), action(kind)), JobSucceeded)
     for task in hanging:
