@@ -237,7 +237,7 @@ class RabbitSource:
 def _read_leniently() -> None:
     """Makes the library take whatever a sender may write into a message.
 
-    As it is, a time of the year 292278994 or a routing key that is no UTF-8 ends the connection; the message comes again, and ends the next.
+    As it is, a time of the year 292278994 or a routing key that is no UTF-8 ends the connection; it comes again, and ends the next one.
     """
     decode.METHODS["shortstr"] = _short_text
     commands.Basic.Properties.unmarshal = _unmarshal  # pyright: ignore[reportAttributeAccessIssue]  the hook that there is
