@@ -53,6 +53,9 @@ class SchedulerSettings(StoreSettings, ServiceSettings):
     inbound_retention_days: float = Field(
         7.0, gt=0, description="How long events, readings and pings stay in the log, and how long a repeated event id is recognised."
     )
+    pings_per_minute: int = Field(
+        120, ge=0, description="Pings of one heartbeat that a replica takes in a minute; more are refused with 429. 0 takes all."
+    )
     outage_seconds: float = Field(
         15.0, ge=3, description="After a longer time without any scheduler, a heartbeat whose ping may have been lost gets a new deadline."
     )

@@ -6,6 +6,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Struct, Value
 
+from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.clock import from_micros
 from tocsin.recurrence import Micros
 
@@ -66,10 +67,33 @@ def reading_context(signal: str, metric: str, value: float, measured: Micros, so
     return packed({"signal": signal, "reading": about | ({"source": source} if source else {})})
 
 
-def heartbeat_context(signal: str, *, raised: Micros, ping: Micros | None) -> bytes:
-    """What the firing of a heartbeat carries: {"signal": "RAISED", "heartbeat": {...}}; since when it is raised, and the last ping."""
+def heartbeat_context(
+    signal: str, *, raised: Micros, ping: Micros | None, reason: str = "", exit_status: int | None = None, text: str = ""
+) -> bytes:
+    """What the firing of a heartbeat carries: {"signal": "RAISED", "heartbeat": {...}}; since when it is raised, and the last ping.
+
+    ``reason`` is LATE, NOT_FINISHED (a job that began has not ended), or FAILED, of a job with its ``exit_status`` and what it said.
+    """
     about: dict[str, Any] = {"raisedTime": rfc3339(raised)}
-    return packed({"signal": signal, "heartbeat": about | ({"pingTime": rfc3339(ping)} if ping is not None else {})})
+    if ping is not None:
+        about["pingTime"] = rfc3339(ping)
+    if reason:
+        about["reason"] = reason
+    if exit_status is not None:
+        about["exitStatus"] = exit_status
+    if text:
+        about["text"] = text
+    return packed({"signal": signal, "heartbeat": about})
+
+
+def check_metric(alarm: str, action: bytes) -> str:
+    """The metric of the readings of an alarm's action ``check``; one that nobody can read is that of an action without a name for it."""
+    message = alarm_pb2.Action()
+    try:
+        message.ParseFromString(action)
+    except DecodeError:
+        message.Clear()
+    return message.check.metric or f"check.{alarm}"
 
 
 def rfc3339(instant: Micros) -> str:

@@ -115,15 +115,18 @@ class Client:
         Raises:
             TocsinError: the class of the answer's code; `Unavailable` when there was no answer.
         """
+        return _json(self._answer(method, path, json=body, params=params))
+
+    def _answer(self, method: str, path: str, **sent: Any) -> httpx2.Response:
         try:
-            answer = self._http.request(method, path, json=body, params=params)
+            answer = self._http.request(method, path, **sent)
         except httpx2.TimeoutException as error:
             raise errors.DeadlineExceeded(f"{self._http.base_url} did not answer in time") from error
         except httpx2.HTTPError as error:
             raise errors.Unavailable(f"{self._http.base_url} cannot be reached: {error}") from error
         if answer.is_error:
             raise error_of(answer)
-        return _json(answer)
+        return answer
 
     def health(self) -> Resource:
         """Reads the health of the installation; an unhealthy one raises nothing."""
@@ -182,9 +185,13 @@ class Client:
         said = _given(metric=metric, id=reading_id or str(uuid.uuid4()), source=source, time=time)
         return self.call("POST", "/v1/readings", body={"value": value, **said})
 
-    def ping(self, key: str) -> Resource:
-        """Sends a ping for the heartbeat with this key."""
-        return self.call("POST", f"/v1/pings/{segment(key)}", body={})
+    def ping(self, key: str, *, signal: str = "", run_id: str = "", text: str = "") -> Resource:
+        """Sends a ping for the heartbeat with this key: "start", "fail", "log", an exit status; a plain one gets its deadline."""
+        if not (signal or run_id or text):
+            return self.call("POST", f"/v1/pings/{segment(key)}", body={})
+        path, query = f"/ping/{segment(key)}{f'/{signal}' if signal else ''}", {"rid": run_id} if run_id else None
+        self._answer("POST", path, params=query, content=text.encode())
+        return {}
 
     def list_security_alerts(self, *, filter: str = "") -> Iterator[Resource]:  # noqa: A002 - the contract's own word (AIP-160)
         """Yields security alerts that match the filter (AIP-160), newest first."""

@@ -94,6 +94,8 @@ async def read_request(exchange: Exchange, route: Route, rule: BodyRule) -> Inco
     if route.rpc.policy.path_only:
         return Incoming(variables=exchange.variables)  # the server passes over a body that nobody reads
     prefix = route.rpc.door.body_prefix_bytes
+    if prefix and not route.binder.takes_body:
+        return _incoming(exchange, route)  # as above: whoever cannot help sending a body may have sent one
     most = prefix or route.rpc.policy.max_request_bytes
     body = await exchange.body(timeout=rule.timeout_seconds, most=most, whole=not prefix)
     content_type, binder = exchange.headers.get(b"content-type", b""), route.binder
@@ -103,14 +105,19 @@ async def read_request(exchange: Exchange, route: Route, rule: BodyRule) -> Inco
             raise UnsupportedMediaType("A compressed body is not supported.")
         if content_type and not (binder.raw_body or form or is_json(content_type)):
             raise UnsupportedMediaType(_FORM_OR_JSON if binder.takes_forms else None)
+    return _incoming(exchange, route, body=body, is_form=form)
+
+
+def _incoming(exchange: Exchange, route: Route, *, body: bytes = b"", is_form: bool = False) -> Incoming:
+    binder = route.binder
     return Incoming(
         variables=exchange.variables,
         query_string=exchange.query_string,
         body=body,
-        content_type=content_type.decode("latin-1"),
+        content_type=exchange.headers.get(b"content-type", b"").decode("latin-1"),
         last_event_id=exchange.headers.get(b"last-event-id", b"").decode("utf-8", "replace") or None,
         headers=passed_on(exchange.raw_headers, binder.headers) if binder.headers else {},
-        is_form=form,
+        is_form=is_form,
         method="HEAD" if exchange.is_head else exchange.method,
         address=exchange.address,
     )

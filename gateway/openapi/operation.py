@@ -46,7 +46,7 @@ class Operation:
         route, policy = self._route, self._route.rpc.policy
         comment = self._contract.comment(f"{policy.service}.{policy.method}")
         kind = route.http_method.lower()
-        suffix = "" if route.primary else f"_{'' if route.legacy is None else f'{kind}_'}{_word(route.template)}"
+        suffix = "" if route.primary else f"_{f'{kind}_' if route.legacy is not None or self._shares_path() else ''}{_word(route.template)}"
         found: Schema = {
             "operationId": f"{route.rpc.descriptor.containing_service.name}_{policy.method}{suffix}",
             "tags": [route.rpc.descriptor.containing_service.name],
@@ -68,6 +68,13 @@ class Operation:
         if route.rpc.descriptor.GetOptions().deprecated:
             found["deprecated"] = True
         return found
+
+    def _shares_path(self) -> bool:
+        """Whether two of the RPC's additional bindings have this path, with different HTTP methods."""
+        rule, path = self._route.rpc.rule, self._route.template.text
+        if rule is None:
+            return False
+        return sum(path in (each.get, each.put, each.post, each.delete, each.patch) for each in rule.additional_bindings) > 1
 
     def _description(self, comment: str) -> str:
         return comment

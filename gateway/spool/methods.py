@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.message import Message
 from ulid import ULID
 
@@ -20,8 +21,11 @@ REQUESTS: Final[Mapping[str, type[Message]]] = {
     f"{_SERVICE}/PublishEvent": pb.PublishEventRequest,
     f"{_SERVICE}/RecordReading": pb.RecordReadingRequest,
     f"{_SERVICE}/Ping": pb.PingRequest,
+    f"{_SERVICE}/ReceivePing": pb.ReceivePingRequest,
 }
 """The request types of the RPCs that may be taken on, by path."""
+
+_RECEIVED: Final = pb.ReceivePingResponse(text=HttpBody(content_type="text/plain; charset=utf-8", data=b"OK"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,10 @@ def spoolable_methods(clock: Clock) -> Mapping[str, SpoolableMethod]:
     def mark_reading(request: pb.RecordReadingRequest) -> None:
         _identify(request.reading, clock)
 
+    def mark_ping(request: pb.PingRequest | pb.ReceivePingRequest) -> None:
+        if not request.HasField("time"):
+            request.time.FromMicroseconds(clock.micros())
+
     def check_time(request: pb.RecordReadingRequest) -> None:
         check_reading(request.reading, now=clock.micros())
 
@@ -73,7 +81,8 @@ def spoolable_methods(clock: Clock) -> Mapping[str, SpoolableMethod]:
         f"{_SERVICE}/RecordReading": method(
             pb.RecordReadingRequest, mark=mark_reading, check=check_time, taken=lambda _: pb.RecordReadingResponse()
         ),
-        f"{_SERVICE}/Ping": method(pb.PingRequest, mark=_nothing, check=_nothing, taken=lambda _: pb.PingResponse()),
+        f"{_SERVICE}/Ping": method(pb.PingRequest, mark=mark_ping, check=_nothing, taken=lambda _: pb.PingResponse()),
+        f"{_SERVICE}/ReceivePing": method(pb.ReceivePingRequest, mark=mark_ping, check=_nothing, taken=lambda _: _RECEIVED),
     }
 
 

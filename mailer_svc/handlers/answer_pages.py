@@ -5,7 +5,7 @@ from enum import Enum
 from html import escape
 from typing import Final, NamedTuple
 
-from mailer_svc.handlers.pages import html_page
+from tocsin.html_page import html_page
 
 
 class AnswerView(Enum):
@@ -73,4 +73,5 @@ def answer_page(view: AnswerView, *, language: str, title: str = "", who: str = 
     marked = {"who": f"<b>{escape(who)}</b>", "whose": f"<b>{escape(whose)}</b>", "title": escape(title)}
     buttons = [("acknowledge", words.acknowledge), ("resolve", words.resolve)]
     form = "".join(_BUTTON.format(value=value, label=label) for value, label in buttons if label)
-    return html_page(language=language, title=words.title.format_map(marked), text=words.text.format_map(marked), form=form)
+    content = f"<p>{words.text.format_map(marked)}</p>{form}"
+    return html_page(language=language, title=words.title.format_map(marked), content=content)

@@ -1,41 +1,8 @@
-"""Pages for people who follow a link of a message: plain HTML that needs no script, in the reader's language."""
+"""The language of the pages for people who follow a link of a message."""
 
 from typing import Final
 
 LANGUAGES: Final = ("en", "de")
-_PAGE: Final = """<!DOCTYPE html>
-<html lang="{language}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 1.125rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 15vh auto; padding: 0 1.25rem; overflow-wrap: anywhere; }}
-button {{ font: inherit; padding: .6rem 1.4rem; border: 2px solid; border-radius: .4rem; cursor: pointer; }}
-</style>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-<p>{text}</p>{form}
-</main>
-</body>
-</html>
-"""
-
-
-def html_page(*, language: str, title: str, text: str, form: str = "") -> str:
-    """A page as HTML.
-
-    Args:
-        language: one of `LANGUAGES`.
-        title: escaped already.
-        text: its one paragraph, HTML.
-        form: what follows it, HTML.
-    """
-    return _PAGE.format(language=language, title=title, text=text, form=form)
 
 
 def preferred_language(accept: str) -> str:

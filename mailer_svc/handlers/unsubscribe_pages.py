@@ -5,7 +5,7 @@ from enum import Enum
 from html import escape
 from typing import Final, NamedTuple
 
-from mailer_svc.handlers.pages import html_page
+from tocsin.html_page import html_page
 
 
 class UnsubscribeView(Enum):
@@ -69,4 +69,4 @@ def unsubscribe_page(view: UnsubscribeView, *, language: str, category: str = ""
     words = _WORDS[language][view]
     marked = {name: f"<b>{escape(value)}</b>" for name, value in (("category", category), ("address", address))}
     form = _FORM.format(button=words.button) if words.button else ""
-    return html_page(language=language, title=words.title, text=words.text.format_map(marked), form=form)
+    return html_page(language=language, title=words.title, content=f"<p>{words.text.format_map(marked)}</p>{form}")

@@ -142,8 +142,11 @@ def _set_signal(message: alarm_pb2.Signal, signal: Signal) -> None:
     message.status = alarm_pb2.Signal.Status.ValueType(int32(signal.status))
     set_instant(message.since, signal.since)
     set_instant(message.seen_time, signal.seen)
+    set_instant(message.started_time, signal.started)
     if signal.value is not None:
         message.value = signal.value
+    if signal.duration is not None:
+        set_length(message.last_duration, signal.duration)
 
 
 def _set_retry(message: alarm_pb2.RetryPolicy, retry: RetryPolicy) -> None:

@@ -30,7 +30,7 @@ from tocsin.recurrence import (
 
 _GAPS = {alarm_pb2.DstPolicy.SHIFT: Gap.SHIFT, alarm_pb2.DstPolicy.SKIP: Gap.SKIP, alarm_pb2.DstPolicy.OFFSET: Gap.OFFSET}
 _OVERLAPS = {alarm_pb2.DstPolicy.FIRST: Overlap.FIRST, alarm_pb2.DstPolicy.BOTH: Overlap.BOTH}
-_NAME_ZONES = frozenset(("rrule", "cron", "on_calendar"))
+_NAME_ZONES = frozenset(("rrule", "cron", "on_calendar", "heartbeat"))
 """The rules that may name a zone in their text."""
 _GAP_NUMBERS = {gap: number for number, gap in _GAPS.items()}
 _OVERLAP_NUMBERS = {overlap: number for number, overlap in _OVERLAPS.items()}
@@ -105,7 +105,17 @@ def _heartbeat_of(message: alarm_pb2.Heartbeat) -> Heartbeat:
         grace=length_of(message.grace) if message.HasField("grace") else None,
         key=message.key,
         notify_resolved=message.notify_resolved if message.HasField("notify_resolved") else True,
+        schedule=_schedule_of(message),
+        slug=message.slug,
     )
+
+
+def _schedule_of(message: alarm_pb2.Heartbeat) -> Cron | OnCalendar | Recurrence | None:
+    if message.cron:
+        return Cron(message.cron)
+    if message.on_calendar:
+        return OnCalendar(message.on_calendar)
+    return Recurrence(message.rrule) if message.rrule else None
 
 
 def _dst_of(message: alarm_pb2.DstPolicy) -> DstPolicy:
@@ -184,8 +194,17 @@ def _set_threshold(message: alarm_pb2.Threshold, spec: Threshold) -> None:
 
 
 def _set_heartbeat(message: alarm_pb2.Heartbeat, spec: Heartbeat) -> None:
-    set_length(message.every, spec.every)
+    match spec.schedule:
+        case Cron(expression):
+            message.cron = expression
+        case OnCalendar(expression):
+            message.on_calendar = expression
+        case Recurrence(text):
+            message.rrule = text
+        case None:
+            set_length(message.every, spec.every)
     message.key = spec.key
+    message.slug = spec.slug
     message.notify_resolved = spec.notify_resolved
     if spec.grace is not None:
         set_length(message.grace, spec.grace)

@@ -8,24 +8,23 @@ import grpc
 
 from scheduler_svc.contexts import plain
 from scheduler_svc.handlers.caller import caller
+from scheduler_svc.handlers.pings import PingRpcs
 from scheduler_svc.handlers.screening import EventScreen
 from scheduler_svc.handlers.stored import show
 from scheduler_svc.handlers.times import micros_of, set_instant
-from scheduler_svc.service.alarms import Caller
+from scheduler_svc.service.alarms import Alarms, Caller
+from scheduler_svc.service.ping_keys import PingKeys
 from scheduler_svc.service.signals import EventDraft, ReadingDraft, Triggers
-from scheduler_svc.triggers import EventAnswer, HeartbeatNotFound, InboundKind, Logged, ReadingAnswer
+from scheduler_svc.triggers import EventAnswer, InboundKind, Logged, ReadingAnswer
 from tocsin.api.scheduler.v1 import trigger_service_pb2, trigger_service_pb2_grpc
 from tocsin.clock import Clock
-from tocsin.errors import InvalidInput, PermissionDenied
+from tocsin.errors import InvalidInput
 from tocsin.listing import FilterField, FilterKind, parse_filter
-from tocsin.mesh.context import current
 from tocsin.pages import Listing, list_page
 from tocsin.readings import check_reading
 from tocsin.stored import int32
-from tocsin.telemetry import current_traceparent
 
 _ABREAST: Final = 1000
-_PING_SCOPE: Final = "events:write"
 _FILTER: Final = {
     "kind": FilterField(kind=FilterKind.CHOICE, choices=tuple(kind.name for kind in InboundKind)),
     "topic": FilterField(),
@@ -38,15 +37,11 @@ Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
 
-class ScopeNeeded(PermissionDenied):
-    """The token lacks the scope events:write, which a key of the client's own choice needs."""
-
-
-class TriggerHandlers(trigger_service_pb2_grpc.TriggerServiceServicer):
+class TriggerHandlers(PingRpcs, trigger_service_pb2_grpc.TriggerServiceServicer):
     """Takes what happens outside."""
 
-    def __init__(self, *, triggers: Triggers, screen: EventScreen, clock: Clock) -> None:
-        self._triggers = triggers
+    def __init__(self, *, triggers: Triggers, keys: PingKeys, alarms: Alarms, screen: EventScreen, clock: Clock) -> None:
+        super().__init__(triggers=triggers, keys=keys, alarms=alarms)
         self._screen = screen
         self._clock = clock
 
@@ -114,21 +109,6 @@ class TriggerHandlers(trigger_service_pb2_grpc.TriggerServiceServicer):
             response.accepted += 1
             response.stale += not (answer.counted or answer.duplicate)
             response.duplicates += answer.duplicate
-        return response
-
-    async def Ping(self, request: trigger_service_pb2.PingRequest, context: Context) -> trigger_service_pb2.PingResponse:
-        """Moves a heartbeat's deadline. A key that the server made needs no sign-in; one that the client chose does."""
-        call = current()
-        who = call.principal if call is not None else None
-        known = who is not None and _PING_SCOPE in who.scopes
-        try:
-            answer = await self._triggers.ping(who.tenant if who and known else "", request.key, traceparent=current_traceparent() or "")
-        except HeartbeatNotFound:
-            if who is None or known:
-                raise
-            raise ScopeNeeded(metadata={"scope": _PING_SCOPE}) from None
-        response = trigger_service_pb2.PingResponse(alarm=f"alarms/{answer.alarm}", resolved=answer.resolved)
-        set_instant(response.deadline, answer.deadline)
         return response
 
     async def GetTriggerStats(

@@ -29,6 +29,10 @@ class HousekeepingStore(Protocol):
         """Removes what watchers of firings could go on from that was before an instant; how many entries."""
         ...
 
+    async def forget_pings(self, *, before: Micros, most: int) -> int:
+        """Removes some of the pings that are kept and came before an instant; how many."""
+        ...
+
     async def forget_requests(self, *, before: Micros, most: int) -> int:
         """Removes remembered requests made before an instant; how many."""
         ...

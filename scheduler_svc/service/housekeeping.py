@@ -25,7 +25,7 @@ class HousekeepingOptions:
 
     Attributes:
         interval_seconds: between two rounds.
-        ledger_days: finished firings, and incidents and silences that are over; 0 keeps them for ever.
+        ledger_days: finished firings, pings that are kept, and incidents and silences that are over; 0 keeps them for ever.
         request_days: request ids of creates.
         inbound_days: entries of the log of what came from outside.
     """
@@ -91,6 +91,8 @@ class Housekeeper:
             yield self._forget(store.forget_silences, options.ledger_days)
         yield self._forget(store.forget_requests, options.request_days)
         yield self._forget(store.forget_inbound, options.inbound_days)
+        if options.ledger_days:
+            yield self._forget(store.forget_pings, options.ledger_days)
         yield self._complete_listeners()
 
     async def _settle(self) -> None:

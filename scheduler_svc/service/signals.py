@@ -8,6 +8,7 @@ from scheduler_svc.domain import new_id
 from scheduler_svc.ports import Caused, Held, Hints, Shards, SignalStore
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.conflicts import retry_on_conflict
+from scheduler_svc.service.ping_keys import PingLimit
 from scheduler_svc.triggers import (
     EventAnswer,
     LatestReading,
@@ -16,12 +17,14 @@ from scheduler_svc.triggers import (
     MetricNotFound,
     PingAnswer,
     Pinged,
+    PingKind,
     Published,
     ReadingAnswer,
     TriggerCounts,
+    is_uuid,
 )
 from tocsin.bisection import run_with_bisection
-from tocsin.clock import Clock
+from tocsin.clock import DAY, Clock
 from tocsin.errors import TocsinError
 from tocsin.listing import Condition
 from tocsin.recurrence import Micros
@@ -29,6 +32,7 @@ from tocsin.recurrence import Micros
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
+_OLDEST_PING: Final[Micros] = 7 * DAY
 MOST_FIRINGS: Final = 2000
 """Firings of events that one transaction fires."""
 
@@ -54,6 +58,23 @@ class ReadingDraft:
     id: str = ""
     source: str = ""
     measured: Micros | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PingDraft:
+    """What a client says by a ping, of the heartbeat that ``key`` or, of a tenant that is known, ``slug`` names; see `Pinged`."""
+
+    key: str = ""
+    slug: str = ""
+    kind: PingKind = PingKind.SUCCESS
+    exit_status: int | None = None
+    run: str = ""
+    happened: Micros | None = None
+    method: str = ""
+    agent: str = ""
+    address: str = ""
+    body: bytes = b""
+    size: int = 0
 
 
 class _Here(TypedDict):
@@ -143,6 +164,7 @@ class Triggers:
         publish: Callable[[Published], Awaitable[EventAnswer]],
         record: Callable[[Measured], Awaitable[ReadingAnswer]],
         ping: Callable[[Pinged], Awaitable[PingAnswer]],
+        limit: PingLimit,
         clock: Clock,
     ) -> None:
         """Takes what it stands on.
@@ -152,12 +174,14 @@ class Triggers:
             publish: commits an event together with others that come at the same time.
             record: likewise for a reading.
             ping: likewise for a ping.
+            limit: how many pings of one heartbeat are taken.
             clock: source of time.
         """
         self._store = store
         self._publish = publish
         self._record = record
         self._ping = ping
+        self._limit = limit
         self._clock = clock
 
     async def publish(self, caller: Caller, event: EventDraft) -> EventAnswer:
@@ -218,15 +242,36 @@ class Triggers:
             raise MetricNotFound
         return found
 
-    async def ping(self, tenant: str, key: str, *, traceparent: str = "") -> PingAnswer:
-        """Takes a ping; ``tenant`` is empty without a token.
+    async def ping(self, tenant: str, said: PingDraft, *, traceparent: str = "") -> PingAnswer:
+        """Takes a ping; ``tenant`` is empty without a token. An exit status other than 0 is a failure.
 
         Raises:
             HeartbeatNotFound: nobody waits for it, as far as the caller may know.
+            TooManyPings: the heartbeat has had too many.
             Unavailable: this replica owns no shard now.
         """
         now = self._clock.micros()
-        return await self._ping(Pinged(log=new_id(now), tenant=tenant, key=key, received=now, traceparent=traceparent))
+        self._limit.take(f"{tenant}/{said.slug}" if said.slug else said.key)
+        happened = now if said.happened is None or said.happened < now - _OLDEST_PING else min(said.happened, now)
+        return await self._ping(
+            Pinged(
+                log=new_id(now),
+                tenant=tenant,
+                key=said.key.lower() if is_uuid(said.key) else said.key,
+                slug=said.slug,
+                received=now,
+                happened=happened,
+                traceparent=traceparent,
+                kind=PingKind.FAIL if said.exit_status else said.kind,
+                exit_status=said.exit_status,
+                run=said.run.lower(),
+                method=said.method,
+                agent=said.agent,
+                address=said.address,
+                body=said.body,
+                size=said.size,
+            )
+        )
 
     async def counts(self, caller: Caller) -> TriggerCounts:
         """What came so far, and what it caused."""

@@ -13,6 +13,7 @@ from scheduler_svc.store.incident_pages import SqlIncidentStore
 from scheduler_svc.store.incident_rules import SqlIncidentRuleStore
 from scheduler_svc.store.ledger import SqlLedger
 from scheduler_svc.store.locks import DatabaseInUse, ProcessLock, SessionLock
+from scheduler_svc.store.ping_log import SqlPingLog
 from scheduler_svc.store.pings import PingStore, SqlOutages
 from scheduler_svc.store.readings import ReadingStore
 from scheduler_svc.store.replan import SqlReplanStore
@@ -20,6 +21,7 @@ from scheduler_svc.store.reports import SqlDeliveryReports
 from scheduler_svc.store.shards import SqlShardStore
 from scheduler_svc.store.signals import InboundLog
 from scheduler_svc.store.silences import SqlSilenceStore
+from scheduler_svc.store.standings import SqlPingKeyStore, SqlStandingStore, SqlStatusPageStore
 from scheduler_svc.store.tables import metadata
 
 __all__ = [
@@ -39,10 +41,14 @@ __all__ = [
     "SqlIncidentStore",
     "SqlLedger",
     "SqlOutages",
+    "SqlPingKeyStore",
+    "SqlPingLog",
     "SqlReplanStore",
     "SqlShardStore",
     "SqlSignalStore",
     "SqlSilenceStore",
+    "SqlStandingStore",
+    "SqlStatusPageStore",
     "SqlTemplateUses",
     "metadata",
 ]

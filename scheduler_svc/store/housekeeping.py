@@ -10,6 +10,7 @@ from scheduler_svc.domain.incident_words import IncidentState
 from scheduler_svc.store.changes import forget_changes
 from scheduler_svc.store.history import forget_rules
 from scheduler_svc.store.partitions import drop_before, make_ahead, month_of
+from scheduler_svc.store.ping_log import forget_pings
 from scheduler_svc.store.sql import Statement, both, is_sqlite
 from scheduler_svc.store.tables import UNFINISHED, one_of
 from tocsin.database import Database
@@ -109,6 +110,10 @@ class SqlHousekeepingStore:
             return before
         await drop_before(self._database, before=before)
         return month_of(before).first
+
+    async def forget_pings(self, *, before: Micros, most: int) -> int:
+        async with self._database.transaction() as connection:
+            return await forget_pings(connection, before=before, most=most)
 
     async def forget_requests(self, *, before: Micros, most: int) -> int:
         async with self._database.transaction() as connection:

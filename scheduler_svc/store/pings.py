@@ -1,6 +1,6 @@
 """Pings, logged in one transaction with the deadlines that they move; and when the service could take none."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -8,19 +8,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from scheduler_svc.contexts import heartbeat_context
 from scheduler_svc.domain import AlarmState, Origin
 from scheduler_svc.ports import Caused, Held, Moved
+from scheduler_svc.store.ping_log import keep_pings, kept_row
 from scheduler_svc.store.signals import INSERT_INBOUND, SET_DUE, Tally
 from scheduler_svc.store.sql import Fields, Statement, both
-from scheduler_svc.store.triggered import Listener, TriggeredFirings, read_listeners
+from scheduler_svc.store.triggered import Listener, TriggeredFirings, busy, read_listeners
 from scheduler_svc.triggers import (
+    BeatStep,
     HeartbeatNotFound,
     InboundKind,
     Outage,
     PingAnswer,
     Pinged,
+    PingKind,
+    Signal,
     SignalKind,
-    SignalState,
     Status,
-    deadline,
+    beaten,
+    heard,
     listens,
 )
 from tocsin.database import Database
@@ -42,11 +46,35 @@ _MADE: Final = Statement(
     sqlite="SELECT alarm FROM signals WHERE secret IN (SELECT value FROM json_each(?1)) AND secret <> ''",
     postgresql="SELECT alarm FROM signals WHERE secret = ANY($1::text[]) AND secret <> ''",
 )
-_STATES: Final = Statement(
-    sqlite="SELECT alarm, topic, secret, status, since FROM signals WHERE alarm IN (SELECT value FROM json_each(?1))",
-    postgresql="SELECT alarm, topic, secret, status, since FROM signals WHERE alarm = ANY($1::text[])",
+_NAMED: Final = Statement(
+    sqlite=(
+        "SELECT s.alarm FROM json_each(?1) w CROSS JOIN signals s ON s.tenant = w.value ->> 0 AND s.slug = w.value ->> 1 AND s.slug <> ''"
+    ),
+    postgresql=(
+        "SELECT s.alarm FROM unnest($1::text[], $2::text[]) AS w(tenant, slug) "
+        "JOIN signals s ON s.tenant = w.tenant AND s.slug = w.slug AND s.slug <> ''"
+    ),
 )
-_SEEN: Final = both("UPDATE signals SET status = $2, since = $3, seen_at = $4 WHERE alarm = $1")
+_FIELDS: Final = "alarm, topic, slug, secret, status, since, seen_at, started_at, run_id, duration"
+_STATES: Final = Statement(
+    sqlite=f"SELECT {_FIELDS} FROM signals WHERE alarm IN (SELECT value FROM json_each(?1))",
+    postgresql=f"SELECT {_FIELDS} FROM signals WHERE alarm = ANY($1::text[])",
+)
+_STARTS: Final = Statement(
+    sqlite=(
+        "SELECT p.alarm, p.run_id, max(p.sent_at) FROM json_each(?1) w CROSS JOIN pings p ON p.alarm = w.value ->> 0 "
+        f"AND p.run_id = w.value ->> 1 AND p.run_id <> '' AND p.kind = {PingKind.START:d} GROUP BY p.alarm, p.run_id"
+    ),
+    postgresql=(
+        "SELECT p.alarm, p.run_id, max(p.sent_at) FROM unnest($1::text[], $2::text[]) AS w(alarm, run_id) JOIN pings p "
+        f"ON p.alarm = w.alarm AND p.run_id = w.run_id AND p.run_id <> '' AND p.kind = {PingKind.START:d} GROUP BY p.alarm, p.run_id"
+    ),
+)
+_SEEN: Final = both(
+    "UPDATE signals SET status = $2, since = $3, seen_at = $4, started_at = $5, run_id = $6, duration = $7 WHERE alarm = $1"
+)
+_ENDS: Final = (PingKind.SUCCESS, PingKind.FAIL)
+_SHOWN_TEXT: Final = 1000
 
 
 class PingStore:
@@ -71,12 +99,15 @@ class _Pinging:
         self.triggered = triggered
         self._now = now
         self._alarms: Mapping[str, Listener] = {}
-        self._states: dict[str, SignalState] = {}
+        self._signals: dict[str, Signal] = {}
         self._chosen: dict[tuple[str, str], str] = {}
+        self._named: dict[tuple[str, str], str] = {}
         self._made: dict[str, str] = {}
+        self._starts: dict[tuple[str, str], Micros] = {}
         self._due: dict[str, Micros | None] = {}
-        self._seen: dict[str, Micros] = {}
+        self._changed: set[str] = set()
         self._log: list[Fields] = []
+        self._kept: list[Fields] = []
         self._tally = Tally()
 
     @property
@@ -85,63 +116,102 @@ class _Pinging:
         found = ((self._alarms[alarm], due) for alarm, due in sorted(self._due.items()))
         return [Moved(alarm.id, alarm.shard, alarm.priority, due, alarm.tenant) for alarm, due in found]
 
-    async def find(self, connection: AsyncConnection, batch: Iterable[Pinged]) -> None:
-        """Locks the alarms of the keys."""
-        known = [ping for ping in batch if ping.tenant]
-        ids = {row[0] for row in await _MADE.rows(connection, sorted({ping.key for ping in batch}))}
-        if known:
-            ids |= {row[0] for row in await _CHOSEN.pairs(connection, [(ping.tenant, ping.key) for ping in known])}
+    async def find(self, connection: AsyncConnection, batch: Sequence[Pinged]) -> None:
+        """Locks the alarms of the keys, and reads how they stand."""
+        keys = sorted({ping.key for ping in batch if ping.key})
+        known = [(ping.tenant, ping.key) for ping in batch if ping.tenant and ping.key]
+        named = [(ping.tenant, ping.slug) for ping in batch if ping.slug]
+        ids = {row[0] for row in await _MADE.rows(connection, keys)} if keys else set[str]()
+        ids |= {row[0] for row in await _CHOSEN.pairs(connection, known)} if known else set()
+        ids |= {row[0] for row in await _NAMED.pairs(connection, named)} if named else set()
         self._alarms = await read_listeners(connection, ids, lock=True)
-        for alarm, topic, secret, status, since in await _STATES.rows(connection, sorted(self._alarms)):
-            self._states[alarm] = SignalState(Status(status), since)
-            if secret:
-                self._made[secret] = alarm
-            elif alarm in self._alarms:
-                self._chosen[self._alarms[alarm].tenant, topic] = alarm
+        for row in await _STATES.rows(connection, sorted(self._alarms)):
+            self._know(row)
+        found = [(ping, self._alarm_of(ping)) for ping in batch]
+        runs = {(alarm.id, ping.run) for ping, alarm in found if alarm is not None and ping.run and ping.kind in _ENDS}
+        if runs:
+            self._starts = {(row[0], row[1]): row[2] for row in await _STARTS.pairs(connection, sorted(runs))}
+        failing = {alarm.id: alarm for ping, alarm in found if alarm is not None and ping.kind is PingKind.FAIL}
+        self.triggered.skip_while(await busy(connection, failing.values()))
+
+    def _know(self, row: Fields) -> None:
+        alarm, topic, slug, secret, status, since, seen, started, run, duration = row
+        self._signals[alarm] = Signal(
+            status=Status(status), since=since, seen=seen, secret=secret, started=started, run=run, duration=duration
+        )
+        tenant = self._alarms[alarm].tenant
+        self._named[tenant, slug] = alarm
+        if secret:
+            self._made[secret] = alarm
+        else:
+            self._chosen[tenant, topic] = alarm
+
+    def _alarm_of(self, ping: Pinged) -> Listener | None:
+        if ping.slug:
+            found = self._named.get((ping.tenant, ping.slug))
+        else:
+            found = self._chosen.get((ping.tenant, ping.key)) or self._made.get(ping.key)
+        alarm = self._alarms.get(found or "")
+        return alarm if alarm is not None and isinstance(alarm.trigger.spec, Heartbeat) else None
 
     def take(self, ping: Pinged) -> PingAnswer | TocsinError:
-        """Moves the deadline of the heartbeat of a ping's key, and resolves it if it was raised; its error if there is none."""
-        found = self._chosen.get((ping.tenant, ping.key)) or self._made.get(ping.key)
-        alarm = self._alarms.get(found or "")
-        if alarm is None or not isinstance(alarm.trigger.spec, Heartbeat):
+        """Moves the deadline of the heartbeat of a ping, raises it or resolves it, and keeps the ping; its error if there is none."""
+        alarm = self._alarm_of(ping)
+        if alarm is None:
             return HeartbeatNotFound()
-        self._seen[alarm.id] = ping.received
+        before = self._signals[alarm.id]
         active = alarm.state == AlarmState.ACTIVE
-        resolved, due = False, alarm.due if active else None
+        step = BeatStep(heard(before, ping), self._due.get(alarm.id, alarm.due) if active else None)
         if active and listens(alarm.trigger, now=self._now):
-            due = self._due[alarm.id] = deadline(alarm.trigger, seen=ping.received)
-            resolved = self._resolve(alarm, ping)
+            step = beaten(alarm.trigger, before, step.due, ping)
+            self._due[alarm.id] = step.due
+        self._signals[alarm.id] = step.signal
+        self._changed.add(alarm.id)
+        fired = self._fire(alarm, step, ping, before)
         self._tally.came(alarm.tenant, "pings")
-        topic = "" if ping.key in self._made else ping.key
-        entry = (ping.log, alarm.tenant, int(InboundKind.PING), "", topic, "", ping.received, ping.received, None)
-        self._log.append((*entry, int(resolved and alarm.trigger.spec.notify_resolved), None))
-        return PingAnswer(alarm.id, resolved, due)
+        topic = "" if ping.key in self._made else ping.key or ping.slug
+        entry = (ping.log, alarm.tenant, int(InboundKind.PING), "", topic, "", ping.sent, ping.received, None)
+        self._log.append((*entry, fired, None))
+        self._kept.append(kept_row(alarm.id, alarm.tenant, ping, self._duration(alarm.id, before, ping)))
+        return PingAnswer(alarm.id, step.resolved, step.due)
 
-    def _resolve(self, alarm: Listener, ping: Pinged) -> bool:
-        """Makes it well; whether it was not."""
-        spec, (status, since) = alarm.trigger.spec, self._states[alarm.id]
-        if status is Status.OK:
-            return False
-        self._states[alarm.id] = SignalState(Status.OK, ping.received)
-        if status is Status.RAISED and isinstance(spec, Heartbeat) and spec.notify_resolved:
-            self.triggered.add(
-                alarm,
-                origin=Origin.RESOLVED,
-                cause=f"RESOLVED/{ping.log}",
-                due=ping.received,
-                context=heartbeat_context("RESOLVED", raised=since, ping=ping.received),
-                traceparent=ping.traceparent,
+    def _fire(self, alarm: Listener, step: BeatStep, ping: Pinged, before: Signal) -> int:
+        """Fires what the ping raises or resolves; how many firings that is."""
+        spec = alarm.trigger.spec
+        if step.raised:
+            text = ping.body.decode("utf-8", "replace").replace("\x00", "\ufffd")[:_SHOWN_TEXT]
+            context = heartbeat_context(
+                "RAISED", raised=ping.received, ping=before.seen, reason="FAILED", exit_status=ping.exit_status, text=text
             )
-        return status is Status.RAISED
+            self._add(alarm, Origin.RAISED, ping, context)
+        elif step.resolved and isinstance(spec, Heartbeat) and spec.notify_resolved:
+            self._add(alarm, Origin.RESOLVED, ping, heartbeat_context("RESOLVED", raised=before.since, ping=ping.received))
+        else:
+            return 0
+        return 1
+
+    def _add(self, alarm: Listener, origin: Origin, ping: Pinged, context: bytes) -> None:
+        cause, trace = f"{origin.name}/{ping.log}", ping.traceparent
+        self.triggered.add(alarm, origin=origin, cause=cause, due=ping.received, context=context, traceparent=trace)
+
+    def _duration(self, alarm: str, before: Signal, ping: Pinged) -> Micros | None:
+        """How long the run took that the ping ends: one with an id since its own start, whatever began in between."""
+        if ping.kind is PingKind.START and ping.run:
+            self._starts[alarm, ping.run] = ping.sent
+        if ping.kind not in _ENDS:
+            return None
+        began = self._starts.get((alarm, ping.run)) if ping.run else before.started if not before.run else None
+        return None if began is None else max(0, ping.sent - began)
 
     async def write(self, connection: AsyncConnection) -> None:
         """Writes everything down."""
-        for alarm, seen in sorted(self._seen.items()):
-            status, since = self._states[alarm]
-            await _SEEN.run(connection, alarm, int(status), since, seen)
+        for alarm in sorted(self._changed):
+            now = self._signals[alarm]
+            await _SEEN.run(connection, alarm, int(now.status), now.since, now.seen, now.started, now.run, now.duration)
         for alarm, due in sorted(self._due.items()):
             await SET_DUE.run(connection, alarm, due)
         await INSERT_INBOUND.many(connection, self._log)
+        await keep_pings(connection, self._kept)
         await self.triggered.write(connection)
         self._tally.caused(self.triggered.firings)
         await self._tally.write(connection)

@@ -17,7 +17,7 @@ from scheduler_svc.store.tables import ACTIVE, inbound, signals
 from scheduler_svc.triggers import InboundKind, Logged, Signal, SignalKind, Status, TriggerCounts, kind_of, resumed, topic_of
 from tocsin.database import Database
 from tocsin.listing import Condition
-from tocsin.recurrence import Micros
+from tocsin.recurrence import Heartbeat, Micros
 from tocsin.stored import known
 
 LISTENERS: Final = "listeners"
@@ -25,16 +25,18 @@ LISTENERS: Final = "listeners"
 INCIDENT_RULES: Final = "incident rules"
 """Name of the count that grows with every change of a tenant's silences, routes and dependencies; see `store.incident_rules`."""
 
-_COLUMNS: Final = ("alarm", "tenant", "kind", "topic", "secret", "status", "since", "seen_at", "until")
+_COLUMNS: Final = ("alarm", "tenant", "kind", "topic", "secret", "status", "since", "seen_at", "until", "slug")
 _INSERT: Final = insert(signals, _COLUMNS, ignore=True)
 _THERE: Final = Statement(
     sqlite="SELECT alarm FROM signals WHERE alarm IN (SELECT value FROM json_each(?1))",
     postgresql="SELECT alarm FROM signals WHERE alarm = ANY($1::text[])",
 )
 _DELETE: Final = both("DELETE FROM signals WHERE alarm = $1")
+_DELETE_PINGS: Final = both("DELETE FROM pings WHERE alarm = $1")
 # The last reading belongs to the metric, not to each alarm that watches it; one that still waits has seen none.
 _SIGNAL: Final = (
-    "SELECT s.alarm, s.status, s.since, s.secret, coalesce(s.seen_at, r.measured_at), r.value FROM signals s "
+    "SELECT s.alarm, s.status, s.since, s.secret, coalesce(s.seen_at, r.measured_at), r.value, s.started_at, s.run_id, s.duration "
+    "FROM signals s "
     f"LEFT JOIN readings r ON s.kind = {SignalKind.THRESHOLD:d} AND s.status > {Status.WAITING:d} AND r.tenant = s.tenant "
     "AND r.metric = s.topic"
 )
@@ -43,6 +45,7 @@ _READ: Final = Statement(
     postgresql=f"{_SIGNAL} WHERE s.alarm = ANY($1::text[])",
 )
 SET_SIGNAL_STATE: Final = both("UPDATE signals SET status = $2, since = $3 WHERE alarm = $1")
+_BEGIN_ANEW: Final = both("UPDATE signals SET status = $2, since = $3, started_at = NULL, run_id = '' WHERE alarm = $1")
 SET_DUE: Final = both("UPDATE alarms SET next_fire_at = $2 WHERE id = $1")
 _RESUME: Final = both("UPDATE alarms SET next_fire_at = $2, skip_before = NULL WHERE id = $1")
 _ADD: Final = "ON CONFLICT (tenant, name) DO UPDATE SET value = tenant_counts.value + excluded.value"
@@ -83,8 +86,9 @@ async def replace_signal(connection: AsyncConnection, alarm: Alarm) -> bool:
 
 
 async def drop_signal(connection: AsyncConnection, alarm: str) -> None:
-    """Removes the row of an alarm; one that has none is left alone."""
+    """Removes the row of an alarm, and the pings that are kept of it; one that has none is left alone."""
     await _DELETE.run(connection, alarm)
+    await _DELETE_PINGS.run(connection, alarm)
 
 
 async def with_signals(connection: AsyncConnection, found: Collection[Alarm]) -> list[Alarm]:
@@ -99,8 +103,18 @@ async def with_signals(connection: AsyncConnection, found: Collection[Alarm]) ->
 def _with(alarm: Alarm, row: Sequence[Any] | None) -> Alarm:
     if row is None:
         return alarm
-    _, status, since, secret, seen, value = row
-    return structs.replace(alarm, signal=Signal(status=known(Status, status), since=since, secret=secret, seen=seen, value=value))
+    _, status, since, secret, seen, value, started, run, duration = row
+    signal = Signal(
+        status=known(Status, status),
+        since=since,
+        secret=secret,
+        seen=seen,
+        value=value,
+        started=started,
+        run=run,
+        duration=duration,
+    )
+    return structs.replace(alarm, signal=signal)
 
 
 async def resume_signal(connection: AsyncConnection, alarm: Alarm, *, now: Micros) -> Alarm:
@@ -109,7 +123,7 @@ async def resume_signal(connection: AsyncConnection, alarm: Alarm, *, now: Micro
     if found.signal is None:
         return found
     state, due = resumed(found.trigger, found.signal, now=now)
-    await SET_SIGNAL_STATE.run(connection, found.id, int(state.status), state.since)
+    await _BEGIN_ANEW.run(connection, found.id, int(state.status), state.since)
     await _RESUME.run(connection, found.id, due)
     return structs.replace(found, signal=state, due=due, skip_before=None)
 
@@ -120,6 +134,7 @@ def _row(alarm: Alarm, signal: Signal) -> tuple[Any, ...]:
     return (
         *(alarm.id, alarm.tenant, int(kind or 0), topic_of(alarm.trigger, signal), signal.secret),
         *(int(signal.status), signal.since, signal.seen, alarm.trigger.end),
+        alarm.trigger.spec.slug if isinstance(alarm.trigger.spec, Heartbeat) else "",
     )
 
 

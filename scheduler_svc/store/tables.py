@@ -78,6 +78,7 @@ partial("ix_alarms_urgent", alarms.c.next_fire_at, alarms.c.id, alarms.c.shard, 
 Index("ix_alarms_tenant", alarms.c.tenant, alarms.c.id)
 Index("ix_alarms_state", alarms.c.tenant, alarms.c.state, alarms.c.id)
 partial("ix_alarms_priority", alarms.c.tenant, alarms.c.priority, alarms.c.id, where=f"priority <> {Priority.NORMAL:d}")
+partial("ix_alarms_checks", alarms.c.tenant, alarms.c.id, where="kind = 'check'")
 partial("ix_alarms_display_name", alarms.c.tenant, alarms.c.display_name, alarms.c.id, where="display_name <> ''")
 
 partial("ux_alarms_key", alarms.c.tenant, alarms.c.key, unique=True, where="key <> ''")
@@ -125,10 +126,15 @@ signals = Table(
     Column("since", BigInteger, nullable=False),
     Column("seen_at", BigInteger, comment="Last ping."),
     Column("until", BigInteger, comment="The trigger's end, as long as the alarm is not completed."),
+    Column("slug", Text, nullable=False, server_default=text("''"), comment="Name of a heartbeat in addresses; empty without one."),
+    Column("started_at", BigInteger, comment="When the job of a heartbeat began that has not ended."),
+    Column("run_id", Text, nullable=False, server_default=text("''"), comment="The run that began then; empty without an id."),
+    Column("duration", BigInteger, comment="Of the last run that ended, in microseconds."),
 )
 Index("ix_signals_topic", signals.c.tenant, signals.c.kind, signals.c.topic)
 partial("ux_signals_ping", signals.c.tenant, signals.c.topic, unique=True, where=f"kind = {SignalKind.HEARTBEAT:d} AND topic <> ''")
 partial("ux_signals_secret", signals.c.secret, unique=True, where="secret <> ''")
+partial("ux_signals_slug", signals.c.tenant, signals.c.slug, unique=True, where="slug <> ''")
 partial("ix_signals_until", signals.c.until, where="until IS NOT NULL")
 
 inbound = Table(

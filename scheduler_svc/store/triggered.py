@@ -55,12 +55,12 @@ _LISTENERS: Final = Statement(
 _LOCKED_LISTENERS: Final = Statement(sqlite=_LISTENERS.sqlite, postgresql=f"{_LISTENERS.postgresql} FOR NO KEY UPDATE")
 _ABOUT: Final = Statement(
     sqlite=(
-        "SELECT s.alarm, s.topic, s.seen_at, r.value, r.measured_at FROM signals s "
+        "SELECT s.alarm, s.topic, s.seen_at, s.started_at, r.value, r.measured_at FROM signals s "
         f"LEFT JOIN readings r ON s.kind = {SignalKind.THRESHOLD:d} AND r.tenant = s.tenant AND r.metric = s.topic "
         "WHERE s.alarm IN (SELECT value FROM json_each(?1))"
     ),
     postgresql=(
-        "SELECT s.alarm, s.topic, s.seen_at, r.value, r.measured_at FROM signals s "
+        "SELECT s.alarm, s.topic, s.seen_at, s.started_at, r.value, r.measured_at FROM signals s "
         f"LEFT JOIN readings r ON s.kind = {SignalKind.THRESHOLD:d} AND r.tenant = s.tenant AND r.metric = s.topic WHERE "
         "s.alarm = ANY($1::text[])"
     ),
@@ -219,10 +219,10 @@ async def trigger_signals(connection: AsyncConnection, triggered: TriggeredFirin
 
 
 def _context(about: Fields, due: Micros) -> bytes:
-    _, topic, seen, value, measured = about
+    _, topic, seen, started, value, measured = about
     if measured is not None:
         return reading_context("RAISED", topic, value, measured)
-    return heartbeat_context("RAISED", raised=due, ping=seen)
+    return heartbeat_context("RAISED", raised=due, ping=seen, reason="LATE" if started is None else "NOT_FINISHED")
 
 
 async def _insert(connection: AsyncConnection, firings: Sequence[Firing]) -> Sequence[Firing]:

@@ -4,6 +4,7 @@ A threshold is judged by the times at which its readings were measured, so the s
 only the wait for ``for_duration`` ends by the clock, in the engine of time.
 """
 
+from scheduler_svc.triggers.beats import BeatStep, beaten, heard, unstarted_deadline
 from scheduler_svc.triggers.checks import check_listening
 from scheduler_svc.triggers.conditions import Subscription, Test, conditions_of
 from scheduler_svc.triggers.messages import (
@@ -11,14 +12,17 @@ from scheduler_svc.triggers.messages import (
     HeartbeatKeyTaken,
     HeartbeatNotFound,
     InboundKind,
+    KeptPing,
     LatestReading,
     Logged,
     Measured,
     MetricNotFound,
     PingAnswer,
     Pinged,
+    PingKind,
     Published,
     ReadingAnswer,
+    TooManyPings,
     TriggerCounts,
 )
 from scheduler_svc.triggers.state import (
@@ -30,6 +34,7 @@ from scheduler_svc.triggers.state import (
     after_outage,
     deadline,
     initial_signal,
+    is_uuid,
     kind_of,
     listens,
     resumed,
@@ -40,17 +45,20 @@ from scheduler_svc.triggers.threshold import Change, Step, matured, observed, pe
 from scheduler_svc.triggers.topics import is_pattern, topic_matches
 
 __all__ = [
+    "BeatStep",
     "Change",
     "EventAnswer",
     "HeartbeatKeyTaken",
     "HeartbeatNotFound",
     "InboundKind",
+    "KeptPing",
     "LatestReading",
     "Logged",
     "Measured",
     "MetricNotFound",
     "Outage",
     "PingAnswer",
+    "PingKind",
     "Pinged",
     "Published",
     "ReadingAnswer",
@@ -61,13 +69,17 @@ __all__ = [
     "Step",
     "Subscription",
     "Test",
+    "TooManyPings",
     "TriggerCounts",
     "after_outage",
+    "beaten",
     "check_listening",
     "conditions_of",
     "deadline",
+    "heard",
     "initial_signal",
     "is_pattern",
+    "is_uuid",
     "kind_of",
     "listens",
     "matured",
@@ -76,5 +88,6 @@ __all__ = [
     "resumed",
     "topic_matches",
     "topic_of",
+    "unstarted_deadline",
     "with_ping_key",
 ]

@@ -1,9 +1,11 @@
 """Whether an alarm may wait for what it says it waits for."""
 
+from dataclasses import replace
+
 from scheduler_svc.triggers.conditions import conditions_of
-from scheduler_svc.triggers.state import SignalKind, deadline, kind_of
+from scheduler_svc.triggers.state import SignalKind, deadline, kind_of, schedule_of
 from tocsin.errors import InvalidInput
-from tocsin.recurrence import Event, Micros, Overlapping, Trigger
+from tocsin.recurrence import Event, Heartbeat, Micros, Overlapping, Trigger, checked_due, is_own, rule_field, within
 
 
 def check_listening(trigger: Trigger, *, now: Micros) -> None:
@@ -33,5 +35,18 @@ def check_listening(trigger: Trigger, *, now: Micros) -> None:
         raise InvalidInput.at("trigger.endTime", "must be after startTime")
     if trigger.end is not None and trigger.end <= now:
         raise InvalidInput.at("trigger.endTime", "is in the past")
+    if isinstance(trigger.spec, Heartbeat) and trigger.spec.schedule is not None:
+        _check_schedule(trigger, trigger.spec, now=now)
     if kind_of(trigger) is SignalKind.HEARTBEAT and deadline(trigger, seen=now) is None:
         raise InvalidInput.at("trigger.endTime", "is before the first ping could be late")
+
+
+def _check_schedule(trigger: Trigger, spec: Heartbeat, *, now: Micros) -> None:
+    """Refuses a schedule by which no ping can be expected."""
+    times = schedule_of(trigger.time_zone, spec)
+    try:
+        checked_due(times, now=now, seed=spec.key)
+        if is_own(times) and not is_own(replace(times, start=now)):
+            raise InvalidInput.at(rule_field(times), "needs a time to count from, such as DTSTART; every is for an interval")
+    except InvalidInput as error:
+        raise within(error, "trigger.heartbeat") from None

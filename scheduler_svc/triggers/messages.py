@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from tocsin.errors import AlreadyExists, NotFound
+from tocsin.errors import AlreadyExists, NotFound, ResourceExhausted
 from tocsin.recurrence import Micros
 
 
@@ -18,7 +18,20 @@ class MetricNotFound(NotFound):
 
 
 class HeartbeatKeyTaken(AlreadyExists):
-    """Another heartbeat of the tenant has this key."""
+    """Another heartbeat has this key or this slug."""
+
+
+class TooManyPings(ResourceExhausted):
+    """This heartbeat gets too many pings."""
+
+
+class PingKind(IntEnum):
+    """What a ping says; the numbers are stored, and are those of the contract."""
+
+    SUCCESS = 1
+    START = 2
+    FAIL = 3
+    LOG = 4
 
 
 class InboundKind(IntEnum):
@@ -97,13 +110,60 @@ class ReadingAnswer(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pinged:
-    """A ping. ``tenant`` is the caller's; empty without a token, and then only a key that was made is known."""
+    """A ping.
+
+    Attributes:
+        tenant: the caller's; empty without a token, and then only a secret key is known.
+        key: of the heartbeat; empty when ``slug`` names it.
+        slug: of a heartbeat of ``tenant``.
+        happened: when it was sent, as far as that is known; never later than ``received``.
+        exit_status: of the job.
+        run: id of the run of the job, a UUID; empty without one.
+        method: of the HTTP request.
+        agent: what the client says that it is.
+        address: of the client.
+        body: its first bytes.
+        size: bytes of the whole body, if the client has said so; 0: those that there are.
+    """
 
     log: str
     tenant: str
     key: str
     received: Micros
     traceparent: str = ""
+    slug: str = ""
+    happened: Micros | None = None
+    kind: PingKind = PingKind.SUCCESS
+    exit_status: int | None = None
+    run: str = ""
+    method: str = ""
+    agent: str = ""
+    address: str = ""
+    body: bytes = b""
+    size: int = 0
+
+    @property
+    def sent(self) -> Micros:
+        """When it was sent."""
+        return self.received if self.happened is None else self.happened
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptPing:
+    """A ping that was kept. ``duration``: from the start of its run, if it ended one; ``size``: of the whole body."""
+
+    log: str
+    kind: PingKind
+    received: Micros
+    sent: Micros
+    exit_status: int | None
+    run: str
+    duration: Micros | None
+    method: str
+    agent: str
+    address: str
+    body: bytes
+    size: int
 
 
 class PingAnswer(NamedTuple):

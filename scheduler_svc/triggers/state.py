@@ -1,14 +1,16 @@
 """Where an alarm stands that waits for something from outside."""
 
-import secrets
+import re
+import uuid
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from scheduler_svc.triggers.topics import is_pattern
-from tocsin.recurrence import Event, Heartbeat, Micros, Threshold, Trigger
+from tocsin.recurrence import Event, Heartbeat, Micros, Rule, Threshold, TooCostly, Trigger, rule_of
 
-_SECRET_BYTES: Final = 20
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
 
 class SignalKind(IntEnum):
@@ -45,7 +47,10 @@ class Signal:
         since: since when.
         value: the last reading; None for a heartbeat, or without one.
         seen: when the last reading was measured or the last ping came.
-        secret: the key that was made for its pings; empty without one.
+        secret: the key of its pings that needs no token, made or a UUID; empty without one.
+        started: when the job began that has not ended since; None without one.
+        run: id of that run; empty without one.
+        duration: of the last run that ended; None without one.
     """
 
     status: Status
@@ -53,6 +58,9 @@ class Signal:
     value: float | None = None
     seen: Micros | None = None
     secret: str = ""
+    started: Micros | None = None
+    run: str = ""
+    duration: Micros | None = None
 
 
 def kind_of(trigger: Trigger) -> SignalKind | None:
@@ -82,7 +90,7 @@ def topic_of(trigger: Trigger, signal: Signal) -> str:
 
 
 def with_ping_key(trigger: Trigger, *, before: Signal | None = None) -> tuple[Trigger, str]:
-    """The trigger with the key of its pings, and the key if it was made here, which makes it a secret; else nothing.
+    """The trigger with the key of its pings, and the key again if it is a secret: one that was made, or a UUID; else nothing.
 
     ``before`` is where the alarm stood until now: a key that was made for it stays as long as the client names no other.
     """
@@ -90,10 +98,17 @@ def with_ping_key(trigger: Trigger, *, before: Signal | None = None) -> tuple[Tr
     if not isinstance(spec, Heartbeat):
         return trigger, ""
     made = before.secret if before is not None else ""
+    if is_uuid(spec.key):
+        return replace(trigger, spec=replace(spec, key=spec.key.lower())), spec.key.lower()
     if spec.key and spec.key != made:
         return trigger, ""
-    secret = made or secrets.token_hex(_SECRET_BYTES)
+    secret = made or str(uuid.uuid4())
     return replace(trigger, spec=replace(spec, key=secret)), secret
+
+
+def is_uuid(text: str) -> bool:
+    """Whether the text is a UUID (RFC 9562, 4): as a key of pings it is a secret."""
+    return _UUID.match(text) is not None
 
 
 def initial_signal(trigger: Trigger, *, now: Micros, secret: str = "") -> Signal | None:
@@ -103,11 +118,36 @@ def initial_signal(trigger: Trigger, *, now: Micros, secret: str = "") -> Signal
 
 def deadline(trigger: Trigger, *, seen: Micros) -> Micros | None:
     """When the next ping must have come after one at ``seen``; None when that is not before the end, and for anything but a heartbeat."""
-    if not isinstance(trigger.spec, Heartbeat):
+    spec = trigger.spec
+    if not isinstance(spec, Heartbeat):
         return None
-    begun = seen if trigger.start is None else max(seen, trigger.start)
-    due = begun + trigger.spec.patience
-    return due if trigger.end is None or due < trigger.end else None
+    expected = _expected(trigger, spec, begun=seen if trigger.start is None else max(seen, trigger.start))
+    due = None if expected is None else expected + spec.tolerance
+    return due if due is None or trigger.end is None or due < trigger.end else None
+
+
+def _expected(trigger: Trigger, spec: Heartbeat, *, begun: Micros) -> Micros | None:
+    """When the ping after one at ``begun`` is expected; a schedule that says it after too many steps expects it at once."""
+    if spec.schedule is None:
+        return begun + spec.every
+    try:
+        found = _schedule(trigger.time_zone, spec).next_after(begun)
+    except TooCostly:
+        return begun  # better a false alarm than none: whoever made it has to hear of it
+    return None if found is None else found.due
+
+
+@lru_cache(maxsize=2048)
+def _schedule(time_zone: str, spec: Heartbeat) -> Rule:
+    return rule_of(schedule_of(time_zone, spec), anchor=0, seed=spec.key)
+
+
+def schedule_of(time_zone: str, spec: Heartbeat) -> Trigger:
+    """The times of a heartbeat's schedule, as a trigger of the calendar; "H" in them is a hash of the heartbeat's key."""
+    if spec.schedule is None:
+        msg = "a heartbeat without a schedule"
+        raise ValueError(msg)
+    return Trigger(spec=spec.schedule, time_zone=time_zone)
 
 
 class Outage(NamedTuple):
@@ -125,12 +165,13 @@ def after_outage(trigger: Trigger, due: Micros, *, outage: Outage | None) -> Mic
     spec = trigger.spec
     if outage is None or not isinstance(spec, Heartbeat):
         return None
-    expected = due - spec.patience + spec.every
+    expected = due - spec.tolerance
     return deadline(trigger, seen=outage.end) if expected <= outage.end and outage.begin <= due else None
 
 
 def resumed(trigger: Trigger, signal: Signal, *, now: Micros) -> tuple[Signal, Micros | None]:
     """Where an alarm stands that is resumed, and its deadline: what is raised stays so, and every wait begins anew."""
+    signal = replace(signal, started=None, run="") if signal.started is not None else signal
     if signal.status is Status.RAISED:
         return signal, None
     state = replace(signal, status=Status.WAITING, since=now) if signal.status is Status.PENDING else signal

@@ -33,6 +33,7 @@ from scheduler_svc.service.checks import ActionChecks, CombinedChecks
 from scheduler_svc.service.forecast import Forecasts
 from scheduler_svc.service.housekeeping import Housekeeper, HousekeepingOptions
 from scheduler_svc.service.invalidation import ForecastInvalidator
+from scheduler_svc.service.ping_keys import PingLimit
 from scheduler_svc.service.replan import Replans
 from scheduler_svc.service.reports import DeliveryReports
 from scheduler_svc.service.signals import Intake, Triggers
@@ -59,6 +60,7 @@ from scheduler_svc.store import (
 )
 from scheduler_svc.triggers import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
 from scheduler_svc.wiring.answers import Answers
+from scheduler_svc.wiring.watching import Watching
 from tocsin.actions import action_kinds
 from tocsin.api.scheduler.v1 import (
     alarm_service_pb2_grpc,
@@ -251,7 +253,9 @@ class _UseCases:
         self.exports = Exports(store=storage.imports)
         self.replans = Replans(store=storage.replans)
         self.answers = Answers(storage.database, engine.ownership, engine.publisher, engine.notifier, clock)
-        self.triggers, intake = _triggers(storage.database, engine.ownership, engine.publisher, clock)
+        limit = PingLimit(per_minute=settings.pings_per_minute, clock=clock)
+        self.triggers, intake = _triggers(storage.database, engine.ownership, engine.publisher, clock, limit)
+        self.watching = Watching(storage.database, clock)
         self.policies = PolicyFeed(mesh=node.mesh, clock=clock, file=settings.state_dir / "pii" / f"{node.name}.bin")
         self.screen = EventScreen(guard=PiiGuard(book=self.policies.book, alerts=node.alerts))
         self.reports = DeliveryReports(
@@ -294,7 +298,7 @@ def _server(node: Node, clock: Clock, storage: _Storage, engine: _TimeEngine, ca
             (alarm_service_pb2_grpc.add_AlarmServiceServicer_to_server, alarm_handlers),
             (
                 trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server,
-                TriggerHandlers(triggers=cases.triggers, screen=cases.screen, clock=clock),
+                TriggerHandlers(triggers=cases.triggers, keys=cases.watching.keys, alarms=cases.alarms, screen=cases.screen, clock=clock),
             ),
             (firing_service_pb2_grpc.add_FiringServiceServicer_to_server, FiringHandlers(firings=cases.firings, audits=cases.audits)),
             (calendar_service_pb2_grpc.add_CalendarServiceServicer_to_server, CalendarHandlers(calendars=cases.calendars)),
@@ -302,6 +306,7 @@ def _server(node: Node, clock: Clock, storage: _Storage, engine: _TimeEngine, ca
             (scheduler_service_pb2_grpc.add_SchedulerServiceServicer_to_server, scheduler_handlers),
             (dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server, dispatch_handlers),
             *cases.answers.handlers(validator),
+            *cases.watching.handlers(),
         ],
     )
     for drain in (engine.dispatcher.drain, engine.notifier.drain, cases.imports.drain):
@@ -332,14 +337,14 @@ def _status(settings: SchedulerSettings, clock: Clock, storage: _Storage, engine
     )
 
 
-def _triggers(database: Database, shards: Ownership, hints: Hints, clock: Clock) -> tuple[Triggers, Sequence[Component]]:
+def _triggers(database: Database, shards: Ownership, hints: Hints, clock: Clock, limit: PingLimit) -> tuple[Triggers, Sequence[Component]]:
     """What takes events, readings and pings, and the parts of it that run."""
     store = SqlSignalStore(database)
     intake = Intake(store=store, shards=shards, hints=hints, clock=clock)
     events = GroupCommit[Published, EventAnswer](flush=intake.events)
     readings = GroupCommit[Measured, ReadingAnswer](flush=intake.readings)
     pings = GroupCommit[Pinged, PingAnswer](flush=intake.pings)
-    triggers = Triggers(store=store, publish=events.submit, record=readings.submit, ping=pings.submit, clock=clock)
+    triggers = Triggers(store=store, publish=events.submit, record=readings.submit, ping=pings.submit, limit=limit, clock=clock)
     return triggers, (events, readings, pings, Finisher(events=store, finish=intake.finish, clock=clock))
 
 

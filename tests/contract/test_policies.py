@@ -46,7 +46,7 @@ def test_the_contract_is_not_empty() -> None:
     assert len(POLICIES) > 40
 
 
-GETS_THAT_ACT = {"/tocsin.api.scheduler.v1.TriggerService/Ping"}
+GETS_THAT_ACT = {f"/tocsin.api.scheduler.v1.TriggerService/{name}" for name in ("Ping", "ReceivePing")}
 """A cron job says that it is alive with a bare `curl URL`; saying so twice is the same as once."""
 
 
@@ -140,7 +140,10 @@ NATURALLY = {
         "scheduler.v1.DispatchService/CancelEnqueued",
         "scheduler.v1.DispatchService/ReportDeliveries",
         "scheduler.v1.FiringService/ReplayFiring",
+        "scheduler.v1.StatusService/UpdateStatusPage",
         "scheduler.v1.TriggerService/Ping",
+        "scheduler.v1.TriggerService/ReceivePing",
+        "scheduler.v1.TriggerService/UpdatePingKey",
         *(f"mesh.v1.MeshService/{name}" for name in ("ResetBreakers", "ForceBreakers", "SetFault", "ClearFaults")),
         *(f"mesh.v1.MeshAdminService/{name}" for name in ("ResetServiceBreakers", "ResetBreaker", "OpenBreaker", "CloseBreaker")),
         *(f"mesh.v1.MeshAdminService/{name}" for name in ("InjectFault", "RemoveFaults")),

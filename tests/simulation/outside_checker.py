@@ -144,10 +144,10 @@ class OutsideChecker:
             if alarm.trigger.end is None:
                 self._problem(f"the deadline {before} of alarm {alarm.id} was taken away")
             return
-        end = after - spec.patience
+        end = after - spec.every - spec.tolerance
         if end > self._wall(entry.at) + self._skew:
             self._problem(f"alarm {alarm.id} waits until {after} instead of {before}, and nobody can know that none can ping until {end}")
-        if end < before - spec.patience + spec.every:
+        if end < before - spec.tolerance:
             self._problem(f"alarm {alarm.id} waits until {after} instead of {before}, and its ping was expected after {end}")
         outage = round(self._world.scenario.options.outage_seconds * SECOND)
         heard = [at for at in self._heard if end - outage + _UNHEARD < self._wall(at) < end - 5 * SECOND]

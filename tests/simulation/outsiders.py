@@ -13,7 +13,7 @@ from scheduler_svc.contexts import packed
 from scheduler_svc.domain import Draft
 from scheduler_svc.service import Caller
 from scheduler_svc.service.imports import Import
-from scheduler_svc.service.signals import EventDraft, ReadingDraft
+from scheduler_svc.service.signals import EventDraft, PingDraft, ReadingDraft
 from scheduler_svc.triggers import EventAnswer, PingAnswer
 from tests.simulation.replica import Replica
 from tests.simulation.scenario import Chatter, draft
@@ -190,7 +190,7 @@ class Outsiders:
             every = spec.every / _SECOND
             pause = every * self._draw.uniform(0.7, 1.0)
             if self._draw.random() < 0.1:
-                pause = spec.patience / _SECOND * self._draw.choice([1.0, 1.5, 3.0])
+                pause = (spec.every + spec.tolerance) / _SECOND * self._draw.choice([1.0, 1.5, 3.0])
             await asyncio.sleep(pause)
             try:
                 await self._ping("" if made and self._draw.random() < 0.5 else tenant, spec.key)
@@ -199,7 +199,9 @@ class Outsiders:
         known.discard((tenant, spec.key))
 
     async def _ping(self, tenant: str, key: str) -> PingAnswer | None:
-        return await self._ask("pings", lambda replica: replica.triggers.ping(tenant, key), self.accepted.pings, tenant, key, attempts=4)
+        return await self._ask(
+            "pings", lambda replica: replica.triggers.ping(tenant, PingDraft(key=key)), self.accepted.pings, tenant, key, attempts=4
+        )
 
     # -- imports ------------------------------------------------------------------------------------------------------------------------
 

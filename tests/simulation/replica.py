@@ -16,6 +16,7 @@ from scheduler_svc.ports import Replica as Member
 from scheduler_svc.service import Alarms, CalendarRefresher, Calendars, Firings, Imports
 from scheduler_svc.service.checks import ActionChecks
 from scheduler_svc.service.housekeeping import Housekeeper, HousekeepingOptions
+from scheduler_svc.service.ping_keys import PingLimit
 from scheduler_svc.service.signals import Intake, Triggers
 from scheduler_svc.shards import Ownership, ShardKeeper
 from scheduler_svc.store import (
@@ -195,7 +196,14 @@ class Replica:
         events = GroupCommit[Published, EventAnswer](flush=intake.events)
         readings = GroupCommit[Measured, ReadingAnswer](flush=intake.readings)
         pings = GroupCommit[Pinged, PingAnswer](flush=intake.pings)
-        self.triggers = Triggers(store=signals, publish=events.submit, record=readings.submit, ping=pings.submit, clock=clock)
+        self.triggers = Triggers(
+            store=signals,
+            publish=events.submit,
+            record=readings.submit,
+            ping=pings.submit,
+            limit=PingLimit(per_minute=0, clock=clock),
+            clock=clock,
+        )
         listening = (events, readings, pings, Finisher(events=signals, finish=intake.finish, clock=clock), outages)
         firing = (self.dispatcher, self.engine, publisher, self.keeper, housekeeper)
         self._parts: Iterable[Component] = (creates, enqueues, *listening, *firing)

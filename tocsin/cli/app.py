@@ -14,6 +14,7 @@ from tocsin.cli.bulk import export_file, import_file
 from tocsin.cli.calendars import make_calendar
 from tocsin.cli.events import ping, send_event, send_reading
 from tocsin.cli.firings import watch
+from tocsin.cli.heartbeats import make_heartbeat, make_status_page
 from tocsin.cli.imports.commands import make_import
 from tocsin.cli.inbox import inbox
 from tocsin.cli.incidents import make_incident, make_policy, make_silence
@@ -47,6 +48,8 @@ _USE: Final = (
     ("incident", make_incident),
     ("policy", make_policy),
     ("silence", make_silence),
+    ("heartbeat", make_heartbeat),
+    ("statuspage", make_status_page),
     ("recipient", make_recipient),
     ("group", make_group),
     ("rotation", make_rotation),

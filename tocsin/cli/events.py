@@ -1,5 +1,6 @@
 """`tocsin event send`, `tocsin reading send` and `tocsin ping`: signals from outside."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -64,16 +65,29 @@ def send_reading(
 
 def ping(
     key: Annotated[str, typer.Argument(help="Key of the heartbeat.")],
+    start: Annotated[bool, typer.Option("--start", help="The job begins.")] = False,
+    fail: Annotated[bool, typer.Option("--fail", help="The job has failed.")] = False,
+    log: Annotated[bool, typer.Option("--log", help="Only keep what it says.")] = False,
+    exit_status: Annotated[int | None, typer.Option("--exit-status", min=0, max=255, help="Exit status of the job.")] = None,
+    run_id: Annotated[str, typer.Option("--run-id", help="UUID of the run: the same for its start and its end.")] = "",
+    text: Annotated[str, typer.Option("--text", help="What the job says; - reads it from standard input.")] = "",
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Send a ping for a heartbeat; show when the next one is due."""
+    said = [word for word, given in (("start", start), ("fail", fail), ("log", log)) if given]
+    said += [str(exit_status)] if exit_status is not None else []
+    if len(said) > 1:
+        raise typer.BadParameter("give one of --start, --fail, --log and --exit-status")
     with connect(state=state, url=url, api_key=api_key) as client:
-        answer = client.ping(key)
+        body = sys.stdin.read() if text == "-" else text
+        answer = client.ping(key, signal="".join(said), run_id=run_id, text=body)
     if as_json:
         write_json(answer)
+    elif not answer:
+        write_line("kept")
     else:
         resolved = " The missed heartbeat is resolved." if answer.get("resolved") else ""
         deadline = f"the next ping is due by {answer['deadline']}." if "deadline" in answer else "no ping is expected."

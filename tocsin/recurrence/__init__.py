@@ -7,7 +7,7 @@ the `Rule` that walks its due times. A new kind of trigger is a new spec in `tri
 from typing import Final
 
 from tocsin.recurrence.calendars import calendar_cover
-from tocsin.recurrence.checks import checked_due, normalized
+from tocsin.recurrence.checks import checked_due, normalized, rule_field
 from tocsin.recurrence.describe import describe
 from tocsin.recurrence.errors import BadRule, TooCostly, UnknownZone, within
 from tocsin.recurrence.ical.reduction import joined, reduced
@@ -135,6 +135,7 @@ __all__ = [
     "offsets",
     "previewed",
     "reduced",
+    "rule_field",
     "rule_of",
     "shown_of",
     "spec_of",

@@ -6,13 +6,13 @@ from typing import Final
 from tocsin.clock import SECOND
 from tocsin.errors import InvalidInput
 from tocsin.recurrence.cron import read_cron
-from tocsin.recurrence.errors import TooCostly
+from tocsin.recurrence.errors import TooCostly, within
 from tocsin.recurrence.ical import RecurrenceText, read_recurrence
 from tocsin.recurrence.offsets import offsets, zone
 from tocsin.recurrence.on_calendar import read_on_calendar
 from tocsin.recurrence.patterns import local_text
 from tocsin.recurrence.rules import anchor_of, first_due, rule_of
-from tocsin.recurrence.specs import At, AtLocal, CatchUpMode, Cron, Daily, Every, Micros, OnCalendar, Recurrence, Spec
+from tocsin.recurrence.specs import At, AtLocal, CatchUpMode, Cron, Daily, Every, Heartbeat, Micros, OnCalendar, Recurrence, Spec
 from tocsin.recurrence.steps import MOST_NEW_STEPS, asked
 from tocsin.recurrence.trigger import Trigger
 
@@ -41,6 +41,11 @@ def _named_zone(spec: Spec) -> str | None:
         case Cron(text):
             zones = {line.zone for line in read_cron(text) if line.interval is None}
             return zones.pop() if len(zones) == 1 else None
+        case Heartbeat(schedule=schedule) if schedule is not None:
+            try:
+                return _named_zone(schedule)
+            except InvalidInput as error:
+                raise within(error, "trigger.heartbeat") from None
         case _:
             return None
 

@@ -1,6 +1,7 @@
 """Triggers in words."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -47,7 +48,11 @@ def describe(trigger: Trigger) -> str:
             lasting = f" for {_length(spec.for_duration)}" if spec.for_duration else ""
             return f"When {spec.metric} is {_SIGNS[spec.comparison - 1]} {spec.value:g}{lasting}"
         case Heartbeat():
-            return f"When no ping comes for {_length(trigger.spec.patience)}"
+            spec = trigger.spec
+            if spec.schedule is None:
+                return f"When no ping comes for {_length(spec.every + spec.tolerance)}"
+            expected = describe(replace(trigger, spec=spec.schedule))
+            return f"When no ping comes within {_length(spec.tolerance)} of its time" + (f": {expected}" if expected else "")
 
 
 def _line_words(line: CronLine, zone: str) -> str:

@@ -217,17 +217,23 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """When a ping is late: by more than ``grace`` after ``every``. Without a grace it is 60 s; without a key one is made."""
+    """When a ping is late: by more than ``grace`` after it is expected, that is ``every`` after the one before, or by ``schedule``.
 
-    every: Micros
+    Without a grace it is 60 s; without a key one is made. A job that has said that it began must end within the grace. ``slug`` names
+    it in addresses.
+    """
+
+    every: Micros = 0
     grace: Micros | None = None
     key: str = ""
     notify_resolved: bool = True
+    schedule: "Cron | OnCalendar | Recurrence | None" = None
+    slug: str = ""
 
     @property
-    def patience(self) -> Micros:
-        """The longest silence that is not late."""
-        return self.every + (MINUTE if self.grace is None else self.grace)
+    def tolerance(self) -> Micros:
+        """By how much a ping may be late."""
+        return MINUTE if self.grace is None else self.grace
 
 
 Spec: TypeAlias = At | AtLocal | Daily | Every | Cron | OnCalendar | Recurrence | Event | Threshold | Heartbeat

@@ -177,7 +177,7 @@ def _encode_spec(spec: Spec) -> dict[str, Any]:
             limit = [spec.metric, int(spec.comparison), spec.value]
             return {"threshold": [*limit, spec.for_duration, spec.hysteresis, spec.notify_resolved]}
         case Heartbeat():
-            return {"heartbeat": [spec.every, spec.grace, spec.key, spec.notify_resolved]}
+            return {"heartbeat": _encode_heartbeat(spec)}
 
 
 def _decode_spec(stored: dict[str, Any]) -> Spec:
@@ -200,12 +200,30 @@ def _decode_spec(stored: dict[str, Any]) -> Spec:
             return _decode_signal(stored)
 
 
+def _encode_heartbeat(spec: Heartbeat) -> list[Any]:
+    """What every heartbeat has, and then, where there is one, slug and schedule."""
+    stored: list[Any] = [spec.every, spec.grace, spec.key, spec.notify_resolved]
+    if spec.slug or spec.schedule is not None:
+        stored.append(spec.slug)
+    if spec.schedule is not None:
+        stored.append(_encode_spec(spec.schedule))
+    return stored
+
+
+def _decode_heartbeat(
+    every: Micros, grace: Micros | None, key: str, notify_resolved: bool, slug: str = "", schedule: dict[str, Any] | None = None, /
+) -> Heartbeat:
+    expected = None if schedule is None else _decode_spec(schedule)
+    if not isinstance(expected, Cron | OnCalendar | Recurrence | None):
+        raise ValueError("pings are expected by a cron expression, a calendar expression or a recurrence")
+    return Heartbeat(every=every, grace=grace, key=key, notify_resolved=notify_resolved, slug=slug, schedule=expected)
+
+
 def _decode_signal(stored: dict[str, Any]) -> Spec:
     if "event" in stored:
         return Event(*stored["event"])
     if "heartbeat" in stored:
-        every, grace, key, notify_resolved = stored["heartbeat"]
-        return Heartbeat(every=every, grace=grace, key=key, notify_resolved=notify_resolved)
+        return _decode_heartbeat(*stored["heartbeat"])
     metric, comparison, value, for_duration, hysteresis, notify_resolved = stored["threshold"]
     return Threshold(
         metric=metric,

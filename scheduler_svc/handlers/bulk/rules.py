@@ -33,6 +33,9 @@ ALARM_RULES: Final = KnownRules(
             "this.escalation_policy == '' || (this.template == '' && this.html == '' && size(this.channels) == 0 && "
             "this.category == '' && this.resolved_subject == '' && this.resolved_text == '' && this.resolved_html == '')"
         ): lambda this: not this.escalation_policy or _plain(this),
+        "[has(this.every), this.cron != '', this.on_calendar != '', this.rrule != ''].filter(given, given).size() == 1": (
+            lambda this: [bool(this.every), bool(this.cron), bool(this.on_calendar), bool(this.rrule)].count(True) == 1
+        ),
         "this.template != '' || size(this.variables) == 0": lambda this: bool(this.template or not this.variables),
         "this.template == '' || (this.resolved_subject == '' && this.resolved_text == '' && this.resolved_html == '')": (
             lambda this: not (this.template and (this.resolved_subject or this.resolved_text or this.resolved_html))

@@ -192,7 +192,7 @@ async def test_pings_keep_a_heartbeat_quiet(stores: Stores, outside: Outside) ->
     assert [queued.origin for queued in missed.queued_firings] == [Origin.RAISED]
     assert MessageToDict(Struct.FromString(missed.queued_firings[0].context)) == {
         "signal": "RAISED",
-        "heartbeat": {"raisedTime": "2026-01-01T00:01:20Z", "pingTime": "2026-01-01T00:00:20Z"},
+        "heartbeat": {"raisedTime": "2026-01-01T00:01:20Z", "pingTime": "2026-01-01T00:00:20Z", "reason": "LATE"},
     }
     assert await standing(stores, alarm) == (Status.RAISED, 80.0, None)
     (answer,) = await outside.ping(ping(key, at=100))

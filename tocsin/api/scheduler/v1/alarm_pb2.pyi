@@ -587,17 +587,29 @@ class Heartbeat(_message.Message):
     GRACE_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
     NOTIFY_RESOLVED_FIELD_NUMBER: _builtins.int
+    CRON_FIELD_NUMBER: _builtins.int
+    ON_CALENDAR_FIELD_NUMBER: _builtins.int
+    RRULE_FIELD_NUMBER: _builtins.int
+    SLUG_FIELD_NUMBER: _builtins.int
     key: _builtins.str
-    """Key of the pings, unique within the tenant. Without one a secret key is made, and who knows it needs no token to ping."""
+    """Key of the pings, unique within the tenant. A UUID is a secret key: who knows it needs no token to ping. Without one such a key is made."""
     notify_resolved: _builtins.bool
     """Whether the action also runs when the ping comes after all; true unless given."""
+    cron: _builtins.str
+    """A ping is expected at each time of cron expressions, as in Trigger, in the trigger's time zone; "H" is a hash of the key."""
+    on_calendar: _builtins.str
+    """A ping is expected at each time of a calendar expression of systemd."""
+    rrule: _builtins.str
+    """A ping is expected at each time of a recurrence (RFC 5545) with its DTSTART."""
+    slug: _builtins.str
+    """Name for addresses, unique within the tenant: /ping/{ping key}/{slug}."""
     @_builtins.property
     def every(self) -> _duration_pb2.Duration:
         """A ping is expected within this of the one before."""
 
     @_builtins.property
     def grace(self) -> _duration_pb2.Duration:
-        """It fires when the ping is late by more than this; 60 s unless given."""
+        """It fires when the ping is late by more than this, or when a job that has said that it began has not ended within it; 60 s unless given."""
 
     def __init__(
         self,
@@ -606,10 +618,14 @@ class Heartbeat(_message.Message):
         grace: _duration_pb2.Duration | None = ...,
         key: _builtins.str = ...,
         notify_resolved: _builtins.bool | None = ...,
+        cron: _builtins.str = ...,
+        on_calendar: _builtins.str = ...,
+        rrule: _builtins.str = ...,
+        slug: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_notify_resolved", b"_notify_resolved", "every", b"every", "grace", b"grace", "notify_resolved", b"notify_resolved"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_notify_resolved", b"_notify_resolved", "every", b"every", "grace", b"grace", "key", b"key", "notify_resolved", b"notify_resolved"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_notify_resolved", b"_notify_resolved", "cron", b"cron", "every", b"every", "grace", b"grace", "key", b"key", "notify_resolved", b"notify_resolved", "on_calendar", b"on_calendar", "rrule", b"rrule", "slug", b"slug"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__notify_resolved: _TypeAlias = _typing.Literal["notify_resolved"]  # noqa: Y015
     _WhichOneofArgType__notify_resolved: _TypeAlias = _typing.Literal["_notify_resolved", b"_notify_resolved"]  # noqa: Y015
@@ -658,6 +674,8 @@ class Signal(_message.Message):
     SINCE_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     SEEN_TIME_FIELD_NUMBER: _builtins.int
+    STARTED_TIME_FIELD_NUMBER: _builtins.int
+    LAST_DURATION_FIELD_NUMBER: _builtins.int
     status: Global___Signal.Status.ValueType
     """Whether it is raised."""
     value: _builtins.float
@@ -670,6 +688,14 @@ class Signal(_message.Message):
     def seen_time(self) -> _timestamp_pb2.Timestamp:
         """When the last reading or ping came."""
 
+    @_builtins.property
+    def started_time(self) -> _timestamp_pb2.Timestamp:
+        """When the job of a heartbeat began that has not ended since; unset without one."""
+
+    @_builtins.property
+    def last_duration(self) -> _duration_pb2.Duration:
+        """How long the last run of the job of a heartbeat took, if it said when it began."""
+
     def __init__(
         self,
         *,
@@ -677,10 +703,12 @@ class Signal(_message.Message):
         since: _timestamp_pb2.Timestamp | None = ...,
         value: _builtins.float | None = ...,
         seen_time: _timestamp_pb2.Timestamp | None = ...,
+        started_time: _timestamp_pb2.Timestamp | None = ...,
+        last_duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "seen_time", b"seen_time", "since", b"since", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "last_duration", b"last_duration", "seen_time", b"seen_time", "since", b"since", "started_time", b"started_time", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "seen_time", b"seen_time", "since", b"since", "status", b"status", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "last_duration", b"last_duration", "seen_time", b"seen_time", "since", b"since", "started_time", b"started_time", "status", b"status", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
     _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015

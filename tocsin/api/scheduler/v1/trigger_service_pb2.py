@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from tocsin.api import validate as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tocsin.api.mesh.v1 import http_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_http__pb2
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-tocsin/api/scheduler/v1/trigger_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtocsin/api/mesh/v1/http.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xf0\x01\n\x0ePublishedEvent\x12)\n\x02id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12@\n\x05topic\x18\x02 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(\x18\xc8\x01\x32#^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$\x12-\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\x88\xe7\x18\x80\x80\x04\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x06source\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"Y\n\x13PublishEventRequest\x12\x42\n\x05\x65vent\x18\x01 \x01(\x0b\x32\'.tocsin.api.scheduler.v1.PublishedEventB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"W\n\x14PublishEventResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x66irings\x18\x02 \x03(\t\x12\x0f\n\x07matched\x18\x03 \x01(\x05\x12\x11\n\tduplicate\x18\x04 \x01(\x08\"Y\n\x13StreamEventsRequest\x12\x42\n\x05\x65vent\x18\x01 \x01(\x0b\x32\'.tocsin.api.scheduler.v1.PublishedEventB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"M\n\x14StreamEventsResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\x12\n\nduplicates\x18\x02 \x01(\x03\x12\x0f\n\x07matched\x18\x03 \x01(\x03\"\xd2\x01\n\x07Reading\x12@\n\x06metric\x18\x01 \x01(\tB0\xe2\x41\x01\x02\xbaH)r\'2%^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,199}$\x12\x16\n\x05value\x18\x02 \x01(\x01\x42\x07\xbaH\x04\x12\x02@\x01\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x06source\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12)\n\x02id\x18\x05 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\"U\n\x11GetReadingRequest\x12@\n\x06metric\x18\x01 \x01(\tB0\xe2\x41\x01\x02\xbaH)r\'2%^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,199}$\"U\n\x14RecordReadingRequest\x12=\n\x07reading\x18\x01 \x01(\x0b\x32 .tocsin.api.scheduler.v1.ReadingB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"n\n\x15RecordReadingResponse\x12\x0e\n\x06raised\x18\x01 \x03(\t\x12\x10\n\x08resolved\x18\x02 \x03(\t\x12\x0f\n\x07\x63ounted\x18\x03 \x01(\x08\x12\x0f\n\x07pending\x18\x04 \x03(\t\x12\x11\n\tduplicate\x18\x05 \x01(\x08\"V\n\x15StreamReadingsRequest\x12=\n\x07reading\x18\x01 \x01(\x0b\x32 .tocsin.api.scheduler.v1.ReadingB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"M\n\x16StreamReadingsResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\r\n\x05stale\x18\x02 \x01(\x03\x12\x12\n\nduplicates\x18\x03 \x01(\x03\"H\n\x0bPingRequest\x12\x39\n\x03key\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$\"]\n\x0cPingResponse\x12\r\n\x05\x61larm\x18\x01 \x01(\t\x12\x10\n\x08resolved\x18\x02 \x01(\x08\x12,\n\x08\x64\x65\x61\x64line\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x18\n\x16GetTriggerStatsRequest\"\xfd\x01\n\x0cTriggerStats\x12\x0e\n\x06\x65vents\x18\x01 \x01(\x03\x12\x15\n\revent_firings\x18\x02 \x01(\x03\x12\x10\n\x08readings\x18\x03 \x01(\x03\x12\r\n\x05pings\x18\x04 \x01(\x03\x12\x0e\n\x06raised\x18\x05 \x01(\x03\x12\x10\n\x08resolved\x18\x06 \x01(\x03\x12\x41\n\x06topics\x18\x07 \x03(\x0b\x32\x31.tocsin.api.scheduler.v1.TriggerStats.TopicsEntry\x12\x11\n\tlistening\x18\x08 \x01(\x03\x1a-\n\x0bTopicsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"o\n\x16ListTriggerLogsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"e\n\x17ListTriggerLogsResponse\x12\x31\n\x04logs\x18\x01 \x03(\x0b\x32#.tocsin.api.scheduler.v1.TriggerLog\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd4\x02\n\nTriggerLog\x12\n\n\x02id\x18\x01 \x01(\t\x12\x36\n\x04kind\x18\x02 \x01(\x0e\x32(.tocsin.api.scheduler.v1.TriggerLog.Kind\x12\r\n\x05topic\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0creceive_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x04\x64\x61ta\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06source\x18\x07 \x01(\t\x12\x0f\n\x07matched\x18\x08 \x01(\x05\x12\x0f\n\x07\x64\x61maged\x18\t \x03(\t\">\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\t\n\x05\x45VENT\x10\x01\x12\x0b\n\x07READING\x10\x02\x12\x08\n\x04PING\x10\x03\x32\xcf\x0b\n\x0eTriggerService\x12\xf0\x01\n\x0cPublishEvent\x12,.tocsin.api.scheduler.v1.PublishEventRequest\x1a-.tocsin.api.scheduler.v1.PublishEventResponse\"\x82\x01\x90\x02\x02\x8a\xe7\x18\"R\x07gatewayR\rprocessor_svcj\x08\x65vent.id\x92\xe7\x18<*:\x12\x0b/send-event\x1a\x05\x65vent\"\x13\n\nevent_type\x12\x05topic\"\x0f\n\x07payload\x12\x04\x64\x61ta\x82\xd3\xe4\x93\x02\x13\"\n/v1/events:\x05\x65vent\x12\x9c\x01\n\x0cStreamEvents\x12,.tocsin.api.scheduler.v1.StreamEventsRequest\x1a-.tocsin.api.scheduler.v1.StreamEventsResponse\"-\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x16\"\x11/v1/events:stream:\x01*(\x01\x12\xb8\x01\n\rRecordReading\x12-.tocsin.api.scheduler.v1.RecordReadingRequest\x1a..tocsin.api.scheduler.v1.RecordReadingResponse\"H\x90\x02\x02\x8a\xe7\x18$R\x07gatewayR\rprocessor_svcj\nreading.id\x82\xd3\xe4\x93\x02\x17\"\x0c/v1/readings:\x07reading\x12\xa5\x01\n\nGetReading\x12*.tocsin.api.scheduler.v1.GetReadingRequest\x1a .tocsin.api.scheduler.v1.Reading\"I\x90\x02\x01\x8a\xe7\x18\"\"\x0b\x65vents:read*\x04readR\rprocessor_svc\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/readings/{metric=**}\x12\xa4\x01\n\x0eStreamReadings\x12..tocsin.api.scheduler.v1.StreamReadingsRequest\x1a/.tocsin.api.scheduler.v1.StreamReadingsResponse\"/\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x18\"\x13/v1/readings:stream:\x01*(\x01\x12\x95\x01\n\x04Ping\x12$.tocsin.api.scheduler.v1.PingRequest\x1a%.tocsin.api.scheduler.v1.PingResponse\"@\x90\x02\x02\x8a\xe7\x18\x0f\"\x00@\x01R\x07gateway`\x01\x82\xd3\xe4\x93\x02$\"\x0f/v1/pings/{key}Z\x11\x12\x0f/v1/pings/{key}\x12\xb0\x01\n\x0fGetTriggerStats\x12/.tocsin.api.scheduler.v1.GetTriggerStatsRequest\x1a%.tocsin.api.scheduler.v1.TriggerStats\"E\x90\x02\x01\x8a\xe7\x18\x16\"\x0b\x65vents:read*\x07\x63ompute\x92\xe7\x18\n*\x08\n\x06/stats\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/triggers:stats\x12\xb6\x01\n\x0fListTriggerLogs\x12/.tocsin.api.scheduler.v1.ListTriggerLogsRequest\x1a\x30.tocsin.api.scheduler.v1.ListTriggerLogsResponse\"@\x90\x02\x01\x8a\xe7\x18\x13\"\x0b\x65vents:read*\x04list\x92\xe7\x18\t*\x07\n\x05/logs\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/triggers:logs\x1a\x1d\x8a\xe7\x18\x19\n\x02\x08\x05\"\x0c\x65vents:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-tocsin/api/scheduler/v1/trigger_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtocsin/api/mesh/v1/http.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xf0\x01\n\x0ePublishedEvent\x12)\n\x02id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12@\n\x05topic\x18\x02 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(\x18\xc8\x01\x32#^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$\x12-\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\x88\xe7\x18\x80\x80\x04\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x06source\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"Y\n\x13PublishEventRequest\x12\x42\n\x05\x65vent\x18\x01 \x01(\x0b\x32\'.tocsin.api.scheduler.v1.PublishedEventB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"W\n\x14PublishEventResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x66irings\x18\x02 \x03(\t\x12\x0f\n\x07matched\x18\x03 \x01(\x05\x12\x11\n\tduplicate\x18\x04 \x01(\x08\"Y\n\x13StreamEventsRequest\x12\x42\n\x05\x65vent\x18\x01 \x01(\x0b\x32\'.tocsin.api.scheduler.v1.PublishedEventB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"M\n\x14StreamEventsResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\x12\n\nduplicates\x18\x02 \x01(\x03\x12\x0f\n\x07matched\x18\x03 \x01(\x03\"\xd2\x01\n\x07Reading\x12@\n\x06metric\x18\x01 \x01(\tB0\xe2\x41\x01\x02\xbaH)r\'2%^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,199}$\x12\x16\n\x05value\x18\x02 \x01(\x01\x42\x07\xbaH\x04\x12\x02@\x01\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x06source\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12)\n\x02id\x18\x05 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\"U\n\x11GetReadingRequest\x12@\n\x06metric\x18\x01 \x01(\tB0\xe2\x41\x01\x02\xbaH)r\'2%^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,199}$\"U\n\x14RecordReadingRequest\x12=\n\x07reading\x18\x01 \x01(\x0b\x32 .tocsin.api.scheduler.v1.ReadingB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"n\n\x15RecordReadingResponse\x12\x0e\n\x06raised\x18\x01 \x03(\t\x12\x10\n\x08resolved\x18\x02 \x03(\t\x12\x0f\n\x07\x63ounted\x18\x03 \x01(\x08\x12\x0f\n\x07pending\x18\x04 \x03(\t\x12\x11\n\tduplicate\x18\x05 \x01(\x08\"V\n\x15StreamReadingsRequest\x12=\n\x07reading\x18\x01 \x01(\x0b\x32 .tocsin.api.scheduler.v1.ReadingB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"M\n\x16StreamReadingsResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\r\n\x05stale\x18\x02 \x01(\x03\x12\x12\n\nduplicates\x18\x03 \x01(\x03\"\x99\x02\n\x0bPingRequest\x12\x39\n\x03key\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$\x12\x39\n\x04kind\x18\x02 \x01(\x0e\x32!.tocsin.api.scheduler.v1.PingKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12$\n\x0b\x65xit_status\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xff\x01(\x00H\x00\x88\x01\x01\x12\x1b\n\x06run_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x17\n\x04\x62ody\x18\x05 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\xa0\x8d\x06\x12(\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0e\n\x0c_exit_status\"]\n\x0cPingResponse\x12\r\n\x05\x61larm\x18\x01 \x01(\t\x12\x10\n\x08resolved\x18\x02 \x01(\x08\x12,\n\x08\x64\x65\x61\x64line\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x83\x03\n\x12ReceivePingRequest\x12\x1b\n\x03key\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xe8\x07\x12\x17\n\x05\x66irst\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x18\n\x06second\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\"\n\x04\x62ody\x18\x04 \x01(\x0b\x32\x14.google.api.HttpBody\x12\x17\n\x05query\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80@\x12\x17\n\x06method\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x10\x12\x18\n\x07\x61\x64\x64ress\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12S\n\x07headers\x18\x08 \x03(\x0b\x32\x38.tocsin.api.scheduler.v1.ReceivePingRequest.HeadersEntryB\x08\xbaH\x05\x9a\x01\x02\x10\n\x12(\n\x04time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc5\x01\n\x13ReceivePingResponse\x12\"\n\x04text\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBody\x12\x0e\n\x06status\x18\x02 \x01(\x05\x12J\n\x07headers\x18\x03 \x03(\x0b\x32\x39.tocsin.api.scheduler.v1.ReceivePingResponse.HeadersEntry\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x13\n\x11GetPingKeyRequest\"f\n\x14UpdatePingKeyRequest\x12>\n\x08ping_key\x18\x01 \x01(\x0b\x32 .tocsin.api.scheduler.v1.PingKeyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x0e\n\x06rotate\x18\x02 \x01(\x08\"\x7f\n\x07PingKey\x12.\n\x03key\x18\x01 \x01(\tB!\xbaH\x1er\x19\x32\x17^[A-Za-z0-9_-]{16,100}$\xd8\x01\x01\x12\x44\n\x11\x65scalation_policy\x18\x02 \x01(\tB)\xbaH&r!2\x1f^escalationPolicies/[^/]{1,64}$\xd8\x01\x01\"\x18\n\x16GetTriggerStatsRequest\"\xfd\x01\n\x0cTriggerStats\x12\x0e\n\x06\x65vents\x18\x01 \x01(\x03\x12\x15\n\revent_firings\x18\x02 \x01(\x03\x12\x10\n\x08readings\x18\x03 \x01(\x03\x12\r\n\x05pings\x18\x04 \x01(\x03\x12\x0e\n\x06raised\x18\x05 \x01(\x03\x12\x10\n\x08resolved\x18\x06 \x01(\x03\x12\x41\n\x06topics\x18\x07 \x03(\x0b\x32\x31.tocsin.api.scheduler.v1.TriggerStats.TopicsEntry\x12\x11\n\tlistening\x18\x08 \x01(\x03\x1a-\n\x0bTopicsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"o\n\x16ListTriggerLogsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"e\n\x17ListTriggerLogsResponse\x12\x31\n\x04logs\x18\x01 \x03(\x0b\x32#.tocsin.api.scheduler.v1.TriggerLog\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd4\x02\n\nTriggerLog\x12\n\n\x02id\x18\x01 \x01(\t\x12\x36\n\x04kind\x18\x02 \x01(\x0e\x32(.tocsin.api.scheduler.v1.TriggerLog.Kind\x12\r\n\x05topic\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0creceive_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x04\x64\x61ta\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06source\x18\x07 \x01(\t\x12\x0f\n\x07matched\x18\x08 \x01(\x05\x12\x0f\n\x07\x64\x61maged\x18\t \x03(\t\">\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\t\n\x05\x45VENT\x10\x01\x12\x0b\n\x07READING\x10\x02\x12\x08\n\x04PING\x10\x03*x\n\x08PingKind\x12\x19\n\x15PING_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11PING_KIND_SUCCESS\x10\x01\x12\x13\n\x0fPING_KIND_START\x10\x02\x12\x12\n\x0ePING_KIND_FAIL\x10\x03\x12\x11\n\rPING_KIND_LOG\x10\x04\x32\xe1\x11\n\x0eTriggerService\x12\xf0\x01\n\x0cPublishEvent\x12,.tocsin.api.scheduler.v1.PublishEventRequest\x1a-.tocsin.api.scheduler.v1.PublishEventResponse\"\x82\x01\x90\x02\x02\x8a\xe7\x18\"R\x07gatewayR\rprocessor_svcj\x08\x65vent.id\x92\xe7\x18<*:\x12\x0b/send-event\x1a\x05\x65vent\"\x13\n\nevent_type\x12\x05topic\"\x0f\n\x07payload\x12\x04\x64\x61ta\x82\xd3\xe4\x93\x02\x13\"\n/v1/events:\x05\x65vent\x12\x9c\x01\n\x0cStreamEvents\x12,.tocsin.api.scheduler.v1.StreamEventsRequest\x1a-.tocsin.api.scheduler.v1.StreamEventsResponse\"-\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x16\"\x11/v1/events:stream:\x01*(\x01\x12\xb8\x01\n\rRecordReading\x12-.tocsin.api.scheduler.v1.RecordReadingRequest\x1a..tocsin.api.scheduler.v1.RecordReadingResponse\"H\x90\x02\x02\x8a\xe7\x18$R\x07gatewayR\rprocessor_svcj\nreading.id\x82\xd3\xe4\x93\x02\x17\"\x0c/v1/readings:\x07reading\x12\xa5\x01\n\nGetReading\x12*.tocsin.api.scheduler.v1.GetReadingRequest\x1a .tocsin.api.scheduler.v1.Reading\"I\x90\x02\x01\x8a\xe7\x18\"\"\x0b\x65vents:read*\x04readR\rprocessor_svc\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/readings/{metric=**}\x12\xa4\x01\n\x0eStreamReadings\x12..tocsin.api.scheduler.v1.StreamReadingsRequest\x1a/.tocsin.api.scheduler.v1.StreamReadingsResponse\"/\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x18\"\x13/v1/readings:stream:\x01*(\x01\x12\x95\x01\n\x04Ping\x12$.tocsin.api.scheduler.v1.PingRequest\x1a%.tocsin.api.scheduler.v1.PingResponse\"@\x90\x02\x02\x8a\xe7\x18\x0f\"\x00@\x01R\x07gateway`\x01\x82\xd3\xe4\x93\x02$\"\x0f/v1/pings/{key}Z\x11\x12\x0f/v1/pings/{key}\x12\xec\x03\n\x0bReceivePing\x12+.tocsin.api.scheduler.v1.ReceivePingRequest\x1a,.tocsin.api.scheduler.v1.ReceivePingResponse\"\x81\x03\x90\x02\x02\x8a\xe7\x18\r\"\x00@\x01R\x07gateway\x92\xe7\x18p\n\nuser-agent\n\x0e\x63ontent-length\x12\x07headers\x1a\x05query\"\x06status2\x0fping-body-limit2\x0bretry-after:\x07headersB\x06methodJ\x07\x61\x64\x64ressP\xa0\x8d\x06\x82\xd3\xe4\x93\x02\xf2\x01\"\x0b/ping/{key}:\x04\x62odyZ\x13\x12\x0b/ping/{key}b\x04textZ\x1a\"\x0c/ping/{key}/:\x04\x62odyb\x04textZ\x14\x12\x0c/ping/{key}/b\x04textZ!\"\x13/ping/{key}/{first}:\x04\x62odyb\x04textZ\x1b\x12\x13/ping/{key}/{first}b\x04textZ*\"\x1c/ping/{key}/{first}/{second}:\x04\x62odyb\x04textZ$\x12\x1c/ping/{key}/{first}/{second}b\x04textb\x04text\x12\x89\x01\n\nGetPingKey\x12*.tocsin.api.scheduler.v1.GetPingKeyRequest\x1a .tocsin.api.scheduler.v1.PingKey\"-\x90\x02\x01\x8a\xe7\x18\x13\"\x0b\x61larms:read*\x04read\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/pingKey\x12\x94\x01\n\rUpdatePingKey\x12-.tocsin.api.scheduler.v1.UpdatePingKeyRequest\x1a .tocsin.api.scheduler.v1.PingKey\"2\x90\x02\x02\x8a\xe7\x18\x0e\"\x0c\x61larms:write\x82\xd3\xe4\x93\x02\x17\x1a\x0b/v1/pingKey:\x08ping_key\x12\xb0\x01\n\x0fGetTriggerStats\x12/.tocsin.api.scheduler.v1.GetTriggerStatsRequest\x1a%.tocsin.api.scheduler.v1.TriggerStats\"E\x90\x02\x01\x8a\xe7\x18\x16\"\x0b\x65vents:read*\x07\x63ompute\x92\xe7\x18\n*\x08\n\x06/stats\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/triggers:stats\x12\xb6\x01\n\x0fListTriggerLogs\x12/.tocsin.api.scheduler.v1.ListTriggerLogsRequest\x1a\x30.tocsin.api.scheduler.v1.ListTriggerLogsResponse\"@\x90\x02\x01\x8a\xe7\x18\x13\"\x0b\x65vents:read*\x04list\x92\xe7\x18\t*\x07\n\x05/logs\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/triggers:logs\x1a\x1d\x8a\xe7\x18\x19\n\x02\x08\x05\"\x0c\x65vents:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -66,6 +67,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STREAMREADINGSREQUEST'].fields_by_name['reading']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_PINGREQUEST'].fields_by_name['key']._loaded_options = None
   _globals['_PINGREQUEST'].fields_by_name['key']._serialized_options = b'\342A\001\002\272H%r#2!^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$'
+  _globals['_PINGREQUEST'].fields_by_name['kind']._loaded_options = None
+  _globals['_PINGREQUEST'].fields_by_name['kind']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_PINGREQUEST'].fields_by_name['exit_status']._loaded_options = None
+  _globals['_PINGREQUEST'].fields_by_name['exit_status']._serialized_options = b'\272H\007\032\005\030\377\001(\000'
+  _globals['_PINGREQUEST'].fields_by_name['run_id']._loaded_options = None
+  _globals['_PINGREQUEST'].fields_by_name['run_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_PINGREQUEST'].fields_by_name['body']._loaded_options = None
+  _globals['_PINGREQUEST'].fields_by_name['body']._serialized_options = b'\272H\006z\004\030\240\215\006'
+  _globals['_RECEIVEPINGREQUEST_HEADERSENTRY']._loaded_options = None
+  _globals['_RECEIVEPINGREQUEST_HEADERSENTRY']._serialized_options = b'8\001'
+  _globals['_RECEIVEPINGREQUEST'].fields_by_name['key']._loaded_options = None
+  _globals['_RECEIVEPINGREQUEST'].fields_by_name['key']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\350\007'
+  _globals['_RECEIVEPINGREQUEST'].fields_by_name['first']._loaded_options = None
+  _globals['_RECEIVEPINGREQUEST'].fields_by_name['first']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_RECEIVEPINGREQUEST'].fields_by_name['second']._loaded_options = None
+  _globals['_RECEIVEPINGREQUEST'].fields_by_name['second']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_RECEIVEPINGREQUEST'].fields_by_name['query']._loaded_options = None
+  _globals['_RECEIVEPINGREQUEST'].fields_by_name['query']._serialized_options = b'\272H\005r\003\030\200@'
+  _globals['_RECEIVEPINGREQUEST'].fields_by_name['method']._loaded_options = None
+  _globals['_RECEIVEPINGREQUEST'].fields_by_name['method']._serialized_options = b'\272H\004r\002\030\020'
+  _globals['_RECEIVEPINGREQUEST'].fields_by_name['address']._loaded_options = None
+  _globals['_RECEIVEPINGREQUEST'].fields_by_name['address']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_RECEIVEPINGREQUEST'].fields_by_name['headers']._loaded_options = None
+  _globals['_RECEIVEPINGREQUEST'].fields_by_name['headers']._serialized_options = b'\272H\005\232\001\002\020\n'
+  _globals['_RECEIVEPINGRESPONSE_HEADERSENTRY']._loaded_options = None
+  _globals['_RECEIVEPINGRESPONSE_HEADERSENTRY']._serialized_options = b'8\001'
+  _globals['_UPDATEPINGKEYREQUEST'].fields_by_name['ping_key']._loaded_options = None
+  _globals['_UPDATEPINGKEYREQUEST'].fields_by_name['ping_key']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_PINGKEY'].fields_by_name['key']._loaded_options = None
+  _globals['_PINGKEY'].fields_by_name['key']._serialized_options = b'\272H\036r\0312\027^[A-Za-z0-9_-]{16,100}$\330\001\001'
+  _globals['_PINGKEY'].fields_by_name['escalation_policy']._loaded_options = None
+  _globals['_PINGKEY'].fields_by_name['escalation_policy']._serialized_options = b'\272H&r!2\037^escalationPolicies/[^/]{1,64}$\330\001\001'
   _globals['_TRIGGERSTATS_TOPICSENTRY']._loaded_options = None
   _globals['_TRIGGERSTATS_TOPICSENTRY']._serialized_options = b'8\001'
   _globals['_LISTTRIGGERLOGSREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -88,50 +121,72 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRIGGERSERVICE'].methods_by_name['StreamReadings']._serialized_options = b'\212\347\030\r\n\003\010\220\034*\006stream\202\323\344\223\002\030\"\023/v1/readings:stream:\001*'
   _globals['_TRIGGERSERVICE'].methods_by_name['Ping']._loaded_options = None
   _globals['_TRIGGERSERVICE'].methods_by_name['Ping']._serialized_options = b'\220\002\002\212\347\030\017\"\000@\001R\007gateway`\001\202\323\344\223\002$\"\017/v1/pings/{key}Z\021\022\017/v1/pings/{key}'
+  _globals['_TRIGGERSERVICE'].methods_by_name['ReceivePing']._loaded_options = None
+  _globals['_TRIGGERSERVICE'].methods_by_name['ReceivePing']._serialized_options = b'\220\002\002\212\347\030\r\"\000@\001R\007gateway\222\347\030p\n\nuser-agent\n\016content-length\022\007headers\032\005query\"\006status2\017ping-body-limit2\013retry-after:\007headersB\006methodJ\007addressP\240\215\006\202\323\344\223\002\362\001\"\013/ping/{key}:\004bodyZ\023\022\013/ping/{key}b\004textZ\032\"\014/ping/{key}/:\004bodyb\004textZ\024\022\014/ping/{key}/b\004textZ!\"\023/ping/{key}/{first}:\004bodyb\004textZ\033\022\023/ping/{key}/{first}b\004textZ*\"\034/ping/{key}/{first}/{second}:\004bodyb\004textZ$\022\034/ping/{key}/{first}/{second}b\004textb\004text'
+  _globals['_TRIGGERSERVICE'].methods_by_name['GetPingKey']._loaded_options = None
+  _globals['_TRIGGERSERVICE'].methods_by_name['GetPingKey']._serialized_options = b'\220\002\001\212\347\030\023\"\013alarms:read*\004read\202\323\344\223\002\r\022\013/v1/pingKey'
+  _globals['_TRIGGERSERVICE'].methods_by_name['UpdatePingKey']._loaded_options = None
+  _globals['_TRIGGERSERVICE'].methods_by_name['UpdatePingKey']._serialized_options = b'\220\002\002\212\347\030\016\"\014alarms:write\202\323\344\223\002\027\032\013/v1/pingKey:\010ping_key'
   _globals['_TRIGGERSERVICE'].methods_by_name['GetTriggerStats']._loaded_options = None
   _globals['_TRIGGERSERVICE'].methods_by_name['GetTriggerStats']._serialized_options = b'\220\002\001\212\347\030\026\"\013events:read*\007compute\222\347\030\n*\010\n\006/stats\202\323\344\223\002\024\022\022/v1/triggers:stats'
   _globals['_TRIGGERSERVICE'].methods_by_name['ListTriggerLogs']._loaded_options = None
   _globals['_TRIGGERSERVICE'].methods_by_name['ListTriggerLogs']._serialized_options = b'\220\002\001\212\347\030\023\"\013events:read*\004list\222\347\030\t*\007\n\005/logs\202\323\344\223\002\023\022\021/v1/triggers:logs'
-  _globals['_PUBLISHEDEVENT']._serialized_start=294
-  _globals['_PUBLISHEDEVENT']._serialized_end=534
-  _globals['_PUBLISHEVENTREQUEST']._serialized_start=536
-  _globals['_PUBLISHEVENTREQUEST']._serialized_end=625
-  _globals['_PUBLISHEVENTRESPONSE']._serialized_start=627
-  _globals['_PUBLISHEVENTRESPONSE']._serialized_end=714
-  _globals['_STREAMEVENTSREQUEST']._serialized_start=716
-  _globals['_STREAMEVENTSREQUEST']._serialized_end=805
-  _globals['_STREAMEVENTSRESPONSE']._serialized_start=807
-  _globals['_STREAMEVENTSRESPONSE']._serialized_end=884
-  _globals['_READING']._serialized_start=887
-  _globals['_READING']._serialized_end=1097
-  _globals['_GETREADINGREQUEST']._serialized_start=1099
-  _globals['_GETREADINGREQUEST']._serialized_end=1184
-  _globals['_RECORDREADINGREQUEST']._serialized_start=1186
-  _globals['_RECORDREADINGREQUEST']._serialized_end=1271
-  _globals['_RECORDREADINGRESPONSE']._serialized_start=1273
-  _globals['_RECORDREADINGRESPONSE']._serialized_end=1383
-  _globals['_STREAMREADINGSREQUEST']._serialized_start=1385
-  _globals['_STREAMREADINGSREQUEST']._serialized_end=1471
-  _globals['_STREAMREADINGSRESPONSE']._serialized_start=1473
-  _globals['_STREAMREADINGSRESPONSE']._serialized_end=1550
-  _globals['_PINGREQUEST']._serialized_start=1552
-  _globals['_PINGREQUEST']._serialized_end=1624
-  _globals['_PINGRESPONSE']._serialized_start=1626
-  _globals['_PINGRESPONSE']._serialized_end=1719
-  _globals['_GETTRIGGERSTATSREQUEST']._serialized_start=1721
-  _globals['_GETTRIGGERSTATSREQUEST']._serialized_end=1745
-  _globals['_TRIGGERSTATS']._serialized_start=1748
-  _globals['_TRIGGERSTATS']._serialized_end=2001
-  _globals['_TRIGGERSTATS_TOPICSENTRY']._serialized_start=1956
-  _globals['_TRIGGERSTATS_TOPICSENTRY']._serialized_end=2001
-  _globals['_LISTTRIGGERLOGSREQUEST']._serialized_start=2003
-  _globals['_LISTTRIGGERLOGSREQUEST']._serialized_end=2114
-  _globals['_LISTTRIGGERLOGSRESPONSE']._serialized_start=2116
-  _globals['_LISTTRIGGERLOGSRESPONSE']._serialized_end=2217
-  _globals['_TRIGGERLOG']._serialized_start=2220
-  _globals['_TRIGGERLOG']._serialized_end=2560
-  _globals['_TRIGGERLOG_KIND']._serialized_start=2498
-  _globals['_TRIGGERLOG_KIND']._serialized_end=2560
-  _globals['_TRIGGERSERVICE']._serialized_start=2563
-  _globals['_TRIGGERSERVICE']._serialized_end=4050
+  _globals['_PINGKIND']._serialized_start=3643
+  _globals['_PINGKIND']._serialized_end=3763
+  _globals['_PUBLISHEDEVENT']._serialized_start=321
+  _globals['_PUBLISHEDEVENT']._serialized_end=561
+  _globals['_PUBLISHEVENTREQUEST']._serialized_start=563
+  _globals['_PUBLISHEVENTREQUEST']._serialized_end=652
+  _globals['_PUBLISHEVENTRESPONSE']._serialized_start=654
+  _globals['_PUBLISHEVENTRESPONSE']._serialized_end=741
+  _globals['_STREAMEVENTSREQUEST']._serialized_start=743
+  _globals['_STREAMEVENTSREQUEST']._serialized_end=832
+  _globals['_STREAMEVENTSRESPONSE']._serialized_start=834
+  _globals['_STREAMEVENTSRESPONSE']._serialized_end=911
+  _globals['_READING']._serialized_start=914
+  _globals['_READING']._serialized_end=1124
+  _globals['_GETREADINGREQUEST']._serialized_start=1126
+  _globals['_GETREADINGREQUEST']._serialized_end=1211
+  _globals['_RECORDREADINGREQUEST']._serialized_start=1213
+  _globals['_RECORDREADINGREQUEST']._serialized_end=1298
+  _globals['_RECORDREADINGRESPONSE']._serialized_start=1300
+  _globals['_RECORDREADINGRESPONSE']._serialized_end=1410
+  _globals['_STREAMREADINGSREQUEST']._serialized_start=1412
+  _globals['_STREAMREADINGSREQUEST']._serialized_end=1498
+  _globals['_STREAMREADINGSRESPONSE']._serialized_start=1500
+  _globals['_STREAMREADINGSRESPONSE']._serialized_end=1577
+  _globals['_PINGREQUEST']._serialized_start=1580
+  _globals['_PINGREQUEST']._serialized_end=1861
+  _globals['_PINGRESPONSE']._serialized_start=1863
+  _globals['_PINGRESPONSE']._serialized_end=1956
+  _globals['_RECEIVEPINGREQUEST']._serialized_start=1959
+  _globals['_RECEIVEPINGREQUEST']._serialized_end=2346
+  _globals['_RECEIVEPINGREQUEST_HEADERSENTRY']._serialized_start=2300
+  _globals['_RECEIVEPINGREQUEST_HEADERSENTRY']._serialized_end=2346
+  _globals['_RECEIVEPINGRESPONSE']._serialized_start=2349
+  _globals['_RECEIVEPINGRESPONSE']._serialized_end=2546
+  _globals['_RECEIVEPINGRESPONSE_HEADERSENTRY']._serialized_start=2300
+  _globals['_RECEIVEPINGRESPONSE_HEADERSENTRY']._serialized_end=2346
+  _globals['_GETPINGKEYREQUEST']._serialized_start=2548
+  _globals['_GETPINGKEYREQUEST']._serialized_end=2567
+  _globals['_UPDATEPINGKEYREQUEST']._serialized_start=2569
+  _globals['_UPDATEPINGKEYREQUEST']._serialized_end=2671
+  _globals['_PINGKEY']._serialized_start=2673
+  _globals['_PINGKEY']._serialized_end=2800
+  _globals['_GETTRIGGERSTATSREQUEST']._serialized_start=2802
+  _globals['_GETTRIGGERSTATSREQUEST']._serialized_end=2826
+  _globals['_TRIGGERSTATS']._serialized_start=2829
+  _globals['_TRIGGERSTATS']._serialized_end=3082
+  _globals['_TRIGGERSTATS_TOPICSENTRY']._serialized_start=3037
+  _globals['_TRIGGERSTATS_TOPICSENTRY']._serialized_end=3082
+  _globals['_LISTTRIGGERLOGSREQUEST']._serialized_start=3084
+  _globals['_LISTTRIGGERLOGSREQUEST']._serialized_end=3195
+  _globals['_LISTTRIGGERLOGSRESPONSE']._serialized_start=3197
+  _globals['_LISTTRIGGERLOGSRESPONSE']._serialized_end=3298
+  _globals['_TRIGGERLOG']._serialized_start=3301
+  _globals['_TRIGGERLOG']._serialized_end=3641
+  _globals['_TRIGGERLOG_KIND']._serialized_start=3579
+  _globals['_TRIGGERLOG_KIND']._serialized_end=3641
+  _globals['_TRIGGERSERVICE']._serialized_start=3766
+  _globals['_TRIGGERSERVICE']._serialized_end=6039
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 Triggers from outside: events, readings, pings."""
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
@@ -20,6 +21,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _PingKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PingKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PingKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PING_KIND_UNSPECIFIED: _PingKind.ValueType  # 0
+    """Never sent."""
+    PING_KIND_SUCCESS: _PingKind.ValueType  # 1
+    """The job has ended well, or is alive."""
+    PING_KIND_START: _PingKind.ValueType  # 2
+    """The job has begun: it must end within the grace."""
+    PING_KIND_FAIL: _PingKind.ValueType  # 3
+    """The job has failed: the alarm fires at once."""
+    PING_KIND_LOG: _PingKind.ValueType  # 4
+    """Something to be kept, which changes nothing."""
+
+class PingKind(_PingKind, metaclass=_PingKindEnumTypeWrapper):
+    """What a ping says."""
+
+PING_KIND_UNSPECIFIED: PingKind.ValueType  # 0
+"""Never sent."""
+PING_KIND_SUCCESS: PingKind.ValueType  # 1
+"""The job has ended well, or is alive."""
+PING_KIND_START: PingKind.ValueType  # 2
+"""The job has begun: it must end within the grace."""
+PING_KIND_FAIL: PingKind.ValueType  # 3
+"""The job has failed: the alarm fires at once."""
+PING_KIND_LOG: PingKind.ValueType  # 4
+"""Something to be kept, which changes nothing."""
+Global___PingKind: _TypeAlias = PingKind  # noqa: Y015
 
 @_typing.final
 class PublishedEvent(_message.Message):
@@ -368,18 +401,42 @@ class PingRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     KEY_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    EXIT_STATUS_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Key of the heartbeat."""
+    kind: Global___PingKind.ValueType
+    """What it says; SUCCESS unless given. Over HTTP: see ReceivePing."""
+    exit_status: _builtins.int
+    """Exit status of the job; one other than 0 is a failure."""
+    run_id: _builtins.str
+    """UUID of the run: the start and the end of one have the same."""
+    body: _builtins.bytes
+    """What the job has to say."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it was sent; now unless given. The deadline of the next one counts from when it came."""
+
     def __init__(
         self,
         *,
         key: _builtins.str = ...,
+        kind: Global___PingKind.ValueType = ...,
+        exit_status: _builtins.int | None = ...,
+        run_id: _builtins.str = ...,
+        body: _builtins.bytes = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_exit_status", b"_exit_status", "exit_status", b"exit_status", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_status", b"_exit_status", "body", b"body", "exit_status", b"exit_status", "key", b"key", "kind", b"kind", "run_id", b"run_id", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__exit_status: _TypeAlias = _typing.Literal["exit_status"]  # noqa: Y015
+    _WhichOneofArgType__exit_status: _TypeAlias = _typing.Literal["_exit_status", b"_exit_status"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__exit_status) -> _WhichOneofReturnType__exit_status | None: ...
 
 Global___PingRequest: _TypeAlias = PingRequest  # noqa: Y015
 
@@ -414,6 +471,211 @@ class PingResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PingResponse: _TypeAlias = PingResponse  # noqa: Y015
+
+@_typing.final
+class ReceivePingRequest(_message.Message):
+    """A ping as healthchecks.io has it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    KEY_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    SECOND_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """A key of a heartbeat, or the ping key of a tenant."""
+    first: _builtins.str
+    """Behind the key of a heartbeat "start", "fail", "log" or an exit status; behind a ping key a slug."""
+    second: _builtins.str
+    """Behind a slug "start", "fail", "log" or an exit status."""
+    query: _builtins.str
+    """Query of the request: rid, create."""
+    method: _builtins.str
+    """HTTP method."""
+    address: _builtins.str
+    """Address of the client."""
+    @_builtins.property
+    def body(self) -> _httpbody_pb2.HttpBody:
+        """The body."""
+
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Headers of the request."""
+
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it was sent; now unless given."""
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        first: _builtins.str = ...,
+        second: _builtins.str = ...,
+        body: _httpbody_pb2.HttpBody | None = ...,
+        query: _builtins.str = ...,
+        method: _builtins.str = ...,
+        address: _builtins.str = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "body", b"body", "first", b"first", "headers", b"headers", "key", b"key", "method", b"method", "query", b"query", "second", b"second", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceivePingRequest: _TypeAlias = ReceivePingRequest  # noqa: Y015
+
+@_typing.final
+class ReceivePingResponse(_message.Message):
+    """The answer to a ping."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    status: _builtins.int
+    """Status of the answer over HTTP."""
+    @_builtins.property
+    def text(self) -> _httpbody_pb2.HttpBody:
+        """"OK", or "Created", or a word for what is wrong."""
+
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Headers of the answer over HTTP: ping-body-limit says how many bytes of a body are kept."""
+
+    def __init__(
+        self,
+        *,
+        text: _httpbody_pb2.HttpBody | None = ...,
+        status: _builtins.int = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["text", b"text"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["headers", b"headers", "status", b"status", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceivePingResponse: _TypeAlias = ReceivePingResponse  # noqa: Y015
+
+@_typing.final
+class GetPingKeyRequest(_message.Message):
+    """Asks for the ping key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPingKeyRequest: _TypeAlias = GetPingKeyRequest  # noqa: Y015
+
+@_typing.final
+class UpdatePingKeyRequest(_message.Message):
+    """Makes or changes the ping key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PING_KEY_FIELD_NUMBER: _builtins.int
+    ROTATE_FIELD_NUMBER: _builtins.int
+    rotate: _builtins.bool
+    """True to make another key in its place; the one before is forgotten."""
+    @_builtins.property
+    def ping_key(self) -> Global___PingKey:
+        """The key."""
+
+    def __init__(
+        self,
+        *,
+        ping_key: Global___PingKey | None = ...,
+        rotate: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ping_key", b"ping_key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ping_key", b"ping_key", "rotate", b"rotate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdatePingKeyRequest: _TypeAlias = UpdatePingKeyRequest  # noqa: Y015
+
+@_typing.final
+class PingKey(_message.Message):
+    """The key by which pings name heartbeats by their slugs: /ping/{key}/{slug}. Who knows it may ping each of the tenant's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    ESCALATION_POLICY_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """The key. Given in an update, such as one from another installation, it is taken; empty, it stays, or is made."""
+    escalation_policy: _builtins.str
+    """Whom heartbeats tell that a ping with ?create=1 makes, "escalationPolicies/{id}"; without one such a ping makes none."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        escalation_policy: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escalation_policy", b"escalation_policy", "key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PingKey: _TypeAlias = PingKey  # noqa: Y015
 
 @_typing.final
 class GetTriggerStatsRequest(_message.Message):

@@ -65,6 +65,21 @@ class TriggerServiceStub:
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.PingRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.PingResponse.FromString,
                 _registered_method=True)
+        self.ReceivePing = channel.unary_unary(
+                '/tocsin.api.scheduler.v1.TriggerService/ReceivePing',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.ReceivePingRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.ReceivePingResponse.FromString,
+                _registered_method=True)
+        self.GetPingKey = channel.unary_unary(
+                '/tocsin.api.scheduler.v1.TriggerService/GetPingKey',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.GetPingKeyRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.PingKey.FromString,
+                _registered_method=True)
+        self.UpdatePingKey = channel.unary_unary(
+                '/tocsin.api.scheduler.v1.TriggerService/UpdatePingKey',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.UpdatePingKeyRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.PingKey.FromString,
+                _registered_method=True)
         self.GetTriggerStats = channel.unary_unary(
                 '/tocsin.api.scheduler.v1.TriggerService/GetTriggerStats',
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.GetTriggerStatsRequest.SerializeToString,
@@ -124,6 +139,28 @@ class TriggerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReceivePing(self, request, context):
+        """The same as healthchecks.io has it: /ping/{uuid} or /ping/{ping key}/{slug}, behind it /start, /fail, /log or the exit status of the job;
+        ?rid= names the run, ?create=1 makes the heartbeat of a slug. The first 100,000 bytes of a body are kept. The answer is a word.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPingKey(self, request, context):
+        """Reads the key by which pings name heartbeats by their slugs; NOT_FOUND before it is made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdatePingKey(self, request, context):
+        """Makes the key, or changes what it may do.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetTriggerStats(self, request, context):
         """Counts of the tenant's events, readings, pings and what they caused.
         """
@@ -170,6 +207,21 @@ def add_TriggerServiceServicer_to_server(servicer, server):
                     servicer.Ping,
                     request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.PingRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.PingResponse.SerializeToString,
+            ),
+            'ReceivePing': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceivePing,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.ReceivePingRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.ReceivePingResponse.SerializeToString,
+            ),
+            'GetPingKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPingKey,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.GetPingKeyRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.PingKey.SerializeToString,
+            ),
+            'UpdatePingKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePingKey,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.UpdatePingKeyRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.PingKey.SerializeToString,
             ),
             'GetTriggerStats': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTriggerStats,
@@ -345,6 +397,87 @@ class TriggerService:
             '/tocsin.api.scheduler.v1.TriggerService/Ping',
             tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.PingRequest.SerializeToString,
             tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.PingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceivePing(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.TriggerService/ReceivePing',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.ReceivePingRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.ReceivePingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPingKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.TriggerService/GetPingKey',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.GetPingKeyRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.PingKey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdatePingKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.TriggerService/UpdatePingKey',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.UpdatePingKeyRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_trigger__service__pb2.PingKey.FromString,
             options,
             channel_credentials,
             insecure,

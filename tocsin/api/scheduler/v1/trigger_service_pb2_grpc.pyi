@@ -47,6 +47,14 @@ class TriggerServiceStub:
     """Says that a heartbeat is alive. A key that was made for an alarm needs no token; one that a client chose needs the tenant's.
     Over HTTP by GET, HEAD or POST; a body of any type and a query are ignored.
     """
+    ReceivePing: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.ReceivePingRequest, _trigger_service_pb2.ReceivePingResponse]
+    """The same as healthchecks.io has it: /ping/{uuid} or /ping/{ping key}/{slug}, behind it /start, /fail, /log or the exit status of the job;
+    ?rid= names the run, ?create=1 makes the heartbeat of a slug. The first 100,000 bytes of a body are kept. The answer is a word.
+    """
+    GetPingKey: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.GetPingKeyRequest, _trigger_service_pb2.PingKey]
+    """Reads the key by which pings name heartbeats by their slugs; NOT_FOUND before it is made."""
+    UpdatePingKey: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.UpdatePingKeyRequest, _trigger_service_pb2.PingKey]
+    """Makes the key, or changes what it may do."""
     GetTriggerStats: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.GetTriggerStatsRequest, _trigger_service_pb2.TriggerStats]
     """Counts of the tenant's events, readings, pings and what they caused."""
     ListTriggerLogs: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.ListTriggerLogsRequest, _trigger_service_pb2.ListTriggerLogsResponse]
@@ -71,6 +79,14 @@ class TriggerServiceAsyncStub(TriggerServiceStub):
     """Says that a heartbeat is alive. A key that was made for an alarm needs no token; one that a client chose needs the tenant's.
     Over HTTP by GET, HEAD or POST; a body of any type and a query are ignored.
     """
+    ReceivePing: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.ReceivePingRequest, _trigger_service_pb2.ReceivePingResponse]  # type: ignore[assignment]
+    """The same as healthchecks.io has it: /ping/{uuid} or /ping/{ping key}/{slug}, behind it /start, /fail, /log or the exit status of the job;
+    ?rid= names the run, ?create=1 makes the heartbeat of a slug. The first 100,000 bytes of a body are kept. The answer is a word.
+    """
+    GetPingKey: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.GetPingKeyRequest, _trigger_service_pb2.PingKey]  # type: ignore[assignment]
+    """Reads the key by which pings name heartbeats by their slugs; NOT_FOUND before it is made."""
+    UpdatePingKey: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.UpdatePingKeyRequest, _trigger_service_pb2.PingKey]  # type: ignore[assignment]
+    """Makes the key, or changes what it may do."""
     GetTriggerStats: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.GetTriggerStatsRequest, _trigger_service_pb2.TriggerStats]  # type: ignore[assignment]
     """Counts of the tenant's events, readings, pings and what they caused."""
     ListTriggerLogs: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.ListTriggerLogsRequest, _trigger_service_pb2.ListTriggerLogsResponse]  # type: ignore[assignment]
@@ -128,6 +144,32 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
         """Says that a heartbeat is alive. A key that was made for an alarm needs no token; one that a client chose needs the tenant's.
         Over HTTP by GET, HEAD or POST; a body of any type and a query are ignored.
         """
+
+    @_abc_1.abstractmethod
+    def ReceivePing(
+        self,
+        request: _trigger_service_pb2.ReceivePingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trigger_service_pb2.ReceivePingResponse, _abc.Awaitable[_trigger_service_pb2.ReceivePingResponse]]:
+        """The same as healthchecks.io has it: /ping/{uuid} or /ping/{ping key}/{slug}, behind it /start, /fail, /log or the exit status of the job;
+        ?rid= names the run, ?create=1 makes the heartbeat of a slug. The first 100,000 bytes of a body are kept. The answer is a word.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPingKey(
+        self,
+        request: _trigger_service_pb2.GetPingKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trigger_service_pb2.PingKey, _abc.Awaitable[_trigger_service_pb2.PingKey]]:
+        """Reads the key by which pings name heartbeats by their slugs; NOT_FOUND before it is made."""
+
+    @_abc_1.abstractmethod
+    def UpdatePingKey(
+        self,
+        request: _trigger_service_pb2.UpdatePingKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trigger_service_pb2.PingKey, _abc.Awaitable[_trigger_service_pb2.PingKey]]:
+        """Makes the key, or changes what it may do."""
 
     @_abc_1.abstractmethod
     def GetTriggerStats(
