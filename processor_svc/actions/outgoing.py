@@ -4,11 +4,10 @@ import json
 import random
 from typing import Final
 
-from google.protobuf import json_format
-
 from processor_svc.domain import Job, JobFailed, JobReleased, JobResult, Json
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.clock import SECOND, from_micros
+from tocsin.mesh.values import plain
 
 JSON_TYPE: Final = "application/json"
 _TEXT_TYPE: Final = "text/plain; charset=utf-8"
@@ -23,7 +22,7 @@ def content_of(message: alarm_pb2.Webhook | alarm_pb2.Publish) -> tuple[bytes | 
         ValueError: JSON cannot express the body.
     """
     if message.HasField("body"):
-        return _json(json_format.MessageToDict(message.body)), JSON_TYPE
+        return _json(plain(message.body)), JSON_TYPE
     if message.text:
         return message.text.encode(), message.content_type or _TEXT_TYPE
     return None, ""
@@ -50,4 +49,4 @@ def away(age: float, reason: str, words: str, *, retry_after: float | None, draw
 
 
 def _json(value: Json) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

@@ -79,7 +79,9 @@ async def test_each_message_is_an_event_once_and_each_event_a_message(tmp_path: 
     seen = await _seen(broker)
     numbers = dict(seen)
     doubled = sum(count - 1 for count in Counter(identity for identity, _ in seen).values())
-    record_property("account", f"{kills} kills; {len(written)} in, {stats['events']} events, {len(numbers)} out, {doubled} again by the same id")
+    record_property(
+        "account", f"{kills} kills; {len(written)} in, {stats['events']} events, {len(numbers)} out, {doubled} again by the same id"
+    )
     assert int(stats["events"]) == MESSAGES
     assert int(stats["eventFirings"]) == MESSAGES
     assert sorted(numbers.values()) == list(range(MESSAGES))

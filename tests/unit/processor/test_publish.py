@@ -90,7 +90,7 @@ def fired(clock: FakeClock, *, seconds_ago: int = 0) -> Job:
 @pytest.mark.parametrize(
     ("fields", "content_type", "body"),
     [
-        ({"body": {"b": 1}}, "application/json", '{"b":1.0}'),
+        ({"body": {"b": 1}}, "application/json", '{"b":1}'),
         ({"text": "now"}, "text/plain; charset=utf-8", "now"),
         ({"text": "<a/>", "content_type": "application/xml"}, "application/xml", "<a/>"),
     ],
@@ -103,7 +103,7 @@ async def test_what_is_sent(clock: FakeClock, fields: dict[str, Any], content_ty
     assert end == JobSucceeded({"broker": "r", "to": "orders", "id": "1-0"})
     (message,) = far.sent
     assert (message.id, message.to, message.headers, message.content_type) == ("f1", "orders", {"x": "y"}, content_type)
-    assert message.body.decode() == body or json.loads(message.body) == json.loads(body)
+    assert message.body.decode() == body
 
 
 async def test_without_content_it_says_what_fired_the_same_at_each_try(clock: FakeClock) -> None:
