@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis.asyncio as redis_client
@@ -46,7 +47,7 @@ async def _fill(broker: RedisServer, written: list[int]) -> None:
 
 async def _seen(broker: RedisServer) -> list[tuple[str, int]]:
     async with redis_client.Redis(host="127.0.0.1", port=broker.port) as client:
-        found = await client.xrange(OUT)
+        found: Any = await client.xrange(OUT)
     return [(fields[b"id"].decode(), int(json.loads(fields[b"body"])["data"]["context"]["event"]["data"]["n"])) for _, fields in found]
 
 
