@@ -59,4 +59,9 @@ class SchedulerSettings(StoreSettings, ServiceSettings):
     outage_seconds: float = Field(
         15.0, ge=3, description="After a longer time without any scheduler, a heartbeat whose ping may have been lost gets a new deadline."
     )
+    intake_payloads_per_second: float = Field(
+        50.0,
+        ge=0.1,
+        description="Payloads that one integration may send a second, after ten times as many at once; one costs more for each 64 KiB.",
+    )
     cleanup_interval_seconds: float = Field(60.0, ge=1, description="Interval of the housekeeping rounds.")

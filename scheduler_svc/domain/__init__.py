@@ -62,7 +62,7 @@ from scheduler_svc.domain.firings import (
     fired_outcome,
     own_traceparent,
 )
-from scheduler_svc.domain.ids import SHARDS, firing_id, new_id, requested_firing_id, shard_of, ulid
+from scheduler_svc.domain.ids import SHARDS, firing_id, new_id, new_ids, requested_firing_id, shard_of, ulid
 
 __all__ = [
     "AUTO_PAUSE",
@@ -127,6 +127,7 @@ __all__ = [
     "fired_outcome",
     "firing_id",
     "new_id",
+    "new_ids",
     "own_traceparent",
     "plain_values",
     "refreshed",

@@ -9,6 +9,8 @@ from scheduler_svc.handlers.forecast import ForecastHandlers
 from scheduler_svc.handlers.incident_dependencies import IncidentDependencyHandlers
 from scheduler_svc.handlers.incident_routes import IncidentRouteHandlers
 from scheduler_svc.handlers.incidents import IncidentHandlers
+from scheduler_svc.handlers.intake import IntakeHandlers
+from scheduler_svc.handlers.integrations import IntegrationHandlers
 from scheduler_svc.handlers.scheduler import SchedulerHandlers
 from scheduler_svc.handlers.screening import EventScreen
 from scheduler_svc.handlers.silences import SilenceHandlers
@@ -25,6 +27,8 @@ __all__ = [
     "IncidentDependencyHandlers",
     "IncidentHandlers",
     "IncidentRouteHandlers",
+    "IntakeHandlers",
+    "IntegrationHandlers",
     "SchedulerHandlers",
     "SilenceHandlers",
     "TriggerHandlers",

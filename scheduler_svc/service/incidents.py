@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import AbstractAsyncContextManager
 from typing import Final, NamedTuple, TypeAlias, cast
 
-from scheduler_svc.domain import new_id, shard_of
+from scheduler_svc.domain import new_id, new_ids, shard_of
 from scheduler_svc.domain.alert_groups import IncidentAlert
 from scheduler_svc.domain.escalation import EscalationPlan, EscalationStep
 from scheduler_svc.domain.incident_words import AlertEvent, By, IncidentSeverity
@@ -57,6 +57,22 @@ class IncidentDraft(NamedTuple):
     labels: dict[str, str] = {}  # noqa: RUF012  never changed
     url: str = ""
     source: str = ""
+
+
+class AlertDraft(NamedTuple):
+    """An alert of something that is no caller: what it says of which incident, and what makes it count once, if anything does."""
+
+    draft: IncidentDraft
+    event: AlertEvent
+    once: str = ""
+
+
+class AlertAnswer(NamedTuple):
+    """What became of an alert: the incident as it is then, None if there is none that it could answer, or its own error."""
+
+    incident: Incident | Exception | None
+    opened: bool
+    """Whether it opened the incident."""
 
 
 class IncidentIntake:
@@ -119,6 +135,7 @@ class Incidents:
         *,
         store: IncidentStore,
         trigger: Callable[[TriggerDraft], Awaitable[Incident | None]],
+        take: Callable[[Sequence[TriggerDraft]], Awaitable[Sequence[Incident | Exception | None]]],
         act: Callable[[Act], Awaitable[Incident | None]],
         follow: Callable[[str], AbstractAsyncContextManager[AsyncIterator[bytes]]],
         woken: Callable[[], None],
@@ -129,6 +146,7 @@ class Incidents:
         Args:
             store: reads.
             trigger: commits a trigger, together with others that come at the same time.
+            take: commits triggers that belong together.
             act: likewise what somebody does to one.
             follow: wakes a watcher of a tenant.
             woken: tells the loop that takes steps that something may be due at another time.
@@ -136,6 +154,7 @@ class Incidents:
         """
         self._store = store
         self._trigger = trigger
+        self._take = take
         self._act = act
         self._follow = follow
         self._woken = woken
@@ -157,9 +176,21 @@ class Incidents:
         self._woken()
         return self._trigger(TriggerDraft(self._begun(tenant, draft), by, request_id, event))
 
+    async def take(self, tenant: str, alerts: Sequence[AlertDraft], by: By) -> Sequence[AlertAnswer]:
+        """Opens, counts, acknowledges and resolves for what is no caller, all in one transaction."""
+        now = self._clock.micros()
+        begun = [self._incident(tenant, one.draft, made, now) for one, made in zip(alerts, new_ids(now, len(alerts)), strict=True)]
+        answers = await self._take([TriggerDraft(one, by, alert.once, alert.event) for one, alert in zip(begun, alerts, strict=True)])
+        self._woken()
+        return [
+            AlertAnswer(answer, isinstance(answer, Incident) and answer.id == one.id) for answer, one in zip(answers, begun, strict=True)
+        ]
+
     def _begun(self, tenant: str, draft: IncidentDraft) -> Incident:
         now = self._clock.micros()
-        identity = new_id(now)
+        return self._incident(tenant, draft, new_id(now), now)
+
+    def _incident(self, tenant: str, draft: IncidentDraft, identity: str, now: Micros) -> Incident:
         return Incident(
             id=identity,
             tenant=tenant,

@@ -11,6 +11,7 @@ from scheduler_svc.store.housekeeping import SqlHousekeepingStore
 from scheduler_svc.store.imports import SqlImportStore
 from scheduler_svc.store.incident_pages import SqlIncidentStore
 from scheduler_svc.store.incident_rules import SqlIncidentRuleStore
+from scheduler_svc.store.integrations import SqlIntegrationStore
 from scheduler_svc.store.ledger import SqlLedger
 from scheduler_svc.store.locks import DatabaseInUse, ProcessLock, SessionLock
 from scheduler_svc.store.ping_log import SqlPingLog
@@ -39,6 +40,7 @@ __all__ = [
     "SqlImportStore",
     "SqlIncidentRuleStore",
     "SqlIncidentStore",
+    "SqlIntegrationStore",
     "SqlLedger",
     "SqlOutages",
     "SqlPingKeyStore",

@@ -252,7 +252,7 @@ class _UseCases:
         self.imports = Imports(store=storage.imports, hints=hints, checks=self.checks, clock=clock, offset_chooser=self.forecasts.placing)
         self.exports = Exports(store=storage.imports)
         self.replans = Replans(store=storage.replans)
-        self.answers = Answers(storage.database, engine.ownership, engine.publisher, engine.notifier, clock)
+        self.answers = Answers(storage.database, engine.ownership, engine.publisher, engine.notifier, clock, settings)
         limit = PingLimit(per_minute=settings.pings_per_minute, clock=clock)
         self.triggers, intake = _triggers(storage.database, engine.ownership, engine.publisher, clock, limit)
         self.watching = Watching(storage.database, clock)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.domain.incidents import Incident
 from scheduler_svc.engine.escalator import Escalator
 from scheduler_svc.handlers import (
@@ -21,6 +22,7 @@ from scheduler_svc.service.incidents import IncidentIntake, Incidents
 from scheduler_svc.service.silences import Silences
 from scheduler_svc.shards import Ownership
 from scheduler_svc.store import SqlEscalationPolicyStore, SqlIncidentRuleStore, SqlIncidentStore, SqlSilenceStore
+from scheduler_svc.wiring.intake import IntegrationParts
 from tocsin.api.scheduler.v1 import (
     escalation_policy_service_pb2_grpc,
     incident_dependency_service_pb2_grpc,
@@ -35,9 +37,11 @@ from tocsin.mesh.validation import RequestValidator
 
 
 class Answers:
-    """Incidents, escalation policies, routes, dependencies and silences."""
+    """Incidents, escalation policies, routes, dependencies, silences and integrations."""
 
-    def __init__(self, database: Database, shards: Ownership, hints: Hints, notifier: ChangeNotifier, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, shards: Ownership, hints: Hints, notifier: ChangeNotifier, clock: Clock, settings: SchedulerSettings
+    ) -> None:
         store = SqlIncidentStore(database)
         intake = IncidentIntake(store=store, shards=shards, hints=hints, changed=notifier.changed, clock=clock)
         triggers = GroupCommit[TriggerDraft, Incident | None](flush=intake.trigger)
@@ -46,14 +50,21 @@ class Answers:
         policies = SqlEscalationPolicyStore(database)
         self._policies = EscalationPolicies(store=policies, clock=clock)
         self._incidents = Incidents(
-            store=store, trigger=triggers.submit, act=acts.submit, follow=notifier.follow, woken=escalator.wake, clock=clock
+            store=store,
+            trigger=triggers.submit,
+            take=intake.trigger,
+            act=acts.submit,
+            follow=notifier.follow,
+            woken=escalator.wake,
+            clock=clock,
         )
         self._silences = Silences(store=SqlSilenceStore(database), woken=escalator.wake, clock=clock)
         self._routes = IncidentRoutes(
             store=SqlIncidentRuleStore.of_routes(database), policies=policies, incidents=store, woken=escalator.wake, clock=clock
         )
         self._dependencies = IncidentDependencies(store=SqlIncidentRuleStore.of_dependencies(database), woken=escalator.wake, clock=clock)
-        self.parts: Sequence[Component] = (triggers, acts, escalator)
+        self._integrations = IntegrationParts(database, self._incidents, clock, per_second=settings.intake_payloads_per_second)
+        self.parts: Sequence[Component] = (triggers, acts, *self._integrations.parts, escalator)
         """What runs; what takes steps comes last."""
 
     def handlers(self, validator: RequestValidator) -> Sequence[tuple[Any, Any]]:
@@ -73,4 +84,5 @@ class Answers:
                 incident_dependency_service_pb2_grpc.add_IncidentDependencyServiceServicer_to_server,
                 IncidentDependencyHandlers(dependencies=self._dependencies, validator=validator),
             ),
+            *self._integrations.handlers(validator),
         ]

@@ -108,7 +108,7 @@ class Integration(_message.Message):
     """Changes with every change of the integration (AIP-154). Given in an update or a delete, it must match."""
     @_builtins.property
     def mapping(self) -> Global___PayloadMapping:
-        """Where a GENERIC payload says what; only for that kind, and required there."""
+        """Where a payload says what: of GENERIC, where it is required, and of CLOUDEVENTS, where "data" begins the paths of the data."""
 
     @_builtins.property
     def last_payload_time(self) -> _timestamp_pb2.Timestamp:
@@ -455,6 +455,26 @@ class IntegrationPayload(_message.Message):
     IGNORED: IntegrationPayload.Outcome.ValueType  # 3
     """The integration is paused: nothing was done."""
 
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     RECEIVE_TIME_FIELD_NUMBER: _builtins.int
     CONTENT_TYPE_FIELD_NUMBER: _builtins.int
@@ -466,6 +486,7 @@ class IntegrationPayload(_message.Message):
     DETAIL_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
     INCIDENTS_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "integrations/{id}/payloads/{id}"."""
     content_type: _builtins.str
@@ -494,6 +515,10 @@ class IntegrationPayload(_message.Message):
     def incidents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Incidents that it opened, changed or counted for, "incidents/{id}"; at most the first twenty."""
 
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Headers that belong to it, by their names in lower case: the attributes of a CloudEvent in binary mode."""
+
     def __init__(
         self,
         *,
@@ -508,10 +533,11 @@ class IntegrationPayload(_message.Message):
         detail: _builtins.str = ...,
         receipt: Global___PayloadReceipt | None = ...,
         incidents: _abc.Iterable[_builtins.str] | None = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt", "receive_time", b"receive_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "content_type", b"content_type", "detail", b"detail", "field", b"field", "incidents", b"incidents", "name", b"name", "outcome", b"outcome", "receipt", b"receipt", "receive_time", b"receive_time", "size", b"size", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "content_type", b"content_type", "detail", b"detail", "field", b"field", "headers", b"headers", "incidents", b"incidents", "name", b"name", "outcome", b"outcome", "receipt", b"receipt", "receive_time", b"receive_time", "size", b"size", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -746,13 +772,16 @@ class TryIntegrationRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
     MAPPING_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name."""
     payload: _builtins.str
     """The body that a sender would send; the last one that came unless given."""
+    content_type: _builtins.str
+    """Media type of the payload; "application/json" unless given, and of a CLOUDEVENTS integration "application/cloudevents+json"."""
     @_builtins.property
     def mapping(self) -> Global___PayloadMapping:
-        """Mapping to try, of a GENERIC integration; the stored one unless given."""
+        """Mapping to try; the stored one unless given."""
 
     def __init__(
         self,
@@ -760,10 +789,11 @@ class TryIntegrationRequest(_message.Message):
         name: _builtins.str = ...,
         payload: _builtins.str = ...,
         mapping: Global___PayloadMapping | None = ...,
+        content_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["mapping", b"mapping"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mapping", b"mapping", "name", b"name", "payload", b"payload"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "mapping", b"mapping", "name", b"name", "payload", b"payload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
